@@ -9,7 +9,7 @@
 //! | a link, or a name | `link`, `link_event` |
 //! | room in a link, and its end | `space`, `space_event`, `taken_over`, `ended`, `thread_ended` |
 //! | acknowledgements of which another thread learns, subscribers | `change` |
-//! | data | `data_soon`, `data_in_read`, `published_soon`, `set`, `link_or_timer`, `events` |
+//! | data | `data_soon`, `published_soon`, `set`, `link_or_timer`, `events` |
 //! | a record in a store | `stored` |
 //!
 //! Waits end by events. A timer is there where the kernel has none: how much of what a link wrote is on this side
@@ -27,7 +27,6 @@ use crate::error::Result;
 use crate::sys::poll::{self, Epoll, Interest, Ready};
 use crate::sys::seat::{InLine, Lease, Permit, Seat, ValueGuard};
 use crate::sys::sleeping::{Driven, sleep};
-use crate::transport::socket::StreamRx;
 use crate::transport::{Rx, Tx, Waited};
 
 /// The interval at which a flush asks the kernel whether it still has bytes to send.
@@ -141,29 +140,14 @@ pub fn change(on: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<()> {
     poll::wait_readable(waiting, on)
 }
 
-/// Waits for data as long as the transport has a short wait for it. `None` where a frame may be there; otherwise
-/// whether the short wait was one that replaces the first of the set.
+/// Waits for data as long as the transport has a short wait for it. Otherwise than with [`Waited::Ready`] says whether
+/// that was one that replaces the first of the set.
 ///
 /// # Errors
 /// Those of the tick.
-pub fn data_soon(rx: &mut Rx, waiting: &mut Waiting<'_>) -> Result<Option<Waited>> {
+pub fn data_soon(rx: &mut Rx, waiting: &mut Waiting<'_>) -> Result<Waited> {
     let _driven = Driven::new();
-    if rx.spin() || rx.sleep_briefly(waiting)? {
-        return Ok(None);
-    }
-    match rx.read_briefly(waiting)? {
-        Waited::Ready => Ok(None),
-        waited => Ok(Some(waited)),
-    }
-}
-
-/// The same on a stream, in its read.
-///
-/// # Errors
-/// Those of the tick.
-pub fn data_in_read(half: &mut StreamRx, waiting: &mut Waiting<'_>) -> Result<Waited> {
-    let _driven = Driven::new();
-    half.read_briefly(waiting)
+    if rx.spin() || rx.sleep_briefly(waiting)? { Ok(Waited::Ready) } else { rx.read_briefly(waiting) }
 }
 
 /// The same for what a publisher sends, without a read that sleeps: nothing else would end that. True where a message

@@ -8,14 +8,13 @@
 //! |---|---|
 //! | what a channel consists of, its checks and its directions | here |
 //! | opening one | `open` |
-//! | receiving with waiting | `recv` |
-//! | sending and receiving without waiting | `in_place` |
-//! | receiving over a stream | `in_stream` |
+//! | receiving: one function for every call | `recv` |
+//! | encoding a value, and sending it | `in_place` |
 //! | receiving into memory of the program | `recv_into` |
 //! | sending one message | `send` |
 //! | several messages in one call | `batch` |
 //! | calls and replies | `call` |
-//! | a short request without waiting | `call_in_place` |
+//! | the first turn of a call, and the place of its answer | `call_in_place` |
 //! | several channels whose listener paces the program | `paced` |
 //! | a request under way, which its drop withdraws | `pending_reply` |
 //! | closing | `close` |
@@ -32,7 +31,6 @@ mod call_in_place;
 mod close;
 mod event_loop;
 mod in_place;
-mod in_stream;
 mod linger;
 mod open;
 mod paced;

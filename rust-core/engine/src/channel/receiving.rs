@@ -22,7 +22,7 @@
 mod attach;
 mod frames;
 mod in_place;
-mod in_stream;
+mod place;
 mod pump;
 mod reads;
 mod wait;
@@ -48,7 +48,8 @@ use crate::sys::poll::{Epoll, Interest};
 use crate::transport::BodyViews;
 use crate::value::Limits;
 
-pub use in_stream::InStream;
+pub use place::{Locked, Place, Step};
+pub use pump::receive;
 pub use reads::Reads;
 use wait_set::WaitSet;
 
@@ -218,19 +219,18 @@ impl Receiving {
         self.part.as_ref().is_some_and(|part| part.negotiated.is_some() && part.may_hold_more())
     }
 
-    /// Records that the program calls to receive, which consumes the messages delivered before. If a message
-    /// is ready in the link, the record is made together with that message ([`Reads::consume`]); else now.
-    #[inline]
-    pub fn program_receives(&mut self, conn: &Conn) -> Reads {
+    /// Records that the program calls to receive, which consumes the messages delivered before. If a message is ready in
+    /// the link, the record is made together with that message, on the occasion that this returns; else now.
+    pub fn program_receives(&mut self, conn: &Conn) -> Option<AckTrigger> {
         if self.lockstep {
             lockstep::asks(&conn.links.session_state);
         }
         let trigger = self.part.as_ref().map_or(AckTrigger::Receive, RxPart::trigger);
-        let mut reads = Reads::of_program(Some(trigger));
-        if !self.inbox.is_empty() || self.deferred_error.is_some() || !self.may_hold_more() {
-            self.apply_consume(&mut reads, conn);
+        if self.inbox.is_empty() && self.deferred_error.is_none() && self.may_hold_more() {
+            return Some(trigger);
         }
-        reads
+        self.consume(trigger, conn);
+        None
     }
 
     /// Records that delivered messages are consumed, and acknowledges if that is necessary.

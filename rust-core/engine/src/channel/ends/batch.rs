@@ -5,14 +5,15 @@
 //! run is sent in one step if nothing prevents that; otherwise its messages are sent one by one, as [`Channel::send`]
 //! sends them.
 
+use super::recv::NextPlace;
 use super::{Channel, is_not_ready};
-use crate::channel::receiving::{Reads, Receiving, Turn};
+use crate::channel::link::Taken;
+use crate::channel::receiving::{Locked, Place, Reads, Receiving, Step, Turn};
 use crate::channel::sending::Draft;
 use crate::channel::session_state::admission::crosses_ack_check;
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, Payload};
-use crate::session::inbox::AckTrigger;
 use crate::value::Source;
 
 /// The most values that are encoded before they are sent.
@@ -134,58 +135,21 @@ impl Channel {
     /// The messages count as consumed together, at the next call that receives: if this program ends before it,
     /// all of them are sent to its next incarnation. With `ack="manual"`, [`Channel::ack`] acknowledges all of them.
     pub fn recv_many<'a>(&self, max: usize, wait: impl Into<Wait<'a>>) -> Result<Vec<Message>> {
-        let mut messages = Vec::new();
-        if self.take_run_in_place(max, &mut messages) {
-            return Ok(messages);
+        check_max(max).map_err(|e| e.on(&self.shown))?;
+        let mut run = Run { channel: self, max, messages: Vec::new(), is_all: false };
+        self.receive(&mut run, wait.into())?;
+        let Run { mut messages, is_all, .. } = run;
+        // Another thread may receive by now; then it receives the others.
+        if !is_all && let Ok(mut receiving) = self.receiving() {
+            self.take_more(max, &mut receiving, &mut messages);
         }
-        if !messages.is_empty() {
-            // Another thread may receive by now; then it receives the others.
-            if let Ok(mut receiving) = self.receiving() {
-                self.take_more(max, &mut receiving, &mut messages);
-            }
-            return Ok(messages);
-        }
-        let mut waiting = self.options.start(wait);
-        self.take_many(max, &mut waiting).map_err(|e| e.on(&self.shown))
-    }
-
-    /// Takes the short messages that have arrived, under one lock. Returns whether the call is complete: it has `max`
-    /// messages, or no more have arrived. If there are none, this only records that the program receives again.
-    fn take_run_in_place(&self, max: usize, messages: &mut Vec<Message>) -> bool {
-        let Some(mut entered) = self.enter_receiving() else { return false };
-        let (receiving, halves) = entered.parts();
-        if receiving.is_program_kept_waiting() {
-            return false;
-        }
-        // A bounded number, because a sending thread may wait for the lock.
-        let (is_ack_due, missed) = receiving.take_run(halves, &self.conn.event_log, max.min(RUN), messages);
-        let is_all = !messages.is_empty() && (messages.len() >= max || !receiving.may_have_more());
-        drop(entered);
-        if is_ack_due {
-            self.conn.send_ack_now(AckTrigger::Receive);
-        }
-        if missed > 0 {
-            self.conn.event_log.lagged(missed);
-        }
-        is_all
-    }
-
-    /// Waits for the first message, and then receives those that have arrived.
-    fn take_many(&self, max: usize, waiting: &mut Waiting<'_>) -> Result<Vec<Message>> {
-        check_max(max)?;
-        let mut receiving = self.receiving()?;
-        let first = self.recv_with_waiting(&mut receiving, waiting)?;
-        // Not `max`, which may be very large to request all messages.
-        let mut messages = Vec::with_capacity(max.min(RUN));
-        messages.push(first);
-        self.take_more(max, &mut receiving, &mut messages);
         Ok(messages)
     }
 
     /// Receives the messages that have arrived after those that this call has received already.
     fn take_more(&self, max: usize, receiving: &mut Receiving, messages: &mut Vec<Message>) {
         // The next call consumes all of them.
-        let reads = Reads { delivers: true, spares: true, ..Reads::of_program(None) };
+        let reads = Reads { spares: true, ..Reads::DELIVERED };
         let more = receiving.pump(&self.conn, reads, &mut Waiting::at_once(), |receiving, turn| {
             if let Turn::Look = turn {
                 // A bounded number, because a sending thread may wait for the lock.
@@ -206,6 +170,56 @@ impl Channel {
         {
             receiving.defer_error(error);
         }
+    }
+}
+
+/// Several messages: those that are there in the step in which the first one is taken.
+struct Run<'a> {
+    channel: &'a Channel,
+    max: usize,
+    messages: Vec<Message>,
+    /// Whether these are `max`, or no more had arrived.
+    is_all: bool,
+}
+
+impl Run<'_> {
+    fn note_all(&mut self, receiving: &Receiving) {
+        self.is_all = self.messages.len() >= self.max || !receiving.may_have_more();
+    }
+}
+
+impl NextPlace for Run<'_> {
+    const READS: Reads = Reads::DELIVERED;
+
+    fn take_next(&mut self, at: &mut Locked<'_>) -> Option<Taken<()>> {
+        // A bounded number, because a sending thread may wait for the lock.
+        let most = self.max.min(RUN);
+        let taken = at.receiving.take_run(at.halves, at.event_log, most, &mut self.messages)?;
+        self.note_all(at.receiving);
+        Some(taken)
+    }
+}
+
+impl Place for Run<'_> {
+    type Output = ();
+
+    fn take(&mut self, at: &mut Locked<'_>, reads: &Reads) -> Step<()> {
+        match at.receiving.take_for_program(at.halves, at.event_log, reads) {
+            Step::Done(taken) => {
+                let taken = taken.map(|message| self.messages.push(message));
+                self.note_all(at.receiving);
+                Step::Done(taken)
+            }
+            Step::Other(taken) => Step::Other(taken),
+            Step::Nothing => Step::Nothing,
+        }
+    }
+
+    fn turn(&mut self, receiving: &mut Receiving, turn: Turn) -> Result<Option<()>> {
+        let Some(message) = self.channel.sort(receiving, turn) else { return Ok(None) };
+        self.messages.push(message);
+        self.note_all(receiving);
+        Ok(Some(()))
     }
 }
 

@@ -13,15 +13,14 @@
 
 use std::time::Duration;
 
-use super::call_in_place::{Calling, Leader, Leading, SentOrAdmitted, SentRequest};
+use super::call_in_place::{Answer, Calling, Leader, Leading, SentRequest, answer_lost};
 use super::{Channel, PendingReply, is_not_ready};
 use crate::channel::direction::{Lease, Operation, Permit, in_use};
-use crate::channel::link::Taken;
-use crate::channel::receiving::{Reads, Receiving, Turn};
+use crate::channel::receiving::{Reads, Receiving, Turn, receive};
 use crate::channel::sending::{Admitted, Draft, REPLY, Until};
 use crate::channel::session_state::SessionHalves;
 use crate::channel::turns::reentrant_call;
-use crate::deadline::{self, Deadline, Wait, Waiting};
+use crate::deadline::{Deadline, Wait, Waiting};
 use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Kind, flags};
@@ -49,50 +48,34 @@ impl Channel {
 
     /// Calls with an encoded value: see [`Channel::call`].
     pub fn call_payload<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        let wait = wait.into();
-        let begun = match self.begin_call(payload) {
-            // A short reply that arrives soon completes the call here.
-            Some((Leader::Here(leading), Ok(sent))) if deadline::may_wait(&wait, self.options.timeout) => {
-                match self.reply_soon(sent, leading) {
-                    Ok(reply) => return Ok(reply),
-                    Err(later) => Some((Leader::Here(later), Ok(sent))),
-                }
-            }
-            begun => begun,
-        };
-        self.call_waiting(payload, begun, wait).map_err(|e| e.on(&self.shown))
+        self.call_waiting(payload, &mut self.options.start(wait)).map_err(|e| e.on(&self.shown))
     }
 
-    /// [`Channel::call`] for an encoded value whose reply did not arrive soon, without the endpoint in its errors.
-    #[inline(never)]
-    fn call_waiting<'a>(
-        &'a self,
-        payload: &Payload,
-        begun: Option<(Leader<'a>, SentOrAdmitted<'a>)>,
-        wait: Wait<'_>,
-    ) -> Result<Message> {
-        let mut waiting = self.options.start(wait);
-        self.options.check_replies(&self.endpoint, "call")?;
-        let (leader, sent) = match begun {
+    /// [`Channel::call`] for an encoded value, without the endpoint in its errors.
+    fn call_waiting(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Message> {
+        let (leader, sent) = match self.begin_call(payload) {
             Some(begun) => begun,
-            None => (self.lead_or_follow()?, Err(None)),
+            None => {
+                self.options.check_replies(&self.endpoint, "call")?;
+                (self.lead_or_follow()?, Err(None))
+            }
         };
         let pending = match sent {
             Ok(pending) => pending,
             Err(admitted) => {
                 let is_filed = matches!(leader, Leader::Other(_));
-                self.send_request(admitted, payload, Until::Wait, is_filed, &mut waiting)?
+                self.send_request(admitted, payload, Until::Wait, is_filed, waiting)?
             }
         };
         let found = match leader {
-            Leader::Here(leading) => self.await_answer(pending, leading, &mut waiting),
+            Leader::Here(leading) => self.await_answer(pending, leading, waiting),
             Leader::Other(calling) => {
-                let found = self.follow(pending, calling, &mut waiting);
+                let found = self.follow(pending, calling, waiting);
                 self.conn.links.session_state.halves().calls.end(pending.number);
                 found
             }
         };
-        let found = found.map_err(|error| self.after_sending(error, &waiting));
+        let found = found.map_err(|error| self.after_sending(error, waiting));
         self.finish_request(pending);
         if let Err(error) = &found {
             if pending.is_filed {
@@ -119,7 +102,7 @@ impl Channel {
         match permit {
             Some(permit) => {
                 let calling = Calling(&self.conn.links.session_state);
-                Ok(Leader::Here(Leading { receiving: self.lead(permit)?, calling, taken: None }))
+                Ok(Leader::Here(Leading::new(self.lead(permit)?, calling)))
             }
             None if are_led => {
                 let calling = Calling(&self.conn.links.session_state);
@@ -164,7 +147,7 @@ impl Channel {
         match drive::turn(&self.receiving, waiting, |halves| halves.calls.follow(number))? {
             Some(permit) => {
                 let receiving = self.lead(permit)?;
-                self.await_answer(pending, Leading { receiving, calling, taken: None }, waiting)
+                self.await_answer(pending, Leading::new(receiving, calling), waiting)
             }
             None => self.take_filed(number),
         }
@@ -257,7 +240,7 @@ impl Channel {
             let text = "this request was sent over another channel, which gets its answer";
             return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
         }
-        match self.finish_in_place(pending.request) {
+        match self.finish_step(pending.request) {
             Ok(reply) => {
                 pending.set_finished();
                 Ok(reply)
@@ -279,7 +262,7 @@ impl Channel {
         let mut waiting = self.options.start(wait);
         let request = pending.request;
         let found = match begun {
-            Some(leading) => self.finish_leading(request, leading, &mut waiting),
+            Some(leading) => self.await_answer(request, leading, &mut waiting),
             None => self.check_under_way(request).and_then(|()| self.lead_or_follow()).and_then(|leader| {
                 match leader {
                     Leader::Here(leading) => self.await_answer(request, leading, &mut waiting),
@@ -330,34 +313,50 @@ impl Channel {
         leading: Leading<'a>,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
-        let session_state = &self.conn.links.session_state;
-        let Leading { receiving, calling, mut taken } = leading;
-        // Dropped before `calling`, for the reason that `Leading` gives.
-        let mut receiving = receiving;
+        let Leading { receiving, calling, came, waits_first } = leading;
+        let mut answer = Answer { channel: self, pending, calling: Some(calling) };
+        let makes_links = self.options.idempotent;
+        let mut reads = Reads { awaited: pending.number, makes_links, waits_first, ..Reads::default() };
+        // Dropped before `answer`, for the reason that `Leading` gives.
+        let (mut receiving, mut came) = (receiving, came);
         let mut kept = false;
         let found = loop {
             // Another call may have received the answer: to a request of two steps, and while this one did not lead.
-            let is_shared = pending.is_filed || kept;
+            let is_shared = (pending.is_filed || kept) && !reads.waits_first;
+            let mut held = None;
             let (found, is_due) = waiting.deferring_tick(|waiting| {
-                self.receive_answer(pending, is_shared, taken.take(), &mut receiving, waiting)
+                if is_shared && let Some(found) = self.take_shared(pending).transpose() {
+                    held = Some(receiving);
+                    return found;
+                }
+                let with = (reads, came.take());
+                let (found, again) = receive(receiving, &mut answer, &self.conn, with, waiting);
+                held = again;
+                found
             });
+            let found =
+                found.map_err(|e| if e.kind() == ErrorKind::Disconnected { answer_lost() } else { e });
+            // The call has ended with the answer, under the lock under which that was taken.
+            let Some(again) = held else { break found };
             if !is_due {
+                let found = found.and_then(read_answer);
                 let goes_on = found.as_ref().is_err_and(|e| self.goes_on_after(e, waiting));
-                let mut ending = receiving.enter();
+                let mut ending = again.enter();
                 let (_, halves) = ending.parts();
                 if pending.is_filed && !goes_on {
                     // Before another thread leads, which may finish the same request.
                     halves.calls.end(pending.number);
                 }
                 halves.calls.leave();
-                std::mem::forget(calling);
+                std::mem::forget(answer.calling.take());
                 ending.end();
                 break found;
             }
             // Another call may lead meanwhile, and receive this answer.
             kept |= self.keep_answer_to(pending.number);
+            reads.waits_first = false;
             let is_filed = |halves: &mut SessionHalves| halves.calls.follow(pending.number);
-            match drive::next_turn(receiving, waiting, is_filed)
+            match drive::next_turn(again, waiting, is_filed)
                 .map(|permit| permit.map(|permit| self.lead(permit)))
             {
                 Ok(Some(Ok(again))) => receiving = again,
@@ -366,9 +365,22 @@ impl Channel {
             }
         };
         if kept {
-            session_state.halves().calls.end(pending.number);
+            self.conn.links.session_state.halves().calls.end(pending.number);
         }
         found
+    }
+
+    /// Returns the answer to this request, if another call has received it; none where it is still to come.
+    ///
+    /// # Errors
+    /// `InvalidState` for a request that is not under way any more.
+    fn take_shared(&self, SentRequest { number, is_filed, .. }: SentRequest) -> Result<Option<Message>> {
+        let mut halves = self.conn.links.session_state.halves();
+        let filed = halves.calls.take(number);
+        if filed.is_none() && is_filed && !halves.calls.is_open(number) {
+            return Err(Error::new(ErrorKind::InvalidState, NOT_UNDER_WAY));
+        }
+        Ok(filed)
     }
 
     /// Returns whether a request is still under way after a call that finishes it has failed so: one that only looked,
@@ -424,55 +436,6 @@ impl Channel {
         }
     }
 
-    /// Receives until the answer has arrived. `is_shared` is whether another call may have received it.
-    fn receive_answer(
-        &self,
-        SentRequest { number, generation, is_filed }: SentRequest,
-        is_shared: bool,
-        came: Option<Taken>,
-        receiving: &mut Receiving,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Message> {
-        let session_state = &self.conn.links.session_state;
-        if is_shared {
-            let mut halves = session_state.halves();
-            let filed = halves.calls.take(number);
-            let is_under_way = !is_filed || halves.calls.is_open(number);
-            drop(halves);
-            if let Some(answer) = filed {
-                return read_answer(answer);
-            }
-            if !is_under_way {
-                return Err(Error::new(ErrorKind::InvalidState, NOT_UNDER_WAY));
-            }
-        }
-        let sort = |receiving: &mut Receiving, turn| {
-            match turn {
-                // When a peer that cannot reconnect ends, the outbox drops the requests to it.
-                Turn::Look
-                    if receiving.is_behind(generation) && !session_state.halves().outbox.keeps(number) =>
-                {
-                    return Err(answer_lost());
-                }
-                Turn::Message(message) if message.header().kind.is_answer() => return Ok(Some(message)),
-                Turn::Message(message) => receiving.inbox.push_back(message),
-                Turn::Look | Turn::Bye | Turn::Ack => {}
-            }
-            Ok(None)
-        };
-        if let Some(taken) = came {
-            let of = receiving.route(self.conn.finish(taken), number, &self.conn, waiting)?;
-            if let Some(answer) = sort(receiving, of)? {
-                return read_answer(answer);
-            }
-        }
-        let reads = Reads { awaited: number, makes_links: self.options.idempotent, ..Reads::default() };
-        let answer = receiving.pump(&self.conn, reads, waiting, sort);
-        answer
-            .map_err(|e| if e.kind() == ErrorKind::Disconnected { answer_lost() } else { e })
-            .and_then(read_answer)
-    }
-
     /// Sends the reply to a request that [`Channel::recv`] returned. Waits for room within the deadline.
     ///
     /// # Errors
@@ -518,10 +481,4 @@ fn read_answer(answer: Message) -> Result<Message> {
         Kind::Error => Err(failure::from_message(&answer)),
         _ => Ok(answer),
     }
-}
-
-/// Returns the error for a request whose peer ended.
-fn answer_lost() -> Error {
-    let text = "the peer disconnected before it answered; whether the request was carried out is unknown";
-    Error::new(ErrorKind::Disconnected, text)
 }

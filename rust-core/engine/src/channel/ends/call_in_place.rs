@@ -1,21 +1,20 @@
-//! A short request without waiting: written into shared memory under the lock of the session, which the call takes once
-//! for it. Under the same lock the call takes the receiving direction, and holds it until the reply has arrived. It
-//! releases the direction under the lock with which it records the reply. If another call holds that direction, this
-//! one follows (`session_state/calls`).
+//! The first turn of a call: a request that is admitted under the lock of the session, which the call takes once for it,
+//! and that a ring takes there whole. Under the same lock the call takes the receiving direction, and holds it until the
+//! reply has arrived. It releases the direction under the lock with which it takes the reply ([`Answer`]). If another
+//! call holds that direction, this one follows (`session_state/calls`).
 //!
-//! As for messages (`in_place`), an obstacle leaves the state unchanged, and the general path determines what the
-//! obstacle is.
+//! An obstacle leaves the state unchanged; `call` determines what the obstacle is.
 
 use super::Channel;
-use crate::channel::direction::{Lease, SeatGuard};
-use crate::channel::link::{Taken, is_answer_to};
-use crate::channel::receiving::Receiving;
+use crate::channel::direction::Lease;
+use crate::channel::link::Taken;
+use crate::channel::receiving::{Locked, Place, Reads, Receiving, Step, Turn};
 use crate::channel::sending::{Admitted, Draft, Put, REQUEST, Until};
 use crate::channel::session_state::SessionState;
-use crate::deadline::Waiting;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::message::{Message, Payload};
+use crate::session::inbox::AckTrigger;
 
 /// A request that was sent.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +41,16 @@ pub(super) struct Leading<'a> {
     pub receiving: Lease<'a, Receiving>,
     /// Dropped after the direction, so that no other thread concludes that the program receives.
     pub calling: Calling<'a>,
-    pub taken: Option<Taken>,
+    pub came: Option<Taken>,
+    /// As in [`Reads`](crate::channel::receiving::Reads).
+    pub waits_first: bool,
+}
+
+impl<'a> Leading<'a> {
+    /// Returns a call that leads, and of which nothing is known yet.
+    pub fn new(receiving: Lease<'a, Receiving>, calling: Calling<'a>) -> Leading<'a> {
+        Leading { receiving, calling, came: None, waits_first: false }
+    }
 }
 
 /// Which call receives for all calls.
@@ -83,9 +91,14 @@ impl Channel {
         }
         halves.calls.enter();
         calling = Calling(&self.conn.links.session_state);
+        // A part of the message, if any, follows without the lock; then what is to be said is looked for after it.
+        let waits_first = matches!(put, Put::Sent(_)) && !halves.has_to_say(AckTrigger::Pause);
         let begun = put.leave(entered).map(|number| SentRequest { number, generation, is_filed });
         match held {
-            Some(receiving) => Some((Leader::Here(Leading { receiving, calling, taken: None }), begun)),
+            Some(receiving) => {
+                let waits_first = waits_first && receiving.generation == generation;
+                Some((Leader::Here(Leading { receiving, calling, came: None, waits_first }), begun))
+            }
             None => Some((Leader::Other(calling), begun)),
         }
     }
@@ -108,48 +121,11 @@ impl Channel {
         put.leave(entered).map(|number| SentRequest { number, generation, is_filed: true })
     }
 
-    /// Returns the reply to a request that was sent at most once, and ends the call, if the reply arrives within about
-    /// a microsecond. Spins only if spinning has succeeded before. Otherwise returns the state with which the call
-    /// continues.
-    pub(super) fn reply_soon<'a>(
-        &'a self,
-        pending: SentRequest,
-        mut leading: Leading<'a>,
-    ) -> std::result::Result<Message, Leading<'a>> {
-        if leading.receiving.generation != pending.generation || !leading.receiving.look_for_reply(true) {
-            return Err(leading);
-        }
-        let Leading { receiving, calling, .. } = leading;
-        let mut ending = receiving.enter();
-        let (receiving, halves) = ending.parts();
-        if let Some(reply) = receiving.take_reply(pending.number, halves, &self.conn.event_log) {
-            halves.calls.leave();
-            if pending.is_filed {
-                halves.calls.end(pending.number);
-            }
-            std::mem::forget(calling);
-            ending.end();
-            return Ok(reply.done().unwrap_or_else(|taken| self.finish(taken)));
-        }
-        let taken = receiving.take_for_caller(pending.number, halves, &self.conn.event_log);
-        match taken {
-            Some(taken) if is_answer_to(taken.message.header(), pending.number) => {
-                halves.calls.leave();
-                if pending.is_filed {
-                    halves.calls.end(pending.number);
-                }
-                std::mem::forget(calling);
-                ending.end();
-                Ok(self.conn.finish(taken))
-            }
-            taken => Err(Leading { receiving: ending.go_on(), calling, taken }),
-        }
-    }
-
-    /// Returns the reply that has arrived, for a call in two steps. Otherwise returns the receiving direction, with
-    /// which the call waits; `None` if another thread holds the direction or waits for it.
+    /// Takes the reply that has arrived, for a call in two steps. Otherwise returns the receiving direction, with which
+    /// the call waits; `None` where the answer may be here already, and if another thread holds the direction or waits
+    /// for it.
     #[inline(always)]
-    pub(super) fn finish_in_place(
+    pub(super) fn finish_step(
         &self,
         pending: SentRequest,
     ) -> std::result::Result<Message, Option<Leading<'_>>> {
@@ -161,58 +137,89 @@ impl Channel {
         if halves.calls.has_answers() || !halves.calls.is_open(pending.number) {
             return Err(None);
         }
-        if receiving.generation == pending.generation
-            && let Some(reply) = receiving.take_reply(pending.number, halves, &self.conn.event_log)
-        {
-            halves.calls.end(pending.number);
-            drop(entered);
-            return Ok(reply.done().unwrap_or_else(|taken| self.finish(taken)));
-        }
-        self.finish_entered(pending, entered)
-    }
-
-    /// [`Channel::finish_in_place`] where no fast-path reply has arrived.
-    #[inline(never)]
-    fn finish_entered<'a>(
-        &'a self,
-        pending: SentRequest,
-        mut entered: SeatGuard<'a, Receiving>,
-    ) -> std::result::Result<Message, Option<Leading<'a>>> {
-        let (receiving, halves) = entered.parts();
-        let taken = if receiving.generation == pending.generation && receiving.look_for_reply(false) {
-            receiving.take_for_caller(pending.number, halves, &self.conn.event_log)
+        let is_its_link = receiving.generation == pending.generation;
+        let mut answer = Answer { channel: self, pending, calling: None };
+        let event_log = &self.conn.event_log;
+        let step = if is_its_link {
+            answer.take_step(&mut Locked { receiving, halves, event_log })
         } else {
-            None
+            Step::Nothing
         };
-        match taken {
-            Some(taken) if is_answer_to(taken.message.header(), pending.number) => {
-                halves.calls.end(pending.number);
+        let came = match step {
+            Step::Done(taken) => {
                 drop(entered);
-                Ok(self.conn.finish(taken))
+                return Ok(taken.done().unwrap_or_else(|taken| self.finish(taken)));
             }
-            taken => {
-                halves.calls.enter();
-                let receiving = entered.hold();
-                Err(Some(Leading { receiving, calling: Calling(&self.conn.links.session_state), taken }))
+            Step::Other(taken) => Some(taken),
+            Step::Nothing => None,
+        };
+        halves.calls.enter();
+        let waits_first = is_its_link && came.is_none() && !halves.has_to_say(AckTrigger::Pause);
+        let (receiving, calling) = (entered.hold(), Calling(&self.conn.links.session_state));
+        Err(Some(Leading { receiving, calling, came, waits_first }))
+    }
+}
+
+/// The place of the answer to a request.
+pub(super) struct Answer<'a> {
+    pub channel: &'a Channel,
+    pub pending: SentRequest,
+    /// The call that leads, which ends with the answer.
+    pub calling: Option<Calling<'a>>,
+}
+
+impl Answer<'_> {
+    /// Takes the message that is complete in the link. With the answer the call ends, and so does the request.
+    #[inline(always)]
+    fn take_step(&mut self, at: &mut Locked<'_>) -> Step<Message> {
+        let number = self.pending.number;
+        let step = match at.receiving.take_reply(number, at.halves, at.event_log) {
+            Some(reply) => Step::Done(reply),
+            None => at.receiving.take_for_caller(number, at.halves, at.event_log),
+        };
+        if let Step::Done(_) = step {
+            if self.pending.is_filed {
+                at.halves.calls.end(number);
+            }
+            if let Some(calling) = self.calling.take() {
+                at.halves.calls.leave();
+                std::mem::forget(calling);
             }
         }
+        step
+    }
+}
+
+impl Place for Answer<'_> {
+    type Output = Message;
+
+    #[inline]
+    fn take(&mut self, at: &mut Locked<'_>, _: &Reads) -> Step<Message> {
+        self.take_step(at)
     }
 
-    /// Waits for a reply that had not arrived in [`Channel::finish_in_place`].
-    pub(super) fn finish_leading<'a>(
-        &'a self,
-        pending: SentRequest,
-        mut leading: Leading<'a>,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Message> {
-        if leading.taken.is_none() && !waiting.is_none() {
-            match self.reply_soon(pending, leading) {
-                Ok(reply) => return Ok(reply),
-                Err(later) => leading = later,
+    fn turn(&mut self, receiving: &mut Receiving, turn: Turn) -> Result<Option<Message>> {
+        let SentRequest { number, generation, .. } = self.pending;
+        match turn {
+            // When a peer that cannot reconnect ends, the outbox drops the requests to it.
+            Turn::Look
+                if receiving.is_behind(generation)
+                    && !self.channel.conn.links.session_state.halves().outbox.keeps(number) =>
+            {
+                return Err(answer_lost());
             }
+            Turn::Message(message) if message.header().kind.is_answer() => return Ok(Some(message)),
+            Turn::Message(message) => receiving.inbox.push_back(message),
+            Turn::Look | Turn::Bye | Turn::Ack => {}
         }
-        self.await_answer(pending, leading, waiting)
+        Ok(None)
     }
+}
+
+/// Returns the error for a request whose peer ended.
+pub(super) fn answer_lost() -> Error {
+    let text = "the peer disconnected before it answered; whether the request was carried out is unknown";
+    Error::new(ErrorKind::Disconnected, text)
 }
 
 #[cfg(test)]
@@ -223,7 +230,6 @@ mod tests {
     use crate::Options;
     use crate::codec::Encoding;
     use crate::deadline::Wait;
-    use crate::error::ErrorKind;
     use crate::sys::seat::counted;
     use crate::value::{Limits, Value};
 
@@ -241,25 +247,19 @@ mod tests {
     #[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
     fn call_takes_at_most_one_lock_to_begin_and_one_to_end() {
         let (peer, client, short) = both("call-locks");
-        let mut soon = 0;
+        let mut at_once = 0;
         for _ in 0..200 {
             let (to_begin, begun) = counted(|| client.begin_call(&short));
             let Some((Leader::Here(leading), Ok(pending))) = begun else { continue };
             let request = peer.recv(SOON).unwrap();
             peer.reply_payload(&request, &short, SOON).unwrap();
-            let (to_end, ended) = counted(|| client.reply_soon(pending, leading));
-            match ended {
-                Ok(_) => {
-                    assert!(to_begin <= 1 && to_end <= 1, "{to_begin} to begin, {to_end} to end");
-                    soon += 1;
-                }
-                Err(leading) => {
-                    client.await_answer(pending, leading, &mut client.options.start(SOON)).unwrap();
-                }
-            }
+            let mut waiting = client.options.start(SOON);
+            let (to_end, _) = counted(|| client.await_answer(pending, leading, &mut waiting).unwrap());
+            assert!(to_begin <= 1, "{to_begin} to begin");
+            at_once += u32::from(to_end <= 1);
         }
-        // The first call connects.
-        assert!(soon > 190, "{soon}");
+        // The first call connects, and few replies lie at the end of a lap of the ring.
+        assert!(at_once > 190, "{at_once}");
     }
 
     /// While a call leads, another thread cannot receive, and its calls follow: their requests are sent at once, and

@@ -4,6 +4,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use super::{Channel, is_not_ready};
+use crate::channel::receiving::Reads;
 use crate::channel::sending::{ANY, Draft};
 use crate::deadline::Wait;
 use crate::error::{ErrorKind, Result};
@@ -48,12 +49,15 @@ impl Channel {
     /// Returns whether a message can be received now. A message that is found goes to the inbox.
     fn peek(&self) -> Result<bool> {
         let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
-        let reads = receiving.program_receives(&self.conn);
+        let reads = Reads { consume: receiving.program_receives(&self.conn), ..Reads::OF_PROGRAM };
         if !receiving.inbox.is_empty() {
             return Ok(true);
         }
         let mut waiting = self.options.start(Wait::none());
-        match self.next_message(&mut receiving, reads, &mut waiting) {
+        let next =
+            receiving.pump(&self.conn, reads, &mut waiting, |receiving, turn| Ok(self.sort(receiving, turn)));
+        self.pace(&mut receiving, false);
+        match next {
             Ok(message) => {
                 receiving.keep_first(message);
                 Ok(true)

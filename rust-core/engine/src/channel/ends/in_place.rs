@@ -1,22 +1,15 @@
-//! Sending and receiving one message without waiting: over shared memory, under one lock in each call.
-//!
-//! Both calls begin here, with the state of the direction and the halves of the session. At any obstacle each returns
-//! `None` and leaves the state unchanged; the general path then determines what the obstacle is.
+//! Encoding a value and sending it; the sending direction for a call that does not wait.
 
 use std::sync::Arc;
 
 use super::Channel;
 use crate::channel::direction::SeatGuard;
-use crate::channel::link::Taken;
-use crate::channel::receiving::Receiving;
 use crate::channel::sending::{DATA, Draft, DraftContent, Sending};
-use crate::channel::session_state::SessionHalves;
 use crate::codec::Encoding;
-use crate::deadline::{self, Wait};
+use crate::deadline::Wait;
 use crate::error::Result;
-use crate::message::{Message, Payload, ReusedMessage};
+use crate::message::Payload;
 use crate::schema::PreparedSchema;
-use crate::session::inbox::AckTrigger;
 use crate::value::Source;
 
 impl Channel {
@@ -121,85 +114,6 @@ impl Channel {
             .map_err(|e| e.on(&self.shown))
     }
 
-    /// Receives the next message. While the peer is disconnected, waits until it reconnects.
-    ///
-    /// # Errors
-    /// `Timeout` at the deadline; `InvalidState` if another thread receives, or the channel is closed;
-    /// `Disconnected` if the peer cannot reconnect.
-    pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        match self.recv_in_place() {
-            Ok(message) => return Ok(message),
-            Err(Some(entered)) => return self.recv_in_stream(entered, wait.into()),
-            Err(None) => {}
-        }
-        self.recv_waiting(wait.into())
-    }
-
-    /// [`Channel::recv`] if no such message has arrived.
-    #[inline(never)]
-    fn recv_waiting(&self, wait: Wait<'_>) -> Result<Message> {
-        if deadline::may_wait(&wait, self.options.timeout)
-            && let Some(message) =
-                self.recv_soon(|receiving, halves| receiving.take_ready(halves, &self.conn.event_log, None))
-        {
-            return Ok(message);
-        }
-        let mut waiting = self.options.start(wait);
-        self.receiving()
-            .and_then(|mut receiving| self.recv_with_waiting(&mut receiving, &mut waiting))
-            .map_err(|e| e.on(&self.shown))
-    }
-
-    /// Receives the next message from shared memory if it is complete there. Returns an error at any obstacle; over a
-    /// stream, the error is the entered direction, with which the call continues.
-    #[inline]
-    fn recv_in_place(&self) -> std::result::Result<Message, Option<SeatGuard<'_, Receiving>>> {
-        let Some(mut entered) = self.enter_receiving() else { return Err(None) };
-        let (receiving, halves) = entered.parts();
-        if let Some(taken) =
-            receiving.take_next(halves, &self.conn.event_log, ReusedMessage::take, Some(AckTrigger::Receive))
-        {
-            drop(entered);
-            return Ok(taken.done().unwrap_or_else(|taken| self.finish(taken)));
-        }
-        if receiving.is_over_stream() {
-            return Err(Some(entered));
-        }
-        let Some(taken) = receiving.take_ready(halves, &self.conn.event_log, Some(AckTrigger::Receive))
-        else {
-            return Err(None);
-        };
-        drop(entered);
-        Ok(self.finish(taken))
-    }
-
-    /// Receives what `take` takes of a message that arrives within about a microsecond; `None` at any obstacle. Spins
-    /// only if spinning has succeeded before. The call holds the direction meanwhile, as a call that waits for its
-    /// reply does, and releases it under the lock with which it records the message.
-    pub(super) fn recv_soon<M>(
-        &self,
-        take: impl FnOnce(&mut Receiving, &mut SessionHalves) -> Option<Taken<M>>,
-    ) -> Option<M> {
-        let mut entered = self.enter_receiving()?;
-        let (receiving, halves) = entered.parts();
-        if !receiving.begin_short_wait(halves) {
-            return None;
-        }
-        let mut held = entered.hold();
-        let has_come = held.poll_briefly();
-        let mut ending = held.enter();
-        let (receiving, halves) = ending.parts();
-        let taken = if has_come && !self.conn.links.is_closed() { take(receiving, halves) } else { None };
-        ending.end();
-        Some(taken?.done().unwrap_or_else(|taken| self.finish(taken)))
-    }
-
-    /// Completes a message that was taken under the lock, and returns it.
-    #[inline(never)]
-    pub(super) fn finish<M>(&self, taken: Taken<M>) -> M {
-        self.conn.finish(taken)
-    }
-
     /// Returns the state of sending, for a call that does not wait, if no thread holds the direction; `None` at any
     /// obstacle.
     #[inline(always)]
@@ -208,14 +122,6 @@ impl Channel {
         // releases it here.
         let entered =
             if self.is_of_this_process() && self.sends { self.conn.sending.enter()? } else { return None };
-        (!self.conn.links.is_closed()).then_some(entered)
-    }
-
-    /// Returns the state of receiving, for a call that does not wait; `None` at any obstacle.
-    #[inline(always)]
-    pub(super) fn enter_receiving(&self) -> Option<SeatGuard<'_, Receiving>> {
-        let entered =
-            if self.is_of_this_process() && self.receives { self.receiving.enter()? } else { return None };
         (!self.conn.links.is_closed()).then_some(entered)
     }
 }

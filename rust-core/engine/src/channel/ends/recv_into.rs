@@ -1,12 +1,13 @@
 //! Receiving into memory of the program, which gets the bytes and no message.
 //!
-//! What is available in shared memory is copied there in the step in which [`Channel::recv`] would take it. Everything
-//! else comes as a message first.
+//! A message in shared memory is copied there in the step in which [`Channel::recv`] would take it. Everything else comes
+//! as a message first.
 
 use super::Channel;
-use crate::channel::lockstep;
-use crate::channel::receiving::Receiving;
-use crate::deadline::{self, Wait, Waiting};
+use super::recv::NextPlace;
+use crate::channel::link::Taken;
+use crate::channel::receiving::{Locked, Place, Reads, Receiving, Step, Turn};
+use crate::deadline::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{BorrowedMemory, Message, ReceivedBytes};
 use crate::session::inbox::AckTrigger;
@@ -20,70 +21,68 @@ impl Channel {
     /// longer than `into`, and `InvalidState` if it is a request, whose reply needs the message: it is then the next
     /// one for any call that receives.
     pub fn recv_into<'a>(&self, into: &mut [u8], wait: impl Into<Wait<'a>>) -> Result<ReceivedBytes> {
-        match self.recv_into_in_place(into) {
-            Some(received) => Ok(received),
-            None => self.recv_into_waiting(into, wait.into()),
+        let mut place = IntoMemory { channel: self, into, unchecked: None };
+        let received = self.receive(&mut place, wait.into())?;
+        if let Some(message) = place.unchecked {
+            message.value().map_err(|e| e.on(&self.shown))?;
         }
+        Ok(received)
     }
+}
 
-    /// Receives the message that is available in shared memory; none if anything else is pending, and if the message is
-    /// longer.
-    #[inline]
-    fn recv_into_in_place(&self, into: &mut [u8]) -> Option<ReceivedBytes> {
-        let mut entered = self.enter_receiving()?;
-        let (receiving, halves) = entered.parts();
-        let place = BorrowedMemory::of(into);
-        let taken = receiving.take_next(halves, &self.conn.event_log, place, Some(AckTrigger::Receive))?;
-        drop(entered);
-        Some(taken.done().unwrap_or_else(|taken| self.finish(taken)))
+/// Memory of the program.
+struct IntoMemory<'a> {
+    channel: &'a Channel,
+    into: &'a mut [u8],
+    /// The message that was copied, where its value is to be checked.
+    unchecked: Option<Message>,
+}
+
+impl IntoMemory<'_> {
+    fn take_with(
+        &mut self,
+        at: &mut Locked<'_>,
+        consume: Option<AckTrigger>,
+    ) -> Option<Taken<ReceivedBytes>> {
+        at.receiving.take_next(at.halves, at.event_log, BorrowedMemory::of(self.into), consume)
     }
+}
 
-    /// [`Channel::recv_into`] where no such message is available.
-    #[inline(never)]
-    fn recv_into_waiting(&self, into: &mut [u8], wait: Wait<'_>) -> Result<ReceivedBytes> {
-        if deadline::may_wait(&wait, self.options.timeout)
-            && let Some(received) = self.recv_soon(|receiving, halves| {
-                receiving.take_next(halves, &self.conn.event_log, BorrowedMemory::of(into), None)
-            })
-        {
-            return Ok(received);
+impl NextPlace for IntoMemory<'_> {
+    // A message counts as delivered once its bytes are copied.
+    const READS: Reads = Reads::OF_PROGRAM;
+    const COPIES: bool = true;
+
+    #[inline(always)]
+    fn take_next(&mut self, at: &mut Locked<'_>) -> Option<Taken<ReceivedBytes>> {
+        self.take_with(at, Some(AckTrigger::Receive))
+    }
+}
+
+impl Place for IntoMemory<'_> {
+    type Output = ReceivedBytes;
+
+    fn take(&mut self, at: &mut Locked<'_>, reads: &Reads) -> Step<ReceivedBytes> {
+        if let Some(taken) = self.take_with(at, reads.consume) {
+            at.receiving.view_bodies(false);
+            return Step::Done(taken);
         }
-        let mut waiting = self.options.start(wait);
-        self.receiving()
-            .and_then(|mut receiving| self.recv_into_with(&mut receiving, into, &mut waiting))
-            .map_err(|e| e.on(&self.shown))
+        at.receiving.take_copied(at.halves, at.event_log, reads)
     }
 
-    /// Receives with the direction held. The message counts as delivered once its bytes are copied.
-    fn recv_into_with(
-        &self,
-        receiving: &mut Receiving,
-        into: &mut [u8],
-        waiting: &mut Waiting<'_>,
-    ) -> Result<ReceivedBytes> {
-        let reads = receiving.program_receives(&self.conn);
-        // A long body is copied out of its slot once, into the program's memory, unless it is to be decoded.
-        receiving.view_bodies(true);
-        let next = self.next_message(receiving, reads, waiting);
-        receiving.view_bodies(false);
-        let message = next?;
-        let received = if message.is_request() { None } else { ReceivedBytes::copied(&message, into) };
+    fn turn(&mut self, receiving: &mut Receiving, turn: Turn) -> Result<Option<ReceivedBytes>> {
+        let Some(message) = self.channel.sort(receiving, turn) else { return Ok(None) };
+        let received = if message.is_request() { None } else { ReceivedBytes::copied(&message, self.into) };
         let Some(received) = received else {
-            let refused = refused(&message, into.len());
+            let refused = refused(&message, self.into.len());
             // In its slot, if it is in one: the call that receives it copies it.
             receiving.keep_first(message);
             return Err(refused);
         };
         let (session, number) = (message.session(), message.number());
-        self.conn.links.session_state.halves().inbox.delivered(session, number);
-        if receiving.is_lockstep() {
-            lockstep::gives(&self.inner);
-            receiving.keep_readable();
-        }
-        if self.options.checks_received().is_some() {
-            message.value()?;
-        }
-        Ok(received)
+        self.channel.conn.links.session_state.halves().inbox.delivered(session, number);
+        self.unchecked = Some(message).filter(|_| self.channel.options.checks_received().is_some());
+        Ok(Some(received))
     }
 }
 

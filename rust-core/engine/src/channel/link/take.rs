@@ -28,6 +28,10 @@ pub struct Want {
 }
 
 impl Want {
+    /// Any message, for a call that sorts them itself.
+    pub const ANY: Want =
+        Want { data: true, requests: true, replies: true, delivers: false, consume: None, awaited: 0 };
+
     /// Returns whether the call takes a message of this kind.
     fn takes(self, kind: Kind) -> bool {
         match kind {
@@ -67,7 +71,7 @@ pub fn is_answer_to(header: &Header, number: u64) -> bool {
 pub struct Taken<M = Message> {
     pub message: M,
     /// The occasion of a pending acknowledgement frame.
-    is_ack_due: Option<AckTrigger>,
+    pub is_ack_due: Option<AckTrigger>,
     /// How many messages before it were lost.
     pub missed: u64,
     /// Whether it acknowledges messages of this side.
@@ -82,6 +86,12 @@ impl<M> Taken<M> {
         } else {
             Err(self)
         }
+    }
+
+    /// Returns the same with what `keep` makes of the message.
+    pub fn map<T>(self, keep: impl FnOnce(M) -> T) -> Taken<T> {
+        let Taken { message, is_ack_due, missed, acknowledges } = self;
+        Taken { message: keep(message), is_ack_due, missed, acknowledges }
     }
 
     /// Has the pending acknowledgement sent, records a loss, and returns the message.

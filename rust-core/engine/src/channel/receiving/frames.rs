@@ -1,9 +1,8 @@
 //! The meaning of a received frame: a message, an acknowledgement, a close, or nothing to the caller.
 
-use super::in_place::ANY;
 use super::{Reads, Receiving, Turn};
 use crate::channel::conn::{Conn, Received};
-use crate::channel::link::{Checks, Want, is_answer_to};
+use crate::channel::link::{Checks, is_answer_to};
 use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::frame::Incoming;
@@ -73,8 +72,7 @@ impl Receiving {
         conn: &Conn,
     ) -> Result<Option<Turn>> {
         let Some(part) = &mut self.part else { return Ok(None) };
-        let Reads { delivers, awaited, consume, .. } = *reads;
-        let mut want = Want { delivers, awaited, consume, ..ANY };
+        let mut want = reads.want();
         let (schema, reply_schema) = (self.schema.as_ref(), self.reply_schema.as_ref());
         let checks = Checks { limits: self.limits, schema, reply_schema };
         let received = conn.receive(part, frame, &mut want, checks);
@@ -84,6 +82,9 @@ impl Receiving {
                 conn.event_log.count_exclusive(&conn.event_log.received);
                 self.set.note_message();
                 self.update_readiness(true);
+                if self.watched && message.header().kind.is_answer() {
+                    self.keep_readable_for_filed(conn);
+                }
                 Some(Turn::Message(message))
             }
             Received::Bye => Some(Turn::Bye),
@@ -93,6 +94,14 @@ impl Receiving {
             }
             Received::Nothing => None,
         })
+    }
+
+    /// Keeps the descriptor readable after an answer while others are kept: an event loop may take one at each wake-up.
+    #[cold]
+    fn keep_readable_for_filed(&mut self, conn: &Conn) {
+        if conn.links.session_state.halves().calls.has_answers() {
+            self.waker.wake();
+        }
     }
 
     /// Drops a request that waits to be received, because its caller has withdrawn it.

@@ -1,9 +1,9 @@
 //! Receiving in place: a call takes a message from the link under one lock (`link/take`), unless something comes before
-//! it: messages that were kept, an error, a close. If nothing is taken, [`Receiving::pump`] finds out why.
+//! it: messages that were kept, an error, a close. If nothing is taken, the loop (`pump`) finds out why.
 
-use super::Receiving;
+use super::{Reads, Receiving, Step};
 use crate::channel::event_log::EventLog;
-use crate::channel::link::{Taken, Want};
+use crate::channel::link::{Taken, Want, is_answer_to};
 use crate::channel::pattern::Pattern;
 use crate::channel::session_state::{SessionHalves, SessionState};
 use crate::frame::Kind;
@@ -11,39 +11,13 @@ use crate::message::{BodyMemory, Dropped, Message, ReusedMessage};
 use crate::session::inbox::AckTrigger;
 use crate::transport::BodyViews;
 
-/// Data for a program that calls to receive.
-pub(super) const NEXT: Want = Want {
-    data: true,
-    requests: false,
-    replies: false,
-    delivers: true,
-    consume: Some(AckTrigger::Receive),
-    awaited: 0,
-};
 /// Data for a program of which the call has recorded that it receives again.
-pub(super) const MORE: Want = Want { consume: None, ..NEXT };
-/// Any message, for a call that sorts them itself.
-pub(super) const ANY: Want = Want { requests: true, replies: true, delivers: false, ..MORE };
+const MORE: Want = Want { requests: false, replies: false, delivers: true, ..Want::ANY };
 
 impl Receiving {
-    /// Returns the data message that is complete in the link, for a call of the program that has nothing else to do:
-    /// one step for [`Receiving::program_receives`] and [`Receiving::pump`]. None if anything else is pending.
-    /// `consume` as in [`Want`].
-    #[inline(never)]
-    pub fn take_ready(
-        &mut self,
-        halves: &mut SessionHalves,
-        event_log: &EventLog,
-        consume: Option<AckTrigger>,
-    ) -> Option<Taken> {
-        if self.is_program_kept_waiting() {
-            return None;
-        }
-        self.take_in_place(halves, event_log, Want { consume, ..NEXT })
-    }
-
-    /// [`Receiving::take_ready`] for what comes nearly always: data for which `place` gives memory, by its length. None
-    /// for all else; then nothing has changed. `consume` as in [`Want`].
+    /// Returns what comes nearly always to a program that receives: data in the ring for which `place` gives memory, by
+    /// its length. None for all else, and if anything else is pending; then nothing has changed. `consume` as in
+    /// [`Want`].
     #[inline(always)]
     pub fn take_next<P: BodyMemory>(
         &mut self,
@@ -82,29 +56,45 @@ impl Receiving {
         event_log.count_exclusive(&event_log.received);
     }
 
-    /// Records what the program has consumed, before a wait. Returns `true` if polling for about a microsecond is known
-    /// to succeed and nothing else is pending; the caller then calls [`Receiving::poll_briefly`]. On `false` the caller
-    /// takes the general path; consumption may be recorded already.
-    #[inline(never)]
-    pub fn begin_short_wait(&mut self, halves: &mut SessionHalves) -> bool {
-        if self.is_general_due() || self.watched || self.schema.is_some() || !halves.has_page() {
-            return false;
-        }
-        let Some(part) =
-            self.part.as_mut().filter(|part| part.negotiated.is_some() && part.read_ahead.is_empty())
+    /// Records that the program receives again, for a call that [nothing](Receiving::is_program_kept_waiting) keeps
+    /// waiting, and that has found no message. False where something is to be done before a wait.
+    pub fn begin_wait(&mut self, halves: &mut SessionHalves) -> bool {
+        let part = self.part.as_mut().filter(|part| part.negotiated.is_some() && !self.watched);
+        let Some(part) = part.filter(|part| part.read_ahead.is_empty() && !part.rx.is_ready_in_place())
         else {
             return false;
         };
-        let is_of_server = part.peer.pattern == Pattern::Request;
-        let Some(half) = part.rx.in_place().filter(|half| half.is_spin_trusted() && !half.is_ready()) else {
-            return false;
-        };
-        if is_of_server {
-            return false;
+        let is_due = halves.consumed_in_ring(|| part.rx.consumed_with_fence(), AckTrigger::Receive);
+        !is_due && !halves.has_to_say(AckTrigger::Pause)
+    }
+
+    /// Takes the message that is complete in the link, for a call of the program. Data is what it returns; in lockstep,
+    /// the listener learns of it.
+    pub fn take_for_program(
+        &mut self,
+        halves: &mut SessionHalves,
+        event_log: &EventLog,
+        reads: &Reads,
+    ) -> Step<Message> {
+        match self.take_in_place(halves, event_log, reads.want()) {
+            Some(taken) if taken.message.header().kind == Kind::Data && !self.lockstep => {
+                self.empty_polls = 0;
+                Step::Done(taken)
+            }
+            taken => taken.map_or(Step::Nothing, Step::Other),
         }
-        halves.inbox.consumed();
-        // The general path finds again that a frame is pending, and sends it.
-        !halves.publish_consumed(|| half.consumed_with_fence(), AckTrigger::Receive)
+    }
+
+    /// Takes the message that is complete in the link, for a call that copies it. Bodies in slots are left there only once
+    /// [`Receiving::view_bodies`] says so.
+    pub fn take_copied<T>(
+        &mut self,
+        halves: &mut SessionHalves,
+        event_log: &EventLog,
+        reads: &Reads,
+    ) -> Step<T> {
+        let taken = if self.takes_whole { self.take_in_place(halves, event_log, reads.want()) } else { None };
+        taken.map_or(Step::Nothing, Step::Other)
     }
 
     /// From now on bodies of data in slots are left there, with `whole` for a call that copies them at once, else as
@@ -120,21 +110,19 @@ impl Receiving {
         }
     }
 
-    /// Returns whether a message lies in the ring, or comes within about a microsecond.
-    pub fn poll_briefly(&mut self) -> bool {
-        self.part.as_mut().and_then(|part| part.rx.in_place()).is_some_and(|half| half.poll_briefly())
-    }
-
-    /// Returns whether a message lies in the ring for a caller; if it `spins`, as one does that has just sent its
-    /// request, also whether one comes within about a microsecond where spinning is known to succeed. False if anything
-    /// else is pending.
-    #[inline(always)]
-    pub fn look_for_reply(&mut self, spins: bool) -> bool {
-        let part = self.part.as_mut().filter(|part| !part.parked && !self.watched);
-        let Some(half) = part.and_then(|part| part.rx.in_place()) else { return false };
-        // The messages before it were copied; their room is freed while the peer works.
-        half.consumed();
-        if spins { half.poll_briefly() } else { half.is_ready() }
+    /// Takes the message that is complete in the link, for the caller of the request of number `number`. If it is the
+    /// answer, it is consumed with its receipt.
+    #[inline(never)]
+    pub fn take_for_caller(
+        &mut self,
+        number: u64,
+        halves: &mut SessionHalves,
+        event_log: &EventLog,
+    ) -> Step<Message> {
+        match self.take_in_place(halves, event_log, Want { awaited: number, ..Want::ANY }) {
+            Some(taken) if is_answer_to(taken.message.header(), number) => Step::Done(taken),
+            taken => taken.map_or(Step::Nothing, Step::Other),
+        }
     }
 
     /// Returns the fast-path reply that lies in the ring, for the caller of the request of number `number`: it is
@@ -156,43 +144,40 @@ impl Receiving {
         Some(taken)
     }
 
-    /// Returns the short message that lies in the ring, for the caller of the request of number `number`, which has
-    /// looked. If it is the answer, it is consumed with its receipt.
-    pub fn take_for_caller(
-        &mut self,
-        number: u64,
-        halves: &mut SessionHalves,
-        event_log: &EventLog,
-    ) -> Option<Taken> {
-        self.take_in_place(halves, event_log, Want { awaited: number, ..ANY })
-    }
-
     /// Returns whether anything else than the next messages of the link is pending for a program that receives.
     #[inline(always)]
     pub fn is_program_kept_waiting(&self) -> bool {
-        self.is_general_due() || self.part.as_ref().is_none_or(|part| part.peer.pattern == Pattern::Request)
+        // One expression without early returns: nearly always each condition is false.
+        !self.inbox.is_empty()
+            | self.deferred_error.is_some()
+            | self.lockstep
+            | self.closing
+            | self
+                .part
+                .as_ref()
+                .is_none_or(|part| part.parked | part.bye_received | (part.peer.pattern == Pattern::Request))
     }
 
     /// Delivers the data messages in the ring to a program that receives again, as [`Receiving::take_next`] does one,
-    /// until there are `max`. Stops at anything else, and where a dropped message has another length. Returns whether
-    /// an acknowledgement frame is pending, and how many messages before and between them were lost.
+    /// until there are `max`. Stops at anything else, and where a dropped message has another length. None if there is
+    /// none.
     pub fn take_run(
         &mut self,
         halves: &mut SessionHalves,
         event_log: &EventLog,
         max: usize,
         messages: &mut Vec<Message>,
-    ) -> (bool, u64) {
-        if self.watched {
-            return (false, 0);
+    ) -> Option<Taken<()>> {
+        if self.is_program_kept_waiting() || self.watched {
+            return None;
         }
         // Without a message in the link it is recorded once more.
         halves.inbox.consumed();
         let missed = self.take_more(halves, event_log, max, messages);
-        let half = self.part.as_mut().and_then(|part| part.rx.in_place()).filter(|_| !messages.is_empty());
-        let is_ack_due = half
-            .is_some_and(|half| halves.publish_consumed(|| half.consumed_with_fence(), AckTrigger::Receive));
-        (is_ack_due, missed)
+        let half = self.part.as_mut()?.rx.in_place().filter(|_| !messages.is_empty())?;
+        let trigger = AckTrigger::Receive;
+        let is_ack_due = halves.publish_consumed(|| half.consumed_with_fence(), trigger).then_some(trigger);
+        Some(Taken { message: (), is_ack_due, missed, acknowledges: false })
     }
 
     /// Adds the data messages in the ring. Returns how many were lost before and between them.
@@ -292,20 +277,5 @@ impl Receiving {
             replies: want.replies & self.reply_schema.is_none(),
             ..want
         }
-    }
-
-    /// Returns the message that a read has taken from a stream, if the call wants it.
-    #[inline(never)]
-    pub(super) fn take_in_stream(
-        &mut self,
-        halves: &mut SessionHalves,
-        event_log: &EventLog,
-        want: Want,
-    ) -> Option<Taken> {
-        let want = self.without_checked(want);
-        let taken = self.part.as_mut()?.take_in_stream(halves, &self.limits, want)?;
-        self.set.note_message();
-        self.note_taken(event_log);
-        Some(taken)
     }
 }

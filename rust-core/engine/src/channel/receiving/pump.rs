@@ -1,15 +1,18 @@
-//! The one loop in which the frames of a channel's link are received: for a call that receives, for a call that awaits
-//! its answer, and for a thread that waits for acknowledgements. Links that break are replaced in it.
+//! The one loop in which messages and frames of a channel's link are received: for a call that receives, for a call that
+//! awaits its answer, and for a thread that waits for acknowledgements. Links that break are replaced in it.
 //!
-//! What differs between them says [`Reads`]; what becomes of a frame decides the caller of [`Receiving::pump`].
+//! What differs between them says [`Reads`]; what becomes of a message or frame decides the [`Place`]. Its first part,
+//! [`receive`], takes what is complete in the link, under the session's lock; a call whose message it is gives the
+//! direction back under that lock. Where nothing is, it polls for a microsecond, if that is known to succeed. The second
+//! part, `pump_frames`, does everything else, without the lock.
 
 use std::time::Duration;
 
-use super::in_place::ANY;
+use super::place::{Held, Place, Turns};
 use super::reads::Reads;
 use super::{Receiving, Turn, check_pattern};
 use crate::channel::conn::Conn;
-use crate::channel::link::{Want, is_answer_to};
+use crate::channel::link::{Taken, is_answer_to};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Header;
@@ -23,34 +26,102 @@ const MAX_INBOX: usize = 1 << 16;
 /// What the caller does in each turn of the loop; `true` ends it.
 type Turned<'a> = dyn FnMut(&mut Receiving, Turn) -> Result<bool> + 'a;
 
+/// Where the loop is.
+enum At {
+    /// Before a look for the next frame.
+    Look,
+    /// Before the session's lock, if a message may be taken there.
+    Lock,
+    /// At the next frame: nothing could be taken under the lock.
+    Frame,
+}
+
+/// Why [`Receiving::pump_frames`] returns.
+enum Pumped {
+    /// A message may be taken under the lock.
+    Ready,
+    /// A turn has ended the loop.
+    Ended,
+}
+
+/// Receives until `place` has what the call returns. `came` is what was taken already and is not that. Returns the
+/// direction as well, unless it was given back with the message.
+///
+/// # Errors
+/// Those of the turns. `Timeout` at the deadline; `Disconnected` at the end of a link that is not replaced;
+/// `InvalidState` once the channel is closed; an error about a single frame, after which receiving goes on: it was
+/// skipped, or stays the next one where there was no memory for it; `Malformed` for a protocol violation, which ends the
+/// link.
+pub fn receive<H: Held, P: Place>(
+    held: H,
+    place: &mut P,
+    conn: &Conn,
+    (reads, came): (Reads, Option<Taken>),
+    waiting: &mut Waiting<'_>,
+) -> (Result<P::Output>, Option<H>) {
+    let (mut held, mut reads, mut at) = (held, reads, At::Look);
+    let (mut came, mut waits_first) = (came, reads.waits_first && !waiting.is_none());
+    let received = loop {
+        if let Some(taken) = came.take() {
+            let of = held.route(conn.finish(taken), reads.awaited, conn, waiting);
+            if let Some(received) = of.and_then(|of| place.turn(&mut held, of)).transpose() {
+                break received;
+            }
+        }
+        let is_there = match std::mem::take(&mut waits_first) {
+            true => held.wait_first(&reads, conn, waiting),
+            false => Ok(false),
+        };
+        let mut found = None;
+        let pumped = match is_there {
+            Ok(true) => Ok(Pumped::Ready),
+            Ok(false) => {
+                let turn = &mut |receiving: &mut Receiving, of: Turn| {
+                    found = place.turn(receiving, of)?;
+                    Ok(found.is_some())
+                };
+                held.pump_frames(conn, &mut reads, waiting, &mut at, turn)
+            }
+            Err(error) => Err(error),
+        };
+        match pumped {
+            Ok(Pumped::Ready) => {}
+            Ok(Pumped::Ended) => break found.ok_or_else(|| waiting.timed_out()),
+            Err(error) => break Err(error),
+        }
+        match held.step(conn, |at| place.take(at, &reads)) {
+            Ok(taken) => return (Ok(taken.done().unwrap_or_else(|taken| conn.finish(taken))), None),
+            Err((again, other)) => {
+                (held, came) = (again, other);
+                (reads.waits_first, at) = (false, At::Frame);
+                if came.is_some() {
+                    // It was recorded with the message.
+                    (reads.consume, at) = (None, At::Look);
+                }
+            }
+        }
+    };
+    held.apply_consume(&mut reads, conn);
+    if held.watched && received.is_err() {
+        held.leave_to_event_loop(&reads, conn);
+    }
+    (received, Some(held))
+}
+
 impl Receiving {
-    /// Receives frames and passes each to `turn`, until that returns a result.
+    /// Receives messages and frames, and passes each to `turn`, until that returns a result.
     ///
     /// # Errors
-    /// Those of `turn`. `Timeout` at the deadline; `Disconnected` at the end of a link that is not replaced;
-    /// `InvalidState` once the channel is closed; an error about a single frame, after which receiving goes on: it was
-    /// skipped, or stays the next one where there was no memory for it; `Malformed` for a protocol violation, which
-    /// ends the link.
+    /// Those of [`receive`].
     #[inline]
     pub fn pump<T>(
         &mut self,
         conn: &Conn,
         reads: Reads,
         waiting: &mut Waiting<'_>,
-        mut turn: impl FnMut(&mut Receiving, Turn) -> Result<Option<T>>,
+        turn: impl FnMut(&mut Receiving, Turn) -> Result<Option<T>>,
     ) -> Result<T> {
-        let (mut reads, mut found) = (reads, None);
-        let mut turned = |receiving: &mut Receiving, of: Turn| {
-            found = turn(receiving, of)?;
-            Ok(found.is_some())
-        };
-        let pumped = self.pump_frames(conn, &mut reads, waiting, &mut turned);
-        self.apply_consume(&mut reads, conn);
-        if self.watched && pumped.is_err() {
-            self.leave_to_event_loop(&reads, conn);
-        }
-        pumped?;
-        found.ok_or_else(|| waiting.timed_out())
+        receive(self, &mut Turns(turn), conn, (reads, None), waiting).0
     }
 
     /// Receives for the library, until `enough` is true; messages go to the inbox.
@@ -87,32 +158,33 @@ impl Receiving {
         let _ = self.read(conn, Reads::of_library(), &mut Waiting::at_once(), || false);
     }
 
-    /// The loop of [`Receiving::pump`].
+    /// The loop of [`receive`] without the lock: until a message may be taken there, or a turn ends it.
+    #[inline(never)]
     fn pump_frames(
         &mut self,
         conn: &Conn,
         reads: &mut Reads,
         waiting: &mut Waiting<'_>,
+        at: &mut At,
         turn: &mut Turned<'_>,
-    ) -> Result<()> {
+    ) -> Result<Pumped> {
         let Conn { links: reconnector, event_log, .. } = conn;
-        // A newer link is taken only after this one was read to its end.
-        let mut is_next = true;
         loop {
             if planted::is(Planted::SleepInLoop) {
                 sleep(Duration::from_micros(1));
             }
-            if std::mem::take(&mut is_next) {
+            // A newer link is taken only after this one was read to its end.
+            if let At::Look = at {
                 if turn(self, Turn::Look)? {
-                    return Ok(());
+                    return Ok(Pumped::Ended);
                 }
                 if reads.of_program && !self.inbox.is_empty() {
-                    is_next = true;
                     if self.give_kept(reads, conn, turn)? {
-                        return Ok(());
+                        return Ok(Pumped::Ended);
                     }
                     continue;
                 }
+                *at = At::Lock;
                 self.begin_look(reads, conn, waiting)?;
             }
             if self.part.is_none() {
@@ -124,24 +196,17 @@ impl Receiving {
                     // The sending half takes its half, too. The end of the last link may have brought the
                     // acknowledgement for which the caller waits, and the new one need not bring any.
                     conn.send_ack(AckTrigger::Park);
-                    is_next = true;
+                    *at = At::Look;
                     continue;
                 }
                 self.check_sends(reads)?;
             }
-            if self.may_take_in_place() {
-                let Reads { delivers, consume, awaited, .. } = *reads;
-                let want = Want { delivers, consume, awaited, ..ANY };
-                let taken = self.take_in_place(&mut reconnector.session_state.halves(), event_log, want);
-                if let Some(taken) = taken {
-                    (reads.consume, is_next) = (None, true);
-                    let of = self.route(conn.finish(taken), awaited, conn, waiting)?;
-                    if turn(self, of)? {
-                        return Ok(());
-                    }
-                    continue;
-                }
+            if let At::Lock = at
+                && self.may_take_in_place()
+            {
+                return Ok(Pumped::Ready);
             }
+            *at = At::Lock;
             let Some(part) = &mut self.part else { continue };
             let got = conn.next_frame(part).or_else(|error| {
                 // No call waits for this answer, so it would be dropped.
@@ -175,19 +240,16 @@ impl Receiving {
                             return Err(e);
                         }
                     };
-                    is_next = true;
+                    *at = At::Look;
                     if turn(self, of)? {
-                        return Ok(());
+                        return Ok(Pumped::Ended);
                     }
                 }
                 Ok(None) => {
                     self.count_empty_poll(waiting)?;
                     self.wait_for_frame(reads, conn, waiting)?;
                     if reads.is_lent && turn(self, Turn::Look)? {
-                        return Ok(());
-                    }
-                    if !self.closing {
-                        reconnector.check_open()?;
+                        return Ok(Pumped::Ended);
                     }
                 }
                 // An error about one frame: the transport has skipped it, or there may be memory for it later.
@@ -202,7 +264,7 @@ impl Receiving {
                     if e.kind() != ErrorKind::Disconnected || !is_replaced {
                         return Err(e);
                     }
-                    is_next = true;
+                    *at = At::Look;
                 }
             }
         }
@@ -271,8 +333,8 @@ impl Receiving {
     fn leave_to_event_loop(&mut self, reads: &Reads, conn: &Conn) {
         if self.part.as_ref().is_some_and(|part| !part.parked) {
             self.update_readiness(true);
-        } else if self.part.is_none() && reads.of_program {
-            // The caller gets the end of the link now, and the inbox is empty.
+        } else if self.part.is_none() && reads.of_program && self.inbox.is_empty() {
+            // The caller gets the end of the link now.
             let links = &conn.links;
             if links.reconnects() && !links.origin.is_armed() {
                 // The process has no descriptors left: the program tries again.

@@ -1,5 +1,6 @@
 //! For whom frames of a channel's link are received, and what follows from that in the loop (`pump`).
 
+use crate::channel::link::Want;
 use crate::session::inbox::AckTrigger;
 
 /// For whom frames are received.
@@ -22,12 +23,30 @@ pub struct Reads {
     pub is_lent: bool,
     /// Whether the peer lives is asked before each look: a link over shared memory that was parked asks the kernel.
     pub asks_for_peer: bool,
+    /// The call waits at once: under the lock that it had last it has seen that nothing is there, and that nothing is to
+    /// be said before a wait.
+    pub waits_first: bool,
 }
 
 impl Reads {
-    /// Returns how a call of the program receives that has to record this as consumed.
-    pub fn of_program(consume: Option<AckTrigger>) -> Reads {
-        Reads { of_program: true, consume, makes_links: true, ..Reads::default() }
+    /// How a call of the program receives that has recorded what was consumed.
+    pub const OF_PROGRAM: Reads = Reads {
+        of_program: true,
+        makes_links: true,
+        delivers: false,
+        spares: false,
+        consume: None,
+        awaited: 0,
+        is_lent: false,
+        asks_for_peer: false,
+        waits_first: false,
+    };
+    /// The same where each message is delivered in the step in which it is received.
+    pub const DELIVERED: Reads = Reads { delivers: true, ..Reads::OF_PROGRAM };
+
+    /// Returns what is taken in the link for such a call.
+    pub fn want(&self) -> Want {
+        Want { delivers: self.delivers, consume: self.consume, awaited: self.awaited, ..Want::ANY }
     }
 
     /// Returns how the library receives: what is there, over links that are there.

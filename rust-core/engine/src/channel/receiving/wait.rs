@@ -6,10 +6,11 @@
 
 use super::{Reads, Receiving};
 use crate::channel::conn::Conn;
+use crate::channel::link::RxPart;
 use crate::channel::lockstep;
 use crate::deadline::Waiting;
 use crate::drive;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::session::inbox::AckTrigger;
 use crate::transport::Waited;
 
@@ -34,20 +35,14 @@ impl Receiving {
             self.waker.wake();
         }
         let pauses = !waiting.is_none() && !reads.is_lent;
-        conn.send_ack(if pauses { AckTrigger::Pause } else { AckTrigger::Park });
-        let mut waited = Waited::Omitted;
-        if let Some(part) = self.part.as_mut().filter(|_| !waiting.is_none()) {
-            // A thread of the program that needs a lent direction is seen by the epoll set alone.
-            let soon = if reads.is_lent {
-                (!part.rx.spin()).then_some(Waited::Omitted)
-            } else {
-                drive::data_soon(&mut part.rx, waiting)?
-            };
-            let Some(passed) = soon else { return Ok(()) };
-            waited = passed;
+        if !std::mem::take(&mut reads.waits_first) || !pauses {
+            conn.send_ack(if pauses { AckTrigger::Pause } else { AckTrigger::Park });
         }
-        if waited == Waited::Passed {
-            self.set.note_passed();
+        let waited = self.wait_soon(reads, waiting)?;
+        match waited {
+            Waited::Ready => return self.check_open(conn),
+            Waited::Passed => self.set.note_passed(),
+            Waited::Omitted => {}
         }
         let Some(part) = &mut self.part else { return Ok(()) };
         if waiting.is_none() && !self.watched {
@@ -66,11 +61,90 @@ impl Receiving {
         }
         let waited = self.wait_in_epoll(waited, reads, conn, waiting);
         self.unpark();
-        waited
+        waited?;
+        self.check_open(conn)
     }
 
-    /// Waits in the epoll set. An acknowledgement that waits for the program's answer is sent after a
-    /// short wait, which the transport may have had (`waited`).
+    /// Fails where another thread has closed the channel while this one slept.
+    fn check_open(&self, conn: &Conn) -> Result<()> {
+        if self.closing { Ok(()) } else { conn.links.check_open() }
+    }
+
+    /// Waits for a call that waits first. Polls for about a microsecond, if that is known to succeed on a link over shared
+    /// memory; the room of earlier messages is free meanwhile. Over a stream whose last polls found nothing, waits for a
+    /// few milliseconds. Returns whether a message may be there.
+    ///
+    /// # Errors
+    /// Those of the tick.
+    #[inline]
+    pub(super) fn wait_first(
+        &mut self,
+        reads: &Reads,
+        conn: &Conn,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<bool> {
+        let Some(part) = self.part.as_mut().filter(|part| !part.parked) else { return Ok(false) };
+        let Some(half) = part.rx.in_place() else { return self.wait_first_in_stream(reads, conn, waiting) };
+        half.consumed();
+        Ok(half.poll_briefly())
+    }
+
+    #[inline(never)]
+    fn wait_first_in_stream(
+        &mut self,
+        reads: &Reads,
+        conn: &Conn,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<bool> {
+        let half = self.part.as_mut().and_then(|part| part.rx.stream());
+        if !half.is_some_and(|half| half.last_polls_were_empty()) {
+            return Ok(false);
+        }
+        match self.wait_soon(reads, waiting) {
+            Ok(Waited::Ready) => return Ok(true),
+            Ok(Waited::Passed) => {
+                self.set.note_passed();
+                conn.send_ack(AckTrigger::Park);
+            }
+            Ok(Waited::Omitted) => {}
+            // The link is read once more before that is reported.
+            Err(e) if e.kind() == ErrorKind::Timeout => {}
+            Err(e) => return Err(e),
+        }
+        Ok(false)
+    }
+
+    /// Waits for a few milliseconds at most, where the transport or a dialogue makes that worth it: without the lock,
+    /// which a call over a stream takes once before it and once after it.
+    fn wait_soon(&mut self, reads: &Reads, waiting: &mut Waiting<'_>) -> Result<Waited> {
+        let Some(part) = self.part.as_mut().filter(|_| !waiting.is_none()) else {
+            return Ok(Waited::Omitted);
+        };
+        if reads.is_lent {
+            // A thread of the program that needs a lent direction is seen by the epoll set alone.
+            return Ok(if part.rx.spin() { Waited::Ready } else { Waited::Omitted });
+        }
+        let waited = match part.rx.sole_descriptor() {
+            // The timer would make a watched descriptor readable.
+            Some(_) if self.watched => return Ok(Waited::Omitted),
+            Some(link) => self.set.wait_short(Some(link), waiting)?,
+            None => drive::data_soon(&mut part.rx, waiting)?,
+        };
+        if waited == Waited::Ready
+            && let Some(half) = part.rx.stream()
+        {
+            if self.link_in_set && !self.watched && self.set.is_in_dialogue() {
+                // No sleep of the next waits is on the set.
+                self.set.remove(half.descriptor());
+                self.link_in_set = false;
+            }
+            half.fill();
+        }
+        Ok(waited)
+    }
+
+    /// Waits in the epoll set. An acknowledgement that waits for the program's answer is sent after a short wait, which
+    /// there may have been (`waited`).
     fn wait_in_epoll(
         &mut self,
         waited: Waited,
@@ -79,19 +153,12 @@ impl Receiving {
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
         let mut waited = waited;
-        // Shared memory has had its own short wait; the timer would make a watched descriptor readable.
-        let in_place = self.part.as_ref().is_none_or(|part| part.rx.is_in_place());
-        let mut is_short_due = waited == Waited::Omitted && !in_place && !self.watched;
-        // Who wants a direction that is on loan signals another descriptor.
-        let part = self.part.as_ref().filter(|_| is_short_due && !reads.is_lent);
-        if let Some(link) = part.and_then(|part| part.rx.sole_descriptor()) {
-            waited = self.set.wait_short(Some(link), waiting)?;
-            is_short_due = false;
-        }
-        if waited != Waited::Ready {
-            self.watch_link()?;
-        }
-        if is_short_due {
+        self.watch_link()?;
+        // Shared memory has had its own short wait, and a descriptor that is slept on alone; but who wants a direction
+        // that is on loan signals another one. The timer would make a watched descriptor readable.
+        let had =
+            |part: &RxPart| part.rx.is_in_place() || !reads.is_lent && part.rx.sole_descriptor().is_some();
+        if waited == Waited::Omitted && !self.watched && self.part.as_ref().is_some_and(|part| !had(part)) {
             waited = self.set.wait_short(None, waiting)?;
         }
         match waited {

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::session::inbox::AckTrigger;
 use crate::sys::poll::Ready;
 use crate::sys::stop;
+use crate::transport::Waited;
 
 impl Clients {
     /// Waits until the next step may find a request. False once a signal has asked the program to stop.
@@ -41,7 +42,7 @@ impl Clients {
         // A client that never completes a message is not waited for again and again.
         let has_come = self.idle < FRAMES_PER_ROUND
             && if is_single && !client.client_tx.has_unfinished() {
-                drive::data_soon(&mut client.part.rx, waiting)?.is_none()
+                drive::data_soon(&mut client.part.rx, waiting)? == Waited::Ready
             } else {
                 client.part.rx.spin()
             };
