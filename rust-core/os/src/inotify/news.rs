@@ -1,0 +1,90 @@
+//! What one watch was notified of and has not taken yet.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::inotify::{ReadFlags, WatchFlags};
+
+use crate::eventfd::EventFd;
+
+/// The events since the last call.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Whether anything happened that was watched for.
+    pub changed: bool,
+    /// The names that it happened to, in order.
+    pub names: Vec<String>,
+    /// Those of them that were given by a rename, each as often as that happened.
+    pub renamed: Vec<String>,
+    /// Whether events were lost, so that everything has to be checked.
+    pub overflown: bool,
+    /// Whether the watched object was removed or moved away.
+    pub gone: bool,
+}
+
+/// The events that one watch was notified of and has not taken yet.
+#[derive(Debug)]
+pub(super) struct WatchState {
+    /// Signalled by another watch, or the thread, that read an event for this one.
+    pub(super) waker: EventFd,
+    /// Whether its owner sleeps on the instance; otherwise the thread reads that.
+    pub(super) is_direct: bool,
+    /// Whether nobody sleeps on it: its owner takes what has happened when it likes.
+    pub(super) is_passive: bool,
+    /// Whether the eventfd was signalled since the last read.
+    pub(super) woken: AtomicBool,
+    /// Whether names are kept.
+    pub(super) keeps_names: bool,
+    /// The only names in the directory whose events count; `None` for all.
+    pub(super) only: Option<HashSet<String>>,
+    /// The events since the last `take` or `drain`.
+    pub(super) news: Mutex<News>,
+}
+
+/// The most names that are kept; checking everything costs less than more of them.
+const KEPT: usize = 65_536;
+
+impl WatchState {
+    /// Locks the news.
+    pub(super) fn news(&self) -> MutexGuard<'_, News> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the eventfd readable. The caller has the table of watches, as who makes it unreadable.
+    pub(super) fn wake(&self) {
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            self.waker.wake();
+        }
+    }
+
+    /// Notes an event, if the watch requests it; returns whether it does.
+    pub(super) fn record(&self, wants: WatchFlags, what: ReadFlags, name: Option<&str>) -> bool {
+        let gone = what.intersects(
+            ReadFlags::IGNORED | ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::UNMOUNT,
+        );
+        let wanted = what.bits() & wants.bits() != 0;
+        // An event without a name is about the directory itself.
+        let other = self.only.as_ref().is_some_and(|only| name.is_some_and(|name| !only.contains(name)));
+        if !gone && (!wanted || other) {
+            return false;
+        }
+        let mut news = self.news();
+        news.gone |= gone;
+        news.changed |= wanted;
+        if let Some(name) = name.filter(|_| wanted && self.keeps_names && what.contains(ReadFlags::MOVED_TO))
+        {
+            if news.renamed.len() < KEPT {
+                news.renamed.push(name.to_owned());
+            } else {
+                news.overflown = true;
+            }
+        }
+        match name.filter(|_| wanted && self.keeps_names) {
+            Some(_) if news.names.len() >= KEPT => news.overflown = true,
+            Some(name) => news.names.push(name.to_owned()),
+            None => {}
+        }
+        true
+    }
+}

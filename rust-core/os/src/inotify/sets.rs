@@ -1,0 +1,77 @@
+//! A watch behind one descriptor, and a watch of one file with an instance of its own.
+
+use std::mem::MaybeUninit;
+use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::instance::{add, new_instance};
+use super::{Watch, WatchFlags};
+use crate::beneath;
+use crate::error::Result;
+use crate::fork::Descriptor;
+use crate::poll::{Epoll, Interest};
+
+/// A watch behind one descriptor, for what can wait on one alone: readable while the watch has events, whoever read
+/// them.
+#[derive(Debug)]
+pub struct WatchSet {
+    watch: Watch,
+    set: Epoll,
+}
+
+impl WatchSet {
+    /// Returns the watch with its set.
+    ///
+    /// # Errors
+    /// Those of making the set: no descriptors are left.
+    pub fn of(watch: Watch) -> Result<WatchSet> {
+        let set = Epoll::new()?;
+        for descriptor in watch.descriptors() {
+            set.add(descriptor, 0, Interest::IN)?;
+        }
+        Ok(WatchSet { watch, set })
+    }
+}
+
+impl Deref for WatchSet {
+    type Target = Watch;
+
+    fn deref(&self) -> &Watch {
+        &self.watch
+    }
+}
+
+impl AsFd for WatchSet {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.set.as_fd()
+    }
+}
+
+/// Watches one file that another process writes. It has an instance of its own, so that a program
+/// that waits for a name is not woken by every write.
+#[derive(Debug)]
+pub struct ContentWatch(Descriptor);
+
+impl ContentWatch {
+    /// Watches this open file from now on: writes, and the loss of its name.
+    ///
+    /// # Errors
+    /// Those of the kernel, with its limit on instances.
+    pub fn new(file: BorrowedFd<'_>) -> Result<ContentWatch> {
+        let fd = new_instance()?;
+        add(&fd, &beneath::kernel_path(file), WatchFlags::MODIFY | WatchFlags::ATTRIB, "watching a file")?;
+        Ok(ContentWatch(fd.into()))
+    }
+
+    /// Discards the available events.
+    pub fn drain(&self) {
+        let mut space = [MaybeUninit::<u8>::uninit(); 1024];
+        while rustix::io::read(&self.0, &mut space[..]).is_ok_and(|(read, _)| !read.is_empty()) {}
+    }
+}
+
+impl AsFd for ContentWatch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
