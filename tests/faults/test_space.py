@@ -293,3 +293,38 @@ def test_client_with_few_descriptors(transport: str, start) -> None:
     assert connecting == "OutOfMemory" and serving == "OutOfMemory"
 
 
+def test_flush_moves_what_was_begun_without_descriptors(start) -> None:
+    """A long message that a sender without descriptors has begun in pieces is written once there are some again."""
+    child = start(
+        """
+        import resource, threading
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with linkspan.listen(sys.argv[1]) as listener:
+            channel = linkspan.connect(sys.argv[1], timeout=60.0)
+            far = listener.accept(timeout=60.0)
+            channel.send(b"x", timeout=60.0)
+            far.recv(timeout=60.0)
+            # One is the list's own.
+            resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1, most[1]))
+            # It does not fit into the ring, and there is no thread to write the rest.
+            channel.send(bytes(4_000_000), timeout=1.0)
+            print(channel.stats()["bodies_without_slot"])
+            resource.setrlimit(resource.RLIMIT_NOFILE, most)
+            got = []
+            def take():
+                got.append(len(far.recv(timeout=60.0).value))
+                # It is consumed once the receiver comes again.
+                far.recv(timeout=60.0)
+            taker = threading.Thread(target=take)
+            taker.start()
+            channel.flush(timeout=40.0)
+            print(got)
+            channel.send(b"end", timeout=60.0)
+            taker.join(60.0)
+        """,
+        endpoint("shm", "few-flush"),
+    )
+    assert lines(child) == ["1", "[4000000]"]
+
+
+

@@ -530,6 +530,13 @@ impl Sending {
         drive::taken_over(&part.tx, waiting.deadline())
     }
 
+    /// Has what waits in the half written without this call.
+    pub fn leave_rest(&self, links: &impl Links) {
+        if let Some(part) = &self.part {
+            leave(part, links);
+        }
+    }
+
     /// Returns whether the half has the rest of a frame.
     pub fn has_rest(&self) -> bool {
         self.part.as_ref().is_some_and(|part| part.tx.has_rest())

@@ -64,6 +64,8 @@ impl Channel {
         let generation = {
             let mut sending = self.conn.sending.take_in_turn(Operation::Send, waiting)?;
             sending.join(&self.conn.links, &self.conn.event_log, waiting)?;
+            // No thread writes a rest where there was no descriptor for its sleep.
+            sending.leave_rest(&self.conn.links);
             sending.generation
         };
         // The peer sends its consumed number when its program next receives or acknowledges.
