@@ -219,8 +219,8 @@ impl Receiving {
         self.part.as_ref().is_some_and(|part| part.negotiated.is_some() && part.may_hold_more())
     }
 
-    /// Records that the program calls to receive, which consumes the messages delivered before. If a message is ready in
-    /// the link, the record is made together with that message, on the occasion that this returns; else now.
+    /// Records that the program calls to receive, which consumes the messages delivered before. If a message is ready
+    /// in the link, the record is made together with that message, on the occasion that this returns; else now.
     pub fn program_receives(&mut self, conn: &Conn) -> Option<AckTrigger> {
         if self.lockstep {
             lockstep::asks(&conn.links.session_state);

@@ -1,7 +1,7 @@
 //! Receiving into memory of the program, which gets the bytes and no message.
 //!
-//! A message in shared memory is copied there in the step in which [`Channel::recv`] would take it. Everything else comes
-//! as a message first.
+//! A message in shared memory is copied there in the step in which [`Channel::recv`] would take it. Everything else
+//! comes as a message first.
 
 use super::Channel;
 use super::recv::NextPlace;

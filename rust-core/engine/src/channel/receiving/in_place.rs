@@ -85,8 +85,8 @@ impl Receiving {
         }
     }
 
-    /// Takes the message that is complete in the link, for a call that copies it. Bodies in slots are left there only once
-    /// [`Receiving::view_bodies`] says so.
+    /// Takes the message that is complete in the link, for a call that copies it. Bodies in slots are left there only
+    /// once [`Receiving::view_bodies`] says so.
     pub fn take_copied<T>(
         &mut self,
         halves: &mut SessionHalves,

@@ -59,7 +59,7 @@ impl<T, F: FnMut(&mut Receiving, Turn) -> Result<Option<T>>> Place for Turns<F> 
 }
 
 /// The receiving direction as a call has it, without the session's lock.
-pub trait Held: DerefMut<Target = Receiving> + Sized {
+pub trait DirectionGuard: DerefMut<Target = Receiving> + Sized {
     /// Makes a step under the session's lock. Otherwise than with [`Step::Done`] the call still has the direction.
     fn step<T>(
         self,
@@ -69,7 +69,7 @@ pub trait Held: DerefMut<Target = Receiving> + Sized {
 }
 
 /// A call that gives the direction back with the message that it returns.
-impl Held for Lease<'_, Receiving> {
+impl DirectionGuard for Lease<'_, Receiving> {
     #[inline]
     fn step<T>(
         self,
@@ -90,7 +90,7 @@ impl Held for Lease<'_, Receiving> {
 }
 
 /// A call that keeps it.
-impl Held for &mut Receiving {
+impl DirectionGuard for &mut Receiving {
     fn step<T>(
         self,
         conn: &Conn,

@@ -1,14 +1,14 @@
-//! The one loop in which messages and frames of a channel's link are received: for a call that receives, for a call that
-//! awaits its answer, and for a thread that waits for acknowledgements. Links that break are replaced in it.
+//! The one loop in which messages and frames of a channel's link are received: for a call that receives, for a call
+//! that awaits its answer, and for a thread that waits for acknowledgements. Links that break are replaced in it.
 //!
 //! What differs between them says [`Reads`]; what becomes of a message or frame decides the [`Place`]. Its first part,
 //! [`receive`], takes what is complete in the link, under the session's lock; a call whose message it is gives the
-//! direction back under that lock. Where nothing is, it polls for a microsecond, if that is known to succeed. The second
-//! part, `pump_frames`, does everything else, without the lock.
+//! direction back under that lock. Where nothing is, it polls for a microsecond, if that is known to succeed. The
+//! second part, `pump_frames`, does everything else, without the lock.
 
 use std::time::Duration;
 
-use super::place::{Held, Place, Turns};
+use super::place::{DirectionGuard, Place, Turns};
 use super::reads::Reads;
 use super::{Receiving, Turn, check_pattern};
 use crate::channel::conn::Conn;
@@ -50,9 +50,9 @@ enum Pumped {
 /// # Errors
 /// Those of the turns. `Timeout` at the deadline; `Disconnected` at the end of a link that is not replaced;
 /// `InvalidState` once the channel is closed; an error about a single frame, after which receiving goes on: it was
-/// skipped, or stays the next one where there was no memory for it; `Malformed` for a protocol violation, which ends the
-/// link.
-pub fn receive<H: Held, P: Place>(
+/// skipped, or stays the next one where there was no memory for it; `Malformed` for a protocol violation, which ends
+/// the link.
+pub fn receive<H: DirectionGuard, P: Place>(
     held: H,
     place: &mut P,
     conn: &Conn,

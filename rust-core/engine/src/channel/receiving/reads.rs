@@ -23,8 +23,8 @@ pub struct Reads {
     pub is_lent: bool,
     /// Whether the peer lives is asked before each look: a link over shared memory that was parked asks the kernel.
     pub asks_for_peer: bool,
-    /// The call waits at once: under the lock that it had last it has seen that nothing is there, and that nothing is to
-    /// be said before a wait.
+    /// The call waits at once: under the lock that it had last it has seen that nothing is there, and that nothing is
+    /// to be said before a wait.
     pub waits_first: bool,
 }
 

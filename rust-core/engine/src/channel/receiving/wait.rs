@@ -70,9 +70,9 @@ impl Receiving {
         if self.closing { Ok(()) } else { conn.links.check_open() }
     }
 
-    /// Waits for a call that waits first. Polls for about a microsecond, if that is known to succeed on a link over shared
-    /// memory; the room of earlier messages is free meanwhile. Over a stream whose last polls found nothing, waits for a
-    /// few milliseconds. Returns whether a message may be there.
+    /// Waits for a call that waits first. Polls for about a microsecond, if that is known to succeed on a link over
+    /// shared memory; the room of earlier messages is free meanwhile. Over a stream whose last polls found nothing,
+    /// waits for a few milliseconds. Returns whether a message may be there.
     ///
     /// # Errors
     /// Those of the tick.
