@@ -464,9 +464,9 @@ impl Exported {
                 Forwarding::Publisher { subscriber, first, .. } => {
                     match first.take().map_or_else(|| subscriber.try_recv(), Ok) {
                         Ok(message) => message,
-                        // The ring has overwritten messages. Their numbers are left out, which importing machines
-                        // count as lost.
-                        Err(e) if e.kind() == ErrorKind::Lagged => {
+                        // The ring has overwritten messages, or there was no memory for one. Their numbers are left
+                        // out, which importing machines count as lost.
+                        Err(e) if e.missed().is_some() => {
                             status.overrun(&self.presence.name, e.missed().unwrap_or(0));
                             continue;
                         }

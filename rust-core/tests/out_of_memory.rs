@@ -1,12 +1,14 @@
 //! Receivers without memory for a long message. What a channel's call could not take stays the next message, a server
 //! answers with the error, and a subscriber counts what it missed: nothing is lost in silence.
 
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use linkspan::{
     Acknowledge, Channel, Encoding, Error, ErrorKind, EventKind, Listener, Message, NdArray, Options,
-    Payload, Publisher, Server, Subscriber, Value,
+    Payload, Publisher, Server, Subscriber, Value, wait_any,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -303,11 +305,19 @@ fn answer_without_memory_is_received_by_another_try_or_dropped() {
                 });
                 refused(|| client.finish_call(&asked, SOON));
             });
-            thread::scope(|scope| {
-                scope.spawn(|| drop(server.next(Duration::from_millis(500))));
-                let reply = client.finish_call(&asked, SOON).unwrap();
-                assert!(has(&reply, value), "{transport}");
+            let has_come = AtomicBool::new(false);
+            let reply = thread::scope(|scope| {
+                // However slow the machine is.
+                scope.spawn(|| {
+                    while !has_come.load(Ordering::Relaxed) {
+                        keeps_sending();
+                    }
+                });
+                let reply = client.finish_call(&asked, SOON);
+                has_come.store(true, Ordering::Relaxed);
+                reply.unwrap()
             });
+            assert!(has(&reply, value), "{transport}");
         }
     }
 }
@@ -343,24 +353,124 @@ fn late_answer_without_memory_does_not_hold_up_the_next_call() {
     assert_eq!(number(&client.stats(), "dropped"), 1);
 }
 
+/// It is counted at once, with the reason, whether the subscriber has one name, a list or a pattern.
 #[test]
 fn subscriber_without_memory_counts_what_it_missed() {
     alone!(subscriber_without_memory_counts_what_it_missed);
     let values = fresh_values();
-    for transport in TRANSPORTS {
+    for (transport, way) in
+        TRANSPORTS.into_iter().flat_map(|transport| (0..3).map(move |way| (transport, way)))
+    {
         let publisher = Publisher::new(&name(transport), &Options::default()).unwrap();
-        let subscriber = Subscriber::new(publisher.endpoint(), &Options::default()).unwrap();
+        let endpoint = publisher.endpoint();
+        let subscriber = match way {
+            0 => Subscriber::new(endpoint, &Options::default()),
+            1 => Subscriber::of(&[endpoint, &name("shm")], &Options::default()),
+            // A name over TCP is an address, of which there are no patterns.
+            _ if transport == "tcp" => continue,
+            _ => Subscriber::of(&[&format!("{endpoint}*")], &Options::default()),
+        }
+        .unwrap();
+        let shown = format!("{transport}, {way}");
         publisher.wait_for_subscribers(1, SOON).unwrap();
         publisher.send(&Value::from(0)).unwrap();
-        subscriber.recv(SOON).unwrap();
+        assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::from(0), "{shown}");
         for (at, value) in values.iter().enumerate() {
             publisher.send(value).unwrap();
-            in_room(scarce(transport, value), || refused(|| subscriber.recv(SOON)));
+            let error = in_room(scarce(transport, value), || {
+                loop {
+                    match subscriber.recv(SOON).unwrap_err() {
+                        error if error.kind() == ErrorKind::Timeout => {}
+                        error => break error,
+                    }
+                }
+            });
+            assert_eq!((error.kind(), error.missed()), (ErrorKind::OutOfMemory, Some(1)), "{shown}: {error}");
+            assert!(error.to_string().contains("the message is missed"), "{shown}: {error}");
+            assert_eq!(number(&subscriber.stats(), "missed"), at as u64 + 1, "{shown}");
+            let events = subscriber.events();
+            let lags = events.iter().filter(|event| event.kind == EventKind::Lagged && event.missed == 1);
+            assert_eq!(lags.count(), 1, "{shown}: {events:?}");
             publisher.send(&Value::from(1)).unwrap();
-            let lagged = subscriber.recv(SOON).unwrap_err();
-            assert_eq!((lagged.kind(), lagged.missed()), (ErrorKind::Lagged, Some(1)), "{transport}");
-            assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::from(1));
-            assert_eq!(number(&subscriber.stats(), "missed"), at as u64 + 1, "{transport}");
+            assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::from(1), "{shown}");
+            assert_eq!(number(&subscriber.stats(), "missed"), at as u64 + 1, "{shown}");
         }
     }
+}
+
+/// What waits for several channels hears that one of them has something, and its call says that there is no memory: the
+/// others are received meanwhile.
+#[test]
+fn wait_for_several_channels_goes_on_beside_a_message_without_memory() {
+    alone!(wait_for_several_channels_goes_on_beside_a_message_without_memory);
+    let values = fresh_values();
+    let (one, two) = pair("shm", &Options::default());
+    let (other, third) = pair("shm", &Options::default());
+    for value in &values {
+        let payload = one.encode(value).unwrap();
+        one.send_payload(&payload, SOON).unwrap();
+        // An array whose slot is mapped already would be viewed.
+        in_room(scarce("shm", value), || {
+            refused(|| two.try_recv());
+            for number in 0..3 {
+                other.send(&Value::from(number), SOON).unwrap();
+                let ready = wait_any(&[third.as_fd(), two.as_fd()], SOON).unwrap();
+                assert!(ready.contains(&0), "{ready:?}");
+                assert_eq!(third.try_recv().unwrap().value().unwrap(), &Value::from(number));
+                refused(|| two.try_recv());
+            }
+        });
+        assert!(has(&two.recv(SOON).unwrap(), value));
+        is_consumed(&one, &two);
+    }
+}
+
+/// What is on disk stays there: the next call reads it.
+#[test]
+fn record_of_a_journal_without_memory_stays_the_next() {
+    alone!(record_of_a_journal_without_memory_stays_the_next);
+    let values = fresh_values();
+    let publisher = Publisher::new(&name("journal"), &Options::default()).unwrap();
+    let subscriber = Subscriber::new(publisher.endpoint(), &Options::default()).unwrap();
+    publisher.send(&Value::from(0)).unwrap();
+    assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::from(0));
+    for value in &values {
+        publisher.send(value).unwrap();
+        in_room(Resource::Data, || (0..3).for_each(|_| refused(|| subscriber.recv(SOON))));
+        assert!(has(&subscriber.recv(SOON).unwrap(), value));
+    }
+    assert_eq!(number(&subscriber.stats(), "missed"), 0);
+}
+
+/// The blocks that the pool keeps are memory, too, and the reason names the message and not the ring alone.
+#[test]
+fn publisher_without_memory_uses_that_of_the_pool_and_says_what_it_could_not_publish() {
+    alone!(publisher_without_memory_uses_that_of_the_pool_and_says_what_it_could_not_publish);
+    const BLOCK: usize = 15 * MIB;
+    // SAFETY: no memory is concerned.
+    assert_eq!(unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 17) }, 1);
+    let publisher = Publisher::new(&name("shm"), &Options::default()).unwrap();
+    let subscriber = Subscriber::new(publisher.endpoint(), &Options::default()).unwrap();
+    publisher.wait_for_subscribers(1, SOON).unwrap();
+    let payload = Payload::from_bytes(Encoding::Raw, vec![7; BLOCK].into());
+    // The pool has a block as long as the message: that of one which was received.
+    let (one, two) = pair("unix", &Options::default());
+    thread::scope(|scope| {
+        scope.spawn(|| one.send_payload(&payload, SOON).unwrap());
+        assert_eq!(two.recv(SOON).unwrap().body().len(), BLOCK);
+    });
+    in_room(Resource::As, || publisher.send_payload(&payload).unwrap());
+    assert!(subscriber.recv(SOON).unwrap().body()[..] == payload.body()[..]);
+    assert_eq!(number(&publisher.stats(), "bodies_in_slots"), 1);
+    let long = Payload::from_bytes(Encoding::Raw, vec![7; LONG].into());
+    let error = in_room(Resource::As, || publisher.send_payload(&long).unwrap_err());
+    let text = error.to_string();
+    assert!(
+        error.kind() == ErrorKind::OutOfMemory && text.contains(&format!("a message of {LONG} bytes")),
+        "{text}"
+    );
+    assert!(text.contains("there was no slot for it") && text.contains("allow the program"), "{text}");
+    publisher.send(&Value::from(1)).unwrap();
+    assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::from(1));
+    assert_eq!(number(&subscriber.stats(), "missed"), 0);
 }

@@ -302,12 +302,17 @@ impl<'a> Receiver<'a> {
     /// be received from. Others go on, and so does it: what it lacks is a gap in its numbers.
     fn failed(&mut self, error: &Error) {
         let endpoint = error.endpoint().unwrap_or_else(|| self.subscriber.endpoint()).to_owned();
-        let is_of_message = matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::Corrupt);
+        let is_of_message = matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::Corrupt)
+            || error.kind() == ErrorKind::OutOfMemory && error.missed().is_some();
         let queue = self.queue;
         if is_of_message
             && let Some(stream) = self.names.get_mut(&*endpoint).and_then(|name| name.streams.front_mut())
         {
-            self.items.extend(stream.lose(1, Reason::Failed(error.text().to_owned()), queue));
+            self.items.extend(stream.lose(
+                error.missed().unwrap_or(1),
+                Reason::Failed(error.text().to_owned()),
+                queue,
+            ));
             return;
         }
         self.events.keep_refusal(&endpoint, error);

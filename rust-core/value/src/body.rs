@@ -51,6 +51,9 @@ pub trait Placer {
         false
     }
 
+    /// Says before [`Placer::spill`] how long the rest becomes at least, because of a long byte string.
+    fn expect(&mut self, _length: usize) {}
+
     /// Takes the next bytes of the rest and returns true, where it keeps what is written; returns false if the encoder
     /// has to keep them. It keeps those that it took before in both cases.
     fn spill(&mut self, _bytes: &[u8]) -> bool {

@@ -9,7 +9,7 @@ mod short;
 
 use bytes::Bytes;
 
-pub use self::long::{LONG, MIDDLING};
+pub use self::long::{LONG, MIDDLING, give_back};
 pub use self::short::{SHORT, keep as keep_short};
 
 /// The room behind a long block for what follows it, in bytes.

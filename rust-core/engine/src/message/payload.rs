@@ -34,9 +34,9 @@ pub(crate) trait Lender {
     /// cannot be, or was done before.
     fn surround(&self, bytes: &[u8], before: &[u8], after: &[u8]) -> Option<Bytes>;
 
-    /// Returns memory for so many bytes of a body that is being encoded. `None` where there is none, or where it would
-    /// be kept too long.
-    fn lend_memory(&self, length: usize) -> Option<WritableSlot>;
+    /// Returns memory for at least so many bytes of a body that is being encoded, and if possible for as many as are
+    /// wanted. `None` where there is none, or where it would be kept too long.
+    fn lend_memory(&self, least: usize, wanted: usize) -> Option<WritableSlot>;
 
     /// Returns a copy of a whole body in such memory. `None` where there is no room for it: the link, which counts
     /// them, looks once more.
@@ -54,6 +54,8 @@ struct Placed<'a> {
     parts: OneOrMany<Part>,
     /// The byte string, where it is, and how many arrays are before it.
     loan: Option<(Part, usize)>,
+    /// How long the rest becomes at least, as far as the encoder has said so.
+    announced: usize,
     /// The beginning of the rest, where that is long, and its length.
     spilled: Option<(WritableSlot, usize)>,
 }
@@ -66,15 +68,16 @@ thread_local! {
 /// How much longer than the bodies before a body may be, as a fraction, to find room in the memory that is taken for
 /// it.
 const SLACK: usize = 16;
+/// The room for what follows a long byte string, which tells by itself how long the body is at least.
+const BEHIND: usize = 4096;
 /// A body that fills less than one part in this many of its memory is moved to memory of its own.
 const MAX_OVERSIZE: usize = 4;
 
-/// The memory to take for the next long body: as much as the shorter of the last two needs, so that bodies of varying
-/// lengths take none that they do not fill.
+/// How long the next long body is expected to be: as long as the shorter of the last two, so that bodies of varying
+/// lengths take no memory that they do not fill. 0 for the first two.
 fn expected_length() -> usize {
     let [last, before] = LENGTHS.get();
-    let shorter = last.min(before);
-    shorter + shorter / SLACK
+    last.min(before)
 }
 
 fn note_length(length: usize) {
@@ -84,7 +87,7 @@ fn note_length(length: usize) {
 
 impl<'a> Placed<'a> {
     fn with(lender: Option<&'a dyn Lender>) -> Placed<'a> {
-        Placed { lender, parts: OneOrMany::new(), loan: None, spilled: None }
+        Placed { lender, parts: OneOrMany::new(), loan: None, announced: 0, spilled: None }
     }
 
     /// Returns the payload of what was encoded but for what is here. A long body without parts goes to memory of the
@@ -108,6 +111,8 @@ impl<'a> Placed<'a> {
             body = whole;
         }
         let Placed { lender, mut parts, loan, .. } = self;
+        // The next ones are encoded in memory of the lender, and need none of this process.
+        let is_among_first = expected_length() == 0;
         if body.len() >= PLACED_FROM {
             note_length(body.len());
         }
@@ -128,8 +133,14 @@ impl<'a> Placed<'a> {
         if !parts.is_empty() {
             return Payload { encoding, body: Body::of_parts(body, parts) };
         }
-        let body = buffers::bytes(body);
         let placed = lender.and_then(|lender| Payload::placed(encoding, &body, lender));
+        if is_among_first && let Some(placed) = placed {
+            drop(body);
+            buffers::give_back();
+            return placed;
+        }
+        // Else its memory goes to the pool, for the next one that is longer than expected.
+        let body = buffers::bytes(body);
         placed.unwrap_or_else(|| Payload::from_bytes(encoding, body))
     }
 }
@@ -153,6 +164,10 @@ impl Placer for Placed<'_> {
         })
     }
 
+    fn expect(&mut self, length: usize) {
+        self.announced = length;
+    }
+
     fn spill(&mut self, bytes: &[u8]) -> bool {
         if bytes.is_empty() {
             return true;
@@ -165,11 +180,14 @@ impl Placer for Placed<'_> {
         let all = length + bytes.len();
         if self.spilled.is_none() {
             let expected = expected_length();
+            let announced = if self.announced > 0 { self.announced + BEHIND } else { 0 };
+            let (least, wanted) = (expected.max(self.announced), announced.max(expected + expected / SLACK));
             // The first bodies of a thread are encoded in memory of this process, and tell how long the next ones are.
-            if expected < all {
+            if wanted < all {
                 return false;
             }
-            self.spilled = self.lender.and_then(|lender| lender.lend_memory(expected)).map(|slot| (slot, 0));
+            self.spilled =
+                self.lender.and_then(|lender| lender.lend_memory(least, wanted)).map(|slot| (slot, 0));
         }
         let Some((slot, length)) = &mut self.spilled else { return false };
         let Some(to) = slot.bytes_mut().get_mut(*length..all) else { return false };

@@ -19,7 +19,7 @@ use crate::channel::pattern::Pattern;
 use crate::channel::schema_negotiation::stored::RecordSchemas;
 use crate::deadline::Waiting;
 use crate::drive;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::{Header, Incoming, Kind};
 use crate::message::{BodyMemory, Message, ReceivedFrom, ReusedMessage, SchemaIds};
 use crate::transport::Rx;
@@ -289,7 +289,10 @@ impl Feed {
     /// ended.
     pub fn poll(&mut self) -> Result<Polled> {
         let next = match self.refused.take() {
-            None => self.rx.try_recv().inspect_err(|error| skip_unkept(&mut self.rx, error))?,
+            None => {
+                let received = self.rx.try_recv();
+                received.map_err(|error| skip_unkept(&mut self.rx, &mut self.sequence, error))?
+            }
             refused => refused,
         };
         match next {
@@ -418,11 +421,16 @@ impl Feed {
     }
 }
 
-/// Skips the message for which there was no memory: its publisher waits for none, so it is missed, and the next number
-/// shows the gap.
-fn skip_unkept(rx: &mut Rx, error: &Error) {
-    if error.kind() == ErrorKind::OutOfMemory {
-        // The half has found its header valid.
-        let _ = rx.skip_if(|_| true);
+/// Skips the message for which there was no memory: its publisher waits for none, so it is missed, with those between
+/// the last one and it, which the error says.
+fn skip_unkept(rx: &mut Rx, last: &mut Option<u64>, error: Error) -> Error {
+    if error.kind() != ErrorKind::OutOfMemory {
+        return error;
     }
+    // The half has found its header valid. A ring is behind the message already, and has counted it.
+    let Ok(Some(skipped)) = rx.skip_if(|header| header.kind == Kind::Data) else { return error };
+    let sequence = skipped.header.sequence;
+    let before = last.replace(sequence);
+    let between = before.map_or(0, |last| sequence.saturating_sub(last.saturating_add(1)));
+    memory::missed(error, between)
 }

@@ -376,7 +376,11 @@ impl<R: Receiver> SubscribedNames<R> {
                     return Ok(Some(message.with_name(&member.name)));
                 }
                 Ok(None) => member.is_ready = false,
-                Err(e) if e.kind() == ErrorKind::Lagged => {
+                // There may have been no memory for a message, which is missed too.
+                Err(e)
+                    if e.kind() == ErrorKind::Lagged
+                        || e.kind() == ErrorKind::OutOfMemory && e.missed().is_some() =>
+                {
                     self.ready.push_back(token);
                     member.missed(e.missed().unwrap_or(0), log);
                     return Err(e.on(&member.name));

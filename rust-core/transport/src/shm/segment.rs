@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::memory::{Memory, OwnMemory};
+use crate::buffers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::memory::{MemoryFile, PeerFile, PeerMemory};
 
@@ -136,6 +137,15 @@ pub(super) fn create(magic: u64, session: u64, ring: usize) -> Result<MemoryFile
     let memory = MemoryFile::create("linkspan", PAGE + ring)?;
     format(&memory, magic, session, ring);
     Ok(memory)
+}
+
+/// Returns what `create` creates; where that lacks memory and the pool of blocks has some, what it creates once the pool
+/// has given it back.
+pub(super) fn with_the_pools_memory<T>(create: impl Fn() -> Result<T>) -> Result<T> {
+    create().or_else(|error| match error.kind() {
+        ErrorKind::OutOfMemory if buffers::give_back() => create(),
+        _ => Err(error),
+    })
 }
 
 /// Writes the header of a fresh memory; all other words stay zero.

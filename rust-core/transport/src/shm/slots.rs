@@ -20,7 +20,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::references::{self, Reference};
-use super::segment::{PAGE, SLOTS};
+use super::segment::{PAGE, SLOTS, with_the_pools_memory};
 use super::slot_file::{MARGIN, SlotFile, WritableSlot};
 use super::slot_page::{self, FileName};
 use crate::body::{OneOrMany, Split};
@@ -189,6 +189,19 @@ impl<R: Release> Slots<R> {
         let longest = self.lengths.end.saturating_sub(1).next_multiple_of(STEP);
         let margin = if length.saturating_add(2 * MARGIN) <= longest { MARGIN } else { 0 };
         self.table_for(length)?.lend(margin, length)
+    }
+
+    /// Lends all bytes of a slot that has room for at least so many, and if possible for as many as are wanted. One that
+    /// is there and free comes before a new file, so that bodies of one length share it, however they are written.
+    pub fn lend_at_least(&self, least: usize, wanted: usize) -> Option<WritableSlot> {
+        let mut table = self.table_for(least)?;
+        let slot = table
+            .claim(fitting(wanted), true, 0)
+            .or_else(|| table.claim(fitting(least), true, 0))
+            .or_else(|| table.make_or_reuse(wanted))?;
+        let entry = &mut table.slots[slot];
+        let all = entry.length;
+        entry.lend(0, all)
     }
 
     /// Returns the bytes of a loan, which are in a slot of this side, with others directly before and behind them,
@@ -377,7 +390,8 @@ impl<R: Release> SlotTable<R> {
         }
         let empty = self.slots.iter().position(|slot| slot.length == 0);
         let (slot, number) = (empty.unwrap_or(self.slots.len()), self.files + 1);
-        let Ok(file) = slot_page::create(self.session, FileName { slot, number }, length) else {
+        let create = || slot_page::create(self.session, FileName { slot, number }, length);
+        let Ok(file) = with_the_pools_memory(create) else {
             self.skip = SKIPPED_AFTER_FAILURE;
             return None;
         };

@@ -114,6 +114,15 @@ pub fn keep(block: Vec<u8>) {
     drop(removed);
 }
 
+/// Gives the memory of the long blocks that are kept back to the allocator, which returns it to the kernel. Returns
+/// whether there were any.
+#[cold]
+pub fn give_back() -> bool {
+    let blocks = LONG_BLOCKS.spare().map(|mut spare| std::mem::take(&mut spare.blocks));
+    // After the lock is released, as above.
+    blocks.is_some_and(|blocks| !blocks.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

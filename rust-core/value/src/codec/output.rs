@@ -154,6 +154,10 @@ impl<'a> Output<'a> {
     fn spill(&mut self, behind: &[&[u8]]) -> bool {
         let Some(placer) = &mut self.placer else { return false };
         let content = [&self.bytes[self.start..self.at]];
+        let behind_length: usize = behind.iter().map(|piece| piece.len()).sum();
+        if behind_length >= PLACED_FROM {
+            placer.expect(self.spilled + content[0].len() + behind_length);
+        }
         let mut taken = 0;
         for piece in content.iter().chain(behind) {
             if !placer.spill(piece) {
@@ -170,7 +174,7 @@ impl<'a> Output<'a> {
         self.at = self.start;
         self.count_spilled(taken);
         // A piece of those behind that was not taken: all of them are with the content again.
-        let all = length + behind.iter().map(|piece| piece.len()).sum::<usize>();
+        let all = length + behind_length;
         if taken < all {
             self.take_back();
             self.truncate(self.at - (taken - length));

@@ -12,6 +12,15 @@ pub fn out_of_memory(bytes: usize) -> Error {
     )
 }
 
+/// Adds to the error of a published message for which there was no memory that this one, and `more` before it, are
+/// missed: their publisher waits for nobody.
+#[cold]
+pub fn missed(error: Error, more: u64) -> Error {
+    error
+        .with_hint("the message is missed, and the next call goes on behind it")
+        .with_missed(more.saturating_add(1))
+}
+
 /// Makes room for exactly `more` more items.
 pub fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
     list.try_reserve_exact(more).map_err(|_| out_of_memory(more.saturating_mul(size_of::<T>())))

@@ -96,8 +96,9 @@ impl Lender for SlotLender<'_> {
         self.slots()?.surround(bytes, before, after)
     }
 
-    fn lend_memory(&self, length: usize) -> Option<WritableSlot> {
-        self.lend_writable(length)
+    fn lend_memory(&self, least: usize, wanted: usize) -> Option<WritableSlot> {
+        let slots = read_progress(&mut *self.halves()?)?.clone();
+        slots.lend_at_least(least, wanted)
     }
 
     fn lend_body(&self, body: &[u8]) -> Option<Bytes> {

@@ -48,7 +48,7 @@ impl Lender for Fanout {
         self.slots.as_ref()?.surround(bytes, before, after)
     }
 
-    fn lend_memory(&self, _: usize) -> Option<WritableSlot> {
+    fn lend_memory(&self, _: usize, _: usize) -> Option<WritableSlot> {
         // As below.
         None
     }
@@ -76,8 +76,8 @@ impl Lender for AtOnce<'_> {
         self.0.surround(bytes, before, after)
     }
 
-    fn lend_memory(&self, length: usize) -> Option<WritableSlot> {
-        self.0.lend_writable(length)
+    fn lend_memory(&self, least: usize, wanted: usize) -> Option<WritableSlot> {
+        self.0.slots.as_ref()?.lend_at_least(least, wanted)
     }
 
     fn lend_body(&self, body: &[u8]) -> Option<Bytes> {

@@ -81,6 +81,11 @@ impl Subscriber {
                 self.connect(receive_state, waiting)?;
                 Ok(None)
             }
+            // There was no memory for a message, whose publisher does not wait.
+            Err(e) if e.kind() == ErrorKind::OutOfMemory && e.missed().is_some() => {
+                self.event_log.lagged(e.missed().unwrap_or(0));
+                Err(e)
+            }
             // The feed continues after these errors. A record whose schema does not match stays the next one.
             Err(e)
                 if matches!(

@@ -18,9 +18,10 @@ use std::sync::atomic::Ordering;
 
 use super::super::memory::{Memory, OwnMemory};
 use super::super::park::{Stage, Waker};
-use super::super::segment::{self, MAX_RING, at, state};
+use super::super::segment::{self, MAX_RING, at, state, with_the_pools_memory};
 use super::super::signals::Signal;
 use super::ring_writer::{RingWriter, record_of};
+use crate::body::PLACED_FROM;
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Outgoing;
@@ -97,7 +98,9 @@ impl Broadcast {
             );
             return Err(Error::new(ErrorKind::TooLarge, text));
         }
-        let mut larger = create_ring(self.session, segment::ring_length(size as usize * 4)?)?;
+        let length = segment::ring_length(size as usize * 4)?;
+        let mut larger =
+            create_ring(self.session, length).map_err(|error| no_memory(error, frame.header.body, length))?;
         if !larger.write(frame) {
             return Err(Error::new(
                 ErrorKind::Internal,
@@ -226,7 +229,22 @@ impl Drop for Broadcast {
 
 /// A ring of `ring` bytes, a power of two, in a memory file of its own.
 fn create_ring(session: u64, ring: usize) -> Result<RingWriter<MemoryFile>> {
-    Ok(RingWriter::new(segment::create(segment::BROADCAST, session, ring)?, ring))
+    let create = || segment::create(segment::BROADCAST, session, ring);
+    Ok(RingWriter::new(with_the_pools_memory(create)?, ring))
+}
+
+/// The error of a message for which a larger ring of `ring` bytes could not be made: of a long one when it had no slot,
+/// because the kernel refused memory for one, too, or because subscribers view all.
+#[cold]
+fn no_memory(error: Error, body: u64, ring: usize) -> Error {
+    if error.kind() != ErrorKind::OutOfMemory {
+        return error;
+    }
+    let why = if body < PLACED_FROM as u64 { "" } else { "there was no slot for it, and " };
+    let text = format!(
+        "publishing a message of {body} bytes through shared memory: {why}there is no memory for a ring of {ring} bytes, in which it would be a quarter; allow the program or its control group more memory, drop messages that subscribers keep, or publish shorter ones"
+    );
+    Error::new(ErrorKind::OutOfMemory, text)
 }
 
 /// The publisher's view of one subscriber: whether it sleeps, and how to wake it.

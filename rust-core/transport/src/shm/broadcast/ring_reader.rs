@@ -25,7 +25,7 @@ use super::super::segment::{self, at, state};
 use super::ring_writer::SHORT;
 use super::views::{Referring, Resolved};
 use crate::broadcast::received::{Received, Start};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::{Incoming, flags};
 use crate::sys::memory::PeerMemory;
 
@@ -190,8 +190,8 @@ impl<P: Memory> RingReader<P> {
     /// # Errors
     /// - `Lagged` with the number of messages missed, once for each gap; the next call returns the
     ///   message behind the gap.
-    /// - `TooLarge`, `OutOfMemory`: one message was skipped; the next call goes on behind it, and counts it as missed
-    ///   where there was no memory for it.
+    /// - `TooLarge`, `OutOfMemory`: one message was skipped; the next call goes on behind it. That for which there was no
+    ///   memory is missed, which the error says.
     /// - `Stalled`: the publisher overwrote the record eight times in a row; the call may be
     ///   repeated.
     /// - `Disconnected`: the publisher has closed and everything was read.
@@ -286,11 +286,10 @@ impl<P: Memory> RingReader<P> {
                 self.read_to(record, sequence);
                 Err(e.into())
             }
-            // The publisher waits for no memory of this process, so the message is missed; the next sequence number
-            // shows the gap.
+            // The publisher waits for no memory of this process, so the message is missed, which the error says.
             Err(ReadError::Failed(e)) if e.kind() == ErrorKind::OutOfMemory => {
-                self.pass(record);
-                Err(e.into())
+                self.read_to(record, sequence);
+                Err(memory::missed(e, 0).into())
             }
             Ok(Some(frame)) => Ok(Some(self.returned(record, sequence, frame))),
             // The slots were written again, so the message is missed; the next sequence number shows the gap.
