@@ -10,6 +10,8 @@ use linkspan_engine::fuzzing::{hello, jsonrpc};
 use linkspan_region::fuzz as layout;
 use linkspan_transport::fuzzing::{broadcast, endpoint, journal, keys, ring, segment, spool};
 
+#[path = "../../recording/tests/support/any_damage.rs"]
+mod any_damage;
 #[path = "../../recording/tests/support/any_file.rs"]
 mod any_file;
 #[path = "../../gateway/tests/support/any_asked.rs"]
@@ -36,7 +38,7 @@ mod strict;
 /// A target: its name, which is also that of its seeds, and the function that runs any bytes.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 20] = [
+const TARGETS: [Target; 21] = [
     ("json", |bytes| strict::check(bytes, Encoding::Json)),
     ("cbor", |bytes| strict::check(bytes, Encoding::Cbor)),
     ("bson", |bytes| strict::check(bytes, Encoding::Bson)),
@@ -54,6 +56,7 @@ const TARGETS: [Target; 20] = [
     ("layout", layout),
     ("keys", keys),
     ("recording", any_file::read),
+    ("damage", any_damage::read_damaged),
     ("frames", any_frame::take),
     ("viewers", any_asked::take),
     ("cdr", any_messages::write),

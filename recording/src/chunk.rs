@@ -64,19 +64,28 @@ fn parts(code: u8) -> Option<&'static [Part]> {
 }
 
 /// Takes a block behind its length; `None` where it is longer than what is left.
-fn block<'a>(left: &mut &'a [u8]) -> Option<&'a [u8]> {
+pub fn block<'a>(left: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (length, rest) = left.split_first_chunk::<4>()?;
     let (block, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
     *left = rest;
     Some(block)
 }
 
-/// Returns whether each length in a record is of what is there.
-fn lengths_fit(parts: &[Part], mut left: &[u8]) -> bool {
+/// Returns the bytes of a record without those that a later version of the format may have behind it; all of one whose
+/// lengths are not of what is there.
+pub fn known(code: u8, data: &[u8]) -> &[u8] {
+    let mut left = data;
+    let is_whole = parts(code).is_some_and(|parts| lengths_fit(parts, &mut left));
+    let more = if is_whole { left.len() } else { 0 };
+    data.get(..data.len().saturating_sub(more)).unwrap_or(data)
+}
+
+/// Returns whether each length in a record is of what is there, and takes what it has.
+fn lengths_fit(parts: &[Part], left: &mut &[u8]) -> bool {
     parts.iter().all(|part| match part {
         Part::Bytes(count) => left.split_off(..*count).is_some(),
-        Part::Text | Part::Block => block(&mut left).is_some(),
-        Part::Texts => block(&mut left).is_some_and(|mut texts| {
+        Part::Text | Part::Block => block(left).is_some(),
+        Part::Texts => block(left).is_some_and(|mut texts| {
             while !texts.is_empty() {
                 if block(&mut texts).is_none() {
                     return false;
@@ -94,7 +103,7 @@ fn lengths_fit(parts: &[Part], mut left: &[u8]) -> bool {
 /// What is wrong.
 pub fn parse(code: u8, data: &[u8]) -> Result<Option<Record<'_>>, String> {
     let Some(parts) = parts(code) else { return Ok(None) };
-    if !lengths_fit(parts, data) {
+    if !lengths_fit(parts, &mut &*data) {
         return Err("a length in it is beyond its end".to_owned());
     }
     mcap::parse_record(code, data).map(Some).map_err(|error| error.to_string())
@@ -143,32 +152,58 @@ fn whole(decoder: impl Read, size: u64) -> Result<Bytes, String> {
     Ok(bytes.into())
 }
 
-/// Returns the first byte of the summary of a file of this length and the one behind its last; `None` where it has
-/// none.
-///
-/// # Errors
-/// Those of the file system.
-pub fn summary(file: &File, length: u64) -> std::io::Result<Option<(u64, u64)>> {
-    let is_summary = |(begin, end): &(u64, u64)| *begin >= mcap::MAGIC.len() as u64 && begin < end;
-    Ok(footer(file, length)?.filter(is_summary))
+/// What the footer of a file says.
+#[derive(Clone, Copy, Debug)]
+pub struct Footer {
+    /// Where the summary begins; 0 where it says that there is none.
+    pub summary: u64,
+    /// Where the places of its groups begin; 0 where it says that there are none.
+    pub groups: u64,
+    /// The sum of the summary and of the beginning of this record; 0 stands for none.
+    pub sum: u32,
+    /// Where it begins itself, behind the summary.
+    pub at: u64,
+    /// Its beginning, which has that sum.
+    pub beginning: [u8; FOOTER - 4],
 }
 
-/// Returns where the summary of a file of this length begins, as its footer says, and where the footer does; `None`
-/// where it has no footer.
+/// Returns the footer of a file of this length; `None` where it has none.
 ///
 /// # Errors
 /// Those of the file system.
-pub fn footer(file: &File, length: u64) -> std::io::Result<Option<(u64, u64)>> {
+pub fn footer(file: &File, length: u64) -> std::io::Result<Option<Footer>> {
     if !is_closed(file, length)? {
         return Ok(None);
     }
-    let Some(end) = length.checked_sub(END) else { return Ok(None) };
+    last_record(file, length)
+}
+
+/// The same of a file whose last bytes are any.
+///
+/// # Errors
+/// Those of the file system.
+pub fn last_record(file: &File, length: u64) -> std::io::Result<Option<Footer>> {
+    let Some(at) = length.checked_sub(END).filter(|at| *at >= mcap::MAGIC.len() as u64) else {
+        return Ok(None);
+    };
     let mut footer = [0; FOOTER];
-    file.read_exact_at(&mut footer, end)?;
-    match parse(footer[0], &footer[HEAD..]) {
-        Ok(Some(Record::Footer(found))) => Ok(Some((found.summary_start, end))),
-        _ => Ok(None),
+    file.read_exact_at(&mut footer, at)?;
+    let [code, length @ .., _, _, _, _] = &footer;
+    let content = footer.len().saturating_sub(HEAD) as u64;
+    if *code != op::FOOTER || length.first_chunk() != Some(&content.to_le_bytes()) {
+        return Ok(None);
     }
+    let Some((beginning, _)) = footer.split_first_chunk() else { return Ok(None) };
+    Ok(match parse(op::FOOTER, footer.get(HEAD..).unwrap_or_default()) {
+        Ok(Some(Record::Footer(found))) => Some(Footer {
+            summary: found.summary_start,
+            groups: found.summary_offset_start,
+            sum: found.summary_crc,
+            at,
+            beginning: *beginning,
+        }),
+        _ => None,
+    })
 }
 
 /// Returns whether a header, without its head, says that Linkspan's recorder or one of its tools wrote the file.

@@ -11,6 +11,7 @@ mod entry;
 mod outline;
 mod part;
 mod seen;
+mod walk;
 
 use std::collections::VecDeque;
 use std::fmt::Write;

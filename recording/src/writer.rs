@@ -252,8 +252,8 @@ impl Part {
             .chunk_size(Some(settings.chunk))
             // A chunk is written as a whole, so that the file has no place that is wrong until it is written again.
             .disable_seeking(true)
-            // Each chunk has a sum of its own.
-            .calculate_data_section_crc(false)
+            // What is between the chunks has no sum of its own.
+            .calculate_data_section_crc(true)
             .compression_threads(0);
         let output = NoSeek::new(BufWriter::new(file));
         let wrong = |error| of_mcap(error, path);

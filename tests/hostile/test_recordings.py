@@ -3,6 +3,7 @@
 Each case has a limit of memory and of processor time. By day there are a few, with the seed that is printed; by night as many as ten minutes have.
 """
 
+import json
 import os
 import random
 import re
@@ -22,7 +23,7 @@ from frames import checked, scramble
 from mcap.writer import Writer
 from party import EFFORT
 from peer import Host, Pulpit, ignoring_its_end
-from support.recordings import NUMBERS, TEXTS, forged
+from support.recordings import NUMBERS, TEXTS, damaged, forged
 from support.tree import DEBUG
 from support.waiting import until
 
@@ -149,6 +150,62 @@ def cases(does: Callable[[random.Random], None]) -> None:
 def test_tools_and_readers_take_any_recording(tmp_path: Path, environment: dict[str, str]) -> None:
     def case(chance: random.Random) -> None:
         tools(forged(chance, tmp_path / "forged.mcap"), tmp_path / "out", environment)
+
+    cases(case)
+
+
+#: Says what Python reads of a recording: its problems, and its messages.
+VERDICT = """
+import json, sys
+import linkspan
+recording = linkspan.Recording(sys.argv[1])
+messages = [[message.name, message.sequence, message.value] for message in recording]
+print(json.dumps({"problems": len(recording.problems), "messages": sorted(messages), "names": sorted(recording.names)}))
+"""
+
+
+@pytest.mark.costly
+def test_tools_agree_of_any_damage(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Each tool and Python say of a recording whether anything of it is lost, and none that it is complete where a stored message cannot be read."""
+    folder, out = tmp_path / "recorded", tmp_path / "out"
+    folder.mkdir()
+    publisher = subprocess.Popen([sys.executable, "-c", HONEST], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    recorder = subprocess.Popen([RECORDER, "record", "lab/*", "-o", "r.mcap", "--sync", "20ms"], cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+    assert publisher.stdout and publisher.stdout.readline() == "sent\n"
+    publisher.communicate("")
+    recorder.send_signal(signal.SIGINT)
+    assert recorder.wait(60) == 0
+    data = (folder / "r.mcap").read_bytes()
+    stored = [["lab/honest", at + 1, at] for at in range(200)]
+
+    def case(chance: random.Random) -> None:
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir()
+        path = out / "damaged.mcap"
+        path.write_bytes(damaged(chance, data))
+        recording = [RECORDER, "recording"]
+        codes, texts = {}, {}
+        for name, words in {
+            "info": [*recording, "info", path, "--json"], "check": [*recording, "check", path], "cut": [*recording, "cut", path, "-o", "cut.mcap"],
+            "merge": [*recording, "merge", path, path, "-o", "merged.mcap"], "report": [*recording, "report", path, "-o", "report.html"],
+            "replay": [RECORDER, "replay", "--as-fast-as-possible", path],
+        }.items():  # fmt: skip
+            codes[name], texts[name], memory = run(words, out, environment)
+            assert "panicked" not in texts[name] and memory < MEMORY, (name, texts[name], memory)
+        code, text, memory = run([sys.executable, "-c", VERDICT, path], out, environment)
+        said = f"{codes}\n{texts}\n{text[-2000:]}"
+        assert code == 0 and memory < MEMORY, said
+        python = json.loads(text)
+        info = json.loads(texts["info"].splitlines()[0])
+        assert len(info["problems"]) == python["problems"], said
+        if codes["info"] == 0:
+            # A part that was not closed is said, and nothing of it is lost. What a file without a summary does not say, numbers do.
+            assert codes["check"] in ((0,) if not python["problems"] else (1, 5)), said
+            assert {codes[name] for name in ("cut", "merge", "report", "replay")} == {0}, said
+        else:
+            assert set(codes.values()) == {1}, said
+        if codes["check"] == 0:
+            assert python["messages"] == stored and python["names"] == ["lab/honest"] and texts["check"].startswith("complete: 200 messages, 0 missed"), said
 
     cases(case)
 

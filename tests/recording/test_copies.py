@@ -188,7 +188,7 @@ def test_interrupted_copy_leaves_nothing(lab: Lab) -> None:
 #: What of a closed file is changed, what each tool says of it, and what of it no copy has.
 CHANGED = {
     # Behind its length: keys of channels begin with the same.
-    "end": (b"\x0c\0\0\0linkspan.end", "how its recorder ended"),
+    "end": (b"\x0c\0\0\0linkspan.end", "does not have the times, the channel or the name that the summary of the file says"),
     "attachment": (b"# any text", "its bytes do not have the sum that it names"),
 }
 

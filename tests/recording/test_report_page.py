@@ -6,8 +6,11 @@ import struct
 
 import pytest
 from conftest import Lab, ended, sent
+from mcap.writer import Writer
 from playwright.sync_api import sync_playwright
 from support.forged import MAGIC, record, text, texts
+
+import linkspan
 
 #: What a page without escaping or policy would run or load.
 HOSTILE = [
@@ -116,3 +119,18 @@ def test_page_is_legible_wide_and_narrow(lab: Lab) -> None:
             assert long in page.inner_text("body")
             page.screenshot(path=lab.folder / f"{width}.png", full_page=True)
         browser.close()
+
+
+def test_messages_that_cannot_be_decoded_are_named_and_an_exit_code(lab: Lab) -> None:
+    path = lab.folder / "bad.mcap"
+    with path.open("wb") as file:
+        writer = Writer(file)
+        writer.start(profile="linkspan")
+        channels = [writer.register_channel(name, encoding, 0) for name, encoding in (("lab/a", "cbor"), ("lab/b", "none"))]
+        for number, body in enumerate([linkspan.encode(1), b"\xb9", b"\xb9", linkspan.encode(3)], 1):
+            for channel in channels:
+                writer.add_message(channel, number * 10**9, body, number * 10**9, number)
+        writer.finish()
+    said = lab.recording("report", path, "-o", "bad.html", code=1)
+    assert "2 messages left out; the first: message 2 of lab/a: " in said and "4 messages left out; the first: message 1 of lab/b: " in said, said
+    assert "6 messages cannot be decoded" in (lab.folder / "bad.html").read_text()

@@ -2,6 +2,7 @@
 
 import json
 import random
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -134,3 +135,71 @@ def forged(chance: random.Random, path: Path) -> Path:
             break
     path.write_bytes(data)
     return path
+
+
+def records(data: bytes) -> list[bytearray]:
+    """The records in a block, each with its head; one that is longer than the rest is the rest."""
+    found = []
+    while len(data) >= 9:
+        length = 9 + int.from_bytes(data[1:9], "little")
+        found.append(bytearray(data[:length]))
+        data = data[length:]
+    return found
+
+
+#: A magic number at both ends, operation codes, and the bytes of a chunk before its records, without compression.
+MAGIC = b"\x89MCAP0\r\n"
+FOOTER, DATA_END, CHUNK, MESSAGE = 2, 15, 6, 5
+CHUNK_HEAD = 9 + 28 + 4 + 8
+
+
+def changed(chance: random.Random, found: list[bytearray]) -> None:
+    """Takes a record out of some, repeats or exchanges one, or forges its code, its length or a number in it. What a message has stays: nobody can tell that it was another one."""
+    at, other = chance.randrange(len(found)), chance.randrange(len(found))
+    match chance.randrange(6):
+        case 0 if len(found) > 1:
+            del found[at]
+        case 1:
+            found.insert(other, bytearray(found[at]))
+        case 2:
+            found[at], found[other] = found[other], found[at]
+        case 3:
+            found[at][0] = chance.choice([*range(17), 0x7F, 0x80, 0xFF])
+        case 4:
+            found[at][1:9] = chance.choice(NUMBERS).to_bytes(8, "little")
+        case 5 if found[at][0] not in (1, 5, 6, 9, 12) and len(found[at]) >= 17:
+            place = chance.randrange(9, len(found[at]) - 7)
+            number = int.from_bytes(found[at][place : place + 8], "little")
+            number = chance.choice([*NUMBERS, number + 1, number - 1]) & (1 << 64) - 1
+            found[at][place : place + 8] = number.to_bytes(8, "little")
+
+
+def damaged(chance: random.Random, data: bytes) -> bytes:
+    """A closed recording without compression that something was done to, in the file or in a chunk, with sums that are often right again."""
+    found = records(data[len(MAGIC) : -len(MAGIC)])
+    for _ in range(chance.choice([1, 1, 1, 2, 4])):
+        chunks = [record for record in found if record[0] == CHUNK and len(record) > CHUNK_HEAD]
+        if chunks and chance.randrange(3) == 0:
+            chunk = chance.choice(chunks)
+            inside = records(chunk[CHUNK_HEAD:])
+            if inside:
+                changed(chance, inside)
+            block = b"".join(inside)
+            length = len(block).to_bytes(8, "little")
+            chunk[25:] = length + zlib.crc32(block).to_bytes(4, "little") + bytes(4) + length + block
+            chunk[1:9] = (len(chunk) - 9).to_bytes(8, "little")
+        elif found:
+            changed(chance, found)
+    made = bytearray(MAGIC + b"".join(found) + MAGIC)
+    mends = chance.randrange(8)
+    ends = [at for at, record in enumerate(found) if record[0] == DATA_END and len(record) == 13]
+    if ends and found[-1][0] == FOOTER and len(found[-1]) == 29:
+        begin = len(MAGIC) + sum(map(len, found[: ends[-1]]))
+        footer = len(made) - len(MAGIC) - 29
+        if mends & 1:
+            made[footer + 9 : footer + 17] = (begin + 13).to_bytes(8, "little")
+        if mends & 2:
+            made[footer + 25 : footer + 29] = zlib.crc32(made[begin + 13 : footer + 25]).to_bytes(4, "little")
+        if mends & 4:
+            made[begin + 9 : begin + 13] = zlib.crc32(made[:begin]).to_bytes(4, "little")
+    return bytes(made[: chance.choice([len(made)] * 9 + [chance.randrange(len(MAGIC), len(made))])])

@@ -213,6 +213,12 @@ impl Channel {
     }
 }
 
+/// Returns a number that tells something from others, by keys that nobody outside of this process knows.
+pub(super) fn keyed(what: impl Hash) -> u64 {
+    static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    KEYS.hash_one(what)
+}
+
 /// A schema as the file has it. Thousands of channels may share one of MiB: it is held, compared and written once.
 #[derive(Debug)]
 pub struct Schema {
@@ -277,8 +283,7 @@ impl<T> ByNotation<T> {
 impl Schema {
     /// Makes one.
     pub fn new(name: String, encoding: String, data: Vec<u8>) -> Schema {
-        static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-        let hash = KEYS.hash_one((&name, &encoding, &data));
+        let hash = keyed((&name, &encoding, &data));
         let is_notation = encoding == format::schema_encoding::LINKSPAN && std::str::from_utf8(&data).is_ok();
         Schema { name, encoding, data, is_notation, hash }
     }

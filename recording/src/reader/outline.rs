@@ -1,7 +1,6 @@
 //! The names and times of a recording, from the summaries of the parts that were closed.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use linkspan::Result;
 use mcap::records::{ChunkIndex, Record, op};
 
 use super::entry::is_events;
-use super::part::{EVENT, MESSAGE};
+use super::part::{EVENT, MESSAGE, OpenPart};
 use super::{Channel, Entry, Limits, Problem, Reader, Schema};
 use crate::chunk;
 use crate::event::{Event, Kind};
@@ -49,13 +48,7 @@ impl Outline {
         let mut outline = Outline::default();
         while let Some(part) = &mut reader.part {
             let may_repeat = part.identity.may_repeat;
-            let has_summary = match part.summary()? {
-                Some(summary) => {
-                    outline.add_summary(summary.clone(), may_repeat)
-                        && outline.add_events(&part.file, part.length, summary, reader.limits.record)?
-                }
-                None => false,
-            };
+            let has_summary = outline.add_summary(part, may_repeat)? && outline.add_events(part)?;
             if !has_summary {
                 let part = Place { number: part.number, path: part.path.clone() };
                 let (base, identity) = (reader.base.clone(), reader.identity.clone());
@@ -97,19 +90,25 @@ impl Outline {
 
     /// Adds what events say of names without messages: the chunks that have events are read. Returns whether all of
     /// them could be.
-    fn add_events(&mut self, file: &File, length: u64, mut summary: Bytes, limit: u64) -> Result<bool> {
+    fn add_events(&mut self, part: &mut OpenPart) -> Result<bool> {
         let (mut ids, mut chunks, mut statistics) = (BTreeSet::new(), Vec::new(), None);
-        while let Ok(Some((code, data))) = chunk::next_record(&mut summary) {
-            match chunk::parse(code, &data) {
+        let mut held = 0_u64;
+        let is_taken = part.each_of_summary(|part, code, data| {
+            match chunk::parse(code, data) {
                 Ok(Some(Record::Channel(found))) if is_events(&found.topic, &found.metadata) => {
                     ids.insert(found.id);
                 }
-                Ok(Some(Record::ChunkIndex(found))) => chunks.push(found),
+                Ok(Some(Record::ChunkIndex(found))) => {
+                    held = held.saturating_add(data.len() as u64);
+                    chunks.push(found);
+                }
                 Ok(Some(Record::Statistics(found))) => statistics = Some(found),
                 _ => {}
             }
-        }
-        let Some(statistics) = statistics else { return Ok(false) };
+            held <= part.limits.described
+        })?;
+        let limit = part.limits.record;
+        let Some(statistics) = statistics.filter(|_| is_taken) else { return Ok(false) };
         ids.retain(|id| statistics.channel_message_counts.get(id).is_some_and(|count| *count > 0));
         if ids.is_empty() {
             return Ok(true);
@@ -123,13 +122,13 @@ impl Outline {
         };
         for found in chunks.into_iter().filter(has_events) {
             let end = found.chunk_start_offset.checked_add(found.chunk_length);
-            let is_there = end.is_some_and(|end| end <= length);
+            let is_there = end.is_some_and(|end| end <= part.length);
             let Some(bytes) = usize::try_from(found.chunk_length).ok() else { return Ok(false) };
-            if !is_there || found.chunk_length > limit {
+            if !is_there || found.chunk_length > limit || !part.has_room(found.chunk_length)? {
                 return Ok(false);
             }
             let mut record = vec![0; bytes];
-            if file.read_exact_at(&mut record, found.chunk_start_offset).is_err() {
+            if part.file.read_exact_at(&mut record, found.chunk_start_offset).is_err() {
                 return Ok(false);
             }
             let mut left = match chunk::next_record(&mut Bytes::from(record)) {
@@ -158,24 +157,31 @@ impl Outline {
         self.time = Some((known.0.min(first), known.1.max(last)));
     }
 
-    /// Adds what a summary says; returns whether it says all. One with what no reader takes does not.
-    fn add_summary(&mut self, mut summary: Bytes, may_repeat: bool) -> bool {
+    /// Adds what the summary of a part says; returns whether it says all. One with what no reader takes does not, nor
+    /// one that has not its sum.
+    fn add_summary(&mut self, part: &mut OpenPart, may_repeat: bool) -> Result<bool> {
         let (mut schemas, mut channels, mut statistics) = (HashMap::new(), Vec::new(), None);
-        while let Ok(Some((code, data))) = chunk::next_record(&mut summary) {
-            match chunk::parse(code, &data) {
+        let mut described = 0_u64;
+        let is_taken = part.each_of_summary(|part, code, data| {
+            match chunk::parse(code, data) {
                 Ok(Some(Record::Schema { header, data })) => {
+                    described = described.saturating_add(data.len() as u64);
                     let schema = Schema::new(header.name, header.encoding, data.into_owned());
                     schemas.entry(header.id).or_insert_with(|| Arc::new(schema));
                 }
                 Ok(Some(Record::Channel(found))) => match Channel::read(found, &schemas) {
-                    Ok(channel) => channels.push(channel),
+                    Ok(channel) => {
+                        described = described.saturating_add(data.len() as u64);
+                        channels.push(channel);
+                    }
                     Err(_) => return false,
                 },
                 Ok(Some(Record::Statistics(found))) => statistics = Some(found),
                 _ => {}
             }
-        }
-        let Some(statistics) = statistics else { return false };
+            described <= part.limits.described
+        })?;
+        let Some(statistics) = statistics.filter(|_| is_taken) else { return Ok(false) };
         let mut repeated = BTreeSet::new();
         for channel in channels {
             let count = statistics.channel_message_counts.get(&channel.id).copied().unwrap_or(0);
@@ -190,6 +196,6 @@ impl Outline {
         if statistics.message_count > 0 {
             self.include(statistics.message_start_time, statistics.message_end_time);
         }
-        true
+        Ok(true)
     }
 }

@@ -12,9 +12,11 @@ use mcap::records::{Record, op};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::seen::{self, Seen, Told};
+use super::entry::keyed;
+use super::seen::{self, Indexes, Seen, Told};
+use super::walk::Walk;
 use super::{Channel, Limits, Problem, ProblemKind, Schema};
-use crate::chunk::{self, HEAD};
+use crate::chunk::{self, Footer, HEAD};
 use crate::event::Event;
 use crate::files::of_io;
 use crate::identity::Identity;
@@ -60,6 +62,16 @@ struct Known {
     /// The number after the last one.
     next: u64,
     is_events: bool,
+    /// Messages so far, and those of the chunk that was read last whose index was not read yet.
+    count: u64,
+    in_chunk: Indexes,
+}
+
+/// What tells a schema or a channel from another one with its number, and whether it was read before the summary.
+#[derive(Clone, Copy, Debug)]
+struct Described {
+    hash: u64,
+    is_of_data: bool,
 }
 
 /// Bytes of a message before its body.
@@ -75,18 +87,24 @@ const MOST_METADATA: usize = 1_000;
 /// A file that is read.
 #[derive(Debug)]
 pub(super) struct OpenPart {
-    pub(super) file: File,
+    pub(super) file: Arc<File>,
     pub path: PathBuf,
     /// Which part it is, by its name.
     pub number: u64,
     pub identity: Identity,
-    limits: Limits,
+    pub(super) limits: Limits,
     /// The byte behind the last whole record.
     pub offset: u64,
     /// The bytes of the file when it was opened.
     pub(super) length: u64,
-    /// What is left of a chunk that is being read, and where that begins.
+    /// What is left of a chunk that is being read, and where that begins; its bytes without compression.
     pub(super) chunk: Option<(Bytes, u64)>,
+    chunk_length: usize,
+    /// The channels of its messages.
+    in_chunk: Vec<u16>,
+    /// Whether all of its messages were taken, and whether an index stands behind it.
+    is_indexed: bool,
+    has_index: bool,
     /// The last record with its head.
     record: Bytes,
     schemas: HashMap<u16, Arc<Schema>>,
@@ -94,8 +112,16 @@ pub(super) struct OpenPart {
     channels: Vec<Option<Known>>,
     /// Chunks without a message in these times are not read.
     pub(super) window: Option<(u64, u64)>,
-    /// Bytes of schemas and channels that are held.
+    /// Bytes of schemas and channels that are held, and what tells each of them from another one with its number.
     described: u64,
+    hashes: HashMap<(u8, u16), Described>,
+    /// Bytes that were read of it, and so many may be: a file may have a length that its disk has not.
+    read: u64,
+    room: u64,
+    /// The sum of all that stands before the end of the data, where all of it was read.
+    pub(super) sum: Option<crc32fast::Hasher>,
+    /// Whether chunks were passed over.
+    pub(super) has_skipped: bool,
     /// Which of its records were seen.
     pub(super) seen: Seen,
     /// What is known for a look at whether the end of the file agrees with what stands before it.
@@ -150,8 +176,10 @@ impl OpenPart {
         {
             identity.check(first, &path)?;
         }
+        let mut sum = crc32fast::Hasher::new();
+        sum.update(mcap::MAGIC);
         Ok(OpenPart {
-            file,
+            file: Arc::new(file),
             path,
             number,
             identity,
@@ -159,11 +187,20 @@ impl OpenPart {
             offset: mcap::MAGIC.len() as u64,
             length,
             chunk: None,
+            chunk_length: 0,
+            in_chunk: Vec::new(),
+            is_indexed: false,
+            has_index: false,
             record: Bytes::new(),
             schemas: HashMap::new(),
             channels: Vec::new(),
             window: None,
             described: 0,
+            hashes: HashMap::new(),
+            read: 0,
+            room: 0,
+            sum: Some(sum),
+            has_skipped: false,
             seen: Seen::default(),
             told: Told::default(),
             found: VecDeque::new(),
@@ -218,49 +255,136 @@ impl OpenPart {
 
     /// Returns whether a recorder writes the file: it has grown since it was opened, or is locked. A shared lock is
     /// taken for a moment.
-    fn is_written(&self) -> bool {
+    pub(super) fn is_written(&self) -> bool {
         self.file.metadata().is_ok_and(|facts| facts.len() > self.length)
             || flock(&self.file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
             || flock(&self.file, FlockOperation::Unlock).is_err()
     }
 
-    /// Reads only chunks that have a message in these times, if the file was closed: the schemas and channels are
-    /// repeated at its end, so that no chunk needs another one.
+    /// Reads only chunks that have a message in these times, if the file was closed and its summary has its sum: the
+    /// schemas and channels are repeated there, so that no chunk needs another one. They are taken where the first chunk
+    /// is passed over: what is read as a whole has the same problems with times as without.
     pub fn skip_outside(&mut self, from: u64, to: u64) -> Result<()> {
-        if self.take_summary()? {
+        if self.sound_summary()?.is_some() {
             self.window = Some((from, to));
         }
         Ok(())
     }
 
-    /// Takes the schemas and channels from the end of a file that was closed; returns whether it has them all.
-    fn take_summary(&mut self) -> Result<bool> {
-        let Some(mut left) = self.summary()? else { return Ok(false) };
-        while let Ok(Some((code, data))) = chunk::next_record(&mut left) {
-            if matches!(code, op::SCHEMA | op::CHANNEL)
-                && self.record(code, &data, 0, &mut Current::default()).is_err()
-            {
-                // A summary that is wrong is not used: each chunk is read.
+    /// Returns whether so many bytes more may be read, and counts them then: what is read of a file follows from what
+    /// its disk has of it.
+    pub(super) fn has_room(&mut self, bytes: u64) -> Result<bool> {
+        let read = self.read.saturating_add(bytes);
+        if read > self.room {
+            let facts = self.file.metadata().map_err(|error| of_io(&error, "reading", &self.path))?;
+            // A file system may not say it.
+            let on_disk = match facts.blocks() {
+                0 => facts.len(),
+                blocks => blocks.saturating_mul(512),
+            };
+            self.room = self.limits.room.of_files(on_disk).held;
+        }
+        let has_room = read <= self.room;
+        if has_room {
+            self.read = read;
+        }
+        Ok(has_room)
+    }
+
+    /// The problem of what has no room.
+    pub(super) fn sparse(&self, begins: u64) -> Problem {
+        let text = format!(
+            "what begins here is not read: the file says that it is longer than its disk has of it, and of such a file {} bytes are read; --max-message-size (max_message_size) raises that",
+            self.room
+        );
+        self.damage(begins, text)
+    }
+
+    /// Returns the footer of a file that was closed whose summary has the sum that this names.
+    fn sound_summary(&mut self) -> Result<Option<Footer>> {
+        let path = self.path.clone();
+        let failed = |error: std::io::Error| of_io(&error, "reading", &path);
+        let footer = chunk::footer(&self.file, self.length).map_err(failed)?;
+        let is_summary =
+            |footer: &Footer| footer.summary >= mcap::MAGIC.len() as u64 && footer.summary < footer.at;
+        let Some(footer) = footer.filter(is_summary) else { return Ok(None) };
+        if !self.has_room(footer.at.saturating_sub(footer.summary))? {
+            return Ok(None);
+        }
+        let mut walk = Walk::new(&self.file, &footer, self.limits.record);
+        while let Ok(record) = walk.next().map_err(failed)? {
+            if record.is_none() {
+                return Ok(Some(footer).filter(|footer| walk.has_sum(footer)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Calls a function with the code and the content of each record of the summary, if the file was closed and that
+    /// has its sum, until it returns false; returns whether it never did.
+    pub(super) fn each_of_summary(
+        &mut self,
+        mut each: impl FnMut(&mut OpenPart, u8, &[u8]) -> bool,
+    ) -> Result<bool> {
+        let Some(footer) = self.sound_summary()? else { return Ok(false) };
+        let mut walk = Walk::new(&self.file, &footer, self.limits.record);
+        while let Ok(Some((_, code))) = walk.next().map_err(|error| of_io(&error, "reading", &self.path))? {
+            if !each(self, code, &walk.record) {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
+    /// Takes the schemas and channels from the end of a file that was closed; returns whether it has them all.
+    fn take_summary(&mut self) -> Result<bool> {
+        // A summary that is wrong is not used: each chunk is read.
+        self.each_of_summary(|part, code, data| {
+            let is_taken = matches!(code, op::SCHEMA | op::CHANNEL);
+            let mut record = || part.record(code, &Bytes::copy_from_slice(data), 0, &mut Current::default());
+            !is_taken || record().is_ok()
+        })
+    }
+
+    /// Returns whether a schema or a channel of the summary is the one that was read before it with its number; `None`
+    /// where none was.
+    pub(super) fn is_described(&self, code: u8, id: u16, data: &[u8]) -> Option<bool> {
+        let known = self.hashes.get(&(code, id)).filter(|known| known.is_of_data);
+        known.map(|known| known.hash == keyed(chunk::known(code, data)))
+    }
+
+    /// Returns how many schemas and channels were read before the summary.
+    pub(super) fn described_counts(&self) -> (u64, u64) {
+        let found = || self.hashes.iter().filter(|(_, known)| known.is_of_data);
+        let count = |of| found().filter(|((code, _), _)| *code == of).count() as u64;
+        (count(op::SCHEMA), count(op::CHANNEL))
+    }
+
+    /// Returns a channel that has not as many messages as is said, that number, and its own.
+    pub(super) fn miscounted_channel(&self, said: &BTreeMap<u16, u64>) -> Option<(u16, u64, u64)> {
+        let of = |id: u16| {
+            self.channels.get(usize::from(id)).and_then(Option::as_ref).map_or(0, |known| known.count)
+        };
+        let said = said.iter().map(|(id, said)| (*id, *said, of(*id)));
+        // The sum of all was compared before, so that one too many of another channel is seen here.
+        { said }.find(|(_, said, read)| said != read)
+    }
+
     /// Takes what the end of a file that was closed says, without a look at what stands before, and of another one what
     /// stands between its chunks; returns the metadata records.
     pub fn take_outline(&mut self) -> Result<Vec<(String, BTreeMap<String, String>)>> {
         let (mut current, mut found) = (Current::default(), Vec::new());
-        if let Some(mut left) = self.summary()? {
-            let mut end = None;
-            while let Ok(Some((code, data))) = chunk::next_record(&mut left) {
-                if let (op::METADATA_INDEX, Ok(Some(Record::MetadataIndex(found)))) =
-                    (code, chunk::parse(code, &data))
-                    && found.name == format::metadata::END
-                {
-                    end = Some(found.offset);
-                }
+        let mut end = None;
+        let has_summary = self.each_of_summary(|_, code, data| {
+            if let (op::METADATA_INDEX, Ok(Some(Record::MetadataIndex(found)))) =
+                (code, chunk::parse(code, data))
+                && found.name == format::metadata::END
+            {
+                end = Some(found.offset);
             }
+            true
+        })?;
+        if has_summary {
             let Some(offset) = end.filter(|offset| *offset < self.length) else { return Ok(found) };
             self.offset = offset;
             // What is no such record says nothing.
@@ -306,10 +430,13 @@ impl OpenPart {
             if let Some(problem) = self.found.pop_front() {
                 return Ok(Err(problem));
             }
+            let is_of_file = self.held.is_none() && self.chunk.is_none();
+            let mut place = 0;
             let (code, data, begins) = if let Some((data, begins)) = self.held.take() {
                 (op::MESSAGE, data, begins)
             } else if let Some((left, begins)) = &mut self.chunk {
                 let begins = *begins;
+                place = self.chunk_length.saturating_sub(left.len()) as u64;
                 match chunk::next_record(left) {
                     Ok(Some((code, data))) => (code, data, begins),
                     Ok(None) => {
@@ -318,6 +445,7 @@ impl OpenPart {
                     }
                     Err(text) => {
                         self.chunk = None;
+                        self.is_indexed = false;
                         return Ok(Err(self.wrong_chunk(begins, &text)));
                     }
                 }
@@ -332,27 +460,48 @@ impl OpenPart {
                 }
             };
             let found = if code == op::DATA_END && self.chunk.is_none() {
-                self.end_of_data(begins)?
+                self.end_of_data(begins, &data)?
             } else if code == op::ATTACHMENT
                 && let Some(problem) = self.wrong_attachment(&data, begins)?
             {
                 Err(problem)
+            } else if code == op::MESSAGE {
+                self.message(&data, begins, place, current)
             } else if code != op::CHUNK {
                 self.record(code, &data, begins, current)
             } else if self.chunk.is_some() {
                 Err(self.wrong_chunk(begins, "it has another chunk in it"))
             } else {
                 match chunk::records(&data, self.limits.record) {
-                    Ok(records) => self.chunk = Some((records, begins)),
+                    Ok(records) => {
+                        self.chunk_length = records.len();
+                        self.chunk = Some((records, begins));
+                        self.is_indexed = true;
+                    }
                     Err(text) => return Ok(Err(self.wrong_chunk(begins, &text))),
                 }
                 Ok(None)
             };
+            if is_of_file
+                && begins == mcap::MAGIC.len() as u64
+                && code != op::HEADER
+                && found.is_ok()
+                && self.seen.say(begins)
+            {
+                let text = "the file does not begin with a header, which says who wrote it";
+                self.found.push_back(self.damage(begins, text));
+            }
             match found {
                 Ok(Some(found)) => return Ok(Ok(found)),
                 Ok(None) => {}
                 Err(problem) => {
                     self.seen.say(problem.offset);
+                    // What a chunk has is known in part alone then.
+                    self.is_indexed = false;
+                    if problem.is_end && !problem.is_cut() {
+                        self.has_ended = true;
+                        self.chunk = None;
+                    }
                     return Ok(Err(problem));
                 }
             }
@@ -405,14 +554,18 @@ impl OpenPart {
                 cut(self, "the file ends here, in a record", false)
             });
         }
-        // That of an index follows from what it has.
         if code != op::MESSAGE_INDEX {
-            self.seen.add(self.offset, code);
+            self.end_of_indexes();
         }
         let begins = self.offset.saturating_add(HEAD as u64);
-        if length > self.limits.record && !is_attachment {
+        let whole = length.saturating_add(HEAD as u64);
+        let taken = if is_attachment { length.min(ATTACHMENT) } else { length };
+        let is_long = length > self.limits.record && !is_attachment;
+        if is_long || !self.has_room(taken)? {
             let text = format!("a record of {length} bytes; at most {} are read", self.limits.record);
-            let problem = self.damage(self.offset, text);
+            let problem = if is_long { self.damage(self.offset, text) } else { self.sparse(self.offset) };
+            self.seen.add(self.offset, code, whole, &[]);
+            (self.seen.is_in_part, self.sum) = (true, None);
             self.offset = begins.saturating_add(length);
             return Ok(Err(problem));
         }
@@ -424,28 +577,82 @@ impl OpenPart {
                 .read_exact_at(times.as_flattened_mut(), begins)
                 .map_err(|error| failed(error, &self.path))?;
             let [first, last] = times.map(u64::from_le_bytes);
-            if last < from || first > to {
+            let is_outside = last < from || first > to;
+            // What it describes the summary has as well; nothing is described where no chunk is asked for.
+            if is_outside && !self.has_skipped && from <= to && !self.take_summary()? {
+                self.window = None;
+            } else if is_outside {
+                self.seen.add(self.offset, code, whole, times.as_flattened());
+                (self.has_skipped, self.sum) = (true, None);
                 self.offset = begins.saturating_add(length);
                 return Ok(Ok(None));
             }
         }
         // What exists in the file, so no length alone takes memory.
         let mut record = std::mem::take(&mut self.record).try_into_mut().unwrap_or_default();
-        let taken = if is_attachment { length.min(ATTACHMENT) } else { length };
         record.resize(usize::try_from(taken.saturating_add(HEAD as u64)).unwrap_or(usize::MAX), 0);
         self.file.read_exact_at(&mut record, self.offset).map_err(|error| failed(error, &self.path))?;
         self.record = BytesMut::freeze(record);
-        if code == op::MESSAGE_INDEX
-            && let Some(place) = self.seen.add_index(self.offset, &self.record.slice(HEAD..))
+        let data = self.record.slice(HEAD..);
+        if code == op::MESSAGE_INDEX {
+            self.take_index(&data);
+        } else {
+            self.seen.add(self.offset, code, whole, &data);
+        }
+        // That of an attachment is taken with its content.
+        if !is_attachment
+            && code != op::DATA_END
+            && let Some(sum) = &mut self.sum
         {
-            let text = "the record that begins here is to be a chunk, by what stands behind it or by its length, and is none: what it had cannot be read";
-            self.found.push_back(self.damage(place, text));
+            sum.update(&self.record);
         }
         self.offset = begins.saturating_add(length);
         Ok(Ok(Some(code)))
     }
 
-    /// Takes a record, of the file or of a chunk.
+    /// Takes the index of a chunk, which stands behind it.
+    fn take_index(&mut self, data: &Bytes) {
+        let place = self.offset;
+        if let Some(wrong) = self.seen.add_index(place, data) {
+            let text = "the record that begins here is to be a chunk or the index of one, by what stands behind it or by its length, and is none: what it had cannot be read";
+            self.found.push_back(self.damage(wrong, text));
+            self.is_indexed = false;
+            return;
+        }
+        let Some((id, said)) = Indexes::of(data).filter(|_| self.is_indexed) else { return };
+        self.has_index = true;
+        let known = self.channels.get_mut(usize::from(id)).and_then(Option::as_mut);
+        let read = known.map_or_else(Indexes::default, |known| std::mem::take(&mut known.in_chunk));
+        if read != said && self.seen.say(place) {
+            let text = format!(
+                "the index of a chunk that begins here does not have the messages that the chunk has of the channel {id}"
+            );
+            self.found.push_back(self.damage(place, text));
+        }
+    }
+
+    /// Looks whether each channel with a message in the last chunk had an index behind it, where another record begins.
+    fn end_of_indexes(&mut self) {
+        let mut lacking = None;
+        for id in self.in_chunk.drain(..) {
+            if let Some(Some(known)) = self.channels.get_mut(usize::from(id))
+                && !std::mem::take(&mut known.in_chunk).is_none()
+            {
+                lacking = Some(id);
+            }
+        }
+        // Another program need not write any.
+        if let Some(id) = lacking.filter(|_| self.is_indexed && (self.has_index || self.told.is_of_linkspan))
+            && self.seen.say(self.offset)
+        {
+            let text =
+                format!("the index of the channel {id} of the chunk before is to begin here, and does not");
+            self.found.push_back(self.damage(self.offset, text));
+        }
+        (self.is_indexed, self.has_index) = (false, false);
+    }
+
+    /// Takes a record but a message, of the file or of a chunk.
     fn record(
         &mut self,
         code: u8,
@@ -453,9 +660,6 @@ impl OpenPart {
         begins: u64,
         current: &mut Current,
     ) -> std::result::Result<Option<Found>, Problem> {
-        if code == op::MESSAGE {
-            return self.message(data, begins, current);
-        }
         if code == op::ATTACHMENT {
             let length = self.offset.saturating_sub(begins).saturating_sub(HEAD as u64);
             let Some((name, bytes, attached)) = attachment(data, length) else {
@@ -494,7 +698,8 @@ impl OpenPart {
                 }
                 if let Some(place @ None) = self.channels.get_mut(id) {
                     let is_events = channel.is_events();
-                    *place = Some(Known { channel: Arc::new(channel), next, is_events });
+                    let (count, in_chunk) = (0, Indexes::default());
+                    *place = Some(Known { channel: Arc::new(channel), next, is_events, count, in_chunk });
                 }
                 Ok(None)
             }
@@ -512,11 +717,13 @@ impl OpenPart {
 }
 
 impl OpenPart {
-    /// Takes a message: nearly all records are some, so that their few bytes are read here.
+    /// Takes a message: nearly all records are some, so that their few bytes are read here. `place` is where in its
+    /// chunk it begins.
     fn message(
         &mut self,
         data: &Bytes,
         begins: u64,
+        place: u64,
         current: &mut Current,
     ) -> std::result::Result<Option<Found>, Problem> {
         let Some((
@@ -536,7 +743,15 @@ impl OpenPart {
             let text = format!("an event of {} bytes; at most {EVENT} are read", current.body.len());
             return Err(self.damage(begins, text));
         }
-        self.told.messages = self.told.messages.saturating_add(1);
+        let received = u64::from_le_bytes([*l0, *l1, *l2, *l3, *l4, *l5, *l6, *l7]);
+        self.told.take_message(received);
+        known.count = known.count.saturating_add(1);
+        if self.is_indexed {
+            if known.in_chunk.is_none() {
+                self.in_chunk.push(id);
+            }
+            known.in_chunk.add(received, place);
+        }
         if known.is_events {
             return match Event::from_json(&current.body) {
                 Ok(event) => Ok(Some(Found::Event(event))),
@@ -565,29 +780,34 @@ impl OpenPart {
         if !current.channel.as_ref().is_some_and(|channel| Arc::ptr_eq(channel, &known.channel)) {
             current.channel = Some(known.channel.clone());
         }
-        current.received = u64::from_le_bytes([*l0, *l1, *l2, *l3, *l4, *l5, *l6, *l7]);
+        current.received = received;
         current.sent = u64::from_le_bytes([*p0, *p1, *p2, *p3, *p4, *p5, *p6, *p7]);
         Ok(Some(Found::Message))
     }
 
-    /// Counts what a schema or a channel has, all of which are held.
+    /// Counts what a schema or a channel has, all of which are held. A file may repeat them as they were.
     fn hold(&mut self, code: u8, data: &Bytes, begins: u64) -> std::result::Result<(), Problem> {
-        let Some(id) = data.first_chunk::<2>().map(|id| u16::from_le_bytes(*id)) else { return Ok(()) };
-        // A file may repeat them.
-        let is_new = match code {
-            op::SCHEMA => !self.schemas.contains_key(&id),
-            op::CHANNEL => !matches!(self.channels.get(usize::from(id)), Some(Some(_))),
-            _ => false,
+        let what = match code {
+            op::SCHEMA => "schema",
+            op::CHANNEL => "channel",
+            _ => return Ok(()),
         };
-        if !is_new {
-            return Ok(());
+        let Some(id) = data.first_chunk::<2>().map(|id| u16::from_le_bytes(*id)) else { return Ok(()) };
+        // What is taken from the summary has no place.
+        let (hash, is_of_data) = (keyed(chunk::known(code, data)), begins != 0);
+        if let Some(known) = self.hashes.get_mut(&(code, id)) {
+            known.is_of_data |= is_of_data;
+            if known.hash == hash {
+                return Ok(());
+            }
+            let text = format!("the {what} {id} comes once more and is another one: the first one counts");
+            return Err(self.damage(begins, text));
         }
+        self.hashes.insert((code, id), Described { hash, is_of_data });
         self.described = self.described.saturating_add(data.len() as u64);
         if self.described <= self.limits.described {
             return Ok(());
         }
-        self.has_ended = true;
-        self.chunk = None;
         let text = format!("schemas and channels of more than {} bytes", self.limits.described);
         Err(self.end(begins, text))
     }
@@ -606,20 +826,6 @@ impl OpenPart {
             .read_exact_at(&mut content, offset)
             .map_err(|error| of_io(&error, "reading", &self.path))?;
         Ok(content)
-    }
-
-    /// Returns the summary of the file, if it was closed: the schemas and channels are repeated there.
-    pub fn summary(&self) -> Result<Option<Bytes>> {
-        let failed = |error: std::io::Error| of_io(&error, "reading", &self.path);
-        let Some((begin, end)) = chunk::summary(&self.file, self.length)
-            .map_err(failed)?
-            .filter(|(begin, end)| end.saturating_sub(*begin) <= self.limits.described)
-        else {
-            return Ok(None);
-        };
-        let mut summary = vec![0; usize::try_from(end.saturating_sub(begin)).unwrap_or(usize::MAX)];
-        self.file.read_exact_at(&mut summary, begin).map_err(failed)?;
-        Ok(Some(summary.into()))
     }
 }
 

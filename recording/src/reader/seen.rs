@@ -1,23 +1,21 @@
-//! Whether each chunk, attachment and metadata record of a file was seen: one whose operation code is damaged is a
-//! record that any reader passes over.
+//! What was seen of a file from its beginning on, for a look at whether its end says the same: one record whose
+//! operation code is damaged is a record that any reader passes over.
 //!
 //! | what tells of it | where |
 //! |---|---|
 //! | no version of the format has the code | [`is_unknown`] |
-//! | the index of a chunk stands behind it | [`Seen::add_index`] |
-//! | the summary of a file that was closed names it | [`Seen::lacking`] |
+//! | the index of a chunk stands behind it, or is not where it should be | [`Seen::add_index`], [`Indexes`] |
+//! | the summary of a file that was closed names it | [`Named`] |
 
-use std::fs::File;
-use std::io::Result;
-use std::os::unix::fs::FileExt;
+use std::hash::Hash;
 
-use bytes::Bytes;
 use mcap::records::{self, op};
 
-use crate::chunk::{self, HEAD};
+use super::entry::keyed;
+use crate::chunk::{self, block};
 use crate::format;
 
-/// Places that are kept and said one by one.
+/// Places that are kept.
 const MOST: usize = 1_000;
 
 /// Returns whether no record of the format has this operation code: it is neither known nor one of those that programs
@@ -41,24 +39,182 @@ pub fn is_of_summary(code: u8) -> bool {
     )
 }
 
+/// Records of a kind: how many, and a number that depends on each of them. It takes no memory for a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub count: u64,
+    sum: u64,
+}
+
+impl Tally {
+    pub fn add(&mut self, record: impl Hash) {
+        self.count = self.count.saturating_add(1);
+        self.sum = self.sum.wrapping_add(keyed(record));
+    }
+}
+
+/// Bytes of a name that are compared.
+const NAME: usize = 256;
+/// Bytes of a record, without its head, by which it is known.
+pub const KNOWN: usize = 16 + 4 + NAME;
+
+/// A record that a summary may name: its place, its length with its head, and by what else it is known, which its index
+/// has, too: times, a name; of the index of a chunk its channel alone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Record {
+    pub code: u8,
+    pub place: u64,
+    pub length: u64,
+    known: Vec<u8>,
+}
+
+impl Record {
+    /// That of the file which begins with these bytes, at this place; `None` for one that no summary names.
+    pub fn of(code: u8, place: u64, length: u64, data: &[u8]) -> Option<Record> {
+        let times = data.get(..16).unwrap_or_default();
+        let (times, texts) = match code {
+            op::CHUNK => (times, &[][..]),
+            op::ATTACHMENT => (times, data.get(16..).unwrap_or_default()),
+            op::METADATA => (&[][..], data),
+            op::MESSAGE_INDEX => {
+                let known = data.get(..2).unwrap_or_default().to_vec();
+                return Some(Record { code, place, length: 0, known });
+            }
+            _ => return None,
+        };
+        Some(Record { code, place, length, known: [times, beginning(texts)].concat() })
+    }
+
+    /// Those that a record of a summary names; `None` where it is not whole.
+    pub fn named(code: u8, data: &[u8]) -> Option<Vec<Record>> {
+        let number = |at: usize| {
+            let (number, _) = data.get(at..)?.split_first_chunk::<8>()?;
+            Some(u64::from_le_bytes(*number))
+        };
+        let record = |code, at: usize, known: &[&[u8]]| {
+            let (place, length) = (number(at)?, number(at.checked_add(8)?)?);
+            Some(Record { code, place, length, known: known.concat() })
+        };
+        match code {
+            op::CHUNK_INDEX => {
+                let chunk = record(op::CHUNK, 16, &[data.get(..16)?])?;
+                let mut rest = data.get(32..)?;
+                let (indexes, _) = block(&mut rest)?.as_chunks::<10>();
+                let of = |[c0, c1, place @ ..]: &[u8; 10]| Record {
+                    code: op::MESSAGE_INDEX,
+                    place: u64::from_le_bytes(*place),
+                    length: 0,
+                    known: vec![*c0, *c1],
+                };
+                Some(std::iter::once(chunk).chain(indexes.iter().map(of)).collect())
+            }
+            op::ATTACHMENT_INDEX => {
+                let name = beginning(data.get(40..)?);
+                Some(vec![record(op::ATTACHMENT, 0, &[data.get(16..32)?, name])?])
+            }
+            op::METADATA_INDEX => Some(vec![record(op::METADATA, 0, &[beginning(data.get(16..)?)])?]),
+            _ => None,
+        }
+    }
+
+    /// What it is called.
+    pub fn kind(&self) -> &'static str {
+        match self.code {
+            op::CHUNK => "a chunk",
+            op::MESSAGE_INDEX => "an index of a chunk",
+            op::ATTACHMENT => "an attachment",
+            _ => "a metadata record",
+        }
+    }
+}
+
+/// Returns the beginning of a text behind its length, with that.
+fn beginning(text: &[u8]) -> &[u8] {
+    let Some((length, _)) = text.split_first_chunk::<4>() else { return &[] };
+    let most = (u32::from_le_bytes(*length) as usize).min(NAME).saturating_add(4);
+    text.get(..most.min(text.len())).unwrap_or_default()
+}
+
+/// The records that a summary names, or those that are there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    pub chunks: Tally,
+    pub indexes: Tally,
+    pub attachments: Tally,
+    pub metadata: Tally,
+}
+
+impl Named {
+    pub fn add(&mut self, record: &Record) {
+        let tally = match record.code {
+            op::CHUNK => &mut self.chunks,
+            op::MESSAGE_INDEX => &mut self.indexes,
+            op::ATTACHMENT => &mut self.attachments,
+            _ => &mut self.metadata,
+        };
+        tally.add(record);
+    }
+
+    /// What they are called, and their tallies.
+    pub fn kinds(&self) -> [(&'static str, Tally); 4] {
+        [
+            ("chunks", self.chunks),
+            ("indexes of chunks", self.indexes),
+            ("attachments", self.attachments),
+            ("metadata records", self.metadata),
+        ]
+    }
+}
+
 /// Bytes that a later version of the format may have behind what an index has.
 const MORE: usize = 64;
 
-/// Returns whether this is what an index of a chunk has: a channel, and times with places.
-fn is_index(data: &[u8]) -> bool {
-    let Some((length, entries)) = data.get(2..).and_then(|rest| rest.split_first_chunk::<4>()) else {
-        return false;
-    };
-    let length = u32::from_le_bytes(*length) as usize;
-    length.is_multiple_of(16) && entries.len().checked_sub(length).is_some_and(|more| more <= MORE)
+/// Returns the channel of an index of a chunk, and its entries: times, and places in the chunk. `None` for what is none.
+fn index(data: &[u8]) -> Option<(u16, &[[u8; 16]])> {
+    let (channel, mut rest) = data.split_first_chunk::<2>()?;
+    let (entries, left) = block(&mut rest)?.as_chunks::<16>();
+    (left.is_empty() && rest.len() <= MORE).then_some((u16::from_le_bytes(*channel), entries))
 }
 
-/// What was seen of a file from its beginning on. It takes no memory for a record.
+/// The messages of a channel in a chunk that was read, and the same of its index there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Indexes {
+    count: u64,
+    sum: u64,
+}
+
+impl Indexes {
+    /// Takes a message, or what an index says of one: its time, and where in the chunk it begins. Nearly all records
+    /// are messages, so this costs a multiplication.
+    pub fn add(&mut self, time: u64, place: u64) {
+        self.count = self.count.saturating_add(1);
+        let mixed = (time ^ place.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.sum = self.sum.wrapping_add(mixed ^ mixed >> 29);
+    }
+
+    pub fn is_none(self) -> bool {
+        self.count == 0
+    }
+
+    /// Returns the channel of an index, and what it says; `None` for what is none.
+    pub fn of(data: &[u8]) -> Option<(u16, Indexes)> {
+        let (channel, entries) = index(data)?;
+        let mut found = Indexes::default();
+        for entry in entries {
+            let ([time, place], _) = entry.as_chunks::<8>() else { continue };
+            found.add(u64::from_le_bytes(*time), u64::from_le_bytes(*place));
+        }
+        Some((channel, found))
+    }
+}
+
+/// What was seen of a file from its beginning on.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// How many records there were that a summary names, and the sum of their places.
-    count: u64,
-    places: u64,
+    /// The records that a summary names.
+    pub named: Named,
+    /// Whether one of them was too long to be known.
+    pub is_in_part: bool,
     /// Where the last record begins, and its code.
     last: Option<(u64, u8)>,
     /// Places that were said to be wrong.
@@ -70,6 +226,8 @@ pub struct Seen {
 pub struct Told {
     /// Messages and events.
     pub messages: u64,
+    /// Their first and last time.
+    pub times: Option<(u64, u64)>,
     /// Whether it says that Linkspan wrote it.
     pub is_of_linkspan: bool,
     /// Whether it has a record of how its recorder ended.
@@ -87,29 +245,32 @@ impl Told {
         self.is_of_linkspan |= found.name == format::metadata::RECORDING;
         self.has_end |= found.name == format::metadata::END && found.metadata.contains_key("reason");
     }
-}
 
-/// A number that depends on the place and on what is there.
-fn mixed(place: u64, code: u8) -> u64 {
-    (place ^ u64::from(code) << 56).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    /// Takes the time of a message or an event.
+    pub fn take_message(&mut self, time: u64) {
+        self.messages = self.messages.saturating_add(1);
+        let (first, last) = self.times.unwrap_or((time, time));
+        self.times = Some((first.min(time), last.max(time)));
+    }
 }
 
 impl Seen {
-    /// Takes the next record of the file itself, which is no index.
-    pub fn add(&mut self, place: u64, code: u8) {
-        if matches!(code, op::CHUNK | op::ATTACHMENT | op::METADATA) {
-            self.count = self.count.saturating_add(1);
-            self.places = self.places.wrapping_add(mixed(place, code));
+    /// Takes the next record of the file itself: its bytes as far as they were read.
+    pub fn add(&mut self, place: u64, code: u8, length: u64, data: &[u8]) {
+        if let Some(record) = Record::of(code, place, length, data) {
+            self.named.add(&record);
         }
         self.last = Some((place, code));
     }
 
     /// Takes a record that is the index of a chunk by its code. Returns where the record begins that is to be a chunk
-    /// and is none, and was not said yet: this one, or the one before it.
+    /// or the index of one, is none, and was not said yet: this one, or the one before it.
     pub fn add_index(&mut self, place: u64, data: &[u8]) -> Option<u64> {
-        let (before, kind) = self.last.replace((place, op::MESSAGE_INDEX))?;
+        let last = self.last;
+        self.add(place, op::MESSAGE_INDEX, 0, data);
+        let (before, kind) = last?;
         let wrong = match kind {
-            _ if !is_index(data) => place,
+            _ if index(data).is_none() => place,
             op::CHUNK | op::MESSAGE_INDEX => return None,
             _ => before,
         };
@@ -118,70 +279,14 @@ impl Seen {
 
     /// Notes that a place is said to be wrong; returns whether it was not yet.
     pub fn say(&mut self, place: u64) -> bool {
-        let is_new = !self.said.contains(&place);
+        let is_new = !self.has_said(place);
         if is_new && self.said.len() < MOST {
             self.said.push(place);
         }
         is_new
     }
 
-    /// Returns the places at which the summary names records that were not seen, what these are called, and how many
-    /// others there are. The file has so many bytes.
-    ///
-    /// # Errors
-    /// Those of the file system.
-    pub fn lacking(
-        &self,
-        file: &File,
-        bytes: u64,
-        summary: &Bytes,
-    ) -> Result<(Vec<(u64, &'static str)>, u64)> {
-        let (mut count, mut places) = (0_u64, 0_u64);
-        for (_, code, place, _) in named(summary.clone()) {
-            count = count.saturating_add(1);
-            places = places.wrapping_add(mixed(place, code));
-        }
-        if (count, places) == (self.count, self.places) {
-            return Ok((Vec::new(), 0));
-        }
-        let (mut lacking, mut known, mut further) = (Vec::new(), 0_u64, 0_u64);
-        for (what, code, place, length) in named(summary.clone()) {
-            let mut head = [0; HEAD];
-            if place.checked_add(HEAD as u64).is_some_and(|end| end <= bytes) {
-                file.read_exact_at(&mut head, place)?;
-            }
-            let [found, rest @ ..] = head;
-            let whole = u64::from_le_bytes(rest).saturating_add(HEAD as u64);
-            if (found, whole) == (code, length) {
-                continue;
-            }
-            if self.said.contains(&place) {
-                known = known.saturating_add(1);
-            } else if lacking.len() < MOST {
-                lacking.push((place, what));
-            } else {
-                further = further.saturating_add(1);
-            }
-        }
-        if lacking.is_empty() {
-            // They are whole: what stands before them has another length than it had.
-            further = count.saturating_sub(known).saturating_sub(self.count);
-        }
-        Ok((lacking, further))
+    pub fn has_said(&self, place: u64) -> bool {
+        self.said.contains(&place)
     }
-}
-
-/// The records that a summary names: what they are called, their code, and their place and length.
-fn named(mut summary: Bytes) -> impl Iterator<Item = (&'static str, u8, u64, u64)> {
-    let records = std::iter::from_fn(move || chunk::next_record(&mut summary).ok().flatten());
-    records.filter_map(|(code, data)| {
-        let (what, code, at) = match code {
-            op::CHUNK_INDEX => ("a chunk", op::CHUNK, 16..32),
-            op::ATTACHMENT_INDEX => ("an attachment", op::ATTACHMENT, 0..16),
-            op::METADATA_INDEX => ("a metadata record", op::METADATA, 0..16),
-            _ => return None,
-        };
-        let ([place, length], _) = data.get(at)?.as_chunks::<8>() else { return None };
-        Some((what, code, u64::from_le_bytes(*place), u64::from_le_bytes(*length)))
-    })
 }

@@ -5,7 +5,7 @@ mod collect;
 mod html;
 mod picture;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use linkspan_recording::files::of_io;
 use linkspan_recording::reader::ByNotation;
 use linkspan_recording::{Entry, columns, format};
 
-use super::faults::decoded;
+use super::faults::{Faults, decoded};
 use super::opening::{Output, finish, open};
 use super::progress::Progress;
 use collect::Report;
@@ -24,7 +24,8 @@ use html::Head;
 
 /// Write a page of HTML: what was recorded, rates and gaps over time, a plot of each number, pictures of arrays
 ///
-/// The page needs no network and no scripts.
+/// The page needs no network and no scripts. Messages that cannot be decoded are counted in it and named; the exit code
+/// is 1 then, as where something cannot be read.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  linkspan recording report run42.mcap -o run42.html")]
 pub struct Arguments {
@@ -40,6 +41,8 @@ pub struct Arguments {
 /// Bytes of notes that a page shows, and characters of a unit.
 const MAX_NOTES: usize = 16 << 20;
 const MAX_UNIT: usize = 64;
+/// Names of messages that cannot be decoded, of which the first is said.
+const MAX_UNDECODED: usize = 1_000;
 /// Omissions of the recordings that this one was made of, which a page shows.
 const MAX_OMITTED: usize = 1_000;
 
@@ -59,6 +62,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut noted = HashSet::new();
     let mut noted_bytes = 0usize;
     let (mut undecoded, mut omitted) = (0u64, Vec::new());
+    let mut first_undecoded: BTreeMap<String, (u64, String)> = BTreeMap::new();
     let mut progress = Progress::of("report");
     loop {
         progress.at(&readers);
@@ -66,8 +70,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let Some(entry) = reader.read()? else { break };
         match entry {
             Entry::Message(message) if !message.channel.repeated => {
-                let value = decoded(&message).ok();
-                undecoded = undecoded.saturating_add(u64::from(value.is_none()));
+                let value = decoded(&message);
+                if let Err(error) = &value {
+                    undecoded = undecoded.saturating_add(1);
+                    let topic = &message.channel.topic;
+                    if let Some((count, _)) = first_undecoded.get_mut(topic) {
+                        *count = count.saturating_add(1);
+                    } else if first_undecoded.len() < MAX_UNDECODED {
+                        let first = format!("message {} of {topic}: {error}", message.number);
+                        first_undecoded.insert(topic.clone(), (1, first));
+                    }
+                }
+                let value = value.ok();
                 report.message(message.channel, message.received, message.body.len() as u64, value.as_ref());
             }
             Entry::Event(event) => report.event(event),
@@ -125,5 +139,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         .map_err(|error| Error::new(ErrorKind::Internal, format!("writing the page: {error}")))?;
     file.file().write_all(page.as_bytes()).map_err(|error| of_io(&error, "writing", &output))?;
     file.finish()?;
-    finish(&readers)
+    let mut faults = Faults::default();
+    for (count, first) in first_undecoded.into_values() {
+        undecoded = undecoded.saturating_sub(count);
+        faults.left_out(count, &first);
+    }
+    if undecoded > 0 {
+        faults.left_out(undecoded, "of a further name");
+    }
+    finish(&readers)?;
+    faults.result(&arguments.file)
 }
