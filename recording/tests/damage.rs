@@ -190,7 +190,7 @@ fn damaged_channel_of_a_summary_is_no_name() {
                 mend(&mut bytes);
             }
             if !has_first {
-                // The chunk that describes the channels has another sum than it names, so that the summary is looked at.
+                // The chunk that describes the channels has not its sum, so that the summary is looked at.
                 bytes[first.end - 1] ^= 1;
             }
             let (names, problems) = read(&damaged, &bytes);

@@ -262,8 +262,8 @@ impl OpenPart {
     }
 
     /// Reads only chunks that have a message in these times, if the file was closed and its summary has its sum: the
-    /// schemas and channels are repeated there, so that no chunk needs another one. They are taken where the first chunk
-    /// is passed over: what is read as a whole has the same problems with times as without.
+    /// schemas and channels are repeated there, so that no chunk needs another one. They are taken where the first
+    /// chunk is passed over: what is read as a whole has the same problems with times as without.
     pub fn skip_outside(&mut self, from: u64, to: u64) -> Result<()> {
         if self.sound_summary()?.is_some() {
             self.window = Some((from, to));

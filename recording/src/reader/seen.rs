@@ -169,7 +169,8 @@ impl Named {
 /// Bytes that a later version of the format may have behind what an index has.
 const MORE: usize = 64;
 
-/// Returns the channel of an index of a chunk, and its entries: times, and places in the chunk. `None` for what is none.
+/// Returns the channel of an index of a chunk, and its entries: times, and places in the chunk. `None` for what is no
+/// index.
 fn index(data: &[u8]) -> Option<(u16, &[[u8; 16]])> {
     let (channel, mut rest) = data.split_first_chunk::<2>()?;
     let (entries, left) = block(&mut rest)?.as_chunks::<16>();

@@ -24,6 +24,10 @@ impl Read for From {
     }
 }
 
+/// Where a record begins and its operation code, `None` behind the last one; or where what cannot be read begins, and
+/// why.
+pub type Step = std::result::Result<Option<(u64, u8)>, (u64, String)>;
+
 /// Reads the records of a summary.
 pub struct Walk {
     from: BufReader<From>,
@@ -45,12 +49,11 @@ impl Walk {
         Walk { from, at, end, most, record: Vec::new(), sum: crc32fast::Hasher::new() }
     }
 
-    /// Reads the next record into `record`; returns where it begins and its operation code, `None` behind the last one,
-    /// and where what cannot be read begins, and why.
+    /// Reads the next record into `record`.
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn next(&mut self) -> Result<std::result::Result<Option<(u64, u8)>, (u64, String)>> {
+    pub fn next(&mut self) -> Result<Step> {
         let place = self.at;
         let left = self.end.saturating_sub(place);
         if left == 0 {

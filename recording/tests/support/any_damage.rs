@@ -19,6 +19,9 @@ use mcap::records::op;
 /// A message: its name, its number and its body.
 type Stored = (String, u64, Vec<u8>);
 
+/// The records of a file, each with its head, and the messages in them.
+type Original = (Vec<Vec<u8>>, Vec<Stored>);
+
 /// Bytes of a record and of a decompressed chunk, so that a fuzzer's memory stays small.
 const RECORD: u64 = 1 << 20;
 /// Steps of one input.
@@ -67,7 +70,7 @@ fn records(mut bytes: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// A recording that was closed, with its messages: two names, events, a note, an attachment, several chunks.
-fn whole(compression: Option<Compression>) -> (Vec<Vec<u8>>, Vec<Stored>) {
+fn whole(compression: Option<Compression>) -> Original {
     let path = place();
     let facts = BTreeMap::from([("id".to_owned(), "5".repeat(32)), ("part".to_owned(), "1".to_owned())]);
     let mut part =
@@ -181,7 +184,8 @@ fn range(found: &[Vec<u8>], code: u8) -> Option<Range<usize>> {
     Some(begin..begin + found[at].len())
 }
 
-/// The file of these records, with the sums that `mends` asks for, and with a summary that begins where the footer says.
+/// The file of these records, with the sums that `mends` asks for, and with a footer that says where the summary
+/// begins.
 fn file(found: &[Vec<u8>], mends: usize) -> Vec<u8> {
     let mut bytes = [mcap::MAGIC, &found.concat(), mcap::MAGIC].concat();
     let (Some(end), Some(footer)) = (range(found, op::DATA_END), range(found, op::FOOTER)) else {
@@ -203,7 +207,7 @@ fn file(found: &[Vec<u8>], mends: usize) -> Vec<u8> {
 
 /// Damages a recording as these bytes say, and reads it in each way.
 pub fn read_damaged(bytes: &[u8]) {
-    static WHOLE: OnceLock<[(Vec<Vec<u8>>, Vec<Stored>); 2]> = OnceLock::new();
+    static WHOLE: OnceLock<[Original; 2]> = OnceLock::new();
     let originals = WHOLE.get_or_init(|| [whole(None), whole(Some(Compression::Zstd))]);
     let mut chance = Chance(bytes);
     let first = chance.next();
