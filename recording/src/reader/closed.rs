@@ -183,7 +183,9 @@ impl OpenPart {
             return Ok(());
         }
         self.named_and_not_there(begins, footer, &promised.named, found)?;
-        let groups = promised.said.iter().filter(|(_, group)| !promised.groups.contains(group));
+        // A program may say of a kind that it has no records.
+        let groups =
+            promised.said.iter().filter(|(_, group)| group.2 > 0 && !promised.groups.contains(group));
         found.extend(groups.take(MOST).map(|(place, (code, ..))| {
             self.damage(
                 *place,
