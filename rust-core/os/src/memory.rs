@@ -9,6 +9,7 @@
 //! A forked child does not have the mappings, except those of arrays of which its program may have
 //! views. For long blocks of ordinary memory, large pages can be requested.
 
+mod copying;
 mod kept_page;
 mod own;
 mod peer;
@@ -25,6 +26,7 @@ use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::SealFlags;
 use rustix::mm::Advice;
 
+pub use self::copying::{STREAMS, append, copy, copy_to_uninit, stream};
 pub use self::kept_page::KeptPage;
 pub use self::own::MemoryFile;
 pub use self::peer::PeerMemory;

@@ -420,13 +420,19 @@ impl Message {
     /// `OutOfMemory`: it stays where it is.
     pub(crate) fn copy_to_one_block(&mut self) -> Result<()> {
         let length = self.memory().len();
+        let whole = self.uncopied_body().filter(|slot| slot.len() == length).cloned();
         if let Some(inner) =
             self.0.as_mut().and_then(triomphe::Arc::get_mut).filter(|inner| inner.body.split().is_some())
         {
             let mut block = buffers::take(length);
             memory::reserve(&mut block, length)?;
-            block.resize(length, 0);
-            inner.body.copy_to(&mut block);
+            match &whole {
+                Some(slot) => crate::sys::memory::append(&mut block, slot),
+                None => {
+                    block.resize(length, 0);
+                    inner.body.copy_to(&mut block);
+                }
+            }
             inner.body = buffers::bytes(block).into();
         }
         Ok(())

@@ -4,6 +4,7 @@
 use super::{Message, ReceivedFrom};
 use crate::codec::Encoding;
 use crate::frame::Kind;
+use crate::sys::memory;
 use crate::value::{Limits, Timestamp};
 
 /// Memory of exactly the length of a body, and what it becomes with the bytes in it.
@@ -43,7 +44,11 @@ impl ReceivedBytes {
     /// Copies the body of a message to the beginning of this memory; `None` if it is longer.
     pub(crate) fn copied(message: &Message, into: &mut [u8]) -> Option<ReceivedBytes> {
         let (body, length) = (message.memory(), message.memory().len());
-        body.copy_to(into.get_mut(..length)?);
+        let into = into.get_mut(..length)?;
+        match message.uncopied_body() {
+            Some(slot) if slot.len() == length => memory::copy(slot, into),
+            _ => body.copy_to(into),
+        }
         let (encoding, sequence, sent) = (message.encoding(), message.sequence(), message.sent());
         Some(ReceivedBytes { length, encoding, sequence, sent })
     }

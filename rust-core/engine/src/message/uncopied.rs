@@ -15,6 +15,7 @@ use super::Message;
 use crate::body::{Body, OneOrMany, Part, Rest};
 use crate::codec::{self, Encoding, Outline};
 use crate::error::Result;
+use crate::sys::memory;
 
 /// A received message that is to be copied at once: as long as it is here the sender cannot use its slot.
 #[derive(Debug)]
@@ -51,9 +52,7 @@ impl UncopiedBytes {
     pub fn copy_to(&self, number: usize, into: &mut [MaybeUninit<u8>]) {
         let (_, range) = &self.strings[number];
         assert_eq!(into.len(), range.len(), "the memory for other bytes");
-        for (to, from) in into.iter_mut().zip(&self.body[range.clone()]) {
-            to.write(*from);
-        }
+        memory::copy_to_uninit(&self.body[range.clone()], into);
     }
 }
 

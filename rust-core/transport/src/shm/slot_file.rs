@@ -138,13 +138,6 @@ impl WritableSlot {
         unsafe { &mut *content.file.writable_bytes(self.from, self.length) }
     }
 
-    /// Copies these elements, of which there are as many, and returns them. No mutex is held during the copy, which may
-    /// take long.
-    pub(crate) fn filled_with(mut self, elements: &[u8]) -> Bytes {
-        self.bytes_mut().copy_from_slice(elements);
-        self.into_bytes()
-    }
-
     /// Ends the writing and returns the elements. The slot is written again only when the last
     /// clone of the result is dropped and the peer has released all references.
     pub fn into_bytes(self) -> Bytes {

@@ -12,6 +12,7 @@
 //! This side never waits for a slot: where none is free, the array goes through the ring. There are at most [`SLOTS`]
 //! files, and all together have a bound.
 
+mod copying;
 mod counts;
 
 use std::ops::Range;
@@ -27,6 +28,7 @@ use crate::body::{OneOrMany, Split};
 use crate::sys::fork;
 use crate::sys::memory::MemoryFile;
 
+use copying::Copying;
 pub use counts::Counts;
 pub(super) use counts::ReleaseCounter;
 #[cfg(all(test, loom))]
@@ -112,6 +114,8 @@ pub struct Slots<R = Counts> {
     table: Mutex<SlotTable<R>>,
     /// The lengths in bytes of arrays that are put into slots.
     lengths: Range<usize>,
+    /// How bytes are copied into the slots.
+    copying: Copying,
     /// The fork generation of their owner; a child gets no slots, because others know only the
     /// parent.
     generation: u64,
@@ -127,6 +131,7 @@ impl<R: Release> Slots<R> {
         Slots {
             table: Mutex::new(SlotTable { slots, release, session, files: 0, max_total, ring, skip: 0 }),
             lengths: ring.div_ceil(SLOTS)..usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1),
+            copying: Copying::new(),
             generation: fork::generation(),
         }
     }
@@ -155,7 +160,7 @@ impl<R: Release> Slots<R> {
         }
         let writable = table.lend(0, elements.len())?;
         drop(table);
-        Some(writable.filled_with(elements))
+        Some(self.filled(writable, elements))
     }
 
     /// As [`Slots::in_place_or_copy`].
@@ -174,7 +179,14 @@ impl<R: Release> Slots<R> {
     /// Returns a copy of these elements in a free slot. `None` where there is none; the caller then
     /// sends them through the ring.
     pub fn copy(&self, elements: &[u8]) -> Option<Bytes> {
-        self.lend_writable(elements.len()).map(|writable| writable.filled_with(elements))
+        self.lend_writable(elements.len()).map(|writable| self.filled(writable, elements))
+    }
+
+    /// Copies these elements into a slot that was lent for them, and returns them. No mutex is held during the copy,
+    /// which may take long.
+    fn filled(&self, mut writable: WritableSlot, elements: &[u8]) -> Bytes {
+        self.copying.copy(elements, writable.bytes_mut());
+        writable.into_bytes()
     }
 
     /// Lends a slot for `length` bytes. `None` where no slot is free, where the array is longer

@@ -85,7 +85,7 @@ impl Left {
 pub(super) fn copied(slot: &[u8]) -> Result<Bytes> {
     let mut bytes = buffers::take(slot.len());
     memory::reserve(&mut bytes, slot.len())?;
-    bytes.extend_from_slice(slot);
+    crate::sys::memory::append(&mut bytes, slot);
     Ok(buffers::aligned(bytes))
 }
 
