@@ -1,7 +1,8 @@
 //! A transport is one folder and one line: the folders do not use each other, shared modules name none, and no layer
 //! above asks for one by its word.
 //!
-//! That no layer above names a folder is held by the compiler: they are private in `linkspan-transport`.
+//! That no layer above names a folder is held by the compiler: they are private in `linkspan-transport`. The engine names
+//! no half of a medium either: a channel, a server and a publisher send with a `Tx`, all receive from an `Rx`.
 
 use std::fs;
 use std::path::Path;
@@ -49,6 +50,26 @@ fn compared_above(path: &str, source: &str) -> Vec<String> {
     found(path, source, |folder, code| code.contains(&format!("== \"{folder}\"")))
 }
 
+/// The names of media that a source of the engine has: the types of halves and of what makes them, and the variants of
+/// the two enums. A program without Linkspan is no medium.
+fn media_named(path: &str, source: &str) -> Vec<String> {
+    const VARIANTS: [&str; 4] = ["Stream", "Shm", "Place", "Published"];
+    let is_medium = |word: &str| {
+        ["Shm", "Broadcast"].iter().any(|medium| word.starts_with(medium))
+            || ["StreamTx", "StreamRx", "PublishedTx"].contains(&word)
+    };
+    let mut found = Vec::new();
+    for (number, line) in source.lines().enumerate() {
+        let code = line.split_once("//").map_or(line, |(code, _)| code);
+        let words = code.split(|at: char| !at.is_alphanumeric() && at != '_');
+        let is_variant = |half: &str| VARIANTS.iter().any(|of| code.contains(&format!("{half}::{of}(")));
+        if words.into_iter().any(is_medium) || is_variant("Tx") || is_variant("Rx") {
+            found.push(format!("{path}:{}: names a medium: {}", number + 1, line.trim()));
+        }
+    }
+    found
+}
+
 /// Looks into every source under this folder, but for those that `skips`.
 fn looked_through(
     folder: &str,
@@ -79,6 +100,27 @@ fn no_layer_above_and_no_other_folder_names_a_transport() {
         found.extend(above);
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn engine_names_no_medium() {
+    let (files, found) = looked_through("engine/src", |_| false, media_named);
+    assert!(files > 100, "{files} sources were found");
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn names_of_media_are_found() {
+    for named in [
+        "use crate::transport::{Sent, ShmTx};",
+        "ring: Box<dyn BroadcastWriter>,",
+        "fn read(half: &mut StreamRx) {}",
+        "if matches!(tx, Tx::Stream(_)) {}",
+        "Rx::Published(half) => half.spin(),",
+    ] {
+        assert_eq!(media_named("publish/feed.rs", named).len(), 1, "{named}");
+    }
+    assert!(media_named("channel/plain.rs", "// ShmTx\nlet tx = Tx::Plain(tx);\nuse Stream;\n").is_empty());
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! A rule of sending that is planted in the one place (`channel/session_state/admission`) holds for every message over
-//! every link.
+//! every link, and for what publishers send and store.
 
 use std::thread;
 use std::time::Duration;
@@ -7,8 +7,9 @@ use std::time::Duration;
 use crate::codec::Encoding;
 use crate::error::{ErrorKind, Result};
 use crate::planted::{Planted, plant};
+use crate::value::Timestamp;
 use crate::value::{Limits, Value};
-use crate::{Channel, Listener, Options, Payload, Server};
+use crate::{Channel, Listener, Options, Payload, Publisher, Server, Subscriber};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -133,5 +134,78 @@ fn rule_holds_for_loaned_arrays() {
                 assert_eq!(received.join().unwrap(), length, "{transport}, round {round}");
             });
         }
+    }
+}
+
+/// What a publisher sends alone and in batches, at the first attempt and after others: see [`data_is_refused`].
+fn published_is_refused(what: &str, publisher: &Publisher) {
+    is_refused(what, || publisher.send_payload(&payload(REFUSED)));
+    let batch = [payload(10), payload(20), payload(REFUSED), payload(30)];
+    let error = planted(REFUSED, || publisher.send_payloads(&batch)).unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::TooLarge, Some(2)), "{what}: a batch");
+    publisher.send_payloads(&batch).unwrap();
+    is_refused(what, || publisher.send_payload(&payload(REFUSED)));
+    is_refused(what, || publisher.send_encoded([Ok(payload(REFUSED))]));
+}
+
+#[test]
+fn rule_holds_for_published_messages_and_batches() {
+    for transport in ["shm", "unix"] {
+        let endpoint = format!("{transport}:planted-published-{}", std::process::id());
+        let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+        let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+        publisher.wait_for_subscribers(1, SOON).unwrap();
+        published_is_refused(transport, &publisher);
+        // A message that is refused takes no number.
+        for (number, length) in (1..).zip(LENGTHS) {
+            let message = subscriber.recv(SOON).unwrap();
+            assert_eq!((message.sequence(), message.body().len()), (number, length), "{transport}");
+        }
+    }
+}
+
+#[test]
+fn rule_holds_for_what_is_published_to_stores() {
+    for transport in ["file", "journal"] {
+        let folder = tempfile::tempdir().unwrap();
+        let endpoint = format!("{transport}:{}/store", folder.path().display());
+        published_is_refused(transport, &Publisher::new(&endpoint, &Options::default()).unwrap());
+    }
+}
+
+#[test]
+fn rule_holds_for_published_loans() {
+    for transport in ["shm", "unix"] {
+        let endpoint = format!("{transport}:planted-published-loans-{}", std::process::id());
+        let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+        for round in 0..3 {
+            let value = || Value::map([("array", Value::from(publisher.loan::<u64>(&[12_500]).unwrap()))]);
+            let length = Payload::new(&value(), Encoding::Cbor, &Limits::default()).unwrap().len();
+            let refused = planted(length, || publisher.send(&value())).err().map(|error| error.kind());
+            assert_eq!(refused, Some(ErrorKind::TooLarge), "{transport}, round {round}");
+            publisher.send(&value()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn rule_holds_for_relayed_messages_whose_numbers_may_run_out() {
+    for transport in ["shm", "unix"] {
+        let endpoint = format!("{transport}:planted-relayed-{}", std::process::id());
+        let publisher = Publisher::relay(&endpoint, &Options::default(), 7, 5).unwrap();
+        let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+        publisher.wait_for_subscribers(1, SOON).unwrap();
+        let relay = |number, bytes| publisher.relay_payload(number, Timestamp(1), &payload(bytes));
+        let refused = planted(REFUSED, || relay(9, REFUSED)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::TooLarge, "{transport}");
+        // What was refused leaves no number out.
+        assert!(relay(5, 10).unwrap() && !relay(5, 10).unwrap() && relay(u64::MAX, 20).unwrap());
+        assert_eq!(subscriber.recv(SOON).unwrap().sequence(), 5, "{transport}");
+        let alone = publisher.send_payload(&payload(30)).unwrap_err();
+        let in_batch = publisher.send_payloads(&[payload(30), payload(40)]).unwrap_err();
+        for error in [alone, in_batch] {
+            assert_eq!(error.kind(), ErrorKind::InvalidState, "{transport}: {error}");
+        }
+        assert!(!relay(u64::MAX, 30).unwrap(), "{transport}");
     }
 }

@@ -168,7 +168,23 @@ impl<M: Reuse> Outbox<M> {
 
     /// Returns the number of the next new message.
     pub fn next_number(&self) -> u64 {
-        self.last + 1
+        self.last.saturating_add(1)
+    }
+
+    /// Returns the number of the last message that was sent; before the first, the number that precedes it.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Leaves out the numbers up to this one, which are in use elsewhere. Nothing may be kept.
+    pub fn continue_behind(&mut self, last: u64) {
+        (self.last, self.numbered, self.replayed_to) = (last, last, last);
+    }
+
+    /// Returns how many numbers are left.
+    #[inline(always)]
+    pub fn numbers_left(&self) -> u64 {
+        u64::MAX - self.last
     }
 
     /// Returns the number for a message whose frame goes to the link now. The caller confirms it

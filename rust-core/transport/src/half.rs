@@ -4,11 +4,14 @@
 //! over streams and shared memory are variants of their own, which saves a virtual call per message. Methods without a
 //! description here are described in the transport contract in `lib.rs`.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
-use super::{Incoming, Losses, Outgoing, Sent, Waited};
+use super::{Incoming, Losses, Outgoing, PublishedSlots, Sent, Waited};
 use crate::deadline::Waiting;
 use crate::error::{Error, Result};
+use crate::sys::fork::Guarded;
+use crate::sys::memory::PeerFile;
 use crate::sys::poll::Interest;
 
 /// The sending half. Frames are sent whole or not at all, so there is never a rest to flush.
@@ -116,4 +119,47 @@ pub trait ReceiveHalf: Send {
     fn why_nothing(&self) -> Option<Error> {
         None
     }
+}
+
+/// What a sending half that writes once for all ([`super::Tx`]) knows of its readers. Used by one thread at a time.
+pub trait Readers {
+    /// Moves to a ring of at least so many bytes, which gets the messages of the one before.
+    ///
+    /// # Errors
+    /// `OutOfMemory`; then nothing has changed.
+    fn grow(&mut self, buffer: usize) -> Result<()>;
+
+    /// Returns the slots for long arrays, which subscribers view.
+    fn slots(&self) -> Arc<PublishedSlots>;
+
+    /// Returns the descriptors to send with the answer to the hello of this reader: the memory file
+    /// of the ring, and those of slots that the reader needs.
+    ///
+    /// # Errors
+    /// Those of duplicating descriptors.
+    fn descriptors_for_peer(&mut self, id: u64) -> Result<Vec<OwnedFd>>;
+
+    /// Counts a subscriber from now on under this number, with the descriptors that came with its
+    /// hello. `socket` is its connection, over which it is woken.
+    ///
+    /// # Errors
+    /// `Malformed` where its memory file is invalid.
+    fn add(&mut self, id: u64, descriptors: Vec<PeerFile>, session: u64, socket: Arc<Guarded>) -> Result<()>;
+
+    /// Adds a reader without support for slots under this number, a subscriber or not: until it is
+    /// removed, the ring contains each message as a whole, and so is the newest.
+    fn add_without_slots(&mut self, id: u64) -> Result<()>;
+
+    /// Notes that the hello of a subscriber has been answered.
+    fn answered(&mut self, id: u64);
+
+    /// Removes a subscriber or a reader without support for slots.
+    fn remove(&mut self, id: u64);
+
+    /// Ends publishing: views of published arrays stay valid.
+    fn close(&mut self);
+
+    /// Returns the number of the last message that a subscriber has read; 0 before the first, and
+    /// for an unknown subscriber.
+    fn read_so_far(&self, id: u64) -> u64;
 }

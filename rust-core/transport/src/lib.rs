@@ -49,8 +49,7 @@
 //!
 //! A folder implements the traits of `driver`, and those of `broadcast` and `store` where it has them; `table` has a
 //! line for it. The layers above read the capabilities and call the traits. They cannot name a transport, since the
-//! folders are private, but for five types of `shm` that the crate passes on: the fast paths of channels and publishers
-//! use them. `linkspan` adds a ninth one in its tests, written against what is public here.
+//! folders are private, but for types of `shm` that the crate passes on: slots, views and pages of acknowledgements. `linkspan` adds a ninth one in its tests, written against what is public here.
 //!
 //! | what | defined in |
 //! |---|---|
@@ -139,7 +138,7 @@ use linkspan_value::{body, buffers, codec, error, value};
 
 use frame::{Incoming, Outgoing};
 pub use link::{Offer, Rx, Tx};
-pub use shm::{AckWords, BodyViews, BroadcastSlots, ShmTx, Slots, WritableSlot};
+pub use shm::{AckWords, BodyViews, PublishedSlots, Slots, WritableSlot};
 
 /// Counts of what was lost on a transport that sends nothing again: a mailslot, or a spool's
 /// reader.

@@ -11,16 +11,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::half::{ReceiveHalf, SendHalf};
+use super::half::{Readers, ReceiveHalf, SendHalf};
 use super::plain::{PlainRx, PlainTx};
 use super::shm::{
-    self, AckWords, BodyViews, BroadcastReader, LinkParts, PeerSegment, Segment, ShmRx, ShmTx, Slots,
+    self, AckWords, BodyViews, BroadcastReader, LinkParts, PeerSegment, PublishedTx, Segment, ShmRx, ShmTx,
+    Slots,
 };
 pub use super::shm::{FastLinked, ViewCount};
 use super::socket::{StreamRx, StreamTx};
 use super::stream::Stream;
 use super::tail::Tail;
 use super::{Incoming, LongBodies, Losses, Outgoing, Sent, Waited};
+use crate::codec::Encoding;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, flags};
@@ -39,6 +41,8 @@ pub enum Tx {
     Shm(ShmTx),
     /// To a spool or a mailslot.
     Place(Box<dyn SendHalf>),
+    /// Into the ring that all subscribers of a publisher read.
+    Published(Box<PublishedTx>),
 }
 
 /// The receiving half.
@@ -118,6 +122,12 @@ impl Offer {
 }
 
 impl Tx {
+    /// Returns the half that writes to this stream, where nothing is received over it. With `checked` each body is sent
+    /// with a checksum.
+    pub fn of_stream(stream: Stream, checked: bool) -> Tx {
+        Tx::Stream(StreamTx::new(stream, checked))
+    }
+
     /// Returns whether the peer is a program without Linkspan.
     pub fn is_plain(&self) -> bool {
         matches!(self, Tx::Plain(_))
@@ -128,7 +138,7 @@ impl Tx {
     pub fn ack_words(&self) -> Option<Arc<AckWords>> {
         match self {
             Tx::Shm(half) => Some(Arc::new(half.ack_words())),
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => None,
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Published(_) => None,
         }
     }
 
@@ -137,7 +147,7 @@ impl Tx {
         match self {
             Tx::Shm(half) => half.end_link(error),
             // These have no such page.
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => {}
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Published(_) => {}
         }
     }
 
@@ -156,11 +166,12 @@ impl Tx {
         }
     }
 
-    /// Returns how many long bodies were sent since the last call: over shared memory, to a peer that takes them in
+    /// Returns how many long bodies were sent since the last call: over shared memory, to peers that take them in
     /// slots.
     pub fn take_long_bodies(&mut self) -> LongBodies {
         match self {
             Tx::Shm(half) => half.take_long_bodies(),
+            Tx::Published(half) => half.take_long_bodies(),
             Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => LongBodies::default(),
         }
     }
@@ -181,6 +192,8 @@ impl Tx {
             Tx::Plain(_) => concerns_frame,
             Tx::Place(half) => half.goes_on_after(error, concerns_frame),
             Tx::Stream(_) | Tx::Shm(_) => false,
+            // Nothing of it is in the ring.
+            Tx::Published(_) => true,
         }
     }
 
@@ -189,10 +202,36 @@ impl Tx {
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         match self {
             Tx::Shm(half) => half.try_send(frame),
+            Tx::Published(half) => half.try_send(frame),
             Tx::Stream(half) => half.try_send(&frame.in_one_block()),
             Tx::Plain(half) => half.try_send(&frame.in_one_block()),
             Tx::Place(half) => half.try_send(&frame.in_one_block()),
         }
+    }
+
+    /// Sends data, a request or a reply without flags and extension whole into memory, in fewer steps. False, with
+    /// nothing sent, for other links, and where [`Tx::try_send`] is to be called. `correlation` is the number of a
+    /// reply's request, and 0 otherwise.
+    #[inline(always)]
+    pub fn try_send_fast(
+        &mut self,
+        kind: Kind,
+        sequence: u64,
+        correlation: u64,
+        sent: i64,
+        encoding: Encoding,
+        body: &[u8],
+    ) -> bool {
+        match self {
+            Tx::Shm(half) => half.try_send_fast(kind, sequence, correlation, sent, encoding, body),
+            Tx::Published(half) if kind == Kind::Data => half.try_send_fast(sequence, sent, encoding, body),
+            _ => false,
+        }
+    }
+
+    /// Returns whether a frame with a body of this length goes as one record into memory.
+    pub fn is_one_record(&self, body: usize) -> bool {
+        matches!(self, Tx::Shm(half) if half.is_one_record(body))
     }
 
     /// Returns the slots for long arrays that are sent over this link; `None` where arrays are sent
@@ -200,7 +239,7 @@ impl Tx {
     pub fn slots(&self) -> Option<Arc<Slots>> {
         match self {
             Tx::Shm(half) => half.slots().cloned(),
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => None,
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Published(_) => None,
         }
     }
 
@@ -212,6 +251,7 @@ impl Tx {
         match self {
             Tx::Shm(half) => half.try_send_many(frames),
             Tx::Stream(half) => half.try_send_many(frames),
+            Tx::Published(half) => half.try_send_many(frames),
             Tx::Plain(_) | Tx::Place(_) => Ok(0),
         }
     }
@@ -246,8 +286,8 @@ impl Tx {
             Tx::Stream(half) => half.tail(),
             Tx::Plain(half) => half.tail(),
             Tx::Shm(half) => half.tail(),
-            // A place holds a frame whole.
-            Tx::Place(_) => None,
+            // A place and the ring of a publisher hold a frame whole.
+            Tx::Place(_) | Tx::Published(_) => None,
         }
     }
 
@@ -269,8 +309,8 @@ impl Tx {
             Tx::Stream(half) => half.flush(),
             Tx::Plain(half) => half.flush(),
             Tx::Shm(half) => half.flush(),
-            // A place never has a rest.
-            Tx::Place(_) => Ok(true),
+            // As above.
+            Tx::Place(_) | Tx::Published(_) => Ok(true),
         }
     }
 
@@ -281,6 +321,8 @@ impl Tx {
             Tx::Plain(half) => half.wait_room(waiting),
             Tx::Shm(half) => half.wait_room(waiting),
             Tx::Place(half) => half.wait_room(waiting),
+            // There always is.
+            Tx::Published(_) => Ok(()),
         }
     }
 
@@ -290,6 +332,7 @@ impl Tx {
         match self {
             Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => Ok(false),
             Tx::Shm(half) => half.park_room(),
+            Tx::Published(_) => Ok(true),
         }
     }
 
@@ -301,6 +344,12 @@ impl Tx {
             Tx::Plain(half) => (half.descriptor(), Interest::OUT),
             Tx::Shm(half) => (half.room_descriptor()?, Interest::IN),
             Tx::Place(half) => half.room_descriptor(),
+            Tx::Published(_) => {
+                return Err(Error::new(
+                    ErrorKind::Internal,
+                    "a ring that overwrites has no room to wait for",
+                ));
+            }
         })
     }
 
@@ -314,7 +363,7 @@ impl Tx {
     pub fn in_place(&mut self) -> Option<&mut ShmTx> {
         match self {
             Tx::Shm(half) => Some(half),
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => None,
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Published(_) => None,
         }
     }
 
@@ -322,7 +371,7 @@ impl Tx {
     pub fn stream(&mut self) -> Option<&mut StreamTx> {
         match self {
             Tx::Stream(half) => Some(half),
-            Tx::Plain(_) | Tx::Shm(_) | Tx::Place(_) => None,
+            Tx::Plain(_) | Tx::Shm(_) | Tx::Place(_) | Tx::Published(_) => None,
         }
     }
 
@@ -331,6 +380,7 @@ impl Tx {
     pub fn spin(&mut self) -> bool {
         match self {
             Tx::Shm(half) => half.spin(),
+            Tx::Published(_) => true,
             Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => false,
         }
     }
@@ -339,8 +389,28 @@ impl Tx {
     pub fn withdraw(&mut self, sequence: u64) {
         match self {
             // The peer has already received it.
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Shm(_) => {}
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Shm(_) | Tx::Published(_) => {}
             Tx::Place(half) => half.withdraw(sequence),
+        }
+    }
+}
+
+/// What a half that writes once for all readers has beyond that.
+impl Tx {
+    /// Returns the readers of a half that writes once for all; `None` for other links.
+    pub fn readers(&mut self) -> Option<&mut dyn Readers> {
+        match self {
+            Tx::Published(half) => Some(&mut **half),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Shm(_) | Tx::Place(_) => None,
+        }
+    }
+
+    /// Returns the number of the last message that this reader of such a half has read; 0 before the first, and for an
+    /// unknown one.
+    pub fn read_so_far(&self, id: u64) -> u64 {
+        match self {
+            Tx::Published(half) => half.read_so_far(id),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Shm(_) | Tx::Place(_) => 0,
         }
     }
 }

@@ -35,7 +35,7 @@ use crate::frame::{Header, Kind, Outgoing, flags};
 use crate::message::{Payload, StoredMessage, withdrawal};
 use crate::sys::clock;
 use crate::sys::poll::Interest;
-use crate::transport::{Sent, ShmTx};
+use crate::transport::{Sent, Tx};
 
 use self::push::{flush_rest, leave, push, push_with, send_control, try_send_frame, with_until};
 use super::direction::{Lease, SeatGuard};
@@ -182,7 +182,9 @@ impl Sending {
         self.part.as_ref().filter(|part| part.tx.is_in_place())?;
         let (part, ticket) = self.admit::<KIND>(draft, false, true, halves, event_log).ok()?;
         let asks_until = kind == Kind::Request && part.peer.deadlines && draft.until != Until::Never;
-        let half = part.tx.in_place().filter(|_| !asks_until)?;
+        if asks_until {
+            return None;
+        }
         let sent = clock::now();
         let correlation = if kind == Kind::Data { 0 } else { draft.correlation };
         let is_short = match kind {
@@ -198,9 +200,9 @@ impl Sending {
             halves.publish_before_fence();
         }
         let is_put = if is_short && ticket.acked == 0 {
-            half.try_send_fast(kind, ticket.number, correlation, sent, draft.content.encoding(), body)
+            part.tx.try_send_fast(kind, ticket.number, correlation, sent, draft.content.encoding(), body)
         } else {
-            put_whole(half, draft.copied::<KIND>(), ticket, sent)
+            put_whole(&mut part.tx, draft.copied::<KIND>(), ticket, sent)
         };
         if !is_put {
             if is_only_reply {
@@ -565,8 +567,8 @@ impl Sending {
 
 /// Writes a message with a flag or with an acknowledgement into the ring, whole or not at all.
 #[inline(never)]
-fn put_whole(half: &mut ShmTx, draft: Draft<'_>, ticket: Ticket, sent: i64) -> bool {
+fn put_whole(tx: &mut Tx, draft: Draft<'_>, ticket: Ticket, sent: i64) -> bool {
     let Some(body) = draft.content.block() else { return false };
-    half.is_one_record(body.len())
-        && matches!(half.try_send(&Outgoing::new(draft.header(&ticket, sent), body)), Ok(Sent::Whole))
+    tx.is_one_record(body.len())
+        && matches!(tx.try_send(&Outgoing::new(draft.header(&ticket, sent), body)), Ok(Sent::Whole))
 }

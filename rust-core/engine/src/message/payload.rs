@@ -346,11 +346,6 @@ impl Payload {
     pub(crate) fn memory(&self) -> &Body {
         &self.body
     }
-
-    /// Checks the length against the limit that both sides accept; else `TooLarge`.
-    pub(crate) fn check(&self, limit: u64) -> Result<()> {
-        if self.len() as u64 <= limit { Ok(()) } else { Err(too_long(self.len(), limit)) }
-    }
 }
 
 /// Returns the error for a message of so many bytes, which are more than this limit.

@@ -1,9 +1,11 @@
-//! Sends a publisher's messages to its subscribers: one ring that all read, or a stream for each.
+//! Sends a publisher's messages to its subscribers: by one sending half that all read, or one for each.
 //!
-//! With a ring, publishing does not depend on the number of subscribers; the acceptor only keeps
-//! their sockets, which report that a subscriber has ended and wake those that are parked. With
-//! streams, each subscriber has a position in the [`History`]; whatever its queue in the kernel does
-//! not take stays there, and is missed once the history has dropped it.
+//! With one half (a ring), publishing does not depend on the number of subscribers; the acceptor only keeps their
+//! sockets, which report that a subscriber has ended and wake those that are parked. With a half for each (a stream),
+//! each subscriber has a position in the [`History`]; whatever its queue in the kernel does not take stays there, and
+//! is missed once the history has dropped it.
+//!
+//! Each message is admitted by the publisher's session (`session`), which gives it its number.
 //!
 //! The thread that publishes and the acceptor's thread share a [`Fanout`]. Lock order: `state`
 //! before a subscriber's `out`. A registration at the acceptor ([`WatchedSocket`]) is never dropped
@@ -12,18 +14,20 @@
 mod admission;
 mod growth;
 mod lending;
+mod session;
 mod waiting;
 
-use std::iter;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use self::growth::{Growth, SMALL};
+use self::session::PublisherSession;
 pub use self::waiting::DrainGoal;
 use super::history::{History, HistoryEntry};
 use super::last_number::{LastNumber, bye};
 use super::stream_subscriber::StreamSubscriber;
 use crate::channel::event_log::EventLog;
+use crate::channel::session_state::admission::Ticket;
 use crate::channel::turns::HolderMark;
 use crate::error::{Error, Result};
 use crate::frame::{Header, Kind, Outgoing};
@@ -31,10 +35,9 @@ use crate::message::Payload;
 use crate::sys::clock;
 use crate::sys::eventfd::Waiters;
 use crate::sys::seat::note_locked;
-use crate::transport::BroadcastSlots;
 use crate::transport::acceptor::WatchedSocket;
-use crate::transport::broadcast::BroadcastWriter;
 use crate::transport::endpoint::Endpoint;
+use crate::transport::{PublishedSlots, Tx};
 use crate::value::{Map, Timestamp};
 
 /// Bytes of a publisher's ring, or of its history, without the option `buffer`.
@@ -46,10 +49,10 @@ pub struct Fanout {
     state: Mutex<FanoutState>,
     /// The thread that has the state for a message without a turn.
     holder: HolderMark,
-    /// Whether that way is a ring.
-    has_ring: bool,
+    /// Whether one half is all of them.
+    is_shared: bool,
     /// Where long arrays are put that subscribers view.
-    slots: Option<Arc<BroadcastSlots>>,
+    slots: Option<Arc<PublishedSlots>>,
     pub event_log: EventLog,
     /// Ids of subscribers are not used again.
     next_id: AtomicU64,
@@ -67,30 +70,27 @@ pub struct Fanout {
 
 /// The state under the lock.
 struct FanoutState {
-    medium: FanoutMedium,
-    /// The number of the last message; before the first one, the number before it.
-    last: u64,
-    /// The number of the newest message; 0 before the first.
-    newest: u64,
+    outlet: Outlet,
+    session: PublisherSession,
 }
 
 /// How messages get to the subscribers.
-enum FanoutMedium {
-    /// One ring for all.
-    Ring {
-        ring: Box<dyn BroadcastWriter>,
-        subscribers: Vec<RingSubscriber>,
+enum Outlet {
+    /// By one half, which all read.
+    Shared {
+        tx: Tx,
+        subscribers: Vec<Reader>,
         /// Readers of the newest message alone without support for slots, until they disconnect.
         without_slots: Vec<(u64, WatchedSocket)>,
-        /// For a ring that is small: when it grows.
+        /// For a half whose ring is small: when that grows.
         growth: Option<Growth>,
     },
-    /// A stream for each, from one history.
-    Streams { history: History, subscribers: Vec<Arc<StreamSubscriber>>, last: LastNumber },
+    /// By a half for each, from one history.
+    Each { history: History, subscribers: Vec<Arc<StreamSubscriber>>, last: LastNumber },
 }
 
-/// A subscriber that reads the ring.
-struct RingSubscriber {
+/// A subscriber that reads the half of all.
+struct Reader {
     id: u64,
     /// Whether its hello was answered: before, it has no ring, and a close need not wait for it to
     /// read.
@@ -100,16 +100,16 @@ struct RingSubscriber {
     watched: WatchedSocket,
 }
 
-impl RingSubscriber {
+impl Reader {
     /// Returns whether it has the ring. It may have read before this side records that its hello
     /// was answered.
-    fn has_ring(&self, ring: &dyn BroadcastWriter) -> bool {
-        self.answered || ring.read_so_far(self.id) > 0
+    fn has_ring(&self, tx: &Tx) -> bool {
+        self.answered || tx.read_so_far(self.id) > 0
     }
 
     /// Returns how many messages up to this number it has not read.
-    fn unread(&self, ring: &dyn BroadcastWriter, last: u64) -> u64 {
-        match ring.read_so_far(self.id) {
+    fn unread(&self, tx: &Tx, last: u64) -> u64 {
+        match tx.read_so_far(self.id) {
             0 => last.saturating_sub(self.before),
             read => last.saturating_sub(read),
         }
@@ -117,11 +117,11 @@ impl RingSubscriber {
 }
 
 impl Fanout {
-    /// Returns the fan-out of a new publisher at this endpoint. It publishes under this session from number `first` on.
+    /// Returns the fan-out of a new publisher at this endpoint. It publishes under this session, and from this number on.
     /// With `begins_small` a ring is small until it is needed.
     pub fn new(
         endpoint: &Endpoint,
-        (session, first): (u64, u64),
+        numbered: (u64, u64),
         buffer: Option<usize>,
         limit: u64,
         begins_small: bool,
@@ -129,27 +129,27 @@ impl Fanout {
         let transport = endpoint.transport();
         let driver = transport.driver();
         let mut slots = None;
-        let medium = match driver.broadcast() {
+        let outlet = match driver.broadcast() {
             Some(rings) => {
                 let full = buffer.unwrap_or(RING);
                 let first = if begins_small { SMALL.min(full) } else { full };
-                let ring = rings.writer(session, (first, full), limit)?;
-                slots = ring.slots();
+                let mut tx = rings.writer(numbered.0, (first, full), limit)?;
+                slots = tx.readers().map(|readers| readers.slots());
                 let growth = (first < full).then(|| Growth::to(full));
-                FanoutMedium::Ring { ring, subscribers: Vec::new(), without_slots: Vec::new(), growth }
+                Outlet::Shared { tx, subscribers: Vec::new(), without_slots: Vec::new(), growth }
             }
             // A transport without a ring; a store uses neither of the two.
             None => {
                 let history = History::new(buffer.unwrap_or(RING));
-                FanoutMedium::Streams { history, subscribers: Vec::new(), last: LastNumber::default() }
+                Outlet::Each { history, subscribers: Vec::new(), last: LastNumber::default() }
             }
         };
-        let has_ring = matches!(medium, FanoutMedium::Ring { .. });
-        let state = Mutex::new(FanoutState { medium, last: first.saturating_sub(1), newest: 0 });
+        let is_shared = matches!(outlet, Outlet::Shared { .. });
+        let state = Mutex::new(FanoutState { outlet, session: PublisherSession::new(numbered, limit) });
         Ok(Fanout {
             state,
             holder: HolderMark::default(),
-            has_ring,
+            is_shared,
             slots,
             event_log: EventLog::of(endpoint),
             next_id: AtomicU64::new(1),
@@ -195,79 +195,97 @@ impl Fanout {
 
     #[inline]
     fn publish_locked(&self, state: &mut FanoutState, payload: &Payload) -> Result<u64> {
-        let (sequence, sent) = (state.last + 1, clock::now());
+        let ticket = state.session.admit(payload)?;
+        let sent = clock::now();
         // A short message in a ring, in fewer steps.
-        if let FanoutMedium::Ring { ring, .. } = &mut state.medium
+        if let Outlet::Shared { tx, .. } = &mut state.outlet
             && payload.memory().split().is_none()
-            && ring.publish_short(sequence, sent, payload.encoding(), payload.body())
+            && tx.try_send_fast(Kind::Data, ticket.number, 0, sent, payload.encoding(), payload.body())
         {
-            (state.newest, state.last) = (sequence, sequence);
+            let number = state.session.sent(&ticket);
             self.event_log.count_exclusive(&self.event_log.sent);
-            return Ok(sequence);
+            return Ok(number);
         }
-        self.put_one(state, sequence, sent, payload).map(|()| sequence)
+        self.put_one(state, &ticket, sent, payload).map(|()| ticket.number)
     }
 
     #[inline(never)]
-    fn put_one(&self, state: &mut FanoutState, sequence: u64, sent: i64, payload: &Payload) -> Result<()> {
-        self.put(state, iter::once((sequence, sent, payload))).1
+    fn put_one(&self, state: &mut FanoutState, ticket: &Ticket, sent: i64, payload: &Payload) -> Result<()> {
+        self.put(state, ticket, sent, std::slice::from_ref(payload)).1
     }
 
     /// Publishes several messages with one wake-up or one system call for each subscriber. Returns how many, and the
     /// error that stopped the rest.
     pub fn publish_many(&self, payloads: &[Payload]) -> (usize, Result<()>) {
         let mut state = self.state();
-        let (first, sent) = (state.last + 1, clock::now());
-        let numbered = (first..).zip(payloads);
-        self.put(&mut state, numbered.map(|(sequence, payload)| (sequence, sent, payload)))
+        let (mut count, sent) = (0, clock::now());
+        while count < payloads.len() {
+            let (ticket, admitted) = match state.session.admit_run(&payloads[count..]) {
+                Ok(admitted) => admitted,
+                Err(error) => return (count, Err(error)),
+            };
+            let (put, published) = self.put(&mut state, &ticket, sent, &payloads[count..count + admitted]);
+            count += put;
+            if published.is_err() {
+                return (count, published);
+            }
+        }
+        (count, Ok(()))
     }
 
     /// Publishes a message under the number and the time that it has elsewhere. Returns false, and does nothing, if
     /// that number was published already.
     pub fn relay(&self, sequence: u64, sent: Timestamp, payload: &Payload) -> Result<bool> {
         let mut state = self.state();
-        let is_new = sequence > state.last;
-        if is_new {
-            if let FanoutMedium::Ring { ring, growth, .. } = &mut state.medium
-                && let Some(due) = growth.take_if(|growth| growth.is_due(payload.len()))
-            {
-                due.grow(&mut **ring);
-            }
-            self.put_one(&mut state, sequence, sent.0, payload)?;
+        let last = state.session.last();
+        if sequence <= last {
+            return Ok(false);
         }
-        Ok(is_new)
+        if let Outlet::Shared { tx, growth, .. } = &mut state.outlet
+            && let Some(due) = growth.take_if(|growth| growth.is_due(payload.len()))
+        {
+            due.grow(tx);
+        }
+        state.session.continue_behind(sequence - 1);
+        let ticket = state.session.admit(payload);
+        let put = ticket.and_then(|ticket| self.put_one(&mut state, &ticket, sent.0, payload));
+        put.map(|()| true).inspect_err(|_| state.session.continue_behind(last))
     }
 
-    /// Hands messages, of which number and time are given, to the subscribers in their order. Returns how many, and the
-    /// error that stopped the rest.
-    fn put<'p>(
+    /// Hands admitted messages, of which the first has this ticket, to the subscribers in their order. Returns how
+    /// many, and the error that stopped the rest.
+    fn put(
         &self,
         state: &mut FanoutState,
-        messages: impl Iterator<Item = (u64, i64, &'p Payload)>,
+        first: &Ticket,
+        sent: i64,
+        payloads: &[Payload],
     ) -> (usize, Result<()>) {
-        let header = |sequence, sent, payload: &Payload| Header {
-            sequence,
+        let header = |at: usize, payload: &Payload| Header {
+            sequence: first.number + at as u64,
             sent,
             ..Header::new(Kind::Data, payload.encoding())
         };
-        let mut messages = messages.peekable();
-        let Some((first, ..)) = messages.peek().copied() else { return (0, Ok(())) };
-        let (count, published) = match &mut state.medium {
-            FanoutMedium::Ring { ring, .. } => {
-                let mut frames = messages.map(|(sequence, sent, payload)| {
-                    Outgoing::of(header(sequence, sent, payload), payload.memory())
-                });
-                let published = ring.publish(&mut frames);
-                self.event_log.count_bodies(ring.take_long_bodies());
-                published
+        let (mut count, mut published) = (0, Ok(()));
+        match &mut state.outlet {
+            Outlet::Shared { tx, .. } => {
+                while count < payloads.len() && published.is_ok() {
+                    let frames = payloads.iter().enumerate().skip(count);
+                    let put = tx.try_send_many(
+                        frames.map(|(at, payload)| Outgoing::of(header(at, payload), payload.memory())),
+                    );
+                    // What goes not at once is too long, or there is no memory for it.
+                    published = put.map(|put| count += put);
+                }
+                self.event_log.count_bodies(tx.take_long_bodies());
             }
-            FanoutMedium::Streams { history, subscribers, last } => {
+            Outlet::Each { history, subscribers, last } => {
                 let send_all = |history: &History| {
                     // The acceptor removes a subscriber whose connection has ended.
                     subscribers.iter().for_each(|subscriber| drop(subscriber.out().send_pending(history)));
                 };
-                let (mut count, mut pushed) = (0, 0);
-                for (sequence, sent, payload) in messages {
+                let mut pushed = 0;
+                for (at, payload) in payloads.iter().enumerate() {
                     // Send now, so that no message drops out of the history before it was sent to any
                     // subscriber.
                     if pushed > 0 && history.is_much(pushed + payload.body().len()) {
@@ -275,22 +293,15 @@ impl Fanout {
                         pushed = 0;
                     }
                     (count, pushed) = (count + 1, pushed + payload.body().len());
-                    history.push(HistoryEntry {
-                        header: header(sequence, sent, payload),
-                        payload: payload.clone(),
-                    });
+                    let header = header(at, payload);
+                    history.push(HistoryEntry { header, payload: payload.clone() });
                     // Before it is sent: a publisher that is killed has accepted it.
-                    last.set(sequence);
+                    last.set(header.sequence);
                 }
                 send_all(history);
-                (count, Ok(()))
             }
-        };
-        if count > 0 {
-            // A bridge relays the number of another machine, which may be the highest.
-            let last = first + (count as u64 - 1);
-            (state.last, state.newest) = (last, last);
         }
+        state.session.sent_run(first, count);
         // Under the lock, so no other thread writes the counter.
         self.event_log.add_exclusive(&self.event_log.sent, count as u64);
         (count, published)
@@ -309,12 +320,12 @@ impl Fanout {
     /// Returns how many messages the slowest subscriber has not read; 0 without subscribers.
     pub fn behind(&self) -> u64 {
         let state = self.state();
-        let newest = state.newest;
-        let behind = match &state.medium {
-            FanoutMedium::Ring { ring, subscribers, .. } => {
-                subscribers.iter().map(|subscriber| subscriber.unread(&**ring, newest)).max()
+        let newest = state.session.newest();
+        let behind = match &state.outlet {
+            Outlet::Shared { tx, subscribers, .. } => {
+                subscribers.iter().map(|subscriber| subscriber.unread(tx, newest)).max()
             }
-            FanoutMedium::Streams { subscribers, .. } => {
+            Outlet::Each { subscribers, .. } => {
                 subscribers.iter().map(|s| newest.saturating_sub(s.out().sequence)).max()
             }
         };
@@ -323,16 +334,16 @@ impl Fanout {
 
     /// Returns the number of the newest message; 0 before the first.
     pub fn newest(&self) -> u64 {
-        self.state().newest
+        self.state().session.newest()
     }
 
     /// Returns how many subscribers are connected.
     pub fn subscribers(&self) -> usize {
-        match &self.state().medium {
-            FanoutMedium::Ring { ring, subscribers, .. } => {
-                subscribers.iter().filter(|subscriber| subscriber.has_ring(&**ring)).count()
+        match &self.state().outlet {
+            Outlet::Shared { tx, subscribers, .. } => {
+                subscribers.iter().filter(|subscriber| subscriber.has_ring(tx)).count()
             }
-            FanoutMedium::Streams { subscribers, .. } => subscribers.len(),
+            Outlet::Each { subscribers, .. } => subscribers.len(),
         }
     }
 
@@ -349,20 +360,22 @@ impl Fanout {
     /// Removes the subscribers of which `is` is true. Ends publishing, where it `closes`.
     fn disconnect(&self, is: impl Fn(u64) -> bool, closes: bool) {
         let mut state = self.state();
-        let number = state.last;
+        let number = state.session.last();
         // Dropped after the lock: see the head of this file.
         let (mut on_ring, mut without, mut on_streams) = (Vec::new(), Vec::new(), Vec::new());
-        match &mut state.medium {
-            FanoutMedium::Ring { ring, subscribers, without_slots, .. } => {
+        match &mut state.outlet {
+            Outlet::Shared { tx, subscribers, without_slots, .. } => {
                 on_ring.extend(subscribers.extract_if(.., |subscriber| is(subscriber.id)));
                 without.extend(without_slots.extract_if(.., |one| is(one.0)));
-                on_ring.iter().for_each(|subscriber: &RingSubscriber| ring.remove(subscriber.id));
-                without.iter().for_each(|one: &(u64, WatchedSocket)| ring.remove(one.0));
-                if closes {
-                    ring.close();
+                if let Some(readers) = tx.readers() {
+                    on_ring.iter().for_each(|subscriber: &Reader| readers.remove(subscriber.id));
+                    without.iter().for_each(|one: &(u64, WatchedSocket)| readers.remove(one.0));
+                    if closes {
+                        readers.close();
+                    }
                 }
             }
-            FanoutMedium::Streams { subscribers, .. } => {
+            Outlet::Each { subscribers, .. } => {
                 on_streams.extend(subscribers.extract_if(.., |subscriber| is(subscriber.id)));
                 if closes {
                     // One whose queue is full has none: it is told by its page, or not at all.

@@ -265,12 +265,7 @@ impl Publisher {
         if let Err(error) = self.check() {
             return (0, Err(error));
         }
-        // A value that is too large ends the run.
-        let check = |payload: &Payload| payload.check(self.options.max_message_size);
-        let good = run.iter().take_while(|payload| check(payload).is_ok()).count();
-        let refused = run.get(good).map_or(Ok(()), check);
-        let run = &run[..good];
-        let (count, published) = match &self.store {
+        match &self.store {
             Some(store) => {
                 let written = store.write_many(run);
                 self.fanout.event_log.sent.fetch_add(written.0 as u64, Ordering::Relaxed);
@@ -280,8 +275,7 @@ impl Publisher {
                 Ok(_turn) => self.fanout.publish_many(run),
                 Err(error) => (0, Err(error)),
             },
-        };
-        (count, published.and(refused))
+        }
     }
 
     /// Fails with `InvalidState` in another process, and once the publisher is closed; with the error of the acceptor
@@ -296,7 +290,6 @@ impl Publisher {
     /// thread has or awaits a turn.
     fn try_send(&self, payload: &Payload) -> Result<u64> {
         self.check()?;
-        payload.check(self.options.max_message_size)?;
         if let Some(store) = &self.store {
             let sequence = store.write(payload)?;
             self.fanout.event_log.count(&self.fanout.event_log.sent);

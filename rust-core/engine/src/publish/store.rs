@@ -7,22 +7,21 @@
 use crate::channel::handshake::Hello;
 use crate::channel::pattern::Pattern;
 use crate::channel::schema_negotiation::stored::{self, RecordSchemas};
+use crate::channel::session_state::admission;
 use crate::channel::turns::Turns;
 use crate::channel::{Delivery, Framing, Options, StartAt};
 use crate::deadline::{Wait, Waiting};
 use crate::drive;
 use crate::error::Result;
 use crate::frame::{Header, Incoming, Kind, Outgoing};
-use crate::message::Payload;
+use crate::message::{Payload, too_long};
 use crate::sys::clock;
 use crate::transport::Rx;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension;
 use crate::transport::kind::Transport;
 use crate::transport::place::Place;
-use crate::transport::store::{
-    Author, Retention, Start, StoreDriver, StoreForm, StoreOptions, StoreWriter,
-};
+use crate::transport::store::{Author, Retention, Start, StoreDriver, StoreForm, StoreOptions, StoreWriter};
 
 /// Returns whether the transport is a store, where no publisher answers at the name.
 pub fn is_store(transport: Transport) -> bool {
@@ -106,6 +105,7 @@ impl Store {
     /// writes of several threads into one sync. Waits for the turn and the lock of the store within the time-out of the
     /// options.
     pub fn write(&self, payload: &Payload) -> Result<u64> {
+        self.admit(payload)?;
         let mut waiting = self.options.start(Wait::default());
         let turn = (!self.writer.accepts_many()).then(|| self.turns.acquire("publishes", &mut waiting));
         let _turn = turn.transpose()?;
@@ -119,16 +119,27 @@ impl Store {
     /// Writes several values in their order. Returns how many, and the error that stopped the rest. A journal
     /// syncs once for all of them; a file keeps the last.
     pub fn write_many(&self, payloads: &[Payload]) -> (usize, Result<()>) {
+        // A value that is not admitted ends them.
+        let admitted = payloads.iter().take_while(|payload| self.admit(payload).is_ok()).count();
+        let refused = payloads.get(admitted).map_or(Ok(()), |payload| self.admit(payload));
+        let payloads = &payloads[..admitted];
         let mut bodies = payloads.iter().map(|payload| (payload.encoding(), payload.body().clone()));
         if let Some(written) = self.writer.write_many(&mut bodies) {
-            return written;
+            return (written.0, written.1.and(refused));
         }
         for (at, payload) in payloads.iter().enumerate() {
             if let Err(error) = self.write(payload) {
                 return (at, Err(error));
             }
         }
-        (payloads.len(), Ok(()))
+        (payloads.len(), refused)
+    }
+
+    /// Admits a value, to which the store gives its number.
+    fn admit(&self, payload: &Payload) -> Result<()> {
+        let (limit, length) = (self.options.max_message_size, payload.len());
+        let is_allowed = admission::content(limit, Kind::Data, 0, length).is_allowed;
+        if is_allowed { Ok(()) } else { Err(too_long(length, limit)) }
     }
 }
 

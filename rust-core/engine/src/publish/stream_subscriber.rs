@@ -101,7 +101,7 @@ impl Out {
     /// Sends the last frame, if there is room for it.
     pub fn say_farewell(&mut self, bye: &Outgoing<'_>) {
         // A program without Linkspan gets no frames.
-        if matches!(self.tx, Tx::Stream(_)) {
+        if !self.tx.is_plain() {
             // An error is the end of the connection, which ends now.
             let _ = self.tx.try_send(bye);
         }

@@ -1,12 +1,13 @@
 //! The one place where a message of this side is admitted: whether it may be sent now, under which number, and what is
 //! recorded once the link has it.
 //!
-//! Every message of a session passes here: data, requests and replies of channels and servers, alone and in batches.
+//! Every message passes here: data, requests and replies of channels and servers, alone and in batches, and what a
+//! publisher sends. A publisher's session has no peer and no link, and keeps nothing.
 //! The transports' own obstacles (no room in the ring, a rest that is not written yet) come after it.
 
 use super::{Connection, Page};
 use crate::RetransmitClass;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::places::Reuse;
 use crate::planted::{self, Bug};
 
@@ -129,6 +130,9 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         if !self.has_room(class, content.length) {
             return Err(Obstacle::NoRoom);
         }
+        if self.outbox.numbers_left() == 0 {
+            return Err(no_number());
+        }
         // A peer that reads the page gets no acknowledgement in messages, so none is recorded.
         let noted = if content.carries_ack && !self.has_page() { terms.session } else { 0 };
         let acked = if noted != 0 { self.to_piggyback(noted) } else { 0 };
@@ -169,6 +173,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         }
         let first = self.admit(&Terms { looked: true, ..*terms }, content)?;
         let count = if terms.session != 0 { self.outbox.room_for(lengths) } else { lengths.count() };
+        let count = count.min(usize::try_from(self.outbox.numbers_left()).unwrap_or(usize::MAX));
         self.outbox.assign_numbers(count);
         Ok((first, count))
     }
@@ -241,6 +246,13 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.outbox.unsent(number);
         self.replays = true;
     }
+}
+
+/// Returns the obstacle for a message behind that of the highest number.
+#[cold]
+fn no_number() -> Obstacle {
+    let text = "the numbers of this session have run out; end it, and start another one";
+    Obstacle::Failed(Error::new(ErrorKind::InvalidState, text))
 }
 
 impl Ticket {

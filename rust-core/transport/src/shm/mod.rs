@@ -74,7 +74,7 @@ mod tests;
 mod views;
 mod writer;
 
-pub use broadcast::{BroadcastReader, BroadcastSlots, ViewCount};
+pub use broadcast::{BroadcastReader, PublishedSlots, PublishedTx, ViewCount};
 pub use link::{AckWords, LinkParts, ShmRx, ShmTx, link};
 pub use record::FastLinked;
 pub use segment::{DEFAULT_RING, PeerSegment, SLOTS, Segment};

@@ -3,6 +3,7 @@
 use super::push::flush_rest;
 use super::{DraftContent, Links, Sending};
 use crate::channel::session_state::SessionHalves;
+use crate::channel::session_state::admission::admit_data;
 use crate::deadline::Waiting;
 use crate::frame::{Header, Kind, Outgoing};
 use crate::message::{Payload, StoredMessage};
@@ -16,7 +17,7 @@ impl Sending {
         let Some(half) = part.tx.in_place() else { return 0 };
         let short = |payload: &&Payload| payload.memory().block().is_some();
         let lengths = payloads.iter().take_while(short).map(Payload::len);
-        let Ok((mut ticket, admitted)) = halves.admit_data((&terms, limit), payloads.len(), lengths) else {
+        let Ok((mut ticket, admitted)) = admit_data(halves, (&terms, limit), payloads.len(), lengths) else {
             return 0;
         };
         if ticket.acked > 0 {
@@ -52,7 +53,7 @@ impl Sending {
         let whole = |payload: &&Payload| payload.memory().split().is_none();
         let lengths = payloads.iter().take_while(whole).map(Payload::len);
         let mut halves = links.session_state().halves();
-        let Ok((first, count)) = halves.admit_data((&terms, limit), payloads.len(), lengths) else {
+        let Ok((first, count)) = admit_data(&mut *halves, (&terms, limit), payloads.len(), lengths) else {
             return 0;
         };
         drop(halves);

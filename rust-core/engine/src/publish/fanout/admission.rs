@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use super::{Fanout, FanoutMedium, FanoutState, RingSubscriber};
+use super::{Fanout, FanoutState, Outlet, Reader};
 use crate::error::Result;
 use crate::frame::{Header, Kind, Outgoing};
 use crate::publish::stream_subscriber::{Begin, Out, StreamSubscriber};
@@ -12,7 +12,6 @@ use crate::sys::poll::Interest;
 use crate::transport::Tx;
 use crate::transport::acceptor::{IncomingHandshake, RawConnection, WatchedSocket, Watcher};
 use crate::transport::plain::{self, Division};
-use crate::transport::socket::StreamTx;
 use crate::transport::stream::Stream;
 
 /// A subscriber with a socket of its own whose hello is being answered.
@@ -41,44 +40,43 @@ impl Fanout {
         // messages in it.
         let mut state = self.state();
         let FanoutState {
-            medium: FanoutMedium::Ring { ring, subscribers, without_slots, growth },
-            last,
-            newest,
+            outlet: Outlet::Shared { tx, subscribers, without_slots, growth },
+            session: numbers,
         } = &mut *state
         else {
             return Ok((Vec::new(), 0, id));
         };
+        let newest = numbers.newest();
         // A new one begins with the newest message, or, where there is none, with the next one.
-        let before = after.unwrap_or(if *newest > 0 { newest.saturating_sub(1) } else { *last });
+        let before = after.unwrap_or(if newest > 0 { newest.saturating_sub(1) } else { numbers.last() });
         if !once && let Some(growth) = growth.take() {
-            growth.grow(&mut **ring);
+            growth.grow(tx);
         }
+        let Some(readers) = tx.readers() else { return Ok((Vec::new(), newest, id)) };
         let mut admit = || -> Result<(Vec<OwnedFd>, Option<WatchedSocket>)> {
             if !knows_slots {
-                ring.add_without_slots(id)?;
+                readers.add_without_slots(id)?;
             }
             if !once {
                 let descriptors = std::mem::take(&mut handshake.descriptors);
-                ring.add(id, descriptors, session, handshake.stream.clone().into_socket()?)?;
+                readers.add(id, descriptors, session, handshake.stream.clone().into_socket()?)?;
             }
             let watcher = Arc::new(DisconnectWatcher { fanout: Arc::downgrade(self), id });
             let watched = (!once || !knows_slots).then(|| handshake.watch(Interest::RDHUP, watcher));
-            Ok((ring.descriptors_for_peer(id)?, watched.transpose()?))
+            Ok((readers.descriptors_for_peer(id)?, watched.transpose()?))
         };
-        let (descriptors, watched) = admit().inspect_err(|_| ring.remove(id))?;
+        let (descriptors, watched) = admit().inspect_err(|_| readers.remove(id))?;
         match watched {
-            Some(watched) if !once => {
-                subscribers.push(RingSubscriber { id, answered: false, before, watched })
-            }
+            Some(watched) if !once => subscribers.push(Reader { id, answered: false, before, watched }),
             watched => without_slots.extend(watched.map(|watched| (id, watched))),
         }
-        Ok((descriptors, *newest, id))
+        Ok((descriptors, newest, id))
     }
 
     /// Records that the hello of this subscriber was answered: from now on it counts.
     pub fn answered(&self, id: u64) {
-        if let FanoutMedium::Ring { ring, subscribers, .. } = &mut self.state().medium {
-            ring.answered(id);
+        if let Outlet::Shared { tx, subscribers, .. } = &mut self.state().outlet {
+            tx.readers().into_iter().for_each(|readers| readers.answered(id));
             subscribers
                 .iter_mut()
                 .filter(|subscriber| subscriber.id == id)
@@ -99,8 +97,8 @@ impl Fanout {
     /// where there is no memory for it: then the subscriber learns that number by the farewell alone.
     pub fn last_number(&self) -> Option<OwnedFd> {
         let state = &mut *self.state();
-        let FanoutMedium::Streams { last, .. } = &mut state.medium else { return None };
-        last.for_peer(state.last).ok()
+        let Outlet::Each { last, .. } = &mut state.outlet else { return None };
+        last.for_peer(state.session.last()).ok()
     }
 
     /// Admits a subscriber with a socket of its own, after its hello was answered. Sends its first
@@ -115,10 +113,10 @@ impl Fanout {
         // A small queue makes a slow subscriber miss messages rather than read old ones. If the kernel
         // refuses, it queues more.
         let _ = self.buffer.map(|bytes| stream.limit_send_queue(bytes));
-        let tx = Tx::Stream(StreamTx::new(stream, self.checked));
+        let tx = Tx::of_stream(stream, self.checked);
         let mut out = Out::new(tx, Interest::RDHUP);
         let mut state = self.state();
-        let FanoutMedium::Streams { history, .. } = &mut state.medium else { return };
+        let Outlet::Each { history, .. } = &mut state.outlet else { return };
         out.begin(history, begin);
         // An error is the end of the new connection, which the acceptor handles.
         if once {
@@ -145,7 +143,7 @@ impl Fanout {
         // A closed sending side is not the end of such a subscriber, which may close it at once.
         let mut out = Out::new(Tx::Plain(tx), Interest::empty());
         let mut state = self.state();
-        let FanoutMedium::Streams { history, .. } = &mut state.medium else { return };
+        let Outlet::Each { history, .. } = &mut state.outlet else { return };
         out.begin(history, Begin::With(history.last()));
         self.keep(state, out, |watcher| connection.watch(Interest::empty(), watcher));
     }
@@ -162,7 +160,7 @@ impl Fanout {
         let watcher =
             Arc::new(RoomWatcher { fanout: Arc::downgrade(self), subscriber: Arc::downgrade(&subscriber) });
         if let Ok(watched) = watched(watcher)
-            && let FanoutMedium::Streams { history, subscribers, .. } = &mut state.medium
+            && let Outlet::Each { history, subscribers, .. } = &mut state.outlet
         {
             let mut out = subscriber.out();
             out.watched = Some(watched);
@@ -206,7 +204,7 @@ impl Watcher for RoomWatcher {
             return false;
         }
         let mut state = fanout.state();
-        let FanoutMedium::Streams { history, .. } = &mut state.medium else { return false };
+        let Outlet::Each { history, .. } = &mut state.outlet else { return false };
         let mut out = subscriber.out();
         out.watch_room(false);
         let sent = out.send_pending(history);

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::transport::broadcast::BroadcastWriter;
+use crate::transport::Tx;
 
 /// Bytes of the small ring.
 pub const SMALL: usize = 32 << 10;
@@ -44,7 +44,7 @@ impl Growth {
     }
 
     /// Makes the ring the larger one. Where there is no memory for it, the small one stays: it overwrites sooner.
-    pub fn grow(self, ring: &mut dyn BroadcastWriter) {
-        let _ = ring.grow(self.full);
+    pub fn grow(self, tx: &mut Tx) {
+        let _ = tx.readers().map(|readers| readers.grow(self.full));
     }
 }

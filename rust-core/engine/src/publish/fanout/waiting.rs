@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Fanout, FanoutMedium};
+use super::{Fanout, Outlet};
 use crate::deadline::Waiting;
 use crate::drive;
 use crate::error::{Error, ErrorKind, Result, counted};
@@ -33,7 +33,7 @@ impl Fanout {
     /// slowest of them has not been given.
     pub fn drain(&self, given: DrainGoal, waiting: &mut Waiting<'_>) -> Result<()> {
         // A subscriber that reads the ring wakes no publisher: its page says how far it is.
-        let wakes = !(self.has_ring && matches!(given, DrainGoal::UpTo(_)));
+        let wakes = !(self.is_shared && matches!(given, DrainGoal::UpTo(_)));
         self.wait_until(waiting, wakes, || {
             let (lagging, left) = self.lagging(given);
             if lagging == 0 {
@@ -63,16 +63,16 @@ impl Fanout {
     fn lagging(&self, given: DrainGoal) -> (usize, u64) {
         let (mut lagging, mut left) = (0, 0);
         let mut count = |unread: u64| (lagging, left) = (lagging + 1, left.max(unread));
-        match (&mut self.state().medium, given) {
+        match (&mut self.state().outlet, given) {
             // Subscribers that have the ring can read it after the publisher has ended.
-            (FanoutMedium::Ring { ring, subscribers, .. }, DrainGoal::Rest) => {
-                subscribers.iter().filter(|one| !one.has_ring(&**ring)).for_each(|_| count(1));
+            (Outlet::Shared { tx, subscribers, .. }, DrainGoal::Rest) => {
+                subscribers.iter().filter(|one| !one.has_ring(tx)).for_each(|_| count(1));
             }
-            (FanoutMedium::Ring { ring, subscribers, .. }, DrainGoal::UpTo(last)) => {
-                let unread = subscribers.iter().map(|one| one.unread(&**ring, last));
+            (Outlet::Shared { tx, subscribers, .. }, DrainGoal::UpTo(last)) => {
+                let unread = subscribers.iter().map(|one| one.unread(tx, last));
                 unread.filter(|unread| *unread > 0).for_each(count);
             }
-            (FanoutMedium::Streams { history, subscribers, .. }, given) => {
+            (Outlet::Each { history, subscribers, .. }, given) => {
                 for subscriber in &*subscribers {
                     let mut out = subscriber.out();
                     // The acceptor sees the end of a connection too.

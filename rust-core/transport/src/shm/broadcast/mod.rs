@@ -17,6 +17,7 @@
 //! | the words that keep a viewed slot from being written | `claims` |
 //! | the publisher's slots, and what each subscriber views | `slots`, `viewers` |
 //! | what of a publisher's slots a subscriber views, and what it copies | `views` |
+//! | the sending half: ring, slots, and their readers | `published_tx` |
 //! | both sides behind the traits of `transport::broadcast` | `driver` |
 //!
 //! Every word of the ring's header page has one writer, the publisher; every word of a subscriber's
@@ -28,6 +29,7 @@ mod futex_stage;
 #[cfg(test)]
 #[cfg(loom)]
 mod loom_tests;
+mod published_tx;
 mod publisher;
 mod ring_reader;
 pub(super) mod ring_writer;
@@ -46,11 +48,12 @@ mod viewers;
 mod views;
 
 pub(super) use driver::RingDriver;
+pub use published_tx::PublishedTx;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub(super) use publisher::{Broadcast, Subscription};
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub(super) use ring_reader::RingReader;
-pub use slots::BroadcastSlots;
+pub use slots::PublishedSlots;
 pub use subscriber::BroadcastReader;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub(super) use subscriber::SubscriberPage;

@@ -22,7 +22,6 @@ use super::super::segment::{self, MAX_RING, at, state, with_the_pools_memory};
 use super::super::signals::Signal;
 use super::ring_writer::{RingWriter, record_of};
 use crate::body::PLACED_FROM;
-use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Outgoing;
 use crate::sys::fork::{self, Guarded};
@@ -44,7 +43,7 @@ pub enum Published {
 #[derive(Debug)]
 pub struct Broadcast {
     /// The ring that there is now; an older one stays in the mappings of its readers.
-    ring_writer: RingWriter<MemoryFile>,
+    pub(super) ring_writer: RingWriter<MemoryFile>,
     /// Counts the wake-ups of the current ring: its wake word is in the ring's header page.
     waker: Waker,
     /// Whether subscribers may sleep in the futex. Stays false once a process has filled the
@@ -134,13 +133,6 @@ impl Broadcast {
         self.wake_futex(u32::MAX);
         self.ring_writer = larger;
         self.waker = Waker::new(at::DATA_WAKE);
-    }
-
-    /// Publishes a short data message without extension and flags; call [`Broadcast::notify`] afterwards. Returns
-    /// false where [`Broadcast::publish`] is to be called; then nothing has changed.
-    #[inline]
-    pub fn publish_short(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool {
-        self.ring_writer.write_short(sequence, sent, encoding, body)
     }
 
     /// Publishes a frame as one of several: readers find it at [`Broadcast::commit`] at the latest, together with the

@@ -15,9 +15,9 @@ use crate::sys::fork::Guarded;
 use crate::sys::memory::PeerMemory;
 
 /// The slots of a publisher.
-pub type BroadcastSlots = Slots<Viewers>;
+pub type PublishedSlots = Slots<Viewers>;
 
-impl BroadcastSlots {
+impl PublishedSlots {
     /// While there is a subscriber without support for slots, no array is put into one.
     pub(super) fn turn_off(&self, off: bool) {
         self.table().release.turn_off(off);

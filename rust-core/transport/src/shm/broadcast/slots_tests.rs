@@ -18,24 +18,26 @@ use super::super::segment::{self, CLAIMS, SHARE, SLOTS, VIEW_BITS, at};
 use super::super::slot_page;
 use super::super::views::BodyViews;
 use super::driver::RingDriver;
-use super::slots::BroadcastSlots;
+use super::published_tx::PublishedTx;
+use super::slots::PublishedSlots;
 use super::viewers::Viewers;
 use super::views::{Content, PublishedFiles, Referring, Resolved, ViewCount, Viewing, during_copy};
-use crate::LongBodies;
 use crate::body::{Body, Part, Split};
-use crate::broadcast::{BroadcastDriver, BroadcastWriter, Received, Start};
+use crate::broadcast::{BroadcastDriver, Received, Start};
 use crate::codec::Encoding;
 use crate::error::{ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind, Outgoing};
+use crate::half::Readers;
 use crate::sys::fork::Guarded;
 use crate::sys::memory::{MemoryFile, PeerMemory};
+use crate::{LongBodies, Tx};
 
 const KIB: usize = 1 << 10;
 const LIMIT: u64 = 1 << 20;
 const SESSION: u64 = 7;
 
-fn slots() -> Arc<BroadcastSlots> {
-    Arc::new(BroadcastSlots::new(Viewers::default(), SESSION, LIMIT, 4 * KIB))
+fn slots() -> Arc<PublishedSlots> {
+    Arc::new(PublishedSlots::new(Viewers::default(), SESSION, LIMIT, 4 * KIB))
 }
 
 fn split(elements: &[Bytes]) -> Split {
@@ -60,7 +62,7 @@ struct Subscriber {
 }
 
 impl Subscriber {
-    fn of(slots: &BroadcastSlots, id: u64) -> Subscriber {
+    fn of(slots: &PublishedSlots, id: u64) -> Subscriber {
         let page = Arc::new(segment::create(segment::PAGE_OF_SUBSCRIBER, SESSION, 0).unwrap());
         let (ours, theirs) = UnixStream::pair().unwrap();
         let seen = PeerMemory::open(&page.fd().try_clone_to_owned().unwrap().into(), 4096, 4096).unwrap();
@@ -81,7 +83,7 @@ impl Subscriber {
 }
 
 /// Publishes a message of one array, and returns its slot.
-fn publish(slots: &Arc<BroadcastSlots>, length: usize) -> usize {
+fn publish(slots: &Arc<PublishedSlots>, length: usize) -> usize {
     let lent = slots.lend(&vec![1; length]).unwrap();
     slots.refer(&split(&[lent])).unwrap()[0].slot as usize
 }
@@ -331,7 +333,7 @@ fn file_that_is_not_a_slots_is_malformed() {
 }
 
 /// A publisher of one array, and what its only subscriber receives.
-fn read(writer: &mut Box<dyn BroadcastWriter>, id: u64, knows_slots: bool) -> Incoming {
+fn read(writer: &mut Box<PublishedTx>, id: u64, knows_slots: bool) -> Incoming {
     let mut descriptors = writer.descriptors_for_peer(id).unwrap();
     let ring = descriptors.remove(0);
     let mut files = PublishedFiles::of(SESSION, LIMIT, None);
@@ -348,12 +350,20 @@ fn read(writer: &mut Box<dyn BroadcastWriter>, id: u64, knows_slots: bool) -> In
     }
 }
 
+/// A publisher's half, with a small ring.
+fn ring_half() -> Box<PublishedTx> {
+    match RingDriver.writer(SESSION, (4 * KIB, 4 * KIB), LIMIT).unwrap() {
+        Tx::Published(half) => half,
+        _ => panic!("it is the half of a ring"),
+    }
+}
+
 #[test]
 fn subscriber_without_slots_receives_every_message_whole() {
-    let mut writer = RingDriver.writer(SESSION, (4 * KIB, 4 * KIB), LIMIT).unwrap();
-    let slots = writer.slots().unwrap();
+    let mut writer = ring_half();
+    let slots = writer.slots();
     let elements = vec![3; 64 * KIB];
-    let body = |slots: &Arc<BroadcastSlots>| match slots.lend(&elements) {
+    let body = |slots: &Arc<PublishedSlots>| match slots.lend(&elements) {
         Some(bytes) => Body::of_parts(Bytes::from_static(b"rest"), vec![Part { at: 4, bytes }]),
         None => [&b"rest"[..], &elements].concat().into(),
     };
@@ -361,7 +371,7 @@ fn subscriber_without_slots_receives_every_message_whole() {
     let header = |sequence| Header { sequence, ..Header::new(Kind::Data, Encoding::Cbor) };
     let first = body(&slots);
     assert!(first.split().is_some());
-    writer.publish(&mut iter::once(Outgoing::of(header(1), &first))).1.unwrap();
+    writer.try_send(&Outgoing::of(header(1), &first)).unwrap();
     let newest = read(&mut writer, 1, true);
     assert!(newest.body.split().is_some());
     assert_eq!(newest.body, whole);
@@ -372,14 +382,14 @@ fn subscriber_without_slots_receives_every_message_whole() {
         assert_eq!(newest.body, whole);
     }
     // Arrays that were put into a slot before go through the ring, too.
-    writer.publish(&mut iter::once(Outgoing::of(header(2), &first))).1.unwrap();
+    writer.try_send(&Outgoing::of(header(2), &first)).unwrap();
     assert_eq!(read(&mut writer, 2, false).body, whole);
     assert!(body(&slots).split().is_none());
     writer.remove(2);
     let again = body(&slots);
     assert!(again.split().is_some());
-    let (count, published) = writer.publish(&mut (3..6).map(|number| Outgoing::of(header(number), &again)));
-    assert_eq!((count, published.is_ok()), (3, true));
+    let sent = writer.try_send_many((3..6).map(|number| Outgoing::of(header(number), &again)));
+    assert_eq!(sent.unwrap(), 3);
     let newest = read(&mut writer, 1, true);
     assert_eq!((newest.header.sequence, newest.body.split().is_some()), (5, true));
     assert_eq!(newest.body, whole);
@@ -393,12 +403,12 @@ fn long(sequence: u64, body: &Bytes) -> Outgoing<'_> {
 
 #[test]
 fn long_body_is_published_in_a_slot_and_copied_out_of_it() {
-    let mut writer = RingDriver.writer(SESSION, (4 * KIB, 4 * KIB), LIMIT).unwrap();
+    let mut writer = ring_half();
     let body = Bytes::from((0..LIMIT).map(|i| (i / 7) as u8).collect::<Vec<_>>());
     for length in [64 * KIB, 64 * KIB + 1, 100_003, LIMIT as usize] {
         let body = body.slice(LIMIT as usize - length..);
-        let (count, published) = writer.publish(&mut (1..4).map(|sequence| long(sequence, &body)));
-        assert_eq!((count, published.is_ok()), (3, true));
+        let sent = writer.try_send_many((1..4).map(|sequence| long(sequence, &body)));
+        assert_eq!(sent.unwrap(), 3);
         let newest = read(&mut writer, 1, true);
         assert_eq!((newest.header.sequence, newest.header.encoding), (3, Encoding::Json));
         assert!(newest.body.block().unwrap()[..] == body[..], "{length} bytes");
@@ -410,23 +420,23 @@ fn long_body_is_published_in_a_slot_and_copied_out_of_it() {
     for (id, knows_slots) in [(2, false), (1, true)] {
         assert_eq!(read(&mut writer, id, knows_slots).body, newest);
     }
-    writer.publish(&mut iter::once(long(4, &body))).1.unwrap();
+    writer.try_send(&long(4, &body)).unwrap();
     assert_eq!(read(&mut writer, 2, false).body, body);
     assert_eq!(writer.take_long_bodies(), LongBodies::default(), "none is wanted");
     writer.remove(2);
-    let slots = writer.slots().unwrap();
+    let slots = writer.slots();
     let lent: Vec<Bytes> = iter::from_fn(|| slots.lend(&[1; 64 * KIB])).collect();
-    writer.publish(&mut iter::once(long(5, &body))).1.unwrap();
+    writer.try_send(&long(5, &body)).unwrap();
     assert_eq!(read(&mut writer, 1, true).body, body);
     assert_eq!(writer.take_long_bodies(), LongBodies { in_slots: 0, without_slot: 1 });
     drop(lent);
-    writer.publish(&mut iter::once(long(6, &body))).1.unwrap();
+    writer.try_send(&long(6, &body)).unwrap();
     assert_eq!(writer.take_long_bodies(), LongBodies { in_slots: 1, without_slot: 0 });
 }
 
 /// A publisher, its only subscriber, and how many messages were published.
 struct Followed {
-    writer: Box<dyn BroadcastWriter>,
+    writer: Box<PublishedTx>,
     published: u64,
 }
 
@@ -435,7 +445,7 @@ impl Followed {
     fn publish(&mut self, count: u64) {
         for number in self.published + 1..=self.published + count {
             let body = Bytes::from(vec![number as u8; LIMIT as usize]);
-            self.writer.publish(&mut iter::once(long(number, &body))).1.unwrap();
+            self.writer.try_send(&long(number, &body)).unwrap();
         }
         self.published += count;
     }
@@ -444,7 +454,7 @@ impl Followed {
 /// The publisher publishes eight messages during each copy, and has four slots for them.
 #[test]
 fn subscriber_receives_a_message_with_each_copy_however_many_are_published_meanwhile() {
-    let mut writer = RingDriver.writer(SESSION, (4 * KIB, 4 * KIB), LIMIT).unwrap();
+    let mut writer = ring_half();
     let page = Arc::new(segment::create(segment::PAGE_OF_SUBSCRIBER, SESSION, 0).unwrap());
     let (ours, theirs) = UnixStream::pair().unwrap();
     let [ours, theirs] = [ours, theirs].map(|socket| Arc::new(Guarded::new(socket.into())));

@@ -228,7 +228,9 @@ fn racing_readers_get_whole_messages_or_lagged() {
             let length = (sequence % 300) as usize;
             let Header { sent, encoding, .. } = data(sequence);
             let is_short = sequence % 3 > 0;
-            if !is_short || !broadcast.publish_short(sequence, sent, encoding, &body(sequence, length)) {
+            if !is_short
+                || !broadcast.ring_writer.write_short(sequence, sent, encoding, &body(sequence, length))
+            {
                 publish(&mut broadcast, sequence, length);
             }
         }

@@ -1,0 +1,119 @@
+//! The session of a publisher: it admits each message where those of channels are admitted, and gives it its number.
+//!
+//! It has no peer and no link, and keeps nothing to be sent again: what a subscriber has not received, it misses.
+
+use crate::channel::session_state::admission::{self, Obstacle, Terms, Ticket, content};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Kind;
+use crate::message::{Payload, too_long};
+use crate::session::{Acknowledge, Connection, connection};
+
+/// Pages of peers, of which there are none.
+#[derive(PartialEq)]
+enum NoPage {}
+
+/// That session.
+pub struct PublisherSession {
+    connection: Connection<u64, NoPage>,
+    /// Whether something was published.
+    has_newest: bool,
+    /// The longest message in bytes.
+    limit: u64,
+}
+
+/// What is admitted goes over no link of the session.
+const TERMS: Terms = Terms { link: 0, session: 0, looked: true };
+
+impl PublisherSession {
+    /// Returns the session of this number, whose first message has the number `first`.
+    pub fn new((session, first): (u64, u64), limit: u64) -> PublisherSession {
+        let mut connection = Connection::new(session, None, Acknowledge::Auto);
+        connection.outbox.continue_behind(first.saturating_sub(1));
+        PublisherSession { connection, has_newest: false, limit }
+    }
+
+    /// Returns the number of the last message; before the first one, the number before it.
+    pub fn last(&self) -> u64 {
+        self.connection.outbox.last()
+    }
+
+    /// Returns the number of the newest message; 0 before the first.
+    pub fn newest(&self) -> u64 {
+        if self.has_newest { self.last() } else { 0 }
+    }
+
+    /// Admits a message.
+    ///
+    /// # Errors
+    /// `TooLarge`; `InvalidState` once the numbers have run out.
+    #[inline]
+    pub fn admit(&mut self, payload: &Payload) -> Result<Ticket> {
+        let length = payload.len();
+        let admitted = self.connection.admit(&TERMS, &content(self.limit, Kind::Data, 0, length));
+        admitted.map_err(|obstacle| refused(obstacle, length, self.limit))
+    }
+
+    /// Admits the first ones of several messages, at least one. Returns the ticket of the first one and their number.
+    ///
+    /// # Errors
+    /// As [`PublisherSession::admit`], of the first one.
+    pub fn admit_run(&mut self, payloads: &[Payload]) -> Result<(Ticket, usize)> {
+        let lengths = payloads.iter().map(Payload::len);
+        let first = lengths.clone().next().unwrap_or(0);
+        let admitted =
+            admission::admit_data(&mut self.connection, (&TERMS, self.limit), payloads.len(), lengths);
+        admitted.map_err(|obstacle| refused(obstacle, first, self.limit))
+    }
+
+    /// Leaves out the numbers up to this one; what follows has the next. Goes back where that was not sent.
+    pub fn continue_behind(&mut self, last: u64) {
+        self.connection.outbox.continue_behind(last);
+    }
+
+    /// Records that the subscribers have been given an admitted message, or can read it. Returns its number.
+    #[inline]
+    pub fn sent(&mut self, ticket: &Ticket) -> u64 {
+        self.has_newest = true;
+        self.connection.sent(ticket).0
+    }
+
+    /// Records the same of so many messages of a run, and takes back the numbers of the others.
+    pub fn sent_run(&mut self, first: &Ticket, count: usize) {
+        (0..count).for_each(|_| {
+            self.sent(first);
+        });
+        self.connection.outbox.release_numbers();
+    }
+}
+
+/// Returns the error for an obstacle of a message of this length.
+#[cold]
+fn refused(obstacle: Obstacle, length: usize, limit: u64) -> Error {
+    match obstacle {
+        Obstacle::TooLong => too_long(length, limit),
+        Obstacle::Failed(error) => error,
+        other => Error::new(ErrorKind::Internal, format!("a publisher has no peer, and met {other:?}")),
+    }
+}
+
+impl connection::Page for NoPage {
+    fn acknowledged(&self) -> u64 {
+        match *self {}
+    }
+
+    fn want(&self, _: u64) {
+        match *self {}
+    }
+
+    fn wanted(&self) -> u64 {
+        match *self {}
+    }
+
+    fn publish(&self, _: u64) {
+        match *self {}
+    }
+
+    fn publish_before_fence(&self, _: u64) {
+        match *self {}
+    }
+}
