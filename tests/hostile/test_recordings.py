@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import independent
+import linkspan
 import pytest
 from frames import checked, scramble
 from mcap.writer import Writer
@@ -162,6 +163,41 @@ recording = linkspan.Recording(sys.argv[1])
 messages = [[message.name, message.sequence, message.value] for message in recording]
 print(json.dumps({"problems": len(recording.problems), "messages": sorted(messages), "names": sorted(recording.names)}))
 """
+
+
+@pytest.mark.parametrize("what", ["channel", "schema"])
+def test_number_that_is_given_twice_is_a_problem(tmp_path: Path, environment: dict[str, str], what: str) -> None:
+    """A file that defines a channel or a schema again, as another one, does not say whose the messages behind it are."""
+
+    def text(value: str) -> bytes:
+        return len(value).to_bytes(4, "little") + value.encode()
+
+    def record(code: int, content: bytes) -> bytes:
+        return bytes([code]) + len(content).to_bytes(8, "little") + content
+
+    def schema(name: str) -> bytes:
+        notation = f'name = "{name}"\n[fields]\nv = "i64"\n'
+        return record(3, bytes([1, 0]) + text(name) + text("linkspan") + text(notation))
+
+    def channel(number: int, topic: str, incarnation: int) -> bytes:
+        facts = {"linkspan.endpoint": f"shm:{topic}", "linkspan.incarnation": f"{incarnation:016x}", "linkspan.first": "1", "linkspan.source": "s"}
+        listed = b"".join(text(key) + text(fact) for key, fact in facts.items())
+        return record(4, bytes([number, 0, 1, 0]) + text(topic) + text("cbor") + len(listed).to_bytes(4, "little") + listed)
+
+    def message(number: int, sequence: int) -> bytes:
+        time = (1_700_000_000_000_000_000).to_bytes(8, "little")
+        return record(5, bytes([number, 0]) + sequence.to_bytes(4, "little") + 2 * time + linkspan.encode({"v": sequence}))
+
+    again = channel(1, "lab/b", 2) + message(1, 1) if what == "channel" else schema("second") + channel(2, "lab/b", 2) + message(2, 1)
+    magic = b"\x89MCAP0\r\n"
+    head = magic + record(1, text("linkspan") + text("linkspan 0.1.0")) + schema("first") + channel(1, "lab/a", 1) + message(1, 1)
+    tail = record(15, bytes(4)) + record(2, bytes(20)) + magic
+    (tmp_path / "once.mcap").write_bytes(head + head[head.index(schema("first")) : -len(message(1, 1))] + message(1, 2) + tail)
+    (tmp_path / "twice.mcap").write_bytes(head + again + tail)
+    _, once, _ = run([RECORDER, "recording", "check", "once.mcap"], tmp_path, environment)
+    assert "once more" not in once, once
+    code, twice, _ = run([RECORDER, "recording", "check", "twice.mcap"], tmp_path, environment)
+    assert code != 0 and f"the {what} 1 comes once more and is another one" in twice and "complete:" not in twice, twice
 
 
 @pytest.mark.costly
