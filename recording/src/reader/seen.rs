@@ -229,8 +229,9 @@ pub struct Told {
     pub messages: u64,
     /// Their first and last time.
     pub times: Option<(u64, u64)>,
-    /// Whether it says that Linkspan wrote it.
+    /// Whether it says that Linkspan wrote it, and whether its header does.
     pub is_of_linkspan: bool,
+    pub is_by_linkspan: bool,
     /// Whether it has a record of how its recorder ended.
     pub has_end: bool,
 }
@@ -238,7 +239,8 @@ pub struct Told {
 impl Told {
     /// Takes a record, if it is the header.
     pub fn take_header(&mut self, code: u8, data: &[u8]) {
-        self.is_of_linkspan |= code == op::HEADER && chunk::is_of_linkspan(data);
+        self.is_by_linkspan |= code == op::HEADER && chunk::is_of_linkspan(data);
+        self.is_of_linkspan |= self.is_by_linkspan;
     }
 
     /// Takes a metadata record.
