@@ -1,8 +1,8 @@
 //! A transport is one folder and one line: the folders do not use each other, shared modules name none, and no layer
 //! above asks for one by its word.
 //!
-//! That no layer above names a folder is held by the compiler: they are private in `linkspan-transport`. The engine names
-//! no half of a medium either: a channel, a server and a publisher send with a `Tx`, all receive from an `Rx`.
+//! That no layer above names a folder is held by the compiler: they are private in `linkspan-transport`. The engine
+//! names no half of a medium either: a channel, a server and a publisher send with a `Tx`, all receive from an `Rx`.
 
 use std::fs;
 use std::path::Path;

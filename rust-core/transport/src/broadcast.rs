@@ -23,8 +23,8 @@ use crate::error::Result;
 
 /// Makes both sides of such rings.
 pub trait BroadcastDriver: Sync {
-    /// Makes the half that writes a publisher's ring of at least so many bytes at first, and so many once it has grown, for the session of
-    /// this incarnation and for messages of at most `limit` bytes.
+    /// Makes the half that writes a publisher's ring of at least so many bytes at first, and so many once it has grown,
+    /// for the session of this incarnation and for messages of at most `limit` bytes.
     ///
     /// # Errors
     /// `OutOfMemory`.

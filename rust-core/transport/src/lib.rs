@@ -49,7 +49,8 @@
 //!
 //! A folder implements the traits of `driver`, and those of `broadcast` and `store` where it has them; `table` has a
 //! line for it. The layers above read the capabilities and call the traits. They cannot name a transport, since the
-//! folders are private, but for types of `shm` that the crate passes on: slots, views and pages of acknowledgements. `linkspan` adds a ninth one in its tests, written against what is public here.
+//! folders are private, but for types of `shm` that the crate passes on: slots, views and pages of acknowledgements.
+//! `linkspan` adds a ninth one in its tests, written against what is public here.
 //!
 //! | what | defined in |
 //! |---|---|

@@ -510,7 +510,7 @@ impl Rx {
     /// Notes that the caller has finished with the last frame.
     pub fn consumed(&mut self) {
         match self {
-            // The kernel has already dropped it; a publisher waits for nobody.
+            // The kernel has already dropped it; a publisher waits for no subscriber.
             Rx::Stream(_) | Rx::Plain(_) | Rx::Published(_) => {}
             Rx::Shm(half) => drop(half.consumed()),
             Rx::Place(half) => half.consumed_but(0),
@@ -643,7 +643,7 @@ impl Rx {
     }
 }
 
-/// What a half from which a subscriber receives has beyond that: its publisher waits for nobody.
+/// What a half from which a subscriber receives has beyond that: its publisher waits for no subscriber.
 impl Rx {
     /// From now on this much of a body that is in a slot of the publisher as a whole is left there.
     pub fn view_bodies(&mut self, views: BodyViews) {
@@ -662,8 +662,8 @@ impl Rx {
         }
     }
 
-    /// Copies the body of the message that [`Rx::peek_fast`] has just returned. Returns false if the publisher overwrote
-    /// it in the meantime: then nothing has changed.
+    /// Copies the body of the message that [`Rx::peek_fast`] has just returned. Returns false if the publisher
+    /// overwrote it in the meantime: then nothing has changed.
     #[inline]
     pub fn take_fast(&mut self, fast: &FastLinked, body: &mut [u8]) -> bool {
         match self {

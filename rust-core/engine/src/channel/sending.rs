@@ -532,7 +532,7 @@ impl Sending {
         drive::taken_over(&part.tx, waiting.deadline())
     }
 
-    /// Has what waits in the half written without this call.
+    /// Leaves what waits in the sending half to be written without this call.
     pub fn leave_rest(&self, links: &impl Links) {
         if let Some(part) = &self.part {
             leave(part, links);

@@ -117,8 +117,8 @@ impl Reader {
 }
 
 impl Fanout {
-    /// Returns the fan-out of a new publisher at this endpoint. It publishes under this session, and from this number on.
-    /// With `begins_small` a ring is small until it is needed.
+    /// Returns the fan-out of a new publisher at this endpoint. It publishes under this session, and from this number
+    /// on. With `begins_small` a ring is small until it is needed.
     pub fn new(
         endpoint: &Endpoint,
         numbered: (u64, u64),

@@ -139,8 +139,8 @@ pub(super) fn create(magic: u64, session: u64, ring: usize) -> Result<MemoryFile
     Ok(memory)
 }
 
-/// Returns what `create` creates; where that lacks memory and the pool of blocks has some, what it creates once the pool
-/// has given it back.
+/// Returns what `create` creates; where that lacks memory and the pool of blocks has some, what it creates once the
+/// pool has given it back.
 pub(super) fn with_the_pools_memory<T>(create: impl Fn() -> Result<T>) -> Result<T> {
     create().or_else(|error| match error.kind() {
         ErrorKind::OutOfMemory if buffers::give_back() => create(),

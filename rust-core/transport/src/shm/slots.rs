@@ -203,8 +203,8 @@ impl<R: Release> Slots<R> {
         self.table_for(length)?.lend(margin, length)
     }
 
-    /// Lends all bytes of a slot that has room for at least so many, and if possible for as many as are wanted. One that
-    /// is there and free comes before a new file, so that bodies of one length share it, however they are written.
+    /// Lends all bytes of a slot that has room for at least so many, and if possible for as many as are wanted. One
+    /// that is there and free comes before a new file, so that bodies of one length share it, however they are written.
     pub fn lend_at_least(&self, least: usize, wanted: usize) -> Option<WritableSlot> {
         let mut table = self.table_for(least)?;
         let slot = table

@@ -1,8 +1,8 @@
 //! What a frame is to the session: its class by kind and flags, and whether the link takes one of its length.
 //!
 //! Every message passes here, whatever its kind, and whatever its link: data, requests and replies of channels and
-//! servers, alone and in batches, and what publishers send and store. Whether it may be sent now, the connection decides (`linkspan-session`); a rule of
-//! what frames say is a line in [`allows`] or in [`content`].
+//! servers, alone and in batches, and what publishers send and store. Whether it may be sent now, the connection
+//! decides (`linkspan-session`); a rule of what frames say is a line in [`allows`] or in [`content`].
 
 use super::class;
 use crate::frame::Kind;

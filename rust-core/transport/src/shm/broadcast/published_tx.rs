@@ -67,8 +67,8 @@ impl PublishedTx {
         true
     }
 
-    /// Sends frames in order and wakes the subscribers that are parked, once. Returns how many; the next one fails again
-    /// if it is the first.
+    /// Sends frames in order and wakes the subscribers that are parked, once. Returns how many; the next one fails
+    /// again if it is the first.
     ///
     /// # Errors
     /// Of the first one: `TooLarge` above the largest ring, `OutOfMemory`; then nothing has changed.

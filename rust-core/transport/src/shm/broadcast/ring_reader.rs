@@ -190,8 +190,8 @@ impl<P: Memory> RingReader<P> {
     /// # Errors
     /// - `Lagged` with the number of messages missed, once for each gap; the next call returns the
     ///   message behind the gap.
-    /// - `TooLarge`, `OutOfMemory`: one message was skipped; the next call goes on behind it. That for which there was no
-    ///   memory is missed, which the error says.
+    /// - `TooLarge`, `OutOfMemory`: one message was skipped; the next call goes on behind it. That for which there was
+    ///   no memory is missed, which the error says.
     /// - `Stalled`: the publisher overwrote the record eight times in a row; the call may be
     ///   repeated.
     /// - `Disconnected`: the publisher has closed and everything was read.
