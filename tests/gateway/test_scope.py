@@ -6,6 +6,7 @@ import itertools
 import re
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -324,11 +325,12 @@ class Floor:
         turns = BUDGET / ((self.worked.seconds() - before) * 1000 / 2e7)
         self.page.evaluate("([turns, token, names, options]) => floor.start(turns, token, names, options)", [turns, gateway.token, names, options])
 
-    def beside(self, scope: Scope, drawn: str) -> list[tuple[float, int, int]]:
+    def beside(self, scope: Scope, drawn: str, lab: subprocess.Popen) -> list[tuple[float, int, int]]:
         """What both did in the same time: milliseconds of a processor, frames, and messages of the floor or what the scope has drawn.
 
         How many frames a page gets is not compared: without a graphics processor the browser paints on the processors
-        that the programs beside it use, too.
+        that the programs beside it use, too. A page that takes all that comes has no time for a question where the
+        processors are slow, so that nothing comes while it is asked.
         """
         worked = Worked(scope.page)
 
@@ -336,13 +338,16 @@ class Floor:
             floor, page = self.page.evaluate("[floor.frames, floor.messages]"), scope.page.evaluate(f"[scope.frame, {drawn}]")
             return [(1000 * self.worked.seconds(), *floor), (1000 * worked.seconds(), *page)]
 
-        before, start = counts(), time.monotonic()
-        while True:
-            scope.page.wait_for_timeout(1000)
-            done = [(took - then[0], frames - then[1], things - then[2]) for (took, frames, things), then in zip(counts(), before, strict=True)]
-            if min(frames for _, frames, _ in done) >= ENOUGH:
-                break
+        lab.send_signal(signal.SIGSTOP)
+        done, start = [(0.0, 0, 0)] * 2, time.monotonic()
+        while min(frames for _, frames, _ in done) < ENOUGH:
             assert time.monotonic() < start + 4 * PATIENCE, f"{done} of the empty page and of the scope"
+            before = counts()
+            lab.send_signal(signal.SIGCONT)
+            time.sleep(1)
+            lab.send_signal(signal.SIGSTOP)
+            more = [tuple(now - then for now, then in zip(*both, strict=True)) for both in zip(counts(), before, strict=True)]
+            done = [tuple(one + other for one, other in zip(*both, strict=True)) for both in zip(done, more, strict=True)]
         print(f"in {time.monotonic() - start:.1f} s: ms, frames and messages of the empty page {done[0]}, and of the scope {done[1]}")
         return done
 
@@ -360,11 +365,9 @@ def test_frame_of_sixty_names_at_fifty_hertz_takes_at_most_half_of_its_time_of_a
     floor = Floor(browser, gateway, names, {"credit": 2048})
     # What has been drawn, and not only received: each line ends at the newest value that its plot had in its last
     # frame.
-    (worked, shown, _), (took, frames, values) = floor.beside(scope, "scope.panels.reduce((sum, { plot }) => sum + plot.drawn.ends.reduce((all, one) => all + one, 0), 0)")
+    (worked, shown, _), (took, frames, values) = floor.beside(scope, "scope.panels.reduce((sum, { plot }) => sum + plot.drawn.ends.reduce((all, one) => all + one, 0), 0)", lab)
     assert took / frames <= worked / shown, f"a frame takes more of a processor than one of a page that works {BUDGET} ms in each"
-    # A page that draws has no time for questions on a busy machine: nothing comes to it any more.
     floor.end()
-    lab.send_signal(signal.SIGSTOP)
     # Every value is one of a line, or is counted as missed: the counter of the first name goes on by one each time.
     ends, missed = scope.page.evaluate("[scope.panels.map(({ lines }) => lines.map(({ series }) => series.end)).flat(), scope.panels.reduce((sum, { missed }) => sum + missed, 0)]")
     assert len(ends) == 60 and values > 0
@@ -405,11 +408,10 @@ def test_image_of_a_million_pixels_ten_times_a_second_costs_no_frames(bench: Ben
     scope = Scope(browser, gateway, ["image~lab/camera"])
     scope.until("scope.panels[0].pictures >= 3")
     floor = Floor(browser, gateway, ["lab/camera"], {"latest": True, "rate": 30})
-    (worked, shown, _), (took, _, pictures) = floor.beside(scope, "scope.panels[0].pictures")
+    (worked, shown, _), (took, _, pictures) = floor.beside(scope, "scope.panels[0].pictures", lab)
     # At 60 frames a second there are six of them for each picture.
     assert took / pictures <= 6 * worked / shown, f"a picture takes more of a processor than six frames of a page that works {BUDGET} ms in each"
     floor.end()
-    lab.send_signal(signal.SIGSTOP)
     expect(scope.page.get_by_role("img", name="Image of lab/camera: u16 1024 × 1024, 0 to 65535")).to_be_visible()
     # The first colour is that of the least value, and the last that of the greatest.
     first, last = scope.page.evaluate("(() => { const data = scope.panels[0].canvas.getContext('2d').getImageData(0, 0, 1024, 1024).data; return [[...data.slice(0, 3)], [...data.slice(255 * 1024 * 4 - 4, 255 * 1024 * 4 - 1)]]; })()")
