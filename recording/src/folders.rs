@@ -1,7 +1,7 @@
 //! Folders that are made for files: each has its name once all of them are whole.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use linkspan::{Error, ErrorKind, Result};
 use rustix::fs::{CWD, RenameFlags, rename, renameat_with};
@@ -20,10 +20,51 @@ const ATTEMPTS: usize = 100;
 pub struct NewFolder {
     /// The folder that has another name: this one, or the first one above it that was missing.
     first: PathBuf,
-    /// Its other name, as long as it has that: whoever gives it its name, or removes it, holds the lock meanwhile.
-    temporary: Arc<Mutex<Option<PathBuf>>>,
+    remover: Remover,
     /// The folder for the files.
     within: PathBuf,
+}
+
+/// Removes the folder that was made with it, for the end of this program by a signal, at any moment of its making.
+#[derive(Clone, Debug, Default)]
+pub struct Remover(Arc<Mutex<Other>>);
+
+/// The other name of a folder. Whoever makes the folder, gives it its name or removes it holds the lock meanwhile.
+#[derive(Debug, Default)]
+enum Other {
+    /// It has none now.
+    #[default]
+    Unused,
+    At(PathBuf),
+    /// The program ends: none is made any more.
+    Ended,
+}
+
+impl Remover {
+    /// Removes the folder with its files unless it has its name. From now on none is made.
+    pub fn end(self) {
+        self.remove(Other::Ended);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Other> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes the folder with its files. Where it cannot be, it is a name too many, which says what it is.
+    fn remove(&self, next: Other) {
+        let mut held = self.lock();
+        if matches!(*held, Other::Ended) {
+            return;
+        }
+        let Other::At(folder) = std::mem::replace(&mut *held, next) else { return };
+        for _ in 0..ATTEMPTS {
+            match std::fs::remove_dir_all(&folder) {
+                // A program that was started to write files has not ended yet.
+                Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {}
+                _ => return,
+            }
+        }
+    }
 }
 
 impl NewFolder {
@@ -31,8 +72,8 @@ impl NewFolder {
     ///
     /// # Errors
     /// `AddressInUse` where something else has its name, also a link to a folder, or that of one above it; those of the
-    /// file system.
-    pub fn create(path: &Path) -> Result<Option<NewFolder>> {
+    /// file system; `Interrupted` behind [`Remover::end`].
+    pub fn create(path: &Path, remover: &Remover) -> Result<Option<NewFolder>> {
         // With a `/` behind it a link would be followed.
         let path = &*path.components().collect::<PathBuf>();
         if !is_missing(path) || path.file_name().is_none() {
@@ -52,21 +93,20 @@ impl NewFolder {
         if let Some(rest) = path.strip_prefix(first).ok().filter(|rest| !rest.as_os_str().is_empty()) {
             within.push(rest);
         }
-        let temporary = Arc::new(Mutex::new(Some(temporary)));
-        let new = NewFolder { first: first.to_owned(), temporary, within };
-        make_folder(&new.within)?;
-        Ok(Some(new))
+        let mut held = remover.lock();
+        if matches!(*held, Other::Ended) {
+            return Err(removed(first));
+        }
+        *held = Other::At(temporary);
+        let new = NewFolder { first: first.to_owned(), remover: remover.clone(), within };
+        let made = make_folder(&new.within);
+        drop(held);
+        made.map(|()| Some(new))
     }
 
     /// Returns the path under which files are made in it.
     pub fn path(&self) -> &Path {
         &self.within
-    }
-
-    /// Returns what removes it with its files unless it has its name, for the end of this program by a signal.
-    pub fn remover(&self) -> impl FnOnce() + Send + use<> {
-        let temporary = self.temporary.clone();
-        move || remove(&temporary)
     }
 
     /// Returns whether no file is in it.
@@ -80,11 +120,11 @@ impl NewFolder {
     /// `AddressInUse` where something has that now: what is whole stays under the other name. Those of the file system;
     /// `Interrupted` where it was removed.
     pub fn finish(self) -> Result<()> {
-        let mut held = self.temporary.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(temporary) = held.take() else {
-            let text = format!("{} was removed before it had its name", self.first.display());
-            return Err(Error::new(ErrorKind::Interrupted, text));
-        };
+        let mut held = self.remover.lock();
+        if matches!(*held, Other::Ended) {
+            return Err(removed(&self.first));
+        }
+        let Other::At(temporary) = std::mem::take(&mut *held) else { return Err(removed(&self.first)) };
         let renamed = match renameat_with(CWD, &temporary, CWD, &self.first, RenameFlags::NOREPLACE) {
             // The file system does not know that flag: at most a folder without files is replaced.
             Err(Errno::INVAL | Errno::NOSYS) => rename(&temporary, &self.first),
@@ -106,25 +146,16 @@ impl NewFolder {
 
 impl Drop for NewFolder {
     fn drop(&mut self) {
-        remove(&self.temporary);
+        self.remover.remove(Other::Unused);
     }
+}
+
+fn removed(folder: &Path) -> Error {
+    Error::new(ErrorKind::Interrupted, format!("{} was removed before it had its name", folder.display()))
 }
 
 fn is_missing(path: &Path) -> bool {
     path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
-}
-
-/// Removes a folder with its files. Where it cannot be, it is a name too many, which says what it is.
-fn remove(temporary: &Mutex<Option<PathBuf>>) {
-    let mut held = temporary.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(folder) = held.take() else { return };
-    for _ in 0..ATTEMPTS {
-        match std::fs::remove_dir_all(&folder) {
-            // A program that was started to write files has not ended yet.
-            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {}
-            _ => return,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -133,6 +164,10 @@ mod tests {
 
     use super::*;
     use crate::files::{Making, NewFile};
+
+    fn create(path: &Path) -> Result<Option<NewFolder>> {
+        NewFolder::create(path, &Remover::default())
+    }
 
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(folder)
@@ -148,13 +183,13 @@ mod tests {
         let around = tempfile::tempdir().unwrap();
         for path in ["tables", "a/b/c"] {
             let path = around.path().join(path);
-            let new = NewFolder::create(&path).unwrap().unwrap();
+            let new = create(&path).unwrap().unwrap();
             fs::write(new.path().join("file"), "whole").unwrap();
             let [hidden] = &names(around.path())[..] else { panic!("{:?}", names(around.path())) };
             assert!(hidden.starts_with('.') && hidden.ends_with(".unfinished"), "{hidden}");
             new.finish().unwrap();
             assert_eq!(fs::read(path.join("file")).unwrap(), b"whole");
-            assert!(NewFolder::create(&path).unwrap().is_none(), "it exists");
+            assert!(create(&path).unwrap().is_none(), "it exists");
             fs::remove_dir_all(
                 around.path().join(path.strip_prefix(around.path()).unwrap().iter().next().unwrap()),
             )
@@ -165,15 +200,26 @@ mod tests {
     #[test]
     fn nothing_is_left_of_a_folder_that_is_not_finished() {
         let around = tempfile::tempdir().unwrap();
-        let new = NewFolder::create(&around.path().join("a/b")).unwrap().unwrap();
+        let new = create(&around.path().join("a/b")).unwrap().unwrap();
         assert!(new.is_empty());
         fs::write(new.path().join("file"), "half").unwrap();
         assert!(!new.is_empty());
         drop(new);
         assert!(names(around.path()).is_empty());
-        let new = NewFolder::create(&around.path().join("a")).unwrap().unwrap();
+    }
+
+    /// Also of one that is to be made while the program ends.
+    #[test]
+    fn nothing_is_left_of_a_folder_whose_program_ends() {
+        let around = tempfile::tempdir().unwrap();
+        let [path, late] = ["a", "b"].map(|name| around.path().join(name));
+        let remover = Remover::default();
+        let new = NewFolder::create(&path, &remover).unwrap().unwrap();
         fs::write(new.path().join("file"), "half").unwrap();
-        new.remover()();
+        remover.clone().end();
+        assert!(names(around.path()).is_empty());
+        let ended = [new.finish().unwrap_err(), NewFolder::create(&late, &remover).unwrap_err()];
+        assert!(ended.iter().all(|error| error.kind() == ErrorKind::Interrupted), "{ended:?}");
         assert!(names(around.path()).is_empty());
     }
 
@@ -185,7 +231,7 @@ mod tests {
         fs::create_dir(&folder).unwrap();
         std::os::unix::fs::symlink(&folder, &link).unwrap();
         for path in [link.clone(), link.join(""), link.join(".")] {
-            let error = NewFolder::create(&path).unwrap_err();
+            let error = create(&path).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::AddressInUse, "{error}");
             assert!(error.text().contains("is a link"), "{error}");
             // Nor one that comes after the folder was looked at.
@@ -195,9 +241,9 @@ mod tests {
         }
         assert!(names(&folder).is_empty());
         // What was named above it is where the user wants it.
-        assert!(NewFolder::create(&link.join("below")).unwrap().is_some());
+        assert!(create(&link.join("below")).unwrap().is_some());
         fs::create_dir(folder.join("below")).unwrap();
-        assert!(NewFolder::create(&link.join("below")).unwrap().is_none());
+        assert!(create(&link.join("below")).unwrap().is_none());
         NewFile::create_within(&link.join("below/file"), Making::default()).unwrap().finish().unwrap();
         NewFile::create(&link.join("file"), Making::default()).unwrap().finish().unwrap();
         assert_eq!(
@@ -210,7 +256,7 @@ mod tests {
     fn what_came_meanwhile_stays_and_what_is_whole_is_said() {
         let around = tempfile::tempdir().unwrap();
         let path = around.path().join("a");
-        let new = NewFolder::create(&path).unwrap().unwrap();
+        let new = create(&path).unwrap().unwrap();
         fs::write(new.path().join("file"), "whole").unwrap();
         let hidden = new.path().to_owned();
         fs::create_dir(&path).unwrap();

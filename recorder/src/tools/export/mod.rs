@@ -9,7 +9,7 @@ use std::path::Path;
 use linkspan::{Error, ErrorKind, Map, Payload, Result, Value, one_line};
 use linkspan_program::signals::{CleanUp, clean_up_before_end};
 use linkspan_recording::files;
-use linkspan_recording::folders::NewFolder;
+use linkspan_recording::folders::{NewFolder, Remover};
 use linkspan_recording::reader;
 
 pub use self::pass::Arguments;
@@ -52,11 +52,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return Err(Error::new(ErrorKind::TooLarge, text));
     }
     let is_in_folder = topics.len() > 1 && form != "hdf5";
-    let new = match arguments.output.as_ref().filter(|_| is_in_folder) {
-        Some(folder) => NewFolder::create(folder)?,
-        None => None,
-    };
-    let clean_up = new.as_ref().map(|new| clean_up_before_end(new.remover())).transpose()?;
+    let (mut new, mut clean_up) = (None, None);
+    if let Some(folder) = arguments.output.as_ref().filter(|_| is_in_folder) {
+        let remover = Remover::default();
+        let at_end = remover.clone();
+        // Before there is a folder that a signal could leave.
+        let cleaning = clean_up_before_end(move || at_end.end())?;
+        let made = NewFolder::create(folder, &remover);
+        match &made {
+            Ok(_) => clean_up = Some(cleaning),
+            Err(_) => cleaning.end_if_signalled(),
+        }
+        new = made?;
+    }
     let output = new.as_ref().map(NewFolder::path).or(arguments.output.as_deref());
     let tables = tables(form, output, topics, &mut faults)?;
     let written = match form {
