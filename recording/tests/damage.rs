@@ -236,3 +236,28 @@ fn attachment_that_no_disk_has_is_not_read() {
     assert!(problem.is_loss() && problem.text.contains("--max-message-size"), "{problem}");
     assert_eq!(problem.offset, 8 + header.len() as u64);
 }
+
+/// A chunk of a few kilobytes has room for millions of records that cannot be read: as many are said as a person reads.
+#[test]
+fn chunk_of_nothing_but_records_that_cannot_be_read_is_left_out_as_a_whole() {
+    const COUNT: usize = 200_000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("r.mcap");
+    let record = |code: u8, data: &[u8]| [&[code][..], &(data.len() as u64).to_le_bytes(), data].concat();
+    // A message without the 22 bytes of its head.
+    let records = record(op::MESSAGE, &[]).repeat(COUNT);
+    let head = [&[0; 16][..], &(records.len() as u64).to_le_bytes(), &[0; 4], &[0; 4]].concat();
+    let chunk = record(op::CHUNK, &[head, (records.len() as u64).to_le_bytes().to_vec(), records].concat());
+    let note = record(op::METADATA, &[&1_u32.to_le_bytes()[..], b"a", &0_u32.to_le_bytes()].concat());
+    std::fs::write(&path, [mcap::MAGIC, &record(op::HEADER, &[0; 8]), &chunk, &note].concat()).unwrap();
+    let mut reader = Reader::open(&path).unwrap();
+    let mut found = Vec::new();
+    while let Some(entry) = reader.read().unwrap() {
+        found.push(matches!(entry, Entry::Metadata(..)));
+    }
+    assert_eq!(found, [true], "what stands behind the chunk is read");
+    let problems = reader.problems();
+    assert!((100..110).contains(&problems.len()), "{} problems", problems.len());
+    let is_said = problems.iter().any(|problem| problem.text.contains("the others are left out"));
+    assert!(is_said, "{:?}", &problems[problems.len() - 3..]);
+}
