@@ -1,0 +1,325 @@
+//! The sending half of a link, over any transport.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+// The halves of the transports come from above, which alone names their folders.
+use super::{AckWords, PlainTx, PublishedTx, ShmTx, Slots, StreamTx, Tail};
+use crate::codec::Encoding;
+use crate::deadline::{Deadline, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Kind;
+use crate::half::{Readers, SendHalf};
+use crate::stream::Stream;
+use crate::sys::eventfd::EventFd;
+use crate::sys::poll::Interest;
+use crate::{LongBodies, Outgoing, Sent};
+
+/// The sending half.
+#[allow(clippy::large_enum_variant, reason = "one a link; a box would cost an indirection a message")]
+pub enum Tx {
+    /// Over a stream of bytes.
+    Stream(StreamTx),
+    /// To a program without Linkspan.
+    Plain(PlainTx),
+    /// Through shared memory.
+    Shm(ShmTx),
+    /// To a spool or a mailslot.
+    Place(Box<dyn SendHalf>),
+    /// Into the ring that all subscribers of a publisher read.
+    Published(Box<PublishedTx>),
+}
+
+impl Tx {
+    /// Returns the half that writes to this stream, where nothing is received over it. With `checked` each body is sent
+    /// with a checksum.
+    pub fn of_stream(stream: Stream, checked: bool) -> Tx {
+        Tx::Stream(StreamTx::new(stream, checked))
+    }
+
+    /// Returns whether the peer is a program without Linkspan.
+    pub fn is_plain(&self) -> bool {
+        matches!(self, Tx::Plain(_))
+    }
+
+    /// Returns the words of shared memory in which each side reads how far the other one has
+    /// consumed; `None` where only frames carry acknowledgements.
+    pub fn ack_words(&self) -> Option<Arc<AckWords>> {
+        match self {
+            Tx::Shm(half) => Some(Arc::new(half.ack_words())),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Published(_) => None,
+        }
+    }
+
+    /// Ends the link for both halves and hangs up, because the peer's page contains an impossible value.
+    pub fn end_link(&mut self, error: &Error) {
+        match self {
+            Tx::Shm(half) => half.end_link(error),
+            // These have no such page.
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Published(_) => {}
+        }
+    }
+
+    /// Returns whether the link has ended by a defect that one of its halves has found, so that nothing goes over it
+    /// any more.
+    pub fn has_defect(&self) -> bool {
+        matches!(self, Tx::Shm(half) if half.has_defect())
+    }
+
+    /// Returns how many messages this half has accepted and dropped since the last call: replies to
+    /// clients that do not read from their pipe.
+    pub fn take_lost(&mut self) -> u64 {
+        match self {
+            Tx::Plain(half) => half.take_lost(),
+            _ => 0,
+        }
+    }
+
+    /// Returns how many long bodies were sent since the last call: over shared memory, to peers that take them in
+    /// slots.
+    pub fn take_long_bodies(&mut self) -> LongBodies {
+        match self {
+            Tx::Shm(half) => half.take_long_bodies(),
+            Tx::Published(half) => half.take_long_bodies(),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => LongBodies::default(),
+        }
+    }
+
+    /// Returns whether an error concerns this frame alone, none of which was sent, so that the link
+    /// takes others.
+    pub fn goes_on_after(&self, error: &Error) -> bool {
+        let concerns_frame = matches!(
+            error.kind(),
+            ErrorKind::TooLarge
+                | ErrorKind::Unsupported
+                | ErrorKind::InvalidState
+                | ErrorKind::Malformed
+                | ErrorKind::Missing
+                | ErrorKind::WrongType
+        );
+        match self {
+            Tx::Plain(_) => concerns_frame,
+            Tx::Place(half) => half.goes_on_after(error, concerns_frame),
+            Tx::Stream(_) | Tx::Shm(_) => false,
+            // Nothing of it is in the ring.
+            Tx::Published(_) => true,
+        }
+    }
+
+    /// Sends a frame. Only shared memory accepts a body in several blocks; for the others it is
+    /// copied into one.
+    pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
+        match self {
+            Tx::Shm(half) => half.try_send(frame),
+            Tx::Published(half) => half.try_send(frame),
+            Tx::Stream(half) => half.try_send(&frame.in_one_block()),
+            Tx::Plain(half) => half.try_send(&frame.in_one_block()),
+            Tx::Place(half) => half.try_send(&frame.in_one_block()),
+        }
+    }
+
+    /// Sends data, a request or a reply without flags and extension whole into memory, in fewer steps. False, with
+    /// nothing sent, for other links, and where [`Tx::try_send`] is to be called. `correlation` is the number of a
+    /// reply's request, and 0 otherwise.
+    #[inline(always)]
+    pub fn try_send_fast(
+        &mut self,
+        kind: Kind,
+        sequence: u64,
+        correlation: u64,
+        sent: i64,
+        encoding: Encoding,
+        body: &[u8],
+    ) -> bool {
+        match self {
+            Tx::Shm(half) => half.try_send_fast(kind, sequence, correlation, sent, encoding, body),
+            Tx::Published(half) if kind == Kind::Data => half.try_send_fast(sequence, sent, encoding, body),
+            _ => false,
+        }
+    }
+
+    /// Returns whether a frame with a body of this length goes as one record into memory.
+    pub fn is_one_record(&self, body: usize) -> bool {
+        matches!(self, Tx::Shm(half) if half.is_one_record(body))
+    }
+
+    /// Returns the slots for long arrays that are sent over this link; `None` where arrays are sent
+    /// inside their message.
+    pub fn slots(&self) -> Option<Arc<Slots>> {
+        match self {
+            Tx::Shm(half) => half.slots().cloned(),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Published(_) => None,
+        }
+    }
+
+    /// Sends several frames with one wake-up, or one system call. Returns how many, from the first
+    /// one on, are with the transport; of the last of them the half may still have a rest. 0 means
+    /// that the first frame has to be sent alone: this kind of link has no faster way, the frame is
+    /// large, or there is no room.
+    pub fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
+        match self {
+            Tx::Shm(half) => half.try_send_many(frames),
+            Tx::Stream(half) => half.try_send_many(frames),
+            Tx::Published(half) => half.try_send_many(frames),
+            Tx::Plain(_) | Tx::Place(_) => Ok(0),
+        }
+    }
+
+    /// Passes on how far the program has consumed the returned frames, where the transport needs
+    /// it.
+    pub fn consumed_to(&mut self, number: u64) {
+        if let Tx::Place(half) = self {
+            half.consumed_to(number);
+        }
+    }
+
+    /// Returns whether some of the frame that was begun last is still to be written.
+    pub fn has_rest(&self) -> bool {
+        self.tail().is_some()
+    }
+
+    /// Returns the kind of that frame.
+    pub fn kind_of_rest(&self) -> Option<Kind> {
+        self.tail().map(Tail::kind)
+    }
+
+    /// Has this eventfd woken when nothing of that frame is left, whichever thread wrote the rest.
+    pub fn watch_rest(&self, by: &Arc<EventFd>) {
+        if let Some(tail) = self.tail() {
+            tail.watch(by);
+        }
+    }
+
+    fn tail(&self) -> Option<&Tail> {
+        match self {
+            Tx::Stream(half) => half.tail(),
+            Tx::Plain(half) => half.tail(),
+            Tx::Shm(half) => half.tail(),
+            // A place and the ring of a publisher hold a frame whole.
+            Tx::Place(_) | Tx::Published(_) => None,
+        }
+    }
+
+    /// Returns whether what was written waits for room at the peer, in a kernel that drops it when this process ends.
+    pub fn is_held_back(&self) -> bool {
+        matches!(self, Tx::Stream(half) if half.is_held_back())
+    }
+
+    /// Ends writing, so that the end of the connection loses nothing of what was written.
+    pub fn end_acknowledged(&mut self, until: Deadline) {
+        if let Tx::Stream(half) = self {
+            half.end_acknowledged(until);
+        }
+    }
+
+    /// Writes the rest of the frame that was begun last; true once nothing is left.
+    pub fn flush(&mut self) -> Result<bool> {
+        match self {
+            Tx::Stream(half) => half.flush(),
+            Tx::Plain(half) => half.flush(),
+            Tx::Shm(half) => half.flush(),
+            // As above.
+            Tx::Place(_) | Tx::Published(_) => Ok(true),
+        }
+    }
+
+    /// Sleeps until another try may succeed.
+    pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        match self {
+            Tx::Stream(half) => half.wait_room(waiting),
+            Tx::Plain(half) => half.wait_room(waiting),
+            Tx::Shm(half) => half.wait_room(waiting),
+            Tx::Place(half) => half.wait_room(waiting),
+            // There always is.
+            Tx::Published(_) => Ok(()),
+        }
+    }
+
+    /// Announces a sleep on [`Tx::room_descriptor`] until there is room; returns true if room has
+    /// appeared in the meantime.
+    pub fn park_room(&mut self) -> Result<bool> {
+        match self {
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => Ok(false),
+            Tx::Shm(half) => half.park_room(),
+            Tx::Published(_) => Ok(true),
+        }
+    }
+
+    /// Returns the descriptor that is ready once there is room, and the event to wait for: a stream becomes
+    /// writable, the wake-up socket of shared memory readable.
+    pub fn room_descriptor(&self) -> Result<(BorrowedFd<'_>, Interest)> {
+        Ok(match self {
+            Tx::Stream(half) => (half.descriptor(), Interest::OUT),
+            Tx::Plain(half) => (half.descriptor(), Interest::OUT),
+            Tx::Shm(half) => (half.room_descriptor()?, Interest::IN),
+            Tx::Place(half) => half.room_descriptor(),
+            Tx::Published(_) => {
+                return Err(Error::new(
+                    ErrorKind::Internal,
+                    "a ring that overwrites has no room to wait for",
+                ));
+            }
+        })
+    }
+
+    /// Returns whether messages are written in shared memory.
+    pub fn is_in_place(&self) -> bool {
+        matches!(self, Tx::Shm(_))
+    }
+
+    /// Returns the half to which a short message can be written in place, with `ShmTx::try_send_next`; `None`
+    /// for other links.
+    pub fn in_place(&mut self) -> Option<&mut ShmTx> {
+        match self {
+            Tx::Shm(half) => Some(half),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Published(_) => None,
+        }
+    }
+
+    /// Returns the half that writes to a stream; `None` for other links.
+    pub fn stream(&mut self) -> Option<&mut StreamTx> {
+        match self {
+            Tx::Stream(half) => Some(half),
+            Tx::Plain(_) | Tx::Shm(_) | Tx::Place(_) | Tx::Published(_) => None,
+        }
+    }
+
+    /// Polls for room for a few microseconds, where that needs no system call; returns true when
+    /// there is some.
+    pub fn spin(&mut self) -> bool {
+        match self {
+            Tx::Shm(half) => half.spin(),
+            Tx::Published(_) => true,
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => false,
+        }
+    }
+
+    /// Withdraws a request whose caller has given up, if no server has begun with it.
+    pub fn withdraw(&mut self, sequence: u64) {
+        match self {
+            // The peer has already received it.
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Shm(_) | Tx::Published(_) => {}
+            Tx::Place(half) => half.withdraw(sequence),
+        }
+    }
+}
+
+/// What a half that writes once for all readers has beyond that.
+impl Tx {
+    /// Returns the readers of a half that writes once for all; `None` for other links.
+    pub fn readers(&mut self) -> Option<&mut dyn Readers> {
+        match self {
+            Tx::Published(half) => Some(&mut **half),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Shm(_) | Tx::Place(_) => None,
+        }
+    }
+
+    /// Returns the number of the last message that this reader of such a half has read; 0 before the first, and for an
+    /// unknown one.
+    pub fn read_so_far(&self, id: u64) -> u64 {
+        match self {
+            Tx::Published(half) => half.read_so_far(id),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Shm(_) | Tx::Place(_) => 0,
+        }
+    }
+}
