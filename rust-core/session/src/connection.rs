@@ -48,6 +48,32 @@ pub trait Page: PartialEq {
     fn publish_before_fence(&self, consumed: u64);
 }
 
+/// The page of a connection whose links have no shared memory.
+#[derive(Debug, PartialEq)]
+pub enum NoPage {}
+
+impl Page for NoPage {
+    fn acknowledged(&self) -> u64 {
+        match *self {}
+    }
+
+    fn want(&self, _: u64) {
+        match *self {}
+    }
+
+    fn wanted(&self) -> u64 {
+        match *self {}
+    }
+
+    fn publish(&self, _: u64) {
+        match *self {}
+    }
+
+    fn publish_before_fence(&self, _: u64) {
+        match *self {}
+    }
+}
+
 /// The session with one peer. `M` is the stored part of a message that is needed to send it again.
 #[derive(Debug)]
 pub struct Connection<M, P> {

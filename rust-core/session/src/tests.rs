@@ -14,7 +14,7 @@ mod links;
 mod steps;
 mod taken;
 
-use super::connection::{Content, Control, Obstacle, Page, Terms, Ticket, Tried, Unless};
+use super::connection::{Content, Control, Obstacle, Terms, Ticket, Tried, Unless};
 use super::inbox::{AckTrigger, AckUrgency, Acknowledge, Fate, Verdict};
 use super::outbox::Incarnation;
 use super::places::Reuse;

@@ -377,10 +377,7 @@ impl<R: Receiver> SubscribedNames<R> {
                 }
                 Ok(None) => member.is_ready = false,
                 // There may have been no memory for a message, which is missed too.
-                Err(e)
-                    if e.kind() == ErrorKind::Lagged
-                        || e.kind() == ErrorKind::OutOfMemory && e.missed().is_some() =>
-                {
+                Err(e) if e.missed().is_some() => {
                     self.ready.push_back(token);
                     member.missed(e.missed().unwrap_or(0), log);
                     return Err(e.on(&member.name));

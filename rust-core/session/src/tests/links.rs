@@ -1,32 +1,7 @@
 //! A connection whose link is replaced, and what the library itself says over it.
 
 use super::*;
-
-/// The pages of a link without shared memory.
-#[derive(Debug, PartialEq)]
-enum NoPage {}
-
-impl Page for NoPage {
-    fn acknowledged(&self) -> u64 {
-        match *self {}
-    }
-
-    fn want(&self, _: u64) {
-        match *self {}
-    }
-
-    fn wanted(&self) -> u64 {
-        match *self {}
-    }
-
-    fn publish(&self, _: u64) {
-        match *self {}
-    }
-
-    fn publish_before_fence(&self, _: u64) {
-        match *self {}
-    }
-}
+use crate::connection::NoPage;
 
 /// A connection with its first link to a client of this name.
 fn linked(name: Option<&str>) -> Connection<&'static str, NoPage> {

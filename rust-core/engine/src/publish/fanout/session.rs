@@ -6,11 +6,8 @@ use crate::channel::session_state::admission::{self, Obstacle, Terms, Ticket, co
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::message::{Payload, too_long};
-use crate::session::{Acknowledge, Connection, connection};
-
-/// Pages of peers, of which there are none.
-#[derive(PartialEq)]
-enum NoPage {}
+use crate::session::connection::NoPage;
+use crate::session::{Acknowledge, Connection};
 
 /// That session.
 pub struct PublisherSession {
@@ -93,27 +90,5 @@ fn refused(obstacle: Obstacle, length: usize, limit: u64) -> Error {
         Obstacle::TooLong => too_long(length, limit),
         Obstacle::Failed(error) => error,
         other => Error::new(ErrorKind::Internal, format!("a publisher has no peer, and met {other:?}")),
-    }
-}
-
-impl connection::Page for NoPage {
-    fn acknowledged(&self) -> u64 {
-        match *self {}
-    }
-
-    fn want(&self, _: u64) {
-        match *self {}
-    }
-
-    fn wanted(&self) -> u64 {
-        match *self {}
-    }
-
-    fn publish(&self, _: u64) {
-        match *self {}
-    }
-
-    fn publish_before_fence(&self, _: u64) {
-        match *self {}
     }
 }
