@@ -64,7 +64,8 @@ pub(super) fn send(tx: &mut ShmTx, frame: &Outgoing<'_>) -> Result<()> {
     while tx.try_send(frame)? == Sent::Blocked {
         tx.wait_room(&mut waiting)?;
     }
-    while !tx.flush()? {
+    // What is written whole may be taken at once by a peer that then ends.
+    while tx.tail().is_some() && !tx.flush()? {
         tx.wait_room(&mut waiting)?;
     }
     Ok(())
