@@ -255,6 +255,7 @@ def test_subscriber_without_memory_for_a_view_gets_an_error_and_continues(start,
                 print(message["number"], flush=True)
             for line in sys.stdin:
                 print(became(take), flush=True)
+            print("missed", subscriber.stats()["missed"], flush=True)
             """),
         publisher.endpoint,
     )
