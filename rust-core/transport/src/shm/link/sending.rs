@@ -6,6 +6,7 @@
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rustix::event::PollFlags;
 
@@ -18,13 +19,13 @@ use super::super::spin::Spin;
 use super::shared::{AckWords, RingWriter, Shared, disconnected, short_stage};
 use crate::body::{PLACED_FROM, Split};
 use crate::deadline::Waiting;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Outgoing};
 use crate::sys::clock;
 #[cfg(test)]
 use crate::sys::fork::Guarded;
 use crate::sys::futex::Slept;
-use crate::sys::poll::wait_any;
+use crate::sys::poll::{wait_any, wait_any_at_most};
 use crate::tail::Tail;
 use crate::{LongBodies, Sent};
 
@@ -240,7 +241,13 @@ impl ShmTx {
                 Slept::TimedOut => {}
             }
         }
-        let slept = if self.park_in_poll()? { Ok(()) } else { self.sleep(waiting) };
+        let slept = match self.park_in_poll() {
+            Ok(true) => Ok(()),
+            Ok(false) => self.sleep(waiting),
+            // What a sleep in poll needs cannot be made now.
+            Err(error) if error.kind() == ErrorKind::OutOfMemory => self.sleep_without_descriptor(waiting),
+            Err(error) => Err(error),
+        };
         self.park.unpark(&self.shared.mine.memory);
         slept
     }
@@ -294,6 +301,23 @@ impl ShmTx {
             Some(error) => Err(self.shared.end(error)),
             None => slept,
         }
+    }
+
+    /// The sleep of a process without a descriptor left: the stage in the futex once more, and a look in poll at what
+    /// needs no new descriptor.
+    #[cold]
+    fn sleep_without_descriptor(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        match self.sleep_briefly(waiting)? {
+            Slept::Woken => return waiting.woke(false),
+            Slept::Interrupted => return waiting.woke(true),
+            Slept::TimedOut => {}
+        }
+        let Shared { liveness, .. } = &*self.shared;
+        let found = wait_any_at_most(waiting, liveness.interests(), Duration::ZERO)?;
+        if liveness.is_hang_up(found) {
+            return Err(self.shared.end(disconnected()));
+        }
+        Ok(())
     }
 
     /// The sleep in poll: until a byte says that there is room, the peer goes, the deadline passes
