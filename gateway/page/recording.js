@@ -207,10 +207,12 @@ export class Recording {
   }
   #channel(record, { channels, schemas }) {
     const [id, schema, topic, encoding, about] = [record.number(2), record.number(2), record.text(), record.text(), record.texts()];
+    // A publisher may have that name, too.
+    const isEvents = topic === EVENTS && !about.has("linkspan.incarnation");
     const own = schemas.get(schema);
     const notation = about.get("linkspan.schema") ?? (own?.encoding === "linkspan" ? own.text : "");
-    channels.set(id, { topic, encoding, first: BigInt(about.get("linkspan.first") ?? 0), isRepeated: about.get("linkspan.repeated") === "true" });
-    if (topic === EVENTS) return;
+    channels.set(id, { topic, encoding, first: BigInt(about.get("linkspan.first") ?? 0), isRepeated: about.get("linkspan.repeated") === "true", isEvents });
+    if (isEvents) return;
     const known = this.names.get(topic) ?? { count: 0 };
     this.names.set(topic, { ...known, schema: own?.name || known.schema, text: notation || known.text || "" });
   }
@@ -219,10 +221,10 @@ export class Recording {
     const sequence = record.number(4);
     const [time, sent] = [Number(record.number(8)) / 1e9, record.number(8)];
     if (!channel || (channel.isRepeated && this.#isRepeated(channel, file))) return;
-    file.hasOwn ||= !channel.isRepeated && channel.topic !== EVENTS;
+    file.hasOwn ||= !channel.isRepeated && !channel.isEvents;
     // The lower 32 bits are there; the others follow from the first number of the channel.
     const number = channel.first + BigInt.asUintN(32, BigInt(sequence) - channel.first);
-    if (channel.topic !== EVENTS) this.names.get(channel.topic).count++;
+    if (!channel.isEvents) this.names.get(channel.topic).count++;
     this.#entries.push({ time, sent, number: Number(number), channel, body: record.bytes.subarray(record.at), missed: 0 });
   }
   /** A part that is not the first one begins with one message of a name: others of a channel that says so are messages of the part. */
@@ -237,8 +239,8 @@ export class Recording {
     const open = new Map();
     const shown = [];
     for (const entry of this.#entries) {
-      const { topic } = entry.channel;
-      if (topic === EVENTS) {
+      const { topic, isEvents } = entry.channel;
+      if (isEvents) {
         const { kind, name, count } = this.#event(entry.body);
         if (kind === "missed" && Number.isSafeInteger(count)) open.set(name, (open.get(name) ?? 0) + count);
         continue;

@@ -490,4 +490,16 @@ def test_page_says_which_parts_are_not_there(bench: Bench, gateway: Gateway, bro
     dropped(scope.page, first, hiding)
     expect(scope.page.locator("#state")).to_contain_text("14 messages of 1 names")
     expect(scope.page.locator("#state")).to_contain_text("q.0002.mcap: messages of lab/a are said to be repeated where none can be")
+    # A publisher may have the name of the recorder's events: what it sends are messages, and count nothing as missed.
+    with (named := bench.folder / "events.mcap").open("wb") as file:
+        writer = Writer(file, compression=CompressionType.NONE)
+        writer.start(profile="linkspan")
+        events = writer.register_channel("linkspan/events", "json", 0, {"linkspan.incarnation": "7" * 16, "linkspan.first": "1"})
+        channel = writer.register_channel("lab/a", "cbor", 0, {"linkspan.incarnation": "8" * 16, "linkspan.first": "1"})
+        writer.add_message(events, 10**9, b'{"kind": "missed", "name": "lab/a", "count": 7}', 0, 1)
+        writer.add_message(channel, 2 * 10**9, linkspan.encode(1), 0, 1)
+        writer.finish()
+    dropped(scope.page, named)
+    expect(scope.page.locator("#state")).to_contain_text("2 messages of 2 names")
+    assert scope.page.evaluate("[0, 1].map((at) => [scope.player.recording.nameAt(at), scope.player.recording.message(at).missed])") == [["linkspan/events", 0], ["lab/a", 0]]
     scope.end()
