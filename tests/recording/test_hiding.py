@@ -181,6 +181,26 @@ def test_merge_says_as_missed_what_all_files_lack_and_else_that_it_is_not_known(
         assert said in text and (code != 5 or "lab/a\n" in text), text
 
 
+#: What one recorder missed of messages 1 to 20 and another one skipped, by the first number and a count; how many messages both have, and how many are lost.
+APART: dict[str, tuple[tuple[int, int], tuple[int, int], int, int]] = {
+    "the same": ((5, 2), (5, 2), 18, 2),
+    "fewer missed": ((5, 2), (4, 6), 18, 2),
+    "more missed": ((4, 17), (5, 2), 18, 2),
+    "behind the last message": ((21, 3), (19, 2**64 - 20), 20, 3),
+}
+
+
+@pytest.mark.parametrize("missed, skipped, messages, lost", APART.values(), ids=APART)
+def test_merge_says_as_missed_what_one_recorder_missed_and_another_one_skipped(lab: Lab, missed: tuple[int, int], skipped: tuple[int, int], messages: int, lost: int) -> None:
+    """One was asked not to record it; the other one was to record it, and has not."""
+    for name, kind, (first, count) in (("one.mcap", "missed", missed), ("other.mcap", "skipped", skipped)):
+        sent = [one for one in usual(range(1, 21)) if not first <= one[0] < first + count]
+        recorded(lab.folder / name, [("lab/a", {}, sent)], events=[event(kind, first, count, 1_000.0 + min(first, 40) + 0.5)])
+    for files in (["one.mcap", "other.mcap"], ["other.mcap", "one.mcap"]):
+        lab.recording("merge", *files, "-o", "merged.mcap", "--force")
+        assert lab.recording("check", "merged.mcap") == f"complete: {messages} messages, {lost} missed and said so\n"
+
+
 def test_merge_says_what_all_files_say_to_be_missed_at_the_end(lab: Lab) -> None:
     """What was taken by a publisher that was killed has no message behind it."""
     recorded(lab.folder / "a.mcap", [("lab/a", {}, usual(range(1, 21)))], events=[event("missed", 21, 5, 1_040.0)])

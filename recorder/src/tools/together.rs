@@ -38,9 +38,12 @@ struct Publisher {
     left: Ranges,
     /// What events of each file say that is behind its last message, for files that have messages of it.
     behind: BTreeMap<usize, Ranges>,
-    /// What events say was missed, and what they say was skipped, behind the last message of their file.
+    /// What events say was missed, behind the last message of their file until all files were looked at.
     missed: Ranges,
-    skipped: Ranges,
+    /// Whether events say that some were skipped; then the numbers that none of them counts: of messages, and of what
+    /// another file missed.
+    has_skipped: bool,
+    not_skipped: Ranges,
     /// What was perhaps missed: some files say it, and others that have messages of the publisher do not.
     unknown: Ranges,
 }
@@ -58,8 +61,10 @@ impl Publisher {
             }
             Some(kind) => {
                 self.behind.entry(file).or_default().add(first, last);
-                let said = if kind == Kind::Missed { &mut self.missed } else { &mut self.skipped };
-                said.add(first, last);
+                match kind {
+                    Kind::Missed => self.missed.add(first, last),
+                    _ => self.has_skipped = true,
+                }
             }
         }
         self.ranges().saturating_sub(before)
@@ -67,29 +72,45 @@ impl Publisher {
 
     /// About as many as it has.
     fn ranges(&self) -> usize {
-        let all = [&self.messages, &self.left, &self.missed, &self.skipped];
+        let all = [&self.messages, &self.left, &self.missed];
         all.into_iter().map(Ranges::len).fold(0, usize::saturating_add)
     }
 
     /// All files were looked at: what not all of them say behind the last message is not known.
     fn settle(&mut self, have: &BTreeSet<usize>) {
-        let Some(last) = self.messages.last() else { return };
-        let mut open = std::mem::take(&mut self.missed);
-        open.remove(0, last);
-        let skipped = std::mem::take(&mut self.skipped);
-        skipped.iter().for_each(|(first, last)| open.remove(first, last));
-        let nothing = Ranges::default();
-        for file in have {
-            let says = self.behind.get(file).unwrap_or(&nothing);
-            let mut from = last;
-            while let Some((first, last)) = open.first_without(says, from, u64::MAX) {
-                self.unknown.add(first, last);
-                let Some(next) = last.checked_add(1) else { break };
-                from = next;
+        let mut missed = std::mem::take(&mut self.missed);
+        if let Some(last) = self.messages.last() {
+            let mut open = missed.clone();
+            open.remove(0, last);
+            let nothing = Ranges::default();
+            for file in have {
+                let says = self.behind.get(file).unwrap_or(&nothing);
+                let mut from = last;
+                while let Some((first, last)) = open.first_without(says, from, u64::MAX) {
+                    self.unknown.add(first, last);
+                    let Some(next) = last.checked_add(1) else { break };
+                    from = next;
+                }
+            }
+            for (first, last) in self.unknown.iter() {
+                self.left.remove(first, last);
+                missed.remove(first, last);
             }
         }
         self.behind = BTreeMap::new();
-        self.unknown.iter().for_each(|(first, last)| self.left.remove(first, last));
+        if self.has_skipped {
+            self.not_skipped = self.messages.clone();
+            self.not_skipped.join(&missed);
+        }
+    }
+
+    /// Returns the first numbers of an event that were not written yet, and that are not of a message.
+    fn next_of(&self, event: Numbered) -> Option<(u64, u64)> {
+        let others = match event.kind {
+            Some(Kind::Skipped) => &self.not_skipped,
+            _ => &self.messages,
+        };
+        self.left.first_without(others, event.first, event.last)
     }
 }
 
@@ -236,7 +257,7 @@ impl Together {
     pub fn has_earlier(&self, found: Numbered) -> bool {
         let Some(publisher) = self.publishers.get(found.publisher) else { return false };
         let begin = match found.kind {
-            Some(_) => publisher.left.first_without(&publisher.messages, found.first, found.last),
+            Some(_) => publisher.next_of(found),
             None => Some((found.first, found.last)).filter(|_| publisher.left.has(found.first, found.first)),
         };
         begin.is_some_and(|(begin, _)| publisher.left.first().is_some_and(|first| first < begin))
@@ -246,7 +267,7 @@ impl Together {
     /// written then.
     pub fn take_missed(&mut self, found: Numbered) -> Option<(u64, u64)> {
         let publisher = self.publishers.get_mut(found.publisher)?;
-        let range = publisher.left.first_without(&publisher.messages, found.first, found.last)?;
+        let range = publisher.next_of(found)?;
         publisher.left.remove(range.0, range.1);
         Some(range)
     }
