@@ -18,7 +18,8 @@ use crate::reader::entry::keyed;
 use crate::reader::seen::{self, Indexes};
 use crate::reader::{Channel, Problem, ProblemKind, Schema};
 
-/// Records of a chunk that cannot be read and are said one by one: a chunk of a few kilobytes may have millions of them.
+/// Records of a chunk that cannot be read and are said one by one: a chunk of a few kilobytes may have millions of
+/// them.
 const MOST_IN_CHUNK: usize = 100;
 
 impl OpenPart {
