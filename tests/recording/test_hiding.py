@@ -322,3 +322,16 @@ with linkspan.publisher("linkspan/events", encoding="json") as out:
         assert "unconnected" not in (info := lab.info(path))["events"] and info["names"]["linkspan/events"]["messages"] == 20
         with linkspan.Recording(lab.folder / path) as recording:
             assert "linkspan/events" in recording and len(recording["linkspan/events"]) == 20
+
+
+#: What stands behind messages 1 to 3: more numbers than there are, which no recorder can have counted.
+@pytest.mark.parametrize("kind", ["missed", "skipped"])
+@pytest.mark.parametrize("first, count, code", [(4, 2**64 - 4, 0), (4, 2**64 - 3, 1), (4, 2**64 - 1, 1), (2**64 - 1, 2, 1)])
+def test_count_behind_the_last_message_that_no_numbers_have_is_not_complete(lab: Lab, kind: str, first: int, count: int, code: int) -> None:
+    event: dict[str, object] = {"time": 1_010, "kind": kind, "name": "lab/a", "incarnation": "0000000000000007", "first": first, "count": count}
+    recorded(lab.folder / "made.mcap", [("lab/a", {}, usual(range(1, 4)))], events=[event])
+    lab.recording("cut", "made.mcap", "-o", "cut.mcap")
+    for name in ("made.mcap", "cut.mcap"):
+        said = lab.recording("check", name, code=code)
+        assert ("complete" in said) == (code == 0), said
+        assert ("range: lab/a (incarnation 0000000000000007)" in said) == (code == 1), said
