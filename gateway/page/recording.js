@@ -242,7 +242,7 @@ export class Recording {
       const { topic, isEvents } = entry.channel;
       if (isEvents) {
         const { kind, name, count } = this.#event(entry.body);
-        if (kind === "missed" && Number.isSafeInteger(count)) open.set(name, (open.get(name) ?? 0) + count);
+        if (kind === "missed" && Number.isSafeInteger(count) && count > 0) open.set(name, (open.get(name) ?? 0) + count);
         continue;
       }
       entry.missed = open.get(topic) ?? 0;

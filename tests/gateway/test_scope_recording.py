@@ -497,6 +497,9 @@ def test_page_says_which_parts_are_not_there(bench: Bench, gateway: Gateway, bro
         events = writer.register_channel("linkspan/events", "json", 0, {"linkspan.incarnation": "7" * 16, "linkspan.first": "1"})
         channel = writer.register_channel("lab/a", "cbor", 0, {"linkspan.incarnation": "8" * 16, "linkspan.first": "1"})
         writer.add_message(events, 10**9, b'{"kind": "missed", "name": "lab/a", "count": 7}', 0, 1)
+        own = writer.register_channel("linkspan/events", "json", 0, {})
+        # Nor does a count that is none.
+        writer.add_message(own, 10**9 + 1, b'{"kind": "missed", "name": "lab/a", "count": -7}', 0, 1)
         writer.add_message(channel, 2 * 10**9, linkspan.encode(1), 0, 1)
         writer.finish()
     dropped(scope.page, named)

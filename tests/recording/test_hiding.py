@@ -335,3 +335,12 @@ def test_count_behind_the_last_message_that_no_numbers_have_is_not_complete(lab:
         said = lab.recording("check", name, code=code)
         assert ("complete" in said) == (code == 0), said
         assert ("range: lab/a (incarnation 0000000000000007)" in said) == (code == 1), said
+
+
+@pytest.mark.parametrize("lacks", ["name", "count"])
+@pytest.mark.parametrize("kind", ["missed", "skipped"])
+def test_event_of_a_loss_that_does_not_say_of_what_or_how_many_is_not_complete(lab: Lab, kind: str, lacks: str) -> None:
+    said = event(kind, 4, 7, 1_010.0)
+    del said[lacks]
+    recorded(lab.folder / "made.mcap", [("lab/a", {}, usual(range(1, 4)))], events=[said])
+    assert f"range: an event of {kind} messages does not say of which name, or how many" in lab.recording("check", "made.mcap", code=1)
