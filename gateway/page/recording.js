@@ -200,7 +200,7 @@ export class Recording {
     const inside = record.block(record.number(8));
     if (size > MOST) throw malformed(`it claims ${size} bytes`);
     const readers = { "": () => inside, lz4: () => lz4(inside, Number(size)) };
-    if (!readers[compression]) throw new LinkspanError("Unsupported", `it is compressed by ${compression}, which a page does not read; \`linkspan recording cut FILE -o NEW\` writes a file without`);
+    if (!readers[compression]) throw new LinkspanError("Unsupported", `it is compressed by ${compression}, which a page does not read; \`linkspan recording cut FILE --compression none -o NEW\` writes a file without`);
     const records = readers[compression]();
     if (crc && sum(records) !== crc) throw malformed("its sum is another one");
     return records;

@@ -19,6 +19,7 @@
 
 mod arguments;
 mod beginning;
+mod compress;
 mod newest;
 mod parts;
 mod record;

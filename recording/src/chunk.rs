@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use bytes::Bytes;
+use mcap::Compression;
 use mcap::records::{Record, op};
 
-use crate::format;
+use crate::{files, format};
 
 /// Bytes of the operation code and the length before a record.
 pub const HEAD: usize = 9;
@@ -15,6 +17,9 @@ pub const HEAD: usize = 9;
 const FOOTER: usize = HEAD + 20;
 /// The same with the bytes that end each file.
 const END: u64 = (FOOTER + mcap::MAGIC.len()) as u64;
+
+/// Records before the first chunk of a file that are passed over.
+const MOST_BEFORE: usize = 1_000;
 
 /// Takes the next record: its operation code and its content; `None` behind the last one. What is left is unchanged
 /// after an error.
@@ -107,6 +112,34 @@ pub fn parse(code: u8, data: &[u8]) -> Result<Option<Record<'_>>, String> {
         return Err("a length in it is beyond its end".to_owned());
     }
     mcap::parse_record(code, data).map(Some).map_err(|error| error.to_string())
+}
+
+/// Returns how the first chunk of a file is compressed: not at all where none is among its first records.
+///
+/// # Errors
+/// Those of the file system.
+pub fn compression_of(path: &Path) -> linkspan::Result<Option<Compression>> {
+    let file = files::open(path)?;
+    let mut offset = mcap::MAGIC.len() as u64;
+    for _ in 0..MOST_BEFORE {
+        // Of a chunk as far as its compression, which has four letters at most.
+        let mut bytes = [0; HEAD + 28 + 4 + 4];
+        let read = file.read_at(&mut bytes, offset).map_err(|error| files::of_io(&error, "reading", path))?;
+        let Some(([code, length @ ..], data)) = bytes.split_first_chunk::<HEAD>().filter(|_| read >= HEAD)
+        else {
+            break;
+        };
+        if *code == op::CHUNK {
+            let mut word = data.get(28..).unwrap_or_default();
+            return Ok(match block(&mut word) {
+                Some(b"zstd") => Some(Compression::Zstd),
+                Some(b"lz4") => Some(Compression::Lz4),
+                _ => None,
+            });
+        }
+        offset = offset.saturating_add(HEAD as u64).saturating_add(u64::from_le_bytes(*length));
+    }
+    Ok(None)
 }
 
 /// Returns the records of a chunk, decompressed and with the sum that it names. Without compression they are a slice of

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from conftest import Lab, ended, sent
 from mcap.reader import make_reader
+from mcap.writer import CompressionType, Writer
 from support.recordings import written
 from support.tree import DEBUG
 from support.waiting import until
@@ -211,3 +212,27 @@ def test_copy_does_not_hide_a_damage_that_nothing_but_a_sum_or_a_missing_record_
         assert attached == ([] if place == b"# any text" and words[0] != "merge" else [b"# any text"])
     for words in (["check", "a.mcap"], ["info", "a.mcap"], ["report", "a.mcap", "-o", "a.html"], ["export", "a.mcap", "--jsonl"]):
         assert said in lab.recording(*words, code=1)
+
+
+@pytest.mark.parametrize("compression", [CompressionType.NONE, CompressionType.LZ4, CompressionType.ZSTD])
+@pytest.mark.parametrize("words", [["cut", "a.mcap"], ["merge", "a.mcap", "a.mcap"], ["split", "a.mcap", "--at", "1GB"]])
+def test_copy_is_compressed_as_its_original_or_as_is_asked(lab: Lab, words: list[str], compression: CompressionType) -> None:
+    """What takes a few kilobytes of a disk takes no gigabyte of it as a copy."""
+    with (lab.folder / "a.mcap").open("wb") as file:
+        writer = Writer(file, compression=compression)
+        writer.start(profile="linkspan")
+        channel = writer.register_channel("lab/a", "raw", 0, {"linkspan.incarnation": "0000000000000007", "linkspan.first": "1"})
+        for number in range(1, 5):
+            writer.add_message(channel, number * 10**9, bytes(1 << 20), number * 10**9, number)
+        writer.finish()
+
+    def made(*more: str) -> set[str]:
+        lab.recording(*words, "-o", "made.mcap", "--force", *more)
+        with (lab.folder / "made.mcap").open("rb") as file:
+            reader = make_reader(file)
+            assert [message.data for _, _, message in reader.iter_messages()] == [bytes(1 << 20)] * 4
+            return {chunk.compression for chunk in reader.get_summary().chunk_indexes}
+
+    assert made() == {compression.name.lower() if compression is not CompressionType.NONE else ""}
+    assert (lab.folder / "made.mcap").stat().st_size < 2 * (lab.folder / "a.mcap").stat().st_size + (1 << 16)
+    assert made("--compression", "none") == {""} and made("--compression", "zstd") == {"zstd"}

@@ -39,7 +39,7 @@ use linkspan::{
 };
 use linkspan_recording::event::Kind;
 use linkspan_recording::files::{self, Making};
-use linkspan_recording::{Compression, Event, Settings};
+use linkspan_recording::{Event, Settings};
 
 use black_box::BlackBox;
 use clock::{Clock, now};
@@ -51,6 +51,7 @@ pub use status::counted;
 use trigger::{Trigger, is_stored};
 use write::{Encode, How, WhenFull, Writer};
 
+use crate::compress::Compress;
 use crate::newest::NewestMessages;
 use crate::parts::{Parts, Split};
 use crate::{quantity, stderr, stdout};
@@ -130,13 +131,6 @@ pub struct Arguments {
     /// Print nothing but errors and warnings
     #[arg(short, long)]
     quiet: bool,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Compress {
-    None,
-    Lz4,
-    Zstd,
 }
 
 /// Reads when another part begins.
@@ -257,11 +251,7 @@ fn begin<'a>(
     queue: &'a Queue,
     status: &'a Status,
 ) -> Result<Writer<'a>> {
-    let compression = match arguments.compression {
-        Compress::None => None,
-        Compress::Lz4 => Some(Compression::Lz4),
-        Compress::Zstd => Some(Compression::Zstd),
-    };
+    let compression = arguments.compression.into();
     let making = Making { replaces: false, mode: arguments.mode };
     let is_ros2 = arguments.encoding == Encode::Ros2;
     let settings = Settings { compression, making, is_ros2, ..Settings::default() };

@@ -12,7 +12,7 @@ use linkspan_recording::event::Kind;
 use linkspan_recording::format::omitted;
 use linkspan_recording::reader::{self, Problem, ProblemKind};
 use linkspan_recording::{
-    Attachment, Channel, ChannelRecord, Dropped, Entry, Event, Reader, Settings, format,
+    Attachment, Channel, ChannelRecord, Dropped, Entry, Event, Reader, Settings, compression_of, format,
 };
 
 use super::choice::{Choice, Window};
@@ -21,6 +21,7 @@ use super::opening::{Output, finish, open, outline, shown_files};
 use super::progress::Progress;
 use super::source::{Next, Source, whole_file};
 use super::together::{Fate, Numbered, Together};
+use crate::compress::Compress;
 use crate::newest::{Newest, NewestMessages, TopicHash};
 use crate::parts::{Parts, Split as At, Times};
 use crate::stderr;
@@ -41,6 +42,9 @@ pub struct Cut {
     /// The file of the new recording
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// How it is compressed; as the first recording where this is not given
+    #[arg(long, value_enum)]
+    compression: Option<Compress>,
     #[command(flatten)]
     how: Output,
 }
@@ -58,6 +62,9 @@ pub struct Merge {
     /// The file of the new recording
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// How it is compressed; as the first recording where this is not given
+    #[arg(long, value_enum)]
+    compression: Option<Compress>,
     #[command(flatten)]
     how: Output,
 }
@@ -76,6 +83,9 @@ pub struct Split {
     /// The file of the first part
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// How it is compressed; as the first recording where this is not given
+    #[arg(long, value_enum)]
+    compression: Option<Compress>,
     #[command(flatten)]
     how: Output,
 }
@@ -86,7 +96,7 @@ impl Cut {
         let outline = outline(&self.file)?;
         self.choice.check(&outline)?;
         let window = self.choice.window(outline.time.map_or(0, |(begin, _)| begin));
-        copy(&[&self.file], &window, &self.output, &self.how, As::Sent(None))
+        copy(&[&self.file], &window, &self.output, &self.how, As::Sent(None, self.compression))
     }
 }
 
@@ -94,14 +104,20 @@ impl Merge {
     /// Makes it.
     pub fn run(&self) -> Result<()> {
         let files: Vec<_> = self.files.iter().map(PathBuf::as_path).collect();
-        copy(&files, &Choice::default().window(0), &self.output, &self.how, As::Sent(None))
+        copy(&files, &Choice::default().window(0), &self.output, &self.how, As::Sent(None, self.compression))
     }
 }
 
 impl Split {
     /// Makes it.
     pub fn run(&self) -> Result<()> {
-        copy(&[&self.file], &Choice::default().window(0), &self.output, &self.how, As::Sent(Some(self.at)))
+        copy(
+            &[&self.file],
+            &Choice::default().window(0),
+            &self.output,
+            &self.how,
+            As::Sent(Some(self.at), self.compression),
+        )
     }
 }
 
@@ -146,8 +162,8 @@ fn facts_of_all(originals: &[BTreeMap<String, String>]) -> BTreeMap<String, Stri
 
 /// How the messages of a copy are written.
 pub enum As<'a> {
-    /// As they are; perhaps in parts.
-    Sent(Option<At>),
+    /// As they are; perhaps in parts, and compressed in another way than the first recording.
+    Sent(Option<At>, Option<Compress>),
     /// As viewers read them, once all were looked at.
     Viewed(&'a mut Viewing, &'a mut Faults),
 }
@@ -160,12 +176,13 @@ pub fn copy(
     how: &Output,
     written: As<'_>,
 ) -> Result<()> {
-    let (split, viewed) = match written {
-        As::Sent(split) => (split, None),
-        As::Viewed(viewing, faults) => (None, Some((viewing, faults))),
+    let (split, compression, viewed) = match written {
+        As::Sent(split, Some(asked)) => (split, asked.into(), None),
+        As::Sent(split, None) => (split, files.first().map_or(Ok(None), |file| compression_of(file))?, None),
+        As::Viewed(viewing, faults) => (None, None, Some((viewing, faults))),
     };
     let making = how.making(output, files)?;
-    let settings = Settings { making, is_ros2: viewed.is_some(), ..Settings::default() };
+    let settings = Settings { compression, making, is_ros2: viewed.is_some(), ..Settings::default() };
     let mut sources = files.iter().map(|file| Source::open(file)).collect::<Result<Vec<_>>>()?;
     let originals = files.iter().map(|file| facts_of(file)).collect::<Result<Vec<_>>>()?;
     let mut parts = Parts::create(output, facts_of_all(&originals), settings, split, files)?;
