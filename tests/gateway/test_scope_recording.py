@@ -340,7 +340,7 @@ def test_chunks_in_zstd_say_how_to_write_others(bench: Bench, gateway: Gateway, 
     dropped(scope.page, file)
     expect(scope.page.locator("#state")).to_contain_text("compressed by zstd")
     # What it says to do does it.
-    bench.command(RECORD, "recording", "cut", file, "-o", bench.folder / "plain.mcap")
+    bench.command(RECORD, "recording", "cut", file, "--compression", "none", "-o", bench.folder / "plain.mcap")
     dropped(scope.page, bench.folder / "plain.mcap")
     expect(scope.page.locator("#state")).to_contain_text("420 messages")
     scope.end()
@@ -457,7 +457,7 @@ def test_text_that_a_page_would_turn_or_hide_is_shown_escaped_everywhere(bench: 
 
 def test_page_says_which_parts_are_not_there(bench: Bench, gateway: Gateway, browser: Browser) -> None:  # noqa: F811
     whole = written(bench.folder / "whole.mcap", [("lab/a", {"i": i}) for i in range(40)])
-    bench.command(RECORD, "recording", "split", whole, "--at", "10s", "-o", bench.folder / "p.mcap")
+    bench.command(RECORD, "recording", "split", whole, "--at", "10s", "--compression", "none", "-o", bench.folder / "p.mcap")
     first, *others = [bench.folder / "p.mcap", *(bench.folder / f"p.{number:04}.mcap" for number in (2, 3, 4))]
     for folder, part in (("renamed", others[1]), ("copied", first)):
         (bench.folder / folder).mkdir()

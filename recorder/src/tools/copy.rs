@@ -10,6 +10,7 @@ use bytes::Bytes;
 use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::event::Kind;
 use linkspan_recording::format::omitted;
+use linkspan_recording::parts::existing;
 use linkspan_recording::reader::{self, Problem, ProblemKind};
 use linkspan_recording::{
     Attachment, Channel, ChannelRecord, Dropped, Entry, Event, Reader, Settings, compression_of, format,
@@ -178,7 +179,11 @@ pub fn copy(
 ) -> Result<()> {
     let (split, compression, viewed) = match written {
         As::Sent(split, Some(asked)) => (split, asked.into(), None),
-        As::Sent(split, None) => (split, files.first().map_or(Ok(None), |file| compression_of(file))?, None),
+        As::Sent(split, None) => {
+            // The part that was named may not be there, and others are.
+            let first = files.first().and_then(|file| existing(file).into_iter().next());
+            (split, first.map_or(Ok(None), |part| compression_of(&part.path))?, None)
+        }
         As::Viewed(viewing, faults) => (None, None, Some((viewing, faults))),
     };
     let making = how.making(output, files)?;
