@@ -365,8 +365,10 @@ def test_frame_of_sixty_names_at_fifty_hertz_takes_at_most_half_of_its_time_of_a
     floor = Floor(browser, gateway, names, {"credit": 2048})
     # What has been drawn, and not only received: each line ends at the newest value that its plot had in its last
     # frame.
-    (worked, shown, _), (took, frames, values) = floor.beside(scope, "scope.panels.reduce((sum, { plot }) => sum + plot.drawn.ends.reduce((all, one) => all + one, 0), 0)", lab)
-    assert took / frames <= worked / shown, f"a frame takes more of a processor than one of a page that works {BUDGET} ms in each"
+    (worked, shown, messages), (took, frames, values) = floor.beside(scope, "scope.panels.reduce((sum, { plot }) => sum + plot.drawn.ends.reduce((all, one) => all + one, 0), 0)", lab)
+    # On slow processors a frame has more messages, and the one page may get more of them than the other one.
+    more = max(1.0, values / frames / (messages / shown))
+    assert took / frames <= more * worked / shown, f"a frame takes more of a processor than one of a page that works {BUDGET} ms in each"
     floor.end()
     # Every value is one of a line, or is counted as missed: the counter of the first name goes on by one each time.
     ends, missed = scope.page.evaluate("[scope.panels.map(({ lines }) => lines.map(({ series }) => series.end)).flat(), scope.panels.reduce((sum, { missed }) => sum + missed, 0)]")

@@ -177,6 +177,8 @@ pub fn copy(
     how: &Output,
     written: As<'_>,
 ) -> Result<()> {
+    // What is no recording is refused here.
+    let mut sources = files.iter().map(|file| Source::open(file)).collect::<Result<Vec<_>>>()?;
     let (split, compression, viewed) = match written {
         As::Sent(split, Some(asked)) => (split, asked.into(), None),
         As::Sent(split, None) => {
@@ -188,7 +190,6 @@ pub fn copy(
     };
     let making = how.making(output, files)?;
     let settings = Settings { compression, making, is_ros2: viewed.is_some(), ..Settings::default() };
-    let mut sources = files.iter().map(|file| Source::open(file)).collect::<Result<Vec<_>>>()?;
     let originals = files.iter().map(|file| facts_of(file)).collect::<Result<Vec<_>>>()?;
     let mut parts = Parts::create(output, facts_of_all(&originals), settings, split, files)?;
     for (mut original, file) in originals.into_iter().zip(files) {
