@@ -176,27 +176,15 @@ pub fn wait_any<const N: usize>(
     waiting: &mut Waiting<'_>,
     on: [(BorrowedFd<'_>, PollFlags); N],
 ) -> Result<[PollFlags; N]> {
-    wait_any_at_most(waiting, on, Duration::MAX)
-}
-
-/// Like [`wait_any`], for at most this time: then nothing is reported.
-///
-/// # Errors
-/// As there.
-pub fn wait_any_at_most<const N: usize>(
-    waiting: &mut Waiting<'_>,
-    on: [(BorrowedFd<'_>, PollFlags); N],
-    at_most: Duration,
-) -> Result<[PollFlags; N]> {
     let enders = enders(waiting);
     if enders.iter().any(Option::is_some) {
         let on = on.iter().copied().chain(of_enders(&enders));
         let mut fds: Vec<_> = on.map(|(fd, what)| PollFd::from_borrowed_fd(fd, what)).collect();
-        let slept = wait_each(waiting, &mut fds, at_most)?;
+        let slept = wait_each(waiting, &mut fds)?;
         return Ok(std::array::from_fn(|i| if slept { fds[i].revents() } else { PollFlags::empty() }));
     }
     let mut fds = on.map(|(fd, what)| PollFd::from_borrowed_fd(fd, what));
-    let slept = wait_each(waiting, &mut fds, at_most)?;
+    let slept = wait_each(waiting, &mut fds)?;
     Ok(if slept { fds.map(|fd| fd.revents()) } else { [PollFlags::empty(); N] })
 }
 
@@ -205,7 +193,7 @@ pub fn wait_readable(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result
     let enders = enders(waiting);
     let on = on.iter().map(|fd| (*fd, PollFlags::IN)).chain(of_enders(&enders));
     let mut fds: Vec<_> = on.map(|(fd, what)| PollFd::from_borrowed_fd(fd, what)).collect();
-    wait_each(waiting, &mut fds, Duration::MAX).map(drop)
+    wait_each(waiting, &mut fds).map(drop)
 }
 
 /// Sleeps until descriptors are readable or hung up, and returns their positions. A descriptor that
@@ -220,7 +208,7 @@ pub fn wait_first(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<Ve
     loop {
         let ready = match first.take() {
             Some(()) => look(&mut fds).doing("looking at descriptors (ppoll)").map(|_| true)?,
-            None => wait_each(waiting, &mut fds, Duration::MAX)?,
+            None => wait_each(waiting, &mut fds)?,
         };
         let ready_at = |(i, fd): (usize, &PollFd<'_>)| (ready && !fd.revents().is_empty()).then_some(i);
         let found: Vec<usize> = fds.iter().enumerate().filter_map(ready_at).collect();
@@ -240,7 +228,7 @@ pub fn wait_fds(waiting: &mut Waiting<'_>, on: &[(BorrowedFd<'_>, PollFlags)]) -
     let enders = enders(waiting);
     let on = on.iter().copied().chain(of_enders(&enders));
     let mut fds: Vec<_> = on.map(|(fd, what)| PollFd::from_borrowed_fd(fd, what)).collect();
-    wait_each(waiting, &mut fds, Duration::MAX).map(drop)
+    wait_each(waiting, &mut fds).map(drop)
 }
 
 /// Descriptors of the caller that end each sleep.
@@ -254,11 +242,10 @@ fn of_enders(enders: &Enders) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags
     enders.iter().flatten().map(|fd| ((**fd).as_fd(), PollFlags::IN))
 }
 
-/// Polls once, for at most this time; returns false if a signal ended the sleep.
-fn wait_each(waiting: &mut Waiting<'_>, fds: &mut [PollFd<'_>], at_most: Duration) -> Result<bool> {
+/// Polls once; returns false if a signal ended the sleep.
+fn wait_each(waiting: &mut Waiting<'_>, fds: &mut [PollFd<'_>]) -> Result<bool> {
     kernel_entry::assert_allowed();
-    let left = waiting.sleep()?.filter(|left| *left < at_most);
-    let sleep = left.or((at_most < Duration::MAX).then_some(at_most)).map(timespec);
+    let sleep = waiting.sleep()?.map(timespec);
     sleeping::assert_driven();
     let interrupted = match rustix::event::poll(fds, sleep.as_ref()) {
         Ok(_) => false,

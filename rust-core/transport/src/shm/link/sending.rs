@@ -6,7 +6,6 @@
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use rustix::event::PollFlags;
 
@@ -25,7 +24,7 @@ use crate::sys::clock;
 #[cfg(test)]
 use crate::sys::fork::Guarded;
 use crate::sys::futex::Slept;
-use crate::sys::poll::{wait_any, wait_any_at_most};
+use crate::sys::poll::{next_round, wait_any};
 use crate::tail::Tail;
 use crate::{LongBodies, Sent};
 
@@ -303,21 +302,19 @@ impl ShmTx {
         }
     }
 
-    /// The sleep of a process without a descriptor left: the stage in the futex once more, and a look in poll at what
-    /// needs no new descriptor.
+    /// The sleep of a process without a descriptor left: the stage in the futex once more, and a look at what a sleep
+    /// in poll would report.
     #[cold]
     fn sleep_without_descriptor(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         match self.sleep_briefly(waiting)? {
-            Slept::Woken => return waiting.woke(false),
-            Slept::Interrupted => return waiting.woke(true),
-            Slept::TimedOut => {}
+            Slept::Woken => waiting.woke(false),
+            Slept::Interrupted => waiting.woke(true),
+            Slept::TimedOut if self.shared.liveness.is_gone()? => Err(self.shared.end(disconnected())),
+            Slept::TimedOut => {
+                waiting.sleep()?;
+                next_round(waiting)
+            }
         }
-        let Shared { liveness, .. } = &*self.shared;
-        let found = wait_any_at_most(waiting, liveness.interests(), Duration::ZERO)?;
-        if liveness.is_hang_up(found) {
-            return Err(self.shared.end(disconnected()));
-        }
-        Ok(())
     }
 
     /// The sleep in poll: until a byte says that there is room, the peer goes, the deadline passes
