@@ -29,34 +29,23 @@ pub struct NewFolder {
 #[derive(Clone, Debug, Default)]
 pub struct Remover(Arc<Mutex<Other>>);
 
-/// The other name of a folder. Whoever makes the folder, gives it its name or removes it holds the lock meanwhile.
+/// The other name of a folder. Its lock is held while the folder is made, given its name, or removed.
 #[derive(Debug, Default)]
 enum Other {
-    /// It has none now.
+    /// The folder was not made yet.
     #[default]
     Unused,
     At(PathBuf),
-    /// The program ends: none is made any more.
+    /// It has its name or was removed: none is made any more.
     Ended,
 }
 
 impl Remover {
     /// Removes the folder with its files unless it has its name. From now on none is made.
-    pub fn end(self) {
-        self.remove(Other::Ended);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Other> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Removes the folder with its files. Where it cannot be, it is a name too many, which says what it is.
-    fn remove(&self, next: Other) {
+    /// Where it cannot be removed, it is a name too many, which says what it is.
+    pub fn end(&self) {
         let mut held = self.lock();
-        if matches!(*held, Other::Ended) {
-            return;
-        }
-        let Other::At(folder) = std::mem::replace(&mut *held, next) else { return };
+        let Other::At(folder) = std::mem::replace(&mut *held, Other::Ended) else { return };
         for _ in 0..ATTEMPTS {
             match std::fs::remove_dir_all(&folder) {
                 // A program that was started to write files has not ended yet.
@@ -64,6 +53,10 @@ impl Remover {
                 _ => return,
             }
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Other> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -121,10 +114,9 @@ impl NewFolder {
     /// `Interrupted` where it was removed.
     pub fn finish(self) -> Result<()> {
         let mut held = self.remover.lock();
-        if matches!(*held, Other::Ended) {
+        let Other::At(temporary) = std::mem::replace(&mut *held, Other::Ended) else {
             return Err(removed(&self.first));
-        }
-        let Other::At(temporary) = std::mem::take(&mut *held) else { return Err(removed(&self.first)) };
+        };
         let renamed = match renameat_with(CWD, &temporary, CWD, &self.first, RenameFlags::NOREPLACE) {
             // The file system does not know that flag: at most a folder without files is replaced.
             Err(Errno::INVAL | Errno::NOSYS) => rename(&temporary, &self.first),
@@ -146,7 +138,7 @@ impl NewFolder {
 
 impl Drop for NewFolder {
     fn drop(&mut self) {
-        self.remover.remove(Other::Unused);
+        self.remover.end();
     }
 }
 
@@ -216,7 +208,7 @@ mod tests {
         let remover = Remover::default();
         let new = NewFolder::create(&path, &remover).unwrap().unwrap();
         fs::write(new.path().join("file"), "half").unwrap();
-        remover.clone().end();
+        remover.end();
         assert!(names(around.path()).is_empty());
         let ended = [new.finish().unwrap_err(), NewFolder::create(&late, &remover).unwrap_err()];
         assert!(ended.iter().all(|error| error.kind() == ErrorKind::Interrupted), "{ended:?}");
