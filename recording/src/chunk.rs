@@ -3,13 +3,12 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use bytes::Bytes;
 use mcap::Compression;
 use mcap::records::{Record, op};
 
-use crate::{files, format};
+use crate::format;
 
 /// Bytes of the operation code and the length before a record.
 pub const HEAD: usize = 9;
@@ -118,13 +117,12 @@ pub fn parse(code: u8, data: &[u8]) -> Result<Option<Record<'_>>, String> {
 ///
 /// # Errors
 /// Those of the file system.
-pub fn compression_of(path: &Path) -> linkspan::Result<Option<Compression>> {
-    let file = files::open(path)?;
+pub fn compression(file: &File) -> std::io::Result<Option<Compression>> {
     let mut offset = mcap::MAGIC.len() as u64;
     for _ in 0..MOST_BEFORE {
         // Of a chunk as far as its compression, which has four letters at most.
         let mut bytes = [0; HEAD + 28 + 4 + 4];
-        let read = file.read_at(&mut bytes, offset).map_err(|error| files::of_io(&error, "reading", path))?;
+        let read = file.read_at(&mut bytes, offset)?;
         let Some(([code, length @ ..], data)) = bytes.split_first_chunk::<HEAD>().filter(|_| read >= HEAD)
         else {
             break;

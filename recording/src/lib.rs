@@ -41,7 +41,7 @@ pub mod summary;
 pub mod timeline;
 pub mod writer;
 
-pub use chunk::{compression_of, is_closed};
+pub use chunk::is_closed;
 pub use columns::{Buffer, Column, Columns};
 pub use dropped::Dropped;
 pub use event::Event;

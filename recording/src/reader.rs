@@ -18,9 +18,12 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use linkspan::{Error, ErrorKind, Result, Wait};
+use mcap::Compression;
 
 use self::part::{As, Current, Found, OpenPart};
+use crate::chunk;
 use crate::dropped::Dropped;
+use crate::files::of_io;
 use crate::follower::Follower;
 use crate::identity::Identity;
 use crate::parts::{self, Place};
@@ -492,6 +495,15 @@ impl Reader {
         let now = self.part.as_ref().map_or(0, |part| part.offset);
         let read = self.before.saturating_add(now);
         (read, self.whole.max(read))
+    }
+
+    /// Returns how the first messages of the file that is read are compressed.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn compression(&self) -> Result<Option<Compression>> {
+        let Some(part) = &self.part else { return Ok(None) };
+        chunk::compression(&part.file).map_err(|error| of_io(&error, "reading", &part.path))
     }
 
     /// Returns how large what is made of the recording may become.

@@ -10,10 +10,9 @@ use bytes::Bytes;
 use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::event::Kind;
 use linkspan_recording::format::omitted;
-use linkspan_recording::parts::existing;
 use linkspan_recording::reader::{self, Problem, ProblemKind};
 use linkspan_recording::{
-    Attachment, Channel, ChannelRecord, Dropped, Entry, Event, Reader, Settings, compression_of, format,
+    Attachment, Channel, ChannelRecord, Dropped, Entry, Event, Reader, Settings, format,
 };
 
 use super::choice::{Choice, Window};
@@ -177,14 +176,11 @@ pub fn copy(
     how: &Output,
     written: As<'_>,
 ) -> Result<()> {
-    // What is no recording is refused here.
     let mut sources = files.iter().map(|file| Source::open(file)).collect::<Result<Vec<_>>>()?;
     let (split, compression, viewed) = match written {
         As::Sent(split, Some(asked)) => (split, asked.into(), None),
         As::Sent(split, None) => {
-            // The part that was named may not be there, and others are.
-            let first = files.first().and_then(|file| existing(file).into_iter().next());
-            (split, first.map_or(Ok(None), |part| compression_of(&part.path))?, None)
+            (split, sources.first().map_or(Ok(None), |source| source.reader.compression())?, None)
         }
         As::Viewed(viewing, faults) => (None, None, Some((viewing, faults))),
     };
