@@ -206,6 +206,29 @@ def test_flood_of_one_name_costs_another_one_no_message_and_the_recorder_its_buf
     assert recorded.tool("recording", "check", "r.mcap").stdout.startswith("complete: ")
 
 
+def test_message_longer_than_the_buffer_costs_another_name_no_message(recorded: Recorded) -> None:
+    script = """
+import time, linkspan
+body = bytes(9_000_000)
+with linkspan.publisher("shm:rt/large") as large, linkspan.publisher("shm:rt/small") as small:
+    for out in large, small:
+        out.wait_for_subscribers(1, timeout=60)
+    for i in range(20):
+        large.send(body)
+        small.send(i)
+        time.sleep(0.05)
+    for out in large, small:
+        out.flush(timeout=60)
+"""
+    recorder = recorded.record("--buffer", "4MiB")
+    sent = recorded.start(sys.executable, "-c", script)
+    assert sent.wait(SOON) == 0, sent.communicate()
+    recorded.stop(recorder)
+    names = recorded.info()["names"]
+    assert (names["rt/small"]["messages"], names["rt/small"]["missed"]) == (20, 0), names
+    assert names["rt/large"]["messages"] > 0 and names["rt/large"]["messages"] + names["rt/large"]["missed"] == 20, names
+
+
 @pytest.mark.costly
 def test_gaps_and_names_that_come_and_go_take_no_memory(recorded: Recorded) -> None:
     script = """

@@ -1,11 +1,13 @@
 //! What was received and is not written yet: bounded in bytes, so that a slow disk takes no more memory, and no
 //! publisher's time.
 //!
-//! Each name has a share: what one name may have in the queue is what is free of it. One name alone takes half of it,
-//! of ten that flood it each takes an eleventh, and a name that has nothing in it finds as much as that free.
+//! Each name has a share: with its next message, a name has at most as much in the queue as stays free of it. One name
+//! alone takes half of it, of ten that flood it each takes an eleventh, and a name that has nothing in it finds as much
+//! as that free. A message that is larger than the share of its name is taken beside all that, one at a time: however
+//! long the messages of one name are, they leave room for those of others.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +29,16 @@ pub struct Received {
     pub sent: u64,
     pub received: u64,
     pub body: Bytes,
+    pub room: Room,
+}
+
+/// Where there was room for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// In the share of its name.
+    Share,
+    /// Beside all shares.
+    Beside,
 }
 
 /// Messages that are not recorded, and that no message has followed.
@@ -108,6 +120,8 @@ pub struct Queue {
     filled: Condvar,
     /// Bytes of what is in it, and of what is reserved for it.
     bytes: AtomicU64,
+    /// A message is in it beside the shares.
+    beside: AtomicBool,
     /// The most bytes.
     limit: u64,
     /// What events of programs take.
@@ -130,6 +144,7 @@ impl Queue {
             state: Mutex::default(),
             filled: Condvar::new(),
             bytes: AtomicU64::new(0),
+            beside: AtomicBool::new(false),
             limit,
             events: Endpoint::new(""),
         }
@@ -140,19 +155,25 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reserves room for a message of this name with so many bytes; returns whether there is some. A message that is
-    /// larger than the limit is taken alone. `is_again` where the last one had none: then as much must be free that the
-    /// next one is not the last again.
-    pub fn reserve(&self, endpoint: &Endpoint, bytes: u64, is_again: bool) -> bool {
-        let (all, own) = (self.bytes.load(Ordering::Relaxed), endpoint.bytes());
+    /// Reserves room for a message of this name with so many bytes, if there is some. `is_again` where the last one had
+    /// none: then as much must be free that the next one is not the last again.
+    pub fn reserve(&self, endpoint: &Endpoint, bytes: u64, is_again: bool) -> Option<Room> {
         let bytes = ITEM.saturating_add(bytes);
-        let free = self.limit.saturating_sub(all);
-        let share = if is_again { own.saturating_mul(2) } else { own };
-        if all > 0 && (bytes > free || share > free) {
-            return false;
+        if self.reserve_share(endpoint, bytes, is_again) {
+            return Some(Room::Share);
         }
-        self.reserve_always(endpoint, bytes);
-        true
+        let is_beside = endpoint.bytes() == 0 && !self.beside.swap(true, Ordering::Relaxed);
+        is_beside.then_some(Room::Beside)
+    }
+
+    fn reserve_share(&self, endpoint: &Endpoint, bytes: u64, is_again: bool) -> bool {
+        let free = self.limit.saturating_sub(self.bytes.load(Ordering::Relaxed));
+        let own = endpoint.bytes().saturating_mul(if is_again { 2 } else { 1 });
+        let is_free = own.saturating_add(bytes.saturating_mul(2)) <= free;
+        if is_free {
+            self.reserve_always(endpoint, bytes);
+        }
+        is_free
     }
 
     /// Reserves room that there has to be: numbers that are not recorded are reported in any case, and follow each
@@ -164,7 +185,7 @@ impl Queue {
 
     /// Reserves room for an event of a program.
     pub fn reserve_event(&self, event: &Event) -> bool {
-        self.reserve(&self.events, texts(event) as u64, false)
+        self.reserve_share(&self.events, ITEM.saturating_add(texts(event) as u64), false)
     }
 
     /// The item of messages that are not recorded.
@@ -178,6 +199,9 @@ impl Queue {
     /// Says that an item is written now: it counted until here.
     pub fn release(&self, item: &Item) {
         let endpoint = match item {
+            Item::Message(message) if message.room == Room::Beside => {
+                return self.beside.store(false, Ordering::Relaxed);
+            }
             Item::Message(message) => &message.origin.publisher.endpoint,
             Item::Lost(lost) => &lost.publisher.endpoint,
             Item::PeerEvent(_) => &self.events,
@@ -248,16 +272,50 @@ mod tests {
         let floods: Vec<_> = (0..10).map(|n| Endpoint::new(&format!("shm:flood/{n}"))).collect();
         let mut is_taken = true;
         while is_taken {
-            is_taken = floods.iter().filter(|one| queue.reserve(one, 1_000, false)).count() > 0;
+            is_taken =
+                floods.iter().filter(|one| queue.reserve(one, 1_000, false) == Some(Room::Share)).count() > 0;
         }
         let all: u64 = floods.iter().map(|one| one.bytes()).sum();
         assert!(all > 900_000 && all < 1 << 20, "{all}");
         let honest = Endpoint::new("shm:lab/a");
         for n in 0..30 {
-            assert!(queue.reserve(&honest, 1_000, false), "message {n} has no room");
+            assert_eq!(queue.reserve(&honest, 1_000, false), Some(Room::Share), "message {n}");
         }
-        // What is larger than the limit is taken alone.
-        let empty = Queue::new(100);
-        assert!(empty.reserve(&honest, 1 << 30, false) && !empty.reserve(&honest, 1, false));
+    }
+
+    /// One is taken, and another one after it; short messages of other names have the whole queue meanwhile.
+    #[test]
+    fn message_longer_than_the_queue_leaves_room_for_others() {
+        let queue = Queue::new(100_000);
+        let (large, other, small) =
+            (Endpoint::new("shm:large"), Endpoint::new("shm:other"), Endpoint::new("shm:small"));
+        for _ in 0..3 {
+            assert_eq!(queue.reserve(&large, 1 << 30, false), Some(Room::Beside));
+            assert_eq!(queue.reserve(&large, 1 << 30, true), None);
+            assert_eq!(queue.reserve(&other, 60_000, false), None);
+            assert_eq!(queue.reserve(&other, 40_000, false), Some(Room::Share));
+            assert_eq!(queue.reserve(&small, 8, false), Some(Room::Share));
+            for (endpoint, length, room) in
+                [(&large, 1 << 10, Room::Beside), (&other, 40_000, Room::Share), (&small, 8, Room::Share)]
+            {
+                queue.release(&message_of(endpoint, length, room));
+            }
+            assert_eq!((other.bytes(), small.bytes()), (0, 0));
+        }
+    }
+
+    fn message_of(endpoint: &Arc<Endpoint>, length: usize, room: Room) -> Item {
+        let publisher = Publisher::new(endpoint, "", 1, false, false);
+        let origin = Arc::new(Origin {
+            publisher: Arc::new(publisher),
+            encoding: linkspan::Encoding::Cbor,
+            first: Mutex::default(),
+            schema_id: None,
+            channel: std::sync::OnceLock::new(),
+            schema: std::sync::OnceLock::new(),
+            without_viewers: std::sync::OnceLock::new(),
+        });
+        let body = Bytes::from(vec![0; length]);
+        Item::Message(Received { origin, number: 1, gap: None, sent: 0, received: 0, body, room })
     }
 }

@@ -254,7 +254,7 @@ impl<'a> Receiver<'a> {
             return true;
         }
         let bytes = message.body().len() as u64;
-        if !queue.reserve(&of.endpoint, bytes, stream.gap.dropped > 0) {
+        let Some(room) = queue.reserve(&of.endpoint, bytes, stream.gap.dropped > 0) else {
             if self.is_stored {
                 return false;
             }
@@ -264,7 +264,7 @@ impl<'a> Receiver<'a> {
             // There is room again once the writing thread has what takes it.
             self.pass_on();
             return true;
-        }
+        };
         let mut gap = None;
         if is_next {
             if stream.gap.paused > 0 {
@@ -275,7 +275,7 @@ impl<'a> Receiver<'a> {
         }
         let origin = stream.origin(message.encoding(), message);
         let body = self.bodies.of(message);
-        self.items.push_back(Item::Message(Received { origin, number, gap, sent, received, body }));
+        self.items.push_back(Item::Message(Received { origin, number, gap, sent, received, body, room }));
         true
     }
 
