@@ -33,8 +33,9 @@ int serve(const std::string &endpoint) {
         }
     }
     server.close(5s);
-    // The same with a handler.
-    auto again = linkspan::server(endpoint);
+    // The same with a handler, under another name: a client that connects while the first server closes may get a link
+    // to it.
+    auto again = linkspan::server(endpoint + "/handler");
     try {
         again.run([&](const linkspan::message &request) {
             if (request.contains("large")) throw too_large("too large");
@@ -67,7 +68,7 @@ void call(const std::string &endpoint) {
     channel.call(linkspan::message().put("quit", 1), 10s);
     channel.close(5s);
 
-    auto next = linkspan::channel::connect(endpoint, {}, 10s);
+    auto next = linkspan::channel::connect(endpoint + "/handler", {}, 10s);
     const double wave[] = {1, 2, 3, 4};
     linkspan::message request;
     request.put("wave", linkspan::array_view<double>(wave, 4));
