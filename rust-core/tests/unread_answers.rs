@@ -73,6 +73,37 @@ fn client_that_reads_no_answers_is_hung_up_and_connects_again() {
     }
 }
 
+/// Whatever the client does next: the end of the link is an event before the next call goes over another one.
+#[test]
+fn client_that_was_hung_up_has_an_event_where_it_calls_again() {
+    for transport in TRANSPORTS {
+        let options = Options::default().with_max_message_size(LONGEST as u64);
+        let server = Server::serve(&name(transport), &options).unwrap();
+        let client = Channel::connect(server.endpoint(), &options, SOON).unwrap();
+        let _pending: Vec<_> = (0..40).map(|_| start(&client)).collect();
+        let answer = long(LONGEST / 2);
+        while let Ok(Some(request)) = server.next(Duration::from_millis(200)) {
+            request.reply_payload(&answer).unwrap();
+        }
+        assert!(server.events().iter().any(|e| e.kind == EventKind::Disconnected), "{transport}");
+        thread::scope(|scope| {
+            let serving = scope.spawn(|| {
+                while let Some(request) = server.next(SOON).unwrap() {
+                    if request.value().unwrap() == &Value::from("again") {
+                        return request.reply(&Value::Null).unwrap();
+                    }
+                }
+            });
+            let again = || client.call(&Value::from("again"), SOON);
+            // A request may still be written into a TCP connection that the peer has closed.
+            again().or_else(|error| if transport == "tcp" { again() } else { Err(error) }).unwrap();
+            serving.join().unwrap();
+        });
+        let events = client.events();
+        assert!(events.iter().any(|e| e.kind == EventKind::Disconnected), "{transport}: {events:?}");
+    }
+}
+
 /// The thread that serves may wait while another one answers.
 #[test]
 fn client_that_reads_no_answers_is_hung_up_while_the_server_waits() {
@@ -101,6 +132,64 @@ fn client_that_reads_no_answers_is_hung_up_while_the_server_waits() {
             server.events().iter().any(|e| e.text.contains("does not receive its answers")),
             "{transport}"
         );
+    }
+}
+
+/// Many connections have a server hold no more than a few: those for which most waits go first, and one that receives
+/// its answers keeps all of them.
+#[test]
+fn answers_that_wait_for_all_clients_are_bounded_together() {
+    const TOGETHER: u64 = 256 << 20;
+    const LENGTH: usize = 4 << 20;
+    const CLIENTS: usize = 30;
+    // And how many answers a connection has on the way at most, beside those that wait: in buffers of the kernel.
+    for (transport, under_way) in [("unix", 1), ("tcp", 4)] {
+        let server = Server::serve(&name(transport), &Options::default()).unwrap();
+        let connect = || Channel::connect(server.endpoint(), &Options::default(), SOON).unwrap();
+        let (honest, greedy) = (connect(), connect());
+        let others: Vec<_> = (0..CLIENTS).map(|_| connect()).collect();
+        let answer = long(LENGTH);
+        let answer_all = |requests: usize| {
+            for _ in 0..requests {
+                server.next(SOON).unwrap().unwrap().reply_payload(&answer).unwrap();
+            }
+        };
+        let of_greedy: Vec<_> = (0..14).map(|_| start(&greedy)).collect();
+        answer_all(of_greedy.len());
+        let of_honest = start(&honest);
+        answer_all(1);
+        let ended = || server.events().into_iter().filter(|e| e.kind == EventKind::Disconnected).count();
+        assert_eq!(ended(), 0, "{transport}: fewer wait than may");
+        let mut of_others = Vec::new();
+        while dropped(&server.stats()) == 0 {
+            of_others.extend(others.iter().map(start));
+            answer_all(others.len());
+            assert!(of_others.len() * LENGTH < 2 << 30, "{transport}: nothing is bounded");
+        }
+        // So far no other one has more than that.
+        assert_eq!(ended(), 1, "{transport}");
+        assert!(of_greedy.iter().any(|one| greedy.finish_call(one, SOON).is_err()), "{transport}");
+        for _ in 0..3 {
+            of_others.extend(
+                others.iter().filter_map(|one| one.start_call(&one.encode(&Value::Null).unwrap(), SOON).ok()),
+            );
+            while let Ok(Some(request)) = server.next(Duration::from_millis(50)) {
+                request.reply_payload(&answer).unwrap();
+            }
+        }
+        let events = server.events();
+        let told: Vec<_> = events.iter().filter(|e| e.kind == EventKind::Disconnected).collect();
+        assert!(told.len() > 5, "{transport}: {events:?}");
+        assert!(told.iter().all(|e| e.text.contains("the most of all clients")), "{transport}: {told:?}");
+        let all = (of_greedy.len() + of_others.len()) as u64;
+        let held = (all - dropped(&server.stats())) * LENGTH as u64;
+        let may = TOGETHER + (CLIENTS + 2) as u64 * under_way * LENGTH as u64;
+        assert!(held < may, "{transport}: {held} bytes are held, {may} may be");
+        thread::scope(|scope| {
+            scope.spawn(|| while server.next(SOON).is_ok_and(|next| next.is_some()) {});
+            assert_eq!(honest.finish_call(&of_honest, SOON).unwrap().body().len(), LENGTH, "{transport}");
+            server.close(Duration::ZERO).unwrap_err();
+        });
     }
 }
 

@@ -57,6 +57,11 @@ impl Tail {
         let _ = self.watcher.get_or_init(|| Watcher(by.clone()));
     }
 
+    /// Returns how many bytes it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+
     /// Returns the kind of the frame.
     pub(crate) fn kind(&self) -> Kind {
         self.kind

@@ -235,6 +235,11 @@ impl TxPart {
         self.has_queue() || self.tx.has_rest()
     }
 
+    /// Returns the bytes of what waits for room.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.queue.as_ref().map_or(0, |queue| queue.bytes).saturating_add(self.tx.rest_bytes() as u64)
+    }
+
     /// Sends what waits for room. Returns whether nothing is left.
     pub fn flush(&mut self) -> Result<bool> {
         match &mut self.queue {

@@ -299,6 +299,12 @@ impl Reconnector {
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
         if let Some(link) = self.connect(event_log, waiting)? {
+            // Who receives reads a link to its end, and notes that. Of one of which nothing was received, a thread that
+            // sends has found it.
+            if self.new_link.borrow().rx.is_some() {
+                let text = "the peer disconnected before anything was received from it";
+                event_log.disconnected(text.to_owned());
+            }
             event_log.connected(&link.peer.source);
             // Before another thread may make one, which would wait for a second peer although this one has connected.
             self.put(link);

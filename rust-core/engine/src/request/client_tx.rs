@@ -1,8 +1,9 @@
 //! The answers of a server to one client, and the counters of that client.
 //!
 //! An answer is sent at once if the link has room. Otherwise it waits in the queue of the link, and the serving thread
-//! sends it when there is room (`pending`). At most `max_message_size` bytes wait for one client: a client that sends
-//! requests and does not read the answers is disconnected, and its answers are counted as dropped.
+//! sends it when there is room (`pending`). At most `max_message_size` bytes wait for one client, and four times as many
+//! for all of them ([`WaitingAnswers`]): a client that sends requests and does not read the answers is disconnected, and
+//! its answers are counted as dropped.
 //!
 //! A link over which no answer can be sent any more is not used for requests either: both sides are told
 //! ([`ClientTx::give_up`]).
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::server_waker::ServerWaker;
+use super::waiting_answers::{WaitingAnswers, WaitingClient};
 
 use crate::channel::conn::Conn;
 use crate::channel::event_log::EventLog;
@@ -25,6 +27,7 @@ use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::message::{Message, Payload};
+use crate::session::Owner;
 use crate::session::inbox::AckTrigger;
 use crate::sys::poll::Interest;
 
@@ -42,6 +45,12 @@ pub struct ClientTx {
     given_up: OnceLock<Error>,
     /// Who the client is, for events.
     source: Arc<str>,
+    /// Whose client it is.
+    owner: Owner,
+    /// What waits for all clients of the server.
+    waiting_answers: Arc<WaitingAnswers>,
+    /// Bytes of that which wait for this one. Written with `sending` locked.
+    waiting_bytes: AtomicU64,
     /// The client's session, kept after the link has ended; 0 without a hello.
     peer_session: u64,
     /// Bytes of the longest message that both sides accept.
@@ -83,7 +92,7 @@ impl ClientTx {
         (part, generation): (TxPart, u64),
         options: &Options,
         event_log: Arc<EventLog>,
-        server_waker: Arc<ServerWaker>,
+        (server_waker, waiting_answers): (Arc<ServerWaker>, Arc<WaitingAnswers>),
         token: u64,
         guard: Weak<ConnectionGuard>,
         shown: Arc<str>,
@@ -96,7 +105,7 @@ impl ClientTx {
             }
             None => SessionState::new(0, options),
         };
-        let source = part.peer.source.clone();
+        let (source, owner) = (part.peer.source.clone(), part.peer.owner.clone());
         let sending = Sending { part: Some(part), generation, ..Sending::new(&event_log) };
         let link = ClientLink { session_state, pending: AtomicBool::new(false), server_waker, token };
         let client_tx = Arc::new(ClientTx {
@@ -106,6 +115,9 @@ impl ClientTx {
             guard,
             given_up: OnceLock::new(),
             source,
+            owner,
+            waiting_answers,
+            waiting_bytes: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             answers: AtomicU64::new(0),
             half_closed: AtomicBool::new(false),
@@ -115,6 +127,8 @@ impl ClientTx {
             shown,
         });
         Conn::on_left(&client_tx, |client_tx| &client_tx.conn);
+        let weak = Arc::downgrade(&client_tx);
+        client_tx.waiting_answers.add(weak);
         client_tx.conn.send_ack(AckTrigger::Receive);
         Ok(client_tx)
     }
@@ -140,7 +154,9 @@ impl ClientTx {
     /// # Errors
     /// An error that concerns this answer alone, such as `TooLarge`; another answer may be given.
     pub fn send(&self, draft: &Draft<'_>) -> Result<()> {
-        self.send_on(*draft, None, None).unwrap_or(Ok(()))
+        let sent = self.send_on(*draft, None, None).unwrap_or(Ok(()));
+        self.bound_waiting();
+        sent
     }
 
     /// [`ClientTx::send`] for the answer to a request, which is counted. `answered` is whether the request has been
@@ -161,6 +177,7 @@ impl ClientTx {
             Ok(()) => Some(Ok(())),
             Err(admitted) => self.send_on(draft, admitted, Some(answered)),
         };
+        self.bound_waiting();
         self.wake_if_half_closed();
         sent
     }
@@ -258,10 +275,7 @@ impl ClientTx {
                 &self.conn.event_log,
                 &mut at_once,
             ) {
-                Ok(passed) => {
-                    self.check_queue(sending);
-                    return Ok(Some(passed));
-                }
+                Ok(passed) => return Ok(Some(passed)),
                 Err(Obstacle::TooLong) => return Err(draft.content.too_long(self.limit)),
                 Err(Obstacle::Failed(error)) if goes_on_after(sending, &error) => return Err(error),
                 Err(Obstacle::NoLink) => return self.keep(draft).map(|()| None),
@@ -281,16 +295,33 @@ impl ClientTx {
         }
     }
 
-    /// Gives up the link of a client that does not read its answers, of which more wait than one message may have.
-    fn check_queue(&self, sending: &mut Sending) {
-        let limit = self.options.max_message_size;
-        let queue = sending.part.as_ref().and_then(|part| part.queue.as_ref());
-        if queue.is_some_and(|queue| queue.bytes > limit) {
+    /// Gives up the links of clients that do not receive their answers, where too many wait after one of this client:
+    /// its own, and those for which most waits of all. The caller has locked nothing.
+    #[inline]
+    fn bound_waiting(&self) {
+        if self.conn.links.pending.load(Ordering::Relaxed) {
+            self.bound_waiting_of(self.options.max_message_size);
+            self.waiting_answers.enforce();
+        }
+    }
+
+    /// Gives up the link if more bytes wait than that.
+    #[inline(never)]
+    fn bound_waiting_of(&self, limit: u64) {
+        let mut sending = self.conn.sending.borrow();
+        if self.count_waiting(&sending) > limit {
             let text = format!(
                 "the client does not receive its answers, of which more than {limit} bytes wait (max_message_size), so it was disconnected; receive the answers, or have fewer requests under way"
             );
-            self.give_up(sending, Error::new(ErrorKind::Full, text));
+            self.give_up(&mut sending, Error::new(ErrorKind::Full, text));
         }
+    }
+
+    /// Counts the bytes that wait for the client, and returns them.
+    fn count_waiting(&self, sending: &Sending) -> u64 {
+        let bytes = sending.part.as_ref().map_or(0, TxPart::waiting_bytes);
+        self.waiting_answers.replace(self.waiting_bytes.swap(bytes, Ordering::Relaxed), bytes);
+        bytes
     }
 
     /// Keeps an answer for the next link of the client if its class requires that. Otherwise drops and counts it.
@@ -337,13 +368,16 @@ impl ClientTx {
     /// Releases the link. Answers that wait for it are dropped and counted.
     fn lose_link(&self, sending: &mut Sending) {
         sending.drop_part();
+        self.count_waiting(sending);
         self.conn.links.pending.store(false, Ordering::Release);
     }
 
     /// Sends waiting answers. If some remain, returns a descriptor and the event that reports room for them.
     pub fn flush(&self) -> Option<(OwnedFd, Interest)> {
         let mut sending = self.conn.sending.borrow();
-        match sending.send_waiting() {
+        let waiting = sending.send_waiting();
+        self.count_waiting(&sending);
+        match waiting {
             Ok(None) => self.conn.links.pending.store(false, Ordering::Release),
             Ok(room) => return room,
             // The next round tries again.
@@ -459,6 +493,7 @@ impl ClientTx {
     /// Records that the client has disconnected: waiting answers are dropped and counted.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        self.waiting_answers.remove(self);
         let mut sending = self.conn.sending.borrow();
         self.lose_link(&mut sending);
         self.conn.event_log.remove_sender(&sending.sent);
@@ -467,6 +502,27 @@ impl ClientTx {
 
 /// The reason for giving up the link of a client that acknowledges nothing.
 const NOT_ACKNOWLEDGED: &str = "the client does not acknowledge its answers, of which as many are kept as replay_count and replay_bytes allow, so it was disconnected";
+
+impl WaitingClient for ClientTx {
+    fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    fn waiting_bytes(&self) -> u64 {
+        self.waiting_bytes.load(Ordering::Relaxed)
+    }
+
+    fn give_up_most(&self, limit: u64) {
+        let mut sending = self.conn.sending.borrow();
+        let bytes = self.count_waiting(&sending);
+        if bytes > 0 {
+            let text = format!(
+                "the client does not receive its answers, of which {bytes} bytes wait, the most of all clients, which have more than {limit} bytes together (four times max_message_size), so it was disconnected; receive the answers, or have fewer requests and connections"
+            );
+            self.give_up(&mut sending, Error::new(ErrorKind::Full, text));
+        }
+    }
+}
 
 impl Links for ClientLink {
     #[inline]

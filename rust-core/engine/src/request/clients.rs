@@ -24,6 +24,7 @@ use std::sync::{Arc, Weak};
 use super::client::Client;
 use super::client_tx::ClientTx;
 use super::server_waker::ServerWaker;
+use super::waiting_answers::WaitingAnswers;
 use crate::channel::Options;
 use crate::channel::acceptor::ChannelAcceptor;
 use crate::channel::event_log::EventLog;
@@ -82,6 +83,7 @@ pub struct Clients {
     /// Ends the wait of the serving thread.
     wake: Arc<EventFd>,
     server_waker: Arc<ServerWaker>,
+    waiting_answers: Arc<WaitingAnswers>,
     options: Options,
     event_log: Arc<EventLog>,
     shown: Arc<str>,
@@ -134,6 +136,7 @@ impl Clients {
             idle: 0,
             last_token: FIRST_CLIENT,
             server_waker: Arc::new(ServerWaker::new(wake.clone())),
+            waiting_answers: Arc::new(WaitingAnswers::new(options.max_message_size)),
             wake,
             options: options.clone(),
             event_log,
@@ -186,10 +189,10 @@ impl Clients {
                 generation = negotiated.session_state.halves().link_made(true, true);
                 negotiated.session_state.begin_receiving(generation, negotiated);
             }
-            let (event_log, server_waker) = (self.event_log.clone(), self.server_waker.clone());
-            let shown = self.shown.clone();
+            let (event_log, shown) = (self.event_log.clone(), self.shown.clone());
+            let of_server = (self.server_waker.clone(), self.waiting_answers.clone());
             let opened =
-                ClientTx::new((tx, generation), &self.options, event_log, server_waker, token, guard, shown);
+                ClientTx::new((tx, generation), &self.options, event_log, of_server, token, guard, shown);
             let client_tx = match opened {
                 Ok(client_tx) => client_tx,
                 // Its hello has impossible claims.

@@ -12,6 +12,7 @@
 //! | all clients, and the order in which they are served | `clients` |
 //! | a request and its answer | `answer` |
 //! | the sending state and the counters of a client | `client_tx` |
+//! | what waits for all clients, bounded | `waiting_answers` |
 //! | wakes the serving thread only if it is parked | `server_waker` |
 
 mod answer;
@@ -22,6 +23,7 @@ mod server;
 mod server_waker;
 #[cfg(test)]
 mod tests;
+mod waiting_answers;
 
 pub use answer::Request;
 pub use server::{Requests, Server};

@@ -183,6 +183,11 @@ impl Tx {
         self.tail().map(Tail::kind)
     }
 
+    /// Returns how many bytes are held of it.
+    pub fn rest_bytes(&self) -> usize {
+        self.tail().map_or(0, Tail::len)
+    }
+
     /// Has this eventfd woken when nothing of that frame is left, whichever thread wrote the rest.
     pub fn watch_rest(&self, by: &Arc<EventFd>) {
         if let Some(tail) = self.tail() {
