@@ -1,9 +1,9 @@
 //! The answers of a server to one client, and the counters of that client.
 //!
 //! An answer is sent at once if the link has room. Otherwise it waits in the queue of the link, and the serving thread
-//! sends it when there is room (`pending`). At most `max_message_size` bytes wait for one client, and four times as many
-//! for all of them ([`WaitingAnswers`]): a client that sends requests and does not read the answers is disconnected, and
-//! its answers are counted as dropped.
+//! sends it when there is room (`pending`). At most `max_message_size` bytes wait for one client, and four times as
+//! many for all of them ([`WaitingAnswers`]): a client that sends requests and does not read the answers is
+//! disconnected, and its answers are counted as dropped.
 //!
 //! A link over which no answer can be sent any more is not used for requests either: both sides are told
 //! ([`ClientTx::give_up`]).
