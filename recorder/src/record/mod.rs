@@ -128,7 +128,7 @@ pub struct Arguments {
     /// Print the counters once a second, and at the end, as lines of JSON on standard output
     #[arg(long)]
     json: bool,
-    /// Print nothing but errors and warnings
+    /// Print nothing but errors and warnings: at the end a line where something is missing
     #[arg(short, long)]
     quiet: bool,
 }
@@ -383,7 +383,7 @@ fn report(arguments: &Arguments, status: &Status, is_end: bool) {
         {
             let _ = stdout::print_line(&String::from_utf8_lossy(line.body()));
         }
-    } else if arguments.quiet {
+    } else if arguments.quiet && !(is_end && counters.lacks()) {
     } else if !is_end {
         if std::io::stderr().is_terminal() {
             stderr::show_progress(&counters.line());

@@ -12,14 +12,27 @@ use super::queue::{Item, Queue};
 
 /// Names of which anything is kept: twice as many as a subscriber receives from at a time.
 pub const NAMES: usize = 8_192;
-/// Names whose events are kept together while the queue has no room for them.
+/// Names and kinds of events that are kept together while they cannot be written one by one.
 const HELD: usize = 1_024;
+/// Events of a name that are written one by one at once; further ones wait until another time has passed for each.
+const AT_ONCE: u64 = 128;
+/// That time, in nanoseconds.
+const EACH: u64 = 1_000_000_000;
+/// How long events that wait are not looked at again, in nanoseconds.
+const LOOK: u64 = 100_000_000;
 
 /// The events of the names of one receiving thread, on their way into the queue.
 pub struct NameEvents<'a> {
     queue: &'a Queue,
-    /// Events of names that found no room in the queue: the last one of each name, and how many came before it.
-    held: BTreeMap<String, (Event, u64)>,
+    /// Events that found no room in the queue, or of which the name has too many: the last one of each name and kind,
+    /// and how many came before it.
+    held: BTreeMap<(String, &'static str), (Event, u64)>,
+    /// When these were looked at last.
+    looked: u64,
+    /// Events of which nothing is kept.
+    untold: u64,
+    /// When the events of a name that were written one by one are paid for, each with its time, by the name.
+    paid: BTreeMap<String, u64>,
     /// The text of the last refusal.
     refused: String,
     /// Why names could not be received from, by their endpoints.
@@ -33,6 +46,9 @@ impl NameEvents<'_> {
         NameEvents {
             queue,
             held: BTreeMap::new(),
+            looked: 0,
+            untold: 0,
+            paid: BTreeMap::new(),
             refused: String::new(),
             refusals: BTreeMap::new(),
             lasting: BTreeMap::new(),
@@ -63,37 +79,87 @@ impl NameEvents<'_> {
         self.refusals.iter().find(|(endpoint, _)| is_lacking(endpoint)).map(|(_, error)| error)
     }
 
-    /// Adds an event of a name. Where the queue has no room, events of the name become one.
+    /// Adds an event of a name. Where the queue has no room, or the name has too many, those of one kind become one.
     fn add(&mut self, event: Event, items: &mut VecDeque<Item>) {
-        if self.held.is_empty() && self.queue.reserve_event(&event) {
-            items.push_back(Item::PeerEvent(Box::new(event)));
-            return;
-        }
-        if let Some((held, count)) = self.held.get_mut(&event.name) {
+        let key = (event.name.clone(), event.kind.name());
+        if let Some((held, count)) = self.held.get_mut(&key) {
             *count = count.saturating_add(1);
             *held = event;
+        } else if self.is_paid(&event.name, now()) && self.queue.reserve_event(&event) {
+            items.push_back(Item::PeerEvent(Box::new(event)));
         } else if self.held.len() < HELD {
-            self.held.insert(event.name.clone(), (event, 0));
+            self.held.insert(key, (event, 0));
+        } else {
+            self.untold = self.untold.saturating_add(1);
         }
     }
 
-    /// Adds the events that found no room, as far as there is some now.
-    fn add_held(&mut self, items: &mut VecDeque<Item>) {
-        while let Some((name, (mut event, count))) = self.held.pop_first() {
+    /// Returns whether one more event of this name may be written now, and counts it.
+    fn is_paid(&mut self, name: &str, now: u64) -> bool {
+        if self.paid.len() >= NAMES && !self.paid.contains_key(name) {
+            self.paid.retain(|_, paid| *paid > now);
+        }
+        let is_full = self.paid.len() >= NAMES;
+        match self.paid.get_mut(name) {
+            Some(paid) if *paid > now.saturating_add(AT_ONCE.saturating_mul(EACH)) => false,
+            Some(paid) => {
+                *paid = now.max(*paid).saturating_add(EACH);
+                true
+            }
+            None if is_full => false,
+            None => {
+                self.paid.insert(name.to_owned(), now.saturating_add(EACH));
+                true
+            }
+        }
+    }
+
+    /// Adds the events that wait, as far as they may be written now; at the end of the recording all of them.
+    fn add_held(&mut self, is_end: bool, items: &mut VecDeque<Item>) {
+        let now = now();
+        if self.held.is_empty() || !is_end && now.abs_diff(self.looked) < LOOK {
+            return;
+        }
+        self.looked = now;
+        for (key, (mut event, count)) in std::mem::take(&mut self.held) {
+            let is_due = is_end || self.is_paid(&key.0, now);
+            let bare = event.text.len();
             if count > 0 {
-                event.text += &format!(" ({count} events of this name before it had no room in the buffer)");
+                event.text += &format!(
+                    " ({count} more of this kind and name before it, which are not told one by one)"
+                );
             }
-            if !self.queue.reserve_event(&event) {
-                self.held.insert(name, (event, 0));
-                return;
+            if is_due && (is_end || self.queue.reserve_event(&event)) {
+                items.push_back(if is_end {
+                    self.queue.peer_event(event)
+                } else {
+                    Item::PeerEvent(Box::new(event))
+                });
+            } else {
+                event.text.truncate(bare);
+                self.held.insert(key, (event, count));
             }
-            items.push_back(Item::PeerEvent(Box::new(event)));
+        }
+    }
+
+    /// Adds what is not told yet, at the end of the recording.
+    pub fn end(&mut self, subscriber: &Subscriber, items: &mut VecDeque<Item>) {
+        self.add_unconnected(subscriber, true, items);
+        self.add_held(true, items);
+        if self.untold > 0 {
+            let text = format!(
+                "there was no room to keep {} events of names: what they told is not known",
+                self.untold
+            );
+            let event =
+                Event::new(now(), Kind::Unaccounted).of(topic(subscriber.endpoint()), None).with_text(text);
+            items.push_back(self.queue.peer_event(event));
         }
     }
 
     /// Reports when a name lived and there was no connection to it: once it is sure, and once it has ended. At the end
     /// of the recording no connection follows whose numbers could say what was missed.
-    pub fn add_unconnected(&mut self, subscriber: &Subscriber, is_end: bool, items: &mut VecDeque<Item>) {
+    fn add_unconnected(&mut self, subscriber: &Subscriber, is_end: bool, items: &mut VecDeque<Item>) {
         for gap in subscriber.gaps().into_iter().filter(|gap| gap.is_sure || is_end) {
             let name = topic(&gap.name).to_owned();
             let since = u64::try_from(gap.since.0).unwrap_or(0);
@@ -143,7 +209,7 @@ impl NameEvents<'_> {
 
     /// Adds the new events of the names. Missed messages are reported with their numbers, by the next message.
     pub fn collect(&mut self, subscriber: &Subscriber, items: &mut VecDeque<Item>) {
-        self.add_held(items);
+        self.add_held(false, items);
         self.add_unconnected(subscriber, false, items);
         for event in subscriber.events() {
             // An event of one of several names begins with the name: an endpoint has no `: ` in it.
@@ -167,5 +233,60 @@ impl NameEvents<'_> {
             };
             self.add(event, items);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes the events out of items.
+    fn events(items: VecDeque<Item>) -> Vec<Event> {
+        let event = |item| if let Item::PeerEvent(event) = item { Some(*event) } else { None };
+        items.into_iter().filter_map(event).collect()
+    }
+
+    fn event(name: &str, kind: Kind) -> Event {
+        Event::new(now(), kind).of(name, None).with_text("why")
+    }
+
+    /// Each kind is told at the end, with how many there were.
+    #[test]
+    fn events_that_alternate_become_one_of_each_kind() {
+        const TURNS: usize = 10_000;
+        const KINDS: [Kind; 3] = [Kind::Connected, Kind::Disconnected, Kind::Unconnected];
+        let queue = Queue::new(64 << 20);
+        let (mut all, mut items) = (NameEvents::new(&queue), VecDeque::new());
+        for _ in 0..TURNS {
+            KINDS.into_iter().for_each(|kind| all.add(event("lab/a", kind), &mut items));
+            all.add_held(false, &mut items);
+        }
+        let before = items.len();
+        assert!(before < 2 * AT_ONCE as usize, "{before}");
+        all.add(event("lab/b", Kind::Connected), &mut items);
+        assert_eq!(items.len(), before + 1, "another name has events of its own");
+        all.add_held(true, &mut items);
+        let last = events(items).split_off(before + 1);
+        assert_eq!(last.len(), KINDS.len(), "{last:?}");
+        let more = |event: &Event| -> usize {
+            let (_, text) = event.text.split_once('(').unwrap();
+            text.split_once(' ').unwrap().0.parse().unwrap()
+        };
+        let told: usize = last.iter().map(|event| more(event) + 1).sum();
+        assert_eq!(told + before, KINDS.len() * TURNS);
+    }
+
+    /// Where the queue is full all the while, they are told at the end.
+    #[test]
+    fn events_without_room_are_told_at_the_end() {
+        let queue = Queue::new(0);
+        let (mut all, mut items) = (NameEvents::new(&queue), VecDeque::new());
+        for n in 0..HELD + 3 {
+            all.add(event(&format!("lab/{n}"), Kind::Unconnected), &mut items);
+        }
+        all.add_held(false, &mut items);
+        assert!(items.is_empty());
+        all.add_held(true, &mut items);
+        assert_eq!((events(items).len(), all.untold), (HELD, 3));
     }
 }

@@ -188,6 +188,13 @@ impl Queue {
         self.reserve_share(&self.events, ITEM.saturating_add(texts(event) as u64), false)
     }
 
+    /// The item of an event of a program that has to have room.
+    pub fn peer_event(&self, event: Event) -> Item {
+        let item = Item::PeerEvent(Box::new(event));
+        self.reserve_always(&self.events, item.bytes());
+        item
+    }
+
     /// The item of messages that are not recorded.
     pub fn lost(&self, lost: Lost) -> Item {
         let endpoint = lost.publisher.endpoint.clone();

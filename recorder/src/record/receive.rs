@@ -389,7 +389,7 @@ impl<'a> Receiver<'a> {
     fn end(&mut self) {
         self.collect_events();
         self.subscriber.unanswered(true);
-        self.events.add_unconnected(self.subscriber, true, &mut self.items);
+        self.events.end(self.subscriber, &mut self.items);
         self.report_gaps();
         self.pass_on();
     }

@@ -24,6 +24,8 @@ pub struct Counters {
     pub messages: u64,
     pub bytes: u64,
     pub missed: u64,
+    /// Events of names that could not be received from, or not all the time.
+    pub unreached: u64,
     /// Messages and bytes a second, and what they were counted from: the time, messages and bytes then.
     pub rate: (f64, f64),
     pub counted: Option<(Instant, u64, u64)>,
@@ -197,6 +199,7 @@ impl Counters {
             ("messages", self.messages),
             ("bytes", self.bytes),
             ("missed", self.missed),
+            ("unreached", self.unreached),
             ("disk_free", self.free),
             ("disk_size", self.disk),
         ];
@@ -219,7 +222,17 @@ impl Counters {
         if self.missed > 0 {
             line += &format!(", {} missed", self.missed);
         }
+        if self.unreached > 0 {
+            let events = counted(self.unreached, "event");
+            line +=
+                &format!(", {events} of names that could not be received from: see linkspan recording check");
+        }
         line
+    }
+
+    /// Returns whether something is missing of which a person is told in any case.
+    pub fn lacks(&self) -> bool {
+        self.missed > 0 || self.unreached > 0
     }
 }
 

@@ -234,7 +234,12 @@ impl<'a> Writer<'a> {
                 if event.kind == Kind::Disconnected {
                     self.parts.forget(&event.name);
                 }
-                self.with_room(|parts| parts.event(event))
+                let is_unreached = matches!(event.kind, Kind::Refused | Kind::Unconnected);
+                self.with_room(|parts| parts.event(event)).map(|()| {
+                    if is_unreached {
+                        self.status.count(|counters| &mut counters.unreached);
+                    }
+                })
             }
             Item::Checkpoint => self
                 .with_room(|parts| parts.next("checkpoint", now()))
