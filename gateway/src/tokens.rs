@@ -43,8 +43,10 @@ impl TokenFile {
             return Ok(TokenFile(path.to_owned()));
         }
         environment::configuration().map(|folder| TokenFile(folder.join("linkspan/gateway-tokens.json"))).ok_or_else(|| {
-            let text =
-                "there is no home directory for the tokens of the gateway; set HOME, or give --tokens FILE";
+            let text = environment::advice(
+                "there is no home directory for the tokens of the gateway; set HOME, or give --tokens FILE",
+                "a program that runs with more rights than its caller has no home directory for the tokens of the gateway: give --tokens FILE",
+            );
             Error::new(ErrorKind::Missing, text)
         })
     }

@@ -81,6 +81,31 @@ const OF_THE_CALLER: [(&str, &str); 3] = [
     ("env::current_exe", "rust-core/os/src/programs.rs"),
 ];
 
+/// What a text says of a variable that was read, which is no advice.
+const READ_VARIABLES: [&str; 3] = ["LINKSPAN_PYTHON names", "LINKSPAN_DIR is", "LINKSPAN_DIR says"];
+
+/// Returns whether a text advises a variable without asking whether this program reads any: one that runs with more
+/// rights than its caller does not. `environment::advice` asks, at most three lines above.
+fn advises_a_variable(lines: &[&str], at: usize) -> bool {
+    let is_advice = |line: &str| {
+        let texts = line.split('"').skip(1).step_by(2);
+        let variables = [
+            "LINKSPAN_DIR",
+            "LINKSPAN_STATE_DIR",
+            "LINKSPAN_CONTROLLER",
+            "LINKSPAN_KEYS",
+            "LINKSPAN_PYTHON",
+            "set HOME",
+        ];
+        { texts }.any(|text| {
+            let said = READ_VARIABLES.iter().fold(text.to_owned(), |text, said| text.replace(said, ""));
+            said.contains(' ') && variables.iter().any(|variable| said.contains(variable))
+        })
+    };
+    let asks = |line: &&str| line.contains("advice(");
+    is_advice(without_comment(lines[at])) && !lines[at.saturating_sub(3)..=at].iter().any(asks)
+}
+
 /// Ways to wait, and the system calls that they make: where a filter refuses one, the error names the call.
 const WAITS: [(&str, &str); 7] = [
     ("poll(&mut", "ppoll"),
@@ -198,6 +223,14 @@ fn faults(path: &str, source: &str) -> Vec<String> {
                     i + 1
                 )
             }));
+        }
+        // Help and the table of kinds are for people, in whatever program.
+        let shows_help = inside(&["cli/", "c-api/", "php/", "benches/", "rust-core/value/"]);
+        if !is_test && i < tests && !shows_help && advises_a_variable(&lines, i) {
+            faults.push(format!(
+                "line {}: environment::advice says what helps where no variable is read",
+                i + 1
+            ));
         }
         let reads_recordings =
             inside(&["recorder/src/", "recording/src/"]) && path != "recording/src/files.rs";
@@ -424,6 +457,7 @@ fn broken_rules_are_found() {
         ("php/src/lib.rs", "//! PHP.\nstd::thread::sleep(x);", "line 2: thread::sleep"),
         ("bridge/src/start.rs", "//! Starts.\nCommand::new(\"sh\");", "starts a program"),
         ("cli/src/x.rs", "//! X.\nstd::thread::spawn(a);", "line 2: thread::spawn("),
+        ("rust-core/os/src/x.rs", "//! X.\nlet a = \"set LINKSPAN_DIR\";", "line 2: environment::advice"),
         ("gateway/src/x.rs", "//! X.\nstd::thread::Builder::new();", "line 2: thread::Builder::"),
         (
             "gateway/src/x.rs",

@@ -425,6 +425,46 @@ def test_set_user_id_program_does_not_trust_the_directory_of_its_caller(tmp_path
         shutil.rmtree(folder)
 
 
+#: What a program cannot do without a variable, its words, and what it advises, as an ordinary program and as a set-user-ID one of a user without a home.
+ADVISED = {
+    "state directory": (["pub", "journal:lab/advice", "1", "--for", "0.1"], "set LINKSPAN_STATE_DIR", "the whole path in the endpoint, as in journal:/"),
+    "controller": (["service", "ls", "--timeout", "0.1"], "say where it is with LINKSPAN_CONTROLLER", "name its endpoint in the call, or by --controller"),
+    "no program": (["send", "unix:lab/advice", "1", "--timeout", "0.1"], "see that both use the same directory (LINKSPAN_DIR)", "see that both use this directory"),
+    "no journal": (["sub", "journal:lab/advice", "--timeout", "0.1"], "set LINKSPAN_STATE_DIR", "the whole path in the endpoint, as in journal:/"),
+    "keys": (["keys", "show"], "set HOME or LINKSPAN_KEYS", "a program that runs with more rights than its caller has no keys"),
+}
+
+
+@pytest.mark.parametrize("words, ordinary, other", ADVISED.values(), ids=ADVISED)
+def test_set_user_id_program_advises_no_variable(words: list[str], ordinary: str, other: str) -> None:
+    """Which it does not read: it says what helps it."""
+    homeless = 64_321
+    folder = Path(subprocess.run(["mktemp", "-d", "/var/tmp/set-user-id-XXXXXX"], capture_output=True, text=True, check=True).stdout.strip())
+    try:
+        folder.chmod(0o755)
+        program = folder / "linkspan"
+        shutil.copy(PROGRAM, program)
+        # Its owner has no home directory, and so no state directory.
+        os.chown(program, homeless, homeless)
+
+        def caller(uid: int):
+            def become() -> None:
+                os.setgroups([])
+                os.setgid(uid)
+                os.setuid(uid)
+
+            return become
+
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("LINKSPAN_", "XDG_")) and name != "HOME"}
+        for mode, uid, advice, not_advice in ((0o755, homeless, ordinary, other), (0o755 | stat.S_ISUID, NOBODY, other, "LINKSPAN_")):
+            program.chmod(mode)
+            done = subprocess.run([program, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, preexec_fn=caller(uid), env=environment, cwd="/", timeout=PATIENCE)
+            assert done.returncode != 0 and advice in done.stderr and not_advice not in done.stderr, (oct(mode), done.stderr)
+    finally:
+        shutil.rmtree(folder)
+        shutil.rmtree(f"/tmp/linkspan-{homeless}", ignore_errors=True)
+
+
 def test_set_user_id_program_gives_up_the_environment_of_its_caller() -> None:
     """Libraries read variables of their own, which name certificates, modules and files: a program that this one starts has none of them."""
     folder = Path(subprocess.run(["mktemp", "-d", "/var/tmp/set-user-id-XXXXXX"], capture_output=True, text=True, check=True).stdout.strip())

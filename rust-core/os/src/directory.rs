@@ -126,10 +126,11 @@ impl Directory {
         let facts = rustix::fs::fstat(&handle).doing(doing())?;
         if why == DirectoryReason::Temporary && (!beneath::is_ours(&facts) || facts.st_mode & 0o077 != 0) {
             let text = format!(
-                "{} belongs to {} with mode {:04o}: a runtime directory in /tmp has to be ours alone (0700); remove it, or set LINKSPAN_DIR",
+                "{} belongs to {} with mode {:04o}: a runtime directory in /tmp has to be ours alone (0700); remove it, or {}",
                 path.display(),
                 Whose(facts.st_uid),
-                facts.st_mode & 0o7777
+                facts.st_mode & 0o7777,
+                RUNTIME.advice()
             );
             return Err(Error::new(ErrorKind::PermissionDenied, text));
         }
@@ -331,14 +332,14 @@ pub fn whose(path: &Path) -> String {
 fn unreadable(path: &Path, purpose: &DirectoryPurpose, error: Error) -> Error {
     let Ok(facts) = path.metadata() else { return error };
     let text = format!(
-        "uid {} may not look into the {} {}, which belongs to uid {} and gid {} with mode {:04o}; put the user in that group, or set {}",
+        "uid {} may not look into the {} {}, which belongs to uid {} and gid {} with mode {:04o}; put the user in that group, or {}",
         rustix::process::geteuid().as_raw(),
         purpose.name,
         path.display(),
         facts.uid(),
         facts.gid(),
         facts.mode() & 0o7777,
-        purpose.variable
+        purpose.advice()
     );
     Error::new(ErrorKind::PermissionDenied, text)
 }
@@ -352,15 +353,29 @@ impl AsFd for Directory {
 /// The purpose of a directory, as texts name it.
 struct DirectoryPurpose {
     name: &'static str,
-    variable: &'static str,
     /// Its parents may be missing too.
     deep: bool,
 }
 
-const RUNTIME: DirectoryPurpose =
-    DirectoryPurpose { name: "runtime directory", variable: "LINKSPAN_DIR", deep: false };
-const STATE: DirectoryPurpose =
-    DirectoryPurpose { name: "state directory", variable: "LINKSPAN_STATE_DIR", deep: true };
+const RUNTIME: DirectoryPurpose = DirectoryPurpose { name: "runtime directory", deep: false };
+const STATE: DirectoryPurpose = DirectoryPurpose { name: "state directory", deep: true };
+
+impl DirectoryPurpose {
+    /// Returns how to have another directory, for the end of an error.
+    fn advice(&self) -> &'static str {
+        if self.deep {
+            environment::advice(
+                "set LINKSPAN_STATE_DIR",
+                "let root make /var/lib/linkspan for this user, or give the whole path in the endpoint, as in journal:/srv/lab/log: a program that runs with more rights than its caller reads no variable for it",
+            )
+        } else {
+            environment::advice(
+                "set LINKSPAN_DIR",
+                "let root run `linkspan setup --group NAME`, which makes /run/linkspan: a program that runs with more rights than its caller reads no variable for it",
+            )
+        }
+    }
+}
 
 /// Why a directory is the runtime directory, or the state directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -409,7 +424,7 @@ pub fn state_path() -> Result<(PathBuf, DirectoryReason)> {
     match home.filter(|home| home.is_absolute()) {
         Some(home) => Ok((home.join(".local/state/linkspan"), DirectoryReason::User)),
         None => {
-            let text = format!("uid {uid} has no home directory for what is to last; set LINKSPAN_STATE_DIR");
+            let text = format!("uid {uid} has no home directory for what is to last; {}", STATE.advice());
             Err(Error::new(ErrorKind::NotFound, text))
         }
     }

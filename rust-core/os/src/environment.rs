@@ -62,6 +62,20 @@ pub fn path() -> OsString {
     variable("PATH").unwrap_or_else(|| SYSTEM_FOLDERS.into())
 }
 
+/// Returns what an error advises where a variable would help: `variable` where this program reads it, and `otherwise` in
+/// one that runs with more rights than its caller, which reads none.
+pub fn advice(variable: &'static str, otherwise: &'static str) -> &'static str {
+    if has_more_rights_than_its_caller() { otherwise } else { variable }
+}
+
+/// Returns what two programs need so that they find each other.
+pub fn same_directory() -> &'static str {
+    advice(
+        "see that both use the same directory (LINKSPAN_DIR)",
+        "see that both use this directory, which the environment does not change in a program that runs with more rights than its caller",
+    )
+}
+
 /// Returns whether the kernel has started this program with more rights than its caller has, as `secure_getenv` asks
 /// it.
 pub fn has_more_rights_than_its_caller() -> bool {

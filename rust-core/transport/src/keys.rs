@@ -96,7 +96,10 @@ impl Keyring {
         let named = environment::folder("LINKSPAN_KEYS", "directory of keys")?;
         let directory = named.or_else(|| Some(environment::configuration()?.join("linkspan/keys")));
         directory.map(Keyring::at).ok_or_else(|| {
-            let text = "there is no home directory for keys; set HOME or LINKSPAN_KEYS";
+            let text = environment::advice(
+                "there is no home directory for keys; set HOME or LINKSPAN_KEYS",
+                "a program that runs with more rights than its caller has no keys, since the environment would say where they are: for TCP to other machines let a bridge run as a service",
+            );
             Error::new(ErrorKind::Missing, text)
         })
     }
@@ -319,7 +322,11 @@ fn write_new(path: &Path, mode: u32, text: &str) -> Result<()> {
     let doing = || format!("writing {}", path.display());
     let folder = path.parent();
     if let Some(folder) = folder {
-        let because = "so that others may put keys there; take a directory of your own (LINKSPAN_KEYS)";
+        // A program that runs with more rights than its caller has no keys, and comes to none of this.
+        let because = environment::advice(
+            "so that others may put keys there; take a directory of your own (LINKSPAN_KEYS)",
+            "so that others may put keys there",
+        );
         check_ownership(folder, &folder.metadata().doing(doing())?, 0o022, because)?;
     }
     let mut new = path.as_os_str().to_owned();

@@ -45,7 +45,10 @@ pub fn write(
         return Err(match done.status.signal() {
             Some(signal) => failed(ErrorKind::Unsupported, &format!("signal {signal} ended it; {last}")),
             None if text.contains("No module named") => {
-                let remedy = "it needs `pip install linkspan[recording]`, and LINKSPAN_PYTHON may name another interpreter";
+                let remedy = environment::advice(
+                    "it needs `pip install linkspan[recording]`, and LINKSPAN_PYTHON may name another interpreter",
+                    "it needs `pip install linkspan[recording]`, for the Python of the system",
+                );
                 failed(ErrorKind::Unsupported, &format!("{last}; {remedy}"))
             }
             None => failed(ErrorKind::Unsupported, &format!("it ended with {}: {last}", done.status)),
@@ -168,8 +171,10 @@ fn interpreter() -> Result<PathBuf> {
     }
     programs::program_of_path(name.as_os_str()).ok_or_else(|| {
         let text = format!(
-            "no folder of PATH has {}, which writes this: install Python with `pip install linkspan[recording]`, or name an interpreter in LINKSPAN_PYTHON",
-            name.display()
+            "no folder of {} has {}, which writes this: install Python with `pip install linkspan[recording]`{}",
+            environment::advice("PATH", "the system's programs"),
+            name.display(),
+            environment::advice(", or name an interpreter in LINKSPAN_PYTHON", "")
         );
         Error::new(ErrorKind::NotFound, text)
     })

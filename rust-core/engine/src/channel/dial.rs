@@ -25,6 +25,7 @@ use super::schema_negotiation::SchemaNegotiation;
 use crate::deadline::{Waiting, at_timeout};
 use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::environment;
 use crate::sys::lock::Lock;
 use crate::sys::poll::Epoll;
 use crate::transport::driver::{Appears, Target};
@@ -149,12 +150,12 @@ impl Dialler {
 
     /// Returns the error for a listener that did not appear.
     pub(super) fn not_found(&self, waiting: &Waiting<'_>) -> Error {
-        let shared = match self.target.appears() {
-            Appears::Polled(_) => "port",
-            Appears::Name(_) | Appears::Opened(_) => "directory (LINKSPAN_DIR)",
+        let advice = match self.target.appears() {
+            Appears::Polled(_) => "see that both use the same port",
+            Appears::Name(_) | Appears::Opened(_) => environment::same_directory(),
         };
         let text = format!(
-            "no program listens: {} {}; start one that does, and see that both use the same {shared}",
+            "no program listens: {} {}; start one that does, and {advice}",
             self.target.shown(),
             waiting.sought()
         );

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::AtomicU64;
 
 use super::{Access, Children, LEAST, Mapping};
+use crate::environment;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// tmpfs, ramfs, ext2 to ext4, XFS, overlayfs: a page that was written once has its room. Elsewhere a page may need new
@@ -30,7 +31,11 @@ impl KeptPage {
         let kind = rustix::fs::fstatfs(file).doing("looking at a file system")?.f_type as u32;
         if !KEEPS_ROOM.contains(&kind) {
             let text = format!(
-                "this file system (type {kind:#x}) may have no room for a page that was written before; let LINKSPAN_DIR be a directory in memory (tmpfs)"
+                "this file system (type {kind:#x}) may have no room for a page that was written before; {}",
+                environment::advice(
+                    "let LINKSPAN_DIR be a directory in memory (tmpfs)",
+                    "let root make /run/linkspan in memory, by `linkspan setup --group NAME`"
+                )
             );
             return Err(Error::new(ErrorKind::Unsupported, text));
         }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::finding::Finding;
 use crate::registry;
 use crate::sys::directory::{Directory, DirectoryReason, runtime_path};
-use crate::sys::user;
+use crate::sys::{environment, user};
 use crate::transport::endpoint::Endpoint;
 
 /// Examines the chosen directory and all others.
@@ -39,11 +39,15 @@ fn chosen(path: &Path, origin: DirectoryReason) -> Finding {
             format!(
                 "the runtime directory is {path}, which means another directory wherever a program is started"
             ),
-            "give LINKSPAN_DIR a whole path, which begins with /",
+            // Never in a program that runs with more rights than its caller.
+            environment::advice("give LINKSPAN_DIR a whole path, which begins with /", ""),
         ),
         DirectoryReason::Environment => Finding::note(
             format!("the runtime directory is {path}, because LINKSPAN_DIR says so"),
-            "every program that is to meet this one needs the same LINKSPAN_DIR; services and cron jobs have their own environment",
+            environment::advice(
+                "every program that is to meet this one needs the same LINKSPAN_DIR; services and cron jobs have their own environment",
+                "",
+            ),
         ),
         DirectoryReason::Shared => {
             Finding::fine(format!("the runtime directory is {path}, which is there for several users"))
@@ -78,7 +82,10 @@ fn rights(path: &Path) -> Finding {
         return Finding::problem(format!("{what}; this process may not make names in it"), remedy);
     }
     if access.is_err() {
-        let remedy = "it is that user's own; set LINKSPAN_DIR to another, or have root run `linkspan setup --group NAME`";
+        let remedy = environment::advice(
+            "it is that user's own; set LINKSPAN_DIR to another, or have root run `linkspan setup --group NAME`",
+            "it is that user's own; have root run `linkspan setup --group NAME`",
+        );
         return Finding::problem(format!("{what}; this process may not make names in it"), remedy);
     }
     Finding::fine(what)
@@ -115,7 +122,10 @@ fn candidates() -> Vec<PathBuf> {
 /// Returns a finding about another directory; none if it holds no names.
 fn other(path: &Path) -> Option<Finding> {
     let facts = path.metadata().ok()?;
-    let remedy = "programs that are to meet need one directory: the same LINKSPAN_DIR, or for several users /run/linkspan from `linkspan setup --group NAME`";
+    let remedy = environment::advice(
+        "programs that are to meet need one directory: the same LINKSPAN_DIR, or for several users /run/linkspan from `linkspan setup --group NAME`",
+        "programs that are to meet need one directory: /run/linkspan from `linkspan setup --group NAME`",
+    );
     let Ok(entries) = std::fs::read_dir(path) else {
         return Some(Finding::note(
             format!("{} of {} may hold names; this user may not look", path.display(), owner(&facts)),

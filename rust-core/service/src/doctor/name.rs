@@ -4,7 +4,7 @@ use super::finding::Finding;
 use super::names;
 use crate::engine::service_side::open_names;
 use crate::registry::{self, Listed};
-use crate::sys::user;
+use crate::sys::{environment, user};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::kind::Naming;
 use crate::transport::place::Place;
@@ -108,7 +108,10 @@ fn free(endpoint: &Endpoint) -> Vec<Finding> {
         );
         findings.push(Finding::note(
             what,
-            "see that both programs use the same name and the same directory (LINKSPAN_DIR)",
+            environment::advice(
+                "see that both programs use the same name and the same directory (LINKSPAN_DIR)",
+                "see that both programs use the same name and this directory",
+            ),
         ));
     }
     findings

@@ -7,6 +7,7 @@
 use super::finding::Finding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::directory::Directory;
+use crate::sys::environment;
 use crate::transport::driver::MachineKeys;
 use crate::transport::table;
 
@@ -63,7 +64,10 @@ fn known(keys: &MachineKeys) -> Finding {
 /// Returns the finding about keys that could not be read.
 fn unread(error: Error) -> Finding {
     let what = format!("TCP does not go beyond this machine: {}", error.text());
-    let remedy = "see the directory of the keys: LINKSPAN_KEYS, or ~/.config/linkspan/keys";
+    let remedy = environment::advice(
+        "see the directory of the keys: LINKSPAN_KEYS, or ~/.config/linkspan/keys",
+        "let a program without more rights than its caller do it",
+    );
     // Keys that this user may not read are like no keys, which is no problem by itself.
     if error.kind() == ErrorKind::PermissionDenied {
         Finding::note(what, remedy)

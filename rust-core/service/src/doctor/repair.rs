@@ -14,7 +14,7 @@ use super::finding::Finding;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::beneath::{self, Beneath, DoingByKernelPath, Opened};
 use crate::sys::directory::{self, DirectoryReason, runtime_path};
-use crate::sys::lock;
+use crate::sys::{environment, lock};
 
 /// The fault of a file or directory, and its proper state.
 struct Fault {
@@ -56,7 +56,8 @@ pub fn repair() -> Vec<Finding> {
             Err(e) => Finding::problem(
                 format!("not repaired: {}; {}", fault.what, e.text()),
                 format!(
-                    "let root run `linkspan doctor --repair` with the same LINKSPAN_DIR: {}",
+                    "let root run `linkspan doctor --repair`{}: {}",
+                    environment::advice(" with the same LINKSPAN_DIR", ""),
                     fault.commands()
                 ),
             ),

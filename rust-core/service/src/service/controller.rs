@@ -459,7 +459,11 @@ fn explain(error: Error, shown: &str) -> Error {
     match error.kind() {
         ErrorKind::NotFound => {
             let text = format!(
-                "no controller at {shown}: start `linkspan controller`, or say where it is with LINKSPAN_CONTROLLER ({})",
+                "no controller at {shown}: start `linkspan controller`, or {} ({})",
+                environment::advice(
+                    "say where it is with LINKSPAN_CONTROLLER",
+                    "name its endpoint in the call, or by --controller: a program that runs with more rights than its caller reads no variable for it"
+                ),
                 error.text()
             );
             Error::new(ErrorKind::NotFound, text).on(shown)

@@ -16,6 +16,7 @@ use crate::hello::denied;
 use crate::owner::{self, OwnerRecord};
 use crate::place::Place;
 use crate::sys::datagram;
+use crate::sys::environment;
 use crate::sys::fork::{self, Guarded};
 use crate::sys::inotify::Watch;
 use crate::sys::lock::{self, Lock};
@@ -120,8 +121,9 @@ fn find(place: &Place, waiting: &mut Waiting<'_>) -> Result<Guarded> {
     }
     let not_found = |how: &str| {
         let text = format!(
-            "no program reads at the mailslot {}, which {how}; start the reader, and see that both use the same directory (LINKSPAN_DIR)",
-            place.path().display()
+            "no program reads at the mailslot {}, which {how}; start the reader, and {}",
+            place.path().display(),
+            environment::same_directory()
         );
         Error::new(ErrorKind::NotFound, text)
     };

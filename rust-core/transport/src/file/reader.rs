@@ -23,6 +23,7 @@ use crate::frame::{HEADER, Header, Incoming, MAX_EXTENSION};
 use crate::place::Place;
 use crate::store::StoreForm;
 use crate::sys::beneath::RequiredOwner;
+use crate::sys::environment;
 use crate::sys::eventfd::EventFd;
 use crate::sys::inotify::Watch;
 use crate::sys::poll::wait_readable;
@@ -234,8 +235,9 @@ impl Reader {
     fn absent(&self, once: bool) -> Error {
         let how = if once { "was looked for once" } else { "was waited for" };
         let text = format!(
-            "nothing was written yet: {} {how}; start the writer, and see that both use the same directory (LINKSPAN_DIR)",
-            self.place.path().display()
+            "nothing was written yet: {} {how}; start the writer, and {}",
+            self.place.path().display(),
+            environment::same_directory()
         );
         let gone = format!("the directory {} was deleted", self.place.directory.path().display());
         match open::is_deleted(&self.place) {

@@ -13,6 +13,7 @@ use crate::extension::Sender;
 use crate::frame::Incoming;
 use crate::place::Place;
 use crate::store::Start;
+use crate::sys::environment;
 use crate::sys::inotify::Watch;
 use crate::sys::poll::{Epoll, Interest};
 
@@ -125,8 +126,12 @@ impl Following {
     /// Returns the error for a wait that ended without a journal.
     pub fn why_nothing(&self) -> Error {
         let text = format!(
-            "there is no journal {}; a publisher makes it, with the same LINKSPAN_STATE_DIR",
-            self.place.path().display()
+            "there is no journal {}; a publisher makes it, {}",
+            self.place.path().display(),
+            environment::advice(
+                "with the same LINKSPAN_STATE_DIR",
+                "in this directory; one of another directory has its whole path in the endpoint, as in journal:/srv/lab/log"
+            )
         );
         Error::new(ErrorKind::NotFound, text)
     }

@@ -53,6 +53,7 @@ use super::place::Place;
 use super::{Incoming, Outgoing, Rx, Sent, Tx};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::environment;
 use crate::sys::eventfd::EventFd;
 use crate::sys::fork;
 use crate::sys::inotify::{Watch, WatchFlags};
@@ -298,9 +299,10 @@ fn connect(
 /// Returns the error for a spool that did not appear in time.
 fn no_spool(place: &Place, waiting: &Waiting<'_>) -> Error {
     let text = format!(
-        "there is no spool: {} {}; start its server, or make it with the option durable, and see that both use the same directory (LINKSPAN_DIR)",
+        "there is no spool: {} {}; start its server, or make it with the option durable, and {}",
         place.path().display(),
-        waiting.sought()
+        waiting.sought(),
+        environment::same_directory()
     );
     Error::new(ErrorKind::NotFound, text)
 }

@@ -16,6 +16,7 @@ use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hello::Call;
 use crate::stream::Stream;
+use crate::sys::environment;
 use crate::sys::fork::Guarded;
 use crate::sys::inet;
 use crate::sys::poll::{is_readable, wait_fds};
@@ -114,8 +115,12 @@ pub fn unknown_token(at: SocketAddr, token: &TcpToken) -> Error {
         None => "another program".to_owned(),
     };
     let text = format!(
-        "{whose} listens at {at} and does not know the token {} of uid {me}, so nothing was sent to it; let both use one directory: LINKSPAN_DIR for one user, `linkspan setup --group NAME` for several",
-        token.path.display()
+        "{whose} listens at {at} and does not know the token {} of uid {me}, so nothing was sent to it; let both use one directory: {}",
+        token.path.display(),
+        environment::advice(
+            "LINKSPAN_DIR for one user, `linkspan setup --group NAME` for several",
+            "`linkspan setup --group NAME` makes one for several users"
+        )
     );
     Error::new(ErrorKind::PermissionDenied, text)
 }

@@ -14,7 +14,7 @@ use rustix::fs::Stat;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::beneath::RequiredOwner;
 use crate::sys::directory::Directory;
-use crate::sys::{lock, random, staging};
+use crate::sys::{environment, lock, random, staging};
 
 /// The name of the file.
 pub const NAME: &str = ".token";
@@ -123,8 +123,9 @@ fn unreadable(path: &std::path::Path) -> Error {
         Err(_) => "whose owner cannot be seen".to_owned(),
     };
     let text = format!(
-        "uid {me} may not read the token {}, {whose}, and TCP on this machine needs it; share a directory with `linkspan setup --group NAME`, or let each user have one (LINKSPAN_DIR)",
-        path.display()
+        "uid {me} may not read the token {}, {whose}, and TCP on this machine needs it; share a directory with `linkspan setup --group NAME`{}",
+        path.display(),
+        environment::advice(", or let each user have one (LINKSPAN_DIR)", "")
     );
     Error::new(ErrorKind::PermissionDenied, text)
 }
