@@ -62,8 +62,8 @@ pub fn path() -> OsString {
     variable("PATH").unwrap_or_else(|| SYSTEM_FOLDERS.into())
 }
 
-/// Returns what an error advises where a variable would help: `variable` where this program reads it, and `otherwise` in
-/// one that runs with more rights than its caller, which reads none.
+/// Returns what an error advises where a variable would help: `variable` where this program reads it, and `otherwise`
+/// in one that runs with more rights than its caller, which reads none.
 pub fn advice(variable: &'static str, otherwise: &'static str) -> &'static str {
     if has_more_rights_than_its_caller() { otherwise } else { variable }
 }
