@@ -1,7 +1,7 @@
 //! Messages over links whose queue is full: a message of which the transport took a part arrives whole, also where its
 //! sender calls nothing more, and one of which it took nothing is still the caller's.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -146,6 +146,35 @@ fn rest_arrives(transport: &str, send: impl Fn(&Channel, &Payload) -> linkspan::
         );
         a.send_payload(&raw(vec![round; 5]), SOON).unwrap();
         assert_eq!(b.recv(SOON).unwrap().body()[..], [round; 5], "{transport}: the next message");
+    }
+}
+
+/// Two sides that send each other a long message before they receive: each call ends although neither has a deadline.
+#[test]
+fn send_without_a_deadline_returns_while_the_peer_takes_nothing() {
+    for transport in ["shm", "unix", "tcp", "fifo"] {
+        let (endpoint, length) = (name(transport), large(transport));
+        let mut options = Options::default();
+        (options.max_message_size, options.replay_bytes) = (2 * length as u64, 2 * length as u64);
+        let listener = Listener::listen(&endpoint, &options).unwrap();
+        let a = Arc::new(Channel::connect(&endpoint, &options, SOON).unwrap());
+        let b = Arc::new(listener.accept(SOON).unwrap());
+        // A long message that finds a slot is sent at once.
+        let viewed = (transport == "shm").then(|| (all_slots_viewed(&a, &b), all_slots_viewed(&b, &a)));
+        for channel in [&a, &b] {
+            let (ended, has_ended) = mpsc::channel();
+            let channel = channel.clone();
+            // Not scoped: where it fails, the call goes on.
+            thread::spawn(move || {
+                let long = Payload::from_bytes(Encoding::Raw, Bytes::from(vec![7; length]));
+                ended.send(channel.send_payload(&long, None)).unwrap();
+            });
+            has_ended.recv_timeout(SOON).expect(transport).unwrap();
+        }
+        for channel in [&a, &b] {
+            assert_eq!(channel.recv(SOON).unwrap().body().len(), length, "{transport}");
+        }
+        drop(viewed);
     }
 }
 

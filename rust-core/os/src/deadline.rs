@@ -474,6 +474,15 @@ impl<'a> Waiting<'a> {
         done
     }
 
+    /// Runs a step whose sleeps end at this time, if not before.
+    pub fn until_sooner<R>(&mut self, end: Deadline, step: impl FnOnce(&mut Self) -> R) -> R {
+        let whole = self.deadline();
+        self.deadline.set(Some(whole.sooner(end)));
+        let done = step(self);
+        self.deadline.set(Some(whole));
+        done
+    }
+
     /// Runs the tick that was deferred, or that is due.
     ///
     /// # Errors

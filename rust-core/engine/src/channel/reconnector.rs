@@ -114,7 +114,7 @@ pub struct Reconnector {
     /// Signalled on close: ends the wait of a thread in the channel.
     pub wake: Arc<EventFd>,
     /// What the channel does where the rest of a frame is left with its sending half.
-    on_rest: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    on_rest: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
 }
 
 #[derive(Default)]
@@ -148,17 +148,17 @@ impl Reconnector {
         })
     }
 
-    /// Sets what the channel does where the rest of a frame is left with its sending half.
-    pub fn on_rest(&self, left: impl Fn() + Send + Sync + 'static) {
+    /// Sets what the channel does where the rest of a frame is left with its sending half. It returns whether a thread
+    /// writes the rest.
+    pub fn on_rest(&self, left: impl Fn() -> bool + Send + Sync + 'static) {
         // A channel does so once, when it is made.
         let _ = self.on_rest.set(Box::new(left));
     }
 
-    /// Tells the channel that the rest of a frame is left with its sending half, which the caller has.
-    pub fn rest_is_left(&self) {
-        if let Some(left) = self.on_rest.get() {
-            left();
-        }
+    /// Tells the channel that the rest of a frame is left with its sending half, which the caller has. Returns whether
+    /// a thread writes the rest.
+    pub fn rest_is_left(&self) -> bool {
+        self.on_rest.get().is_some_and(|left| left())
     }
 
     /// Ends all waits in the channel and refuses further calls.

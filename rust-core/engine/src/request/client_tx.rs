@@ -532,9 +532,10 @@ impl Links for ClientLink {
 
     /// Records that answers wait, and wakes the serving thread. The caller has locked the state, so that
     /// [`ClientTx::flush`] cannot clear `pending` in between.
-    fn left_over(&self) {
+    fn left_over(&self) -> bool {
         if !self.pending.swap(true, Ordering::AcqRel) {
             self.server_waker.add_pending(self.token);
         }
+        true
     }
 }

@@ -188,6 +188,11 @@ impl Tx {
         self.tail().map_or(0, Tail::len)
     }
 
+    /// Returns how many of them are written.
+    pub fn rest_written(&self) -> usize {
+        self.tail().map_or(0, Tail::written)
+    }
+
     /// Has this eventfd woken when nothing of that frame is left, whichever thread wrote the rest.
     pub fn watch_rest(&self, by: &Arc<EventFd>) {
         if let Some(tail) = self.tail() {

@@ -15,6 +15,7 @@ use crate::channel::link::TxPart;
 use crate::channel::sending::Sending;
 use crate::deadline::{Deadline, Waiting};
 use crate::drive;
+use crate::error::ErrorKind;
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::Interest;
 use crate::sys::thread;
@@ -62,21 +63,22 @@ pub(super) fn watch<T: Send + Sync + 'static>(channel: &Arc<T>, parts: Parts<T>)
 /// Returns the connection of a channel, and its thread.
 type Parts<T> = fn(&T) -> (&Conn, &Rests);
 
-/// Leaves the rest that the sending half of this channel has to the thread. The caller has the half.
+/// Leaves the rest that the sending half of this channel has to the thread. The caller has the half. Returns whether
+/// there is a thread.
 #[cold]
-fn leave<T: Send + Sync + 'static>(channel: &Weak<T>, parts: Parts<T>) {
-    let Some(owner) = channel.upgrade() else { return };
+fn leave<T: Send + Sync + 'static>(channel: &Weak<T>, parts: Parts<T>) -> bool {
+    let Some(owner) = channel.upgrade() else { return false };
     let (_, rests) = parts(&owner);
     let look = match rests.look.get() {
         Some(look) => look,
-        // Without a descriptor the next call writes the rest.
         None => match EventFd::new() {
             Ok(made) => rests.look.get_or_init(|| Arc::new(made)),
-            Err(_) => return,
+            Err(_) => return false,
         },
     };
     if rests.is_left.swap(true, Ordering::AcqRel) {
-        return look.wake();
+        look.wake();
+        return true;
     }
     let (channel, look) = (channel.clone(), look.clone());
     match thread::start("linkspan-rest", move || write_rests(&channel, parts, &look)) {
@@ -86,8 +88,12 @@ fn leave<T: Send + Sync + 'static>(channel: &Weak<T>, parts: Parts<T>) {
             // It is this very thread where what it sends as its last has a rest.
             let before = before.filter(|before| before.thread().id() != current().id());
             before.into_iter().for_each(drive::thread_ended);
+            true
         }
-        Err(_) => rests.is_left.store(false, Ordering::Release),
+        Err(_) => {
+            rests.is_left.store(false, Ordering::Release);
+            false
+        }
     }
 }
 
@@ -103,23 +109,52 @@ fn write_rests<T>(channel: &Weak<T>, parts: Parts<T>, look: &Arc<EventFd>) {
         let (conn, rests) = parts(&owner);
         let mut sending = conn.sending.borrow();
         // Where this thread cannot sleep, the next call writes the rest.
-        let room = if slept.is_ok() { room_for_rest(&mut sending, look) } else { None };
-        if room.is_none() {
+        let room = if slept.is_ok() { room_for_rest(&mut sending, look) } else { Room::Done };
+        if matches!(room, Room::Done) {
             rests.is_left.store(false, Ordering::Release);
         }
         drop(sending);
         drop(owner);
-        let Some((descriptor, interest)) = room else { return };
-        slept = drive::space_event(descriptor.as_fd(), interest, &mut waiting);
+        slept = match room {
+            Room::Done => return,
+            Room::At(descriptor, interest) => drive::space_event(descriptor.as_fd(), interest, &mut waiting),
+            Room::Unseen => {
+                let mut pause = Waiting::until(Deadline::after(UNSEEN));
+                pause.wakes_on(look);
+                drive::change(&[], &mut pause).or_else(|e| match e.kind() {
+                    ErrorKind::Timeout => Ok(()),
+                    _ => Err(e),
+                })
+            }
+        };
     }
 }
 
-/// Writes as much of the rest as there is room for. Returns what reports room for more; none where nothing is left or
-/// the link has ended. Where another call writes the rest meanwhile, `look` is woken.
-fn room_for_rest(sending: &mut Sending, look: &Arc<EventFd>) -> Option<(OwnedFd, Interest)> {
-    let room = sending.send_waiting().ok()??;
-    sending.part.as_ref()?.tx.watch_rest(look);
-    Some(room)
+/// How long the thread waits before it looks for room again where it has no descriptor to wait on.
+const UNSEEN: Duration = Duration::from_millis(20);
+
+/// What the thread of a rest does next.
+enum Room {
+    /// Nothing is left, or the link has ended.
+    Done,
+    /// It waits for this event.
+    At(OwnedFd, Interest),
+    /// The process has no descriptor for it to wait on.
+    Unseen,
+}
+
+/// Writes as much of the rest as there is room for. Where another call writes the rest meanwhile, `look` is woken.
+fn room_for_rest(sending: &mut Sending, look: &Arc<EventFd>) -> Room {
+    let room = sending.send_waiting();
+    let Some(part) = &sending.part else { return Room::Done };
+    match room {
+        Ok(Some((descriptor, interest))) => {
+            part.tx.watch_rest(look);
+            Room::At(descriptor, interest)
+        }
+        Err(e) if e.kind() == ErrorKind::OutOfMemory => Room::Unseen,
+        Ok(None) | Err(_) => Room::Done,
+    }
 }
 
 /// Releases the link at the end of a channel: over a stream a rest outlives the channel, as what the kernel has does.

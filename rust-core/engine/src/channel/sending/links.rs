@@ -37,8 +37,10 @@ pub trait Links {
         false
     }
 
-    /// Called when a part of a frame that was put to the link is left on this side.
-    fn left_over(&self) {}
+    /// Called when a part of a frame that was put to the link is left on this side. Returns whether a thread writes it.
+    fn left_over(&self) -> bool {
+        false
+    }
 }
 
 impl Links for Reconnector {
@@ -65,7 +67,7 @@ impl Links for Reconnector {
         self.is_closed()
     }
 
-    fn left_over(&self) {
-        self.rest_is_left();
+    fn left_over(&self) -> bool {
+        self.rest_is_left()
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::DraftContent;
 use super::links::Links;
 use crate::channel::link::TxPart;
-use crate::deadline::Waiting;
+use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing};
 use crate::transport::{Sent, extension};
@@ -74,36 +74,49 @@ pub(super) fn push(
                 let text = "the peer has not received what was sent before, and the call was not to wait";
                 return Err(Error::new(ErrorKind::Full, text));
             }
-            Sent::Blocked => links.wait_room(part, waiting).inspect_err(|_| leave(part, links))?,
+            Sent::Blocked => links.wait_room(part, waiting).inspect_err(|_| _ = leave(part, links))?,
         }
     }
 }
 
-/// Waits until the link has the rest of the frame that was begun last. At the deadline it stays with the half, whose
-/// next user writes it.
+/// How long a call stays with the rest of a frame of which the peer takes nothing: much longer than a thread needs to
+/// go on with it.
+const STALLED: Duration = Duration::from_millis(20);
+
+/// Writes the rest of the frame that was begun last while the peer takes it. Then, and where the program's tick is due,
+/// it stays with the half for the thread of the links; where there is none, only at the deadline, for the next user of
+/// the half.
 ///
 /// # Errors
 /// Why the link ended.
 pub(super) fn flush_rest(part: &mut TxPart, links: &impl Links, waiting: &mut Waiting<'_>) -> Result<()> {
+    let (mut has_thread, mut stalled) = (true, None);
     while part.tx.has_rest() {
-        let waited =
-            if waiting.is_none() { Err(waiting.timed_out()) } else { links.wait_room(part, waiting) };
+        let waited = if waiting.is_none() {
+            Err(waiting.timed_out())
+        } else if has_thread {
+            let until = *stalled.get_or_insert_with(|| Deadline::after(STALLED));
+            // The error of a tick would be lost: the message is sent.
+            waiting.until_sooner(until, |waiting| waiting.deferring_tick(|w| links.wait_room(part, w)).0)
+        } else {
+            links.wait_room(part, waiting)
+        };
         match waited {
-            Ok(()) => drop(part.tx.flush()?),
-            Err(e) if e.kind() == ErrorKind::Disconnected => return Err(e),
-            Err(_) => {
-                leave(part, links);
-                break;
+            Ok(()) => {
+                let before = part.tx.rest_written();
+                part.tx.flush()?;
+                stalled = stalled.filter(|_| part.tx.rest_written() == before);
             }
+            Err(e) if e.kind() == ErrorKind::Disconnected => return Err(e),
+            Err(_) if leave(part, links) || waiting.is_none() || !has_thread => break,
+            Err(_) => has_thread = false,
         }
     }
     Ok(())
 }
 
 /// Leaves what waits for room, if anything does, to the thread of the links, which announces its sleep anew after one
-/// of the caller's.
-pub(super) fn leave(part: &TxPart, links: &impl Links) {
-    if part.is_waiting() {
-        links.left_over();
-    }
+/// of the caller's. Returns whether something waits and there is such a thread.
+pub(super) fn leave(part: &TxPart, links: &impl Links) -> bool {
+    part.is_waiting() && links.left_over()
 }
