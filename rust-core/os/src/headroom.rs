@@ -6,6 +6,7 @@
 //! Another process may take the memory meanwhile; the check makes the common case an error and is
 //! no guarantee.
 
+use std::fmt;
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -22,24 +23,29 @@ pub fn check(bytes: u64) -> Result<()> {
         );
         return Err(Error::new(ErrorKind::OutOfMemory, text));
     }
-    check_group("a memory file", bytes)
+    check_group(bytes, available_in_groups(bytes), format_args!("a memory file of {bytes} bytes"))
 }
 
-/// Checks that this much ordinary memory stays within the control group's limit.
+/// Checks that so many bytes of a loan, and the copy of them that sending makes, stay within the control group's limit.
 ///
 /// # Errors
 /// `OutOfMemory`.
-pub fn check_memory(bytes: u64) -> Result<()> {
-    check_group("memory", bytes)
+pub fn check_loan(bytes: u64) -> Result<()> {
+    let twice = bytes.saturating_mul(2);
+    check_loan_in(bytes, available_in_groups(twice))
 }
 
-/// Checks the limit of the control groups. `what` is the use of the memory, for the error.
-fn check_group(what: &str, bytes: u64) -> Result<()> {
-    let Some(available) = available_in_groups(bytes).filter(|available| *available < bytes) else {
-        return Ok(());
-    };
+/// [`check_loan`], where the control groups leave so much.
+fn check_loan_in(bytes: u64, available: Option<u64>) -> Result<()> {
+    let what = format_args!("a loan of {bytes} bytes, of which sending makes a copy,");
+    check_group(bytes.saturating_mul(2), available, what)
+}
+
+/// Checks that what is `needed` is `available` in the control groups. `what` it is for, for the error.
+fn check_group(needed: u64, available: Option<u64>, what: fmt::Arguments<'_>) -> Result<()> {
+    let Some(available) = available.filter(|available| *available < needed) else { return Ok(()) };
     let text = format!(
-        "{what} of {bytes} bytes does not fit: the control group has {available} left; ask for less or raise its limit (memory.max, or memory.limit_in_bytes)"
+        "{what} does not fit: the control group has {available} left; ask for less or raise its limit (memory.max, or memory.limit_in_bytes)"
     );
     Err(Error::new(ErrorKind::OutOfMemory, text))
 }
@@ -171,6 +177,17 @@ mod tests {
         assert_eq!((available("0::/c/d", 31), available("0::/c/d", 30)), (Some(40), Some(30)));
         let others = ["5:cpu:/a", "4:memory:/x", "nonsense"].map(|line| available(line, 1));
         assert_eq!(others, [None, None, None]);
+    }
+
+    #[test]
+    fn error_of_a_loan_without_room_says_how_much_was_asked() {
+        check_loan_in(8 << 20, Some(16 << 20)).unwrap();
+        check_loan_in(8 << 20, None).unwrap();
+        let error = check_loan_in(8 << 20, Some((16 << 20) - 1)).unwrap_err();
+        let (text, asked) =
+            (error.to_string(), "a loan of 8388608 bytes, of which sending makes a copy, does not fit");
+        assert!(error.kind() == ErrorKind::OutOfMemory && text.contains(asked), "{text}");
+        assert!(text.contains("has 16777215 left") && !text.contains("16777216"), "{text}");
     }
 
     #[test]

@@ -62,9 +62,8 @@ impl Storage {
             return Ok((Storage::Slot(writable), length));
         }
         if length >= CHECKED_FROM {
-            // Beyond the limit of a control group the kernel kills the process. Sending makes a copy,
-            // hence twice.
-            headroom::check_memory(length as u64 * 2)?;
+            // Beyond the limit of a control group the kernel kills the process.
+            headroom::check_loan(length as u64)?;
         }
         Ok((Storage::Own(allocate(length)?), length))
     }
