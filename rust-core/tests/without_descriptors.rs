@@ -1,5 +1,8 @@
 //! Processes without a descriptor left: a long body whose slot needs one goes another way, and the connection stays.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -86,6 +89,60 @@ fn sender_without_descriptors_keeps_its_connection_while_it_waits_for_room() {
     one.send(&Value::from("next"), SOON).unwrap();
     assert_eq!(two.recv(SOON).unwrap().value().unwrap(), &Value::from("next"));
     assert_eq!(number(&one.stats(), "connections"), 1, "{:?}", one.stats());
+}
+
+/// The sleep without a descriptor is not told of the end of the peer: it looks for it.
+#[test]
+fn sender_without_descriptors_notices_that_its_receiver_was_killed_while_it_waits_for_room() {
+    const ENDPOINT: &str = "LINKSPAN_TEST_KILLED_RECEIVER";
+    const TEST: &str = "without_descriptors::sender_without_descriptors_notices_that_its_receiver_was_killed_while_it_waits_for_room";
+    if let Ok(endpoint) = std::env::var(ENDPOINT) {
+        let channel = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        channel.recv(SOON).unwrap();
+        println!("\nreceived");
+        // Until it is killed.
+        std::io::stdin().read_line(&mut String::new()).unwrap();
+        return;
+    }
+    alone!(sender_without_descriptors_notices_that_its_receiver_was_killed_while_it_waits_for_room);
+    // Where the ring is full, and in the middle of a long body.
+    for (length, fills) in [(10_000, true), (8 << 20, false)] {
+        let listener = Listener::listen(&name("shm"), &Options::default()).unwrap();
+        let mut receiver = Command::new(std::env::current_exe().unwrap())
+            .args([TEST, "--exact", "--nocapture"])
+            .env(ENDPOINT, listener.endpoint())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let channel = listener.accept(SOON).unwrap();
+        channel.send(&Value::Null, SOON).unwrap();
+        let mut output = BufReader::new(receiver.stdout.take().unwrap()).lines();
+        assert!(output.any(|line| line.unwrap() == "received"));
+        let value = Value::Bytes(vec![7; length].into());
+        let (waits, does_wait) = mpsc::channel();
+        let (ended, has_ended) = mpsc::channel();
+        let error = without_descriptors(|| {
+            // Not scoped: where the test fails, the call goes on.
+            thread::spawn(move || {
+                while fills && channel.send(&value, Duration::from_millis(50)).is_ok() {}
+                waits.send(()).unwrap();
+                let sent = channel.send(&value, None).map(drop);
+                ended.send((sent, number(&channel.stats(), "bodies_in_slots"))).unwrap();
+            });
+            does_wait.recv_timeout(SOON).unwrap();
+            // Time for it to fall asleep; otherwise it finds the end before, which is no test of this.
+            thread::sleep(Duration::from_millis(50));
+            assert!(has_ended.try_recv().is_err(), "{length}: it did not wait");
+            receiver.kill().unwrap();
+            let (sent, in_slots) =
+                has_ended.recv_timeout(SOON).expect("the sender waits for a peer that is gone");
+            assert_eq!(in_slots, 0, "{length}");
+            sent.unwrap_err()
+        });
+        receiver.wait().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Disconnected, "{length}: {error}");
+    }
 }
 
 #[test]
