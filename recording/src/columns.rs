@@ -73,7 +73,7 @@ impl Paths {
 
     /// The error of a message with a field that has no place among these: with more fields than there may be.
     pub fn without(path: &str) -> Error {
-        too_large(&format!("have more fields together, such as {}", crate::reader::brief(path)))
+        too_large(&format!("have more fields together, such as {}", crate::format::brief(path)))
     }
 
     /// Returns the place of a path that has one.

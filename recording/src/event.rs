@@ -2,7 +2,7 @@
 
 use linkspan::{Encoding, Error, ErrorKind, Limits, Map, Payload, Result, Value};
 
-use crate::format;
+use crate::format::{self, brief};
 
 /// The schema of events, as JSON Schema. Fields that an event does not have are left out.
 pub const SCHEMA: &str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"linkspan.Event","type":"object","required":["time","kind"],"properties":{"time":{"type":"integer"},"kind":{"type":"string"},"name":{"type":"string"},"incarnation":{"type":"string"},"source":{"type":"string"},"count":{"type":"integer"},"first":{"type":"integer"},"by":{"type":"integer"},"free":{"type":"integer"},"size":{"type":"integer"},"text":{"type":"string"}}}"#;
@@ -198,7 +198,7 @@ impl Event {
         let time = number("time")?.ok_or_else(|| malformed("time"))?;
         let kind =
             Kind::from_name(&kind).ok_or_else(|| malformed(&format!("kind that is known: {kind:?}")))?;
-        Ok(Event {
+        let event = Event {
             time,
             kind,
             name: text("name"),
@@ -214,7 +214,31 @@ impl Event {
             free: number("free")?,
             size: number("size")?,
             text: text("text"),
-        })
+        };
+        event.check_loss()?;
+        Ok(event)
+    }
+
+    /// Checks what an event of a loss counts: a count without a name, or that no numbers have, is made up.
+    fn check_loss(&self) -> Result<()> {
+        if !matches!(self.kind, Kind::Missed | Kind::Skipped) {
+            return Ok(());
+        }
+        let (what, count, first) = (self.kind.name(), self.count.unwrap_or(0), self.first.unwrap_or(0));
+        let malformed = |text: String| Err(Error::new(ErrorKind::Malformed, text));
+        if self.name.is_empty() || count == 0 {
+            return malformed(format!(
+                "range: an event of {what} messages does not say of which name, or how many"
+            ));
+        }
+        // The last number that there is may be one of them, and no larger one.
+        if u128::from(first).saturating_add(count.into()) > u128::from(u64::MAX).saturating_add(1) {
+            let (name, incarnation) = (brief(&self.name), self.incarnation.unwrap_or(0));
+            return malformed(format!(
+                "range: {name} (incarnation {incarnation:016x}) has {count} {what} messages from {first} on, and there are not so many numbers"
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -227,7 +251,7 @@ mod tests {
         let plain = Event::new(1, Kind::Started).with_text("by hand");
         let full = Event {
             incarnation: Some(0xfedc_ba98_7654_3210),
-            count: Some(u64::MAX),
+            count: Some(u64::MAX - 16),
             first: Some(17),
             by: Some(-5),
             free: Some(0),
@@ -249,6 +273,14 @@ mod tests {
         let fields = numbers.into_iter().chain(others).chain([r#""by":"1""#.to_owned()]);
         let wrong: Vec<String> =
             fields.map(|field| format!(r#"{{"time":1,"kind":"missed","name":"a",{field}}}"#)).collect();
+        let no_range = [
+            r#""name":"a""#,
+            r#""count":3"#,
+            r#""name":"a","count":0"#,
+            r#""name":"a","count":18446744073709551600,"first":17"#,
+        ]
+        .map(|of| format!(r#"{{"time":1,"kind":"skipped",{of}}}"#));
+        let wrong = Vec::from_iter(wrong.into_iter().chain(no_range));
         let none = ["1", "{}", r#"{"time":1,"kind":"x"}"#, r#"{"time":-1,"kind":"missed"}"#];
         for wrong in none.into_iter().chain(wrong.iter().map(String::as_str)) {
             assert_eq!(

@@ -13,6 +13,15 @@ pub const EVENTS: &str = "linkspan/events";
 /// The name of the schema of events.
 pub const EVENT_SCHEMA: &str = "linkspan.Event";
 
+/// Bytes of a publisher and its like at most, which stand beside each message of an export.
+pub(crate) const MAX_TEXT: usize = 1_024;
+
+/// What of a text of a peer a channel may have: its beginning, where it is longer.
+pub(crate) fn brief(text: &str) -> String {
+    let fits = |(at, one): &(usize, char)| at.saturating_add(one.len_utf8()) <= MAX_TEXT;
+    text.char_indices().take_while(fits).map(|(_, one)| one).collect()
+}
+
 /// How a schema is written.
 pub mod schema_encoding {
     /// In Linkspan's notation.

@@ -11,6 +11,7 @@
 //! | the parts of a recording | `parts` |
 //! | whose file a part is, and of which recording | `identity` |
 //! | the parts that a recorder removed itself | `dropped` |
+//! | losses that the recording itself contradicts | `claims` |
 //! | sets of numbers | `ranges` |
 //! | reading them | `reader` |
 //! | chunks and their records | `chunk` |
@@ -25,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod chunk;
+mod claims;
 pub mod columns;
 mod dropped;
 pub mod event;
@@ -42,6 +44,7 @@ pub mod timeline;
 pub mod writer;
 
 pub use chunk::is_closed;
+pub use claims::Claims;
 pub use columns::{Buffer, Column, Columns};
 pub use dropped::Dropped;
 pub use event::Event;

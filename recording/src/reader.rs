@@ -29,10 +29,10 @@ use crate::identity::Identity;
 use crate::parts::{self, Place};
 use crate::ranges::Ranges;
 
+pub(crate) use self::entry::notation_in;
 pub use self::entry::{
     ByNotation, Channel, Entry, Limits, Message, Problem, ProblemKind, Room, Schema, fingerprint,
 };
-pub(crate) use self::entry::{brief, notation_in};
 pub use self::outline::Outline;
 
 /// Problems that are said one by one.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use linkspan::{Map, Result, Value};
 
+use crate::claims::Claims;
 use crate::dropped::Dropped;
 use crate::event::Kind;
 use crate::format;
@@ -69,6 +70,8 @@ pub struct Summary {
     pub omitted: Vec<String>,
     /// Parts of other recordings, of which this one was made, that their recorder removed.
     pub removed: Vec<String>,
+    /// What contradicts the losses.
+    claims: Claims,
     /// The channels whose names have what they say, by their addresses.
     described: HashMap<usize, Arc<Channel>>,
 }
@@ -120,6 +123,7 @@ impl Summary {
                 self.timeline.take(message.received);
                 Extent::include(&mut self.extent, &self.timeline, message.received);
                 let channel = message.channel;
+                self.claims.message(channel, message.number);
                 if !self.names.contains_key(&channel.topic) {
                     self.names.insert(channel.topic.clone(), Name::default());
                 }
@@ -142,6 +146,7 @@ impl Summary {
             }
             Entry::Event(event) => {
                 self.timeline.note(&event);
+                self.claims.event(&event);
                 Extent::include(&mut self.extent, &self.timeline, event.time);
                 let events = self.events.entry(event.kind.name().to_owned()).or_default();
                 *events = events.saturating_add(1);
@@ -169,6 +174,11 @@ impl Summary {
             Entry::Metadata(..) => {}
             Entry::Attachment(name, length) => self.attachments.push((name.to_owned(), length)),
         }
+    }
+
+    /// Returns why its counts of losses are not true; `None` where nothing contradicts them.
+    pub fn fault_of_losses(&self) -> Option<String> {
+        self.claims.fault()
     }
 
     /// Returns it as a value, with what is wrong in the files and where they are.
@@ -204,10 +214,8 @@ impl Summary {
         }
         value.insert("omitted".into(), texts(&self.omitted));
         value.insert("removed".into(), texts(&self.removed));
-        value.insert(
-            "problems".into(),
-            Value::Array(problems.iter().map(|problem| problem.to_string().into()).collect()),
-        );
+        let problems = problems.iter().map(ToString::to_string).chain(self.fault_of_losses());
+        value.insert("problems".into(), Value::Array(problems.map(Value::from).collect()));
         value
     }
 }

@@ -18,8 +18,8 @@ use crate::chunk;
 use crate::dropped::Dropped;
 use crate::event::{Event, SCHEMA};
 use crate::files::{Making, NewFile, of_io};
-use crate::format::{self, channel, metadata, schema_encoding};
-use crate::reader::{Schema as FileSchema, brief, notation_in};
+use crate::format::{self, brief, channel, metadata, schema_encoding};
+use crate::reader::{Schema as FileSchema, notation_in};
 use crate::reservation::Reservation;
 
 /// How a part is written.

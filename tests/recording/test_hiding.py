@@ -330,7 +330,7 @@ with linkspan.publisher("linkspan/events", encoding="json") as out:
 def test_count_behind_the_last_message_that_no_numbers_have_is_not_complete(lab: Lab, kind: str, first: int, count: int, code: int) -> None:
     event: dict[str, object] = {"time": 1_010, "kind": kind, "name": "lab/a", "incarnation": "0000000000000007", "first": first, "count": count}
     recorded(lab.folder / "made.mcap", [("lab/a", {}, usual(range(1, 4)))], events=[event])
-    lab.recording("cut", "made.mcap", "-o", "cut.mcap")
+    lab.recording("cut", "made.mcap", "-o", "cut.mcap", code=code)
     for name in ("made.mcap", "cut.mcap"):
         said = lab.recording("check", name, code=code)
         assert ("complete" in said) == (code == 0), said
@@ -344,3 +344,51 @@ def test_event_of_a_loss_that_does_not_say_of_what_or_how_many_is_not_complete(l
     del said[lacks]
     recorded(lab.folder / "made.mcap", [("lab/a", {}, usual(range(1, 4)))], events=[said])
     assert f"range: an event of {kind} messages does not say of which name, or how many" in lab.recording("check", "made.mcap", code=1)
+
+
+#: What reads a recording that has a name lab/a, each with a file of its own.
+READS = [["info"], ["info", "--json"], ["report", "-o", "page"], ["cut", "-o", "copy"], ["split", "--at", "1h", "-o", "pieces"], *(["export", f"--{form}", "-o", form] for form in ("csv", "jsonl", "parquet", "ros2"))]
+
+
+@pytest.mark.parametrize("kind", ["missed", "skipped"])
+@pytest.mark.parametrize("first, count", [(4, 2**64 - 3), (4, 0), (2**64 - 1, 2)])
+def test_count_of_losses_that_no_numbers_have_is_shown_by_no_tool_and_said_by_each(lab: Lab, kind: str, first: int, count: int) -> None:
+    """As a damaged record: it is left out of counts and copies, and of a merge no file is taken for complete."""
+    lab.env["LINKSPAN_PYTHON"] = sys.executable
+    path = recorded(lab.folder / "made.mcap", [("lab/a", {}, usual(range(1, 4)))], events=[event(kind, first, count, 1_010.0)])
+    recorded(lab.folder / "honest.mcap", [("lab/a", {}, usual(range(1, 7)))])
+    for words in READS:
+        said = lab.recording(words[0], path, *words[1:], code=1)
+        assert f"{path}: byte " in said and "range: " in said and "Corrupt" in said, (words, said)
+    with linkspan.Recording(path) as recording:
+        assert (recording.names["lab/a"].missed, recording.names["lab/a"].skipped) == (0, 0) and any("range: " in problem for problem in recording.problems)
+    for files in (["made.mcap", "honest.mcap"], ["honest.mcap", "made.mcap"]):
+        lab.recording("merge", *files, "-o", "merged.mcap", "--force", code=1)
+        assert "omitted: " in (said := lab.recording("check", "merged.mcap", code=1)) and "range: " in said and "complete" not in said, said
+
+
+#: Losses of lab/a that messages 1 to 9 contradict, or each other: where the first one is.
+CONTRADICTED: dict[str, tuple[list[dict[str, object]], int]] = {
+    "of messages that come": ([event("missed", 2, 10**12, 1_001.5)], 2),
+    "of messages that were": ([event("skipped", 3, 4, 1_008.5)], 3),
+    "twice": ([event("missed", 10, 5, 1_020.0), event("missed", 10, 5, 1_021.0)], 10),
+}
+
+
+@pytest.mark.parametrize("events, at", CONTRADICTED.values(), ids=CONTRADICTED)
+def test_losses_that_the_recording_contradicts_are_said_by_each_tool_that_counts_them(lab: Lab, events: list[dict[str, object]], at: int) -> None:
+    """And no merge is complete that leaves them out."""
+    path = recorded(lab.folder / "made.mcap", [("lab/a", {}, usual(range(1, 10)))], events=events)
+    recorded(lab.folder / "honest.mcap", [("lab/a", {}, usual(range(1, 10)))])
+    assert "complete" not in lab.recording("check", path, code=1)
+    where = f"lab/a (incarnation 0000000000000007), at message {at}"
+    for words in READS[:3]:
+        said = lab.recording(words[0], path, *words[1:], code=1)
+        assert "losses: " in said and where in said and "Corrupt" in said, (words, said)
+    assert "losses: " in (page := (lab.folder / "page").read_text()) and where in page
+    with linkspan.Recording(path) as recording:
+        assert any("losses: " in problem and where in problem for problem in recording.problems)
+    for files in (["made.mcap", "honest.mcap"], ["honest.mcap", "made.mcap"]):
+        lab.recording("merge", *files, "-o", "merged.mcap", "--force")
+        said = lab.recording("check", "merged.mcap", code=1)
+        assert "omitted: made.mcap: losses: " in said and "complete" not in said, said

@@ -134,3 +134,22 @@ def test_messages_that_cannot_be_decoded_are_named_and_an_exit_code(lab: Lab) ->
     said = lab.recording("report", path, "-o", "bad.html", code=1)
     assert "2 messages left out; the first: message 2 of lab/a: " in said and "4 messages left out; the first: message 1 of lab/b: " in said, said
     assert "6 messages cannot be decoded" in (lab.folder / "bad.html").read_text()
+
+
+def test_page_says_what_a_check_says_of_the_originals_of_a_copy(lab: Lab) -> None:
+    """Which parts their recorder removed, and which were not closed: what they had is not in the plots."""
+    with (lab.folder / "copy.mcap").open("wb") as file:
+        writer = Writer(file)
+        writer.start(profile="linkspan")
+        writer.add_metadata("linkspan.recording", {"id": "5" * 32, "part": "1"})
+        channel = writer.register_channel("lab/a", "json", 0, {"linkspan.incarnation": "0000000000000007", "linkspan.first": "1"})
+        writer.add_message(channel, 10**9, b"1", 10**9, 1)
+        writer.add_metadata("linkspan.dropped", {"file": "run<42>.mcap", "parts": "2-3"})
+        writer.add_metadata("linkspan.unclosed", {"file": "other.mcap", "byte": "77", "text": "the recorder was killed"})
+        writer.add_metadata("linkspan.end", {"reason": "stopped"})
+        writer.finish()
+    said = lab.recording("check", "copy.mcap", code=5)
+    lab.recording("report", "copy.mcap", "-o", "page.html")
+    page = (lab.folder / "page.html").read_text()
+    for line in ("removed by the recorder: run<42>.mcap: parts 2-3", "not closed: other.mcap: byte 77: the recorder was killed"):
+        assert line in said and line.replace("<", "&lt;").replace(">", "&gt;") in page, (said, page)

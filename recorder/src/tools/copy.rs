@@ -252,6 +252,10 @@ pub fn copy(
     let shown = |at: &usize| files.get(*at).map_or_else(String::new, |file| file.display().to_string());
     let of_others = others.iter().map(|(at, text)| whole_file(shown(at), text.clone()));
     copying.omissions.extend(of_others);
+    // A merge that leaves such losses out would be complete, and no number would tell that a file is not what it says.
+    let faults = copying.together.as_ref().map_or(&[][..], Together::faults);
+    let of_faults = Vec::from_iter(faults.iter().map(|(at, text)| whole_file(shown(at), text.clone())));
+    copying.omissions.extend(of_faults);
     let undecoded = copying.viewed.as_ref().map_or(0, |(_, faults)| faults.messages());
     if undecoded > 0 {
         let text = format!("{} could not be decoded", crate::record::counted(undecoded, "message"));

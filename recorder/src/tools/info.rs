@@ -31,10 +31,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         print_json(&summary, reader.problems(), &files)?;
     } else {
         print(&summary, &files)?;
-        reader.problems().iter().for_each(|problem| stderr::print_line(&problem.to_string()));
+        let problems = reader.problems().iter().map(ToString::to_string);
+        problems.chain(summary.fault_of_losses()).for_each(|problem| stderr::print_line(&problem));
     }
     // One that is written ends behind whole chunks.
     match reader.problems().iter().filter(|problem| problem.is_loss()).count() {
+        0 if summary.fault_of_losses().is_some() => {
+            let text = format!("{} has counts of losses that are not true", arguments.file.display());
+            Err(Error::new(ErrorKind::Corrupt, text))
+        }
         0 => Ok(()),
         count => {
             let what = crate::record::counted(count as u64, "fault");

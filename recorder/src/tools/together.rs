@@ -16,7 +16,7 @@ use std::sync::Arc;
 use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::event::Kind;
 use linkspan_recording::reader::Message;
-use linkspan_recording::{Channel, Event, Ranges, format};
+use linkspan_recording::{Channel, Claims, Event, Ranges, format};
 
 use super::progress::Progress;
 use super::source::{Next, Source};
@@ -143,6 +143,8 @@ pub struct Together {
     /// Messages that are not those with their number which were written: how many, and the first, by publisher and
     /// file.
     others: BTreeMap<(usize, usize), (u64, u64)>,
+    /// Files whose losses are not true, and why: what becomes of them here depends on what other files have.
+    faults: Vec<(usize, String)>,
 }
 
 /// What a message or an event is to be ordered by: a publisher, and numbers of it.
@@ -171,16 +173,24 @@ impl Together {
         let mut together = Together::default();
         let mut progress = Progress::of("look");
         for (at, file) in files.iter().enumerate() {
-            let mut source = Source::open(file)?;
+            let (mut source, mut claims) = (Source::open(file)?, Claims::default());
             loop {
                 progress.at([&source.reader]);
                 let Some(next) = source.next()? else { break };
+                match &next {
+                    Next::Message { channel, number, .. } => claims.message(channel, *number),
+                    Next::Event(event) => claims.event(event),
+                    _ => {}
+                }
                 if let Some(found) = together.of(&next) {
                     together.know(found, at)?;
                 }
             }
             // Another file has other channels.
             together.channels.clear();
+            if let Some(fault) = claims.fault() {
+                together.faults.push((at, fault));
+            }
         }
         let nobody = BTreeSet::new();
         for (at, publisher) in together.publishers.iter_mut().enumerate() {
@@ -345,6 +355,11 @@ impl Together {
             *count = count.saturating_add(1);
         }
         is_new
+    }
+
+    /// Returns the files whose losses are not true: the place of each, and a text.
+    pub fn faults(&self) -> &[(usize, String)] {
+        &self.faults
     }
 
     /// Returns what is wrong with the messages of each file: its place, and a text.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use linkspan::Encoding;
 
 use crate::event::Event;
-use crate::format::{self, channel};
+use crate::format::{self, MAX_TEXT, brief, channel};
 
 /// What a reader holds at most of a file, which a stranger may have made.
 #[derive(Clone, Copy, Debug)]
@@ -34,15 +34,9 @@ pub struct Room {
     pub blank: u64,
 }
 
-/// Bytes of a name and an endpoint at most, which may be a path, and of a publisher and its like: a message of 40 bytes
-/// stands beside them in each line of an export.
+/// Bytes of a name and an endpoint at most, which may be a path: a message of 40 bytes stands beside it in each line of
+/// an export.
 const MAX_NAME: usize = 4_200;
-const MAX_TEXT: usize = 1_024;
-/// What of a text of a peer a channel may have: its beginning, where it is longer.
-pub(crate) fn brief(text: &str) -> String {
-    let fits = |(at, one): &(usize, char)| at.saturating_add(one.len_utf8()) <= MAX_TEXT;
-    text.char_indices().take_while(fits).map(|(_, one)| one).collect()
-}
 
 /// Bytes and cells for each byte of the files.
 const FOR_EACH_BYTE: u64 = 64;

@@ -14,13 +14,15 @@ use linkspan::schema::Schema;
 use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::files::of_io;
 use linkspan_recording::reader::ByNotation;
-use linkspan_recording::{Entry, columns, format};
+use linkspan_recording::{Claims, Dropped, Entry, columns, format};
 
 use super::faults::{Faults, decoded};
 use super::opening::{Output, finish, open};
 use super::progress::Progress;
 use collect::Report;
 use html::Head;
+
+use crate::stderr;
 
 /// Write a page of HTML: what was recorded, rates and gaps over time, a plot of each number, pictures of arrays
 ///
@@ -57,11 +59,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let output = arguments.output.clone().unwrap_or_else(|| arguments.file.with_extension("html"));
     // Before the recording is read, which takes long.
     let file = arguments.how.create(&output, &[&arguments.file])?;
-    let mut report = Report::default();
+    let (mut report, mut claims) = (Report::default(), Claims::default());
     let mut facts = Vec::new();
     let mut noted = HashSet::new();
     let mut noted_bytes = 0usize;
     let (mut undecoded, mut omitted) = (0u64, Vec::new());
+    // Of the recordings that this one was made of, as `check` says it.
+    let (mut removed, mut unclosed) = (Vec::new(), Vec::new());
     let mut first_undecoded: BTreeMap<String, (u64, String)> = BTreeMap::new();
     let mut progress = Progress::of("report");
     loop {
@@ -82,9 +86,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                     }
                 }
                 let value = value.ok();
+                claims.message(message.channel, message.number);
                 report.message(message.channel, message.received, message.body.len() as u64, value.as_ref());
             }
-            Entry::Event(event) => report.event(event),
+            Entry::Event(event) => {
+                claims.event(&event);
+                report.event(event);
+            }
             Entry::Metadata(format::metadata::RECORDING, found) if facts.is_empty() => {
                 let keys = ["machine", "timezone", "version", "names", "command"];
                 facts.extend(
@@ -106,6 +114,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                     omitted.push(format!("omitted: {}", format::omitted(entries)));
                 }
             }
+            Entry::Metadata(format::metadata::DROPPED, entries) if removed.len() < MAX_OMITTED => {
+                removed.extend(Dropped::of_original(entries));
+            }
+            Entry::Metadata(format::metadata::UNCLOSED, entries) if unclosed.len() < MAX_OMITTED => {
+                unclosed.push(format!("not closed: {}", format::omitted(entries)));
+            }
             Entry::Message(_) | Entry::Metadata(..) | Entry::Attachment(..) => {}
         }
     }
@@ -113,7 +127,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     report.events.sort_by_key(|event| event.time);
     let [reader] = &readers;
     let mut problems: Vec<_> = reader.problems().iter().map(ToString::to_string).collect();
+    problems.extend(claims.fault());
     problems.append(&mut omitted);
+    problems.append(&mut unclosed);
+    problems.extend(removed.iter().map(|parts| format!("removed by the recorder: {parts}")));
     if undecoded > 0 {
         problems.push(format!("{undecoded} messages cannot be decoded, and are counted alone"));
     }
@@ -147,6 +164,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if undecoded > 0 {
         faults.left_out(undecoded, "of a further name");
     }
+    claims.fault().iter().for_each(|fault| stderr::print_line(fault));
     finish(&readers)?;
+    if claims.fault().is_some() {
+        let text = format!("{} has counts of losses that are not true", arguments.file.display());
+        return Err(Error::new(ErrorKind::Corrupt, text));
+    }
     faults.result(&arguments.file)
 }
