@@ -236,3 +236,79 @@ def test_copy_is_compressed_as_its_original_or_as_is_asked(lab: Lab, words: list
     assert made() == {compression.name.lower() if compression is not CompressionType.NONE else ""}
     assert (lab.folder / "made.mcap").stat().st_size < 2 * (lab.folder / "a.mcap").stat().st_size + (1 << 16)
     assert made("--compression", "none") == {""} and made("--compression", "zstd") == {"zstd"}
+
+
+def of_noise(path: Path, messages: int) -> None:
+    """A recording whose messages no compression shortens."""
+    with path.open("wb") as file:
+        writer = Writer(file, chunk_size=1 << 18, compression=CompressionType.NONE)
+        writer.start(profile="linkspan")
+        writer.add_metadata("linkspan.recording", {"id": "5" * 32, "part": "1"})
+        channel = writer.register_channel("lab/a", "raw", 0, {"linkspan.incarnation": "0000000000000007", "linkspan.first": "1"})
+        for number in range(1, messages + 1):
+            writer.add_message(channel, number * 10**9, random.randbytes(50_000), number * 10**9, number)
+        writer.add_metadata("linkspan.end", {"reason": "stopped"})
+        writer.finish()
+
+
+#: Copies that are compressed.
+COMPRESSED = [[*words, "--compression", compression, "--force"] for compression in ("zstd", "lz4") for words in (["cut", "a.mcap"], ["merge", "a.mcap", "b.mcap"], ["split", "a.mcap", "--at", "500kB"])]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system of its own")
+@pytest.mark.parametrize("words", COMPRESSED, ids=lambda words: f"{words[0]}-{words[-2]}")
+def test_compressed_copy_on_a_full_disk_leaves_what_was_there_or_is_whole(lab: Lab, words: list[str]) -> None:
+    """Wherever the disk becomes full: within a chunk, and within what stands behind the last one."""
+    seed = int(os.environ.get("LINKSPAN_SEED") or random.randrange(2**32))
+    print(f"LINKSPAN_SEED={seed}")
+    chance = random.Random(seed)
+    of_noise(lab.folder / "a.mcap", 20)
+    shutil.copy(lab.folder / "a.mcap", lab.folder / "b.mcap")
+    (disk := lab.folder / "disk").mkdir()
+    # The messages take 977 KiB, and what stands around them some more: a part that is closed has its summary in its last pages.
+    sizes = [16, *(chance.randrange(4, 1_000) for _ in range(3)), *range(976, 1_000, 4), 4_000]
+    codes = []
+    for size in sizes:
+        shutil.rmtree(kept := lab.folder / "kept", ignore_errors=True)
+        script = f"mount -t tmpfs -o size={size}k tmpfs '{disk}' && echo mine > '{disk}/made.mcap' && \"$@\"; code=$?; cp -a '{disk}' '{kept}'; exit $code"
+        command = ["unshare", "--mount", "sh", "-c", script, "sh", str(RECORDER), "recording", *words, "-o", str(disk / "made.mcap")]
+        done = subprocess.run(command, cwd=lab.folder, env=lab.env, capture_output=True, text=True, timeout=60)
+        codes.append(done.returncode)
+        if done.returncode == 0:
+            assert lab.recording("check", kept / "made.mcap") == "complete: 20 messages, 0 missed and said so\n", size
+            continue
+        assert done.returncode == 1 and "NoSpace" in done.stderr, (size, done.stderr)
+        assert {path.name: path.read_text() for path in kept.iterdir()} == {"made.mcap": "mine\n"}, size
+    assert codes[0] == 1 and codes[-1] == 0, codes
+
+
+@pytest.mark.parametrize("words", COMPRESSED, ids=lambda words: f"{words[0]}-{words[-2]}")
+def test_compressed_copy_that_is_killed_leaves_what_was_there_or_is_whole(lab: Lab, words: list[str]) -> None:
+    seed = int(os.environ.get("LINKSPAN_SEED") or random.randrange(2**32))
+    print(f"LINKSPAN_SEED={seed}")
+    chance = random.Random(seed)
+    of_noise(lab.folder / "a.mcap", 100)
+    shutil.copy(lab.folder / "a.mcap", lab.folder / "b.mcap")
+    made, before = lab.folder / "made.mcap", {*lab.folder.iterdir(), lab.folder / "made.mcap"}
+    # How long it takes here and now, so that it is killed at any moment of that.
+    begun = time.monotonic()
+    lab.recording(*words, "-o", made)
+    takes = time.monotonic() - begun
+    for turn in range(8):
+        for path in set(lab.folder.iterdir()) - before:
+            path.unlink()
+        made.unlink()
+        made.write_text("mine\n")
+        copying = lab.start(RECORDER, "recording", *words, "-o", made)
+        time.sleep(chance.uniform(0.2, 1.1) * takes)
+        copying.kill()
+        copying.communicate(timeout=60)
+        # At most a hidden name, where the file system makes no file without one; and later parts, which have their names before the first one.
+        left = [path for path in set(lab.folder.iterdir()) - before if not path.name.startswith(".")]
+        assert words[0] == "split" or not left, (turn, left)
+        if made.read_bytes() != b"mine\n":
+            assert lab.recording("check", made) == "complete: 100 messages, 0 missed and said so\n", turn
+            continue
+        for path in left:
+            checked = subprocess.run([RECORDER, "recording", "check", path], cwd=lab.folder, env=lab.env, capture_output=True, text=True, timeout=60)
+            assert checked.returncode in (1, 5) and "complete:" not in checked.stdout, (turn, path, checked)

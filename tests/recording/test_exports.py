@@ -303,6 +303,70 @@ def test_link_in_the_place_of_the_folder_of_tables_is_not_followed(exporting: La
     assert len(list((folder / "tables").iterdir())) == 2
 
 
+#: What another user may have put where a file is to be made, of a file that is not theirs.
+PLANTED: dict[str, Callable[[Path, Path], None]] = {
+    "symbolic link": lambda place, private: place.symlink_to(private),
+    "link to nothing": lambda place, private: place.symlink_to(private.with_name("nothing")),
+    "hard link": lambda place, private: place.hardlink_to(private),
+    "FIFO": lambda place, private: os.mkfifo(place),
+    "folder": lambda place, private: place.mkdir(),
+}
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet", "arrow", "hdf5"])
+def test_what_is_planted_in_the_place_of_a_file_is_neither_followed_nor_waited_for(exporting: Lab, form: str, planted: str):
+    """At the file, and at each of several in a folder that is there: whoever may write into it chooses no file of another user's that is written, and makes no export wait."""
+    one = written(exporting.folder / "one.mcap", [("lab/t", {"a": 1})])
+    several = written(exporting.folder / "several.mcap", [("lab/t", {"a": 1}), ("lab/u", {"a": 1})])
+    (private := exporting.folder / "private").write_text("mine")
+    (folder := exporting.folder / "out").mkdir()
+    # Without a folder a form has all names in one file.
+    cases = [(one, exporting.folder / f"t.{form}", exporting.folder / f"t.{form}")]
+    if form in ("csv", "parquet", "arrow"):
+        cases.append((several, folder, folder / f"lab-t.{form}"))
+    for recording, output, place in cases:
+        for force in ([], ["--force"]):
+            PLANTED[planted](place, private)
+            found = place.lstat()
+            replaces = planted == "hard link" and force
+            said = exporting.recording("export", recording, f"--{form}", "-o", output, *force, code=0 if replaces else 1)
+            if replaces:
+                # The name is another file's now, and that one is as it was.
+                assert place.lstat().st_ino != private.stat().st_ino and place.lstat().st_nlink == 1, said
+            else:
+                assert "AddressInUse (105)" in said, said
+                assert (place.lstat().st_ino, place.lstat().st_mode) == (found.st_ino, found.st_mode)
+            assert private.read_text() == "mine" and not private.with_name("nothing").exists()
+            if planted == "folder":
+                assert not list(place.iterdir())
+                place.rmdir()
+            else:
+                place.unlink()
+            for path in folder.iterdir():
+                path.unlink()
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow", "hdf5"])
+@pytest.mark.parametrize("planted", ["symbolic link", "link to nothing", "hard link", "FIFO"])
+def test_what_is_planted_while_an_export_is_written_is_not_followed(exporting: Lab, form: str, planted: str):
+    """The module for Python is started behind the look at the file, and knows its path."""
+    path = written(exporting.folder / "one.mcap", [("lab/t", {"a": 1})])
+    (private := exporting.folder / "private").write_text("mine")
+    place = exporting.folder / f"t.{form}"
+    plant = {"symbolic link": f"ln -s '{private}' '{place}'", "link to nothing": f"ln -s nothing '{place}'", "hard link": f"ln '{private}' '{place}'", "FIFO": f"mkfifo '{place}'"}[planted]
+    (python := exporting.folder / "python").write_text(f"#!/bin/sh\n{plant} && exec '{sys.executable}' \"$@\"\n")
+    python.chmod(0o755)
+    exporting.env["LINKSPAN_PYTHON"] = str(python)
+    for force in ([], ["--force"]):
+        replaces = planted == "hard link" and force
+        said = exporting.recording("export", path, f"--{form}", "-o", place, *force, code=0 if replaces else 1)
+        assert replaces or "AddressInUse (105)" in said, said
+        assert private.read_text() == "mine" and not private.with_name("nothing").exists()
+        assert not [found for found in exporting.folder.iterdir() if found.name.startswith(".")]
+        place.unlink()
+
+
 @pytest.mark.parametrize("form", ["parquet", "arrow"])
 def test_link_that_takes_the_place_of_the_folder_during_an_export_is_not_followed(exporting: Lab, form: str):
     """The module for Python is started behind the look at the folder."""
@@ -315,6 +379,20 @@ def test_link_that_takes_the_place_of_the_folder_during_an_export_is_not_followe
     said = exporting.recording("export", path, f"--{form}", "-o", "out", "--force", code=1)
     assert out.is_symlink() and "is a link" in said and "AddressInUse" in said, said
     assert not list(private.iterdir())
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+def test_link_that_takes_the_place_of_the_unfinished_folder_is_not_followed(exporting: Lab, form: str):
+    """Its hidden name is there for all to see while the files in it are written."""
+    path = written(exporting.folder / "r.mcap", [("lab/t", {"a": 1}), ("lab/u", {"a": 1})])
+    (private := exporting.folder / "private").mkdir()
+    hidden = f"'{exporting.folder}'/.out.*.unfinished"
+    (python := exporting.folder / "python").write_text(f"#!/bin/sh\nset -- {hidden} \"$@\"; mv \"$1\" '{exporting.folder}/away' && ln -s '{private}' \"$1\" && shift && exec '{sys.executable}' \"$@\"\n")
+    python.chmod(0o755)
+    exporting.env["LINKSPAN_PYTHON"] = str(python)
+    said = exporting.recording("export", path, f"--{form}", "-o", "out", code=1)
+    assert (exporting.folder / "away").is_dir() and not list(private.iterdir()) and not (exporting.folder / "out").exists(), said
+    assert "is a link" in said, said
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet", "arrow", "hdf5"])
