@@ -117,7 +117,7 @@ def tools(path: Path, out: Path, environment: dict[str, str]) -> None:
     for words in (["info"], ["check"], ["info", "--json"]):
         judge([*recording, *words, path], out, environment, shown=words[-1] != "--json")
     for words in (
-        ["cut", path, "-o", "cut.mcap"], ["merge", path, path, "-o", "merged.mcap"], ["split", path, "--at", "1kB", "-o", "parts/x.mcap"],
+        ["cut", path, "-o", "cut.mcap"], ["cut", path, "-o", "packed.mcap", "--compression", "zstd"], ["merge", path, path, "-o", "merged.mcap"], ["split", path, "--at", "1kB", "-o", "parts/x.mcap"],
         ["report", path, "-o", "report.html"], *(["export", path, f"--{form}", "-o", form] for form in ("csv", "jsonl", "parquet", "arrow", "hdf5", "ros2")),
     ):  # fmt: skip
         judge([*recording, *words], out, environment, shown=True)

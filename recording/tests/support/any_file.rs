@@ -2,7 +2,7 @@
 //! the fuzzing target.
 
 use linkspan_recording::reader::Limits;
-use linkspan_recording::{Columns, Entry, Outline, Reader, Summary};
+use linkspan_recording::{Columns, Compression, Entry, Outline, Reader, Summary};
 
 /// Bytes of a record and of a decompressed chunk, so that a fuzzer's memory stays small.
 const RECORD: u64 = 1 << 20;
@@ -17,6 +17,14 @@ pub fn read(bytes: &[u8]) {
     let limits = Limits { record: RECORD, described: RECORD, ..Limits::default() };
     let open = || Reader::of(vec![path.clone()], limits);
     if let Ok(mut reader) = open() {
+        // A copy is compressed as this says: what stands in a file of these bytes, and behind their head.
+        let compression = reader.compression().expect("the file is there");
+        let says = |word: &[u8]| bytes.windows(word.len()).any(|window| window == word);
+        match compression {
+            Some(Compression::Zstd) => assert!(says(b"zstd"), "no chunk says zstd"),
+            Some(Compression::Lz4) => assert!(says(b"lz4"), "no chunk says lz4"),
+            None => {}
+        }
         let mut columns = Columns::default();
         let mut messages = 0;
         while let Some(entry) = reader.read().expect("the file is there") {
