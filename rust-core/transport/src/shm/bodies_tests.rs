@@ -152,7 +152,7 @@ fn announced(tx: &ShmTx, encoded: &[u8]) -> MemoryFile {
 }
 
 /// Changes bits of the first `length` bytes of a file, and changes them back, as long as `body` runs.
-fn while_changing(file: &MemoryFile, length: usize, body: impl FnOnce()) {
+pub(super) fn while_changing(file: &MemoryFile, length: usize, body: impl FnOnce()) {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -169,29 +169,55 @@ fn while_changing(file: &MemoryFile, length: usize, body: impl FnOnce()) {
     });
 }
 
-/// Has `check` look at a body that is received so many times in one slot, with these views, while a peer changes the
-/// first `changed` bytes of it.
+/// Has `check` look at a body that is received so many times in one slot, as messages of each of these kinds in turn,
+/// with these views, while a peer changes the first `changed` bytes of it.
 fn received_while_changing(
     (encoding, encoded): (Encoding, &[u8]),
     changed: usize,
-    views: BodyViews,
+    (kinds, views): (&[Kind], BodyViews),
     times: u64,
     mut check: impl FnMut(&Body),
 ) {
     let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
-    rx.view_bodies(views, BodyViews::None);
+    rx.view_bodies(views, views);
     let file = announced(&tx, encoded);
     while_changing(&file, changed, || {
         let length = encoded.len() as u64;
-        for sequence in 1..=times {
+        for (sequence, kind) in (1..=times).zip(kinds.iter().cycle()) {
             let reference = Reference { at: 0, length, slot: 0, file: 1, from: 0, filling: 1 };
-            tx.write_placed(&Header { body: length, ..header(encoding, sequence) }, &[], &reference);
+            let header = Header { kind: *kind, body: length, ..header(encoding, sequence) };
+            tx.write_placed(&header, &[], &reference);
             let body = recv(&mut rx).unwrap().body;
             rx.consumed();
             check(&body);
         }
     });
 }
+
+/// Checks that a copied body is a value or an error, and the same however often it is looked at.
+pub(super) fn assert_is_one_content(got: &Body, encoding: Encoding) {
+    let before = got.block().unwrap().to_vec();
+    let decoded = codec::decode(got.whole(), encoding);
+    assert!(got.block().unwrap()[..] == before[..], "the copy changes");
+    let again = codec::decode(&before, encoding);
+    assert_eq!(decoded.as_ref().ok(), again.as_ref().ok());
+    assert_eq!(decoded.map_err(|e| e.to_string()).err(), again.map_err(|e| e.to_string()).err());
+}
+
+/// A long structure and a long text, in each encoding that has them.
+pub(super) fn text_and_structure() -> impl Iterator<Item = (Encoding, Vec<u8>)> {
+    let names = (0..3000).map(|i| (format!("key {i} é"), Value::from(i)));
+    let values = [Value::Map(names.collect()), Value::from("ü".repeat(40_000))];
+    let encodings = [Encoding::Cbor, Encoding::Json, Encoding::Bson, Encoding::Smile];
+    // BSON has documents alone.
+    let encoded = move |value: Value| {
+        encodings.into_iter().filter_map(move |one| codec::encode(&value, one).ok().map(|bytes| (one, bytes)))
+    };
+    values.into_iter().flat_map(encoded)
+}
+
+/// The kinds of messages that programs send each other.
+const KINDS: [Kind; 4] = [Kind::Data, Kind::Request, Kind::Reply, Kind::Error];
 
 /// A map with two long byte strings, and how many of its first bytes are heads for the most part.
 fn map_of_bytes() -> (Value, usize) {
@@ -203,23 +229,11 @@ fn map_of_bytes() -> (Value, usize) {
 /// A peer that changes a body as long as it is received: what comes is decoded or refused, and stays what it is.
 #[test]
 fn text_and_structure_that_change_while_they_are_read_are_a_value_or_an_error() {
-    let names = (0..3000).map(|i| (format!("key {i} é"), Value::from(i)));
-    let structure = Value::Map(names.collect());
-    let text = Value::from("ü".repeat(40_000));
-    for value in [structure, text] {
-        for encoding in [Encoding::Cbor, Encoding::Json, Encoding::Bson, Encoding::Smile] {
-            // BSON has documents alone.
-            let Ok(encoded) = codec::encode(&value, encoding) else { continue };
-            let sent = (encoding, &encoded[..]);
-            received_while_changing(sent, encoded.len(), BodyViews::None, 10, |got| {
-                let before = got.block().unwrap().to_vec();
-                let decoded = codec::decode(got.whole(), encoding);
-                assert!(got.block().unwrap()[..] == before[..], "the copy changes");
-                let again = codec::decode(&before, encoding);
-                assert_eq!(decoded.as_ref().ok(), again.as_ref().ok());
-                assert_eq!(decoded.map_err(|e| e.to_string()).err(), again.map_err(|e| e.to_string()).err());
-            });
-        }
+    for (encoding, encoded) in text_and_structure() {
+        let sent = (encoding, &encoded[..]);
+        received_while_changing(sent, encoded.len(), (&KINDS, BodyViews::None), 12, |got| {
+            assert_is_one_content(got, encoding);
+        });
     }
 }
 
@@ -231,7 +245,9 @@ fn byte_strings_whose_heads_change_while_they_are_found_are_a_value_or_an_error(
     let encoded = codec::encode(&map, Encoding::Cbor).unwrap();
     let mut kinds = [0; 3];
     for changed in [heads, encoded.len()] {
-        received_while_changing((Encoding::Cbor, &encoded), changed, BodyViews::Whole, 300, |got| {
+        // Of requests nothing stays there.
+        let viewed = (&[Kind::Data, Kind::Reply][..], BodyViews::Whole);
+        received_while_changing((Encoding::Cbor, &encoded), changed, viewed, 300, |got| {
             let viewed = got.split().unwrap().parts()[0].bytes.clone();
             let Some(codec::Outline { rest, strings }) = codec::outline(&viewed) else {
                 kinds[0] += 1;
@@ -275,7 +291,8 @@ fn structure_around_viewed_bytes_is_the_same_however_often_it_is_looked_at() {
         [(Encoding::Cbor, codec::encode(&map, Encoding::Cbor).unwrap()), (Encoding::Raw, vec![7; 70_000])]
     {
         for changed in [heads, encoded.len()] {
-            received_while_changing((encoding, &encoded), changed, BodyViews::Bytes, 200, |body| {
+            let viewed = (&[Kind::Data, Kind::Request, Kind::Reply][..], BodyViews::Bytes);
+            received_while_changing((encoding, &encoded), changed, viewed, 300, |body| {
                 let decode = || {
                     let sink = ValueBuilder::sharing(body.clone());
                     let value = codec::decode_body(body, encoding, &Limits::default(), sink)?.finish();

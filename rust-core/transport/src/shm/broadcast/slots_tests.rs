@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::super::bodies_tests::{assert_is_one_content, text_and_structure, while_changing};
 use super::super::memory::OwnMemory;
 use super::super::references::{self, Reference};
 use super::super::segment::{self, CLAIMS, SHARE, SLOTS, VIEW_BITS, at};
@@ -517,6 +518,28 @@ fn body_of_an_overwritten_slot_is_missed_and_one_that_changes_is_whole() {
     let overwritten = Content::Body(Reference { at: 0, filling: 4, ..HONEST });
     assert!(matches!(resolve_content(&mut files, overwritten), Ok(Resolved::Overtaken)));
     assert_eq!(views_of(&page, 3), 0);
+}
+
+/// A publisher that changes a body as long as subscribers receive it.
+#[test]
+fn published_text_and_structure_that_change_while_they_are_read_are_a_value_or_an_error() {
+    for (encoding, encoded) in text_and_structure() {
+        let (_page, viewing) = viewing();
+        let (file, mut files) = written(encoded.len().next_multiple_of(64 * KIB), Some(&viewing));
+        file.copy_in(0, &encoded);
+        while_changing(&file, encoded.len(), || {
+            for _ in 0..10 {
+                let header = Header::new(Kind::Data, encoding);
+                let at = Reference { at: 0, length: encoded.len() as u64, ..HONEST };
+                let referring = Referring { header, content: Content::Body(at) };
+                let Ok(Resolved::Frame(frame)) = files.resolve(referring, BodyViews::None, || Ok(None))
+                else {
+                    panic!("no frame of a body in {encoding:?}")
+                };
+                assert_is_one_content(&frame.body, encoding);
+            }
+        });
+    }
 }
 
 proptest! {
