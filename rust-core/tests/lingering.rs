@@ -243,3 +243,94 @@ fn flush_fails_with_the_number_and_can_be_repeated() {
         assert_eq!(sender.flush(SOON).unwrap_err().kind(), ErrorKind::InvalidState);
     }
 }
+
+/// Other languages end their channels at the exit of the program by `linger`, and free them no more.
+#[test]
+fn receiver_that_lingers_at_its_exit_acknowledges_what_it_consumed() {
+    const TEST: &str = "lingering::receiver_that_lingers_at_its_exit_acknowledges_what_it_consumed";
+    if let Ok(endpoint) = std::env::var(ENDPOINT) {
+        let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+        println!("\nlistens {}", listener.endpoint());
+        let channel = listener.accept(SOON).unwrap();
+        (0..SENT).for_each(|i| assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &Value::Int(i)));
+        assert_eq!(channel.linger(), 0);
+        std::process::exit(0);
+    }
+    for transport in ["shm", "unix", "tcp"] {
+        let mut peer = Command::new(std::env::current_exe().unwrap())
+            .args([TEST, "--exact", "--nocapture"])
+            .env(ENDPOINT, name(transport))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(peer.stdout.take().unwrap()).lines();
+        let endpoint =
+            output.find_map(|line| Some(line.unwrap().strip_prefix("listens ")?.to_owned())).unwrap();
+        let channel = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        for i in 0..SENT {
+            channel.send(&Value::Int(i), SOON).unwrap();
+        }
+        assert!(peer.wait().unwrap().success());
+        // The last one may not have been handled.
+        assert_eq!(channel.linger(), 0, "{transport}: the peer has consumed them");
+        assert!(channel.unacknowledged() <= 1, "{transport}: {}", channel.unacknowledged());
+    }
+}
+
+/// The peer of an accepted channel cannot reconnect, so what it has not consumed is lost with it.
+#[test]
+fn accepted_channel_reports_what_a_peer_that_is_gone_had_not_consumed() {
+    for transport in ["shm", "unix", "tcp"] {
+        for (options, has_noticed) in
+            [(Options::default(), false), (Options::default(), true), (brief(), false), (brief(), true)]
+        {
+            let listener = Listener::listen(&name(transport), &options).unwrap();
+            let peer = Channel::connect(&listener.endpoint(), &Options::default(), SOON).unwrap();
+            let channel = listener.accept(SOON).unwrap();
+            (0..20).for_each(|i| _ = channel.send(&Value::Int(i), SOON).unwrap());
+            // The call for the last consumes those before it.
+            (0..10).for_each(|_| drop(peer.recv(SOON).unwrap()));
+            drop(peer);
+            if has_noticed {
+                assert_eq!(channel.recv(SOON).unwrap_err().kind(), ErrorKind::Disconnected);
+            }
+            assert_eq!((channel.linger(), channel.linger()), (11, 0), "{transport}, {has_noticed}");
+        }
+        // What an error has said is not said again.
+        let listener = Listener::listen(&name(transport), &brief()).unwrap();
+        let peer = Channel::connect(&listener.endpoint(), &Options::default(), SOON).unwrap();
+        let channel = listener.accept(SOON).unwrap();
+        (0..20).for_each(|i| _ = channel.send(&Value::Int(i), SOON).unwrap());
+        drop(peer);
+        assert_eq!(channel.flush(SOON).unwrap_err().missed(), Some(20), "{transport}");
+        assert_eq!(channel.linger(), 0, "{transport}");
+    }
+}
+
+/// The options ask for the number at the end; without them a flush that has told it is enough.
+#[test]
+fn number_that_a_flush_has_told_is_not_reported_again() {
+    for transport in ["shm", "unix", "tcp"] {
+        for (options, sends_more, reported) in
+            [(Options::default(), false, 0), (Options::default(), true, 20), (brief(), false, 20)]
+        {
+            let listener = Listener::listen(&name(transport), &Options::default()).unwrap();
+            let channel = Channel::connect(&listener.endpoint(), &options, SOON).unwrap();
+            let peer = listener.accept(SOON).unwrap();
+            (0..20).for_each(|i| _ = channel.send(&Value::Int(i), SOON).unwrap());
+            if sends_more {
+                let told = channel.flush(Duration::from_millis(10)).unwrap_err();
+                assert_eq!(told.missed(), Some(20), "{transport}");
+                channel.send(&Value::Int(20), SOON).unwrap();
+                peer.recv(SOON).unwrap();
+                peer.recv(SOON).unwrap();
+            }
+            drop((listener, peer));
+            if !sends_more {
+                let told = channel.flush(Duration::from_millis(50)).unwrap_err();
+                assert_eq!(told.missed(), Some(20), "{transport}");
+            }
+            assert_eq!(channel.linger(), reported, "{transport}");
+        }
+    }
+}

@@ -44,7 +44,7 @@ mod send;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::conn::Conn;
 use super::direction::{Direction, Lease, Operation};
@@ -116,6 +116,10 @@ pub struct Inner {
     rests: OfProcess<rest::Rests>,
     /// Whether the number of unconsumed messages was reported at the end of the channel.
     has_reported: AtomicBool,
+    /// How many of them a `flush` that failed has told the program of, where that is enough, and the number of the
+    /// message after those.
+    told: AtomicU64,
+    told_before: AtomicU64,
     /// Whether this end can send, and whether it can receive: some transports have one direction only.
     /// Cached, because every call checks them.
     sends: bool,

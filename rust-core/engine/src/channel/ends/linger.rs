@@ -3,7 +3,8 @@
 //! A channel that ends without `close` waits for [`Options::linger`](crate::Options::linger) and then reports the
 //! number of messages that the peer had not consumed: on one line of stderr, as an event, and by
 //! [`Options::on_unconsumed`](crate::Options::on_unconsumed). Without these options it does not wait. It then reports
-//! the number only if the peer has disconnected and has left more than one message unconsumed.
+//! the number only if the peer has disconnected and has left more than one message unconsumed, of which no `flush` has
+//! told.
 
 use std::io::Write;
 use std::sync::atomic::Ordering;
@@ -31,10 +32,22 @@ impl Channel {
     /// repeated. `InvalidState` once the channel is closed.
     pub fn flush<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         let mut waiting = self.options.start(wait);
-        self.check()
+        let flushed = self
+            .check()
             .and_then(|()| self.wait_until_consumed(&mut waiting))
-            .and_then(|()| self.with_losses(Ok(())))
-            .map_err(|e| e.on(&self.shown))
+            .and_then(|()| self.with_losses(Ok(())));
+        if let Err(error) = &flushed
+            && let Some(missed) = error.missed()
+        {
+            // The options ask for the last word, and that is said where the peer cannot come back.
+            let is_last = error.kind() == ErrorKind::Disconnected && !self.conn.links.may_reconnect();
+            if is_last || !self.is_asked_at_end() {
+                let next = self.conn.links.session_state.halves().outbox.next_number();
+                self.told.store(missed, Ordering::Relaxed);
+                self.told_before.store(next, Ordering::Relaxed);
+            }
+        }
+        flushed.map_err(|e| e.on(&self.shown))
     }
 
     /// Returns how many messages the peer has not acknowledged; none in a forked child, whose messages they are not.
@@ -94,8 +107,15 @@ impl Channel {
     pub fn linger(&self) -> u64 {
         if self.check().is_ok() {
             self.end_lockstep();
+            // The end of the process is the next thing that the peer sees, where nothing drops the channel.
+            self.conn.send_ack(AckTrigger::Close);
         }
         self.report_at_end(false)
+    }
+
+    /// Whether the options ask for the number of messages that are not consumed at the end.
+    fn is_asked_at_end(&self) -> bool {
+        !self.options.linger.is_zero() || self.options.on_unconsumed.is_some()
     }
 
     /// [`Channel::linger`]; `held_back` is whether some bytes have not been written to the link.
@@ -103,25 +123,34 @@ impl Channel {
         let is_over = fork::check(self.fork_generation).is_err() || self.conn.links.is_closed();
         let promises = self.options.delivery != Some(Delivery::BestEffort);
         let is_reported = self.has_reported.load(Ordering::Relaxed);
-        if is_over || is_reported || !promises || self.unacknowledged() == 0 {
+        let has_losses = || self.conn.links.session_state.halves().has_losses();
+        if is_over || is_reported || !promises || self.unacknowledged() == 0 && !has_losses() {
             return 0;
         }
-        let is_asked_for = !self.options.linger.is_zero() || self.options.on_unconsumed.is_some();
+        let is_asked_for = self.is_asked_at_end();
         let lingered = if is_asked_for {
             self.wait_until_consumed(&mut drive::begin(Wait::new(self.options.linger), self.options.timeout))
         } else {
             self.read_acknowledgements()
         };
-        let count = self.unacknowledged();
+        // What a peer that cannot reconnect has lost is not kept any more.
+        let lost = self.conn.links.session_state.halves().take_losses();
+        let count = self.unacknowledged().saturating_add(lost);
         // Without a linger time, a connected peer can still receive the messages in the link, so they are not lost.
-        let stays =
-            !is_asked_for && !held_back && lingered.as_ref().is_err_and(|e| e.kind() == ErrorKind::Timeout);
+        let stays = !is_asked_for
+            && !held_back
+            && lost == 0
+            && lingered.as_ref().is_err_and(|e| e.kind() == ErrorKind::Timeout);
+        let next = self.conn.links.session_state.halves().outbox.next_number();
+        let is_told =
+            count <= self.told.load(Ordering::Relaxed) && next == self.told_before.load(Ordering::Relaxed);
         // A single message may be the one that the peer's program received last and has handled, so its end in order is
         // not reported.
         let reported_from = if is_asked_for { 1 } else { 2 };
-        if lingered.is_ok()
+        if lingered.is_ok() && lost == 0
             || count < reported_from
             || stays
+            || is_told
             || self.has_reported.swap(true, Ordering::Relaxed)
         {
             return 0;

@@ -2,7 +2,7 @@
 //! one.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::{Channel, Inner, Role, rest};
 use crate::channel::acceptor::ChannelAcceptor;
@@ -153,6 +153,8 @@ impl Channel {
             fork_generation: fork::generation(),
             rests: rest::Rests::default().into(),
             has_reported: AtomicBool::new(false),
+            told: AtomicU64::new(0),
+            told_before: AtomicU64::new(0),
             sends: endpoint.check_direction(role == Role::Connector, "send").is_ok(),
             receives: endpoint.check_direction(role == Role::Listener, "recv").is_ok(),
             calls: endpoint.check_direction(role == Role::Listener, "recv").is_ok()
