@@ -482,3 +482,27 @@ fn publisher_without_memory_uses_that_of_the_pool_and_says_what_it_could_not_pub
     assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::from(1));
     assert_eq!(number(&subscriber.stats(), "missed"), 0);
 }
+
+/// The file of a message stays in the spool until there is memory for it.
+#[test]
+fn message_of_a_spool_without_memory_stays_the_next() {
+    alone!(message_of_a_spool_without_memory_stays_the_next);
+    let values = fresh_values();
+    let listener = Listener::listen(&name("spool"), &Options::default()).unwrap();
+    let one = Channel::connect(&listener.endpoint(), &Options::default(), SOON).unwrap();
+    one.send(&Value::Null, SOON).unwrap();
+    let two = listener.accept(SOON).unwrap();
+    two.recv(SOON).unwrap();
+    let payloads: Vec<_> = values.iter().map(|value| one.encode(value).unwrap()).collect();
+    for (value, payload) in values.iter().zip(&payloads) {
+        one.send_payload(payload, SOON).unwrap();
+        one.send(&Value::from("next"), SOON).unwrap();
+        in_room(Resource::Data, || {
+            (0..3).for_each(|_| refused(|| two.recv(SOON)));
+            refused(|| two.try_recv());
+        });
+        assert!(has(&two.recv(SOON).unwrap(), value));
+        assert_eq!(two.recv(SOON).unwrap().value().unwrap(), &Value::from("next"));
+    }
+    assert_eq!(number(&two.stats(), "missed"), 0);
+}
