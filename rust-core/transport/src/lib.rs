@@ -138,7 +138,7 @@ use linkspan_os::deadline;
 use linkspan_value::{body, buffers, codec, error, value};
 
 use frame::{Incoming, Outgoing};
-pub use link::{Offer, Rx, Tx};
+pub use link::{Offer, Polled, Rx, Tx};
 pub use shm::{AckWords, BodyViews, PublishedSlots, Slots, WritableSlot};
 
 /// Counts of what was lost on a transport that sends nothing again: a mailslot, or a spool's

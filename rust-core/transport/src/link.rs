@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::plain::{PlainRx, PlainTx};
 use super::shm::{
-    self, AckWords, BodyViews, BroadcastReader, LinkParts, PeerSegment, PublishedTx, Segment, ShmRx, ShmTx,
-    Slots,
+    self, AckWords, Batch, BodyViews, BroadcastReader, FastRecord, InSlots, LinkParts, PeerSegment,
+    PublishedTx, Segment, ShmRx, ShmTx, Slots, Small,
 };
 pub use super::shm::{FastLinked, ViewCount};
 use super::socket::{StreamRx, StreamTx};
@@ -21,9 +21,11 @@ use super::tail::Tail;
 use crate::error::{Doing, Result};
 use crate::sys::memory::PeerFile;
 
+mod ready;
 mod rx;
 mod tx;
 
+pub use ready::Polled;
 pub use rx::Rx;
 pub use tx::Tx;
 

@@ -200,9 +200,7 @@ impl RxPart {
     /// From now on this much of a body that is in a slot of the peer's is left there: of data and, but for the whole,
     /// requests; and of replies.
     pub fn view_bodies(&mut self, data: BodyViews, replies: BodyViews) {
-        if let Some(half) = self.rx.in_place() {
-            half.view_bodies(data, replies);
-        }
+        self.rx.view_bodies(data, replies);
     }
 
     /// Returns who has sent this frame. The sender that it names itself counts only on a link without a hello.

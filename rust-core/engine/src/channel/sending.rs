@@ -37,7 +37,7 @@ use crate::sys::clock;
 use crate::sys::poll::Interest;
 use crate::transport::{Sent, Tx};
 
-use self::push::{flush_rest, leave, push, push_with, send_control, try_send_frame, with_until};
+use self::push::{leave, push, push_with, send_control, try_send_frame, with_until};
 use super::direction::{Lease, SeatGuard};
 use super::event_log::EventLog;
 use super::link::TxPart;
@@ -234,9 +234,9 @@ impl Sending {
     ) -> Option<u64> {
         let draft = Draft::data(&payload);
         let (part, ticket) = self.admit::<DATA>(&draft, false, true, halves, event_log).ok()?;
-        let (half, sent) = (part.tx.in_place()?, clock::now());
+        let sent = clock::now();
         let header = Header { body: payload.len() as u64, ..draft.header(&ticket, sent) };
-        if ticket.acked != 0 || !half.try_send_in_slots(&header, payload.memory().split()?) {
+        if ticket.acked != 0 || !part.tx.try_send_in_slots(&header, payload.memory().split()?) {
             return None;
         }
         let (number, place) = halves.sent(&ticket);
@@ -277,19 +277,6 @@ impl Sending {
             Some(recorded) => Cow::Borrowed(&recorded.extension[..]),
             None => Cow::Owned(with_until(until).map_err(Obstacle::Failed)?),
         };
-        // Nearly always a stream takes an ordinary frame in one write. What it does not take, or an error, is found
-        // again below.
-        let is_next = extension.is_empty() && !part.has_queue();
-        if let Some(body) = draft.content.block().filter(|_| is_next)
-            && let Some(half) = part.tx.stream().filter(|half| half.accepts_next(body.len()))
-            && let Ok(put @ (Sent::Whole | Sent::Started)) =
-                half.try_send_next(draft.header(&ticket, sent), body)
-        {
-            if put == Sent::Started {
-                flush_rest(part, links, waiting).map_err(Obstacle::Failed)?;
-            }
-            return Ok((ticket, sent));
-        }
         push_with(part, draft.header(&ticket, sent), draft.content, &extension, links, waiting)
             .map_err(Obstacle::Failed)?;
         Ok((ticket, sent))

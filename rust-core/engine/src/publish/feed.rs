@@ -22,13 +22,13 @@ use crate::drive;
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::{Header, Incoming, Kind};
 use crate::message::{BodyMemory, Message, ReceivedFrom, ReusedMessage, SchemaIds};
-use crate::transport::Rx;
 use crate::transport::broadcast::{FastLinked, Start, SubscriberOffer, ViewCount};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension::LastSender;
 use crate::transport::hello::AnsweredCall;
 use crate::transport::kind::Transport;
 use crate::transport::place::Place;
+use crate::transport::{BodyViews, Rx};
 use crate::value::Limits;
 
 /// A subscription that is connected. Used by the thread that receives.
@@ -186,7 +186,7 @@ impl Feed {
         let limit = options.max_message_size;
         let mut rx = offer.join(called, peer_hello.session, limit, start, options.spin, views)?;
         if options.checks_received().is_none() {
-            rx.view_bodies(options.body_views());
+            rx.view_bodies(options.body_views(), BodyViews::None);
         }
         Ok(Feed {
             rx,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 // The halves of the transports come from above, which alone names their folders.
-use super::{BodyViews, BroadcastReader, FastLinked, PlainRx, ShmRx, StreamRx};
+use super::{BroadcastReader, FastLinked, PlainRx, ShmRx, StreamRx};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, flags};
@@ -83,15 +83,6 @@ impl Rx {
             Rx::Shm(half) => half.try_recv(),
             Rx::Place(half) => half.try_recv(),
             Rx::Published(half) => Ok(half.try_recv()?.frame()),
-        }
-    }
-
-    /// Returns the half from which a short message can be read in place, with
-    /// `ShmRx::peek_small`; `None` for other links.
-    pub fn in_place(&mut self) -> Option<&mut ShmRx> {
-        match self {
-            Rx::Shm(half) => Some(half),
-            Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) | Rx::Published(_) => None,
         }
     }
 
@@ -216,10 +207,10 @@ impl Rx {
         }
     }
 
-    /// Returns the half whose messages are in a buffer of this process; `None` for other links.
-    pub fn stream(&mut self) -> Option<&mut StreamRx> {
+    /// Returns the descriptor of the connection whose bytes a read brings; `None` for other links.
+    pub fn connection(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            Rx::Stream(half) => Some(half),
+            Rx::Stream(half) => Some(half.descriptor()),
             Rx::Plain(_) | Rx::Shm(_) | Rx::Place(_) | Rx::Published(_) => None,
         }
     }
@@ -259,13 +250,6 @@ impl Rx {
 
 /// What a half from which a subscriber receives has beyond that: its publisher waits for no subscriber.
 impl Rx {
-    /// From now on this much of a body that is in a slot of the publisher as a whole is left there.
-    pub fn view_bodies(&mut self, views: BodyViews) {
-        if let Rx::Published(half) = self {
-            half.view_bodies(views);
-        }
-    }
-
     /// Returns the next message if it is a short one in a ring that needs nothing but its copy; the publisher may be
     /// overwriting it. With `spins`, spins first, instead of the next [`Rx::spin`].
     #[inline]

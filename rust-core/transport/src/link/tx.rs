@@ -4,11 +4,12 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 // The halves of the transports come from above, which alone names their folders.
-use super::{AckWords, PlainTx, PublishedTx, ShmTx, Slots, StreamTx, Tail};
+use super::{AckWords, Batch, PlainTx, PublishedTx, ShmTx, Slots, StreamTx, Tail};
+use crate::body::Split;
 use crate::codec::Encoding;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::Kind;
+use crate::frame::{Header, Kind};
 use crate::half::{Readers, SendHalf};
 use crate::stream::Stream;
 use crate::sys::eventfd::EventFd;
@@ -277,20 +278,23 @@ impl Tx {
         matches!(self, Tx::Shm(_))
     }
 
-    /// Returns the half to which a short message can be written in place, with `ShmTx::try_send_next`; `None`
-    /// for other links.
-    pub fn in_place(&mut self) -> Option<&mut ShmTx> {
+    /// Begins several short data messages that are sent at this time, with one fence and one wake-up; `None` for links
+    /// over which each goes alone.
+    #[inline]
+    pub fn begin_batch(&mut self, sent: i64) -> Option<Batch<'_>> {
         match self {
-            Tx::Shm(half) => Some(half),
+            Tx::Shm(half) => half.begin_batch(sent),
             Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Published(_) => None,
         }
     }
 
-    /// Returns the half that writes to a stream; `None` for other links.
-    pub fn stream(&mut self) -> Option<&mut StreamTx> {
+    /// Sends a message whose long arrays are in slots of which the peer has the files. False, with nothing sent, where
+    /// that is not possible at once.
+    #[inline]
+    pub fn try_send_in_slots(&mut self, header: &Header, split: &Split) -> bool {
         match self {
-            Tx::Stream(half) => Some(half),
-            Tx::Plain(_) | Tx::Shm(_) | Tx::Place(_) | Tx::Published(_) => None,
+            Tx::Shm(half) => half.try_send_in_slots(header, split),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Published(_) => false,
         }
     }
 

@@ -41,6 +41,8 @@ use crate::admission::PeerIdentity;
 use crate::error::Result;
 use crate::sys::fork::Guarded;
 use crate::sys::peer::credentials;
+pub use arrays::InSlots;
+pub use batch::Batch;
 pub use receiving::ShmRx;
 pub use sending::ShmTx;
 pub use shared::AckWords;

@@ -75,8 +75,8 @@ mod views;
 mod writer;
 
 pub use broadcast::{BroadcastReader, PublishedSlots, PublishedTx, ViewCount};
-pub use link::{AckWords, LinkParts, ShmRx, ShmTx, link};
-pub use record::FastLinked;
+pub use link::{AckWords, Batch, InSlots, LinkParts, ShmRx, ShmTx, link};
+pub use record::{FastLinked, FastRecord, Small};
 pub use segment::{DEFAULT_RING, PeerSegment, SLOTS, Segment};
 pub use slot_file::WritableSlot;
 pub use slots::Slots;

@@ -2,8 +2,7 @@
 //! once into a message, or views its slots, and the session records it. The caller has the session's lock.
 //!
 //! Channels and servers take messages that need no further checks in this way: without a schema to check, without an
-//! extension, without a violation to report, and in the ring without an acknowledgement in their header. For everything
-//! else nothing has changed, and the caller reads the frame with [`Rx::try_recv`](crate::transport::Rx::try_recv).
+//! extension, and without a violation to report. For everything else nothing has changed, and the caller reads the frame with [`Rx::try_recv`](crate::transport::Rx::try_recv).
 
 use super::RxPart;
 use crate::channel::event_log::EventLog;
@@ -127,9 +126,8 @@ impl RxPart {
         limits: &Limits,
         consume: Option<AckTrigger>,
     ) -> Option<Taken<P::Output>> {
-        let half = self.rx.in_place()?;
-        let fast = half.peek_fast(kind)?;
-        let (number, bytes) = (half.next_sequence(), fast.length());
+        let record = self.rx.in_record(kind)?;
+        let (number, bytes, encoding) = (record.sequence(), record.length(), record.encoding());
         if self.negotiated.is_none()
             || self.peer.source.is_empty()
             || !self.read_ahead.is_empty()
@@ -138,12 +136,12 @@ impl RxPart {
             return None;
         }
         let mut place = place(bytes)?;
-        let sent = half.take_fast(&fast, place.body());
-        let what = (number, fast.encoding(), sent);
+        let sent = record.take(place.body());
+        let what = (number, encoding, sent);
         let message = place.finish((kind, 0), what, self.peer.origin(kind, halves.inbox.session()), limits);
         let received = (number, bytes, urgency(kind, 0));
         let (is_ack_due, missed) =
-            halves.received(received, Fate::Delivered, consume, || half.consumed_with_fence());
+            halves.received(received, Fate::Delivered, consume, || self.rx.consumed_with_fence());
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
@@ -151,10 +149,9 @@ impl RxPart {
     /// for all else; then nothing has changed but the room of earlier messages, which is free.
     #[inline(always)]
     pub fn take_reply(&mut self, number: u64, halves: &mut SessionHalves, limits: &Limits) -> Option<Taken> {
-        let half = self.rx.in_place()?;
         // The messages before it were copied; their room is freed while the peer works.
-        half.consumed();
-        let reply = half.peek_reply()?;
+        let record = self.rx.reply_in_record()?;
+        let reply = *record.words();
         if reply.correlation != number
             || !halves.inbox.is_new(reply.sequence)
             || self.negotiated.is_none()
@@ -164,7 +161,7 @@ impl RxPart {
             return None;
         }
         let mut place = ReusedMessage::take(reply.length())?;
-        half.take_reply(&reply, place.body());
+        record.take(place.body());
         let what = (reply.sequence, reply.encoding(), reply.sent);
         let origin = self.peer.origin(Kind::Reply, halves.inbox.session());
         let message = place.finish((Kind::Reply, number), what, origin, limits);
@@ -173,95 +170,57 @@ impl RxPart {
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
-    /// Returns the message that is in the link, if the call wants it.
+    /// Returns the message that is complete in the link, if the call wants it.
     #[inline(always)]
     pub fn take(&mut self, halves: &mut SessionHalves, limits: &Limits, want: Want) -> Option<Taken> {
-        let Some(half) = self.rx.in_place() else {
-            return self.take_in_stream(halves, limits, want);
-        };
-        if self.negotiated.is_none() || self.peer.source.is_empty() || !self.read_ahead.is_empty() {
+        if !self.takes_at_once() {
             return None;
         }
-        let Some(small) = half.peek_small() else {
-            return if half.is_ready() { self.take_frame(halves, limits, want) } else { None };
+        let Some(short) = self.rx.short() else {
+            return if self.rx.is_ready_in_place() { self.take_long(halves, limits, want) } else { None };
         };
-        let (header, number) = (small.header(), small.sequence);
-        let acknowledges = small.kind != Kind::Reply && small.correlation != 0;
-        if !want.takes(small.kind) || acknowledges || !halves.inbox.is_new(number) {
-            return None;
-        }
-        let origin = self.peer.origin(small.kind, halves.inbox.session());
-        let fill = |body: &mut [u8]| half.take_small(&small, body);
-        let message = Message::filled(header, origin, limits, fill);
-        let received = (number, small.length(), urgency(small.kind, header.flags));
+        let header = short.header();
+        let acknowledges = is_taken(&header, halves, want)?;
+        let origin = self.peer.origin(header.kind, halves.inbox.session());
+        let message = Message::filled(header, origin, limits, |body| short.take(body));
+        let received = (header.sequence, header.body as usize, urgency(header.kind, header.flags));
+        let fate = want.fate(&header);
         let (is_ack_due, missed) =
-            halves.received(received, want.fate(&header), want.consume, || half.consumed_with_fence());
-        Some(Taken { message, is_ack_due, missed, acknowledges: false })
+            halves.received(received, fate, want.consume, || self.rx.consumed_with_fence());
+        Some(Taken { message, is_ack_due, missed, acknowledges })
     }
 
-    /// The same for data that is not short: in a fast-path record, or with long arrays in slots of which this side has
-    /// mapped all files: they are viewed there.
+    /// The same for a message that is not short. What is in slots is viewed there.
     #[inline(never)]
-    fn take_frame(&mut self, halves: &mut SessionHalves, limits: &Limits, want: Want) -> Option<Taken> {
-        let half = self.rx.in_place()?;
-        let is_taken =
-            |kind: Kind, number: u64| kind == Kind::Data && want.takes(kind) && halves.inbox.is_new(number);
-        let frame = if let Some(fast) = half.peek_fast(Kind::Data) {
-            if !is_taken(Kind::Data, half.next_sequence()) {
-                return None;
-            }
-            half.take_whole(&fast)
-        } else {
-            let found = half.peek_in_slots()?;
-            let Header { kind, sequence, correlation, .. } = *found.header();
-            if correlation != 0 || !is_taken(kind, sequence) {
-                return None;
-            }
-            half.take_in_slots(found)
-        };
+    fn take_long(&mut self, halves: &mut SessionHalves, limits: &Limits, want: Want) -> Option<Taken> {
+        let long = self.rx.long()?;
+        let acknowledges = is_taken(&long.header(), halves, want)?;
+        let frame = long.take()?;
         let Header { kind, flags, sequence, .. } = frame.header;
         let (received, fate) = ((sequence, frame.body.len(), urgency(kind, flags)), want.fate(&frame.header));
         let message = Message::new(frame, self.peer.origin(kind, halves.inbox.session()), *limits);
         let (is_ack_due, missed) =
-            halves.received(received, fate, want.consume, || half.consumed_with_fence());
-        Some(Taken { message, is_ack_due, missed, acknowledges: false })
+            halves.received(received, fate, want.consume, || self.rx.consumed_with_fence());
+        Some(Taken { message, is_ack_due, missed, acknowledges })
     }
 
-    /// The same for a message that a read has taken from a stream.
+    /// Returns whether a message may be taken at once: its sender is known, and none before it waits.
     #[inline(always)]
-    pub fn take_in_stream(
-        &mut self,
-        halves: &mut SessionHalves,
-        limits: &Limits,
-        want: Want,
-    ) -> Option<Taken> {
-        if self.negotiated.is_none() || self.peer.source.is_empty() || !self.read_ahead.is_empty() {
-            return None;
-        }
-        let half = self.rx.stream()?;
-        let header = match half.peek_fast() {
-            Some(header) => header,
-            None => half.peek()?,
-        };
-        if !want.takes(header.kind) {
-            return None;
-        }
-        let acknowledged = if header.kind == Kind::Reply { 0 } else { header.correlation };
-        // The caller ends the link for an impossible number.
-        if !halves.inbox.is_new(header.sequence)
-            || acknowledged > 0 && halves.outbox.acknowledged(acknowledged).is_err()
-        {
-            return None;
-        }
-        let origin = self.peer.origin(header.kind, halves.inbox.session());
-        let whole = if half.is_whole() { half.take_whole() } else { None };
-        let message = match whole {
-            Some(frame) => Message::new(frame, origin, *limits),
-            None => Message::filled(header, origin, limits, |body| half.take_short(body)),
-        };
-        let received = (header.sequence, header.body as usize, urgency(header.kind, header.flags));
-        // A stream has no room to be freed.
-        let (is_ack_due, missed) = halves.received(received, want.fate(&header), want.consume, || ());
-        Some(Taken { message, is_ack_due, missed, acknowledges: acknowledged > 0 })
+    fn takes_at_once(&self) -> bool {
+        self.negotiated.is_some() && !self.peer.source.is_empty() && self.read_ahead.is_empty()
     }
+}
+
+/// Returns whether a message of this header acknowledges others, if the call takes it; the caller ends the link for
+/// impossible numbers.
+#[inline(always)]
+fn is_taken(header: &Header, halves: &mut SessionHalves, want: Want) -> Option<bool> {
+    if !want.takes(header.kind) || !halves.inbox.is_new(header.sequence) {
+        return None;
+    }
+    let acknowledged = if header.kind == Kind::Reply { 0 } else { header.correlation };
+    if acknowledged > 0 {
+        halves.outbox.acknowledged(acknowledged).ok()?;
+    }
+    Some(acknowledged > 0)
 }

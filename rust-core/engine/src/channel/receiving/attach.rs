@@ -57,9 +57,9 @@ impl Receiving {
     /// Adds the link's connection to the set, where a dialogue has taken it out.
     pub(super) fn watch_link(&mut self) -> Result<()> {
         if !self.link_in_set
-            && let Some(half) = self.part.as_mut().and_then(|part| part.rx.stream())
+            && let Some(connection) = self.part.as_ref().and_then(|part| part.rx.connection())
         {
-            self.set.add(half.descriptor(), LINK, Interest::IN | Interest::RDHUP)?;
+            self.set.add(connection, LINK, Interest::IN | Interest::RDHUP)?;
             self.link_in_set = true;
         }
         Ok(())

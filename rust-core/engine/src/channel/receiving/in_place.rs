@@ -174,9 +174,10 @@ impl Receiving {
         // Without a message in the link it is recorded once more.
         halves.inbox.consumed();
         let missed = self.take_more(halves, event_log, max, messages);
-        let half = self.part.as_mut()?.rx.in_place().filter(|_| !messages.is_empty())?;
+        let part = self.part.as_mut().filter(|part| !messages.is_empty() && part.rx.is_in_place())?;
         let trigger = AckTrigger::Receive;
-        let is_ack_due = halves.publish_consumed(|| half.consumed_with_fence(), trigger).then_some(trigger);
+        let is_ack_due =
+            halves.publish_consumed(|| part.rx.consumed_with_fence(), trigger).then_some(trigger);
         Some(Taken { message: (), is_ack_due, missed, acknowledges: false })
     }
 

@@ -12,7 +12,7 @@ use crate::deadline::Waiting;
 use crate::drive;
 use crate::error::{ErrorKind, Result};
 use crate::session::inbox::AckTrigger;
-use crate::transport::Waited;
+use crate::transport::{Polled, Waited};
 
 impl Receiving {
     /// Waits until the link may have a frame.
@@ -84,22 +84,16 @@ impl Receiving {
         waiting: &mut Waiting<'_>,
     ) -> Result<bool> {
         let Some(part) = self.part.as_mut().filter(|part| !part.parked) else { return Ok(false) };
-        let Some(half) = part.rx.in_place() else { return self.wait_first_in_stream(reads, conn, waiting) };
-        half.consumed();
-        Ok(half.poll_briefly())
+        match part.rx.poll_first() {
+            Polled::Found => Ok(true),
+            Polled::Nothing => Ok(false),
+            Polled::Repeatedly => self.wait_instead(reads, conn, waiting),
+        }
     }
 
+    /// Waits for a few milliseconds, where another look would probably find nothing.
     #[inline(never)]
-    fn wait_first_in_stream(
-        &mut self,
-        reads: &Reads,
-        conn: &Conn,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<bool> {
-        let half = self.part.as_mut().and_then(|part| part.rx.stream());
-        if !half.is_some_and(|half| half.last_polls_were_empty()) {
-            return Ok(false);
-        }
+    fn wait_instead(&mut self, reads: &Reads, conn: &Conn, waiting: &mut Waiting<'_>) -> Result<bool> {
         match self.wait_soon(reads, waiting) {
             Ok(Waited::Ready) => return Ok(true),
             Ok(Waited::Passed) => {
@@ -131,14 +125,14 @@ impl Receiving {
             None => drive::data_soon(&mut part.rx, waiting)?,
         };
         if waited == Waited::Ready
-            && let Some(half) = part.rx.stream()
+            && let Some(connection) = part.rx.connection()
         {
             if self.link_in_set && !self.watched && self.set.is_in_dialogue() {
                 // No sleep of the next waits is on the set.
-                self.set.remove(half.descriptor());
+                self.set.remove(connection);
                 self.link_in_set = false;
             }
-            half.fill();
+            part.rx.fill();
         }
         Ok(waited)
     }

@@ -14,7 +14,9 @@ impl Sending {
     /// wake-up, and keeps them. Returns how many: 0 for any obstacle; then nothing was sent.
     pub fn send_run_step(&mut self, payloads: &[Payload], halves: &mut SessionHalves) -> usize {
         let Ok((part, terms, limit)) = self.terms(false) else { return 0 };
-        let Some(half) = part.tx.in_place() else { return 0 };
+        if !part.tx.is_in_place() {
+            return 0;
+        }
         let short = |payload: &&Payload| payload.memory().block().is_some();
         let lengths = payloads.iter().take_while(short).map(Payload::len);
         let Ok((mut ticket, admitted)) = admit_data(halves, (&terms, limit), payloads.len(), lengths) else {
@@ -24,7 +26,7 @@ impl Sending {
             return 0;
         }
         let sent = clock::now();
-        let Some(mut batch) = half.begin_batch(sent) else { return 0 };
+        let Some(mut batch) = part.tx.begin_batch(sent) else { return 0 };
         let mut count = 0;
         for payload in &payloads[..admitted] {
             let Some(body) = payload.memory().block() else { break };
