@@ -18,6 +18,7 @@ mod read_ahead;
 mod take;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::handshake::Hello;
 use super::options::Options;
@@ -236,6 +237,11 @@ impl TxPart {
     /// Returns the bytes of what waits for room.
     pub fn waiting_bytes(&self) -> u64 {
         self.queue.as_ref().map_or(0, |queue| queue.bytes).saturating_add(self.tx.rest_bytes() as u64)
+    }
+
+    /// Returns since when the first of it waits.
+    pub fn waits_since(&self) -> Option<Instant> {
+        self.queue.as_ref()?.waits_since(&self.tx)
     }
 
     /// Sends what waits for room. Returns whether nothing is left.

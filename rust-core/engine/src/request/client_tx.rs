@@ -49,8 +49,9 @@ pub struct ClientTx {
     owner: Owner,
     /// What waits for all clients of the server.
     waiting_answers: Arc<WaitingAnswers>,
-    /// Bytes of that which wait for this one. Written with `sending` locked.
+    /// Bytes of that which wait for this one, and since which moment of the server's. Written with `sending` locked.
     waiting_bytes: AtomicU64,
+    waits_since: AtomicU64,
     /// The client's session, kept after the link has ended; 0 without a hello.
     peer_session: u64,
     /// Bytes of the longest message that both sides accept.
@@ -118,6 +119,7 @@ impl ClientTx {
             owner,
             waiting_answers,
             waiting_bytes: AtomicU64::new(0),
+            waits_since: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             answers: AtomicU64::new(0),
             half_closed: AtomicBool::new(false),
@@ -320,6 +322,9 @@ impl ClientTx {
     /// Counts the bytes that wait for the client, and returns them.
     fn count_waiting(&self, sending: &Sending) -> u64 {
         let bytes = sending.part.as_ref().map_or(0, TxPart::waiting_bytes);
+        if let Some(since) = sending.part.as_ref().and_then(TxPart::waits_since) {
+            self.waits_since.store(self.waiting_answers.moment(since), Ordering::Relaxed);
+        }
         self.waiting_answers.replace(self.waiting_bytes.swap(bytes, Ordering::Relaxed), bytes);
         bytes
     }
@@ -512,12 +517,16 @@ impl WaitingClient for ClientTx {
         self.waiting_bytes.load(Ordering::Relaxed)
     }
 
+    fn waits_since(&self) -> u64 {
+        self.waits_since.load(Ordering::Relaxed)
+    }
+
     fn give_up_most(&self, limit: u64) {
         let mut sending = self.conn.sending.borrow();
         let bytes = self.count_waiting(&sending);
         if bytes > 0 {
             let text = format!(
-                "the client does not receive its answers, of which {bytes} bytes wait, the most of all clients, which have more than {limit} bytes together (four times max_message_size), so it was disconnected; receive the answers, or have fewer requests and connections"
+                "the client does not receive its answers, of which {bytes} bytes wait, the most and the longest of all clients, which have more than {limit} bytes together (four times max_message_size), so it was disconnected; receive the answers, or have fewer requests and connections"
             );
             self.give_up(&mut sending, Error::new(ErrorKind::Full, text));
         }

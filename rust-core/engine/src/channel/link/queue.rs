@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use crate::channel::event_log::EventLog;
 use crate::error::Result;
@@ -15,15 +16,18 @@ use crate::transport::{Sent, Tx};
 /// dropped.
 pub struct Queue {
     event_log: Arc<EventLog>,
-    waiting: VecDeque<(Header, Payload)>,
+    /// With the time since when each waits.
+    waiting: VecDeque<(Header, Payload, Instant)>,
     /// Bytes of their bodies.
     pub bytes: u64,
+    /// Since when the one waits of which the link has a part.
+    begun: Option<Instant>,
 }
 
 impl Queue {
     /// Returns the queue of a new link of an object with this log.
     pub fn new(event_log: &Arc<EventLog>) -> Queue {
-        Queue { event_log: event_log.clone(), waiting: VecDeque::new(), bytes: 0 }
+        Queue { event_log: event_log.clone(), waiting: VecDeque::new(), bytes: 0, begun: None }
     }
 
     /// Returns whether nothing waits.
@@ -38,11 +42,17 @@ impl Queue {
     pub fn put(&mut self, tx: &mut Tx, header: Header, payload: &Payload) -> Result<()> {
         let frame = Outgoing::of(header, payload.memory());
         if self.is_empty() && send_while_read(tx, &frame)? {
+            self.begun = tx.has_rest().then(Instant::now);
             return Ok(());
         }
         self.bytes += payload.len() as u64;
-        self.waiting.push_back((header, payload.clone()));
+        self.waiting.push_back((header, payload.clone(), Instant::now()));
         Ok(())
+    }
+
+    /// Returns since when the first message waits, or that of which the link has a part.
+    pub fn waits_since(&self, tx: &Tx) -> Option<Instant> {
+        if tx.has_rest() { self.begun } else { self.waiting.front().map(|(_, _, since)| *since) }
     }
 
     /// Counts messages that the peer does not get.
@@ -52,10 +62,11 @@ impl Queue {
 
     /// Sends what waits, and the rest of what was begun. Returns whether nothing is left.
     pub fn flush(&mut self, tx: &mut Tx) -> Result<bool> {
-        while let Some((header, payload)) = self.waiting.front() {
+        while let Some((header, payload, since)) = self.waiting.front() {
             if !send_while_read(tx, &Outgoing::of(*header, payload.memory()))? {
                 return Ok(false);
             }
+            self.begun = Some(*since);
             self.bytes -= payload.len() as u64;
             self.waiting.pop_front();
         }
