@@ -230,6 +230,37 @@ with linkspan.publisher("shm:rt/large") as large, linkspan.publisher("shm:rt/sma
     assert names["rt/large"]["messages"] > 0 and names["rt/large"]["messages"] + names["rt/large"]["missed"] == 20, names
 
 
+def test_publisher_that_answers_no_question_costs_another_name_no_message(recorded: Recorded) -> None:
+    """It is asked where its name comes from, while others fill the buffer within the time that it may take for that."""
+    script = """
+import sys, time, linkspan
+from contextlib import ExitStack
+with ExitStack() as stack:
+    outs = [stack.enter_context(linkspan.publisher(f"shm:lab/{n}")) for n in range(4)]
+    for out in outs:
+        out.wait_for_subscribers(1, timeout=60)
+    body = bytes(2_000)
+    for i in range(1_500):
+        for out in outs:
+            out.send(body)
+        if i == 300:
+            print("begun", flush=True)
+        time.sleep(0.002)
+    for out in outs:
+        out.flush(timeout=60)
+"""
+    recorder = recorded.record("--buffer", "1MiB")
+    honest = recorded.start(sys.executable, "-c", script)
+    assert honest.stdout and honest.stdout.readline() == "begun\n"
+    silent = Preacher(recorded.run)
+    silent.publish("first", 1)
+    assert honest.wait(SOON) == 0, honest.communicate()
+    recorded.stop(recorder)
+    silent.close()
+    names = recorded.info()["names"]
+    assert {name: (names[name]["messages"], names[name]["missed"]) for name in names if name.startswith("lab/")} == {f"lab/{n}": (1_500, 0) for n in range(4)}
+
+
 @pytest.mark.costly
 def test_gaps_and_names_that_come_and_go_take_no_memory(recorded: Recorded) -> None:
     script = """

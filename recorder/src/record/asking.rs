@@ -2,15 +2,22 @@
 
 use std::collections::HashMap;
 use std::sync::PoisonError;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use linkspan::schema::Schema;
 use linkspan::{Error, ErrorKind, Result, registry};
 
 use super::publisher::Origin;
+use super::queue::Queue;
 
-/// Asks programs. One that does not answer costs the writing thread time, of which there is a little each second.
-pub struct Asking {
+/// Asks programs. One that does not answer costs the writing thread time, of which there is a little each second, and
+/// none while the queue fills: messages of others are not dropped for it.
+pub struct Asking<'a> {
+    queue: &'a Queue,
+    /// The threads that ask. One whose answer is not awaited any more ends within the time that a program may take.
+    threads: Vec<JoinHandle<()>>,
     left: Duration,
     since: Instant,
     /// Schemas that were received, by the beginnings of their fingerprints.
@@ -23,17 +30,22 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const REGAIN: u32 = 10;
 /// With less than that no publisher is asked.
 const LEAST: Duration = Duration::from_secs(1);
+/// Threads whose answers are not awaited any more, at most.
+const THREADS: usize = 8;
+/// How long an answer is awaited between two looks at the queue.
+const LOOK: Duration = Duration::from_millis(10);
 /// Schemas that are kept.
 const KNOWN: usize = 256;
 
-impl Asking {
-    pub fn new() -> Asking {
-        Asking { left: PATIENCE, since: Instant::now(), known: HashMap::new() }
+impl Asking<'_> {
+    pub fn new(queue: &Queue) -> Asking<'_> {
+        Asking { queue, threads: Vec::new(), left: PATIENCE, since: Instant::now(), known: HashMap::new() }
     }
 
     /// Returns the machine that a name belongs to, if it stands for a name of another machine.
     pub fn machine(&mut self, name: &str) -> Option<String> {
-        self.ask(|| registry::machine(name)).ok().flatten()
+        let name = name.to_owned();
+        self.ask(move || registry::machine(&name)).ok().flatten()
     }
 
     /// Returns the schema of the messages of an origin; none where their sender gave none.
@@ -42,12 +54,12 @@ impl Asking {
     /// A text, where they have one that was not received: the program that listens at the name may have ended, and
     /// another one may have come, which has a schema of its own.
     pub fn schema(&mut self, origin: &Origin) -> std::result::Result<Option<Schema>, String> {
-        let name = &*origin.publisher.endpoint.name;
+        let name = origin.publisher.endpoint.name.clone();
         if origin.publisher.is_stored {
             let first = origin.first.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let form = self.ask(|| match &first {
-                Some(first) => registry::schema_of(name, first),
-                None => registry::schema(name),
+            let form = self.ask(move || match &first {
+                Some(first) => registry::schema_of(&name, first),
+                None => registry::schema(&name),
             });
             return Ok(form.and_then(|form| Schema::from_bytes(&form)).ok());
         }
@@ -55,7 +67,7 @@ impl Asking {
         if let Some(known) = self.known.get(id) {
             return Ok(Some(known.clone()));
         }
-        let why = match self.ask(|| registry::schema(name)).and_then(|form| Schema::from_bytes(&form)) {
+        let why = match self.ask(move || registry::schema(&name)).and_then(|form| Schema::from_bytes(&form)) {
             Ok(schema) if has_id(&schema, id) => {
                 if self.known.len() < KNOWN {
                     self.known.insert(id.clone(), schema.clone());
@@ -72,18 +84,46 @@ impl Asking {
     }
 
     /// Asks, where there is time.
-    fn ask<T>(&mut self, question: impl FnOnce() -> Result<T>) -> Result<T> {
+    fn ask<T: Send + 'static>(&mut self, question: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         let regained = self.since.elapsed().checked_div(REGAIN).unwrap_or_default();
         self.left = self.left.saturating_add(regained).min(PATIENCE);
         self.since = Instant::now();
-        if self.left < LEAST {
+        self.threads.retain(|thread| !thread.is_finished());
+        if self.left < LEAST || self.threads.len() >= THREADS {
             let text = "others took too long to answer, and the recorder has messages to write";
             return Err(Error::new(ErrorKind::Timeout, text));
         }
-        let answer = question();
+        let answer = self.ask_beside(question);
         self.left = self.left.saturating_sub(self.since.elapsed());
         self.since = Instant::now();
         answer
+    }
+
+    /// Asks in a thread, and waits for the answer until the queue fills.
+    fn ask_beside<T: Send + 'static>(
+        &mut self,
+        question: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (answers, answer) = sync_channel(1);
+        let asks = move || drop(answers.send(question()));
+        let thread =
+            thread::Builder::new().name("linkspan asks".to_owned()).spawn(asks).map_err(|error| {
+                Error::new(ErrorKind::OutOfMemory, format!("making a thread that asks for it: {error}"))
+            })?;
+        self.threads.push(thread);
+        loop {
+            match answer.recv_timeout(LOOK) {
+                Ok(answer) => return answer,
+                Err(RecvTimeoutError::Timeout) if self.queue.is_filling() => {
+                    let text = "it has not answered yet, and the recorder has messages to write";
+                    return Err(Error::new(ErrorKind::Timeout, text));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Error::new(ErrorKind::Internal, "the thread that asked panicked"));
+                }
+            }
+        }
     }
 }
 

@@ -183,6 +183,11 @@ impl Queue {
         endpoint.queued.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Returns whether a quarter of it is in use: what the writing thread does beside writing has to wait.
+    pub fn is_filling(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > self.limit / 4
+    }
+
     /// Reserves room for an event of a program.
     pub fn reserve_event(&self, event: &Event) -> bool {
         self.reserve_share(&self.events, ITEM.saturating_add(texts(event) as u64), false)

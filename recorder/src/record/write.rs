@@ -63,7 +63,7 @@ pub struct Writer<'a> {
     numbers: Arc<Numbers>,
     /// Publishers whose messages the counters do not have yet.
     uncounted: Vec<Arc<Publisher>>,
-    asking: Asking,
+    asking: Asking<'a>,
     /// The types of messages in CDR.
     viewing: Viewing,
     /// How many channels there were.
@@ -102,7 +102,7 @@ impl<'a> Writer<'a> {
             black_box,
             numbers,
             uncounted: Vec::new(),
-            asking: Asking::new(),
+            asking: Asking::new(queue),
             viewing: Viewing::default(),
             keys: 0,
             written: 0,
