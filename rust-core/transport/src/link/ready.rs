@@ -1,5 +1,5 @@
-//! A message that lies complete in a link, and how it is taken there: out of a record of a ring, out of slots, or out of
-//! what a read has brought. Finding one changes nothing; what is not found here is left to [`Rx::try_recv`].
+//! A message that lies complete in a link, and how it is taken there: out of a record of a ring, out of slots, or out
+//! of what a read has brought. Finding one changes nothing; what is not found here is left to [`Rx::try_recv`].
 
 use super::{BodyViews, FastLinked, FastRecord, InSlots, Rx, ShmRx, Small, StreamRx};
 use crate::codec::Encoding;
@@ -183,8 +183,8 @@ impl Rx {
         }
     }
 
-    /// Polls for a message for about a microsecond, where that is known to succeed; the room of earlier messages is free
-    /// meanwhile.
+    /// Polls for a message for about a microsecond, where that is known to succeed; the room of earlier messages is
+    /// free meanwhile.
     #[inline]
     pub fn poll_first(&mut self) -> Polled {
         match self {

@@ -2,7 +2,8 @@
 //! once into a message, or views its slots, and the session records it. The caller has the session's lock.
 //!
 //! Channels and servers take messages that need no further checks in this way: without a schema to check, without an
-//! extension, and without a violation to report. For everything else nothing has changed, and the caller reads the frame with [`Rx::try_recv`](crate::transport::Rx::try_recv).
+//! extension, and without a violation to report. For everything else nothing has changed, and the caller reads the
+//! frame with [`Rx::try_recv`](crate::transport::Rx::try_recv).
 
 use super::RxPart;
 use crate::channel::event_log::EventLog;
