@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::PoisonError;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use linkspan::schema::Schema;
+use linkspan::service::start_thread;
 use linkspan::{Error, ErrorKind, Result, registry};
 
 use super::publisher::Origin;
@@ -106,11 +107,7 @@ impl Asking<'_> {
     ) -> Result<T> {
         let (answers, answer) = sync_channel(1);
         let asks = move || drop(answers.send(question()));
-        let thread =
-            thread::Builder::new().name("linkspan asks".to_owned()).spawn(asks).map_err(|error| {
-                Error::new(ErrorKind::OutOfMemory, format!("making a thread that asks for it: {error}"))
-            })?;
-        self.threads.push(thread);
+        self.threads.push(start_thread("record-asks", asks)?);
         loop {
             match answer.recv_timeout(LOOK) {
                 Ok(answer) => return answer,
