@@ -13,7 +13,7 @@ use crate::channel::sending::Draft;
 use crate::channel::{Acknowledge, Options};
 use crate::error::{Error, RemoteFailure, Result};
 use crate::frame::Kind;
-use crate::message::{Message, Payload, ReusedMessage};
+use crate::message::{Message, Payload};
 use crate::session::inbox::AckTrigger;
 use crate::transport::extension;
 
@@ -93,8 +93,7 @@ impl Client {
         if halves.has_violation() {
             return None;
         }
-        part.take_fast(Kind::Request, ReusedMessage::take, &mut halves, &limits, consume)
-            .or_else(|| part.take(&mut halves, &limits, Want { consume, ..REQUESTS }))
+        part.take(&mut halves, &limits, Want { consume, ..REQUESTS })
     }
 
     /// Returns the request of a message that was taken, unless its caller has withdrawn it.

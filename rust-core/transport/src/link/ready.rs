@@ -18,7 +18,7 @@ enum ShortPlace<'a> {
 
 impl Short<'_> {
     /// Returns its header.
-    #[inline(always)]
+    #[inline]
     pub fn header(&self) -> Header {
         self.header
     }
@@ -61,27 +61,27 @@ impl Long<'_> {
     }
 }
 
-/// A message without flags and without an acknowledgement, in one record of a ring, which nearly all are there.
-pub struct InRecord<'a> {
+/// Data without flags and without an acknowledgement, in one record of a ring, as nearly all of it is there.
+pub struct DataInRecord<'a> {
     half: &'a mut ShmRx,
     fast: FastRecord,
 }
 
-impl InRecord<'_> {
+impl DataInRecord<'_> {
     /// Returns the bytes of its body.
-    #[inline(always)]
+    #[inline]
     pub fn length(&self) -> usize {
         self.fast.length()
     }
 
     /// Returns the encoding of its body.
-    #[inline(always)]
+    #[inline]
     pub fn encoding(&self) -> Encoding {
         self.fast.encoding()
     }
 
     /// Returns its number.
-    #[inline(always)]
+    #[inline]
     pub fn sequence(&self) -> u64 {
         self.half.next_sequence()
     }
@@ -101,7 +101,7 @@ pub struct ReplyInRecord<'a> {
 
 impl ReplyInRecord<'_> {
     /// Returns what the record has beside the body.
-    #[inline(always)]
+    #[inline]
     pub fn words(&self) -> &FastLinked {
         &self.reply
     }
@@ -125,12 +125,12 @@ pub enum Polled {
 }
 
 impl Rx {
-    /// Returns the message of this kind that is the next record.
+    /// Returns the data that is the next record.
     #[inline(always)]
-    pub fn in_record(&mut self, kind: Kind) -> Option<InRecord<'_>> {
+    pub fn data_in_record(&mut self) -> Option<DataInRecord<'_>> {
         let Rx::Shm(half) = self else { return None };
-        let fast = half.peek_fast(kind)?;
-        Some(InRecord { half, fast })
+        let fast = half.peek_fast(Kind::Data)?;
+        Some(DataInRecord { half, fast })
     }
 
     /// Returns the reply that is the next record. The room of messages before it is free in any case: they were copied.

@@ -12,7 +12,7 @@ use super::PeerActivity;
 use crate::Sent;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::Result;
-use crate::frame::{HEADER, Header, Kind, Outgoing, flags};
+use crate::frame::{Header, Kind, Outgoing, flags};
 use crate::stream::Stream;
 use crate::sys::crc;
 use crate::tail::Tail;
@@ -21,9 +21,6 @@ use crate::value::Timestamp;
 /// Frames up to this many bytes, header included, are copied into one block before they are
 /// written: copying a few bytes costs less than making the kernel read a list of two pieces.
 const SMALL: usize = 1280;
-
-/// The longest body of a frame, in bytes, that is begun without checking what else is to be sent.
-const NEXT: usize = 64 << 10;
 
 /// A batch that is written at once has at most this many bytes, and each of its frames at most
 /// `SHORT`: copying longer ones costs more than a system call.
@@ -106,37 +103,6 @@ impl StreamTx {
         Ok(Sent::Started)
     }
 
-    /// Begins a frame without an extension, where [`StreamTx::accepts_next`] has returned true: in one write.
-    ///
-    /// # Errors
-    /// `Disconnected`.
-    #[inline]
-    pub fn try_send_next(&mut self, mut header: Header, body: &[u8]) -> Result<Sent> {
-        if self.stream.is_peer_checked() && !self.was_recently_active(&header) {
-            self.stream.check_peer()?;
-        }
-        header.body = body.len() as u64;
-        if self.checked {
-            (header.flags, header.body_check) = (header.flags | flags::BODY_CHECKED, crc::of_bytes(body));
-        }
-        let head = header.bytes_with(crc::of_words);
-        let whole = HEADER + body.len();
-        let written = if whole <= SMALL {
-            self.stream.write_bytes(joined(&mut self.block, &head, body))?
-        } else {
-            self.stream.write(&[IoSlice::new(&head), IoSlice::new(body)])?
-        };
-        match written {
-            None => Ok(Sent::Blocked),
-            // Bytes in a buffer of this process are not sent yet, so this frame stays under way.
-            Some(n) if n == whole && self.stream.flush()? => Ok(Sent::Whole),
-            Some(n) => {
-                self.tail = Some(Tail::of(&head, &Outgoing::new(header, body), n));
-                Ok(Sent::Started)
-            }
-        }
-    }
-
     /// Sends several short frames with one write; see
     /// [`Tx::try_send_many`](crate::Tx::try_send_many).
     #[inline]
@@ -190,12 +156,6 @@ impl StreamTx {
     /// Writes the rest of the frame that was begun last; returns true once nothing is left.
     pub(crate) fn flush(&mut self) -> Result<bool> {
         Tail::flush(&mut self.tail, &self.stream)
-    }
-
-    /// Returns whether [`StreamTx::try_send_next`] may begin a frame with a body of this size: nothing of an earlier
-    /// one is left.
-    pub fn accepts_next(&self, bytes: usize) -> bool {
-        bytes <= NEXT && self.tail.is_none()
     }
 
     /// Returns the rest of a frame that is still to be written.

@@ -116,18 +116,17 @@ impl<M> Taken<M> {
 }
 
 impl RxPart {
-    /// Delivers the message of this kind in the ring that has neither flags nor an acknowledgement, in memory that
+    /// Delivers the data in the ring that has neither flags nor an acknowledgement, in memory that
     /// `place` gives for its length. None for all else, and where that gives none.
     #[inline(always)]
     pub fn take_fast<P: BodyMemory>(
         &mut self,
-        kind: Kind,
         place: impl FnOnce(usize) -> Option<P>,
         halves: &mut SessionHalves,
         limits: &Limits,
         consume: Option<AckTrigger>,
     ) -> Option<Taken<P::Output>> {
-        let record = self.rx.in_record(kind)?;
+        let record = self.rx.data_in_record()?;
         let (number, bytes, encoding) = (record.sequence(), record.length(), record.encoding());
         if self.negotiated.is_none()
             || self.peer.source.is_empty()
@@ -139,8 +138,9 @@ impl RxPart {
         let mut place = place(bytes)?;
         let sent = record.take(place.body());
         let what = (number, encoding, sent);
-        let message = place.finish((kind, 0), what, self.peer.origin(kind, halves.inbox.session()), limits);
-        let received = (number, bytes, urgency(kind, 0));
+        let message =
+            place.finish((Kind::Data, 0), what, self.peer.origin(Kind::Data, halves.inbox.session()), limits);
+        let received = (number, bytes, urgency(Kind::Data, 0));
         let (is_ack_due, missed) =
             halves.received(received, Fate::Delivered, consume, || self.rx.consumed_with_fence());
         Some(Taken { message, is_ack_due, missed, acknowledges: false })

@@ -43,7 +43,7 @@ impl Receiving {
         consume: Option<AckTrigger>,
     ) -> Option<Taken<P::Output>> {
         let part = self.part.as_mut().filter(|_| self.schema.is_none())?;
-        let taken = part.take_fast(Kind::Data, place, halves, &self.limits, consume)?;
+        let taken = part.take_fast(place, halves, &self.limits, consume)?;
         self.note_taken(event_log);
         self.empty_polls = 0;
         Some(taken)

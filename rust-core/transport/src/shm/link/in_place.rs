@@ -230,11 +230,6 @@ impl ShmRx {
         self.spin.briefly(|| reader.is_ready())
     }
 
-    /// Whether spinning is known to succeed on this link.
-    pub fn is_spin_trusted(&self) -> bool {
-        self.spin.is_trusted()
-    }
-
     /// Copies the body of what [`ShmRx::peek_small`] has just found into memory of its length.
     #[inline]
     pub fn take_small(&mut self, small: &Small, body: &mut [u8]) {
