@@ -25,6 +25,7 @@
 //! | slots for long arrays, and views of the peer's, of channels and publishers alike | `slots`, `views` |
 //! | long bodies in slots of a channel, copied out of them | `link::bodies` |
 //! | the memory file of a slot: what is in it, and to whom it is lent | `slot_page`, `slot_file` |
+//! | the bytes of all files of slots of the process, bounded | `slot_bytes` |
 //! | spinning, parking, waking | `spin`, `park`, `signals` |
 //! | whether the peer lives | `liveness` |
 //! | acknowledgement by a word in each side's page | `ack_words` |
@@ -61,6 +62,7 @@ mod ring;
 mod ring_tests;
 mod segment;
 mod signals;
+mod slot_bytes;
 mod slot_file;
 mod slot_page;
 mod slots;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use bytes::Bytes;
 
 use super::segment::PAGE;
+use super::slot_bytes::Counted;
 use crate::sys::arc_owner::{ArcOwner, ArcRef};
 use crate::sys::memory::MemoryFile;
 
@@ -16,6 +17,7 @@ use crate::sys::memory::MemoryFile;
 #[derive(Debug)]
 struct LentFile {
     file: MemoryFile,
+    _counted: Counted,
     /// Set by the table that lends it, and cleared by the borrower.
     is_written: AtomicBool,
     /// Where the bytes end that begin behind a margin, as long as nothing was written around them; else 0.
@@ -31,9 +33,9 @@ pub(super) const MARGIN: usize = PAGE;
 pub(super) struct SlotFile(ArcOwner<LentFile>);
 
 impl SlotFile {
-    pub(crate) fn new(file: MemoryFile) -> SlotFile {
+    pub(crate) fn new(file: MemoryFile, counted: Counted) -> SlotFile {
         let (is_written, margin_behind) = (AtomicBool::new(false), AtomicUsize::new(0));
-        SlotFile(ArcOwner::new(LentFile { file, is_written, margin_behind }))
+        SlotFile(ArcOwner::new(LentFile { file, _counted: counted, is_written, margin_behind }))
     }
 
     pub(crate) fn file(&self) -> &MemoryFile {

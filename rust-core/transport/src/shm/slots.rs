@@ -10,7 +10,7 @@
 //! - no other process reads it, which a channel and a publisher know in different ways ([`Release`]).
 //!
 //! This side never waits for a slot: where none is free, the array goes through the ring. There are at most [`SLOTS`]
-//! files, and all together have a bound.
+//! files, and all together have a bound, and so have those of all tables of the process.
 
 mod copying;
 mod counts;
@@ -22,6 +22,7 @@ use bytes::Bytes;
 
 use super::references::{self, Reference};
 use super::segment::{PAGE, SLOTS, with_the_pools_memory};
+use super::slot_bytes::Counted;
 use super::slot_file::{MARGIN, SlotFile, WritableSlot};
 use super::slot_page::{self, FileName};
 use crate::body::{OneOrMany, Split};
@@ -394,7 +395,7 @@ impl<R: Release> SlotTable<R> {
     }
 
     /// Makes a file of `length` bytes, which [`SlotTable::has_room`] allows, and returns its slot. `None` where the
-    /// kernel, a control group or a limit refuses it, and for a while after that.
+    /// kernel, a control group, a limit or the bound of all files refuses it, and for a while after that.
     fn make(&mut self, length: usize) -> Option<usize> {
         if self.skip > 0 {
             self.skip -= 1;
@@ -403,12 +404,14 @@ impl<R: Release> SlotTable<R> {
         let empty = self.slots.iter().position(|slot| slot.length == 0);
         let (slot, number) = (empty.unwrap_or(self.slots.len()), self.files + 1);
         let create = || slot_page::create(self.session, FileName { slot, number }, length);
-        let Ok(file) = with_the_pools_memory(create) else {
+        let counted = Counted::reserve(length, self.max_total / R::BOUND);
+        let made = counted.and_then(|counted| Some((with_the_pools_memory(create).ok()?, counted)));
+        let Some((file, counted)) = made else {
             self.skip = SKIPPED_AFTER_FAILURE;
             return None;
         };
         self.files = number;
-        let file = Some(SlotFile::new(file));
+        let file = Some(SlotFile::new(file, counted));
         let entry = Slot { file, length, number, filling: slot_page::FIRST, published: 0 };
         match self.slots.get_mut(slot) {
             Some(place) => *place = entry,
