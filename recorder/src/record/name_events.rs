@@ -33,6 +33,8 @@ pub struct NameEvents<'a> {
     untold: u64,
     /// When the events of a name that were written one by one are paid for, each with its time, by the name.
     paid: BTreeMap<String, u64>,
+    /// When those whose time has passed were removed last.
+    swept: u64,
     /// The text of the last refusal.
     refused: String,
     /// Why names could not be received from, by their endpoints.
@@ -49,6 +51,7 @@ impl NameEvents<'_> {
             looked: 0,
             untold: 0,
             paid: BTreeMap::new(),
+            swept: 0,
             refused: String::new(),
             refusals: BTreeMap::new(),
             lasting: BTreeMap::new(),
@@ -96,7 +99,9 @@ impl NameEvents<'_> {
 
     /// Returns whether one more event of this name may be written now, and counts it.
     fn is_paid(&mut self, name: &str, now: u64) -> bool {
-        if self.paid.len() >= NAMES && !self.paid.contains_key(name) {
+        // Not for each event of names that come and go.
+        if self.paid.len() >= NAMES && now.abs_diff(self.swept) >= LOOK {
+            self.swept = now;
             self.paid.retain(|_, paid| *paid > now);
         }
         let is_full = self.paid.len() >= NAMES;
