@@ -81,38 +81,50 @@ impl AsyncWrite for Patient {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::TcpSocket;
     use tokio::runtime::Builder;
 
     use super::*;
 
+    /// A connection whose buffers hold a part of a MiB, and its client's end.
+    async fn connected(patience: Duration) -> (Patient, TcpStream) {
+        const BUFFER: u32 = 64 << 10;
+        let socket = || {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.set_send_buffer_size(BUFFER).unwrap();
+            socket.set_recv_buffer_size(BUFFER).unwrap();
+            socket
+        };
+        let server = socket();
+        server.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = server.listen(1).unwrap();
+        let client = socket().connect(listener.local_addr().unwrap()).await.unwrap();
+        (Patient::new(listener.accept().await.unwrap().0, patience), client)
+    }
+
     #[test]
     fn client_that_reads_nothing_is_dropped_and_a_slow_one_is_not() {
         Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let mut other = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-            let (stream, _) = listener.accept().await.unwrap();
-            let mut limited = Patient::new(stream, Duration::from_millis(200));
             let much = vec![7; 1 << 20];
-            // There is no reader, so the kernel's buffers fill up, whatever their size.
-            let left = loop {
-                if let Err(error) = limited.write_all(&much).await {
-                    break error;
-                }
-            };
-            assert_eq!(left.kind(), io::ErrorKind::TimedOut);
-            let mut some = vec![0; 1 << 20];
-            let slow = tokio::spawn(async move {
-                while other.read(&mut some).await.is_ok_and(|got| got > 0) {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
+            let (mut limited, silent) = connected(Duration::from_millis(200)).await;
+            let error = limited.write_all(&much).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            drop(silent);
+
+            // Longer than the kernel takes to send again what a full buffer dropped, and shorter than the whole takes.
+            let patience = Duration::from_secs(2);
+            let (mut limited, mut slow) = connected(patience).await;
+            let reader = tokio::spawn(async move {
+                let mut some = vec![0; 16 << 10];
+                while slow.read(&mut some).await.is_ok_and(|got| got > 0) {
+                    tokio::time::sleep(Duration::from_millis(40)).await;
                 }
             });
-            limited.until = None;
-            for _ in 0..8 {
-                limited.write_all(&much).await.unwrap();
-            }
+            let began = Instant::now();
+            limited.write_all(&much).await.unwrap();
+            assert!(began.elapsed() > patience, "{:?}: the client was not slow", began.elapsed());
             drop(limited);
-            slow.await.unwrap();
+            reader.await.unwrap();
         });
     }
 }

@@ -72,6 +72,11 @@ impl<T> Pending<T> {
         self.asked.descriptor()
     }
 
+    /// Returns when a listener that has not answered is late.
+    pub fn late(&self) -> Deadline {
+        Deadline::after(MIN_ANSWER_TIME.saturating_sub(self.began.elapsed()))
+    }
+
     /// Returns the error of a listener that has not answered.
     pub fn stalled(&self) -> Error {
         self.mismatch.as_ref().map_or_else(|| self.asked.stalled(), |report| report.error.clone())

@@ -228,6 +228,8 @@ impl<'a> Request<'a> {
             };
             match progress? {
                 Some(Progress::Pending(pending)) => {
+                    // The time of an answer runs from the question on.
+                    self.ends = pending.late().sooner(self.limit);
                     self.stage = Stage::Asked(pending);
                     return Ok(None);
                 }
