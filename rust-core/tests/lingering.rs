@@ -307,6 +307,21 @@ fn accepted_channel_reports_what_a_peer_that_is_gone_had_not_consumed() {
     }
 }
 
+/// A flush that gives up while the peer is connected tells what is not consumed yet, and not what is lost.
+#[test]
+fn number_of_a_flush_before_the_peer_was_gone_is_reported_at_the_end() {
+    for transport in ["shm", "unix", "tcp"] {
+        let listener = Listener::listen(&name(transport), &Options::default()).unwrap();
+        let channel = Channel::connect(&listener.endpoint(), &Options::default(), SOON).unwrap();
+        let peer = listener.accept(SOON).unwrap();
+        (0..20).for_each(|i| _ = channel.send(&Value::Int(i), SOON).unwrap());
+        let given_up = channel.flush(Duration::from_millis(10)).unwrap_err();
+        assert_eq!((given_up.kind(), given_up.missed()), (ErrorKind::Timeout, Some(20)), "{transport}");
+        drop((listener, peer));
+        assert_eq!(channel.linger(), 20, "{transport}");
+    }
+}
+
 /// The options ask for the number at the end; without them a flush that has told it is enough.
 #[test]
 fn number_that_a_flush_has_told_is_not_reported_again() {

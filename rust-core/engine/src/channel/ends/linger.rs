@@ -39,9 +39,11 @@ impl Channel {
         if let Err(error) = &flushed
             && let Some(missed) = error.missed()
         {
-            // The options ask for the last word, and that is said where the peer cannot come back.
+            // The options ask for the last word, and that is said where the peer cannot come back. Without them the
+            // number of a peer that is still connected is not that of what it leaves unconsumed.
             let is_last = error.kind() == ErrorKind::Disconnected && !self.conn.links.may_reconnect();
-            if is_last || !self.is_asked_at_end() {
+            let is_gone = || self.read_acknowledgements().is_err_and(|e| e.kind() != ErrorKind::Timeout);
+            if is_last || !self.is_asked_at_end() && is_gone() {
                 let next = self.conn.links.session_state.halves().outbox.next_number();
                 self.told.store(missed, Ordering::Relaxed);
                 self.told_before.store(next, Ordering::Relaxed);
