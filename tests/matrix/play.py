@@ -54,7 +54,7 @@ def play(case: Case, peers: dict[str, list[str]], vectors: Path, count: int) -> 
 
 def begin(command: list[str], *words: str, stdin: int | None = subprocess.DEVNULL) -> subprocess.Popen[str]:
     pipes = {"stdin": stdin, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.Popen([*command, *words], text=True, env=os.environ, **pipes)
+    return subprocess.Popen([*command, *words], text=True, **pipes)
 
 
 def ready(child: subprocess.Popen[str]) -> None:
@@ -108,7 +108,7 @@ def published(first: list[str], second: list[str], words: list[str], vectors: st
                 ready(publisher)
                 with subprocess.Popen(
                     [*second, "subscribe", *words, vectors], stdin=subprocess.DEVNULL, stdout=write_end,
-                    stderr=subprocess.STDOUT, env=os.environ,
+                    stderr=subprocess.STDOUT,
                 ) as subscriber:
                     try:
                         os.close(write_end)  # so that the publisher sees the end of it
