@@ -240,12 +240,12 @@ with ExitStack() as stack:
     for out in outs:
         out.wait_for_subscribers(1, timeout=60)
     body = bytes(2_000)
-    for i in range(500):
+    for i in range(1_000):
         for out in outs:
             out.send(body)
-        if i == 50:
+        if i == 150:
             print("begun", flush=True)
-        time.sleep(0.016)
+        time.sleep(0.004)
     for out in outs:
         out.flush(timeout=60)
 """
@@ -258,7 +258,7 @@ with ExitStack() as stack:
     recorded.stop(recorder)
     silent.close()
     names = recorded.info()["names"]
-    assert {name: (names[name]["messages"], names[name]["missed"]) for name in names if name.startswith("lab/")} == {f"lab/{n}": (500, 0) for n in range(4)}
+    assert {name: (names[name]["messages"], names[name]["missed"]) for name in names if name.startswith("lab/")} == {f"lab/{n}": (1_000, 0) for n in range(4)}
 
 
 @pytest.mark.costly
