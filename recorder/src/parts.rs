@@ -13,7 +13,7 @@ use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::files::of_io;
 use linkspan_recording::files::sync_folder;
 use linkspan_recording::files::{self, NewFile};
-use linkspan_recording::parts::{existing, later, path_of};
+use linkspan_recording::parts::{existing, id_of, later, path_of};
 use linkspan_recording::{Attachment, ChannelRecord, Dropped, Event, Part, Settings, format};
 use rustix::process::Resource;
 
@@ -135,7 +135,10 @@ impl Parts {
         read: &[&Path],
     ) -> Result<Parts> {
         let mut replaced = BTreeMap::new();
+        let mut facts = facts;
         if settings.making.replaces {
+            // Where this program is killed while the parts get their names, each says what it stands beside.
+            facts.extend(id_of(base).map(|id| ("replaces".to_owned(), id)));
             let read: Vec<_> = read.iter().flat_map(|recording| existing(recording)).collect();
             for part in later(base) {
                 if let Some(read) = read.iter().find(|read| files::are_same(&read.path, &part.path)) {

@@ -18,6 +18,8 @@ pub struct Identity {
     owner: u32,
     /// Of the recording; `None` where it is none of Linkspan.
     id: Option<String>,
+    /// The recording whose place it takes, of which parts may be left where the program that made it was killed.
+    replaces: Option<String>,
     /// Which part it is, from 1.
     pub(crate) part: Option<u64>,
     /// Whether it may begin with messages that it has not itself: as a later part, or as a piece of another recording.
@@ -39,7 +41,8 @@ impl Identity {
         let (facts, is_made_of_others) = facts_and_origin(&beginning).unwrap_or_default();
         let part = facts.get("part").and_then(|part| part.parse().ok());
         let may_repeat = is_made_of_others || part.is_some_and(|part| part > 1);
-        Ok((Identity { owner: about.uid(), id: facts.get("id").cloned(), part, may_repeat }, beginning))
+        let [id, replaces] = ["id", "replaces"].map(|key| facts.get(key).cloned());
+        Ok((Identity { owner: about.uid(), id, replaces, part, may_repeat }, beginning))
     }
 
     /// Returns whether it is the part of this number, of the same recording and of the same users as this first one
@@ -48,6 +51,17 @@ impl Identity {
         self.id.is_some()
             && self.part == Some(number)
             && first.is_none_or(|first| self.stranger(first).is_none())
+    }
+
+    /// Returns whether it is what a program left that was killed while it replaced one recording by another: the part
+    /// of this number of either one, or of one before, beside this first one; of the same users.
+    pub(crate) fn is_left(&self, number: u64, first: &Identity) -> bool {
+        self.part == Some(number) && self.is_beside(first) && self.may_be_of(first)
+    }
+
+    /// Returns which recording it is of; `None` where it says none.
+    pub(crate) fn into_id(self) -> Option<String> {
+        self.id
     }
 
     /// Returns whether both are of the same recording.
@@ -68,9 +82,26 @@ impl Identity {
 
     fn stranger(&self, first: &Identity) -> Option<&'static str> {
         if self.id != first.id {
-            return Some("is of another recording than the first part");
+            return Some(if self.is_beside(first) {
+                "is of another recording than the first part, as a program that replaced one by the other was ended before both were whole: make it again with --force, or remove what is left"
+            } else {
+                "is of another recording than the first part"
+            });
         }
-        let may = [first.owner, 0, rustix::process::geteuid().as_raw()];
-        (!may.contains(&self.owner)).then_some("belongs to another user than the first part")
+        (!self.may_be_of(first)).then_some("belongs to another user than the first part")
+    }
+
+    /// Returns whether one of both recordings was to take the place of the other, or both that of a third one.
+    fn is_beside(&self, first: &Identity) -> bool {
+        let is_same = |one: &Option<String>, other: &Option<String>| one.is_some() && one == other;
+        self.id.is_some()
+            && self.id != first.id
+            && (is_same(&self.replaces, &first.id)
+                || is_same(&first.replaces, &self.id)
+                || is_same(&self.replaces, &first.replaces))
+    }
+
+    fn may_be_of(&self, first: &Identity) -> bool {
+        [first.owner, 0, rustix::process::geteuid().as_raw()].contains(&self.owner)
     }
 }

@@ -63,14 +63,22 @@ pub fn existing(base: &Path) -> Vec<Place> {
     found
 }
 
-/// Returns the later parts of the recording that has this name, as far as they say themselves that they are: whatever
-/// else has the name of one is none, also where it is the next one.
+/// Returns which recording the file of this name is of, or begins; `None` where it does not say it.
+pub fn id_of(base: &Path) -> Option<String> {
+    identity(base, true)?.into_id()
+}
+
+/// Returns what would go with the recording that has this name: its later parts, as far as they say themselves that
+/// they are, and those that a program left which was killed while it replaced the recording. Whatever else has the name
+/// of a part is none, also where it is the next one.
 pub fn later(base: &Path) -> Vec<Place> {
     let Some(first) = identity(base, true) else { return Vec::new() };
     let places = numbers(base).into_iter().filter(|number| *number > 1);
     let places = places.map(|number| Place { number, path: path_of(base, number) });
     let is_part = |place: &Place| {
-        identity(&place.path, true).is_some_and(|found| found.is_part(place.number, Some(&first)))
+        identity(&place.path, true).is_some_and(|found| {
+            found.is_part(place.number, Some(&first)) || found.is_left(place.number, &first)
+        })
     };
     places.filter(is_part).collect()
 }

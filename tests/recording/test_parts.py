@@ -15,6 +15,8 @@ from support.recordings import written
 from support.tree import DEBUG, PROGRAM
 from support.waiting import next_line, until
 
+RECORDER = DEBUG / "linkspan-record"
+
 #: Seconds of messages in each part, and how many parts there are.
 SECONDS, PARTS = 10, 4
 
@@ -189,6 +191,53 @@ def test_copy_in_parts_takes_no_place_of_another_file(lab: Lab) -> None:
             assert path.name in said and "name another file" in said, said
             assert {found.name for found in lab.folder.glob("*.mcap")} == {"x.mcap", path.name} and path.read_text() == "notes"
         path.unlink()
+
+
+#: Recordings that are replaced by another one, by how many parts both have: more, fewer, as many; a file alone.
+@pytest.mark.parametrize("old, new", [(4, 2), (2, 4), (3, 3), (1, 3), (3, 1)])
+def test_replacing_that_is_killed_at_any_name_leaves_the_old_one_or_the_new_one_or_says_what_it_left(lab: Lab, old: int, new: int) -> None:
+    """SIGKILL before each call that gives a part its name, or takes that from one: no tool reads parts of both, and the same command again leaves the new one alone."""
+    messages = {"old": 24, "new": 36}
+    for name, count in messages.items():
+        written(lab.folder / f"{name}.mcap", [("lab/a", {name: i}) for i in range(count)])
+    replace = ["split", "new.mcap", "--at", f"{36 // new}s", "-o", "d/p.mcap", "--force"]
+    killed = refused = 0
+    # strace counts each call for itself: the next one is tried where none is left to be killed at.
+    calls, nth = ["linkat", "renameat", "renameat2", "unlink", "unlinkat"], 0
+    while calls:
+        nth += 1
+        shutil.rmtree(folder := lab.folder / "d", ignore_errors=True)
+        folder.mkdir()
+        lab.recording("split", "old.mcap", "--at", f"{24 // old}s", "-o", "d/p.mcap")
+        assert len(list(folder.iterdir())) == old
+        inject = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={calls[0]}", "-e", f"inject={calls[0]}:signal=KILL:when={nth}"]
+        done = subprocess.run([*inject, RECORDER, "recording", *replace], cwd=lab.folder, env=lab.env, capture_output=True, text=True, timeout=60)
+        if done.returncode == 0:
+            del calls[0]
+            nth = 0
+            continue
+        killed += 1
+        codes = set()
+        for words in (["check", "d/p.mcap"], ["info", "d/p.mcap"], ["export", "d/p.mcap", "--jsonl"], ["cut", "d/p.mcap", "-o", "cut.mcap", "--force"], ["merge", "d/p.mcap", "new.mcap", "-o", "merged.mcap", "--force"]):
+            read = subprocess.run([RECORDER, "recording", *words], cwd=lab.folder, env=lab.env, capture_output=True, text=True, timeout=60)
+            # A merge of messages that are not the same has another error.
+            if words[0] != "merge":
+                codes.add(read.returncode)
+            if read.returncode != 0 and words[0] != "merge":
+                assert "another recording than the first part" in read.stdout + read.stderr and "again with --force" in read.stdout + read.stderr, (nth, words, read)
+            if words[0] == "export":
+                names = [name for line in read.stdout.splitlines() for name in json.loads(line)["value"]]
+                assert len(set(names)) == 1, (nth, names)
+                assert read.returncode != 0 or len(names) == messages[names[0]], (nth, names)
+        # All tools see the same.
+        assert codes in ({0}, {1}), (nth, codes)
+        refused += codes == {1}
+        lab.recording(*replace)
+        left = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+        assert left == {"p.mcap", *(f"p.{number:04}.mcap" for number in range(2, new + 1))}, (nth, left)
+        assert lab.recording("check", "d/p.mcap") == "complete: 36 messages, 0 missed and said so\n", nth
+    # Each part has a name beside its place first.
+    assert killed >= 2 * new and refused >= 1, (killed, refused)
 
 
 def test_view_says_that_parts_are_not_there(lab: Lab) -> None:
