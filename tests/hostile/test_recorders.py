@@ -186,6 +186,32 @@ def test_store_of_a_stranger_ends_no_recording(recorded: Recorded, when: str) ->
     assert all(f"unconnected: {name}" in said for name in ("lab/bad", "lab/pipe", "lab/huge")), said
 
 
+def test_journal_that_fails_holds_up_no_other_one(recorded: Recorded) -> None:
+    """A stranger's journal whose segment becomes a pipe while it is read fails in each round: each message of another one was put onto the disk alone."""
+    publish = "import sys, linkspan\nwith linkspan.publisher(sys.argv[1]) as out:\n    for i in range(int(sys.argv[2])): out.send({'i': i})"
+
+    def published(name: str, count: int) -> None:
+        subprocess.run([sys.executable, "-c", publish, name, str(count)], env=recorded.env, check=True, timeout=SOON)
+
+    published("journal:lab/bad", 10)
+    published("journal:lab/good", 10)
+    # A disk that takes its time: 1,000 syncs take longer than a test waits.
+    slow = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=200000"]
+    recorder = recorded.start(*slow, RECORDER, "record", "journal:lab/*", "-o", "r.mcap", "--sync", "20ms")
+    until("both are recorded", lambda: [recorded.name(f"lab/{name}")["messages"] for name in ("bad", "good")] == [10, 10])
+    journal = recorded.folder / "state/lab@bad.journal"
+    for file in (*journal.glob("*.segment"), journal / "committed"):
+        file.unlink()
+        os.mkfifo(file)
+    published("journal:lab/good", 1_000)
+    until("the good one is recorded", lambda: recorded.name("lab/good")["messages"] == 1_010)
+    until("the bad one is reported", lambda: recorded.info()["events"].get("refused", 0) == 1)
+    [child] = Path(f"/proc/{recorder.pid}/task/{recorder.pid}/children").read_text().split()
+    os.kill(int(child), signal.SIGINT)
+    out, err = recorder.communicate(timeout=SOON)
+    assert recorder.returncode == 0, out + err
+
+
 @pytest.mark.costly
 def test_flood_of_one_name_costs_another_one_no_message_and_the_recorder_its_buffer_at_most(recorded: Recorded) -> None:
     # A disk that takes its time: the queue of the recorder is full all the while.

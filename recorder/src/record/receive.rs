@@ -1,6 +1,6 @@
 //! The receiving threads: messages and events of the names go into the queue, with what was missed.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -427,6 +427,9 @@ pub fn receive_stored(
     let mut ends = false;
     while !ends && !fault::ends("reading") {
         let mut count: u32 = 0;
+        // Stores that failed since the last message: one that fails each time does not end the batch of the others,
+        // each of which is put onto the disk.
+        let mut failed = HashSet::new();
         while count < BATCH {
             ends = control.ends.load(Ordering::Acquire);
             if ends || control.paused.load(Ordering::Acquire) {
@@ -449,10 +452,14 @@ pub fn receive_stored(
                 Err(error) if error.kind() == ErrorKind::Timeout => break,
                 Err(error) => {
                     let Some(endpoint) = endpoint_of_pattern(names, &error) else { return Err(error) };
-                    receiver.refused(topic(endpoint), error.to_string());
-                    break;
+                    receiver.events.refuse(topic(endpoint), error.to_string(), &mut receiver.items);
+                    if !failed.insert(endpoint.to_owned()) {
+                        break;
+                    }
+                    continue;
                 }
             }
+            failed.clear();
             count = count.saturating_add(1);
             if receiver.items.len() >= TOGETHER {
                 receiver.pass_on();
