@@ -329,7 +329,7 @@ impl Parts {
     pub fn sync(&mut self, now: u64) -> Result<()> {
         self.sync_by_size(now)?;
         match self.split {
-            Some(Split::Time(time)) if self.begun.elapsed() >= time => self.next("split", now),
+            Some(Split::Time(time)) if self.begun.elapsed() >= time => self.split(now),
             _ => Ok(()),
         }
     }
@@ -347,10 +347,18 @@ impl Parts {
     /// repeated is never more than what is not, however small the parts are to be.
     fn split_by_size(&mut self, size: u64, now: u64) -> Result<()> {
         if self.part.size()? >= size && self.own >= self.repeated {
-            self.next("split", now)?;
+            self.split(now)?;
         }
         self.since = 0;
         Ok(())
+    }
+
+    /// Begins another part; later, where there is no memory now for a long message that it begins with.
+    fn split(&mut self, now: u64) -> Result<()> {
+        self.next("split", now).or_else(|error| match error.kind() {
+            ErrorKind::OutOfMemory => Ok(()),
+            _ => Err(error),
+        })
     }
 
     /// Writes a metadata record.

@@ -36,6 +36,7 @@ mod follower;
 pub mod format;
 mod identity;
 pub mod parts;
+mod pending;
 mod ranges;
 pub mod reader;
 mod reservation;

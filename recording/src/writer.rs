@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use linkspan::schema::Schema;
 use linkspan::{Encoding, Error, ErrorKind, Result};
 use mcap::records::{MessageHeader, Record, op};
-use mcap::write::{Metadata, NoSeek};
+use mcap::write::Metadata;
 use mcap::{Attachment, Compression, McapError, McapResult, WriteOptions, Writer};
 
 use crate::chunk;
@@ -19,6 +19,7 @@ use crate::dropped::Dropped;
 use crate::event::{Event, SCHEMA};
 use crate::files::{Making, NewFile, of_io};
 use crate::format::{self, brief, channel, metadata, schema_encoding};
+use crate::pending::Output;
 use crate::reader::{Schema as FileSchema, notation_in};
 use crate::reservation::Reservation;
 
@@ -162,7 +163,9 @@ impl ChannelRecord {
 /// part is closed.
 pub struct Part {
     /// Taken by `close`, and by an error.
-    writer: Option<Writer<NoSeek<BufWriter<File>>>>,
+    writer: Option<Writer<Output>>,
+    /// What the writer has not put into the file yet.
+    output: Output,
     /// Another descriptor of the file, for its syncs.
     file: File,
     path: PathBuf,
@@ -203,6 +206,9 @@ const MAX_DESCRIBED: u64 = 128 << 20;
 const MAX_REPEATED: u64 = 96 << 20;
 /// Bytes of a message in the file beside its body: its record and its entry in the index.
 const MESSAGE: u64 = 64;
+/// A body of so many bytes is long. What a compressor makes of one is longer by a part of it and this, at most.
+const LONG_BODY: usize = 64 << 10;
+const SLACK: usize = 256 << 10;
 
 impl std::fmt::Debug for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -250,14 +256,12 @@ impl Part {
             .library(format!("{}{}", format::LIBRARY, env!("CARGO_PKG_VERSION")))
             .compression(settings.compression)
             .chunk_size(Some(settings.chunk))
-            // A chunk is written as a whole, so that the file has no place that is wrong until it is written again.
-            .disable_seeking(true)
             // What is between the chunks has no sum of its own.
             .calculate_data_section_crc(true)
             .compression_threads(0);
-        let output = NoSeek::new(BufWriter::new(file));
+        let output = Output::new(file);
         let wrong = |error| of_mcap(error, path);
-        let mut writer = options.create(output).map_err(wrong)?;
+        let mut writer = options.create(output.clone()).map_err(wrong)?;
         let record = Metadata { name: metadata::RECORDING.to_owned(), metadata: facts.clone() };
         writer.write_metadata(&record).map_err(wrong)?;
         let schema = if settings.is_ros2 {
@@ -270,6 +274,7 @@ impl Part {
         let events = writer.add_channel(schema, format::EVENTS, "json", &BTreeMap::new()).map_err(wrong)?;
         let mut part = Part {
             writer: Some(writer),
+            output,
             file: again,
             path: path.to_owned(),
             new: Some(new),
@@ -311,10 +316,7 @@ impl Part {
     }
 
     /// Writes with MCAP's library. After an error of it the file is cut to what is whole.
-    fn write<T>(
-        &mut self,
-        what: impl FnOnce(&mut Writer<NoSeek<BufWriter<File>>>) -> McapResult<T>,
-    ) -> Result<T> {
+    fn write<T>(&mut self, what: impl FnOnce(&mut Writer<Output>) -> McapResult<T>) -> Result<T> {
         let Some(writer) = &mut self.writer else {
             return Err(Error::new(ErrorKind::InvalidState, format!("{} is closed", self.path.display())));
         };
@@ -331,7 +333,7 @@ impl Part {
     fn cut(&mut self) {
         if let Some(writer) = self.writer.take() {
             // Without what is buffered: it belongs to a chunk that is not whole.
-            drop(writer.into_inner().into_inner().into_parts());
+            drop(writer.into_inner());
             // A file that cannot be cut is read up to here as well.
             let _ = self.file.set_len(self.whole);
         }
@@ -395,6 +397,9 @@ impl Part {
 
     /// Writes a message: its number, when it was sent and when it was received, in nanoseconds since 1970, and its
     /// body.
+    ///
+    /// # Errors
+    /// `OutOfMemory` for a long one without memory for its chunk: nothing was written then, as with `NoSpace`.
     pub fn message(
         &mut self,
         channel: u16,
@@ -406,8 +411,22 @@ impl Part {
         // The lower 32 bits, as docs/recording-format.md says.
         let sequence = (number & u64::from(u32::MAX)) as u32;
         let header = MessageHeader { channel_id: channel, sequence, log_time: received, publish_time: sent };
+        self.require_memory(number, body.len())?;
         self.reserve(MESSAGE.saturating_add(body.len() as u64))?;
         self.write(|writer| writer.write_to_known_channel(&header, body))
+    }
+
+    /// Makes room in memory for a long body: what fails later is the end of the part.
+    fn require_memory(&self, number: u64, length: usize) -> Result<()> {
+        if length < LONG_BODY || self.output.reserve(length.saturating_add(length / 64).saturating_add(SLACK))
+        {
+            return Ok(());
+        }
+        let text = format!(
+            "writing message {number} into {}: no memory for the {length} bytes of a chunk with it; free some, or raise the limit of this process or its control group",
+            self.path.display()
+        );
+        Err(Error::new(ErrorKind::OutOfMemory, text))
     }
 
     /// Writes an event.
@@ -477,7 +496,9 @@ impl Part {
         let texts = attachment.name.len().saturating_add(attachment.media_type.len());
         let bytes = attachment.data.len().saturating_add(texts.saturating_mul(2)) as u64;
         self.reserve(bytes.saturating_add(2 * MESSAGE))?;
-        self.write(|writer| writer.attach(attachment))
+        self.write(|writer| writer.flush())?;
+        let output = self.output.clone();
+        output.between_chunks(|| self.write(|writer| writer.attach(attachment)))
     }
 
     /// Ends the chunk, so that readers of the file get what was written.
@@ -536,7 +557,7 @@ impl Part {
         })?;
         let io = |error: std::io::Error| of_io(&error, "closing", &self.path);
         if let Some(writer) = self.writer.take() {
-            writer.into_inner().into_inner().flush().map_err(io)?;
+            writer.into_inner().flush().map_err(io)?;
         }
         // Gives back what was reserved and not used.
         let length = self.size()?;

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from memory import Group
 
+from support.memory import Group
 from support.namespaces import unshare
 
 Start = Callable[..., subprocess.Popen[str]]

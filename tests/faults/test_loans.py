@@ -6,9 +6,9 @@ import signal
 
 import pytest
 from long_messages import CONTENT, LOANED, MIB, SENDER, SOON, ask, is_whole, lent, made, send_each, slot_files
-from memory import leave
 
 import linkspan
+from support.memory import leave
 from support.namespaces import needed
 
 #: Lends and keeps on command, sends what it keeps, or drops it.

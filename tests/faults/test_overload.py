@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-from memory import Group, limit_memory
+from support.memory import Group, limit_memory
 from support.tree import DEBUG
 from transports import endpoint as endpoint_of
 from transports import publishing

@@ -8,9 +8,9 @@ import time
 
 import pytest
 from long_messages import BODIES, CONTENT, MIB, SOON, ask, is_whole, slot_files
-from memory import leave
 
 import linkspan
+from support.memory import leave
 from support.namespaces import needed
 
 #: Publishes the numbers that it reads, or with "go on" one after the other, and prints what became of each, or how many

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from long_messages import CONTENT, LOANED, MIB, SOON, is_whole, lent
-from memory import leave
 
 import linkspan
+from support.memory import leave
 from support.namespaces import needed
 from support.waiting import until
 

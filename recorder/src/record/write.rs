@@ -79,6 +79,9 @@ pub struct Writer<'a> {
 /// A publisher, the first number of it that is not written, and the one behind the last.
 type Unwritten = (Arc<Publisher>, u64, u64);
 
+/// A body of so many bytes is long, and its value and what is written of it take so many times as much, about.
+const LONG_BODY: usize = 64 << 10;
+const VALUE: usize = 4;
 /// Messages after which it is looked whether it is time for a sync.
 const LOOK: u64 = 64;
 /// The fewest bytes between two looks at the disk.
@@ -368,7 +371,8 @@ impl<'a> Writer<'a> {
         self.pass_gap(publisher, number, message.gap.as_deref(), received)?;
         let behind = number.saturating_add(1);
         let body = if self.how.encoding == Encode::Ros2 {
-            let written = codec::decode_shared(&message.body, origin.encoding, &self.how.limits)
+            let written = room_for_value(&message.body)
+                .and_then(|()| codec::decode_shared(&message.body, origin.encoding, &self.how.limits))
                 .and_then(|value| self.viewing.encode_next(&record, &value, message.sent));
             match written {
                 Ok(written) => {
@@ -383,7 +387,9 @@ impl<'a> Writer<'a> {
         } else if encoding == origin.encoding {
             message.body.clone()
         } else {
-            match transcode(&message.body, origin.encoding, encoding, &self.how.limits) {
+            let written = room_for_value(&message.body)
+                .and_then(|()| transcode(&message.body, origin.encoding, encoding, &self.how.limits));
+            match written {
                 Ok(bytes) => Bytes::from(bytes),
                 Err(error) => {
                     let text = format!("the message cannot be written in JSON: {error}");
@@ -404,7 +410,13 @@ impl<'a> Writer<'a> {
             self.look_at_disk()?;
         }
         let times = Times { sent: message.sent, received };
-        self.with_room(|parts| parts.message(key, &record, number, times, &body))?;
+        match self.with_room(|parts| parts.message(key, &record, number, times, &body)) {
+            // Nothing of it was written: it is missed, and the recording goes on.
+            Err(error) if error.kind() == ErrorKind::OutOfMemory => {
+                return self.pass(publisher, behind, received, Kind::Missed, error.text());
+            }
+            written => written?,
+        }
         self.written = self.written.saturating_add(1);
         let mut written = publisher.written();
         written.next = Some(behind);
@@ -554,6 +566,21 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Makes sure that there is memory for the value of a long body: its many short blocks are no errors where there is
+/// none, but the end of the program.
+fn room_for_value(body: &[u8]) -> Result<()> {
+    if body.len() < LONG_BODY {
+        return Ok(());
+    }
+    let bytes = body.len().saturating_mul(VALUE);
+    Vec::<u8>::new().try_reserve_exact(bytes).map_err(|_| {
+        let text = format!(
+            "no memory for the {bytes} bytes that its value and another encoding of it may take; record it with --encoding as-sent, free some, or raise the limit"
+        );
+        Error::new(ErrorKind::OutOfMemory, text)
+    })
+}
+
 /// Returns the same value in another encoding, within these limits.
 fn transcode(body: &Bytes, from: Encoding, to: Encoding, limits: &Limits) -> Result<Vec<u8>> {
     if *limits == Limits::default() {
@@ -571,7 +598,7 @@ fn fits_viewers(body: &[u8], schema: Option<&Schema>) -> bool {
     let is_plain =
         std::str::from_utf8(body).is_ok_and(|text| !text.contains("null") && !text.contains("$float"));
     let fits = |schema: &Schema| codec::decode(body, Encoding::Json).and_then(|value| schema.check(&value));
-    is_plain && schema.is_none_or(|schema| fits(schema).is_ok())
+    is_plain && schema.is_none_or(|schema| room_for_value(body).and_then(|()| fits(schema)).is_ok())
 }
 
 /// Why messages are not recorded that were not received.

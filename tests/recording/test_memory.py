@@ -1,0 +1,161 @@
+"""A recorder without memory for long messages: it counts them as missed and says why, records all others, and goes on."""
+
+import json
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+
+import linkspan
+import pytest
+from conftest import SOON, Lab
+from support.memory import Group, limit_memory
+from support.waiting import next_line, until
+
+MIB = 1 << 20
+#: The library keeps no block of that length for later.
+LONG = 40 * MIB
+ROUNDS = 3
+#: Short messages of another name between two long ones.
+BETWEEN = 5
+VALUES = {
+    "bytes": bytes([7]) * LONG,
+    "text": "x" * LONG,
+    "structure": [f"{i:0200}" for i in range(LONG // 200)],
+}
+
+
+class Names:
+    """A name with long messages, and one without."""
+
+    def __init__(self, transport: str) -> None:
+        self.long, self.other = (linkspan.publisher(f"{transport}:lab/{name}") for name in ("long", "other"))
+        self.names = [self.long.endpoint, self.other.endpoint]
+        self.sent = {"lab/long": 0, "lab/other": 0}
+
+    def send(self, name: str, value: object) -> None:
+        (self.long if name == "lab/long" else self.other).send(value)
+        self.sent[name] += 1
+
+    def begin(self) -> None:
+        for publisher in (self.long, self.other):
+            publisher.wait_for_subscribers(1, timeout=SOON)
+        for name in self.sent:
+            self.send(name, 0)
+
+    def close(self) -> None:
+        self.long.close()
+        self.other.close()
+
+
+Named = Callable[[str], Names]
+
+
+@pytest.fixture
+def named(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Named]:
+    monkeypatch.setenv("LINKSPAN_DIR", lab.env["LINKSPAN_DIR"])
+    made: list[Names] = []
+
+    def names(transport: str) -> Names:
+        made.append(Names(transport))
+        return made[-1]
+
+    yield names
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def group() -> Iterator[Group]:
+    group = Group()
+    yield group
+    group.end()
+
+
+def recorded(lab: Lab) -> dict[str, tuple[int, int]]:
+    """Messages of each name in the recording, and those that it says to be missed."""
+    return {name: (of["messages"], of["missed"]) for name, of in lab.info("out.mcap")["names"].items()}
+
+
+def records(recorder: "subprocess.Popen[str]", names: Names) -> None:
+    """Waits until all that was sent is recorded or said to be missed, or the recorder ends."""
+    assert recorder.stdout
+    told: dict[str, int] = {}
+    while told != names.sent and (line := next_line(recorder.stdout, "counters")):
+        told = {name: of["messages"] + of["missed"] for name, of in json.loads(line)["names"].items()}
+
+
+def send_round(names: Names, kind: str) -> None:
+    names.send("lab/long", {"content": VALUES[kind]})
+    for number in range(BETWEEN):
+        names.send("lab/other", number)
+    names.send("lab/long", 0)
+
+
+#: There is no memory to receive one; or for the chunk that it is written into; or for its value; or for it at the beginning of the next
+#: part; or for one and no other.
+@pytest.mark.parametrize(("transport", "kind", "room", "options"), [
+    ("shm", "bytes", 20, []), ("shm", "bytes", 100, []), ("shm", "structure", 80, ["--encoding", "ros2"]),
+    *(pytest.param(*case, marks=pytest.mark.costly) for case in [
+        ("shm", "text", 60, []), ("shm", "structure", 100, []), ("unix", "bytes", 20, []), ("unix", "structure", 20, []),
+        ("shm", "bytes", 60, ["--compression", "lz4"]), ("shm", "structure", 80, ["--encoding", "json"]), ("shm", "bytes", 130, ["--split", "20MiB"]),
+    ]),
+])
+def test_long_messages_without_memory_are_missed_aloud_and_all_others_recorded(
+    transport: str, kind: str, room: int, options: list[str], named: Named, lab: Lab
+) -> None:
+    names = named(transport)
+    recorder = lab.record(*names.names, "-o", "out.mcap", "--json", *options)
+    names.begin()
+    records(recorder, names)
+    limit_memory(recorder.pid, room * MIB)
+    for _ in range(ROUNDS):
+        send_round(names, kind)
+        records(recorder, names)
+        assert recorder.poll() is None, recorder.communicate()
+    lab.stop(recorder)
+    (long, missed), other = recorded(lab)["lab/long"], recorded(lab)["lab/other"]
+    assert other == (names.sent["lab/other"], 0)
+    assert long + missed == names.sent["lab/long"] and missed <= ROUNDS, (long, missed)
+    # Where two of them fit, it depends on when the first one's memory is free again.
+    assert missed > 0 or room > 100
+    assert f"{missed} missed and said so" in lab.recording("check", "out.mcap")
+    texts = [event["text"] for event in linkspan.Recording(lab.folder / "out.mcap").events if event["kind"] == "missed"]
+    assert bool(texts) == (missed > 0) and all(re.search("no memory for|Cannot allocate memory", text) for text in texts), texts
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_recorder_whose_control_group_is_full_records_or_leaves_what_it_wrote(kind: str, named: Named, lab: Lab, group: Group) -> None:
+    """The kernel kills a program that uses more than its group has: what was recorded before is read, without a repair."""
+    if group.folder is None:
+        pytest.skip("this system lets us make no control group with a limit on memory")
+    names = named("shm")
+    recorder = lab.record(*names.names, "-o", "out.mcap", "--json")
+    names.begin()
+    records(recorder, names)
+    group.take(recorder.pid)
+    group.leave_only(60 * MIB)
+    whole = dict(names.sent)
+    for _ in range(ROUNDS):
+        send_round(names, kind)
+        records(recorder, names)
+        if recorder.poll() is not None:
+            break
+        whole = dict(names.sent)
+    if recorder.poll() is None:
+        lab.stop(recorder)
+        assert {name: sum(counts) for name, counts in recorded(lab).items()} == names.sent
+        return
+    assert recorder.returncode == -signal.SIGKILL, recorder.communicate()
+    file = lab.folder / "out.mcap"
+    recording = linkspan.Recording(file)
+    for name, sent in whole.items():
+        missed = sum(event.get("count", 0) for event in recording.events if event["kind"] == "missed" and event["name"] == name)
+        assert len(list(recording.messages(name))) + missed >= sent
+    # The next one goes on in another part, and says what is between them.
+    again = lab.record(*names.names, "-o", "out.mcap", "--json")
+    until("it is there", lambda: names.other.stats()["subscribers"])
+    names.send("lab/other", 0)
+    names.send("lab/long", 0)
+    until("it goes on", lambda: {name: sum(counts) for name, counts in recorded(lab).items()} == names.sent)
+    lab.stop(again)
