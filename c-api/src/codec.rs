@@ -46,7 +46,7 @@ pub unsafe extern "C" fn linkspan_decode(
     // SAFETY: as the caller promises.
     unsafe {
         make(place!(message), || {
-            let bytes = Bytes::copy_from_slice(block(bytes, length, "bytes")?);
+            let bytes = Bytes::from(linkspan::copy_bytes(block(bytes, length, "bytes")?)?);
             let value =
                 codec::decode_shared(&bytes, crate::encoding::encoding(encoding)?, &Limits::default())?;
             Ok(linkspan_message::of(value))

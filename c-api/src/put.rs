@@ -2,7 +2,6 @@
 
 use std::ffi::c_char;
 
-use bytes::Bytes;
 use linkspan::codec::FlatValue;
 use linkspan::value::{Decimal, Map};
 use linkspan::{BigInt, Error, Result, Timestamp, Value};
@@ -65,14 +64,24 @@ unsafe fn put_flat<'a>(
     unsafe { at_key(message, key, |message, key| put_scalar(message, key, value())) }
 }
 
+/// A text of so many bytes makes the value a tree, which has it in a block of its own.
+const LONG: usize = 64 << 10;
+
 #[inline]
 fn put_scalar(message: &linkspan_message, key: Option<&str>, value: FlatValue<'_>) -> Result<()> {
+    let is_long = matches!(value, FlatValue::Text(text) if text.len() >= LONG);
     if let Some(key) = key
+        && !is_long
         && message.put_flat(key, value)?
     {
         return Ok(());
     }
-    message.build(|tree| tree.put(key, value.to_value()).map(|_| ()))
+    let value = match value {
+        // Where there is no memory for a long one, that is an error.
+        FlatValue::Text(text) => Value::Text(linkspan::copy_text(text)?),
+        short => short.to_value(),
+    };
+    message.build(|tree| tree.put(key, value).map(|_| ()))
 }
 
 /// Puts null. Every `_put_` and `_begin_` function puts one value: under `key` in a map (an existing key gets
@@ -195,7 +204,11 @@ pub unsafe extern "C" fn linkspan_message_put_bytes(
     length: usize,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { put(message, key, || Ok(Value::Bytes(Bytes::copy_from_slice(block(bytes, length, "bytes")?)))) }
+    unsafe {
+        put(message, key, || {
+            linkspan::copy_bytes(block(bytes, length, "bytes")?).map(|copy| Value::Bytes(copy.into()))
+        })
+    }
 }
 
 /// Puts a timestamp: nanoseconds since 1970-01-01T00:00:00Z.
@@ -257,7 +270,7 @@ pub unsafe extern "C" fn linkspan_message_put_array(
     array: *const linkspan_array,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { put(message, key, || Ok(Value::NdArray(handle(array)?.lend()?.to_owned()))) }
+    unsafe { put(message, key, || handle(array)?.lend()?.try_to_owned().map(Value::NdArray)) }
 }
 
 /// Puts the whole value of another message, copied.

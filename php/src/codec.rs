@@ -76,7 +76,7 @@ pub fn encode(value: &Zval, encoding: Named<'_>) -> PhpResult<Text> {
 pub fn decode(bytes: AnyString<'_>, encoding: Named<'_>) -> PhpResult<Zval> {
     edge(|| {
         // A copy, which arrays and bytes then share instead of copying their parts.
-        let bytes = bytes::Bytes::copy_from_slice(bytes.0);
+        let bytes = bytes::Bytes::from(linkspan::copy_bytes(bytes.0)?);
         let tape = Tape::sharing(bytes.clone());
         from_wire::zval(codec::decode_into(&bytes, encoding.encoding()?, &Limits::default(), tape)?)
     })

@@ -41,7 +41,7 @@ impl NdArray {
         edge(|| {
             let (dtype, order) = (dtype_named(dtype)?, order_named(order)?);
             let shape = shape_of(shape)?;
-            NdArrayRef::new(dtype, order, &shape, data.0).map(|array| NdArray(array.to_owned()))
+            NdArrayRef::new(dtype, order, &shape, data.0).and_then(NdArrayRef::try_to_owned).map(NdArray)
         })
     }
     #[php(name = "__set_state")]
@@ -53,7 +53,7 @@ impl NdArray {
             let data = exported(properties, "data", |zval| zval.zend_str())?.as_bytes();
             try_made(|| {
                 let shape = shape_of(shape)?;
-                NdArrayRef::new(dtype, order, &shape, data).map(|array| NdArray(array.to_owned()))
+                NdArrayRef::new(dtype, order, &shape, data).and_then(NdArrayRef::try_to_owned).map(NdArray)
             })
         })
     }
@@ -66,7 +66,9 @@ impl NdArray {
                 let shape = measure(items, dtype)?;
                 let mut data = Vec::new();
                 gather(items, dtype, &shape, &mut data)?;
-                NdArrayRef::new(dtype, Order::Row, &shape, &data).map(|array| NdArray(array.to_owned()))
+                NdArrayRef::new(dtype, Order::Row, &shape, &data)
+                    .and_then(NdArrayRef::try_to_owned)
+                    .map(NdArray)
             })
         })
     }

@@ -134,14 +134,14 @@ impl Bytes {
 
 #[php_impl]
 impl Bytes {
-    pub fn __construct(data: AnyString<'_>) -> Self {
-        Bytes(bytes::Bytes::copy_from_slice(data.0))
+    pub fn __construct(data: AnyString<'_>) -> PhpResult<Self> {
+        edge(|| linkspan::copy_bytes(data.0).map(|copy| Bytes(copy.into())))
     }
     #[php(name = "__set_state")]
     pub fn set_state(properties: &ZendHashTable) -> PhpResult<Made<Bytes>> {
         edge(|| {
             let data = exported(properties, "data", |zval| zval.zend_str())?;
-            Ok(made(|| Bytes(bytes::Bytes::copy_from_slice(data.as_bytes()))))
+            try_made(|| linkspan::copy_bytes(data.as_bytes()).map(|copy| Bytes(copy.into())))
         })
     }
     #[php(getter)]

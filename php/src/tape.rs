@@ -6,7 +6,7 @@
 use std::cell::Cell;
 
 use linkspan::value::{NdArrayRef, Sink};
-use linkspan::{BigInt, Decimal, Result, Timestamp, Value};
+use linkspan::{BigInt, Decimal, Error, ErrorKind, Result, Timestamp, Value};
 
 /// Below this many bytes a copy is cheaper than keeping the whole message alive.
 const SHARE_FROM: usize = 512;
@@ -121,9 +121,24 @@ impl Tape {
         self.put(Node::Map { len, like_a_list: false })
     }
 
-    fn block(&self, data: &[u8]) -> bytes::Bytes {
+    fn block(&self, data: &[u8]) -> Result<bytes::Bytes> {
         let view = if data.len() >= SHARE_FROM { self.origin.view(data) } else { None };
-        view.unwrap_or_else(|| bytes::Bytes::copy_from_slice(data))
+        view.map_or_else(|| linkspan::copy_bytes(data).map(Into::into), Ok)
+    }
+
+    /// Appends a text to that of all events.
+    fn append(&mut self, text: &str) -> Result<()> {
+        self.text.try_reserve(text.len()).map_err(|_| {
+            let bytes = self.text.len().saturating_add(text.len());
+            Error::new(
+                ErrorKind::OutOfMemory,
+                format!(
+                    "no memory for {bytes} bytes of texts; free some, or raise the limit of this process"
+                ),
+            )
+        })?;
+        self.text.push_str(text);
+        Ok(())
     }
 }
 
@@ -147,11 +162,11 @@ impl Sink for Tape {
         self.put(Node::Float(value))
     }
     fn text(&mut self, value: &str) -> Result<()> {
-        self.text.push_str(value);
+        self.append(value)?;
         self.put(Node::Text(self.text.len()))
     }
     fn bytes(&mut self, value: &[u8]) -> Result<()> {
-        let block = self.block(value);
+        let block = self.block(value)?;
         self.put(Node::Other(Box::new(Value::Bytes(block))))
     }
     fn timestamp(&mut self, value: Timestamp) -> Result<()> {
@@ -164,7 +179,7 @@ impl Sink for Tape {
         self.put(Node::Other(Box::new(Value::Decimal(value.clone()))))
     }
     fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()> {
-        let data = self.block(value.data);
+        let data = self.block(value.data)?;
         let shape = value.shape.to_vec();
         let array = linkspan::NdArray { dtype: value.dtype, order: value.order, shape, data };
         self.put(Node::Other(Box::new(Value::NdArray(array))))
@@ -187,7 +202,7 @@ impl Sink for Tape {
         {
             *counted += 1;
         }
-        self.text.push_str(key);
+        self.append(key)?;
         self.put(Node::Key(self.text.len()))
     }
     fn end_map(&mut self) -> Result<()> {

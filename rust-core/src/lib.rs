@@ -134,6 +134,8 @@ pub use linkspan_transport::frame;
 #[cfg(feature = "tls")]
 #[doc(inline)]
 pub use linkspan_transport::keys;
+#[doc(hidden)]
+pub use linkspan_value::error::memory::{copy_bytes, copy_text};
 #[cfg(feature = "schema")]
 #[doc(inline)]
 pub use linkspan_value::schema;

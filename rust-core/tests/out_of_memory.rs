@@ -506,3 +506,53 @@ fn message_of_a_spool_without_memory_stays_the_next() {
     }
     assert_eq!(number(&two.stats(), "missed"), 0);
 }
+
+/// The sender waits until it is consumed, and no other input is given anything before that.
+#[test]
+fn message_in_lockstep_without_memory_stays_the_next_of_all_inputs() {
+    alone!(message_in_lockstep_without_memory_stays_the_next_of_all_inputs);
+    let values = fresh_values();
+    for transport in TRANSPORTS {
+        let lockstep = Options::default().with_lockstep(true);
+        let listeners = [0, 1].map(|_| Listener::listen(&name(transport), &lockstep).unwrap());
+        let inputs = listeners
+            .each_ref()
+            .map(|listener| Channel::connect(&listener.endpoint(), &Options::default(), SOON).unwrap());
+        let outputs = listeners.each_ref().map(|listener| listener.accept(SOON).unwrap());
+        for value in &values {
+            let payload = outputs[0].encode(value).unwrap();
+            let send = || assert!(outputs[0].send_payload(&payload, SOON).unwrap() > 0);
+            // A slot needs memory of the sender's, which is here, too.
+            let is_sent = transport == "shm";
+            if is_sent {
+                send();
+            }
+            thread::scope(|scope| {
+                let sender = scope.spawn(|| {
+                    if !is_sent {
+                        send();
+                    }
+                    outputs[0].flush(SOON).unwrap();
+                    outputs[1].send(&Value::from("other"), SOON).unwrap();
+                    outputs[1].flush(SOON).unwrap();
+                });
+                in_room(scarce(transport, value), || {
+                    refused(|| inputs[0].recv(SOON));
+                    refused(|| inputs[0].try_recv());
+                    let none = inputs[1].recv(Duration::from_millis(20)).unwrap_err();
+                    assert_eq!(none.kind(), ErrorKind::Timeout, "{transport}: {none}");
+                    refused(|| inputs[0].recv(SOON));
+                });
+                assert!(!sender.is_finished(), "{transport}: it was not consumed");
+                assert!(has(&inputs[0].recv(SOON).unwrap(), value), "{transport}");
+                assert_eq!(inputs[1].recv(SOON).unwrap().value().unwrap(), &Value::from("other"));
+                assert_eq!(inputs[1].try_recv().unwrap_err().kind(), ErrorKind::Empty);
+                sender.join().unwrap();
+            });
+        }
+        for (input, count) in inputs.iter().zip([3, 3]) {
+            let stats = input.stats();
+            assert_eq!((number(&stats, "received"), number(&stats, "missed")), (count, 0), "{transport}");
+        }
+    }
+}

@@ -35,7 +35,7 @@ ALL = [
     for language in STRICT
     for program in ("message", "values", "vectors", "channel", "publish", "transports", "service", "schema", "schema_vectors", "loan", "calls", "wait")
     if (language, program) != ("fortran", "publish")  # its channel program does both
-] + [("fortran", "arrays"), ("fortran", "unallocated")] + [("c", "record"), ("c", "flat_record"), ("c", "access"), ("cpp", "record"), ("c", "threads"), *((language, "forks") for language in STRICT), ("c", "signals"), ("c", "region"), ("c", "release")]
+] + [("fortran", "arrays"), ("fortran", "unallocated")] + [("c", "record"), ("c", "flat_record"), ("c", "access"), ("cpp", "record"), ("cpp", "memory"), ("c", "threads"), *((language, "forks") for language in STRICT), ("c", "signals"), ("c", "region"), ("c", "release")]
 
 
 def in_turn() -> list[tuple[str, str]]:

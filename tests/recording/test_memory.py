@@ -138,7 +138,8 @@ def test_recorder_whose_control_group_is_full_records_or_leaves_what_it_wrote(ki
     whole = dict(names.sent)
     for _ in range(ROUNDS):
         send_round(names, kind)
-        records(recorder, names)
+        # What it counts is in its file a moment later.
+        until("it is in the file", lambda: recorder.poll() is not None or {name: sum(counts) for name, counts in recorded(lab).items()} == names.sent)
         if recorder.poll() is not None:
             break
         whole = dict(names.sent)

@@ -14,7 +14,7 @@ use super::{Encoding, bson, cbor, json, plain, raw, smile};
 use crate::body::{Body, Parts, Placer, Rest};
 use crate::codec::MAX_DEPTH;
 use crate::codec::output::Output;
-use crate::error::Result;
+use crate::error::{Result, memory};
 use crate::value::escape::Escape;
 use crate::value::unescape::Unescape;
 use crate::value::{Keys, Limits, Meter, NdArray, Sink, Source, Value, ValueBuilder};
@@ -403,7 +403,8 @@ pub fn decode_first(bytes: &[u8]) -> Result<(Value, usize)> {
 /// Returns the same value in another encoding, within the default limits and without a tree in
 /// between.
 pub fn transcode(bytes: &[u8], from: Encoding, to: Encoding) -> Result<Vec<u8>> {
-    let mut out = Vec::with_capacity(bytes.len());
+    let mut out = Vec::new();
+    memory::reserve(&mut out, bytes.len())?;
     write(to, &EncodeOptions::default(), &mut out, None, Decode { bytes, from })?;
     Ok(out)
 }

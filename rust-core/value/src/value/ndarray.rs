@@ -8,7 +8,7 @@
 use bytes::Bytes;
 
 use crate::buffers;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, memory};
 
 /// The element types of an N-d array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -192,6 +192,22 @@ impl<'a> NdArrayRef<'a> {
         elements
             .and_then(|n| n.checked_mul(dtype.size() as u64))
             .ok_or_else(|| Error::new(ErrorKind::TooLarge, format!("the shape {shape:?} overflows 64 bits")))
+    }
+
+    /// Returns a copy that owns its memory, where there may be none for it.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    #[doc(hidden)]
+    pub fn try_to_owned(self) -> Result<NdArray> {
+        if self.data.len() < buffers::MIDDLING {
+            return Ok(self.to_owned());
+        }
+        let mut block = buffers::take(self.data.len());
+        memory::reserve(&mut block, self.data.len())?;
+        block.extend_from_slice(self.data);
+        let (dtype, order, shape) = (self.dtype, self.order, self.shape.to_vec());
+        Ok(NdArray { dtype, order, shape, data: buffers::bytes(block) })
     }
 
     /// Returns a copy that owns its memory.

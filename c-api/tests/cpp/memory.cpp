@@ -1,0 +1,154 @@
+// Long messages without memory in C++: an exception of the library's or std::bad_alloc, and the program goes on.
+#include <linkspan.hpp>
+
+#include <malloc.h>
+#include <sys/resource.h>
+
+#include <cstdio>
+#include <fstream>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "check.hpp"
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// The library keeps no block of that length for later, and there is room for neither a copy nor a view of one.
+constexpr std::size_t LONG = 40u << 20, ROOM = 12u << 20;
+
+// The time in which this process may take ROOM more of data, or of addresses.
+class limited {
+public:
+    explicit limited(__rlimit_resource of) : of_(of) {
+        std::ifstream statm("/proc/self/statm");
+        std::size_t pages[6];
+        for (auto &count : pages) statm >> count;
+        CHECK(getrlimit(of, &before_) == 0);
+        rlimit now = before_;
+        now.rlim_cur = pages[of == RLIMIT_AS ? 0 : 5] * 4096 + ROOM;
+        CHECK(setrlimit(of, &now) == 0);
+    }
+    ~limited() { setrlimit(of_, &before_); }
+
+private:
+    __rlimit_resource of_;
+    rlimit before_;
+};
+
+enum class outcome { done, refused };
+
+// Calls this in little room; another exception than those of memory ends the program.
+template <class F> outcome in_room(__rlimit_resource of, F &&f) {
+    const limited limit(of);
+    try {
+        f();
+    } catch (const linkspan::out_of_memory &) {
+        return outcome::refused;
+    } catch (const std::bad_alloc &) {
+        return outcome::refused;
+    }
+    return outcome::done;
+}
+
+// The same until the rest of a message has come.
+template <class F> outcome received_in_room(__rlimit_resource of, F &&f) {
+    return in_room(of, [&] {
+        for (;;) {
+            try {
+                return f();
+            } catch (const linkspan::empty &) {
+            } catch (const linkspan::timeout &) {
+            }
+        }
+    });
+}
+
+struct contents {
+    std::vector<std::uint8_t> bytes = std::vector<std::uint8_t>(LONG, 7);
+    std::string text = std::string(LONG, 'x');
+    std::vector<double> numbers = std::vector<double>(LONG / 8, 0.5);
+    std::vector<std::string> list = std::vector<std::string>(LONG / 200, std::string(200, 'y'));
+};
+
+void built_and_encoded(const contents &all, const linkspan::channel &channel) {
+    const auto refused = [](auto &&f) { CHECK(in_room(RLIMIT_DATA, f) == outcome::refused); };
+    linkspan::message m;
+    m.put("before", 1);
+    refused([&] { m.put("c", linkspan::bytes_view(all.bytes)); });
+    refused([&] { m.put("c", all.text); });
+    refused([&] { m.put("c", all.numbers); });
+    // After an error the message is as it was.
+    CHECK(m.count() == 1 && m.get<int>("before") == 1);
+    m.put("c", linkspan::bytes_view(all.bytes));
+    refused([&] { linkspan::encode(m, linkspan::encoding::cbor); });
+    const auto encoded = linkspan::encode(m, linkspan::encoding::cbor);
+    refused([&] { linkspan::decode(encoded, linkspan::encoding::cbor); });
+    refused([&] { linkspan::transcode(encoded, linkspan::encoding::cbor, linkspan::encoding::smile); });
+    // Memory that the library keeps may serve for the first ones.
+    CHECK(in_room(RLIMIT_AS, [&] {
+              std::vector<decltype(channel.loan_bytes(1))> loans;
+              for (int i = 0; i < 6; ++i) loans.push_back(channel.loan_bytes(LONG));
+          }) == outcome::refused);
+    CHECK(in_room(RLIMIT_AS, [&] {
+              std::vector<decltype(channel.loan<double>({1}))> loans;
+              for (int i = 0; i < 6; ++i) loans.push_back(channel.loan<double>({LONG / 8}));
+          }) == outcome::refused);
+    const auto decoded = linkspan::decode(encoded, linkspan::encoding::cbor);
+    CHECK(decoded.get<linkspan::bytes_view>("c").size() == LONG);
+}
+
+template <class T> std::size_t size_of(const linkspan::message &m) { return m.get<T>("c").size(); }
+
+void received(const contents &all) {
+    linkspan::listener listener("shm:memory/test");
+    const auto one = linkspan::channel::connect("shm:memory/test", {}, 20s);
+    const auto two = listener.accept(20s);
+    one.send(linkspan::message(), 20s);
+    two.recv(20s);
+    for (int kind = 0; kind < 3; ++kind) {
+        linkspan::message m;
+        if (kind == 0) m.put("c", linkspan::bytes_view(all.bytes));
+        if (kind == 1) m.put("c", all.text);
+        if (kind == 2) m.put("c", all.list);
+        // It is in a slot, which takes none of the memory that is limited below.
+        one.send(m, 60s);
+        one.send(linkspan::message().put("next", kind), 60s);
+        CHECK(received_in_room(RLIMIT_DATA, [&] { two.recv(1s); }) == outcome::refused);
+        CHECK(received_in_room(RLIMIT_DATA, [&] { two.try_recv(); }) == outcome::refused);
+        // It stays the next one.
+        const auto got = two.recv(60s);
+        CHECK(two.recv(60s).get<int>("next") == kind);
+        const auto refused = [](auto &&f) { CHECK(in_room(RLIMIT_DATA, f) == outcome::refused); };
+        if (kind == 0) {
+            CHECK(in_room(RLIMIT_DATA, [&] { size_of<linkspan::bytes_view>(got); }) == outcome::done);
+            refused([&] { got.get<linkspan::bytes_view>("c").copy(); });
+            CHECK(got.get<linkspan::bytes_view>("c").copy() == all.bytes);
+        } else if (kind == 1) {
+            refused([&] { size_of<std::string>(got); });
+            CHECK(got.get<std::string>("c") == all.text);
+        } else {
+            // The values of a list are read one after the other.
+            CHECK(got.get<std::vector<std::string>>("c") == all.list);
+            // Its strings may be in memory that the allocator has kept.
+            in_room(RLIMIT_DATA, [&] { size_of<std::vector<std::string>>(got); });
+            CHECK(got.count("c") == all.list.size());
+        }
+    }
+    CHECK(two.stats().get<int>("missed") == 0);
+}
+
+} // namespace
+
+int main() {
+    CHECK(mallopt(M_MMAP_THRESHOLD, 1 << 17) == 1);
+    const contents all;
+    {
+        linkspan::listener listener("shm:memory/built");
+        built_and_encoded(all, linkspan::channel::connect("shm:memory/built", {}, 20s));
+    }
+    received(all);
+    std::puts("ok");
+}
