@@ -13,7 +13,7 @@ use linkspan_value::Timestamp;
 
 /// Returns nanoseconds since 1970. It may lag behind [`Timestamp::now`] by some tens of nanoseconds, and in the
 /// millisecond after a step of the clock by that step.
-#[inline(always)]
+#[inline]
 pub fn now() -> i64 {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {

@@ -123,7 +123,7 @@ impl Mapping {
     }
 
     /// Returns `count` words from offset `at` on, a multiple of 8.
-    #[inline(always)]
+    #[inline]
     fn words(&self, at: usize, count: usize) -> &[AtomicU64] {
         assert!(at.is_multiple_of(8), "words between two words");
         // SAFETY: these bytes lie inside the mapping (a count that overflows is refused by `range`, too),

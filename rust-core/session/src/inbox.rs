@@ -136,7 +136,7 @@ struct Unacked {
 
 impl Unacked {
     /// Counts a message, if its sender waits for that: it keeps what it sends.
-    #[inline(always)]
+    #[inline]
     fn count(&mut self, entry: &WindowEntry, keeps: bool) {
         if keeps && entry.urgency != AckUrgency::NotNeeded {
             self.prompt |= entry.urgency == AckUrgency::Prompt;
@@ -292,7 +292,7 @@ impl Inbox {
     }
 
     /// Records the number and returns how many messages were lost before it.
-    #[inline(always)]
+    #[inline]
     fn note_received(&mut self, number: u64) -> u64 {
         let mut missed = 0;
         if self.keeps.is_none() && self.expected != 0 {

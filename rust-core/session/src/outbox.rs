@@ -182,7 +182,7 @@ impl<M: Reuse> Outbox<M> {
     }
 
     /// Returns how many numbers are left.
-    #[inline(always)]
+    #[inline]
     pub fn numbers_left(&self) -> u64 {
         u64::MAX - self.last
     }
@@ -229,7 +229,7 @@ impl<M: Reuse> Outbox<M> {
     ///
     /// Answers never wait: the caller that waits for one consumes nothing meanwhile, so that both
     /// sides could wait for each other. An answer without room is sent and not kept.
-    #[inline(always)]
+    #[inline]
     pub fn has_room(&self, class: RetransmitClass, bytes: usize) -> bool {
         !matches!(class, RetransmitClass::Data | RetransmitClass::Idempotent) || self.fits(bytes)
     }
@@ -244,7 +244,7 @@ impl<M: Reuse> Outbox<M> {
 
     /// Returns whether a body of so many bytes is within the limits. A single message is always
     /// within the limit of bytes.
-    #[inline(always)]
+    #[inline]
     fn fits(&self, bytes: usize) -> bool {
         let Some(limits) = self.limits else { return true };
         let below = self.kept.len() < limits.count.max(1);
@@ -252,7 +252,7 @@ impl<M: Reuse> Outbox<M> {
     }
 
     /// Returns how many bytes were kept since the last look for acknowledgements.
-    #[inline(always)]
+    #[inline]
     pub fn unlooked(&self) -> usize {
         self.unlooked
     }

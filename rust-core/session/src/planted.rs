@@ -23,13 +23,13 @@ pub enum Bug {
 #[cfg(not(test))]
 mod nothing {
     /// Returns false: a test alone plants a bug.
-    #[inline(always)]
+    #[inline]
     pub fn is(_: super::Bug) -> bool {
         false
     }
 
     /// Returns 0: the first number is 1.
-    #[inline(always)]
+    #[inline]
     pub fn number_before_first() -> u64 {
         0
     }

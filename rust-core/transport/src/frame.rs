@@ -233,7 +233,7 @@ impl Header {
 impl Header {
     /// Returns the 64 bytes as little-endian words, with their check sum: the CRC-32C that
     /// `check_sum` returns for words in which it is 0.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn words(&self, check_sum: impl Fn(&[u64; WORDS]) -> u32) -> [u64; WORDS] {
         let [m0, m1, m2, m3] = MAGIC;
         let first = [m0, m1, m2, m3, VERSION, self.kind as u8, self.encoding as u8, 0];
@@ -254,7 +254,7 @@ impl Header {
 
     /// Parses the words of a header. `None` for a header that [`Header::from_bytes`] refuses; that function
     /// returns the reason. `check_sum` is as for [`Header::words`].
-    #[inline(always)]
+    #[inline]
     pub(crate) fn from_words(
         words: &[u64; WORDS],
         check_sum: impl Fn(&[u64; WORDS]) -> u32,
@@ -263,7 +263,7 @@ impl Header {
     }
 
     /// Whether these are the words of a header, but for kind and encoding.
-    #[inline(always)]
+    #[inline]
     fn are_valid(words: &[u64; WORDS], check_sum: impl Fn(&[u64; WORDS]) -> u32) -> bool {
         let [m0, m1, m2, m3] = MAGIC;
         // Kind and encoding are compared elsewhere.

@@ -165,7 +165,6 @@ impl Body {
 
     /// Returns the bytes in one block. Where long arrays are stored elsewhere that is a copy, made
     /// at the first call and kept.
-    #[inline]
     pub fn whole(&self) -> &Bytes {
         match &self.0 {
             BodyRepr::Whole(bytes) => bytes,
@@ -247,7 +246,6 @@ impl Body {
 
     /// Returns the block, if the body is one.
     #[doc(hidden)]
-    #[inline]
     pub fn into_whole(self) -> Option<Bytes> {
         match self.0 {
             BodyRepr::Whole(bytes) => Some(bytes),

@@ -26,7 +26,6 @@ pub fn take(length: usize) -> Vec<u8> {
 }
 
 /// Returns an empty block with room for so many bytes, of exactly this capacity where it is short.
-#[inline]
 pub fn with_room(length: usize) -> Vec<u8> {
     let block = take(length);
     // In fewer steps than to reserve the room in a block without any.

@@ -193,7 +193,6 @@ impl RxPart {
     }
 
     /// Returns the occasion on which a program that receives again has consumed what was delivered.
-    #[inline]
     pub fn trigger(&self) -> AckTrigger {
         if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive }
     }

@@ -80,7 +80,6 @@ pub type Passed = (Ticket, i64);
 impl Put {
     /// Leaves the session's lock. Returns the number if the link has the message, otherwise what the call goes on with;
     /// none at an obstacle.
-    #[inline(always)]
     pub fn leave(self, entered: SeatGuard<'_, Sending>) -> std::result::Result<u64, Option<Admitted<'_>>> {
         match self {
             Put::Sent(number) => Ok(number),
@@ -97,7 +96,6 @@ impl Sending {
     }
 
     /// Counts messages that were sent. Only the thread that uses this state writes the counter.
-    #[inline(always)]
     fn count(&self, messages: u64) {
         self.sent.store(self.sent.load(Ordering::Relaxed).wrapping_add(messages), Ordering::Relaxed);
     }
@@ -105,7 +103,6 @@ impl Sending {
     /// Admits a message for the link. With `in_session`, only to a peer with a session, which is known where this is
     /// inlined. Of a request whose answer is kept this is recorded now, because the answer may come before the request
     /// is recorded as sent; the answer to the oldest one may be dropped for it.
-    #[inline(always)]
     fn admit<'s, const KIND: u8>(
         &'s mut self,
         draft: &Draft<'_>,
@@ -131,7 +128,6 @@ impl Sending {
 
     /// Returns the half of the link, its number and its peer, and the bytes of the longest message that both sides
     /// accept.
-    #[inline(always)]
     fn terms(&mut self, looked: bool) -> Unless<(&mut TxPart, Terms, u64)> {
         let link = self.generation;
         let part = self.part.as_mut().ok_or(Obstacle::NoLink)?;
@@ -141,7 +137,6 @@ impl Sending {
 
     /// Admits a message, which a ring takes here, whole; then it is recorded and kept. For every other link, and where
     /// the ring has no room for all of it, [`Sending::put`] goes on with the ticket.
-    #[inline(always)]
     pub fn send_step<const KIND: u8>(
         &mut self,
         draft: &Draft<'_>,
@@ -170,7 +165,6 @@ impl Sending {
 
     /// Writes a whole message into the ring of shared memory, and keeps it. `None` for any obstacle; then nothing was
     /// sent.
-    #[inline(always)]
     fn put_in_ring<const KIND: u8>(
         &mut self,
         draft: &Draft<'_>,

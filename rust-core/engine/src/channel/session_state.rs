@@ -62,7 +62,6 @@ impl Negotiated {
 }
 
 impl Reuse for StoredMessage {
-    #[inline]
     fn release(&mut self) {
         StoredMessage::release(self);
     }

@@ -51,7 +51,6 @@ impl Turns {
 ///
 /// # Errors
 /// `Timeout` at the deadline; `InvalidState` if this very thread has it.
-#[inline]
 pub(super) fn take_in_turn<'a, T, G>(
     seat: &'a Seat<T, G>,
     operation: &str,

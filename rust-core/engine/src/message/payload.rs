@@ -511,7 +511,6 @@ impl StoredBody {
     }
 
     /// Copies or shares the body.
-    #[inline]
     fn of(payload: Cow<'_, Payload>) -> StoredBody {
         if payload.len() > SHORT {
             return StoredBody::Shared(payload.into_owned());

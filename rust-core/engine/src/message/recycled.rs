@@ -63,7 +63,6 @@ impl Message {
     /// copied once, to where the program reads them.
     // Always inline: a header that is passed in memory is stored field by field and loaded in long words right after,
     // and the processor waits for the stores.
-    #[inline(always)]
     pub(crate) fn filled(
         header: Header,
         origin: ReceivedFrom<'_>,
@@ -144,7 +143,6 @@ pub(crate) struct ReusedMessage {
 
 impl ReusedMessage {
     /// Takes the message that was dropped last, if its memory has this length; else none.
-    #[inline(always)]
     pub fn take(length: usize) -> Option<ReusedMessage> {
         if length > buffers::SHORT {
             return None;
@@ -153,7 +151,6 @@ impl ReusedMessage {
     }
 
     /// The same for this message, which is given back where its memory has another length.
-    #[inline(always)]
     fn of(mut place: triomphe::Arc<MessageInner>, length: usize) -> Option<ReusedMessage> {
         if let Some(inner) = triomphe::Arc::get_mut(&mut place)
             && inner.owns_body
@@ -175,7 +172,6 @@ impl ReusedMessage {
     }
 
     /// Returns the message with this header.
-    #[inline(always)]
     fn finish_with(self, header: Header, origin: ReceivedFrom<'_>, limits: &Limits) -> Message {
         let source = origin.source;
         let ReusedMessage { mut place, bytes } = self;
@@ -203,12 +199,10 @@ impl ReusedMessage {
 impl BodyMemory for ReusedMessage {
     type Output = Message;
 
-    #[inline(always)]
     fn body(&mut self) -> &mut [u8] {
         &mut self.bytes
     }
 
-    #[inline(always)]
     fn finish(
         self,
         (kind, correlation): (Kind, u64),
@@ -237,7 +231,6 @@ impl Dropped {
     }
 
     /// Takes one if its memory has this length; otherwise returns `None`, as if the list were empty.
-    #[inline(always)]
     pub fn next(&mut self, length: usize) -> Option<ReusedMessage> {
         ReusedMessage::of(self.0.pop().or_else(|| LAST.try_with(Cell::take).ok().flatten())?, length)
     }
@@ -318,7 +311,6 @@ thread_local! {
 const BATCH: usize = 64;
 
 /// Returns the message that was dropped last, if there is one.
-#[inline]
 fn take_recycled() -> Option<triomphe::Arc<MessageInner>> {
     LAST.try_with(Cell::take).ok().flatten().or_else(take_earlier)
 }
@@ -350,7 +342,6 @@ fn recycle_earlier(message: triomphe::Arc<MessageInner>) {
 /// Returns a body of `length` bytes, aligned to 8, which `fill` writes: in the memory of `last` if
 /// that has this length and no other owner. `last` must be a result of this function, not a view of
 /// something larger.
-#[inline]
 fn refill(last: Bytes, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
     if last.len() == length && length > 0 && last.is_unique() {
         // Without another owner a block becomes a vector, and a full vector a block, in place.

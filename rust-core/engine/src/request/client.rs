@@ -59,7 +59,6 @@ impl Client {
 
     /// Returns the occasion on which the delivered requests are recorded as consumed with the next frame; none where
     /// that was done when there was none. Without a session it is done now.
-    #[inline]
     pub fn begin(&mut self, options: &Options) -> Option<AckTrigger> {
         if std::mem::take(&mut self.had_nothing) {
             return None;
@@ -155,7 +154,6 @@ impl Client {
 
     /// Returns the request of this message, unless its caller has withdrawn it, which consumes it; `until` is when the
     /// caller gives it up, if known.
-    #[inline]
     fn deliver(&mut self, message: Message, until: Option<Duration>) -> Option<Request> {
         let event_log = &self.client_tx.conn.event_log;
         if message.is_request() && self.part.is_withdrawn(message.number()) {

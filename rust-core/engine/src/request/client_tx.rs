@@ -299,7 +299,6 @@ impl ClientTx {
 
     /// Gives up the links of clients that do not receive their answers, where too many wait after one of this client:
     /// its own, and those for which most waits of all. The caller has locked nothing.
-    #[inline]
     fn bound_waiting(&self) {
         if self.conn.links.pending.load(Ordering::Relaxed) {
             self.bound_waiting_of(self.options.max_message_size);
@@ -534,7 +533,6 @@ impl WaitingClient for ClientTx {
 }
 
 impl Links for ClientLink {
-    #[inline]
     fn session_state(&self) -> &SessionState {
         &self.session_state
     }

@@ -116,7 +116,6 @@ impl Server {
     }
 
     /// Makes a step, which is all that a call of a busy server does, and else waits for the next ones.
-    #[inline]
     fn next_of(&self, serving: &mut Option<Serving>, wait: Wait<'_>) -> Result<Option<Request>> {
         let Some(serving) = serving else { return Ok(None) };
         // Only a call without a time limit reacts to signals: one with a time-out returns to its program anyway.

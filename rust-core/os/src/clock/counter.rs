@@ -29,7 +29,7 @@ thread_local! {
 
 /// Returns the wall clock's time, by the counter where this thread has a valid reading; else by [`renew`], which the
 /// caller passes with its clocks: so they are not at hand in memory each time.
-#[inline(always)]
+#[inline]
 pub(super) fn now(cycles: impl FnOnce() -> u64, renew: impl FnOnce() -> i64) -> i64 {
     let reading = READING.get();
     // A thread without a reading does not read the counter for nothing.

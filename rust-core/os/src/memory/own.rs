@@ -146,7 +146,7 @@ impl MemoryFile {
     /// Writes a record of `size` bytes, where no process reads yet: a zero word behind it, words and then bytes behind
     /// its header, and last, with release order, the header. `at` and `size` are multiples of 8, and the record has
     /// room for the header, the words and the bytes; panics otherwise.
-    #[inline(always)]
+    #[inline]
     pub fn store_record<const N: usize>(
         &self,
         at: usize,
@@ -159,7 +159,7 @@ impl MemoryFile {
     }
 
     /// The same but for the header, whose place is returned.
-    #[inline(always)]
+    #[inline]
     pub fn store_content<const N: usize>(
         &self,
         at: usize,

@@ -90,7 +90,7 @@ impl PeerMemory {
 
     /// Loads the word at `at`, a multiple of 8, and copies the bytes behind it, which an honest peer has finished
     /// writing.
-    #[inline(always)]
+    #[inline]
     pub fn copy_out_behind(&self, at: usize, into: &mut [MaybeUninit<u8>]) -> u64 {
         // One check for both.
         let words = self.mapping.words(at, into.len().wrapping_add(15) / 8);

@@ -127,7 +127,7 @@ impl<'a, T, G> LockedLease<'a, T, G> {
     }
 
     /// Ends the call; leaves the gate, and wakes those that wait.
-    #[inline(always)]
+    #[inline]
     pub fn end(self) {
         let LockedLease { gate, lease } = self;
         let (seat, waits) = lease.end_at_gate(&gate);

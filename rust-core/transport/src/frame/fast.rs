@@ -17,7 +17,7 @@ const ENCODING: u32 = 48;
 
 impl Header {
     /// Parses the 64 bytes of a fast-path frame, whose check sum this function returns; `None` for any other bytes.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn of_fast_frame(
         bytes: &[u8; HEADER],
         check_sum: impl Fn(&[u64; WORDS]) -> u32,

@@ -31,7 +31,7 @@ pub trait Memory {
     /// Loads one word; ordered after every [`OwnMemory::store_fenced`] of this thread.
     fn load_fenced(&self, at: usize) -> u64;
     /// Loads so many words, each once and in relaxed order.
-    #[inline(always)]
+    #[inline]
     fn load_words<const N: usize>(&self, at: usize) -> [u64; N] {
         let mut words = [0; N];
         for (i, word) in words.iter_mut().enumerate() {
@@ -122,7 +122,7 @@ pub(super) fn fence(order: Ordering) {
 }
 
 impl Memory for PeerMemory {
-    #[inline(always)]
+    #[inline]
     fn load_words<const N: usize>(&self, at: usize) -> [u64; N] {
         PeerMemory::load_words(self, at)
     }
@@ -146,7 +146,7 @@ impl Memory for PeerMemory {
         PeerMemory::copy_out(self, at, into);
     }
 
-    #[inline(always)]
+    #[inline]
     fn copy_out_behind(&self, at: usize, into: &mut [MaybeUninit<u8>]) -> u64 {
         PeerMemory::copy_out_behind(self, at, into)
     }
@@ -225,7 +225,7 @@ impl OwnMemory for MemoryFile {
         MemoryFile::copy_in_behind(self, at, word, from);
     }
 
-    #[inline(always)]
+    #[inline]
     fn store_record<const N: usize>(
         &self,
         at: usize,
@@ -239,7 +239,7 @@ impl OwnMemory for MemoryFile {
         fence(Ordering::SeqCst);
     }
 
-    #[inline(always)]
+    #[inline]
     fn store_content<const N: usize>(&self, at: usize, size: usize, prefix: [u64; N], from: &[u8]) {
         MemoryFile::store_content(self, at, size, prefix, from);
     }
@@ -255,7 +255,7 @@ impl OwnMemory for MemoryFile {
 }
 
 impl<M: Memory> Memory for Arc<M> {
-    #[inline(always)]
+    #[inline]
     fn load_words<const N: usize>(&self, at: usize) -> [u64; N] {
         (**self).load_words(at)
     }
@@ -279,7 +279,7 @@ impl<M: Memory> Memory for Arc<M> {
         (**self).copy_out(at, into);
     }
 
-    #[inline(always)]
+    #[inline]
     fn copy_out_behind(&self, at: usize, into: &mut [MaybeUninit<u8>]) -> u64 {
         (**self).copy_out_behind(at, into)
     }
@@ -328,7 +328,7 @@ impl<M: OwnMemory> OwnMemory for Arc<M> {
         (**self).copy_in_behind(at, word, from);
     }
 
-    #[inline(always)]
+    #[inline]
     fn store_record<const N: usize>(
         &self,
         at: usize,
@@ -340,7 +340,7 @@ impl<M: OwnMemory> OwnMemory for Arc<M> {
         (**self).store_record(at, header, size, prefix, from);
     }
 
-    #[inline(always)]
+    #[inline]
     fn store_content<const N: usize>(&self, at: usize, size: usize, prefix: [u64; N], from: &[u8]) {
         (**self).store_content(at, size, prefix, from);
     }

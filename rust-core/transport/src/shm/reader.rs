@@ -165,7 +165,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// # Errors
     /// `TooLarge` is about one frame, which is skipped, and `OutOfMemory` about one that stays the next; `Malformed`
     /// ends the link.
-    #[inline(always)]
+    #[inline]
     pub fn step(&mut self) -> Result<ReadStep> {
         let mut word = self.peer.load(self.offset(), Ordering::Acquire);
         if word == 0 {
@@ -278,7 +278,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     ///
     /// # Errors
     /// `Malformed`.
-    #[inline(always)]
+    #[inline]
     fn check_record(&self, word: u64) -> Result<Record> {
         let record = Record::from_word(word, self.ring.lap(self.position))?;
         let size = record.size();
@@ -319,7 +319,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
 
     /// Stores that every frame returned so far was dealt with; false where the peer knew that
     /// already.
-    #[inline(always)]
+    #[inline]
     pub fn consume(&mut self) -> bool {
         if self.consumed == self.frames && self.head == self.position {
             return false;

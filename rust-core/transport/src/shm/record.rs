@@ -217,7 +217,7 @@ impl Record {
     ///
     /// # Errors
     /// `Malformed` where no honest writer stores such a word.
-    #[inline(always)]
+    #[inline]
     pub fn from_word(word: u64, lap: u64) -> Result<Record> {
         let record = Record(word & WITHOUT_LAP);
         let least = LEAST[(word >> 32) as usize % LEAST.len()];

@@ -81,7 +81,7 @@ pub(super) fn record_of(frame: &Outgoing<'_>, follows: bool) -> Record {
 
 /// Stores what a record holds behind its header word, from the offset `at` on. `copy` copies bytes to an offset: as the
 /// ring's readers need it.
-#[inline(always)]
+#[inline]
 pub(super) fn store_content(
     mine: &impl OwnMemory,
     at: usize,

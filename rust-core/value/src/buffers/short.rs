@@ -28,7 +28,6 @@ pub fn take(length: usize) -> Vec<u8> {
 }
 
 /// Adds the memory of a body to the pool, if it has no other owner.
-#[inline]
 pub fn keep(body: Bytes) {
     if body.is_empty() || body.len() > SHORT || !body.is_unique() {
         return;

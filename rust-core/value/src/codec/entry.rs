@@ -171,7 +171,6 @@ pub fn decode_body_shared(body: &Body, encoding: Encoding, limits: &Limits) -> R
 }
 
 /// Returns the value of a short text in JSON; `None` where it has to be decoded. The value is the same in both ways.
-#[inline]
 fn decode_short(bytes: &[u8], encoding: Encoding, limits: &Limits) -> Option<Value> {
     if encoding == Encoding::Json { json::decode_short(bytes, &bounded(limits)) } else { None }
 }

@@ -115,7 +115,6 @@ impl<'a> Output<'a> {
     }
 
     /// Returns the same with a placer that may store long arrays elsewhere.
-    #[inline(always)]
     pub(crate) fn with_placer(
         bytes: &'a mut Vec<u8>,
         limits: &Limits,
@@ -309,7 +308,6 @@ impl<'a> Output<'a> {
     ///
     /// They are written directly into the buffer. Assembled elsewhere first, they would be loaded in other pieces than
     /// they were stored in, and the processor would wait until the stores have reached the cache.
-    #[inline(always)]
     pub(crate) fn put_item<const N: usize>(&mut self, write: impl FnOnce(&mut [u8; N]) -> usize) {
         match self.bytes.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut::<N>) {
             Some(to) => self.at += write(to).min(N),
@@ -342,7 +340,7 @@ impl<'a> Output<'a> {
 
     /// Appends the first bytes of `N`, as many as `write` returns; nothing, and returns false, where `write` returns
     /// `None` or there is no room ahead for all `N`.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn try_write<const N: usize>(
         &mut self,
         write: impl FnOnce(&mut [u8; N]) -> Option<usize>,
@@ -402,7 +400,7 @@ impl<'a> Output<'a> {
 
     /// Appends the first `used` of the bytes `before`, then `bytes`, of which there are at most
     /// [`SHORT`], and `after`.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn put_around<const B: usize, const A: usize>(
         &mut self,
         before: [u8; B],
@@ -486,7 +484,7 @@ impl<'a> Output<'a> {
     }
 
     /// As [`Output::block`], with some bytes before and behind the block.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn block_around<const B: usize, const A: usize>(
         &mut self,
         before: [u8; B],

@@ -15,7 +15,6 @@ const EACH: usize = 16;
 const MOST_LEVELS: u32 = 6;
 
 /// Returns whether this is a short map or array of plain values, which is within these limits.
-#[inline]
 pub(super) fn is_plain(value: &Value, limits: &Limits) -> bool {
     let left = match value {
         Value::Map(_) | Value::Array(_) if limits.depth >= MOST_LEVELS => count(value, MOST_LEVELS, MOST),

@@ -153,7 +153,6 @@ impl<S: Sink> Meter<S> {
     }
 
     /// Counts a value that takes `bytes` beside its node. `TooLarge` over a limit.
-    #[inline]
     fn node(&mut self, bytes: usize) -> Result<()> {
         if !self.expected.map {
             self.count_item()?;

@@ -104,7 +104,6 @@ impl Channel {
     }
 
     /// Sends or admits the request if the program does not receive. Its answer will be kept.
-    #[inline(always)]
     pub(super) fn begin_request(&self, payload: &Payload) -> SentOrAdmitted<'_> {
         if self.options.idempotent || !self.calls {
             return Err(None);
@@ -124,7 +123,6 @@ impl Channel {
     /// Takes the reply that has arrived, for a call in two steps. Otherwise returns the receiving direction, with which
     /// the call waits; `None` where the answer may be here already, and if another thread holds the direction or waits
     /// for it.
-    #[inline(always)]
     pub(super) fn finish_step(
         &self,
         pending: SentRequest,
@@ -170,7 +168,7 @@ pub(super) struct Answer<'a> {
 
 impl Answer<'_> {
     /// Takes the message that is complete in the link. With the answer the call ends, and so does the request.
-    #[inline(always)]
+    #[inline]
     fn take_step(&mut self, at: &mut Locked<'_>) -> Step<Message> {
         let number = self.pending.number;
         let step = match at.receiving.take_reply(number, at.halves, at.event_log) {

@@ -116,7 +116,6 @@ impl Channel {
 
     /// Returns the state of sending, for a call that does not wait, if no thread holds the direction; `None` at any
     /// obstacle.
-    #[inline(always)]
     pub(super) fn enter_to_send(&self) -> Option<SeatGuard<'_, Sending>> {
         // A forked child does not take the lock: a thread of the parent may have held it at the fork, and nothing
         // releases it here.

@@ -33,7 +33,7 @@ struct Next<'a>(&'a Channel);
 impl NextPlace for Next<'_> {
     const READS: Reads = Reads::DELIVERED;
 
-    #[inline(always)]
+    #[inline]
     fn take_next(&mut self, at: &mut Locked<'_>) -> Option<Taken> {
         at.receiving.take_next(at.halves, at.event_log, ReusedMessage::take, Some(AckTrigger::Receive))
     }
@@ -214,7 +214,6 @@ impl Channel {
     }
 
     /// Returns the state of receiving, for a call that does not wait; `None` at any obstacle.
-    #[inline(always)]
     pub(super) fn enter_receiving(&self) -> Option<SeatGuard<'_, Receiving>> {
         let entered =
             if self.is_of_this_process() && self.receives { self.receiving.enter()? } else { return None };

@@ -53,7 +53,7 @@ impl NextPlace for IntoMemory<'_> {
     const READS: Reads = Reads::OF_PROGRAM;
     const COPIES: bool = true;
 
-    #[inline(always)]
+    #[inline]
     fn take_next(&mut self, at: &mut Locked<'_>) -> Option<Taken<ReceivedBytes>> {
         self.take_with(at, Some(AckTrigger::Receive))
     }

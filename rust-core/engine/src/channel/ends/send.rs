@@ -75,7 +75,6 @@ impl Channel {
     }
 
     /// Sends a message. A call that sends data first reports a loss of earlier data, once.
-    #[inline(always)]
     pub(super) fn send_draft<const KIND: u8>(&self, draft: &Draft<'_>, wait: Wait<'_>) -> Result<u64> {
         match self.send_step::<KIND>(draft) {
             Ok(number) => Ok(number),
@@ -90,7 +89,6 @@ impl Channel {
 
     /// Makes the first attempt, under the session's lock. Where the message is admitted and the link takes it without
     /// the lock, the error is what the call goes on with; none at an obstacle.
-    #[inline(always)]
     fn send_step<const KIND: u8>(&self, draft: &Draft<'_>) -> std::result::Result<u64, Option<Admitted<'_>>> {
         let Some(mut entered) = self.enter_to_send() else { return Err(None) };
         let (sending, halves) = entered.parts();

@@ -118,7 +118,7 @@ impl<M> Taken<M> {
 impl RxPart {
     /// Delivers the data in the ring that has neither flags nor an acknowledgement, in memory that
     /// `place` gives for its length. None for all else, and where that gives none.
-    #[inline(always)]
+    #[inline]
     pub fn take_fast<P: BodyMemory>(
         &mut self,
         place: impl FnOnce(usize) -> Option<P>,
@@ -148,7 +148,7 @@ impl RxPart {
 
     /// Returns the fast-path reply in the ring to the request of number `number`: it is consumed with its receipt. None
     /// for all else; then nothing has changed but the room of earlier messages, which is free.
-    #[inline(always)]
+    #[inline]
     pub fn take_reply(&mut self, number: u64, halves: &mut SessionHalves, limits: &Limits) -> Option<Taken> {
         // The messages before it were copied; their room is freed while the peer works.
         let record = self.rx.reply_in_record()?;
@@ -172,7 +172,6 @@ impl RxPart {
     }
 
     /// Returns the message that is complete in the link, if the call wants it.
-    #[inline(always)]
     pub fn take(&mut self, halves: &mut SessionHalves, limits: &Limits, want: Want) -> Option<Taken> {
         if !self.takes_at_once() {
             return None;
@@ -206,7 +205,6 @@ impl RxPart {
     }
 
     /// Returns whether a message may be taken at once: its sender is known, and none before it waits.
-    #[inline(always)]
     fn takes_at_once(&self) -> bool {
         self.negotiated.is_some() && !self.peer.source.is_empty() && self.read_ahead.is_empty()
     }
@@ -214,7 +212,6 @@ impl RxPart {
 
 /// Returns whether a message of this header acknowledges others, if the call takes it; the caller ends the link for
 /// impossible numbers.
-#[inline(always)]
 fn is_taken(header: &Header, halves: &mut SessionHalves, want: Want) -> Option<bool> {
     if !want.takes(header.kind) || !halves.inbox.is_new(header.sequence) {
         return None;

@@ -18,7 +18,7 @@ impl Receiving {
     /// Returns what comes nearly always to a program that receives: data in the ring for which `place` gives memory, by
     /// its length. None for all else, and if anything else is pending; then nothing has changed. `consume` as in
     /// [`Want`].
-    #[inline(always)]
+    #[inline]
     pub fn take_next<P: BodyMemory>(
         &mut self,
         halves: &mut SessionHalves,
@@ -34,7 +34,6 @@ impl Receiving {
 
     /// Delivers the data message in the ring that has neither flags nor an acknowledgement, in memory that `place`
     /// gives for its length. None for all else, and where that gives none; then nothing has changed.
-    #[inline(always)]
     fn take_data<P: BodyMemory>(
         &mut self,
         halves: &mut SessionHalves,
@@ -51,7 +50,6 @@ impl Receiving {
 
     /// Counts a message that was taken in place. An answer to no request of the caller is none to it: see
     /// [`Receiving::route`].
-    #[inline(always)]
     fn note_taken(&mut self, event_log: &EventLog) {
         event_log.count_exclusive(&event_log.received);
     }
@@ -128,7 +126,7 @@ impl Receiving {
     /// Returns the fast-path reply that lies in the ring, for the caller of the request of number `number`: it is
     /// consumed with its receipt. None for all else; then nothing has changed but the room of earlier messages, which
     /// is free.
-    #[inline(always)]
+    #[inline]
     pub fn take_reply(
         &mut self,
         number: u64,
@@ -145,7 +143,6 @@ impl Receiving {
     }
 
     /// Returns whether anything else than the next messages of the link is pending for a program that receives.
-    #[inline(always)]
     pub fn is_program_kept_waiting(&self) -> bool {
         // One expression without early returns: nearly always each condition is false.
         !self.inbox.is_empty()
@@ -247,7 +244,6 @@ impl Receiving {
 
     /// Returns the message that is complete in the link if the call wants it: it is copied from the ring, or from what
     /// a read has brought, and the session records it. None in all other cases, in which nothing has changed.
-    #[inline]
     pub(super) fn take_in_place(
         &mut self,
         halves: &mut SessionHalves,

@@ -113,7 +113,6 @@ impl Receiving {
     ///
     /// # Errors
     /// Those of [`receive`].
-    #[inline]
     pub fn pump<T>(
         &mut self,
         conn: &Conn,
@@ -346,7 +345,6 @@ impl Receiving {
     }
 
     /// Records what the call has postponed as consumed.
-    #[inline]
     pub(super) fn apply_consume(&mut self, reads: &mut Reads, conn: &Conn) {
         if let Some(trigger) = reads.consume.take() {
             self.consume(trigger, conn);

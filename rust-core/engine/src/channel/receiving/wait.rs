@@ -76,7 +76,6 @@ impl Receiving {
     ///
     /// # Errors
     /// Those of the tick.
-    #[inline]
     pub(super) fn wait_first(
         &mut self,
         reads: &Reads,

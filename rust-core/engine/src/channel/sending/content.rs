@@ -63,7 +63,6 @@ impl<'a> DraftContent<'a> {
     }
 
     /// Keeps it to be sent again, as data that was sent at this time. `block` is its bytes.
-    #[inline(always)]
     pub fn keep(self, block: &[u8], place: &mut StoredMessage, sent: i64) {
         place.become_data(self.encoding(), block, sent, || self.payload());
     }

@@ -64,7 +64,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Returns the answer of this kind to a request.
-    #[inline(always)]
+    #[inline]
     pub fn answer(kind: Kind, request: &Message, payload: &'a Payload) -> Draft<'a> {
         let flags = request.header().flags & flags::IDEMPOTENT;
         let (correlation, to) = (request.number(), request.session());
@@ -72,7 +72,6 @@ impl<'a> Draft<'a> {
     }
 
     /// Records that the request which it answers is consumed, now that the link has it.
-    #[inline(always)]
     pub(super) fn finish(&self, halves: &mut SessionHalves) {
         if self.kind.is_answer() {
             halves.finished(self.to, self.correlation);
@@ -120,7 +119,6 @@ impl<'a> Draft<'a> {
     }
 
     /// Writes the part that is kept to be sent again into this place.
-    #[inline(always)]
     pub(super) fn keep(&self, place: &mut StoredMessage, sent: i64, waiting: Option<&Waiting<'_>>) {
         match self.content.block() {
             Some(body) if self.kind == Kind::Data => self.content.keep(body, place, sent),

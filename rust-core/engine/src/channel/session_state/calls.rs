@@ -68,7 +68,6 @@ impl Calls {
 
     /// Records a request of this number, whose answer a call will take. Returns the answer to the oldest request if
     /// that is dropped for it.
-    #[inline(always)]
     #[must_use]
     pub fn begin(&mut self, number: u64) -> Option<Message> {
         if self.open.get(self.open.len().wrapping_sub(1)) == Some(&number) {
@@ -150,7 +149,7 @@ impl Calls {
     }
 
     /// Records that no call takes the answer to this request any more.
-    #[inline(always)]
+    #[inline]
     pub fn end(&mut self, number: u64) {
         if self.open.front() == Some(&number) && !self.has_answers() && self.followers.is_empty() {
             self.open.pop_while(|open| *open == number);

@@ -46,7 +46,6 @@ impl connection::Page for Page {
         self.0.publish(consumed);
     }
 
-    #[inline]
     fn publish_before_fence(&self, consumed: u64) {
         self.0.publish_before_fence(consumed);
     }
@@ -55,14 +54,13 @@ impl connection::Page for Page {
 impl Deref for SessionHalves {
     type Target = Connection<StoredMessage, Page>;
 
-    #[inline(always)]
     fn deref(&self) -> &Connection<StoredMessage, Page> {
         &self.connection
     }
 }
 
 impl DerefMut for SessionHalves {
-    #[inline(always)]
+    #[inline]
     fn deref_mut(&mut self) -> &mut Connection<StoredMessage, Page> {
         &mut self.connection
     }

@@ -54,7 +54,6 @@ impl Clients {
     }
 
     /// Counts a frame of the first client in the queue, which goes behind the others.
-    #[inline]
     fn note_frame(&mut self) {
         self.frames_in_round += 1;
         if self.ready_queue.len() > 1 {
@@ -83,7 +82,6 @@ impl Clients {
 
     /// Keeps the descriptor of a program's event loop readable while a client has more. The others are parked, so that
     /// their links wake it, and stay in the queue: the next call records that their requests are consumed.
-    #[inline]
     fn keep_readable(&mut self) {
         if self.watched && self.has_more() {
             self.wake.wake();

@@ -27,7 +27,7 @@ impl ShmTx {
     }
 
     /// Whether a body of so many bytes is put into a slot, which takes time: not under a lock.
-    #[inline(always)]
+    #[inline]
     fn is_for_slot(&self, bytes: usize) -> bool {
         bytes >= PLACED_FROM && self.slots.is_some()
     }
@@ -61,7 +61,7 @@ impl ShmTx {
     }
 
     /// Notes that a record was written at this time, and wakes the peer.
-    #[inline(always)]
+    #[inline]
     pub(super) fn wrote(&mut self, sent: i64) {
         self.short_passed = false;
         self.last_sent = sent;
@@ -180,20 +180,20 @@ impl ShmRx {
 
     /// Returns the next record where it is fast-path data or a fast-path request, as `kind` says; nothing changes.
     /// `None` in all other cases, which [`ShmRx::peek_small`] handles.
-    #[inline(always)]
+    #[inline]
     pub fn peek_fast(&self, kind: Kind) -> Option<FastRecord> {
         // As in `peek_small`.
         if self.shared.end.get().is_some() { None } else { self.reader.peek_fast(FastKind::of(kind)?) }
     }
 
     /// The same for a fast-path reply, which has a number of its own.
-    #[inline(always)]
+    #[inline]
     pub fn peek_reply(&self) -> Option<FastLinked> {
         if self.shared.end.get().is_some() { None } else { self.reader.peek_reply() }
     }
 
     /// Copies the body of the reply that [`ShmRx::peek_reply`] has just found into memory of its length.
-    #[inline(always)]
+    #[inline]
     pub fn take_reply(&mut self, reply: &FastLinked, body: &mut [u8]) {
         self.reader.take_reply(reply, body);
         self.note_frame();
@@ -201,14 +201,14 @@ impl ShmRx {
     }
 
     /// The sequence number of the next data message or request that takes the fast path.
-    #[inline(always)]
+    #[inline]
     pub fn next_sequence(&self) -> u64 {
         self.reader.next_sequence()
     }
 
     /// Copies the body of what [`ShmRx::peek_fast`] has just found into memory of its length. Returns the time of
     /// sending, ns since 1970, as the record gives it.
-    #[inline(always)]
+    #[inline]
     pub fn take_fast(&mut self, fast: &FastRecord, body: &mut [u8]) -> i64 {
         let sent = self.reader.take_fast(fast, body);
         self.note_frame();
@@ -262,7 +262,7 @@ impl ShmRx {
     }
 
     /// The same, with a full fence in any case.
-    #[inline(always)]
+    #[inline]
     pub fn consumed_with_fence(&mut self) {
         if !self.consumed() {
             fence(Ordering::SeqCst);
@@ -271,7 +271,7 @@ impl ShmRx {
 
     /// Wakes the peer's sending half where it sleeps and its threshold is reached. The head was
     /// stored with a full fence before this.
-    #[inline(always)]
+    #[inline]
     pub(super) fn wake_writer(&mut self) {
         let peer = &self.shared.peer;
         let park = peer.memory.load_fenced(at::ROOM_PARK);

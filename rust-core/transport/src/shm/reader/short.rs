@@ -16,7 +16,7 @@ use crate::frame::{Header, Incoming, Kind};
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// Returns the next record where it is a fast-path message of this form, as nearly all are; nothing changes. `None`
     /// for all other records, and where the place needs another check: [`Reader::peek_small`] handles those.
-    #[inline(always)]
+    #[inline]
     pub fn peek_fast(&self, form: FastKind) -> Option<FastRecord> {
         // The memory checks the place.
         let at = self.offset();
@@ -32,7 +32,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
 
     /// Copies out the body of data or a request that [`Reader::peek_fast`] has just found, into memory of its length,
     /// and moves on. Returns the time of sending, ns since 1970, as the record gives it.
-    #[inline(always)]
+    #[inline]
     pub fn take_fast(&mut self, fast: &FastRecord, body: &mut [u8]) -> i64 {
         let sent = self.peer.copy_out_behind(fast.at().wrapping_add(WORD as usize), as_uninit(body));
         self.pass_fast(fast, self.next_sequence());
@@ -51,7 +51,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// [`Reader::peek_fast`] for a reply, with the other words of its record. Each is loaded once.
-    #[inline(always)]
+    #[inline]
     pub fn peek_reply(&self) -> Option<FastLinked> {
         let fast = self.peek_fast(FastKind::Reply)?;
         let [sent, sequence, correlation] = self.peer.load_words(fast.at().wrapping_add(WORD as usize));
@@ -59,7 +59,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// Copies out the body of what [`Reader::peek_reply`] has just found, into memory of its length, and moves on.
-    #[inline(always)]
+    #[inline]
     pub fn take_reply(&mut self, reply: &FastLinked, body: &mut [u8]) {
         let content = reply.fast.at().wrapping_add(WORD as usize);
         self.peer.copy_out(content.wrapping_add(LINKED), as_uninit(body));
@@ -69,7 +69,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// Moves behind a fast-path record with this number.
-    #[inline(always)]
+    #[inline]
     fn pass_fast(&mut self, fast: &FastRecord, sequence: u64) {
         // Nothing overflows: the position is below `fast_end`.
         self.position = self.position.wrapping_add(fast.size());
@@ -91,7 +91,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
 
     /// The next record where it is a short message that [`Reader::take_small`] can copy out;
     /// nothing changes. `None` for all other records, which [`Reader::step`] handles.
-    #[inline(always)]
+    #[inline]
     pub fn peek_small(&self) -> Option<Small> {
         let offset = self.offset();
         let word = self.peer.load(offset, Ordering::Acquire);
@@ -121,7 +121,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
 
     /// Copies out the body of what [`Reader::peek_small`] has just found, into memory of its
     /// length, and moves on.
-    #[inline(always)]
+    #[inline]
     pub fn take_small(&mut self, small: &Small, body: &mut [u8]) {
         self.peer.copy_out(small.at, as_uninit(body));
         self.advance(small.record, small.sequence);

@@ -19,7 +19,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     /// [`Writer::try_write_fast`] for data behind what is hidden: the reader finds it with all others, after
     /// [`Writer::publish`]. Hidden are at most as many as fit in an eighth of the ring, so that the reader copies one
     /// batch while the next is written. After false, publish before anything else is written.
-    #[inline(always)]
+    #[inline]
     pub fn try_write_hidden(
         &mut self,
         hidden: &mut Hidden,

@@ -15,7 +15,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     /// other check, which is nearly always so. Data and requests are one above the last in number; a reply has any
     /// number, and `correlation` is that of its request. Returns false, with nothing written, in all other cases:
     /// [`Writer::try_write_next`] is for them.
-    #[inline(always)]
+    #[inline]
     pub fn try_write_fast(
         &mut self,
         form: FastKind,

@@ -110,7 +110,6 @@ impl<'a> Encoder<'a> {
     }
 
     /// As [`Encoder::open`], after the type and key of the element.
-    #[inline]
     fn open_element(&mut self, kind: u8, next: usize) {
         if self.kind_at.is_some() {
             self.element(kind);
@@ -271,7 +270,6 @@ impl Plain for Encoder<'_> {
     }
 
     /// A short key is checked while it is written, as words that overlap.
-    #[inline]
     fn try_key(&mut self, key: &str) -> Result<bool> {
         let (at, bytes) = (self.out.position(), key.as_bytes());
         let length = bytes.len();

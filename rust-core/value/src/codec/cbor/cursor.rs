@@ -106,31 +106,26 @@ impl<'a> Cursor<'a> {
     }
 
     /// Returns the number of bytes that follow.
-    #[inline]
     pub(super) fn left(&self) -> usize {
         self.rest.len()
     }
 
     /// Returns whether no byte follows.
-    #[inline]
     pub(crate) fn is_end(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// Returns the next byte, and stays in front of it.
-    #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
     }
 
     /// Returns whether a tag is next: the beginning of an array.
-    #[inline]
     pub(super) fn is_tag(&self) -> bool {
         self.rest.first().is_some_and(|first| first >> 5 == 6)
     }
 
     /// Takes the next `N` bytes.
-    #[inline]
     pub(super) fn chunk<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (chunk, rest) = self.rest.split_first_chunk()?;
         self.rest = rest;
@@ -138,7 +133,6 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes the next bytes, of this number.
-    #[inline]
     fn slice(&mut self, length: usize) -> Option<&'a [u8]> {
         let (slice, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
@@ -158,7 +152,6 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes the head of a map of at most `most` entries, and returns their number.
-    #[inline]
     pub(crate) fn map(&mut self, most: u8) -> Option<u8> {
         let [first] = self.chunk()?;
         first.checked_sub(MAP).filter(|entries| *entries <= most.min(MOST_ENTRIES))
@@ -188,7 +181,6 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes the number of a head whose first byte was taken: the low five bits of it, or the bytes behind.
-    #[inline]
     fn number_behind(&mut self, info: u8) -> Option<u64> {
         Some(match info {
             0..24 => info.into(),
@@ -201,14 +193,12 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes a head of this major type, and returns its number.
-    #[inline]
     pub(super) fn number(&mut self, major: u8) -> Option<u64> {
         let [first] = self.chunk()?;
         if first >> 5 == major { self.number_behind(first & 31) } else { None }
     }
 
     /// Takes the number of an integer whose first byte was taken.
-    #[inline]
     fn integer_behind<T: TryFrom<u64> + TryFrom<i64>>(&mut self, first: u8) -> Option<T> {
         match first >> 5 {
             0 => T::try_from(self.number_behind(first)?).ok(),
@@ -232,7 +222,6 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes a text of at most [`LONGEST_TEXT`] bytes whose first byte was taken.
-    #[inline]
     fn text_behind(&mut self, first: u8) -> Option<&'a [u8]> {
         let length = match first {
             0x60..0x78 => first - 0x60,
@@ -250,7 +239,6 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes a scalar; `str` converts bytes to text.
-    #[inline]
     fn scalar_with(&mut self, str: impl FnOnce(&'a [u8]) -> Option<&'a str>) -> Option<FlatValue<'a>> {
         let [first] = self.chunk()?;
         Some(match first {
@@ -270,14 +258,12 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes a scalar whose value is not needed.
-    #[inline]
     pub(super) fn skip_scalar(&mut self) -> Option<()> {
         self.scalar_with(|_| Some("")).map(drop)
     }
 }
 
 /// Returns whether two slices of one length are equal, without a call of `memcmp` for up to 32 bytes.
-#[inline]
 fn is_same(one: &[u8], other: &[u8]) -> bool {
     /// Compares the first and the last `N` bytes, which overlap in a slice shorter than both.
     #[inline]
@@ -297,7 +283,6 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
 pub(super) type Keys<'a> = [&'a [u8]; MOST_FOUND as usize];
 
 /// Adds a key behind `count` others; `None` for one that is among them, and for one too many.
-#[inline]
 pub(super) fn add_key<'a>(keys: &mut Keys<'a>, count: usize, key: &'a [u8]) -> Option<()> {
     if keys.get(..count)?.contains(&key) {
         return None;

@@ -55,7 +55,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
 
     /// Decodes the next value. The most frequent kinds are decoded in place, in the loops over
     /// arrays and maps.
-    #[inline]
     fn item(&mut self) -> Result<()> {
         if let Some(value) = self.input.double() {
             let at = self.input.at - 9;
@@ -105,7 +104,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     }
 
     /// Sends an integer without sign.
-    #[inline]
     fn unsigned(&mut self, n: u64) -> Result<()> {
         match i64::try_from(n) {
             Ok(n) => self.sink.int(n),
@@ -126,7 +124,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     }
 
     /// Decodes an item of major type 7: bool, null or a float.
-    #[inline]
     fn simple(&mut self, head: Head) -> Result<()> {
         match (head.info, head.n) {
             (20, _) => self.sink.bool(false),
@@ -192,7 +189,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     }
 
     /// Returns the number of items of the array or of entries of the map.
-    #[inline]
     pub(super) fn items(&mut self, head: Head) -> Result<usize> {
         if !head.is_indefinite() {
             // Each item takes at least one byte, so a greater claim is false.
@@ -219,7 +215,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     }
 
     /// Takes the break of an indefinite array or map behind its last item.
-    #[inline]
     pub(super) fn end(&mut self, head: Head) -> Result<()> {
         if !head.is_indefinite() {
             return Ok(());

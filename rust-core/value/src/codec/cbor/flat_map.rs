@@ -100,7 +100,6 @@ impl<'a> FlatMap<'a> {
     }
 
     /// Returns the value of a field that must be there.
-    #[inline]
     pub fn required<T: FlatField>(&mut self, key: &str) -> Option<T> {
         if self.key(key) { T::take(&mut self.cursor) } else { None }
     }
@@ -111,7 +110,6 @@ impl<'a> FlatMap<'a> {
     }
 
     /// Returns the value of a field that may be left out or null, which mean the same.
-    #[inline]
     pub fn optional<T: FlatField>(&mut self, key: &str) -> Option<Option<T>> {
         if !self.key(key) {
             return Some(None);

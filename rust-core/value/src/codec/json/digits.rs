@@ -26,7 +26,6 @@ pub(super) fn int(to: &mut [u8; ROOM], value: i64) -> usize {
 }
 
 /// Writes the digits of an integer from the offset `at`, which is at most 1; returns the offset behind them.
-#[inline]
 pub(super) fn unsigned(to: &mut [u8; ROOM], at: usize, value: u64) -> usize {
     if value < EIGHT { first(to, at, value as u32) } else { long(to, at, value) }
 }

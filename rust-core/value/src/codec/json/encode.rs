@@ -54,7 +54,7 @@ impl<'a> Encoder<'a> {
 
 impl Encoder<'_> {
     /// Writes a number.
-    #[inline(always)]
+    #[inline]
     fn number(&mut self, digits: &str) {
         if digits.len() <= SHORT {
             self.out.put_around([], 0, digits.as_bytes(), []);

@@ -21,7 +21,6 @@ const PLAIN: [bool; 256] = {
 
 /// Returns the number of bytes from the start that are neither a quote, a backslash nor a control
 /// character.
-#[inline]
 pub(super) fn plain_run(bytes: &[u8]) -> usize {
     let mut at = 0;
     // Most strings end within two words, before it pays to compare 32 bytes.

@@ -10,7 +10,6 @@ use crate::value::{Sink, repeated_key};
 impl<S: Sink> Checker<'_, S> {
     /// Takes the key of a field under its own name, passes it on, and returns true. Returns false
     /// for any other key, and takes nothing.
-    #[inline]
     pub(super) fn own_key(&mut self, key: &[u8]) -> Result<bool> {
         // Keys are nearly always in order, so the next field is compared first.
         if let Some(OpenType::Fields { fields, next, seen }) = &mut self.open

@@ -149,7 +149,6 @@ impl Fields {
 }
 
 /// Returns whether a key equals this name; without a call to `memcmp` for names up to 16 bytes.
-#[inline]
 pub(crate) fn is_same(name: &str, key: &[u8]) -> bool {
     let name = name.as_bytes();
     if name.len() != key.len() {
