@@ -129,13 +129,12 @@ impl Parts {
     /// of a part, and where a part that would go is one of those that are read; those of the file system.
     pub fn create(
         base: &Path,
-        facts: BTreeMap<String, String>,
+        mut facts: BTreeMap<String, String>,
         settings: Settings,
         split: Option<Split>,
         read: &[&Path],
     ) -> Result<Parts> {
         let mut replaced = BTreeMap::new();
-        let mut facts = facts;
         if settings.making.replaces {
             // Where this program is killed while the parts get their names, each says what it stands beside.
             facts.extend(id_of(base).map(|id| ("replaces".to_owned(), id)));
