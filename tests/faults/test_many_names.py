@@ -1,5 +1,6 @@
 """A runtime directory with many names: the cost of listing them is linear and not quadratic."""
 
+import json
 import re
 import signal
 import subprocess
@@ -49,7 +50,11 @@ def test_live_names_are_listed_without_testing_their_locks(start, runtime: Path,
     listed = subprocess.run(["strace", "-f", "-qq", "-e", "trace=fcntl", "-o", trace, PROGRAM, "ls", "--json"],
                             capture_output=True, text=True, timeout=120, check=True)
     # fmt: on
-    assert len(re.findall(r'"unix:many/living.*"problem": ?null', listed.stdout)) == NAMES, listed.stdout
+    living = [one for one in map(json.loads, listed.stdout.splitlines()) if one["endpoint"].startswith("unix:many/living")]
+    assert len(living) == NAMES, listed.stdout
+    # A holder that has no processor for half a second answers for a part of its names only; none of these is tested.
+    late = [one["problem"] for one in living if one["problem"] is not None]
+    assert len(late) < NAMES // 2 and all("answer" in problem for problem in late), late
     # To query one lock, the kernel goes through the locks of all names.
     looks = [line for line in trace.read_text().splitlines() if "F_OFD_" in line or "F_RDLCK" in line or "F_WRLCK" in line]
     assert len(looks) < NAMES // 5, f"{len(looks)} looks at locks for {NAMES} names, such as {looks[0]}"

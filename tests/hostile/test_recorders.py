@@ -212,6 +212,38 @@ def test_journal_that_fails_holds_up_no_other_one(recorded: Recorded) -> None:
     assert recorder.returncode == 0, out + err
 
 
+@pytest.mark.parametrize("when", ["before", "while it records"])
+def test_journal_whose_segments_were_removed_is_not_recorded_as_complete(recorded: Recorded, when: str) -> None:
+    """The committed word says that there were messages: a reader that waits for the first one never reports their loss."""
+    def publish(name: str) -> None:
+        code = "import sys, linkspan\nwith linkspan.publisher(sys.argv[1]) as out:\n    for i in range(10): out.send({'i': i})"
+        subprocess.run([sys.executable, "-c", code, name], env=recorded.env, check=True, timeout=SOON)
+
+    def remove_segments() -> None:
+        publish("journal:lab/lost")
+        for segment in (recorded.folder / "state/lab@lost.journal").glob("*.segment"):
+            segment.unlink()
+
+    publish("journal:lab/good")
+    if when == "before":
+        remove_segments()
+    recorder = recorded.record("journal:lab/*")
+    until("the good one is recorded", lambda: recorded.name("lab/good")["messages"] == 10)
+    if when != "before":
+        recorder.send_signal(signal.SIGSTOP)
+        remove_segments()
+        recorder.send_signal(signal.SIGCONT)
+    until("the lost one is reported", lambda: recorded.info()["events"].get("unconnected", 0) >= 1)
+    assert "of names that could not be received from" in recorded.stop(recorder)
+    said = recorded.tool("recording", "check", "r.mcap").stdout
+    assert "unconnected: lab/lost: " in said and "has no segment" in said, said
+    listed = subprocess.run([DEBUG / "linkspan", "ls"], env=recorded.env, text=True, capture_output=True, check=True, timeout=SOON)
+    assert "has no segment; put the segments back" in listed.stdout, listed.stdout
+    read = "import linkspan\nwith linkspan.subscribe('journal:lab/lost', from_='first') as s: s.recv(timeout=5)"
+    refused = subprocess.run([sys.executable, "-c", read], env=recorded.env, text=True, capture_output=True, timeout=SOON)
+    assert "linkspan.errors.Corrupt" in refused.stderr and "has no segment" in refused.stderr, refused.stderr
+
+
 @pytest.mark.costly
 def test_flood_of_one_name_costs_another_one_no_message_and_the_recorder_its_buffer_at_most(recorded: Recorded) -> None:
     # A disk that takes its time: the queue of the recorder is full all the while.

@@ -12,8 +12,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use super::block::{self, BLOCK, Block, JournalId, LARGEST};
-use super::folder::JournalFolder;
-use crate::error::{Doing, Result};
+use super::folder::{JournalFolder, SegmentInfo};
+use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// The name of the word's file.
 pub const NAME: &str = "committed";
@@ -97,6 +97,29 @@ impl Word {
         }
         Ok(None)
     }
+}
+
+/// Opens the last segment of a journal to read it; `None` where there is none yet, or it was just deleted.
+///
+/// # Errors
+/// `Corrupt` where the word shows that there were segments: the records are lost, and a reader that waited for the
+/// first one would report none of them. Else those of [`JournalFolder::segment`].
+pub fn last_segment(folder: &JournalFolder) -> Result<Option<(File, SegmentInfo)>> {
+    match folder.segments()?.last().copied() {
+        Some(last) => folder.segment(last, false),
+        // A writer may have made both between the two looks.
+        None if folder.file(NAME, false)?.is_some() && folder.segments()?.is_empty() => Err(lost(folder)),
+        None => Ok(None),
+    }
+}
+
+/// Returns the error for a journal whose segments were removed.
+pub fn lost(folder: &JournalFolder) -> Error {
+    let text = format!(
+        "{} once had records and has no segment; put the segments back from a copy, or remove the whole directory",
+        folder.path("").display()
+    );
+    Error::new(ErrorKind::Corrupt, text)
 }
 
 impl AsFd for Word {

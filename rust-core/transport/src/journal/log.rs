@@ -20,7 +20,7 @@ use std::io::IoSlice;
 use bytes::Bytes;
 
 use super::block::{JournalId, LARGEST};
-use super::committed::{Committed, Word};
+use super::committed::{self, Committed, Word};
 use super::folder::{self, JournalFolder, PAGE, SegmentInfo};
 use super::mask;
 use super::record::{self, Stamp};
@@ -484,12 +484,8 @@ fn vanished(folder: &JournalFolder) -> Error {
 /// Refuses to create a journal again whose segments are gone, because its readers would take the
 /// new one for the old one.
 fn refuse_lost(folder: &JournalFolder) -> Result<()> {
-    if folder.consumers()?.is_empty() && folder.file(super::committed::NAME, false)?.is_none() {
+    if folder.consumers()?.is_empty() && folder.file(committed::NAME, false)?.is_none() {
         return Ok(());
     }
-    let text = format!(
-        "{} once had records and has no segment; put the segments back from a copy, or remove the whole directory",
-        folder.path("").display()
-    );
-    Err(Error::new(ErrorKind::Corrupt, text))
+    Err(committed::lost(folder))
 }

@@ -138,8 +138,7 @@ impl Driver for Journal {
 /// `Corrupt` where the page of the last segment or a consumer's file is damaged.
 fn listing(place: &Place) -> Result<Option<Listing>> {
     let Some(folder) = JournalFolder::open(place, Access::default())? else { return Ok(None) };
-    let Some(last) = folder.segments()?.last().copied() else { return Ok(None) };
-    let Some((_, segment)) = folder.segment(last, false)? else { return Ok(None) };
+    let Some((_, segment)) = committed::last_segment(&folder)? else { return Ok(None) };
     let word = Word::open(&folder, segment.id)?;
     let committed = word.map_or(Ok(None), |word| word.read())?;
     let last = committed.map_or(0, |committed| committed.sequence);

@@ -11,7 +11,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::committed::{Committed, Word};
+use super::committed::{self, Committed, Word};
 use super::consumer::{Consumer, Position};
 use super::folder::{JournalFolder, PAGE};
 use super::record;
@@ -108,8 +108,7 @@ impl Reader {
         watches: bool,
     ) -> Result<Option<Reader>> {
         let Some(folder) = JournalFolder::open(place, Access::default())? else { return Ok(None) };
-        let Some(last) = folder.segments()?.last().copied() else { return Ok(None) };
-        let Some((_, segment)) = folder.segment(last, false)? else { return Ok(None) };
+        let Some((_, segment)) = committed::last_segment(&folder)? else { return Ok(None) };
         let Some(word) = word(&folder, segment.id)? else { return Ok(None) };
         // Before the word is read, so that no write is missed between the two.
         let watch = if watches { Some(ContentWatch::new(word.as_fd())?) } else { None };

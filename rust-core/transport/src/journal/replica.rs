@@ -9,6 +9,7 @@
 
 use bytes::Bytes;
 
+use super::committed;
 use super::folder::JournalFolder;
 use super::log::{JournalLog, RecordDraft, Segmentation};
 use super::reader::Reader;
@@ -41,8 +42,7 @@ pub struct Replica {
 /// it repeats; `None` where there is none.
 pub fn history(place: &Place) -> Result<Option<History>> {
     let Some(folder) = JournalFolder::open(place, Access::default())? else { return Ok(None) };
-    let Some(newest) = folder.segments()?.last().copied() else { return Ok(None) };
-    let Some((_, segment)) = folder.segment(newest, false)? else { return Ok(None) };
+    let Some((_, segment)) = committed::last_segment(&folder)? else { return Ok(None) };
     let Some(last) = Reader::last(place)? else { return Ok(None) };
     // Read after the last number, so that the segment of every record up to that is among them.
     let segments = folder.segments()?;

@@ -13,6 +13,7 @@ use super::listing;
 use super::log::Segmentation;
 use super::log::{JournalLog, RecordDraft};
 use super::reader::Reader;
+use super::replica::history;
 use super::writer::{JournalWriter, WriterOptions};
 use crate::codec::Encoding;
 use crate::deadline::{Deadline, Waiting};
@@ -523,10 +524,19 @@ fn reader_is_woken_by_commits_only() {
 fn journal_with_missing_segments_is_not_recreated() {
     let journal = Fixture::new();
     write(&journal.writer(), 1, 1);
+    let reader =
+        || Reader::open(&journal.place, None, Some(Start::First), LIMIT).map(|reader| reader.is_some());
+    let mut open = journal.reader(None, Some(Start::First));
     fs::remove_file(journal.path(&segment_name(1))).unwrap();
     let error: Error = journal.writer_with(Segmentation::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
+    // A reader that waited for its first record would report nothing of those that are lost.
+    assert_eq!(reader().unwrap_err().text(), error.text());
+    assert_eq!(listing(&journal.place).unwrap_err().text(), error.text());
+    assert_eq!(history(&journal.place).unwrap_err().text(), error.text());
+    assert_eq!(open.try_recv().unwrap_err().kind(), ErrorKind::Disconnected);
     // An empty directory counts as prepared for a journal.
     fs::remove_file(journal.path("committed")).unwrap();
+    assert!(!reader().unwrap());
     write(&journal.writer(), 1, 1);
 }
