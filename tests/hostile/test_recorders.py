@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+import re
 import signal
 import subprocess
 import sys
@@ -184,6 +186,77 @@ def test_store_of_a_stranger_ends_no_recording(recorded: Recorded, when: str) ->
     assert "events of names that could not be received from" in recorded.stop(recorder)
     said = recorded.tool("recording", "check", "r.mcap").stdout
     assert all(f"unconnected: {name}" in said for name in ("lab/bad", "lab/pipe", "lab/huge")), said
+
+
+EDGES = (0, 1, 2, 3, (1 << 62) - 1, 1 << 62, 1 << 63, (1 << 64) - 2, (1 << 64) - 1)
+TEXTS = ("lab/x", "\x1b[2J", "a\ncomplete: 7 messages, 0 missed", "\u202egpj.exe", "\x9b31m", "\0", "../../etc/passwd", "x" * 70_000)
+
+
+def forged_frame(chance: random.Random, number: int) -> bytes:
+    """A frame with valid check sums whose fields have any values."""
+    value = chance.choice((7, "text", {"a": [1, 2]}, {chance.choice(TEXTS)[:99]: chance.choice(TEXTS)}, [[[[]]]]))
+    body = chance.choice((independent.encode(value), b"", b"\xff" * 9, bytes(chance.randbytes(40)), b"\x9b" + b"\xff" * 8))
+    fields = {
+        chance.choice(("session", "source", "schema", "until", "missed", "machine", "number", "sent", "begins", chance.choice(TEXTS)[:200])):
+            chance.choice((chance.choice(EDGES), chance.choice(TEXTS)[:400], {"a": 1}, [1], None, b"\0\1"))
+        for _ in range(chance.randrange(6))
+    }  # fmt: skip
+    extension = chance.choice((independent.encode(fields), independent.encode({"session": 1, "source": chance.choice(TEXTS)[:400]}), b"\xff" * 8))
+    extension = extension.ljust((len(extension) + 7) // 8 * 8, b"\0")
+    kind = chance.choice((independent.DATA, independent.DATA, independent.DATA, chance.randrange(256)))
+    encoding = chance.choice((independent.CBOR, independent.CBOR, chance.randrange(256)))
+    flags = chance.choice((0, 0, 1 << chance.randrange(16), chance.randrange(1 << 16)))
+    sent = chance.choice((time.time_ns(), 0, -1, (1 << 63) - 1, -(1 << 63)))
+    frame = Frame(kind, encoding, flags, number, chance.choice((0, 0, *EDGES)), sent, extension, body)
+    return frame.to_bytes(chance.random() < 0.7) + chance.randbytes(chance.choice((0, 0, 5)))
+
+
+@pytest.mark.parametrize("what", ["put in its place", "written in place"])
+def test_files_with_valid_sums_and_any_values_end_no_recording(recorded: Recorded, what: str) -> None:
+    """A stranger's `file:` has numbers, times, senders and texts as it likes: readers take or refuse each, and show no text of it raw."""
+    seed = int(os.environ.get("LINKSPAN_SEED") or random.randrange(1 << 32))
+    print("seed", seed)
+    chance = random.Random(f"{seed} {what}")
+    path = recorded.run / "hostile@file.file"
+    path.write_bytes(Frame(independent.DATA, independent.CBOR, 0, 1, 0, time.time_ns(), b"", independent.encode(1)).to_bytes(True))
+    recorder = recorded.record("file:hostile/*")
+    follower = recorded.start(DEBUG / "linkspan", "sub", "file:hostile/file")
+    honest = recorded.start(sys.executable, "-c", HONEST, 500)
+    until("the honest one is recorded", lambda: recorded.name("lab/honest")["messages"] > 0)
+    printed = ""
+    for round in range(150):
+        forged = forged_frame(chance, round + 2 if round < 75 else chance.choice(EDGES))
+        if what == "written in place":
+            path.write_bytes(forged)
+            os.utime(path)
+        else:
+            new = recorded.run / ".new.hostile@file.file"
+            new.write_bytes(forged)
+            new.rename(path)
+        if round % 15 == 0:
+            for words in (("latest", "file:hostile/file", "--timeout", "0"), ("ls",), ("ls", "--json")):
+                done = subprocess.run([DEBUG / "linkspan", *words], env=recorded.env, text=True, capture_output=True, timeout=SOON)
+                assert done.returncode in (0, 1, 2, 3, 4), (words, forged, done)
+                printed += done.stdout + done.stderr
+        time.sleep(0.005)
+    assert recorder.poll() is None, (recorder.communicate(), forged)
+    assert honest.stdout and honest.stdout.readline() == "sent\n"
+    until("all honest ones are recorded", lambda: recorded.name("lab/honest")["messages"] == 500)
+    assert recorded.name("hostile/file")["messages"] > 1, "values that are some are recorded"
+    printed += recorded.stop(recorder)
+    # A value that is none ends a program that follows the name by an error; nothing else does.
+    if follower.poll() is None:
+        follower.send_signal(signal.SIGINT)
+    out, err = follower.communicate(timeout=SOON)
+    assert follower.returncode in (0, 1, 2, 3, 4, 130), (follower.returncode, err)
+    printed += out + err
+    for words in (["info"], ["info", "--json"], ["check"], ["report", "--force"], ["export", "--jsonl", "-o", "x.jsonl"]):
+        done = recorded.tool("recording", words[0], "r.mcap", *words[1:])
+        assert done.returncode in (0, 1), (words, done)
+        printed += done.stdout + done.stderr
+    assert "panicked" not in printed, printed
+    raw = [line for line in printed.splitlines() if re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", line)]
+    assert not raw and not any(line.startswith("complete: 7") for line in printed.splitlines()), raw[:3]
 
 
 def test_journal_that_fails_holds_up_no_other_one(recorded: Recorded) -> None:
