@@ -1,5 +1,5 @@
-//! The one guard of what PHP allocates for a value: where `memory_limit` leaves no room for it, that is an exception,
-//! and no end of the script.
+//! The one guard of what PHP allocates for a value: where `memory_limit`, or the system, leaves no room for it, that is an
+//! exception, and no end of the script.
 //!
 //! PHP compares the limit with what it has of the system: chunks of 2 MiB, and whole pages for what is longer. How
 //! much of a chunk is free for blocks of which length cannot be asked. So a value that may not fit is made without the
@@ -41,6 +41,9 @@ thread_local! {
     static IS_RAISED: Cell<bool> = const { Cell::new(false) };
 }
 
+/// PHP has longer blocks of the system one by one, at multiples of this address.
+const CHUNK: usize = 2 << 20;
+
 /// The size of a value for which PHP allocates.
 #[derive(Clone, Copy)]
 pub enum Size {
@@ -56,13 +59,15 @@ pub enum Size {
 /// room is not begun.
 ///
 /// # Errors
-/// `OutOfMemory` with the text of `refused`, which gets that lower bound and what the limit leaves.
+/// `OutOfMemory` with the text of `refused`, which gets that lower bound and what the limit leaves; also where the system
+/// has no memory, which ends the script where PHP asks for it.
 pub fn within_limit<T>(
     size: Size,
     least: impl FnOnce() -> usize,
     refused: impl FnOnce(usize, usize) -> String,
     make: impl FnOnce() -> T,
 ) -> Result<T> {
+    check_system(size)?;
     let Some(limit) = limit().filter(|limit| is_close(*limit, size)) else { return Ok(make()) };
     let out_of_memory = |least, left| Err(Error::new(ErrorKind::OutOfMemory, refused(least, left)));
     let (least, left) = (least(), limit.saturating_sub(usage(false)));
@@ -117,6 +122,19 @@ fn is_close(limit: usize, size: Size) -> bool {
         Size::Unknown => usize::MAX,
     };
     limit.saturating_sub(usage(true)) < most.saturating_add(BESIDE)
+}
+
+/// Refuses what is longer than a chunk where the system has no memory for it.
+fn check_system(size: Size) -> Result<()> {
+    let (Size::Bytes(bytes) | Size::Roughly(bytes)) = size else { return Ok(()) };
+    let mut probe = Vec::<u8>::new();
+    if bytes < CHUNK || probe.try_reserve_exact(bytes.saturating_add(2 * CHUNK)).is_ok() {
+        // An allocation that nothing looks at need not be made.
+        std::hint::black_box(&probe);
+        return Ok(());
+    }
+    let text = format!("the system has no memory for the {bytes} bytes that the value takes in PHP");
+    Err(Error::new(ErrorKind::OutOfMemory, text))
 }
 
 /// Bytes that are in use, or that PHP has of the system.
