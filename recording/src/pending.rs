@@ -124,3 +124,102 @@ impl Seek for Output {
         Ok(pending.begin.saturating_add(place as u64))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Read};
+
+    use super::*;
+
+    /// In any order of writes, flushes, long content and ways back, the file has what was flushed, and in the end what
+    /// a cursor in memory has.
+    #[test]
+    fn file_has_what_was_flushed_and_in_the_end_all() {
+        let seed = std::env::var("LINKSPAN_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed: u64 = seed.unwrap_or_else(|| u64::from(std::process::id()));
+        println!("LINKSPAN_SEED={seed}");
+        let mut state = seed.wrapping_mul(2).wrapping_add(1);
+        let mut below = |limit: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % limit
+        };
+        for _ in 0..40 {
+            let named = tempfile::NamedTempFile::new().unwrap();
+            let content = || std::fs::read(named.path()).unwrap();
+            let (mut output, mut model) = (Output::new(named.reopen().unwrap()), Cursor::new(Vec::new()));
+            let mut flushed = 0;
+            for step in 0..60_u8 {
+                let bytes = |count: u64| vec![step; count as usize];
+                match below(6) {
+                    0..=2 => {
+                        let bytes = bytes(below(3_000));
+                        output.write_all(&bytes).unwrap();
+                        model.write_all(&bytes).unwrap();
+                    }
+                    // Back to the head of a chunk, which is written again, and to the end.
+                    3 => {
+                        let end = model.get_ref().len() as u64;
+                        let place = flushed + below(end - flushed + 1);
+                        assert_eq!(output.seek(SeekFrom::Start(place)).unwrap(), place);
+                        model.set_position(place);
+                        let bytes = bytes(below(end - place + 1));
+                        output.write_all(&bytes).unwrap();
+                        model.write_all(&bytes).unwrap();
+                        assert_eq!(output.stream_position().unwrap(), model.position());
+                        assert_eq!(output.seek(SeekFrom::End(0)).unwrap(), end);
+                        model.set_position(end);
+                        flushed = end;
+                    }
+                    4 => {
+                        output.flush().unwrap();
+                        flushed = model.get_ref().len() as u64;
+                        let long = bytes(below(3 * LONG as u64));
+                        output.between_chunks(|| output.clone().write_all(&long)).unwrap();
+                        model.write_all(&long).unwrap();
+                        if long.len() >= LONG {
+                            flushed = model.get_ref().len() as u64;
+                        }
+                    }
+                    _ => {
+                        output.flush().unwrap();
+                        flushed = model.get_ref().len() as u64;
+                    }
+                }
+                assert_eq!(content(), model.get_ref()[..flushed as usize]);
+            }
+            output.flush().unwrap();
+            assert_eq!(content(), *model.get_ref());
+        }
+    }
+
+    #[test]
+    fn place_that_is_in_the_file_or_behind_all_is_refused() {
+        let mut file = tempfile::tempfile().unwrap();
+        let mut output = Output::new(file.try_clone().unwrap());
+        output.write_all(b"in the file").unwrap();
+        output.flush().unwrap();
+        output.write_all(b" and pending").unwrap();
+        let places = [SeekFrom::Start(10), SeekFrom::Start(24), SeekFrom::Start(u64::MAX), SeekFrom::End(1)];
+        for place in places.into_iter().chain([SeekFrom::Current(-1), SeekFrom::End(i64::MIN)]) {
+            assert_eq!(output.seek(place).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{place:?}");
+        }
+        output.flush().unwrap();
+        let mut text = String::new();
+        file.rewind().unwrap();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "in the file and pending");
+    }
+
+    #[test]
+    fn memory_that_there_is_not_is_an_error_and_what_is_pending_stays() {
+        let named = tempfile::NamedTempFile::new().unwrap();
+        let mut output = Output::new(named.reopen().unwrap());
+        output.write_all(b"pending").unwrap();
+        assert!(!output.reserve(usize::MAX) && !output.reserve(isize::MAX as usize));
+        output.write_all(b" and more").unwrap();
+        output.flush().unwrap();
+        assert_eq!(std::fs::read(named.path()).unwrap(), b"pending and more");
+    }
+}
