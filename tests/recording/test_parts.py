@@ -11,6 +11,7 @@ import linkspan
 import pytest
 from conftest import Lab, ended
 from mcap.writer import Writer
+from support.forged import MAGIC, record, text, texts
 from support.recordings import written
 from support.tree import DEBUG, PROGRAM
 from support.waiting import next_line, until
@@ -238,6 +239,31 @@ def test_replacing_that_is_killed_at_any_name_leaves_the_old_one_or_the_new_one_
         assert lab.recording("check", "d/p.mcap") == "complete: 36 messages, 0 missed and said so\n", nth
     # Each part has a name beside its place first.
     assert killed >= 2 * new and refused >= 1, (killed, refused)
+
+
+#: What a file in the place of the third part says of itself, whose it is, and whether a copy that replaces the recording may take its place.
+@pytest.mark.parametrize("part, replaces, owner, goes", [("3", "", 0, True), ("3", "", 1001, False), ("2", "", 0, False), ("3", "9" * 32, 0, False), ("3", "\x1b[2J", 0, False), ("", "", 0, False)])
+def test_file_that_says_it_replaces_a_recording_goes_only_with_it(lab: Lab, part: str, replaces: str, owner: int, goes: bool) -> None:
+    """A stranger's file may say that it replaces any recording: what is not the part of its number, of the same users and of that recording stays, and is an error."""
+    written(lab.folder / "old.mcap", [("lab/a", {"old": i}) for i in range(24)])
+    written(lab.folder / "new.mcap", [("lab/a", {"new": i}) for i in range(36)])
+    lab.recording("split", "old.mcap", "--at", "12s", "-o", "p.mcap")
+    with linkspan.Recording(lab.folder / "p.mcap") as recording:
+        of = recording.facts["id"]
+    facts = {"id": "7" * 32, "part": part, "replaces": replaces or of}
+    stranger = lab.folder / "p.0003.mcap"
+    stranger.write_bytes(MAGIC + record(1, text("linkspan") + text("forged")) + record(12, text("linkspan.recording") + texts(facts)))
+    if owner and os.geteuid() != 0:
+        pytest.skip("needs root, to give a file away")
+    os.chown(stranger, owner or -1, owner or -1)
+    before = {path.name: path.read_bytes() for path in lab.folder.glob("p*.mcap")}
+    said = lab.recording("split", "new.mcap", "--at", "12s", "-o", "p.mcap", "--force", code=0 if goes else 1)
+    after = {path.name: path.read_bytes() for path in lab.folder.glob("p*.mcap")}
+    if goes:
+        assert lab.recording("check", "p.mcap") == "complete: 36 messages, 0 missed and said so\n" and len(after) == 3
+    else:
+        assert "p.0003.mcap" in said and "name another file" in said, said
+        assert after == before and "\x1b" not in said
 
 
 def test_view_says_that_parts_are_not_there(lab: Lab) -> None:

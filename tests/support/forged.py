@@ -124,6 +124,9 @@ class Forger:
     def body(self) -> Iterator[bytes]:
         yield record(1, text("linkspan") + text("forged"))
         facts = {"id": "5" * 32, "machine": self.text("north"), "command": self.text("record"), "started": self.text("now"), "timezone": self.text("UTC"), "names": self.text("*")}
+        for key, some in (("part", ["1", "2", "0", str(2**64)]), ("replaces", ["5" * 32, "6" * 32, ""])):
+            if self.chance.random() < 0.3:
+                facts[key] = self.text(self.chance.choice(some))
         yield record(12, text("linkspan.recording") + texts(facts))
         yield record(3, struct.pack("<H", 1) + text(self.text("lab.Reading")) + text("linkspan") + text('name = "lab.reading"\n[fields]\nx = "f64"'))
         yield record(4, struct.pack("<HH", 0, 0) + text("linkspan/events") + text("json") + texts({}))
