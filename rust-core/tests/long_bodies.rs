@@ -449,6 +449,50 @@ fn body_that_was_not_consumed_comes_again_over_the_next_link() {
     drop(sending.join().unwrap());
 }
 
+/// The slot in which such a body is encoded has room for no more than a message may have: the other side refuses a
+/// longer file, and with it the link.
+#[test]
+fn message_near_the_longest_one_arrives_however_it_is_written() {
+    for limit in [MIB, 1_000_000, 1_049_576, 4 * MIB] {
+        for short in [0, 1, 5, 100, 4_096, 20_000, 66_000, 80_000, 140_000, 200_000] {
+            // Bytes and text have five bytes in front of them; the map has three more entries.
+            let bytes = |length| Value::Bytes(Bytes::from(vec![7; length]));
+            let half = (limit - short - 40) / 2;
+            let map = Value::map([("a", bytes(half)), ("b", Value::from("t".repeat(half))), ("c", 1.into())]);
+            let (length, options) = (limit - short - 5, limited(limit));
+            for value in [bytes(length), Value::from("t".repeat(length)), map] {
+                let (one, two) = pair(&options);
+                for (from, to) in [(&one, &two), (&two, &one), (&one, &two)] {
+                    from.send(&value, SOON).unwrap();
+                    assert_eq!(to.recv(SOON).unwrap().value().unwrap(), &value, "{short} less than {limit}");
+                }
+                assert_eq!(bodies(&one.stats()), (2, 0), "{short} less than {limit}");
+            }
+        }
+    }
+}
+
+#[test]
+fn request_and_reply_near_the_longest_message_arrive() {
+    let options = limited(MIB);
+    let name = name("shm");
+    let server = Server::serve(&name, &options).unwrap();
+    let lengths = || [0, 100, 4_096, 66_000].into_iter().map(|short| MIB - 5 - short);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in lengths() {
+                let request = server.next(SOON).unwrap().unwrap();
+                request.reply(request.value().unwrap()).unwrap();
+            }
+        });
+        let client = Channel::connect(&name, &options, SOON).unwrap();
+        for length in lengths() {
+            let value = Value::Bytes(Bytes::from(vec![7; length]));
+            assert_eq!(client.call(&value, SOON).unwrap().value().unwrap(), &value, "{length}");
+        }
+    });
+}
+
 #[test]
 fn body_above_the_limit_is_refused_and_leaves_the_channel_whole() {
     let (one, two) = pair(&limited(MIB));

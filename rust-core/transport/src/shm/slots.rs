@@ -142,6 +142,11 @@ impl<R: Release> Slots<R> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The elements of the longest file, in bytes.
+    fn longest(&self) -> usize {
+        max_file_length(self.lengths.end.saturating_sub(1) as u64)
+    }
+
     /// The table, if there may be a slot for so many bytes.
     fn table_for(&self, length: usize) -> Option<MutexGuard<'_, SlotTable<R>>> {
         // Before locking: in a forked child the lock may be another thread's that is not there.
@@ -199,8 +204,7 @@ impl<R: Release> Slots<R> {
     /// The same for bytes around which the rest of their message is written by [`Slots::surround`]: with margins, where
     /// the longest message has room for them.
     pub fn lend_with_margins(&self, length: usize) -> Option<WritableSlot> {
-        let longest = self.lengths.end.saturating_sub(1).next_multiple_of(STEP);
-        let margin = if length.saturating_add(2 * MARGIN) <= longest { MARGIN } else { 0 };
+        let margin = if length.saturating_add(2 * MARGIN) <= self.longest() { MARGIN } else { 0 };
         self.table_for(length)?.lend(margin, length)
     }
 
@@ -208,6 +212,8 @@ impl<R: Release> Slots<R> {
     /// that is there and free comes before a new file, so that bodies of one length share it, however they are written.
     pub fn lend_at_least(&self, least: usize, wanted: usize) -> Option<WritableSlot> {
         let mut table = self.table_for(least)?;
+        // Others refuse a longer file, with the message in it.
+        let wanted = wanted.min(self.longest());
         let slot = table
             .claim(fitting(wanted), true, 0)
             .or_else(|| table.claim(fitting(least), true, 0))
