@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use linkspan::{Channel, ErrorKind, Listener, NdArray, Options, Publisher, Subscriber, Value};
+use linkspan::{Channel, ErrorKind, Listener, NdArray, Options, Publisher, Server, Subscriber, Value};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::alone::alone;
@@ -185,4 +185,47 @@ fn subscriber_without_descriptors_misses_no_more_than_it_says() {
         assert_eq!(number(&subscriber.stats(), "missed"), 1);
         assert_eq!(number(&subscriber.stats(), "connections"), 1);
     }
+}
+
+/// The file that a request announces stays in the socket of a server that has no descriptor for it, and makes each
+/// sleep end at once: the wait keeps its deadline, and other clients are served.
+#[test]
+fn server_without_descriptors_keeps_its_deadlines_and_serves_later() {
+    alone!(server_without_descriptors_keeps_its_deadlines_and_serves_later);
+    let endpoint = name("shm");
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    let clients = [0, 1].map(|_| Channel::connect(&endpoint, &Options::default(), SOON).unwrap());
+    let answer = || {
+        let request = server.next(SOON).unwrap().unwrap();
+        request.reply(request.value().unwrap()).unwrap();
+    };
+    let called = |client: &Channel, value: &Value| {
+        thread::scope(|scope| {
+            let call = scope.spawn(|| client.call(value, SOON).map(|reply| reply.value().unwrap().clone()));
+            answer();
+            call.join().unwrap()
+        })
+    };
+    for client in &clients {
+        assert_eq!(called(client, &Value::Int(1)).unwrap(), Value::Int(1));
+    }
+    let [long, short] = &clients;
+    let value = Value::Bytes(vec![7; 1 << 20].into());
+    // The slot has its file before: the sender needs no descriptor.
+    drop(long.loan_bytes(1 << 20).unwrap());
+    without_descriptors(|| {
+        let refused = thread::scope(|scope| {
+            let call = scope.spawn(|| long.call(&value, SOON).unwrap_err());
+            for timeout in [300, 0] {
+                let waited = server.next(Duration::from_millis(timeout));
+                assert_eq!(waited.unwrap_err().kind(), ErrorKind::Timeout);
+            }
+            call.join().unwrap()
+        });
+        assert_eq!(refused.kind(), ErrorKind::Remote, "{refused}");
+        assert!(refused.text().contains("ulimit -n"), "{refused}");
+        assert_eq!(called(short, &Value::Int(2)).unwrap(), Value::Int(2));
+        assert_eq!(server.next(Duration::from_millis(300)).unwrap_err().kind(), ErrorKind::Timeout);
+    });
+    assert_eq!(called(long, &value).unwrap(), value);
 }

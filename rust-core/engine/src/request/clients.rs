@@ -78,6 +78,8 @@ pub struct Clients {
     frames_in_round: u32,
     /// Frames that were no requests, and short waits for one, since the last request or the last sleep.
     idle: u32,
+    /// Whether a client could not be parked, because this process has no descriptor for what it sent.
+    lacks_descriptors: bool,
     /// Tokens are not used again.
     last_token: u64,
     /// Ends the wait of the serving thread.
@@ -134,6 +136,7 @@ impl Clients {
             half_closed: Vec::new(),
             frames_in_round: 0,
             idle: 0,
+            lacks_descriptors: false,
             last_token: FIRST_CLIENT,
             server_waker: Arc::new(ServerWaker::new(wake.clone())),
             waiting_answers: Arc::new(WaitingAnswers::new(options.max_message_size)),

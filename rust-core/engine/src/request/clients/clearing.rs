@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use super::{ACCEPTOR, Clients, FRAMES_PER_ROUND, ROOM, ROUNDS_AFTER_STOP, STOP, WAKE};
 use crate::channel::acceptor::ChannelAcceptor;
-use crate::deadline::Waiting;
+use crate::deadline::{Deadline, Waiting};
 use crate::drive;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::session::inbox::AckTrigger;
 use crate::sys::poll::Ready;
 use crate::sys::stop;
 use crate::transport::Waited;
+
+/// The time between two looks at a client for whose files this process has no descriptor.
+const PAUSE: Duration = Duration::from_millis(10);
 
 impl Clients {
     /// Waits until the next step may find a request. False once a signal has asked the program to stop.
@@ -69,14 +72,22 @@ impl Clients {
         }
         self.server_waker.prepare_park();
         self.flush_pending()?;
-        let is_busy = !self.ready_queue.is_empty();
-        if self.park_served() && !is_busy {
+        let was_busy = !self.ready_queue.is_empty();
+        let is_busy = self.park_served();
+        let lacks_descriptors = std::mem::take(&mut self.lacks_descriptors);
+        // Others are looked for, too, where one always has something that is no message.
+        if is_busy && !was_busy && !lacks_descriptors && self.idle < FRAMES_PER_ROUND {
+            self.idle += 1;
             return Ok(true);
         }
         self.frames_in_round = 0;
         let waited = if is_busy {
+            if lacks_descriptors && !waiting.is_none() {
+                pause(waiting)?;
+            }
             self.epoll.sleep(Some(Duration::ZERO), &mut self.ready)?;
-            let is_late = self.idle >= FRAMES_PER_ROUND && waiting.deadline().has_passed();
+            let may_be_late = self.idle >= FRAMES_PER_ROUND || lacks_descriptors;
+            let is_late = may_be_late && waiting.deadline().has_passed();
             if is_late { Err(waiting.timed_out()) } else { Ok(()) }
         } else if waiting.is_none() {
             // The clients that are parked are looked at if they report something.
@@ -129,11 +140,20 @@ impl Clients {
             if client.part.parked || client.queued || client.half_closed {
                 continue;
             }
-            if client.part.park().unwrap_or(true) {
+            let parked = client.part.park();
+            self.lacks_descriptors |= parked.is_err();
+            if parked.unwrap_or(true) {
                 client.queued = true;
                 self.ready_queue.push_back(token);
             }
         }
         !self.ready_queue.is_empty()
     }
+}
+
+/// Sleeps for a short time, where what waits in the socket of a client would end each other sleep: this process has no
+/// descriptor for it.
+fn pause(waiting: &mut Waiting<'_>) -> Result<()> {
+    let paused = waiting.until_sooner(Deadline::after(PAUSE), |waiting| drive::change(&[], waiting));
+    paused.or_else(|e| if e.kind() == ErrorKind::Timeout { Ok(()) } else { Err(e) })
 }
