@@ -192,6 +192,7 @@ impl Error {
             libc::EFBIG => ": see ulimit -f",
             libc::EMFILE => ": raise the limit with ulimit -n, or LimitNOFILE= of a unit",
             libc::ENFILE => ": raise the limit with sysctl fs.file-max",
+            libc::ENOMEM => ": free memory, or raise the limit with ulimit -v, or MemoryMax= of a unit",
             _ => "",
         };
         let message = std::io::Error::from_raw_os_error(errno);
