@@ -1,5 +1,5 @@
-//! The one guard of what PHP allocates for a value: where `memory_limit`, or the system, leaves no room for it, that is an
-//! exception, and no end of the script.
+//! The one guard of what PHP allocates for a value: where `memory_limit`, or the system, leaves no room for it, that is
+//! an exception, and no end of the script.
 //!
 //! PHP compares the limit with what it has of the system: chunks of 2 MiB, and whole pages for what is longer. How
 //! much of a chunk is free for blocks of which length cannot be asked. So a value that may not fit is made without the
@@ -59,8 +59,8 @@ pub enum Size {
 /// room is not begun.
 ///
 /// # Errors
-/// `OutOfMemory` with the text of `refused`, which gets that lower bound and what the limit leaves; also where the system
-/// has no memory, which ends the script where PHP asks for it.
+/// `OutOfMemory` with the text of `refused`, which gets that lower bound and what the limit leaves; also where the
+/// system has no memory, which ends the script where PHP asks for it.
 pub fn within_limit<T>(
     size: Size,
     least: impl FnOnce() -> usize,
