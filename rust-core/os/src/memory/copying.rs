@@ -6,8 +6,8 @@
 //!   third and fourth generation that takes up to fifteen times as long where the destination begins some bytes further
 //!   in its page than the source does in its own: 300 kB in 150 µs instead of 10. What lies in a slot begins with a
 //!   page, and allocators place long blocks 16 bytes behind one. There a loop of vector instructions copies, which
-//!   takes the same time wherever both begin. Elsewhere `memcpy` does: `rep movsb` does not fetch the lines that it writes
-//!   whole, and 1 MB there and back, copied in and out each way, takes 350 µs on an Intel Xeon instead of 425.
+//!   takes the same time wherever both begin. Elsewhere `memcpy` does: `rep movsb` does not fetch the lines that it
+//!   writes whole, and 1 MB there and back, copied in and out each way, takes 350 µs on an Intel Xeon instead of 425.
 //! - Where a far processor has the lines of the destination in its caches, because it has read there what came last,
 //!   each store waits for them. [`stream`] writes whole lines past the caches.
 //!
