@@ -373,6 +373,7 @@ impl<'a> Outgoing<'a> {
     }
 
     /// Returns the same frame with its body in one block.
+    #[inline(always)]
     pub fn in_one_block(&self) -> Outgoing<'a> {
         match self.split {
             None => *self,

@@ -109,6 +109,7 @@ impl Tx {
 
     /// Sends a frame. Only shared memory accepts a body in several blocks; for the others it is
     /// copied into one.
+    #[inline(always)]
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         match self {
             Tx::Shm(half) => half.try_send(frame),

@@ -28,6 +28,7 @@ pub(super) fn try_send_frame(part: &mut TxPart, header: Header, body: &[u8]) -> 
 }
 
 /// Passes a message to the transport, with this extension map; or to the queue of the link.
+#[inline(always)]
 pub(super) fn push_with(
     part: &mut TxPart,
     header: Header,
@@ -60,6 +61,7 @@ pub(super) fn with_until(until: Option<Duration>) -> Result<Vec<u8>> {
 /// # Errors
 /// `Timeout`, or `Full` for a call that does not wait, if nothing of it was sent; `Disconnected` if the link
 /// broke.
+#[inline(always)]
 pub(super) fn push(
     part: &mut TxPart,
     frame: &Outgoing<'_>,
