@@ -60,28 +60,84 @@ class _Watched(Generic[S]):
         except Unsupported:  # it only sends, into a mailslot: nothing arrives
             self._descriptor = -1
         self._one = asyncio.Lock()
-        self._waiting: dict[asyncio.Future[Any], Callable[[], Any]] = {}
+        self._waiting: dict[asyncio.Future[None], None] = {}
+        self._watching: asyncio.AbstractEventLoop | None = None
+        self._looking: asyncio.AbstractEventLoop | None = None
         self._seen = 0
         self._closed = False
 
     async def _until(self, attempt: Callable[[], T]) -> T:
-        """Returns the result of the attempt once that would no longer wait. It is made again when the descriptor is readable."""
+        """Returns the result of the attempt once that would no longer wait. It is made again when the descriptor is readable.
+
+        The task itself makes it, and awaits nothing between the attempt and its result: what is taken goes to the caller. A result that a future
+        held would be lost where the task is cancelled, or its time is over, in the turn of the loop in which it came.
+        """
+        while True:
+            try:
+                return self._tried(attempt)
+            except _NOT_YET:
+                await self._woken()
+
+    def _tried(self, attempt: Callable[[], T]) -> T:
+        """Returns the result of the attempt, and lets the tasks that wait have what it has received for them.
+
+        An attempt receives what belongs to others, too, and the descriptor does not tell them: the answer to another call, or the
+        end of the connection.
+        """
         try:
             return attempt()
-        except _NOT_YET:
-            pass
+        except (*_NOT_YET, Full):
+            raise
+        except BaseException:  # theirs, too, as they find when they look
+            self._wake()
+            raise
         finally:
-            self._share()
+            if self._waiting and self._looking is not (loop := asyncio.get_running_loop()):
+                # Those that were woken make their attempts in one turn of the loop: one look is behind the last of them.
+                self._looking = loop
+                self._look()
+                loop.call_soon(self._look_again)
+
+    def _look_again(self) -> None:
+        self._looking = None
+        self._look()
+
+    def _look(self) -> None:
+        """Wakes the tasks that wait if something has been received since the last look."""
+        if self._waiting and (received := self._received()) != self._seen:
+            self._seen = received
+            self._wake()
+
+    def _received(self) -> int:
+        """What changes where an attempt may have received something for another task."""
+        return 0
+
+    async def _woken(self) -> None:
+        """Waits until the descriptor is readable, or another task has received something."""
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[T] = loop.create_future()
-        if not self._waiting and not self._closed:
-            loop.add_reader(self._descriptor, self._attempt)
-        self._waiting[done] = attempt
+        woken: asyncio.Future[None] = loop.create_future()
+        if self._watching is None and not self._closed:
+            loop.add_reader(self._descriptor, self._wake)
+            self._watching = loop
+        self._waiting[woken] = None
         try:
-            return await done
+            await woken
         finally:
-            self._waiting.pop(done, None)
-            self._rest()
+            del self._waiting[woken]
+            if not self._waiting:
+                self._rest()
+
+    def _wake(self) -> None:
+        """Lets each task that waits make its attempt, and watches the descriptor no more until one waits again."""
+        for woken in self._waiting:
+            if not woken.done():
+                woken.set_result(None)
+        self._rest()
+
+    def _rest(self) -> None:
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.remove_reader(self._descriptor)
 
     async def _wait(self, attempt: Callable[[], T], last: Callable[[Any], T], timeout: Seconds, *, receives: bool = False) -> T:
         """Returns the result of the attempt once that would no longer wait; after the time-out what the last call says, whose argument is the
@@ -100,50 +156,7 @@ class _Watched(Generic[S]):
             # An attempt has failed with it, and not the wait.
             if isinstance(over, Error):
                 raise
-        return last(_part_of(seconds))
-
-    def _rest(self) -> None:
-        """Watches the descriptor no more if nothing is waited for."""
-        if not self._waiting and not self._closed:
-            asyncio.get_running_loop().remove_reader(self._descriptor)
-
-    def _attempt(self) -> None:
-        """Makes each attempt that is waited for again, until all that has arrived is with those that wait for it.
-
-        An attempt receives what belongs to others, too, and the descriptor does not tell them: the answer to another call, or the
-        end of the connection.
-        """
-        while self._waiting:
-            is_done = False
-            for done, attempt in list(self._waiting.items()):
-                if done.done():
-                    continue
-                try:
-                    result = attempt()
-                except _NOT_YET:
-                    continue
-                except BaseException as error:  # the task that awaits it gets every one of them
-                    done.set_exception(error)
-                else:
-                    done.set_result(result)
-                del self._waiting[done]
-                is_done = True
-            if is_done:
-                continue
-            received = self._received()
-            if received == self._seen:
-                break
-            self._seen = received
-        self._rest()
-
-    def _received(self) -> int:
-        """What changes where an attempt may have received something for another task."""
-        return 0
-
-    def _share(self) -> None:
-        """Lets the tasks that wait have what another one has received for them."""
-        if self._waiting and self._received() != self._seen:
-            self._attempt()
+        return self._tried(lambda: last(_part_of(seconds)))
 
     @property
     def endpoint(self) -> str:
@@ -157,9 +170,8 @@ class _Watched(Generic[S]):
 
     async def close(self) -> None:
         """Closes it without waiting: the text of a `Timeout` has how much the other side had not consumed by then."""
-        if self._waiting and not self._closed:
-            # The descriptor is about to close, and would wake no task.
-            asyncio.get_running_loop().remove_reader(self._descriptor)
+        # The descriptor is about to close, and would wake no task.
+        self._rest()
         self._closed = True
         try:
             if isinstance(self._inner, (_native.Channel, _Server)):
@@ -167,7 +179,7 @@ class _Watched(Generic[S]):
             else:
                 self._inner.close()
         finally:
-            self._attempt()
+            self._wake()
 
     def __repr__(self) -> str:
         return repr(self._inner).replace("<linkspan.", "<linkspan.aio.", 1)
@@ -179,6 +191,21 @@ class _Watched(Generic[S]):
         # Sent messages stay there to be received; only their acknowledgement cannot be awaited.
         with contextlib.suppress(Timeout):
             await self.close()
+
+
+class _Each(Generic[T]):
+    """The iterator over what arrives. A generator would end where one step of it is cancelled, as if nothing more came."""
+
+    def __init__(self, next: Callable[[], Awaitable[T | None]]) -> None:
+        self._next = next
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        if (arrived := await self._next()) is None:
+            raise StopAsyncIteration
+        return arrived
 
 
 class _EventSource(_Watched[C]):
@@ -243,10 +270,7 @@ class Channel(_EventSource[_native.Channel]):
     async def _when_room(self, attempt: Callable[[], T], last: Callable[[Any], T], timeout: Seconds) -> T:
         """Returns the result of the attempt, made again and again until there is room; after the time-out what the last call says."""
         seconds = self._timeout if timeout is _LEFT_OUT else _seconds(timeout)
-        try:
-            return await _when_room(attempt, last, seconds)
-        finally:
-            self._share()
+        return await _when_room(lambda: self._tried(attempt), lambda whole: self._tried(lambda: last(whole)), seconds)
 
     async def flush(self, *, timeout: Seconds = _LEFT_OUT) -> None:
         """Waits until the other side has consumed what was sent; the `missed` of a `Timeout` is the number that it has not."""
@@ -287,9 +311,8 @@ class Channel(_EventSource[_native.Channel]):
         reply = self._inner.reply
         await self._when_room(lambda: reply(request, value, timeout=0), lambda whole: reply(request, value, timeout=whole), timeout)
 
-    async def __aiter__(self) -> AsyncIterator[_native.Message]:
-        while True:
-            yield await self.recv(timeout=None)
+    def __aiter__(self) -> AsyncIterator[_native.Message]:
+        return _Each(lambda: self.recv(timeout=None))
 
     def _connected(self) -> Self:
         """Returns this channel; raises `Empty` while there is no connection."""
@@ -357,9 +380,8 @@ class Subscriber(_EventSource[_native.Subscriber]):
 
         return await self._wait(attempt, lambda whole: next(timeout=whole), timeout, receives=True)
 
-    async def __aiter__(self) -> AsyncIterator[_native.Message]:
-        while (message := await self.next()) is not None:
-            yield message
+    def __aiter__(self) -> AsyncIterator[_native.Message]:
+        return _Each(self.next)
 
 
 class Server(_EventSource[_Server]):
@@ -372,10 +394,8 @@ class Server(_EventSource[_Server]):
         look = _part_of(None) if seconds is None else 0
         return await self._wait(lambda: next(timeout=look), lambda whole: next(timeout=whole), seconds, receives=True)
 
-    async def __aiter__(self) -> AsyncIterator[_native.Request]:
-        while (request := await self.next(timeout=None)) is not None:
-            yield request
-            del request
+    def __aiter__(self) -> AsyncIterator[_native.Request]:
+        return _Each(lambda: self.next(timeout=None))
 
     async def run(self, handler: Callable[[_native.Request], Any], *, workers: int = 1) -> None:
         """Answers each request with the result of the handler, which may be a coroutine; up to `workers` of them at once.
@@ -530,11 +550,21 @@ async def connect(endpoint: str, **options: Unpack[Options]) -> Channel:
     channel = Channel(_native.Channel.dial(endpoint, **options), options)
 
     def at_last(whole: Any) -> Channel:
-        # The error of the call that connects, or a connection in the last moment.
+        # A connection in the last moment, or the error of the call that connects.
+        if channel._descriptor >= 0:
+            with contextlib.suppress(*_NOT_YET):
+                return channel._connected()
         return Channel(_native.Channel.connect(endpoint, **Options(**{**options, "timeout": whole})), options)
 
     if channel._descriptor >= 0:
-        return await channel._wait(channel._connected, at_last, channel._timeout)
+        made = None
+        try:
+            made = await channel._wait(channel._connected, at_last, channel._timeout)
+            return made
+        finally:
+            if made is not channel:  # the other side sees at once that its peer has gone
+                with contextlib.suppress(Error):
+                    channel._inner.close(timeout=0)
     return await _when_room(lambda: at_last(0), at_last, channel._timeout)
 
 

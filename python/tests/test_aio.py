@@ -522,12 +522,12 @@ SIGNALLED = """
 import asyncio
 import linkspan.aio
 rounds = 0
-attempt = linkspan.aio._Watched._attempt
+wake = linkspan.aio._Watched._wake
 def counted(self):
     global rounds
     rounds += 1
-    attempt(self)
-linkspan.aio._Watched._attempt = counted
+    wake(self)
+linkspan.aio._Watched._wake = counted
 
 async def main():
         {before}
