@@ -409,6 +409,87 @@ fn flush_of_several_threads_ends_for_each(t: &str) {
     });
 }
 
+fn close_ends_a_wait_for_subscribers_of_another_thread(t: &str) {
+    let (waits, waiting) = support::waiting_options();
+    let publisher = Publisher::new(&name(t), &waits).unwrap();
+    thread::scope(|s| {
+        let connecting = s.spawn(|| publisher.wait_for_subscribers(1, SOON).unwrap_err());
+        waiting.recv_timeout(SOON).unwrap();
+        publisher.close(SOON).unwrap();
+        let error = connecting.join().unwrap();
+        assert_eq!((error.kind(), error.text()), (ErrorKind::InvalidState, "the publisher is closed"));
+    });
+    // Not even none of them.
+    let error = publisher.wait_for_subscribers(0, SOON).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidState, "{error}");
+}
+
+/// The publisher that takes the name over has its own calls.
+fn replacement_ends_the_waits_of_the_publisher_before(t: &str) {
+    let endpoint = name(t);
+    let (waits, waiting) = support::waiting_options();
+    let waits = waits.with_replace(true);
+    let former = Publisher::new(&endpoint, &waits).unwrap();
+    thread::scope(|s| {
+        let connecting = s.spawn(|| former.wait_for_subscribers(1, SOON).unwrap_err());
+        waiting.recv_timeout(SOON).unwrap();
+        let publisher = Publisher::new(&endpoint, &waits).unwrap();
+        let error = connecting.join().unwrap();
+        assert_eq!(error.kind(), ErrorKind::InvalidState, "{error}");
+        assert!(error.text().starts_with("another publisher of this program took over"), "{error}");
+        let _subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+        publisher.wait_for_subscribers(1, SOON).unwrap();
+    });
+}
+
+/// What the subscriber that reads nothing was not given is counted, and is no success, however late the thread that
+/// flushes looks again: it may do so once the subscribers are gone.
+fn close_ends_a_flush_of_another_thread(t: &str) {
+    for looks_late in [false, true] {
+        let endpoint = name(t);
+        let size = 1 << 20;
+        let (mut waits, waiting) = support::waiting_options();
+        waits.set("buffer", &(64 * size as u64).into()).unwrap();
+        let (close_has_ended, held) = std::sync::mpsc::channel::<()>();
+        if looks_late {
+            let (notes, held) = (waits.on_wait.take().unwrap(), std::sync::Mutex::new(held));
+            let closes = thread::current().id();
+            waits.on_wait = Some(std::sync::Arc::new(move || {
+                let goes_on = notes();
+                if thread::current().id() != closes {
+                    // Until the sender is dropped.
+                    let _ = held.lock().unwrap().recv_timeout(SOON);
+                }
+                goes_on
+            }));
+        }
+        let publisher = Publisher::new(&endpoint, &waits).unwrap();
+        let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+        assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+        publisher.wait_for_subscribers(1, SOON).unwrap();
+        let sent = 40;
+        let body = Value::from("x".repeat(size));
+        (0..sent).for_each(|_| assert!(publisher.send(&body).is_ok()));
+        while waiting.try_recv().is_ok() {}
+        thread::scope(|s| {
+            let flushing = s.spawn(|| publisher.flush(SOON).unwrap_err());
+            waiting.recv_timeout(SOON).unwrap();
+            // A ring can be read after the publisher has ended: closing waits for no one who has it.
+            let closed = publisher.close(Duration::from_millis(30));
+            let expected = if t == "shm" { Ok(()) } else { Err(ErrorKind::Timeout) };
+            assert_eq!(closed.map_err(|e| e.kind()), expected);
+            drop(close_has_ended);
+            let error = flushing.join().unwrap();
+            let left = error.missed().unwrap();
+            assert_eq!(error.kind(), ErrorKind::InvalidState, "{error}");
+            assert!(if t == "shm" { left == sent } else { (1..=sent).contains(&left) }, "{error}");
+            let text = error.text();
+            assert!(text.starts_with(&format!("the publisher is closed; {left} message")), "{error}");
+            assert!(text.ends_with("left for the slowest subscriber"), "{error}");
+        });
+    }
+}
+
 /// A store has what `send` has returned for: its readers need not be there.
 fn flush_of_a_store_waits_for_nothing(t: &str) {
     let endpoint = name(t);
@@ -478,4 +559,6 @@ suite! {
     closed_subscriber_ends_its_loop close_wakes_waiting_threads
     flush_waits_until_what_was_published_has_been_given flush_fails_with_the_number_that_is_left_for_a_stopped_subscriber
     flush_ends_with_a_subscriber_that_ends flush_of_several_threads_ends_for_each
+    close_ends_a_wait_for_subscribers_of_another_thread replacement_ends_the_waits_of_the_publisher_before
+    close_ends_a_flush_of_another_thread
 }

@@ -22,7 +22,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use self::growth::{Growth, SMALL};
 use self::session::PublisherSession;
-pub use self::waiting::DrainGoal;
 use super::history::{History, HistoryEntry};
 use super::last_number::{LastNumber, bye};
 use super::stream_subscriber::StreamSubscriber;
@@ -72,6 +71,8 @@ pub struct Fanout {
 struct FanoutState {
     outlet: Outlet,
     session: PublisherSession,
+    /// Once the publisher has ended: the first message that one of its subscribers was not given.
+    first_left: Option<u64>,
 }
 
 /// How messages get to the subscribers.
@@ -87,6 +88,22 @@ enum Outlet {
     },
     /// By a half for each, from one history.
     Each { history: History, subscribers: Vec<Arc<StreamSubscriber>>, last: LastNumber },
+}
+
+impl Outlet {
+    /// Returns the number of the first message up to the newest that a subscriber has not read in the ring, or that
+    /// the kernel has not taken for its stream.
+    fn first_left(&self, newest: u64) -> Option<u64> {
+        match self {
+            Outlet::Shared { tx, subscribers, .. } => {
+                let unread = subscribers.iter().map(|one| one.unread(tx, newest)).max().unwrap_or(0);
+                (unread > 0).then(|| newest - unread + 1)
+            }
+            Outlet::Each { history, subscribers, .. } => {
+                subscribers.iter().filter_map(|one| one.out().first_left(history)).min()
+            }
+        }
+    }
 }
 
 /// A subscriber that reads the half of all.
@@ -145,7 +162,11 @@ impl Fanout {
             }
         };
         let is_shared = matches!(outlet, Outlet::Shared { .. });
-        let state = Mutex::new(FanoutState { outlet, session: PublisherSession::new(numbered, limit) });
+        let state = Mutex::new(FanoutState {
+            outlet,
+            session: PublisherSession::new(numbered, limit),
+            first_left: None,
+        });
         Ok(Fanout {
             state,
             holder: HolderMark::default(),
@@ -361,6 +382,9 @@ impl Fanout {
     fn disconnect(&self, is: impl Fn(u64) -> bool, closes: bool) {
         let mut state = self.state();
         let number = state.session.last();
+        if closes {
+            state.first_left = state.outlet.first_left(state.session.newest());
+        }
         // Dropped after the lock: see the head of this file.
         let (mut on_ring, mut without, mut on_streams) = (Vec::new(), Vec::new(), Vec::new());
         match &mut state.outlet {
@@ -407,7 +431,7 @@ mod tests {
     fn drain_waits_for_a_subscriber_whose_hello_is_being_answered() {
         let endpoint: Endpoint = "unix:drained".parse().unwrap();
         let fanout = Arc::new(Fanout::new(&endpoint, (1, 1), None, 1 << 20, false).unwrap());
-        let drain = |time| fanout.drain(DrainGoal::Rest, &mut Waiting::until(Deadline::after(time)));
+        let drain = |time| fanout.drain(&mut Waiting::until(Deadline::after(time)));
         drain(Duration::ZERO).unwrap();
         let unadmitted = fanout.unadmitted();
         assert_eq!(drain(Duration::ZERO).unwrap_err().kind(), ErrorKind::Timeout);

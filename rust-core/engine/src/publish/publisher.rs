@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::fanout::{DrainGoal, Fanout};
+use super::fanout::Fanout;
 use super::handshake::PublisherHandler;
 use super::replace::{self, NameGuard, OpenState, Replaced};
 use super::store::{self, Store};
@@ -142,13 +142,13 @@ impl Publisher {
         }
         let subscribers = fanout.subscribers();
         // One that has not received everything in time learns how much it missed.
-        let _ = fanout.drain(DrainGoal::Rest, &mut Waiting::until(Deadline::after(options.within(LINGER))));
+        let _ = fanout.drain(&mut Waiting::until(Deadline::after(options.within(LINGER))));
         drop(held);
         fanout.disconnect_all();
         let publisher = Publisher::at(endpoint, &options.clone().with_replace(false), hello, false)?;
         // One that has ended meanwhile does not come back.
         let mut connecting = Waiting::until(Deadline::after(options.within(CONNECT_TIMEOUT)));
-        let _ = publisher.fanout.wait_for_subscribers(subscribers, &mut connecting);
+        let _ = publisher.fanout.wait_for_subscribers(subscribers, &mut connecting, || publisher.check());
         Ok(publisher)
     }
 
@@ -356,8 +356,8 @@ impl Publisher {
     /// Waits until so many subscribers are connected, so that they miss nothing of what follows.
     ///
     /// # Errors
-    /// `Timeout` if fewer connected; `Unsupported` for a store, which is read whether a publisher
-    /// writes or not.
+    /// `Timeout` if fewer connected; `InvalidState` once it is closed, also by another thread during the wait;
+    /// `Unsupported` for a store, which is read whether a publisher writes or not.
     pub fn wait_for_subscribers<'a>(&self, count: usize, wait: impl Into<Wait<'a>>) -> Result<()> {
         fork::check(self.fork_generation)?;
         if self.store.is_some() {
@@ -365,7 +365,7 @@ impl Publisher {
             return Err(Error::new(ErrorKind::Unsupported, text).on(&self.shown));
         }
         let mut waiting = self.options.start(wait);
-        self.fanout.wait_for_subscribers(count, &mut waiting).map_err(|e| e.on(&self.shown))
+        self.fanout.wait_for_subscribers(count, &mut waiting, || self.check()).map_err(|e| e.on(&self.shown))
     }
 
     /// Waits until every connected subscriber has been given what was published before: over `shm:` its program has
@@ -374,16 +374,18 @@ impl Publisher {
     ///
     /// # Errors
     /// `Timeout` with the number of messages that are left for the slowest subscriber in [`Error::missed`]; the
-    /// publisher stays open, and the call can be repeated. `InvalidState` once it is closed.
+    /// publisher stays open, and the call can be repeated. `InvalidState` once it is closed; where another thread
+    /// closed it during the wait, with that number, too.
     pub fn flush<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         let mut waiting = self.options.start(wait);
-        let mut drain = || self.fanout.drain(DrainGoal::UpTo(self.fanout.newest()), &mut waiting);
-        self.check().and_then(|()| drain()).map_err(|e| e.on(&self.shown))
+        let mut flush = || self.fanout.flush(&mut waiting, || self.check());
+        self.check().and_then(|()| flush()).map_err(|e| e.on(&self.shown))
     }
 
     /// Removes the name once the subscribers have been served. If something was published, subscribers of
     /// this user that were waiting for a publisher get up to a second to connect; those with a socket each
-    /// (`unix:`, `tcp:`) receive what is left for them. Then they wait for the next publisher.
+    /// (`unix:`, `tcp:`) receive what is left for them. Then they wait for the next publisher. The calls of other
+    /// threads that wait for subscribers fail with `InvalidState`.
     ///
     /// # Errors
     /// `Timeout` if a subscriber had not received everything by the deadline; the error of a system call that the
@@ -392,6 +394,7 @@ impl Publisher {
         if fork::check(self.fork_generation).is_err() || !self.open.close() {
             return Ok(());
         }
+        self.fanout.wake_waiting();
         let mut waiting = self.options.start(wait);
         let drained = self.drain_subscribers(&mut waiting);
         self.release();
@@ -405,11 +408,11 @@ impl Publisher {
             let until = Deadline::after(CONNECT_TIMEOUT).sooner(waiting.deadline());
             // Where the mark cannot be read, no subscriber can have set it.
             let is_awaited = || !until.has_passed() && place.is_awaited().unwrap_or(false);
-            let missing = || is_awaited().then(|| Error::new(ErrorKind::Timeout, "subscribers wait"));
+            let missing = || Ok(is_awaited().then(|| Error::new(ErrorKind::Timeout, "subscribers wait")));
             // A subscriber removes the mark when it has connected; nothing reports that.
             self.fanout.wait_until(waiting, false, missing)?;
         }
-        self.fanout.drain(DrainGoal::Rest, waiting)
+        self.fanout.drain(waiting)
     }
 
     /// Removes the name and disconnects the subscribers.

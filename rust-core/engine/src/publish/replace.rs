@@ -107,6 +107,7 @@ pub fn take(shown: &str, options: &Options) -> Result<Option<Replaced>> {
     if !entry.open.end(REPLACED) {
         return Ok(None);
     }
+    fanout.wake_waiting();
     let held = std::mem::take(&mut *held.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(Some(Replaced { held, fanout, is_alike: are_alike(&entry.options, options) }))
 }

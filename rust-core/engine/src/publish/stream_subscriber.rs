@@ -98,6 +98,14 @@ impl Out {
         Ok(())
     }
 
+    /// Returns the number of the first message that the kernel has not taken whole.
+    pub fn first_left(&mut self, history: &History) -> Option<u64> {
+        match history.after(self.sequence) {
+            Some(next) => Some(next.header.sequence),
+            None => matches!(self.tx.flush(), Ok(false)).then_some(self.sequence),
+        }
+    }
+
     /// Sends the last frame, if there is room for it.
     pub fn say_farewell(&mut self, bye: &Outgoing<'_>) {
         // A program without Linkspan gets no frames.

@@ -42,6 +42,7 @@ impl Fanout {
         let FanoutState {
             outlet: Outlet::Shared { tx, subscribers, without_slots, growth },
             session: numbers,
+            ..
         } = &mut *state
         else {
             return Ok((Vec::new(), 0, id));

@@ -13,7 +13,7 @@ use crate::sys::timer::Timer;
 
 /// What each subscriber must have received before the wait ends.
 #[derive(Clone, Copy, Debug)]
-pub enum DrainGoal {
+enum DrainGoal {
     /// What it cannot get after the publisher has ended: the ring, or all messages in its own stream.
     Rest,
     /// The messages up to this number: it has read them in the ring, or the kernel has taken them for its stream.
@@ -26,35 +26,45 @@ const FIRST_LOOK: Duration = Duration::from_micros(100);
 const LAST_LOOK: Duration = Duration::from_millis(5);
 
 impl Fanout {
-    /// Waits until each subscriber that is still connected has received what `given` says.
+    /// Waits until each subscriber that is still connected has received what it cannot get after the publisher has
+    /// ended.
     ///
     /// # Errors
-    /// `Timeout` with the number of subscribers that read too slowly, and, of messages up to a number, how many the
-    /// slowest of them has not been given.
-    pub fn drain(&self, given: DrainGoal, waiting: &mut Waiting<'_>) -> Result<()> {
+    /// `Timeout` with the number of subscribers that read too slowly.
+    pub fn drain(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.wait_until(waiting, true, || {
+            let (lagging, _) = self.lagging(DrainGoal::Rest);
+            Ok((lagging > 0).then(|| {
+                let text = format!(
+                    "closed; {lagging} subscribers had not taken everything that was published: they read too slowly, or have stopped"
+                );
+                Error::new(ErrorKind::Timeout, text)
+            }))
+        })
+    }
+
+    /// Waits until each subscriber that is still connected has been given what was published before.
+    ///
+    /// # Errors
+    /// `Timeout` with the number of messages that are left for the slowest subscriber; with the same number the error
+    /// of `check`, which says whether the publisher is open.
+    pub fn flush(&self, waiting: &mut Waiting<'_>, check: impl Fn() -> Result<()>) -> Result<()> {
+        let given = DrainGoal::UpTo(self.newest());
         // A subscriber that reads the ring wakes no publisher: its page says how far it is.
-        let wakes = !(self.is_shared && matches!(given, DrainGoal::UpTo(_)));
-        self.wait_until(waiting, wakes, || {
+        self.wait_until(waiting, !self.is_shared, || {
             let (lagging, left) = self.lagging(given);
             if lagging == 0 {
-                return None;
+                return Ok(None);
             }
-            Some(match given {
-                DrainGoal::Rest => {
-                    let text = format!(
-                        "closed; {lagging} subscribers had not taken everything that was published: they read too slowly, or have stopped"
-                    );
-                    Error::new(ErrorKind::Timeout, text)
-                }
-                DrainGoal::UpTo(_) => {
-                    let whose = match lagging {
-                        1 => "one subscriber, which reads too slowly, or has stopped".to_owned(),
-                        many => format!("the slowest of {many} subscribers, which read too slowly, or have stopped"),
-                    };
-                    let text = format!("{} for {whose}", counted(left, "is left", "are left"));
-                    Error::new(ErrorKind::Timeout, text).with_missed(left)
-                }
-            })
+            let left_for = |whose: &str| format!("{} for {whose}", counted(left, "is left", "are left"));
+            check().map_err(|e| e.with_hint(&left_for("the slowest subscriber")).with_missed(left))?;
+            let text = match lagging {
+                1 => left_for("one subscriber, which reads too slowly, or has stopped"),
+                many => left_for(&format!(
+                    "the slowest of {many} subscribers, which read too slowly, or have stopped"
+                )),
+            };
+            Ok(Some(Error::new(ErrorKind::Timeout, text).with_missed(left)))
         })
     }
 
@@ -63,7 +73,14 @@ impl Fanout {
     fn lagging(&self, given: DrainGoal) -> (usize, u64) {
         let (mut lagging, mut left) = (0, 0);
         let mut count = |unread: u64| (lagging, left) = (lagging + 1, left.max(unread));
-        match (&mut self.state().outlet, given) {
+        let state = &mut *self.state();
+        // A publisher that has ended has no subscribers any more.
+        if let (Some(first), DrainGoal::UpTo(last)) = (state.first_left, given)
+            && first <= last
+        {
+            count(last - first + 1);
+        }
+        match (&mut state.outlet, given) {
             // Subscribers that have the ring can read it after the publisher has ended.
             (Outlet::Shared { tx, subscribers, .. }, DrainGoal::Rest) => {
                 subscribers.iter().filter(|one| !one.has_ring(tx)).for_each(|_| count(1));
@@ -103,24 +120,34 @@ impl Fanout {
     /// Waits until `count` subscribers are connected.
     ///
     /// # Errors
-    /// `Timeout` with the number that are connected; as [`Fanout::check`].
-    pub fn wait_for_subscribers(&self, count: usize, waiting: &mut Waiting<'_>) -> Result<()> {
+    /// `Timeout` with the number that are connected; that of `check`, which says whether the publisher is open.
+    pub fn wait_for_subscribers(
+        &self,
+        count: usize,
+        waiting: &mut Waiting<'_>,
+        check: impl Fn() -> Result<()>,
+    ) -> Result<()> {
         self.wait_until(waiting, true, || {
+            check()?;
             let connected = self.subscribers();
-            (connected < count && self.check().is_ok()).then(|| {
+            Ok((connected < count).then(|| {
                 let text = format!(
                     "{connected} of {count} subscribers connected in time; start the others, or wait longer"
                 );
                 Error::new(ErrorKind::Timeout, text)
-            })
-        })?;
-        self.check()
+            }))
+        })
+    }
+
+    /// Makes the calls that wait look again whether their publisher is open.
+    pub fn wake_waiting(&self) {
+        self.changed.wake();
     }
 
     /// Ends the publisher's calls with this error: no subscriber can connect any more.
     pub fn fail(&self, error: &Error) {
         let _ = self.failed.set(error.clone());
-        self.changed.wake();
+        self.wake_waiting();
     }
 
     /// # Errors
@@ -129,19 +156,19 @@ impl Fanout {
         self.failed.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
-    /// Waits until `missing` returns `None`; at the deadline fails with the error that it returns. Without a wake-up
-    /// (`wakes` is false) it polls, with a growing pause.
+    /// Waits until `missing` returns `None`; at the deadline fails with the error that it returns, and at once where
+    /// it fails. Without a wake-up (`wakes` is false) it polls, with a growing pause.
     pub fn wait_until(
         &self,
         waiting: &mut Waiting<'_>,
         wakes: bool,
-        missing: impl Fn() -> Option<Error>,
+        missing: impl Fn() -> Result<Option<Error>>,
     ) -> Result<()> {
         let waker = self.changed.arm()?;
         let (mut timer, mut pause) = (None, FIRST_LOOK);
         loop {
             waker.drain();
-            if missing().is_none() {
+            if missing()?.is_none() {
                 return Ok(());
             }
             if !wakes {
@@ -155,7 +182,7 @@ impl Fanout {
             }
             let fds: Vec<_> = iter::once(waker.as_fd()).chain(timer.as_ref().map(AsFd::as_fd)).collect();
             match drive::change(&fds, waiting) {
-                Err(e) if e.kind() == ErrorKind::Timeout => return missing().map_or(Ok(()), Err),
+                Err(e) if e.kind() == ErrorKind::Timeout => return missing()?.map_or(Ok(()), Err),
                 waited => waited?,
             }
         }
