@@ -403,6 +403,23 @@ fn close_wakes_waiting_threads(t: &str) {
     }
 }
 
+/// The thread that flushes hears of the close at once, and the one that closes of what the peer leaves.
+fn close_ends_a_flush_of_another_thread(t: &str) {
+    let (waits, waiting) = support::waiting_options();
+    let (a, _b) = pair(&name(t), &waits);
+    a.send(&Value::Int(1), SOON).unwrap();
+    while waiting.try_recv().is_ok() {}
+    thread::scope(|s| {
+        let flushing = s.spawn(|| a.flush(SOON).unwrap_err());
+        waiting.recv_timeout(SOON).unwrap();
+        let closed = a.close(Duration::from_millis(30)).unwrap_err();
+        assert_eq!((closed.kind(), closed.missed()), (ErrorKind::Timeout, Some(1)), "{closed}");
+        let error = flushing.join().unwrap();
+        let (kind, text) = (error.kind(), error.text());
+        assert_eq!((kind, text), (ErrorKind::InvalidState, "the channel is closed"), "{error}");
+    });
+}
+
 fn close_gives_up_the_name(t: &str) {
     let endpoint = name(t);
     let (waits, waiting) = support::waiting_options();
@@ -467,7 +484,7 @@ suite! {
     close_after_polling_an_ended_peer second_thread_in_one_direction
     many_clients_one_server failing_handler_fails_the_call call_fails_when_its_server_dies large_requests_and_replies
     descriptor_for_event_loops descriptor_is_readable_after_send_noticed_the_end on_wait_ends_a_wait
-    close_wakes_waiting_threads server_is_called close_gives_up_the_name
+    close_wakes_waiting_threads close_ends_a_flush_of_another_thread server_is_called close_gives_up_the_name
 }
 
 macro_rules! suite_of {

@@ -66,6 +66,8 @@ impl Channel {
             let step = self.wait_for_acknowledgement(waiting).and_then(|()| next_round(waiting));
             let left = self.unacknowledged();
             match step {
+                // This side has closed the channel, or this very thread is in a call on it.
+                Err(e) if left > 0 && e.kind() == ErrorKind::InvalidState => return Err(e),
                 Err(e) if left > 0 => return Err(unconsumed("", e, left)),
                 _ => {}
             }
