@@ -1,5 +1,6 @@
 """What every test shares: a runtime directory of its own, other processes, and an end to what hangs."""
 
+import asyncio
 import os
 import pathlib
 import queue
@@ -36,6 +37,21 @@ CHANNELS = ["shm", "unix", "tcp", "fifo", "spool"]
 STORES = ["file", "journal"]
 PUBLISHERS = ["shm", "unix", "tcp", *STORES]
 TRANSPORTS = [*CHANNELS, "dgram", *STORES]
+
+
+def over(*transports):
+    """The test gets a name on each of these transports, by the fixture `name` of its file."""
+    return pytest.mark.parametrize("name", transports, indirect=True)
+
+
+def run_within(seconds, coroutine):
+    """Runs a test in a loop of asyncio, in so many seconds at most."""
+
+    async def limited():
+        async with asyncio.timeout(seconds):
+            return await coroutine
+
+    return asyncio.run(limited())
 
 
 def endpoint(transport, name="lab/one"):

@@ -8,12 +8,7 @@ import linkspan
 import linkspan.aio
 import numpy as np
 import pytest
-from conftest import CHANNELS, PUBLISHERS, endpoint
-
-
-def over(*transports):
-    """The test gets a name on each of these transports."""
-    return pytest.mark.parametrize("name", transports, indirect=True)
+from conftest import CHANNELS, PUBLISHERS, endpoint, over, run_within
 
 
 @pytest.fixture
@@ -22,11 +17,7 @@ def name(request):
 
 
 def run(coroutine):
-    async def limited():
-        async with asyncio.timeout(15):
-            return await coroutine
-
-    return asyncio.run(limited())
+    return run_within(15, coroutine)
 
 
 @over(*CHANNELS)

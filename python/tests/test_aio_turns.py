@@ -9,7 +9,7 @@ import anyio
 import linkspan
 import linkspan.aio
 import pytest
-from conftest import endpoint
+from conftest import endpoint, over, run_within
 
 TURNS = range(-1, 6)
 """How many turns of the loop after an arrival the wait is given up; -1 is the turn before it."""
@@ -21,21 +21,13 @@ SHORT = 0.002
 """Seconds of a wait that are over within the callback in which something arrives."""
 
 
-def over(*transports):
-    return pytest.mark.parametrize("name", transports, indirect=True)
-
-
 @pytest.fixture
 def name(request):
     return endpoint(request.param, "lab/turns")
 
 
 def run(coroutine):
-    async def limited():
-        async with asyncio.timeout(50):
-            return await coroutine
-
-    return asyncio.run(limited())
+    return run_within(50, coroutine)
 
 
 async def turns(count):
@@ -285,7 +277,7 @@ def test_arrivals_and_waits_given_up_at_random_turns_lose_nothing(name, kind):
 
 
 @over("shm", "unix", "tcp")
-def test_missed_messages_are_counted_whoever_gives_up_the_wait(name):
+def test_missed_messages_are_counted_where_waits_are_given_up(name):
     """`Lagged` is raised once: a wait that is given up must not be the one that had it."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")

@@ -25,6 +25,8 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod chance_tests;
 mod chunk;
 mod claims;
 pub mod columns;

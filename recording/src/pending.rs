@@ -135,16 +135,7 @@ mod tests {
     /// a cursor in memory has.
     #[test]
     fn file_has_what_was_flushed_and_in_the_end_all() {
-        let seed = std::env::var("LINKSPAN_SEED").ok().and_then(|seed| seed.parse().ok());
-        let seed: u64 = seed.unwrap_or_else(|| u64::from(std::process::id()));
-        println!("LINKSPAN_SEED={seed}");
-        let mut state = seed.wrapping_mul(2).wrapping_add(1);
-        let mut below = |limit: u64| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state % limit
-        };
+        let mut below = crate::chance_tests::below();
         for _ in 0..40 {
             let named = tempfile::NamedTempFile::new().unwrap();
             let content = || std::fs::read(named.path()).unwrap();

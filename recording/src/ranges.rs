@@ -143,16 +143,7 @@ mod tests {
 
     #[test]
     fn ranges_have_what_sets_have_in_any_history() {
-        let seed = std::env::var("LINKSPAN_SEED").ok().and_then(|seed| seed.parse().ok());
-        let seed: u64 = seed.unwrap_or_else(|| u64::from(std::process::id()));
-        println!("LINKSPAN_SEED={seed}");
-        let mut state = seed.wrapping_mul(2).wrapping_add(1);
-        let mut below = |limit: u64| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state % limit
-        };
+        let mut below = crate::chance_tests::below();
         for _ in 0..60 {
             let mut sets = [Ranges::default(), Ranges::default()];
             let mut models = [BTreeSet::new(), BTreeSet::new()];
