@@ -9,9 +9,11 @@ use Linkspan\{Channel, Listener};
 
 runtime_directory();
 $l = Listener::listen('unix:fib');
+// The main script, which is no fiber, connects: that may wait, too.
+$suspend = function () { if (Fiber::getCurrent()) Fiber::suspend(); };
 $fibers = [];
 foreach (['one', 'two'] as $name) {
-    $ch = Channel::connect('unix:fib', timeout: 5, on_wait: function () { if (Fiber::getCurrent()) Fiber::suspend(); });
+    $ch = Channel::connect('unix:fib', timeout: 5, on_wait: $suspend);
     $peers[$name] = $l->accept(1);
     $fibers[$name] = new Fiber(function () use ($ch, $name) { return "$name got " . $ch->recv(5)->value; });
 }
@@ -20,7 +22,7 @@ $peers['two']->send('first'); $peers['one']->send('second');
 while (array_filter($fibers, fn ($f) => !$f->isTerminated())) foreach ($fibers as $f) if (!$f->isTerminated()) $f->resume();
 foreach ($fibers as $f) echo $f->getReturn(), "\n";
 // A fiber that is dropped while it waits ends there, and its channel can be used again.
-$ch = Channel::connect('unix:fib', timeout: 5, on_wait: fn () => Fiber::suspend());
+$ch = Channel::connect('unix:fib', timeout: 5, on_wait: $suspend);
 $f = new Fiber(fn () => $ch->recv(5)); $f->start(); unset($f);
 // A fatal error while a fiber waits.
 $f = new Fiber(fn () => $ch->recv(5)); 

@@ -444,11 +444,20 @@ impl Reader {
         self.keep(problem);
     }
 
-    /// Says which parts that were not read are in files of other names.
+    /// Says which parts that were not read are there: those in files of other names, and those that came meanwhile.
     fn report_elsewhere(&mut self, found: Vec<Place>) {
         for Place { number, path } in found {
             let is_said = self.problems.iter().any(|problem| problem.path == path);
             if self.read.has(number, number) || is_said {
+                continue;
+            }
+            // Where it has its own name it was not there yet when the names were read: its recorder is at work.
+            if self.base.as_ref().is_some_and(|base| parts::path_of(base, number) == path) {
+                let text = format!(
+                    "it is part {number} of the recording, which came while those before it were read: it is not read; read the recording again"
+                );
+                let kind = ProblemKind::Unclosed;
+                self.keep(Problem { path, offset: 0, text, kind, is_end: false });
                 continue;
             }
             let text = format!(

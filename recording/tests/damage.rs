@@ -8,7 +8,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
 use linkspan::Encoding;
-use linkspan_recording::reader::Limits;
+use linkspan_recording::reader::{Limits, ProblemKind};
 use linkspan_recording::{ChannelRecord, Entry, Outline, Part, Problem, Reader, Settings, Summary};
 use mcap::records::op;
 
@@ -260,4 +260,24 @@ fn chunk_of_nothing_but_records_that_cannot_be_read_is_left_out_as_a_whole() {
     assert!((100..110).contains(&problems.len()), "{} problems", problems.len());
     let is_said = problems.iter().any(|problem| problem.text.contains("the others are left out"));
     assert!(is_said, "{:?}", &problems[problems.len() - 3..]);
+}
+
+/// A recorder begins the next part before it closes the one before: who reads the first one just then has missed
+/// nothing that was there, and is told to read again.
+#[test]
+fn part_that_came_while_the_one_before_was_read_is_no_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second] = ["out.mcap", "out.0002.mcap"].map(|name| folder.path().join(name));
+    let facts = |part: &str| {
+        BTreeMap::from([("id".to_owned(), "5".repeat(32)), ("part".to_owned(), part.to_owned())])
+    };
+    let _first = Part::create(&first, &facts("1"), Settings::default()).unwrap();
+    let mut reader = Reader::open(&first).unwrap();
+    let _second = Part::create(&second, &facts("2"), Settings::default()).unwrap();
+    while reader.read().unwrap().is_some() {}
+    let problems: Vec<_> = reader.problems().iter().map(|problem| (problem.kind, &problem.path)).collect();
+    let expected = [(ProblemKind::Unclosed, &first), (ProblemKind::Unclosed, &second)];
+    assert_eq!(problems, expected, "{:?}", reader.problems());
+    assert!(!reader.problems().iter().any(Problem::is_loss));
+    assert!(reader.problems()[1].text.contains("read the recording again"));
 }
