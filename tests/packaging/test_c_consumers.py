@@ -177,9 +177,10 @@ def test_large_arrays_use_hardly_any_new_pages(tmp_path, environment):
     assert run(binary, env=environment).endswith("ok\n")
 
 
-def test_long_messages_without_memory_are_errors(tmp_path, environment):
+@pytest.mark.parametrize("language", ["cpp", "fortran"])
+def test_long_messages_without_memory_are_errors(language, tmp_path, environment):
     # Not under valgrind and the sanitizers, which take memory and addresses of their own.
-    binary = compile_program("cpp", "memory", tmp_path, environment, pkg_config(environment, "--libs"))
+    binary = compile_program(language, "memory", tmp_path, environment, pkg_config(environment, "--libs"))
     assert run(binary, env=environment).endswith("ok\n")
 
 

@@ -71,9 +71,15 @@ def fetch(kind: str, declaration: str, dtype: str) -> str:
       {declaration}, allocatable, target, intent(inout) :: value(..)
       integer(c_int32_t) :: status
       integer(c_int64_t) :: dims(15)
+      integer :: failed
       status = get_shape(self, path, rank(value), dims)
       if (status /= linkspan_ok) return
-{ranks("allocate (value({dims}))")}
+      failed = 0
+{ranks("allocate (value({dims}), stat=failed)")}
+      if (failed /= 0) then
+         status = no_memory(product(dims(:rank(value)))*(storage_size(value)/8))
+         return
+      end if
       status = {fill}
       if (status /= linkspan_ok) call drop_{kind}(value)
    end function

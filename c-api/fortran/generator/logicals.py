@@ -30,6 +30,7 @@ def logical_procedures() -> str:
       integer(c_int32_t) :: status
       logical, pointer :: flat(:)
       logical(c_bool), allocatable, target :: bytes(:)
+      integer :: failed
       type(c_ptr) :: place
       if (is_missing(value)) then
          status = unallocated("what is put", key)
@@ -38,7 +39,12 @@ def logical_procedures() -> str:
       place = c_null_ptr
       if (size(value) > 0) then
          call c_f_pointer(c_loc(value), flat, [size(value)])
-         bytes = logical(flat, c_bool)
+         allocate (bytes(size(value)), stat=failed)
+         if (failed /= 0) then
+            status = no_memory(size(value, kind=int64))
+            return
+         end if
+         bytes(:) = logical(flat, c_bool)
          if (rank(value) == 0) then
             status = store_bool(self, bytes(1), key)
             return

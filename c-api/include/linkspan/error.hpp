@@ -120,7 +120,8 @@ class address_in_use : public error { using error::error; };
 class invalid_state : public error { using error::error; };
 /// The name or port is malformed.
 class invalid_endpoint : public error { using error::error; };
-/// Memory, descriptors or space in the memory file ran out.
+/// Memory, descriptors or space in the memory file ran out. A copy that is the program's own, as of `get<std::string>`,
+/// throws `std::bad_alloc` instead.
 class out_of_memory : public error { using error::error; };
 /// A value of another type was found; the text has both types.
 class wrong_type : public error { using error::error; };
