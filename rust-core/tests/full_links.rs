@@ -6,7 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use linkspan::{Channel, Encoding, ErrorKind, Listener, Message, NdArray, Options, Payload, Server, Value};
+use linkspan::{
+    Channel, Delivery, Encoding, ErrorKind, Listener, Message, NdArray, Options, Payload, Server, Value,
+};
 
 use crate::support::{SOON, name};
 
@@ -323,4 +325,66 @@ fn answers_of_a_client_that_goes_in_the_middle_of_one_count_as_dropped() {
         }
         assert_eq!(dropped(), ANSWERS, "{transport}");
     }
+}
+
+/// Returns the first error of these attempts: the buffers of TCP grow meanwhile.
+fn refused(mut attempts: impl Iterator<Item = Result<(), linkspan::Error>>) -> linkspan::Error {
+    attempts.find_map(Result::err).expect("there is no room for all of them")
+}
+
+/// Data, a request and an answer that find no room, and a flush: the error says what was not sent, on what, and why.
+#[test]
+fn time_out_without_room_says_that_the_peer_takes_nothing() {
+    const STOPPED: &str = "its process may be stopped or busy";
+    const SHORT: Duration = Duration::from_millis(50);
+    for transport in ["shm", "unix", "tcp", "fifo"] {
+        for length in [1000, 4 << 20] {
+            let endpoint = name(transport);
+            // So that no message waits for acknowledgements.
+            let options = Options::default().with_delivery(Delivery::BestEffort);
+            let listener = Listener::listen(&endpoint, &options).unwrap();
+            let a = Channel::connect(&endpoint, &options, SOON).unwrap();
+            let b = listener.accept(SOON).unwrap();
+            b.send_payload(&Payload::from_bytes(Encoding::Raw, Bytes::from_static(b"first")), SOON).unwrap();
+            a.recv(SOON).unwrap();
+            let one = b.encode(&Value::Int(1)).unwrap();
+            let requests: Vec<_> = (0..50).map(|_| b.start_call(&one, SOON).unwrap()).collect();
+            let asked: Vec<_> = requests.iter().map(|_| a.recv(SOON).unwrap()).collect();
+            let payload = Payload::from_bytes(Encoding::Raw, vec![7; length].into());
+            let tried = [
+                ("a message", refused((0..).map(|_| a.send_payload(&payload, SHORT).map(drop)))),
+                ("a request", refused((0..).map(|_| a.start_call(&payload, SHORT).map(drop)))),
+                ("an answer", refused(asked.iter().map(|asked| a.reply_payload(asked, &payload, SHORT)))),
+            ];
+            for (what, error) in tried {
+                let text = error.to_string();
+                let begins = format!(
+                    "{endpoint}: no room within 0.05 s for {what} of {length} bytes, which was not sent: "
+                );
+                assert_eq!(error.kind(), ErrorKind::Timeout, "{text}");
+                assert!(text.starts_with(&begins) && text.contains(STOPPED), "{text}");
+            }
+            let flushed = a.flush(SHORT).map(drop).unwrap_err();
+            assert_eq!(flushed.kind(), ErrorKind::Timeout, "{flushed}");
+            assert!(flushed.missed() > Some(0) && flushed.to_string().contains(STOPPED), "{flushed}");
+            drop((requests, b));
+        }
+    }
+}
+
+/// The same where messages are kept until the peer has consumed them, and there is room for no more.
+#[test]
+fn time_out_without_room_for_replay_says_that_the_peer_consumes_nothing() {
+    let endpoint = name("shm");
+    let options = Options::default().with_replay(3, 1 << 20);
+    let listener = Listener::listen(&endpoint, &options).unwrap();
+    let a = Channel::connect(&endpoint, &options, SOON).unwrap();
+    let _b = listener.accept(SOON).unwrap();
+    for number in 0..3 {
+        a.send(&Value::Int(number), SOON).unwrap();
+    }
+    let error = a.send(&Value::Int(3), Duration::from_millis(20)).unwrap_err();
+    let text = error.to_string();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{text}");
+    assert!(text.contains("its process may be stopped or busy; this message was not sent"), "{text}");
 }

@@ -50,6 +50,7 @@ use crate::session::inbox::AckTrigger;
 pub use self::content::DraftContent;
 pub use self::draft::{ANY, DATA, Draft, REPLY, REQUEST, Until};
 pub use self::links::Links;
+pub use self::push::MAY_BE_STOPPED;
 
 /// The state of the sending direction. Its [`Direction`] makes sure that one thread uses it.
 pub struct Sending {

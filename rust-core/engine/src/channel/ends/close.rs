@@ -10,7 +10,7 @@ use super::rest::{self, LINGER};
 use super::send::lost_before;
 use crate::channel::Operation;
 use crate::channel::receiving::{Reads, Receiving, Turn};
-use crate::channel::sending::Sending;
+use crate::channel::sending::{MAY_BE_STOPPED, Sending};
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result, counted};
 use crate::session::inbox::AckTrigger;
@@ -84,7 +84,8 @@ impl Channel {
                     }
                     // While the peer is disconnected, the wait for it checks the deadline.
                     if waiting.deadline().has_passed() {
-                        return Err(unconsumed("closed; ", waiting.timed_out(), count));
+                        let text = format!("closed; {}", not_acknowledged(count));
+                        return Err(Error::new(ErrorKind::Timeout, text).with_missed(count));
                     }
                 }
                 Err(e) => {
@@ -180,10 +181,10 @@ impl Channel {
 /// Returns the error of a close or a flush after which the peer has not acknowledged `count` messages. `done` begins
 /// the text with what the call has done all the same.
 pub(super) fn unconsumed(done: &str, error: Error, count: u64) -> Error {
-    let what = format!("{} that the peer had not acknowledged", counted(count, "was sent", "were sent"));
+    let what = not_acknowledged(count);
     match error.kind() {
         ErrorKind::Timeout | ErrorKind::Full => {
-            Error::new(ErrorKind::Timeout, format!("{done}{what}")).with_missed(count)
+            Error::new(ErrorKind::Timeout, format!("{done}{what}: {MAY_BE_STOPPED}")).with_missed(count)
         }
         ErrorKind::InvalidState => {
             Error::new(ErrorKind::Disconnected, format!("the peer is closing, too; {what}"))
@@ -194,6 +195,11 @@ pub(super) fn unconsumed(done: &str, error: Error, count: u64) -> Error {
         }
         _ => error,
     }
+}
+
+/// Says that the peer has not acknowledged so many messages.
+fn not_acknowledged(count: u64) -> String {
+    format!("{} that the peer had not acknowledged", counted(count, "was sent", "were sent"))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 
 use super::Channel;
 use crate::channel::receiving::Reads;
+use crate::channel::sending::MAY_BE_STOPPED;
 use crate::channel::session_state::class;
 use crate::deadline::Waiting;
 use crate::drive;
@@ -62,7 +63,7 @@ impl Channel {
             ErrorKind::Timeout => {
                 let unacknowledged = session_state.unacknowledged();
                 let text = format!(
-                    "{} messages with {} bytes are not acknowledged, and no more are kept for replay (replay_count, replay_bytes); this message was not sent",
+                    "{} messages with {} bytes are not acknowledged, and no more are kept for replay (replay_count, replay_bytes): the peer has not consumed them, and {MAY_BE_STOPPED}; this message was not sent",
                     unacknowledged.count, unacknowledged.bytes
                 );
                 Error::new(if waiting.is_none() { ErrorKind::Full } else { ErrorKind::Timeout }, text)

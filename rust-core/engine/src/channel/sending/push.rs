@@ -10,6 +10,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing};
 use crate::transport::{Sent, extension};
 
+/// Why a peer that is connected may take nothing, for the text of an error.
+pub const MAY_BE_STOPPED: &str = "its process may be stopped or busy";
+
 /// Sends a frame that consists of its kind and a number; false if there is no room for it now.
 pub(super) fn send_control(part: &mut TxPart, kind: Kind, number: u64) -> bool {
     try_send_frame(
@@ -76,9 +79,31 @@ pub(super) fn push(
                 let text = "the peer has not received what was sent before, and the call was not to wait";
                 return Err(Error::new(ErrorKind::Full, text));
             }
-            Sent::Blocked => links.wait_room(part, waiting).inspect_err(|_| _ = leave(part, links))?,
+            Sent::Blocked => links.wait_room(part, waiting).map_err(|error| {
+                leave(part, links);
+                without_room(error, &frame.header, waiting)
+            })?,
         }
     }
+}
+
+/// Returns the error of a wait for room: a time-out says what was not sent, and why.
+#[cold]
+fn without_room(error: Error, header: &Header, waiting: &Waiting<'_>) -> Error {
+    if error.kind() != ErrorKind::Timeout {
+        return error;
+    }
+    let what = match header.kind {
+        Kind::Request => "a request",
+        Kind::Reply | Kind::Error => "an answer",
+        _ => "a message",
+    };
+    let text = format!(
+        "no room within {} for {what} of {} bytes, which was not sent: the peer has not received what was sent before, and {MAY_BE_STOPPED}; try again",
+        waiting.described(),
+        header.body
+    );
+    Error::new(ErrorKind::Timeout, text)
 }
 
 /// How long a call stays with the rest of a frame of which the peer takes nothing: much longer than a thread needs to
