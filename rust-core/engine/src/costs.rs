@@ -166,6 +166,8 @@ fn publishing_takes_at_most_one_lock_and_two_more_of_the_slots_for_a_long_body()
         let endpoint = format!("{transport}:costs-publish-{bytes}-{}", std::process::id());
         let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
         let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+        // The thread that answers has the publisher's lock once more after the subscriber has its answer.
+        publisher.wait_for_subscribers(1, SOON).unwrap();
         let payload = payload(bytes);
         takes_at_most(&format!("{bytes} bytes published over {transport}"), ROUNDS, [locks], || {
             let (to_publish, _) = counted(|| publisher.send_payload(&payload).unwrap());

@@ -6,6 +6,7 @@
 #[cfg(debug_assertions)]
 use std::sync::OnceLock;
 
+use super::capability::Capabilities;
 use super::connectionless::ConnectionlessDriver;
 use super::driver::{ConnectionDriver, Driver};
 use super::endpoint::Endpoint;
@@ -54,6 +55,16 @@ impl Transport {
     /// Iterates over the transports of this build.
     pub fn all() -> impl Iterator<Item = Transport> {
         drivers().map(|driver| Transport::of(driver.kind()))
+    }
+
+    /// Returns the transports with these capabilities, for an error: "shm:, unix: and tcp:".
+    pub fn having(can: impl Fn(&Capabilities) -> bool) -> String {
+        let all = Transport::all().filter(|one| can(one.capabilities()));
+        let all: Vec<_> = all.map(|one| format!("{}:", one.name())).collect();
+        match all.split_last() {
+            Some((last, before)) if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+            _ => all.concat(),
+        }
     }
 
     /// Returns the transport with this word in front of the colon; `None` for an unknown word.

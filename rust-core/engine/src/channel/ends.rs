@@ -9,12 +9,12 @@
 //! | what a channel consists of, its checks and its directions | here |
 //! | opening one | `open` |
 //! | receiving: one function for every call | `recv` |
-//! | encoding a value, and sending it | `in_place` |
+//! | encoding a value, and sending it | `encode` |
 //! | receiving into memory of the program | `recv_into` |
 //! | sending one message | `send` |
 //! | several messages in one call | `batch` |
 //! | calls and replies | `call` |
-//! | the first turn of a call, and the place of its answer | `call_in_place` |
+//! | the first turn of a call, and the place of its answer | `call_steps` |
 //! | several channels whose listener paces the program | `paced` |
 //! | a request under way, which its drop withdraws | `pending_reply` |
 //! | closing | `close` |
@@ -27,10 +27,10 @@
 
 pub(crate) mod batch;
 mod call;
-mod call_in_place;
+mod call_steps;
 mod close;
+mod encode;
 mod event_loop;
-mod in_place;
 mod linger;
 mod open;
 mod paced;

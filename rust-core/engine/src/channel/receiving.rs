@@ -21,10 +21,10 @@
 
 mod attach;
 mod frames;
-mod in_place;
 mod place;
 mod pump;
 mod reads;
+mod take;
 mod wait;
 mod wait_set;
 

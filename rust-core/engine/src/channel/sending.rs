@@ -17,11 +17,11 @@
 //! acknowledgement to send borrows it; if another thread holds it, that thread sends the
 //! acknowledgement when it gives the direction back (`conn`).
 
-mod batch;
 mod content;
 mod draft;
 mod links;
 mod push;
+mod run;
 
 use std::borrow::Cow;
 use std::os::fd::OwnedFd;
@@ -48,7 +48,7 @@ use crate::session::connection::{Control, Tried};
 use crate::session::inbox::AckTrigger;
 
 pub use self::content::DraftContent;
-pub use self::draft::{ANY, DATA, Draft, REPLY, REQUEST, Until};
+pub use self::draft::{Draft, Until};
 pub use self::links::Links;
 pub use self::push::MAY_BE_STOPPED;
 
@@ -81,6 +81,7 @@ pub type Passed = (Ticket, i64);
 impl Put {
     /// Leaves the session's lock. Returns the number if the link has the message, otherwise what the call goes on with;
     /// none at an obstacle.
+    #[inline(always)]
     pub fn leave(self, entered: SeatGuard<'_, Sending>) -> std::result::Result<u64, Option<Admitted<'_>>> {
         match self {
             Put::Sent(number) => Ok(number),
@@ -104,7 +105,7 @@ impl Sending {
     /// Admits a message for the link. With `in_session`, only to a peer with a session, which is known where this is
     /// inlined. Of a request whose answer is kept this is recorded now, because the answer may come before the request
     /// is recorded as sent; the answer to the oldest one may be dropped for it.
-    fn admit<'s, const KIND: u8>(
+    fn admit<'s>(
         &'s mut self,
         draft: &Draft<'_>,
         looked: bool,
@@ -113,7 +114,7 @@ impl Sending {
         event_log: &EventLog,
     ) -> Unless<(&'s mut TxPart, Ticket)> {
         let (part, terms, limit) = self.terms(looked)?;
-        let kind = draft.kind::<KIND>();
+        let kind = draft.kind;
         if in_session && terms.session == 0 {
             return Err(Obstacle::NoLink);
         }
@@ -138,20 +139,15 @@ impl Sending {
 
     /// Admits a message, which a ring takes here, whole; then it is recorded and kept. For every other link, and where
     /// the ring has no room for all of it, [`Sending::put`] goes on with the ticket.
-    pub fn send_step<const KIND: u8>(
-        &mut self,
-        draft: &Draft<'_>,
-        halves: &mut SessionHalves,
-        event_log: &EventLog,
-    ) -> Put {
-        match self.put_in_ring::<KIND>(draft, halves, event_log) {
+    pub fn send_step(&mut self, draft: &Draft<'_>, halves: &mut SessionHalves, event_log: &EventLog) -> Put {
+        match self.put_at_once(draft, halves, event_log) {
             Some(number) => Put::Sent(number),
-            None => self.admit_outside(draft.copied::<KIND>(), halves, event_log),
+            None => self.admit_outside(draft.copied(), halves, event_log),
         }
     }
 
     /// [`Sending::send_step`] outside the ring, but for data whose long arrays the peer finds in slots.
-    #[inline(never)]
+    #[inline(always)]
     fn admit_outside(&mut self, draft: Draft<'_>, halves: &mut SessionHalves, event_log: &EventLog) -> Put {
         if let DraftContent::Payload(payload) = draft.content
             && (draft.kind, draft.flags) == (Kind::Data, 0)
@@ -160,22 +156,22 @@ impl Sending {
         {
             return Put::Sent(number);
         }
-        let admitted = self.admit::<ANY>(&draft, false, false, halves, event_log);
+        let admitted = self.admit(&draft, false, false, halves, event_log);
         admitted.map_or(Put::Blocked, |(_, ticket)| Put::Admitted(ticket))
     }
 
     /// Writes a whole message into the ring of shared memory, and keeps it. `None` for any obstacle; then nothing was
     /// sent.
-    fn put_in_ring<const KIND: u8>(
+    fn put_at_once(
         &mut self,
         draft: &Draft<'_>,
         halves: &mut SessionHalves,
         event_log: &EventLog,
     ) -> Option<u64> {
-        let kind = draft.kind::<KIND>();
+        let kind = draft.kind;
         let body = draft.content.block()?;
-        self.part.as_ref().filter(|part| part.tx.is_in_place())?;
-        let (part, ticket) = self.admit::<KIND>(draft, false, true, halves, event_log).ok()?;
+        self.part.as_ref().filter(|part| part.tx.is_in_memory())?;
+        let (part, ticket) = self.admit(draft, false, true, halves, event_log).ok()?;
         let asks_until = kind == Kind::Request && part.peer.deadlines && draft.until != Until::Never;
         if asks_until {
             return None;
@@ -197,7 +193,7 @@ impl Sending {
         let is_put = if is_short && ticket.acked == 0 {
             part.tx.try_send_fast(kind, ticket.number, correlation, sent, draft.content.encoding(), body)
         } else {
-            put_whole(&mut part.tx, draft.copied::<KIND>(), ticket, sent)
+            put_whole(&mut part.tx, draft.copied(), ticket, sent)
         };
         if !is_put {
             if is_only_reply {
@@ -211,7 +207,7 @@ impl Sending {
         let (number, place) = halves.sent(&ticket);
         match place {
             Some(place) if kind == Kind::Data => draft.content.keep(body, place, sent),
-            Some(place) => *place = draft.copied::<KIND>().stored(sent, None),
+            Some(place) => *place = draft.copied().stored(sent, None),
             None => {}
         }
         self.count(1);
@@ -228,7 +224,7 @@ impl Sending {
         event_log: &EventLog,
     ) -> Option<u64> {
         let draft = Draft::data(&payload);
-        let (part, ticket) = self.admit::<DATA>(&draft, false, true, halves, event_log).ok()?;
+        let (part, ticket) = self.admit(&draft, false, true, halves, event_log).ok()?;
         let sent = clock::now();
         let header = Header { body: payload.len() as u64, ..draft.header(&ticket, sent) };
         if ticket.acked != 0 || !part.tx.try_send_in_slots(&header, payload.memory().split()?) {
@@ -248,6 +244,7 @@ impl Sending {
     ///
     /// # Errors
     /// The obstacle; the message is then still the caller's.
+    #[inline(always)]
     pub fn put(
         &mut self,
         draft: &Draft<'_>,
@@ -261,7 +258,7 @@ impl Sending {
             Some(ticket) => ticket,
             None => {
                 let mut halves = links.session_state().halves();
-                self.admit::<ANY>(draft, looked, false, &mut halves, event_log)?.1
+                self.admit(draft, looked, false, &mut halves, event_log)?.1
             }
         };
         let part = self.part.as_mut().ok_or(Obstacle::NoLink)?;
@@ -278,6 +275,7 @@ impl Sending {
     }
 
     /// Records that the link has the message, and keeps it. Returns its number.
+    #[inline(always)]
     pub fn record(
         &mut self,
         draft: &Draft<'_>,

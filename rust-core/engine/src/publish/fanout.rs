@@ -118,9 +118,9 @@ struct Reader {
 }
 
 impl Reader {
-    /// Returns whether it has the ring. It may have read before this side records that its hello
+    /// Returns whether it reads what is published. It may have read before this side records that its hello
     /// was answered.
-    fn has_ring(&self, tx: &Tx) -> bool {
+    fn has_joined(&self, tx: &Tx) -> bool {
         self.answered || tx.read_so_far(self.id) > 0
     }
 
@@ -362,7 +362,7 @@ impl Fanout {
     pub fn subscribers(&self) -> usize {
         match &self.state().outlet {
             Outlet::Shared { tx, subscribers, .. } => {
-                subscribers.iter().filter(|subscriber| subscriber.has_ring(tx)).count()
+                subscribers.iter().filter(|subscriber| subscriber.has_joined(tx)).count()
             }
             Outlet::Each { subscribers, .. } => subscribers.len(),
         }

@@ -236,8 +236,7 @@ impl Subscriber {
 
     /// [`Subscriber::recv`] without the endpoint in its errors.
     fn receive_one(&self, wait: Wait<'_>) -> Result<Message> {
-        if let Some(message) =
-            self.receive_in_place(deadline::may_wait(&wait, self.options.timeout), |_| true)
+        if let Some(message) = self.receive_at_once(deadline::may_wait(&wait, self.options.timeout), |_| true)
         {
             return Ok(message);
         }
@@ -284,7 +283,7 @@ impl Subscriber {
             !deadline::heeds_signals(&wait, Timeout::Forever)
                 || state.signal_watch.as_ref().is_some_and(|watch| !watch.is_requested())
         };
-        if let Some(message) = self.receive_in_place(deadline::may_wait(&wait, Timeout::Forever), allowed) {
+        if let Some(message) = self.receive_at_once(deadline::may_wait(&wait, Timeout::Forever), allowed) {
             return Ok(Some(message));
         }
         let waits = deadline::may_wait(&wait, Timeout::Forever);

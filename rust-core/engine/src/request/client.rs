@@ -84,7 +84,7 @@ impl Client {
     #[inline]
     fn take(&mut self, options: &Options, consume: Option<AckTrigger>) -> Option<Taken> {
         let part = &mut self.part;
-        if options.checks_received().is_some() || !part.rx.is_ready_in_place() {
+        if options.checks_received().is_some() || !part.rx.may_take_at_once() {
             return None;
         }
         let limits = options.limits();

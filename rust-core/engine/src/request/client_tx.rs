@@ -19,7 +19,7 @@ use super::waiting_answers::{WaitingAnswers, WaitingClient};
 use crate::channel::conn::Conn;
 use crate::channel::event_log::EventLog;
 use crate::channel::link::{ConnectionGuard, TxPart};
-use crate::channel::sending::{Admitted, Draft, Links, Passed, Put, REPLY, Sending};
+use crate::channel::sending::{Admitted, Draft, Links, Passed, Put, Sending};
 use crate::channel::session_state::admission::{Obstacle, Ticket};
 use crate::channel::session_state::{SessionState, SlotLender};
 use crate::channel::{Operation, Options};
@@ -199,7 +199,7 @@ impl ClientTx {
         if answered.load(Ordering::Relaxed) || sending.part.as_ref().is_none_or(TxPart::has_queue) {
             return Err(None);
         }
-        let put = sending.send_step::<REPLY>(draft, halves, &self.conn.event_log);
+        let put = sending.send_step(draft, halves, &self.conn.event_log);
         if let Put::Sent(_) = put {
             self.note_answer(answered);
         }

@@ -25,7 +25,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
 
     /// [`Connection::consumed`] for messages in a ring, whose room `free_with_fence` frees.
     #[inline]
-    pub fn consumed_in_ring(&mut self, free_with_fence: impl FnOnce(), trigger: AckTrigger) -> bool {
+    pub fn consumed_with_room(&mut self, free_with_fence: impl FnOnce(), trigger: AckTrigger) -> bool {
         self.inbox.consumed();
         self.publish_consumed(free_with_fence, trigger) || self.has_replays()
     }

@@ -87,7 +87,7 @@ impl Rx {
     }
 
     /// Returns whether messages are read in shared memory.
-    pub fn is_in_place(&self) -> bool {
+    pub fn is_in_memory(&self) -> bool {
         matches!(self, Rx::Shm(_))
     }
 
@@ -104,7 +104,7 @@ impl Rx {
 
     /// Returns whether a message may be taken from memory: of the ring, or of an earlier read.
     #[inline]
-    pub fn is_ready_in_place(&self) -> bool {
+    pub fn may_take_at_once(&self) -> bool {
         match self {
             Rx::Stream(half) => half.holds_bytes(),
             Rx::Shm(half) => half.is_ready(),

@@ -275,7 +275,7 @@ impl Tx {
     }
 
     /// Returns whether messages are written in shared memory.
-    pub fn is_in_place(&self) -> bool {
+    pub fn is_in_memory(&self) -> bool {
         matches!(self, Tx::Shm(_))
     }
 

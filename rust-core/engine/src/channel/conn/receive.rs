@@ -25,7 +25,7 @@ impl<L: Links + Send + Sync + 'static> Conn<L> {
     /// Records that delivered messages are consumed, and acknowledges if that is necessary. The link frees their room.
     pub(crate) fn consume(&self, part: &mut RxPart, trigger: AckTrigger) {
         let mut halves = self.links.session_state().halves();
-        let has_to_say = halves.consumed_in_ring(|| part.rx.consumed_with_fence(), trigger);
+        let has_to_say = halves.consumed_with_room(|| part.rx.consumed_with_fence(), trigger);
         drop(halves);
         if has_to_say {
             self.send_ack_now(trigger);
@@ -95,7 +95,7 @@ impl<L: Links + Send + Sync + 'static> Conn<L> {
                     }
                     let consume = want.consume.take();
                     due = consume
-                        .filter(|trigger| halves.consumed_in_ring(|| rx.consumed_with_fence(), *trigger));
+                        .filter(|trigger| halves.consumed_with_room(|| rx.consumed_with_fence(), *trigger));
                     Ok(())
                 });
                 if let Some(trigger) = due {

@@ -85,7 +85,7 @@ impl Channel {
     fn send_each(&self, payloads: &[Payload], waiting: &mut Waiting<'_>, sent: &mut usize) -> Result<()> {
         while *sent < payloads.len() {
             let rest = &payloads[*sent..];
-            let at_once = match self.send_run_in_place(rest) {
+            let at_once = match self.send_run_step(rest) {
                 0 => self.send_run_at_once(rest, waiting)?,
                 sent => sent,
             };
@@ -99,8 +99,8 @@ impl Channel {
     }
 
     /// Writes as many short messages into the ring as have room there, under one lock, and keeps them for replay.
-    /// Returns how many; at any obstacle it sends none and returns 0. `ends/in_place` does the same for one message.
-    fn send_run_in_place(&self, payloads: &[Payload]) -> usize {
+    /// Returns how many; at any obstacle it sends none and returns 0. `ends/send` does the same for one message.
+    fn send_run_step(&self, payloads: &[Payload]) -> usize {
         let run = &payloads[..payloads.len().min(RUN)];
         if run.len() < 2 {
             return 0;

@@ -13,11 +13,11 @@
 
 use std::time::Duration;
 
-use super::call_in_place::{Answer, Calling, Leader, Leading, SentRequest, answer_lost};
+use super::call_steps::{Answer, Calling, Leader, Leading, SentRequest, answer_lost};
 use super::{Channel, PendingReply, is_not_ready};
 use crate::channel::direction::{Lease, Operation, Permit, in_use};
 use crate::channel::receiving::{Reads, Receiving, Turn, receive};
-use crate::channel::sending::{Admitted, Draft, REPLY, Until};
+use crate::channel::sending::{Admitted, Draft, Until};
 use crate::channel::session_state::SessionHalves;
 use crate::channel::turns::reentrant_call;
 use crate::deadline::{Deadline, Wait, Waiting};
@@ -468,7 +468,7 @@ impl Channel {
             let text = "this message expects no reply: it was sent, not called";
             return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
         }
-        self.send_draft::<REPLY>(&Draft::answer(Kind::Reply, request, payload), wait.into()).map(drop)
+        self.send_draft(&Draft::answer(Kind::Reply, request, payload), wait.into()).map(drop)
     }
 }
 

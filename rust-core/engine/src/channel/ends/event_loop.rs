@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use super::{Channel, is_not_ready};
 use crate::channel::receiving::Reads;
-use crate::channel::sending::{ANY, Draft};
+use crate::channel::sending::Draft;
 use crate::deadline::Wait;
 use crate::error::{ErrorKind, Result};
 use crate::frame::{Kind, flags};
@@ -93,7 +93,7 @@ impl Channel {
     pub(crate) fn respond(&self, to: RequestInfo, kind: Kind, payload: &Payload) -> Result<()> {
         let flags = if to.idempotent { flags::IDEMPOTENT } else { 0 };
         let draft = Draft { kind, correlation: to.number, flags, to: to.session, ..Draft::data(payload) };
-        self.send_draft::<ANY>(&draft, Wait::none()).map(drop)
+        self.send_draft(&draft, Wait::none()).map(drop)
     }
 
     /// Arms the descriptor (see [`Channel::fileno`]) and passes it to `watch`, to be added to an

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use super::Inner;
-use super::call_in_place::SentRequest;
+use super::call_steps::SentRequest;
 use crate::session::inbox::AckTrigger;
 use crate::sys::fork;
 

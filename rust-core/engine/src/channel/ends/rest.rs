@@ -159,7 +159,7 @@ fn room_for_rest(sending: &mut Sending, look: &Arc<EventFd>) -> Room {
 
 /// Releases the link at the end of a channel: over a stream a rest outlives the channel, as what the kernel has does.
 pub(super) fn finish(sending: &mut Sending, until: Deadline) {
-    match sending.part.take_if(|part| part.tx.has_rest() && !part.tx.is_in_place()) {
+    match sending.part.take_if(|part| part.tx.has_rest() && !part.tx.is_in_memory()) {
         Some(part) => outlive(part),
         None => sending.finish(until),
     }

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use super::{Channel, if_not_ready};
 use crate::buffers;
 use crate::channel::options::Delivery;
-use crate::channel::sending::{ANY, Admitted, DATA, Draft, DraftContent};
+use crate::channel::sending::{Admitted, Draft, DraftContent};
 use crate::channel::session_state::admission::Obstacle;
 use crate::channel::session_state::class;
 use crate::deadline::{Wait, Waiting};
@@ -61,7 +61,7 @@ impl Channel {
         let extension = extension::write_recorded(source, *incarnation, *sequence)?;
         let payload = Payload::from_bytes(*encoding, body);
         let recorded = Arc::new(Recorded { payload, sent: sent.0, extension });
-        self.send_draft::<DATA>(&Draft::data(&recorded), wait.into())
+        self.send_draft(&Draft::data(&recorded), wait.into())
     }
 
     /// Sends a message of another kind than data and requests, such as a command or an event.
@@ -71,28 +71,28 @@ impl Channel {
         payload: &Payload,
         wait: impl Into<Wait<'a>>,
     ) -> Result<u64> {
-        self.send_draft::<ANY>(&Draft { kind, ..Draft::data(payload) }, wait.into())
+        self.send_draft(&Draft { kind, ..Draft::data(payload) }, wait.into())
     }
 
     /// Sends a message. A call that sends data first reports a loss of earlier data, once.
-    pub(super) fn send_draft<const KIND: u8>(&self, draft: &Draft<'_>, wait: Wait<'_>) -> Result<u64> {
-        match self.send_step::<KIND>(draft) {
+    pub(super) fn send_draft(&self, draft: &Draft<'_>, wait: Wait<'_>) -> Result<u64> {
+        match self.send_step(draft) {
             Ok(number) => Ok(number),
-            Err(admitted) => self.send_later(admitted, draft.copied::<KIND>(), wait),
+            Err(admitted) => self.send_later(admitted, draft.copied(), wait),
         }
     }
 
     /// [`Channel::send_draft`] within a wait that has begun.
     pub(super) fn send_one(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
-        self.send_step::<ANY>(draft).or_else(|admitted| self.send_waiting(admitted, draft, waiting))
+        self.send_step(draft).or_else(|admitted| self.send_waiting(admitted, draft, waiting))
     }
 
     /// Makes the first attempt, under the session's lock. Where the message is admitted and the link takes it without
     /// the lock, the error is what the call goes on with; none at an obstacle.
-    fn send_step<const KIND: u8>(&self, draft: &Draft<'_>) -> std::result::Result<u64, Option<Admitted<'_>>> {
+    fn send_step(&self, draft: &Draft<'_>) -> std::result::Result<u64, Option<Admitted<'_>>> {
         let Some(mut entered) = self.enter_to_send() else { return Err(None) };
         let (sending, halves) = entered.parts();
-        sending.send_step::<KIND>(draft, halves, &self.conn.event_log).leave(entered)
+        sending.send_step(draft, halves, &self.conn.event_log).leave(entered)
     }
 
     /// [`Channel::send_draft`] after the first attempt.
@@ -118,6 +118,7 @@ impl Channel {
     }
 
     /// Sends a message that is admitted, or in turn with other threads. Waits where necessary.
+    #[inline(always)]
     fn send_waiting(
         &self,
         admitted: Option<Admitted<'_>>,

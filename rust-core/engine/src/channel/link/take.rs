@@ -177,7 +177,7 @@ impl RxPart {
             return None;
         }
         let Some(short) = self.rx.short() else {
-            return if self.rx.is_ready_in_place() { self.take_long(halves, limits, want) } else { None };
+            return if self.rx.may_take_at_once() { self.take_long(halves, limits, want) } else { None };
         };
         let header = short.header();
         let acknowledges = is_taken(&header, halves, want)?;

@@ -114,11 +114,9 @@ impl Options {
         require(can.modes || self.mode.is_none() && self.group.is_none(), "the options mode and group")?;
         require(can.single_value || !self.locked, "the option locked")?;
         if self.from.is_some() && !can.history {
-            let all = Transport::all().filter(|one| one.capabilities().history);
-            let all: Vec<_> = all.map(|one| format!("{}:", one.name())).collect();
             let text = format!(
                 "the option from is for {}, which keeps what was published: first, newest, a number or a time; a subscriber over {}: begins with the newest value",
-                all.join(" and "),
+                Transport::having(|can| can.history),
                 transport.name()
             );
             return Err(Error::new(ErrorKind::Unsupported, text).under_key("from"));
@@ -169,7 +167,10 @@ impl Options {
         if !self.shared || is_serving && can {
             return Ok(());
         }
-        let text = "the option shared is for servers over unix:, shm: and spool:, with framing=\"linkspan\"";
+        let text = format!(
+            "the option shared is for servers over {}, with framing=\"linkspan\"",
+            Transport::having(|can| can.shared)
+        );
         Err(Error::new(ErrorKind::Unsupported, text))
     }
 

@@ -50,7 +50,7 @@ impl<T, F: FnMut(&mut Receiving, Turn) -> Result<Option<T>>> Place for Turns<F> 
     type Output = T;
 
     fn take(&mut self, at: &mut Locked<'_>, reads: &Reads) -> Step<T> {
-        at.receiving.take_in_place(at.halves, at.event_log, reads.want()).map_or(Step::Nothing, Step::Other)
+        at.receiving.take_complete(at.halves, at.event_log, reads.want()).map_or(Step::Nothing, Step::Other)
     }
 
     fn turn(&mut self, receiving: &mut Receiving, turn: Turn) -> Result<Option<T>> {

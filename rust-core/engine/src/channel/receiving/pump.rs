@@ -201,7 +201,7 @@ impl Receiving {
                 self.check_sends(reads)?;
             }
             if let At::Lock = at
-                && self.may_take_in_place()
+                && self.may_take()
             {
                 return Ok(Pumped::Ready);
             }

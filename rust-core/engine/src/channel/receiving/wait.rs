@@ -76,6 +76,7 @@ impl Receiving {
     ///
     /// # Errors
     /// Those of the tick.
+    #[inline(always)]
     pub(super) fn wait_first(
         &mut self,
         reads: &Reads,
@@ -109,6 +110,7 @@ impl Receiving {
 
     /// Waits for a few milliseconds at most, where the transport or a dialogue makes that worth it: without the lock,
     /// which a call over a stream takes once before it and once after it.
+    #[inline(always)]
     fn wait_soon(&mut self, reads: &Reads, waiting: &mut Waiting<'_>) -> Result<Waited> {
         let Some(part) = self.part.as_mut().filter(|_| !waiting.is_none()) else {
             return Ok(Waited::Omitted);
@@ -150,7 +152,7 @@ impl Receiving {
         // Shared memory has had its own short wait, and a descriptor that is slept on alone; but who wants a direction
         // that is on loan signals another one. The timer would make a watched descriptor readable.
         let had =
-            |part: &RxPart| part.rx.is_in_place() || !reads.is_lent && part.rx.sole_descriptor().is_some();
+            |part: &RxPart| part.rx.is_in_memory() || !reads.is_lent && part.rx.sole_descriptor().is_some();
         if waited == Waited::Omitted && !self.watched && self.part.as_ref().is_some_and(|part| !had(part)) {
             waited = self.set.wait_short(None, waiting)?;
         }

@@ -29,15 +29,6 @@ pub struct Draft<'a> {
     pub is_filed: bool,
 }
 
-/// For the parameter `KIND` of a function that sends messages of one kind, which the compiler then knows.
-pub const DATA: u8 = Kind::Data as u8;
-/// The same for requests.
-pub const REQUEST: u8 = Kind::Request as u8;
-/// The same for replies.
-pub const REPLY: u8 = Kind::Reply as u8;
-/// Messages of every kind.
-pub const ANY: u8 = u8::MAX;
-
 /// The time until which the outcome of a message is needed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Until {
@@ -78,22 +69,11 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Returns its kind. The compiler knows it where `KIND` is the number of one, and leaves out what concerns others.
-    pub fn kind<const KIND: u8>(&self) -> Kind {
-        match const { Kind::from_number(KIND) } {
-            Some(kind) => {
-                debug_assert_eq!(kind, self.kind);
-                kind
-            }
-            None => self.kind,
-        }
-    }
-
     /// Returns a copy, made field by field, for a function that is not inlined. A copy of the whole would put the draft
     /// into memory on the short path, too.
-    pub fn copied<const KIND: u8>(&self) -> Draft<'a> {
-        let Draft { correlation, flags, to, content, until, is_filed, .. } = *self;
-        Draft { kind: self.kind::<KIND>(), correlation, flags, to, content, until, is_filed }
+    pub fn copied(&self) -> Draft<'a> {
+        let Draft { kind, correlation, flags, to, content, until, is_filed } = *self;
+        Draft { kind, correlation, flags, to, content, until, is_filed }
     }
 
     /// Returns its header as an admitted message that is sent at this time.

@@ -83,7 +83,7 @@ impl Fanout {
         match (&mut state.outlet, given) {
             // Subscribers that have the ring can read it after the publisher has ended.
             (Outlet::Shared { tx, subscribers, .. }, DrainGoal::Rest) => {
-                subscribers.iter().filter(|one| !one.has_ring(tx)).for_each(|_| count(1));
+                subscribers.iter().filter(|one| !one.has_joined(tx)).for_each(|_| count(1));
             }
             (Outlet::Shared { tx, subscribers, .. }, DrainGoal::UpTo(last)) => {
                 let unread = subscribers.iter().map(|one| one.unread(tx, last));

@@ -7,6 +7,7 @@ use crate::channel::pattern::Pattern;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Payload;
 use crate::transport::endpoint::Endpoint;
+use crate::transport::kind::Transport;
 use crate::value::Timestamp;
 
 impl Publisher {
@@ -23,7 +24,10 @@ impl Publisher {
         let endpoint: Endpoint = endpoint.parse()?;
         let open = || {
             if !endpoint.transport().capabilities().relays {
-                let text = "only shm:, unix: and tcp: relay messages under their numbers; use one of those";
+                let text = format!(
+                    "only {} relay messages under their numbers; use one of those",
+                    Transport::having(|can| can.relays)
+                );
                 return Err(Error::new(ErrorKind::Unsupported, text));
             }
             if incarnation == 0 || first == 0 {

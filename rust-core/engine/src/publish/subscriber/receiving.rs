@@ -23,7 +23,7 @@ impl Subscriber {
     /// [`Subscriber::receive`]. A call that may wait spins here, so that a message that arrives meanwhile is received
     /// on this path; the general path then begins with the next stage of the wait. No callback runs here, so a close by
     /// another thread waits for the lock and disconnects by itself.
-    pub(super) fn receive_in_place(
+    pub(super) fn receive_at_once(
         &self,
         spins: bool,
         allowed: impl FnOnce(&ReceiveState) -> bool,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Channel;
 use crate::channel::direction::SeatGuard;
-use crate::channel::sending::{DATA, Draft, DraftContent, Sending};
+use crate::channel::sending::{Draft, DraftContent, Sending};
 use crate::codec::Encoding;
 use crate::deadline::Wait;
 use crate::error::Result;
@@ -65,7 +65,7 @@ impl Channel {
 
     /// Sends an encoded value: see [`Channel::send`].
     pub fn send_payload<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<u64> {
-        self.send_draft::<DATA>(&Draft::data(payload), wait.into())
+        self.send_draft(&Draft::data(payload), wait.into())
     }
 
     /// Sends these bytes as a message in this encoding, in which they are already: see [`Channel::send`]. They are not
@@ -91,9 +91,7 @@ impl Channel {
         let lender = self.conn.links.session_state.lender(&self.conn.event_log);
         match Payload::placed(encoding, bytes, &lender) {
             Some(payload) => self.send_payload(&payload, wait),
-            None => {
-                self.send_draft::<DATA>(&Draft::data(DraftContent::Borrowed(encoding, bytes)), wait.into())
-            }
+            None => self.send_draft(&Draft::data(DraftContent::Borrowed(encoding, bytes)), wait.into()),
         }
     }
 

@@ -9,7 +9,7 @@ use super::Channel;
 use crate::channel::direction::Lease;
 use crate::channel::link::Taken;
 use crate::channel::receiving::{Locked, Place, Reads, Receiving, Step, Turn};
-use crate::channel::sending::{Admitted, Draft, Put, REQUEST, Until};
+use crate::channel::sending::{Admitted, Draft, Put, Until};
 use crate::channel::session_state::SessionState;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
@@ -84,7 +84,7 @@ impl Channel {
         // Without the option `idempotent` the request is sent at most once.
         let until = Until::Wait;
         let draft = Draft { kind: Kind::Request, until, is_filed: held.is_none(), ..Draft::data(payload) };
-        let put = sending.send_step::<REQUEST>(&draft, halves, &self.conn.event_log);
+        let put = sending.send_step(&draft, halves, &self.conn.event_log);
         let (is_filed, generation) = (held.is_none(), sending.generation);
         if is_filed && matches!(put, Put::Blocked) {
             return None;
@@ -115,7 +115,7 @@ impl Channel {
             return Err(None);
         }
         let draft = Draft { kind: Kind::Request, until: Until::Wait, is_filed: true, ..Draft::data(payload) };
-        let put = sending.send_step::<REQUEST>(&draft, halves, &self.conn.event_log);
+        let put = sending.send_step(&draft, halves, &self.conn.event_log);
         let generation = sending.generation;
         put.leave(entered).map(|number| SentRequest { number, generation, is_filed: true })
     }

@@ -1,4 +1,4 @@
-//! Receiving in place: a call takes a message from the link under one lock (`link/take`), unless something comes before
+//! Taking: a call takes a message from the link under one lock (`link/take`), unless something comes before
 //! it: messages that were kept, an error, a close. If nothing is taken, the loop (`pump`) finds out why.
 
 use super::{Reads, Receiving, Step};
@@ -48,7 +48,7 @@ impl Receiving {
         Some(taken)
     }
 
-    /// Counts a message that was taken in place. An answer to no request of the caller is none to it: see
+    /// Counts a message that was taken. An answer to no request of the caller is none to it: see
     /// [`Receiving::route`].
     fn note_taken(&mut self, event_log: &EventLog) {
         event_log.count_exclusive(&event_log.received);
@@ -56,25 +56,26 @@ impl Receiving {
 
     /// Records that the program receives again, for a call that [nothing](Receiving::is_program_kept_waiting) keeps
     /// waiting, and that has found no message. False where something is to be done before a wait.
+    #[inline(always)]
     pub fn begin_wait(&mut self, halves: &mut SessionHalves) -> bool {
         let part = self.part.as_mut().filter(|part| part.negotiated.is_some() && !self.watched);
-        let Some(part) = part.filter(|part| part.read_ahead.is_empty() && !part.rx.is_ready_in_place())
-        else {
+        let Some(part) = part.filter(|part| part.read_ahead.is_empty() && !part.rx.may_take_at_once()) else {
             return false;
         };
-        let is_due = halves.consumed_in_ring(|| part.rx.consumed_with_fence(), AckTrigger::Receive);
+        let is_due = halves.consumed_with_room(|| part.rx.consumed_with_fence(), AckTrigger::Receive);
         !is_due && !halves.has_to_say(AckTrigger::Pause)
     }
 
     /// Takes the message that is complete in the link, for a call of the program. Data is what it returns; in lockstep,
     /// the listener learns of it.
+    #[inline(always)]
     pub fn take_for_program(
         &mut self,
         halves: &mut SessionHalves,
         event_log: &EventLog,
         reads: &Reads,
     ) -> Step<Message> {
-        match self.take_in_place(halves, event_log, reads.want()) {
+        match self.take_complete(halves, event_log, reads.want()) {
             Some(taken) if taken.message.header().kind == Kind::Data && !self.lockstep => {
                 self.empty_polls = 0;
                 Step::Done(taken)
@@ -91,7 +92,7 @@ impl Receiving {
         event_log: &EventLog,
         reads: &Reads,
     ) -> Step<T> {
-        let taken = if self.takes_whole { self.take_in_place(halves, event_log, reads.want()) } else { None };
+        let taken = if self.takes_whole { self.take_complete(halves, event_log, reads.want()) } else { None };
         taken.map_or(Step::Nothing, Step::Other)
     }
 
@@ -117,7 +118,7 @@ impl Receiving {
         halves: &mut SessionHalves,
         event_log: &EventLog,
     ) -> Step<Message> {
-        match self.take_in_place(halves, event_log, Want { awaited: number, ..Want::ANY }) {
+        match self.take_complete(halves, event_log, Want { awaited: number, ..Want::ANY }) {
             Some(taken) if is_answer_to(taken.message.header(), number) => Step::Done(taken),
             taken => taken.map_or(Step::Nothing, Step::Other),
         }
@@ -171,7 +172,7 @@ impl Receiving {
         // Without a message in the link it is recorded once more.
         halves.inbox.consumed();
         let missed = self.take_more(halves, event_log, max, messages);
-        let part = self.part.as_mut().filter(|part| !messages.is_empty() && part.rx.is_in_place())?;
+        let part = self.part.as_mut().filter(|part| !messages.is_empty() && part.rx.is_in_memory())?;
         let trigger = AckTrigger::Receive;
         let is_ack_due =
             halves.publish_consumed(|| part.rx.consumed_with_fence(), trigger).then_some(trigger);
@@ -218,7 +219,7 @@ impl Receiving {
             missed += self.take_more(&mut halves, event_log, max, messages);
             // Others, and where the lap of the ring ends.
             if messages.len() < max
-                && let Some(taken) = self.take_in_place(&mut halves, event_log, MORE)
+                && let Some(taken) = self.take_complete(&mut halves, event_log, MORE)
             {
                 messages.push(taken.message);
                 missed += taken.missed;
@@ -236,15 +237,16 @@ impl Receiving {
         }
     }
 
-    /// Returns whether [`Receiving::take_in_place`] may find a message.
-    pub(super) fn may_take_in_place(&self) -> bool {
+    /// Returns whether [`Receiving::take_complete`] may find a message.
+    pub(super) fn may_take(&self) -> bool {
         let part = self.part.as_ref().filter(|part| part.negotiated.is_some() && !self.watched);
-        part.is_some_and(|part| part.rx.is_ready_in_place())
+        part.is_some_and(|part| part.rx.may_take_at_once())
     }
 
     /// Returns the message that is complete in the link if the call wants it: it is copied from the ring, or from what
     /// a read has brought, and the session records it. None in all other cases, in which nothing has changed.
-    pub(super) fn take_in_place(
+    #[inline(always)]
+    pub(super) fn take_complete(
         &mut self,
         halves: &mut SessionHalves,
         event_log: &EventLog,

@@ -14,7 +14,7 @@ impl Sending {
     /// wake-up, and keeps them. Returns how many: 0 for any obstacle; then nothing was sent.
     pub fn send_run_step(&mut self, payloads: &[Payload], halves: &mut SessionHalves) -> usize {
         let Ok((part, terms, limit)) = self.terms(false) else { return 0 };
-        if !part.tx.is_in_place() {
+        if !part.tx.is_in_memory() {
             return 0;
         }
         let short = |payload: &&Payload| payload.memory().block().is_some();
