@@ -1,5 +1,5 @@
-//! The sending direction of a channel: new messages, replays and acknowledgements over a link that
-//! may break.
+//! The sending direction of a channel: new messages over a link that may break. What the library itself has to say is
+//! in `control`, and what waits for room in `room`.
 //!
 //! A frame goes over a link whole or not at all, as far as the session is concerned: once a part of it is on its way,
 //! the half of the link owns the rest, and the next user of the half writes it, even if this call ends with a time-out:
@@ -7,8 +7,8 @@
 //! When the link breaks, the message goes over the next one.
 //!
 //! A message is *admitted* (`session_state::admission`), put to the link, and recorded as sent. [`Sending::send_step`]
-//! does all three in a ring of shared memory that takes the message whole, under one lock. Otherwise it returns the
-//! ticket of the admission; [`Sending::put`] passes the message to the link without the lock, and waits for room;
+//! does all three under one lock in a link that takes the message whole in memory. Otherwise it returns the ticket of
+//! the admission; [`Sending::put`] passes the message to the link without the lock, and waits for room;
 //! [`Sending::record`] comes under a second one.
 //!
 //! [`Sending::put`] returns the obstacle that prevents it. `ends/send` clears it and tries again.
@@ -18,34 +18,31 @@
 //! acknowledgement when it gives the direction back (`conn`).
 
 mod content;
+mod control;
 mod draft;
 mod links;
 mod push;
+mod room;
 mod run;
 
 use std::borrow::Cow;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::deadline::{Deadline, Waiting};
 use crate::drive;
-use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::frame::{Header, Kind, Outgoing, flags};
-use crate::message::{Payload, StoredMessage, withdrawal};
+use crate::message::{Payload, StoredMessage};
 use crate::sys::clock;
-use crate::sys::poll::Interest;
 use crate::transport::{Sent, Tx};
 
-use self::push::{leave, push, push_with, send_control, try_send_frame, with_until};
+use self::push::{push_with, with_until};
 use super::direction::{Lease, SeatGuard};
 use super::event_log::EventLog;
 use super::link::TxPart;
-use super::reconnector::Reconnector;
-use super::session_state::admission::{Obstacle, Terms, Ticket, Unless, carries_ack, content};
+use super::session_state::admission::{Obstacle, Terms, Ticket, Unless, content};
 use super::session_state::{SessionHalves, SessionState};
-use crate::session::connection::{Control, Tried};
-use crate::session::inbox::AckTrigger;
 
 pub use self::content::DraftContent;
 pub use self::draft::{Draft, Until};
@@ -346,182 +343,6 @@ impl Sending {
     /// Returns the error of a message that is longer than both sides take.
     pub fn too_long(&self, draft: &Draft<'_>) -> Error {
         draft.content.too_long(self.part.as_ref().map_or(u64::MAX, |part| part.peer.max_message_size))
-    }
-
-    /// Sends the messages that this link still has to get. The lock is released while a frame is written, so the
-    /// next message to replay is looked up again each time.
-    pub fn replay(&mut self, links: &impl Links, waiting: &mut Waiting<'_>) -> Result<()> {
-        let session_state = links.session_state();
-        let Some(part) = &mut self.part else { return Ok(()) };
-        loop {
-            let mut halves = session_state.halves();
-            let next = halves.next_replay(self.generation).map(|(kept, number)| (kept.clone(), number));
-            let Some((kept, number)) = next else { return Ok(()) };
-            let header = kept.header(number);
-            let acked = if carries_ack(header.kind) { halves.to_piggyback(part.session()) } else { 0 };
-            let header = Header { correlation: if acked > 0 { acked } else { header.correlation }, ..header };
-            drop(halves);
-            let until = with_until(kept.until().filter(|_| part.peer.deadlines))?;
-            let extension = if until.is_empty() { kept.extension() } else { &until };
-            push_with(part, header, (&kept.payload()).into(), extension, links, waiting)?;
-            session_state.halves().replayed(self.generation, number);
-        }
-    }
-
-    /// Takes the sending half of the newest link, and waits for one if there is none.
-    pub fn join(
-        &mut self,
-        links: &impl Links,
-        event_log: &EventLog,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<()> {
-        let session_state = links.session_state();
-        if session_state.is_newer(self.generation) {
-            self.part = None;
-        }
-        while self.part.is_none() {
-            let part = links.next_link(&mut self.generation, event_log, waiting)?;
-            let is_newest = match &part.negotiated {
-                Some(negotiated) => session_state.link_up(self.generation, negotiated, event_log)?,
-                None => true,
-            };
-            self.part = Some(part).filter(|_| is_newest);
-        }
-        Ok(())
-    }
-
-    /// Sends what is pending without the program: replays after a new link, withdrawals, and the acknowledgement
-    /// if `trigger` makes it due. Does not wait; a later call sends what the link does not take now.
-    pub fn send_ack(&mut self, trigger: AckTrigger, links: &impl Links, event_log: &EventLog) {
-        let (mut at_once, session_state) = (Waiting::at_once(), links.session_state());
-        let mut tried = Tried::default();
-        loop {
-            let session = self.part.as_ref().map_or(0, TxPart::session);
-            let next = session_state.halves().next_control(self.generation, trigger, session, &mut tried);
-            match next {
-                None => return,
-                // The next call that sends or receives notices a link that breaks here.
-                Some(Control::Replay) => drop(self.replay(links, &mut at_once)),
-                Some(Control::Withdraw(requests)) => self.send_withdrawals(requests, links),
-                Some(Control::Acknowledge(number)) => {
-                    let Some(part) = &mut self.part else { return };
-                    if send_control(part, Kind::Ack, number) {
-                        session_state.halves().inbox.ack_frame_sent(session, number);
-                        leave(part, links);
-                    } else if part.is_waiting() {
-                        // The thread that writes the rest in the way says it then.
-                        session_state.halves().defer(trigger);
-                    }
-                    return;
-                }
-                Some(Control::NextLink) => {
-                    if self.join(links, event_log, &mut at_once).is_err() {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Sends the replays, then a bye frame, which announces to the peer that this side closes and waits for
-    /// its acknowledgement.
-    pub fn send_bye(&mut self, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.replay(reconnector, waiting)?;
-        let Some(part) = &mut self.part else { return Ok(()) };
-        push(
-            part,
-            &Outgoing::new(Header::new(Kind::Bye, crate::codec::Encoding::Raw), &[]),
-            reconnector,
-            waiting,
-        )
-    }
-
-    /// On a link without a session, where nothing is acknowledged: waits until the kernel has taken
-    /// everything.
-    pub fn flush_plain(&mut self, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
-        let Some(part) = self.part.as_mut().filter(|part| part.tx.is_plain()) else { return Ok(()) };
-        let bye = Outgoing::new(Header::new(Kind::Bye, crate::codec::Encoding::Raw), &[]);
-        push(part, &bye, reconnector, waiting).map_err(|e| match e.kind() {
-            ErrorKind::Timeout | ErrorKind::Full => {
-                let text = "closed; the peer had not received all that was sent";
-                Error::new(ErrorKind::Timeout, text)
-            }
-            _ => e,
-        })
-    }
-
-    /// Withdraws these requests, whose callers gave up: from the transport if it still has the frame, else by a
-    /// frame to the peer. Those that the link does not take now are sent later.
-    pub fn send_withdrawals(&mut self, mut requests: Vec<u64>, links: &impl Links) {
-        let mut is_waiting = false;
-        if let Some(part) = &mut self.part {
-            requests.retain(|request| {
-                part.tx.withdraw(*request);
-                part.negotiated.is_some()
-                    && withdrawal::frame(*request)
-                        .is_ok_and(|(header, body)| !try_send_frame(part, header, &body))
-            });
-            leave(part, links);
-            is_waiting = part.is_waiting();
-        }
-        if !requests.is_empty() {
-            let mut halves = links.session_state().halves();
-            halves.withdraw_later(requests);
-            if is_waiting {
-                halves.defer(AckTrigger::Park);
-            }
-        }
-    }
-
-    /// Returns whether a short message can be sent now, as far as is known.
-    pub fn is_writable(&mut self) -> bool {
-        self.part.as_mut().is_some_and(|part| part.tx.flush().unwrap_or(false))
-    }
-
-    /// Flushes the rest of what was begun, and what waits for the link. If that does not succeed at once, or with
-    /// `blocked` in any case, returns a descriptor and the event that reports room; none if there is room after all.
-    pub fn room(&mut self, blocked: bool) -> Result<Option<(OwnedFd, Interest)>> {
-        let Some(part) = &mut self.part else { return Ok(None) };
-        if part.flush()? && !blocked || part.tx.park_room()? {
-            return Ok(None);
-        }
-        let (fd, what) = part.tx.room_descriptor()?;
-        // A duplicate, because the link's own descriptor may be in the epoll set already.
-        let own = fd.try_clone_to_owned().doing("duplicating a descriptor")?;
-        Ok(Some((own, what)))
-    }
-
-    /// Sends what waits for room, without waiting. Returns what reports room for what is left; none where nothing is.
-    ///
-    /// # Errors
-    /// Why the link has ended; `OutOfMemory` if the process has no descriptors left.
-    pub fn send_waiting(&mut self) -> Result<Option<(OwnedFd, Interest)>> {
-        while self.part.as_ref().is_some_and(TxPart::is_waiting) {
-            let room = self.room(false)?;
-            if room.is_some() {
-                return Ok(room);
-            }
-        }
-        Ok(None)
-    }
-
-    /// Flushes the rest of what was begun, until the deadline. Returns whether some of it is still on this side.
-    pub fn flush(&mut self, waiting: &mut Waiting<'_>) -> bool {
-        let Some(part) = &mut self.part else { return false };
-        while matches!(part.tx.flush(), Ok(false)) && drive::space(&mut part.tx, waiting).is_ok() {}
-        drive::taken_over(&part.tx, waiting.deadline())
-    }
-
-    /// Leaves what waits in the sending half to be written without this call.
-    pub fn leave_rest(&self, links: &impl Links) {
-        if let Some(part) = &self.part {
-            leave(part, links);
-        }
-    }
-
-    /// Returns whether the half has the rest of a frame.
-    pub fn has_rest(&self) -> bool {
-        self.part.as_ref().is_some_and(|part| part.tx.has_rest())
     }
 
     /// Releases the link at the end of the channel, once the peer's side has what was sent.
