@@ -8,13 +8,15 @@
 //! A link over which no answer can be sent any more is not used for requests either: both sides are told
 //! ([`ClientTx::give_up`]).
 
+mod requests;
+mod unread;
+
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use super::server_waker::ServerWaker;
-use super::waiting_answers::{WaitingAnswers, WaitingClient};
+use super::waiting_answers::WaitingAnswers;
 
 use crate::channel::conn::Conn;
 use crate::channel::event_log::EventLog;
@@ -29,7 +31,6 @@ use crate::frame::Kind;
 use crate::message::{Message, Payload};
 use crate::session::Owner;
 use crate::session::inbox::AckTrigger;
-use crate::sys::poll::Interest;
 
 /// A token among those of clients with waiting answers: an answer was kept for a client that may have reconnected under
 /// another token.
@@ -297,37 +298,6 @@ impl ClientTx {
         }
     }
 
-    /// Gives up the links of clients that do not receive their answers, where too many wait after one of this client:
-    /// its own, and those for which most waits of all. The caller has locked nothing.
-    fn bound_waiting(&self) {
-        if self.conn.links.pending.load(Ordering::Relaxed) {
-            self.bound_waiting_of(self.options.max_message_size);
-            self.waiting_answers.enforce();
-        }
-    }
-
-    /// Gives up the link if more bytes wait than that.
-    #[inline(never)]
-    fn bound_waiting_of(&self, limit: u64) {
-        let mut sending = self.conn.sending.borrow();
-        if self.count_waiting(&sending) > limit {
-            let text = format!(
-                "the client does not receive its answers, of which more than {limit} bytes wait (max_message_size), so it was disconnected; receive the answers, or have fewer requests under way"
-            );
-            self.give_up(&mut sending, Error::new(ErrorKind::Full, text));
-        }
-    }
-
-    /// Counts the bytes that wait for the client, and returns them.
-    fn count_waiting(&self, sending: &Sending) -> u64 {
-        let bytes = sending.part.as_ref().map_or(0, TxPart::waiting_bytes);
-        if let Some(since) = sending.part.as_ref().and_then(TxPart::waits_since) {
-            self.waits_since.store(self.waiting_answers.moment(since), Ordering::Relaxed);
-        }
-        self.waiting_answers.replace(self.waiting_bytes.swap(bytes, Ordering::Relaxed), bytes);
-        bytes
-    }
-
     /// Keeps an answer for the next link of the client if its class requires that. Otherwise drops and counts it.
     ///
     /// # Errors
@@ -346,51 +316,6 @@ impl ClientTx {
         Ok(())
     }
 
-    /// Gives up the link, for both directions: a client whose answers cannot be sent is not to send requests and wait.
-    /// The connection is hung up, so that the client sees its end at once; the serving thread disconnects the client.
-    /// The reason is an event.
-    fn give_up(&self, sending: &mut Sending, why: Error) {
-        self.lose_link(sending);
-        if let Some(guard) = self.guard.upgrade() {
-            guard.disconnect();
-        }
-        // Of a client that has ended, what it sent before is received first, and then its end.
-        if why.kind() != ErrorKind::Disconnected {
-            let text = format!("{}: {why}", self.source);
-            if self.given_up.set(why).is_ok() {
-                self.conn.event_log.disconnected(text);
-                self.conn.links.server_waker.add_pending(self.conn.links.token);
-            }
-        }
-    }
-
-    /// Returns why this side has given up the link, which was reported as an event.
-    pub fn given_up(&self) -> Option<&Error> {
-        self.given_up.get()
-    }
-
-    /// Releases the link. Answers that wait for it are dropped and counted.
-    fn lose_link(&self, sending: &mut Sending) {
-        sending.drop_part();
-        self.count_waiting(sending);
-        self.conn.links.pending.store(false, Ordering::Release);
-    }
-
-    /// Sends waiting answers. If some remain, returns a descriptor and the event that reports room for them.
-    pub fn flush(&self) -> Option<(OwnedFd, Interest)> {
-        let mut sending = self.conn.sending.borrow();
-        let waiting = sending.send_waiting();
-        self.count_waiting(&sending);
-        match waiting {
-            Ok(None) => self.conn.links.pending.store(false, Ordering::Release),
-            Ok(room) => return room,
-            // The next round tries again.
-            Err(error) if error.kind() == ErrorKind::OutOfMemory => {}
-            Err(error) => self.give_up(&mut sending, error),
-        }
-        None
-    }
-
     /// Returns the options of the server.
     pub fn options(&self) -> &Options {
         &self.options
@@ -404,78 +329,6 @@ impl ClientTx {
     /// Returns whether the client has disconnected.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
-    }
-
-    /// Counts a request that needs an answer. Called by the serving thread alone.
-    pub fn request_received(&self) {
-        self.requests.store(self.requests.load(Ordering::Relaxed) + 1, Ordering::Release);
-    }
-
-    /// Counts an answer. The caller has locked the state.
-    fn count_answer(&self) {
-        self.answers.store(self.answers.load(Ordering::Relaxed) + 1, Ordering::Release);
-    }
-
-    /// Records that a request will never be answered.
-    pub fn never_answered(&self) {
-        let sending = self.conn.sending.borrow();
-        self.count_answer();
-        drop(sending);
-        self.wake_if_half_closed();
-    }
-
-    /// Wakes the serving thread after an answer to a client that has closed its sending side.
-    fn wake_if_half_closed(&self) {
-        if self.half_closed.load(Ordering::Acquire) {
-            // This may have been the last answer to the client, and then the serving thread has to disconnect it.
-            self.conn.links.server_waker.wake();
-        }
-    }
-
-    /// Records that the client has closed its sending side. Returns whether it still waits for answers.
-    pub fn half_closed(&self) -> bool {
-        self.half_closed.store(true, Ordering::Release);
-        self.has_unfinished()
-    }
-
-    /// Returns whether a request is unanswered or an answer waits.
-    pub fn has_unfinished(&self) -> bool {
-        self.has_unanswered() || self.conn.links.pending.load(Ordering::Acquire)
-    }
-
-    /// Returns whether a request is unanswered. Each request is counted before its answer.
-    fn has_unanswered(&self) -> bool {
-        let answers = self.answers.load(Ordering::Acquire);
-        self.requests.load(Ordering::Acquire) > answers
-    }
-
-    /// Records that the client has withdrawn a request, which the program may have received already. Only a
-    /// server that represents one on another machine can still use this: it forwards the withdrawal.
-    pub fn note_withdrawal(&self, request: u64) {
-        /// The most withdrawals that are recorded. Older ones are dropped, and those requests end at their deadlines.
-        const MOST: usize = 1024;
-        if self.options.machine.is_none() {
-            return;
-        }
-        let mut withdrawn = self.withdrawn();
-        if !self.has_unanswered() {
-            // The request was answered before its withdrawal arrived.
-            withdrawn.clear();
-        } else {
-            if withdrawn.len() >= MOST {
-                withdrawn.pop_front();
-            }
-            withdrawn.push_back(request);
-        }
-    }
-
-    /// Returns whether the client has withdrawn this request.
-    pub fn has_withdrawn(&self, request: u64) -> bool {
-        self.withdrawn().contains(&request)
-    }
-
-    fn withdrawn(&self) -> MutexGuard<'_, VecDeque<u64>> {
-        self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Acknowledges this message and those that the client sent before it, on a server with `ack="manual"`.
@@ -506,31 +359,6 @@ impl ClientTx {
 
 /// The reason for giving up the link of a client that acknowledges nothing.
 const NOT_ACKNOWLEDGED: &str = "the client does not acknowledge its answers, of which as many are kept as replay_count and replay_bytes allow, so it was disconnected";
-
-impl WaitingClient for ClientTx {
-    fn owner(&self) -> &Owner {
-        &self.owner
-    }
-
-    fn waiting_bytes(&self) -> u64 {
-        self.waiting_bytes.load(Ordering::Relaxed)
-    }
-
-    fn waits_since(&self) -> u64 {
-        self.waits_since.load(Ordering::Relaxed)
-    }
-
-    fn give_up_most(&self, limit: u64) {
-        let mut sending = self.conn.sending.borrow();
-        let bytes = self.count_waiting(&sending);
-        if bytes > 0 {
-            let text = format!(
-                "the client does not receive its answers, of which {bytes} bytes wait, the most and the longest of all clients, which have more than {limit} bytes together (four times max_message_size), so it was disconnected; receive the answers, or have fewer requests and connections"
-            );
-            self.give_up(&mut sending, Error::new(ErrorKind::Full, text));
-        }
-    }
-}
 
 impl Links for ClientLink {
     fn session_state(&self) -> &SessionState {
