@@ -187,6 +187,41 @@ fn subscriber_without_descriptors_misses_no_more_than_it_says() {
     }
 }
 
+/// The file that a publisher sends stays in the socket of a subscriber that has no descriptor for it: what needs it is
+/// missed aloud, once, and nothing else is an error or late; the wait keeps its deadline.
+#[test]
+fn subscriber_to_several_names_without_descriptors_receives_what_needs_none() {
+    alone!(subscriber_to_several_names_without_descriptors_receives_what_needs_none);
+    for value in values() {
+        let publishers = [0, 1].map(|_| Publisher::new(&name("shm"), &Options::default()).unwrap());
+        let [long, other] = &publishers;
+        let subscriber = Subscriber::of(&[long.endpoint(), other.endpoint()], &Options::default()).unwrap();
+        for publisher in &publishers {
+            publisher.wait_for_subscribers(1, SOON).unwrap();
+            publisher.send(&Value::Null).unwrap();
+            subscriber.recv(SOON).unwrap();
+        }
+        long.send(&value).unwrap();
+        without_descriptors(|| {
+            let error = subscriber.recv(SOON).unwrap_err();
+            assert_eq!((error.kind(), error.missed()), (ErrorKind::OutOfMemory, Some(1)), "{error}");
+            for (number, publisher) in (0..20).zip(publishers.iter().cycle()) {
+                for timeout in [0, 20] {
+                    let none = subscriber.recv(Duration::from_millis(timeout)).unwrap_err();
+                    assert_eq!(none.kind(), ErrorKind::Timeout, "{none}");
+                }
+                publisher.send(&Value::from(number)).unwrap();
+                assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::from(number));
+            }
+        });
+        for _ in 0..20 {
+            long.send(&value).unwrap();
+            assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &value);
+        }
+        assert_eq!(number(&subscriber.stats(), "missed"), 1);
+    }
+}
+
 /// The file that a request announces stays in the socket of a server that has no descriptor for it, and makes each
 /// sleep end at once: the wait keeps its deadline, and other clients are served.
 #[test]

@@ -1,7 +1,8 @@
-"""A recorder without memory for long messages: it counts them as missed and says why, records all others, and goes on."""
+"""A recorder without memory, or descriptors, for long messages: it counts them as missed and says why, records all others, and goes on."""
 
 import json
 import re
+import resource
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -122,6 +123,35 @@ def test_long_messages_without_memory_are_missed_aloud_and_all_others_recorded(
     assert f"{missed} missed and said so" in lab.recording("check", "out.mcap")
     texts = [event["text"] for event in linkspan.Recording(lab.folder / "out.mcap").events if event["kind"] == "missed"]
     assert bool(texts) == (missed > 0) and all(re.search("no memory for|Cannot allocate memory", text) for text in texts), texts
+
+
+@pytest.mark.parametrize(("kind", "options"), [
+    ("bytes", []), pytest.param("structure", ["--split", "20MiB"], marks=pytest.mark.costly),
+])
+def test_long_messages_without_descriptors_are_missed_aloud_and_all_others_recorded(
+    kind: str, options: list[str], named: Named, lab: Lab
+) -> None:
+    """Over shared memory the first messages come in files of which the recorder has none yet."""
+    names = named("shm")
+    recorder = lab.record(*names.names, "-o", "out.mcap", "--json", *options)
+    names.begin()
+    records(recorder, names)
+    before = resource.prlimit(recorder.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(recorder.pid, resource.RLIMIT_NOFILE, (3, before[1]))
+    for _ in range(ROUNDS):
+        send_round(names, kind)
+        records(recorder, names)
+        assert recorder.poll() is None, recorder.communicate()
+    resource.prlimit(recorder.pid, resource.RLIMIT_NOFILE, before)
+    for _ in range(ROUNDS):
+        send_round(names, kind)
+        records(recorder, names)
+    lab.stop(recorder)
+    # Only what was sent while there was no descriptor.
+    assert recorded(lab) == {"lab/long": (names.sent["lab/long"] - ROUNDS, ROUNDS), "lab/other": (names.sent["lab/other"], 0)}
+    assert f"{ROUNDS} missed and said so" in lab.recording("check", "out.mcap")
+    texts = [event["text"] for event in linkspan.Recording(lab.folder / "out.mcap").events if event["kind"] == "missed"]
+    assert texts and all("ulimit -n" in text for text in texts), texts
 
 
 @pytest.mark.parametrize("kind", VALUES)

@@ -224,6 +224,19 @@ def test_full_disk_ends_the_recording_whole_or_takes_the_oldest_part(lab: Lab, w
         assert "not all parts: " in lab.recording("check", "a.mcap", code=5)
 
 
+@mounting
+def test_message_longer_than_the_disk_ends_the_recording_whole_and_says_so(lab: Lab) -> None:
+    disk = lab.folder / "disk"
+    disk.mkdir()
+    script = f"mount -t tmpfs -o size=16m tmpfs '{disk}' && \"$@\"; code=$?; cp -a '{disk}'/. '{lab.folder}'; exit $code"
+    recorder = lab.record("lab/a", "-o", disk / "a.mcap", within=("unshare", "--mount", "sh", "-c", script, "sh"))
+    lab.publisher("lab/a", 1, 0.0, 20 << 20)
+    printed = ended(recorder, 1)
+    assert "what comes next does not fit into what is left of the disk: " in printed and "NoSpace" in printed, printed
+    assert "tenth" not in printed, printed
+    assert lab.recording("check", "a.mcap").startswith("complete: 0 messages, 1 missed and said so")
+
+
 def test_each_part_stands_alone_and_a_cut_as_well(lab: Lab) -> None:
     recorder = lab.record("lab/*", "-o", "s.mcap", "--split", "40kB", "--sync", "20ms")
     rare = lab.publisher("lab/rare", 1)

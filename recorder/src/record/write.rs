@@ -545,10 +545,15 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Warns that little is left, for all messages or for the next one, which is long.
     fn warn_of_disk(&mut self, write: impl Fn(&mut Parts, &Event) -> Result<()>) -> Result<()> {
         self.is_low = true;
         let (free, size) = self.parts.disk()?;
-        let text = format!("less than a tenth of the disk is left: {} of {}", bytes(free), bytes(size));
+        let what = match free < size / 10 {
+            true => "less than a tenth of the disk is left",
+            false => "what comes next does not fit into what is left of the disk",
+        };
+        let text = format!("{what}: {} of {}", bytes(free), bytes(size));
         stderr::print_line(&text);
         let event = Event::new(now(), Kind::Disk).with_text(text);
         let event = Event { free: Some(free), size: Some(size), ..event };

@@ -170,7 +170,10 @@ pub struct SubscribedNames<R> {
     appeared: VecDeque<Endpoint>,
     /// Whether too many have, so that the directories have to be read.
     is_search_due: bool,
-    /// In the set: expires when the first of those is due.
+    /// The names whose publishers have sent a descriptor for which this process has none left: each wait would end at
+    /// once, so they are asked again after a pause.
+    without_descriptor: Vec<u64>,
+    /// In the set: expires when the first of those is due, or of the refused.
     timer: Timer,
     report: Arc<Report>,
     /// The files of the given names whose publishers are counted.
@@ -263,6 +266,7 @@ impl<R: Receiver> SubscribedNames<R> {
             refused: BTreeMap::new(),
             appeared: VecDeque::new(),
             is_search_due: false,
+            without_descriptor: Vec::new(),
             timer: Timer::new()?,
             report: Arc::default(),
             given: HashSet::new(),
@@ -382,6 +386,15 @@ impl<R: Receiver> SubscribedNames<R> {
                     member.missed(e.missed().unwrap_or(0), log);
                     return Err(e.on(&member.name));
                 }
+                // What needs that descriptor is missed aloud; short messages need none.
+                Err(e) if e.errno() == Some(libc::EMFILE) && member.receiver.is_connected() => {
+                    member.connected(&self.report, &mut self.refused, &mut self.lives);
+                    member.is_ready = false;
+                    member.pass_events(log, &mut self.lives);
+                    epoll.modify(member.receiver.descriptor(), token, Interest::empty())?;
+                    self.without_descriptor.push(token);
+                    self.arm();
+                }
                 Err(e) if member.receiver.is_connected() && !member.is_left_for(&e) => {
                     member.connected(&self.report, &mut self.refused, &mut self.lives);
                     if !matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound) {
@@ -419,6 +432,7 @@ impl<R: Receiver> SubscribedNames<R> {
             }
         }
         if found.iter().any(|ready| ready.token == RETRY) {
+            self.look_for_descriptors(epoll)?;
             self.retry();
         }
         if found.iter().any(|ready| ready.token == NAME) {

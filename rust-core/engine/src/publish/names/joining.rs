@@ -1,7 +1,7 @@
 //! Joining names and leaving them: those that exist, that appear, that do not answer, and that refuse.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{DESCRIPTORS, MAX_NAMES, Member, NAMES_PER_ROUND, Receiver, Refused, SubscribedNames, fitting};
 use crate::channel::event_log::EventLog;
@@ -18,6 +18,9 @@ use crate::sys::random;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::MIN_ANSWER_TIME;
 use crate::transport::place::{Listener, Place};
+
+/// The time between two looks at names for whose publishers' files this process has no descriptor.
+const PAUSE: Duration = Duration::from_millis(10);
 
 impl<R: Receiver> SubscribedNames<R> {
     /// Waits until the names that exist now are connected: messages that are published from then on are received. A
@@ -162,11 +165,25 @@ impl<R: Receiver> SubscribedNames<R> {
 
     /// Sets the timer to the first name that is to be tried again.
     pub(super) fn arm(&self) {
+        let refused = self.refused.values().map(|refused| refused.due);
+        let paused = (!self.without_descriptor.is_empty()).then(|| Instant::now() + PAUSE);
         // The timer is made and open, so that the kernel has no reason to refuse.
-        let _ = match self.refused.values().map(|refused| refused.due).min() {
+        let _ = match refused.chain(paused).min() {
             Some(due) => self.timer.arm(due.saturating_duration_since(Instant::now())),
             None => self.timer.disarm(),
         };
+    }
+
+    /// Asks the names again for whose publishers' files this process had no descriptor left.
+    pub(super) fn look_for_descriptors(&mut self, epoll: &Epoll) -> Result<()> {
+        for token in std::mem::take(&mut self.without_descriptor) {
+            let Some(member) = self.members.get_mut(&token) else { continue };
+            epoll.modify(member.receiver.descriptor(), token, Interest::IN)?;
+            if !std::mem::replace(&mut member.is_ready, true) {
+                self.ready.push_back(token);
+            }
+        }
+        Ok(())
     }
 
     /// Notes that the refused names which are due have appeared.
