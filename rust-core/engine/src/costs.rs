@@ -179,8 +179,8 @@ fn publishing_takes_at_most_one_lock_and_two_more_of_the_slots_for_a_long_body()
 }
 
 /// Bounds of one transport: a message is sent, and received by a server when it has arrived; two that have arrived are
-/// received by a channel, which may have to read the first one; a call in two steps is sent, taken by a server, answered
-/// by it, and finished where the answer has arrived; a call in one step, whose answer is waited for.
+/// received by a channel, which may have to read the first one; a call in two steps is sent, taken by a server,
+/// answered by it, and finished where the answer has arrived; a call in one step, whose answer is waited for.
 struct Bounds {
     transport: &'static str,
     message: [u64; 2],
