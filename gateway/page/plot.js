@@ -5,6 +5,9 @@ const RIGHT = 8;
 const TOP = 8;
 const BOTTOM = 22;
 
+/** As many messages were missed as nothing tells. */
+export const UNKNOWN = 0xffffffff;
+
 /** Numbers of a name against time: the newest `size` of them, and where some were missed. */
 export class Series {
   constructor(size = 32768) {
@@ -22,7 +25,7 @@ export class Series {
     const at = this.end++ % this.size;
     this.times[at] = time;
     this.values[at] = value;
-    this.missed[at] = Math.min(missed, 0xffffffff);
+    this.missed[at] = Math.min(missed, UNKNOWN);
   }
   /** The place of the first one at or after a time. */
   find(time) {

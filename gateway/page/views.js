@@ -1,5 +1,5 @@
 // Panels: what a name publishes, as numbers against time, a line, a spectrum, an image, a tree or a log; several names in one.
-import { Plot, Series, clock, colour } from "/plot.js";
+import { Plot, Series, UNKNOWN, clock, colour } from "/plot.js";
 import { arrayOf, at, cell, digits, firstArray, isPicture, leaves, line, number, numbers, oneLine, severalLines, suits, units } from "/values.js";
 
 export const VIEWS = { time: "Against time", line: "Line", spectrum: "Spectrum", image: "Image", tree: "Tree", log: "Log" };
@@ -92,6 +92,7 @@ export class Panel {
   /** Begins anew with another connection, or at another time of a recording. */
   renew() {
     for (const source of this.sources) this.ask(source);
+    for (const source of this.sources) Object.assign(source, { wasCut: false, incarnation: undefined, lacks: false });
     this.offset = this.array = this.scaleText = undefined;
     this.missed = 0;
     this.losses.textContent = "";
@@ -131,11 +132,21 @@ export class Panel {
   subscribe() {
     if (!this.page.lab || !this.sources.length) return;
     const every = this.view === "time" || this.view === "log";
-    const options = every ? { credit: 2048 } : { latest: true, rate: 30 };
+    const options = every ? { credit: 2048, events: true } : { latest: true, rate: 30 };
     const subscription = (this.subscription = this.page.lab.subscribe(this.sources.map(({ name }) => name), options));
     (async () => {
-      for await (const message of subscription) if (subscription === this.subscription) this.take(message);
+      for await (const event of subscription) if (subscription === this.subscription) this.happened(event);
     })().catch((error) => (this.losses.textContent = oneLine(error.message)));
+  }
+  /** Where another program has taken the name while the connection was lost, nothing tells what was published meanwhile. */
+  happened(event) {
+    if (event.type === "disconnected") for (const source of this.sources) source.wasCut = true;
+    else if (event.type === "joined") {
+      const source = this.sources.find((one) => one.name === event.name);
+      if (!source) return;
+      if (source.wasCut && source.incarnation !== undefined && source.incarnation !== event.incarnation) source.lacks = true;
+      Object.assign(source, { wasCut: false, incarnation: event.incarnation });
+    } else if (event.type === undefined || event.type === "message") this.take(event);
   }
   pause(isPaused) {
     this.isPaused = isPaused;
@@ -163,15 +174,21 @@ export class Panel {
       this.missed += missed;
       this.losses.textContent = `${this.missed} messages missed, the last ${missed} of ${oneLine(name)} at ${clock(time)}`;
     }
-    if (this.view === "time") return this.takeNumbers(name, value, time, missed);
-    if (this.view === "log") return this.takeText(name, value, time, missed);
+    const source = this.sources.find((one) => one.name === name);
+    const lacks = source?.lacks ? UNKNOWN : missed;
+    if (source?.lacks) {
+      source.lacks = false;
+      this.losses.textContent = `the connection was lost, and another program has ${oneLine(name)} since: how many messages are missed before ${clock(time)} is not known`;
+    }
+    if (this.view === "time") return this.takeNumbers(source, value, time, lacks);
+    if (this.view === "log") return this.takeText(name, value, time, lacks);
     if (this.isPaused || this.page.isPaused) return;
     this.newest.set(name, { value, time });
     this.isChanged = true;
   }
-  takeNumbers(name, value, time, missed) {
-    const source = this.sources.find((one) => one.name === name);
+  takeNumbers(source, value, time, missed) {
     if (!source) return;
+    const { name } = source;
     source.paths ??= source.fields ?? numbers(value).slice(0, FIELDS);
     for (const path of source.paths) {
       let found = source.lines?.get(path);
@@ -216,7 +233,7 @@ export class Panel {
   takeText(name, value, time, missed) {
     if (this.isPaused || this.page.isPaused) return;
     const isAtEnd = this.body.scrollTop + this.body.clientHeight >= this.body.scrollHeight - 30;
-    if (missed) this.body.append(element("p", `${missed} missed`, { className: "missed" }));
+    if (missed) this.body.append(element("p", missed === UNKNOWN ? "the connection was lost: how many are missed is not known" : `${missed} missed`, { className: "missed" }));
     const row = this.body.appendChild(element("p"));
     row.append(element("time", clock(time)));
     // The further lines of a text are indented: they do not look like texts of their own.
@@ -472,7 +489,7 @@ export class Panel {
         if (!visible) continue;
         for (let place = series.find(low); place < series.end && series.times[place % series.size] <= high; place++) {
           const one = place % series.size;
-          rows.push([series.times[one], label, series.values[one], series.missed[one]]);
+          rows.push([series.times[one], label, series.values[one], series.missed[one] === UNKNOWN ? "unknown" : series.missed[one]]);
         }
       }
     } else if (this.plot) {

@@ -269,6 +269,53 @@ def test_losses_are_counted_and_marked_where_they_happened(bench: Bench, browser
     scope.end()
 
 
+#: Publishes at a name ten times a second, from a number on.
+COUNTING = """
+import sys, time, linkspan
+with linkspan.publisher(sys.argv[1]) as out:
+    print("there", flush=True)
+    for i in range(int(sys.argv[2]), 1_000_000):
+        out.send({"i": i})
+        time.sleep(0.1)
+"""
+
+
+def test_gap_of_a_lost_connection_is_marked_with_its_number_where_that_is_known(bench: Bench, browser: Browser) -> None:
+    """The gateway is killed, and with it the connection; one publisher goes on, another one is started again meanwhile."""
+    token = bench.token("lasting", "--read", "lab/*")
+    gateway = bench.gateway()
+    gateway.token = token
+    bench.python(COUNTING, "lab/stays", 0)
+    first = bench.python(COUNTING, "lab/again", 0)
+    scope = Scope(browser, gateway, ["time~lab/stays!i", "time~lab/again!i", "log~lab/again"])
+    scope.have()
+    expect(scope.page.locator(".missed:not(:empty)")).to_have_count(0)
+    gateway.child.kill()
+    gateway.child.wait()
+    first.kill()
+    first.wait()
+    scope.until("""document.querySelector("#state").textContent.indexOf("connected to") !== 0""")
+    time.sleep(1)
+    bench.gateway("--listen", f"127.0.0.1:{gateway.port}")
+    expect(scope.page.locator("#state")).to_contain_text("connected to")
+    scope.page.evaluate("scope.lab.names()")
+    bench.python(COUNTING, "lab/again", 5000)
+    # Both go on.
+    newest = "(panel) => { const { series } = panel.lines[0]; return series.values[(series.end - 1) % series.size]; }"
+    scope.until(f"scope.panels.slice(0, 2).every((panel) => panel.lines.length) && ({newest})(scope.panels[1]) > 5003")
+    scope.until("scope.panels[0].missed > 0")
+    marks = "({ lines: [{ series }] }) => { const at = series.missed.findIndex((one) => one > 0); return [series.values[at] - series.values[at - 1], series.missed[at]]; }"
+    step, missed = scope.page.evaluate(f"({marks})(scope.panels[0])")
+    assert missed == step - 1 > 0
+    step, missed = scope.page.evaluate(f"({marks})(scope.panels[1])")
+    assert step > 1000 and missed > 0
+    for panel in (1, 2):
+        expect(scope.page.locator("article").nth(panel).locator("> .missed")).to_contain_text("connection was lost")
+    scope.page.locator("article").nth(2).locator("div.log .missed").wait_for()
+    scope.errors = [error for error in scope.errors if "ERR_CONNECTION_REFUSED" not in error and "WebSocket" not in error]
+    scope.end()
+
+
 def test_token_that_is_missing_or_wrong_is_said(lab: Gateway, browser: Browser) -> None:
     context = browser.new_context()
     page = context.new_page()
