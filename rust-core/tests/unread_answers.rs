@@ -95,7 +95,8 @@ fn client_that_was_hung_up_has_an_event_where_it_calls_again() {
                 }
             });
             let again = || client.call(&Value::from("again"), SOON);
-            // A request may still be written into a TCP connection that the peer has closed.
+            // The end of a TCP connection comes behind the answers that were sent: the client has not read those, and
+            // does not see it before its request is written.
             again().or_else(|error| if transport == "tcp" { again() } else { Err(error) }).unwrap();
             serving.join().unwrap();
         });
