@@ -351,10 +351,13 @@ fn time_out_without_room_says_that_the_peer_takes_nothing() {
             let requests: Vec<_> = (0..50).map(|_| b.start_call(&one, SOON).unwrap()).collect();
             let asked: Vec<_> = requests.iter().map(|_| a.recv(SOON).unwrap()).collect();
             let payload = Payload::from_bytes(Encoding::Raw, vec![7; length].into());
+            let fill = || refused((0..).map(|_| a.send_payload(&payload, SHORT).map(drop)));
+            // There are few requests to answer, so the link is full again before each attempt.
+            let answer = |asked| (fill(), a.reply_payload(asked, &payload, SHORT)).1;
             let tried = [
-                ("a message", refused((0..).map(|_| a.send_payload(&payload, SHORT).map(drop)))),
+                ("a message", fill()),
                 ("a request", refused((0..).map(|_| a.start_call(&payload, SHORT).map(drop)))),
-                ("an answer", refused(asked.iter().map(|asked| a.reply_payload(asked, &payload, SHORT)))),
+                ("an answer", refused(asked.iter().map(answer))),
             ];
             for (what, error) in tried {
                 let text = error.to_string();
