@@ -1096,7 +1096,7 @@ linkspan_status linkspan_channel_stats(const struct linkspan_channel *channel,
 
 // Waits until the peer has consumed what was sent: it has called to receive again, has acknowledged, or has closed.
 // `Timeout` and `Disconnected` have the number that it has not consumed (`linkspan_last_error`); the channel stays
-// open.
+// open. `InvalidState` where another thread closes it meanwhile.
 //
 // The caller sees to this:
 // `channel` is live.
@@ -1654,7 +1654,8 @@ linkspan_status linkspan_publisher_new(const char *endpoint,
                                        struct linkspan_publisher **publisher);
 
 // Waits until this many subscribers are connected, so that they miss none of the following messages.
-// `Timeout` if fewer connected; `Unsupported` for a `file:` or a `journal:`, which store what is published.
+// `Timeout` if fewer connected; `InvalidState` where another thread closes the publisher meanwhile; `Unsupported` for
+// a `file:` or a `journal:`, which store what is published.
 //
 // The caller sees to this:
 // `publisher` is live.
@@ -1700,7 +1701,8 @@ linkspan_status linkspan_publisher_stats(const struct linkspan_publisher *publis
 
 // Waits until every connected subscriber has been given what was published before: over `shm:` it has read it, over
 // `unix:` and `tcp:` the kernel has taken it. A `journal:` and a `file:` have it once the send has returned. `Timeout`
-// has the number of messages that are left for the slowest (`linkspan_last_error`); the publisher stays open.
+// has the number of messages that are left for the slowest (`linkspan_last_error`); the publisher stays open. Where
+// another thread closes it meanwhile, it is `InvalidState` with that number.
 //
 // The caller sees to this:
 // `publisher` is live.

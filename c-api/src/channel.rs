@@ -310,7 +310,7 @@ pub unsafe extern "C" fn linkspan_channel_stats(
 
 /// Waits until the peer has consumed what was sent: it has called to receive again, has acknowledged, or has closed.
 /// `Timeout` and `Disconnected` have the number that it has not consumed (`linkspan_last_error`); the channel stays
-/// open.
+/// open. `InvalidState` where another thread closes it meanwhile.
 ///
 /// # Safety
 /// `channel` is live.

@@ -38,7 +38,8 @@ pub unsafe extern "C" fn linkspan_publisher_new(
 }
 
 /// Waits until this many subscribers are connected, so that they miss none of the following messages.
-/// `Timeout` if fewer connected; `Unsupported` for a `file:` or a `journal:`, which store what is published.
+/// `Timeout` if fewer connected; `InvalidState` where another thread closes the publisher meanwhile; `Unsupported` for
+/// a `file:` or a `journal:`, which store what is published.
 ///
 /// # Safety
 /// `publisher` is live.
@@ -120,7 +121,8 @@ pub unsafe extern "C" fn linkspan_publisher_stats(
 
 /// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it, over
 /// `unix:` and `tcp:` the kernel has taken it. A `journal:` and a `file:` have it once the send has returned. `Timeout`
-/// has the number of messages that are left for the slowest (`linkspan_last_error`); the publisher stays open.
+/// has the number of messages that are left for the slowest (`linkspan_last_error`); the publisher stays open. Where
+/// another thread closes it meanwhile, it is `InvalidState` with that number.
 ///
 /// # Safety
 /// `publisher` is live.

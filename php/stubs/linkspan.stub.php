@@ -568,7 +568,7 @@ final class Channel
     public function stats(): array {}
     /**
      * Waits until the peer has consumed what was sent; getMissed() of its exception is the number that it has not
-     * consumed.
+     * consumed. InvalidStateException where on_wait closes the channel meanwhile.
      */
     public function flush(?float $timeout = null): void {}
     /** Waits until the peer has consumed what was sent, then closes. */
@@ -679,11 +679,15 @@ final class Publisher
     public function endpoint(): string {}
     public function events(): array {}
     public function stats(): array {}
-    /** Waits until this many subscribers are connected; TimeoutException if fewer connected. */
+    /**
+     * Waits until this many subscribers are connected; TimeoutException if fewer connected, InvalidStateException where
+     * on_wait closes the publisher meanwhile.
+     */
     public function waitForSubscribers(int $count, ?float $timeout = null): void {}
     /**
      * Waits until every connected subscriber has been given what was published: over shm: it has read it, elsewhere the
-     * kernel has taken it. getMissed() of its exception is the number of messages that are left for the slowest.
+     * kernel has taken it. getMissed() of its exception is the number of messages that are left for the slowest, also
+     * of InvalidStateException, where on_wait closes the publisher meanwhile.
      */
     public function flush(?float $timeout = null): void {}
     /** Closes once waiting subscribers have connected and slow ones have received their pending messages. */

@@ -1,4 +1,5 @@
-"""Linkspan for asyncio: the same functions, awaited, on the event loop's own readiness. No runtime, no thread.
+"""Linkspan for asyncio: the same functions, awaited, on the event loop's own readiness, which no other program holds up. No runtime; `latest` and
+`names`, which ask programs, do so in a thread of the loop's executor.
 
     async with await linkspan.aio.connect("lab/spectrum") as ch:
         print((await ch.call({"op": "fft"}))["power"])
@@ -23,11 +24,11 @@ import asyncio
 import contextlib
 import inspect
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
 from typing import Any, Generic, Self, TypeVar, Unpack
 
 from . import _native
-from .errors import Disconnected, Empty, Error, Full, InvalidState, NotFound, Stalled, Timeout, Unsupported, WrongType, refused
+from .errors import Disconnected, Empty, Error, Full, NotFound, Stalled, Timeout, Unsupported, WrongType, refused
 from .event import Event
 from .options import Options, Seconds
 from .server import Server as _Server
@@ -44,6 +45,9 @@ _LEFT_OUT: Any = ...
 
 _NOT_YET = (Empty, Timeout, NotFound, Stalled)
 """What an attempt fails with that may succeed when the descriptor is readable."""
+
+_ANSWER = 0.5
+"""Seconds that a program has to answer one that subscribes, as without asyncio."""
 
 _MOMENT = 0.005
 """Seconds between polls of a state that no descriptor signals: room to send."""
@@ -273,7 +277,8 @@ class Channel(_EventSource[_native.Channel]):
         return await _when_room(lambda: self._tried(attempt), lambda whole: self._tried(lambda: last(whole)), seconds)
 
     async def flush(self, *, timeout: Seconds = _LEFT_OUT) -> None:
-        """Waits until the other side has consumed what was sent; the `missed` of a `Timeout` is the number that it has not."""
+        """Waits until the other side has consumed what was sent; the `missed` of a `Timeout` is the number that it has not. `InvalidState`
+        where another task or thread closes the channel meanwhile."""
         await self._when_room(lambda: self._inner.flush(timeout=0), lambda whole: self._inner.flush(timeout=whole), timeout)
 
     async def call(self, value: Any, *, timeout: Seconds = _LEFT_OUT) -> _native.Message:
@@ -314,18 +319,6 @@ class Channel(_EventSource[_native.Channel]):
     def __aiter__(self) -> AsyncIterator[_native.Message]:
         return _Each(lambda: self.recv(timeout=None))
 
-    def _connected(self) -> Self:
-        """Returns this channel; raises `Empty` while there is no connection."""
-        try:
-            self._inner.poll()
-        except InvalidState:
-            # A server has this error, too, once it is there: it can only be called.
-            if not self._inner.stats()["connections"]:
-                raise
-        if not self._inner.stats()["connections"]:
-            raise Empty(self.endpoint)
-        return self
-
 
 class Listener(_Watched[_native.Listener]):
     """Takes one peer after the other."""
@@ -342,7 +335,27 @@ class Listener(_Watched[_native.Listener]):
 
 
 class Subscriber(_EventSource[_native.Subscriber]):
-    """Receives what is published, the latest value first; iterate over it."""
+    """Receives what is published, the latest value first; iterate over it.
+
+    To await it, or to enter it by `async with`, waits for the answers of the publishers that there are: what they publish from then on
+    is received, or counted as missed.
+    """
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self._answered().__await__()
+
+    async def __aenter__(self) -> Self:
+        return await self
+
+    async def _answered(self) -> Self:
+        def joined() -> None:
+            if not self._inner.has_joined():
+                raise Empty(self.endpoint)
+
+        # One that is late is joined later, by the calls that receive, and an event tells.
+        await self._wait(joined, lambda _: None, _ANSWER)
+        self._inner.has_joined()
+        return self
 
     def ack(self) -> None:
         """Acknowledges the last message, and all before it, as consumed: for a subscriber with `ack="manual"`."""
@@ -454,11 +467,13 @@ class Publisher:
         return self._inner.loan_bytes(length)
 
     async def wait_for_subscribers(self, count: int = 1, *, timeout: Seconds = _LEFT_OUT) -> None:
-        """Waits until so many subscribers are connected; `Timeout` where there are fewer."""
+        """Waits until so many subscribers are connected; `Timeout` where there are fewer, `InvalidState` where another task or thread closes
+        the publisher meanwhile."""
         await self._again(lambda given: self._inner.wait_for_subscribers(count, timeout=given), timeout)
 
     async def flush(self, *, timeout: Seconds = _LEFT_OUT) -> None:
-        """Waits until every connected subscriber has been given what was published before, as `linkspan.Publisher.flush` does."""
+        """Waits until every connected subscriber has been given what was published before, as `linkspan.Publisher.flush` does; `InvalidState` where
+        another task or thread closes the publisher meanwhile."""
         await self._again(lambda given: self._inner.flush(timeout=given), timeout)
 
     async def _again(self, call: Callable[[Any], None], timeout: Seconds) -> None:
@@ -548,44 +563,85 @@ async def _when_room(attempt: Callable[[], T], last: Callable[[Any], T], seconds
 async def connect(endpoint: str, **options: Unpack[Options]) -> Channel:
     """A channel to the program that listens or serves at the endpoint; waits for one."""
     channel = Channel(_native.Channel.dial(endpoint, **options), options)
-
-    def at_last(whole: Any) -> Channel:
-        # A connection in the last moment, or the error of the call that connects.
-        if channel._descriptor >= 0:
-            with contextlib.suppress(*_NOT_YET):
-                return channel._connected()
-        return Channel(_native.Channel.connect(endpoint, **Options(**{**options, "timeout": whole})), options)
-
-    if channel._descriptor >= 0:
-        made = None
-        try:
-            made = await channel._wait(channel._connected, at_last, channel._timeout)
-            return made
-        finally:
-            if made is not channel:  # the other side sees at once that its peer has gone
-                with contextlib.suppress(Error):
-                    channel._inner.close(timeout=0)
-    return await _when_room(lambda: at_last(0), at_last, channel._timeout)
+    seconds = channel._timeout
+    absent = await _join(channel, seconds, seconds, for_one=seconds != 0)
+    if absent is not None:
+        raise absent
+    return channel
 
 
 async def open(endpoint: str, **options: Unpack[Options]) -> Channel:  # noqa: A001 - the verb in every language
     """Connects if a program listens at the endpoint and listens otherwise; `channel.role` has the result."""
-    return Channel(_native.Channel.open(endpoint, **options), options)
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    while True:
+        channel = Channel(_native.Channel.begin_open(endpoint, **options), options)
+        if channel.role == "listener":
+            return channel
+        seconds = channel._timeout
+        left = None if seconds is None else max(0.0, began + seconds - clock())
+        absent = await _join(channel, left, seconds, for_one=False)
+        if absent is None:
+            return channel
+        # The program that had the name has ended: this one listens.
+        if left == 0.0:
+            raise absent
+        await asyncio.sleep(_MOMENT)
+
+
+async def _join(channel: Channel, seconds: float | None, whole: float | None, *, for_one: bool) -> NotFound | None:
+    """Waits so many seconds, the rest of the `whole` wait, until a channel is connected, and closes it where it will not be.
+
+    Returns the error where no program listens, unless it waits `for_one` that does. Without a time-out, a program that listens has the
+    time to answer that any has.
+    """
+
+    def attempt() -> NotFound | None:
+        try:
+            channel._inner.join(timeout=0)
+        except NotFound as absent:
+            if for_one:
+                raise
+            return absent
+        return None
+
+    def last(_rest: Any) -> None:
+        # Of the attempt under way: another one would be a second connection for the other side.
+        channel._inner.join(timeout=_part_of(whole))
+
+    seconds = _ANSWER if seconds == 0 else seconds
+    is_connected = False
+    try:
+        # What has no descriptor only sends, into a mailslot.
+        awaited = channel._wait(attempt, last, seconds) if channel._descriptor >= 0 else _when_room(attempt, last, seconds)
+        absent = await awaited
+        is_connected = absent is None
+        return absent
+    finally:
+        if not is_connected:  # the other side sees at once that its peer has gone
+            with contextlib.suppress(Error):
+                channel._inner.close(timeout=0)
+
+
+def _briefly(options: Options) -> Any:
+    """The options of an object that binds a name, and does not hold the loop where another program has it: `AddressInUse` after 20 ms, and not
+    after the half second in which one that is ending gives it up."""
+    return {**options, "timeout": _part_of(_seconds(options.get("timeout", _LEFT_OUT)))}
 
 
 def listen(endpoint: str, **options: Unpack[Options]) -> Listener:
-    """Listens at the endpoint; each `accept` gives the channel to one peer."""
-    return Listener(_native.Listener(endpoint, **options), options)
+    """Listens at the endpoint; each `accept` gives the channel to one peer. `AddressInUse` where a living process listens."""
+    return Listener(_native.Listener(endpoint, **_briefly(options)), options)
 
 
 def serve(endpoint: str, **options: Unpack[Options]) -> Server:
     """Serves requests at the endpoint: `async for request in serve(name)`, or `await serve(name).run(handler)`."""
-    return Server(_Server(endpoint, **options), options)
+    return Server(_Server(endpoint, **_briefly(options)), options)
 
 
 def publisher(endpoint: str, **options: Unpack[Options]) -> Publisher:
     """Publishes at the endpoint: `async with publisher(name) as out: await out.send(value)`. `AddressInUse` where a living process does."""
-    return Publisher(_native.Publisher(endpoint, **options), options)
+    return Publisher(_native.Publisher(endpoint, **_briefly(options)), options)
 
 
 def subscribe(endpoint: str | Iterable[str], **options: Unpack[Options]) -> Subscriber:
@@ -595,8 +651,11 @@ def subscribe(endpoint: str | Iterable[str], **options: Unpack[Options]) -> Subs
     names that appear later join, and `message.name` is the endpoint of each message. `stats()["names"]` has the received and the
     missed messages of each name, `stats()["refused"]` why a name that fits is left out. Files and journals are meant by patterns such
     as `journal:lab/*` alone.
+
+    It only begins to connect. `async with`, or to await it, waits for the answers of the publishers that are there, up to half a second: from then
+    on every message is received, or counted as missed.
     """
-    return Subscriber(_native.Subscriber(endpoint, **options), options)
+    return Subscriber(_native.Subscriber.dial(endpoint, **options), options)
 
 
 async def latest(endpoint: str, **options: Unpack[Options]) -> _native.Message:
@@ -604,21 +663,33 @@ async def latest(endpoint: str, **options: Unpack[Options]) -> _native.Message:
 
     It does not wait, unless the option `timeout` says for how many seconds it waits for a publisher and its first message.
     """
-    if "timeout" not in options:
-        return _native.latest(endpoint, **options)
-    seconds = _seconds(options["timeout"])
     at_once = Options(**{**options, "timeout": 0})
-    # What is published first wakes the subscriber; the newest is looked up, as without a time-out.
-    async with Subscriber(_native.Subscriber(endpoint, **options), options) as first:
-
-        def attempt() -> _native.Message:
-            first.poll()
-            return _native.latest(endpoint, **at_once)
-
-        def last(whole: Any) -> _native.Message:
-            return _native.latest(endpoint, **Options(**{**options, "timeout": whole}))
-
-        return await first._wait(attempt, last, seconds)
+    if "timeout" not in options:
+        return await _in_thread(lambda: _native.latest(endpoint, **at_once))
+    seconds = _seconds(options["timeout"])
+    clock = asyncio.get_running_loop().time
+    ends = None if seconds is None else clock() + seconds
+    missing: Error | None = None
+    try:
+        async with asyncio.timeout(seconds):
+            return await _in_thread(lambda: _native.latest(endpoint, **at_once))
+    except _NOT_YET as error:
+        missing = error
+    except TimeoutError:
+        pass
+    # The position that is kept for a `client_id` is that of the program's subscriber.
+    own: Any = {name: value for name, value in options.items() if name != "client_id"}
+    first = subscribe(endpoint, **own)
+    try:
+        left = None if ends is None else max(0.0, ends - clock())
+        return await first._wait(first._inner.try_recv, lambda _: first._inner.recv(timeout=_part_of(seconds)), left)
+    except Timeout:
+        # A publisher that was there has published nothing, or has not answered.
+        if isinstance(missing, (Empty, Stalled)):
+            raise missing from None
+        raise
+    finally:
+        await first.close()
 
 
 async def wait(objects: Iterable[W], *, timeout: Seconds = _LEFT_OUT) -> list[W]:
@@ -676,8 +747,14 @@ async def until(attempt: Callable[[], T], waits: HasFileno, wait_readable: Calla
 
 async def names() -> list[dict[str, Any]]:
     """What is open on this machine, as `linkspan.names` lists it, which asks each program: in a thread meanwhile, where one can be started."""
+    return await _in_thread(_native.names)
+
+
+async def _in_thread(ask: Callable[[], T]) -> T:
+    """Returns the result of a call that asks programs, each of which has its time to answer, and takes nothing from them: one that is given up
+    in the middle has lost nothing."""
     try:
-        return await asyncio.to_thread(_native.names)
+        return await asyncio.to_thread(ask)
     except RuntimeError:
         # No thread can be started, or the loop ends: it waits for the answers then.
-        return _native.names()
+        return ask()

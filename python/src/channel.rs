@@ -101,6 +101,22 @@ impl Channel {
         Channel::over(py, link, on_wait, &endings)
     }
 
+    /// `open` without waiting: a channel that listens, or one that connects as that of `dial`. For event loops.
+    #[staticmethod]
+    #[pyo3(signature = (endpoint, **given))]
+    fn begin_open(py: Python<'_>, endpoint: Endpoint, given: Option<&Bound<'_, PyDict>>) -> Outcome<Channel> {
+        let (options, on_wait, endings) = channel_options(given)?;
+        let link = py.detach(|| Link::begin_open(&endpoint, &options))?;
+        Channel::over(py, link, on_wait, &endings)
+    }
+
+    /// Goes on with the connection of a channel of `dial` or `begin_open`. `Timeout` where the listener has not
+    /// answered.
+    #[pyo3(signature = (*, timeout=Patience::of(Timeout::After(Duration::ZERO))))]
+    fn join(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
+        self.wait(py, timeout, None, |wait| self.link.join(wait))
+    }
+
     /// A channel that connects when it is first used: for event loops.
     #[staticmethod]
     #[pyo3(signature = (endpoint, **given))]
@@ -282,7 +298,7 @@ impl Channel {
     }
 
     /// Waits until the peer has consumed what was sent. The `missed` of a `Timeout` or `Disconnected` is the number
-    /// that it has not consumed; the channel stays open.
+    /// that it has not consumed; the channel stays open. `InvalidState` where another thread closes it meanwhile.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn flush(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<()> {
         self.wait(py, timeout, on_wait, |wait| self.link.flush(wait))

@@ -109,7 +109,8 @@ impl Publisher {
         object(&self.source.stats(), Builder::copying(py))
     }
 
-    /// Waits until so many subscribers are connected; `Timeout` where there are fewer.
+    /// Waits until so many subscribers are connected; `Timeout` where there are fewer, `InvalidState` where another
+    /// thread closes the publisher meanwhile.
     #[pyo3(signature = (count=Count(1), *, timeout=Patience::DEFAULT, on_wait=None))]
     fn wait_for_subscribers(
         &self,
@@ -125,6 +126,7 @@ impl Publisher {
     /// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it,
     /// over `unix:` and `tcp:` the kernel has taken it. A `journal:` and a `file:` have it once `send` has returned.
     /// The `missed` of a `Timeout` is the number of messages that are left for the slowest; the publisher stays open.
+    /// Where another thread closes it meanwhile, the error is `InvalidState`, with that number.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn flush(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<()> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
@@ -178,6 +180,24 @@ impl Subscriber {
             }
         };
         Ok(Subscriber { reader, on_wait, closed: Closed::default() })
+    }
+
+    /// Subscribes without waiting for the answer of a publisher: `has_joined` says when it is there. For event loops.
+    #[staticmethod]
+    #[pyo3(signature = (endpoint, **given))]
+    fn dial(py: Python<'_>, endpoint: Endpoints, given: Option<&Bound<'_, PyDict>>) -> Outcome<Subscriber> {
+        let (options, on_wait) = options(given)?;
+        let names = match &endpoint {
+            Endpoints::One(endpoint) => vec![&**endpoint],
+            Endpoints::Several(names) => names.iter().map(String::as_str).collect(),
+        };
+        let reader = py.detach(|| Reader::dial(&names, &options))?;
+        Ok(Subscriber { reader, on_wait, closed: Closed::default() })
+    }
+
+    /// Whether every publisher that there was has answered: what is published from now on is received, or counted.
+    fn has_joined(&self, py: Python<'_>) -> Outcome<bool> {
+        Ok(py.detach(|| self.reader.has_joined())?)
     }
 
     /// The next message; `Lagged` once where some were missed.

@@ -232,7 +232,13 @@ pub fn channel_options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, O
             _ => {}
         }
         if name == "timeout" {
-            options.timeout = value.extract::<Patience>()?.timeout;
+            let patience = value.extract::<Patience>()?;
+            options.timeout = patience.timeout;
+            if let Some(PartOf(whole)) = patience.part_of {
+                // Of an object for an event loop.
+                options.timeout = whole;
+                options.bind_briefly();
+            }
             continue;
         }
         // `from` is a word of the language, so it is written `from_` as a keyword.

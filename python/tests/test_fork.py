@@ -84,9 +84,10 @@ PLAIN = {
 
 #: Methods that make another object, or need one that a test of its own has.
 OTHERS = {
-    "Channel": {"connect", "dial", "finish_call", "open", "reply"},
+    "Channel": {"begin_open", "connect", "dial", "finish_call", "open", "reply"},
     "Controller": {"order"},
     "ServiceHandle": {"order"},
+    "Subscriber": {"dial"},
 }
 
 

@@ -2,8 +2,8 @@
 
 BELONGS = {
     "channel": """
-        Channel; Channel.ack; Channel.close; Channel.connect; Channel.dial; Channel.events; Channel.fileno;
-        Channel.flush; Channel.open; Channel.poll; Channel.recv; Channel.recv_many; Channel.reply;
+        Channel; Channel.ack; Channel.begin_open; Channel.close; Channel.connect; Channel.dial; Channel.events;
+        Channel.fileno; Channel.flush; Channel.join; Channel.open; Channel.poll; Channel.recv; Channel.recv_many; Channel.reply;
         Channel.send; Channel.send_many; Channel.stats; Channel.try_recv; Channel.try_send;
         Event;
         Listener; Listener.accept; Listener.close; Listener.events; Listener.fileno; Listener.stats;
@@ -34,7 +34,8 @@ BELONGS = {
         linkspan_loan;
     """,
     "subscriber of a name": """
-        Subscriber; Subscriber.ack; Subscriber.close; Subscriber.events; Subscriber.fileno; Subscriber.next;
+        Subscriber; Subscriber.ack; Subscriber.close; Subscriber.dial; Subscriber.events; Subscriber.fileno;
+        Subscriber.has_joined; Subscriber.next;
         Subscriber.poll; Subscriber.recv; Subscriber.recv_many; Subscriber.stats; Subscriber.try_iter;
         Subscriber.try_recv;
         linkspan_subscriber;

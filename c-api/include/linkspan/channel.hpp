@@ -220,7 +220,7 @@ public:
         return fd;
     }
     /// Waits until the peer has consumed what was sent. The `missed` of its error is the number that it has not
-    /// consumed.
+    /// consumed; `invalid_state` says that another thread has closed the channel meanwhile.
     void flush(timeout_value t = {}) const { check(linkspan_channel_flush(c(), t.nanoseconds())); }
     /// Closes once the peer has consumed what was sent.
     void close(timeout_value t = {}) const { check(linkspan_channel_close(c(), t.nanoseconds())); }

@@ -40,7 +40,7 @@ public:
     /// How many subscribers there are now.
     std::size_t subscribers() const { return stats().get<std::size_t>("subscribers"); }
     /// Waits until this many are connected, so that they miss none of the following messages; throws
-    /// `timeout` if fewer connected.
+    /// `timeout` if fewer connected, `invalid_state` where another thread closes the publisher meanwhile.
     void wait_for_subscribers(std::size_t count = 1, timeout_value t = {}) const {
         check(linkspan_publisher_wait_for_subscribers(c(), count, t.nanoseconds()));
     }
@@ -56,7 +56,7 @@ public:
     }
     /// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it,
     /// elsewhere the kernel has taken it. The `missed` of its `timeout` is the number of messages that are left for the
-    /// slowest.
+    /// slowest; so is that of `invalid_state`, where another thread closes the publisher meanwhile.
     void flush(timeout_value t = {}) const { check(linkspan_publisher_flush(c(), t.nanoseconds())); }
     void close() const { check(linkspan_publisher_close(c(), LINKSPAN_DEFAULT)); }
 

@@ -138,8 +138,9 @@ pub fn bind(
     options: &Options,
     at_once: bool,
 ) -> Result<(ListenSource, Endpoint)> {
+    let patience = if at_once { Some(Duration::ZERO) } else { options.patience_to_bind() };
     let request = ListenRequest {
-        access: Access { shared: options.shared, ..options.access() },
+        access: Access { shared: options.shared, patience, ..options.access() },
         at_once,
         expects_hello: options.framing == Framing::Linkspan,
         options: &connect_options(options, pattern)?,
@@ -157,7 +158,8 @@ fn request_listening_socket(place: &Place, pattern: Pattern, options: &Options) 
     const TIMEOUT: Duration = Duration::from_secs(5);
     let mut hello = Hello::new(pattern, None, 0)?;
     (hello.ask, hello.shared) = (true, true);
-    let mut waiting = Waiting::until(Deadline::after(options.within(TIMEOUT)));
+    let patience = options.patience_to_bind().map_or(TIMEOUT, |most| most.min(TIMEOUT));
+    let mut waiting = Waiting::until(Deadline::after(patience));
     let reply = hello::request_socket(place, &hello.to_frame()?, &mut waiting)?;
     let Some(mut reply) = reply else { return Ok(None) };
     handshake::read_answer(&reply.answer)?.pattern.fits(pattern)?;
@@ -179,7 +181,7 @@ pub fn connect_options(options: &Options, pattern: Pattern) -> Result<ConnectOpt
         buffer: options.buffer,
         durable: options.is_durable(),
         shared: options.shared,
-        patience: options.patience(),
+        patience: options.patience_to_bind(),
         pattern: pattern.name(),
     })
 }

@@ -208,6 +208,8 @@ pub struct Options {
     pub(crate) once: bool,
     /// Whether long bodies are left in the sender's slots: see [`Options::view_bodies`].
     pub(crate) views_bodies: bool,
+    /// Whether a name that another program has is waited for only briefly: see [`Options::bind_briefly`].
+    pub(crate) binds_briefly: bool,
 }
 
 impl Default for Options {
@@ -252,6 +254,7 @@ impl Default for Options {
             lockstep: false,
             once: false,
             views_bodies: false,
+            binds_briefly: false,
             view_bytes: false,
         }
     }
@@ -300,6 +303,13 @@ impl Options {
     #[doc(hidden)]
     pub fn view_bodies(&mut self) {
         self.views_bodies = true;
+    }
+
+    /// From now on what binds a name that another program has finds out within 20 ms whether that is ending, and not
+    /// within the half second that one may take on a busy machine: for event loops, which must not be held up.
+    #[doc(hidden)]
+    pub fn bind_briefly(&mut self) {
+        self.binds_briefly = true;
     }
 
     /// What of a body in a slot of the sender's is left there.

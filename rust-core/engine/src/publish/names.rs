@@ -18,7 +18,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::receive_state::{NAME, Tried};
+use super::receive_state::{NAME, Patience, Tried};
 use super::store;
 use crate::channel::event_log::{End, Event, EventKind, EventLog};
 use crate::channel::handshake::After;
@@ -247,6 +247,7 @@ impl<R: Receiver> SubscribedNames<R> {
     pub fn start(
         (patterns, given): (Vec<NamePattern>, Vec<Endpoint>),
         options: &Options,
+        patience: Patience,
         epoll: &Epoll,
         log: &EventLog,
     ) -> Result<SubscribedNames<R>> {
@@ -280,7 +281,9 @@ impl<R: Receiver> SubscribedNames<R> {
         for endpoint in fitting(&names.patterns)? {
             names.join(&endpoint, false, None, epoll, log)?;
         }
-        names.connect_all(log)?;
+        if patience == Patience::OfAnAnswer {
+            names.connect_all(log)?;
+        }
         // Of those that came before it is not known which one was met.
         names.take_all_news(epoll)?;
         names.lives.reset();
@@ -529,6 +532,16 @@ impl<R: Receiver> Member<R> {
         !self.is_given
             && self.endpoint.transport().capabilities().single_value
             && !matches!(error.kind(), ErrorKind::Timeout | ErrorKind::NotFound | ErrorKind::Lagged)
+    }
+
+    /// Goes on with the connection that is under way. Returns whether its listener has answered.
+    fn go_on(&mut self) -> bool {
+        let failed = self.receiver.connect().err();
+        if self.receiver.is_connecting() {
+            return false;
+        }
+        self.failed = failed.filter(|error| error.kind() != ErrorKind::Timeout);
+        true
     }
 
     /// Notes that it is connected. A gap is none where the numbers of that publisher say what was missed.

@@ -62,11 +62,23 @@ impl Tried {
     }
 }
 
+/// How long one that subscribes waits for the publishers that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Not at all.
+    None,
+    /// As long as a listener has to answer.
+    OfAnAnswer,
+}
+
 /// The state of the receiving thread.
 pub struct ReceiveState {
     pub(super) feed: Option<Feed>,
     /// The connection whose publisher has not answered yet.
     pub(super) connecting: Option<PendingFeed>,
+    /// Whether that is the first one, of a subscriber that has not waited for it: where the publisher is late, an event
+    /// tells.
+    pub(super) is_silence_untold: bool,
     /// Which listeners it was tried at and connected to last.
     pub(super) tried: Tried,
     /// What the program views of the publisher's slots.

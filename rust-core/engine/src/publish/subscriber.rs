@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(super) use self::newest::nothing_published;
 use super::gaps::Gap;
 use super::names::{Report, SubscribedNames};
-use super::receive_state::{FEED, ReceiveState, Tried, WAKE};
+use super::receive_state::{FEED, Patience, ReceiveState, Tried, WAKE};
 use crate::channel::dial::Dialler;
 use crate::channel::event_log::{End, Event, EventLog};
 use crate::channel::retry::Retry;
@@ -138,8 +138,27 @@ impl Subscriber {
         options.check(endpoint.transport(), Use::Subscribe).map_err(|e| e.on(&endpoint))?;
         let subscriber = Subscriber::to_one(endpoint, options, None, true)?;
         // The first call that receives reports an error of the connection.
-        let _ = subscriber.connect_first();
+        let _ = subscriber.connect_first(Patience::OfAnAnswer);
         Ok(subscriber)
+    }
+
+    /// Subscribes as [`Subscriber::new`] and [`Subscriber::of`] do, without waiting for the answer of a publisher: it
+    /// only begins to connect. For event loops: the descriptor is readable when an answer is there, and every call
+    /// goes on with it. Messages are received, or counted, from the answer on ([`Subscriber::has_joined`]).
+    ///
+    /// # Errors
+    /// Those of [`Subscriber::of`].
+    pub fn dial(names: &[&str], options: &Options) -> Result<Subscriber> {
+        if let [name] = names
+            && NamePattern::parse(name)?.is_none()
+        {
+            let endpoint: Endpoint = name.parse()?;
+            options.check(endpoint.transport(), Use::Subscribe).map_err(|e| e.on(&endpoint))?;
+            let subscriber = Subscriber::to_one(endpoint, options, None, true)?;
+            let _ = subscriber.connect_first(Patience::None);
+            return Ok(subscriber);
+        }
+        Subscriber::to_several(names, options, Patience::None)
     }
 
     /// Subscribes to several endpoints and patterns, such as `["lab/a", "sim/*", "journal:sim/*"]`.
@@ -159,11 +178,15 @@ impl Subscriber {
     /// # Errors
     /// `InvalidEndpoint` for an invalid name or pattern; the errors of watching the directory of the names.
     pub fn of(names: &[&str], options: &Options) -> Result<Subscriber> {
+        Subscriber::to_several(names, options, Patience::OfAnAnswer)
+    }
+
+    fn to_several(names: &[&str], options: &Options, patience: Patience) -> Result<Subscriber> {
         let parsed = SubscribedNames::<Subscriber>::parse(names, options)?;
         let mut subscriber =
             Subscriber::unconnected(names.join(", "), MessageSource::Names, Epoll::new()?, options)?;
         let state = subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let started = SubscribedNames::start(parsed, options, &state.epoll, &subscriber.event_log)?;
+        let started = SubscribedNames::start(parsed, options, patience, &state.epoll, &subscriber.event_log)?;
         subscriber.report = Some(started.report().into());
         state.has_ready_names = started.has_more_to_do();
         subscriber.names = Some(Mutex::new(started).into());
@@ -192,6 +215,7 @@ impl Subscriber {
             receive_state: OfProcess::new(Mutex::new(ReceiveState {
                 feed: None,
                 connecting: None,
+                is_silence_untold: false,
                 has_ready_names: false,
                 has_looked: false,
                 resume: None,

@@ -29,7 +29,7 @@ impl Channel {
     /// # Errors
     /// `Timeout` or `Disconnected` with the number of messages that the peer has not consumed in
     /// [`Error::missed`](crate::error::Error::missed). These messages are still kept for the peer, and the call can be
-    /// repeated. `InvalidState` once the channel is closed.
+    /// repeated. `InvalidState` once the channel is closed, also by another thread during the wait.
     pub fn flush<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         let mut waiting = self.options.start(wait);
         let flushed = self

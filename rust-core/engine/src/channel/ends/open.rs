@@ -36,7 +36,7 @@ impl Channel {
     /// listener or the transport refused the connection.
     pub fn connect<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
         let channel = Channel::dial(endpoint, options)?;
-        let connected = channel.first_link(&mut options.start(wait));
+        let connected = channel.first_link_in_time(&mut options.start(wait));
         connected.map_err(|e| open_names::named(e, endpoint))?;
         Ok(channel)
     }
@@ -74,37 +74,21 @@ impl Channel {
         let mut answer_time = Wait::TICK;
         if !table::can_listen(&endpoint).map_err(|e| e.on(&endpoint))? {
             let channel = Channel::connector(&endpoint, options)?;
-            channel.first_link(&mut waiting)?;
+            channel.first_link_in_time(&mut waiting)?;
             return Ok(channel);
         }
         loop {
-            let session_state = SessionState::new(random::number()?, options);
-            match ChannelAcceptor::open(&endpoint, Pattern::Channel, options, Some(&session_state)) {
-                Ok(acceptor) => {
-                    let endpoint = acceptor.endpoint.clone();
-                    let origin = LinkSource::Acceptor(acceptor);
-                    let reconnector =
-                        Reconnector::new(origin, session_state, endpoint.clone(), options.clone())?;
-                    return Channel::over(
-                        Epoll::new()?,
-                        reconnector,
-                        None,
-                        &endpoint,
-                        options,
-                        Role::Listener,
-                    );
-                }
-                Err(e) if e.kind() == ErrorKind::AddressInUse => {}
-                Err(e) => return Err(e.on(&endpoint)),
+            let channel = Channel::listener_or_connector(&endpoint, options)?;
+            if channel.role == Role::Listener {
+                return Ok(channel);
             }
-            let channel = Channel::connector(&endpoint, options)?;
             // The program that holds the name may end before it answers; then this side listens.
             let mut turn = if waiting.is_none() {
                 Waiting::at_once()
             } else {
                 Waiting::until(Deadline::after(answer_time).sooner(waiting.deadline()))
             };
-            match channel.first_link(&mut turn) {
+            match channel.first_link_in_time(&mut turn) {
                 Ok(()) => return Ok(channel),
                 Err(e) if e.kind() == ErrorKind::NotFound => {
                     waiting.sleep().map_err(|e| e.on(&endpoint))?;
@@ -120,6 +104,36 @@ impl Channel {
                 }
                 Err(e) => return Err(e),
             }
+        }
+    }
+
+    /// Returns a channel that listens if the name is free, and one that connects when it is first used
+    /// ([`Channel::dial`]) otherwise: [`Channel::open`] for event loops, which begin again where no program listens.
+    ///
+    /// # Errors
+    /// Those of listening, but for `AddressInUse`.
+    #[doc(hidden)]
+    pub fn begin_open(endpoint: &str, options: &Options) -> Result<Channel> {
+        let endpoint: Endpoint = endpoint.parse()?;
+        if table::can_listen(&endpoint).map_err(|e| e.on(&endpoint))? {
+            Channel::listener_or_connector(&endpoint, options)
+        } else {
+            Channel::connector(&endpoint, options)
+        }
+    }
+
+    /// [`Channel::begin_open`] on a transport on which this side can listen.
+    fn listener_or_connector(endpoint: &Endpoint, options: &Options) -> Result<Channel> {
+        let session_state = SessionState::new(random::number()?, options);
+        match ChannelAcceptor::open(endpoint, Pattern::Channel, options, Some(&session_state)) {
+            Ok(acceptor) => {
+                let endpoint = acceptor.endpoint.clone();
+                let origin = LinkSource::Acceptor(acceptor);
+                let reconnector = Reconnector::new(origin, session_state, endpoint.clone(), options.clone())?;
+                Channel::over(Epoll::new()?, reconnector, None, &endpoint, options, Role::Listener)
+            }
+            Err(e) if e.kind() == ErrorKind::AddressInUse => Channel::connector(endpoint, options),
+            Err(e) => Err(e.on(endpoint)),
         }
     }
 
@@ -168,15 +182,31 @@ impl Channel {
 
     /// Makes the first link within the deadline. A call without a time-out finds out whether a program listens, which
     /// has the time to answer that any has.
+    fn first_link_in_time(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        match self.first_link(waiting) {
+            Err(e) if e.kind() == ErrorKind::Timeout && waiting.is_none() => {
+                self.first_link(&mut Waiting::until(Deadline::after(MIN_ANSWER_TIME)))
+            }
+            linked => linked,
+        }
+    }
+
+    /// Makes the first link of a channel that [`Channel::dial`] has given, or goes on with an attempt that an earlier
+    /// call has left. For event loops: a call that does not wait ends with `Timeout` while the listener has not
+    /// answered.
+    ///
+    /// # Errors
+    /// Those of [`Channel::connect`].
+    #[doc(hidden)]
+    pub fn join<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
+        let joined = self.first_link(&mut self.options.start(wait));
+        joined.map_err(|e| open_names::named(e, &self.shown))
+    }
+
+    /// Makes the first link within the deadline.
     fn first_link(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let mut sending = self.sending()?;
-        match sending.join(&self.conn.links, &self.conn.event_log, waiting) {
-            Err(e) if e.kind() == ErrorKind::Timeout && waiting.is_none() => {
-                let mut answer = Waiting::until(Deadline::after(MIN_ANSWER_TIME));
-                sending.join(&self.conn.links, &self.conn.event_log, &mut answer)?;
-            }
-            joined => joined?,
-        }
+        sending.join(&self.conn.links, &self.conn.event_log, waiting)?;
         if sending.part.as_ref().is_some_and(|part| part.peer.lockstep) {
             // What comes first may be for another channel than the one that the thread waits for.
             lockstep::connected(&self.inner);

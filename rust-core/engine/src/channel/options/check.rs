@@ -20,12 +20,18 @@ const PUBLISHING: &str = "publish and subscribe (send and recv are possible)";
 impl Options {
     /// Returns the access rights of the files that are created.
     pub fn access(&self) -> Access {
-        Access { mode: self.mode, group: self.group, patience: self.patience(), ..Access::default() }
+        Access { mode: self.mode, group: self.group, patience: self.patience_to_bind(), ..Access::default() }
     }
 
     /// Returns how long a step of opening a name may take, at most: the time-out; none without one.
     pub(crate) fn patience(&self) -> Option<Duration> {
         if let Timeout::After(most) = self.timeout { Some(most) } else { None }
+    }
+
+    /// Returns how long binding a name may take, at most.
+    pub(crate) fn patience_to_bind(&self) -> Option<Duration> {
+        const BRIEFLY: Duration = Duration::from_millis(20);
+        if self.binds_briefly { Some(self.within(BRIEFLY)) } else { self.patience() }
     }
 
     /// Returns the shorter of this time and the time-out.

@@ -42,10 +42,8 @@ impl<R: Receiver> SubscribedNames<R> {
             }
             for ready in &found {
                 let Some(member) = self.members.get_mut(&ready.token) else { continue };
-                let failed = member.receiver.connect().err();
-                if !member.receiver.is_connecting() {
+                if member.go_on() {
                     set.remove(member.receiver.descriptor());
-                    member.failed = failed.filter(|error| error.kind() != ErrorKind::Timeout);
                     left -= 1;
                 }
             }
@@ -53,6 +51,23 @@ impl<R: Receiver> SubscribedNames<R> {
         let lives = &mut self.lives;
         self.members.values().for_each(|member| member.pass_events(log, lives));
         Ok(())
+    }
+
+    /// Goes on with the connections under way, without waiting. Returns whether all their listeners have answered.
+    pub fn connect_some(&mut self, log: &EventLog) -> bool {
+        let mut have_all = true;
+        for (token, member) in &mut self.members {
+            if !member.receiver.is_connecting() {
+                continue;
+            }
+            if !member.go_on() {
+                have_all = false;
+            } else if !std::mem::replace(&mut member.is_ready, true) {
+                self.ready.push_back(*token);
+            }
+            member.pass_events(log, &mut self.lives);
+        }
+        have_all
     }
 
     /// Receives from this name from now on, unless it does already or has no publisher. `resume` is where to

@@ -22,7 +22,7 @@ impl Subscriber {
                 self.go_on(dialler, *transport, receive_state)
             }
             MessageSource::Publisher { transport, dialler } => {
-                self.dial(dialler, *transport, receive_state, waiting)
+                self.connect_within(dialler, *transport, receive_state, waiting)
             }
             MessageSource::Store(endpoint, retry) => retry.attempt(None, || {
                 let feed = Feed::of_store(endpoint, &self.options)?;
@@ -34,6 +34,19 @@ impl Subscriber {
                 Err(Error::new(ErrorKind::InvalidState, text))
             }
         };
+        match &connected {
+            Ok(Some(())) => receive_state.is_silence_untold = false,
+            Err(e) if e.kind() == ErrorKind::NotFound => receive_state.is_silence_untold = false,
+            // A later call connects, and nothing else reports the messages that were published before that.
+            Err(e)
+                if e.kind() == ErrorKind::Stalled && std::mem::take(&mut receive_state.is_silence_untold) =>
+            {
+                self.event_log.disconnected(format!(
+                    "{e}; messages that are published before a call connects are neither received nor counted"
+                ));
+            }
+            _ => {}
+        }
         match connected {
             // A waker ended the wait. The caller checks which one.
             Ok(None) => Ok(()),
@@ -160,7 +173,7 @@ impl Subscriber {
     }
 
     /// Connects to the publisher within the wait. `None` if a waker ended it.
-    fn dial(
+    fn connect_within(
         &self,
         dialler: &Dialler,
         transport: Transport,

@@ -12,10 +12,10 @@ use crate::channel::retry::Retry;
 use crate::channel::{Operation, Options, Use, lock_exclusive};
 use crate::deadline::{Deadline, Waiting};
 use crate::drive;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::message::Message;
 use crate::publish::names::{Receiver, SubscribedNames};
-use crate::publish::receive_state::{NAME, ReceiveState, Tried, WAKE};
+use crate::publish::receive_state::{NAME, Patience, ReceiveState, Tried, WAKE};
 use crate::publish::store;
 use crate::sys::poll::{Epoll, MAX_EVENTS, next_round};
 use crate::transport::endpoint::Endpoint;
@@ -115,7 +115,7 @@ impl Subscriber {
         options.check(endpoint.transport(), Use::Subscribe).map_err(|e| e.on(&endpoint))?;
         let subscriber = <Subscriber as Receiver>::begin(endpoint, options, None, true)?;
         // The first call that receives reports an error of the connection.
-        let _ = subscriber.connect_first();
+        let _ = subscriber.connect_first(Patience::None);
         Ok(subscriber)
     }
 
@@ -127,7 +127,7 @@ impl Subscriber {
 
     /// Connects if there is a publisher, before any call that receives. One that does not answer has as long as any,
     /// and takes no time of the calls that follow; one of several names waits for none.
-    pub(super) fn connect_first(&self) -> Result<()> {
+    pub(super) fn connect_first(&self, patience: Patience) -> Result<()> {
         if let MessageSource::Store(..) = *self.origin {
             return Ok(());
         }
@@ -135,8 +135,9 @@ impl Subscriber {
         if receive_state.feed.is_some() {
             return Ok(());
         }
+        receive_state.is_silence_untold = true;
         let mut connected = self.connect(&mut receive_state, &mut Waiting::at_once());
-        if !self.is_member {
+        if patience == Patience::OfAnAnswer {
             let mut waiting = Waiting::until(Deadline::after(MIN_ANSWER_TIME));
             while receive_state.connecting.is_some() {
                 let ReceiveState { epoll, ready, .. } = &mut *receive_state;
@@ -147,15 +148,39 @@ impl Subscriber {
                 }
             }
         }
-        // A later call connects, and nothing else reports the messages that were published before that.
-        if let Err(e) = &connected
-            && e.kind() == ErrorKind::Stalled
-        {
-            self.event_log.disconnected(format!(
-                "{e}; messages that are published before a call connects are neither received nor counted"
-            ));
-        }
+        // Those of several names tell by other ways.
+        receive_state.is_silence_untold &= !self.is_member && receive_state.connecting.is_some();
         connected
+    }
+
+    /// Goes on with the connections that [`Subscriber::dial`] has begun, without waiting. Returns whether all
+    /// publishers that it began to connect to have answered: what they publish from now on is received, or counted.
+    ///
+    /// # Errors
+    /// `InvalidState` if another thread receives, or the subscriber is closed. The call that receives reports others.
+    pub fn has_joined(&self) -> Result<bool> {
+        let joined = self.lock_open().map(|mut receive_state| {
+            let has_joined = match &self.names {
+                Some(names) => {
+                    let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
+                    let has_joined = names.connect_some(&self.event_log);
+                    receive_state.has_ready_names = names.has_more_to_do();
+                    has_joined
+                }
+                None => {
+                    if receive_state.connecting.is_some() {
+                        // The call that receives reports it.
+                        let _ = self.connect(&mut receive_state, &mut Waiting::at_once());
+                    }
+                    receive_state.connecting.is_none()
+                }
+            };
+            if !receive_state.parked {
+                receive_state.update_readiness();
+            }
+            has_joined
+        });
+        joined.map_err(|e| e.on(&self.shown))
     }
 }
 
@@ -171,7 +196,7 @@ impl Receiver for Subscriber {
     }
 
     fn connect(&self) -> Result<()> {
-        self.connect_first()
+        self.connect_first(Patience::None)
     }
 
     fn is_connecting(&self) -> bool {
