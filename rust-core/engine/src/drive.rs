@@ -1,6 +1,7 @@
 //! Where a thread sleeps that is inside a call: one function for each need, and none calls another. No other file of
 //! the engine has a sleep, but for one that a test plants: in debug builds a thread that sleeps inside a call and not
-//! in one of these panics, whatever it has called for that (`sys::sleeping`). [`begin`] marks the call.
+//! in one of these panics, whichever function of `linkspan-os` it has called for that (`sys::sleeping`); those of the
+//! standard library are refused by clippy. [`begin`] marks the call.
 //!
 //! | need | functions |
 //! |---|---|

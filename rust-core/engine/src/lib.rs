@@ -17,6 +17,7 @@
 //! | what services and relays use beside the public interface | `service_side`, `relay_side` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a test may sleep"))]
 #![deny(missing_debug_implementations)]
 #![forbid(unsafe_code)]
 

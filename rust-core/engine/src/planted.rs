@@ -1,13 +1,24 @@
 //! What tests plant in the engine, and what is nothing in every build but that of its tests: a rule of sending (in
 //! `planted_rule`), and a sleep that the driver of waits does not know (in `planted_sleep`).
 
+use std::time::Duration;
+
+use crate::sys::sleeping::sleep;
+
 /// What is planted in a thread, one at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Planted {
     /// A message of this length is too long for every link.
     RefusedLength(usize),
-    /// The loop over received frames sleeps by itself.
+    /// The loops in which calls receive, send, serve and wait for subscribers sleep by themselves.
     SleepInLoop,
+}
+
+/// Sleeps where a loop of the engine must not, if that is planted.
+pub fn sleep_in_loop() {
+    if is(Planted::SleepInLoop) {
+        sleep(Duration::from_micros(1));
+    }
 }
 
 /// Returns false: a test alone plants anything.

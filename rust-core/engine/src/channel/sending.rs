@@ -134,16 +134,18 @@ impl Sending {
         Ok((part, Terms { link, session, looked }, limit))
     }
 
-    /// Admits a message, which a ring takes here, whole; then it is recorded and kept. For every other link, and where
-    /// the ring has no room for all of it, [`Sending::put`] goes on with the ticket.
+    /// Admits a message, which a link in memory takes here, whole; then it is recorded and kept. For every other link,
+    /// and where that one has no room for all of it, [`Sending::put`] goes on with the ticket.
     pub fn send_step(&mut self, draft: &Draft<'_>, halves: &mut SessionHalves, event_log: &EventLog) -> Put {
-        match self.put_at_once(draft, halves, event_log) {
-            Some(number) => Put::Sent(number),
-            None => self.admit_outside(draft.copied(), halves, event_log),
+        let mut refused = None;
+        match (self.put_at_once(draft, halves, event_log, &mut refused), refused) {
+            (Some(number), _) => Put::Sent(number),
+            (None, Some(ticket)) => Put::Admitted(ticket),
+            (None, None) => self.admit_outside(draft.copied(), halves, event_log),
         }
     }
 
-    /// [`Sending::send_step`] outside the ring, but for data whose long arrays the peer finds in slots.
+    /// [`Sending::send_step`] for every other link, and for data whose long arrays the peer finds in slots.
     #[inline(always)]
     fn admit_outside(&mut self, draft: Draft<'_>, halves: &mut SessionHalves, event_log: &EventLog) -> Put {
         if let DraftContent::Payload(payload) = draft.content
@@ -157,13 +159,14 @@ impl Sending {
         admitted.map_or(Put::Blocked, |(_, ticket)| Put::Admitted(ticket))
     }
 
-    /// Writes a whole message into the ring of shared memory, and keeps it. `None` for any obstacle; then nothing was
-    /// sent.
+    /// Admits a message in one block, writes it whole into a link in memory, and keeps it. `None` for every other link
+    /// and message, and at an obstacle; with the ticket in `refused`, if it was admitted.
     fn put_at_once(
         &mut self,
         draft: &Draft<'_>,
         halves: &mut SessionHalves,
         event_log: &EventLog,
+        refused: &mut Option<Ticket>,
     ) -> Option<u64> {
         let kind = draft.kind;
         let body = draft.content.block()?;
@@ -171,6 +174,7 @@ impl Sending {
         let (part, ticket) = self.admit(draft, false, true, halves, event_log).ok()?;
         let asks_until = kind == Kind::Request && part.peer.deadlines && draft.until != Until::Never;
         if asks_until {
+            *refused = Some(ticket);
             return None;
         }
         let sent = clock::now();
@@ -196,6 +200,7 @@ impl Sending {
             if is_only_reply {
                 halves.publish_again();
             }
+            *refused = Some(ticket);
             return None;
         }
         if !is_only_reply {
@@ -366,7 +371,7 @@ impl Sending {
     }
 }
 
-/// Writes a message with a flag or with an acknowledgement into the ring, whole or not at all.
+/// Writes a message with a flag or with an acknowledgement into a link in memory, whole or not at all.
 #[inline(never)]
 fn put_whole(tx: &mut Tx, draft: Draft<'_>, ticket: Ticket, sent: i64) -> bool {
     let Some(body) = draft.content.block() else { return false };

@@ -40,7 +40,7 @@ use crate::transport::{PublishedSlots, Tx};
 use crate::value::{Map, Timestamp};
 
 /// Bytes of a publisher's ring, or of its history, without the option `buffer`.
-const RING: usize = 1 << 20;
+const DEFAULT_BUFFER: usize = 1 << 20;
 
 /// The state of a publisher that the threads of the program and the acceptor's thread share.
 pub struct Fanout {
@@ -148,7 +148,7 @@ impl Fanout {
         let mut slots = None;
         let outlet = match driver.broadcast() {
             Some(rings) => {
-                let full = buffer.unwrap_or(RING);
+                let full = buffer.unwrap_or(DEFAULT_BUFFER);
                 let first = if begins_small { SMALL.min(full) } else { full };
                 let mut tx = rings.writer(numbered.0, (first, full), limit)?;
                 slots = tx.readers().map(|readers| readers.slots());
@@ -157,7 +157,7 @@ impl Fanout {
             }
             // A transport without a ring; a store uses neither of the two.
             None => {
-                let history = History::new(buffer.unwrap_or(RING));
+                let history = History::new(buffer.unwrap_or(DEFAULT_BUFFER));
                 Outlet::Each { history, subscribers: Vec::new(), last: LastNumber::default() }
             }
         };

@@ -98,8 +98,9 @@ impl Channel {
         Ok(())
     }
 
-    /// Writes as many short messages into the ring as have room there, under one lock, and keeps them for replay.
-    /// Returns how many; at any obstacle it sends none and returns 0. `ends/send` does the same for one message.
+    /// Writes as many short messages into a link in memory as have room there, under one lock, and keeps them for
+    /// replay. Returns how many; at any obstacle it sends none and returns 0. `ends/send` does the same for one
+    /// message.
     fn send_run_step(&self, payloads: &[Payload]) -> usize {
         let run = &payloads[..payloads.len().min(RUN)];
         if run.len() < 2 {

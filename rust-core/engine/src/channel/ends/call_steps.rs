@@ -1,7 +1,7 @@
 //! The first turn of a call: a request that is admitted under the lock of the session, which the call takes once for
-//! it, and that a ring takes there whole. Under the same lock the call takes the receiving direction, and holds it
-//! until the reply has arrived. It releases the direction under the lock with which it takes the reply ([`Answer`]). If
-//! another call holds that direction, this one follows (`session_state/calls`).
+//! it, and that a link in memory takes there whole. Under the same lock the call takes the receiving direction, and
+//! holds it until the reply has arrived. It releases the direction under the lock with which it takes the reply
+//! ([`Answer`]). If another call holds that direction, this one follows (`session_state/calls`).
 //!
 //! An obstacle leaves the state unchanged; `call` determines what the obstacle is.
 

@@ -3,7 +3,7 @@
 //! | what | lives in |
 //! |---|---|
 //! | whether it may be sent, its number, whether it is kept | `session_state/admission` |
-//! | writing into the ring, and to any link with waiting | `sending` |
+//! | writing into a link at once, and with waiting | `sending` |
 //! | how an obstacle is cleared | here, in [`Channel::send_holding`] |
 //!
 //! Each attempt holds the sending direction, so that the messages of one thread keep their order and those of other
@@ -24,6 +24,7 @@ use crate::drive;
 use crate::error::{Error, ErrorKind, Result, counted};
 use crate::frame::Kind;
 use crate::message::{Payload, Recorded, RecordedOrigin};
+use crate::planted;
 use crate::sys::fork;
 use crate::transport::extension;
 use crate::value::Source;
@@ -159,6 +160,7 @@ impl Channel {
         };
         let mut looked = false;
         let error = loop {
+            planted::sleep_in_loop();
             let put =
                 sending.put(draft, ticket.take(), looked, &self.conn.links, &self.conn.event_log, waiting);
             let obstacle = match put {

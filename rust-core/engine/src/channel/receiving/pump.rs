@@ -6,8 +6,6 @@
 //! direction back under that lock. Where nothing is, it polls for a microsecond, if that is known to succeed. The
 //! second part, `pump_frames`, does everything else, without the lock.
 
-use std::time::Duration;
-
 use super::place::{DirectionGuard, Place, Turns};
 use super::reads::Reads;
 use super::{Receiving, Turn, check_pattern};
@@ -16,9 +14,8 @@ use crate::channel::link::{Taken, is_answer_to};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Header;
-use crate::planted::{self, Planted};
+use crate::planted;
 use crate::session::inbox::AckTrigger;
-use crate::sys::sleeping::sleep;
 
 /// Messages in the inbox, at most, while a thread reads for acknowledgements.
 const MAX_INBOX: usize = 1 << 16;
@@ -169,9 +166,7 @@ impl Receiving {
     ) -> Result<Pumped> {
         let Conn { links: reconnector, event_log, .. } = conn;
         loop {
-            if planted::is(Planted::SleepInLoop) {
-                sleep(Duration::from_micros(1));
-            }
+            planted::sleep_in_loop();
             // A newer link is taken only after this one was read to its end.
             if let At::Look = at {
                 if turn(self, Turn::Look)? {

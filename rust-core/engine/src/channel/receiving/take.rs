@@ -15,7 +15,7 @@ use crate::transport::BodyViews;
 const MORE: Want = Want { requests: false, replies: false, delivers: true, ..Want::ANY };
 
 impl Receiving {
-    /// Returns what comes nearly always to a program that receives: data in the ring for which `place` gives memory, by
+    /// Returns what comes nearly always to a program that receives: data in memory for which `place` gives a place, by
     /// its length. None for all else, and if anything else is pending; then nothing has changed. `consume` as in
     /// [`Want`].
     #[inline]
@@ -32,8 +32,8 @@ impl Receiving {
         self.take_data(halves, event_log, place, consume)
     }
 
-    /// Delivers the data message in the ring that has neither flags nor an acknowledgement, in memory that `place`
-    /// gives for its length. None for all else, and where that gives none; then nothing has changed.
+    /// Delivers the data message in the link's memory that has neither flags nor an acknowledgement, in memory that
+    /// `place` gives for its length. None for all else, and where that gives none; then nothing has changed.
     fn take_data<P: BodyMemory>(
         &mut self,
         halves: &mut SessionHalves,
@@ -124,9 +124,9 @@ impl Receiving {
         }
     }
 
-    /// Returns the fast-path reply that lies in the ring, for the caller of the request of number `number`: it is
-    /// consumed with its receipt. None for all else; then nothing has changed but the room of earlier messages, which
-    /// is free.
+    /// Returns the fast-path reply that lies in the link's memory, for the caller of the request of number `number`: it
+    /// is consumed with its receipt. None for all else; then nothing has changed but the room of earlier messages,
+    /// which is free.
     #[inline]
     pub fn take_reply(
         &mut self,
@@ -156,9 +156,9 @@ impl Receiving {
                 .is_none_or(|part| part.parked | part.bye_received | (part.peer.pattern == Pattern::Request))
     }
 
-    /// Delivers the data messages in the ring to a program that receives again, as [`Receiving::take_next`] does one,
-    /// until there are `max`. Stops at anything else, and where a dropped message has another length. None if there is
-    /// none.
+    /// Delivers the data messages in the link's memory to a program that receives again, as [`Receiving::take_next`]
+    /// does one, until there are `max`. Stops at anything else, and where a dropped message has another length. None if
+    /// there is none.
     pub fn take_run(
         &mut self,
         halves: &mut SessionHalves,
@@ -179,7 +179,7 @@ impl Receiving {
         Some(Taken { message: (), is_ack_due, missed, acknowledges: false })
     }
 
-    /// Adds the data messages in the ring. Returns how many were lost before and between them.
+    /// Adds the data messages in the link's memory. Returns how many were lost before and between them.
     fn take_more(
         &mut self,
         halves: &mut SessionHalves,
@@ -217,7 +217,7 @@ impl Receiving {
         let mut halves = session_state.halves();
         loop {
             missed += self.take_more(&mut halves, event_log, max, messages);
-            // Others, and where the lap of the ring ends.
+            // Others, such as one behind the end of the link's memory.
             if messages.len() < max
                 && let Some(taken) = self.take_complete(&mut halves, event_log, MORE)
             {
@@ -243,8 +243,8 @@ impl Receiving {
         part.is_some_and(|part| part.rx.may_take_at_once())
     }
 
-    /// Returns the message that is complete in the link if the call wants it: it is copied from the ring, or from what
-    /// a read has brought, and the session records it. None in all other cases, in which nothing has changed.
+    /// Returns the message that is complete in the link if the call wants it: it is copied from the link's memory, or
+    /// from what a read has brought, and the session records it. None in all other cases, in which nothing has changed.
     #[inline(always)]
     pub(super) fn take_complete(
         &mut self,

@@ -9,6 +9,7 @@ use super::{Fanout, Outlet};
 use crate::deadline::Waiting;
 use crate::drive;
 use crate::error::{Error, ErrorKind, Result, counted};
+use crate::planted;
 use crate::sys::timer::Timer;
 
 /// What each subscriber must have received before the wait ends.
@@ -167,6 +168,7 @@ impl Fanout {
         let waker = self.changed.arm()?;
         let (mut timer, mut pause) = (None, FIRST_LOOK);
         loop {
+            planted::sleep_in_loop();
             waker.drain();
             if missing()?.is_none() {
                 return Ok(());

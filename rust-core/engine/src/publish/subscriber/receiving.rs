@@ -9,6 +9,7 @@ use crate::channel::{Acknowledge, Delivery, Operation, lock_exclusive};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
+use crate::planted;
 use crate::publish::receive_state::{ReceiveState, STOP};
 use crate::sys::fork;
 use crate::sys::poll::{Interest, next_round};
@@ -86,6 +87,7 @@ impl Subscriber {
         // A message that an earlier call has found comes first.
         let is_kept = !receive_state.pending.is_empty() && receive_state.deferred_error.is_none();
         loop {
+            planted::sleep_in_loop();
             if self.closed.load(Ordering::Acquire) {
                 return Ok(None);
             }

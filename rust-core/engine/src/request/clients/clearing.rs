@@ -8,6 +8,7 @@ use crate::channel::acceptor::ChannelAcceptor;
 use crate::deadline::{Deadline, Waiting};
 use crate::drive;
 use crate::error::{ErrorKind, Result};
+use crate::planted;
 use crate::session::inbox::AckTrigger;
 use crate::sys::poll::Ready;
 use crate::sys::stop;
@@ -22,6 +23,7 @@ impl Clients {
     /// # Errors
     /// `Timeout` at the deadline; why no more clients come.
     pub fn clear(&mut self, acceptor: &ChannelAcceptor, waiting: &mut Waiting<'_>) -> Result<bool> {
+        planted::sleep_in_loop();
         let goes_on = self.wait_soon(waiting)? || self.wait(acceptor, waiting)?;
         if !self.watched {
             // A program with an event loop waits there, so its thread always counts as parked.
