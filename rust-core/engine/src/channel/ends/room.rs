@@ -12,7 +12,7 @@ use crate::channel::sending::MAY_BE_STOPPED;
 use crate::channel::session_state::class;
 use crate::deadline::Waiting;
 use crate::drive;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, counted};
 use crate::frame::{Kind, flags};
 use crate::session::RetransmitClass;
 use crate::session::inbox::AckTrigger;
@@ -63,8 +63,9 @@ impl Channel {
             ErrorKind::Timeout => {
                 let unacknowledged = session_state.unacknowledged();
                 let text = format!(
-                    "{} messages with {} bytes are not acknowledged, and no more are kept for replay (replay_count, replay_bytes): the peer has not consumed them, and {MAY_BE_STOPPED}; this message was not sent",
-                    unacknowledged.count, unacknowledged.bytes
+                    "{} ({} bytes), and no more are kept for replay (replay_count, replay_bytes): the peer has not consumed what was sent, and {MAY_BE_STOPPED}; this message was not sent",
+                    counted(unacknowledged.count, "is not acknowledged", "are not acknowledged"),
+                    unacknowledged.bytes
                 );
                 Error::new(if waiting.is_none() { ErrorKind::Full } else { ErrorKind::Timeout }, text)
             }
