@@ -1,5 +1,5 @@
 """Linkspan for asyncio: the same functions, awaited, on the event loop's own readiness, which no other program holds up. No runtime; `latest` and
-`names`, which ask programs, do so in a thread of the loop's executor.
+`names`, which ask programs, do so in threads of their own.
 
     async with await linkspan.aio.connect("lab/spectrum") as ch:
         print((await ch.call({"op": "fft"}))["power"])
@@ -7,8 +7,9 @@
     async for reading in linkspan.aio.subscribe("lab/temperature"):
         print(reading["celsius"])
 
-One task at a time receives on an object; any number of calls is under way on a channel, also beside it. What is awaited ends with `linkspan.Timeout` after the `timeout=` of the call, else
-that of the object's options, else 30 seconds; None waits for ever, and so do loops (`async for`, `run`). `asyncio.timeout` works as
+One task at a time receives on an object in an event loop; any number of calls is under way on a channel, also beside it. An object
+serves in one event loop after the other, and in those of several threads. What is awaited ends with `linkspan.Timeout` after the `timeout=` of the call, else
+that of the object's options, else 30 seconds (beside a program that does not answer, with `linkspan.Stalled`); None waits for ever, and so do loops (`async for`, `run`). `asyncio.timeout` works as
 well. Errors are those of the same calls without `await`.
 
 The first SIGTERM ends the loops over requests and published messages that wait for ever, as it does without asyncio: `async for` ends, `run` returns, and
@@ -21,7 +22,10 @@ Ctrl-C is asyncio's: it cancels the main task.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
+import contextvars
+import functools
 import inspect
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
@@ -49,8 +53,38 @@ _NOT_YET = (Empty, Timeout, NotFound, Stalled)
 _ANSWER = 0.5
 """Seconds that a program has to answer one that subscribes, as without asyncio."""
 
+_QUESTIONS = 32
+"""Programs that are asked at a time for their newest message, each in a thread."""
+
 _MOMENT = 0.005
 """Seconds between polls of a state that no descriptor signals: room to send."""
+
+
+class _Waits:
+    """What one event loop has of an object: the tasks that wait, the turn of those that receive, and whether it watches the descriptor."""
+
+    __slots__ = ("descriptor", "loop", "looks", "one", "tasks", "watches")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
+        self.loop = loop
+        self.descriptor = descriptor
+        self.one = asyncio.Lock()
+        self.tasks: dict[asyncio.Future[None], None] = {}
+        self.watches = False
+        self.looks = False
+
+    def wake(self) -> None:
+        """Lets each task that waits make its attempt, and watches the descriptor no more until one waits again."""
+        for woken in self.tasks:
+            if not woken.done():
+                woken.set_result(None)
+        self.rest()
+
+    def rest(self) -> None:
+        if self.watches:
+            self.watches = False
+            if not self.loop.is_closed():
+                self.loop.remove_reader(self.descriptor)
 
 
 class _Watched(Generic[S]):
@@ -63,10 +97,8 @@ class _Watched(Generic[S]):
             self._descriptor = inner.fileno()
         except Unsupported:  # it only sends, into a mailslot: nothing arrives
             self._descriptor = -1
-        self._one = asyncio.Lock()
-        self._waiting: dict[asyncio.Future[None], None] = {}
-        self._watching: asyncio.AbstractEventLoop | None = None
-        self._looking: asyncio.AbstractEventLoop | None = None
+        # By loop: one may end while a task waits in it, and threads may have loops of their own.
+        self._waits: dict[asyncio.AbstractEventLoop, _Waits] = {}
         self._seen = 0
         self._closed = False
 
@@ -96,19 +128,31 @@ class _Watched(Generic[S]):
             self._wake()
             raise
         finally:
-            if self._waiting and self._looking is not (loop := asyncio.get_running_loop()):
+            if self._is_awaited() and not (here := self._here()).looks:
                 # Those that were woken make their attempts in one turn of the loop: one look is behind the last of them.
-                self._looking = loop
+                here.looks = True
                 self._look()
-                loop.call_soon(self._look_again)
+                here.loop.call_soon(self._look_again, here)
 
-    def _look_again(self) -> None:
-        self._looking = None
+    def _here(self) -> _Waits:
+        """What the running loop has of it."""
+        loop = asyncio.get_running_loop()
+        if (here := self._waits.get(loop)) is None:
+            for ended in [each for each in tuple(self._waits) if each.is_closed()]:
+                self._waits.pop(ended, None)
+            here = self._waits[loop] = _Waits(loop, self._descriptor)
+        return here
+
+    def _is_awaited(self) -> bool:
+        return any(waits.tasks for waits in tuple(self._waits.values()))
+
+    def _look_again(self, here: _Waits) -> None:
+        here.looks = False
         self._look()
 
     def _look(self) -> None:
         """Wakes the tasks that wait if something has been received since the last look."""
-        if self._waiting and (received := self._received()) != self._seen:
+        if self._is_awaited() and (received := self._received()) != self._seen:
             self._seen = received
             self._wake()
 
@@ -118,30 +162,31 @@ class _Watched(Generic[S]):
 
     async def _woken(self) -> None:
         """Waits until the descriptor is readable, or another task has received something."""
-        loop = asyncio.get_running_loop()
-        woken: asyncio.Future[None] = loop.create_future()
-        if self._watching is None and not self._closed:
-            loop.add_reader(self._descriptor, self._wake)
-            self._watching = loop
-        self._waiting[woken] = None
+        here = self._here()
+        woken: asyncio.Future[None] = here.loop.create_future()
+        if not here.watches and not self._closed:
+            here.loop.add_reader(self._descriptor, here.wake)
+            here.watches = True
+        here.tasks[woken] = None
         try:
             await woken
         finally:
-            del self._waiting[woken]
-            if not self._waiting:
-                self._rest()
+            del here.tasks[woken]
+            if not here.tasks:
+                here.rest()
 
     def _wake(self) -> None:
-        """Lets each task that waits make its attempt, and watches the descriptor no more until one waits again."""
-        for woken in self._waiting:
-            if not woken.done():
-                woken.set_result(None)
-        self._rest()
+        self._in_each_loop(_Waits.wake)
 
-    def _rest(self) -> None:
-        watching, self._watching = self._watching, None
-        if watching is not None:
-            watching.remove_reader(self._descriptor)
+    def _in_each_loop(self, do: Callable[[_Waits], None]) -> None:
+        """Does this in each loop that is not closed: at once in the running one."""
+        running = asyncio.get_running_loop()
+        for waits in tuple(self._waits.values()):
+            if waits.loop is running:
+                do(waits)
+            else:
+                with contextlib.suppress(RuntimeError):  # it is closed
+                    waits.loop.call_soon_threadsafe(do, waits)
 
     async def _wait(self, attempt: Callable[[], T], last: Callable[[Any], T], timeout: Seconds, *, receives: bool = False) -> T:
         """Returns the result of the attempt once that would no longer wait; after the time-out what the last call says, whose argument is the
@@ -154,7 +199,7 @@ class _Watched(Generic[S]):
             async with asyncio.timeout(seconds):
                 if not receives:
                     return await self._until(attempt)
-                async with self._one:
+                async with self._here().one:
                     return await self._until(attempt)
         except TimeoutError as over:
             # An attempt has failed with it, and not the wait.
@@ -175,7 +220,7 @@ class _Watched(Generic[S]):
     async def close(self) -> None:
         """Closes it without waiting: the text of a `Timeout` has how much the other side had not consumed by then."""
         # The descriptor is about to close, and would wake no task.
-        self._rest()
+        self._in_each_loop(_Waits.rest)
         self._closed = True
         try:
             if isinstance(self._inner, (_native.Channel, _Server)):
@@ -750,11 +795,21 @@ async def names() -> list[dict[str, Any]]:
     return await _in_thread(_native.names)
 
 
+@functools.cache
+def _asking() -> concurrent.futures.ThreadPoolExecutor:
+    """Threads that ask, and wait half a second for a program that is stopped: the few of the loop's executor are the program's own."""
+    return concurrent.futures.ThreadPoolExecutor(_QUESTIONS, "linkspan-aio")
+
+
+# A child of a fork has none of the threads.
+os.register_at_fork(after_in_child=_asking.cache_clear)
+
+
 async def _in_thread(ask: Callable[[], T]) -> T:
     """Returns the result of a call that asks programs, each of which has its time to answer, and takes nothing from them: one that is given up
     in the middle has lost nothing."""
     try:
-        return await asyncio.to_thread(ask)
+        return await asyncio.get_running_loop().run_in_executor(_asking(), contextvars.copy_context().run, ask)
     except RuntimeError:
         # No thread can be started, or the loop ends: it waits for the answers then.
         return ask()

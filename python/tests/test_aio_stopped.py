@@ -1,6 +1,7 @@
 """No call of `linkspan.aio` holds the loop while another program is stopped: the one that has the name, or that has connected."""
 
 import asyncio
+import concurrent.futures
 import contextlib
 import inspect
 import mmap
@@ -334,6 +335,33 @@ def test_subscriber_that_was_awaited_has_all_that_follows(transport, way):
                     for number in range(1, 20):
                         out.send(number)
                     assert [(await reader.recv()).value for _ in range(20)] == list(range(20))
+
+    run_within(60, main())
+
+
+@pytest.mark.parametrize("transport", ["shm", "unix"])
+def test_questions_to_a_stopped_program_take_no_thread_from_the_program_that_asks(transport, peer):
+    name = endpoint(transport, "lab/one")
+    other = peer("out = linkspan.publisher(sys.argv[1])\nout.send(1)\nsay(1)\nsys.stdin.readline()", name)
+    assert other.line() == "1"
+    os.kill(other.process.pid, signal.SIGSTOP)
+    os.waitpid(other.process.pid, os.WUNTRACED)
+
+    async def main():
+        submitted = []
+
+        class Own(concurrent.futures.ThreadPoolExecutor):
+            def submit(self, *called, **options):
+                submitted.append(called)
+                return super().submit(*called, **options)
+
+        asyncio.get_running_loop().set_default_executor(Own())
+        questions = [asyncio.create_task(linkspan.aio.latest(name, timeout=60)) for _ in range(40)]
+        await asyncio.sleep(0.05)
+        assert await asyncio.to_thread(int, 7) == 7
+        assert len(submitted) == 1
+        os.kill(other.process.pid, signal.SIGCONT)
+        assert [(await question).value for question in questions] == [1] * 40
 
     run_within(60, main())
 
