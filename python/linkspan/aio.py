@@ -393,13 +393,13 @@ class Subscriber(_EventSource[_native.Subscriber]):
         return await self
 
     async def _answered(self) -> Self:
-        def joined() -> None:
+        def joined() -> bool:
             if not self._inner.has_joined():
                 raise Empty(self.endpoint)
+            return True
 
         # One that is late is joined later, by the calls that receive, and an event tells.
-        await self._wait(joined, lambda _: None, _ANSWER)
-        self._inner.has_joined()
+        await self._wait(joined, lambda _: self._inner.has_joined(), _ANSWER)
         return self
 
     def ack(self) -> None:

@@ -91,7 +91,7 @@ def test_loop_that_ends_while_a_task_calls_keeps_no_answer_from_the_next_one(nam
 
 @over(*TRANSPORTS)
 def test_answers_reach_the_callers_in_the_loops_of_two_threads(name):
-    """Whichever loop receives an answer, the task of the other one is told."""
+    """Whichever loop receives an answer, it wakes the task of the other one."""
     rounds, got = 40, {}
     with linkspan.serve(name) as server:
         replies = threading.Thread(target=lambda: server.run(lambda request: request.value + 1))

@@ -262,8 +262,8 @@ fn chunk_of_nothing_but_records_that_cannot_be_read_is_left_out_as_a_whole() {
     assert!(is_said, "{:?}", &problems[problems.len() - 3..]);
 }
 
-/// A recorder begins the next part before it closes the one before: who reads the first one just then has missed
-/// nothing that was there, and is told to read again.
+/// A recorder begins the next part before it closes the one before: a reader of the first one at that moment has missed
+/// nothing that was there, and reports that the recording has to be read again.
 #[test]
 fn part_that_came_while_the_one_before_was_read_is_no_loss() {
     let folder = tempfile::tempdir().unwrap();
