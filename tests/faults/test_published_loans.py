@@ -105,7 +105,7 @@ def test_views_of_a_stopped_subscriber_are_kept_and_the_publisher_continues(kind
     for number in range(200, 300):
         publish(publisher, number, kind=kind)
     assert ask(subscriber, "look").startswith("0 1 2 3 ")
-    assert publisher.subscribers == 0
+    alone(publisher, 0)
 
 
 def test_slots_of_a_killed_subscriber_are_freed(start, publisher) -> None:
