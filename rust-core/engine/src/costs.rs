@@ -179,7 +179,7 @@ fn publishing_takes_at_most_one_lock_and_two_more_of_the_slots_for_a_long_body()
 }
 
 /// Bounds of one transport: a message is sent, and received by a server when it has arrived; two that have arrived are
-/// received by a channel, which may have to read the first one; a call in two steps is sent, taken by a server,
+/// received by a channel, which has a lease of its half where it reads; a call in two steps is sent, taken by a server,
 /// answered by it, and finished where the answer has arrived; a call in one step, whose answer is waited for.
 struct Bounds {
     transport: &'static str,
@@ -191,10 +191,10 @@ struct Bounds {
 
 const BOUNDS: [Bounds; 5] = [
     Bounds { transport: "shm", message: [1, 2], ready: [1, 1], steps: [1, 2, 1, 1], call: 2 },
-    Bounds { transport: "unix", message: [2, 2], ready: [3, 1], steps: [2, 2, 2, 4], call: 4 },
-    Bounds { transport: "tcp", message: [2, 2], ready: [3, 1], steps: [2, 2, 2, 4], call: 4 },
-    Bounds { transport: "fifo", message: [2, 2], ready: [3, 1], steps: [2, 2, 2, 4], call: 4 },
-    Bounds { transport: "spool", message: [2, 1], ready: [4, 3], steps: [2, 1, 2, 4], call: 4 },
+    Bounds { transport: "unix", message: [2, 2], ready: [2, 1], steps: [2, 2, 2, 2], call: 4 },
+    Bounds { transport: "tcp", message: [2, 2], ready: [2, 1], steps: [2, 2, 2, 2], call: 4 },
+    Bounds { transport: "fifo", message: [2, 2], ready: [2, 1], steps: [2, 2, 2, 2], call: 4 },
+    Bounds { transport: "spool", message: [2, 1], ready: [2, 2], steps: [2, 1, 2, 2], call: 3 },
 ];
 
 /// Returns a free endpoint of this transport.

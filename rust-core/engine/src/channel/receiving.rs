@@ -238,7 +238,9 @@ impl Receiving {
         match &mut self.part {
             // The ring keeps nothing for the inbox: its messages were copied.
             Some(part) if part.negotiated.is_some() => conn.consume(part, trigger),
-            _ => conn.consumed(trigger),
+            // A link without a session acknowledges nothing.
+            Some(_) => {}
+            None => conn.consumed(trigger),
         }
     }
 

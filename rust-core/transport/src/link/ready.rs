@@ -183,8 +183,8 @@ impl Rx {
         }
     }
 
-    /// Polls for a message for about a microsecond, where that is known to succeed; the room of earlier messages is
-    /// free meanwhile.
+    /// Polls for a message: in memory for about a microsecond, where that is known to succeed; the room of earlier
+    /// messages is free meanwhile. A stream is read once.
     #[inline]
     pub fn poll_first(&mut self) -> Polled {
         match self {
@@ -192,8 +192,23 @@ impl Rx {
                 half.consumed();
                 if half.poll_briefly() { Polled::Found } else { Polled::Nothing }
             }
+            _ => self.poll_stream(),
+        }
+    }
+
+    /// Reads a stream once, unless the last reads brought nothing. In memory, nothing is looked for.
+    #[inline(never)]
+    pub fn poll_stream(&mut self) -> Polled {
+        match self {
             Rx::Stream(half) if half.last_polls_were_empty() => Polled::Repeatedly,
-            Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) | Rx::Published(_) => Polled::Nothing,
+            Rx::Stream(half) => {
+                if half.poll() {
+                    Polled::Found
+                } else {
+                    Polled::Nothing
+                }
+            }
+            Rx::Shm(_) | Rx::Plain(_) | Rx::Place(_) | Rx::Published(_) => Polled::Nothing,
         }
     }
 

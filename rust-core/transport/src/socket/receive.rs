@@ -68,6 +68,8 @@ pub struct StreamRx {
     empty_polls: u32,
     /// Polls that were skipped because of that.
     spared: u32,
+    /// Whether a poll has just found nothing, which the next look does not repeat.
+    has_polled: bool,
     /// Whether the last read took everything that the kernel had.
     emptied: bool,
     /// The reason why the link is over; every later call returns it.
@@ -109,6 +111,7 @@ impl StreamRx {
             probe_due: false,
             empty_polls: 0,
             spared: 0,
+            has_polled: false,
             emptied: false,
             over: None,
             activity: Arc::default(),
@@ -130,6 +133,9 @@ impl StreamRx {
         /// reads, parts of one long message or of one that is skipped.
         const READS: u32 = 256;
         self.emptied = std::mem::take(&mut self.emptied_briefly);
+        if std::mem::take(&mut self.has_polled) {
+            return Ok(None);
+        }
         for _ in 0..READS {
             if let Some(frame) = self.buffered()? {
                 self.brief_reads.note_message();
@@ -321,10 +327,13 @@ impl StreamRx {
         Ok(fds[0].revents().contains(PollFlags::IN))
     }
 
-    /// Returns whether a poll would probably find nothing, as the last ones did. Every 16th poll is
-    /// made all the same, to notice a change.
+    /// Returns whether a poll would probably find nothing, as that just before did, or the last
+    /// ones. Then every 16th poll is made all the same, to notice a change.
     pub(crate) fn is_likely_empty(&mut self) -> bool {
         const PROBE: u32 = 16;
+        if std::mem::take(&mut self.has_polled) {
+            return true;
+        }
         if !self.last_polls_were_empty() {
             return false;
         }
@@ -335,7 +344,7 @@ impl StreamRx {
     /// Announces a sleep; returns true where a frame is in the buffer, which the socket does not
     /// show.
     pub fn park(&mut self) -> bool {
-        self.probe_due = true;
+        (self.probe_due, self.has_polled) = (true, false);
         self.over.is_some() || self.stream.holds_bytes() || self.direct.is_ready() || self.has_frame()
     }
 

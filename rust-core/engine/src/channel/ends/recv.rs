@@ -110,7 +110,7 @@ impl Channel {
         place: &mut P,
         waiting: &mut Waiting<'_>,
     ) -> Result<P::Output> {
-        let (mut begun, mut came) = (None, None);
+        let (mut begun, mut came, mut reads_first) = (None, None, false);
         let mut receiving = match entered {
             Some(mut entered) => {
                 let (receiving, halves) = entered.parts();
@@ -126,7 +126,7 @@ impl Channel {
                         Step::Nothing if receiving.begin_wait(halves) => {
                             begun = Some(Reads { waits_first: true, ..P::READS });
                         }
-                        Step::Nothing => {}
+                        Step::Nothing => reads_first = true,
                     }
                 }
                 entered.hold()
@@ -135,7 +135,7 @@ impl Channel {
         };
         let reads = match begun {
             Some(reads) => reads,
-            None => Reads { consume: receiving.program_receives(&self.conn), ..P::READS },
+            None => Reads { consume: receiving.program_receives(&self.conn), reads_first, ..P::READS },
         };
         if P::COPIES {
             receiving.view_bodies(true);

@@ -57,7 +57,7 @@ pub fn receive<H: DirectionGuard, P: Place>(
     waiting: &mut Waiting<'_>,
 ) -> (Result<P::Output>, Option<H>) {
     let (mut held, mut reads, mut at) = (held, reads, At::Look);
-    let (mut came, mut waits_first) = (came, reads.waits_first && !waiting.is_none());
+    let (mut came, mut is_first) = (came, true);
     let received = loop {
         if let Some(taken) = came.take() {
             let of = held.route(conn.finish(taken), reads.awaited, conn, waiting);
@@ -65,9 +65,9 @@ pub fn receive<H: DirectionGuard, P: Place>(
                 break received;
             }
         }
-        let is_there = match std::mem::take(&mut waits_first) {
-            true => held.wait_first(&reads, conn, waiting),
-            false => Ok(false),
+        let is_there = match std::mem::take(&mut is_first) {
+            true if reads.waits_first && !waiting.is_none() => held.wait_first(&reads, conn, waiting),
+            is_first => Ok(is_first && reads.reads_first && held.read_first()),
         };
         let mut found = None;
         let pumped = match is_there {

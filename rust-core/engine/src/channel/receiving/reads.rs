@@ -26,6 +26,8 @@ pub struct Reads {
     /// The call waits at once: under the lock that it had last it has seen that nothing is there, and that nothing is
     /// to be said before a wait.
     pub waits_first: bool,
+    /// Under that lock it has seen that nothing is there, and what a stream has is read at once.
+    pub reads_first: bool,
 }
 
 impl Reads {
@@ -40,6 +42,7 @@ impl Reads {
         is_lent: false,
         asks_for_peer: false,
         waits_first: false,
+        reads_first: false,
     };
     /// The same where each message is delivered in the step in which it is received.
     pub const DELIVERED: Reads = Reads { delivers: true, ..Reads::OF_PROGRAM };

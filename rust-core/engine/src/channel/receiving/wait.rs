@@ -35,7 +35,8 @@ impl Receiving {
             self.waker.wake();
         }
         let pauses = !waiting.is_none() && !reads.is_lent;
-        if !std::mem::take(&mut reads.waits_first) || !pauses {
+        let has_session = self.part.as_ref().is_none_or(|part| part.negotiated.is_some());
+        if has_session && (!std::mem::take(&mut reads.waits_first) || !pauses) {
             conn.send_ack(if pauses { AckTrigger::Pause } else { AckTrigger::Park });
         }
         let waited = self.wait_soon(reads, waiting)?;
@@ -89,6 +90,14 @@ impl Receiving {
             Polled::Nothing => Ok(false),
             Polled::Repeatedly => self.wait_instead(reads, conn, waiting),
         }
+    }
+
+    /// Reads what has arrived over a stream, for a call that has to say something before it waits. Returns whether a
+    /// message may be there.
+    pub(super) fn read_first(&mut self) -> bool {
+        let part =
+            self.part.as_mut().filter(|part| !part.parked && !self.watched && part.negotiated.is_some());
+        part.is_some_and(|part| part.read_ahead.is_empty() && part.rx.poll_stream() == Polled::Found)
     }
 
     /// Waits for a few milliseconds, where another look would probably find nothing.

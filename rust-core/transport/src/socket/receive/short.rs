@@ -32,10 +32,27 @@ impl StreamRx {
         self.empty_polls >= EMPTY_POLLS && !self.holds_bytes() && self.long.is_none() && self.over.is_none()
     }
 
-    /// Reads once what has arrived, without waiting; [`StreamRx::try_recv`] reports an error.
-    pub fn fill(&mut self) {
+    /// Reads once what has arrived, before any sleep, and returns whether something is here then, also if only to be
+    /// reported by [`StreamRx::try_recv`]. Otherwise the next poll would find nothing either.
+    pub fn poll(&mut self) -> bool {
+        if self.long.is_some() {
+            return false;
+        }
+        if !self.fill() {
+            self.has_polled = !self.probe_due;
+            self.empty_polls = self.empty_polls.saturating_add(1);
+            return false;
+        }
+        if !std::mem::take(&mut self.probe_due) {
+            self.empty_polls = 0;
+        }
+        true
+    }
+
+    /// Reads once what has arrived, without waiting; [`StreamRx::try_recv`] reports an error. False where nothing was.
+    pub fn fill(&mut self) -> bool {
         if self.over.is_some() || self.direct.is_ready() || self.long.is_some() || self.start < self.end {
-            return;
+            return true;
         }
         (self.start, self.end) = (0, 0);
         let read = if self.expects_whole() {
@@ -45,7 +62,7 @@ impl StreamRx {
             self.stream.read(&mut self.buffer)
         };
         match read {
-            Ok(None) => {}
+            Ok(None) => return false,
             Ok(Some(0)) => self.over = Some(self.ended()),
             Ok(Some(came)) => {
                 self.note_activity();
@@ -53,6 +70,7 @@ impl StreamRx {
             }
             Err(error) => self.over = Some(error),
         }
+        true
     }
 
     /// Returns the header of the fast-path data message that is complete in the buffer; none for anything else, for
