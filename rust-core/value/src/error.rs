@@ -23,6 +23,15 @@ pub fn counted(messages: u64, one: &str, several: &str) -> String {
     if messages == 1 { format!("1 message {one}") } else { format!("{messages} messages {several}") }
 }
 
+/// Returns the error for a message of so many bytes, or for memory that was to be lent for one, above the limit.
+#[doc(hidden)]
+#[cold]
+pub fn over_message_limit(asked: u64, allowed: u64) -> Error {
+    let text =
+        format!("over the message limit: {asked} bytes asked, {allowed} allowed (option max_message_size)");
+    Error::new(ErrorKind::TooLarge, text)
+}
+
 /// The result of every fallible call of Linkspan.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -352,19 +361,20 @@ impl Error {
     }
 }
 
-/// Writes the text with endpoint, path and offset, and without the kind.
-/// A path for people: of a long one the beginning and the end. [`Error::path`] has the whole.
-fn shortened(path: &str) -> std::borrow::Cow<'_, str> {
-    /// So many parts are shown whole, and of longer paths so many at each end.
+/// A path for people: of a long one the beginning and the end, and of a long key the beginning. [`Error::path`] has
+/// more of them.
+fn shortened(path: &str) -> Cow<'_, str> {
+    /// So many parts are shown, and of longer paths so many at each end.
     const SHOWN: (usize, usize) = (12, 4);
-    let parts: Vec<&str> = path.split('/').collect();
+    let parts: Vec<Cow<'_, str>> = path.split('/').map(quoted::shown_segment).collect();
     if parts.len() <= SHOWN.0 {
-        return path.into();
+        return parts.join("/").into();
     }
     let (first, last) = (&parts[..SHOWN.1], &parts[parts.len() - SHOWN.1..]);
     format!("{}/…/{} ({} parts)", first.join("/"), last.join("/"), parts.len()).into()
 }
 
+/// Writes the text with endpoint, path and offset, and without the kind.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(endpoint) = &self.0.endpoint {

@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use crate::body::PLACED_FROM;
 use crate::codec::Encoding;
-use crate::error::{Error, ErrorKind, Result, memory};
+use crate::error::{Error, ErrorKind, Result, memory, over_message_limit};
 use crate::sys::headroom;
 use crate::transport::WritableSlot;
 use crate::value::{DType, Element, NdArray, NdArrayRef, Order, Value};
@@ -51,10 +51,7 @@ impl Storage {
         lend: impl FnOnce(usize) -> Option<WritableSlot>,
     ) -> Result<(Storage, usize)> {
         if length > limit {
-            let text = format!(
-                "over the message limit: {length} bytes asked, {limit} allowed (option max_message_size)"
-            );
-            return Err(Error::new(ErrorKind::TooLarge, text));
+            return Err(over_message_limit(length, limit));
         }
         let length = usize::try_from(length).map_err(|_| memory::out_of_memory(usize::MAX))?;
         let may_be_shared = may_be_shared && length >= PLACED_FROM;

@@ -37,7 +37,7 @@ use crate::value::{Limits, NdArray, NdArrayRef, Sink, Timestamp, Value, ValueBui
 pub use copy::RecordedOrigin;
 pub(crate) use payload::Lender;
 pub use payload::Payload;
-pub(crate) use payload::{Recorded, StoredMessage, too_long};
+pub(crate) use payload::{Recorded, StoredMessage};
 pub use received::ReceivedBytes;
 pub(crate) use received::{BodyMemory, BorrowedMemory};
 pub(crate) use recycled::{Dropped, ReusedMessage};

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use crate::body::{Body, OneOrMany, PLACED_FROM, Part, Placer};
 use crate::buffers;
 use crate::codec::{self, EncodeOptions, Encoding};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::frame::{Header, Kind};
 use crate::schema::PreparedSchema;
 use crate::transport::WritableSlot;
@@ -346,15 +346,6 @@ impl Payload {
     pub(crate) fn memory(&self) -> &Body {
         &self.body
     }
-}
-
-/// Returns the error for a message of so many bytes, which are more than this limit.
-#[cold]
-pub(crate) fn too_long(bytes: usize, limit: u64) -> Error {
-    let text = format!(
-        "over the message limit: {bytes} bytes asked, {limit} allowed by the narrower of the two sides (option max_message_size)"
-    );
-    Error::new(ErrorKind::TooLarge, text)
 }
 
 /// A sent message as it is kept to be sent again.

@@ -12,9 +12,9 @@ use crate::channel::turns::Turns;
 use crate::channel::{Delivery, Framing, Options, StartAt};
 use crate::deadline::{Wait, Waiting};
 use crate::drive;
-use crate::error::Result;
+use crate::error::{Result, over_message_limit};
 use crate::frame::{Header, Incoming, Kind, Outgoing};
-use crate::message::{Payload, too_long};
+use crate::message::Payload;
 use crate::sys::clock;
 use crate::transport::Rx;
 use crate::transport::endpoint::Endpoint;
@@ -139,7 +139,7 @@ impl Store {
     fn admit(&self, payload: &Payload) -> Result<()> {
         let (limit, length) = (self.options.max_message_size, payload.len());
         let is_allowed = admission::content(limit, Kind::Data, 0, length).is_allowed;
-        if is_allowed { Ok(()) } else { Err(too_long(length, limit)) }
+        if is_allowed { Ok(()) } else { Err(over_message_limit(length as u64, limit)) }
     }
 }
 

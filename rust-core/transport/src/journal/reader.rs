@@ -17,7 +17,7 @@ use super::folder::{JournalFolder, PAGE};
 use super::record;
 use super::records::{JournalRecord, Parts, RecordAt, Records, Walked};
 use super::tail;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, over_message_limit};
 use crate::extension::Sender;
 use crate::frame::{Header, Incoming};
 use crate::place::{Access, Place};
@@ -378,12 +378,7 @@ impl Reader {
                     return Ok(Some((Incoming { header, extension, body: body.into() }, sender)));
                 }
                 RecordAt::Record(record) => {
-                    let size = record.header.body;
-                    let text = format!(
-                        "over the message limit: {size} bytes, {} are taken (option max_message_size)",
-                        self.limit
-                    );
-                    return Err(Error::new(ErrorKind::TooLarge, text));
+                    return Err(over_message_limit(record.header.body, self.limit));
                 }
                 RecordAt::End => "it ends there".to_owned(),
                 RecordAt::Broken(why) => why,

@@ -24,7 +24,7 @@ use super::room::Room;
 use crate::codec::Encoding;
 use crate::connectionless::ConnectOptions;
 use crate::deadline::Waiting;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, over_message_limit};
 use crate::frame::{Header, Incoming, Kind, Outgoing};
 use crate::sys::poll::wait_readable;
 use crate::value::Limits;
@@ -336,11 +336,7 @@ impl ClientRx {
 /// Returns the error for a file that cannot be taken.
 pub fn refused(found: ReadOutcome, limit: u64) -> Error {
     match found {
-        ReadOutcome::TooLarge(size) => {
-            let text =
-                format!("over the message limit: {size} bytes, {limit} allowed (option max_message_size)");
-            Error::new(ErrorKind::TooLarge, text)
-        }
+        ReadOutcome::TooLarge(size) => over_message_limit(size, limit),
         ReadOutcome::Closed(error) | ReadOutcome::Later(error) => error,
         ReadOutcome::File(..) | ReadOutcome::Nothing | ReadOutcome::Other => {
             Error::new(ErrorKind::Internal, "a file was refused although it could be read")

@@ -3,6 +3,7 @@
 //! A peer chooses keys, names and texts, so an error must neither grow with them nor pass on
 //! control characters to a terminal or a log.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
@@ -202,6 +203,14 @@ pub(super) fn segment(key: &str) -> String {
     segment
 }
 
+/// Returns a segment of a path as an error's text shows it: of a long one the beginning.
+pub(super) fn shown_segment(segment: &str) -> Cow<'_, str> {
+    match segment.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &segment[..end]).into(),
+        None => segment.into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,6 +256,10 @@ mod tests {
         let error = error.under_key(&"/".repeat(1 << 20)).under_key("a/b");
         let path = error.path().unwrap();
         assert!(path.starts_with("a~1b/~1~1") && path.len() < 2 * SEGMENT + 16, "{} bytes", path.len());
+        let shown = error.to_string();
+        assert!(shown.ends_with(&format!(", at path a~1b/{}…", "~1".repeat(SHOWN / 2))), "{shown}");
+        let exact = crate::Error::new(crate::ErrorKind::Missing, "no value").with_path("é".repeat(SHOWN));
+        assert!(exact.to_string().ends_with(&format!(", at path {}", "é".repeat(SHOWN))));
         let error = crate::Error::new(crate::ErrorKind::Missing, "").with_path("p".repeat(1 << 20));
         assert!(error.path().unwrap().len() < TEXT + 8);
     }

@@ -6,7 +6,7 @@
 //! `rust-core/value/tests/decode_memory.rs` compares them with a counting allocator.
 
 use super::tree::{Map, Value};
-use crate::error::{Error, ErrorKind, Result, memory};
+use crate::error::{Error, ErrorKind, Result, memory, over_message_limit};
 
 /// The number of bytes that one decoding holds, and the limit on it.
 #[derive(Clone, Copy, Debug)]
@@ -102,12 +102,11 @@ impl Budget {
 /// unit.
 #[cold]
 pub(super) fn over(which: &str, limit: u64, asked: u64, unit: &str) -> Error {
-    // Which option of an endpoint the limit comes from, for those that come from one.
-    let option = match which {
-        "message" => " (option max_message_size)",
-        "memory" => " (4 times the option max_message_size)",
-        _ => "",
-    };
+    if which == "message" {
+        return over_message_limit(asked, limit);
+    }
+    // The only other limit that comes from an option of an endpoint.
+    let option = if which == "memory" { " (4 times the option max_message_size)" } else { "" };
     Error::new(
         ErrorKind::TooLarge,
         format!("over the {which} limit: {asked} {unit} asked, {limit} allowed{option}"),

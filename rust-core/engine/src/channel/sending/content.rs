@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::buffers;
 use crate::codec::Encoding;
-use crate::error::Error;
-use crate::message::{Payload, Recorded, StoredMessage, too_long};
+use crate::error::{Error, over_message_limit};
+use crate::message::{Payload, Recorded, StoredMessage};
 
 /// The content of a draft. Borrowed bytes are copied where they have to outlive the call, and nowhere else: if they are
 /// kept to be sent again and are not short, and if the link takes them in parts.
@@ -69,7 +69,7 @@ impl<'a> DraftContent<'a> {
 
     /// Returns the error for content that is longer than both sides accept.
     pub fn too_long(self, limit: u64) -> Error {
-        too_long(self.len(), limit)
+        over_message_limit(self.len() as u64, limit).with_hint("the narrower limit of the two sides counts")
     }
 }
 

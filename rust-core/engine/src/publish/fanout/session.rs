@@ -3,9 +3,9 @@
 //! It has no peer and no link, and keeps nothing to be sent again: what a subscriber has not received, it misses.
 
 use crate::channel::session_state::admission::{self, Obstacle, Terms, Ticket, content};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, over_message_limit};
 use crate::frame::Kind;
-use crate::message::{Payload, too_long};
+use crate::message::Payload;
 use crate::session::connection::NoPage;
 use crate::session::{Acknowledge, Connection};
 
@@ -87,7 +87,7 @@ impl PublisherSession {
 #[cold]
 fn refused(obstacle: Obstacle, length: usize, limit: u64) -> Error {
     match obstacle {
-        Obstacle::TooLong => too_long(length, limit),
+        Obstacle::TooLong => over_message_limit(length as u64, limit),
         Obstacle::Failed(error) => error,
         other => Error::new(ErrorKind::Internal, format!("a publisher has no peer, and met {other:?}")),
     }
