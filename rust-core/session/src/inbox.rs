@@ -39,9 +39,10 @@ pub enum AckUrgency {
 }
 
 /// What becomes of a message with its receipt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fate {
     /// It is kept until the program receives it.
+    #[default]
     Filed,
     /// The program gets it.
     Delivered,

@@ -14,7 +14,7 @@ use crate::channel::{Acknowledge, Options};
 use crate::error::{Error, RemoteFailure, Result};
 use crate::frame::Kind;
 use crate::message::{Message, Payload};
-use crate::session::inbox::AckTrigger;
+use crate::session::inbox::{AckTrigger, Fate};
 use crate::transport::extension;
 
 /// A connected client, with its receiving half.
@@ -191,4 +191,4 @@ impl Client {
 
 /// What a server receives.
 const REQUESTS: Want =
-    Want { data: true, requests: true, replies: false, delivers: true, consume: None, awaited: 0 };
+    Want { data: true, requests: true, replies: false, fate: Fate::Delivered, consume: None, answer_to: 0 };

@@ -192,13 +192,13 @@ impl Rx {
                 half.consumed();
                 if half.poll_briefly() { Polled::Found } else { Polled::Nothing }
             }
-            _ => self.poll_stream(),
+            _ => self.poll_once(),
         }
     }
 
     /// Reads a stream once, unless the last reads brought nothing. In memory, nothing is looked for.
     #[inline(never)]
-    pub fn poll_stream(&mut self) -> Polled {
+    pub fn poll_once(&mut self) -> Polled {
         match self {
             Rx::Stream(half) if half.last_polls_were_empty() => Polled::Repeatedly,
             Rx::Stream(half) => {

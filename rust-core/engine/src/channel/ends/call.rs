@@ -316,7 +316,7 @@ impl Channel {
         let Leading { receiving, calling, came, waits_first } = leading;
         let mut answer = Answer { channel: self, pending, calling: Some(calling) };
         let makes_links = self.options.idempotent;
-        let mut reads = Reads { awaited: pending.number, makes_links, waits_first, ..Reads::default() };
+        let mut reads = Reads { answer_to: pending.number, makes_links, waits_first, ..Reads::default() };
         // Dropped before `answer`, for the reason that `Leading` gives.
         let (mut receiving, mut came) = (receiving, came);
         let mut kept = false;

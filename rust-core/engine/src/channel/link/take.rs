@@ -1,5 +1,5 @@
-//! Takes the next message of a link where it lies, in a record of the ring or in what a read has brought: it is copied
-//! once into a message, or views its slots, and the session records it. The caller has the session's lock.
+//! Takes the next message of a link where it lies, in a record or in what a read has brought: it is copied once into a
+//! message, or views its slots, and the session records it. The caller has the session's lock.
 //!
 //! Channels and servers take messages that need no further checks in this way: without a schema to check, without an
 //! extension, and without a violation to report. For everything else nothing has changed, and the caller reads the
@@ -19,18 +19,18 @@ pub struct Want {
     pub data: bool,
     pub requests: bool,
     pub replies: bool,
-    /// Whether the program gets the message in the same step.
-    pub delivers: bool,
+    /// What becomes of a message that is not that answer.
+    pub fate: Fate,
     /// The occasion on which the messages that were delivered before are recorded as consumed.
     pub consume: Option<AckTrigger>,
-    /// The number of the request whose answer the call awaits, and which consumes it with its receipt; 0 for none.
-    pub awaited: u64,
+    /// The number of the request whose answer the call waits for, and consumes with its receipt; 0 for none.
+    pub answer_to: u64,
 }
 
 impl Want {
     /// Any message, for a call that sorts them itself.
     pub const ANY: Want =
-        Want { data: true, requests: true, replies: true, delivers: false, consume: None, awaited: 0 };
+        Want { data: true, requests: true, replies: true, fate: Fate::Filed, consume: None, answer_to: 0 };
 
     /// Returns whether the call takes a message of this kind.
     fn takes(self, kind: Kind) -> bool {
@@ -52,13 +52,7 @@ impl Want {
 
     /// Returns what becomes of this message.
     pub fn fate(self, header: &Header) -> Fate {
-        if is_answer_to(header, self.awaited) {
-            Fate::Finished
-        } else if self.delivers {
-            Fate::Delivered
-        } else {
-            Fate::Filed
-        }
+        if is_answer_to(header, self.answer_to) { Fate::Finished } else { self.fate }
     }
 }
 
@@ -116,8 +110,8 @@ impl<M> Taken<M> {
 }
 
 impl RxPart {
-    /// Delivers the data in the ring that has neither flags nor an acknowledgement, in memory that
-    /// `place` gives for its length. None for all else, and where that gives none.
+    /// Delivers the data of the next record that has neither flags nor an acknowledgement, in memory that `place` gives
+    /// for its length. None for all else, and where that gives none.
     #[inline]
     pub fn take_fast<P: BodyMemory>(
         &mut self,
@@ -146,8 +140,8 @@ impl RxPart {
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
-    /// Returns the fast-path reply in the ring to the request of number `number`: it is consumed with its receipt. None
-    /// for all else; then nothing has changed but the room of earlier messages, which is free.
+    /// Returns the fast-path reply that is the next record, to the request of number `number`: it is consumed with its
+    /// receipt. None for all else; then nothing has changed but the room of earlier messages, which is free.
     #[inline]
     pub fn take_reply(&mut self, number: u64, halves: &mut SessionHalves, limits: &Limits) -> Option<Taken> {
         // The messages before it were copied; their room is freed while the peer works.

@@ -33,17 +33,17 @@ impl Receiving {
         self.empty_polls
     }
 
-    /// Returns a message to the caller. An answer to another request than `awaited` belongs to that request, whoever
+    /// Returns a message to the caller. An answer to another request than `answer_to` belongs to that request, whoever
     /// receives it: it is kept for the call that takes it, or counted as dropped if no call will.
     pub fn route(
         &mut self,
         message: Message,
-        awaited: u64,
+        answer_to: u64,
         conn: &Conn,
         waiting: &mut Waiting<'_>,
     ) -> Result<Turn> {
         let header = message.header();
-        if !header.kind.is_answer() || is_answer_to(header, awaited) {
+        if !header.kind.is_answer() || is_answer_to(header, answer_to) {
             self.empty_polls = 0;
             return Ok(Turn::Message(message));
         }

@@ -15,7 +15,7 @@ use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Header;
 use crate::planted;
-use crate::session::inbox::AckTrigger;
+use crate::session::inbox::{AckTrigger, Fate};
 
 /// Messages in the inbox, at most, while a thread reads for acknowledgements.
 const MAX_INBOX: usize = 1 << 16;
@@ -60,7 +60,7 @@ pub fn receive<H: DirectionGuard, P: Place>(
     let (mut came, mut is_first) = (came, true);
     let received = loop {
         if let Some(taken) = came.take() {
-            let of = held.route(conn.finish(taken), reads.awaited, conn, waiting);
+            let of = held.route(conn.finish(taken), reads.answer_to, conn, waiting);
             if let Some(received) = of.and_then(|of| place.turn(&mut held, of)).transpose() {
                 break received;
             }
@@ -207,7 +207,7 @@ impl Receiving {
                 let is_late = |header: &Header| {
                     let calls = &reconnector.session_state.halves().calls;
                     header.kind.is_answer()
-                        && !is_answer_to(header, reads.awaited)
+                        && !is_answer_to(header, reads.answer_to)
                         && !calls.is_open(header.correlation)
                 };
                 conn.without_body(part, error, is_late).map(Some)
@@ -220,7 +220,7 @@ impl Receiving {
                 Ok(Some(frame)) => {
                     let of = match self.dispatch(frame, reads, conn) {
                         Ok(Some(Turn::Message(message))) => {
-                            self.route(message, reads.awaited, conn, waiting)?
+                            self.route(message, reads.answer_to, conn, waiting)?
                         }
                         Ok(other) => {
                             self.count_empty_poll(waiting)?;
@@ -275,7 +275,7 @@ impl Receiving {
         }
         let Some(message) = self.inbox.pop_front() else { return Ok(false) };
         self.update_readiness(false);
-        if reads.delivers {
+        if reads.fate == Fate::Delivered {
             let mut halves = conn.links.session_state.halves();
             halves.inbox.delivered(message.session(), message.number());
         }

@@ -1,22 +1,22 @@
 //! For whom frames of a channel's link are received, and what follows from that in the loop (`pump`).
 
 use crate::channel::link::Want;
-use crate::session::inbox::AckTrigger;
+use crate::session::inbox::{AckTrigger, Fate};
 
 /// For whom frames are received.
 #[derive(Clone, Copy, Default)]
 pub struct Reads {
     /// A call of the program that receives: it gets first what was kept. A server sends nothing to it.
     pub of_program: bool,
-    /// A message is delivered to the program in the same step.
-    pub delivers: bool,
+    /// What becomes of a message that is not the answer.
+    pub fate: Fate,
     /// What was delivered before stays unconsumed in a store: the program may not have handled it.
     pub spares: bool,
     /// The occasion on which the messages delivered before are recorded as consumed: together with the next message, if
     /// one is ready, which saves a lock and a fence; otherwise before a wait.
     pub consume: Option<AckTrigger>,
-    /// The number of the request whose answer the call awaits; 0 for none.
-    pub awaited: u64,
+    /// The number of the request whose answer the call waits for; 0 for none.
+    pub answer_to: u64,
     /// A link that has ended is replaced by a new one. Otherwise only one that exists already is taken.
     pub makes_links: bool,
     /// The direction is on loan to a thread that sleeps for long: a call of the program that wants it gets it.
@@ -35,21 +35,21 @@ impl Reads {
     pub const OF_PROGRAM: Reads = Reads {
         of_program: true,
         makes_links: true,
-        delivers: false,
+        fate: Fate::Filed,
         spares: false,
         consume: None,
-        awaited: 0,
+        answer_to: 0,
         is_lent: false,
         asks_for_peer: false,
         waits_first: false,
         reads_first: false,
     };
     /// The same where each message is delivered in the step in which it is received.
-    pub const DELIVERED: Reads = Reads { delivers: true, ..Reads::OF_PROGRAM };
+    pub const DELIVERED: Reads = Reads { fate: Fate::Delivered, ..Reads::OF_PROGRAM };
 
     /// Returns what is taken in the link for such a call.
     pub fn want(&self) -> Want {
-        Want { delivers: self.delivers, consume: self.consume, awaited: self.awaited, ..Want::ANY }
+        Want { fate: self.fate, consume: self.consume, answer_to: self.answer_to, ..Want::ANY }
     }
 
     /// Returns how the library receives: what is there, over links that are there.

@@ -8,11 +8,11 @@ use crate::channel::pattern::Pattern;
 use crate::channel::session_state::{SessionHalves, SessionState};
 use crate::frame::Kind;
 use crate::message::{BodyMemory, Dropped, Message, ReusedMessage};
-use crate::session::inbox::AckTrigger;
+use crate::session::inbox::{AckTrigger, Fate};
 use crate::transport::BodyViews;
 
 /// Data for a program of which the call has recorded that it receives again.
-const MORE: Want = Want { requests: false, replies: false, delivers: true, ..Want::ANY };
+const MORE: Want = Want { requests: false, replies: false, fate: Fate::Delivered, ..Want::ANY };
 
 impl Receiving {
     /// Returns what comes nearly always to a program that receives: data in memory for which `place` gives a place, by
@@ -118,7 +118,7 @@ impl Receiving {
         halves: &mut SessionHalves,
         event_log: &EventLog,
     ) -> Step<Message> {
-        match self.take_complete(halves, event_log, Want { awaited: number, ..Want::ANY }) {
+        match self.take_complete(halves, event_log, Want { answer_to: number, ..Want::ANY }) {
             Some(taken) if is_answer_to(taken.message.header(), number) => Step::Done(taken),
             taken => taken.map_or(Step::Nothing, Step::Other),
         }
@@ -255,7 +255,7 @@ impl Receiving {
         if self.watched {
             return None;
         }
-        if want.delivers
+        if want.fate == Fate::Delivered
             && let Some(taken) = self.take_data(halves, event_log, ReusedMessage::take, want.consume)
         {
             return Some(taken);

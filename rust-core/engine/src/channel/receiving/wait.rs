@@ -97,7 +97,7 @@ impl Receiving {
     pub(super) fn read_first(&mut self) -> bool {
         let part =
             self.part.as_mut().filter(|part| !part.parked && !self.watched && part.negotiated.is_some());
-        part.is_some_and(|part| part.read_ahead.is_empty() && part.rx.poll_stream() == Polled::Found)
+        part.is_some_and(|part| part.read_ahead.is_empty() && part.rx.poll_once() == Polled::Found)
     }
 
     /// Waits for a few milliseconds, where another look would probably find nothing.
