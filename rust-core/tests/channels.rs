@@ -32,6 +32,7 @@ mod lingering;
 mod loans;
 mod lockstep;
 mod long_bodies;
+mod long_memory;
 mod loss;
 mod many_absent;
 mod out_of_memory;
