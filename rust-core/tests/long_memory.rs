@@ -118,8 +118,8 @@ impl Other {
     }
 
     /// What it and this program hold.
-    fn held(&self) -> Held {
-        let mut held = Held { slots: BTreeMap::new(), own: 0 };
+    fn held(&self) -> MemoryUse {
+        let mut held = MemoryUse { slots: BTreeMap::new(), own: 0 };
         for process in [std::process::id(), self.child.id()] {
             held.add(process);
         }
@@ -137,12 +137,12 @@ impl Drop for Other {
 
 /// What processes hold: the files of slots by their numbers, each of which both map, and memory of their own.
 #[derive(Debug)]
-struct Held {
+struct MemoryUse {
     slots: BTreeMap<u64, usize>,
     own: usize,
 }
 
-impl Held {
+impl MemoryUse {
     fn add(&mut self, process: u32) {
         let maps = std::fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
         for line in maps.lines().filter(|line| line.contains("linkspan-slot")) {
@@ -162,7 +162,7 @@ impl Held {
     }
 
     /// All that is held beyond what was held before.
-    fn beyond(&self, before: &Held) -> usize {
+    fn beyond(&self, before: &MemoryUse) -> usize {
         self.of_slots() - before.of_slots() + self.own.saturating_sub(before.own)
     }
 }
@@ -209,7 +209,7 @@ impl Client {
     }
 
     /// Makes a call; returns what is held while the server has the request, and while this program has the reply.
-    fn call(&mut self, is_long: bool, reply: &str) -> [Held; 2] {
+    fn call(&mut self, is_long: bool, reply: &str) -> [MemoryUse; 2] {
         let payload = if is_long { &self.long } else { &self.short };
         self.other.begin("ask");
         let asked = self.client.start_call(payload, SOON).unwrap();
