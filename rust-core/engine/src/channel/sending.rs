@@ -151,9 +151,12 @@ impl Sending {
         if let DraftContent::Payload(payload) = draft.content
             && (draft.kind, draft.flags) == (Kind::Data, 0)
             && payload.memory().split().is_some()
-            && let Some(number) = self.send_owned(payload.clone(), halves, event_log)
         {
-            return Put::Sent(number);
+            match self.send_owned(payload.clone(), halves, event_log) {
+                Ok(number) => return Put::Sent(number),
+                Err(Some(ticket)) => return Put::Admitted(ticket),
+                Err(None) => {}
+            }
         }
         let admitted = self.admit(&draft, false, false, halves, event_log);
         admitted.map_or(Put::Blocked, |(_, ticket)| Put::Admitted(ticket))
@@ -217,27 +220,28 @@ impl Sending {
     }
 
     /// Sends data whose long arrays are in slots of which the peer has the files. The payload is
-    /// kept without counting another owner of its body.
+    /// kept without counting another owner of its body. Otherwise returns the ticket, if it was admitted.
     #[inline(never)]
     pub fn send_owned(
         &mut self,
         payload: Payload,
         halves: &mut SessionHalves,
         event_log: &EventLog,
-    ) -> Option<u64> {
+    ) -> std::result::Result<u64, Option<Ticket>> {
         let draft = Draft::data(&payload);
-        let (part, ticket) = self.admit(&draft, false, true, halves, event_log).ok()?;
+        let Ok((part, ticket)) = self.admit(&draft, false, true, halves, event_log) else { return Err(None) };
         let sent = clock::now();
         let header = Header { body: payload.len() as u64, ..draft.header(&ticket, sent) };
-        if ticket.acked != 0 || !part.tx.try_send_in_slots(&header, payload.memory().split()?) {
-            return None;
+        let split = payload.memory().split().filter(|_| ticket.acked == 0);
+        if !split.is_some_and(|split| part.tx.try_send_in_slots(&header, split)) {
+            return Err(Some(ticket));
         }
         let (number, place) = halves.sent(&ticket);
         if let Some(place) = place {
             *place = StoredMessage::long_data(payload, sent);
         }
         self.count(1);
-        Some(number)
+        Ok(number)
     }
 
     /// Passes a message to the link, and waits until the link takes it. The lock is free meanwhile. Admits it first

@@ -60,7 +60,7 @@ impl Channel {
     fn send_owned(&self, payload: Payload) -> Option<u64> {
         let mut entered = self.enter_to_send()?;
         let (sending, halves) = entered.parts();
-        sending.send_owned(payload, halves, &self.conn.event_log)
+        sending.send_owned(payload, halves, &self.conn.event_log).ok()
     }
 
     /// Sends an encoded value: see [`Channel::send`].
