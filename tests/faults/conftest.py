@@ -14,6 +14,9 @@ import pytest
 from support.memory import Group
 from support.namespaces import unshare
 
+# The tests in that folder have an independent implementation of the protocol, which knows no slots.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "independent"))
+
 Start = Callable[..., subprocess.Popen[str]]
 
 #: The helpers that every program of these tests can use.

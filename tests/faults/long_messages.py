@@ -86,7 +86,7 @@ for message in iter(lambda: channel.recv(timeout=60.0), None):
 # The same here.
 HERE: dict = {}
 exec(CONTENT, HERE)
-elements, lent, made, is_whole = HERE["elements"], HERE["lent"], HERE["made"], HERE["is_whole"]
+elements, lent, content, made, is_whole = (HERE[name] for name in ("elements", "lent", "content", "made", "is_whole"))
 
 
 def readable(stream, seconds: float) -> bool:

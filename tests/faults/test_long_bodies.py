@@ -3,9 +3,14 @@ lost."""
 
 import os
 import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
 
+import independent
 import pytest
-from long_messages import KINDS, MIB, RECEIVER, SENDER, SOON, ask, is_whole, slot_files
+import shared_memory
+from long_messages import BODIES, KINDS, MIB, RECEIVER, SENDER, SOON, ask, content, is_whole, made, slot_files
 
 import linkspan
 
@@ -70,7 +75,7 @@ def test_killed_sender_leaves_whole_messages_and_no_files(kind: str, start) -> N
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_peer_without_slots_gets_long_messages_in_pieces(kind: str, start) -> None:
-    """What this side has of slots is the same for each peer: over a socket there are none."""
+    """Over a socket there are none."""
     name = f"unix:test/pieces-{os.getpid()}"
     with linkspan.listen(name) as listener:
         sender = start(SENDER, name, kind, str(MIB))
@@ -81,3 +86,122 @@ def test_peer_without_slots_gets_long_messages_in_pieces(kind: str, start) -> No
         assert [sender.stdout.readline() for _ in range(2)] == ["ready\n", "done\n"]
         sender.stdin.close()
         assert sender.stdout.readline() == "0 0 0 0\n"
+
+
+#: Of a message for the other implementation, which accepts a mebibyte.
+LENGTH = 900_000
+
+
+def counts(stats: dict) -> dict[str, int]:
+    """How many arrays and bodies went by slots, and how many that might have did not."""
+    names = ("arrays_in_slots", "arrays_without_slot", "bodies_in_slots", "bodies_without_slot")
+    return {name: stats[name] for name in names if stats[name]}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A runtime directory of this test."""
+    monkeypatch.setenv("LINKSPAN_DIR", str(tmp_path))
+    return tmp_path
+
+
+def at_once(*calls: Callable[[], object]) -> list[object]:
+    """Makes these calls in threads: of two that need each other."""
+    results: list[object] = [None] * len(calls)
+
+    def call(at: int) -> None:
+        results[at] = calls[at]()
+
+    threads = [threading.Thread(target=call, args=[at], daemon=True) for at in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SOON)
+        assert not thread.is_alive()
+    return results
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_peer_whose_hello_has_no_slots_exchanges_long_messages_over_shared_memory(kind: str, place: Path) -> None:
+    """A program of another implementation, which knows rings alone: no file of a slot is made, and nothing is counted
+    as having found none."""
+    with linkspan.listen("shm:test/pieces") as listener:
+        link = shared_memory.connect_shm(place / "test@pieces.shm", "channel")
+        link.send(independent.DATA, 0)
+        channel = listener.accept(timeout=SOON)
+        assert channel.recv(timeout=SOON).value == 0
+        for number in range(4):
+            def send(number: int = number) -> None:
+                channel.send({"number": number, "content": made(channel, kind, number, LENGTH)}, timeout=SOON)
+
+            frame = at_once(link.receive, send)[0]
+            assert frame.value()["number"] == number
+            assert is_whole(frame.value()["content"], kind, number, LENGTH)
+            link.acknowledge()
+            value = {"number": number, "content": content("bytes" if "bytes" in kind else kind, number, LENGTH)}
+            message = at_once(lambda: channel.recv(timeout=SOON), lambda value=value: link.send(independent.DATA, value))[0]
+            assert message.value == value
+        assert (counts(channel.stats()), slot_files()) == ({}, 0)
+        channel.close()
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_caller_whose_hello_has_no_slots_gets_long_answers_over_shared_memory(kind: str, place: Path) -> None:
+    with linkspan.serve("shm:test/answers") as server:
+        client = shared_memory.connect_shm(place / "test@answers.shm", "request")
+
+        def answer() -> None:
+            request = server.next(timeout=SOON)
+            value = {"asked": request.value["number"], "content": made(request, kind, request.value["number"], LENGTH)}
+            request.reply(value)
+
+        for number in range(4):
+            value = {"number": number, "content": content("bytes" if "bytes" in kind else kind, number, LENGTH)}
+
+            def serve(number: int = number) -> None:
+                answer()
+                # What is left of the answer is written while the server works.
+                with pytest.raises(linkspan.Timeout):
+                    server.next(timeout=0.5)
+
+            reply = at_once(lambda value=value: client.call(value), serve)[0]
+            assert reply["asked"] == number and is_whole(reply["content"], kind, number, LENGTH)
+        assert slot_files() == 0
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_subscriber_whose_hello_has_no_slots_gets_all_beside_one_that_has_them(kind: str, place: Path) -> None:
+    """While it is there, long messages go through the ring, for the others as well; before and after that by slots."""
+    size = 300_000
+
+    def publish(number: int) -> None:
+        out.send({"number": number, "content": made(out, kind, number, size)})
+
+    with linkspan.publisher("shm:test/ring") as out, linkspan.subscribe("shm:test/ring") as knows:
+        out.wait_for_subscribers(1, timeout=SOON)
+
+        def comes(number: int) -> None:
+            message = knows.recv(timeout=SOON)
+            assert message["number"] == number and is_whole(message["content"], kind, number, size)
+
+        publish(0)
+        comes(0)
+        before = counts(out.stats())
+        assert before == {"bodies_in_slots": 1}
+        other = shared_memory.Subscriber(place / "test@ring.shm")
+        assert other.next().value()["number"] == 0
+        for number in range(1, 12):
+            publish(number)
+            value = other.next().value()
+            assert value["number"] == number and is_whole(value["content"], kind, number, size)
+            comes(number)
+        assert counts(out.stats()) == before
+        other.close()
+        out.flush(timeout=SOON)
+        number = 12
+        # The publisher sees its end in one of the next calls.
+        while counts(out.stats()) == before:
+            publish(number)
+            comes(number)
+            number += 1
+            assert number < 200
