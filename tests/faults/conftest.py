@@ -50,10 +50,11 @@ def fill(folder):
 
 @pytest.fixture(autouse=True)
 def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The runtime directory, for this process and those that it starts."""
+    """The runtime directory, for this process and those that it starts; their durable files are of this test alone."""
     directory = tmp_path / "run"
     directory.mkdir(mode=0o755)
     monkeypatch.setenv("LINKSPAN_DIR", str(directory))
+    monkeypatch.setenv("LINKSPAN_STATE_DIR", str(tmp_path / "state"))
     return directory
 
 
