@@ -1,12 +1,15 @@
 """Texts of errors, reasons and log lines: whatever a handler raises, its caller gets an answer and the loop goes on."""
 
 import asyncio
+import functools
 import logging
+import re
+import signal
 
 import linkspan
 import linkspan.aio
 import pytest
-from conftest import endpoint
+from conftest import endpoint, over
 from services import until
 
 
@@ -291,3 +294,66 @@ def test_thread_that_waits_at_the_exit_of_the_interpreter_prints_nothing(peer):
     """)
     code, out, err = child.end()
     assert (code, out, err) == (0, "", "")
+
+
+@pytest.fixture
+def name(request):
+    return endpoint(request.param)
+
+
+def text_of(name, error, call):
+    """What an error at this name says."""
+    with pytest.raises(error) as raised:
+        call()
+    assert str(raised.value).startswith(f"{name}: "), raised.value
+    return str(raised.value).removeprefix(f"{name}: ")
+
+
+SAME = r"see that both use the same (directory \(LINKSPAN_DIR\)|port)"
+CALLS = [(0, "was looked for once"), (0.01, "did not appear within 0.01 s")]
+
+
+@over("shm", "unix", "tcp", "fifo")
+def test_dialled_channel_without_a_listener_says_that_none_listens_and_what_to_do(name):
+    absent = rf"no program listens: \S+ {{}}; start one that does, and {SAME}"
+    with linkspan.Channel.dial(name) as ch:
+        for timeout, sought in CALLS:
+            said = text_of(name, linkspan.NotFound, lambda timeout=timeout: ch.join(timeout=timeout))
+            assert re.match(absent.format(sought), said), said
+        said = text_of(name, linkspan.Full, lambda: ch.try_send(1))
+        assert re.fullmatch(f"not sent: {absent.format('was looked for once')}", said), said
+        ch.flush(timeout=0)  # nothing was sent that could be awaited
+    assert text_of(name, linkspan.InvalidState, lambda: ch.join(timeout=0)) == "the channel is closed"
+
+
+@over("shm", "unix", "tcp", "fifo")
+def test_listening_channel_without_a_peer_says_that_none_is_connected_and_what_to_do(name):
+    absent = f"no program is connected: one {{}}; start one that connects, and {SAME}"
+    with linkspan.Channel.begin_open(name) as ch:
+        assert ch.role == "listener"
+        for timeout, sought in CALLS:
+            for call in ch.join, ch.recv, functools.partial(ch.send, 1):
+                said = text_of(name, linkspan.Timeout, functools.partial(call, timeout=timeout))
+                assert re.fullmatch(absent.format(sought), said), (call, said)
+        said = text_of(name, linkspan.Full, lambda: ch.try_send(1))
+        assert re.fullmatch(f"not sent: {absent.format('was looked for once')}", said), said
+        ch.flush(timeout=0)
+
+
+@over("shm", "unix", "fifo")
+def test_join_beside_a_program_that_has_not_answered_says_that_the_answer_is_awaited(peer, name):
+    """That one is stopped: an own listener may answer before the call ends."""
+    listens = peer("""
+        listener = linkspan.listen(sys.argv[1])
+        say("listens")
+        sys.stdin.readline()
+    """, name)
+    assert listens.line() == "listens"
+    listens.signal(signal.SIGSTOP)
+    try:
+        with linkspan.Channel.dial(name) as ch:
+            awaited = "no program has answered yet, and the call was not to wait; try again once the descriptor is readable, or wait for it"
+            assert text_of(name, linkspan.Timeout, ch.join) == awaited
+            assert text_of(name, linkspan.Full, lambda: ch.try_send(1)) == f"not sent: {awaited}"
+    finally:
+        listens.signal(signal.SIGCONT)

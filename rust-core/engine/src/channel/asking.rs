@@ -82,11 +82,18 @@ impl<T> Pending<T> {
         self.mismatch.as_ref().map_or_else(|| self.asked.stalled(), |report| report.error.clone())
     }
 
-    /// Returns the error of a call whose time is over before there is an outcome: `over` of one that does not wait, and
-    /// while a listener is not late.
+    /// Returns the error of a call whose time is over before there is an outcome: of one that does not wait that the
+    /// answer is awaited, and `over` while a listener is not late.
     pub fn unanswered(&self, waiting: &Waiting<'_>, over: Error) -> Error {
         let had_its_time = self.began.elapsed() >= MIN_ANSWER_TIME;
-        if had_its_time || !(waiting.is_none() || self.asked.is_reached()) { self.stalled() } else { over }
+        if had_its_time || !(waiting.is_none() || self.asked.is_reached()) {
+            self.stalled()
+        } else if waiting.is_none() {
+            let text = "no program has answered yet, and the call was not to wait; try again once the descriptor is readable, or wait for it";
+            Error::new(ErrorKind::Timeout, text)
+        } else {
+            over
+        }
     }
 }
 

@@ -31,6 +31,7 @@ use crate::sys::poll::Epoll;
 use crate::transport::driver::{Appears, Target};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::Call;
+use crate::transport::kind::Naming;
 use crate::transport::place::Listener;
 use crate::transport::stream::Stream;
 
@@ -150,10 +151,7 @@ impl Dialler {
 
     /// Returns the error for a listener that did not appear.
     pub(super) fn not_found(&self, waiting: &Waiting<'_>) -> Error {
-        let advice = match self.target.appears() {
-            Appears::Polled(_) => "see that both use the same port",
-            Appears::Name(_) | Appears::Opened(_) => environment::same_directory(),
-        };
+        let advice = same_place(&self.endpoint);
         let text = format!(
             "no program listens: {} {}; start one that does, and {advice}",
             self.target.shown(),
@@ -257,6 +255,14 @@ impl Dialling<'_> {
             ErrorKind::Timeout => self.0.not_found(waiting).on(endpoint),
             _ => e.on(endpoint),
         })
+    }
+}
+
+/// Returns what two programs need so that they meet at this endpoint.
+pub fn same_place(endpoint: &Endpoint) -> &'static str {
+    match endpoint.transport().naming() {
+        Naming::Address => "see that both use the same port",
+        Naming::Name | Naming::NameOrPath => environment::same_directory(),
     }
 }
 

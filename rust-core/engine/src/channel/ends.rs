@@ -308,11 +308,11 @@ pub fn is_not_ready(error: &Error) -> bool {
 pub fn if_not_ready(error: Error, kind: ErrorKind) -> Error {
     match error.kind() {
         _ if is_not_ready(&error) => {
-            let text = match kind {
-                ErrorKind::Empty => "no message has arrived, and the call was not to wait",
-                _ => "there is no room, and the call was not to wait",
+            let renamed = match kind {
+                ErrorKind::Empty => Error::new(kind, "no message has arrived, and the call was not to wait"),
+                // Without a link it says which program is missing, and what to do.
+                _ => Error::new(kind, format!("not sent: {}", error.text())),
             };
-            let renamed = Error::new(kind, text);
             match error.endpoint() {
                 Some(endpoint) => renamed.on(endpoint),
                 None => renamed,

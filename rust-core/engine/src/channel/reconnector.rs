@@ -19,7 +19,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::acceptor::{ChannelAcceptor, connect_options};
 use super::asking::{Admitted, Attempt};
-use super::dial::{Dialler, Dialling};
+use super::dial::{Dialler, Dialling, same_place};
 use super::direction::{Direction, Permit};
 use super::event_log::EventLog;
 use super::handshake::Hello;
@@ -360,8 +360,19 @@ impl Reconnector {
             // It may be signalled for a link of which the receiving direction has not taken its half; another one
             // follows now.
             acceptor.queue.settle();
-            drive::link_event(&on, waiting)?;
+            drive::link_event(&on, waiting).map_err(|error| match error.kind() {
+                ErrorKind::Timeout => self.not_connected(waiting),
+                _ => error,
+            })?;
         }
+    }
+
+    /// Returns the error of a listener to which no program has connected.
+    #[cold]
+    fn not_connected(&self, waiting: &Waiting<'_>) -> Error {
+        let (sought, advice) = (waiting.sought(), same_place(&self.endpoint));
+        let text = format!("no program is connected: one {sought}; start one that connects, and {advice}");
+        Error::new(ErrorKind::Timeout, text)
     }
 
     /// Opens the place of a connectionless transport.

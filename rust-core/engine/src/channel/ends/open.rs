@@ -200,7 +200,7 @@ impl Channel {
     #[doc(hidden)]
     pub fn join<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         let joined = self.first_link(&mut self.options.start(wait));
-        joined.map_err(|e| open_names::named(e, &self.shown))
+        joined.map_err(|e| open_names::named(e.on(&self.shown), &self.shown))
     }
 
     /// Makes the first link within the deadline.
