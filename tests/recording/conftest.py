@@ -62,12 +62,12 @@ class Lab:
         """Starts a recorder."""
         return self.start(DEBUG / "linkspan-record", "record", *words, within=within)
 
-    def recording(self, *words: object, code: int = 0) -> str:
+    def recording(self, *words: object, code: int = 0, within: float = SOON) -> str:
         """Runs `linkspan recording`, by way of the shell program."""
-        return self.run(PROGRAM, "recording", *words, code=code)
+        return self.run(PROGRAM, "recording", *words, code=code, within=within)
 
-    def run(self, *command: object, code: int = 0) -> str:
-        done = subprocess.run(list(map(str, command)), cwd=self.folder, env=self.env, text=True, capture_output=True, timeout=SOON)
+    def run(self, *command: object, code: int = 0, within: float = SOON) -> str:
+        done = subprocess.run(list(map(str, command)), cwd=self.folder, env=self.env, text=True, capture_output=True, timeout=within)
         assert done.returncode == code, f"{command}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 

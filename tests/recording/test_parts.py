@@ -9,7 +9,7 @@ from pathlib import Path
 
 import linkspan
 import pytest
-from conftest import Lab, ended
+from conftest import SOON, Lab, ended
 from mcap.writer import Writer
 from support.forged import MAGIC, record, text, texts
 from support.recordings import written
@@ -438,8 +438,9 @@ def test_files_of_as_many_channels_as_there_may_be_are_split(lab: Lab) -> None:
     """A part begins with the newest message of each name: with as many as leave room for its own, however many there are."""
     names = 65_530
     path = of_names(lab.folder / "many.mcap", names, 10)
-    lab.recording("split", path, "--at", "1KiB", "-o", "p.mcap")
-    assert lab.recording("check", "p.mcap").startswith(f"complete: {names + 10} messages, 0 missed")
+    # It is much work for a program that was built for tests, beside other ones.
+    lab.recording("split", path, "--at", "1KiB", "-o", "p.mcap", within=4 * SOON)
+    assert lab.recording("check", "p.mcap", within=4 * SOON).startswith(f"complete: {names + 10} messages, 0 missed")
     made = list(lab.folder.glob("p*.mcap"))
     # What parts repeat is no more than what they have of their own, but for what describes it.
     assert 2 < len(made) < 50 and sum(part.stat().st_size for part in made) < 8 * path.stat().st_size
