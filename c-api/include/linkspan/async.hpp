@@ -265,23 +265,42 @@ private:
 
 namespace detail {
 
-/// What a call that did not wait has given: `made()` where it succeeded, and nothing where it found nothing to do
-/// yet. The last one of a wait throws instead, that nobody is there or that the time has passed.
-template <class F> auto given(linkspan_status status, bool is_last, F made) -> std::optional<decltype(made())> {
-    if (status == LINKSPAN_OK) return made();
-    if (!is_nothing(status)) throw_last_error();
-    if (!is_last) return std::nullopt;
-    if (status == LINKSPAN_NOT_FOUND || status == LINKSPAN_STALLED) throw_last_error();
-    refuse<linkspan::timeout>(LINKSPAN_TIMEOUT, "the time-out of the awaited call has passed; give a longer one, or none to wait for ever");
-}
+/// What an awaited call fails with when its time is over: what has not happened, and what to do.
+struct late {
+    const char *what;
+    const char *advice = "try again, or give a longer one";
+    bool retryable = true;
 
-/// The same of a call that throws.
-template <class F> auto given(bool is_last, F call) -> std::optional<decltype(call())> {
+    /// Throws it, with the endpoint if that is known.
+    [[noreturn]] void refuse(const std::string &endpoint) const {
+        const std::string text = (endpoint.empty() ? endpoint : endpoint + ": ") + what + " within the time-out of the awaited call; " + advice;
+        linkspan_error e = LINKSPAN_ERROR_INIT;
+        e.status = LINKSPAN_TIMEOUT;
+        e.text = text.c_str();
+        e.endpoint = endpoint.empty() ? nullptr : endpoint.c_str();
+        e.retryable = retryable;
+        throw linkspan::timeout(e);
+    }
+};
+
+/// What a call that did not wait has given: what it returns, or nothing where it found nothing to do yet. The last one
+/// of a wait throws instead, that no program is there or that the time has passed.
+template <class F> auto given(bool is_last, const late &over, F call) -> std::optional<decltype(call())> {
     try {
         return call();
     } catch (const error &e) {
-        return given(e.code(), is_last, [&]() -> decltype(call()) { throw; });
+        if (!is_nothing(e.code())) throw;
+        if (!is_last) return std::nullopt;
+        if (e.code() == LINKSPAN_NOT_FOUND || e.code() == LINKSPAN_STALLED) throw;
+        over.refuse(e.endpoint());
     }
+}
+
+/// The same of a call of C, whose result `made()` has. No exception is made where there is nothing yet.
+template <class F> auto given(linkspan_status status, bool is_last, const late &over, F made) -> std::optional<decltype(made())> {
+    if (status == LINKSPAN_OK) return made();
+    if (is_nothing(status) && !is_last) return std::nullopt;
+    return given(is_last, over, []() -> decltype(made()) { throw_last_error(); });
 }
 
 /// A call of an object.
@@ -309,12 +328,18 @@ public:
 
     std::optional<message> attempt(bool is_last) {
         if (!started_) {
-            auto started = given(is_last, [&] { return object.start_call(request_, std::chrono::seconds(0)); });
+            const late unsent{"the request was not sent: no program was connected, or it had no room,"};
+            auto started = given(is_last, unsent, [&] { return object.start_call(request_, std::chrono::seconds(0)); });
             if (!started) return std::nullopt;
             started_.emplace(std::move(*started));
         }
         linkspan_message *m = nullptr;
-        return given(linkspan_channel_finish_call(object.c(), started_->c(), 0, &m), is_last, [&] { return message(m); });
+        const auto status = linkspan_channel_finish_call(object.c(), started_->c(), 0, &m);
+        const late over{"no answer has arrived",
+                        "the request is withdrawn, and the server may have carried it out all the same: call again where that does no harm, "
+                        "or give a longer one",
+                        false};
+        return given(status, is_last, over, [&] { return message(m); });
     }
     bool pauses() const noexcept { return !started_; }
 
@@ -330,7 +355,7 @@ template <executor E> auto recv_async(const channel &object, E &loop, timeout_va
     return detail::until(loop, object, t, false, [&object](bool is_last) {
         linkspan_message *m = nullptr;
         const auto status = is_last ? linkspan_channel_recv(object.c(), 0, &m) : linkspan_channel_try_recv(object.c(), &m);
-        return detail::given(status, is_last, [&] { return message(m); });
+        return detail::given(status, is_last, detail::late{"no message has arrived"}, [&] { return message(m); });
     });
 }
 /// The next message of a subscriber; throws `lagged` once if messages were missed, and then continues.
@@ -338,7 +363,7 @@ template <executor E> auto recv_async(const subscriber &object, E &loop, timeout
     return detail::until(loop, object, t, false, [&object](bool is_last) {
         linkspan_message *m = nullptr;
         const auto status = is_last ? linkspan_subscriber_recv(object.c(), 0, &m) : linkspan_subscriber_try_recv(object.c(), &m);
-        return detail::given(status, is_last, [&] { return message(m); });
+        return detail::given(status, is_last, detail::late{"no message has arrived"}, [&] { return message(m); });
     });
 }
 /// The next message of a subscriber, or the next request of a server; nothing when it is closed or at a stop signal:
@@ -346,14 +371,14 @@ template <executor E> auto recv_async(const subscriber &object, E &loop, timeout
 template <executor E> auto next_async(const subscriber &object, E &loop, timeout_value t = {}) {
     return detail::until(loop, object, t, false, [&object](bool is_last) {
         linkspan_message *m = nullptr;
-        return detail::given(linkspan_subscriber_next(object.c(), 0, &m), is_last,
+        return detail::given(linkspan_subscriber_next(object.c(), 0, &m), is_last, detail::late{"no message has arrived"},
                              [&] { return m == nullptr ? std::nullopt : std::optional<message>(message(m)); });
     });
 }
 template <executor E> auto next_async(const server &object, E &loop, timeout_value t = {}) {
     return detail::until(loop, object, t, false, [&object](bool is_last) {
         linkspan_message *m = nullptr;
-        return detail::given(linkspan_server_next(object.c(), 0, &m), is_last,
+        return detail::given(linkspan_server_next(object.c(), 0, &m), is_last, detail::late{"no request has arrived"},
                              [&] { return m == nullptr ? std::nullopt : std::optional<message>(message(m)); });
     });
 }
@@ -362,7 +387,8 @@ template <executor E> auto send_async(const channel &object, const message &m, E
     return detail::until(loop, object, t, true, [&object, &m](bool is_last) {
         std::uint64_t sequence = 0;
         const auto status = is_last ? linkspan_channel_send(object.c(), m.c(), 0, &sequence) : linkspan_channel_try_send(object.c(), m.c(), &sequence);
-        return detail::given(status, is_last, [&] { return sequence; });
+        const detail::late unsent{"the message was not sent: no program was connected, or it had no room,"};
+        return detail::given(status, is_last, unsent, [&] { return sequence; });
     });
 }
 /// Sends a request and waits for its reply; any number of coroutines call over one channel. One that is destroyed
@@ -373,7 +399,7 @@ template <executor E> auto call_async(const channel &object, const message &requ
 /// The channel to the next peer of a listener.
 template <executor E> auto accept_async(const listener &object, E &loop, timeout_value t = {}) {
     return detail::until(loop, object, t, false, [&object](bool is_last) {
-        return detail::given(is_last, [&] { return object.accept(std::chrono::seconds(0)); });
+        return detail::given(is_last, detail::late{"no program has connected"}, [&] { return object.accept(std::chrono::seconds(0)); });
     });
 }
 /// Any call of an object with `fileno()`, such as a service or a controller: `attempt` does not wait, and returns a
@@ -382,9 +408,10 @@ template <executor E> auto accept_async(const listener &object, E &loop, timeout
 template <executor E, class Object, class Attempt>
 auto until_async(const Object &object, E &loop, Attempt attempt, timeout_value t = {}) {
     return detail::until(loop, object, t, false, [attempt = std::move(attempt)](bool is_last) mutable {
-        auto found = detail::given(is_last, [&] { return attempt(); });
-        if (found && *found) return std::move(*found);
-        return is_last ? detail::given(LINKSPAN_TIMEOUT, true, [&] { return std::move(**found); }) : std::nullopt;
+        const detail::late over{"the attempt has found nothing"};
+        auto found = detail::given(is_last, over, [&] { return attempt(); });
+        if (is_last && !(found && *found)) over.refuse({});
+        return found ? std::move(*found) : std::nullopt;
     });
 }
 

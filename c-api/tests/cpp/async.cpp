@@ -212,20 +212,25 @@ void dropped(const std::string &transport) {
     while (got < 40) events.turn();
 }
 
-template <class Kind, class Call> task refused(Call call, bool &was) {
+template <class Kind, class Call> task refused(Call call, bool &was, std::string *text = nullptr) {
     try {
         co_await call();
         CHECK(false);
-    } catch (const Kind &) {
+    } catch (const Kind &e) {
         was = true;
+        if (text != nullptr) *text = e.what();
     }
 }
 
-template <class Kind, class Call> void ends_with(loop &events, Call call) {
+/// The text of the error is `said`, unless that is empty.
+template <class Kind, class Call> void ends_with(loop &events, Call call, const std::string &said = "") {
     bool was = false;
-    const task one = refused<Kind>(std::move(call), was);
+    std::string text;
+    const task one = refused<Kind>(std::move(call), was, &text);
     run(events, one);
     CHECK(was && events.watched() == 0);
+    if (!said.empty() && text != said) std::fprintf(stderr, "%s\n", text.c_str());
+    CHECK(said.empty() || text == said);
 }
 
 /// What the blocking calls say at their deadlines, these say, too.
@@ -235,17 +240,26 @@ void time_outs(const std::string &transport) {
     const linkspan::server server(endpoint);
     const auto channel = linkspan::channel::connect(endpoint, {}, 60s);
     const linkspan::message seven = linkspan::message().put(7);
-    ends_with<linkspan::timeout>(events, [&] { return linkspan::next_async(server, events, 20ms); });
+    const std::string within = " within the time-out of the awaited call; ", again = within + "try again, or give a longer one";
+    ends_with<linkspan::timeout>(events, [&] { return linkspan::next_async(server, events, 20ms); }, endpoint + ": no request has arrived" + again);
     // The request is withdrawn with its deadline.
-    ends_with<linkspan::timeout>(events, [&] { return linkspan::call_async(channel, seven, events, 20ms); });
+    ends_with<linkspan::timeout>(events, [&] { return linkspan::call_async(channel, seven, events, 20ms); },
+                                 endpoint + ": no answer has arrived" + within +
+                                     "the request is withdrawn, and the server may have carried it out all the same: call again where that does no harm, or give a longer one");
     ends_with<linkspan::timeout>(events, [&] { return linkspan::next_async(server, events, 20ms); });
     ends_with<linkspan::timeout>(events, [&] { return linkspan::next_async(server, events, 0s); });
     const linkspan::subscriber nobody(transport + ":test/async5");
     ends_with<linkspan::not_found>(events, [&] { return linkspan::recv_async(nobody, events, 20ms); });
     ends_with<linkspan::not_found>(events, [&] { return linkspan::next_async(nobody, events, 20ms); });
     const linkspan::listener listener(transport + ":test/async6");
-    ends_with<linkspan::timeout>(events, [&] { return linkspan::accept_async(listener, events, 20ms); });
-    ends_with<linkspan::timeout>(events, [&] { return linkspan::until_async(listener, events, [] { return std::optional<int>(); }, 20ms); });
+    const linkspan::channel alone(transport + ":test/async9");
+    ends_with<linkspan::timeout>(events, [&] { return linkspan::send_async(alone, seven, events, 20ms); },
+                                 transport + ":test/async9: the message was not sent: no program was connected, or it had no room," + again);
+    ends_with<linkspan::timeout>(events, [&] { return linkspan::accept_async(listener, events, 20ms); }, transport + ":test/async6: no program has connected" + again);
+    ends_with<linkspan::timeout>(events, [&] { return linkspan::until_async(listener, events, [] { return std::optional<int>(); }, 20ms); },
+                                 "the attempt has found nothing" + again);
+    const auto silent = linkspan::channel::connect(transport + ":test/async6", {}, 60s);
+    ends_with<linkspan::timeout>(events, [&] { return linkspan::recv_async(silent, events, 20ms); }, transport + ":test/async6: no message has arrived" + again);
     ends_with<linkspan::timeout>(events, [&] {
         return linkspan::until_async(server, events, [&]() -> std::optional<int> { throw linkspan::timeout(linkspan_error(LINKSPAN_ERROR_INIT)); }, 20ms);
     });
