@@ -1,6 +1,7 @@
 """asyncio: the same verbs, awaited, and a loop that is never blocked."""
 
 import asyncio
+import contextlib
 import signal
 
 import anyio
@@ -201,6 +202,74 @@ def test_async_mailslot_receives_messages(name):
             await sending
             with pytest.raises(linkspan.Unsupported):
                 await near.call(1)
+
+    run(main())
+
+
+SENDER = """
+name, role, end = sys.argv[1:]
+if role == "connector":
+    channel = linkspan.connect(name)
+else:
+    listener = linkspan.listen(name)
+    say("listens")
+    channel = listener.accept()
+channel.send(1)
+channel.send(2)
+channel.recv(timeout=None)
+if end == "kill":
+    os.kill(os.getpid(), signal.SIGKILL)
+channel.close()
+"""
+
+
+@over("shm", "unix", "tcp", "fifo")
+@pytest.mark.parametrize("end", ["close", "kill"])
+def test_iteration_over_an_accepted_channel_ends_with_disconnected_behind_its_messages(peer, name, end):
+    async def main():
+        async with linkspan.aio.listen(name) as listener:
+            peer(SENDER, name, "connector", end)
+            channel = await listener.accept()
+            came = []
+            with pytest.raises(linkspan.Disconnected, match=f"^{name}: "):
+                async for message in channel:
+                    came.append(message.value)
+                    if came == [1, 2]:
+                        # It has consumed both, and ends.
+                        await channel.send("end")
+            assert came == [1, 2]
+            # Of one that was killed, the last message was not acknowledged.
+            with contextlib.suppress(linkspan.Disconnected):
+                await channel.close()
+
+    run(main())
+
+
+@over("shm", "unix", "tcp", "fifo")
+@pytest.mark.parametrize("end", ["close", "kill"])
+def test_iteration_over_a_connected_channel_goes_on_with_the_next_program(peer, name, end):
+    async def main():
+        first = peer(SENDER, name, "listener", end)
+        assert first.line() == "listens"
+        channel = await linkspan.aio.connect(name)
+
+        async def follows():
+            await asyncio.to_thread(first.process.wait)
+            peer(SENDER, name, "listener", end)
+
+        following, came = asyncio.create_task(follows()), []
+        async for message in channel:
+            came.append(message.value)
+            if len(came) == 2:
+                await channel.send("end")
+            if len(came) == 4:
+                break
+        await following
+        assert came == [1, 2, 1, 2]
+        assert [e.kind for e in channel.events()][:3] == ["connected", "disconnected", "reconnected"]
+        # The program that follows may not have consumed what the first one was sent.
+        with contextlib.suppress(linkspan.Timeout, linkspan.Disconnected):
+            await channel.close()
 
     run(main())
 
