@@ -5,6 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
+use linkspan::{Error, ErrorKind};
 use mcap::Compression;
 use mcap::records::{Record, op};
 
@@ -144,20 +145,58 @@ pub fn compression(file: &File) -> std::io::Result<Option<Compression>> {
 /// it.
 ///
 /// # Errors
-/// What is wrong with it.
-pub fn records(chunk: &Bytes, limit: u64) -> Result<Bytes, String> {
-    let Some(Record::Chunk { header, data }) = parse(op::CHUNK, chunk)? else {
-        return Err("it is none".to_owned());
+/// `OutOfMemory`; inside, what is wrong with it.
+pub fn records(chunk: &Bytes, limit: u64) -> linkspan::Result<Result<Bytes, String>> {
+    let (size, room) = match size_and_room(chunk, limit)? {
+        Ok(found) => found,
+        Err(wrong) => return Ok(Err(wrong)),
+    };
+    Ok(decompressed(chunk, size, room))
+}
+
+/// Returns the size of a chunk's records, and memory for them, where they are not a slice of it.
+fn size_and_room(chunk: &Bytes, limit: u64) -> linkspan::Result<Result<(u64, Vec<u8>), String>> {
+    let header = match parse(op::CHUNK, chunk) {
+        Ok(Some(Record::Chunk { header, .. })) => header,
+        Ok(_) => return Ok(Err("it is none".to_owned())),
+        Err(wrong) => return Ok(Err(wrong)),
     };
     let size = header.uncompressed_size;
     if size > limit {
-        return Err(format!("{size} bytes when it is decompressed; at most {limit} are read"));
+        return Ok(Err(format!("{size} bytes when it is decompressed; at most {limit} are read")));
     }
+    // Memory that is not written to is none.
+    let is_slice = header.compression.is_empty();
+    let room = if is_slice { Vec::new() } else { room(size.saturating_add(1), "a chunk")? };
+    Ok(Ok((size, room)))
+}
+
+/// Returns an empty block with room for so many bytes.
+///
+/// # Errors
+/// `OutOfMemory`, in the name of what it is for.
+pub fn room(bytes: u64, what: &str) -> linkspan::Result<Vec<u8>> {
+    let mut block = Vec::new();
+    match block.try_reserve_exact(usize::try_from(bytes).unwrap_or(usize::MAX)) {
+        Ok(()) => Ok(block),
+        Err(_) => {
+            let text = format!(
+                "no memory for the {bytes} bytes of {what} of the recording; free some, or raise the limit of this program"
+            );
+            Err(Error::new(ErrorKind::OutOfMemory, text))
+        }
+    }
+}
+
+fn decompressed(chunk: &Bytes, size: u64, room: Vec<u8>) -> Result<Bytes, String> {
+    let Some(Record::Chunk { header, data }) = parse(op::CHUNK, chunk)? else {
+        return Err("it is none".to_owned());
+    };
     let failed = |error: std::io::Error| format!("decompressing it: {error}");
     let records = match &*header.compression {
         "" => chunk.slice_ref(&data),
-        "zstd" => whole(zstd::stream::read::Decoder::new(&*data).map_err(failed)?, size)?,
-        "lz4" => whole(lz4::Decoder::new(&*data).map_err(failed)?, size)?,
+        "zstd" => whole(zstd::stream::read::Decoder::new(&*data).map_err(failed)?, size, room)?,
+        "lz4" => whole(lz4::Decoder::new(&*data).map_err(failed)?, size, room)?,
         other => return Err(format!("it is compressed with {other:?}, which this program cannot read")),
     };
     if records.len() as u64 != size {
@@ -170,12 +209,8 @@ pub fn records(chunk: &Bytes, limit: u64) -> Result<Bytes, String> {
     Ok(records)
 }
 
-/// Reads what a decompressor gives, no more than one byte beyond what is expected: memory is taken as bytes come.
-fn whole(decoder: impl Read, size: u64) -> Result<Bytes, String> {
-    let mut bytes = Vec::new();
-    // The caller has looked at the size: memory that is not written to is none.
-    let room = usize::try_from(size.saturating_add(1)).unwrap_or(usize::MAX);
-    bytes.try_reserve_exact(room).map_err(|error| format!("decompressing it: {error}"))?;
+/// Reads what a decompressor gives into this block, no more than one byte beyond what is expected.
+fn whole(decoder: impl Read, size: u64, mut bytes: Vec<u8>) -> Result<Bytes, String> {
     decoder
         .take(size.saturating_add(1))
         .read_to_end(&mut bytes)

@@ -1,17 +1,22 @@
-"""A recorder without memory, or descriptors, for long messages: it counts them as missed and says why, records all others, and goes on."""
+"""A recorder without memory, or descriptors, for long messages: it counts them as missed and says why, records all others, and goes on. A
+replay in lockstep of them: what the program has no memory for stays its next message, and a replay without memory ends and says so."""
 
 import json
 import re
 import resource
+import select
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import linkspan
 import pytest
-from conftest import SOON, Lab
+from conftest import SOON, Lab, ended
 from support.memory import Group, limit_memory
 from support.waiting import next_line, until
+
+from test_replay import REPLAY
 
 MIB = 1 << 20
 #: The library keeps no block of that length for later.
@@ -190,3 +195,137 @@ def test_recorder_whose_control_group_is_full_records_or_leaves_what_it_wrote(ki
     names.send("lab/long", 0)
     until("it goes on", lambda: {name: sum(counts) for name, counts in recorded(lab).items()} == names.sent)
     lab.stop(again)
+
+
+#: Takes the next message of the name that it reads, and prints its number and of which kind it is, or why it has none. A message whose
+#: value found no memory is looked at again.
+PROGRAM = """
+import sys, linkspan
+values = {"bytes": bytes([7]) * LONG, "text": "x" * LONG, "structure": [f"{i:0200}" for i in range(LONG // 200)]}
+expected = {kind: values[kind] for kind in values if kind == sys.argv[1]}
+values.clear()
+inputs = {name: linkspan.connect(f"lab/{name}", timeout=60) for name in ("long", "other")}
+message = None
+print("ready", flush=True)
+for line in sys.stdin:
+    name, timeout = line.split()
+    try:
+        if message is None: message = inputs[name].recv(timeout=float(timeout))
+        value = message.value
+        kind = value if isinstance(value, int) else "damaged"
+        if isinstance(value, dict):
+            kind = next((kind for kind, whole in expected.items() if value == {"content": whole}), "damaged")
+        print(message.sequence, kind, flush=True)
+        message = value = None
+    except (linkspan.OutOfMemory, linkspan.Timeout, MemoryError) as error:
+        print(type(error).__name__, flush=True)
+""".replace("LONG", str(LONG))
+
+
+class Program:
+    """A program of two inputs in lockstep, which takes a message when it is told to."""
+
+    def __init__(self, lab: Lab, kind: str) -> None:
+        self.process = lab.python(PROGRAM, kind)
+
+    def takes(self, name: str, unless: "subprocess.Popen[str] | None" = None) -> str:
+        """What it has of this name; nothing where that program ends before, for the next of which it would wait."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(f"{name} {SOON}\n")
+        self.process.stdin.flush()
+        while unless and not select.select([self.process.stdout], [], [], 0.05)[0]:
+            if unless.poll() is not None:
+                return ""
+        return next_line(self.process.stdout, f"what it has of {name}").strip()
+
+    def takes_rest_of_round(self, before: int) -> None:
+        """The messages behind a long one, before which so many rounds were."""
+        for number in range(BETWEEN):
+            assert self.takes("other") == f"{2 + before * BETWEEN + number} {number}"
+        assert self.takes("long") == f"{3 + 2 * before} 0"
+
+
+@pytest.fixture
+def long_recording(named: Named, lab: Lab) -> Callable[[str], None]:
+    """A recording of two rounds of this kind of long message, with short ones in between."""
+
+    def record(kind: str) -> None:
+        names = named("shm")
+        recorder = lab.record(*names.names, "-o", "run.mcap", "--json")
+        names.begin()
+        for _ in range(2):
+            records(recorder, names)
+            send_round(names, kind)
+        records(recorder, names)
+        lab.stop(recorder)
+        names.close()
+
+    return record
+
+
+def replay_in_lockstep(lab: Lab) -> "subprocess.Popen[str]":
+    return lab.start(REPLAY, "replay", "run.mcap", "--lockstep", "lab/long", "--lockstep", "lab/other", "--speed", "50", "--deadline", "60s")
+
+
+@pytest.mark.parametrize("kind", ["structure", pytest.param("bytes", marks=pytest.mark.costly), pytest.param("text", marks=pytest.mark.costly)])
+@pytest.mark.parametrize("scarce", ["memory", "descriptors"])
+def test_long_message_of_a_replay_in_lockstep_stays_the_next_of_a_program_that_has_no_room(
+    kind: str, scarce: str, long_recording: Callable[[str], None], lab: Lab
+) -> None:
+    long_recording(kind)
+    program = Program(lab, kind)
+    replay = replay_in_lockstep(lab)
+    assert program.process.stdout and program.process.stdout.readline() == "ready\n"
+    assert program.takes("long") == "1 0" and program.takes("other") == "1 0"
+    limited = resource.RLIMIT_AS if scarce == "memory" else resource.RLIMIT_NOFILE
+    pid, before = program.process.pid, resource.prlimit(program.process.pid, limited)
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+    resource.prlimit(pid, limited, (pages * resource.getpagesize() + 20 * MIB if scarce == "memory" else 3, before[1]))
+    for _ in range(3):
+        assert program.takes("long") in ("OutOfMemory", "MemoryError")
+        assert replay.poll() is None
+    resource.prlimit(pid, limited, before)
+    assert program.takes("long") == f"2 {kind}"
+    program.takes_rest_of_round(0)
+    assert program.takes("long") == f"4 {kind}"
+    program.takes_rest_of_round(1)
+    program.process.communicate()
+    assert f"{2 + 2 * (2 + BETWEEN)} messages replayed" in ended(replay)
+
+
+#: There is no memory to read a message of the recording; or for the copy that is sent; or perhaps for both.
+@pytest.mark.parametrize("room", [20, 60, pytest.param(100, marks=pytest.mark.costly), pytest.param(200, marks=pytest.mark.costly)])
+def test_replay_in_lockstep_without_memory_sends_a_long_message_whole_or_ends_with_the_reason(
+    room: int, long_recording: Callable[[str], None], lab: Lab
+) -> None:
+    long_recording("structure")
+    program = Program(lab, "structure")
+    replay = replay_in_lockstep(lab)
+    assert program.process.stdout and program.process.stdout.readline() == "ready\n"
+    assert program.takes("long") == "1 0"
+    limit_memory(replay.pid, room * MIB)
+    assert program.takes("other") == "1 0"
+    rounds = [f"{2 + 2 * number} structure" for number in range(2)]
+    for number, whole in enumerate(rounds):
+        if (took := program.takes("long", unless=replay)) == "":
+            break
+        assert took == whole
+        program.takes_rest_of_round(number)
+    else:
+        program.process.communicate()
+        assert f"{2 + 2 * (2 + BETWEEN)} messages replayed" in ended(replay)
+        return
+    said = ended(replay, 1)
+    assert room < 200 and "OutOfMemory" in said and "no memory for" in said and "was late" not in said, said
+
+
+def test_replay_in_lockstep_without_descriptors_ends_with_the_reason(long_recording: Callable[[str], None], lab: Lab) -> None:
+    long_recording("structure")
+    program = Program(lab, "structure")
+    replay = replay_in_lockstep(lab)
+    assert program.process.stdout and program.process.stdout.readline() == "ready\n"
+    assert program.takes("long") == "1 0"
+    resource.prlimit(replay.pid, resource.RLIMIT_NOFILE, (3, 1 << 10))
+    program.takes("other", unless=replay)
+    said = ended(replay, 1)
+    assert "OutOfMemory" in said and "ulimit -n" in said and "was late" not in said, said

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use linkspan::schema::Schema;
 use linkspan::{
     Channel, Deadline, Error, ErrorKind, Listener, Options, Payload, Publisher, RecordedOrigin, Result,
-    Timestamp, in_seconds, registry,
+    Timestamp, copy_bytes, in_seconds, registry,
 };
 use linkspan_recording::event::{self, Event};
 use linkspan_recording::reader::Message;
@@ -242,11 +242,16 @@ impl<'a> Outlets<'a> {
                 format!("{}: the encoding {} is not known", message.channel.topic, message.channel.encoding);
             Error::new(ErrorKind::Unsupported, text)
         })?;
-        let body = Bytes::copy_from_slice(message.body);
+        let body = copy_bytes(message.body).map_err(|error| error.on(&message.channel.topic))?;
+        let body = Bytes::from(body);
         let sent = Timestamp(i64::try_from(message.sent).unwrap_or(i64::MAX));
         let outlet = self.open(message)?;
         let unconsumed = |error: Error, endpoint: &str, has_ended: bool| {
             let (number, within) = (message.number, in_seconds(deadline));
+            // Without memory or descriptors here the program is not the cause.
+            if !matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Disconnected) {
+                return error;
+            }
             let text = if has_ended {
                 format!(
                     "the program at {endpoint} ended before its last message: message {number} was not consumed, and no program took its place \

@@ -127,12 +127,13 @@ impl Outline {
             if !is_there || found.chunk_length > limit || !part.has_room(found.chunk_length)? {
                 return Ok(false);
             }
-            let mut record = vec![0; bytes];
+            let mut record = chunk::room(found.chunk_length, "a chunk")?;
+            record.resize(bytes, 0);
             if part.file.read_exact_at(&mut record, found.chunk_start_offset).is_err() {
                 return Ok(false);
             }
             let mut left = match chunk::next_record(&mut Bytes::from(record)) {
-                Ok(Some((op::CHUNK, data))) => match chunk::records(&data, limit) {
+                Ok(Some((op::CHUNK, data))) => match chunk::records(&data, limit)? {
                     Ok(records) => records,
                     Err(_) => return Ok(false),
                 },

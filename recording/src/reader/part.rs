@@ -417,12 +417,8 @@ impl OpenPart {
     /// Reads the content of an attachment.
     pub fn attachment(&self, offset: u64, length: u64) -> Result<Vec<u8>> {
         // It was looked at whether the file has so many bytes; it may have become shorter.
-        let mut content = Vec::new();
-        content.try_reserve_exact(usize::try_from(length).unwrap_or(usize::MAX)).map_err(|_| {
-            let text =
-                format!("{}: an attachment of {length} bytes has no room in memory", self.path.display());
-            Error::new(ErrorKind::OutOfMemory, text)
-        })?;
+        let mut content =
+            chunk::room(length, "an attachment").map_err(|error| error.on(self.path.display()))?;
         content.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
         self.file
             .read_exact_at(&mut content, offset)

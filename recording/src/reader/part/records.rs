@@ -86,7 +86,7 @@ impl OpenPart {
             } else if self.chunk.is_some() {
                 Err(self.wrong_chunk(begins, "it has another chunk in it"))
             } else {
-                match chunk::records(&data, self.limits.record) {
+                match chunk::records(&data, self.limits.record)? {
                     Ok(records) => {
                         (self.chunk_length, self.wrong_in_chunk) = (records.len(), 0);
                         self.chunk = Some((records, begins));
@@ -215,8 +215,17 @@ impl OpenPart {
             }
         }
         // What exists in the file, so no length alone takes memory.
+        let whole_bytes = taken.saturating_add(HEAD as u64);
+        let bytes = usize::try_from(whole_bytes).unwrap_or(usize::MAX);
         let mut record = std::mem::take(&mut self.record).try_into_mut().unwrap_or_default();
-        record.resize(usize::try_from(taken.saturating_add(HEAD as u64)).unwrap_or(usize::MAX), 0);
+        if record.capacity() < bytes {
+            // To let it grow would be the end of the program where there is no memory.
+            drop(record);
+            let mut block = chunk::room(whole_bytes, "a record")?;
+            block.resize(bytes, 0);
+            record = Bytes::from(block).into();
+        }
+        record.resize(bytes, 0);
         self.file.read_exact_at(&mut record, self.offset).map_err(|error| failed(error, &self.path))?;
         self.record = BytesMut::freeze(record);
         let data = self.record.slice(HEAD..);
