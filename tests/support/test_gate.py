@@ -1,5 +1,6 @@
 """The gate in time (benches/gate): with workers that take as long as they say, what is slower than allowed is named, and nothing else."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,19 @@ def test_gate_names_what_is_slower_than_its_limit(slower: dict[str, float], name
     done = subprocess.run([ROOT / "benches/gate", "--programs", *programs, "--quick"], text=True, capture_output=True, timeout=300)
     exceeds = [line.removeprefix("gate: ").removesuffix(" exceeds its limit") for line in done.stdout.splitlines() if line.endswith("exceeds its limit")]
     assert (exceeds, done.returncode) == (named, 1 if named else 0), done.stdout + done.stderr
+
+
+def test_pair_of_near_and_of_far_processors_is_that_whose_ping_pong_takes_least_and_most(tmp_path: Path) -> None:
+    """A worker whose time is the number of the other processor: what `benches/run --near` and `--far` run on."""
+    path = tmp_path / "numbered"
+    time = "1000.0 * (1 + max(os.sched_getaffinity(0)))"
+    path.write_text(WORKER.format(python=sys.executable, slower={}).replace("import sys", "import os, sys").replace("1000.0", time))
+    path.chmod(0o755)
+    allowed = sorted(os.sched_getaffinity(0))
+    for kind, other in (("near", allowed[:2][-1]), ("far", allowed[-1])):
+        command = [ROOT / "benches/gate", "--pair", kind, "--programs", str(path), str(path)]
+        done = subprocess.run(command, text=True, capture_output=True, timeout=300)
+        assert (done.returncode, done.stdout) == (0, f"{allowed[0]},{other}\n"), done.stderr
 
 
 def test_gate_says_what_could_not_be_measured(tmp_path: Path) -> None:
