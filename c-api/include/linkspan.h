@@ -1004,7 +1004,7 @@ linkspan_status linkspan_channel_send(const struct linkspan_channel *channel,
                                       int64_t timeout,
                                       uint64_t *sequence);
 
-// Sends a message without waiting; `Full` if the queue of the other side is full.
+// Sends a message without waiting; `Full` if the queue of the other side is full, or no program is connected.
 //
 // The caller sees to this:
 // As for `linkspan_channel_send`.

@@ -124,7 +124,7 @@ pub unsafe extern "C" fn linkspan_channel_send(
     }
 }
 
-/// Sends a message without waiting; `Full` if the queue of the other side is full.
+/// Sends a message without waiting; `Full` if the queue of the other side is full, or no program is connected.
 ///
 /// # Safety
 /// As for `linkspan_channel_send`.

@@ -305,7 +305,7 @@ class Channel(_EventSource[_native.Channel]):
         return await self._when_room(lambda: self._inner.try_send(value), lambda whole: self._inner.send(value, timeout=whole), timeout)
 
     def try_send(self, value: Any) -> int:
-        """Sends a value without waiting; `Full` where there is no room."""
+        """Sends a value without waiting; `Full` where there is no room, or no program is connected."""
         return self._inner.try_send(value)
 
     def loan(self, shape: int | Sequence[int], dtype: Any = None, *, order: str = "C") -> Any:

@@ -110,8 +110,9 @@ impl Channel {
         Channel::over(py, link, on_wait, &endings)
     }
 
-    /// Goes on with the connection of a channel of `dial` or `begin_open`. `Timeout` where the listener has not
-    /// answered.
+    /// Goes on with the connection of a channel of `dial` or `begin_open`. `NotFound` where no program listens;
+    /// `Timeout` where the one that does has not answered, or, of a channel that listens, where no program has
+    /// connected.
     #[pyo3(signature = (*, timeout=Patience::of(Timeout::After(Duration::ZERO))))]
     fn join(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
         self.wait(py, timeout, None, |wait| self.link.join(wait))
@@ -158,7 +159,7 @@ impl Channel {
         self.wait(value.py(), timeout, on_wait, |wait| self.link.send_payload(&payload, wait))
     }
 
-    /// Sends a value without waiting; `Full` where there is no room.
+    /// Sends a value without waiting; `Full` where there is no room, or no program is connected.
     fn try_send(&self, value: &Bound<'_, PyAny>) -> Outcome<u64> {
         let payload = self.encoded(value)?;
         Ok(value.py().detach(|| self.link.try_send_payload(&payload))?)

@@ -30,7 +30,7 @@ use crate::transport::extension;
 use crate::value::Source;
 
 impl Channel {
-    /// Sends without waiting. Fails with `Full` if the peer has no room.
+    /// Sends without waiting. Fails with `Full` if the peer has no room, or none is connected.
     pub fn try_send<T: Source + ?Sized>(&self, value: &T) -> Result<u64> {
         self.try_send_payload(&self.encode(value)?)
     }
