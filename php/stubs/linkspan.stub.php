@@ -508,7 +508,7 @@ final class Channel
      * @param array<mixed> $values
      */
     public function sendMany(array $values, ?float $timeout = null): int {}
-    /** @throws FullException where there is no room */
+    /** @throws FullException where there is no room, or no program is connected */
     public function trySend(mixed $value): int {}
     /**
      * Lends memory for $length opaque bytes, such as a frame of a camera: over `shm:`, with the encodings cbor and raw,
