@@ -223,7 +223,11 @@ def commands(name: str, called: str, count: int, timeout: float) -> int:
     handle = things[name].service(called)
     for _ in range(count):
         assert handle.get_data(timeout=timeout) == {"ours": OURS}
-        assert handle.status(timeout=timeout)["view"] == "CONNECTED"
+        # A service that a client had forgotten, or whose heartbeat is late on a busy machine, is there again soon.
+        end = time.monotonic() + timeout
+        while (view := handle.status(timeout=timeout)["view"]) != "CONNECTED":
+            assert time.monotonic() < end, view
+            time.sleep(0.01)
     return count
 
 

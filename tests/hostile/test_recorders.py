@@ -53,7 +53,7 @@ class Recorded:
         return self.start(RECORDER, "record", "*", "-o", "r.mcap", "--sync", "20ms", *words)
 
     def tool(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run([RECORDER, *words], cwd=self.folder, env=self.env, text=True, capture_output=True, timeout=SOON)
+        return subprocess.run([RECORDER, *words], cwd=self.folder, env=self.env, text=True, capture_output=True, timeout=4 * SOON)
 
     def info(self) -> dict:
         done = self.tool("recording", "info", "r.mcap", "--json")

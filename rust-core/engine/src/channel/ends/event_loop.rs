@@ -162,4 +162,17 @@ mod tests {
             assert!(counted >= 10, "{transport}: {counted} of 10 answers");
         }
     }
+
+    /// A peer that sends frames that are no messages as fast as they are read prolongs no wait.
+    #[test]
+    fn wait_whose_time_is_over_ends_at_the_first_check() {
+        let endpoint = format!("unix:over-{}", std::process::id());
+        let _listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+        let client = Channel::connect(&endpoint, &Options::default(), Duration::from_secs(60)).unwrap();
+        let mut receiving = client.receiving.borrow();
+        let mut waiting = client.options.start(Duration::from_nanos(1));
+        let error = (1..).find_map(|poll| receiving.count_empty_poll(&mut waiting).err().map(|e| (poll, e)));
+        let (polls, error) = error.unwrap();
+        assert_eq!((polls, error.kind()), (receiving.empty_polls() + 64, ErrorKind::Timeout));
+    }
 }

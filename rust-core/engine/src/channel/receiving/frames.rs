@@ -11,20 +11,23 @@ use crate::sys::poll::next_round;
 
 /// After this many polls in a row without a message, the deadline is checked.
 const MAX_EMPTY_POLLS: u32 = 64;
-/// The same for a call that does not wait.
+/// The same for a call that does not wait: more than honest peers send between two messages.
 const MAX_EMPTY_POLLS_AT_ONCE: u32 = 4096;
 
 impl Receiving {
     /// Counts a poll without a message, and checks deadline and signals now and then, so that no peer can
     /// keep the caller by frames that are none, or by parts of one.
-    pub(super) fn count_empty_poll(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+    pub fn count_empty_poll(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.empty_polls += 1;
         if self.empty_polls < if waiting.is_none() { MAX_EMPTY_POLLS_AT_ONCE } else { MAX_EMPTY_POLLS } {
             return Ok(());
         }
         self.empty_polls = 0;
+        // The next call goes on behind these frames.
+        let round =
+            if waiting.deadline().has_passed() { Err(waiting.timed_out()) } else { next_round(waiting) };
         // Frames may be left, so an event loop has to be woken for them.
-        next_round(waiting).inspect_err(|_| self.update_readiness(true))
+        round.inspect_err(|_| self.update_readiness(true))
     }
 
     /// Returns how many polls in a row brought no message.
