@@ -52,6 +52,12 @@ time.sleep(1000)
 """
 
 
+def stop(other):
+    """Stops a program, and returns once all its threads stand still."""
+    os.kill(other.process.pid, signal.SIGSTOP)
+    os.waitpid(other.process.pid, os.WUNTRACED)
+
+
 def public():
     """What a program can await or call: the functions of the module, and the coroutines of its objects."""
     module = linkspan.aio
@@ -244,8 +250,7 @@ def test_no_call_holds_the_loop_beside_a_program_that_is_stopped(transport, peer
         assert other.line() == "holds"
         await beside.connect(other)
         assert await asyncio.to_thread(other.line) == "connected"
-        os.kill(other.process.pid, signal.SIGSTOP)
-        os.waitpid(other.process.pid, os.WUNTRACED)
+        stop(other)
         ticks = 0
 
         async def tick():
@@ -309,8 +314,7 @@ def test_a_connection_that_is_given_up_was_the_only_one(verb, peer):
     name = endpoint("tcp")
     other = peer(LISTENS, name)
     assert other.line() == "listens"
-    os.kill(other.process.pid, signal.SIGSTOP)
-    os.waitpid(other.process.pid, os.WUNTRACED)
+    stop(other)
 
     async def main():
         with pytest.raises((linkspan.Timeout, linkspan.Stalled)):
@@ -344,8 +348,7 @@ def test_questions_to_a_stopped_program_take_no_thread_from_the_program_that_ask
     name = endpoint(transport, "lab/one")
     other = peer("out = linkspan.publisher(sys.argv[1])\nout.send(1)\nsay(1)\nsys.stdin.readline()", name)
     assert other.line() == "1"
-    os.kill(other.process.pid, signal.SIGSTOP)
-    os.waitpid(other.process.pid, os.WUNTRACED)
+    stop(other)
 
     async def main():
         submitted = []
@@ -371,8 +374,7 @@ def test_subscriber_to_a_publisher_that_goes_on_receives_and_tells(transport, pe
     name = endpoint(transport, "lab/one")
     other = peer("out = linkspan.publisher(sys.argv[1])\nout.send(1)\nsay(1)\nsys.stdin.readline()\nout.send(2)\nsys.stdin.readline()", name)
     assert other.line() == "1"
-    os.kill(other.process.pid, signal.SIGSTOP)
-    os.waitpid(other.process.pid, os.WUNTRACED)
+    stop(other)
 
     async def main():
         async with linkspan.aio.subscribe(name) as reader:
@@ -394,8 +396,7 @@ def test_open_listens_where_the_program_that_had_the_name_ends(transport, peer):
     name = endpoint(transport, "lab/one")
     other = peer(LISTENS, name)
     assert other.line() == "listens"
-    os.kill(other.process.pid, signal.SIGSTOP)
-    os.waitpid(other.process.pid, os.WUNTRACED)
+    stop(other)
 
     async def main():
         opened = asyncio.create_task(linkspan.aio.open(name, timeout=60))

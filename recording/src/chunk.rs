@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use bytes::Bytes;
 use linkspan::{Error, ErrorKind};
 use mcap::Compression;
-use mcap::records::{Record, op};
+use mcap::records::{ChunkHeader, Record, op};
 
 use crate::format;
 
@@ -147,17 +147,8 @@ pub fn compression(file: &File) -> std::io::Result<Option<Compression>> {
 /// # Errors
 /// `OutOfMemory`; inside, what is wrong with it.
 pub fn records(chunk: &Bytes, limit: u64) -> linkspan::Result<Result<Bytes, String>> {
-    let (size, room) = match size_and_room(chunk, limit)? {
-        Ok(found) => found,
-        Err(wrong) => return Ok(Err(wrong)),
-    };
-    Ok(decompressed(chunk, size, room))
-}
-
-/// Returns the size of a chunk's records, and memory for them, where they are not a slice of it.
-fn size_and_room(chunk: &Bytes, limit: u64) -> linkspan::Result<Result<(u64, Vec<u8>), String>> {
-    let header = match parse(op::CHUNK, chunk) {
-        Ok(Some(Record::Chunk { header, .. })) => header,
+    let (header, data) = match parse(op::CHUNK, chunk) {
+        Ok(Some(Record::Chunk { header, data })) => (header, data),
         Ok(_) => return Ok(Err("it is none".to_owned())),
         Err(wrong) => return Ok(Err(wrong)),
     };
@@ -165,17 +156,19 @@ fn size_and_room(chunk: &Bytes, limit: u64) -> linkspan::Result<Result<(u64, Vec
     if size > limit {
         return Ok(Err(format!("{size} bytes when it is decompressed; at most {limit} are read")));
     }
+    if header.compression.is_empty() {
+        return Ok(checked(chunk.slice_ref(&data), &header));
+    }
     // Memory that is not written to is none.
-    let is_slice = header.compression.is_empty();
-    let room = if is_slice { Vec::new() } else { room(size.saturating_add(1), "a chunk")? };
-    Ok(Ok((size, room)))
+    let room = room(size.saturating_add(1), "a chunk")?;
+    Ok(decompressed(&header, &data, room).and_then(|records| checked(records, &header)))
 }
 
 /// Returns an empty block with room for so many bytes.
 ///
 /// # Errors
 /// `OutOfMemory`, in the name of what it is for.
-pub fn room(bytes: u64, what: &str) -> linkspan::Result<Vec<u8>> {
+fn room(bytes: u64, what: &str) -> linkspan::Result<Vec<u8>> {
     let mut block = Vec::new();
     match block.try_reserve_exact(usize::try_from(bytes).unwrap_or(usize::MAX)) {
         Ok(()) => Ok(block),
@@ -188,17 +181,31 @@ pub fn room(bytes: u64, what: &str) -> linkspan::Result<Vec<u8>> {
     }
 }
 
-fn decompressed(chunk: &Bytes, size: u64, room: Vec<u8>) -> Result<Bytes, String> {
-    let Some(Record::Chunk { header, data }) = parse(op::CHUNK, chunk)? else {
-        return Err("it is none".to_owned());
-    };
+/// Returns so many bytes, for what is read from the file.
+///
+/// # Errors
+/// `OutOfMemory`, in the name of what they are for.
+pub fn zeroed(bytes: u64, what: &str) -> linkspan::Result<Vec<u8>> {
+    let mut block = room(bytes, what)?;
+    // As many as there is room for: what does not fit a usize was refused.
+    block.resize(usize::try_from(bytes).unwrap_or(usize::MAX), 0);
+    Ok(block)
+}
+
+/// Returns the records of a chunk, decompressed into this block.
+fn decompressed(header: &ChunkHeader, data: &[u8], room: Vec<u8>) -> Result<Bytes, String> {
     let failed = |error: std::io::Error| format!("decompressing it: {error}");
-    let records = match &*header.compression {
-        "" => chunk.slice_ref(&data),
-        "zstd" => whole(zstd::stream::read::Decoder::new(&*data).map_err(failed)?, size, room)?,
-        "lz4" => whole(lz4::Decoder::new(&*data).map_err(failed)?, size, room)?,
-        other => return Err(format!("it is compressed with {other:?}, which this program cannot read")),
-    };
+    let size = header.uncompressed_size;
+    match &*header.compression {
+        "zstd" => whole(zstd::stream::read::Decoder::new(data).map_err(failed)?, size, room),
+        "lz4" => whole(lz4::Decoder::new(data).map_err(failed)?, size, room),
+        other => Err(format!("it is compressed with {other:?}, which this program cannot read")),
+    }
+}
+
+/// Returns the records of a chunk if they have the length and the sum that it names.
+fn checked(records: Bytes, header: &ChunkHeader) -> Result<Bytes, String> {
+    let size = header.uncompressed_size;
     if records.len() as u64 != size {
         return Err(format!("{} bytes when it is decompressed, and it names {size}", records.len()));
     }

@@ -223,7 +223,7 @@ for line in sys.stdin:
 
 
 class Program:
-    """A program of two inputs in lockstep, which takes a message when it is told to."""
+    """A program of two inputs in lockstep, which takes a message on command."""
 
     def __init__(self, lab: Lab, kind: str) -> None:
         self.process = lab.python(PROGRAM, kind)

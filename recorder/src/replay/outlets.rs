@@ -242,8 +242,7 @@ impl<'a> Outlets<'a> {
                 format!("{}: the encoding {} is not known", message.channel.topic, message.channel.encoding);
             Error::new(ErrorKind::Unsupported, text)
         })?;
-        let body = copy_bytes(message.body).map_err(|error| error.on(&message.channel.topic))?;
-        let body = Bytes::from(body);
+        let body = Bytes::from(copy_bytes(message.body).map_err(|error| error.on(&message.channel.topic))?);
         let sent = Timestamp(i64::try_from(message.sent).unwrap_or(i64::MAX));
         let outlet = self.open(message)?;
         let unconsumed = |error: Error, endpoint: &str, has_ended: bool| {

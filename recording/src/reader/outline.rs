@@ -123,12 +123,10 @@ impl Outline {
         for found in chunks.into_iter().filter(has_events) {
             let end = found.chunk_start_offset.checked_add(found.chunk_length);
             let is_there = end.is_some_and(|end| end <= part.length);
-            let Some(bytes) = usize::try_from(found.chunk_length).ok() else { return Ok(false) };
             if !is_there || found.chunk_length > limit || !part.has_room(found.chunk_length)? {
                 return Ok(false);
             }
-            let mut record = chunk::room(found.chunk_length, "a chunk")?;
-            record.resize(bytes, 0);
+            let mut record = chunk::zeroed(found.chunk_length, "a chunk")?;
             if part.file.read_exact_at(&mut record, found.chunk_start_offset).is_err() {
                 return Ok(false);
             }

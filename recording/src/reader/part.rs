@@ -418,8 +418,7 @@ impl OpenPart {
     pub fn attachment(&self, offset: u64, length: u64) -> Result<Vec<u8>> {
         // It was looked at whether the file has so many bytes; it may have become shorter.
         let mut content =
-            chunk::room(length, "an attachment").map_err(|error| error.on(self.path.display()))?;
-        content.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
+            chunk::zeroed(length, "an attachment").map_err(|error| error.on(self.path.display()))?;
         self.file
             .read_exact_at(&mut content, offset)
             .map_err(|error| of_io(&error, "reading", &self.path))?;

@@ -221,9 +221,7 @@ impl OpenPart {
         if record.capacity() < bytes {
             // To let it grow would be the end of the program where there is no memory.
             drop(record);
-            let mut block = chunk::room(whole_bytes, "a record")?;
-            block.resize(bytes, 0);
-            record = Bytes::from(block).into();
+            record = Bytes::from(chunk::zeroed(whole_bytes, "a record")?).into();
         }
         record.resize(bytes, 0);
         self.file.read_exact_at(&mut record, self.offset).map_err(|error| failed(error, &self.path))?;
