@@ -85,6 +85,21 @@ def test_what_ends_with_a_killed_publisher_is_counted(lab: Lab, transport: str, 
     assert incarnations["disconnected"] == incarnations["connected"][:-1], incarnations
 
 
+@pytest.mark.parametrize("way", ["pattern", "name"])
+@pytest.mark.parametrize("transport", ["unix", "shm"])
+def test_signal_at_the_first_moment_ends_the_recording(lab: Lab, transport: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a publisher sees the recorder, a signal closes the file, and what was published before is in it."""
+    monkeypatch.setenv("LINKSPAN_DIR", lab.env["LINKSPAN_DIR"])
+    with linkspan.Publisher(f"{transport}:lab/x") as publisher:
+        recorder = lab.record(f"{transport}:lab/*" if way == "pattern" else f"{transport}:lab/x", "-o", "a.mcap")
+        publisher.wait_for_subscribers(1, timeout=60)
+        for value in range(50):
+            publisher.send(value)
+        lab.stop(recorder)
+        whole, text = checked(lab)
+        assert whole == 50 and text.startswith("complete: "), text
+
+
 @pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "closed"])
 def test_end_of_a_killed_publisher_over_tcp_is_not_known(lab: Lab, is_killed: bool) -> None:
     name = f"tcp://127.0.0.1:{free_port()}"

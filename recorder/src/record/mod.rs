@@ -166,6 +166,8 @@ const PROGRESS: Duration = Duration::from_secs(1);
 pub fn run(arguments: &Arguments) -> Result<()> {
     let attached = read_attachments(&arguments.attach)?;
     let on = arguments.on.as_ref().map(|on| Trigger::of(on, &arguments.names)).transpose()?;
+    // Before the first message may come: a signal ends the recording from here on, and no more the program.
+    let service = start_service(arguments)?;
     let (clock, since) = (Clock::new(), now());
     let (live, stored) = subscribers(arguments)?;
     let status = Status::default();
@@ -183,7 +185,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 let work = || receive_stored(stored, &arguments.names, &queue, &clock, &control, &status);
                 receivers.push(start(scope, "reading", &status, work)?);
             }
-            let service = start_service(arguments)?;
             // Where the thread cannot be started, there is no file.
             let (give, take) = mpsc::sync_channel(1);
             let writing = start(scope, "writing", &status, move || match take.recv() {
@@ -196,10 +197,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             // A panic here would leave the other threads to themselves, and this one waiting for them.
             let attended =
                 catch_unwind(AssertUnwindSafe(|| attend(arguments, &service, &status, &queue, &control)));
-            Ok::<_, Error>((service, writing, attended.unwrap_or_else(|_| Err(panicked()))))
+            Ok::<_, Error>((writing, attended.unwrap_or_else(|_| Err(panicked()))))
         };
         let recorded = record();
-        if let Ok((_, _, Err(error))) = &recorded {
+        if let Ok((_, Err(error))) = &recorded {
             // Before the writer closes the file, so that the file is not called complete.
             status.fail(error);
         }
@@ -211,7 +212,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         // Their panics are errors in the counters.
         receivers.into_iter().for_each(|thread| drop(thread.join()));
         queue.end();
-        let (service, writing, attended) = recorded?;
+        let (writing, attended) = recorded?;
         drop(writing.join());
         let task = attended?;
         let error = status.counters().error.take();
