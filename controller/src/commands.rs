@@ -5,7 +5,7 @@
 //!
 //! 1. *Open*: its timer runs. The number and the bytes of open commands are limited for each service and in total. A
 //!    repeated id, from the same client or another one, waits for the same answer; with another command it fails with
-//!    `InvalidState`.
+//!    `InvalidState`. A command that waits for its service to connect waits until it has started, too.
 //! 2. *Sent* to one incarnation, with its epoch. If that incarnation ends first, it is unknown whether it began the
 //!    command, which fails with `Disconnected`. Only commands that change nothing are sent to the next incarnation.
 //! 3. *Accepted*, if it takes longer. Clients that wait only for the acceptance are answered now.
@@ -23,7 +23,9 @@ use crate::schedule::{Due, Name};
 use crate::state::{Action, Moment, ServerState};
 use linkspan::service::CommandRequest;
 use linkspan::service::server_side::{RequestInfo, failure_of, margin};
-use linkspan::{Answer, Command, Error, ErrorKind, Outcome, RemoteFailure, State, Value, View, quoted};
+use linkspan::{
+    Answer, Command, Error, ErrorKind, Outcome, RemoteFailure, Result, State, Value, View, quoted,
+};
 
 /// Returns whether a command changes nothing, so that it can be carried out twice.
 fn is_read_only(command: &Command) -> bool {
@@ -48,23 +50,45 @@ impl ServerState {
             return self.refuse(to, error);
         };
         let key: Key = (name.clone(), wanted.id.as_str().into());
-        if let Some(finished) = self.archive.get(&key) {
+        match self.open_command(&key, to, wanted, bytes, now) {
+            Ok(true) => {
+                self.send_command(&key, now);
+                self.record_changed(&key.0, now);
+            }
+            Ok(false) => {}
+            Err(error) => self.refuse(to, error),
+        }
+    }
+
+    /// Adds a command of a client to the open ones of its service. Returns whether it is to be sent: not where it is
+    /// answered, or open already.
+    ///
+    /// # Errors
+    /// The refusal: `InvalidState` for the id of another command, `Full` beyond the limits.
+    pub(super) fn open_command(
+        &mut self,
+        key: &Key,
+        to: RequestInfo,
+        wanted: ClientCommand,
+        bytes: usize,
+        now: Moment,
+    ) -> Result<bool> {
+        if let Some(finished) = self.archive.get(key) {
             if finished.command != wanted.command {
-                let error = another(&wanted, &finished.command);
-                return self.refuse(to, error);
+                return Err(another(&wanted, &finished.command));
             }
             let value = finished.answer.to_value();
-            return self.actions.push_back(Action::Reply { to, value });
+            self.actions.push_back(Action::Reply { to, value });
+            return Ok(false);
         }
         let awaited = self.awaited.get(&to.session).map_or(0, |open| open.len());
         let waiting = WaitingClient { to, until_accepted: wanted.until_accepted };
         let limits = self.limits.clone();
-        let Some(service) = self.services.get_mut(&key.0) else { return };
+        let Some(service) = self.services.get_mut(&key.0) else { return Ok(false) };
         let client_is_full = awaited >= limits.open_per_client;
         if let Some(open) = service.open.get_mut(&key.1) {
             if open.command != wanted.command {
-                let error = another(&wanted, &open.command);
-                return self.refuse(to, error);
+                return Err(another(&wanted, &open.command));
             }
             match open.accepted {
                 Some(state) if waiting.until_accepted => {
@@ -72,19 +96,18 @@ impl ServerState {
                     self.actions.push_back(Action::Reply { to, value });
                 }
                 _ if client_is_full => {
-                    self.refuse(to, full(&format!("this client waits for {awaited} commands")))
+                    return Err(full(&format!("this client waits for {awaited} commands")));
                 }
                 _ if open.waiting.len() >= limits.open_per_client => {
-                    let error =
-                        full(&format!("{} requests wait for command {}", open.waiting.len(), wanted.id));
-                    self.refuse(to, error);
+                    let text = format!("{} requests wait for command {}", open.waiting.len(), wanted.id);
+                    return Err(full(&text));
                 }
                 _ => {
                     open.waiting.push(waiting);
-                    self.awaited.entry(to.session).or_default().insert(key);
+                    self.awaited.entry(to.session).or_default().insert(key.clone());
                 }
             }
-            return;
+            return Ok(false);
         }
         let epoch = service.introduction.epoch;
         let limit = if client_is_full {
@@ -97,7 +120,7 @@ impl ServerState {
             None
         };
         if let Some(limit) = limit {
-            return self.refuse(to, full(&limit));
+            return Err(full(&limit));
         }
         // A client that names an incarnation has checked its state, which the next one need not have.
         let pinned = wanted.epoch;
@@ -113,22 +136,23 @@ impl ServerState {
             is_own: false,
             bytes,
         };
-        self.add_open_command(&key, open);
+        self.add_open_command(key, open);
         if pinned.is_some_and(|pinned| pinned != epoch) {
             let text = format!(
                 "{} has restarted since the incarnation that this command was for, and has the epoch {epoch}; check its status, and send the command again",
                 key.0
             );
             let error = Error::new(ErrorKind::InvalidState, text);
-            return self.answer_for_service(&key, Outcome::Rejected, &error, now);
+            self.answer_for_service(key, Outcome::Rejected, &error, now);
+            return Ok(false);
         }
         // Nothing indicates that the service will start again.
         if let Some(service) = self.services.get(&key.0).filter(|service| service.view == View::Gone) {
             let error = Error::new(ErrorKind::Disconnected, service.why_gone());
-            return self.answer_for_service(&key, Outcome::Failed, &error, now);
+            self.answer_for_service(key, Outcome::Failed, &error, now);
+            return Ok(false);
         }
-        self.send_command(&key, now);
-        self.record_changed(&key.0, now);
+        Ok(true)
     }
 
     /// Adds an open command and its timer.
@@ -291,6 +315,10 @@ impl ServerState {
         }
         let text = match open.accepted {
             Some(_) => format!("{name} accepted {command} and did not complete it in time"),
+            None if open.sent_to != Some(service.introduction.epoch) => format!(
+                "{name} has connected again and is {}: it did not start within the time-out of {command}",
+                service.report().state.name()
+            ),
             None => format!("{name} did not answer {command} in time"),
         };
         let (name, late) =
@@ -302,10 +330,13 @@ impl ServerState {
         self.answer_for_service(key, Outcome::Failed, &Error::new(ErrorKind::Timeout, text), now);
     }
 
-    /// Sends the open commands of a service that has connected, and fails those for another incarnation.
-    pub(super) fn resend_open_commands(&mut self, name: &Name, now: Moment) {
+    /// Sends the open commands of a service that has connected or started, and fails those for another incarnation. Those
+    /// that waited for it to connect wait until it has started, where it would refuse them. `again`
+    /// says that it also gets those that this incarnation was sent before, by a connection that has ended.
+    pub(super) fn send_open_commands(&mut self, name: &Name, again: bool, now: Moment) {
         let Some(service) = self.services.get(name) else { return };
         let epoch = service.introduction.epoch;
+        let is_starting = service.report().state == State::Starting;
         let ids: Vec<Arc<str>> = service.open.keys().cloned().collect();
         for id in ids {
             let Some(open) = self.services.get(name).and_then(|service| service.open.get(&id)) else {
@@ -326,7 +357,10 @@ impl ServerState {
                     &Error::new(ErrorKind::Disconnected, text),
                     now,
                 );
-            } else {
+            } else if match open.sent_to {
+                Some(sent_to) if sent_to == epoch => again,
+                _ => !is_starting || open.command.is_taken_while_starting(),
+            } {
                 self.send_command(&key, now);
             }
         }
@@ -459,6 +493,34 @@ mod tests {
         assert!(state.next_action().is_none(), "the command is held for its service");
         assert!(state.has_pending_commands(9));
         assert!(!state.has_pending_commands(8));
+    }
+
+    #[test]
+    fn held_command_is_sent_once_its_service_has_started() {
+        let mut state = ServerState::new(7, Limits::default());
+        let (to, command) = calibrate(9, "a", 6);
+        state.request(to, command, 100, at(0));
+        let mut it = FakeService::introduction("lab/power", 1);
+        it.report.state = State::Starting;
+        let mut sent = |state: &mut ServerState, link, message| {
+            if matches!(message, ToController::Introduction(_)) {
+                state.service_connected(link, "power-1", Owner::Anyone, None, at(1));
+            }
+            state.message_received(link, message, 100, at(1));
+            let is_command = |action: &Action| matches!(action, Action::SendCommand { .. });
+            std::iter::from_fn(|| state.next_action()).filter(is_command).count()
+        };
+        assert_eq!(sent(&mut state, 1, ToController::Introduction(it.clone())), 0);
+        assert!(state.has_pending_commands(9) && state.stats().get("open") == Some(&Value::from(1)));
+        let mut report = it.report.clone();
+        assert_eq!(sent(&mut state, 1, ToController::Report(report.clone())), 0, "it is still STARTING");
+        report.state = State::Ready;
+        assert_eq!(sent(&mut state, 1, ToController::Report(report.clone())), 1);
+        report.state = State::Running;
+        assert_eq!(sent(&mut state, 1, ToController::Report(report)), 0, "it has been sent");
+        // The same incarnation connects again: the command may have been lost with the connection.
+        state.link_closed(1, "went away", false, at(2));
+        assert_eq!(sent(&mut state, 2, ToController::Introduction(it)), 1);
     }
 
     #[test]

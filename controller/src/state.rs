@@ -209,8 +209,8 @@ impl ServerState {
                 self.send_beat(link, now);
                 let report = registry::shorten(report, &self.limits);
                 let Some(service) = self.services.get_mut(&name) else { return };
-                let state = report.state;
-                let changed = service.report().state != state;
+                let (before, state) = (service.report().state, report.state);
+                let changed = before != state;
                 service.introduction.report = report;
                 if changed {
                     let text = match &service.report().reason {
@@ -218,6 +218,9 @@ impl ServerState {
                         reason => format!("is {}: {reason}", state.name()),
                     };
                     self.log_event(Some(&name), "info", &text, now);
+                    if before == linkspan::State::Starting {
+                        self.send_open_commands(&name, false, now);
+                    }
                 }
                 self.record_changed(&name, now);
             }

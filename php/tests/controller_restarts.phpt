@@ -47,7 +47,8 @@ echo "seen\n";
 $service->kill();
 // The controller answers somewhat before the deadline, so that the answer arrives in time on a slow machine.
 fails(fn () => $power->getData(timeout: 3));
-$service = service('power');
+// The command is there before the service is, and waits until it has started.
+$service = new Peer(['sh', '-c', 'sleep 1; exec "$0" power', getenv('LINKSPAN_SERVICE')]);
 echo is_int($power->getData()['rows']) ? 'data' : 'no data', "\n";
 echo (string) $power->status()['epoch'] === $epoch ? 'the same incarnation' : 'another incarnation', "\n";
 

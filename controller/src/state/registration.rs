@@ -122,13 +122,16 @@ impl ServerState {
             .set(Due::HeartbeatTimeout(name.clone()), now.since.saturating_add(self.limits.silence()));
         self.log_event(Some(&name), "info", &text, now);
         self.cancel_sample(&name);
-        self.resend_open_commands(&name, now);
         self.schedule.cancel(&Due::ExpectedService(name.clone()));
         for (to, wanted, bytes, until) in self.expected.remove(&name).unwrap_or_default() {
             self.open_bytes = self.open_bytes.saturating_sub(bytes);
+            let key = (name.clone(), wanted.id.as_str().into());
             let within = until.saturating_sub(now.since);
-            self.handle_command(to, ClientCommand { within, ..wanted }, bytes, now);
+            if let Err(error) = self.open_command(&key, to, ClientCommand { within, ..wanted }, bytes, now) {
+                self.refuse(to, error);
+            }
         }
+        self.send_open_commands(&name, true, now);
         self.schedule_sample(&name, now);
         self.record_changed(&name, now);
     }

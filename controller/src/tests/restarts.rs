@@ -35,6 +35,68 @@ fn server_restart_resumes_services_commands_and_watchers() {
     drop(server);
 }
 
+#[test]
+fn command_that_waited_for_its_service_waits_until_it_has_started() {
+    let server = TestServer::start();
+    let client = server.client();
+    drop(FakeService::connect(&server.endpoint, "power", 1));
+    until(&client, "power", is("view", "DISCONNECTED"));
+    let begun = |command: Command, time: Duration| {
+        let client = server.client();
+        std::thread::spawn(move || client.command("power", &command, &Value::Null, time))
+    };
+    let (waits, own) = (begun(Command::GetData, PATIENCE), begun(Command::Own("calibrate".into()), PATIENCE));
+    while client.stats(PATIENCE).unwrap().at("open").unwrap().as_u64().unwrap() < 2 {
+        std::thread::yield_now();
+    }
+    let power =
+        FakeService::connect_with(&server.endpoint, "power", 2, |it| it.report = report(State::Starting));
+    until(&client, "power", is("view", "CONNECTED"));
+    // One that arrives now is refused by the service, and so is sent to it; the others are not.
+    let direct = begun(Command::Checkpoint, PATIENCE);
+    let command = power.next_command();
+    assert_eq!(command.command, Command::Checkpoint);
+    let error = Error::new(ErrorKind::InvalidState, "it is STARTING");
+    power.answer(&command.id, Outcome::Rejected, State::Starting, Value::Null, Some(error));
+    assert_eq!(kind(direct.join().unwrap()), ErrorKind::InvalidState);
+    // The connection breaks, and they wait on.
+    drop(power);
+    until(&client, "power", is("view", "DISCONNECTED"));
+    let late = begun(Command::Pause, Duration::from_millis(300));
+    let power =
+        FakeService::connect_with(&server.endpoint, "power", 3, |it| it.report = report(State::Starting));
+    let error = late.join().unwrap().unwrap_err();
+    let text = "power has connected again and is STARTING: it did not start within the time-out of PAUSE";
+    assert!(error.kind() == ErrorKind::Timeout && error.text().contains(text), "{error}");
+    power.send(&ToController::Report(report(State::Running)));
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let command = power.next_command();
+        power.done(&command, command.command.name().into());
+        seen.push(command.command);
+    }
+    seen.sort_by_key(|command| command.name().to_owned());
+    assert_eq!(seen, [Command::GetData, Command::Own("calibrate".into())]);
+    assert_eq!(waits.join().unwrap().unwrap(), Value::from("GET_DATA"));
+    assert_eq!(own.join().unwrap().unwrap(), Value::from("calibrate"));
+}
+
+#[test]
+fn shutdown_that_waited_for_its_service_is_sent_while_it_starts() {
+    let server = TestServer::start();
+    let client = server.client();
+    drop(FakeService::connect(&server.endpoint, "power", 1));
+    until(&client, "power", is("view", "DISCONNECTED"));
+    let ends =
+        std::thread::spawn(move || client.command("power", &Command::Shutdown, &Value::Null, PATIENCE));
+    let power =
+        FakeService::connect_with(&server.endpoint, "power", 2, |it| it.report = report(State::Starting));
+    let command = power.next_command();
+    assert_eq!(command.command, Command::Shutdown);
+    power.done(&command, Value::Null);
+    ends.join().unwrap().unwrap();
+}
+
 /// A proxy that forwards connections until they are cut, and accepts new ones afterwards.
 struct CuttableProxy {
     path: std::path::PathBuf,

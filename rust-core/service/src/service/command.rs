@@ -107,6 +107,11 @@ impl Command {
         matches!(self, Command::GetData | Command::Checkpoint)
     }
 
+    /// Returns whether a service takes it also while it is STARTING.
+    pub const fn is_taken_while_starting(&self) -> bool {
+        self.is_answered_by_library() || matches!(self, Command::Shutdown)
+    }
+
     /// Returns whether the library answers it at once, whatever the program does.
     pub const fn is_answered_by_library(&self) -> bool {
         matches!(self, Command::Status | Command::Describe | Command::Stats | Command::Log | Command::Cancel)
