@@ -330,9 +330,9 @@ impl ServerState {
         self.answer_for_service(key, Outcome::Failed, &Error::new(ErrorKind::Timeout, text), now);
     }
 
-    /// Sends the open commands of a service that has connected or started, and fails those for another incarnation. Those
-    /// that waited for it to connect wait until it has started, where it would refuse them. `again`
-    /// says that it also gets those that this incarnation was sent before, by a connection that has ended.
+    /// Sends the open commands of a service that has connected or started, and fails those for another incarnation.
+    /// Those that waited for it to connect wait until it has started, where it would refuse them. `again` says that it
+    /// also gets those that this incarnation was sent before, by a connection that has ended.
     pub(super) fn send_open_commands(&mut self, name: &Name, again: bool, now: Moment) {
         let Some(service) = self.services.get(name) else { return };
         let epoch = service.introduction.epoch;

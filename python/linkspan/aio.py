@@ -32,7 +32,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Itera
 from typing import Any, Generic, Self, TypeVar, Unpack
 
 from . import _native
-from .errors import Disconnected, Empty, Error, Full, NotFound, Stalled, Timeout, Unsupported, WrongType, refused
+from ._watched import LEFT_OUT, MOMENT, NOT_YET, Watched, part_of, seconds_of, when_room
+from .errors import Disconnected, Empty, Error, NotFound, Stalled, Timeout, WrongType, refused
 from .event import Event
 from .options import Options, Seconds
 from .server import Server as _Server
@@ -42,204 +43,12 @@ from .verbs import HasFileno, descriptors_of
 T = TypeVar("T")
 W = TypeVar("W", bound=HasFileno)
 C = TypeVar("C", _native.Channel, _native.Subscriber, _Server)
-S = TypeVar("S", _native.Channel, _native.Listener, _native.Subscriber, _Server)
-
-_LEFT_OUT: Any = ...
-"""The `timeout=` of a call without one."""
-
-_NOT_YET = (Empty, Timeout, NotFound, Stalled)
-"""What an attempt fails with that may succeed when the descriptor is readable."""
 
 _ANSWER = 0.5
 """Seconds that a program has to answer one that subscribes, as without asyncio."""
 
 _QUESTIONS = 32
 """Programs that are asked at a time for their newest message, each in a thread."""
-
-_MOMENT = 0.005
-"""Seconds between polls of a state that no descriptor signals: room to send."""
-
-
-class _Waits:
-    """What one event loop has of an object: the tasks that wait, the turn of those that receive, and whether it watches the descriptor."""
-
-    __slots__ = ("descriptor", "loop", "looks", "one", "tasks", "watches")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
-        self.loop = loop
-        self.descriptor = descriptor
-        self.one = asyncio.Lock()
-        self.tasks: dict[asyncio.Future[None], None] = {}
-        self.watches = False
-        self.looks = False
-
-    def wake(self) -> None:
-        """Lets each task that waits make its attempt, and watches the descriptor no more until one waits again."""
-        for woken in self.tasks:
-            if not woken.done():
-                woken.set_result(None)
-        self.rest()
-
-    def rest(self) -> None:
-        if self.watches:
-            self.watches = False
-            if not self.loop.is_closed():
-                self.loop.remove_reader(self.descriptor)
-
-
-class _Watched(Generic[S]):
-    """An object of the synchronous interface and the descriptor that is readable when it has something to do."""
-
-    def __init__(self, inner: S, options: Options) -> None:
-        self._inner: S = inner
-        self._timeout = _seconds(options.get("timeout", _LEFT_OUT))
-        try:
-            self._descriptor = inner.fileno()
-        except Unsupported:  # it only sends, into a mailslot: nothing arrives
-            self._descriptor = -1
-        # By loop: one may end while a task waits in it, and threads may have loops of their own.
-        self._waits: dict[asyncio.AbstractEventLoop, _Waits] = {}
-        self._seen = 0
-        self._closed = False
-
-    async def _until(self, attempt: Callable[[], T]) -> T:
-        """Returns the result of the attempt once that would no longer wait. It is made again when the descriptor is readable.
-
-        The task itself makes it, and awaits nothing between the attempt and its result: what is taken goes to the caller. A result that a future
-        held would be lost where the task is cancelled, or its time is over, in the turn of the loop in which it came.
-        """
-        while True:
-            try:
-                return self._tried(attempt)
-            except _NOT_YET:
-                await self._woken()
-
-    def _tried(self, attempt: Callable[[], T]) -> T:
-        """Returns the result of the attempt, and lets the tasks that wait have what it has received for them.
-
-        An attempt receives what belongs to others, too, and the descriptor does not tell them: the answer to another call, or the
-        end of the connection.
-        """
-        try:
-            return attempt()
-        except (*_NOT_YET, Full):
-            raise
-        except BaseException:  # theirs, too, as they find when they look
-            self._wake()
-            raise
-        finally:
-            if self._is_awaited() and not (here := self._here()).looks:
-                # Those that were woken make their attempts in one turn of the loop: one look is behind the last of them.
-                here.looks = True
-                self._look()
-                here.loop.call_soon(self._look_again, here)
-
-    def _here(self) -> _Waits:
-        """What the running loop has of it."""
-        loop = asyncio.get_running_loop()
-        if (here := self._waits.get(loop)) is None:
-            for ended in [each for each in tuple(self._waits) if each.is_closed()]:
-                self._waits.pop(ended, None)
-            here = self._waits[loop] = _Waits(loop, self._descriptor)
-        return here
-
-    def _is_awaited(self) -> bool:
-        return any(waits.tasks for waits in tuple(self._waits.values()))
-
-    def _look_again(self, here: _Waits) -> None:
-        here.looks = False
-        self._look()
-
-    def _look(self) -> None:
-        """Wakes the tasks that wait if something has been received since the last look."""
-        if self._is_awaited() and (received := self._received()) != self._seen:
-            self._seen = received
-            self._wake()
-
-    def _received(self) -> int:
-        """What changes where an attempt may have received something for another task."""
-        return 0
-
-    async def _woken(self) -> None:
-        """Waits until the descriptor is readable, or another task has received something."""
-        here = self._here()
-        woken: asyncio.Future[None] = here.loop.create_future()
-        if not here.watches and not self._closed:
-            here.loop.add_reader(self._descriptor, here.wake)
-            here.watches = True
-        here.tasks[woken] = None
-        try:
-            await woken
-        finally:
-            del here.tasks[woken]
-            if not here.tasks:
-                here.rest()
-
-    def _wake(self) -> None:
-        self._in_each_loop(_Waits.wake)
-
-    def _in_each_loop(self, do: Callable[[_Waits], None]) -> None:
-        """Does this in each loop that is not closed: at once in the running one."""
-        running = asyncio.get_running_loop()
-        for waits in tuple(self._waits.values()):
-            if waits.loop is running:
-                do(waits)
-            else:
-                with contextlib.suppress(RuntimeError):  # it is closed
-                    waits.loop.call_soon_threadsafe(do, waits)
-
-    async def _wait(self, attempt: Callable[[], T], last: Callable[[Any], T], timeout: Seconds, *, receives: bool = False) -> T:
-        """Returns the result of the attempt once that would no longer wait; after the time-out what the last call says, whose argument is the
-        time-out of a call that has waited for so long: the error is the core's.
-
-        Of the tasks that receive one makes attempts at a time.
-        """
-        seconds = self._timeout if timeout is _LEFT_OUT else _seconds(timeout)
-        try:
-            async with asyncio.timeout(seconds):
-                if not receives:
-                    return await self._until(attempt)
-                async with self._here().one:
-                    return await self._until(attempt)
-        except TimeoutError as over:
-            # An attempt has failed with it, and not the wait.
-            if isinstance(over, Error):
-                raise
-        return self._tried(lambda: last(_part_of(seconds)))
-
-    @property
-    def endpoint(self) -> str:
-        """The endpoint, with its transport."""
-        return self._inner.endpoint
-
-    def fileno(self) -> int:
-        """A file descriptor that is readable while there is something to receive: for `wait`. `InvalidState` once it is closed, and in a child
-        of a fork, where the number is that of nothing of its own."""
-        return self._descriptor if self._descriptor < 0 else self._inner.fileno()
-
-    async def close(self) -> None:
-        """Closes it without waiting: the text of a `Timeout` has how much the other side had not consumed by then."""
-        # The descriptor is about to close, and would wake no task.
-        self._in_each_loop(_Waits.rest)
-        self._closed = True
-        try:
-            if isinstance(self._inner, (_native.Channel, _Server)):
-                self._inner.close(timeout=0)
-            else:
-                self._inner.close()
-        finally:
-            self._wake()
-
-    def __repr__(self) -> str:
-        return repr(self._inner).replace("<linkspan.", "<linkspan.aio.", 1)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *raised: object) -> None:
-        # Sent messages stay there to be received; only their acknowledgement cannot be awaited.
-        with contextlib.suppress(Timeout):
-            await self.close()
 
 
 class _Each(Generic[T]):
@@ -257,7 +66,7 @@ class _Each(Generic[T]):
         return arrived
 
 
-class _EventSource(_Watched[C]):
+class _EventSource(Watched[C]):
     """An object with counters and events."""
 
     def stats(self) -> dict[str, Any]:
@@ -284,7 +93,7 @@ class Channel(_EventSource[_native.Channel]):
         """`listener` or `connector`."""
         return self._inner.role
 
-    async def recv(self, *, timeout: Seconds = _LEFT_OUT) -> _native.Message:
+    async def recv(self, *, timeout: Seconds = LEFT_OUT) -> _native.Message:
         """The next message. While the other side is away, waits until it connects again."""
         return await self._wait(self._inner.try_recv, lambda whole: self._inner.recv(timeout=whole), timeout, receives=True)
 
@@ -300,7 +109,7 @@ class Channel(_EventSource[_native.Channel]):
         """Acknowledges everything that was received so far as consumed: for a channel with `ack="manual"`."""
         self._inner.ack()
 
-    async def send(self, value: Any, *, timeout: Seconds = _LEFT_OUT) -> int:
+    async def send(self, value: Any, *, timeout: Seconds = LEFT_OUT) -> int:
         """Sends a value, as soon as there is room; gives its sequence number. After a `Timeout` it was not sent."""
         return await self._when_room(lambda: self._inner.try_send(value), lambda whole: self._inner.send(value, timeout=whole), timeout)
 
@@ -318,21 +127,21 @@ class Channel(_EventSource[_native.Channel]):
 
     async def _when_room(self, attempt: Callable[[], T], last: Callable[[Any], T], timeout: Seconds) -> T:
         """Returns the result of the attempt, made again and again until there is room; after the time-out what the last call says."""
-        seconds = self._timeout if timeout is _LEFT_OUT else _seconds(timeout)
-        return await _when_room(lambda: self._tried(attempt), lambda whole: self._tried(lambda: last(whole)), seconds)
+        seconds = self._timeout if timeout is LEFT_OUT else seconds_of(timeout)
+        return await when_room(lambda: self._tried(attempt), lambda whole: self._tried(lambda: last(whole)), seconds)
 
-    async def flush(self, *, timeout: Seconds = _LEFT_OUT) -> None:
+    async def flush(self, *, timeout: Seconds = LEFT_OUT) -> None:
         """Waits until the other side has consumed what was sent; the `missed` of a `Timeout` is the number that it has not. `InvalidState`
         where another task or thread closes the channel meanwhile."""
         await self._when_room(lambda: self._inner.flush(timeout=0), lambda whole: self._inner.flush(timeout=whole), timeout)
 
-    async def call(self, value: Any, *, timeout: Seconds = _LEFT_OUT) -> _native.Message:
+    async def call(self, value: Any, *, timeout: Seconds = LEFT_OUT) -> _native.Message:
         """Sends a request and awaits its answer. Any number of calls is under way on one channel, answered in any order.
 
         A request that ended in `Timeout` or was cancelled may have been carried out all the same, unless the text says that it was
         not sent, because the other side did not take what was sent before.
         """
-        seconds = self._timeout if timeout is _LEFT_OUT else _seconds(timeout)
+        seconds = self._timeout if timeout is LEFT_OUT else seconds_of(timeout)
         clock = asyncio.get_running_loop().time
         ends = None if seconds is None else clock() + seconds
 
@@ -347,7 +156,7 @@ class Channel(_EventSource[_native.Channel]):
         try:
             return await self._wait(
                 lambda: self._inner.finish_call(asked, timeout=0),
-                lambda _: self._inner.finish_call(asked, timeout=_part_of(seconds)),
+                lambda _: self._inner.finish_call(asked, timeout=part_of(seconds)),
                 remaining(),
             )
         except asyncio.CancelledError:
@@ -356,7 +165,7 @@ class Channel(_EventSource[_native.Channel]):
                 self._inner.finish_call(asked, timeout=1e-6)
             raise
 
-    async def reply(self, request: _native.Message, value: Any, *, timeout: Seconds = _LEFT_OUT) -> None:
+    async def reply(self, request: _native.Message, value: Any, *, timeout: Seconds = LEFT_OUT) -> None:
         """Answers a request that `recv` gave."""
         reply = self._inner.reply
         await self._when_room(lambda: reply(request, value, timeout=0), lambda whole: reply(request, value, timeout=whole), timeout)
@@ -365,14 +174,14 @@ class Channel(_EventSource[_native.Channel]):
         return _Each(lambda: self.recv(timeout=None))
 
 
-class Listener(_Watched[_native.Listener]):
+class Listener(Watched[_native.Listener]):
     """Takes one peer after the other."""
 
     def __init__(self, inner: _native.Listener, options: Options) -> None:
         super().__init__(inner, options)
         self._options = options
 
-    async def accept(self, *, timeout: Seconds = _LEFT_OUT) -> Channel:
+    async def accept(self, *, timeout: Seconds = LEFT_OUT) -> Channel:
         """The channel to the next peer that connects."""
         accept = self._inner.accept
         made = await self._wait(lambda: accept(timeout=0), lambda whole: accept(timeout=whole), timeout, receives=True)
@@ -406,7 +215,7 @@ class Subscriber(_EventSource[_native.Subscriber]):
         """Acknowledges the last message, and all before it, as consumed: for a subscriber with `ack="manual"`."""
         self._inner.ack()
 
-    async def recv(self, *, timeout: Seconds = _LEFT_OUT) -> _native.Message:
+    async def recv(self, *, timeout: Seconds = LEFT_OUT) -> _native.Message:
         """The next message; `Lagged` once where some were missed, `NotFound` where there was no publisher until the time-out."""
         return await self._wait(self._inner.try_recv, lambda whole: self._inner.recv(timeout=whole), timeout, receives=True)
 
@@ -428,7 +237,7 @@ class Subscriber(_EventSource[_native.Subscriber]):
         Missed messages are not an error here, but `message.missed`.
         """
         next = self._inner.next
-        look = _part_of(None) if timeout is None else 0
+        look = part_of(None) if timeout is None else 0
 
         def attempt() -> _native.Message | None:
             try:
@@ -445,11 +254,11 @@ class Subscriber(_EventSource[_native.Subscriber]):
 class Server(_EventSource[_Server]):
     """Answers the requests of many clients: iterate over it, or give `run` a handler."""
 
-    async def next(self, *, timeout: Seconds = _LEFT_OUT) -> _native.Request | None:
+    async def next(self, *, timeout: Seconds = LEFT_OUT) -> _native.Request | None:
         """The next request; `None` once the server is closed, and, where the time-out is None, stopped by SIGTERM."""
-        seconds = self._timeout if timeout is _LEFT_OUT else _seconds(timeout)
+        seconds = self._timeout if timeout is LEFT_OUT else seconds_of(timeout)
         next = self._inner.next
-        look = _part_of(None) if seconds is None else 0
+        look = part_of(None) if seconds is None else 0
         return await self._wait(lambda: next(timeout=look), lambda whole: next(timeout=whole), seconds, receives=True)
 
     def __aiter__(self) -> AsyncIterator[_native.Request]:
@@ -489,7 +298,7 @@ class Publisher:
 
     def __init__(self, inner: _native.Publisher, options: Options) -> None:
         self._inner = inner
-        self._timeout = _seconds(options.get("timeout", _LEFT_OUT))
+        self._timeout = seconds_of(options.get("timeout", LEFT_OUT))
 
     async def send(self, value: Any) -> int:
         """Publishes a value and returns its sequence number.
@@ -511,18 +320,18 @@ class Publisher:
         """Memory for opaque bytes to be written and published, as `linkspan.Publisher.loan_bytes` gives it."""
         return self._inner.loan_bytes(length)
 
-    async def wait_for_subscribers(self, count: int = 1, *, timeout: Seconds = _LEFT_OUT) -> None:
+    async def wait_for_subscribers(self, count: int = 1, *, timeout: Seconds = LEFT_OUT) -> None:
         """Waits until so many subscribers are connected; `Timeout` where there are fewer, `InvalidState` where another task or thread closes
         the publisher meanwhile."""
         await self._again(lambda given: self._inner.wait_for_subscribers(count, timeout=given), timeout)
 
-    async def flush(self, *, timeout: Seconds = _LEFT_OUT) -> None:
+    async def flush(self, *, timeout: Seconds = LEFT_OUT) -> None:
         """Waits until every connected subscriber has been given what was published before, as `linkspan.Publisher.flush` does; `InvalidState` where
         another task or thread closes the publisher meanwhile."""
         await self._again(lambda given: self._inner.flush(timeout=given), timeout)
 
     async def _again(self, call: Callable[[Any], None], timeout: Seconds) -> None:
-        await _when_room(lambda: call(0), call, self._timeout if timeout is _LEFT_OUT else _seconds(timeout))
+        await when_room(lambda: call(0), call, self._timeout if timeout is LEFT_OUT else seconds_of(timeout))
 
     @property
     def endpoint(self) -> str:
@@ -542,7 +351,7 @@ class Publisher:
         """The events since the last call."""
         return self._inner.events()
 
-    async def close(self, *, timeout: Seconds = _LEFT_OUT) -> None:
+    async def close(self, *, timeout: Seconds = LEFT_OUT) -> None:
         """Closes the publisher once the subscribers have been served, as `linkspan.Publisher.close` does; `Timeout` where one has not
         received in time what is left."""
         # Those that are waiting connect first, and slow ones receive: only then is there nothing to wait for.
@@ -582,29 +391,6 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'linkspan.aio' has no attribute {name!r}")
 
 
-def _seconds(timeout: Seconds) -> float | None:
-    return _native.wait_seconds() if timeout is _LEFT_OUT else _native.wait_seconds(timeout)
-
-
-def _part_of(seconds: float | None) -> Any:
-    """The `timeout=` of a call that is part of a wait here: with seconds, the last one of it."""
-    return _native.PartOf(seconds)
-
-
-async def _when_room(attempt: Callable[[], T], last: Callable[[Any], T], seconds: float | None) -> T:
-    """Returns the result of the attempt once it does not fail for want of room; after so many seconds what the last call says."""
-    clock = asyncio.get_running_loop().time
-    ends = None if seconds is None else clock() + seconds
-    while True:
-        try:
-            return attempt()
-        except (Full, Timeout, NotFound, Stalled):
-            if ends is not None and clock() >= ends:
-                break
-        await asyncio.sleep(_MOMENT if ends is None else min(_MOMENT, max(0.0, ends - clock())))
-    return last(_part_of(seconds))
-
-
 async def connect(endpoint: str, **options: Unpack[Options]) -> Channel:
     """A channel to the program that listens or serves at the endpoint; waits for one."""
     channel = Channel(_native.Channel.dial(endpoint, **options), options)
@@ -631,7 +417,7 @@ async def open(endpoint: str, **options: Unpack[Options]) -> Channel:  # noqa: A
         # The program that had the name has ended: this one listens.
         if left == 0.0:
             raise absent
-        await asyncio.sleep(_MOMENT)
+        await asyncio.sleep(MOMENT)
 
 
 async def _join(channel: Channel, seconds: float | None, whole: float | None, *, for_one: bool) -> NotFound | None:
@@ -652,13 +438,13 @@ async def _join(channel: Channel, seconds: float | None, whole: float | None, *,
 
     def last(_rest: Any) -> None:
         # Of the attempt under way: another one would be a second connection for the other side.
-        channel._inner.join(timeout=_part_of(whole))
+        channel._inner.join(timeout=part_of(whole))
 
     seconds = _ANSWER if seconds == 0 else seconds
     is_connected = False
     try:
         # What has no descriptor only sends, into a mailslot.
-        awaited = channel._wait(attempt, last, seconds) if channel._descriptor >= 0 else _when_room(attempt, last, seconds)
+        awaited = channel._wait(attempt, last, seconds) if channel._descriptor >= 0 else when_room(attempt, last, seconds)
         absent = await awaited
         is_connected = absent is None
         return absent
@@ -671,7 +457,7 @@ async def _join(channel: Channel, seconds: float | None, whole: float | None, *,
 def _briefly(options: Options) -> Any:
     """The options of an object that binds a name, and does not hold the loop where another program has it: `AddressInUse` after 20 ms, and not
     after the half second in which one that is ending gives it up."""
-    return {**options, "timeout": _part_of(_seconds(options.get("timeout", _LEFT_OUT)))}
+    return {**options, "timeout": part_of(seconds_of(options.get("timeout", LEFT_OUT)))}
 
 
 def listen(endpoint: str, **options: Unpack[Options]) -> Listener:
@@ -711,14 +497,14 @@ async def latest(endpoint: str, **options: Unpack[Options]) -> _native.Message:
     at_once = Options(**{**options, "timeout": 0})
     if "timeout" not in options:
         return await _in_thread(lambda: _native.latest(endpoint, **at_once))
-    seconds = _seconds(options["timeout"])
+    seconds = seconds_of(options["timeout"])
     clock = asyncio.get_running_loop().time
     ends = None if seconds is None else clock() + seconds
     missing: Error | None = None
     try:
         async with asyncio.timeout(seconds):
             return await _in_thread(lambda: _native.latest(endpoint, **at_once))
-    except _NOT_YET as error:
+    except NOT_YET as error:
         missing = error
     except TimeoutError:
         pass
@@ -727,7 +513,7 @@ async def latest(endpoint: str, **options: Unpack[Options]) -> _native.Message:
     first = subscribe(endpoint, **own)
     try:
         left = None if ends is None else max(0.0, ends - clock())
-        return await first._wait(first._inner.try_recv, lambda _: first._inner.recv(timeout=_part_of(seconds)), left)
+        return await first._wait(first._inner.try_recv, lambda _: first._inner.recv(timeout=part_of(seconds)), left)
     except Timeout:
         # A publisher that was there has published nothing, or has not answered.
         if isinstance(missing, (Empty, Stalled)):
@@ -737,7 +523,7 @@ async def latest(endpoint: str, **options: Unpack[Options]) -> _native.Message:
         await first.close()
 
 
-async def wait(objects: Iterable[W], *, timeout: Seconds = _LEFT_OUT) -> list[W]:
+async def wait(objects: Iterable[W], *, timeout: Seconds = LEFT_OUT) -> list[W]:
     """Waits until at least one of several objects is ready, and returns the ready ones.
 
     The objects are those of this module that receive, or anything with `fileno()`. What it gives is to be looked at with a call that does not
@@ -745,7 +531,7 @@ async def wait(objects: Iterable[W], *, timeout: Seconds = _LEFT_OUT) -> list[W]
     `None` for ever, 0 not at all. Raises `Timeout` where none had something to do in time. No other task waits for them meanwhile.
     """
     objects, descriptors = descriptors_of(objects)
-    seconds = _seconds(timeout)
+    seconds = seconds_of(timeout)
     loop = asyncio.get_running_loop()
     woken = asyncio.Event()
     # Descriptors of their own: the loop has one callback for each, and another task may have given it.
@@ -767,7 +553,7 @@ async def wait(objects: Iterable[W], *, timeout: Seconds = _LEFT_OUT) -> list[W]
         for descriptor in watched:
             loop.remove_reader(descriptor)
             os.close(descriptor)
-    return [objects[at] for at in _native.wait_any(descriptors, timeout=_part_of(seconds))]
+    return [objects[at] for at in _native.wait_any(descriptors, timeout=part_of(seconds))]
 
 
 async def until(attempt: Callable[[], T], waits: HasFileno, wait_readable: Callable[[int], Awaitable[object]]) -> T:
@@ -786,7 +572,7 @@ async def until(attempt: Callable[[], T], waits: HasFileno, wait_readable: Calla
     while True:
         try:
             return attempt()
-        except _NOT_YET:
+        except NOT_YET:
             await wait_readable(descriptor)
 
 

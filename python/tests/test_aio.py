@@ -582,12 +582,12 @@ SIGNALLED = """
 import asyncio
 import linkspan.aio
 rounds = 0
-wake = linkspan.aio._Watched._wake
+wake = linkspan._watched.Watched._wake
 def counted(self):
     global rounds
     rounds += 1
     wake(self)
-linkspan.aio._Watched._wake = counted
+linkspan._watched.Watched._wake = counted
 
 async def main():
         {before}
