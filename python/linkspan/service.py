@@ -154,11 +154,11 @@ def run(
     if controller is not None:
         given["controller"] = controller
     given.update(cast(ServiceOptions, options))
-    loop = ServiceLoop(name, interrupt=signal.SIGURG if main else None, **given)
-    run = _Run(service, loop)
-    service._loop = loop
+    run = _Run(service)
     try:
+        # Before a controller can see the service: a signal in its first moment ends it in good order, too.
         with run.signals() if main else nullcontext():
+            run.begin(ServiceLoop(name, interrupt=signal.SIGURG if main else None, **given))
             run.until_stopped()
     finally:
         service._loop = service._task = None
@@ -176,12 +176,22 @@ def _commands(service: Service) -> list[str]:
 class _Run:
     """A service between its first and its last method."""
 
-    def __init__(self, service: Service, loop: ServiceLoop) -> None:
+    loop: ServiceLoop
+
+    def __init__(self, service: Service) -> None:
         self.service = service
-        self.loop = loop
         self.signalled = 0
+        #: Signals that came before there was a loop.
+        self.early = 0
+        self.urgent: Any = None
         # Whether a method of the service is under way that may be abandoned.
         self.inside = False
+
+    def begin(self, loop: ServiceLoop) -> None:
+        # From here on the handlers use it, so that each signal counts once.
+        self.loop = self.service._loop = loop
+        for _ in range(self.early):
+            loop.shutdown()
 
     def until_stopped(self) -> None:
         try:
@@ -275,12 +285,15 @@ class _Run:
         if self.signalled > 2:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
+        if self.service._loop is None:
+            self.early += 1
+            return
         self.loop.shutdown()
         if self.signalled == 2:
             self.give_up()
 
     def interrupted(self, number: int, frame: FrameType | None) -> None:
-        if self.loop.cancelled:
+        if self.service._loop is not None and self.loop.cancelled:
             self.give_up()
         elif callable(self.urgent):
             self.urgent(number, frame)

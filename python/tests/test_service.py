@@ -63,6 +63,25 @@ def test_signal_handlers_are_restored_however_run_ends():
     assert [signal.getsignal(number) for number in numbers] == before
 
 
+def test_signal_while_the_service_is_made_ends_it_in_good_order(monkeypatch):
+    class Signalled(linkspan.ServiceLoop):
+        def __new__(cls, *given, **options):
+            # From here on a controller can see it.
+            loop = super().__new__(cls, *given, **options)
+            signal.raise_signal(signal.SIGINT)
+            return loop
+
+    monkeypatch.setattr(f"{linkspan.run.__module__}.ServiceLoop", Signalled)
+    missed = []
+    before = signal.signal(signal.SIGINT, lambda *_: missed.append("by the service"))
+    service = Recorded()
+    try:
+        linkspan.run(service, "power", every=0)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert [call for call, _ in service.calls] == ["on_start", "on_pause"] and not missed
+
+
 @pytest.mark.parametrize("hook", HOOKS)
 def test_exception_of_a_hook_is_raised(hook):
     class Broken(Recorded):
