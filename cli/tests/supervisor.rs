@@ -216,6 +216,25 @@ fn second_shutdown_kills_at_once() {
 }
 
 #[test]
+fn signal_at_the_end_of_the_program_is_no_second_shutdown() {
+    let lab = Laboratory::new();
+    let supervised = lab.supervise(&[], "echo up; while [ ! -e go ]; do sleep 0.01; done");
+    let data = lab.until_data("up", |data| text(data, "last_line") == "up");
+    // It hears of both at once: of the end of the program, which is the end of its service, and of the signal.
+    supervised.signal("STOP");
+    std::fs::write(lab.file("go"), "").unwrap();
+    let begun = std::time::Instant::now();
+    while kernel_state(number(&data, "pid")).is_some() {
+        assert!(begun.elapsed() < PATIENCE, "the program does not end");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    supervised.signal("TERM");
+    supervised.signal("CONT");
+    let finished = supervised.wait();
+    assert_eq!((finished.code, &*finished.err), (Some(0), ""), "it ended by itself, with 0");
+}
+
+#[test]
 fn program_gets_only_its_own_descriptors_and_environment() {
     let lab = Laboratory::new();
     let mut command = lab.place.command(&["service", "run", "--controller", "unix:nobody", "--", "sh", "-c"]);

@@ -133,16 +133,15 @@ impl Supervisor<'_> {
         ProcessTree::now(&others)
     }
 
-    /// Kills the program and everything that it started, at once.
+    /// Kills the program and everything that it started, at once. Of one that has ended nothing is left to kill.
     pub(super) fn kill(&mut self, why: &str) {
+        let Some(group) = self.state.group() else { return };
         // Repeated until none is left: a process that forks at this moment has a child that was not seen.
         self.kill_at = Some(Instant::now() + Duration::from_secs(1));
         if !std::mem::replace(&mut self.was_killed, true) {
             self.log("warning", &format!("the program is killed: {why}"));
         }
-        if let Some(group) = self.state.group() {
-            self.processes_below().signal(group, Signal::KILL);
-        }
+        self.processes_below().signal(group, Signal::KILL);
     }
 
     /// Returns whether the kernel has stopped the program.
