@@ -211,6 +211,29 @@ def test_wrong_arguments_are_refused_with_what_is_taken(lab: Lab) -> None:
         assert not (lab.folder / "b.mcap").exists(), words
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [(("record", "lab/a", "-o", "taken.mcap"), "is no recording of Linkspan"), (("replay", "a.mcap", "--from", "1000"), "has no message")],
+    ids=["record", "replay"],
+)
+def test_controller_is_told_why_one_fails(lab: Lab, words: tuple[str, ...], why: str) -> None:
+    """One that ends with an exit code other than 0 is no service that ended in good order."""
+    recorded(lab, 3)
+    (lab.folder / "taken.mcap").write_text("no recording")
+    lab.start(PROGRAM, "controller", "--quiet", "--listen", lab.env["LINKSPAN_CONTROLLER"])
+    with linkspan.Controller(lab.env["LINKSPAN_CONTROLLER"]) as controller:
+
+        def is_seen() -> bool:
+            # A controller does not know one that ends before it has connected.
+            assert why in lab.run(REPLAY, *words, "--service", "it", code=1)
+            return any(service["name"] == "it" for service in controller.services())
+
+        until("the controller sees it", is_seen)
+        until("the controller sees its end", lambda: controller.status("it")["view"] == "GONE")
+        seen = controller.status("it")
+        assert seen["state"] == "FAILED" and why in seen["reason"], seen
+
+
 def test_replay_is_a_service_that_pauses_seeks_and_steps(lab: Lab) -> None:
     recorded(lab, 50, 0.01)
     lab.start(PROGRAM, "controller", "--quiet", "--listen", lab.env["LINKSPAN_CONTROLLER"])

@@ -168,6 +168,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let on = arguments.on.as_ref().map(|on| Trigger::of(on, &arguments.names)).transpose()?;
     // Before the first message may come: a signal ends the recording from here on, and no more the program.
     let service = start_service(arguments)?;
+    // What failed before there was a file, too: else its controller shows a service that ended in good order.
+    record_all(arguments, &attached, on, &service).inspect_err(|error| service.fail(error))?;
+    service.close(Duration::from_secs(5))
+}
+
+/// Receives and writes until the end.
+fn record_all(
+    arguments: &Arguments,
+    attached: &[(String, Vec<u8>)],
+    on: Option<Trigger>,
+    service: &ServiceLoop,
+) -> Result<()> {
     let (clock, since) = (Clock::new(), now());
     let (live, stored) = subscribers(arguments)?;
     let status = Status::default();
@@ -193,10 +205,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 Err(_) => Ok(()),
             })?;
             // The thread waits for this.
-            let _ = give.send(begin(arguments, &attached, since, on, &queue, &status)?);
+            let _ = give.send(begin(arguments, attached, since, on, &queue, &status)?);
             // A panic here would leave the other threads to themselves, and this one waiting for them.
             let attended =
-                catch_unwind(AssertUnwindSafe(|| attend(arguments, &service, &status, &queue, &control)));
+                catch_unwind(AssertUnwindSafe(|| attend(arguments, service, &status, &queue, &control)));
             Ok::<_, Error>((writing, attended.unwrap_or_else(|_| Err(panicked()))))
         };
         let recorded = record();
@@ -220,13 +232,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             answer(task, &status, error.as_ref())?;
         }
         report(arguments, &status, true);
-        match error {
-            Some(error) => {
-                service.fail(&error);
-                Err(error)
-            }
-            None => service.close(Duration::from_secs(5)),
-        }
+        error.map_or(Ok(()), Err)
     })
 }
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use linkspan::service::{ServiceOptions, start_thread};
 use linkspan::{Command, Deadline, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task, Value};
 use linkspan_recording::reader::{Entry, Message};
-use linkspan_recording::{Event, Reader};
+use linkspan_recording::{Event, Outline, Reader};
 
 use crate::record::counted;
 use crate::tools::choice::{Choice, Window};
@@ -132,7 +132,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if !arguments.follow {
         arguments.choice.check(&outline)?;
     }
-    let (begin, end) = outline.time.unwrap_or((0, 0));
     let mut options = ServiceOptions::default();
     options.description = format!("replays {}", arguments.file.display());
     options.unsupported = vec![Command::Checkpoint.name().to_owned()];
@@ -142,13 +141,22 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let title: String =
         stem.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
     let name = arguments.service.clone().unwrap_or_else(|| format!("replay-{title}"));
+    let service = ServiceLoop::start(&name, &options)?;
+    // Its controller is told of all that fails from here on: else it shows a service that ended in good order.
+    replay(arguments, &outline, &service).inspect_err(|error| service.fail(error))?;
+    service.close(Duration::from_secs(5))
+}
+
+/// Replays all that was chosen, until the end or a command.
+fn replay(arguments: &Arguments, outline: &Outline, service: &ServiceLoop) -> Result<()> {
+    let (begin, end) = outline.time.unwrap_or((0, 0));
     let (rename, lockstep) = (&*arguments.rename, &*arguments.lockstep);
     let names = Names { rename, lockstep, recorded: &outline.names };
     let mut replay = Replay {
         arguments,
         begin,
         end,
-        service: ServiceLoop::start(&name, &options)?,
+        service,
         answers: arguments
             .answer
             .as_deref()
@@ -167,14 +175,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         refused: BTreeMap::new(),
         came_to_end: false,
     };
-    let played = replay.play();
-    let task = match played {
-        Ok(task) => task,
-        Err(error) => {
-            replay.service.fail(&error);
-            return Err(error);
-        }
-    };
+    let task = replay.play()?;
     let closed = replay.outlets.close();
     replay.report();
     if let Some(task) = task {
@@ -189,7 +190,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if replay.came_to_end && !arguments.follow && refused.is_ok() && damaged.is_ok() {
         arguments.choice.window(begin).require(replay.done.messages, &[&arguments.file])?;
     }
-    replay.service.close(Duration::from_secs(5)).and(damaged).and(refused)
+    damaged.and(refused)
 }
 
 /// Whether an error is one of what the recording has of a name, so that others can be published.
@@ -290,7 +291,7 @@ struct Replay<'a> {
     /// When the recording begins and ends.
     begin: u64,
     end: u64,
-    service: ServiceLoop,
+    service: &'a ServiceLoop,
     answers: Option<Subscriber>,
     outlets: Outlets<'a>,
     names: Names<'a>,
