@@ -1,5 +1,6 @@
 """The last messages of a publisher that ends while its subscribers are behind: received, counted, or said not to be known."""
 
+import collections
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import pytest
 from conftest import Lab
 from support.network import free_port
 from support.signals import stop
+from support.tree import PROGRAM
 from support.waiting import until
 
 import linkspan
@@ -98,6 +100,27 @@ def test_signal_at_the_first_moment_ends_the_recording(lab: Lab, transport: str,
         lab.stop(recorder)
         whole, text = checked(lab)
         assert whole == 50 and text.startswith("complete: "), text
+
+
+@pytest.mark.parametrize("transport", ["unix", "shm"])
+def test_commands_to_a_recorder_are_behind_what_was_published_before_them(lab: Lab, transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINKSPAN_DIR", lab.env["LINKSPAN_DIR"])
+    lab.start(PROGRAM, "controller", "--quiet", "--listen", lab.env["LINKSPAN_CONTROLLER"])
+    recorder = lab.record(f"{transport}:lab/x", "-o", "a.mcap", "--service", "it")
+    with linkspan.Controller(lab.env["LINKSPAN_CONTROLLER"]) as controller, linkspan.publisher(f"{transport}:lab/x") as publisher:
+        publisher.wait_for_subscribers(1, timeout=60)
+        until("it runs", lambda: any(one["name"] == "it" and one["state"] == "RUNNING" for one in controller.services()))
+        it = controller.service("it")
+        for _ in range(5):
+            publisher.send_many(["recorded"] * 2000)
+            it.pause(timeout=60)
+            publisher.send_many(["paused"] * 2000)
+            it.run(timeout=60)
+        publisher.send_many(["last"] * 2000)
+        it.checkpoint(timeout=60)
+        recorded = collections.Counter(message.value for message in linkspan.Recording(lab.folder / "a.mcap"))
+        assert recorded == {"recorded": 10_000, "last": 2000}
+    lab.stop(recorder)
 
 
 @pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "closed"])

@@ -185,6 +185,9 @@ fn record_all(
     let status = Status::default();
     let queue = Queue::new(arguments.buffer);
     let control = Control::default();
+    if live.is_none() {
+        control.receives_no_more();
+    }
     thread::scope(|scope| {
         let mut receivers = Vec::new();
         let record = || {
@@ -334,18 +337,21 @@ fn attend(
                     task.done(&data)?;
                 }
                 Command::Pause => {
+                    control.settle();
                     if !control.paused.swap(true, Ordering::AcqRel) {
                         queue.event(Event::new(now(), Kind::Paused));
                     }
                     task.done(&Value::Null)?;
                 }
                 Command::Run => {
+                    control.settle();
                     if control.paused.swap(false, Ordering::AcqRel) {
                         queue.event(Event::new(now(), Kind::Resumed));
                     }
                     task.done(&Value::Null)?;
                 }
                 Command::Checkpoint => {
+                    control.settle();
                     status.checkpoint_and_wait(queue);
                     let counters = status.counters();
                     let error = counters.error.clone();

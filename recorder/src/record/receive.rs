@@ -1,8 +1,8 @@
 //! The receiving threads: messages and events of the names go into the queue, with what was missed.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_millis(5);
 /// How long names that have not answered are waited for at the end.
 const SETTLES: Duration = Duration::from_millis(500);
-/// How long messages are still taken at the end that say to have been sent before it.
+/// How long messages are still taken, at the end or for a command, that say to have been sent before it.
 const LAST: Duration = Duration::from_secs(10);
 /// Messages of stores that are acknowledged at a time.
 const BATCH: u32 = 4_096;
@@ -46,6 +46,41 @@ const REPEATED: u32 = 16;
 pub struct Control {
     pub ends: AtomicBool,
     pub paused: AtomicBool,
+    /// How often the thread was asked to take what is published, and how often it has done so.
+    asked: AtomicU64,
+    answered: Mutex<u64>,
+    has_answered: Condvar,
+}
+
+impl Control {
+    /// Waits until what live publishers have sent before this call is in the queue: it belongs before what a command
+    /// does. The thread that receives may be asleep for [`PATIENCE`], and takes for [`LAST`] at most.
+    pub fn settle(&self) {
+        let asked = self.asked.fetch_add(1, Ordering::AcqRel).saturating_add(1);
+        let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let within = LAST.saturating_add(LAST);
+        drop(self.has_answered.wait_timeout_while(answered, within, |answered| *answered < asked));
+    }
+
+    /// Says that what was published before this count was asked is in the queue.
+    fn answer(&self, asked: u64) {
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = asked;
+        self.has_answered.notify_all();
+    }
+
+    /// Says that no thread receives from live publishers, so that none is waited for.
+    pub fn receives_no_more(&self) {
+        self.answer(u64::MAX);
+    }
+}
+
+/// Calls [`Control::receives_no_more`] at the end of the thread, however it ends.
+struct Receiving<'a>(&'a Control);
+
+impl Drop for Receiving<'_> {
+    fn drop(&mut self) {
+        self.0.receives_no_more();
+    }
 }
 
 /// The state of a receiving thread.
@@ -79,7 +114,14 @@ struct Receiver<'a> {
 /// Those of the subscriber, but for time-outs.
 pub fn receive(subscriber: &Subscriber, queue: &Queue, clock: &Clock, control: &Control) -> Result<()> {
     let mut receiver = Receiver::new(subscriber, queue, clock, false);
+    let (_receiving, mut answered) = (Receiving(control), 0);
     while !control.ends.load(Ordering::Acquire) && !fault::ends("receiving") {
+        let asked = control.asked.load(Ordering::Acquire);
+        if asked != answered {
+            receiver.take_what_was_published(control);
+            answered = asked;
+            control.answer(asked);
+        }
         if receiver.take_what_is_there(control) {
             receiver.pass_on();
             continue;
@@ -102,13 +144,8 @@ pub fn receive(subscriber: &Subscriber, queue: &Queue, clock: &Clock, control: &
     while subscriber.unanswered(false) > 0 && !settles.has_passed() && receiver.wait(control)? {
         receiver.pass_on();
     }
-    // What was published before the end belongs into the file; publishers may go on.
-    let (end, over) = (now(), Deadline::after(LAST));
-    receiver.earliest = u64::MAX;
-    while receiver.take_what_is_there(control) && receiver.earliest <= end && !over.has_passed() {
-        receiver.earliest = u64::MAX;
-        receiver.pass_on();
-    }
+    // What was published before the end belongs into the file.
+    receiver.take_what_was_published(control);
     receiver.end();
     // A name that was given and from which nothing could be received: the recording lacks it.
     let lacks = |endpoint: &str| !receiver.names.contains_key(endpoint);
@@ -154,6 +191,17 @@ impl<'a> Receiver<'a> {
             }
         }
         true
+    }
+
+    /// Takes what was published before this call, and puts it into the queue; publishers may go on.
+    fn take_what_was_published(&mut self, control: &Control) {
+        let (end, over) = (now(), Deadline::after(LAST));
+        self.earliest = u64::MAX;
+        while self.take_what_is_there(control) && self.earliest <= end && !over.has_passed() {
+            self.earliest = u64::MAX;
+            self.pass_on();
+        }
+        self.pass_on();
     }
 
     /// Waits for a message for a short time, and takes it; returns false once nothing comes any more.
