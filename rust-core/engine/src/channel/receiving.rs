@@ -50,7 +50,7 @@ use crate::value::Limits;
 
 pub use place::{Locked, Place, Step};
 pub use pump::receive;
-pub use reads::Reads;
+pub use reads::{First, Reads};
 use wait_set::WaitSet;
 
 /// The state of the receiving direction. Its `Direction` makes sure that one thread uses it.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::call_steps::{Answer, Calling, Leader, Leading, SentRequest, answer_lost};
 use super::{Channel, PendingReply, is_not_ready};
 use crate::channel::direction::{Lease, Operation, Permit, in_use};
-use crate::channel::receiving::{Reads, Receiving, Turn, receive};
+use crate::channel::receiving::{First, Reads, Receiving, Turn, receive};
 use crate::channel::sending::{Admitted, Draft, Until};
 use crate::channel::session_state::SessionHalves;
 use crate::channel::turns::reentrant_call;
@@ -313,16 +313,16 @@ impl Channel {
         leading: Leading<'a>,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
-        let Leading { receiving, calling, came, waits_first } = leading;
+        let Leading { receiving, calling, came, first } = leading;
         let mut answer = Answer { channel: self, pending, calling: Some(calling) };
         let makes_links = self.options.idempotent;
-        let mut reads = Reads { answer_to: pending.number, makes_links, waits_first, ..Reads::default() };
+        let mut reads = Reads { answer_to: pending.number, makes_links, first, ..Reads::default() };
         // Dropped before `answer`, for the reason that `Leading` gives.
         let (mut receiving, mut came) = (receiving, came);
         let mut kept = false;
         let found = loop {
             // Another call may have received the answer: to a request of two steps, and while this one did not lead.
-            let is_shared = (pending.is_filed || kept) && !reads.waits_first;
+            let is_shared = (pending.is_filed || kept) && reads.first != First::Wait;
             let mut held = None;
             let (found, is_due) = waiting.deferring_tick(|waiting| {
                 if is_shared && let Some(found) = self.take_shared(pending).transpose() {
@@ -354,7 +354,7 @@ impl Channel {
             }
             // Another call may lead meanwhile, and receive this answer.
             kept |= self.keep_answer_to(pending.number);
-            reads.waits_first = false;
+            reads.first = First::Look;
             let is_filed = |halves: &mut SessionHalves| halves.calls.follow(pending.number);
             match drive::next_turn(again, waiting, is_filed)
                 .map(|permit| permit.map(|permit| self.lead(permit)))

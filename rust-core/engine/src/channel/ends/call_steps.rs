@@ -8,7 +8,7 @@
 use super::Channel;
 use crate::channel::direction::Lease;
 use crate::channel::link::Taken;
-use crate::channel::receiving::{Locked, Place, Reads, Receiving, Step, Turn};
+use crate::channel::receiving::{First, Locked, Place, Reads, Receiving, Step, Turn};
 use crate::channel::sending::{Admitted, Draft, Put, Until};
 use crate::channel::session_state::SessionState;
 use crate::error::{Error, ErrorKind, Result};
@@ -43,13 +43,13 @@ pub(super) struct Leading<'a> {
     pub calling: Calling<'a>,
     pub came: Option<Taken>,
     /// As in [`Reads`](crate::channel::receiving::Reads).
-    pub waits_first: bool,
+    pub first: First,
 }
 
 impl<'a> Leading<'a> {
     /// Returns a call that leads, and of which nothing is known yet.
     pub fn new(receiving: Lease<'a, Receiving>, calling: Calling<'a>) -> Leading<'a> {
-        Leading { receiving, calling, came: None, waits_first: false }
+        Leading { receiving, calling, came: None, first: First::Look }
     }
 }
 
@@ -92,12 +92,13 @@ impl Channel {
         halves.calls.enter();
         calling = Calling(&self.conn.links.session_state);
         // A part of the message, if any, follows without the lock; then what is to be said is looked for after it.
-        let waits_first = matches!(put, Put::Sent(_)) && !halves.has_to_say(AckTrigger::Pause);
+        let waits = matches!(put, Put::Sent(_)) && !halves.has_to_say(AckTrigger::Pause);
         let begun = put.leave(entered).map(|number| SentRequest { number, generation, is_filed });
         match held {
             Some(receiving) => {
-                let waits_first = waits_first && receiving.generation == generation;
-                Some((Leader::Here(Leading { receiving, calling, came: None, waits_first }), begun))
+                let is_same = receiving.generation == generation;
+                let first = if waits && is_same { First::Wait } else { First::Look };
+                Some((Leader::Here(Leading { receiving, calling, came: None, first }), begun))
             }
             None => Some((Leader::Other(calling), begun)),
         }
@@ -152,9 +153,10 @@ impl Channel {
             Step::Nothing => None,
         };
         halves.calls.enter();
-        let waits_first = is_its_link && came.is_none() && !halves.has_to_say(AckTrigger::Pause);
+        let waits = is_its_link && came.is_none() && !halves.has_to_say(AckTrigger::Pause);
+        let first = if waits { First::Wait } else { First::Look };
         let (receiving, calling) = (entered.hold(), Calling(&self.conn.links.session_state));
-        Err(Some(Leading { receiving, calling, came, waits_first }))
+        Err(Some(Leading { receiving, calling, came, first }))
     }
 }
 

@@ -10,7 +10,7 @@ use super::if_not_ready;
 use crate::channel::direction::SeatGuard;
 use crate::channel::link::Taken;
 use crate::channel::lockstep;
-use crate::channel::receiving::{Locked, Place, Reads, Receiving, Step, Turn, receive};
+use crate::channel::receiving::{First, Locked, Place, Reads, Receiving, Step, Turn, receive};
 use crate::deadline::{Wait, Waiting};
 use crate::error::{ErrorKind, Result};
 use crate::message::{Message, ReusedMessage};
@@ -110,7 +110,7 @@ impl Channel {
         place: &mut P,
         waiting: &mut Waiting<'_>,
     ) -> Result<P::Output> {
-        let (mut begun, mut came, mut reads_first) = (None, None, false);
+        let (mut begun, mut came, mut first) = (None, None, First::Look);
         let mut receiving = match entered {
             Some(mut entered) => {
                 let (receiving, halves) = entered.parts();
@@ -124,9 +124,9 @@ impl Channel {
                         }
                         Step::Other(taken) => (begun, came) = (Some(P::READS), Some(taken)),
                         Step::Nothing if receiving.begin_wait(halves) => {
-                            begun = Some(Reads { waits_first: true, ..P::READS });
+                            begun = Some(Reads { first: First::Wait, ..P::READS });
                         }
-                        Step::Nothing => reads_first = true,
+                        Step::Nothing => first = First::Read,
                     }
                 }
                 entered.hold()
@@ -135,7 +135,7 @@ impl Channel {
         };
         let reads = match begun {
             Some(reads) => reads,
-            None => Reads { consume: receiving.program_receives(&self.conn), reads_first, ..P::READS },
+            None => Reads { consume: receiving.program_receives(&self.conn), first, ..P::READS },
         };
         if P::COPIES {
             receiving.view_bodies(true);

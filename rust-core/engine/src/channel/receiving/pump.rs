@@ -7,7 +7,7 @@
 //! second part, `pump_frames`, does everything else, without the lock.
 
 use super::place::{DirectionGuard, Place, Turns};
-use super::reads::Reads;
+use super::reads::{First, Reads};
 use super::{Receiving, Turn, check_pattern};
 use crate::channel::conn::Conn;
 use crate::channel::link::{Taken, is_answer_to};
@@ -65,10 +65,12 @@ pub fn receive<H: DirectionGuard, P: Place>(
                 break received;
             }
         }
-        let is_there = match std::mem::take(&mut is_first) {
-            true if reads.waits_first && !waiting.is_none() => held.wait_first(&reads, conn, waiting),
-            is_first => Ok(is_first && reads.reads_first && held.read_first()),
+        let is_there = match reads.first {
+            First::Wait if is_first && !waiting.is_none() => held.wait_first(&reads, conn, waiting),
+            First::Read if is_first => Ok(held.read_first()),
+            _ => Ok(false),
         };
+        is_first = false;
         let mut found = None;
         let pumped = match is_there {
             Ok(true) => Ok(Pumped::Ready),
@@ -90,7 +92,7 @@ pub fn receive<H: DirectionGuard, P: Place>(
             Ok(taken) => return (Ok(taken.done().unwrap_or_else(|taken| conn.finish(taken))), None),
             Err((again, other)) => {
                 (held, came) = (again, other);
-                (reads.waits_first, at) = (false, At::Frame);
+                (reads.first, at) = (First::Look, At::Frame);
                 if came.is_some() {
                     // It was recorded with the message.
                     (reads.consume, at) = (None, At::Look);

@@ -23,11 +23,21 @@ pub struct Reads {
     pub is_lent: bool,
     /// Whether the peer lives is asked before each look: a link over shared memory that was parked asks the kernel.
     pub asks_for_peer: bool,
-    /// The call waits at once: under the lock that it had last it has seen that nothing is there, and that nothing is
-    /// to be said before a wait.
-    pub waits_first: bool,
-    /// Under that lock it has seen that nothing is there, and what a stream has is read at once.
-    pub reads_first: bool,
+    /// What the call does before it takes a frame.
+    pub first: First,
+}
+
+/// What a call does before it takes the first frame: what it has seen under the lock that it had last is not looked for
+/// again.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub enum First {
+    /// It looks, as before each frame.
+    #[default]
+    Look,
+    /// It has seen that nothing is there: it reads what a stream has.
+    Read,
+    /// It has seen that nothing is there, and that nothing is to be said before a wait: it waits.
+    Wait,
 }
 
 impl Reads {
@@ -41,8 +51,7 @@ impl Reads {
         answer_to: 0,
         is_lent: false,
         asks_for_peer: false,
-        waits_first: false,
-        reads_first: false,
+        first: First::Look,
     };
     /// The same where each message is delivered in the step in which it is received.
     pub const DELIVERED: Reads = Reads { fate: Fate::Delivered, ..Reads::OF_PROGRAM };

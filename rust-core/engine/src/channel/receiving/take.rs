@@ -3,7 +3,7 @@
 
 use super::{Reads, Receiving, Step};
 use crate::channel::event_log::EventLog;
-use crate::channel::link::{Taken, Want, is_answer_to};
+use crate::channel::link::{RxPart, Taken, Want, is_answer_to};
 use crate::channel::pattern::Pattern;
 use crate::channel::session_state::{SessionHalves, SessionState};
 use crate::frame::Kind;
@@ -58,10 +58,8 @@ impl Receiving {
     /// waiting, and that has found no message. False where something is to be done before a wait.
     #[inline(always)]
     pub fn begin_wait(&mut self, halves: &mut SessionHalves) -> bool {
-        let part = self.part.as_mut().filter(|part| part.negotiated.is_some() && !self.watched);
-        let Some(part) = part.filter(|part| part.read_ahead.is_empty() && !part.rx.may_take_at_once()) else {
-            return false;
-        };
+        let may_wait = |part: &&mut RxPart| part.read_ahead.is_empty() && !part.rx.may_take_at_once();
+        let Some(part) = self.readable_part().filter(may_wait) else { return false };
         let is_due = halves.consumed_with_room(|| part.rx.consumed_with_fence(), AckTrigger::Receive);
         !is_due && !halves.has_to_say(AckTrigger::Pause)
     }
@@ -238,9 +236,13 @@ impl Receiving {
     }
 
     /// Returns whether [`Receiving::take_complete`] may find a message.
-    pub(super) fn may_take(&self) -> bool {
-        let part = self.part.as_ref().filter(|part| part.negotiated.is_some() && !self.watched);
-        part.is_some_and(|part| part.rx.may_take_at_once())
+    pub(super) fn may_take(&mut self) -> bool {
+        self.readable_part().is_some_and(|part| part.rx.may_take_at_once())
+    }
+
+    /// Returns the link of a session, unless an event loop watches it: then each look begins with its descriptors.
+    pub(super) fn readable_part(&mut self) -> Option<&mut RxPart> {
+        self.part.as_mut().filter(|part| part.negotiated.is_some() && !self.watched)
     }
 
     /// Returns the message that is complete in the link if the call wants it: it is copied from the link's memory, or

@@ -4,7 +4,7 @@
 //! The pending acknowledgement is sent before the wait. Parking announces to the transport that this side
 //! has to be woken; it is undone after every wait, unless the program itself waits on the descriptor.
 
-use super::{Reads, Receiving};
+use super::{First, Reads, Receiving};
 use crate::channel::conn::Conn;
 use crate::channel::link::RxPart;
 use crate::channel::lockstep;
@@ -36,7 +36,7 @@ impl Receiving {
         }
         let pauses = !waiting.is_none() && !reads.is_lent;
         let has_session = self.part.as_ref().is_none_or(|part| part.negotiated.is_some());
-        if has_session && (!std::mem::take(&mut reads.waits_first) || !pauses) {
+        if has_session && (std::mem::take(&mut reads.first) != First::Wait || !pauses) {
             conn.send_ack(if pauses { AckTrigger::Pause } else { AckTrigger::Park });
         }
         let waited = self.wait_soon(reads, waiting)?;
@@ -95,9 +95,8 @@ impl Receiving {
     /// Reads what has arrived over a stream, for a call that has to say something before it waits. Returns whether a
     /// message may be there.
     pub(super) fn read_first(&mut self) -> bool {
-        let part =
-            self.part.as_mut().filter(|part| !part.parked && !self.watched && part.negotiated.is_some());
-        part.is_some_and(|part| part.read_ahead.is_empty() && part.rx.poll_once() == Polled::Found)
+        let part = self.readable_part().filter(|part| !part.parked && part.read_ahead.is_empty());
+        part.is_some_and(|part| part.rx.poll_once() == Polled::Found)
     }
 
     /// Waits for a few milliseconds, where another look would probably find nothing.
