@@ -520,7 +520,17 @@ mod tests {
         assert_eq!(sent(&mut state, 1, ToController::Report(report)), 0, "it has been sent");
         // The same incarnation connects again: the command may have been lost with the connection.
         state.link_closed(1, "went away", false, at(2));
-        assert_eq!(sent(&mut state, 2, ToController::Introduction(it)), 1);
+        assert_eq!(sent(&mut state, 2, ToController::Introduction(it.clone())), 1);
+        // Another introduction over the same connection says that it has started, as a report does.
+        let (to, command) = calibrate(9, "b", 7);
+        state.link_closed(2, "went away", false, at(3));
+        state.request(to, command, 100, at(3));
+        it.epoch = 2;
+        assert_eq!(sent(&mut state, 3, ToController::Introduction(it.clone())), 0);
+        it.report.state = State::Running;
+        state.message_received(3, ToController::Introduction(it), 100, at(4));
+        let is_command = |action: &Action| matches!(action, Action::SendCommand { .. });
+        assert_eq!(std::iter::from_fn(|| state.next_action()).filter(is_command).count(), 1);
     }
 
     #[test]

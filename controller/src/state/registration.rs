@@ -111,6 +111,8 @@ impl ServerState {
         service.view = View::Connected;
         (service.last_activity, service.last_seen) = (now.since, now.at);
         if again {
+            // It may have started since.
+            self.send_open_commands(&name, false, now);
             return self.record_changed(&name, now);
         }
         service.connections = service.connections.saturating_add(1);
