@@ -46,9 +46,12 @@ fn command_that_waited_for_its_service_waits_until_it_has_started() {
         std::thread::spawn(move || client.command("power", &command, &Value::Null, time))
     };
     let (waits, own) = (begun(Command::GetData, PATIENCE), begun(Command::Own("calibrate".into()), PATIENCE));
-    while client.stats(PATIENCE).unwrap().at("open").unwrap().as_u64().unwrap() < 2 {
-        std::thread::yield_now();
-    }
+    let until_open = |count: u64| {
+        while client.stats(PATIENCE).unwrap().at("open").unwrap().as_u64().unwrap() < count {
+            std::thread::yield_now();
+        }
+    };
+    until_open(2);
     let power =
         FakeService::connect_with(&server.endpoint, "power", 2, |it| it.report = report(State::Starting));
     until(&client, "power", is("view", "CONNECTED"));
@@ -62,7 +65,8 @@ fn command_that_waited_for_its_service_waits_until_it_has_started() {
     // The connection breaks, and they wait on.
     drop(power);
     until(&client, "power", is("view", "DISCONNECTED"));
-    let late = begun(Command::Pause, Duration::from_millis(300));
+    let late = begun(Command::Pause, Duration::from_secs(2));
+    until_open(3);
     let power =
         FakeService::connect_with(&server.endpoint, "power", 3, |it| it.report = report(State::Starting));
     let error = late.join().unwrap().unwrap_err();
