@@ -26,6 +26,16 @@ struct Service {
     inbox: VecDeque<CommandRequest>,
     /// Its final answers. A repeated id receives the same answer.
     answers: HashMap<Box<str>, Answer>,
+    /// Whether it is STARTING.
+    starting: bool,
+    /// The commands that waited for it when it connected: it gets them once it has started.
+    waited: BTreeSet<String>,
+}
+
+impl Service {
+    fn state(&self) -> State {
+        if self.starting { State::Starting } else { State::Running }
+    }
 }
 
 /// A request of a client that has no reply yet.
@@ -46,6 +56,7 @@ struct Coverage {
     resent: u64,
     refused_services: u64,
     restarted: u64,
+    held: u64,
     pushes: u64,
     data: u64,
     closed_links: u64,
@@ -127,6 +138,9 @@ impl World<'_> {
         let key = (name.into(), id.as_str().into());
         if !self.state.archive.contains(&key) && !self.state.open_keys().contains(&key) {
             self.sent_to.remove(&(name.to_owned(), id.clone()));
+            for service in self.services.iter_mut().filter(|service| service.name == name) {
+                service.waited.remove(&id);
+            }
         }
         let commands = [Command::Pause, Command::GetData, Command::Run, Command::Shutdown];
         // In most cases the same command for the same id.
@@ -200,7 +214,7 @@ impl World<'_> {
         }
     }
 
-    fn introduction(&self, name: &str, epoch: u64) -> ToController {
+    fn introduction(&self, name: &str, epoch: u64, state: State) -> ToController {
         ToController::Introduction(Introduction {
             name: name.into(),
             epoch,
@@ -211,13 +225,13 @@ impl World<'_> {
             unsupported: Vec::new(),
             adopted: false,
             every: None,
-            report: self.report(),
+            report: self.report(state),
         })
     }
 
-    fn report(&self) -> Report {
+    fn report(&self, state: State) -> Report {
         let since = self.moment().at;
-        Report { state: State::Running, since, busy: None, doing: None, steps: 0, reason: String::new() }
+        Report { state, since, busy: None, doing: None, steps: 0, reason: String::new() }
     }
 
     /// Connects a service: a new incarnation, or one whose old link has not been closed yet.
@@ -239,8 +253,9 @@ impl World<'_> {
                 let service = &mut self.services[old];
                 service.link = link;
                 service.inbox.clear();
+                let state = service.state();
                 let (epoch, open) = (service.epoch, self.open_of(name));
-                let introduction = self.introduction(name, epoch);
+                let introduction = self.introduction(name, epoch, state);
                 self.state.message_received(link, introduction, 50, now);
                 self.run_actions();
                 self.check_resent(link, name, open);
@@ -249,9 +264,12 @@ impl World<'_> {
                 self.epochs += 1;
                 let epoch = self.epochs;
                 self.coverage.restarted += 1;
-                let service = Service { name, epoch, link, inbox: VecDeque::new(), answers: HashMap::new() };
+                let (inbox, answers) = (VecDeque::new(), HashMap::new());
+                let (starting, waited) = (self.random.one_in(2), self.open_of(name));
+                let service = Service { name, epoch, link, inbox, answers, starting, waited };
+                let state = service.state();
                 self.services.push(service);
-                let introduction = self.introduction(name, epoch);
+                let introduction = self.introduction(name, epoch, state);
                 self.state.message_received(link, introduction, 50, now);
                 self.run_actions();
                 if self.services.iter().any(|service| service.link == link) {
@@ -271,10 +289,13 @@ impl World<'_> {
     fn check_resent(&mut self, link: u64, name: &str, open: BTreeSet<String>) {
         let still = self.open_of(name);
         let given = self.on_link.get(&link).cloned().unwrap_or_default();
-        if !self.services.iter().any(|service| service.link == link) {
-            return;
-        }
+        let Some(service) = self.services.iter().find(|service| service.link == link) else { return };
         for id in open.intersection(&still) {
+            let is_sent = |to: &BTreeSet<u64>| to.contains(&service.epoch);
+            if service.starting && !self.sent_to.get(&(name.to_owned(), id.clone())).is_some_and(is_sent) {
+                self.coverage.held += 1;
+                continue;
+            }
             assert!(given.contains(id), "{id} was open for {name} and was not sent over link {link}");
             self.coverage.resent += 1;
         }
@@ -320,12 +341,19 @@ impl World<'_> {
             }
             2 => {
                 let name = NAMES[self.random.below(4)];
-                let introduction = self.introduction(name, 1);
+                let introduction = self.introduction(name, 1, State::Running);
                 self.state.message_received(link, introduction, 50, now);
             }
             _ => {
-                let introduction = ToController::Report(self.report());
-                self.state.message_received(link, introduction, 50, now);
+                let service = &mut self.services[at];
+                let (name, has_started) = (service.name, std::mem::take(&mut service.starting));
+                let open = self.open_of(name);
+                self.state.message_received(link, ToController::Report(self.report(State::Running)), 50, now);
+                if has_started && self.state.services.get(name).is_some_and(|known| known.link == Some(link))
+                {
+                    self.run_actions();
+                    self.check_resent(link, name, open);
+                }
             }
         }
     }
@@ -432,6 +460,12 @@ impl World<'_> {
         let Some(service) = service else { return };
         assert_eq!(command.epoch, Some(service.epoch), "a command for another incarnation");
         let id = command.id.to_string();
+        let is_held = service.starting && service.waited.contains(&id);
+        assert!(
+            !is_held || command.command == Command::Shutdown,
+            "{id} of {} is sent before it has started",
+            service.name
+        );
         if !id.starts_with("look-") {
             let to = self.sent_to.entry((service.name.into(), id.clone())).or_default();
             to.insert(service.epoch);
@@ -546,6 +580,7 @@ fn random_histories_answer_each_request_once() {
         ("sent again", resent),
         ("refused services", refused_services),
         ("restarted", coverage.restarted),
+        ("held until the service had started", coverage.held),
         ("pushed", coverage.pushes),
         ("data", coverage.data),
         ("closed links", coverage.closed_links),
