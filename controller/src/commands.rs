@@ -502,7 +502,7 @@ mod tests {
         state.request(to, command, 100, at(0));
         let mut it = FakeService::introduction("lab/power", 1);
         it.report.state = State::Starting;
-        let mut sent = |state: &mut ServerState, link, message| {
+        let sent = |state: &mut ServerState, link, message| {
             if matches!(message, ToController::Introduction(_)) {
                 state.service_connected(link, "power-1", Owner::Anyone, None, at(1));
             }
