@@ -75,10 +75,11 @@ from .errors import (
 from .event import Event
 from .forms import jsonable
 from .options import Options, ServiceOptions
-from .recording import RecordedName, Recording, Table
+from .recording import RecordedName, Recording
 from .server import Server
 from .service import Service, run
 from .sqlite import sqlite_checkpoint
+from .table import Table
 from .timestamp import Timestamp
 from .verbs import connect, latest, listen, names, open, publisher, reply_schema, schema, serve, subscribe, wait
 from .words import Command, Outcome, State, View

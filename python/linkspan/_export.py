@@ -16,7 +16,8 @@ from typing import Any, TextIO
 
 from . import _native
 from .errors import Error, NoSpace
-from .recording import Recording, Table, exporting, writer
+from .recording import Recording, exporting, writer
+from .table import Table
 
 #: Files that are written at the same time, at most: each pass over the recording writes some of them.
 _OPEN = 128

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .recording import Recording, Table
+    from .recording import Recording
+    from .table import Table
 
 #: Endings of data sets beside others: which rows have a value, the shapes of arrays, texts that HDF5 would end at a zero byte.
 _BESIDE = (".valid", ".shape", ".json")

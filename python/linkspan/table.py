@@ -1,0 +1,191 @@
+"""A table of a recording: the messages of a name in columns, for NumPy and for what knows Arrow's C stream interface."""
+
+from __future__ import annotations
+
+import html
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from . import _native
+from .errors import InvalidState, Unsupported
+
+#: Rows and values of a row that a notebook shows.
+SHOWN = 8
+
+
+class Table:
+    """The messages of a name: a row a message, and the columns `received`, `sent`, `sequence`, `source` and one a field.
+
+    Of several names it has the column `name` in front of them. Fields of a map within a map are joined by `/`. Integers beside floats are
+    floats where no digit is lost; values of several types are text in JSON. Arrays of several shapes have these in the column `NAME~shape`.
+    Any library that knows Arrow's C stream interface takes it without a copy: `pyarrow.table(t)`, `polars.DataFrame(t)`.
+
+    `column in t`, `t[column]` and iteration are about columns, `len(t)` is the number of rows.
+    """
+
+    __slots__ = ("_held",)
+
+    def __init__(self, native: _native.Table) -> None:
+        self._held: _native.Table | None = native
+
+    @property
+    def _native(self) -> _native.Table:
+        if self._held is None:
+            raise InvalidState("the table is closed")
+        return self._held
+
+    def close(self) -> None:
+        """Gives up its memory; arrays that a program has of it keep theirs."""
+        self._held = None
+
+    def __enter__(self) -> Table:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Arrow's C stream interface: a capsule."""
+        return self._native.__arrow_c_stream__(requested_schema)
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self._native)
+
+    def __contains__(self, column: object) -> bool:
+        return column in self.columns
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the columns."""
+        return iter(self.columns)
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        return self._native.column_names
+
+    def keys(self) -> list[str]:
+        """The names of the columns: `dict(table)` has them all."""
+        return self.columns
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> Any:
+        """Columns are of several types, so that no array is made of them: the error says what is."""
+        raise Unsupported("a table is no one array: give table.to_pandas(), table.to_polars(), or a column of it, table[name]")
+
+    def unit(self, column: str) -> str | None:
+        """The unit that the schema gives the field."""
+        return dict(self._native.describe(column)).get("unit")
+
+    def __getitem__(self, column: str) -> Any:
+        """A column: numbers as an array without a copy, instants as `datetime64[ns]` where NumPy is there; arrays of one shape as one array
+        with a dimension more; texts, bytes, arrays of several shapes or with some missing, and integers with nulls as a list with `None` for
+        nulls."""
+        return self._values(column)
+
+    def _values(self, column: str, most: int | None = None) -> Any:
+        """The values of a column, or the first ones of them."""
+        native = self._native
+        found, valid = native.numbers(column), native.validity(column)
+        there = None if valid is None else valid.tolist()[:most]
+        facts = dict(native.describe(column))
+        if found is not None:
+            if facts["format"] == "tsn:UTC" and hasattr(found, "view"):
+                found = found.view("datetime64[ns]")
+            if there is None or facts["format"] == "g":
+                return found if most is None else _sliceable(found)[:most]
+            return [value if is_there else None for value, is_there in zip(found.tolist()[:most], there, strict=True)]
+        if (texts := native.texts(column, most)) is not None:
+            return texts
+        rows = len(self) if most is None else min(most, len(self))
+        if (lists := native.lists(column)) is None:
+            return [None] * rows
+        ends, elements = lists[0].tolist()[: rows + 1], _sliceable(lists[1])
+        all_there = [True] * rows if there is None else there
+        arrays = [elements[begin:end] if is_there else None for begin, end, is_there in zip(ends, ends[1:], all_there, strict=False)]
+        # Without NumPy the elements are all that there is.
+        return self._shaped(column, arrays, facts, most) if hasattr(elements, "reshape") else arrays
+
+    def _shaped(self, column: str, arrays: list[Any], facts: dict[str, str], most: int | None) -> list[Any]:
+        """The arrays of a column, each in its shape."""
+        from ._hdf5 import shape_of
+
+        beside, order = f"{column}~shape", "F" if facts.get("order") == "column" else "C"
+        one = shape_of(facts)
+        shapes = self._values(beside, most) if beside in self.columns else [one] * len(arrays)
+        return [
+            array if array is None or shape is None or len(shape) == 1 else array.reshape(tuple(shape), order=order)
+            for array, shape in zip(arrays, shapes, strict=True)
+        ]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self.columns
+
+    def _repr_html_(self) -> str:
+        if self._held is None:
+            return html.escape(repr(self))
+        columns = {column: self._values(column, SHOWN) for column in self.columns}
+        head = "".join(f"<th>{cell(column)}</th>" for column in columns)
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{cell(values[row])}</td>" for values in columns.values()) + "</tr>"
+            for row in range(min(len(self), SHOWN))
+        )
+        more = f"{len(self)} rows" + (f", of which these are the first {SHOWN}" if len(self) > SHOWN else "")
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p>{more}</p>"
+
+    def to_arrow(self) -> Any:
+        """A `pyarrow.Table`."""
+        return library("pyarrow").table(self)
+
+    def to_polars(self) -> Any:
+        """A `polars.DataFrame`."""
+        return library("polars").DataFrame(self)
+
+    def to_pandas(self) -> Any:
+        """A `pandas.DataFrame`; needs pyarrow as well."""
+        library("pandas")
+        return self.to_arrow().to_pandas()
+
+    def __repr__(self) -> str:
+        if self._held is None:
+            return "<linkspan.Table, closed>"
+        return f"<linkspan.Table of {len(self)} rows: {_native.one_line(', '.join(self.columns))}>"
+
+
+class Batches(Iterator[Table]):
+    """The tables that `batches` gives."""
+
+    def __init__(self, native: _native.RecordingTables) -> None:
+        self._native, self._given = native, 0
+
+    def __next__(self) -> Table:
+        table = Table(next(self._native))
+        self._given += 1
+        return table
+
+    def __repr__(self) -> str:
+        return f"{repr(self._native).removesuffix('>')}: {self._given} given>"
+
+
+def _sliceable(array: Any) -> Any:
+    """An array of NumPy, or without NumPy the list of its elements."""
+    return array if hasattr(array, "reshape") else array.tolist()
+
+
+def cell(value: object) -> str:
+    """A value in a page: what it is made of, where it is long."""
+    shape = getattr(value, "shape", ())
+    text = f"{getattr(value, 'dtype', '')} of {tuple(shape)}" if shape else str(value)
+    text = _native.one_line(text)
+    return html.escape(text if len(text) <= 80 else text[:79] + "…")
+
+
+def library(name: str) -> ModuleType:
+    """A library that is not needed for anything else."""
+    try:
+        __import__(name)
+    except ImportError as error:
+        package = name.partition(".")[0]
+        raise Unsupported(f"this needs {package}: pip install {package}, or pip install 'linkspan[recording]'") from error
+    return sys.modules[name]
