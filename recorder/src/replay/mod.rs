@@ -3,98 +3,31 @@
 //! | what | lives in |
 //! |---|---|
 //! | the loop: when each message is due, commands, lateness | this file |
+//! | the command line | `arguments` |
+//! | which messages and events of the recording are sent | `selection` |
 //! | the publishers and channels that messages go to | `outlets` |
 
+mod arguments;
 mod outlets;
+mod selection;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::BufRead;
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use linkspan::service::{ServiceOptions, start_thread};
 use linkspan::{Command, Deadline, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task, Value};
-use linkspan_recording::reader::{Entry, Message};
-use linkspan_recording::{Event, Outline, Reader};
+use linkspan_recording::Outline;
+use linkspan_recording::reader::Entry;
 
 use crate::record::counted;
-use crate::tools::choice::{Choice, Window};
-use crate::tools::opening::{Reading, finish, open, outline};
-use crate::{quantity, stderr};
+use crate::stderr;
+use crate::tools::opening::{finish, outline};
+pub use arguments::Arguments;
 use outlets::{Names, Outlets};
-
-/// Publish the messages of a recording again
-///
-/// Each message has the number and the time that it had; a subscriber is told of what was missed when it was recorded.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  linkspan replay run42.mcap
-  linkspan replay run42.mcap 'lab/*' --from 60 --speed 0.5 --rename lab/=replay/
-  linkspan replay run42.mcap --as-fast-as-possible --answer solver/done --wait-for lab/input
-  linkspan replay run42.mcap --lockstep lab/input
-  linkspan replay run42.mcap --follow --rename lab/=copy/")]
-pub struct Arguments {
-    /// The file of the recording; its further parts are found
-    file: PathBuf,
-    #[command(flatten)]
-    choice: Choice,
-    /// How fast: 2 is twice as fast as it was recorded
-    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = speed)]
-    speed: f64,
-    /// Send the next message at each line on standard input, or at the command `step` of the service
-    #[arg(long, conflicts_with_all = ["speed", "as_fast_as_possible"])]
-    step: bool,
-    /// Wait for nothing between two messages
-    #[arg(long, conflicts_with = "speed")]
-    as_fast_as_possible: bool,
-    /// Begin again at the end, as another incarnation of the publishers
-    #[arg(long = "loop")]
-    repeats: bool,
-    /// Go on while the recording is written, until its recorder ends it
-    #[arg(long, conflicts_with = "repeats")]
-    follow: bool,
-    /// Publish names that begin with OLD under NEW
-    #[arg(long, value_name = "OLD=NEW", value_parser = rename)]
-    rename: Vec<(String, String)>,
-    /// Begin once this name, as it is published, has a subscriber
-    #[arg(long, value_name = "NAME")]
-    wait_for: Vec<String>,
-    /// Send the messages of this name over a channel, to the program that connects there, and each one when it has
-    /// consumed the one before
-    #[arg(long, value_name = "NAME")]
-    lockstep: Vec<String>,
-    /// Send each message when there was a message at this name for the one before: the programs need to know nothing
-    /// else
-    #[arg(long, value_name = "NAME")]
-    answer: Option<String>,
-    /// The longest wait for a subscriber, a consumer or an answer; who was late is said, and the exit code is 1
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = quantity::duration)]
-    deadline: Duration,
-    /// The name of this replay as a service: replay-FILE where none is given
-    #[arg(long, value_name = "NAME")]
-    service: Option<String>,
-    /// Print nothing but errors and warnings
-    #[arg(short, long)]
-    quiet: bool,
-    #[command(flatten)]
-    reading: Reading,
-}
-
-fn speed(text: &str) -> std::result::Result<f64, String> {
-    match text.parse() {
-        Ok(factor) if factor > 0.0 && f64::is_finite(factor) => Ok(factor),
-        _ => {
-            Err("a speed is a number above 0: 0.5, 1, 10; --as-fast-as-possible waits for nothing".to_owned())
-        }
-    }
-}
-
-fn rename(text: &str) -> std::result::Result<(String, String), String> {
-    let (old, new) = text.split_once('=').ok_or("it is OLD=NEW, such as lab/=replay/")?;
-    Ok((old.to_owned(), new.to_owned()))
-}
+use selection::{has_more, reader, sends, tells};
 
 /// The shortest time that is slept by the service's wait, which commands end; the rest is slept with the scheduler's
 /// precision.
@@ -214,57 +147,6 @@ fn distance(nanoseconds: u64, speed: f64) -> Duration {
 fn later(from: Instant, after: Duration) -> Instant {
     const YEAR: Duration = Duration::from_secs(365 * 86_400);
     from.checked_add(after.min(YEAR)).unwrap_or(from)
-}
-
-/// Reads the recording, from this time on, or while it is written.
-fn reader(arguments: &Arguments, begin: u64, from: Option<u64>) -> Result<Reader> {
-    if arguments.follow {
-        return Reader::follow(&arguments.file, crate::tools::opening::limits());
-    }
-    let (begin, end) = arguments.choice.window(begin).certain_times();
-    let reader = open(&arguments.file)?;
-    // A place that is sought is a distance from the beginning, and steps of the clock may be in between.
-    if from.is_some() { Ok(reader) } else { reader.within(begin, end) }
-}
-
-/// Returns the message of an entry, and its time, if a replay from this time on sends it.
-fn sends<'m>(window: &Window<'_>, entry: Entry<'m>, from: Option<u64>) -> Option<(Message<'m>, u64)> {
-    let message = window.chosen(entry)?;
-    let time = replayed(window, message.received, from)?;
-    Some((message, time))
-}
-
-/// Returns the time of what was received at this one without the steps of the clock, if a replay from `from` on has it.
-fn replayed(window: &Window<'_>, received: u64, from: Option<u64>) -> Option<u64> {
-    let place = window.place(received);
-    // A day by which the clock was set forward is no day of silence.
-    let time = window.continuous(received);
-    (from.is_none_or(|from| time >= from) && place.is_eq()).then_some(time)
-}
-
-/// Takes an event, which may be a step of the clock, and returns whether a replay from this time on has it.
-fn tells(window: &Window<'_>, event: &Event, from: Option<u64>) -> bool {
-    window.note(event);
-    replayed(window, event.time, from).is_some()
-}
-
-/// Returns whether a replay from this time on sends more than so many messages of a name, as far as that is known.
-fn has_more(arguments: &Arguments, begin: u64, from: Option<u64>, topic: &str, sent: u64) -> Result<bool> {
-    if arguments.repeats {
-        return Ok(true);
-    }
-    let window = arguments.choice.window(begin);
-    let mut reader = reader(arguments, begin, from)?;
-    let mut left = sent;
-    while let Some(entry) = reader.read()? {
-        if sends(&window, entry, from).is_some_and(|(message, _)| message.channel.topic == topic) {
-            match left.checked_sub(1) {
-                Some(fewer) => left = fewer,
-                None => return Ok(true),
-            }
-        }
-    }
-    Ok(!reader.has_ended())
 }
 
 /// Lines of standard input, each of which is a step; the end of the input is the end of the steps.
@@ -473,7 +355,7 @@ impl Replay<'_> {
             self.at = time;
             self.end = self.end.max(time);
             self.done.messages = self.done.messages.saturating_add(1);
-            if !self.is_paced_by_others() {
+            if !self.arguments.is_paced_by_others() {
                 let late = due.elapsed();
                 self.done.late = self.done.late.saturating_add(late);
                 self.done.latest = self.done.latest.max(late);
@@ -498,15 +380,6 @@ impl Replay<'_> {
         Err(Error::new(error.kind(), text))
     }
 
-    /// Whether messages are sent when others are ready, and not by the clock.
-    fn is_paced_by_others(&self) -> bool {
-        let arguments = self.arguments;
-        arguments.as_fast_as_possible
-            || arguments.step
-            || arguments.answer.is_some()
-            || !arguments.lockstep.is_empty()
-    }
-
     /// Waits until a message is to be sent; carries out commands meanwhile.
     fn wait_until(&mut self, due: &mut Instant) -> Result<Step> {
         // Commands are rarer than messages that nothing holds back.
@@ -523,7 +396,7 @@ impl Replay<'_> {
             let left = due.saturating_duration_since(Instant::now());
             let patience = if is_held {
                 HELD
-            } else if self.is_paced_by_others() {
+            } else if self.arguments.is_paced_by_others() {
                 Duration::ZERO
             } else {
                 left.saturating_sub(BRIEF)
@@ -548,7 +421,7 @@ impl Replay<'_> {
             if is_held {
                 continue;
             }
-            if !self.is_paced_by_others() {
+            if !self.arguments.is_paced_by_others() {
                 let left = due.saturating_duration_since(Instant::now());
                 if left > BRIEF {
                     continue;
@@ -641,7 +514,7 @@ impl Replay<'_> {
             return;
         }
         let mut line = format!("{} replayed", counted(self.done.messages, "message"));
-        if !self.is_paced_by_others() && self.done.messages > 0 {
+        if !self.arguments.is_paced_by_others() && self.done.messages > 0 {
             let mean = self.done.late.as_secs_f64() / self.done.messages as f64;
             line += &format!(
                 "; sent {:.3} ms late on average, {:.3} ms at most",
