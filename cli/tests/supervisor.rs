@@ -216,6 +216,18 @@ fn second_shutdown_kills_at_once() {
 }
 
 #[test]
+fn shutdown_ends_where_the_program_ends_during_its_checkpoint() {
+    let lab = Laboratory::new();
+    let checkpoint = "touch go; while kill -0 $LINKSPAN_PID; do sleep 0.01; done; echo 1";
+    let supervised =
+        lab.supervise(&["--checkpoint", checkpoint], "echo up; while [ ! -e go ]; do sleep 0.01; done");
+    lab.until_data("up", |data| text(data, "last_line") == "up");
+    let ended = lab.command(&Command::Shutdown).unwrap();
+    assert_eq!(ended, Value::map([("exit", Value::from(0)), ("killed", Value::from(false))]));
+    assert_eq!(supervised.wait().code, Some(0));
+}
+
+#[test]
 fn signal_at_the_end_of_the_program_is_no_second_shutdown() {
     let lab = Laboratory::new();
     let supervised = lab.supervise(&[], "echo up; while [ ! -e go ]; do sleep 0.01; done");

@@ -159,7 +159,9 @@ impl Supervisor<'_> {
             Phase::Hook(hook) => match hook.outcome() {
                 None => self.active = Some(ActiveTask { task, phase: Phase::Hook(hook) }),
                 Some(outcome) if *task.command() == Command::Shutdown => {
-                    return self.end_program(task, outcome.err());
+                    self.end_program(task, outcome.err())?;
+                    // Of a program that has ended meanwhile no event tells any more.
+                    return self.advance();
                 }
                 Some(Ok(value)) => return task.done(&value),
                 Some(Err(error)) => return task.failed(&error),
