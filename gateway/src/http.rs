@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::ws::WebSocketUpgrade;
@@ -21,6 +22,7 @@ use linkspan::page::{self, SECURITY_HEADERS, check_content};
 use linkspan::{Encoding, Error, ErrorKind, Value, codec};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::access::{Admitted, Gateway, Problem, json, number, parameter};
 use crate::events;
@@ -38,6 +40,8 @@ use crate::status::{Counted, add};
 use crate::subscription::{Choice, Subscription};
 use crate::viewers;
 
+/// How long a request that waits for a program still waits for it at the end of the gateway.
+const ENDING: Duration = Duration::from_millis(500);
 /// Streams of events at once.
 const STREAMS: usize = 1_024;
 
@@ -214,11 +218,25 @@ async fn look_up<T: Send + 'static>(
 ) -> Result<T, Problem> {
     let place = gateway.waiting.take(token)?;
     let shared = gateway.clone();
-    let done = spawn_blocking(move || {
+    let mut working = spawn_blocking(move || {
         let _place = place;
         what(&shared)
     });
-    match done.await {
+    let mut stop = gateway.stop.clone();
+    let done = tokio::select! {
+        done = &mut working => Some(done),
+        _ = stop.wait_for(|stop| *stop) => None,
+    };
+    let done = match done {
+        None => timeout(ENDING, working).await.ok(),
+        done => done,
+    };
+    let Some(done) = done else {
+        let text =
+            "the gateway ends, and waits no longer for the program that was asked: try again when it runs";
+        return Err(Error::new(ErrorKind::Disconnected, text).into());
+    };
+    match done {
         Ok(done) => Ok(done?),
         Err(error) => {
             Err(Error::new(ErrorKind::Internal, format!("a request ended in a defect: {error}")).into())

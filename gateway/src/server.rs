@@ -3,6 +3,7 @@
 
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -18,6 +19,7 @@ use linkspan::{Error, ErrorKind, Result, files, quoted};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -144,10 +146,10 @@ pub fn serve(
         let serve = move |runtime: Runtime| {
             runtime.block_on(async {
                 // A bound socket can fail to be watched only for lack of descriptors, and then nothing is served.
+                let mut began = Instant::now();
                 if let Ok(listener) = TcpListener::from_std(listener) {
-                    accept(listener, &gateway, tls).await;
+                    began = accept(listener, &gateway, tls).await;
                 }
-                let began = Instant::now();
                 while gateway.sessions.load(Ordering::Acquire) > 0 && began.elapsed() < FAREWELL {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
@@ -175,10 +177,12 @@ impl Threads {
     }
 }
 
-async fn accept(listener: TcpListener, gateway: &Arc<Gateway>, tls: Option<TlsAcceptor>) {
+/// Accepts connections until the gateway ends, and waits for their last answers. Returns when it ended.
+async fn accept(listener: TcpListener, gateway: &Arc<Gateway>, tls: Option<TlsAcceptor>) -> Instant {
     let router = http::router(gateway.clone());
     let mut stop = gateway.stop.clone();
     let mut spare = Spare::new();
+    let mut connections = JoinSet::new();
     loop {
         spare.fill();
         let (stream, from) = tokio::select! {
@@ -202,15 +206,24 @@ async fn accept(listener: TcpListener, gateway: &Arc<Gateway>, tls: Option<TlsAc
                     }
                 },
             },
-            _ = stop.wait_for(|stop| *stop) => return,
+            // One that has ended is let go of.
+            Some(_) = connections.join_next() => continue,
+            _ = stop.wait_for(|stop| *stop) => break,
         };
         // A client that has disconnected meanwhile has no addresses.
         let Ok(own) = stream.local_addr() else { continue };
         // Frames are short, and each is to arrive at once.
         let _ = stream.set_nodelay(true);
         let place = gateway.places.admit(Peer::of(from, own));
-        tokio::spawn(connection(stream, place, router.clone(), gateway.clone(), tls.clone()));
+        connections.spawn(connection(stream, place, router.clone(), gateway.clone(), tls.clone()));
     }
+    // From here on a client that connects is refused.
+    drop(listener);
+    let began = Instant::now();
+    let answered = async { while connections.join_next().await.is_some() {} };
+    // Connections that are left are cut.
+    let _ = timeout(FAREWELL, answered).await;
+    began
 }
 
 async fn connection(
@@ -223,8 +236,10 @@ async fn connection(
     match tls {
         None => serve_stream(stream, place, router, gateway).await,
         Some(tls) => {
+            let mut stop = gateway.stop.clone();
             let shaken = tokio::select! {
                 shaken = timeout(HEAD, tls.accept(stream)) => shaken,
+                _ = stop.wait_for(|stop| *stop) => return,
                 () = place.evicted() => return,
             };
             if let Ok(Ok(stream)) = shaken {
@@ -251,11 +266,18 @@ async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let stream = Bounded::new(stream, place.clone(), UNREAD, gateway.counters.clone());
     let mut stop = gateway.stop.clone();
     let connection = protocol.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let mut connection = pin!(connection);
     // The errors of a client's connection do not matter here.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = place.evicted() => return,
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+    // A request that was begun gets its answer: what was carried out is said, and what was given up.
+    connection.as_mut().graceful_shutdown();
     tokio::select! {
         _ = connection => {}
         () = place.evicted() => {}
-        _ = stop.wait_for(|stop| *stop) => {}
     }
 }
 

@@ -5,17 +5,29 @@ import json
 import os
 import signal
 import subprocess
+import threading
 
 import pytest
 import websockets
 from independent.gateway_client import Client
 from conftest import GATEWAY, Bench, go
 from support.tree import PROGRAM
-from support.waiting import PATIENCE, until
+from support.waiting import PATIENCE, next_line, until
 
 
 def children_of(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/task"))
+
+
+#: Takes a request, and answers none.
+SLOW = """
+import linkspan
+server = linkspan.serve("lab/slow")
+print("there", flush=True)
+request = server.next()
+print("asked", flush=True)
+server.next()
+"""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -85,6 +97,21 @@ def test_controller_sees_pauses_runs_and_ends_it(bench: Bench) -> None:
     assert gateway.request("/api/names", token)[0] == 200
     bench.command(PROGRAM, "service", "shutdown", "gateway")
     assert gateway.child.wait(PATIENCE) == 0
+
+
+def test_request_under_way_at_its_end_is_answered_with_the_reason(bench: Bench) -> None:
+    gateway = bench.gateway()
+    token = bench.token("caller", "--call", "*")
+    server = bench.python(SLOW)
+    answers: list[tuple[int, object, dict]] = []
+    asking = threading.Thread(target=lambda: answers.append(gateway.request("/api/call/lab/slow", token, 5)))
+    asking.start()
+    assert next_line(server.stdout, "the request") == "asked\n"
+    gateway.child.send_signal(signal.SIGTERM)
+    assert gateway.child.wait(PATIENCE) == 0
+    asking.join(PATIENCE)
+    status, body, _ = answers[0]
+    assert status == 503 and "the gateway ends" in str(body), answers
 
 
 def test_doctor_says_where_it_serves_and_what_is_wrong(bench: Bench) -> None:
