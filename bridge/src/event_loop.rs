@@ -66,11 +66,15 @@ pub fn run(config: &Config) -> Result<()> {
     let machine = config.machine()?;
     let description = format!("carries names of realm {} as {machine}", config.realm);
     let service = Service::start(&config.service, description)?;
+    carry_until_end(config, &service).inspect_err(|error| service.fail(error))
+}
+
+/// Carries names in one session with the engine after the other.
+fn carry_until_end(config: &Config, service: &Service) -> Result<()> {
     let (mut status, mut shown) = (Status::default(), Shown::new(&config.status)?);
     (status.connect, status.listen) = config.addresses();
     loop {
-        let carried = carry(config, &service, &mut status, &mut shown);
-        let mut loop_task = carried.inspect_err(|error| service.fail(error))?;
+        let mut loop_task = carry(config, service, &mut status, &mut shown)?;
         // The session has ended, so nothing is exported or imported now.
         status.clear();
         if let LoopTask::Again = loop_task {

@@ -97,6 +97,21 @@ def test_bridge_with_a_refused_name_reports_the_reason(controlled):
     until("the controller shows it", lambda: "lab/mine is not carried" in row(south))
 
 
+def test_bridge_that_cannot_begin_reports_the_reason(machines):
+    north = machines("north")
+    north.start("controller", "--no-tcp", "--quiet")
+    north.publisher("bridge/status")
+    north.has("bridge/status")
+
+    def is_seen() -> bool:
+        # A controller does not know one that ends before it has connected.
+        assert "AddressInUse" in north.run("bridge", "--export", "lab/*", "--listen", f"tcp/127.0.0.1:{free_port()}", code=1)
+        return "bridge" in row(north)
+
+    until("the controller sees it", is_seen)
+    until("the controller knows why", lambda: "FAILED" in row(north) and "bridge@status" in row(north))
+
+
 def test_supervisor_receives_ready_watchdog_and_stopping(machines):
     north = machines("north")
     # The path of a socket is short, a folder for temporary files may not be.
