@@ -10,6 +10,7 @@ mod closed;
 mod entry;
 mod outline;
 mod part;
+mod publishers;
 mod seen;
 mod walk;
 
@@ -301,9 +302,11 @@ impl Reader {
         if let Some((from, to)) = self.window {
             part.skip_outside(from, to)?;
         }
-        if let Some(ended) = self.part.replace(part) {
+        if let Some(ended) = &mut self.part {
             self.before = self.before.saturating_add(ended.length());
+            part.publishers = ended.end_of_publishers()?;
         }
+        self.part = Some(part);
         Ok(true)
     }
 

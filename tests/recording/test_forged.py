@@ -332,3 +332,22 @@ def test_info_of_very_many_names_is_printed(lab: Lab) -> None:
     assert done.returncode == 0 and done.stdout.count(b"\n") == 1, done.stderr
     info = json.loads(done.stdout)
     assert len(info["names"]) == names and info["names"]["lab/239999"]["messages"] == 1 and info["problems"] == [] and len(info["parts"]) == 4
+
+
+@pytest.mark.costly
+def test_publishers_of_all_parts_are_bounded_together(lab: Lab) -> None:
+    """Each part of some KiB has as many publishers as one may have, and who reads a recording holds something of each."""
+    parts, of_each = 6, 2_000
+    for part in range(1, parts + 1):
+        records = b"".join(
+            channel(i, "a", endpoint="shm:a", incarnation=f"{part * 10_000 + i:016x}", first="1") + message(i, part, sequence=1)
+            for i in range(1, of_each + 1)
+        )
+        packed = packed_file(lab, records)
+        packed.rename(lab.folder / ("many.mcap" if part == 1 else f"many.{part:04}.mcap"))
+    done = run(lab, DEBUG / "linkspan-record", "recording", "info", "many.mcap", "--json", "--max-message-size", "64KiB")
+    found = json.loads(done.stdout)
+    length = sum(path.stat().st_size for path in lab.folder.glob("many*.mcap"))
+    assert found["names"]["a"]["messages"] * 1024 <= 4 * (64 << 10) + 64 * 2 * length
+    assert any("more publishers than have room" in problem for problem in found["problems"])
+    assert done.returncode == 1

@@ -15,9 +15,10 @@ use rustix::io::Errno;
 mod records;
 
 use super::entry::keyed;
+use super::publishers::Publishers;
 use super::seen::{Indexes, Seen, Told};
 use super::walk::Walk;
-use super::{Channel, Limits, Problem, ProblemKind, Schema};
+use super::{Channel, Limits, Problem, ProblemKind, Room, Schema};
 use crate::chunk::{self, Footer, HEAD};
 use crate::event::Event;
 use crate::files::of_io;
@@ -122,6 +123,8 @@ pub(super) struct OpenPart {
     /// Bytes that were read of it, and so many may be: a file may have a length that its disk has not.
     read: u64,
     room: u64,
+    /// The publishers of this part and of those that were read before.
+    pub(super) publishers: Publishers,
     /// The sum of all that stands before the end of the data, where all of it was read.
     pub(super) sum: Option<crc32fast::Hasher>,
     /// Whether chunks were passed over.
@@ -204,6 +207,7 @@ impl OpenPart {
             hashes: HashMap::new(),
             read: 0,
             room: 0,
+            publishers: Publishers::default(),
             sum: Some(sum),
             has_skipped: false,
             seen: Seen::default(),
@@ -281,19 +285,49 @@ impl OpenPart {
     pub(super) fn has_room(&mut self, bytes: u64) -> Result<bool> {
         let read = self.read.saturating_add(bytes);
         if read > self.room {
-            let facts = self.file.metadata().map_err(|error| of_io(&error, "reading", &self.path))?;
-            // A file system may not say it.
-            let on_disk = match facts.blocks() {
-                0 => facts.len(),
-                blocks => blocks.saturating_mul(512),
-            };
-            self.room = self.limits.room.of_files(on_disk).held;
+            self.room = self.limits.room.of_files(self.on_disk()?).held;
         }
         let has_room = read <= self.room;
         if has_room {
             self.read = read;
         }
         Ok(has_room)
+    }
+
+    /// Returns how many bytes the disk has of it.
+    fn on_disk(&self) -> Result<u64> {
+        let facts = self.file.metadata().map_err(|error| of_io(&error, "reading", &self.path))?;
+        // A file system may not say it.
+        Ok(match facts.blocks() {
+            0 => facts.len(),
+            blocks => blocks.saturating_mul(512),
+        })
+    }
+
+    /// Gives the publishers that were found to the next part.
+    pub(super) fn end_of_publishers(&mut self) -> Result<Publishers> {
+        Ok(std::mem::take(&mut self.publishers).end_part(self.on_disk()?))
+    }
+
+    /// Returns what is wrong where a publisher has no room beside the others of the recording.
+    fn admit(
+        &mut self,
+        begins: u64,
+        take: impl Fn(&mut Publishers, Room, u64) -> bool,
+    ) -> std::result::Result<(), Problem> {
+        let room = self.limits.room;
+        // What the disk has is looked at where the room that any recording has is not enough.
+        if take(&mut self.publishers, room, 0) {
+            return Ok(());
+        }
+        let bytes = self.on_disk().unwrap_or(0);
+        if take(&mut self.publishers, room, bytes) {
+            return Ok(());
+        }
+        Err(self.damage(
+            begins,
+            "it names more publishers than have room for a recording of this length: this one is left out; --max-message-size (max_message_size) raises that",
+        ))
     }
 
     /// The problem of what has no room.

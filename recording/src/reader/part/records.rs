@@ -329,8 +329,12 @@ impl OpenPart {
                 if self.channels.len() <= id {
                     self.channels.resize_with(id.saturating_add(1), || None);
                 }
+                let is_new = self.channels.get(id).is_some_and(Option::is_none);
+                let is_events = channel.is_events();
+                if is_new && !is_events {
+                    self.admit(begins, |all, room, bytes| all.take_channel(&channel, room, bytes))?;
+                }
                 if let Some(place @ None) = self.channels.get_mut(id) {
-                    let is_events = channel.is_events();
                     let (count, in_chunk) = (0, Indexes::default());
                     *place = Some(Known { channel: Arc::new(channel), next, is_events, count, in_chunk });
                 }
@@ -386,10 +390,10 @@ impl OpenPart {
             known.in_chunk.add(received, place);
         }
         if known.is_events {
-            return match Event::from_json(&current.body) {
-                Ok(event) => Ok(Some(Found::Event(event))),
-                Err(error) => Err(self.damage(begins, format!("an event that cannot be read: {error}"))),
-            };
+            let event = Event::from_json(&current.body)
+                .map_err(|error| self.damage(begins, format!("an event that cannot be read: {error}")))?;
+            self.admit(begins, |all, room, bytes| all.take_event(&event, room, bytes))?;
+            return Ok(Some(Found::Event(event)));
         }
         if !known.channel.repeated {
             if !self.has_own {
