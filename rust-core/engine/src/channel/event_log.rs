@@ -134,6 +134,13 @@ pub struct EventLog {
     born: Born,
 }
 
+/// Adds what a peer's numbers say to a counter, which stays at its largest value instead of wrapping.
+pub fn add(counter: &AtomicU64, more: u64) {
+    // The function gives a value each time, so that nothing fails.
+    let _ =
+        counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| Some(count.saturating_add(more)));
+}
+
 impl EventLog {
     /// Creates the log of an object at this endpoint, which lines of the crate `log` name.
     pub fn of(endpoint: impl std::fmt::Display) -> EventLog {
@@ -194,13 +201,13 @@ impl EventLog {
 
     /// Records missed messages.
     pub fn lagged(&self, missed: u64) {
-        self.missed.fetch_add(missed, Ordering::Relaxed);
+        add(&self.missed, missed);
         self.push(EventKind::Lagged, missed, format!("{missed} messages missed"));
     }
 
     /// Records messages that were missed at one of several names.
     pub fn lagged_at(&self, name: &str, missed: u64) {
-        self.missed.fetch_add(missed, Ordering::Relaxed);
+        add(&self.missed, missed);
         self.push(EventKind::Lagged, missed, format!("{name}: {missed} messages missed"));
     }
 
@@ -380,6 +387,15 @@ impl EventLog {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn missed_messages_beyond_the_largest_number_stay_that() {
+        let log = EventLog::of("shm:lab/*");
+        log.lagged(u64::MAX - 1);
+        log.lagged_at("shm:lab/a", 3);
+        log.lagged(1);
+        assert_eq!(log.missed.load(Ordering::Relaxed), u64::MAX);
+    }
 
     #[test]
     fn ends_beyond_those_that_are_kept_are_counted() {

@@ -20,7 +20,7 @@ use std::sync::atomic::Ordering;
 
 use super::receive_state::{NAME, Patience, Tried};
 use super::store;
-use crate::channel::event_log::{End, Event, EventKind, EventLog};
+use crate::channel::event_log::{End, Event, EventKind, EventLog, add};
 use crate::channel::handshake::After;
 use crate::channel::{Acknowledge, Options, Use};
 use crate::error::{Error, ErrorKind, Result};
@@ -561,7 +561,7 @@ impl<R: Receiver> Member<R> {
 
     /// Counts messages that were missed.
     fn missed(&self, count: u64, log: &EventLog) {
-        self.counters.missed.fetch_add(count, Ordering::Relaxed);
+        add(&self.counters.missed, count);
         log.lagged_at(&self.name, count);
     }
 

@@ -193,7 +193,7 @@ impl Receiving {
                 messages.reserve(max - before);
             }
             messages.push(taken.message);
-            missed += taken.missed;
+            missed = u64::saturating_add(missed, taken.missed);
         }
         missed
     }
@@ -214,13 +214,13 @@ impl Receiving {
         let (mut missed, mut acknowledges) = (0, false);
         let mut halves = session_state.halves();
         loop {
-            missed += self.take_more(&mut halves, event_log, max, messages);
+            missed = u64::saturating_add(missed, self.take_more(&mut halves, event_log, max, messages));
             // Others, such as one behind the end of the link's memory.
             if messages.len() < max
                 && let Some(taken) = self.take_complete(&mut halves, event_log, MORE)
             {
                 messages.push(taken.message);
-                missed += taken.missed;
+                missed = missed.saturating_add(taken.missed);
                 acknowledges |= taken.acknowledges;
             } else {
                 break;

@@ -106,7 +106,7 @@ impl Subscriber {
                     if is_latest && self.names.is_none() && !is_kept {
                         message = self.skip_to_newest(receive_state, message);
                     }
-                    let missed = message.missed() + std::mem::take(&mut receive_state.missed);
+                    let missed = message.missed().saturating_add(std::mem::take(&mut receive_state.missed));
                     if missed > 0 && is_kept && !iterates && !is_latest {
                         // Outside of a loop the gap is an error, which comes before the message.
                         let error = Error::lagged(missed).on(message.name().unwrap_or(&self.shown));
@@ -134,7 +134,7 @@ impl Subscriber {
                         return Err(e);
                     }
                     // Before the deadline is checked, because the feed reports a gap once.
-                    receive_state.missed += count;
+                    receive_state.missed = receive_state.missed.saturating_add(count);
                     next_round(waiting).inspect_err(|_| receive_state.update_readiness())?;
                 }
                 Err(e) => return Err(e),
@@ -152,10 +152,10 @@ impl Subscriber {
             match self.poll_next(receive_state, &mut at_once, false) {
                 Ok(Some(newer)) => {
                     message = newer;
-                    receive_state.missed += 1;
+                    receive_state.missed = receive_state.missed.saturating_add(1);
                 }
                 Err(e) if e.kind() == ErrorKind::Lagged => {
-                    receive_state.missed += self.count_missed(&e);
+                    receive_state.missed = receive_state.missed.saturating_add(self.count_missed(&e));
                 }
                 // The feed reports these once, so the next call has to.
                 Err(e)
