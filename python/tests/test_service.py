@@ -132,6 +132,8 @@ SERVICE = """
             IN_PAUSE
 
     def hears(service):
+        # The kernel may give a signal to any thread that takes it, and a lock's wait ends for those of its own alone.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
         # Two signals of one number that come at once are one: the second is sent once the first was handled.
         try:
             while service.state != linkspan.State.STOPPING:
