@@ -149,8 +149,8 @@ fn notes(endpoint: &str) -> PathBuf {
 }
 
 /// Checks the numbers that each incarnation got, in order: none comes twice in one life, and where the transport
-/// replays unacknowledged messages, none is missing. What a life had consumed before its end the next one may get again:
-/// acknowledgements may come behind the new link.
+/// replays unacknowledged messages, none is missing. What a life had consumed before its end the next one may get
+/// again: acknowledgements may come behind the new link.
 fn check_notes(endpoint: &str, sends_again: bool) {
     let text = read_to_string(notes(endpoint)).unwrap_or_default();
     let (mut life, mut last, mut highest) = (i64::MIN, -1, -1);
