@@ -344,6 +344,11 @@ impl ServerState {
             };
             let key = (name.clone(), id);
             let is_other = |given: u64| given != epoch;
+            let is_due = if open.sent_to == Some(epoch) {
+                again
+            } else {
+                !is_starting || open.command.is_taken_while_starting()
+            };
             if open.pinned.is_some_and(is_other)
                 || open.sent_to.is_some_and(is_other) && !is_read_only(&open.command)
             {
@@ -357,10 +362,7 @@ impl ServerState {
                     &Error::new(ErrorKind::Disconnected, text),
                     now,
                 );
-            } else if match open.sent_to {
-                Some(sent_to) if sent_to == epoch => again,
-                _ => !is_starting || open.command.is_taken_while_starting(),
-            } {
+            } else if is_due {
                 self.send_command(&key, now);
             }
         }

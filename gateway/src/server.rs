@@ -206,7 +206,7 @@ async fn accept(listener: TcpListener, gateway: &Arc<Gateway>, tls: Option<TlsAc
                     }
                 },
             },
-            // One that has ended is let go of.
+            // A connection that has ended is removed.
             Some(_) = connections.join_next() => continue,
             _ = stop.wait_for(|stop| *stop) => break,
         };

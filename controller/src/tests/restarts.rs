@@ -35,12 +35,18 @@ fn server_restart_resumes_services_commands_and_watchers() {
     drop(server);
 }
 
-#[test]
-fn command_that_waited_for_its_service_waits_until_it_has_started() {
+/// Returns a server whose service `power` has disconnected and may come back, and a client of it.
+fn after_power_has_disconnected() -> (TestServer, Controller) {
     let server = TestServer::start();
     let client = server.client();
     drop(FakeService::connect(&server.endpoint, "power", 1));
     until(&client, "power", is("view", "DISCONNECTED"));
+    (server, client)
+}
+
+#[test]
+fn command_that_waited_for_its_service_waits_until_it_has_started() {
+    let (server, client) = after_power_has_disconnected();
     let begun = |command: Command, time: Duration| {
         let client = server.client();
         std::thread::spawn(move || client.command("power", &command, &Value::Null, time))
@@ -87,10 +93,7 @@ fn command_that_waited_for_its_service_waits_until_it_has_started() {
 
 #[test]
 fn shutdown_that_waited_for_its_service_is_sent_while_it_starts() {
-    let server = TestServer::start();
-    let client = server.client();
-    drop(FakeService::connect(&server.endpoint, "power", 1));
-    until(&client, "power", is("view", "DISCONNECTED"));
+    let (server, client) = after_power_has_disconnected();
     let ends =
         std::thread::spawn(move || client.command("power", &Command::Shutdown, &Value::Null, PATIENCE));
     let power =

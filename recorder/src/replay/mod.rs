@@ -75,7 +75,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         stem.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
     let name = arguments.service.clone().unwrap_or_else(|| format!("replay-{title}"));
     let service = ServiceLoop::start(&name, &options)?;
-    // Its controller is told of all that fails from here on: else it shows a service that ended in good order.
+    // The controller gets each error from here on; without it, it shows a service that ended without one.
     replay(arguments, &outline, &service).inspect_err(|error| service.fail(error))?;
     service.close(Duration::from_secs(5))
 }

@@ -1,4 +1,4 @@
-//! The publishers that a recording names, in all of its parts: whoever reads it holds something of each.
+//! The publishers that a recording names, in all of its parts: each reader keeps memory for each of them.
 
 use std::collections::HashSet;
 use std::hash::Hash;
