@@ -910,6 +910,15 @@ typedef struct linkspan_item {
 extern "C" {
 #endif // __cplusplus
 
+// Gets the length of an array's elements in bytes, which follows from `dtype`, `rank` and `dims`; `length` of the
+// struct is not read. `WrongType` or `TooLarge` if no array has this type and these dimensions, `InvalidState` if
+// there are elements and `data` is NULL.
+//
+// The caller sees to this:
+// `array` points to an array whose `data` can be read as far as its dims say, `length` may be written.
+linkspan_status linkspan_array_length(const struct linkspan_array *array,
+                                      size_t *length);
+
 // Copies an array's elements into the caller's memory, so that the element at (i, j, …) stays at (i, j, …).
 // `to` has the requested order and element type: the same type or a wider one that holds all its values
 // (integers into wider integers, `float` into `double`, complex numbers likewise; integers into floats, real
@@ -1365,7 +1374,8 @@ linkspan_status linkspan_wait(const int *descriptors,
 
 // Describes the last call of this thread that failed; a call that succeeds changes nothing here.
 //
-// Returns that call's status, `LINKSPAN_OK` where none has failed. `error` may be NULL.
+// Returns that call's status, `LINKSPAN_OK` where none has failed. `error` may be NULL. `InvalidState` if the size in
+// `error` is not set.
 //
 // The caller sees to this:
 // `error` is NULL or points to a `linkspan_error` whose `size` is set.

@@ -261,16 +261,9 @@ pub(crate) unsafe fn c_texts(
     count: usize,
     what: &str,
 ) -> Result<Vec<String>> {
-    if count == 0 {
-        return Ok(Vec::new());
-    }
     // SAFETY: as the caller promises.
     unsafe {
-        block(pointers.cast(), count.saturating_mul(size_of::<*const c_char>()), what)?;
-        slice::from_raw_parts(pointers, count)
-            .iter()
-            .map(|text| c_text(*text, what).map(str::to_owned))
-            .collect()
+        items(pointers, count, what)?.iter().map(|text| c_text(*text, what).map(str::to_owned)).collect()
     }
 }
 
@@ -317,20 +310,31 @@ fn checked_utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str> {
 /// # Safety
 /// `pointer` points to `length` bytes that outlive `'a`, or `length` is zero, or `pointer` is NULL.
 pub(crate) unsafe fn block<'a>(pointer: *const u8, length: usize, what: &str) -> Result<&'a [u8]> {
-    if length == 0 {
+    // SAFETY: as the caller promises.
+    unsafe { items(pointer, length, what) }
+}
+
+/// A pointer and a number of values; NULL is allowed where the number is zero, and refused with any other.
+///
+/// # Safety
+/// `pointer` points to `count` aligned values that outlive `'a`, or `count` is zero, or `pointer` is NULL.
+#[inline]
+pub(crate) unsafe fn items<'a, T>(pointer: *const T, count: usize, what: &str) -> Result<&'a [T]> {
+    if count == 0 {
         return Ok(&[]);
     }
     if pointer.is_null() {
         return Err(is_null(what));
     }
+    let length = count.saturating_mul(size_of::<T>());
     if length > isize::MAX as usize {
         return Err(Error::new(
             ErrorKind::TooLarge,
             format!("{what} has {length} bytes, more than memory can hold"),
         ));
     }
-    // SAFETY: not NULL, a length that memory can have, and the caller promises the bytes.
-    Ok(unsafe { slice::from_raw_parts(pointer, length) })
+    // SAFETY: not NULL, a length that memory can have, and the caller promises the values.
+    Ok(unsafe { slice::from_raw_parts(pointer, count) })
 }
 
 /// A block of memory to fill; `None` if the length is zero.

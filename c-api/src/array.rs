@@ -5,7 +5,7 @@ use std::ops::DerefMut;
 use linkspan::value::NdArrayRef;
 use linkspan::{DType, Error, ErrorKind, Order, Result};
 
-use crate::argument::{block, named};
+use crate::argument::{block, named, place, query};
 use crate::error::guard;
 use crate::life::Checked;
 use crate::status::linkspan_status;
@@ -224,6 +224,21 @@ impl Aligned {
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
+}
+
+/// Gets the length of an array's elements in bytes, which follows from `dtype`, `rank` and `dims`; `length` of the
+/// struct is not read. `WrongType` or `TooLarge` if no array has this type and these dimensions, `InvalidState` if
+/// there are elements and `data` is NULL.
+///
+/// # Safety
+/// `array` points to an array whose `data` can be read as far as its dims say, `length` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_array_length(
+    array: *const linkspan_array,
+    length: *mut usize,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { query(array, place!(length), |array| Ok(array.lend()?.data.len())) }
 }
 
 /// Copies an array's elements into the caller's memory, so that the element at (i, j, …) stays at (i, j, …).

@@ -13,7 +13,7 @@ use crate::life::Checked;
 use crate::message::linkspan_message;
 use crate::object::{Tagged, free, give, handle_kind};
 use crate::options::{linkspan_options, options};
-use crate::sized::write_sized;
+use crate::sized::{give_sized, grows};
 use crate::status::{LINKSPAN_OK, linkspan_status};
 
 /// A channel: two ends, messages in both directions, requests and replies. Free it with
@@ -237,6 +237,8 @@ pub unsafe extern "C" fn linkspan_channel_ack(channel: *const linkspan_channel) 
     unsafe { apply(channel, |channel| channel.0.ack()) }
 }
 
+grows!(linkspan_channel_info);
+
 /// Gets the state of the channel.
 ///
 /// # Safety
@@ -249,20 +251,21 @@ pub unsafe extern "C" fn linkspan_channel_get_info(
     // SAFETY: as the caller promises.
     unsafe {
         apply(channel, |linkspan_channel(channel)| {
-            let mut full = linkspan_channel_info {
-                size: 0,
-                role: match channel.role() {
-                    Role::Listener => LINKSPAN_ROLE_LISTENER,
-                    Role::Connector => LINKSPAN_ROLE_CONNECTOR,
-                },
-                // A channel that is closed, or in use by another thread, would not return at once.
-                writable: channel.writable().unwrap_or(false),
-                endpoint: ptr::null(),
-                endpoint_length: 0,
-            };
-            give_text(channel.endpoint(), &mut full.endpoint, &mut full.endpoint_length);
-            write_sized(info, full);
-            Ok(())
+            give_sized(place!(info), || {
+                let mut full = linkspan_channel_info {
+                    size: 0,
+                    role: match channel.role() {
+                        Role::Listener => LINKSPAN_ROLE_LISTENER,
+                        Role::Connector => LINKSPAN_ROLE_CONNECTOR,
+                    },
+                    // A channel that is closed, or in use by another thread, would not return at once.
+                    writable: channel.writable().unwrap_or(false),
+                    endpoint: ptr::null(),
+                    endpoint_length: 0,
+                };
+                give_text(channel.endpoint(), &mut full.endpoint, &mut full.endpoint_length);
+                Ok(full)
+            })
         })
     }
 }

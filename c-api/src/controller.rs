@@ -13,7 +13,7 @@ use crate::argument::{
 use crate::message::linkspan_message;
 use crate::object::{Tagged, free, give, handle_kind};
 use crate::options::{linkspan_options, options};
-use crate::sized::read_sized;
+use crate::sized::{grows, read_sized};
 use crate::status::linkspan_status;
 
 /// A connection to the controller of this machine, or of another one. Free it with
@@ -136,6 +136,8 @@ pub struct linkspan_command_request {
     /// Whether to wait until it is done, and not only until it is accepted or refused.
     pub until_done: bool,
 }
+
+grows!(linkspan_command_request);
 
 const DEFAULT: linkspan_command_request = linkspan_command_request {
     size: size_of::<linkspan_command_request>(),

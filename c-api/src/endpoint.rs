@@ -3,11 +3,10 @@
 
 use std::ffi::{c_char, c_int};
 use std::os::fd::BorrowedFd;
-use std::slice;
 
 use linkspan::{Error, ErrorKind};
 
-use crate::argument::{block, c_text, is_null, make, named, place, wait};
+use crate::argument::{c_text, is_null, items, make, named, place, wait};
 use crate::error::guard;
 use crate::message::linkspan_message;
 use crate::options::{linkspan_options, options};
@@ -134,8 +133,7 @@ pub unsafe extern "C" fn linkspan_wait(
         if ready.is_null() {
             return Err(is_null("ready"));
         }
-        block(descriptors.cast(), count.saturating_mul(size_of::<c_int>()), "descriptors")?;
-        let given = if count == 0 { &[] } else { slice::from_raw_parts(descriptors, count) };
+        let given = items(descriptors, count, "descriptors")?;
         (0..count).for_each(|at| ready.add(at).write(false));
         let borrow = |descriptor: &c_int| {
             if *descriptor < 0 {

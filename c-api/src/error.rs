@@ -10,8 +10,9 @@ use std::sync::Once;
 use linkspan::{Error, ErrorKind, Result};
 
 use crate::any_text::c_any_text_or_none;
+use crate::argument::place;
 use crate::null::is_of_null;
-use crate::sized::write_sized;
+use crate::sized::{give_sized, grows};
 use crate::status::{LINKSPAN_OK, linkspan_status};
 
 /// The description of a call that failed. Texts live until the next failed call of this thread.
@@ -50,6 +51,8 @@ pub struct linkspan_error {
     /// How many messages of a batch were sent before the error, for the `_send_many` functions.
     pub sent: u64,
 }
+
+grows!(linkspan_error, before offset);
 
 /// An error with its texts as C strings.
 struct Kept {
@@ -184,7 +187,8 @@ fn c_string(text: &str) -> CString {
 
 /// Describes the last call of this thread that failed; a call that succeeds changes nothing here.
 ///
-/// Returns that call's status, `LINKSPAN_OK` where none has failed. `error` may be NULL.
+/// Returns that call's status, `LINKSPAN_OK` where none has failed. `error` may be NULL. `InvalidState` if the size in
+/// `error` is not set.
 ///
 /// # Safety
 /// `error` is NULL or points to a `linkspan_error` whose `size` is set.
@@ -193,9 +197,14 @@ pub unsafe extern "C" fn linkspan_last_error(error: *mut linkspan_error) -> link
     let kept = LAST.try_with(|last| last.borrow().as_ref().map(Kept::view)).ok().flatten();
     let copied = kept.unwrap_or(linkspan_error { text: c"".as_ptr(), ..linkspan_error::nothing() });
     let status = copied.status;
-    // SAFETY: the caller passes NULL or a struct with its size set, as promised above.
-    unsafe { write_sized(error, copied) };
-    status
+    if error.is_null() {
+        return status;
+    }
+    // SAFETY: the caller passes a struct with its size set, as promised above.
+    match guard(|| unsafe { give_sized(place!(error), || Ok(copied)) }) {
+        LINKSPAN_OK => status,
+        refused => refused,
+    }
 }
 
 /// The text of the last call of this thread that failed, `""` where none has. Lives until the next call fails.

@@ -1,10 +1,8 @@
 //! Sending and receiving that the functions of channels, publishers and subscribers share: one message, and batches.
 
-use std::slice;
-
 use linkspan::{Message, Result};
 
-use crate::argument::{Place, block, handle, is_null, query};
+use crate::argument::{Place, handle, is_null, items, query};
 use crate::error::guard;
 use crate::life::Checked;
 use crate::message::linkspan_message;
@@ -48,12 +46,8 @@ pub(crate) unsafe fn send_many<H: Checked>(
         **to = 0;
     }
     let send = || {
-        let bytes = count.saturating_mul(size_of::<*const linkspan_message>());
         // SAFETY: as the caller promises.
-        let messages = unsafe {
-            block(messages.cast(), bytes, "messages")?;
-            if count == 0 { &[] } else { slice::from_raw_parts(messages, count) }
-        };
+        let messages = unsafe { items(messages, count, "messages") }?;
         // SAFETY: each is NULL or live, as the caller promises.
         let messages: Vec<_> = messages.iter().map(|one| unsafe { handle(*one) }).collect::<Result<_>>()?;
         // SAFETY: as the caller promises.

@@ -6,11 +6,10 @@ mod table;
 
 use std::ffi::c_char;
 use std::ptr;
-use std::slice;
 
 use linkspan::{DType, Error, ErrorKind, LoanMemory, NdArray, Order, Result, Value};
 
-use crate::argument::{block, handle, named, out, place};
+use crate::argument::{handle, items, named, out, place};
 use crate::array::{dtype, linkspan_array, linkspan_dtype, order};
 use crate::channel::linkspan_channel;
 use crate::error::guard;
@@ -85,8 +84,7 @@ unsafe fn lend<H: Checked>(
     // SAFETY: as the caller promises.
     guard(|| unsafe {
         let to = out(place!(array))?;
-        block(dims.cast(), rank.saturating_mul(size_of::<u64>()), "dims")?;
-        let shape = if rank == 0 { &[] } else { slice::from_raw_parts(dims, rank) };
+        let shape = items(dims, rank, "dims")?;
         let (lent, place) = lender(object?, dtype(element)?, shape)?.into_written_array();
         to.describe(lent.as_ref());
         to.data = place.as_ptr().cast();

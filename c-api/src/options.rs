@@ -2,14 +2,13 @@
 
 use std::ffi::{c_char, c_void};
 use std::ptr;
-use std::slice;
 use std::sync::Arc;
 
 use linkspan::{Options, Result, Value};
 
-use crate::argument::{LINKSPAN_DEFAULT, LINKSPAN_FOREVER, block, c_text_or_none, timeout};
+use crate::argument::{LINKSPAN_DEFAULT, LINKSPAN_FOREVER, c_text_or_none, items, timeout};
 use crate::error::call_program;
-use crate::sized::read_sized;
+use crate::sized::{grows, read_sized};
 
 /// The largest `spin` of the options, in microseconds.
 pub const LINKSPAN_MAX_SPIN: i32 = 100;
@@ -114,6 +113,8 @@ pub struct linkspan_options {
     /// the process is gone: a local variable of `main` is not valid in `exit`, a static one is.
     pub on_unconsumed_context: *mut c_void,
 }
+
+grows!(linkspan_options, before replay_count);
 
 const DEFAULT: linkspan_options = linkspan_options {
     size: size_of::<linkspan_options>(),
@@ -234,12 +235,10 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
         ("allow_uids", given.allow_uids, given.allow_uids_count),
         ("allow_gids", given.allow_gids, given.allow_gids_count),
     ] {
-        if !ids.is_null() {
+        // A count without numbers is refused: an unset list admits every user.
+        if !ids.is_null() || count > 0 {
             // SAFETY: the caller promises `count` readable numbers there.
-            let ids = unsafe {
-                block(ids.cast(), count.saturating_mul(size_of::<u32>()), name)?;
-                slice::from_raw_parts(ids, count)
-            };
+            let ids = unsafe { items(ids, count, name) }?;
             core.set(name, &Value::Array(ids.iter().map(|id| Value::from(*id)).collect()))?;
         }
     }

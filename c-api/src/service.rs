@@ -18,7 +18,7 @@ use crate::message::linkspan_message;
 use crate::message::references::linkspan_message_release;
 use crate::object::{Tagged, free, give, handle_kind};
 use crate::options::{linkspan_options, options};
-use crate::sized::{read_sized, write_sized};
+use crate::sized::{give_sized, grows, read_sized};
 use crate::status::linkspan_status;
 
 /// A program that a controller can query and command. Two threads of the library answer the controller at any
@@ -98,6 +98,10 @@ pub struct linkspan_service_options {
     pub on_cancel_context: *mut c_void,
 }
 
+grows!(linkspan_service_options);
+grows!(linkspan_task);
+grows!(linkspan_service_info);
+
 const DEFAULT: linkspan_service_options = linkspan_service_options {
     size: size_of::<linkspan_service_options>(),
     controller: ptr::null(),
@@ -169,6 +173,7 @@ unsafe fn set_up(given: *const linkspan_service_options) -> Result<ServiceOption
 ///
 /// Its texts and its arguments are views, which live until the task is answered.
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub struct linkspan_task {
     /// `sizeof(linkspan_task)`.
     pub size: usize,
@@ -240,12 +245,10 @@ pub unsafe extern "C" fn linkspan_service_next(
     // SAFETY: as the caller promises.
     unsafe {
         apply(service, |linkspan_service(serving)| {
-            if task.is_null() {
-                return Err(is_null("a task"));
-            }
-            let next = serving.service.next(wait(timeout)?)?;
-            write_sized(task, next.map_or_else(linkspan_task::nothing, |task| serving.hold(task)));
-            Ok(())
+            give_sized(place!(task), || {
+                let next = serving.service.next(wait(timeout)?)?;
+                Ok(next.map_or_else(linkspan_task::nothing, |task| serving.hold(task)))
+            })
         })
     }
 }
@@ -381,15 +384,15 @@ pub unsafe extern "C" fn linkspan_service_get_info(
     unsafe {
         apply(service, |linkspan_service(serving)| {
             let service = &serving.service;
-            let full = linkspan_service_info {
-                size: 0,
-                state: number(service.state()),
-                is_cancelled: service.is_cancelled(),
-                is_connected: service.is_connected(),
-                epoch: service.epoch(),
-            };
-            write_sized(info, full);
-            Ok(())
+            give_sized(place!(info), || {
+                Ok(linkspan_service_info {
+                    size: 0,
+                    state: number(service.state()),
+                    is_cancelled: service.is_cancelled(),
+                    is_connected: service.is_connected(),
+                    epoch: service.epoch(),
+                })
+            })
         })
     }
 }
@@ -484,17 +487,11 @@ impl Serving {
     /// # Safety
     /// `task` is NULL or points to a task whose `size` is set.
     unsafe fn take(&self, task: *const linkspan_task) -> Result<HeldTask> {
-        // SAFETY: as the caller promises; a struct too short for the number is refused.
-        let number = unsafe {
-            if task.is_null() {
-                return Err(is_null("a task"));
-            }
-            if task.cast::<usize>().read() < std::mem::offset_of!(linkspan_task, name) {
-                let text = "the task has no number; begin it with LINKSPAN_TASK_INIT";
-                return Err(Error::new(ErrorKind::InvalidState, text));
-            }
-            (&raw const (*task).number).read()
-        };
+        if task.is_null() {
+            return Err(is_null("task"));
+        }
+        // SAFETY: as the caller promises.
+        let number = unsafe { read_sized(task, linkspan_task::nothing()) }?.number;
         let mut open = self.open();
         match open.held.take() {
             Some(held) if open.number == number => Ok(held),

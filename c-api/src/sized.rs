@@ -3,23 +3,66 @@
 
 use linkspan::{Error, ErrorKind, Result};
 
+use crate::argument::Place;
+use crate::null::is_null;
+
+/// A struct of C that begins with its size, and grows at its end from version to version.
+pub(crate) trait Grows {
+    /// The size in the first version of the header. A shorter struct was not initialized.
+    const FIRST: usize;
+}
+
+/// States which structs begin with their size, and the field that the first version did not have, if there is one.
+macro_rules! grows {
+    ($name:ident) => {
+        $crate::sized::grows!($name, size_of::<$name>());
+    };
+    ($name:ident, before $later:ident) => {
+        $crate::sized::grows!($name, std::mem::offset_of!($name, $later));
+    };
+    ($name:ident, $first:expr) => {
+        impl $crate::sized::Grows for $name {
+            const FIRST: usize = $first;
+        }
+    };
+}
+pub(crate) use grows;
+
+/// The size that the program gave at the beginning of a struct.
+///
+/// # Safety
+/// `pointer` points to a struct that begins with a `usize`.
+unsafe fn given_size<T: Grows>(pointer: *const T) -> Result<usize> {
+    // SAFETY: as the caller promises.
+    let size = unsafe { pointer.cast::<usize>().read() };
+    if size < T::FIRST || size > (1 << 16) {
+        return Err(not_initialized::<T>(size));
+    }
+    Ok(size)
+}
+
+#[cold]
+fn not_initialized<T>(size: usize) -> Error {
+    let name = std::any::type_name::<T>().rsplit("::").next().unwrap_or_default();
+    let text = format!(
+        "the size in a {name} is {size} bytes: begin the struct with {}_INIT",
+        name.to_ascii_uppercase()
+    );
+    Error::new(ErrorKind::InvalidState, text)
+}
+
 /// Reads a struct that begins with its size; fields that an older program does not have get their values from
 /// `default`.
 ///
 /// # Safety
 /// `pointer` is NULL or points to as many bytes as the `usize` at its beginning gives. Every field of `T` is valid
 /// for any bits that C can put there.
-pub(crate) unsafe fn read_sized<T: Copy>(pointer: *const T, default: T) -> Result<T> {
+pub(crate) unsafe fn read_sized<T: Copy + Grows>(pointer: *const T, default: T) -> Result<T> {
     if pointer.is_null() {
         return Ok(default);
     }
-    // SAFETY: the struct begins with its size, as the caller promises.
-    let size = unsafe { pointer.cast::<usize>().read() };
-    if size < size_of::<usize>() || size > (1 << 16) {
-        let text =
-            format!("the size in a struct is {size} bytes: initialize the struct with its _INIT macro");
-        return Err(Error::new(ErrorKind::InvalidState, text));
-    }
+    // SAFETY: as the caller promises.
+    let size = unsafe { given_size(pointer) }?;
     let mut here = default;
     // SAFETY: `size` bytes can be read there, and at most size_of::<T>() are written here.
     unsafe {
@@ -28,21 +71,23 @@ pub(crate) unsafe fn read_sized<T: Copy>(pointer: *const T, default: T) -> Resul
     Ok(here)
 }
 
-/// Fills a struct that begins with its size, up to that size.
+/// Fills a struct that begins with its size, up to that size. The size is checked before `make` takes anything.
 ///
 /// # Safety
-/// `pointer` is NULL or points to as many writable bytes as the `usize` at its beginning gives.
-pub(crate) unsafe fn write_sized<T>(pointer: *mut T, full: T) {
-    if pointer.is_null() {
-        return;
-    }
+/// `place` is NULL or points to as many writable bytes as the `usize` at its beginning gives.
+pub(crate) unsafe fn give_sized<T: Grows>(place: Place<T>, make: impl FnOnce() -> Result<T>) -> Result<()> {
     const SIZE: usize = size_of::<usize>();
-    // SAFETY: the struct begins with its size; `size` bytes are written at most, no more than T has.
-    unsafe {
-        let size = pointer.cast::<usize>().read().min(size_of::<T>());
-        if size > SIZE {
-            let from = (&raw const full).cast::<u8>().add(SIZE);
-            from.copy_to_nonoverlapping(pointer.cast::<u8>().add(SIZE), size - SIZE);
-        }
+    let Place { pointer, name } = place;
+    if pointer.is_null() {
+        return Err(is_null(name));
     }
+    // SAFETY: as the caller promises.
+    let size = unsafe { given_size(pointer) }?.min(size_of::<T>());
+    let full = make()?;
+    // SAFETY: the program has `size` bytes, as the caller promises, and T has no fewer. The size stays the program's.
+    unsafe {
+        let from = (&raw const full).cast::<u8>().add(SIZE);
+        from.copy_to_nonoverlapping(pointer.cast::<u8>().add(SIZE), size - SIZE);
+    }
+    Ok(())
 }

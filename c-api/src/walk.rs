@@ -12,7 +12,7 @@ use crate::error::guard;
 use crate::message::{Reference, linkspan_message};
 use crate::object::{Tagged, free, give, handle_kind};
 use crate::read::{LINKSPAN_TYPE_NULL, count_of, linkspan_type, type_of};
-use crate::sized::write_sized;
+use crate::sized::{give_sized, grows};
 use crate::status::linkspan_status;
 
 /// A walk through a message. It holds a reference to the message. Free it with `linkspan_walk_free`.
@@ -66,6 +66,8 @@ pub struct linkspan_item {
     pub array: linkspan_array,
 }
 
+grows!(linkspan_item);
+
 /// Begins a walk at the value at a path, `""` for the whole. A map or an array precedes the values inside it.
 ///
 /// # Safety
@@ -103,11 +105,19 @@ pub unsafe extern "C" fn linkspan_walk_next(
             handle(walk)?;
             (*walk).0.deref_mut()
         };
-        let Some(positions) = walk.next.take() else {
+        // SAFETY: the caller passes NULL or a struct with its size set.
+        unsafe { give_sized(place!(item), || walk.step()) }
+    })
+}
+
+impl Walk {
+    /// The value at the position of the walk, which then is at the next one.
+    fn step(&mut self) -> linkspan::Result<linkspan_item> {
+        let Some(positions) = self.next.take() else {
             return Err(Error::new(ErrorKind::Empty, "the walk has reached its end"));
         };
-        let message = &walk.message;
-        let next = message.look_at(&walk.path, |root| {
+        let message = &self.message;
+        let (full, next) = message.look_at(&self.path, |root| {
             let mut full = linkspan_item { depth: positions.len() as u32, ..linkspan_item::nothing() };
             let mut above = Vec::with_capacity(positions.len());
             let mut here = root;
@@ -124,24 +134,22 @@ pub unsafe extern "C" fn linkspan_walk_next(
                 }
             }
             full.fill(here, message)?;
-            // SAFETY: the caller passes NULL or a struct with its size set.
-            unsafe { write_sized(item, full) };
             let mut next = positions;
             if below(here, 0).is_some() {
                 next.push(0);
-                return Ok(Some(next));
+                return Ok((full, Some(next)));
             }
             while let (Some(position), Some(around)) = (next.pop(), above.pop()) {
                 if below(around, position + 1).is_some() {
                     next.push(position + 1);
-                    return Ok(Some(next));
+                    return Ok((full, Some(next)));
                 }
             }
-            Ok(None)
+            Ok((full, None))
         })?;
-        walk.next = next;
-        Ok(())
-    })
+        self.next = next;
+        Ok(full)
+    }
 }
 
 fn below(value: &Value, position: usize) -> Option<&Value> {

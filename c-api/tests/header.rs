@@ -109,3 +109,26 @@ fn functions_take_no_untyped_pointer_but_bytes_and_records() {
     let expected = [("linkspan_stats", "object"), ("made", "the result")];
     assert_eq!(untyped(handle), expected.map(|(name, which)| (name.to_owned(), which.to_owned())).into());
 }
+
+/// The structs of a header that begin with their size.
+fn sized(header: &str) -> BTreeSet<&str> {
+    let bodies = header.split("typedef struct ").skip(1);
+    let begins =
+        |body: &&str| body.split_once("size_t size;").is_some_and(|(before, _)| before.contains("`sizeof("));
+    bodies
+        .filter_map(|body| body.split_once("} ").map(|(body, _)| body))
+        .filter(begins)
+        .filter_map(|body| body.split_once(' ').map(|(name, _)| name))
+        .collect()
+}
+
+#[test]
+fn program_tries_every_struct_that_begins_with_its_size() {
+    let (header, program) = (header(), fs::read_to_string(Path::new(HERE).join("tests/c/sized.c")).unwrap());
+    let lines = program.lines().filter_map(|line| line.trim_start().strip_prefix("TRY("));
+    let tried: BTreeSet<String> =
+        lines.filter_map(|line| line.split_once(',')).map(|(name, _)| format!("linkspan_{name}")).collect();
+    let there: BTreeSet<String> = sized(&header).into_iter().map(str::to_owned).collect();
+    assert_eq!(tried, there);
+    assert!(there.contains("linkspan_error"), "{there:?}");
+}

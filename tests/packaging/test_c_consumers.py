@@ -35,7 +35,7 @@ ALL = [
     for language in STRICT
     for program in ("message", "values", "vectors", "channel", "publish", "transports", "service", "schema", "schema_vectors", "loan", "calls", "wait")
     if (language, program) != ("fortran", "publish")  # its channel program does both
-] + [("fortran", "arrays"), ("fortran", "unallocated")] + [("c", "record"), ("c", "flat_record"), ("c", "access"), ("cpp", "record"), ("c", "threads"), *((language, "forks") for language in STRICT), ("c", "signals"), ("c", "region"), ("c", "release")]
+] + [("fortran", "arrays"), ("fortran", "unallocated")] + [("c", "record"), ("c", "flat_record"), ("c", "access"), ("cpp", "record"), ("c", "threads"), *((language, "forks") for language in STRICT), ("c", "signals"), ("c", "region"), ("c", "release"), ("c", "sized")]
 
 
 def in_turn() -> list[tuple[str, str]]:
@@ -115,6 +115,9 @@ def try_program(language: str, program: str, binary: Path, environment: dict[str
     elif program == "service":
         assert run(binary, env=environment).endswith("ok\n")
         controlled(binary, binary, environment)
+    elif program == "sized":
+        with controller(environment):
+            assert run(binary, env=environment).endswith("ok\n")
     elif program in ("channel", "publish", "threads", "forks", "signals", "loan", "calls", "wait"):
         for transport in ("shm", "unix"):
             assert run(binary, transport, env=environment).endswith("ok\n")

@@ -4,10 +4,11 @@ import os
 import re
 import shutil
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from conftest import C_API, DEADLINE, PAIRS, TRANSPORTS, VECTORS, endpoint, run
+from conftest import C_API, DEADLINE, PAIRS, TRANSPORTS, VECTORS, controller, endpoint, run
 from support.compilers import compiled, fortran_module
 from test_c_consumers import ALL, SUFFIX, controlled, two_programs
 
@@ -52,7 +53,7 @@ def commands(language: str, program: str, binary: Path) -> list[list]:
         ]
     if program == "transports":
         return [[[binary, transport]] for transport in TRANSPORTS]
-    if program in ("arrays", "message", "region", "release", "service", "unallocated", "values") or (program, language) == ("schema", "fortran"):
+    if program in ("arrays", "message", "region", "release", "service", "sized", "unallocated", "values") or (program, language) == ("schema", "fortran"):
         return [[[binary]]]
     if language == "fortran" and program not in ("loan", "calls", "wait", "forks"):
         return [
@@ -68,7 +69,8 @@ def try_all(language: str, program: str, binary: Path, environment: dict[str, st
         if len(group) == 2:
             two_programs([*under, *group[0]], [*under, *group[1]], environment)
         else:
-            run(*under, *group[0], env=environment)
+            with controller(environment) if program == "sized" else nullcontext():
+                run(*under, *group[0], env=environment)
     if program == "service":
         controlled(binary, binary, environment, under)
 

@@ -33,9 +33,9 @@ typedef struct linkspan_uuid {
     uint8_t bytes[16];
 } linkspan_uuid;
 
-/* A copy of `length` bytes followed by a NUL; NULL if memory runs out. */
+/* A copy of `length` bytes followed by a NUL; NULL if memory runs out, or if `from` is NULL and has a length. */
 static inline void *linkspan_copy(const void *from, size_t length) {
-    char *copy = (char *)malloc(length + 1);
+    char *copy = from == NULL && length > 0 ? NULL : (char *)malloc(length + 1);
     if (copy != NULL) {
         if (length > 0) {
             memcpy(copy, from, length);
@@ -90,10 +90,13 @@ static inline void *linkspan_array_elements(const linkspan_array *array) {
     return elements;
 }
 
-/* Sets `to` to a copy of an array, whose `length` is set; false, and no array, if memory runs out. */
+/* Sets `to` to a copy of an array; false, and no array, if memory runs out or `linkspan_array_length` refuses `from`. */
 static inline bool linkspan_array_set(linkspan_array *to, const linkspan_array *from) {
-    void *copy = linkspan_copy(from->data, from->length);
     linkspan_array shape = *from;
+    void *copy = NULL;
+    if (linkspan_array_length(from, &shape.length) == LINKSPAN_OK) {
+        copy = linkspan_copy(from->data, shape.length);
+    }
     linkspan_array_free(to);
     if (copy == NULL) {
         return false;

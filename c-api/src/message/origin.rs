@@ -4,7 +4,7 @@ use super::linkspan_message;
 use crate::argument::{apply, c_text, give_text, handle, out, place};
 use crate::encoding::linkspan_encoding;
 use crate::error::guard;
-use crate::sized::write_sized;
+use crate::sized::{give_sized, grows};
 use crate::status::linkspan_status;
 use linkspan::Message;
 use std::ffi::c_char;
@@ -36,6 +36,8 @@ pub struct linkspan_message_info {
     pub name_length: usize,
 }
 
+grows!(linkspan_message_info);
+
 /// Gets the origin of a message; `InvalidState` for one that was built or decoded here.
 ///
 /// # Safety
@@ -45,8 +47,7 @@ pub unsafe extern "C" fn linkspan_message_get_info(
     message: *const linkspan_message,
     info: *mut linkspan_message_info,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises; the struct is NULL or has its size set.
-    let look = |arrived: &Message| unsafe {
+    let look = |arrived: &Message| {
         let mut full = linkspan_message_info {
             size: 0,
             sequence: arrived.sequence(),
@@ -63,11 +64,10 @@ pub unsafe extern "C" fn linkspan_message_get_info(
         if let Some(name) = arrived.name() {
             give_text(name, &mut full.name, &mut full.name_length);
         }
-        write_sized(info, full);
-        Ok(())
+        Ok(full)
     };
-    // SAFETY: as the caller promises.
-    unsafe { apply(message, |message| message.with_arrived(look)) }
+    // SAFETY: as the caller promises; the struct is NULL or has its size set.
+    unsafe { apply(message, |message| give_sized(place!(info), || message.with_arrived(look))) }
 }
 
 /// Checks that code which was generated from the schema with this fingerprint, 64 hexadecimal digits, may decode a

@@ -9,7 +9,7 @@ use linkspan::{DType, Encoding, Order, Result, Value, codec};
 use super::access::Through;
 use super::error::wrong_table;
 use super::table::*;
-use crate::argument::{block, c_text, is_null};
+use crate::argument::{block, c_text, items};
 use crate::array::linkspan_array;
 use crate::message::linkspan_message;
 
@@ -338,14 +338,8 @@ unsafe fn read_lengths(of: &linkspan_record_type) -> Result<Option<Vec<u64>>> {
     if rank > NdArrayRef::MAX_RANK {
         return Err(wrong_table(format!("has an array of {rank} dimensions")));
     }
-    if rank == 0 {
-        return Ok(Some(Vec::new()));
-    }
-    if of.dims.is_null() {
-        return Err(is_null("the lengths of an array"));
-    }
-    // SAFETY: not NULL; the caller promises this many.
-    Ok(Some(unsafe { std::slice::from_raw_parts(of.dims, rank) }.to_vec()))
+    // SAFETY: the caller promises this many.
+    Ok(Some(unsafe { items(of.dims, rank, "the lengths of an array") }?.to_vec()))
 }
 
 /// Reads `count` texts, or all before a NULL.
@@ -353,21 +347,15 @@ unsafe fn read_lengths(of: &linkspan_record_type) -> Result<Option<Vec<u64>>> {
 /// # Safety
 /// As for [`Layout::read`].
 unsafe fn read_names(names: *const *const c_char, count: Option<usize>) -> Result<Vec<&'static str>> {
-    let mut all = Vec::new();
-    if names.is_null() {
-        return Ok(all);
+    let mut before_null = 0;
+    // SAFETY: as the caller promises, a NULL follows the last name of a list without a count.
+    while count.is_none() && !names.is_null() && unsafe { !(*names.add(before_null)).is_null() } {
+        before_null += 1;
     }
-    loop {
-        if count == Some(all.len()) {
-            return Ok(all);
-        }
-        // SAFETY: as the caller promises; there are `count` names, or a NULL follows the last one.
-        let name = unsafe { *names.add(all.len()) };
-        if name.is_null() && count.is_none() {
-            return Ok(all);
-        }
-        // SAFETY: as the caller promises.
-        all.push(unsafe { c_text(name, "a name in the table of a record") }?);
+    // SAFETY: as the caller promises.
+    unsafe {
+        let names = items(names, count.unwrap_or(before_null), "the names in the table of a record")?;
+        names.iter().map(|name| c_text(*name, "a name in the table of a record")).collect()
     }
 }
 
@@ -429,12 +417,9 @@ fn flat_key(key: &str, kind: &Kind) -> Option<FlatKey> {
 /// As for [`Layout::read`].
 unsafe fn read_fields(of: &linkspan_record_type, depth: usize) -> Result<Fields> {
     let mut fields = Fields { all: Vec::new(), is_flat: false, aliases: Vec::new() };
-    if of.count > 0 && of.fields.is_null() {
-        return Err(is_null("the fields of a record"));
-    }
-    for position in 0..of.count {
-        // SAFETY: the caller promises this many fields.
-        let field = unsafe { &*of.fields.add(position) };
+    // SAFETY: the caller promises this many fields.
+    let given = unsafe { items(of.fields, of.count, "the fields of a record") }?;
+    for (position, field) in given.iter().enumerate() {
         // SAFETY: as the caller promises.
         let layout = unsafe { Layout::of(field.of, depth + 1) }?;
         // SAFETY: as the caller promises.
