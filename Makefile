@@ -21,8 +21,8 @@ test-bridge:  ## the same for the bridge between machines, whose engines have 30
 	@$(MAKE) --no-print-directory .venv/ready
 	tests/run --bridge
 
-test-memory:  ## what looks at memory: AddressSanitizer, sanitizers of C, C++ and Fortran, every interleaving of threads
-	@tools/apt.sh test
+test-memory:  ## what looks at memory: AddressSanitizer, ThreadSanitizer, sanitizers of C, C++ and Fortran, every interleaving of threads
+	@tools/apt.sh test memory
 	@$(MAKE) --no-print-directory .venv/ready
 	tests/run --memory
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that a command needs: tools/apt.sh [--missing|--check] build|demo|lint|test|bridge|dist|bench|all …
+# Installs the Debian packages that a command needs: tools/apt.sh [--missing|--check] build|demo|lint|test|bridge|memory|dist|bench|all …
 #
 # Does nothing where they are all there. Runs apt as root or by `sudo -n`; otherwise prints the one line to run, and stops.
 # `--missing` only lists them; `--check` installs nothing, and stops only where this user could not install what is missing.
 set -euo pipefail
 
-usage="usage: tools/apt.sh [--missing|--check] build|demo|lint|test|bridge|dist|bench|all …"
+usage="usage: tools/apt.sh [--missing|--check] build|demo|lint|test|bridge|memory|dist|bench|all …"
 # A linker, and the C compiler that the crate `ring` asks for.
 build=(build-essential)
 # PHP's headers, and libclang with its own headers, by which bindgen reads them.
@@ -35,6 +35,8 @@ test=(
 )
 # The bridge's second engine, and certificates for it (the service that Debian starts is not used).
 bridge=(nats-server openssl iproute2 strace)
+# A compiler with the source of its standard library, which ThreadSanitizer needs to be built with it.
+memory=(rustc-web rust-web-src)
 # Packages, and their tests in a fresh root.
 dist=(
     "${php[@]}" gfortran cmake pkg-config binutils dpkg-dev debootstrap lintian rpm
@@ -60,9 +62,10 @@ for word in "$@"; do
         lint) packages+=("${lint[@]}") ;;
         test) packages+=("${test[@]}") ;;
         bridge) packages+=("${bridge[@]}") ;;
+        memory) packages+=("${memory[@]}") ;;
         dist) packages+=("${dist[@]}") ;;
         bench) packages+=("${bench[@]}") ;;
-        all) packages+=("${demo[@]}" "${test[@]}" "${bridge[@]}") ;;
+        all) packages+=("${demo[@]}" "${test[@]}" "${bridge[@]}" "${memory[@]}") ;;
         *) echo "$usage" >&2; exit 2 ;;
     esac
 done

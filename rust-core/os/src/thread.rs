@@ -173,6 +173,27 @@ mod tests {
         );
     }
 
+    /// ThreadSanitizer must report this race: without the report, its silence about other tests means nothing.
+    #[test]
+    #[ignore = "a process of its own, started by tests/sanitizers/run"]
+    fn planted_race() {
+        struct Shared(std::cell::UnsafeCell<u32>);
+        // SAFETY: nothing protects the number. That is the purpose, and the ordinary tests ignore this one.
+        unsafe impl Sync for Shared {}
+        let shared = Shared(std::cell::UnsafeCell::new(0));
+        let both = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    both.wait();
+                    let shared = &shared;
+                    // SAFETY: the number lives until both threads have ended.
+                    unsafe { *shared.0.get() += 1 };
+                });
+            }
+        });
+    }
+
     #[test]
     fn program_is_started_with_no_signal_blocked_and_waited_for() {
         let alone = ["thread::tests::program_with_ignored", "--ignored", "--test-threads=1"];
