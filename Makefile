@@ -26,9 +26,10 @@ test-memory:  ## what looks at memory: AddressSanitizer, ThreadSanitizer, saniti
 	@$(MAKE) --no-print-directory .venv/ready
 	tests/run --memory
 
-lint:  ## what reads the sources: clippy without a warning, rustfmt without a change, the documentation of the crates
+lint:  ## what reads the sources: clippy without a warning, rustfmt without a change, the documentation of the crates, added sentences
 	@tools/apt.sh lint
 	tests/run --lint
+	@tools/text || true
 
 test-quick: .venv/ready  ## the same without what needs PHP, Fortran or a browser where these are missing
 	tests/run --quick

@@ -35,7 +35,7 @@ def test_each_cell_names_a_test_or_a_reason(row: Row) -> None:
     "cell",
     [
         "", "x", "-", "tests/book", "memory", "no file.py", "see tests/book", "a server", "`tests/book`", "`x`", "`tests/book/conftest.py`", "`test_nothing.py`",
-        "`fuzz/seeds/nothing`", "`tests/README.md`", "`tests/book/test_words.py::test_nothing`", "`tests/book/test_decisions.py::index`",
+        "`fuzz/seeds/nothing`", "`tests/README.md`", "`tests/book/test_text.py::test_nothing`", "`tests/book/test_decisions.py::index`",
         # More than one file has this name; a function that is none of the tests; a good name beside a bad one.
         "`syscall_kills.rs`", "`rust-core/tests/kills.rs::main`", "`tests/support/waiting.py::until`", "no peer `x`", "`kills.rs` `x`",
     ],

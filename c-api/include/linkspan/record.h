@@ -90,7 +90,7 @@ static inline void *linkspan_array_elements(const linkspan_array *array) {
     return elements;
 }
 
-/* Sets `to` to a copy of an array; false, and no array, if memory runs out or `linkspan_array_length` refuses `from`. */
+/* Copies an array to `to`. False, with an empty `to`, if memory runs out or `linkspan_array_length` refuses `from`. */
 static inline bool linkspan_array_set(linkspan_array *to, const linkspan_array *from) {
     linkspan_array shape = *from;
     void *copy = NULL;
