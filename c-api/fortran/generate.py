@@ -9,6 +9,7 @@ handles have in common.
 import sys
 from pathlib import Path
 
+from generator.arguments import GIVEN, object_procedures, refuse_unallocated
 from generator.c_header import constant_lines, constants, header, interfaces
 from generator.gets import get_names, get_procedures, into_names
 from generator.handles import handle_procedures
@@ -57,13 +58,15 @@ def module() -> str:
         "@put-loans": [put_loan_procedures().strip("\n")],
         "@loan-frees": ["module procedure :: " + ", ".join(f"loan_free_{k}" for k, _, _ in KINDS)],
         "@loans": ["".join(loan_procedures(name) for name in LENDERS).strip("\n")],
+        "@objects": ["module procedure :: " + ", ".join(f"is_no_{h}" for h in GIVEN)],
+        "@object-checks": ["".join(object_procedures(h) for h in GIVEN).strip("\n")],
         "@handles": ["".join(handle_procedures(h) for h in HANDLES).strip("\n")],
     }
     lines = []
     for line in (HERE / "linkspan.f90.in").read_text().splitlines():
         mark = line.strip()
         if mark in blocks:
-            indent = "" if mark in ("@procedures", "@handles", "@loans", "@put-loans", "@services", "@records") else line[: len(line) - len(line.lstrip())]
+            indent = "" if mark in ("@procedures", "@handles", "@loans", "@put-loans", "@services", "@records", "@object-checks") else line[: len(line) - len(line.lstrip())]
             for text in blocks[mark]:
                 lines += split_long(indent + text) if "\n" not in text else [text]
             continue
@@ -74,7 +77,7 @@ def module() -> str:
         for name in LENDERS:
             line = line.replace(f"@{name}-loan-names", ", ".join(loan_names(name)))
         lines += split_long(line)
-    return "\n".join(part for line in tell_errmsg("\n".join(lines) + "\n").splitlines() for part in split_long(line)) + "\n"
+    return "\n".join(part for line in tell_errmsg(refuse_unallocated("\n".join(lines) + "\n")).splitlines() for part in split_long(line)) + "\n"
 
 
 def main() -> int:

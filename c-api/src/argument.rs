@@ -363,7 +363,7 @@ pub(crate) fn timeout(nanoseconds: i64) -> Result<Timeout> {
                         .into()
                 }
                 LONG_TIMEOUT => "a time-out of more than 292 years: give linkspan_forever".into(),
-                ns => format!("a time-out of {ns} ns: give 0 or more, LINKSPAN_DEFAULT or LINKSPAN_FOREVER"),
+                ns => format!("a time-out of {ns} ns: give 0 or more, the default, or for ever"),
             };
             Error::new(ErrorKind::OutOfRange, text)
         }),

@@ -29,7 +29,7 @@ pub(crate) fn encoding(number: linkspan_encoding) -> Result<Encoding> {
     u8::try_from(number).ok().and_then(Encoding::from_number).ok_or_else(|| {
         Error::new(
             ErrorKind::Unsupported,
-            format!("no encoding has the number {number}; LINKSPAN_CBOR is one"),
+            format!("no encoding has the number {number}; give one of the named encodings"),
         )
     })
 }

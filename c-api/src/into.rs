@@ -8,27 +8,56 @@ use linkspan::{DType, Error, ErrorKind, Order, Result, Value};
 
 use crate::argument::{c_text, handle, is_null, named, out, place};
 use crate::array::{
-    copy_elements, dtype, linkspan_array, linkspan_dtype, linkspan_order, order, same_in_both_orders,
+    LINKSPAN_MAX_RANK, copy_elements, dtype, linkspan_array, linkspan_dtype, linkspan_order, order,
+    same_in_both_orders,
 };
 use crate::error::guard;
 use crate::message::linkspan_message;
 use crate::read::array_in_place;
 use crate::status::linkspan_status;
 
-/// The lengths of the dimensions of what fills an array: of an N-d array, or of a list of single values, which
+/// The lengths of the dimensions of what fills an array of `rank` dimensions: of an N-d array, or of a list, which
 /// languages without typed arrays send. Anything else is a single value, which has none.
-fn with_shape<T>(value: &Value, then: impl FnOnce(&[u64]) -> T) -> T {
+fn with_shape<T>(value: &Value, rank: usize, then: impl FnOnce(&[u64]) -> T) -> T {
     match value {
         Value::NdArray(array) => then(&array.shape),
-        Value::Array(items) => then(&[items.len() as u64]),
+        Value::Array(items) if rank < 2 => then(&[items.len() as u64]),
+        Value::Array(items) => then(&nested(items, rank)),
         _ => then(&[]),
     }
+}
+
+/// The lengths of a list, of the lists in it and so on, as long as all of a level have one length, `rank` at most. An
+/// empty list may have any number of dimensions.
+fn nested(items: &[Value], rank: usize) -> Vec<u64> {
+    let mut lengths = vec![items.len() as u64];
+    let mut level: Vec<&Value> = items.iter().collect();
+    while lengths.len() < rank.min(LINKSPAN_MAX_RANK) {
+        let lists: Option<Vec<&Vec<Value>>> = level
+            .iter()
+            .map(|value| if let Value::Array(items) = value { Some(items) } else { None })
+            .collect();
+        let Some(lists) = lists else { break };
+        let length = lists.first().map_or(0, |list| list.len());
+        if lists.iter().any(|list| list.len() != length) {
+            break;
+        }
+        lengths.push(length as u64);
+        level = lists.into_iter().flatten().collect();
+    }
+    lengths
 }
 
 fn other_rank(value: &Value, rank: usize) -> Error {
     match value {
         Value::NdArray(array) => other_shape(&array.shape, rank),
-        Value::Array(items) => not_an_array(&format!("a list of {} values", items.len()), rank),
+        Value::Array(items) => match nested(items, rank).as_slice() {
+            [length] if rank > 1 && items.iter().all(|item| matches!(item, Value::Array(_))) => {
+                not_an_array(&format!("a list of {length} lists of different lengths"), rank)
+            }
+            [length] => not_an_array(&format!("a list of {length} values"), rank),
+            shape => not_an_array(&format!("lists with the shape {shape:?}"), rank),
+        },
         other => not_an_array(other.type_name(), rank),
     }
 }
@@ -116,15 +145,14 @@ fn fill(value: &Value, path: &str, dtype: DType, order: Order, dims: &[u64], to:
         Value::NdArray(array) if array.shape == dims && !(dims.is_empty() && dtype == DType::C64) => {
             copy_elements(array.as_ref(), dtype, order, to)
         }
-        Value::Array(items) if [items.len() as u64] == dims => {
-            for (at, (item, to)) in items.iter().zip(to.chunks_exact_mut(dtype.size())).enumerate() {
-                number_into(item, dtype, to).map_err(|e| e.with_path(below(path, at)))?;
-            }
-            Ok(())
+        Value::Array(items) if !dims.is_empty() && with_shape(value, dims.len(), |shape| shape == dims) => {
+            fill_from_list(items, path, dtype, &strides(order, dims), 0, to)
         }
-        single if dims.is_empty() && with_shape(single, <[u64]>::is_empty) => number_into(single, dtype, to),
-        other if with_shape(other, |shape| shape.len() == dims.len()) => {
-            let text = with_shape(other, |shape| {
+        single if dims.is_empty() && with_shape(single, 0, <[u64]>::is_empty) => {
+            number_into(single, dtype, to)
+        }
+        other if with_shape(other, dims.len(), |shape| shape.len() == dims.len()) => {
+            let text = with_shape(other, dims.len(), |shape| {
                 format!(
                     "an array with the shape {dims:?} is to be filled, found one with the shape {shape:?}"
                 )
@@ -133,6 +161,43 @@ fn fill(value: &Value, path: &str, dtype: DType, order: Order, dims: &[u64], to:
         }
         other => Err(other_rank(other, dims.len())),
     }
+}
+
+/// How many elements lie between neighbours along each dimension.
+fn strides(order: Order, dims: &[u64]) -> Vec<usize> {
+    let mut strides = vec![1; dims.len()];
+    for at in 1..dims.len() {
+        let (here, faster) = match order {
+            Order::Row => (dims.len() - 1 - at, dims.len() - at),
+            Order::Column => (at, at - 1),
+        };
+        strides[here] = strides[faster] * dims[faster] as usize;
+    }
+    strides
+}
+
+/// Copies the numbers of a list, and of the lists in it, as far as there are strides.
+fn fill_from_list(
+    items: &[Value],
+    path: &str,
+    dtype: DType,
+    strides: &[usize],
+    first: usize,
+    to: &mut [u8],
+) -> Result<()> {
+    let (step, inner) = strides.split_first().map_or((1, strides), |(step, inner)| (*step, inner));
+    let size = dtype.size();
+    for (position, item) in items.iter().enumerate() {
+        let at = first + position * step;
+        match item {
+            Value::Array(items) if !inner.is_empty() => {
+                fill_from_list(items, &below(path, position), dtype, inner, at, to)?;
+            }
+            number => number_into(number, dtype, &mut to[at * size..(at + 1) * size])
+                .map_err(|e| e.with_path(below(path, position)))?,
+        }
+    }
+    Ok(())
 }
 
 fn below(path: &str, position: usize) -> String {
@@ -150,8 +215,8 @@ fn flat_number(value: FlatValue<'_>, dtype: DType, to: &mut [u8]) -> Option<()> 
     number_into(&value, dtype, to).ok()
 }
 
-/// Gets the lengths of the `rank` dimensions of the N-d array at a path, or the length of the list of single values
-/// there, which languages without typed arrays send; `WrongType` with the shape in its text for another rank.
+/// Gets the lengths of the `rank` dimensions of the N-d array at a path, or those of the list
+/// there, and of the lists in it, which languages without typed arrays send; `WrongType` with the shape in its text for another rank.
 ///
 /// # Safety
 /// As for `linkspan_message_get_type`; `dims` has room for `rank` lengths.
@@ -178,18 +243,16 @@ pub unsafe extern "C" fn linkspan_message_get_shape(
         if message.look_array(path, |array| Ok(give(array.shape))).transpose()? == Some(true) {
             return Ok(());
         }
-        message.look_at(
-            path,
-            |value| {
-                if with_shape(value, give) { Ok(()) } else { Err(other_rank(value, rank)) }
-            },
-        )
+        message.look_at(path, |value| {
+            if with_shape(value, rank, give) { Ok(()) } else { Err(other_rank(value, rank)) }
+        })
     })
 }
 
 /// Copies the N-d array at a path into memory of the program, `to->data`, which has the type, the order and the shape
 /// that `to` says: the element at (i, j, …) stays at (i, j, …), and types are widened as by `linkspan_array_copy`. A
-/// list of single numbers fills an array of one dimension, and a single number one of none; `OutOfRange` for a number
+/// list of single numbers fills an array of one dimension, a list of lists of one length one of two, and a single number
+/// one of none; `OutOfRange` for a number
 /// that does not fit. `WrongType` with both shapes in its text if they differ. `to->data` is partly written if the call
 /// fails.
 ///

@@ -497,7 +497,7 @@ impl Serving {
             Some(held) if open.number == number => Ok(held),
             other => {
                 open.held = other;
-                let text = "this task has been answered already, or is none that linkspan_service_next gave";
+                let text = "this task has been answered already, or is none that this service gave";
                 Err(Error::new(ErrorKind::InvalidState, text).on(self.service.name()))
             }
         }
@@ -533,7 +533,9 @@ unsafe fn why(status: linkspan_status, text: *const c_char) -> Result<Error> {
         }
         Some(kind) => Ok(Error::new(kind, text)),
         None => {
-            let text = format!("{status} is not a status of an error; LINKSPAN_REMOTE stands for any other");
+            let text = format!(
+                "{status} is not a status of an error; give that of a remote error for any other failure"
+            );
             Err(Error::new(ErrorKind::OutOfRange, text))
         }
     }

@@ -92,7 +92,7 @@ impl Tree {
     pub fn whole(&self) -> Result<&Value> {
         let open = self.open.as_ref().map_or(0, |open| open.len() + usize::from(!self.implied));
         if open > 0 {
-            let text = format!("{open} arrays or maps are still open; call linkspan_message_end for each");
+            let text = format!("{open} arrays or maps are still open; end each of them");
             return Err(Error::new(ErrorKind::InvalidState, text));
         }
         Ok(self.so_far())
@@ -139,9 +139,7 @@ impl Tree {
         let Some(mut here) = self.root.as_mut() else { unreachable!("the root was made above") };
         if self.open.is_none() {
             if !matches!(here, Value::Map(_)) {
-                return Err(state(
-                    "the message holds a whole value already; call linkspan_message_clear first",
-                ));
+                return Err(state("the message holds a whole value already; clear it first"));
             }
             self.open = Some(Vec::new());
             self.implied = true;

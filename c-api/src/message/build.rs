@@ -19,10 +19,8 @@ impl linkspan_message {
             return what(tree);
         }
         let text = match &*state {
-            State::Encoded(_) => {
-                "a message that a struct is the value of cannot be changed; call linkspan_message_clear first"
-            }
-            _ => "a received message cannot be changed; call linkspan_message_clear first",
+            State::Encoded(_) => "a message that a struct is the value of cannot be changed; clear it first",
+            _ => "a received message cannot be changed; clear it first",
         };
         Err(Error::new(ErrorKind::InvalidState, text))
     }

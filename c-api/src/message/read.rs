@@ -91,7 +91,7 @@ impl linkspan_message {
             State::Request(request) => what(request),
             _ => Err(Error::new(
                 ErrorKind::InvalidState,
-                "this message is not a request from linkspan_server_next",
+                "this message is not a request that a server received",
             )),
         }
     }

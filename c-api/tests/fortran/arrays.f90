@@ -11,6 +11,7 @@ program arrays_test
    call lower_bounds()
    call complex_numbers()
    call ranks()
+   call lists_of_lists()
    call refusals()
    deallocate (errmsg)
    print '(a)', "ok"
@@ -29,6 +30,52 @@ contains
       character(*), intent(in) :: words
       says = index(errmsg, words) > 0
    end function
+
+   ! As JSON and PHP have a matrix: the first index counts the lists.
+   subroutine lists_of_lists()
+      type(linkspan_message) :: message, whole
+      real(real64), allocatable :: matrix(:, :), row(:), cube(:, :, :)
+      integer(int8), allocatable :: small(:, :)
+      integer :: numbers(2, 3)
+      logical, allocatable :: flags(:, :)
+      character(*), parameter :: text = '{"m":[[1,2,3],[4,5.5,6]],"i":[[1,2,3],[4,5,600]],"ragged":[[1,2],[3]],"empty":[],'// &
+                                        '"none":[[],[]],"flags":[[true,false]],"cube":[[[1,2]],[[3,4]]],"mixed":[1,[2]]}'
+      integer :: i
+      call linkspan_decode([(int(iachar(text(i:i)), int8), i=1, len(text))], linkspan_json, message)
+      call message%get("m", matrix)
+      call must(all(shape(matrix) == [2, 3]), "the shape of lists")
+      call must(all(matrix == reshape([1.0_real64, 4.0_real64, 2.0_real64, 5.5_real64, 3.0_real64, 6.0_real64], [2, 3])), "lists")
+      call message%get_into("i", numbers)
+      call must(numbers(2, 3) == 600 .and. numbers(1, 2) == 2 .and. numbers(2, 1) == 4, "lists into an explicit shape")
+      call message%get("i", small, stat=stat, errmsg=errmsg)
+      call must(stat == linkspan_out_of_range .and. says("path i/1/2"), "a large number in lists")
+      call message%get("flags", flags)
+      call must(size(flags) == 2 .and. flags(1, 1) .and. .not. flags(1, 2), "lists of logicals")
+      call message%get("cube", cube)
+      call must(all(shape(cube) == [2, 1, 2]) .and. cube(2, 1, 1) == 3, "three levels")
+      call message%get("empty", matrix)
+      call must(size(matrix) == 0, "an empty list")
+      call message%get("none", matrix)
+      call must(all(shape(matrix) == [2, 0]), "empty lists")
+      call message%get("ragged", matrix, stat=stat, errmsg=errmsg)
+      call must(stat == linkspan_wrong_type .and. says("2 lists of different lengths"), "ragged lists")
+      call message%get("mixed", matrix, stat=stat, errmsg=errmsg)
+      call must(stat == linkspan_wrong_type .and. says("a list of 2 values"), "a number beside a list")
+      call message%get("m", row, stat=stat, errmsg=errmsg)
+      call must(stat == linkspan_wrong_type, "lists are no row")
+      call message%get("cube", matrix, stat=stat, errmsg=errmsg)
+      call must(stat == linkspan_wrong_type, "three levels are no matrix")
+      ! The whole value, as it is built here.
+      call whole%begin_array()
+      do i = 1, 2
+         call whole%begin_array()
+         call whole%add(i)
+         call whole%end()
+      end do
+      call whole%end()
+      call whole%get("", matrix)
+      call must(all(shape(matrix) == [2, 1]) .and. matrix(2, 1) == 2, "the whole value")
+   end subroutine
 
    subroutine explicit_shapes()
       type(linkspan_message) :: message
