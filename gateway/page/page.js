@@ -1,7 +1,7 @@
 // The scope page: the names of the machine with rate, newest value and course; a name opens a panel. What is shown is in the address; the token is kept in the tab alone.
 import { connect } from "/client.js";
 import { line, number, numbers, oneLine, at, suits } from "/values.js";
-import { Panel, VIEWS } from "/views.js";
+import { Panel, VIEWS, specOf } from "/views.js";
 import { clock } from "/plot.js";
 import { Player, Recording } from "/recording.js";
 
@@ -23,6 +23,10 @@ const page = {
   panels: [],
   span: 30,
   isPaused: false,
+  /** Whether what comes is not shown. A recording that pauses stands still itself. */
+  get isHeld() {
+    return page.isPaused && !page.player;
+  },
   cursor: undefined,
   frame: 0,
   /** Milliseconds that drawing took, of all frames. */
@@ -30,10 +34,9 @@ const page = {
   names: () => [...rows.keys()].sort(),
   point(from, at) {
     page.cursor = at;
+    page.axis = from.axis;
     // The cross-hair goes through all panels of the same axis.
-    for (const panel of page.panels) {
-      if (panel.view === from.view || (from.view !== "time" && panel.view !== "time")) panel.say();
-    }
+    for (const panel of page.panels) panel.say();
   },
   open(spec) {
     const panel = new Panel(page, spec);
@@ -80,10 +83,7 @@ function address() {
   const span = Number(words.get("span"));
   if ([...of("span").options].some(({ value }) => Number(value) === span)) page.span = span;
   of("span").value = page.span;
-  const specs = words.getAll("panel").map((text) => {
-    const [view, ...sources] = text.split("~");
-    return { view, sources: sources.filter(Boolean).map((source) => ({ name: source.split("!")[0], fields: source.includes("!") ? source.split("!").slice(1) : undefined })) };
-  });
+  const specs = words.getAll("panel").map(specOf);
   return specs.filter(({ view, sources }) => Object.hasOwn(VIEWS, view) && sources.length).slice(0, 32);
 }
 

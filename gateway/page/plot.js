@@ -1,48 +1,11 @@
 // Lines on a canvas: numbers against time, which scroll, or arrays against their index. Two layers, axes and data, and above them the cursor. What has been drawn of a scrolling plot is shifted,
 // and only what is new is drawn: many names at a high rate cost little.
+import { RESTARTED } from "/series.js";
+
 const LEFT = 62;
 const RIGHT = 8;
 const TOP = 8;
 const BOTTOM = 22;
-
-/** As many messages were missed as nothing tells. */
-export const UNKNOWN = 0xffffffff;
-
-/** Numbers of a name against time: the newest `size` of them, and where some were missed. */
-export class Series {
-  constructor(size = 32768) {
-    this.size = size;
-    this.times = new Float64Array(size);
-    this.values = new Float64Array(size);
-    this.missed = new Uint32Array(size);
-    /** How many there were: the place of the next. */
-    this.end = 0;
-  }
-  get start() {
-    return Math.max(0, this.end - this.size);
-  }
-  push(time, value, missed) {
-    const at = this.end++ % this.size;
-    this.times[at] = time;
-    this.values[at] = value;
-    this.missed[at] = Math.min(missed, UNKNOWN);
-  }
-  /** The place of the first one at or after a time. */
-  find(time) {
-    let [low, high] = [this.start, this.end];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.times[middle % this.size] < time) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-  /** The value at a time, or the one before it. */
-  valueAt(time) {
-    const place = this.find(time + 1e-9) - 1;
-    return place < this.start ? undefined : this.values[place % this.size];
-  }
-}
 
 /** The colour of a line: as different as possible from its neighbours. */
 export function colour(index) {
@@ -60,15 +23,95 @@ function steps(low, high, most) {
   return [found, step];
 }
 
-const rounded = (value, step) => (Math.abs(value) >= 1e6 || (step < 1e-4 && step > 0) ? value.toExponential(2) : String(Number(value.toFixed(Math.max(0, Math.min(12, -Math.floor(Math.log10(step))))))));
+/** A number with as many digits as tell it from its neighbours. */
+function rounded(value, step) {
+  if (value === 0) return "0";
+  const [size, fine] = [value, step].map((one) => Math.floor(Math.log10(Math.abs(one)) + 1e-9));
+  if (Math.abs(value) < 1e6 && step >= 1e-4) return String(Number(value.toFixed(Math.max(0, -fine))));
+  return value.toExponential(Math.min(Math.max(0, size - fine), 20));
+}
+
+/** The marks of an axis. If they are too long, what they have in common stands apart. */
+export function marks(values, step, most) {
+  const texts = values.map((one) => rounded(one, step));
+  if (texts.every((text) => text.length <= most)) return [texts, ""];
+  const [base] = values;
+  return [values.map((one) => `+${rounded(Number((one - base).toPrecision(12)), step)}`), `${Number(base.toPrecision(15))} +`];
+}
+
+const scaled = (value, isLog) => (isLog ? Math.log10(Math.max(value, 1e-300)) : value);
 
 /** A mark of a logarithmic axis: a power of ten, or the number between two of them. */
 const power = (exponent) => (Math.abs(exponent - Math.round(exponent)) < 1e-9 ? `1e${Math.round(exponent)}` : String(Number((10 ** exponent).toPrecision(2))));
 
+/** The path of many points: of those in one column it has the least and the greatest, and it joins nothing over a gap. */
+class Trace {
+  constructor(context) {
+    this.context = context;
+    this.isDown = this.isMore = false;
+  }
+  point(x, y) {
+    const column = Math.floor(x * 2);
+    if (this.isDown && column === this.column) {
+      if (y < this.low) this.low = y;
+      if (y > this.high) this.high = y;
+      this.last = y;
+      this.isMore = true;
+      return;
+    }
+    this.flush();
+    this.isAlone = !this.isDown;
+    if (!this.isDown) this.context.moveTo(x - 0.5, y);
+    this.context.lineTo(x, y);
+    this.column = column;
+    this.x = x;
+    this.low = this.high = this.last = y;
+    this.isDown = true;
+  }
+  flush() {
+    if (!this.isMore) return;
+    for (const y of [this.low, this.high, this.last]) this.context.lineTo(this.x, y);
+    this.isMore = false;
+  }
+  /** A point between two gaps is drawn as wide as it can be seen. */
+  gap() {
+    this.flush();
+    if (this.isDown && this.isAlone) this.context.moveTo(this.x - 2, this.last), this.context.lineTo(this.x + 2, this.last);
+    this.isDown = false;
+  }
+}
+
+/** Places of numbers that are not finite, one of each kind in a few pixels. */
+class Odd {
+  places = [];
+  last = new Map();
+  add(x, value) {
+    if (x - (this.last.get(value) ?? -9) < 4) return;
+    this.last.set(value, x);
+    this.places.push([x, value]);
+  }
+  /** An infinity is a triangle at its edge of the plot, and no number is a cross. */
+  draw(context, colour, bottom) {
+    context.fillStyle = colour;
+    context.beginPath();
+    for (const [x, value] of this.places) {
+      if (Number.isNaN(value)) for (const way of [-3, 3]) context.moveTo(x - way, bottom - 13), context.lineTo(x + way, bottom - 7);
+      else {
+        const [edge, to] = value > 0 ? [TOP, TOP + 6] : [bottom, bottom - 6];
+        context.moveTo(x, edge), context.lineTo(x - 4, to), context.lineTo(x + 4, to), context.closePath();
+      }
+    }
+    context.fill();
+    context.stroke();
+  }
+}
+
 export class Plot {
-  /** `kind`: time, line, or spectrum, with logarithmic axes. */
+  /** `kind`: time, line, logarithmic (both axes) or spectrum (the axis of magnitudes). */
   constructor(holder, kind) {
     this.kind = kind;
+    this.isLogX = kind === "logarithmic";
+    this.isLogY = this.isLogX || kind === "spectrum";
     this.holder = holder;
     this.layers = ["axes", "data"].map(() => holder.appendChild(document.createElement("canvas")));
     // No third canvas: what the pointer touches has two boxes, which cost nothing where nothing is selected.
@@ -103,20 +146,17 @@ export class Plot {
   }
   x(at) {
     const [low, high] = this.shown;
-    return LEFT + ((this.scaled(at, "x") - low) / (high - low || 1)) * this.inner;
+    return LEFT + ((scaled(at, this.isLogX) - low) / (high - low || 1)) * this.inner;
   }
   y(value) {
     const [low, high] = this.range;
-    return TOP + (1 - (this.scaled(value, "y") - low) / (high - low || 1)) * (this.height - TOP - BOTTOM);
-  }
-  scaled(value) {
-    return this.kind === "spectrum" ? Math.log10(Math.max(value, 1e-300)) : value;
+    return TOP + (1 - (scaled(value, this.isLogY) - low) / (high - low || 1)) * (this.height - TOP - BOTTOM);
   }
   /** The time or index below a place of the screen. */
   under(x) {
     const [low, high] = this.shown ?? [0, 1];
     const at = low + ((x - LEFT) / this.inner) * (high - low);
-    return this.kind === "spectrum" ? 10 ** at : at;
+    return this.isLogX ? 10 ** at : at;
   }
 
   /** Draws lines against time: `now` is the right edge, `span` how much is shown. */
@@ -160,52 +200,38 @@ export class Plot {
   stroke(data, { series, colour }, from, end) {
     const { times, values, missed, size } = series;
     const limit = this.shown[1];
+    const bottom = this.height - BOTTOM;
     data.strokeStyle = colour;
     data.beginPath();
-    let isDown = false;
-    const marks = [];
-    // Of many in one column the least and the greatest are drawn.
-    let column = -1;
-    let low = 0;
-    let high = 0;
-    let y = 0;
+    const trace = new Trace(data);
+    const odd = new Odd();
+    const gaps = [];
     for (let place = from; place < end; place++) {
       const at = place % size;
       if (this.zoom && times[at] > limit) break;
       const x = this.x(times[at]);
       if (missed[at] && place > from) {
-        isDown = false;
-        marks.push(x);
+        trace.gap();
+        gaps.push([x, missed[at]]);
       }
-      y = this.y(values[at]);
-      if (Number.isNaN(y)) {
-        isDown = false;
-        continue;
+      const value = values[at];
+      if (Number.isFinite(value)) trace.point(x, this.y(value));
+      else {
+        trace.gap();
+        if (series.exact.get(place) !== null) odd.add(x, value);
       }
-      const whole = Math.floor(x * 2);
-      if (whole === column && isDown) {
-        if (y < low) low = y;
-        if (y > high) high = y;
-        const next = place + 1 < end ? Math.floor(this.x(times[(place + 1) % size]) * 2) : -2;
-        if (next === whole) continue;
-        data.lineTo(x, low);
-        data.lineTo(x, high);
-        data.lineTo(x, y);
-        continue;
-      }
-      column = whole;
-      low = high = y;
-      if (isDown) data.lineTo(x, y);
-      else data.moveTo(x - 0.5, y), data.lineTo(x, y);
-      isDown = true;
     }
+    trace.flush();
     data.stroke();
-    if (!marks.length) return;
-    data.strokeStyle = this.style.bad;
-    data.beginPath();
-    for (const x of marks) data.moveTo(x, TOP), data.lineTo(x, this.height - BOTTOM);
+    if (odd.places.length) odd.draw(data, colour, bottom);
+    if (!gaps.length) return;
     data.setLineDash([2, 3]);
-    data.stroke();
+    for (const isRestart of [false, true]) {
+      data.strokeStyle = isRestart ? this.style.soft : this.style.bad;
+      data.beginPath();
+      for (const [x, count] of gaps) if ((count === RESTARTED) === isRestart) data.moveTo(x, TOP), data.lineTo(x, bottom);
+      data.stroke();
+    }
     data.setLineDash([]);
   }
   /** Sets the range of values; returns whether it has changed. */
@@ -220,12 +246,12 @@ export class Plot {
       const from = all ? series.find(this.shown[0]) : Math.max(series.start, this.drawn.ends[at] ?? 0);
       for (let place = from; place < series.end; place++) {
         const value = series.values[place % series.size];
-        if (value < low) low = value;
-        if (value > high) high = value;
+        if (value < low && value !== -Infinity) low = value;
+        if (value > high && value !== Infinity) high = value;
       }
     }
     if (all) this.scaledAt = now;
-    if (!(low <= high) || !Number.isFinite(low) || !Number.isFinite(high)) {
+    if (!(low <= high)) {
       this.range ??= [0, 1];
       return !before;
     }
@@ -237,53 +263,53 @@ export class Plot {
     return true;
   }
 
-  /** Draws arrays against their index. */
+  /** Draws arrays against their index, or from `first` on by `step`. */
   drawArrays(lines) {
-    let most = 2;
+    const shown = lines.filter(({ data, visible }) => visible && data?.length);
+    const floor = this.isLogX ? 1 : 0;
+    const number = this.isLogY ? (value) => Math.abs(Number(value)) : Number;
+    let [left, right] = [Infinity, -Infinity];
     let [low, high] = [Infinity, -Infinity];
-    const isLog = this.kind === "spectrum";
-    for (const { data, visible } of lines) {
-      if (!visible || !data) continue;
-      most = Math.max(most, data.length);
-      for (let at = isLog ? 1 : 0; at < data.length; at++) {
-        const value = isLog ? Math.abs(Number(data[at])) : Number(data[at]);
-        if (isLog && value === 0) continue;
-        if (value < low) low = value;
-        if (value > high) high = value;
+    for (const { data, first = 0, step = 1 } of shown) {
+      left = Math.min(left, first);
+      right = Math.max(right, first + (data.length - 1) * step);
+      for (let at = floor; at < data.length; at++) {
+        const value = number(data[at]);
+        if (this.isLogY && value === 0) continue;
+        if (value < low && value !== -Infinity) low = value;
+        if (value > high && value !== Infinity) high = value;
       }
     }
-    if (!(low <= high)) [low, high] = [isLog ? 1 : 0, isLog ? 10 : 1];
-    if (isLog) [low, high] = [Math.max(Math.log10(low), Math.log10(high) - 12), Math.log10(high)];
+    if (!(low <= high)) [low, high] = this.isLogY ? [1, 10] : [0, 1];
+    if (this.isLogY) [low, high] = [Math.max(Math.log10(low), Math.log10(high) - 12), Math.log10(high)];
     const room = (high - low) * 0.08 || Math.abs(high) * 0.1 || 1;
     this.range = [low - room, high + room];
-    this.shown = this.zoom ?? (isLog ? [0, Math.log10(Math.max(most - 1, 10))] : [0, most - 1]);
+    if (!(left < right)) [left, right] = [0, 1];
+    this.shown = this.zoom ?? (this.isLogX ? [0, Math.log10(Math.max(right, 10))] : [left, right]);
     this.axes();
     const context = this.contexts[1];
     context.clearRect(0, 0, this.width, this.height);
     context.lineWidth = 1.4;
-    for (const { data, visible, colour } of lines) {
-      if (!visible || !data) continue;
+    context.save();
+    context.beginPath();
+    context.rect(LEFT, 0, this.inner + RIGHT, this.height - BOTTOM + 1);
+    context.clip();
+    for (const { data, colour, first = 0, step = 1 } of shown) {
+      const trace = new Trace(context);
+      const odd = new Odd();
       context.strokeStyle = colour;
       context.beginPath();
-      const first = isLog ? 1 : 0;
-      let [column, least, greatest] = [-1, 0, 0];
-      for (let at = first; at < data.length; at++) {
-        const value = Number(data[at]);
-        const [x, y] = [this.x(at), this.y(isLog ? Math.abs(value) : value)];
-        const whole = Math.floor(x * 2);
-        if (whole === column) {
-          least = Math.min(least, y);
-          greatest = Math.max(greatest, y);
-          continue;
-        }
-        if (column >= 0) context.lineTo(column / 2, least), context.lineTo(column / 2, greatest);
-        [column, least, greatest] = [whole, y, y];
-        context.lineTo(x, y);
+      for (let at = floor; at < data.length; at++) {
+        const value = number(data[at]);
+        const x = this.x(first + at * step);
+        if (Number.isFinite(value)) trace.point(x, this.y(value));
+        else trace.gap(), odd.add(x, value);
       }
-      if (column >= 0) context.lineTo(column / 2, least), context.lineTo(column / 2, greatest);
+      trace.gap();
       context.stroke();
+      odd.draw(context, colour, this.height - BOTTOM);
     }
-    context.clearRect(0, 0, LEFT, this.height);
+    context.restore();
   }
 
   axes() {
@@ -294,16 +320,16 @@ export class Plot {
     context.fillStyle = this.style.soft;
     context.font = "11px system-ui, sans-serif";
     context.lineWidth = 1;
-    const isLog = this.kind === "spectrum";
     const [values, step] = steps(...this.range, 5);
+    const [texts, base] = this.isLogY ? [values.map(power), ""] : marks(values, step, 9);
     context.textAlign = "right";
     context.textBaseline = "middle";
     context.beginPath();
-    for (const value of values) {
+    for (const [at, value] of values.entries()) {
       const y = Math.round(TOP + (1 - (value - this.range[0]) / (this.range[1] - this.range[0])) * (this.height - TOP - BOTTOM)) + 0.5;
       context.moveTo(LEFT, y);
       context.lineTo(this.width - RIGHT, y);
-      context.fillText(isLog ? power(value) : rounded(value, step), LEFT - 6, y);
+      context.fillText(texts[at], LEFT - 6, y);
     }
     const [low, high] = this.shown;
     const [places, stride] = steps(low, high, Math.max(2, this.inner / 110));
@@ -312,14 +338,17 @@ export class Plot {
       const x = Math.round(LEFT + ((place - low) / (high - low)) * this.inner) + 0.5;
       context.moveTo(x, TOP);
       context.lineTo(x, this.height - BOTTOM);
-      const text = this.kind === "time" ? clock(place, stride) : isLog ? power(place) : rounded(place, stride);
+      const text = this.kind === "time" ? clock(place, stride) : this.isLogX ? power(place) : rounded(place, stride);
       context.fillText(text, Math.min(x, this.width - 30), this.height - BOTTOM / 2);
     }
     context.stroke();
-    if (this.unit) {
-      context.textAlign = "left";
-      context.fillText(this.unit, LEFT + 4, TOP + 8);
-    }
+    this.marks = texts;
+    const unit = [base, this.unit].filter(Boolean).join(" ");
+    if (!unit && !this.across) return;
+    context.textAlign = "left";
+    context.fillText(unit, LEFT + 4, TOP + 8);
+    context.textAlign = "right";
+    context.fillText(this.across ?? "", this.width - RIGHT - 4, this.height - BOTTOM - 8);
   }
   /** Shows the cross-hair at a time or index, and what is being selected. */
   point(at, selected) {

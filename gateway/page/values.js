@@ -1,10 +1,10 @@
 // Values as the page shows them: one line of text, the numbers inside, the units of a schema, CSV. What programs publish is foreign text: it is only ever set as text.
 import { Decimal, NdArray, Timestamp, Uuid } from "/client.js";
+import { stringify } from "/json.js";
 
-/** Digits as a person reads them. */
+/** Digits as a person reads them. Rounding is for the screen, and never for integers and decimals. */
 export function digits(value) {
-  if (typeof value === "bigint" || Number.isInteger(value)) return String(value);
-  if (!Number.isFinite(value)) return String(value);
+  if (typeof value !== "number" || Number.isInteger(value) || !Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
   return size !== 0 && (size < 1e-4 || size >= 1e7) ? value.toExponential(4) : String(Number(value.toPrecision(7)));
 }
@@ -25,16 +25,21 @@ export function severalLines(text) {
 }
 
 /** A value as one line as it is shown, and not much longer than `most` characters. */
-export function line(value, most = 300) {
-  return oneLine(plain(value, most));
+export function line(value, most = 300, units = undefined) {
+  return oneLine(plain(value, most, units, ""));
 }
 
-/** A value as a text for a table. */
-function plain(value, most) {
-  if (value === null || typeof value === "boolean") return String(value);
-  if (typeof value === "number" || typeof value === "bigint") return digits(value);
+const isScalar = (value) => ["boolean", "number", "bigint"].includes(typeof value) || value instanceof Timestamp || value instanceof Uuid || value instanceof Decimal;
+/** Whether a value is a map or a list. */
+export const isTree = (value) => typeof value === "object" && value !== null && (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype);
+
+/** A value as a text for the screen, with the units of its numbers. */
+function plain(value, most, units, path) {
+  const unit = units?.get(path);
+  if (unit && (number(value) !== undefined || arrayOf(value))) return `${plain(value, most)} ${plain(unit, 40)}`;
+  if (value == null) return String(value);
+  if (isScalar(value)) return digits(value);
   if (typeof value === "string") return value.length > most ? `${value.slice(0, most)}…` : value;
-  if (value instanceof Timestamp || value instanceof Uuid || value instanceof Decimal) return String(value);
   if (value instanceof Uint8Array) return `${value.length} bytes`;
   const array = value instanceof NdArray ? value : ArrayBuffer.isView(value) ? new NdArray(value) : undefined;
   if (array) return `${array.dtype} [${array.shape.join(" × ")}]`;
@@ -42,7 +47,7 @@ function plain(value, most) {
   let text = "";
   for (const [key, part] of Object.entries(value)) {
     if (text.length > most) return `${isList ? "[" : "{"}${text}…`;
-    text += `${text ? ", " : ""}${isList ? "" : `${plain(key, 60)}: `}${plain(part, 60)}`;
+    text += `${text ? ", " : ""}${isList ? "" : `${plain(key, 60)}: `}${plain(part, 60, units, join(path, key))}`;
   }
   return isList ? `[${text}]` : `{${text}}`;
 }
@@ -56,9 +61,16 @@ export function arrayOf(value, path = "") {
   return null;
 }
 
+// A path joins keys by "/". A key with that character, or without any, is escaped as in a JSON pointer.
+const join = (path, key) => `${path ? `${path}/` : ""}${key === "" ? "~2" : key.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+const keyOf = (part) => (part.includes("~") ? part.replaceAll("~2", "").replaceAll("~1", "/").replaceAll("~0", "~") : part);
+/** A path as a person reads it. */
+export const readable = (path) => path.split("/").map(keyOf).join("/");
+
 export function at(value, path) {
   if (!path) return value;
-  for (const key of path.split("/")) {
+  for (const part of path.split("/")) {
+    const key = keyOf(part);
     if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
     value = value[key];
   }
@@ -66,13 +78,9 @@ export function at(value, path) {
 }
 
 /** Walks the leaves of a map or a list, with their paths. */
-export function* leaves(value, path = "", depth = 0) {
-  const isMap = typeof value === "object" && value !== null && (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype);
-  if (!isMap || depth > 6) {
-    yield [path, value];
-    return;
-  }
-  for (const [key, part] of Object.entries(value).slice(0, 64)) if (!key.includes("/")) yield* leaves(part, path ? `${path}/${key}` : key, depth + 1);
+export function* leaves(value, path = "") {
+  if (!isTree(value)) yield [path, value];
+  else for (const key of Object.keys(value)) yield* leaves(value[key], join(path, key));
 }
 
 export function number(value) {
@@ -81,37 +89,49 @@ export function number(value) {
   return value instanceof Decimal ? Number(value.text) : undefined;
 }
 
-/** The paths of the numbers in a value. */
-export function numbers(value) {
+/** What a float does not hold of a number: the digits of a long integer or of a decimal. */
+export const exact = (value) => (typeof value === "bigint" || value instanceof Decimal ? value : undefined);
+
+/** The paths of the first numbers in a value. */
+export function numbers(value, most = 1000) {
   const found = [];
   for (const [path, leaf] of leaves(value)) {
     if (number(leaf) !== undefined) found.push(path);
-    if (found.length === 64) break;
+    if (found.length === most) break;
   }
+  return found;
+}
+
+/** The paths of the first arrays in a value. */
+export function arrays(value, path = "", found = []) {
+  if (arrayOf(value)) found.push(path);
+  else if (isTree(value)) for (const key of Object.keys(value)) if (found.length < 100) arrays(value[key], join(path, key), found);
   return found;
 }
 
 /** Which view suits a value. */
 export function suits(value) {
-  const array = arrayOf(value);
-  if (array) return isPicture(array) ? "image" : "line";
-  if (numbers(value).length) return "time";
+  const [path] = arrays(value);
+  if (path !== "" && numbers(value, 1).length) return "time";
   if (typeof value === "string") return "log";
-  for (const [, leaf] of leaves(value)) {
-    const inner = arrayOf(leaf);
-    if (inner) return isPicture(inner) ? "image" : "line";
-  }
-  return "tree";
+  if (path === undefined) return "tree";
+  return isPicture(arrayOf(value, path)) ? "image" : "line";
 }
 
 export function isPicture({ shape, dtype }) {
-  return !dtype.startsWith("c") && ((shape.length === 2 && shape[0] > 1 && shape[1] > 1) || (shape.length === 3 && dtype === "u8" && (shape[2] === 3 || shape[2] === 4)));
+  return (shape.length === 2 && shape[0] > 1 && shape[1] > 1) || (shape.length === 3 && dtype === "u8" && (shape[2] === 3 || shape[2] === 4));
 }
 
-/** The path of the first array in a value. */
-export function firstArray(value) {
-  for (const [path, leaf] of leaves(value)) if (arrayOf(leaf)) return path;
-  return arrayOf(value) ? "" : undefined;
+const isComplex = ({ dtype }) => dtype.startsWith("c");
+const ofComplex = ({ data }, what) => Float64Array.from({ length: data.length / 2 }, (_, place) => what(data[2 * place], data[2 * place + 1]));
+
+/** An array with one number an element: the magnitudes of a complex one. */
+export const magnitudes = (array) => (isComplex(array) ? new NdArray(ofComplex(array, Math.hypot), array.shape, { order: array.order }) : array);
+
+/** The lines of an array, with what each shows of it. */
+export function parts(array) {
+  if (!isComplex(array)) return [["", array.data]];
+  return [["real", ofComplex(array, (real) => real)], ["imaginary", ofComplex(array, (_, imaginary) => imaginary)], ["magnitude", ofComplex(array, Math.hypot)]];
 }
 
 /** The units that a schema gives to its fields, by path. */
@@ -123,9 +143,10 @@ export function units(text) {
     if (header) section = header[1].trim();
     const unit = /\bunit\s*=\s*"([^"]*)"/.exec(row);
     if (!unit) continue;
-    const inline = /^\s*"?([\w-]+)"?\s*=\s*\{/.exec(row);
-    const path = `${section}${inline ? `.${inline[1]}` : ""}`.split(".").filter((part) => part !== "fields" && part !== "columns");
-    found.set(path.map((part) => part.replaceAll('"', "")).join("/"), unit[1]);
+    const inline = /^\s*("[^"]*"|[\w-]+)\s*=\s*\{/.exec(row);
+    const parts = `${section}${inline ? `.${inline[1]}` : ""}`.match(/"[^"]*"|[^."]+/g) ?? [];
+    const path = parts.filter((part) => part !== "fields" && part !== "columns").reduce((all, part) => join(all, part.replaceAll('"', "")), "");
+    found.set(path, unit[1]);
   }
   return found;
 }
@@ -134,11 +155,13 @@ export function units(text) {
 const UNSEEN = /^[\p{Cc}\p{Z}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]+/u;
 const SIGN = /^[=+\-@\u2010-\u2015\u207a-\u207c\u208a-\u208c\u2212\u2a75\u2a76\ufb29\ufe31\ufe32\ufe58\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20]/u;
 
-/** A cell of CSV; a text that a table program would take for a formula is made one that is none. */
+/** A cell of CSV, with every digit; a text that a table program would take for a formula is made one that is none. */
 export function cell(value) {
-  let text = typeof value === "string" ? value : plain(value, 10000);
+  if (value == null) return "";
+  if (value === "") return '""';
+  let text = typeof value === "string" ? value : Object.is(value, -0) ? "-0" : isScalar(value) ? String(value) : stringify(value);
   const bare = text.replace(/^'+/, "");
-  const isNumber = Number.isFinite(value) || typeof value === "bigint";
+  const isNumber = Number.isFinite(value) || typeof value === "bigint" || (value instanceof Decimal && !Number.isNaN(Number(text)));
   if (!isNumber && (/^[\t\r\n]/.test(bare) || SIGN.test(bare.replace(UNSEEN, "")))) text = `'${text}`;
   return /[",;\t\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

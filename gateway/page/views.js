@@ -1,11 +1,20 @@
 // Panels: what a name publishes, as numbers against time, a line, a spectrum, an image, a tree or a log; several names in one.
-import { Plot, Series, UNKNOWN, clock, colour } from "/plot.js";
-import { arrayOf, at, cell, digits, firstArray, isPicture, leaves, line, number, numbers, oneLine, severalLines, suits, units } from "/values.js";
+import { stringify } from "/json.js";
+import { drawScale, paint } from "/picture.js";
+import { Plot, clock, colour } from "/plot.js";
+import { csv, png, table } from "/saving.js";
+import { POINTS, RESTARTED, Series, UNKNOWN } from "/series.js";
+import { MOST, spectrum } from "/spectrum.js";
+import { arrayOf, arrays, at, digits, exact, isPicture, isTree, line, magnitudes, number, numbers, oneLine, parts, readable, severalLines, suits, units } from "/values.js";
 
-export const VIEWS = { time: "Against time", line: "Line", spectrum: "Spectrum", image: "Image", tree: "Tree", log: "Log" };
+export const VIEWS = { time: "Against time", line: "Line", logarithmic: "Line, both axes logarithmic", spectrum: "Spectrum", image: "Image", tree: "Tree", log: "Log" };
+/** What the cursor of a view is a place of. */
+const axis = (view) => ({ time: "time", spectrum: "frequency" })[view] ?? "index";
 /** Fields of a map that are drawn unless others are chosen, and lines of a panel. */
 const FIELDS = 6;
 const LINES = 128;
+/** Points that a line keeps, however short the span is. */
+const KEPT = 32768;
 const LOG = 500;
 const NODES = 500;
 
@@ -16,14 +25,14 @@ function element(name, text, more = {}) {
   return Object.assign(made, more);
 }
 
-/** The colours of an image, from low to high. */
-const SCALE = Uint32Array.from({ length: 256 }, (_, at) => {
-  const stops = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
-  const place = (at / 255) * (stops.length - 1);
-  const low = Math.min(Math.floor(place), stops.length - 2);
-  const [r, g, b] = stops[low].map((part, channel) => Math.round(part + (stops[low + 1][channel] - part) * (place - low)));
-  return (255 << 24) | (b << 16) | (g << 8) | r;
-});
+// A panel in the address: its view and its names, after "~", and fields of a name, after "!".
+const inAddress = (text) => text.replace(/[%~!]/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
+const ofAddress = (text) => text.replace(/%(25|7e|21)/g, (_, code) => String.fromCharCode(parseInt(code, 16)));
+/** The panel that a text of the address stands for. */
+export function specOf(text) {
+  const [view, ...sources] = text.split("~");
+  return { view, sources: sources.filter(Boolean).map((source) => (([name, ...fields]) => ({ name, fields: fields.length ? fields : undefined }))(source.split("!").map(ofAddress))) };
+}
 
 /** What the clock of the page lacks to the time of messages: those that come soonest tell it, and of late ones the last. */
 function offset(before, time) {
@@ -58,20 +67,23 @@ export class Panel {
       made.onclick = what;
       return made;
     };
+    this.choice = head.appendChild(element("select", undefined, { ariaLabel: "Show more of a value", hidden: true }));
+    this.choice.onchange = () => this.choose(this.options[this.choice.selectedIndex - 1]);
     this.pauseButton = button("Pause", "Pause this panel", () => this.pause(!this.isPaused));
     button("Whole", "Show the whole again, without zoom", () => this.zoom(undefined));
-    button("PNG", "Save what is shown as a picture", () => this.png());
-    button("CSV", "Save what is shown as a table", () => this.csv());
+    button("PNG", "Save what is shown as a picture", () => png(this));
+    button("CSV", "Save what is shown as a table", () => csv(this));
     button("Close", "Close this panel", () => page.close(this));
     this.body = this.root.appendChild(element("div"));
     this.legend = this.root.appendChild(element("ul", undefined, { className: "legend" }));
+    this.cuts = this.root.appendChild(element("p", undefined, { className: "note cuts" }));
     this.losses = this.root.appendChild(element("p", undefined, { className: "missed" }));
     for (const source of sources) this.addSource(source);
     this.show(view);
   }
   /** What stands for it in the address. */
   get text() {
-    return [this.view, ...this.sources.map(({ name, fields }) => (fields ? `${name}!${fields.join("!")}` : name))].join("~");
+    return [this.view, ...this.sources.map(({ name, fields }) => [name, ...(fields ?? [])].map(inAddress).join("!"))].join("~");
   }
   fill() {
     const known = new Set(this.sources.map(({ name }) => name));
@@ -92,7 +104,8 @@ export class Panel {
   /** Begins anew with another connection, or at another time of a recording. */
   renew() {
     for (const source of this.sources) this.ask(source);
-    for (const source of this.sources) Object.assign(source, { wasCut: false, incarnation: undefined, lacks: false });
+    for (const source of this.sources) Object.assign(source, { wasCut: false, incarnation: undefined, lacks: false, isOther: false });
+    if (this.isPaused) this.pause(false);
     this.offset = this.array = this.scaleText = undefined;
     this.missed = 0;
     this.losses.textContent = "";
@@ -108,6 +121,11 @@ export class Panel {
     this.subscription?.close();
     this.lines = [];
     this.newest = new Map();
+    this.isFull = false;
+    this.looked = -Infinity;
+    this.cuts.textContent = "";
+    this.choice.hidden = true;
+    for (const source of this.sources) Object.assign(source, { lines: new Map(), paths: undefined, value: undefined });
     this.body.replaceChildren();
     this.legend.replaceChildren();
     this.plot = undefined;
@@ -117,7 +135,7 @@ export class Panel {
     this.title.textContent = names;
     this.title.title = oneLine(all.join(", "));
     this.root.setAttribute("aria-label", `${VIEWS[view]}: ${names}`);
-    if (["time", "line", "spectrum"].includes(view)) this.makePlot();
+    if (["time", "line", "logarithmic", "spectrum"].includes(view)) this.makePlot();
     else if (view === "image") this.makePicture();
     else {
       this.body.className = view;
@@ -144,7 +162,7 @@ export class Panel {
     else if (event.type === "joined") {
       const source = this.sources.find((one) => one.name === event.name);
       if (!source) return;
-      if (source.wasCut && source.incarnation !== undefined && source.incarnation !== event.incarnation) source.lacks = true;
+      if (source.incarnation !== undefined && source.incarnation !== event.incarnation) source[source.wasCut ? "lacks" : "isOther"] = true;
       Object.assign(source, { wasCut: false, incarnation: event.incarnation });
     } else if (event.type === undefined || event.type === "message") this.take(event);
   }
@@ -175,32 +193,48 @@ export class Panel {
       this.losses.textContent = `${this.missed} messages missed, the last ${missed} of ${oneLine(name)} at ${clock(time)}`;
     }
     const source = this.sources.find((one) => one.name === name);
-    const lacks = source?.lacks ? UNKNOWN : missed;
+    const lacks = source?.lacks ? UNKNOWN : missed || (source?.isOther ? RESTARTED : 0);
     if (source?.lacks) {
-      source.lacks = false;
       this.losses.textContent = `the connection was lost, and another program has ${oneLine(name)} since: how many messages are missed before ${clock(time)} is not known`;
     }
-    if (this.view === "time") return this.takeNumbers(source, value, time, lacks);
-    if (this.view === "log") return this.takeText(name, value, time, lacks);
-    if (this.isPaused || this.page.isPaused) return;
-    this.newest.set(name, { value, time });
+    if (source) source.lacks = source.isOther = false;
+    if (this.view === "time") return this.takeNumbers(source, value, message.time, lacks);
+    if (this.view === "log") return this.takeText(name, value, message.time, lacks);
+    if (this.isPaused || this.page.isHeld) return;
+    this.newest.set(name, { value, time: message.time });
     this.isChanged = true;
   }
   takeNumbers(source, value, time, missed) {
     if (!source) return;
     const { name } = source;
-    source.paths ??= source.fields ?? numbers(value).slice(0, FIELDS);
+    source.value = value;
+    source.paths ??= [...(source.fields ?? [])];
+    // A number may come later, where the first messages have none.
+    if (!source.fields && source.paths.length < FIELDS && (isTree(value) || !source.paths.length)) {
+      for (const path of numbers(value, FIELDS)) if (source.paths.length < FIELDS && !source.paths.includes(path)) source.paths.push(path);
+    }
     for (const path of source.paths) {
-      let found = source.lines?.get(path);
+      let found = source.lines.get(path);
       if (!found) {
         if (this.lines.length >= LINES) break;
-        found = this.addLine(path ? `${name} ${path}` : name, source, path);
+        found = this.addLine(path ? `${name} ${readable(path)}` : name, source, path);
         found.series = new Series();
-        (source.lines ??= new Map()).set(path, found);
+        source.lines.set(path, found);
       }
-      found.series.push(time, number(at(value, path)) ?? NaN, missed);
+      const { series } = found;
+      if (series.end >= series.size && !this.isFull) this.makeRoom(series, time.seconds);
+      const leaf = at(value, path);
+      const told = number(leaf);
+      series.push(time, told ?? NaN, missed, told === undefined ? null : exact(leaf));
     }
     this.isChanged = true;
+  }
+  /** Keeps what the span shows, as far as there is memory for it. */
+  makeRoom(series, time) {
+    if (series.size >= KEPT && series.times[series.start % series.size] < time - this.page.span) return;
+    const all = this.page.panels.reduce((sum, { lines }) => sum + lines.reduce((points, one) => points + (one.series?.size ?? 0), 0), 0);
+    if (all + series.size > POINTS) this.isFull = true;
+    else series.resize(2 * series.size);
   }
   addLine(label, source, path) {
     const text = line(label, 200);
@@ -231,15 +265,16 @@ export class Panel {
     return line(source.units.get(path) ?? "", 40);
   }
   takeText(name, value, time, missed) {
-    if (this.isPaused || this.page.isPaused) return;
+    if (this.isPaused || this.page.isHeld) return;
     const isAtEnd = this.body.scrollTop + this.body.clientHeight >= this.body.scrollHeight - 30;
-    if (missed) this.body.append(element("p", missed === UNKNOWN ? "the connection was lost: how many are missed is not known" : `${missed} missed`, { className: "missed" }));
+    if (missed) this.body.append(element("p", { [UNKNOWN]: "the connection was lost: how many are missed is not known", [RESTARTED]: "another program has the name since" }[missed] ?? `${missed} missed`, { className: "missed" }));
     const row = this.body.appendChild(element("p"));
-    row.append(element("time", clock(time)));
+    row.append(element("time", clock(time.seconds)));
     // The further lines of a text are indented: they do not look like texts of their own.
     const text = typeof value === "string" ? severalLines(value.length > 2000 ? `${value.slice(0, 2000)}…` : value) : line(value, 2000);
     row.append(`${this.sources.length > 1 ? `${oneLine(name)}: ` : ""}${text}`);
-    row.saved = `${this.sources.length > 1 ? `${name}: ` : ""}${typeof value === "string" ? value.slice(0, 10000) : text}`;
+    const whole = typeof value !== "string" ? (arrays(value).length ? text : stringify(value)) : value.length > 10000 ? `${value.slice(0, 10000)}… (${value.length} characters)` : value;
+    Object.assign(row, { time, saved: `${this.sources.length > 1 ? `${name}: ` : ""}${whole}` });
     while (this.body.childElementCount > LOG) this.body.firstElementChild.remove();
     if (isAtEnd) this.body.scrollTop = this.body.scrollHeight;
   }
@@ -249,8 +284,8 @@ export class Panel {
     this.body.removeAttribute("aria-label");
     this.body.removeAttribute("role");
     this.body.removeAttribute("tabindex");
-    for (const source of this.sources) source.lines = source.paths = undefined;
     this.plot = new Plot(this.body, this.view);
+    if (this.view === "spectrum") this.plot.across = "cycles per element";
     const { top } = this.plot;
     top.tabIndex = 0;
     top.setAttribute("role", "img");
@@ -266,26 +301,27 @@ export class Panel {
     };
     top.onpointerup = (event) => {
       const to = place(event);
-      if (from !== undefined && Math.abs(to - from) > 4) this.choose(Math.min(from, to), Math.max(from, to));
+      if (from !== undefined && Math.abs(to - from) > 4) this.zoomTo(Math.min(from, to), Math.max(from, to));
       from = undefined;
     };
     top.onpointerleave = () => from === undefined && this.page.point(this, undefined);
     top.ondblclick = () => this.zoom(undefined);
     top.onkeydown = (event) => this.key(event);
   }
-  choose(left, right) {
+  zoomTo(left, right) {
     const { plot } = this;
     const range = [plot.under(left), plot.under(right)];
-    this.zoom(plot.kind === "spectrum" ? range.map((one) => Math.log10(Math.max(one, 1))) : range);
+    this.zoom(plot.isLogX ? range.map((one) => Math.log10(Math.max(one, 1))) : range);
   }
   key(event) {
     const { plot, page } = this;
     const [low, high] = plot.shown ?? [0, 1];
     const size = high - low;
-    const middle = page.cursor ?? (low + high) / 2;
+    const { cursor } = this;
+    const middle = cursor ?? (low + high) / 2;
     const actions = {
-      ArrowLeft: () => page.point(this, (page.cursor ?? high) - size / 50),
-      ArrowRight: () => page.point(this, (page.cursor ?? low) + size / 50),
+      ArrowLeft: () => page.point(this, (cursor ?? high) - size / 50),
+      ArrowRight: () => page.point(this, (cursor ?? low) + size / 50),
       "+": () => this.zoom([middle - size / 4, middle + size / 4]),
       "-": () => this.zoom([middle - size, middle + size]),
       Home: () => this.zoom(undefined),
@@ -295,6 +331,13 @@ export class Panel {
     if (!actions[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     actions[event.key]();
+  }
+  /** The cursor, if its axis is the one of this panel. */
+  get cursor() {
+    return this.page.axis === this.axis ? this.page.cursor : undefined;
+  }
+  get axis() {
+    return axis(this.view);
   }
   makePicture() {
     this.body.className = "picture";
@@ -321,8 +364,9 @@ export class Panel {
 
   /** Draws what has changed. */
   draw() {
+    this.look();
     if (this.plot && this.view === "time") {
-      const isHeld = this.isPaused || this.page.isPaused;
+      const isHeld = this.isPaused || this.page.isHeld;
       if (isHeld && !this.isChanged && this.plot.drawn) return;
       if (isHeld) this.held ??= this.now();
       else this.held = undefined;
@@ -339,175 +383,160 @@ export class Panel {
     else if (this.view === "tree") this.drawTree();
     this.say();
   }
+  /** The paths of the arrays that are shown of a value: those that were chosen, or the first one. */
+  shownOf(source, value) {
+    const chosen = (source.fields ?? []).filter((path) => arrayOf(value, path));
+    return chosen.length ? chosen : arrays(value).slice(0, 1);
+  }
   drawLines() {
     for (const source of this.sources) {
       const got = this.newest.get(source.name);
       if (!got) continue;
-      const path = source.fields?.[0] ?? firstArray(got.value);
-      const array = path === undefined ? null : arrayOf(got.value, path);
-      source.one ??= this.lines.find((one) => one.source === source) ?? this.addLine(source.name, source, path ?? "");
-      if (!this.lines.includes(source.one)) source.one = this.addLine(source.name, source, path ?? "");
-      source.one.data = array?.data;
+      for (const one of source.lines.values()) one.data = undefined;
+      for (const path of this.shownOf(source, got.value)) {
+        const array = arrayOf(got.value, path);
+        const made = this.view === "line" ? parts(array).map(([part, data]) => ({ part, data })) : this.view === "spectrum" ? [spectrum(array) ?? {}] : [magnitudes(array)];
+        for (const { part, data, first, step } of made) {
+          const label = [source.name, readable(path), part].filter(Boolean).join(" ");
+          if (!source.lines.has(label) && this.lines.length < LINES) source.lines.set(label, this.addLine(label, source, path));
+          Object.assign(source.lines.get(label) ?? {}, { data, first, step });
+        }
+      }
     }
     this.plot.drawArrays(this.lines);
   }
   drawPicture() {
-    const got = this.newest.get(this.sources[0].name);
-    const path = got && (this.sources[0].fields?.[0] ?? firstArray(got.value));
-    const array = path === undefined ? null : arrayOf(got.value, path);
-    if (!array || !isPicture(array)) {
+    const [source] = this.sources;
+    const got = this.newest.get(source.name);
+    const path = got && this.shownOf(source, got.value).find((one) => isPicture(arrayOf(got.value, one)));
+    const found = path === undefined ? arrays(got?.value).find((one) => isPicture(arrayOf(got.value, one))) : path;
+    if (found === undefined) {
       this.note.textContent = got ? `no image: ${line(got.value, 100)}` : "";
       return;
     }
-    const isTurned = array.order === "column";
-    const [height, width, channels] = array.shape;
-    const { data } = array;
+    const given = arrayOf(got.value, found);
+    const array = magnitudes(given);
+    const [height, width] = array.shape;
     if (this.canvas.width !== width || this.canvas.height !== height || !this.image) {
       Object.assign(this.canvas, { width, height });
       this.image = this.canvas.getContext("2d").createImageData(width, height);
       this.pixels = new Uint32Array(this.image.data.buffer);
     }
-    const { pixels } = this;
-    let [low, high] = [Infinity, -Infinity];
-    if (channels) {
-      const place = isTurned ? (row, column, channel) => row + height * (column + width * channel) : (row, column, channel) => (row * width + column) * channels + channel;
-      for (let at = 0, row = 0; row < height; row++) for (let column = 0; column < width; column++, at++) pixels[at] = (255 << 24) | (data[place(row, column, 2)] << 16) | (data[place(row, column, 1)] << 8) | data[place(row, column, 0)];
-      [low, high] = [0, 255];
-    } else {
-      for (let at = 0; at < data.length; at++) {
-        const value = Number(data[at]);
-        if (value < low) low = value;
-        if (value > high && value !== Infinity) high = value;
-      }
-      const factor = 255 / (high - low || 1);
-      if (isTurned) for (let row = 0, at = 0; row < height; row++) for (let column = 0; column < width; column++) pixels[at++] = SCALE[((Number(data[column * height + row]) - low) * factor) | 0];
-      else if (typeof data[0] === "bigint") for (let at = 0; at < pixels.length; at++) pixels[at] = SCALE[((Number(data[at]) - low) * factor) | 0];
-      else for (let at = 0; at < pixels.length; at++) pixels[at] = SCALE[((data[at] - low) * factor) | 0];
-    }
+    const { bounds, odd } = paint(array, this.pixels);
     this.canvas.getContext("2d").putImageData(this.image, 0, 0);
+    this.shownPath = found;
     this.array = array;
-    this.bounds = [low, high];
+    this.about = `${given === array ? "" : "magnitude of "}${given.dtype} ${given.shape.join(" × ")}, ${bounds.map(digits).join(" to ")}${odd ? `; ${odd}` : ""}`;
     this.pictures = (this.pictures ?? 0) + 1;
-    this.drawScale();
-  }
-  drawScale() {
-    const text = this.bounds.map(digits).join();
+    const text = bounds.map(digits).join();
     if (this.scaleText === text) return;
     this.scaleText = text;
-    const context = this.scale.getContext("2d");
-    const image = context.createImageData(32, 480);
-    const pixels = new Uint32Array(image.data.buffer);
-    for (let at = 0; at < pixels.length; at++) pixels[at] = SCALE[255 - Math.floor((at >> 5) * (255 / 479))];
-    context.clearRect(0, 0, 176, 480);
-    context.putImageData(image, 0, 0);
-    context.fillStyle = getComputedStyle(this.root).getPropertyValue("--soft");
-    context.font = "24px system-ui, sans-serif";
-    // A number that is longer than the column is written narrower.
-    context.fillText(digits(this.bounds[1]), 40, 22, 132);
-    context.fillText(digits(this.bounds[0]), 40, 474, 132);
+    drawScale(this.scale, bounds, getComputedStyle(this.root).getPropertyValue("--soft"));
   }
   drawTree() {
     const list = element("ul");
     let nodes = 0;
     const grow = (value, into, depth) => {
       for (const [key, part] of Object.entries(value)) {
-        if (++nodes > NODES) return void (nodes === NODES + 1 && into.append(element("li", "…")));
-        const isMap = typeof part === "object" && part !== null && (Array.isArray(part) || Object.getPrototypeOf(part) === Object.prototype);
-        const item = into.appendChild(element("li", isMap && depth < 8 ? line(key) : `${line(key)}: ${line(part)}`));
-        if (isMap && depth < 8) grow(part, item.appendChild(element("ul")), depth + 1);
+        if (++nodes > NODES) return void (nodes === NODES + 1 && into.append(element("li", `… the first ${NODES} values are shown; CSV has all`)));
+        const item = into.appendChild(element("li", isTree(part) && depth < 8 ? line(key) : `${line(key)}: ${line(part)}`));
+        if (isTree(part) && depth < 8) grow(part, item.appendChild(element("ul")), depth + 1);
       }
     };
     for (const { name } of this.sources) {
       const got = this.newest.get(name);
-      if (!got) continue;
-      const value = got.value;
-      const isMap = typeof value === "object" && value !== null && (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype);
-      if (isMap && this.sources.length === 1) grow(value, list, 0);
-      else grow({ [name]: value }, list, 0);
+      if (got) grow(isTree(got.value) && this.sources.length === 1 ? got.value : { [name]: got.value }, list, 0);
     }
     this.body.replaceChildren(list);
   }
 
   /** Says the values at the cursor, or the newest, beside the picture and to who cannot see it. */
   say() {
-    const { cursor } = this.page;
     if (this.view === "image") {
       if (!this.array) return;
       const [row, column] = this.spot ?? [];
-      const { shape, dtype } = this.array;
+      const { shape } = this.array;
       const pixel = () => (shape.length === 3 ? Array.from({ length: shape[2] }, (_, channel) => this.array.at(row, column, channel)).join(" ") : digits(this.array.at(row, column)));
       const isInside = row >= 0 && row < shape[0] && column >= 0 && column < shape[1];
-      this.note.textContent = `${dtype} ${shape.join(" × ")}, ${digits(this.bounds[0])} to ${digits(this.bounds[1])}${isInside ? `; row ${row}, column ${column}: ${pixel()}` : ""}`;
+      this.note.textContent = `${this.about}${isInside ? `; row ${row}, column ${column}: ${pixel()}` : ""}`;
       this.canvas.setAttribute("aria-label", `Image of ${oneLine(this.sources[0].name)}: ${this.note.textContent}`);
       return;
     }
     if (!this.plot) return;
+    const { cursor } = this;
+    // A panel that pauses has the values of its time.
+    const time = cursor ?? this.held;
     const texts = [];
     for (const one of this.lines) {
-      const { text: label, series, data, shown } = one;
+      const { text: label, series, data, first = 0, step = 1, shown } = one;
       let value;
-      if (series) value = cursor === undefined ? series.values[(series.end - 1 + series.size) % series.size] : series.valueAt(cursor);
-      else if (data && cursor !== undefined) value = data[Math.round(cursor)];
-      const unit = this.unitOf(one);
-      const text = value === undefined ? (data ? `${data.length} elements` : "") : `${digits(value)} ${unit}`;
+      if (series) value = time === undefined ? series.at(series.end - 1) : series.valueAt(time);
+      else if (data && cursor !== undefined) value = data[Math.round((cursor - first) / step)];
+      const text = value == null ? (data ? `${data.length} elements` : "") : `${digits(value)} ${this.unitOf(one)}`;
       if (shown.value !== text) shown.value = text;
       if (texts.length < 12) texts.push(`${label} ${text}`);
     }
-    const place = cursor === undefined ? "newest values" : `at ${this.view === "time" ? clock(cursor) : Math.round(cursor)}`;
+    const place = cursor === undefined ? "newest values" : `at ${this.view === "time" ? clock(cursor) : this.view === "spectrum" ? digits(cursor) : Math.round(cursor)}`;
     this.plot.top.setAttribute("aria-label", `${VIEWS[this.view]}, ${place}: ${texts.join(", ")}`);
     this.plot.point(cursor);
   }
 
-  file(name, blob) {
-    const link = element("a", undefined, { href: URL.createObjectURL(blob), download: name });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  /** Says what the panel leaves out, and offers it; once a second. */
+  look() {
+    const now = performance.now();
+    if (now - this.looked < 1000) return;
+    this.looked = now;
+    const cuts = [];
+    const options = [];
+    for (const source of this.view === "image" ? this.sources.slice(0, 1) : this.sources) {
+      const value = this.view === "time" ? source.value : this.newest.get(source.name)?.value;
+      if (value === undefined) continue;
+      const isTime = this.view === "time";
+      const all = isTime ? numbers(value) : this.plot || this.view === "image" ? arrays(value) : [];
+      const shown = isTime ? [...source.lines.keys()] : this.view === "image" ? [this.shownPath] : this.shownOf(source, value);
+      const others = all.filter((path) => !shown.includes(path));
+      const kind = isTime ? "numbers" : "arrays";
+      const name = oneLine(source.name);
+      if (others.length && !source.fields) cuts.push(`${name}: ${all.length - others.length} of ${all.length === 1000 ? "1000 or more" : all.length} ${kind} are shown`);
+      if (this.plot && !all.length) cuts.push(`${name}: no ${isTime ? "number" : "array"} in ${line(value, 100)}`);
+      if (isTime && others.length > 1) options.push({ source, paths: others, text: `All ${kind} of ${name}` });
+      for (const path of others.slice(0, 100)) options.push({ source, paths: [path], text: oneLine([source.name, readable(path)].filter(Boolean).join(" ")) });
+      for (const path of this.view === "spectrum" ? shown : []) {
+        const { data, dtype } = arrayOf(value, path);
+        if (data.length / (dtype.startsWith("c") ? 2 : 1) > MOST) cuts.push(`${name}: the spectrum is of the first ${MOST} elements`);
+        else if (data.some((one) => !Number.isFinite(Number(one)))) cuts.push(`${name}: no spectrum, because an element is not finite`);
+      }
+    }
+    if (this.view === "image" && this.sources.length > 1) cuts.push(`the image is of ${oneLine(this.sources[0].name)} alone`);
+    if (this.lines.length >= LINES) cuts.push(`a panel has at most ${LINES} lines`);
+    const { shown } = this.plot ?? {};
+    // A series that is full has lost its oldest points.
+    const short = this.lines.filter(({ series }) => series && series.start && series.times[series.start % series.size] > shown[0]).map(({ series }) => shown[1] - series.times[series.start % series.size]);
+    if (short.length) cuts.push(`only the newest ${Math.max(0, Math.min(...short)).toFixed(0)} s of ${(shown[1] - shown[0]).toFixed(0)} s are kept of ${short.length} ${short.length === 1 ? "line" : "lines"}: the page has room for no more points`);
+    this.cuts.textContent = cuts.join("; ");
+    const made = JSON.stringify(options.map(({ text }) => text));
+    if (this.offered === made) return void (this.choice.hidden = !options.length);
+    this.offered = made;
+    this.options = options;
+    this.choice.hidden = !options.length;
+    this.choice.replaceChildren(element("option", this.view === "image" ? "Another array…" : "Show more…", { value: "" }), ...options.map(({ text }) => element("option", text)));
   }
-  get fileName() {
-    return `${this.sources.map(({ name }) => name.replaceAll(/[^\w.-]/g, "_")).join("-").slice(0, 80)}-${this.view}`;
+  choose(option) {
+    this.choice.selectedIndex = 0;
+    if (!option) return;
+    const { source, paths } = option;
+    const before = this.view === "time" ? source.paths : this.view === "image" ? [] : this.shownOf(source, this.newest.get(source.name).value);
+    source.fields = [...before, ...paths].slice(0, LINES);
+    this.looked = -Infinity;
+    this.page.changed();
+    // Lines that are drawn go on; a recording has what came before for the new ones, too.
+    if (this.view === "time" && !this.page.player) source.paths = [...source.fields];
+    else this.show(this.view);
   }
-  png() {
-    const layers = this.plot ? this.plot.layers : this.view === "image" ? [this.canvas] : [];
-    if (!layers.length) return void (this.losses.textContent = "This view has no picture: use CSV.");
-    const all = element("canvas", undefined, { width: layers[0].width, height: layers[0].height });
-    const context = all.getContext("2d");
-    context.fillStyle = getComputedStyle(this.root).backgroundColor;
-    context.fillRect(0, 0, all.width, all.height);
-    for (const layer of layers) context.drawImage(layer, 0, 0);
-    all.toBlob((blob) => this.file(`${this.fileName}.png`, blob));
-  }
-  csv() {
-    this.file(`${this.fileName}.csv`, new Blob([this.table()], { type: "text/csv" }));
-  }
+
   /** What is shown, as a table. */
   table() {
-    const rows = [];
-    if (this.view === "time") {
-      rows.push(["time", "name", "value", "missed"]);
-      const [low, high] = this.plot.shown ?? [0, Infinity];
-      for (const { series, label, visible } of this.lines) {
-        if (!visible) continue;
-        for (let place = series.find(low); place < series.end && series.times[place % series.size] <= high; place++) {
-          const one = place % series.size;
-          rows.push([series.times[one], label, series.values[one], series.missed[one] === UNKNOWN ? "unknown" : series.missed[one]]);
-        }
-      }
-    } else if (this.plot) {
-      const lines = this.lines.filter(({ visible, data }) => visible && data);
-      rows.push(["index", ...lines.map(({ label }) => label)]);
-      const most = Math.max(0, ...lines.map(({ data }) => data.length));
-      for (let place = 0; place < most; place++) rows.push([place, ...lines.map(({ data }) => data[place] ?? "")]);
-    } else if (this.view === "image" && this.array) {
-      const [height, width, channels] = this.array.shape;
-      for (let row = 0; row < height; row++) rows.push(Array.from({ length: width }, (_, column) => (channels ? [0, 1, 2].map((channel) => this.array.at(row, column, channel)).join(" ") : this.array.at(row, column))));
-    } else if (this.view === "log") {
-      rows.push(["time", "text"]);
-      for (const row of this.body.children) rows.push([row.querySelector("time")?.textContent ?? "", row.saved ?? row.textContent]);
-    } else {
-      rows.push(["name", "path", "value"]);
-      for (const [name, { value }] of this.newest ?? []) for (const [path, leaf] of leaves(value)) rows.push([name, path, leaf]);
-    }
-    return `${rows.map((row) => row.map(cell).join(",")).join("\r\n")}\r\n`;
+    return table(this);
   }
   end() {
     this.subscription?.close();

@@ -48,13 +48,17 @@ const STREAMS: usize = 1_024;
 /// The file that pages of other origins may import, where the gateway admits them: it holds no data.
 const CLIENT: &str = "/client.js";
 /// The files of the page, which hold no data.
-const FILES: [(&str, &str, &str); 9] = [
+const FILES: [(&str, &str, &str); 13] = [
     ("/", "text/html; charset=utf-8", include_str!("../page/index.html")),
     (CLIENT, "text/javascript; charset=utf-8", include_str!("../page/client.js")),
     ("/json.js", "text/javascript; charset=utf-8", include_str!("../page/json.js")),
     ("/page.js", "text/javascript; charset=utf-8", include_str!("../page/page.js")),
+    ("/picture.js", "text/javascript; charset=utf-8", include_str!("../page/picture.js")),
     ("/plot.js", "text/javascript; charset=utf-8", include_str!("../page/plot.js")),
     ("/recording.js", "text/javascript; charset=utf-8", include_str!("../page/recording.js")),
+    ("/saving.js", "text/javascript; charset=utf-8", include_str!("../page/saving.js")),
+    ("/series.js", "text/javascript; charset=utf-8", include_str!("../page/series.js")),
+    ("/spectrum.js", "text/javascript; charset=utf-8", include_str!("../page/spectrum.js")),
     ("/values.js", "text/javascript; charset=utf-8", include_str!("../page/values.js")),
     ("/views.js", "text/javascript; charset=utf-8", include_str!("../page/views.js")),
     ("/page.css", "text/css; charset=utf-8", include_str!("../page/page.css")),

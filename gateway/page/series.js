@@ -1,0 +1,68 @@
+// Numbers of a name against time: the newest of them, with every digit and with the gaps between them.
+import { Timestamp } from "/client.js";
+
+/** As many messages were missed as nothing tells. */
+export const UNKNOWN = 0xffffffff;
+/** No message was missed, and another program has the name since. */
+export const RESTARTED = 0xfffffffe;
+/** Points of all lines of the page: a point takes 22 bytes. */
+export const POINTS = 2 ** 22;
+
+export class Series {
+  constructor(size = 2048) {
+    this.resize(size);
+    /** Digits that a float does not hold, by place; `null` for a message without this number. */
+    this.exact = new Map();
+    /** How many there were: the place of the next. */
+    this.end = 0;
+  }
+  resize(size) {
+    const before = this.size;
+    // Times are seconds, with the nanoseconds that a float of this size rounds away.
+    for (const [key, type] of [["times", Float64Array], ["rests", Int16Array], ["values", Float64Array], ["missed", Uint32Array]]) {
+      const old = this[key];
+      this[key] = new type(size);
+      for (let place = before ? this.start : 0; place < (before ? this.end : 0); place++) this[key][place % size] = old[place % before];
+    }
+    this.size = size;
+  }
+  get start() {
+    return Math.max(0, this.end - this.size);
+  }
+  /** Adds the number of a message; `exact` is what a float does not hold of it. */
+  push(time, value, missed, exact) {
+    const at = this.end % this.size;
+    const seconds = time.seconds;
+    this.times[at] = seconds;
+    this.rests[at] = Number(time.nanoseconds - BigInt(Math.round(seconds * 1e9)));
+    this.values[at] = value;
+    this.missed[at] = missed === UNKNOWN ? UNKNOWN : Math.min(missed, RESTARTED);
+    if (this.exact.size) this.exact.delete(this.end - this.size);
+    if (exact !== undefined) this.exact.set(this.end, exact);
+    this.end++;
+  }
+  /** The place of the first one at or after a time. */
+  find(time) {
+    let [low, high] = [this.start, this.end];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.times[middle % this.size] < time) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+  /** The number of a message with every digit; `null` if the message had none. */
+  at(place) {
+    const exact = this.exact.get(place);
+    return exact === undefined ? this.values[place % this.size] : exact;
+  }
+  /** The number at a time, or the one before it. */
+  valueAt(time) {
+    const place = this.find(time + 1e-9) - 1;
+    return place < this.start ? undefined : this.at(place);
+  }
+  timeAt(place) {
+    const at = place % this.size;
+    return new Timestamp(BigInt(Math.round(this.times[at] * 1e9)) + BigInt(this.rests[at]));
+  }
+}
