@@ -124,3 +124,33 @@ fn types_called_as_what_c_makes_are_refused_with_both_names() {
     assert!(of(packed, "pack").is_some() && of(packed, "unpack_refusal").is_some());
     assert_eq!((of("", "pack"), of(packed, "to_bytes"), of("", "encoded")), (None, None, None));
 }
+
+#[test]
+fn identifiers_are_those_of_the_language_and_hide_nothing_of_it() {
+    let schema =
+        Schema::parse("name = \"exception\"\n[fields]\n_ = \"u8\"\n_1 = \"u8\"\n_a = \"u8\"").unwrap();
+    for language in Language::ALL {
+        let plan = Plan::new(&schema, language).unwrap();
+        let Definition::Record(members) = &plan.types[0].definition else { panic!("{:?}", plan.types) };
+        let names: Vec<_> = members.iter().map(|member| member.name.as_str()).collect();
+        let kept = language == Language::TypeScript;
+        assert_eq!(names, if kept { ["_", "_1", "_a"] } else { ["n_", "n_1", "a"] }, "{}", language.name());
+    }
+    let named = |name: &str, language| {
+        let schema = Schema::parse(&format!("name = \"{name}\"\n[fields]\nx = \"u8\"")).unwrap();
+        Plan::new(&schema, language).unwrap().types[0].name.clone()
+    };
+    for (name, language, expected) in [
+        ("exception", Language::Php, "Exception_"),
+        ("array.access", Language::Php, "ArrayAccess_"),
+        ("exception", Language::Python, "Exception_"),
+        ("exception", Language::Rust, "Exception"),
+        ("box", Language::Rust, "Box_"),
+        ("malloc", Language::C, "malloc_"),
+        ("size", Language::Fortran, "size_"),
+        ("integer", Language::Fortran, "integer_"),
+        ("promise", Language::TypeScript, "Promise_"),
+    ] {
+        assert_eq!(named(name, language), expected, "{}", language.name());
+    }
+}

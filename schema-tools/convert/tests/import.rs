@@ -275,3 +275,23 @@ fn json_schema_features_without_a_schema_form_are_refused_with_their_place() {
     let doubling = format!("{{\"$ref\": \"#/$defs/d0\", \"$defs\": {{{doubling}\"d31\": true}}}}");
     assert_eq!(refused(Notation::JsonSchema, "doubling.json", &doubling).kind(), ErrorKind::TooLarge);
 }
+
+#[test]
+fn reference_of_json_schema_is_read_as_the_fragment_of_a_uri() {
+    let text = r##"{"title": "t", "type": "object", "required": ["a", "b", "c", "d", "e"], "properties": {
+        "a": {"$ref": "#/$defs/two%20words"}, "b": {"$ref": "#/$defs/a~1b"}, "c": {"$ref": "#/%24defs/a%7E1b"},
+        "d": {"$ref": "#/$defs/100%25"}, "e": {"$ref": "#/$defs/%C3%A4~0"}},
+        "$defs": {"two words": {"type": "string"}, "a/b": {"type": "number"}, "100%": {"type": "boolean"},
+            "ä~": {"type": "string"}}}"##;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("t.json");
+    std::fs::write(&file, text).unwrap();
+    let imported = import(Notation::JsonSchema, &file, &Options::default()).unwrap();
+    assert_eq!(fields(&imported.schema), ["a: text", "b: f64", "c: f64", "d: bool", "e: text"]);
+    let error = refused(
+        Notation::JsonSchema,
+        "none.json",
+        r##"{"properties": {"a": {"$ref": "#/$defs/%2"}}, "$defs": {"x": true}}"##,
+    );
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+}

@@ -36,13 +36,22 @@ pub use text::Text;
 /// `Unsupported` names the two fields or types that would have the same identifier in that language.
 pub fn generate(schema: &Schema, language: Language) -> linkspan::Result<Vec<File>> {
     let plan = Plan::new(schema, language)?;
+    let mut files = files(&plan, language)?;
+    for file in &mut files {
+        // Literals have none, so these are in comments.
+        file.text = text::escaped(&file.text, |c| format!("<U+{:04X}>", u32::from(c)));
+    }
+    Ok(files)
+}
+
+fn files(plan: &Plan, language: Language) -> linkspan::Result<Vec<File>> {
     match language {
-        Language::Php => php::generate(&plan),
-        Language::Python => python::generate(&plan),
-        Language::Rust => rust::generate(&plan),
-        Language::C => c::generate(&plan),
-        Language::Cpp => cpp::generate(&plan),
-        Language::Fortran => fortran::generate(&plan),
-        Language::TypeScript => typescript::generate(&plan),
+        Language::Php => php::generate(plan),
+        Language::Python => python::generate(plan),
+        Language::Rust => rust::generate(plan),
+        Language::C => c::generate(plan),
+        Language::Cpp => cpp::generate(plan),
+        Language::Fortran => fortran::generate(plan),
+        Language::TypeScript => typescript::generate(plan),
     }
 }

@@ -196,7 +196,7 @@ impl Php<'_> {
 
     fn constants(&self, out: &mut Text) {
         out.line("/** The schema, for the option `schema` of an endpoint. */");
-        out.line(format!("public const SCHEMA = {};\n", literal(&self.plan.schema.to_toml())));
+        out.line(format!("public const SCHEMA = {};\n", literal(&self.plan.notation())));
         out.line("/** The fingerprint of the schema. */");
         out.line(format!("public const FINGERPRINT = '{}';\n", self.plan.fingerprint));
     }

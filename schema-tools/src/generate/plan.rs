@@ -6,6 +6,7 @@ use linkspan::value::{DType, Order, Value};
 use linkspan::{Error, ErrorKind, Result};
 
 use super::naming::{Case, Language, Naming};
+use super::text::escaped;
 
 /// What is to be generated for one schema in one language.
 #[derive(Clone, Debug)]
@@ -139,6 +140,11 @@ impl<'a> Plan<'a> {
         Ok(Plan { schema, fingerprint, naming: planner.naming, root, types: planner.types })
     }
 
+    /// The schema in its notation, for a constant. Hidden characters are in its strings alone, whose escapes these are.
+    pub fn notation(&self) -> String {
+        escaped(&self.schema.to_toml(), |c| format!("\\u{:04X}", u32::from(c)))
+    }
+
     /// The named type of a message; none if a message is a number, a list or another type without a name.
     pub fn root_type(&self) -> Option<&TypeDef> {
         match self.root.shape {
@@ -147,9 +153,14 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The name of the schema in this case: `power_reading` for the file, `POWER_READING` for a constant.
+    /// The name of the schema in this case: `power_reading` for the file, `POWER_READING` for a constant. In the case of
+    /// types it is an identifier of a type.
     pub fn name(&self, case: Case) -> String {
-        self.naming.identifier(&self.schema.name, case)
+        if case == self.naming.types {
+            self.naming.type_identifier(&self.schema.name)
+        } else {
+            self.naming.identifier(&self.schema.name, case)
+        }
     }
 }
 
@@ -225,7 +236,7 @@ impl Planner {
         if let Some(at) = self.types.iter().position(|other| other.definition == definition) {
             return Ok(Shape::Named(at));
         }
-        let name = self.naming.identifier(path, self.naming.types);
+        let name = self.naming.type_identifier(path);
         self.fits(&name, path)?;
         if let Some(other) = self.types.iter().find(|other| self.same(&other.name, &name)) {
             return Err(self.taken("type", &other.path, path, &name));

@@ -1,5 +1,24 @@
 //! Text that is written line by line, with indentation.
 
+/// Whether readers of source code do not see this character: a control character, or one that turns the direction of
+/// text or joins it.
+pub(super) fn is_hidden(c: char) -> bool {
+    (c.is_control() && !matches!(c, '\n' | '\t'))
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// Text with each hidden character as `escape` writes it.
+pub(super) fn escaped(text: &str, escape: impl Fn(char) -> String) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if is_hidden(c) {
+            out.push_str(&escape(c));
+        } else {
+            out.push(c);
+        }
+        out
+    })
+}
+
 /// Source text that grows by lines.
 #[derive(Clone, Debug)]
 pub struct Text {

@@ -12,6 +12,7 @@ use linkspan::{Encoding, Error, ErrorKind, Result, codec};
 
 use super::naming::Case;
 use super::plan::{Definition, Member, Plan, Shape, Slot, TypeDef};
+use super::text::escaped;
 use super::{File, Text, describe};
 
 /// Classes of the package that types refer to.
@@ -31,7 +32,7 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     for definition in &plan.types {
         type_of(plan, &mut body, definition);
     }
-    let name = Case::Pascal.join(&schema.name);
+    let name = plan.name(Case::Pascal);
     let root = match plan.root_type() {
         Some(root) => root.name.clone(),
         None => {
@@ -55,7 +56,7 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     out.line("import { reader } from \"linkspan-client/schema\";\n");
     out.line(body.trim_end());
     out.line("\n/** The schema, for the option `schema` of a publisher. */");
-    out.line(format!("export const SCHEMA = {};", quoted(&schema.to_toml())?));
+    out.line(format!("export const SCHEMA = {};", quoted(&plan.notation())?));
     out.line("/** The fingerprint of the schema. */");
     out.line(format!("export const FINGERPRINT = \"{}\";", plan.fingerprint));
     out.line("/** Returns what a message or its value holds, checked: with defaults, and without fields that the schema does not have. */");
@@ -229,7 +230,7 @@ fn key(name: &str) -> String {
 /// A text as a literal: JSON's are those of the language.
 fn quoted(text: &str) -> Result<String> {
     let literal = codec::encode(&Value::from(text), Encoding::Json)?;
-    Ok(String::from_utf8_lossy(&literal).replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029"))
+    Ok(escaped(&String::from_utf8_lossy(&literal), |c| format!("\\u{:04x}", u32::from(c))))
 }
 
 /// Text that is safe in a comment.

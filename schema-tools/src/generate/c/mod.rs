@@ -113,7 +113,7 @@ void {root}_free({root} *to);
         let mut text = Text::new("    ");
         native::heading(&mut text, "//", self.plan);
         text.line(format!("#include \"{}.h\"\n", self.name));
-        text.line(native::c_text(&format!("const char {}_schema[]", self.name), &self.plan.schema.to_toml()));
+        text.line(native::c_text(&format!("const char {}_schema[]", self.name), &self.plan.notation()));
         text.line("");
         for def in &self.plan.types {
             if let Definition::Enum(values) = &def.definition {

@@ -68,7 +68,7 @@ static constexpr const char *fingerprint = \"{}\";
 static const char *schema() {{",
             self.plan.fingerprint
         ));
-        text.line(indent(&native::c_text("static const char text_[]", &self.plan.schema.to_toml())));
+        text.line(indent(&native::c_text("static const char text_[]", &self.plan.notation())));
         text.line("    return text_;\n}\n");
     }
 

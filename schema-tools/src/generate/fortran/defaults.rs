@@ -4,7 +4,7 @@ use linkspan::value::Value;
 
 use super::super::{Definition, Member, Shape, Slot, Text};
 use super::Fortran;
-use super::integers::{integer_of, whole};
+use super::integers::{integer_of, of_kind, whole};
 use super::lines::{literal, wrap};
 use super::procedures::{body, indent};
 
@@ -31,7 +31,8 @@ impl Fortran<'_> {
                 text.line(wrap(&format!("{to} = \"{}\"", value.as_str())))
             }
             (Shape::Bytes(_), Value::Bytes(bytes)) => {
-                let bytes: Vec<String> = bytes.iter().map(|byte| format!("{}_int8", *byte as i8)).collect();
+                let bytes: Vec<String> =
+                    bytes.iter().map(|byte| of_kind("int8", i128::from(*byte as i8))).collect();
                 text.line(wrap(&format!("{to} = [integer(int8) :: {}]", bytes.join(", "))));
             }
             (Shape::List(of, _), Value::Array(items)) => {

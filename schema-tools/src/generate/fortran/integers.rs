@@ -15,14 +15,25 @@ pub(super) fn kind(width: Width) -> &'static str {
 
 /// An integer with its kind.
 pub(super) fn integer_of(width: Width, value: i128) -> String {
-    if kind(width) == "int64" { whole(value) } else { format!("{value}_{}", kind(width)) }
+    of_kind(kind(width), value)
 }
 
-/// An integer of 64 bits; the least one has no literal, so it is an expression.
+/// An integer of 64 bits.
 pub(super) fn whole(value: i128) -> String {
-    if value == i128::from(i64::MIN) {
-        "(-huge(0_int64) - 1_int64)".to_owned()
+    of_kind("int64", value)
+}
+
+/// An integer of a kind; the least one of each has no literal, and no range that is symmetric, so it is a bit.
+pub(super) fn of_kind(kind: &str, value: i128) -> String {
+    let bits = match kind {
+        "int8" => 8,
+        "int16" => 16,
+        "int32" => 32,
+        _ => 64,
+    };
+    if value == -1 << (bits - 1) {
+        format!("ibset(0_{kind}, {})", bits - 1)
     } else {
-        format!("{value}_int64")
+        format!("{value}_{kind}")
     }
 }

@@ -1,5 +1,7 @@
 //! Lines and texts of a length that compilers accept.
 
+use crate::generate::text::is_hidden;
+
 /// Breaks a long line at commas.
 pub(super) fn wrap(line: &str) -> String {
     let mut out = String::new();
@@ -18,9 +20,9 @@ pub(super) fn literal(text: &str) -> String {
     let mut out = Vec::new();
     for c in text.chars() {
         let last = pieces.len() - 1;
-        if c.is_ascii_control() {
+        if c.is_control() || is_hidden(c) {
             out.push(format!("\"{}\"", pieces[last]));
-            out.push(format!("achar({})", u32::from(c)));
+            out.extend(c.to_string().bytes().map(|byte| format!("char({byte})")));
             pieces.push(String::new());
         } else {
             pieces[last].push(c);

@@ -98,7 +98,7 @@ impl Fortran<'_> {
         text.block("contains\n", format!("end module {schema}_messages"), |text| {
             text.line("! The schema, for the option `schema` of endpoints.");
             text.line(format!("function {schema}_schema() result(text)\n   character(:), allocatable :: text\n   text = \"\""));
-            for line in self.plan.schema.to_toml().lines() {
+            for line in self.plan.notation().lines() {
                 text.line(format!("   text = text//{}//achar(10)", literal(line)));
             }
             text.line("end function\n");

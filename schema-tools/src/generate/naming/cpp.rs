@@ -8,9 +8,11 @@ pub(super) const NAMING: Naming = Naming {
     fields: Case::Snake,
     values: Case::Snake,
     variants: Case::Snake,
+    begins_with_letter: false,
     ignores_case: false,
     longest: 255,
     reserved: &super::c::WORDS,
+    reserved_types: "",
     reserved_members: &MEMBERS,
     reserved_if_packed: &["pack", "unpack", "size"],
 };

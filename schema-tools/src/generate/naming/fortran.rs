@@ -8,6 +8,7 @@ pub(super) const NAMING: Naming = Naming {
     fields: Case::Snake,
     values: Case::Snake,
     variants: Case::Snake,
+    begins_with_letter: true,
     ignores_case: true,
     longest: 48,
     reserved: &[
@@ -23,6 +24,12 @@ pub(super) const NAMING: Naming = Naming {
         "value",
         "key",
     ],
+    reserved_types: INTRINSIC,
     reserved_members: &[],
     reserved_if_packed: &[],
 };
+
+/// Types and functions of the language, and the kinds, that generated modules use.
+const INTRINSIC: &str = "achar all allocated any associated c_loc c_ptr c_sizeof char character complex double_precision huge \
+    iand int int16 int32 int64 int8 integer ior len logical max merge min not present real real32 real64 \
+    reshape shape size spread storage_size transfer trim";

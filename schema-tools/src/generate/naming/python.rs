@@ -8,9 +8,11 @@ pub(super) const NAMING: Naming = Naming {
     fields: Case::Snake,
     values: Case::Upper,
     variants: Case::Snake,
+    begins_with_letter: false,
     ignores_case: false,
     longest: 255,
     reserved: &PYTHON,
+    reserved_types: BUILT_IN,
     reserved_members: &[],
     reserved_if_packed: &["pack", "unpack", "numpy_dtype", "packed"],
 };
@@ -78,3 +80,17 @@ const PYTHON: [&str; 60] = [
     "tuple",
     "cls",
 ];
+
+/// Classes that Python has without an import.
+const BUILT_IN: &str = "ArithmeticError AssertionError AttributeError BaseException BaseExceptionGroup BlockingIOError \
+    BrokenPipeError BufferError BytesWarning ChildProcessError ConnectionAbortedError ConnectionError \
+    ConnectionRefusedError ConnectionResetError DeprecationWarning EOFError Ellipsis EncodingWarning \
+    EnvironmentError Exception ExceptionGroup FileExistsError FileNotFoundError FloatingPointError \
+    FutureWarning GeneratorExit IOError ImportError ImportWarning IndentationError IndexError \
+    InterruptedError IsADirectoryError KeyError KeyboardInterrupt LookupError MemoryError \
+    ModuleNotFoundError NameError NotADirectoryError NotImplemented NotImplementedError OSError \
+    OverflowError PendingDeprecationWarning PermissionError ProcessLookupError RecursionError \
+    ReferenceError ResourceWarning RuntimeError RuntimeWarning StopAsyncIteration StopIteration \
+    SyntaxError SyntaxWarning SystemError SystemExit TabError TimeoutError TypeError UnboundLocalError \
+    UnicodeDecodeError UnicodeEncodeError UnicodeError UnicodeTranslateError UnicodeWarning UserWarning \
+    ValueError Warning ZeroDivisionError";

@@ -8,9 +8,11 @@ pub(super) const NAMING: Naming = Naming {
     fields: Case::Snake,
     values: Case::Pascal,
     variants: Case::Pascal,
+    begins_with_letter: false,
     ignores_case: false,
     longest: 255,
     reserved: &RUST,
+    reserved_types: PRELUDE,
     reserved_members: &[],
     reserved_if_packed: &[],
 };
@@ -24,3 +26,8 @@ const RUST: [&str; 66] = [
     "virtual", "where", "while", "yield", "Clone", "Debug", "Default", "Err", "None", "Ok", "Option",
     "Result", "Some", "Sink", "Source", "String", "Vec",
 ];
+
+/// Types and traits of the prelude beyond those that no identifier may hide.
+const PRELUDE: &str = "AsMut AsRef Box Copy DoubleEndedIterator Drop Eq ExactSizeIterator Extend Fn FnMut FnOnce From \
+    FromIterator Into IntoIterator Iterator Ord PartialEq PartialOrd Send Sized Sync ToOwned ToString \
+    TryFrom TryInto Unpin";

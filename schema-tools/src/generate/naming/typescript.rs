@@ -8,9 +8,11 @@ pub(super) const NAMING: Naming = Naming {
     fields: Case::Kept,
     values: Case::Kept,
     variants: Case::Kept,
+    begins_with_letter: false,
     ignores_case: false,
     longest: 255,
     reserved: &TYPES,
+    reserved_types: "",
     reserved_members: &[],
     reserved_if_packed: &[],
 };

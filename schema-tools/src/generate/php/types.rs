@@ -5,6 +5,7 @@ use linkspan::schema::{Length, Width};
 
 use super::generator::Php;
 use crate::generate::plan::{Definition, Member, Shape, Slot};
+use crate::generate::text::{escaped, is_hidden};
 
 impl Php<'_> {
     /// The type as PHP declares it.
@@ -146,7 +147,11 @@ impl Php<'_> {
     }
 }
 
-/// A string in single quotes, which has two escapes.
+/// A string in single quotes, which has two escapes; in double quotes if a character needs an escape of its own.
 pub(super) fn literal(text: &str) -> String {
+    if text.contains(is_hidden) {
+        let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$");
+        return format!("\"{}\"", escaped(&text, |c| format!("\\u{{{:x}}}", u32::from(c))));
+    }
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }

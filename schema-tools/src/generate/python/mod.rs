@@ -85,7 +85,7 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     }
     out.line("");
     out.line("#: The schema, for the option `schema` of an endpoint.");
-    out.line(format!("SCHEMA = {}\n", triple(&schema.to_toml())));
+    out.line(format!("SCHEMA = {}\n", triple(&plan.notation())));
     out.line("#: The fingerprint of the schema.");
     out.line(format!("FINGERPRINT = \"{}\"", plan.fingerprint));
     let name = format!("{}.py", plan.name(Case::Snake));

@@ -4,6 +4,7 @@ use linkspan::Value;
 
 use super::generator::Python;
 use crate::generate::plan::{Definition, Shape, Slot};
+use crate::generate::text::is_hidden;
 
 impl Python<'_> {
     pub(super) fn value(&self, value: &Value, slot: &Slot) -> String {
@@ -57,7 +58,7 @@ pub(super) fn literal(text: &str) -> String {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
-            c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if c == '\t' || is_hidden(c) => out.push_str(&format!("\\u{:04x}", u32::from(c))),
             c => out.push(c),
         }
     }

@@ -52,7 +52,7 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     out.line(
         "/// The schema in its notation: `linkspan::schema::Schema::parse(SCHEMA)?` is for `Options::with_schema`.",
     );
-    out.line(format!("pub const SCHEMA: &str = {};\n", raw(&schema.to_toml())));
+    out.line(format!("pub const SCHEMA: &str = {};\n", raw(&plan.notation())));
     out.line("/// The fingerprint of the schema.");
     out.line(format!("pub const FINGERPRINT: &str = \"{}\";", plan.fingerprint));
     if let Some(layout) = schema.layout() {
@@ -65,7 +65,7 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     if plan.root_type().is_none() {
         out.line("");
         out.line("/// A message. Send one as it is; `message.typed::<…>()` gives one back.");
-        let name = plan.naming.identifier(&schema.name, plan.naming.types);
+        let name = plan.name(plan.naming.types);
         out.line(format!("pub type {name} = {};", rust.of(&plan.root)));
     }
     Ok(vec![File { name: format!("{}.rs", plan.name(Case::Snake)), text: out.finish() }])

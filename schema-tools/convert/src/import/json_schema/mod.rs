@@ -261,7 +261,7 @@ impl<'a> Reader<'a> {
         }
         let mut found = self.root;
         for part in path.split('/').skip(1) {
-            let key = part.replace("~1", "/").replace("~0", "~");
+            let key = unescaped(part).replace("~1", "/").replace("~0", "~");
             found = object(found)
                 .and_then(|all| get(all, &key))
                 .ok_or_else(|| at.error(ErrorKind::NotFound, format!("nothing is at {}", quoted(&target))))?;
@@ -295,4 +295,20 @@ impl<'a> Reader<'a> {
             ))),
         }
     }
+}
+
+/// The text of a fragment, in which a URI has `%` and two digits for some bytes.
+fn unescaped(part: &str) -> String {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digits =
+            after.get(..2).filter(|digits| *first == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
+        let byte = digits
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
