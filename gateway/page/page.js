@@ -1,18 +1,17 @@
 // The scope page: the names of the machine with rate, newest value and course; a name opens a panel. What is shown is in the address; the token is kept in the tab alone.
 import { connect } from "/client.js";
-import { line, number, numbers, oneLine, at, suits } from "/values.js";
+import { Names } from "/names.js";
+import { oneLine } from "/values.js";
 import { Panel, VIEWS, specOf } from "/views.js";
 import { clock } from "/plot.js";
 import { Player, Recording } from "/recording.js";
 
 const of = (id) => document.getElementById(id);
-const [state, filter, body, none, panels] = ["state", "filter", "names", "none", "panels"].map(of);
-const rows = new Map();
-/** Points of the course of a name. */
-const COURSE = 60;
+const [state, filter, panels] = ["state", "filter", "panels"].map(of);
 /** Newest values a second in the table; an image among them is long. */
 const RATE = 1;
-const SVG = "http://www.w3.org/2000/svg";
+/** Milliseconds after which an empty page opens a name by itself. */
+const SOON = 1000;
 
 const page = {
   lab: undefined,
@@ -31,7 +30,7 @@ const page = {
   frame: 0,
   /** Milliseconds that drawing took, of all frames. */
   drawing: 0,
-  names: () => [...rows.keys()].sort(),
+  names: () => [...names.rows.keys()].sort(),
   point(from, at) {
     page.cursor = at;
     page.axis = from.axis;
@@ -59,6 +58,8 @@ const page = {
     say(words);
   },
 };
+const names = new Names(page, { table: document.querySelector("table"), none: of("none") });
+
 /** Writes the address of what is shown. */
 function say(words) {
   const text = words.toString().replaceAll("%2F", "/").replaceAll("%7E", "~").replaceAll("%21", "!").replaceAll("%3A", ":");
@@ -79,6 +80,7 @@ function address() {
   words.delete("token");
   say(words);
   filter.value = words.get("names") ?? "";
+  names.filter(filter.value);
   page.isViewing = of("live").hidden = words.has("recording");
   const span = Number(words.get("span"));
   if ([...of("span").options].some(({ value }) => Number(value) === span)) page.span = span;
@@ -87,100 +89,34 @@ function address() {
   return specs.filter(({ view, sources }) => Object.hasOwn(VIEWS, view) && sources.length).slice(0, 32);
 }
 
-function row(name) {
-  let known = rows.get(name);
-  if (known) return known;
-  const element = document.createElement("tr");
-  const cells = Array.from({ length: 6 }, () => element.appendChild(document.createElement("td")));
-  const button = cells[0].appendChild(document.createElement("button"));
-  button.type = "button";
-  button.textContent = oneLine(name);
-  button.title = `Open a panel of ${oneLine(name)}`;
-  button.onclick = () => page.open({ view: known.value === undefined ? "time" : suits(known.value), sources: [{ name }] }).title.scrollIntoView({ block: "nearest" });
-  // No canvas: each of them costs something in every frame, and this line changes once a second.
-  const drawing = cells[4].appendChild(document.createElementNS(SVG, "svg"));
-  for (const [key, value] of Object.entries({ viewBox: "0 0 104 20", "aria-hidden": "true" })) drawing.setAttribute(key, value);
-  known = { element, cells, missed: 0, course: [], line: drawing.appendChild(document.createElementNS(SVG, "path")) };
-  rows.set(name, known);
-  const after = page.names().find((other) => other > name);
-  body.insertBefore(element, rows.get(after)?.element ?? null);
-  element.hidden = !like().test(name);
-  none.hidden = true;
-  return known;
-}
-
-function like() {
-  const text = filter.value.trim() || "*";
-  const escaped = text.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".");
-  // Any character stands for itself, those that end a line, too.
-  return new RegExp(`^${/[*?]/.test(text) ? escaped : `.*${escaped}.*`}$`, "su");
-}
-
-function listed({ names, gone }) {
-  for (const one of names) {
-    // What a name with a problem is may not be known: its reason is shown in the place of a value.
-    if (one.pattern !== "publish" && !(one.problem && one.pattern == null)) continue;
-    const known = row(one.name);
-    const { element, cells } = known;
-    element.classList.remove("gone");
-    if (one.problem || known.problem) cells[3].textContent = cells[3].title = one.problem ? oneLine(`${one.problem}: ${one.reason ?? ""}`) : "";
-    known.problem = one.problem;
-    cells[1].textContent = one.rate == null ? "" : one.rate.toFixed(one.rate < 100 ? 1 : 0);
-    cells[5].textContent = cells[5].title = oneLine(one.schema ?? "");
-  }
-  for (const name of gone) rows.get(name)?.element.classList.add("gone");
-}
-
-function received(message) {
-  const known = row(message.name);
-  known.value = message.value;
-  if (page.isPaused) return;
-  known.cells[3].textContent = message.error ? oneLine(message.error.message) : line(message.value, 120);
-  const first = numbers(message.value)[0];
-  if (first === undefined) return;
-  known.course.push(number(at(message.value, first)));
-  if (known.course.length > COURSE) known.course.shift();
-  known.isNew = true;
-}
-
-function course({ line, course }) {
-  const shown = course.filter(Number.isFinite);
-  const [low, high] = [Math.min(...shown), Math.max(...shown)];
-  let path = "";
-  for (const [at, value] of course.entries()) {
-    const y = high > low ? 18 - ((value - low) / (high - low)) * 16 : 10;
-    if (Number.isFinite(value)) path += `${path ? "L" : "M"}${(2 + (at / (COURSE - 1)) * 100).toFixed(1)} ${y.toFixed(1)}`;
-  }
-  line.setAttribute("d", path);
-}
-
 /** Draws all that has changed, once a frame. */
 function frame() {
   const begun = performance.now();
   page.frame++;
   if (page.player) play();
-  let left = 8;
-  for (const known of rows.values()) {
-    if (!known.isNew || left === 0 || known.element.hidden) continue;
-    known.isNew = false;
-    left--;
-    course(known);
-  }
+  names.draw();
+  if (page.fresh !== undefined && begun - page.fresh > SOON) openFirst();
   for (const panel of page.panels) panel.draw();
   page.drawing += performance.now() - begun;
   requestAnimationFrame(frame);
 }
 
+/** An empty page opens the first name with a number. */
+function openFirst() {
+  const name = page.panels.length ? undefined : names.firstNumeric();
+  if (name === undefined && !page.panels.length) return;
+  page.fresh = undefined;
+  if (name !== undefined) page.open({ view: "time", sources: [{ name }] });
+}
+
 /** Messages that the gateway could not give in time: what was passed over by choice is none. */
-async function losses(lab) {
-  for await (const event of lab.subscribe("*", { rate: RATE, events: true })) {
-    if (lab !== page.lab) return;
-    if (event.type === "message") received(event);
-    else if (event.type === "lagged") {
-      const known = row(event.name);
-      known.missed += event.missed;
-      known.cells[2].textContent = known.missed;
-    }
+async function values(lab) {
+  page.values?.close();
+  const subscription = (page.values = lab.subscribe("*", { rate: RATE, events: true }));
+  for await (const event of subscription) {
+    if (subscription !== page.values) return;
+    if (event.type === "message") names.received(event);
+    else if (event.type === "lagged") names.lost(event.name, event.missed);
   }
 }
 
@@ -188,7 +124,7 @@ async function follow(lab) {
   for await (const change of lab.follow()) {
     // What was asked of the connection may come after a recording took its place.
     if (lab !== page.lab) return;
-    listed(change);
+    names.listed(change);
   }
 }
 
@@ -199,11 +135,10 @@ function ended(error) {
 /** Shows the names of a connection or of a player, and gives it to the panels. */
 function shows(lab) {
   page.lab = lab;
-  for (const { element } of rows.values()) element.remove();
-  rows.clear();
-  none.hidden = false;
+  page.fresh = performance.now();
+  names.clear();
   follow(lab).catch(ended);
-  losses(lab).catch(ended);
+  values(lab).catch(ended);
   for (const panel of page.panels) panel.renew();
 }
 
@@ -232,9 +167,10 @@ function play() {
   if (page.sought !== undefined) {
     player.seek(page.sought);
     page.sought = undefined;
-    for (const panel of page.panels) panel.renew();
-  }
-  if (!page.isPaused) player.advance();
+    // The table and all panels begin anew at that time.
+    shows(player);
+  } else if (page.frame % 30 === 0) names.listed(player.listing());
+  player.advance(page.isPaused);
   of("play").setAttribute("aria-pressed", player.isPlaying);
   const { begin, end } = player.recording;
   const place = Math.round(((player.position - begin) / (end - begin || 1)) * 1000);
@@ -271,18 +207,18 @@ async function start() {
 }
 
 filter.oninput = () => {
-  const wanted = like();
-  for (const [name, { element }] of rows) element.hidden = !wanted.test(name);
+  names.filter(filter.value);
   page.changed();
 };
 of("span").onchange = () => {
   page.span = Number(of("span").value);
-  for (const panel of page.panels) panel.zoom(undefined);
+  for (const panel of page.panels) panel.widen();
   page.changed();
 };
 of("pause").onclick = () => {
   page.isPaused = !page.isPaused;
   of("pause").setAttribute("aria-pressed", page.isPaused);
+  names.renew();
 };
 of("share").onclick = async () => {
   try {

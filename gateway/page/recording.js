@@ -11,6 +11,8 @@ const METADATA = 12;
 const EVENTS = "linkspan/events";
 /** The most bytes of files and of what they decompress to. */
 const MOST = 2 ** 31;
+/** Seconds of which a rate is told. */
+const WINDOW = 5;
 const text = new TextDecoder();
 
 const malformed = (what) => new LinkspanError("Corrupt", what);
@@ -97,6 +99,8 @@ export class Recording {
   /** What could not be read, for people. */
   problems = [];
   names = new Map();
+  /** What the recorder missed, with the times at which it said so. */
+  lost = [];
   #entries = [];
   #next = "";
   /** The recording and the part that was read last, by what it says itself. */
@@ -211,9 +215,9 @@ export class Recording {
     const isEvents = topic === EVENTS && !about.has("linkspan.incarnation");
     const own = schemas.get(schema);
     const notation = about.get("linkspan.schema") ?? (own?.encoding === "linkspan" ? own.text : "");
-    channels.set(id, { topic, encoding, first: BigInt(about.get("linkspan.first") ?? 0), isRepeated: about.get("linkspan.repeated") === "true", isEvents });
+    channels.set(id, { topic, encoding, first: BigInt(about.get("linkspan.first") ?? 0), isRepeated: about.get("linkspan.repeated") === "true", isEvents, incarnation: about.get("linkspan.incarnation") });
     if (isEvents) return;
-    const known = this.names.get(topic) ?? { count: 0 };
+    const known = this.names.get(topic) ?? { times: [], places: [] };
     this.names.set(topic, { ...known, schema: own?.name || known.schema, text: notation || known.text || "" });
   }
   #message(record, file) {
@@ -224,7 +228,6 @@ export class Recording {
     file.hasOwn ||= !channel.isRepeated && !channel.isEvents;
     // The lower 32 bits are there; the others follow from the first number of the channel.
     const number = channel.first + BigInt.asUintN(32, BigInt(sequence) - channel.first);
-    if (!channel.isEvents) this.names.get(channel.topic).count++;
     this.#entries.push({ time, sent, number: Number(number), channel, body: record.bytes.subarray(record.at), missed: 0 });
   }
   /** A part that is not the first one begins with one message of a name: others of a channel that says so are messages of the part. */
@@ -234,7 +237,7 @@ export class Recording {
     if (!channel.isSaid) this.problems.push(`${name}: messages of ${channel.topic} are said to be repeated where none can be: they are shown`);
     return !(channel.isSaid = true);
   }
-  /** What the recorder missed counts for the next message of the name. */
+  /** What the recorder missed counts for the next message of the name. The messages of a name are found by their times. */
   #losses() {
     const open = new Map();
     const shown = [];
@@ -242,9 +245,14 @@ export class Recording {
       const { topic, isEvents } = entry.channel;
       if (isEvents) {
         const { kind, name, count } = this.#event(entry.body);
-        if (kind === "missed" && Number.isSafeInteger(count) && count > 0) open.set(name, (open.get(name) ?? 0) + count);
+        if (kind !== "missed" || !Number.isSafeInteger(count) || count <= 0) continue;
+        open.set(name, (open.get(name) ?? 0) + count);
+        this.lost.push({ time: entry.time, name, missed: count });
         continue;
       }
+      const known = this.names.get(topic);
+      known.times.push(entry.time);
+      known.places.push(shown.length);
       entry.missed = open.get(topic) ?? 0;
       open.delete(topic);
       shown.push(entry);
@@ -260,13 +268,15 @@ export class Recording {
   }
   /** The place of the first message that was received later than a time. */
   after(time) {
-    let [low, high] = [0, this.#entries.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#entries[middle].time <= time) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return after(this.#entries.length, (place) => this.#entries[place].time, time);
+  }
+  /** How many messages of a name were received until a time. */
+  until(name, time) {
+    const { times } = this.names.get(name);
+    return after(times.length, (place) => times[place], time);
+  }
+  incarnationAt(place) {
+    return this.#entries[place].channel.incarnation;
   }
   nameAt(place) {
     return this.#entries[place].channel.topic;
@@ -286,20 +296,43 @@ export class Recording {
   }
 }
 
+/** The first of so many places with a later time; they are in the order of their times. */
+function after(length, timeOf, time) {
+  let [low, high] = [0, length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (timeOf(middle) <= time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 /** What a panel or the table has asked for. */
 class Played {
   #items = [];
   #waiting;
-  constructor(player, names, { latest, rate }) {
+  constructor(player, names, { latest, rate, events }) {
     this.player = player;
     this.names = new Set([names].flat());
     this.isLatest = latest || rate !== undefined;
     this.period = rate ? 1000 / rate : 0;
     this.due = 0;
     this.newest = new Map();
+    this.isTold = events === true;
+    /** Losses that were told, and the program of each name. */
+    this.told = 0;
+    this.programs = new Map();
   }
   wants(name) {
     return this.names.has("*") || this.names.has(name);
+  }
+  /** Gives a message, and before the first one of a program that this program has the name. */
+  give(place) {
+    const { recording } = this.player;
+    const [name, incarnation] = [recording.nameAt(place), recording.incarnationAt(place)];
+    if (this.isTold && this.programs.get(name) !== incarnation) this.push({ type: "joined", name, incarnation });
+    this.programs.set(name, incarnation);
+    this.push(recording.message(place));
   }
   push(message) {
     this.#items.push(message);
@@ -332,12 +365,12 @@ export class Player {
     this.position = recording.begin;
     this.place = recording.after(recording.begin);
   }
-  /** Goes on by the time since the last frame. */
-  advance() {
+  /** Goes on by the time since the last frame, unless the page pauses. */
+  advance(isPaused = false) {
     const now = performance.now();
     const gone = Math.min(now - this.#last, 250) / 1000;
     this.#last = now;
-    if (this.isPlaying) this.position = Math.min(this.position + gone * this.speed, this.recording.end);
+    if (this.isPlaying && !isPaused) this.position = Math.min(this.position + gone * this.speed, this.recording.end);
     const end = this.recording.after(this.position);
     for (; this.place < end; this.place++) this.#give(this.place);
     for (const one of this.subscriptions) this.#flush(one, now);
@@ -348,13 +381,18 @@ export class Player {
     for (const one of this.subscriptions) {
       if (!one.wants(name)) continue;
       if (one.isLatest) one.newest.set(name, place);
-      else one.push(this.recording.message(place));
+      else one.give(place);
     }
   }
   #flush(one, now) {
+    const { lost } = this.recording;
+    for (; one.isLatest && one.isTold && one.told < lost.length && lost[one.told].time <= this.position; one.told++) {
+      const { name, missed } = lost[one.told];
+      if (one.wants(name) && this.recording.names.has(name)) one.push({ type: "lagged", name, missed });
+    }
     if (!one.newest.size || now < one.due) return;
     one.due = now + one.period;
-    for (const place of one.newest.values()) one.push(this.recording.message(place));
+    for (const place of one.newest.values()) one.give(place);
     one.newest.clear();
   }
   /** Goes to a time; who subscribes then gets what a plot shows of the time before. */
@@ -365,21 +403,27 @@ export class Player {
   subscribe(names, options = {}) {
     const made = new Played(this, names, options);
     this.subscriptions.add(made);
-    // The newest of each name stands before, however long ago it was; of those that count each, what the span shows.
-    const from = made.isLatest ? 0 : this.recording.after(this.position - this.span() - 1e-9);
-    for (let place = this.place - 1, found = new Set(); made.isLatest && place >= from && found.size < this.recording.names.size; place--) {
-      const name = this.recording.nameAt(place);
-      if (!made.wants(name) || found.has(name)) continue;
-      found.add(name);
-      made.newest.set(name, place);
-      if (!made.names.has("*") && found.size === made.names.size) break;
+    if (made.isLatest) {
+      // The newest of each name stands before, however long ago it was.
+      for (const [name, { places }] of this.recording.names) {
+        const count = made.wants(name) ? this.recording.until(name, this.position) : 0;
+        if (count) made.newest.set(name, places[count - 1]);
+      }
+      return made;
     }
-    for (let place = from; !made.isLatest && place < this.place; place++) if (made.wants(this.recording.nameAt(place))) made.push(this.recording.message(place));
+    // Of those that count each, what the span shows.
+    for (let place = this.recording.after(this.position - this.span() - 1e-9); place < this.place; place++) if (made.wants(this.recording.nameAt(place))) made.give(place);
     return made;
   }
   async *follow() {
-    const length = Math.max(this.recording.end - this.recording.begin, 1e-9);
-    yield { names: [...this.recording.names].map(([name, { count, schema }]) => ({ name, pattern: "publish", rate: this.recording.count > 1 ? count / length : null, schema })), gone: [] };
+    yield this.listing();
+  }
+  /** The names, with their rates in the seconds before the position. */
+  listing() {
+    const { recording, position } = this;
+    const length = Math.min(position - recording.begin, WINDOW);
+    const rate = (name) => (length < 1 ? null : (recording.until(name, position) - recording.until(name, position - length)) / length);
+    return { names: [...recording.names].map(([name, { schema }]) => ({ name, pattern: "publish", rate: rate(name), schema })), gone: [] };
   }
   async schema(name) {
     return { schema: this.recording.names.get(name)?.text ?? "" };

@@ -58,6 +58,8 @@ const iso = (seconds) => (Number.isFinite(seconds) ? new Date(seconds * 1000).to
 export function png(panel) {
   const { plot, view, newest } = panel;
   if (!plot && view !== "image") return void (panel.losses.textContent = "This view has no picture: use CSV.");
+  // The legend has the values of now.
+  panel.say();
   const ratio = plot?.ratio ?? 1;
   // A small image is drawn larger, so that its text has room.
   const zoom = plot ? 1 : Math.max(1, Math.ceil(512 / panel.canvas.width));

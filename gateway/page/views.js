@@ -183,6 +183,13 @@ export class Panel {
     this.isChanged = true;
   }
 
+  /** Shows another span; a recording has what came before it. */
+  widen() {
+    this.isFull = false;
+    if (this.page.player && this.view === "time") this.show(this.view);
+    else this.zoom(undefined);
+  }
+
   take(message) {
     const { name, value, missed } = message;
     const time = message.time.seconds;

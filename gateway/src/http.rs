@@ -48,10 +48,11 @@ const STREAMS: usize = 1_024;
 /// The file that pages of other origins may import, where the gateway admits them: it holds no data.
 const CLIENT: &str = "/client.js";
 /// The files of the page, which hold no data.
-const FILES: [(&str, &str, &str); 13] = [
+const FILES: [(&str, &str, &str); 14] = [
     ("/", "text/html; charset=utf-8", include_str!("../page/index.html")),
     (CLIENT, "text/javascript; charset=utf-8", include_str!("../page/client.js")),
     ("/json.js", "text/javascript; charset=utf-8", include_str!("../page/json.js")),
+    ("/names.js", "text/javascript; charset=utf-8", include_str!("../page/names.js")),
     ("/page.js", "text/javascript; charset=utf-8", include_str!("../page/page.js")),
     ("/picture.js", "text/javascript; charset=utf-8", include_str!("../page/picture.js")),
     ("/plot.js", "text/javascript; charset=utf-8", include_str!("../page/plot.js")),

@@ -82,6 +82,12 @@ class Scope:
             assert time.monotonic() < end, f"{what}; {self.errors}"
             self.page.wait_for_timeout(50)
 
+    def opened(self, name: str) -> None:
+        """Closes the panel that an empty page opens by itself, which is of this name."""
+        self.until("scope.panels.length === 1")
+        assert self.page.evaluate("scope.panels[0].text") == f"time~{name}"
+        self.page.get_by_role("button", name="Close this panel").click()
+
     def have(self, count: int = 3) -> None:
         """Waits until each panel shows something."""
         self.until(
@@ -169,6 +175,7 @@ def test_name_opens_a_panel_by_keyboard_and_its_layout_is_in_the_address_without
     scope = Scope(browser, lab, [])
     page = scope.page
     assert lab.token not in page.url
+    scope.opened("lab/channel00")
     scope.until("document.querySelectorAll('#names tr').length >= 6")
     page.get_by_label("Names", exact=True).first.focus()
     page.keyboard.type("channel")
