@@ -527,6 +527,14 @@ def test_cpp_20_spans_and_optional_values_and_expected_ones_of_cpp_23(compiler, 
     assert run(tmp_path / "modern", env=environment) == printed
 
 
+# The views of this standard library do not compile with clang 14.
+@pytest.mark.parametrize("standard", ["c++20", "c++23"])
+def test_loops_are_ranges_and_assignments_free(standard, tmp_path, environment):
+    flags = pkg_config(environment, "--cflags", "--libs")
+    compiled("g++", f"-std={standard}", *STRICT["cpp"][2:], outside("cpp", "ranges", tmp_path), *flags, out=tmp_path / "ranges")
+    assert run(tmp_path / "ranges", env=environment) == "ok\n"
+
+
 @pytest.mark.parametrize("compiler", ["g++", "clang++-14"])
 def test_coroutines_of_cpp_20_await_each_call_and_can_be_destroyed_meanwhile(compiler, tmp_path, environment):
     # Debian's clang has no run-time libraries of sanitizers.

@@ -212,7 +212,8 @@ public:
     explicit loan(const linkspan_array &c) : c_(c) {}
     loan(loan &&other) noexcept : c_(other.c_) { other.c_ = LINKSPAN_ARRAY_INIT; }
     loan &operator=(loan &&other) noexcept {
-        std::swap(c_, other.c_);
+        loan taken(std::move(other));
+        std::swap(c_, taken.c_);
         return *this;
     }
     loan(const loan &) = delete;
@@ -262,8 +263,9 @@ public:
     bytes_loan(std::uint8_t *bytes, std::size_t size) : bytes_(bytes), size_(size) {}
     bytes_loan(bytes_loan &&other) noexcept : bytes_(other.bytes_), size_(other.size_) { other.bytes_ = nullptr; }
     bytes_loan &operator=(bytes_loan &&other) noexcept {
-        std::swap(bytes_, other.bytes_);
-        std::swap(size_, other.size_);
+        bytes_loan taken(std::move(other));
+        std::swap(bytes_, taken.bytes_);
+        std::swap(size_, taken.size_);
         return *this;
     }
     bytes_loan(const bytes_loan &) = delete;

@@ -277,6 +277,9 @@ private:
 
 namespace detail {
 
+/// The end of a loop, which an iterator that holds a message cannot be: it is not copied.
+struct end_of_loop {};
+
 /// A loop over the results of `Owner::next()`, until it returns nothing.
 template <class Owner> class next_iterator {
 public:
@@ -288,20 +291,23 @@ public:
 
     next_iterator() = default;
     explicit next_iterator(const Owner *owner) : owner_(owner) { ++*this; }
-    reference operator*() { return *current_; }
-    pointer operator->() { return &*current_; }
+    reference operator*() const { return *current_; }
+    pointer operator->() const { return &*current_; }
     next_iterator &operator++() {
         current_.reset();
         current_ = owner_->next();
         if (!current_) owner_ = nullptr;
         return *this;
     }
-    bool operator==(const next_iterator &other) const noexcept { return owner_ == other.owner_; }
-    bool operator!=(const next_iterator &other) const noexcept { return owner_ != other.owner_; }
+    void operator++(int) { ++*this; }
+    friend bool operator==(const next_iterator &at, end_of_loop) noexcept { return at.owner_ == nullptr; }
+    friend bool operator!=(const next_iterator &at, end_of_loop) noexcept { return at.owner_ != nullptr; }
+    friend bool operator==(end_of_loop, const next_iterator &at) noexcept { return at.owner_ == nullptr; }
+    friend bool operator!=(end_of_loop, const next_iterator &at) noexcept { return at.owner_ != nullptr; }
 
 private:
     const Owner *owner_ = nullptr;
-    std::optional<message> current_;
+    mutable std::optional<message> current_;
 };
 
 } // namespace detail
@@ -435,7 +441,7 @@ public:
         }
     }
     iterator begin() const { return iterator(this); }
-    iterator end() const { return {}; }
+    detail::end_of_loop end() const { return {}; }
     message events() const {
         linkspan_message *m;
         check(linkspan_server_events(c(), &m));

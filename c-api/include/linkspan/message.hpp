@@ -159,6 +159,7 @@ public:
             step();
             return *this;
         }
+        void operator++(int) { step(); }
         bool operator==(const iterator &other) const noexcept { return walk_ == other.walk_; }
         bool operator!=(const iterator &other) const noexcept { return walk_ != other.walk_; }
 
@@ -180,6 +181,11 @@ public:
 
     explicit walk(linkspan_walk *c) : c_(c) {}
     walk(walk &&other) noexcept : c_(std::exchange(other.c_, nullptr)) {}
+    walk &operator=(walk &&other) noexcept {
+        walk taken(std::move(other));
+        std::swap(c_, taken.c_);
+        return *this;
+    }
     walk(const walk &) = delete;
     walk &operator=(const walk &) = delete;
     ~walk() { linkspan_walk_free(c_); }
@@ -230,7 +236,8 @@ public:
     explicit message(linkspan_message *c) noexcept : c_(c) {}
     message(message &&other) noexcept : c_(std::exchange(other.c_, nullptr)) {}
     message &operator=(message &&other) noexcept {
-        std::swap(c_, other.c_);
+        message taken(std::move(other));
+        std::swap(c_, taken.c_);
         return *this;
     }
     message(const message &) = delete;
@@ -285,9 +292,9 @@ public:
     // A path is keys and positions from zero, joined by `/`: `rows/0/name`; `""` is the whole value. In a key, `~1`
     // stands for `/` and `~0` for `~`.
 
-    /// Reads the value at a path as a `T`: bool, integers, floating point, std::string, std::string_view,
+    /// Reads the value at a path as a `T`: bool, integers, floating point, one std::complex, std::string, std::string_view,
     /// bytes_view, timestamp, uuid, decimal, big_int, array_view<E>, std::span<const E> (of std::byte it is bytes),
-    /// std::vector<E>, std::array<E, N> (of 16 bytes it is a uuid), std::map and std::unordered_map of these by their
+    /// std::vector<E> (of std::byte it is bytes), std::array<E, N> (of 16 bytes it is a uuid), std::map and std::unordered_map of these by their
     /// keys, message, a struct that was generated from a schema, and std::optional of these, which is empty if the path
     /// has no value, or null. Throws `missing` if the path has no value, `wrong_type` if the value has another type,
     /// `out_of_range` for a number that does not fit. A generated struct of the whole message is checked as by its
@@ -330,11 +337,12 @@ public:
     /// The keys of the map at a path, in their order: views into the message.
     std::vector<std::string_view> keys(zstring path = "") const && = delete;
     std::vector<std::string_view> keys(zstring path = "") const & {
-        if (type_at(path) != type::map) get<std::string>(path); // throws the table's WrongType
+        const char *key;
+        std::size_t length;
+        // What has no keys is refused, though it counts as no values: an empty text, an empty list.
+        if (type_at(path) != type::map) check(linkspan_message_get_key(c_, path.c_str(), 0, &key, &length));
         std::vector<std::string_view> all(count(path));
         for (std::size_t i = 0; i < all.size(); ++i) {
-            const char *key;
-            std::size_t length;
             check(linkspan_message_get_key(c_, path.c_str(), i, &key, &length));
             all[i] = {key, length};
         }
@@ -416,8 +424,15 @@ template <class T, bool = is_sequence<T>> inline constexpr bool has_elements = f
 template <class T>
 inline constexpr bool has_elements<T, true> =
     is_element<typename T::value_type> && !(std::is_same_v<typename T::value_type, bool> && is_vector<T>::value);
+/// Whether a `T` is one complex number.
+template <class T> inline constexpr bool is_complex = false;
+template <> inline constexpr bool is_complex<std::complex<float>> = true;
+template <> inline constexpr bool is_complex<std::complex<double>> = true;
+/// Whether a `T` is bytes that it owns.
+template <class T> inline constexpr bool is_byte_vector = false;
+template <class A> inline constexpr bool is_byte_vector<std::vector<std::byte, A>> = true;
 /// Whether a `T` is put value by value.
-template <class T> inline constexpr bool has_parts = is_map<T>::value || (is_sequence<T> && !has_elements<T>);
+template <class T> inline constexpr bool has_parts = is_map<T>::value || (is_sequence<T> && !has_elements<T> && !is_byte_vector<T>);
 
 template <class N> std::string does_not_fit(N number, std::size_t size, const char *sign) {
     return std::to_string(number) + " does not fit an integer of " + std::to_string(size * 8) + " bits " + sign +
@@ -459,6 +474,13 @@ template <class T> message &message::put_at(const char *key, const T &value) {
     } else if constexpr (std::is_convertible_v<T, timestamp>) {
         const timestamp at = value;
         return done(linkspan_message_put_timestamp(c_, key, at.time_since_epoch().count()));
+    } else if constexpr (detail::is_complex<T>) {
+        linkspan_array one = LINKSPAN_ARRAY_INIT;
+        one.dtype = detail::dtype_of<T>();
+        one.data = &value;
+        return done(linkspan_message_put_array(c_, key, &one));
+    } else if constexpr (detail::is_byte_vector<T>) {
+        return done(linkspan_message_put_bytes(c_, key, reinterpret_cast<const std::uint8_t *>(value.data()), value.size()));
     } else if constexpr (detail::is_array_view<T>::value) {
         return done(linkspan_message_put_array(c_, key, &value.c()));
     } else if constexpr (detail::is_byte_span<T>) {
@@ -562,6 +584,17 @@ template <class T> T message::read(const zstring &path) const {
         std::size_t length;
         check(linkspan_message_get_bytes(c_, p, &data, &length));
         return bytes_view(data, length);
+    } else if constexpr (detail::is_byte_vector<T>) {
+        const auto view = read<bytes_view>(path);
+        const auto *first = reinterpret_cast<const std::byte *>(view.data());
+        return T(first, first + view.size());
+    } else if constexpr (detail::is_complex<T>) {
+        T v;
+        linkspan_array to = LINKSPAN_ARRAY_INIT;
+        to.dtype = detail::dtype_of<T>();
+        to.data = &v;
+        check(linkspan_message_get_array_into(c_, p, &to));
+        return v;
     } else if constexpr (std::is_same_v<T, timestamp>) {
         std::int64_t ns;
         check(linkspan_message_get_timestamp(c_, p, &ns));

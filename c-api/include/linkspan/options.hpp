@@ -230,8 +230,10 @@ public:
     handle(handle &&other) noexcept
         : callbacks_(std::move(other.callbacks_)), c_(std::exchange(other.c_, nullptr)) {}
     handle &operator=(handle &&other) noexcept {
-        std::swap(c_, other.c_);
-        std::swap(callbacks_, other.callbacks_);
+        // What this object held is freed now, and not with the other object: a name is free at once.
+        handle taken(std::move(other));
+        std::swap(c_, taken.c_);
+        std::swap(callbacks_, taken.callbacks_);
         return *this;
     }
     handle(const handle &) = delete;

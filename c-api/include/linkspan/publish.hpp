@@ -58,7 +58,8 @@ public:
     /// elsewhere the kernel has taken it. The `missed` of its `timeout` is the number of messages that are left for the
     /// slowest; so is that of `invalid_state`, where another thread closes the publisher meanwhile.
     void flush(timeout_value t = {}) const { check(linkspan_publisher_flush(c(), t.nanoseconds())); }
-    void close() const { check(linkspan_publisher_close(c(), LINKSPAN_DEFAULT)); }
+    /// Closes it, and waits up to the time-out for subscribers that have not read what was published.
+    void close(timeout_value t = {}) const { check(linkspan_publisher_close(c(), t.nanoseconds())); }
 
 private:
     explicit publisher(std::pair<linkspan_publisher *, std::shared_ptr<detail::callbacks>> made) noexcept
@@ -116,7 +117,7 @@ public:
         return m == nullptr ? std::nullopt : std::optional<message>(message(m));
     }
     iterator begin() const { return iterator(this); }
-    iterator end() const { return {}; }
+    detail::end_of_loop end() const { return {}; }
     /// Whether a message is available.
     bool poll() const {
         bool there;
