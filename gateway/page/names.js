@@ -56,6 +56,11 @@ export class Names {
     this.none.hidden = false;
     this.isStale = true;
   }
+  /** Forgets what was received; the rows stay where they are. */
+  rewind() {
+    this.table.classList.remove("lossy");
+    for (const known of this.rows.values()) this.write(Object.assign(known, { missed: 0, value: undefined, text: "", course: [], isNew: true }));
+  }
   filter(text) {
     this.matches = matcher(text);
     this.isStale = true;

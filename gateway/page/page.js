@@ -168,7 +168,10 @@ function play() {
     player.seek(page.sought);
     page.sought = undefined;
     // The table and all panels begin anew at that time.
-    shows(player);
+    names.rewind();
+    values(player).catch(ended);
+    for (const panel of page.panels) panel.renew();
+    names.listed(player.listing());
   } else if (page.frame % 30 === 0) names.listed(player.listing());
   player.advance(page.isPaused);
   of("play").setAttribute("aria-pressed", player.isPlaying);

@@ -30,11 +30,12 @@ def test_table_and_panels_of_a_recording_are_of_one_time_also_while_it_pauses(be
     played(scope, file)
     page = scope.page
     expect(page.locator("#names tr", has_text="lab/n")).to_contain_text("100", timeout=PATIENCE * 1000)
+    page.get_by_role("button", name="lab/n", exact=True).focus()
     newest = "(() => { const { series } = scope.panels[0].lines[0]; return series.at(series.end - 1); })()"
-    for presses in (0, 1):
-        # The second time the page pauses.
-        for _ in range(presses):
+    for is_paused in (False, True):
+        if is_paused:
             page.get_by_role("button", name="Pause", exact=True).first.click()
+            page.get_by_role("button", name="lab/n", exact=True).focus()
         for part, value, missed in ((0.5, 50, "5"), (0.1, 10, ""), (1.0, 100, "9")):
             sought(scope, part)
             scope.until(f"scope.panels[0].lines.length && {newest} === {value} && scope.panels[1].newest.get('lab/n')?.value === {value}")
@@ -48,6 +49,9 @@ def test_table_and_panels_of_a_recording_are_of_one_time_also_while_it_pauses(be
             assert row(page, "lab/late")[3] == ("100" if part == 1.0 else "")
             if part == 1.0:
                 assert row(page, "lab/ended")[1] == "0.0"
+            # The rows stay where they are.
+            expect(page.get_by_role("button", name="lab/n", exact=True)).to_be_focused()
+            assert page.evaluate("scope.panels.length") == 3
     scope.end()
 
 
