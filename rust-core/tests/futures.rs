@@ -27,7 +27,7 @@ impl Wake for Unpark {
 }
 
 /// Runs a future to its end in this thread; fails if it is not woken for a minute.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let unpark = Arc::new(Unpark(thread::current(), AtomicBool::new(false)));
     let waker = Waker::from(unpark.clone());
@@ -59,6 +59,44 @@ fn pair(endpoint: &str, reactor: &Reactor) -> (Channel, Channel) {
         let connected = Channel::connect(endpoint, &Options::default(), SOON).unwrap();
         (connected, accepted.join().unwrap())
     })
+}
+
+/// A waker that owns another future, as that of a task that is dropped with its last waker does.
+struct Owns<T>(T);
+
+impl<T: Send + Sync + 'static> Wake for Owns<T> {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// A waker is dropped when its future is polled with another one, and when its future is dropped.
+#[test]
+fn waker_whose_drop_drops_a_future_of_the_same_object_ends() {
+    let (done, ended) = std::sync::mpsc::channel();
+    // A hang keeps this thread, which has nothing that others need.
+    thread::spawn(move || {
+        let reactor: &'static Reactor = Box::leak(Box::new(Reactor::new().unwrap()));
+        let server: &'static Server =
+            Box::leak(Box::new(Server::serve(&name("unix"), &Options::default()).unwrap()));
+        let poll = |future: &mut std::pin::Pin<Box<dyn Future<Output = _> + Send>>, waker: &Waker| {
+            assert!(future.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
+        };
+        let waits = || -> std::pin::Pin<Box<dyn Future<Output = _> + Send>> {
+            let mut future: std::pin::Pin<Box<dyn Future<Output = _> + Send>> =
+                Box::pin(server.next_async(reactor));
+            poll(&mut future, Waker::noop());
+            future
+        };
+        let owning = || Waker::from(Arc::new(Owns(std::sync::Mutex::new(waits()))));
+        let mut future = waits();
+        poll(&mut future, &owning());
+        poll(&mut future, Waker::noop());
+        done.send("polled again").unwrap();
+        poll(&mut future, &owning());
+        drop(future);
+        done.send("dropped").unwrap();
+    });
+    assert_eq!(ended.recv_timeout(SOON), Ok("polled again"));
+    assert_eq!(ended.recv_timeout(SOON), Ok("dropped"));
 }
 
 const TRANSPORTS: [&str; 2] = ["shm", "unix"];

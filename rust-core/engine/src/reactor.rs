@@ -49,7 +49,8 @@ struct Shared {
 
 /// The futures that wait at one descriptor. Its lock is held from an attempt until the waker is left: what an attempt
 /// takes from the object for another future is told to that one, which has left its waker before or makes its own
-/// attempt after.
+/// attempt after. A waker runs code of the runtime, which may drop a future of this line. So wakers are cloned, woken
+/// and dropped without the lock.
 #[derive(Default)]
 struct Line(Mutex<Vec<(u64, Waker)>>);
 
@@ -57,6 +58,13 @@ impl Line {
     fn lock(&self) -> MutexGuard<'_, Vec<(u64, Waker)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Takes the waker of the future of this number out of its line. The caller drops it without the lock.
+#[must_use]
+fn take_out(line: &mut Vec<(u64, Waker)>, number: u64) -> Option<(u64, Waker)> {
+    let at = line.iter().position(|(other, _)| *other == number)?;
+    Some(line.swap_remove(at))
 }
 
 impl Reactor {
@@ -198,8 +206,11 @@ impl Place<'_> {
         if let Err(forked) = fork::check(self.shared.fork_generation) {
             return Poll::Ready(Err(forked));
         }
+        // Declared first: an attempt that panics drops it without the lock, too.
+        let before;
+        let waker = waker.clone();
         let mut line = self.line.lock();
-        line.retain(|(number, _)| *number != self.number);
+        before = take_out(&mut line, self.number);
         let attempted = attempt(&Events { set: &self.shared.set, line: self.descriptor });
         let tells = !matches!(attempted, Ok(Attempt::Waits { received: false }));
         let others = if tells { std::mem::take(&mut *line) } else { Vec::new() };
@@ -208,11 +219,12 @@ impl Place<'_> {
             Err(error) => Poll::Ready(Err(error)),
             Ok(Attempt::Waits { .. }) => {
                 // A turn that meets the event already waits for the lock of the line.
-                line.push((self.number, waker.clone()));
+                line.push((self.number, waker));
                 Poll::Pending
             }
         };
         drop(line);
+        drop(before);
         others.into_iter().for_each(|(_, waker)| waker.wake());
         poll
     }
@@ -224,17 +236,17 @@ impl Drop for Place<'_> {
             return;
         }
         // A waker that this future got and does not use is passed on: the event may be one for another future.
-        let others = {
+        let (own, others) = {
             let mut lines = self.shared.lines();
             let mut line = self.line.lock();
-            let before = line.len();
-            line.retain(|(number, _)| *number != self.number);
-            let was_woken = before == line.len();
+            let own = take_out(&mut line, self.number);
             if line.is_empty() && Arc::strong_count(&self.line) == 2 {
                 lines.remove(&self.descriptor);
             }
-            if was_woken { std::mem::take(&mut *line) } else { Vec::new() }
+            let others = if own.is_none() { std::mem::take(&mut *line) } else { Vec::new() };
+            (own, others)
         };
+        drop(own);
         others.into_iter().for_each(|(_, waker)| waker.wake());
     }
 }
