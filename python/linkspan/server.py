@@ -6,11 +6,11 @@ import contextlib
 import inspect
 import logging
 import operator
+import queue
 import sys
 import threading
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from . import _native
@@ -45,12 +45,36 @@ class Server(_native.Server):
             return
         # As many requests are taken as threads are free for: the others stay where their senders see that they wait.
         free = threading.Semaphore(workers)
-        with ThreadPoolExecutor(workers, thread_name_prefix="linkspan-worker") as pool:
+        idle = threading.Semaphore(0)
+        taken: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+
+        def work() -> None:
+            while (request := taken.get()) is not None:
+                try:
+                    self._answer(handler, request)
+                except BaseException:  # such as a SystemExit: it ends neither the server nor this thread
+                    _LOG.exception("%s: the handler has ended without an answer", self.endpoint)
+                del request
+                idle.release()
+                free.release()
+
+        # Not a pool of `concurrent.futures`: its threads end before daemon threads and functions of `atexit` do.
+        threads: list[threading.Thread] = []
+        try:
             free.acquire()
             for request in self:
-                pool.submit(self._answer, handler, request).add_done_callback(lambda _done: free.release())
+                taken.put(request)
                 del request
+                if not idle.acquire(blocking=False):
+                    thread = threading.Thread(target=work, name=f"linkspan-worker_{len(threads)}")
+                    thread.start()
+                    threads.append(thread)
                 free.acquire()
+        finally:
+            for _ in threads:
+                taken.put(None)
+            for thread in threads:
+                thread.join()
 
     def _answer(self, handler: Callable[[Request], Any], request: Request) -> None:
         try:

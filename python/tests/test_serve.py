@@ -6,6 +6,8 @@ import gc
 import os
 import select
 import signal
+import subprocess
+import sys
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -370,6 +372,23 @@ def test_workers_handle_requests_at_once_and_all_are_answered(name):
     server.close()
     thread.join(30)
     assert not thread.is_alive()
+
+
+#: Serves in a daemon thread, and calls once more when the interpreter ends.
+DAEMON = """
+import atexit, sys, threading, linkspan
+server = linkspan.serve(sys.argv[1])
+threading.Thread(target=server.run, args=(lambda request: request.value * 2,), kwargs={"workers": int(sys.argv[2])}, daemon=True).start()
+channel = linkspan.connect(sys.argv[1], timeout=60)
+assert channel.call(1, timeout=60).value == 2
+atexit.register(lambda: print(channel.call(2, timeout=60).value))
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_server_in_a_daemon_thread_answers_to_the_end_without_a_traceback(name, workers):
+    ended = subprocess.run([sys.executable, "-c", DAEMON, name, str(workers)], capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "4\n", "")
 
 
 @pytest.mark.parametrize(
