@@ -576,3 +576,22 @@ fn receiving_thread_waits_its_own_time_beside_a_sender_that_connects_anew_and_bo
         sender_goes_on_while_another_thread_asks_to_receive(transport);
     }
 }
+
+/// A thread asks for counters while another one takes requests.
+#[test]
+fn stats_of_a_server_never_make_its_next_call_fail() {
+    let server = Server::serve(&name("unix"), &Options::default()).unwrap();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let asks = scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                assert_eq!(server.stats().at("clients").unwrap().as_u64().unwrap(), 0);
+            }
+        });
+        let kinds: std::collections::BTreeSet<String> =
+            (0..100_000).map(|_| format!("{:?}", server.next(Wait::none()).unwrap_err().kind())).collect();
+        is_over.store(true, Ordering::Relaxed);
+        asks.join().unwrap();
+        assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["Timeout"]);
+    });
+}

@@ -234,14 +234,9 @@ impl Clients {
         }
     }
 
-    /// Updates the counter that listings show.
+    /// Updates the counter that listings and `stats()` show.
     fn count_present(&self) {
         self.event_log.present.store(self.clients.len() as u64, Ordering::Relaxed);
-    }
-
-    /// Returns how many clients are connected.
-    pub fn count(&self) -> usize {
-        self.clients.len()
     }
 }
 
@@ -250,6 +245,7 @@ impl Drop for Clients {
         for client in self.clients.values() {
             client.client_tx.close();
         }
+        self.event_log.present.store(0, Ordering::Relaxed);
     }
 }
 
