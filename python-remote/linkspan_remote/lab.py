@@ -18,7 +18,7 @@ class Lab:
     """A connection to `linkspan gateway`, which comes back by itself. `connect` makes it."""
 
     def __init__(self, link: Link) -> None:
-        self._link = link
+        self._link, self._tie = link, link.tie()
 
     def subscribe(
         self, names: Union[str, Iterable[str]], *, delivery: str = "all", rate: Optional[float] = None, timeout: Any = DEFAULT_TIMEOUT,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import os
 import random
+import secrets
 import socket
 import ssl
 import threading
 import time
 import weakref
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 
 import websockets
 from websockets.asyncio.client import connect as open_socket
@@ -19,6 +21,7 @@ from . import cbor, errors
 from .address import Address
 from .encoder import Encoded, encode, encode_within
 from .limits import Limits
+from .proxy import PROXY_ERRORS, Proxy
 
 #: Seconds that a call may take where nothing is said.
 DEFAULT_TIMEOUT = 30.0
@@ -29,6 +32,7 @@ _FIRST_PAUSE, _LAST_PAUSE = 0.1, 2.0
 #: How often a waiting thread looks up: on Windows a wait without end does not hear Ctrl-C.
 _LOOK = 0.2
 _SUBPROTOCOL = "linkspan.v1.cbor"
+_PROXY_HINT = "correct the proxy of the system, or name the machine of the gateway in NO_PROXY"
 #: What TLS says of an answer that is none.
 _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "INVALID_RECORD_TYPE", "UNKNOWN_PROTOCOL", "BAD_RECORD_TYPE"}
 
@@ -54,6 +58,12 @@ class Deadline:
         found.at = None if self.at is None else self.at + seconds
         return found
 
+    def within(self, seconds: float) -> Deadline:
+        """A deadline after so many seconds, and not after this one."""
+        found = Deadline(seconds)
+        found.at = found.at if self.at is None or found.at is None else min(found.at, self.at)
+        return found
+
     def has_passed(self) -> bool:
         return self.at is not None and time.monotonic() >= self.at
 
@@ -74,6 +84,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
+class Tie:
+    """What the program's objects hold of a connection. The connection ends after the last of them."""
+
+    __slots__ = ("__weakref__",)
+
+
 class Link:
     """The connection, which all that a program opens shares. `changed` guards its state, and what those have received."""
 
@@ -88,8 +104,14 @@ class Link:
         self.problem: Optional[errors.Error] = None
         self.is_over = False
         self._is_closed = False
-        self._ends: Dict[int, Any] = {}
+        #: The program holds these objects; the connection does not keep them alive.
+        self._ends: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()
         self._last = 0
+        #: The gateway gives the names of an older connection of this client to a newer one.
+        self._client = secrets.token_hex(16)
+        self._tie: Any = None
+        #: Frames of destructors, each with its generation.
+        self._farewells: Deque[Tuple[int, Dict[str, Any]]] = collections.deque()
         self._outbox: List[bytes] = []
         self._outbox_bytes = 0
         self._loop = asyncio.new_event_loop()
@@ -98,7 +120,37 @@ class Link:
         _links.add(self)
         self._thread.start()
 
+    # What destructors call: they take no lock and wait for nothing.
+
+    def send_later(self, frame: Dict[str, Any], generation: Optional[int] = None) -> None:
+        """Queues a frame of a destructor. The frame is dropped when the connection is another one by then."""
+        if not self.is_over:
+            self._farewells.append((self.generation if generation is None else generation, frame))
+            self._call_soon(self._wake_up)
+
+    def _abandon(self) -> None:
+        self.is_over = self._is_closed = True
+        self._wake_up()
+
+    def _call_soon(self, what: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(what)
+        except RuntimeError:  # the loop has ended
+            pass
+
     # What the program's threads call.
+
+    def tie(self) -> Tie:
+        """The tie of this connection, for an object of the program."""
+        tie: Optional[Tie] = self._tie and self._tie()
+        if tie is None:
+            tie = Tie()
+            self._tie = weakref.ref(tie, lambda _: self._call_soon(self._abandon))
+        return tie
+
+    def encoded(self, value: Any) -> Encoded:
+        """A value as it is sent. Encoding runs code of the program, so no lock may be held."""
+        return Encoded(encode_within(value, Limits.of((self.welcome or {}).get("limits", {}))))
 
     def wait_for(self, what: Callable[[], Any], deadline: Deadline) -> Any:
         """Waits, with `changed` held, until this is true, and returns it; false once the deadline has passed."""
@@ -164,7 +216,7 @@ class Link:
     def _put(self, data: bytes) -> None:
         self._outbox.append(data)
         self._outbox_bytes += len(data)
-        self._loop.call_soon_threadsafe(self._wake_up)
+        self._call_soon(self._wake_up)
 
     def close(self) -> None:
         """Ends the connection, after what waits to be sent; a second or so at most."""
@@ -174,10 +226,7 @@ class Link:
             self.is_over = self._is_closed = True
             self.changed.notify_all()
         if threading.current_thread() is not self._thread and self._thread.is_alive():
-            try:
-                self._loop.call_soon_threadsafe(self._wake_up)
-            except RuntimeError:  # the loop has ended meanwhile
-                return
+            self._call_soon(self._wake_up)
             self._thread.join(3.0)
 
     # What its own thread does.
@@ -225,11 +274,13 @@ class Link:
     async def _session(self) -> None:
         """One connection, from its hello to its end; raises why it ended."""
         url = self.address.url
-        tls = {"ssl": self._tls} if self.address.is_tls and self._tls is not None else {}
+        more: Dict[str, Any] = {"ssl": self._tls} if self.address.is_tls and self._tls is not None else {}
+        proxy = Proxy(url)
+        more.update(proxy.options)
         try:
-            opened = open_socket(url, subprotocols=[_SUBPROTOCOL], max_size=None, compression=None, open_timeout=10, close_timeout=1, **tls)  # type: ignore[arg-type,list-item]
+            opened = open_socket(url, subprotocols=[_SUBPROTOCOL], max_size=None, compression=None, open_timeout=10, close_timeout=1, **more)  # type: ignore[list-item]
             async with opened as ws:
-                await ws.send(encode({"type": "hello", "version": 1, "token": self._token}))
+                await ws.send(encode({"type": "hello", "version": 1, "token": self._token, "client": self._client}))
                 welcome = await asyncio.wait_for(ws.recv(), 10)
                 frame = cbor.decode_frame(welcome) if isinstance(welcome, bytes) else {}
                 if frame.get("type") == "error":
@@ -245,6 +296,10 @@ class Link:
                     sending.cancel()
         except errors.Error:  # some of them are OSError, too
             raise
+        except PROXY_ERRORS as error:
+            raise errors.Disconnected(f"{url}: the proxy {proxy} refused: {error}; {_PROXY_HINT}") from None
+        except ImportError as error:  # a proxy of SOCKS needs another package
+            raise errors.Unsupported(f"{url}: the proxy {proxy}: {error}; install it") from None
         except websockets.exceptions.InvalidStatus as error:
             raise _refusal(url, error) from None
         except (websockets.exceptions.InvalidHandshake, websockets.exceptions.InvalidMessage) as error:
@@ -257,16 +312,18 @@ class Link:
                 raise errors.InvalidEndpoint(f"{url}: no TLS answers there; give ws://, or start the gateway with --certificate") from None
             raise errors.PermissionDenied(f"{url}: {error}; look which TLS and which certificate the gateway, or a proxy before it, has") from None
         except socket.gaierror as error:
+            if proxy:
+                raise errors.Disconnected(f"{url}: the proxy {proxy} is not known: {error.strerror}; {_PROXY_HINT}") from None
             raise errors.NotFound(f"{url}: {error.strerror}; correct the name of the machine") from None
         except (asyncio.TimeoutError, TimeoutError):
             raise errors.Timeout(f"{url}: no answer within 10 s; look whether the gateway runs and the network lets it through") from None
         except ConnectionRefusedError:
-            raise errors.NotFound(f"{url}: nothing listens there; start `linkspan gateway`, or correct the address") from None
+            raise _nothing_listens(url, proxy) from None
         except websockets.exceptions.ConnectionClosed as error:
             raise _closed(url, error) from None
         except OSError as error:
             if "Connect call failed" in str(error):  # each address of a name of a machine
-                raise errors.NotFound(f"{url}: nothing listens there; start `linkspan gateway`, or correct the address") from None
+                raise _nothing_listens(url, proxy) from None
             raise errors.Disconnected(f"{url}: {error.strerror or error}; the connection is tried again") from None
         raise errors.Disconnected(f"{url}: the gateway ended the connection; it is tried again")
 
@@ -294,26 +351,36 @@ class Link:
         while True:
             with self.changed:
                 frames, self._outbox = self._outbox, []
+                while self._farewells:
+                    generation, frame = self._farewells.popleft()
+                    if generation == self.generation:
+                        frames.append(encode(frame))
+                        self._outbox_bytes += len(frames[-1])
             for data in frames:
                 await ws.send(data)
                 with self.changed:
                     self._outbox_bytes -= len(data)
                     self.changed.notify_all()
-            if self.is_over and not self._outbox:
+            if self.is_over and not self._outbox and not self._farewells:
                 await ws.close()
                 return
             if not self._outbox:
                 self._wake.clear()  # type: ignore[union-attr]
-                if not self._outbox and not self.is_over:
+                if not self._outbox and not self._farewells and not self.is_over:
                     await self._wake.wait()  # type: ignore[union-attr]
 
     def _received(self, data: Any) -> None:
-        frame = cbor.decode_frame(data)
-        with self.changed:
-            end = self._ends.get(frame.get("id"))
-            if end is not None:
-                end.received(frame, len(data))
-                self.changed.notify_all()
+        try:
+            frame = cbor.decode_frame(data)
+            with self.changed:
+                end = self._ends.get(frame.get("id"))
+                if end is not None:
+                    end.received(frame, len(data))
+                    self.changed.notify_all()
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, errors.Error):
+                raise
+            raise errors.Malformed(f"{self.address.url}: a frame of the gateway has a wrong field: {error!r}") from None
 
 
 def _fitting(frame: Dict[str, Any], limits: Dict[str, Any]) -> bytes:
@@ -327,6 +394,12 @@ def _fitting(frame: Dict[str, Any], limits: Dict[str, Any]) -> bytes:
     if most is not None and len(data) > most:
         raise errors.TooLarge(f"a message of {len(data)} bytes; the gateway takes {most}, which `linkspan gateway --max-message-size` raises")
     return data
+
+
+def _nothing_listens(url: str, proxy: Proxy) -> errors.Error:
+    if proxy:
+        return errors.Disconnected(f"{url}: the proxy {proxy} does not answer; {_PROXY_HINT}")
+    return errors.NotFound(f"{url}: nothing listens there; start `linkspan gateway`, or correct the address")
 
 
 def _closed(url: str, error: Any) -> errors.Error:

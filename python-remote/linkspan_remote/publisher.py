@@ -3,33 +3,50 @@
 from __future__ import annotations
 
 import collections
-import threading
-from typing import Any, Deque, Dict, Iterable, Optional
+from typing import Any, Deque, Dict, Iterable, Optional, Union
 
 from . import errors
+from .end import End
 from .link import DEFAULT_TIMEOUT, Deadline, Link
 
 #: Messages of a batch that are sent before the first of them is acknowledged.
 _AHEAD = 64
+#: Seconds between attempts to get the name back, at first and at most.
+_FIRST_PAUSE, _LAST_PAUSE = 0.1, 2.0
 
 
-class Publisher:
+class _Batch:
+    """The messages of one call."""
+
+    def __init__(self) -> None:
+        #: Messages that the gateway has not answered.
+        self.under_way = 0
+        #: The number of the last published message, and the first error.
+        self.number = 0
+        self.problem: Optional[errors.Error] = None
+
+    def answered(self, answer: Union[int, errors.Error]) -> None:
+        self.under_way -= 1
+        if isinstance(answer, int):
+            self.number = answer
+        elif self.problem is None:
+            self.problem = answer
+
+
+class Publisher(End):
     """Publishes under a name: `with lab.publisher("lab/camera") as out: out.send({...})`.
 
     The name is there while the publisher is open, and comes back with the connection to the gateway.
     """
 
+    _farewell = "unpublish"
+
     def __init__(self, link: Link, name: str, schema: Optional[str], timeout: Any) -> None:
-        self._link, self.endpoint, self._schema = link, name, schema
-        #: Frames that were sent and whose answer has not come: the number of each, or its error, in their order.
-        self._answers: Deque[Any] = collections.deque()
-        self._under_way = 0
-        #: Those of them that no call waits for any more.
-        self._given_up = 0
-        #: Held by the thread that publishes: the answers come in the order of the frames.
-        self._turn = threading.Lock()
-        self._is_open = False
-        self._is_closed = False
+        super().__init__(link)
+        self.endpoint, self._schema = name, schema
+        #: The batch of each frame that the gateway has not answered, in the order of the frames.
+        self._unanswered: Deque[_Batch] = collections.deque()
+        self._is_open = self._was_open = False
         self._problem: Optional[errors.Error] = None
         deadline = Deadline(timeout)
         link.wait_until_up(deadline)
@@ -49,32 +66,42 @@ class Publisher:
         self._link.send({"type": "publish", "id": self._id, "name": self.endpoint, "schema": self._schema})
 
     def disconnected(self, problem: Optional[errors.Error]) -> None:
-        self._is_open, self._given_up = False, 0
+        self._is_open = False
         why = f": {problem}" if problem is not None else ""
-        while self._under_way:
-            self._under_way -= 1
+        while self._unanswered:
             error = errors.Disconnected(f"{self.endpoint}: the connection to the gateway was lost; the message may have been published{why}")
             error.retryable = False
-            self._answers.append(error)
+            self._unanswered.popleft().answered(error)
 
     def received(self, frame: Dict[str, Any], size: int) -> None:
-        if not self._is_open:
-            if frame["type"] == "ack":
-                self._is_open = True
-            elif frame["type"] == "error":
-                self._problem = errors.of_frame(frame, self.endpoint)
-        elif frame["type"] in ("ack", "error") and self._given_up:
-            self._given_up -= 1
-        elif frame["type"] in ("ack", "error") and self._under_way:
-            self._under_way -= 1
-            self._answers.append(frame["number"] if frame["type"] == "ack" else errors.of_frame(frame, self.endpoint))
+        kind = frame["type"]
+        if kind not in ("ack", "error"):
+            return
+        answer = frame["number"] if kind == "ack" else errors.of_frame(frame, self.endpoint)
+        if self._is_open:
+            if self._unanswered:
+                self._unanswered.popleft().answered(answer)
+        elif kind == "ack":
+            self._is_open = self._was_open = True
+        else:
+            self._problem = answer
 
     # What the program calls.
 
     def _wait_until_open(self, deadline: Deadline) -> None:
         link = self._link
+        pause = _FIRST_PAUSE
+        taken: Optional[errors.Error] = None
         with link.changed:
-            link.wait_for(lambda: self._is_open or self._problem or self._is_closed or link.is_over, deadline)
+            while True:
+                link.wait_for(lambda: self._is_open or self._problem or self._is_closed or link.is_over, deadline)
+                if not (self._was_open and isinstance(self._problem, errors.AddressInUse)) or self._is_closed or link.is_over or deadline.has_passed():
+                    break
+                # The gateway may still hold the name for an older connection of this program.
+                taken = self._problem
+                link.wait_for(lambda: self._is_closed or link.is_over, deadline.within(pause))
+                pause = min(2 * pause, _LAST_PAUSE)
+                self.connected()
             link.check()
             if self._is_closed:
                 raise errors.InvalidState(f"{self.endpoint}: the publisher is closed")
@@ -84,7 +111,7 @@ class Publisher:
                 self.connected()
                 raise problem
             if not self._is_open:
-                raise link.problem or errors.Timeout(f"{self.endpoint}: the gateway did not open it in time; look whether it runs")
+                raise taken or link.problem or errors.Timeout(f"{self.endpoint}: the gateway did not open it in time; look whether it runs")
 
     def send(self, value: Any, *, timeout: Any = DEFAULT_TIMEOUT) -> int:
         """Publishes a value; returns its number once the gateway has published it. `Disconnected` where that is not known."""
@@ -93,65 +120,44 @@ class Publisher:
     def send_many(self, values: Iterable[Any], *, timeout: Any = DEFAULT_TIMEOUT) -> int:
         """Publishes values one behind the other, without waiting for each; returns the number of the last."""
         deadline = Deadline(timeout)
-        remaining = deadline.remaining()
-        if not self._turn.acquire(timeout=-1 if remaining is None else min(remaining, threading.TIMEOUT_MAX)):
-            raise errors.Timeout(f"{self.endpoint}: another thread publishes, and was not done within {deadline.seconds} s")
-        link = self._link
+        link, batch = self._link, _Batch()
         sent = 0
         try:
-            with link.changed:
-                number = 0
-                for value in values:
-                    number = self._answered(number, _AHEAD, deadline)
-                    frame = {"type": "data", "id": self._id, "value": value}
+            # The iterator and the encoder run code of the program, so they run without the lock.
+            for value in values:
+                frame = {"type": "data", "id": self._id, "value": link.encoded(value)}
+                with link.changed:
+                    self._wait_for_answers(batch, _AHEAD, deadline)
+                    if sent and deadline.has_passed():
+                        raise self._not_acknowledged(deadline)
                     self._wait_until_open(deadline)
                     while not link.send(frame, deadline, lambda: self._is_open):
                         self._wait_until_open(deadline)
-                    self._under_way += 1
+                    self._unanswered.append(batch)
+                    batch.under_way += 1
                     sent += 1
-                return self._answered(number, 1, deadline)
+            with link.changed:
+                self._wait_for_answers(batch, 1, deadline)
+                return batch.number
         except errors.Error as error:
             # Those before may have been published: the same again would be twice.
             if sent > 1:
                 error.retryable = False
             raise
-        finally:
-            with link.changed:
-                self._given_up += self._under_way
-                self._under_way = 0
-                self._answers.clear()
-            self._turn.release()
 
-    def _answered(self, number: int, ahead: int, deadline: Deadline) -> int:
-        """Waits until fewer than so many are under way; returns the last number, or raises the first error."""
+    def _wait_for_answers(self, batch: _Batch, ahead: int, deadline: Deadline) -> None:
+        """Waits until fewer than so many messages of a batch are under way; raises its first error."""
         link = self._link
-        in_time = link.wait_for(lambda: self._under_way < ahead or link.is_over, deadline)
-        while self._answers:
-            answer = self._answers.popleft()
-            if isinstance(answer, errors.Error):
-                raise answer
-            number = answer
+        in_time = link.wait_for(lambda: batch.under_way < ahead or link.is_over, deadline)
+        if batch.problem is not None:
+            raise batch.problem
         if not in_time:
-            error = errors.Timeout(f"{self.endpoint}: the gateway did not acknowledge within {deadline.seconds} s; the message may have been published")
-            error.retryable = False
-            raise error
-        return number
+            raise self._not_acknowledged(deadline)
 
-    def close(self) -> None:
-        """Ends the publisher, and frees its name."""
-        with self._link.changed:
-            if not self._is_closed:
-                self._is_closed = True
-                self._link.remove(self._id)
-                if not self._link.is_over:
-                    self._link.send({"type": "unpublish", "id": self._id})
-                self._link.changed.notify_all()
-
-    def __enter__(self) -> Publisher:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self.close()
+    def _not_acknowledged(self, deadline: Deadline) -> errors.Error:
+        error = errors.Timeout(f"{self.endpoint}: the gateway did not acknowledge within {deadline.seconds} s; the message may have been published")
+        error.retryable = False
+        return error
 
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else "open" if self._is_open else "without a connection"

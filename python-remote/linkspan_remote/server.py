@@ -10,11 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Deque, Dict, Optional
 
 from . import errors
+from .end import End
 from .link import Deadline, Link
 from .message import Message
 
 _LOG = logging.getLogger("linkspan_remote.server")
 _HANDLER_FAILED = -32603
+
+
+def _failure(text: str, kind: str = "", code: int = _HANDLER_FAILED, data: Any = None) -> Dict[str, Any]:
+    return {"failure": {"code": code, "kind": kind, "text": text, "data": data}}
+
+
+def _dropped() -> Dict[str, Any]:
+    return _failure("the program took the request and gave no answer", "Dropped")
 
 
 class Request(Message):
@@ -40,16 +49,18 @@ class Request(Message):
 
     def fail(self, text: str, type: str = "", code: int = _HANDLER_FAILED, data: Any = None) -> None:  # noqa: A002 - as in linkspan
         """Answers that it failed: the caller gets `Remote` with this text, type, code and data."""
-        self._answer({"failure": {"code": code, "kind": type, "text": text, "data": data}})
+        self._answer(_failure(text, type, code, data))
 
     def _answer(self, outcome: Dict[str, Any]) -> None:
         if self._state:
             raise errors.InvalidState(f"{self.name}: the request was answered, or wants no answer")
         link = self._server._link
-        frame = {"type": "answer", "id": self._server._id, "call": self._call, **outcome}
         # One of an earlier connection has failed at its caller already.
-        link.send(frame, Deadline(None), lambda: link.generation == self._generation)
+        link.send(self._frame(outcome), Deadline(None), lambda: link.generation == self._generation)
         self._state = True
+
+    def _frame(self, outcome: Dict[str, Any]) -> Dict[str, Any]:
+        return {"type": "answer", "id": self._server._id, "call": self._call, **outcome}
 
     def _fail_with(self, error: BaseException) -> None:
         if isinstance(error, errors.Remote):
@@ -68,26 +79,27 @@ class Request(Message):
         if self._state:
             return
         if error is None:
-            self.fail("the program took the request and gave no answer", "Dropped")
+            self._answer(_dropped())
         else:
             self._fail_with(error)
 
     def __del__(self) -> None:
-        try:
-            if not self._state and not self._server._link.is_over:
-                self.fail("the program took the request and gave no answer", "Dropped")
-        except Exception:  # an interpreter that ends has parts missing; the gateway tells the caller then
-            pass
+        # The garbage collector may run this in any thread, with any lock held.
+        if not self._state:
+            self._server._link.send_later(self._frame(_dropped()), self._generation)
 
 
-class Server:
+class Server(End):
     """Answers the calls of a name: iterate over it, or give `run` a handler. It is there again when the connection comes back."""
 
+    _farewell = "unserve"
+
     def __init__(self, link: Link, name: str, schema: Optional[str], reply_schema: Optional[str], timeout: Any) -> None:
-        self._link, self.endpoint = link, name
+        super().__init__(link)
+        self.endpoint = name
         self._schemas = {"schema": schema, "reply_schema": reply_schema}
         self._arrived: Deque[Request] = collections.deque()
-        self._is_open = self._is_closed = False
+        self._is_open = self._was_open = False
         self._problem: Optional[errors.Error] = None
         deadline = Deadline(timeout)
         link.wait_until_up(deadline)
@@ -108,9 +120,7 @@ class Server:
 
     def disconnected(self, problem: Optional[errors.Error]) -> None:
         self._is_open = False
-        for request in self._arrived:
-            request._state = True
-        self._arrived.clear()
+        self._closing()
         if self._link.is_over:
             self._problem = problem or errors.InvalidState("the connection to the gateway is closed")
 
@@ -119,7 +129,7 @@ class Server:
         if kind == "request":
             self._arrived.append(Request(self, frame["call"], bool(frame.get("wants_reply", True)), frame.get("value")))
         elif kind == "ack":
-            self._is_open = True
+            self._is_open = self._was_open = True
         elif kind == "closed":
             said = frame.get("error") or {"kind": "Disconnected", "text": f"{self.endpoint}: the gateway gave the name up"}
             self._problem = errors.of_frame(said, self.endpoint)
@@ -184,18 +194,10 @@ class Server:
             if not isinstance(error, errors.Remote):
                 _LOG.error("%s: the handler failed", self.endpoint, exc_info=error)
 
-    def close(self) -> None:
-        """Gives the name up. Callers whose requests were not answered are told."""
-        with self._link.changed:
-            if not self._is_closed:
-                self._is_closed = True
-                for request in self._arrived:
-                    request._state = True
-                self._arrived.clear()
-                self._link.remove(self._id)
-                if not self._link.is_over:
-                    self._link.send({"type": "unserve", "id": self._id})
-                self._link.changed.notify_all()
+    def _closing(self) -> None:
+        for request in self._arrived:
+            request._state = True
+        self._arrived.clear()
 
     def __iter__(self) -> Server:
         return self
@@ -205,8 +207,9 @@ class Server:
             try:
                 request = self.next()
             except errors.Error as error:
-                # The name comes back with the connection, or once another program has given it up.
-                if self._link.is_over or not error.retryable:
+                # The name comes back with the connection, or once another connection has given it up.
+                may_come_back = error.retryable or self._was_open and isinstance(error, errors.AddressInUse)
+                if self._link.is_over or not may_come_back:
                     raise
                 with self._link.changed:
                     self._link.wait_for(lambda: self._is_closed, Deadline(0.5))
@@ -214,12 +217,6 @@ class Server:
             if request is None:
                 raise StopIteration
             return request
-
-    def __enter__(self) -> Server:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else "open" if self._is_open else "without a connection"

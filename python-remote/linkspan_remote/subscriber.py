@@ -6,6 +6,7 @@ import collections
 from typing import Any, Deque, Dict, Iterable, List, Optional, Tuple, Union
 
 from . import errors
+from .end import End
 from .link import Deadline, Link
 from .message import Message
 from .timestamp import Timestamp
@@ -15,7 +16,7 @@ from .timestamp import Timestamp
 _LEAST_CREDIT, _MOST_CREDIT, _CREDIT_BYTES = 2, 1024, 8 << 20
 
 
-class Subscriber:
+class Subscriber(End):
     """Receives what is published: `for message in lab.subscribe("lab/*")`.
 
     A subscriber that was overtaken gets `Lagged` once, with how many messages of the name were `missed`, and goes on at the next call. With
@@ -23,7 +24,10 @@ class Subscriber:
     when the connection to the gateway is lost and comes back.
     """
 
+    _farewell = "unsubscribe"
+
     def __init__(self, link: Link, names: Union[str, Iterable[str]], delivery: str, rate: Optional[float], timeout: Any) -> None:
+        super().__init__(link)
         self._names = [names] if isinstance(names, str) else list(names)
         for name in self._names:
             if not isinstance(name, str):
@@ -32,7 +36,7 @@ class Subscriber:
             raise errors.InvalidState(f"delivery={delivery!r}: give \"all\" or \"latest\"")
         if rate is not None and delivery != "latest":
             raise errors.InvalidState('rate= is for delivery="latest": the newest message of each name, so often in a second')
-        self._link, self._is_latest, self._rate, self._timeout = link, delivery == "latest", rate, timeout
+        self._is_latest, self._rate, self._timeout = delivery == "latest", rate, timeout
         self.endpoint = ", ".join(self._names)
         #: Messages, and counts of what was lost, in their order.
         self._arrived: Deque[Union[Message, Tuple[str, int]]] = collections.deque()
@@ -43,7 +47,6 @@ class Subscriber:
         self._granted = 0
         self._bytes = 1
         self._problem: Optional[errors.Error] = None
-        self._is_closed = False
         with link.changed:
             self._id = link.add(self)
             self.connected()
@@ -172,15 +175,6 @@ class Subscriber:
         with self._link.changed:
             return sorted(name for name, lives in self._living.items() if lives)
 
-    def close(self) -> None:
-        with self._link.changed:
-            if not self._is_closed:
-                self._is_closed = True
-                self._link.remove(self._id)
-                if not self._link.is_over and self._problem is None:
-                    self._link.send({"type": "unsubscribe", "id": self._id})
-                self._link.changed.notify_all()
-
     def __iter__(self) -> Subscriber:
         return self
 
@@ -189,12 +183,6 @@ class Subscriber:
         if message is None:
             raise StopIteration
         return message
-
-    def __enter__(self) -> Subscriber:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else f"{len(self._arrived)} waiting"

@@ -14,7 +14,8 @@ from .errors import Malformed, OutOfRange, Unsupported, WrongType
 _SECOND = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LEAST, _MOST = -(2**63), 2**63 - 1
-_FORM = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)")
+#: Python's own reader takes digits of every script, and minutes of an offset above 59.
+_FORM = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:[0-5]\d)", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True, order=True, repr=False)

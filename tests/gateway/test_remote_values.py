@@ -270,6 +270,14 @@ def test_an_exception_of_an_object_is_unsupported_with_its_path(value: Any) -> N
         linkspan_remote.encode({"a": Fails(KeyboardInterrupt())})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("text", ["2026-03-01T12:00:00+05:60", "2026-03-01T12:00:00+05:99", "2026-03-01T12:00:00-00:60", "２０２６-03-01T12:00:00Z", "2026-03-01T12:00:00.\u0665Z"])
+def test_times_with_other_digits_or_sixty_minutes_of_offset_are_refused_as_by_the_module(text: str) -> None:
+    with pytest.raises(linkspan.Malformed):
+        linkspan.Timestamp.parse(text)
+    with pytest.raises(errors.Malformed):
+        linkspan_remote.Timestamp.parse(text)
+
+
 def test_lengths_are_those_of_what_came_and_keys_come_once() -> None:
     assert linkspan_remote.decode(linkspan_remote.encode([Fails(None), Lies()])) == [{"a": 1, "b": 1}, [0, 1]]
 
