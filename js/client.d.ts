@@ -154,8 +154,8 @@ export interface Lab {
   schema(name: string, options?: Asking): Promise<{ schema: string; reply_schema: string | null }>;
   /** Calls a server. */
   call<T = any>(name: string, value?: Value, options?: Asking): Promise<T>;
-  /** Becomes the publisher of a name. `schema` is a text in the notation of schemas: every value is checked against it. */
-  publisher(name: string, options?: { schema?: string }): Promise<Publisher>;
+  /** Becomes the publisher of a name. `schema` is a text in the notation of schemas: every value is checked against it. `timeout` is in seconds, 30 by default. */
+  publisher(name: string, options?: { schema?: string; timeout?: number }): Promise<Publisher>;
   /** Ends the connection, and what it has. */
   close(): void;
 }

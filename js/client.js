@@ -62,7 +62,8 @@ export class Timestamp {
     return Number(this.nanoseconds) / 1e9;
   }
   toDate() {
-    return new Date(Number(this.nanoseconds / 1_000_000n));
+    const [seconds, rest] = this.parts();
+    return new Date(Number(seconds * 1000n + rest / 1_000_000n));
   }
   toString() {
     const [seconds, rest] = this.parts();
@@ -790,6 +791,7 @@ class Subscription extends Stream {
   #names;
   #options;
   #outstanding = 0;
+  #unlisten;
 
   constructor(lab, names, options) {
     super();
@@ -798,7 +800,14 @@ class Subscription extends Stream {
     const { latest, rate, credit = 128, events = false, from, signal } = options;
     this.#options = { latest: latest ?? rate !== undefined, rate, credit, events };
     for (const [name, at] of Object.entries(from ?? {})) Object.assign(this.#of(name), typeof at === "object" ? at : { number: at }, { resumes: true });
-    signal?.addEventListener("abort", () => this.close(cancelled(signal)), { once: true });
+    const abort = () => this.close(cancelled(signal));
+    signal?.addEventListener("abort", abort, { once: true });
+    // A signal of the whole program outlives its subscriptions.
+    this.#unlisten = () => signal?.removeEventListener("abort", abort);
+  }
+  end(error) {
+    this.#unlisten();
+    super.end(error);
   }
   #of(name) {
     let of = this.names.get(name);
@@ -929,6 +938,8 @@ class Publisher {
   #schema;
   #sent = [];
   #ready;
+  #wasOpen = false;
+  #pause;
   #error;
   constructor(lab, name, schema) {
     this.#lab = lab;
@@ -949,11 +960,15 @@ class Publisher {
     return this.#ready.promise;
   }
   take(frame) {
-    if (!this.#ready.isDone) this.#ready.resolve();
-    else this.#sent.shift()?.resolve(frame.number);
+    if (this.#ready.isDone) return this.#sent.shift()?.resolve(frame.number);
+    this.#wasOpen = true;
+    this.#pause = undefined;
+    this.#ready.resolve();
   }
   fail(error) {
     if (this.#ready.isDone) this.#sent.shift()?.reject(error);
+    // The gateway may still hold the name for an older connection of this program.
+    else if (this.#wasOpen && error.kind === "AddressInUse") this.#lab.restart(this, (this.#pause = Math.min((this.#pause ?? 0.05) * 2, PAUSE)));
     else this.end(error);
   }
   end(error = new LinkspanError("InvalidState", `the publisher of ${this.name} is closed`)) {
@@ -1015,6 +1030,8 @@ class Lab {
   #error;
   #said;
   #last = 0;
+  // The gateway gives the names of an older connection of this client to a newer one.
+  #client = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   #asked = new Map();
   #open = new Map();
 
@@ -1047,7 +1064,8 @@ class Lab {
       throw notAnAddress(this.#url, error);
     }
     const greeted = promised();
-    let heard = Date.now();
+    // When a ping was sent that nothing has answered.
+    let pinged;
     let ping;
     const late = setTimeout(() => end(new LinkspanError("Timeout", `${this.#url} did not answer within ${this.#options.timeout} s`, { retry: true })), this.#options.timeout * 1000);
     const end = (error) => {
@@ -1063,7 +1081,7 @@ class Lab {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       this.#said = undefined;
-      socket.send(encode({ type: "hello", version: 1, token: this.#options.token }));
+      socket.send(encode({ type: "hello", version: 1, token: this.#options.token, client: this.#client }));
     };
     socket.onerror = (event) => {
       this.#said ??= event?.error instanceof LinkspanError ? event.error : undefined;
@@ -1073,7 +1091,7 @@ class Lab {
       end(this.#said ?? new LinkspanError("Disconnected", text, { retry: true }));
     };
     socket.onmessage = ({ data }) => {
-      heard = Date.now();
+      pinged = undefined;
       try {
         const frame = decoded(data, false, DEPTH + 2);
         if (typeof frame?.type !== "string") throw malformed("a frame is a map with its type");
@@ -1083,11 +1101,14 @@ class Lab {
         if (frame.version !== 1) throw new LinkspanError("VersionMismatch", `the gateway speaks version ${frame.version} of the protocol, and this client version 1`);
         clearTimeout(late);
         this.welcome = frame;
-        // A connection that is half open is noticed by what does not come.
+        // A half-open connection answers no ping. Browsers run the timers of hidden pages once a minute, so the time counts from a ping that was sent.
         const period = Math.min(Math.max(Number(frame.limits?.ping) || 20, 0.05), 3600) * 1000;
         ping = setInterval(() => {
-          if (Date.now() - heard > 3 * period) end(new LinkspanError("Disconnected", `${this.#url} has said nothing for ${(3 * period) / 1000} s`, { retry: true }));
-          else this.send({ type: "ping", id: 0 });
+          if (Date.now() - pinged > 3 * period) end(new LinkspanError("Disconnected", `${this.#url} has not answered a ping for ${(3 * period) / 1000} s`, { retry: true }));
+          else {
+            pinged ??= Date.now();
+            this.send({ type: "ping", id: 0 });
+          }
         }, period);
         greeted.resolve();
         this.#online.resolve();
@@ -1173,6 +1194,12 @@ class Lab {
     if (this.isConnected) this.#start(one);
     return one;
   }
+  async restart(one, pause) {
+    const online = this.#online;
+    await wait(pause);
+    // Another connection has started it already.
+    if (online === this.#online && this.#open.get(one.id) === one) this.#start(one);
+  }
   #start(one) {
     try {
       this.send({ ...one.frame(), id: one.id });
@@ -1233,9 +1260,17 @@ class Lab {
     const frame = { type: "call", name, value: new Raw(value), timeout };
     return (await this.#ask(frame, { timeout, signal })).value;
   }
-  async publisher(name, { schema } = {}) {
+  async publisher(name, { schema, timeout = 30 } = {}) {
     const publisher = this.#begin(new Publisher(this, name, schema));
-    await publisher.opened();
+    const late = setTimeout(() => {
+      this.forget(publisher, { type: "unpublish", id: publisher.id });
+      publisher.end(new LinkspanError("Timeout", `${name}: the gateway did not open it within ${timeout} s`, { retry: true }));
+    }, Math.min(timeout * 1000, 2 ** 31 - 1));
+    try {
+      await publisher.opened();
+    } finally {
+      clearTimeout(late);
+    }
     return publisher;
   }
   close() {

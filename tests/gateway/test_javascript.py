@@ -276,6 +276,18 @@ def test_gateways_that_greet_wrongly_or_fall_silent_are_left(bench: Bench, runs:
     assert (got["pending"]["kind"], got["over"]["kind"]) == ("Disconnected", "Disconnected")
 
 
+def test_signals_hidden_tabs_and_names_of_an_older_connection_end_nothing_else(bench: Bench, runs: Node | Page) -> None:
+    gateway = bench.gateway()
+    got = runs.run("lifetimes", {}, lambda _: None, gateway)
+    assert got["listeners"] == [6, 6]
+    assert (got["late"]["kind"], got["late"]["retry"]) == ("Timeout", True)
+    # One text for both connections.
+    assert got["clients"] == [["string", 32]]
+    assert (got["number"], got["publishes"], got["taken"]["kind"]) == (7, 4, "AddressInUse")
+    assert got["hidden"] == []
+    assert got["dates"] == ["1969-12-31T23:59:59.999Z", "1970-01-01T00:00:00.000Z", "1960-01-01T00:00:00.123Z"]
+
+
 def test_what_may_have_been_done_is_not_said_to_be_good_for_another_try(bench: Bench, runs: Node | Page) -> None:
     gateway = bench.gateway()
     got = runs.run("interrupted", {}, lambda _: None, gateway)

@@ -434,3 +434,64 @@ export async function unanswered({ connect, decode, encode }) {
 export async function refusal({ connect }, { address }) {
   return said(connect(address, { token: "t", timeout: 20 }));
 }
+
+/** Listeners of a signal, hidden tabs, names that come back, time-outs of publishers, and dates before 1970. */
+export async function lifetimes({ connect, decode, encode, Timestamp }) {
+  const result = { clients: new Set() };
+  let [added, removed] = [0, 0];
+  const { signal } = new AbortController();
+  const [add, remove] = [signal.addEventListener, signal.removeEventListener];
+  signal.addEventListener = (...words) => (added++, add.apply(signal, words));
+  signal.removeEventListener = (...words) => (removed++, remove.apply(signal, words));
+  let refusals = 0;
+  let publishes = 0;
+  let isSilent = false;
+  const Socket = played((bytes, answer, socket) => {
+    const frame = decode(bytes);
+    if (frame.type === "hello") {
+      result.clients.add(frame.client);
+      answer(encode({ ...WELCOME, limits: { ping: 0.05 } }));
+    }
+    if (frame.type === "ping" && !isSilent) answer(encode({ type: "pong", id: frame.id }));
+    if (frame.type === "unsubscribe") answer(encode({ type: "closed", id: frame.id }));
+    if (frame.type === "publish" && frame.name !== "silent") {
+      publishes++;
+      // The gateway still has the older connection.
+      if (refusals-- > 0) answer(encode({ type: "error", id: frame.id, code: 105, kind: "AddressInUse", text: "taken", retry: false }));
+      else answer(encode({ type: "ack", id: frame.id, number: 0 }));
+    }
+    if (frame.type === "data") answer(encode({ type: "ack", id: frame.id, number: 7 }));
+    if (frame.type === "call") socket.onclose?.({});
+  });
+  const lab = await connect("ws://played", { WebSocket: Socket });
+  for (let at = 0; at < 5; at++) lab.subscribe("a", { signal }).close();
+  await lab.subscribe("a", { signal }).return();
+  result.listeners = [added, removed];
+  result.late = await said(lab.publisher("silent", { timeout: 0.05 }));
+
+  // A cut: the name is held twice more, and comes back by itself.
+  const out = await lab.publisher("b");
+  refusals = 2;
+  await said(lab.call("cut"));
+  result.number = await out.send(1);
+  result.publishes = publishes;
+  result.clients = [...result.clients].map((client) => [typeof client, client?.length]);
+  // One that had no name fails at once.
+  refusals = 1;
+  result.taken = await said(lab.publisher("b"));
+
+  // A page whose timers run rarely: the clock goes on by an hour between two of them, after an answered ping.
+  const states = [];
+  lab.onstate = (state) => states.push(state);
+  await sleep(120);
+  const now = Date.now;
+  Date.now = () => now() + 3_600_000;
+  await sleep(120);
+  Date.now = now;
+  result.hidden = [...states];
+  isSilent = true;
+  while (!states.includes("disconnected")) await sleep(10);
+  lab.close();
+  result.dates = ["1969-12-31T23:59:59.9995Z", "1970-01-01T00:00:00.0005Z", "1960-01-01T00:00:00.123456789Z"].map((text) => Timestamp.from(text).toDate().toISOString());
+  return result;
+}
