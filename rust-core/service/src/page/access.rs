@@ -145,7 +145,10 @@ fn cross_site(why: &str) -> Problem {
 /// # Errors
 /// 401 where there is none.
 pub fn bearer(authorization: Option<&[u8]>) -> Result<&[u8], Problem> {
-    authorization.and_then(|header| header.strip_prefix(b"Bearer ")).ok_or_else(|| {
+    // The name of a scheme has no case (RFC 9110).
+    let scheme = b"Bearer ";
+    let split = authorization.and_then(|header| header.split_at_checked(scheme.len()));
+    split.filter(|(named, _)| named.eq_ignore_ascii_case(scheme)).map(|(_, token)| token).ok_or_else(|| {
         let text = "the request has no token: send it as `Authorization: Bearer TOKEN`; TOKEN follows #token= in the address that the \
                     page's server printed when it started";
         Problem::new(401, ErrorKind::PermissionDenied, text)

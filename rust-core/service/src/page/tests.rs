@@ -131,8 +131,10 @@ fn bodies_that_a_form_can_send_are_refused() {
 
 #[test]
 fn bearer_token_follows_scheme() {
-    assert_eq!(bearer(Some(b"Bearer abc")).unwrap(), b"abc");
-    for wrong in [None, Some(&b""[..]), Some(b"abc"), Some(b"Basic abc"), Some(b"bearer abc")] {
+    for right in [&b"Bearer abc"[..], b"bearer abc", b"BEARER abc"] {
+        assert_eq!(bearer(Some(right)).unwrap(), b"abc");
+    }
+    for wrong in [None, Some(&b""[..]), Some(b"abc"), Some(b"Basic abc"), Some(b"Bearerabc")] {
         assert_eq!(bearer(wrong).unwrap_err().status(), 401);
     }
     assert_eq!(wrong_token().status(), 401);
