@@ -1,8 +1,8 @@
 //! Who may do what: the name under which a request came, the page that made it, and its token.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::extract::FromRequestParts;
@@ -70,6 +70,8 @@ pub struct Gateway {
     pub recording: Vec<Part>,
     /// What the browser that is started has to show.
     pub opening: Opening,
+    /// The origin of the page that was refused last, until the log has it.
+    pub refused_origin: Mutex<Option<String>>,
 }
 
 /// An error of a request over HTTP.
@@ -183,15 +185,13 @@ impl Gateway {
         let origin = header(ORIGIN)?;
         // A page that was named at the start may do what its token allows; its Host is checked as that of every
         // request.
-        let is_named = origin.is_some_and(|origin| {
-            self.settings.origins.iter().any(|named| named.eq_ignore_ascii_case(origin))
-        });
+        let is_named = origin.is_some_and(|origin| self.is_named(origin.as_bytes()));
         // By a name that was given at the start the page is at the origins that were given, of which the scheme is a
         // part: a proxy may have the certificate, and the gateway none.
         if let (Some(origin), Some(host), false) = (origin, header(HOST)?, is_named)
             && self.origin.hosts.iter().any(|named| named.eq_ignore_ascii_case(host))
         {
-            add(&self.counters.other_origins, 1);
+            self.note_refused(Some(origin));
             let text = format!(
                 "requests of another site's page are refused: its Origin is {}, and --origin names {}",
                 quoted(origin),
@@ -214,9 +214,23 @@ impl Gateway {
             fetch_dest: fetched("sec-fetch-dest")?,
         };
         self.origin.check(&head).map_err(|problem| {
-            add(&self.counters.other_origins, 1);
+            self.note_refused(origin.filter(|_| !is_named));
             Problem::from(problem)
         })
+    }
+
+    /// Returns whether `--origin` names an origin.
+    pub fn is_named(&self, origin: &[u8]) -> bool {
+        self.settings.origins.iter().any(|named| named.as_bytes().eq_ignore_ascii_case(origin))
+    }
+
+    /// Counts a refused request, and keeps its origin for the log.
+    fn note_refused(&self, origin: Option<&str>) {
+        add(&self.counters.other_origins, 1);
+        let origin = origin.map(|origin| quoted(&origin.chars().take(256).collect::<String>()).to_string());
+        if origin.is_some() {
+            *self.refused_origin.lock().unwrap_or_else(PoisonError::into_inner) = origin;
+        }
     }
 
     /// Returns who connects. Behind a proxy it is the address that the proxy saw.

@@ -153,11 +153,14 @@ pub struct Running {
     /// counted as missed
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size)]
     pub buffer: u64,
+    /// The longest message of a publisher; a longer one is counted as missed
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    pub max_published_size: u64,
     /// The longest frame of a client
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = size)]
     pub max_message_size: u64,
-    /// The time between two pings; a client that answers none of three is gone
-    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = time)]
+    /// The time between two pings; a client that leaves two unanswered is gone at the third
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = time)]
     pub ping: Duration,
     /// The name of this gateway as a service
     #[arg(long, value_name = "NAME", default_value = "gateway")]

@@ -2,15 +2,17 @@
 //! some.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use linkspan::schema::Schema;
-use linkspan::{Options, Result, Timestamp, Value, Wait, codec, registry};
+use linkspan::{Error, ErrorKind, Result, Timestamp, Value, Wait, codec, registry};
 use linkspan_ros2::{Encoder, Messages};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 
+use crate::feed::receiving;
 use crate::names::Name;
 use crate::requests::Listing;
 use crate::rights::{Right, Rights};
@@ -78,18 +80,42 @@ struct State {
     last: u32,
 }
 
+impl State {
+    /// Returns the names to ask now, and notes that they are being asked. A name that was asked comes after all others:
+    /// names that never answer delay no name.
+    fn next_asked(&mut self, places: usize) -> Vec<String> {
+        let is_due = |known: &Known| {
+            let is_known = known.channel.is_some() && !known.is_stale;
+            known.is_listed
+                && !known.is_asked
+                && !is_known
+                && known.asked.is_none_or(|at| at.elapsed() >= AGAIN)
+        };
+        let mut due: Vec<_> = self.names.iter_mut().filter(|(_, known)| is_due(known)).collect();
+        due.sort_by_key(|(_, known)| known.asked);
+        due.truncate(places);
+        for (_, known) in &mut due {
+            (known.is_asked, known.asked) = (true, Some(Instant::now()));
+        }
+        due.into_iter().map(|(text, _)| text.clone()).collect()
+    }
+}
+
 /// The names that viewers see.
 pub struct Catalogue {
     listing: Arc<Listing>,
     state: Mutex<State>,
+    /// The longest message that is received, in bytes.
+    longest: u64,
     /// What tells this run of the gateway from another one, so that a viewer keeps what it has after a cut.
     pub session: String,
 }
 
 impl Catalogue {
     /// Without names. They are listed together with those for other clients.
-    pub fn new(listing: Arc<Listing>) -> Arc<Catalogue> {
-        Arc::new(Catalogue { listing, state: Mutex::default(), session: Timestamp::now().0.to_string() })
+    pub fn new(listing: Arc<Listing>, longest: u64) -> Arc<Catalogue> {
+        let session = Timestamp::now().0.to_string();
+        Arc::new(Catalogue { listing, state: Mutex::default(), longest, session })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -108,7 +134,7 @@ impl Catalogue {
     /// is asked for its schema.
     pub fn change(&self, name: &str, encoder: Arc<Encoder>, incarnation: u64) {
         let mut state = self.state();
-        let number = state.last + 1;
+        let number = state.last.saturating_add(1);
         let Some(known) = state.names.get_mut(name) else { return };
         if known.asked_for.replace(incarnation) != Some(incarnation) {
             (known.is_stale, known.asked) = (true, None);
@@ -130,23 +156,20 @@ impl Catalogue {
             state.is_listing = true;
             let (all, wake) = (self.clone(), wake.clone());
             spawn_blocking(move || {
-                all.take(all.listing.published());
+                let listed = catch_unwind(AssertUnwindSafe(|| all.listing.published()));
+                let defect =
+                    || Err(Error::new(ErrorKind::Internal, "the listing of names ended in a defect"));
+                all.take(listed.unwrap_or_else(|_| defect()));
                 wake.notify_one();
             });
         }
-        let mut places = ASKED.saturating_sub(state.names.values().filter(|known| known.is_asked).count());
-        for (text, known) in &mut state.names {
-            let is_due = known.asked.is_none_or(|at| at.elapsed() >= AGAIN);
-            let is_known = known.channel.is_some() && !known.is_stale;
-            if places == 0 || is_known || known.is_asked || !known.is_listed || !is_due {
-                continue;
-            }
-            places -= 1;
-            (known.is_asked, known.asked) = (true, Some(Instant::now()));
-            let (all, wake, text) = (self.clone(), wake.clone(), text.clone());
+        let places = ASKED.saturating_sub(state.names.values().filter(|known| known.is_asked).count());
+        for text in state.next_asked(places) {
+            let (all, wake, longest) = (self.clone(), wake.clone(), self.longest);
             spawn_blocking(move || {
-                let found = ask(&text);
-                all.learn(&text, found.ok());
+                // After a defect the name is asked again, as after a silence.
+                let found = catch_unwind(|| ask(&text, longest));
+                all.learn(&text, found.ok().and_then(Result::ok));
                 wake.notify_one();
             });
         }
@@ -187,7 +210,7 @@ impl Catalogue {
     /// Takes what a name has said.
     fn learn(&self, text: &str, found: Option<(Messages, Arc<Encoder>, bool)>) {
         let mut state = self.state();
-        let number = state.last + 1;
+        let number = state.last.saturating_add(1);
         let Some(known) = state.names.get_mut(text) else { return };
         known.is_asked = false;
         let Some((messages, encoder, is_declared)) = found else { return };
@@ -207,15 +230,51 @@ impl Catalogue {
 
 /// Asks the program of a name for its schema and its newest message, from which the type follows; and returns whether
 /// it is that of the schema.
-fn ask(text: &str) -> Result<(Messages, Arc<Encoder>, bool)> {
+fn ask(text: &str, longest: u64) -> Result<(Messages, Arc<Encoder>, bool)> {
     let schema = registry::schema(text).and_then(|form| Schema::from_bytes(&form)).ok();
     let mut messages = Messages::new(text, schema.as_ref());
     if let Some(encoder) = messages.encoder() {
         let encoder = encoder.clone();
         return Ok((messages, encoder, true));
     }
-    let newest = linkspan::latest(text, &Options::default(), Wait::new(PATIENCE))?;
+    let newest = linkspan::latest(text, &receiving(longest)?, Wait::new(PATIENCE))?;
     let value = codec::decode(newest.body(), newest.encoding())?;
     let (encoder, _) = messages.encode_next(&value, newest.sent().0)?;
     Ok((messages, encoder, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unknown(text: &str) -> (String, Known) {
+        let known = Known {
+            name: Name::parse(text, false).unwrap(),
+            channel: None,
+            asked: None,
+            is_asked: false,
+            is_listed: true,
+            is_stale: false,
+            asked_for: None,
+        };
+        (text.to_owned(), known)
+    }
+
+    #[test]
+    fn names_that_never_answer_delay_no_later_name() {
+        let silent = (0..50).map(|i| format!("a/silent{i:02}"));
+        let mut state = State { names: silent.map(|text| unknown(&text)).collect(), ..State::default() };
+        state.names.extend([unknown("z/last")]);
+        // In each round all places are free again, as after the patience with the names that were asked.
+        let mut rounds = 0;
+        while !state.next_asked(ASKED).contains(&"z/last".to_owned()) {
+            rounds += 1;
+            assert!(rounds < 4, "the last name has its turn after all others had one");
+            for known in state.names.values_mut() {
+                known.is_asked = false;
+                // As long ago as it takes for a name to be asked again, in the same order.
+                known.asked = known.asked.and_then(|at| at.checked_sub(AGAIN));
+            }
+        }
+    }
 }

@@ -20,6 +20,7 @@ use linkspan::{Error, ErrorKind, Timestamp};
 use tokio::sync::{Notify, watch};
 
 use crate::access::Gateway;
+use crate::clock::after;
 use crate::feed::Own;
 use crate::frames::Format;
 use crate::rights::Rights;
@@ -93,7 +94,7 @@ pub fn body(
         stop: gateway.stop.clone(),
         parts: VecDeque::new(),
         held: None,
-        comment: Instant::now() + HEARTBEAT,
+        comment: after(HEARTBEAT),
         is_over: false,
         is_single,
         _open: Open(gateway.clone()),
@@ -116,11 +117,11 @@ impl Events {
             let now = Instant::now();
             if let Some(given) = self.subscription.next(now) {
                 self.begin(given);
-                self.comment = now + HEARTBEAT;
+                self.comment = after(HEARTBEAT);
                 continue;
             }
             if now >= self.comment {
-                self.comment = now + HEARTBEAT;
+                self.comment = after(HEARTBEAT);
                 return Some(Bytes::from_static(b": alive\n\n"));
             }
             let until = self.subscription.due().into_iter().fold(self.comment, Instant::min);

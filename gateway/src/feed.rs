@@ -17,14 +17,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use linkspan::{Error, ErrorKind, Result};
+use linkspan::{Error, ErrorKind, Options, Result, Value};
 use tokio::sync::{Notify, mpsc};
 
 use self::published::HeldBytes;
 use crate::names::Name;
 
 pub use self::follow::run;
-pub use self::log::{Log, ORIGIN, OfName, What};
+pub use self::log::{Log, ORIGIN, OfName, Place, What, distance};
 pub use self::published::{Own, Published};
 
 /// Feeds at once, of all clients.
@@ -33,6 +33,16 @@ const FEEDS: usize = 1_024;
 const OF_ONE_TOKEN: usize = FEEDS / 2;
 /// Feeds that share the memory in equal parts, however few there are.
 const SHARES: u64 = 4;
+
+/// Returns the options with which the gateway receives messages of up to `longest` bytes.
+///
+/// # Errors
+/// `OutOfRange`.
+pub fn receiving(longest: u64) -> Result<Options> {
+    let mut options = Options::default();
+    options.set("max_message_size", &Value::from(longest))?;
+    Ok(options)
+}
 
 /// What a feed receives.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -98,6 +108,8 @@ impl Drop for Use {
 pub struct Feeds {
     feeds: Mutex<HashMap<Key, Arc<Feed>>>,
     start: mpsc::UnboundedSender<Arc<Feed>>,
+    /// The longest message that a feed receives, in bytes.
+    pub longest: u64,
     held: Arc<HeldBytes>,
     /// How many there are.
     number: AtomicU64,
@@ -108,11 +120,13 @@ pub struct Feeds {
 
 impl Feeds {
     /// Without feeds. What is returned with it runs them: [`run`].
-    pub fn new(buffer: u64) -> (Arc<Feeds>, mpsc::UnboundedReceiver<Arc<Feed>>) {
+    /// `longest` is the longest message that they receive.
+    pub fn new(buffer: u64, longest: u64) -> (Arc<Feeds>, mpsc::UnboundedReceiver<Arc<Feed>>) {
         let (start, started) = mpsc::unbounded_channel();
         let feeds = Feeds {
             feeds: Mutex::default(),
             start,
+            longest,
             held: Arc::new(HeldBytes { most: buffer, ..HeldBytes::default() }),
             number: AtomicU64::new(0),
             received: AtomicU64::new(0),
@@ -178,13 +192,13 @@ impl Feeds {
 
     /// The most bytes of one feed: all together have what the gateway may hold.
     fn share(&self) -> u64 {
-        self.held.most / self.number.load(Ordering::Relaxed).max(SHARES)
+        self.held.most.checked_div(self.number.load(Ordering::Relaxed).max(SHARES)).unwrap_or_default()
     }
 
     /// Counts bytes that are held for one client alone.
     pub fn hold(&self, bytes: usize) -> Own {
         let bytes = bytes as u64;
-        self.held.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.held.add(bytes);
         Own { held: self.held.clone(), bytes }
     }
 

@@ -54,6 +54,17 @@ impl Format {
             Format::Json => Encoding::Json,
         }
     }
+
+    /// Returns a received body in this format. The limits grow with the body, which the gateway has accepted; the text
+    /// of a value may be longer than its bytes.
+    ///
+    /// # Errors
+    /// `Malformed` and others if the body is not a value or has no form in this format.
+    pub fn transcode(self, body: &[u8], from: Encoding) -> Result<Bytes> {
+        let usual = Limits::default();
+        let longest = (body.len() as u64).saturating_mul(2).max(usual.message);
+        codec::transcode_within(body, from, self.encoding(), &Limits::for_message(longest)).map(Bytes::from)
+    }
 }
 
 enum Field {
@@ -71,8 +82,8 @@ const LEVELS_AROUND: u32 = 2;
 fn limits(bytes: usize) -> Limits {
     let usual = Limits::default();
     let mut limits = Limits::for_message(usual.message.max(bytes as u64));
-    limits.nodes += VALUES_AROUND;
-    limits.depth += LEVELS_AROUND;
+    limits.nodes = limits.nodes.saturating_add(VALUES_AROUND);
+    limits.depth = limits.depth.saturating_add(LEVELS_AROUND);
     limits
 }
 
@@ -135,7 +146,7 @@ impl Frame {
                 _ => 24,
             })
             .sum();
-        let mut out = BytesMut::with_capacity(long + 64);
+        let mut out = BytesMut::with_capacity(long.saturating_add(64));
         let options = EncodeOptions::within(limits(0));
         let mut text = Vec::new();
         let mut plain = |out: &mut BytesMut, value: &Value| -> Result<()> {
@@ -146,7 +157,7 @@ impl Frame {
         };
         if format == Format::Cbor {
             // A map with its number of entries, which are never 24.
-            out.put_u8(0xa0 | u8::try_from(self.fields.len() + 1).unwrap_or(0));
+            out.put_u8(0xa0 | u8::try_from(self.fields.len().saturating_add(1)).unwrap_or(0));
         }
         let kind = ("type", &Field::Plain(self.kind.into()));
         let entries = std::iter::once(kind).chain(self.fields.iter().map(|(key, field)| (*key, field)));

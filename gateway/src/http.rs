@@ -9,11 +9,12 @@ use axum::body::{Body, to_bytes};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Extension, FromRequestParts, Path, Request, State};
 use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, ORIGIN,
-    UPGRADE, VARY,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONNECTION, CONTENT_TYPE,
+    HeaderName, HeaderValue, LOCATION, ORIGIN, UPGRADE, VARY,
 };
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
@@ -110,18 +111,24 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
 
 /// Admits requests of programs, of the page, and of pages that were named at the start; and adds the headers to the
 /// response.
-async fn own_origin(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
-    let is_client = request.uri().path() == CLIENT;
+async fn own_origin(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
+    join_lines(request.headers_mut(), &CONNECTION);
     let origin = request.headers().get(ORIGIN).cloned();
+    // The pages that were named at the start may read names, with a token. Every admitted page may import the client.
+    let is_api = request.uri().path().starts_with("/api/");
+    let is_named = is_api && origin.as_ref().is_some_and(|origin| gateway.is_named(origin.as_bytes()));
+    let may_read = is_named || request.uri().path() == CLIENT;
     let mut response = match gateway.check_origin(&request) {
         Ok(()) => {
-            let mut response = next.run(request).await;
-            if is_client {
-                // What answers hold stays with their own page.
+            let is_preflight = is_named
+                && request.method() == Method::OPTIONS
+                && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+            let mut response =
+                if is_preflight { preflight().into_response() } else { next.run(request).await };
+            if may_read {
                 let allowed = origin.map(|origin| (ACCESS_CONTROL_ALLOW_ORIGIN, origin));
-                response
-                    .headers_mut()
-                    .extend(allowed.into_iter().chain([(VARY, HeaderValue::from_static("origin"))]));
+                let vary = (VARY, HeaderValue::from_static("origin"));
+                response.headers_mut().extend(allowed.into_iter().chain([vary]));
             }
             response
         }
@@ -133,6 +140,27 @@ async fn own_origin(State(gateway): State<Arc<Gateway>>, request: Request, next:
     }
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// Joins the lines of a list into one: the lines of a header that is a list mean the same as one line (RFC 9110).
+fn join_lines(headers: &mut HeaderMap, name: &HeaderName) {
+    let lines: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    if lines.len() < 2 {
+        return;
+    }
+    if let Ok(joined) = HeaderValue::from_bytes(&lines.join(&b", "[..])) {
+        headers.insert(name, joined);
+    }
+}
+
+/// Returns the answer to a browser that asks, before a request of another page, whether that request is allowed.
+fn preflight() -> impl IntoResponse {
+    let headers = [
+        (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
+        (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, last-event-id"),
+        (ACCESS_CONTROL_MAX_AGE, "600"),
+    ];
+    (StatusCode::NO_CONTENT, headers)
 }
 
 async fn socket(
@@ -298,8 +326,9 @@ async fn newest(
     Named(name): Named,
 ) -> Result<Response, Problem> {
     let name = gateway.check(&rights, Right::Read, &name)?;
+    let longest = gateway.feeds.longest;
     let (fields, value) = look_up(&gateway, &rights.name, move |_| {
-        let message = latest(&name)?;
+        let message = latest(&name, longest)?;
         let value = in_format(&message, Format::Json)?;
         Ok((
             [

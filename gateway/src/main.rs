@@ -14,10 +14,13 @@
 //! | calls, look-ups, publishers | `requests`, `publishers` |
 //! | a recording in the page: its files, their addresses, the program then | `part`, `recording`, `viewing` |
 //! | the page in the browser of the desktop | `opening`, `browser` |
+//! | moments in the future | `clock` |
 //! | the gateway as a service; its counters | `service`, `status` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![forbid(unsafe_code)]
+// Numbers of publishers and clients may be any: arithmetic on them says what happens at its limits.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod access;
 mod arguments;
@@ -25,6 +28,7 @@ mod asked;
 mod asker;
 mod browser;
 mod catalogue;
+mod clock;
 mod ending;
 mod events;
 mod feed;

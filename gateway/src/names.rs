@@ -128,17 +128,19 @@ impl Name {
 fn have_a_common_text(one: &[u8], other: &[u8]) -> bool {
     // For the rest of `one` behind the position of the outer loop: whether it has a text in common with each rest of
     // `other`.
-    let mut behind = vec![false; other.len() + 1];
+    let parts = other.len().saturating_add(1);
+    let mut behind = vec![false; parts];
     for at in (0..=one.len()).rev() {
-        let mut row = vec![false; other.len() + 1];
+        let mut row = vec![false; parts];
         for to in (0..=other.len()).rev() {
+            let next = to.saturating_add(1);
             row[to] = match (one.get(at), other.get(to)) {
                 (None, None) => true,
                 // A star stands for nothing, or for one more part of the other pattern.
-                (Some(b'*'), part) => behind[to] || (part.is_some() && row[to + 1]),
-                (part, Some(b'*')) => row[to + 1] || (part.is_some() && behind[to]),
+                (Some(b'*'), part) => behind[to] || (part.is_some() && row[next]),
+                (part, Some(b'*')) => row[next] || (part.is_some() && behind[to]),
                 (Some(part), Some(wanted)) => {
-                    (part == wanted || *part == b'?' || *wanted == b'?') && behind[to + 1]
+                    (part == wanted || *part == b'?' || *wanted == b'?') && behind[next]
                 }
                 _ => false,
             };

@@ -10,6 +10,7 @@ use linkspan::page::{Peer, Token};
 use linkspan_program::stderr;
 
 use crate::browser;
+use crate::clock::after;
 
 /// The address that the browser is given.
 pub const PATH: &str = "/open";
@@ -42,7 +43,7 @@ impl Opening {
     fn expect(&self, page: &str) -> Result<String> {
         let code = Token::draw()?;
         let digits = code.digits().to_owned();
-        *self.state() = Some((code, page.to_owned(), Instant::now() + TIME));
+        *self.state() = Some((code, page.to_owned(), after(TIME)));
         Ok(digits)
     }
 

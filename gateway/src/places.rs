@@ -129,7 +129,7 @@ impl Shares {
                 format!("this token has {own} {what}, of {} at most, and {most} of all; {advice}", most / 2);
             return Err(Error::new(ErrorKind::Full, text));
         }
-        held.insert(token.to_owned(), own + 1);
+        held.insert(token.to_owned(), own.saturating_add(1));
         Ok(Share(self.clone(), token.to_owned()))
     }
 }
@@ -138,7 +138,7 @@ impl Drop for Share {
     fn drop(&mut self) {
         let mut held = self.0.held();
         if let Some(own) = held.get_mut(&self.1) {
-            *own -= 1;
+            *own = own.saturating_sub(1);
             if *own == 0 {
                 held.remove(&self.1);
             }
@@ -187,7 +187,8 @@ impl Open {
     fn evict(&mut self) -> bool {
         let mut held = BTreeMap::<Peer, usize>::new();
         for one in self.waiting.values() {
-            *held.entry(one.peer).or_default() += 1;
+            let held = held.entry(one.peer).or_default();
+            *held = held.saturating_add(1);
         }
         let most = held.into_iter().max_by_key(|(_, count)| *count);
         if let Some((peer, _)) = most {
@@ -218,7 +219,7 @@ impl Places {
         } else if open.waiting.len() >= WAITING {
             open.evict();
         }
-        open.last += 1;
+        open.last = open.last.wrapping_add(1);
         let (number, evicted, lingers) = (open.last, Arc::new(Notify::new()), Arc::<AtomicBool>::default());
         open.waiting.insert(number, Waiting { peer, evicted: evicted.clone(), lingers: lingers.clone() });
         drop(open);

@@ -55,14 +55,14 @@ pub async fn file(
         let _place = place;
         let mut at = 0;
         while at < size {
-            let wanted = usize::try_from(size - at).unwrap_or(PIECE).min(PIECE);
+            let wanted = usize::try_from(size.saturating_sub(at)).unwrap_or(PIECE).min(PIECE);
             let mut piece = vec![0; wanted];
             // A file that has become shorter ends the answer early, which the client sees.
             let read = file.read_at(&mut piece, at).and_then(|read| match read {
                 0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
                 read => Ok(read),
             });
-            at += read.as_ref().map_or(0, |read| *read as u64);
+            at = at.saturating_add(read.as_ref().map_or(0, |read| *read as u64));
             let is_over = read.is_err();
             let sent = sender.blocking_send(read.map(|read| {
                 piece.truncate(read);

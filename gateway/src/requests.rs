@@ -10,9 +10,10 @@ use bytes::Bytes;
 use linkspan::schema::Schema;
 use linkspan::{
     Channel, Deadline, Encoding, Error, ErrorKind, Message, Options, Payload, Publisher, Result, Value, Wait,
-    codec, quoted, registry,
+    quoted, registry,
 };
 
+use crate::feed::receiving;
 use crate::frames::Format;
 use crate::names::Name;
 use crate::places::{Share, Shares};
@@ -104,15 +105,15 @@ pub fn call(
 /// # Errors
 /// Those of a body that is no value, or has no form there.
 pub fn in_format(message: &Message, format: Format) -> Result<Bytes> {
-    codec::transcode(message.body(), message.encoding(), format.encoding()).map(Bytes::from)
+    format.transcode(message.body(), message.encoding())
 }
 
-/// Returns the newest message of a name.
+/// Returns the newest message of a name, of at most `longest` bytes.
 ///
 /// # Errors
-/// `NotFound` and `Empty`.
-pub fn latest(name: &Name) -> Result<Message> {
-    let latest = linkspan::latest(&name.text(), &Options::default(), Wait::default());
+/// `NotFound`, `Empty` and `TooLarge`.
+pub fn latest(name: &Name, longest: u64) -> Result<Message> {
+    let latest = linkspan::latest(&name.text(), &receiving(longest)?, Wait::default());
     latest.map_err(|error| for_client(error, name))
 }
 

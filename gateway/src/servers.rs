@@ -137,10 +137,10 @@ impl Served {
     /// Keeps a request until it is answered; returns its number.
     fn keep(&self, request: Request) -> u64 {
         let mut unanswered = self.unanswered();
-        unanswered.last += 1;
+        unanswered.last = unanswered.last.wrapping_add(1);
         let call = unanswered.last;
         if request.wants_reply() && !unanswered.is_closed {
-            unanswered.bytes += request.message().body().len();
+            unanswered.bytes = unanswered.bytes.saturating_add(request.message().body().len());
             unanswered.requests.insert(call, request);
         }
         call
@@ -157,7 +157,7 @@ impl Served {
             let text = format!("no request {call} waits for an answer; each is answered once");
             return Err(Error::new(ErrorKind::InvalidState, text));
         };
-        unanswered.bytes -= request.message().body().len();
+        unanswered.bytes = unanswered.bytes.saturating_sub(request.message().body().len());
         drop(unanswered);
         self.room.notify_one();
         let answered = match outcome {

@@ -9,8 +9,8 @@
 //! | shutdown | the program ends; done once every connection has |
 //! | others | fail with `Unsupported` |
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use linkspan::page::{Origin, Token};
@@ -96,7 +96,8 @@ pub fn run(running: &Running) -> Result<()> {
         is_tls: tls.is_some(),
     };
     let origin = Origin { port: address.port(), remote: !address.ip().is_loopback(), hosts };
-    let Made { gateway, pause, stop, started } = made(settings, origin, tokens, running.buffer, Vec::new());
+    let buffers = Buffers { all: running.buffer, longest: running.max_published_size };
+    let Made { gateway, pause, stop, started } = made(settings, origin, tokens, buffers, Vec::new());
     let mut options = ServiceOptions::default();
     options.description = format!("serves names of this machine at {scheme}://{host}/");
     let service = ServiceLoop::start(&running.service, &options)?;
@@ -125,11 +126,19 @@ pub fn run(running: &Running) -> Result<()> {
     if running.behind_proxy {
         main.note("warning", "connections are not encrypted here, and X-Forwarded-For says who connects: only the proxy may reach this address");
     }
-    let shown = match &drawn {
-        Some(token) => token.address(&host).replacen("http", scheme, 1),
-        None => main.address.clone(),
+    let address_at = |scheme: &str, host: &str| match &drawn {
+        Some(token) => token.address(host).replacen("http", scheme, 1),
+        None => format!("{scheme}://{host}/"),
     };
+    let shown = address_at(scheme, &host);
     stdout::print_lines(&several_lines(&shown))?;
+    // Other machines use the name that the operator gave. The token belongs to no other page that `--origin` names.
+    let is_own =
+        |host: &str| running.behind_proxy || host.rsplit(':').next() == Some(&*address.port().to_string());
+    let named = running.origin.iter().filter_map(|origin| origin.split_once("://"));
+    if let Some((scheme, host)) = named.into_iter().find(|(_, host)| !host.is_empty() && is_own(host)) {
+        stdout::print_lines(&several_lines(&address_at(scheme, host)))?;
+    }
     // Of a gateway for others, whose certificate or proxy has another name, the operator opens no page here.
     if drawn.is_some()
         && !running.no_open
@@ -162,9 +171,23 @@ pub struct Made {
     pub started: mpsc::UnboundedReceiver<Arc<Feed>>,
 }
 
-/// Makes a gateway; `recording` are the files of one that it shows.
-pub fn made(settings: Settings, origin: Origin, tokens: Tokens, buffer: u64, recording: Vec<Part>) -> Made {
-    let (feeds, started) = Feeds::new(buffer);
+/// Limits of memory for messages, in bytes.
+pub struct Buffers {
+    /// Of all messages that are held for clients.
+    pub all: u64,
+    /// Of one message.
+    pub longest: u64,
+}
+
+/// Makes a gateway. `recording` has the files of a recording that it shows.
+pub fn made(
+    settings: Settings,
+    origin: Origin,
+    tokens: Tokens,
+    buffers: Buffers,
+    recording: Vec<Part>,
+) -> Made {
+    let (feeds, started) = Feeds::new(buffers.all, buffers.longest);
     let (pause, paused) = watch::channel(false);
     let (stop, stopped) = watch::channel(false);
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
@@ -185,9 +208,10 @@ pub fn made(settings: Settings, origin: Origin, tokens: Tokens, buffer: u64, rec
         serving: Shares::new(ALL_SERVERS, "names that it serves", "try again later"),
         sessions: AtomicUsize::new(0),
         machine,
-        viewers: Catalogue::new(listing),
+        viewers: Catalogue::new(listing, buffers.longest),
         recording,
         opening: Opening::default(),
+        refused_origin: Mutex::default(),
     });
     Made { gateway, pause, stop, started }
 }
@@ -258,6 +282,13 @@ impl Main {
 
     /// Does what is due from time to time.
     fn look(&mut self) {
+        let refused = self.gateway.refused_origin.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(origin) = refused {
+            self.note(
+                "warning",
+                &format!("a page of {origin} was refused: --origin admits pages of other addresses"),
+            );
+        }
         let told = self.gateway.tokens.read_again(false).err().map(|error| error.to_string());
         if let Some(told) = told.filter(|told| *told != self.told) {
             self.note("error", &format!("{told}; the tokens from before count on"));

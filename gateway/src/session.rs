@@ -4,7 +4,8 @@
 mod asked;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::atomic::Ordering;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,7 @@ use tokio::time::{sleep_until, timeout};
 
 use crate::access::Gateway;
 use crate::asker::Asker;
+use crate::clock::after;
 use crate::ending;
 use crate::frames::{Format, Frame, Received, VERSION, error_frame};
 use crate::places::{Place, Share};
@@ -50,8 +52,8 @@ const MOST_ANSWERS: usize = 64 << 20;
 const TOGETHER: usize = 64;
 /// How often a list of names that is followed is looked at.
 const FOLLOW: Duration = Duration::from_secs(1);
-/// Pings without an answer, after which a client is gone.
-const UNANSWERED: u32 = 3;
+/// Pings without an answer, after which a client is gone: a ping that was not sent counts for nothing.
+const UNANSWERED: u32 = 2;
 
 /// What a client has open.
 #[derive(Default)]
@@ -65,7 +67,6 @@ struct State {
     publishing: Option<mpsc::Sender<Work>>,
     /// The subscription that has had its turn.
     turn: u64,
-    heard: Option<Instant>,
 }
 
 /// What waits for the client.
@@ -89,6 +90,8 @@ pub struct Session {
     requests: Arc<Semaphore>,
     /// What the frame that was read last asks the publishing thread for.
     later: Mutex<Option<Work>>,
+    /// Pings since the client was last heard.
+    unanswered: AtomicU32,
 }
 
 /// Serves a client until it or the gateway ends.
@@ -106,7 +109,7 @@ pub async fn serve(socket: WebSocket, gateway: Arc<Gateway>, place: Arc<Place>, 
 
 async fn talk(socket: WebSocket, gateway: &Arc<Gateway>, place: &Place, peer: Peer, format: Format) {
     let (mut writer, mut reader) = socket.split();
-    place.budget.set(Some(HELLO_BYTES as u64 + AROUND));
+    place.budget.set(Some((HELLO_BYTES as u64).saturating_add(AROUND)));
     let refused = |error: Error| Err(Some((error, ending::REFUSED, "no hello with a token")));
     let hello = tokio::select! {
         // One that is there counts, whatever came behind it.
@@ -148,10 +151,10 @@ async fn talk(socket: WebSocket, gateway: &Arc<Gateway>, place: &Place, peer: Pe
         room: Notify::new(),
         requests: Arc::new(Semaphore::new(REQUESTS)),
         later: Mutex::default(),
+        unanswered: AtomicU32::new(0),
     });
     let _clients = Counted::new(&gateway.counters, |counters| &counters.clients);
     add(&gateway.counters.clients_ever, 1);
-    session.state().heard = Some(Instant::now());
     session.answer(&session.welcome());
     let session = EndsWithTask(session);
     tokio::select! {
@@ -245,7 +248,7 @@ impl Asker for Session {
         let bytes = frame.encode(self.format).or_else(|error| error_frame(None, &error).encode(self.format));
         let Ok(bytes) = bytes else { return };
         let mut answers = self.answers();
-        answers.bytes += bytes.len();
+        answers.bytes = answers.bytes.saturating_add(bytes.len());
         answers.frames.push_back(bytes);
         drop(answers);
         self.wake.notify_one();
@@ -334,7 +337,7 @@ impl Session {
                     return self.end_with(&error, code, reason).await;
                 }
             };
-            self.state().heard = Some(Instant::now());
+            self.unanswered.store(0, Ordering::Release);
             match &message {
                 Message::Ping(_) | Message::Pong(_) => continue,
                 Message::Close(_) => return,
@@ -384,7 +387,7 @@ impl Session {
         {
             let mut answers = self.answers();
             if let Some(bytes) = answers.frames.pop_front() {
-                answers.bytes -= bytes.len();
+                answers.bytes = answers.bytes.saturating_sub(bytes.len());
                 drop(answers);
                 self.room.notify_one();
                 return Some(bytes);
@@ -394,7 +397,7 @@ impl Session {
         let turn = state.turn;
         let ids: Vec<u64> = state
             .subscriptions
-            .range(turn + 1..)
+            .range((Bound::Excluded(turn), Bound::Unbounded))
             .chain(state.subscriptions.range(..=turn))
             .map(|(id, _)| *id)
             .collect();
@@ -422,14 +425,14 @@ impl Session {
 
     async fn write(&self, writer: &mut SplitSink<WebSocket, Message>) {
         let ping = self.gateway.settings.ping;
-        let mut next_ping = Instant::now() + ping;
+        let mut next_ping = after(ping);
         let left = self.rights.expires.map(|end| end.0.saturating_sub(Timestamp::now().0));
         let left = left.map(|left| Duration::from_nanos(u64::try_from(left).unwrap_or(0)));
         // One that is too far away never comes.
         let mut end = left.and_then(|left| Instant::now().checked_add(left));
         let (mut stop, mut tokens) = (self.gateway.stop.clone(), self.gateway.tokens.changes());
         loop {
-            let mut written = 0;
+            let mut written: usize = 0;
             while written < TOGETHER {
                 let Some(bytes) = self.next(Instant::now()) else { break };
                 add(&self.gateway.counters.sent, 1);
@@ -437,7 +440,7 @@ impl Session {
                 if writer.feed(message(bytes, self.format)).await.is_err() {
                     return;
                 }
-                written += 1;
+                written = written.saturating_add(1);
             }
             if writer.flush().await.is_err() {
                 return;
@@ -450,9 +453,8 @@ impl Session {
             }
             let now = Instant::now();
             if now >= next_ping {
-                next_ping = now + ping;
-                let silent = self.state().heard.map(|heard| now.duration_since(heard));
-                if silent.is_some_and(|silent| silent > ping * UNANSWERED) {
+                next_ping = after(ping);
+                if self.unanswered.fetch_add(1, Ordering::AcqRel) >= UNANSWERED {
                     self.close(ending::REFUSED, "no answer to pings");
                     continue;
                 }

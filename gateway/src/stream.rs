@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::runtime::Handle;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Sleep, sleep, timeout};
 
 use crate::places::Place;
 use crate::status::{Counters, add};
@@ -48,7 +48,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Bounded<S> {
             return Poll::Ready(done);
         }
         let patience = self.patience;
-        let until = self.until.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + patience)));
+        let until = self.until.get_or_insert_with(|| Box::pin(sleep(patience)));
         ready!(until.as_mut().poll(context));
         self.until = None;
         add(&self.counters.unread, 1);
@@ -71,7 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncRead for Bounded<S
         if left >= buffer.remaining() {
             let before = buffer.filled().len();
             ready!(Pin::new(stream).poll_read(context, buffer))?;
-            this.place.budget.take(buffer.filled().len() - before);
+            this.place.budget.take(buffer.filled().len().saturating_sub(before));
             return Poll::Ready(Ok(()));
         }
         let mut part = vec![0; left];

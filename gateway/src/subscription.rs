@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use linkspan::{Error, ErrorKind, Result, Value};
 
-use crate::feed::{Log, ORIGIN, OfName, Published, Use, What};
+use crate::feed::{Log, ORIGIN, OfName, Place, Published, Use, What, distance};
 use crate::frames::{Format, Frame, error_value};
 use crate::names::Name;
 use crate::rights::{Right, Rights};
@@ -105,26 +105,64 @@ impl Given {
 
 /// What a subscription has of a name.
 struct Seen {
-    /// Whether the name is given by it: the token allows it, and no part before this one has it.
+    text: Arc<str>,
+    /// Whether the subscription gives the name: the token allows it, and no part before this one has it.
     is_meant: bool,
     /// The place of the last message that was given, or counted as missed.
-    place: u64,
-    /// Whether it said that the name has a publisher.
+    place: Place,
+    /// The place of the last message in the part of the log that was read.
+    read: Place,
+    /// Whether the client knows that the name has a publisher.
     joined: bool,
+    /// Whether the numbers after which the client goes on were looked up for this name.
+    is_resumed: bool,
     /// With the newest alone: whether there is a newer one, and when the last was given.
     is_due: bool,
     given: Option<Instant>,
 }
 
 impl Seen {
-    /// Counts the messages up to this place that were not given as missed, and says so.
-    fn pass(&mut self, place: u64, of: &OfName, pending: &mut VecDeque<Given>, lagged: &AtomicU64) {
-        let missed = place.saturating_sub(self.place);
+    fn new(of: &OfName, is_meant: bool, place: Place) -> Seen {
+        Seen {
+            text: of.text.clone(),
+            is_meant,
+            place,
+            read: place,
+            joined: false,
+            is_resumed: false,
+            is_due: false,
+            given: None,
+        }
+    }
+
+    /// Counts the messages up to this place that were not given as missed, and reports them.
+    fn pass(&mut self, place: Place, pending: &mut VecDeque<Given>, lagged: &AtomicU64) {
+        let missed = distance(self.place, place);
         if missed > 0 {
             self.place = place;
-            pending.push_back(Given::Lagged { name: of.text.clone(), missed });
+            pending.push_back(Given::Lagged { name: self.text.clone(), missed });
             lagged.fetch_add(missed, Ordering::Relaxed);
         }
+    }
+
+    /// Reports that the name has no publisher, if the client knows of one.
+    fn end(&mut self, pending: &mut VecDeque<Given>) {
+        if std::mem::take(&mut self.joined) {
+            pending.push_back(Given::Ended { name: self.text.clone() });
+        }
+    }
+
+    /// Goes on after the number that the client has, once the first message of the name is known: before it no number
+    /// of the name has a place. Returns whether the client has one.
+    fn resume(&mut self, of: &OfName, resumes: &mut HashMap<String, Resume>) -> bool {
+        if !self.is_meant || of.newest.is_none() || std::mem::replace(&mut self.is_resumed, true) {
+            return false;
+        }
+        let resume = if resumes.is_empty() { None } else { resumes.remove(&*of.text) };
+        if let Some(resume) = resume {
+            self.place = resumed(of, resume);
+        }
+        resume.is_some()
     }
 }
 
@@ -132,10 +170,13 @@ impl Seen {
 struct Part {
     used: Use,
     position: u64,
-    seen: Vec<Seen>,
+    /// By the key of the name in the log.
+    seen: HashMap<u64, Seen>,
+    /// The key after that of the last name that is known.
+    next_key: u64,
     pending: VecDeque<Given>,
     /// Names with a newer message, with the newest alone.
-    due: VecDeque<usize>,
+    due: VecDeque<u64>,
 }
 
 /// A subscription.
@@ -164,7 +205,8 @@ impl Subscription {
             .map(|used| Part {
                 position: 0,
                 used,
-                seen: Vec::new(),
+                seen: HashMap::new(),
+                next_key: 0,
                 pending: VecDeque::new(),
                 due: VecDeque::new(),
             })
@@ -198,70 +240,52 @@ impl Subscription {
         let feed = self.parts[at].used.feed.clone();
         let log = feed.log();
         let mut position = log.end();
-        let (mut seen, mut pending) = (Vec::new(), VecDeque::new());
-        for (number, of) in log.names.iter().enumerate() {
-            let mut one = Seen {
-                is_meant: self.is_meant(at, &of.name),
-                place: of.place,
-                joined: of.joined,
-                is_due: false,
-                given: None,
-            };
-            if one.is_meant {
-                if of.joined {
-                    pending.push_back(Given::Joined { name: of.text.clone(), incarnation: of.incarnation });
-                }
-                if of.newest.is_some()
-                    && let Some(resume) = self.resume.remove(&*of.text)
-                {
-                    one.place = resumed(of, resume);
-                    one.pass(of.evicted, of, &mut pending, &self.lagged);
-                    position = position.min(log.position_behind(number, one.place));
-                } else if of.joined && (of.evicted < of.place || matches!(self.choice, Choice::Newest(_))) {
-                    // The newest one comes first.
-                    one.place = of.place - 1;
-                    position = position.min(log.position_behind(number, one.place));
-                }
-            }
-            seen.push(one);
-        }
+        self.learn(at, &log);
         let part = &mut self.parts[at];
-        (part.position, part.seen, part.pending) = (position, seen, pending);
-        // With the newest alone, these are due.
-        for number in 0..part.seen.len() {
-            if part.seen[number].is_meant && part.seen[number].place < log.names[number].place {
-                mark(part, number);
+        for (key, of) in &log.names {
+            let Some(seen) = part.seen.get_mut(key).filter(|seen| seen.is_meant) else { continue };
+            (seen.place, seen.read, seen.joined) = (of.place, of.place, of.joined);
+            if of.joined {
+                let (name, incarnation) = (of.text.clone(), of.incarnation);
+                part.pending.push_back(Given::Joined { name, incarnation });
+            }
+            if seen.resume(of, &mut self.resume) {
+                seen.pass(of.evicted, &mut part.pending, &self.lagged);
+            } else if of.joined && (of.evicted < of.place || matches!(self.choice, Choice::Newest(_))) {
+                // The newest one comes first.
+                seen.place = of.place.saturating_sub(1);
+            }
+            if seen.place < of.place {
+                position = position.min(of.position_after(seen.place).unwrap_or(position));
+                // With the newest alone, it is due.
+                mark(&mut part.due, *key, seen);
             }
         }
+        part.position = position;
     }
 
-    /// Learns the names that the feed has learnt.
+    /// Learns the names that the feed has learnt, and forgets those that it has forgotten.
     fn learn(&mut self, at: usize, log: &Log) {
-        for number in self.parts[at].seen.len()..log.names.len() {
-            let of = &log.names[number];
+        for (key, of) in log.names.range(self.parts[at].next_key..) {
             let is_meant = self.is_meant(at, &of.name);
-            // It was there for the whole of what the feed has of this name.
-            let place = ORIGIN;
-            self.parts[at].seen.push(Seen { is_meant, place, joined: false, is_due: false, given: None });
+            let part = &mut self.parts[at];
+            // The subscription was there for all messages that the feed has of this name.
+            part.seen.insert(*key, Seen::new(of, is_meant, ORIGIN));
+            part.next_key = key.saturating_add(1);
         }
-        // Where a client goes on is known with the first message of a name: that it has a publisher says no number.
-        if !self.resume.is_empty() {
-            for (seen, of) in self.parts[at].seen.iter_mut().zip(&log.names) {
-                if seen.is_meant
-                    && of.newest.is_some()
-                    && let Some(resume) = self.resume.remove(&*of.text)
-                {
-                    seen.place = resumed(of, resume);
-                }
-            }
+        let part = &mut self.parts[at];
+        if part.seen.len() > log.names.len().saturating_mul(2) && part.position >= log.first {
+            let due = &part.due;
+            part.seen.retain(|key, seen| seen.is_due || seen.joined || log.names.contains_key(key));
+            debug_assert!(due.iter().all(|key| part.seen.contains_key(key)));
         }
     }
 
     /// Returns what comes next; `None` while there is nothing, or no credit.
     pub fn next(&mut self, now: Instant) -> Option<Given> {
         for _ in 0..self.parts.len() {
-            self.turn = (self.turn + 1) % self.parts.len();
-            let at = self.turn;
+            let at = self.turn.checked_rem(self.parts.len())?;
+            self.turn = at.saturating_add(1);
             if let Some(given) = self.parts[at].pending.pop_front() {
                 return Some(given);
             }
@@ -280,9 +304,10 @@ impl Subscription {
     /// Returns when the newest message of a name may be given; `None` where it waits for none.
     pub fn due(&self) -> Option<Instant> {
         let Choice::Newest(pause) = self.choice else { return None };
-        let due = self.parts.iter().flat_map(|part| {
-            part.due.iter().filter_map(|number| part.seen.get(*number)?.given.map(|given| given + pause))
-        });
+        let due = self
+            .parts
+            .iter()
+            .flat_map(|part| part.due.iter().filter_map(|key| part.seen.get(key)?.given?.checked_add(pause)));
         due.min()
     }
 
@@ -294,48 +319,44 @@ impl Subscription {
         if part.position < log.first {
             // The log has dropped messages that were not given.
             part.position = log.first;
-            for (number, of) in log.names.iter().enumerate() {
-                let seen = &mut part.seen[number];
-                if seen.is_meant {
-                    seen.pass(of.evicted, of, &mut part.pending, &self.lagged);
-                }
-                if seen.is_meant && seen.joined && !of.joined {
-                    seen.joined = false;
-                    part.pending.push_back(Given::Ended { name: of.text.clone() });
+            let is_forgotten = |(key, seen): (&u64, &Seen)| seen.is_meant && !log.names.contains_key(key);
+            if part.seen.iter().any(is_forgotten) {
+                return closed(part, &forgotten());
+            }
+            for (key, of) in &log.names {
+                let Some(seen) = part.seen.get_mut(key).filter(|seen| seen.is_meant) else { continue };
+                seen.resume(of, &mut self.resume);
+                seen.pass(of.evicted, &mut part.pending, &self.lagged);
+                if !of.joined {
+                    seen.end(&mut part.pending);
                 }
             }
         }
         while part.pending.is_empty() {
             let Some(entry) = log.entry(part.position) else {
-                if let Some(error) = &log.failed {
-                    return closed(part, error);
-                }
-                return None;
+                return log.failed.as_ref().and_then(|error| closed(part, error));
             };
-            part.position += 1;
-            let (seen, of) = (&mut part.seen[entry.name], &log.names[entry.name]);
-            if !seen.is_meant {
-                continue;
+            part.position = part.position.saturating_add(1);
+            let Some(seen) = part.seen.get_mut(&entry.name).filter(|seen| seen.is_meant) else { continue };
+            if let Some(of) = log.names.get(&entry.name) {
+                seen.resume(of, &mut self.resume);
             }
             match &entry.what {
                 What::Joined => {}
-                What::Ended if seen.joined => {
-                    seen.joined = false;
-                    part.pending.push_back(Given::Ended { name: of.text.clone() });
-                }
-                What::Ended => {}
+                What::Ended => seen.end(&mut part.pending),
+                What::Skipped(place) => seen.pass(*place, &mut part.pending, &self.lagged),
                 What::Message(message) if message.place <= seen.place => {}
                 What::Message(message) => {
-                    seen.pass(message.place - 1, of, &mut part.pending, &self.lagged);
+                    seen.pass(message.place.saturating_sub(1), &mut part.pending, &self.lagged);
+                    let name = seen.text.clone();
                     if !std::mem::replace(&mut seen.joined, true) {
                         let incarnation = message.incarnation;
-                        part.pending.push_back(Given::Joined { name: of.text.clone(), incarnation });
+                        part.pending.push_back(Given::Joined { name: name.clone(), incarnation });
                     }
                     seen.place = message.place;
-                    let (name, message) = (of.text.clone(), message.clone());
-                    part.pending.push_back(Given::Message { name, message, passed: 0 });
+                    part.pending.push_back(Given::Message { name, message: message.clone(), passed: 0 });
                     if let Choice::All(Some(credit)) = &mut self.choice {
-                        *credit -= 1;
+                        *credit = credit.saturating_sub(1);
                     }
                 }
             }
@@ -350,50 +371,68 @@ impl Subscription {
         let part = &mut self.parts[at];
         if part.position < log.first {
             part.position = log.first;
-            for (number, of) in log.names.iter().enumerate() {
-                if part.seen[number].is_meant && of.place > part.seen[number].place {
-                    mark(part, number);
+            let is_forgotten = |(key, seen): (&u64, &Seen)| seen.is_meant && !log.names.contains_key(key);
+            if part.seen.iter().any(is_forgotten) {
+                return closed(part, &forgotten());
+            }
+            for (key, of) in &log.names {
+                let Some(seen) = part.seen.get_mut(key).filter(|seen| seen.is_meant) else { continue };
+                seen.resume(of, &mut self.resume);
+                if of.place > seen.place || of.joined != seen.joined {
+                    mark(&mut part.due, *key, seen);
                 }
             }
         }
         while let Some(entry) = log.entry(part.position) {
-            part.position += 1;
-            if part.seen[entry.name].is_meant && !matches!(entry.what, What::Joined) {
-                mark(part, entry.name);
+            part.position = part.position.saturating_add(1);
+            let Some(seen) = part.seen.get_mut(&entry.name).filter(|seen| seen.is_meant) else { continue };
+            if let Some(of) = log.names.get(&entry.name) {
+                seen.resume(of, &mut self.resume);
+            }
+            seen.read = entry.what.place().unwrap_or(seen.read);
+            if !matches!(entry.what, What::Joined) {
+                mark(&mut part.due, entry.name, seen);
             }
         }
         for _ in 0..part.due.len() {
-            let Some(number) = part.due.pop_front() else { break };
-            let (seen, of) = (&mut part.seen[number], &log.names[number]);
-            if of.place > seen.place {
-                if seen.given.is_some_and(|given| given + pause > now) {
-                    part.due.push_back(number);
+            let Some(key) = part.due.pop_front() else { break };
+            let Some(seen) = part.seen.get_mut(&key) else { continue };
+            let of = log.names.get(&key);
+            // The last place of a name that the log has forgotten is the one that was read.
+            let last = of.map_or(seen.read, |of| of.place);
+            if last > seen.place {
+                if seen.given.and_then(|given| given.checked_add(pause)).is_some_and(|next| next > now) {
+                    part.due.push_back(key);
                     continue;
                 }
-                let Some(message) = of.newest.clone() else { continue };
-                let passed = message.place - 1 - seen.place;
-                (seen.place, seen.given) = (message.place, Some(now));
-                let is_new = !std::mem::replace(&mut seen.joined, true);
-                let (name, incarnation) = (of.text.clone(), message.incarnation);
-                part.pending.push_back(Given::Message { name: name.clone(), message, passed });
-                if is_new {
-                    part.pending.push_front(Given::Joined { name, incarnation });
+                let newest = of.and_then(|of| of.newest.clone()).filter(|newest| newest.place > seen.place);
+                if let Some(message) = newest {
+                    let passed = distance(seen.place, message.place.saturating_sub(1));
+                    (seen.place, seen.given) = (message.place, Some(now));
+                    let (name, incarnation) = (seen.text.clone(), message.incarnation);
+                    if !std::mem::replace(&mut seen.joined, true) {
+                        part.pending.push_back(Given::Joined { name: name.clone(), incarnation });
+                    }
+                    part.pending.push_back(Given::Message { name, message, passed });
                 }
+                seen.pass(last, &mut part.pending, &self.lagged);
             }
             seen.is_due = false;
-            if seen.joined && !of.joined {
-                seen.joined = false;
-                part.pending.push_back(Given::Ended { name: of.text.clone() });
+            if of.is_none_or(|of| !of.joined) {
+                seen.end(&mut part.pending);
             }
             if !part.pending.is_empty() {
                 return part.pending.pop_front();
             }
         }
-        match &log.failed {
-            Some(error) if part.due.is_empty() => closed(part, error),
-            _ => None,
-        }
+        log.failed.as_ref().filter(|_| part.due.is_empty()).and_then(|error| closed(part, error))
     }
+}
+
+/// Returns the error of a client for which the log no longer knows how many messages it missed.
+fn forgotten() -> Error {
+    let text = "the client was too slow: names came and went whose missed messages the gateway no longer knows; subscribe again";
+    Error::new(ErrorKind::Lagged, text)
 }
 
 /// Says once that a part has ended.
@@ -406,14 +445,14 @@ fn closed(part: &mut Part, error: &Error) -> Option<Given> {
 }
 
 /// Notes that a name has something newer.
-fn mark(part: &mut Part, number: usize) {
-    if !std::mem::replace(&mut part.seen[number].is_due, true) {
-        part.due.push_back(number);
+fn mark(due: &mut VecDeque<u64>, key: u64, seen: &mut Seen) {
+    if !std::mem::replace(&mut seen.is_due, true) {
+        due.push_back(key);
     }
 }
 
-/// The place behind which a client goes on, which has a number of an incarnation; of another one it has nothing.
-fn resumed(of: &OfName, resume: Resume) -> u64 {
+/// Returns the place after which a client goes on. A client with a number of another incarnation has no message of this one.
+fn resumed(of: &OfName, resume: Resume) -> Place {
     let is_same = resume.incarnation.is_none_or(|known| known == of.incarnation);
     of.place_of(if is_same { resume.number } else { 0 }).min(of.place)
 }

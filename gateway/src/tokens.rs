@@ -196,8 +196,9 @@ fn known(value: &Value) -> Result<Arc<Rights>> {
         return Err(wrong());
     }
     let mut hash = [0; 32];
-    for (at, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).map_err(|_| wrong())?;
+    for (byte, pair) in hash.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+        let pair = str::from_utf8(pair).map_err(|_| wrong())?;
+        *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
     }
     Ok(Arc::new(Rights { hash, ..Rights::from_value(value)? }))
 }

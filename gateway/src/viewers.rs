@@ -21,6 +21,7 @@ use tokio::time::{sleep_until, timeout};
 use crate::access::Gateway;
 use crate::asked::{self, Asked};
 use crate::catalogue::Channel;
+use crate::clock::after;
 use crate::ending;
 use crate::feed::Key;
 use crate::places::Place;
@@ -42,7 +43,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Channels that one frame advertises.
 const TOGETHER: usize = 64;
 /// Pings without an answer, after which a client is gone.
-const UNANSWERED: u32 = 3;
+const UNANSWERED: u32 = 2;
 /// How long a client may take for what closes its connection.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Binary frames of the server with a message.
@@ -118,8 +119,7 @@ impl Viewer {
     async fn talk(&mut self, socket: WebSocket) {
         let (mut writer, mut reader) = socket.split();
         let ping = self.gateway.settings.ping;
-        let (mut next_ping, mut next_look, mut heard) =
-            (Instant::now() + ping, Instant::now(), Instant::now());
+        let (mut next_ping, mut next_look, mut unanswered) = (after(ping), Instant::now(), 0_u32);
         let mut stop = self.gateway.stop.clone();
         self.say(Value::map([
             ("op", Value::from("serverInfo")),
@@ -132,14 +132,15 @@ impl Viewer {
         loop {
             let now = Instant::now();
             if now >= next_look {
-                next_look = now + LOOK;
+                next_look = after(LOOK);
                 self.look();
             }
             if now >= next_ping {
-                next_ping = now + ping;
-                if now.duration_since(heard) > ping * UNANSWERED {
+                next_ping = after(ping);
+                if unanswered >= UNANSWERED {
                     self.close.get_or_insert((ending::REFUSED, "no answer to pings"));
                 }
+                unanswered = unanswered.saturating_add(1);
                 self.waiting.push_back(Message::Ping(Bytes::new()));
             }
             let has_more = match self.write(&mut writer).await {
@@ -168,7 +169,7 @@ impl Viewer {
                 () = self.wake.notified() => continue,
                 () = sleep_until(until.into()) => continue,
             };
-            heard = Instant::now();
+            unanswered = 0;
             match frame {
                 Some(Ok(Message::Text(text))) => self.take(text.as_bytes()),
                 Some(Ok(Message::Binary(_))) => {
@@ -199,12 +200,12 @@ impl Viewer {
             self.count(&frame);
             writer.feed(frame).await?;
         }
-        let mut written = 0;
+        let mut written: usize = 0;
         while self.close.is_none() && written < TOGETHER {
             let Some(frame) = self.next(Instant::now()) else { break };
             self.count(&frame);
             writer.feed(frame).await?;
-            written += 1;
+            written = written.saturating_add(1);
         }
         writer.flush().await?;
         Ok(written == TOGETHER || !self.waiting.is_empty())
@@ -241,7 +242,7 @@ impl Viewer {
     }
 
     fn mistake(&mut self, text: &str) {
-        self.mistakes += 1;
+        self.mistakes = self.mistakes.saturating_add(1);
         if self.mistakes > MISTAKES {
             self.close.get_or_insert((ending::REFUSED, "too many frames without a meaning"));
             return;
@@ -333,7 +334,7 @@ impl Viewer {
                 let viewed = message.viewed(&one.channel.messages);
                 match viewed {
                     Ok((encoder, body)) if Arc::ptr_eq(&encoder, &one.channel.encoder) => {
-                        let mut frame = BytesMut::with_capacity(body.len() + 13);
+                        let mut frame = BytesMut::with_capacity(body.len().saturating_add(13));
                         frame.put_u8(MESSAGE_DATA);
                         frame.put_u32_le(id);
                         frame.put_u64_le(u64::try_from(message.sent.0).unwrap_or(0));

@@ -14,7 +14,7 @@ use crate::access::Settings;
 use crate::part::Part;
 use crate::rights::Rights;
 use crate::server;
-use crate::service::{Made, made, raise_descriptors};
+use crate::service::{Buffers, Made, made, raise_descriptors};
 use crate::tokens::Tokens;
 
 /// How often the threads are looked at.
@@ -52,13 +52,14 @@ pub fn run(paths: &[PathBuf], are: &[(u64, u64)], listen: &str, opens: bool) -> 
     let settings = Settings {
         name_rate: 1.0,
         max_message_size: 4_096,
-        ping: Duration::from_secs(20),
+        ping: Duration::from_secs(3),
         origins: Vec::new(),
         behind_proxy: false,
         is_tls: false,
     };
     let origin = Origin { port: address.port(), remote: false, hosts: Vec::new() };
-    let Made { gateway, stop, started, .. } = made(settings, origin, tokens, 0, recording);
+    let Made { gateway, stop, started, .. } =
+        made(settings, origin, tokens, Buffers { all: 0, longest: 4_096 }, recording);
     let threads = server::serve(&gateway, started, &listener, None)?;
     drop(listener);
     let shown = format!("{}&recording=1", token.address(&address.to_string()));

@@ -505,3 +505,37 @@ def test_numbers_of_an_address_are_numbers(bench: Bench) -> None:
             await client.close()
 
     asyncio.run(run())
+
+
+def test_page_that_an_origin_names_reads_names_by_fetch_and_no_other_page_does(bench: Bench) -> None:
+    gateway = bench.gateway("--origin", "https://lab.example")
+    asks = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
+    for origin, admitted in (("https://lab.example", True), ("https://other.example", False)):
+        status, _, headers = gateway.request("/api/names", headers={"Origin": origin, **asks}, method="OPTIONS")
+        lower = {name.lower(): value for name, value in headers.items()}
+        assert (status == 204, lower.get("access-control-allow-origin")) == (admitted, origin if admitted else None)
+        status, _, headers = gateway.request("/api/names", gateway.token, headers={"Origin": origin})
+        lower = {name.lower(): value for name, value in headers.items()}
+        assert (status, lower.get("access-control-allow-origin")) == ((200, origin) if admitted else (403, None))
+    # The page needs a token for an answer, as every program does.
+    assert gateway.request("/api/names", headers={"Origin": "https://lab.example"})[0] == 401
+    assert gateway.child.stderr
+    assert '"https://other.example" was refused: --origin' in next_line(gateway.child.stderr, "the refused origin")
+
+
+def test_lines_of_connection_are_one_list_and_the_scheme_of_a_token_has_no_case(bench: Bench) -> None:
+    gateway = bench.gateway()
+    request = (
+        f"GET /linkspan HTTP/1.1\r\nHost: 127.0.0.1:{gateway.port}\r\nConnection: keep-alive\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: linkspan.v1.json\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) as connection:
+        connection.sendall(request.encode())
+        assert connection.recv(64).startswith(b"HTTP/1.1 101")
+    for scheme in ("bearer", "BEARER", "Bearer"):
+        assert gateway.request("/api/names", headers={"Authorization": f"{scheme} {gateway.token}"})[0] == 200
+
+
+def test_address_of_the_operator_is_printed_behind_a_proxy(bench: Bench) -> None:
+    gateway = bench.gateway("--behind-proxy", "--origin", "https://lab.example")
+    assert next_line(gateway.child.stdout, "the address of the proxy").strip() == f"https://lab.example/#token={gateway.token}"

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use linkspan::{ErrorKind, EventKind, Options, Result, StartAt, Subscriber, Wait};
+use linkspan::{Error, ErrorKind, EventKind, Result, StartAt, Subscriber, Wait};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
 
-use super::{Feed, Feeds};
+use super::{Feed, Feeds, receiving};
 
 /// How long a feed goes on without a client: one that was cut comes back within it, and finds what it missed.
 const LINGER: Duration = Duration::from_secs(30);
@@ -35,13 +35,9 @@ pub async fn run(
                     feed = started.recv() => {
                         let Some(feed) = feed else { return };
                         let (feeds, paused) = (feeds.clone(), paused.clone());
-                        tokio::task::spawn_local(async move {
-                            if let Err(error) = follow(&feeds, &feed, paused).await {
-                                feed.log().failed = Some(error);
-                                feeds.remove(&mut feeds.feeds(), &feed);
-                            }
-                            feed.wake_all();
-                        });
+                        let task = (feeds.clone(), feed.clone());
+                        let task = async move { follow(&task.0, &task.1, paused).await };
+                        tokio::task::spawn_local(end_with_reason(feeds, feed, task));
                     }
                     _ = stop.wait_for(|stop| *stop) => return,
                 }
@@ -50,9 +46,32 @@ pub async fn run(
         .await;
 }
 
-/// Receives what a feed is for, until no client wants it.
+/// Runs a feed to its end. If it fails or panics, its clients get the reason, and the next client begins a new feed.
+pub(super) async fn end_with_reason(
+    feeds: Arc<Feeds>,
+    feed: Arc<Feed>,
+    task: impl Future<Output = Result<()>> + 'static,
+) {
+    let failed = match tokio::task::spawn_local(task).await {
+        Ok(ended) => ended.err(),
+        Err(panic) => {
+            let text = format!(
+                "the gateway's receiver of {} ended because of an error in the gateway ({panic}); subscribe again",
+                feed.key.name.text()
+            );
+            Some(Error::new(ErrorKind::Internal, text))
+        }
+    };
+    if let Some(error) = failed {
+        feed.log().failed = Some(error);
+        feeds.remove(&mut feeds.feeds(), &feed);
+    }
+    feed.wake_all();
+}
+
+/// Receives the messages of a feed until no client wants them.
 async fn follow(feeds: &Feeds, feed: &Arc<Feed>, mut paused: watch::Receiver<bool>) -> Result<()> {
-    let mut options = Options::default();
+    let mut options = receiving(feeds.longest)?;
     if let Some(from) = feed.key.from {
         options.from = Some(StartAt::Sequence(from));
     }
@@ -97,7 +116,7 @@ pub(super) async fn something(descriptor: Option<&AsyncFd<OwnedFd>>) {
 
 /// Takes some messages and the events, and wakes the clients; returns how many messages.
 fn take_what_is_there(feeds: &Feeds, feed: &Feed, subscriber: &Subscriber) -> Result<usize> {
-    let (mut taken, mut dropped) = (0, 0);
+    let (mut taken, mut dropped): (usize, u64) = (0, 0);
     let mut log = feed.log();
     let end = log.end();
     while taken < TURN {
@@ -105,8 +124,8 @@ fn take_what_is_there(feeds: &Feeds, feed: &Feed, subscriber: &Subscriber) -> Re
             Ok(Some(message)) => {
                 let endpoint = message.name().unwrap_or_else(|| subscriber.endpoint()).to_owned();
                 log.take(&endpoint, &message, &feeds.held);
-                dropped += log.evict(feeds.share(), &feeds.held);
-                taken += 1;
+                dropped = dropped.saturating_add(log.evict(feeds.share(), &feeds.held));
+                taken = taken.saturating_add(1);
             }
             Ok(None) => break,
             Err(error)
@@ -115,8 +134,13 @@ fn take_what_is_there(feeds: &Feeds, feed: &Feed, subscriber: &Subscriber) -> Re
                 break;
             }
             Err(error) if error.kind() == ErrorKind::InvalidState => return Err(error),
-            // An error of one message, or of one name: its number is missing, which the next one says.
-            Err(_) => taken += 1,
+            // The subscriber goes on after the error of one message.
+            Err(error) => {
+                if matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) {
+                    log.skip(error.endpoint().unwrap_or_else(|| subscriber.endpoint()));
+                }
+                taken = taken.saturating_add(1);
+            }
         }
     }
     let events = subscriber.events().into_iter().filter_map(|event| {
@@ -134,7 +158,7 @@ fn take_what_is_there(feeds: &Feeds, feed: &Feed, subscriber: &Subscriber) -> Re
     let is_new = log.end() > end;
     feeds.received.fetch_add(taken as u64, Ordering::Relaxed);
     // Its share may be less by now, although nothing came.
-    dropped += log.evict(feeds.share(), &feeds.held);
+    dropped = dropped.saturating_add(log.evict(feeds.share(), &feeds.held));
     feeds.dropped.fetch_add(dropped, Ordering::Relaxed);
     drop(log);
     if is_new {

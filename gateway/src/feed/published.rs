@@ -7,6 +7,7 @@ use bytes::Bytes;
 use linkspan::{Encoding, Result, Timestamp, codec};
 use linkspan_ros2::{Encoder, Messages};
 
+use super::log::Place;
 use crate::frames::Format;
 
 /// Bytes that a message takes beside its body.
@@ -18,7 +19,7 @@ pub struct Published {
     pub incarnation: u64,
     pub sent: Timestamp,
     /// Its place in the order of its name.
-    pub place: u64,
+    pub place: Place,
     /// The beginning of the fingerprint of its schema.
     pub schema: Option<String>,
     pub(super) encoding: Encoding,
@@ -40,7 +41,7 @@ impl Published {
             return Ok(value.clone());
         }
         // CBOR is read, too: what is no value would break the frame.
-        let value = Bytes::from(codec::transcode(&self.body, self.encoding, format.encoding())?);
+        let value = format.transcode(&self.body, self.encoding)?;
         // Where there is no room, each client has it written for itself.
         self.held.keep(value.len(), || kept.set(value.clone()).is_ok());
         Ok(value)
@@ -74,7 +75,9 @@ impl Published {
     fn bytes(&self) -> u64 {
         let written: usize = self.values.iter().filter_map(|value| value.get().map(Bytes::len)).sum();
         let viewed = self.viewed.get().map_or(0, |(_, _, body)| body.len());
-        (self.body.len() + written + viewed) as u64 + BESIDE
+        [self.body.len(), written, viewed]
+            .into_iter()
+            .fold(BESIDE, |sum, bytes| sum.saturating_add(bytes as u64))
     }
 }
 
@@ -86,6 +89,11 @@ pub(super) struct HeldBytes {
 }
 
 impl HeldBytes {
+    /// Counts bytes that are held in any case.
+    pub(super) fn add(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Counts bytes where there is room for them and `keep` keeps them.
     fn keep(&self, bytes: usize, keep: impl FnOnce() -> bool) {
         let bytes = bytes as u64;
@@ -98,7 +106,7 @@ impl HeldBytes {
     /// Whether less than an eighth is free: then feeds drop what is old, so that new messages have room for what is
     /// written of them.
     pub(super) fn is_nearly_full(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) > self.most - self.most / 8
+        self.bytes.load(Ordering::Relaxed) > self.most.saturating_sub(self.most / 8)
     }
 }
 

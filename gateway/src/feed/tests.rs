@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use linkspan::{Options, Publisher, Subscriber, Value, Wait};
 
-use super::follow::{LOOK, something, watched};
+use super::follow::{LOOK, end_with_reason, something, watched};
 use super::*;
 use crate::rights::Rights;
 use crate::subscription::{Choice, Given, Resume, Subscription};
@@ -36,12 +36,12 @@ fn client_that_comes_again_before_the_first_message_is_told_what_it_missed() {
     for (choice, is_first) in
         [(Choice::All(None), true), (Choice::Newest(LOOK), true), (Choice::All(None), false)]
     {
-        let (feeds, _started) = Feeds::new(1 << 20);
+        let (feeds, _started) = Feeds::new(1 << 20, 1 << 26);
         let key = Key { name: name.clone(), from: None };
         let first = feeds.join(&key, "one", &Arc::default()).unwrap();
         let feed = first.feed.clone();
         feed.log().take_events(vec![(endpoint.clone(), true)]);
-        feed.log().name(&endpoint).unwrap();
+        feed.log().key(&endpoint).unwrap();
         let used = if is_first { first } else { feeds.join(&key, "one", &Arc::default()).unwrap() };
         let resume = Resume { number: 2, incarnation: Some(message.incarnation()) };
         let resumes = HashMap::from([(name.text(), resume)]);
@@ -71,4 +71,28 @@ fn descriptor_that_no_set_takes_is_looked_at_by_a_timer() {
         assert!(descriptor.is_none());
         something(descriptor.as_ref()).await;
     });
+}
+
+/// A panic in the task of a feed ends the feed with its reason, and the next client begins another feed.
+#[test]
+fn feed_whose_task_panics_is_closed_with_the_reason_and_replaced() {
+    let (feeds, _started) = Feeds::new(1 << 20, 1 << 26);
+    let key = Key { name: Name::parse("lab/panic", false).unwrap(), from: None };
+    let used = feeds.join(&key, "one", &Arc::default()).unwrap();
+    let task = async { panic!("planted") };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let local = tokio::task::LocalSet::new();
+    runtime.block_on(local.run_until(end_with_reason(feeds.clone(), used.feed.clone(), task)));
+    let failed = used.feed.log().failed.clone().unwrap();
+    assert_eq!(failed.kind(), ErrorKind::Internal);
+    assert!(failed.text().contains("lab/panic"), "{failed}");
+    let next = feeds.join(&key, "one", &Arc::default()).unwrap();
+    assert!(next.is_first && next.feed.log().failed.is_none());
+}
+
+#[test]
+fn distances_of_places_hold_all_numbers() {
+    assert!(ORIGIN > u64::MAX.into());
+    assert_eq!(distance(0, u128::MAX), u64::MAX);
+    assert_eq!(distance(5, 3), 0);
 }

@@ -57,9 +57,9 @@ impl Session {
             }
             "latest" => {
                 let (id, name) = (frame.id()?, self.name(&frame, Right::Read)?);
-                let format = self.format;
+                let (format, longest) = (self.format, self.gateway.feeds.longest);
                 self.look_up(id, move || {
-                    let message = latest(&name)?;
+                    let message = latest(&name, longest)?;
                     let frame =
                         Frame::of("reply", id).with("name", name.text()).with("number", message.sequence());
                     Ok(frame.with("time", message.sent()).with_encoded("value", in_format(&message, format)?))

@@ -43,7 +43,7 @@ fn after_ten_messages(buffer: u64, choice: Choice, began: bool) -> (Vec<u64>, u6
         hash: [0; 32],
     };
     let publisher = Publisher::new(&text, &Options::default()).unwrap();
-    let (feeds, started) = Feeds::new(buffer);
+    let (feeds, started) = Feeds::new(buffer, 1 << 26);
     let (_paused, is_paused) = watch::channel(false);
     let (stop, is_stopped) = watch::channel(false);
     let received = feeds.clone();

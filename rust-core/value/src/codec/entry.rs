@@ -402,9 +402,14 @@ pub fn decode_first(bytes: &[u8]) -> Result<(Value, usize)> {
 /// Returns the same value in another encoding, within the default limits and without a tree in
 /// between.
 pub fn transcode(bytes: &[u8], from: Encoding, to: Encoding) -> Result<Vec<u8>> {
+    transcode_within(bytes, from, to, &Limits::default())
+}
+
+/// As [`transcode`], within limits of the caller, which hold for both encodings.
+pub fn transcode_within(bytes: &[u8], from: Encoding, to: Encoding, limits: &Limits) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     memory::reserve(&mut out, bytes.len())?;
-    write(to, &EncodeOptions::default(), &mut out, None, Decode { bytes, from })?;
+    write(to, &EncodeOptions::within(*limits), &mut out, None, Decode { bytes, from, limits })?;
     Ok(out)
 }
 
@@ -433,12 +438,13 @@ impl<T: Source + ?Sized> Drive for Walk<'_, T> {
 struct Decode<'a> {
     bytes: &'a [u8],
     from: Encoding,
+    limits: &'a Limits,
 }
 
 impl Drive for Decode<'_> {
     fn drive<S: Sink>(self, mut sink: S, finish: impl FnOnce(&mut S) -> Result<()>) -> Result<()> {
         // One decoder for all encoders, because no message is transcoded while it is sent or received.
-        decode_into(self.bytes, self.from, &Limits::default(), &mut sink as &mut dyn Sink)?;
+        decode_into(self.bytes, self.from, self.limits, &mut sink as &mut dyn Sink)?;
         finish(&mut sink)
     }
 }

@@ -57,6 +57,7 @@ pub use unread::Unread;
 
 pub use entry::{
     EncodeOptions, decode, decode_first, decode_into, decode_shared, encode, encode_into, transcode,
+    transcode_within,
 };
 pub use entry::{decode_body, decode_body_shared, encode_placed, read_long_array, write_around_array};
 

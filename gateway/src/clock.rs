@@ -1,0 +1,10 @@
+//! Moments in the future.
+
+use std::time::{Duration, Instant};
+
+/// Returns the moment after a time. A time that no clock reaches ends in a year.
+pub fn after(time: Duration) -> Instant {
+    let now = Instant::now();
+    let year = Duration::from_secs(365 * 86_400);
+    now.checked_add(time).or_else(|| now.checked_add(year)).unwrap_or(now)
+}
