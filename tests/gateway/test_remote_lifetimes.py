@@ -157,3 +157,53 @@ with linkspan.publisher("lab/out") as out, linkspan.serve("lab/sum") as server:
         server.close()
         thread.join(PATIENCE)
         assert ended.is_set()
+
+
+def test_names_that_an_older_connection_holds_are_asked_for_again_and_wrong_fields_are_malformed() -> None:
+    """A played gateway: it refuses each name twice after a cut, without `retry`, and sends a frame without its fields at the end."""
+    from websockets.sync.server import ServerConnection, serve
+
+    clients: list[Any] = []
+    opened: list[str] = []
+    refusals: dict[str, int] = {}
+
+    def play(ws: ServerConnection) -> None:
+        for data in ws:
+            frame = linkspan_remote.decode(data)
+            kind, answer = frame["type"], {"type": "ack", "id": frame.get("id"), "number": 0}
+            if kind == "hello":
+                clients.append(frame.get("client"))
+                answer = {"type": "welcome", "version": 1, "limits": {}}
+            elif kind in ("publish", "serve"):
+                opened.append(kind)
+                if refusals.get(kind, 0) > 0:
+                    refusals[kind] -= 1
+                    answer.update(type="error", kind="AddressInUse", text="taken", retry=False)
+            elif kind == "call":
+                refusals.update(publish=2, serve=2)
+                return
+            elif kind == "latest":
+                answer = {"type": "reply", "id": frame["id"]}
+            elif kind == "subscribe":
+                answer = {"type": "message", "id": frame["id"], "name": "lab/a"}
+            elif kind != "data":
+                continue
+            ws.send(linkspan_remote.encode(answer))
+
+    with serve(play, "127.0.0.1", 0, subprotocols=["linkspan.v1.cbor"]) as gateway:  # type: ignore[list-item]
+        threading.Thread(target=gateway.serve_forever, daemon=True).start()
+        lab = linkspan_remote.connect(f"ws://127.0.0.1:{gateway.socket.getsockname()[1]}", token="x", timeout=PATIENCE)
+        out, server = lab.publisher("lab/out"), lab.serve("lab/sum")
+        ended: list[Any] = []
+        thread = threading.Thread(target=lambda: ended.append(in_thread(lambda: server.run(lambda request: request.value))), daemon=True)
+        thread.start()
+        with pytest.raises(errors.Disconnected):
+            lab.call("lab/cut", timeout=PATIENCE)
+        assert out.send(1, timeout=PATIENCE) == 0
+        until("the server asks until it has the name", lambda: opened.count("serve") == 4)
+        assert opened.count("publish") == 4 and not ended
+        assert len(set(clients)) == 1 and len(clients) == 2
+        with pytest.raises(errors.Malformed):
+            lab.subscribe("lab/a").recv(timeout=PATIENCE)
+        lab.close()
+        gateway.shutdown()
