@@ -339,6 +339,29 @@ fn help_of_a_companion_program_shows_the_words_that_were_typed() {
 }
 
 #[test]
+fn help_that_standard_output_does_not_take_fails() {
+    let place = Place::new();
+    for words in [
+        &["--help"][..],
+        &["--version"],
+        &["help"],
+        &["sub", "--help"],
+        &["service", "run", "--help", "--", "true"],
+        &["bridge", "--help"],
+        &["gateway", "--help"],
+        &["record", "--help"],
+        &["recording", "info", "--help"],
+        &["schema", "import", "--help"],
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let finished = place.command(words).stdout(full).output().unwrap();
+        let error = String::from_utf8(finished.stderr).unwrap();
+        assert_eq!(finished.status.code(), Some(1), "{words:?}: {error}");
+        assert!(error.contains("writing to standard output"), "{words:?}: {error}");
+    }
+}
+
+#[test]
 fn names_that_are_open_are_completed_in_bash() {
     let place = Place::new();
     let publishers =

@@ -79,8 +79,12 @@ impl Exit {
 /// # Errors
 /// `BrokenPipe` where its reader has closed it, else the error of writing.
 pub fn write(bytes: &[u8]) -> Result<(), Exit> {
-    stdout::write(bytes)
-        .map_err(|error| if error.errno() == Some(BROKEN_PIPE) { Exit::BrokenPipe } else { error.into() })
+    stdout::write(bytes).map_err(|error| if is_broken_pipe(&error) { Exit::BrokenPipe } else { error.into() })
+}
+
+/// Returns whether a write failed because its reader closed standard output.
+pub(crate) fn is_broken_pipe(error: &Error) -> bool {
+    error.errno() == Some(BROKEN_PIPE)
 }
 
 /// Returns the exit code of a command that fails with an error of this kind.

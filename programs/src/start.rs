@@ -1,11 +1,12 @@
 //! How a program begins.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
 use linkspan::{environment, one_line};
 
-use crate::stderr;
+use crate::{exit, stderr, stdout};
 
 /// Begins a program, which prints its lines under this name: each one calls it first. Where it runs with more rights
 /// than its caller, it gives up the caller's environment.
@@ -20,11 +21,21 @@ pub fn begin(name: &'static str) -> Result<(), ExitCode> {
     })
 }
 
-/// Returns the command line of a program. A malformed one ends the program here, with exit code 2.
+/// Returns the command line of a program. A malformed one ends the program here, with exit code 2. `--help` and
+/// `--version` end it with 0, or with 1 if standard output does not take the text.
 pub fn parsed<T>(read: Result<T, clap::Error>) -> T {
     read.unwrap_or_else(|mut error| {
         escape(&mut error);
-        error.exit()
+        // The parser ignores errors of writing.
+        let written = error.print().and_then(|()| std::io::stdout().flush());
+        if !error.use_stderr()
+            && let Err(error) = written.map_err(stdout::failed)
+            && !exit::is_broken_pipe(&error)
+        {
+            stderr::print_error(&error);
+            std::process::exit(1);
+        }
+        std::process::exit(error.exit_code())
     })
 }
 

@@ -35,9 +35,12 @@ pub fn print_lines(text: &str) -> Result<()> {
 /// Those of writing: EPIPE where its reader has closed it.
 pub fn write(bytes: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(bytes)
-        .and_then(|()| out.flush())
-        .map_err(|error| Error::os("writing to standard output", error.raw_os_error().unwrap_or(0)))
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(failed)
+}
+
+/// Returns the error of a write to standard output.
+pub(crate) fn failed(error: io::Error) -> Error {
+    Error::os("writing to standard output", error.raw_os_error().unwrap_or(0))
 }
 
 /// Returns whether the pipe on standard output has lost its reader.
