@@ -1392,8 +1392,8 @@ const char *linkspan_last_error_text(void);
 linkspan_status linkspan_set_last_error(linkspan_status status,
                                         const char *text);
 
-// Gets the lengths of the `rank` dimensions of the N-d array at a path, or those of the list
-// there, and of the lists in it, which languages without typed arrays send; `WrongType` with the shape in its text for another rank.
+// Gets the lengths of the `rank` dimensions of the N-d array at a path, or of the nested lists there, which languages
+// without typed arrays send. `WrongType` with the shape in its text for another rank.
 //
 // The caller sees to this:
 // As for `linkspan_message_get_type`; `dims` has room for `rank` lengths.
@@ -1404,10 +1404,9 @@ linkspan_status linkspan_message_get_shape(const struct linkspan_message *messag
 
 // Copies the N-d array at a path into memory of the program, `to->data`, which has the type, the order and the shape
 // that `to` says: the element at (i, j, …) stays at (i, j, …), and types are widened as by `linkspan_array_copy`. A
-// list of single numbers fills an array of one dimension, a list of lists of one length one of two, and a single number
-// one of none; `OutOfRange` for a number
-// that does not fit. `WrongType` with both shapes in its text if they differ. `to->data` is partly written if the call
-// fails.
+// list of single numbers fills an array of one dimension. A list of lists of one length fills an array of two. A single
+// number fills an array of none. `OutOfRange` for a number that does not fit. `WrongType` with both shapes in its text
+// if they differ. `to->data` is partly written if the call fails.
 //
 // The caller sees to this:
 // As for `linkspan_message_get_type`; `to->data` has room for the elements.

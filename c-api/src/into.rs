@@ -215,8 +215,8 @@ fn flat_number(value: FlatValue<'_>, dtype: DType, to: &mut [u8]) -> Option<()> 
     number_into(&value, dtype, to).ok()
 }
 
-/// Gets the lengths of the `rank` dimensions of the N-d array at a path, or those of the list
-/// there, and of the lists in it, which languages without typed arrays send; `WrongType` with the shape in its text for another rank.
+/// Gets the lengths of the `rank` dimensions of the N-d array at a path, or of the nested lists there, which languages
+/// without typed arrays send. `WrongType` with the shape in its text for another rank.
 ///
 /// # Safety
 /// As for `linkspan_message_get_type`; `dims` has room for `rank` lengths.
@@ -251,10 +251,9 @@ pub unsafe extern "C" fn linkspan_message_get_shape(
 
 /// Copies the N-d array at a path into memory of the program, `to->data`, which has the type, the order and the shape
 /// that `to` says: the element at (i, j, …) stays at (i, j, …), and types are widened as by `linkspan_array_copy`. A
-/// list of single numbers fills an array of one dimension, a list of lists of one length one of two, and a single number
-/// one of none; `OutOfRange` for a number
-/// that does not fit. `WrongType` with both shapes in its text if they differ. `to->data` is partly written if the call
-/// fails.
+/// list of single numbers fills an array of one dimension. A list of lists of one length fills an array of two. A single
+/// number fills an array of none. `OutOfRange` for a number that does not fit. `WrongType` with both shapes in its text
+/// if they differ. `to->data` is partly written if the call fails.
 ///
 /// # Safety
 /// As for `linkspan_message_get_type`; `to->data` has room for the elements.

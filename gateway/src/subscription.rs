@@ -451,7 +451,8 @@ fn mark(due: &mut VecDeque<u64>, key: u64, seen: &mut Seen) {
     }
 }
 
-/// Returns the place after which a client goes on. A client with a number of another incarnation has no message of this one.
+/// Returns the place after which a client goes on. A client with a number of another incarnation has no message of this
+/// one.
 fn resumed(of: &OfName, resume: Resume) -> Place {
     let is_same = resume.incarnation.is_none_or(|known| known == of.incarnation);
     of.place_of(if is_same { resume.number } else { 0 }).min(of.place)

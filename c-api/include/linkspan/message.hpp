@@ -292,9 +292,10 @@ public:
     // A path is keys and positions from zero, joined by `/`: `rows/0/name`; `""` is the whole value. In a key, `~1`
     // stands for `/` and `~0` for `~`.
 
-    /// Reads the value at a path as a `T`: bool, integers, floating point, one std::complex, std::string, std::string_view,
-    /// bytes_view, timestamp, uuid, decimal, big_int, array_view<E>, std::span<const E> (of std::byte it is bytes),
-    /// std::vector<E> (of std::byte it is bytes), std::array<E, N> (of 16 bytes it is a uuid), std::map and std::unordered_map of these by their
+    /// Reads the value at a path as a `T`: bool, integers, floating point, one std::complex, std::string,
+    /// std::string_view, bytes_view, timestamp, uuid, decimal, big_int, array_view<E>, std::span<const E> (of std::byte
+    /// it is bytes), std::vector<E> (of std::byte it is bytes), std::array<E, N> (of 16 bytes it is a uuid), std::map
+    /// and std::unordered_map of these by their
     /// keys, message, a struct that was generated from a schema, and std::optional of these, which is empty if the path
     /// has no value, or null. Throws `missing` if the path has no value, `wrong_type` if the value has another type,
     /// `out_of_range` for a number that does not fit. A generated struct of the whole message is checked as by its

@@ -153,8 +153,8 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The name of the schema in this case: `power_reading` for the file, `POWER_READING` for a constant. In the case of
-    /// types it is an identifier of a type.
+    /// The name of the schema in this case: `power_reading` for the file, `POWER_READING` for a constant. As a type it
+    /// is an identifier.
     pub fn name(&self, case: Case) -> String {
         if case == self.naming.types {
             self.naming.type_identifier(&self.schema.name)
