@@ -1,4 +1,4 @@
-//! The kinds of errors of a wait that found nothing: the table of `docs/concepts.md`, for each object that receives.
+//! The errors of a wait that found nothing, for each object that receives: a table of `docs/reference-exchange.md`.
 
 use std::time::Duration;
 

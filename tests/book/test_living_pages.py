@@ -89,6 +89,11 @@ def test_architecture_has_at_most_250_lines_of_120_columns(living):
     assert [f"{number}: {len(line)}" for number, line in enumerate(lines, 1) if len(line) > 120] == []
 
 
+def test_readme_has_at_most_120_lines_and_concepts_at_most_1500_words(living):
+    assert len(living["README.md"].splitlines()) <= 120
+    assert len(living["docs/concepts.md"].split()) <= 1500
+
+
 def test_name_that_is_gone_is_found():
     files = ["tests/x.py", "a/src/b.rs", "docs/d.md"]
     text = "`tests/x.py`, `b.rs`, `tests/gone.py`, `tests/a b`, `other/thing`, `tests/NAME`\n```sh\n`tests/code.py`\n```\nand `c.rs`"

@@ -236,7 +236,7 @@ with linkspan.publisher(sys.argv[1]) as out:
 @pytest.mark.parametrize("end", ["close", "kill"])
 @pytest.mark.parametrize(("transport", "most"), [("shm", 63), ("unix", 0)])
 def test_call_that_does_not_wait_says_within_so_many_calls_that_the_publisher_ended(start: Start, transport: str, most: int, end: str) -> None:
-    """As docs/concepts.md says: a call that looked at the connection each time would cost a system call."""
+    """As docs/reference-exchange.md says: a call that looked at the connection each time would cost a system call."""
     name = f"{transport}:lab/ended"
     publisher = start(ONE_VALUE, name)
     assert publisher.stdout.readline() == "sent\n"

@@ -90,7 +90,7 @@ pub struct Arguments {
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = quantity::size)]
     buffer: u64,
     /// An option of the subscriber, such as max_message_size=1000000000: larger messages are counted as missed.
-    /// docs/concepts.md has all
+    /// docs/options.md has all
     #[arg(long = "option", value_name = "NAME=VALUE", value_parser = note)]
     options: Vec<(String, String)>,
     /// How the messages are compressed
