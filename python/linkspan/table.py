@@ -81,7 +81,7 @@ class Table:
     def __getitem__(self, column: str) -> Any:
         """A column: numbers as an array without a copy, instants as `datetime64[ns]` where NumPy is there; arrays of one shape as one array
         with a dimension more; texts, bytes, arrays of several shapes or with some missing, and integers with nulls as a list with `None` for
-        nulls."""
+        nulls. A null among floats is NaN, and among instants NaT; without NumPy it is `None` in a list."""
         return self._values(column)
 
     def _values(self, column: str, most: int | None = None) -> Any:
@@ -91,9 +91,10 @@ class Table:
         there = None if valid is None else valid.tolist()[:most]
         facts = dict(native.describe(column))
         if found is not None:
+            is_marked = facts["format"] == "g"
             if facts["format"] == "tsn:UTC" and hasattr(found, "view"):
-                found = found.view("datetime64[ns]")
-            if there is None or facts["format"] == "g":
+                found, is_marked = _instants(found.view("datetime64[ns]"), valid), True
+            if there is None or is_marked:
                 return found if most is None else _sliceable(found)[:most]
             return [value if is_there else None for value, is_there in zip(found.tolist()[:most], there, strict=True)]
         if (texts := native.texts(column, most)) is not None:
@@ -143,9 +144,15 @@ class Table:
         return library("polars").DataFrame(self)
 
     def to_pandas(self) -> Any:
-        """A `pandas.DataFrame`; needs pyarrow as well."""
-        library("pandas")
-        return self.to_arrow().to_pandas()
+        """A `pandas.DataFrame`; needs pyarrow as well. Integers with nulls are pandas' `Int64` or `UInt64`, so that they keep all digits."""
+        pandas, pyarrow = library("pandas"), library("pyarrow")
+        arrow = self.to_arrow()
+        frame = arrow.to_pandas()
+        nullable = {pyarrow.int64(): pandas.Int64Dtype(), pyarrow.uint64(): pandas.UInt64Dtype()}
+        for name, column in zip(arrow.column_names, arrow.columns, strict=True):
+            if column.null_count and column.type in nullable:
+                frame[name] = column.to_pandas(types_mapper=nullable.get)
+        return frame
 
     def __repr__(self) -> str:
         if self._held is None:
@@ -166,6 +173,15 @@ class Batches(Iterator[Table]):
 
     def __repr__(self) -> str:
         return f"{repr(self._native).removesuffix('>')}: {self._given} given>"
+
+
+def _instants(array: Any, valid: Any) -> Any:
+    """Instants of NumPy with NaT for nulls: a copy if there are any."""
+    if valid is None:
+        return array
+    array = array.copy()
+    array[~valid] = "NaT"
+    return array
 
 
 def _sliceable(array: Any) -> Any:

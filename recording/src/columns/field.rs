@@ -12,6 +12,9 @@ use self::arrays::{Arrays, numbers, shapes_beside};
 use self::buffers::{Bits, EXACT, Long, json};
 use super::layout::{Buffer, Column};
 
+/// What stands in the place of a null among floats: readers of NumPy see no validity.
+const NULL: f64 = f64::NAN;
+
 /// Rows of a field.
 #[derive(Debug, Default)]
 pub struct Field {
@@ -143,14 +146,7 @@ impl Field {
             (Data::Int(old), Value::Uint(_)) => {
                 old.iter().map(|i| u64::try_from(*i).ok()).collect::<Option<_>>().map(Data::Uint)
             }
-            (Data::Int(old), Value::Float(_)) => {
-                let is_exact = old.iter().all(|i| i.unsigned_abs() <= EXACT);
-                is_exact.then(|| Data::Float(old.iter().map(|i| *i as f64).collect()))
-            }
-            (Data::Uint(old), Value::Float(_)) => {
-                let is_exact = old.iter().all(|i| *i <= EXACT);
-                is_exact.then(|| Data::Float(old.iter().map(|i| *i as f64).collect()))
-            }
+            (Data::Int(_) | Data::Uint(_), Value::Float(_)) => self.as_floats().map(Data::Float),
             (Data::Arrays(old), Value::Array(items)) if old.are_lists && numbers(items).is_some() => {
                 old.as_floats().map(Data::Arrays)
             }
@@ -174,6 +170,16 @@ impl Field {
         };
         self.change(wider);
         Ok(())
+    }
+
+    /// The same numbers as floats, with nulls as NaN; `None` if a number would lose digits.
+    fn as_floats(&self) -> Option<Vec<f64>> {
+        let float = |row: usize| match self.valid.get(row).then(|| self.data.get(row)) {
+            Some(Value::Int(i)) => (i.unsigned_abs() <= EXACT).then_some(i as f64),
+            Some(Value::Uint(u)) => (u <= EXACT).then_some(u as f64),
+            _ => Some(NULL),
+        };
+        (0..self.valid.length).map(float).collect()
     }
 
     /// Takes the rows as a column, and what it cannot say as another one behind it. Rows that are added then have the
@@ -290,7 +296,7 @@ impl Data {
             Data::Bool(bits) => bits.push_zeros(count),
             Data::Int(words) | Data::Time(words) => push(words, count, 0),
             Data::Uint(words) => push(words, count, 0),
-            Data::Float(words) => push(words, count, f64::NAN),
+            Data::Float(words) => push(words, count, NULL),
             Data::Text(texts) | Data::Bytes(texts) | Data::Json(texts) => texts.push_empty(count),
             Data::Arrays(arrays) => arrays.push_nulls(count),
         }

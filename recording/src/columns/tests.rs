@@ -136,6 +136,103 @@ fn missing_fields_are_null_before_between_and_after() {
     assert_eq!(column([one("x", Value::Null)]).format, "n");
 }
 
+/// The rows of a column of scalars or lists of numbers, each as JSON; `None` for null.
+fn rows(column: &Column) -> Vec<Option<String>> {
+    let is_set = |buffer: &Option<Buffer>, row: usize| match buffer {
+        Some(Buffer::Bytes(bits)) => bits[row / 8] >> (row % 8) & 1 == 1,
+        _ => true,
+    };
+    let value = |row: usize| -> Value {
+        match (&*column.format, &column.buffers[1..]) {
+            ("b", [bits]) => is_set(bits, row).into(),
+            ("l", [Some(Buffer::I64(words))]) => words[row].into(),
+            ("L", [Some(Buffer::U64(words))]) => words[row].into(),
+            ("g", [Some(Buffer::F64(words))]) => words[row].into(),
+            ("tsn:UTC", [Some(Buffer::I64(words))]) => Value::Timestamp(linkspan::Timestamp(words[row])),
+            (_, [Some(Buffer::I64(ends)), Some(Buffer::Bytes(bytes))]) => {
+                let bytes = &bytes[ends[row] as usize..ends[row + 1] as usize];
+                match (&*column.format, column.fact("encoding")) {
+                    ("Z", _) => Value::Bytes(Bytes::copy_from_slice(bytes)),
+                    (_, Some("json")) => linkspan::codec::decode(bytes, Encoding::Json).unwrap(),
+                    _ => String::from_utf8(bytes.to_vec()).unwrap().into(),
+                }
+            }
+            (_, others) => {
+                let items = column.items.as_ref().unwrap();
+                let Some(Buffer::Bytes(bytes)) = &items.buffers[1] else { panic!("{items:?}") };
+                let (begin, end) = match others {
+                    [Some(Buffer::I64(ends))] => (ends[row] as usize, ends[row + 1] as usize),
+                    _ => (row * items.length / column.length, (row + 1) * items.length / column.length),
+                };
+                let number = |word: &[u8; 8]| match &*items.format {
+                    "l" => Value::from(i64::from_le_bytes(*word)),
+                    _ => Value::from(f64::from_le_bytes(*word)),
+                };
+                Value::Array(bytes.as_chunks::<8>().0[begin..end].iter().map(number).collect())
+            }
+        }
+    };
+    let is_there = |row: usize| column.format != "n" && is_set(&column.buffers[0], row);
+    (0..column.length).map(|row| is_there(row).then(|| text(&value(row)))).collect()
+}
+
+/// A value as JSON, with whole floats as integers: a column of both has floats.
+fn text(value: &Value) -> String {
+    let whole = |value: &Value| match value {
+        Value::Float(x) if x.fract() == 0.0 => Value::Int(*x as i64),
+        other => other.clone(),
+    };
+    let value = match value {
+        Value::Array(items) => Value::Array(items.iter().map(whole).collect()),
+        other => whole(other),
+    };
+    let body = Payload::new(&value, Encoding::Json, &Limits::default()).unwrap();
+    String::from_utf8(body.body().to_vec()).unwrap()
+}
+
+#[test]
+fn values_and_nulls_are_kept_in_every_order_of_types() {
+    let list = |items: &[Value]| Value::Array(items.to_vec());
+    let kinds = [
+        Value::Null,
+        true.into(),
+        Value::Int(20),
+        Value::Int(-7),
+        Value::Int((1 << 53) + 1),
+        Value::Uint(u64::MAX),
+        Value::Float(21.5),
+        Value::Timestamp(linkspan::Timestamp(1_700_000_000_000_000_001)),
+        "text".into(),
+        Value::Bytes(vec![1, 2].into()),
+        list(&[1.into(), 2.into()]),
+        list(&[0.5.into()]),
+        list(&["a".into()]),
+    ];
+    let schema = |of: &str| format!("name = \"s\"\n\n[fields]\nx = \"{of}\"\n");
+    let schemas = [None, Some(schema("u64")), Some(schema("f64"))];
+    let count = kinds.len();
+    for order in 0..count.pow(3) {
+        let at = [order, order / count, order / count.pow(2)];
+        let values = at.map(|at| &kinds[at % count]);
+        // A second pass has the types that the first one found.
+        for schema in &schemas {
+            let mut columns = Columns::default();
+            for _ in 0..2 {
+                add_with(&mut columns, schema.as_deref(), values.map(|value| one("x", value.clone())));
+                let column = columns.take().pop().unwrap();
+                let expected = values.map(|value| (*value != Value::Null).then(|| text(value)));
+                assert_eq!(rows(&column), expected, "{values:?} with {schema:?}");
+                assert_eq!(column.nulls, expected.iter().filter(|text| text.is_none()).count());
+                // Without a validity NumPy tells a null by NaN alone.
+                if let ("g", [_, Some(Buffer::F64(words))]) = (&*column.format, &column.buffers[..]) {
+                    let are_nan = expected.each_ref().map(Option::is_none);
+                    assert!(words.iter().map(|x| x.is_nan()).eq(are_nan), "{values:?}: {words:?}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn maps_are_flattened_and_names_stay_apart() {
     let inner = Value::Map(Map::from_iter([("p".to_owned(), 1.into()), ("a/b~".to_owned(), 2.into())]));
