@@ -1404,8 +1404,8 @@ linkspan_status linkspan_message_get_shape(const struct linkspan_message *messag
 
 // Copies the N-d array at a path into memory of the program, `to->data`, which has the type, the order and the shape
 // that `to` says: the element at (i, j, …) stays at (i, j, …), and types are widened as by `linkspan_array_copy`. A
-// list of single numbers fills an array of one dimension. A list of lists of one length fills an array of two. A single
-// number fills an array of none. `OutOfRange` for a number that does not fit. `WrongType` with both shapes in its text
+// list of single numbers fills an array of one dimension, a list of lists of one length an array of two, and a single
+// number an array of none. `OutOfRange` for a number that does not fit. `WrongType` with both shapes in its text
 // if they differ. `to->data` is partly written if the call fails.
 //
 // The caller sees to this:

@@ -16,6 +16,7 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 
 use crate::catalogue::Catalogue;
+use crate::clients::Clients;
 use crate::feed::Feeds;
 use crate::names::Name;
 use crate::opening::Opening;
@@ -70,6 +71,8 @@ pub struct Gateway {
     pub recording: Vec<Part>,
     /// What the browser that is started has to show.
     pub opening: Opening,
+    /// Clients that say who they are.
+    pub clients: Arc<Clients>,
     /// The origin of the page that was refused last, until the log has it.
     pub refused_origin: Mutex<Option<String>>,
 }

@@ -193,6 +193,9 @@ pub fn error_value(error: &Error) -> Value {
         ("text", without_paths(error.text()).into()),
         ("retry", error.retryable().into()),
     ];
+    if let Some(path) = error.path() {
+        fields.push(("path", path.into()));
+    }
     if let Some(failure) = error.remote_failure() {
         let details = codec::decode(&failure.data, Encoding::Cbor).unwrap_or(Value::Null);
         fields.push((

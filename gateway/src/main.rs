@@ -8,7 +8,7 @@
 //! | who may connect, and how much without a token | `access`, `places`, `stream` |
 //! | threads and connections | `server` |
 //! | the addresses: page, routes in JSON, events | `http` |
-//! | a client over WebSocket; its frames | `session`, `frames` |
+//! | a client over WebSocket; its frames; its newer connection | `session`, `frames`, `clients` |
 //! | viewers of laboratories, and what they see of each name | `viewers`, `catalogue` |
 //! | what is received for all clients; the place of one client in it | `feed`, `subscription` |
 //! | calls, look-ups, publishers | `requests`, `publishers` |
@@ -28,6 +28,7 @@ mod asked;
 mod asker;
 mod browser;
 mod catalogue;
+mod clients;
 mod clock;
 mod ending;
 mod events;

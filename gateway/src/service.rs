@@ -211,6 +211,7 @@ pub fn made(
         viewers: Catalogue::new(listing, buffers.longest),
         recording,
         opening: Opening::default(),
+        clients: Arc::default(),
         refused_origin: Mutex::default(),
     });
     Made { gateway, pause, stop, started }

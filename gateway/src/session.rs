@@ -22,6 +22,7 @@ use tokio::time::{sleep_until, timeout};
 
 use crate::access::Gateway;
 use crate::asker::Asker;
+use crate::clients::Connection;
 use crate::clock::after;
 use crate::ending;
 use crate::frames::{Format, Frame, Received, VERSION, error_frame};
@@ -92,6 +93,8 @@ pub struct Session {
     later: Mutex<Option<Work>>,
     /// Pings since the client was last heard.
     unanswered: AtomicU32,
+    /// Lives as long as what the connection holds, since threads of the connection share the session.
+    client: Option<Connection>,
 }
 
 /// Serves a client until it or the gateway ends.
@@ -110,25 +113,33 @@ pub async fn serve(socket: WebSocket, gateway: Arc<Gateway>, place: Arc<Place>, 
 async fn talk(socket: WebSocket, gateway: &Arc<Gateway>, place: &Place, peer: Peer, format: Format) {
     let (mut writer, mut reader) = socket.split();
     place.budget.set(Some((HELLO_BYTES as u64).saturating_add(AROUND)));
-    let refused = |error: Error| Err(Some((error, ending::REFUSED, "no hello with a token")));
+    let refusal = |error: Error| Some((error, ending::REFUSED, "no hello with a token"));
     let hello = tokio::select! {
         // One that is there counts, whatever came behind it.
         biased;
         first = timeout(HELLO, first(&mut reader)) => match first {
             Ok(Some(Ok(message))) => {
-                greet(&message, gateway, place, peer, format).or_else(|error| match error.kind() {
-                    ErrorKind::TooLarge => Err(Some((error, ending::TOO_LONG, "a hello that is too long"))),
-                    _ => refused(error),
+                greet(&message, gateway, place, peer, format).map_err(|error| match error.kind() {
+                    ErrorKind::TooLarge => Some((error, ending::TOO_LONG, "a hello that is too long")),
+                    _ => refusal(error),
                 })
             }
             Ok(Some(Err(error))) => Err(ending::of_socket(error, HELLO_BYTES)),
             Ok(None) => Err(None),
-            Err(_) => refused(Error::new(ErrorKind::Timeout, "the first frame is hello, within 5 s")),
+            Err(_) => Err(refusal(Error::new(ErrorKind::Timeout, "the first frame is hello, within 5 s"))),
         },
         () = place.budget.spent() => Err(Some((too_long(), ending::TOO_LONG, "a hello that is too long"))),
     };
-    let rights = match hello {
-        Ok(rights) => rights,
+    let joined = match hello {
+        Ok((rights, None)) => Ok((rights, None)),
+        Ok((rights, Some(client))) => {
+            let joined = gateway.clients.join(&rights.name, &client).await;
+            joined.map(|client| (rights, Some(client))).map_err(refusal)
+        }
+        Err(refusal) => Err(refusal),
+    };
+    let (rights, client) = match joined {
+        Ok(joined) => joined,
         Err(None) => return,
         Err(Some((error, code, reason))) => {
             place.linger();
@@ -152,6 +163,7 @@ async fn talk(socket: WebSocket, gateway: &Arc<Gateway>, place: &Place, peer: Pe
         requests: Arc::new(Semaphore::new(REQUESTS)),
         later: Mutex::default(),
         unanswered: AtomicU32::new(0),
+        client,
     });
     let _clients = Counted::new(&gateway.counters, |counters| &counters.clients);
     add(&gateway.counters.clients_ever, 1);
@@ -160,6 +172,7 @@ async fn talk(socket: WebSocket, gateway: &Arc<Gateway>, place: &Place, peer: Pe
     tokio::select! {
         () = session.0.read(reader) => {}
         () = session.0.write(&mut writer) => {}
+        () = session.0.replaced() => {}
     }
     if session.0.answers().close.is_some() {
         place.linger();
@@ -201,7 +214,7 @@ fn greet(
     place: &Place,
     peer: Peer,
     format: Format,
-) -> Result<Arc<Rights>> {
+) -> Result<(Arc<Rights>, Option<String>)> {
     let bytes = bytes_of(message, format)?;
     if bytes.len() > HELLO_BYTES {
         return Err(too_long());
@@ -218,9 +231,11 @@ fn greet(
         return Err(Error::new(ErrorKind::VersionMismatch, text));
     }
     let token = frame.required("token")?.as_text()?;
-    gateway
+    let client = frame.field("client").map(|client| client.as_text().map(str::to_owned)).transpose()?;
+    let rights = gateway
         .admit(token.as_bytes(), place, peer)
-        .map_err(|problem| Error::new(problem.kind(), problem.detail()))
+        .map_err(|problem| Error::new(problem.kind(), problem.detail()))?;
+    Ok((rights, client))
 }
 
 /// Returns the bytes of a frame that is of the connection's format.
@@ -324,6 +339,14 @@ impl Session {
         }
         for follow in state.follows.values() {
             follow.abort();
+        }
+    }
+
+    /// Waits until a newer connection of the client replaces this one.
+    async fn replaced(&self) {
+        match &self.client {
+            Some(client) => client.replaced().await,
+            None => std::future::pending().await,
         }
     }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Bench, go
-from independent.gateway_client import Client, Subscription
+from independent.gateway_client import Client, Refused, Subscription
 from support.waiting import next_line
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -134,5 +134,26 @@ def test_names_that_came_and_went_are_forgotten(bench: Bench) -> None:
             frame = await subscription.next()
             assert frame["type"] != "closed", frame
         assert all(child.returncode == 0 for child in churning)
+
+    asyncio.run(run())
+
+
+def test_newer_connection_of_a_client_takes_over_its_names(bench: Bench) -> None:
+    gateway = bench.gateway("--ping", "1h")
+    token = bench.token("writer", "--write", "lab/*", "--read", "lab/*")
+
+    async def run() -> None:
+        me, another = "0123456789abcdef" * 2, "fedcba9876543210" * 2
+        older = await Client.connect(gateway.address, token, client=me)
+        assert (await older.ask("publish", name="lab/a"))["type"] == "ack"
+        # Another client does not get the name, and the same client gets it at once. The older connection is open.
+        other = await Client.connect(gateway.address, token, client=another)
+        with pytest.raises(Refused, match="AddressInUse"):
+            await other.ask("publish", name="lab/a")
+        newer = await Client.connect(gateway.address, token, client=me)
+        assert (await newer.ask("publish", name="lab/a"))["type"] == "ack"
+        assert (await other.ask("ping"))["type"] == "pong"
+        with pytest.raises(Refused, match="16 to 64"):
+            await Client.connect(gateway.address, token, client="short")
 
     asyncio.run(run())

@@ -174,16 +174,16 @@ class Client:
         self.welcome: dict = {}
 
     @classmethod
-    async def connect(cls, address: str, token: str, form: str = "cbor", **more: Any) -> "Client":
+    async def connect(cls, address: str, token: str, form: str = "cbor", client: str | None = None, **more: Any) -> "Client":
         url = address.replace("http", "ws", 1).rstrip("/") + "/linkspan"
         socket = await websockets.connect(url, subprotocols=[f"linkspan.v1.{form}"], max_size=None, compression=None, ping_interval=None, **more)
-        client = cls(socket, form == "json")
-        await client.send(type="hello", version=1, token=token)
-        client.welcome = await client.receive()
-        if client.welcome["type"] == "error":
-            raise Refused(client.welcome)
-        assert client.welcome["type"] == "welcome" and client.welcome["version"] == 1
-        return client
+        made = cls(socket, form == "json")
+        await made.send(type="hello", version=1, token=token, **({"client": client} if client is not None else {}))
+        made.welcome = await made.receive()
+        if made.welcome["type"] == "error":
+            raise Refused(made.welcome)
+        assert made.welcome["type"] == "welcome" and made.welcome["version"] == 1
+        return made
 
     def check(self, frame: dict, data: str | bytes) -> None:
         """Refuses what is beyond the limits of `welcome`, as the page asks of a client."""
