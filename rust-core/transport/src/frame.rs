@@ -165,6 +165,22 @@ impl Header {
         Header::try_from_words(&words, check_sum)
     }
 
+    /// Compares the header's check sum with its bytes, whatever its version.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed` if they differ.
+    pub(crate) fn verify_sum(b: &[u8; HEADER]) -> Result<()> {
+        let mut unchecked = *b;
+        unchecked[12..16].fill(0);
+        let (stored, found) = (u32_at(b, 12), crc32c::crc32c(&unchecked));
+        if stored == found {
+            return Ok(());
+        }
+        let text = format!("the header's check sum is {stored:#010x}, that of its bytes is {found:#010x}");
+        Err(Error::new(ErrorKind::Malformed, text).at(12))
+    }
+
     /// Parses the 64 bytes.
     ///
     /// # Errors
@@ -183,15 +199,7 @@ impl Header {
             let text = format!("the message has wire version {}, this library reads version {VERSION}", b[4]);
             return Err(Error::new(ErrorKind::VersionMismatch, text).at(4));
         }
-        let mut unchecked = *b;
-        unchecked[12..16].fill(0);
-        let (stored, found) = (u32_at(b, 12), crc32c::crc32c(&unchecked));
-        if stored != found {
-            return malformed(
-                12,
-                format!("the header's check sum is {stored:#010x}, that of its bytes is {found:#010x}"),
-            );
-        }
+        Header::verify_sum(b)?;
         let Some(kind) = Kind::from_number(b[5]) else {
             return malformed(5, format!("no kind of message has the number {}", b[5]));
         };

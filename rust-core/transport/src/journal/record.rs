@@ -138,9 +138,14 @@ pub struct RecordExtension<'a> {
 /// Decodes and checks a record's header.
 ///
 /// # Errors
-/// `Malformed`; the text names the fault.
+/// `VersionMismatch` for a whole header of another wire version; `Malformed`. The text names the fault.
 pub fn read_header(bytes: &[u8; HEADER]) -> Result<Header> {
-    let header = Header::from_bytes(bytes)?;
+    let header = Header::from_bytes(bytes);
+    if header.as_ref().is_err_and(|e| e.kind() == ErrorKind::VersionMismatch) {
+        // A damaged byte is not a version.
+        Header::verify_sum(bytes)?;
+    }
+    let header = header?;
     let fits = header.kind == Kind::Data
         && header.flags & flags::BODY_CHECKED != 0
         && (1..=LARGEST).contains(&header.sequence)

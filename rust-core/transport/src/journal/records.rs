@@ -155,23 +155,36 @@ impl Records {
         Ok(())
     }
 
+    /// Returns the header at [`Records::at`]; `None` at the end of the segment. The inner error is the damage.
+    ///
+    /// # Errors
+    /// Those of reading the file; `VersionMismatch` for a whole header of another wire version.
+    fn header(&mut self) -> Result<Option<std::result::Result<Header, String>>> {
+        let at = self.at;
+        let bytes = self.bytes(at, HEADER)?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let Ok(bytes) = <&[u8; HEADER]>::try_from(bytes) else {
+            return Ok(Some(Err("it ends in the middle of a header".into())));
+        };
+        match record::read_header(bytes) {
+            Err(e) if e.kind() == ErrorKind::VersionMismatch => Err(other_version(&e, &self.name(), at)),
+            read => Ok(Some(read.map_err(|e| e.text().to_owned()))),
+        }
+    }
+
     /// Returns what is at [`Records::at`], which does not change. A record there must have the
     /// number `expected`, if given.
     ///
     /// # Errors
-    /// Those of reading the file, `OutOfMemory`. Damage is no error here but [`RecordAt::Broken`].
+    /// Those of reading the file, `OutOfMemory`, `VersionMismatch`. Damage is no error here but [`RecordAt::Broken`].
     pub fn read_record(&mut self, expected: Option<u64>, parts: Parts) -> Result<RecordAt> {
         let (at, id): (u64, JournalId) = (self.at, self.segment.id);
-        let bytes = self.bytes(at, HEADER)?;
-        if bytes.is_empty() {
-            return Ok(RecordAt::End);
-        }
-        let Ok(bytes) = <&[u8; HEADER]>::try_from(bytes) else {
-            return Ok(RecordAt::Broken("it ends in the middle of a header".into()));
-        };
-        let header = match record::read_header(bytes) {
-            Ok(header) => header,
-            Err(e) => return Ok(RecordAt::Broken(e.text().to_owned())),
+        let header = match self.header()? {
+            Some(Ok(header)) => header,
+            Some(Err(why)) => return Ok(RecordAt::Broken(why)),
+            None => return Ok(RecordAt::End),
         };
         if let Some(expected) = expected.filter(|n| *n != header.sequence) {
             return Ok(RecordAt::Broken(format!(
@@ -212,13 +225,10 @@ impl Records {
         let mut over = 0;
         loop {
             let at = self.at;
-            let bytes = self.bytes(at, HEADER)?;
-            let read = <&[u8; HEADER]>::try_from(bytes).map(record::read_header);
-            let header = match read {
-                _ if bytes.is_empty() => return Ok((over, Walked::End)),
-                Err(_) => return Ok((over, Walked::Broken("it ends in the middle of a header".into()))),
-                Ok(Err(e)) => return Ok((over, Walked::Broken(e.text().to_owned()))),
-                Ok(Ok(header)) => header,
+            let header = match self.header()? {
+                Some(Ok(header)) => header,
+                Some(Err(why)) => return Ok((over, Walked::Broken(why))),
+                None => return Ok((over, Walked::End)),
             };
             if !unwanted(&header) {
                 return Ok((over, Walked::Wanted(header.sequence)));
@@ -357,6 +367,15 @@ impl Records {
     }
 }
 
+/// Returns the error for a record of another wire version. No reader can pass it, because its length is unknown.
+fn other_version(why: &Error, segment: &str, at: u64) -> Error {
+    let text = format!(
+        "the journal's segment {segment} has a record of another release: {}; use the release that wrote it, and do not cut the file",
+        why.text()
+    );
+    Error::new(ErrorKind::VersionMismatch, text).at(at as usize)
+}
+
 /// Returns the reason why a body is broken whose checksum differs.
 fn wrong_sum(record: &JournalRecord, found: u32) -> String {
     let expected = record.header.body_check;
@@ -388,6 +407,12 @@ pub fn schema_of(folder: &JournalFolder, file: &File, first: u64) -> Result<Opti
         Err(e) if e.kind() == UnexpectedEof => return Ok(None),
         read => read.doing(format_args!("reading {}", folder.path(&segment_name(first)).display()))?,
     }
-    // Damage is reported when the journal is read.
-    Ok(record::read_header(&header).ok().map(|header| header.schema))
+    match record::read_header(&header) {
+        Ok(header) => Ok(Some(header.schema)),
+        Err(e) if e.kind() == ErrorKind::VersionMismatch => {
+            Err(other_version(&e, &segment_name(first), PAGE))
+        }
+        // Damage is reported when the journal is read.
+        Err(_) => Ok(None),
+    }
 }

@@ -208,3 +208,74 @@ fn forged_record_with_huge_body_is_damage() {
         assert_eq!(fs::metadata(&segment).unwrap().len(), whole.len() as u64);
     }
 }
+
+/// Gives the header at an offset another wire version. The check sum stays right unless the byte is damaged.
+fn set_version(segment: &mut [u8], at: usize, is_damage: bool) {
+    segment[at + 4] = 2;
+    if !is_damage {
+        segment[at + 12..at + 16].fill(0);
+        let sum = crc32c::crc32c(&segment[at..at + 64]);
+        segment[at + 12..at + 16].copy_from_slice(&sum.to_le_bytes());
+    }
+}
+
+/// Writes three records, the one with this number of wire version 2.
+fn newer(number: usize, is_damage: bool) -> (Fixture, Vec<u8>) {
+    let journal = Fixture::new();
+    write(&journal.writer(), 1, 3);
+    let path = journal.path(&segment_name(1));
+    let mut segment = fs::read(&path).unwrap();
+    let at = (1..number).fold(PAGE as usize, |at, _| third_of(&segment, at));
+    set_version(&mut segment, at, is_damage);
+    fs::write(&path, &segment).unwrap();
+    (journal, segment)
+}
+
+#[test]
+fn newer_wire_version_is_a_mismatch_and_its_records_stay() {
+    for number in 1..=3 {
+        for has_word in [true, false] {
+            let (journal, segment) = newer(number, false);
+            if !has_word {
+                fs::write(journal.path("committed"), []).unwrap();
+            }
+            let error = journal.writer_with(Segmentation::default()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::VersionMismatch, "record {number}: {error}");
+            assert!(error.text().contains("wire version 2"), "{error}");
+            assert_eq!(fs::read(journal.path(&segment_name(1))).unwrap(), segment, "no byte was cut");
+            let read = || -> crate::error::Result<()> {
+                let mut reader = Reader::open(&journal.place, None, Some(Start::First), LIMIT)?.unwrap();
+                while reader.try_recv()?.is_some() {}
+                Ok(())
+            };
+            assert_eq!(read().unwrap_err().kind(), ErrorKind::VersionMismatch, "record {number}");
+            let seek =
+                || Reader::open(&journal.place, None, Some(Start::Sequence(3)), LIMIT)?.unwrap().try_recv();
+            let error = seek().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::VersionMismatch, "record {number}: {error}");
+            let schemas = super::super::records::schemas(&journal.place);
+            assert_eq!(schemas.is_err(), number == 1, "the first record of a segment has its schema");
+        }
+    }
+}
+
+#[test]
+fn torn_record_in_front_of_a_newer_one_is_not_cut() {
+    let (journal, mut segment) = newer(3, false);
+    let second = third_of(&segment, PAGE as usize);
+    segment[second..second + 64].fill(0);
+    fs::write(journal.path(&segment_name(1)), &segment).unwrap();
+    fs::write(journal.path("committed"), []).unwrap();
+    let error = journal.writer_with(Segmentation::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::VersionMismatch, "{error}");
+    assert_eq!(fs::read(journal.path(&segment_name(1))).unwrap(), segment);
+}
+
+#[test]
+fn damaged_version_byte_is_corrupt() {
+    let (journal, _) = newer(2, true);
+    let mut reader = journal.reader(None, Some(Start::First));
+    assert_eq!(reader.try_recv().unwrap().unwrap().0.header.sequence, 1);
+    assert_eq!(reader.try_recv().unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(reader.try_recv().unwrap().unwrap().0.header.sequence, 3);
+}
