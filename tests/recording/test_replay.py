@@ -45,6 +45,34 @@ def test_messages_keep_their_numbers_and_times_and_wait_for_the_subscriber(lab: 
     assert [line.split(maxsplit=2)[2] for line in lines] == [line.split(",")[1] for line in exported]
 
 
+#: Sequence numbers of other writers, and times: most have no numbers, and some have no times.
+FOREIGN = {
+    "all 0": [0] * 6,
+    "from 0": [0, 1, 2, 3, 4, 5],
+    "falling": [6, 5, 4, 3, 2, 1],
+    "around the largest": [(1 << 32) - 3, (1 << 32) - 2, (1 << 32) - 1, 0, 1, 2],
+    "half of all numbers apart": [0, 1 << 31, 5, (1 << 31) + 9, 5, 0],
+}
+
+
+@pytest.mark.parametrize("numbers", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize("begin", [0, 1_700_000_000_000_000_000], ids=["simulation", "clock"])
+def test_messages_of_another_writer_are_numbered_anew_and_none_is_lost(lab: Lab, numbers: list[int], begin: int) -> None:
+    with (lab.folder / "foreign.mcap").open("wb") as file:
+        writer = Writer(file)
+        writer.start(profile="")
+        channels = [writer.register_channel("lab/a", "json", 0) for _ in range(2)]
+        for i, number in enumerate(numbers):
+            # Within the times of a clock the third message has none.
+            at = 0 if begin and i == 2 else begin + i * 1_000_000
+            writer.add_message(channels[i % 2], at, json.dumps({"i": i}).encode(), at, number)
+        writer.finish()
+    subscriber = lab.python(SUBSCRIBER, "lab/a", 6)
+    printed = lab.run(REPLAY, "replay", "foreign.mcap", "--wait-for", "lab/a")
+    assert "6 messages replayed" in printed
+    assert [line.split()[:2] for line in ended(subscriber).splitlines()] == [[str(i + 1), str(i)] for i in range(6)]
+
+
 MISSING = """
 import sys, linkspan
 count, subscriber = int(sys.argv[2]), linkspan.subscribe(sys.argv[1])

@@ -33,6 +33,9 @@ use selection::{has_more, reader, sends, tells};
 /// precision.
 const BRIEF: Duration = Duration::from_millis(2);
 
+/// The year 2000 in nanoseconds since 1970: later times are those of a clock, earlier ones those of a simulation.
+const CLOCKS: u64 = 946_684_800_000_000_000;
+
 /// How long is waited at a time while something holds the replay.
 const HELD: Duration = Duration::from_millis(50);
 /// Messages that are sent as fast as possible between two looks at the commands.
@@ -323,9 +326,13 @@ impl Replay<'_> {
             if self.refused.contains_key(&message.channel.topic) {
                 continue;
             }
-            let (first, began) = *clock.get_or_insert((time, Instant::now()));
-            let after = distance(time.saturating_sub(first), self.arguments.speed);
-            let mut due = later(began, after);
+            let mut due = Instant::now();
+            let after = self.has_time(time).then(|| {
+                let (first, began) = *clock.get_or_insert((time, due));
+                let after = distance(time.saturating_sub(first), self.arguments.speed);
+                due = later(began, after);
+                after
+            });
             if std::mem::take(&mut has_waited) {
                 // It came into the file later than it is due: what follows it keeps its distance from it.
                 due = due.max(Instant::now());
@@ -335,7 +342,7 @@ impl Replay<'_> {
                 other => return Ok(other),
             }
             // A pause or a wait moves everything that follows.
-            if let Some((_, began)) = &mut clock {
+            if let (Some((_, began)), Some(after)) = (&mut clock, after) {
                 *began = due.checked_sub(after).unwrap_or(due);
             }
             let (arguments, begin) = (self.arguments, self.begin);
@@ -365,6 +372,11 @@ impl Replay<'_> {
         self.damaged = finish(&[reader]).err();
         self.came_to_end = true;
         Ok(Step::Next)
+    }
+
+    /// Whether a message has a time. Writers give 0 to a message without one; only simulations begin there.
+    fn has_time(&self, time: u64) -> bool {
+        time > 0 || self.end < CLOCKS
     }
 
     /// Fails where names could not be published, as the first of them does.

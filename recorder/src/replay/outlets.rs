@@ -70,6 +70,8 @@ pub struct Outlet {
     endpoint: String,
     /// The incarnation in the recording.
     of: u64,
+    /// Messages that it was given in this round: their numbers if the recording has none.
+    sent: u64,
     kind: Kind,
 }
 
@@ -122,7 +124,8 @@ impl<'a> Outlets<'a> {
         let publishers = self.open.extract_if(|_, outlet| matches!(outlet.kind, Kind::Publisher(_)));
         publishers.into_iter().try_for_each(|(_, outlet)| outlet.close(self.deadline))?;
         let begun = self.round;
-        for Outlet { of, kind, .. } in self.open.values_mut() {
+        for Outlet { of, sent, kind, .. } in self.open.values_mut() {
+            *sent = 0;
             if let Kind::Channel { incarnation, .. } = kind {
                 *incarnation = new_incarnation(*of, begun);
             }
@@ -181,7 +184,10 @@ impl<'a> Outlets<'a> {
     fn begin(&mut self, message: &Message<'_>) -> Result<Outlet> {
         let channel = message.channel;
         let missed = self.missed.remove(&(channel.topic.clone(), channel.incarnation));
-        let first = missed.unwrap_or(message.number).min(message.number);
+        let first = match is_numbered(message) {
+            true => missed.unwrap_or(message.number).min(message.number),
+            false => 1,
+        };
         let mut options = Options::default();
         options.client_id = source(&channel.source);
         if let Some(notation) = channel.notation() {
@@ -210,7 +216,7 @@ impl<'a> Outlets<'a> {
                 first.max(1),
             )?)
         };
-        Ok(Outlet { endpoint, of: channel.incarnation, kind })
+        Ok(Outlet { endpoint, of: channel.incarnation, sent: 0, kind })
     }
 
     /// Waits until every topic has a subscriber, up to `patience` for each; returns the first that still has none.
@@ -245,8 +251,10 @@ impl<'a> Outlets<'a> {
         let body = Bytes::from(copy_bytes(message.body).map_err(|error| error.on(&message.channel.topic))?);
         let sent = Timestamp(i64::try_from(message.sent).unwrap_or(i64::MAX));
         let outlet = self.open(message)?;
+        outlet.sent = outlet.sent.saturating_add(1);
+        let number = if is_numbered(message) { message.number } else { outlet.sent };
         let unconsumed = |error: Error, endpoint: &str, has_ended: bool| {
-            let (number, within) = (message.number, in_seconds(deadline));
+            let within = in_seconds(deadline);
             // Without memory or descriptors here the program is not the cause.
             if !matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Disconnected) {
                 return error;
@@ -266,14 +274,14 @@ impl<'a> Outlets<'a> {
         };
         match &mut outlet.kind {
             Kind::Publisher(publisher) => {
-                publisher.relay_payload(message.number, sent, &Payload::from_bytes(encoding, body)).map(drop)
+                publisher.relay_payload(number, sent, &Payload::from_bytes(encoding, body)).map(drop)
             }
             Kind::Channel { listener, channel, incarnation } => {
                 let origin = RecordedOrigin {
                     name: Arc::from(&*message.channel.topic),
                     source: source(&message.channel.source).unwrap_or_default().into(),
                     incarnation: *incarnation,
-                    sequence: message.number,
+                    sequence: number,
                     sent,
                     encoding,
                     schema: None,
@@ -289,7 +297,7 @@ impl<'a> Outlets<'a> {
                             Err(error) if is_over && error.kind() == ErrorKind::Timeout => {
                                 let text = format!(
                                     "the program at {} ended after its last message, {}, without a close: it counts as consumed",
-                                    outlet.endpoint, message.number
+                                    outlet.endpoint, number
                                 );
                                 stderr::print_line(&text);
                                 return Ok(());
@@ -329,6 +337,11 @@ impl<'a> Outlets<'a> {
     pub fn close(&mut self) -> Result<()> {
         self.open.drain().map(|(_, outlet)| outlet.close(self.deadline)).fold(Ok(()), Result::and)
     }
+}
+
+/// Whether the numbers of a message are those of its publisher. Other writers number from any number, or not at all.
+fn is_numbered(message: &Message<'_>) -> bool {
+    message.channel.incarnation != 0
 }
 
 /// Returns an incarnation that no other replay has: subscribers read it as a program that was started again.
