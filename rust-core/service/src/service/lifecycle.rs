@@ -48,8 +48,6 @@ pub enum Action {
     Ask(CommandRequest),
     /// Send a report: the state or another part of it has changed.
     Changed,
-    /// Wake the program, which may have a task.
-    Wake,
     /// Cancel the task under way.
     Cancel,
 }
@@ -59,8 +57,8 @@ pub enum Action {
 pub enum Next {
     /// Carry out this task.
     Work(Work),
-    /// Wait until this time or until it is woken.
-    Wait(Option<Duration>),
+    /// Wait until [`Lifecycle::next_task_due`], which may change.
+    Wait,
     /// End.
     End,
 }
@@ -251,7 +249,6 @@ impl Lifecycle {
         let due = now.saturating_add(request.within);
         // Commands run in the order of their arrival.
         self.queue.push_back(AcceptedCommand { request, due, answered: false });
-        actions.push(Action::Wake);
         actions
     }
 

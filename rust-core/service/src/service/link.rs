@@ -6,8 +6,8 @@
 //! of state and never while waiting or sending. A broken link is reconnected, and the controller
 //! sends its open commands again; answers are cached, so that nothing is carried out twice.
 //!
-//! Three eventfds wake the threads: `program_waker` the program, `writer_waker` the writer,
-//! `end_waker` the reader in its pause between two attempts. The order on each connection: the
+//! Three eventfds wake the threads: `program_waker` the program when a thread of the library has ended, `writer_waker`
+//! the writer, `end_waker` the reader in its pause between two attempts. `task_timer` wakes the program for its tasks. The order on each connection: the
 //! controller's welcome, the introduction, then reports and answers.
 
 use std::collections::VecDeque;
@@ -28,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::wait_readable;
 use crate::sys::stop;
+use crate::sys::timer::Timer;
 use crate::transport::endpoint::Endpoint;
 use crate::value::{Map, Timestamp, Value};
 
@@ -69,8 +70,10 @@ pub struct ControllerLink {
     /// The same instant as a time of day, for reports.
     began_at: Timestamp,
     inner: Mutex<LinkInner>,
-    /// Wakes the program when it may have something to do.
+    /// Wakes the program when a thread of the library has ended.
     pub program_waker: EventFd,
+    /// Readable while the program has a task to fetch, whichever call changed the lifecycle last.
+    pub task_timer: Timer,
     /// Wakes the writer when it may have something to send or a deadline to check.
     pub(super) writer_waker: EventFd,
     /// Whether the writer withholds the watchdog notification because a task takes too long, and has to be
@@ -108,6 +111,8 @@ pub(super) struct LinkInner {
     pub(super) last_received: Option<Instant>,
     /// When the writer checks again whether a task takes long; `None` while the program is idle.
     pub(super) busy_check: Option<Instant>,
+    /// The time for which `task_timer` is armed.
+    task_due: Option<Duration>,
     /// Why the last connection failed.
     pub(super) problem: Option<Error>,
     /// What ended one of the threads: without it the service hears or answers nothing.
@@ -131,7 +136,7 @@ impl ControllerLink {
         drop(Channel::dial(&identity.controller, options)?);
         let signals = identity.handle_signals.then(stop::watch_patiently).transpose()?;
         let now = Instant::now();
-        Ok(ControllerLink {
+        let link = ControllerLink {
             wake_on_finish: AtomicBool::new(false),
             signals,
             identity,
@@ -150,15 +155,19 @@ impl ControllerLink {
                 reported_steps: 0,
                 last_received: None,
                 busy_check: None,
+                task_due: None,
                 problem: None,
                 broken: None,
             }),
             program_waker: EventFd::new()?,
+            task_timer: Timer::new()?,
             writer_waker: EventFd::new()?,
             end_waker: EventFd::new()?,
             ended: AtomicBool::new(false),
             writer_ended: AtomicBool::new(false),
-        })
+        };
+        link.time_next_task(&mut link.inner());
+        Ok(link)
     }
 
     /// Locks the shared state.
@@ -217,10 +226,10 @@ impl ControllerLink {
                     inner.enqueue(ToController::Report(report));
                     self.writer_waker.wake();
                 }
-                Action::Wake => self.program_waker.wake(),
                 Action::Cancel => cancels = true,
             }
         }
+        self.time_next_task(inner);
         if !inner.queued.is_empty()
             || inner.lifecycle.next_due().is_some()
             || self.wake_on_finish.swap(false, Ordering::AcqRel)
@@ -229,6 +238,23 @@ impl ControllerLink {
             self.writer_waker.wake();
         }
         cancels
+    }
+
+    /// Arms `task_timer` for the next task of the program.
+    fn time_next_task(&self, inner: &mut LinkInner) {
+        let due = inner.lifecycle.next_task_due();
+        if std::mem::replace(&mut inner.task_due, due) == due {
+            return;
+        }
+        let armed = match due {
+            Some(due) => self.task_timer.arm(due.saturating_sub(self.now())),
+            None => self.task_timer.disarm(),
+        };
+        if let Err(error) = armed {
+            // The program gets it from its next wait.
+            inner.broken.get_or_insert(error);
+            self.program_waker.wake();
+        }
     }
 
     /// Returns the status that is sent to the controller.

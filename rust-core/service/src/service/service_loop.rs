@@ -22,7 +22,6 @@ use crate::engine::{Options, service_side};
 use crate::error::{Error, ErrorKind, Result, brief, quoted};
 use crate::sys::fork::OfProcess;
 use crate::sys::poll::{Epoll, Interest};
-use crate::sys::timer::Timer;
 use crate::sys::{fork, random, thread};
 use crate::transport::endpoint::Endpoint;
 use crate::value::{Map, Value};
@@ -158,10 +157,8 @@ impl ServiceOptions {
 /// thread may log and request a shutdown.
 pub struct ServiceLoop {
     link: OfProcess<Arc<ControllerLink>>,
-    /// Holds `program_waker` and the timer: the descriptor of [`ServiceLoop::fileno`].
+    /// Holds `program_waker` and `task_timer`: the descriptor of [`ServiceLoop::fileno`].
     epoll: Epoll,
-    /// Fires when the next periodic step is due.
-    timer: Timer,
     /// The process that started the service, as a count of forks.
     generation: u64,
 }
@@ -201,11 +198,11 @@ impl ServiceLoop {
             paused: options.paused,
             commands: options.commands.clone(),
         };
-        let (epoll, timer) = (Epoll::new()?, Timer::new()?);
+        let epoll = Epoll::new()?;
         let link = start_link(identity, setup)?;
         epoll.add(&link.program_waker, 0, Interest::IN)?;
-        epoll.add(&timer, 1, Interest::IN)?;
-        Ok(ServiceLoop { link: link.into(), epoll, timer, generation: fork::generation() })
+        epoll.add(&link.task_timer, 1, Interest::IN)?;
+        Ok(ServiceLoop { link: link.into(), epoll, generation: fork::generation() })
     }
 
     /// Returns the next task; `None` once the service has ended, after up to 5 s for its last messages.
@@ -238,8 +235,7 @@ impl ServiceLoop {
                     self.close_quietly(&mut Waiting::until(crate::deadline::Deadline::after(CLOSE_TIMEOUT)));
                     return Ok(None);
                 }
-                Next::Wait(Some(until)) => self.timer.arm(until.saturating_sub(self.link.now()))?,
-                Next::Wait(None) => self.timer.drain(),
+                Next::Wait => {}
             }
             let waited = self.epoll.wait(&mut waiting, &mut ready);
             waited.map_err(|e| e.on(&self.link.identity.name))?;
@@ -325,8 +321,8 @@ impl ServiceLoop {
         &self.link.identity.name
     }
 
-    /// Returns a descriptor for an event loop: readable while [`ServiceLoop::next`] may have a task without
-    /// waiting.
+    /// Returns a descriptor for an event loop: readable while [`ServiceLoop::next`] without waiting has something to
+    /// do, also before its first call.
     ///
     /// # Errors
     /// `InvalidState` in a process other than the one that made it.

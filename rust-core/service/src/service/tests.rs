@@ -1,16 +1,20 @@
 //! Tests of a service with a controller that the tests implement.
 
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use super::command::{Answer, Command, Outcome};
 use super::protocol::{CommandRequest, HEARTBEAT, Introduction, ToController, ToService};
-use super::service_loop::{ServiceLoop, ServiceOptions};
+use super::service_loop::{ServiceLoop, ServiceOptions, Task};
 use super::state::State;
 use crate::codec::Encoding;
+use crate::deadline::{Deadline, Waiting};
 use crate::engine::Payload;
 use crate::engine::service_side::{self, Pattern};
 use crate::engine::{Channel, Delivery, Listener, Options};
+use crate::error::ErrorKind;
 use crate::frame::Kind;
+use crate::sys::poll::{is_readable, wait_readable};
 use crate::value::{Limits, Value};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -69,6 +73,55 @@ fn endpoint() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let endpoint = format!("unix:{}/controller", folder.path().display());
     (folder, endpoint)
+}
+
+/// Asks for a task only when the descriptor is readable; panics where it is and there is none.
+fn task_once_readable(tasks: &ServiceLoop) -> Task {
+    let mut waiting = Waiting::until(Deadline::after(LONG));
+    wait_readable(&mut waiting, &[tasks.as_fd()]).unwrap();
+    tasks.next(Duration::ZERO).unwrap().unwrap()
+}
+
+#[test]
+fn descriptor_is_readable_exactly_while_a_task_is_due() {
+    let (_folder, endpoint) = endpoint();
+    let started = |every, paused| {
+        let controller = endpoint.clone();
+        let options =
+            ServiceOptions { controller, every, paused, handle_signals: false, ..Default::default() };
+        ServiceLoop::start("lab/power", &options).unwrap()
+    };
+    // No call has waited before, and steps follow each other at once, or after a pause.
+    for every in [Duration::ZERO, Duration::from_millis(20)] {
+        let tasks = started(Some(every), false);
+        for _ in 0..3 {
+            let task = task_once_readable(&tasks);
+            assert_eq!(task.command(), &Command::Step, "{every:?}");
+            assert_eq!(tasks.state(), State::Running);
+            assert!(!is_readable(tasks.as_fd()), "{every:?}: a task is open");
+            task.done(&Value::Null).unwrap();
+        }
+    }
+    // The step after the first one is far away; commands and the end are due at once.
+    let tasks = started(Some(Duration::from_secs(3600)), false);
+    task_once_readable(&tasks).done(&Value::Null).unwrap();
+    for _ in 0..2 {
+        assert_eq!(tasks.fileno().unwrap(), tasks.as_fd().as_raw_fd());
+        assert!(!is_readable(tasks.as_fd()), "nothing is due");
+        assert_eq!(tasks.next(Duration::ZERO).unwrap_err().kind(), ErrorKind::Timeout);
+    }
+    tasks.shutdown();
+    let task = task_once_readable(&tasks);
+    assert_eq!(task.command(), &Command::Shutdown);
+    task.done(&Value::Null).unwrap();
+    assert!(is_readable(tasks.as_fd()), "the end is due");
+    assert!(tasks.next(Duration::ZERO).unwrap().is_none());
+    // A paused program is due once, for its start.
+    let tasks = started(Some(Duration::ZERO), true);
+    assert!(is_readable(tasks.as_fd()), "the start is due");
+    assert_eq!(tasks.next(Duration::ZERO).unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(tasks.state(), State::Ready);
+    assert!(!is_readable(tasks.as_fd()), "a paused service has no steps");
 }
 
 #[test]

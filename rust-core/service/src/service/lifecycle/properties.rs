@@ -118,9 +118,13 @@ impl World {
             self.trace(format_args!("finish {result:?}: {actions:?}"));
             self.model.finish(&result, self.now, &actions);
         } else {
+            // A program that asks only when it is woken gets what it would get now.
+            let (due, is_open) = (self.lifecycle.next_task_due(), self.lifecycle.running().is_some());
             let (next, actions) = self.lifecycle.next_task(self.now);
+            let is_due = due.is_some_and(|due| due <= self.now);
+            assert!(is_due || is_open || next == Next::Wait, "{next:?} was not due");
             self.trace(format_args!("come: {next:?}, {actions:?}"));
-            self.model.next_task(&next, self.now, &actions);
+            self.model.next_task(&next, self.lifecycle.next_task_due(), self.now, &actions);
         }
     }
 

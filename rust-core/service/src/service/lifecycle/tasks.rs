@@ -37,12 +37,11 @@ impl Lifecycle {
             }
             return (Next::Work(work), actions);
         }
-        if self.state != State::Running {
-            return (Next::Wait(None), actions);
-        }
-        let Some(every) = self.setup.every else { return (Next::Wait(None), actions) };
-        if now < self.next_step {
-            return (Next::Wait(Some(self.next_step)), actions);
+        let (Some(every), Some(due)) = (self.setup.every, self.next_task_due()) else {
+            return (Next::Wait, actions);
+        };
+        if now < due {
+            return (Next::Wait, actions);
         }
         // Missed steps are skipped.
         let behind = now - self.next_step;
@@ -54,6 +53,18 @@ impl Lifecycle {
         let what = AcceptedCommand { request, due: Duration::MAX, answered: true };
         self.begin(what, now);
         (Next::Work(work), actions)
+    }
+
+    /// Returns when [`Lifecycle::next_task`] has something for the program: its start, a command, a step or the end.
+    /// A time that has passed means now. `None` while a task is open, and without periodic steps.
+    pub fn next_task_due(&self) -> Option<Duration> {
+        if self.running.is_some() {
+            return None;
+        }
+        if self.ended || self.settled == State::Starting || !self.queue.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        self.setup.every.filter(|_| self.state == State::Running).map(|_| self.next_step)
     }
 
     /// Records that the program has fetched a task.

@@ -48,11 +48,17 @@ fn stepping() -> Lifecycle {
     lifecycle
 }
 
+/// Returns when a program that has to wait at `now` is woken for its next task.
+fn waits(lifecycle: &mut Lifecycle, now: Duration) -> Option<Duration> {
+    assert_eq!(lifecycle.next_task(now).0, Next::Wait);
+    lifecycle.next_task_due()
+}
+
 /// Returns a service that is RUNNING at time zero; its program waits.
 fn running() -> Lifecycle {
     let mut lifecycle = stepping();
     assert!(lifecycle.finish(Ok(Value::Null), Duration::ZERO).is_empty());
-    assert_eq!(lifecycle.next_task(Duration::ZERO).0, Next::Wait(Some(SECOND)));
+    assert_eq!(waits(&mut lifecycle, Duration::ZERO), Some(SECOND));
     lifecycle
 }
 
@@ -64,7 +70,7 @@ fn service_in(state: State) -> Lifecycle {
         State::Starting => service(),
         State::Ready => {
             let mut lifecycle = Lifecycle::new(Setup { paused: true, ..service().setup().clone() });
-            assert_eq!(lifecycle.next_task(zero).0, Next::Wait(None));
+            assert_eq!(waits(&mut lifecycle, zero), None);
             lifecycle
         }
         State::Pausing | State::Checkpointing | State::Stopping => stepping(),
@@ -151,7 +157,7 @@ fn from_start_to_end() {
     assert_eq!(work(lifecycle.next_task(2 * SECOND)), Command::Pause);
     let actions = lifecycle.finish(Ok(Value::Null), 2 * SECOND);
     assert_eq!(answers(&actions), [("p", Outcome::Done, State::Paused)]);
-    assert_eq!(lifecycle.next_task(2 * SECOND).0, Next::Wait(None));
+    assert_eq!(waits(&mut lifecycle, 2 * SECOND), None);
     lifecycle.command(request("r", Command::Run), 3 * SECOND);
     assert_eq!(lifecycle.state(), State::Paused);
     assert_eq!(work(lifecycle.next_task(3 * SECOND)), Command::Run);

@@ -73,11 +73,12 @@ fn every_command_in_every_state() {
                 assert_eq!(kind, ErrorKind::InvalidState, "{here}");
                 assert!(text.contains(state.name()) && text.contains(name), "{here}: {text}");
                 assert_eq!(lifecycle.state(), state, "{here}");
-                assert!(!actions.contains(&Action::Wake) && !actions.contains(&Action::Changed), "{here}");
+                assert!(!actions.contains(&Action::Changed), "{here}");
                 continue;
             }
             assert_eq!(answer.outcome, Outcome::Accepted, "{here}");
-            assert!(actions.contains(&Action::Wake), "{here}");
+            let due = lifecycle.running().is_none().then_some(Duration::ZERO);
+            assert_eq!(lifecycle.next_task_due(), due, "{here}");
             let now = if matches!(expected, "=" | "!") { state.name() } else { expected };
             assert_eq!(lifecycle.state().name(), now, "{here}");
             assert_eq!(
@@ -230,7 +231,7 @@ fn repeated_id_is_never_carried_out_again() {
     assert_eq!(work(lifecycle.next_task(zero)), Command::Pause);
     lifecycle.finish(Err(broken()), zero);
     assert_eq!(error(&lifecycle.command(request("p", Command::Pause), zero)).0, ErrorKind::NoSpace);
-    assert_eq!(lifecycle.next_task(zero).0, Next::Wait(Some(SECOND)));
+    assert_eq!(waits(&mut lifecycle, zero), Some(SECOND));
     assert_eq!((lifecycle.counts().accepted, lifecycle.counts().repeated), (2, 4));
 }
 

@@ -84,7 +84,6 @@ impl Model {
                 } else if request.command == Command::Shutdown {
                     self.check_displaced();
                 }
-                assert!(actions.contains(&Action::Wake));
                 assert_eq!(
                     actions.contains(&Action::Changed),
                     self.state() != before || actions.contains(&Action::Cancel)

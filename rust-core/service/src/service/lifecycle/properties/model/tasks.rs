@@ -134,7 +134,8 @@ impl Model {
     }
 
     /// Checks which task the program gets: the oldest queued command, else a step that is due.
-    pub fn next_task(&mut self, next: &Next, now: Duration, actions: &[Action]) {
+    /// `until` is when a program that waits is woken.
+    pub fn next_task(&mut self, next: &Next, until: Option<Duration>, now: Duration, actions: &[Action]) {
         let actions = self.finish_abandoned(now, actions);
         if self.settled == State::Starting && self.ended.is_none() {
             self.settled = State::Ready;
@@ -165,7 +166,7 @@ impl Model {
                     assert_eq!(actions.contains(&Action::Cancel), self.cancelled);
                 }
             }
-            Next::Wait(until) => {
+            Next::Wait => {
                 assert_eq!(first, None, "it is sent to wait while something waits for it");
                 assert!(self.ended.is_none());
                 assert!(until.is_none_or(|until| until > now), "it is sent to wait for what has passed");
