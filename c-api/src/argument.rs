@@ -13,6 +13,7 @@ pub(crate) use crate::any_text::c_any_text_or_none;
 use crate::error::guard;
 use crate::life::Checked;
 pub(crate) use crate::null::is_null;
+pub(crate) use crate::place::{Place, place};
 use crate::status::linkspan_status;
 
 /// A time-out: that of the object's options, 30 s by default. Loops wait without a deadline with it:
@@ -86,27 +87,6 @@ impl<T> Nothing for *const T {
 impl<T> Nothing for *mut T {
     const NOTHING: *mut T = std::ptr::null_mut();
 }
-
-/// Where a result goes, and the name of that argument.
-pub(crate) struct Place<T> {
-    pub pointer: *mut T,
-    pub name: &'static str,
-}
-
-impl<T> Place<T> {
-    /// The same place for a result of another type.
-    pub fn cast<U>(self) -> Place<U> {
-        Place { pointer: self.pointer.cast(), name: self.name }
-    }
-}
-
-/// The place that a parameter points to, with the parameter's name in C.
-macro_rules! place {
-    ($parameter:ident) => {
-        $crate::argument::Place { pointer: $parameter, name: stringify!($parameter) }
-    };
-}
-pub(crate) use place;
 
 /// The place of a result, which gets its empty value first.
 ///

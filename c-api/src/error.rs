@@ -10,8 +10,8 @@ use std::sync::Once;
 use linkspan::{Error, ErrorKind, Result};
 
 use crate::any_text::c_any_text_or_none;
-use crate::argument::place;
 use crate::null::is_of_null;
+use crate::place::place;
 use crate::sized::{give_sized, grows};
 use crate::status::{LINKSPAN_OK, linkspan_status};
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | status codes, version | `status` |
 //! | the guard at the edge, the last error | `error` |
-//! | arguments and results; structs that begin with their size | `argument`, `sized` |
+//! | arguments and results; structs that begin with their size | `argument`, `place`, `sized` |
 //! | messages: life, building, reading, walking | `message`, `tree`, `put`, `read`, `walk` |
 //! | structs that are encoded and decoded directly, by a table | `record` |
 //! | N-d arrays, and loans of memory for them; arrays into memory of the program | `array`, `loan`, `into` |
@@ -42,6 +42,7 @@ pub mod message;
 mod null;
 mod object;
 pub mod options;
+mod place;
 pub mod publisher;
 pub mod put;
 pub mod read;

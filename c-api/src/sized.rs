@@ -3,8 +3,8 @@
 
 use linkspan::{Error, ErrorKind, Result};
 
-use crate::argument::Place;
 use crate::null::is_null;
+use crate::place::Place;
 
 /// A struct of C that begins with its size, and grows at its end from version to version.
 pub(crate) trait Grows {

@@ -347,7 +347,6 @@ fn help_that_standard_output_does_not_take_fails() {
         &["help"],
         &["sub", "--help"],
         &["service", "run", "--help", "--", "true"],
-        &["bridge", "--help"],
         &["gateway", "--help"],
         &["record", "--help"],
         &["recording", "info", "--help"],

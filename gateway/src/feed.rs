@@ -9,6 +9,7 @@
 
 mod follow;
 mod log;
+mod place;
 mod published;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,8 @@ use self::published::HeldBytes;
 use crate::names::Name;
 
 pub use self::follow::run;
-pub use self::log::{Log, ORIGIN, OfName, Place, What, distance};
+pub use self::log::{Log, OfName, What};
+pub use self::place::{ORIGIN, Place, distance};
 pub use self::published::{Own, Published};
 
 /// Feeds at once, of all clients.

@@ -1,13 +1,13 @@
 //! The log of a feed: its messages and events in order, each name with its places, bounded in bytes.
 //!
-//! The numbers of messages come from publishers, which may lie. A place has twice as many bits as a number, so that no
-//! sequence of numbers reaches its end.
+//! The numbers of messages come from publishers, which may lie.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 
 use linkspan::{Error, ErrorKind, Message};
 
+use super::place::{ORIGIN, Place};
 use super::published::{BESIDE, HeldBytes, Published};
 use crate::names::Name;
 
@@ -15,17 +15,6 @@ use crate::names::Name;
 const NAMES: usize = 8_192;
 /// Entries of one log, at most.
 const ENTRIES: usize = 1 << 18;
-/// The place before the first one of a name. Messages that came before the feed have smaller places.
-pub const ORIGIN: Place = 1 << 64;
-
-/// The place of a message in the order of its name, which counts missed messages as well.
-pub type Place = u128;
-
-/// Returns the number of messages between two places.
-pub fn distance(from: Place, to: Place) -> u64 {
-    u64::try_from(to.saturating_sub(from)).unwrap_or(u64::MAX)
-}
-
 /// What happened to a name.
 #[derive(Clone)]
 pub enum What {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use linkspan::{Encoding, Result, Timestamp, codec};
 use linkspan_ros2::{Encoder, Messages};
 
-use super::log::Place;
+use super::place::Place;
 use crate::frames::Format;
 
 /// Bytes that a message takes beside its body.
