@@ -1,12 +1,12 @@
 //! A descriptor for an event loop is readable while its object has something to do, in whatever order the program asks
 //! for the descriptor, connects and sends.
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use linkspan::{
-    Channel, ErrorKind, Event, EventKind, Listener, Options, PendingReply, Publisher, Server, Subscriber,
-    Value, Wait,
+    Channel, ErrorKind, Event, EventKind, Listener, Options, PendingReply, Publisher, Server, ServiceLoop,
+    ServiceOptions, Subscriber, Value, Wait,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -250,7 +250,59 @@ fn subscriber_to_a_pattern(transport: &str, order: Order) {
     }
 }
 
-/// Another call than the one that waits on the descriptor leaves it armed.
+/// An idle object is not readable however often the program asks for its descriptor.
+fn stays_idle(what: &str, ask: impl Fn() -> RawFd, attempt: impl FnMut() -> bool) {
+    let fd = ask();
+    rests(fd, what, attempt);
+    for _ in 0..2 {
+        assert_eq!(ask(), fd, "{what}");
+        assert!(!readable(fd, 0), "{what}: asking makes it readable");
+    }
+}
+
+#[test]
+fn descriptor_of_an_idle_object_that_is_asked_for_twice_is_not_readable() {
+    for transport in ["shm", "unix", "tcp"] {
+        let server = Server::serve(&name(transport), &options()).unwrap();
+        let client = Channel::connect(server.endpoint(), &options(), SOON).unwrap();
+        let listener = Listener::listen(&name(transport), &options()).unwrap();
+        let near = Channel::connect(&listener.endpoint(), &options(), SOON).unwrap();
+        let far = listener.accept(SOON).unwrap();
+        let alone = Channel::dial(&name(transport), &options()).unwrap();
+        for (what, channel) in
+            [("client", &client), ("connected", &near), ("accepted", &far), ("alone", &alone)]
+        {
+            stays_idle(what, || channel.fileno().unwrap(), || channel.try_recv().is_ok());
+        }
+        stays_idle("server", || server.fileno().unwrap(), || server.next(Wait::none()).is_ok());
+        stays_idle("as_raw_fd", || server.as_raw_fd(), || server.next(Wait::none()).is_ok());
+        stays_idle("listener", || listener.fileno().unwrap(), || listener.accept(Wait::none()).is_ok());
+        let publisher = Publisher::new(&name(transport), &options()).unwrap();
+        let subscribers = [
+            Subscriber::new(publisher.endpoint(), &options()),
+            Subscriber::new(&name(transport), &options()),
+            Subscriber::of(&[publisher.endpoint(), &name(transport)], &options()),
+        ];
+        let pattern =
+            (transport != "tcp").then(|| Subscriber::new(&format!("{}*", name(transport)), &options()));
+        for subscriber in subscribers.into_iter().chain(pattern) {
+            let subscriber = subscriber.unwrap();
+            let what = format!("subscriber of {}", subscriber.endpoint());
+            stays_idle(&what, || subscriber.fileno().unwrap(), || subscriber.try_recv().is_ok());
+        }
+    }
+    for transport in ["fifo", "dgram", "spool"] {
+        let receiver = Channel::open(&name(transport), &options(), SOON).unwrap();
+        stays_idle(transport, || receiver.fileno().unwrap(), || receiver.try_recv().is_ok());
+    }
+    let spool = Server::serve(&name("spool"), &options()).unwrap();
+    stays_idle("server of a spool", || spool.fileno().unwrap(), || spool.next(Wait::none()).is_ok());
+    let mut service = ServiceOptions::default();
+    (service.controller, service.handle_signals) = (name("unix"), false);
+    let tasks = ServiceLoop::start("idle", &service).unwrap();
+    stays_idle("service", || tasks.fileno().unwrap(), || tasks.next(Wait::none()).is_ok());
+}
+
 /// Another thread closes the object for which an event loop waits: the descriptor says so, and the next call tells.
 #[test]
 fn close_is_an_event_of_each_descriptor() {

@@ -187,14 +187,15 @@ impl Server {
     /// something to do.
     pub fn fileno(&self) -> Result<RawFd> {
         let watched = fork::check(self.fork_generation).and_then(|()| {
-            if let Some(serving) = lock_exclusive(&self.serving, Operation::TakeRequests)?.as_mut() {
-                serving.clients.watched = true;
+            if let Some(serving) = lock_exclusive(&self.serving, Operation::TakeRequests)?.as_mut()
+                && !std::mem::replace(&mut serving.clients.watched, true)
+            {
+                // Readable once, so that the event loop calls `next`, which parks the clients.
+                self.wake.wake();
             }
             Ok(())
         });
         watched.map_err(|e| e.on(&self.shown))?;
-        // Readable at first, so that the event loop calls `next` once, which parks the clients.
-        self.wake.wake();
         Ok(self.descriptor.as_raw_fd())
     }
 
