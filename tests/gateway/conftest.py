@@ -99,7 +99,10 @@ class Bench:
 
     def gateway(self, *words: object, through: tuple[str, ...] = ()) -> Gateway:
         """One that runs; `through` is a command that starts it, such as prlimit."""
-        return Gateway(self, *(words if "--listen" in words else ("--listen", "127.0.0.1:0", *words)), through=through)
+        # A client of the tests may be busy for longer than a client may leave pings unanswered by default.
+        usual = [("--listen", "127.0.0.1:0"), ("--ping", "20s")]
+        added = [word for option in usual if option[0] not in words for word in option]
+        return Gateway(self, *added, *words, through=through)
 
     def certificate(self) -> tuple[Path, Path]:
         """A certificate of this machine, and its key."""
