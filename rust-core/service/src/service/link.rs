@@ -7,8 +7,8 @@
 //! sends its open commands again; answers are cached, so that nothing is carried out twice.
 //!
 //! Three eventfds wake the threads: `program_waker` the program when a thread of the library has ended, `writer_waker`
-//! the writer, `end_waker` the reader in its pause between two attempts. `task_timer` wakes the program for its tasks. The order on each connection: the
-//! controller's welcome, the introduction, then reports and answers.
+//! the writer, `end_waker` the reader in its pause between two attempts. `task_timer` wakes the program for its tasks.
+//! The order on each connection: the controller's welcome, the introduction, then reports and answers.
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
