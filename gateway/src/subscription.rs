@@ -179,6 +179,25 @@ struct Part {
     due: VecDeque<u64>,
 }
 
+impl Part {
+    /// Goes on at the first entry of the log if the log has dropped the next one; returns whether it had.
+    ///
+    /// # Errors
+    /// `Lagged` if the log no longer knows how many messages of a name the client missed.
+    fn catch_up(&mut self, log: &Log) -> Result<bool> {
+        if self.position >= log.first {
+            return Ok(false);
+        }
+        self.position = log.first;
+        let is_forgotten = |(key, seen): (&u64, &Seen)| seen.is_meant && !log.names.contains_key(key);
+        if self.seen.iter().any(is_forgotten) {
+            let text = "the client was too slow: names came and went whose missed messages the gateway no longer knows; subscribe again";
+            return Err(Error::new(ErrorKind::Lagged, text));
+        }
+        Ok(true)
+    }
+}
+
 /// A subscription.
 pub struct Subscription {
     parts: Vec<Part>,
@@ -316,13 +335,11 @@ impl Subscription {
         let log = feed.log();
         self.learn(at, &log);
         let part = &mut self.parts[at];
-        if part.position < log.first {
-            // The log has dropped messages that were not given.
-            part.position = log.first;
-            let is_forgotten = |(key, seen): (&u64, &Seen)| seen.is_meant && !log.names.contains_key(key);
-            if part.seen.iter().any(is_forgotten) {
-                return closed(part, &forgotten());
-            }
+        let has_dropped = match part.catch_up(&log) {
+            Ok(has_dropped) => has_dropped,
+            Err(error) => return closed(part, &error),
+        };
+        if has_dropped {
             for (key, of) in &log.names {
                 let Some(seen) = part.seen.get_mut(key).filter(|seen| seen.is_meant) else { continue };
                 seen.resume(of, &mut self.resume);
@@ -369,12 +386,11 @@ impl Subscription {
         let log = feed.log();
         self.learn(at, &log);
         let part = &mut self.parts[at];
-        if part.position < log.first {
-            part.position = log.first;
-            let is_forgotten = |(key, seen): (&u64, &Seen)| seen.is_meant && !log.names.contains_key(key);
-            if part.seen.iter().any(is_forgotten) {
-                return closed(part, &forgotten());
-            }
+        let has_dropped = match part.catch_up(&log) {
+            Ok(has_dropped) => has_dropped,
+            Err(error) => return closed(part, &error),
+        };
+        if has_dropped {
             for (key, of) in &log.names {
                 let Some(seen) = part.seen.get_mut(key).filter(|seen| seen.is_meant) else { continue };
                 seen.resume(of, &mut self.resume);
@@ -427,12 +443,6 @@ impl Subscription {
         }
         log.failed.as_ref().filter(|_| part.due.is_empty()).and_then(|error| closed(part, error))
     }
-}
-
-/// Returns the error of a client for which the log no longer knows how many messages it missed.
-fn forgotten() -> Error {
-    let text = "the client was too slow: names came and went whose missed messages the gateway no longer knows; subscribe again";
-    Error::new(ErrorKind::Lagged, text)
 }
 
 /// Says once that a part has ended.
