@@ -7,8 +7,8 @@ use linkspan_ros2::Messages;
 fn page_says_which_names_and_values_are_in_json() {
     let page = include_str!("../../docs/recording-format.md");
     let (_, json) =
-        page.split_once("What has no form in CDR is in plain JSON").expect("the page has its list");
-    let json = json.split("\n\n").next().unwrap_or_default();
+        page.split_once("### Values without a form in CDR").expect("the page has its list");
+    let json = json.split("\n## ").next().unwrap_or_default();
     let (_, cdr) = page.split_once("| record, table |").expect("the page has a row");
     let cdr = cdr.lines().next().unwrap_or_default();
     let forms = [
