@@ -38,7 +38,7 @@ def test_book_has_every_page_of_the_documentation():
 def test_records_of_decisions_are_numbered_in_order():
     numbers = [(int(path.name[:4]), number) for path, number, _ in pages.decisions()]
     assert len(numbers) > 30 and all(name == number for name, number in numbers), numbers
-    assert [number for _, number in numbers] == list(range(1, len(numbers) + 1))
+    assert len({number for _, number in numbers}) == len(numbers), "a number stands for one record for good"
 
 
 def test_reference_of_c_has_every_function_and_constant(references):

@@ -19,7 +19,7 @@ MACHINE = re.compile(r"(?<![\w.])/(?:work|home|root|mnt)/")
 @pytest.fixture(scope="module")
 def records():
     found = list(pages.records())
-    assert len(found) > 100
+    assert len(found) > 50
     return found
 
 
@@ -38,6 +38,12 @@ def test_replaced_records_name_records_that_exist_and_are_later(records):
         assert all(names.get(file) == int(text) for text, file in named), f"{path}: {status}"
         if status.startswith("replaced by"):
             assert named and all(int(text) > number for text, _ in named), f"{path}: {status}"
+
+
+def test_there_are_few_records_and_each_is_short(records):
+    assert len(records) <= 72, "extend a record, or fold two into one"
+    words = {path.name: len((ROOT / path).read_text().split()) for path, *_ in records}
+    assert {name: count for name, count in words.items() if count > 400} == {}, "a record has at most 400 words"
 
 
 def test_records_that_hold_name_files_that_exist(records):

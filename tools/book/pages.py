@@ -50,9 +50,9 @@ def decisions_page():
     rows = [f"| {number} | [{title}]({path.name}) | {status} |" for path, number, title, status in records()]
     return """# Decisions
 
-What was asked, measured, chosen and rejected, each in a record of its own. A record *holds*, was *replaced* by another one, or is *history*: what was
-measured then, of code that has changed since. What holds today is stated in the pages of the documentation and in the
-[chapters of the design](../design/README.md); a record says why. `python3 tools/book/pages.py` writes this list.
+Each record has a question, what was measured, the choice, and the rejected alternatives, in at most 400 words. The pages of the documentation and the
+[chapters of the design](../design/README.md) say what holds; a record says why. A record that replaces another one takes over what still
+holds of it, and the older file goes. Its number is not used again. `python3 tools/book/pages.py` writes this list.
 
 | | decision | status |
 |---|---|---|
