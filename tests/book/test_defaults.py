@@ -74,7 +74,7 @@ def test_stated_defaults_are_those_of_the_core(defaults):
 
 def test_segments_have_one_default(defaults):
     """The table has no number for it, because it depends on another option; both texts state the same."""
-    patterns = {"docs/options.md": r"none: (\d+ MiB), less where retain_bytes", "python/linkspan/options.py": r"a journal's segment: (\d+ MiB)"}
+    patterns = {"docs/options.md": r"none: (\d+ MiB), less if retain_bytes", "python/linkspan/options.py": r"a journal's segment: (\d+ MiB)"}
     assert len({re.search(pattern, (ROOT / path).read_text())[1] for path, pattern in patterns.items()}) == 1
     assert defaults["segment_bytes"] == "none"
 

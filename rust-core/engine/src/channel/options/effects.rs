@@ -34,7 +34,7 @@ fn rows() -> Vec<Row> {
     let kept = [NONE, NONE, &["journal"], NONE];
     let received = [LINKS_AND_SPOOL, LINKS_AND_SPOOL, NONE, since];
     vec![
-        ("`encoding`, of who sends", o().with_encoding(Encoding::Json), [ALL, ALL, ALL, NONE]),
+        ("`encoding`, of a sender", o().with_encoding(Encoding::Json), [ALL, ALL, ALL, NONE]),
         ("`timeout`", o().with_timeout(None), [ALL; 4]),
         ("`client_id`", o().with_client_id("plot"), [ALL, ALL, ALL, since]),
         (
@@ -55,8 +55,8 @@ fn rows() -> Vec<Row> {
             o().with_delivery(Delivery::Durable),
             [&["spool"], &["spool"], &["file"], NONE],
         ),
-        ("`ack`, of who receives", o().with_ack(Acknowledge::Manual), received),
-        ("`idempotent`, of who calls", o().with_idempotent(true), [LINKS_AND_SPOOL, NONE, NONE, NONE]),
+        ("`ack`, of a receiver", o().with_ack(Acknowledge::Manual), received),
+        ("`idempotent`, of a caller", o().with_idempotent(true), [LINKS_AND_SPOOL, NONE, NONE, NONE]),
         ("`replay_count`", o().with_replay(7, 64 << 20), [LINKS, LINKS, NONE, NONE]),
         ("`replay_bytes`", o().with_replay(1 << 16, 8), [LINKS, LINKS, NONE, NONE]),
         ("`absent_clients`, of a listener", o().with_absent_clients(9), [LINKS, LINKS, NONE, NONE]),
@@ -78,7 +78,7 @@ fn rows() -> Vec<Row> {
         ("`locked`", o().with_locked(true), [NONE, NONE, &["file"], &["file"]]),
         ("`shared`", o().with_shared(true), [NONE, &["shm", "unix", "spool"], NONE, NONE]),
         ("`replace`", with(|o| o.replace = true), [NONE, NONE, &["shm", "unix", "tcp"], NONE]),
-        ("`view_bytes`, of who receives", o().with_view_bytes(true), [SHM, SHM, NONE, SHM]),
+        ("`view_bytes`, of a receiver", o().with_view_bytes(true), [SHM, SHM, NONE, SHM]),
         ("`schema`", with(|o| o.schema = schema()), [ALL; 4]),
         (
             "`reply_schema`",
