@@ -152,7 +152,7 @@ def test_timestamps_are_taken_by_numpy_and_pandas():
     column = pd.Series([each.to_datetime64() for each in (at, DAY)])
     assert column.dtype == "M8[ns]" and linkspan.decode(linkspan.encode(column)) == [at, DAY]
     # The expressions of the table, which keep the nanoseconds where their class has them.
-    rows = re.findall(r"^\| [^|]* \| `([^`]*)` \|$", TABLE.read_text().partition("NumPy and pandas take an instant")[2], re.M)
+    rows = re.findall(r"^\| [^|]* \| `([^`]*)` \|$", TABLE.read_text().partition("### Instants of NumPy and pandas")[2].partition("\n## ")[0], re.M)
     made = [eval(row, {"at": at, "column": [at, DAY], "np": np, "pd": pd}) for row in rows]
     assert [type(one) for one in made] == [datetime.datetime, np.datetime64, np.ndarray, pd.Timestamp, pd.DatetimeIndex]
     assert [linkspan.decode(linkspan.encode(one)) for one in made] == [DAY, at, [at, DAY], at, [at, DAY]]
