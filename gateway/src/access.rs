@@ -312,11 +312,12 @@ impl Gateway {
 
     /// Returns numbers that are no counters, with what they are.
     pub fn numbers(&self) -> Vec<(&'static str, &'static str, u64)> {
-        let (feeds, held) = self.feeds.count();
+        let (feeds, names, held) = self.feeds.count();
         let (tokens, expired) = self.tokens.count();
         let of = |counter: &AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
         vec![
             ("feeds", "Names and patterns that are followed for clients", feeds as u64),
+            ("names", "Names that are received from for clients", names as u64),
             ("held_bytes", "Bytes of messages that are held for clients", held),
             ("received", "Messages that were received for clients", of(&self.feeds.received)),
             ("dropped", "Messages that are held no more", of(&self.feeds.dropped)),

@@ -1,40 +1,50 @@
-//! What the gateway receives of a name or a pattern, once for all clients: a log bounded in bytes, in which each client
-//! has a place of its own.
+//! What the gateway receives, once for all clients: a store for each name, with its log, which is bounded in bytes. A
+//! subscription is a view: it has a place of its own in the store of each name that it wants.
 //!
-//! Each message of a name has a place in the name's order, which counts messages that were missed before they came
-//! here, too. So what a client did not get is a difference of two places, whichever part of the way lost it: the
-//! publisher's ring, or this log.
+//! Each message of a name has a place in the name's order. Places count the messages that were missed before they came
+//! to the gateway. The messages that a client did not get are the difference of two places, whichever part of the way
+//! lost them: the publisher's ring, or the log.
 //!
-//! One thread receives for all feeds, without waiting for any of them.
+//! | what | lives in |
+//! |---|---|
+//! | all stores, and who wants which | here |
+//! | the names and patterns that clients ask for | `asks` |
+//! | the log of a name; its messages; places | `log`, `published`, `place` |
+//! | the store of a name, and the view of a subscription | `store` |
+//! | the thread that receives | `follow` |
 
+mod asks;
 mod follow;
 mod log;
 mod place;
 mod published;
+mod store;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use linkspan::{Error, ErrorKind, Options, Result, Value};
+use linkspan::{Error, Options, Result, Value};
+use rustix::process::{Resource, getrlimit};
 use tokio::sync::{Notify, mpsc};
 
+use self::asks::State;
 use self::published::HeldBytes;
 use crate::names::Name;
+use crate::rights::Rights;
 
 pub use self::follow::run;
-pub use self::log::{Log, OfName, What};
+pub use self::log::{Log, What};
 pub use self::place::{ORIGIN, Place, distance};
 pub use self::published::{Own, Published};
+pub use self::store::{Store, View, too_slow};
 
-/// Feeds at once, of all clients.
-const FEEDS: usize = 1_024;
-/// Feeds that one token may have begun: the others are for other tokens.
-const OF_ONE_TOKEN: usize = FEEDS / 2;
-/// Feeds that share the memory in equal parts, however few there are.
-const SHARES: u64 = 4;
+/// Names of which the gateway knows something at once, for all tokens. One token has half of them.
+pub const NAMES: usize = 8_192;
+/// Descriptors of the process for each name. A connected name takes half of them, at most.
+const DESCRIPTORS: u64 = 16;
 
 /// Returns the options with which the gateway receives messages of up to `longest` bytes.
 ///
@@ -46,7 +56,7 @@ pub fn receiving(longest: u64) -> Result<Options> {
     Ok(options)
 }
 
-/// What a feed receives.
+/// A name or a pattern that a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     pub name: Name,
@@ -54,147 +64,177 @@ pub struct Key {
     pub from: Option<u64>,
 }
 
-/// What is received of a name or a pattern.
-pub struct Feed {
-    pub key: Key,
-    /// The token that it began for.
-    token: String,
-    log: Mutex<Log>,
-    wakers: Mutex<HashMap<u64, Arc<Notify>>>,
-    users: AtomicUsize,
-    next_user: AtomicU64,
-    is_over: AtomicBool,
-}
-
-impl Feed {
-    fn new(key: Key, token: &str) -> Feed {
-        Feed {
-            key,
-            token: token.to_owned(),
-            log: Mutex::default(),
-            wakers: Mutex::default(),
-            users: AtomicUsize::new(0),
-            next_user: AtomicU64::new(0),
-            is_over: AtomicBool::new(false),
-        }
-    }
-
-    /// Returns the log.
-    pub fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wake_all(&self) {
-        for waker in self.wakers.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            waker.notify_one();
-        }
-    }
-}
-
-/// A client's use of a feed; dropping it ends it.
+/// A client's use of a view; dropping it ends the view.
 pub struct Use {
-    pub feed: Arc<Feed>,
-    /// Whether the feed began with it: all that the feed receives is for this client.
-    pub is_first: bool,
-    user: u64,
+    pub view: Arc<View>,
+    feeds: Arc<Feeds>,
 }
 
 impl Drop for Use {
     fn drop(&mut self) {
-        self.feed.wakers.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.user);
-        self.feed.users.fetch_sub(1, Ordering::AcqRel);
+        self.feeds.leave(&self.view);
     }
 }
 
-/// All feeds.
+/// All stores.
 pub struct Feeds {
-    feeds: Mutex<HashMap<Key, Arc<Feed>>>,
-    start: mpsc::UnboundedSender<Arc<Feed>>,
-    /// The longest message that a feed receives, in bytes.
+    state: Mutex<State>,
+    /// Notified when the gateway may want other names than before.
+    change: Notify,
+    is_changed: AtomicBool,
+    readers: mpsc::UnboundedSender<Arc<Store>>,
+    /// The longest message that is received, in bytes.
     pub longest: u64,
     held: Arc<HeldBytes>,
-    /// How many there are.
-    number: AtomicU64,
+    /// The most bytes of one log, and the bytes received since it was set.
+    level: AtomicU64,
+    since_level: AtomicU64,
+    arrivals: AtomicU64,
     /// Messages that were received, missed before they were, and dropped here.
     pub received: AtomicU64,
     pub dropped: AtomicU64,
 }
 
 impl Feeds {
-    /// Without feeds. What is returned with it runs them: [`run`].
-    /// `longest` is the longest message that they receive.
-    pub fn new(buffer: u64, longest: u64) -> (Arc<Feeds>, mpsc::UnboundedReceiver<Arc<Feed>>) {
-        let (start, started) = mpsc::unbounded_channel();
+    /// Without stores. [`run`] takes what is returned with it, and receives.
+    /// `longest` is the longest message that is received.
+    pub fn new(buffer: u64, longest: u64) -> (Arc<Feeds>, mpsc::UnboundedReceiver<Arc<Store>>) {
+        let (readers, begun) = mpsc::unbounded_channel();
+        let open = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let names = usize::try_from(open / DESCRIPTORS).unwrap_or(NAMES).clamp(2, NAMES);
         let feeds = Feeds {
-            feeds: Mutex::default(),
-            start,
+            state: Mutex::new(State::new(names)),
+            change: Notify::new(),
+            is_changed: AtomicBool::new(false),
+            readers,
             longest,
             held: Arc::new(HeldBytes { most: buffer, ..HeldBytes::default() }),
-            number: AtomicU64::new(0),
+            level: AtomicU64::new(buffer / 4),
+            since_level: AtomicU64::new(0),
+            arrivals: AtomicU64::new(0),
             received: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
         };
-        (Arc::new(feeds), started)
+        (Arc::new(feeds), begun)
     }
 
-    fn feeds(&self) -> MutexGuard<'_, HashMap<Key, Arc<Feed>>> {
-        self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Uses a feed, which begins with its first user. `waker` is notified when something came.
+    /// Begins a view of names and patterns for a token, and returns the stores that are there already. `waker` is
+    /// notified when something came.
     ///
     /// # Errors
-    /// `Full` where there are too many.
-    pub fn join(&self, key: &Key, token: &str, waker: &Arc<Notify>) -> Result<Use> {
-        let mut feeds = self.feeds();
-        let known = feeds.get(key).filter(|feed| !feed.is_over.load(Ordering::Acquire)).cloned();
-        let is_first = known.is_none();
-        let feed = match known {
-            Some(feed) => feed,
-            None => {
-                let own = feeds.values().filter(|feed| feed.token == token).count();
-                if feeds.len() >= FEEDS || own >= OF_ONE_TOKEN {
-                    let text = format!(
-                        "the gateway follows {FEEDS} names and patterns, and {OF_ONE_TOKEN} for one token; use a pattern for many names"
-                    );
-                    return Err(Error::new(ErrorKind::Full, text));
-                }
-                let feed = Arc::new(Feed::new(key.clone(), token));
-                feeds.insert(key.clone(), feed.clone());
-                self.number.store(feeds.len() as u64, Ordering::Relaxed);
-                // Without its thread the gateway is ending.
-                let _ = self.start.send(feed.clone());
-                feed
-            }
+    /// `Full` if the token, or all tokens, ask for too many names and patterns, or follow too many names.
+    pub fn join(
+        self: &Arc<Self>,
+        keys: Vec<Key>,
+        rights: &Arc<Rights>,
+        waker: &Arc<Notify>,
+    ) -> Result<(Use, Vec<Arc<Store>>)> {
+        let mut state = self.state();
+        let (view, joined) = state.join(keys, rights, waker);
+        // From here on its end ends the view, also if it did not begin as a whole.
+        let used = Use { view, feeds: self.clone() };
+        let is_changed = joined.as_ref().map_or(true, |joined| joined.is_changed);
+        drop(state);
+        if is_changed {
+            self.look_again();
+        }
+        let joined = joined?;
+        for reader in joined.readers {
+            // Without its thread the gateway is ending.
+            let _ = self.readers.send(reader);
+        }
+        Ok((used, joined.stores))
+    }
+
+    fn leave(&self, view: &Arc<View>) {
+        self.state().leave(view);
+    }
+
+    /// Has the thread that receives look at which names are wanted.
+    fn look_again(&self) {
+        self.is_changed.store(true, Ordering::Release);
+        self.change.notify_one();
+    }
+
+    /// Ends what no client has used for a while; returns whether anything is left.
+    fn end_unused(&self) -> bool {
+        let (is_changed, is_empty) = {
+            let mut state = self.state();
+            (state.end_unused(Instant::now()), state.is_empty())
         };
-        feed.users.fetch_add(1, Ordering::AcqRel);
-        drop(feeds);
-        let user = feed.next_user.fetch_add(1, Ordering::Relaxed);
-        feed.wakers.lock().unwrap_or_else(PoisonError::into_inner).insert(user, waker.clone());
-        Ok(Use { feed, is_first, user })
-    }
-
-    /// Ends a feed that has no users; returns whether it has.
-    fn end_unused(&self, feed: &Arc<Feed>) -> bool {
-        let mut feeds = self.feeds();
-        if feed.users.load(Ordering::Acquire) > 0 {
-            return false;
+        if is_changed {
+            self.look_again();
         }
-        self.remove(&mut feeds, feed);
-        true
+        !is_empty
     }
 
-    fn remove(&self, feeds: &mut HashMap<Key, Arc<Feed>>, feed: &Arc<Feed>) {
-        feed.is_over.store(true, Ordering::Release);
-        if feeds.get(&feed.key).is_some_and(|known| Arc::ptr_eq(known, feed)) {
-            feeds.remove(&feed.key);
-            self.number.store(feeds.len() as u64, Ordering::Relaxed);
+    /// Whether some client wants the messages of an endpoint.
+    fn wants(&self, endpoint: &str) -> bool {
+        self.state().wants(endpoint)
+    }
+
+    /// Returns the store of an endpoint, which begins with it; `None` if no client wants it, or has room for it.
+    fn store(&self, endpoint: &str) -> Option<Arc<Store>> {
+        let mut state = self.state();
+        if let Some(store) = state.known(endpoint) {
+            return Some(store);
         }
+        let (store, is_changed) = state.begin_store(endpoint);
+        drop(state);
+        if is_changed {
+            self.look_again();
+        }
+        store
     }
 
-    /// The most bytes of one feed: all together have what the gateway may hold.
-    fn share(&self) -> u64 {
-        self.held.most.checked_div(self.number.load(Ordering::Relaxed).max(SHARES)).unwrap_or_default()
+    /// Ends a store for this reason: the next client that wants the name gets another one.
+    fn fail_store(&self, store: &Arc<Store>, error: &Error) {
+        self.state().remove_store(store.key);
+        store.fail(error);
+        self.look_again();
+    }
+
+    /// Ends all stores and views for this reason.
+    fn fail_all(&self, error: &Error) {
+        let views = self.state().clear();
+        views.iter().for_each(|view| view.fail(error));
+    }
+
+    /// Returns the next number in the order in which everything came.
+    fn arrival(&self) -> u64 {
+        self.arrivals.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Makes room after so many bytes have come to a store: its log has at most a quarter of all. When nearly all is
+    /// held, the largest logs are cut to one level, with which all logs have half of it.
+    fn make_room(&self, store: &Store, came: u64) {
+        let most = self.held.most;
+        let since = self.since_level.fetch_add(came, Ordering::Relaxed).saturating_add(came);
+        if since >= most / 16 {
+            if self.held.is_nearly_full() {
+                self.lower();
+            } else if self.held.is_half_free() {
+                self.level.store(most / 4, Ordering::Relaxed);
+            }
+        }
+        self.cut(store);
+    }
+
+    fn cut(&self, store: &Store) {
+        let dropped = store.log().evict(self.level.load(Ordering::Relaxed));
+        self.dropped.fetch_add(dropped, Ordering::Relaxed);
+    }
+
+    fn lower(&self) {
+        self.since_level.store(0, Ordering::Relaxed);
+        let stores = self.state().all();
+        let sizes = stores.iter().map(|store| store.log().bytes()).collect();
+        self.level.store(level(sizes, self.held.most / 2).min(self.held.most / 4), Ordering::Relaxed);
+        stores.iter().for_each(|store| self.cut(store));
     }
 
     /// Counts bytes that are held for one client alone.
@@ -204,8 +244,24 @@ impl Feeds {
         Own { held: self.held.clone(), bytes }
     }
 
-    /// The number of feeds, and the bytes that they hold.
-    pub fn count(&self) -> (usize, u64) {
-        (self.feeds().len(), self.held.bytes.load(Ordering::Relaxed))
+    /// The number of names and patterns that are asked for, of names that are known, and the bytes that are held.
+    pub fn count(&self) -> (usize, usize, u64) {
+        let (asks, names) = self.state().count();
+        (asks, names, self.held.bytes.load(Ordering::Relaxed))
     }
+}
+
+/// Returns the highest level to which all sizes can be cut so that they have at most `most` together.
+fn level(mut sizes: Vec<u64>, most: u64) -> u64 {
+    sizes.sort_unstable();
+    let (mut left, mut others) = (most, sizes.len() as u64);
+    for size in sizes {
+        let equal = left.checked_div(others).unwrap_or(left);
+        if size > equal {
+            return equal;
+        }
+        left = left.saturating_sub(size);
+        others = others.saturating_sub(1);
+    }
+    u64::MAX
 }

@@ -432,9 +432,9 @@ async fn follow(
     let wake = Arc::new(Notify::new());
     let from = resumes.get(&name.text()).filter(|_| name.is_journal());
     let key = Key { from: from.map(|resume| resume.number.saturating_add(1)), name };
-    let used = gateway.feeds.join(&key, &rights.name, &wake)?;
+    let joined = gateway.feeds.join(vec![key], &rights, &wake)?;
     let lagged = gateway.counters.lagged.clone();
-    let subscription = Subscription::new(vec![used], choice, resumes, rights.clone(), lagged);
+    let subscription = Subscription::new(joined, choice, resumes, lagged);
     let body = Body::from_stream(events::body(&gateway, rights, subscription, wake, is_single));
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),

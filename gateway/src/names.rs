@@ -65,6 +65,11 @@ impl Name {
         Name { transport: (transport != "shm").then(|| transport.to_owned()), name: name.to_owned() }
     }
 
+    /// Returns the endpoint of the library.
+    pub fn endpoint(&self) -> String {
+        format!("{}:{}", self.transport.as_deref().unwrap_or("shm"), self.name)
+    }
+
     /// Returns whether it stands for several names.
     pub fn is_pattern(&self) -> bool {
         self.name.contains(['*', '?'])
@@ -100,7 +105,11 @@ impl Name {
             (None, Some(of)) => self.is_pattern() && !STORES.contains(&of.as_str()),
             (of, other) => of == other,
         };
-        is_meant && registry::matches(&self.name, &name.name)
+        let is_like = || match self.is_pattern() {
+            true => registry::matches(&self.name, &name.name),
+            false => self.name == name.name,
+        };
+        is_meant && is_like()
     }
 
     /// Returns whether some name fits both.

@@ -127,7 +127,7 @@ fn start(name: &str, work: impl FnOnce(Runtime) + Send + 'static) -> Result<Join
 /// Those of starting threads.
 pub fn serve(
     gateway: &Arc<Gateway>,
-    started: tokio::sync::mpsc::UnboundedReceiver<Arc<feed::Feed>>,
+    started: tokio::sync::mpsc::UnboundedReceiver<Arc<feed::Store>>,
     listener: &StdListener,
     tls: Option<&TlsAcceptor>,
 ) -> Result<Threads> {

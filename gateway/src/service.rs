@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use crate::access::{Gateway, Settings};
 use crate::arguments::Running;
 use crate::catalogue::Catalogue;
-use crate::feed::{Feed, Feeds};
+use crate::feed::{Feeds, Store};
 use crate::names::Name;
 use crate::opening::Opening;
 use crate::part::Part;
@@ -168,7 +168,7 @@ pub struct Made {
     pub gateway: Arc<Gateway>,
     pub pause: watch::Sender<bool>,
     pub stop: watch::Sender<bool>,
-    pub started: mpsc::UnboundedReceiver<Arc<Feed>>,
+    pub started: mpsc::UnboundedReceiver<Arc<Store>>,
 }
 
 /// Limits of memory for messages, in bytes.

@@ -1,17 +1,16 @@
-//! A client's subscription: its place in the log of each of its feeds, and what it has of each name. Nothing is queued
-//! for it: what it does not take in time the log drops, and the subscription says how much that was, by name.
+//! A client's subscription: a view of the stores that it wants, with its place in the log of each. Nothing is queued
+//! for it. The log drops what it does not take in time, and the subscription says how much that was, by name.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use linkspan::{Error, ErrorKind, Result, Value};
 
-use crate::feed::{Log, ORIGIN, OfName, Place, Published, Use, What, distance};
+use crate::feed::{Log, NAMES, ORIGIN, Place, Published, Store, Use, What, distance, too_slow};
 use crate::frames::{Format, Frame, error_value};
 use crate::names::Name;
-use crate::rights::{Right, Rights};
 
 /// The number after which a client goes on, and the incarnation that it is of.
 #[derive(Clone, Copy, Debug)]
@@ -105,31 +104,32 @@ impl Given {
 
 /// What a subscription has of a name.
 struct Seen {
-    text: Arc<str>,
-    /// Whether the subscription gives the name: the token allows it, and no part before this one has it.
-    is_meant: bool,
+    store: Arc<Store>,
     /// The place of the last message that was given, or counted as missed.
     place: Place,
-    /// The place of the last message in the part of the log that was read.
-    read: Place,
+    /// The position of the next entry of the log. With the newest alone it does not matter.
+    position: u64,
     /// Whether the client knows that the name has a publisher.
     joined: bool,
     /// Whether the numbers after which the client goes on were looked up for this name.
     is_resumed: bool,
+    /// Whether it waits for its turn among the names with an entry that was not read.
+    is_ready: bool,
     /// With the newest alone: whether there is a newer one, and when the last was given.
     is_due: bool,
     given: Option<Instant>,
 }
 
 impl Seen {
-    fn new(of: &OfName, is_meant: bool, place: Place) -> Seen {
+    /// The subscription was there for all messages that the store has.
+    fn new(store: Arc<Store>) -> Seen {
         Seen {
-            text: of.text.clone(),
-            is_meant,
-            place,
-            read: place,
+            store,
+            place: ORIGIN,
+            position: 0,
             joined: false,
             is_resumed: false,
+            is_ready: false,
             is_due: false,
             given: None,
         }
@@ -140,7 +140,7 @@ impl Seen {
         let missed = distance(self.place, place);
         if missed > 0 {
             self.place = place;
-            pending.push_back(Given::Lagged { name: self.text.clone(), missed });
+            pending.push_back(Given::Lagged { name: self.store.text.clone(), missed });
             lagged.fetch_add(missed, Ordering::Relaxed);
         }
     }
@@ -148,92 +148,77 @@ impl Seen {
     /// Reports that the name has no publisher, if the client knows of one.
     fn end(&mut self, pending: &mut VecDeque<Given>) {
         if std::mem::take(&mut self.joined) {
-            pending.push_back(Given::Ended { name: self.text.clone() });
+            pending.push_back(Given::Ended { name: self.store.text.clone() });
         }
+    }
+
+    /// Reports that the name has a publisher, if the client does not know it.
+    fn join(&mut self, incarnation: u64, pending: &mut VecDeque<Given>) {
+        if !std::mem::replace(&mut self.joined, true) {
+            pending.push_back(Given::Joined { name: self.store.text.clone(), incarnation });
+        }
+    }
+
+    /// Returns its turn, if it has none and there is an entry that was not read, or its end.
+    fn ready(&mut self, log: &Log) -> Option<(u64, u64)> {
+        let arrival = log.arrival(self.position).or_else(|| log.is_forgotten.then_some(0))?;
+        (!std::mem::replace(&mut self.is_ready, true)).then_some((arrival, self.store.key))
     }
 
     /// Goes on after the number that the client has, once the first message of the name is known: before it no number
     /// of the name has a place. Returns whether the client has one.
-    fn resume(&mut self, of: &OfName, resumes: &mut HashMap<String, Resume>) -> bool {
-        if !self.is_meant || of.newest.is_none() || std::mem::replace(&mut self.is_resumed, true) {
+    fn resume(&mut self, log: &Log, resumes: &mut HashMap<String, Resume>) -> bool {
+        if log.newest.is_none() || std::mem::replace(&mut self.is_resumed, true) {
             return false;
         }
-        let resume = if resumes.is_empty() { None } else { resumes.remove(&*of.text) };
+        let resume = if resumes.is_empty() { None } else { resumes.remove(&*self.store.text) };
         if let Some(resume) = resume {
-            self.place = resumed(of, resume);
+            self.place = resumed(log, resume);
         }
         resume.is_some()
     }
 }
 
-/// One of the names and patterns of a subscription.
-struct Part {
-    used: Use,
-    position: u64,
-    /// By the key of the name in the log.
-    seen: HashMap<u64, Seen>,
-    /// The key after that of the last name that is known.
-    next_key: u64,
-    pending: VecDeque<Given>,
-    /// Names with a newer message, with the newest alone.
-    due: VecDeque<u64>,
-}
-
-impl Part {
-    /// Goes on at the first entry of the log if the log has dropped the next one; returns whether it had.
-    ///
-    /// # Errors
-    /// `Lagged` if the log no longer knows how many messages of a name the client missed.
-    fn catch_up(&mut self, log: &Log) -> Result<bool> {
-        if self.position >= log.first {
-            return Ok(false);
-        }
-        self.position = log.first;
-        let is_forgotten = |(key, seen): (&u64, &Seen)| seen.is_meant && !log.names.contains_key(key);
-        if self.seen.iter().any(is_forgotten) {
-            let text = "the client was too slow: names came and went whose missed messages the gateway no longer knows; subscribe again";
-            return Err(Error::new(ErrorKind::Lagged, text));
-        }
-        Ok(true)
-    }
-}
-
 /// A subscription.
 pub struct Subscription {
-    parts: Vec<Part>,
+    used: Use,
     choice: Choice,
     resume: HashMap<String, Resume>,
-    rights: Arc<Rights>,
-    /// The part that is asked next.
-    turn: usize,
+    /// By the key of the store.
+    seen: BTreeMap<u64, Seen>,
+    /// The names with an entry that was not read, in the order in which these entries came.
+    ready: BTreeSet<(u64, u64)>,
+    /// The names with a newer message, with the newest alone.
+    due: VecDeque<u64>,
+    pending: VecDeque<Given>,
+    /// Why it ends.
+    failed: Option<Error>,
+    is_over: bool,
     /// Messages that were missed, of all clients.
     lagged: Arc<AtomicU64>,
 }
 
 impl Subscription {
-    /// Begins with the newest message of each name, or behind the numbers that the client has.
+    /// Begins with the newest message of each name that is there, or behind the numbers that the client has.
     pub fn new(
-        uses: Vec<Use>,
+        (used, stores): (Use, Vec<Arc<Store>>),
         choice: Choice,
         resume: HashMap<String, Resume>,
-        rights: Arc<Rights>,
         lagged: Arc<AtomicU64>,
     ) -> Subscription {
-        let parts = uses
-            .into_iter()
-            .map(|used| Part {
-                position: 0,
-                used,
-                seen: HashMap::new(),
-                next_key: 0,
-                pending: VecDeque::new(),
-                due: VecDeque::new(),
-            })
-            .collect();
-        let mut subscription = Subscription { parts, choice, resume, rights, turn: 0, lagged };
-        for at in 0..subscription.parts.len() {
-            subscription.begin(at);
-        }
+        let mut subscription = Subscription {
+            used,
+            choice,
+            resume,
+            seen: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            due: VecDeque::new(),
+            pending: VecDeque::new(),
+            failed: None,
+            is_over: false,
+            lagged,
+        };
+        stores.into_iter().for_each(|store| subscription.begin(store));
         subscription
     }
 
@@ -244,214 +229,163 @@ impl Subscription {
         }
     }
 
-    /// Whether a part before this one has the name, or the token does not allow it.
-    fn is_meant(&self, at: usize, name: &Name) -> bool {
-        let earlier = &self.parts[..at];
-        self.rights.allow(Right::Read, name) && !earlier.iter().any(|part| part.used.feed.key.name.fits(name))
-    }
-
-    /// Sets where a part begins, with what the feed knows now. The part that began the feed has all of it: a publisher
-    /// may have waited for this very subscriber, and what it published since then is no old message.
-    fn begin(&mut self, at: usize) {
-        if self.parts[at].used.is_first {
-            return;
-        }
-        let feed = self.parts[at].used.feed.clone();
-        let log = feed.log();
-        let mut position = log.end();
-        self.learn(at, &log);
-        let part = &mut self.parts[at];
-        for (key, of) in &log.names {
-            let Some(seen) = part.seen.get_mut(key).filter(|seen| seen.is_meant) else { continue };
-            (seen.place, seen.read, seen.joined) = (of.place, of.place, of.joined);
-            if of.joined {
-                let (name, incarnation) = (of.text.clone(), of.incarnation);
-                part.pending.push_back(Given::Joined { name, incarnation });
+    /// Sets where a name begins whose store was there before.
+    fn begin(&mut self, store: Arc<Store>) {
+        let (key, shared) = (store.key, store.clone());
+        let mut seen = Seen::new(store);
+        {
+            let log = shared.log();
+            seen.place = log.place;
+            if log.joined {
+                seen.join(log.incarnation, &mut self.pending);
             }
-            if seen.resume(of, &mut self.resume) {
-                seen.pass(of.evicted, &mut part.pending, &self.lagged);
-            } else if of.joined && (of.evicted < of.place || matches!(self.choice, Choice::Newest(_))) {
+            if seen.resume(&log, &mut self.resume) {
+                seen.pass(log.evicted, &mut self.pending, &self.lagged);
+            } else if log.joined && (log.evicted < log.place || matches!(self.choice, Choice::Newest(_))) {
                 // The newest one comes first.
-                seen.place = of.place.saturating_sub(1);
+                seen.place = log.place.saturating_sub(1);
             }
-            if seen.place < of.place {
-                position = position.min(of.position_after(seen.place).unwrap_or(position));
-                // With the newest alone, it is due.
-                mark(&mut part.due, *key, seen);
+            seen.position = if seen.place < log.place { log.position_after(seen.place) } else { log.end() };
+            if let Choice::All(_) = self.choice {
+                self.ready.extend(seen.ready(&log));
+            } else if seen.place < log.place {
+                mark(&mut self.due, key, &mut seen);
             }
         }
-        part.position = position;
+        self.seen.insert(key, seen);
     }
 
-    /// Learns the names that the feed has learnt, and forgets those that it has forgotten.
-    fn learn(&mut self, at: usize, log: &Log) {
-        for (key, of) in log.names.range(self.parts[at].next_key..) {
-            let is_meant = self.is_meant(at, &of.name);
-            let part = &mut self.parts[at];
-            // The subscription was there for all messages that the feed has of this name.
-            part.seen.insert(*key, Seen::new(of, is_meant, ORIGIN));
-            part.next_key = key.saturating_add(1);
+    /// Takes which names have something new.
+    fn take_news(&mut self) {
+        let (news, failed) = self.used.view.take_news();
+        self.failed = failed;
+        for (key, store) in news {
+            let seen = self.seen.entry(key).or_insert_with(|| Seen::new(store.clone()));
+            let log = store.log();
+            match self.choice {
+                Choice::All(_) => self.ready.extend(seen.ready(&log)),
+                Choice::Newest(_) => {
+                    seen.resume(&log, &mut self.resume);
+                    if log.place > seen.place || log.joined != seen.joined || log.is_forgotten {
+                        mark(&mut self.due, key, seen);
+                    }
+                }
+            }
         }
-        let part = &mut self.parts[at];
-        if part.seen.len() > log.names.len().saturating_mul(2) && part.position >= log.first {
-            let due = &part.due;
-            part.seen.retain(|key, seen| seen.is_due || seen.joined || log.names.contains_key(key));
-            debug_assert!(due.iter().all(|key| part.seen.contains_key(key)));
+        if self.seen.len() > 2 * NAMES {
+            self.failed.get_or_insert_with(too_slow);
         }
     }
 
     /// Returns what comes next; `None` while there is nothing, or no credit.
     pub fn next(&mut self, now: Instant) -> Option<Given> {
-        for _ in 0..self.parts.len() {
-            let at = self.turn.checked_rem(self.parts.len())?;
-            self.turn = at.saturating_add(1);
-            if let Some(given) = self.parts[at].pending.pop_front() {
-                return Some(given);
-            }
-            let given = match self.choice {
-                Choice::All(Some(0)) => None,
-                Choice::All(_) => self.next_of_all(at),
-                Choice::Newest(pause) => self.next_newest(at, pause, now),
-            };
-            if given.is_some() {
-                return given;
-            }
+        if self.is_over {
+            return None;
         }
-        None
+        self.take_news();
+        let given = self.pending.pop_front().or_else(|| match self.choice {
+            Choice::All(Some(0)) => None,
+            Choice::All(_) => self.next_of_all(),
+            Choice::Newest(pause) => self.next_newest(pause, now),
+        });
+        // Its last messages come before its end, if it has credit for them.
+        if given.is_none()
+            && self.due.is_empty()
+            && let Some(error) = self.failed.take()
+        {
+            self.is_over = true;
+            return Some(Given::Closed(error));
+        }
+        given
     }
 
     /// Returns when the newest message of a name may be given; `None` where it waits for none.
     pub fn due(&self) -> Option<Instant> {
         let Choice::Newest(pause) = self.choice else { return None };
-        let due = self
-            .parts
-            .iter()
-            .flat_map(|part| part.due.iter().filter_map(|key| part.seen.get(key)?.given?.checked_add(pause)));
-        due.min()
+        self.due.iter().filter_map(|key| self.seen.get(key)?.given?.checked_add(pause)).min()
     }
 
-    fn next_of_all(&mut self, at: usize) -> Option<Given> {
-        let feed = self.parts[at].used.feed.clone();
-        let log = feed.log();
-        self.learn(at, &log);
-        let part = &mut self.parts[at];
-        let has_dropped = match part.catch_up(&log) {
-            Ok(has_dropped) => has_dropped,
-            Err(error) => return closed(part, &error),
-        };
-        if has_dropped {
-            for (key, of) in &log.names {
-                let Some(seen) = part.seen.get_mut(key).filter(|seen| seen.is_meant) else { continue };
-                seen.resume(of, &mut self.resume);
-                seen.pass(of.evicted, &mut part.pending, &self.lagged);
-                if !of.joined {
-                    seen.end(&mut part.pending);
+    fn next_of_all(&mut self) -> Option<Given> {
+        while self.pending.is_empty() {
+            let (_, key) = self.ready.pop_first()?;
+            let Some(seen) = self.seen.get_mut(&key) else { continue };
+            seen.is_ready = false;
+            let store = seen.store.clone();
+            let log = store.log();
+            if seen.position < log.first {
+                // The log has dropped the next entries.
+                seen.position = log.first;
+                seen.resume(&log, &mut self.resume);
+                seen.pass(log.evicted, &mut self.pending, &self.lagged);
+                if !log.joined {
+                    seen.end(&mut self.pending);
                 }
             }
-        }
-        while part.pending.is_empty() {
-            let Some(entry) = log.entry(part.position) else {
-                return log.failed.as_ref().and_then(|error| closed(part, error));
-            };
-            part.position = part.position.saturating_add(1);
-            let Some(seen) = part.seen.get_mut(&entry.name).filter(|seen| seen.is_meant) else { continue };
-            if let Some(of) = log.names.get(&entry.name) {
-                seen.resume(of, &mut self.resume);
-            }
-            match &entry.what {
-                What::Joined => {}
-                What::Ended => seen.end(&mut part.pending),
-                What::Skipped(place) => seen.pass(*place, &mut part.pending, &self.lagged),
-                What::Message(message) if message.place <= seen.place => {}
-                What::Message(message) => {
-                    seen.pass(message.place.saturating_sub(1), &mut part.pending, &self.lagged);
-                    let name = seen.text.clone();
-                    if !std::mem::replace(&mut seen.joined, true) {
-                        let incarnation = message.incarnation;
-                        part.pending.push_back(Given::Joined { name: name.clone(), incarnation });
-                    }
-                    seen.place = message.place;
-                    part.pending.push_back(Given::Message { name, message: message.clone(), passed: 0 });
-                    if let Choice::All(Some(credit)) = &mut self.choice {
-                        *credit = credit.saturating_sub(1);
+            if self.pending.is_empty()
+                && let Some(entry) = log.entry(seen.position)
+            {
+                seen.position = seen.position.saturating_add(1);
+                seen.resume(&log, &mut self.resume);
+                match &entry.what {
+                    What::Ended => seen.end(&mut self.pending),
+                    What::Skipped => seen.pass(entry.place, &mut self.pending, &self.lagged),
+                    What::Message(message) if message.place <= seen.place => {}
+                    What::Message(message) => {
+                        seen.pass(message.place.saturating_sub(1), &mut self.pending, &self.lagged);
+                        seen.join(message.incarnation, &mut self.pending);
+                        seen.place = message.place;
+                        let name = store.text.clone();
+                        self.pending.push_back(Given::Message { name, message: message.clone(), passed: 0 });
+                        if let Choice::All(Some(credit)) = &mut self.choice {
+                            *credit = credit.saturating_sub(1);
+                        }
                     }
                 }
             }
+            if log.is_forgotten && log.arrival(seen.position).is_none() {
+                seen.end(&mut self.pending);
+                self.seen.remove(&key);
+            } else {
+                self.ready.extend(seen.ready(&log));
+            }
         }
-        part.pending.pop_front()
+        self.pending.pop_front()
     }
 
-    fn next_newest(&mut self, at: usize, pause: Duration, now: Instant) -> Option<Given> {
-        let feed = self.parts[at].used.feed.clone();
-        let log = feed.log();
-        self.learn(at, &log);
-        let part = &mut self.parts[at];
-        let has_dropped = match part.catch_up(&log) {
-            Ok(has_dropped) => has_dropped,
-            Err(error) => return closed(part, &error),
-        };
-        if has_dropped {
-            for (key, of) in &log.names {
-                let Some(seen) = part.seen.get_mut(key).filter(|seen| seen.is_meant) else { continue };
-                seen.resume(of, &mut self.resume);
-                if of.place > seen.place || of.joined != seen.joined {
-                    mark(&mut part.due, *key, seen);
-                }
-            }
-        }
-        while let Some(entry) = log.entry(part.position) {
-            part.position = part.position.saturating_add(1);
-            let Some(seen) = part.seen.get_mut(&entry.name).filter(|seen| seen.is_meant) else { continue };
-            if let Some(of) = log.names.get(&entry.name) {
-                seen.resume(of, &mut self.resume);
-            }
-            seen.read = entry.what.place().unwrap_or(seen.read);
-            if !matches!(entry.what, What::Joined) {
-                mark(&mut part.due, entry.name, seen);
-            }
-        }
-        for _ in 0..part.due.len() {
-            let Some(key) = part.due.pop_front() else { break };
-            let Some(seen) = part.seen.get_mut(&key) else { continue };
-            let of = log.names.get(&key);
-            // The last place of a name that the log has forgotten is the one that was read.
-            let last = of.map_or(seen.read, |of| of.place);
-            if last > seen.place {
+    fn next_newest(&mut self, pause: Duration, now: Instant) -> Option<Given> {
+        for _ in 0..self.due.len() {
+            let Some(key) = self.due.pop_front() else { break };
+            let Some(seen) = self.seen.get_mut(&key) else { continue };
+            let store = seen.store.clone();
+            let log = store.log();
+            if log.place > seen.place {
                 if seen.given.and_then(|given| given.checked_add(pause)).is_some_and(|next| next > now) {
-                    part.due.push_back(key);
+                    self.due.push_back(key);
                     continue;
                 }
-                let newest = of.and_then(|of| of.newest.clone()).filter(|newest| newest.place > seen.place);
+                let newest = log.newest.clone().filter(|newest| newest.place > seen.place);
                 if let Some(message) = newest {
                     let passed = distance(seen.place, message.place.saturating_sub(1));
                     (seen.place, seen.given) = (message.place, Some(now));
-                    let (name, incarnation) = (seen.text.clone(), message.incarnation);
-                    if !std::mem::replace(&mut seen.joined, true) {
-                        part.pending.push_back(Given::Joined { name: name.clone(), incarnation });
-                    }
-                    part.pending.push_back(Given::Message { name, message, passed });
+                    seen.join(message.incarnation, &mut self.pending);
+                    let name = store.text.clone();
+                    self.pending.push_back(Given::Message { name, message, passed });
                 }
-                seen.pass(last, &mut part.pending, &self.lagged);
+                seen.pass(log.place, &mut self.pending, &self.lagged);
             }
             seen.is_due = false;
-            if of.is_none_or(|of| !of.joined) {
-                seen.end(&mut part.pending);
+            if !log.joined {
+                seen.end(&mut self.pending);
             }
-            if !part.pending.is_empty() {
-                return part.pending.pop_front();
+            if log.is_forgotten {
+                self.seen.remove(&key);
+            }
+            if !self.pending.is_empty() {
+                return self.pending.pop_front();
             }
         }
-        log.failed.as_ref().filter(|_| part.due.is_empty()).and_then(|error| closed(part, error))
+        None
     }
-}
-
-/// Says once that a part has ended.
-fn closed(part: &mut Part, error: &Error) -> Option<Given> {
-    // No place is behind this one.
-    (part.position != u64::MAX).then(|| {
-        part.position = u64::MAX;
-        Given::Closed(error.clone())
-    })
 }
 
 /// Notes that a name has something newer.
@@ -463,9 +397,9 @@ fn mark(due: &mut VecDeque<u64>, key: u64, seen: &mut Seen) {
 
 /// Returns the place after which a client goes on. A client with a number of another incarnation has no message of this
 /// one.
-fn resumed(of: &OfName, resume: Resume) -> Place {
-    let is_same = resume.incarnation.is_none_or(|known| known == of.incarnation);
-    of.place_of(if is_same { resume.number } else { 0 }).min(of.place)
+fn resumed(log: &Log, resume: Resume) -> Place {
+    let is_same = resume.incarnation.is_none_or(|known| known == log.incarnation);
+    log.place_of(if is_same { resume.number } else { 0 }).min(log.place)
 }
 
 /// Reads the numbers after which a client goes on: a map of names, each with a number, or with `number` and

@@ -297,11 +297,10 @@ impl Viewer {
             return Err(Error::new(ErrorKind::Full, text));
         }
         let key = Key { name: channel.name.clone(), from: None };
-        let used = self.gateway.feeds.join(&key, &self.rights.name, &self.wake)?;
+        let joined = self.gateway.feeds.join(vec![key], &self.rights, &self.wake)?;
         let choice = Choice::of(true, None, None, self.gateway.settings.name_rate)?;
         let lagged = self.gateway.counters.lagged.clone();
-        let subscription =
-            Subscription::new(vec![used], choice, Default::default(), self.rights.clone(), lagged);
+        let subscription = Subscription::new(joined, choice, Default::default(), lagged);
         let counted = Counted::new(&self.gateway.counters, |counters| &counters.subscriptions);
         let one = Subscribed { channel, subscription, passed: 0, said: 0, _counted: counted };
         self.subscriptions.insert(id, one);

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -432,4 +433,55 @@ fn latest_of_a_pattern_is_the_newest_of_all_names_with_its_name() {
     let c = publisher(&format!("{folder}/later/c"));
     c.send(&Value::Int(4)).unwrap();
     assert_eq!(later.join().unwrap().unwrap(), 4);
+}
+
+#[test]
+fn selected_names_are_left_and_joined_as_their_program_wants_them() {
+    let folder = folder();
+    let [a, b] = ["a", "b"].map(|end| publisher(&format!("{folder}/{end}")));
+    let wanted = Arc::new(Mutex::new(vec![format!("shm:{folder}/a"), format!("shm:{folder}/later")]));
+    let wants = wanted.clone();
+    let all = Subscriber::selecting(
+        "names",
+        Box::new(move |endpoint: &str| wants.lock().unwrap().iter().any(|one| one == endpoint)),
+        &Options::default(),
+    )
+    .unwrap();
+    let take = |count: usize| {
+        let mut taken = BTreeMap::<String, Vec<u64>>::new();
+        for _ in 0..count {
+            let message = all.recv(SOON).unwrap();
+            let end = message.name().unwrap().rsplit('/').next().unwrap().to_owned();
+            taken.entry(end).or_default().push(number(&message));
+        }
+        taken
+    };
+    let expected = |of: &[(&str, &[u64])]| {
+        of.iter().map(|(name, numbers)| ((*name).to_owned(), numbers.to_vec())).collect::<BTreeMap<_, _>>()
+    };
+    for i in 0..3 {
+        a.send(&Value::from(i)).unwrap();
+        b.send(&Value::from(10 * i)).unwrap();
+    }
+    // It begins to connect with the first call that receives.
+    let first = take(1)["a"][0];
+    for i in first + 1..3 {
+        assert_eq!(take(1), expected(&[("a", &[i])]));
+    }
+    // A name that is wanted later begins with its newest message, and one that is wanted no longer ends.
+    *wanted.lock().unwrap() = vec![format!("shm:{folder}/b"), format!("shm:{folder}/later")];
+    all.select_again().unwrap();
+    assert_eq!(take(1), expected(&[("b", &[20])]));
+    a.send(&Value::from(3)).unwrap();
+    b.send(&Value::from(30)).unwrap();
+    assert_eq!(take(1), expected(&[("b", &[30])]));
+    // A name that appears is received from its first message, also if its program wants others at that moment.
+    let later = publisher(&format!("{folder}/later"));
+    for i in 0..3 {
+        later.send(&Value::from(100 + i)).unwrap();
+    }
+    wanted.lock().unwrap().push(format!("shm:{folder}/a"));
+    all.select_again().unwrap();
+    assert_eq!(take(4), expected(&[("a", &[3]), ("later", &[100, 101, 102])]));
+    assert_eq!(all.try_recv().unwrap_err().kind(), ErrorKind::Empty);
 }

@@ -1,21 +1,21 @@
 """Publishers at a gateway: numbers that lie, messages that are too long, and thousands of names that come and go."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
 from conftest import Bench, go
 from independent.gateway_client import Client, Refused, Subscription
-from support.waiting import next_line
+from support.waiting import next_line, until
 
 TESTS = Path(__file__).resolve().parents[1]
-#: Publishes messages with these numbers through a ring that it writes itself, and ends with its standard input.
+#: Publishes messages with these numbers through a ring that it writes itself, says so, and ends with its standard input.
 HOSTILE = f"""
 import sys
 from pathlib import Path
 sys.path[:0] = [{str(TESTS / "hostile")!r}, {str(TESTS / "independent")!r}, {str(TESTS)!r}]
 from peer import Pulpit
-print("there", flush=True)
 while True:
     hostile = Pulpit(Path(sys.argv[1]), "shm:lab/hostile")
     hostile.listener.socket.settimeout(5)
@@ -67,8 +67,7 @@ def test_numbers_of_one_publisher_end_no_subscription_of_another_name(bench: Ben
     async def run() -> None:
         client = await Client.connect(gateway.address, gateway.token)
         subscription = await client.subscribe("lab/*")
-        hostile = bench.python(HOSTILE, bench.run, *numbers)
-        assert next_line(hostile.stdout, "its messages").strip() == "sent"
+        bench.python(HOSTILE, bench.run, *numbers)
         go(honest)
         while subscription.seen("lab/honest") < 300:
             await next_honest(subscription)
@@ -162,5 +161,49 @@ def test_newer_connection_of_a_client_takes_over_its_names(bench: Bench) -> None
         assert (await other.ask("ping"))["type"] == "pong"
         with pytest.raises(Refused, match="16 to 64"):
             await Client.connect(gateway.address, token, client="short")
+
+    asyncio.run(run())
+
+
+def descriptors(process: int) -> int:
+    return len(os.listdir(f"/proc/{process}/fd"))
+
+
+def test_spellings_of_one_pattern_share_the_connection_to_each_name(bench: Bench) -> None:
+    token = bench.token("reader", "--read", "lab/*")
+    gateway = bench.gateway()
+    publisher = bench.publisher("lab/a", 20, awaited=1)
+    quiet = bench.publisher("lab/b", 0)
+    children = (gateway.child, publisher, quiet)
+
+    def spellings(count: int) -> list[str]:
+        """Patterns that fit lab/a, each another text."""
+        texts = ["lab/*", "lab/a", *("lab/" + "*" * stars + "a" * ends + "*" * more for stars in range(1, 40) for more in range(20) for ends in (0, 1))]
+        return list(dict.fromkeys(texts))[:count]
+
+    async def run() -> None:
+        first = await Client.connect(gateway.address, token)
+        second = await Client.connect(gateway.address, token)
+        subscriptions = [await first.subscribe("lab/a")]
+        others = await second.subscribe("lab/b")
+        until("both names are followed", lambda: gateway.metric("names") == 2)
+        before = [descriptors(child.pid) for child in children]
+        texts = spellings(500)
+        for at, text in enumerate(texts):
+            subscriptions.append(await (first if at % 2 else second).subscribe(text))
+            if len(subscriptions) == 250:
+                await first.ask("ping")
+        for client in (first, second):
+            await client.ask("ping")
+        assert gateway.metric("feeds") >= len(texts)
+        until("the gateway is at rest", lambda: [descriptors(child.pid) for child in children] == before)
+        go(publisher)
+        for subscription in subscriptions:
+            # Each has each message once.
+            numbers = [(await subscription.message())["number"] for _ in range(20)]
+            assert numbers == list(range(1, 21)) and not subscription.missed.total()
+        assert gateway.metric("names") == 2
+        assert [descriptors(child.pid) for child in children] == before
+        assert others.id
 
     asyncio.run(run())

@@ -1,43 +1,42 @@
-//! The thread that receives for all feeds, without waiting for any of them.
+//! The thread that receives for all clients, without waiting for any publisher. One subscriber of the library receives
+//! from all names that clients want; each journal that is read from a number on has a subscriber of its own.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use linkspan::{Error, ErrorKind, EventKind, Result, StartAt, Subscriber, Wait};
+use linkspan::{Error, ErrorKind, EventKind, Message, Result, StartAt, Subscriber, Wait};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_local;
 
-use super::{Feed, Feeds, receiving};
+use super::{Feeds, Store, receiving};
 
-/// How long a feed goes on without a client: one that was cut comes back within it, and finds what it missed.
-const LINGER: Duration = Duration::from_secs(30);
-/// How often a feed looks whether it is still wanted.
+/// How often it is looked whether names are still wanted.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
 /// How often one looks at a descriptor that is in no set.
 const UNWATCHED: Duration = Duration::from_millis(50);
-/// Messages that are taken before other feeds have their turn.
+/// Messages that are taken before others have their turn.
 const TURN: usize = 256;
 
-/// Runs feeds until the gateway ends: the whole of a thread, since a call of the library may take some time.
+/// Receives until the gateway ends: the whole of a thread, since a call of the library may take some time.
 pub async fn run(
     feeds: Arc<Feeds>,
-    mut started: mpsc::UnboundedReceiver<Arc<Feed>>,
+    mut readers: mpsc::UnboundedReceiver<Arc<Store>>,
     paused: watch::Receiver<bool>,
     mut stop: watch::Receiver<bool>,
 ) {
     let local = tokio::task::LocalSet::new();
     local
         .run_until(async {
+            spawn_local(receive_names(feeds.clone(), paused.clone()));
             loop {
                 tokio::select! {
-                    feed = started.recv() => {
-                        let Some(feed) = feed else { return };
-                        let (feeds, paused) = (feeds.clone(), paused.clone());
-                        let task = (feeds.clone(), feed.clone());
-                        let task = async move { follow(&task.0, &task.1, paused).await };
-                        tokio::task::spawn_local(end_with_reason(feeds, feed, task));
+                    store = readers.recv() => {
+                        let Some(store) = store else { return };
+                        spawn_local(read_journal(feeds.clone(), store, paused.clone()));
                     }
                     _ = stop.wait_for(|stop| *stop) => return,
                 }
@@ -46,55 +45,89 @@ pub async fn run(
         .await;
 }
 
-/// Runs a feed to its end. If it fails or panics, its clients get the reason, and the next client begins a new feed.
-pub(super) async fn end_with_reason(
-    feeds: Arc<Feeds>,
-    feed: Arc<Feed>,
-    task: impl Future<Output = Result<()>> + 'static,
-) {
-    let failed = match tokio::task::spawn_local(task).await {
+/// Returns why a task ended, if it failed or panicked.
+pub(super) async fn failure(what: &str, task: impl Future<Output = Result<()>> + 'static) -> Option<Error> {
+    match spawn_local(task).await {
         Ok(ended) => ended.err(),
-        Err(panic) => {
-            let text = format!(
-                "the gateway's receiver of {} ended because of an error in the gateway ({panic}); subscribe again",
-                feed.key.name.text()
-            );
-            Some(Error::new(ErrorKind::Internal, text))
-        }
-    };
-    if let Some(error) = failed {
-        feed.log().failed = Some(error);
-        feeds.remove(&mut feeds.feeds(), &feed);
+        Err(panic) => Some(defect(what, &panic.to_string())),
     }
-    feed.wake_all();
 }
 
-/// Receives the messages of a feed until no client wants them.
-async fn follow(feeds: &Feeds, feed: &Arc<Feed>, mut paused: watch::Receiver<bool>) -> Result<()> {
-    let mut options = receiving(feeds.longest)?;
-    if let Some(from) = feed.key.from {
-        options.from = Some(StartAt::Sequence(from));
-    }
-    let text = feed.key.name.text();
-    let subscriber = Subscriber::of(&[&text], &options)?;
-    let descriptor = watched(subscriber.as_fd());
-    let mut unused = None;
+fn defect(what: &str, why: &str) -> Error {
+    let text = format!(
+        "the gateway's receiver of {what} ended because of an error in the gateway ({why}); subscribe again"
+    );
+    Error::new(ErrorKind::Internal, text)
+}
+
+/// Receives from the names that clients want. If that fails, its clients get the reason, and it begins anew.
+async fn receive_names(feeds: Arc<Feeds>, paused: watch::Receiver<bool>) {
     loop {
-        // What is published meanwhile is in the publisher's ring, or is missed and counted.
+        feeds.change.notified().await;
+        let task = {
+            let (feeds, mut paused) = (feeds.clone(), paused.clone());
+            async move {
+                let wanted = feeds.clone();
+                let wanted = Box::new(move |endpoint: &str| wanted.wants(endpoint));
+                let subscriber = Subscriber::selecting("names", wanted, &receiving(feeds.longest)?)?;
+                receive(&feeds, &subscriber, None, &mut paused).await
+            }
+        };
+        if let Some(error) = failure("names", task).await {
+            feeds.fail_all(&error);
+        }
+    }
+}
+
+/// Reads a journal from a number on.
+async fn read_journal(feeds: Arc<Feeds>, store: Arc<Store>, mut paused: watch::Receiver<bool>) {
+    let task = {
+        let (feeds, store) = (feeds.clone(), store.clone());
+        async move {
+            let mut options = receiving(feeds.longest)?;
+            options.from = store.from.map(StartAt::Sequence);
+            let subscriber = Subscriber::of(&[&store.name.text()], &options)?;
+            receive(&feeds, &subscriber, Some(&store), &mut paused).await
+        }
+    };
+    if let Some(error) = failure(&store.text, task).await {
+        feeds.fail_store(&store, &error);
+    }
+}
+
+/// Receives until no client wants anything of it: into one store, or into the store of each name.
+async fn receive(
+    feeds: &Feeds,
+    subscriber: &Subscriber,
+    only: Option<&Arc<Store>>,
+    paused: &mut watch::Receiver<bool>,
+) -> Result<()> {
+    let descriptor = watched(subscriber.as_fd());
+    loop {
+        // What is published during a pause is in the publisher's ring, or is missed and counted.
         if paused.wait_for(|paused| !*paused).await.is_err() {
             return Ok(());
         }
-        let taken = take_what_is_there(feeds, feed, &subscriber)?;
-        if feed.users.load(Ordering::Acquire) > 0 {
-            unused = None;
-        } else if unused.get_or_insert_with(Instant::now).elapsed() >= LINGER && feeds.end_unused(feed) {
-            return Ok(());
+        match only {
+            None if !feeds.end_unused() => return Ok(()),
+            Some(store) if !feeds.state().has(store) => return Ok(()),
+            _ => {}
         }
-        if taken >= TURN {
+        if only.is_none()
+            && feeds.is_changed.swap(false, Ordering::AcqRel)
+            && subscriber.select_again().is_err()
+        {
+            // For lack of descriptors, for example.
+            feeds.is_changed.store(true, Ordering::Release);
+        }
+        if take_what_is_there(feeds, subscriber, only)? >= TURN {
             tokio::task::yield_now().await;
             continue;
         }
-        something(descriptor.as_ref()).await;
+        tokio::select! {
+            () = something(descriptor.as_ref()) => {}
+            () = feeds.change.notified(), if only.is_none() => {}
+        }
     }
 }
 
@@ -105,8 +138,8 @@ pub(super) fn watched(descriptor: BorrowedFd<'_>) -> Option<AsyncFd<OwnedFd>> {
     AsyncFd::new(descriptor).ok()
 }
 
-/// Waits until there may be a message, or a moment: the look now and then costs little, and ends a feed that no client
-/// wants. A descriptor that nothing watches is looked at more often.
+/// Waits until there may be a message, or a moment: the look now and then costs little, and ends what no client wants.
+/// A descriptor that nothing watches is looked at more often.
 pub(super) async fn something(descriptor: Option<&AsyncFd<OwnedFd>>) {
     let Some(descriptor) = descriptor else { return tokio::time::sleep(UNWATCHED).await };
     if let Ok(Ok(mut ready)) = tokio::time::timeout(LOOK, descriptor.readable()).await {
@@ -114,17 +147,21 @@ pub(super) async fn something(descriptor: Option<&AsyncFd<OwnedFd>>) {
     }
 }
 
-/// Takes some messages and the events, and wakes the clients; returns how many messages.
-fn take_what_is_there(feeds: &Feeds, feed: &Feed, subscriber: &Subscriber) -> Result<usize> {
-    let (mut taken, mut dropped): (usize, u64) = (0, 0);
-    let mut log = feed.log();
-    let end = log.end();
+/// Takes some messages and the events, and tells the views; returns how many messages.
+fn take_what_is_there(feeds: &Feeds, subscriber: &Subscriber, only: Option<&Arc<Store>>) -> Result<usize> {
+    let mut taken: usize = 0;
+    let mut new = Vec::new();
     while taken < TURN {
-        match subscriber.next(Wait::none()) {
+        let next = subscriber.next(Wait::none());
+        // After each message, since only some events are kept.
+        take_events(feeds, subscriber, only, &mut new);
+        match next {
             Ok(Some(message)) => {
-                let endpoint = message.name().unwrap_or_else(|| subscriber.endpoint()).to_owned();
-                log.take(&endpoint, &message, &feeds.held);
-                dropped = dropped.saturating_add(log.evict(feeds.share(), &feeds.held));
+                let endpoint = message.name().unwrap_or_else(|| subscriber.endpoint());
+                if let Some(store) = only.cloned().or_else(|| feeds.store(endpoint)) {
+                    take(feeds, &store, &message);
+                    note(&store, &mut new);
+                }
                 taken = taken.saturating_add(1);
             }
             Ok(None) => break,
@@ -136,33 +173,55 @@ fn take_what_is_there(feeds: &Feeds, feed: &Feed, subscriber: &Subscriber) -> Re
             Err(error) if error.kind() == ErrorKind::InvalidState => return Err(error),
             // The subscriber goes on after the error of one message.
             Err(error) => {
-                if matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) {
-                    log.skip(error.endpoint().unwrap_or_else(|| subscriber.endpoint()));
+                let endpoint = error.endpoint().unwrap_or_else(|| subscriber.endpoint());
+                let is_skipped = matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory);
+                if is_skipped && let Some(store) = only.cloned().or_else(|| feeds.store(endpoint)) {
+                    store.log().skip(feeds.arrival());
+                    note(&store, &mut new);
                 }
                 taken = taken.saturating_add(1);
             }
         }
     }
-    let events = subscriber.events().into_iter().filter_map(|event| {
-        let (name, _) = event.text.split_once(": ")?;
-        match event.kind {
-            EventKind::Connected | EventKind::Reconnected => Some((name.to_owned(), true)),
-            EventKind::Disconnected | EventKind::Forgotten => Some((name.to_owned(), false)),
-            _ => None,
-        }
-    });
-    log.take_events(events.collect());
-    if let Some(failed) = log.failed.take() {
-        return Err(failed);
-    }
-    let is_new = log.end() > end;
     feeds.received.fetch_add(taken as u64, Ordering::Relaxed);
-    // Its share may be less by now, although nothing came.
-    dropped = dropped.saturating_add(log.evict(feeds.share(), &feeds.held));
-    feeds.dropped.fetch_add(dropped, Ordering::Relaxed);
-    drop(log);
-    if is_new {
-        feed.wake_all();
-    }
+    new.iter().for_each(Store::tell);
     Ok(taken)
+}
+
+/// Notes a store whose views are to be told.
+fn note(store: &Arc<Store>, new: &mut Vec<Arc<Store>>) {
+    if !store.is_new.swap(true, Ordering::Relaxed) {
+        new.push(store.clone());
+    }
+}
+
+/// Takes a message. A defect that it meets ends the store of its name alone.
+fn take(feeds: &Feeds, store: &Arc<Store>, message: &Message) {
+    let taken = catch_unwind(AssertUnwindSafe(|| {
+        store.log().take(feeds.arrival(), message, &feeds.held);
+        feeds.make_room(store, message.body().len() as u64);
+    }));
+    if taken.is_err() {
+        feeds.fail_store(store, &defect(&store.text, "a message could not be taken"));
+    }
+}
+
+/// Takes which names have a publisher now.
+fn take_events(feeds: &Feeds, subscriber: &Subscriber, only: Option<&Arc<Store>>, new: &mut Vec<Arc<Store>>) {
+    for event in subscriber.events() {
+        let is_there = match event.kind {
+            EventKind::Connected | EventKind::Reconnected => true,
+            EventKind::Disconnected | EventKind::Forgotten => false,
+            _ => continue,
+        };
+        let Some((endpoint, _)) = event.text.split_once(": ") else { continue };
+        let known = || match is_there {
+            true => feeds.store(endpoint),
+            false => feeds.state().known(endpoint),
+        };
+        if let Some(store) = only.cloned().or_else(known) {
+            store.log().take_event(feeds.arrival(), is_there);
+            note(&store, new);
+        }
+    }
 }

@@ -103,10 +103,15 @@ impl HeldBytes {
         }
     }
 
-    /// Whether less than an eighth is free: then feeds drop what is old, so that new messages have room for what is
+    /// Whether less than an eighth is free: then logs drop what is old, so that new messages have room for what is
     /// written of them.
     pub(super) fn is_nearly_full(&self) -> bool {
         self.bytes.load(Ordering::Relaxed) > self.most.saturating_sub(self.most / 8)
+    }
+
+    /// Whether half of it is free: then each log may grow again.
+    pub(super) fn is_half_free(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) < self.most / 2
     }
 }
 

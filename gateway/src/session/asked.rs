@@ -190,7 +190,7 @@ impl Session {
         let choice = Choice::of(newest, rate, credit, self.gateway.settings.name_rate)?;
         let resumes = resumes(frame.field("from"))?;
         let mut seen = HashSet::new();
-        let mut uses = Vec::new();
+        let mut keys = Vec::new();
         for text in texts {
             let name = Name::parse(text, true)?;
             // A pattern gives the names that the token allows.
@@ -198,11 +198,12 @@ impl Session {
             let number = resumes.get(&name.text()).map(|resume| resume.number);
             let from = number.filter(|_| name.is_journal()).map(|number| number.saturating_add(1));
             if seen.insert(name.clone()) {
-                uses.push(self.gateway.feeds.join(&Key { name, from }, &self.rights.name, &self.wake)?);
+                keys.push(Key { name, from });
             }
         }
         let lagged = self.gateway.counters.lagged.clone();
-        let subscription = Subscription::new(uses, choice, resumes, self.rights.clone(), lagged);
+        let joined = self.gateway.feeds.join(keys, &self.rights, &self.wake)?;
+        let subscription = Subscription::new(joined, choice, resumes, lagged);
         let counted = Counted::new(&self.gateway.counters, |counters| &counters.subscriptions);
         self.state().subscriptions.insert(id, (subscription, counted));
         self.wake.notify_one();

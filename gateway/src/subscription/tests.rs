@@ -1,4 +1,4 @@
-//! A subscription and a feed that begins with it: what was received before the subscription looked.
+//! A subscription and a store that begins with it: what was received before the subscription looked.
 
 use std::sync::atomic::Ordering;
 use std::{iter, thread};
@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 
 use super::*;
 use crate::feed::{Feeds, Key, run};
+use crate::rights::Rights;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const COUNT: u64 = 10;
@@ -29,7 +30,7 @@ fn taken(subscription: &mut Subscription) -> (Vec<u64>, u64) {
     (numbers, lagged)
 }
 
-/// Of a subscription that looks after ten messages: it began the feed, or another one did.
+/// Of a subscription that looks after ten messages: the store began for it, or for another one.
 fn after_ten_messages(buffer: u64, choice: Choice, began: bool) -> (Vec<u64>, u64) {
     let text = format!("gateway-subscription-{}-{buffer}-{choice:?}-{began}", std::process::id())
         .replace(|one: char| !one.is_ascii_alphanumeric(), "-");
@@ -52,7 +53,9 @@ fn after_ten_messages(buffer: u64, choice: Choice, began: bool) -> (Vec<u64>, u6
         runtime.block_on(run(received, started, is_paused, is_stopped));
     });
     let (key, wake) = (Key { name, from: None }, Arc::new(Notify::new()));
-    let first = feeds.join(&key, "one", &wake).unwrap();
+    let rights = Arc::new(rights);
+    let join = || feeds.join(vec![key.clone()], &rights, &wake).unwrap();
+    let first = join();
     publisher.wait_for_subscribers(1, PATIENCE).unwrap();
     for number in 1..=COUNT {
         publisher.send(&Value::from(number)).unwrap();
@@ -62,9 +65,8 @@ fn after_ten_messages(buffer: u64, choice: Choice, began: bool) -> (Vec<u64>, u6
         assert!(began_at.elapsed() < PATIENCE, "the feed has {:?}", feeds.received);
         thread::sleep(Duration::from_millis(1));
     }
-    let used = if began { first } else { feeds.join(&key, "one", &wake).unwrap() };
-    let mut subscription =
-        Subscription::new(vec![used], choice, HashMap::new(), Arc::new(rights), Arc::default());
+    let joined = if began { first } else { join() };
+    let mut subscription = Subscription::new(joined, choice, HashMap::new(), Arc::default());
     let taken = taken(&mut subscription);
     stop.send_replace(true);
     receives.join().unwrap();
@@ -86,6 +88,6 @@ fn what_the_log_dropped_before_the_first_client_looks_is_said() {
 }
 
 #[test]
-fn one_that_joins_a_feed_begins_with_the_newest() {
+fn one_that_joins_a_store_begins_with_the_newest() {
     assert_eq!(after_ten_messages(1 << 20, Choice::All(None), false), (vec![COUNT], 0));
 }

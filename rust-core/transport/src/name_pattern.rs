@@ -28,6 +28,13 @@ pub fn matches(pattern: &str, text: &str) -> bool {
     pattern[at..].iter().all(|c| *c == '*')
 }
 
+/// Returns whether an endpoint is the name of a publisher, which some pattern fits.
+pub fn can_fit(endpoint: &Endpoint) -> bool {
+    let transport = endpoint.transport();
+    let has_name = transport.naming() != Naming::Address && endpoint.absolute().is_none();
+    transport.capabilities().publish && has_name
+}
+
 /// A pattern of the names of publishers.
 #[derive(Clone, Debug)]
 pub struct NamePattern {
@@ -81,10 +88,8 @@ impl NamePattern {
     /// transport.
     pub fn is_like(&self, endpoint: &Endpoint) -> bool {
         let transport = endpoint.transport();
-        let can = transport.capabilities();
-        let is_meant = self.transport.map_or(!can.store, |only| only == transport);
-        let has_name = can.publish && transport.naming() != Naming::Address && endpoint.absolute().is_none();
-        is_meant && has_name && matches(&self.name, endpoint.name())
+        let is_meant = self.transport.map_or(!transport.capabilities().store, |only| only == transport);
+        is_meant && can_fit(endpoint) && matches(&self.name, endpoint.name())
     }
 }
 

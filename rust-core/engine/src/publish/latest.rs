@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::names;
+use super::names::{self, Selection};
 use super::request;
 use super::store;
 use super::subscriber::{Subscriber, nothing_published};
@@ -62,8 +62,9 @@ fn newest_of(
     waiting: &mut Waiting<'_>,
 ) -> Result<Message> {
     let (mut newest, mut failed): (Option<Message>, Option<Error>) = (None, None);
-    let (stores, live): (Vec<_>, Vec<_>) =
-        names::fitting(&[pattern])?.into_iter().partition(|endpoint| store::is_store(endpoint.transport()));
+    let (stores, live): (Vec<_>, Vec<_>) = names::fitting(&Selection::of(vec![pattern]))?
+        .into_iter()
+        .partition(|endpoint| store::is_store(endpoint.transport()));
     let stored = stores.into_iter().map(|endpoint| {
         let found = find(&endpoint, options, &mut Waiting::at_once());
         (endpoint, found)

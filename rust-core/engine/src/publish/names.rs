@@ -1,8 +1,8 @@
 //! The names of a subscriber to patterns or to several endpoints: each one that has a publisher is a subscriber
 //! of its own, whose descriptor is in the epoll set of the whole.
 //!
-//! Joining and leaving are in `joining`, the count of publishers that came in `lives`, what any thread may read of them
-//! in `report`.
+//! Joining and leaving are in `joining`, which names fit is in `selection`, the count of publishers that came in
+//! `lives`, what any thread may read of them in `report`.
 //!
 //! Names that appear later are found by inotify. A name whose publisher has ended is left, so that it holds no
 //! descriptor, and where it stopped is kept: the next publisher is read from its beginning, and one that only
@@ -11,6 +11,7 @@
 mod joining;
 mod lives;
 mod report;
+mod selection;
 mod unanswered;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -39,6 +40,7 @@ use self::lives::Lives;
 pub use self::report::MAX_NAMES;
 pub use self::report::Report;
 use self::report::{Counters, Refused};
+pub use self::selection::{Selection, Wanted};
 
 /// The descriptors that a connected name takes, at most. All names together take half of those that the process
 /// may have.
@@ -103,46 +105,29 @@ fn file_of_socket(endpoint: &Endpoint) -> Option<String> {
     is_one.then(|| Place::of(endpoint).ok()).flatten().map(|place| place.file)
 }
 
-/// The directories in which names that fit may be.
-fn directories(patterns: &[NamePattern]) -> Result<Vec<Directory>> {
-    let is_of = |folder: NameDirectory| {
-        let of =
-            |pattern: &NamePattern| pattern.transport().map_or(NameDirectory::Runtime, |one| one.names());
-        patterns.iter().any(|pattern| of(pattern) == folder)
-    };
-    let mut directories = Vec::new();
-    if is_of(NameDirectory::Runtime) || is_of(NameDirectory::RuntimeOrState) {
-        directories.push(Directory::runtime()?);
-    }
-    if is_of(NameDirectory::State) {
-        directories.push(Directory::state()?);
-    }
-    Ok(directories)
-}
-
 /// The endpoint of a file of these directories, if it fits.
-fn endpoint_of(file: &str, patterns: &[NamePattern]) -> Option<Endpoint> {
+fn endpoint_of(file: &str, selection: &Selection) -> Option<Endpoint> {
     if place::of_temporary(file).is_some() || owner::file_of_record(file).is_some() {
         return None;
     }
-    Endpoint::from_file_name(file).filter(|endpoint| patterns.iter().any(|pattern| pattern.is_like(endpoint)))
+    Endpoint::from_file_name(file).filter(|endpoint| selection.fits(endpoint))
 }
 
 /// Returns the names that exist now and fit.
 ///
 /// # Errors
 /// Those of the directories.
-pub fn fitting(patterns: &[NamePattern]) -> Result<Vec<Endpoint>> {
+pub fn fitting(selection: &Selection) -> Result<Vec<Endpoint>> {
     let mut found = Vec::new();
-    for directory in directories(patterns)? {
-        found.extend(directory.names()?.iter().filter_map(|file| endpoint_of(file, patterns)));
+    for directory in selection.directories()? {
+        found.extend(directory.names()?.iter().filter_map(|file| endpoint_of(file, selection)));
     }
     Ok(found)
 }
 
 /// The names of one subscriber. Used by the thread that receives.
 pub struct SubscribedNames<R> {
-    patterns: Vec<NamePattern>,
+    selection: Selection,
     /// Those of each name: a name acknowledges what the program has consumed when the whole does.
     options: Options,
     /// Of the directories of the patterns, where there are some.
@@ -166,8 +151,8 @@ pub struct SubscribedNames<R> {
     /// The names that fit and are refused, and how they are tried again: a listener that stays and answers otherwise
     /// later changes nothing in its directory.
     refused: BTreeMap<Arc<str>, Refused>,
-    /// The names that have appeared and are not joined yet.
-    appeared: VecDeque<Endpoint>,
+    /// The names that have appeared and are not joined yet, each with where to begin.
+    appeared: VecDeque<(Endpoint, Option<After>)>,
     /// Whether too many have, so that the directories have to be read.
     is_search_due: bool,
     /// The names whose publishers have sent a descriptor for which this process has none left: each wait would end at
@@ -217,7 +202,7 @@ impl<R: Receiver> SubscribedNames<R> {
     ///
     /// # Errors
     /// `InvalidEndpoint`; `InvalidState` for none at all; those of options that do not fit.
-    pub fn parse(texts: &[&str], options: &Options) -> Result<(Vec<NamePattern>, Vec<Endpoint>)> {
+    pub fn parse(texts: &[&str], options: &Options) -> Result<(Selection, Vec<Endpoint>)> {
         if texts.is_empty() {
             let text = "there is nothing to subscribe to: give at least one name or pattern";
             return Err(Error::new(ErrorKind::InvalidState, text));
@@ -240,19 +225,19 @@ impl<R: Receiver> SubscribedNames<R> {
                 }
             }
         }
-        Ok((patterns, given))
+        Ok((Selection::of(patterns), given))
     }
 
     /// Joins the names that exist now, and watches for others.
     pub fn start(
-        (patterns, given): (Vec<NamePattern>, Vec<Endpoint>),
+        (selection, given): (Selection, Vec<Endpoint>),
         options: &Options,
         patience: Patience,
         epoll: &Epoll,
         log: &EventLog,
     ) -> Result<SubscribedNames<R>> {
         let mut names = SubscribedNames {
-            patterns,
+            selection,
             options: Options { ack: Acknowledge::Manual, ..options.clone() },
             watch: None,
             taken: None,
@@ -278,7 +263,7 @@ impl<R: Receiver> SubscribedNames<R> {
             names.join(&endpoint, true, None, epoll, log)?;
         }
         names.start_watching(epoll)?;
-        for endpoint in fitting(&names.patterns)? {
+        for endpoint in fitting(&names.selection)? {
             names.join(&endpoint, false, None, epoll, log)?;
         }
         if patience == Patience::OfAnAnswer {
@@ -297,7 +282,7 @@ impl<R: Receiver> SubscribedNames<R> {
     /// Watches the directories of the patterns from now on.
     fn start_watching(&mut self, epoll: &Epoll) -> Result<()> {
         self.stop_watching(epoll);
-        for directory in directories(&self.patterns)? {
+        for directory in self.selection.directories()? {
             match &self.watch {
                 None => self.watch = Some(Watch::all_names(&directory)?),
                 Some(watch) => watch.also_all_names(&directory)?,
@@ -466,13 +451,13 @@ impl<R: Receiver> SubscribedNames<R> {
         }
         if news.gone || news.overflown {
             self.appeared.clear();
-            self.is_search_due = !self.patterns.is_empty();
+            self.is_search_due = !self.selection.is_empty();
             self.lives.reset();
         } else {
             self.count(&news.renamed);
         }
         for file in news.names {
-            if let Some(endpoint) = endpoint_of(&file, &self.patterns) {
+            if let Some(endpoint) = endpoint_of(&file, &self.selection) {
                 self.appear(endpoint);
             }
         }
@@ -486,7 +471,7 @@ impl<R: Receiver> SubscribedNames<R> {
             let Some(endpoint) = found else { continue };
             let name = endpoint.to_string();
             let known = self.tokens.get_key_value(&*name).map(|(name, _)| name.clone());
-            let fits = || self.patterns.iter().any(|pattern| pattern.is_like(&endpoint));
+            let fits = || self.selection.fits(&endpoint);
             if let Some(name) = known.or_else(|| fits().then(|| name.into())) {
                 self.lives.arrived(&name);
             }

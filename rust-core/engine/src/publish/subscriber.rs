@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(super) use self::newest::nothing_published;
 use super::gaps::Gap;
-use super::names::{Report, SubscribedNames};
+use super::names::{Report, Selection, SubscribedNames, Wanted};
 use super::receive_state::{FEED, Patience, ReceiveState, Tried, WAKE};
 use crate::channel::dial::Dialler;
 use crate::channel::event_log::{End, Event, EventLog};
@@ -183,8 +183,28 @@ impl Subscriber {
 
     fn to_several(names: &[&str], options: &Options, patience: Patience) -> Result<Subscriber> {
         let parsed = SubscribedNames::<Subscriber>::parse(names, options)?;
-        let mut subscriber =
-            Subscriber::unconnected(names.join(", "), MessageSource::Names, Epoll::new()?, options)?;
+        Subscriber::to_selected(names.join(", "), parsed, options, patience)
+    }
+
+    /// Subscribes to the names of this machine that `wanted` selects, over every transport with names: for a program
+    /// that receives for others. [`Subscriber::select_again`] asks it again for all names. `shown` is the endpoint in
+    /// errors.
+    ///
+    /// # Errors
+    /// Those of watching the directories of the names.
+    #[doc(hidden)]
+    pub fn selecting(shown: &str, wanted: Wanted, options: &Options) -> Result<Subscriber> {
+        let selection = (Selection::Wanted(wanted), Vec::new());
+        Subscriber::to_selected(shown.to_owned(), selection, options, Patience::None)
+    }
+
+    fn to_selected(
+        shown: String,
+        parsed: (Selection, Vec<Endpoint>),
+        options: &Options,
+        patience: Patience,
+    ) -> Result<Subscriber> {
+        let mut subscriber = Subscriber::unconnected(shown, MessageSource::Names, Epoll::new()?, options)?;
         let state = subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let started = SubscribedNames::start(parsed, options, patience, &state.epoll, &subscriber.event_log)?;
         subscriber.report = Some(started.report().into());

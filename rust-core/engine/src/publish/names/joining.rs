@@ -350,7 +350,7 @@ impl<R: Receiver> SubscribedNames<R> {
             return;
         }
         if self.appeared.len() < MAX_NAMES {
-            self.appeared.push_back(endpoint);
+            self.appeared.push_back((endpoint, Some(After::default())));
         } else {
             self.appeared.clear();
             self.is_search_due = true;
@@ -360,11 +360,12 @@ impl<R: Receiver> SubscribedNames<R> {
     /// Joins some of the names that have appeared.
     pub(super) fn join_some(&mut self, epoll: &Epoll, log: &EventLog) -> Result<()> {
         if self.appeared.is_empty() && std::mem::take(&mut self.is_search_due) {
-            self.appeared = fitting(&self.patterns)?.into();
+            let found = fitting(&self.selection)?.into_iter();
+            self.appeared = found.map(|endpoint| (endpoint, Some(After::default()))).collect();
         }
         for _ in 0..NAMES_PER_ROUND {
-            let Some(endpoint) = self.appeared.pop_front() else { break };
-            self.join(&endpoint, false, Some(After::default()), epoll, log)?;
+            let Some((endpoint, resume)) = self.appeared.pop_front() else { break };
+            self.join(&endpoint, false, resume, epoll, log)?;
         }
         Ok(())
     }

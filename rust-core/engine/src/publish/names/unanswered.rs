@@ -31,7 +31,7 @@ impl<R: Receiver> SubscribedNames<R> {
             let silent = if is_polled { Silent::Polled } else { Silent::Unknown };
             self.report.gaps.suspect(&member.name, UNANSWERED, silent);
         }
-        for endpoint in &self.appeared {
+        for (endpoint, _) in &self.appeared {
             let name = Arc::from(endpoint.to_string());
             if !self.tokens.contains_key(&name) {
                 self.report.gaps.suspect(&name, UNANSWERED, Silent::Unknown);

@@ -184,6 +184,29 @@ impl Subscriber {
     }
 }
 
+impl Subscriber {
+    /// Leaves the names that its program wants no longer, and begins to join those that it wants now, each with its
+    /// newest message.
+    ///
+    /// # Errors
+    /// `InvalidState` if another thread receives, or the subscriber is closed; those of the directories of the names.
+    #[doc(hidden)]
+    pub fn select_again(&self) -> Result<()> {
+        let selected = self.lock_open().and_then(|mut receive_state| {
+            let Some(names) = &self.names else { return Ok(()) };
+            let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
+            let selected = names.select_again(&receive_state.epoll, &self.event_log);
+            receive_state.has_ready_names = names.has_more_to_do();
+            drop(names);
+            if !receive_state.parked {
+                receive_state.update_readiness();
+            }
+            selected
+        });
+        selected.map_err(|e| e.on(&self.shown))
+    }
+}
+
 impl Receiver for Subscriber {
     fn begin(
         endpoint: Endpoint,
