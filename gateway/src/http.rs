@@ -35,10 +35,11 @@ use crate::places::{AUTHORISED, Place};
 use crate::reading::read;
 use crate::recording;
 use crate::requests::{self, Withdrawn, call, in_format, latest};
-use crate::rights::Right;
+use crate::rights::{Right, Rights};
 use crate::session;
 use crate::status::{Counted, add};
 use crate::subscription::{Choice, Subscription};
+use crate::tokens;
 use crate::viewers;
 
 /// How long a request that waits for a program still waits for it at the end of the gateway.
@@ -243,13 +244,13 @@ async fn open(
     Ok((StatusCode::SEE_OTHER, [(LOCATION, page)]).into_response())
 }
 
-/// Runs what may wait on a thread for that.
+/// Runs what may wait on a thread for that. The end of the token ends the wait.
 async fn look_up<T: Send + 'static>(
     gateway: &Arc<Gateway>,
-    token: &str,
+    rights: &Rights,
     what: impl FnOnce(&Gateway) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Problem> {
-    let place = gateway.waiting.take(token)?;
+    let place = gateway.waiting.take(&rights.name)?;
     let shared = gateway.clone();
     let mut working = spawn_blocking(move || {
         let _place = place;
@@ -258,6 +259,10 @@ async fn look_up<T: Send + 'static>(
     let mut stop = gateway.stop.clone();
     let done = tokio::select! {
         done = &mut working => Some(done),
+        () = gateway.tokens.ended(rights) => {
+            let error = tokens::ended();
+            return Err(page::Problem::new(401, error.kind(), error.text()).into());
+        }
         _ = stop.wait_for(|stop| *stop) => None,
     };
     let done = match done {
@@ -299,8 +304,7 @@ async fn names(
     let pattern = Name::parse(&parameter(&uri, "name")?.unwrap_or_else(|| "*".to_owned()), true)?;
     rights.check_listing(&pattern).inspect_err(|_| add(&gateway.counters.refused, 1))?;
     let shown = rights.clone();
-    let names =
-        look_up(&gateway, &rights.name, move |gateway| gateway.listing.visible(&pattern, &shown)).await?;
+    let names = look_up(&gateway, &rights, move |gateway| gateway.listing.visible(&pattern, &shown)).await?;
     let values = names.into_iter().map(|(_, value)| value).collect();
     Ok(json(&Value::map([("names", Value::Array(values))])))
 }
@@ -327,7 +331,7 @@ async fn newest(
 ) -> Result<Response, Problem> {
     let name = gateway.check(&rights, Right::Read, &name)?;
     let longest = gateway.feeds.longest;
-    let (fields, value) = look_up(&gateway, &rights.name, move |_| {
+    let (fields, value) = look_up(&gateway, &rights, move |_| {
         let message = latest(&name, longest)?;
         let value = in_format(&message, Format::Json)?;
         Ok((
@@ -373,7 +377,7 @@ async fn call_name(
     let withdrawn = Arc::new(Withdrawn::default());
     let given_up = OnDrop(withdrawn.clone());
     let counted = Counted::new(&gateway.counters, |counters| &counters.calls);
-    let answer = look_up(&gateway, &rights.name, move |gateway| {
+    let answer = look_up(&gateway, &rights, move |gateway| {
         let _counted = counted;
         add(&gateway.counters.called, 1);
         call(&name, &value, within, &withdrawn, Format::Json)
@@ -401,10 +405,9 @@ async fn publish_name(
     let name = gateway.check(&rights, Right::Write, &name)?;
     let value = body(&gateway, request).await?;
     let token = rights.name.clone();
-    let number = look_up(&gateway, &rights.name, move |gateway| {
-        gateway.http_publishers.publish(&name, &value, &token)
-    })
-    .await?;
+    let number =
+        look_up(&gateway, &rights, move |gateway| gateway.http_publishers.publish(&name, &value, &token))
+            .await?;
     add(&gateway.counters.published, 1);
     Ok(json(&Value::map([("number", Value::from(number))])))
 }

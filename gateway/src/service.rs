@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use linkspan::page::{Origin, Token};
+use linkspan::service::server_side::watch_stop;
 use linkspan::service::{ServiceLoop, ServiceOptions, Task};
 use linkspan::{Command, Error, ErrorKind, Options, Publisher, Result, Value, several_lines};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -74,6 +75,8 @@ pub fn run(running: &Running) -> Result<()> {
     let rights = Rights { name: "start".into(), read: vec![Name::parse("*", true)?], ..Rights::default() };
     let file = TokenFile::at(running.file.tokens.as_deref())?;
     let tokens = Tokens::new(Some(file), drawn.as_ref().map(|token| (token, rights)))?;
+    // A signal that comes before the handlers of the service ends the gateway as well.
+    let early = watch_stop()?;
     let listener = server::listen(requested)?;
     let failed =
         |e: std::io::Error| Error::os(format!("listening at {requested}"), e.raw_os_error().unwrap_or(0));
@@ -101,6 +104,10 @@ pub fn run(running: &Running) -> Result<()> {
     let mut options = ServiceOptions::default();
     options.description = format!("serves names of this machine at {scheme}://{host}/");
     let service = ServiceLoop::start(&running.service, &options)?;
+    if early.is_requested() {
+        return Ok(());
+    }
+    drop(early);
     // While there are descriptors to learn the directories with: an error for lack of them is to show none, either.
     without_paths("");
     let threads = server::serve(&gateway, started, &listener, tls.as_ref());

@@ -33,6 +33,7 @@ use crate::requests::Withdrawn;
 use crate::rights::Rights;
 use crate::status::{Counted, add};
 use crate::subscription::{Given, Subscription};
+use crate::tokens;
 
 /// How long a client may take for its first frame, and what it may send until then.
 const HELLO: Duration = Duration::from_secs(5);
@@ -173,6 +174,8 @@ async fn talk(socket: WebSocket, gateway: &Arc<Gateway>, place: &Place, peer: Pe
         () = session.0.read(reader) => {}
         () = session.0.write(&mut writer) => {}
         () = session.0.replaced() => {}
+        // A client that takes nothing is not waited for.
+        () = async { gateway.tokens.ended(&session.0.rights).await; tokio::time::sleep(FOLLOW).await } => {}
     }
     if session.0.answers().close.is_some() {
         place.linger();
@@ -440,8 +443,7 @@ impl Session {
     /// Ends the connection where its token counts no more.
     fn check_token(&self) {
         if !self.gateway.tokens.is_valid(&self.rights) {
-            let text = "the token was removed, has expired, or has other rights now";
-            self.fail(None, &Error::new(ErrorKind::PermissionDenied, text));
+            self.fail(None, &tokens::ended());
             self.close(ending::REFUSED, "the token counts no more");
         }
     }

@@ -1,11 +1,13 @@
 //! Tokens: made by the command, shown once, and kept as SHA-256 in a file that only its owner may read.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
+use linkspan::files::Links;
 use linkspan::page::{Token, random_id};
 use linkspan::{Encoding, Error, ErrorKind, Result, Timestamp, Value, codec, environment, files, quoted};
 use ring::digest::{SHA256, digest};
@@ -122,15 +124,7 @@ impl TokenFile {
             made.map_err(|e| doing("making the folder", folder, &e))?;
         }
         let lock = path.with_extension("lock");
-        let flags = OFlags::NOFOLLOW.bits().cast_signed();
-        let locked = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(flags)
-            .open(&lock);
-        let locked: File = locked.map_err(|e| doing("making", &lock, &e))?;
+        let locked = files::open_to_write(&lock, 0o600, Links::Refused)?;
         rustix::fs::flock(&locked, FlockOperation::LockExclusive)
             .map_err(|e| doing("locking", &lock, &e.into()))?;
         let mut tokens = self.read()?;
@@ -203,6 +197,11 @@ fn known(value: &Value) -> Result<Arc<Rights>> {
     Ok(Arc::new(Rights { hash, ..Rights::from_value(value)? }))
 }
 
+/// Returns the error of everything that waits for a token which counts no more.
+pub fn ended() -> Error {
+    Error::new(ErrorKind::PermissionDenied, "the token was removed, has expired, or has other rights now")
+}
+
 /// The tokens of a gateway that runs: those of the file, and the one that was drawn at its start.
 pub struct Tokens {
     file: Option<TokenFile>,
@@ -248,6 +247,25 @@ impl Tokens {
     /// Returns the same for rights to read alone, which a token in an address has.
     pub fn is_valid_reading(&self, rights: &Rights) -> bool {
         self.has(rights, |token| token.reading() == *rights)
+    }
+
+    /// Waits until a token counts no more, with all its rights or with reading alone.
+    pub async fn ended(&self, rights: &Rights) {
+        let mut changes = self.changes();
+        while self.is_valid(rights) || self.is_valid_reading(rights) {
+            let left = rights.expires.map(|end| end.0.saturating_sub(Timestamp::now().0));
+            let left = left.map(|left| Duration::from_nanos(u64::try_from(left).unwrap_or(0)));
+            let expires = async {
+                match left {
+                    Some(left) => tokio::time::sleep(left).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = changes.changed() => {}
+                () = expires => {}
+            }
+        }
     }
 
     fn has(&self, rights: &Rights, is_same: impl Fn(&Rights) -> bool) -> bool {
@@ -336,6 +354,26 @@ mod tests {
             fs::write(&path, wrong).unwrap();
             assert_eq!(file.read().unwrap_err().kind(), ErrorKind::Malformed, "{wrong}");
         }
+    }
+
+    #[test]
+    fn lock_that_is_no_file_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.json");
+        let file = TokenFile::at(Some(&path)).unwrap();
+        let lock = path.with_extension("lock");
+        let target = folder.path().join("target");
+        fs::write(&target, "").unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &lock, rustix::fs::Mode::RWXU).unwrap();
+        assert_eq!(file.add(rights("plots")).unwrap_err().kind(), ErrorKind::Unsupported);
+        fs::remove_file(&lock).unwrap();
+        std::os::unix::fs::symlink(&target, &lock).unwrap();
+        assert_eq!(file.add(rights("plots")).unwrap_err().kind(), ErrorKind::Unsupported);
+        fs::remove_file(&lock).unwrap();
+        fs::create_dir(&lock).unwrap();
+        assert_eq!(file.add(rights("plots")).unwrap_err().kind(), ErrorKind::Unsupported);
+        fs::remove_dir(&lock).unwrap();
+        file.add(rights("plots")).unwrap();
     }
 
     #[test]

@@ -29,6 +29,7 @@ use crate::rights::Rights;
 use crate::shown::without_paths;
 use crate::status::{Counted, add};
 use crate::subscription::{Choice, Given, Subscription};
+use crate::tokens;
 
 /// The subprotocols.
 pub const SUBPROTOCOLS: [&str; 2] = ["foxglove.sdk.v1", "foxglove.websocket.v1"];
@@ -89,9 +90,10 @@ pub async fn serve(socket: WebSocket, gateway: Arc<Gateway>, rights: Arc<Rights>
     let clients = Counted::new(&gateway.counters, |counters| &counters.clients);
     add(&gateway.counters.clients_ever, 1);
     let mut stop = gateway.stop.clone();
-    let mut viewer = Viewer::new(&gateway, rights, place);
+    let mut viewer = Viewer::new(&gateway, rights.clone(), place);
     tokio::select! {
         () = viewer.talk(socket) => {}
+        () = async { gateway.tokens.ended(&rights).await; tokio::time::sleep(LOOK + FAREWELL).await } => {}
         // A client that takes nothing does not hold the gateway up.
         () = async { let _ = stop.wait_for(|stop| *stop).await; tokio::time::sleep(FAREWELL).await } => {}
     }
@@ -386,11 +388,7 @@ impl Viewer {
     fn look(&mut self) {
         if !self.gateway.tokens.is_valid(&self.rights) && !self.gateway.tokens.is_valid_reading(&self.rights)
         {
-            self.status(
-                Level::Error,
-                None,
-                "the token was removed, has expired, or has other rights now".to_owned(),
-            );
+            self.status(Level::Error, None, tokens::ended().text().to_owned());
             self.close.get_or_insert((ending::REFUSED, "the token counts no more"));
             return;
         }

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 
@@ -97,6 +98,47 @@ def test_controller_sees_pauses_runs_and_ends_it(bench: Bench) -> None:
     assert gateway.request("/api/names", token)[0] == 200
     bench.command(PROGRAM, "service", "shutdown", "gateway")
     assert gateway.child.wait(PATIENCE) == 0
+
+
+def test_request_that_waits_ends_with_its_token_and_is_withdrawn(bench: Bench) -> None:
+    gateway = bench.gateway()
+    token = bench.token("caller", "--call", "*")
+    server = bench.python(SLOW)
+    answers: list[tuple[int, object, dict]] = []
+
+    def ask(name: str) -> None:
+        answers.append(gateway.request(f"/api/call/lab/{name}?timeout=600", token, 5))
+
+    # One waits for a server, one for its answer.
+    asking = [threading.Thread(target=ask, args=(name,)) for name in ("slow", "absent")]
+    for thread in asking:
+        thread.start()
+    assert next_line(server.stdout, "the request") == "asked\n"
+    until("both calls are under way", lambda: gateway.metric("calls") == 2)
+    bench.command(GATEWAY, "token", "remove", "caller", "--tokens", bench.tokens)
+    for thread in asking:
+        thread.join(PATIENCE)
+    assert [status for status, *_ in answers] == [401, 401], answers
+    assert all("the token was removed" in str(body) for _, body, _ in answers), answers
+    until("the calls are withdrawn", lambda: gateway.metric("calls") == 0)
+
+
+def test_signal_right_after_the_port_is_open_ends_it_in_good_order(bench: Bench) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    for _ in range(10):
+        child = bench.start(GATEWAY, "--tokens", bench.tokens, "--listen", f"127.0.0.1:{port}", "--no-open")
+
+        def is_open() -> bool:
+            with socket.socket() as connection:
+                return connection.connect_ex(("127.0.0.1", port)) == 0
+
+        while not is_open():
+            assert child.poll() is None
+        child.send_signal(signal.SIGTERM)
+        _, error = child.communicate(timeout=PATIENCE)
+        assert (child.returncode, error) == (0, "")
+    assert not [name for name in os.listdir(bench.run) if name.startswith("gateway@")]
 
 
 def test_request_under_way_at_its_end_is_answered_with_the_reason(bench: Bench) -> None:

@@ -1,16 +1,15 @@
 //! `linkspan schema generate`: writes generated code to a directory or to standard output, or compares it with existing
 //! files.
 
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use linkspan::files::{self, Links};
 use linkspan::schema::Schema;
-use linkspan::{Error, ErrorKind, files};
+use linkspan::{Error, ErrorKind};
 use linkspan_schema::generate::{Language, generate as generated};
-use rustix::fs::OFlags;
 
 use crate::exit::Exit;
 use crate::output;
@@ -26,9 +25,9 @@ pub fn language() -> impl TypedValueParser<Value = Language> {
 
 /// Writes the files of a schema in a language.
 pub fn generate(schema: &Schema, language: Language, to: &Path) -> Result<(), Exit> {
-    let files = generated(schema, language)?;
+    let generated = generated(schema, language)?;
     if to == Path::new("-") {
-        for file in files {
+        for file in generated {
             output::write(file.text.as_bytes())?;
         }
         return Ok(());
@@ -42,22 +41,16 @@ pub fn generate(schema: &Schema, language: Language, to: &Path) -> Result<(), Ex
         error
     };
     std::fs::create_dir_all(to).map_err(|why| refused("making the directory", to, why))?;
-    for file in files {
+    for file in generated {
         let path = to.join(&file.name);
-        write(&path, &file.text).map_err(|why| refused("writing the file", &path, why))?;
+        let open = files::open_to_write(&path, 0o666, Links::Followed)?;
+        write(open, &file.text).map_err(|why| refused("writing the file", &path, why))?;
     }
     Ok(())
 }
 
-/// Writes a file, or anew one that exists. What else has its name, such as a FIFO, is not waited for.
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(false).custom_flags(flags).open(path)?;
-    if !file.metadata()?.is_file() {
-        let text = "it exists and is no regular file; remove it, or name another directory";
-        return Err(std::io::Error::other(text));
-    }
+/// Writes a file anew.
+fn write(mut file: File, text: &str) -> std::io::Result<()> {
     file.set_len(0)?;
     file.write_all(text.as_bytes())
 }

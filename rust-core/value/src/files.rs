@@ -52,6 +52,41 @@ fn open_as(path: &Path, is_descriptor: bool) -> Result<File> {
     opened.map_err(|why| refused(path, &why))
 }
 
+/// Whether a path may be that of a symbolic link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Links {
+    /// The file that it leads to is opened.
+    Followed,
+    /// It is an error.
+    Refused,
+}
+
+/// Opens a regular file for writing, such as a lock, and makes it with this mode if there is none. Its content stays.
+///
+/// # Errors
+/// `Unsupported` if something else has the path, such as a FIFO, or a link that is refused; those of the file system.
+pub fn open_to_write(path: &Path, mode: u32, links: Links) -> Result<File> {
+    let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    if links == Links::Refused {
+        flags |= OFlags::NOFOLLOW;
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(mode).custom_flags(flags.bits().cast_signed());
+    let opened = options.open(path);
+    // A file that cannot be opened may still be examined, for a better error.
+    let found = match (&opened, links) {
+        (Ok(file), _) => file.metadata(),
+        (Err(_), Links::Followed) => std::fs::metadata(path),
+        (Err(_), Links::Refused) => std::fs::symlink_metadata(path),
+    };
+    if found.is_ok_and(|found| !found.is_file()) {
+        let text = format!("{} is no regular file: remove it, or name another path", path.display());
+        return Err(Error::new(ErrorKind::Unsupported, text));
+    }
+    let what = || format!("opening {}", quoted(&path.to_string_lossy()));
+    opened.map_err(|why| Error::os(what(), why.raw_os_error().unwrap_or(0)))
+}
+
 /// Returns at most the first `most` bytes of an open file.
 ///
 /// # Errors
