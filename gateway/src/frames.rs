@@ -217,7 +217,7 @@ pub fn error_frame(id: Option<u64>, error: &Error) -> Frame {
     if let Value::Map(map) = error_value(error) {
         for (key, value) in map {
             if let Some(key) =
-                ["code", "kind", "text", "retry", "failure"].into_iter().find(|known| **known == key)
+                ["code", "kind", "text", "retry", "path", "failure"].into_iter().find(|known| **known == key)
             {
                 frame = frame.with(key, value);
             }
@@ -331,6 +331,12 @@ mod tests {
             assert_eq!(decoded.at("retry").unwrap().as_bool().unwrap(), kind.retryable());
         }
         assert_eq!(ErrorKind::ALL.len(), 27);
+        let placed = Error::new(ErrorKind::WrongType, "why").under_key("rows");
+        let bytes = error_frame(Some(3), &placed).encode(Format::Json).unwrap();
+        assert_eq!(
+            codec::decode(&bytes, Encoding::Json).unwrap().at("path").unwrap().as_text().unwrap(),
+            "rows"
+        );
     }
 
     #[test]
