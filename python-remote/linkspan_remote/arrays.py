@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import array
+import operator
 import sys
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 try:
     import numpy
 except ImportError:
     numpy = None  # type: ignore[assignment]
 
-from .errors import Malformed, TooLarge, Unsupported
+from .errors import Malformed, OutOfRange, TooLarge, Unsupported, WrongType, shown
 from .limits import ARRAY_BYTES, DIMENSIONS
 
 #: The element types: the letter of `struct` and `array`, bytes of one, and the tag of RFC 8746 for little-endian
@@ -51,8 +52,30 @@ class NdArray:
 
     __slots__ = ("data", "dtype", "order", "shape")
 
-    def __init__(self, dtype: str, shape: Any, data: Any, order: str = "C") -> None:
-        self.dtype, self.shape, self.order, self.data = dtype, tuple(shape), order, bytes(data)
+    def __init__(self, data: Any, dtype: Optional[str] = None, shape: Any = None, order: str = "row") -> None:
+        try:
+            view = memoryview(data)
+        except TypeError:
+            raise WrongType(f"data={shown(data)}: give bytes, or an object with the buffer protocol", path="data") from None
+        if order not in ("row", "column"):
+            raise Unsupported(f"order={shown(order)}: give \"row\" or \"column\"")
+        elements = _of_buffer(view)
+        if dtype is not None and not isinstance(dtype, str):
+            raise WrongType(f"dtype={shown(dtype)}: give the name of an element type as text, such as \"f64\" or \"u8\"", path="dtype")
+        #: The element type, such as `f64`; the order of the elements; their bytes.
+        self.dtype, self.order, self.data = elements.dtype if dtype is None else dtype, order, bytes(elements.data)
+        one = bytes_of_shape(self.dtype, (1,))
+        lengths = (len(self.data) // one,) if shape is None else (shape,) if isinstance(shape, int) else shape
+        #: The length of each dimension.
+        self.shape = _lengths(lengths)
+        asked = bytes_of_shape(self.dtype, self.shape)
+        if asked != len(self.data):
+            raise Malformed(f"an array of {self.dtype} of shape {list(self.shape)} has {asked} bytes, and here are {len(self.data)}")
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the elements."""
+        return len(self.data)
 
     def _flat(self) -> List[Any]:
         if self.dtype == "bool":
@@ -69,10 +92,10 @@ class NdArray:
         """Its elements, in lists as its dimensions; a number where it has none."""
         flat = self._flat()
         strides, step = [], 1
-        for length in self.shape if self.order == "F" else reversed(self.shape):
+        for length in self.shape if self.order == "column" else reversed(self.shape):
             strides.append(step)
             step *= length
-        if self.order != "F":
+        if self.order != "column":
             strides.reverse()
 
         def part(dimension: int, at: int) -> Any:
@@ -88,7 +111,13 @@ class NdArray:
         return self.shape[0]
 
     def __getitem__(self, index: Any) -> Any:
-        return self.tolist()[index]
+        found = self.tolist()
+        for one in index if isinstance(index, tuple) else (index,):
+            found = found[one]
+        return found
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.tolist())
 
     def __eq__(self, other: object) -> Any:
         return self.shape == other.shape and self.tolist() == other.tolist() if isinstance(other, NdArray) else NotImplemented
@@ -97,6 +126,16 @@ class NdArray:
 
     def __repr__(self) -> str:
         return f"<linkspan_remote.NdArray {self.dtype} {'x'.join(map(str, self.shape)) or 'scalar'}>"
+
+
+def _lengths(shape: Any) -> Tuple[int, ...]:
+    try:
+        found = tuple(map(operator.index, shape))
+    except TypeError:
+        raise WrongType(f"shape={shown(shape)}: give an integer or a sequence of integers", path="shape") from None
+    if min(found, default=0) < 0:
+        raise OutOfRange(f"shape={shown(shape)}: give lengths from 0 upwards", path="shape")
+    return found
 
 
 def bytes_of_shape(dtype: str, shape: Tuple[int, ...]) -> int:
@@ -121,12 +160,12 @@ def made(elements: Elements) -> Any:
     if asked != len(elements.data):
         raise Malformed(f"an array of {elements.dtype} of shape {list(elements.shape)} has {asked} bytes, and {len(elements.data)} bytes came")
     if numpy is None:
-        return NdArray(elements.dtype, elements.shape, elements.data, elements.order)
+        return NdArray(elements.data, elements.dtype, elements.shape, "column" if elements.order == "F" else "row")
     found = numpy.frombuffer(elements.data, numpy.dtype("<" + _TO_NUMPY[elements.dtype]))
     try:
         found = found.reshape(elements.shape, order=elements.order)  # type: ignore[call-overload]
     except (OverflowError, ValueError):  # one without elements, whose other lengths NumPy cannot count
-        return NdArray(elements.dtype, elements.shape, elements.data, elements.order)
+        return NdArray(elements.data, elements.dtype, elements.shape, "column" if elements.order == "F" else "row")
     found.flags.writeable = False
     return found
 
@@ -134,7 +173,7 @@ def made(elements: Elements) -> Any:
 def taken(value: Any) -> Optional[Elements]:
     """What an array or a buffer of a program is on the way; none for what is neither."""
     if isinstance(value, NdArray):
-        return Elements(value.dtype, value.shape, value.order, value.data)
+        return Elements(value.dtype, value.shape, "F" if value.order == "column" else "C", value.data)
     if isinstance(value, complex):
         import struct
 

@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 from . import errors
+from .frames import Frame
 from .link import Deadline, Link
 
 #: Seconds for which the answer of the gateway may be under way when the time of a call is over.
-_GRACE = 2.0
+GRACE = 2.0
 
 
 class Question:
     """A frame that is answered by one of the same number."""
 
-    def __init__(self, link: Link, name: str, withdraws: bool = False) -> None:
+    def __init__(self, link: Link, name: str, answer: str = "reply", fields: Tuple[str, ...] = (), withdraws: bool = False) -> None:
         self._link, self._name, self._withdraws = link, name, withdraws
-        self._answer: Optional[Dict[str, Any]] = None
+        #: The type of the answer, and its fields that must not be null.
+        self._kind, self._fields = answer, fields
+        self._answer: Optional[Frame] = None
         self._problem: Optional[errors.Error] = None
         self._id = link.add(self)
 
     def connected(self) -> None: ...
 
     def disconnected(self, problem: Optional[errors.Error]) -> None:
+        if self._problem is not None:
+            return
         why = f": {problem}" if problem is not None else ""
         self._problem = errors.Disconnected(f"{self._name}: the connection to the gateway was lost before the answer came{why}")
         # A call may have been carried out.
         self._problem.retryable = not self._withdraws
 
-    def received(self, frame: Dict[str, Any], size: int) -> None:
+    def received(self, frame: Frame) -> None:
+        kind = frame["type"]
+        if kind == "closed":
+            frame = Frame(frame.get("error") or {"kind": "Disconnected", "text": "the gateway ended it"}, type="error")
+        elif kind != "error" and (kind != self._kind or any(frame.get(field) is None for field in self._fields)):
+            self._problem = errors.Malformed(f"{self._name}: the gateway answered with a frame {kind[:64]}, or without {', '.join(self._fields) or 'its fields'}")
+            raise self._problem
         self._answer = frame
 
-    def ask(self, frame: Dict[str, Any], deadline: Deadline) -> Dict[str, Any]:
+    def ask(self, frame: Dict[str, Any], deadline: Deadline) -> Frame:
         """Sends the frame and returns its answer; raises that of an error."""
         link = self._link
         try:
@@ -39,7 +50,7 @@ class Question:
             with link.changed:
                 # The gateway keeps the time of a call, and says why there is no answer: no program has the name, or it
                 # is slow.
-                until = deadline.later(_GRACE) if self._withdraws else deadline
+                until = deadline.later(GRACE) if self._withdraws else deadline
                 link.wait_for(lambda: self._answer or self._problem or link.is_over, until)
             if self._answer is not None and self._answer["type"] == "error":
                 raise errors.of_frame(self._answer, self._name)

@@ -8,44 +8,68 @@ from decimal import Decimal
 from typing import Any, List, Tuple
 
 from .arrays import DTYPES, Elements, made
-from .errors import Malformed, TooLarge
-from .limits import DIMENSIONS, Limits
+from .errors import Malformed, TooLarge, Unsupported, WrongType, shown
+from .limits import AROUND_BYTES, AROUND_LEVELS, AROUND_VALUES, DIGITS, DIMENSIONS, EXPONENT, INTEGER_BYTES, VALUE_COST, Limits
 from .tags import BOOLEANS, BY_COLUMNS, BY_ROWS, COMPLEX, DECIMAL, INSTANT, NAMED, UUID
 from .timestamp import Timestamp
 
-#: Levels that a frame may have around a value.
-_AROUND = 2
 _TAGS = {tag: dtype for dtype, (_, _, tag) in DTYPES.items()}
+_LIMITS = Limits()
+_AROUND = Limits(_LIMITS.values + AROUND_VALUES, _LIMITS.levels + AROUND_LEVELS)
 
 
-def decode(data: Any) -> Any:
+def decode(data: Any, encoding: str = "cbor") -> Any:
     """The value of these bytes; `Malformed` where they are none."""
-    return _decode(data, Limits().levels)
+    check_encoding(encoding)
+    try:
+        view = memoryview(data).cast("B")
+    except TypeError:
+        raise WrongType(f"data={shown(data)}: give bytes, or an object with the buffer protocol", path="data") from None
+    return _decode(view, _LIMITS)[0]
 
 
-def decode_frame(data: Any) -> Any:
-    """The frame of these bytes, with a value inside."""
-    return _decode(data, Limits().levels + _AROUND)
+def decode_frame(data: Any, longest: int) -> Tuple[Any, int]:
+    """The frame of these bytes, with a value inside, and what it costs in memory."""
+    if len(data) > longest + AROUND_BYTES:
+        raise TooLarge(f"a frame of {len(data)} bytes; this client takes values of {longest}, which max_message_size= of connect raises")
+    value, values = _decode(memoryview(data), _AROUND)
+    return value, len(data) + values * VALUE_COST
 
 
-def _decode(data: Any, levels: int) -> Any:
-    reader = _Reader(memoryview(data).cast("B"), levels)
+def check_encoding(encoding: Any) -> None:
+    """Refuses what is not CBOR, the one encoding of this protocol."""
+    if not isinstance(encoding, str):
+        raise WrongType(f"encoding={shown(encoding)}: give \"cbor\"", path="encoding")
+    if encoding != "cbor":
+        raise Unsupported(f"encoding={encoding[:64]!r}: this client has cbor alone; the module linkspan has the others")
+
+
+def _decode(data: memoryview, limits: Limits) -> Tuple[Any, int]:
+    reader = _Reader(data, limits)
     try:
         value = reader.value(0)
     except (ArithmeticError, IndexError, TypeError, ValueError, struct.error) as error:
         if isinstance(error, (Malformed, TooLarge)):
             raise
-        raise Malformed(f"at byte {reader.at}: no value in CBOR begins or ends here") from None
+        raise Malformed(f"at byte {reader.at}: no value in CBOR begins or ends here", offset=reader.at) from None
     if reader.at != len(reader.data):
-        raise Malformed(f"{len(reader.data) - reader.at} bytes behind the value")
-    return value
+        raise Malformed(f"{len(reader.data) - reader.at} bytes behind the value", offset=reader.at)
+    return value, reader.values
 
 
 class _Reader:
     """Reads values one behind the other."""
 
-    def __init__(self, data: memoryview, levels: int) -> None:
-        self.data, self.at, self.levels = data, 0, levels
+    def __init__(self, data: memoryview, limits: Limits) -> None:
+        self.data, self.at, self.levels, self.limits = data, 0, limits.levels, limits
+        #: Values so far.
+        self.values = 1
+
+    def count(self, values: int) -> None:
+        """Counts the items of a list or map before the reader decodes any of them."""
+        self.values += values
+        if self.values > self.limits.values:
+            raise TooLarge(f"at byte {self.at}: {self.values} values; a message has at most {self.limits.values}")
 
     def head(self) -> Tuple[int, int]:
         """The major type and the number of an item of definite length, as the gateway writes them."""
@@ -79,7 +103,7 @@ class _Reader:
         return number if major == 0 else -1 - number
 
     def value(self, depth: int) -> Any:
-        if depth > self.levels + 2 * _AROUND:  # tags inside of each other
+        if depth > self.levels + 2 * AROUND_LEVELS:  # tags inside of each other
             raise TooLarge("a value of too many levels")
         start = self.at
         if self.data[start] >> 5 == 7:
@@ -95,6 +119,8 @@ class _Reader:
             raise Malformed(f"at byte {start}: {number} items are said to follow in {len(self.data) - self.at} bytes")
         if depth >= self.levels and major < 6:
             raise TooLarge(f"at byte {start}: lists and maps inside of each other to more than {self.levels} levels")
+        if major < 6:
+            self.count(number)
         if major == 4:
             return [self.value(depth + 1) for _ in range(number)]
         if major == 5:
@@ -103,7 +129,11 @@ class _Reader:
                 key = self.value(depth + 1)
                 if not isinstance(key, str):
                     raise Malformed(f"at byte {start}: a map whose key is no text")
+                if len(key) > self.limits.key:
+                    raise TooLarge(f"at byte {start}: a key of {len(key)} characters; it has at most {self.limits.key} bytes")
                 entries[key] = self.value(depth + 1)
+            if len(entries) != number:
+                raise Malformed(f"at byte {start}: a map with a key that comes twice")
             return entries
         return self.tagged(number, depth)
 
@@ -136,14 +166,17 @@ class _Reader:
             raise Malformed(f"at byte {start}: elements without a shape")
         value = self.items() if tag in (DECIMAL, NAMED) else self.value(self.levels + 1 if depth <= self.levels else depth + 1)
         if tag in (2, 3) and isinstance(value, bytes):
+            if len(value) > INTEGER_BYTES:
+                raise TooLarge(f"at byte {start}: an integer of {len(value)} bytes; it has at most {INTEGER_BYTES}")
             number = int.from_bytes(value, "big")
             return number if tag == 2 else -1 - number
         if tag == UUID and isinstance(value, bytes) and len(value) == 16:
             return uuid.UUID(bytes=value)
         if tag == DECIMAL and len(value) == 2 and all(type(part) is int for part in value):
-            exponent, number = value
-            return Decimal((int(number < 0), tuple(map(int, str(abs(number)))), exponent))
+            return decimal(*value)
         if tag == NAMED and len(value) == 2 and value[0] == "decimal" and isinstance(value[1], str):
+            if len(value[1]) > DIGITS + 32:
+                raise TooLarge(f"at byte {start}: a decimal number of {len(value[1])} characters; it has at most {DIGITS} digits")
             return Decimal(value[1])
         raise Malformed(f"at byte {start}: tag {tag} is none of Linkspan's, or tags what it cannot")
 
@@ -151,6 +184,8 @@ class _Reader:
         """The map of tag 1001: seconds under 1, nanoseconds under -9."""
         start = self.at
         _, count = self.head()
+        if count > 2:
+            raise Malformed(f"at byte {start}: an instant is a map of seconds and nanoseconds")
         parts = {self.integer(): self.integer() for _ in range(count)}
         seconds, rest = parts.get(1), parts.get(-9, 0)
         if seconds is None:
@@ -178,3 +213,15 @@ class _Reader:
             raise Malformed(f"at byte {start}: the elements of an array are a typed array of RFC 8746, little-endian")
         return dtype, self.piece(length)
 
+
+def decimal(exponent: int, number: int) -> Decimal:
+    """The decimal number of these integers. `TooLarge` and `Malformed` beyond its limits."""
+    if abs(number) >= _BEYOND:
+        raise TooLarge(f"a decimal number has at most {DIGITS} digits")
+    digits = tuple(map(int, str(abs(number))))
+    if not (-EXPONENT - 1 <= exponent and exponent + len(digits) - 1 <= EXPONENT):
+        raise Malformed("the exponent of a decimal number has 32 bits")
+    return Decimal((int(number < 0), digits, exponent))
+
+
+_BEYOND = 10**DIGITS

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any, List
 
 from .arrays import DTYPES, PARTS, Elements, bytes_of_shape, taken
+from .cbor import check_encoding
 from .errors import Error, OutOfMemory, OutOfRange, TooLarge, Unsupported
 from .forms import stand_in
 from .limits import DIGITS, EXPONENT, INTEGER_BYTES, Limits
@@ -31,8 +32,9 @@ class Encoded:
         self.data = data
 
 
-def encode(value: Any) -> bytes:
+def encode(value: Any, encoding: str = "cbor") -> bytes:
     """The bytes of a value; `Unsupported`, with its path, for what has no form, and `TooLarge` for what no program takes."""
+    check_encoding(encoding)
     return encode_within(value, Limits())
 
 
@@ -42,7 +44,7 @@ def encode_within(value: Any, limits: Limits) -> bytes:
     try:
         _put(out, value, "", 0)
     except (OutOfRange, TooLarge, Unsupported) as error:
-        if hasattr(error, "path"):
+        if hasattr(error, "placed"):
             raise
         raise _at(type(error), out.path, str(error)) from None
     except Error:  # of a program's own __linkspan_value__
@@ -101,8 +103,8 @@ def _text(text: str, path: str) -> bytes:
 
 
 def _at(kind: Any, path: str, text: str) -> Exception:
-    error = kind(f"{path or 'the value'}: {text}")
-    error.path = path
+    error = kind(f"{path or 'the value'}: {text}", path=path or None)
+    error.placed = True  # its text has the path
     return error
 
 
@@ -180,7 +182,7 @@ def _put_map(out: _Out, value: Any, path: str, depth: int) -> None:
     entries = {}
     for key, item in value.items():
         if not isinstance(key, str):
-            raise _at(Unsupported, path, f"a key is a text, and not {type(key).__name__}; give str(key)")
+            raise _at(Unsupported, f"{path}/{key}" if path else f"{key}", f"a key is a text, and not {type(key).__name__}; give str(key)")
         name = str.__str__(key)
         if name in entries:
             raise _at(Unsupported, path, f"two keys are {name[:64]!r}; give each a name of its own")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Dict, Optional
+from typing import Any, ClassVar, Optional
 
 from . import errors
+from .frames import Frame
 from .link import Link
 
 
@@ -13,6 +14,8 @@ class End:
 
     #: The type of the frame that ends it at the gateway.
     _farewell: ClassVar[str]
+    #: The name.
+    endpoint = ""
     _id: Optional[int] = None
     _is_closed = False
 
@@ -27,7 +30,7 @@ class End:
     def disconnected(self, problem: Optional[errors.Error]) -> None:
         raise NotImplementedError
 
-    def received(self, frame: Dict[str, Any], size: int) -> None:
+    def received(self, frame: Frame) -> None:
         raise NotImplementedError
 
     def _closing(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Dict, Optional, Type
 
+from .limits import TEXT
+
 #: Whether trying the same again can succeed, and the number of each kind.
 _TABLE = {
     "TransportUnavailable": (100, False),
@@ -47,8 +49,21 @@ class Error(Exception):
     retryable: bool = False
     #: The name that the call was about.
     endpoint: Optional[str] = None
-    #: How many messages a subscriber missed.
+    #: Where in the value: keys and zero-based positions joined by `/`; for an argument its name.
+    path: Optional[str] = None
+    #: Where in the bytes, counted from zero.
+    offset: Optional[int] = None
+    #: How many messages a subscriber missed. None of `Lagged` means that the number is unknown.
     missed: Optional[int] = None
+    #: How many messages of a batch were sent before the error, for `send_many`.
+    sent: Optional[int] = None
+
+    def __init__(self, *words: Any, path: Optional[str] = None, offset: Optional[int] = None) -> None:
+        super().__init__(*words)
+        if path is not None:
+            self.path = path
+        if offset is not None:
+            self.offset = offset
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -154,16 +169,29 @@ KINDS: Dict[str, Type[Error]] = {kind.__name__: kind for kind in Error.__subclas
 
 def of_frame(frame: Dict[str, Any], endpoint: Optional[str] = None) -> Error:
     """The exception that a frame `error` stands for, or the map `error` of another one."""
-    error = KINDS.get(frame.get("kind", ""), Internal)(frame.get("text") or "the gateway gave no reason")
-    error.retryable = bool(frame.get("retry", error.retryable))
+    text = (frame.get("text") or "the gateway gave no reason")[:TEXT]
+    path = frame.get("path")
+    if path and not text.endswith(f"at path {path}"):
+        text += f", at path {path[:TEXT]}"
+    error = KINDS.get(frame.get("kind", ""), Internal)(text, path=path)
+    error.retryable = frame.get("retry", error.retryable)
     error.endpoint = endpoint
     failure = frame.get("failure")
-    if isinstance(error, Remote) and isinstance(failure, dict):
+    if isinstance(error, Remote) and failure is not None:
         error.remote_code = failure.get("code", error.remote_code)
         error.remote_type = failure.get("kind") or None
         error.remote_text = failure.get("text") or ""
         error.data = failure.get("data")
     return error
+
+
+def shown(given: object) -> str:
+    """A short text of an argument. The argument's own text can fail."""
+    try:
+        text = " ".join(repr(given).split())
+    except Exception:
+        text = object.__repr__(given)
+    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 __all__ = ["Error", *KINDS]

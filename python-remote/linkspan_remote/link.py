@@ -15,26 +15,28 @@ import weakref
 from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 
 import websockets
+from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_socket
 
-from . import cbor, errors
+from . import errors, frames
 from .address import Address
 from .encoder import Encoded, encode, encode_within
-from .limits import Limits
+from .limits import AROUND_BYTES, CONNECT, FIRST_PAUSE, FRAGMENTS, LAST_PAUSE, MESSAGE, OUTBOX, STEADY, Limits
 from .proxy import PROXY_ERRORS, Proxy
 
 #: Seconds that a call may take where nothing is said.
 DEFAULT_TIMEOUT = 30.0
-#: Bytes that wait to be sent, above which a call that sends waits.
-_OUTBOX = 8 << 20
-#: Seconds between attempts to connect again, at first and at most.
-_FIRST_PAUSE, _LAST_PAUSE = 0.1, 2.0
 #: How often a waiting thread looks up: on Windows a wait without end does not hear Ctrl-C.
 _LOOK = 0.2
 _SUBPROTOCOL = "linkspan.v1.cbor"
 _PROXY_HINT = "correct the proxy of the system, or name the machine of the gateway in NO_PROXY"
+#: After these errors another attempt makes no sense.
+_LASTING = (errors.InvalidEndpoint, errors.InvalidState, errors.Internal, errors.Unsupported, errors.VersionMismatch, errors.WrongType)
 #: What TLS says of an answer that is none.
 _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "INVALID_RECORD_TYPE", "UNKNOWN_PROTOCOL", "BAD_RECORD_TYPE"}
+
+
+_SECONDS = "give seconds from 0 upwards, a timedelta, or None to wait for ever"
 
 
 class Deadline:
@@ -42,11 +44,17 @@ class Deadline:
 
     def __init__(self, timeout: Any) -> None:
         self.seconds = timeout
-        if hasattr(timeout, "total_seconds"):
-            timeout = timeout.total_seconds()
-        if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0):
-            raise errors.WrongType(f"timeout={timeout!r}: give seconds from 0 upwards, a timedelta, or None to wait for ever")
-        self.at = None if timeout is None else time.monotonic() + timeout
+        seconds = timeout.total_seconds() if hasattr(timeout, "total_seconds") else timeout
+        if seconds is not None:
+            try:
+                if isinstance(seconds, (bool, str, bytes)):
+                    raise TypeError
+                seconds = float(seconds)
+            except (ArithmeticError, TypeError, ValueError):
+                raise errors.WrongType(f"timeout={errors.shown(timeout)}: {_SECONDS}", path="timeout") from None
+            if not seconds >= 0:
+                raise errors.OutOfRange(f"timeout={errors.shown(timeout)}: {_SECONDS}", path="timeout")
+        self.at = None if seconds is None else time.monotonic() + seconds
 
     def remaining(self) -> Optional[float]:
         """Seconds; none without an end."""
@@ -93,8 +101,10 @@ class Tie:
 class Link:
     """The connection, which all that a program opens shares. `changed` guards its state, and what those have received."""
 
-    def __init__(self, address: Address, token: str, tls: Optional[ssl.SSLContext]) -> None:
+    def __init__(self, address: Address, token: str, tls: Optional[ssl.SSLContext], longest: int) -> None:
         self.address, self._token, self._tls = address, token, tls
+        #: Bytes of the longest value that is taken.
+        self.longest = longest
         self.changed = threading.Condition(threading.RLock())
         #: What the gateway said at the beginning; none while there is no connection.
         self.welcome: Optional[Dict[str, Any]] = None
@@ -103,7 +113,8 @@ class Link:
         #: Why there is no connection now, and whether another attempt is made.
         self.problem: Optional[errors.Error] = None
         self.is_over = False
-        self._is_closed = False
+        #: Whether the program ended it: that is no error of loops.
+        self.is_closed = False
         #: The program holds these objects; the connection does not keep them alive.
         self._ends: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()
         self._last = 0
@@ -129,7 +140,7 @@ class Link:
             self._call_soon(self._wake_up)
 
     def _abandon(self) -> None:
-        self.is_over = self._is_closed = True
+        self.is_over = self.is_closed = True
         self._wake_up()
 
     def _call_soon(self, what: Callable[[], None]) -> None:
@@ -163,7 +174,7 @@ class Link:
 
     def check(self) -> None:
         """Refuses a connection that has ended."""
-        if self._is_closed:
+        if self.is_closed:
             raise errors.InvalidState(f"{self.address.url}: the program has closed the connection")
         if self.is_over:
             raise self.problem or errors.InvalidState("the connection to the gateway has ended")
@@ -201,7 +212,7 @@ class Link:
             self.check()
             if deadline is not None:
                 self.wait_until_up(deadline)
-                if not self.wait_for(lambda: self._outbox_bytes < _OUTBOX or self.is_over, deadline):
+                if not self.wait_for(lambda: self._outbox_bytes < OUTBOX or self.is_over, deadline):
                     raise errors.Timeout(f"{self.address.url}: {self._outbox_bytes} bytes wait to be sent; the gateway or the network takes them too slowly")
                 self.check()
             # Another gateway may be there after the wait.
@@ -223,7 +234,7 @@ class Link:
         with self.changed:
             # What was said last, such as the end of a publisher, is still sent.
             self.wait_for(lambda: not self._outbox_bytes or self.welcome is None, Deadline(1.0))
-            self.is_over = self._is_closed = True
+            self.is_over = self.is_closed = True
             self.changed.notify_all()
         if threading.current_thread() is not self._thread and self._thread.is_alive():
             self._call_soon(self._wake_up)
@@ -246,20 +257,20 @@ class Link:
 
     async def _stay_connected(self) -> None:
         self._wake = asyncio.Event()
-        pause = _FIRST_PAUSE
+        pause = FIRST_PAUSE
         while not self.is_over:
+            began = time.monotonic()
             try:
                 await self._session()
-                pause = _FIRST_PAUSE
             except errors.Error as error:
-                was_up = self.welcome is not None
-                is_last = not isinstance(error, (ConnectionError, errors.Timeout, errors.Full, errors.PermissionDenied)) or (
-                    isinstance(error, errors.PermissionDenied) and not error.retryable
-                )
+                is_last = isinstance(error, _LASTING) or isinstance(error, errors.PermissionDenied) and not error.retryable
                 self._lost(error, is_last)
-                pause = _FIRST_PAUSE if was_up else min(2 * pause, _LAST_PAUSE)
+            # A gateway that greets and then sends nonsense is not tried more and more often.
+            if time.monotonic() - began > STEADY:
+                pause = FIRST_PAUSE
             # Many clients of a gateway that started anew do not come at once.
             await self._pause(pause * random.uniform(0.5, 1.0))
+            pause = min(2 * pause, LAST_PAUSE)
         self._lost(self.problem, is_last=True)
 
     async def _pause(self, seconds: float) -> None:
@@ -278,20 +289,23 @@ class Link:
         proxy = Proxy(url)
         more.update(proxy.options)
         try:
-            opened = open_socket(url, subprotocols=[_SUBPROTOCOL], max_size=None, compression=None, open_timeout=10, close_timeout=1, **more)  # type: ignore[list-item]
+            most = self.longest + AROUND_BYTES
+            opened = open_socket(
+                url, subprotocols=[_SUBPROTOCOL], max_size=most, max_queue=2, compression=None, open_timeout=CONNECT, close_timeout=1,  # type: ignore[list-item]
+                create_connection=_Connection, **more,
+            )
             async with opened as ws:
                 await ws.send(encode({"type": "hello", "version": 1, "token": self._token, "client": self._client}))
-                welcome = await asyncio.wait_for(ws.recv(), 10)
-                frame = cbor.decode_frame(welcome) if isinstance(welcome, bytes) else {}
-                if frame.get("type") == "error":
+                frame = frames.received(await asyncio.wait_for(_whole(ws), CONNECT), self.longest)
+                if frame["type"] == "error":
                     raise errors.of_frame(frame, url)
-                if frame.get("type") != "welcome" or frame.get("version") != 1:
+                if frame["type"] != "welcome" or frame["version"] != 1:
                     raise errors.VersionMismatch(f"{url} does not speak version 1 of the gateway's protocol; look at both versions")
                 self._up(frame)
                 sending = asyncio.ensure_future(self._send(ws))
                 try:
-                    async for data in ws:
-                        self._received(data)
+                    while True:
+                        self._received(await _whole(ws))
                 finally:
                     sending.cancel()
         except errors.Error:  # some of them are OSError, too
@@ -316,18 +330,21 @@ class Link:
                 raise errors.Disconnected(f"{url}: the proxy {proxy} is not known: {error.strerror}; {_PROXY_HINT}") from None
             raise errors.NotFound(f"{url}: {error.strerror}; correct the name of the machine") from None
         except (asyncio.TimeoutError, TimeoutError):
-            raise errors.Timeout(f"{url}: no answer within 10 s; look whether the gateway runs and the network lets it through") from None
+            raise errors.Timeout(f"{url}: no answer within {CONNECT:g} s; look whether the gateway runs and the network lets it through") from None
         except ConnectionRefusedError:
             raise _nothing_listens(url, proxy) from None
         except websockets.exceptions.ConnectionClosed as error:
+            if _is_too_large(error):
+                raise errors.TooLarge(f"{url}: the gateway sent more than {self.longest} bytes; max_message_size= of connect raises that") from None
             raise _closed(url, error) from None
         except OSError as error:
             if "Connect call failed" in str(error):  # each address of a name of a machine
                 raise _nothing_listens(url, proxy) from None
             raise errors.Disconnected(f"{url}: {error.strerror or error}; the connection is tried again") from None
-        raise errors.Disconnected(f"{url}: the gateway ended the connection; it is tried again")
 
     def _up(self, welcome: Dict[str, Any]) -> None:
+        said = welcome.get("limits") or {}
+        welcome["limits"] = {name: limit for name, limit in said.items() if type(limit) in (int, float)}
         with self.changed:
             self.welcome, self.problem = welcome, None
             self.generation += 1
@@ -370,17 +387,42 @@ class Link:
                     await self._wake.wait()  # type: ignore[union-attr]
 
     def _received(self, data: Any) -> None:
-        try:
-            frame = cbor.decode_frame(data)
-            with self.changed:
-                end = self._ends.get(frame.get("id"))
-                if end is not None:
-                    end.received(frame, len(data))
-                    self.changed.notify_all()
-        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, errors.Error):
-                raise
-            raise errors.Malformed(f"{self.address.url}: a frame of the gateway has a wrong field: {error!r}") from None
+        frame = frames.received(data, self.longest)
+        with self.changed:
+            end = self._ends.get(frame.get("id", -1))
+            if end is not None:
+                end.received(frame)
+                self.changed.notify_all()
+
+
+class _Connection(ClientConnection):
+    """A WebSocket that bounds what waits to be sent: the answers to pings of a gateway that reads none of them."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.transport.get_write_buffer_size() > _UNREAD:
+            self.transport.abort()
+
+
+#: The longest message that this client sends leaves room.
+_UNREAD = 2 * MESSAGE + OUTBOX
+
+
+async def _whole(ws: Any) -> bytes:
+    """The next message of a WebSocket, whose pieces are bounded."""
+    pieces: List[bytes] = []
+    async for piece in ws.recv_streaming():
+        if isinstance(piece, str):
+            raise errors.Malformed("a message of text; the frames of this protocol are bytes")
+        pieces.append(piece)
+        if len(pieces) > FRAGMENTS:
+            raise errors.TooLarge(f"a message of more than {FRAGMENTS} pieces")
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _is_too_large(error: Any) -> bool:
+    """Whether the client itself ended the connection for a message beyond its limit."""
+    return error.sent is not None and error.sent.code == 1009 and not error.rcvd_then_sent
 
 
 def _fitting(frame: Dict[str, Any], limits: Dict[str, Any]) -> bytes:

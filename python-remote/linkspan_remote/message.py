@@ -12,7 +12,7 @@ from .timestamp import Timestamp
 class Message(Mapping):  # type: ignore[type-arg]
     """A received value: `message["key"]`, `message.at("rows/0/name")`, `message.value`."""
 
-    __slots__ = ("missed", "name", "sent", "sequence", "value")
+    __slots__ = ("missed", "name", "sent", "sequence", "unseen", "value")
 
     def __init__(
         self, value: Any, name: Optional[str] = None, sequence: int = 0, sent: Optional[Timestamp] = None, missed: int = 0,
@@ -25,8 +25,10 @@ class Message(Mapping):  # type: ignore[type-arg]
         self.sequence = sequence
         #: When it was sent.
         self.sent = sent
-        #: How many messages of the name were passed over before it.
+        #: How many messages of the name were lost, or passed over, before it.
         self.missed = missed
+        #: Whether a publisher of the name ended while the connection was lost: then an unknown number was lost as well.
+        self.unseen = False
 
     def __linkspan_value__(self) -> Any:
         return self.value

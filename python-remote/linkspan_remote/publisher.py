@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import collections
-from typing import Any, Deque, Dict, Iterable, Optional, Union
+import weakref
+from typing import Any, Deque, Iterable, Iterator, List, Optional, Tuple, Union
 
 from . import errors
+from .encoder import Encoded
 from .end import End
+from .frames import Frame
 from .link import DEFAULT_TIMEOUT, Deadline, Link
 
-#: Messages of a batch that are sent before the first of them is acknowledged.
-_AHEAD = 64
+#: Messages, bytes and seconds of a run: a part of a batch that no other thread's message divides. A slow iterable gives short runs.
+_RUN, _RUN_BYTES, _RUN_TIME = 64, 8 << 20, 0.05
+#: Open publishers of this process by the address of their gateway and their name, for the option `replace`.
+_open: "weakref.WeakValueDictionary[Tuple[str, str], Publisher]" = weakref.WeakValueDictionary()
 #: Seconds between attempts to get the name back, at first and at most.
 _FIRST_PAUSE, _LAST_PAUSE = 0.1, 2.0
 
@@ -19,8 +24,8 @@ class _Batch:
     """The messages of one call."""
 
     def __init__(self) -> None:
-        #: Messages that the gateway has not answered.
-        self.under_way = 0
+        #: Messages that were sent, that the gateway has not answered, and that it has published.
+        self.sent = self.under_way = self.published = 0
         #: The number of the last published message, and the first error.
         self.number = 0
         self.problem: Optional[errors.Error] = None
@@ -28,7 +33,7 @@ class _Batch:
     def answered(self, answer: Union[int, errors.Error]) -> None:
         self.under_way -= 1
         if isinstance(answer, int):
-            self.number = answer
+            self.number, self.published = answer, self.published + 1
         elif self.problem is None:
             self.problem = answer
 
@@ -41,15 +46,23 @@ class Publisher(End):
 
     _farewell = "unpublish"
 
-    def __init__(self, link: Link, name: str, schema: Optional[str], timeout: Any) -> None:
+    def __init__(self, link: Link, name: str, schema: Optional[str], replace: bool, timeout: Any) -> None:
         super().__init__(link)
         self.endpoint, self._schema = name, schema
         #: The batch of each frame that the gateway has not answered, in the order of the frames.
         self._unanswered: Deque[_Batch] = collections.deque()
-        self._is_open = self._was_open = False
+        #: The turn of the thread that sends.
+        self._is_taken = False
+        self._is_open = self._was_open = self._is_replaced = False
         self._problem: Optional[errors.Error] = None
         deadline = Deadline(timeout)
         link.wait_until_up(deadline)
+        key = link.address.url, name
+        if replace and (older := _open.get(key)) is not None and not older._is_closed:
+            older._is_replaced = True
+            older.close()
+            # The gateway may hold the name for a moment longer.
+            self._was_open = True
         with link.changed:
             self._id = link.add(self)
             self.connected()
@@ -58,6 +71,7 @@ class Publisher(End):
         except BaseException:
             self.close()
             raise
+        _open[key] = self
 
     # What the link calls, with its lock.
 
@@ -73,8 +87,10 @@ class Publisher(End):
             error.retryable = False
             self._unanswered.popleft().answered(error)
 
-    def received(self, frame: Dict[str, Any], size: int) -> None:
+    def received(self, frame: Frame) -> None:
         kind = frame["type"]
+        if kind == "closed" and frame.get("error") is not None:
+            self._is_open, self._problem = False, errors.of_frame(frame["error"], self.endpoint)
         if kind not in ("ack", "error"):
             return
         answer = frame["number"] if kind == "ack" else errors.of_frame(frame, self.endpoint)
@@ -104,7 +120,8 @@ class Publisher(End):
                 self.connected()
             link.check()
             if self._is_closed:
-                raise errors.InvalidState(f"{self.endpoint}: the publisher is closed")
+                instead = "another publisher of this program took over the name, with the option replace: use that one"
+                raise errors.InvalidState(f"{self.endpoint}: {instead if self._is_replaced else 'the publisher is closed'}")
             if self._problem is not None:
                 problem, self._problem = self._problem, None
                 # The name may be free by now.
@@ -115,35 +132,84 @@ class Publisher(End):
 
     def send(self, value: Any, *, timeout: Any = DEFAULT_TIMEOUT) -> int:
         """Publishes a value; returns its number once the gateway has published it. `Disconnected` where that is not known."""
-        return self.send_many([value], timeout=timeout)
+        deadline, batch = Deadline(timeout), _Batch()
+        run = [self._link.encoded(value)]
+        with self._link.changed:
+            self._send_run(run, batch, deadline)
+            self._wait_for_answers(batch, 1, deadline)
+        return batch.number
 
     def send_many(self, values: Iterable[Any], *, timeout: Any = DEFAULT_TIMEOUT) -> int:
-        """Publishes values one behind the other, without waiting for each; returns the number of the last."""
-        deadline = Deadline(timeout)
-        link, batch = self._link, _Batch()
-        sent = 0
+        """Publishes values one behind the other, without waiting for each; returns how many.
+
+        Up to 64 values follow each other without a value of another thread between them. `sent` of an error is the number of
+        messages that were published before it.
+        """
+        deadline, batch = Deadline(timeout), _Batch()
         try:
-            # The iterator and the encoder run code of the program, so they run without the lock.
-            for value in values:
-                frame = {"type": "data", "id": self._id, "value": link.encoded(value)}
-                with link.changed:
-                    self._wait_for_answers(batch, _AHEAD, deadline)
-                    if sent and deadline.has_passed():
+            items = iter(values)
+        except TypeError:
+            raise errors.WrongType(f"values={errors.shown(values)}: give a list, or another iterable, of the values to send", path="values") from None
+        try:
+            for run, problem in self._runs(items):
+                with self._link.changed:
+                    if batch.sent and deadline.has_passed():
                         raise self._not_acknowledged(deadline)
-                    self._wait_until_open(deadline)
-                    while not link.send(frame, deadline, lambda: self._is_open):
-                        self._wait_until_open(deadline)
-                    self._unanswered.append(batch)
-                    batch.under_way += 1
-                    sent += 1
-            with link.changed:
+                    self._send_run(run, batch, deadline)
+                if problem is not None:
+                    raise problem
+            with self._link.changed:
                 self._wait_for_answers(batch, 1, deadline)
-                return batch.number
-        except errors.Error as error:
-            # Those before may have been published: the same again would be twice.
-            if sent > 1:
-                error.retryable = False
+            return batch.sent
+        except BaseException as error:
+            if isinstance(error, errors.Error):
+                if batch.sent > 1:  # the messages before may have been published: the same again would be twice
+                    error.retryable = False
+                with self._link.changed:
+                    self._link.wait_for(lambda: not batch.under_way or self._link.is_over, deadline)
+                error.sent = batch.published
             raise
+
+    def _runs(self, values: Iterator[Any]) -> Iterator[Tuple[List[Encoded], Optional[BaseException]]]:
+        """Encodes values in runs. The iterator and the encoder run code of the program, so they run without the lock.
+
+        An exception of theirs comes with the run before it.
+        """
+        problem: Optional[BaseException] = None
+        while problem is None:
+            run: List[Encoded] = []
+            size, until = 0, Deadline(_RUN_TIME)
+            try:
+                while len(run) < _RUN and size < _RUN_BYTES and not (run and until.has_passed()):
+                    run.append(self._link.encoded(next(values)))
+                    size += len(run[-1].data)
+            except StopIteration:
+                if run:
+                    yield run, None
+                return
+            except BaseException as error:
+                problem = error
+            yield run, problem
+
+    def _send_run(self, run: List[Encoded], batch: _Batch, deadline: Deadline) -> None:
+        """Sends values without one of another thread between them. The caller holds the link's lock, which waits give up."""
+        link = self._link
+        if not link.wait_for(lambda: not self._is_taken, deadline):
+            raise errors.Timeout(f"{self.endpoint}: another thread sent for {deadline.seconds} s; give a longer timeout=")
+        self._is_taken = True
+        try:
+            self._wait_for_answers(batch, _RUN, deadline)
+            for value in run:
+                frame = {"type": "data", "id": self._id, "value": value}
+                self._wait_until_open(deadline)
+                while not link.send(frame, deadline, lambda: self._is_open):
+                    self._wait_until_open(deadline)
+                self._unanswered.append(batch)
+                batch.under_way += 1
+                batch.sent += 1
+        finally:
+            self._is_taken = False
+            link.changed.notify_all()
 
     def _wait_for_answers(self, batch: _Batch, ahead: int, deadline: Deadline) -> None:
         """Waits until fewer than so many messages of a batch are under way; raises its first error."""

@@ -11,6 +11,8 @@ from typing import Any, Callable, Deque, Dict, Optional
 
 from . import errors
 from .end import End
+from .frames import Frame
+from .limits import HELD_MESSAGES, REQUESTS
 from .link import Deadline, Link
 from .message import Message
 
@@ -99,6 +101,9 @@ class Server(End):
         self.endpoint = name
         self._schemas = {"schema": schema, "reply_schema": reply_schema}
         self._arrived: Deque[Request] = collections.deque()
+        #: What each of these costs in memory, and all of them.
+        self._costs: Deque[int] = collections.deque()
+        self._held = 0
         self._is_open = self._was_open = False
         self._problem: Optional[errors.Error] = None
         deadline = Deadline(timeout)
@@ -124,9 +129,13 @@ class Server(End):
         if self._link.is_over:
             self._problem = problem or errors.InvalidState("the connection to the gateway is closed")
 
-    def received(self, frame: Dict[str, Any], size: int) -> None:
+    def received(self, frame: Frame) -> None:
         kind = frame["type"]
         if kind == "request":
+            self._costs.append(frame.cost)
+            self._held += frame.cost
+            if len(self._arrived) >= REQUESTS or self._held > HELD_MESSAGES * self._link.longest and self._arrived:
+                raise errors.Malformed(f"{self.endpoint}: the gateway sent more requests than fit, before the program took them")
             self._arrived.append(Request(self, frame["call"], bool(frame.get("wants_reply", True)), frame.get("value")))
         elif kind == "ack":
             self._is_open = self._was_open = True
@@ -149,7 +158,10 @@ class Server(End):
             if self._is_closed:
                 return None
             if self._arrived:
+                self._held -= self._costs.popleft()
                 return self._arrived.popleft()
+            if link.is_closed:
+                return None
             if self._problem is not None:
                 problem = self._problem
                 if not link.is_over and link.welcome is not None:
@@ -164,10 +176,15 @@ class Server(End):
         What the handler raises is answered as `Remote` with its type and text, and logged by the logger `linkspan_remote.server`; then the
         next request is taken. With `workers` above 1 so many threads run it at once.
         """
-        if not callable(handler) or inspect.iscoroutinefunction(handler):
-            raise errors.WrongType(f"{self.endpoint}: handler={handler!r}: give a function that accepts a request and returns its answer")
-        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-            raise errors.OutOfRange(f"{self.endpoint}: workers={workers!r}: give the number of threads that run the handler, from 1 upwards")
+        if not callable(handler):
+            raise errors.WrongType(f"{self.endpoint}: handler={errors.shown(handler)}: give a function that accepts a request and returns its answer", path="handler")
+        if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):
+            raise errors.WrongType(f"{self.endpoint}: the handler is a coroutine function, which this loop cannot await: give a function")
+        wanted = "give the number of threads that run the handler, an int from 1 upwards"
+        if isinstance(workers, bool) or not isinstance(workers, int):
+            raise errors.WrongType(f"{self.endpoint}: workers={errors.shown(workers)}: {wanted}", path="workers")
+        if workers < 1:
+            raise errors.OutOfRange(f"{self.endpoint}: workers={workers}: {wanted}", path="workers")
         if workers == 1:
             for request in self:
                 self._serve(handler, request)
@@ -198,6 +215,8 @@ class Server(End):
         for request in self._arrived:
             request._state = True
         self._arrived.clear()
+        self._costs.clear()
+        self._held = 0
 
     def __iter__(self) -> Server:
         return self

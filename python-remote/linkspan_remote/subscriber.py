@@ -3,47 +3,76 @@
 from __future__ import annotations
 
 import collections
-from typing import Any, Deque, Dict, Iterable, List, Optional, Tuple, Union
+from typing import Any, Deque, Dict, Iterable, List, Optional, Set, Tuple, Union
 
 from . import errors
 from .end import End
-from .link import Deadline, Link
+from .frames import Frame
+from .limits import HELD_MESSAGES, NAMES
+from .link import DEFAULT_TIMEOUT, Deadline, Link
 from .message import Message
 from .timestamp import Timestamp
 
 #: Messages that the gateway may send before the program has taken one, at least and at most, and the bytes that they
 #: are chosen for.
 _LEAST_CREDIT, _MOST_CREDIT, _CREDIT_BYTES = 2, 1024, 8 << 20
+#: The deliveries of the module `linkspan` that a gateway does not have, and why.
+_REFUSED = {
+    "at_least_once": "a publisher waits for no subscriber. A journal: keeps every message",
+    "durable": "a gateway keeps nothing on a disk. A journal: keeps every message",
+}
+
+
+class _Loss:
+    """Messages of a name that were lost before its next one."""
+
+    __slots__ = ("is_counted", "missed", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name, self.missed = name, 0
+        #: False if a publisher of the name ended unseen: nobody knows how many messages followed its last one here.
+        self.is_counted = True
+
+    def error(self) -> errors.Error:
+        number = f"{self.missed} messages" if self.is_counted else "an unknown number of messages"
+        why = "receive faster, or subscribe with delivery=\"latest\"" if self.is_counted else "its publisher ended while the connection was lost"
+        error = errors.Lagged(f"{self.name}: {number} were lost; {why}")
+        error.endpoint, error.missed = self.name, self.missed if self.is_counted else None
+        return error
 
 
 class Subscriber(End):
     """Receives what is published: `for message in lab.subscribe("lab/*")`.
 
-    A subscriber that was overtaken gets `Lagged` once, with how many messages of the name were `missed`, and goes on at the next call. With
-    `delivery="latest"` it gets the newest message of each name, and `message.missed` says how many were passed over. It goes on where it was
+    A slow subscriber loses the oldest messages. `recv` then fails once with `Lagged`, whose `missed` is their number. A loop does not fail:
+    the next message has the number in `missed`. With `delivery="latest"` it gets the newest message of each name. It goes on where it was
     when the connection to the gateway is lost and comes back.
     """
 
     _farewell = "unsubscribe"
 
-    def __init__(self, link: Link, names: Union[str, Iterable[str]], delivery: str, rate: Optional[float], timeout: Any) -> None:
+    def __init__(self, link: Link, names: Union[str, Iterable[str]], delivery: Any, rate: Optional[float], timeout: Any) -> None:
         super().__init__(link)
-        self._names = [names] if isinstance(names, str) else list(names)
-        for name in self._names:
-            if not isinstance(name, str):
-                raise errors.WrongType(f"names: {name!r} is no name; give texts such as lab/temperature or lab/*")
-        if delivery not in ("all", "latest"):
-            raise errors.InvalidState(f"delivery={delivery!r}: give \"all\" or \"latest\"")
-        if rate is not None and delivery != "latest":
-            raise errors.InvalidState('rate= is for delivery="latest": the newest message of each name, so often in a second')
-        self._is_latest, self._rate, self._timeout = delivery == "latest", rate, timeout
+        self._names = _names(names)
+        self._is_latest, self._rate, self._timeout = _is_latest(delivery), rate, timeout
+        if rate is not None and not self._is_latest:
+            raise errors.InvalidState('rate= is for delivery="latest": the newest message of each name, so often in a second', path="rate")
+        if rate is not None and (isinstance(rate, bool) or not isinstance(rate, (int, float))):
+            raise errors.WrongType(f"rate={errors.shown(rate)}: give messages of each name in a second", path="rate")
         self.endpoint = ", ".join(self._names)
-        #: Messages, and counts of what was lost, in their order.
-        self._arrived: Deque[Union[Message, Tuple[str, int]]] = collections.deque()
-        #: The last number of each name, its incarnation, and whether it has a publisher.
+        #: Messages with what each costs in memory, and losses, in their order.
+        self._arrived: Deque[Union[Tuple[Message, int], _Loss]] = collections.deque()
+        #: The loss of a name in `_arrived`, before its next message; and losses of names before everything there.
+        self._lost: Dict[str, _Loss] = {}
+        self._dropped: Dict[str, _Loss] = {}
+        self._held = self._waiting = 0
+        #: The last number of each name, how many were lost after it, the incarnation, and whether it has a publisher.
         self._numbers: Dict[str, int] = {}
+        self._tails: Dict[str, int] = {}
         self._incarnations: Dict[str, str] = {}
         self._living: Dict[str, bool] = {}
+        #: Names that had a publisher when the connection was lost, and of which nothing was said since.
+        self._away: Set[str] = set()
         self._granted = 0
         self._bytes = 1
         self._problem: Optional[errors.Error] = None
@@ -58,51 +87,110 @@ class Subscriber(End):
         if self._is_latest:
             frame.update(latest=True, rate=self._rate)
         else:
-            self._granted = max(0, self._window() - len(self._arrived))
+            self._granted = max(0, self._window() - self._waiting)
             frame["credit"] = self._granted
         if self._numbers:
             frame["from"] = {
-                name: {"number": number, "incarnation": self._incarnations.get(name)} for name, number in self._numbers.items()
+                name: {"number": number + self._tails.get(name, 0), "incarnation": self._incarnations.get(name)}
+                for name, number in self._numbers.items()
             }
         self._link.send(frame)
 
     def disconnected(self, problem: Optional[errors.Error]) -> None:
+        self._away.update(name for name, lives in self._living.items() if lives)
         self._living.clear()
         if self._link.is_over:
             self._problem = problem or errors.InvalidState("the connection to the gateway is closed")
 
-    def received(self, frame: Dict[str, Any], size: int) -> None:
-        kind, name = frame["type"], frame.get("name", "")
-        if kind == "message":
-            self._granted -= 1
-            self._bytes = max(size, self._bytes * 15 // 16)
-            self._numbers[name] = frame["number"]
-            sent = frame.get("time")
-            made = Message(frame.get("value"), name, frame["number"], sent if isinstance(sent, Timestamp) else None, frame.get("passed") or 0)
-            self._keep(made)
-        elif kind == "lagged":
-            self._numbers[name] = self._numbers.get(name, 0) + frame["missed"]
-            self._arrived.append((name, frame["missed"]))
-        elif kind == "joined":
-            if self._incarnations.get(name) != frame.get("incarnation"):
+    def received(self, frame: Frame) -> None:
+        kind = frame["type"]
+        if kind in ("error", "closed"):
+            said = frame if kind == "error" else frame.get("error") or {"kind": "Disconnected", "text": "the gateway ended the subscription"}
+            self._problem = errors.of_frame(said, self.endpoint)
+        if kind not in ("message", "lagged", "joined", "ended"):
+            return
+        name = frame["name"]
+        if name not in self._living:
+            self._make_room()
+            self._living[name] = kind != "ended"
+        if kind == "joined":
+            if self._incarnations.get(name) != frame["incarnation"]:
                 self._numbers.pop(name, None)
+                self._tails.pop(name, None)
+                if name in self._away and name in self._incarnations and not self._is_latest:
+                    self._loss(name).is_counted = False
             self._incarnations[name] = frame["incarnation"]
             self._living[name] = True
         elif kind == "ended":
             self._living[name] = False
-        elif kind == "error" or kind == "closed":
-            said = frame if kind == "error" else frame.get("error") or {"kind": "Disconnected", "text": "the gateway ended the subscription"}
-            self._problem = errors.of_frame(said, self.endpoint)
+        elif kind == "lagged":
+            self._numbers.setdefault(name, 0)
+            self._tails[name] = self._tails.get(name, 0) + frame["missed"]
+            self._loss(name).missed += frame["missed"]
+        else:
+            self._keep(name, frame)
+        self._away.discard(name)
 
-    def _keep(self, message: Message) -> None:
-        """Keeps a message; of `latest` it takes the place of the one before."""
+    def _make_room(self) -> None:
+        """Forgets names without a publisher before there are too many names."""
+        if len(self._living) < NAMES:
+            return
+        for name in [name for name, lives in self._living.items() if not lives]:
+            for known in (self._living, self._numbers, self._tails, self._incarnations):
+                known.pop(name, None)  # type: ignore[attr-defined]
+        if len(self._living) >= NAMES:
+            raise errors.TooLarge(f"{self.endpoint}: more than {NAMES} names; subscribe to a narrower pattern")
+
+    def _loss(self, name: str) -> _Loss:
+        """The loss before the next message of a name."""
         if self._is_latest:
-            for at, before in enumerate(self._arrived):
-                if isinstance(before, Message) and before.name == message.name:
-                    message.missed += before.missed + 1
-                    self._arrived[at] = message
+            return self._dropped.setdefault(name, _Loss(name))
+        if name not in self._lost:
+            self._lost[name] = _Loss(name)
+            self._arrived.append(self._lost[name])
+        return self._lost[name]
+
+    def _keep(self, name: str, frame: Frame) -> None:
+        """Keeps a message; of `latest` it takes the place of the one before."""
+        last = self._numbers.get(name, 0)
+        if frame["number"] <= last:
+            raise errors.Malformed(f"{name}: the gateway sent the message {frame['number']} after {last}")
+        self._granted -= 1
+        if self._granted < 0 and not self._is_latest:
+            raise errors.Malformed(f"{self.endpoint}: the gateway sent more messages than this client asked for")
+        self._bytes = max(frame.cost, self._bytes * 15 // 16)
+        self._numbers[name] = frame["number"]
+        self._tails.pop(name, None)
+        message = Message(frame.get("value"), name, frame["number"], frame.get("time"), frame.get("passed") or 0)
+        self._held += frame.cost
+        self._lost.pop(name, None)
+        if self._is_latest:
+            for at, item in enumerate(self._arrived):
+                if not isinstance(item, _Loss) and item[0].name == name:
+                    message.missed += item[0].missed + 1
+                    self._held -= item[1]
+                    self._arrived[at] = (message, frame.cost)
                     return
-        self._arrived.append(message)
+        self._arrived.append((message, frame.cost))
+        self._waiting += 1
+        while self._held > HELD_MESSAGES * self._link.longest and self._waiting > 1:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        """Counts the oldest message as lost, because the program does not take them."""
+        item = self._arrived.popleft()
+        name = item.name if isinstance(item, _Loss) else str(item[0].name)
+        loss = self._dropped.setdefault(name, _Loss(name))
+        if isinstance(item, _Loss):
+            loss.missed += item.missed
+            loss.is_counted = loss.is_counted and item.is_counted
+            if self._lost.get(name) is item:
+                del self._lost[name]
+        else:
+            message, cost = item
+            self._held -= cost
+            self._waiting -= 1
+            loss.missed += 1 + message.missed
 
     def _window(self) -> int:
         return min(max(_CREDIT_BYTES // self._bytes, _LEAST_CREDIT), _MOST_CREDIT)
@@ -110,31 +198,60 @@ class Subscriber(End):
     # What the program calls.
 
     def next(self, *, timeout: Any = None) -> Optional[Message]:
-        """The next message; none once the subscriber is closed. Without a time-out it waits for ever."""
+        """The next message, whose `missed` counts lost ones; none once the program has closed it. Without a time-out it waits for ever."""
         deadline = Deadline(timeout)
         with self._link.changed:
-            self._link.wait_for(lambda: self._arrived or self._is_closed or self._problem, deadline)
-            if self._arrived:
-                return self._take()
-            if self._is_closed:
-                return None
-            raise self._problem or self._nothing_came(deadline)
+            while True:
+                self._link.wait_for(lambda: self._arrived or self._is_closed or self._problem, deadline)
+                if self._is_closed:
+                    return None
+                if not self._arrived:
+                    if self._link.is_closed:
+                        return None
+                    raise self._problem or self._nothing_came(deadline)
+                item = self._arrived.popleft()
+                if isinstance(item, _Loss):
+                    self._hold_back(item)
+                    continue
+                return self._take(item)
 
-    def _take(self) -> Message:
-        found = self._arrived.popleft()
+    def _hold_back(self, loss: _Loss) -> None:
+        """Keeps a loss for the next message of its name."""
+        if self._lost.get(loss.name) is loss:
+            del self._lost[loss.name]
+        before = self._dropped.setdefault(loss.name, _Loss(loss.name))
+        before.missed += loss.missed
+        before.is_counted = before.is_counted and loss.is_counted
+
+    def _take(self, item: Tuple[Message, int]) -> Message:
+        message, cost = item
+        self._held -= cost
+        self._waiting -= 1
+        loss = self._dropped.pop(str(message.name), None)
+        if loss is not None:
+            message.missed += loss.missed
+            message.unseen = not loss.is_counted
         if not self._is_latest:
             window = self._window()
-            missing = window - self._granted - len(self._arrived)
+            missing = window - self._granted - self._waiting
             # Not for each message, and early enough that the next ones are on their way.
             if missing > window // 2:
                 self._granted += missing
                 self._link.send({"type": "credit", "id": self._id, "n": missing})
-        if isinstance(found, Message):
-            return found
-        name, missed = found
-        error = errors.Lagged(f"{name}: {missed} messages were lost; receive faster, or subscribe with delivery=\"latest\"")
-        error.endpoint, error.missed = name, missed
-        raise error
+        return message
+
+    def _loss_first(self) -> None:
+        """Raises `Lagged` for a loss before the next message."""
+        if self._is_latest or self._is_closed:
+            return
+        if self._dropped:
+            raise self._dropped.pop(next(iter(self._dropped))).error()
+        if self._arrived and isinstance(self._arrived[0], _Loss):
+            loss = self._arrived.popleft()
+            assert isinstance(loss, _Loss)
+            if self._lost.get(loss.name) is loss:
+                del self._lost[loss.name]
+            raise loss.error()
 
     def _nothing_came(self, deadline: Deadline) -> errors.Error:
         """Why nothing came in time."""
@@ -142,33 +259,52 @@ class Subscriber(End):
         if link.welcome is None and link.problem is not None:
             return link.problem
         error: errors.Error
-        if self._living and not any(self._living.values()):
+        is_one_name = len(self._names) == 1 and not set(where) & set("*?")
+        if is_one_name and self._living and not any(self._living.values()):
             error = errors.Disconnected(f"{where}: its publisher ended, and none came back within {deadline.seconds} s; start it again")
+        elif is_one_name and not self._living:
+            error = errors.NotFound(f"{where}: no program published it within {deadline.seconds} s; start one, or look at names()")
         else:
             error = errors.Timeout(f"{where}: no message came within {deadline.seconds} s; wait longer, or look at names() whether it has a publisher")
         error.endpoint = where
         return error
 
     def recv(self, *, timeout: Any = ...) -> Message:
-        """The next message, within 30 s unless a time-out is given. `Timeout` where none came, and `Disconnected` where its publisher ended."""
-        message = self.next(timeout=self._timeout if timeout is ... else timeout)
-        if message is None:
-            raise errors.InvalidState(f"{self.endpoint}: the subscriber is closed")
-        return message
+        """The next message; `Lagged` once if some were lost.
+
+        Waits 30 s unless a time-out is given. `Timeout` if none came, and `Disconnected` if its publisher ended.
+        """
+        deadline = Deadline(self._timeout if timeout is ... else timeout)
+        with self._link.changed:
+            self._link.wait_for(lambda: self._arrived or (self._dropped and not self._is_latest) or self._is_closed or self._problem, deadline)
+            self._loss_first()
+            if self._arrived and not self._is_closed:
+                message = self.next(timeout=0)
+                if message is not None:
+                    return message
+            self._check()
+            raise self._problem or self._nothing_came(deadline)
 
     def try_recv(self) -> Message:
-        """The next message that has come; `Empty` where none has."""
+        """The next message that has come; `Empty` where none has, and `Lagged` once if some were lost."""
         with self._link.changed:
-            if self._arrived:
-                return self._take()
-            if self._is_closed:
-                raise errors.InvalidState(f"{self.endpoint}: the subscriber is closed")
+            self._loss_first()
+            if self._arrived and not self._is_closed:
+                message = self.next(timeout=0)
+                if message is not None:
+                    return message
+            self._check()
             raise self._problem or errors.Empty(f"{self.endpoint}: no message has come")
+
+    def _check(self) -> None:
+        if self._is_closed or self._link.is_closed:
+            raise errors.InvalidState(f"{self.endpoint}: the subscriber is closed")
 
     def poll(self) -> bool:
         """Whether a message, or the count of lost ones, has come."""
         with self._link.changed:
-            return bool(self._arrived)
+            self._check()
+            return bool(self._arrived or (self._dropped and not self._is_latest))
 
     def names(self) -> List[str]:
         """The names that have a publisher now."""
@@ -187,3 +323,30 @@ class Subscriber(End):
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else f"{len(self._arrived)} waiting"
         return f"<linkspan_remote.Subscriber {self.endpoint}, {state}>"
+
+
+def _names(names: Any) -> List[str]:
+    if isinstance(names, str):
+        return [names]
+    try:
+        found = list(names)
+    except TypeError:
+        raise errors.WrongType(f"endpoint={errors.shown(names)}: give a name or a pattern as text, such as \"lab/*\", or a list of them", path="endpoint") from None
+    for at, name in enumerate(found):
+        if not isinstance(name, str):
+            raise errors.WrongType(f"endpoint[{at}]={errors.shown(name)}: give a name or a pattern as text, such as \"lab/*\"", path=f"endpoint[{at}]")
+    if not found:
+        raise errors.InvalidState("there is nothing to subscribe to: give at least one name or pattern")
+    return found
+
+
+def _is_latest(delivery: Any) -> bool:
+    if delivery in (..., "best_effort"):
+        return False
+    if not isinstance(delivery, str):
+        raise errors.WrongType(f"delivery={errors.shown(delivery)}: give text", path="delivery")
+    if delivery in _REFUSED:
+        raise errors.Unsupported(f"delivery={delivery!r} is not for the gateway: {_REFUSED[delivery]}", path="delivery")
+    if delivery != "latest":
+        raise errors.Unsupported(f"no delivery is called {delivery[:64]!r}; there are latest and best_effort", path="delivery")
+    return True

@@ -9,7 +9,7 @@ import time
 from datetime import datetime, timedelta, timezone
 from typing import Any, Union
 
-from .errors import Malformed, OutOfRange, Unsupported, WrongType
+from .errors import Malformed, OutOfRange, Unsupported, WrongType, shown
 
 _SECOND = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -29,11 +29,12 @@ class Timestamp:
 
     def __post_init__(self) -> None:
         try:
+            if isinstance(self.nanoseconds, bool):
+                raise TypeError
             number = operator.index(self.nanoseconds)
         except TypeError:
-            raise WrongType(
-                f"nanoseconds={self.nanoseconds!r}: give nanoseconds since 1970 as an int; Timestamp.now() is the time now"
-            ) from None
+            given = shown(self.nanoseconds)
+            raise WrongType(f"nanoseconds={given}: give nanoseconds since 1970 as an int; Timestamp.now() is the time now", path="nanoseconds") from None
         if not _LEAST <= number <= _MOST:
             raise OutOfRange(f"{number} ns since 1970 do not fit a timestamp, which reaches from 1677-09-21 to 2262-04-11")
         object.__setattr__(self, "nanoseconds", number)
@@ -46,6 +47,8 @@ class Timestamp:
     @staticmethod
     def parse(text: str) -> Timestamp:
         """Reads RFC 3339, such as `2026-03-01T12:00:00.5Z`; `Malformed` where it is not that."""
+        if not isinstance(text, str):
+            raise WrongType(f"text={shown(text)}: give a time as RFC 3339 writes it, such as \"2026-03-01T12:00:00.5Z\"", path="text")
         found = _FORM.fullmatch(text)
         try:
             if found is None:
@@ -59,6 +62,8 @@ class Timestamp:
     @staticmethod
     def from_datetime(when: datetime) -> Timestamp:
         """From a `datetime` with a time zone, to the microsecond that it has; `Unsupported` without a zone."""
+        if not isinstance(when, datetime):
+            raise WrongType(f"when={shown(when)}: give a datetime with a time zone", path="when")
         if when.utcoffset() is None:
             raise Unsupported("a datetime without a time zone names no instant: give it one, as when.astimezone() does")
         return Timestamp(_span(when - _EPOCH) + getattr(when, "nanosecond", 0))
@@ -66,6 +71,16 @@ class Timestamp:
     def to_datetime(self) -> datetime:
         """The `datetime` in UTC, rounded down to its microsecond."""
         return _EPOCH + timedelta(microseconds=self.nanoseconds // 1000)
+
+    @staticmethod
+    def from_datetime64(when: Any) -> Timestamp:
+        """From a `numpy.datetime64`, which is in UTC; `Unsupported` for one that is no time, or finer than nanoseconds."""
+        from .forms import stand_in
+
+        found = stand_in(when)
+        if not isinstance(found, Timestamp):
+            raise Unsupported(f"{shown(when)} names no instant: give a numpy.datetime64 that is a time")
+        return found
 
     def to_datetime64(self) -> Any:
         """The `numpy.datetime64` in nanoseconds, in UTC. It needs NumPy."""
