@@ -8,8 +8,10 @@ export interface Options {
   reconnect?: boolean;
   /** Seconds for an attempt to connect; 10 by default. */
   timeout?: number;
-  /** The class of WebSockets; by default that of the browser or of Node, and an own one in Node 20. */
-  WebSocket?: new (url: string, protocol: string) => any;
+  /** Bytes of the longest value that is taken; 64 MiB by default. */
+  maxMessageSize?: number;
+  /** The class of WebSockets; by default that of the browser, and in Node a class of this package, which bounds messages. */
+  WebSocket?: new (url: string, protocol: string, limits: object) => any;
 }
 
 /**
@@ -52,6 +54,8 @@ export class Message<T = any> {
   readonly value: T;
   /** How many messages of its name were missed, or passed over, since the one before. */
   readonly missed: number;
+  /** Whether a publisher of the name ended while the connection was lost: then an unknown number was missed as well. */
+  readonly unseen?: true;
   /** The first 16 hexadecimal digits of the fingerprint of the schema with which it was sent. */
   readonly schema?: string;
   /** Why there is no value: what was published is none. */
@@ -61,7 +65,7 @@ export class Message<T = any> {
 /** With `events`: messages, and what happens to names and to the connection. */
 export type Event<T = any> =
   | (Message<T> & { type: "message" })
-  | { type: "lagged"; name: string; missed: number }
+  | { type: "lagged"; name: string; /** Null: the number is unknown. */ missed: number | null }
   | { type: "joined"; name: string; incarnation: string }
   | { type: "ended"; name: string }
   | { type: "disconnected" };
@@ -87,6 +91,8 @@ export interface OfName {
   readonly incarnation?: string;
   readonly messages: number;
   readonly missed: number;
+  /** Publishers that ended while the connection was lost, each with an unknown number of missed messages. */
+  readonly unseen: number;
 }
 
 export interface Subscription<T> extends AsyncIterableIterator<T> {
@@ -129,6 +135,30 @@ export interface Publisher {
   close(): Promise<void>;
 }
 
+/** A call of a name that the program serves. It is answered once. */
+export interface Request<T = any> {
+  readonly value: T;
+  /** False for a message, which is not answered. */
+  readonly wantsReply: boolean;
+  readonly answered: boolean;
+  /** Answers with a value. The gateway drops the answer if the caller is gone. */
+  reply(value: Value): void;
+  /** Fails the call: the caller gets the kind Remote with these. */
+  fail(text: string, options?: { code?: number; kind?: string; data?: Value }): void;
+}
+
+/** A name that the program serves: iterate over its requests, or give `run` a handler. */
+export interface Server<T = any> extends AsyncIterableIterator<Request<T>> {
+  readonly name: string;
+  readonly isOver: boolean;
+  /** Gets what a handler threw, and answers that did not fit. */
+  onerror?: (error: unknown) => void;
+  /** Answers each request with the result of the handler, until the server is closed. `workers` handlers run at once; 1 by default. */
+  run(handler: (request: Request<T>) => Value | undefined | void | Promise<Value | undefined | void>, options?: { workers?: number }): Promise<void>;
+  /** Gives the name up. Requests that are not answered fail at their callers. */
+  close(): void;
+}
+
 export interface Lab {
   /** What the gateway said when it was connected last. */
   readonly welcome: {
@@ -156,7 +186,9 @@ export interface Lab {
   call<T = any>(name: string, value?: Value, options?: Asking): Promise<T>;
   /** Becomes the publisher of a name. `schema` is a text in the notation of schemas: every value is checked against it. `timeout` is in seconds, 30 by default. */
   publisher(name: string, options?: { schema?: string; timeout?: number }): Promise<Publisher>;
-  /** Ends the connection, and what it has. */
+  /** Serves a name. The schemas are texts in the notation of schemas. `timeout` is in seconds, 30 by default. */
+  serve<T = any>(name: string, options?: { schema?: string; replySchema?: string; timeout?: number }): Promise<Server<T>>;
+  /** Ends the connection, and what it has. Loops end without an error. */
   close(): void;
 }
 

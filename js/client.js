@@ -1,26 +1,64 @@
 // The client of `linkspan gateway` for browsers and Node: connections, subscriptions, calls, publishers, and the values in CBOR. One file, without dependencies.
 
+// Every limit of this client: what a gateway can make it hold or do. docs/security.md explains them.
+const LIMITS = {
+  // Bytes of a received value, unless `connect` gets another number as `maxMessageSize`.
+  message: 64 << 20,
+  // One value: values in it, levels, bytes of a key and of an integer, digits of a decimal number, dimensions of an array.
+  values: 1_000_000, levels: 64, key: 64 << 10, integer: 1024, digits: 1024, dimensions: 15,
+  // What a frame may have around its value: bytes, values, levels.
+  around: { bytes: 64 << 10, values: 64, levels: 2 },
+  // Bytes that the program has not taken, of one subscription or server: so many times the longest message. A value has so many beside its own.
+  held: 4, cost: 128,
+  // Of one subscription: names, and events that wait. Of one server: requests that wait; an honest gateway sends 64.
+  names: 65_536, events: 65_536, requests: 1024,
+  // Of a WebSocket in Node: pieces of a message, and bytes that the gateway does not read beside two of the longest messages.
+  fragments: 65_536, unread: 8 << 20,
+  // Characters of the text of an error.
+  text: 4096,
+  // Seconds between attempts to connect, at first and at most; each attempt doubles them, until a connection lasts so long.
+  pause: 0.1, longestPause: 10, steady: 10,
+  // Seconds between pings, at least and at most.
+  ping: [0.05, 600],
+};
+
 const CODES = {
   Disconnected: 102, InvalidState: 106, InvalidEndpoint: 107, WrongType: 109, Timeout: 110, TooLarge: 114, Malformed: 115, Unsupported: 116, SchemaMismatch: 117,
   VersionMismatch: 118, Cancelled: 119, OutOfRange: 123, Missing: 104, NotFound: 103, PermissionDenied: 113,
 };
 
 export class LinkspanError extends Error {
+  // Minifiers rename classes.
+  static name = "LinkspanError";
   constructor(kind, text, more = {}) {
     super(text, more.cause === undefined ? undefined : { cause: more.cause });
-    this.name = "LinkspanError";
     this.kind = kind;
     this.code = more.code ?? CODES[kind] ?? 127;
     this.retry = more.retry ?? false;
     this.path = more.path;
     this.failure = more.failure;
   }
+  get name() {
+    return "LinkspanError";
+  }
 }
 
-const ofFrame = (frame) => new LinkspanError(String(frame.kind), String(frame.text), frame);
+function ofFrame(frame) {
+  let text = (frame.text ?? "the gateway gave no reason").slice(0, LIMITS.text);
+  const place = frame.path ? `at path ${frame.path.slice(0, LIMITS.text)}` : "";
+  if (!text.endsWith(place)) text += `, ${place}`;
+  return new LinkspanError(frame.kind, text, frame);
+}
 const malformed = (text) => new LinkspanError("Malformed", text);
 const unsupported = (text) => new LinkspanError("Unsupported", text);
 const tooLarge = (text) => new LinkspanError("TooLarge", text);
+
+/** Refuses the first option that a function does not have, by its name. */
+function refuseUnknown(what, given, ...known) {
+  for (const name of Object.keys(given ?? {})) {
+    if (!known.includes(name)) throw new LinkspanError("Unsupported", `${what}: no option is called ${JSON.stringify(name)}; there are ${known.join(", ")}`, { path: name });
+  }
+}
 const outOfRange = (text) => new LinkspanError("OutOfRange", text);
 
 // ---- Values that JavaScript has no form for
@@ -29,6 +67,7 @@ const SECOND = 1_000_000_000n;
 const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
 
 export class Timestamp {
+  static name = "Timestamp";
   constructor(nanoseconds) {
     this.nanoseconds = BigInt(nanoseconds);
     if (BigInt.asIntN(64, this.nanoseconds) !== this.nanoseconds) throw outOfRange("an instant is between the years 1677 and 2262");
@@ -76,6 +115,7 @@ export class Timestamp {
 }
 
 export class Uuid {
+  static name = "Uuid";
   constructor(text) {
     if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) throw malformed(`${JSON.stringify(text)} is no UUID`);
     this.text = text.toLowerCase();
@@ -90,6 +130,7 @@ export class Uuid {
 }
 
 export class Decimal {
+  static name = "Decimal";
   constructor(text) {
     text = String(text);
     const special = /^([+-]?)(nan|inf|infinity)$/i.exec(text);
@@ -106,7 +147,7 @@ export class Decimal {
   }
   static #written(negative, digits, exponent) {
     digits = digits.replace(/^0+(?=\d)/, "");
-    if (digits.length > 1024) throw tooLarge(`a decimal number has at most 1024 digits, and not ${digits.length}`);
+    if (digits.length > LIMITS.digits) throw tooLarge(`a decimal number has at most ${LIMITS.digits} digits, and not ${digits.length}`);
     const first = exponent + digits.length - 1;
     if (!(exponent >= -(2 ** 31) && first < 2 ** 31)) throw outOfRange("the exponent of a decimal number has 32 bits");
     let text = digits;
@@ -132,6 +173,7 @@ export class Decimal {
 }
 
 export class Float {
+  static name = "Float";
   constructor(value, bits) {
     this.value = Number(value);
     this.bits = bits;
@@ -155,7 +197,10 @@ const TAGS = { 64: "u8", 68: "u8", 65: "u16", 66: "u32", 67: "u64", 72: "i8", 73
 for (const name of PLAIN_DTYPES) TAGS[DTYPES[name][1]] = name;
 
 export class NdArray {
-  constructor(data, shape, { dtype, order = "row" } = {}) {
+  static name = "NdArray";
+  constructor(data, shape, more = {}) {
+    refuseUnknown("NdArray", more, "dtype", "order");
+    let { dtype, order = "row" } = more;
     dtype ??= Object.keys(DTYPES).find((name) => name !== "bool" && data instanceof DTYPES[name][0]);
     const known = DTYPES[dtype];
     if (!known || !(data instanceof known[0])) throw new LinkspanError("WrongType", `an array of ${dtype} has its elements in a ${known?.[0].name ?? "typed array"}`);
@@ -165,7 +210,7 @@ export class NdArray {
     this.order = shape?.length > 1 ? order : "row";
     this.shape = shape ?? [data.length / (known[2] ?? 1)];
     if (!["row", "column"].includes(order)) throw malformed("the order of an array is row or column");
-    if (this.shape.length > 15) throw tooLarge(`an array has at most 15 dimensions, and not ${this.shape.length}`);
+    if (this.shape.length > LIMITS.dimensions) throw tooLarge(`an array has at most ${LIMITS.dimensions} dimensions, and not ${this.shape.length}`);
     let all = 1n;
     let isEmpty = false;
     for (const one of this.shape) {
@@ -189,7 +234,6 @@ export class NdArray {
 
 // ---- CBOR
 
-const DEPTH = 64;
 const WHAT_TIME = "a time has seconds, and a part of one in milli-, micro- or nanoseconds";
 const textOf = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const bytesOf = new TextEncoder();
@@ -209,13 +253,19 @@ function half(bits) {
 }
 
 class Decoder {
-  constructor(bytes, exact, depth) {
+  constructor(bytes, exact, around) {
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.at = 0;
     this.exact = exact;
-    this.most = depth;
-    this.depth = 0;
+    this.most = LIMITS.levels + (around?.levels ?? 0);
+    this.depth = this.tags = 0;
+    this.values = 1;
+    this.mostValues = LIMITS.values + (around?.values ?? 0);
+  }
+  count(values) {
+    this.values += values;
+    if (this.values > this.mostValues) throw tooLarge(`a message has at most ${LIMITS.values} values`);
   }
   ended() {
     return malformed("the value ends too early");
@@ -250,10 +300,14 @@ class Decoder {
   }
   each(count, size, take) {
     if (count === null) {
-      for (let at = 0; !this.isBreak(); at++) take(at);
+      for (let at = 0; !this.isBreak(); at++) {
+        this.count(1);
+        take(at);
+      }
       return;
     }
     if (count > (this.bytes.length - this.at) / size) throw malformed(`${count} items do not follow`);
+    this.count(count);
     for (let at = 0; at < count; at++) take(at);
   }
   chunk(length) {
@@ -268,6 +322,7 @@ class Decoder {
     while (!this.isBreak()) {
       const long = this.expect(major, "a chunk is of the kind that it is a part of");
       if (long === null) throw malformed("a chunk has a length");
+      this.count(1);
       const chunk = this.chunk(long);
       if (major === 3) this.utf8(chunk);
       chunks.push(chunk);
@@ -305,7 +360,7 @@ class Decoder {
     return new Float(value, ((bits >> width) << 63n) | (0x7ffn << 52n) | ((bits & ((1n << part) - 1n)) << (52n - part)));
   }
   enter() {
-    if (++this.depth > this.most) throw tooLarge(`a value has at most ${DEPTH} levels`);
+    if (++this.depth > this.most) throw tooLarge(`a value has at most ${LIMITS.levels} levels`);
   }
   item() {
     const number = this.head();
@@ -331,7 +386,9 @@ class Decoder {
         this.each(number, 2, () => {
           const long = this.head();
           if (this.major !== 3) throw unsupported("a key of a map is text");
-          const key = this.utf8(this.string(long));
+          const bytes = this.string(long);
+          if (bytes.length > LIMITS.key) throw tooLarge(`a key has at most ${LIMITS.key} bytes, and not ${bytes.length}`);
+          const key = this.utf8(bytes);
           if (this.exact ? map.has(key) : Object.hasOwn(map, key)) throw malformed(`the key ${JSON.stringify(key)} comes twice`);
           const value = this.item();
           if (this.exact) map.set(key, value);
@@ -340,8 +397,12 @@ class Decoder {
         this.depth--;
         return map;
       }
-      case 6:
-        return this.tagged(number);
+      case 6: {
+        if (++this.tags > LIMITS.levels) throw tooLarge(`a value has at most ${LIMITS.levels} levels`);
+        const value = this.tagged(number);
+        this.tags--;
+        return value;
+      }
       default:
         if (this.low === 20 || this.low === 21) return this.low === 21;
         if (this.low === 22) return null;
@@ -400,6 +461,7 @@ class Decoder {
     }
   }
   big(bytes) {
+    if (bytes.length > LIMITS.integer) throw tooLarge(`an integer has at most ${LIMITS.integer} bytes, and not ${bytes.length}`);
     let digits = "0x0";
     for (const byte of bytes) digits += byte.toString(16).padStart(2, "0");
     return BigInt(digits);
@@ -441,7 +503,7 @@ class Decoder {
       parts++;
       if (at === 0) {
         this.each(this.expect(4, what), 1, () => {
-          if (shape.length === 15) throw tooLarge("an array has at most 15 dimensions");
+          if (shape.length === LIMITS.dimensions) throw tooLarge(`an array has at most ${LIMITS.dimensions} dimensions`);
           shape.push(this.expect(0, what));
         });
       } else if (at === 1) {
@@ -483,6 +545,11 @@ class Decoder {
     return dtype === "f16" ? ["f32", Float32Array.from(data, half)] : [dtype, data];
   }
   plain(count) {
+    if (count !== null && (this.bytes[this.at] | 1) === 0xf5) {
+      const bits = this.chunk(count);
+      if (!bits.every((bit) => (bit | 1) === 0xf5)) throw unsupported("an array has bools, integers of 64 bits with sign, or floats alone");
+      return ["bool", bits.map((bit) => bit & 1)];
+    }
     const items = [];
     let dtype;
     this.each(count, 1, () => {
@@ -502,16 +569,18 @@ class Decoder {
   }
 }
 
-export function decode(bytes, { exact = false } = {}) {
-  return decoded(bytes, exact, DEPTH);
+export function decode(bytes, options = {}) {
+  refuseUnknown("decode", options, "exact");
+  return decoded(bytes, options.exact ?? false)[0];
 }
 
-function decoded(bytes, exact, depth) {
+/** Returns the value, and what it costs in memory. */
+function decoded(bytes, exact, around) {
   // A Buffer of Node has a `slice` of its own, so it is looked at as the class that it extends.
-  const decoder = new Decoder(ArrayBuffer.isView(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) : new Uint8Array(bytes), exact, depth);
+  const decoder = new Decoder(ArrayBuffer.isView(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) : new Uint8Array(bytes), exact, around);
   const value = decoder.item();
   if (decoder.at !== decoder.bytes.length) throw malformed("something follows the value");
-  return value;
+  return [value, decoder.bytes.length + decoder.values * LIMITS.cost];
 }
 
 class Encoder {
@@ -593,7 +662,7 @@ class Encoder {
     }
   }
   enter() {
-    if (this.path.length >= DEPTH) throw this.refused("TooLarge", `a value has at most ${DEPTH} levels; this one may contain itself`);
+    if (this.path.length >= LIMITS.levels) throw this.refused("TooLarge", `a value has at most ${LIMITS.levels} levels; this one may contain itself`);
   }
   inside(key, value) {
     this.path.push(key);
@@ -725,15 +794,52 @@ function fitting(frame, limits) {
   return bytes;
 }
 
+// ---- Frames of the gateway
+
+const isMap = (value) => typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
+const isText = (value) => typeof value === "string";
+const CHECKS = {
+  text: isText, map: isMap, count: isCount, number: (value) => isCount(value) && value > 0, integer: Number.isSafeInteger, bool: (value) => typeof value === "boolean",
+  instant: (value) => value instanceof Timestamp, texts: (value) => Array.isArray(value) && value.every(isText),
+  names: (value) => Array.isArray(value) && value.every((one) => isMap(one) && isText(one.name)), error: (value) => isMap(value) && !wrongField(value, FRAMES.error),
+  failure: (value) => isMap(value) && !wrongField(value, FRAMES.failure),
+};
+// The fields of each frame; those behind a bar may be missing.
+const FRAMES = {
+  welcome: "| machine:text rights:map limits:map", message: "name:text number:number | time:instant passed:count schema:text error:error", lagged: "name:text missed:count",
+  joined: "name:text incarnation:text", ended: "name:text", closed: "| error:error", reply: "| number:count time:instant", names: "names:names | gone:texts", ack: "number:count",
+  error: "kind:text | text:text retry:bool path:text failure:failure", failure: "| code:integer kind:text text:text", request: "call:count | wants_reply:bool",
+};
+for (const [type, text] of Object.entries(FRAMES)) {
+  const [needed, optional = ""] = text.split("|").map((part) => part.trim().split(" ").filter(Boolean).map((field) => field.split(":")));
+  FRAMES[type] = [...needed.map((field) => [...field, true]), ...optional];
+}
+/** Returns the name of the first field that is missing or wrong. */
+const wrongField = (frame, fields) => fields?.find(([name, check, isNeeded]) => (frame[name] ?? null) === null ? isNeeded : !CHECKS[check](frame[name]))?.[0];
+
+/** Returns the frame of these bytes, checked, and what it costs in memory. */
+function received(data, most) {
+  if (typeof data === "string") throw malformed("a frame of text; the frames of this protocol are bytes");
+  if (data.byteLength > most + LIMITS.around.bytes) throw tooLarge(`a frame of ${data.byteLength} bytes; this client takes values of ${most}, which maxMessageSize of connect raises`);
+  const [frame, cost] = decoded(data, false, LIMITS.around);
+  if (!isMap(frame) || !isText(frame.type)) throw malformed("a frame is a map with its type");
+  const wrong = wrongField(frame, Object.hasOwn(FRAMES, frame.type) ? FRAMES[frame.type] : undefined);
+  if (wrong) throw malformed(`a frame ${frame.type} of the gateway has no right ${wrong}`);
+  return [frame, cost];
+}
+
 // ---- Connections
 
 export class Message {
-  constructor(frame, missed = 0) {
+  static name = "Message";
+  constructor(frame, missed = 0, isUnseen = false) {
     this.name = frame.name;
     this.number = frame.number;
     this.time = frame.time;
     this.value = frame.value;
     this.missed = missed;
+    if (isUnseen) this.unseen = true;
     if (frame.schema) this.schema = frame.schema;
     if (frame.error) this.error = ofFrame(frame.error);
   }
@@ -791,12 +897,15 @@ class Subscription extends Stream {
   #names;
   #options;
   #outstanding = 0;
+  #costs = new WeakMap();
+  #held = 0;
   #unlisten;
 
   constructor(lab, names, options) {
     super();
     this.#lab = lab;
     this.#names = names;
+    refuseUnknown("subscribe", options, "latest", "rate", "credit", "events", "from", "signal");
     const { latest, rate, credit = 128, events = false, from, signal } = options;
     this.#options = { latest: latest ?? rate !== undefined, rate, credit, events };
     for (const [name, at] of Object.entries(from ?? {})) Object.assign(this.#of(name), typeof at === "object" ? at : { number: at }, { resumes: true });
@@ -812,7 +921,7 @@ class Subscription extends Stream {
   #of(name) {
     let of = this.names.get(name);
     if (!of) {
-      of = { number: 0, incarnation: undefined, messages: 0, missed: 0, tail: 0, said: 0, untold: 0 };
+      of = { number: 0, incarnation: undefined, messages: 0, missed: 0, unseen: 0, tail: 0, said: 0, untold: 0, isUntold: false, lives: false, isAway: false };
       this.names.set(name, of);
     }
     return of;
@@ -839,6 +948,7 @@ class Subscription extends Stream {
     return frame;
   }
   taken(item) {
+    this.#held -= this.#costs.get(item) ?? 0;
     if (!this.#options.latest && item instanceof Message) {
       const free = this.#options.credit - this.#outstanding - this.queued.length;
       if (free * 2 >= this.#options.credit && this.#lab.send({ type: "credit", id: this.id, n: free })) this.#outstanding += free;
@@ -846,20 +956,30 @@ class Subscription extends Stream {
     return item;
   }
   #event(type, frame) {
-    if (this.#options.events) this.push({ ...frame, type, id: undefined });
+    if (!this.#options.events) return;
+    if (this.queued.length > LIMITS.events + this.#options.credit) return this.close(new LinkspanError("Full", `${LIMITS.events} events wait for the program: take them sooner`));
+    this.push({ ...frame, type, id: undefined });
   }
-  take(frame) {
+  take(frame, cost) {
     if (this.isOver) return;
-    if (typeof frame.name !== "string") throw malformed(`a frame ${frame.type} has a name`);
+    if (this.names.size >= LIMITS.names && !this.names.has(frame.name)) return this.close(tooLarge(`a subscription has at most ${LIMITS.names} names: subscribe to a narrower pattern`));
     const of = this.#of(frame.name);
+    const isAway = of.isAway;
+    of.isAway = false;
+    of.lives = frame.type !== "ended";
     if (frame.type === "joined") {
+      if (isAway && of.incarnation !== undefined && of.incarnation !== frame.incarnation && !this.#options.latest) {
+        // Its publisher ended unseen: nobody knows how many messages followed the last one here.
+        of.unseen++;
+        of.isUntold = true;
+        this.#event("lagged", { name: frame.name, missed: null });
+      }
       if (of.incarnation !== frame.incarnation && !(of.resumes && of.incarnation === undefined)) Object.assign(of, { number: 0, said: 0, tail: 0 });
       of.incarnation = frame.incarnation;
       return this.#event("joined", frame);
     }
     if (frame.type === "ended") return this.#event("ended", frame);
     const claimed = (frame.type === "lagged" ? frame.missed : frame.passed) ?? 0;
-    if (!(Number.isSafeInteger(claimed) && claimed >= 0)) throw malformed("a number of missed messages is a number");
     const known = Math.min(of.said, claimed);
     const missed = claimed - known;
     of.said -= known;
@@ -870,25 +990,50 @@ class Subscription extends Stream {
       if (missed) this.#event("lagged", { ...frame, missed });
       return;
     }
-    if (!(Number.isSafeInteger(frame.number) && frame.number > of.number)) throw malformed(`${frame.name}: the message ${frame.number} after ${of.number}`);
+    if (frame.number <= of.number) throw malformed(`${frame.name}: the message ${frame.number} after ${of.number}`);
     // Those came after all that had been said to be missed.
     of.missed -= of.said;
     Object.assign(of, { number: frame.number, said: 0, tail: 0, messages: of.messages + 1 });
-    const message = new Message(frame, of.untold);
+    const message = new Message(frame, of.untold, of.isUntold);
     of.untold = 0;
+    of.isUntold = false;
     if (!this.#options.latest && --this.#outstanding < 0) throw malformed("the gateway sent more messages than it was given credit for");
     const older = this.#options.latest ? this.queued.findIndex((item) => item instanceof Message && item.name === frame.name) : -1;
     if (older >= 0) {
       // The program has not taken the last one: it is passed over, too.
-      const [passed] = this.queued.splice(older, 1);
-      message.missed += passed.missed + 1;
-      of.missed++;
-      of.messages--;
+      this.#passOver(older, message);
     }
     if (this.#options.events) message.type = "message";
+    this.#costs.set(message, cost);
+    this.#held += cost;
     this.push(message);
+    while (this.#held > LIMITS.held * this.#lab.longest) {
+      const oldest = this.queued.findIndex((item) => item instanceof Message);
+      if (oldest < 0 || this.queued[oldest] === message) break;
+      const { name } = this.queued[oldest];
+      this.#passOver(oldest, this.queued.find((item, at) => at > oldest && item instanceof Message && item.name === name));
+    }
+  }
+  /** Takes a message out of the queue; the next one of its name counts it. */
+  #passOver(at, next) {
+    const [passed] = this.queued.splice(at, 1);
+    const of = this.#of(passed.name);
+    this.#held -= this.#costs.get(passed);
+    of.missed++;
+    of.messages--;
+    if (next) {
+      next.missed += passed.missed + 1;
+      if (passed.unseen) next.unseen = true;
+    } else {
+      of.untold += passed.missed + 1;
+      of.isUntold ||= passed.unseen ?? false;
+    }
   }
   cut() {
+    for (const of of this.names.values()) {
+      of.isAway ||= of.lives;
+      of.lives = false;
+    }
     this.#event("disconnected", {});
   }
   close(error) {
@@ -913,11 +1058,12 @@ class Follow extends Stream {
     return { type: "names", pattern: this.#pattern, follow: true };
   }
   take(frame) {
-    const now = new Set(frame.names.map((one) => String(one.name)));
-    const gone = new Set(this.#isFirst ? [...this.#known].filter((name) => !now.has(name)) : frame.gone ?? []);
+    const now = new Set(frame.names.map((one) => one.name));
+    const gone = new Set(this.#isFirst ? [...this.#known].filter((name) => !now.has(name)) : (frame.gone ?? []).filter((name) => this.#known.has(name)));
     this.#isFirst = false;
     for (const name of now) this.#known.add(name);
     for (const name of gone) this.#known.delete(name);
+    if (this.#known.size + (this.queued[0]?.gone.length ?? 0) > LIMITS.names) return this.close(tooLarge(`a list has at most ${LIMITS.names} names: follow a narrower pattern, or take the changes sooner`));
     // One that does not take them gets the last of each name.
     const older = this.queued.shift();
     const names = new Map([...(older?.names ?? []), ...frame.names].map((one) => [one.name, one]));
@@ -939,7 +1085,6 @@ class Publisher {
   #sent = [];
   #ready;
   #wasOpen = false;
-  #pause;
   #error;
   constructor(lab, name, schema) {
     this.#lab = lab;
@@ -962,13 +1107,13 @@ class Publisher {
   take(frame) {
     if (this.#ready.isDone) return this.#sent.shift()?.resolve(frame.number);
     this.#wasOpen = true;
-    this.#pause = undefined;
+    this.pause = undefined;
     this.#ready.resolve();
   }
   fail(error) {
     if (this.#ready.isDone) this.#sent.shift()?.reject(error);
     // The gateway may still hold the name for an older connection of this program.
-    else if (this.#wasOpen && error.kind === "AddressInUse") this.#lab.restart(this, (this.#pause = Math.min((this.#pause ?? 0.05) * 2, PAUSE)));
+    else if (this.#wasOpen && error.kind === "AddressInUse") this.#lab.restart(this);
     else this.end(error);
   }
   end(error = new LinkspanError("InvalidState", `the publisher of ${this.name} is closed`)) {
@@ -998,6 +1143,133 @@ class Publisher {
   }
 }
 
+class Request {
+  answered = false;
+  #server;
+  #call;
+  constructor(server, frame) {
+    this.#server = server;
+    this.#call = frame.call;
+    this.value = frame.value;
+    this.wantsReply = frame.wants_reply ?? true;
+  }
+  #answer(outcome) {
+    if (this.answered || !this.wantsReply) throw new LinkspanError("InvalidState", `${this.#server.name}: the request was answered, or wants no answer`);
+    this.#server.answer(this, { call: this.#call, ...outcome });
+    this.answered = true;
+  }
+  reply(value) {
+    this.#answer({ value: new Raw(value ?? null) });
+  }
+  fail(text, options = {}) {
+    refuseUnknown("fail", options, "code", "kind", "data");
+    const { code = -32603, kind = "", data = null } = options;
+    this.#answer({ failure: { code, kind, text: String(text), data } });
+  }
+  failWith(error) {
+    const { code, kind, text, data } = (error instanceof LinkspanError && error.failure) || {};
+    this.fail(text ?? error?.message ?? error, { code, kind: kind ?? error?.name ?? typeof error, data });
+  }
+}
+
+class Server extends Stream {
+  takes = ["ack", "request"];
+  #lab;
+  #options;
+  #ready = promised();
+  #wasOpen = false;
+  // The requests of this connection that are not answered, with what each costs in memory.
+  #requests = new Map();
+  #held = 0;
+  constructor(lab, name, options) {
+    super();
+    this.#lab = lab;
+    this.name = name;
+    this.#options = options;
+  }
+  frame() {
+    const { schema, replySchema } = this.#options;
+    return { type: "serve", name: this.name, schema, reply_schema: replySchema };
+  }
+  opened() {
+    return this.#ready.promise;
+  }
+  cut() {
+    // Their callers have been told.
+    this.#requests.clear();
+    this.#held = 0;
+    this.queued.length = 0;
+    this.#ready = promised(this.#ready);
+  }
+  take(frame, cost) {
+    if (frame.type === "ack") {
+      this.#wasOpen = true;
+      this.pause = undefined;
+      return this.#ready.resolve();
+    }
+    this.#held += cost;
+    if (this.#requests.size && (this.#requests.size >= LIMITS.requests || this.#held > LIMITS.held * this.#lab.longest)) {
+      throw malformed(`${this.name}: the gateway sent more requests than fit before the program answered them`);
+    }
+    const request = new Request(this, frame);
+    this.#requests.set(request, cost);
+    this.push(request);
+  }
+  taken(request) {
+    // A message is not answered.
+    if (!request.wantsReply) this.#forget(request);
+    return request;
+  }
+  #forget(request) {
+    this.#held -= this.#requests.get(request) ?? 0;
+    return this.#requests.delete(request);
+  }
+  answer(request, outcome) {
+    // A request of an earlier connection has failed at its caller.
+    if (this.#requests.has(request)) this.#lab.send({ type: "answer", id: this.id, ...outcome });
+    this.#forget(request);
+  }
+  fail(error) {
+    // An answer that does not fit is the caller's error, too.
+    if (this.#ready.isDone) this.onerror?.(error);
+    else if (this.#wasOpen && error.kind === "AddressInUse") this.#lab.restart(this);
+    else this.end(error);
+  }
+  end(error) {
+    this.#lab.forget(this);
+    this.#ready.reject(error ?? new LinkspanError("InvalidState", `the server of ${this.name} is closed`));
+    super.end(error);
+  }
+  async run(handler, options = {}) {
+    refuseUnknown("run", options, "workers");
+    if (typeof handler !== "function") throw new LinkspanError("WrongType", `${this.name}: a handler is a function of a request`, { path: "handler" });
+    const { workers = 1 } = options;
+    if (!Number.isSafeInteger(workers) || workers < 1) throw outOfRange(`${this.name}: workers is a number from 1 upwards`);
+    const work = async () => {
+      for (let one; !(one = await this.next()).done; ) await this.#serve(handler, one.value);
+    };
+    await Promise.all(Array.from({ length: workers }, work));
+  }
+  async #serve(handler, request) {
+    const isOpen = () => request.wantsReply && !request.answered;
+    try {
+      const answer = await handler(request);
+      if (isOpen()) request.reply(answer);
+    } catch (error) {
+      try {
+        if (isOpen()) request.failWith(error);
+      } catch (unsendable) {
+        if (isOpen()) request.failWith(unsendable);
+      }
+      this.onerror?.(error);
+    }
+  }
+  close() {
+    if (!this.isOver) this.#lab.forget(this, { type: "unserve", id: this.id });
+    this.end();
+  }
+}
+
 function promised(before) {
   if (before && !before.isDone) return before;
   const made = { isDone: false };
@@ -1016,7 +1288,6 @@ function promised(before) {
 
 const cancelled = (signal) => new LinkspanError("Cancelled", "the program gave it up", { cause: signal?.reason });
 const wait = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-const PAUSE = 10;
 
 const notAnAddress = (url, cause) => new LinkspanError("InvalidEndpoint", `${String(url).split("#")[0]} is no address of a gateway: give ws://HOST:PORT, wss://HOST:PORT, or the one that it prints`, { cause });
 
@@ -1030,6 +1301,8 @@ class Lab {
   #error;
   #said;
   #last = 0;
+  #pause = LIMITS.pause;
+  #since = 0;
   // The gateway gives the names of an older connection of this client to a newer one.
   #client = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   #asked = new Map();
@@ -1042,8 +1315,11 @@ class Lab {
     } catch (error) {
       throw notAnAddress(url, error);
     }
+    refuseUnknown("connect", options, "token", "reconnect", "timeout", "WebSocket", "maxMessageSize");
     const given = new URLSearchParams(at.hash.slice(1)).get("token");
-    this.#options = { token: given ?? "", reconnect: true, timeout: 10, ...options };
+    this.#options = { token: given ?? "", reconnect: true, timeout: 10, maxMessageSize: LIMITS.message, ...options };
+    this.longest = this.#options.maxMessageSize;
+    if (!(Number.isSafeInteger(this.longest) && this.longest >= 1024)) throw outOfRange("maxMessageSize is bytes, from 1024 upwards");
     at.hash = "";
     at.protocol = at.protocol.replace("http", "ws");
     if (!/^wss?:$/.test(at.protocol)) throw notAnAddress(url);
@@ -1055,11 +1331,14 @@ class Lab {
   }
 
   async attempt() {
-    const Socket = this.#options.WebSocket ?? globalThis.WebSocket ?? (await import("./node.js")).WebSocket;
+    const { process, WebSocket } = globalThis;
+    // That of Node bounds no message.
+    const isNode = process?.versions?.node && !process.versions.bun && !process.versions.deno && !process.versions.electron;
+    const Socket = this.#options.WebSocket ?? (isNode ? (await import("./node.js")).WebSocket : WebSocket);
     if (this.#error) throw this.#error;
     let socket;
     try {
-      socket = this.#socket = new Socket(this.#url, "linkspan.v1.cbor");
+      socket = this.#socket = new Socket(this.#url, "linkspan.v1.cbor", { longest: this.longest + LIMITS.around.bytes, ...LIMITS });
     } catch (error) {
       throw notAnAddress(this.#url, error);
     }
@@ -1093,16 +1372,15 @@ class Lab {
     socket.onmessage = ({ data }) => {
       pinged = undefined;
       try {
-        const frame = decoded(data, false, DEPTH + 2);
-        if (typeof frame?.type !== "string") throw malformed("a frame is a map with its type");
-        if (greeted.isDone) return this.#take(frame);
+        const [frame, cost] = received(data, this.longest);
+        if (greeted.isDone) return this.#take(frame, cost);
         if (frame.type === "error") return end(ofFrame(frame));
         if (frame.type !== "welcome") throw malformed(`the first frame of a gateway is welcome, and not ${frame.type}`);
         if (frame.version !== 1) throw new LinkspanError("VersionMismatch", `the gateway speaks version ${frame.version} of the protocol, and this client version 1`);
         clearTimeout(late);
         this.welcome = frame;
         // A half-open connection answers no ping. Browsers run the timers of hidden pages once a minute, so the time counts from a ping that was sent.
-        const period = Math.min(Math.max(Number(frame.limits?.ping) || 20, 0.05), 3600) * 1000;
+        const period = Math.min(Math.max(Number(frame.limits?.ping) || 20, LIMITS.ping[0]), LIMITS.ping[1]) * 1000;
         ping = setInterval(() => {
           if (Date.now() - pinged > 3 * period) end(new LinkspanError("Disconnected", `${this.#url} has not answered a ping for ${(3 * period) / 1000} s`, { retry: true }));
           else {
@@ -1111,6 +1389,7 @@ class Lab {
           }
         }, period);
         greeted.resolve();
+        this.#since = Date.now();
         this.#online.resolve();
         for (const one of [...this.#open.values()]) this.#start(one);
         this.onstate?.("connected");
@@ -1128,14 +1407,18 @@ class Lab {
     for (const { reject, type } of asked) reject(new LinkspanError("Disconnected", error.message, { retry: type !== "call", cause: error }));
     if (this.#error) return;
     this.#online = promised();
+    // A gateway that greets and then breaks the protocol is not tried more often.
+    if (Date.now() - this.#since > LIMITS.steady * 1000) this.#pause = LIMITS.pause;
     for (const one of [...this.#open.values()]) one.cut();
     this.onstate?.("disconnected", error);
     if (this.#options.reconnect) this.#again();
     else this.#finish(error);
   }
   async #again() {
-    for (let pause = 0.1; !this.#error; pause = Math.min(pause * 2, PAUSE)) {
-      await wait(pause * (0.5 + Math.random()));
+    while (!this.#error) {
+      const pause = this.#pause * (0.5 + Math.random() / 2);
+      this.#pause = Math.min(this.#pause * 2, LIMITS.longestPause);
+      await wait(pause);
       if (this.#error) return;
       try {
         return await this.attempt();
@@ -1157,13 +1440,15 @@ class Lab {
     this.onstate?.("closed", error.isClosed ? undefined : error);
   }
 
-  #take(frame) {
+  #take(frame, cost) {
     const { id, type } = frame;
     const one = this.#open.get(id);
     const asked = this.#asked.get(id);
-    if (asked && ["reply", "names", "error", "closed"].includes(type)) {
+    if (asked) {
+      const error = type === "error" ? frame : type === "closed" ? frame.error ?? { kind: "Disconnected", text: "the gateway ended it" } : undefined;
+      if (!error && !asked.fits(frame)) throw malformed(`the gateway answered ${asked.type} with a frame ${type} that does not fit`);
       this.#asked.delete(id);
-      if (type === "error") asked.reject(ofFrame(frame));
+      if (error) asked.reject(ofFrame(error));
       else asked.resolve(frame);
     } else if (type === "error" && (id === null || id === undefined)) this.#said = ofFrame(frame);
     else if (!one) return;
@@ -1172,7 +1457,7 @@ class Lab {
       const error = type === "error" ? frame : frame.error;
       this.#open.delete(id);
       one.end(error ? ofFrame(error) : undefined);
-    } else if (one.takes.includes(type)) one.take(frame);
+    } else if (one.takes.includes(type)) one.take(frame, cost);
   }
   send(frame) {
     // One that is closing is noticed here, before its event.
@@ -1194,9 +1479,11 @@ class Lab {
     if (this.isConnected) this.#start(one);
     return one;
   }
-  async restart(one, pause) {
+  /** Asks again for a name that another connection holds for now. */
+  async restart(one) {
     const online = this.#online;
-    await wait(pause);
+    one.pause = Math.min((one.pause ?? LIMITS.pause / 2) * 2, LIMITS.longestPause);
+    await wait(one.pause);
     // Another connection has started it already.
     if (online === this.#online && this.#open.get(one.id) === one) this.#start(one);
   }
@@ -1208,10 +1495,12 @@ class Lab {
       one.end(error);
     }
   }
-  async #ask(frame, { timeout = 30, signal } = {}) {
+  async #ask(frame, fits, options = {}) {
+    refuseUnknown(frame.type, options, "timeout", "signal");
+    const { timeout = 30, signal } = options;
     if (this.#error) throw this.#error;
     if (signal?.aborted) throw cancelled(signal);
-    const done = Object.assign(promised(), { type: frame.type });
+    const done = Object.assign(promised(), { type: frame.type, fits });
     const id = ++this.#last;
     const withdraw = (error) => {
       if (this.#asked.delete(id) && frame.type === "call") this.send({ type: "cancel", id });
@@ -1245,33 +1534,42 @@ class Lab {
     return this.#begin(subscription);
   }
   async latest(name, options) {
-    return new Message(await this.#ask({ type: "latest", name }, options));
+    return new Message(await this.#ask({ type: "latest", name }, ({ type, number }) => type === "reply" && isCount(number), options));
   }
   async names(pattern = "*", options = undefined) {
-    return (await this.#ask({ type: "names", pattern }, options)).names;
+    return (await this.#ask({ type: "names", pattern }, ({ type }) => type === "names", options)).names;
   }
   follow(pattern = "*") {
     return this.#begin(new Follow(this, pattern));
   }
   async schema(name, options) {
-    return (await this.#ask({ type: "schema", name }, options)).value;
+    return (await this.#ask({ type: "schema", name }, ({ type, value }) => type === "reply" && isMap(value), options)).value;
   }
-  async call(name, value = null, { timeout = 30, signal } = {}) {
-    const frame = { type: "call", name, value: new Raw(value), timeout };
-    return (await this.#ask(frame, { timeout, signal })).value;
+  async call(name, value = null, options = {}) {
+    const frame = { type: "call", name, value: new Raw(value), timeout: options.timeout ?? 30 };
+    return (await this.#ask(frame, ({ type }) => type === "reply", options)).value;
   }
-  async publisher(name, { schema, timeout = 30 } = {}) {
-    const publisher = this.#begin(new Publisher(this, name, schema));
+  async publisher(name, options = {}) {
+    refuseUnknown("publisher", options, "schema", "timeout");
+    return this.#opened(new Publisher(this, name, options.schema), "unpublish", options);
+  }
+  async serve(name, options = {}) {
+    refuseUnknown("serve", options, "schema", "replySchema", "timeout");
+    return this.#opened(new Server(this, name, options), "unserve", options);
+  }
+  /** Waits until the gateway has given a name. */
+  async #opened(one, farewell, { timeout = 30 }) {
+    this.#begin(one);
     const late = setTimeout(() => {
-      this.forget(publisher, { type: "unpublish", id: publisher.id });
-      publisher.end(new LinkspanError("Timeout", `${name}: the gateway did not open it within ${timeout} s`, { retry: true }));
+      this.forget(one, { type: farewell, id: one.id });
+      one.end(new LinkspanError("Timeout", `${one.name}: the gateway did not open it within ${timeout} s`, { retry: true }));
     }, Math.min(timeout * 1000, 2 ** 31 - 1));
     try {
-      await publisher.opened();
+      await one.opened();
     } finally {
       clearTimeout(late);
     }
-    return publisher;
+    return one;
   }
   close() {
     const error = new LinkspanError("InvalidState", "the connection was closed by the program");

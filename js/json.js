@@ -6,6 +6,12 @@ const DEPTH = 64;
 const malformed = (text) => new LinkspanError("Malformed", text);
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const small = (big) => (big >= Number.MIN_SAFE_INTEGER && big <= Number.MAX_SAFE_INTEGER ? Number(big) : big);
+// The digits of 1,024 bytes. The time of a conversion grows with the square of the digits.
+const DIGITS = 2467;
+function integer(text) {
+  if (text.length > DIGITS + 1) throw new LinkspanError("TooLarge", `an integer has at most ${DIGITS} digits, and not ${text.length}`);
+  return small(BigInt(text));
+}
 const base64 = (bytes) => {
   let text = "";
   for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
@@ -103,7 +109,9 @@ function text(value, path) {
 }
 
 /** Returns the value of a text in JSON, or of its bytes in UTF-8; `exact` is that of `decode`. */
-export function parse(source, { exact = false } = {}) {
+export function parse(source, options = {}) {
+  const { exact = false, ...others } = options;
+  for (const name of Object.keys(others)) throw new LinkspanError("Unsupported", `parse: no option is called ${JSON.stringify(name)}; there is exact`, { path: name });
   if (typeof source !== "string") {
     try {
       source = utf8.decode(source);
@@ -159,7 +167,7 @@ class Parser {
   number() {
     const found = this.match(/-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y);
     if (!found) throw this.wrong();
-    if (found[1] === undefined && found[2] === undefined) return small(BigInt(found[0]));
+    if (found[1] === undefined && found[2] === undefined) return integer(found[0]);
     const value = Number(found[0]);
     if (!Number.isFinite(value)) throw new LinkspanError("OutOfRange", `${found[0].slice(0, 80)} is beyond the largest float`);
     return this.exact && Number.isInteger(value) ? new Float(value) : value;
@@ -258,7 +266,7 @@ class Parser {
         return unbase64(inner);
       case "$int":
         if (!/^-?\d+$/.test(inner)) throw malformed("$int holds an integer");
-        return small(BigInt(inner));
+        return integer(inner);
       case "$float": {
         const known = { nan: NaN, inf: Infinity, "-inf": -Infinity }[inner];
         if (known !== undefined) return this.exact && inner === "nan" ? new Float(NaN, 0x7ff8n << 48n) : known;

@@ -4,8 +4,6 @@ import { request as plain } from "node:http";
 import { request as encrypted } from "node:https";
 import { LinkspanError } from "./client.js";
 
-/** The longest message that is taken. */
-const LONGEST = 1 << 30;
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /** The part of the browser's class that the client uses. */
@@ -18,10 +16,16 @@ export class WebSocket {
   onerror = null;
   #socket;
   #request;
-  #parts = [];
+  #limits;
+  // Received bytes that are no whole frame: they are at the beginning of a block that doubles.
+  #held = Buffer.alloc(0);
   #long = 0;
+  #needed = 2;
+  #message = [];
+  #size = 0;
 
-  constructor(url, protocol) {
+  constructor(url, protocol, limits) {
+    this.#limits = limits;
     const at = new URL(url.replace(/^ws/, "http"));
     const key = randomBytes(16).toString("base64");
     const headers = { connection: "Upgrade", upgrade: "websocket", "sec-websocket-version": 13, "sec-websocket-key": key, "sec-websocket-protocol": protocol };
@@ -78,27 +82,32 @@ export class WebSocket {
       this.onclose?.({ code, reason });
     });
   }
-  #broken(text) {
-    this.#end(1002, new LinkspanError("Malformed", `the WebSocket of the gateway: ${text}`));
+  #broken(text, kind = "Malformed") {
+    this.#end(1002, new LinkspanError(kind, `the WebSocket of the gateway: ${text}`));
   }
 
   #take(bytes) {
-    // What is not whole yet waits; a long message is joined once.
-    this.#parts.push(bytes);
-    this.#long += bytes.length;
-    if (this.#long < (this.#needed ?? 2)) return;
-    let held = Buffer.concat(this.#parts);
-    while (this.readyState < 3) {
-      const used = this.#frame(held);
-      if (!used) break;
-      held = held.subarray(used);
+    if (this.#long) {
+      const all = this.#long + bytes.length;
+      if (all > this.#held.length) {
+        // A long frame that has begun is copied once.
+        const room = Buffer.allocUnsafeSlow(Math.max(all, Math.min(this.#needed, 2 * all)));
+        this.#held.copy(room, 0, 0, this.#long);
+        this.#held = room;
+      }
+      bytes.copy(this.#held, this.#long);
+      this.#long = all;
+      if (all < this.#needed) return;
+      bytes = this.#held.subarray(0, all);
     }
-    this.#parts = held.length ? [held] : [];
-    this.#long = held.length;
+    while (this.readyState < 3) {
+      const used = this.#frame(bytes);
+      if (!used) break;
+      bytes = bytes.subarray(used);
+    }
+    this.#held = bytes.length ? Buffer.from(bytes) : Buffer.alloc(0);
+    this.#long = bytes.length;
   }
-  #needed;
-  #message = [];
-  #size = 0;
 
   /** Takes a frame; returns its length, or 0 where it is not whole. */
   #frame(held) {
@@ -116,7 +125,7 @@ export class WebSocket {
       if (held.length < at) return 0;
       length = second === 126 ? held.readUInt16BE(2) : Number(held.readBigUInt64BE(2));
     }
-    if (length + this.#size > LONGEST) return void this.#broken(`a message of ${length + this.#size} bytes is too long`) ?? 0;
+    if (length + this.#size > this.#limits.longest) return void this.#broken(`a message of ${length + this.#size} bytes is too long`, "TooLarge") ?? 0;
     this.#needed = at + length;
     if (held.length < at + length) return 0;
     this.#needed = 2;
@@ -124,7 +133,11 @@ export class WebSocket {
     return at + length;
   }
   #content(code, isLast, body) {
-    if (code === 9) this.#write(10, body);
+    if (code === 9) {
+      this.#write(10, body);
+      // A gateway that reads no answers to its pings would fill the memory.
+      if (this.#socket.writableLength > 2 * this.#limits.longest + this.#limits.unread) this.#broken("it sends pings and reads no answers");
+    }
     else if (code === 8) {
       const reason = body.subarray(2).toString();
       this.#write(8, body.subarray(0, 2));
@@ -132,7 +145,9 @@ export class WebSocket {
     } else if (code === 1) this.#broken("a text, where frames are in CBOR");
     else if (code !== 10) {
       if ((code === 0) !== this.#message.length > 0) return this.#broken("a part without its beginning");
-      this.#message.push(body);
+      if (this.#message.length >= this.#limits.fragments) return this.#broken(`a message of more than ${this.#limits.fragments} pieces`);
+      // A copy: a view would keep all that came with it.
+      this.#message.push(isLast ? body : Buffer.from(body));
       this.#size += body.length;
       if (!isLast) return;
       // Its own memory: what the client makes of it may be views.

@@ -28,7 +28,7 @@ function cuttable({ own }) {
 }
 
 async function realSocket() {
-  return globalThis.WebSocket ?? (await import("../../../js/min/node.js")).WebSocket;
+  return globalThis.process ? (await import("../../../js/min/node.js")).WebSocket : globalThis.WebSocket;
 }
 
 /** Takes messages until so many of each name came or were missed; with `bySaid` until those that were taken say so. */
@@ -251,7 +251,7 @@ export async function hostile({ connect, decode, encode }, { seed }) {
   ];
   const harmless = [
     encode({ type: "unknown", id: 1 }), encode({ type: "message", id: 99, name: "x", number: 1 }), encode({ type: "error", id: null, kind: "Internal", code: 127, text: "said", retry: true }), encode({ type: "reply", id: 77, value: 1 }),
-    encode({ type: "ack", id: 1, number: 1 }), encode({ type: "ack", id: "x" }), encode({ type: "pong" }), encode({ type: "reply", id: {} }), encode({ type: "closed", id: 1234 }), encode({ type: "welcome", version: 7 }),
+    encode({ type: "ack", id: 1, number: 1 }), encode({ type: "ack", id: "x", number: 1 }), encode({ type: "pong" }), encode({ type: "reply", id: {} }), encode({ type: "closed", id: 1234 }), encode({ type: "welcome", version: 7 }),
   ];
   for (let at = 0; at < 300; at++) {
     // A frame of which some bytes are others, or missing.
@@ -268,8 +268,10 @@ export async function hostile({ connect, decode, encode }, { seed }) {
     if (frame.type === "subscribe" && at < breaking.length) answer(breaking[at++]);
     else if (frame.type === "subscribe") for (const frame of harmless.splice(0, 20)) answer(frame);
   });
+  // Pauses between connections are not what is tested.
+  const later = globalThis.setTimeout;
+  globalThis.setTimeout = (then, ms) => later(then, ms > 20 && ms < 9_999 ? 20 : ms);
   const lab = await connect("ws://played", { WebSocket: Socket });
-  // Waiting is not what is tested.
   const subscription = lab.subscribe("lab/a", { events: true });
   const follow = lab.follow();
   (async () => {
@@ -283,6 +285,7 @@ export async function hostile({ connect, decode, encode }, { seed }) {
   }
   let answer;
   while (answer === undefined) answer = await lab.latest("lab/a").catch(() => undefined);
+  globalThis.setTimeout = later;
   lab.close();
   return { broken, breaking: breaking.length, value: answer.value };
 }
@@ -321,7 +324,7 @@ export async function interrupted({ connect, decode, encode }) {
   const Socket = played((bytes, answer, socket) => {
     const frame = decode(bytes);
     if (frame.type === "hello") answer(encode(WELCOME));
-    if (frame.type === "publish") answer(encode({ type: "ack", id: frame.id }));
+    if (frame.type === "publish") answer(encode({ type: "ack", id: frame.id, number: 0 }));
     if (["call", "data", "latest"].includes(frame.type)) end(socket);
   });
   const retries = {};
@@ -494,4 +497,106 @@ export async function lifetimes({ connect, decode, encode, Timestamp }) {
   lab.close();
   result.dates = ["1969-12-31T23:59:59.9995Z", "1970-01-01T00:00:00.0005Z", "1960-01-01T00:00:00.123456789Z"].map((text) => Timestamp.from(text).toDate().toISOString());
   return result;
+}
+
+/** A name that the program serves: answers, failures, messages of several callers, and its end. */
+export async function serving({ connect, LinkspanError }, { address, schema }, ask) {
+  const lab = await connect(address);
+  const server = await lab.serve("ui/sum", { schema, replySchema: schema });
+  const thrown = [];
+  server.onerror = (error) => thrown.push(error.message);
+  let running = 0;
+  let most = 0;
+  const ended = server.run(async (request) => {
+    const { watts } = request.value;
+    most = Math.max(most, ++running);
+    // The first three run at once.
+    while (most < 3) await sleep(5);
+    running--;
+    if (watts === -1) throw new TypeError("below zero");
+    if (watts === -2) return request.fail("no such number", { code: 7, kind: "ui.number", data: [1] });
+    if (watts === -3) throw new LinkspanError("Remote", "passed on", { failure: { code: 8, kind: "other", text: "as it was", data: 2 } });
+    if (watts === -4) return { watts: "much" };
+    if (watts === -5) return { watts: () => 1 };
+    return { watts: watts * 2 };
+  }, { workers: 3 });
+  const answers = await Promise.all([1, 2, 3, 4].map((watts) => lab.call("ui/sum", { watts })));
+  const failures = {};
+  for (const watts of [-1, -2, -3, -4, -5]) failures[watts] = await said(lab.call("ui/sum", { watts })).then(({ kind, failure }) => [kind, failure?.code, failure?.kind, failure?.text, failure?.data]);
+  const schemas = await lab.schema("ui/sum");
+  await ask({ served: true });
+  const again = await said(lab.serve("ui/sum"));
+  server.close();
+  await ended;
+  const gone = await said(lab.call("ui/sum", { watts: 1 }, { timeout: 0.2 }));
+  // Without a handler: the requests of a loop.
+  const loop = await lab.serve("ui/loop");
+  const called = said(lab.call("ui/loop", 21));
+  for await (const request of loop) {
+    request.reply(request.value * 2);
+    const twice = await said((async () => request.reply(1))());
+    failures.twice = twice.kind;
+    break;
+  }
+  const over = await loop.next();
+  const taken = lab.serve("ui/closed");
+  const closing = await taken;
+  const waiting = closing.next();
+  lab.close();
+  return { answers: answers.map(({ watts }) => watts), failures, thrown, most, replySchema: schemas.reply_schema, again: again.kind, gone: gone.kind, called: (await called).value, over: over.done, closed: (await waiting).done };
+}
+
+/** Each function refuses an option that it does not have, by its name. */
+export async function unknown({ connect, decode, encode, NdArray }) {
+  const Socket = played((bytes, answer) => {
+    const frame = decode(bytes);
+    if (frame.type === "hello") answer(encode(WELCOME));
+    if (["publish", "serve"].includes(frame.type)) answer(encode({ type: "ack", id: frame.id, number: 0 }));
+  });
+  const lab = await connect("ws://played", { WebSocket: Socket });
+  const server = await lab.serve("a");
+  const wrong = { credits: 1 };
+  const calls = {
+    connect: () => connect("ws://played", wrong), subscribe: async () => lab.subscribe("a", wrong), latest: () => lab.latest("a", wrong), names: () => lab.names("*", wrong),
+    schema: () => lab.schema("a", wrong), call: () => lab.call("a", 1, wrong), publisher: () => lab.publisher("a", wrong), serve: () => lab.serve("a", wrong),
+    run: () => server.run(() => 1, wrong), decode: async () => decode(encode(1), wrong), NdArray: async () => new NdArray(new Float64Array(1), [1], wrong),
+  };
+  const got = {};
+  for (const [name, call] of Object.entries(calls)) got[name] = await said(call()).then(({ kind, text }) => [kind, text?.includes('"credits"')]);
+  lab.close();
+  return got;
+}
+
+/** What a gateway says of errors, and losses of a publisher that nobody saw end. */
+export async function told({ connect, decode, encode }) {
+  let connections = 0;
+  const Socket = played((bytes, answer, socket) => {
+    const frame = decode(bytes);
+    const message = (name, number) => answer(encode({ type: "message", id: frame.id, name, number, value: number }));
+    const joined = (name) => answer(encode({ type: "joined", id: frame.id, name, incarnation: String(connections).padStart(16, "0") }));
+    if (frame.type === "hello") {
+      connections++;
+      answer(encode(WELCOME));
+    }
+    if (frame.type === "call") answer(encode({ type: "error", id: frame.id, kind: "WrongType", text: "f64 is expected", retry: false, path: "rows/0/name" }));
+    if (frame.type !== "subscribe") return;
+    joined("a");
+    message("a", 3);
+    joined("b");
+    message("b", 3);
+    if (connections > 1) return;
+    answer(encode({ type: "ended", id: frame.id, name: "b" }));
+    setTimeout(() => socket.onclose?.({}), 10);
+  });
+  const lab = await connect("ws://played", { WebSocket: Socket });
+  const error = await lab.call("a", 1).catch((error) => error);
+  const got = [];
+  const subscription = lab.subscribe(["a", "b"], { events: true });
+  for await (const { type, name, number, missed, unseen } of subscription) {
+    if (type === "message") got.push([name, number, missed, unseen ?? false]);
+    else if (type === "lagged") got.push([name, missed]);
+    if (got.length === 5) break;
+  }
+  lab.close();
+  return { path: error.path, text: error.message, got, unseen: [...subscription.names.values()].map(({ unseen }) => unseen) };
 }

@@ -20,6 +20,10 @@ const out = await lab.publisher("ui/x", { schema: "" });
 const number: number = await out.send(new NdArray(new Uint16Array(6), [2, 3]));
 console.log(answer.n, number, (await lab.names("*"))[0]?.rate, stringify(decode(encode(null))), parse("1"), lab.welcome.rights.read);
 for await (const { names, gone } of lab.follow()) console.log(names.length, gone.length);
+const server = await lab.serve<{ n: number }>("ui/sum", { schema: "", replySchema: "" });
+server.onerror = (error) => console.log(error);
+void server.run(async (request) => ({ n: request.value.n * 2 }), { workers: 2 });
+for await (const request of server) request.wantsReply ? request.reply(1) : request.fail("no", { code: 1, kind: "k", data: null });
 await out.close();
 lab.close();
 new LinkspanError("Timeout", "late");
@@ -27,5 +31,7 @@ new LinkspanError("Timeout", "late");
 await out.send(() => 1);
 // @ts-expect-error: there is no such kind
 new LinkspanError("Nothing", "late");
+// @ts-expect-error: there is no such option
+lab.call("a", 1, { timeouts: 1 });
 // @ts-expect-error: credit and the like are numbers
 lab.subscribe("a", { credit: "10" });
