@@ -1,0 +1,78 @@
+"""A program with linkspan-remote at a gateway that lies: client.py ADDRESS [stays]. It prints the kind of each error; what is none of ours ends it."""
+
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "python-remote"))
+
+import linkspan_remote  # noqa: E402
+
+#: How long the program listens to lies.
+LISTENS = 60.0 if "stays" in sys.argv else 1.5
+said: dict[str, str] = {}
+foreign: list[str] = []
+threading.excepthook = lambda args: foreign.append(f"in a thread: {args.exc_value!r}")
+
+
+def attempt(name: str, what) -> None:
+    try:
+        what()
+        said[name] = "fine"
+    except linkspan_remote.Error as error:
+        said[name] = error.kind
+        assert len(str(error)) < 10_000
+    except BaseException as error:
+        foreign.append(f"{name}: {error!r}")
+
+
+def listen(**more) -> None:
+    until = time.monotonic() + LISTENS
+    with lab.subscribe(["lab/a", "lab/*"], **more) as subscriber:
+        while (left := until - time.monotonic()) > 0:
+            try:
+                message = subscriber.recv(timeout=left)
+                len(repr(message.value)[:100])
+            except linkspan_remote.Lagged:
+                pass
+            # A slow program.
+            time.sleep(0.02)
+
+
+def publish() -> None:
+    with lab.publisher("lab/out", timeout=LISTENS) as out:
+        for number in range(10):
+            out.send(number, timeout=LISTENS)
+
+
+def serve() -> None:
+    with lab.serve("lab/sum", timeout=LISTENS) as server:
+        request = server.next(timeout=LISTENS)
+        time.sleep(LISTENS)
+        if request is not None:
+            request.reply(request.value)
+
+
+lab = None
+
+
+def connect() -> None:
+    global lab
+    lab = linkspan_remote.connect(sys.argv[1], token="t", timeout=2 * LISTENS, max_message_size=8 << 20)
+
+
+attempt("connect", connect)
+if lab is not None:
+    calls = {
+        "listen": listen, "newest": lambda: listen(delivery="latest"), "latest": lambda: lab.latest("lab/a", timeout=LISTENS), "names": lambda: lab.names(timeout=LISTENS),
+        "schema": lambda: lab.schema("lab/a", timeout=LISTENS), "call": lambda: lab.call("lab/a", 1, timeout=LISTENS), "publish": publish, "serve": serve,
+    }
+    threads = [threading.Thread(target=attempt, args=each, daemon=True) for each in calls.items()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    attempt("close", lab.close)
+print(json.dumps({"said": said, "foreign": foreign, "status": Path("/proc/self/status").read_text()}), flush=True)
