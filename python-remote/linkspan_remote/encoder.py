@@ -12,7 +12,7 @@ import struct
 import uuid
 from collections.abc import Mapping, Sequence, Set
 from decimal import Decimal
-from typing import Any, List
+from typing import Any, List, Type
 
 from .arrays import DTYPES, PARTS, Elements, bytes_of_shape, taken
 from .cbor import check_encoding
@@ -44,7 +44,7 @@ def encode_within(value: Any, limits: Limits) -> bytes:
     try:
         _put(out, value, "", 0)
     except (OutOfRange, TooLarge, Unsupported) as error:
-        if hasattr(error, "placed"):
+        if error._placed:
             raise
         raise _at(type(error), out.path, str(error)) from None
     except Error:  # of a program's own __linkspan_value__
@@ -102,9 +102,9 @@ def _text(text: str, path: str) -> bytes:
     return _head(3, len(data)) + data
 
 
-def _at(kind: Any, path: str, text: str) -> Exception:
+def _at(kind: Type[Error], path: str, text: str) -> Error:
     error = kind(f"{path or 'the value'}: {text}", path=path or None)
-    error.placed = True  # its text has the path
+    error._placed = True
     return error
 
 

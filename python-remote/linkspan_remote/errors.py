@@ -57,6 +57,8 @@ class Error(Exception):
     missed: Optional[int] = None
     #: How many messages of a batch were sent before the error, for `send_many`.
     sent: Optional[int] = None
+    #: Whether the text begins with the path.
+    _placed = False
 
     def __init__(self, *words: Any, path: Optional[str] = None, offset: Optional[int] = None) -> None:
         super().__init__(*words)

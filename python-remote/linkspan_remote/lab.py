@@ -73,7 +73,7 @@ class Lab:
             except (errors.Empty, errors.NotFound):
                 pass
             try:
-                found = subscriber.recv(timeout=deadline.remaining())
+                found: Message = subscriber.recv(timeout=deadline.remaining())
                 found.missed = 0
                 return found
             except (errors.Timeout, errors.Disconnected, errors.NotFound):
@@ -153,7 +153,7 @@ def _refuse(more: Dict[str, Any], known: str) -> None:
 def _schema(option: str, given: Any) -> Optional[str]:
     """The text of a schema: what has a `=` or several lines is the text itself, anything else the path of a file."""
     if given is None or isinstance(given, str) and ("=" in given or "\n" in given):
-        return given  # type: ignore[no-any-return]
+        return given
     if not isinstance(given, (str, os.PathLike)):
         raise errors.WrongType(f"{option}={errors.shown(given)}: give the path of a file, or its text", path=option)
     try:

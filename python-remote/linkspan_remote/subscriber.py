@@ -137,7 +137,7 @@ class Subscriber(End):
             return
         for name in [name for name, lives in self._living.items() if not lives]:
             for known in (self._living, self._numbers, self._tails, self._incarnations):
-                known.pop(name, None)  # type: ignore[attr-defined]
+                known.pop(name, None)
         if len(self._living) >= NAMES:
             raise errors.TooLarge(f"{self.endpoint}: more than {NAMES} names; subscribe to a narrower pattern")
 
