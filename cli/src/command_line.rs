@@ -155,7 +155,7 @@ Examples:
 
     /// Find why two programs cannot connect: directories, users, modes, kernel features, limits, versions
     #[command(
-        after_help = "Ends with 1 where it found a problem. Run it as each of the two users and compare.
+        after_help = "Ends with 1 if it found a problem. Changes nothing without --repair. Run it as each of the two users and compare.
 
 Examples:
   linkspan doctor
@@ -165,13 +165,13 @@ Examples:
   linkspan doctor --json | jq 'select(.severity != \"fine\")'"
     )]
     Doctor {
-        /// Examine this name alone: who has it, and why a program cannot listen or connect there
+        /// Examine this name alone: who serves it, or why a program cannot listen or connect there
         #[arg(value_name = "NAME", conflicts_with = "repair")]
         name: Option<String>,
         /// Print each finding as one line of JSON
         #[arg(long)]
         json: bool,
-        /// Repair the owner and the mode of the runtime directory and of its lock file
+        /// Repair owners and modes of the runtime directory and its lock file, and remove what dead processes left
         #[arg(long)]
         repair: bool,
     },

@@ -106,6 +106,7 @@ fn note_directory(command: &Command) {
             | Command::Transcode(_)
             | Command::Region(_)
             | Command::Keys { .. }
+            | Command::Doctor { .. }
     );
     let Some(path) = linkspan::environment::variable("LINKSPAN_DIR").filter(|_| !opens_nothing) else {
         return;

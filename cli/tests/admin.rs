@@ -150,10 +150,11 @@ fn doctor_reports_the_directory_and_its_fault() {
         json.out
     );
     let mut command = place.command(&["doctor"]);
-    let wrong = command.env("LINKSPAN_DIR", "/proc/no/such").output().unwrap();
+    let wrong = command.env("LINKSPAN_DIR", "/etc/passwd/such").output().unwrap();
     assert_eq!(wrong.status.code(), Some(1));
     let finished = String::from_utf8(wrong.stdout).unwrap();
-    assert!(finished.contains("problem  making the runtime directory /proc/no/such"), "{finished}");
+    let problem = finished.lines().find(|line| line.starts_with("problem"));
+    assert!(problem.is_some_and(|line| line.contains("/etc/passwd")), "{finished}");
 }
 
 #[test]
@@ -207,11 +208,144 @@ fn doctor_distinguishes_removed_files_from_existing_ones() {
     place.wait_for("gone.unix");
     publisher.signal("KILL");
     publisher.wait();
-    let found = place.run(&["doctor"]).out;
-    let removed = found.lines().find(|line| line.contains("had left") && line.contains("unix:gone"));
+    let found = place.run(&["doctor", "--repair"]).out;
+    let removed = found.lines().find(|line| line.contains("is removed") && line.contains("unix:gone"));
     assert!(removed.is_some_and(|line| !line.contains("spool:jobs")), "{found}");
-    assert!(found.contains("beside spool:jobs was removed"), "{found}");
+    assert!(found.contains("beside spool:jobs is removed"), "{found}");
     assert!(place.run(&["ls"]).out.contains("spool:jobs"));
+}
+
+/// Each file below a folder, with its node and the time of its last change.
+fn files_below(folder: &std::path::Path) -> Vec<(std::path::PathBuf, u64, i64, i64)> {
+    use std::os::unix::fs::MetadataExt;
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let facts = path.symlink_metadata().unwrap();
+        found.push((path.clone(), facts.ino(), facts.ctime(), facts.ctime_nsec()));
+        if facts.is_dir() {
+            found.extend(files_below(&path));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn doctor_without_repair_changes_no_file() {
+    let place = Place::new();
+    // An emptied spool, files of dead programs, and the state of a gateway, which the doctor reads.
+    let mut server = place.start(&["recv", "spool:jobs", "-n", "1", "--json"]);
+    place.wait_for("jobs.spool");
+    assert_eq!(place.run(&["send", "spool:jobs", "1"]).code, Some(0));
+    assert_eq!(server.line(), "1");
+    assert_eq!(server.wait().code, Some(0));
+    for (name, file) in [("unix:gone", "gone.unix"), ("shm:gone", "gone.shm"), ("fifo:gone", "gone.fifo")] {
+        let dead = place.start(&["recv", name]);
+        place.wait_for(file);
+        dead.signal("KILL");
+        dead.wait();
+    }
+    let gateway = place.start(&["pub", "gateway/status", r#"{"address": "http://127.0.0.1:1/"}"#]);
+    place.wait_for("gateway@status.shm");
+    let before = files_below(place.path());
+    let found = place.run(&["doctor"]);
+    assert_eq!(found.code, Some(0), "{}", found.out);
+    assert!(found.out.contains("the gateway here serves at http://127.0.0.1:1/"), "{}", found.out);
+    for name in ["unix:gone", "shm:gone", "fifo:gone"] {
+        assert!(found.out.contains(&format!("dead processes left files of {name}: ")), "{}", found.out);
+        let about_name = place.run(&["doctor", name]);
+        assert!(about_name.out.starts_with(&format!("fine     {name} is free")), "{}", about_name.out);
+        assert_eq!(about_name.code, Some(0));
+    }
+    assert_eq!(files_below(place.path()), before);
+    assert!(!place.path().join("state").exists());
+    // A repair removes only the files of dead programs: the next sender finds the emptied spool.
+    let repaired = place.run(&["doctor", "--repair"]);
+    assert_eq!(repaired.code, Some(0), "{}", repaired.out);
+    assert!(repaired.out.contains("of fifo:gone, shm:gone, unix:gone is removed"), "{}", repaired.out);
+    assert!(!place.run(&["doctor"]).out.contains("dead processes"));
+    assert_eq!(place.run(&["send", "spool:jobs", "2"]).code, Some(0));
+    gateway.signal("TERM");
+    gateway.wait();
+}
+
+#[test]
+fn doctor_makes_no_directory() {
+    let place = Place::new();
+    let (runtime, state) = (place.path().join("none"), place.path().join("state"));
+    for words in [&["doctor"][..], &["doctor", "--repair"], &["doctor", "shm:x"], &["doctor", "journal:x"]] {
+        let mut command = place.command(words);
+        let finished = command.env("LINKSPAN_DIR", &runtime).output().unwrap();
+        assert_eq!(finished.status.code(), Some(0), "{finished:?}");
+        let text = String::from_utf8(finished.stdout).unwrap();
+        let names_it = text.contains(&format!("fine     {} does not exist", runtime.display()));
+        assert!(names_it || words.len() == 2 && words[1].contains(':'), "{text}");
+        assert!(!runtime.exists() && !state.exists(), "{words:?}");
+    }
+}
+
+#[test]
+fn doctor_examines_the_state_directory() {
+    let place = Place::new();
+    let state = place.path().join("state");
+    assert_eq!(place.run(&["pub", "journal:log", "1"]).code, Some(0));
+    let found = place.run(&["doctor"]);
+    assert!(found.out.contains(&format!("{} belongs to ", state.display())), "{}", found.out);
+    assert!(found.out.contains("because LINKSPAN_STATE_DIR says so"), "{}", found.out);
+    assert_eq!(found.code, Some(0), "{}", found.out);
+    // A damaged file of a journal is found, by its name as well.
+    std::fs::write(state.join("log.journal/00000000000000000001.segment"), "damage").unwrap();
+    for words in [&["doctor"][..], &["doctor", "journal:log"]] {
+        let found = place.run(words);
+        assert_eq!(found.code, Some(1), "{}", found.out);
+        assert!(found.out.contains("problem  journal:log "), "{}", found.out);
+    }
+    std::fs::remove_dir_all(&state).unwrap();
+    std::fs::write(&state, "").unwrap();
+    let found = place.run(&["doctor"]);
+    assert_eq!(found.code, Some(1), "{}", found.out);
+    assert!(found.out.contains("problem  opening the state directory"), "{}", found.out);
+}
+
+#[test]
+fn doctor_says_who_serves_a_name() {
+    let place = Place::new();
+    let path = place.path().join("elsewhere");
+    std::fs::create_dir(&path).unwrap();
+    let by_path = format!("unix:{}/x.unix", path.display());
+    for (name, file) in
+        [("unix:lab/t", "lab@t.unix"), ("shm:lab/t", "lab@t.shm"), (&by_path, "elsewhere/x.unix")]
+    {
+        let publisher = place.start(&["pub", name, "1"]);
+        place.wait_for(file);
+        let found = place.run(&["doctor", name]);
+        let wanted = format!("fine     {name} is served by process {} (", publisher.pid());
+        assert!(found.out.starts_with(&wanted) && found.out.contains(", as publish;"), "{}", found.out);
+        assert!(found.code == Some(0) && !found.out.contains("kill"), "{}", found.out);
+        publisher.signal("TERM");
+        publisher.wait();
+    }
+}
+
+#[test]
+fn doctor_names_the_process_that_hangs_up_or_answers_something_else() {
+    use std::io::Write;
+    let place = Place::new();
+    for answer in ["", "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"] {
+        let listener = std::os::unix::net::UnixListener::bind(place.path().join("odd.unix")).unwrap();
+        std::thread::spawn(move || {
+            while let Ok((mut caller, _)) = listener.accept() {
+                // The caller may have gone.
+                let _ = caller.write_all(answer.as_bytes());
+            }
+        });
+        let found = place.run(&["doctor", "unix:odd"]);
+        let wanted = format!("problem  unix:odd is held by process {}", std::process::id());
+        assert!(found.out.starts_with(&wanted) && found.out.contains("cannot be queried"), "{}", found.out);
+        assert!(!found.out.contains("container") && !found.out.contains("kill"), "{}", found.out);
+        std::fs::remove_file(place.path().join("odd.unix")).unwrap();
+    }
 }
 
 #[test]

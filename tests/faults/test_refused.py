@@ -240,7 +240,7 @@ def test_process_of_another_container_has_no_number_here(runtime: Path, endpoint
         until("it is listed", lambda: endpoint in told("ls"))
         if not endpoint.startswith("tcp:"):
             text = told("doctor", endpoint)
-            assert "is held by a process whose number is not known here" in text and "kill " not in text and "no process has it" not in text, text
+            assert "is served by a process whose number is not known here" in text and "kill " not in text and "no process has it" not in text, text
         [listed] = [one for one in map(json.loads, told("ls", "--json").splitlines()) if one["endpoint"] == endpoint]
         assert listed["pid"] is None, listed
     finally:

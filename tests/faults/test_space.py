@@ -73,7 +73,7 @@ def test_full_spool_is_drained_by_its_receiver(start, runtime: Path) -> None:
             sender.close(timeout=0.0)
         made = fill(directory)
         doctor = subprocess.run([program, "doctor"], capture_output=True, text=True).stdout
-        print("no space" in doctor or "no inode" in doctor)
+        print(("no space" in doctor or "no inode" in doctor) and "open names can still be reached" in doctor)
         with linkspan.listen(name) as listener:
             receiver = listener.accept(timeout=60.0)
             received = sum(len(receiver.recv(timeout=60.0).value) == 1000 for _ in range(sent))
@@ -85,6 +85,55 @@ def test_full_spool_is_drained_by_its_receiver(start, runtime: Path) -> None:
     full, closed, drained = lines(child)
     assert full in NO_SPACE
     assert (closed, drained) == ("True", "True")
+
+
+@mounting
+def test_doctor_says_what_fails_on_a_full_disk(start, runtime: Path) -> None:
+    """An open name is reached and a stored message is read; what fails is what the doctor names."""
+    child = start(
+        """
+        import subprocess
+        directory, program = os.environ["LINKSPAN_DIR"], sys.argv[1]
+        def run(*words): return subprocess.run([program, *words], capture_output=True, text=True)
+        with linkspan.publisher("unix:open") as publisher:
+            publisher.send(1)
+            run("pub", "file:kept", "2")
+            with open(os.path.join(directory, "rest"), "wb", buffering=0) as rest:
+                try:
+                    while rest.write(bytes(4096)): pass
+                except OSError: pass
+            found = run("doctor")
+            print(found.returncode, "open names can still be reached, and stored messages read" in found.stdout)
+            print(*(run("latest", name).stdout.strip() for name in ("unix:open", "file:kept")))
+            failing = [("send", "spool:new", "1", "-o", "durable=true"), ("pub", "file:new", "1"), ("recv", "fifo:new", "-t", "0.1"), ("recv", "dgram:new", "-t", "0.1")]
+            print(all("NoSpace" in run(*words).stderr and words[1].split(":")[0] + ":" in found.stdout for words in failing))
+        """,
+        str(PROGRAM), within=["-m"], mounts=small(runtime), env={"LINKSPAN_STATE_DIR": str(runtime)},
+    )
+    assert lines(child) == ["1 True", "1 2", "True"]
+
+
+@mounting
+def test_doctor_tells_a_read_only_disk_from_missing_rights(start, runtime: Path) -> None:
+    """Root may do everything, and nothing can be written."""
+    child = start(
+        """
+        import subprocess
+        directory, program = os.environ["LINKSPAN_DIR"], sys.argv[1]
+        def run(*words): return subprocess.run([program, *words], capture_output=True, text=True)
+        with linkspan.publisher("unix:open") as publisher:
+            publisher.send(1)
+            # The publisher's own mount stays writable: it has files open there.
+            subprocess.run(["mount", "--bind", directory, directory], check=True)
+            subprocess.run(["mount", "-o", "remount,bind,ro", directory], check=True)
+            for words in (("doctor",), ("doctor", "unix:new"), ("doctor", "journal:new")):
+                found = run(*words)
+                print(found.returncode, "Read-only file system" in found.stdout, "remount,rw" in found.stdout, "group" in found.stdout)
+            print(run("doctor", "unix:open").returncode, run("latest", "unix:open").stdout.strip())
+        """,
+        str(PROGRAM), within=["-m"], mounts=small(runtime), env={"LINKSPAN_STATE_DIR": str(runtime)},
+    )
+    assert lines(child) == [*["1 True True False"] * 3, "0 1"]
 
 
 @mounting

@@ -35,7 +35,7 @@ def command(folder, uid, *words, groups=()):
         "user": uid,
         "group": uid,
         "extra_groups": list(groups),
-        "env": {**os.environ, "LINKSPAN_DIR": str(folder / "run")},
+        "env": {**os.environ, "LINKSPAN_DIR": str(folder / "run"), "LINKSPAN_STATE_DIR": str(folder / "run")},
         "cwd": "/",
         "text": True,
         "stdin": subprocess.DEVNULL,
@@ -97,6 +97,9 @@ def test_private_directory_refuses_other_users_with_the_reason(folder, publish, 
     assert "PermissionDenied (113)" in refused.stderr and "linkspan setup --group" in refused.stderr
     listed = run(folder, NOBODY, "ls")
     assert f"{transport}:mine: PermissionDenied (113)" in listed.stdout
+    held = run(folder, NOBODY, "doctor", f"{transport}:mine").stdout
+    assert held.startswith(f"problem  {transport}:mine is held by a process whose number this user may not ask for of user root"), held
+    assert "container" not in held
     # The name still belongs to root.
     assert run(folder, 0, "latest", f"{transport}:mine", "--json").stdout.strip() == "1"
 

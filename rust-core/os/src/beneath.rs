@@ -454,7 +454,7 @@ pub fn name_of(kind: FileType) -> &'static str {
 
 /// A user in a text: its number, and its name where it has one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Whose(pub u32);
+pub struct Whose(pub u32);
 
 impl fmt::Display for Whose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -59,6 +59,18 @@ impl Directory {
         Directory::open(&path, why, &STATE)
     }
 
+    /// Opens the runtime directory if it exists; `None` if it does not. Errors as for [`Directory::runtime`].
+    pub fn find_runtime() -> Result<Option<Directory>> {
+        let (path, why) = runtime_path();
+        Directory::find(&path, why, &RUNTIME)
+    }
+
+    /// Opens the state directory if it exists; `None` if it does not. Errors as for [`Directory::state`].
+    pub fn find_state() -> Result<Option<Directory>> {
+        let (path, why) = state_path()?;
+        Directory::find(&path, why, &STATE)
+    }
+
     /// Opens a directory that an endpoint names.
     ///
     /// # Errors
@@ -114,6 +126,23 @@ impl Directory {
                 _ => {}
             }
         }
+        Directory::open_made(path, why, purpose)
+    }
+
+    /// Opens the runtime or the state directory if it exists.
+    fn find(path: &Path, why: DirectoryReason, purpose: &DirectoryPurpose) -> Result<Option<Directory>> {
+        if why == DirectoryReason::Environment {
+            environment::check_whole(purpose.name, path)?;
+        }
+        if path.symlink_metadata().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+            return Ok(None);
+        }
+        Directory::open_made(path, why, purpose).map(Some)
+    }
+
+    /// Opens the runtime or the state directory, which exists.
+    fn open_made(path: &Path, why: DirectoryReason, purpose: &DirectoryPurpose) -> Result<Directory> {
+        let name = purpose.name;
         let doing = || format!("opening the {name} {}", path.display());
         // In /tmp any user can make the name first, and may read and replace everything in a
         // directory that it owns.

@@ -8,6 +8,7 @@
 
 mod asking;
 mod cleaning;
+mod inspection;
 mod listed;
 mod own_names;
 mod places;
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use self::asking::ask_all;
 use self::places::{ListedName, places, places_in_state_directory};
-use self::query::read_files;
+use self::query::{Stale, read_files};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::directory::Directory;
 use crate::sys::thread;
@@ -28,7 +29,9 @@ use crate::transport::place::Place;
 use crate::transport::store::History;
 
 pub use crate::transport::name_pattern::matches;
+pub(crate) use cleaning::tidy;
 pub use cleaning::{Cleaned, clean};
+pub(crate) use inspection::{Inspection, Leftover, inspect, inspect_name};
 pub use listed::Listed;
 pub use own_names::{BRIDGE_STATUS, GATEWAY_STATUS, is_own_name};
 pub(crate) use places::named;
@@ -83,7 +86,7 @@ pub fn user_calling(from: std::net::SocketAddr, own: std::net::SocketAddr) -> Op
 pub fn list() -> Result<Vec<Listed>> {
     let mut places = places()?;
     places.extend(places_in_state_directory()?);
-    examine_all(&places)
+    examine_all(&places, Stale::Remove)
 }
 
 /// Returns the machine that a name belongs to, if it stands for a name of another machine.
@@ -94,11 +97,11 @@ pub fn machine(endpoint: &str) -> Result<Option<String>> {
     let wanted: Endpoint = endpoint.parse()?;
     let mut places = places()?;
     places.retain(|found| found.endpoint == wanted);
-    Ok(examine_all(&places)?.into_iter().find_map(|listed| listed.machine))
+    Ok(examine_all(&places, Stale::Remove)?.into_iter().find_map(|listed| listed.machine))
 }
 
 /// Examines all names; sorted by endpoint.
-fn examine_all(places: &[ListedName]) -> Result<Vec<Listed>> {
+fn examine_all(places: &[ListedName], stale: Stale) -> Result<Vec<Listed>> {
     let files = |found: &ListedName| match found.endpoint.transport().driver().listing_source() {
         ListingSource::Files { owned } => Some(owned),
         _ => None,
@@ -108,7 +111,7 @@ fn examine_all(places: &[ListedName]) -> Result<Vec<Listed>> {
     let read = || {
         let mut listed = Vec::new();
         while let Some((found, owned)) = stores.get(next.fetch_add(1, Ordering::Relaxed)) {
-            listed.extend(read_files(found, *owned));
+            listed.extend(read_files(found, *owned, stale));
         }
         listed
     };
@@ -116,7 +119,7 @@ fn examine_all(places: &[ListedName]) -> Result<Vec<Listed>> {
         let help = |_| thread::start_scoped(scope, "linkspan-list", read).ok();
         // If no further thread can be started, this one reads all.
         let helpers: Vec<_> = (0..stores.len().min(MAX_READERS)).map_while(help).collect();
-        let mut listed = ask_all(places.iter().filter(|found| files(found).is_none()))?;
+        let mut listed = ask_all(places.iter().filter(|found| files(found).is_none()), stale)?;
         listed.extend(read());
         for helper in helpers {
             listed.extend(helper.join().map_err(|_| {
@@ -147,7 +150,7 @@ mod tests {
         };
         let found = |directory: &Arc<Directory>, name: String| {
             let endpoint = endpoint(name);
-            ListedName { place: place(directory, &endpoint), endpoint, has_temporary: false }
+            ListedName { place: place(directory, &endpoint), endpoint, files: Vec::new() }
         };
         let mut places: Vec<_> = (0..300).map(|i| found(&directory, format!("silent/{i:03}"))).collect();
         // They listen, and never accept, as in a process that was stopped.
@@ -161,7 +164,7 @@ mod tests {
         // to be overloaded. If the silent ones delayed it, it would never answer in time.
         let began = std::time::Instant::now();
         let listed = loop {
-            let listed = examine_all(&places).unwrap();
+            let listed = examine_all(&places, Stale::Remove).unwrap();
             if listed.last().is_some_and(|last| last.problem.is_none()) || began.elapsed().as_secs() > 60 {
                 break listed;
             }
@@ -174,7 +177,7 @@ mod tests {
         assert!(silent.iter().all(|one| text(one).contains("does not answer")), "{silent:?}");
         drop(bound);
         drop(answering_listener);
-        assert!(examine_all(&places).unwrap().is_empty());
+        assert!(examine_all(&places, Stale::Remove).unwrap().is_empty());
     }
 
     #[test]
@@ -185,7 +188,7 @@ mod tests {
             (0..asking::places()).map(|i| format!("unix:one/{i:03}").parse::<Endpoint>().unwrap());
         let found = endpoints.map(|endpoint| {
             let place = Place { directory: directory.clone(), file: endpoint.file_name() };
-            ListedName { place, endpoint, has_temporary: false }
+            ListedName { place, endpoint, files: Vec::new() }
         });
         let names: Vec<_> = found.collect();
         let listening =
@@ -195,7 +198,7 @@ mod tests {
             // Each connection ends once there is one to all of them.
             let accept = || listeners.iter().map(|one| one.accept().unwrap()).collect::<Vec<_>>();
             scope.spawn(accept);
-            examine_all(&names).unwrap()
+            examine_all(&names, Stale::Remove).unwrap()
         });
         assert_eq!(listed.len(), names.len());
         let full = |one: &Listed| one.problem.as_ref().is_some_and(|e| e.kind() == ErrorKind::Full);
@@ -209,7 +212,7 @@ mod tests {
         let endpoint: Endpoint = "unix:closing/one".parse().unwrap();
         let place = Place { directory, file: endpoint.file_name() };
         let listener = std::os::unix::net::UnixListener::bind(place.path()).unwrap();
-        let names = [ListedName { place, endpoint, has_temporary: false }];
+        let names = [ListedName { place, endpoint, files: Vec::new() }];
         let over = std::sync::atomic::AtomicBool::new(false);
         let listed: Vec<_> = std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -217,7 +220,7 @@ mod tests {
                     drop(listener.accept());
                 }
             });
-            let listed = (0..100).map(|_| examine_all(&names).unwrap().len()).collect();
+            let listed = (0..100).map(|_| examine_all(&names, Stale::Remove).unwrap().len()).collect();
             over.store(true, Ordering::SeqCst);
             std::os::unix::net::UnixStream::connect(names[0].place.path()).unwrap();
             listed

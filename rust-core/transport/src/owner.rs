@@ -129,12 +129,17 @@ pub(crate) fn process(place: &Place) -> Option<u32> {
 /// The same of a record that was read. The number of a process in another PID namespace means another process here:
 /// `None`. So does a record with the number of this process that this process has not written.
 pub fn process_in(place: &Place, record: &Value) -> Option<u32> {
-    let theirs = record.at(NAMESPACE).and_then(Value::as_u64).ok();
-    if theirs.is_some_and(|theirs| peer::pid_namespace().is_some_and(|ours| ours != theirs)) {
+    if is_elsewhere(record) {
         return None;
     }
     let process = record.at("pid").ok()?.as_u64().ok()?.try_into().ok()?;
     (process != std::process::id() || WRITTEN.lock().contains(&place.path())).then_some(process)
+}
+
+/// Whether the process of a record is in another PID namespace, as in another container.
+pub fn is_elsewhere(record: &Value) -> bool {
+    let theirs = record.at(NAMESPACE).and_then(Value::as_u64).ok();
+    theirs.is_some_and(|theirs| peer::pid_namespace().is_some_and(|ours| ours != theirs))
 }
 
 /// Returns the refusal of a name that a living process has: `does` is what that one does with it (`listens at`),

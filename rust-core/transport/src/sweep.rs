@@ -1,6 +1,6 @@
 //! Removal of the stale files that dead processes left at a name. `place` finds the owner of a name.
 //!
-//! `ls`, `clean` and the doctor call this for each name of a directory. Everything is removed under
+//! `ls`, `clean` and a repair by the doctor call this for each name of a directory. Everything is removed under
 //! the lock of the name, so that no process takes the name meanwhile, and only files of this user
 //! are removed.
 

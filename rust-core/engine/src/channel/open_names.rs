@@ -38,7 +38,7 @@ fn is_in_directory(endpoint: &Endpoint) -> bool {
 /// Returns the held names that are nearest to this one, the nearest first, and how many there are in all. A directory
 /// that cannot be read gives none: the call has failed already, and for another reason.
 pub fn nearest_open(endpoint: &Endpoint) -> (Vec<String>, usize) {
-    let Ok(directory) = Directory::runtime() else { return (Vec::new(), 0) };
+    let Ok(Some(directory)) = Directory::find_runtime() else { return (Vec::new(), 0) };
     let directory = std::sync::Arc::new(directory);
     let wanted = endpoint.to_string();
     let is_name =

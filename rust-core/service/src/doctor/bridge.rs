@@ -8,10 +8,8 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use super::finding::Finding;
-use crate::deadline::Wait;
-use crate::engine;
-use crate::engine::Options;
-use crate::registry::{self, BRIDGE_STATUS, Listed};
+use super::names;
+use crate::registry::{BRIDGE_STATUS, Listed};
 use crate::value::{Timestamp, Value};
 
 /// How long a connection to one of its addresses may take.
@@ -23,15 +21,14 @@ const EXPIRY_NOTICE_DAYS: i64 = 30;
 /// Names or addresses that are reported one by one.
 const MAX_NAMES: usize = 5;
 
-/// Reads the state of the bridge and examines it.
-pub fn examine() -> Vec<Finding> {
-    let state = engine::latest(BRIDGE_STATUS, &Options::default(), Wait::default());
-    let Some(state) = state.ok().and_then(|message| message.value().ok().cloned()) else { return Vec::new() };
+/// Reads the state of the bridge and examines it, with the open names.
+pub fn examine(listed: &[Listed]) -> Vec<Finding> {
+    let Some(state) = names::published(listed, BRIDGE_STATUS) else { return Vec::new() };
     let mut findings = reached(&state);
     findings.extend(examine_certificate(&state, Timestamp::now()));
     findings.extend(clocks(&state));
     findings.extend(refused(&state));
-    findings.extend(registry::list().ok().and_then(|listed| unexported(&state, &listed)));
+    findings.extend(unexported(&state, listed));
     findings
 }
 

@@ -1,5 +1,5 @@
-//! Which runtime directory this process uses, whether it may use it, and which other directories
-//! hold names.
+//! Which runtime directory and which state directory this process uses, whether it may use them, and which other
+//! directories hold names.
 //!
 //! Two programs that use different directories do not see each other, which is the most frequent
 //! reason why they cannot connect. So besides the chosen directory, every other one that Linkspan may
@@ -9,24 +9,75 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, AtFlags, CWD};
+
 use super::finding::Finding;
+use super::remedy;
+use crate::error::Result;
 use crate::registry;
-use crate::sys::directory::{Directory, DirectoryReason, runtime_path};
+use crate::sys::directory::{Directory, DirectoryReason, runtime_path, state_path};
 use crate::sys::{environment, user};
 use crate::transport::endpoint::Endpoint;
 
-/// Examines the chosen directory and all others.
+/// Examines the chosen directories and all others.
 pub fn examine() -> Vec<Finding> {
     let (path, origin) = runtime_path();
     let mut findings = vec![chosen(&path, origin)];
-    match Directory::runtime() {
-        Ok(_) => findings.push(rights(&path)),
-        Err(e) => findings.push(Finding::problem(
-            e.to_string(),
-            "or have root run `linkspan setup --group NAME`, for a directory that several users share",
-        )),
-    }
+    findings.extend(usable(&path, Directory::find_runtime(), SHARING, &Use::NAMES));
+    findings.extend(state(&path));
     findings.extend(others(&path));
+    findings
+}
+
+/// The advice for a runtime directory that this user may not use.
+const SHARING: &str =
+    "or have root run `linkspan setup --group NAME`, for a directory that several users share";
+
+/// What a directory is for: what fails without a right to write in it, and without space.
+struct Use {
+    /// What a process may not do.
+    denied: &'static str,
+    without_blocks: &'static str,
+    without_inodes: &'static str,
+}
+
+impl Use {
+    const NAMES: Use = Use {
+        denied: "make names in it",
+        without_blocks: "new messages of spool:, values of file: and new names of fifo:, dgram: and tcp: fail",
+        without_inodes: "new names and new messages of spool: fail",
+    };
+    const STATE: Use = Use {
+        denied: "write journals and spools in it",
+        without_blocks: "new messages of journal: and of durable spool: fail",
+        without_inodes: "new segments of journal: and new messages of durable spool: fail",
+    };
+}
+
+/// Examines the state directory. `runtime` may be the same directory, whose rights and space are reported already.
+fn state(runtime: &Path) -> Vec<Finding> {
+    let (path, origin) = match state_path() {
+        Ok(chosen) => chosen,
+        Err(e) => return vec![Finding::note(e.to_string(), "without one, journal: and durable spool: fail")],
+    };
+    let shown = path.display();
+    let why = match origin {
+        DirectoryReason::Environment => ", because LINKSPAN_STATE_DIR says so",
+        DirectoryReason::Shared => ", which is there for several users",
+        DirectoryReason::User | DirectoryReason::Temporary => ", this user's own",
+    };
+    let found = Directory::find_state();
+    let is_missing = matches!(found, Ok(None));
+    let mut findings =
+        vec![Finding::fine(format!("the state directory of journals and durable spools is {shown}{why}"))];
+    if path == runtime {
+        return findings;
+    }
+    let advice = "journal: and durable spool: need it; everything else works without";
+    findings.extend(usable(&path, found, advice, &Use::STATE).into_iter().map(|finding| {
+        // Most users never have one.
+        if is_missing && origin == DirectoryReason::User { finding.into_note() } else { finding }
+    }));
     findings
 }
 
@@ -62,8 +113,53 @@ fn chosen(path: &Path, origin: DirectoryReason) -> Finding {
     }
 }
 
+/// Returns the findings about a directory that was looked for: whether this process may use it, and its space. For one
+/// that is missing, they are about the directory in which it will be made.
+fn usable(path: &Path, found: Result<Option<Directory>>, advice: &str, purpose: &Use) -> Vec<Finding> {
+    match found {
+        Err(e) => vec![Finding::problem(e.to_string(), remedy::for_error(&e, advice))],
+        Ok(Some(_)) => {
+            let mut findings = vec![rights(path, purpose)];
+            findings.extend(space(path, purpose));
+            findings
+        }
+        Ok(None) => {
+            let existing = path.ancestors().skip(1).find(|above| above.symlink_metadata().is_ok());
+            let Some(above) = existing else { return Vec::new() };
+            let shown = path.display();
+            let Err(errno) = writable(above) else {
+                let what = format!("{shown} does not exist; the first program that needs it makes it");
+                let mut findings = vec![Finding::fine(what)];
+                findings.extend(space(above, purpose));
+                return findings;
+            };
+            let what = format!("{shown} does not exist, and cannot be made in {}: {errno}", above.display());
+            vec![Finding::problem(what, remedy::for_errno(errno).unwrap_or(advice))]
+        }
+    }
+}
+
+/// Whether this process may make names in a directory.
+fn writable(directory: &Path) -> rustix::io::Result<()> {
+    // A file in the place of a directory has the error of a directory.
+    let inside = directory.join(".");
+    rustix::fs::accessat(CWD, inside, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
+}
+
+/// Why nothing can be written to a directory; none if something can. The kernel's number has the remedy.
+pub(super) fn obstacle(directory: &Path) -> Option<(String, String)> {
+    let errno = writable(directory).err()?;
+    let what = format!("{}: {errno}", directory.display());
+    Some((
+        what,
+        remedy::for_errno(errno)
+            .unwrap_or("see the directory's owner and mode: `linkspan doctor`")
+            .to_owned(),
+    ))
+}
+
 /// Checks the owner of the directory, and whether this process may create names in it.
-fn rights(path: &Path) -> Finding {
+fn rights(path: &Path, purpose: &Use) -> Finding {
     let facts = match path.metadata() {
         Ok(facts) => facts,
         Err(e) => {
@@ -74,21 +170,40 @@ fn rights(path: &Path) -> Finding {
         }
     };
     let what = format!("{} belongs to {}", path.display(), owner(&facts));
-    let access = rustix::fs::access(path, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
-    if access.is_err() && facts.mode() & 0o030 == 0o030 {
+    let Err(errno) = writable(path) else { return Finding::fine(what) };
+    let may_not = format!("{what}; this process may not {}: {errno}", purpose.denied);
+    if let Some(remedy) = remedy::for_errno(errno) {
+        return Finding::problem(may_not, remedy);
+    }
+    if facts.mode() & 0o030 == 0o030 {
         let group = user::name_of_group(facts.gid()).unwrap_or_else(|| facts.gid().to_string());
         let remedy =
             format!("put this user in the group {group} (usermod -a -G {group} USER), then log in anew");
-        return Finding::problem(format!("{what}; this process may not make names in it"), remedy);
+        return Finding::problem(may_not, remedy);
     }
-    if access.is_err() {
-        let remedy = environment::advice(
-            "it is that user's own; set LINKSPAN_DIR to another, or have root run `linkspan setup --group NAME`",
-            "it is that user's own; have root run `linkspan setup --group NAME`",
-        );
-        return Finding::problem(format!("{what}; this process may not make names in it"), remedy);
-    }
-    Finding::fine(what)
+    let remedy = environment::advice(
+        "it is that user's own; set LINKSPAN_DIR and LINKSPAN_STATE_DIR to others, or have root run `linkspan setup --group NAME`",
+        "it is that user's own; have root run `linkspan setup --group NAME`",
+    );
+    Finding::problem(may_not, remedy)
+}
+
+/// Whether the file system of a directory has room, and what fails without it.
+fn space(directory: &Path, purpose: &Use) -> Option<Finding> {
+    // Without an answer of the file system, the program that writes gets the error.
+    let free = rustix::fs::statvfs(directory).ok()?;
+    let (what, fails) = match (free.f_bavail, free.f_favail) {
+        // A file system without a limit counts none.
+        (0, _) if free.f_blocks > 0 => ("no space", purpose.without_blocks),
+        (_, 0) if free.f_files > 0 => ("no inode", purpose.without_inodes),
+        _ => return None,
+    };
+    let what = format!(
+        "there is {what} left in {}: {fails} with NoSpace; open names can still be reached, and stored messages read",
+        directory.display()
+    );
+    let remedy = "receive what waits in its spools (`linkspan recv`), which works on a full disk and makes room, or remove other files";
+    Some(Finding::problem(what, remedy))
 }
 
 /// Returns the owner, group and mode of a file, as text.

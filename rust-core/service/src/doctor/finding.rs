@@ -47,6 +47,11 @@ impl Finding {
         Finding { severity: Severity::Note, what: what.into(), remedy: remedy.into() }
     }
 
+    /// Returns it as a note, if it is a problem.
+    pub(super) fn into_note(self) -> Finding {
+        Finding { severity: self.severity.min(Severity::Note), ..self }
+    }
+
     /// Returns a problem with its remedy.
     pub(super) fn problem(what: impl Into<String>, remedy: impl Into<String>) -> Finding {
         Finding { severity: Severity::Problem, what: what.into(), remedy: remedy.into() }

@@ -4,17 +4,13 @@
 //! nothing is reported.
 
 use super::finding::Finding;
-use crate::deadline::Wait;
-use crate::engine;
-use crate::engine::Options;
-use crate::registry::GATEWAY_STATUS;
+use super::names;
+use crate::registry::{GATEWAY_STATUS, Listed};
 use crate::value::Value;
 
-/// Reads the state of the gateway and examines it.
-pub fn examine() -> Vec<Finding> {
-    let state = engine::latest(GATEWAY_STATUS, &Options::default(), Wait::default());
-    let Some(state) = state.ok().and_then(|message| message.value().ok().cloned()) else { return Vec::new() };
-    examine_state(&state)
+/// Reads the state of the gateway, if it is among the open names, and examines it.
+pub fn examine(listed: &[Listed]) -> Vec<Finding> {
+    names::published(listed, GATEWAY_STATUS).map(|state| examine_state(&state)).unwrap_or_default()
 }
 
 fn examine_state(state: &Value) -> Vec<Finding> {

@@ -3,18 +3,20 @@
 //! | what | lives in |
 //! |---|---|
 //! | what an examination returns | `finding` |
-//! | the runtime directory, and those that others use | `directories` |
+//! | the runtime directory, the state directory, and those that others use | `directories` |
 //! | one name: who has it, what lies there | `name` |
 //! | the names in it: stale files, listings, schema mismatches | `names` |
 //! | TCP: the token, the keys | `network` |
 //! | owners and modes that keep programs apart, and their repair | `repair` |
 //! | the bridge to other machines; the gateway for browsers | `bridge`; `gateway` |
 //! | the kernel's features and limits | `kernel` |
+//! | what to do about an error of the kernel | `remedy` |
 //! | a directory for several users | `setup` |
 //!
 //! `linkspan doctor` prints what [`examine`] returns. Each part tries the system calls that the transports
 //! use rather than comparing versions, so that a sandbox which forbids one of them is found. An examination
-//! never fails as a whole: what cannot be examined is a finding of its own.
+//! never fails as a whole: what cannot be examined is a finding of its own. An examination makes, changes and removes
+//! no file; [`repair`] does.
 
 mod bridge;
 mod directories;
@@ -24,6 +26,7 @@ mod kernel;
 mod name;
 mod names;
 mod network;
+mod remedy;
 mod repair;
 mod setup;
 
@@ -33,23 +36,23 @@ pub use setup::setup;
 
 use crate::frame;
 
-/// Examines one name: who has it, and why a program of this user cannot listen or connect there.
+/// Examines one name: who serves it, or why no program of this user can listen or connect there.
 pub fn examine_name(endpoint: &str) -> Vec<Finding> {
     name::examine(endpoint)
 }
 
-/// Examines everything that decides whether two programs on this machine can connect. Removes stale files of
-/// dead processes, and changes nothing else. May take seconds: it queries every open name, and connects to
-/// the addresses that a bridge here does not reach.
+/// Examines everything that decides whether two programs on this machine can connect, and changes nothing. May take
+/// seconds: it queries every open name, and connects to the addresses that a bridge here does not reach.
 pub fn examine() -> Vec<Finding> {
     let versions = format!("linkspan {}, protocol version {}", env!("CARGO_PKG_VERSION"), frame::VERSION);
     let mut findings = vec![Finding::fine(versions)];
     findings.extend(directories::examine());
     findings.extend(repair::examine());
-    findings.extend(names::examine());
+    let (of_names, listed) = names::examine();
+    findings.extend(of_names);
     findings.extend(network::examine());
-    findings.extend(bridge::examine());
-    findings.extend(gateway::examine());
+    findings.extend(bridge::examine(&listed));
+    findings.extend(gateway::examine(&listed));
     findings.extend(kernel::examine());
     findings
 }

@@ -1,13 +1,16 @@
-//! One name: who has it, what lies there, and which open names are like it.
+//! One name: who serves it, what lies there, and which open names are like it.
 
+use super::directories;
 use super::finding::Finding;
-use super::names;
+use super::{names, remedy};
 use crate::engine::service_side::open_names;
-use crate::registry::{self, Listed};
-use crate::sys::{environment, user};
+use crate::error::ErrorKind;
+use crate::registry::{self, Inspection, Leftover, Listed};
+use crate::sys::beneath::Whose;
+use crate::sys::directory::{runtime_path, state_path};
+use crate::sys::environment;
 use crate::transport::endpoint::Endpoint;
-use crate::transport::kind::Naming;
-use crate::transport::place::Place;
+use crate::transport::kind::{NameDirectory, Naming};
 
 /// Examines the name of an endpoint.
 pub fn examine(endpoint: &str) -> Vec<Finding> {
@@ -24,81 +27,95 @@ pub fn examine(endpoint: &str) -> Vec<Finding> {
         let what = format!("{parsed} is an address, and no name of this machine's directory");
         return vec![Finding::note(what, "`ss -ltnp` shows the process that listens at its port")];
     }
-    let listed = match registry::list() {
-        Ok(listed) => listed,
+    match registry::inspect_name(&parsed) {
+        Ok(Inspection { listed, left }) => match listed.first() {
+            Some(listed) => held(listed),
+            None => free(&parsed, left.first()),
+        },
         Err(e) => {
-            let what = format!("names cannot be listed: {e}");
-            return vec![Finding::problem(what, "see the directory's owner and mode: `linkspan doctor`")];
+            let what = format!("{parsed} cannot be had: {}", e.text());
+            let advice = "see the directory's owner and mode: `linkspan doctor`";
+            vec![Finding::problem(what, remedy::for_error(&e, advice))]
         }
-    };
-    let shown = parsed.to_string();
-    match listed.iter().find(|listed| listed.endpoint == shown) {
-        Some(listed) => held(listed),
-        None => free(&parsed),
     }
 }
 
 /// The findings about a name that is in use.
 fn held(listed: &Listed) -> Vec<Finding> {
-    let Listed { endpoint, pid, program, user, pattern, .. } = listed;
-    let mut findings = Vec::new();
-    if listed.live {
-        let program = program.as_deref().unwrap_or("a program");
-        let of_user = user.as_ref().map(|user| format!(" of user {user}")).unwrap_or_default();
-        let serves = pattern.map(|pattern| format!(", as {pattern}")).unwrap_or_default();
-        let (holder, end) = match pid {
-            Some(pid) => (format!("process {pid}"), format!("end it (kill {pid})")),
-            // Its number there is that of another process here.
-            None => (
-                "a process whose number is not known here, as of one in another container".to_owned(),
-                "end it where it runs".to_owned(),
-            ),
-        };
-        let what = format!(
-            "{endpoint} is held by {holder} ({program}){of_user}{serves}: no other program can listen or publish there"
-        );
-        let mut remedy = format!("{end}, or choose another name");
-        if can_be_replaced(listed) {
-            remedy += "; inside that program a publisher with the option replace takes the name over";
+    let endpoint = &listed.endpoint;
+    let mut findings = vec![match (listed.live, &listed.problem) {
+        (true, None) => {
+            let serves = listed.pattern.map(|pattern| format!(", as {pattern}")).unwrap_or_default();
+            let what = format!(
+                "{endpoint} is served by {}{serves}; another program cannot listen there while it lives",
+                holder(listed)
+            );
+            Finding::fine(what)
         }
-        findings.push(Finding::problem(what, remedy));
-    } else if listed.problem.is_none() {
-        findings.push(Finding::fine(format!("{endpoint} exists, and no process has it: messages are kept there, and the next program goes on with it")));
-    }
-    findings.extend(names::problem(listed));
+        (true, Some(problem)) => {
+            let what = format!(
+                "{endpoint} is held by {}, and cannot be queried: {}",
+                holder(listed),
+                problem.text()
+            );
+            Finding::problem(what, names::for_problem(listed, problem))
+        }
+        (false, None) => Finding::fine(format!(
+            "{endpoint} exists, and no process has it: messages are kept there, and the next program goes on with it"
+        )),
+        (false, Some(problem)) => {
+            let what = format!("{endpoint} exists, and cannot be used: {}", problem.text());
+            Finding::problem(what, names::for_problem(listed, problem))
+        }
+    }];
     findings.extend(names::mismatch(listed));
     findings
 }
 
-/// Whether a publisher has the name that another one of its process can take over: one that subscribers connect to,
-/// which those of a store do not.
-fn can_be_replaced(listed: &Listed) -> bool {
-    let transport = || Some(listed.endpoint.parse::<Endpoint>().ok()?.transport());
-    listed.pattern == Some("publish") && transport().is_some_and(|transport| !transport.capabilities().store)
+/// Describes the process that holds a name, and says why its number is unknown.
+fn holder(listed: &Listed) -> String {
+    let process = match listed.pid {
+        Some(pid) => format!("process {pid}"),
+        // Its number there is that of another process here.
+        None if listed.is_elsewhere => {
+            "a process whose number is not known here, because it is in another container".to_owned()
+        }
+        None if listed.problem.as_ref().is_some_and(|e| e.kind() == ErrorKind::PermissionDenied) => {
+            "a process whose number this user may not ask for".to_owned()
+        }
+        None => "a process whose number is not recorded".to_owned(),
+    };
+    let program = listed.program.as_ref().map(|program| format!(" ({program})")).unwrap_or_default();
+    let of_user = listed.user.as_ref().map(|user| format!(" of user {user}")).unwrap_or_default();
+    format!("{process}{program}{of_user}")
 }
 
-/// The findings about a name that no process has.
-fn free(endpoint: &Endpoint) -> Vec<Finding> {
+/// The findings about a name that no process has, and of which a dead process may have left files.
+fn free(endpoint: &Endpoint, left: Option<&Leftover>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    match Place::of(endpoint).and_then(|place| {
-        let facts = place.directory.beneath().facts(&place.file)?;
-        Ok(facts.map(|facts| (place, facts)))
-    }) {
-        Err(e) => {
-            let what = format!("{endpoint} cannot be had: {}", e.text());
-            return vec![Finding::problem(what, "see the directory's owner and mode: `linkspan doctor`")];
-        }
-        Ok(Some((place, facts))) if facts.st_uid != rustix::process::geteuid().as_raw() => {
-            let owner = user::name_of_user(facts.st_uid).unwrap_or_else(|| facts.st_uid.to_string());
-            let what = format!(
-                "{endpoint} cannot be had: a file of user {owner} lies at {}, and another user's files are not taken over",
-                place.path().display()
-            );
-            findings.push(Finding::problem(what, "have that user, or root, remove it"));
-        }
-        Ok(_) => findings.push(Finding::fine(format!(
+    let directory = match (endpoint.absolute(), endpoint.transport().names()) {
+        (Some((path, _)), _) => Some(path.to_owned()),
+        (None, NameDirectory::State) => state_path().ok().map(|(path, _)| path),
+        (None, _) => Some(runtime_path().0),
+    };
+    let of_another = left.and_then(|left| left.of_others.first());
+    // A missing directory is made by the first program that listens.
+    let obstacle = directory.filter(|path| path.exists()).and_then(|path| directories::obstacle(&path));
+    if let Some((path, uid)) = of_another {
+        let what = format!(
+            "{endpoint} cannot be had: a file of {} lies at {}, and another user's files are not taken over",
+            Whose(*uid),
+            path.display()
+        );
+        findings.push(Finding::problem(what, "have that user, or root, remove it"));
+    } else if let Some((what, remedy)) = obstacle {
+        let what = format!("no process has {endpoint}, and this user's programs cannot listen there: {what}");
+        findings.push(Finding::problem(what, remedy));
+    } else {
+        findings.push(Finding::fine(format!(
             "{endpoint} is free: no process has it, and this user's programs may listen there"
-        ))),
+        )));
+        findings.extend(left.map(names::leftover));
     }
     let (near, _) = open_names::nearest_open(endpoint);
     if !near.is_empty() {

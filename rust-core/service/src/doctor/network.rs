@@ -15,7 +15,7 @@ use crate::transport::table;
 pub fn examine() -> Vec<Finding> {
     let mut findings = Vec::new();
     // `directories` has reported why the directory cannot be used.
-    if let Ok(directory) = Directory::runtime() {
+    if let Ok(Some(directory)) = Directory::find_runtime() {
         findings.extend(
             table::drivers().filter_map(|driver| driver.token(&directory)).map(|t| token(&directory, t)),
         );

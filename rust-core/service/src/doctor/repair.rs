@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FileType, Gid, Mode, Stat, Uid};
 
 use super::finding::Finding;
+use super::remedy;
 use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::registry;
 use crate::sys::beneath::{self, Beneath, DoingByKernelPath, Opened};
 use crate::sys::directory::{self, DirectoryReason, runtime_path};
 use crate::sys::{environment, lock};
@@ -41,8 +43,9 @@ pub fn examine() -> Vec<Finding> {
     all(&path, origin).into_iter().map(finding).collect()
 }
 
-/// Repairs what [`examine`](crate::doctor::examine) finds. Returns one finding for each thing that
-/// was repaired or could not be.
+/// Repairs what [`examine`](crate::doctor::examine) finds, and removes what this user's dead processes left.
+///
+/// Returns one finding for each thing that was repaired or could not be.
 pub fn repair() -> Vec<Finding> {
     let (path, origin) = runtime_path();
     let mut findings = Vec::new();
@@ -53,17 +56,61 @@ pub fn repair() -> Vec<Finding> {
             Ok(()) => {
                 Finding::note(format!("repaired: {}", fault.what), format!("done: {}", fault.commands()))
             }
-            Err(e) => Finding::problem(
-                format!("not repaired: {}; {}", fault.what, e.text()),
-                format!(
+            Err(e) => {
+                let by_root = format!(
                     "let root run `linkspan doctor --repair`{}: {}",
                     environment::advice(" with the same LINKSPAN_DIR", ""),
                     fault.commands()
-                ),
-            ),
+                );
+                Finding::problem(
+                    format!("not repaired: {}; {}", fault.what, e.text()),
+                    remedy::for_error(&e, &by_root),
+                )
+            }
         });
     }
+    findings.extend(leftovers());
     findings
+}
+
+/// Removes what dead processes of this user left.
+fn leftovers() -> Vec<Finding> {
+    let cleaned = match registry::tidy() {
+        Ok(cleaned) => cleaned,
+        // The examination says why the directory cannot be used.
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => return Vec::new(),
+        Err(e) => {
+            let remedy = remedy::for_error(&e, "see the directory's owner and mode");
+            return vec![Finding::problem(
+                format!("what dead processes left cannot be removed: {e}"),
+                remedy,
+            )];
+        }
+    };
+    let mut findings = Vec::new();
+    if !cleaned.removed.is_empty() {
+        let what = format!("repaired: what dead processes left of {} is removed", cleaned.removed.join(", "));
+        findings.push(Finding::note(what, ""));
+    }
+    if !cleaned.tidied.is_empty() {
+        let what = format!(
+            "repaired: what dead processes left beside {} is removed; the names and their messages stay",
+            cleaned.tidied.join(", ")
+        );
+        findings.push(Finding::note(what, ""));
+    }
+    findings.extend(cleaned.left.iter().filter_map(|(endpoint, why)| stays(endpoint, why)));
+    findings
+}
+
+/// Returns a finding about stale files that could not be removed. None if the kernel denied access:
+/// then the holder of the name is reported.
+fn stays(endpoint: &str, why: &Error) -> Option<Finding> {
+    if why.kind() == ErrorKind::PermissionDenied && why.errno().is_some() {
+        return None;
+    }
+    let what = format!("not repaired: something is left of {endpoint}: {}", why.text());
+    Some(Finding::note(what, remedy::for_error(why, "its owner can remove it; no other user's program does")))
 }
 
 /// Both examinations.

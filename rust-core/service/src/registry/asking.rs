@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::listed::Listed;
 use super::places::ListedName;
-use super::query::{Outcome, Query, Start};
+use super::query::{Outcome, Query, Stale, Start};
 use crate::engine::service_side::Pattern;
 use crate::engine::service_side::handshake::Hello;
 use crate::error::Result;
@@ -38,11 +38,15 @@ const DESCRIPTORS: u64 = 8;
 ///
 /// # Errors
 /// Those of the kernel for a set of descriptors.
-pub(super) fn ask_all<'a>(names: impl IntoIterator<Item = &'a ListedName>) -> Result<Vec<Listed>> {
+pub(super) fn ask_all<'a>(
+    names: impl IntoIterator<Item = &'a ListedName>,
+    stale: Stale,
+) -> Result<Vec<Listed>> {
     let mut hello = Hello::new(Pattern::Channel, None, 0)?;
     hello.ask = true;
     let mut asking = Asking {
         hello: hello.to_frame()?,
+        stale,
         set: Epoll::new()?,
         // The last one is asked first.
         unasked: names.into_iter().collect(),
@@ -71,6 +75,7 @@ struct Question<'a> {
 /// A listing under way.
 struct Asking<'a> {
     hello: Vec<u8>,
+    stale: Stale,
     /// Has the descriptors of the questions, by their numbers.
     set: Epoll,
     unasked: Vec<&'a ListedName>,
@@ -109,7 +114,7 @@ impl<'a> Asking<'a> {
 
     /// Asks a name. Returns whether another one may be asked now.
     fn ask(&mut self, found: &'a ListedName, number: u64) -> bool {
-        match Query::begin(found, &self.hello) {
+        match Query::begin(found, &self.hello, self.stale) {
             Start::Asked(query, asked) => match self.set.add(asked.descriptor(), number, Interest::IN) {
                 Ok(()) => {
                     self.asked.insert(number, Question { query, asked, since: Instant::now() });
@@ -136,7 +141,7 @@ impl<'a> Asking<'a> {
         let Some(question) = self.asked.get_mut(&number) else { return false };
         let Some(ended) = question.asked.answer().transpose() else { return false };
         self.times.answers += 1;
-        self.end(number, |_| Outcome::Ended(ended));
+        self.end(number, |asked| Outcome::Ended(ended, asked.credentials()));
         true
     }
 

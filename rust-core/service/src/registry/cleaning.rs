@@ -1,8 +1,10 @@
 //! Removal of what dead processes of this user left in the directories.
 
-use super::places::{ListedName, places, places_in_state_directory};
+use super::places::{ListedName, existing_places, places, places_in_state_directory};
 use crate::error::{Error, Result};
+use crate::sys::staging::Swept;
 use crate::transport::kind::NameDirectory;
+use crate::transport::place::Place;
 use crate::transport::sweep;
 
 /// The result of [`clean`].
@@ -19,16 +21,30 @@ pub struct Cleaned {
     pub left: Vec<(String, Error)>,
 }
 
-/// Removes stale files of this user's dead processes in the runtime directory. Files of other users
-/// stay and are reported, also for root.
+/// Removes stale files of this user's dead processes in the runtime directory, and spools that are empty and unused.
+/// Files of other users stay and are reported, also for root.
 pub fn clean() -> Result<Cleaned> {
+    let mut found = places()?;
+    found.extend(places_in_state_directory()?);
+    Ok(remove_stale(found, sweep::clean))
+}
+
+/// Removes stale files of this user's dead processes and nothing else: a spool stays, because its next sender looks
+/// for it. Makes no directory.
+pub(crate) fn tidy() -> Result<Cleaned> {
+    Ok(remove_stale(existing_places()?, sweep::sweep))
+}
+
+/// Calls `remove` for each name, which returns the removed and the remaining files.
+fn remove_stale(found: Vec<ListedName>, remove: fn(&Place, bool) -> Result<Swept>) -> Cleaned {
     let mut cleaned = Cleaned::default();
-    let spools = places_in_state_directory()?
-        .into_iter()
-        .filter(|found| found.endpoint.transport().names() == NameDirectory::RuntimeOrState);
-    for ListedName { endpoint, place, has_temporary } in places()?.into_iter().chain(spools) {
+    // The files of a journal are all kept.
+    let found = found.into_iter().filter(|one| one.endpoint.transport().names() != NameDirectory::State);
+    for one in found {
+        let has_temporary = one.has_temporary();
+        let ListedName { endpoint, place, .. } = one;
         let endpoint = endpoint.to_string();
-        match sweep::clean(&place, has_temporary) {
+        match remove(&place, has_temporary) {
             Ok(swept) => {
                 cleaned.left.extend(swept.remaining.into_iter().map(|why| (endpoint.clone(), why)));
                 if swept.any {
@@ -43,5 +59,5 @@ pub fn clean() -> Result<Cleaned> {
             Err(e) => cleaned.left.push((endpoint, e)),
         }
     }
-    Ok(cleaned)
+    cleaned
 }

@@ -22,6 +22,8 @@ pub struct Listed {
     pub live: bool,
     /// The process that holds it; `None` also where that has no number in this PID namespace.
     pub pid: Option<u32>,
+    /// Whether that process is in another PID namespace, which is why it has no number here.
+    pub(crate) is_elsewhere: bool,
     /// The machine that the name belongs to, if it stands for a name of another machine.
     pub machine: Option<String>,
     /// A publisher's incarnation, which its messages carry; for a journal, the random number that it
@@ -90,6 +92,7 @@ impl Listed {
             incarnation: None,
             live: false,
             pid: None,
+            is_elsewhere: false,
             program: None,
             user: None,
             encoding: None,
@@ -120,6 +123,7 @@ impl Listed {
                 let record = record?;
                 self.take_record(&record.map);
                 self.pid = owner::process_in(place, &record.map);
+                self.is_elsewhere = owner::is_elsewhere(&record.map);
                 // The owner is that of the file, whatever its content claims.
                 self.user = Some(user_name(record.owner));
                 Some(record.map)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::{ErrorKind, Result};
-use crate::sys::directory::{Directory, state_path};
+use crate::sys::directory::Directory;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::kind::{NameDirectory, Transport};
 use crate::transport::place::{self, Place};
@@ -14,8 +14,24 @@ use crate::transport::{owner, table};
 pub(super) struct ListedName {
     pub(super) endpoint: Endpoint,
     pub(super) place: Place,
+    /// The files of the name in the directory: its own, temporary ones and records beside it.
+    pub(super) files: Vec<String>,
+}
+
+impl ListedName {
     /// Whether a temporary file exists for the name, which a dead process may have left.
-    pub(super) has_temporary: bool,
+    pub(super) fn has_temporary(&self) -> bool {
+        self.files.iter().any(|file| place::of_temporary(file).is_some())
+    }
+}
+
+/// The names in the directories that exist, without making one: for an examination.
+pub(super) fn existing_places() -> Result<Vec<ListedName>> {
+    let mut found = places_in_state_directory()?;
+    if let Some(directory) = Directory::find_runtime()? {
+        found.extend(places_in(directory, |transport| transport.names() != NameDirectory::State)?);
+    }
+    Ok(found)
 }
 
 /// The names, or beginnings of names, in the runtime directory.
@@ -25,28 +41,36 @@ pub(super) fn places() -> Result<Vec<ListedName>> {
 
 /// The journals and spools in the state directory, which is not created for that.
 pub(super) fn places_in_state_directory() -> Result<Vec<ListedName>> {
-    // Without that directory there are neither.
-    if !state_path().is_ok_and(|(path, _)| path.is_dir()) {
-        return Ok(Vec::new());
-    }
-    match Directory::state() {
-        // The doctor reports a directory of another user.
-        Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(Vec::new()),
-        directory => places_in(directory?, |transport| transport.names() != NameDirectory::Runtime),
+    match Directory::find_state() {
+        Ok(None) => Ok(Vec::new()),
+        // The doctor reports a directory of another user, a file in its place, and a user without a home.
+        Err(e)
+            if matches!(
+                e.kind(),
+                ErrorKind::PermissionDenied | ErrorKind::InvalidState | ErrorKind::NotFound
+            ) =>
+        {
+            Ok(Vec::new())
+        }
+        found => {
+            let found = found?.map(|directory| {
+                places_in(directory, |transport| transport.names() != NameDirectory::Runtime)
+            });
+            found.unwrap_or_else(|| Ok(Vec::new()))
+        }
     }
 }
 
 /// The names in a directory whose transport is `wanted`.
 fn places_in(directory: Directory, wanted: fn(Transport) -> bool) -> Result<Vec<ListedName>> {
     let directory = Arc::new(directory);
-    // Each name, with whether it has a temporary file.
-    let mut files: BTreeMap<String, bool> = BTreeMap::new();
+    let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for file in directory.names()? {
-        *files.entry(named(&file).to_owned()).or_default() |= place::of_temporary(&file).is_some();
+        files.entry(named(&file).to_owned()).or_default().push(file);
     }
-    let found = |(file, has_temporary): (String, bool)| {
+    let found = |(file, files): (String, Vec<String>)| {
         let endpoint = Endpoint::from_file_name(&file)?;
-        Some(ListedName { endpoint, place: Place { directory: directory.clone(), file }, has_temporary })
+        Some(ListedName { endpoint, place: Place { directory: directory.clone(), file }, files })
     };
     Ok(files.into_iter().filter_map(found).filter(|found| wanted(found.endpoint.transport())).collect())
 }

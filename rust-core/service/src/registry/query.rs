@@ -13,15 +13,28 @@ use crate::transport::hello::{AnsweredCall, Asked, Call};
 use crate::transport::{origin, sweep};
 use crate::value::Value;
 
+/// What a listing does with stale files of this user's dead processes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stale {
+    /// Removes them.
+    Remove,
+    /// Changes nothing.
+    Keep,
+}
+
 /// Returns whether a process holds the name, and the obstacle to finding out, or to removing stale files. If
 /// even the lock may not be read, the listener is queried.
-fn is_live(ListedName { place, has_temporary, .. }: &ListedName) -> (bool, Option<Error>) {
+fn is_live(found: &ListedName, stale: Stale) -> (bool, Option<Error>) {
+    let place = &found.place;
     let live = match place.is_bound() {
         Ok(live) => live,
         Err(e) if e.kind() == ErrorKind::PermissionDenied => return (true, None),
         Err(e) => return (true, Some(e)),
     };
-    match sweep::sweep(place, *has_temporary) {
+    if stale == Stale::Keep {
+        return (live, None);
+    }
+    match sweep::sweep(place, found.has_temporary()) {
         // Another user may remove what this one may not.
         Err(e) if e.kind() == ErrorKind::PermissionDenied && e.errno().is_some() => (live, None),
         Err(e) => (live, Some(e)),
@@ -33,6 +46,7 @@ fn is_live(ListedName { place, has_temporary, .. }: &ListedName) -> (bool, Optio
 pub(super) struct Query<'a> {
     found: &'a ListedName,
     listed: Listed,
+    stale: Stale,
     /// What [`is_live`] returned, where that had to be known first.
     held: Option<(bool, Option<Error>)>,
 }
@@ -53,8 +67,8 @@ pub(super) enum Start<'a> {
 pub(super) enum Outcome {
     /// The record beside the name has everything.
     Recorded,
-    /// An answer, or the end of the connection without one.
-    Ended(Result<Call>),
+    /// An answer, or the end of the connection without one; and the process that listens, if the kernel tells.
+    Ended(Result<Call>, Option<Credentials>),
     /// A listener has no room for another connection.
     Full,
     /// No connection was made.
@@ -69,14 +83,14 @@ impl<'a> Query<'a> {
     /// A socket is asked before its lock is read: a process that answers lives, and nothing of it is stale. Reading
     /// its lock costs more, because the kernel goes through all locks of the directory: the cost would be quadratic in
     /// the number of names.
-    pub(super) fn begin(found: &'a ListedName, hello: &[u8]) -> Start<'a> {
+    pub(super) fn begin(found: &'a ListedName, hello: &[u8], stale: Stale) -> Start<'a> {
         let ListedName { endpoint, place, .. } = found;
         let driver = endpoint.transport().driver();
         let source = driver.listing_source();
         let listed = Listed { live: true, ..Listed::unanswered(endpoint) };
-        let mut query = Query { found, listed, held: None };
+        let mut query = Query { found, listed, stale, held: None };
         if source != ListingSource::Socket {
-            let (live, obstacle) = is_live(found);
+            let (live, obstacle) = is_live(found, stale);
             if !live {
                 let entry = |e| Listed { problem: Some(e), ..Listed::unanswered(endpoint) };
                 return Start::Over(obstacle.map(entry));
@@ -98,7 +112,7 @@ impl<'a> Query<'a> {
         let target = connections.and_then(|connections| connections.target_at(endpoint, place));
         match target.and_then(|target| target.ask(hello, &[])) {
             Ok(Call::Answered(asked)) => Start::Asked(query, asked),
-            Ok(Call::NotListening) => Start::Over(query.finish(Outcome::Ended(Ok(Call::NotListening)))),
+            Ok(Call::NotListening) => Start::Over(query.finish(Outcome::Ended(Ok(Call::NotListening), None))),
             Ok(Call::Busy) => Start::Over(query.finish(Outcome::Full)),
             Err(e) if matches!(e.errno(), Some(libc::EMFILE | libc::ENFILE)) => Start::NoDescriptor(query, e),
             Err(e) => Start::Over(query.finish(Outcome::Unreached(e))),
@@ -109,16 +123,26 @@ impl<'a> Query<'a> {
     pub(super) fn finish(mut self, outcome: Outcome) -> Option<Listed> {
         let found = self.found;
         let (there, problem) = match outcome {
-            Outcome::Ended(Ok(Call::Answered(called))) => (There::Process, self.take(&called)),
-            Outcome::Ended(Ok(Call::Busy)) => (There::Closed, Some(closed())),
-            Outcome::Ended(Ok(Call::NotListening)) => (There::Nobody, None),
-            Outcome::Ended(Err(e)) => (There::Process, Some(e)),
+            Outcome::Ended(Ok(Call::Answered(called)), _) => (There::Process, self.take(&called)),
+            Outcome::Ended(Ok(Call::Busy), credentials) => {
+                self.listen_by(credentials);
+                (There::Closed, Some(closed()))
+            }
+            Outcome::Ended(Ok(Call::NotListening), _) => (There::Nobody, None),
+            Outcome::Ended(Err(e), credentials) => {
+                self.listen_by(credentials);
+                (There::Process, Some(e))
+            }
             Outcome::Silent(e, credentials) => {
                 self.listen_by(credentials);
                 (There::Process, Some(e))
             }
             Outcome::Full => (There::Process, Some(full())),
-            Outcome::Unreached(e) if e.kind() == ErrorKind::PermissionDenied => (There::Closed, Some(e)),
+            Outcome::Unreached(e) if e.kind() == ErrorKind::PermissionDenied => {
+                let facts = found.place.directory.beneath().facts(&found.place.file).ok().flatten();
+                self.listed.user = facts.map(|facts| user_name(facts.st_uid));
+                (There::Closed, Some(e))
+            }
             Outcome::Unreached(e) => (There::Unknown, Some(e)),
             Outcome::Recorded => (There::Record, None),
         };
@@ -127,7 +151,7 @@ impl<'a> Query<'a> {
             Some(held) => held,
             // Nothing of a process that has the socket is stale, and it lives whatever its lock says.
             None if there == There::Process => return Some(self.listed),
-            None => is_live(found),
+            None => is_live(found, self.stale),
         };
         let is_there = match there {
             There::Process => true,
@@ -170,6 +194,7 @@ impl<'a> Query<'a> {
     fn listen_by(&mut self, credentials: Option<Credentials>) {
         if let Some(credentials) = credentials {
             self.listed.pid = credentials.pid;
+            self.listed.is_elsewhere = credentials.pid.is_none();
             self.listed.user = Some(user_name(credentials.uid));
         }
     }
@@ -203,14 +228,14 @@ fn full() -> Error {
 
 /// Returns the information in the files of a store, whether a process holds the name or not. `owned` is
 /// whether a process may hold it.
-pub(super) fn read_files(found: &ListedName, owned: bool) -> Option<Listed> {
+pub(super) fn read_files(found: &ListedName, owned: bool, stale: Stale) -> Option<Listed> {
     let ListedName { endpoint, place, .. } = found;
     let can = endpoint.transport().capabilities();
     let mut listed = Listed::unanswered(endpoint);
     listed.pattern = can.store.then(|| Pattern::Publish.name());
     let mut live = false;
     if owned {
-        (live, listed.problem) = is_live(found);
+        (live, listed.problem) = is_live(found, stale);
     }
     listed.live = live;
     if live {
