@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
-.PHONY: help build test test-quick test-bridge test-memory test-all test-nightly fuzz bench bench-quick bench-bridge bench-recording bench-gateway demo demo-machines dist dist-test semver release docs install python php lint clean
+.PHONY: help build test test-quick test-bridge test-memory test-all test-nightly fuzz bench bench-quick bench-bridge bench-recording bench-gateway demo demo-machines dist dist-test semver release docs install uninstall python php lint clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -77,15 +77,10 @@ install:  ## put the C, C++ and Fortran library and the program under PREFIX
 	@tools/apt.sh build || echo "make install: going on without these packages"
 	cargo build --release -p linkspan-c -p linkspan-cli -p linkspan-gateway -p linkspan-recorder
 	cargo build --release -p linkspan-schema-convert
-	c-api/install.sh "$(PREFIX)"
-	for program in linkspan linkspan-gateway linkspan-record linkspan-schema; do \
-		install -D -s -m 0755 "$(CARGO_TARGET_DIR)/release/$$program" "$(DESTDIR)$(PREFIX)/bin/$$program" || exit 1; done
-	install -d "$(DESTDIR)$(PREFIX)/share/bash-completion/completions" "$(DESTDIR)$(PREFIX)/share/zsh/site-functions"
-	for program in linkspan linkspan-gateway linkspan-record linkspan-schema; do \
-		"$(CARGO_TARGET_DIR)/release/$$program" completions bash \
-			> "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$program" && \
-		"$(CARGO_TARGET_DIR)/release/$$program" completions zsh \
-			> "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_$$program" || exit 1; done
+	packaging/install "$(PREFIX)" "$(CARGO_TARGET_DIR)/release"
+
+uninstall:  ## remove what make install put under PREFIX; other files stay
+	packaging/install --undo "$(PREFIX)"
 
 # By the commands of the demo: maturin would tell pyo3 of its interpreter, and what one of them has compiled the other would compile again.
 python: export PYO3_BUILD_EXTENSION_MODULE = 1

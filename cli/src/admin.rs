@@ -127,9 +127,9 @@ fn paragraph(finding: &Finding) -> String {
     format!("{:<8} {}\n{remedy}", finding.severity.name(), one_line(&finding.what))
 }
 
-/// Makes a runtime directory for a group, and prints the steps.
-pub fn setup(group: &str, root: &Path) -> Result<(), Exit> {
-    let done = doctor::setup(group, root)?;
+/// Makes a runtime directory for a group, or without one removes it, and prints the steps.
+pub fn setup(group: Option<&str>, root: &Path) -> Result<(), Exit> {
+    let done = group.map_or_else(|| doctor::undo_setup(root), |group| doctor::setup(group, root))?;
     output::write(format!("{}\n", done.join("\n")).as_bytes())
 }
 

@@ -182,12 +182,16 @@ Examples:
 
 Examples:
   sudo linkspan setup --group sensors
-  linkspan setup --group sensors --root image/"
+  linkspan setup --group sensors --root image/
+  sudo linkspan setup --undo"
     )]
     Setup {
         /// The group whose members use the directory
-        #[arg(long)]
-        group: String,
+        #[arg(long, required_unless_present = "undo")]
+        group: Option<String>,
+        /// Remove the directory and the entry in tmpfiles.d; refused while a program or a message is there
+        #[arg(long, conflicts_with = "group")]
+        undo: bool,
         /// Use this directory as /, to prepare an image
         #[arg(long, value_name = "DIRECTORY", default_value = "/")]
         root: std::path::PathBuf,

@@ -170,6 +170,12 @@ fn directory_for_several_users_is_set_up_under_another_root() {
     let refused = place.run(&["setup", "--group", "no-such-group", "--root", root]);
     assert_eq!(refused.code, Some(1));
     assert!(refused.err.starts_with("linkspan: Missing (104): there is no group"), "{}", refused.err);
+    assert_eq!(place.run(&["setup", "--root", root]).code, Some(2), "neither a group nor --undo");
+    let undone = place.run(&["setup", "--undo", "--root", root]);
+    assert_eq!(undone.code, Some(0), "{}", undone.err);
+    assert!(undone.out.contains(&format!("removed {root}/run/linkspan\n")), "{}", undone.out);
+    let is_left = |path: &str| place.path().join(path).exists();
+    assert!(!is_left("run/linkspan") && !is_left("etc/tmpfiles.d/linkspan.conf"));
 }
 
 #[test]

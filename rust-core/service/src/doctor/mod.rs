@@ -32,7 +32,7 @@ mod setup;
 
 pub use finding::{Finding, Severity};
 pub use repair::repair;
-pub use setup::setup;
+pub use setup::{setup, undo as undo_setup};
 
 use crate::frame;
 
