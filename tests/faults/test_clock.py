@@ -122,6 +122,35 @@ def test_stepped_clock_does_not_disturb_a_publisher(transport: str, start, libra
             assert readings.recv(timeout=SOON).value == i
 
 
+def test_stepped_clock_deletes_no_history_of_a_journal(start, library: Path, tmp_path: Path, monkeypatch) -> None:
+    """Half a day is kept, and the clock is stepped by a day: under a running writer, between two writers, and back."""
+    stepped = tmp_path / "days"
+    monkeypatch.setenv("LINKSPAN_STATE_DIR", str(tmp_path))
+    writer = """
+        with linkspan.publisher(sys.argv[1], retain_seconds=43200, segment_bytes=8192) as out:
+            print("ready", flush=True)
+            for line in sys.stdin:
+                out.send([int(line), "x" * 1000])
+                print(line.strip(), flush=True)
+        """
+    sent = 0
+    for steps in ((b"", FORTH), (b"xxxx", BACK)):
+        publisher = start(writer, "journal:clock", env={"LD_PRELOAD": str(library), "STEPPED_CLOCK": str(stepped)})
+        assert publisher.stdout.readline() == "ready\n"
+        for step in steps:
+            stepped.write_bytes(step)
+            for _ in range(20):
+                assert ask(publisher, str(sent)) == str(sent)
+                sent += 1
+        publisher.stdin.close()
+        assert publisher.wait(SOON) == 0
+        # The next writer begins a day later, and a day before the last one.
+        stepped.write_bytes(b"xxxx")
+    assert len(list((tmp_path / "clock.journal").glob("*.segment"))) > 4
+    with linkspan.subscribe("journal:clock", from_="first") as readings:
+        assert [readings.recv(timeout=SOON).value[0] for _ in range(sent)] == list(range(sent))
+
+
 @needed("--time")
 @answering
 def test_programs_with_different_clocks_exchange_messages(transport: str, start) -> None:

@@ -25,7 +25,7 @@ use super::folder::{self, JournalFolder, PAGE, SegmentInfo};
 use super::mask;
 use super::record::{self, Stamp};
 use super::records::{Records, schema_of};
-use super::retention::SealedSegments;
+use super::retention::{Moment, SealedSegments};
 use super::tail;
 use crate::codec::Encoding;
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -106,6 +106,8 @@ pub struct JournalLog {
     file: File,
     /// The content of that segment's page.
     segment: SegmentInfo,
+    /// When that segment was begun.
+    begun: Moment,
     /// The offset of the next record; everything before it is on the disk.
     end: u64,
     /// The last safe record.
@@ -184,7 +186,8 @@ impl JournalLog {
             true => schema_of(&folder, &file, segment.first)?,
             false => None,
         };
-        let kept = SealedSegments::scan(&folder, &segments, segment)?;
+        let begun = shape.retention.begun(&segment, Moment::now(), now());
+        let kept = SealedSegments::scan(&folder, &segments, segment, begun, &shape.retention)?;
         let mut log = JournalLog {
             folder,
             shape,
@@ -193,6 +196,7 @@ impl JournalLog {
             session,
             file,
             segment,
+            begun,
             end: tail.end,
             committed,
             high: tail.high,
@@ -261,7 +265,7 @@ impl JournalLog {
         let first = self.size(&drafts[0]);
         // A library without masks does not support the next segment's version either, and reports
         // that.
-        let old = self.shape.retention.wants_new(&self.segment, now)
+        let old = self.shape.retention.wants_new(self.begun, Moment::now())
             || self.segment.version < folder::VERSION && drafts.iter().any(|draft| draft.needs_mask)
             || self.written.is_some_and(|schema| schema != self.schema(&drafts[0]));
         // A segment without a record is replaced only where its name would not be the number of its
@@ -426,7 +430,9 @@ impl JournalLog {
         let segment =
             SegmentInfo { version: folder::VERSION, id: self.id, first, created: now, high: self.high };
         self.file = self.folder.make_segment(segment)?;
-        self.kept.sealed(self.segment.first, self.committed.sequence, self.end, now);
+        let begun = Moment::now();
+        self.kept.sealed(self.segment.first, self.committed.sequence, self.end, begun);
+        self.begun = begun;
         (self.segment, self.end, self.written) = (segment, PAGE, None);
         // A segment that cannot be deleted is no reason to refuse a message: deleting is retried
         // with the next segment, and a process that opens the journal gets the error.
@@ -436,7 +442,7 @@ impl JournalLog {
 
     /// Deletes the segments that the rules do not keep.
     fn retire(&mut self) -> Result<()> {
-        self.kept.retire(&self.folder, &self.shape.retention, self.end, now())
+        self.kept.retire(&self.folder, &self.shape.retention, self.end, Moment::now())
     }
 
     /// Continues with the number `first`, for a replica: the records before it will never arrive.
