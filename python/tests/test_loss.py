@@ -31,6 +31,17 @@ def test_short_publisher_serves_a_waiting_subscriber(transport: str) -> None:
     assert received == list(range(10))
 
 
+@pytest.mark.parametrize("transport", ["shm", "unix"])
+def test_ended_subscriber_is_not_counted(transport: str) -> None:
+    """Its connection has ended, whether the publisher's own thread has seen that or not."""
+    name = endpoint(transport)
+    with linkspan.publisher(name) as publisher:
+        for _ in range(200):
+            with linkspan.subscribe(name):
+                publisher.wait_for_subscribers(1, timeout=SOON)
+            assert publisher.subscribers == 0
+
+
 def test_subscriber_in_the_same_program_receives_later_messages() -> None:
     name = endpoint("unix")
     with linkspan.publisher(name) as publisher, linkspan.subscribe(name) as subscriber:

@@ -358,13 +358,19 @@ impl Fanout {
         self.state().session.newest()
     }
 
-    /// Returns how many subscribers are connected.
+    /// Returns how many subscribers are connected. A killed one counts no more from its end on, although the
+    /// acceptor's thread removes it later.
     pub fn subscribers(&self) -> usize {
         match &self.state().outlet {
             Outlet::Shared { tx, subscribers, .. } => {
-                subscribers.iter().filter(|subscriber| subscriber.has_joined(tx)).count()
+                let counts = |one: &&Reader| one.has_joined(tx) && !one.watched.has_ended();
+                subscribers.iter().filter(counts).count()
             }
-            Outlet::Each { subscribers, .. } => subscribers.len(),
+            Outlet::Each { subscribers, .. } => {
+                let has_ended =
+                    |one: &StreamSubscriber| one.out().watched.as_ref().is_some_and(WatchedSocket::has_ended);
+                subscribers.iter().filter(|one| !has_ended(one)).count()
+            }
         }
     }
 

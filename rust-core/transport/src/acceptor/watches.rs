@@ -6,11 +6,14 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::event::PollFlags;
 
 use crate::error::Result;
 use crate::stream::Stream;
 use crate::sys::fork;
-use crate::sys::poll::{Epoll, Interest};
+use crate::sys::poll::{self, Epoll, Interest};
 
 /// Called when a descriptor that the acceptor watches is ready.
 pub trait Watcher: Send + Sync {
@@ -24,6 +27,8 @@ pub struct WatchedSocket {
     watches: Arc<Watches>,
     token: u64,
     stream: Stream,
+    /// The event that reports the peer's end, besides an error and a full hang-up.
+    end: PollFlags,
     /// Whether dropping it ends the connection.
     pub hangs_up: bool,
 }
@@ -73,7 +78,9 @@ impl Watches {
         self.epoll
             .add(stream.readable().0, token, what)
             .inspect_err(|_| drop(self.watched().remove(&token)))?;
-        Ok(WatchedSocket { watches: self.clone(), token, stream: stream.clone(), hangs_up: true })
+        // A peer that is watched for nothing may close its sending side and stay.
+        let end = if what.contains(Interest::RDHUP) { PollFlags::RDHUP } else { PollFlags::empty() };
+        Ok(WatchedSocket { watches: self.clone(), token, stream: stream.clone(), end, hangs_up: true })
     }
 
     /// Calls the watcher of a token; does nothing where the token has none. The mutex is not held
@@ -94,6 +101,12 @@ impl WatchedSocket {
     /// Changes the events that the watch waits for.
     pub fn change(&self, what: Interest) -> Result<()> {
         self.watches.epoll.modify(self.stream.readable().0, self.token, what)
+    }
+
+    /// Returns whether the peer has ended the connection, also before the acceptor's thread sees it.
+    pub fn has_ended(&self) -> bool {
+        let ended = poll::happens_within(self.stream.readable().0, self.end, Duration::ZERO);
+        ended.is_ok_and(|what| !what.is_empty())
     }
 }
 
