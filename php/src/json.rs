@@ -1,4 +1,4 @@
-//! JSON for people: what `echo $message` prints, as PHP's own `json_encode` writes it.
+//! JSON for people: what `echo $message` prints, as PHP's own `json_encode` writes it, with text as it is.
 
 use ext_php_rs::types::{ZendCallable, ZendClassObject, Zval};
 use linkspan::{Error, ErrorKind, Result};
@@ -31,8 +31,8 @@ pub fn with_room_for_text<T>(make: impl FnOnce() -> T) -> Result<T> {
 }
 
 fn encoded(value: &Zval) -> Result<Text> {
-    // JSON_UNESCAPED_SLASHES, JSON_UNESCAPED_UNICODE, JSON_PARTIAL_OUTPUT_ON_ERROR, JSON_PRESERVE_ZERO_FRACTION
-    const FLAGS: i64 = 64 | 256 | 512 | 1024;
+    // JSON_UNESCAPED_SLASHES, JSON_UNESCAPED_UNICODE, JSON_PARTIAL_OUTPUT_ON_ERROR. Numbers are as without flags.
+    const FLAGS: i64 = 64 | 256 | 512;
     let encoded = call_php(|| {
         ZendCallable::try_from_name("json_encode").and_then(|f| f.try_call(vec![value, &FLAGS]))
     })?

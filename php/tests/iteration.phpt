@@ -34,7 +34,8 @@ $in->poll();
 foreach ([['celsius' => 21.0, 'where' => 'Zürich/Süd', 'rows' => $rows], [1, null], 'text', new Linkspan\Timestamp(0), new stdClass] as $value) {
     $out->send($value);
     $message = $in->recv(20);
-    echo $message, json_encode($message) === json_encode($message->value) ? '' : ' differs', $message instanceof Stringable ? '' : ' none', "\n";
+    $printed = json_encode($message, JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE);
+    echo $message, (string) $message === $printed ? '' : " is printed as $printed", json_encode($message) === json_encode($message->value) ? '' : ' differs', $message instanceof Stringable ? '' : ' none', "\n";
 }
 // What has no form in JSON is null in it.
 $wave = NdArray::fromArray([[NAN, 1.5], [INF, -INF]]);
@@ -61,12 +62,12 @@ bool(true)
 [0.5,1.5]
 an array without dimensions has one element and no items: $array->toArray() is that element
 --- a message
-{"celsius":21.0,"where":"Zürich/Süd","rows":[[1,2],[3,4]]}
+{"celsius":21,"where":"Zürich/Süd","rows":[[1,2],[3,4]]}
 [1,null]
 "text"
 "1970-01-01T00:00:00Z"
 {}
-{"x":null,"y":{"z":null,"n":1.0}}
+{"x":null,"y":{"z":null,"n":1}}
 [null,"text",[[null,1.5],[null,null]]]
 {"0":null,"1":2}
 {"7":null}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import C_API, DEADLINE, PAIRS, TRANSPORTS, VECTORS, controller, endpoint, run
 from support.compilers import compiled, fortran_module
+from support.tree import ROOT
 from test_c_consumers import ALL, SUFFIX, controlled, two_programs
 
 # Not optimized: it compiles in a third of the time, and an optimizer could remove faults.
@@ -272,6 +273,70 @@ def test_valgrind_reports_a_system_call_that_it_does_not_know_once(tmp_path, bui
     # Of each process.
     unknown = re.findall(r"^\W*(\d+)\W.*unhandled amd64-linux syscall: (\d+)", done.stderr, re.M)
     assert sorted(unknown) == sorted(set(unknown)), done.stderr
+
+
+#: The bounds of an acceptor with the parts of other crates that they name, so that they are optimized within seconds.
+BOUNDS = """
+#[path = "PATH"]
+mod admission;
+mod sys {
+    pub mod peer {
+        pub struct Credentials {
+            pub uid: u32,
+        }
+    }
+}
+
+use admission::{Bounds, PeerIdentity};
+
+fn main() {
+    // Not known when this is compiled.
+    let uid = std::env::args().count() as u32;
+    let user = |uid| PeerIdentity::of(Some(&sys::peer::Credentials { uid }));
+    let at = |ip: &str| PeerIdentity::at(ip.parse().unwrap());
+    let key = PeerIdentity::Key("lab".into());
+    let mut peers = vec![user(uid), user(uid + 1), PeerIdentity::Unknown, at("192.0.2.1"), at("2001:db8::1"), key];
+    peers.extend(peers.clone());
+    let bounds = Bounds { all: 10, each: 2, own: 5, own_uid: uid };
+    for new in &peers {
+        let waiting = peers.iter().enumerate().map(|(number, peer)| (number as u64, peer.clone()));
+        assert!(bounds.to_evict(waiting, new).is_some());
+    }
+}
+"""
+RLIMIT = """
+pub mod process {
+    pub enum Resource {
+        Nofile,
+    }
+    pub struct Limits {
+        pub current: Option<u64>,
+    }
+    pub fn getrlimit(_: Resource) -> Limits {
+        Limits { current: None }
+    }
+    pub struct User;
+    impl User {
+        pub fn as_raw(self) -> u32 {
+            0
+        }
+    }
+    pub fn geteuid() -> User {
+        User
+    }
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed: apt install valgrind")
+def test_valgrind_finds_no_uninitialized_memory_in_the_optimized_bounds_of_an_acceptor(tmp_path):
+    """A debug build reads each field by itself; an optimized one reads a tag together with what is behind it."""
+    (tmp_path / "rustix.rs").write_text(RLIMIT)
+    (tmp_path / "bounds.rs").write_text(BOUNDS.replace("PATH", str(ROOT / "rust-core/transport/src/admission.rs")))
+    rustc = ["rustc", "--edition", "2024", "-C", "opt-level=3", "-g", "--out-dir", tmp_path]
+    run(*rustc, "--crate-type", "rlib", tmp_path / "rustix.rs")
+    run(*rustc, "--extern", f"rustix={tmp_path}/librustix.rlib", tmp_path / "bounds.rs")
+    run("valgrind", "--quiet", "--error-exitcode=99", tmp_path / "bounds")
 
 
 @pytest.mark.parametrize("language", ["cpp", "fortran"])
