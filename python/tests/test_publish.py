@@ -57,6 +57,23 @@ def test_latest_without_waiting(peer, name):
             linkspan.latest(name + "2", timeout=0)
 
 
+def test_latest_after_a_restart_is_that_of_the_new_publisher(peer, name):
+    seen = []
+    for n in (7, 8):
+        other = peer(PUBLISHER, name)
+        other.line()
+        tell(other, n)
+        # Each of two questions has the same answer.
+        first, second = linkspan.latest(name, timeout=60.0), linkspan.latest(name, timeout=60.0)
+        assert first.value == second.value == {"n": n} and first.sequence == second.sequence == 2
+        seen.append(first.source)
+        other.signal(signal.SIGKILL)
+        other.end()
+        with pytest.raises(linkspan.NotFound):
+            linkspan.latest(name, timeout=0)
+    assert seen[0] != seen[1]
+
+
 def test_subscribers_wait_for_their_publisher_and_its_successor(peer, name):
     readings = linkspan.subscribe(name, timeout=60.0)
     with pytest.raises(linkspan.NotFound):

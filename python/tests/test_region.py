@@ -105,3 +105,14 @@ def test_invalid_region_is_refused_with_the_reason(shared):
         region.bytes(0, 1)
     with pytest.raises(linkspan.InvalidState):
         len(region)
+
+
+def test_region_keeps_the_memory_of_an_owner_that_has_restarted(shared):
+    name, _ = shared
+    region = linkspan.Region(f"posix:/{name}")
+    # Its next life removes the object and makes it anew.
+    os.unlink(f"/dev/shm/{name}")
+    with open(f"/dev/shm/{name}", "wb") as file:
+        file.write(image(count=9))
+    assert [region.read("u32 count")["count"] for _ in range(2)] == [2, 2]
+    assert linkspan.Region(f"posix:/{name}").read("u32 count")["count"] == 9

@@ -1,6 +1,8 @@
 """Schemas: both sides get what differs, compatible versions exchange messages, values are checked where that is asked for."""
 
+import os
 import pathlib
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import linkspan
@@ -107,6 +109,16 @@ def test_endpoint_without_schema_differs_from_endpoint_without_listener():
         linkspan.schema(at)
     with linkspan.publisher(at), pytest.raises(linkspan.Missing):
         linkspan.schema(at)
+
+
+def test_schema_of_a_listener_that_answers_nothing_is_stalled():
+    at = endpoint("unix")
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(os.path.join(os.environ["LINKSPAN_DIR"], at.removeprefix("unix:").replace("/", "@") + ".unix"))
+        silent.listen()
+        for ask in (linkspan.schema, linkspan.reply_schema):
+            with pytest.raises(linkspan.Stalled, match="does not answer"):
+                ask(at)
 
 
 LEVEL = 'name = "tank"\n[fields.level]\ntype = "f64"\nunit = "m"\n'

@@ -1,5 +1,6 @@
 """Waiting for the first of several objects, and reading until a subscriber has caught up."""
 
+import contextlib
 import os
 import threading
 
@@ -55,6 +56,41 @@ def test_wait_any_times_out_and_accepts_other_descriptors():
         out.write("x")
         out.flush()
         assert linkspan.wait([pipe], timeout=60.0) == [pipe]
+
+
+@pytest.mark.parametrize("transport", ["shm", "unix"])
+def test_wait_for_idle_objects_times_out_each_time(transport):
+    server = linkspan.serve(f"{transport}:idle/server")
+    listener = linkspan.listen(f"{transport}:idle/listener")
+    client = linkspan.connect(f"{transport}:idle/server", timeout=60.0)
+    absent = linkspan.subscribe(f"{transport}:idle/absent")
+    for objects in [[server], [listener], [client], [absent], [server, listener, client, absent]]:
+        ended = 0
+        # Events of the connection itself wake the server a few times.
+        for _ in range(10):
+            try:
+                assert linkspan.wait(objects, timeout=0.02) == [server]
+            except linkspan.Timeout:
+                ended += 1
+            else:
+                with pytest.raises(linkspan.Timeout):
+                    server.next(timeout=0)
+        assert ended >= 5
+
+
+@pytest.mark.parametrize("transport", ["shm", "unix"])
+def test_subscriber_whose_publisher_restarts_between_two_waits_is_ready_again(transport):
+    name = f"{transport}:lab/restarted"
+    with linkspan.subscribe(name) as reader:
+        for life in range(3):
+            with linkspan.publisher(name) as out:
+                out.send(life)
+                got = None
+                while got is None:
+                    assert linkspan.wait([reader], timeout=60.0) == [reader]
+                    with contextlib.suppress(linkspan.Empty):
+                        got = reader.try_recv().value
+                assert got == life
 
 
 def test_journal_is_read_until_its_end():

@@ -1,10 +1,10 @@
-"""The table of tests/README.md about the machinery: what it names, what is public, and what is wrong with a cell."""
+"""The tables of tests/README.md about the machinery: what they name, what is public, and what is wrong with a cell."""
 
 import builtins
 import inspect
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import linkspan
 import linkspan.aio
@@ -12,10 +12,12 @@ from belongs import BELONGS
 from support.tree import PROGRAM, ROOT
 
 HEADING = "## Each verb and each part of the machinery"
-COLUMNS = (
-    "killed, in turns", "each way to wait", "hostile peer", "hostile file", "fuzzing", "forks", "signals", "full disk, memory", "limits", "power cut",
-    "overload", "another user",
-)
+#: The columns of each table. All tables have the same rows; the first one lists the names of a row.
+TABLES = (
+    ("killed, in turns", "each way to wait", "hostile peer", "hostile file", "fuzzing", "forks", "signals", "full disk, memory", "limits", "power cut", "overload", "another user"),
+    ("busy receiver", "not allocated or empty argument", "restart between two calls", "asked twice", "file of another writer", "half-open connection", "value at the edge in every view"),
+)  # fmt: skip
+COLUMNS = tuple(column for columns in TABLES for column in columns)
 #: Commands that print texts of the program itself.
 TEXTS = {"completions", "man", "help"}
 #: Commands with commands of their own. Those of the bridge are none of them: the daily suites do not build it.
@@ -25,33 +27,42 @@ ELSEWHERE = {"linkspan.aio", "linkspan-remote", "shared", "loan", "loan_bytes", 
 #: Cases that are no tests themselves: a macro makes one of each for every transport, from the list in this file.
 CASES = ROOT / "rust-core/tests/conformance/mod.rs"
 ARTICLES = {"a", "an", "the"}
+#: Tests that are whole programs.
+WHOLE = re.compile(r"c-api/tests/.+\.(c|cpp|f90)|php/tests/.+\.phpt")
 #: Folders with the seeds of one fuzzer each.
 SEEDS = re.compile(r"fuzz/seeds/[a-z]+")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row: what its first cell says before the colon, the names after it and those that belong to them, the other cells."""
+    """A row: its title, the names of its first cell and of BELONGS, and its other cells in all tables."""
 
     title: str
     names: frozenset[str]
     cells: tuple[str, ...]
 
 
-def table(page: str) -> str:
-    assert HEADING in page, "the table is missing"
+def section(page: str) -> str:
+    assert HEADING in page, "the tables are missing"
     return page.split(HEADING, 1)[1].split("\n## ", 1)[0]
 
 
 def rows(section: str) -> list[Row]:
-    lines = [line for line in section.splitlines() if line.startswith("|")]
-    cells = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
-    assert tuple(cells[0][1:]) == COLUMNS
-    found = []
-    for first, *others in cells[2:]:
+    tables = [
+        [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in block.splitlines()]
+        for block in re.findall(r"^\|.*(?:\n\|.*)*", section, re.M)
+    ]
+    assert [tuple(cells[0][1:]) for cells in tables] == list(TABLES), "the tables have other columns"
+    assert all(len(line) == len(cells[0]) for cells in tables for line in cells), "a row has more or fewer cells than its table has columns"
+    found: list[Row] = []
+    for first, *others in tables[0][2:]:
         title = first.split(":")[0]
         named = set(re.findall(r"`([^`]+)`", first.split(":", 1)[-1])) - ELSEWHERE
         found.append(Row(title, frozenset(named | {" ".join(name.split()) for name in BELONGS.get(title, "").split(";")}) - {""}, tuple(others)))
+    for further in tables[1:]:
+        titles = [first for first, *_ in further[2:]]
+        assert titles == [row.title for row in found], "a further table has other rows"
+        found = [replace(row, cells=(*row.cells, *others)) for row, (_, *others) in zip(found, further[2:], strict=True)]
     titles = [row.title for row in found]
     assert len(set(titles)) == len(titles), "two rows have one title"
     assert set(BELONGS) <= set(titles), f"no row is called {set(BELONGS) - set(titles)}"
@@ -113,11 +124,11 @@ def is_test(text: str, path: str, function: str) -> bool:
 
 
 def has_tests(text: str, path: str) -> bool:
-    """Whether a file has tests: modules for tests of Rust, whose parts may be in a folder of its name; programs of the tests of C."""
+    """Whether a file has tests: functions of Rust or Python, or a whole program of another language."""
     if path.endswith(".py"):
         return path.rsplit("/", 1)[-1].startswith("test_") and bool(re.search(r"^(async )?def test_", text, re.M))
     cases = re.findall(r"^pub fn (\w+)\(", text, re.M) if path.startswith("rust-core/tests/conformance/") else []
-    return "#[test]" in text or any(is_test(text, path, case) for case in cases) or path.startswith("c-api/tests/") and path.endswith(".c")
+    return "#[test]" in text or any(is_test(text, path, case) for case in cases) or bool(WHOLE.fullmatch(path))
 
 
 def wrong_cell(cell: str, files: list[str]) -> str:
@@ -125,7 +136,7 @@ def wrong_cell(cell: str, files: list[str]) -> str:
     named = re.findall(r"`([^`]+)`", cell)
     if not named:
         words = re.findall(r"[A-Za-z][A-Za-z']*", cell)
-        is_path = re.search(r"/|::|\.(py|rs|c)\b|`", cell)
+        is_path = re.search(r"/|::|\.(py|rs|c|cpp|f90|phpt)\b|`", cell)
         return "" if len(set(words) - ARTICLES) >= 2 and not is_path else f"{cell!r} is neither a test in backticks nor a reason of two words"
     for name in named:
         path, _, function = name.partition("::")

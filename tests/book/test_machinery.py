@@ -1,4 +1,4 @@
-"""The table of tests/README.md says for each public verb, object and program with which test each part of the machinery is tried, or why it is not.
+"""The tables of tests/README.md say for each public verb, object and program with which test each part of the machinery is tried, or why it is not.
 
 A verb, a class, a method, a function of the C library or a command without a row fails, a row that names what is gone, and a cell that is neither a
 test that is there and collected nor a reason. Bad tables, and what would be public, are planted here to see that they fail.
@@ -7,11 +7,11 @@ test that is there and collected nor a reason. Bad tables, and what would be pub
 import linkspan
 import machinery
 import pytest
-from machinery import COLUMNS, Row, public, rows, table, wrong_cell
+from machinery import COLUMNS, Row, public, rows, section, wrong_cell
 from support.tree import ROOT, tracked
 
-TABLE = table((ROOT / "tests/README.md").read_text(encoding="utf-8"))
-ROWS = rows(TABLE)
+SECTION = section((ROOT / "tests/README.md").read_text(encoding="utf-8"))
+ROWS = rows(SECTION)
 
 
 def test_each_public_thing_has_a_row_and_each_row_is_of_public_things() -> None:
@@ -50,15 +50,33 @@ def test_good_cell_is_taken(cell: str) -> None:
 
 
 def test_table_without_a_row_or_with_one_of_nothing_is_found() -> None:
-    lines = TABLE.splitlines()
-    row = next(line for line in lines if line.startswith("| keys of machines"))
+    lines = SECTION.splitlines()
+    row, further = (line for line in lines if line.startswith("| keys of machines"))
     with pytest.raises(AssertionError, match="no row is called"):
-        rows("\n".join(line for line in lines if line is not row))
-    without = rows(TABLE.replace("`linkspan keys`", "`linkspan locks`"))
+        rows("\n".join(line for line in lines if line not in (row, further)))
+    without = rows(SECTION.replace("`linkspan keys`", "`linkspan locks`"))
     named = {name for one in without for name in one.names}
     assert public() - named == {"linkspan keys"} and named - public() == {"linkspan locks"}
     with pytest.raises(AssertionError, match="two rows"):
-        rows(TABLE + row)
+        rows("\n".join(line for one in lines for line in ([one, one] if one in (row, further) else [one])))
+
+
+def test_further_table_with_other_rows_or_columns_is_found() -> None:
+    lines = SECTION.splitlines()
+    _, further = (line for line in lines if line.startswith("| keys of machines"))
+    at = lines.index(further)
+    for wrong in ([], [further.replace("keys of machines", "locks of machines")], [lines[at + 1], further]):
+        with pytest.raises(AssertionError, match="other rows"):
+            rows("\n".join([*lines[:at], *wrong, *lines[at + max(1, len(wrong)) :]]))
+    for column in COLUMNS:
+        with pytest.raises(AssertionError, match="other columns"):
+            rows(SECTION.replace(f"| {column} |", "| another one |"))
+    # A cell of the first table in the second one: the row has as many cells as before.
+    moved = SECTION.replace("| own files |", "|", 1).replace(f"\n{further}", f"\n{further} own files |")
+    with pytest.raises(AssertionError, match="more or fewer cells"):
+        rows(moved)
+    with pytest.raises(AssertionError, match="other columns"):
+        rows(SECTION.split("\n### ", 1)[0])
 
 
 def test_what_becomes_public_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
