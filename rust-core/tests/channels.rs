@@ -40,6 +40,7 @@ mod prolonged;
 mod publish_conformance;
 mod publish_loss;
 mod published_arrays;
+mod publisher_lives;
 mod registry;
 mod relay;
 mod schema_exchange;

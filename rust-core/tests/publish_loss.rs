@@ -171,27 +171,40 @@ fn late_subscriber_gets_the_number_of_missed_messages(t: &str) {
     assert_eq!(received + missed, SENT);
 }
 
-/// Waits until a subscriber has marked that it waits at this endpoint: a lock that may be shared, on the byte of the
-/// name.
-fn wait_until_awaited(endpoint: &str) {
+/// Returns whether a subscriber marks that it waits at this endpoint: a lock that may be shared, on the byte of the name.
+fn is_awaited(endpoint: &str) -> bool {
     let (transport, path) = endpoint.split_once(':').unwrap();
     let name = format!("{}.{transport} awaited", path.trim_start_matches('/').replace('/', "@"));
     let hash =
         name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     let byte = (hash >> 2).to_string();
-    let begun = Instant::now();
     let file = Path::new(&std::env::var("LINKSPAN_DIR").unwrap()).join(".lock");
-    loop {
-        // The same name has the same byte in the file of another directory: other runs of these tests have that.
-        let inode = std::fs::metadata(&file).map_or(0, |facts| facts.ino());
-        let mark = format!(":{inode} {byte} {byte}");
-        let locks = std::fs::read_to_string("/proc/locks").unwrap();
-        if locks.lines().any(|lock| lock.contains("READ") && lock.ends_with(&mark)) {
-            return;
-        }
-        assert!(begun.elapsed() < SOON, "no subscriber has marked that it waits at {endpoint}: {locks}");
-        thread::sleep(Duration::from_millis(2));
+    // The same name has the same byte in the file of another directory: other runs of these tests have that.
+    let inode = std::fs::metadata(&file).map_or(0, |facts| facts.ino());
+    let mark = format!(":{inode} {byte} {byte}");
+    let locks = std::fs::read_to_string("/proc/locks").unwrap();
+    locks.lines().any(|lock| lock.contains("READ") && lock.ends_with(&mark))
+}
+
+/// Waits for a change of the mark, while the program does something.
+fn wait_until(endpoint: &str, awaited: bool, mut act: impl FnMut()) {
+    let begun = Instant::now();
+    while is_awaited(endpoint) != awaited {
+        act();
+        assert!(begun.elapsed() < SOON, "{endpoint} is awaited: {}", !awaited);
     }
+}
+
+fn subscriber_is_awaited_until_it_is_connected_or_closed(t: &str) {
+    let endpoint = name(t);
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    assert!(is_awaited(&endpoint), "it has subscribed, and waits in no call");
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    wait_until(&endpoint, false, || assert!(!subscriber.poll().unwrap()));
+    publisher.close(SOON).unwrap();
+    wait_until(&endpoint, true, || drop(subscriber.try_recv()));
+    subscriber.close();
+    assert!(!is_awaited(&endpoint), "it is closed");
 }
 
 fn waiting_subscriber_receives_everything_of_a_short_publisher(t: &str) {
@@ -204,7 +217,7 @@ fn waiting_subscriber_receives_everything_of_a_short_publisher(t: &str) {
                 let rest = (1..1000).map(|_| number(&subscriber.recv(SOON).unwrap()));
                 std::iter::once(first).chain(rest).collect::<Vec<_>>()
             });
-            wait_until_awaited(&endpoint);
+            wait_until(&endpoint, true, || thread::sleep(Duration::from_millis(2)));
             let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
             for i in 0..1000 {
                 publisher.send(&Value::Int(i)).unwrap();
@@ -221,7 +234,7 @@ fn latest_that_waits_finds_the_value_of_a_short_publisher(t: &str) {
         let endpoint = name(t);
         let latest = thread::scope(|s| {
             let waiting = s.spawn(|| linkspan::latest(&endpoint, &Options::default(), SOON));
-            wait_until_awaited(&endpoint);
+            wait_until(&endpoint, true, || thread::sleep(Duration::from_millis(2)));
             let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
             publisher.send(&Value::Int(7)).unwrap();
             drop(publisher);
@@ -267,6 +280,7 @@ on! {
         late_subscriber_gets_the_number_of_missed_messages
         latest_that_waits_finds_the_value_of_a_short_publisher
         waiting_subscriber_receives_everything_of_a_short_publisher
+        subscriber_is_awaited_until_it_is_connected_or_closed
         subscriber_that_was_waited_for_receives_everything;
     shm:
         messages_that_end_with_their_publisher_are_counted
@@ -276,6 +290,7 @@ on! {
         late_subscriber_gets_the_number_of_missed_messages
         latest_that_waits_finds_the_value_of_a_short_publisher
         waiting_subscriber_receives_everything_of_a_short_publisher
+        subscriber_is_awaited_until_it_is_connected_or_closed
         subscriber_that_was_waited_for_receives_everything;
     tcp:
         end_with_unknown_messages_is_said
@@ -284,5 +299,6 @@ on! {
         subscriber_made_before_its_publisher_receives_everything
         late_subscriber_gets_the_number_of_missed_messages
         waiting_subscriber_receives_everything_of_a_short_publisher
+        subscriber_is_awaited_until_it_is_connected_or_closed
         subscriber_that_was_waited_for_receives_everything;
 }

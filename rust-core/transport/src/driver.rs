@@ -262,14 +262,18 @@ pub trait Target: Send + Sync {
     /// Returns the signal that another call may succeed.
     fn appears(&self) -> Appears<'_>;
 
-    /// Returns which listener the name belongs to; none where there is no name, or nothing that tells two listeners
-    /// apart.
-    fn listener(&self) -> Option<Listener> {
+    /// Returns the file that each listener renames to its place; none if nothing tells two listeners apart.
+    fn renamed_file(&self) -> Option<Place> {
         match self.appears() {
-            Appears::Name(place) => place.listener(),
-            Appears::Polled(record) => record?.listener(),
+            Appears::Name(place) => Some(place.clone()),
+            Appears::Polled(record) => record,
             Appears::Opened(_) => None,
         }
+    }
+
+    /// Returns which listener has the name; none if nobody has it, or if nothing tells two listeners apart.
+    fn listener(&self) -> Option<Listener> {
+        self.renamed_file()?.listener()
     }
 
     /// Notes beside the name that this process waits for a listener, as long as the returned lock

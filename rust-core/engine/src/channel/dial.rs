@@ -32,7 +32,7 @@ use crate::transport::driver::{Appears, Target};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::Call;
 use crate::transport::kind::Naming;
-use crate::transport::place::Listener;
+use crate::transport::place::{Listener, Place};
 use crate::transport::stream::Stream;
 
 /// The address to connect to, and the event that reports that trying again may succeed.
@@ -129,6 +129,11 @@ impl Dialler {
         self.target.listener()
     }
 
+    /// Returns the file that each listener renames to its place; none if nothing tells of the listeners.
+    pub fn renamed_file(&self) -> Option<Place> {
+        self.target.renamed_file()
+    }
+
     /// Returns whether nothing tells that a program listens there: over TCP, unless listeners write a record in the
     /// runtime directory of this process. `has_record` is whether the one that was connected last has done so.
     pub fn is_polled(&self, has_record: bool) -> bool {
@@ -143,8 +148,8 @@ impl Dialler {
         &self.endpoint
     }
 
-    /// Notes beside the name that this process waits for its publisher, as long as the returned lock is held: one that
-    /// ends soon waits until this process has connected.
+    /// Notes beside the name that this process waits for a publisher, until the returned lock is dropped. A publisher
+    /// that closes waits for this process to connect.
     pub fn mark(&self) -> Option<Lock> {
         self.target.mark()
     }

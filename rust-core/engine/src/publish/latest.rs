@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::names::{self, Selection};
+use super::receive_state::Part;
 use super::request;
 use super::store;
 use super::subscriber::{Subscriber, nothing_published};
@@ -108,7 +109,8 @@ fn first(text: &str, options: &Options, waiting: &mut Waiting<'_>) -> Result<Mes
 
 /// The same of one name: to connect is part of the wait.
 fn first_of_one(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Result<Message> {
-    Subscriber::to_one(endpoint.clone(), &without_position(options), None, true)?.receive_within(waiting)
+    Subscriber::to_one(endpoint.clone(), &without_position(options), None, Part::Alone)?
+        .receive_within(waiting)
 }
 
 /// The position that is kept for a `client_id` is that of the program's subscriber.

@@ -21,6 +21,7 @@
 //! | the source of a subscriber | `feed` |
 //! | what a subscriber with a `client_id` received last, for its next incarnation | `position` |
 //! | the names of a subscriber to several | `names` |
+//! | how many publishers a name had, and how many were met | `lives` |
 //! | its last number, which outlives it | `last_number` |
 //! | the newest value alone; the requests for it | `latest`; `request` |
 
@@ -32,6 +33,7 @@ mod history;
 mod joins;
 mod last_number;
 mod latest;
+mod lives;
 mod names;
 mod position;
 mod publisher;

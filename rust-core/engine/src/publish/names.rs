@@ -14,11 +14,12 @@ mod report;
 mod selection;
 mod unanswered;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::lives::{Arrivals, renamed_file};
 use super::receive_state::{NAME, Patience, Tried};
 use super::store;
 use crate::channel::event_log::{End, Event, EventKind, EventLog, add};
@@ -26,14 +27,13 @@ use crate::channel::handshake::After;
 use crate::channel::{Acknowledge, Options, Use};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
-use crate::sys::directory::Directory;
 use crate::sys::inotify::{News, Watch};
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::timer::Timer;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::kind::{NameDirectory, Transport};
 use crate::transport::name_pattern::NamePattern;
-use crate::transport::place::{Listener, Place};
+use crate::transport::place::Listener;
 use crate::transport::{owner, place};
 
 use self::lives::Lives;
@@ -99,12 +99,6 @@ fn has_sockets(transport: Transport) -> bool {
     !store::is_store(transport) && transport.names() == NameDirectory::Runtime
 }
 
-/// Returns the file of a name in the runtime directory whose publishers have sockets.
-fn file_of_socket(endpoint: &Endpoint) -> Option<String> {
-    let is_one = has_sockets(endpoint.transport()) && endpoint.absolute().is_none();
-    is_one.then(|| Place::of(endpoint).ok()).flatten().map(|place| place.file)
-}
-
 /// The endpoint of a file of these directories, if it fits.
 fn endpoint_of(file: &str, selection: &Selection) -> Option<Endpoint> {
     if place::of_temporary(file).is_some() || owner::file_of_record(file).is_some() {
@@ -132,8 +126,8 @@ pub struct SubscribedNames<R> {
     options: Options,
     /// Of the directories of the patterns, where there are some.
     watch: Option<Watch>,
-    /// Without patterns: tells which of the given names were taken, and wakes nobody.
-    taken: Option<Watch>,
+    /// Tells which of the given names were taken, and wakes nobody.
+    taken: Vec<Arrivals>,
     /// The publishers that came to each name, and those that were met.
     lives: Lives,
     /// By their tokens.
@@ -161,8 +155,6 @@ pub struct SubscribedNames<R> {
     /// In the set: expires when the first of those is due, or of the refused.
     timer: Timer,
     report: Arc<Report>,
-    /// The files of the given names whose publishers are counted.
-    given: HashSet<String>,
 }
 
 /// Where a name stopped whose publisher has ended.
@@ -240,7 +232,7 @@ impl<R: Receiver> SubscribedNames<R> {
             selection,
             options: Options { ack: Acknowledge::Manual, ..options.clone() },
             watch: None,
-            taken: None,
+            taken: Vec::new(),
             lives: Lives::default(),
             members: BTreeMap::new(),
             tokens: HashMap::new(),
@@ -255,10 +247,10 @@ impl<R: Receiver> SubscribedNames<R> {
             without_descriptor: Vec::new(),
             timer: Timer::new()?,
             report: Arc::default(),
-            given: HashSet::new(),
         };
         epoll.add(&names.timer, RETRY, Interest::IN)?;
-        names.given = given.iter().filter_map(file_of_socket).collect();
+        let file = |endpoint: &Endpoint| Some((renamed_file(endpoint)?, endpoint.to_string().into()));
+        names.taken = Arrivals::of(given.iter().filter_map(file));
         for endpoint in given {
             names.join(&endpoint, true, None, epoll, log)?;
         }
@@ -270,7 +262,7 @@ impl<R: Receiver> SubscribedNames<R> {
             names.connect_all(log)?;
         }
         // Of those that came before it is not known which one was met.
-        names.take_all_news(epoll)?;
+        names.take_all_news(epoll, log)?;
         names.lives.reset();
         Ok(names)
     }
@@ -288,11 +280,6 @@ impl<R: Receiver> SubscribedNames<R> {
                 Some(watch) => watch.also_all_names(&directory)?,
             }
         }
-        if self.watch.is_none() && !self.given.is_empty() {
-            // Without it, one that comes and goes between two looks is not known of; all else goes on.
-            let renames = |directory: Directory| Watch::renames(&directory, self.given.clone());
-            self.taken = Directory::runtime().and_then(renames).ok();
-        }
         for descriptor in self.watch.iter().flat_map(Watch::descriptors) {
             epoll.add(descriptor, NAME, Interest::IN)?;
         }
@@ -302,7 +289,7 @@ impl<R: Receiver> SubscribedNames<R> {
     /// Takes the watch out of the set: the descriptor that watches of the process share stays open without it.
     fn stop_watching(&mut self, epoll: &Epoll) {
         self.watch.iter().flat_map(Watch::descriptors).for_each(|descriptor| epoll.remove(descriptor));
-        (self.watch, self.taken) = (None, None);
+        self.watch = None;
     }
 
     /// Leaves a name whose publisher has ended.
@@ -424,35 +411,41 @@ impl<R: Receiver> SubscribedNames<R> {
             self.retry();
         }
         if found.iter().any(|ready| ready.token == NAME) {
-            self.take_news(epoll)?;
+            self.take_news(epoll, log)?;
         }
         self.settle_due(epoll, log)?;
         self.join_some(epoll, log)
     }
 
     /// Takes some of what the watch of the directories reports: what is left keeps its descriptor readable.
-    fn take_news(&mut self, epoll: &Epoll) -> Result<()> {
+    fn take_news(&mut self, epoll: &Epoll, log: &EventLog) -> Result<()> {
         let Some(news) = self.watch.as_ref().map(|watch| watch.take_some(EVENTS_PER_ROUND)) else {
             return Ok(());
         };
-        self.note_news(news, epoll)
+        self.note_news(news, epoll, log)
     }
 
     /// Takes all that the watches have reported until now.
-    fn take_all_news(&mut self, epoll: &Epoll) -> Result<()> {
-        let news = self.watch.iter().chain(&self.taken).next().map(Watch::take_all);
-        news.map_or(Ok(()), |news| self.note_news(news, epoll))
+    fn take_all_news(&mut self, epoll: &Epoll, log: &EventLog) -> Result<()> {
+        for taken in &self.taken {
+            match taken.take() {
+                Some(names) => names.iter().for_each(|name| self.lives.arrived(name)),
+                None => self.lives.lost(log),
+            }
+        }
+        let news = self.watch.as_ref().map(Watch::take_all);
+        news.map_or(Ok(()), |news| self.note_news(news, epoll, log))
     }
 
     /// Notes what the watch has reported.
-    fn note_news(&mut self, news: News, epoll: &Epoll) -> Result<()> {
+    fn note_news(&mut self, news: News, epoll: &Epoll, log: &EventLog) -> Result<()> {
         if news.gone {
             self.start_watching(epoll)?;
         }
         if news.gone || news.overflown {
             self.appeared.clear();
             self.is_search_due = !self.selection.is_empty();
-            self.lives.reset();
+            self.lives.lost(log);
         } else {
             self.count(&news.renamed);
         }
@@ -464,16 +457,15 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Counts the publishers that have taken their names.
+    /// Counts the publishers that have taken names which fit. Those of given names are in `taken`.
     fn count(&mut self, files: &[String]) {
         for file in files {
             let found = Endpoint::from_file_name(file).filter(|endpoint| has_sockets(endpoint.transport()));
             let Some(endpoint) = found else { continue };
             let name = endpoint.to_string();
-            let known = self.tokens.get_key_value(&*name).map(|(name, _)| name.clone());
-            let fits = || self.selection.fits(&endpoint);
-            if let Some(name) = known.or_else(|| fits().then(|| name.into())) {
-                self.lives.arrived(&name);
+            let is_given = |token| self.members.get(token).is_some_and(|member| member.is_given);
+            if !self.tokens.get(&*name).is_some_and(is_given) && self.selection.fits(&endpoint) {
+                self.lives.arrived(&name.into());
             }
         }
     }

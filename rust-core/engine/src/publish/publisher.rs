@@ -4,7 +4,7 @@ mod relay;
 
 use std::fmt;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::fanout::Fanout;
@@ -40,6 +40,8 @@ pub struct Publisher {
     turns: OfProcess<Turns>,
     /// Where subscribers mark that they wait for a publisher.
     waiting_place: OfProcess<Option<Place>>,
+    /// Until when a closing publisher waits for such subscribers.
+    awaited_until: OfProcess<OnceLock<Deadline>>,
     /// What keeps the name; a publisher with the option `replace` takes it away.
     held: OfProcess<Arc<Mutex<NameGuard>>>,
     open: Arc<OpenState>,
@@ -120,6 +122,7 @@ impl Publisher {
             store: store.map(OfProcess::new),
             turns: Turns::default().into(),
             waiting_place: waiting_place.into(),
+            awaited_until: OnceLock::new().into(),
             held: held.into(),
             open,
             fork_generation: fork::generation(),
@@ -383,9 +386,9 @@ impl Publisher {
     }
 
     /// Removes the name once the subscribers have been served. If something was published, subscribers of
-    /// this user that were waiting for a publisher get up to a second to connect; those with a socket each
-    /// (`unix:`, `tcp:`) receive what is left for them. Then they wait for the next publisher. The calls of other
-    /// threads that wait for subscribers fail with `InvalidState`.
+    /// this user that are not connected get up to a second to connect, whatever their programs wait with. Those with a
+    /// socket each (`unix:`, `tcp:`) receive what is left for them. Then they wait for the next publisher. The calls of
+    /// other threads that wait for subscribers fail with `InvalidState`.
     ///
     /// # Errors
     /// `Timeout` if a subscriber had not received everything by the deadline; the error of a system call that the
@@ -401,17 +404,25 @@ impl Publisher {
         drained.and(self.fanout.check()).map_err(|e| e.on(&self.shown))
     }
 
+    /// Returns whether something was published and a subscriber of this user is not connected. The first call begins the
+    /// second that subscribers get for this, after which the result is false.
+    #[doc(hidden)]
+    pub fn is_awaited(&self) -> bool {
+        let until = self.awaited_until.get_or_init(|| Deadline::after(CONNECT_TIMEOUT));
+        let published = self.fanout.event_log.sent.load(Ordering::Relaxed) > 0;
+        let is_here = fork::check(self.fork_generation).is_ok();
+        let place = self.waiting_place.as_ref().filter(|_| is_here && published && !until.has_passed());
+        // If the mark cannot be read, no subscriber can have set it.
+        place.is_some_and(|place| place.is_awaited().unwrap_or(false))
+    }
+
     /// Waits for subscribers that are about to connect, and until all have been sent everything.
     fn drain_subscribers(&self, waiting: &mut Waiting<'_>) -> Result<()> {
-        let published = self.fanout.event_log.sent.load(Ordering::Relaxed) > 0;
-        if let Some(place) = self.waiting_place.as_ref().filter(|_| published) {
-            let until = Deadline::after(CONNECT_TIMEOUT).sooner(waiting.deadline());
-            // Where the mark cannot be read, no subscriber can have set it.
-            let is_awaited = || !until.has_passed() && place.is_awaited().unwrap_or(false);
-            let missing = || Ok(is_awaited().then(|| Error::new(ErrorKind::Timeout, "subscribers wait")));
-            // A subscriber removes the mark when it has connected; nothing reports that.
-            self.fanout.wait_until(waiting, false, missing)?;
-        }
+        let deadline = waiting.deadline();
+        let is_awaited = || !deadline.has_passed() && self.is_awaited();
+        let missing = || Ok(is_awaited().then(|| Error::new(ErrorKind::Timeout, "subscribers wait")));
+        // A subscriber removes the mark when it has connected; nothing reports that.
+        self.fanout.wait_until(waiting, false, missing)?;
         self.fanout.drain(waiting)
     }
 

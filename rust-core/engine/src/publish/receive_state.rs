@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::feed::{Feed, PendingFeed};
+use super::lives::OneName;
 use super::position::PositionFile;
 use crate::channel::handshake::After;
 use crate::channel::retry::Retry;
@@ -12,6 +13,7 @@ use crate::drive;
 use crate::error::{Error, Result};
 use crate::message::Message;
 use crate::sys::eventfd::{EventFd, ReadinessFlag};
+use crate::sys::lock::Lock;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::stop;
 use crate::transport::broadcast::ViewCount;
@@ -34,31 +36,17 @@ pub struct Tried {
     pub dead: Option<Listener>,
     /// Whether the last connection is to that one: the name belonged to it before the attempt and after it.
     pub is_certain: bool,
-    /// Whether the last attempt found that one had come and gone unmet.
-    pub has_gone_unmet: bool,
     /// Whether nothing tells that a program listens there: it is tried again and again.
     pub is_polled: bool,
 }
 
 impl Tried {
-    /// Begins an attempt at this listener.
-    pub fn begin(&mut self, listener: Option<Listener>) {
-        (self.last, self.has_gone_unmet) = (listener, false);
-    }
-
     /// Notes a connection. `listener` is the one of the name now: what was there before the attempt may be the socket
     /// of a program that had ended.
     pub fn connect(&mut self, listener: Option<Listener>) {
         self.is_certain = listener.is_some() && listener == self.last;
         self.last = listener.or(self.last);
         self.connected = self.last;
-    }
-
-    /// Notes that nobody listens. `is_later` is whether the subscriber was there before whoever has the name now.
-    fn find_nobody(&mut self, is_later: bool) {
-        let is_known = [self.dead, self.connected].contains(&self.last);
-        self.has_gone_unmet = is_later && self.last.is_some() && !is_known;
-        self.dead = self.last;
     }
 }
 
@@ -71,16 +59,30 @@ pub enum Patience {
     OfAnAnswer,
 }
 
+/// The part of a name in its subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The only name. The subscriber counts its publishers.
+    Alone,
+    /// A name of a list.
+    Given,
+    /// A name that fits a pattern, whose watch reports it.
+    Fitting,
+}
+
 /// The state of the receiving thread.
 pub struct ReceiveState {
     pub(super) feed: Option<Feed>,
     /// The connection whose publisher has not answered yet.
     pub(super) connecting: Option<PendingFeed>,
-    /// Whether that is the first one, of a subscriber that has not waited for it: where the publisher is late, an event
-    /// tells.
+    /// Whether an event tells of the next publisher that does not answer: the first one, and those that nothing counts.
     pub(super) is_silence_untold: bool,
     /// Which listeners it was tried at and connected to last.
     pub(super) tried: Tried,
+    /// Shows publishers of the name that this subscriber is not connected, so that they wait for it before they end.
+    pub(super) mark: Option<Lock>,
+    /// The publishers of the name; none for a store and for one of several names, which count them together.
+    pub(super) lives: Option<OneName>,
     /// What the program views of the publisher's slots.
     pub(super) views: ViewCount,
     /// Whether one of several names may have a message; a subscriber to several has no feed itself.
@@ -145,6 +147,7 @@ impl ReceiveState {
     pub(super) fn close(&mut self) {
         self.drop_feed();
         self.connecting = None;
+        (self.mark, self.lives) = (None, None);
         self.position = None;
         if self.signal_watch.take().is_some() {
             self.epoll.remove(stop::waker());
@@ -190,7 +193,7 @@ impl ReceiveState {
 
     /// Notes that nobody listens: a publisher that starts from now on is read from its first message.
     pub(super) fn find_nobody(&mut self) {
-        self.tried.find_nobody(self.resume.is_some());
+        self.tried.dead = self.tried.last;
         self.resume.get_or_insert_default();
     }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 
 use super::names::{DESCRIPTORS, MAX_NAMES};
+use super::receive_state::Part;
 use super::subscriber::{Subscriber, nothing_published};
 use crate::channel::asking::{Pending, Progress};
 use crate::channel::dial::Dialler;
@@ -94,7 +95,7 @@ fn subscribed(endpoint: &Endpoint, options: &Options, limit: Deadline) -> Result
     let options = Options { client_id: None, ..options.clone() };
     let ends = Deadline::after(MIN_ANSWER_TIME).sooner(limit);
     let text = "the publisher had published more each time before its newest message was copied; try again, or subscribe";
-    Subscriber::to_one(endpoint.clone(), &options, None, true)?
+    Subscriber::to_one(endpoint.clone(), &options, None, Part::Alone)?
         .newest_within(&mut Waiting::until(ends))
         .map_err(at_timeout(Error::new(ErrorKind::Stalled, text)))
 }

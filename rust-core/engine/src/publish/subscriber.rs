@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(super) use self::newest::nothing_published;
 use super::gaps::Gap;
 use super::names::{Report, Selection, SubscribedNames, Wanted};
-use super::receive_state::{FEED, Patience, ReceiveState, Tried, WAKE};
+use super::receive_state::{FEED, Part, Patience, ReceiveState, Tried, WAKE};
 use crate::channel::dial::Dialler;
 use crate::channel::event_log::{End, Event, EventLog};
 use crate::channel::retry::Retry;
@@ -136,7 +136,7 @@ impl Subscriber {
         }
         let endpoint: Endpoint = endpoint.parse()?;
         options.check(endpoint.transport(), Use::Subscribe).map_err(|e| e.on(&endpoint))?;
-        let subscriber = Subscriber::to_one(endpoint, options, None, true)?;
+        let subscriber = Subscriber::to_one(endpoint, options, None, Part::Alone)?;
         // The first call that receives reports an error of the connection.
         let _ = subscriber.connect_first(Patience::OfAnAnswer);
         Ok(subscriber)
@@ -154,7 +154,7 @@ impl Subscriber {
         {
             let endpoint: Endpoint = name.parse()?;
             options.check(endpoint.transport(), Use::Subscribe).map_err(|e| e.on(&endpoint))?;
-            let subscriber = Subscriber::to_one(endpoint, options, None, true)?;
+            let subscriber = Subscriber::to_one(endpoint, options, None, Part::Alone)?;
             let _ = subscriber.connect_first(Patience::None);
             return Ok(subscriber);
         }
@@ -251,6 +251,8 @@ impl Subscriber {
                 position: None,
                 is_position_due: options.client_id.is_some(),
                 tried: Tried::default(),
+                mark: None,
+                lives: None,
                 views: ViewCount::default(),
                 parked: false,
                 watched: false,

@@ -11,13 +11,14 @@ use crate::deadline::{Deadline, Waiting};
 use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::publish::gaps::{GONE_UNMET, Silent};
+use crate::publish::lives::renamed_file;
 use crate::session::redial::{self, Redial};
 use crate::sys::headroom;
 use crate::sys::poll::{Epoll, Interest};
 use crate::sys::random;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::MIN_ANSWER_TIME;
-use crate::transport::place::{Listener, Place};
+use crate::transport::place::Listener;
 
 /// The time between two looks at names for whose publishers' files this process has no descriptor.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -233,11 +234,9 @@ impl<R: Receiver> SubscribedNames<R> {
             ErrorKind::Timeout => return Ok(()),
             // Its successor is a new name in the directory.
             ErrorKind::NotFound => {
-                // A name that only fits has appeared, whether or not it is there still.
+                // A name that only fits has appeared, and is there no more.
                 let has_vanished = !is_given && member.is_later && tried.last.is_none();
-                let is_new = is_given || !member.was_connected;
-                let is_gap = is_new && !self.refused.contains_key(&name);
-                if is_gap && (tried.has_gone_unmet || has_vanished) {
+                if has_vanished && !member.was_connected && !self.refused.contains_key(&name) {
                     if self.report.gaps.missed(&name, tried.last) {
                         self.lives.told(&name);
                     }
@@ -298,8 +297,8 @@ impl<R: Receiver> SubscribedNames<R> {
     /// Looks at the names of which something has happened: whether all their publishers are known of.
     pub(super) fn settle_due(&mut self, epoll: &Epoll, log: &EventLog) -> Result<()> {
         let due = self.lives.take_due();
-        if !due.is_empty() && self.taken.is_some() {
-            self.take_all_news(epoll)?;
+        if !due.is_empty() && !self.taken.is_empty() {
+            self.take_all_news(epoll, log)?;
         }
         for name in due {
             let member = self.tokens.get(&name).and_then(|token| self.members.get(token));
@@ -325,15 +324,15 @@ impl<R: Receiver> SubscribedNames<R> {
         epoll: &Epoll,
         log: &EventLog,
     ) -> Result<()> {
-        if !self.lives.is_open(name) && self.taken.is_none() {
+        if !self.lives.is_open(name) && self.taken.is_empty() {
             return Ok(());
         }
         // Before the look at the name: what comes later is of a later listener.
-        self.take_all_news(epoll)?;
+        self.take_all_news(epoll, log)?;
         if !self.lives.is_open(name) {
             return Ok(());
         }
-        let listener = Place::of(endpoint).ok().and_then(|place| place.listener());
+        let listener = renamed_file(endpoint).and_then(|place| place.listener());
         if !is_known(listener) {
             return Ok(());
         }

@@ -1,26 +1,14 @@
-//! How many publishers each name has had, and how many of them were met: a publisher makes a socket and renames it to
-//! its name once, of which the directory tells, however short it lives.
-//!
-//! Where a subscriber is connected to the listener that the name belongs to, or has found that nobody listens any more,
-//! all those that came before are either met, or told as gaps, or have come and gone between two looks.
+//! The publishers of each name of a subscriber to several, and the names of which something has happened.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::report::MAX_NAMES;
+use crate::channel::event_log::EventLog;
+use crate::publish::lives::{OfName, UNCOUNTED};
 use crate::transport::place::Listener;
 
-/// The publishers of one name since it was known of all.
-#[derive(Debug, Default)]
-struct OfName {
-    arrived: u64,
-    met: u64,
-    told: u64,
-    /// The one that was met last.
-    last: Option<(u64, Option<Listener>)>,
-}
-
-/// Those of all names.
+/// The publishers of all names.
 #[derive(Debug, Default)]
 pub struct Lives {
     names: HashMap<Arc<str>, OfName>,
@@ -53,8 +41,7 @@ impl Lives {
     /// Notes a connection to a publisher of this incarnation. One that is connected again is met once.
     pub fn met(&mut self, name: &Arc<str>, incarnation: u64, listener: Option<Listener>) {
         let Some(of) = self.of(name) else { return };
-        if of.last.replace((incarnation, listener)) != Some((incarnation, listener)) {
-            of.met += 1;
+        if of.met(incarnation, listener) {
             self.is_due(name);
         }
     }
@@ -68,15 +55,12 @@ impl Lives {
 
     /// Returns whether some were neither met nor told, unless they come next.
     pub fn is_open(&self, name: &str) -> bool {
-        self.names.get(name).is_some_and(|of| of.arrived > of.met + of.told)
+        self.names.get(name).is_some_and(OfName::is_open)
     }
 
     /// Returns how many were neither met nor told: no other one comes of those that have arrived.
     pub fn settle(&mut self, name: &str) -> u64 {
-        let Some(of) = self.names.get_mut(name) else { return 0 };
-        let unmet = of.arrived.saturating_sub(of.met + of.told);
-        (of.arrived, of.met, of.told) = (0, 0, 0);
-        unmet
+        self.names.get_mut(name).map_or(0, OfName::settle)
     }
 
     /// Forgets a name: nobody has it, or who has it is no publisher.
@@ -84,9 +68,17 @@ impl Lives {
         self.names.remove(name);
     }
 
+    /// Begins anew and reports it: the kernel has dropped what has happened until now.
+    pub fn lost(&mut self, log: &EventLog) {
+        self.reset();
+        log.disconnected(UNCOUNTED.to_owned());
+    }
+
     /// Begins anew: what has happened until now is not known.
     pub fn reset(&mut self) {
-        self.names.values_mut().for_each(|of| (of.arrived, of.met, of.told) = (0, 0, 0));
+        self.names.values_mut().for_each(|of| {
+            of.settle();
+        });
         self.due.clear();
     }
 

@@ -85,7 +85,7 @@ impl<R: Receiver> SubscribedNames<R> {
         self.appeared.retain(|(endpoint, resume)| resume.is_some() && selection.fits(endpoint));
         let found = fitting(&self.selection)?;
         // A name that appeared before the search is in the news, and is received from its first message.
-        self.take_all_news(epoll)?;
+        self.take_all_news(epoll, log)?;
         if self.is_search_due {
             return Ok(());
         }

@@ -6,7 +6,6 @@ use crate::deadline::Waiting;
 use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::publish::feed::{Feed, FeedProgress, FeedStart, PendingFeed};
-use crate::publish::gaps;
 use crate::publish::position::PositionFile;
 use crate::publish::receive_state::{FEED, ReceiveState, STOP, WAKE};
 use crate::sys::poll::{Interest, next_round};
@@ -34,19 +33,6 @@ impl Subscriber {
                 Err(Error::new(ErrorKind::InvalidState, text))
             }
         };
-        match &connected {
-            Ok(Some(())) => receive_state.is_silence_untold = false,
-            Err(e) if e.kind() == ErrorKind::NotFound => receive_state.is_silence_untold = false,
-            // A later call connects, and nothing else reports the messages that were published before that.
-            Err(e)
-                if e.kind() == ErrorKind::Stalled && std::mem::take(&mut receive_state.is_silence_untold) =>
-            {
-                self.event_log.disconnected(format!(
-                    "{e}; messages that are published before a call connects are neither received nor counted"
-                ));
-            }
-            _ => {}
-        }
         match connected {
             // A waker ended the wait. The caller checks which one.
             Ok(None) => Ok(()),
@@ -59,6 +45,7 @@ impl Subscriber {
                 Ok(())
             }
             Err(e) => {
+                self.note_silence(receive_state, &e);
                 if e.kind() == ErrorKind::NotFound {
                     // A publisher that starts from now on is read from its first message.
                     receive_state.resume.get_or_insert_default();
@@ -145,7 +132,7 @@ impl Subscriber {
                 }
                 None => {
                     let tried = &mut receive_state.tried;
-                    tried.begin(dialler.listener());
+                    tried.last = dialler.listener();
                     let has_record = tried.connected.is_some() || !self.event_log.was_connected();
                     tried.is_polled = dialler.is_polled(has_record);
                     FeedStart::Anew(receive_state.resume)
@@ -163,13 +150,51 @@ impl Subscriber {
                 }
             }
         });
-        if matches!(&connected, Err(e) if e.kind() == ErrorKind::NotFound) {
-            receive_state.find_nobody();
-            if receive_state.tried.has_gone_unmet && !self.is_member {
-                self.event_log.disconnected(gaps::GONE_UNMET.to_owned());
-            }
-        }
+        self.note_attempt(dialler, receive_state, &connected);
         connected
+    }
+
+    /// Notes how an attempt to connect has ended: for the publishers of the name, and for the count of them.
+    fn note_attempt(&self, dialler: &Dialler, state: &mut ReceiveState, connected: &Result<Option<()>>) {
+        let (failed, log) = (connected.as_ref().err(), &self.event_log);
+        match failed.map(Error::kind) {
+            Some(ErrorKind::Timeout) => return,
+            // Held over all waits of the program, whatever it waits with.
+            Some(ErrorKind::NotFound | ErrorKind::Stalled) => {
+                state.mark = state.mark.take().or_else(|| dialler.mark());
+            }
+            // A publisher that refuses this subscriber has no reason to wait for it.
+            _ => state.mark = None,
+        }
+        match failed {
+            Some(e) if e.kind() == ErrorKind::Stalled => return self.note_silence(state, e),
+            Some(e) if e.kind() == ErrorKind::NotFound => state.find_nobody(),
+            _ => {}
+        }
+        // Only a connection that ends too early tells of some publishers: those on other machines.
+        state.is_silence_untold = state.lives.is_none() && !self.is_member;
+        let ReceiveState { lives: Some(lives), tried, feed, .. } = state else { return };
+        match failed.map(Error::kind) {
+            None => {
+                lives.of.met(feed.as_ref().map_or(0, |feed| feed.session), tried.connected);
+                if tried.is_certain {
+                    lives.settle(tried.connected, log);
+                }
+            }
+            Some(ErrorKind::NotFound) => lives.settle(tried.last, log),
+            Some(ErrorKind::OutOfMemory) => {}
+            // The program gets the error of this publisher.
+            Some(_) => drop(lives.of.met(0, tried.last)),
+        }
+    }
+
+    /// Notes that a publisher has not answered. A later call connects, and nothing else reports the messages before that.
+    fn note_silence(&self, state: &mut ReceiveState, error: &Error) {
+        if error.kind() == ErrorKind::Stalled && std::mem::take(&mut state.is_silence_untold) {
+            self.event_log.disconnected(format!(
+                "{error}; messages that are published before a call connects are neither received nor counted"
+            ));
+        }
     }
 
     /// Connects to the publisher within the wait. `None` if a waker ended it.
@@ -180,7 +205,6 @@ impl Subscriber {
         receive_state: &mut ReceiveState,
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<()>> {
-        let mut waiting_mark = None;
         loop {
             let error = match self.go_on(dialler, transport, receive_state) {
                 Err(error) => error,
@@ -188,13 +212,7 @@ impl Subscriber {
             };
             match error.kind() {
                 ErrorKind::Timeout if receive_state.connecting.is_some() => {}
-                _ if dialler.may_succeed_after(&error) => {
-                    if waiting_mark.is_none() && !waiting.is_none() {
-                        waiting_mark = Some(dialler.mark());
-                        // One that came and ended before the mark is seen now.
-                        continue;
-                    }
-                }
+                _ if dialler.may_succeed_after(&error) => {}
                 _ => return Err(error),
             }
             receive_state.waker.drain();

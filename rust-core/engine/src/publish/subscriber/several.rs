@@ -14,8 +14,9 @@ use crate::deadline::{Deadline, Waiting};
 use crate::drive;
 use crate::error::Result;
 use crate::message::Message;
+use crate::publish::lives::OneName;
 use crate::publish::names::{Receiver, SubscribedNames};
-use crate::publish::receive_state::{NAME, Patience, ReceiveState, Tried, WAKE};
+use crate::publish::receive_state::{NAME, Part, Patience, ReceiveState, Tried, WAKE};
 use crate::publish::store;
 use crate::sys::poll::{Epoll, MAX_EVENTS, next_round};
 use crate::transport::endpoint::Endpoint;
@@ -81,13 +82,12 @@ impl Subscriber {
 }
 
 impl Subscriber {
-    /// Returns a subscriber to this endpoint, which has not tried to connect. `watches` is whether it watches for its
-    /// name itself.
+    /// Returns a subscriber to this endpoint, which has not tried to connect.
     pub(in crate::publish) fn to_one(
         endpoint: Endpoint,
         options: &Options,
         resume: Option<After>,
-        watches: bool,
+        part: Part,
     ) -> Result<Subscriber> {
         let options = &store::options_for(endpoint.transport(), options);
         let shown = endpoint.to_string();
@@ -95,15 +95,20 @@ impl Subscriber {
         let origin = if store::is_store(endpoint.transport()) {
             MessageSource::Store(endpoint, Retry::new(&set, NAME)?)
         } else {
-            let new = if watches { Dialler::new } else { Dialler::watched_by_others };
+            let new = if part == Part::Fitting { Dialler::watched_by_others } else { Dialler::new };
             MessageSource::Publisher {
                 transport: endpoint.transport(),
                 dialler: new(&endpoint, options, &set, NAME)?,
             }
         };
+        let lives = match &origin {
+            MessageSource::Publisher { dialler, .. } if part == Part::Alone => dialler.renamed_file(),
+            _ => None,
+        };
         let mut subscriber = Subscriber::unconnected(shown, origin, set, options)?;
-        subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner).resume = resume;
-        Ok(subscriber)
+        let state = subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        (state.resume, state.lives) = (resume, lives.map(OneName::new));
+        Ok(Subscriber { is_member: part != Part::Alone, ..subscriber })
     }
 
     /// Subscribes to one publisher so that no call waits for it, also where it accepts connections and does not answer:
@@ -149,7 +154,7 @@ impl Subscriber {
             }
         }
         // Those of several names tell by other ways.
-        receive_state.is_silence_untold &= !self.is_member && receive_state.connecting.is_some();
+        receive_state.is_silence_untold &= !self.is_member;
         connected
     }
 
@@ -214,8 +219,7 @@ impl Receiver for Subscriber {
         resume: Option<After>,
         watches: bool,
     ) -> Result<Subscriber> {
-        let member = Subscriber::to_one(endpoint, options, resume, watches)?;
-        Ok(Subscriber { is_member: true, ..member })
+        Subscriber::to_one(endpoint, options, resume, if watches { Part::Given } else { Part::Fitting })
     }
 
     fn connect(&self) -> Result<()> {

@@ -1,0 +1,115 @@
+//! How many publishers a name has had, and how many of them a subscriber met.
+//!
+//! A publisher makes a socket and renames it to its name once; over `tcp:` on this machine it renames its owner record.
+//! inotify reports that rename, even for a publisher that ends at once. Some state then accounts for all of them: the
+//! subscriber is connected to the listener that has the name, or has found that nobody listens. Each earlier publisher
+//! was met, was told as a gap, or came and went between two looks.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::gaps::GONE_UNMET;
+use crate::channel::event_log::EventLog;
+use crate::sys::inotify::{News, Watch};
+use crate::transport::endpoint::Endpoint;
+use crate::transport::place::{Listener, Place};
+
+/// The event of a subscriber for which the kernel kept too few events of the directory.
+pub const UNCOUNTED: &str = "the kernel has dropped reports of new publishers: publishers that came and went before now may be neither received nor counted";
+
+/// The publishers of one name since all of them were accounted for.
+#[derive(Debug, Default)]
+pub struct OfName {
+    /// The listeners that have taken the name.
+    pub arrived: u64,
+    met: u64,
+    /// The publishers that were told as gaps.
+    pub told: u64,
+    /// The publisher that was met last.
+    last: Option<(u64, Option<Listener>)>,
+}
+
+impl OfName {
+    /// Notes a connection to a publisher of this incarnation. False if it was met before.
+    pub fn met(&mut self, incarnation: u64, listener: Option<Listener>) -> bool {
+        let is_new = self.last.replace((incarnation, listener)) != Some((incarnation, listener));
+        self.met += u64::from(is_new);
+        is_new
+    }
+
+    /// Returns whether some publishers were neither met nor told, unless they come next.
+    pub fn is_open(&self) -> bool {
+        self.arrived > self.met + self.told
+    }
+
+    /// Returns how many publishers were neither met nor told, and begins anew. None of them comes later.
+    pub fn settle(&mut self) -> u64 {
+        let unmet = self.arrived.saturating_sub(self.met + self.told);
+        (self.arrived, self.met, self.told) = (0, 0, 0);
+        unmet
+    }
+}
+
+/// Returns the file that each listener of an endpoint renames to its place; none if nothing tells of its listeners.
+pub fn renamed_file(endpoint: &Endpoint) -> Option<Place> {
+    endpoint.transport().connections().ok()?.target(endpoint).ok()?.renamed_file()
+}
+
+/// Counts the listeners that take some names of one directory.
+pub struct Arrivals {
+    /// By their files.
+    names: HashMap<String, Arc<str>>,
+    watch: Watch,
+}
+
+impl Arrivals {
+    /// Counts from now on. Without a watch of a directory, the names in it are left out.
+    pub fn of(files: impl IntoIterator<Item = (Place, Arc<str>)>) -> Vec<Arrivals> {
+        let mut directories = BTreeMap::new();
+        for (Place { directory, file }, name) in files {
+            let key = directory.path().to_owned();
+            directories.entry(key).or_insert_with(|| (directory, HashMap::new())).1.insert(file, name);
+        }
+        let watched = directories.into_values().filter_map(|(directory, names)| {
+            let watch = Watch::renames(&directory, names.keys().cloned().collect()).ok()?;
+            Some(Arrivals { names, watch })
+        });
+        watched.collect()
+    }
+
+    /// Returns the names that listeners have taken since the last call; none if the kernel has dropped some.
+    pub fn take(&self) -> Option<Vec<Arc<str>>> {
+        let News { renamed, overflown, gone, .. } = self.watch.take_all();
+        let names = renamed.iter().filter_map(|file| self.names.get(file).cloned());
+        (!overflown && !gone).then(|| names.collect())
+    }
+}
+
+/// The publishers of the name of a subscriber to that name alone.
+pub struct OneName {
+    place: Place,
+    arrivals: Vec<Arrivals>,
+    pub of: OfName,
+}
+
+impl OneName {
+    /// Counts from now on.
+    pub fn new(place: Place) -> OneName {
+        let arrivals = Arrivals::of([(place.clone(), Arc::from(""))]);
+        OneName { place, arrivals, of: OfName::default() }
+    }
+
+    /// Reports the publishers that came and went unmet, if the name belongs to the `known` listener now.
+    pub fn settle(&mut self, known: Option<Listener>, log: &EventLog) {
+        for arrivals in &self.arrivals {
+            match arrivals.take() {
+                Some(names) => self.of.arrived += names.len() as u64,
+                None => log.disconnected(UNCOUNTED.to_owned()),
+            }
+        }
+        // After the look at the watch: a later listener has another file.
+        if self.place.listener() == known {
+            (0..self.of.settle()).for_each(|_| log.disconnected(GONE_UNMET.to_owned()));
+        }
+    }
+}
