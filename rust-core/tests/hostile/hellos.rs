@@ -125,6 +125,48 @@ fn hostile_publisher_is_refused() {
 }
 
 #[test]
+fn publisher_whose_numbers_do_not_rise_from_one_is_malformed() {
+    alone!(publisher_whose_numbers_do_not_rise_from_one_is_malformed);
+    for numbers in [&[0_u64][..], &[1, 1], &[5, 3], &[2, 3, 0]] {
+        let endpoint = name("unix");
+        let file = std::path::Path::new(&std::env::var("LINKSPAN_DIR").unwrap())
+            .join(endpoint.split_once(':').unwrap().1.replace('/', "@") + ".unix");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let listener = std::os::unix::net::UnixListener::bind(&file).unwrap();
+        let mut greeting = hello_map();
+        greeting.insert("pattern".into(), "publish".into());
+        thread::scope(|s| {
+            let publishing = s.spawn(|| {
+                let (mut stream, _) = listener.accept().unwrap();
+                support::read_hello(&mut stream);
+                stream.write_all(&hello(greeting)).unwrap();
+                for sequence in numbers {
+                    let header =
+                        Header { sequence: *sequence, body: 1, ..Header::new(Kind::Data, Encoding::Cbor) };
+                    stream.write_all(&[&header.to_bytes()[..], b"\x01"].concat()).unwrap();
+                }
+                stream
+            });
+            let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+            let stream = publishing.join().unwrap();
+            for number in &numbers[..numbers.len() - 1] {
+                // The messages that are missing below a later number are told first.
+                let message = subscriber.next(SOON).unwrap().unwrap();
+                assert_eq!(message.sequence(), *number, "{numbers:?}");
+            }
+            let error = subscriber.next(SOON).unwrap_err();
+            assert_eq!(
+                (error.kind(), error.offset()),
+                (ErrorKind::Malformed, Some(24)),
+                "{numbers:?}: {error}"
+            );
+            drop(stream);
+        });
+        std::fs::remove_file(file).unwrap();
+    }
+}
+
+#[test]
 fn silent_publisher_is_called_once_in_an_expired_wait() {
     alone!(silent_publisher_is_called_once_in_an_expired_wait);
     let endpoint = name("unix");

@@ -31,6 +31,9 @@ use crate::transport::place::Place;
 use crate::transport::{BodyViews, Rx};
 use crate::value::Limits;
 
+/// Where the number of a message is in its header.
+const NUMBER: usize = 24;
+
 /// A subscription that is connected. Used by the thread that receives.
 pub struct Feed {
     rx: Rx,
@@ -297,6 +300,7 @@ impl Feed {
         };
         match next {
             Some(frame) if self.is_store || frame.header.kind == Kind::Data => {
+                self.check_number(&frame.header)?;
                 if let Err(error) = self.check(&frame) {
                     self.refused = Some(frame);
                     return Err(error);
@@ -311,6 +315,22 @@ impl Feed {
             }
             None => Ok(self.without_frame()),
         }
+    }
+
+    /// Compares the number of a message with the one before, if the half does not count.
+    ///
+    /// # Errors
+    /// `Malformed` for a number that does not rise: nothing could tell what was missed.
+    fn check_number(&self, header: &Header) -> Result<()> {
+        let last = self.sequence.unwrap_or(0);
+        if self.is_store || self.rx.counts_missed() || header.sequence > last {
+            return Ok(());
+        }
+        let number = header.sequence;
+        let text = format!(
+            "a publisher numbers its messages from 1, each above the last one; number {number} came after {last}"
+        );
+        Err(Error::new(ErrorKind::Malformed, text).at(NUMBER))
     }
 
     /// Compares the schema of a record. A schema is stored before the first record that names it.
