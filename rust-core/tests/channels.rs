@@ -58,6 +58,7 @@ mod threads;
 mod too_large;
 mod transport_conformance;
 mod unread_answers;
+mod untaken;
 mod viewed_bytes;
 mod waits;
 mod waking;

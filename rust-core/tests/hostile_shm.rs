@@ -16,8 +16,8 @@ use rustix::net::SendFlags;
 
 use crate::support::alone::alone;
 use crate::support::shm_peer::{
-    ACK_WANTED, ACKNOWLEDGED, DATA_PARK, DATA_WAKE, LAYOUT, Memory, PAGE, RING, ROOM_PARK, SESSION, client,
-    connect, hello, receive, send, socket_of, subscriber,
+    ACK_WANTED, ACKNOWLEDGED, DATA_PARK, DATA_WAKE, LAYOUT, Memory, PAGE, RING, ROOM_PARK, SESSION, TAKEN,
+    client, connect, hello, receive, send, socket_of, subscriber,
 };
 use crate::support::{SOON, name};
 
@@ -279,8 +279,11 @@ fn subscriber_of_a_publisher_that_wakes_it_for_nothing_ends_its_wait_in_time() {
 /// A peer whose page claims to have consumed messages that were never sent, or waits for any number, ends at most its
 /// own link.
 #[test]
-fn acknowledged_number_that_was_never_sent_ends_the_link() {
-    for number in [2, 1000, u64::MAX] {
+fn number_in_a_page_that_was_never_sent_ends_the_link() {
+    let words = [(ACKNOWLEDGED, "acknowledges"), (TAKEN, "takes")];
+    for ((word, says), number) in
+        words.iter().flat_map(|word| [2, 1000, u64::MAX].map(|number| (word, number)))
+    {
         let endpoint = name("shm");
         let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
         let peer = client(&endpoint);
@@ -291,12 +294,12 @@ fn acknowledged_number_that_was_never_sent_ends_the_link() {
         }
         channel.send(&Value::Int(1), SOON).unwrap();
         assert_eq!(channel.stats().at("unacknowledged").unwrap(), &Value::from(1u64));
-        peer.memory.store(ACKNOWLEDGED, number);
+        peer.memory.store(*word, number);
         // Reading the counters reads the page; the next call returns the error.
         channel.stats();
         let error = channel.send(&Value::Int(2), SOON).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
-        assert!(error.text().contains(&format!("acknowledges message {number}, and 1 were sent")), "{error}");
+        assert!(error.text().contains(&format!("{says} message {number}, and 1 were sent")), "{error}");
         assert_eq!(channel.recv(SOON).unwrap_err().kind(), ErrorKind::Malformed);
     }
 }

@@ -21,15 +21,15 @@ fn shared() -> Options {
 }
 
 /// Worker processes at one name, and the file in which they note their requests.
-struct Workers {
+pub struct Workers {
     endpoint: String,
     notes: PathBuf,
     started: i64,
-    living: Vec<Child>,
+    pub living: Vec<Child>,
 }
 
 impl Workers {
-    fn at(endpoint: &str) -> Workers {
+    pub fn at(endpoint: &str) -> Workers {
         let directory = PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap());
         fs::create_dir_all(&directory).unwrap();
         let notes = directory.join(format!("notes-{}", endpoint.replace(['/', ':'], "-")));
@@ -37,7 +37,7 @@ impl Workers {
     }
 
     /// Starts one; with `times` it holds the request after so many.
-    fn start(&mut self, times: Option<i64>) {
+    pub fn start(&mut self, times: Option<i64>) {
         let mut command = Command::new(program("test-victim"));
         command.args(["work", &self.endpoint, &self.started.to_string()]);
         command.args(times.map(|n| n.to_string()));
@@ -46,7 +46,7 @@ impl Workers {
         self.living.push(command.spawn().unwrap());
     }
 
-    fn kill(&mut self, which: usize) {
+    pub fn kill(&mut self, which: usize) {
         let mut worker = self.living.swap_remove(which);
         assert!(worker.try_wait().unwrap().is_none(), "a worker ended by itself");
         worker.kill().unwrap();
@@ -54,7 +54,7 @@ impl Workers {
     }
 
     /// Returns which worker got which request, in order.
-    fn given(&self) -> Vec<(i64, i64)> {
+    pub fn given(&self) -> Vec<(i64, i64)> {
         let text = fs::read_to_string(&self.notes).unwrap_or_default();
         // A line that is being written is left out.
         let noted = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
@@ -67,7 +67,7 @@ impl Workers {
     }
 
     /// Waits until so many requests were delivered.
-    fn await_given(&self, count: usize) {
+    pub fn await_given(&self, count: usize) {
         let began = Instant::now();
         while self.given().len() < count {
             assert!(began.elapsed() < SOON, "{count} requests were to be given, and {:?} were", self.given());

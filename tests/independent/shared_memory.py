@@ -15,18 +15,31 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from independent import SOON, Frame, Link, Stream, answered, body_at, hello, lengths, random, read_frame, socket_at
+from independent import (
+    REQUEST,
+    SOON,
+    Frame,
+    Link,
+    Stream,
+    answered,
+    body_at,
+    hello,
+    lengths,
+    random,
+    read_frame,
+    socket_at,
+)
 
 PAGE = 4096
 SEAL, SHRINK, GROW, FUTURE_WRITE = 1, 2, 4, 16
 PAD, COMPACT, LINKED, FULL, FIRST, PIECE, SLOTS = range(1, 8)
-LAYOUT = 8
+LAYOUT = 9
 # The stage of a sleep, in the low bits of a park word, and the bytes that wake a sleeper.
 POLL = 2
 DATA, ROOM = b"\x01", b"\x02"
 # The words of a channel's page.
 HEAD, CONSUMED, DATA_PARK, ROOM_PARK, ROOM_WANTED, STATE = 128, 136, 256, 384, 392, 512
-ACKNOWLEDGED, ACK_WANTED = 144, 400
+ACKNOWLEDGED, TAKEN, ACK_WANTED = 144, 152, 400
 # The words of a publisher's page.
 RESERVED, TAIL, LATEST, RESTART, COUNT = 128, 256, 384, 392, 400
 
@@ -221,6 +234,8 @@ class Ring:
             padding = bytes(body_at(extension) - 64 - extension)
             frame = read_frame(content[: 64 + extension] + padding + content[64 + extension :])
         self.sequence = frame.sequence or self.sequence
+        if frame.kind == REQUEST:
+            self.mine[TAKEN] = frame.sequence
         self.consumed += 1
         self.mine[CONSUMED] = self.consumed
         return frame

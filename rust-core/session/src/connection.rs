@@ -46,6 +46,10 @@ pub trait Page: PartialEq {
     fn publish(&self, consumed: u64);
     /// [`Page::publish`] whose order with what follows the caller makes.
     fn publish_before_fence(&self, consumed: u64);
+    /// Returns the number up to which the peer has taken all requests.
+    fn taken(&self) -> u64;
+    /// Shows that all requests up to this number are taken.
+    fn publish_taken(&self, request: u64);
 }
 
 /// The page of a connection whose links have no shared memory.
@@ -72,6 +76,25 @@ impl Page for NoPage {
     fn publish_before_fence(&self, _: u64) {
         match *self {}
     }
+
+    fn taken(&self) -> u64 {
+        match *self {}
+    }
+
+    fn publish_taken(&self, _: u64) {
+        match *self {}
+    }
+}
+
+/// What is known of a request without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its answer may come over a link.
+    UnderWay,
+    /// It is kept for the next link.
+    Kept,
+    /// No answer will come. A peer may have carried it out.
+    Unknown,
 }
 
 /// The session with one peer. `M` is the stored part of a message that is needed to send it again.
@@ -90,6 +113,8 @@ pub struct Connection<M, P> {
     /// The numbers of the links with which the peer, and its incarnation, began.
     peer_since: u64,
     incarnation_since: u64,
+    /// The number of the newest link that is sent over.
+    sent_over: u64,
     /// The number of the newest link that is received over.
     received_over: u64,
     /// The page in which the peer of the current link reads the consumed number, if the link has pages.
@@ -122,6 +147,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
             breaks: false,
             peer_since: 0,
             incarnation_since: 0,
+            sent_over: 0,
             received_over: 0,
             own_page: None,
             published: 0,
@@ -180,7 +206,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.read_peer_page();
         (self.peer_page, self.violation) = (None, None);
         let resumed = self.outbox.link_up(hello, identity)?;
-        self.peer_page = page;
+        (self.peer_page, self.sent_over) = (page, link);
         if matches!(resumed.incarnation, Incarnation::First | Incarnation::Another) {
             self.peer_since = link;
         }
@@ -211,13 +237,15 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.publish();
     }
 
-    /// Ends sending over the link with this page: its last number is read, and it is released. Returns whether it was
-    /// that of the newest link; otherwise nothing changes.
+    /// Ends sending over the link with this page: its last number is read, and it is released, unless the peer may
+    /// still take kept requests. Returns whether it was that of the newest link; otherwise nothing changes.
     pub fn sending_ended(&mut self, page: Option<&P>) -> bool {
         let is_current = page.is_some() && self.peer_page.as_ref() == page;
         if is_current {
             self.read_peer_page();
-            self.peer_page = None;
+            if !self.outbox.has_requests() {
+                self.peer_page = None;
+            }
         }
         is_current
     }
@@ -268,13 +296,32 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.peer_page.as_ref()
     }
 
-    /// Takes over the consumed number that the peer has published.
+    /// Takes over the numbers that the peer has published.
     pub fn read_peer_page(&mut self) {
-        if let Some(page) = &self.peer_page
-            && let Err(error) = self.outbox.acknowledged(page.acknowledged())
-        {
+        let Some(page) = &self.peer_page else { return };
+        let taken = if planted::is(Bug::TakenIsNotRead) { 0 } else { page.taken() };
+        let acknowledged = page.acknowledged();
+        let outbox = &mut self.outbox;
+        if let Err(error) = outbox.acknowledged(acknowledged).and_then(|_| outbox.taken(taken)) {
             self.violation = Some(error);
         }
+    }
+
+    /// Returns what is known of a request that was sent over `link` and has no answer. `is_behind` tells whether a
+    /// link brings nothing any more.
+    pub fn outcome(&mut self, request: u64, link: u64, is_behind: impl Fn(u64) -> bool) -> Outcome {
+        let link = if self.outbox.is_resent(request) { self.sent_over } else { link };
+        if !is_behind(link) {
+            return Outcome::UnderWay;
+        }
+        self.read_peer_page();
+        // The incarnation that has the new link may have taken the request over the last one.
+        let is_same = || {
+            let session = self.outbox.peer().map(|(_, session)| session);
+            self.received_over > link && session == Some(self.inbox.session())
+        };
+        let is_kept = self.outbox.keeps(request) && !(self.outbox.keeps_once(request) && is_same());
+        if is_kept { Outcome::Kept } else { Outcome::Unknown }
     }
 
     /// Returns the error about the peer's page once: the caller ends the link.

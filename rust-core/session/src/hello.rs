@@ -9,13 +9,22 @@ pub struct ReplayLimits {
     pub bytes: usize,
 }
 
+impl ReplayLimits {
+    /// Returns whether another message of `more` bytes is kept besides `count` ones of `bytes`.
+    #[inline]
+    pub fn fit(&self, count: usize, bytes: usize, more: usize) -> bool {
+        count < self.count.max(1) && (count == 0 || bytes.saturating_add(more) <= self.bytes)
+    }
+}
+
 /// Whether, and for whom, a message is kept to be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetransmitClass {
     /// A message that is not answered: kept until it is consumed, by whichever incarnation of the
     /// peer.
     Data,
-    /// A request that may be carried out only once: never sent again.
+    /// A request that may be carried out only once: kept until the peer's page shows that it was taken.
+    /// Over a link without pages it is not kept.
     Request,
     /// A request that may be carried out again: kept until its answer comes or its caller gives up.
     Idempotent,

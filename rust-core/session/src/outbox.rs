@@ -16,11 +16,15 @@
 //! Pure state, without a clock, a socket or a lock.
 
 use alloc::format;
+use alloc::vec::Vec;
 
 use super::places::{Places, Reuse};
 use super::{Identity, Progress, ReplayLimits, RetransmitClass, SessionHello};
 use crate::error::{Error, ErrorKind, Result};
 use crate::planted::{self, Bug};
+
+/// Before requests reach one of these limits, those that the peer has taken are removed.
+const MANY: ReplayLimits = ReplayLimits { count: 64, bytes: 64 << 10 };
 
 /// The sending side of a session. `M` is the stored part of a message that is needed to send it again.
 #[derive(Clone, Debug)]
@@ -40,6 +44,15 @@ pub struct Outbox<M> {
     bytes: usize,
     /// Bytes of those that were kept since the last call of [`Outbox::looked`].
     unlooked: usize,
+    /// Requests that may be carried out once and that no peer has taken, in the order of their numbers. They have a
+    /// window of their own, because a sender of data does not wait for them.
+    requests: Places<KeptMessage<M>>,
+    /// Bytes of the bodies of `requests`.
+    request_bytes: usize,
+    /// The number up to which peers have taken all requests.
+    taken: u64,
+    /// The numbers of the requests that go over this link again.
+    resent: Vec<u64>,
     /// The number up to which the peer has consumed everything.
     acknowledged: u64,
     /// The peer at the other end of the newest link, and its session.
@@ -136,6 +149,10 @@ impl<M: Reuse> Outbox<M> {
             kept: Places::new(),
             bytes: 0,
             unlooked: 0,
+            requests: Places::new(),
+            request_bytes: 0,
+            taken: last,
+            resent: Vec::new(),
             acknowledged: last,
             peer: None,
             replayed_to: last,
@@ -163,7 +180,8 @@ impl<M: Reuse> Outbox<M> {
     /// Returns the lowest number that a peer without this session may receive: that of the oldest
     /// kept message, else the next.
     pub fn first(&self) -> u64 {
-        self.kept.front().map_or_else(|| self.next_number(), |kept| kept.number)
+        let first = first_of(self.kept.front(), self.requests.front());
+        first.map_or_else(|| self.next_number(), |kept| kept.number)
     }
 
     /// Returns the number of the next new message.
@@ -212,8 +230,7 @@ impl<M: Reuse> Outbox<M> {
         let Some(limits) = self.limits else { return bodies.count() };
         let (mut count, mut bytes) = (self.kept.len(), self.bytes);
         let fits = |body: &usize| {
-            let fits =
-                count < limits.count.max(1) && (count == 0 || bytes.saturating_add(*body) <= limits.bytes);
+            let fits = limits.fit(count, bytes, *body);
             (count, bytes) = (count + 1, bytes.saturating_add(*body));
             fits
         };
@@ -246,9 +263,26 @@ impl<M: Reuse> Outbox<M> {
     /// within the limit of bytes.
     #[inline]
     fn fits(&self, bytes: usize) -> bool {
-        let Some(limits) = self.limits else { return true };
-        let below = self.kept.len() < limits.count.max(1);
-        below && (self.kept.is_empty() || self.bytes.saturating_add(bytes) <= limits.bytes)
+        self.limits.is_none_or(|limits| limits.fit(self.kept.len(), self.bytes, bytes))
+    }
+
+    /// Returns whether a request of so many bytes is kept.
+    #[inline]
+    fn keeps_request(&self, bytes: usize) -> bool {
+        self.limits.is_some_and(|limits| limits.fit(self.requests.len(), self.request_bytes, bytes))
+    }
+
+    /// Returns whether the requests that the peer has taken are to be removed before another one of so many bytes:
+    /// there are many, or it does not fit.
+    #[inline]
+    pub fn has_many_requests(&self, bytes: usize) -> bool {
+        let is_many = self.requests.len() >= MANY.count || self.request_bytes + bytes >= MANY.bytes;
+        is_many || self.limits.is_some() && !self.keeps_request(bytes)
+    }
+
+    /// Returns whether requests are kept that no peer has taken.
+    pub fn has_requests(&self) -> bool {
+        !self.requests.is_empty()
     }
 
     /// Returns how many bytes were kept since the last look for acknowledgements.
@@ -267,8 +301,10 @@ impl<M: Reuse> Outbox<M> {
         if self.replayed_to >= self.last {
             return None;
         }
-        let next = self.kept.partition_point(|kept| kept.number <= self.replayed_to);
-        self.kept.get(next).map(|kept| (&kept.message, kept.number))
+        let next =
+            |of: &'_ Places<KeptMessage<M>>| of.partition_point(|kept| kept.number <= self.replayed_to);
+        let (data, request) = (self.kept.get(next(&self.kept)), self.requests.get(next(&self.requests)));
+        first_of(data, request).map(|kept| (&kept.message, kept.number))
     }
 
     /// Records that the link took the message with this number again. It may have been acknowledged
@@ -297,11 +333,15 @@ impl<M: Reuse> Outbox<M> {
     /// Records that the last message, of this number, was kept and has not gone over this link.
     pub fn unsent(&mut self, number: u64) {
         self.replayed_to = self.replayed_to.min(number - 1);
+        if self.keeps_once(number) {
+            self.resent.push(number);
+        }
     }
 
-    /// Returns the stored part of the message that was kept last.
+    /// Returns the stored part of the last message, if it is kept.
     pub fn last_kept(&mut self) -> Option<&mut M> {
-        self.kept.last_mut().map(|kept| &mut kept.message)
+        let last = [self.kept.last_mut(), self.requests.last_mut()];
+        last.into_iter().flatten().find(|kept| kept.number == self.last).map(|kept| &mut kept.message)
     }
 
     /// Records that the link took a message under the number that [`Outbox::assign_number`] returned. Returns that
@@ -319,16 +359,22 @@ impl<M: Reuse> Outbox<M> {
         }
         let early = self.last <= self.acknowledged;
         let is_kept = match class {
-            RetransmitClass::Request | RetransmitClass::Answer => false,
+            RetransmitClass::Answer => false,
+            RetransmitClass::Request => self.last > self.taken && self.keeps_request(bytes),
             RetransmitClass::Data | RetransmitClass::IdempotentAnswer if early => false,
             RetransmitClass::Data | RetransmitClass::Idempotent => self.limits.is_some(),
             RetransmitClass::IdempotentAnswer => self.limits.is_some() && self.fits(bytes),
         };
         let number = self.last;
         if is_kept {
-            self.bytes += bytes;
-            self.unlooked += bytes;
-            let place = self.kept.push();
+            let place = if class == RetransmitClass::Request {
+                self.request_bytes += bytes;
+                self.requests.push()
+            } else {
+                self.bytes += bytes;
+                self.unlooked += bytes;
+                self.kept.push()
+            };
             (place.number, place.bytes, place.class) = (number, bytes, class);
             return (number, Some(&mut place.message));
         }
@@ -352,6 +398,7 @@ impl<M: Reuse> Outbox<M> {
             return Ok(0);
         }
         self.acknowledged = number;
+        self.drop_taken(number);
         let (count, last) = self.unkept;
         self.unkept.0 = count.min(last.saturating_sub(number));
         let before = self.kept.len();
@@ -370,10 +417,54 @@ impl<M: Reuse> Outbox<M> {
         Ok(before - self.kept.len())
     }
 
+    /// Records that peers have taken all requests up to this number: they are not sent again.
+    ///
+    /// # Errors
+    /// `Malformed` for a number that was never assigned: the caller ends the link.
+    pub fn taken(&mut self, number: u64) -> Result<()> {
+        if number > self.last.max(self.numbered) {
+            return Err(self.violation("takes", number));
+        }
+        self.drop_taken(number);
+        Ok(())
+    }
+
+    fn drop_taken(&mut self, number: u64) {
+        self.taken = self.taken.max(number);
+        let mut bytes = 0;
+        self.requests.pop_while(|kept| {
+            let is_taken = kept.number <= number;
+            bytes += if is_taken { kept.bytes } else { 0 };
+            is_taken
+        });
+        self.request_bytes -= bytes;
+    }
+
     /// Records that this request has its answer, or that its caller waits no longer: it is not sent
     /// again.
     pub fn finish_request(&mut self, request: u64) {
-        self.retain(|kept| kept.number != request || kept.class != RetransmitClass::Idempotent);
+        if let Some(kept) = find(&self.requests, request) {
+            self.request_bytes -= kept.bytes;
+            self.requests.retain(|kept| kept.number != request);
+        } else if self.keeps(request) {
+            self.retain(|kept| kept.number != request || kept.class != RetransmitClass::Idempotent);
+        }
+    }
+
+    /// Records that this request has its answer, so that it was taken. Nearly always it is the oldest one that is
+    /// kept; another one stays until its peer's page is read.
+    #[inline]
+    pub fn answered(&mut self, request: u64) {
+        if self.requests.front().is_some_and(|front| front.number == request) {
+            self.drop_taken(request);
+        }
+    }
+
+    /// Drops the requests that may be carried out only once: whether the peer has taken them is unknown, or no call
+    /// waits for them.
+    pub fn drop_requests(&mut self) {
+        self.requests.retain(|_| false);
+        self.request_bytes = 0;
     }
 
     /// Returns the unacknowledged messages, for which a close waits.
@@ -414,6 +505,13 @@ impl<M: Reuse> Outbox<M> {
             Incarnation::Another => self.retain(|_| false),
         };
         self.dropped += dropped as u64;
+        // The same incarnation may still take the requests of the last link, which it reads to its end.
+        if matches!(incarnation, Incarnation::Same | Incarnation::Another) || planted::is(Bug::UntakenIsLost)
+        {
+            self.drop_requests();
+        }
+        self.resent.clear();
+        self.resent.extend(self.requests.iter().map(|kept| kept.number));
         // The same incarnation does not get again the messages that it has received; they stay kept until
         // they are consumed. Messages received by an earlier incarnation are lost with it, so the next one
         // gets all kept ones.
@@ -425,6 +523,7 @@ impl<M: Reuse> Outbox<M> {
 
     /// Drops all kept messages, because the peer cannot return. Returns how many.
     pub fn drop_kept(&mut self) -> usize {
+        self.drop_requests();
         let dropped = self.retain(|_| false);
         self.dropped += dropped as u64;
         dropped
@@ -432,8 +531,17 @@ impl<M: Reuse> Outbox<M> {
 
     /// Returns whether the message of this number is kept.
     pub fn keeps(&self, number: u64) -> bool {
-        let before = self.kept.partition_point(|kept| kept.number < number);
-        self.kept.get(before).is_some_and(|kept| kept.number == number)
+        find(&self.kept, number).is_some() || self.keeps_once(number)
+    }
+
+    /// Returns whether this is a kept request that may be carried out only once.
+    pub fn keeps_once(&self, request: u64) -> bool {
+        find(&self.requests, request).is_some()
+    }
+
+    /// Returns whether this request goes over this link, and was sent over an earlier one.
+    pub fn is_resent(&self, request: u64) -> bool {
+        self.resent.binary_search(&request).is_ok()
     }
 
     /// Returns the number of kept messages.
@@ -478,4 +586,17 @@ impl<M: Reuse> Outbox<M> {
         );
         Error::new(ErrorKind::Malformed, text)
     }
+}
+
+/// Returns the kept message of this number.
+fn find<M: Reuse>(of: &Places<KeptMessage<M>>, number: u64) -> Option<&KeptMessage<M>> {
+    of.get(of.partition_point(|kept| kept.number < number)).filter(|kept| kept.number == number)
+}
+
+/// Returns the message with the lower number.
+fn first_of<'a, M>(
+    one: Option<&'a KeptMessage<M>>,
+    other: Option<&'a KeptMessage<M>>,
+) -> Option<&'a KeptMessage<M>> {
+    one.into_iter().chain(other).min_by_key(|kept| kept.number)
 }

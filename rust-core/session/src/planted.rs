@@ -16,6 +16,10 @@ pub enum Bug {
     NeedHasNoWakeUp,
     /// A peer that may return is taken for one that has ended.
     LinkThatBreaksIsAnEnd,
+    /// What a peer has taken of the requests is not looked for when the next link is made.
+    TakenIsNotRead,
+    /// Requests that no peer has taken end with their link.
+    UntakenIsLost,
     /// Of a batch that the link took in part, another number is taken back than the last.
     RetractsAnother,
 }
@@ -48,13 +52,15 @@ mod by_tests {
     use super::Bug;
 
     impl Bug {
-        pub const ALL: [Bug; 7] = [
+        pub const ALL: [Bug; 9] = [
             Bug::UnsentIsLost,
             Bug::GenerationIsNotCompared,
             Bug::WithdrawalIsNotQueued,
             Bug::AcknowledgesMore,
             Bug::NeedHasNoWakeUp,
             Bug::LinkThatBreaksIsAnEnd,
+            Bug::TakenIsNotRead,
+            Bug::UntakenIsLost,
             Bug::RetractsAnother,
         ];
     }

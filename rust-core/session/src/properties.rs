@@ -18,6 +18,7 @@ fn hello(session: u64, received: u64) -> SessionHello {
 enum Sending {
     Send(RetransmitClass, usize),
     Acknowledged(u64),
+    Taken(u64),
     Finish(u64),
     Link { session: u64, received: u64 },
     Replay,
@@ -29,6 +30,7 @@ fn sending() -> impl Strategy<Value = Sending> {
     prop_oneof![
         4 => (class, 0usize..40).prop_map(|(class, bytes)| Sending::Send(class, bytes)),
         2 => (0u64..20).prop_map(Sending::Acknowledged),
+        1 => (0u64..20).prop_map(Sending::Taken),
         1 => (0u64..20).prop_map(Sending::Finish),
         1 => (2u64..4, 0u64..20).prop_map(|(session, received)| Sending::Link { session, received }),
         3 => Just(Sending::Replay),
@@ -62,15 +64,21 @@ proptest! {
         outbox.link_up(&hello(2, 0), Identity::Listener).unwrap();
         // The kept messages: class, bytes, and whether this link has had each.
         let mut kept: BTreeMap<u64, (RetransmitClass, usize, bool)> = BTreeMap::new();
-        let (mut last, mut acknowledged, mut peer) = (0, 0, 2);
+        let (mut last, mut acknowledged, mut taken, mut peer) = (0, 0, 0, 2);
+        let is_once = |class: RetransmitClass| class == RetransmitClass::Request;
         for step in steps {
             let next = kept.iter().find(|(_, (.., had))| !had).map(|(number, _)| *number);
             prop_assert_eq!(outbox.to_replay(), next.as_ref().map(|number| (number, *number)));
-            let bytes_kept: usize = kept.values().map(|(_, bytes, _)| bytes).sum();
-            prop_assert_eq!((outbox.kept_count(), outbox.unacknowledged().bytes), (kept.len(), bytes_kept));
+            // Requests that may be carried out once have a window of their own.
+            let window = |once: bool| {
+                let of = kept.values().filter(|(class, ..)| is_once(*class) == once);
+                of.fold((0, 0), |(count, bytes), (_, more, _)| (count + 1, bytes + more))
+            };
+            prop_assert_eq!((outbox.kept_count(), outbox.unacknowledged().bytes), window(false));
             match step {
                 Sending::Send(class, bytes) if next.is_none() => {
-                    let fits = kept.is_empty() || (kept.len() < 5 && bytes_kept + bytes <= 80);
+                    let (count, bytes_kept) = window(is_once(class));
+                    let fits = count == 0 || (count < 5 && bytes_kept + bytes <= 80);
                     let waits = matches!(class, RetransmitClass::Data | RetransmitClass::Idempotent);
                     prop_assert_eq!(outbox.has_room(class, bytes), fits || !waits);
                     if waits && !fits {
@@ -80,25 +88,35 @@ proptest! {
                     let (number, place) = outbox.sent_to_place(class, bytes);
                     place.into_iter().for_each(|place| *place = last);
                     prop_assert_eq!(number, last);
-                    if waits || (class == RetransmitClass::IdempotentAnswer && fits) {
+                    if waits || (class != RetransmitClass::Answer && fits && !(is_once(class) && last <= taken)) {
                         kept.insert(last, (class, bytes, true));
                     }
                 }
                 Sending::Send(..) => {}
                 Sending::Acknowledged(number) => {
-                    let before = kept.len();
+                    let before = window(false).0;
                     let believed = outbox.acknowledged(number);
                     prop_assert_eq!(believed.is_ok(), number <= last);
                     if number <= last {
                         acknowledged = number.max(acknowledged);
+                        taken = number.max(taken);
                         kept.retain(|at, (class, ..)| *at > number || *class == RetransmitClass::Idempotent);
-                        prop_assert_eq!(believed.unwrap(), before - kept.len());
+                        let after = kept.values().filter(|(class, ..)| !is_once(*class)).count();
+                        prop_assert_eq!(believed.unwrap(), before - after);
                     }
                     prop_assert_eq!(outbox.stats().acknowledged, acknowledged);
                 }
+                Sending::Taken(number) => {
+                    prop_assert_eq!(outbox.taken(number).is_ok(), number <= last);
+                    if number <= last {
+                        taken = number.max(taken);
+                        kept.retain(|at, (class, ..)| *at > number || !is_once(*class));
+                    }
+                }
                 Sending::Finish(number) => {
                     outbox.finish_request(number);
-                    kept.retain(|at, (class, ..)| *at != number || *class != RetransmitClass::Idempotent);
+                    let is_request = |class| is_once(class) || class == RetransmitClass::Idempotent;
+                    kept.retain(|at, (class, ..)| *at != number || !is_request(*class));
                 }
                 Sending::Link { session, received } => {
                     let up = outbox.link_up(&hello(session, received), Identity::Listener);
@@ -106,9 +124,12 @@ proptest! {
                     if received > last {
                         continue;
                     }
-                    if session != peer {
-                        kept.retain(|_, (class, ..)| *class != RetransmitClass::IdempotentAnswer);
-                    }
+                    // The same incarnation may have taken any request.
+                    let is_dropped = |class| match session == peer {
+                        true => is_once(class),
+                        false => class == RetransmitClass::IdempotentAnswer,
+                    };
+                    kept.retain(|_, (class, ..)| !is_dropped(*class));
                     for (number, (.., had)) in &mut kept {
                         *had = session == peer && *number <= received;
                     }

@@ -47,6 +47,8 @@ struct Coverage {
     waiting: u64,
     answered: u64,
     answered_after_a_cut: u64,
+    answered_by_next: u64,
+    unknown: u64,
     read_in_words: u64,
     woken: u64,
     begun_in_part: u64,
@@ -91,6 +93,7 @@ fn random_histories_lose_nothing_and_deliver_nothing_twice() {
     let Coverage { replayed, duplicates, missed, no_room, waiting, answered, answered_after_a_cut, .. } =
         seen;
     let Coverage { read_in_words, woken, begun_in_part, torn, several, evicted, gone, .. } = seen;
+    let Coverage { answered_by_next, unknown, .. } = seen;
     let all =
         [given, crashes, resumed, next, another, dropped, replayed, duplicates, missed, no_room, waiting];
     let rare = all
@@ -98,6 +101,8 @@ fn random_histories_lose_nothing_and_deliver_nothing_twice() {
         .chain([
             answered,
             answered_after_a_cut,
+            answered_by_next,
+            unknown,
             read_in_words,
             woken,
             begun_in_part,

@@ -23,11 +23,12 @@ use super::{SOON, hellos};
 
 pub const PAGE: usize = 4096;
 pub const RING: usize = 4096;
-pub const LAYOUT: u64 = 8;
-/// Words of a page: park words, wake words, the acknowledgement and the wanted number.
+pub const LAYOUT: u64 = 9;
+/// Words of a page: park words, wake words, the acknowledgement, the last request taken and the wanted number.
 pub const DATA_PARK: usize = 256;
 pub const ROOM_PARK: usize = 384;
 pub const ACKNOWLEDGED: usize = 144;
+pub const TAKEN: usize = 152;
 pub const ACK_WANTED: usize = 400;
 pub const DATA_WAKE: usize = 640;
 /// Words of a subscriber's page: the last number read, the number of files of slots taken, and its views, four bits for

@@ -118,6 +118,8 @@ impl SessionRegistry {
         let kept = {
             let mut halves = client.session_state.halves();
             halves.read_peer_page();
+            // The channel that waits for their answers ends with its link.
+            halves.outbox.drop_requests();
             KeptSize { count: halves.outbox.kept_count(), bytes: halves.outbox.unacknowledged().bytes }
         };
         let evicted = sessions.disconnected.insert(identity.clone(), client.session_state, kept);

@@ -247,6 +247,9 @@ impl SessionState {
         if acknowledges {
             halves.outbox.acknowledged(correlation)?;
         }
+        if kind == Kind::Request && halves.inbox.is_new(sequence) {
+            halves.request_taken(sequence);
+        }
         let received = first(&mut halves)
             .and_then(|()| halves.inbox.received(sequence, bytes, urgency(kind, flags), fate));
         if fate == Fate::Finished {

@@ -115,8 +115,16 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         if self.replays {
             return Err(Obstacle::Replay);
         }
-        // Nothing is kept for a peer without a session.
-        let class = if terms.session != 0 { content.class } else { RetransmitClass::Answer };
+        // Nothing is kept for a peer without a session, and no request of which no page tells whether it is taken.
+        let class = match content.class {
+            _ if terms.session == 0 => RetransmitClass::Answer,
+            RetransmitClass::Request if self.peer_page.is_none() => RetransmitClass::Answer,
+            class => class,
+        };
+        // It is sent in any case, and kept only if there is room.
+        if class == RetransmitClass::Request && self.outbox.has_many_requests(content.length) {
+            self.read_peer_page();
+        }
         if matches!(class, RetransmitClass::Data | RetransmitClass::Idempotent)
             && (is_ack_check_due(self.outbox.kept_count())
                 || self.outbox.unlooked() + content.length >= ACK_CHECK_BYTES)
@@ -193,7 +201,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
 
     #[cold]
     fn sent_before_the_newest(&mut self, ticket: &Ticket) -> (u64, Option<&mut M>) {
-        let is_reported = self.outbox.is_next_reported();
+        let (is_reported, is_sent_over) = (self.outbox.is_next_reported(), self.sent_over == self.newest);
         let mut class = ticket.class;
         // An answer is for the incarnation that sent the request, and data for one peer.
         if class == RetransmitClass::IdempotentAnswer && ticket.link < self.incarnation_since {
@@ -202,6 +210,12 @@ impl<M: Reuse, P: Page> Connection<M, P> {
             && ticket.link < self.peer_since
         {
             self.losses += u64::from(class == RetransmitClass::Data && self.outbox.keeps_next());
+            class = RetransmitClass::Answer;
+        } else if class == RetransmitClass::Request
+            && is_sent_over
+            && (ticket.link < self.peer_since || ticket.link >= self.incarnation_since)
+        {
+            // The incarnation that has the newest link may take it over the last one, and another peer may not.
             class = RetransmitClass::Answer;
         }
         let (number, place) = self.outbox.sent_to_place(class, ticket.length);

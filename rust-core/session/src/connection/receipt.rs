@@ -75,6 +75,14 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         (due, Verdict::missed(&verdict))
     }
 
+    /// Shows the peer that this request is taken, before the program has it.
+    #[inline]
+    pub fn request_taken(&self, request: u64) {
+        if let Some(page) = &self.own_page {
+            page.publish_taken(request);
+        }
+    }
+
     /// Records an acknowledgement by the program: see [`Inbox::acknowledge`](crate::Inbox::acknowledge).
     pub fn acknowledge(&mut self, session: u64, up_to: u64) {
         self.inbox.acknowledge(session, up_to);

@@ -51,6 +51,7 @@ pub enum Frame {
 struct Words {
     consumed: [Cell<u64>; 2],
     wanted: [Cell<u64>; 2],
+    taken: [Cell<u64>; 2],
 }
 
 /// The words of a link, as one end uses them.
@@ -99,6 +100,14 @@ impl connection::Page for Page {
     fn publish_before_fence(&self, consumed: u64) {
         self.publish(consumed);
     }
+
+    fn taken(&self) -> u64 {
+        self.words.taken[1 - self.end].get()
+    }
+
+    fn publish_taken(&self, request: u64) {
+        self.words.taken[self.end].set(request);
+    }
 }
 
 /// The receiving half of a link.
@@ -145,6 +154,8 @@ pub struct ReceivedFrame {
 pub struct Call {
     pub number: u64,
     pub link: u64,
+    /// The number of that link at this end.
+    pub over: u64,
     pub idempotent: bool,
 }
 

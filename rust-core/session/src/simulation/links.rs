@@ -232,6 +232,7 @@ impl World<'_> {
                 self.truth.acknowledged(session, received.consumed, to, keeps);
             }
             self.check_unacknowledged(i);
+            self.look_at_call(i);
             joined = true;
         }
         joined

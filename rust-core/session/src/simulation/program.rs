@@ -1,11 +1,11 @@
 //! The programs at both ends: they send, receive slowly, call, answer, acknowledge and give up.
 
 use super::super::RetransmitClass;
-use super::super::connection::{self, Connection, Control, Obstacle, Terms, Ticket, Tried, Unless};
+use super::super::connection::{self, Connection, Control, Obstacle, Outcome, Terms, Ticket, Tried, Unless};
 use super::super::inbox::{AckTrigger, AckUrgency, Acknowledge, Fate, Verdict};
 use super::end::{Call, Content, Frame, Page, ReceivedFrame};
 use super::stream::Put;
-use super::world::{World, pair, peer};
+use super::world::{World, is_listener, pair, peer};
 
 /// Returns whether the header of a message of this class has a place for an acknowledgement.
 fn has_place(class: RetransmitClass) -> bool {
@@ -181,9 +181,8 @@ impl World<'_> {
         );
         end.answer_not_kept |= content.class == RetransmitClass::IdempotentAnswer && !kept;
         if matches!(content.class, RetransmitClass::Request | RetransmitClass::Idempotent) {
-            let (idempotent, link) =
-                (content.class == RetransmitClass::Idempotent, end.tx.as_ref().unwrap().id);
-            end.call = Some(Call { number: given, link, idempotent });
+            let (idempotent, tx) = (content.class == RetransmitClass::Idempotent, end.tx.as_ref().unwrap());
+            end.call = Some(Call { number: given, link: tx.id, over: tx.number, idempotent });
         }
     }
 
@@ -323,11 +322,11 @@ impl World<'_> {
         *published = page.published().max(*published);
     }
 
-    /// Reads the other side's word, of the link that this end writes to; the link may have broken, and its
-    /// reader crashed.
+    /// Reads the other side's word, of the link that this end writes to or wrote to last; the link may have broken, and
+    /// its reader crashed.
     pub fn look(&mut self, i: usize) {
         let end = &mut self.ends[i];
-        let Some(to) = end.tx.as_ref().map(|tx| tx.to) else { return };
+        let Some((_, to)) = end.connection.outbox.peer() else { return };
         let before = end.connection.outbox.stats().acknowledged;
         end.connection.read_peer_page();
         assert!(!end.connection.has_violation(), "{:?}", end.connection.violation());
@@ -428,7 +427,9 @@ impl World<'_> {
         end.waits_for_room = None;
         end.call = None;
         self.seen.answered += 1;
-        self.seen.answered_after_a_cut += u64::from(end.rx.front().is_some_and(|link| link.id != call.link));
+        let is_after_a_cut = end.rx.front().is_some_and(|link| link.id != call.link);
+        self.seen.answered_after_a_cut += u64::from(is_after_a_cut);
+        self.seen.answered_by_next += u64::from(is_after_a_cut && !call.idempotent);
         true
     }
 
@@ -442,6 +443,7 @@ impl World<'_> {
                 end.connection.begin_receiving(link.number, &link.hello, link.page.clone());
                 end.losses.hello(link.hello.session, link.sent_before);
                 self.note_published(i);
+                self.look_at_call(i);
                 // A thread that waits for room looks again: the last link's end may have brought the acknowledgement.
                 self.say(i, AckTrigger::Park);
                 self.look(i);
@@ -452,7 +454,7 @@ impl World<'_> {
             }
             let end = &mut self.ends[i];
             let link = end.rx.front_mut()?;
-            let (peer, id) = (link.hello.session, link.id);
+            let peer = link.hello.session;
             let Some(frame) = link.stream.next() else {
                 if !link.ended {
                     self.moves += u64::from(link.stream.read_part());
@@ -462,10 +464,7 @@ impl World<'_> {
                 let end = &mut self.ends[i];
                 let ended = end.rx.pop_front();
                 end.connection.receiving_ended(ended.and_then(|link| link.page).as_ref());
-                // Whether it was carried out is unknown.
-                if end.call.is_some_and(|call| !call.idempotent && call.link <= id) {
-                    end.call = None;
-                }
+                self.look_at_call(i);
                 self.moves += 1;
                 continue;
             };
@@ -489,6 +488,24 @@ impl World<'_> {
         }
     }
 
+    /// The call fails where no answer can come and a program may have the request.
+    pub fn look_at_call(&mut self, i: usize) {
+        self.look(i);
+        let end = &mut self.ends[i];
+        let Some(call) = end.call.filter(|call| !call.idempotent) else { return };
+        let links: Vec<u64> = end.rx.iter().map(|link| link.number).collect();
+        if end.connection.outcome(call.number, call.over, |link| !links.contains(&link)) == Outcome::Unknown {
+            end.connection.outbox.finish_request(call.number);
+            (end.call, end.asleep, end.waits_for_room) = (None, false, None);
+            let (session, pair) = (end.session(), &self.pairs[pair(i)]);
+            let has_next = !is_listener(i) || pair.named;
+            let is_taken = self.truth.is_received(session, call.number);
+            let excused = pair.breaks || !pair.in_words || !has_next || self.keeps[i].is_none();
+            assert!(is_taken || excused, "session {session}: {call:?} failed, and no program has taken it");
+            self.seen.unknown += 1;
+        }
+    }
+
     fn take(&mut self, i: usize, session: u64, number: u64, content: Content) -> Option<ReceivedFrame> {
         let urgency = match content.class {
             RetransmitClass::Data => AckUrgency::Prompt,
@@ -508,6 +525,9 @@ impl World<'_> {
                     self.seen.missed += missed;
                 } else {
                     assert_eq!(missed, 0);
+                }
+                if content.class == RetransmitClass::Request {
+                    end.connection.request_taken(number);
                 }
                 self.truth.received(session, number, end.session());
                 Some(ReceivedFrame { session, number, content })

@@ -83,7 +83,7 @@ impl World<'_> {
             return;
         }
         if let Some(call) = end.call {
-            let excused = !call.idempotent || self.keeps[peer(i)].is_none() || other.answer_not_kept;
+            let excused = call.idempotent && (self.keeps[peer(i)].is_none() || other.answer_not_kept);
             assert!(excused, "session {}: {call:?} was never answered", end.session());
             return;
         }

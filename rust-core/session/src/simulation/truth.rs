@@ -56,6 +56,11 @@ impl Truth {
         self.fact(session, number).received_by = by;
     }
 
+    /// Returns whether any program has received this message.
+    pub fn is_received(&mut self, session: u64, number: u64) -> bool {
+        self.fact(session, number).received_by != 0
+    }
+
     pub fn given(&mut self, session: u64, number: u64, kept: bool) {
         let fact = self.fact(session, number);
         fact.given += 1;

@@ -170,7 +170,7 @@ impl World<'_> {
             0..21 => self.send(i, RetransmitClass::Data),
             21..25 => self.send_run(i),
             25..31 if self.ends[i].call.is_none() => {
-                let class = if self.random.one_in(3) {
+                let class = if self.random.one_in(2) {
                     RetransmitClass::Request
                 } else {
                     RetransmitClass::Idempotent

@@ -209,3 +209,41 @@ fn request_received_by_ended_incarnation_is_replayed_to_next() {
         assert_eq!(outbox.to_replay(), Some((&"ask", 1)));
     }
 }
+
+#[test]
+fn untaken_request_goes_to_the_next_incarnation_and_not_to_the_same() {
+    let mut outbox = outbox();
+    outbox.link_up(&hello(PEER_SESSION, 0, 0), Identity::Listener).unwrap();
+    send(&mut outbox, RetransmitClass::Request, "taken");
+    send(&mut outbox, RetransmitClass::Data, "a");
+    send(&mut outbox, RetransmitClass::Request, "untaken");
+    send(&mut outbox, RetransmitClass::Request, "given up");
+    assert_eq!(outbox.taken(5).unwrap_err().kind(), ErrorKind::Malformed);
+    outbox.taken(1).unwrap();
+    outbox.finish_request(4);
+    for session in [30, 40] {
+        let up = outbox.link_up(&hello(session, 0, 0), Identity::Listener).unwrap();
+        assert_eq!((up.incarnation, up.dropped), (Incarnation::Next, 0));
+        assert_eq!(replay(&mut outbox), [(2, "a"), (3, "untaken")]);
+        assert_eq!([1, 3, 4].map(|request| outbox.is_resent(request)), [false, true, false]);
+    }
+    // This incarnation may have taken it over the last link.
+    outbox.link_up(&hello(40, 0, 0), Identity::Listener).unwrap();
+    assert_eq!(replay(&mut outbox), [(2, "a")]);
+    assert!(!outbox.keeps(3) && !outbox.is_resent(3));
+}
+
+#[test]
+fn requests_leave_room_for_data_and_are_bounded() {
+    let mut outbox = outbox();
+    outbox.link_up(&hello(PEER_SESSION, 0, 0), Identity::Listener).unwrap();
+    for number in 1..=LIMITS.count as u64 + 1 {
+        assert_eq!(send(&mut outbox, RetransmitClass::Request, "do"), number);
+        assert_eq!(outbox.keeps(number), number <= LIMITS.count as u64);
+    }
+    assert!(outbox.has_room(RetransmitClass::Data, LIMITS.bytes) && outbox.has_many_requests(1));
+    // Its answer frees the room of the oldest, and of another one nothing before the page shows it.
+    outbox.answered(2);
+    outbox.answered(1);
+    assert!(!outbox.keeps(1) && outbox.keeps(2) && !outbox.has_many_requests(1));
+}

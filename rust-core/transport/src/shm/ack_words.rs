@@ -9,7 +9,10 @@
 //! its word, makes a full fence, and then loads the other's word: at least one of the two sees the
 //! other's store, so no wake-up is lost (`loom_tests.rs` has the model).
 //!
-//! Both words are hostile input to the other side. A false value either makes that side send a
+//! The third word is the number of the newest request that a side has taken: a request behind it goes to the next
+//! incarnation, and one up to it may have been carried out.
+//!
+//! All words are hostile input to the other side. A false value either makes that side send a
 //! superfluous frame, or is refused by the session, which knows the highest number that it has
 //! sent.
 
@@ -67,6 +70,19 @@ impl<M: OwnMemory, P: Memory> AckWords<M, P> {
     /// Known also after the peer's death.
     pub fn acknowledged(&self) -> u64 {
         if self.is_ours() { self.peer.load_fenced(at::ACKNOWLEDGED) } else { 0 }
+    }
+
+    /// Stores that the request of this number is taken. To be called before anything of it reaches the program.
+    #[inline]
+    pub fn publish_taken(&self, request: u64) {
+        if self.is_ours() {
+            self.mine.store(at::TAKEN, request, Ordering::Release);
+        }
+    }
+
+    /// The number up to which the peer has taken our requests, as its page claims. Known also after the peer's death.
+    pub fn taken(&self) -> u64 {
+        if self.is_ours() { self.peer.load(at::TAKEN, Ordering::Acquire) } else { 0 }
     }
 
     /// Prefetches the counts of released references, which the search for a slot reads.

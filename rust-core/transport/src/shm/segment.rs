@@ -50,6 +50,10 @@ pub(super) mod at {
     pub const CONSUMED: usize = 136;
     /// The number up to which the owner's program has consumed the messages of the peer's session: the acknowledgement.
     pub const ACKNOWLEDGED: usize = 144;
+    /// The number of the newest request of the peer's session that the owner has taken. The owner stores it
+    /// before its program has the request, so the peer knows after the owner's death which ones may have been
+    /// carried out.
+    pub const TAKEN: usize = 152;
     /// How the owner sleeps until there is something to read: see [`super::super::park`].
     pub const DATA_PARK: usize = 256;
     /// How the owner sleeps until there is room in its ring.
@@ -121,7 +125,7 @@ pub const DEFAULT_RING: usize = 256 << 10;
 
 /// The layout that this code writes, and the only one that it accepts. A change of the meaning of
 /// any word is a new one.
-pub(super) const LAYOUT: u64 = 8;
+pub(super) const LAYOUT: u64 = 9;
 /// The magic of one side of a channel.
 pub(super) const CHANNEL: u64 = u64::from_le_bytes(*b"LINKSHM1");
 /// The magic of a publisher's ring.
@@ -361,6 +365,11 @@ mod tests {
                 "channel",
                 "the number up to which the owner's program has consumed the messages of the peer's session"
                     .into(),
+            ),
+            (
+                at::TAKEN,
+                "channel",
+                "the number of the newest request of the peer's session that the owner has taken".into(),
             ),
             (
                 at::DATA_PARK,

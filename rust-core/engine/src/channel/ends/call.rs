@@ -6,10 +6,10 @@
 //! their requests, and wait until their answers are kept or until they can lead. A call that leads steps aside while a
 //! callback of its program runs (`on_wait`).
 //!
-//! When the peer disconnects, it is unknown whether a request was carried out. So the call fails with
-//! `Disconnected`, unless the option `idempotent` allows the request to be sent to the next incarnation. A
-//! caller that gives up sends the peer a *withdrawal*: a peer that has not started on the request then does not
-//! start on it.
+//! A request goes over the next link if the peer's page shows that no incarnation has taken it, or if the option
+//! `idempotent` allows it. Otherwise it is unknown whether a peer that disconnects has carried it out, and the call
+//! fails with `Disconnected`. A caller that gives up sends the peer a *withdrawal*: a peer that has not started on the
+//! request then does not start on it.
 
 use std::time::Duration;
 
@@ -38,7 +38,10 @@ impl Channel {
     /// `Remote` if the peer's handler failed. `Disconnected` if the peer ended before it answered, and
     /// `Timeout` if no answer arrived in time: whether the request was carried out is then unknown, and the
     /// error is retryable only with the option `idempotent`. A `Timeout` before the request was sent is
-    /// retryable. `InvalidState` if another thread receives.
+    /// retryable, and so is `Disconnected` if it is known that no peer took the request. `InvalidState` if
+    /// another thread receives.
+    ///
+    /// Over `shm:` a request that no peer has taken goes to the next incarnation, and the call waits for it.
     ///
     /// A request whose caller gives up is withdrawn: a server that has not received it by then does not start
     /// on it.
@@ -76,7 +79,7 @@ impl Channel {
             }
         };
         let found = found.map_err(|error| self.after_sending(error, waiting));
-        self.finish_request(pending);
+        self.finish_request(pending, found.is_err());
         if let Err(error) = &found {
             if pending.is_filed {
                 self.conn.links.session_state.halves().calls.end(pending.number);
@@ -231,7 +234,7 @@ impl Channel {
     }
 
     /// Returns the answer to a request that [`Channel::start_call`] sent, and fails as [`Channel::call`] does. With
-    /// a time-out of zero it fails with `Timeout` or `NotFound` while the answer has not arrived. A longer time-out
+    /// a time-out of zero it fails with `Timeout` while the answer has not arrived. A longer time-out
     /// that passes withdraws the request. `OutOfMemory` does not change it: the answer is still to be received.
     /// `InvalidState`, in a callback of another call of this thread, does not
     /// change the request; it is the error, too, for a request that is not under way on this channel any more.
@@ -271,8 +274,9 @@ impl Channel {
             }),
         };
         let only_polled = waiting.is_none();
-        if !found.as_ref().is_err_and(|error| self.goes_on_after(error, &waiting)) {
-            self.finish_request(request);
+        let goes_on = found.as_ref().is_err_and(|error| self.goes_on_after(error, &waiting));
+        if !goes_on {
+            self.finish_request(request, found.is_err());
             if found.is_err() {
                 // Where the answer was received, or taken, the request was ended with that.
                 self.conn.links.session_state.halves().calls.end(request.number);
@@ -285,7 +289,12 @@ impl Channel {
         {
             self.withdraw_after(pending.request, error);
         }
-        let found = found.map_err(|e| if only_polled { e } else { self.after_sending(e, &waiting) });
+        let found = found.map_err(|error| match goes_on {
+            // A peer that is not there yet is one more reason to wait for the answer.
+            true if is_not_ready(&error) => waiting.timed_out(),
+            true => error,
+            false => self.after_sending(error, &waiting),
+        });
         found.map_err(|e| e.on(&self.shown))
     }
 
@@ -315,8 +324,8 @@ impl Channel {
     ) -> Result<Message> {
         let Leading { receiving, calling, came, first } = leading;
         let mut answer = Answer { channel: self, pending, calling: Some(calling) };
-        let makes_links = self.options.idempotent;
-        let mut reads = Reads { answer_to: pending.number, makes_links, first, ..Reads::default() };
+        // A request that no peer has taken goes over the next link.
+        let mut reads = Reads { answer_to: pending.number, makes_links: true, first, ..Reads::default() };
         // Dropped before `answer`, for the reason that `Leading` gives.
         let (mut receiving, mut came) = (receiving, came);
         let mut kept = false;
@@ -334,8 +343,12 @@ impl Channel {
                 held = again;
                 found
             });
-            let found =
-                found.map_err(|e| if e.kind() == ErrorKind::Disconnected { answer_lost() } else { e });
+            let found = found.map_err(|e| match &held {
+                Some(receiving) if e.kind() == ErrorKind::Disconnected => {
+                    self.without_answer(pending, receiving)
+                }
+                _ => e,
+            });
             // The call has ended with the answer, under the lock under which that was taken.
             let Some(again) = held else { break found };
             if !is_due {
@@ -423,15 +436,16 @@ impl Channel {
                 );
                 Error::new(ErrorKind::Timeout, text)
             }
-            ErrorKind::Disconnected => error,
+            ErrorKind::Disconnected if self.options.idempotent => error,
             _ => return error,
         };
         error.with_retryable(self.options.idempotent)
     }
 
-    /// Records that the request is answered or given up, so that it is not sent to the next incarnation.
-    fn finish_request(&self, pending: SentRequest) {
-        if self.options.idempotent {
+    /// Records that the request is answered or given up, so that it is not sent to the next incarnation. A request that
+    /// may be carried out only once is not sent again after its answer in any case.
+    fn finish_request(&self, pending: SentRequest, is_given_up: bool) {
+        if self.options.idempotent || is_given_up {
             self.conn.links.session_state.finish_request(pending.number);
         }
     }

@@ -14,6 +14,7 @@ use crate::channel::session_state::SessionState;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::message::{Message, Payload};
+use crate::session::connection::Outcome;
 use crate::session::inbox::AckTrigger;
 
 /// A request that was sent.
@@ -178,6 +179,7 @@ impl Answer<'_> {
             None => at.receiving.take_for_caller(number, at.halves, at.event_log),
         };
         if let Step::Done(_) = step {
+            at.halves.outbox.answered(number);
             if self.pending.is_filed {
                 at.halves.calls.end(number);
             }
@@ -200,15 +202,19 @@ impl Place for Answer<'_> {
 
     fn turn(&mut self, receiving: &mut Receiving, turn: Turn) -> Result<Option<Message>> {
         let SentRequest { number, generation, .. } = self.pending;
+        let session_state = &self.channel.conn.links.session_state;
         match turn {
-            // When a peer that cannot reconnect ends, the outbox drops the requests to it.
-            Turn::Look
-                if receiving.is_behind(generation)
-                    && !self.channel.conn.links.session_state.halves().outbox.keeps(number) =>
-            {
-                return Err(answer_lost());
+            Turn::Look if receiving.is_behind(generation) => {
+                let outcome =
+                    session_state.halves().outcome(number, generation, |link| receiving.is_behind(link));
+                if outcome == Outcome::Unknown {
+                    return Err(answer_lost());
+                }
             }
-            Turn::Message(message) if message.header().kind.is_answer() => return Ok(Some(message)),
+            Turn::Message(message) if message.header().kind.is_answer() => {
+                session_state.halves().outbox.answered(number);
+                return Ok(Some(message));
+            }
             Turn::Message(message) => receiving.inbox.push_back(message),
             Turn::Look | Turn::Bye | Turn::Ack => {}
         }
@@ -216,10 +222,28 @@ impl Place for Answer<'_> {
     }
 }
 
-/// Returns the error for a request whose peer ended.
+impl Channel {
+    /// Returns the error for a request whose link has ended and is not replaced in time.
+    pub(super) fn without_answer(&self, pending: SentRequest, receiving: &Receiving) -> Error {
+        let SentRequest { number, generation, .. } = pending;
+        let mut halves = self.conn.links.session_state.halves();
+        let outcome = halves.outcome(number, generation, |link| receiving.is_behind(link));
+        if outcome != Outcome::Kept || !halves.outbox.keeps_once(number) {
+            return answer_lost();
+        }
+        // A link that comes now does not get it.
+        halves.outbox.finish_request(number);
+        Error::new(ErrorKind::Disconnected, NOT_TAKEN)
+    }
+}
+
+/// The error for a request that no peer has taken.
+const NOT_TAKEN: &str = "the peer disconnected before it took the request, which was not carried out, and no other one connected within the time given; try again, or see why it ended";
+
+/// Returns the error for a request whose peer ended. Only a request that is idempotent may be sent once more.
 pub(super) fn answer_lost() -> Error {
     let text = "the peer disconnected before it answered; whether the request was carried out is unknown";
-    Error::new(ErrorKind::Disconnected, text)
+    Error::new(ErrorKind::Disconnected, text).with_retryable(false)
 }
 
 #[cfg(test)]

@@ -41,6 +41,8 @@ impl Channel {
             self.conn.sending.take_in_turn(Operation::Send, &mut waiting).map_err(|e| e.on(&self.shown))?;
         self.conn.links.begin_close();
         receiving.closing = true;
+        // No call waits for their answers.
+        self.conn.links.session_state.halves().outbox.drop_requests();
         self.conn.links.session_state.consumed(AckTrigger::Close);
         if !self.conn.links.is_manual_ack() {
             receiving.consumed();

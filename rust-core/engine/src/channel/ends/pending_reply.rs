@@ -57,11 +57,11 @@ impl Drop for PendingReply {
         let mut halves = channel.conn.links.session_state.halves();
         let (is_open, answer) = (halves.calls.is_open(number), halves.calls.take(number));
         halves.calls.end(number);
-        if channel.options.idempotent {
-            halves.outbox.finish_request(number);
-        }
+        halves.outbox.finish_request(number);
         // The request ends with its link, unless it is sent again.
-        let is_sent = channel.options.idempotent || !halves.is_newer(self.request.generation);
+        let is_sent = channel.options.idempotent
+            || halves.outbox.is_resent(number)
+            || !halves.is_newer(self.request.generation);
         drop(halves);
         if channel.options.idempotent {
             // A thread may wait for the room that it had.

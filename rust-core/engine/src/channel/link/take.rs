@@ -204,8 +204,8 @@ impl RxPart {
     }
 }
 
-/// Returns whether a message of this header acknowledges others, if the call takes it; the caller ends the link for
-/// impossible numbers.
+/// Returns whether a message of this header acknowledges others, if the call takes it. Shows the peer that a request is
+/// taken. The caller ends the link for impossible numbers.
 fn is_taken(header: &Header, halves: &mut SessionHalves, want: Want) -> Option<bool> {
     if !want.takes(header.kind) || !halves.inbox.is_new(header.sequence) {
         return None;
@@ -213,6 +213,9 @@ fn is_taken(header: &Header, halves: &mut SessionHalves, want: Want) -> Option<b
     let acknowledged = if header.kind == Kind::Reply { 0 } else { header.correlation };
     if acknowledged > 0 {
         halves.outbox.acknowledged(acknowledged).ok()?;
+    }
+    if header.kind == Kind::Request {
+        halves.request_taken(header.sequence);
     }
     Some(acknowledged > 0)
 }

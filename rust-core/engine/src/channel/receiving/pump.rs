@@ -188,6 +188,8 @@ impl Receiving {
                     return Err(Error::new(ErrorKind::Disconnected, "the link has ended"));
                 }
                 self.connect(reconnector, event_log, waiting)?;
+                // What the call has seen is not true of this link, over which messages may have to be sent again.
+                reads.first = First::Look;
                 if reads.is_lent {
                     // The sending half takes its half, too. The end of the last link may have brought the
                     // acknowledgement for which the caller waits, and the new one need not bring any.
@@ -329,7 +331,7 @@ impl Receiving {
     fn leave_to_event_loop(&mut self, reads: &Reads, conn: &Conn) {
         if self.part.as_ref().is_some_and(|part| !part.parked) {
             self.update_readiness(true);
-        } else if self.part.is_none() && reads.of_program && self.inbox.is_empty() {
+        } else if self.part.is_none() && (reads.of_program || reads.answer_to != 0) && self.inbox.is_empty() {
             // The caller gets the end of the link now.
             let links = &conn.links;
             if links.reconnects() && !links.origin.is_armed() {

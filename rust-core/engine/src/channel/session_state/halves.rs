@@ -49,6 +49,15 @@ impl connection::Page for Page {
     fn publish_before_fence(&self, consumed: u64) {
         self.0.publish_before_fence(consumed);
     }
+
+    fn taken(&self) -> u64 {
+        self.0.taken()
+    }
+
+    #[inline]
+    fn publish_taken(&self, request: u64) {
+        self.0.publish_taken(request);
+    }
 }
 
 impl Deref for SessionHalves {
