@@ -188,6 +188,15 @@ def test_data_that_cannot_be_sent_are_an_error(peer, controller):
     assert power.get_data() == 1
 
 
+def test_values_at_the_edge_pass_through_the_controller(peer, controller):
+    text = "{'most': 2**64 - 1, 'least': -2**63, 'long': 2**70, 'inf': float('inf'), 'nan': float('nan'), 'none': None, 'text': '', 'list': [], 'bytes': b''}"
+    start(peer, data=f"result = {text}", do_calibrate="result = arguments")
+    power = known(controller, "RUNNING")
+    edge = eval(text)
+    assert repr(power.get_data()) == repr(power.command("calibrate", edge)) == repr(edge)
+    assert power.command("calibrate") is None
+
+
 def test_service_has_its_name_and_state(peer, controller):
     start(peer, do_calibrate="result = [self.name, self.state, self.controller, self.connected, self.cancelled, self.remaining]")
     answer = known(controller, "RUNNING").command("calibrate", timeout=50)

@@ -336,6 +336,28 @@ def test_files_that_are_damaged_compressed_otherwise_or_none_say_so(bench: Bench
     scope.end()
 
 
+@pytest.mark.parametrize("numbers", [[0] * 6, [2**32 - 1 - i for i in range(6)]], ids=["no numbers", "falling"])
+def test_file_of_another_writer_is_played_whole(bench: Bench, gateway: Gateway, browser: Browser, numbers: list[int]) -> None:  # noqa: F811
+    file = bench.folder / "other.mcap"
+    with file.open("wb") as out:
+        writer = Writer(out, compression=CompressionType.LZ4)
+        writer.start(profile="")
+        points, other = writer.register_channel("lab/points", "json", 0), writer.register_channel("lab/other", "protobuf", 0)
+        for i, number in enumerate(numbers):
+            for channel, body in ((points, json.dumps({"x": i}).encode()), (other, bytes([8, i]))):
+                writer.add_message(channel, (i + 1) * 10**8, body, (i + 1) * 10**8, number)
+        writer.finish()
+    scope = Scope(browser, gateway, ["time~lab/points"])
+    dropped(scope.page, file)
+    expect(scope.page.locator("#state")).to_contain_text("other.mcap: 12 messages of 2 names")
+    scope.page.get_by_label("Speed").select_option("1000")
+    scope.until("!scope.player.isPlaying && scope.panels[0].lines[0]?.series.end === 6")
+    assert drawn(scope, 0) == list(range(6))
+    # Nothing is known of what it missed.
+    assert scope.page.evaluate("[...scope.panels[0].lines[0].series.missed.slice(0, 6)]") == [0] * 6
+    scope.end()
+
+
 def test_chunks_in_zstd_say_how_to_write_others(bench: Bench, gateway: Gateway, browser: Browser) -> None:  # noqa: F811
     file = record(bench, "--compression", "zstd")
     scope = Scope(browser, gateway, ["time~lab/temperature"])
