@@ -207,9 +207,14 @@ mod tests {
         let before = files();
         setup(&own_group(), root.path()).unwrap();
         let shared = root.path().join("run/linkspan");
-        for name in
-            [".lock", ".lock.1.0123", ".token", ".position-1-x-0", ".owner.gone.fifo", ".new.gone.unix~1"]
-        {
+        for name in [
+            ".lock",
+            ".lock.1.0123",
+            ".token",
+            ".position-1-x-0",
+            ".owner.gone.fifo",
+            ".new.gone.unix~0123456789abcdef",
+        ] {
             fs::write(shared.join(name), "").unwrap();
         }
         drop(std::os::unix::net::UnixListener::bind(shared.join("gone.unix")).unwrap());
