@@ -259,6 +259,34 @@ fn newer_wire_version_is_a_mismatch_and_its_records_stay() {
     }
 }
 
+/// A segment with three records, the second one of wire version 2.
+const NEWER_SEGMENT: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/journals/newer_wire.segment");
+
+#[test]
+fn segment_of_a_newer_wire_version_among_the_vectors_is_a_mismatch_and_stays() {
+    if std::env::var_os("LINKSPAN_WRITE_VECTORS").is_some() {
+        fs::write(NEWER_SEGMENT, newer(2, false).1).unwrap();
+    }
+    let segment = fs::read(NEWER_SEGMENT).unwrap();
+    let journal = Fixture::new();
+    // The folder of a journal, with the segment in the place of its own.
+    drop(journal.writer());
+    let path = journal.path(&segment_name(1));
+    fs::write(&path, &segment).unwrap();
+    fs::write(journal.path("committed"), []).unwrap();
+    let read = || -> crate::error::Result<()> {
+        let mut reader = Reader::open(&journal.place, None, Some(Start::First), LIMIT)?.unwrap();
+        while reader.try_recv()?.is_some() {}
+        Ok(())
+    };
+    let error = read().unwrap_err();
+    assert!(error.kind() == ErrorKind::VersionMismatch && error.text().contains("wire version 2"), "{error}");
+    let error = journal.writer_with(Segmentation::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::VersionMismatch, "{error}");
+    assert_eq!(fs::read(&path).unwrap(), segment, "no byte was cut");
+}
+
 #[test]
 fn torn_record_in_front_of_a_newer_one_is_not_cut() {
     let (journal, mut segment) = newer(3, false);
