@@ -43,9 +43,11 @@ def write(
         below = _below(places.values())
         # All of them at once: there may be thousands of names.
         schemas = recording._summary()[1]
+        groups: dict[str, _Group] = {}
         for name in names:
             with exporting(name):
                 group = made.create_group(places[name])
+                groups[name] = _Group(group, below.get(places[name], set()))
                 if places[name] != name:
                     _attribute(group, "name", name)
                 if (schema := schemas.get(name)) is not None:
@@ -57,7 +59,7 @@ def write(
             name, table = batch
             with exporting(name):
                 for column in table.columns:
-                    _append(made[places[name]], h5py, table, column, below.get(places[name], set()))
+                    _append(groups[name], h5py, table, column)
                     target.check()
             del batch, table
             batch = next(tables, None)
@@ -177,7 +179,61 @@ def _attribute(of: Any, key: str, text: str) -> None:
         of.attrs[place] = text
 
 
-def _append(group: Any, h5py: Any, table: Table, column: str, groups: set[str]) -> None:
+class _Group:
+    """The group of a name: each of its data sets is looked up in it once, as a lookup costs more with each further one."""
+
+    def __init__(self, made: Any, groups: set[str]) -> None:
+        self.made, self.groups = made, groups
+        self._sets: dict[str, Any] = {}
+        self._rows: dict[str, int] = {}
+
+    def rows(self, place: str) -> int | None:
+        """The length of a data set; `None` where there is none."""
+        return self._rows.get(place)
+
+    def extend(self, place: str, rows: int, data: Any, at: int, dtype: Any) -> None:
+        """Makes a data set longer by so many rows, of which these are the ones from `at` on; the others have its fill value, which takes no
+        room. Makes it where it is not there."""
+        rest = data.shape[1:]
+        if place not in self._sets:
+            # A chunk of about 1 MiB, and of few rows where most have no value; h5py's own guess is for data sets that do not grow.
+            size = max(1, getattr(dtype, "itemsize", 16) * int(_product(rest)))
+            chunk = max(1, min(max(len(data), _FEW), rows or 1, (1 << 20) // size))
+            chunks = (chunk, *rest) if all(rest) else True
+            fill = _fill(dtype)
+            self._sets[place] = self.made.create_dataset(place, shape=(0, *rest), maxshape=(None, *rest), dtype=dtype, chunks=chunks, fillvalue=fill)
+            self._rows[place] = 0
+        found, before = self._sets[place], self._rows[place]
+        found.resize(before + rows, axis=0)
+        self._rows[place] = before + rows
+        first = before + at
+        if _is_of_arrays(dtype):
+            # Arrays of one length would be taken for one array.
+            for row, array in enumerate(data, first):
+                found[row] = array
+        elif len(data):
+            found[first : first + len(data)] = data
+
+    def extend_beside(self, place: str, before: int, rows: int, data: Any, at: int, dtype: Any, known: Any) -> None:
+        """The same of a data set beside another one; where it was not needed yet, the rows before have what is known of them."""
+        import numpy
+
+        if place not in self._sets and before:
+            values = numpy.full(before if known else 0, known) if known else _objects([])
+            self.extend(place, before, values, 0, dtype)
+        self.extend(place, rows, data, at, dtype)
+
+
+#: Rows of a chunk at least, if there are so many.
+_FEW = 256
+
+
+def _fill(dtype: Any) -> Any:
+    """What a row without a value has: no number among floats, as in the columns themselves."""
+    return float("nan") if getattr(dtype, "kind", "") == "f" else None
+
+
+def _append(group: _Group, h5py: Any, table: Table, column: str) -> None:
     """Adds a column of a batch to its data set, and what that cannot say to those beside it."""
     import numpy
 
@@ -185,39 +241,63 @@ def _append(group: Any, h5py: Any, table: Table, column: str, groups: set[str]) 
     facts = dict(native.describe(column))
     beside = facts.get("beside")
     place = _place(column if beside is None else beside)
-    if place in groups:
+    if place in group.groups:
         # A group of another name: no other column has this place.
         place = f"%2F{place}"
     if beside is not None:
         place += ".shape"
+    rows = len(table)
     valid, texts_beside = native.validity(column), None
+    begin, end = _span(valid, rows)
     if (numbers := native.numbers(column)) is not None:
         data, dtype = numbers, numbers.dtype
+        if data.ndim == 1 and dtype.kind in "iufb" and _is_blank(data, dtype, begin, end):
+            data = data[begin:end]
+        else:
+            begin = 0
     elif (texts := native.texts(column)) is not None:
         is_text = facts["format"] == "U"
         dtype = h5py.string_dtype() if is_text else h5py.vlen_dtype(numpy.uint8)
         empty: Any = "" if is_text else b""
-        values = [empty if text is None else text for text in texts]
+        values = [empty if text is None else text for text in texts[begin:end]]
         if is_text:
             texts_beside = [json.dumps(text) if "\0" in text else "" for text in values]
             values = [text if not other else "" for text, other in zip(values, texts_beside, strict=True)]
         data = _objects(values if is_text else [numpy.frombuffer(block, numpy.uint8) for block in values])
     elif (lists := native.lists(column)) is not None:
         data, dtype = _arrays(h5py, lists, valid, shape_of(facts), facts.get("order"))
+        begin = 0
     else:
         # Nulls alone.
-        data, dtype = numpy.zeros(len(table)), numpy.dtype(float)
-        valid = numpy.zeros(len(table), bool)
-    before = group[place].shape[0] if place in group else None
-    _extend(group, place, data, dtype)
+        data, dtype = numpy.zeros(rows), numpy.dtype(float)
+        valid, begin = numpy.zeros(rows, bool), 0
+    before = group.rows(place)
+    group.extend(place, rows, data, begin, dtype)
     if before is None:
-        _describe(group[place], column, place, facts)
-    if valid is not None or f"{place}.valid" in group:
-        there = numpy.ones(len(data), bool) if valid is None else valid
-        _beside(group, f"{place}.valid", before or 0, there, numpy.dtype(bool), True)
-    if f"{place}.json" in group or any(texts_beside or ()):
-        others = _objects(texts_beside or [""] * len(data))
-        _beside(group, f"{place}.json", before or 0, others, h5py.string_dtype(), "")
+        _describe(group.made[place], column, place, facts)
+    if valid is not None or group.rows(f"{place}.valid") is not None:
+        there = numpy.ones(rows, bool) if valid is None else valid
+        first, last = _span(valid, rows)
+        group.extend_beside(f"{place}.valid", before or 0, rows, there[first:last], first, numpy.dtype(bool), True)
+    if group.rows(f"{place}.json") is not None or any(texts_beside or ()):
+        others = _objects(texts_beside or [])
+        group.extend_beside(f"{place}.json", before or 0, rows, others, begin, h5py.string_dtype(), "")
+
+
+def _span(valid: Any, rows: int) -> tuple[int, int]:
+    """From the first row with a value to behind the last one."""
+    if valid is None:
+        return 0, rows
+    there = valid.nonzero()[0]
+    return (int(there[0]), int(there[-1]) + 1) if len(there) else (0, 0)
+
+
+def _is_blank(data: Any, dtype: Any, begin: int, end: int) -> bool:
+    """Whether the rows around these have what a row without a value has."""
+    import numpy
+
+    around = data[:begin], data[end:]
+    return all(bool(numpy.isnan(part).all() if dtype.kind == "f" else not part.any()) for part in around)
 
 
 def _describe(made: Any, column: str, place: str, facts: Mapping[str, str]) -> None:
@@ -253,36 +333,6 @@ def _arrays(h5py: Any, lists: tuple[Any, Any], valid: Any, shape: list[int] | No
     else:
         data[there] = elements.reshape(-1, *shape)
     return data, elements.dtype
-
-
-def _beside(group: Any, place: str, before: int, data: Any, dtype: Any, known: Any) -> None:
-    """Adds to a data set beside another one; where it was not needed yet, the rows before have what is known of them."""
-    import numpy
-
-    if place not in group and before:
-        is_object = isinstance(known, str)
-        _extend(group, place, _objects([known] * before) if is_object else numpy.full(before, known), dtype)
-    _extend(group, place, data, dtype)
-
-
-def _extend(group: Any, place: str, data: Any, dtype: Any) -> None:
-    """Makes a data set longer by this data; makes it where it is not there."""
-    rest = data.shape[1:]
-    if place not in group:
-        # A chunk of about 1 MiB; h5py's own guess is for data sets that do not grow.
-        size = max(1, getattr(dtype, "itemsize", 16) * int(_product(rest)))
-        rows = max(1, min(len(data) or 1, (1 << 20) // size))
-        chunks = (rows, *rest) if all(rest) else True
-        group.create_dataset(place, shape=(0, *rest), maxshape=(None, *rest), dtype=dtype, chunks=chunks)
-    found = group[place]
-    before = found.shape[0]
-    found.resize(before + len(data), axis=0)
-    if _is_of_arrays(dtype):
-        # Arrays of one length would be taken for one array.
-        for row, array in enumerate(data, before):
-            found[row] = array
-    elif len(data):
-        found[before:] = data
 
 
 def _is_of_arrays(dtype: Any) -> bool:

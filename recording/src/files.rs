@@ -10,7 +10,7 @@ use std::fs::{DirBuilder, File, FileType, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use linkspan::{Error, ErrorKind, Result};
@@ -149,6 +149,7 @@ impl NewFile {
             let text = format!("creating {}: it names no file", path.display());
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
+        refuse_foreign_links(folder_of(path))?;
         // Before anything is written: what follows takes long.
         is_free(path, making.replaces)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | follows;
@@ -292,12 +293,51 @@ fn link_of_folder(path: &Path, flags: OFlags) -> Option<Error> {
 /// # Errors
 /// `AddressInUse` where it is a link; those of the file system.
 pub(crate) fn check_folder(path: &Path) -> Result<()> {
+    refuse_foreign_links(path)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match openat(CWD, path, flags, Mode::empty()) {
         Ok(_) => Ok(()),
         Err(errno) => Err(link_of_folder(path, flags)
             .unwrap_or_else(|| of_io(&errno.into(), "making files in the folder", path))),
     }
+}
+
+/// Links that are followed on one path, as in the kernel.
+const MOST_LINKS: u32 = 40;
+
+/// Fails if a part of a path is a link that another user made: who owns it chooses where files are made. Links of this
+/// user and of root are followed.
+///
+/// # Errors
+/// `PermissionDenied` then.
+fn refuse_foreign_links(path: &Path) -> Result<()> {
+    let mut left = MOST_LINKS;
+    refuse_links_of(path, &mut left)
+}
+
+fn refuse_links_of(path: &Path, left: &mut u32) -> Result<()> {
+    let own = rustix::process::geteuid().as_raw();
+    for part in path.ancestors().filter(|part| !part.as_os_str().is_empty()) {
+        let Ok(facts) = std::fs::symlink_metadata(part) else { continue };
+        if !facts.is_symlink() {
+            continue;
+        }
+        if ![0, own].contains(&facts.uid()) {
+            let text = format!(
+                "{} is a link of another user (uid {}), which is not followed; name the folder that it leads to",
+                part.display(),
+                facts.uid()
+            );
+            return Err(Error::new(ErrorKind::PermissionDenied, text));
+        }
+        // With too many of them the kernel opens nothing.
+        let Some(fewer) = left.checked_sub(1) else { return Ok(()) };
+        *left = fewer;
+        if let Ok(target) = std::fs::read_link(part) {
+            refuse_links_of(&folder_of(part).join(target), left)?;
+        }
+    }
+    Ok(())
 }
 
 fn is_no_folder(path: &Path, kind: FileType) -> Error {
@@ -333,6 +373,7 @@ fn mode_in(folder: &OwnedFd) -> rustix::io::Result<u32> {
 /// Those of the file system.
 pub fn make_folder(path: &Path) -> Result<()> {
     let failed = |error: io::Error| of_io(&error, "making the folder", path);
+    refuse_foreign_links(path)?;
     if path.is_dir() {
         return Ok(());
     }

@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +30,7 @@ import pyarrow
 import pyarrow.ipc
 import pyarrow.parquet
 import pytest
-from conftest import Lab
+from conftest import Lab, ended
 from linkspan._export import export
 from mcap.writer import Writer
 from support.recordings import written
@@ -870,3 +871,53 @@ def test_interrupted_export_leaves_no_folder(exporting: Lab, form: str):
     program.send_signal(signal.SIGCONT)
     program.communicate(timeout=60)
     assert program.returncode == -signal.SIGINT and set(exporting.folder.iterdir()) == before
+
+
+def many_keys(path: Path, count: int) -> None:
+    """A message for each key."""
+    with path.open("wb") as file:
+        writer = Writer(file)
+        writer.start(profile="")
+        channel = writer.register_channel("lab/a", "json", 0)
+        for i in range(count):
+            writer.add_message(channel, 10**18 + i, json.dumps({f"k{i}": i / 2, f"t{i}": f"{i}"}).encode(), 10**18 + i)
+        writer.finish()
+
+
+def test_hdf5_of_twice_as_many_keys_takes_about_twice_the_work_and_room(lab: Lab) -> None:
+    took, size = [], []
+    for count in (400, 800, 1600):
+        many_keys(lab.folder / "k.mcap", count)
+        before = time.process_time()
+        linkspan.Recording(lab.folder / "k.mcap").write_hdf5(lab.folder / "k.h5", replace=True)
+        took.append(time.process_time() - before)
+        size.append((lab.folder / "k.h5").stat().st_size)
+        with h5py.File(lab.folder / "k.h5") as made:
+            group = made["lab/a"]
+            for i in (0, count // 2, count - 1):
+                assert group[f"k{i}"].shape == (count,) and group[f"k{i}"][i] == i / 2 and numpy.isnan(group[f"k{i}"][:]).sum() == count - 1
+                assert group[f"t{i}"][i] == f"{i}".encode() and group[f"t{i}.valid"][:].nonzero()[0].tolist() == [i]
+    # The first one pays for what is begun once.
+    assert took[2] < 3 * took[1] and size[2] < 3 * size[1], (took, size)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a link to another user")
+def test_folder_that_is_a_link_of_another_user_is_followed_on_no_part_of_a_path(lab: Lab) -> None:
+    written(lab.folder / "a.mcap", [(name, {"i": 1}) for name in ("lab/a", "lab/b")])
+    (lab.folder / "theirs/inner").mkdir(parents=True)
+    for link, target in (("own", "theirs"), ("foreign", "theirs"), ("nested", "foreign/inner")):
+        (lab.folder / link).symlink_to(target)
+    os.lchown(lab.folder / "foreign", 12_345, 12_345)
+    commands = (["cut", "a.mcap"], ["export", "a.mcap", "lab/a", "--csv"], ["export", "a.mcap", "--hdf5"], ["report", "a.mcap"])
+    for i, command in enumerate(commands):
+        for path in ("foreign", "foreign/inner", "nested", "nested/new"):
+            said = lab.recording(*command, "-o", f"{path}/{i}", code=1)
+            assert "PermissionDenied" in said and "foreign is a link of another user (uid 12345)" in said, said
+    # A folder of several tables, also one that is to be made.
+    for path in ("foreign/inner", "foreign/new", "nested/new/newer"):
+        assert "is a link of another user" in lab.recording("export", "a.mcap", "--csv", "-o", path, code=1)
+    recorder = lab.record("lab/*", "-o", "foreign/r.mcap", "--for", "1")
+    assert "is a link of another user" in ended(recorder, 1)
+    assert [*(lab.folder / "theirs").rglob("*")] == [lab.folder / "theirs/inner"]
+    lab.recording("cut", "a.mcap", "-o", "own/cut.mcap")
+    assert (lab.folder / "theirs/cut.mcap").exists()
