@@ -18,3 +18,7 @@ class Event(NamedTuple):
     missed: int
     #: A detail for a person: the source of the peer, or why it disconnected.
     text: str
+    #: The endpoint that a subscriber's event is of, also of one of several names; `None` for other objects.
+    name: str | None = None
+    #: The publisher that connected or disconnected, in 16 hexadecimal digits; `None` if the event is of none.
+    incarnation: str | None = None

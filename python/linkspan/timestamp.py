@@ -17,13 +17,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
 
-# Without __post_init__, so that the extension may make instances by their slots.
-@dataclasses.dataclass(frozen=True, order=True, slots=True, repr=False, init=False)
+# With the slot alone, so that the extension may make instances by it. It is no dataclass: `dataclasses.asdict` would take it apart.
 class Timestamp:
     """An instant: nanoseconds since 1970-01-01T00:00:00Z, from 1677-09-21 to 2262-04-11.
 
     The difference of two is seconds as a float; seconds or a `timedelta` may be added and taken away.
     """
+
+    __slots__ = ("nanoseconds",)
+    __match_args__ = ("nanoseconds",)
 
     nanoseconds: int
 
@@ -37,6 +39,33 @@ class Timestamp:
         if not _LEAST <= number <= _MOST:
             raise OutOfRange(f"{number} ns since 1970 do not fit a timestamp, which reaches from 1677-09-21 to 2262-04-11")
         object.__setattr__(self, "nanoseconds", number)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
+
+    def __eq__(self, other: object) -> bool:
+        return self.nanoseconds == other.nanoseconds if isinstance(other, Timestamp) else NotImplemented
+
+    def __lt__(self, other: Timestamp) -> bool:
+        return self.nanoseconds < other.nanoseconds if isinstance(other, Timestamp) else NotImplemented
+
+    def __le__(self, other: Timestamp) -> bool:
+        return self.nanoseconds <= other.nanoseconds if isinstance(other, Timestamp) else NotImplemented
+
+    def __gt__(self, other: Timestamp) -> bool:
+        return self.nanoseconds > other.nanoseconds if isinstance(other, Timestamp) else NotImplemented
+
+    def __ge__(self, other: Timestamp) -> bool:
+        return self.nanoseconds >= other.nanoseconds if isinstance(other, Timestamp) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.nanoseconds,))
+
+    def __reduce__(self) -> tuple[type[Timestamp], tuple[int]]:
+        return type(self), (self.nanoseconds,)
 
     @staticmethod
     def now() -> Timestamp:

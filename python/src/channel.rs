@@ -67,10 +67,21 @@ fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The events as `linkspan.Event`.
 pub fn event_list<'py>(py: Python<'py>, events: Vec<linkspan::Event>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    events_at(py, events, |_| None)
+}
+
+/// The same with the name that each event is of.
+pub fn events_at<'py>(
+    py: Python<'py>,
+    events: Vec<linkspan::Event>,
+    name: impl Fn(&linkspan::Event) -> Option<String>,
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let class = imported(py, &CLASS, "linkspan.event", "Event")?;
-    let made =
-        |e: linkspan::Event| class.call1((e.kind.name(), timestamp::object(py, e.at)?, e.missed, e.text));
+    let made = |e: linkspan::Event| {
+        let (name, incarnation) = (name(&e), e.incarnation.map(|number| format!("{number:016x}")));
+        class.call1((e.kind.name(), timestamp::object(py, e.at)?, e.missed, e.text, name, incarnation))
+    };
     events.into_iter().map(made).collect()
 }
 

@@ -260,6 +260,19 @@ impl Message {
         }
     }
 
+    /// The value as an array of NumPy's.
+    #[pyo3(signature = (dtype=None, *, copy=None))]
+    fn __array__<'py>(
+        &self,
+        py: Python<'py>,
+        dtype: Option<Bound<'py, PyAny>>,
+        copy: Option<bool>,
+    ) -> Outcome<Bound<'py, PyAny>> {
+        let numpy = py.import(intern!(py, "numpy"))?;
+        let made = if copy == Some(true) { "array" } else { "asarray" };
+        Ok(numpy.call_method1(made, (self.decoded(py)?, dtype))?)
+    }
+
     fn __len__(&self, py: Python<'_>) -> Outcome<usize> {
         Ok(unless_type_error(py, self.decoded(py)?.len())?.unwrap_or(0))
     }
@@ -314,6 +327,14 @@ impl Message {
     #[getter]
     fn name(&self) -> Option<&str> {
         self.arrived.name()
+    }
+
+    /// The incarnation of its publisher in 16 hexadecimal digits: another one after each start. `None` where a program
+    /// has none.
+    #[getter]
+    fn incarnation(&self) -> Option<String> {
+        let incarnation = self.arrived.incarnation();
+        (incarnation != 0).then(|| format!("{incarnation:016x}"))
     }
 
     /// Its encoding: `cbor`, `json`, `bson` or `smile`.

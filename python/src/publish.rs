@@ -9,7 +9,7 @@ use crate::arguments::{ArrayOrder, Count, Endpoint, Endpoints, Length, Max};
 use crate::batch::Encoding;
 use crate::builder::Builder;
 use crate::bytes_loan::BytesLoan;
-use crate::channel::event_list;
+use crate::channel::{event_list, events_at};
 use crate::errors::Outcome;
 use crate::loan::{self, Wanted};
 use crate::message::{Message, object};
@@ -265,7 +265,13 @@ impl Subscriber {
 
     /// The events since the last call: connected, disconnected, reconnected, lagged and others.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        event_list(py, self.reader.events())
+        // An event of one of several names begins with the name: an endpoint has no `: ` in it.
+        let endpoint = self.reader.endpoint();
+        let name = |event: &linkspan::Event| match event.text.split_once(": ") {
+            Some((name, _)) if endpoint.contains(['*', '?', ' ']) => name.to_owned(),
+            _ => endpoint.to_owned(),
+        };
+        events_at(py, self.reader.events(), |event| Some(name(event)))
     }
 
     /// Counters.

@@ -218,8 +218,16 @@ pub fn options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, OnWait)> 
 pub fn channel_options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, OnWait, Endings)> {
     let mut options = Options::default();
     let (mut on_wait, mut on_unconsumed) = (None, None);
+    // All names before the first value: a mistyped name is a slip whatever stands beside it.
     for (name, value) in given.into_iter().flatten() {
-        let name = name.cast::<PyString>().map_err(PyErr::from)?.to_str()?;
+        let name = option_name(&name)?;
+        if !Options::NAMES.contains(&&*name) {
+            options.set(&name, &Value::Null).map_err(|error| in_python(error, &name, &value))?;
+        }
+    }
+    for (name, value) in given.into_iter().flatten() {
+        let given_name = &name;
+        let name = given_name.cast::<PyString>().map_err(PyErr::from)?.to_str()?;
         match name {
             "on_wait" => {
                 on_wait = callback(name, &value)?;
@@ -241,14 +249,19 @@ pub fn channel_options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, O
             }
             continue;
         }
-        // `from` is a word of the language, so it is written `from_` as a keyword.
-        let name = if name == "from_" { "from" } else { name };
+        let name = &*option_name(given_name)?;
         options.set(name, &option(name, &value)?).map_err(|error| in_python(error, name, &value))?;
     }
     let endings = Endings::of(&mut options, on_unconsumed);
     // `Message::received` copies what comes.
     options.view_bodies();
     Ok((options, on_wait, endings))
+}
+
+/// The name of an option: `from` is a word of the language, so it is written `from_` as a keyword.
+fn option_name(given: &Bound<'_, PyAny>) -> PyResult<String> {
+    let name = given.cast::<PyString>()?.to_str()?;
+    Ok(if name == "from_" { "from".to_owned() } else { name.to_owned() })
 }
 
 /// The value of an option for the core. A schema may be a path, or a class whose fields it is made of.

@@ -79,3 +79,9 @@ def test_address_in_use_names_the_process(peer):
         linkspan.listen(NAME)
     with pytest.raises(linkspan.AddressInUse, match=rf"process {pid}\b"):
         linkspan.serve(NAME)
+
+
+def test_unknown_option_is_named_before_any_value_is_looked_at():
+    assert refused(linkspan.Unsupported, timeout="soon", mode="x", bufer=1).path == "bufer"
+    assert refused(linkspan.Unsupported, on_wait=5, bufer=1).path == "bufer"
+    assert refused(linkspan.WrongType, timeout="soon", buffer=1).path == "timeout"

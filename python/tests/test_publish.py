@@ -1,5 +1,6 @@
 """Publish and subscribe between processes: the latest first, each new one after it, and what a slow reader misses."""
 
+import contextlib
 import select
 import signal
 import threading
@@ -214,3 +215,34 @@ def test_flush_waits_until_what_was_published_has_been_given(transport):
         out.flush(timeout=0)
     with pytest.raises(linkspan.InvalidState):
         out.flush()
+
+
+def test_messages_and_events_have_the_name_and_the_incarnation_of_their_publisher(peer, name):
+    for asked in (name, [name, "shm:lab/other"]):
+        lives = []
+        with linkspan.subscribe(asked, timeout=60.0) as readings:
+            for _ in range(2):
+                other = peer(PUBLISHER, name)
+                other.line()
+                lives.append(readings.recv().incarnation)
+                other.process.kill()
+                other.process.wait()
+            met = []
+            # Events of one of several names come with the next look at it.
+            while len(met) < 2:
+                met += [(event.name, event.incarnation) for event in readings.events() if event.kind in ("connected", "reconnected")]
+                with contextlib.suppress(linkspan.Timeout):
+                    readings.recv(timeout=0.05)
+        assert len(set(lives)) == 2 and all(len(one) == 16 and int(one, 16) for one in lives)
+        assert met == [(name, one) for one in lives]
+
+
+def test_array_of_a_message_has_its_dimensions(peer, name):
+    other = peer("out = linkspan.publisher(sys.argv[1])\nfor value in ([[1, 2, 3], [4, 5, 6]], 7.5):\n    out.send(value)\n    say('sent')\n    sys.stdin.readline()", name)
+    other.line()
+    with linkspan.subscribe(name, timeout=60.0) as readings:
+        message = readings.recv()
+        assert np.asarray(message).shape == (2, 3) and np.asarray(message, dtype="f4").dtype == np.float32
+        assert np.array(message).sum() == 21 and (np.asarray(message) * 2)[1, 2] == 12
+        print(file=other.process.stdin, flush=True)
+        assert float(np.asarray(readings.recv())) == 7.5

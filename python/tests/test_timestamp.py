@@ -63,3 +63,22 @@ def test_sums_and_differences():
 def test_nothing_can_be_assigned():
     with pytest.raises(AttributeError):
         Timestamp(1).nanoseconds = 2
+
+
+def test_asdict_and_copies_keep_instants():
+    import copy
+    import dataclasses
+
+    @dataclasses.dataclass
+    class Reading:
+        at: Timestamp
+        all: list[Timestamp]
+
+    at = Timestamp(1_251_082_000_250_000_001)
+    assert dataclasses.asdict(Reading(at, [at])) == {"at": at, "all": [at]}
+    assert copy.deepcopy(at) == copy.copy(at) == pickle.loads(pickle.dumps(at)) == at and {at: 1}[Timestamp(at.nanoseconds)] == 1
+    assert at < Timestamp(at.nanoseconds + 1) <= Timestamp(at.nanoseconds + 1) and at != at.nanoseconds
+    with pytest.raises(AttributeError):
+        at.nanoseconds = 1
+    with pytest.raises(TypeError):
+        assert at < 5

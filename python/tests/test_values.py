@@ -12,6 +12,7 @@ import types
 import uuid
 
 import linkspan
+import numpy as np
 import pytest
 
 ENCODINGS = ["json", "cbor", "bson", "smile"]
@@ -293,3 +294,10 @@ def test_random_values_are_decoded_as_they_were_encoded(encoding):
     for _ in range(300):
         value = random_value(rng)
         assert same(linkspan.decode(linkspan.encode(value, encoding), encoding), value), repr(value)
+
+
+@pytest.mark.parametrize("span", [np.timedelta64(5), np.array([5, 6], "timedelta64")])
+def test_span_of_time_without_a_unit_is_refused(span):
+    with pytest.raises(linkspan.Unsupported, match="has no unit"):
+        linkspan.encode({"a": span})
+    assert linkspan.decode(linkspan.encode([np.timedelta64(1500, "ms"), np.timedelta64("NaT")])) == [1.5, None]

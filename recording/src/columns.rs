@@ -24,7 +24,7 @@ pub const MAX_COLUMNS: usize = 4_096;
 const MAX_PATH: usize = 64 << 10;
 const MAX_PATHS: usize = 1 << 20;
 /// Columns that each table begins with.
-pub const FIXED: [&str; 4] = ["received", "sent", "sequence", "source"];
+pub const FIXED: [&str; 5] = ["received", "sent", "sequence", "source", "incarnation"];
 /// The first column of a table of several names.
 const NAME: &str = "name";
 
@@ -200,15 +200,16 @@ impl Columns {
                 }
             });
         });
-        let beside = channel.source.len().saturating_add(channel.topic.len());
+        let beside = channel.source.len().saturating_add(channel.topic.len()).saturating_add(16);
         self.bytes = self.bytes.saturating_add(beside as u64);
         self.fits(self.fields.len()).map_err(of)?;
         let time = |time: u64| Value::Timestamp(linkspan::Timestamp(i64::try_from(time).unwrap_or(i64::MAX)));
-        let [received, sent, sequence, source] = &mut self.fixed;
+        let [received, sent, sequence, source, incarnation] = &mut self.fixed;
         received.push(self.rows, &time(message.received), &self.limits)?;
         sent.push(self.rows, &time(message.sent), &self.limits)?;
         sequence.push(self.rows, &Value::Uint(message.number), &self.limits)?;
         source.push_text(self.rows, &channel.source, &self.limits)?;
+        incarnation.push_text(self.rows, &channel.incarnation_text(), &self.limits)?;
         if let Some(topics) = &mut self.topics {
             topics.push_text(self.rows, &channel.topic, &self.limits)?;
         }

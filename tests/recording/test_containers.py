@@ -73,7 +73,7 @@ def test_table_is_a_mapping_and_no_array(path: Path) -> None:
 def test_table_of_a_pattern_says_of_which_name_each_row_is(path: Path) -> None:
     recording = linkspan.Recording(path)
     table = recording.table("lab/?")
-    assert table.columns == ["name", "received", "sent", "sequence", "source", "i", "value/name", "value"]
+    assert table.columns == ["name", "received", "sent", "sequence", "source", "incarnation", "i", "value/name", "value"]
     # A name that looks like a pattern is a name, where the recording has it.
     assert recording["lab/*"]["i"].tolist() == [99] and "name" not in recording["lab/*"]
     assert table["name"] == ["lab/a"] * 20 + ["lab/b", "lab/*"]

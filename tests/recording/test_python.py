@@ -66,7 +66,7 @@ def test_table_has_a_column_a_field_in_every_library(lab: Lab, encoding):
     recording = linkspan.Recording(recorded(lab, encoding=encoding))
     table = recording.table("lab/mixed")
     fields = ["i", "x", "ok", "name", "at", "in/deep", "sometimes", "raw", "list", "mixed", "line"]
-    assert table.columns == ["received", "sent", "sequence", "source", *fields]
+    assert table.columns == ["received", "sent", "sequence", "source", "incarnation", *fields]
     xs = [float(i) for i in range(5)] + [i + 0.5 for i in range(5, 10)]
     assert table["i"].tolist() == list(range(10)) and table["x"].tolist() == xs
     assert table["ok"].tolist() == [True, False] * 5 and table["name"] == [f"n{i}" for i in range(10)]

@@ -83,14 +83,20 @@ fn array(dtype: DType, shape: &[u64], data: &[u8], order: Order) -> Value {
 fn each_row_has_what_is_known_of_its_message() {
     let all = table([one("x", 1.5), one("x", 2.5)]);
     let found: Vec<_> = all.iter().map(|column| (&*column.name, &*column.format)).collect();
-    let expected =
-        [("received", "tsn:UTC"), ("sent", "tsn:UTC"), ("sequence", "L"), ("source", "U"), ("x", "g")];
+    let expected = [
+        ("received", "tsn:UTC"),
+        ("sent", "tsn:UTC"),
+        ("sequence", "L"),
+        ("source", "U"),
+        ("incarnation", "U"),
+        ("x", "g"),
+    ];
     assert_eq!(found, expected);
     assert!(matches!(&all[0].buffers[1], Some(Buffer::I64(times)) if *times == [11, 22]));
     assert!(matches!(&all[1].buffers[1], Some(Buffer::I64(times)) if *times == [10, 20]));
     assert!(matches!(&all[2].buffers[1], Some(Buffer::U64(numbers)) if *numbers == [1, 2]));
     assert_eq!(texts(&all[3]), ["sensor-1", "sensor-1"]);
-    assert!(matches!(&all[4].buffers[1], Some(Buffer::F64(x)) if *x == [1.5, 2.5]));
+    assert!(matches!(&all[5].buffers[1], Some(Buffer::F64(x)) if *x == [1.5, 2.5]));
 }
 
 #[test]
@@ -123,13 +129,14 @@ fn integers_become_wider_where_no_digit_is_lost_and_json_where_one_would_be() {
 #[test]
 fn missing_fields_are_null_before_between_and_after() {
     let all = table([one("a", 1), one("b", "x"), one("a", 2), one("c", true)]);
-    let facts: Vec<_> = all[4..].iter().map(|column| (&*column.name, column.nulls, column.length)).collect();
+    let facts: Vec<_> =
+        all[FIXED.len()..].iter().map(|column| (&*column.name, column.nulls, column.length)).collect();
     assert_eq!(facts, [("a", 2, 4), ("b", 3, 4), ("c", 3, 4)]);
     let bits = |column: &Column| match &column.buffers[0] {
         Some(Buffer::Bytes(bits)) => bits[0],
         other => panic!("{other:?}"),
     };
-    assert_eq!([bits(&all[4]), bits(&all[5]), bits(&all[6])], [0b0101, 0b0010, 0b1000]);
+    assert_eq!([bits(&all[5]), bits(&all[6]), bits(&all[7])], [0b0101, 0b0010, 0b1000]);
     // Null is a value of every type.
     let nulls = column([one("x", Value::Null), one("x", 2), one("x", Value::Null)]);
     assert_eq!((nulls.nulls, &*nulls.format), (2, "l"));
@@ -238,9 +245,9 @@ fn maps_are_flattened_and_names_stay_apart() {
     let inner = Value::Map(Map::from_iter([("p".to_owned(), 1.into()), ("a/b~".to_owned(), 2.into())]));
     let all =
         table([Value::Map(Map::from_iter([("in".to_owned(), inner), ("sent".to_owned(), "x".into())]))]);
-    let names: Vec<_> = all[4..].iter().map(|column| &*column.name).collect();
+    let names: Vec<_> = all[FIXED.len()..].iter().map(|column| &*column.name).collect();
     assert_eq!(names, ["in/p", "in/a~1b~0", "value/sent"]);
-    assert_eq!(table([Value::from(3)])[4].name, "value");
+    assert_eq!(table([Value::from(3)])[5].name, "value");
 }
 
 #[test]
@@ -251,9 +258,9 @@ fn map_without_keys_is_no_null() {
     assert_eq!(texts(&value), ["{}", "", "{}"]);
     // Beside others, and below a key.
     let all = table([one("a", 1), empty(), one("a", empty()), one("a", Value::Null)]);
-    let facts: Vec<_> = all[4..].iter().map(|column| (&*column.name, column.nulls)).collect();
+    let facts: Vec<_> = all[FIXED.len()..].iter().map(|column| (&*column.name, column.nulls)).collect();
     assert_eq!(facts, [("a", 2), ("value", 3)]);
-    assert_eq!(texts(&all[4]), ["1", "", "{}", ""]);
+    assert_eq!(texts(&all[5]), ["1", "", "{}", ""]);
 }
 
 #[test]
@@ -320,7 +327,7 @@ fn arrays_of_several_shapes_have_their_shapes_beside_them() {
     let (mut whole, mut parts) = (Columns::default(), Columns::default());
     add(&mut whole, values.clone());
     let all = whole.take();
-    let [arrays, shapes] = &all[4..] else { panic!("{all:?}") };
+    let [arrays, shapes] = &all[FIXED.len()..] else { panic!("{all:?}") };
     assert_eq!((&*arrays.name, &*arrays.format, arrays.nulls), ("x", "+L", 1));
     assert_eq!((&*shapes.name, shapes.fact("beside")), ("x~shape", Some("x")));
     assert_eq!(integers(shapes), [Some(vec![1, 2]), None, Some(vec![2]), Some(vec![2, 3])]);
@@ -355,12 +362,16 @@ fn two_fields_are_never_one_column() {
     };
     let names = |values: Vec<Value>| {
         let all = table(values);
-        let mut names: Vec<_> = all[4..].iter().map(|column| column.name.clone()).collect();
+        let mut names: Vec<_> = all[FIXED.len()..].iter().map(|column| column.name.clone()).collect();
         let found = names.clone();
         names.sort();
         names.dedup();
         assert_eq!(names.len(), found.len(), "{found:?}");
-        assert!(all[4..].iter().all(|column| column.length == all[0].length && !column.name.contains('\0')));
+        assert!(
+            all[FIXED.len()..]
+                .iter()
+                .all(|column| column.length == all[0].length && !column.name.contains('\0'))
+        );
         found
     };
     assert_eq!(names(vec![Value::from(21.4), one("value", 3)]), ["~value", "value"]);
@@ -381,7 +392,7 @@ fn tables_of_several_names_say_of_which_each_message_is() {
     add(&mut columns, [one("name", "x"), one("y", 2)]);
     let all = columns.take();
     let names: Vec<_> = all.iter().map(|column| &*column.name).collect();
-    assert_eq!(names, ["name", "received", "sent", "sequence", "source", "value/name", "y"]);
+    assert_eq!(names, ["name", "received", "sent", "sequence", "source", "incarnation", "value/name", "y"]);
     assert_eq!(texts(&all[0]), ["lab/a", "lab/a"]);
 }
 
@@ -392,7 +403,7 @@ fn types_that_values_do_not_say_are_those_of_the_schema() {
     let formats = |values: Vec<Value>| {
         let mut columns = Columns::default();
         add_with(&mut columns, Some(schema), values);
-        columns.take()[4..].iter().map(|column| column.format.clone()).collect::<Vec<_>>()
+        columns.take()[FIXED.len()..].iter().map(|column| column.format.clone()).collect::<Vec<_>>()
     };
     let row = |n: Value, x: Value| Value::Map(Map::from_iter([("n".to_owned(), n), ("x".to_owned(), x)]));
     assert_eq!(formats(vec![row(1.into(), 1.into())]), ["L", "g"]);
@@ -421,7 +432,8 @@ fn batches_have_the_types_that_the_first_pass_found() {
     }
     for value in values() {
         add(&mut columns, [value]);
-        let found: Vec<_> = columns.take()[4..].iter().map(|column| column.format.clone()).collect();
+        let found: Vec<_> =
+            columns.take()[FIXED.len()..].iter().map(|column| column.format.clone()).collect();
         assert_eq!(found, ["g", "U"]);
     }
 }

@@ -178,6 +178,11 @@ impl Channel {
             .find(|(_, bytes, most)| bytes > most)
     }
 
+    /// Returns the incarnation of the publisher as files and tables have it: zeros in a file of another program.
+    pub fn incarnation_text(&self) -> String {
+        format!("{:016x}", self.incarnation)
+    }
+
     /// Returns whether it has the events of the recorder: a publisher may have their name, whose messages are none.
     pub(super) fn is_events(&self) -> bool {
         is_events(&self.topic, &self.metadata)
@@ -357,6 +362,8 @@ pub enum ProblemKind {
     Alone,
     /// Parts are not there because their recorder removed them, as it was asked to.
     Dropped,
+    /// Messages of another program are not in the order of their times: too much of them overlaps.
+    Unordered,
 }
 
 impl ProblemKind {
@@ -374,7 +381,8 @@ impl Problem {
 
     /// Returns whether something that the recording had is left out for it.
     pub fn is_loss(&self) -> bool {
-        !matches!(self.kind, ProblemKind::Unclosed | ProblemKind::Alone | ProblemKind::Dropped)
+        use ProblemKind::{Alone, Dropped, Unclosed, Unordered};
+        !matches!(self.kind, Unclosed | Alone | Dropped | Unordered)
     }
 
     /// Returns whether the file ends there without an end.

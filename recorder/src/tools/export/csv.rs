@@ -35,6 +35,7 @@ fn line(paths: &Paths, message: &reader::Message<'_>, value: &Value) -> Result<S
         shown(message.sent),
         message.number.to_string(),
         text(&message.channel.source),
+        message.channel.incarnation_text(),
     ];
     Ok(fixed.into_iter().chain(cells).collect::<Vec<_>>().join(",") + "\n")
 }
