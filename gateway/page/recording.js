@@ -96,8 +96,8 @@ function lz4(bytes, size) {
 
 /** The messages of one or several files, in the order in which they were received. */
 export class Recording {
-  /** What could not be read, for people. */
-  problems = [];
+  /** What could not be read, for people, and how often. */
+  #problems = new Map();
   names = new Map();
   /** What the recorder missed, with the times at which it said so. */
   lost = [];
@@ -126,14 +126,21 @@ export class Recording {
     }
     for (const [first, last, before] of holes) {
       const isDropped = made.#dropped.some(([from, to]) => from <= first && last <= to);
-      if (!isDropped) made.problems.push(`${before}: the recording goes on in ${last - first + 1} parts that are not there`);
+      if (!isDropped) made.#problem(`${before}: the recording goes on in ${last - first + 1} parts that are not there`);
     }
-    if (made.#next) made.problems.push(`${all.at(-1).name}: the recording goes on in ${made.#next}, which is not there`);
+    if (made.#next) made.#problem(`${all.at(-1).name}: the recording goes on in ${made.#next}, which is not there`);
     const entries = made.#entries;
     if (entries.some(({ time }, at) => at && time < entries[at - 1].time)) entries.sort((one, other) => one.time - other.time);
     made.#losses();
     if (!entries.length) throw malformed(`${made.name} has no message that a page can show${made.problems.length ? `: ${made.problems.join("; ")}` : ""}`);
     return made;
+  }
+  /** A line for each problem, however often it came. */
+  get problems() {
+    return [...this.#problems].map(([what, count]) => (count > 1 ? `${what} (${count} times)` : what));
+  }
+  #problem(what) {
+    this.#problems.set(what, (this.#problems.get(what) ?? 0) + 1);
   }
   get begin() {
     return this.#entries[0].time;
@@ -152,8 +159,10 @@ export class Recording {
     this.#next = "";
     try {
       this.#records(bytes.subarray(MAGIC.length), { name, isFirst, place, channels, schemas, repeated: new Set(), hasOwn: false });
+      const end = bytes.subarray(Math.max(bytes.length - MAGIC.length, MAGIC.length));
+      if (MAGIC.some((byte, at) => end[at] !== byte)) this.#problem(`${name}: it was not closed: its recorder was killed, or is still at work`);
     } catch (error) {
-      this.problems.push(`${name}: ${error.message}; what stands before is shown`);
+      this.#problem(`${name}: ${error.message}; what stands before is shown`);
     }
   }
   #records(bytes, file) {
@@ -169,7 +178,7 @@ export class Recording {
         try {
           this.#records(this.#chunk(record), file);
         } catch (error) {
-          this.problems.push(`${file.name}: a chunk is left out: ${error.message}`);
+          this.#problem(`${file.name}: a chunk is left out: ${error.message}`);
         }
       } else if (code === SCHEMA) file.schemas.set(record.number(2), { name: record.text(), encoding: record.text(), text: text.decode(record.block()) });
       else if (code === CHANNEL) this.#channel(record, file);
@@ -192,7 +201,7 @@ export class Recording {
     if (!Number.isSafeInteger(part)) return;
     // Which part it is a file says itself: a copy of one that was read has nothing more.
     if (about.get("id") === this.#id && part <= this.#part) throw malformed(`it says that it is part ${part} of the recording, which is none that comes here`);
-    if (part !== place) this.problems.push(`${file}: it says that it is part ${part} of the recording, and is in the place of part ${place}`);
+    if (part !== place) this.#problem(`${file}: it says that it is part ${part} of the recording, and is in the place of part ${place}`);
     [this.#id, this.#part] = [about.get("id"), part];
   }
   #chunk(record) {
@@ -234,7 +243,7 @@ export class Recording {
   #isRepeated(channel, { name, isFirst, hasOwn, repeated }) {
     if (isFirst) return false;
     if (!hasOwn && !repeated.has(channel.topic)) return Boolean(repeated.add(channel.topic));
-    if (!channel.isSaid) this.problems.push(`${name}: messages of ${channel.topic} are said to be repeated where none can be: they are shown`);
+    if (!channel.isSaid) this.#problem(`${name}: messages of ${channel.topic} are said to be repeated where none can be: they are shown`);
     return !(channel.isSaid = true);
   }
   /** What the recorder missed counts for the next message of the name. The messages of a name are found by their times. */

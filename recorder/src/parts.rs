@@ -47,6 +47,20 @@ pub type Numbers = Box<dyn Fn() -> BTreeMap<String, String> + Send>;
 /// The device of a file and its number there.
 type FileId = (u64, u64);
 
+/// Messages of a part and the bytes of their bodies, without those that it repeats.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Amount {
+    pub messages: u64,
+    pub bytes: u64,
+}
+
+/// A part that was closed.
+struct Closed {
+    number: u64,
+    path: PathBuf,
+    amount: Amount,
+}
+
 /// The part that is written, and what the next one needs.
 pub struct Parts {
     base: PathBuf,
@@ -67,6 +81,8 @@ pub struct Parts {
     /// Bytes of the messages that this part began with, and of those that came since.
     repeated: u64,
     own: u64,
+    /// Its own messages.
+    amount: Amount,
     /// What the parts before this one repeat beyond what they have of their own.
     excess: u64,
     /// Bytes of channels that began anew within a part, as their numbers leapt.
@@ -77,7 +93,7 @@ pub struct Parts {
     /// The channels of this part, by the keys that the caller gives them, and the number of the last message of each.
     channels: HashMap<u64, (u16, u64, TopicHash)>,
     /// The parts of this recorder that were closed, oldest first: what a full disk may take.
-    closed: VecDeque<(u64, PathBuf)>,
+    closed: VecDeque<Closed>,
     /// Those that it took.
     dropped: Dropped,
 }
@@ -197,6 +213,7 @@ impl Parts {
             since: 0,
             repeated: 0,
             own: 0,
+            amount: Amount::default(),
             excess: 0,
             renewed: 0,
             newest: NewestMessages::new(u64::MAX),
@@ -277,11 +294,18 @@ impl Parts {
         self.part.message(channel, number, times.sent, times.received, body)?;
         self.since = self.since.saturating_add(body.len() as u64);
         self.own = self.own.saturating_add(body.len() as u64).saturating_add(MESSAGE);
+        self.amount.messages = self.amount.messages.saturating_add(1);
+        self.amount.bytes = self.amount.bytes.saturating_add(body.len() as u64);
         if self.split.is_some() {
             let (record, body) = (record.clone(), body.clone());
             self.newest.put(Newest { record, hash, number, sent: times.sent, body });
         }
         Ok(())
+    }
+
+    /// Writes a channel that has no message.
+    pub fn silent(&mut self, record: &ChannelRecord) -> Result<()> {
+        self.part.channel(record, 0, false).map(|_| ())
     }
 
     /// Returns the bytes of channels that were written anew, as the numbers of their messages leapt by 2³¹ and more.
@@ -389,6 +413,7 @@ impl Parts {
         self.begun = Instant::now();
         self.excess = self.excess.saturating_add(self.repeated.saturating_sub(self.own));
         (self.repeated, self.own) = (repeated, 0);
+        let amount = std::mem::take(&mut self.amount);
         self.channels.clear();
         match &mut self.unnamed {
             Some(unnamed) => {
@@ -396,7 +421,8 @@ impl Parts {
                 unnamed.extend(new);
             }
             None => {
-                self.closed.push_back((ended_as, ended.path().to_owned()));
+                let path = ended.path().to_owned();
+                self.closed.push_back(Closed { number: ended_as, path, amount });
                 ended.close(reason, name.as_deref())?;
             }
         }
@@ -423,10 +449,10 @@ impl Parts {
         Ok((part, repeated))
     }
 
-    /// Removes the oldest part of this recorder, and returns its path; `None` where there is none but the one that is
-    /// written.
-    pub fn drop_oldest(&mut self) -> Result<Option<PathBuf>> {
-        let Some((number, path)) = self.closed.pop_front() else { return Ok(None) };
+    /// Removes the oldest part of this recorder, and returns its path and what it had; `None` where there is none but the
+    /// one that is written.
+    pub fn drop_oldest(&mut self) -> Result<Option<(PathBuf, Amount)>> {
+        let Some(Closed { number, path, amount }) = self.closed.pop_front() else { return Ok(None) };
         // Before it is gone, where there is room to say it: a reader that does not find it knows why.
         self.dropped.add(number, number);
         let is_said = self.part.dropped(&self.dropped)?;
@@ -435,7 +461,7 @@ impl Parts {
         if !is_said {
             self.part.dropped(&self.dropped)?;
         }
-        Ok(Some(path))
+        Ok(Some((path, amount)))
     }
 
     /// Closes the last part, and gives all that have none their names; returns its bytes.
@@ -559,15 +585,15 @@ mod tests {
         };
         let mut killed = begin();
         (0..3).for_each(|_| killed.next("split", 1).unwrap());
-        assert_eq!(killed.drop_oldest().unwrap(), Some(base.clone()));
+        assert_eq!(killed.drop_oldest().unwrap().unwrap().0, base);
         // As if it had gone on in the file before the next one was removed.
         assert_eq!(problems(&base), [ProblemKind::Dropped]);
         drop(killed);
         let mut parts = begin();
         parts.begin_without(Dropped::default()).unwrap();
         (0..3).for_each(|_| parts.next("split", 1).unwrap());
-        assert_eq!(parts.drop_oldest().unwrap(), Some(path_of(&base, 5)));
-        assert_eq!(parts.drop_oldest().unwrap(), Some(path_of(&base, 6)));
+        assert_eq!(parts.drop_oldest().unwrap().unwrap().0, path_of(&base, 5));
+        assert_eq!(parts.drop_oldest().unwrap().unwrap().0, path_of(&base, 6));
         parts.next("split", 1).unwrap();
         parts.close("stopped").unwrap();
         assert_eq!(problems(&base), [ProblemKind::Dropped, ProblemKind::Dropped]);

@@ -16,8 +16,9 @@ use linkspan_ros2::{Encoder, Messages};
 const MAX_KNOWN: usize = 1 << 16;
 
 /// The types of names, and the channels of their messages.
-#[derive(Default)]
 pub struct Viewing {
+    /// The bytes of a written message at most.
+    most: u64,
     messages: Vec<Messages>,
     /// By the name and the notation of its schema.
     by_name: HashMap<(String, Option<String>), usize>,
@@ -38,6 +39,18 @@ struct Channel {
 pub type Written = (u64, Arc<ChannelRecord>, Bytes);
 
 impl Viewing {
+    /// Begins with nothing; messages have up to so many bytes as they were sent.
+    pub fn new(longest: u64) -> Viewing {
+        Viewing {
+            most: linkspan_ros2::most(longest),
+            messages: Vec::new(),
+            by_name: HashMap::new(),
+            known: HashMap::new(),
+            channels: HashMap::new(),
+            keys: 0,
+        }
+    }
+
     /// Returns the messages of a name; `owner` has the name and its schema.
     fn of(
         &mut self,
@@ -54,7 +67,7 @@ impl Viewing {
                 let next = self.messages.len();
                 let at = *self.by_name.entry((topic.to_owned(), notation)).or_insert(next);
                 if at == next {
-                    self.messages.push(Messages::new(topic, schema.as_ref()));
+                    self.messages.push(Messages::new(topic, schema.as_ref()).within(self.most));
                 }
                 if self.known.len() >= MAX_KNOWN {
                     self.known.clear();

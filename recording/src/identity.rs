@@ -64,6 +64,11 @@ impl Identity {
         self.id
     }
 
+    /// Returns whether a recorder or a tool of Linkspan wrote the file.
+    pub(crate) fn is_of_linkspan(&self) -> bool {
+        self.id.is_some()
+    }
+
     /// Returns whether both are of the same recording.
     pub(crate) fn is_of(&self, other: &Identity) -> bool {
         self.id.is_some() && self.id == other.id

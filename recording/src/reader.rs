@@ -8,6 +8,7 @@
 
 mod closed;
 mod entry;
+mod order;
 mod outline;
 mod part;
 mod publishers;
@@ -17,6 +18,7 @@ mod walk;
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use linkspan::{Error, ErrorKind, Result, Wait};
 use mcap::Compression;
@@ -83,6 +85,8 @@ pub struct Reader {
     whole: u64,
     current: Current,
     follower: Option<Follower>,
+    /// Channels of other programs without a message, of the parts that were read.
+    silent: Vec<Arc<Channel>>,
 }
 
 impl Reader {
@@ -198,6 +202,7 @@ impl Reader {
             before: 0,
             current: Current::default(),
             follower: None,
+            silent: Vec::new(),
         };
         reader.open_next()?;
         Ok(reader)
@@ -212,7 +217,12 @@ impl Reader {
         // Before the first look at the file, so that no change of it is missed.
         let follower = Follower::new(path)?;
         follower.wait_until_begun()?;
-        Ok(Reader { follower: Some(follower), ..Reader::with_limits(path, limits)? })
+        let mut reader = Reader::with_limits(path, limits)?;
+        reader.follower = Some(follower);
+        if let Some(part) = &mut reader.part {
+            part.is_in_order = true;
+        }
+        Ok(reader)
     }
 
     /// The same for messages that were received within these times, in nanoseconds since 1970: chunks without one are
@@ -305,7 +315,10 @@ impl Reader {
         if let Some(ended) = &mut self.part {
             self.before = self.before.saturating_add(ended.length());
             part.publishers = ended.end_of_publishers()?;
+            self.silent.extend(ended.silent_channels());
         }
+        // What is still written has no known order.
+        part.is_in_order |= self.follower.is_some();
         self.part = Some(part);
         Ok(true)
     }
@@ -420,7 +433,9 @@ impl Reader {
             let found = parts::elsewhere(named, of);
             if self.is_alone { self.report_alone(&found) } else { self.report_elsewhere(found) }
         }
-        self.part = None;
+        if let Some(part) = self.part.take() {
+            self.silent.extend(part.silent_channels());
+        }
     }
 
     /// Says of a part that was named itself which other parts of its recording are there, and which are not.
@@ -571,6 +586,11 @@ impl Reader {
         &self.dropped
     }
 
+    /// Returns the channels of other programs that have no message, of the parts that were read to their end.
+    pub fn silent_channels(&self) -> &[Arc<Channel>] {
+        &self.silent
+    }
+
     /// Returns what was found wrong so far.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -584,7 +604,7 @@ impl Reader {
     pub fn read(&mut self) -> Result<Option<Entry<'_>>> {
         let found = loop {
             let Some(part) = &mut self.part else { return Ok(None) };
-            match part.next(&mut self.current)? {
+            match part.next_in_order(&mut self.current)? {
                 Ok(Found::End) => {}
                 Ok(found) => break found,
                 Err(problem) => {

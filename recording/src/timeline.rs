@@ -14,15 +14,26 @@ pub struct Timeline {
     begin: Option<u64>,
 }
 
+/// The year 2000 in nanoseconds since 1970: later times are those of a clock, earlier ones those of a simulation.
+const CLOCKS: u64 = 946_684_800_000_000_000;
+
+/// Returns whether a time is none beside another one: writers give 0 to a message without a time, and only simulations
+/// begin there.
+pub fn is_timeless(time: u64, other: u64) -> bool {
+    time == 0 && other >= CLOCKS
+}
+
 /// Two recorders of one machine each tell a step; so close together, in nanoseconds, it is one.
 const SAME_STEP: u64 = 5_000_000_000;
 /// And so much may one of both find more than the other.
 const SAME_SIZE: u64 = 100_000_000;
 
 impl Timeline {
-    /// Takes the time of an entry: the first one is the beginning.
+    /// Takes the time of an entry: the first one that has a time is the beginning.
     pub fn take(&mut self, time: u64) {
-        self.begin.get_or_insert(time);
+        if self.begin.is_none_or(|begin| is_timeless(begin, time)) {
+            self.begin = Some(time);
+        }
     }
 
     /// Takes an event: a step of the clock changes what follows.
@@ -150,7 +161,10 @@ impl Extent {
     pub fn include(extent: &mut Option<Extent>, timeline: &Timeline, time: u64) {
         let both = (timeline.continuous(time), time);
         let known = extent.get_or_insert(Extent { first: both, last: both });
-        if both.0 < known.first.0 {
+        if is_timeless(time, known.last.1) {
+            return;
+        }
+        if both.0 < known.first.0 || is_timeless(known.first.1, time) {
             known.first = both;
         }
         if both.0 > known.last.0 {

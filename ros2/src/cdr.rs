@@ -1,10 +1,12 @@
 //! Messages in CDR: the classic encoding (XCDR version 1), little-endian, as ROS 2 writes it.
 
+use std::borrow::Cow;
+
 use linkspan::schema::Width;
 use linkspan::{DType, Error, ErrorKind, Map, NdArray, Order, Result, Timestamp, Value, quoted};
 
 use crate::definition::{Member, Shape, image_encoding};
-use crate::packed;
+use crate::{packed, too_long};
 
 /// Little-endian, version 1, without options.
 const ENCAPSULATION: [u8; 4] = [0, 1, 0, 0];
@@ -12,24 +14,30 @@ const ENCAPSULATION: [u8; 4] = [0, 1, 0, 0];
 /// Writes a value in its shape.
 ///
 /// # Errors
-/// `Unsupported` for a value that does not fit it, with the path of what does not.
-pub fn encode(shape: &Shape, value: &Value, sent: i64) -> Result<Vec<u8>> {
-    let mut out = Writer { bytes: Vec::with_capacity(64), sent };
+/// `Unsupported` for a value that does not fit it, with the path of what does not; `TooLarge` for more than `most` bytes.
+pub fn encode(shape: &Shape, value: &Value, sent: i64, most: u64) -> Result<Vec<u8>> {
+    let mut out = Writer { bytes: Vec::with_capacity(64), sent, most };
     out.bytes.extend_from_slice(&ENCAPSULATION);
     out.value(shape, value)?;
+    out.room(0)?;
     Ok(out.bytes)
 }
 
 /// Returns the elements of an array in row order.
-pub fn in_rows(array: &NdArray) -> Vec<u8> {
-    let mut out = Writer { bytes: Vec::new(), sent: 0 };
+pub fn in_rows(array: &NdArray) -> Cow<'_, [u8]> {
+    if array.as_ref().order == Order::Row {
+        return Cow::Borrowed(&array.data);
+    }
+    let mut out = Writer { bytes: Vec::new(), sent: 0, most: u64::MAX };
     out.rows(array);
-    out.bytes
+    Cow::Owned(out.bytes)
 }
 
 struct Writer {
     bytes: Vec<u8>,
     sent: i64,
+    /// Bytes at most.
+    most: u64,
 }
 
 fn unfit(what: &str, value: &Value) -> Error {
@@ -127,7 +135,14 @@ impl Writer {
         Ok(())
     }
 
+    /// Fails where so many bytes more are too many.
+    fn room(&self, more: usize) -> Result<()> {
+        let whole = (self.bytes.len() as u64).saturating_add(more as u64);
+        if whole > self.most { Err(too_long(self.most)) } else { Ok(()) }
+    }
+
     fn value(&mut self, shape: &Shape, value: &Value) -> Result<()> {
+        self.room(0)?;
         match (shape, value) {
             (Shape::Bool, Value::Bool(is)) => self.put([u8::from(*is)]),
             (Shape::Integer(width), number) => return self.integer(*width, number),
@@ -145,6 +160,7 @@ impl Writer {
             }
             (Shape::Text, Value::Text(text)) => return self.text(text),
             (Shape::Bytes, Value::Bytes(bytes)) => {
+                self.room(bytes.len())?;
                 self.length(bytes.len())?;
                 self.bytes.extend_from_slice(bytes);
             }
@@ -152,6 +168,7 @@ impl Writer {
             (Shape::Uuid, Value::Uuid(bytes)) => return self.text(&packed::uuid(*bytes)),
             (Shape::Decimal, Value::Decimal(number)) => return self.text(&number.to_string()),
             (Shape::Decimal, Value::Int(number)) => return self.text(&number.to_string()),
+            (Shape::Empty, Value::Array(items)) if items.is_empty() => return self.length(0),
             (Shape::List(of), Value::Array(items)) => {
                 self.length(items.len())?;
                 for (at, item) in items.iter().enumerate() {
@@ -215,7 +232,7 @@ impl Writer {
             Shape::F32 => self.put(f32::NAN.to_le_bytes()),
             Shape::F64 => self.put(f64::NAN.to_le_bytes()),
             Shape::Text | Shape::Uuid | Shape::Decimal => return self.text(""),
-            Shape::Bytes | Shape::List(_) => return self.length(0),
+            Shape::Bytes | Shape::List(_) | Shape::Empty => return self.length(0),
             Shape::Time => return self.time(0),
             Shape::Array(_) => {
                 self.length(0)?;
@@ -238,6 +255,7 @@ impl Writer {
     }
 
     fn array(&mut self, array: &NdArray) -> Result<()> {
+        self.room(array.data.len())?;
         self.length(array.shape.len())?;
         for length in &array.shape {
             let length =
@@ -301,9 +319,7 @@ impl Writer {
         let sides =
             sides.and_then(|(height, width)| Some((u32::try_from(height).ok()?, u32::try_from(width).ok()?)));
         let Some((height, width)) = sides else { return Err(unfit("a picture", &array.clone().into())) };
-        if array.as_ref().order == Order::Row {
-            return self.image_of(array.dtype, channels, height, width, &array.data);
-        }
+        self.room(array.data.len())?;
         self.image_of(array.dtype, channels, height, width, &in_rows(array))
     }
 
@@ -342,6 +358,7 @@ impl Shape {
             Shape::Uuid => "a UUID",
             Shape::Decimal => "a decimal number",
             Shape::List(_) => "a list",
+            Shape::Empty => "an empty list",
             Shape::Record(_) => "a record",
             Shape::Array(_) => "an array of another type",
             Shape::Image(..) => "a picture",

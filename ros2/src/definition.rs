@@ -6,6 +6,7 @@ use std::fmt::Write;
 use linkspan::schema::{Field, Kind, Length, Schema, Type, Width};
 use linkspan::{DType, Value};
 
+use crate::keys::key;
 use crate::words;
 
 /// What is written of a value, in the order of the type.
@@ -22,6 +23,8 @@ pub enum Shape {
     Decimal,
     /// Length, then each one. A message around a list has no bytes of its own.
     List(Box<Shape>),
+    /// A list that was empty in every message: its length.
+    Empty,
     Record(Vec<Member>),
     /// Lengths of the dimensions, then the elements.
     Array(DType),
@@ -188,10 +191,13 @@ impl Definition {
             Kind::Timestamp => Some((self.standard(TIME), Shape::Time)),
             Kind::Uuid => plain("string", Shape::Uuid),
             Kind::Decimal => plain("string", Shape::Decimal),
+            // Of no type, as far as it is known: an element makes another type of the messages.
+            Kind::List(of, Some(0)) if of.kind == Kind::Any => plain("float64[]", Shape::Empty),
             Kind::List(of, _) => {
                 let (name, shape) = self.of_type(of, path)?;
                 let name = if name.ends_with("[]") {
-                    self.other(&format!("{path}_items"), format!("{name} items\n"))
+                    let remark = remark(of, "", "items", "items");
+                    self.other(&format!("{path}_items"), format!("{name} items{remark}\n"))
                 } else {
                     name
                 };
@@ -237,15 +243,16 @@ impl Definition {
         let mut taken = HashSet::new();
         let mut members = Vec::with_capacity(fields.len());
         for field in fields {
-            let path = if path.is_empty() { field.name.clone() } else { format!("{path}_{}", field.name) };
-            let name = words::field(&field.name, &mut taken);
+            let given = key(field);
+            let path = if path.is_empty() { given.to_owned() } else { format!("{path}_{given}") };
+            let name = words::field(given, &mut taken);
             let (of, shape) = self.of_type(&field.of, &path)?;
             let is_optional = field.optional || are_variants;
             if is_optional {
                 let flag = words::unique(&format!("has_{name}"), &mut taken);
                 let _ = writeln!(body, "bool {flag} # whether {name} is there");
             }
-            let _ = writeln!(body, "{of} {name}{}", remark(&field.of, &field.doc, &field.name, &name));
+            let _ = writeln!(body, "{of} {name}{}", remark(&field.of, &field.doc, given, &name));
             let keys = std::iter::once(&field.name).chain(&field.aliases).cloned().collect();
             members.push(Member { keys, default: field.default.clone(), is_optional, of: shape });
         }
@@ -264,6 +271,9 @@ fn remark(of: &Type, doc: &str, given: &str, name: &str) -> String {
     }
     if let Kind::Enum(values) = &of.kind {
         parts.push(format!("one of {}", words::comment(&values.join(", "))));
+    }
+    if matches!(&of.kind, Kind::List(of, Some(0)) if of.kind == Kind::Any) {
+        parts.push("empty in every message so far".to_owned());
     }
     if let Some(unit) = unit(of) {
         parts.push(format!("[{}]", unit.replace(|c: char| c.is_control(), "")));
@@ -289,8 +299,11 @@ pub fn units(root: &Type) -> BTreeMap<String, String> {
             Kind::List(of, _) | Kind::Map(of) => collect(of, path, units),
             Kind::Record(fields) | Kind::Union(fields) | Kind::Table(fields) => {
                 for field in fields {
-                    let path =
-                        if path.is_empty() { field.name.clone() } else { format!("{path}.{}", field.name) };
+                    let path = if path.is_empty() {
+                        key(field).to_owned()
+                    } else {
+                        format!("{path}.{}", key(field))
+                    };
                     collect(&field.of, &path, units);
                 }
             }

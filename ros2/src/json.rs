@@ -2,77 +2,169 @@
 //! has `sec` and `nsec`, an array has `shape` and `data`. It is for looking: what was an integer or a float is not told
 //! from it.
 
+use std::io::{self, Write};
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use linkspan::schema::{Field, Kind, Type};
-use linkspan::{DType, NdArray, Result, Value};
-use serde_json::{Map, Number, Value as Json, json};
+use linkspan::{DType, Error, ErrorKind, NdArray, Result, Value};
+use serde::Serialize;
+use serde_json::{Map, Value as Json, json};
 
+use crate::keys::key;
 use crate::packed::uuid;
+use crate::too_long;
 
 /// Writes a message. Viewers show maps alone: another value is that of the key `value`.
 ///
 /// # Errors
-/// None today.
-pub fn encode(value: &Value) -> Result<Vec<u8>> {
-    let json = match value {
-        Value::Map(_) => plain(value),
-        other => json!({ "value": plain(other) }),
+/// `TooLarge` for more than `most` bytes; `OutOfMemory`.
+pub fn encode(value: &Value, most: u64) -> Result<Vec<u8>> {
+    let mut out = Out { bytes: Vec::new(), most, failed: None };
+    let written = match value {
+        Value::Map(_) => out.value(value),
+        other => out.raw("{\"value\":").and_then(|()| out.value(other)).and_then(|()| out.raw("}")),
     };
-    Ok(json.to_string().into_bytes())
+    match (written, out.failed) {
+        (Ok(()), _) => Ok(out.bytes),
+        (Err(_), Some(error)) => Err(error),
+        (Err(error), None) => Err(Error::new(ErrorKind::Internal, error.to_string())),
+    }
 }
 
-fn float(number: f64) -> Json {
-    // What JSON has no number for is none.
-    Number::from_f64(number).map_or(Json::Null, Json::Number)
+/// Bytes that become base64 at a time: a multiple of three.
+const PIECE: usize = 3 << 10;
+/// The fewest bytes by which the memory grows.
+const GROWTH: usize = 4 << 10;
+
+/// The bytes of a message, which are written as they come: a tree of them would take dozens of bytes for each number.
+struct Out {
+    bytes: Vec<u8>,
+    most: u64,
+    /// Why a write failed.
+    failed: Option<Error>,
 }
 
-fn plain(value: &Value) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Bool(is) => Json::Bool(*is),
-        Value::Int(number) => Json::from(*number),
-        Value::Uint(number) => Json::from(*number),
-        Value::Float(number) => float(*number),
-        Value::Text(text) => Json::from(text.as_str()),
-        Value::Bytes(bytes) => Json::from(BASE64_STANDARD.encode(bytes)),
-        Value::Timestamp(time) => {
-            json!({ "sec": time.0.div_euclid(1_000_000_000), "nsec": time.0.rem_euclid(1_000_000_000) })
+impl Write for Out {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        let length = self.bytes.len().saturating_add(piece.len());
+        if length as u64 > self.most {
+            self.failed = Some(too_long(self.most));
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
-        Value::Uuid(bytes) => Json::from(uuid(*bytes)),
-        Value::Decimal(number) => Json::from(number.to_string()),
-        Value::BigInt(number) => Json::from(number.to_string()),
-        Value::NdArray(array) => json!({ "shape": array.shape, "data": elements(array) }),
-        Value::Array(items) => Json::Array(items.iter().map(plain).collect()),
-        Value::Map(map) => Json::Object(map.iter().map(|(key, value)| (key.clone(), plain(value))).collect()),
-        // A value of a kind that comes later.
-        other => Json::from(format!("{other:?}")),
+        if length > self.bytes.capacity() {
+            // By half: what is reserved stays below twice the bound.
+            let more = (self.bytes.len() / 2).max(piece.len()).max(GROWTH);
+            if self.bytes.try_reserve_exact(more).is_err() {
+                let text = format!("no memory for {more} bytes of a message for viewers");
+                self.failed = Some(Error::new(ErrorKind::OutOfMemory, text));
+                return Err(io::ErrorKind::OutOfMemory.into());
+            }
+        }
+        self.bytes.extend_from_slice(piece);
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
-/// The elements in row order.
-fn elements(array: &NdArray) -> Vec<Json> {
-    macro_rules! numbers {
-        ($rust:ty, $json:expr) => {
-            crate::cdr::in_rows(array)
-                .chunks_exact(size_of::<$rust>())
-                .filter_map(|chunk| Some(<$rust>::from_le_bytes(chunk.try_into().ok()?)))
-                .map($json)
-                .collect()
-        };
+impl Out {
+    fn raw(&mut self, text: &str) -> io::Result<()> {
+        self.write_all(text.as_bytes())
     }
-    match array.dtype {
-        DType::Bool => crate::cdr::in_rows(array).iter().map(|byte| Json::Bool(*byte != 0)).collect(),
-        DType::I8 => numbers!(i8, Json::from),
-        DType::I16 => numbers!(i16, Json::from),
-        DType::I32 => numbers!(i32, Json::from),
-        DType::I64 => numbers!(i64, Json::from),
-        DType::U8 => numbers!(u8, Json::from),
-        DType::U16 => numbers!(u16, Json::from),
-        DType::U32 => numbers!(u32, Json::from),
-        DType::U64 => numbers!(u64, Json::from),
-        DType::F32 | DType::C64 => numbers!(f32, |number| float(f64::from(number))),
-        DType::F64 | DType::C128 => numbers!(f64, float),
+
+    /// Writes a number or a text; a float that JSON has no number for is null.
+    fn plain(&mut self, what: &(impl Serialize + ?Sized)) -> io::Result<()> {
+        serde_json::to_writer(self, what).map_err(io::Error::from)
+    }
+
+    /// Writes all of them with commas in between.
+    fn list<T>(
+        &mut self,
+        items: impl IntoIterator<Item = T>,
+        mut write: impl FnMut(&mut Out, T) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.raw("[")?;
+        for (at, item) in items.into_iter().enumerate() {
+            if at > 0 {
+                self.raw(",")?;
+            }
+            write(self, item)?;
+        }
+        self.raw("]")
+    }
+
+    fn value(&mut self, value: &Value) -> io::Result<()> {
+        match value {
+            Value::Null => self.raw("null"),
+            Value::Bool(is) => self.plain(is),
+            Value::Int(number) => self.plain(number),
+            Value::Uint(number) => self.plain(number),
+            Value::Float(number) => self.plain(number),
+            Value::Text(text) => self.plain(text.as_str()),
+            Value::Bytes(bytes) => {
+                self.raw("\"")?;
+                bytes.chunks(PIECE).try_for_each(|piece| self.raw(&BASE64_STANDARD.encode(piece)))?;
+                self.raw("\"")
+            }
+            Value::Timestamp(time) => {
+                let (seconds, rest) = (time.0.div_euclid(1_000_000_000), time.0.rem_euclid(1_000_000_000));
+                write!(self, "{{\"sec\":{seconds},\"nsec\":{rest}}}")
+            }
+            Value::Uuid(bytes) => self.plain(&uuid(*bytes)),
+            Value::Decimal(number) => self.plain(&number.to_string()),
+            Value::BigInt(number) => self.plain(&number.to_string()),
+            Value::NdArray(array) => {
+                self.raw("{\"shape\":")?;
+                self.plain(&array.shape)?;
+                self.raw(",\"data\":")?;
+                self.elements(array)?;
+                self.raw("}")
+            }
+            Value::Array(items) => self.list(items, Out::value),
+            Value::Map(map) => {
+                self.raw("{")?;
+                for (at, (key, value)) in map.iter().enumerate() {
+                    if at > 0 {
+                        self.raw(",")?;
+                    }
+                    self.plain(key.as_str())?;
+                    self.raw(":")?;
+                    self.value(value)?;
+                }
+                self.raw("}")
+            }
+            // A value of a kind that comes later.
+            other => self.plain(&format!("{other:?}")),
+        }
+    }
+
+    /// Writes the elements in row order.
+    fn elements(&mut self, array: &NdArray) -> io::Result<()> {
+        let rows = crate::cdr::in_rows(array);
+        macro_rules! numbers {
+            ($rust:ty) => {
+                self.list(rows.as_chunks().0, |out, chunk| out.plain(&<$rust>::from_le_bytes(*chunk)))
+            };
+        }
+        match array.dtype {
+            DType::Bool => self.list(&*rows, |out, byte| out.plain(&(*byte != 0))),
+            DType::I8 => numbers!(i8),
+            DType::I16 => numbers!(i16),
+            DType::I32 => numbers!(i32),
+            DType::I64 => numbers!(i64),
+            DType::U8 => numbers!(u8),
+            DType::U16 => numbers!(u16),
+            DType::U32 => numbers!(u32),
+            DType::U64 => numbers!(u64),
+            // As the number that it is in 64 bits.
+            DType::F32 | DType::C64 => {
+                self.list(rows.as_chunks().0, |out, chunk| out.plain(&f64::from(f32::from_le_bytes(*chunk))))
+            }
+            DType::F64 | DType::C128 => numbers!(f64),
+        }
     }
 }
 
@@ -103,21 +195,28 @@ fn described(of: &Type) -> Option<Json> {
         Kind::List(of, _) => json!({ "type": "array", "items": described(of)? }),
         Kind::NdArray { dtype, .. } => {
             let element = if *dtype == DType::Bool { "boolean" } else { "number" };
+            let mut element = json!({ "type": element });
+            describe(&mut element, of);
             json!({ "type": "object", "properties": {
                 "shape": { "type": "array", "items": { "type": "integer" } },
-                "data": { "type": "array", "items": { "type": element } }
+                "data": { "type": "array", "items": element }
             } })
         }
         Kind::Record(fields) | Kind::Union(fields) | Kind::Table(fields) => {
-            let one = |field: &Field| Some((field.name.clone(), described(&field.of)?));
+            let one = |field: &Field| Some((key(field).to_owned(), described(&field.of)?));
             let properties: Map<String, Json> = fields.iter().filter_map(one).collect();
             json!({ "type": "object", "properties": properties })
         }
         Kind::Map(_) => json!({ "type": "object" }),
         _ => return None,
     };
-    if let (Some(unit), Json::Object(map)) = (&of.unit, &mut json) {
+    describe(&mut json, of);
+    Some(json)
+}
+
+/// Adds the unit of a type to what is said of it.
+fn describe(json: &mut Json, of: &Type) {
+    if let (Some(unit), Json::Object(map)) = (&of.unit, json) {
         map.insert("description".into(), format!("[{unit}]").into());
     }
-    Some(json)
 }

@@ -8,6 +8,7 @@
 //! | messages in CDR | `cdr` |
 //! | messages in JSON, and what JSON Schema says of them | `json` |
 //! | packed records as maps | `packed` |
+//! | keys that no field can have | `keys` |
 //! | which type the messages of a name have, declared or inferred | `messages` |
 //!
 //! docs/recording-format.md says what becomes of each value. A crate above the core: no program that exchanges messages
@@ -19,6 +20,7 @@
 mod cdr;
 mod definition;
 mod json;
+mod keys;
 mod messages;
 mod packed;
 mod words;
@@ -26,7 +28,7 @@ mod words;
 use std::collections::BTreeMap;
 
 use linkspan::schema::Schema;
-use linkspan::{Result, Value};
+use linkspan::{Error, ErrorKind, Limits, Result, Value};
 
 pub use messages::Messages;
 pub use packed::uuid;
@@ -46,6 +48,27 @@ pub struct Encoder {
     /// message itself by no name.
     pub units: BTreeMap<String, String>,
     form: Form,
+}
+
+/// How often the bytes of the longest message a written one may have.
+const TIMES: u64 = 4;
+
+/// Returns the bytes of a written message at most, if the messages have up to so many.
+pub fn most(longest: u64) -> u64 {
+    longest.saturating_mul(TIMES)
+}
+
+/// Returns the same for the messages that a channel takes where nothing else is said.
+fn most_by_default() -> u64 {
+    most(Limits::default().message)
+}
+
+/// The error of a message that is longer in the form of viewers than it may be.
+fn too_long(most: u64) -> Error {
+    let text = format!(
+        "as viewers read it the message has more than {most} bytes, four times the longest message; max_message_size raises that"
+    );
+    Error::new(ErrorKind::TooLarge, text)
 }
 
 #[derive(Debug)]
@@ -90,11 +113,12 @@ impl Encoder {
     /// Writes a message. `sent` is when it was sent, in nanoseconds since 1970, which an image has in its header.
     ///
     /// # Errors
-    /// `Unsupported` for a value that has no form in the type; every value has one in JSON.
-    pub fn encode(&self, value: &Value, sent: i64) -> Result<Vec<u8>> {
+    /// `Unsupported` for a value that has no form in the type; every value has one in JSON. `TooLarge` for more than
+    /// `most` bytes.
+    pub fn encode(&self, value: &Value, sent: i64, most: u64) -> Result<Vec<u8>> {
         match &self.form {
-            Form::Cdr(shape) => cdr::encode(shape, value, sent),
-            Form::Json => json::encode(value),
+            Form::Cdr(shape) => cdr::encode(shape, value, sent, most),
+            Form::Json => json::encode(value, most),
         }
     }
 }

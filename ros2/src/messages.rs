@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use linkspan::schema::Schema;
-use linkspan::{Result, Value};
+use linkspan::schema::{Kind, Schema, Type};
+use linkspan::{Error, ErrorKind, Result, Value};
 use linkspan_schema_infer::{Evidence, propose};
 
-use crate::Encoder;
+use crate::keys::Keys;
+use crate::{Encoder, most_by_default};
 
 /// Types that are inferred one after the other, each wider than the one before, until messages are written in JSON: a
 /// viewer begins anew with each.
@@ -24,6 +25,15 @@ pub struct Messages {
     /// For what fits neither.
     json: Option<Arc<Encoder>>,
     changes: u32,
+    /// Keys of the evidence that no field can have.
+    keys: Keys,
+    /// The bytes of a written message at most.
+    most: u64,
+}
+
+/// Whether a message is too long in every form.
+fn is_final(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory)
 }
 
 impl Messages {
@@ -36,13 +46,30 @@ impl Messages {
             inferred: None,
             json: None,
             changes: 0,
+            keys: Keys::default(),
+            most: most_by_default(),
+        }
+    }
+
+    /// The same for messages that have at most so many bytes once they are written.
+    #[must_use]
+    pub fn within(self, most: u64) -> Messages {
+        Messages { most, ..self }
+    }
+
+    /// Takes a message that the type follows from.
+    fn add(&mut self, value: &Value) {
+        match self.keys.replaced(value) {
+            Some(replaced) => self.evidence.add(&replaced),
+            None => self.evidence.add(value),
         }
     }
 
     /// Looks at a message that will be written later, once all were looked at.
     pub fn look(&mut self, value: &Value, sent: i64) {
-        if self.declared.as_ref().is_none_or(|declared| declared.encode(value, sent).is_err()) {
-            self.evidence.add(value);
+        let has_form = |declared: &Arc<Encoder>| declared.encode(value, sent, self.most).is_ok();
+        if !self.declared.as_ref().is_some_and(has_form) {
+            self.add(value);
             self.inferred = None;
         }
     }
@@ -56,10 +83,13 @@ impl Messages {
         // A name is a valid one for the type, once its dots are in place.
         let name = self.name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
         let proposed = propose(&format!("m{name}").chars().take(60).collect::<String>(), &self.evidence);
-        let mut schema = proposed.map(|proposal| proposal.schema).ok();
-        if let Some(schema) = &mut schema {
+        let schema = proposed.ok().map(|proposal| {
+            let mut schema = proposal.schema;
             schema.name = self.name.clone();
-        }
+            mark_empty(&mut schema.root, "", &proposal.empty_lists);
+            self.keys.restore(&mut schema.root);
+            schema
+        });
         Arc::new(match &schema {
             Some(schema) if self.changes < MOST => Encoder::new(schema),
             schema => Encoder::json(schema.as_ref(), &self.name),
@@ -70,23 +100,25 @@ impl Messages {
     /// that do not fit that.
     ///
     /// # Errors
-    /// None today: JSON takes every value.
+    /// `TooLarge` for a message that is too long in this form; JSON takes every other value.
     pub fn encode(&mut self, value: &Value, sent: i64) -> Result<(Arc<Encoder>, Vec<u8>)> {
-        if let Some(declared) = &self.declared
-            && let Ok(bytes) = declared.encode(value, sent)
-        {
-            return Ok((declared.clone(), bytes));
+        if let Some(declared) = &self.declared {
+            match declared.encode(value, sent, self.most) {
+                Ok(bytes) => return Ok((declared.clone(), bytes)),
+                Err(error) if is_final(&error) => return Err(error),
+                Err(_) => {}
+            }
         }
         if self.inferred.is_none() && self.evidence.seen > 0 {
             self.inferred = Some(self.infer());
         }
         if let Some(inferred) = &self.inferred
-            && let Ok(bytes) = inferred.encode(value, sent)
+            && let Ok(bytes) = inferred.encode(value, sent, self.most)
         {
             return Ok((inferred.clone(), bytes));
         }
         let json = self.json.get_or_insert_with(|| Arc::new(Encoder::json(None, &self.name))).clone();
-        let bytes = json.encode(value, sent)?;
+        let bytes = json.encode(value, sent, self.most)?;
         Ok((json, bytes))
     }
 
@@ -96,15 +128,34 @@ impl Messages {
     /// # Errors
     /// As for [`Messages::encode`].
     pub fn encode_next(&mut self, value: &Value, sent: i64) -> Result<(Arc<Encoder>, Vec<u8>)> {
-        if let Some(encoder) = self.encoder()
-            && let Ok(bytes) = encoder.encode(value, sent)
-        {
-            return Ok((encoder.clone(), bytes));
+        if let Some(encoder) = self.encoder() {
+            match encoder.encode(value, sent, self.most) {
+                Ok(bytes) => return Ok((encoder.clone(), bytes)),
+                // Another type makes it no shorter.
+                Err(error) if is_final(&error) => return Err(error),
+                Err(_) => {}
+            }
         }
         self.declared = None;
-        self.evidence.add(value);
+        self.add(value);
         self.inferred = Some(self.infer());
         self.changes += 1;
         self.encode(value, sent)
+    }
+}
+
+/// Marks the lists that were empty in every message as those that never have an element.
+fn mark_empty(of: &mut Type, path: &str, empty: &[String]) {
+    let below = |part: &str| if path.is_empty() { part.to_owned() } else { format!("{path}.{part}") };
+    match &mut of.kind {
+        Kind::List(_, most) if empty.iter().any(|one| one == path) => *most = Some(0),
+        Kind::List(of, _) | Kind::Map(of) => mark_empty(of, &below("of"), empty),
+        Kind::Record(fields) => {
+            for field in fields {
+                let path = below(&format!("fields.{}", field.name));
+                mark_empty(&mut field.of, &path, empty);
+            }
+        }
+        _ => {}
     }
 }

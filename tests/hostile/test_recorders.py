@@ -460,7 +460,7 @@ def test_recorder_without_a_connection_to_a_living_name_is_not_complete(recorded
     recorded.stop(recorder)
     silent.close()
     checked = recorded.tool("recording", "check", "r.mcap")
-    assert checked.returncode == 1 and "unconnected: hostile/silent: there is no connection" in checked.stdout, checked
+    assert checked.returncode == 6 and "unconnected: hostile/silent: there is no connection" in checked.stdout, checked
     assert "complete" not in checked.stdout
 
 
@@ -481,4 +481,4 @@ def test_name_that_no_connection_led_to_when_the_recording_ended_is_not_complete
         asked[0].close()
     silent.close()
     checked = recorded.tool("recording", "check", "r.mcap")
-    assert checked.returncode == 1 and "unconnected: hostile/silent: " in checked.stdout and "complete" not in checked.stdout, checked
+    assert checked.returncode == 6 and "unconnected: hostile/silent: " in checked.stdout and "complete" not in checked.stdout, checked

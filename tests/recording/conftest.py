@@ -15,6 +15,9 @@ from support.waiting import until
 #: Only guards against a hang.
 SOON = 60.0
 
+#: The exit code of `check` for a whole file that tells of losses without a number.
+LOSSES = 6
+
 #: Sends messages {"i": number, "x": half of it} at a name, one a period, until standard input ends or so many were
 #: sent.
 PUBLISHER = """

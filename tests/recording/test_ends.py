@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Lab
+from conftest import LOSSES, Lab
 from support.network import free_port
 from support.signals import stop
 from support.tree import PROGRAM
@@ -258,5 +258,5 @@ def test_address_at_which_something_listens_and_nobody_has_answered_is_no_comple
         until("it records", (lab.folder / "a.mcap").exists)
         lab.stop(recorder)
         asked.close()
-    said = lab.recording("check", "a.mcap", code=1)
+    said = lab.recording("check", "a.mcap", code=LOSSES)
     assert "unconnected: tcp://127.0.0.1:" in said and "complete" not in said, said

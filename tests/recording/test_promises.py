@@ -215,8 +215,11 @@ def test_full_disk_ends_the_recording_whole_or_takes_the_oldest_part(lab: Lab, w
         child = int(Path(f"/proc/{recorder.pid}/task/{recorder.pid}/children").read_text().split()[0])
         grandchild = Path(f"/proc/{child}/task/{child}/children").read_text().split()
         os.kill(int(grandchild[0]) if grandchild else child, signal.SIGINT)
-        ended(recorder)
-        assert lab.info("a.mcap")["events"]["full"] >= 1
+        printed = ended(recorder)
+        info = lab.info("a.mcap")
+        assert info["events"]["full"] >= 1
+        # What was removed is in no file that is there.
+        assert f": {info['names']['lab/a']['messages']} messages of" in printed and "removed for a full disk" in printed, printed
         assert not (lab.folder / "a.mcap").exists() and (said := lab.recording("check", "a.mcap")).startswith("complete: ")
         # It removed them itself, which is no loss; of another part that is not there nobody has said so.
         assert "removed by the recorder: " in said and "the recording begins in a.mcap" in said, said

@@ -447,3 +447,49 @@ with linkspan.subscribe(["lab/a", "lab/b"], timeout=60) as heard:
     for name, error in (("../up", "InvalidEndpoint"), ("lab/encoding", "Unsupported")):
         said = ended(lab.start(REPLAY, "replay", "r.mcap", name, "--as-fast-as-possible"), 1)
         assert error in said and "0 messages replayed" in said, said
+
+
+def foreign(lab: Lab, name: str, topics: list[str], between: float) -> None:
+    """Writes a file with a message of each topic in turn, so many seconds apart."""
+    begin = 1_700_000_000_000_000_000
+    with (lab.folder / name).open("wb") as file:
+        writer = Writer(file)
+        writer.start(profile="")
+        for i, topic in enumerate(topics):
+            channel = writer.register_channel(topic, "json", 0)
+            writer.add_message(channel, begin + int(i * between * 1e9), json.dumps({"i": i, "x": 1.0}).encode(), begin)
+        writer.finish()
+
+
+CLOCKED = """
+import time, linkspan
+with linkspan.connect("shm:lab/a", timeout=60) as channel:
+    for i in range(4):
+        assert channel.recv(timeout=60)["i"] == i
+        print(time.monotonic(), flush=True)
+"""
+
+
+def test_lockstep_is_paced_by_the_clock_if_a_speed_is_given_and_else_by_the_program(lab: Lab) -> None:
+    foreign(lab, "slow.mcap", ["lab/a"] * 4, 0.4)
+    consumer = lab.python(CLOCKED)
+    lab.run(REPLAY, "replay", "slow.mcap", "--lockstep", "lab/a", "--speed", "1")
+    times = [float(line) for line in ended(consumer).splitlines()]
+    assert times[-1] - times[0] > 1.0, times
+    # Hours between two messages: by the clock it would not end.
+    foreign(lab, "hours.mcap", ["lab/a"] * 4, 3_600.0)
+    consumer = lab.python(CLOCKED)
+    lab.run(REPLAY, "replay", "hours.mcap", "--lockstep", "lab/a")
+    ended(consumer)
+
+
+def test_wait_for_a_pattern_waits_for_a_subscriber_of_each_name_that_fits(lab: Lab) -> None:
+    foreign(lab, "f.mcap", ["lab/a", "lab/b", "other", "lab/a", "lab/b"], 0.01)
+    first = lab.python(SUBSCRIBER, "copy/a", 2)
+    words = ["replay", "f.mcap", "--rename", "lab/=copy/", "--deadline"]
+    assert "nobody subscribed to shm:copy/b in time" in lab.run(REPLAY, *words, "1s", "--wait-for", "copy/*", code=1)
+    second = lab.python(SUBSCRIBER, "copy/b", 2)
+    assert "5 messages replayed" in lab.run(REPLAY, *words, "60s", "--wait-for", "lab/?")
+    assert [line.split()[1] for line in ended(first).splitlines()] == ["0", "3"]
+    assert [line.split()[1] for line in ended(second).splitlines()] == ["1", "4"]
+    assert "x* is no name whose messages are replayed" in lab.run(REPLAY, *words, "1s", "--wait-for", "x*", code=1)

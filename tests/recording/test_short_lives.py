@@ -5,7 +5,7 @@ import random
 import signal
 
 import pytest
-from conftest import Lab
+from conftest import LOSSES, Lab
 from support.signals import stop
 from support.waiting import until
 
@@ -94,7 +94,7 @@ def test_each_publisher_that_lived_while_the_recorder_was_stopped_is_told(lab: L
     until("that nobody is there any more is recorded", lambda: told(lab) == (3, 7))
     lab.stop(recorder)
     assert told(lab) == (3, 7)
-    assert "unconnected: lab/x: " in lab.recording("check", "a.mcap", code=1)
+    assert "unconnected: lab/x: " in lab.recording("check", "a.mcap", code=LOSSES)
 
 
 @pytest.mark.costly

@@ -92,13 +92,19 @@ def toml(value: Any) -> str:
     return json.dumps(value)
 
 
+def field(key: str) -> str:
+    """The field that stands for a key: one that no field can have is changed."""
+    return key if key.isidentifier() and key.isascii() else re.sub("[^0-9a-z]+", "_", key.lower()).strip("_")
+
+
 def same(expected: Any, found: Any, path: str = "message") -> None:
     """Compares a value that was sent with what a reader made of it."""
     match expected:
         case dict():
+            fields = {field(key): item for key, item in expected.items()}
             for key in [key for key in dir(found) if key.startswith("has_")]:
-                assert getattr(found, key) == (key[4:] in expected), f"{path}.{key}"
-            for key, item in expected.items():
+                assert getattr(found, key) == (key[4:] in fields), f"{path}.{key}"
+            for key, item in fields.items():
                 same(item, getattr(found, key), f"{path}.{key}")
         case list():
             items = getattr(found, "items", found)
@@ -303,7 +309,7 @@ def test_any_values_are_written_in_some_form(lab: Lab):
     assert sum(1 for _ in by_rosbags(path)) == sum(encoding == "cdr" for _, encoding, _ in by_mcap(path)) == sum(map(len, by_lichtblick(path).values()))
 
 
-IN_JSON = "observatory/statistics", "lab/counts"
+IN_JSON = ("observatory/statistics",)
 
 
 def demonstration() -> list[tuple[str, Any]]:

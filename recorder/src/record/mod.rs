@@ -281,7 +281,7 @@ fn begin<'a>(
         (before, newest) = (Some(left.next), left.newest);
         parts.begin_without(left.dropped)?;
     }
-    let numbers = Arc::new(Numbers::new(before));
+    let numbers = Arc::new(Numbers::new(before, &arguments.names));
     let of_each_part = numbers.clone();
     parts.number(Box::new(move || of_each_part.record()))?;
     parts.repeat(newest, now())?;

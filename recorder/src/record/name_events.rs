@@ -1,6 +1,6 @@
 //! What is recorded of names beside their messages: connections, refusals, and names without a connection.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use linkspan::{End, Error, EventKind, Subscriber};
 use linkspan_recording::Event;
@@ -41,6 +41,10 @@ pub struct NameEvents<'a> {
     refusals: BTreeMap<String, Error>,
     /// The names without a connection that were reported, and since when.
     lasting: BTreeMap<String, u64>,
+    /// The publisher of each name whose connection was told last.
+    connected: HashMap<String, u64>,
+    /// Those of which a message came before the subscriber told their connection.
+    early: HashMap<String, u64>,
 }
 
 impl NameEvents<'_> {
@@ -55,6 +59,8 @@ impl NameEvents<'_> {
             refused: String::new(),
             refusals: BTreeMap::new(),
             lasting: BTreeMap::new(),
+            connected: HashMap::new(),
+            early: HashMap::new(),
         }
     }
 
@@ -196,6 +202,25 @@ impl NameEvents<'_> {
         }
     }
 
+    /// Takes the first message of a publisher: its connection is told before it, also where the subscriber tells that
+    /// later.
+    pub fn meet(&mut self, name: &str, incarnation: u64, source: &str, items: &mut VecDeque<Item>) {
+        if self.note_connected(name, incarnation) {
+            self.early.insert(name.to_owned(), incarnation);
+            let event = Event::new(now(), Kind::Connected).of(name, Some(incarnation));
+            self.add(Event { source: source.to_owned(), ..event }, items);
+        }
+    }
+
+    /// Notes whose connection is told; returns whether it is another one than the last of its name.
+    fn note_connected(&mut self, name: &str, incarnation: u64) -> bool {
+        if self.connected.len() >= NAMES && !self.connected.contains_key(name) {
+            // Names that come and go.
+            (self.connected, self.early) = (HashMap::new(), HashMap::new());
+        }
+        self.connected.insert(name.to_owned(), incarnation) != Some(incarnation)
+    }
+
     /// Reports the end of a publisher that did not say which message was its last.
     pub fn end_unknown(&mut self, end: &End, items: &mut VecDeque<Item>) {
         let text = "the publisher ended without saying which message was its last: those that it published last may be neither received nor counted";
@@ -230,6 +255,13 @@ impl NameEvents<'_> {
                 EventKind::Forgotten => (Kind::Disconnected, ""),
                 EventKind::Lagged => continue,
             };
+            if let (Kind::Connected, Some(incarnation)) = (kind, event.incarnation) {
+                if self.early.get(topic(name)) == Some(&incarnation) {
+                    self.early.remove(topic(name));
+                    continue;
+                }
+                self.note_connected(topic(name), incarnation);
+            }
             let event = Event::new(time, kind).of(topic(name), event.incarnation);
             let event = if source.is_empty() {
                 event.with_text(text)

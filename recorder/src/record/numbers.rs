@@ -6,13 +6,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use linkspan::Result;
+use linkspan::{Result, registry};
 use linkspan_recording::event::Kind;
 use linkspan_recording::reader::Limits;
+use linkspan_recording::writer::topic;
 use linkspan_recording::{ChannelRecord, Dropped, Entry, Reader, format};
 
 use super::publisher::{Gap, Publisher};
 use super::queue::Item;
+use super::trigger::is_stored;
 use crate::newest::{Newest, NewestMessages, TopicHash};
 
 /// The number after the last one of publishers, by topic and incarnation.
@@ -39,6 +41,8 @@ struct State {
     kept: usize,
     /// The numbers that the recorder before left, without those.
     before: Next,
+    /// The incarnations among them of which nothing came yet, by their topics.
+    away: HashMap<String, Vec<u64>>,
 }
 
 impl State {
@@ -50,14 +54,22 @@ impl State {
 }
 
 impl Numbers {
-    /// Those of a new recording, or of one that has these already.
-    pub fn new(before: Option<Next>) -> Numbers {
+    /// Those of a new recording, or of one that has these already. A recorder of other names than these knows nothing of
+    /// the publishers of those.
+    pub fn new(before: Option<Next>, names: &[String]) -> Numbers {
         let is_continued = before.is_some();
         let mut before = before.unwrap_or_default();
         let excess = before.len().saturating_sub(MOST);
         let removed: HashSet<_> = before.keys().take(excess).cloned().collect();
         before.retain(|key, _| !removed.contains(key));
-        Numbers { is_continued, state: Mutex::new(State { before, ..State::default() }) }
+        let patterns: Vec<_> = names.iter().filter(|name| !is_stored(name)).map(|name| topic(name)).collect();
+        let mut away: HashMap<String, Vec<u64>> = HashMap::new();
+        for (name, incarnation) in before.keys() {
+            if patterns.iter().any(|pattern| registry::matches(pattern, name)) {
+                away.entry(name.clone()).or_default().push(*incarnation);
+            }
+        }
+        Numbers { is_continued, state: Mutex::new(State { before, away, ..State::default() }) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -71,7 +83,37 @@ impl Numbers {
 
     /// Takes the number that the recorder before left of a publisher.
     pub fn take(&self, publisher: &Publisher) -> Option<u64> {
-        self.state().before.remove(&(publisher.endpoint.topic().to_owned(), publisher.incarnation))
+        let (topic, incarnation) = (publisher.endpoint.topic(), publisher.incarnation);
+        let mut state = self.state();
+        if let Some(away) = state.away.get_mut(topic) {
+            away.retain(|one| *one != incarnation);
+        }
+        state.before.remove(&(topic.to_owned(), incarnation))
+    }
+
+    /// Takes that a publisher is connected. Returns the incarnations of its name that the recorder before had: they ended
+    /// while no recorder was there.
+    pub fn connected(&self, topic: &str, incarnation: u64) -> Vec<u64> {
+        let mut state = self.state();
+        let mut ended = state.away.remove(topic).unwrap_or_default();
+        ended.retain(|one| *one != incarnation);
+        for one in &ended {
+            state.before.remove(&(topic.to_owned(), *one));
+        }
+        ended
+    }
+
+    /// Returns the publishers of the recorder before of which nothing came, at the end of the recording.
+    pub fn take_away(&self) -> Vec<(String, u64)> {
+        let mut state = self.state();
+        let away = std::mem::take(&mut state.away).into_iter();
+        let mut ended: Vec<_> =
+            away.flat_map(|(name, all)| all.into_iter().map(move |one| (name.clone(), one))).collect();
+        ended.sort_unstable();
+        for key in &ended {
+            state.before.remove(key);
+        }
+        ended
     }
 
     /// Adds a publisher. Returns, where there are many, those of which nothing can come any more and not all is told.
@@ -147,7 +189,9 @@ impl<'a> Numbered<'a> {
 
 /// What the last parts of a recording leave.
 pub struct Last {
+    /// Without the publishers that are known to have ended.
     pub next: Next,
+    ended: HashSet<(String, u64)>,
     pub newest: NewestMessages,
     pub dropped: Dropped,
 }
@@ -155,7 +199,8 @@ pub struct Last {
 impl Last {
     /// Nothing, with room for so many bytes.
     fn new(limit: u64) -> Last {
-        Last { next: Next::new(), newest: NewestMessages::new(limit), dropped: Dropped::default() }
+        let ended = HashSet::new();
+        Last { next: Next::new(), ended, newest: NewestMessages::new(limit), dropped: Dropped::default() }
     }
 }
 
@@ -186,6 +231,7 @@ pub fn read_last(base: &Path, last: &Path, limit: u64) -> Result<Last> {
             let known = found.next.entry(key).or_insert(0);
             *known = next.max(*known);
         }
+        found.ended.extend(of_part.ended);
         if !has_messages && !of_part.newest.is_empty() {
             has_messages = true;
             found.newest = of_part.newest;
@@ -194,6 +240,8 @@ pub fn read_last(base: &Path, last: &Path, limit: u64) -> Result<Last> {
             break;
         }
     }
+    let Last { next, ended, .. } = &mut found;
+    next.retain(|key, _| !ended.contains(key));
     Ok(found)
 }
 
@@ -225,7 +273,16 @@ fn read_part(reader: &mut Reader, last: &mut Last) -> Result<bool> {
                 let next = event.first.unwrap_or(0).saturating_add(event.count.unwrap_or(0));
                 raise(&event.name, event.incarnation.unwrap_or(0), next);
             }
-            Entry::Event(event) if event.kind == Kind::Disconnected => last.newest.remove(&event.name),
+            Entry::Event(event) if matches!(event.kind, Kind::Disconnected | Kind::Unaccounted) => {
+                if event.kind == Kind::Disconnected {
+                    last.newest.remove(&event.name);
+                }
+                last.ended.extend(event.incarnation.map(|incarnation| (event.name, incarnation)));
+            }
+            // Over tcp: a publisher may come back.
+            Entry::Event(event) if event.kind == Kind::Connected => {
+                event.incarnation.map(|incarnation| last.ended.remove(&(event.name, incarnation)));
+            }
             Entry::Metadata(format::metadata::NUMBERS, numbers) => {
                 has_numbers = true;
                 // Of one that cannot be read all from its first message on is said to be missed, and `check` names it.

@@ -244,10 +244,16 @@ impl<'a> Receiver<'a> {
     fn take(&mut self, message: &Message, keeps: bool) -> bool {
         self.unlooked = self.unlooked.saturating_add(1);
         self.repeated = 0;
-        // The end of the publisher before this one is in front of its first message.
-        if self.unlooked >= BEFORE_EVENTS || message.sequence() == 1 || message.missed() > 0 {
+        // The end of the publisher before this one, and its own beginning, are in front of its first message.
+        let endpoint = message.name().unwrap_or_else(|| self.subscriber.endpoint());
+        let is_known = self.names.get(endpoint).is_some_and(|of| of.is_front(message.incarnation()));
+        if self.unlooked >= BEFORE_EVENTS || !is_known || message.sequence() == 1 || message.missed() > 0 {
             self.unlooked = 0;
             self.collect_events();
+        }
+        if !is_known && !self.is_stored {
+            let incarnation = message.incarnation();
+            self.events.meet(topic(endpoint), incarnation, message.source(), &mut self.items);
         }
         let mut received = now();
         if received.abs_diff(self.looked) > CLOSE {

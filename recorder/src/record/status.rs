@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use linkspan::{Error, ErrorKind, Map, Result, Value};
 
 use super::queue::{Item, Queue};
+use crate::parts::Amount;
 
 /// Counters of one name.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,8 @@ pub struct Counters {
     pub messages: u64,
     pub bytes: u64,
     pub missed: u64,
+    /// What was recorded and removed again for a full disk.
+    pub removed: Amount,
     /// Events of names that could not be received from, or not all the time.
     pub unreached: u64,
     /// Messages and bytes a second, and what they were counted from: the time, messages and bytes then.
@@ -113,6 +116,13 @@ impl Status {
         name.missed = name.missed.saturating_add(count);
     }
 
+    /// Counts what a part had that was removed.
+    pub fn removed(&self, amount: Amount) {
+        let removed = &mut self.counters().removed;
+        removed.messages = removed.messages.saturating_add(amount.messages);
+        removed.bytes = removed.bytes.saturating_add(amount.bytes);
+    }
+
     /// Wakes those who wait for a sync or a checkpoint.
     pub fn changed(&self) {
         self.changed.notify_all();
@@ -199,6 +209,7 @@ impl Counters {
             ("messages", self.messages),
             ("bytes", self.bytes),
             ("missed", self.missed),
+            ("removed", self.removed.messages),
             ("unreached", self.unreached),
             ("disk_free", self.free),
             ("disk_size", self.disk),
@@ -215,10 +226,13 @@ impl Counters {
         let mut line = format!(
             "{}: {} of {} names, {}",
             self.file,
-            counted(self.messages, "message"),
+            counted(self.messages.saturating_sub(self.removed.messages), "message"),
             self.names.len(),
-            bytes(self.bytes)
+            bytes(self.bytes.saturating_sub(self.removed.bytes))
         );
+        if self.removed.messages > 0 {
+            line += &format!(", {} removed for a full disk", self.removed.messages);
+        }
         if self.missed > 0 {
             line += &format!(", {} missed", self.missed);
         }

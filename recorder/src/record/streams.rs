@@ -103,6 +103,11 @@ impl Name {
         Name { endpoint: endpoint.clone(), told: 0, streams: VecDeque::new(), used }
     }
 
+    /// Returns whether the last message was one of this publisher.
+    pub fn is_front(&self, incarnation: u64) -> bool {
+        self.streams.front().is_some_and(|stream| stream.publisher.incarnation == incarnation)
+    }
+
     /// Puts the stream of this publisher to the front, where there is one. Returns whether there is one, and the gap of
     /// the one before.
     pub fn switch_to(&mut self, incarnation: u64, queue: &Queue) -> (bool, Option<Item>) {

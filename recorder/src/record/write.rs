@@ -97,6 +97,7 @@ impl<'a> Writer<'a> {
         black_box: Option<BlackBox>,
         numbers: Arc<Numbers>,
     ) -> Writer<'a> {
+        let viewing = Viewing::new(how.limits.message);
         Writer {
             parts,
             queue,
@@ -106,7 +107,7 @@ impl<'a> Writer<'a> {
             numbers,
             uncounted: Vec::new(),
             asking: Asking::new(queue),
-            viewing: Viewing::default(),
+            viewing,
             keys: 0,
             written: 0,
             unlooked: 0,
@@ -118,7 +119,10 @@ impl<'a> Writer<'a> {
     /// Writes until the queue ends, the number of messages is reached, or an error. The file is closed in any case,
     /// unless the file system refuses that, too. The counters then say why it ended.
     pub fn run(mut self) -> Result<()> {
-        let written = self.write_all().and_then(|()| self.close_ranges(self.numbers.open(None)));
+        let written = self
+            .write_all()
+            .and_then(|()| self.close_ranges(self.numbers.open(None)))
+            .and_then(|()| self.tell_ended(self.numbers.take_away()));
         let (mut reason, mut error) = match written {
             Ok(()) => ("stopped", None),
             Err(error) if error.kind() == ErrorKind::NoSpace => ("full", Some(error)),
@@ -208,6 +212,12 @@ impl<'a> Writer<'a> {
     /// Takes the numbers of an item before it is written or held. Returns whether it is new: not a message that the
     /// recording has, nor one whose number goes back.
     fn arrives(&mut self, item: &Item) -> Result<bool> {
+        if let Item::PeerEvent(event) = item
+            && let (Kind::Connected, Some(incarnation)) = (event.kind, event.incarnation)
+        {
+            let ended = self.numbers.connected(&event.name, incarnation).into_iter();
+            self.tell_ended(ended.map(|one| (event.name.clone(), one)).collect())?;
+        }
         let Some(Numbered { publisher, begins, until, time }) = Numbered::of(item) else { return Ok(true) };
         if self.place_cursor(publisher, begins) {
             // Where the recorder before this one stopped, or the publisher began while there was none.
@@ -266,7 +276,8 @@ impl<'a> Writer<'a> {
                 }
                 done => return done,
             };
-            let Some(removed) = self.parts.drop_oldest()? else { return Err(error) };
+            let Some((removed, amount)) = self.parts.drop_oldest()? else { return Err(error) };
+            self.status.removed(amount);
             let text = format!("the disk is full: {} was removed", removed.display());
             stderr::print_line(&text);
             self.parts.event(&Event::new(now(), Kind::Full).with_text(text))?;
@@ -343,6 +354,16 @@ impl<'a> Writer<'a> {
     /// What messages are that are behind the cursor, and of which nothing else is known.
     fn not_received(&self) -> (Kind, &'static str) {
         if self.black_box.is_some() { (Kind::Skipped, OUTSIDE) } else { (Kind::Missed, UNKNOWN) }
+    }
+
+    /// Tells of publishers of the recorder before that ended while no recorder was there.
+    fn tell_ended(&mut self, publishers: Vec<(String, u64)>) -> Result<()> {
+        for (name, incarnation) in publishers {
+            let event = Event::new(now(), Kind::Unaccounted).of(&name, Some(incarnation));
+            let event = event.with_text(UNATTENDED_END);
+            self.with_room(|parts| parts.event(&event))?;
+        }
+        Ok(())
     }
 
     /// Tells of these publishers what was received and is not recorded: nothing of it is written any more.
@@ -609,5 +630,6 @@ fn fits_viewers(body: &[u8], schema: Option<&Schema>) -> bool {
 /// Why messages are not recorded that were not received.
 const UNATTENDED: &str =
     "no recorder was there: the one before was killed, or the publisher started after its end";
+const UNATTENDED_END: &str = "the publisher ended while no recorder was there: those that it published last may be neither received nor counted";
 const OUTSIDE: &str = "not recorded: the messages are outside of every interval";
 const UNKNOWN: &str = "they were not received";

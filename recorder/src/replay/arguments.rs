@@ -22,9 +22,10 @@ pub struct Arguments {
     pub(super) file: PathBuf,
     #[command(flatten)]
     pub(super) choice: Choice,
-    /// How fast: 2 is twice as fast as it was recorded
-    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = speed)]
-    pub(super) speed: f64,
+    /// How fast: 2 is twice as fast as it was recorded; 1 where nothing is given. With --lockstep and --answer messages
+    /// are sent no earlier than at this speed; without it, as soon as the programs are ready
+    #[arg(long, value_name = "FACTOR", value_parser = speed)]
+    pub(super) speed: Option<f64>,
     /// Send the next message at each line on standard input, or at the command `step` of the service
     #[arg(long, conflicts_with_all = ["speed", "as_fast_as_possible"])]
     pub(super) step: bool,
@@ -40,7 +41,7 @@ pub struct Arguments {
     /// Publish names that begin with OLD under NEW
     #[arg(long, value_name = "OLD=NEW", value_parser = rename)]
     pub(super) rename: Vec<(String, String)>,
-    /// Begin once this name, as it is published, has a subscriber
+    /// Begin once this name, as it is published, or each name that fits this pattern has a subscriber
     #[arg(long, value_name = "NAME")]
     pub(super) wait_for: Vec<String>,
     /// Send the messages of this name over a channel, to the program that connects there, and each one when it has
@@ -67,7 +68,12 @@ pub struct Arguments {
 impl Arguments {
     /// Whether messages are sent when others are ready, and not by the clock.
     pub(super) fn is_paced_by_others(&self) -> bool {
-        self.as_fast_as_possible || self.step || self.answer.is_some() || !self.lockstep.is_empty()
+        self.as_fast_as_possible || self.step || self.waits_for_others() && self.speed.is_none()
+    }
+
+    /// Whether each message waits for what a program does with the one before.
+    pub(super) fn waits_for_others(&self) -> bool {
+        self.answer.is_some() || !self.lockstep.is_empty()
     }
 }
 

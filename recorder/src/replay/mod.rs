@@ -11,7 +11,7 @@ mod arguments;
 mod outlets;
 mod selection;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::BufRead;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::thread;
@@ -21,6 +21,7 @@ use linkspan::service::{ServiceOptions, start_thread};
 use linkspan::{Command, Deadline, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task, Value};
 use linkspan_recording::Outline;
 use linkspan_recording::reader::Entry;
+use linkspan_recording::timeline::is_timeless;
 
 use crate::record::counted;
 use crate::stderr;
@@ -32,9 +33,6 @@ use selection::{has_more, reader, sends, tells};
 /// The shortest time that is slept by the service's wait, which commands end; the rest is slept with the scheduler's
 /// precision.
 const BRIEF: Duration = Duration::from_millis(2);
-
-/// The year 2000 in nanoseconds since 1970: later times are those of a clock, earlier ones those of a simulation.
-const CLOCKS: u64 = 946_684_800_000_000_000;
 
 /// How long is waited at a time while something holds the replay.
 const HELD: Duration = Duration::from_millis(50);
@@ -171,6 +169,33 @@ fn lines() -> Result<Receiver<()>> {
     Ok(receiver)
 }
 
+/// A name or pattern that is to be met, and the recorded topics that it means and that no message of was read yet.
+struct Wanted<'a> {
+    name: &'a str,
+    is_awaited: bool,
+    topics: BTreeSet<&'a str>,
+    is_met: bool,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(name: &'a str, is_awaited: bool, names: Names<'a>) -> Wanted<'a> {
+        let topics = names.recorded.iter().map(String::as_str).filter(|topic| names.means(name, topic));
+        Wanted { name, is_awaited, topics: topics.collect(), is_met: false }
+    }
+
+    fn is_open(&self) -> bool {
+        !self.is_met || !self.topics.is_empty()
+    }
+
+    /// Takes the topic of a message; returns whether it is the first one of a topic that this means.
+    fn meet(&mut self, topic: &str, names: Names<'_>) -> bool {
+        // A recording that is followed may have topics that were not there when it was looked at.
+        let is_new = self.topics.remove(topic) || !self.is_met && names.means(self.name, topic);
+        self.is_met |= is_new;
+        is_new
+    }
+}
+
 struct Replay<'a> {
     arguments: &'a Arguments,
     /// When the recording begins and ends.
@@ -222,13 +247,17 @@ impl Replay<'_> {
         if self.arguments.wait_for.is_empty() && self.arguments.lockstep.is_empty() {
             return Ok(Step::Next);
         }
-        let mut wanted: Vec<&String> =
-            self.arguments.wait_for.iter().chain(&self.arguments.lockstep).collect();
+        let awaits = self.arguments.wait_for.iter().map(|name| (name, true));
+        let locksteps = self.arguments.lockstep.iter().map(|name| (name, false));
+        let mut wanted: Vec<_> = awaits
+            .chain(locksteps)
+            .map(|(name, is_awaited)| Wanted::new(name, is_awaited, self.names))
+            .collect();
         let window = self.arguments.choice.window(self.begin);
         let end = Deadline::after(self.arguments.deadline);
         let mut awaited = Vec::new();
         let mut reader = reader(self.arguments, self.begin, None)?;
-        while !wanted.is_empty() {
+        while wanted.iter().any(Wanted::is_open) {
             let Some(entry) = reader.read()? else {
                 if reader.has_ended() || end.has_passed() {
                     break;
@@ -248,17 +277,21 @@ impl Replay<'_> {
                 continue;
             }
             let topic = &message.channel.topic;
-            let is_other = |name: &&String| !self.names.means(name, topic);
-            let before = wanted.len();
-            wanted.retain(is_other);
-            if wanted.len() < before {
-                self.outlets.open(&message)?;
-                if self.arguments.wait_for.iter().any(|name| self.names.means(name, topic)) {
-                    awaited.push(topic.clone());
+            let (mut is_wanted, mut is_awaited) = (false, false);
+            for one in &mut wanted {
+                if one.meet(topic, self.names) {
+                    is_wanted = true;
+                    is_awaited |= one.is_awaited;
                 }
             }
+            if is_wanted {
+                self.outlets.open(&message)?;
+            }
+            if is_awaited {
+                awaited.push(topic.clone());
+            }
         }
-        if let Some(name) = wanted.first() {
+        if let Some(Wanted { name, .. }) = wanted.iter().find(|one| !one.is_met) {
             let text = format!(
                 "{name} is no name whose messages are replayed; see linkspan recording info {}",
                 self.arguments.file.display()
@@ -302,7 +335,7 @@ impl Replay<'_> {
         let mut reader = reader(self.arguments, self.begin, from)?;
         let mut sent: HashMap<String, u64> = HashMap::new();
         let mut clock: Option<(u64, Instant)> = None;
-        let mut has_waited = false;
+        let (mut has_waited, mut is_first) = (false, true);
         loop {
             let Some(entry) = reader.read()? else {
                 if reader.has_ended() {
@@ -329,7 +362,7 @@ impl Replay<'_> {
             let mut due = Instant::now();
             let after = self.has_time(time).then(|| {
                 let (first, began) = *clock.get_or_insert((time, due));
-                let after = distance(time.saturating_sub(first), self.arguments.speed);
+                let after = distance(time.saturating_sub(first), self.arguments.speed.unwrap_or(1.0));
                 due = later(began, after);
                 after
             });
@@ -368,15 +401,23 @@ impl Replay<'_> {
                 self.done.latest = self.done.latest.max(late);
             }
             self.await_answer(message.number, &message.channel.topic)?;
+            // Before the first message programs may have to be started.
+            if std::mem::take(&mut is_first)
+                && let (Some((_, began)), Some(after)) = (&mut clock, after)
+                && self.arguments.waits_for_others()
+            {
+                let now = Instant::now();
+                *began = now.checked_sub(after).unwrap_or(now);
+            }
         }
         self.damaged = finish(&[reader]).err();
         self.came_to_end = true;
         Ok(Step::Next)
     }
 
-    /// Whether a message has a time. Writers give 0 to a message without one; only simulations begin there.
+    /// Whether a message has a time.
     fn has_time(&self, time: u64) -> bool {
-        time > 0 || self.end < CLOCKS
+        !is_timeless(time, self.end)
     }
 
     /// Fails where names could not be published, as the first of them does.

@@ -35,12 +35,13 @@ impl Names<'_> {
         renamed(topic, self.rename).map_or_else(|| topic.to_owned(), |(new, rest)| format!("{new}{rest}"))
     }
 
-    /// Returns whether an option that has this name means the topic: what is published under it, and where nothing
-    /// else is, what has it in the recording.
+    /// Returns whether an option that has this name or pattern means the topic: what is published under it, and where
+    /// nothing else is, what has it in the recording.
     pub fn means(&self, name: &str, topic: &str) -> bool {
         let name = name.strip_prefix("tcp:").unwrap_or(name);
-        self.published(topic) == name
-            || topic == name && !self.recorded.iter().any(|other| self.published(other) == name)
+        let fits = |text: &str| text == name || registry::matches(name, text);
+        fits(&self.published(topic))
+            || fits(topic) && !self.recorded.iter().any(|other| fits(&self.published(other)))
     }
 }
 
@@ -484,6 +485,9 @@ mod tests {
             (&[("lab/", "copy/")], "copy/c", &[]),
             (&[("lab/a", "lab/b"), ("lab/b", "lab/c")], "lab/b", &["lab/a"]),
             (&[("lab/a", "tcp://127.0.0.1:8000")], "tcp://127.0.0.1:8000", &["lab/a"]),
+            (&[("lab/", "copy/")], "copy/*", &["lab/a", "lab/b"]),
+            (&[("lab/", "copy/")], "*", &["lab/a", "lab/b", "other"]),
+            (&[("lab/", "copy/")], "lab/?", &["lab/a", "lab/b"]),
         ] {
             let rename = pairs(rename);
             let names = Names { rename: &rename, lockstep: &[], recorded: &recorded };

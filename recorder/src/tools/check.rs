@@ -2,7 +2,8 @@
 //!
 //! For each name and incarnation the numbers of messages, and of those that events say were missed or skipped, follow
 //! each other; the recorder was never without a connection to a name that lives; each part was closed by its recorder,
-//! with all of its threads alive; and what it was made of was whole.
+//! with all of its threads alive; and what it was made of was whole. Damage of a file and losses of its recorder have
+//! exit codes of their own.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,7 @@ use linkspan_recording::{Dropped, Entry, format};
 use super::opening::{FAILED, is_failed, open};
 use super::progress::Progress;
 use crate::record::counted;
-use crate::stdout;
+use crate::{stderr, stdout};
 
 /// Prove that a recording has every message, or say which it lacks
 ///
@@ -25,7 +26,8 @@ use crate::stdout;
 /// counted as missed, and each part was closed; 5 where that is so as far as is known: a part was not closed and is
 /// whole up to its end, because its recorder was killed or is still at work, a publisher over tcp: ended without
 /// saying which message was its last, because it was killed, or one over tcp: on another machine may have come and
-/// gone between two attempts to connect; 1 where there is a fault.
+/// gone between two attempts to connect; 6 where the file is whole and tells of losses without their number: a name
+/// was refused or not connected, or the recorder ended with an error; 1 where the recording is damaged.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  linkspan recording check run42.mcap")]
 pub struct Arguments {
@@ -48,14 +50,46 @@ struct Numbers {
     unaccounted: BTreeSet<(String, u64)>,
     /// The names at which more may have been published than any number tells: events say why.
     unknown: BTreeSet<String>,
-    faults: Vec<String>,
-    /// Gaps that lie over parts which are not there, and all of them: what the recorder removed itself is no fault.
-    over_holes: Vec<String>,
-    over_count: u64,
+    /// Damage, and what contradicts itself.
+    faults: Findings,
+    /// Losses without a number, of which the recorder tells.
+    losses: Findings,
+    /// Gaps that lie over parts which are not there: what the recorder removed itself is no fault.
+    over_holes: Findings,
     /// How often parts were not there so far.
     holes: usize,
-    /// All of them.
+    /// Whether a message has no number of a publisher: another program wrote its channel.
+    has_foreign: bool,
+}
+
+/// Findings of one sort: the first ones, and how many there are.
+#[derive(Debug, Default)]
+struct Findings {
+    first: Vec<String>,
     count: u64,
+}
+
+impl Findings {
+    fn add(&mut self, text: String) {
+        if self.first.len() < MAX_FINDINGS {
+            self.first.push(text);
+        }
+        self.count = self.count.saturating_add(1);
+    }
+
+    fn append(&mut self, other: Findings) {
+        self.count = self.count.saturating_add(other.count);
+        self.first.extend(other.first);
+    }
+
+    /// Prints the first ones, and says how many there are of this sort where there are more.
+    fn print(&self, sort: &str) -> Result<()> {
+        self.first.iter().try_for_each(|text| stdout::print_line(text))?;
+        if self.count > self.first.len() as u64 {
+            stdout::print_line(&format!("further {sort} are counted alone: {} in all", self.count))?;
+        }
+        Ok(())
+    }
 }
 
 impl Numbers {
@@ -90,12 +124,9 @@ impl Numbers {
             }
         };
         if u128::from(first) <= next || holes == self.holes {
-            return self.fault(fault);
+            return self.faults.add(fault);
         }
-        if self.over_holes.len() < MAX_FAULTS {
-            self.over_holes.push(fault);
-        }
-        self.over_count = self.over_count.saturating_add(1);
+        self.over_holes.add(fault);
     }
 
     /// Takes what a part says of the parts before it: which number comes next of a publisher. Behind what is not there
@@ -107,7 +138,7 @@ impl Numbers {
             None => {
                 self.next.insert(key, (next.into(), self.holes));
             }
-            Some((known, _)) if u128::from(next) < *known => self.fault(format!(
+            Some((known, _)) if u128::from(next) < *known => self.faults.add(format!(
                 "numbers: {} (incarnation {incarnation:016x}) is said to go on with message {next}, and the parts before have message {}",
                 named(name),
                 known.saturating_sub(1)
@@ -116,22 +147,16 @@ impl Numbers {
             Some(_) => {}
         }
     }
-
-    /// Keeps a fault, or counts it where there are very many.
-    fn fault(&mut self, fault: String) {
-        if self.faults.len() < MAX_FAULTS {
-            self.faults.push(fault);
-        }
-        self.count = self.count.saturating_add(1);
-    }
 }
 
-/// Faults that are said one by one.
-const MAX_FAULTS: usize = 10_000;
+/// Findings of a sort that are printed one by one.
+const MAX_FINDINGS: usize = 10_000;
 
 /// The exit code where nothing is wrong, and not everything is known: a part was not closed or is not there, a
 /// publisher did not say which message was its last, or one may have come and gone that nothing told of.
 const NOT_KNOWN: u8 = 5;
+/// The exit code if the file is whole and its recorder tells of losses that it could not count.
+const LOSSES: u8 = 6;
 
 /// Returns a name as programs write it: of an address with its transport, which a topic has not.
 fn named(topic: &str) -> Cow<'_, str> {
@@ -154,6 +179,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             Entry::Message(message) if message.channel.repeated => {}
             Entry::Message(message) => {
                 numbers.messages = numbers.messages.saturating_add(1);
+                if !message.channel.metadata.contains_key(format::channel::INCARNATION) {
+                    numbers.has_foreign = true;
+                    continue;
+                }
                 numbers.take(
                     &message.channel.topic,
                     message.channel.incarnation,
@@ -163,7 +192,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                 );
             }
             Entry::Event(event) if matches!(event.kind, Kind::Refused | Kind::Unconnected) => {
-                numbers.fault(format!("{}: {}: {}", event.kind.name(), named(&event.name), event.text));
+                numbers.losses.add(format!("{}: {}: {}", event.kind.name(), named(&event.name), event.text));
             }
             Entry::Event(event) if event.kind == Kind::Unaccounted => {
                 match event.incarnation {
@@ -177,27 +206,27 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             Entry::Metadata(format::metadata::END, end) => {
                 ended = ended.saturating_add(1);
                 if is_failed(end) {
-                    numbers.fault(format!("failed: {FAILED}"));
+                    numbers.losses.add(format!("failed: {FAILED}"));
                 }
             }
             Entry::Metadata(format::metadata::NUMBERS, entries) => {
                 for (key, next) in entries {
                     match format::next_number(key, next) {
                         Some((incarnation, topic, next)) => numbers.take_next(topic, incarnation, next),
-                        None => numbers.fault(format!(
-                            "numbers: {key:?} has {next:?}, which is no number of a publisher"
-                        )),
+                        None => numbers
+                            .faults
+                            .add(format!("numbers: {key:?} has {next:?}, which is no number of a publisher")),
                     }
                 }
             }
             Entry::Metadata(format::metadata::OMITTED, entries) => {
-                numbers.fault(format!("omitted: {}", format::omitted(entries)));
+                numbers.faults.add(format!("omitted: {}", format::omitted(entries)));
             }
-            Entry::Metadata(format::metadata::DROPPED, entries) if removed.len() < MAX_FAULTS => {
+            Entry::Metadata(format::metadata::DROPPED, entries) if removed.len() < MAX_FINDINGS => {
                 removed.extend(Dropped::of_original(entries));
             }
             // In a copy: what its recorder would have written last is not known.
-            Entry::Metadata(format::metadata::UNCLOSED, entries) if copied.len() < MAX_FAULTS => {
+            Entry::Metadata(format::metadata::UNCLOSED, entries) if copied.len() < MAX_FINDINGS => {
                 copied.push(format::omitted(entries));
             }
             Entry::Event(event) if matches!(event.kind, Kind::Missed | Kind::Skipped) => {
@@ -217,13 +246,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     // What stands over parts that are not there lacks what those had: by the recorder itself, or not.
     let is_dropped = reader.problems().iter().all(|problem| problem.kind != ProblemKind::Absent);
     if !is_dropped {
-        numbers.count = numbers.count.saturating_add(numbers.over_count);
-        numbers.faults.append(&mut numbers.over_holes);
+        let over_holes = std::mem::take(&mut numbers.over_holes);
+        numbers.faults.append(over_holes);
     }
-    if reader.problems().iter().all(|problem| problem.kind == ProblemKind::Dropped)
-        && (ended == 0 || ended < begun)
-    {
-        numbers.fault(
+    if reader.problems().iter().all(|problem| problem.kind == ProblemKind::Dropped) && ended < begun {
+        numbers.faults.add(
             "not closed: a part has no record of its recorder that it was closed, which is its last one"
                 .into(),
         );
@@ -235,7 +262,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let absent = of(&[ProblemKind::Absent, ProblemKind::Alone]);
     let dropped = of(&[ProblemKind::Dropped]);
     let problems = of(&[ProblemKind::Damaged, ProblemKind::Torn]);
-    let count = numbers.count.saturating_add(problems.len() as u64);
+    let count = numbers.faults.count.saturating_add(problems.len() as u64);
     if !arguments.quiet || count > 0 {
         unclosed.iter().try_for_each(|part| stdout::print_line(&format!("not closed: {part}")))?;
         copied.iter().try_for_each(|part| stdout::print_line(&format!("not closed: {part}")))?;
@@ -243,11 +270,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     if count == 0 {
         let ends = numbers.unaccounted.len() as u64;
+        let lost = numbers.losses.count;
         let verdict = match (unclosed.is_empty() && copied.is_empty(), ends) {
-            (true, 0) if absent.is_empty() && numbers.unknown.is_empty() => "complete",
+            _ if lost > 0 => "whole, and tells of losses",
+            (true, 0) if absent.is_empty() && numbers.unknown.is_empty() && !numbers.has_foreign => {
+                "complete"
+            }
             (true, _) => "complete as far as is known",
             (false, _) => "whole, and not closed",
         };
+        // Losses are printed in any case.
+        numbers.losses.print("losses")?;
         if !arguments.quiet {
             let (messages, missed) = (numbers.messages, numbers.missed);
             stdout::print_line(&format!("{verdict}: {messages} messages, {missed} missed and said so"))?;
@@ -267,22 +300,28 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                 counted(ends, "incarnation")
             ))?;
         }
+        if numbers.has_foreign && !arguments.quiet {
+            stdout::print_line(
+                "whether messages of another program are missing is not known: it does not number them",
+            )?;
+        }
         if !numbers.unknown.is_empty() && !arguments.quiet {
             let names = Vec::from_iter(numbers.unknown.iter().map(|name| named(name))).join(", ");
             stdout::print_line(&format!(
                 "whether more was published is not known, see the events \"unaccounted\": {names}"
             ))?;
         }
+        if lost > 0 {
+            let losses = if lost == 1 { "a loss".to_owned() } else { format!("{lost} losses") };
+            let file = arguments.file.display();
+            stderr::print_line(&format!("{file} is not damaged, and tells of {losses} without a number"));
+            return Ok(ExitCode::from(LOSSES));
+        }
         let is_known = verdict == "complete";
         return Ok(if is_known { ExitCode::SUCCESS } else { ExitCode::from(NOT_KNOWN) });
     }
-    numbers.faults.iter().try_for_each(|fault| stdout::print_line(fault))?;
-    if numbers.count > numbers.faults.len() as u64 {
-        stdout::print_line(&format!(
-            "further faults of numbers are counted alone: {} in all",
-            numbers.count
-        ))?;
-    }
+    numbers.losses.print("losses")?;
+    numbers.faults.print("faults of numbers")?;
     problems.iter().try_for_each(|problem| stdout::print_line(&format!("file: {problem}")))?;
     let text = format!("{} has {}", arguments.file.display(), counted(count, "fault"));
     Err(Error::new(ErrorKind::Corrupt, text))

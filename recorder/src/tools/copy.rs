@@ -245,6 +245,7 @@ pub fn copy(
     // What damage hides may be what was asked for.
     window.require(copying.messages, files).or_else(|none| finish(&readers).and(Err(none)))?;
     copying.begin(&mut parts, 0)?;
+    readers.iter().try_for_each(|reader| copying.silent(reader, &mut parts))?;
     copying.end(&mut parts, files)?;
     let omitted = readers.iter().flat_map(Reader::problems).filter(|problem| problem.is_loss());
     copying.omissions.extend(omitted.map(omission));
@@ -413,7 +414,10 @@ impl Copying<'_> {
         let mut body = body;
         if let Some((viewing, faults)) = &mut self.viewed {
             let Some(value) = faults.value(&message(channel, number, times, &body)) else { return Ok(()) };
-            (key, record, body) = viewing.encode(channel, &record, &value, times.sent)?;
+            let written = viewing.encode(channel, &record, &value, times.sent);
+            let made = faults.made(&message(channel, number, times, &body), written);
+            let Some(written) = made else { return Ok(()) };
+            (key, record, body) = written;
         }
         match self.window.place(times.received) {
             Ordering::Less => {
@@ -506,6 +510,21 @@ impl Copying<'_> {
         if let Some((_, _, within @ None)) = self.removed.last_mut().filter(|(of, ..)| *of == file) {
             *within = Some(place != Ordering::Less && before != Some(Ordering::Greater));
         }
+    }
+
+    /// Writes the channels of other programs that have no message.
+    fn silent(&mut self, reader: &Reader, parts: &mut Parts) -> Result<()> {
+        for channel in reader.silent_channels() {
+            let is_chosen = self.viewed.is_none() && self.window.has_name(&channel.topic);
+            let known = self.records.len();
+            if is_chosen {
+                let record = self.channel(channel).record;
+                if self.records.len() > known {
+                    parts.silent(&record)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Writes what is known at the end alone: what was removed of the originals, and of which publishers it is not

@@ -1,19 +1,25 @@
 //! What of a recording could not be written for other programs, and why: each is said, and the exit code is 1 then.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use linkspan::{Error, ErrorKind, Limits, Result, Value, codec};
 use linkspan_recording::reader::{self, Problem};
 
 use super::opening::max_message_size;
+use crate::record::counted;
 use crate::stderr;
+
+/// Reasons that are said; messages for others are counted alone.
+const MOST_REASONS: usize = 1_000;
 
 /// What could not be written, and why.
 #[derive(Default)]
 pub struct Faults {
     messages: u64,
     tables: u64,
+    /// Why messages could not be written, each with its name: the first number, and how many.
+    reasons: BTreeMap<(String, String), (u64, u64)>,
     /// All that was said.
     problems: BTreeSet<String>,
     is_damaged: bool,
@@ -29,8 +35,11 @@ impl Faults {
     pub fn made<T>(&mut self, message: &reader::Message<'_>, made: Result<T>) -> Option<T> {
         made.map_err(|error| {
             self.messages = self.messages.saturating_add(1);
-            let (number, topic) = (message.number, &message.channel.topic);
-            stderr::print_line(&format!("message {number} of {topic}: {error}"));
+            let reason = (message.channel.topic.clone(), error.to_string());
+            if self.reasons.len() < MOST_REASONS || self.reasons.contains_key(&reason) {
+                let (_, count) = self.reasons.entry(reason).or_insert((message.number, 0));
+                *count = count.saturating_add(1);
+            }
         })
         .ok()
     }
@@ -38,7 +47,7 @@ impl Faults {
     /// Says that so many messages of a name are left out, and why the first of them is.
     pub fn left_out(&mut self, count: u64, first: &str) {
         self.messages = self.messages.saturating_add(count);
-        let what = crate::record::counted(count, "message");
+        let what = counted(count, "message");
         stderr::print_line(&format!("{what} left out; the first: {first}"));
     }
 
@@ -63,9 +72,20 @@ impl Faults {
         }
     }
 
+    /// Says why messages were left out, a line for each reason, and ends with the error.
+    ///
+    /// # Errors
+    /// `Unsupported`, `Malformed` or `Corrupt` if something was left out.
     pub fn result(&self, file: &Path) -> Result<()> {
+        for ((topic, reason), (number, count)) in &self.reasons {
+            let others = match count.saturating_sub(1) {
+                0 => String::new(),
+                others => format!(", and {} more for this reason", counted(others, "message")),
+            };
+            stderr::print_line(&format!("message {number} of {topic}{others}: {reason}"));
+        }
         if self.tables > 0 {
-            let what = crate::record::counted(self.tables, "table");
+            let what = counted(self.tables, "table");
             let text = format!("{what} of {} could not be written; the others are", file.display());
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
@@ -73,7 +93,7 @@ impl Faults {
             (0, false) => return Ok(()),
             (0, true) => format!("{} is not whole: what could be read of it is written", file.display()),
             (several, _) => {
-                let what = crate::record::counted(several, "message");
+                let what = counted(several, "message");
                 format!("{what} of {} could not be written", file.display())
             }
         };

@@ -15,6 +15,7 @@ use super::{Channel, Entry, Limits, Problem, Reader, Schema};
 use crate::chunk;
 use crate::event::{Event, Kind};
 use crate::parts::Place;
+use crate::timeline::is_timeless;
 
 /// The names of a recording, and when its first and its last message or event was received, in nanoseconds since 1970:
 /// without a look at the messages of parts that were closed.
@@ -152,8 +153,10 @@ impl Outline {
     }
 
     fn include(&mut self, first: u64, last: u64) {
-        let known = self.time.unwrap_or((first, last));
-        self.time = Some((known.0.min(first), known.1.max(last)));
+        let (begin, end) = self.time.unwrap_or((first, last));
+        let end = end.max(last);
+        let begin = [begin, first].into_iter().filter(|time| !is_timeless(*time, end)).min();
+        self.time = Some((begin.unwrap_or(end), end));
     }
 
     /// Adds what the summary of a part says; returns whether it says all. One with what no reader takes does not, nor
@@ -193,6 +196,10 @@ impl Outline {
             }
         }
         if statistics.message_count > 0 {
+            if is_timeless(statistics.message_start_time, statistics.message_end_time) {
+                // The least time is known to its messages alone.
+                return Ok(false);
+            }
             self.include(statistics.message_start_time, statistics.message_end_time);
         }
         Ok(true)

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 mod records;
 
 use super::entry::keyed;
+use super::order::Order;
 use super::publishers::Publishers;
 use super::seen::{Indexes, Seen, Told};
 use super::walk::Walk;
@@ -142,6 +143,11 @@ pub(super) struct OpenPart {
     /// names.
     has_own: bool,
     repeated: HashSet<String>,
+    /// Whether what it has is given in its own order; otherwise in the order of its times.
+    pub(super) is_in_order: bool,
+    order: Option<Box<Order>>,
+    /// The chunk, or 0 for the file, of which all schemas were taken for a channel in front of its schema.
+    taken_schemas: Option<u64>,
     /// A message that is read once more, behind what was wrong with it.
     held: Option<(Bytes, u64)>,
     /// The next part, where its last record names one.
@@ -185,6 +191,8 @@ impl OpenPart {
         }
         let mut sum = crc32fast::Hasher::new();
         sum.update(mcap::MAGIC);
+        // A recorder writes what it receives; its clock may be set back meanwhile.
+        let is_in_order = identity.is_of_linkspan() || is_by_linkspan(&beginning);
         Ok(OpenPart {
             file: Arc::new(file),
             path,
@@ -217,6 +225,9 @@ impl OpenPart {
             has_ended: false,
             has_own: false,
             repeated: HashSet::new(),
+            is_in_order,
+            order: None,
+            taken_schemas: None,
             held: None,
             next: None,
         })
@@ -234,6 +245,17 @@ impl OpenPart {
     /// A problem behind which nothing is known of the file.
     fn end(&self, offset: u64, text: impl Into<String>) -> Problem {
         Problem { is_end: true, ..self.damage(offset, text) }
+    }
+
+    /// Returns the channels of other programs that have no message, if all of the file was read.
+    pub fn silent_channels(&self) -> impl Iterator<Item = Arc<Channel>> {
+        let is_silent = |known: &&Known| {
+            known.count == 0
+                && !known.is_events
+                && !self.has_skipped
+                && !known.channel.metadata.contains_key(format::channel::INCARNATION)
+        };
+        self.channels.iter().flatten().filter(is_silent).map(|known| known.channel.clone())
     }
 
     /// Returns the bytes of the file.
@@ -458,6 +480,14 @@ impl OpenPart {
             .map_err(|error| of_io(&error, "reading", &self.path))?;
         Ok(content)
     }
+}
+
+/// Whether a file with these bytes has the header of a recording, or says that it has its profile.
+fn is_by_linkspan(file: &[u8]) -> bool {
+    let mut left = Bytes::copy_from_slice(file.strip_prefix(mcap::MAGIC).unwrap_or_default());
+    let Ok(Some((op::HEADER, header))) = chunk::next_record(&mut left) else { return false };
+    let profile = chunk::block(&mut &*header).is_some_and(|profile| profile == format::PROFILE.as_bytes());
+    profile || chunk::is_of_linkspan(&header)
 }
 
 /// Whether a file with these bytes has a whole record behind its head: one that was cut off before has nothing of any

@@ -23,7 +23,12 @@ pub struct Proposal {
     pub text: String,
     /// How many doubts there are.
     pub doubts: usize,
+    /// The paths of lists that were empty in every message, such as `fields.a.of`.
+    pub empty_lists: Vec<String>,
 }
+
+/// The comment on such a list.
+const EMPTY_LIST: &str = "type? every list was empty";
 
 /// Returns the schema of this name that accepts all the messages. `Missing` if there were no messages, `Malformed` if
 /// the name is not valid.
@@ -50,8 +55,10 @@ pub fn propose(name: &str, evidence: &Evidence) -> Result<Proposal> {
     }
     let schema = Schema::new(name, root);
     let doubts = comments.0.len();
+    let are_empty = comments.0.iter().filter(|(_, text)| text == EMPTY_LIST);
+    let empty_lists = are_empty.map(|(path, _)| path.clone()).collect();
     comments.0.insert(0, (String::new(), format!("inferred from {}", messages(evidence.seen))));
-    Ok(Proposal { text: comments.written(&schema), schema, doubts })
+    Ok(Proposal { text: comments.written(&schema), schema, doubts, empty_lists })
 }
 
 pub(super) fn messages(count: u64) -> String {
@@ -94,7 +101,7 @@ pub(super) fn of(evidence: &Evidence, path: &str, comments: &mut Comments) -> Ty
     } else if let Some(lists) = &evidence.lists {
         let inner = below(path, "of");
         if lists.of.seen == 0 {
-            comments.add(path, "type? every list was empty");
+            comments.add(path, EMPTY_LIST);
             Kind::List(Box::new(Type::plain(Kind::Any)), None)
         } else {
             Kind::List(Box::new(each(&lists.of, &inner, comments)), None)

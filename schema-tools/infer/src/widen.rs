@@ -62,7 +62,12 @@ impl Widening {
         comments.add("", format!("widened from {}", messages(self.seen)));
         changes(&self.old.root, &self.schema.root, "", &mut comments);
         let doubts = comments.0.len() - 1;
-        Proposal { text: comments.written(&self.schema), schema: self.schema, doubts }
+        Proposal {
+            text: comments.written(&self.schema),
+            schema: self.schema,
+            doubts,
+            empty_lists: Vec::new(),
+        }
     }
 }
 

@@ -16,7 +16,7 @@ pub use self::pass::Arguments;
 use self::pass::{Beside, Out, Table, each, json, progress};
 use super::copy::{As, copy};
 use super::faults::{Faults, decoded};
-use super::opening::{finish_with, open, outline, shown};
+use super::opening::{finish_with, limits, open, outline, shown};
 use crate::viewing::Viewing;
 
 /// Names that are written as tables at most: each pass over the recording writes some of them.
@@ -130,7 +130,7 @@ fn tables(form: &str, output: Option<&Path>, topics: Vec<String>, faults: &mut F
 
 /// Writes a recording for viewers: a pass over this one for the types of all names, and one for the messages.
 fn ros2(arguments: &Arguments, begin: u64, output: &Path, faults: &mut Faults) -> Result<()> {
-    let mut viewing = Viewing::default();
+    let mut viewing = Viewing::new(limits().message.message);
     let window = arguments.choice.window(begin);
     let mut reader = open(&arguments.file)?;
     let mut progress = progress(arguments);
@@ -170,7 +170,7 @@ fn line(message: &reader::Message<'_>, value: Value) -> Result<Payload> {
     let mut map = Map::new();
     map.insert("name".into(), message.channel.topic.as_str().into());
     map.insert("sequence".into(), message.number.into());
-    map.insert("incarnation".into(), format!("{:016x}", message.channel.incarnation).into());
+    map.insert("incarnation".into(), message.channel.incarnation_text().into());
     map.insert("source".into(), message.channel.source.as_str().into());
     map.insert("sent".into(), shown(message.sent).into());
     map.insert("received".into(), shown(message.received).into());

@@ -15,6 +15,7 @@ use crate::event::Event;
 use crate::files::of_io;
 use crate::format;
 use crate::reader::entry::keyed;
+use crate::reader::order::Order;
 use crate::reader::seen::{self, Indexes};
 use crate::reader::{Channel, Problem, ProblemKind, Schema};
 
@@ -35,6 +36,55 @@ impl OpenPart {
             self.take_summary()?;
         }
         Ok(found)
+    }
+
+    /// Reads the next thing in the order of the recording: that of the file, or of times for a file of another program.
+    pub fn next_in_order(&mut self, current: &mut Current) -> Result<std::result::Result<Found, Problem>> {
+        if self.is_in_order {
+            return self.next(current);
+        }
+        let mut order = match self.order.take() {
+            Some(order) => order,
+            None => Box::new(
+                Order::look(&self.file, self.length, self.limits.room.held)
+                    .map_err(|error| of_io(&error, "reading", &self.path))?,
+            ),
+        };
+        let found = self.next_of(&mut order, current);
+        self.order = Some(order);
+        found
+    }
+
+    fn next_of(
+        &mut self,
+        order: &mut Order,
+        current: &mut Current,
+    ) -> Result<std::result::Result<Found, Problem>> {
+        loop {
+            let place = self.chunk.as_ref().map_or(self.offset, |(_, begins)| *begins);
+            if let Some(found) = order.next(place, current) {
+                return Ok(Ok(found));
+            }
+            if let Some(most) = order.take_full() {
+                let text = format!(
+                    "what overlaps in time is more than the {most} bytes that are held for its order: from here on messages are not in the order of their times; --max-message-size (max_message_size) raises that"
+                );
+                return Ok(Err(self.problem(self.offset, ProblemKind::Unordered, text)));
+            }
+            if let Some(ended) = order.ended() {
+                return Ok(ended);
+            }
+            match self.next(current)? {
+                Ok(Found::End) => order.end(None),
+                Ok(found) => {
+                    if let Some(found) = order.hold(found, current, self.offset) {
+                        return Ok(Ok(found));
+                    }
+                }
+                Err(problem) if problem.is_end => order.end(Some(problem)),
+                Err(problem) => return Ok(Err(problem)),
+            }
+        }
     }
 
     pub(super) fn look(&mut self, current: &mut Current) -> Result<std::result::Result<Found, Problem>> {
@@ -321,6 +371,9 @@ impl OpenPart {
                 Ok(None)
             }
             Record::Channel(found) => {
+                if found.schema_id != 0 && !self.schemas.contains_key(&found.schema_id) {
+                    self.take_schemas();
+                }
                 let channel =
                     Channel::read(found, &self.schemas).map_err(|text| self.damage(begins, text))?;
                 let next = channel.first.unwrap_or(0);
@@ -420,6 +473,35 @@ impl OpenPart {
         current.received = received;
         current.sent = u64::from_le_bytes([*p0, *p1, *p2, *p3, *p4, *p5, *p6, *p7]);
         Ok(Some(Found::Message))
+    }
+
+    /// Takes the schemas that stand further on in this chunk, or else in the file: a writer may put a channel in front
+    /// of its schema. Each chunk, and the file, is looked through once.
+    fn take_schemas(&mut self) {
+        let scope = self.chunk.as_ref().map_or(0, |(_, begins)| *begins);
+        if self.taken_schemas.replace(scope) == Some(scope) {
+            return;
+        }
+        let take = |part: &mut OpenPart, data: &Bytes| {
+            // One that cannot be read is a problem where it stands.
+            let _ = part.record(op::SCHEMA, data, 0, &mut Current::default());
+        };
+        if let Some((left, _)) = &self.chunk {
+            let mut left = left.clone();
+            while let Ok(Some((code, data))) = chunk::next_record(&mut left) {
+                if code == op::SCHEMA {
+                    take(self, &data);
+                }
+            }
+        }
+        let taken = self.each_of_summary(|part, code, data| {
+            if code == op::SCHEMA {
+                take(part, &Bytes::copy_from_slice(data));
+            }
+            true
+        });
+        // A file without a summary that can be read has no more.
+        drop(taken);
     }
 
     /// Counts what a schema or a channel has, all of which are held. A file may repeat them as they were.

@@ -1,0 +1,218 @@
+//! The order of what other programs wrote: their chunks may overlap in time, and a chunk may have messages in any order.
+//!
+//! A look at the heads of all records finds the least time of each chunk. A message is held until no record that is left
+//! to read has an earlier one.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::fs::File;
+use std::io::Result;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mcap::records::op;
+
+use super::Problem;
+use super::entry::Channel;
+use super::part::{Current, Found};
+use crate::chunk::HEAD;
+use crate::event::Event;
+
+/// Places whose least times are kept; beyond that two places become one.
+const MOST_PLACES: usize = 1 << 16;
+/// Bytes that an entry takes beside its body.
+const ENTRY: u64 = 128;
+/// Bytes that are read at a time, and those of a record that have its times.
+const BLOCK: usize = 64 << 10;
+const TIMES: usize = HEAD + 16;
+
+/// The entries of a file that are held, and the times of what was not read yet.
+#[derive(Debug, Default)]
+pub struct Order {
+    /// Ascending places of records, and the least time of a message from each place on.
+    least: Vec<(u64, u64)>,
+    held: BinaryHeap<Reverse<Entry>>,
+    bytes: u64,
+    /// Bytes that may be held.
+    most: u64,
+    count: u64,
+    /// The time of the entry before, which one without a time takes.
+    time: u64,
+    /// Whether more would have been held.
+    is_full: bool,
+    is_full_said: bool,
+    /// What was found at the end of the file.
+    end: Option<Option<Problem>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    time: u64,
+    /// Entries of one time keep their order.
+    count: u64,
+    bytes: u64,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Message { channel: Arc<Channel>, number: u64, sent: u64, received: u64, body: Bytes },
+    Event(Event),
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Entry) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Entry) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Entry) -> Ordering {
+        (self.time, self.count).cmp(&(other.time, other.count))
+    }
+}
+
+/// Reads the heads of records, of which many are close to each other.
+struct Heads<'a> {
+    file: &'a File,
+    block: Vec<u8>,
+    begin: u64,
+}
+
+impl Heads<'_> {
+    /// Returns the first bytes of the record at this place, and zeros behind the end of the file.
+    fn at(&mut self, place: u64) -> Result<[u8; TIMES]> {
+        let mut head = [0; TIMES];
+        let is_in = |block: &[u8], begin: u64| {
+            let from = usize::try_from(place.checked_sub(begin)?).ok()?;
+            block.get(from..from.checked_add(TIMES)?)?.first_chunk::<TIMES>().copied()
+        };
+        if let Some(found) = is_in(&self.block, self.begin) {
+            return Ok(found);
+        }
+        self.block.resize(BLOCK, 0);
+        let length = self.file.read_at(&mut self.block, place)?;
+        (self.begin, _) = (place, self.block.truncate(length));
+        for (to, from) in head.iter_mut().zip(&self.block) {
+            *to = *from;
+        }
+        Ok(head)
+    }
+}
+
+impl Order {
+    /// Looks at the times of a file of this length; at most so many bytes are held.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn look(file: &File, length: u64, most: u64) -> Result<Order> {
+        let mut heads = Heads { file, block: Vec::new(), begin: 0 };
+        let mut least: Vec<(u64, u64)> = Vec::new();
+        let mut place = mcap::MAGIC.len() as u64;
+        while place < length {
+            let head = heads.at(place)?;
+            let (words, times) = head.split_at(HEAD);
+            let number = |bytes: &[u8]| bytes.first_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word));
+            let time = match words.first() {
+                Some(&op::CHUNK) => Some(number(times)).filter(|time| (*time, number(&times[8..])) != (0, 0)),
+                // Behind the channel and the number.
+                Some(&op::MESSAGE) => Some(number(&times[6..])).filter(|time| *time > 0),
+                Some(&op::DATA_END) => break,
+                _ => None,
+            };
+            if let Some(time) = time {
+                least.push((place, time));
+            }
+            if least.len() >= MOST_PLACES {
+                let pairs = least
+                    .chunks(2)
+                    .filter_map(|pair| Some((pair.first()?.0, pair.iter().map(|(_, time)| *time).min()?)));
+                least = pairs.collect();
+            }
+            place = place.saturating_add(HEAD as u64).saturating_add(number(&words[1..]));
+        }
+        let mut from_here = u64::MAX;
+        for (_, time) in least.iter_mut().rev() {
+            from_here = from_here.min(*time);
+            *time = from_here;
+        }
+        Ok(Order { least, most, ..Order::default() })
+    }
+
+    /// Returns the least time of what stands from this place on, or a smaller one.
+    fn least(&self, place: u64) -> u64 {
+        let at = self.least.partition_point(|(begin, _)| *begin <= place);
+        self.least.get(at.saturating_sub(1)).map_or(u64::MAX, |(_, time)| *time)
+    }
+
+    /// Holds what was read; `behind` is where the file is read on.
+    pub fn hold(&mut self, found: Found, current: &Current, behind: u64) -> Option<Found> {
+        let (clock, bytes, what) = match (found, &current.channel) {
+            (Found::Message, Some(channel)) => {
+                let Current { number, sent, received, body, .. } = current;
+                let (number, sent, received) = (*number, *sent, *received);
+                // A slice would keep its chunk in memory while later chunks are read.
+                let body =
+                    if received > self.least(behind) { Bytes::copy_from_slice(body) } else { body.clone() };
+                let length = body.len() as u64;
+                (received, length, What::Message { channel: channel.clone(), number, sent, received, body })
+            }
+            (Found::Event(event), _) => (event.time, event.text.len() as u64, What::Event(event)),
+            (other, _) => return Some(other),
+        };
+        // Writers give 0 to a message without a time.
+        self.time = if clock == 0 { self.time } else { clock };
+        let bytes = bytes.saturating_add(ENTRY);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.count = self.count.wrapping_add(1);
+        self.held.push(Reverse(Entry { time: self.time, count: self.count, bytes, what }));
+        None
+    }
+
+    /// Gives the next entry, if nothing from this place on is earlier.
+    pub fn next(&mut self, place: u64, current: &mut Current) -> Option<Found> {
+        let least = if self.end.is_some() { u64::MAX } else { self.least(place) };
+        let Reverse(first) = self.held.peek()?;
+        let is_next = first.time <= least;
+        if !is_next && self.bytes <= self.most {
+            return None;
+        }
+        self.is_full |= !is_next;
+        let Reverse(Entry { bytes, what, .. }) = self.held.pop()?;
+        self.bytes = self.bytes.saturating_sub(bytes);
+        Some(match what {
+            What::Event(event) => Found::Event(event),
+            What::Message { channel, number, sent, received, body } => {
+                current.channel = Some(channel);
+                (current.number, current.sent, current.received, current.body) =
+                    (number, sent, received, body);
+                Found::Message
+            }
+        })
+    }
+
+    /// Returns once that the entries are not in their order, with how many bytes would not have been enough.
+    pub fn take_full(&mut self) -> Option<u64> {
+        (self.is_full && !std::mem::replace(&mut self.is_full_said, true)).then_some(self.most)
+    }
+
+    /// Takes how the file ended.
+    pub fn end(&mut self, problem: Option<Problem>) {
+        self.end = Some(problem);
+    }
+
+    /// Returns how the file ended, once nothing is held any more.
+    pub fn ended(&mut self) -> Option<std::result::Result<Found, Problem>> {
+        let problem = self.end.as_mut().filter(|_| self.held.is_empty())?;
+        Some(problem.take().map_or(Ok(Found::End), Err))
+    }
+}
