@@ -331,7 +331,13 @@ def test_files_that_are_damaged_compressed_otherwise_or_none_say_so(bench: Bench
     cut.write_bytes(whole[:at])
     dropped(scope.page, cut)
     expect(state).to_contain_text("cut.mcap")
+    # Whole up to the record behind all messages, and without its end.
+    cut.write_bytes(whole[: whole.rindex(b"\x0f\x04\0\0\0\0\0\0\0")])
+    dropped(scope.page, cut)
+    expect(state).to_contain_text("cut.mcap: it was not closed: its recorder was killed, or is still at work")
+    expect(state).to_contain_text("420 messages")
     dropped(scope.page, file)
+    expect(state).not_to_contain_text("not closed")
     expect(state).to_contain_text("420 messages")
     scope.end()
 
@@ -363,6 +369,17 @@ def test_chunks_in_zstd_say_how_to_write_others(bench: Bench, gateway: Gateway, 
     scope = Scope(browser, gateway, ["time~lab/temperature"])
     dropped(scope.page, file)
     expect(scope.page.locator("#state")).to_contain_text("compressed by zstd")
+    many = bench.folder / "many.mcap"
+    with many.open("wb") as out:
+        writer = Writer(out, chunk_size=100, compression=CompressionType.ZSTD)
+        writer.start(profile="")
+        channel = writer.register_channel("lab/a", "json", 0)
+        for i in range(40):
+            writer.add_message(channel, i, b'"' + bytes([97]) * 200 + b'"', i)
+        writer.finish()
+    dropped(scope.page, many)
+    # Forty equal problems are one line.
+    expect(scope.page.locator("#state")).to_contain_text("a file without (40 times)")
     # What it says to do does it.
     bench.command(RECORD, "recording", "cut", file, "--compression", "none", "-o", bench.folder / "plain.mcap")
     dropped(scope.page, bench.folder / "plain.mcap")

@@ -13,9 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mcap::records::op;
 
-use super::Problem;
-use super::entry::Channel;
-use super::part::{Current, Found};
+use super::entry::{Channel, Problem};
 use crate::chunk::HEAD;
 use crate::event::Event;
 
@@ -52,11 +50,12 @@ struct Entry {
     /// Entries of one time keep their order.
     count: u64,
     bytes: u64,
-    what: What,
+    what: Held,
 }
 
+/// A message or an event that is held.
 #[derive(Debug)]
-enum What {
+pub enum Held {
     Message { channel: Arc<Channel>, number: u64, sent: u64, received: u64, body: Bytes },
     Event(Event),
 }
@@ -154,20 +153,17 @@ impl Order {
         self.least.get(at.saturating_sub(1)).map_or(u64::MAX, |(_, time)| *time)
     }
 
-    /// Holds what was read; `behind` is where the file is read on.
-    pub fn hold(&mut self, found: Found, current: &Current, behind: u64) -> Option<Found> {
-        let (clock, bytes, what) = match (found, &current.channel) {
-            (Found::Message, Some(channel)) => {
-                let Current { number, sent, received, body, .. } = current;
-                let (number, sent, received) = (*number, *sent, *received);
+    /// Holds an entry; `behind` is where the file is read on.
+    pub fn hold(&mut self, what: Held, behind: u64) {
+        let (clock, bytes, what) = match what {
+            Held::Event(event) => (event.time, event.text.len() as u64, Held::Event(event)),
+            Held::Message { channel, number, sent, received, body } => {
                 // A slice would keep its chunk in memory while later chunks are read.
-                let body =
-                    if received > self.least(behind) { Bytes::copy_from_slice(body) } else { body.clone() };
+                let is_late = received > self.least(behind);
+                let body = if is_late { Bytes::copy_from_slice(&body) } else { body };
                 let length = body.len() as u64;
-                (received, length, What::Message { channel: channel.clone(), number, sent, received, body })
+                (received, length, Held::Message { channel, number, sent, received, body })
             }
-            (Found::Event(event), _) => (event.time, event.text.len() as u64, What::Event(event)),
-            (other, _) => return Some(other),
         };
         // Writers give 0 to a message without a time.
         self.time = if clock == 0 { self.time } else { clock };
@@ -175,11 +171,10 @@ impl Order {
         self.bytes = self.bytes.saturating_add(bytes);
         self.count = self.count.wrapping_add(1);
         self.held.push(Reverse(Entry { time: self.time, count: self.count, bytes, what }));
-        None
     }
 
     /// Gives the next entry, if nothing from this place on is earlier.
-    pub fn next(&mut self, place: u64, current: &mut Current) -> Option<Found> {
+    pub fn next(&mut self, place: u64) -> Option<Held> {
         let least = if self.end.is_some() { u64::MAX } else { self.least(place) };
         let Reverse(first) = self.held.peek()?;
         let is_next = first.time <= least;
@@ -189,15 +184,7 @@ impl Order {
         self.is_full |= !is_next;
         let Reverse(Entry { bytes, what, .. }) = self.held.pop()?;
         self.bytes = self.bytes.saturating_sub(bytes);
-        Some(match what {
-            What::Event(event) => Found::Event(event),
-            What::Message { channel, number, sent, received, body } => {
-                current.channel = Some(channel);
-                (current.number, current.sent, current.received, current.body) =
-                    (number, sent, received, body);
-                Found::Message
-            }
-        })
+        Some(what)
     }
 
     /// Returns once that the entries are not in their order, with how many bytes would not have been enough.
@@ -210,9 +197,8 @@ impl Order {
         self.end = Some(problem);
     }
 
-    /// Returns how the file ended, once nothing is held any more.
-    pub fn ended(&mut self) -> Option<std::result::Result<Found, Problem>> {
-        let problem = self.end.as_mut().filter(|_| self.held.is_empty())?;
-        Some(problem.take().map_or(Ok(Found::End), Err))
+    /// Returns how the file ended, once nothing is held any more: with this problem, or as a whole.
+    pub fn ended(&mut self) -> Option<Option<Problem>> {
+        self.end.as_mut().filter(|_| self.held.is_empty()).map(Option::take)
     }
 }

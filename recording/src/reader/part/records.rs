@@ -15,7 +15,7 @@ use crate::event::Event;
 use crate::files::of_io;
 use crate::format;
 use crate::reader::entry::keyed;
-use crate::reader::order::Order;
+use crate::reader::order::{Held, Order};
 use crate::reader::seen::{self, Indexes};
 use crate::reader::{Channel, Problem, ProblemKind, Schema};
 
@@ -62,8 +62,15 @@ impl OpenPart {
     ) -> Result<std::result::Result<Found, Problem>> {
         loop {
             let place = self.chunk.as_ref().map_or(self.offset, |(_, begins)| *begins);
-            if let Some(found) = order.next(place, current) {
-                return Ok(Ok(found));
+            match order.next(place) {
+                Some(Held::Event(event)) => return Ok(Ok(Found::Event(event))),
+                Some(Held::Message { channel, number, sent, received, body }) => {
+                    current.channel = Some(channel);
+                    (current.number, current.body) = (number, body);
+                    (current.sent, current.received) = (sent, received);
+                    return Ok(Ok(Found::Message));
+                }
+                None => {}
             }
             if let Some(most) = order.take_full() {
                 let text = format!(
@@ -71,16 +78,19 @@ impl OpenPart {
                 );
                 return Ok(Err(self.problem(self.offset, ProblemKind::Unordered, text)));
             }
-            if let Some(ended) = order.ended() {
-                return Ok(ended);
+            if let Some(problem) = order.ended() {
+                return Ok(problem.map_or(Ok(Found::End), Err));
             }
             match self.next(current)? {
                 Ok(Found::End) => order.end(None),
-                Ok(found) => {
-                    if let Some(found) = order.hold(found, current, self.offset) {
-                        return Ok(Ok(found));
-                    }
+                Ok(Found::Event(event)) => order.hold(Held::Event(event), self.offset),
+                Ok(Found::Message) => {
+                    let Current { number, sent, received, .. } = *current;
+                    let Some(channel) = current.channel.clone() else { continue };
+                    let body = std::mem::take(&mut current.body);
+                    order.hold(Held::Message { channel, number, sent, received, body }, self.offset);
                 }
+                Ok(found) => return Ok(Ok(found)),
                 Err(problem) if problem.is_end => order.end(Some(problem)),
                 Err(problem) => return Ok(Err(problem)),
             }
