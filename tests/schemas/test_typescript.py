@@ -1,6 +1,7 @@
 """TypeScript from schemas: it compiles with strict settings, and its readers take and refuse what those of the other languages do."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -71,14 +72,30 @@ def test_values_that_do_not_fit_are_refused(folder: Path) -> None:
 
 
 @pytest.mark.costly
-def test_every_schema_compiles(tmp_path: Path) -> None:
-    files = []
+def test_every_schema_compiles_and_its_types_can_be_sent(tmp_path: Path) -> None:
+    files, sends = [], ['import type { Value } from "linkspan-client";']
     for number, schema in enumerate(OTHERS):
         out = tmp_path / str(number)
         out.mkdir()
-        files += generate("typescript", schema, out)
+        (made,) = generate("typescript", schema, out)
+        files.append(made)
+        sends.append(f'import type {{ {made.stem} as T{number} }} from "./{number}/{made.stem}.js";\nexport const send{number} = (value: T{number}): Value => value;')
     assert len(files) == len(OTHERS) > 2
-    compiled(tmp_path, *files, emits=False)
+    (tmp_path / "sends.ts").write_text("\n".join(sends))
+    compiled(tmp_path, *files, tmp_path / "sends.ts", emits=False)
+
+
+@pytest.mark.costly
+def test_programs_of_the_page_compile(tmp_path: Path) -> None:
+    page = (ROOT / "docs/schema.md").read_text()
+    schema = tmp_path / "power.schema.toml"
+    schema.write_text(re.findall(r"```toml\n(name = \"power\.reading\".*?)```", page, re.DOTALL)[0])
+    generate("typescript", schema, tmp_path / "out")
+    programs = re.findall(r"```ts\n(.*?)```", page, re.DOTALL)
+    assert programs
+    for number, text in enumerate(programs):
+        (tmp_path / f"out/program{number}.ts").write_text(text)
+    compiled(tmp_path / "out", *(tmp_path / "out").glob("*.ts"), emits=False)
 
 
 def test_packed_records_are_refused_with_what_to_do() -> None:

@@ -1,6 +1,6 @@
 // Reads values in CBOR, one a line in hex, by the generated code, and writes each again; an error is its kind, code and text.
 import { readFileSync, writeFileSync } from "node:fs";
-import { LinkspanError, decode, encode, type Value } from "linkspan-client";
+import { LinkspanError, decode, encode } from "linkspan-client";
 import { FINGERPRINT, SCHEMA, type GridEverything, readGridEverything } from "./GridEverything.js";
 
 const answers: string[] = [];
@@ -11,7 +11,7 @@ for (const line of readFileSync(process.argv[2]!, "utf8").trim().split("\n")) {
     const [flag, tiny, double, word]: [boolean, number, number | undefined, string] = [read.flag, read.tiny, read.double, read.word];
     const [large, x, numbers]: [number | bigint, number, unknown[]] = [read.large, read.start.x, read.numbers];
     void [flag, tiny, double, word, large, x, numbers, SCHEMA, FINGERPRINT];
-    answers.push(Buffer.from(encode(read as unknown as Value)).toString("hex"));
+    answers.push(Buffer.from(encode(read)).toString("hex"));
   } catch (error) {
     if (!(error instanceof LinkspanError)) throw error;
     answers.push(JSON.stringify([error.kind, error.code, error.message]));

@@ -1,9 +1,10 @@
 //! TypeScript: a type for each type of the schema, and a function that checks a received value and returns it as that
 //! type.
 //!
-//! A record is the object that was received, with the keys of the message. The check is a table that
-//! `linkspan-client/schema` follows.
+//! A record is the object that was received, with the keys of the message. Its type is an alias: the compiler takes no
+//! `interface` where the package asks for a map of values. The check is a table that `linkspan-client/schema` follows.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use linkspan::schema::{Length, Width};
@@ -15,9 +16,6 @@ use super::plan::{Definition, Member, Plan, Shape, Slot, TypeDef};
 use super::text::escaped;
 use super::{File, Text, describe};
 
-/// Classes of the package that types refer to.
-const CLASSES: [&str; 4] = ["Decimal", "NdArray", "Timestamp", "Uuid"];
-
 pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     let schema = plan.schema;
     if schema.packed {
@@ -27,7 +25,6 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
         );
         return Err(Error::new(ErrorKind::Unsupported, text));
     }
-    // The types first: their text determines which imports are needed.
     let mut body = Text::new("  ");
     for definition in &plan.types {
         type_of(plan, &mut body, definition);
@@ -49,9 +46,19 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
         "// ",
         "Written by `linkspan schema generate --lang typescript`: change the schema and generate it again.",
     );
-    let classes: Vec<_> = CLASSES.into_iter().filter(|class| body.contains(class)).collect();
-    if !classes.is_empty() {
-        out.line(format!("import type {{ {} }} from \"linkspan-client\";", classes.join(", ")));
+    let mut imports = BTreeSet::new();
+    for definition in &plan.types {
+        match &definition.definition {
+            Definition::Enum(_) => {}
+            Definition::Record(members) | Definition::Table(members) | Definition::Union(members) => {
+                members.iter().for_each(|member| import(&member.slot, &mut imports));
+            }
+        }
+    }
+    import(&plan.root, &mut imports);
+    if !imports.is_empty() {
+        let imports: Vec<_> = imports.into_iter().collect();
+        out.line(format!("import type {{ {} }} from \"linkspan-client\";", imports.join(", ")));
     }
     out.line("import { reader } from \"linkspan-client/schema\";\n");
     out.line(body.trim_end());
@@ -88,7 +95,7 @@ fn type_of(plan: &Plan, out: &mut Text, of_type: &TypeDef) {
             out.line(format!("export type {name} = {};\n", forms.join(" | ")));
         }
         Definition::Record(members) | Definition::Table(members) => {
-            out.block(format!("export interface {name} {{"), "}\n", |out| {
+            out.block(format!("export type {name} = {{"), "};\n", |out| {
                 for member in members {
                     let about = comment(&describe(member));
                     if !about.is_empty() {
@@ -105,7 +112,7 @@ fn type_of(plan: &Plan, out: &mut Text, of_type: &TypeDef) {
 /// The type of a value.
 fn of(plan: &Plan, slot: &Slot) -> String {
     match &slot.shape {
-        Shape::Any => "unknown".into(),
+        Shape::Any => "Value".into(),
         Shape::Bool => "boolean".into(),
         Shape::Integer(Width::I64 | Width::U64) => "number | bigint".into(),
         Shape::Integer(_) | Shape::F32 | Shape::F64 => "number".into(),
@@ -126,6 +133,26 @@ fn of(plan: &Plan, slot: &Slot) -> String {
         }
         Shape::Named(at) => plan.types[*at].name.clone(),
     }
+}
+
+/// Adds the types of the package that the type of a value refers to.
+fn import(slot: &Slot, imports: &mut BTreeSet<&'static str>) {
+    let class = match &slot.shape {
+        Shape::Any => "Value",
+        Shape::Timestamp => "Timestamp",
+        Shape::Uuid => "Uuid",
+        Shape::Decimal => "Decimal",
+        Shape::NdArray { dtype, shape, order } => {
+            let is_vector = elements(*dtype).is_some_and(|_| *order != Some(Order::Column));
+            if is_vector && shape.as_ref().is_some_and(|shape| shape.len() == 1) {
+                return;
+            }
+            "NdArray"
+        }
+        Shape::List(each, _) | Shape::Map(each) => return import(each, imports),
+        _ => return,
+    };
+    imports.insert(class);
 }
 
 /// The typed array that an array of one dimension is; none where that does not say all of it.

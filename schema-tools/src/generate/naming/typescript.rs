@@ -18,7 +18,7 @@ pub(super) const NAMING: Naming = Naming {
 };
 
 /// Types that generated code refers to, or that hide one of the language.
-const TYPES: [&str; 30] = [
+const TYPES: [&str; 31] = [
     "Array",
     "BigInt",
     "BigInt64Array",
@@ -49,4 +49,5 @@ const TYPES: [&str; 30] = [
     "Uint32Array",
     "Uint8Array",
     "Uuid",
+    "Value",
 ];
