@@ -24,6 +24,7 @@ use crate::part::Part;
 use crate::places::{Place, Places, Shares};
 use crate::requests::{HttpPublishers, Listing};
 use crate::rights::{Right, Rights};
+use crate::room::Room;
 use crate::shown::without_paths;
 use crate::status::{Counters, add};
 use crate::tokens::Tokens;
@@ -59,6 +60,8 @@ pub struct Gateway {
     pub stop: watch::Receiver<bool>,
     /// Calls and look-ups at once, of all clients.
     pub waiting: Arc<Shares>,
+    /// What clients make the gateway hold.
+    pub room: Arc<Room>,
     /// Names that clients publish, and those that they serve, each of which has a thread.
     pub publishing: Arc<Shares>,
     pub serving: Arc<Shares>,
@@ -319,6 +322,7 @@ impl Gateway {
             ("feeds", "Names and patterns that are followed for clients", feeds as u64),
             ("names", "Names that are received from for clients", names as u64),
             ("held_bytes", "Bytes of messages that are held for clients", held),
+            ("room_bytes", "Bytes that clients make the gateway hold", self.room.count()),
             ("received", "Messages that were received for clients", of(&self.feeds.received)),
             ("dropped", "Messages that are held no more", of(&self.feeds.dropped)),
             ("tokens", "Tokens", tokens as u64),

@@ -226,8 +226,41 @@ pub fn error_frame(id: Option<u64>, error: &Error) -> Frame {
     frame
 }
 
+/// A value of a client, which waits as it is written: as a tree it may take a hundred times as much.
+#[derive(Clone, Debug)]
+pub struct Written(Bytes);
+
+impl Written {
+    /// Writes a value.
+    ///
+    /// # Errors
+    /// `TooLarge` for one that is beyond the limits of values.
+    pub fn new(value: &Value) -> Result<Written> {
+        let mut bytes = Vec::new();
+        let options = EncodeOptions::within(limits(0));
+        codec::encode_into(value, Encoding::Cbor, &options, &mut bytes)?;
+        Ok(Written(bytes.into()))
+    }
+
+    /// Returns how many bytes it has.
+    pub fn bytes(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    /// Reads the value.
+    ///
+    /// # Errors
+    /// Those of the limits of values.
+    pub fn value(&self) -> Result<Value> {
+        codec::decode_shared(&self.0, Encoding::Cbor, &limits(self.0.len()))
+    }
+}
+
 /// A frame that a client sent.
-pub struct Received(Value);
+pub struct Received {
+    fields: Value,
+    value: Option<Written>,
+}
 
 impl Received {
     /// Reads a frame.
@@ -237,7 +270,11 @@ impl Received {
     pub fn decode(bytes: &Bytes, format: Format) -> Result<Received> {
         let value = codec::decode_shared(bytes, format.encoding(), &limits(bytes.len()))?;
         match value {
-            Value::Map(_) => Ok(Received(value)),
+            Value::Map(mut map) => {
+                let value = map.shift_remove("value").filter(|value| !matches!(value, Value::Null));
+                let value = value.map(|value| Written::new(&value)).transpose()?;
+                Ok(Received { fields: Value::Map(map), value })
+            }
             _ => Err(Error::new(ErrorKind::WrongType, "a frame is a map with its type: {\"type\": …}")),
         }
     }
@@ -247,12 +284,12 @@ impl Received {
     /// # Errors
     /// `Missing` and `WrongType`.
     pub fn kind(&self) -> Result<&str> {
-        self.0.at("type")?.as_text()
+        self.fields.at("type")?.as_text()
     }
 
     /// Returns a field; `None` where it is not there or null.
     pub fn field(&self, key: &str) -> Option<&Value> {
-        match &self.0 {
+        match &self.fields {
             Value::Map(map) => map.get(key).filter(|value| !matches!(value, Value::Null)),
             _ => None,
         }
@@ -280,12 +317,10 @@ impl Received {
         Ok(id)
     }
 
-    /// Takes the value out, for `call` and `data`. Null, and none at all, are null.
-    pub fn take_value(&mut self) -> Value {
-        match &mut self.0 {
-            Value::Map(map) => map.shift_remove("value").unwrap_or(Value::Null),
-            _ => Value::Null,
-        }
+    /// Takes the value out, for `call`, `data` and `answer`. Null, and none at all, are null.
+    pub fn take_value(&mut self) -> Written {
+        // As CBOR writes it.
+        self.value.take().unwrap_or(Written(Bytes::from_static(&[0xf6])))
     }
 }
 

@@ -1,17 +1,18 @@
 //! The addresses: the page, the WebSocket, and routes in JSON for curl, PHP and LabVIEW.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Extension, FromRequestParts, Path, Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONNECTION, CONTENT_TYPE,
-    HeaderName, HeaderValue, LOCATION, ORIGIN, UPGRADE, VARY,
+    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH,
+    CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, ORIGIN, UPGRADE, VARY,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
@@ -19,6 +20,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Router, middleware};
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::unfold;
+use http_body_util::BodyExt;
 use linkspan::page::{self, SECURITY_HEADERS, check_content};
 use linkspan::{Encoding, Error, ErrorKind, Value, codec};
 use tokio::sync::Notify;
@@ -28,14 +32,15 @@ use tokio::time::timeout;
 use crate::access::{Admitted, Gateway, Problem, json, number, parameter};
 use crate::events;
 use crate::feed::Key;
-use crate::frames::Format;
+use crate::frames::{Format, Written};
 use crate::names::Name;
 use crate::opening;
 use crate::places::{AUTHORISED, Place};
 use crate::reading::read;
 use crate::recording;
-use crate::requests::{self, Withdrawn, call, in_format, latest};
+use crate::requests::{self, Withdrawn, call, latest};
 use crate::rights::{Right, Rights};
+use crate::room::{Holder, Taken};
 use crate::session;
 use crate::status::{Counted, add};
 use crate::subscription::{Choice, Subscription};
@@ -44,6 +49,10 @@ use crate::viewers;
 
 /// How long a request that waits for a program still waits for it at the end of the gateway.
 const ENDING: Duration = Duration::from_millis(500);
+/// How long the body of a request may take.
+const BODY: Duration = Duration::from_secs(60);
+/// The longest part of a response that a connection takes at once.
+const PART: usize = 64 << 10;
 /// Streams of events at once.
 const STREAMS: usize = 1_024;
 
@@ -304,13 +313,23 @@ async fn names(
     let pattern = Name::parse(&parameter(&uri, "name")?.unwrap_or_else(|| "*".to_owned()), true)?;
     rights.check_listing(&pattern).inspect_err(|_| add(&gateway.counters.refused, 1))?;
     let shown = rights.clone();
-    let names = look_up(&gateway, &rights, move |gateway| gateway.listing.visible(&pattern, &shown)).await?;
-    let values = names.into_iter().map(|(_, value)| value).collect();
-    Ok(json(&Value::map([("names", Value::Array(values))])))
+    let names = look_up(&gateway, &rights, move |gateway| {
+        let changes = gateway.listing.changes(&pattern, &shown, None)?;
+        codec::encode(&Value::Array(changes.names), Encoding::Json)
+    });
+    with_value(&gateway, &rights, &[], "names", &names.await?)
 }
 
-/// Returns an object in JSON of which one value is written already.
-fn with_value(fields: &[(&str, Value)], value: &[u8]) -> Result<Response, Problem> {
+/// Returns an object in JSON of which one value is written already. The client takes it in parts, and it is counted
+/// until then.
+fn with_value(
+    gateway: &Gateway,
+    rights: &Rights,
+    fields: &[(&str, Value)],
+    key: &str,
+    value: &[u8],
+) -> Result<Response, Problem> {
+    let taken = gateway.room.account(&rights.name).take(Holder::Response, value.len() as u64)?;
     let mut text = b"{".to_vec();
     for (key, field) in fields {
         text.extend_from_slice(&codec::encode(&Value::from(*key), Encoding::Json)?);
@@ -318,10 +337,16 @@ fn with_value(fields: &[(&str, Value)], value: &[u8]) -> Result<Response, Proble
         text.extend_from_slice(&codec::encode(field, Encoding::Json)?);
         text.push(b',');
     }
-    text.extend_from_slice(b"\"value\":");
+    text.extend_from_slice(&codec::encode(&Value::from(key), Encoding::Json)?);
+    text.push(b':');
     text.extend_from_slice(value);
     text.push(b'}');
-    Ok(([(CONTENT_TYPE, "application/json")], Body::from(text)).into_response())
+    let headers = [(CONTENT_TYPE, "application/json".to_owned()), (CONTENT_LENGTH, text.len().to_string())];
+    let parts = unfold((Bytes::from(text), taken), async |(mut rest, taken)| {
+        let part = rest.split_to(rest.len().min(PART));
+        (!part.is_empty()).then_some((Ok::<_, Infallible>(part), (rest, taken)))
+    });
+    Ok((headers, Body::from_stream(parts)).into_response())
 }
 
 async fn newest(
@@ -331,36 +356,62 @@ async fn newest(
 ) -> Result<Response, Problem> {
     let name = gateway.check(&rights, Right::Read, &name)?;
     let longest = gateway.feeds.longest;
+    let withdrawn = Arc::new(Withdrawn::default());
+    let _given_up = OnDrop(withdrawn.clone());
     let (fields, value) = look_up(&gateway, &rights, move |_| {
-        let message = latest(&name, longest)?;
-        let value = in_format(&message, Format::Json)?;
-        Ok((
-            [
-                ("name", name.text().into()),
-                ("number", message.sequence().into()),
-                ("time", message.sent().into()),
-            ],
-            value,
-        ))
+        let (number, sent, value) = latest(&name, longest, Format::Json, &withdrawn)?;
+        Ok(([("name", name.text().into()), ("number", number.into()), ("time", sent.into())], value))
     })
     .await?;
-    with_value(&fields, &value)
+    with_value(&gateway, &rights, &fields, "value", &value)
 }
 
-/// Reads the body of a request, which is JSON and no form that another page could send.
-async fn body(gateway: &Gateway, request: Request) -> Result<Value, Problem> {
-    let (parts, body) = request.into_parts();
+/// Reads the body of a request, which is JSON and no form that another page could send; and returns what holds its
+/// bytes.
+async fn body(gateway: &Gateway, rights: &Rights, request: Request) -> Result<(Written, Taken), Problem> {
+    let (parts, mut body) = request.into_parts();
     let kind = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     check_content(kind.unwrap_or(""), parts.headers.contains_key("content-encoding"))?;
     let most = gateway.settings.max_message_size;
-    let bytes = to_bytes(body, most).await.map_err(|_| {
-        page::Problem::new(
-            413,
-            ErrorKind::TooLarge,
-            format!("the body of a request has at most {most} bytes"),
-        )
-    })?;
-    Ok(read(bytes, |bytes| codec::decode(bytes, Encoding::Json)).await?)
+    let too_long = || {
+        let text = format!("the body of a request has at most {most} bytes");
+        Problem::from(page::Problem::new(413, ErrorKind::TooLarge, text))
+    };
+    let said = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if said.is_some_and(|said: u64| said > most as u64) {
+        return Err(too_long());
+    }
+    // All of it has room, or nothing of it is read.
+    let mut taken = gateway.room.account(&rights.name).take(Holder::Body, said.unwrap_or(0))?;
+    let arrives = async {
+        let mut bytes = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let failed = |error| Error::new(ErrorKind::Disconnected, format!("reading the body: {error}"));
+            let Ok(part) = frame.map_err(failed)?.into_data() else { continue };
+            let length = bytes.len().saturating_add(part.len());
+            if length > most {
+                return Err(too_long());
+            }
+            if said.is_none() {
+                taken.change(length as u64)?;
+            }
+            bytes.extend_from_slice(&part);
+        }
+        Ok(bytes.freeze())
+    };
+    let bytes = tokio::select! {
+        arrived = timeout(BODY, arrives) => arrived.unwrap_or_else(|_| {
+            let text = format!("the body of a request comes within {} s", BODY.as_secs());
+            Err(page::Problem::new(408, ErrorKind::Timeout, text).into())
+        })?,
+        () = gateway.tokens.ended(rights) => {
+            let error = tokens::ended();
+            return Err(page::Problem::new(401, error.kind(), error.text()).into());
+        }
+    };
+    let written = read(bytes, |bytes| Written::new(&codec::decode(bytes, Encoding::Json)?)).await?;
+    taken.change(written.bytes())?;
+    Ok((written, taken))
 }
 
 async fn call_name(
@@ -372,19 +423,19 @@ async fn call_name(
     let name = gateway.check(&rights, Right::Call, &name)?;
     let seconds = number(request.uri(), "timeout")?;
     let within = requests::timeout(seconds.map(Value::from).as_ref())?;
-    let value = body(&gateway, request).await?;
+    let (value, held) = body(&gateway, &rights, request).await?;
     // A client that hangs up gives the call up.
     let withdrawn = Arc::new(Withdrawn::default());
     let given_up = OnDrop(withdrawn.clone());
     let counted = Counted::new(&gateway.counters, |counters| &counters.calls);
     let answer = look_up(&gateway, &rights, move |gateway| {
-        let _counted = counted;
+        let (_counted, _held) = (counted, held);
         add(&gateway.counters.called, 1);
         call(&name, &value, within, &withdrawn, Format::Json)
     })
     .await?;
     drop(given_up);
-    with_value(&[], &answer)
+    with_value(&gateway, &rights, &[], "value", &answer)
 }
 
 /// Gives a call up when the request's task ends.
@@ -403,11 +454,13 @@ async fn publish_name(
     request: Request,
 ) -> Result<Response, Problem> {
     let name = gateway.check(&rights, Right::Write, &name)?;
-    let value = body(&gateway, request).await?;
+    let (value, held) = body(&gateway, &rights, request).await?;
     let token = rights.name.clone();
-    let number =
-        look_up(&gateway, &rights, move |gateway| gateway.http_publishers.publish(&name, &value, &token))
-            .await?;
+    let number = look_up(&gateway, &rights, move |gateway| {
+        let _held = held;
+        gateway.http_publishers.publish(&name, &value, &token)
+    })
+    .await?;
     add(&gateway.counters.published, 1);
     Ok(json(&Value::map([("number", Value::from(number))])))
 }
@@ -437,7 +490,8 @@ async fn follow(
     let key = Key { from: from.map(|resume| resume.number.saturating_add(1)), name };
     let joined = gateway.feeds.join(vec![key], &rights, &wake)?;
     let lagged = gateway.counters.lagged.clone();
-    let subscription = Subscription::new(joined, choice, resumes, lagged);
+    let account = gateway.room.account(&rights.name);
+    let subscription = Subscription::new(joined, choice, resumes, &account, lagged)?;
     let body = Body::from_stream(events::body(&gateway, rights, subscription, wake, is_single));
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),

@@ -14,6 +14,7 @@
 //! | calls, look-ups, publishers | `requests`, `publishers` |
 //! | a recording in the page: its files, their addresses, the program then | `part`, `recording`, `viewing` |
 //! | the page in the browser of the desktop | `opening`, `browser` |
+//! | what clients make the gateway hold, in bytes; a frame that arrives | `room`, `arriving` |
 //! | moments in the future | `clock` |
 //! | the gateway as a service; its counters | `service`, `status` |
 
@@ -24,6 +25,7 @@
 
 mod access;
 mod arguments;
+mod arriving;
 mod asked;
 mod asker;
 mod browser;
@@ -44,6 +46,7 @@ mod reading;
 mod recording;
 mod requests;
 mod rights;
+mod room;
 mod server;
 mod servers;
 mod service;

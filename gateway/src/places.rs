@@ -11,6 +11,8 @@ use linkspan::page::{Peer, Problem};
 use linkspan::{Error, ErrorKind};
 use tokio::sync::Notify;
 
+use crate::arriving::Arriving;
+
 /// Connections without a token: of one peer, in all; and connections with one.
 const OF_ONE_PEER: usize = 24;
 const WAITING: usize = 128;
@@ -164,6 +166,7 @@ pub struct Place {
     authorised: OnceLock<Share>,
     lingers: Arc<AtomicBool>,
     pub budget: Budget,
+    pub arriving: Arriving,
 }
 
 impl Open {
@@ -231,6 +234,7 @@ impl Places {
             authorised: OnceLock::new(),
             lingers,
             budget: Budget::default(),
+            arriving: Arriving::default(),
         })
     }
 

@@ -5,13 +5,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use linkspan::service::start_thread;
-use linkspan::{Error, Publisher, Result, Value};
+use linkspan::{Error, Publisher, Result};
 use tokio::sync::mpsc;
 
 use crate::asker::Asker;
-use crate::frames::{Format, Frame, error_value};
+use crate::frames::{Format, Frame, Written, error_value};
 use crate::names::Name;
+use crate::reading::with_tree;
 use crate::requests::publisher;
+use crate::room::Taken;
 use crate::servers::{Outcome, Served};
 
 /// What a client asks its thread for.
@@ -23,7 +25,8 @@ pub enum Work {
     },
     Data {
         id: u64,
-        value: Value,
+        value: Written,
+        held: Option<Taken>,
     },
     /// What is not published, for this reason: the answers come in the order of the frames.
     Refused {
@@ -43,6 +46,7 @@ pub enum Work {
         id: u64,
         call: u64,
         outcome: Outcome,
+        held: Taken,
     },
     EndServer {
         id: u64,
@@ -81,10 +85,13 @@ pub fn work<A: Asker + Send + Sync + 'static>(
                     session.fail(Some(id), &error);
                 }
             },
-            Work::Data { id, value } => {
+            Work::Data { id, value, held } => {
                 // Its error has been said.
                 let Some(publisher) = publishers.get(&id) else { continue };
-                match publisher.send(&value) {
+                let payload = with_tree(&value, |value| publisher.encode_to_send(value));
+                let sent = payload.and_then(|payload| publisher.send_payload(&payload));
+                drop((value, held));
+                match sent {
                     Ok(number) => {
                         session.published();
                         session.answer(&Frame::of("ack", id).with("number", number));
@@ -99,7 +106,8 @@ pub fn work<A: Asker + Send + Sync + 'static>(
                 session.answer(&Frame::of("closed", id));
             }
             Work::Serve { id, name, schema, reply_schema } => {
-                let served = Served::open(&name, schema.as_deref(), reply_schema.as_deref());
+                let account = session.account();
+                let served = Served::open(&name, schema.as_deref(), reply_schema.as_deref(), account);
                 match served.and_then(|served| start(session, id, format, &served).map(|()| served)) {
                     Ok(served) => drop(servers.0.insert(id, served)),
                     Err(error) => {
@@ -108,7 +116,7 @@ pub fn work<A: Asker + Send + Sync + 'static>(
                     }
                 }
             }
-            Work::Answer { id, call, outcome } => {
+            Work::Answer { id, call, outcome, held: _held } => {
                 // Its error has been said, and its callers were told.
                 let Some(served) = servers.0.get(&id) else { continue };
                 if let Err(error) = served.answer(call, &outcome) {

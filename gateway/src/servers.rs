@@ -10,9 +10,11 @@ use linkspan::{
 };
 
 use crate::asker::Asker;
-use crate::frames::{Format, Frame, Received};
+use crate::frames::{Format, Frame, Received, Written};
 use crate::names::Name;
+use crate::reading::with_tree;
 use crate::requests::{for_client, in_format};
+use crate::room::{Account, Holder, Taken};
 
 /// Requests of a name that its client may have without having answered them, and their bytes; a longer one is alone.
 const UNANSWERED: usize = 64;
@@ -25,12 +27,22 @@ const LINGER: Duration = Duration::from_secs(1);
 /// What a client answers.
 pub enum Outcome {
     /// The value of the answer.
-    Value(Value),
+    Value(Written),
     /// The handler failed.
     Failure(RemoteFailure),
 }
 
 impl Outcome {
+    /// Returns how many bytes it has.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Outcome::Value(value) => value.bytes(),
+            Outcome::Failure(failure) => [failure.kind.len(), failure.text.len(), failure.data.len()]
+                .into_iter()
+                .fold(0, |sum, bytes| sum.saturating_add(bytes as u64)),
+        }
+    }
+
     /// Reads it from the frame `answer`.
     ///
     /// # Errors
@@ -56,7 +68,7 @@ impl Outcome {
 /// The requests that the client has and has not answered.
 #[derive(Default)]
 struct Unanswered {
-    requests: HashMap<u64, Request>,
+    requests: HashMap<u64, (Request, Taken)>,
     bytes: usize,
     last: u64,
     is_closed: bool,
@@ -65,6 +77,7 @@ struct Unanswered {
 /// A name that a client serves.
 pub struct Served {
     server: Server,
+    account: Arc<Account>,
     unanswered: Mutex<Unanswered>,
     room: Condvar,
 }
@@ -74,7 +87,12 @@ impl Served {
     ///
     /// # Errors
     /// Those of the name and of the schemas.
-    pub fn open(name: &Name, schema: Option<&str>, reply_schema: Option<&str>) -> Result<Arc<Served>> {
+    pub fn open(
+        name: &Name,
+        schema: Option<&str>,
+        reply_schema: Option<&str>,
+        account: &Arc<Account>,
+    ) -> Result<Arc<Served>> {
         let mut options = Options::default();
         if let Some(text) = schema {
             options = options.with_schema(Schema::parse(text)?);
@@ -86,7 +104,8 @@ impl Served {
             options = options.with_validate(linkspan::Validate::Both);
         }
         let server = Server::serve(&name.text(), &options).map_err(|error| for_client(error, name))?;
-        Ok(Arc::new(Served { server, unanswered: Mutex::default(), room: Condvar::new() }))
+        let account = account.clone();
+        Ok(Arc::new(Served { server, account, unanswered: Mutex::default(), room: Condvar::new() }))
     }
 
     fn unanswered(&self) -> MutexGuard<'_, Unanswered> {
@@ -104,6 +123,7 @@ impl Served {
                 let mut unanswered = self.unanswered();
                 while !unanswered.is_closed
                     && (session.is_held()
+                        || self.account.is_full()
                         || unanswered.requests.len() >= UNANSWERED
                         || unanswered.bytes >= UNANSWERED_BYTES)
                 {
@@ -140,8 +160,10 @@ impl Served {
         unanswered.last = unanswered.last.wrapping_add(1);
         let call = unanswered.last;
         if request.wants_reply() && !unanswered.is_closed {
-            unanswered.bytes = unanswered.bytes.saturating_add(request.message().body().len());
-            unanswered.requests.insert(call, request);
+            let bytes = request.message().body().len();
+            unanswered.bytes = unanswered.bytes.saturating_add(bytes);
+            let taken = self.account.take_in_any_case(Holder::Request, bytes as u64);
+            unanswered.requests.insert(call, (request, taken));
         }
         call
     }
@@ -153,7 +175,7 @@ impl Served {
     /// caller is told of these, too.
     pub fn answer(&self, call: u64, outcome: &Outcome) -> Result<()> {
         let mut unanswered = self.unanswered();
-        let Some(request) = unanswered.requests.remove(&call) else {
+        let Some((request, _taken)) = unanswered.requests.remove(&call) else {
             let text = format!("no request {call} waits for an answer; each is answered once");
             return Err(Error::new(ErrorKind::InvalidState, text));
         };
@@ -161,7 +183,8 @@ impl Served {
         drop(unanswered);
         self.room.notify_one();
         let answered = match outcome {
-            Outcome::Value(value) => request.reply(value),
+            Outcome::Value(value) => with_tree(value, |value| request.encode(value))
+                .and_then(|payload| request.reply_payload(&payload)),
             Outcome::Failure(failure) => request.fail(failure),
         };
         answered.inspect_err(|error| drop(request.fail(&RemoteFailure::of(error))))

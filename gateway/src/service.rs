@@ -30,6 +30,7 @@ use crate::part::Part;
 use crate::places::{ALL_PUBLISHERS, ALL_SERVERS, Places, Shares, TURNS};
 use crate::requests::Listing;
 use crate::rights::Rights;
+use crate::room::Room;
 use crate::server::{self, Threads};
 use crate::shown::without_paths;
 use crate::status::Counters;
@@ -199,6 +200,7 @@ pub fn made(
     let (stop, stopped) = watch::channel(false);
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
     let listing = Arc::new(Listing::default());
+    let room = Room::new(settings.max_message_size);
     let gateway = Arc::new(Gateway {
         places: Arc::new(Places::new(settings.behind_proxy)),
         settings,
@@ -210,6 +212,7 @@ pub fn made(
         counters: Arc::new(Counters::default()),
         paused,
         stop: stopped,
+        room,
         waiting: Shares::new(TURNS, "calls and look-ups under way", "try again when one is done"),
         publishing: Shares::new(ALL_PUBLISHERS, "names that it publishes", "try again later"),
         serving: Shares::new(ALL_SERVERS, "names that it serves", "try again later"),

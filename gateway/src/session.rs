@@ -31,6 +31,7 @@ use crate::publishers::Work;
 use crate::reading::read;
 use crate::requests::Withdrawn;
 use crate::rights::Rights;
+use crate::room::{Account, Holder, Taken};
 use crate::status::{Counted, add};
 use crate::subscription::{Given, Subscription};
 use crate::tokens;
@@ -47,9 +48,13 @@ pub const PUBLISHERS: usize = 64;
 pub const SERVERS: usize = 16;
 pub const REQUESTS: usize = 64;
 /// Bytes of answers that wait for the client, above which nothing more of it is read.
-const ANSWERS: usize = 4 << 20;
-/// Bytes of them above which further ones are errors.
-const MOST_ANSWERS: usize = 64 << 20;
+const ANSWERS: u64 = 4 << 20;
+/// Bytes that an answer takes besides its own.
+const BESIDE: u64 = 128;
+/// Pings of a client that were answered and not sent, above which nothing more of it is read.
+const PINGS: u32 = 64;
+/// How long the rest of a frame may take.
+const FRAME: Duration = Duration::from_secs(60);
 /// Frames that are written before they are sent together.
 const TOGETHER: usize = 64;
 /// How often a list of names that is followed is looked at.
@@ -74,8 +79,8 @@ struct State {
 /// What waits for the client.
 #[derive(Default)]
 struct Answers {
-    frames: VecDeque<Bytes>,
-    bytes: usize,
+    frames: VecDeque<(Bytes, Taken)>,
+    bytes: u64,
     /// With what the connection ends.
     close: Option<(u16, &'static str)>,
 }
@@ -94,6 +99,13 @@ pub struct Session {
     later: Mutex<Option<Work>>,
     /// Pings since the client was last heard.
     unanswered: AtomicU32,
+    /// Whether the client is gone.
+    gone: Arc<Withdrawn>,
+    /// Pings of the client since all was sent.
+    pings: AtomicU32,
+    /// What the client makes the gateway hold.
+    account: Arc<Account>,
+    place: Arc<Place>,
     /// Lives as long as what the connection holds, since threads of the connection share the session.
     client: Option<Connection>,
 }
@@ -111,7 +123,7 @@ pub async fn serve(socket: WebSocket, gateway: Arc<Gateway>, place: Arc<Place>, 
     gateway.sessions.fetch_sub(1, Ordering::AcqRel);
 }
 
-async fn talk(socket: WebSocket, gateway: &Arc<Gateway>, place: &Place, peer: Peer, format: Format) {
+async fn talk(socket: WebSocket, gateway: &Arc<Gateway>, place: &Arc<Place>, peer: Peer, format: Format) {
     let (mut writer, mut reader) = socket.split();
     place.budget.set(Some((HELLO_BYTES as u64).saturating_add(AROUND)));
     let refusal = |error: Error| Some((error, ending::REFUSED, "no hello with a token"));
@@ -153,7 +165,13 @@ async fn talk(socket: WebSocket, gateway: &Arc<Gateway>, place: &Place, peer: Pe
         }
     };
     place.budget.set(None);
+    let account = gateway.room.account(&rights.name);
+    place.arriving.begin(&account);
     let session = Arc::new(Session {
+        account,
+        place: place.clone(),
+        gone: Arc::default(),
+        pings: AtomicU32::new(0),
         gateway: gateway.clone(),
         rights,
         format,
@@ -265,11 +283,8 @@ impl Asker for Session {
     fn answer(&self, frame: &Frame) {
         let bytes = frame.encode(self.format).or_else(|error| error_frame(None, &error).encode(self.format));
         let Ok(bytes) = bytes else { return };
-        let mut answers = self.answers();
-        answers.bytes = answers.bytes.saturating_add(bytes.len());
-        answers.frames.push_back(bytes);
-        drop(answers);
-        self.wake.notify_one();
+        let taken = self.account.take_in_any_case(Holder::Answer, size(&bytes));
+        self.push(bytes, taken);
     }
 
     fn fail(&self, id: Option<u64>, error: &Error) {
@@ -283,7 +298,11 @@ impl Asker for Session {
     }
 
     fn is_held(&self) -> bool {
-        *self.gateway.paused.borrow() || self.answers().bytes > ANSWERS
+        *self.gateway.paused.borrow() || self.is_behind()
+    }
+
+    fn account(&self) -> &Arc<Account> {
+        &self.account
     }
 
     fn published(&self) {
@@ -291,7 +310,34 @@ impl Asker for Session {
     }
 }
 
+/// Returns how many bytes an answer takes.
+fn size(answer: &Bytes) -> u64 {
+    (answer.len() as u64).saturating_add(BESIDE)
+}
+
 impl Session {
+    fn push(&self, bytes: Bytes, taken: Taken) {
+        let mut answers = self.answers();
+        answers.bytes = answers.bytes.saturating_add(size(&bytes));
+        answers.frames.push_back((bytes, taken));
+        drop(answers);
+        self.wake.notify_one();
+    }
+
+    /// Sends an answer that may be long, if there is room for it.
+    fn answer_with_room(&self, frame: &Frame) -> Result<()> {
+        let bytes = frame.encode(self.format)?;
+        let taken = self.account.take(Holder::Answer, size(&bytes))?;
+        self.push(bytes, taken);
+        Ok(())
+    }
+
+    /// Whether the client has to take answers first.
+    fn is_behind(&self) -> bool {
+        let bytes = self.answers().bytes;
+        bytes > ANSWERS || (bytes > 0 && self.account.is_full())
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -336,6 +382,7 @@ impl Session {
 
     /// Ends everything that the client had: its calls are withdrawn, and its publishers end.
     fn end(&self) {
+        self.gone.set();
         let state = std::mem::take(&mut *self.state());
         for withdrawn in state.calls.values() {
             withdrawn.set();
@@ -354,7 +401,26 @@ impl Session {
     }
 
     async fn read(self: &Arc<Session>, mut reader: SplitStream<WebSocket>) {
-        while let Some(message) = reader.next().await {
+        loop {
+            let late = async {
+                match self.place.arriving.since() {
+                    Some(since) => sleep_until(since.checked_add(FRAME).unwrap_or(since).into()).await,
+                    // It is looked at again with the first byte.
+                    None => self.place.arriving.begun().await,
+                }
+            };
+            let message = tokio::select! {
+                message = reader.next() => message,
+                () = late => {
+                    if self.place.arriving.since().is_none_or(|since| since.elapsed() < FRAME) {
+                        continue;
+                    }
+                    let text = format!("the rest of a frame comes within {} s", FRAME.as_secs());
+                    let error = Error::new(ErrorKind::Timeout, text);
+                    return self.end_with(&error, ending::REFUSED, "a frame that takes too long").await;
+                }
+            };
+            let Some(message) = message else { return };
             let message = match message {
                 Ok(message) => message,
                 Err(error) => {
@@ -365,16 +431,33 @@ impl Session {
             };
             self.unanswered.store(0, Ordering::Release);
             match &message {
-                Message::Ping(_) | Message::Pong(_) => continue,
+                Message::Ping(bytes) => {
+                    self.place.arriving.skip(bytes.len());
+                    // A client that reads no pongs is not read.
+                    self.pings.fetch_add(1, Ordering::AcqRel);
+                    self.wake.notify_one();
+                    while self.pings.load(Ordering::Acquire) > PINGS {
+                        self.room.notified().await;
+                    }
+                    continue;
+                }
+                Message::Pong(bytes) => {
+                    self.place.arriving.skip(bytes.len());
+                    continue;
+                }
                 Message::Close(_) => return,
                 Message::Binary(_) | Message::Text(_) => {}
             }
+            let arrived = self.place.arriving.end();
             add(&self.gateway.counters.frames, 1);
             let format = self.format;
-            let frame = match bytes_of(&message, format) {
+            let bytes = bytes_of(&message, format);
+            drop(message);
+            let frame = match bytes {
                 Ok(bytes) => read(bytes, move |bytes| Received::decode(bytes, format)).await,
                 Err(error) => Err(error),
             };
+            drop(arrived);
             match frame {
                 Ok(frame) => {
                     self.take(frame);
@@ -385,7 +468,7 @@ impl Session {
                     return self.end_with(&error, code, reason).await;
                 }
             }
-            while self.answers().bytes > ANSWERS {
+            while self.is_behind() {
                 self.room.notified().await;
             }
         }
@@ -400,7 +483,11 @@ impl Session {
 
     /// Passes work on to that thread; nothing more is read of the client until it has room.
     async fn pass_on(&self) {
-        let Some(work) = self.later.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let work = self.later.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut work) = work else { return };
+        if let Work::Data { value, held, .. } = &mut work {
+            *held = Some(self.account.wait(Holder::Value, value.bytes()).await);
+        }
         let publishing = self.state().publishing.clone();
         if let Some(publishing) = publishing {
             // Without its thread the client is ending.
@@ -412,9 +499,9 @@ impl Session {
     fn next(&self, now: Instant) -> Option<Bytes> {
         {
             let mut answers = self.answers();
-            if let Some(bytes) = answers.frames.pop_front() {
-                answers.bytes = answers.bytes.saturating_sub(bytes.len());
-                drop(answers);
+            if let Some((bytes, taken)) = answers.frames.pop_front() {
+                answers.bytes = answers.bytes.saturating_sub(size(&bytes));
+                drop((answers, taken));
                 self.room.notify_one();
                 return Some(bytes);
             }
@@ -469,6 +556,9 @@ impl Session {
             }
             if writer.flush().await.is_err() {
                 return;
+            }
+            if self.pings.swap(0, Ordering::AcqRel) > 0 {
+                self.room.notify_one();
             }
             let close = self.answers().close;
             if let Some((code, reason)) = close.filter(|_| written < TOGETHER) {

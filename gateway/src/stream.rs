@@ -68,10 +68,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncRead for Bounded<S
         if left == 0 {
             return Poll::Pending;
         }
+        ready!(this.place.arriving.poll_room(context));
         if left >= buffer.remaining() {
             let before = buffer.filled().len();
             ready!(Pin::new(stream).poll_read(context, buffer))?;
-            this.place.budget.take(buffer.filled().len().saturating_sub(before));
+            let read = buffer.filled().len().saturating_sub(before);
+            this.place.budget.take(read);
+            this.place.arriving.came(read);
             return Poll::Ready(Ok(()));
         }
         let mut part = vec![0; left];
@@ -79,6 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncRead for Bounded<S
         ready!(Pin::new(stream).poll_read(context, &mut part))?;
         buffer.put_slice(part.filled());
         this.place.budget.take(part.filled().len());
+        this.place.arriving.came(part.filled().len());
         Poll::Ready(Ok(()))
     }
 }

@@ -11,6 +11,10 @@ use linkspan::{Error, ErrorKind, Result, Value};
 use crate::feed::{Log, NAMES, ORIGIN, Place, Published, Store, Use, What, distance, too_slow};
 use crate::frames::{Format, Frame, error_value};
 use crate::names::Name;
+use crate::room::{Account, Holder, Taken};
+
+/// Bytes that a subscription holds for each name, besides what all clients share.
+const OF_A_NAME: u64 = 512;
 
 /// The number after which a client goes on, and the incarnation that it is of.
 #[derive(Clone, Copy, Debug)]
@@ -184,6 +188,8 @@ pub struct Subscription {
     used: Use,
     choice: Choice,
     resume: HashMap<String, Resume>,
+    /// What it holds of its names.
+    held: Taken,
     /// By the key of the store.
     seen: BTreeMap<u64, Seen>,
     /// The names with an entry that was not read, in the order in which these entries came.
@@ -200,16 +206,22 @@ pub struct Subscription {
 
 impl Subscription {
     /// Begins with the newest message of each name that is there, or behind the numbers that the client has.
+    ///
+    /// # Errors
+    /// `Full` if the client holds too much.
     pub fn new(
         (used, stores): (Use, Vec<Arc<Store>>),
         choice: Choice,
         resume: HashMap<String, Resume>,
+        account: &Arc<Account>,
         lagged: Arc<AtomicU64>,
-    ) -> Subscription {
+    ) -> Result<Subscription> {
+        let held = account.take(Holder::View, 0)?;
         let mut subscription = Subscription {
             used,
             choice,
             resume,
+            held,
             seen: BTreeMap::new(),
             ready: BTreeSet::new(),
             due: VecDeque::new(),
@@ -219,7 +231,14 @@ impl Subscription {
             lagged,
         };
         stores.into_iter().for_each(|store| subscription.begin(store));
-        subscription
+        subscription.count()?;
+        Ok(subscription)
+    }
+
+    /// Counts what it holds.
+    fn count(&mut self) -> Result<()> {
+        let names = self.seen.len().saturating_add(self.resume.len()) as u64;
+        self.held.change(names.saturating_mul(OF_A_NAME))
     }
 
     /// Adds credit.
@@ -274,6 +293,9 @@ impl Subscription {
         }
         if self.seen.len() > 2 * NAMES {
             self.failed.get_or_insert_with(too_slow);
+        }
+        if let Err(error) = self.count() {
+            self.failed.get_or_insert(error);
         }
     }
 
@@ -410,7 +432,12 @@ fn resumed(log: &Log, resume: Resume) -> Place {
 pub fn resumes(value: Option<&Value>) -> Result<HashMap<String, Resume>> {
     let Some(value) = value else { return Ok(HashMap::new()) };
     let mut resumes = HashMap::new();
-    for (name, of) in value.as_map()?.iter() {
+    let map = value.as_map()?;
+    if map.len() > NAMES {
+        let text = format!("from has {} names, and {NAMES} at most", map.len());
+        return Err(Error::new(ErrorKind::TooLarge, text));
+    }
+    for (name, of) in map.iter() {
         let resume = match of {
             Value::Map(_) => {
                 let text = of.at("incarnation")?.as_text()?;

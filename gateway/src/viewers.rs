@@ -26,6 +26,7 @@ use crate::ending;
 use crate::feed::Key;
 use crate::places::Place;
 use crate::rights::Rights;
+use crate::room::Account;
 use crate::shown::without_paths;
 use crate::status::{Counted, add};
 use crate::subscription::{Choice, Given, Subscription};
@@ -71,6 +72,8 @@ struct Viewer {
     gateway: Arc<Gateway>,
     rights: Arc<Rights>,
     place: Arc<Place>,
+    /// What the viewer makes the gateway hold.
+    account: Arc<Account>,
     wake: Arc<Notify>,
     /// By number; the number of each name.
     channels: BTreeMap<u32, Arc<Channel>>,
@@ -103,8 +106,11 @@ pub async fn serve(socket: WebSocket, gateway: Arc<Gateway>, rights: Arc<Rights>
 
 impl Viewer {
     fn new(gateway: &Arc<Gateway>, rights: Arc<Rights>, place: Arc<Place>) -> Viewer {
+        let account = gateway.room.account(&rights.name);
+        place.arriving.begin(&account);
         Viewer {
             gateway: gateway.clone(),
+            account,
             rights,
             place,
             wake: Arc::new(Notify::new()),
@@ -172,6 +178,12 @@ impl Viewer {
                 () = sleep_until(until.into()) => continue,
             };
             unanswered = 0;
+            match &frame {
+                Some(Ok(Message::Ping(bytes) | Message::Pong(bytes))) => {
+                    self.place.arriving.skip(bytes.len())
+                }
+                _ => drop(self.place.arriving.end()),
+            }
             match frame {
                 Some(Ok(Message::Text(text))) => self.take(text.as_bytes()),
                 Some(Ok(Message::Binary(_))) => {
@@ -302,7 +314,7 @@ impl Viewer {
         let joined = self.gateway.feeds.join(vec![key], &self.rights, &self.wake)?;
         let choice = Choice::of(true, None, None, self.gateway.settings.name_rate)?;
         let lagged = self.gateway.counters.lagged.clone();
-        let subscription = Subscription::new(joined, choice, Default::default(), lagged);
+        let subscription = Subscription::new(joined, choice, Default::default(), &self.account, lagged)?;
         let counted = Counted::new(&self.gateway.counters, |counters| &counters.subscriptions);
         let one = Subscribed { channel, subscription, passed: 0, said: 0, _counted: counted };
         self.subscriptions.insert(id, one);

@@ -6,8 +6,7 @@ use linkspan_ros2::Messages;
 #[test]
 fn page_says_which_names_and_values_are_in_json() {
     let page = include_str!("../../docs/recording-format.md");
-    let (_, json) =
-        page.split_once("### Values without a form in CDR").expect("the page has its list");
+    let (_, json) = page.split_once("### Values without a form in CDR").expect("the page has its list");
     let json = json.split("\n## ").next().unwrap_or_default();
     let (_, cdr) = page.split_once("| record, table |").expect("the page has a row");
     let cdr = cdr.split("### Values without").next().unwrap_or_default();

@@ -9,6 +9,7 @@ use linkspan::{ErrorKind, Options, Publisher, Subscriber, Value, Wait};
 
 use super::follow::{LOOK, failure, something, watched};
 use super::*;
+use crate::room::{Account, Room};
 use crate::subscription::{Choice, Given, Resume, Subscription};
 
 fn rights(token: &str) -> Arc<Rights> {
@@ -25,8 +26,12 @@ fn joined(feeds: &Arc<Feeds>, texts: &[&str], token: &str) -> Result<(Use, Vec<A
     feeds.join(keys, &rights(token), &Arc::default())
 }
 
+fn account() -> Arc<Account> {
+    Room::new(1 << 20).account("one")
+}
+
 fn all_of((used, stores): (Use, Vec<Arc<Store>>)) -> Subscription {
-    Subscription::new((used, stores), Choice::All(None), HashMap::new(), Arc::default())
+    Subscription::new((used, stores), Choice::All(None), HashMap::new(), &account(), Arc::default()).unwrap()
 }
 
 /// A store is there before its first message, of which the number says what was missed.
@@ -50,8 +55,14 @@ fn client_that_comes_again_before_the_first_message_is_told_what_it_missed() {
         store.tell();
         let of = if is_first { first } else { joined(&feeds, &[&text], "one").unwrap() };
         let resume = Resume { number: 2, incarnation: Some(message.incarnation()) };
-        let mut subscription =
-            Subscription::new(of, choice, HashMap::from([(text.clone(), resume)]), Arc::default());
+        let mut subscription = Subscription::new(
+            of,
+            choice,
+            HashMap::from([(text.clone(), resume)]),
+            &account(),
+            Arc::default(),
+        )
+        .unwrap();
         let now = Instant::now();
         assert!(subscription.next(now).is_none());
         store.log().take(1, &message, &feeds.held);

@@ -1,25 +1,29 @@
 //! What the frames of a client ask for.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use linkspan::service::start_thread;
 use linkspan::{Error, ErrorKind, Result, Value, quoted};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, spawn_blocking};
 
-use super::{ANSWERS, FOLLOW, MOST_ANSWERS, NAMES, PUBLISHERS, REQUESTS, SERVERS, SUBSCRIPTIONS, Session};
+use super::{FOLLOW, NAMES, PUBLISHERS, REQUESTS, SERVERS, SUBSCRIPTIONS, Session};
 use crate::asker::Asker;
 use crate::feed::Key;
-use crate::frames::{Frame, OF_CLIENTS, Received};
+use crate::frames::{Frame, OF_CLIENTS, Received, Written, error_value};
 use crate::names::Name;
 use crate::publishers::{Work, work};
-use crate::requests::{self, Withdrawn, call, in_format, latest, schema};
+use crate::requests::{self, Withdrawn, call, latest, schema};
 use crate::rights::Right;
+use crate::room::Holder;
 use crate::servers::Outcome;
 use crate::status::{Counted, add};
 use crate::subscription::{Choice, Subscription, resumes};
+
+/// Lists of names that are written at once, for all clients.
+static FOLLOWERS: Semaphore = Semaphore::const_new(4);
 
 impl Session {
     /// Takes a frame. What it asks for is answered, now or later, by a frame with its id.
@@ -57,12 +61,11 @@ impl Session {
             }
             "latest" => {
                 let (id, name) = (frame.id()?, self.name(&frame, Right::Read)?);
-                let (format, longest) = (self.format, self.gateway.feeds.longest);
+                let (format, longest, gone) = (self.format, self.gateway.feeds.longest, self.gone.clone());
                 self.look_up(id, move || {
-                    let message = latest(&name, longest)?;
-                    let frame =
-                        Frame::of("reply", id).with("name", name.text()).with("number", message.sequence());
-                    Ok(frame.with("time", message.sent()).with_encoded("value", in_format(&message, format)?))
+                    let (number, sent, value) = latest(&name, longest, format, &gone)?;
+                    let frame = Frame::of("reply", id).with("name", name.text()).with("number", number);
+                    Ok(frame.with("time", sent).with_encoded("value", value))
                 })
             }
             "schema" => {
@@ -107,7 +110,7 @@ impl Session {
                     return self.publish(Work::Refused { id, error });
                 }
                 let value = frame.take_value();
-                self.publish(Work::Data { id, value })
+                self.publish(Work::Data { id, value, held: None })
             }
             "unpublish" => {
                 let id = self.publisher_id(&frame)?;
@@ -130,7 +133,8 @@ impl Session {
             "answer" => {
                 let (id, call) = (self.server_id(&frame)?, frame.required("call")?.as_u64()?);
                 let outcome = Outcome::of(&mut frame)?;
-                self.publish(Work::Answer { id, call, outcome })
+                let held = self.account.take_in_any_case(Holder::Value, outcome.bytes());
+                self.publish(Work::Answer { id, call, outcome, held })
             }
             "unserve" => {
                 let id = self.server_id(&frame)?;
@@ -203,7 +207,7 @@ impl Session {
         }
         let lagged = self.gateway.counters.lagged.clone();
         let joined = self.gateway.feeds.join(keys, &self.rights, &self.wake)?;
-        let subscription = Subscription::new(joined, choice, resumes, lagged);
+        let subscription = Subscription::new(joined, choice, resumes, &self.account, lagged)?;
         let counted = Counted::new(&self.gateway.counters, |counters| &counters.subscriptions);
         self.state().subscriptions.insert(id, (subscription, counted));
         self.wake.notify_one();
@@ -223,19 +227,18 @@ impl Session {
         spawn_blocking(move || {
             let _places = (own, all);
             match what() {
-                // One that reads no answers does not make the gateway hold many.
-                Ok(_) if session.answers().bytes > MOST_ANSWERS => {
-                    session.fail(Some(id), &full("bytes of answers that it has not taken", MOST_ANSWERS))
+                Ok(frame) => {
+                    session.answer_with_room(&frame).unwrap_or_else(|error| session.fail(Some(id), &error))
                 }
-                Ok(frame) => session.answer(&frame),
                 Err(error) => session.fail(Some(id), &error),
             }
         });
         Ok(())
     }
 
-    fn call(self: &Arc<Session>, id: u64, name: Name, value: Value, within: Duration) -> Result<()> {
+    fn call(self: &Arc<Session>, id: u64, name: Name, value: Written, within: Duration) -> Result<()> {
         self.check_new(id)?;
+        let held = self.account.take(Holder::Value, value.bytes())?;
         let withdrawn = Arc::new(Withdrawn::default());
         self.state().calls.insert(id, withdrawn.clone());
         let (session, format) = (self.clone(), self.format);
@@ -243,7 +246,7 @@ impl Session {
         let begun = self.look_up(id, move || {
             add(&session.gateway.counters.called, 1);
             let answer = call(&name, &value, within, &withdrawn, format);
-            drop(counted);
+            drop((counted, held));
             session.state().calls.remove(&id);
             Ok(Frame::of("reply", id).with_encoded("value", answer?))
         });
@@ -259,8 +262,8 @@ impl Session {
         if !follows {
             let session = self.clone();
             return self.look_up(id, move || {
-                let names = session.listed(&pattern)?;
-                Ok(Frame::of("names", id).with("names", names.into_values().collect::<Vec<_>>()))
+                let changes = session.gateway.listing.changes(&pattern, &session.rights, None)?;
+                Ok(Frame::of("names", id).with("names", changes.names))
             });
         }
         self.check_new(id)?;
@@ -274,39 +277,36 @@ impl Session {
         Ok(())
     }
 
-    /// Returns the names that fit and that the token allows to see in some way, by their texts.
-    fn listed(&self, pattern: &Name) -> Result<BTreeMap<String, Value>> {
-        Ok(self.gateway.listing.visible(pattern, &self.rights)?.into_iter().collect())
-    }
-
     /// Sends the names that fit, and then what changes.
     async fn follow(self: Arc<Session>, id: u64, pattern: Name) {
-        let mut known: Option<BTreeMap<String, Value>> = None;
+        let mut since = None;
         loop {
+            while self.is_behind() {
+                tokio::time::sleep(FOLLOW).await;
+            }
+            let Ok(turn) = FOLLOWERS.acquire().await else { return };
             let (session, pattern) = (self.clone(), pattern.clone());
-            match spawn_blocking(move || session.listed(&pattern)).await {
-                Ok(Ok(now)) => {
-                    let is_first = known.is_none();
-                    let before = known.take().unwrap_or_default();
-                    let changed: Vec<Value> = now
-                        .iter()
-                        .filter(|(name, value)| before.get(*name) != Some(value))
-                        .map(|(_, value)| value.clone())
-                        .collect();
-                    let gone: Vec<&str> =
-                        before.keys().filter(|name| !now.contains_key(*name)).map(String::as_str).collect();
-                    if is_first || !changed.is_empty() || !gone.is_empty() {
-                        self.answer(&Frame::of("names", id).with("names", changed).with("gone", gone));
+            let changes =
+                spawn_blocking(move || session.gateway.listing.changes(&pattern, &session.rights, since));
+            match changes.await {
+                Ok(Ok(changes)) => {
+                    let is_new = since.is_none() || !changes.names.is_empty() || !changes.gone.is_empty();
+                    let frame =
+                        Frame::of("names", id).with("names", changes.names).with("gone", changes.gone);
+                    // Without room the next look has it as well.
+                    if !is_new || self.answer_with_room(&frame).is_ok() {
+                        since = Some(changes.version);
                     }
-                    known = Some(now);
+                }
+                Ok(Err(error)) if error.kind() == ErrorKind::Lagged => {
+                    self.state().follows.remove(&id);
+                    return self.answer(&Frame::of("closed", id).with("error", error_value(&error)));
                 }
                 Ok(Err(error)) => self.fail(Some(id), &error),
                 Err(_) => return,
             }
+            drop(turn);
             tokio::time::sleep(FOLLOW).await;
-            while self.answers().bytes > ANSWERS {
-                tokio::time::sleep(FOLLOW).await;
-            }
         }
     }
 

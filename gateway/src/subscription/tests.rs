@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 use super::*;
 use crate::feed::{Feeds, Key, run};
 use crate::rights::Rights;
+use crate::room::Room;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const COUNT: u64 = 10;
@@ -66,7 +67,9 @@ fn after_ten_messages(buffer: u64, choice: Choice, began: bool) -> (Vec<u64>, u6
         thread::sleep(Duration::from_millis(1));
     }
     let joined = if began { first } else { join() };
-    let mut subscription = Subscription::new(joined, choice, HashMap::new(), Arc::default());
+    let mut subscription =
+        Subscription::new(joined, choice, HashMap::new(), &Room::new(1 << 20).account("one"), Arc::default())
+            .unwrap();
     let taken = taken(&mut subscription);
     stop.send_replace(true);
     receives.join().unwrap();

@@ -241,9 +241,6 @@ fn documents_have_every_option() {
     });
     crate::documents::check(
         "options",
-        &crate::documents::table(
-            ["option", "default", "meaning", "change it when", "Python", "PHP"],
-            rows,
-        ),
+        &crate::documents::table(["option", "default", "meaning", "change it when", "Python", "PHP"], rows),
     );
 }
