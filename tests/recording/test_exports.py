@@ -886,7 +886,7 @@ def many_keys(path: Path, count: int) -> None:
 
 def test_hdf5_of_twice_as_many_keys_takes_about_twice_the_work_and_room(lab: Lab) -> None:
     took, size = [], []
-    for count in (400, 800, 1600):
+    for count in (200, 400, 800):
         many_keys(lab.folder / "k.mcap", count)
         before = time.process_time()
         linkspan.Recording(lab.folder / "k.mcap").write_hdf5(lab.folder / "k.h5", replace=True)
@@ -908,6 +908,7 @@ def test_folder_that_is_a_link_of_another_user_is_followed_on_no_part_of_a_path(
     for link, target in (("own", "theirs"), ("foreign", "theirs"), ("nested", "foreign/inner")):
         (lab.folder / link).symlink_to(target)
     os.lchown(lab.folder / "foreign", 12_345, 12_345)
+    lab.env["LINKSPAN_PYTHON"] = sys.executable
     commands = (["cut", "a.mcap"], ["export", "a.mcap", "lab/a", "--csv"], ["export", "a.mcap", "--hdf5"], ["report", "a.mcap"])
     for i, command in enumerate(commands):
         for path in ("foreign", "foreign/inner", "nested", "nested/new"):
