@@ -339,7 +339,7 @@ fn arrays_of_several_shapes_have_their_shapes_beside_them() {
     });
     for value in values {
         add(&mut parts, [value]);
-        let names: Vec<_> = parts.take().drain(4..).map(|column| column.name).collect();
+        let names: Vec<_> = parts.take().drain(FIXED.len()..).map(|column| column.name).collect();
         assert_eq!(names, ["x", "x~shape"]);
     }
 }
