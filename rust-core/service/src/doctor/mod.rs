@@ -34,6 +34,8 @@ pub use finding::{Finding, Severity};
 pub use repair::repair;
 pub use setup::{setup, undo as undo_setup};
 
+use std::cmp::Reverse;
+
 use crate::frame;
 
 /// Examines one name: who serves it, or why no program of this user can listen or connect there.
@@ -41,8 +43,10 @@ pub fn examine_name(endpoint: &str) -> Vec<Finding> {
     name::examine(endpoint)
 }
 
-/// Examines everything that decides whether two programs on this machine can connect, and changes nothing. May take
-/// seconds: it queries every open name, and connects to the addresses that a bridge here does not reach.
+/// Examines everything that decides whether two programs on this machine can connect, and changes nothing.
+///
+/// Returns the problems first, then the notes. May take seconds: it queries every open name, and connects to the
+/// addresses that a bridge here does not reach.
 pub fn examine() -> Vec<Finding> {
     let versions = format!("linkspan {}, protocol version {}", env!("CARGO_PKG_VERSION"), frame::VERSION);
     let mut findings = vec![Finding::fine(versions)];
@@ -54,5 +58,10 @@ pub fn examine() -> Vec<Finding> {
     findings.extend(bridge::examine(&listed));
     findings.extend(gateway::examine(&listed));
     findings.extend(kernel::examine());
+    // The first line answers whether something is wrong.
+    findings.sort_by_key(|finding| Reverse(finding.severity));
+    if findings.first().is_none_or(|worst| worst.severity < Severity::Problem) {
+        findings.insert(0, Finding::fine("nothing is found here that keeps programs of this user from connecting"));
+    }
     findings
 }
