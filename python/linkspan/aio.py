@@ -50,6 +50,9 @@ _ANSWER = 0.5
 _QUESTIONS = 32
 """Programs that are asked at a time for their newest message, each in a thread."""
 
+_LOOK = 0.005
+"""Seconds between two looks whether a subscriber has connected to a publisher that closes."""
+
 
 class _Each(Generic[T]):
     """The iterator over what arrives. A generator would end where one step of it is cancelled, as if nothing more came."""
@@ -355,8 +358,14 @@ class Publisher:
         """Closes the publisher once the subscribers have been served, as `linkspan.Publisher.close` does; `Timeout` where one has not
         received in time what is left."""
         # Those that are waiting connect first, and slow ones receive: only then is there nothing to wait for.
+        clock = asyncio.get_running_loop().time
+        seconds = self._timeout if timeout is LEFT_OUT else seconds_of(timeout)
+        ends = None if seconds is None else clock() + seconds
+        while self._inner._is_awaited() and (ends is None or clock() < ends):
+            # Nothing reports that a subscriber has connected.
+            await asyncio.sleep(_LOOK)
         with contextlib.suppress(Timeout):
-            await self.flush(timeout=timeout)
+            await self.flush(timeout=None if ends is None else max(0.0, ends - clock()))
         self._inner.close(timeout=0)
 
     def __repr__(self) -> str:

@@ -133,6 +133,12 @@ impl Publisher {
         waiting(py, timeout, callback, |wait| self.source.flush(wait))
     }
 
+    /// Returns whether a subscriber is not connected, for `aio`: false a second after the first call.
+    #[pyo3(name = "_is_awaited")]
+    fn is_awaited(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.source.is_awaited())
+    }
+
     /// Closes the publisher once the subscribers have been served: those that were waiting connect, and slow ones
     /// receive what is left. `Timeout` where one has not received it in time; the publisher is closed all the same.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT))]

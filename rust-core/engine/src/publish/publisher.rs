@@ -404,8 +404,9 @@ impl Publisher {
         drained.and(self.fanout.check()).map_err(|e| e.on(&self.shown))
     }
 
-    /// Returns whether something was published and a subscriber of this user is not connected. The first call begins the
-    /// second that subscribers get for this, after which the result is false.
+    /// Returns whether something was published and a subscriber of this user has no connection.
+    ///
+    /// Subscribers get a second from the first call on. After that the result is false.
     #[doc(hidden)]
     pub fn is_awaited(&self) -> bool {
         let until = self.awaited_until.get_or_init(|| Deadline::after(CONNECT_TIMEOUT));
