@@ -70,8 +70,8 @@ PLAIN = {
     "Listener": {"close", "endpoint", "events", "stats"},
     "Server": {"close", "endpoint", "events", "stats"},
     "Request": {
-        "answered", "at", "check_fingerprint", "encoding", "get", "items", "keys", "missed", "name", "sent", "sequence", "source", "value",
-        "values", "view", "wants_reply",
+        "answered", "at", "check_fingerprint", "encoding", "get", "incarnation", "items", "keys", "missed", "name", "sent", "sequence", "source",
+        "value", "values", "view", "wants_reply",
     },
     "PendingReply": set(),
     "Controller": {"close", "endpoint", "service"},

@@ -80,7 +80,7 @@ def test_message_beyond_the_limit_of_its_reader_is_named_and_the_others_are_writ
 def test_value_that_is_no_map_and_a_field_called_value_are_two_columns(exporting: Lab):
     path = written(exporting.folder / "r.mcap", [("lab/t", 21.4), ("lab/t", {"value": 3}), ("lab/t", {"value": None, "sent": "x"})])
     table = linkspan.Recording(path).table("lab/t")
-    assert table.columns[4:] == ["~value", "value", "value/sent"]
+    assert table.columns[5:] == ["~value", "value", "value/sent"]
     assert table["value"] == [None, 3, None] and table["~value"].tolist()[0] == 21.4
     exporting.recording("export", path, "--parquet", "-o", "t.parquet")
     assert pyarrow.parquet.read_table(exporting.folder / "t.parquet")["value"].to_pylist() == [None, 3, None]
@@ -168,7 +168,7 @@ def test_map_without_keys_is_told_from_null_in_every_form(exporting: Lab):
     path = written(exporting.folder / "r.mcap", [("lab/t", {}), ("lab/t", None), ("lab/t", {"a": {}}), ("lab/t", {"a": None})])
     expected = {"value": ["{}", None, None, None], "a": [None, None, "{}", None]}
     table = linkspan.Recording(path).table("lab/t")
-    assert {column: table[column] for column in table.columns[4:]} == expected
+    assert {column: table[column] for column in table.columns[5:]} == expected
     exporting.recording("export", path, "--parquet", "-o", "t.parquet")
     read = pyarrow.parquet.read_table(exporting.folder / "t.parquet")
     assert {column: read[column].to_pylist() for column in expected} == expected
@@ -186,7 +186,7 @@ def test_keys_of_any_text_have_a_column_each_in_every_form(exporting: Lab):
     path = written(exporting.folder / "r.mcap", [("lab/t", message), ("lab/t", {**message, "t": None}), ("lab/t", message)])
     expected = sorted([*range(len(HOSTILE)), *inner.values()])
     table = linkspan.Recording(path).table("lab/t")
-    assert sorted(int(table[column][0]) for column in table.columns[4:]) == expected
+    assert sorted(int(table[column][0]) for column in table.columns[5:]) == expected
     arrow = pyarrow.table(table)
     arrow.validate(full=True)
     assert len(set(arrow.column_names)) == len(arrow.column_names)
@@ -194,7 +194,7 @@ def test_keys_of_any_text_have_a_column_each_in_every_form(exporting: Lab):
         exporting.recording("export", path, f"--{form}", "-o", f"t.{form}")
     assert sorted(pyarrow.parquet.read_table(exporting.folder / "t.parquet").slice(0, 1).to_pylist()[0].values(), key=str)
     row = pyarrow.parquet.read_table(exporting.folder / "t.parquet").to_pylist()[0]
-    assert sorted(value for column, value in row.items() if column not in table.columns[:4]) == expected
+    assert sorted(value for column, value in row.items() if column not in table.columns[:5]) == expected
     with h5py.File(exporting.folder / "t.hdf5") as file:
         sets = data_sets(file["lab/t"])
         assert {found.shape[0] for found in sets.values()} == {3}
@@ -202,7 +202,7 @@ def test_keys_of_any_text_have_a_column_each_in_every_form(exporting: Lab):
         assert sorted(values) == expected
         assert sets["t.valid"][:].tolist() == [True, False, True]
     [head, *_] = cells(exporting.recording("export", path, "--csv"))
-    assert sorted(int(value) for column, value in head.items() if column not in table.columns[:4]) == expected
+    assert sorted(int(value) for column, value in head.items() if column not in table.columns[:5]) == expected
 
 
 def test_names_of_any_text_have_a_group_and_a_file_each(exporting: Lab):
