@@ -61,7 +61,10 @@ pub fn examine() -> Vec<Finding> {
     // The first line answers whether something is wrong.
     findings.sort_by_key(|finding| Reverse(finding.severity));
     if findings.first().is_none_or(|worst| worst.severity < Severity::Problem) {
-        findings.insert(0, Finding::fine("nothing is found here that keeps programs of this user from connecting"));
+        findings.insert(
+            0,
+            Finding::fine("nothing is found here that keeps programs of this user from connecting"),
+        );
     }
     findings
 }
