@@ -292,7 +292,7 @@ class Link:
             most = self.longest + AROUND_BYTES
             opened = open_socket(
                 url, subprotocols=[_SUBPROTOCOL], max_size=most, max_queue=2, compression=None, open_timeout=CONNECT, close_timeout=1,  # type: ignore[list-item]
-                create_connection=_Connection, **more,
+                ping_interval=_PING, ping_timeout=2 * _PING, create_connection=_Connection, **more,
             )
             async with opened as ws:
                 await ws.send(encode({"type": "hello", "version": 1, "token": self._token, "client": self._client}))
@@ -404,6 +404,8 @@ class _Connection(ClientConnection):
             self.transport.abort()
 
 
+#: Seconds between pings. A dead network is noticed after three of these.
+_PING = 3.0
 #: The longest message that this client sends leaves room.
 _UNREAD = 2 * MESSAGE + OUTBOX
 
