@@ -20,7 +20,7 @@ pub enum PeerIdentity {
     User(u32),
     /// The owner of a key that is trusted under this name.
     Key(Arc<str>),
-    /// An address. IPv4 is mapped; of IPv6 only the first 64 bits count, because one peer may use all of the others.
+    /// An address. IPv4 is mapped; of IPv6 only the first 64 bits count, because one peer may use all others.
     ///
     /// With an [`IpAddr`], a tag within a tag, optimized code hashes bytes that another variant never wrote. It drops the
     /// result, and valgrind reports it.
