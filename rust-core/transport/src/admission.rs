@@ -22,8 +22,8 @@ pub enum PeerIdentity {
     Key(Arc<str>),
     /// An address. IPv4 is mapped; of IPv6 only the first 64 bits count, because one peer may use all others.
     ///
-    /// With an [`IpAddr`], a tag within a tag, optimized code hashes bytes that another variant never wrote. It drops the
-    /// result, and valgrind reports it.
+    /// With an [`IpAddr`], a tag within a tag, optimized code hashes bytes that another variant never wrote. It drops
+    /// the result, and valgrind reports it.
     Address(Ipv6Addr),
     /// None of them is known.
     Unknown,
