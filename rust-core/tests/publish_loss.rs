@@ -171,7 +171,7 @@ fn late_subscriber_gets_the_number_of_missed_messages(t: &str) {
     assert_eq!(received + missed, SENT);
 }
 
-/// Returns whether a subscriber marks that it waits at this endpoint: a lock that may be shared, on the byte of the name.
+/// Returns whether a subscriber marks that it waits at this endpoint: a shared lock on the byte of the name.
 fn is_awaited(endpoint: &str) -> bool {
     let (transport, path) = endpoint.split_once(':').unwrap();
     let name = format!("{}.{transport} awaited", path.trim_start_matches('/').replace('/', "@"));

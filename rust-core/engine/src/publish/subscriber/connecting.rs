@@ -188,7 +188,7 @@ impl Subscriber {
         }
     }
 
-    /// Notes that a publisher has not answered. A later call connects, and nothing else reports the messages before that.
+    /// Reports that a publisher has not answered. A later call connects, and nothing else reports the messages before.
     fn note_silence(&self, state: &mut ReceiveState, error: &Error) {
         if error.kind() == ErrorKind::Stalled && std::mem::take(&mut state.is_silence_untold) {
             self.event_log.disconnected(format!(
