@@ -59,26 +59,6 @@ def test_wait_any_times_out_and_accepts_other_descriptors():
 
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
-def test_wait_for_idle_objects_times_out_each_time(transport):
-    server = linkspan.serve(f"{transport}:idle/server")
-    listener = linkspan.listen(f"{transport}:idle/listener")
-    client = linkspan.connect(f"{transport}:idle/server", timeout=60.0)
-    absent = linkspan.subscribe(f"{transport}:idle/absent")
-    for objects in [[server], [listener], [client], [absent], [server, listener, client, absent]]:
-        ended = 0
-        # Events of the connection itself wake the server a few times.
-        for _ in range(10):
-            try:
-                assert linkspan.wait(objects, timeout=0.02) == [server]
-            except linkspan.Timeout:
-                ended += 1
-            else:
-                with pytest.raises(linkspan.Timeout):
-                    server.next(timeout=0)
-        assert ended >= 5
-
-
-@pytest.mark.parametrize("transport", ["shm", "unix"])
 def test_subscriber_whose_publisher_restarts_between_two_waits_is_ready_again(transport):
     name = f"{transport}:lab/restarted"
     with linkspan.subscribe(name) as reader:
