@@ -449,8 +449,7 @@ impl Parts {
         Ok((part, repeated))
     }
 
-    /// Removes the oldest part of this recorder, and returns its path and what it had; `None` where there is none but the
-    /// one that is written.
+    /// Removes the oldest closed part of this recorder; returns its path and the messages that it had.
     pub fn drop_oldest(&mut self) -> Result<Option<(PathBuf, Amount)>> {
         let Some(Closed { number, path, amount }) = self.closed.pop_front() else { return Ok(None) };
         // Before it is gone, where there is room to say it: a reader that does not find it knows why.

@@ -14,7 +14,8 @@ const ENCAPSULATION: [u8; 4] = [0, 1, 0, 0];
 /// Writes a value in its shape.
 ///
 /// # Errors
-/// `Unsupported` for a value that does not fit it, with the path of what does not; `TooLarge` for more than `most` bytes.
+/// `Unsupported` for a value that does not fit it, with the path of what does not; `TooLarge` for more than `most`
+/// bytes.
 pub fn encode(shape: &Shape, value: &Value, sent: i64, most: u64) -> Result<Vec<u8>> {
     let mut out = Writer { bytes: Vec::with_capacity(64), sent, most };
     out.bytes.extend_from_slice(&ENCAPSULATION);

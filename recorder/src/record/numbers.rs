@@ -54,8 +54,9 @@ impl State {
 }
 
 impl Numbers {
-    /// Those of a new recording, or of one that has these already. A recorder of other names than these knows nothing of
-    /// the publishers of those.
+    /// Those of a new recording, or of one that has these already.
+    ///
+    /// `names` are the recorded names and patterns: the recorder knows nothing of publishers of other names.
     pub fn new(before: Option<Next>, names: &[String]) -> Numbers {
         let is_continued = before.is_some();
         let mut before = before.unwrap_or_default();
@@ -91,8 +92,9 @@ impl Numbers {
         state.before.remove(&(topic.to_owned(), incarnation))
     }
 
-    /// Takes that a publisher is connected. Returns the incarnations of its name that the recorder before had: they ended
-    /// while no recorder was there.
+    /// Takes that a publisher is connected.
+    ///
+    /// Returns the incarnations of its name that the former recorder had. They ended while no recorder was there.
     pub fn connected(&self, topic: &str, incarnation: u64) -> Vec<u64> {
         let mut state = self.state();
         let mut ended = state.away.remove(topic).unwrap_or_default();

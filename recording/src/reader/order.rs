@@ -1,7 +1,7 @@
-//! The order of what other programs wrote: their chunks may overlap in time, and a chunk may have messages in any order.
+//! The order of messages of other programs: chunks may overlap in time, and a chunk may have any order.
 //!
-//! A look at the heads of all records finds the least time of each chunk. A message is held until no record that is left
-//! to read has an earlier one.
+//! A look at the heads of all records finds the least time of each chunk. A message is held until no later record of
+//! the file has an earlier one.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
