@@ -1,9 +1,11 @@
-// A program with linkspan-client at a gateway that lies: client.mjs ADDRESS [stays]. It prints the kind of each error; what is none of ours is listed.
+// A program with linkspan-client at a gateway that lies: client.mjs ADDRESS [stays]. It prints the kind of each error, and errors of others.
+// With `stays` it takes one message, and ends after a line of standard input.
 import { readFileSync } from "node:fs";
 import { LinkspanError, connect } from "../../../js/min/client.js";
 
 // How long the program listens to lies, in seconds.
-const LISTENS = process.argv.includes("stays") ? 60 : 1.5;
+const STAYS = process.argv.includes("stays");
+const LISTENS = STAYS ? 600 : 1.5;
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 const said = {};
 const foreign = [];
@@ -30,7 +32,7 @@ async function listen(open) {
       const one = await Promise.race([stream.next(), isLate()]);
       if (one === "late" || one.done) break;
       // A slow program.
-      await sleep(0.02);
+      await sleep(STAYS ? LISTENS : 0.02);
     }
   } finally {
     stream.close();
@@ -59,7 +61,8 @@ if (lab) {
       return stream;
     }),
   };
-  await Promise.all(Object.entries(calls).map(([name, what]) => attempt(name, what)));
+  const all = Promise.all(Object.entries(calls).map(([name, what]) => attempt(name, what)));
+  await (STAYS ? new Promise((resolve) => process.stdin.once("data", resolve)) : all);
   await attempt("close", async () => lab.close());
 }
 console.log(JSON.stringify({ said, foreign, status: readFileSync("/proc/self/status", "utf8") }));

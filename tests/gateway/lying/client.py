@@ -1,6 +1,10 @@
-"""A program with linkspan-remote at a gateway that lies: client.py ADDRESS [stays]. It prints the kind of each error; what is none of ours ends it."""
+"""A program with linkspan-remote at a gateway that lies: client.py ADDRESS [stays]. It prints the kind of each error, and errors of others.
+
+With `stays` it takes one message, and ends after a line of standard input.
+"""
 
 import json
+import os
 import sys
 import threading
 import time
@@ -11,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "python-remote"))
 import linkspan_remote  # noqa: E402
 
 #: How long the program listens to lies.
-LISTENS = 60.0 if "stays" in sys.argv else 1.5
+STAYS = "stays" in sys.argv
+LISTENS = 600.0 if STAYS else 1.5
 said: dict[str, str] = {}
 foreign: list[str] = []
 threading.excepthook = lambda args: foreign.append(f"in a thread: {args.exc_value!r}")
@@ -38,7 +43,7 @@ def listen(**more) -> None:
             except linkspan_remote.Lagged:
                 pass
             # A slow program.
-            time.sleep(0.02)
+            time.sleep(LISTENS if STAYS else 0.02)
 
 
 def publish() -> None:
@@ -72,7 +77,12 @@ if lab is not None:
     threads = [threading.Thread(target=attempt, args=each, daemon=True) for each in calls.items()]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
-    attempt("close", lab.close)
+    if STAYS:
+        sys.stdin.readline()
+    else:
+        for thread in threads:
+            thread.join()
+        attempt("close", lab.close)
 print(json.dumps({"said": said, "foreign": foreign, "status": Path("/proc/self/status").read_text()}), flush=True)
+if STAYS:
+    os._exit(0)

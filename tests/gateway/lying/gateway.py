@@ -24,8 +24,10 @@ MIB = 1 << 20
 class Client:
     """A connection of a client."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, told: threading.Event) -> None:
         self.connection, self.file = connection, connection.makefile("rb")
+        #: Set when a lie of long messages was told whole.
+        self.told = told
         self.key = ""
 
     def raw(self, data: bytes) -> None:
@@ -65,6 +67,8 @@ class Client:
             mask, body = self.file.read(4), self.file.read(length)
             if first & 15 == 8:
                 return
+            if first & 15 == 10:
+                self.told.set()
             if first & 15 == 2:
                 yield linkspan_remote.decode(bytes(byte ^ mask[at & 3] for at, byte in enumerate(body)))
 
@@ -152,15 +156,23 @@ def message(id: int, number: int, **more: Any) -> dict[str, Any]:
 
 def long_messages(client: Client, asked: dict[str, Any]) -> None:
     body = b"\x5a" + struct.pack(">I", 7 * MIB) + bytes(7 * MIB)
-    for number in range(1, int(asked.get("credit") or 128) + 1):
+    in_credit(client, asked, body, 70)
+
+
+def in_credit(client: Client, asked: dict[str, Any], body: bytes, count: int) -> None:
+    """So many messages, which the credit allows, to the subscription that has credit."""
+    if (asked.get("credit") or 0) < count:
+        return
+    for number in range(1, count + 1):
         client.value(body, type="message", id=asked["id"], name="lab/a", number=number)
+    # What answers a ping has read all that was sent before.
+    client.raw(piece(b"", 9))
 
 
 def many_values(client: Client, asked: dict[str, Any]) -> None:
     """Messages within the credit whose values take much more memory than their bytes."""
-    body = b"\x9a" + struct.pack(">I", 400_000) + b"\x80" * 400_000
-    for number in range(1, int(asked.get("credit") or 128) + 1):
-        client.value(body, type="message", id=asked["id"], name="lab/a", number=number)
+    body = b"\x9a" + struct.pack(">I", 300_000) + b"\x80" * 300_000
+    in_credit(client, asked, body, 10)
 
 
 def beyond_credit(client: Client, asked: dict[str, Any]) -> None:
@@ -268,9 +280,10 @@ class Liar:
         self.lie = lie
         #: When connections began.
         self.connected: list[float] = []
+        self.told = threading.Event()
 
     def serve(self, connection: socket.socket) -> None:
-        client = Client(connection)
+        client = Client(connection, self.told)
         with connection, contextlib.suppress(OSError, ValueError):
             client.head()
             self.connected.append(time.monotonic())
@@ -310,3 +323,5 @@ class Liar:
 
 
 ALL = [*LIES, *GREETINGS, *HANDSHAKES]
+#: Lies that the client has to hear whole.
+WHOLE = {"long messages within the credit", "messages of many values within the credit"}
