@@ -24,7 +24,7 @@ const LIMITS = {
 
 const CODES = {
   Disconnected: 102, InvalidState: 106, InvalidEndpoint: 107, WrongType: 109, Timeout: 110, TooLarge: 114, Malformed: 115, Unsupported: 116, SchemaMismatch: 117,
-  VersionMismatch: 118, Cancelled: 119, OutOfRange: 123, Missing: 104, NotFound: 103, PermissionDenied: 113,
+  VersionMismatch: 118, Cancelled: 119, OutOfRange: 123, Missing: 104, NotFound: 103, PermissionDenied: 113, Full: 111,
 };
 
 export class LinkspanError extends Error {

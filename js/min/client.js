@@ -2,9 +2,9 @@
 const h={message:67108864,values:1e6,levels:64,key:65536,integer:1024,digits:1024,dimensions:15,around:{bytes:65536,values:64,levels:2},held:4,cost:128,names:65536,
 events:65536,requests:1024,fragments:65536,unread:8388608,text:4096,pause:.1,longestPause:10,steady:10,ping:[.05,600]},X={Disconnected:102,InvalidState:106,InvalidEndpoint:107,
 WrongType:109,Timeout:110,TooLarge:114,Malformed:115,Unsupported:116,SchemaMismatch:117,VersionMismatch:118,Cancelled:119,OutOfRange:123,Missing:104,NotFound:103,
-PermissionDenied:113};class d extends Error{static name="LinkspanError";constructor(t,e,s={}){super(e,s.cause===void 0?void 0:{cause:s.cause}),this.kind=t,this.
-code=s.code??X[t]??127,this.retry=s.retry??!1,this.path=s.path,this.failure=s.failure}get name(){return"LinkspanError"}}function N(r){let t=(r.text??"the gatewa\
-y gave no reason").slice(0,h.text);const e=r.path?`at path ${r.path.slice(0,h.text)}`:"";return t.endsWith(e)||(t+=`, ${e}`),new d(r.kind,t,r)}const c=r=>new d(
+PermissionDenied:113,Full:111};class d extends Error{static name="LinkspanError";constructor(t,e,s={}){super(e,s.cause===void 0?void 0:{cause:s.cause}),this.kind=
+t,this.code=s.code??X[t]??127,this.retry=s.retry??!1,this.path=s.path,this.failure=s.failure}get name(){return"LinkspanError"}}function N(r){let t=(r.text??"the\
+ gateway gave no reason").slice(0,h.text);const e=r.path?`at path ${r.path.slice(0,h.text)}`:"";return t.endsWith(e)||(t+=`, ${e}`),new d(r.kind,t,r)}const c=r=>new d(
 "Malformed",r),y=r=>new d("Unsupported",r),g=r=>new d("TooLarge",r);function x(r,t,...e){for(const s of Object.keys(t??{}))if(!e.includes(s))throw new d("Unsupp\
 orted",`${r}: no option is called ${JSON.stringify(s)}; there are ${e.join(", ")}`,{path:s})}const S=r=>new d("OutOfRange",r),v=1000000000n,K=/^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
 class p{static name="Timestamp";constructor(t){if(this.nanoseconds=BigInt(t),BigInt.asIntN(64,this.nanoseconds)!==this.nanoseconds)throw S("an instant is betwee\
