@@ -1,23 +1,24 @@
-//! A value that one call of the program at a time acquires, and that the library borrows while the call does not use
-//! it.
+//! A seat: a value with a permit, such as one half of a link that calls of several threads use in turn.
 //!
-//! Permit and value are separate: a call of the program (`send`) acquires the seat for its whole duration, and needs
-//! the value only while it works; while the call sleeps, the library's own thread may borrow the value to send an
+//! The *permit* and the *value* are separate. A call of the program (`send`) has the permit for its whole duration, and
+//! needs the value only while it works. While the call sleeps, a thread of the library may borrow the value to send an
 //! acknowledgement.
 //!
-//! Everything about the seat changes under one lock, its *gate*, which is the lock of what the value is used with
-//! anyway: which thread has the permit, whether a thread has the value, and which threads wait. A call that does not
-//! sleep enters the gate and uses the value there ([`Seat::enter`]). One that has to leave the gate takes permit and
-//! value with it as a [`Lease`], and gives them back at the gate. A thread that does not get what it asks for enters
-//! the line under the lock under which it has looked, so the call that gives it back finds that thread there.
+//! One lock, the *gate*, protects the state of the seat: the thread with the permit, whether a thread has the value,
+//! and the line of waiting threads. It is the lock of the session that the value belongs to.
 //!
-//! While it holds the gate a thread uses [`SeatGuard`] and [`LockedLease`] only; any other method deadlocks.
+//! A call that does not sleep enters the gate and uses the value there ([`Seat::enter`]). A call that has to leave the
+//! gate takes permit and value along as a [`Lease`], and gives them back at the gate. A thread that finds the seat
+//! taken enters the line without leaving the gate in between. The call that gives the seat back therefore finds the
+//! thread.
 //!
-//! Permits are granted in order of arrival; the value goes to any waiter. A thread in line that runs a callback of the
-//! program is passed over meanwhile, and a thread that has the permit may step aside for one ([`Lease::step_aside`]):
-//! it comes to the front of the line.
+//! While a thread holds the gate it uses only [`SeatGuard`] and [`LockedLease`]. Any other method deadlocks.
 //!
-//! `loom_tests` has the model of it, and mutants that each lack one step.
+//! Permits are granted in order of arrival. The value goes to any waiter. Others pass a thread in line while it runs a
+//! callback of the program. A thread with the permit may step aside for a callback ([`Lease::step_aside`]), and then
+//! comes to the front of the line.
+//!
+//! `loom_tests` has the model of the seat, and mutants that each lack one step.
 
 mod guards;
 mod sync;
@@ -42,30 +43,30 @@ const TAKEN: u64 = 1;
 const IN_LINE: u64 = 2;
 /// Threads wait for the value.
 const AWAITED: u64 = 4;
-/// The end of the call that has the permit is to be signalled over the descriptor.
+/// A thread waits for the descriptor `ended`, which signals the end of the call with the permit.
 const SIGNAL_END: u64 = 8;
-/// The remaining bits name the thread that has the permit; 0 for none.
+/// The remaining bits name the thread with the permit; 0 for none.
 const OWNER: u64 = !15;
-/// Among what [`Seat::give_back`] returns: something was left to the thread that has given the value back.
+/// In the result of [`Seat::give_back`]: another thread has left work to the thread that gave the value back.
 const LEFT: u64 = TAKEN;
 
-/// The value and who has it. `G` is what the gate protects.
+/// The value and its holders. The gate protects a `G`.
 pub struct Seat<T, G> {
-    /// The bits above and the owner. Written under the gate alone, so no order is needed; without it a thread may look
-    /// for its own name, or guess.
+    /// The bits above and the owner. Only the holder of the gate writes it, so relaxed order suffices. Without the gate
+    /// a thread may look for its name; any other reading is a guess.
     word: AtomicU64,
     value: UnsafeCell<T>,
     /// The waiting threads. Used under the gate alone.
     line: UnsafeCell<Line>,
     gate: Arc<Mutex<G>>,
-    /// Signals the end of a call; made when a thread first waits for it.
+    /// Signals the end of a call. Made when a thread first waits for it.
     ended: OnceLock<EventFd>,
     left: OnceLock<Left<G>>,
-    /// The fork generation. In a forked child a thread of the parent may have the gate for good.
+    /// The fork generation. In a forked child the gate may stay locked by a thread of the parent.
     generation: u64,
 }
 
-/// What a thread does once it has given the value back, where `is_left` says so.
+/// The work of a thread after it has given the value back, if `is_left` is true.
 struct Left<G> {
     is_left: fn(&G) -> bool,
     run: Box<dyn Fn() + Send + Sync>,
@@ -88,7 +89,7 @@ struct Waiter {
     thread: Thread,
     /// Whether it runs a callback, so that others pass it.
     is_away: bool,
-    /// The thread that has stepped aside, as [`this_thread`] names it; 0 for one that came to the line.
+    /// The name of the thread ([`this_thread`]) if it has stepped aside, else 0.
     stepped_aside: u64,
 }
 
@@ -97,13 +98,13 @@ pub trait InLine {
     /// Sleeps until the thread is unparked, or until something else is due. Returns whether a callback is due.
     ///
     /// # Errors
-    /// Why it gives up.
+    /// The reason to give up.
     fn park(&mut self) -> Result<bool>;
 
     /// Runs the callback.
     ///
     /// # Errors
-    /// Why it gives up.
+    /// The reason to give up.
     fn call_back(&mut self) -> Result<()>;
 }
 
@@ -117,13 +118,13 @@ impl InLine for Waiting<'_> {
     }
 }
 
-// SAFETY: the line is used by the holder of the gate alone, and the value too, or by the one thread for which `TAKEN`
-// was set there and that clears it there. So sharing the seat moves the value between threads, which `T: Send` allows,
-// and never shares it. The gate is a lock, and as such shared.
+// SAFETY: only the holder of the gate uses the line. Only the holder of the gate, or the one thread for which `TAKEN`
+// was set there, uses the value, and that thread clears `TAKEN` there. The seat therefore moves the value between
+// threads, which `T: Send` allows, and never shares it. The gate is a lock, so threads may share it.
 unsafe impl<T: Send, G: Send> Sync for Seat<T, G> {}
 
 impl<T, G> Seat<T, G> {
-    /// Returns a seat that no thread has, with this gate.
+    /// Returns a free seat with this gate.
     pub fn new(value: T, gate: Arc<Mutex<G>>) -> Seat<T, G> {
         Seat {
             word: AtomicU64::new(0),
@@ -136,15 +137,18 @@ impl<T, G> Seat<T, G> {
         }
     }
 
-    /// Has each thread that gives the value back run this, where `is_left` finds at the gate that another one has left
-    /// something ([`Seat::try_borrow_or`]): outside of the gate, with the seat as any thread may have it. Once, for a
-    /// new seat.
+    /// Sets the work that threads leave to the holder of the value ([`Seat::try_borrow_or`]). Call it once, on a new
+    /// seat.
+    ///
+    /// A thread that gives the value back evaluates `is_left` at the gate. If that is true, the thread calls `run`
+    /// outside of the gate, in any state of the seat.
     pub fn on_left(&self, is_left: fn(&G) -> bool, run: impl Fn() + Send + Sync + 'static) {
         let _ = self.left.set(Left { is_left, run: Box::new(run) });
     }
 
-    /// Returns value and gate, for a call that does not sleep; `None` where another thread has or awaits the seat.
-    /// Waits for the gate alone.
+    /// Returns value and gate, for a call that does not sleep. Waits only for the gate.
+    ///
+    /// `None` if another thread has or awaits the seat.
     pub fn enter(&self) -> Option<SeatGuard<'_, T, G>> {
         let gate = sync::lock(&self.gate);
         self.is_free().then(|| SeatGuard { gate, seat: self })
@@ -155,38 +159,39 @@ impl<T, G> Seat<T, G> {
         self.seems_free() || left_out(ProtocolStep::SeeTaken)
     }
 
-    /// Notes that this thread has the permit. The caller has the gate and has found that no thread has it.
+    /// Notes that this thread has the permit. The caller has the gate, and the permit is free.
     fn grant(&self) -> Permit<'_, T, G> {
         self.word.store(self.word.load(Relaxed) | this_thread(), Relaxed);
         Permit { seat: self, no_send: PhantomData }
     }
 
-    /// Notes that a thread has the value. As [`Seat::grant`].
+    /// Notes that this thread has the value. The caller has the gate, and the value is free.
     fn take_value(&self) -> ValueGuard<'_, T, G> {
         self.word.store(self.word.load(Relaxed) | TAKEN, Relaxed);
         ValueGuard { seat: self, no_send: PhantomData }
     }
 
-    /// Both at once.
+    /// Notes that this thread has permit and value. The caller has the gate, and the seat is free.
     fn lease(&self) -> Lease<'_, T, G> {
         self.word.store(this_thread() | TAKEN, Relaxed);
         Lease { seat: self, no_send: PhantomData }
     }
 
-    /// Takes permit and value where no thread has either and none waits; otherwise `None`, and [`Seat::try_acquire`]
-    /// decides.
+    /// Takes permit and value of a seat that no thread has or awaits; else `None`.
+    ///
+    /// After `None` the permit may still be free: [`Seat::try_acquire`] decides.
     #[inline]
     pub fn try_take(&self) -> Option<Lease<'_, T, G>> {
         self.enter().map(|entered| entered.hold())
     }
 
-    /// Takes the permit alone, where no thread has it and none waits for it. The library may still have the value.
+    /// Takes only the permit, if no thread has or awaits it. The library may still have the value.
     pub fn try_acquire(&self) -> Option<Permit<'_, T, G>> {
         let _gate = sync::lock(&self.gate);
         (self.word.load(Relaxed) & (OWNER | IN_LINE) == 0).then(|| self.grant())
     }
 
-    /// The same; `look` sees what the gate protects, and whether the permit is taken, in the same step.
+    /// Takes the permit as [`Seat::try_acquire`], and calls `look` at the gate with the permit's state (true: free).
     pub fn try_acquire_with<R>(&self, look: impl FnOnce(&mut G, bool) -> R) -> (Option<Permit<'_, T, G>>, R) {
         let mut gate = sync::lock(&self.gate);
         let is_free = self.word.load(Relaxed) & (OWNER | IN_LINE) == 0;
@@ -194,10 +199,10 @@ impl<T, G> Seat<T, G> {
         (is_free.then(|| self.grant()), looked)
     }
 
-    /// Takes the permit, behind earlier threads. Blocks.
+    /// Takes the permit after the threads that came earlier. Blocks.
     ///
     /// # Errors
-    /// That of `waiting`; then the permit was not taken.
+    /// The error of `waiting`. The permit is then not taken.
     #[cold]
     pub fn acquire(&self, waiting: &mut Waiting<'_>) -> Result<Permit<'_, T, G>> {
         loop {
@@ -207,11 +212,12 @@ impl<T, G> Seat<T, G> {
         }
     }
 
-    /// The same, but none as soon as `is_done` says so, which sees what the gate protects. Who makes that true unparks
-    /// this thread.
+    /// Takes the permit as [`Seat::acquire`], or returns `None` as soon as `is_done`, called at the gate, is true.
+    ///
+    /// The thread that makes `is_done` true unparks this thread.
     ///
     /// # Errors
-    /// That of `waiting`; then the permit was not taken, and it is not done.
+    /// The error of `waiting`. The permit is then not taken, and `is_done` is false.
     #[cold]
     pub fn acquire_unless(
         &self,
@@ -277,8 +283,8 @@ impl<T, G> Seat<T, G> {
             if is_granted {
                 return Ok(Some(self.grant()));
             }
-            // This thread may have been woken already, so it passes the wake-up on; who has the permit wakes the first
-            // by itself.
+            // This thread may have consumed the wake-up for the first thread in line, so it passes the wake-up on. If a
+            // thread has the permit, that thread wakes the first one later.
             if self.word.load(Relaxed) & OWNER == 0 && !left_out(ProtocolStep::PassOn) {
                 self.line(&mut gate).wake_first();
             }
@@ -286,13 +292,14 @@ impl<T, G> Seat<T, G> {
         }
     }
 
-    /// Takes the value where no thread has it at this instant, whichever thread has the permit.
+    /// Takes the value if it is free now. Any thread may have the permit.
     pub fn try_borrow(&self) -> Option<ValueGuard<'_, T, G>> {
         self.try_borrow_or(|_| {})
     }
 
-    /// The same; where another thread has the value, `leave` notes at the gate what is left to that thread: see
-    /// [`Seat::on_left`].
+    /// Takes the value as [`Seat::try_borrow`]. If it is taken, `leave` notes work for its holder at the gate.
+    ///
+    /// [`Seat::on_left`] sets that work.
     #[inline]
     pub fn try_borrow_or(&self, leave: impl FnOnce(&mut G)) -> Option<ValueGuard<'_, T, G>> {
         let mut gate = sync::lock(&self.gate);
@@ -303,7 +310,7 @@ impl<T, G> Seat<T, G> {
         None
     }
 
-    /// Takes the value once no other thread has it. Blocks, for as long as the library takes with it.
+    /// Takes the value when it is free. Blocks while the library uses it.
     #[inline]
     pub fn borrow(&self) -> ValueGuard<'_, T, G> {
         self.try_borrow().unwrap_or_else(|| self.await_value())
@@ -346,8 +353,9 @@ impl<T, G> Seat<T, G> {
         self.take_value()
     }
 
-    /// Returns whether a call has the permit. A thread that only waits for it does not count. What was true when this
-    /// thread was at the gate last, or later.
+    /// Returns whether a call has the permit. Threads that wait for it do not count.
+    ///
+    /// The result was true when this thread was last at the gate, or later.
     pub fn is_acquired(&self) -> bool {
         self.word.load(Relaxed) & OWNER != 0
     }
@@ -362,15 +370,14 @@ impl<T, G> Seat<T, G> {
         self.word.load(Relaxed) & IN_LINE != 0
     }
 
-    /// Returns whether a call of this very thread has the permit, or has stepped aside, and its callback or signal
-    /// handler runs now.
+    /// Returns whether this thread has the permit or has stepped aside: its callback or signal handler runs now.
     pub fn is_acquired_here(&self) -> bool {
         let word = self.word.load(Relaxed);
         word & OWNER == this_thread()
             || word & IN_LINE != 0 && self.is_aside_here(&mut sync::lock(&self.gate))
     }
 
-    /// The same for the holder of the gate.
+    /// Returns [`Seat::is_acquired_here`], for the holder of the gate.
     pub fn is_acquired_by_holder(&self, gate: &mut GateGuard<'_, G>) -> bool {
         self.word.load(Relaxed) & OWNER == this_thread() || self.is_aside_here(gate)
     }
@@ -380,8 +387,9 @@ impl<T, G> Seat<T, G> {
         self.line(gate).acquiring.iter().any(|waiter| waiter.stepped_aside == this_thread())
     }
 
-    /// Returns a descriptor that is readable once the call that has the permit now has ended. If no call has the permit
-    /// after this, it may have ended before, so the caller tests again.
+    /// Returns a descriptor that becomes readable when the current call with the permit ends.
+    ///
+    /// That call may have ended before the return, so the caller tests the permit again.
     pub fn await_end(&self) -> Result<&EventFd> {
         let ended = match self.ended.get() {
             Some(ended) => ended,
@@ -399,19 +407,19 @@ impl<T, G> Seat<T, G> {
 
     /// Returns the value of a seat that is not shared.
     pub fn get_mut(&mut self) -> &mut T {
-        // SAFETY: the seat is borrowed alone, so no guard of it exists.
+        // SAFETY: the seat is borrowed exclusively, so no guard of it exists.
         unsafe { &mut *place(&self.value) }
     }
 
     /// Returns the waiting threads, for the holder of the gate.
     fn line<'a>(&'a self, _gate: &'a mut GateGuard<'_, G>) -> &'a mut Line {
-        // SAFETY: every use of the line is through here, by the holder of this seat's gate, which the guard shows; it
-        // is borrowed alone.
+        // SAFETY: every use of the line passes here, and the guard shows that the caller holds this seat's gate. The
+        // guard is borrowed exclusively.
         unsafe { &mut *place(&self.line) }
     }
 
-    /// Gives back what these bits stand for. The caller has the gate; once it has left, it passes the result to
-    /// [`Seat::wake`].
+    /// Gives back permit, value or both, by these bits. The caller has the gate, and passes the result to
+    /// [`Seat::wake`] after it has left the gate.
     fn give_back(&self, gate: &G, what: u64) -> u64 {
         let word = self.word.load(Relaxed);
         let ends = if what & OWNER != 0 { what | SIGNAL_END } else { what };
@@ -422,8 +430,9 @@ impl<T, G> Seat<T, G> {
         word & waits | if is_left && !left_out(ProtocolStep::LookLeft) { LEFT } else { 0 }
     }
 
-    /// The same at the gate, which this enters; wakes those that wait, but for what `but` says. In a forked child,
-    /// whose parent's threads are not there, nothing is left to do.
+    /// Enters the gate, gives back permit or value, and wakes the waiting threads, except those of the bits `but`.
+    ///
+    /// In a forked child it does nothing, because the parent's threads do not exist there.
     fn release(&self, what: u64, but: u64) {
         if fork::generation() != self.generation {
             return;
@@ -434,7 +443,7 @@ impl<T, G> Seat<T, G> {
         self.wake(waits & !but);
     }
 
-    /// Wakes those that wait for what was given back, and does what was left to this thread.
+    /// Wakes the threads that wait for the returned permit or value, and does the work that was left to this thread.
     fn wake(&self, waits: u64) {
         if waits != 0 {
             self.wake_waiters(waits);
@@ -485,7 +494,7 @@ impl Line {
         self.acquiring.iter().find(|waiter| !waiter.is_away || left_out(ProtocolStep::PassAway))
     }
 
-    /// Wakes that thread.
+    /// Wakes the first thread in line that runs no callback.
     fn wake_first(&self) {
         if let Some(first) = self.first() {
             first.thread.unpark();

@@ -1,24 +1,23 @@
 //! The acceptor: one thread per process that answers new connections while the program works.
 //!
-//! For each listening socket it accepts connections, lets the [`Authenticator`] check them, reads
-//! one hello and not a byte after it, asks the [`HandshakeHandler`] that was registered with the
-//! listener, and sends the answer. It also watches descriptors on behalf of layers above
-//! ([`Watcher`]). It never runs the program's code and never blocks on one peer.
+//! For each listening socket the thread accepts connections and lets the [`Authenticator`] check them. It reads one
+//! hello and not a byte after it, asks the listener's [`HandshakeHandler`], and sends the answer. It also watches
+//! descriptors for layers above ([`Watcher`]). It never runs the program's code and never blocks on one peer. Each
+//! peer has `HELLO_TIMEOUT` for its hello, and `Bounds` limits the connections without a hello.
 //!
-//! | what | defined in |
+//! | part | defined in |
 //! |---|---|
-//! | what a listener decides, and what it is given for that | `handler` |
-//! | a connection whose hello is not complete | `pending` |
+//! | the decisions of a listener, and their input | `handler` |
+//! | a connection with an incomplete hello | `pending` |
 //! | the listening socket or pipe | `source` |
 //! | the epoll set with its tokens, and watched connections | `watches` |
 //!
-//! State: under one mutex the registrations and the pending handshakes, under another one the
-//! watched connections, each under a token that is never used twice. No mutex is held while a
-//! handler, a watcher or an authenticator runs. The thread starts with the first registration and
-//! ends with the last.
+//! One mutex protects the registrations and the pending handshakes, and another one the watched connections. Each entry
+//! has a token that is never used twice. No mutex is held while a handler, a watcher or an authenticator runs. The
+//! thread starts with the first registration and ends with the last.
 //!
-//! After a fork the child has no such thread, and makes its own acceptor. `Watches::born` holds the generation of the
-//! process that made it, for registrations that a child has inherited.
+//! After a fork the child has no such thread, and makes another acceptor. `Watches::born` is the generation of the
+//! process that made it. By it the drop of an inherited registration leaves the parent's listener alone.
 
 mod handler;
 mod pending;
@@ -49,16 +48,14 @@ pub use source::ListenSource;
 use watches::Watches;
 pub use watches::{WatchedSocket, Watcher};
 
-/// How long a peer may take for its hello, the proof of a token included; then its connection is
-/// closed.
+/// How long a peer may take for its hello, including the proof of a token, before its connection is closed.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the thread waits where even the spare descriptor does not help.
+/// How long the thread waits if even the spare descriptor does not help.
 const SHORTAGE: Duration = Duration::from_millis(10);
 /// The token of the waker; all other tokens count from one.
 const WAKE: u64 = 0;
 
-/// A listener's entry at the acceptor. Its drop closes the listener and every handshake that is
-/// pending there.
+/// A listener's entry at the acceptor. Its drop closes the listener and the listener's pending handshakes.
 pub struct ListenerRegistration {
     acceptor: Arc<Acceptor>,
     token: u64,
@@ -66,7 +63,7 @@ pub struct ListenerRegistration {
 
 /// The acceptor of this process; registrations and watches hold a reference to it.
 struct Acceptor {
-    /// The epoll set, and what is watched on behalf of layers above.
+    /// The epoll set, and the descriptors watched for layers above.
     watches: Arc<Watches>,
     /// Wakes the thread when a registration ends.
     waker: EventFd,
@@ -82,9 +79,10 @@ struct AcceptorState {
     running: bool,
     /// Open listeners, by token.
     registrations: HashMap<u64, Listening>,
-    /// Connections whose handshake is not complete, by token.
+    /// Connections with an incomplete handshake, by token.
     callers: HashMap<u64, PendingHandshake>,
-    /// Tokens of those whose memory files are being examined, one slice of one of them in each round of the thread.
+    /// Tokens of callers whose memory files are being examined. Each round of the thread examines one slice of one
+    /// file.
     examined: VecDeque<u64>,
 }
 
@@ -94,13 +92,13 @@ struct Listening {
     handler: Arc<dyn HandshakeHandler>,
 }
 
-/// The acceptor of this process, once there was a listener.
+/// The acceptor of this process; none before the first listener.
 static CURRENT: Own<Mutex<Option<Arc<Acceptor>>>> = Own::new();
 
-/// Registers a listener: from now on the acceptor's thread answers its connections.
+/// Registers a listener. The acceptor's thread then answers its connections.
 ///
 /// # Errors
-/// Those of making an epoll set, an eventfd or the thread: the kernel has no descriptor or no thread left.
+/// The kernel has no descriptor or no thread left, for the epoll set, the eventfd or the thread.
 pub fn open(source: ListenSource, handler: Arc<dyn HandshakeHandler>) -> Result<ListenerRegistration> {
     let mut current = CURRENT.lock();
     let acceptor = match &*current {
@@ -156,8 +154,9 @@ impl Acceptor {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The thread: waits for events and for the nearest deadline of a handshake, until no
-    /// registration is left. A failing wait would fail again at once, so it ends all listeners.
+    /// Runs the thread: waits for events and for the nearest deadline of a handshake, until no registration is left.
+    ///
+    /// A failed wait would fail again at once. It therefore ends all listeners.
     fn run(self: &Arc<Self>) {
         let mut spare = spare();
         let mut ready = Vec::new();
@@ -188,7 +187,7 @@ impl Acceptor {
             for Ready { token, what } in ready.drain(..) {
                 self.handle(token, what, &mut spare);
             }
-            // Behind the events, so that a peer with long files waits for the others and not they for it.
+            // After the events: a peer with long files waits for the others, and they do not wait for it.
             if let Some(token) = examined {
                 self.advance_caller(token);
             }
@@ -197,14 +196,14 @@ impl Acceptor {
         }
     }
 
-    /// Ends a listener whose program learns that from its handler.
+    /// Ends a listener. Its handler tells the program.
     fn end(&self, listening: Listening, error: &Error) {
         listening.source.close(&self.watches.epoll);
         listening.handler.ended(error);
     }
 
     /// Handles one event, which may belong to a listener, a pending handshake or a watched
-    /// connection. A token that is in none of the maps was removed in the meantime.
+    /// connection. A token in none of the maps was removed before.
     fn handle(self: &Arc<Self>, token: u64, what: Interest, spare: &mut Option<OwnedFd>) {
         if token == WAKE {
             self.waker.drain();
@@ -218,8 +217,8 @@ impl Acceptor {
                     let (socket, authenticator) = (bound.socket.clone(), bound.authenticator.clone());
                     drop(state);
                     let accept_delay = handler.accept_delay();
-                    // New connections of other listeners of this process wait as well, so the
-                    // process with the least to do accepts first.
+                    // A busy process accepts later than an idle one that shares the socket. The process's other
+                    // listeners also wait.
                     accept_delay
                         .into_iter()
                         .filter(|time| !time.is_zero())
@@ -246,7 +245,7 @@ impl Acceptor {
         let Some(mut caller) = self.state().callers.remove(&token) else { return };
         let was_read = caller.hello.is_some();
         let step = caller.advance();
-        // The link that takes over the connection reads what follows the hello.
+        // The link that takes over the connection reads the bytes after the hello.
         if !was_read && !matches!(step, Ok(HandshakeStage::Reading)) {
             self.watches.epoll.remove(caller.stream.readable().0);
         }
@@ -273,9 +272,9 @@ impl Acceptor {
         self.state().registrations.contains_key(&registration)
     }
 
-    /// Accepts everything that waits at a listening socket, or one connection where the socket is
-    /// shared. Each goes through the authenticator and `check_user`, and then waits for its hello
-    /// in `callers`.
+    /// Accepts all waiting connections of a listening socket, or one connection of a shared socket.
+    ///
+    /// Each connection passes the authenticator and `check_user`, and then waits for its hello in `callers`.
     fn accept(
         self: &Arc<Self>,
         registration: u64,
@@ -295,7 +294,7 @@ impl Acceptor {
                 // close.
                 Ok(Some(_)) if !self.is_open(registration) => return,
                 Ok(Some(socket)) => {
-                    // A connection that is not admitted, or has already ended, is closed.
+                    // Closes a connection that was refused or has already ended.
                     let Ok((stream, proof)) = authenticator.admit(socket, handler.expects_hello()) else {
                         continue;
                     };
@@ -355,7 +354,7 @@ impl Acceptor {
                     *spare = self::spare();
                     return;
                 }
-                // The network has ended the connection, which is not in the queue any more.
+                // The network has ended the connection, and the kernel has removed it from the queue.
                 Err(error) if error.errno().is_some_and(socket::is_of_one_connection) => return,
                 // The next call would fail like this one, without end.
                 Err(error) => {
@@ -367,9 +366,10 @@ impl Acceptor {
         }
     }
 
-    /// Evicts the connection that has to make room for a new one; returns false where there is
-    /// room. One whose hello is complete by now is answered; any other peer sees its connection
-    /// closed and connects again.
+    /// Evicts a pending connection for a new one. Returns false if no eviction is needed.
+    ///
+    /// An evicted connection with a complete hello is answered. Any other peer sees its connection closed, and connects
+    /// again.
     fn make_room(self: &Arc<Self>, new_peer: &PeerIdentity) -> bool {
         let mut state = self.state();
         let waiting = state.callers.iter().map(|(token, caller)| (*token, caller.peer_identity.clone()));
@@ -413,13 +413,12 @@ impl Acceptor {
                 }
                 Err(error) => drop(source.answer(&received, &handler.refusal(&error))),
             }
-            // The descriptor that was watched belongs to the new link now. If the registration was
-            // closed meanwhile, nothing is watched in its place.
+            // The watched descriptor now belongs to the new link. If the registration was closed, nothing is watched
+            // instead.
             if let Ok(stream) = &received.stream {
                 self.watches.epoll.remove(stream.readable().0);
                 if self.state().registrations.contains_key(&token) {
-                    // If this fails, no client can connect any more, and each gets the error that the
-                    // server does not answer.
+                    // If this fails, no client can connect, and each gets the error that the server does not answer.
                     source
                         .with_reader(&mut |reader| drop(self.watches.epoll.add(reader, token, Interest::IN)));
                 }
@@ -463,7 +462,7 @@ impl Acceptor {
     }
 }
 
-/// Opens a descriptor to close when there is none left.
+/// Opens a spare descriptor, to close it when the process has no other descriptor left.
 fn spare() -> Option<OwnedFd> {
     descriptor::open(Path::new("/dev/null"), OFlags::RDONLY, Mode::empty()).ok()
 }

@@ -79,7 +79,7 @@ struct AcceptedCommand {
     request: CommandRequest,
     /// Its deadline, counted from the service's start.
     due: Duration,
-    /// Whether it has its final answer already, because its time has passed.
+    /// Whether it got its final answer before its end, because its deadline passed.
     answered: bool,
 }
 
@@ -101,11 +101,11 @@ pub struct Setup {
     pub every: Option<Duration>,
     /// Whether it waits in READY for RUN.
     pub paused: bool,
-    /// The commands that it accepts besides the usual ones: CONFIG, BACKUP and its own.
+    /// The further commands that it accepts: CONFIG, BACKUP, and commands that its program defines.
     pub commands: Vec<String>,
 }
 
-/// The lifecycle of a service. One lock protects it (see `link`).
+/// The lifecycle of a service. The lock in `link` protects it.
 pub struct Lifecycle {
     setup: Setup,
     state: State,
@@ -127,8 +127,7 @@ pub struct Lifecycle {
     next_step: Duration,
     /// Final answers by id.
     answers: AnswerCache,
-    /// Answers to GET_DATA, which may be many and large and can be repeated, are cached apart so that they
-    /// displace no others.
+    /// Final answers to GET_DATA. They may be many and large, so they are cached apart and displace no other answers.
     data_answers: AnswerCache,
     /// The value of the last GET_DATA that was done.
     data: Option<Value>,
@@ -167,7 +166,7 @@ impl Lifecycle {
         self.state
     }
 
-    /// Returns when it entered its state.
+    /// Returns when the service entered its state.
     pub fn since(&self) -> Duration {
         self.since
     }
@@ -214,7 +213,7 @@ impl Lifecycle {
     /// final answer of an earlier command with the same id, with REJECTED, or with ACCEPTED.
     /// Commands of the kind that the library answers give [`Action::Ask`] instead.
     pub fn command(&mut self, request: CommandRequest, now: Duration) -> Vec<Action> {
-        // A repeated id means the same command, whatever else differs, and receives the same answer.
+        // Requests with one id are one command, even if their other fields differ, and get one answer.
         if let Some(known) = self.known(&request.id, now) {
             self.counts.repeated += 1;
             return vec![Action::Answer(known)];

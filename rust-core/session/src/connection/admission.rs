@@ -1,9 +1,11 @@
-//! The one place where a message of this side is admitted: whether it may be sent now, under which number, and what is
-//! recorded once the link has it.
+//! Admission of this side's messages: decides whether a message may be sent now, and under which number.
 //!
-//! Every message passes here: data, requests and replies of channels and servers, alone and in batches, and what a
-//! publisher sends. A publisher's session has no peer and no link, and keeps nothing.
-//! The transports' own obstacles (no room in the ring, a rest that is not written yet) come after it.
+//! A call admits a message ([`Connection::admit`]) and gives it to the link under the ticket's number. Then it records
+//! the message as sent ([`Connection::sent`]). If the link refuses the message, the number is used again.
+//!
+//! Every message passes here: data, requests and replies of channels and servers, alone and in batches, and published
+//! messages. A publisher's session has no peer and no link, and keeps nothing. After admission the transport may still
+//! refuse the message: the ring has no room, or an earlier rest is not written yet.
 
 use super::{Connection, Page};
 use crate::RetransmitClass;
@@ -11,11 +13,11 @@ use crate::error::{Error, ErrorKind};
 use crate::places::Reuse;
 use crate::planted::{self, Bug};
 
-/// After this many unacknowledged messages a program that only sends checks for acknowledgements.
+/// Unacknowledged messages after which a program that only sends checks for acknowledgements.
 const ACK_CHECK_INTERVAL: usize = 64;
 
-/// So does one that has sent so many bytes since the last check: what is kept then lies in memory that the processor's
-/// caches still hold, and looking takes nothing beside copying them.
+/// Bytes sent since the last check after which such a program checks. So many kept bytes still fit the processor's
+/// caches, and the check costs little compared with their copy.
 const ACK_CHECK_BYTES: usize = 64 << 10;
 
 /// Returns whether to check for acknowledgements while `kept` messages are kept.
@@ -23,7 +25,7 @@ fn is_ack_check_due(kept: usize) -> bool {
     kept > 0 && kept.is_multiple_of(ACK_CHECK_INTERVAL)
 }
 
-/// Returns whether one of `more` messages behind the `kept` ones makes a check due.
+/// Returns whether a check is due within `more` messages after the `kept` messages.
 pub fn crosses_ack_check(kept: usize, more: usize) -> bool {
     (kept + more) / ACK_CHECK_INTERVAL > kept / ACK_CHECK_INTERVAL
 }
@@ -33,9 +35,9 @@ pub fn crosses_ack_check(kept: usize, more: usize) -> bool {
 pub enum Obstacle {
     /// There is no link, or a newer one.
     NoLink,
-    /// Earlier messages are lost, of which the program was not told.
+    /// Earlier messages are lost, and the program has not been told.
     Losses,
-    /// The message answers a request of another session than that of the link.
+    /// The message answers a request of another session than the link's.
     Another,
     /// The message is longer than both sides accept.
     TooLong,
@@ -65,23 +67,22 @@ pub struct Terms {
     pub looked: bool,
 }
 
-/// What a message is to the session.
+/// The properties of a message that the session needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Content {
     /// Its class, over a link with a session.
     pub class: RetransmitClass,
     /// Bytes of its body.
     pub length: usize,
-    /// Whether both sides accept one of this length.
+    /// Whether both sides accept a message of this length.
     pub is_allowed: bool,
-    /// Whether its header has a place for an acknowledgement: answers use that for the number of their request.
+    /// Whether its header has room for an acknowledgement. Answers have the number of their request there.
     pub carries_ack: bool,
     /// Whether its call reports earlier losses first.
     pub reports_losses: bool,
 }
 
-/// A message that is admitted. The link gets it under this number, and then it is recorded as sent; without that, the
-/// number is used again.
+/// An admitted message. Without [`Connection::sent`] its number is used again.
 #[derive(Clone, Copy, Debug)]
 pub struct Ticket {
     /// Its number.
@@ -97,7 +98,7 @@ pub struct Ticket {
 }
 
 impl<M: Reuse, P: Page> Connection<M, P> {
-    /// Admits a message for this link.
+    /// Admits a message for this link, or returns the first obstacle.
     #[inline(always)]
     pub fn admit(&mut self, terms: &Terms, content: &Content) -> Unless<Ticket> {
         if self.is_newer(terms.link) {
@@ -115,13 +116,14 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         if self.replays {
             return Err(Obstacle::Replay);
         }
-        // Nothing is kept for a peer without a session, and no request of which no page tells whether it is taken.
+        // Nothing is kept for a peer without a session. A request is kept only if the peer's page shows whether the
+        // peer has taken it.
         let class = match content.class {
             _ if terms.session == 0 => RetransmitClass::Answer,
             RetransmitClass::Request if self.peer_page.is_none() => RetransmitClass::Answer,
             class => class,
         };
-        // It is sent in any case, and kept only if there is room.
+        // A request is sent in any case, and kept only if there is room.
         if class == RetransmitClass::Request && self.outbox.has_many_requests(content.length) {
             self.read_peer_page();
         }
@@ -132,7 +134,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
             self.look(terms.looked)?;
         }
         if class == RetransmitClass::IdempotentAnswer {
-            // It is sent in any case, and kept only if there is room.
+            // The answer is sent in any case, and kept only if there is room.
             self.has_room(RetransmitClass::Data, content.length);
         }
         if !self.has_room(class, content.length) {
@@ -148,23 +150,23 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         Ok(Ticket { number, acked, length: content.length, class, link: terms.link, noted })
     }
 
-    /// Reads the peer's page where many messages or bytes are kept, and before a long message, which may need the slot
-    /// of a consumed one.
+    /// Reads the peer's page if many messages or bytes are kept, and before a long message, which may need the slot of
+    /// a consumed message.
     #[cold]
     fn look(&mut self, looked: bool) -> Unless<()> {
         self.outbox.looked();
         self.read_peer_page();
         match () {
             () if self.has_violation() => Err(Obstacle::Violation),
-            // The page shows nothing new: acknowledgements may be in frames, too.
+            // The page shows nothing new. Acknowledgements may also be in frames.
             () if !looked && is_ack_check_due(self.outbox.kept_count()) => Err(Obstacle::Acknowledgements),
             () => Ok(()),
         }
     }
 
-    /// Admits the first ones of several messages with these lengths, which are like `content` and are allowed, at least
-    /// one and at most `most`. Returns the ticket of the first one and their number. The messages behind it have the
-    /// next numbers.
+    /// Admits the first 1 to `most` messages of a batch. Returns the ticket of the first message, and the count.
+    ///
+    /// All messages have the properties of `content`, except their `lengths`. The later messages have the next numbers.
     pub fn admit_run(
         &mut self,
         terms: &Terms,
@@ -186,8 +188,9 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         Ok((first, count))
     }
 
-    /// Records that the link has the message. Returns its number, and the place for the stored part, if the message is
-    /// kept. Where the link was replaced meanwhile, it is sent once more over the newest one.
+    /// Records that the link has the message. Returns its number, and the place for the stored part if it is kept.
+    ///
+    /// If a newer link has replaced the ticket's link, the message is sent again over the newest link.
     #[inline(always)]
     pub fn sent(&mut self, ticket: &Ticket) -> (u64, Option<&mut M>) {
         if self.is_newer(ticket.link) {
@@ -215,7 +218,8 @@ impl<M: Reuse, P: Page> Connection<M, P> {
             && is_sent_over
             && (ticket.link < self.peer_since || ticket.link >= self.incarnation_since)
         {
-            // The incarnation that has the newest link may take it over the last one, and another peer may not.
+            // The incarnation at the newest link may have taken the request over the last link. Another peer must not
+            // get it.
             class = RetransmitClass::Answer;
         }
         let (number, place) = self.outbox.sent_to_place(class, ticket.length);
@@ -228,12 +232,13 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         (number, self.outbox.last_kept())
     }
 
-    /// Keeps an answer to this session, whose link has ended, for the next one or for the newest one, over which it is
-    /// sent as a replay. Returns the place for its stored part; none if it is not kept: only the answer to an
-    /// idempotent request is, and only for the incarnation that sent the request.
+    /// Keeps an answer whose link has ended, to replay it over the session's next or newest link.
+    ///
+    /// Returns the place for its stored part, or `None` if it is not kept. Only the answer to an idempotent request is
+    /// kept, and only for the incarnation that sent the request.
     ///
     /// # Errors
-    /// The obstacle.
+    /// `TooLong`.
     pub fn keep_unsent(&mut self, session: u64, content: &Content) -> Unless<Option<&mut M>> {
         if !content.is_allowed {
             return Err(Obstacle::TooLong);
@@ -242,7 +247,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         if session == 0 || !is_there || content.class != RetransmitClass::IdempotentAnswer {
             return Ok(None);
         }
-        // It is kept only if there is room.
+        // The answer is kept only if there is room.
         self.has_room(RetransmitClass::Data, content.length);
         if !self.outbox.keeps_answer(content.length) {
             return Ok(None);
@@ -252,7 +257,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         Ok(self.outbox.last_kept())
     }
 
-    /// Records that the last message, of this number, goes over the newest link as a replay.
+    /// Records that the last message, with this number, goes over the newest link as a replay.
     fn unsent(&mut self, number: u64) {
         if planted::is(Bug::UnsentIsLost) {
             return;
@@ -262,7 +267,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
     }
 }
 
-/// Returns the obstacle for a message behind that of the highest number.
+/// Returns the obstacle for a message after the highest number.
 #[cold]
 fn no_number() -> Obstacle {
     let text = "the numbers of this session have run out; end it, and start another one";
@@ -270,12 +275,12 @@ fn no_number() -> Obstacle {
 }
 
 impl Ticket {
-    /// Returns the ticket of this message of a run, with its length.
+    /// Returns this ticket with the length of its message of a run.
     pub fn with_length(self, length: usize) -> Ticket {
         Ticket { length, ..self }
     }
 
-    /// Returns the ticket of the next message. Only the first one carries the acknowledgement.
+    /// Returns the ticket of the next message of a run. Only the first message carries the acknowledgement.
     pub fn next(self) -> Ticket {
         Ticket { number: self.number + 1, acked: 0, noted: 0, ..self }
     }

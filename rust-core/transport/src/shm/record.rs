@@ -1,17 +1,17 @@
-//! The record header of every ring, a channel's and a publisher's: one word that gives the length and the meaning of
-//! the bytes behind it, and whether they are there yet.
+//! The header word of each record in a ring: its length, its meaning, and whether the record exists yet.
 //!
-//! A record is this word, then the content, then fill up to a multiple of 16 bytes. A short message
-//! costs a word and its time of sending ([`Shape::Compact`]) instead of the 64-byte header, because
-//! sequence and correlation follow from the ring's order; the full header appears only where it
-//! says more. A publisher's records have numbers of their own ([`Shape::Linked`]), since readers begin anywhere, and
-//! are never split: a reader validates a record with one check behind its copy. The word is stored last with release
-//! order and loaded first with acquire order, so a reader that finds it finds the whole record. Zero means that there
-//! is no record yet, and no valid word is zero.
+//! A record is this word, then the content, then padding to a multiple of 16 bytes. A short message costs a word and
+//! its time of sending ([`Shape::Compact`]) instead of the 64-byte header, because sequence and correlation follow from
+//! the ring's order. The full header appears only if it says more.
 //!
-//! `writer` and `broadcast::ring_writer` produce these words, `reader` and `broadcast::ring_reader` check them; the
-//! layout is drawn in `docs/transports.md` and held to this code by the tests below. `fast` has the forms that the fast
-//! paths know.
+//! Readers of a publisher begin anywhere. Its records therefore have numbers ([`Shape::Linked`]) and are never split,
+//! so that a reader validates a record by one check after its copy.
+//!
+//! The writer stores the word last, with release order, and the reader loads it first, with acquire order. A reader
+//! that finds the word therefore finds the whole record. Zero means "no record yet"; no valid word is zero.
+//!
+//! `writer` and `broadcast::ring_writer` produce these words, and `reader` and `broadcast::ring_reader` check them. The
+//! tests below compare the layout with `docs/transports.md`. `fast` has the forms of the fast paths.
 
 mod fast;
 
@@ -29,9 +29,9 @@ pub(super) const WORD: u64 = 8;
 /// Bytes of a [`Shape::Compact`] record between the word and the body: the time of sending, ns
 /// since 1970.
 pub(super) const COMPACT: usize = 8;
-/// The same for [`Shape::Linked`]: the time of sending, sequence, correlation, 8 bytes each.
+/// Bytes of a [`Shape::Linked`] record there: the time of sending, sequence, correlation, 8 bytes each.
 pub(super) const LINKED: usize = 24;
-/// Where the sequence stands in a message header, in bytes.
+/// The offset of the sequence in a message header, in bytes.
 const SEQUENCE: usize = 24;
 
 /// How a record holds its frame, or its part of one. Values are those on the wire.
@@ -40,8 +40,7 @@ const SEQUENCE: usize = 24;
 pub(super) enum Shape {
     /// No frame: the rest of this lap is empty, and the next record begins the next lap.
     Pad = 1,
-    /// The time of sending and the body. The sequence number is one above that of the record
-    /// before, and the correlation is 0.
+    /// The time of sending and the body. The sequence is one above the previous record's, and the correlation is 0.
     Compact = 2,
     /// The time of sending, the sequence, the correlation and the body.
     Linked = 3,
@@ -63,16 +62,15 @@ pub(super) enum Shape {
 ///
 /// | bits | field |
 /// |---|---|
-/// | 0–31 | bytes behind the header, without the fill up to a granule |
+/// | 0–31 | bytes after the word, without the padding to a granule |
 /// | 32–35 | shape |
 /// | 36–39 | kind of message |
 /// | 40–42 | encoding |
 /// | 43–47 | flags |
 /// | 48–63 | the low 16 bits of the lap number, so that a record of an earlier lap is not accepted |
 ///
-/// It stays one word in memory, too: a struct of small fields would be passed through memory,
-/// written field by field and read as a whole at once, which stalls the processor for longer than
-/// copying a short message takes.
+/// The type is one word also in memory. A struct of small fields would be written field by field and read as a whole,
+/// and that stall of the processor takes longer than the copy of a short message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Record(u64);
 
@@ -81,8 +79,9 @@ const LAP: u32 = 48;
 /// The bits below the lap number.
 const WITHOUT_LAP: u64 = (1 << LAP) - 1;
 
-/// For each shape, kind and encoding, as bits 32 to 42 have them: the bytes of the shape's fixed part, or
-/// [`IMPOSSIBLE`] where one of the numbers has no meaning. One load checks all three.
+/// The bytes of the fixed part, by bits 32 to 42: shape, kind and encoding. One load checks all three.
+///
+/// [`IMPOSSIBLE`] if one of the three numbers has no meaning.
 static LEAST: [u8; 1 << 11] = {
     let mut least = [IMPOSSIBLE; 1 << 11];
     let mut bits = 0;
@@ -103,27 +102,27 @@ static LEAST: [u8; 1 << 11] = {
     }
     least
 };
-/// No length of a fixed part.
+/// Larger than any fixed part.
 const IMPOSSIBLE: u8 = u8::MAX;
 
 impl Record {
-    /// A record with `length` bytes behind its header word.
+    /// A record with `length` bytes after its word.
     pub fn new(shape: Shape, kind: Kind, encoding: Encoding, flags: u16, length: u32) -> Record {
         let what = (shape as u64) << 32 | (kind as u64) << 36 | (encoding as u64) << 40;
         Record(u64::from(length) | what | u64::from(flags) << 43)
     }
 
-    /// A record of a shape that holds a whole frame with this header, with `length` bytes behind its header word. The
-    /// length saturates: no ring holds as many bytes.
+    /// A record of a shape that holds a whole frame with this header, with `length` bytes after its word.
+    ///
+    /// The length saturates at 32 bits: no ring holds so many bytes.
     pub fn of_frame(shape: Shape, header: &Header, length: usize) -> Record {
-        // A message header has its own flags.
+        // In the other shapes the message header has the flags.
         let flags = if matches!(shape, Shape::Compact | Shape::Linked) { header.flags } else { 0 };
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         Record::new(shape, header.kind, header.encoding, flags, length)
     }
 
-    /// A record whose header word says nothing about a message: a pad, or a record with a message
-    /// header of its own.
+    /// A record whose word describes no message: a pad, or a record that contains a message header.
     pub fn bare(shape: Shape, length: u32) -> Record {
         Record::new(shape, Kind::Data, Encoding::Raw, 0, length)
     }
@@ -158,7 +157,7 @@ impl Record {
         (self.0 >> 43 & 0x1F) as u16
     }
 
-    /// The header of the message in a compact or linked record, with what the word does not say.
+    /// The header of the message in a compact or linked record. The arguments are the fields that the word lacks.
     ///
     /// # Errors
     /// `Internal` for a record that was not checked.
@@ -170,12 +169,12 @@ impl Record {
         Ok(Header { flags, body, sequence, correlation, sent, ..Header::new(kind, encoding) })
     }
 
-    /// Bytes behind the header word, without the fill.
+    /// Bytes after the word, without padding.
     pub fn length(self) -> usize {
         self.0 as u32 as usize
     }
 
-    /// Bytes that the record takes in the ring: word, content and fill.
+    /// Bytes that the record takes in the ring: word, content and padding.
     #[inline]
     pub fn size(self) -> u64 {
         (WORD + self.length() as u64).next_multiple_of(GRANULE)
@@ -186,8 +185,9 @@ impl Record {
         Record(word).size()
     }
 
-    /// Where the sequence number of a record that holds a whole frame stands, in bytes behind the header word; `None`
-    /// where it follows from the record before, and for those that hold none.
+    /// The offset of the sequence number after the word, in bytes.
+    ///
+    /// `None` if the number follows from the previous record, or if the record holds no whole frame.
     pub fn sequence_at(self) -> Option<usize> {
         match self.shape()? {
             Shape::Linked => Some(8),
@@ -206,17 +206,17 @@ impl Record {
         lap << LAP
     }
 
-    /// The word for this lap. Never zero, which means that there is no record yet: no shape is 0.
+    /// The word for this lap. Never zero, because no shape is 0.
     pub fn to_word(self, lap: u64) -> u64 {
         self.0 | lap << LAP
     }
 
-    /// Decodes the word of this lap. In a record from here, shape, kind and encoding have a
-    /// meaning, and the length is at least that of the shape's fixed part; that it fits the ring is
-    /// for the reader to check.
+    /// Decodes the word of this lap, and checks shape, kind, encoding and the least length of the shape.
+    ///
+    /// The reader still has to check that the record fits the ring.
     ///
     /// # Errors
-    /// `Malformed` where no honest writer stores such a word.
+    /// `Malformed` for a word that no honest writer stores.
     #[inline]
     pub fn from_word(word: u64, lap: u64) -> Result<Record> {
         let record = Record(word & WITHOUT_LAP);
@@ -244,7 +244,7 @@ impl Record {
         garbage(word, why)
     }
 
-    /// Whether the length is below that of the shape's fixed part.
+    /// Whether the length is below the shape's fixed part.
     fn is_too_short(self) -> bool {
         self.length() < usize::from(LEAST[(self.0 >> 32) as usize % LEAST.len()])
     }

@@ -24,7 +24,7 @@ pub(super) const ITEM: u64 = size_of::<Value>() as u64;
 /// its share of the hash table.
 const ENTRY: u64 = (size_of::<String>() + size_of::<Value>()) as u64;
 
-/// The size of a map's key index beside its table, in bytes: the content of its `Box`.
+/// The size of a map's key index besides its table, in bytes: the content of its `Box`.
 const TABLE: u64 = 64;
 
 /// Returns the bytes that the list of an array of `items` values takes.
@@ -40,8 +40,8 @@ pub(super) fn map_bytes(entries: usize) -> u64 {
 
 /// Returns the bytes of a hash table for `words` words.
 ///
-/// As `hashbrown` allocates it: a power of two of places, of which 7/8 may be used, each with a
-/// word and a control byte, and one group of control bytes at the end.
+/// `hashbrown` allocates a power of two of places, each with a word and a control byte, and one group of control bytes
+/// at the end. It uses at most 7/8 of the places.
 pub(super) fn table_bytes(words: usize) -> u64 {
     if words == 0 {
         return 0;
@@ -60,7 +60,7 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// `TooLarge` where the sum exceeds the limit. The bytes stay counted: the decoding ends.
+    /// `TooLarge` if the sum exceeds the limit. The bytes stay counted, because the decoding ends.
     pub(super) fn hold(&mut self, bytes: u64) -> Result<()> {
         self.held = self.held.saturating_add(bytes);
         if self.held > self.limit {
@@ -81,7 +81,7 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// `TooLarge` over the limit, `OutOfMemory` where the allocation fails.
+    /// `TooLarge` over the limit, `OutOfMemory` if the allocation fails.
     pub(super) fn reserve<T>(&mut self, list: &mut Vec<T>, more: usize) -> Result<()> {
         if list.capacity() - list.len() >= more { Ok(()) } else { self.grow(list, more) }
     }
