@@ -8,13 +8,14 @@
 //! | what | lives in |
 //! |---|---|
 //! | all stores, and who wants which | here |
-//! | the names and patterns that clients ask for | `asks` |
+//! | the names and patterns that clients ask for | `key`, `asks` |
 //! | the log of a name; its messages; places | `log`, `published`, `place` |
 //! | the store of a name, and the view of a subscription | `store` |
 //! | the thread that receives | `follow` |
 
 mod asks;
 mod follow;
+mod key;
 mod log;
 mod place;
 mod published;
@@ -32,17 +33,15 @@ use tokio::sync::{Notify, mpsc};
 
 use self::asks::State;
 use self::published::HeldBytes;
-use crate::names::Name;
 use crate::rights::Rights;
 
 pub use self::follow::run;
+pub use self::key::{Key, NAMES};
 pub use self::log::{Log, What};
 pub use self::place::{ORIGIN, Place, distance};
 pub use self::published::{Own, Published};
 pub use self::store::{Store, View, too_slow};
 
-/// Names of which the gateway knows something at once, for all tokens. One token has half of them.
-pub const NAMES: usize = 8_192;
 /// Descriptors of the process for each name. A connected name takes half of them, at most.
 const DESCRIPTORS: u64 = 16;
 
@@ -54,14 +53,6 @@ pub fn receiving(longest: u64) -> Result<Options> {
     let mut options = Options::default();
     options.set("max_message_size", &Value::from(longest))?;
     Ok(options)
-}
-
-/// A name or a pattern that a client asks for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
-    pub name: Name,
-    /// For a journal: the number with which it begins.
-    pub from: Option<u64>,
 }
 
 /// A client's use of a view; dropping it ends the view.

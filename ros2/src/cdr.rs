@@ -6,7 +6,8 @@ use linkspan::schema::Width;
 use linkspan::{DType, Error, ErrorKind, Map, NdArray, Order, Result, Timestamp, Value, quoted};
 
 use crate::definition::{Member, Shape, image_encoding};
-use crate::{packed, too_long};
+use crate::length::too_long;
+use crate::packed;
 
 /// Little-endian, version 1, without options.
 const ENCAPSULATION: [u8; 4] = [0, 1, 0, 0];

@@ -12,8 +12,8 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
 use crate::keys::key;
+use crate::length::too_long;
 use crate::packed::uuid;
-use crate::too_long;
 
 /// Writes a message. Viewers show maps alone: another value is that of the key `value`.
 ///

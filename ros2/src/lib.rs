@@ -9,6 +9,7 @@
 //! | messages in JSON, and what JSON Schema says of them | `json` |
 //! | packed records as maps | `packed` |
 //! | keys that no field can have | `keys` |
+//! | how long a written message may be | `length` |
 //! | which type the messages of a name have, declared or inferred | `messages` |
 //!
 //! docs/recording-format.md says what becomes of each value. A crate above the core: no program that exchanges messages
@@ -21,6 +22,7 @@ mod cdr;
 mod definition;
 mod json;
 mod keys;
+mod length;
 mod messages;
 mod packed;
 mod words;
@@ -28,8 +30,9 @@ mod words;
 use std::collections::BTreeMap;
 
 use linkspan::schema::Schema;
-use linkspan::{Error, ErrorKind, Limits, Result, Value};
+use linkspan::{Result, Value};
 
+pub use length::most;
 pub use messages::Messages;
 pub use packed::uuid;
 
@@ -48,27 +51,6 @@ pub struct Encoder {
     /// message itself by no name.
     pub units: BTreeMap<String, String>,
     form: Form,
-}
-
-/// How often the bytes of the longest message a written one may have.
-const TIMES: u64 = 4;
-
-/// Returns the bytes of a written message at most, if the messages have up to so many.
-pub fn most(longest: u64) -> u64 {
-    longest.saturating_mul(TIMES)
-}
-
-/// Returns the same for the messages that a channel takes where nothing else is said.
-fn most_by_default() -> u64 {
-    most(Limits::default().message)
-}
-
-/// The error of a message that is longer in the form of viewers than it may be.
-fn too_long(most: u64) -> Error {
-    let text = format!(
-        "as viewers read it the message has more than {most} bytes, four times the longest message; max_message_size raises that"
-    );
-    Error::new(ErrorKind::TooLarge, text)
 }
 
 #[derive(Debug)]

@@ -7,8 +7,9 @@ use linkspan::schema::{Kind, Schema, Type};
 use linkspan::{Error, ErrorKind, Result, Value};
 use linkspan_schema_infer::{Evidence, propose};
 
+use crate::Encoder;
 use crate::keys::Keys;
-use crate::{Encoder, most_by_default};
+use crate::length::most_by_default;
 
 /// Types that are inferred one after the other, each wider than the one before, until messages are written in JSON: a
 /// viewer begins anew with each.

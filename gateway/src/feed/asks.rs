@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use linkspan::{Error, ErrorKind, Result};
 use tokio::sync::Notify;
 
-use super::Key;
+use super::key::Key;
 use super::store::{Store, View};
 use crate::names::Name;
 use crate::rights::{Right, Rights};

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use linkspan::{Error, ErrorKind};
 use tokio::sync::Notify;
 
+use super::key::{Key, NAMES};
 use super::log::Log;
-use super::{Key, NAMES};
 use crate::names::Name;
 use crate::rights::{Right, Rights};
 

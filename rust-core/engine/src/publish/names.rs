@@ -11,6 +11,7 @@
 mod joining;
 mod lives;
 mod report;
+mod reselect;
 mod selection;
 mod unanswered;
 
