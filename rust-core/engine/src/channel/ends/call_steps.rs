@@ -211,10 +211,7 @@ impl Place for Answer<'_> {
                     return Err(answer_lost());
                 }
             }
-            Turn::Message(message) if message.header().kind.is_answer() => {
-                session_state.halves().outbox.answered(number);
-                return Ok(Some(message));
-            }
+            Turn::Message(message) if message.header().kind.is_answer() => return Ok(Some(message)),
             Turn::Message(message) => receiving.inbox.push_back(message),
             Turn::Look | Turn::Bye | Turn::Ack => {}
         }
