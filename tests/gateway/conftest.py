@@ -1,4 +1,4 @@
-"""A gateway and programs in a runtime directory of their own."""
+"""Starts a gateway and programs in a separate runtime directory."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from support.waiting import PATIENCE, next_line, until
 
 GATEWAY = DEBUG / "linkspan-gateway"
 
-#: Publishes {"i": 1}, {"i": 2} …, one a period, and begins with a line of standard input; ends with the next line.
+#: Publishes {"i": 1}, {"i": 2} …, one per period. A line of standard input starts it, the next line ends it.
 PUBLISHER = """
 import sys, time
 import linkspan
@@ -35,8 +35,6 @@ with linkspan.publisher(name) as out:
 
 
 class Gateway:
-    """A gateway that runs, its address and its tokens."""
-
     def __init__(self, bench: "Bench", *words: object, through: tuple[str, ...] = ()) -> None:
         self.bench = bench
         self.child = bench.start(*through, GATEWAY, "--tokens", bench.tokens, *words)
@@ -49,7 +47,6 @@ class Gateway:
     def request(
         self, path: str, token: str | None = None, body: object = None, headers: dict | None = None, method: str | None = None, raw: bytes | None = None,
     ) -> tuple[int, object, dict]:
-        """Status, body and headers of a request."""
         sent = {"Content-Type": "application/json"} if body is not None or raw is not None else {}
         if token:
             sent["Authorization"] = f"Bearer {token}"
@@ -70,7 +67,6 @@ class Gateway:
         return int(line.split()[1])
 
     def stop(self, code: int = 0, number: signal.Signals = signal.SIGTERM) -> str:
-        """Ends it, and returns what it wrote to standard error."""
         self.child.send_signal(number)
         _, error = self.child.communicate(timeout=PATIENCE)
         assert self.child.returncode == code, error
@@ -98,14 +94,13 @@ class Bench:
         return child
 
     def gateway(self, *words: object, through: tuple[str, ...] = ()) -> Gateway:
-        """One that runs; `through` is a command that starts it, such as prlimit."""
-        # A client of the tests may be busy for longer than a client may leave pings unanswered by default.
+        """Starts a gateway; `through` is a command that starts it, such as prlimit."""
+        # A client of the tests may be busy for longer than the default limit for unanswered pings.
         usual = [("--listen", "127.0.0.1:0"), ("--ping", "20s")]
         added = [word for option in usual if option[0] not in words for word in option]
         return Gateway(self, *added, *words, through=through)
 
     def certificate(self) -> tuple[Path, Path]:
-        """A certificate of this machine, and its key."""
         certificate, key = self.folder / "lab.pem", self.folder / "lab.key"
         self.command(
             "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
@@ -115,7 +110,7 @@ class Bench:
         return certificate, key
 
     def token(self, name: str, *words: str) -> str:
-        """Makes a token; a gateway that runs knows it within a second."""
+        """Makes a token; a running gateway reads it within a second."""
         done = subprocess.run(
             [GATEWAY, "token", "add", name, "--tokens", self.tokens, *words], env=self.env, capture_output=True, text=True, timeout=PATIENCE,
         )
@@ -138,13 +133,13 @@ class Bench:
         until(f"the controller sees {service}", is_seen)
 
     def publisher(self, name: str, count: int, period: float = 0.0, size: int = 0, awaited: int = 0) -> "subprocess.Popen[str]":
-        """One that has the name, and waits for a line, then for so many subscribers."""
+        """Starts a publisher that waits for a line, then for this number of subscribers."""
         child = self.start(sys.executable, "-c", PUBLISHER, name, count, period, size, awaited)
         assert next_line(child.stdout, f"the publisher of {name}") == "there\n", child.communicate()[1]
         return child
 
     def python(self, script: str, *words: object) -> "subprocess.Popen[str]":
-        """A script that prints a line when it is ready."""
+        """Starts a script that prints a line when it is ready."""
         child = self.start(sys.executable, "-c", script, *words)
         assert next_line(child.stdout, "the script"), child.communicate()[1]
         return child
@@ -157,7 +152,7 @@ class Bench:
 
 
 def go(child: "subprocess.Popen[str]") -> None:
-    """Lets a publisher begin, or end."""
+    """Sends the line that begins or ends a publisher."""
     assert child.stdin
     child.stdin.write("\n")
     child.stdin.flush()

@@ -1,4 +1,4 @@
-"""Who may do what at the gateway: tokens and their patterns, origins and hosts, addresses beyond loopback, a stranger, a reader, a hostile page."""
+"""Access to the gateway: tokens, patterns, origins, hosts, remote addresses, strangers, hostile pages."""
 
 import asyncio
 import json
@@ -29,7 +29,6 @@ def refused(frame: "Awaitable[object]") -> str:
 
 
 def handshake(gateway: Gateway, *lines: str, path: str = "/linkspan") -> str:
-    """The first line of the answer to a WebSocket handshake with these headers."""
     head = [f"GET {path} HTTP/1.1", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"]
     head += ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol: linkspan.v1.json", *lines]
     with socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) as connection:
@@ -45,7 +44,7 @@ def test_stranger_sees_nothing_on_any_route(bench: Bench) -> None:
             status, body, headers = gateway.request(path, token, {} if path in POSTS else None)
             assert status == 401 and "lab/a" not in json.dumps(body), (path, body)
             assert headers["content-security-policy"].startswith("default-src 'none'")
-        # Beyond ten wrong ones it has to wait; each round here begins anew.
+        # After ten wrong tokens a client has to wait; a new gateway in each round resets the count.
         gateway.stop()
         gateway = bench.gateway()
     page = gateway.request("/")[1]
@@ -84,13 +83,13 @@ def test_hello_that_is_too_long_is_refused_before_it_is_read(bench: Bench, form:
             sending = asyncio.create_task(connection.send(written()))
             data = await asyncio.wait_for(connection.recv(), PATIENCE)
             answer = json.loads(data) if form == "json" else uncbor(data)
-            # The five seconds for a hello would be a time-out.
+            # Waiting five seconds for a hello would give a time-out.
             assert (answer["type"], answer["kind"]) == ("error", "TooLarge"), answer
             with pytest.raises(websockets.ConnectionClosed) as closed:
                 await asyncio.wait_for(connection.recv(), PATIENCE)
             assert closed.value.rcvd and closed.value.rcvd.code == 1009, closed.value
             await asyncio.gather(sending, return_exceptions=True)
-        # One of 1,024 bytes is none of them, also with a ping in front and with frames behind it.
+        # A token of 1,024 bytes is wrong, also after a ping and before other frames.
         async with websockets.connect(url, subprotocols=["linkspan.v1.json"], compression=None, ping_interval=None) as connection:
             await connection.ping()
             hello = json.dumps({"type": "hello", "version": 1, "token": gateway.token, "pad": ""})
@@ -131,11 +130,9 @@ def test_patterns_of_a_token_are_all_that_it_may_do(bench: Bench) -> None:
                 await client.ask(kind, **more)
             assert error.value.kind == "PermissionDenied"
             assert "secret" not in str(error.value).replace(str(more), "").replace("secret/a", "").replace("secret/valve", "")
-        # What is not there is refused with nothing about other names.
         with pytest.raises(Refused) as error:
             await client.ask("call", name="lab/valve", value=1, timeout=0.2)
         assert error.value.kind == "NotFound" and "secret" not in str(error.value) and str(bench.run) not in str(error.value)
-        # Nothing of the other name has come meanwhile.
         assert everything.messages.keys() | {frame.get("name") for frame in client.kept} <= {"lab/a"}
         await client.close()
 
@@ -147,7 +144,7 @@ def test_patterns_of_a_token_are_all_that_it_may_do(bench: Bench) -> None:
 
 
 def test_what_a_token_can_never_be_given_is_refused_at_once(bench: Bench) -> None:
-    """A stream, a subscription or a list that nothing can ever come of says why, and does not stay open in silence."""
+    """The gateway states why a stream, subscription or list can never have content, and closes it."""
     panel = bench.token("panel", "--read", "lab/*", "--call", "lab/valve", "--write", "ui/*")
     logs = bench.token("logs", "--read", "journal:lab/*")
     caller = bench.token("caller", "--call", "lab/valve")
@@ -168,7 +165,7 @@ def test_what_a_token_can_never_be_given_is_refused_at_once(bench: Bench) -> Non
     ]:
         status, body, _ = gateway.request(path, token)
         assert status == 403 and "PermissionDenied" in str(body) and "does not allow" in str(body), (path, status, body)
-    # In an address a token reads: of one that does not, nothing is left.
+    # Tokens in an address only read. A token without read permission can do nothing there.
     for path in [*ROUTES, "/", "/foxglove"]:
         status, body, _ = gateway.request(f"{path}{'&' if '?' in path else '?'}token={caller}")
         assert status == (200 if path == "/" else 403), (path, status, body)
@@ -176,7 +173,6 @@ def test_what_a_token_can_never_be_given_is_refused_at_once(bench: Bench) -> Non
         for query, more in ((f"?token={caller}", []), ("", [f"Authorization: Bearer {caller}"])):
             lines = [f"Host: 127.0.0.1:{gateway.port}", "Sec-WebSocket-Protocol: foxglove.websocket.v1", *more]
             assert handshake(gateway, *lines, path=path + query).startswith("HTTP/1.1 403"), (path, query)
-    # All that a token allows may be none.
     for token in (panel, logs, caller):
         assert gateway.request("/api/names", token)[:2] == (200, {"names": []})
 
@@ -192,7 +188,7 @@ def test_what_a_token_can_never_be_given_is_refused_at_once(bench: Bench) -> Non
             with pytest.raises(Refused, match="does not allow") as error:
                 await client.ask(kind, **more)
             assert error.value.kind == "PermissionDenied"
-        # What fits in part is given in part.
+        # A pattern that overlaps the permissions yields the permitted part.
         for pattern in ("*", "l*", "*/valve", "lab/?"):
             await client.subscribe(pattern)
         for pattern in ("*", "ui/*", "*valve"):
@@ -205,7 +201,8 @@ def test_what_a_token_can_never_be_given_is_refused_at_once(bench: Bench) -> Non
 
 
 def test_what_is_never_published_or_no_name_is_refused_on_every_route(bench: Bench) -> None:
-    """Streams that would end at once, and be opened again and again; and parts of an address that are no text, which are not passed over."""
+    """The gateway refuses streams that would end at once and be reopened forever, and address parts that are not
+    text."""
     stores = [f"{of}:*" for of in ("journal", "spool", "file", "fifo", "dgram")]
     token = bench.token("all", *(word for pattern in ["*", *stores] for right in ("--read", "--call", "--write") for word in (right, pattern)))
     gateway = bench.gateway()
@@ -219,10 +216,8 @@ def test_what_is_never_published_or_no_name_is_refused_on_every_route(bench: Ben
     for path in ("/api/call/%ff", "/api/publish/%ff", f"/api/call/{long}", "/api/call/lab/a?timeout=%ff"):
         status, body, headers = gateway.request(path, token, {})
         assert status == 400 and isinstance(body, dict), (path, status, body)
-    # Who has no token learns nothing of what an address takes.
     for path in ("/api/latest/%ff", "/api/recording/%ff", f"/api/latest/{long}"):
         assert gateway.request(path)[0] == 401, path
-    # Another method is an error with its reason, too.
     for path, method in (("/api/call/lab/a", "GET"), ("/api/names", "POST"), ("/api/publish/lab/a", "PUT"), ("/", "DELETE")):
         status, body, headers = gateway.request(path, token, raw=None if method == "GET" else b"1", method=method)
         assert status == 405 and "method" in str(body) and headers["allow"], (path, status, body)
@@ -263,7 +258,7 @@ def test_token_in_an_address_reads_alone(bench: Bench) -> None:
     until("a value", lambda: gateway.request(f"/api/latest/lab/a?token={token}")[0] == 200)
     for path in POSTS:
         status, body, _ = gateway.request(f"{path}?token={token}", body={})
-        # The token may do it: another one would not help, and its place is said.
+        # The token has the permission. The error therefore names its place, since another token would not help.
         assert status == 403 and "a token in an address only reads" in str(body) and "Authorization: Bearer" in str(body) and "token add" not in str(body), body
     assert gateway.request("/api/publish/lab/b", token, {})[0] == 200
 
@@ -296,13 +291,13 @@ def test_tokens_are_shown_once_kept_as_hashes_and_removed_at_once(bench: Bench) 
 
     for seconds in (3, 10, 30):
         short = bench.token(f"short{seconds}", "--read", "*", "--expires", f"{seconds}s")
-        # On a busy machine it may have expired before there is a connection.
+        # On a busy machine the token may expire before the connection exists.
         if asyncio.run(expire(short)):
             break
     else:
         pytest.fail("no connection within half a minute")
     assert gateway.request("/api/names", short)[0] == 401
-    # A file that others may read is not believed, and what was known before counts on.
+    # The gateway ignores a file that others may read, and keeps the tokens it knew before.
     later = bench.token("later", "--read", "*")
     assert gateway.request("/api/names", later)[0] == 200
     bench.tokens.chmod(0o644)
@@ -320,11 +315,11 @@ def test_ten_wrong_tokens_make_their_address_wait_and_no_other_user(bench: Bench
     gateway = bench.gateway()
     statuses = [gateway.request("/api/names", f"guess{i}")[0] for i in range(14)]
     assert statuses == [401] * 10 + [429] * 4
-    # Even with the right one: which one it is, is not to be found out by trying.
+    # Even the right token waits, so guessing reveals nothing.
     status, body, headers = gateway.request("/api/names", gateway.token)
     assert status == 429 and headers["retry-after"] == "60" and "wait" in str(body)
     assert handshake(gateway, f"Host: 127.0.0.1:{gateway.port}").startswith("HTTP/1.1 429")
-    # It has the same address, and is another user.
+    # This client has the same address but another user.
     words = ["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--header", f"Authorization: Bearer {gateway.token}", f"{gateway.address}/api/names"]
     done = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", *words], capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout == "200", done.stderr
@@ -347,7 +342,7 @@ def test_pages_of_other_origins_are_refused_everywhere(bench: Bench) -> None:
         assert handshake(gateway, host, f"Origin: {origin}").startswith("HTTP/1.1 403"), origin
     for path in POSTS:
         assert gateway.request(path, token, {}, headers={"Origin": "http://evil.example"})[0] == 403
-        # A form can be sent without asking, and has another type.
+        # A browser sends a form without a preflight; a form has another content type.
         status = gateway.request(path.replace("lab", "ui"), bench.token(path.split("/")[2], "--call", "*", "--write", "*"), raw=b"{}", headers={"Content-Type": "text/plain"})[0]
         assert status in (401, 415)
     assert gateway.request("/api/names", token, headers={"Sec-Fetch-Site": "cross-site"})[0] == 403
@@ -361,7 +356,7 @@ def test_names_that_resolve_here_are_no_hosts_of_the_gateway(bench: Bench) -> No
     gateway = bench.gateway("--origin", "https://lab.example")
     for host in ("evil.example", f"evil.example:{gateway.port}", "127.0.0.1", f"10.0.0.1:{gateway.port}", f"127.0.0.1.evil.example:{gateway.port}"):
         assert handshake(gateway, f"Host: {host}").startswith("HTTP/1.1 421"), host
-        # As a page would send it whose name was made to resolve to this machine.
+        # A page sends these headers after DNS rebinding to this machine.
         assert handshake(gateway, f"Host: {host}", f"Origin: http://{host}").startswith("HTTP/1.1 421"), host
         assert gateway.request("/", headers={"Host": host})[0] == 421
     for host in (f"127.0.0.1:{gateway.port}", f"localhost:{gateway.port}", f"[::1]:{gateway.port}", "lab.example"):
@@ -390,11 +385,10 @@ def test_beyond_loopback_needs_tls_or_a_proxy(bench: Bench) -> None:
         await client.close()
 
     asyncio.run(talk())
-    # Without TLS it answers nothing.
     with socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         assert b"HTTP" not in connection.recv(65536)
-    # The files are examined before anything listens.
+    # The gateway examines the files before it listens.
     for wrong in (["--certificate", key, "--key", key], ["--certificate", certificate, "--key", certificate], ["--certificate", bench.folder / "none", "--key", key]):
         bench.command(GATEWAY, "--listen", "0.0.0.0:0", *wrong, code=1)
 
@@ -404,7 +398,7 @@ def test_behind_a_proxy_it_says_so_and_counts_by_the_address_that_the_proxy_saw(
     assert gateway.child.stderr and "not encrypted" in next_line(gateway.child.stderr, "the warning")
     seen = {"X-Forwarded-For": "198.51.100.7, 203.0.113.9"}
     assert [gateway.request("/api/names", "guess", headers=seen)[0] for _ in range(11)] == [401] * 10 + [429]
-    # What a client claims in front of it counts for nothing.
+    # The gateway ignores addresses that a client claims.
     assert gateway.request("/api/names", gateway.token, headers={"X-Forwarded-For": "1.2.3.4, 203.0.113.9"})[0] == 429
     assert gateway.request("/api/names", gateway.token, headers={"X-Forwarded-For": "203.0.113.9, 1.2.3.4"})[0] == 200
 
@@ -418,9 +412,9 @@ def test_behind_a_proxy_the_scheme_of_an_origin_counts(bench: Bench) -> None:
             assert handshake(gateway, f"Host: {name}", f"Origin: {named}").startswith("HTTP/1.1 101")
             assert gateway.request("/api/names", gateway.token, headers={"Host": name, "Origin": wrong})[0] == 403, wrong
             assert handshake(gateway, f"Host: {name}", f"Origin: {wrong}").startswith("HTTP/1.1 403"), wrong
-        # Programs say no origin.
+        # Programs send no origin.
         assert gateway.request("/api/names", gateway.token, headers={"Host": host})[0] == 200
-    # On this machine it is without the proxy where its address says.
+    # A local address works without the proxy.
     local = f"127.0.0.1:{gateway.port}"
     assert handshake(gateway, f"Host: {local}", f"Origin: http://{local}").startswith("HTTP/1.1 101")
     assert handshake(gateway, f"Host: {local}", f"Origin: https://{local}").startswith("HTTP/1.1 403")
@@ -444,7 +438,6 @@ def test_errors_show_no_path_and_no_process_of_the_machine(bench: Bench, form: s
     token = bench.token("panel", "--read", "*", "--call", "*", "--write", "*")
     gateway = bench.gateway()
     taken = bench.publisher("ui/taken", 1)
-    # A name that another user's directory or a file stands in the way of.
     (bench.run / "ui@broken.shm").mkdir()
     (bench.run / "ui@text.shm").write_text("no socket")
     texts: list[str] = []
@@ -517,7 +510,6 @@ def test_page_that_an_origin_names_reads_names_by_fetch_and_no_other_page_does(b
         status, _, headers = gateway.request("/api/names", gateway.token, headers={"Origin": origin})
         lower = {name.lower(): value for name, value in headers.items()}
         assert (status, lower.get("access-control-allow-origin")) == ((200, origin) if admitted else (403, None))
-    # The page needs a token for an answer, as every program does.
     assert gateway.request("/api/names", headers={"Origin": "https://lab.example"})[0] == 401
     assert gateway.child.stderr
     assert '"https://other.example" was refused: --origin' in next_line(gateway.child.stderr, "the refused origin")
@@ -538,6 +530,6 @@ def test_lines_of_connection_are_one_list_and_the_scheme_of_a_token_has_no_case(
 
 def test_address_of_the_operator_is_printed_behind_a_proxy(bench: Bench) -> None:
     gateway = bench.gateway("--behind-proxy", "--origin", "https://lab.example")
-    # The line may already be in the buffer of the first one, and the gateway prints it in any case.
+    # The line may already be in the buffer of the first reader, and the gateway prints it in any case.
     assert gateway.child.stdout
     assert gateway.child.stdout.readline().strip() == f"https://lab.example/#token={gateway.token}"

@@ -1,4 +1,4 @@
-"""The bounds of the gateway: values at their limits, by every client; what it holds for all; and no descriptor left."""
+"""Bounds of the gateway: values at their limits from every client, total memory, no free descriptor."""
 
 import asyncio
 import json
@@ -31,14 +31,13 @@ MOST, LEVELS, KEY = 1_000_000, 64, 64 << 10
 
 
 def nested(levels: int) -> list:
-    """A list in a list, so many in all."""
     value: list = []
     for _ in range(levels - 1):
         value = [value]
     return value
 
 
-#: Values at a limit, and the same with one more.
+#: Values at a limit; one more exceeds it.
 AT_THE_LIMIT: dict[str, tuple[Callable[[int], Any], int]] = {
     "values of a list": (lambda count: [None] * (count - 1), MOST),
     "values of a map": (lambda count: {f"{at:x}": True for at in range(count - 1)}, MOST),
@@ -63,19 +62,20 @@ def test_values_at_their_limits_pass_and_beyond_are_errors_of_their_frame(bench:
         value = made(limit)
         assert (await client.ask("data", id=60, value=value))["number"] == 1
         frames = [{"type": "data", "id": 60}]
-        # So long a map takes builds for tests their time, and is the same either way.
+        # Test builds need too long for such a map, and both ways have the same result.
         if case != "values of a map":
             assert (await client.ask("latest", name="ui/x"))["value"] == value
             assert (await client.ask("call", name="lab/echo", value=value))["value"] == value
             frames.append({"type": "call", "id": 61, "name": "lab/echo"})
         beyond = made(limit + 1)
         for frame in frames:
-            # A client that looks at what it was told sends none of it.
+            # A client that respects the announced limits sends none of it.
             with pytest.raises(Beyond):
                 await client.send(**frame, value=beyond)
             if case == "a key":
                 continue
-            # One that does not gets an error of that frame, where it is little beyond, and is connected.
+            # A client that ignores them gets an error for that frame if it exceeds the limit slightly, and stays
+            # connected.
             written = json.dumps({**frame, "value": beyond}) if form == "json" else cbor({**frame, "value": beyond})
             await client.socket.send(written)
             answer = await client.until(frame["id"])
@@ -119,7 +119,6 @@ def test_a_program_elsewhere_refuses_what_is_beyond_and_stays_connected(bench: B
                 assert out.send(made(limit)) == number
             if made is not bytes:
                 linkspan_remote.decode(linkspan_remote.encode(made(limit)))
-        # A program that serves answers with the error, and goes on.
         caller = bench.python("import linkspan\nprint('there', flush=True)\ntry: linkspan.connect('ui/deep').call(1)\nexcept linkspan.Remote as error: print(error.remote_type, flush=True)")
         request = server.next(timeout=PATIENCE)
         assert request is not None
@@ -138,7 +137,7 @@ def test_what_is_held_with_its_texts_is_never_more_than_the_buffer(bench: Bench)
 
     async def run() -> None:
         nonlocal beyond
-        # Each form that clients have is written once for all, and kept.
+        # The gateway encodes each message once per client form and keeps the result.
         readers = []
         for form in ("json", "cbor"):
             client = await Client.connect(gateway.address, gateway.token, form)
@@ -147,7 +146,7 @@ def test_what_is_held_with_its_texts_is_never_more_than_the_buffer(bench: Bench)
         publishers = [bench.publisher(name, count, 0.001, size, awaited=1) for name in names]
         for publisher in publishers:
             go(publisher)
-        # The newest message of each name is kept whatever it is; one more is under way to each client.
+        # The gateway keeps the newest message of each name, of any size. One more is under way to each client.
         for reader, name in readers:
             while reader.seen(name) < count:
                 await reader.next()
@@ -161,7 +160,6 @@ def test_what_is_held_with_its_texts_is_never_more_than_the_buffer(bench: Bench)
 
 
 def cpu(gateway: Gateway) -> float:
-    """Seconds of processors."""
     with open(f"/proc/{gateway.child.pid}/stat") as file:
         fields = file.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -188,30 +186,27 @@ def test_clients_beyond_the_descriptors_are_refused_clearly_and_the_others_live(
         while isinstance(client := await connect(), Client):
             clients.append(client)
             assert len(clients) < 80
-        # So is one over HTTP, and there are no more than the gateway could serve.
+        # HTTP clients are refused in the same way, and never exceed the number that the gateway can serve.
         status, problem, headers = gateway.request("/api/names", gateway.token)
         assert status == 503 and isinstance(problem, dict) and problem["kind"] == "Full" and headers["retry-after"]
-        # Those that are there go on: each is answered, and misses nothing.
         go(publisher)
         for number in range(1, 21):
             assert (await subscription.message())["number"] == number
         for client in clients:
             assert (await client.ask("ping"))["type"] == "pong"
-        # What an old one asks for that needs descriptors is an error at most.
         for client in clients[:3]:
             try:
                 await client.ask("names")
             except Refused as refused:
                 assert refused.frame["retry"], refused
             assert (await client.ask("ping"))["type"] == "pong"
-        # Connections that nobody accepts yet keep no processor busy.
+        # Connections that wait to be accepted use no processor time.
         waiting = [socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) for _ in range(5)]
         before = cpu(gateway)
         time.sleep(1)
         assert cpu(gateway) - before < 0.5
         for connection in waiting:
             connection.close()
-        # Room that old ones leave is for new ones.
         for client in clients:
             await client.close()
         while not isinstance(late := await connect(), Client):
@@ -241,7 +236,7 @@ def test_refusal_for_lack_of_descriptors_comes_over_tls_and_to_every_client(benc
             labs.append(linkspan_remote.connect(gateway.address, token=gateway.token, certificate=lab))
     assert "503" in str(refused.value) and refused.value.retryable
     for one in labs:
-        # What needs a descriptor is an error at most, without a path of the machine.
+        # A request that needs a descriptor may fail; its error contains no path of the machine.
         try:
             one.names()
         except errors.OutOfMemory as none:

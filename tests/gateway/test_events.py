@@ -1,4 +1,7 @@
-"""Server-sent events while gateways and publishers are killed: a stream of one name goes on behind its last event, and what did not come is counted."""
+"""Server-sent events while gateways and publishers are killed.
+
+A stream of one name continues after its last event and counts missed events.
+"""
 
 import http.client
 import json
@@ -24,7 +27,6 @@ with linkspan.publisher(sys.argv[1]) as out:
 """
 
 
-#: A journal with ten messages.
 JOURNAL = """
 import sys
 import linkspan
@@ -37,18 +39,18 @@ with linkspan.publisher("journal:lab/log") as out:
 
 
 class Stream:
-    """What `EventSource` of a browser does: reads events, and sends the last id when it comes again."""
+    """Behaves like `EventSource` in a browser: reads events, and sends the last id after reconnecting."""
 
     def __init__(self, port: int, token: str, name: str) -> None:
         self.port, self.token, self.name = port, token, name
         self.last: str | None = None
-        #: Of each incarnation: messages that came, those that were missed, and the last number.
+        #: For each incarnation: received messages, missed messages, and the last number.
         self.incarnations: dict[str, list[int]] = {}
         self.now, self.missed = "", 0
         self.kinds: list[str] = []
 
     def connect(self) -> None:
-        # What was said to be missed behind the last message is said again.
+        # The gateway repeats the missed count that followed the last message.
         self.missed = 0
         self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         headers = {"Authorization": f"Bearer {self.token}", **({"Last-Event-ID": self.last} if self.last else {})}
@@ -57,7 +59,7 @@ class Stream:
         assert self.response.status == 200, self.response.read()
 
     def next(self) -> dict | None:
-        """The next event; none when the stream has broken."""
+        """Returns the next event, or none after the stream breaks."""
         fields: dict[str, str] = {}
         while True:
             try:
@@ -77,7 +79,6 @@ class Stream:
                 return frame
 
     def number(self) -> int:
-        """The last number of the incarnation that is there."""
         return self.incarnations.get(self.now, [0, 0, 0])[2]
 
     def take(self, frame: dict) -> None:
@@ -87,13 +88,11 @@ class Stream:
             self.incarnations.setdefault(self.now, [0, 0, 0])
         elif frame["type"] == "message":
             of = self.incarnations[self.now]
-            # What is said to be missed is so before the next message.
             of[1] += self.missed
             self.missed = 0
             of[0] += 1
             assert frame["number"] > of[2], (frame["number"], of)
             of[2] = frame["number"]
-            # Every number up to this one came, or was said to be missed.
             assert of[0] + of[1] == of[2], of
             assert self.last in (None, f"{frame['number']}.{self.now}")
         elif frame["type"] == "lagged":
@@ -103,7 +102,6 @@ class Stream:
 
 
 def followed(gateway: Gateway, token: str) -> Stream:
-    """A stream of `lab/a`, which the gateway has begun."""
     stream = Stream(gateway.port, token, "lab/a")
     stream.connect()
     until("the stream is there", lambda: gateway.metric("subscriptions") == 1)
@@ -120,7 +118,7 @@ def test_killed_gateway_and_its_successor_lose_no_event_uncounted(bench: Bench) 
         assert stream.next()
     gateway.child.kill()
     gateway.child.wait(PATIENCE)
-    # What was under way before the kill still comes.
+    # Events sent before the kill still arrive.
     while stream.next():
         pass
     gateway = bench.gateway("--listen", f"127.0.0.1:{port}")
@@ -149,7 +147,6 @@ def test_killed_publisher_and_its_successor_are_said_and_counted_each_in_a_strea
 
 @pytest.mark.costly
 def test_gateways_and_publishers_that_are_killed_in_turns_lose_no_event_uncounted(bench: Bench) -> None:
-    """Of each incarnation every number that came has all before it beside it, or they are said to be missed."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     chance = random.Random(seed)
@@ -159,7 +156,6 @@ def test_gateways_and_publishers_that_are_killed_in_turns_lose_no_event_uncounte
     publisher = bench.python(ENDLESS, "lab/a")
     kills = {"gateway": 0, "publisher": 0}
     for _ in range(12):
-        # So many messages later one of them is killed.
         for _ in range(chance.randrange(1, 300)):
             assert stream.next()
         which = chance.choice(list(kills))
@@ -193,13 +189,13 @@ def test_ids_that_are_none_and_those_of_patterns_are_refused(bench: Bench) -> No
         assert response.status == 400, (name, id)
         assert "Last-Event-ID" in json.loads(response.read())["detail"]
         connection.close()
-    # That of a publisher that is gone: all of the one that is there counts.
+    # The id belongs to a dead publisher, so every message of the current publisher counts.
     stream = Stream(gateway.port, gateway.token, "lab/a")
     stream.last = "7.0000000000000001"
     stream.connect()
     while stream.number() < 3:
         assert stream.next()
-    # A pattern has no ids.
+    # A stream of a pattern has no ids.
     address = f"{gateway.address}/api/events?name=lab/*&token={gateway.token}"
     with urllib.request.urlopen(address, timeout=PATIENCE) as response:
         lines = [next(response)]
@@ -216,7 +212,7 @@ def test_stream_of_a_journal_goes_on_behind_its_last_event_with_all_that_the_jou
     first.connect()
     while "joined" not in first.kinds:
         assert first.next()
-    # A gateway that has none of it in memory reads the journal.
+    # A new gateway has no messages in memory and reads the journal.
     gateway.stop()
     gateway = bench.gateway()
     stream = Stream(gateway.port, token, "journal:lab/log")

@@ -1,4 +1,4 @@
-"""Publishers at a gateway: numbers that lie, messages that are too long, and thousands of names that come and go."""
+"""Publishers at a gateway: wrong numbers, messages that are too long, thousands of short-lived names."""
 
 import asyncio
 import os
@@ -10,7 +10,8 @@ from independent.gateway_client import Client, Refused, Subscription
 from support.waiting import next_line, until
 
 TESTS = Path(__file__).resolve().parents[1]
-#: Publishes messages with these numbers through a ring that it writes itself, says so, and ends with its standard input.
+#: Publishes messages with these numbers through a ring that it writes itself, prints a line, and ends with its
+#: standard input.
 HOSTILE = f"""
 import sys
 from pathlib import Path
@@ -32,7 +33,7 @@ sys.stdin.read()
 hostile.close()
 """
 
-#: Publishes one message of so many bytes for each line of standard input; an empty line ends it.
+#: Publishes one message of the given size for each line of standard input; an empty line ends it.
 LONG = """
 import sys, linkspan
 with linkspan.publisher(sys.argv[1], max_message_size=1 << 28) as out:
@@ -41,7 +42,7 @@ with linkspan.publisher(sys.argv[1], max_message_size=1 << 28) as out:
         out.send(bytes(int(line)))
         print("sent", flush=True)
 """
-#: Publishes a message at each of many names that are closed at once.
+#: Publishes a message on each of many names and closes them at once.
 CHURN = """
 import sys, linkspan
 print("there", flush=True)
@@ -60,7 +61,7 @@ def test_numbers_of_one_publisher_end_no_subscription_of_another_name(bench: Ben
     async def next_honest(subscription: Subscription) -> None:
         frame = await subscription.client.until(subscription.id)
         assert frame["type"] != "closed", frame
-        # Numbers of the hostile publisher may fall.
+        # The hostile publisher's numbers may fall.
         if frame["name"] == "lab/honest":
             subscription.take(frame)
 
@@ -71,7 +72,6 @@ def test_numbers_of_one_publisher_end_no_subscription_of_another_name(bench: Ben
         go(honest)
         while subscription.seen("lab/honest") < 300:
             await next_honest(subscription)
-        # A new client of the same names gets their newest messages.
         late = await (await Client.connect(gateway.address, gateway.token)).subscribe("lab/*")
         while "lab/honest" not in late.numbers:
             await next_honest(late)
@@ -152,7 +152,7 @@ def test_newer_connection_of_a_client_takes_over_its_names(bench: Bench) -> None
         me, another = "0123456789abcdef" * 2, "fedcba9876543210" * 2
         older = await Client.connect(gateway.address, token, client=me)
         assert (await older.ask("publish", name="lab/a"))["type"] == "ack"
-        # Another client does not get the name, and the same client gets it at once. The older connection is open.
+        # Only the client that holds the name gets it again. The older connection is still open.
         other = await Client.connect(gateway.address, token, client=another)
         with pytest.raises(Refused, match="AddressInUse"):
             await other.ask("publish", name="lab/a")
@@ -177,7 +177,6 @@ def test_spellings_of_one_pattern_share_the_connection_to_each_name(bench: Bench
     children = (gateway.child, publisher, quiet)
 
     def spellings(count: int) -> list[str]:
-        """Patterns that fit lab/a, each another text."""
         texts = ["lab/*", "lab/a", *("lab/" + "*" * stars + "a" * ends + "*" * more for stars in range(1, 40) for more in range(20) for ends in (0, 1))]
         return list(dict.fromkeys(texts))[:count]
 
@@ -199,7 +198,6 @@ def test_spellings_of_one_pattern_share_the_connection_to_each_name(bench: Bench
         until("the gateway is at rest", lambda: [descriptors(child.pid) for child in children] == before)
         go(publisher)
         for subscription in subscriptions:
-            # Each has each message once.
             numbers = [(await subscription.message())["number"] for _ in range(20)]
             assert numbers == list(range(1, 21)) and not subscription.missed.total()
         assert gateway.metric("names") == 2

@@ -1,4 +1,4 @@
-"""Hostile clients and hostile publishers: what they send harms the gateway and other clients in nothing, and costs bounded memory."""
+"""Hostile clients and publishers: they harm neither the gateway nor other clients, and cost bounded memory."""
 
 import asyncio
 import http.client
@@ -18,13 +18,11 @@ from support.waiting import PATIENCE, next_line, until
 
 
 def memory(gateway: Gateway) -> int:
-    """Resident bytes."""
     with open(f"/proc/{gateway.child.pid}/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def serves(gateway: Gateway) -> None:
-    """Another client is served."""
     async def talk() -> None:
         client = await Client.connect(gateway.address, gateway.token)
         assert (await client.ask("ping"))["type"] == "pong"
@@ -35,7 +33,7 @@ def serves(gateway: Gateway) -> None:
 
 
 def publisher_at_command(bench: Bench, length: int) -> subprocess.Popen:
-    """A publisher of lab/a that sends so many bytes for each line that it reads."""
+    """Starts a publisher of lab/a that sends this many bytes for each line it reads."""
     return bench.python(f"""
 import sys, linkspan
 with linkspan.publisher("lab/a") as out:
@@ -92,13 +90,13 @@ def test_bytes_that_are_no_websocket_harm_nothing(bench: Bench) -> None:
     before = memory(gateway)
     for tail in [
         b"\x82\xff" + struct.pack(">Q", 1 << 62) + b"mask",      # a frame of 2^62 bytes
-        b"\x82\xfe\xff\xffmask" + bytes(70000),                  # one that is longer than a hello
-        b"\x82\x05hello",                                        # one that is not masked
+        b"\x82\xfe\xff\xffmask" + bytes(70000),                  # longer than a hello
+        b"\x82\x05hello",                                        # without a mask
         b"\xf2\x80mask",                                         # reserved bits
         b"\x89\xfe\x04\x00mask" + bytes(1024),                   # a ping that is too long
-        b"\x02\x80mask" * 1000,                                  # fragments of nothing, without an end
-        b"\x80\x80mask",                                         # a continuation of nothing
-        b"\x83\x80mask",                                         # an opcode that is none
+        b"\x02\x80mask" * 1000,                                  # endless fragments without a start
+        b"\x80\x80mask",                                         # a continuation without a start
+        b"\x83\x80mask",                                         # an unknown opcode
         os.urandom(4096),
     ]:
         with socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) as connection:
@@ -141,7 +139,7 @@ def test_silent_and_half_open_connections_end_and_keep_no_other_out(bench: Bench
                 pass
         except ConnectionError:
             pass
-    # One that has said hello, and answers no ping, as after the loss of its network.
+    # This client said hello and answers no ping, as after a network loss.
     frame = json.dumps({"type": "hello", "version": 1, "token": gateway.token}).encode()
     gone = socket.create_connection(("127.0.0.1", gateway.port), PATIENCE)
     gone.sendall(
@@ -179,7 +177,7 @@ def test_a_million_subscriptions_are_refused_beyond_the_limits(bench: Bench) -> 
         assert errors == 50_000 - 256
         assert gateway.metric("subscriptions") == 256
         await client.close()
-        # As many names as there are: the feeds of all clients are bounded, too.
+        # The number of names reaches the limit: the feeds of all clients are bounded together.
         clients = []
         for number in range(6):
             client = await Client.connect(gateway.address, gateway.token)
@@ -188,7 +186,7 @@ def test_a_million_subscriptions_are_refused_beyond_the_limits(bench: Bench) -> 
                 await client.send(type="subscribe", id=id + 1, names=[f"lab/{number}/{id}"])
             await client.ask("ping", id=1 << 50)
         assert gateway.metric("feeds") <= 1024
-        # They vanish; what asyncio leaves open would stay so until something collects it.
+        # The clients vanish. asyncio would keep open connections until the next collection.
         for client in clients:
             client.socket.transport.abort()
 
@@ -200,12 +198,11 @@ def test_a_million_subscriptions_are_refused_beyond_the_limits(bench: Bench) -> 
 
 
 def processor(gateway: Gateway) -> float:
-    """Seconds of processor time so far."""
     with open(f"/proc/{gateway.child.pid}/stat") as file:
         return sum(map(int, file.read().rsplit(")", 1)[1].split()[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
-#: Publishes once under each name of standard input, a line each.
+#: Publishes once under each name from standard input, one per line.
 PUBLISHES = """
 import sys, linkspan
 print("there", flush=True)
@@ -219,7 +216,7 @@ for line in sys.stdin:
 
 
 def test_as_many_absent_names_and_patterns_as_the_limits_allow_are_each_received(bench: Bench) -> None:
-    """The kernel lets few epoll sets reach one descriptor, and each name that has no publisher waits for one to appear."""
+    """Linux limits how many epoll sets reach one descriptor, and each absent name waits for its publisher."""
     tokens = [bench.token(f"reader{number}", "--read", "*") for number in range(2)]
     gateway = bench.gateway()
     publisher = bench.python(PUBLISHES)
@@ -235,15 +232,12 @@ def test_as_many_absent_names_and_patterns_as_the_limits_allow_are_each_received
                 clients.append(client)
                 for id in range(1, of_client + 1):
                     name = f"lab/{letter}{client_number}/{id:03}"
-                    # One token's are mixed: names, patterns, and several in a subscription.
                     names = [f"{name}*"] if id % 4 == 3 else [name]
                     await client.send(type="subscribe", id=id, names=names)
                     followed[name] = (client, id)
                 await client.ask("ping", id=1 << 40)
-                # A subscription that is refused, or ends, has said so before the answer.
                 assert not client.kept, client.kept[:3]
         assert gateway.metric("feeds") == 2 * each and gateway.metric("subscriptions") == 2 * each
-        # What is beyond them is refused by itself, and ends nothing of another one.
         with pytest.raises(Refused, match="512"):
             more = await Client.connect(gateway.address, tokens[0])
             clients.append(more)
@@ -252,8 +246,7 @@ def test_as_many_absent_names_and_patterns_as_the_limits_allow_are_each_received
         until("all wait", lambda: gateway.metric("feeds") == 2 * each)
         took = memory(gateway) - before
         assert took < 64 << 20, took
-        # At rest they take a small part of a processor. Beside other programs its work takes longer: the best second
-        # counts.
+        # Idle subscriptions use a small part of a processor. Other programs slow the work, so the best second counts.
         parts = []
         for _ in range(6):
             at, used = time.monotonic(), processor(gateway)
@@ -300,7 +293,7 @@ def test_token_that_takes_all_that_it_may_leaves_the_rest_to_others(bench: Bench
                 client.socket.transport.abort()
 
     asyncio.run(run())
-    # A publisher over HTTP stays for a minute, and a token has half of them.
+    # A publisher over HTTP stays for a minute, and each token may have half of them.
     answers = [gateway.request(f"/api/publish/ui/http/{number}", greedy, 1) for number in range(130)]
     assert [status for status, *_ in answers] == [200] * 128 + [503] * 2, answers[-1]
     assert gateway.request("/api/publish/ui/panel/http", panel, 1)[0] == 200
@@ -321,7 +314,7 @@ def test_clients_that_read_nothing_cost_bounded_memory_and_no_other_client_a_mes
         reading = await (await Client.connect(gateway.address, gateway.token)).subscribe("lab/a")
         until("all follow", lambda: gateway.metric("subscriptions") == 31)
         before = memory(gateway)
-        # The next one is published when the client that reads has the one before, however many others do not read.
+        # The reading client releases the next message by receiving the previous one; other clients need not read.
         publisher = publisher_at_command(bench, 100_000)
         for number in range(1, 401):
             go(publisher)
@@ -329,7 +322,7 @@ def test_clients_that_read_nothing_cost_bounded_memory_and_no_other_client_a_mes
         assert not reading.missed.total()
         # Each holds the messages on their way, and the log is one for all.
         assert memory(gateway) - before < 160 << 20
-        # Answers that one does not read stop what is read of it.
+        # Unread answers stop the gateway from reading further requests.
         flood = await Client.connect(gateway.address, gateway.token)
         flood.socket.transport.pause_reading()
 
@@ -367,7 +360,7 @@ def test_streams_of_events_that_nobody_reads_cost_bounded_memory_and_are_told_wh
             go(publisher)
             assert (await reading.message())["number"] == number
         assert not reading.missed.total()
-        # What is under way to each of them is the same value, and nothing is queued behind it.
+        # All clients share one value, and nothing is queued after it.
         grown = memory(gateway) - before
         assert grown < 64 << 20, grown
 
@@ -398,11 +391,10 @@ def test_frame_of_many_values_delays_no_other_client(bench: Bench) -> None:
     gateway = bench.gateway()
     count = 600_000
     value = b"\xba" + struct.pack(">I", count) + b"".join(b"\x66%06d\xf5" % at for at in range(count))
-    # Its answer comes as soon as it is read.
     frame = b"\xa3\x64type\x64ping\x62id\x01\x64more" + value
 
     async def run() -> None:
-        # As many as there are threads, and more: one of them shares a thread with the one that sends.
+        # There are more clients than threads, so one client shares a thread with the sender.
         others = [await Client.connect(gateway.address, gateway.token) for _ in range(8)]
         client = await Client.connect(gateway.address, gateway.token)
         taken = gateway.metric("frames_total")
@@ -444,7 +436,6 @@ with linkspan.serve("lab/slow") as server:
     until("its calls and its publisher have ended", lambda: gateway.metric("calls") == 0 and gateway.metric("publishers") == 0)
     assert "ui/x" not in str(gateway.request("/api/names?name=ui/*", token)[1])
     go(server)
-    # The server did not begin those that were given up.
     async def after() -> None:
         client = await Client.connect(gateway.address, token)
         assert (await client.ask("call", name="lab/slow", value=7))["value"] == 7
@@ -454,7 +445,7 @@ with linkspan.serve("lab/slow") as server:
     assert next_line(server.stdout, "the request after those that were given up") == "7\n"
 
 
-#: Hundred calls at once, and what became of them.
+#: Makes a hundred calls at once and prints each result.
 CALLERS = """
 import sys, linkspan
 channels = [linkspan.connect("ui/stuck") for _ in range(100)]
@@ -491,13 +482,13 @@ def test_client_that_answers_nothing_holds_few_requests_and_its_callers_are_told
         assert error.value.kind == "Full"
         client.socket.transport.abort()
         await asyncio.wait_for(client.socket.wait_closed(), PATIENCE)
-        # Those that it had taken fail as their handler would have; the others with the connection.
+        # Calls that the server took fail as their handler fails; the others fail with the connection.
         said = next_line(callers.stdout, "what the callers were told")
         assert said == "['Disconnected', 'Remote'] 100\n"
         return taken
 
     assert asyncio.run(run(10)) == 64
-    # Of a mebibyte each: the one that exceeds the bound is the last.
+    # At a mebibyte each, only the last one exceeds the bound.
     assert 16 <= asyncio.run(run(1 << 20)) <= 17
     until("its names are free", lambda: gateway.metric("servers") == 0)
     serves(gateway)

@@ -1,4 +1,8 @@
-"""The client in `js/`, in Node and in Chromium: the vectors, losses by slow, cut and killed clients, calls, publishers, tokens, hostile gateways, its size and its types."""
+"""The client in `js/`, in Node and Chromium.
+
+Covers the vectors, losses of slow, cut and killed clients, calls, publishers, tokens, hostile gateways, size and
+types.
+"""
 
 import base64
 import gzip
@@ -31,7 +35,7 @@ HERE = Path(__file__).parent / "javascript"
 JS = ROOT / "js"
 NODE = shutil.which("node")
 CHROMIUM = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync")
-#: Doubles; fails; takes its time, and says that it has begun.
+#: Doubles; fails; works slowly and reports its start.
 SERVER = """
 import sys, time
 import linkspan
@@ -53,8 +57,6 @@ Ask = Callable[[dict[str, Any]], object]
 
 
 class Node:
-    """A program of Node that runs a scenario."""
-
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
 
@@ -74,8 +76,6 @@ class Node:
 
 
 class Page:
-    """A page of the gateway in Chromium that runs a scenario."""
-
     def __init__(self, browser: Browser) -> None:
         self.browser = browser
 
@@ -88,7 +88,7 @@ class Page:
             page.set_default_timeout(10 * PATIENCE * 1000)
             page.route("**/scenarios.js", lambda route: route.fulfill(path=HERE / "scenarios.js", content_type="text/javascript"))
             page.expose_function("ask", ask)
-            # The page without a token: its own client does not connect.
+            # Without a token the page's own client does not connect.
             page.goto(gateway.address)
             made = page.evaluate(
                 "async ([name, words]) => (await import('/scenarios.js'))[name](await import('/client.js'), words, ask)", [scenario, words],
@@ -146,7 +146,7 @@ def test_every_message_is_counted_by_quick_slow_newest_and_cut_clients(bench: Be
             messages, missed, _ = result[kind][name]
             assert messages + missed == count, (kind, name, result)
     assert result["cuts"] > 0
-    # What each message says was missed before it is the same sum, up to what is said behind the last one.
+    # The missed counts of the messages, plus the count after the last message, have one sum.
     for name in names:
         messages, missed, said = result["newest"][name]
         assert said == count and missed > 0
@@ -197,7 +197,7 @@ def test_values_go_to_a_server_and_back(bench: Bench, runs: Node | Page) -> None
     gateway = bench.gateway()
     bench.python(ECHO)
     cases = json.loads((ROOT / "tests/vectors/values.json").read_text())
-    # NumPy has no lengths beyond its own.
+    # NumPy does not support longer lengths.
     vectors = [[case["name"], case["cbor"]] for case in cases if "184467" not in case["name"] and "922337203685477580" not in case["name"]]
     assert runs.run("values", {"address": address(gateway, token), "vectors": vectors}, lambda _: None, gateway) == []
 
@@ -208,7 +208,6 @@ def test_calls_are_answered_refused_given_up_and_withdrawn(bench: Bench, runs: N
     server = bench.python(SERVER)
 
     def ask(asked: dict[str, Any]) -> None:
-        # The call that was late has begun, and then the one that is given up.
         for _ in range(2):
             assert next_line(server.stdout, "the beginning of a call") == "begun\n"
 
@@ -218,7 +217,7 @@ def test_calls_are_answered_refused_given_up_and_withdrawn(bench: Bench, runs: N
     assert {name: got[name]["code"] for name in expected} == expected, got
     assert all(got[name]["name"] == "LinkspanError" for name in expected)
     assert got["failed"]["kind"] == "Remote" and "no such number" in got["failed"]["failure"]["text"]
-    # Its server may yet carry it out.
+    # Its server may still carry it out.
     assert got["late"]["retry"] is False
     assert "a/1" in got["unsendable"]["text"] and "lab/nowhere" in got["nowhere"]["text"]
 
@@ -251,7 +250,7 @@ def test_names_are_followed_and_wrong_and_removed_tokens_are_said(bench: Bench, 
 
     got = runs.run("asking", {"address": address(gateway), "token": token}, ask, gateway)
     assert got["first"] == ["lab/first"] and "lab/second" in got["second"] and got["gone"] == ["lab/second"]
-    # A page may connect to its own address alone, which Chromium does not say.
+    # A page may connect only to its own address; Chromium does not report this.
     assert got["nowhere"]["kind"] == "Disconnected" if isinstance(runs, Node) else got["nowhere"]["kind"] in ("Disconnected", "Timeout")
     kinds = {name: got[name]["kind"] for name in ("wrong", "notAnAddress", "missing", "forbidden", "wide", "removed", "after")}
     assert kinds == {
@@ -282,7 +281,6 @@ def test_signals_hidden_tabs_and_names_of_an_older_connection_end_nothing_else(b
     got = runs.run("lifetimes", {}, lambda _: None, gateway)
     assert got["listeners"] == [6, 6]
     assert (got["late"]["kind"], got["late"]["retry"]) == ("Timeout", True)
-    # One text for both connections.
     assert got["clients"] == [["string", 32]]
     assert (got["number"], got["publishes"], got["taken"]["kind"]) == (7, 4, "AddressInUse")
     assert got["hidden"] == []
@@ -373,7 +371,7 @@ def test_minified_classes_and_errors_have_their_names_in_node(tmp_path: Path) ->
     assert "a text is expected, and not NdArray" in failed.stderr, failed.stderr
 
 
-#: What a server of WebSockets sends behind its handshake, and what Node's own client makes of it.
+#: Bytes that a WebSocket server sends after its handshake, and the result in Node's own client.
 RAW = {
     "no such handshake": (b"", "VersionMismatch"),
     "a text": (b"\x81\x01x", "Malformed"),
@@ -441,7 +439,7 @@ def test_address_with_tls_where_there_is_none_and_without_where_there_is_says_so
             connection, _ = server.accept()
             with connection:
                 connection.recv(4096)
-                # The alert of a server of TLS that got something else.
+                # A TLS server sends this alert after input that is not TLS.
                 connection.sendall(b"\x15\x03\x03\x00\x02\x02\x32")
 
         thread = threading.Thread(target=serve, daemon=True)
@@ -476,7 +474,7 @@ def test_page_of_another_origin_imports_the_client_where_the_gateway_admits_it(b
             else:
                 with pytest.raises(playwright.sync_api.Error, match="dynamically imported module"):
                     page.evaluate(read, words)
-            # No other file is for another page's code, and the answers of names are for an admitted page alone.
+            # Pages of other origins get no other file, and only an admitted page gets answers about names.
             for path in ("/", "/page.js", "/json.js", *([] if admitted else [f"/api/names?token={gateway.token}"]), "/metrics"):
                 _, _, headers = gateway.request(path, headers={"Origin": origin})
                 assert "access-control-allow-origin" not in {name.lower() for name in headers}, path
@@ -503,8 +501,7 @@ def test_package_for_npm_has_a_client_of_fifteen_kilobytes_and_its_readable_sour
         files = {entry.name.removeprefix("package/"): tar.extractfile(entry).read() for entry in tar if entry.isfile()}
     package = json.loads(files["package.json"])
     for target in package["exports"].values():
-        # All conditions of a name are there, and with each the modules import those of the same folder: a class is one
-        # class.
+        # Each condition imports modules of one folder only, so each class exists once.
         assert list(target) == ["types", "development", "default"], "the types come first, and the default last"
         for file in target.values():
             assert file.removeprefix("./") in files, file
@@ -526,7 +523,7 @@ def test_client_is_one_file_and_what_the_gateway_serves(bench: Bench) -> None:
     package = json.loads((JS / "package.json").read_text())
     client = (JS / package["exports"]["."]["default"]).read_bytes()
     assert package["version"] in (ROOT / "Cargo.toml").read_text()
-    # One file for browsers: what else it imports is for Node alone, and imported where there is no WebSocket.
+    # Browsers load one file. Node alone imports others, if it has no WebSocket.
     assert client.count(b"import") == client.count(b'await import("./node.js")') == 1
     gateway = bench.gateway()
     status, served, headers = gateway.request("/client.js")

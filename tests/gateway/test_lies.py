@@ -1,4 +1,7 @@
-"""Clients at a gateway that lies: their memory and their work are bounded, each failure is one of their errors, and they come back ever more rarely."""
+"""Clients at a lying gateway.
+
+Their memory and work are bounded, each failure is one of their errors, and they reconnect with growing pauses.
+"""
 
 import itertools
 import json
@@ -25,21 +28,20 @@ CLIENTS = {
     "python": [sys.executable, HERE / "client.py"],
     "node": [shutil.which("node"), "--max-old-space-size=256", HERE / "client.mjs"],
 }
-#: Bytes that a client has resident at most. Both take values of 8 MiB and hold four times as much.
+#: Maximum resident bytes of a client. Both accept values of 8 MiB and hold four times as much.
 RESIDENT = {"python": 160 << 20, "node": 320 << 20}
-#: Seconds of a processor that a client works at most. It is far more than honest work takes, and far less than a lie would cost.
+#: Maximum processor seconds of a client: far above honest work, far below the cost of a lie.
 WORK = 20
 
 
 def run(client: str, lie: str) -> tuple[int, str, str]:
-    """Exit code, and what it printed."""
     words = ["prlimit", f"--cpu={WORK}", *map(str, CLIENTS[client])]
     liar = Liar(lie)
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with liar.running() as address, subprocess.Popen([*words, address, *(["stays"] if lie in WHOLE else [])], text=True, **pipes) as child:  # type: ignore[call-overload]
         late = threading.Timer(4 * PATIENCE, child.kill)
         late.start()
-        # One that was not told is an error of its own test alone.
+        # A lie that was not sent fails only its own test.
         is_told = lie not in WHOLE or liar.told.wait(3 * PATIENCE)
         out, error = child.communicate("\n")
         late.cancel()
@@ -48,7 +50,7 @@ def run(client: str, lie: str) -> tuple[int, str, str]:
 
 @cache
 def results(client: str) -> dict[str, tuple[int, str, str]]:
-    """What the client does with each lie; several lies at once, because clients mostly wait."""
+    """Returns the client's result for each lie. Lies run in parallel, because clients mostly wait."""
     with ThreadPoolExecutor(4) as pool:
         return dict(zip(ALL, pool.map(lambda lie: run(client, lie), ALL), strict=True))
 
@@ -61,7 +63,6 @@ def test_client_at_a_lying_gateway_has_bounded_memory_and_work_and_its_own_error
     print(out, error)
     assert code == 0 and "not told whole" not in error, f"exit code {code}: {error[-2000:]}"
     said = json.loads(out)
-    # What the kernel counted for the process.
     resident = int(re.findall(r"VmHWM:\s+(\d+) kB", said["status"])[0]) << 10
     assert not said["foreign"] and set(said["said"].values()) <= {*errors.KINDS, "fine"}
     assert resident < RESIDENT[client], f"{resident >> 20} MiB"
@@ -74,7 +75,7 @@ def test_there_are_lies_about_everything() -> None:
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("lie", ["deep lists", "end within a frame"])
 def test_client_comes_back_ever_more_rarely(client: str, lie: str) -> None:
-    """A gateway that breaks its protocol right after the greeting is no reason to begin with short pauses again."""
+    """The pauses also grow if the gateway breaks its protocol right after the greeting."""
     liar = Liar(lie)
     with liar.running() as address:
         child = subprocess.Popen([*map(str, CLIENTS[client]), address, "stays"], stdout=subprocess.DEVNULL, stdin=subprocess.PIPE)
@@ -84,7 +85,7 @@ def test_client_comes_back_ever_more_rarely(client: str, lie: str) -> None:
             child.kill()
             child.wait()
     pauses = [later - before for before, later in itertools.pairwise(liar.connected)]
-    # Jitter halves a pause at most; what the connection itself takes comes on top.
+    # Jitter at most halves a pause; connecting takes extra time.
     assert all(pause >= limits.FIRST_PAUSE * 2**at / 2 for at, pause in enumerate(pauses)), pauses
 
 
@@ -106,7 +107,6 @@ def test_tables_of_both_clients_and_of_the_page_have_the_same_limits() -> None:
         assert all(f"{number:,}" in written[name] for number in numbers), (name, numbers, written[name])
 
 
-#: Prints the table of limits of the client in JavaScript.
 TABLE = r"""
 const text = process.argv[1].match(/const LIMITS = (\{.*?\n\});/s)[1];
 console.log(JSON.stringify((0, eval)(`(${text})`)));

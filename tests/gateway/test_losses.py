@@ -1,4 +1,4 @@
-"""Nothing is lost without being said: what came and what was said to be missed are together what was published, for every name, from end to end."""
+"""Received and missed messages add up to the published messages, for every name, from end to end."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ COUNT = 20_000
 
 
 async def complete(subscription: Subscription, name: str, count: int) -> None:
-    """Takes frames until the name's messages and losses are so many, and never more."""
+    """Takes frames until the messages and losses of the name reach exactly `count`."""
     while subscription.seen(name) < count:
         await subscription.next()
     assert subscription.seen(name) == count
@@ -44,7 +44,6 @@ def test_every_message_of_three_publishers_is_counted_by_slow_cut_and_killed_cli
         return await (await Client.connect(gateway.address, gateway.token, form)).subscribe("lab/*")
 
     async def slow(subscription: Subscription) -> Subscription:
-        """Takes a few at a time, by credit."""
         total = 0
         while any(subscription.seen(name) < COUNT for name in NAMES):
             frame = await subscription.next()
@@ -56,7 +55,7 @@ def test_every_message_of_three_publishers_is_counted_by_slow_cut_and_killed_cli
         return subscription
 
     async def cut(subscription: Subscription) -> Subscription:
-        """Loses its connection again and again, and goes on after its last numbers."""
+        """Loses its connection repeatedly and resumes after its last numbers."""
         while True:
             try:
                 for _ in range(chance.randrange(200, 4000)):
@@ -64,13 +63,12 @@ def test_every_message_of_three_publishers_is_counted_by_slow_cut_and_killed_cli
                         return subscription
                     await subscription.next()
             finally:
-                # Without a goodbye.
                 subscription.client.socket.transport.abort()
             await asyncio.sleep(chance.random() * 0.05)
             client = await Client.connect(gateway.address, gateway.token)
             missed, messages, resume = subscription.missed, subscription.messages, subscription.resume()
             numbers, incarnations = subscription.numbers, subscription.incarnations
-            # What was said to be missed behind the last message is said again: it counts from that message.
+            # The gateway repeats the missed count after the last message; it starts at that message.
             for name, number in numbers.items():
                 missed[name] = number - messages[name]
             subscription = await client.subscribe(*NAMES, **{"from": resume})
@@ -78,7 +76,6 @@ def test_every_message_of_three_publishers_is_counted_by_slow_cut_and_killed_cli
             subscription.numbers, subscription.incarnations = numbers, incarnations
 
     async def killed() -> None:
-        """Reads nothing and is gone."""
         for _ in range(10):
             client = await Client.connect(gateway.address, gateway.token)
             await client.subscribe("lab/*")
@@ -100,7 +97,7 @@ def test_every_message_of_three_publishers_is_counted_by_slow_cut_and_killed_cli
         for subscription in (first, second, by_credit, done[3], newest):
             for name in NAMES:
                 assert subscription.seen(name) == COUNT
-        # The newest one always comes; of others what was dropped may be the last.
+        # The newest message always arrives; the last of the others may be dropped.
         assert set(newest.numbers.values()) == {COUNT} and newest.missed.total() > 0
         print({name: (subscription.messages, subscription.missed) for name, subscription in (("quick", first), ("slow", by_credit), ("cut", done[3]))})
 
@@ -120,7 +117,7 @@ def test_client_that_stops_reading_costs_others_nothing_and_is_told_what_it_miss
         publisher = bench.publisher("lab/a", 5000, 0.0005, 200, awaited=1)
         go(publisher)
         await complete(reading, "lab/a", 5000)
-        # It was given no credit, so all that the gateway does not hold is missed.
+        # The client gave no credit, so every message that the gateway does not hold is missed.
         assert gateway.metric("held_bytes") <= 1 << 20
         await stopped.send(type="credit", id=held.id, n=5000)
         await complete(held, "lab/a", 5000)
@@ -164,7 +161,6 @@ def test_killed_gateway_and_its_successor_lose_nothing_uncounted(bench: Bench) -
             await subscription.next()
         gateway.child.kill()
         gateway.child.wait(PATIENCE)
-        # What the client has, it has; the rest is told by the next gateway, or comes.
         resume, messages = subscription.resume(), subscription.messages["lab/a"]
         last = subscription.numbers["lab/a"]
         gateway = bench.gateway("--listen", f"127.0.0.1:{port}")
@@ -177,7 +173,7 @@ def test_killed_gateway_and_its_successor_lose_nothing_uncounted(bench: Bench) -
 
 @pytest.mark.costly
 def test_gateways_publishers_and_clients_that_are_killed_in_turns_lose_nothing_uncounted(bench: Bench) -> None:
-    """Of each incarnation of a publisher that a client meets, it has every message up to the last one that it saw, or it is told how many it missed."""
+    """For each incarnation it meets, a client gets every message up to the last one it saw, or the missed count."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     chance = random.Random(seed)
@@ -195,11 +191,10 @@ def test_gateways_publishers_and_clients_that_are_killed_in_turns_lose_nothing_u
         client = await Client.connect(gateway.address, gateway.token)
         subscription = await client.subscribe(*NAMES)
         numbers, incarnations, messages, missed = {}, {}, Counter(), Counter()
-        #: Of each name, the number at which counting began with its incarnation, and those who were met.
+        #: For each name: the number at which counting began for the incarnation, and the incarnations met.
         since, met = {}, {name: set() for name in NAMES}
 
         async def take_one() -> str:
-            """Takes a frame, and checks it against the numbers before; returns the name of a message."""
             frame = await subscription.client.until(subscription.id)
             name, kind = frame.get("name", ""), frame["type"]
             assert kind not in ("error", "closed"), frame
@@ -210,7 +205,6 @@ def test_gateways_publishers_and_clients_that_are_killed_in_turns_lose_nothing_u
                 numbers.pop(name, None)
             elif kind == "message":
                 if name not in numbers:
-                    # The first one of this incarnation that is met.
                     met[name].add(incarnations[name])
                     since[name], messages[name], missed[name] = frame["number"] - 1, 0, 0
                 messages[name] += 1
@@ -225,7 +219,6 @@ def test_gateways_publishers_and_clients_that_are_killed_in_turns_lose_nothing_u
                 more[await take_one()] += 1
 
         def resume() -> dict:
-            # What was said to be missed behind the last message is said again.
             for name, number in numbers.items():
                 missed[name] = number - since[name] - messages[name]
             return {name: {"incarnation": incarnations[name], "number": number} for name, number in numbers.items()}

@@ -1,4 +1,4 @@
-"""The page in the browser of the desktop: when it is opened, what the browser gets to know, and that the address on its command line is worth nothing to other users."""
+"""Opening the page in the desktop's browser: conditions, data passed on, address useless to other users."""
 
 import contextlib
 import http.client
@@ -22,7 +22,7 @@ from support.waiting import PATIENCE, until
 from test_scope import browser  # noqa: F401
 
 RECORD = DEBUG / "linkspan-record"
-#: Stands for a browser: writes down how it was started, and runs until the file beside it is removed.
+#: Replaces a browser: records its start and runs until the file next to it is removed.
 BROWSER = """#!{python}
 import json, os, sys, time
 from pathlib import Path
@@ -33,14 +33,12 @@ file.with_suffix(".new").write_text(json.dumps(told))
 file.with_suffix(".new").rename(file)
 while file.exists(): time.sleep(0.02)
 """
-#: What the browser may get of the environment, and what the interpreter of the program above adds.
+#: Environment variables that the browser may get, and those that the interpreter above adds.
 PASSED = {"PATH", "LANG", "LANGUAGE", "TZ", "TMPDIR", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_CURRENT_DESKTOP", "XDG_SESSION_DESKTOP", "XDG_SESSION_TYPE", "DESKTOP_SESSION", "KDE_FULL_SESSION",
           "KDE_SESSION_VERSION", "HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "XDG_DATA_DIRS", "XDG_CONFIG_DIRS", "DBUS_SESSION_BUS_ADDRESS"}  # fmt: skip
 
 
 class Desktop:
-    """A terminal on a desktop with a browser, and what is started in it."""
-
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.file = bench.folder / "browser.json"
@@ -55,7 +53,7 @@ class Desktop:
         self.terminals: list[int] = []
 
     def start(self, *words: object, **env: str) -> "subprocess.Popen[str]":
-        """Starts a program on a terminal of its own, and reads the address that it prints."""
+        """Starts a program on a separate terminal and reads the address that it prints."""
         ours, theirs = pty.openpty()
         self.terminals.append(ours)
         child = subprocess.Popen([str(word) for word in words], cwd=self.bench.folder, env=self.env | env, text=True, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, start_new_session=True)
@@ -90,7 +88,6 @@ def is_running(pid: int) -> bool:
 
 
 def asked(url: str, method: str = "GET", headers: dict[str, str] | None = None) -> tuple[int, str | None]:
-    """Status of an address, and where it leads."""
     parts = urllib.parse.urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE)
     connection.request(method, f"{parts.path}?{parts.query}", headers=headers or {})
@@ -100,7 +97,6 @@ def asked(url: str, method: str = "GET", headers: dict[str, str] | None = None) 
 
 
 def ended(child: "subprocess.Popen[str]", number: signal.Signals = signal.SIGINT) -> str:
-    """Ends a program, and returns what it wrote to standard error."""
     child.send_signal(number)
     error = child.communicate(timeout=PATIENCE)[1]
     assert child.returncode == (0 if number == signal.SIGINT else -number), error
@@ -126,14 +122,12 @@ def test_browser_gets_an_address_without_the_token_that_leads_to_it_once(desktop
     token = page[6:70]
     [url] = told["words"]
     assert re.fullmatch(re.escape(server) + r"/open\?code=[0-9a-f]{64}", url) and token not in json.dumps(told)
-    # Nothing of the environment names code, and nothing of it is Linkspan's.
     environ = told["environ"]
     assert {name for name in environ if not name.startswith("LC_")} <= PASSED, environ
     assert environ["DISPLAY"] == ":77" and environ["XDG_DATA_DIRS"] == "/usr/share" and environ["HOME"] == str(desktop.bench.folder)
     assert not {"DBUS_SESSION_BUS_ADDRESS", "XDG_DATA_HOME", "BASH_ENV"} & set(environ)
     assert told["folder"] == "/" and told["streams"] == ["/dev/null"] * 3 and told["descriptors"] <= 4
     assert told["group"] == told["pid"] != os.getpgid(child.pid)
-    # Not a page of another origin, a name that was made to resolve here, or a wrong code; and to the page once.
     navigated = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
     for headers in ({"Origin": "http://evil.example"}, navigated, {"Host": "evil.example"}):
         assert asked(url, headers=headers)[0] in (403, 421), headers
@@ -141,7 +135,6 @@ def test_browser_gets_an_address_without_the_token_that_leads_to_it_once(desktop
     assert asked(url.replace("code=", "code=0")) == (401, None)
     assert asked(url) == (303, f"/#{page}")
     assert asked(url) == (401, None)
-    # The browser goes on without it, and nothing is left of it.
     assert ended(child, number) == ""
     assert is_running(told["pid"])
     assert not [name for name in os.listdir(desktop.bench.run) if name.startswith("gateway@") and number == signal.SIGINT]
@@ -155,7 +148,7 @@ def test_page_that_the_browser_gets_is_connected(desktop: Desktop, browser: Brow
     page.goto(desktop.told()["words"][0])
     expect(page.locator("#state")).to_contain_text("connected to", timeout=PATIENCE * 1000)
     assert "token" not in page.url and "code" not in page.url
-    # A tab that is restored has no code that works, and says where there is an address.
+    # The code of a restored tab no longer works; the page explains how to get an address.
     page.goto(desktop.told()["words"][0])
     expect(page.locator("body")).to_contain_text("open the address that it printed")
     assert ended(child) == ""
@@ -163,7 +156,7 @@ def test_page_that_the_browser_gets_is_connected(desktop: Desktop, browser: Brow
 
 
 def test_nothing_is_opened_but_for_a_person_at_a_desktop(desktop: Desktop) -> None:
-    """Where it is to be opened and there is no browser, that is said: so nothing said is nothing tried."""
+    """If the page should be opened without a browser, the gateway reports it. Silence therefore means no attempt."""
     none = {"PATH": "/nonexistent"}
     assert "no folder of PATH has xdg-open" in ended(desktop.gateway(**none))
     assert "no folder of PATH has xdg-open" in ended(desktop.gateway(**none, DISPLAY="", WAYLAND_DISPLAY="wayland-0"))
@@ -172,7 +165,7 @@ def test_nothing_is_opened_but_for_a_person_at_a_desktop(desktop: Desktop) -> No
         assert "browser" not in ended(child), words
     file = written(desktop.bench.folder / "run42.mcap", [("lab/a", 1)])
     assert "browser" not in ended(desktop.start(RECORD, "recording", "view", "--no-open", file, **none))
-    # What is no terminal is read by a program.
+    # A program, not a person, reads a pipe.
     child = subprocess.Popen([GATEWAY, "--listen", "127.0.0.1:0", "--tokens", desktop.bench.tokens], env=desktop.env | none, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     desktop.bench.children.append(child)
     assert child.stdout and child.stdout.readline().startswith("http://")
@@ -186,7 +179,7 @@ def test_browser_is_the_one_that_was_named_and_never_one_of_the_current_folder(d
     for env in ({"PATH": ".::programs"}, {"BROWSER": "./xdg-open"}, {"BROWSER": "programs/xdg-open"}, {"PATH": ".", "BROWSER": "xdg-open"}):
         assert "the browser is not opened" in ended(desktop.gateway(**env)), env
     assert not (desktop.bench.folder / "ran").exists() and not desktop.file.exists()
-    # By its path; by its name with words, behind one that is missing; and one that fails says so.
+    # BROWSER holds a path, or a name with arguments after a missing one; a failing browser is reported.
     child = desktop.gateway(PATH="/usr/bin:/bin", BROWSER=str(desktop.browser))
     assert len(desktop.told()["words"]) == 1 and ended(child) == ""
     desktop.end()
@@ -211,7 +204,7 @@ def test_code_that_another_user_sees_on_the_command_line_is_worth_nothing(deskto
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    # They count as guesses of that user, who then waits; the owner's browser gets the page nevertheless.
+    # Failed attempts count as guesses of that user, who then waits; the owner's browser still gets the page.
     assert [other() for _ in range(12)] == ["401"] * 10 + ["429"] * 2
     page = child.address.partition("/#")[2]
     assert asked(url) == (303, f"/#{page}")

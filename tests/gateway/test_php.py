@@ -1,4 +1,4 @@
-"""A page in PHP follows names of a gateway by server-sent events, and calls one; it has no extension, and its visitors see no token."""
+"""A PHP page without extension follows gateway names by events and calls one; visitors see no token."""
 
 import json
 import os
@@ -22,8 +22,6 @@ for request in server:
 
 
 class Page:
-    """PHP's own web server, with some workers."""
-
     def __init__(self, bench: Bench, gateway: Gateway, token: str) -> None:
         php = shutil.which("php")
         assert php, "php is not installed: tools/apt.sh"
@@ -35,7 +33,7 @@ class Page:
         until("PHP answers", lambda: self.request("")[0] == 400)
 
     def end(self) -> None:
-        """Ends the workers, too."""
+        """Ends the server and its workers."""
         os.killpg(self.child.pid, signal.SIGKILL)
 
     def request(self, name: str, body: object = None, kind: str = "application/json") -> tuple[int, str]:
@@ -87,7 +85,7 @@ def follows_and_calls(bench: Bench, gateway: Gateway, token: str, page: Page) ->
                 if frame.get("number") == 5:
                     break
         assert seen == 5
-    # One that comes again, as EventSource of a browser does, is told what it missed.
+    # A client that reconnects like `EventSource` gets its missed count.
     again = urllib.request.Request(f"{page.address}?name=lab/a", headers={"Last-Event-ID": f"2.{incarnation}"})
     with urllib.request.urlopen(again, timeout=PATIENCE) as response:
         number, passed = next((frame["number"], frame["passed"]) for kind, frame in events(response) if kind == "message")
@@ -95,7 +93,6 @@ def follows_and_calls(bench: Bench, gateway: Gateway, token: str, page: Page) ->
     until("a page that has gone follows nothing", lambda: gateway.metric("subscriptions") == 0)
     status, text = page.request("lab/valve", {"open": True})
     assert (status, json.loads(text)) == (200, {"value": {"open": True, "by": "the valve"}}), text
-    # What the token does not allow, or another page could send, is refused, and the token is nowhere.
     refused = [page.request("ui/x", {"open": True}), page.request("../x"), page.request("lab/a%0d%0aX:1"), page.request("lab/valve", {"open": 1}, "text/plain")]
     assert all(400 <= status < 500 for status, _ in refused), refused
     assert not any(token in text for _, text in refused)

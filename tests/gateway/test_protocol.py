@@ -1,4 +1,7 @@
-"""Every frame of docs/gateway-protocol.md, in both formats, and every route, by a client that was written from that page."""
+"""Every frame of docs/gateway-protocol.md in both formats, and every route.
+
+The client was written from that page.
+"""
 
 import asyncio
 import re
@@ -17,7 +20,6 @@ from support.tree import ROOT
 from support.waiting import PATIENCE, next_line, until
 
 FORMS = ["cbor", "json"]
-#: A server that doubles, one that fails, and one that takes its time.
 SERVER = """
 import sys, time, threading
 import linkspan
@@ -63,7 +65,6 @@ def test_subscribe_gives_the_newest_then_every_message_and_says_who_joins_and_en
         go(second)
         await client.send(type="credit", id=subscription.id, n=2)
         assert [(await subscription.message())["number"] for _ in range(2)] == [1, 2]
-        # Without credit nothing comes; with it the rest does.
         pong = await client.ask("ping")
         assert pong["type"] == "pong" and not [frame for frame in client.kept if frame["type"] == "message"]
         await client.send(type="credit", id=subscription.id, n=10)
@@ -153,7 +154,6 @@ def test_calls_are_answered_fail_with_what_the_server_says_and_are_withdrawn(ben
         assert next_line(server.stdout, "the slow request") == "begun\n"
         with pytest.raises(Refused, match="Cancelled"):
             await client.ask("cancel", id=id)
-        # Two at once, in the order in which their server answers them.
         for number in (1, 2):
             await client.send(type="call", id=100 + number, name="lab/double", value=number)
         assert {(await client.until(100 + number, "reply"))["value"] for number in (1, 2)} == {1, 2}
@@ -169,7 +169,7 @@ def test_published_values_have_numbers_and_arrive_and_schemas_are_kept(bench: Be
         subscription = await client.subscribe("ui/x")
         ack = await client.ask("publish", id=50, name="ui/x", schema=schema)
         assert ack["number"] == 0
-        # A subscription that joins late begins at the newest message: the others are sent when it has that one.
+        # A late subscription begins at the newest message, so the test sends the others after it has that one.
         assert (await client.ask("data", id=50, value={"celsius": 1.5}))["number"] == 1
         assert (await subscription.message())["value"] == {"celsius": 1.5}
         for number in (2, 3):
@@ -187,7 +187,6 @@ def test_published_values_have_numbers_and_arrive_and_schemas_are_kept(bench: Be
             await client.ask("publish", id=52, name="ui/y", schema="no schema")
         assert error.value.kind == "Malformed"
         assert (await client.ask("unpublish", id=50))["type"] == "closed"
-        # Pipelined frames are carried out in their order.
         await client.send(type="publish", id=60, name="ui/z")
         for number in range(300):
             await client.send(type="data", id=60, value=number)
@@ -197,7 +196,6 @@ def test_published_values_have_numbers_and_arrive_and_schemas_are_kept(bench: Be
     talk(bench, form, what)
 
 
-#: Calls a name with each value, and prints what it answers.
 CALLER = """
 import json, sys
 import linkspan
@@ -220,7 +218,6 @@ def test_served_names_get_requests_and_answer_each_once_in_any_order(bench: Benc
         assert all(request["wants_reply"] is True for request in requests)
         for request in reversed(requests):
             await client.send(type="answer", id=70, call=request["call"], value=request["value"]["n"] + 10)
-        # The callers do not wait for each other.
         for _ in range(2 * len(callers)):
             request = await client.until(70, "request")
             if request["value"] == "fail":
@@ -306,7 +303,6 @@ def test_frames_that_make_no_sense_are_errors_of_their_own_and_leave_the_connect
             await client.send(**frame)
             answer = await client.until(frame.get("id"), "error")
             assert answer["kind"] == kind, (frame, answer)
-        # What was given up already is no error.
         await client.send(type="cancel", id=99)
         assert (await client.ask("ping"))["type"] == "pong"
 
@@ -392,11 +388,11 @@ def test_a_frame_that_is_none_ends_the_connection(bench: Bench) -> None:
             ("cbor", b"\x9b" + b"\xff" * 8, "Malformed", 1007), ("cbor", b"\xa1\x61", "Malformed", 1007), ("cbor", b"\xff", "Malformed", 1007),
             ("cbor", b"\x80", "WrongType", 1007), ("cbor", b"\xa1" * 5000, "Unsupported", 1007), ("json", "[" * 5000, "TooLarge", 1009),
             ("json", "x" * 65537, "TooLarge", 1009), ("cbor", bytes(65537), "TooLarge", 1009),
-            # Much of it is still under way when the gateway has said so.
+            # Much of the frame is still under way when the gateway refuses it.
             ("json", "x" * (48 << 20), "TooLarge", 1009), ("cbor", bytes(48 << 20), "TooLarge", 1009),
         ]:
             client = await Client.connect(gateway.address, gateway.token, form)
-            # One that is too long is not read to its end.
+            # The gateway stops reading a frame that is too long.
             sending = asyncio.create_task(client.socket.send(data))
             answer = await client.receive()
             assert answer["type"] == "error" and answer["id"] is None, answer
@@ -417,10 +413,10 @@ def test_bytes_that_are_no_websocket_end_the_connection_with_an_error(bench: Ben
 
     async def run() -> None:
         for form, data, code in [
-            ("json", b"\x81\x82mask" + bytes([0xff ^ ord("m"), 0xff ^ ord("a")]), 1007),      # text that is no UTF-8
-            ("json", b"\x81\x02{}", 1002),                                                   # a frame that is not masked
+            ("json", b"\x81\x82mask" + bytes([0xff ^ ord("m"), 0xff ^ ord("a")]), 1007),      # invalid UTF-8
+            ("json", b"\x81\x02{}", 1002),                                                   # an unmasked frame
             ("cbor", b"\xf2\x80mask", 1002),                                                  # reserved bits
-            ("cbor", b"\x83\x80mask", 1002),                                                  # an opcode that is none
+            ("cbor", b"\x83\x80mask", 1002),                                                  # an unknown opcode
             ("cbor", b"\x82\xff" + (1 << 62).to_bytes(8, "big") + b"mask", 1009),             # a frame of 2^62 bytes
         ]:
             client = await Client.connect(gateway.address, gateway.token, form)
@@ -523,7 +519,6 @@ def test_events_over_http_count_what_they_miss(bench: Bench) -> None:
 def test_page_has_no_code_but_its_own(bench: Bench) -> None:
     gateway = bench.gateway()
     page = str(gateway.request("/")[1])
-    # Its modules, and those that they import.
     files = [path for path in re.findall(r'(?:src|href)="([^"]+)"', page) if path != "data:,"]
     assert all(path.startswith("/") for path in files) and "<script>" not in page
     seen: dict[str, str] = {}
@@ -535,5 +530,5 @@ def test_page_has_no_code_but_its_own(bench: Bench) -> None:
         files += [one for one in re.findall(r'^import .* from "([^"]+)"', seen[path], re.M) if one not in seen]
     own = {f"/{file.name}" for file in (ROOT / "gateway/page").iterdir() if file.suffix in (".js", ".css")}
     assert own | {"/client.js", "/json.js"} == set(seen)
-    # What programs publish is text, and never a part of the page.
+    # The page inserts published values only as text.
     assert not [path for path, text in seen.items() if re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", text)]

@@ -1,4 +1,7 @@
-"""The wheel linkspan-remote against a gateway: the same nouns, values and errors as the module linkspan, over a network that fails."""
+"""The wheel linkspan-remote at a gateway over a failing network.
+
+It has the nouns, values and errors of the module linkspan.
+"""
 
 import json
 import os
@@ -24,7 +27,6 @@ import linkspan_remote  # noqa: E402
 from linkspan_remote import errors  # noqa: E402
 
 FULL = os.environ.get("LINKSPAN_GRID") == "full"
-#: Answers calls of lab/double.
 SERVER = """
 import sys, time
 import linkspan
@@ -38,7 +40,6 @@ with linkspan.serve("lab/double") as server:
     print("there", flush=True)
     server.run(double, workers=2)
 """
-#: Prints what is published under a name, by number.
 SUBSCRIBER = """
 import sys
 import linkspan
@@ -47,7 +48,6 @@ with linkspan.subscribe(sys.argv[1]) as subscriber:
     for message in subscriber:
         print(message.sequence, message["wave"].shape, message["wave"].dtype, int(message["wave"].sum()), message["at"], flush=True)
 """
-#: Calls a name with a value of JSON, and prints the answer or the error.
 CALLER = """
 import json, sys
 import linkspan
@@ -71,7 +71,7 @@ def lab_of(gateway: Gateway, token: str | None = None, **more: object) -> linksp
 
 
 def again(bench: Bench, gateway: Gateway) -> Gateway:
-    """Kills the gateway; its successor has its address."""
+    """Kills the gateway; its successor gets its address."""
     gateway.child.send_signal(signal.SIGKILL)
     gateway.child.communicate(timeout=PATIENCE)
     return bench.gateway("--listen", f"127.0.0.1:{gateway.port}")
@@ -116,7 +116,6 @@ def test_bytes_that_are_no_value_raise_malformed_and_nothing_else() -> None:
 
 
 def test_what_programs_have_in_hand_arrives_as_the_module_sends_it() -> None:
-    """Where both encode a value, the bytes are the same."""
     import collections
     import datetime
     import decimal
@@ -167,7 +166,7 @@ def test_it_reads_names_values_schemas_and_calls(bench: Bench) -> None:
         assert not late.value.retryable
         with pytest.raises(errors.NotFound):
             lab.latest("lab/nobody")
-        # As the module does: there is no program, which is not that one is slow. The gateway keeps the time.
+        # As in the module, a missing program differs from a slow one. The gateway keeps the time.
         for seconds in (0, 0.2):
             with pytest.raises(errors.NotFound, match="no program has the name"):
                 lab.call("lab/nobody", 1, timeout=seconds)
@@ -207,7 +206,7 @@ def test_it_publishes_arrays_that_programs_of_the_machine_read(bench: Bench) -> 
             out.send(object())
         with pytest.raises(errors.TooLarge):
             out.send(bytes(17 << 20))
-        # What was refused here has not disturbed the numbers.
+        # The refused values did not change the numbers.
         assert out.send({"wave": image, "at": at}) == 202
     with lab_of(gateway) as reading, pytest.raises(errors.PermissionDenied) as refused:
         reading.publisher("lab/camera")
@@ -306,7 +305,7 @@ def test_what_was_sent_is_not_said_to_be_good_for_another_try(bench: Bench) -> N
     gateway = bench.gateway()
     bench.python(SERVER)
     with lab_of(gateway, token) as lab, lab.publisher("lab/out") as out:
-        # The gateway says so of a call, and the program itself of what the gateway does not answer.
+        # The gateway reports a late call; the program reports a missing answer of the gateway.
         with pytest.raises(errors.Timeout) as late:
             lab.call("lab/double", "slow", timeout=0.2)
         assert not late.value.retryable
@@ -357,7 +356,6 @@ def test_it_serves_calls_and_fails_them_as_the_module_does(bench: Bench) -> None
         assert answer_to({"numbers": []}) == '{"sum": 0}'
         with pytest.raises(errors.AddressInUse):
             lab.serve("lab/sum")
-        # A gateway that is killed, and comes back: so does the name.
         gateway = again(bench, gateway)
         until("the name is there again", lambda: gateway.metric("servers") == 1)
         assert answer_to({"numbers": [4]}) == '{"sum": 4}'
@@ -380,7 +378,7 @@ def test_calls_of_a_server_that_is_gone_fail_and_the_unanswered_are_bounded(benc
     one.reply("done")
     with pytest.raises(errors.InvalidState):
         one.reply("twice")
-    # One that the program drops is answered with that; the others end with the connection.
+    # A dropped call fails alone; the others end with the connection.
     del one
     taken.pop()
     said = lambda: sorted(line for caller in callers if caller.poll() is not None and caller.stdout for line in caller.stdout)  # noqa: E731
@@ -428,7 +426,7 @@ def test_it_trusts_the_certificate_that_it_is_given(bench: Bench) -> None:
         assert connected.rights["read"] == ["*"]
 
 
-#: Runs without what only Unix has; NumPy is made absent, too, unless the first argument keeps it.
+#: Runs without Unix-only modules, and without NumPy unless the first argument keeps it.
 PLAIN = """
 import sys
 class Absent:
@@ -453,7 +451,7 @@ with linkspan_remote.connect(sys.argv[1], token=sys.argv[2]) as lab:
 
 
 def interpreters() -> list[str]:
-    """This one, and others that are installed, of the system and of pyenv: the oldest and the newest of CPython and of PyPy, before a release each."""
+    """Returns this interpreter, and the oldest and newest installed CPython and PyPy of the system and pyenv."""
     places = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob("versions/*/bin/python3")
     names = [shutil.which(name) for name in ("pypy3", "python3.9", "python3.10", "python3.12", "python3.13", "python3.14")]
     found = {str(Path(name).resolve()): name for name in [*map(str, places), *names] if name}

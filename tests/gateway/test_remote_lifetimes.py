@@ -1,4 +1,4 @@
-"""What linkspan-remote runs without its lock, what ends with its objects, and names that come back after a cut."""
+"""Lifetimes in linkspan-remote: callbacks without its lock, ends of objects, names after a cut."""
 
 import gc
 import itertools
@@ -20,7 +20,7 @@ from linkspan_remote import errors  # noqa: E402
 
 
 def in_thread(what: Callable[[], Any]) -> Any:
-    """The result, or the error, of a function that has to end."""
+    """Runs a function that must end; returns its result or raises its error."""
     found: list[Any] = []
 
     def run() -> None:
@@ -43,7 +43,6 @@ def test_generator_of_send_many_uses_the_connection_from_another_thread(bench: B
 
         def values() -> Iterator[int]:
             for i in range(3):
-                # The second call is for the publisher that is sending.
                 assert in_thread(lambda: other.send(i)) == i + 1
                 out.send(i)
                 yield i
@@ -121,7 +120,7 @@ def test_loopback_uses_no_proxy_and_the_error_of_a_proxy_names_it(bench: Bench, 
 
 
 def test_publisher_and_server_get_their_names_back_once_the_names_are_free(bench: Bench) -> None:
-    """A program of the machine has the names when the gateway comes back."""
+    """A local program holds the names when the gateway returns."""
     token = everything(bench)
     gateway = bench.gateway()
     taker = """
@@ -160,7 +159,8 @@ with linkspan.publisher("lab/out") as out, linkspan.serve("lab/sum") as server:
 
 
 def test_names_that_an_older_connection_holds_are_asked_for_again_and_wrong_fields_are_malformed() -> None:
-    """A played gateway: it refuses each name twice after a cut, without `retry`, and sends a frame without its fields at the end."""
+    """A simulated gateway refuses each name twice after a cut, without `retry`, and finally sends a frame without
+    fields."""
     from websockets.sync.server import ServerConnection, serve
 
     clients: list[Any] = []

@@ -1,4 +1,4 @@
-"""A program elsewhere whose network carries nothing for a while, in a network namespace: neither side hears of an end."""
+"""A remote program in a network namespace whose network fails silently for a while."""
 
 import sys
 

@@ -1,4 +1,7 @@
-"""linkspan-remote beside the module linkspan: public names, signatures and the kinds of errors. Each difference has its reason here."""
+"""Compares public names, signatures and error kinds of linkspan-remote and linkspan.
+
+Each difference has its reason here.
+"""
 
 import dataclasses
 import inspect
@@ -29,7 +32,7 @@ LOOPS = "the connection has a thread of its own, and no descriptor for each obje
 JOINED = "the gateway publishes whether or not somebody subscribes"
 VALUES = "values arrive decoded, in CBOR"
 
-#: Names of the module that the client does not have.
+#: Names that only the module has.
 MISSING = {
     **dict.fromkeys(("Channel", "Listener", "listen", "open"), CHANNELS),
     **dict.fromkeys(("BytesLoan", "Region"), MEMORY),
@@ -39,11 +42,11 @@ MISSING = {
     **dict.fromkeys(("jsonable", "transcode"), "the client has one encoding"),
     "Options": "each verb of the client lists its own",
 }
-#: Names of the client that the module does not have.
+#: Names that only the client has.
 MORE = {"Lab": "the connection to the gateway, whose methods are the verbs"}
-#: Verbs of the module that are methods of a connection here.
+#: Verbs of the module that are connection methods in the client.
 VERBS = ("latest", "names", "publisher", "reply_schema", "schema", "serve", "subscribe")
-#: Members of classes that the client does not have.
+#: Class members that only the module has.
 MISSING_MEMBERS = {
     **dict.fromkeys(("Publisher.loan", "Publisher.loan_bytes", "Request.loan", "Request.loan_bytes", "Message.view", "Request.view"), MEMORY),
     **dict.fromkeys(("Publisher.subscribers", "Publisher.wait_for_subscribers", "Publisher.flush", "Subscriber.has_joined", "Subscriber.dial"), JOINED),
@@ -53,7 +56,7 @@ MISSING_MEMBERS = {
     **dict.fromkeys(("Subscriber.recv_many", "Subscriber.try_iter"), "messages come one by one"),
     **dict.fromkeys((f"{kind}.{name}" for kind in ("Message", "Request") for name in ("source", "encoding", "check_fingerprint")), VALUES),
 }
-#: Members of the client that the module does not have.
+#: Class members that only the client has.
 MORE_MEMBERS = {
     "Message.unseen": "only a connection that was lost has publishers that nobody saw", "Request.unseen": "a request is a message",
     "Subscriber.names": "the module has them in stats()", "NdArray.data": "the bytes; the module has the buffer protocol",
@@ -61,7 +64,7 @@ MORE_MEMBERS = {
     **dict.fromkeys((f"{kind}.disconnected" for kind in ("Publisher", "Server", "Subscriber")), "what the connection calls"),
     **dict.fromkeys((f"{kind}.received" for kind in ("Publisher", "Server", "Subscriber")), "what the connection calls"),
 }
-#: Parameters that one of both has.
+#: Parameters that only one side has.
 PARAMETERS = {
     "on_wait": "the client has no callback of waits: another thread can close the object",
     "Publisher.send.timeout": "the client waits for the acknowledgement of the gateway",
@@ -75,7 +78,7 @@ PARAMETERS = {
 CLASSES = ("Message", "NdArray", "Publisher", "Request", "Server", "Subscriber", "Timestamp")
 
 
-#: Names that no case before had: what one side has ended may be there for a moment.
+#: Numbers for unused names: a name that one side closed may linger for a moment.
 NUMBERS = itertools.count()
 
 
@@ -139,7 +142,6 @@ def test_signatures_are_those_of_the_module_or_have_a_reason() -> None:
             if of_module[parameter].kind is not inspect.Parameter.VAR_KEYWORD:
                 used.add(key := parameter if parameter == "on_wait" else f"{name}.{parameter}")
                 assert key in PARAMETERS, f"{key} is missing"
-        # Arguments by place have the same place.
         by_place = lambda of: [one.name for one in of.values() if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]  # noqa: E731
         both = [(a, b) for a, b in zip(by_place(of_module), by_place(of_client)) if f"{name}.{a}" not in PARAMETERS]
         assert all(a == b or f"{name}.{b}" in PARAMETERS for a, b in both), (name, both)
@@ -210,7 +212,7 @@ def empty(**more: Any) -> Callable[[Side], Any]:
     return call
 
 
-#: Calls that fail on both sides alike: the kind, whether another try can succeed, and the path.
+#: Calls that fail equally on both sides: kind, retry and path.
 FAILURES: dict[str, Callable[[Side], Any]] = {
     "unknown option of a subscriber": lambda side: side.subscribe("a/b", nothing=1),
     "unknown option of a publisher": lambda side: side.publisher("a/b", nothing=1),
@@ -269,13 +271,13 @@ FAILURES: dict[str, Callable[[Side], Any]] = {
     "shape of another type": lambda side: side.NdArray(b"x", "u8", "a"), "shape below zero": lambda side: side.NdArray(b"x", "u8", (-2,)),
     "many dimensions": lambda side: side.NdArray(b"x", "u8", (1,) * 16),
 }
-#: Where the path of an error differs, and why.
+#: Errors with different paths, and the reason.
 PATHS = {
     "many levels": "the client names the map or list, and the module its first item",
     "deep bytes": "the client's decoder keeps no path", "key that comes twice": "the client's decoder keeps no path",
     "schema that is wrong": "the gateway reads the schema, and does not know the option's name",
 }
-#: Calls that succeed on both sides, with the same result.
+#: Calls that succeed on both sides with equal results.
 RESULTS: dict[str, Callable[[Side], Any]] = {
     "another delivery": lambda side: side.subscribe("a/b", delivery="best_effort").close(),
     "a time-out that is long": lambda side: side.subscribe("a/b", timeout=float("inf")).close(),

@@ -1,4 +1,4 @@
-"""Values that programs elsewhere send: as the module linkspan sends them, or refused here with its kind of error; the connection goes on."""
+"""Remote programs send values as the module does, or get its kind of error; the connection continues."""
 
 import array
 import collections.abc
@@ -43,7 +43,7 @@ class Loud(str):
 
 
 class Model:
-    """As pydantic has one."""
+    """Imitates a pydantic model."""
 
     model_fields: dict[str, object] = {}
 
@@ -52,14 +52,14 @@ class Model:
 
 
 class Attributed:
-    """As attrs makes one."""
+    """Imitates an attrs class."""
 
     __attrs_attrs__ = (type("Attribute", (), {"name": "n"})(),)
     n = 5
 
 
 class Lent:
-    """Has its elements as h5py's data sets have."""
+    """Holds its elements like an h5py data set."""
 
     def __array__(self, dtype: object = None, copy: object = None) -> Any:
         return numpy.arange(3)
@@ -68,23 +68,17 @@ class Lent:
 def taken() -> list[Any]:
     memory = mmap.mmap(-1, 4)
     return [
-        # Instants and spans of time.
         numpy.datetime64("NaT"), numpy.datetime64(-1, "ns"), numpy.datetime64(1, "Y"), numpy.zeros((2, 2), "M8[s]"), numpy.array("2020-01-01", "M8[s]"),
         numpy.array(["2026-01-01", "NaT"], "M8[ns]"), numpy.timedelta64(5, "ms"), numpy.timedelta64(1), numpy.timedelta64("NaT"), numpy.array([1, "NaT"], "m8[s]"),
         numpy.zeros((2, 0), "m8[s]"), numpy.array(1, "m8[s]"), numpy.timedelta64(1, "as"), pandas.NaT, pandas.NA, pandas.Timestamp(1, tz="UTC"), pandas.Timedelta("1s"),
-        # Text, bytes, objects.
         numpy.array(["a", "bc"]), numpy.zeros((2, 2), "U3"), numpy.array("abc"), numpy.array([b"a"]), numpy.array([[1, None], ["a", 2.5]], dtype=object), numpy.array([], "U3"),
-        # Records.
         numpy.zeros((), [("a", "i4")])[()], numpy.zeros((), RECORD), numpy.zeros((2, 2), RECORD), numpy.zeros(2, RECORD)[0], numpy.rec.array([(1, 2.0)], names="a,b"),
-        # What is masked nowhere.
         numpy.ma.array([1, 2]),
-        # Other memory, and objects of other libraries.
         (ctypes.c_int * 2)(1, 2), ((ctypes.c_double * 2) * 3)(), (ctypes.c_bool * 2)(True, False), memory, memoryview(array.array("h", [1, -2])), Lent(),
         Image.new("RGB", (3, 2)), Image.new("L", (3, 2)), Image.new("1", (9, 2)), Model(), Attributed(),
-        # At the limits.
         2**8192 - 1, -(2**8192 - 1), Decimal("1" * 1024), Decimal("-" + "9" * 1024), Decimal("1.5E+2147483647"), Decimal("1E-2147483648"), Decimal("-0E+5"),
         Decimal("NaN"), Decimal("-NaN"), Decimal("-Infinity"), numpy.zeros((1,) * 15), numpy.zeros((1,) * 20, object), numpy.zeros((0,) * 15),
-        # The characters of keys and texts, whatever their class prints.
+        # Keys and texts keep their characters, whatever their class prints.
         {Colour.RED: 1}, {Loud("quiet"): Loud("quiet")},
     ]  # fmt: skip
 
@@ -112,7 +106,6 @@ def refused() -> list[tuple[Any, str, str]]:
 
 
 def said_by(encode: Any, value: Any) -> Any:
-    """The bytes, or the kind of the error."""
     try:
         return encode(value)
     except (linkspan.Error, errors.Error) as error:
@@ -134,7 +127,7 @@ def test_it_is_refused_with_the_kind_of_the_module_its_path_and_what_to_give(val
 
 
 def test_records_with_a_mask_are_sent_where_nothing_is_masked() -> None:
-    """The module refuses the first with an error of NumPy."""
+    """The module refuses the first with a NumPy error."""
     records = numpy.ma.array([(1, 2.0)], mask=[(0, 0)], dtype=[("a", "i4"), ("b", "f8")])
     assert linkspan_remote.encode(records) == linkspan.encode(records.data)
     records["b"][0] = numpy.ma.masked
@@ -165,7 +158,7 @@ def test_tables_and_columns_are_refused_and_what_to_give_is_taken() -> None:
 
 
 def chosen(chance: random.Random, levels: int) -> Any:
-    """A value of a program, most of them near a limit or of a rare type."""
+    """Returns a random value, mostly near a limit or of a rare type."""
     kind = chance.randrange(9 if levels else 7)
     if kind == 0:
         return chance.choice([-1, 1]) * (1 << chance.choice([63, 64, 65, 1023, 8191, 8192])) + chance.randrange(-1, 2)
@@ -213,7 +206,7 @@ def test_random_values_are_encoded_or_refused_as_by_the_module_and_taken_by_its_
 
 
 class Fails(collections.abc.Mapping):  # type: ignore[type-arg]
-    """A map that fails when it is read, or says another length than it has."""
+    """A map that fails on reading or reports a wrong length."""
 
     def __init__(self, error: Exception | None) -> None:
         self.error = error
@@ -306,7 +299,7 @@ def test_arrays_of_its_own_class_are_checked_as_the_decoder_checks_them() -> Non
 
 
 def test_bad_value_is_the_error_of_its_call_and_calls_of_others_are_answered(bench: Bench) -> None:
-    """Before, the gateway's decoder ended the connection, and every call under way with it."""
+    """Before, the gateway's decoder ended the connection and every call under way."""
     token = bench.token("all", "--read", "*", "--call", "*", "--write", "*")
     gateway = bench.gateway()
     connect = lambda: linkspan_remote.connect(gateway.address, token=token, timeout=PATIENCE)  # noqa: E731
@@ -322,7 +315,6 @@ def test_bad_value_is_the_error_of_its_call_and_calls_of_others_are_answered(ben
                 with pytest.raises((errors.Unsupported, errors.TooLarge)) as raised:
                     send({"v": value})
                 assert not raised.value.retryable and str(raised.value).startswith("v: "), raised.value
-        # What is at the limits passes the decoder.
         for number, value in enumerate([Decimal("1.5E+2147483647"), numpy.zeros((1,) * 15), -(2**8192 - 1), Fails(None), Decimal("1" * limits.DIGITS)], 1):
             assert out.send({"v": value}) == number
         with request:

@@ -1,4 +1,4 @@
-"""What verbs of linkspan-remote promise beyond a connection: waits of `latest`, quiet ends, `replace`, schemas of files, whole batches, losses."""
+"""Verbs of linkspan-remote: waits of `latest`, quiet ends, `replace`, file schemas, batches, losses."""
 
 import itertools
 import sys
@@ -69,7 +69,6 @@ def test_publisher_with_replace_takes_over_the_name_of_another_one_of_the_proces
         assert second.send(1) == 1
         with pytest.raises(errors.InvalidState, match="took over"):
             first.send(1)
-        # The cell of a notebook that connects again.
         with again.publisher("lab/cell", replace=True) as third:
             assert third.send({"i": 3}) == 1 and again.latest("lab/cell")["i"] == 3
         with pytest.raises(errors.InvalidState, match="took over"):
@@ -91,7 +90,6 @@ def test_schema_is_the_path_of_a_file_or_a_text(bench: Bench, as_path: Callable[
             assert lab.schema("lab/file") == lab.schema("lab/text") and "watts" in lab.schema("lab/file")
             with pytest.raises(errors.WrongType) as raised:
                 of_file.send({"watts": "much"})
-            # The error of the gateway has its path.
             assert raised.value.path == "watts" and "watts" in str(raised.value)
         with lab.serve("lab/served", schema=SCHEMA, reply_schema=as_path(file)):
             assert "watts" in lab.reply_schema("lab/served")
@@ -128,7 +126,10 @@ def test_error_of_a_batch_has_how_many_were_published(bench: Bench) -> None:
 
 @contextmanager
 def played(answers: Callable[[dict[str, Any], int], list[dict[str, Any]]]) -> Iterator[str]:
-    """The address of a gateway that answers frames; no answers end the connection. The number counts connections."""
+    """Returns the address of a simulated gateway.
+
+    An empty list of answers ends the connection. The number counts connections.
+    """
     from websockets.sync.server import ServerConnection, serve
 
     numbers = itertools.count(1)
@@ -151,7 +152,6 @@ def played(answers: Callable[[dict[str, Any], int], list[dict[str, Any]]]) -> It
 
 
 def of_lives(frame: dict[str, Any], number: int) -> list[dict[str, Any]]:
-    """A publisher that ends while the connection is lost; another one that ends before."""
     if frame["type"] != "subscribe":
         return []
     message = lambda name, at: {"type": "message", "name": name, "number": at, "value": at}  # noqa: E731

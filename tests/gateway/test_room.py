@@ -1,4 +1,4 @@
-"""What clients make the gateway hold is counted in bytes: whatever they send, its peak stays below a bound, and others are served."""
+"""Bytes that clients make the gateway hold: the peak stays below a bound, and others are served."""
 
 import asyncio
 import json
@@ -12,13 +12,12 @@ from conftest import Bench, Gateway
 from independent.gateway_client import Client, Refused
 from support.waiting import PATIENCE, until
 
-#: For one token, above what the gateway takes at rest: what the text of `docs/security.md` says.
+#: Bytes for one token above the gateway at rest, as `docs/security.md` states.
 BOUND = 256 << 20
-#: Empty lists: a byte each as they are sent, and a tree of 64 MB.
+#: Empty lists: each takes one byte on the wire; the tree takes 64 MB.
 LISTS = 999_900
 VALUE = b"\x9a" + struct.pack(">I", LISTS) + b"\x80" * LISTS
 
-#: Publishes a long message, or at many names, until its standard input ends.
 LONG = """
 import sys, linkspan
 with linkspan.publisher("lab/long") as out:
@@ -35,14 +34,13 @@ sys.stdin.read()
 
 
 def peak(gateway: Gateway) -> int:
-    """The most resident bytes so far."""
     with open(f"/proc/{gateway.child.pid}/status") as file:
         (line,) = [line for line in file if line.startswith("VmHWM:")]
     return int(line.split()[1]) << 10
 
 
 class Raw:
-    """A client that writes bytes, and reads nothing after it was greeted."""
+    """Writes bytes and reads nothing after the greeting."""
 
     def __init__(self, gateway: Gateway, token: str, form: str = "cbor") -> None:
         self.socket = socket.create_connection(("127.0.0.1", gateway.port), PATIENCE)
@@ -60,7 +58,7 @@ class Raw:
         self.socket.sendall(data)
 
     def push(self, data: bytes, most: int, pause: float = 0.5) -> int:
-        """Sends this again and again until nothing is taken for a while, or so many bytes were."""
+        """Sends the data repeatedly until the gateway stops reading, or `most` bytes were sent."""
         sent, since, left = 0, time.monotonic(), b""
         while sent < most and time.monotonic() - since < pause:
             left = left or data
@@ -78,7 +76,7 @@ class Raw:
 
 
 def frame(text: bytes, opcode: int = 1, length: int | None = None) -> bytes:
-    """A frame of a client, masked with zeros; `length` may say more than there is."""
+    """Returns a client's frame, masked with zeros; `length` may exceed the data."""
     said = len(text) if length is None else length
     head = bytes([0x80 | opcode])
     if said < 126:
@@ -162,9 +160,8 @@ def lists_of_names(gateway: Gateway, token: str) -> None:
     time.sleep(5)
 
 
-#: Connections of the test that runs.
 held: list = []
-#: Each way with the program that it needs: what one token made the gateway hold before this was counted is 1.2 to 3.4 GiB.
+#: Each way with the program it needs. Before the gateway counted bytes, one token made it hold 1.2 to 3.4 GiB.
 WAYS: dict[Callable[[Gateway, str], None], tuple[str, str] | None] = {
     pings_as_frames: None,
     pings_of_the_connection: None,
@@ -186,7 +183,6 @@ def test_client_that_makes_the_gateway_hold_much_is_bounded_in_bytes(bench: Benc
         bench.python(*needed)
     held.clear()
     way(gateway, greedy)
-    # Another client is served meanwhile.
     assert gateway.request("/api/names?name=none", gateway.token)[0] == 200
     print(f"{peak(gateway) >> 20} MiB at most, {gateway.metric('room_bytes') >> 20} MiB of clients now")
     assert peak(gateway) < BOUND
@@ -197,7 +193,7 @@ def test_client_that_makes_the_gateway_hold_much_is_bounded_in_bytes(bench: Benc
 
 @pytest.mark.costly
 def test_values_wait_as_they_were_sent(bench: Bench) -> None:
-    """Calls that wait for a server, and values for a publisher, hold the bytes of their values and no trees."""
+    """Waiting calls and values for a publisher hold encoded bytes instead of trees."""
     token = bench.token("caller", "--call", "*", "--write", "*")
     gateway = bench.gateway("--ping", "1h")
 

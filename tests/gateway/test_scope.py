@@ -1,4 +1,8 @@
-"""The scope page in Chromium: names, panels of every view, losses, zoom and cursor, address, files, keyboard, foreign text; 60 names at 50 Hz, an image at 10 Hz."""
+"""The scope page in Chromium.
+
+Covers names, panels, losses, zoom, cursor, address, files, keyboard and foreign text, with 60 names at 50 Hz and an
+image at 10 Hz.
+"""
 
 import csv
 import io
@@ -18,7 +22,7 @@ from support.tree import PROGRAM, ROOT, TARGET
 from support.waiting import PATIENCE, next_line
 from test_javascript import CHROMIUM
 
-#: Publishes values of every kind, of which some look like pages; ends with a line.
+#: Publishes values of every kind, some of which look like HTML; ends with a line.
 LAB = """
 import sys, threading, time
 import numpy as np
@@ -61,8 +65,6 @@ def browser() -> Iterator[Browser]:
 
 
 class Scope:
-    """The page, and what went wrong in it."""
-
     def __init__(self, browser: Browser, gateway: Gateway, panels: list[str], width: int = 1400, height: int = 1000, scheme: str = "light") -> None:
         self.context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True)  # type: ignore[arg-type]
         self.page: Page = self.context.new_page()
@@ -76,20 +78,19 @@ class Scope:
         expect(self.page.locator("#state")).to_contain_text("connected to", timeout=PATIENCE * 1000)
 
     def until(self, what: str) -> None:
-        # The page allows no code but its own, so what Chromium would evaluate again and again is asked from here.
+        # The page forbids foreign code, so Chromium cannot poll the condition; the test polls it.
         end = time.monotonic() + PATIENCE
         while not self.page.evaluate(what):
             assert time.monotonic() < end, f"{what}; {self.errors}"
             self.page.wait_for_timeout(50)
 
     def opened(self, name: str) -> None:
-        """Closes the panel that an empty page opens by itself, which is of this name."""
+        """Closes the panel that an empty page opens by itself; it shows this name."""
         self.until("scope.panels.length === 1")
         assert self.page.evaluate("scope.panels[0].text") == f"time~{name}"
         self.page.get_by_role("button", name="Close this panel").click()
 
     def have(self, count: int = 3) -> None:
-        """Waits until each panel shows something."""
         self.until(
             f"""scope.panels.every((panel) => panel.view === "time" ? panel.lines.length && panel.lines.every((line) => line.series.end >= {count})
             : panel.view === "image" ? panel.pictures >= 1 : panel.view === "tree" ? panel.body.querySelector("li") : panel.view === "log" ? panel.body.childElementCount >= {count}
@@ -107,7 +108,7 @@ def lab(bench: Bench) -> Gateway:
     return bench.gateway()
 
 
-#: A name whose program speaks later versions of the protocol alone; ends with a line.
+#: A name whose program speaks only later versions of the protocol; ends with a line.
 LATER = """
 import os, select, sys, threading
 sys.path.insert(0, sys.argv[1])
@@ -138,7 +139,7 @@ def test_reason_is_shown_of_a_name_whose_program_speaks_another_version(bench: B
     expect(row).to_contain_text("2 to 9", timeout=PATIENCE * 1000)
     go(program)
     expect(row).to_have_class("gone", timeout=PATIENCE * 1000)
-    # A successor of this version has a value in the place of the reason.
+    # A successor of this version has a value instead of the reason.
     bench.start(PROGRAM, "pub", "lab/later", "1")
     expect(row).not_to_contain_text("VersionMismatch", timeout=PATIENCE * 1000)
     scope.end()
@@ -157,15 +158,12 @@ def test_every_view_shows_its_values_in_wide_and_narrow_in_light_and_dark(lab: G
         assert "<img src=x onerror=alert(1)>" in tree and "gain: 3" in tree and str(2**70) in tree
         assert "<script>alert(1)</script>" in scope.page.locator(".log").inner_text()
         assert scope.page.evaluate("scope.panels[1].plot.unit") == "Cel"
-        # Arrays of one dimension and of several have the names of elements that programs give them.
         expect(table.locator("tr", has_text="lab/spectrum")).to_contain_text("f64 [4]", timeout=PATIENCE * 1000)
         expect(table.locator("tr", has_text="lab/camera")).to_contain_text("u16 [64 × 64]", timeout=PATIENCE * 1000)
-        # Something is drawn in each.
         drawn = """(panel) => { const canvas = panel.plot ? panel.plot.layers[1] : panel.canvas; if (!canvas) return true;
             const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height); return data.some((part) => part !== 0); }"""
         scope.until(f"scope.panels.every({drawn})")
         scope.page.screenshot(path=SHOTS / f"scope-{name}.png", full_page=True)
-        # What the table lies on is as dark as was asked for.
         back = scope.page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (int(back.split("(")[1].split(",")[0]) < 128) == (scheme == "dark"), back
         scope.end()
@@ -188,7 +186,6 @@ def test_name_opens_a_panel_by_keyboard_and_its_layout_is_in_the_address_without
     scope.until("scope.panels[0].lines.length === 2")
     scope.have(60)
     assert "panel=time~lab/channel00~lab/channel01" in page.url and "names=channel" in page.url
-    # Every control has a name, and all are reached in turn.
     unnamed = page.evaluate("[...document.querySelectorAll('button, input, select, [tabindex]')].filter((one) => !(one.ariaLabel || one.labels?.length || one.textContent.trim())).map((one) => one.outerHTML)")
     assert unnamed == []
     plot = page.get_by_role("img", name="Against time")
@@ -204,7 +201,6 @@ def test_name_opens_a_panel_by_keyboard_and_its_layout_is_in_the_address_without
     scope.until("scope.panels[0].plot.zoom === undefined")
     page.keyboard.press("Space")
     scope.until("scope.panels[0].isPaused")
-    # The same address shows the same again.
     url = page.url
     page.reload()
     expect(page.locator("#state")).to_contain_text("connected to", timeout=PATIENCE * 1000)
@@ -248,7 +244,7 @@ def test_what_is_shown_is_saved_as_tables_and_pictures(lab: Gateway, browser: Br
     assert len(image) == 64 and image[1][:3] == ["64", "65", "66"]
     assert lines[0][0] == "index" and sorted(lines[0][1:]) == ["lab/row", "lab/spectrum"] and "2.5" in lines[2]
     assert ["lab/config", "settings/gain", "3"] in tree
-    # A text that a table program would take for a formula is made one that is none.
+    # A spreadsheet would run such a text as a formula, so the page escapes it.
     assert all(row[1].startswith("'=line") for row in log[1:])
     formulas = ["=1", " =1", "\u00a0=1", "\ufeff+1", "\u200b@x", "\0-1", "\uff1d1", "\uff0b1", "\u22121", "\t1", "\n1", "'=1", "\u2800=1"]
     cells = scope.page.evaluate("async (texts) => { const { cell } = await import('/values.js'); return [...texts, -1.5, -3n, -Infinity, 'a=1', \"it's\"].map(cell); }", formulas)
@@ -263,11 +259,10 @@ def test_losses_are_counted_and_marked_where_they_happened(bench: Bench, browser
     publisher = bench.publisher("lab/a", 30_000, 0, 100, awaited=1)
     scope = Scope(browser, gateway, ["time~lab/a!i"])
     scope.until("scope.panels[0].subscription")
-    # Frames are answered in their order: after this answer the gateway has the subscription.
+    # The gateway answers frames in order, so it has the subscription after this answer.
     scope.page.evaluate("scope.lab.names()")
     go(publisher)
     assert next_line(publisher.stdout, "the end of publishing") == "sent\n"
-    # Each number is there, or was missed before one that is.
     scope.until("scope.panels[0].lines[0]?.series.end && (() => { const { series } = scope.panels[0].lines[0]; return series.values[(series.end - 1) % series.size] === 30000; })()")
     count, missed, marked = scope.page.evaluate("(() => { const { lines: [{ series }], missed } = scope.panels[0]; return [series.end, missed, series.missed.reduce((sum, one) => sum + one, 0)]; })()")
     assert missed > 0 and marked == missed and count + missed == 30_000
@@ -276,7 +271,7 @@ def test_losses_are_counted_and_marked_where_they_happened(bench: Bench, browser
     scope.end()
 
 
-#: Publishes at a name ten times a second, from a number on.
+#: Publishes on a name ten times a second, starting at a given number.
 COUNTING = """
 import sys, time, linkspan
 with linkspan.publisher(sys.argv[1]) as out:
@@ -288,7 +283,7 @@ with linkspan.publisher(sys.argv[1]) as out:
 
 
 def test_gap_of_a_lost_connection_is_marked_with_its_number_where_that_is_known(bench: Bench, browser: Browser) -> None:
-    """The gateway is killed, and with it the connection; one publisher goes on, another one is started again meanwhile."""
+    """The killed gateway cuts the connection. One publisher continues, another one restarts during the gap."""
     token = bench.token("lasting", "--read", "lab/*")
     gateway = bench.gateway()
     gateway.token = token
@@ -307,7 +302,6 @@ def test_gap_of_a_lost_connection_is_marked_with_its_number_where_that_is_known(
     expect(scope.page.locator("#state")).to_contain_text("connected to")
     scope.page.evaluate("scope.lab.names()")
     bench.python(COUNTING, "lab/again", 5000)
-    # Both go on.
     newest = "(panel) => { const { series } = panel.lines[0]; return series.values[(series.end - 1) % series.size]; }"
     scope.until(f"scope.panels.slice(0, 2).every((panel) => panel.lines.length) && ({newest})(scope.panels[1]) > 5003")
     scope.until("scope.panels[0].missed > 0")
@@ -333,8 +327,7 @@ def test_token_that_is_missing_or_wrong_is_said(lab: Gateway, browser: Browser) 
     context.close()
 
 
-#: A page that does nothing but this: it takes the same messages, and works in each frame as long as so many turns of a
-#: loop take.
+#: An empty page that receives equal messages and runs a loop of this many turns in each frame.
 FLOOR = """globalThis.floor = {
     frames: 0, messages: 0, sum: 0,
     work(turns) { for (let at = 0; at < turns; at++) this.sum = (this.sum * 31 + at) % 65521; },
@@ -345,15 +338,14 @@ FLOOR = """globalThis.floor = {
         (async () => { for await (const message of lab.subscribe(names, options)) this.messages++; })();
     },
 }; null"""
-#: Milliseconds of a processor that the page may take for a frame: half of one at 60 frames a second, so that half is to
-#: spare.
+#: Processor milliseconds per frame: half a frame at 60 per second, so half stays free.
 BUDGET = 8.0
-#: How often each of both pages has drawn before they are compared.
+#: Draws of each page before they are compared.
 ENOUGH = 90
 
 
 class Worked:
-    """Seconds of a processor, not of the clock, that the thread of a page has taken."""
+    """Processor seconds of a page's thread, not wall-clock time."""
 
     def __init__(self, page: Page) -> None:
         self.session = page.context.new_cdp_session(page)
@@ -364,7 +356,10 @@ class Worked:
 
 
 class Floor:
-    """An empty page beside the scope, in the same browser: it takes the same messages and works in each frame for the budget, whatever else the machine does."""
+    """An empty page next to the scope in one browser.
+
+    It receives equal messages and works for the budget in each frame, so other load slows both pages.
+    """
 
     def __init__(self, browser: Browser, gateway: Gateway, names: list[str], options: dict) -> None:
         self.context = browser.new_context(viewport={"width": 1400, "height": 1000})
@@ -380,11 +375,11 @@ class Floor:
         self.page.evaluate("([turns, token, names, options]) => floor.start(turns, token, names, options)", [turns, gateway.token, names, options])
 
     def beside(self, scope: Scope, drawn: str, lab: subprocess.Popen) -> list[tuple[float, int, int]]:
-        """What both did in the same time: milliseconds of a processor, frames, and messages of the floor or what the scope has drawn.
+        """Returns work of both pages: processor milliseconds, frames, messages of the floor or drawn values.
 
-        How many frames a page gets is not compared: without a graphics processor the browser paints on the processors
-        that the programs beside it use, too. A page that takes all that comes has no time for a question where the
-        processors are slow, so that nothing comes while it is asked.
+        The test does not compare frame counts: without a graphics processor, the browser paints on shared
+        processors. On slow processors a page that receives every message leaves no time for questions, so the test
+        asks afterwards.
         """
         worked = Worked(scope.page)
 
@@ -417,20 +412,18 @@ def test_frame_of_sixty_names_at_fifty_hertz_takes_at_most_half_of_its_time_of_a
     scope = Scope(browser, gateway, ["~".join(["time", *names[first : first + 15]]) for first in range(0, 60, 15)])
     scope.have(50)
     floor = Floor(browser, gateway, names, {"credit": 2048})
-    # What has been drawn, and not only received: each line ends at the newest value that its plot had in its last
-    # frame.
+    # Counts drawn instead of received values: each line ends at the newest value of its plot's last frame.
     (worked, shown, messages), (took, frames, values) = floor.beside(scope, "scope.panels.reduce((sum, { plot }) => sum + plot.drawn.ends.reduce((all, one) => all + one, 0), 0)", lab)
-    # On slow processors a frame has more messages, and the one page may get more of them than the other one.
+    # On slow processors a frame has more messages, and one page may get more of them.
     more = max(1.0, values / frames / (messages / shown))
     assert took / frames <= more * worked / shown, f"a frame takes more of a processor than one of a page that works {BUDGET} ms in each"
     floor.end()
-    # Every value is one of a line, or is counted as missed: the counter of the first name goes on by one each time.
+    # The first name's counter rises by one, so each value is drawn or counted as missed.
     ends, missed = scope.page.evaluate("[scope.panels.map(({ lines }) => lines.map(({ series }) => series.end)).flat(), scope.panels.reduce((sum, { missed }) => sum + missed, 0)]")
     assert len(ends) == 60 and values > 0
     if not missed:
         row = scope.page.evaluate("(() => { const { series } = scope.panels[0].lines[0]; return [...series.values.slice(0, Math.min(series.end, series.size))]; })()")
         assert all((later - one) % 50 == 1 for one, later in itertools.pairwise(row))
-    # A picture is taken of a page that stands still.
     scope.page.get_by_role("button", name="Pause", exact=True).first.click()
     scope.page.screenshot(path=SHOTS / "scope-60-names.png", full_page=True)
     scope.end()
@@ -447,7 +440,7 @@ sys.stdin.readline()
     gateway = bench.gateway()
     scope = Scope(browser, gateway, ["image~lab/floats"])
     scope.until("scope.panels[0].pictures >= 1")
-    # Each number has ink beside the scale of 32 pixels, and none where the column ends: it would go on behind that.
+    # Each number has ink within the scale of 32 pixels and none at its edge, which would cut it off.
     inked = scope.page.evaluate("""() => {
         const { scale } = scope.panels[0];
         const inked = (from, to, top) => scale.getContext('2d').getImageData(from, top, to - from, 30).data.some((part) => part > 0);
@@ -465,11 +458,11 @@ def test_image_of_a_million_pixels_ten_times_a_second_costs_no_frames(bench: Ben
     scope.until("scope.panels[0].pictures >= 3")
     floor = Floor(browser, gateway, ["lab/camera"], {"latest": True, "rate": 30})
     (worked, shown, _), (took, _, pictures) = floor.beside(scope, "scope.panels[0].pictures", lab)
-    # At 60 frames a second there are six of them for each picture.
+    # At 60 frames a second there are six frames per picture.
     assert took / pictures <= 6 * worked / shown, f"a picture takes more of a processor than six frames of a page that works {BUDGET} ms in each"
     floor.end()
     expect(scope.page.get_by_role("img", name="Image of lab/camera: u16 1024 × 1024, 0 to 65535")).to_be_visible()
-    # The first colour is that of the least value, and the last that of the greatest.
+    # The first colour marks the least value, the last colour the greatest.
     first, last = scope.page.evaluate("(() => { const data = scope.panels[0].canvas.getContext('2d').getImageData(0, 0, 1024, 1024).data; return [[...data.slice(0, 3)], [...data.slice(255 * 1024 * 4 - 4, 255 * 1024 * 4 - 1)]]; })()")
     assert first == [68, 1, 84] and last[0] > 200
     scope.end()

@@ -1,4 +1,4 @@
-"""A recording in the scope page: dropped on it or opened, it plays every message as it was recorded; at any speed and from any time; with what was missed; damaged and compressed files."""
+"""Recordings in the scope page: dropped or opened, any speed and time, losses, damage, compression."""
 
 import base64
 import http.client
@@ -25,7 +25,7 @@ from support.waiting import PATIENCE, next_line, until
 from test_scope import SHOTS, Scope, browser  # noqa: F401
 
 RECORD = DEBUG / "linkspan-record"
-#: Publishes numbers with a unit, images, texts and what looks like a page; and the name in JSON.
+#: Publishes numbers with a unit, images, texts, HTML-like text, and the name in JSON.
 LAB = """
 import sys
 import time
@@ -49,7 +49,6 @@ with (linkspan.publisher("lab/temperature", schema=SCHEMA) as temperature, links
 
 
 def peers(bench: Bench) -> dict[str, int]:
-    """The names, and how many subscribers each has."""
     told = map(json.loads, bench.command(PROGRAM, "ls", "--json").splitlines())
     return {one["endpoint"].removeprefix("shm:"): one["peers"] or 0 for one in told}
 
@@ -59,7 +58,6 @@ def recorded(bench: Bench, *names: str) -> None:
 
 
 def record(bench: Bench, *words: str, pause: float = 0.0) -> Path:
-    """A recording of all of it."""
     file = bench.folder / "run42.mcap"
     publisher = bench.python(LAB, pause)
     recorder = bench.start(RECORD, "record", "lab/*", "-o", file, "--messages", "420", "--quiet", *words)
@@ -70,7 +68,6 @@ def record(bench: Bench, *words: str, pause: float = 0.0) -> Path:
 
 
 def dropped(page: Page, *files: Path, begin: int = 0) -> None:
-    """Drops files on the page as a file manager does."""
     given = [[file.name, base64.b64encode(file.read_bytes()[begin:]).decode()] for file in files]
     page.evaluate(
         """(files) => {
@@ -102,7 +99,6 @@ def test_dropped_recording_plays_every_message_at_any_speed_and_from_any_time(be
     page.get_by_label("Speed").select_option("1/10")
     scope.until("scope.player.position >= scope.player.recording.end || scope.player.position > scope.player.recording.begin")
     page.get_by_label("Speed").select_option("1000")
-    # All of it: what a program reads of the file is what was drawn.
     scope.until("!scope.player.isPlaying && scope.panels[0].lines[0]?.series.end === 200")
     with linkspan.Recording(file) as recording:
         told = [message.value for message in recording.messages("lab/temperature")]
@@ -112,13 +108,13 @@ def test_dropped_recording_plays_every_message_at_any_speed_and_from_any_time(be
     assert "line 199 <script>alert(1)</script>" in page.locator(".log").inner_text()
     scope.until("scope.panels[1].array?.data[0] === 180")
     expect(page.get_by_role("img", name="Image of lab/camera: u16 16 × 24, 180 to 180")).to_be_visible()
-    # The table has every name, and of one that a page does not decode why.
+    # The table lists every name, and the reason if the page cannot decode it.
     table = page.locator("#names")
     for name in ("lab/temperature", "lab/camera", "lab/log", "lab/smile"):
         expect(table.get_by_role("button", name=name, exact=True)).to_be_visible()
     expect(table.locator("tr", has_text="lab/smile")).to_contain_text("a page shows no smile")
     page.screenshot(path=SHOTS / f"scope-recording-{compression}.png", full_page=True)
-    # By keyboard: to the beginning, where the first message alone is there, and to the end.
+    # The keyboard moves to the beginning, which shows only the first message, and to the end.
     slider = page.get_by_role("slider", name="Time in the recording")
     slider.focus()
     page.keyboard.press("Home")
@@ -127,7 +123,6 @@ def test_dropped_recording_plays_every_message_at_any_speed_and_from_any_time(be
     page.keyboard.press("End")
     scope.until("scope.panels[0].lines[0]?.series.end === 200")
     expect(slider).to_have_attribute("aria-valuetext", re.compile(r"\d\d:\d\d:\d\d"))
-    # From its end it plays again from its beginning.
     page.get_by_role("button", name="Play").press("Enter")
     scope.until("scope.player.isPlaying || scope.player.position === scope.player.recording.end")
     scope.until("!scope.player.isPlaying && scope.panels[0].lines[0]?.series.end === 200")
@@ -146,7 +141,6 @@ def test_recording_opens_without_a_token_and_by_keyboard_alone(bench: Bench, gat
         page.get_by_role("button", name="Open recording").press("Enter")
     chooser.value.set_files(file)
     expect(page.locator("#state")).to_contain_text("420 messages of 4 names")
-    # It has opened the first name with a number by itself.
     expect(page.get_by_role("img", name="Against time")).to_be_visible()
     page.get_by_role("button", name="lab/temperature", exact=True).press("Enter")
     expect(page.get_by_role("img", name="Against time")).to_have_count(2)
@@ -156,11 +150,11 @@ def test_recording_opens_without_a_token_and_by_keyboard_alone(bench: Bench, gat
 
 
 class Refused(Exception):
-    """It has ended with an error: what it wrote, and its exit code."""
+    """An ended program: its error output and exit code."""
 
 
 class Shown(Gateway):
-    """`linkspan recording view`: the address and the token of a page that has a recording and nothing else."""
+    """`linkspan recording view`: address and token of a page that has only a recording."""
 
     def __init__(self, bench: Bench, *words: object, through: tuple[object, ...] = ()) -> None:
         self.bench, self.child = bench, bench.start(*through, RECORD, "recording", "view", *words)
@@ -178,7 +172,6 @@ def test_recording_is_viewed_from_the_command_line_with_all_its_parts_and_nothin
     file = record(bench, "--split", "4KiB", "--sync", "20ms", pause=0.1)
     parts = sorted(bench.folder.glob("run42*.mcap"))
     assert len(parts) > 2 and parts[-1] == file
-    # A name that is published now, and what a folder has beside the recording, are not shown.
     go(bench.publisher("secret/now", 1))
     shown = Shown(bench, file)
     status, listed, _ = shown.request("/api/recording", shown.token)
@@ -194,7 +187,7 @@ def test_recording_is_viewed_from_the_command_line_with_all_its_parts_and_nothin
         page.get_by_label("Speed").select_option("1000")
         until("all of it was played", lambda: page.evaluate("!scope.player.isPlaying && scope.panels[0].lines[0]?.series.end === 200"))
         expect(page.locator("#names")).not_to_contain_text("secret")
-        # There is nothing to go back to; a reload shows the recording again, and the token has left the address.
+        # There is no live view to return to. A reload shows the recording again, and the token has left the address.
         expect(page.get_by_role("button", name="Back to what is published now")).to_be_hidden()
         assert shown.token not in page.url and "recording=1" in page.url
         assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -203,18 +196,18 @@ def test_recording_is_viewed_from_the_command_line_with_all_its_parts_and_nothin
         expect(page.locator("#state")).to_contain_text("420 messages of 4 names", timeout=PATIENCE * 1000)
         context.close()
     assert errors == []
-    # Only who has the token, on a page of this address, gets the files; and of names and other files nothing.
+    # Only a page of this address with the token gets the files; names and other files stay hidden.
     for path in ("/api/recording", "/api/recording/0"):
         for token, headers in ((None, {}), ("0" * 64, {}), (shown.token, {"Origin": "http://evil.example"}), (shown.token, {"Host": "evil.example"}), (shown.token, {"Sec-Fetch-Site": "cross-site"})):
             assert shown.request(path, token, headers=headers)[0] in (401, 403, 421), (path, headers)
-        # What stands in logs and histories is not enough.
+        # A token in an address is refused, because logs and histories keep addresses.
         assert shown.request(f"{path}?token={shown.token}")[0] == 403
     for path in (f"/api/recording/{len(parts)}", "/api/recording/-1", "/api/recording/../recording", "/api/recording/%2e%2e%2ftokens.json", "/api/recording/18446744073709551616", "/api/recording/x"):
         assert shown.request(path, shown.token)[0] in (400, 404), path
     for path in ("/api/latest/secret/now", "/api/events?name=*", "/api/events?name=secret/now", "/metrics"):
         assert shown.request(path, shown.token)[0] == 403, path
     assert shown.request("/api/names", shown.token)[:2] == (200, {"names": []})
-    # It ends at the first signal, and leaves nothing; no program sees it as a service or a name.
+    # The program ends at the first signal and leaves nothing; no program sees it as a service or a name.
     assert not any("gateway" in name for name in peers(bench))
     assert shown.stop() == ""
 
@@ -227,7 +220,6 @@ def test_recording_that_is_none_or_for_other_machines_is_not_viewed(bench: Bench
     ]:
         done = subprocess.run([RECORD, "recording", "view", *words], cwd=bench.folder, env=bench.env, capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 1 and kind in done.stderr and done.stdout == "", (words, done)
-    # A gateway has no recording, and says so.
     gateway = bench.gateway()
     status, body, _ = gateway.request("/api/recording", gateway.token)
     assert status == 404 and "linkspan recording view" in str(body)
@@ -241,13 +233,12 @@ def test_recording_that_is_written_or_cut_off_meanwhile_is_viewed_as_far_as_it_i
         more.write(b"x" * 1000)
     status, listed, _ = shown.request("/api/recording", shown.token)
     assert status == 200 and listed["files"][0]["size"] == size + 1000
-    # Another file in its place is not shown: it is the one that was there.
+    # The viewer keeps the opened file, not its replacement.
     file.rename(bench.folder / "moved.mcap")
     file.write_text("another one")
     request = urllib.request.Request(f"{shown.address}/api/recording/0", headers={"Authorization": f"Bearer {shown.token}"})
     with urllib.request.urlopen(request, timeout=PATIENCE) as response:
         assert response.read() == (bench.folder / "moved.mcap").read_bytes()
-    # One that is cut off while it is read ends the answer, which the client sees.
     with (bench.folder / "moved.mcap").open("ab") as more:
         more.truncate(64 << 20)
     with urllib.request.urlopen(request, timeout=PATIENCE) as response:
@@ -291,8 +282,7 @@ def test_what_the_recorder_missed_is_marked_where_it_happened(bench: Bench, gate
         go(publisher)
         return file.exists() and recorded_numbers()[-1:] > [20_000]
 
-    # A recorder that was ended before it read on has all that it missed behind its last message, and so has one whose
-    # own buffer was full.
+    # A recorder that ends early, or whose buffer is full, has its losses after its last message.
     until("a message behind the flood is in the file", recorded_one_more)
     recorder.terminate()
     recorder.wait(PATIENCE)
@@ -303,7 +293,7 @@ def test_what_the_recorder_missed_is_marked_where_it_happened(bench: Bench, gate
     scope.page.get_by_label("Speed").select_option("1000")
     scope.until(f"scope.panels[0].lines[0]?.series.end === {len(numbers)}")
     marked = scope.page.evaluate("scope.panels[0].lines[0].series.missed.reduce((sum, one) => sum + one, 0)")
-    # Those behind the last message have none before which they could be marked.
+    # Losses after the last message have no message to mark.
     assert marked == numbers[-1] - len(numbers) > 0
     scope.end()
 
@@ -321,17 +311,17 @@ def test_files_that_are_damaged_compressed_otherwise_or_none_say_so(bench: Bench
     cut.write_bytes(whole[: whole.index(b"lab/temperature")])
     dropped(scope.page, cut)
     expect(state).to_contain_text("cut.mcap")
-    # A bit of a message: the sum of its chunk is another one.
+    # A flipped bit of a message changes the checksum of its chunk.
     at = whole.index(b"line 100")
     cut.write_bytes(whole[:at] + b"lime" + whole[at + 4 :])
     dropped(scope.page, cut)
     expect(state).to_contain_text("its sum is another one")
-    # The file of a recorder that was killed: all but its last record.
+    # A killed recorder leaves the file without its last record.
     at = whole.rindex(b"line 199")
     cut.write_bytes(whole[:at])
     dropped(scope.page, cut)
     expect(state).to_contain_text("cut.mcap")
-    # Whole up to the record behind all messages, and without its end.
+    # The file is whole up to the record after all messages, and lacks its end.
     cut.write_bytes(whole[: whole.rindex(b"\x0f\x04\0\0\0\0\0\0\0")])
     dropped(scope.page, cut)
     expect(state).to_contain_text("cut.mcap: it was not closed: its recorder was killed, or is still at work")
@@ -359,7 +349,7 @@ def test_file_of_another_writer_is_played_whole(bench: Bench, gateway: Gateway, 
     scope.page.get_by_label("Speed").select_option("1000")
     scope.until("!scope.player.isPlaying && scope.panels[0].lines[0]?.series.end === 6")
     assert drawn(scope, 0) == list(range(6))
-    # Nothing is known of what it missed.
+    # Its losses are unknown.
     assert scope.page.evaluate("[...scope.panels[0].lines[0].series.missed.slice(0, 6)]") == [0] * 6
     scope.end()
 
@@ -378,9 +368,7 @@ def test_chunks_in_zstd_say_how_to_write_others(bench: Bench, gateway: Gateway, 
             writer.add_message(channel, i, b'"' + bytes([97]) * 200 + b'"', i)
         writer.finish()
     dropped(scope.page, many)
-    # Forty equal problems are one line.
     expect(scope.page.locator("#state")).to_contain_text("a file without (40 times)")
-    # What it says to do does it.
     bench.command(RECORD, "recording", "cut", file, "--compression", "none", "-o", bench.folder / "plain.mcap")
     dropped(scope.page, bench.folder / "plain.mcap")
     expect(scope.page.locator("#state")).to_contain_text("420 messages")
@@ -388,7 +376,7 @@ def test_chunks_in_zstd_say_how_to_write_others(bench: Bench, gateway: Gateway, 
 
 
 def test_hostile_files_harm_the_page_at_no_place(bench: Bench, gateway: Gateway, browser: Browser) -> None:  # noqa: F811
-    """Each byte of a file is changed in turn, many at a time: the page says what is wrong or plays it, and goes on."""
+    """Changes each byte of a file, many at a time. The page reports the damage or plays the file, and continues."""
     file = record(bench, "--compression", "lz4")
     whole = file.read_bytes()
     seed = int.from_bytes(np.random.bytes(4))
@@ -416,10 +404,10 @@ def test_hostile_files_harm_the_page_at_no_place(bench: Bench, gateway: Gateway,
     scope.end()
 
 
-#: Characters that turn the order of text, are not seen, or end a line: as they are, and as they are shown.
+#: Characters that reorder text, are invisible or end a line: raw and as shown.
 ODD = "\u202egnp.exe\u2066a\u200bb\ufeff\U000e0041c\x1b[2J\u2028d\x85e"
 ESCAPED = "\\u202egnp.exe\\u2066a\\u200bb\\ufeff\\udb40\\udc41c\\u001b[2J\\u2028d\\u0085e"
-#: All that the page shows, and says to who cannot see it.
+#: Everything that the page shows, including texts for screen readers.
 SEEN = """(() => {
     const found = [];
     for (const one of document.querySelectorAll("*")) {
@@ -432,7 +420,7 @@ SEEN = """(() => {
 
 @pytest.mark.costly
 def test_text_that_a_page_would_turn_or_hide_is_shown_escaped_everywhere(bench: Bench, gateway: Gateway, browser: Browser) -> None:  # noqa: F811
-    """In names, labels, units, axes, logs, trees, cells of the table and errors; what is saved as a table has it as it was."""
+    """Covers names, labels, units, axes, logs, trees, cells and errors. A saved table has the original text."""
     number, log, image = f"lab/n{ODD}", f"lab/l{ODD}", f"lab/i{ODD}"
     notation = f'name = "lab.reading"\n[fields.celsius]\ntype = "f64"\nunit = "C{ODD}"\n'
     file = bench.folder / f"run{ODD.replace(chr(0x1B), '')}.mcap"
@@ -483,7 +471,7 @@ def test_text_that_a_page_would_turn_or_hide_is_shown_escaped_everywhere(bench: 
     for what in (f"lab/n{ESCAPED}", f"lab.s{ESCAPED}", f"C{ESCAPED}", f"x{ESCAPED}", f"map{ESCAPED}", f"key{ESCAPED}: {ESCAPED}", f"first {ESCAPED}\n12:00:00 second", f"smile{ESCAPED}"):
         assert any(what in text for text in seen), what
     assert any(ESCAPED.replace("\\u001b", "") in text for text in seen if text.startswith("run")), "the name of the file"
-    # The second line of a text is indented: it looks like no other text.
+    # The second line of a text is indented, so it looks like no other text.
     line, second = page.evaluate("""(() => {
         const row = document.querySelector(".log p"), text = row.lastChild;
         const left = (at) => { const range = document.createRange(); range.setStart(text, at); range.setEnd(text, at + 1); return range.getBoundingClientRect().left; };
@@ -491,7 +479,6 @@ def test_text_that_a_page_would_turn_or_hide_is_shown_escaped_everywhere(bench: 
     })()""")
     assert second > line + 10
     page.screenshot(path=SHOTS / "scope-foreign-text.png", full_page=True)
-    # What is saved is what was published.
     saved = page.evaluate("scope.panels.map((panel) => panel.table())")
     assert f"lab/n{ODD} x{ODD}" in saved[0] and f"map{ODD}/key{ODD},{ODD}" in saved[4] and f"first {ODD}\n12:00:00 second" in saved[6]
     scope.end()
@@ -510,7 +497,7 @@ def test_page_says_which_parts_are_not_there(bench: Bench, gateway: Gateway, bro
         ([first, *others], None),
         ([first, others[2]], "p.mcap: the recording goes on in 2 parts that are not there"),
         ([first, others[0]], "p.0002.mcap: the recording goes on in p.0003.mcap, which is not there"),
-        # Each part says which one it is, whatever its name says.
+        # The content of a part states its number; the file name does not count.
         ([first, renamed], "p.0002.mcap: it says that it is part 3 of the recording, and is in the place of part 2"),
         ([first, copied, others[1]], "p.0002.mcap: it says that it is part 1 of the recording, which is none that comes here"),
     ):
@@ -520,7 +507,7 @@ def test_page_says_which_parts_are_not_there(bench: Bench, gateway: Gateway, bro
             expect(scope.page.locator("#state")).not_to_contain_text("not there")
         else:
             expect(scope.page.locator("#state")).to_contain_text(said)
-    # One message of a name may be repeated from the part before; what else says so is shown.
+    # A part may repeat one message per name from the previous part; other repetitions are shown.
     with (hiding := bench.folder / "q.0002.mcap").open("wb") as file:
         writer = Writer(file, compression=CompressionType.NONE)
         writer.start(profile="linkspan")
@@ -532,7 +519,7 @@ def test_page_says_which_parts_are_not_there(bench: Bench, gateway: Gateway, bro
     dropped(scope.page, first, hiding)
     expect(scope.page.locator("#state")).to_contain_text("14 messages of 1 names")
     expect(scope.page.locator("#state")).to_contain_text("q.0002.mcap: messages of lab/a are said to be repeated where none can be")
-    # A publisher may have the name of the recorder's events: what it sends are messages, and count nothing as missed.
+    # A publisher may use the name of the recorder's events: its messages count nothing as missed.
     with (named := bench.folder / "events.mcap").open("wb") as file:
         writer = Writer(file, compression=CompressionType.NONE)
         writer.start(profile="linkspan")
@@ -540,7 +527,6 @@ def test_page_says_which_parts_are_not_there(bench: Bench, gateway: Gateway, bro
         channel = writer.register_channel("lab/a", "cbor", 0, {"linkspan.incarnation": "8" * 16, "linkspan.first": "1"})
         writer.add_message(events, 10**9, b'{"kind": "missed", "name": "lab/a", "count": 7}', 0, 1)
         own = writer.register_channel("linkspan/events", "json", 0, {})
-        # Nor does a count that is none.
         writer.add_message(own, 10**9 + 1, b'{"kind": "missed", "name": "lab/a", "count": -7}', 0, 1)
         writer.add_message(channel, 2 * 10**9, linkspan.encode(1), 0, 1)
         writer.finish()

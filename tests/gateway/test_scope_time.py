@@ -1,4 +1,7 @@
-"""Everything on the scope page is of one time, and what a view leaves out is said: tables and panels of a recording, programs that follow another, cuts, groups, widths, pictures."""
+"""The scope page shows one time everywhere, and reports what each view omits.
+
+Covers tables and panels of a recording, successors, cuts, groups, widths and pictures.
+"""
 
 import re
 import time
@@ -13,12 +16,11 @@ from test_scope_values import played, saved, write
 
 
 def row(page: Page, name: str) -> list[str]:
-    """The cells of a name: name, rate, missed, newest value, course, schema."""
+    """Returns the cells of a name: name, rate, missed, newest value, course, schema."""
     return page.locator("#names tr:not(.group)", has_text=name).locator("td").all_text_contents()
 
 
 def sought(scope: Scope, part: float) -> None:
-    """Moves the slider of a recording to a part of it."""
     scope.page.evaluate("(part) => { const { begin, end } = scope.player.recording; scope.sought = begin + part * (end - begin); }", part)
     scope.until("scope.sought === undefined")
 
@@ -45,11 +47,10 @@ def test_table_and_panels_of_a_recording_are_of_one_time_also_while_it_pauses(be
                 assert time.monotonic() < end, cells
                 page.wait_for_timeout(50)
             assert page.locator("div.log p").last.text_content().endswith(str(value))
-            # What was published later is not there yet, and a program that ended has no rate.
+            # Later messages are absent, and an ended program has no rate.
             assert row(page, "lab/late")[3] == ("100" if part == 1.0 else "")
             if part == 1.0:
                 assert row(page, "lab/ended")[1] == "0.0"
-            # The rows stay where they are.
             expect(page.get_by_role("button", name="lab/n", exact=True)).to_be_focused()
             assert page.evaluate("scope.panels.length") == 3
     scope.end()
@@ -67,7 +68,6 @@ def test_killed_program_has_no_rate_and_a_line_does_not_join_two_programs(bench:
     before = scope.page.evaluate("scope.panels[0].lines[0].series.end")
     bench.python(COUNTING, "lab/a", 1000)
     scope.until(f"scope.panels[0].lines[0].series.end > {before} + 2")
-    # The place at which the line ends, and no message that is said to be missed.
     gaps = scope.page.evaluate("(() => { const { series } = scope.panels[0].lines[0]; return [...series.missed.slice(0, series.end)].flatMap((one, at) => one ? [[at, one, series.values[at]]] : []); })()")
     assert gaps == [[before, 0xFFFFFFFE, 1000]]
     assert {one[3] for one in saved(scope)[1:]} == {"0"} and scope.page.evaluate("scope.panels[0].missed") == 0
@@ -97,7 +97,6 @@ def test_panel_says_what_it_leaves_out_and_shows_it_when_asked(bench: Bench, gat
     expect(panels.nth(0).locator(".cuts")).to_have_text("")
     panels.nth(1).get_by_label("Show more of a value").select_option("lab/arrays y")
     scope.until("scope.panels[1].lines.filter(({ data }) => data).length === 2")
-    # The address has it, also with keys that have its own separators.
     texts = page.evaluate("scope.panels.map(({ text }) => text)")
     page.reload()
     scope.until("scope.panels.length === 3")
@@ -106,7 +105,7 @@ def test_panel_says_what_it_leaves_out_and_shows_it_when_asked(bench: Bench, gat
 
 
 def test_long_span_shows_all_of_it(bench: Bench, gateway: Gateway, browser: Browser) -> None:  # noqa: F811
-    """100 seconds at a kilohertz are more than 32,768 points; and a page without room for them says so."""
+    """100 seconds at 1 kHz exceed 32,768 points; a page without room for them reports it."""
     values = [float(i % 1000) for i in range(100_000)]
     scope = Scope(browser, gateway, ["time~lab/n"])
     scope.page.get_by_label("Span").select_option("2 min")
@@ -125,7 +124,7 @@ def test_names_are_grouped_sorted_with_units_and_have_the_width_there_is(bench: 
     expect(page.locator("#names tr.group")).to_have_count(3, timeout=PATIENCE * 1000)
     assert [text.split()[0] for text in page.locator("#names tr.group").all_text_contents()] == ["gateway/", "lab/", "store/"]
     expect(page.locator("#names tr", has_text="lab/temperature")).to_contain_text("celsius: 21.5 Cel", timeout=PATIENCE * 1000)
-    # The first number of a program, and none of the gateway's own, has a panel.
+    # The page opens the first number of a program and skips the gateway's own names.
     scope.opened("lab/channel00")
     page.set_viewport_size({"width": 1400, "height": 800})
     value = page.locator("#names tr", has_text="lab/config").locator("td").nth(3)
@@ -142,7 +141,6 @@ def test_names_are_grouped_sorted_with_units_and_have_the_width_there_is(bench: 
     expect(page.locator("#names tr").first).to_contain_text("lab/channel0", timeout=PATIENCE * 1000)
     expect(page.locator("th[aria-sort=descending]")).to_have_text("Rate/s")
     expect(page.locator("#names tr.group")).to_have_count(0)
-    # On a phone each value is below its name, and can be read.
     page.set_viewport_size({"width": 390, "height": 844})
     assert value.bounding_box()["width"] > 250 and page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.screenshot(path=SHOTS / "scope-names-phone.png", full_page=True)
@@ -175,7 +173,7 @@ def test_pattern_of_the_address_is_matched_in_linear_time(bench: Bench, browser:
     cases = [("", "a", True), ("b", "abc", True), ("*", "", True), ("a*c", "abbc", True), ("a*c", "abcb", False), ("?", "\U0001f600", True), ("a?", "a", False), ("*a*b*", "xaxbx", True), ("*?", "", False), ("lab/*", "lab/\n", True), (".*", "ab", False), ("*ab", "aab", True)]
     told = scope.page.evaluate("async (cases) => { const { matcher } = await import('/names.js'); return cases.map(([pattern, name]) => matcher(pattern)(name)); }", cases)
     assert told == [fits for _, _, fits in cases]
-    # A regular expression of these takes longer than there is time.
+    # A regular expression would take exponential time for these.
     hostile = ["*?" * 400 + "z", "*a" * 400 + "z"]
     told = scope.page.evaluate("async (patterns) => { const { matcher } = await import('/names.js'); return patterns.map((pattern) => matcher(pattern)('a'.repeat(20000))); }", hostile)
     assert told == [False, False]

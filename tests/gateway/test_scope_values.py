@@ -1,4 +1,4 @@
-"""Values at the edge in every view of the scope page: long integers, all digits, what is not finite, complex numbers, null, and the programs that a line joins."""
+"""Edge values in every scope view: long integers, non-finite and complex numbers, null, joined programs."""
 
 import csv
 import io
@@ -19,7 +19,10 @@ GREATEST = 2**64 - 1
 
 
 def write(path: Path, messages: dict[str, list], period: int = 100_000_000, incarnations: dict[str, list[int]] | None = None, losses: dict[int, tuple[str, int]] | None = None) -> Path:
-    """A recording of several names, each with a message every `period` nanoseconds; `incarnations` says which program sends each."""
+    """Writes a recording with a message per name every `period` nanoseconds.
+
+    `incarnations` names the program that sends each message.
+    """
     with path.open("wb") as file:
         writer = Writer(file, compression=CompressionType.NONE)
         writer.start(profile="linkspan")
@@ -42,7 +45,6 @@ def write(path: Path, messages: dict[str, list], period: int = 100_000_000, inca
 
 
 def played(scope: Scope, file: Path) -> None:
-    """Drops a recording on the page, and plays all of it."""
     dropped(scope.page, file)
     expect(scope.page.locator("#state")).to_contain_text("messages of")
     scope.page.get_by_label("Speed").select_option("1000")
@@ -82,7 +84,7 @@ def test_saved_tables_and_legends_have_every_digit(bench: Bench, gateway: Gatewa
     scope.end()
 
 
-#: Whether something is drawn in a box of the data of a plot, in pixels of the screen.
+#: Whether a box of a plot's data, in screen pixels, has ink.
 INKED = """([panel, left, top, right, bottom]) => {
     const { plot } = scope.panels[panel], ratio = plot.ratio;
     const { data } = plot.layers[1].getContext("2d").getImageData(left * ratio, top * ratio, (right - left) * ratio, (bottom - top) * ratio);
@@ -94,7 +96,7 @@ def test_what_is_not_finite_is_marked_and_has_no_part_in_a_scale(bench: Bench, g
     inf, nan = float("inf"), float("nan")
     values = [1.0, 2.0, inf, 3.0, nan, 2.0, -inf, 1.0]
     image = np.array([[0.0, 1.0], [inf, nan], [-inf, 0.5]])
-    # Thousands of elements, of which several are in one column of the screen; a peak between two NaN.
+    # Several of these elements share a screen column; a peak stands between two NaN.
     dense = np.zeros(100_000)
     dense[49_990:50_010] = nan
     dense[50_000] = 7.0
@@ -105,7 +107,7 @@ def test_what_is_not_finite_is_marked_and_has_no_part_in_a_scale(bench: Bench, g
     scope.until("scope.panels[0].lines[0]?.series.end === 8 && scope.panels[1].array && scope.panels[2].lines[0]?.data && scope.panels[3].lines[0]?.data && scope.panels.every(({ plot }) => !plot || plot.range)")
     for panel in (0, 3):
         scope.until(f"scope.panels[{panel}].plot.range.every(Number.isFinite) && scope.panels[{panel}].plot.range[1] < 4 && scope.panels[{panel}].plot.range[0] > 0")
-    # Infinities are at the edges, and no number is above the lower one: nothing else of this line is there.
+    # Infinities are at the edges. Below the lower edge this line has nothing else.
     x = scope.page.evaluate("[2, 4, 6].map((at) => { const { plot, lines: [{ series }] } = scope.panels[0]; return plot.x(series.times[at]); })")
     index = scope.page.evaluate("[1, 3, 5].map((at) => scope.panels[3].plot.x(at))")
     height = scope.page.evaluate("scope.panels[0].plot.height")
@@ -144,7 +146,6 @@ def test_panel_whose_first_messages_have_null_shows_the_numbers_that_come(bench:
     scope.until("scope.panels[0].lines.length === 3")
     scope.until("scope.panels[0].lines.every(({ series }) => series.end)")
     values = sorted((row[1], row[2]) for row in saved(scope)[1:])
-    # A message without the number has an empty cell, and no mark of a NaN.
     assert values == [("lab/map a", "2.5"), ("lab/map b", "1"), ("lab/map b", "2"), ("lab/one", ""), ("lab/one", "5")]
     scope.end()
 

@@ -1,4 +1,4 @@
-"""The gateway as a service and as a process: data, pause, run, checkpoint, shutdown; signals; what it leaves; the doctor, the manual, completions."""
+"""The gateway as a service and process: verbs, signals, remains, doctor, manual, completions."""
 
 import asyncio
 import json
@@ -20,7 +20,6 @@ def children_of(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/task"))
 
 
-#: Takes a request, and answers none.
 SLOW = """
 import linkspan
 server = linkspan.serve("lab/slow")
@@ -53,7 +52,6 @@ def test_signal_ends_it_and_leaves_nothing(bench: Bench, number: signal.Signals)
     asyncio.run(run())
     assert set(os.listdir(bench.run)) - before <= {"lab@a.shm"}
     assert not [name for name in os.listdir(bench.run) if name.startswith(("ui@", "gateway@"))]
-    # Its address is free at once.
     bench.gateway("--listen", f"127.0.0.1:{gateway.port}").stop()
 
 
@@ -94,7 +92,7 @@ def test_controller_sees_pauses_runs_and_ends_it(bench: Bench) -> None:
     assert gateway.request("/api/latest/gateway/status", gateway.token)[0] == 200
     token = bench.token("later", "--read", "*")
     bench.command(PROGRAM, "service", "checkpoint", "gateway")
-    # It reads the file with the command, however soon that is.
+    # The gateway reads the token file with the request, so the token works at once.
     assert gateway.request("/api/names", token)[0] == 200
     bench.command(PROGRAM, "service", "shutdown", "gateway")
     assert gateway.child.wait(PATIENCE) == 0
@@ -109,7 +107,6 @@ def test_request_that_waits_ends_with_its_token_and_is_withdrawn(bench: Bench) -
     def ask(name: str) -> None:
         answers.append(gateway.request(f"/api/call/lab/{name}?timeout=600", token, 5))
 
-    # One waits for a server, one for its answer.
     asking = [threading.Thread(target=ask, args=(name,)) for name in ("slow", "absent")]
     for thread in asking:
         thread.start()
@@ -187,7 +184,6 @@ def test_it_waits_without_work(bench: Bench) -> None:
         for client in clients:
             await client.subscribe("lab/*")
         until("all follow", lambda: gateway.metric("subscriptions") == 20)
-        # Its threads are few, however many clients there are.
         assert children_of(gateway.child.pid) < 40
         for client in clients:
             await client.close()

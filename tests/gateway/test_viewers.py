@@ -1,4 +1,4 @@
-"""Viewers at the gateway: every name with its values by the code that viewers have, rates, losses that are said, hostile and slow viewers, tokens."""
+"""Viewers at the gateway: values of every name, rates, reported losses, hostile and slow viewers, tokens."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from support.waiting import PATIENCE, until
 HERE = Path(__file__).parent
 SUBPROTOCOLS = ["foxglove.websocket.v1", "foxglove.sdk.v1"]
 
-#: Publishes a message of each name, again and again, until its input ends.
+#: Publishes a message of each name repeatedly until its input ends.
 LAB = """
 import sys, select
 sys.path.insert(0, sys.argv[1])
@@ -59,11 +59,11 @@ class Viewer:
         return viewer
 
     def leave(self) -> None:
-        """Ends the connection at once: the socket of a loop that has ended stays open until it is collected."""
+        """Ends the connection at once; otherwise the socket of an ended loop stays open until collection."""
         self.socket.transport.abort()
 
     async def frame(self) -> Any:
-        """The next frame: an object, or subscription, time and body of a message."""
+        """Returns the next frame: an object, or subscription, time and body of a message."""
         data = await asyncio.wait_for(self.socket.recv(), PATIENCE)
         if isinstance(data, bytes):
             kind, subscription, sent = struct.unpack("<BIQ", data[:13])
@@ -96,14 +96,13 @@ class Viewer:
         return frame
 
     async def status(self, text: str) -> dict:
-        """The next status with this text."""
         while not (isinstance(frame := await self.frame(), dict) and frame["op"] == "status" and text in frame["message"]):
             pass
         return frame
 
 
 def seen(value: Any) -> Any:
-    """What a viewer reads of a value in CDR."""
+    """Returns a CDR value as a viewer reads it."""
     if isinstance(value, numpy.ndarray):
         if value.dtype in ("u1", "u2") and (value.ndim == 2 or value.ndim == 3 and value.shape[2] == 3):
             return {"height": value.shape[0], "width": value.shape[1], "data": list(value.tobytes())}
@@ -117,7 +116,7 @@ def seen(value: Any) -> Any:
 
 
 def has(found: Any, expected: Any, path: str) -> None:
-    """All that is expected is there; a viewer has more beside it, such as a header."""
+    """Asserts that all expected fields exist; a viewer has further ones, such as a header."""
     if isinstance(expected, dict):
         for key, item in expected.items():
             has(found[key], item, f"{path}.{key}")
@@ -130,7 +129,6 @@ def test_code_of_viewers_reads_every_name_with_its_values(bench: Bench, subproto
     gateway = bench.gateway()
     bench.python(LAB, ROOT / "tests")
     lab = values(3)
-    # The state of the gateway is a name as well.
     token = bench.token("viewer", "--read", "lab/*", "--read", "observatory/*")
     words = ["node", HERE / "viewers.js", npm(), f"{gateway.address.replace('http', 'ws', 1)}{path}?token={token}", subprotocol, str(len(lab))]
     done = subprocess.run(words, capture_output=True, text=True, timeout=10 * PATIENCE)
@@ -143,7 +141,7 @@ def test_code_of_viewers_reads_every_name_with_its_values(bench: Bench, subproto
         of, expected = found[name], seen(value)
         is_json = name == "observatory/statistics"
         if name == "lab/counts":
-            # Keys that no field can have are changed.
+            # CDR field names cannot hold these keys, so they change.
             expected = {"by_name": {"x_y": expected["by name"]["x y"], "z": expected["by name"]["z"]}}
         assert (of["encoding"], of["notation"]) == (("json", "jsonschema") if is_json else ("cdr", "ros2msg")), name
         if not isinstance(value, dict | numpy.ndarray):
@@ -173,7 +171,6 @@ with linkspan.publisher("lab/fast", schema="name = 'fast'\\nfields.i = 'i64'\\n"
 
     async def run() -> tuple[int, int]:
         viewer = await Viewer.connect(gateway)
-        # By its schema the channel is there before the first message.
         await viewer.subscribe(5, "lab/fast")
         received, number = 0, 0
         while number < 3000:
@@ -199,7 +196,6 @@ def memory(gateway: Gateway) -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-#: An image of 1 MiB, a hundred times a second.
 CAMERA = """
 import sys, select, numpy, linkspan
 image = numpy.zeros((1024, 1024), "u1")
@@ -229,9 +225,9 @@ def test_viewers_that_read_nothing_cost_bounded_memory_and_others_no_message(ben
         for _ in range(100):
             _, _, body = await quick.message()
             assert len(body) > 1 << 20
-        # A message of each is on its way, and what the feed holds.
+        # Each viewer has one message under way, and the feed holds more.
         assert memory(gateway) - before < 120 << 20
-        # One that reads on gets what is newest, and how many were passed over.
+        # A viewer that resumes reading gets the newest message and the number of skipped ones.
         await slow[0].status("passed over")
         await slow[0].message()
 
@@ -262,7 +258,7 @@ def test_hostile_frames_of_viewers_harm_nothing(bench: Bench) -> None:
             while True:
                 await viewer.frame()
         except AttributeError as error:
-            # Of websockets, which aborts a transport that asyncio has closed meanwhile.
+            # websockets aborts a transport that asyncio has closed.
             assert "call_soon" in str(error), error
         except websockets.ConnectionClosed as closed:
             assert closed.rcvd is None or closed.rcvd.code in (1007, 1008, 1009), closed
@@ -299,7 +295,7 @@ def test_limits_of_a_viewer_are_said_and_the_connection_stays(bench: Bench) -> N
         await viewer.say("subscribe", subscriptions=[{"id": 7, "channelId": channel}])
         while (await viewer.message())[0] != 7:
             pass
-        # As viewers do where a channel has ended, and its subscriptions with it: again and again, it is no mistake.
+        # Viewers repeatedly unsubscribe from an ended channel; this is valid.
         for id in range(5000, 5100):
             await viewer.say("unsubscribe", subscriptionIds=[id, 7])
             assert (await viewer.status(f"no subscription has the id {id} now"))["level"] == 0
@@ -358,7 +354,7 @@ with linkspan.publisher("lab/a", schema=f"name = 'a'\\nfields.x = {{ type = '{sy
     publisher = bench.python(script, "i64")
 
     async def ended() -> None:
-        """The program ends, and a viewer that comes now does not see its name."""
+        """Ends the program; new viewers do not see its name."""
         go(publisher)
         publisher.wait(PATIENCE)
         deadline = time.monotonic() + PATIENCE
@@ -380,13 +376,12 @@ with linkspan.publisher("lab/a", schema=f"name = 'a'\\nfields.x = {{ type = '{sy
         first = viewer.channels["lab/a"]
         assert "int64 x # [W]" in first["schema"] and first["metadata"] == {"unit.x": "W"}
         await ended()
-        # The channel stays for its subscription.
         publisher = bench.python(script, "i64")
         assert (await viewer.message())[2][4:] == struct.pack("<q", 1)
         assert viewer.channels["lab/a"] == first and not viewer.gone
         await ended()
         publisher = bench.python(script, "f64")
-        # Its first message may come before its schema is known.
+        # The first message may arrive before its schema is known.
         while first["id"] not in viewer.gone or "float64 x # [W]" not in viewer.channels["lab/a"]["schema"]:
             await viewer.frame()
         await viewer.subscribe(2, "lab/a")
@@ -413,7 +408,6 @@ def test_viewers_see_what_their_token_allows_and_nothing_without(bench: Bench) -
         await everything.channel("lab/a")
         viewer = await Viewer.connect(gateway, some, path="/foxglove")
         await viewer.channel("lab/a")
-        # Of another name it knows no channel, and what viewers may not do is refused.
         await viewer.say("subscribe", subscriptions=[{"id": 1, "channelId": everything.channels["secret/a"]["id"]}])
         await viewer.status("no channel")
         await viewer.say("advertise", channels=[{"id": 1, "topic": "lab/b", "encoding": "json", "schemaName": ""}])
@@ -421,14 +415,12 @@ def test_viewers_see_what_their_token_allows_and_nothing_without(bench: Bench) -
         await viewer.socket.send(b"\1\1\0\0\0{}")
         await viewer.status("a binary frame")
         assert set(viewer.channels) == {"lab/a"}
-        # One that could never be shown a channel is not connected at all.
         await refused(403, token=none)
         await refused(403, token=none, path="/foxglove")
         await refused(401, token="wrong")
         await refused(400, token=some, subprotocol="rosbridge.v2")
         await refused(403, token=some, origin="https://evil.example")
         await refused(403, token=some, origin="file://")
-        # A token that is removed ends the connection.
         bench.command(gateway.child.args[0], "token", "remove", "some", "--tokens", bench.tokens)
         with pytest.raises(websockets.ConnectionClosed) as caught:
             while True:

@@ -1,4 +1,7 @@
-"""`linkspan recording view` and what goes against it: forged files, links and pipes, files that change, kills, few descriptors, readers that stop, files of gigabytes."""
+"""`linkspan recording view` under attack.
+
+Covers forged files, links, pipes, changing files, kills, few descriptors, stopped readers and gigabytes.
+"""
 
 import contextlib
 import http.client
@@ -19,7 +22,7 @@ from support.tree import DEBUG
 from support.waiting import PATIENCE, until
 from test_scope_recording import RECORD, Refused, Shown
 
-#: Bytes beyond those of a gateway that shows nothing: the pieces of 32 readers, and what the allocator keeps.
+#: Extra bytes over an idle gateway: pieces of 32 readers, and memory that the allocator keeps.
 ROOM = 96 << 20
 
 
@@ -30,7 +33,7 @@ def files(shown: Shown) -> list[tuple[str, int]]:
 
 
 def content(shown: Shown, number: int = 0) -> http.client.HTTPResponse:
-    """The answer with a file, of which nothing is read yet."""
+    """Returns the answer with a file before any of its body is read."""
     connection = http.client.HTTPConnection("127.0.0.1", shown.port, timeout=PATIENCE)
     connection.request("GET", f"/api/recording/{number}", headers={"Authorization": f"Bearer {shown.token}"})
     answer = connection.getresponse()
@@ -44,7 +47,6 @@ def resident(pid: int) -> int:
 
 
 def part(path: Path, identity: str, name: str = "lab/a") -> Path:
-    """A part of a recording with this identity."""
     with path.open("wb") as file:
         writer = Writer(file)
         writer.start(profile="linkspan")
@@ -60,7 +62,8 @@ def viewed(bench: Bench, *words: object) -> "subprocess.CompletedProcess[str]":
 
 
 def test_forged_recordings_are_viewed_or_refused(bench: Bench) -> None:
-    """Of any numbers, shapes, lengths and texts, whole or cut off: it serves the bytes of the file, or says what it is."""
+    """Forged numbers, shapes, lengths and texts, whole or cut off: it serves the file's bytes or reports the
+    defect."""
     seed = int.from_bytes(os.urandom(4))
     print(f"seed {seed}")
     chance = random.Random(seed)
@@ -78,12 +81,12 @@ def test_forged_recordings_are_viewed_or_refused(bench: Bench) -> None:
             error, code = refused.args
             assert code == 1 and "Malformed (115)" in error, error
         assert "panicked" not in error and not [c for c in error if c != "\n" and not c.isprintable()], error
-    # What has the first bytes of a recording is shown, however short it is: the page says what is wrong with it.
+    # Every file with the first bytes of a recording is shown; the page reports its damage.
     assert shown_files >= 8
 
 
 def test_what_lies_in_the_place_of_a_part_is_not_shown(bench: Bench) -> None:
-    """A folder may be one in which others write: what they put beside a recording is not given to its page."""
+    """Others may write to the folder: the page does not get the files that they add."""
     secret = part(bench.folder / "secret.mcap", "5" * 32)
     base = part(bench.folder / "run.mcap", "4" * 32)
     (bench.folder / "run.0002.mcap").symlink_to(secret)
@@ -101,11 +104,10 @@ def test_what_lies_in_the_place_of_a_part_is_not_shown(bench: Bench) -> None:
     assert content(shown, 1).read() == (bench.folder / "run.0009.mcap").read_bytes()
     assert shown.request("/api/recording/2", shown.token)[0] == 404
     error = shown.stop()
-    # Each is said, and why.
     for number in ("0002", "0003", "0004", "0005", "0006", "0007", "0008", "0010"):
         assert f"run.{number}.mcap" in error, (number, error)
     listener.close()
-    # What is named itself may be a link, and is no pipe.
+    # A file on the command line may be a link but not a pipe.
     (bench.folder / "link.mcap").symlink_to(base)
     shown = Shown(bench, bench.folder / "link.mcap")
     assert files(shown) == [("link.mcap", base.stat().st_size)]
@@ -127,13 +129,13 @@ def test_part_of_another_user_is_not_shown(bench: Bench) -> None:
 
 
 def test_another_file_in_the_place_of_one_is_not_shown(bench: Bench) -> None:
-    """Between the look at a file and its opening, and afterwards, something else may take its place."""
+    """Another file may replace the checked one before it is opened, or later."""
     file = written(bench.folder / "run.mcap", [("lab/a", 1)])
     secret = bench.folder / "secret"
     secret.write_text("secret")
     facts = file.stat()
     gateway = [str(DEBUG / "linkspan-gateway"), "view"]
-    # What the recorder looked at is named by its number: a link, a pipe or a copy at its path is another file.
+    # The viewer identifies the checked file by its inode: a link, pipe or copy at its path is another file.
     for change in (lambda: file.symlink_to(secret), lambda: os.mkfifo(file), lambda: file.write_bytes(b"x"), lambda: None):
         file.rename(bench.folder / "moved.mcap")
         change()
@@ -145,7 +147,6 @@ def test_another_file_in_the_place_of_one_is_not_shown(bench: Bench) -> None:
         (bench.folder / "moved.mcap").rename(file)
     for words in (["--", file], ["--is=1", "--", file], ["--is=x:y", "--", file], ["--is=1:2", "--is=3:4", "--", file]):
         assert subprocess.run([*gateway, *words], env=bench.env, capture_output=True, timeout=PATIENCE).returncode in (1, 2), words
-    # One that is open stays what it is.
     shown = Shown(bench, file)
     whole = file.read_bytes()
     for change in (lambda: file.symlink_to(secret), lambda: os.mkfifo(file), lambda: file.write_bytes(b"x"), lambda: None):
@@ -168,7 +169,6 @@ def test_killed_view_hinders_no_successor_and_leaves_nothing(bench: Bench) -> No
     second = Shown(bench, "--listen", f"127.0.0.1:{first.port}", file)
     assert second.token != first.token and second.request("/api/recording", first.token)[0] == 401
     assert content(second).read() == file.read_bytes()
-    # Its address is taken now, and that is said.
     done = viewed(bench, "--listen", f"127.0.0.1:{first.port}", file)
     assert done.returncode == 1 and "AddressInUse" in done.stderr
     answer.close()
@@ -179,19 +179,17 @@ def test_few_descriptors_keep_no_one_out(bench: Bench) -> None:
     file = written(bench.folder / "run.mcap", [("lab/a", 1)])
     few = ("prlimit", "--nofile=40:40")
     shown = Shown(bench, file, through=few)
-    # More connections than it has descriptors for: those that say nothing give way.
+    # With more connections than descriptors, silent ones give way.
     idle = [socket.create_connection(("127.0.0.1", shown.port), PATIENCE) for _ in range(100)]
     assert content(shown).read() == file.read_bytes()
     for connection in idle:
         connection.close()
     assert content(shown).read() == file.read_bytes()
     assert shown.stop() == ""
-    # With fewer than it needs to begin it says so.
     with pytest.raises(Refused) as refused:
         Shown(bench, file, through=("prlimit", "--nofile=8:8"))
     error, code = refused.value.args
     assert code == 1 and "panicked" not in error and "Too many open files" in error and "ulimit -n" in error, error
-    # And so it does of more parts than there are descriptors.
     base = part(bench.folder / "many.mcap", "4" * 32)
     for number in range(2, 60):
         os.link(base, bench.folder / f"many.{number:04}.mcap")
@@ -210,7 +208,7 @@ def test_file_of_several_gigabytes_and_readers_that_stop_cost_bounded_memory(ben
     shown = Shown(bench, file)
     content(shown).read()
     before = resident(shown.child.pid)
-    # It grows while it is shown, as one that is recorded does.
+    # The file grows while it is shown, as during recording.
     os.truncate(file, 6 << 30)
     assert files(shown) == [("run.mcap", 6 << 30)]
     stopped = [content(shown) for _ in range(32)]
@@ -226,7 +224,6 @@ def test_file_of_several_gigabytes_and_readers_that_stop_cost_bounded_memory(ben
     print(f"{read >> 20} MiB in {time.monotonic() - start:.1f} s beside 32 readers that take nothing")
     grown = resident(shown.child.pid) - before
     assert grown < ROOM, f"{grown >> 20} MiB more"
-    # A stopped reader costs the others nothing, and its place is free once it has gone.
     for answer in [*stopped, reader]:
         answer.close()
     threads = f"/proc/{shown.child.pid}/task"
@@ -234,7 +231,7 @@ def test_file_of_several_gigabytes_and_readers_that_stop_cost_bounded_memory(ben
     os.truncate(file, len(whole))
     assert content(shown).read() == whole
     assert shown.stop() == ""
-    # One that is so long from the start is not read to be shown.
+    # A file of this length is not read completely before it is shown.
     os.truncate(file, 6 << 30)
     shown = Shown(bench, file, through=("prlimit", "--cpu=20:20"))
     assert resident(shown.child.pid) < before + ROOM

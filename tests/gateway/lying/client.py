@@ -1,6 +1,6 @@
-"""A program with linkspan-remote at a gateway that lies: client.py ADDRESS [stays]. It prints the kind of each error, and errors of others.
+"""Runs linkspan-remote against a lying gateway: client.py ADDRESS [stays].
 
-With `stays` it takes one message, and ends after a line of standard input.
+Prints the kind of each error. With `stays` it takes one message and ends after a line of standard input.
 """
 
 import json
@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "python-remote"))
 
 import linkspan_remote  # noqa: E402
 
-#: How long the program listens to lies.
+#: Seconds during which the program listens to lies.
 STAYS = "stays" in sys.argv
 LISTENS = 600.0 if STAYS else 1.5
 said: dict[str, str] = {}
@@ -42,7 +42,6 @@ def listen(**more) -> None:
                 len(repr(message.value)[:100])
             except linkspan_remote.Lagged:
                 pass
-            # A slow program.
             time.sleep(LISTENS if STAYS else 0.02)
 
 

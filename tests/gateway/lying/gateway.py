@@ -1,4 +1,4 @@
-"""A gateway that lies: a server of WebSockets without a library, and its lies by name."""
+"""A lying gateway: a WebSocket server without a library, with its lies by name."""
 
 import base64
 import contextlib
@@ -22,11 +22,9 @@ MIB = 1 << 20
 
 
 class Client:
-    """A connection of a client."""
-
     def __init__(self, connection: socket.socket, told: threading.Event) -> None:
         self.connection, self.file = connection, connection.makefile("rb")
-        #: Set when a lie of long messages was told whole.
+        #: Set after a lie of long messages has been sent completely.
         self.told = told
         self.key = ""
 
@@ -34,7 +32,6 @@ class Client:
         self.connection.sendall(data)
 
     def head(self) -> None:
-        """Reads the request of a WebSocket."""
         while (line := self.file.readline().strip()) or not self.key:
             if line.lower().startswith(b"sec-websocket-key"):
                 self.key = line.split(b":")[1].strip().decode()
@@ -53,12 +50,10 @@ class Client:
         self.piece(linkspan_remote.encode(frame))
 
     def value(self, body: bytes, **frame: Any) -> None:
-        """A frame whose value is these bytes."""
         around = linkspan_remote.encode(frame)
         self.piece(bytes([around[0] + 1]) + around[1:] + b"\x65value" + body)
 
     def frames(self) -> Iterator[dict[str, Any]]:
-        """The frames of the client, until it ends."""
         while True:
             first, second = self.file.read(2)
             length = second & 127
@@ -79,12 +74,12 @@ def piece(body: bytes, code: int = 2, is_last: bool = True) -> bytes:
     return bytes([(0x80 if is_last else 0) | code]) + length + body
 
 
-#: What answers a frame of the client; it may write for ever.
+#: The answer to a frame of the client; it may write forever.
 Answer = Callable[[Client, dict[str, Any]], None]
 
 
 def honest(client: Client, frame: dict[str, Any]) -> None:
-    """Answers of a gateway without publishers."""
+    """Answers like a gateway without publishers."""
     kind, id = frame["type"], frame.get("id")
     if kind in ("publish", "serve", "data"):
         client.send(type="ack", id=id, number=1 if kind == "data" else 0)
@@ -95,7 +90,7 @@ def honest(client: Client, frame: dict[str, Any]) -> None:
 
 
 def to(*kinds: str) -> Callable[[Answer], Answer]:
-    """A lie to frames of these types; the answers to others are honest."""
+    """Lies to frames of these types; answers others honestly."""
 
     def made(answer: Answer) -> Answer:
         def both(client: Client, frame: dict[str, Any]) -> None:
@@ -107,8 +102,6 @@ def to(*kinds: str) -> Callable[[Answer], Answer]:
 
 
 def valued(body: bytes) -> Answer:
-    """A value, in a message and in a reply."""
-
     def answer(client: Client, frame: dict[str, Any]) -> None:
         if frame["type"] == "subscribe":
             client.value(body, type="message", id=frame["id"], name="lab/a", number=1)
@@ -119,13 +112,11 @@ def valued(body: bytes) -> Answer:
 
 
 def field(**frame: Any) -> Answer:
-    """A frame with a wrong field, for everything that is asked."""
+    """Answers every request with a frame that has a wrong field."""
     return to("subscribe", "latest", "call", "schema", "names", "publish", "serve")(lambda client, asked: client.send(**{"id": asked["id"], **frame}))
 
 
 def flood(*kinds: str, slowly: float = 0.0) -> Callable[[Callable[[int, int], dict[str, Any]]], Answer]:
-    """Frames without an end."""
-
     def made(frame_of: Callable[[int, int], dict[str, Any]]) -> Answer:
         def answer(client: Client, asked: dict[str, Any]) -> None:
             for number in itertools.count(1):
@@ -138,7 +129,6 @@ def flood(*kinds: str, slowly: float = 0.0) -> Callable[[Callable[[int, int], di
 
 
 def written(answer: Callable[[Client], None]) -> Answer:
-    """Bytes of the WebSocket, as soon as there is a subscription."""
     return to("subscribe")(lambda client, _: answer(client))
 
 
@@ -160,17 +150,17 @@ def long_messages(client: Client, asked: dict[str, Any]) -> None:
 
 
 def in_credit(client: Client, asked: dict[str, Any], body: bytes, count: int) -> None:
-    """So many messages, which the credit allows, to the subscription that has credit."""
+    """Sends `count` messages within the credit to the subscription that has credit."""
     if (asked.get("credit") or 0) < count:
         return
     for number in range(1, count + 1):
         client.value(body, type="message", id=asked["id"], name="lab/a", number=number)
-    # What answers a ping has read all that was sent before.
+    # A client that answers a ping has read everything before it.
     client.raw(piece(b"", 9))
 
 
 def many_values(client: Client, asked: dict[str, Any]) -> None:
-    """Messages within the credit whose values take much more memory than their bytes."""
+    """Sends messages within the credit whose values need far more memory than their bytes."""
     body = b"\x9a" + struct.pack(">I", 300_000) + b"\x80" * 300_000
     in_credit(client, asked, body, 10)
 
@@ -187,7 +177,6 @@ def dripping(client: Client) -> None:
 
 
 def in_drops(client: Client) -> None:
-    """A long message, of which each piece comes alone."""
     client.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     client.raw(b"\x82\x7f" + struct.pack(">Q", 4 * MIB))
     for _ in range(100_000):
@@ -200,7 +189,6 @@ def ending(client: Client) -> None:
 
 
 def digits(count: int) -> bytes:
-    """A big integer of so many bytes."""
     return b"\xc2\x5a" + struct.pack(">I", count) + b"\xff" * count
 
 
@@ -209,7 +197,7 @@ def listed(count: int, one: bytes) -> bytes:
 
 
 ERROR = {"type": "error", "kind": "Internal", "text": "x"}
-#: Lies behind the greeting.
+#: Lies after the greeting.
 LIES: dict[str, Answer] = {
     "deep lists": valued(b"\x81" * 100_000), "deep maps": valued(b"\xa1\x61a" * 100_000), "deep tags": valued(b"\xd9\xd9\xf7" * 100_000), "deep decimals": valued(b"\xd8\x1b" * 100_000),
     "integer of 4 MiB": valued(digits(4 * MIB)), "negative integer of 4 MiB": valued(b"\xc3" + digits(4 * MIB)[1:]),
@@ -256,7 +244,7 @@ LIES: dict[str, Answer] = {
     "end within a frame": written(ending), "goodbye with a long reason": written(lambda client: client.piece(b"\x03\xe8" + b"x" * 123, 8)), "goodbye without a reason": written(lambda client: client.piece(b"", 8)),
     "drops without an end": written(dripping), "message in drops": written(in_drops), "silence": lambda client, frame: None,
 }  # fmt: skip
-#: Lies in place of the greeting.
+#: Lies instead of the greeting.
 GREETINGS: dict[str, Callable[[Client], None]] = {
     "version that is a text": lambda client: client.send(**{**WELCOME, "version": "x"}), "limits that are a list": lambda client: client.send(**{**WELCOME, "limits": [1]}),
     "rights that are a text": lambda client: client.send(**{**WELCOME, "rights": "all"}), "machine that is a map": lambda client: client.send(**{**WELCOME, "machine": {}}),
@@ -265,7 +253,7 @@ GREETINGS: dict[str, Callable[[Client], None]] = {
     "greeting that is a list": lambda client: client.piece(b"\x80"), "greeting of 9 MiB": lambda client: client.piece(bytes(9 * MIB)), "error without fields": lambda client: client.send(type="error"),
     "no greeting": lambda client: time.sleep(60), "greeting in drops": lambda client: dripping(client),
 }  # fmt: skip
-#: Lies in place of the handshake.
+#: Lies instead of the handshake.
 HANDSHAKES: dict[str, Callable[[Client], None]] = {
     "headers without an end": lambda client: [client.raw(b"HTTP/1.1 101 x\r\n"), for_ever(b"x: " + b"y" * 1000 + b"\r\n")(client, {"type": "subscribe"})][0],
     "body without an end": lambda client: [client.raw(b"HTTP/1.1 500 x\r\nContent-Length: 99999999999\r\n\r\n"), for_ever(b"y" * 65536)(client, {"type": "subscribe"})][0],
@@ -274,11 +262,8 @@ HANDSHAKES: dict[str, Callable[[Client], None]] = {
 
 
 class Liar:
-    """A gateway that tells one lie, to every connection."""
-
     def __init__(self, lie: str) -> None:
         self.lie = lie
-        #: When connections began.
         self.connected: list[float] = []
         self.told = threading.Event()
 
@@ -304,12 +289,11 @@ class Liar:
                     LIES.get(self.lie, honest)(client, frame)
 
             for frame in frames:
-                # A lie without an end does not keep others from being told.
+                # An endless lie must not block other lies.
                 threading.Thread(target=answer, args=[frame], daemon=True).start()
 
     @contextlib.contextmanager
     def running(self) -> Iterator[str]:
-        """The address while it runs."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
 
             def accept() -> None:
@@ -323,5 +307,5 @@ class Liar:
 
 
 ALL = [*LIES, *GREETINGS, *HANDSHAKES]
-#: Lies that the client has to hear whole.
+#: Lies that the client must receive completely.
 WHOLE = {"long messages within the credit", "messages of many values within the credit"}
