@@ -1,4 +1,4 @@
-"""Recorders, replays and publishers in a runtime directory of their own."""
+"""Starts recorders, replays and publishers in a separate runtime directory."""
 
 import json
 import os
@@ -12,14 +12,13 @@ import pytest
 from support.tree import DEBUG, PROGRAM
 from support.waiting import until
 
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 60.0
 
-#: The exit code of `check` for a whole file that tells of losses without a number.
+#: Exit code of `check` for a whole file with losses of unknown number.
 LOSSES = 6
 
-#: Sends messages {"i": number, "x": half of it} at a name, one a period, until standard input ends or so many were
-#: sent.
+#: Sends {"i": number, "x": half of it} on a name, one per period, until standard input ends or the count is reached.
 PUBLISHER = """
 import select, sys, time
 import linkspan
@@ -55,18 +54,17 @@ class Lab:
         return child
 
     def publisher(self, name: str, count: int, period: float = 0.0, size: int = 0) -> "subprocess.Popen[str]":
-        """Starts one that waits for its first subscriber."""
+        """Starts a publisher that waits for its first subscriber."""
         return self.start(sys.executable, "-c", PUBLISHER, name, count, period, size)
 
     def python(self, script: str, *words: object) -> "subprocess.Popen[str]":
         return self.start(sys.executable, "-c", script, *words)
 
     def record(self, *words: object, within: tuple[str, ...] = ()) -> "subprocess.Popen[str]":
-        """Starts a recorder."""
         return self.start(DEBUG / "linkspan-record", "record", *words, within=within)
 
     def recording(self, *words: object, code: int = 0, within: float = SOON) -> str:
-        """Runs `linkspan recording`, by way of the shell program."""
+        """Runs `linkspan recording` through the shell program."""
         return self.run(PROGRAM, "recording", *words, code=code, within=within)
 
     def run(self, *command: object, code: int = 0, within: float = SOON) -> str:
@@ -75,13 +73,13 @@ class Lab:
         return done.stdout + done.stderr
 
     def info(self, file: str) -> dict:
-        # A recorder subscribes before it makes its file, whose first part may be gone again.
+        # A recorder subscribes before it creates its file, and may have removed the first part again.
         path = self.folder / file
         until(f"{file} is there", lambda: next(path.parent.glob(f"{path.stem}*{path.suffix}"), None))
         return json.loads(self.run(PROGRAM, "recording", "info", file, "--json"))
 
     def stop(self, child: "subprocess.Popen[str]", code: int = 0) -> str:
-        """Ends a recorder with Ctrl-C, and returns what it printed."""
+        """Ends a recorder with Ctrl-C and returns its output."""
         child.send_signal(signal.SIGINT)
         return ended(child, code)
 
@@ -93,7 +91,7 @@ def ended(child: "subprocess.Popen[str]", code: int = 0) -> str:
 
 
 def sent(publisher: "subprocess.Popen[str]") -> None:
-    """Waits until it has sent all."""
+    """Waits until the publisher has sent all messages."""
     assert publisher.stdout and publisher.stdout.readline() == "sent\n", publisher.stderr and publisher.stderr.read()
 
 
@@ -105,7 +103,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     lab = Lab(tmp_path)
     yield lab
     for child in lab.children:
-        # With what a shell in between has started.
+        # A shell in between may have started further programs.
         try:
             os.killpg(child.pid, signal.SIGKILL)
         except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Tools of recordings: empty arguments, and the same command twice."""
+"""Recording tools: empty arguments, and a repeated command."""
 
 import hashlib
 import sys

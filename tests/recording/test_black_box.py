@@ -1,4 +1,4 @@
-"""Recorders with --on: what they do not write is counted, they go on after a kill, and their trigger is named as names are."""
+"""Recorders with --on: they count unwritten messages, continue after a kill, and name triggers like names."""
 
 import os
 import random
@@ -12,7 +12,7 @@ from support.tree import DEBUG
 from support.waiting import until
 from test_losses import PUBLISHER, Life, events, seen
 
-#: Sends a message, and another one for each line.
+#: Sends one message, then one for each line.
 ONE_BY_ONE = """
 import sys, linkspan
 with linkspan.publisher(sys.argv[1]) as out:
@@ -25,7 +25,7 @@ with linkspan.publisher(sys.argv[1]) as out:
 @pytest.mark.parametrize("transport", ["shm:", "unix:"])
 @pytest.mark.parametrize("on", [False, True])
 def test_recorder_that_goes_on_refuses_nothing_that_it_has_already(lab: Lab, transport: str, on: bool) -> None:
-    """A publisher gives its newest message to each new subscriber: also to the recorder that comes after the one that had it."""
+    """A publisher gives its newest message to each new subscriber, so a continuing recorder gets one it has."""
     names = [f"{transport}lab/{name}" for name in ("a", "alarm")]
     words = [*names, "-o", "r.mcap", "--sync", "20ms", *(["--on", names[1], "--before", "60s", "--after", "60s"] if on else [])]
 
@@ -51,7 +51,6 @@ def test_recorder_that_goes_on_refuses_nothing_that_it_has_already(lab: Lab, tra
     assert "whole, and not closed: 4 messages, 0 missed" in lab.recording("check", "r.mcap", code=5)
 
 
-#: Sends an alarm behind message 150 of another name.
 ALARM = """
 import sys, linkspan
 with linkspan.subscribe("lab/a", timeout=60) as beside, linkspan.publisher("lab/alarm") as out:

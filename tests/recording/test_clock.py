@@ -1,4 +1,4 @@
-"""Recordings whose clock was set: each reader takes its steps out of distances, by the same rule."""
+"""Recordings with clock changes: all readers remove the steps from distances by one rule."""
 
 import json
 import re
@@ -13,14 +13,17 @@ from support.tree import DEBUG
 
 SECOND = 10**9
 START = 1_700_000_000 * SECOND
-#: Between two messages.
+#: Nanoseconds between two messages.
 PERIOD = 20_000_000
 YEARS = 5 * 365 * 86_400 * SECOND
 HOUR = 3_600 * SECOND
 
 
 def write(lab: Lab, by: int, returns: bool) -> None:
-    """s.mcap: 30 messages, 20 ms from each other; the clock is set in front of the tenth, and back again in front of the twentieth where it returns."""
+    """Writes s.mcap: 30 messages, 20 ms apart.
+
+    The clock changes before the tenth message. If `returns` is set, it changes back before the twentieth.
+    """
     with (lab.folder / "s.mcap").open("wb") as file:
         writer = Writer(file)
         writer.start(profile="linkspan")
@@ -72,7 +75,6 @@ def test_distances_of_each_reader_have_no_steps_in_them(lab: Lab, by: int, retur
     recording.write_hdf5(lab.folder / "p.h5", "lab/a", **times)
     with h5py.File(lab.folder / "p.h5") as file:
         assert list(file["lab/a/i"]) == chosen
-    # An instant is one of the clock.
     instant = linkspan.Timestamp(START + by + 12 * PERIOD)
     found = [message["i"] for message in recording.messages(begin=instant, end=linkspan.Timestamp(START + by + 14 * PERIOD))]
     assert found == [12, 13, 14]
@@ -96,14 +98,14 @@ def test_durations_and_rates_have_no_steps_in_them(lab: Lab, by: int, returns: b
     assert '<td class="number">30</td><td class="number">50.0</td>' in page
     kinds = re.findall(r'<td class="what[^"]*">([a-z]+)</td>', page)
     assert kinds == ["started"] + ["clock"] * (2 if returns else 1)
-    # Nothing in the middle of a plot lacks: the messages are drawn as one line.
+    # The plot has no gap: it draws the messages as one line.
     assert [shape.count("M") for shape in re.findall(r'class="line" d="([^"]*)"', page)] == [1]
     lab.recording("split", "s.mcap", "--at", "200ms", "-o", "again.mcap")
     assert len(list(lab.folder.glob("again*.mcap"))) == 3
 
 
 def test_steps_of_the_clock_are_no_silence_in_replays(lab: Lab) -> None:
-    """A recording whose clock was set forward by five years in its middle, and back again: replayed in its own time."""
+    """Replays a recording in its own time; its clock jumped five years ahead and back."""
     write(lab, YEARS, returns=True)
     begun = time.monotonic()
     printed = lab.run(DEBUG / "linkspan-record", "replay", "s.mcap")

@@ -1,4 +1,4 @@
-"""MCAP's own conformance cases: each file is read, and has what its description says."""
+"""MCAP's own conformance cases: the reader returns what the description of each file states."""
 
 import base64
 import json
@@ -25,15 +25,13 @@ def test_files_of_the_kind_have_what_is_said_of_them(kind: str, tmp_path: Path) 
         path.write_bytes(base64.b64decode(case["file"]))
         recording = linkspan.Recording(path)
         assert recording.problems == [], case["name"]
-        # The encoding "a" is none that Linkspan knows: the value is the bytes.
+        # Linkspan does not know the encoding "a", so the value is the bytes.
         found = [
             [message.name, message.sequence, message.received.nanoseconds, message.sent.nanoseconds, bytes(message.value).hex()]
             for message in recording
         ]
-        # The order of their times is not that of every file.
         in_time = sorted(case["messages"], key=lambda message: message[2])
         assert found == in_time, case["name"]
-        # By the summary, where there is one.
         later = [message.sequence for message in recording.messages(begin=linkspan.Timestamp(5))]
         assert later == [sequence for _, sequence, received, _, _ in in_time if received >= 5], case["name"]
         assert set(recording.names) == {topic for topic, *_ in case["messages"]}, case["name"]

@@ -1,4 +1,4 @@
-"""Recordings and tables in Python as containers: `in`, `len`, `[]`, `with`, what a notebook shows; what the library gives it takes back."""
+"""Recordings and tables as Python containers: `in`, `len`, `[]`, `with`, notebook display, round trips."""
 
 import subprocess
 import sys
@@ -37,7 +37,6 @@ def test_recording_is_a_container(path: Path) -> None:
         with pytest.raises(linkspan.InvalidState, match="is closed"):
             use()
     assert repr(recording) == f"<linkspan.Recording {path}, closed>"
-    # What was begun goes on.
     assert next(messages)["i"] == 1
 
 
@@ -74,7 +73,6 @@ def test_table_of_a_pattern_says_of_which_name_each_row_is(path: Path) -> None:
     recording = linkspan.Recording(path)
     table = recording.table("lab/?")
     assert table.columns == ["name", "received", "sent", "sequence", "source", "incarnation", "i", "value/name", "value"]
-    # A name that looks like a pattern is a name, where the recording has it.
     assert recording["lab/*"]["i"].tolist() == [99] and "name" not in recording["lab/*"]
     assert table["name"] == ["lab/a"] * 20 + ["lab/b", "lab/*"]
     assert table["value/name"][:2] == ["n0", "n1"]
@@ -133,7 +131,7 @@ def test_times_of_events_are_instants(lab) -> None:
 
 @pytest.mark.costly
 def test_what_a_name_is_called_costs_no_search(tmp_path: Path) -> None:
-    """Each of many names is looked up, and none is compared with each of the others."""
+    """Looking up each of many names does not compare it with all others."""
     path = written(tmp_path / "r.mcap", [(f"n{at}", at) for at in range(5_000)])
     recording = linkspan.Recording(path)
     names = list(recording.names)

@@ -1,4 +1,7 @@
-"""Copies and reads of recordings that are damaged, interrupted or short of room: nothing is left out without an exit code, nothing half-made has a name."""
+"""Copies and reads of damaged or interrupted recordings and full disks.
+
+Every omission has an exit code, and no unfinished file has a name.
+"""
 
 import fcntl
 import json
@@ -24,7 +27,6 @@ RECORDER = DEBUG / "linkspan-record"
 
 
 def chunks(data: bytes) -> list[tuple[int, int]]:
-    """Where the chunks of a file begin, and how long they are."""
     found, at = [], 8
     while at + 9 <= len(data) - 8:
         code, length = data[at], struct.unpack_from("<Q", data, at + 1)[0]
@@ -35,7 +37,6 @@ def chunks(data: bytes) -> list[tuple[int, int]]:
 
 
 def recorded(lab: Lab, count: int, *words: object, period: float = 0.003, size: int = 0) -> None:
-    """Records so many messages of lab/a into a.mcap."""
     recorder = lab.record("lab/*", "-o", "a.mcap", *words)
     sent(lab.publisher("lab/a", count, period, size))
 
@@ -59,12 +60,11 @@ def test_what_is_behind_a_damaged_chunk_is_read_and_what_is_left_out_is_an_exit_
     if code is None:
         data[start + length - 20] ^= 0xFF
     else:
-        # By its operation code it is none: readers pass over kinds of records that they do not know.
+        # Readers skip records with an unknown operation code.
         data[start - 9] = code
     path.write_bytes(data)
     checked = lab.recording("check", "a.mcap", code=1)
     assert "complete" not in checked, checked
-    # What was left out is said by the copies, and by theirs.
     for words in (["cut", "a.mcap", "-o", "once.mcap"], ["merge", "a.mcap", "b.mcap", "-o", "both.mcap"], ["split", "a.mcap", "--at", "1MB", "-o", "parts.mcap"]):
         lab.recording(*words, code=1)
         checked = lab.recording("check", words[-1], code=1)
@@ -76,7 +76,6 @@ def test_what_is_behind_a_damaged_chunk_is_read_and_what_is_left_out_is_an_exit_
         lab.recording(*words, code=1)
     lab.recording("export", "a.mcap", "lab/a", "--jsonl", "-o", "a.jsonl", code=1)
     found = [json.loads(line)["value"]["i"] for line in (lab.folder / "a.jsonl").read_text().splitlines()]
-    # The first and the last message are in other chunks than the damaged one.
     assert found == sorted(found) and found[0] == 0 and found[-1] == 299 and 0 < len(found) < 300, len(found)
     copied = [json.loads(message.data)["i"] if channel.message_encoding == "json" else message.sequence for _, channel, message in
               make_reader((lab.folder / "cut.mcap").open("rb")).iter_messages(topics=["lab/a"])]
@@ -100,7 +99,7 @@ def test_copies_keep_attachments_and_the_facts_of_the_original(lab: Lab, words: 
         return [record.metadata for record in make_reader((lab.folder / file).open("rb")).iter_metadata() if record.name == name]
 
     originals = [said(word, "linkspan.recording")[0] for word in words if word.endswith(".mcap")]
-    # The copy began when the first of them did, and has the identity and the command of each.
+    # The copy begins with its earliest source and keeps each source's identity and command.
     assert said("copy.mcap", "linkspan.recording")[0]["started"] == min(original["started"] for original in originals)
     kept_facts = [(original["id"], original["command"]) for original in said("copy.mcap", "linkspan.original")]
     assert kept_facts == [(original["id"], original["command"]) for original in originals]
@@ -115,7 +114,7 @@ def test_copies_of_a_copy_and_its_original_have_an_attachment_once(lab: Lab) -> 
 
 
 def test_file_that_ends_within_a_chunk_is_damage_for_every_tool(lab: Lab) -> None:
-    """What of it was lost is an exit code; all tools give it one kind."""
+    """All tools give such a loss one kind and an exit code."""
     recorded(lab, 300, "--sync", "50ms")
     path = lab.folder / "a.mcap"
     data = path.read_bytes()
@@ -125,14 +124,14 @@ def test_file_that_ends_within_a_chunk_is_damage_for_every_tool(lab: Lab) -> Non
         done = subprocess.run([RECORDER, "recording", *words], cwd=lab.folder, env=lab.env, capture_output=True, text=True, timeout=60)
         assert done.returncode == 1 and "Corrupt" in done.stderr and "Malformed" not in done.stderr, (words, done.stderr)
     assert "omitted: " in lab.recording("check", "cut.mcap", code=1)
-    # Not where its recorder has it locked: it writes the rest.
+    # While its recorder holds the lock, the file is unfinished instead of damaged.
     with path.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert "being written" in json.loads(lab.recording("info", "a.mcap", "--json"))["problems"][0]
         assert "whole, and not closed" in lab.recording("check", "a.mcap", code=5)
 
 
-#: What reads a part of a recording, with the file that it makes.
+#: Commands that read a range of a recording, with their output file.
 OF_A_RANGE = {
     "cut": ["cut", "-o", "made.mcap"],
     **{form: ["export", f"--{form}", "-o", f"made.{form}"] for form in ("csv", "jsonl", "parquet", "arrow", "hdf5", "ros2")},
@@ -143,9 +142,8 @@ OF_A_RANGE = {
 @pytest.mark.parametrize("several", [False, True], ids=["one", "several"])
 @pytest.mark.parametrize("words", OF_A_RANGE.values(), ids=OF_A_RANGE)
 def test_empty_range_is_an_error_and_makes_no_file(lab: Lab, words: list[str], several: bool) -> None:
-    """Between two messages, and outside of the time of the recording."""
+    """The range lies between two messages, or outside the recording's time."""
     lab.env["LINKSPAN_PYTHON"] = sys.executable
-    # A message a second.
     written(lab.folder / "a.mcap", [(name, {"i": i}) for i in range(3) for name in (["lab/a", "lab/b"] if several else ["lab/a"])])
     before = set(lab.folder.iterdir())
     for begins, ends in (["0.2", "0.8"], ["1000", "2000"]):
@@ -159,7 +157,7 @@ def test_copy_without_room_leaves_nothing(lab: Lab, words: list[str]) -> None:
     recorded(lab, 200, period=0.0005, size=20_000)
     out = lab.folder / ("made" + {"report": ".html", "export": ".jsonl"}.get(words[0], ".mcap"))
     before = set(lab.folder.iterdir())
-    # Any file may have so many bytes; the signal that the kernel would send beside the error is ignored.
+    # Each file may have this many bytes; the trap ignores the signal that accompanies the error.
     limited = ["sh", "-c", 'trap "" XFSZ; exec prlimit --fsize=2000 "$@"', "sh", str(RECORDER), "recording", *words, "-o", str(out)]
     done = subprocess.run(limited, cwd=lab.folder, env=lab.env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1, f"{done.returncode}\n{done.stderr}"
@@ -186,9 +184,9 @@ def test_interrupted_copy_leaves_nothing(lab: Lab) -> None:
             assert not left, f"turn {turn}, {copying.returncode}: {left}"
 
 
-#: What of a closed file is changed, what each tool says of it, and what of it no copy has.
+#: What changes in a closed file, each tool's report, and what every copy lacks.
 CHANGED = {
-    # Behind its length: keys of channels begin with the same.
+    # The length comes first, because channel keys begin with this text.
     "end": (b"\x0c\0\0\0linkspan.end", "does not have the times, the channel or the name that the summary of the file says"),
     "attachment": (b"# any text", "its bytes do not have the sum that it names"),
 }
@@ -196,7 +194,7 @@ CHANGED = {
 
 @pytest.mark.parametrize("place, said", CHANGED.values(), ids=CHANGED)
 def test_copy_does_not_hide_a_damage_that_nothing_but_a_sum_or_a_missing_record_tells_of(lab: Lab, place: bytes, said: str) -> None:
-    """A copy is a whole file with right sums: what was wrong in its original it says itself."""
+    """A copy is a whole file with right checksums, so it must itself report the defect of its original."""
     (lab.folder / "any.txt").write_bytes(b"# any text")
     recorded(lab, 20, "--attach", "any.txt")
     path = lab.folder / "a.mcap"
@@ -208,7 +206,6 @@ def test_copy_does_not_hide_a_damage_that_nothing_but_a_sum_or_a_missing_record_
         checked = lab.recording("check", "made.mcap", code=1)
         assert "omitted: " in checked and said in checked, checked
         attached = [attachment.data for attachment in make_reader((lab.folder / "made.mcap").open("rb")).iter_attachments()]
-        # The other file of the merge has a whole one.
         assert attached == ([] if place == b"# any text" and words[0] != "merge" else [b"# any text"])
     for words in (["check", "a.mcap"], ["info", "a.mcap"], ["report", "a.mcap", "-o", "a.html"], ["export", "a.mcap", "--jsonl"]):
         assert said in lab.recording(*words, code=1)
@@ -217,7 +214,7 @@ def test_copy_does_not_hide_a_damage_that_nothing_but_a_sum_or_a_missing_record_
 @pytest.mark.parametrize("compression", [CompressionType.NONE, CompressionType.LZ4, CompressionType.ZSTD])
 @pytest.mark.parametrize("words", [["cut", "a.mcap"], ["merge", "a.mcap", "a.mcap"], ["split", "a.mcap", "--at", "1GB"]])
 def test_copy_is_compressed_as_its_original_or_as_is_asked(lab: Lab, words: list[str], compression: CompressionType) -> None:
-    """What takes a few kilobytes of a disk takes no gigabyte of it as a copy."""
+    """A copy of a few compressed kilobytes must not take a gigabyte."""
     with (lab.folder / "a.mcap").open("wb") as file:
         writer = Writer(file, compression=compression)
         writer.start(profile="linkspan")
@@ -239,7 +236,6 @@ def test_copy_is_compressed_as_its_original_or_as_is_asked(lab: Lab, words: list
 
 
 def of_noise(path: Path, messages: int) -> None:
-    """A recording whose messages no compression shortens."""
     with path.open("wb") as file:
         writer = Writer(file, chunk_size=1 << 18, compression=CompressionType.NONE)
         writer.start(profile="linkspan")
@@ -251,21 +247,20 @@ def of_noise(path: Path, messages: int) -> None:
         writer.finish()
 
 
-#: Copies that are compressed.
 COMPRESSED = [[*words, "--compression", compression, "--force"] for compression in ("zstd", "lz4") for words in (["cut", "a.mcap"], ["merge", "a.mcap", "b.mcap"], ["split", "a.mcap", "--at", "500kB"])]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system of its own")
 @pytest.mark.parametrize("words", COMPRESSED, ids=lambda words: f"{words[0]}-{words[-2]}")
 def test_compressed_copy_on_a_full_disk_leaves_what_was_there_or_is_whole(lab: Lab, words: list[str]) -> None:
-    """Wherever the disk becomes full: within a chunk, and within what stands behind the last one."""
+    """The disk becomes full within a chunk, or after the last one."""
     seed = int(os.environ.get("LINKSPAN_SEED") or random.randrange(2**32))
     print(f"LINKSPAN_SEED={seed}")
     chance = random.Random(seed)
     of_noise(lab.folder / "a.mcap", 20)
     shutil.copy(lab.folder / "a.mcap", lab.folder / "b.mcap")
     (disk := lab.folder / "disk").mkdir()
-    # The messages take 977 KiB, and what stands around them some more: a part that is closed has its summary in its last pages.
+    # The messages take 977 KiB and their records some more; a closed part has its summary in its last pages.
     sizes = [16, *(chance.randrange(4, 1_000) for _ in range(3)), *range(976, 1_000, 4), 4_000]
     codes = []
     for size in sizes:
@@ -290,7 +285,7 @@ def test_compressed_copy_that_is_killed_leaves_what_was_there_or_is_whole(lab: L
     of_noise(lab.folder / "a.mcap", 100)
     shutil.copy(lab.folder / "a.mcap", lab.folder / "b.mcap")
     made, before = lab.folder / "made.mcap", {*lab.folder.iterdir(), lab.folder / "made.mcap"}
-    # How long it takes here and now, so that it is killed at any moment of that.
+    # Measures the duration on this machine, so kills hit any moment of it.
     begun = time.monotonic()
     lab.recording(*words, "-o", made)
     takes = time.monotonic() - begun
@@ -303,7 +298,8 @@ def test_compressed_copy_that_is_killed_leaves_what_was_there_or_is_whole(lab: L
         time.sleep(chance.uniform(0.2, 1.1) * takes)
         copying.kill()
         copying.communicate(timeout=60)
-        # At most a hidden name, where the file system makes no file without one; and later parts, which have their names before the first one.
+        # A kill leaves at most a hidden name, on file systems without unnamed files, and later parts, which get names
+        # before the first.
         left = [path for path in set(lab.folder.iterdir()) - before if not path.name.startswith(".")]
         assert words[0] == "split" or not left, (turn, left)
         if made.read_bytes() != b"mine\n":

@@ -1,4 +1,4 @@
-"""The last messages of a publisher that ends while its subscribers are behind: received, counted, or said not to be known."""
+"""Last messages of a publisher that ends before its subscribers catch up: received, counted or unknown."""
 
 import collections
 import os
@@ -19,7 +19,7 @@ from support.waiting import until
 
 import linkspan
 
-#: Publishes so many messages of so many bytes, and closes; each once a line of standard input asks for it.
+#: For each line of standard input, publishes messages of the given count and size, and closes.
 PUBLISHER = """
 import sys, linkspan
 publisher = linkspan.publisher(sys.argv[1])
@@ -32,7 +32,7 @@ print("sent", flush=True)
 sys.stdin.readline()
 publisher.close(timeout=60)
 """
-#: What the kernel's queue takes, what it does not take, and a single message of which a part is on the way.
+#: Fits the kernel's queue; exceeds it; one message that is partly sent.
 LOADS = [(3, 10), (400, 20_000), (1, 3_000_000)]
 
 
@@ -47,7 +47,6 @@ def asks(child: "subprocess.Popen[str]") -> None:
 
 
 def publishes(publisher: "subprocess.Popen[str]", recorder: "subprocess.Popen[str]") -> None:
-    """It publishes everything while its recorder is stopped."""
     says(publisher, "connected")
     stop(recorder.pid)
     asks(publisher)
@@ -55,7 +54,7 @@ def publishes(publisher: "subprocess.Popen[str]", recorder: "subprocess.Popen[st
 
 
 def checked(lab: Lab, code: int = 0) -> tuple[int, str]:
-    """The messages and the missed ones of the recording, and what `check` says."""
+    """Returns messages and losses of the recording, and the output of `check`."""
     text = lab.recording("check", "a.mcap", code=code)
     found = re.search(r": (\d+) messages, (\d+) missed and said so", text)
     assert found, text
@@ -73,14 +72,13 @@ def test_what_ends_with_a_killed_publisher_is_counted(lab: Lab, transport: str, 
         publisher.kill()
         publisher.wait(60)
         os.kill(recorder.pid, signal.SIGCONT)
-    # The last one says nothing of those before it.
+    # The last publisher says nothing about earlier ones.
     last = lab.python(PUBLISHER, f"{transport}:lab/x", 1, 10, 1)
     says(last, "connected")
     lab.stop(recorder)
     whole, text = checked(lab)
     assert whole == sum(count for count, _ in LOADS), text
     assert text.startswith("complete: "), text
-    # Each publisher came and ended, and is told by its number; the last one is there until the end.
     incarnations = {kind: [event.get("incarnation") for event in linkspan.Recording(lab.folder / "a.mcap").events if event["kind"] == kind]
                     for kind in ("connected", "disconnected")}  # fmt: skip
     assert len(set(incarnations["connected"])) == len(LOADS) + 1 and None not in incarnations["connected"], incarnations
@@ -90,7 +88,7 @@ def test_what_ends_with_a_killed_publisher_is_counted(lab: Lab, transport: str, 
 @pytest.mark.parametrize("way", ["pattern", "name"])
 @pytest.mark.parametrize("transport", ["unix", "shm"])
 def test_signal_at_the_first_moment_ends_the_recording(lab: Lab, transport: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once a publisher sees the recorder, a signal closes the file, and what was published before is in it."""
+    """After a publisher sees the recorder, a signal closes the file, which has every earlier message."""
     monkeypatch.setenv("LINKSPAN_DIR", lab.env["LINKSPAN_DIR"])
     with linkspan.Publisher(f"{transport}:lab/x") as publisher:
         recorder = lab.record(f"{transport}:lab/*" if way == "pattern" else f"{transport}:lab/x", "-o", "a.mcap")
@@ -147,7 +145,8 @@ def test_end_of_a_killed_publisher_over_tcp_is_not_known(lab: Lab, is_killed: bo
 
 
 def test_port_of_a_publisher_that_is_about_to_end_is_no_gap(lab: Lab) -> None:
-    """A socket takes its place that ends the next connection without an answer, as the port of a dying process does, and is gone."""
+    """A socket replaces the publisher, ends the next connection without an answer like a dying process, and
+    vanishes."""
     port = free_port()
     recorder = lab.record(f"tcp://127.0.0.1:{port}", "-o", "a.mcap")
     lab.info("a.mcap")
@@ -156,7 +155,6 @@ def test_port_of_a_publisher_that_is_about_to_end_is_no_gap(lab: Lab) -> None:
     asks(publisher)
     says(publisher, "sent")
     until("it has its messages", lambda: len(list(linkspan.Recording(lab.folder / "a.mcap"))) == 3)
-    # Whoever is met next is this socket.
     stop(recorder.pid)
     publisher.kill()
     publisher.wait(60)
@@ -181,12 +179,13 @@ while True:
 
 
 def test_recording_says_where_nothing_tells_of_publishers_that_come_and_go(lab: Lab) -> None:
-    """Over tcp: with a runtime directory of the publishers' own, as on another machine: the recorder sees no record of theirs, and tries again and again."""
+    """Over tcp, publishers with a separate runtime directory imitate another machine: the recorder sees no record
+    of them and retries."""
     name = f"tcp://127.0.0.1:{free_port()}"
     other = lab.folder / "other"
     other.mkdir(mode=0o700)
     elsewhere = ("env", f"LINKSPAN_DIR={other}")
-    # Both have the token, as users who copied it to another container do.
+    # Both have the token, like users who copied it to another container.
     first = lab.start(sys.executable, "-c", ENDLESS, name, 0, within=elsewhere)
     token = until("there is a token", lambda: [file for file in other.iterdir() if "token" in file.name and file.stat().st_size])[0]
     shutil.copy2(token, lab.folder / "run")
@@ -234,7 +233,7 @@ def test_subscriber_is_told_what_ended_with_its_publisher(lab: Lab, way: str, mo
             except linkspan.Lagged as error:
                 missed += error.missed
         assert received + missed == count and missed > 0
-        # A loop is told by the next message, whoever sends it, and by the counters at once.
+        # The next message of any sender informs the loop, and the counters do so at once.
         next_one = lab.python(PUBLISHER, "unix:lab/x", 1, 10, 1)
         asks(next_one)
         received = missed = 0
@@ -249,10 +248,9 @@ def test_subscriber_is_told_what_ended_with_its_publisher(lab: Lab, way: str, mo
 
 
 def test_address_at_which_something_listens_and_nobody_has_answered_is_no_complete_recording(lab: Lab) -> None:
-    """The recorder is ended before its patience with it is."""
+    """The recorder ends before its patience with the silent address."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         recorder = lab.record(f"tcp://127.0.0.1:{silent.getsockname()[1]}", "-o", "a.mcap")
-        # The recorder has begun to connect.
         silent.settimeout(60)
         asked, _ = silent.accept()
         until("it records", (lab.folder / "a.mcap").exists)

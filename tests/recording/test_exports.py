@@ -1,4 +1,7 @@
-"""Tables and exports of recordings: no two fields, names or files have one place, nothing is left out in silence, and no code is run but ours."""
+"""Tables and exports of recordings.
+
+Fields, names and files have unique places, omissions are reported, and no foreign code runs.
+"""
 
 import contextlib
 import csv
@@ -42,13 +45,13 @@ HOSTILE = ["a/b", "a~b", "a/0b", "a~0b", "x\0y", "x\0z", "x", "", ".", "..", "~"
 
 @pytest.fixture
 def exporting(lab: Lab) -> Lab:
-    """One whose exports are written by this interpreter."""
+    """A lab whose exports use this interpreter."""
     lab.env["LINKSPAN_PYTHON"] = sys.executable
     return lab
 
 
 def cells(text: str) -> list[dict[str, str]]:
-    """The rows of a table; two columns of one name are an error."""
+    """Returns the rows of a table; two columns with one name are an error."""
     head, *rows = csv.reader(io.StringIO(text, newline=""))
     assert len(set(head)) == len(head), head
     return [dict(zip(head, row, strict=True)) for row in rows]
@@ -60,7 +63,7 @@ def data_sets(group: h5py.Group) -> dict[str, h5py.Dataset]:
 
 @pytest.mark.costly
 def test_message_whose_text_is_longer_than_a_message_may_be_is_written_beside_the_others(exporting: Lab):
-    """Bytes as JSON are a third longer than in the recording: 55 MiB are more than the 64 that a message may have."""
+    """Bytes in JSON are a third longer: 55 MiB exceed the 64 MiB of a message."""
     path = written(exporting.folder / "r.mcap", [("lab/a", {"short": 1}), ("lab/a", {"long": bytes(55 << 20)}), ("lab/b", {"i": 1})])
     exporting.recording("export", path, "--jsonl", "-o", "made.jsonl")
     exporting.recording("export", path, "--csv", "-o", "made")
@@ -93,7 +96,7 @@ def test_value_that_is_no_map_and_a_field_called_value_are_two_columns(exporting
     assert [(row["~value"], row["value"], row["value/sent"]) for row in rows] == [("21.4", "", ""), ("", "3", ""), ("", "", "x")]
 
 
-#: Values of every type of a column, and null: `KINDS[type]` has two values of each.
+#: Two values for each column type, and null.
 KINDS: dict[str, list[Any]] = {
     "null": [None, None],
     "integer": [20, -7],
@@ -108,7 +111,7 @@ KINDS: dict[str, list[Any]] = {
 
 
 def plain(value: Any) -> Any:
-    """A value as every form has it: instants in nanoseconds since 1970, and null as `None`."""
+    """Returns a common form: instants in nanoseconds since 1970, null as `None`."""
     if isinstance(value, linkspan.Timestamp):
         return value.nanoseconds
     if isinstance(value, numpy.datetime64):
@@ -123,7 +126,7 @@ def plain(value: Any) -> Any:
 
 
 def test_values_and_nulls_are_equal_in_every_form_in_every_order_of_types(exporting: Lab):
-    """A column for each order of three types or nulls, compared value by value."""
+    """Each order of three types or nulls has a column, compared value by value."""
     orders = {".".join(order): order for order in itertools.product(KINDS, repeat=3)}
     rows = [{name: KINDS[order[row]][row % 2] for name, order in orders.items()} for row in range(3)]
     path = written(exporting.folder / "r.mcap", [("lab/t", row) for row in rows])
@@ -138,7 +141,7 @@ def test_values_and_nulls_are_equal_in_every_form_in_every_order_of_types(export
         for name in orders:
             values = [row[name] for row in rows]
             is_json = (arrow.schema.field(name).metadata or {}).get(b"encoding") == b"json"
-            # What has no common type is text in JSON, which every form reads back.
+            # Values without a common type become JSON text that every form reads back.
             of = (lambda text: text if text is None else linkspan.decode(text.encode(), "json")) if is_json else (lambda value: value)
             expected = [as_json(value) if is_json else plain(value) for value in values]
             nanoseconds = (lambda column: column.cast("int64")) if pyarrow.types.is_timestamp(arrow.schema.field(name).type) else (lambda column: column)
@@ -154,13 +157,11 @@ def test_values_and_nulls_are_equal_in_every_form_in_every_order_of_types(export
             }
             assert found == dict.fromkeys(found, expected), name
             if set(orders[name]) <= {"null", "instant"} and "instant" in orders[name]:
-                # With one missing too, they keep their type and their unit.
                 assert table[name].dtype == "datetime64[ns]" and str(frame[name].dtype) == "datetime64[ns, UTC]"
                 assert group[name].attrs["unit"].startswith("ns since 1970")
 
 
 def as_json(value: Any) -> Any:
-    """A value after its way through JSON."""
     return None if value is None else plain(linkspan.decode(linkspan.encode(value, "json"), "json"))
 
 
@@ -180,7 +181,7 @@ def test_map_without_keys_is_told_from_null_in_every_form(exporting: Lab):
 
 
 def test_keys_of_any_text_have_a_column_each_in_every_form(exporting: Lab):
-    """Each value is another number: none is lost, and none is read twice."""
+    """Each value is a different number, so losses and duplicates show."""
     inner = {key: 100 + at for at, key in enumerate(HOSTILE)}
     message = {**{key: at for at, key in enumerate(HOSTILE)}, "in": inner}
     path = written(exporting.folder / "r.mcap", [("lab/t", message), ("lab/t", {**message, "t": None}), ("lab/t", message)])
@@ -230,7 +231,7 @@ def test_names_of_any_text_have_a_group_and_a_file_each(exporting: Lab):
         file.visititems(visit)
         assert sorted(value for _, value in seen) == list(range(len(names))), seen
         assert file["lab/t/%2Fstatus"][0] == 2 and file["lab/t/status/status"][0] == 3 and file["lab/t-1/status"][0] == 0
-    # A name with a star is a name, where the recording has it.
+    # An existing name with a star is a name.
     assert [message["status"] for message in linkspan.Recording(path).messages("lab/*")] == [13]
     assert len(linkspan.Recording(path).table("lab/t*")) == 4
 
@@ -276,7 +277,7 @@ def test_cells_have_every_value_and_no_formula(exporting: Lab):
     path = written(exporting.folder / "r.mcap", [("a", row) for row in rows])
     found = cells(exporting.recording("export", path, "--csv"))
     shown = [row["s"] for row in found]
-    # One `'` in front of what would be a formula, so that a program finds each text again.
+    # One `'` before a possible formula, so programs can restore each text.
     assert [re.sub(r"^'(?='*[^'\w]*[=@\uff1d\u2212+-])", "", text) for text in shown] == texts
     assert [text.startswith("'") for text in shown] == [True] * 9 + [False, False, True, False]
     assert {row["id"] for row in found} == {str(known)} and {row["list"] for row in found} == {'[1,"a"]'}
@@ -349,7 +350,7 @@ def test_files_that_exist_are_kept_unless_they_are_to_be_replaced(exporting: Lab
         target.symlink_to(exporting.folder / "elsewhere")
         assert "a link" in exporting.recording("export", path, f"--{form}", "-o", target, "--force", code=1)
     assert not (exporting.folder / "elsewhere").exists()
-    # Several names are files in a folder, in whose place something else may be.
+    # Several names become files in a folder, whose place may be taken.
     several = written(exporting.folder / "s.mcap", [("lab/t", {"a": 1}), ("lab/u", {"a": 1})])
     (file := exporting.folder / "file").write_text("mine")
     for form in ("csv", "parquet", "arrow"):
@@ -363,7 +364,7 @@ def test_files_that_exist_are_kept_unless_they_are_to_be_replaced(exporting: Lab
 
 @pytest.mark.parametrize("form", ["csv", "parquet", "arrow"])
 def test_link_in_the_place_of_the_folder_of_tables_is_not_followed(exporting: Lab, form: str):
-    """Who may write around it would choose where another user's files are made, and which ones are replaced."""
+    """Otherwise another user with write access would choose where files are created and replaced."""
     path = written(exporting.folder / "r.mcap", [("lab/t", {"a": 1}), ("lab/u", {"a": 1})])
     (folder := exporting.folder / "private").mkdir()
     (exporting.folder / "out").symlink_to(folder)
@@ -373,13 +374,13 @@ def test_link_in_the_place_of_the_folder_of_tables_is_not_followed(exporting: La
             said = exporting.recording("export", path, f"--{form}", "-o", output, *force, code=1)
             assert "AddressInUse (105)" in said and "is a link" in said and "name a folder" in said, said
             assert [(found.name, found.read_text()) for found in folder.iterdir()] == [(f"lab-t.{form}", "mine")]
-    # A link above it is a part of the path that was named.
+    # A link above the folder belongs to the given path.
     exporting.recording("export", path, f"--{form}", "-o", "out/tables")
     exporting.recording("export", path, f"--{form}", "-o", "out/tables/", "--force")
     assert len(list((folder / "tables").iterdir())) == 2
 
 
-#: What another user may have put where a file is to be made, of a file that is not theirs.
+#: Obstacles that another user may plant at the output path.
 PLANTED: dict[str, Callable[[Path, Path], None]] = {
     "symbolic link": lambda place, private: place.symlink_to(private),
     "link to nothing": lambda place, private: place.symlink_to(private.with_name("nothing")),
@@ -392,12 +393,11 @@ PLANTED: dict[str, Callable[[Path, Path], None]] = {
 @pytest.mark.parametrize("planted", PLANTED)
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet", "arrow", "hdf5"])
 def test_what_is_planted_in_the_place_of_a_file_is_neither_followed_nor_waited_for(exporting: Lab, form: str, planted: str):
-    """At the file, and at each of several in a folder that is there: whoever may write into it chooses no file of another user's that is written, and makes no export wait."""
+    """With or without a folder, another user's file stays unwritten and no export waits."""
     one = written(exporting.folder / "one.mcap", [("lab/t", {"a": 1})])
     several = written(exporting.folder / "several.mcap", [("lab/t", {"a": 1}), ("lab/u", {"a": 1})])
     (private := exporting.folder / "private").write_text("mine")
     (folder := exporting.folder / "out").mkdir()
-    # Without a folder a form has all names in one file.
     cases = [(one, exporting.folder / f"t.{form}", exporting.folder / f"t.{form}")]
     if form in ("csv", "parquet", "arrow"):
         cases.append((several, folder, folder / f"lab-t.{form}"))
@@ -408,7 +408,6 @@ def test_what_is_planted_in_the_place_of_a_file_is_neither_followed_nor_waited_f
             replaces = planted == "hard link" and force
             said = exporting.recording("export", recording, f"--{form}", "-o", output, *force, code=0 if replaces else 1)
             if replaces:
-                # The name is another file's now, and that one is as it was.
                 assert place.lstat().st_ino != private.stat().st_ino and place.lstat().st_nlink == 1, said
             else:
                 assert "AddressInUse (105)" in said, said
@@ -426,7 +425,7 @@ def test_what_is_planted_in_the_place_of_a_file_is_neither_followed_nor_waited_f
 @pytest.mark.parametrize("form", ["parquet", "arrow", "hdf5"])
 @pytest.mark.parametrize("planted", ["symbolic link", "link to nothing", "hard link", "FIFO"])
 def test_what_is_planted_while_an_export_is_written_is_not_followed(exporting: Lab, form: str, planted: str):
-    """The module for Python is started behind the look at the file, and knows its path."""
+    """The Python module starts after the check of the file and knows its path."""
     path = written(exporting.folder / "one.mcap", [("lab/t", {"a": 1})])
     (private := exporting.folder / "private").write_text("mine")
     place = exporting.folder / f"t.{form}"
@@ -445,7 +444,7 @@ def test_what_is_planted_while_an_export_is_written_is_not_followed(exporting: L
 
 @pytest.mark.parametrize("form", ["parquet", "arrow"])
 def test_link_that_takes_the_place_of_the_folder_during_an_export_is_not_followed(exporting: Lab, form: str):
-    """The module for Python is started behind the look at the folder."""
+    """The Python module starts after the check of the folder."""
     path = written(exporting.folder / "r.mcap", [("lab/t", {"a": 1}), ("lab/u", {"a": 1})])
     (private := exporting.folder / "private").mkdir()
     (out := exporting.folder / "out").mkdir()
@@ -459,7 +458,7 @@ def test_link_that_takes_the_place_of_the_folder_during_an_export_is_not_followe
 
 @pytest.mark.parametrize("form", ["parquet", "arrow"])
 def test_link_that_takes_the_place_of_the_unfinished_folder_is_not_followed(exporting: Lab, form: str):
-    """Its hidden name is there for all to see while the files in it are written."""
+    """The hidden name is visible to all users while files are written."""
     path = written(exporting.folder / "r.mcap", [("lab/t", {"a": 1}), ("lab/u", {"a": 1})])
     (private := exporting.folder / "private").mkdir()
     hidden = f"'{exporting.folder}'/.out.*.unfinished"
@@ -474,7 +473,7 @@ def test_link_that_takes_the_place_of_the_unfinished_folder_is_not_followed(expo
 @pytest.mark.parametrize("form", ["csv", "parquet", "arrow", "hdf5"])
 @pytest.mark.parametrize("bad", ["first", "last", "both ends and the middle"])
 def test_messages_that_cannot_be_written_cost_no_other_one_its_row(exporting: Lab, form: str, bad: str):
-    """One that is no value, one of an unknown encoding, and one with more fields than a table has: in the batches of a file, too."""
+    """The bad messages: no value, unknown encoding, too many fields; in batches also."""
     count = 2_500
     places = {"first": [0], "last": [count], "both ends and the middle": [0, 1, 2, 1_100, 1_101, count]}[bad]
     path = exporting.folder / "r.mcap"
@@ -504,7 +503,7 @@ def test_messages_that_cannot_be_written_cost_no_other_one_its_row(exporting: La
         "hdf5": lambda name: list(h5py.File(exporting.folder / "made")[name][name[-1]]),
     }
     assert read[form]("lab/a") == list(range(count + 1)) and read[form]("lab/b") == list(range(count + 1))
-    # A program that asks for a table gets all of it, or an error.
+    # A program that asks for a table gets all of it or an error.
     with linkspan.Recording(path) as recording, pytest.raises(linkspan.Error):
         recording.write_hdf5(exporting.folder / "t.h5")
     assert not (exporting.folder / "t.h5").exists()
@@ -565,7 +564,7 @@ def test_exports_run_no_code_of_the_folder_or_the_environment(exporting: Lab):
         (folder / "linkspan-record").chmod(0o755)
     exporting.env |= {"PYTHONPATH": str(evil), "PYTHONSTARTUP": str(evil / "json.py"), "PYTHONUSERBASE": str(evil / ".local"), "HOME": str(evil)}
     exporting.env["HDF5_PLUGIN_PATH"] = str(evil)
-    # Python on a Mac and in a virtual environment, and OpenSSL, have variables that name code.
+    # Variables of Python on a Mac, of virtual environments and of OpenSSL can name code.
     (evil / "bin").mkdir()
     (evil / "bin/python3").symlink_to(sys.executable)
     (evil / "pyvenv.cfg").write_text("home = /usr/bin\n")
@@ -575,7 +574,7 @@ def test_exports_run_no_code_of_the_folder_or_the_environment(exporting: Lab):
     exporting.env |= {"__PYVENV_LAUNCHER__": str(evil / "bin/python3"), "VIRTUAL_ENV": str(evil), "OPENSSL_CONF": str(evil / "openssl.cnf")}
     for form in ("parquet", "arrow", "hdf5"):
         exporting.recording("export", path, f"--{form}", "-o", f"t.{form}")
-    # A folder of PATH that is relative is the current one, or in it.
+    # A relative folder of PATH depends on the current folder.
     exporting.env["PATH"] = f":.:{exporting.folder.name}:" + os.environ["PATH"]
     del exporting.env["LINKSPAN_PYTHON"]
     for program in (PROGRAM, DEBUG / "linkspan-record"):
@@ -584,13 +583,11 @@ def test_exports_run_no_code_of_the_folder_or_the_environment(exporting: Lab):
             env=exporting.env, cwd=exporting.folder, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         assert "exit status: 1" not in done.stderr, done
-    # The program that records, where it is not beside this one.
     alone = exporting.folder / "alone"
     alone.mkdir()
     shutil.copy(PROGRAM, alone / "linkspan")
     done = subprocess.run([alone / "linkspan", "recording", "info", path], env=exporting.env, cwd=exporting.folder, capture_output=True, text=True, timeout=60)
     assert done.returncode == 4 and "neither beside this one nor in PATH" in done.stderr, done
-    # A path that is relative is another program in each folder.
     for name in ("./python3", "evil/python3"):
         exporting.env["LINKSPAN_PYTHON"] = name
         assert "give its whole path" in exporting.recording("export", path, "--hdf5", "-o", "v.h5", code=1)
@@ -611,7 +608,7 @@ def test_interpreter_gets_what_is_listed_and_no_other_variable(exporting: Lab):
         exporting.env["TMPDIR"] = str(folder)
         exporting.recording("export", path, "--hdf5", "-o", "t.h5", code=1)
         found = dict(line.split("=", 1) for line in (exporting.folder / "environment").read_text().splitlines())
-        # A shell sets some itself.
+        # A shell sets some variables itself.
         assert set(found) - {"PWD", "SHLVL", "_", "OLDPWD"} <= {"PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LC_TIME", "TZ", "TMPDIR"}, found
         assert found["TZ"] == "UTC" and found["LC_TIME"] == "C" and ("TMPDIR" in found) == passes, found
 
@@ -640,7 +637,7 @@ def test_name_or_field_that_has_no_place_costs_no_other_table(exporting: Lab, fo
     path = written(exporting.folder / "r.mcap", messages)
     said = exporting.recording("export", path, f"--{form}", "-o", "tables", code=1)
     if form == "hdf5":
-        # Only a file has a name of so many bytes at most.
+        # Only file names have this length limit.
         with h5py.File(exporting.folder / "tables") as file:
             assert set(file) == {"lab", long} and set(file["lab"]) == {"t", "u"}
             assert [file[name]["a"][0] for name in ("lab/t", "lab/u", long)] == [1, 1, 1]
@@ -654,16 +651,15 @@ def test_name_or_field_that_has_no_place_costs_no_other_table(exporting: Lab, fo
 
 
 def bytes_read() -> int:
-    """Bytes that this process has read so far."""
     return int(Path("/proc/self/io").read_text().split()[1])
 
 
 @pytest.mark.costly
 @pytest.mark.parametrize("form", ["parquet", "arrow", "hdf5"])
 def test_recording_is_read_a_few_times_however_many_names_it_has(tmp_path: Path, form: str):
-    """Not twice for each name: once for the columns of all, and once for each 128 files, of which one is HDF5."""
+    """Once for all columns, and once for each 128 files, or for one HDF5 file."""
     names = [f"lab/{at}" for at in range(300)]
-    # What the export reads beside the recording is little.
+    # The blocks outweigh other reads of the export.
     path = written(tmp_path / "r.mcap", [(name, {"a": at, "block": os.urandom(3_000)}) for at in range(4) for name in names])
 
     def exported(some: list[str], folder: Path) -> dict[str, object]:
@@ -675,7 +671,6 @@ def test_recording_is_read_a_few_times_however_many_names_it_has(tmp_path: Path,
         }  # fmt: skip
         return export(request, io.StringIO())
 
-    # The libraries are loaded.
     assert exported(names[:2], tmp_path / "two") == {"refused": []}
     before = bytes_read()
     assert exported(names, tmp_path / "all") == {"refused": []}
@@ -711,13 +706,13 @@ def test_export_that_failed_leaves_no_folder(exporting: Lab):
 
 
 def on_a_terminal(lab: Lab, *words: object) -> tuple[int, str]:
-    """The exit code of `recording` whose standard error is a terminal, and what that shows."""
+    """Runs `recording` with a terminal as standard error; returns exit code and display."""
     ours, theirs = pty.openpty()
     command = [str(word) for word in (PROGRAM, "recording", *words)]
     shown = bytearray()
     with subprocess.Popen(command, cwd=lab.folder, env=lab.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs) as child:
         os.close(theirs)
-        # The other end's last close is an error here.
+        # Reading after the other end's last close is an error.
         with contextlib.suppress(OSError):
             while some := os.read(ours, 4096):
                 shown += some
@@ -734,10 +729,8 @@ def test_each_export_shows_on_a_terminal_how_far_it_has_come(exporting: Lab, for
     code, shown = on_a_terminal(exporting, "export", path, f"--{form}", "-o", output)
     parts = [int(part) for part in re.findall(r"export: (\d+) %", shown)]
     assert code == 0 and parts and all(0 <= part <= 100 for part in parts), shown
-    # The line is removed at the end.
     assert shown.endswith("\r\x1b[K"), shown[-200:]
     assert any((exporting.folder / output).iterdir()) if (exporting.folder / output).is_dir() else (exporting.folder / output).stat().st_size
-    # Beside no terminal there is none.
     assert "%" not in exporting.recording("export", path, f"--{form}", "-o", output, "--force")
 
 
@@ -760,7 +753,6 @@ def read(path: Path) -> pyarrow.Table:
 
 
 def opened(program: int) -> list[str]:
-    """What a program has open."""
     found = []
     for entry in Path(f"/proc/{program}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
@@ -769,11 +761,11 @@ def opened(program: int) -> list[str]:
 
 
 def state(program: int) -> str:
-    """The letter of it, as of /proc/PID/stat."""
+    """Returns the state letter of /proc/PID/stat."""
     return Path(f"/proc/{program}/stat").read_text().rpartition(")")[2].split()[0]
 
 
-#: A writer that stops itself when it has made a file, which has no name yet.
+#: A writer that stops itself after creating a file without a name.
 STOPS = """import os, signal
 from linkspan import _native
 from linkspan._export import main
@@ -812,7 +804,7 @@ def test_export_whose_program_alone_is_ended_makes_no_file(exporting: Lab, form:
 
 
 def is_stopped_while(program: int, condition: Callable[[], object]) -> bool:
-    """Stops a program at a moment at which this holds, or lets it go on: what is stopped does not come to its end meanwhile."""
+    """Stops a program while the condition holds; otherwise lets it continue. The stop keeps the moment."""
     os.kill(program, signal.SIGSTOP)
     until("the program is stopped", lambda: state(program) in "TZ")
     if condition():
@@ -823,7 +815,7 @@ def is_stopped_while(program: int, condition: Callable[[], object]) -> bool:
 
 @pytest.mark.parametrize("form", ["hdf5", "parquet", "arrow"])
 def test_writer_whose_program_has_ended_gives_no_file_its_name(exporting: Lab, form: str):
-    """Also where the signal that this brings it comes after its last file was written: here none comes."""
+    """Here the writer gets no signal at its parent's end, as if the signal came after its last file."""
     path = written(exporting.folder / "r.mcap", [("lab/a", {"x": 1})])
     before = set(exporting.folder.iterdir())
     request = {
@@ -841,7 +833,7 @@ def test_writer_whose_program_has_ended_gives_no_file_its_name(exporting: Lab, f
 
 
 def unfinished(folder: Path, name: str) -> list[Path]:
-    """What an export makes in the place of a folder until it is whole."""
+    """Returns the unfinished output of an export of a folder."""
     return list(folder.glob(f".{name}.*.unfinished"))
 
 
@@ -854,7 +846,6 @@ def test_killed_export_makes_no_folder(exporting: Lab, form: str):
     until("the folder is made", lambda: is_stopped_while(program.pid, lambda: unfinished(exporting.folder, "made")))
     program.kill()
     program.communicate(timeout=60)
-    # What is left is hidden, and hinders no other export.
     assert set(exporting.folder.iterdir()) - before == set(unfinished(exporting.folder, "made"))
     exporting.recording("export", path, f"--{form}", "-o", "made")
     assert len(list((exporting.folder / "made").iterdir())) == 40
@@ -866,7 +857,7 @@ def test_interrupted_export_leaves_no_folder(exporting: Lab, form: str):
     before = set(exporting.folder.iterdir())
     program = exporting.start(DEBUG / "linkspan-record", "recording", "export", path, f"--{form}", "-o", "made")
     until("the folder is made", lambda: is_stopped_while(program.pid, lambda: unfinished(exporting.folder, "made")))
-    # As Ctrl-C does: to all programs of the terminal.
+    # Ctrl-C signals all programs of the terminal.
     os.killpg(program.pid, signal.SIGINT)
     program.send_signal(signal.SIGCONT)
     program.communicate(timeout=60)
@@ -874,7 +865,6 @@ def test_interrupted_export_leaves_no_folder(exporting: Lab, form: str):
 
 
 def many_keys(path: Path, count: int) -> None:
-    """A message for each key."""
     with path.open("wb") as file:
         writer = Writer(file)
         writer.start(profile="")
@@ -897,7 +887,7 @@ def test_hdf5_of_twice_as_many_keys_takes_about_twice_the_work_and_room(lab: Lab
             for i in (0, count // 2, count - 1):
                 assert group[f"k{i}"].shape == (count,) and group[f"k{i}"][i] == i / 2 and numpy.isnan(group[f"k{i}"][:]).sum() == count - 1
                 assert group[f"t{i}"][i] == f"{i}".encode() and group[f"t{i}.valid"][:].nonzero()[0].tolist() == [i]
-    # The first one pays for what is begun once.
+    # The first run pays the one-time costs.
     assert took[2] < 3 * took[1] and size[2] < 3 * size[1], (took, size)
 
 
@@ -914,7 +904,6 @@ def test_folder_that_is_a_link_of_another_user_is_followed_on_no_part_of_a_path(
         for path in ("foreign", "foreign/inner", "nested", "nested/new"):
             said = lab.recording(*command, "-o", f"{path}/{i}", code=1)
             assert "PermissionDenied" in said and "foreign is a link of another user (uid 12345)" in said, said
-    # A folder of several tables, also one that is to be made.
     for path in ("foreign/inner", "foreign/new", "nested/new/newer"):
         assert "is a link of another user" in lab.recording("export", "a.mcap", "--csv", "-o", path, code=1)
     recorder = lab.record("lab/*", "-o", "foreign/r.mcap", "--for", "1")

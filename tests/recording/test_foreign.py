@@ -1,4 +1,4 @@
-"""Files of other writers of MCAP: the order of their messages, their channels, and what `check` says of them."""
+"""Files of other MCAP writers: message order, channels, and the verdict of `check`."""
 
 import json
 import random
@@ -13,9 +13,9 @@ from mcap.writer import IndexType, Writer
 from support.tree import DEBUG
 
 SECOND = 1_000_000_000
-#: The time of a clock.
+#: A realistic clock time in nanoseconds.
 BEGIN = 1_700_000_000 * SECOND
-#: The exit code of `check` if not everything is known.
+#: Exit code of `check` if facts are unknown.
 NOT_KNOWN = 5
 
 #: Orders of the times 0 to 59 in a file.
@@ -25,7 +25,6 @@ ORDERS = {
     "falling": list(range(59, -1, -1)),
     "any": random.Random(5).sample(range(60), 60),
 }
-#: How a writer puts messages into chunks.
 CHUNKS: dict[str, dict[str, Any]] = {
     "one chunk": {},
     "small chunks": {"chunk_size": 150},
@@ -35,7 +34,7 @@ CHUNKS: dict[str, dict[str, Any]] = {
 
 
 def written(path: Path, times: list[int], begin: int = BEGIN, **how: Any) -> None:
-    """Writes messages in this order, each with its time in seconds, or with none where that is below 0."""
+    """Writes messages in this order with times in seconds; a negative time means none."""
     with path.open("wb") as file:
         writer = Writer(file, **how)
         writer.start(profile="")
@@ -53,7 +52,7 @@ def test_messages_are_given_in_the_order_of_their_times(lab: Lab, times: list[in
     recording = linkspan.Recording(lab.folder / "f.mcap")
     assert [message["at"] for message in recording] == list(range(60))
     assert recording.problems == [] and recording.begin == linkspan.Timestamp(BEGIN)
-    # Seconds since the beginning, which is the least time.
+    # Seconds since the least time.
     assert [message["at"] for message in recording.messages(begin=10.0, end=12.0)] == [10, 11, 12]
     lab.recording("cut", "f.mcap", "--from", "10", "--to", "12", "-o", "cut.mcap")
     assert [message["at"] for message in linkspan.Recording(lab.folder / "cut.mcap") if message.received.nanoseconds >= BEGIN + 10 * SECOND] == [10, 11, 12]

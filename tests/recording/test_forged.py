@@ -1,4 +1,4 @@
-"""A recording is a file from a stranger: every tool, a replay and Python's reader end with a result or an error, in bounded memory and time."""
+"""Forged recordings: tools, replays and Python's reader finish with bounded memory and time."""
 
 import json
 import os
@@ -23,11 +23,9 @@ from support.forged import MAGIC, forged, record, text, texts
 from support.recordings import written
 from support.tree import DEBUG
 
-#: Memory that a process may ask for, and seconds of the processor that it may use: far above what files of kilobytes
-#: need.
+#: Bytes of memory and processor seconds per process: far above the need of kilobyte files.
 MEMORY, PROCESSOR = 3 << 30, 60
 
-#: Reads a recording in each way that Python has.
 READER = """
 import sys, linkspan
 path = sys.argv[1]
@@ -55,13 +53,16 @@ def bounded(memory: int) -> None:
 
 
 def run(lab: Lab, *command: object, memory: int = MEMORY) -> "subprocess.CompletedProcess[bytes]":
-    """Runs it within the limits, and looks whether it ended by itself and printed nothing that a terminal interprets."""
+    """Runs a command within the limits.
+
+    Asserts that it ends by itself and prints nothing that a terminal interprets.
+    """
     words = [str(word) for word in command]
     env = {**lab.env, "LINKSPAN_PYTHON": sys.executable, "MALLOC_ARENA_MAX": "2"}
     limits = partial(bounded, memory)
     done = subprocess.run(words, cwd=lab.folder, env=env, capture_output=True, stdin=subprocess.DEVNULL, timeout=300, preexec_fn=limits)  # noqa: PLW1509
     shown = done.stdout + done.stderr
-    # 5: nothing is wrong but that a part was not closed.
+    # 5: the only defect is an unclosed part.
     assert done.returncode in (0, 1, 5), f"{words}: {done.returncode}\n{shown.decode(errors='replace')}"
     assert b"panicked" not in shown and b"PanicException" not in shown, f"{words}\n{shown.decode(errors='replace')}"
     return done
@@ -75,7 +76,7 @@ def assert_plain(done: "subprocess.CompletedProcess[bytes]") -> None:
 
 
 def seeds() -> range:
-    """As many as LINKSPAN_FORGED says; they begin at LINKSPAN_SEED."""
+    """LINKSPAN_FORGED sets the number of seeds, LINKSPAN_SEED the first one."""
     first = int(os.environ.get("LINKSPAN_SEED") or random.randrange(2**32))
     print(f"LINKSPAN_SEED={first}")
     return range(first, first + int(os.environ.get("LINKSPAN_FORGED", "12")))
@@ -151,7 +152,6 @@ def schema(number: int, data: bytes, name: str = "s", encoding: str = "linkspan"
 
 
 def fields(count: int) -> bytes:
-    """A schema in Linkspan's notation."""
     return ("name = \"s\"\n\n[fields]\n" + "".join(f"f{i:05d} = \"f64\"\n" for i in range(count))).encode()
 
 
@@ -164,8 +164,7 @@ def rows(first: bytes, last: bytes) -> bytes:
     return channel(2) + message(2, 1, first) + few + message(2, 100_001, last)
 
 
-#: Files of kilobytes that say much: each took gigabytes, or minutes, where something was done for each pair of what
-#: they have.
+#: Small files with many entries: work on every pair of entries took gigabytes or minutes.
 SMALL = {
     "a new key in each message": lambda: channel(2) + b"".join(message(2, at, b"\xa1\x66%06d\x01" % at) for at in range(1, 3_000)),
     "thousands of fields in the first of many messages": lambda: rows(many_keys(4_000), b"\x01"),
@@ -202,7 +201,6 @@ SMALL = {
 
 
 def packed_file(lab: Lab, records: bytes) -> Path:
-    """A recording of one chunk."""
     packed = zstandard.ZstdCompressor(level=3).compress(records)
     head = struct.pack("<QQQI", 1, 300_000, len(records), zlib.crc32(records)) + text("zstd") + struct.pack("<Q", len(packed))
     file = lab.folder / "a.mcap"
@@ -210,14 +208,14 @@ def packed_file(lab: Lab, records: bytes) -> Path:
     return file
 
 
-#: Each takes seconds of each tool: some of them every day, all before a release.
+#: Each takes seconds per tool: daily runs draw some, releases run all.
 SOME = SMALL if os.environ.get("LINKSPAN_GRID") == "full" else drawn(SMALL, 4)
 
 
 @pytest.mark.costly
 @pytest.mark.parametrize("what", SOME)
 def test_small_files_are_no_large_work(lab: Lab, what: str) -> None:
-    """Each tool and Python's reader end within memory and time of the file's size; what would be large is refused with the limit."""
+    """Memory and time follow the file's size; tools refuse larger work and name the limit."""
     make: Callable[[], bytes] = SMALL[what]
     records = make()
     file = packed_file(lab, records)
@@ -233,17 +231,17 @@ def test_small_files_are_no_large_work(lab: Lab, what: str) -> None:
     assert done.stdout == b"read\n", done.stderr.decode()
 
 
-#: Files of some KiB: what their messages are, and the MiB that an export and its interpreter may have.
+#: Files of some KiB: their messages, and the MiB for an export and its interpreter.
 LARGE = {
-    # The copies of libraries are bounded by one message of nearly the largest size.
+    # Copies in libraries are bounded by one message of nearly the largest size.
     "a long text": (lambda: message(2, 1, b"\xa1\x61a\x7b" + struct.pack(">Q", 60 << 20) + b"x" * (60 << 20)), 540),
-    # JSON of five bytes for each byte of a message, and forty bytes of memory for it.
+    # JSON needs five bytes, and memory forty, for each byte of a message.
     "lists of nulls": (lambda: b"".join(message(2, at, b"\x9a" + struct.pack(">I", 999_999) + b"\xf6" * 999_999) for at in range(1, 37)), 380),
 }
 
 
-#: Runs a program, and prints its exit code and the most memory that it had, in KiB. The kernel counts what a process has before it becomes the
-#: program, too, which would be that of the tests.
+#: Runs a program; prints its exit code and peak memory in KiB. The kernel also counts memory before exec, so a small
+#: process has to start it.
 MEASURED = """
 import resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -255,7 +253,7 @@ print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 @pytest.mark.parametrize("what", LARGE)
 @pytest.mark.parametrize("form", ["parquet", "arrow", "hdf5"])
 def test_exports_hold_a_batch_at_a_time(lab: Lab, form: str, what: str) -> None:
-    """A batch is bounded by what its values take, not by what they took in the file."""
+    """The memory of the values bounds a batch, not their size in the file."""
     make, most = LARGE[what]
     file = packed_file(lab, channel(2) + make())
     command = [DEBUG / "linkspan-record", "recording", "export", file, f"--{form}", "-o", lab.folder / f"a.{form}"]
@@ -264,12 +262,12 @@ def test_exports_hold_a_batch_at_a_time(lab: Lab, form: str, what: str) -> None:
     )
     code, kib = map(int, done.stdout.split())
     assert code == 0
-    # Also that of the interpreter, which the program has waited for.
+    # Includes the interpreter, because the program waited for it.
     assert kib < most << 10, kib >> 10
 
 
 def test_lines_have_each_value_that_a_message_may_have(lab: Lab) -> None:
-    """A line has the value in a map beside others: neither their number nor that level is taken from those of the message."""
+    """A line wraps the value in a map; the message's limits of number and depth do not count this map."""
     many = b"\x9a" + struct.pack(">I", 999_999) + b"\xf6" * 999_999
     file = packed_file(lab, channel(2) + message(2, 1, many) + message(2, 2, b"\x81" * 64 + b"\xf6"))
     done = run(lab, DEBUG / "linkspan-record", "recording", "export", file, "--jsonl", "-o", "a.jsonl")
@@ -280,7 +278,7 @@ def test_lines_have_each_value_that_a_message_may_have(lab: Lab) -> None:
 
 @pytest.mark.costly
 def test_names_of_lines_are_bounded_together(lab: Lab) -> None:
-    """Beside messages of some bytes a name and a publisher of KiB would be most of the file."""
+    """With messages of a few bytes, names and publishers of KiB would fill the file."""
     program = DEBUG / "linkspan-record"
     for name, publisher, count, forms in (("t" * 4_000, "s", 40_000, ["jsonl"]), ("lab/a", "s" * 1_000, 140_000, ["jsonl", "csv"])):
         for messages, code in ((1_000, 0), (count, 1)):
@@ -303,7 +301,7 @@ def test_text_of_a_recording_is_on_one_line_of_a_replay_and_seen(lab: Lab, text:
         shown = done.stdout + done.stderr
         assert not any(line.strip().startswith("FAKE") for line in shown.splitlines()), (words, shown)
         assert not {"\ufeff", "\U000e0041", "\u200b", "\r", "\x1b"} & set(shown), (words, shown)
-    # What a file has as it is a terminal does not get.
+    # A terminal does not get raw file content.
     script = ["script", "--quiet", "--command", f"{DEBUG / 'linkspan-record'} recording export a.mcap --csv {shlex.quote(text)}", "/dev/null"]
     done = subprocess.run(script, cwd=lab.folder, env=lab.env, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     assert not {"\ufeff", "\U000e0041", "\u200b", "\x1b"} & set(done.stdout), done.stdout
@@ -313,7 +311,7 @@ def test_text_of_a_recording_is_on_one_line_of_a_replay_and_seen(lab: Lab, text:
 
 @pytest.mark.costly
 def test_info_of_very_many_names_is_printed(lab: Lab) -> None:
-    """In parts, each of which has so many channels as a file may have."""
+    """Each part has as many channels as a file may have."""
     names = 0
     for part in range(1, 5):
         file = lab.folder / ("n.mcap" if part == 1 else f"n.{part:04}.mcap")
@@ -336,7 +334,7 @@ def test_info_of_very_many_names_is_printed(lab: Lab) -> None:
 
 @pytest.mark.costly
 def test_publishers_of_all_parts_are_bounded_together(lab: Lab) -> None:
-    """Each part of some KiB has as many publishers as one may have, and who reads a recording holds something of each."""
+    """Each small part has the maximum of publishers, and readers keep state for each one."""
     parts, of_each = 6, 2_000
     for part in range(1, parts + 1):
         records = b"".join(

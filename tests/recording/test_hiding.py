@@ -1,4 +1,4 @@
-"""What hides messages of a recording: channels that call their messages repeated, events and values of another file that is merged, damage."""
+"""Ways to hide messages of a recording: repeated channels, events and values of merged files, damage."""
 
 import json
 import os
@@ -16,12 +16,12 @@ from mcap.writer import CompressionType, Writer
 from support.tree import DEBUG
 
 SECOND = 1_000_000_000
-#: A message of a publisher: its number, its value, when it was received in seconds.
+#: A publisher's message: number, value, time of receipt in seconds.
 Sent = tuple[int, object, float]
 
 
 def recorded(path: Path, channels: list[tuple[str, dict[str, str], list[Sent]]], facts: dict[str, str] | None = None, events: list[dict[str, object]] | None = None) -> Path:
-    """A recording with these channels, each with what its metadata has beside the usual, and these events."""
+    """Writes a recording with these channels, their extra metadata, and these events."""
     with path.open("wb") as file:
         writer = Writer(file, chunk_size=500, compression=CompressionType.NONE)
         writer.start(profile="linkspan")
@@ -45,7 +45,7 @@ def usual(numbers: range, value: str = "x", begin: float = 1_000.0) -> list[Sent
     return [(number, {value: number}, begin + number) for number in numbers]
 
 
-#: Recordings whose channel lab/b says that its messages are repeated, and how many of them can be.
+#: Recordings whose channel lab/b claims repeated messages, and how many can be.
 REPEATED: dict[str, tuple[dict[str, str], list[Sent], int]] = {
     "of the only part": ({}, usual(range(1, 8)), 0),
     "one of the only part": ({}, [(1, {"x": 1}, 900.0)], 0),
@@ -68,7 +68,7 @@ def test_channel_that_calls_its_messages_repeated_hides_none(lab: Lab, facts: di
     assert len(lines) == left
     with linkspan.Recording(lab.folder / name) as recording:
         assert len(list(recording.messages("lab/b"))) == left and len(recording["lab/b"]) == left and any(said in problem for problem in recording.problems)
-    # A cut begins with what was there before it, and says of what it was made.
+    # A cut begins with the messages before it and names its source.
     honest = recorded(lab.folder / "h.mcap", [("lab/a", {}, usual(range(1, 9))), ("lab/b", {}, usual(range(1, 3)))])
     lab.recording("cut", honest, "--from", "4", "-o", "later.mcap")
     assert "lab/b" in {channel.topic for _, channel, _ in make_reader((lab.folder / "later.mcap").open("rb")).iter_messages()}
@@ -76,7 +76,6 @@ def test_channel_that_calls_its_messages_repeated_hides_none(lab: Lab, facts: di
 
 
 def merged(lab: Lab, *files: str, code: int = 0) -> tuple[list[tuple[str, int]], list[tuple[int, int]], str]:
-    """What a merge has: texts and numbers of messages in the order of the file, what is missed, and what it said."""
     said = lab.recording("merge", *files, "-o", "merged.mcap", "--force", code=code)
     messages, missed = [], []
     for _, channel, message in make_reader((lab.folder / "merged.mcap").open("rb")).iter_messages(log_time_order=False):
@@ -96,7 +95,6 @@ def event(kind: str, first: int, count: int, at: float, name: str = "lab/a") -> 
 @pytest.mark.parametrize("skew", [-3.5, 0.0, 0.3, 3.5, 100.0])
 def test_merge_has_each_message_that_any_file_has(lab: Lab, skew: float) -> None:
     sent = usual(range(1, 21))
-    # What one did not receive the other has, and what both did not receive is said once.
     recorded(lab.folder / "a.mcap", [("lab/a", {}, [one for one in sent if one[0] not in (4, 5, 6, 7, 12)])], events=[event("missed", 4, 4, 1_007.5), event("skipped", 12, 1, 1_012.5)])
     there = [(number, value, at + skew) for number, value, at in sent]
     recorded(lab.folder / "b.mcap", [("lab/a", {}, [one for one in there if one[0] not in (2, 6)])], events=[event("missed", 2, 1, 1_002.5 + skew), event("missed", 6, 1, 1_006.5 + skew)])
@@ -107,7 +105,7 @@ def test_merge_has_each_message_that_any_file_has(lab: Lab, skew: float) -> None
 
 
 def test_merge_of_any_files_has_what_any_of_them_has_in_the_order_of_its_numbers(lab: Lab) -> None:
-    """Whose clocks differ, and which lack what they say to lack; and of files that give numbers and times in any order all messages."""
+    """Clocks and losses differ. The merge also keeps all messages of files with numbers and times in any order."""
     seed = int(os.environ.get("LINKSPAN_SEED") or random.randrange(2**32))
     print(f"LINKSPAN_SEED={seed}")
     chance = random.Random(seed)
@@ -137,7 +135,7 @@ def test_merge_of_any_files_has_what_any_of_them_has_in_the_order_of_its_numbers
             assert lab.recording("check", "merged.mcap") == f"complete: {len(there)} messages, {lacking} missed and said so\n"
 
 
-#: What another file says, so that messages of an honest one would be left out.
+#: Claims of another file that would erase honest messages.
 ERASING: dict[str, tuple[list[Sent], list[dict[str, object]]]] = {
     "missed": ([(30, {"y": 1}, 1_030.0)], [event("missed", 1, 29, 900.0)]),
     "all of them": ([(30, {"y": 1}, 1_030.0)], [event("missed", 0, 1 << 63, 900.0)]),
@@ -157,7 +155,7 @@ def test_no_message_is_taken_from_a_merge_by_what_another_file_says(lab: Lab, se
         assert sorted(number for text, number in messages if text == "y") == sorted(number for number, _, _ in sent)
 
 
-#: What another recording says of lab/a beside an honest one with messages 1 to 20: what `check` says of both, and its exit code.
+#: Claims of another recording about lab/a next to honest messages 1 to 20; the verdict of `check` and its exit code.
 CLAIMS: dict[str, tuple[list[dict[str, object]], str, int]] = {
     "what the other has, of no publisher": ([{**event("missed", 3, 9, 1_012.0), "incarnation": None}], "complete: 21 messages, 0 missed and said so", 0),
     "more, of no publisher": ([{**event("missed", 15, 9, 1_012.0), "incarnation": None}], "complete as far as is known: 21 messages, 0 missed and said so", 5),
@@ -181,7 +179,8 @@ def test_merge_says_as_missed_what_all_files_lack_and_else_that_it_is_not_known(
         assert said in text and (code != 5 or "lab/a\n" in text), text
 
 
-#: What one recorder missed of messages 1 to 20 and another one skipped, by the first number and a count; how many messages both have, and how many are lost.
+#: Losses of one recorder and skips of another in messages 1 to 20 (first number, count), the common messages, and
+#: the lost ones.
 APART: dict[str, tuple[tuple[int, int], tuple[int, int], int, int]] = {
     "the same": ((5, 2), (5, 2), 18, 2),
     "fewer missed": ((5, 2), (4, 6), 18, 2),
@@ -192,7 +191,7 @@ APART: dict[str, tuple[tuple[int, int], tuple[int, int], int, int]] = {
 
 @pytest.mark.parametrize("missed, skipped, messages, lost", APART.values(), ids=APART)
 def test_merge_says_as_missed_what_one_recorder_missed_and_another_one_skipped(lab: Lab, missed: tuple[int, int], skipped: tuple[int, int], messages: int, lost: int) -> None:
-    """One was asked not to record it; the other one was to record it, and has not."""
+    """One recorder was told to skip the name. The other one should have recorded it."""
     for name, kind, (first, count) in (("one.mcap", "missed", missed), ("other.mcap", "skipped", skipped)):
         sent = [one for one in usual(range(1, 21)) if not first <= one[0] < first + count]
         recorded(lab.folder / name, [("lab/a", {}, sent)], events=[event(kind, first, count, 1_000.0 + min(first, 40) + 0.5)])
@@ -202,7 +201,7 @@ def test_merge_says_as_missed_what_one_recorder_missed_and_another_one_skipped(l
 
 
 def test_merge_says_what_all_files_say_to_be_missed_at_the_end(lab: Lab) -> None:
-    """What was taken by a publisher that was killed has no message behind it."""
+    """Losses of a killed publisher have no later message."""
     recorded(lab.folder / "a.mcap", [("lab/a", {}, usual(range(1, 21)))], events=[event("missed", 21, 5, 1_040.0)])
     recorded(lab.folder / "b.mcap", [("lab/a", {}, usual(range(1, 19)))], events=[event("missed", 19, 5, 1_040.0)])
     lab.recording("merge", "a.mcap", "b.mcap", "-o", "merged.mcap")
@@ -214,7 +213,6 @@ def test_merge_says_what_all_files_say_to_be_missed_at_the_end(lab: Lab) -> None
 
 
 def test_name_without_messages_that_were_received_is_found(lab: Lab) -> None:
-    """Of which there are events alone: in what was closed, and what was not."""
     path = recorded(lab.folder / "r.mcap", [("lab/a", {}, usual(range(1, 40)))], events=[event("missed", 1, 5, 1_010.0, "lab/m"), event("skipped", 1, 3, 1_020.0, "lab/s")])
     for closed in (True, False):
         if not closed:
@@ -231,7 +229,6 @@ def test_name_without_messages_that_were_received_is_found(lab: Lab) -> None:
 
 
 def test_times_of_a_cut_count_from_the_beginning_of_the_recording(lab: Lab) -> None:
-    """And not from that of the names that are asked for."""
     path = recorded(lab.folder / "r.mcap", [("lab/a", {}, usual(range(1, 40))), ("lab/b", {}, usual(range(1, 10), begin=1_020.0))])
     lab.recording("cut", path, "lab/b", "--from", "22", "--to", "24", "-o", "made")
     assert lab.info("made")["names"]["lab/b"]["messages"] == 3
@@ -243,7 +240,6 @@ def test_merge_says_where_files_have_other_messages_with_the_same_numbers(lab: L
     recorded(lab.folder / "forged.mcap", [("lab/a", {}, forged), ("lab/b", {}, usual(range(1, 4)))])
     for files, file in ((["honest.mcap", "forged.mcap"], "honest.mcap"), (["forged.mcap", "honest.mcap"], "honest.mcap")):
         messages, _, said = merged(lab, *files, code=1)
-        # Which one is right no file says.
         assert messages.count(("x", 1)) == 2 and len(messages) == 23 and ("y", 5) in messages and ("x", 5) not in messages
         assert f"{file}: 3 messages of lab/a (incarnation 0000000000000007) left out, from number 5 on" in said and "Corrupt" in said, said
         assert "omitted: honest.mcap: 3 messages of lab/a" in lab.recording("check", "merged.mcap", code=1)
@@ -254,7 +250,7 @@ def test_merge_says_where_files_have_other_messages_with_the_same_numbers(lab: L
 
 
 def test_copy_of_one_file_has_all_its_messages(lab: Lab) -> None:
-    """Also those with numbers that go back, which are a fault of the copy as of the original; files of other programs have any numbers."""
+    """Falling numbers are a fault of copy and original alike; other programs' files have any numbers."""
     recorded(lab.folder / "a.mcap", [("lab/a", {}, [(number, {"x": at}, 1_000.0 + at) for at, number in enumerate([1, 2, 9, 3, 3])])])
     foreign = lab.folder / "foreign.mcap"
     with foreign.open("wb") as file:
@@ -275,7 +271,6 @@ def test_copy_of_one_file_has_all_its_messages(lab: Lab) -> None:
     assert lab.info("copy.mcap")["names"]["lab/f"]["messages"] == 5
 
 
-#: What asks for one name of a recording.
 OF_A_NAME = [["cut", "-o", "made"], *(["export", f"--{form}", "-o", "made"] for form in ("csv", "jsonl", "parquet", "arrow", "hdf5", "ros2"))]
 
 
@@ -286,14 +281,13 @@ def test_damage_that_may_hide_what_is_asked_for_is_said_first(lab: Lab, closed: 
     data = bytearray(path.read_bytes())
     data[data.index(b"hidden")] ^= 0xFF
     if not closed:
-        # Without the summary, whose beginning the last metadata record precedes.
+        # Removes the summary, which follows the last metadata record.
         del data[data.index(b"linkspan.end") - 13 :]
     path.write_bytes(data)
     for words in OF_A_NAME:
         said = lab.recording(words[0], path, "lab/b", *words[1:], code=1)
         assert f"{path}: byte " in said and "the chunk that begins here" in said and "Corrupt" in said and "NotFound" not in said, said
         assert not (lab.folder / "made").exists(), words
-        # Where no damage hides it, it is not there.
         said = lab.recording(words[0], recorded(lab.folder / "whole.mcap", [("lab/a", {}, usual(range(1, 9)))]), "lab/b", *words[1:], code=1)
         assert "NotFound" in said and "Corrupt" not in said, said
     replay = lab.start(DEBUG / "linkspan-record", "replay", path, "lab/b")
@@ -304,7 +298,7 @@ def test_damage_that_may_hide_what_is_asked_for_is_said_first(lab: Lab, closed: 
 
 
 def test_publisher_of_the_name_of_events_is_one_as_all_others(lab: Lab) -> None:
-    """What it sends is recorded, and is no event of the recorder, whatever it looks like."""
+    """Its messages are recorded and never count as the recorder's events."""
     publisher = lab.python("""
 import linkspan
 with linkspan.publisher("linkspan/events", encoding="json") as out:
@@ -324,7 +318,7 @@ with linkspan.publisher("linkspan/events", encoding="json") as out:
             assert "linkspan/events" in recording and len(recording["linkspan/events"]) == 20
 
 
-#: What stands behind messages 1 to 3: more numbers than there are, which no recorder can have counted.
+#: After messages 1 to 3: a count beyond all numbers, which no recorder can have counted.
 @pytest.mark.parametrize("kind", ["missed", "skipped"])
 @pytest.mark.parametrize("first, count, code", [(4, 2**64 - 4, 0), (4, 2**64 - 3, 1), (4, 2**64 - 1, 1), (2**64 - 1, 2, 1)])
 def test_count_behind_the_last_message_that_no_numbers_have_is_not_complete(lab: Lab, kind: str, first: int, count: int, code: int) -> None:
@@ -346,14 +340,14 @@ def test_event_of_a_loss_that_does_not_say_of_what_or_how_many_is_not_complete(l
     assert f"range: an event of {kind} messages does not say of which name, or how many" in lab.recording("check", "made.mcap", code=1)
 
 
-#: What reads a recording that has a name lab/a, each with a file of its own.
+#: Commands that read a recording with a name lab/a, each with its own file.
 READS = [["info"], ["info", "--json"], ["report", "-o", "page"], ["cut", "-o", "copy"], ["split", "--at", "1h", "-o", "pieces"], *(["export", f"--{form}", "-o", form] for form in ("csv", "jsonl", "parquet", "ros2"))]
 
 
 @pytest.mark.parametrize("kind", ["missed", "skipped"])
 @pytest.mark.parametrize("first, count", [(4, 2**64 - 3), (4, 0), (2**64 - 1, 2)])
 def test_count_of_losses_that_no_numbers_have_is_shown_by_no_tool_and_said_by_each(lab: Lab, kind: str, first: int, count: int) -> None:
-    """As a damaged record: it is left out of counts and copies, and of a merge no file is taken for complete."""
+    """Such a count is a damaged record: counts and copies omit it, and a merge treats no file as complete."""
     lab.env["LINKSPAN_PYTHON"] = sys.executable
     path = recorded(lab.folder / "made.mcap", [("lab/a", {}, usual(range(1, 4)))], events=[event(kind, first, count, 1_010.0)])
     recorded(lab.folder / "honest.mcap", [("lab/a", {}, usual(range(1, 7)))])
@@ -367,7 +361,7 @@ def test_count_of_losses_that_no_numbers_have_is_shown_by_no_tool_and_said_by_ea
         assert "omitted: " in (said := lab.recording("check", "merged.mcap", code=1)) and "range: " in said and "complete" not in said, said
 
 
-#: Losses of lab/a that messages 1 to 9 contradict, or each other: where the first one is.
+#: Losses of lab/a that contradict messages 1 to 9 or each other, and the first contradiction.
 CONTRADICTED: dict[str, tuple[list[dict[str, object]], int]] = {
     "of messages that come": ([event("missed", 2, 10**12, 1_001.5)], 2),
     "of messages that were": ([event("skipped", 3, 4, 1_008.5)], 3),
@@ -377,7 +371,6 @@ CONTRADICTED: dict[str, tuple[list[dict[str, object]], int]] = {
 
 @pytest.mark.parametrize("events, at", CONTRADICTED.values(), ids=CONTRADICTED)
 def test_losses_that_the_recording_contradicts_are_said_by_each_tool_that_counts_them(lab: Lab, events: list[dict[str, object]], at: int) -> None:
-    """And no merge is complete that leaves them out."""
     path = recorded(lab.folder / "made.mcap", [("lab/a", {}, usual(range(1, 10)))], events=events)
     recorded(lab.folder / "honest.mcap", [("lab/a", {}, usual(range(1, 10)))])
     assert "complete" not in lab.recording("check", path, code=1)

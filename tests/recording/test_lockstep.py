@@ -1,4 +1,4 @@
-"""A replay in lockstep to several programs of different rates: asyncio, C, a program that is killed and started again."""
+"""Lockstep replay to programs of different rates: asyncio, C, and a restarted program."""
 
 import os
 import signal
@@ -11,11 +11,9 @@ from support.compilers import INCLUDE, compiled, shared_library
 
 from test_replay import REPLAY
 
-#: How many messages each name has: a fast one, and two that are slower.
 COUNTS = {"lab/fast": 200, "lab/mid": 50, "lab/slow": 10}
 
-#: Takes from two names in an order of its own: a message of the slow one after each 20 of the fast one, and the sum of
-#: what it has.
+#: Takes one slow message after each 20 fast ones, and sums them.
 ASYNC = """
 import asyncio, sys, linkspan.aio
 async def main():
@@ -32,7 +30,7 @@ async def main():
 asyncio.run(main())
 """
 
-#: Two tasks, each of which always waits for its name.
+#: Two tasks, each waiting for its name.
 TASKS = """
 import asyncio, sys, linkspan.aio
 async def take(name, count):
@@ -45,7 +43,7 @@ async def main():
 asyncio.run(main())
 """
 
-#: Prints the number and the value of each message, as many as it is told; with a client_id if it is given one.
+#: Prints number and value of the given count of messages; uses a client_id if given.
 IN_C = """
 #include <linkspan.h>
 #include <inttypes.h>
@@ -89,7 +87,6 @@ def in_c(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def several(lab: Lab) -> Lab:
-    """A recording of three names of different rates, whose messages alternate."""
     recorder = lab.record(*COUNTS, "-o", "run.mcap", "--messages", sum(COUNTS.values()))
     publishers = [lab.publisher(name, count, 0.8 / count) for name, count in COUNTS.items()]
     for publisher in publishers:
@@ -105,7 +102,6 @@ def replayed(lab: Lab) -> "subprocess.Popen[str]":
 
 
 def lines(text: str, name: str) -> list[tuple[int, int]]:
-    """Number and value of each message of a name."""
     found = [line.split() for line in text.splitlines()]
     return [(int(words[1]), int(words[2])) for words in found if words[0] == name]
 
@@ -129,7 +125,7 @@ def test_programs_of_different_rates_get_all_in_lockstep(several: Lab, in_c: Pat
     assert printed[0] == printed[1]
 
 
-#: Ends in the middle of everything after so many messages.
+#: Exits abruptly after the given count of messages.
 BRUSQUE = """
 import os, signal, sys, linkspan
 channel = linkspan.connect("lab/slow")
@@ -158,7 +154,7 @@ def test_program_that_ends_in_the_middle_of_its_input_has_ended_and_is_not_late(
     assert "no program took its place within --deadline (3 s)" in said and "was late" not in said, said
 
 
-#: Takes one message once it is connected, and closes the channel.
+#: Takes one message after connecting and closes the channel.
 SUCCESSOR = """
 import linkspan
 with linkspan.connect("lab/slow", timeout=60) as channel:
@@ -168,7 +164,6 @@ with linkspan.connect("lab/slow", timeout=60) as channel:
 
 
 def test_program_that_is_killed_with_its_last_message_and_started_again_gets_it(several: Lab) -> None:
-    # It goes on to its last message when the next one is there.
     waits = BRUSQUE.replace("    print", "    sys.stdin.readline() if _ == int(sys.argv[1]) - 1 else None\n    print")
     first = several.python(waits, COUNTS["lab/slow"], "kill")
     replay = several.start(REPLAY, "replay", "run.mcap", "--lockstep", "lab/slow", "--speed", "50")
@@ -192,12 +187,10 @@ def test_program_that_is_killed_and_started_again_goes_on_where_it_was(several: 
     begun = "".join(first.stdout.readline() for _ in range(20))
     os.kill(first.pid, signal.SIGKILL)
     begun += first.stdout.read()
-    # A line that it had no time to end.
     begun = begun[: begun.rfind("\n") + 1]
     second = several.start(in_c, "lab/mid", COUNTS["lab/mid"], *client_id)
     rest = ended(second)
     before, after = lines(begun, "mid"), lines(rest, "mid")
-    # The message that it had and had not consumed comes again; none is left out.
     assert len(before) - 1 <= after[0][1] <= len(before), (before, after)
     assert before == whole("mid")[: len(before)] and after == whole("mid")[after[0][1] :]
     of_python = ended(others)

@@ -1,4 +1,4 @@
-"""Every message of each publisher that was seen is in the recording, or counted there as missed: whoever is killed when."""
+"""The recording has or counts every message of each seen publisher, whoever is killed when."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from support.signals import stop
 from support.tree import DEBUG, PROGRAM
 from support.waiting import until
 
-#: Sends {"life": a number of its own, "i": …}, and keeps how many it has sent in a file that outlives it.
+#: Sends {"life": its number, "i": …} and keeps the sent count in a file that outlives it.
 PUBLISHER = """
 import mmap, os, struct, sys, time
 import linkspan
@@ -37,11 +37,9 @@ with linkspan.publisher(name) as out:
 
 @dataclass
 class Life:
-    """One publisher."""
-
     child: "subprocess.Popen[str]"
     place: Path
-    #: Whether it started while no recorder was there.
+    #: Whether it started without a recorder.
     alone: bool
 
     def sent(self) -> int:
@@ -50,20 +48,23 @@ class Life:
 
 @dataclass
 class Seen:
-    """What the recording has of one publisher."""
+    """The messages and gaps of one publisher in the recording."""
 
     numbers: list[int] = field(default_factory=list)
-    #: First and count.
+    #: First number and count.
     gaps: list[tuple[int, int]] = field(default_factory=list)
 
     def covered(self) -> list[tuple[int, int]]:
-        """Numbers and gaps, as ranges in order; each range ends before its second number."""
+        """Returns numbers and gaps as ordered half-open ranges."""
         ranges = [(number, number + 1) for number in self.numbers] + [(first, first + count) for first, count in self.gaps]
         return sorted(ranges)
 
 
 def seen(folder: Path, stem: str) -> dict[str, tuple[int, Seen]]:
-    """What all parts have, by incarnation, with the life of the publisher; by a reader that nobody here wrote."""
+    """Returns the content of all parts by incarnation, with the publisher's life.
+
+    Uses an independent reader.
+    """
     lives: dict[str, int] = {}
     found: dict[str, Seen] = defaultdict(Seen)
     parts = sorted(folder.glob(f"{stem}*.mcap"), key=lambda part: (len(part.name), part.name))
@@ -109,7 +110,7 @@ def test_messages_and_missed_ones_are_those_sent_whoever_is_killed(lab: Lab) -> 
     recording = recorder()
     until("it records", lambda: (lab.folder / "k.mcap").exists())
     publisher(alone=False)
-    #: Publishers that were killed while a recorder was there that had received from them.
+    #: Publishers that were killed after a running recorder had received from them.
     attended: set[int] = set()
     for step in range(14):
         time.sleep(chance.uniform(0.05, 0.6))
@@ -160,7 +161,6 @@ def test_messages_and_missed_ones_are_those_sent_whoever_is_killed(lab: Lab) -> 
 
 
 def events(file: Path) -> list[dict]:
-    """The events of a part."""
     channels: dict[int, Channel] = {}
     found = []
     for record in StreamReader(file.open("rb"), emit_chunks=False).records:
@@ -196,7 +196,7 @@ with linkspan.publisher("lab/a", max_message_size=1_000_000) as out:
 
 
 def test_longer_messages_are_written_in_another_encoding_too(lab: Lab) -> None:
-    """A message longer than those of channels by default is recorded in JSON, where an option admits it."""
+    """JSON takes messages beyond the default length if an option allows it."""
     script = """
 import sys, linkspan
 with linkspan.publisher("lab/a", max_message_size=200 << 20) as out:
@@ -228,7 +228,8 @@ def test_time_of_receipt_is_measured_and_not_that_of_sending(lab: Lab) -> None:
 
 
 def test_restarted_recorder_receives_while_it_syncs_its_new_part(lab: Lab) -> None:
-    """Its disk takes three seconds for each sync, of which the publisher's ring holds two: what comes meanwhile waits in the buffer, and no frame of a camera is overtaken."""
+    """Each sync takes three seconds, and the publisher's ring holds two. The buffer keeps messages of that time, so
+    no camera frame is overtaken."""
     script = """
 import sys, time, linkspan
 frame = bytes(100_000)
@@ -262,7 +263,7 @@ def test_counters_agree_with_the_file_on_a_full_disk_and_the_warning_comes_befor
     disk.mkdir()
     script = f"mount -t tmpfs -o size=24m tmpfs '{disk}' && \"$@\"; code=$?; cp -a '{disk}'/. '{lab.folder}'; exit $code"
     within = ("unshare", "--mount", "sh", "-c", script, "sh")
-    # No sync comes before the disk is full: nothing but bytes tells how full it is.
+    # The sync interval exceeds the test, so only the byte count shows a full disk.
     recorder = lab.record("lab/*", "-o", disk / "f.mcap", "--sync", "1h", "--json", within=within)
     publishers = [lab.publisher(f"lab/{name}", 1_000_000, 0.0, 5_000) for name in "ab"]
     out, err = recorder.communicate(timeout=120)

@@ -1,5 +1,8 @@
-"""A recorder without memory, or descriptors, for long messages: it counts them as missed and says why, records all others, and goes on. A
-replay in lockstep of them: what the program has no memory for stays its next message, and a replay without memory ends and says so."""
+"""Recorders and lockstep replays without memory or descriptors for long messages.
+
+A recorder counts these as missed with the reason and records all others. A message that a program cannot take stays
+its next one; a replay without memory ends with an error.
+"""
 
 import json
 import re
@@ -19,7 +22,7 @@ from support.waiting import next_line, until
 from test_replay import REPLAY
 
 MIB = 1 << 20
-#: The library keeps no block of that length for later.
+#: The library does not keep blocks of this length.
 LONG = 40 * MIB
 ROUNDS = 3
 #: Short messages of another name between two long ones.
@@ -32,8 +35,6 @@ VALUES = {
 
 
 class Names:
-    """A name with long messages, and one without."""
-
     def __init__(self, transport: str) -> None:
         self.long, self.other = (linkspan.publisher(f"{transport}:lab/{name}") for name in ("long", "other"))
         self.names = [self.long.endpoint, self.other.endpoint]
@@ -79,12 +80,10 @@ def group() -> Iterator[Group]:
 
 
 def recorded(lab: Lab) -> dict[str, tuple[int, int]]:
-    """Messages of each name in the recording, and those that it says to be missed."""
     return {name: (of["messages"], of["missed"]) for name, of in lab.info("out.mcap")["names"].items()}
 
 
 def records(recorder: "subprocess.Popen[str]", names: Names) -> None:
-    """Waits until all that was sent is recorded or said to be missed, or the recorder ends."""
     assert recorder.stdout
     told: dict[str, int] = {}
     while told != names.sent and (line := next_line(recorder.stdout, "counters")):
@@ -98,8 +97,8 @@ def send_round(names: Names, kind: str) -> None:
     names.send("lab/long", 0)
 
 
-#: There is no memory to receive one; or for the chunk that it is written into; or for its value; or for it at the beginning of the next
-#: part; or for one and no other.
+#: Memory is missing for receiving a message, for its chunk, for its value, for the start of the next part, or for a
+#: second message.
 @pytest.mark.parametrize(("transport", "kind", "room", "options"), [
     ("shm", "bytes", 20, []), ("shm", "bytes", 100, []), ("shm", "structure", 80, ["--encoding", "ros2"]),
     *(pytest.param(*case, marks=pytest.mark.costly) for case in [
@@ -123,7 +122,7 @@ def test_long_messages_without_memory_are_missed_aloud_and_all_others_recorded(
     (long, missed), other = recorded(lab)["lab/long"], recorded(lab)["lab/other"]
     assert other == (names.sent["lab/other"], 0)
     assert long + missed == names.sent["lab/long"] and missed <= ROUNDS, (long, missed)
-    # Where two of them fit, it depends on when the first one's memory is free again.
+    # If two messages fit, the result depends on when the first one's memory is free.
     assert missed > 0 or room > 100
     assert f"{missed} missed and said so" in lab.recording("check", "out.mcap")
     texts = [event["text"] for event in linkspan.Recording(lab.folder / "out.mcap").events if event["kind"] == "missed"]
@@ -136,7 +135,7 @@ def test_long_messages_without_memory_are_missed_aloud_and_all_others_recorded(
 def test_long_messages_without_descriptors_are_missed_aloud_and_all_others_recorded(
     kind: str, options: list[str], named: Named, lab: Lab
 ) -> None:
-    """Over shared memory the first messages come in files of which the recorder has none yet."""
+    """Shared memory passes the first messages as files that the recorder has not opened yet."""
     names = named("shm")
     recorder = lab.record(*names.names, "-o", "out.mcap", "--json", *options)
     names.begin()
@@ -152,7 +151,7 @@ def test_long_messages_without_descriptors_are_missed_aloud_and_all_others_recor
         send_round(names, kind)
         records(recorder, names)
     lab.stop(recorder)
-    # Only what was sent while there was no descriptor.
+    # Only messages sent without descriptors are missing.
     assert recorded(lab) == {"lab/long": (names.sent["lab/long"] - ROUNDS, ROUNDS), "lab/other": (names.sent["lab/other"], 0)}
     assert f"{ROUNDS} missed and said so" in lab.recording("check", "out.mcap")
     texts = [event["text"] for event in linkspan.Recording(lab.folder / "out.mcap").events if event["kind"] == "missed"]
@@ -161,7 +160,7 @@ def test_long_messages_without_descriptors_are_missed_aloud_and_all_others_recor
 
 @pytest.mark.parametrize("kind", VALUES)
 def test_recorder_whose_control_group_is_full_records_or_leaves_what_it_wrote(kind: str, named: Named, lab: Lab, group: Group) -> None:
-    """The kernel kills a program that uses more than its group has: what was recorded before is read, without a repair."""
+    """The kernel kills a program that exceeds its group's memory; earlier messages stay readable without repair."""
     if group.folder is None:
         pytest.skip("this system lets us make no control group with a limit on memory")
     names = named("shm")
@@ -173,7 +172,6 @@ def test_recorder_whose_control_group_is_full_records_or_leaves_what_it_wrote(ki
     whole = dict(names.sent)
     for _ in range(ROUNDS):
         send_round(names, kind)
-        # What it counts is in its file a moment later.
         until("it is in the file", lambda: recorder.poll() is not None or {name: sum(counts) for name, counts in recorded(lab).items()} == names.sent)
         if recorder.poll() is not None:
             break
@@ -188,7 +186,6 @@ def test_recorder_whose_control_group_is_full_records_or_leaves_what_it_wrote(ki
     for name, sent in whole.items():
         missed = sum(event.get("count", 0) for event in recording.events if event["kind"] == "missed" and event["name"] == name)
         assert len(list(recording.messages(name))) + missed >= sent
-    # The next one goes on in another part, and says what is between them.
     again = lab.record(*names.names, "-o", "out.mcap", "--json")
     until("it is there", lambda: names.other.stats()["subscribers"])
     names.send("lab/other", 0)
@@ -197,8 +194,8 @@ def test_recorder_whose_control_group_is_full_records_or_leaves_what_it_wrote(ki
     lab.stop(again)
 
 
-#: Takes the next message of the name that it reads, and prints its number and of which kind it is, or why it has none. A message whose
-#: value found no memory is looked at again.
+#: Prints number and kind of the next message of a name, or the error. After an error for its value it tries the
+#: message again.
 PROGRAM = """
 import sys, linkspan
 values = {"bytes": bytes([7]) * LONG, "text": "x" * LONG, "structure": [f"{i:0200}" for i in range(LONG // 200)]}
@@ -223,13 +220,13 @@ for line in sys.stdin:
 
 
 class Program:
-    """A program of two inputs in lockstep, which takes a message on command."""
+    """A program with two lockstep inputs that takes a message on command."""
 
     def __init__(self, lab: Lab, kind: str) -> None:
         self.process = lab.python(PROGRAM, kind)
 
     def takes(self, name: str, unless: "subprocess.Popen[str] | None" = None) -> str:
-        """What it has of this name; nothing where that program ends before, for the next of which it would wait."""
+        """Returns the next message of this name, or nothing if `unless` ends first."""
         assert self.process.stdin and self.process.stdout
         self.process.stdin.write(f"{name} {SOON}\n")
         self.process.stdin.flush()
@@ -239,7 +236,6 @@ class Program:
         return next_line(self.process.stdout, f"what it has of {name}").strip()
 
     def takes_rest_of_round(self, before: int) -> None:
-        """The messages behind a long one, before which so many rounds were."""
         for number in range(BETWEEN):
             assert self.takes("other") == f"{2 + before * BETWEEN + number} {number}"
         assert self.takes("long") == f"{3 + 2 * before} 0"
@@ -247,8 +243,6 @@ class Program:
 
 @pytest.fixture
 def long_recording(named: Named, lab: Lab) -> Callable[[str], None]:
-    """A recording of two rounds of this kind of long message, with short ones in between."""
-
     def record(kind: str) -> None:
         names = named("shm")
         recorder = lab.record(*names.names, "-o", "run.mcap", "--json")
@@ -293,7 +287,7 @@ def test_long_message_of_a_replay_in_lockstep_stays_the_next_of_a_program_that_h
     assert f"{2 + 2 * (2 + BETWEEN)} messages replayed" in ended(replay)
 
 
-#: There is no memory to read a message of the recording; or for the copy that is sent; or perhaps for both.
+#: Memory is missing for reading a message, for its sent copy, or perhaps for both.
 @pytest.mark.parametrize("room", [20, 60, pytest.param(100, marks=pytest.mark.costly), pytest.param(200, marks=pytest.mark.costly)])
 def test_replay_in_lockstep_without_memory_sends_a_long_message_whole_or_ends_with_the_reason(
     room: int, long_recording: Callable[[str], None], lab: Lab

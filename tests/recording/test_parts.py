@@ -1,4 +1,4 @@
-"""Recordings of which parts are not there: every tool says it, and reads what stands behind."""
+"""Recordings with missing parts: every tool reports them and reads the later parts."""
 
 import json
 import os
@@ -18,12 +18,11 @@ from support.waiting import next_line, until
 
 RECORDER = DEBUG / "linkspan-record"
 
-#: Seconds of messages in each part, and how many parts there are.
+#: Seconds of messages per part, and the number of parts.
 SECONDS, PARTS = 10, 4
 
 
 def parts(folder: Path, name: str = "p") -> list[Path]:
-    """A recording in parts, with a message a second."""
     whole = written(folder / "whole.mcap", [("lab/a", {"i": i}) for i in range(SECONDS * PARTS)])
     subprocess.run([DEBUG / "linkspan-record", "recording", "split", whole, "--at", f"{SECONDS}s", "-o", folder / f"{name}.mcap"], check=True)
     whole.unlink()
@@ -32,7 +31,7 @@ def parts(folder: Path, name: str = "p") -> list[Path]:
     return made
 
 
-#: What each tool does with a damaged recording it does with one that lacks parts: it says which, and its exit code is 1.
+#: Each tool treats missing parts like damage: it names them and exits with 1.
 TOOLS = [
     ["info", "p.mcap"],
     ["merge", "p.mcap", "other.mcap", "-o", "made", "--force"],
@@ -63,14 +62,13 @@ def test_every_tool_says_that_parts_are_not_there(lab: Lab, gone: list[int]) -> 
     for words in TOOLS:
         text = lab.recording(*words, code=1)
         assert said in text and place in text and "Corrupt" in text, text
-    # In a copy it stays known.
     text = lab.recording("check", "made", code=1)
     assert "omitted: " in text and said in text, text
     lines = [line for line in lab.recording("export", "p.mcap", "--jsonl", code=1).splitlines() if line.startswith("{")]
     assert len(lines) == left
     text = lab.recording("check", "p.mcap", code=1 if gone != [3] else 5)
     assert f"not all parts: {made[gone[0] - 1].name}: byte " in text and said in text, text
-    # What lacks between two parts the numbers say; behind the last one nothing does.
+    # Numbers reveal a gap between two parts; nothing reveals one after the last part.
     assert ("gap: " in text) == (gone != [3]) and ("complete as far as is known: " in text) == (gone == [3]), text
     replay = lab.start(DEBUG / "linkspan-record", "replay", "p.mcap", "--as-fast-as-possible")
     text = ended(replay, 1)
@@ -84,12 +82,10 @@ def test_every_tool_says_that_parts_are_not_there(lab: Lab, gone: list[int]) -> 
         assert len(list(reader)) == left - 1 and [said in problem for problem in reader.problems] == [True]
 
 
-#: What is put into which places, and what each tool says of it; how many messages are left.
+#: The replaced places, each tool's report, and the remaining messages.
 RENAMED = {
-    # A copy of a part that was read is no further one.
     "copy": ({1: 0}, "p.0002.mcap: byte 0: it says that it is part 1 of the recording", SECONDS * (PARTS - 1)),
     "last": ({3: 2}, "p.0004.mcap: byte 0: it says that it is part 3 of the recording", SECONDS * (PARTS - 1)),
-    # Names that close a hole.
     "hole": ({1: 2, 2: 3, 3: None}, "p.0002.mcap is part 3 of the recording: part 2 is not there", SECONDS * (PARTS - 1)),
     "first": ({0: 1, 1: 2, 2: 3, 3: None}, "p.mcap is part 2 of the recording: part 1 is not there", SECONDS * (PARTS - 1)),
     "only": ({0: 3, 1: None, 2: None, 3: None}, "p.mcap is part 4 of the recording: parts 1 to 3 are not there", SECONDS),
@@ -100,7 +96,7 @@ RENAMED = {
 
 @pytest.mark.parametrize("renamed, said, left", RENAMED.values(), ids=RENAMED)
 def test_every_tool_says_that_a_part_is_in_the_place_of_another_one(lab: Lab, renamed: dict[int, int | None], said: str, left: int) -> None:
-    """Each part says which one it is: what its name says does not count."""
+    """The content of a part states its number; its name does not count."""
     lab.env["LINKSPAN_PYTHON"] = sys.executable
     made = parts(lab.folder)
     written(lab.folder / "other.mcap", [("lab/b", 1)])
@@ -127,7 +123,6 @@ def test_every_tool_says_that_a_part_is_in_the_place_of_another_one(lab: Lab, re
         assert len(numbers) == left and numbers == sorted(set(numbers)) and any(said in problem for problem in reader.problems)
 
 
-#: Each tool that writes a recording.
 COPIES = {
     "cut": ["cut", "x.mcap"],
     "merge": ["merge", "x.mcap", "other.mcap"],
@@ -152,7 +147,7 @@ def test_copies_remove_nothing_but_later_parts_of_the_recording_that_they_replac
         assert files() == before
 
     second, third = lab.folder / "s.0002.mcap", lab.folder / "s.0003.mcap"
-    # A text, another recording, a link that leads nowhere: whoever's it is.
+    # A text, another recording, a dangling link: any owner.
     for put in (lambda: second.write_text("notes"), lambda: shutil.copy(other, second), lambda: second.symlink_to("nowhere")):
         put()
         third.write_text("more")
@@ -160,7 +155,7 @@ def test_copies_remove_nothing_but_later_parts_of_the_recording_that_they_replac
         refused(*copy, "-o", "s.mcap", "--force", name=second.name)
         second.unlink()
     third.unlink()
-    # What is read, as a file alone and as a part of what would be replaced.
+    # The input, alone and as a part of the replaced recording.
     shutil.copy(x, second)
     refused(*(second.name if word == "x.mcap" else word for word in copy), "-o", "s.mcap", name=second.name)
     refused(*(second.name if word == "x.mcap" else word for word in copy), "-o", "s.mcap", "--force", name=second.name)
@@ -170,7 +165,7 @@ def test_copies_remove_nothing_but_later_parts_of_the_recording_that_they_replac
         part.rename(lab.folder / part.name)
     refused(*(second.name if word == "x.mcap" else word for word in copy), "-o", "s.mcap", "--force", name=second.name)
     refused(*copy, "-o", "s.mcap", name="s.")
-    # Of a recording that is replaced all parts go, behind a hole as well, and nothing else that has such a name.
+    # Replacing a recording removes all its parts, also after a hole, and keeps other files with such names.
     third.unlink()
     (lab.folder / "s.0005.mcap").write_text("notes")
     shutil.copy(other, lab.folder / "s.2026.mcap")
@@ -183,7 +178,7 @@ def test_copies_remove_nothing_but_later_parts_of_the_recording_that_they_replac
 
 
 def test_copy_in_parts_takes_no_place_of_another_file(lab: Lab) -> None:
-    """How many parts it has is known at its end: neither the place of one nor the one behind the last has anything else."""
+    """The number of parts is known at the end: every place, and the one after the last, must be free."""
     written(lab.folder / "x.mcap", [("lab/a", {"i": i}) for i in range(30)])
     for taken in (3, 4):
         (path := lab.folder / f"s.{taken:04}.mcap").write_text("notes")
@@ -194,16 +189,17 @@ def test_copy_in_parts_takes_no_place_of_another_file(lab: Lab) -> None:
         path.unlink()
 
 
-#: Recordings that are replaced by another one, by how many parts both have: more, fewer, as many; a file alone.
+#: Parts of the old and the new recording: more, fewer, equal; a single file.
 @pytest.mark.parametrize("old, new", [(4, 2), (2, 4), (3, 3), (1, 3), (3, 1)])
 def test_replacing_that_is_killed_at_any_name_leaves_the_old_one_or_the_new_one_or_says_what_it_left(lab: Lab, old: int, new: int) -> None:
-    """SIGKILL before each call that gives a part its name, or takes that from one: no tool reads parts of both, and the same command again leaves the new one alone."""
+    """SIGKILL before each call that adds or removes a part's name. No tool then reads parts of both, and repeating
+    the command leaves the new recording alone."""
     messages = {"old": 24, "new": 36}
     for name, count in messages.items():
         written(lab.folder / f"{name}.mcap", [("lab/a", {name: i}) for i in range(count)])
     replace = ["split", "new.mcap", "--at", f"{36 // new}s", "-o", "d/p.mcap", "--force"]
     killed = refused = 0
-    # strace counts each call for itself: the next one is tried where none is left to be killed at.
+    # strace counts each call separately: the next call follows after the last kill point.
     calls, nth = ["linkat", "renameat", "renameat2", "unlink", "unlinkat"], 0
     while calls:
         nth += 1
@@ -221,7 +217,7 @@ def test_replacing_that_is_killed_at_any_name_leaves_the_old_one_or_the_new_one_
         codes = set()
         for words in (["check", "d/p.mcap"], ["info", "d/p.mcap"], ["export", "d/p.mcap", "--jsonl"], ["cut", "d/p.mcap", "-o", "cut.mcap", "--force"], ["merge", "d/p.mcap", "new.mcap", "-o", "merged.mcap", "--force"]):
             read = subprocess.run([RECORDER, "recording", *words], cwd=lab.folder, env=lab.env, capture_output=True, text=True, timeout=60)
-            # A merge of messages that are not the same has another error.
+            # A merge of different messages has another error.
             if words[0] != "merge":
                 codes.add(read.returncode)
             if read.returncode != 0 and words[0] != "merge":
@@ -230,21 +226,21 @@ def test_replacing_that_is_killed_at_any_name_leaves_the_old_one_or_the_new_one_
                 names = [name for line in read.stdout.splitlines() for name in json.loads(line)["value"]]
                 assert len(set(names)) == 1, (nth, names)
                 assert read.returncode != 0 or len(names) == messages[names[0]], (nth, names)
-        # All tools see the same.
         assert codes in ({0}, {1}), (nth, codes)
         refused += codes == {1}
         lab.recording(*replace)
         left = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
         assert left == {"p.mcap", *(f"p.{number:04}.mcap" for number in range(2, new + 1))}, (nth, left)
         assert lab.recording("check", "d/p.mcap") == "complete: 36 messages, 0 missed and said so\n", nth
-    # Each part has a name beside its place first.
+    # Each part first has a name next to its place.
     assert killed >= 2 * new and refused >= 1, (killed, refused)
 
 
-#: What a file in the place of the third part says of itself, whose it is, and whether a copy that replaces the recording may take its place.
+#: The claim and owner of the file in the third part's place, and whether a replacing copy removes it.
 @pytest.mark.parametrize("part, replaces, owner, goes", [("3", "", 0, True), ("3", "", 1001, False), ("2", "", 0, False), ("3", "9" * 32, 0, False), ("3", "\x1b[2J", 0, False), ("", "", 0, False)])
 def test_file_that_says_it_replaces_a_recording_goes_only_with_it(lab: Lab, part: str, replaces: str, owner: int, goes: bool) -> None:
-    """A stranger's file may say that it replaces any recording: what is not the part of its number, of the same users and of that recording stays, and is an error."""
+    """Any stranger's file may claim to replace a recording. Only the part with its number, owner and recording
+    goes; other files stay and are an error."""
     written(lab.folder / "old.mcap", [("lab/a", {"old": i}) for i in range(24)])
     written(lab.folder / "new.mcap", [("lab/a", {"new": i}) for i in range(36)])
     lab.recording("split", "old.mcap", "--at", "12s", "-o", "p.mcap")
@@ -279,7 +275,7 @@ def test_view_says_that_parts_are_not_there(lab: Lab) -> None:
 
 
 def test_what_is_no_part_is_none(lab: Lab) -> None:
-    """A recording that is called as a part of another one would be; parts that have other names together, and a part that is named alone."""
+    """Covers a recording named like a part of another one, renamed parts together, and a part named alone."""
     made = parts(lab.folder)
     written(lab.folder / "p.2026.mcap", [("lab/a", 1)])
     shutil.copy(made[0], lab.folder / "p.0009.mcap")
@@ -290,7 +286,7 @@ def test_what_is_no_part_is_none(lab: Lab) -> None:
     alone = lab.recording("info", "renamed.0002.mcap")
     assert "goes on in p.0003.mcap, which is no part of what was named" in alone
     assert "\ncomplete as far as is known: 10 messages" in lab.recording("check", "renamed.0002.mcap", code=5)
-    # What has the place of the next one and is none is said for what it is, and not once more.
+    # A file in the next place that is no recording is reported once.
     (lab.folder / "renamed.0003.mcap").write_text("no recording")
     said = lab.recording("info", "renamed.mcap", code=1)
     assert "no MCAP file" in said and "not there" not in said, said
@@ -315,7 +311,7 @@ def test_recorder_goes_on_behind_the_last_part_where_one_is_not_there(lab: Lab) 
 
 @pytest.mark.parametrize("what", ["file", "link", "nowhere", "fifo", "folder", "recording"])
 def test_what_others_put_in_the_place_of_a_part_ends_no_recording(lab: Lab, what: str) -> None:
-    """In a folder where others write: the recorder takes the next place that is free, and readers go where the part before says."""
+    """Others write in the folder: the recorder takes the next free place, and readers follow the previous part."""
     place = lab.folder / "p.0002.mcap"
     {
         "file": lambda: place.write_text("x"), "link": lambda: place.symlink_to("/etc/passwd"), "nowhere": lambda: place.symlink_to("nowhere"), "fifo": lambda: os.mkfifo(place),
@@ -330,7 +326,7 @@ def test_what_others_put_in_the_place_of_a_part_ends_no_recording(lab: Lab, what
     until("there are some parts", lambda: (lab.folder / "p.0006.mcap").exists())
     recorder.kill()
     recorder.communicate()
-    # What was killed goes on, too, whose last part has what is in none before.
+    # A killed recorder also continues; its last part has messages that earlier parts lack.
     recorder = lab.record("lab/a", "-o", "p.mcap", "--split", "20kB", "--sync", "20ms")
     until("it goes on", lambda: "this recording goes on" in (recorder.stderr.readline() if recorder.stderr else ""))
     until("there are some parts more", lambda: (lab.folder / "p.0009.mcap").exists())
@@ -344,7 +340,7 @@ def test_what_others_put_in_the_place_of_a_part_ends_no_recording(lab: Lab, what
 
 
 def test_recording_of_another_user_is_not_continued(lab: Lab) -> None:
-    """What the numbers in it say would decide which messages are recorded."""
+    """Its numbers would decide which messages are recorded."""
     path = lab.folder / "a.mcap"
     publisher = lab.publisher("lab/a", 1_000_000, 0.002)
     recorder = lab.record("lab/a", "-o", "a.mcap", "--sync", "20ms")
@@ -387,7 +383,7 @@ print(*reader.problems, flush=True)
 
 @pytest.mark.parametrize("key, text", [("linkspan.first", "x"), ("linkspan.first", "-1"), ("linkspan.first", "+1"), ("linkspan.incarnation", "g"), ("linkspan.incarnation", "1" * 17), ("linkspan.first", "")])
 def test_number_of_a_channel_that_cannot_be_read_is_a_fault(lab: Lab, key: str, text: str) -> None:
-    """It is none that is not there: messages would be those of another publisher, or have other numbers."""
+    """Ignoring it would change the publisher or the numbers of messages."""
     path = lab.folder / "r.mcap"
     with path.open("wb") as file:
         writer = Writer(file, chunk_size=1_000)
@@ -421,7 +417,6 @@ def test_number_of_an_event_that_cannot_be_read_is_a_fault(lab: Lab, fields: dic
 
 
 def of_names(path: Path, names: int, more: int = 0) -> Path:
-    """A recording of so many names, a millisecond apart, some of which have one message more."""
     with path.open("wb") as file:
         writer = Writer(file, chunk_size=1 << 20)
         writer.start(profile="linkspan")
@@ -435,14 +430,14 @@ def of_names(path: Path, names: int, more: int = 0) -> Path:
 
 @pytest.mark.costly
 def test_files_of_as_many_channels_as_there_may_be_are_split(lab: Lab) -> None:
-    """A part begins with the newest message of each name: with as many as leave room for its own, however many there are."""
+    """A part begins with the newest message of each name, and must leave room for its own messages."""
     names = 65_530
     path = of_names(lab.folder / "many.mcap", names, 10)
-    # It is much work for a program that was built for tests, beside other ones.
+    # Slow for a debug build next to other programs.
     lab.recording("split", path, "--at", "1KiB", "-o", "p.mcap", within=4 * SOON)
     assert lab.recording("check", "p.mcap", within=4 * SOON).startswith(f"complete: {names + 10} messages, 0 missed")
     made = list(lab.folder.glob("p*.mcap"))
-    # What parts repeat is no more than what they have of their own, but for what describes it.
+    # Apart from descriptions, parts repeat at most as much as they add.
     assert 2 < len(made) < 50 and sum(part.stat().st_size for part in made) < 8 * path.stat().st_size
 
 
@@ -457,7 +452,7 @@ def test_what_parts_of_a_short_time_repeat_is_bounded(lab: Lab) -> None:
 
 @pytest.mark.parametrize("next_one, code", [(60, 1), (19, 5)])
 def test_numbers_of_a_later_part_prove_what_one_that_is_not_there_had(lab: Lab, next_one: int, code: int) -> None:
-    """The publisher published nothing behind it: no later message tells of those that it had there."""
+    """The publisher sent nothing later that would reveal the missing messages."""
     for part, name in [(1, "p.mcap"), (3, "p.0003.mcap")]:
         with (lab.folder / name).open("wb") as file:
             writer = Writer(file)
@@ -476,7 +471,7 @@ def test_numbers_of_a_later_part_prove_what_one_that_is_not_there_had(lab: Lab, 
 
 
 def test_part_that_is_named_itself_is_not_the_recording(lab: Lab) -> None:
-    """Each tool says which of the other parts are there, and which are not, by what these say of themselves."""
+    """Each tool lists present and missing parts by their content."""
     lab.env["LINKSPAN_PYTHON"] = sys.executable
     made = parts(lab.folder)
     last = made[3].name
@@ -499,7 +494,7 @@ def test_part_that_has_another_name_is_found(lab: Lab, at: int) -> None:
     lab.env["LINKSPAN_PYTHON"] = sys.executable
     made = parts(lab.folder)
     written(lab.folder / "other.mcap", [("lab/b", 1)])
-    # What is of the same recording and was read, of another one, or nothing that may be read: none is named.
+    # Not listed: a read part of the recording, other recordings, unreadable files.
     shutil.copy(made[2 if at != 2 else 1], lab.folder / "copy.mcap")
     os.mkfifo(lab.folder / "fifo.mcap")
     (lab.folder / "link.mcap").symlink_to(made[at])
@@ -514,13 +509,12 @@ def test_part_that_has_another_name_is_found(lab: Lab, at: int) -> None:
     assert said in ended(lab.start(DEBUG / "linkspan-record", "replay", "p.mcap", "--as-fast-as-possible"), 1)
     with linkspan.Recording(lab.folder / "p.mcap") as recording:
         assert sum(said in problem for problem in recording.problems) == 1
-    # Named together nothing lacks.
     assert "read from another file that was named" in lab.recording("merge", "p.mcap", "z.mcap", "-o", "both", "--force")
     assert lab.recording("check", "both") == f"complete: {SECONDS * PARTS} messages, 0 missed and said so\n"
 
 
 def test_part_of_another_name_behind_one_that_was_not_closed_is_found(lab: Lab) -> None:
-    """A recorder that was killed named no next part, and the one that went on made it."""
+    """A killed recorder named no next part; its successor created that part."""
     made = parts(lab.folder)
     made[3].rename(lab.folder / "z.mcap")
     data = made[2].read_bytes()
@@ -530,7 +524,8 @@ def test_part_of_another_name_behind_one_that_was_not_closed_is_found(lab: Lab) 
 
 
 def in_parts(folder: Path, name: str, of_each: dict[int, range], numbers: dict[int, int], dropped: str | None = None, first: int = 1_000) -> None:
-    """A recording with these parts of the publisher of lab/a: numbers of its messages, which are one a second, and which number a part says to come next."""
+    """Writes parts of the publisher of lab/a: message numbers, one per second, and the next number that a part
+    states."""
     for part, messages in of_each.items():
         with (folder / (f"{name}.mcap" if part == 1 else f"{name}.{part:04}.mcap")).open("wb") as file:
             writer = Writer(file)
@@ -560,7 +555,7 @@ def in_parts(folder: Path, name: str, of_each: dict[int, range], numbers: dict[i
     (20, range(19, 25), "lacks message 19"),
 ])
 def test_numbers_of_a_part_are_compared_with_the_parts_before_it(lab: Lab, next_one: int, behind: range, said: str | None) -> None:
-    """Where no part is missing, too: a file may lack messages without a trace but this."""
+    """This also holds for present parts: only the numbers reveal missing messages."""
     in_parts(lab.folder, "p", {1: range(1, 19), 2: behind}, {2: next_one})
     if said is None:
         assert lab.recording("check", "p.mcap").startswith("complete: ")
@@ -570,7 +565,7 @@ def test_numbers_of_a_part_are_compared_with_the_parts_before_it(lab: Lab, next_
 
 @pytest.mark.parametrize("behind, number", [(range(60, 81), 60), (range(0), 60)], ids=["goes on", "ends"])
 def test_copies_keep_what_the_recorder_removed(lab: Lab, behind: range, number: int) -> None:
-    """By number, within what was copied: parts that go on in others have other numbers, and what those lack is no recorder's."""
+    """Copies keep the numbers within their range; other parts are renumbered, and the recorder did not remove them."""
     in_parts(lab.folder, "p", {1: range(1, 19), 3: behind}, {3: number}, dropped="2")
     first, count = 18, 18 + len(behind)
     assert lab.recording("check", "p.mcap").startswith(f"complete: {count} messages, 0 missed and said so\nremoved by the recorder: ")
@@ -579,21 +574,18 @@ def test_copies_keep_what_the_recorder_removed(lab: Lab, behind: range, number: 
         lab.recording(*words, "-o", "made", "--force")
         assert lab.recording("check", "made") == f"complete: {count + more} messages, 41 missed and said so\nremoved by the recorder: p.mcap: parts 2\n"
         assert "removed by the recorder  p.mcap: parts 2" in lab.recording("info", "made") and lab.info("made")["names"]["lab/a"]["missed"] == 41
-    # And a copy of the copy.
     lab.recording("cut", "made", "-o", "again")
     assert "41 missed and said so\nremoved by the recorder: p.mcap: parts 2\n" in lab.recording("check", "again")
-    # What was cut off before it, or behind it, lacks nothing of it.
     lab.recording("cut", "p.mcap", "--to", "5", "-o", "made", "--force")
     assert lab.recording("check", "made") == "complete: 6 messages, 0 missed and said so\n"
     if behind:
         lab.recording("cut", "p.mcap", "--from", "70", "-o", "made", "--force")
         assert lab.recording("check", "made") == "complete: 10 messages, 0 missed and said so\n"
-    # A part of a copy that is not there was removed by nobody who was asked to.
+    # Nobody removed the missing part of this copy on purpose.
     lab.recording("split", "p.mcap", "--at", "6s", "-o", "s.mcap")
     (lab.folder / "s.0002.mcap").unlink()
     said = lab.recording("check", "s.mcap", code=1)
     assert "not all parts: " in said and "goes on in s.0002.mcap, which is not there\n" in said, said
-    # Another recording has them.
     in_parts(lab.folder, "whole", {1: range(1, 81)}, {})
     lab.recording("merge", "p.mcap", "whole.mcap", "-o", "made", "--force")
     assert lab.recording("check", "made").startswith("complete: 80 messages, 0 missed and said so\n") and first == 18

@@ -1,4 +1,4 @@
-"""What a recorder promises, a test for each promise: kills, losses, full disks, parts, black boxes, services."""
+"""A test for each promise of the recorder: kills, losses, full disks, parts, black boxes, services."""
 
 import json
 import os
@@ -23,7 +23,10 @@ mounting = needed("--mount")
 
 
 def numbers(file: Path, topic: str) -> list[int]:
-    """The numbers of a name in a part, by a reader that nobody here wrote, as far as it is whole; without repeated ones."""
+    """Returns the unrepeated numbers of a name in the whole region of a part.
+
+    Uses an independent reader.
+    """
     channels: dict[int, Channel] = {}
     found = []
     try:
@@ -87,21 +90,20 @@ def test_killed_recorder_keeps_what_was_synced_and_the_next_one_continues(lab: L
     assert publisher.poll() is None
     assert "was not closed: its recorder was killed" in ended(final)
     events = lab.info("k.mcap")
-    # What was published while no recorder was there is counted, so nothing lacks without an event.
-    # That its parts were not closed is no damage, and has an exit code of its own.
+    # Messages without a recorder are counted, so every gap has an event. Unclosed parts are no damage and have their
+    # own exit code.
     *unclosed, verdict = lab.recording("check", "k.mcap", code=5).splitlines()
     assert events["names"]["lab/a"]["missed"] > 0
     assert len(unclosed) == lives and all(line.startswith("not closed: ") and "the recording goes on in" in line for line in unclosed), unclosed
     assert verdict.startswith("whole, and not closed: "), verdict
     assert lab.recording("check", "k.mcap", "--quiet", code=5) == ""
-    # Copies know no more than that, and copies of copies.
     for words in (["cut", "k.mcap", "-o", "cut.mcap"], ["cut", "cut.mcap", "-o", "again.mcap"]):
         lab.recording(*words)
         *unclosed, verdict = lab.recording("check", words[-1], code=5).splitlines()
         assert len(unclosed) == lives and all(line.startswith("not closed: ") for line in unclosed), unclosed
         assert verdict.startswith("whole, and not closed: "), verdict
     if encoding == "ros2":
-        # The types of all parts are one type, of which a reader of ROS 2 decodes every message.
+        # All parts have one type, so a ROS 2 reader decodes every message.
         lab.recording("cut", "k.mcap", "-o", "whole.mcap")
         with (lab.folder / "whole.mcap").open("rb") as whole:
             decoded = list(make_reader(whole, decoder_factories=[DecoderFactory()]).iter_decoded_messages(["lab/a"]))
@@ -120,7 +122,6 @@ def test_every_loss_is_in_the_file_and_check_finds_what_is_not(lab: Lab) -> None
     recorder = lab.record("lab/a", "-o", "slow.mcap", "--service", "slow")
     publisher = lab.publisher("lab/a", 100_000, 0.0, 100)
     until("it is recorded", lambda: (lab.folder / "slow.mcap").exists() and lab.info("slow.mcap")["names"])
-    # It is overtaken while it is stopped.
     stop(recorder.pid)
     sent(publisher)
     recorder.send_signal(signal.SIGCONT)
@@ -173,7 +174,7 @@ def test_slow_disk_costs_the_recorder_no_memory_and_its_publisher_nothing(lab: L
     recorder = lab.record("lab/a", "-o", "a.mcap", "--buffer", "4MB", within=slow)
     publisher = lab.publisher("lab/a", 3_000, 0.0, 100_000)
     sent(publisher)
-    # It has sent 300 MB, and waits for nothing; the disk has a part of them, and so has the memory.
+    # It sent 300 MB without waiting, partly on the disk and partly in memory.
     [child] = Path(f"/proc/{recorder.pid}/task/{recorder.pid}/children").read_text().split()
     status = dict(line.split(":", 1) for line in Path(f"/proc/{child}/status").read_text().splitlines())
     assert int(status["VmHWM"].split()[0]) < 64_000, status["VmHWM"]
@@ -196,7 +197,7 @@ def test_full_disk_ends_the_recording_whole_or_takes_the_oldest_part(lab: Lab, w
     script = f"mount -t tmpfs -o size=48m tmpfs '{disk}' && \"$@\"; code=$?; cp -a '{disk}'/. '{lab.folder}'; exit $code"
     within = ("unshare", "--mount", "sh", "-c", script, "sh")
     recorder = lab.record("lab/a", "-o", disk / "a.mcap", "--when-full", when, "--split", "8MiB", "--sync", "50ms", "--encoding", encoding, within=within)
-    # So few that a recorder on a busy machine is not overtaken by each of them: one that is, records none, and fills no disk.
+    # At a higher rate a slow recorder would be overtaken by each message and never fill the disk.
     lab.publisher("lab/a", 2_000, 0.05, 1_000_000)
     if when == "stop":
         printed = ended(recorder, 1)
@@ -218,10 +219,9 @@ def test_full_disk_ends_the_recording_whole_or_takes_the_oldest_part(lab: Lab, w
         printed = ended(recorder)
         info = lab.info("a.mcap")
         assert info["events"]["full"] >= 1
-        # What was removed is in no file that is there.
         assert f": {info['names']['lab/a']['messages']} messages of" in printed and "removed for a full disk" in printed, printed
         assert not (lab.folder / "a.mcap").exists() and (said := lab.recording("check", "a.mcap")).startswith("complete: ")
-        # It removed them itself, which is no loss; of another part that is not there nobody has said so.
+        # A part that the recorder removed is no loss. Other missing parts have no explanation.
         assert "removed by the recorder: " in said and "the recording begins in a.mcap" in said, said
         min(lab.folder.glob("a.0*.mcap")).unlink()
         assert "not all parts: " in lab.recording("check", "a.mcap", code=5)
@@ -264,7 +264,7 @@ def test_each_part_stands_alone_and_a_cut_as_well(lab: Lab) -> None:
 def test_black_box_has_what_is_around_each_trigger(lab: Lab) -> None:
     recorder = lab.record("lab/*", "-o", "b.mcap", "--on", "lab/alarm", "--before", "300ms", "--after", "200ms", "--sync", "20ms")
     lab.publisher("lab/a", 1_000_000, 0.002)
-    # It follows the other name, so that each alarm has messages of that before and behind it, however busy the machine is.
+    # The alarm follows the other name, so messages of that name surround each alarm on a busy machine.
     alarm = lab.python("""
 import linkspan
 with linkspan.subscribe("lab/a", timeout=60) as beside, linkspan.publisher("lab/alarm") as out:

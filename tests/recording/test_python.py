@@ -1,4 +1,4 @@
-"""Recordings in Python: messages, events, tables and arrays; what other libraries make of them; following one that is written."""
+"""Recordings in Python: messages, events, tables, arrays, other libraries, and following a growing file."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from support.waiting import until
 
 import linkspan
 
-#: Publishes every kind of value that has a column, and one of which later messages have another type.
+#: Publishes a value for every column type, and one whose type changes later.
 VALUES = """
 import datetime, sys, numpy, linkspan
 with linkspan.publisher("lab/mixed", encoding=sys.argv[1]) as out, linkspan.publisher("lab/camera") as camera:
@@ -37,7 +37,6 @@ with linkspan.publisher("lab/mixed", encoding=sys.argv[1]) as out, linkspan.publ
 
 
 def recorded(lab: Lab, *words: str, encoding: str = "cbor") -> Path:
-    """A recording of those values."""
     recorder = lab.record("lab/*", "-o", "run.mcap", *words)
     sent(lab.python(VALUES, encoding))
     lab.stop(recorder)
@@ -92,7 +91,6 @@ def test_frames_are_one_array_without_a_copy(lab: Lab):
     assert frames.shape == (10, 2, 3) and frames.dtype == numpy.uint16
     assert all((frames[i] == i).all() for i in range(10))
     assert not frames.flags.owndata and not frames.flags.writeable
-    # The table goes, its memory stays.
     assert frames[9, 1].tolist() == [9, 9, 9]
     first = next(recording.messages("lab/camera"))
     assert not first["image"].flags.owndata
@@ -218,7 +216,6 @@ def test_longer_messages_are_read_with_the_option_for_them(lab: Lab):
     assert list(recording.names) == ["lab/long", "lab/short"] and len(recording) == 2 and recording.problems == []
     assert [message.name for message in recording] == ["lab/long", "lab/short"]
     assert recording.events == []
-    # As values, as a table and in batches, too.
     longest = next(iter(recording))
     assert longest.value == bytes(90 << 20)
     assert recording.table("lab/long")["value"] == [bytes(90 << 20)]
@@ -229,7 +226,7 @@ def test_longer_messages_are_read_with_the_option_for_them(lab: Lab):
 
 
 def test_files_of_other_writers_are_read(lab: Lab):
-    """An MCAP file of another program: JSON is read, what Linkspan does not know is bytes."""
+    """JSON of another program is read; unknown encodings are bytes."""
     from mcap.writer import Writer
 
     path = lab.folder / "other.mcap"
@@ -254,11 +251,11 @@ def test_files_of_other_writers_are_read(lab: Lab):
 
 
 def test_readers_of_a_recording_are_refused_in_each_of_many_children(lab: Lab) -> None:
-    """At a fork a thread of the parent may hold the lock of any of them: a child that took it would wait for ever."""
+    """At a fork, a parent's thread may hold any of their locks. A child would wait for it forever."""
     recording = linkspan.Recording(recorded(lab))
     stop = threading.Event()
     shared = {"messages": iter(recording), "batches": iter(recording.batches("lab/mixed", rows=2))}
-    # Each is read to its first message: what is made of it at the first use is made.
+    # The first message triggers the lazy setup of each reader.
     for reader in shared.values():
         next(reader)
 
@@ -285,7 +282,7 @@ def test_readers_of_a_recording_are_refused_in_each_of_many_children(lab: Lab) -
     try:
         for _ in range(60):
             if (child := os.fork()) == 0:
-                # The kernel ends a child that waits for ever.
+                # The kernel ends a child that waits forever.
                 signal.alarm(60)
                 os._exit(in_child())
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2, "readers that were refused"

@@ -1,4 +1,4 @@
-"""What a replay promises: numbers and times, subscribers that are there, lockstep, commands."""
+"""The promises of a replay: numbers and times, subscribers, lockstep, commands."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def test_messages_keep_their_numbers_and_times_and_wait_for_the_subscriber(lab: 
     assert [line.split(maxsplit=2)[2] for line in lines] == [line.split(",")[1] for line in exported]
 
 
-#: Sequence numbers of other writers, and times: most have no numbers, and some have no times.
+#: Sequence numbers and times of other writers: most have no numbers, some have no times.
 FOREIGN = {
     "all 0": [0] * 6,
     "from 0": [0, 1, 2, 3, 4, 5],
@@ -63,7 +63,7 @@ def test_messages_of_another_writer_are_numbered_anew_and_none_is_lost(lab: Lab,
         writer.start(profile="")
         channels = [writer.register_channel("lab/a", "json", 0) for _ in range(2)]
         for i, number in enumerate(numbers):
-            # Within the times of a clock the third message has none.
+            # The third message has no time of the clock.
             at = 0 if begin and i == 2 else begin + i * 1_000_000
             writer.add_message(channels[i % 2], at, json.dumps({"i": i}).encode(), at, number)
         writer.finish()
@@ -92,7 +92,8 @@ def test_what_was_missed_before_the_first_message_of_an_incarnation_is_missed_by
         writer = Writer(file)
         writer.start(profile="linkspan")
         events = writer.register_channel("linkspan/events", "json", 0)
-        # Of the second incarnation nothing was missed, of the third one in front of its first message and behind that.
+        # Of the second incarnation nothing is missed. The third one lacks messages before and after its first
+        # message.
         for at, (incarnation, numbers) in enumerate([(7, (5, 6)), (8, (1, 2)), (9, (3, 7))], 1):
             metadata = {"linkspan.incarnation": f"{incarnation:016x}", "linkspan.first": str(numbers[0]), "linkspan.source": "sensor-1"}
             channel = writer.register_channel("lab/a", "cbor", 0, metadata)
@@ -112,7 +113,7 @@ def test_what_was_missed_before_the_first_message_of_an_incarnation_is_missed_by
     assert replay.stdin
     printed = []
     for _ in range(6):
-        # A subscriber that comes to a publisher late would begin with its newest message.
+        # A late subscriber would begin with the newest message.
         replay.stdin.write("\n")
         replay.stdin.flush()
         printed.append(subscriber.stdout.readline().strip())
@@ -143,7 +144,7 @@ with linkspan.connect("shm:lab/a", timeout=60) as channel:
 
 
 def test_lockstep_gives_number_time_and_source_of_the_recording(lab: Lab) -> None:
-    # A publisher that was started again in the middle: its numbers begin again.
+    # A publisher restarts in the middle, so its numbers begin again.
     recorder = lab.record("lab/a", "-o", "a.mcap", "--messages", 50)
     for count in (30, 20):
         publisher = lab.publisher("lab/a", count, 0.002)
@@ -157,8 +158,8 @@ def test_lockstep_gives_number_time_and_source_of_the_recording(lab: Lab) -> Non
     for words in ([], window):
         wanted = lab.recording("export", "a.mcap", "--csv", *words).splitlines()[1:]
         subscriber = lab.python(SUBSCRIBER, "again/a", len(wanted))
-        # The second publisher waits for nobody: a step is taken when the message before it was received, so that a subscriber that comes to
-        # a publisher late receives its newest message, which is its first.
+        # The second publisher waits for nobody. Each step waits for the previous message, so a late subscriber gets
+        # the newest message, which is its first.
         replay = lab.start(REPLAY, "replay", "a.mcap", "--rename", "lab/=again/", "--wait-for", "lab/a", "--step", *words)
         published = []
         assert replay.stdin and subscriber.stdout
@@ -245,14 +246,14 @@ def test_wrong_arguments_are_refused_with_what_is_taken(lab: Lab) -> None:
     ids=["record", "replay"],
 )
 def test_controller_is_told_why_one_fails(lab: Lab, words: tuple[str, ...], why: str) -> None:
-    """One that ends with an exit code other than 0 is no service that ended in good order."""
+    """An exit code other than 0 is a failure of the service."""
     recorded(lab, 3)
     (lab.folder / "taken.mcap").write_text("no recording")
     lab.start(PROGRAM, "controller", "--quiet", "--listen", lab.env["LINKSPAN_CONTROLLER"])
     with linkspan.Controller(lab.env["LINKSPAN_CONTROLLER"]) as controller:
 
         def is_seen() -> bool:
-            # A controller does not know one that ends before it has connected.
+            # A controller does not know a program that ends before connecting.
             assert why in lab.run(REPLAY, *words, "--service", "it", code=1)
             return any(service["name"] == "it" for service in controller.services())
 
@@ -300,18 +301,17 @@ def test_replay_follows_a_recording_that_is_written(lab: Lab) -> None:
     until("the recording is there", (lab.folder / "run.mcap").exists)
     subscriber = lab.python(SUBSCRIBER, "copy/a", 200)
     replay = lab.start(REPLAY, "replay", "run.mcap", "--follow", "--rename", "lab/=copy/", "--wait-for", "lab/a")
-    # Before the recording ends, its beginning is there.
+    # The beginning arrives before the recording ends.
     first = subscriber.stdout.readline()
     assert first.split()[:2] == ["1", "0"] and recorder.poll() is None
     sent(publisher)
     lab.stop(recorder)
     assert "200 messages replayed" in ended(replay)
-    # The first read may have taken more than one line, so that the rest is not all in the pipe, where `ended` reads.
+    # The first read may take several lines, which then are not in the pipe that `ended` reads.
     assert [line.split()[1] for line in subscriber.stdout] == list(map(str, range(1, 200)))
     ended(subscriber)
     assert "cannot be used with" in lab.run(REPLAY, "replay", "run.mcap", "--follow", "--loop", code=2)
 
-#: Completes the words of a line as bash does, and prints what it finds.
 COMPLETE = """
 source <(linkspan completions bash)
 COMP_LINE="$1"; COMP_POINT=${#1}; read -ra COMP_WORDS <<<"$1"; [[ "$1" == *" " ]] && COMP_WORDS+=("")
@@ -350,7 +350,6 @@ def test_bash_completes_the_options_of_subscribers_and_no_names_in_their_place(l
         offered = completed("")
         assert {"max_message_size=", "validate="} <= offered and not own & offered, command
         assert all(word.endswith("=") for word in offered), f"{command}: {offered}"
-    # Those that are not offered are refused.
     for name in ("ack", "client_id"):
         assert f"--option {name}: a recorder has its own" in lab.run(REPLAY, "record", "lab/a", "-o", "r.mcap", "--option", f"{name}=x", code=1)
 
@@ -359,12 +358,10 @@ def test_each_line_whatever_it_says_is_one_step(lab: Lab) -> None:
     recorded(lab, 10)
     subscriber = lab.python(SUBSCRIBER, "lab/a", 4)
     replay = lab.start(REPLAY, "replay", "a.mcap", "--step", "--wait-for", "lab/a")
-    # Words, blanks, bytes of another encoding, and a last line without an end.
     for line, number in (("next please\n", 1), ("   \n", 2), ("\x00\x1b[A\n", 3)):
         replay.stdin.write(line)
         replay.stdin.flush()
         assert subscriber.stdout.readline().split()[0] == str(number)
-    # Nothing is sent without a line.
     assert replay.poll() is None and subscriber.poll() is None
     out, err = replay.communicate("last", timeout=60)
     assert replay.returncode == 0 and "4 messages replayed" in out + err
@@ -418,7 +415,7 @@ def test_step_has_no_speed(lab: Lab) -> None:
 
 
 def test_name_that_cannot_be_published_costs_no_other_one_its_messages(lab: Lab) -> None:
-    """A place in another folder, an encoding that nobody knows, a schema that is none, a body that is no value: each is said once."""
+    """Bad names, encodings, schemas and bodies are each reported once."""
     bad = {"../up": ("cbor", None), "/tmp/x": ("cbor", None), "lab/encoding": ("none", None), "lab/schema": ("cbor", "{")}
     with (lab.folder / "r.mcap").open("wb") as file:
         writer = Writer(file)
@@ -443,14 +440,13 @@ with linkspan.subscribe(["lab/a", "lab/b"], timeout=60) as heard:
     assert ended(subscriber) == f"{[(f'shm:lab/{name}', number) for name in 'ab' for number in range(1, 6)]}\n"
     for name in bad:
         assert said.count(f"{name} is left out: ") == 1, said
-    # Where nothing else was asked for, it is the error.
     for name, error in (("../up", "InvalidEndpoint"), ("lab/encoding", "Unsupported")):
         said = ended(lab.start(REPLAY, "replay", "r.mcap", name, "--as-fast-as-possible"), 1)
         assert error in said and "0 messages replayed" in said, said
 
 
 def foreign(lab: Lab, name: str, topics: list[str], between: float) -> None:
-    """Writes a file with a message of each topic in turn, so many seconds apart."""
+    """Writes a message of each topic in turn, `between` seconds apart."""
     begin = 1_700_000_000_000_000_000
     with (lab.folder / name).open("wb") as file:
         writer = Writer(file)
@@ -476,7 +472,7 @@ def test_lockstep_is_paced_by_the_clock_if_a_speed_is_given_and_else_by_the_prog
     lab.run(REPLAY, "replay", "slow.mcap", "--lockstep", "lab/a", "--speed", "1")
     times = [float(line) for line in ended(consumer).splitlines()]
     assert times[-1] - times[0] > 1.0, times
-    # Hours between two messages: by the clock it would not end.
+    # By the clock this replay would take hours.
     foreign(lab, "hours.mcap", ["lab/a"] * 4, 3_600.0)
     consumer = lab.python(CLOCKED)
     lab.run(REPLAY, "replay", "hours.mcap", "--lockstep", "lab/a")

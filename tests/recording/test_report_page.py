@@ -1,4 +1,4 @@
-"""The page of a report in a browser: whatever the texts of a recording are, nothing of them runs and nothing is loaded."""
+"""A report in a browser: texts of a recording neither run nor load anything."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ from support.forged import MAGIC, record, text, texts
 
 import linkspan
 
-#: What a page without escaping or policy would run or load.
+#: Texts that would run or load on a page without escaping or policy.
 HOSTILE = [
     "<script>window.ran = 'script'</script>",
     "</script><script>window.ran = 'closed script'</script>",
@@ -33,7 +33,6 @@ HOSTILE = [
 
 
 def hostile_recording() -> bytes:
-    """Names, fields, units, descriptions, facts, notes, events and values of these texts."""
     data = [record(1, text("linkspan") + text("forged"))]
     facts = dict.fromkeys(("machine", "command", "started", "timezone", "names", "version"), HOSTILE[0])
     data.append(record(12, text("linkspan.recording") + texts({"id": "5" * 32, **facts})))
@@ -80,9 +79,7 @@ def test_texts_of_a_recording_run_and_load_nothing_in_its_report(lab: Lab) -> No
         assert page.evaluate("document.querySelectorAll('script, iframe, object, embed, form, base, link').length") == 0
         attributes = "[...document.querySelectorAll('*')].flatMap(e => [...e.attributes]).filter(a => a.name.startsWith('on')).map(a => a.name)"
         assert page.evaluate(attributes) == []
-        # Elements show the texts as they are.
         assert "<img src=x onerror=" in page.inner_text("body")
-        # The policy holds alone: a script that had come into the page would not run.
         page.evaluate("() => { const s = document.createElement('script'); s.textContent = 'window.ran = 1'; document.body.append(s); const i = new Image(); i.src = 'http://192.0.2.1/picture'; document.body.append(i) }")
         assert page.evaluate("window.ran") is None
         browser.close()
@@ -93,11 +90,10 @@ def test_texts_of_a_recording_run_and_load_nothing_in_its_report(lab: Lab) -> No
 
 @pytest.mark.costly
 def test_page_is_legible_wide_and_narrow(lab: Lab) -> None:
-    """Nothing leaves the page but a table that scrolls, no word of ours is broken, and a line has a gap where the recording has one."""
+    """Only a table scrolls beyond the page, no word of ours breaks, and lines show gaps."""
     long = "lab/" + "a-very-long-name-of-a-sensor/" * 6 + "temperature"
     recorder = lab.record("lab/*", "-o", "g.mcap", "--messages", "120", "--note", "remark=" + "word " * 60)
     for name in ("lab/t", long):
-        # The second one begins when the first has ended.
         publisher = lab.publisher(name, 60, 0.01)
         sent(publisher)
         publisher.communicate("")
@@ -111,7 +107,6 @@ def test_page_is_legible_wide_and_narrow(lab: Lab) -> None:
             page.goto((lab.folder / "g.html").as_uri(), wait_until="load")
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             assert page.evaluate(outside) == []
-            # A kind of an event is one line.
             lines = page.evaluate("""[...document.querySelectorAll("td.what")].map(e => { const r = document.createRange(); r.selectNodeContents(e); return r.getClientRects().length })""")
             assert lines and set(lines) == {1}, lines
             names = page.evaluate("""[...document.querySelectorAll("td.name")].map(e => e.getBoundingClientRect().width)""")
@@ -137,7 +132,6 @@ def test_messages_that_cannot_be_decoded_are_named_and_an_exit_code(lab: Lab) ->
 
 
 def test_page_says_what_a_check_says_of_the_originals_of_a_copy(lab: Lab) -> None:
-    """Which parts their recorder removed, and which were not closed: what they had is not in the plots."""
     with (lab.folder / "copy.mcap").open("wb") as file:
         writer = Writer(file)
         writer.start(profile="linkspan")

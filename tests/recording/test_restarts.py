@@ -1,4 +1,4 @@
-"""A publisher that is killed and started again while it is recorded: the recording has messages of every incarnation."""
+"""A recording of a restarted publisher has messages of every incarnation."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ def test_recorder_has_every_incarnation_and_is_complete(lab: Lab, is_pattern: bo
         publisher.wait(60)
     lab.stop(recorder)
     assert incarnations() == set(range(TIMES))
-    # Its attempts met the sockets of publishers that were ending: no living one was without a connection.
+    # The recorder met sockets of ending publishers; every living one had a connection.
     assert lab.recording("check", "a.mcap").startswith("complete: ")
 
 
@@ -53,7 +53,7 @@ with linkspan.publisher(sys.argv[1]) as out:
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
 def test_recording_of_few_messages_has_the_connection_of_their_publisher(lab: Lab, transport: str) -> None:
-    """Also of a publisher that was there before, whose first message is none of those."""
+    """Includes an earlier publisher, whose first message is not recorded."""
     lab.python(FAST, f"{transport}:lab/x")
     for round in range(4):
         recorder = lab.record("lab/*", "-o", f"{round}.mcap", "--messages", 1)

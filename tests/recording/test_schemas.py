@@ -1,5 +1,7 @@
-"""The schemas in a recording: each channel's own, and the one beside it, admits the messages that the recorder writes, whatever they hold.
-Code that was generated from another one does not decode them."""
+"""Schemas in a recording: each channel's schema and its companion admit all recorded messages.
+
+Code generated from another schema refuses them.
+"""
 
 import json
 import signal
@@ -17,7 +19,7 @@ from support.signals import stop
 from support.tree import PROGRAM
 from support.waiting import until
 
-#: Each kind of field, with what has an escape in JSON.
+#: Each kind of field, with texts that JSON escapes.
 SCHEMA = """
 name = "lab.all"
 [fields]
@@ -37,7 +39,7 @@ choice = { type = "union", variants = { a = "f64", b = "text" } }
 any = "any"
 """
 
-#: Publishes messages of plain numbers, and others with what JSON has no number for, in turns.
+#: Alternates plain numbers with values that JSON numbers cannot express.
 PUBLISHER = """
 import datetime, decimal, json, sys, uuid
 import linkspan, numpy
@@ -94,15 +96,14 @@ def test_json_recording_has_messages_that_its_schemas_admit(lab: Lab) -> None:
             own += 1
             assert schema.encoding == "jsonschema"
             validator(schema.data.decode()).validate(value)
-    # Those of plain numbers, which viewers plot with the schema.
+    # Viewers plot plain numbers with the schema.
     assert own == 4 and len({channel.id for _, channel, _ in messages}) == 2
-    # For the tools they are one name.
     assert lab.info("a.mcap")["names"]["lab/all"]["messages"] == 15
     assert len(lab.recording("export", "a.mcap", "--csv").splitlines()) == 16
 
 
 def test_json_recording_of_messages_that_do_not_fit_has_no_schema_that_refuses_them(lab: Lab) -> None:
-    """A publisher checks what it sends only where it is told to."""
+    """A publisher checks its messages only on request."""
     messages = recorded(lab, "--encoding", "json", count=17)
     for schema, _, data in messages:
         assert schema is None or validator(schema.data.decode()).is_valid(json.loads(data)), data
@@ -125,7 +126,6 @@ def test_schema_refuses_what_is_none_of_its_messages(lab: Lab, value: str) -> No
     assert not validator(messages[0][1].metadata["linkspan.jsonschema"]).is_valid(json.loads(value))
 
 
-#: Publishes a number for each line, and says so.
 SENDER = """
 import linkspan, sys
 with linkspan.publisher("lab/p", schema=sys.argv[1]) as out:
@@ -147,7 +147,6 @@ def publisher_of(lab: Lab, unit: str) -> "subprocess.Popen[str]":
 
 
 def generated(lab: Lab, unit: str) -> ModuleType:
-    """The module that is generated from the schema of this unit."""
     (lab.folder / f"{unit}.toml").write_text(of_unit(unit))
     lab.run(PROGRAM, "schema", "generate", "--lang", "python", f"{unit}.toml", "--output", unit)
     (source,) = (lab.folder / unit).glob("*.py")
@@ -158,7 +157,6 @@ def generated(lab: Lab, unit: str) -> ModuleType:
 def test_recorded_message_has_the_fingerprint_of_its_publisher(lab: Lab, encoding: list[str]) -> None:
     pascal, bar = generated(lab, "Pa"), generated(lab, "bar")
     recorder = lab.record("lab/p", "-o", "a.mcap", "--messages", 3, *encoding)
-    # Two incarnations, each with a schema of its own, and one without.
     for number, unit in enumerate(["Pa", "bar"], start=1):
         publisher = publisher_of(lab, unit)
         until("the recorder is connected", lambda number=number: events(lab, "connected") == number)
@@ -174,7 +172,7 @@ def test_recorded_message_has_the_fingerprint_of_its_publisher(lab: Lab, encodin
     for decode, module, message, sender in ((bar.OfBar.decode, bar, of_pascal, pascal), (pascal.OfPa.decode, pascal, of_bar, bar)):
         with pytest.raises(linkspan.SchemaMismatch, match=f"{sender.FINGERPRINT[:16]}.*{module.FINGERPRINT[:16]}"):
             decode(message)
-    # It does not say which schema it has.
+    # This channel does not name its schema.
     of_none.check_fingerprint(pascal.FINGERPRINT)
 
 

@@ -1,4 +1,4 @@
-"""Publishers that come and go faster than a recorder looks: each one that it did not meet is an event."""
+"""Publishers with lives shorter than a recorder's look: each unmet one is an event."""
 
 import os
 import random
@@ -11,8 +11,8 @@ from support.waiting import until
 
 import linkspan
 
-#: Runs publishers one after the other, each in a process that is forked, for so many seconds as a line says, and tells
-#: when each has ended: killed, closed, or ended without a close. The last one lives on.
+#: Forks publishers one after another with the lives that lines give in seconds, and reports each end: killed,
+#: closed, or without close. The last one lives on.
 LIVES = """
 import os, sys, time, linkspan
 name, life = sys.argv[1], 0
@@ -40,14 +40,12 @@ CASES = [(transport, way) for transport in ("shm", "unix") for way in WAYS]
 
 
 class Lives:
-    """Publishers of lab/x, one after the other."""
-
     def __init__(self, lab: Lab, transport: str) -> None:
         self.child = lab.python(LIVES, f"{transport}:lab/x")
         self.count = 0
 
     def live(self, seconds: float, end: str = "killed") -> int:
-        """Returns once it has ended; one that lives for 1000 s, once it has published."""
+        """Returns after the publisher has ended; for 1000 s, after it has published."""
         assert self.child.stdin and self.child.stdout
         self.child.stdin.write(f"{seconds} {end}\n")
         self.child.stdin.flush()
@@ -62,12 +60,11 @@ def begun(lab: Lab, transport: str, way: str) -> tuple["Lives", object]:
 
 
 def recorded(lab: Lab) -> set[int]:
-    """The lives of which there is a message."""
     return {message.value["life"] for message in linkspan.Recording(lab.folder / "a.mcap")}
 
 
 def told(lab: Lab) -> tuple[int, int]:
-    """How many publishers were met, and how many events say that one was not."""
+    """Returns how many publishers were met, and how many events report an unmet one."""
     events = [event for event in linkspan.Recording(lab.folder / "a.mcap").events if event.get("name") == "lab/x"]
     met = {event.get("incarnation") for event in events if event["kind"] == "connected"}
     return len(met), sum(event["kind"] == "unconnected" for event in events)
@@ -78,7 +75,6 @@ def test_each_publisher_that_lived_while_the_recorder_was_stopped_is_told(lab: L
     lives, recorder = begun(lab, transport, way)
     last = lives.live(1000)
     until("the first one is recorded", lambda: 0 in recorded(lab))
-    # Two of them are followed by one that lives, and one by nobody.
     for _ in range(2):
         stop(recorder.pid)
         os.kill(last, signal.SIGKILL)
@@ -108,7 +104,6 @@ def test_short_lives_on_a_busy_machine_are_met_or_told(lab: Lab, transport: str,
         lab.python("while True: pass")
     for _ in range(60):
         lives.live(chance.uniform(0.01, 0.06), chance.choice(["killed", "closed", "exited"]))
-    # Nothing of those before is open where this one is connected.
     lives.live(1000)
     until("the last one is recorded", lambda: lives.count - 1 in recorded(lab))
     until("all are met or told", lambda: sum(told(lab)) >= lives.count)

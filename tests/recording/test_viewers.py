@@ -1,4 +1,7 @@
-"""Recordings for viewers: every message is what was sent, as readers see it that nobody here wrote: mcap-ros2-support, rosbags, Rerun, Lichtblick."""
+"""Recordings for viewers: independent readers return every sent message.
+
+The readers are mcap-ros2-support, rosbags, Rerun and Lichtblick.
+"""
 
 import base64
 import json
@@ -33,7 +36,7 @@ from support.tree import PROGRAM, ROOT
 SEED = int(os.environ.get("LINKSPAN_SEED", random.randrange(2**32)))
 HERE = Path(__file__).parent
 
-#: What a name or a field may be, in the notation of schemas, and values of it.
+#: Types of a name or field in schema notation, and values of each.
 SCALARS = {
     "bool": lambda chance: chance.random() < 0.5,
     "i8": lambda chance: chance.randint(-128, 127),
@@ -48,7 +51,7 @@ SCALARS = {
     "f64": lambda chance: chance.choice([0.1, -0.0, 1e300, -math.inf, math.nan, 5e-324]),
     "text": lambda chance: chance.choice(["", "a", "größer 🔥", "x" * chance.randint(0, 99)]),
     "bytes": lambda chance: chance.randbytes(chance.choice([0, 1, 7, 300])),
-    # Of mcap-ros2-support's times seconds have no sign.
+    # mcap-ros2-support reads seconds of times without a sign.
     "timestamp": lambda chance: linkspan.Timestamp(chance.randint(0, 2**31 * 10**9 - 1)),
     "uuid": lambda chance: uuid.UUID(int=chance.getrandbits(128)),
     "decimal": lambda chance: Decimal(chance.randint(-9999, 9999)).scaleb(-2),
@@ -65,7 +68,6 @@ def array(chance: random.Random, dtype: str, shape: list[int]) -> numpy.ndarray:
 
 
 def made(chance: random.Random, depth: int = 0) -> tuple[dict[str, Any], Any]:
-    """A type, and a function that makes values of it."""
     kind = chance.choice(["scalar"] * 5 + ["ndarray", "image"] + ["list", "record", "optional"] * (depth < 3))
     if kind == "scalar":
         name = chance.choice(list(SCALARS))
@@ -93,12 +95,11 @@ def toml(value: Any) -> str:
 
 
 def field(key: str) -> str:
-    """The field that stands for a key: one that no field can have is changed."""
+    """Returns the field for a key; invalid field names change."""
     return key if key.isidentifier() and key.isascii() else re.sub("[^0-9a-z]+", "_", key.lower()).strip("_")
 
 
 def same(expected: Any, found: Any, path: str = "message") -> None:
-    """Compares a value that was sent with what a reader made of it."""
     match expected:
         case dict():
             fields = {field(key): item for key, item in expected.items()}
@@ -141,7 +142,6 @@ def same(expected: Any, found: Any, path: str = "message") -> None:
 
 
 def plain(value: Any) -> Any:
-    """What a value is in plain JSON."""
     match value:
         case dict():
             return {key: plain(item) for key, item in value.items()}
@@ -165,7 +165,7 @@ def plain(value: Any) -> Any:
 
 
 def by_mcap(path: Path) -> Iterator[tuple[str, str, Any]]:
-    """Name, encoding and value of each message, by mcap-ros2-support."""
+    """Returns name, encoding and value of each message by mcap-ros2-support."""
     with path.open("rb") as file:
         reader = make_reader(file, decoder_factories=[DecoderFactory()])
         for _, channel, message in reader.iter_messages(log_time_order=False):
@@ -180,7 +180,7 @@ def by_mcap(path: Path) -> Iterator[tuple[str, str, Any]]:
 
 
 def by_rosbags(path: Path) -> Iterator[tuple[str, Any]]:
-    """Name and value of each message in CDR, by rosbags."""
+    """Returns name and value of each CDR message by rosbags."""
     store = get_typestore(Stores.EMPTY)
     with Reader(path) as reader:
         types = {}
@@ -194,14 +194,14 @@ def by_rosbags(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def by_lichtblick(path: Path) -> dict[str, list[Any]]:
-    """The values of each name in CDR, by Lichtblick's reader: what JSON has no form for is a text."""
+    """Returns the CDR values of each name by Lichtblick's reader; values beyond JSON are texts."""
     done = subprocess.run(["node", HERE / "viewers.js", npm(), path], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
 def as_lichtblick(found: Any) -> Any:
-    """What the script prints of a value that mcap-ros2-support has decoded."""
+    """Returns a value of mcap-ros2-support in the script's output form."""
     if names := getattr(found, "__slots__", None):
         keys = {"nanosec": "nsec"} if set(names) == {"sec", "nanosec"} else {}
         return {keys.get(key, key): as_lichtblick(getattr(found, key)) for key in names}
@@ -213,7 +213,6 @@ def as_lichtblick(found: Any) -> Any:
 
 
 def checked(lab: Lab, source: Path, messages: list[tuple[str, Any]], is_cdr: bool | None = None) -> Path:
-    """Exports a recording, and compares all of it."""
     path = lab.folder / f"{source.stem}-ros2.mcap"
     lab.recording("export", source, "--ros2", "-o", path, "--force")
     compare(path, messages, is_cdr)
@@ -221,7 +220,7 @@ def checked(lab: Lab, source: Path, messages: list[tuple[str, Any]], is_cdr: boo
 
 
 def by_rerun(path: Path) -> dict[str, list[Any]]:
-    """The values of each name in CDR, by Rerun, which shows pictures without their headers."""
+    """Returns the CDR values of each name by Rerun, which drops picture headers."""
     script = """
 import json, sys
 from rerun.chunk import McapReader
@@ -301,7 +300,7 @@ def test_any_values_are_written_in_some_form(lab: Lab):
     print(f"LINKSPAN_SEED={SEED}")
     chance = random.Random(SEED)
     messages = [(f"lab/n{chance.randrange(20)}", any_value(chance)) for _ in range(300)]
-    # What Python has read is what is compared: NaNs and numbers of NumPy as the codec has them.
+    # Compares values after the codec, which changes NaNs and NumPy numbers.
     messages = [(topic, linkspan.decode(linkspan.encode(value))) for topic, value in messages]
     path = lab.folder / "any-ros2.mcap"
     lab.recording("export", written(lab.folder / "any.mcap", messages), "--ros2", "-o", path)
@@ -321,7 +320,6 @@ def test_demonstration_is_shown_in_full_by_four_readers(lab: Lab):
     schemas = {name: schema.read_text() for name, (schema, _) in values(0).items() if schema}
     path = checked(lab, written(lab.folder / "demo.mcap", messages, schemas), messages)
     assert {topic for topic, encoding, _ in by_mcap(path) if encoding == "json"} == {*IN_JSON}
-    # Rerun reads the same, and does not know JSON.
     rerun = by_rerun(path)
     for name in values(0):
         if name in IN_JSON:
@@ -339,7 +337,6 @@ def as_rerun(found: Any) -> Any:
     return [as_rerun(item) for item in found] if isinstance(found, bytes | list) or hasattr(found, "tolist") else found
 
 
-#: Publishes a message of each name of the demonstration, and of numbers that ascend.
 LAB = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -367,11 +364,9 @@ def test_recorder_writes_for_viewers_at_once(lab: Lab, encoding: str):
         compare(path, demonstration())
         assert lab.info("live.mcap")
         publisher.communicate(timeout=60)
-        # What is recorded for viewers is not replayed, and says so.
         assert "cdr" in lab.run(PROGRAM, "replay", "live.mcap", "--as-fast-as-possible", code=1)
         return
-    # In JSON a viewer reads numbers, texts and maps; arrays and times are Linkspan's, from which a replay has them
-    # again.
+    # JSON viewers read numbers, texts and maps; only a replay restores Linkspan's arrays and times.
     found: dict[str, list[Any]] = {}
     with path.open("rb") as file:
         for schema, channel, message in make_reader(file).iter_messages():
@@ -436,7 +431,6 @@ load = { type = "record", fields = { low = "i8", wave = { type = "ndarray", dtyp
     (_, first, found), (_, second, other) = by_mcap(path)
     assert (first, found.on, found.at.sec, found.at.nanosec, found.mode, found.speed) == ("cdr", True, 5, 7, "FAST", 1.5)
     assert (found.load.low, list(found.load.wave.shape), list(found.load.wave.data)) == (-7, [3], [1, 2, 3])
-    # Bytes that are none have a type of their own.
     assert (second, bytes(other.value)) == ("cdr", b"no record")
 
 
@@ -457,7 +451,6 @@ def test_window_and_names_are_chosen_and_files_stay(lab: Lab):
     source = written(lab.folder / "w.mcap", [(f"lab/{name}", {"x": number}) for number in range(5) for name in "ab"])
     lab.recording("export", source, "lab/a", "--from", "4", "--ros2", "-o", "a.mcap")
     found = [(topic, value.x) for topic, _, value in by_mcap(lab.folder / "a.mcap")]
-    # The newest from before the window comes first.
     assert found == [("lab/a", 1), ("lab/a", 2), ("lab/a", 3), ("lab/a", 4)]
     lab.recording("export", source, "--ros2", "-o", "a.mcap", code=1)
     lab.recording("export", source, "--ros2", "-o", source, "--force", code=1)

@@ -1,4 +1,4 @@
-"""What a recorder meets at a name: it records the program that takes the name afterwards, whatever its first attempts found."""
+"""A recorder records the program that takes a name later, whatever its first attempts met."""
 
 from pathlib import Path
 
@@ -7,7 +7,6 @@ from conftest import Lab, ended, sent
 from support import obstacles
 from support.waiting import until
 
-#: By the name of the obstacle.
 SOCKETS = {obstacle.__name__: obstacle for obstacle in obstacles.ALL}
 
 
