@@ -9,6 +9,7 @@ use linkspan::{ErrorKind, Options, Publisher, Subscriber, Value, Wait};
 
 use super::follow::{LOOK, failure, something, watched};
 use super::*;
+use crate::names::Name;
 use crate::room::{Account, Room};
 use crate::subscription::{Choice, Given, Resume, Subscription};
 
