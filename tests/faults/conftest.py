@@ -1,4 +1,4 @@
-"""A runtime directory for each test, and programs that are started, watched and ended by process id."""
+"""A runtime directory for each test, and programs managed by process id."""
 
 import contextlib
 import os
@@ -14,12 +14,12 @@ import pytest
 from support.memory import Group
 from support.namespaces import unshare
 
-# The tests in that folder have an independent implementation of the protocol, which knows no slots.
+# That folder has an independent implementation of the protocol, without slots.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "independent"))
 
 Start = Callable[..., subprocess.Popen[str]]
 
-#: The helpers that every program of these tests can use.
+#: Helpers for every program of these tests.
 BEGIN = """
 def became(use):
     \"\"\"What became of a call: "done", or the kind of its error.\"\"\"
@@ -50,7 +50,7 @@ def fill(folder):
 
 @pytest.fixture(autouse=True)
 def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The runtime directory, for this process and those that it starts; their durable files are of this test alone."""
+    """Sets the runtime directory for this process and its children; durable files belong to this test."""
     directory = tmp_path / "run"
     directory.mkdir(mode=0o755)
     monkeypatch.setenv("LINKSPAN_DIR", str(directory))
@@ -60,10 +60,10 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Starts a Python program given as text; what it prints can be read line by line. It is killed at the end.
+    """Starts a Python program from text; its output can be read line by line, and the test's end kills it.
 
-    With `within`, in namespaces of its own: the words of unshare; `mounts` is shell text that is run there first. `env` is
-    added to the environment.
+    `within` lists words of unshare for separate namespaces; `mounts` is shell text that runs there first. `env`
+    extends the environment.
     """
     started: list[subprocess.Popen[str]] = []
 
@@ -83,14 +83,14 @@ def start() -> Iterator[Start]:
 
     yield program
     for child in started:
-        # With all processes that it forked.
+        # Includes all forked processes.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
         assert child.stdout is not None
         assert child.stdin is not None
         child.stdout.close()
-        # The rest of the output is not read any more.
+        # The reader may be gone.
         with contextlib.suppress(BrokenPipeError):
             child.stdin.close()
 

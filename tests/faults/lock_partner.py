@@ -1,4 +1,4 @@
-"""A program that uses only fcntl.lockf: it locks, reads and writes a given file on command."""
+"""Locks, reads and writes a file on command through fcntl.lockf only."""
 
 import fcntl
 import os

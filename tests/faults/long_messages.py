@@ -1,5 +1,4 @@
-"""Long messages of each kind: what programs of these tests send, in memory of their own or in memory that is lent, and
-whether it arrived whole."""
+"""Long messages of each kind, in own or lent memory, with checks for completeness."""
 
 import os
 import select
@@ -11,13 +10,13 @@ import linkspan
 SOON = 60.0
 MIB = 1 << 20
 
-#: In memory that a channel, a publisher or a request lends.
+#: Kinds in memory that a channel, publisher or request lends.
 LOANED = ["loaned array", "loaned bytes"]
-#: What lies in a slot as a whole.
+#: Kinds that lie in one slot.
 BODIES = ["bytes", "loaned bytes", "text", "structure"]
 KINDS = ["loaned array", *BODIES]
 
-#: `made` is what is sent under a number, of about so many bytes, and `is_whole` says whether it is what arrived.
+#: `made` returns the message of a number with about this many bytes; `is_whole` checks a received one.
 CONTENT = """
 import numpy
 kept = {}
@@ -53,8 +52,8 @@ def is_whole(value, kind, number, size):
     return len(value) == size and bool((elements(value) == number % 256).all())
 """
 
-#: Sends a message of each number that it reads, and prints what became of it; then how many arrays and bodies went by
-#: slots, and how many without.
+#: Sends a message for each number that it reads and prints the result; finally prints how many arrays and bodies
+#: used slots, and how many did not.
 SENDER = CONTENT + """
 name, kind, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
 channel = linkspan.connect(name, timeout=60.0)
@@ -70,7 +69,6 @@ print(*(stats[name] for name in ("arrays_in_slots", "arrays_without_slot", "bodi
 channel.close(timeout=60.0)
 """
 
-#: Prints the number of each message that is whole.
 RECEIVER = CONTENT + """
 name, kind, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
 listener = linkspan.listen(name)
@@ -83,14 +81,12 @@ for message in iter(lambda: channel.recv(timeout=60.0), None):
     print(number if is_whole(value["content"], kind, number, size) else "damaged", flush=True)
 """
 
-# The same here.
 HERE: dict = {}
 exec(CONTENT, HERE)
 elements, lent, content, made, is_whole = (HERE[name] for name in ("elements", "lent", "content", "made", "is_whole"))
 
 
 def readable(stream, seconds: float) -> bool:
-    """Whether a line can be read within this time."""
     return bool(select.select([stream], [], [], seconds)[0])
 
 
@@ -100,14 +96,13 @@ def ask(process: subprocess.Popen, number: int) -> None:
 
 
 def slot_files() -> int:
-    """How many descriptors of slots this process has."""
+    """Returns how many slot descriptors this process has."""
     links = (os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink())
     return sum("linkspan-slot" in link for link in links)
 
 
 def send_each(sender: subprocess.Popen, channel: linkspan.Channel, kind: str, numbers: range, size: int) -> tuple[list, list[str]]:
-    """Has these messages sent, and receives them, acknowledged one by one; returns them, and what the sender says
-    became of each."""
+    """Has these messages sent and acknowledged one by one; returns them and the sender's results."""
     held: list = []
     outcomes: list[str] = []
 
@@ -119,7 +114,7 @@ def send_each(sender: subprocess.Popen, channel: linkspan.Channel, kind: str, nu
 
     for number in numbers:
         ask(sender, number)
-        # Sent messages may arrive in pieces while the program waits; messages that were not sent were reported.
+        # Parts of sent messages may arrive during the wait; unsent messages were reported.
         while not (line := readable(sender.stdout, 0.05)) and not channel.poll():
             assert sender.poll() is None
         if channel.poll() or not line:

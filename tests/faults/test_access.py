@@ -1,4 +1,4 @@
-"""Mode and group on every local transport, lists of users, and repairs by doctor, with real users."""
+"""Mode and group on every local transport, user lists, and repairs by doctor, with real users."""
 
 import os
 import select
@@ -17,7 +17,7 @@ TALKING = ["shm", "unix", "fifo", "spool", "dgram"]
 STORING = ["file", "journal"]
 LOCAL = TALKING + STORING
 
-#: The directory belongs to this group; endpoints belong to the other.
+#: Groups of the directory and of the endpoints.
 AROUND, OWN = 20100, 20200
 OWNER, FELLOW, INSIDER, OUTSIDER = 20001, 20002, 20003, 20004
 GROUPS = {0: (), OWNER: (AROUND, OWN), FELLOW: (AROUND, OWN), INSIDER: (AROUND,), OUTSIDER: ()}
@@ -27,7 +27,7 @@ pytestmark = several_users
 
 @pytest.fixture
 def folder():
-    """A folder that every user can read, with the program in it, and a directory that a group shares."""
+    """A world-readable folder with the program, and a directory that a group shares."""
     path = Path(tempfile.mkdtemp(prefix="access-"))
     path.chmod(0o755)
     shutil.copy(BUILT, path / "linkspan")
@@ -67,7 +67,6 @@ def run(folder, uid, *words, **more):
 
 @pytest.fixture
 def start(folder):
-    """Starts a long-running program as a user."""
     started = []
 
     def begin(uid, *words, **more):
@@ -83,8 +82,6 @@ def start(folder):
 
 
 class Offer:
-    """An open endpoint: messages are received there, or a value is published."""
-
     def __init__(self, folder, start, transport, uid, *options, name=None, **more):
         self.folder, self.stores, self.more = folder, transport in STORING, more
         self.name = name or f"{transport}:offer"
@@ -92,7 +89,6 @@ class Offer:
             self.process = start(uid, "pub", self.name, '"kept"', *options, **more)
         else:
             self.process = start(uid, "recv", self.name, "--json", "--count", "0", "--timeout", "forever", *options, **more)
-        # It is open once a program of its own user was admitted.
         self.admits(uid)
 
     def ask(self, uid, patience=PATIENCE):
@@ -103,9 +99,9 @@ class Offer:
 
     def admits(self, uid):
         asked = self.ask(uid)
-        # Missing values are not a refusal: the publisher is just starting.
+        # A missing value differs from a refusal: the publisher is starting.
         while self.stores and ("NotFound" in asked.stderr or "Empty" in asked.stderr):
-            # A store keeps the value after its publisher has ended.
+            # A store keeps the value after its publisher's end.
             has_ended = self.process.poll() is not None
             asked = self.ask(uid)
             if has_ended:
@@ -134,11 +130,9 @@ def test_mode_and_group_decide_who_is_admitted(folder, start, transport, bits):
         offer.admits(FELLOW)
     else:
         offer.refuses(FELLOW, *named)
-    # A user in the directory's group and not in the endpoint's; and one in neither.
     offer.refuses(INSIDER, *named)
     named = ("with mode ", "belongs to uid", "linkspan setup --group")
     offer.refuses(OUTSIDER, *named)
-    # Refused programs have broken nothing.
     offer.admits(OWNER)
 
 
@@ -160,15 +154,14 @@ def test_group_without_the_user_is_refused_and_nothing_is_left(folder, transport
     assert refused.returncode == 1
     for part in ("PermissionDenied (113)", f"uid {INSIDER} ", f"gid {OWN}", "usermod -a -G"):
         assert part in refused.stderr, refused.stderr
-    # The empty directory of the journal stays, because the next writer completes it. Lock files, that of all users and
-    # each user's own, are never removed.
+    # The next writer completes the empty directory of the journal. Lock files are never removed.
     left = [path.name for path in (folder / "run").iterdir() if not path.name.startswith(".lock")]
     assert left == (["x.journal"] if transport == "journal" else []), left
 
 
 @pytest.mark.parametrize("transport", [*LOCAL, "tcp"])
 def test_root_a_system_user_and_a_normal_user_connect_after_setup(folder, start, transport):
-    # The group of a system user that every Debian has; the others are members of it.
+    # Every Debian has this system group; the other users are its members.
     system, group = 33, "www-data"
     (folder / "etc").mkdir()
     made = run(folder, 0, "setup", "--group", group, "--root", str(folder))
@@ -202,7 +195,6 @@ def test_lists_of_users_and_groups_on_sockets(folder, start, transport):
     offer = Offer(folder, start, transport, OWNER, "-o", "mode=0666", "-o", f"allow_uids=[{OWNER}, {OUTSIDER}]",
                   "-o", f"allow_gids=[{OWN}]")
     offer.admits(OUTSIDER)
-    # A supplementary group counts like the primary one.
     offer.admits(FELLOW)
     offer.refuses(INSIDER, "is not on the listener's list", f"allow_gids [{OWN}]", "have it added there")
     offer.refuses(0, "is not on the listener's list")
@@ -234,7 +226,7 @@ def test_doctor_repairs_a_directory_without_setgid_and_a_lock_file(folder):
     found = doctor(folder, FELLOW)
     assert found.returncode == 1
     assert "lacks the setgid bit" in found.stdout and f"chmod 2770 {shared}" in found.stdout, found.stdout
-    # A member that does not own it may not repair it, and the error says who can.
+    # Only the owner may repair it, and the error says so.
     tried = doctor(folder, FELLOW, "--repair")
     assert tried.returncode == 1 and "not repaired" in tried.stdout and "let root run" in tried.stdout, tried.stdout
     assert mode(shared) == 0o770
@@ -259,7 +251,7 @@ def test_doctor_returns_a_lock_file_to_the_owner_of_the_directory(folder, start)
     own = folder / "own"
     own.mkdir(mode=0o700)
     os.chown(own, OWNER, OWNER)
-    # A file that a root program left in a user's own directory.
+    # A root program left this file in a user's directory.
     (own / ".lock").touch(0o600)
     refused = run(folder, OWNER, "recv", "shm:x", where="own")
     assert refused.returncode == 1
@@ -281,14 +273,14 @@ def test_doctor_follows_no_link_to_a_file_of_another_user(folder):
 @pytest.mark.parametrize("transport", TALKING)
 def test_doctor_removes_names_of_dead_processes_only_in_a_repair(folder, start, transport):
     offer = Offer(folder, start, transport, OWNER)
-    # The program prints a message before it consumes it; a spool that holds one is kept.
+    # The program prints a message before consuming it; a spool with a message is kept.
     spool = folder / "run/offer.spool"
     until("the message is consumed", lambda: not any([*spool.glob("client/*"), *spool.glob("server/*")]))
     offer.process.kill()
     offer.process.wait(PATIENCE)
 
     def left():
-        # Another user's repair makes a file of its own for locks.
+        # Another user's repair creates a separate lock file.
         return sorted(path for path in (folder / "run").rglob("*") if not path.name.startswith(".lock"))
 
     before = left()
@@ -299,7 +291,7 @@ def test_doctor_removes_names_of_dead_processes_only_in_a_repair(folder, start, 
     assert left() == before, other.stdout
     repaired = doctor(folder, OWNER, "--repair")
     assert repaired.returncode == 0 and "is removed" in repaired.stdout and f"{transport}:offer" in repaired.stdout, repaired.stdout
-    # The next sender looks for the spool, which is not a leftover.
+    # The next sender looks for the spool, so it stays.
     assert spool.exists() == (transport == "spool")
     assert "dead processes" not in doctor(folder, OWNER).stdout
 
@@ -313,7 +305,6 @@ def test_doctor_reports_two_users_with_different_directories(folder, start):
         finished = doctor(folder, 0)
         assert f"{other} of {FELLOW}:{FELLOW}" in finished.stdout and "holds unix:offer" in finished.stdout, finished.stdout
         assert "the same LINKSPAN_DIR" in finished.stdout and "linkspan setup --group NAME" in finished.stdout
-        # A user without access to the other directory learns that it exists.
         assert f"{other} of" in doctor(folder, OWNER).stdout
     finally:
         shutil.rmtree(other)

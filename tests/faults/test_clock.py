@@ -1,7 +1,7 @@
-"""Clocks that jump: the wall clock stepped by days under running programs, and programs whose machines started apart.
+"""Jumps of the wall clock under running programs, and programs with different clocks.
 
-The machine's clock is shared, so it is not changed: a preloaded library steps the wall clock of the programs under test, and time
-namespaces shift the clocks that cannot be set.
+The machine's clock stays: a preloaded library steps the wall clock of the tested programs, and time namespaces
+shift the other clocks.
 """
 
 import re
@@ -18,7 +18,7 @@ import pytest
 from support.namespaces import needed, why_not
 from transports import answering, endpoint, publishing
 
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 60.0
 FORTH, BACK = b"xx", b"x"
 
@@ -48,7 +48,7 @@ for line in sys.stdin:
 
 @pytest.fixture(scope="module")
 def library() -> Iterator[Path]:
-    # LD_PRELOAD separates names by spaces, and TMPDIR may have one.
+    # LD_PRELOAD separates names by spaces, which TMPDIR may contain.
     with tempfile.TemporaryDirectory(prefix="clock-", dir="/tmp") as folder:
         built = Path(folder) / "step.so"
         source = Path(__file__).with_name("step.c")
@@ -67,7 +67,7 @@ def ask(child: subprocess.Popen[str], line: str) -> str:
 @pytest.mark.costly
 @answering
 def test_stepped_clock_does_not_disturb_calls(transport: str, start, library: Path, tmp_path: Path) -> None:
-    """Forward and back by a day, at the server, at the client, and at both: nothing ends earlier or later than it should."""
+    """Steps by a day at the server, the client, and both must not change any time-out."""
     name = endpoint(transport, "clock")
     for side in ("server", "client", "both"):
         stepped = tmp_path / f"{side}.days"
@@ -80,10 +80,10 @@ def test_stepped_clock_does_not_disturb_calls(transport: str, start, library: Pa
             stepped.write_bytes(step)
             assert ask(client, str(i)) == str(i)
             assert ask(client, "wait") == "Timeout True"
-        # There was a step: the time that the server reports shows it.
+        # The server's reported time proves the step.
         if side == "server":
             stepped.write_bytes(FORTH)
-            # If there is only one place, the next client takes it after the first has disconnected.
+            # A single place is free after the first client disconnects.
             client.stdin.close()
             client.wait(SOON)
             with linkspan.connect(name, timeout=SOON, client_id="late") as channel:
@@ -113,7 +113,7 @@ def test_stepped_clock_does_not_disturb_a_publisher(transport: str, start, libra
     )
     assert publisher.stdout.readline() == "ready\n"
     with linkspan.subscribe(name, timeout=SOON) as readings:
-        # Before it has connected to the publisher, it would not receive the first message.
+        # Without a connection the subscriber would miss the first message.
         with pytest.raises((linkspan.Timeout, linkspan.NotFound)):
             readings.recv(timeout=0.2)
         for i, step in enumerate((b"", FORTH, BACK, b"")):
@@ -123,7 +123,6 @@ def test_stepped_clock_does_not_disturb_a_publisher(transport: str, start, libra
 
 
 def test_stepped_clock_deletes_no_history_of_a_journal(start, library: Path, tmp_path: Path, monkeypatch) -> None:
-    """Half a day is kept, and the clock is stepped by a day: under a running writer, between two writers, and back."""
     stepped = tmp_path / "days"
     monkeypatch.setenv("LINKSPAN_STATE_DIR", str(tmp_path))
     writer = """
@@ -144,7 +143,6 @@ def test_stepped_clock_deletes_no_history_of_a_journal(start, library: Path, tmp
                 sent += 1
         publisher.stdin.close()
         assert publisher.wait(SOON) == 0
-        # The next writer begins a day later, and a day before the last one.
         stepped.write_bytes(b"xxxx")
     assert len(list((tmp_path / "clock.journal").glob("*.segment"))) > 4
     with linkspan.subscribe("journal:clock", from_="first") as readings:
@@ -154,7 +152,6 @@ def test_stepped_clock_deletes_no_history_of_a_journal(start, library: Path, tmp
 @needed("--time")
 @answering
 def test_programs_with_different_clocks_exchange_messages(transport: str, start) -> None:
-    """In time namespaces a year apart: instants of one program have no meaning for the other."""
     name = endpoint(transport, "clock")
     if why_not("--time"):
         pytest.skip("this kernel has no time namespaces")
@@ -169,7 +166,7 @@ def test_programs_with_different_clocks_exchange_messages(transport: str, start)
 
 @answering
 def test_no_wait_uses_the_wall_clock(transport: str, start, tmp_path: Path) -> None:
-    """Every wait in the kernel is relative, or uses a clock that cannot be set."""
+    """Kernel waits are relative or use a clock that cannot be set."""
     name = endpoint(transport, "clock")
     server = start(ECHO, name)
     assert server.stdout.readline() == "ready\n"
@@ -186,5 +183,5 @@ def test_no_wait_uses_the_wall_clock(transport: str, start, tmp_path: Path) -> N
     assert done.returncode == 0 and done.stdout == "timed out\n", done.stderr
     waits = trace.read_text().splitlines()
     on_the_wall = [line for line in waits if re.search(r"CLOCK_REALTIME", line)]
-    # For a wait without end it makes no difference whether it is absolute.
+    # An endless wait may name any clock.
     assert not [line for line in on_the_wall if "NULL" not in line], on_the_wall

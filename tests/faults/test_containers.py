@@ -1,7 +1,7 @@
-"""Programs in two containers that share only the runtime and the state directory connect over every local transport.
+"""Two containers that share only the runtime and state directories connect over every local transport.
 
-A container here has its own users, processes, mounts, System V objects and network, so the kernel gives neither side the
-other's process number, and /proc shows each only its own.
+Each container has separate users, processes, mounts, System V objects and network. Neither side sees the other's
+process numbers.
 """
 
 import json
@@ -19,7 +19,7 @@ from support.tree import PROGRAM as BUILT
 
 PATIENCE = 60  # seconds; only a hang takes so long
 NAMESPACES = ["--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--ipc", "--net", "--uts"]
-#: Things that two containers of one machine often share by accident are not shared here.
+#: Hides directories that containers often share by accident.
 INSIDE = 'mount -t tmpfs none /dev/shm && mount -t tmpfs none /run && exec "$@"'
 
 pytestmark = needed(*NAMESPACES)
@@ -27,7 +27,7 @@ pytestmark = needed(*NAMESPACES)
 
 @pytest.fixture
 def folder():
-    """What both containers share: the program, and the two directories."""
+    """The program and the two directories that both containers share."""
     path = Path(tempfile.mkdtemp(prefix="containers-", dir="/var/tmp"))
     shutil.copy(BUILT, path / "linkspan")
     for name in ("run", "state"):
@@ -38,7 +38,7 @@ def folder():
 
 @pytest.fixture
 def container(folder):
-    """Starts the program in a container of its own; it is killed at the end if it still runs."""
+    """Starts the program in a separate container; the test's end kills it."""
     started = []
 
     def start(*words):
@@ -63,7 +63,6 @@ def container(folder):
 
 
 def printed(process):
-    """Returns the output of a program after its successful end."""
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, (process.args, out, err)
     return out.strip()
@@ -74,7 +73,6 @@ def run(container, *words):
 
 
 def test_containers_do_not_see_each_other_s_processes(container, folder):
-    """Otherwise the other tests prove nothing."""
     server = container("recv", "unix:of/one", "--count", "1", "--json")
     run(container, "send", "unix:of/one", "1")
     assert printed(server) == "1"
@@ -95,7 +93,7 @@ def test_messages_arrive_between_containers(container, transport):
     name = f"{transport}:box/word"
     reader = container("recv", name, "--count", "3", "--json")
     if transport == "dgram":
-        # A mailslot drops messages that are sent before there is a reader.
+        # A mailslot drops messages sent before it has a reader.
         while run(container, "ls", "--json").find("box/word") < 0:
             assert reader.poll() is None
     for value in ("1", '"two"', "3"):
@@ -110,7 +108,6 @@ def test_values_are_published_between_containers(container, transport):
     waiting = container("sub", name, "--count", "1", "--json")
     assert json.loads(printed(waiting)) == {"n": 1}
     assert json.loads(run(container, "latest", name, "--json")) == {"n": 1}
-    # A store keeps values, so it needs no publisher afterwards.
     assert publisher.poll() in ((0,) if transport == "file" else (None, 0))
 
 
@@ -125,8 +122,8 @@ def test_name_is_held_across_containers_and_free_once_its_holder_is_dead(contain
     out, err = second.communicate(timeout=PATIENCE)
     assert second.returncode == 1 and "AddressInUse" in err, (out, err)
     first.kill()
-    first.communicate(timeout=PATIENCE)  # until the processes that it started have ended, too
-    # Its lock ends with it, although process numbers cannot show that here.
+    first.communicate(timeout=PATIENCE)  # until its children have ended
+    # The lock ends with the process, although the process number is invisible here.
     third = container("recv", name, "--count", "1", "--json")
     run(container, "send", name, "5")
     assert printed(third) == "5"

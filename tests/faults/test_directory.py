@@ -1,4 +1,4 @@
-"""A runtime directory that is read-only, or is deleted under running programs."""
+"""A runtime directory that is read-only, or deleted under running programs."""
 
 import functools
 import subprocess
@@ -12,7 +12,7 @@ from support.files import remove_used_tree
 from support.namespaces import needed, unshare
 from transports import ALL, ONLY_PUBLISHING, PUBLISHING, answering, endpoint
 
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 60.0
 lines = functools.partial(programs.lines, timeout=SOON)
 
@@ -33,7 +33,6 @@ with linkspan.serve(sys.argv[1]) as server:
 @mounting
 @in_the_directory
 def test_read_only_directory(transport: str, start, runtime: Path) -> None:
-    """A program that creates a name gets an error with the directory and the reason."""
     child = start(
         """
         name, pattern = sys.argv[1:]
@@ -62,10 +61,9 @@ def test_read_only_directory(transport: str, start, runtime: Path) -> None:
 @mounting
 @answering
 def test_directory_that_takes_no_more_names(transport: str, start, runtime: Path) -> None:
-    """Connected programs continue if their transport needs no further files, and get an error otherwise; later all work
-    again.
+    """Connected programs continue unless their transport needs further files; later everything works again.
 
-    The kernel refuses to remount a file system read-only while a process holds a lock there; a directory can be made
+    The kernel refuses a read-only remount while a process holds a lock there, so the test makes the directory
     immutable.
     """
     tried = [*unshare("-m"), "sh", "-ec", f"mount -t tmpfs tmpfs '{runtime}'; chattr +i '{runtime}'"]
@@ -102,8 +100,6 @@ def test_directory_that_takes_no_more_names(transport: str, start, runtime: Path
 
 @answering
 def test_directory_deleted_under_a_running_server(transport: str, start, runtime: Path) -> None:
-    """New connections fail with NotFound; connected programs continue or get an error; the next object of each program
-    works, in the directory that it creates again."""
     name = endpoint(transport, "deleted")
     server = start(ECHO, name)
     assert server.stdout.readline() == "ready\n"
@@ -119,7 +115,6 @@ def test_directory_deleted_under_a_running_server(transport: str, start, runtime
         with pytest.raises((linkspan.NotFound, linkspan.Timeout)):
             with linkspan.connect(name, timeout=0.2) as channel:
                 channel.call(3, timeout=0.2)
-    # It was not at fault, and ends successfully, or reports that it receives no further clients.
     server.terminate()
     line = server.stdout.readline()
     assert server.wait(SOON) == 0

@@ -1,6 +1,6 @@
-"""A full disk: a small ext4 of the test's own, on which writes fail late, and not only at the beginning.
+"""A full disk: a small ext4 per test, on which writes may fail late.
 
-Each transport that can store on disk reports `NoSpace`, keeps what it had accepted, and continues once there is space.
+Each storing transport reports `NoSpace`, keeps accepted messages, and continues after space returns.
 """
 
 import shlex
@@ -17,7 +17,6 @@ pytestmark = mounts
 
 @pytest.fixture
 def disk(tmp_path: Path) -> dict[str, object]:
-    """The command prefix that starts a program with its state on a small disk."""
     folder, image = tmp_path / "disk", tmp_path / "image"
     folder.mkdir()
     subprocess.run(["truncate", "-s", "4M", image], check=True)
@@ -91,7 +90,6 @@ def test_durable_spool_on_a_full_disk(start, disk) -> None:
 
 
 def test_file_on_a_full_disk(start, disk) -> None:
-    """Readers keep the last complete value."""
     child = start(
         """
         path = "file:" + os.environ["LINKSPAN_STATE_DIR"] + "/value"

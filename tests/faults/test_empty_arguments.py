@@ -1,4 +1,4 @@
-"""Empty arguments of the shell program: each command says what is empty, and makes nothing."""
+"""Empty arguments of the shell program: each command names them and creates nothing."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""TCP connections of which one side knows nothing: the network carries nothing for a while, or a program is gone without a last word."""
+"""Half-open TCP connections: a silent network, or a program that vanished without closing."""
 
 import pytest
 from programs import lines
@@ -48,7 +48,7 @@ def test_connection_that_carries_nothing_for_a_while_ends_waits_and_goes_on(star
 
 
 def test_client_that_vanished_holds_nothing_but_its_client_id_until_something_is_sent_to_it(start) -> None:
-    """Its kernel gives up the last words of its sockets while the network is down."""
+    """The kernel drops the last packets of the client's sockets while the network is down."""
     child = """
 import sys, linkspan
 channel = linkspan.connect(sys.argv[1], timeout=60, client_id="plot")

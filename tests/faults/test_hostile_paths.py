@@ -1,4 +1,4 @@
-"""What a member of a shared directory can put in the place of a file: every command reports what it found, and waits for nothing."""
+"""Hostile files in a shared directory: every command reports them and never blocks."""
 
 import contextlib
 import fcntl
@@ -33,7 +33,7 @@ COMMANDS = {
 
 
 class Folder:
-    """A directory that a group shares, and beside it files of root's that must not change."""
+    """A directory that a group shares, next to root's files that must not change."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -52,7 +52,6 @@ class Folder:
         self.before = self.look()
 
     def look(self) -> list[tuple[str, int, int, int, int, bytes]]:
-        """Returns everything in it, with owners and modes."""
         found = []
         for path in sorted(self.own.iterdir()):
             facts = path.lstat()
@@ -76,7 +75,6 @@ class Folder:
         return done
 
     def try_all(self, endpoint: str) -> dict[str, subprocess.CompletedProcess[str]]:
-        """Every command ends, and root's files are unchanged."""
         results = {}
         for name, words in COMMANDS.items():
             results[name] = self.command(*[word.format(endpoint=endpoint) for word in words])
@@ -93,7 +91,6 @@ def folder():
 
 @contextlib.contextmanager
 def as_member():
-    """This process has the member's rights to files."""
     os.setegid(GROUP)
     os.seteuid(MEMBER)
     try:
@@ -136,7 +133,7 @@ def put_leased_file(folder: Folder, path: Path) -> None:
 leased = -1
 PUTS = [put_pipe, put_link, put_link_to_directory, put_directory, put_long_file]
 
-#: Names that the library itself opens, reads, makes or removes, of endpoints of each kind.
+#: Names that the library itself uses, for endpoints of each kind.
 PLACES = [
     (".lock", "shm:x"), (".lock", "fifo:x"), (".lock", "dgram:x"),
     ("x.shm", "shm:x"), ("x.unix", "unix:x"), ("x.fifo", "fifo:x"), ("x.fifo.reply", "fifo:x"), ("x.dgram", "dgram:x"),
@@ -187,19 +184,17 @@ def test_file_under_a_write_lease_is_reported_and_not_waited_for(folder, name):
         os.close(holder)
         signal.signal(signal.SIGIO, before)
     output = "".join(result.stdout + result.stderr for result in results.values())
-    # The record of a name without a holder is not read.
+    # The library does not read the record of a name without a holder.
     assert ("lease" if name != ".owner.x.fifo" else f"belongs to uid {MEMBER}") in output, output
 
 
 @contextlib.contextmanager
 def living_holder(folder):
-    """Starts a program that holds the name `fifo:x`; returns the owner record of the name."""
     holder = subprocess.Popen(
         [str(folder.path / "linkspan"), "recv", "fifo:x", "--count", "0", "--timeout", "forever"],
         env={**os.environ, "LINKSPAN_DIR": str(folder.run)}, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        # It can be replaced only after it exists.
         assert folder.command("send", "fifo:x", "1", "--timeout", "20").returncode == 0
         yield folder.run / ".owner.x.fifo"
     finally:
@@ -302,7 +297,7 @@ def test_directory_in_tmp_of_another_user_is_refused():
 
 @pytest.mark.parametrize("what", ["secret", "inner"])
 def test_mode_of_the_lock_file_is_not_set_on_another_file(folder, what):
-    # A file of root's to which the member has given the lock file's name.
+    # The member linked a file of root's under the lock file's name.
     (folder.run / "notes").write_text("of root's")
     (folder.run / "notes").chmod(0o600)
     with as_member():

@@ -1,5 +1,4 @@
-"""Loans, views and long messages under low memory, over a fork, and when the peer is killed: messages arrive whole,
-and none is lost."""
+"""Loans, views and long messages under low memory, forks and kills: all messages arrive whole."""
 
 import os
 import signal
@@ -11,7 +10,6 @@ import linkspan
 from support.memory import leave
 from support.namespaces import needed
 
-#: Lends and keeps on command, sends what it keeps, or drops it.
 HOLDER = CONTENT + """
 import gc
 name, role, kind, size = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
@@ -36,8 +34,7 @@ lender.close(timeout=60.0)
 """
 
 
-# Without a free slot, an array that is not lent needs memory for the encoded message, for which a control group would
-# kill the process.
+# Without a slot, encoding needs memory, and a control group would kill the process for it.
 @pytest.mark.costly
 @pytest.mark.parametrize(
     ("limit", "kind", "size", "room"),
@@ -54,8 +51,7 @@ lender.close(timeout=60.0)
     ],
 )
 def test_sender_without_memory_for_slots_sends_or_fails_with_the_reason(limit: str, kind: str, size: int, room: int, start, group) -> None:
-    """There is room for two or three messages more, or for less than one. The peer keeps views of arrays, which take
-    slots."""
+    """Memory has room for two or three messages, or for less than one. The peer's views of arrays keep slots."""
     name, is_array = f"shm:test/short-{os.getpid()}", kind.endswith("array")
     with linkspan.listen(name, ack="manual") as listener:
         sender = start(SENDER, name, kind, str(size))
@@ -69,7 +65,6 @@ def test_sender_without_memory_for_slots_sends_or_fails_with_the_reason(limit: s
         received = len(held)
         if is_array:
             assert received >= 2 and "OutOfMemory" in outcomes, outcomes
-        # Dropping views makes room again.
         held.clear()
         if kind.endswith(("array", "loaned bytes")):
             received += send_each(sender, channel, kind, range(7, 8), size)[1].count("done")
@@ -87,7 +82,6 @@ def test_sender_without_memory_for_slots_sends_or_fails_with_the_reason(limit: s
 @pytest.mark.parametrize("role", ["channel", "publisher"])
 @pytest.mark.parametrize("kind", LOANED)
 def test_program_that_keeps_loans_gets_the_reason_and_dropping_them_makes_room(kind: str, role: str, limit: str, start, group) -> None:
-    """There is room for two loans."""
     name = f"shm:test/kept-{os.getpid()}"
 
     def say(verb: str) -> str:
@@ -166,18 +160,18 @@ assert became(lambda: channel.recv(timeout=60.0)) == "Disconnected"
 
         send(1, 32 * MIB)
         assert receiver.stdout.readline() == "OutOfMemory\n"
-        # It stays the next one until there is memory for it, and its slot is not used for others.
+        # The message stays the next one until memory is free, and other messages do not take its slot.
         send(2, MIB)
         assert receiver.stdout.readline() == "OutOfMemory\n"
         for number, size in ((1, 0), (2, 0), (3, 32 * MIB), (4, 8 * MIB), (5, MIB)):
             if size:
                 send(number, size)
             assert receiver.stdout.readline() == f"{number} 0\n" and receiver.stdout.readline() == "done\n"
-        # The slots whose messages were dropped are used again: no file was made for the second one of that length. That
-        # of 8 MiB took the slot of 32 where the receiver's program had released it by then.
+        # Freed slots are reused, so the second message of a length needs no file. The message of 8 MiB may use the
+        # slot of 32 if the receiver has released it.
         what = "arrays" if kind == "loaned array" else "bodies"
         assert channel.stats()[f"{what}_in_slots"] == 5 and channel.stats()[f"{what}_without_slot"] == 0
-        # Bytes, whose slots are longer, may find one file more in use.
+        # Slots of bytes are longer, so one more file may be in use.
         assert slot_files() in ((2, 3) if kind == "loaned array" else (2, 3, 4))
     assert receiver.wait(SOON) == 0
 
@@ -185,7 +179,7 @@ assert became(lambda: channel.recv(timeout=60.0)) == "Disconnected"
 @needed("--mount")
 @pytest.mark.parametrize("kind", [*LOANED, "bytes"])
 def test_small_dev_shm_does_not_limit_slots(kind: str, start) -> None:
-    """Slots are memory files, which are in no directory."""
+    """Slots are memory files outside every directory."""
     child = start(
         CONTENT
         + """
@@ -259,24 +253,24 @@ for message in iter(lambda: channel.recv(timeout=60.0), None):
         filled, kept = lent(channel, kind, 1, MIB), lent(channel, kind, 2, MIB)
         first.send_signal(signal.SIGKILL)
         first.wait(SOON)
-        # The slots of the ended link exist as long as the loans; over the next link they are copied.
+        # Loans keep the slots of the ended link; the next link copies them.
         second = start(receive, name)
         assert second.stdout.readline() == "ready\n"
         channel.send(filled, timeout=SOON)
-        # Messages that the killed program had printed and not acknowledged arrive again.
+        # Unacknowledged messages of the killed program arrive again.
         assert next(line for line in iter(second.stdout.readline, "") if line != "0\n") == f"1 1 {MIB}\n"
         channel.send(kept, timeout=SOON)
         assert second.stdout.readline() == f"2 2 {MIB}\n"
         assert is_whole(kept, kind, 2, MIB) and memoryview(kept).readonly
-        # The next link lends memory of its own.
+        # The next link lends its own memory.
         channel.send(lent(channel, kind, 3, MIB), timeout=SOON)
         assert second.stdout.readline() == f"3 3 {MIB}\n"
 
 
 @pytest.mark.parametrize("kind", LOANED)
 def test_loan_for_a_reply_to_a_killed_client_is_free_for_the_next_client(kind: str, start) -> None:
-    """The server has the loan open when its client is killed; what it replies harms nothing, and the next client is
-    answered from slots."""
+    """The client dies while the server has the loan. The reply is harmless, and the next client gets answers from
+    slots."""
     name = f"shm:test/asked-{os.getpid()}"
     ask_ = """
 channel = linkspan.connect(sys.argv[1], timeout=60.0)
@@ -295,7 +289,7 @@ for line in sys.stdin:
             first.send_signal(signal.SIGKILL)
             first.wait(SOON)
             if life % 2:
-                # The end of its client is an error of the reply, or is seen later.
+                # The reply may fail, or the server notices the client's end later.
                 try:
                     request.reply({"number": life, "content": loan})
                 except linkspan.Disconnected:

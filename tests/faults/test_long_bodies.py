@@ -1,5 +1,4 @@
-"""Long messages of each kind when either side is killed, and over a socket: they arrive whole, in order, and none is
-lost."""
+"""Long messages under kills of either side, and over a socket: whole, in order, complete."""
 
 import os
 import signal
@@ -29,16 +28,13 @@ def test_killed_receivers_and_their_successor_get_each_message_whole_and_in_orde
             sender.stdin.write("".join(f"{number}\n" for number in range(count)))
             sender.stdin.close()
         read = 0
-        # One that was killed late may have had all of them.
         while seen < count and (lives is None or read < lives):
             number = int(receiver.stdout.readline())
-            # What a killed program had printed and not acknowledged comes again.
             assert number <= seen
             seen, read = max(seen, number + 1), read + 1
         if lives is not None:
             receiver.send_signal(signal.SIGKILL)
             receiver.wait(SOON)
-            # What it had consumed and printed before it died does not come again.
             for line in receiver.stdout.read().splitlines(keepends=True):
                 if line.endswith("\n"):
                     assert int(line) <= seen
@@ -75,7 +71,6 @@ def test_killed_sender_leaves_whole_messages_and_no_files(kind: str, start) -> N
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_peer_without_slots_gets_long_messages_in_pieces(kind: str, start) -> None:
-    """Over a socket there are none."""
     name = f"unix:test/pieces-{os.getpid()}"
     with linkspan.listen(name) as listener:
         sender = start(SENDER, name, kind, str(MIB))
@@ -88,25 +83,23 @@ def test_peer_without_slots_gets_long_messages_in_pieces(kind: str, start) -> No
         assert sender.stdout.readline() == "0 0 0 0\n"
 
 
-#: Of a message for the other implementation, which accepts a mebibyte.
+#: Bytes; the other implementation accepts a mebibyte.
 LENGTH = 900_000
 
 
 def counts(stats: dict) -> dict[str, int]:
-    """How many arrays and bodies went by slots, and how many that might have did not."""
+    """Returns how many arrays and bodies used slots, and how many lacked one."""
     names = ("arrays_in_slots", "arrays_without_slot", "bodies_in_slots", "bodies_without_slot")
     return {name: stats[name] for name in names if stats[name]}
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A runtime directory of this test."""
     monkeypatch.setenv("LINKSPAN_DIR", str(tmp_path))
     return tmp_path
 
 
 def at_once(*calls: Callable[[], object]) -> list[object]:
-    """Makes these calls in threads: of two that need each other."""
     results: list[object] = [None] * len(calls)
 
     def call(at: int) -> None:
@@ -123,8 +116,7 @@ def at_once(*calls: Callable[[], object]) -> list[object]:
 
 @pytest.mark.parametrize("kind", BODIES)
 def test_peer_whose_hello_has_no_slots_exchanges_long_messages_over_shared_memory(kind: str, place: Path) -> None:
-    """A program of another implementation, which knows rings alone: no file of a slot is made, and nothing is counted
-    as having found none."""
+    """The other implementation knows only rings, so no slot is created or counted as missing."""
     with linkspan.listen("shm:test/pieces") as listener:
         link = shared_memory.connect_shm(place / "test@pieces.shm", "channel")
         link.send(independent.DATA, 0)
@@ -160,7 +152,7 @@ def test_caller_whose_hello_has_no_slots_gets_long_answers_over_shared_memory(ki
 
             def serve(number: int = number) -> None:
                 answer()
-                # What is left of the answer is written while the server works.
+                # The rest of the answer is written while the server works.
                 with pytest.raises(linkspan.Timeout):
                     server.next(timeout=0.5)
 
@@ -171,7 +163,7 @@ def test_caller_whose_hello_has_no_slots_gets_long_answers_over_shared_memory(ki
 
 @pytest.mark.parametrize("kind", BODIES)
 def test_subscriber_whose_hello_has_no_slots_gets_all_beside_one_that_has_them(kind: str, place: Path) -> None:
-    """While it is there, long messages go through the ring, for the others as well; before and after that by slots."""
+    """While it is connected, the ring carries long messages for all subscribers; before and after, slots do."""
     size = 300_000
 
     def publish(number: int) -> None:
@@ -199,7 +191,6 @@ def test_subscriber_whose_hello_has_no_slots_gets_all_beside_one_that_has_them(k
         other.close()
         out.flush(timeout=SOON)
         number = 12
-        # The publisher sees its end in one of the next calls.
         while counts(out.stats()) == before:
             publish(number)
             comes(number)

@@ -1,5 +1,4 @@
-"""Long messages of each kind between two users of a group: they go by slots, as those of one user do, and the memory of
-a slot is freed whichever of the two is killed."""
+"""Long messages between two users of a group use slots, and a kill of either frees the memory."""
 
 import os
 import shutil
@@ -20,8 +19,8 @@ pytestmark = several_users
 GROUP, OWNER, FELLOW = 20200, 20001, 20002
 SIZE = 300_000
 
-#: Becomes the user once everything is imported: the interpreter may lie in a folder of root's. A process that changed its
-#: user is to be dumpable again, as one that was started by that user is.
+#: Changes the user after all imports, because the interpreter may lie in root's folder. A process that changed its
+#: user must become dumpable again.
 BEGUN = f"""
 import ctypes, os, sys, time, numpy, linkspan
 uid = int(os.environ["LONG_USER"])
@@ -29,7 +28,6 @@ os.setgroups([{GROUP}]), os.setresgid(uid, uid, uid), os.setresuid(uid, uid, uid
 assert ctypes.CDLL(None).prctl(4, 1, 0, 0, 0) == 0
 """
 
-#: Listens, and sends back what it gets; with "publish" publishes what it reads.
 OWNERS = CONTENT + f"""
 name, kind, way = sys.argv[1:]
 rights = {{"mode": 0o660, "group": {GROUP}}}
@@ -52,7 +50,6 @@ else:
         print(stats["arrays_in_slots"] + stats["bodies_in_slots"], stats["arrays_without_slot"] + stats["bodies_without_slot"], flush=True)
 """
 
-#: Receives, and prints the numbers of what is whole.
 FELLOWS = CONTENT + f"""
 name, kind, way = sys.argv[1:]
 if way == "publish":
@@ -78,7 +75,6 @@ for line in sys.stdin:
 
 @pytest.fixture
 def shared():
-    """A directory that the group shares."""
     path = Path(tempfile.mkdtemp(prefix="long-users-"))
     path.chmod(0o755)
     (path / "run").mkdir()
@@ -90,7 +86,6 @@ def shared():
 
 @pytest.fixture
 def program(shared):
-    """Starts a program of Python as a user of the group."""
     started = []
 
     def begin(uid: int, text: str, *words: str) -> subprocess.Popen:
@@ -121,7 +116,6 @@ def test_two_users_of_a_group_exchange_long_messages_by_slots(kind: str, way: st
     for life in range(2):
         fellow = program(FELLOW, FELLOWS, name, kind, way)
         if way == "channel" and life:
-            # A listener accepts one channel here.
             break
         for number in range(20 * life, 20 * life + 12):
             ask(owner, number)
@@ -129,6 +123,5 @@ def test_two_users_of_a_group_exchange_long_messages_by_slots(kind: str, way: st
             assert fellow.stdout.readline() == f"{number}\n"
             in_slots, without = map(int, owner.stdout.readline().split())
             assert (in_slots, without) == (number - 8 * life + 1, 0)
-        # With what it views.
         fellow.send_signal(signal.SIGKILL)
         fellow.wait(SOON)

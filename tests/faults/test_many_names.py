@@ -1,4 +1,4 @@
-"""A runtime directory with many names: the cost of listing them is linear and not quadratic."""
+"""Listing many names in a runtime directory costs linear time."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def test_names_of_dead_processes_are_removed_with_few_directory_reads(start, run
     dead.send_signal(signal.SIGKILL)
     dead.wait()
     hold(start, "living", 20)
-    # Files that a killed process was making for a name are removed with the name.
+    # A killed process leaves such files of a name under construction; they go with the name.
     begun = runtime / ".new.many@dead7.unix~0123456789abcdef"
     begun.mkdir(mode=0o700)
     trace = tmp_path / "trace"
@@ -52,9 +52,9 @@ def test_live_names_are_listed_without_testing_their_locks(start, runtime: Path,
     # fmt: on
     living = [one for one in map(json.loads, listed.stdout.splitlines()) if one["endpoint"].startswith("unix:many/living")]
     assert len(living) == NAMES, listed.stdout
-    # A holder that has no processor for half a second answers for a part of its names only; none of these is tested.
+    # A starved holder may answer for only some names within half a second; no tested name is among them.
     late = [one["problem"] for one in living if one["problem"] is not None]
     assert len(late) < NAMES // 2 and all("answer" in problem for problem in late), late
-    # To query one lock, the kernel goes through the locks of all names.
+    # The kernel scans the locks of all names for each query.
     looks = [line for line in trace.read_text().splitlines() if "F_OFD_" in line or "F_RDLCK" in line or "F_WRLCK" in line]
     assert len(looks) < NAMES // 5, f"{len(looks)} looks at locks for {NAMES} names, such as {looks[0]}"

@@ -1,4 +1,4 @@
-"""Cases for the operator of a shared machine: a port in use by another user, a directory without space."""
+"""A shared machine: a port in use by another user, and a directory without space."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
-"""More work than the machine can do: every call ends with its answer or with the error of its deadline, and nothing is lost.
+"""Overload: every call ends with its answer or a deadline error, and nothing is lost.
 
-Other programs keep both processors busy, memory is nearly full, and a hundred clients call at once. The results of each
-client are compared with what the server received.
+Other programs keep both processors busy, memory is nearly full, and a hundred clients call at once. The test
+compares the clients' results with the server's.
 """
 
 import collections
@@ -18,22 +18,20 @@ from transports import endpoint as endpoint_of
 from transports import publishing
 
 PROGRAM = DEBUG / "test-load"
-#: Only a hang takes so long.
+#: Seconds; only a hang takes so long.
 PATIENCE = 120
 CLIENTS = int(os.environ.get("LINKSPAN_CLIENTS", "100"))
 CALLS = int(os.environ.get("LINKSPAN_CALLS", "30"))
-#: The number of published messages.
 NUMBERS = int(os.environ.get("LINKSPAN_NUMBERS", "200"))
-#: The memory that remains for all together, once all are connected.
+#: Bytes that remain for all programs after they connect.
 LEFT = 16 << 20
 
-#: Transport, the number of clients that it supports, and what they do.
+#: Transport, supported number of clients, and their operation.
 CASES = [("shm", CLIENTS, "call"), ("unix", CLIENTS, "call"), ("tcp", CLIENTS, "call"), ("fifo", 1, "call"), ("spool", CLIENTS, "call"), ("dgram", CLIENTS, "send")]
 
 
 @pytest.fixture
 def started():
-    """Processes that end with the test."""
     processes: list[subprocess.Popen[str]] = []
     yield processes
     for process in processes:
@@ -47,7 +45,6 @@ def started():
 def group(started):
     made = Group()
     yield made
-    # First the processes in the group.
     for process in started:
         if process.poll() is None:
             process.kill()
@@ -72,12 +69,12 @@ def wait_for(process: subprocess.Popen[str], word: str) -> None:
 
 
 def take_the_rest(started, group, ours: list[subprocess.Popen[str]]) -> None:
-    """Leaves them little memory, and a share of the processors."""
+    """Leaves the programs little memory and a share of the processors."""
     group.leave_only(LEFT)
     if group.folder is None:
         for process in ours:
             limit_memory(process.pid, LEFT)
-    # More than there are processors, so each processor is shared.
+    # More programs than processors share each processor.
     for _ in range(len(os.sched_getaffinity(0)) + 1):
         begin(started, None, "burn")
 
@@ -89,7 +86,6 @@ def test_overload(transport, clients, what, started, group, capsys):
     endpoint = endpoint_of(transport, "load")
     server = begin(started, group, "serve", endpoint)
     wait_for(server, "ready")
-    # One client makes the calls of many.
     calls = str(CALLS * CLIENTS // clients)
     crowd = [begin(started, group, what, endpoint, f"client-{i}", calls, str(seed + i)) for i in range(clients)]
     for one in crowd:
@@ -137,7 +133,7 @@ def test_overload(transport, clients, what, started, group, capsys):
 @pytest.mark.costly
 @publishing
 def test_overload_of_a_publisher(transport, started, group, capsys, tmp_path, monkeypatch):
-    """Each of a hundred subscribers gets every message or the number of those that it missed; from a file it gets the newest."""
+    """Each of a hundred subscribers gets or counts every message; from a file it gets the newest."""
     monkeypatch.setenv("LINKSPAN_STATE_DIR", str(tmp_path / "state"))
     endpoint = endpoint_of(transport, "load")
     knows = transport not in ("file", "journal")
@@ -156,7 +152,7 @@ def test_overload_of_a_publisher(transport, started, group, capsys, tmp_path, mo
         assert one.returncode == 0, f"subscriber {i}: {one.returncode} {complaint}"
         came, missed, waited, repeated = map(int, text.split())
         total.update(came=came, missed=missed, waited=waited, repeated=repeated)
-        # A file promises only the newest value, and each got that: it ended with it.
+        # A file promises only the newest value, which ended each subscriber.
         total["lost"] += 0 if transport == "file" else NUMBERS - came - missed
     text, complaint = publisher.communicate("end\n", timeout=PATIENCE)
     assert publisher.returncode == 0, complaint

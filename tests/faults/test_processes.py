@@ -1,4 +1,4 @@
-"""Processes that are stopped, and processes that fork."""
+"""Stopped processes, and processes that fork."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ import subprocess
 import linkspan
 import pytest
 
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 60.0
 TRANSPORTS = pytest.mark.parametrize("transport", ["shm", "unix"])
 ECHO = """
@@ -36,7 +36,7 @@ def test_calls_to_a_stopped_server_end_at_their_deadline(transport: str, start) 
         with pytest.raises((linkspan.Stalled, linkspan.Timeout)):
             linkspan.connect(endpoint, timeout=0.2)
         os.kill(server.pid, signal.SIGCONT)
-        # The answer to the abandoned call is not taken for this one's.
+        # The answer to the abandoned call must not answer this one.
         assert channel.call("after").value == "after"
         assert [e.kind for e in channel.events()] == ["connected"], "a stop is no end"
 
@@ -110,7 +110,7 @@ def test_forked_child_holds_no_resource_of_its_parent(transport: str, start) -> 
             assert channel.call("parent").value == "parent"
             assert own.call(None).value == parent.pid
             parent.kill()
-            # The child lives, and the end of its parent is still noticed, and the name is free.
+            # The parent's end is noticed and its name is free, although the child lives.
             with pytest.raises(linkspan.Disconnected):
                 channel.call("anybody?", timeout=1.0)
             with linkspan.serve(endpoint):

@@ -1,5 +1,7 @@
-"""Long messages of each kind that are published: slow subscribers, and either side stopped, killed or without memory.
-Messages arrive whole, and what does not arrive is counted."""
+"""Published long messages with slow, stopped or killed programs and little memory.
+
+Messages arrive whole, and lost ones are counted.
+"""
 
 import os
 import random
@@ -13,8 +15,8 @@ import linkspan
 from support.memory import leave
 from support.namespaces import needed
 
-#: Publishes the numbers that it reads, or with "go on" one after the other, and prints what became of each, or how many
-#: there were; then how many bodies went by slots, and how many without.
+#: Publishes the numbers it reads, or consecutive ones with "go on", and prints results or their count; then the
+#: bodies with and without slots.
 PUBLISHER = CONTENT + """
 import select
 name, kind, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -39,7 +41,6 @@ print(stats["bodies_in_slots"], stats["bodies_without_slot"], flush=True)
 publisher.close(timeout=60.0)
 """
 
-#: Prints the number of each message and how many were missed before it.
 SUBSCRIBER = CONTENT + """
 name, kind, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
 subscriber = linkspan.Subscriber(name)
@@ -64,7 +65,7 @@ def say(process, line: str) -> None:
 
 
 def received(subscriber: linkspan.Subscriber, kind: str, size: int) -> tuple[int, int]:
-    """The next message, which is whole: its number, and how many were missed before it."""
+    """Returns the next message's number and the missed count before it; asserts that it is whole."""
     message = subscriber.next(timeout=SOON)
     number = message["number"]
     assert is_whole(message["content"], kind, number % 8, size), number
@@ -74,7 +75,6 @@ def received(subscriber: linkspan.Subscriber, kind: str, size: int) -> tuple[int
 @pytest.mark.costly
 @pytest.mark.parametrize("kind", BODIES)
 def test_subscriber_slower_than_its_publisher_receives_and_counts_what_it_missed(kind: str, start) -> None:
-    """The publisher does not stop while the subscriber receives twenty messages."""
     name, publisher = begun(start, kind, MIB)
     with linkspan.Subscriber(name) as subscriber:
         say(publisher, "go on")
@@ -110,7 +110,6 @@ def test_subscribers_that_are_stopped_or_killed_while_they_copy_cost_the_others_
         time.sleep(chance.uniform(0, 0.02))
         if round_ % 2:
             dies.send_signal(signal.SIGSTOP)
-            # The other one goes on beside one that is stopped.
             assert all("damaged" not in stays.stdout.readline() for _ in range(5))
         dies.send_signal(signal.SIGKILL)
         dies.wait(SOON)
@@ -118,7 +117,7 @@ def test_subscribers_that_are_stopped_or_killed_while_they_copy_cost_the_others_
     say(publisher, "enough")
     published = int(publisher.stdout.readline())
     publisher.stdin.close()
-    # Each of them keeps one slot until its end was noticed, and there are four at least.
+    # Each keeps a slot until its end is noticed, and there are at least four slots.
     assert publisher.stdout.readline() == f"{published} 0\n"
     last = [line for line in stays.stdout.read().splitlines() if line]
     assert last and last[-1].split()[0] == str(published - 1)
@@ -139,7 +138,6 @@ def test_killed_publisher_leaves_whole_messages_and_no_files(kind: str, start) -
         publisher.wait(SOON)
         again = start(PUBLISHER, name, kind, str(MIB))
         assert again.stdout.readline() == "ready\n"
-        # The rest of the first one's, then those of the next one.
         ask(again, 1_000_000)
         while received(subscriber, kind, MIB)[0] != 1_000_000:
             pass
@@ -150,14 +148,14 @@ def test_killed_publisher_leaves_whole_messages_and_no_files(kind: str, start) -
 @pytest.mark.parametrize("limit", ["address space", "control group"])
 @pytest.mark.parametrize("kind", BODIES)
 def test_publisher_without_memory_publishes_whole_messages_or_fails_with_the_reason(kind: str, limit: str, start, group) -> None:
-    """The messages that fail are numbered by no other, so that the subscriber misses none."""
+    """Failed messages use no number, so the subscriber misses none."""
     size = MIB if kind == "structure" else 4 * MIB
     name, publisher = begun(start, kind, size)
     with linkspan.Subscriber(name, max_message_size=64 * MIB) as subscriber:
         ask(publisher, 0)
         assert publisher.stdout.readline() == "done\n"
         assert received(subscriber, kind, size) == (0, 0)
-        # In a control group the kernel kills a process that needs more, so there is room for a message and its ring.
+        # The kernel kills a process beyond its group's limit, so a message and its ring must fit.
         leave(limit, publisher, group, 3 * size if limit == "address space" else 24 * size)
         for number in range(1, 7):
             ask(publisher, number)

@@ -1,5 +1,7 @@
-"""Published arrays and bytes in loans, when either side is killed or stopped, forks, or has no memory: what was
-received never changes, and no program waits for another."""
+"""Published arrays and bytes in loans under kills, stops, forks and low memory.
+
+Received data never changes, and no program waits for another.
+"""
 
 import gc
 import os
@@ -18,13 +20,12 @@ from support.memory import leave
 from support.namespaces import needed
 from support.waiting import until
 
-#: On a machine under load the publisher may not answer at once; each poll tries again, and keeps what arrives.
+#: A loaded machine may answer late: each poll tries again and keeps arrived messages.
 CONNECT = """
 while not any(event.kind == "connected" for event in subscriber.events()):
     subscriber.poll()
 """
-#: Subscribes and receives messages on command; prints for each its number, its first and last elements and how many
-#: were missed before it.
+#: Subscribes and receives on command; prints number, first and last elements, and the missed count of each message.
 SUBSCRIBER = CONTENT + f"""
 import gc
 held, subscriber = [], linkspan.Subscriber(sys.argv[1], view_bytes=sys.argv[2:] == ["views"])
@@ -58,7 +59,6 @@ def publish(publisher: linkspan.Publisher, number: int, size: int = MIB, kind: s
 
 
 def counted(publisher: linkspan.Publisher, kind: str = "loaned array") -> tuple[int, int]:
-    """What went by slots, and what found none."""
     stats, what = publisher.stats(), "arrays" if kind == "loaned array" else "bodies"
     return stats[f"{what}_in_slots"], stats[f"{what}_without_slot"]
 
@@ -70,11 +70,10 @@ def publisher():
 
 
 def alone(publisher: linkspan.Publisher, count: int) -> None:
-    """Waits until at most this many subscribers are left."""
     until(f"{count} subscribers", lambda: publisher.subscribers <= count, SOON)
 
 
-#: What is published, and whether subscribers view bytes, as they view arrays, where the publisher put them.
+#: Published kinds, and whether subscribers view bytes in place as they view arrays.
 VIEWS = [*((kind, False) for kind in LOANED), ("loaned bytes", True)]
 
 
@@ -95,7 +94,6 @@ def test_views_of_a_stopped_subscriber_are_kept_and_the_publisher_continues(kind
     subscriber.send_signal(signal.SIGSTOP)
     for number in range(4, 200):
         publish(publisher, number, kind=kind)
-    # 8 MiB in all, of which one subscriber keeps four.
     assert counted(publisher, kind) == (200, 0)
     subscriber.send_signal(signal.SIGCONT)
     assert ask(subscriber, "look") == "0 1 2 3"
@@ -109,7 +107,7 @@ def test_views_of_a_stopped_subscriber_are_kept_and_the_publisher_continues(kind
 
 
 def test_slots_of_a_killed_subscriber_are_freed(start, publisher) -> None:
-    """Two subscribers view all eight arrays of 1 MiB that there are slots for."""
+    """Two subscribers view all eight arrays of 1 MiB, which use every slot."""
     one, two = subscribed(start, publisher), subscribed(start, publisher)
     for number in range(8):
         publish(publisher, number)
@@ -271,7 +269,7 @@ def test_subscriber_without_memory_for_a_view_gets_an_error_and_continues(start,
     for number in range(2, 6):
         publish(publisher, number, 2 * MIB - 4096)
         assert ask(subscriber, "take") == str(number) and subscriber.stdout.readline() == "done\n"
-    # The one for which there was no memory was counted as missed, and no other.
+    # Only the message without memory counts as missed.
     subscriber.stdin.close()
     assert subscriber.stdout.readline() == "missed 1\n"
     assert counted(publisher) == (6, 0)
@@ -297,7 +295,6 @@ print(is_whole(subscriber.recv(timeout=60.0).value, sys.argv[2], 3, 10_000_000),
 @pytest.mark.costly
 @pytest.mark.parametrize(("kind", "views"), VIEWS)
 def test_many_subscribers_are_killed_while_they_view(kind: str, views: bool, start, publisher) -> None:
-    """At any moment, the others get whole messages."""
     publish(publisher, 0, kind=kind)
     stays = subscribed(start, publisher, views)
     number = 0
@@ -321,7 +318,7 @@ def test_many_subscribers_are_killed_while_they_view(kind: str, views: bool, sta
     assert np.uint8(number % 251) == linkspan.latest(publisher.endpoint, timeout=SOON)["wave"][0]
 
 
-#: Publishes lent arrays or short messages on command, and prints the outcome of each.
+#: Publishes lent arrays or short messages on command and prints each result.
 PUBLISHER = CONTENT + """
 publisher = linkspan.Publisher(sys.argv[1], buffer=64 << 20)
 size, kind = int(sys.argv[2]), sys.argv[3]
@@ -344,8 +341,10 @@ print(stats["arrays_in_slots"] + stats["bodies_in_slots"], flush=True)
 @pytest.mark.parametrize("limit", ["address space", "control group"])
 @pytest.mark.parametrize("kind", LOANED)
 def test_publisher_without_memory_for_slots_reports_it_and_uses_the_ring(kind: str, limit: str, group, start) -> None:
-    """The subscriber views arrays of 8 MiB, and copies bytes; there is room for two. Published messages arrive whole
-    and in order; the others are reported."""
+    """Memory has room for two arrays of 8 MiB, which the subscriber views; it copies bytes.
+
+    Published messages arrive whole and in order; the publisher reports others.
+    """
     name = f"shm:test/short-{os.getpid()}"
     publisher = start(PUBLISHER, name, str(8 * MIB), kind)
     assert publisher.stdout.readline() == "open\n"
@@ -374,7 +373,7 @@ def test_publisher_without_memory_for_slots_reports_it_and_uses_the_ring(kind: s
 
         outcomes = []
         for _ in range(6):
-            # While the first arrays are viewed, there is no room for others, and short messages are still published.
+            # Views of the first arrays block further arrays but not short messages.
             outcomes.append(publish("loan"))
             take_all()
             assert publish("short") == "done"
@@ -384,7 +383,7 @@ def test_publisher_without_memory_for_slots_reports_it_and_uses_the_ring(kind: s
         assert all(is_whole(wave, kind, number, 8 * MIB) for number, wave in views)
         views.clear()
         gc.collect()
-        # The newest array is not overwritten until there is a newer one.
+        # The newest array stays until a newer one replaces it.
         assert publish("loan") == "done"
         take_all()
         assert received == published

@@ -1,6 +1,6 @@
-"""Programs to which the kernel refuses something: a system call by a filter, a thread by a limit, /proc, a variable of a set-user-ID program.
+"""Programs without a system call, a thread, /proc, or variables (set-user-ID).
 
-Each ends with an error that says which, and none goes on for ever or panics.
+Each ends with a precise error, without endless retries or panics.
 """
 
 import errno
@@ -33,7 +33,6 @@ def refuse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ended(command: list[object], **more) -> tuple[int, str]:
-    """The exit code of a program and what it wrote to standard error; a program that goes on for ever fails the test."""
     done = subprocess.run(
         [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, **more
     )
@@ -43,7 +42,6 @@ def ended(command: list[object], **more) -> tuple[int, str]:
 
 @pytest.fixture
 def publisher(runtime: Path):
-    """A program that publishes at lab/value until the test ends."""
     child = subprocess.Popen([PROGRAM, "pub", "unix:lab/value", '{"n": 1}', "--for", "600"], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
     done = subprocess.run([PROGRAM, "latest", "unix:lab/value", "--timeout", "60"], capture_output=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
@@ -63,7 +61,7 @@ def test_wait_that_is_refused_ends_with_the_name_of_the_call(refuse: Path, publi
 def test_recorder_whose_wait_is_refused_ends_and_is_not_complete(
     refuse: Path, publisher, tmp_path: Path, call: str, words: list[str], number: int
 ) -> None:
-    """It receives by the one, and the thread that connects to its controller waits by the other."""
+    """The recorder receives by one call; its controller's thread waits by the other."""
     file = tmp_path / "refused.mcap"
     code, text = ended([refuse, CALLS[call], number, RECORD, "record", "unix:lab/value", "-o", file, *words])
     assert code == 1 and call.split("_")[0] in text, (code, text)
@@ -83,7 +81,7 @@ def test_recorder_whose_wait_is_refused_ends_and_is_not_complete(
     ids=["service", "gateway", "controller"],
 )
 def test_service_whose_wait_is_refused_ends_with_the_name_of_the_call(refuse: Path, runtime: Path, words: list[object], call: str, number: int) -> None:
-    """The threads of the library wait for it, too: none of them tries again and again for ever."""
+    """The library's threads also wait by this call, and must not retry forever."""
     code, text = ended([refuse, CALLS[call], number, *words])
     assert code == 1 and call in text, (code, text)
 
@@ -97,7 +95,7 @@ def test_server_whose_accept_is_refused_ends_with_the_name_of_the_call(refuse: P
         for _ in range(PATIENCE):
             if server.poll() is not None:
                 break
-            # One that calls wakes its acceptor; until the server is there, it finds nobody.
+            # A call wakes the acceptor; before the server exists it finds nobody.
             subprocess.run([PROGRAM, "call", endpoint, "1", "--timeout", "1"], capture_output=True, timeout=PATIENCE)
         assert server.poll() is not None, "the server goes on for ever"
         text = server.communicate(timeout=PATIENCE)[1]
@@ -116,7 +114,6 @@ def test_publisher_whose_accept_is_refused_ends_with_the_name_of_the_call(refuse
         for _ in range(PATIENCE):
             if publisher.poll() is not None:
                 break
-            # One that subscribes wakes its acceptor.
             subprocess.run([PROGRAM, "latest", endpoint, "--timeout", "1"], capture_output=True, timeout=PATIENCE)
         assert publisher.poll() is not None, "the publisher goes on for ever"
         text = publisher.communicate(timeout=PATIENCE)[1]
@@ -140,7 +137,6 @@ def test_publisher_whose_accept_is_refused_ends_with_the_name_of_the_call(refuse
     ids=" ".join,
 )
 def test_refused_call_does_not_ask_for_a_mode(refuse: Path, publisher, call: str, number: int, words: list[str]) -> None:
-    """The rights of the socket allow it: a filter, or a security module, refuses it with either number."""
     code, text = ended([refuse, CALLS[call], number, PROGRAM, *words])
     assert code == 1 and text.count("seccomp") == 1 and "a mode and a group" not in text, text
     assert "lab/" not in words[1] or "lab@" in text or "(socket)" in text, text
@@ -149,7 +145,7 @@ def test_refused_call_does_not_ask_for_a_mode(refuse: Path, publisher, call: str
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
 @pytest.mark.parametrize("transport", ["unix", "shm"])
 def test_socket_alone_that_is_refused_by_its_mode_is_named_with_what_to_do(transport: str) -> None:
-    """Everybody may look into the directory, and only the owner may connect to the socket in it."""
+    """Everybody may enter the directory; only the owner may connect to the socket."""
     folder = Path(subprocess.run(["mktemp", "-d", "/var/tmp/refused-XXXXXX"], capture_output=True, text=True, check=True).stdout.strip())
     environment = {**os.environ, "LINKSPAN_DIR": str(folder), "LINKSPAN_STATE_DIR": str(folder / "state")}
     name = f"{transport}:lab/alone"
@@ -176,7 +172,7 @@ def test_socket_alone_that_is_refused_by_its_mode_is_named_with_what_to_do(trans
         shutil.rmtree(folder)
 
 
-#: The flag of memfd_create that a kernel before 6.3 does not know.
+#: A memfd_create flag that kernels before 6.3 do not know.
 NOEXEC_SEAL = 8
 
 
@@ -228,7 +224,7 @@ def test_doctor_names_the_limit_of_inotify_that_is_reached(refuse: Path, runtime
 @needed("--pid", "--fork")
 @pytest.mark.parametrize("endpoint", ["unix:lab/there", "shm:lab/there", "fifo:lab/there", "journal:lab/there", "tcp://127.0.0.1:17396"])
 def test_process_of_another_container_has_no_number_here(runtime: Path, endpoint: str) -> None:
-    """Its number there is that of another process here, which nobody is to end for it."""
+    """The number there belongs to another process here, which must stay alive."""
     words = ["recv", endpoint, "--timeout", "600"] if endpoint.startswith("fifo:") else ["pub", endpoint, "1", "--for", "600"]
     inside = [*unshare("--kill-child", "--pid", "--fork", "--mount-proc"), PROGRAM]
     child = subprocess.Popen([PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -239,7 +235,7 @@ def test_process_of_another_container_has_no_number_here(runtime: Path, endpoint
     try:
         until("it is listed", lambda: endpoint in told("ls"))
         if not endpoint.startswith("tcp:"):
-            # A journal is listed before its writer has written who it is.
+            # A journal is listed before its writer records its identity.
             until("its holder is known", lambda: "is served by a process whose number is not known here" in told("doctor", endpoint))
             text = told("doctor", endpoint)
             assert "kill " not in text and "no process has it" not in text, text
@@ -304,7 +300,6 @@ def test_program_that_may_have_few_threads_says_so(words: list[object], reached:
     folder, environment = reached
     shutil.copy(str(words[0]), folder / "program")
     ends = [run_with(threads, [folder / "program", *words[1:]], folder, environment) for threads in range(1, 7)]
-    # A recorder that was refused a thread leaves no file.
     left = [file.stem for file in folder.glob("*.mcap") if ends[int(file.stem) - 1][0] == 1]
     assert not left, (left, ends)
     refused = [text for code, text in ends if code == 1]
@@ -323,7 +318,7 @@ def test_service_whose_second_thread_is_refused_ends_its_first(reached: tuple[Pa
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
 @pytest.mark.parametrize("kind", ["gateway", "page of the controller"])
 def test_server_of_pages_answers_or_says_that_it_may_have_no_more_threads(kind: str, reached: tuple[Path, dict[str, str]]) -> None:
-    """What waits for a request runs on a thread of its own: tokio panics where it can start none, and the request had no answer."""
+    """A request's wait needs a thread, and tokio panics without one. The server must answer anyway."""
     folder, environment = reached
     address = f"127.0.0.1:{free_port()}"
     if kind == "gateway":
@@ -341,7 +336,7 @@ def test_server_of_pages_answers_or_says_that_it_may_have_no_more_threads(kind: 
     shutil.copy(str(words[0]), folder / "program")
 
     def answer() -> int:
-        """The status of a request; 0 where there is none: nothing listens, or it ends."""
+        """Returns the status of a request, or 0 without an answer."""
         asked = urllib.request.Request(f"http://{address}{path}", headers={"Authorization": f"Bearer {token}"})
         try:
             with urllib.request.urlopen(asked, timeout=PATIENCE) as answered:
@@ -356,10 +351,10 @@ def test_server_of_pages_answers_or_says_that_it_may_have_no_more_threads(kind: 
         child = begun_with(threads, [folder / "program", *words[1:]], folder, environment)
         try:
             until("it answers, or ends", lambda: answer() != 0 or child.poll() is not None)
-            # Again after the first one: it may have started a thread for that one, and has none for more.
+            # The first request may have taken the last thread.
             codes = [answer() for _ in range(3)]
             if 0 in codes:
-                # It listens before it has all of its threads.
+                # The server listens before it starts all threads.
                 until("it ends", lambda: child.poll() is not None)
                 refused.append(threads)
             else:
@@ -402,7 +397,7 @@ def test_set_user_id_program_does_not_trust_the_directory_of_its_caller(tmp_path
         program = folder / "linkspan"
         shutil.copy(PROGRAM, program)
         folder.chmod(0o755)
-        # The caller's directory, in which a program of root must make nothing.
+        # A root program must not write in the caller's directory.
         directory = folder / "callers"
         directory.mkdir(mode=0o777)
         directory.chmod(0o777)
@@ -427,7 +422,8 @@ def test_set_user_id_program_does_not_trust_the_directory_of_its_caller(tmp_path
         shutil.rmtree(folder)
 
 
-#: What a program cannot do without a variable, its words, and what it advises, as an ordinary program and as a set-user-ID one of a user without a home.
+#: An operation that needs a variable, its command, and the advice for ordinary and set-user-ID programs (user
+#: without a home).
 ADVISED = {
     "state directory": (["pub", "journal:lab/advice", "1", "--for", "0.1"], "set LINKSPAN_STATE_DIR", "the whole path in the endpoint, as in journal:/"),
     "controller": (["service", "ls", "--timeout", "0.1"], "say where it is with LINKSPAN_CONTROLLER", "name its endpoint in the call, or by --controller"),
@@ -439,14 +435,14 @@ ADVISED = {
 
 @pytest.mark.parametrize("words, ordinary, other", ADVISED.values(), ids=ADVISED)
 def test_set_user_id_program_advises_no_variable(words: list[str], ordinary: str, other: str) -> None:
-    """Which it does not read: it says what helps it."""
+    """The program ignores variables there, so it advises another remedy."""
     homeless = 64_321
     folder = Path(subprocess.run(["mktemp", "-d", "/var/tmp/set-user-id-XXXXXX"], capture_output=True, text=True, check=True).stdout.strip())
     try:
         folder.chmod(0o755)
         program = folder / "linkspan"
         shutil.copy(PROGRAM, program)
-        # Its owner has no home directory, and so no state directory.
+        # The owner has no home, so no state directory.
         os.chown(program, homeless, homeless)
 
         def caller(uid: int):
@@ -468,7 +464,7 @@ def test_set_user_id_program_advises_no_variable(words: list[str], ordinary: str
 
 
 def test_set_user_id_program_gives_up_the_environment_of_its_caller() -> None:
-    """Libraries read variables of their own, which name certificates, modules and files: a program that this one starts has none of them."""
+    """Libraries read variables for certificates, modules and files; a child must not get them."""
     folder = Path(subprocess.run(["mktemp", "-d", "/var/tmp/set-user-id-XXXXXX"], capture_output=True, text=True, check=True).stdout.strip())
     try:
         folder.chmod(0o755)
@@ -500,7 +496,7 @@ def test_set_user_id_program_gives_up_the_environment_of_its_caller() -> None:
         shutil.rmtree(folder)
 
 
-#: What becomes another program: the program, its words, and the program that it looks for.
+#: A starter, its arguments, and the program it looks for.
 STARTED = {
     "record": ("linkspan", ["record", "lab/*", "-o", "{callers}/a.mcap"], "linkspan-record"),
     "bridge": ("linkspan", ["bridge", "check"], "linkspan-bridge"),
@@ -512,7 +508,7 @@ STARTED = {
 
 @pytest.mark.parametrize("what", STARTED)
 def test_set_user_id_program_starts_no_program_of_its_caller(what: str, tmp_path: Path) -> None:
-    """Neither one of the caller's PATH, nor one beside a copy in a folder in which others may put programs; an ordinary program takes both."""
+    """Rejects programs of the caller's PATH and neighbours in writable folders; an ordinary program uses both."""
     name, words, started = STARTED[what]
     folder = Path(subprocess.run(["mktemp", "-d", "/var/tmp/set-user-id-XXXXXX"], capture_output=True, text=True, check=True).stdout.strip())
     try:
@@ -535,14 +531,13 @@ def test_set_user_id_program_starts_no_program_of_its_caller(what: str, tmp_path
         text = f"#!/bin/sh\necho ran > {ran}\n"
 
         def run(mode: int, places: list[Path], more: dict[str, str]) -> bool:
-            """Whether one of these programs of the caller's was run."""
             ran.unlink(missing_ok=True)
             for place in places:
                 place.write_text(text)
                 place.chmod(0o755)
                 os.chown(place, NOBODY, NOBODY)
             (programs / name).chmod(mode)
-            # Of the system there is a Python, which may be able to write the file, and none of the others.
+            # The system has a Python, perhaps with the writer's libraries, but none of the other programs.
             subprocess.run(
                 [programs / name, *(word.format(callers=callers, recording=recording) for word in words)],
                 stdin=subprocess.DEVNULL, capture_output=True, preexec_fn=other, env={**os.environ, **more, "LINKSPAN_DIR": str(tmp_path)}, cwd="/", timeout=PATIENCE,

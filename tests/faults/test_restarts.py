@@ -1,4 +1,7 @@
-"""A publisher that is killed and started again, ten times: each way to receive gets something of every incarnation, or says which it lacks."""
+"""A publisher is killed and restarted ten times.
+
+Each way to receive gets messages of every incarnation, or reports a missing one.
+"""
 
 import asyncio
 import contextlib
@@ -23,12 +26,10 @@ from support.network import free_port
 from support.tree import DEBUG
 from support.waiting import until
 
-#: How often it is killed.
 TIMES = 10
-#: How long each incarnation lives from its first message on, in seconds.
+#: Seconds that each incarnation lives after its first message.
 LIFE = 1.0
 
-#: Publishes its number, again and again.
 PUBLISHER = """
 publisher = linkspan.publisher(sys.argv[1])
 publisher.send(int(sys.argv[2]))
@@ -38,20 +39,22 @@ while True:
     time.sleep(0.01)
 """
 
-#: What a call that receives says while there is no message, and messages that were missed.
+#: Errors of a receiving call without messages or after losses.
 NOTHING = (linkspan.Empty, linkspan.NotFound, linkspan.Disconnected, linkspan.Timeout, linkspan.Stalled)
-#: How an event says that a publisher lived of which nothing was received.
+#: Text of the event for an unmet publisher.
 TOLD = "neither received nor counted"
 
 
 class Ways:
-    """Subscriptions to a name, a list and, where a directory has the names, a pattern: each in a blocking call, a loop over the messages, a poll loop,
-    a task of asyncio and a coroutine of C++; and recorders of a name and a pattern."""
+    """Receives through a name, a list and, if supported, a pattern.
+
+    Each one uses a blocking call, a loop, a poll loop, an asyncio task and a C++ coroutine. Recorders follow a name
+    and a pattern.
+    """
 
     def __init__(self, name: str, pattern: str | None, coroutine: Path, folder: Path) -> None:
         self._coroutine, self._folder = coroutine, folder
         self.seen: dict[str, set[int]] = {}
-        #: How often each way has said that it lacks something.
         self.told: dict[str, int] = {}
         self.errors: list[BaseException] = []
         self._over = threading.Event()
@@ -83,7 +86,7 @@ class Ways:
         return len(self.seen) == len(self._threads) and all(incarnation in seen for seen in self.seen.values())
 
     def untold(self, incarnations: range) -> dict[str, list[int]]:
-        """The incarnations that a way has not got, unless it says so of each run of them."""
+        """Returns each way's missing incarnations, except in reported runs."""
         lacking = {}
         for way, seen in self.seen.items():
             missing = [one for one in incarnations if one not in seen]
@@ -120,7 +123,7 @@ class Ways:
             ready = select.poll()
             ready.register(subscriber.fileno(), select.POLLIN)
             while not self._over.is_set():
-                # The time-out only ends the test: no attempt is made unless the descriptor is readable.
+                # The time-out only ends the test: attempts need a readable descriptor.
                 while ready.poll(100) and not self._over.is_set():
                     with contextlib.suppress(linkspan.Lagged, *NOTHING):
                         seen.add(subscriber.try_recv().value)
@@ -174,7 +177,7 @@ class Ways:
 
 
 def named(transport: str) -> tuple[str, str | None]:
-    """A name, and a pattern that it fits where there is one."""
+    """Returns a name, and a matching pattern if the transport has one."""
     if transport == "tcp":
         return f"tcp://127.0.0.1:{free_port()}", None
     return f"{transport}:lab/x", "lab/*"
@@ -219,12 +222,11 @@ def test_every_way_gets_an_incarnation_that_lives_a_second_or_tells(start: Start
         until(f"each way has the last one, which lives on: {ways.seen}", lambda: ways.have(TIMES))
     lacking = ways.untold(range(TIMES))
     assert not lacking, lacking
-    # A port or a socket of a publisher that was about to end is no gap.
+    # The port or socket of an ending publisher does not count as a gap.
     whole = [way for way, seen in ways.seen.items() if way.startswith("record") and seen >= set(range(TIMES))]
     assert not any(ways.told[way] for way in whole), ways.told
 
 
-#: Publishes a value at a name, and ends when its standard input does.
 ONE_VALUE = """
 with linkspan.publisher(sys.argv[1]) as out:
     out.send(1)
@@ -236,7 +238,7 @@ with linkspan.publisher(sys.argv[1]) as out:
 @pytest.mark.parametrize("end", ["close", "kill"])
 @pytest.mark.parametrize(("transport", "most"), [("shm", 63), ("unix", 0)])
 def test_call_that_does_not_wait_says_within_so_many_calls_that_the_publisher_ended(start: Start, transport: str, most: int, end: str) -> None:
-    """As docs/reference-exchange.md says: a call that looked at the connection each time would cost a system call."""
+    """docs/reference-exchange.md states the number. Checking the connection in each call would cost a system call."""
     name = f"{transport}:lab/ended"
     publisher = start(ONE_VALUE, name)
     assert publisher.stdout.readline() == "sent\n"

@@ -1,7 +1,7 @@
-"""Space that runs out: a full runtime directory, a full disk, a small or missing /dev/shm, few descriptors.
+"""Exhausted space: runtime directory, disk, /dev/shm, descriptors.
 
-The error has a kind of the table, the peer lives, nothing that was accepted is lost, and once there is space again the same
-objects work. Each test has its own small file systems, in a mount namespace that ends with its program.
+The error has a kind of the table, the peer lives, accepted messages stay, and the objects work again later. Each
+test has small file systems in a mount namespace that ends with its program.
 """
 
 import functools
@@ -16,10 +16,9 @@ from support.tree import PROGRAM
 from support.waiting import until
 from transports import ALL, ONLY_PUBLISHING, answering, endpoint, publishing
 
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 60.0
 lines = functools.partial(programs.lines, timeout=SOON)
-#: The errors that a program may get without space.
 NO_SPACE = {"NoSpace", "OutOfMemory"}
 
 mounting = needed("--mount")
@@ -32,7 +31,6 @@ def small(folder: Path) -> str:
 @mounting
 @pytest.mark.parametrize("transport", ALL)
 def test_full_runtime_directory(transport: str, start, runtime: Path) -> None:
-    """A listener gets an error; it can listen as soon as there is space."""
     child = start(
         """
         directory, name, pattern = os.environ["LINKSPAN_DIR"], sys.argv[1], sys.argv[2]
@@ -57,7 +55,7 @@ def test_full_runtime_directory(transport: str, start, runtime: Path) -> None:
 
 @mounting
 def test_full_spool_is_drained_by_its_receiver(start, runtime: Path) -> None:
-    """Receiving needs no space, and makes room; the doctor reports the cause."""
+    """Receiving needs no space and frees some; the doctor reports the cause."""
     child = start(
         """
         import subprocess
@@ -89,7 +87,7 @@ def test_full_spool_is_drained_by_its_receiver(start, runtime: Path) -> None:
 
 @mounting
 def test_doctor_says_what_fails_on_a_full_disk(start, runtime: Path) -> None:
-    """An open name is reached and a stored message is read; what fails is what the doctor names."""
+    """An open name and stored messages stay available; the doctor names each failing operation."""
     child = start(
         """
         import subprocess
@@ -115,7 +113,7 @@ def test_doctor_says_what_fails_on_a_full_disk(start, runtime: Path) -> None:
 
 @mounting
 def test_doctor_tells_a_read_only_disk_from_missing_rights(start, runtime: Path) -> None:
-    """Root may do everything, and nothing can be written."""
+    """Root has every permission, but nothing can be written."""
     child = start(
         """
         import subprocess
@@ -139,7 +137,7 @@ def test_doctor_tells_a_read_only_disk_from_missing_rights(start, runtime: Path)
 @mounting
 @answering
 def test_call_while_the_runtime_directory_is_full(transport: str, start, runtime: Path) -> None:
-    """Connected programs continue, or get an error and continue later; nothing is lost, and no connection ends."""
+    """Connected programs continue now or after an error; no message or connection is lost."""
     child = start(
         """
         import threading
@@ -174,14 +172,14 @@ def test_call_while_the_runtime_directory_is_full(transport: str, start, runtime
     first, third, second, another, fourth, order = lines(child)
     assert (first, third, fourth, order) == ("1", "3", "4", "well")
     assert second in NO_SPACE | {"done", "Timeout"}
-    # A pipe has one client.
     assert another in NO_SPACE | {"done", "Timeout"} or transport == "fifo" and another == "AddressInUse"
 
 
 @mounting
 @pytest.mark.parametrize("transport", ["shm", "unix"])
 def test_subscriber_with_a_client_id_in_a_full_runtime_directory(transport: str, start, runtime: Path) -> None:
-    """One that has a position keeps it, and no signal ends it; one that finds no room receives, and says what is not counted."""
+    """Existing positions stay, and no signal ends the subscriber. A new one without room receives, and reports the
+    missing count."""
     child = start(
         """
         directory, name = os.environ["LINKSPAN_DIR"], sys.argv[1]
@@ -210,7 +208,7 @@ def test_subscriber_with_a_client_id_in_a_full_runtime_directory(transport: str,
 @pytest.mark.parametrize("size", ["4m", "missing"])
 @answering
 def test_small_or_missing_dev_shm(transport: str, size: str, start, tmp_path: Path) -> None:
-    """Linkspan has no files in /dev/shm, so nothing changes."""
+    """Linkspan has no files in /dev/shm."""
     devices = tmp_path / "dev"
     devices.mkdir()
     mounts = {
@@ -250,8 +248,8 @@ def test_publishing_without_dev_shm(transport: str, start) -> None:
 
 @answering
 def test_few_descriptors(transport: str, start) -> None:
-    """A hundred clients connect to a server that may have 64 descriptors: some are admitted, the others get an error, the
-    server lives, and when the first have disconnected, others are admitted."""
+    """A hundred clients meet a server with 64 descriptors. Some are admitted and others fail; after the first ones
+    disconnect, others are admitted."""
     server = start(
         """
         import resource
@@ -265,7 +263,6 @@ def test_few_descriptors(transport: str, start) -> None:
     )
     assert server.stdout.readline() == "ready\n"
     if transport == "fifo":
-        # One client, which stays connected throughout.
         with linkspan.connect(name, timeout=SOON) as channel:
             assert channel.call(1).value == 1
         return
@@ -295,7 +292,7 @@ def test_few_descriptors(transport: str, start) -> None:
             assert error.retryable, repr(error)
             return None
 
-    # The server has room after it has noticed that the others disconnected.
+    # Room returns after the server notices the disconnects.
     with until("room at the server", reconnected, SOON) as channel:
         assert channel.call("after", timeout=SOON).value == "after"
     assert server.poll() is None
@@ -303,7 +300,6 @@ def test_few_descriptors(transport: str, start) -> None:
 
 @answering
 def test_client_with_few_descriptors(transport: str, start) -> None:
-    """It gets an error, and works after it has closed some."""
     server = start(
         """
         with linkspan.serve(sys.argv[1]) as server:
@@ -343,7 +339,7 @@ def test_client_with_few_descriptors(transport: str, start) -> None:
 
 
 def test_flush_moves_what_was_begun_without_descriptors(start) -> None:
-    """A long message that a sender without descriptors has begun in pieces is written once there are some again."""
+    """A long message begun in pieces is completed after descriptors return."""
     child = start(
         """
         import resource, threading

@@ -1,6 +1,6 @@
-"""SIGSTOP for longer than every time-out: waiting programs get their error in time, and afterwards everything continues.
+"""SIGSTOP beyond every time-out: waiting programs get errors in time, and later everything continues.
 
-All transports are stopped at the same time, because the test takes as long as the time-outs.
+All transports stop together, because the test takes as long as the time-outs.
 """
 
 import os
@@ -13,13 +13,11 @@ import linkspan
 
 from transports import ANSWERING, MANY, endpoint
 
-#: Longer than any time-out of the core or of these programs: a new connection has 5 s for its
-#: hello.
+#: Seconds, longer than any time-out: a new connection has 5 s for its hello.
 STOPPED = float(os.environ.get("LINKSPAN_STOPPED", "6"))
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 60.0 + STOPPED
-#: At most this many messages are sent to a stopped process; the number that a transport holds
-#: varies.
+#: Most messages sent to a stopped process; transports hold different numbers.
 MOST = 2000
 
 SERVER = """
@@ -81,7 +79,6 @@ def test_stopped_servers(start) -> None:
             sent.append(i)
         if transport in MANY:
             assert error_of(lambda: linkspan.connect(names[transport], timeout=0.1).close()) in {"Stalled", "Timeout", "done"}
-    # A client with enough time waits for it, and connects.
     came = {}
 
     def connect(transport: str) -> None:
@@ -113,7 +110,6 @@ def test_stopped_clients(start) -> None:
     for client in clients.values():
         os.kill(client.pid, signal.SIGSTOP)
     began = time.monotonic()
-    # It keeps no other program waiting.
     for transport in MANY:
         with linkspan.connect(names[transport], timeout=SOON, client_id="other") as other:
             assert other.call("other", timeout=SOON).value == "other"

@@ -1,4 +1,4 @@
-"""Several users on one machine: users that share a directory can connect, others get an error that names the obstacle."""
+"""Several users: a shared directory lets them connect; other users get an error that names the obstacle."""
 
 import os
 import shutil
@@ -19,7 +19,6 @@ pytestmark = several_users
 
 @pytest.fixture
 def folder():
-    """A folder that every user can read, with the program in it."""
     path = Path(tempfile.mkdtemp(prefix="users-"))
     path.chmod(0o755)
     shutil.copy(BUILT, path / "linkspan")
@@ -48,7 +47,6 @@ def run(folder, uid, *words, groups=()):
 
 @pytest.fixture
 def publish(folder):
-    """Publishes a value as a user, and waits until it is available."""
     started = []
 
     def begin(uid, name, value, *words, groups=()):
@@ -72,7 +70,6 @@ def test_members_of_a_group_connect_in_its_directory(folder, publish, transport)
     shared.chmod(0o2770)
     publish(0, f"{transport}:of/root", "1")
     publish(WWW_DATA, f"{transport}:of/www", "2")
-    # A member by its primary group, one by a supplementary group, and root.
     for uid, groups in ((WWW_DATA, ()), (1234, (WWW_DATA,)), (0, ())):
         for name, value in (("of/root", "1"), ("of/www", "2")):
             latest = run(folder, uid, "latest", f"{transport}:{name}", "--json", groups=groups)
@@ -100,7 +97,6 @@ def test_private_directory_refuses_other_users_with_the_reason(folder, publish, 
     held = run(folder, NOBODY, "doctor", f"{transport}:mine").stdout
     assert held.startswith(f"problem  {transport}:mine is held by a process whose number this user may not ask for of user root"), held
     assert "container" not in held
-    # The name still belongs to root.
     assert run(folder, 0, "latest", f"{transport}:mine", "--json").stdout.strip() == "1"
 
 
@@ -128,7 +124,7 @@ def test_files_of_another_user_are_kept_and_reported(folder, publish):
         process.wait(PATIENCE)
         path = shared / "left.shm"
         before = path.lstat()
-        # No other user takes the name over or removes it, root included; the error names its owner.
+        # Nobody else takes or removes the name, including root; the error names its owner.
         texts = [
             run(folder, other, "pub", "shm:left", "2").stderr,
             run(folder, other, "clean").stdout,
@@ -139,13 +135,12 @@ def test_files_of_another_user_are_kept_and_reported(folder, publish):
             assert str(path) in text and f"belongs to uid {owner}" in text, texts
         after = path.lstat()
         assert (after.st_ino, after.st_uid, after.st_mode) == (before.st_ino, owner, before.st_mode)
-        # Its owner removes it.
         assert run(folder, owner, "clean").stdout == "removed shm:left\n"
         assert not path.exists()
 
 
 def at_port(port):
-    """A TCP endpoint at an address of this test run alone: all of 127.0.0.0/8 is this machine."""
+    """Returns a TCP address of this run: all of 127.0.0.0/8 is local."""
     number = os.getpid()
     return f"tcp://127.{65 + (number >> 16)}.{number >> 8 & 255}.{number & 255}:{port}"
 
@@ -161,7 +156,7 @@ def test_tcp_refuses_users_without_the_token(folder, publish):
     for part in (str(token), f"uid {NOBODY}", "belongs to uid 0", "mode 0600", "linkspan setup --group"):
         assert part in refused.stderr, refused.stderr
 
-    # A directory, and so a token, of one's own does not help, and the other user's program learns nothing.
+    # A user's own directory and token do not help, and the other program learns nothing.
     own = folder / "own"
     own.mkdir(mode=0o700)
     os.chown(own, NOBODY, NOBODY)
@@ -171,7 +166,6 @@ def test_tcp_refuses_users_without_the_token(folder, publish):
     assert refused.returncode == 1
     for part in ("PermissionDenied (113)", "a process of uid 0 listens", str(own / ".token"), "linkspan setup --group"):
         assert part in refused.stderr, refused.stderr
-    # In the other direction, too: a fake server is not trusted.
     asked = command(folder, NOBODY, "pub", at_port(20102), "2")
     asked["env"]["LINKSPAN_DIR"] = str(own)
     with subprocess.Popen(**asked) as impostor:

@@ -1,5 +1,8 @@
-"""What an attempt to connect may meet at a name, and who waits there: a task of asyncio gets the first message of the program that takes the
-name afterwards, and a service is with the controller that does. The same for calls and poll loops is `rust-core/tests/waking.rs`."""
+"""Obstacles at a name during the first attempts: an asyncio task still gets the first message.
+
+A service reaches the controller that takes the name later. `rust-core/tests/waking.rs` has the cases of calls and
+poll loops.
+"""
 
 import asyncio
 import contextlib
@@ -20,13 +23,12 @@ from support import obstacles
 from support.tree import PROGRAM
 from support.waiting import until
 
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 60.0
 
-#: Puts something at a name.
 Met = Callable[[str], contextlib.AbstractContextManager[object]]
 
-#: What is at the name does not send what the program awaits, and the next attempt may succeed.
+#: Obstacles that do not send the awaited data; the next attempt may succeed.
 PASSES = (
     linkspan.NotFound, linkspan.Stalled, linkspan.Timeout, linkspan.Malformed, linkspan.InvalidState, linkspan.SchemaMismatch,
     linkspan.Disconnected, linkspan.VersionMismatch,
@@ -70,7 +72,6 @@ async def awaited(endpoint: str, way: str, met: Met, options: dict) -> None:
         try:
             subscriber = linkspan.aio.subscribe(names, **options)
         except PASSES:
-            # A name that refuses the program is an error at once.
             assert met.__name__ in ("nonsense", "other_pattern", "other_schema") and way != "a pattern"
             return
 
@@ -79,11 +80,10 @@ async def awaited(endpoint: str, way: str, met: Met, options: dict) -> None:
                 try:
                     return (await subscriber.recv(timeout=None)).value
                 except PASSES:
-                    # Other tasks go on: what comes at once comes again and again.
+                    # Yields to other tasks: immediate results repeat.
                     await asyncio.sleep(0)
 
         task = asyncio.ensure_future(receive())
-        # The attempt is made while that is there.
         for _ in range(20):
             await asyncio.sleep(0.01)
         assert not task.done(), task.result()
@@ -102,7 +102,6 @@ def test_task_wakes_for_the_next_publisher(transport: str, way: str, met: Met) -
     asyncio.run(awaited(endpoint, way, met, options))
 
 
-#: A service that only waits for its end.
 SERVICE = """
 class Idle(linkspan.Service):
     def step(self): pass
@@ -117,8 +116,7 @@ def test_service_wakes_for_the_next_controller(start: Start, tmp_path: Path, met
     env = {"LINKSPAN_CONTROLLER": endpoint}
     with met(endpoint):
         service = start(SERVICE, env=env)
-        # Its first attempts are made while that is there; what comes after them is the same for each number of
-        # attempts.
+        # Lets the first attempts meet the obstacle; the result does not depend on their number.
         time.sleep(1)
         assert service.poll() is None
     controller = subprocess.Popen([str(PROGRAM), "controller", "--quiet", "--listen", endpoint], env={**os.environ, **env})

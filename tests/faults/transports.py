@@ -1,16 +1,16 @@
-"""The patterns that each transport supports, and names of endpoints: every test of faults runs over these."""
+"""Patterns of each transport and names of endpoints, for all fault tests."""
 
 import socket
 
 import pytest
 
-#: Calls have answers.
+#: Transports whose calls have answers.
 ANSWERING = ["shm", "unix", "tcp", "fifo", "spool"]
-#: A server has many clients.
+#: Transports whose servers have many clients.
 MANY = [transport for transport in ANSWERING if transport != "fifo"]
-#: There are publishers and subscribers.
+#: Transports with publishers and subscribers.
 PUBLISHING = ["shm", "unix", "tcp", "file", "journal"]
-#: They have a publisher and no server.
+#: Transports with a publisher but no server.
 ONLY_PUBLISHING = ["file", "journal"]
 ALL = ["shm", "unix", "tcp", "fifo", "spool", "dgram", "file", "journal"]
 

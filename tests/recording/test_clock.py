@@ -98,7 +98,7 @@ def test_durations_and_rates_have_no_steps_in_them(lab: Lab, by: int, returns: b
     assert '<td class="number">30</td><td class="number">50.0</td>' in page
     kinds = re.findall(r'<td class="what[^"]*">([a-z]+)</td>', page)
     assert kinds == ["started"] + ["clock"] * (2 if returns else 1)
-    # The plot has no gap: it draws the messages as one line.
+    # The plot draws the messages as one line.
     assert [shape.count("M") for shape in re.findall(r'class="line" d="([^"]*)"', page)] == [1]
     lab.recording("split", "s.mcap", "--at", "200ms", "-o", "again.mcap")
     assert len(list(lab.folder.glob("again*.mcap"))) == 3

@@ -184,7 +184,7 @@ def test_interrupted_copy_leaves_nothing(lab: Lab) -> None:
             assert not left, f"turn {turn}, {copying.returncode}: {left}"
 
 
-#: What changes in a closed file, each tool's report, and what every copy lacks.
+#: Changes of a closed file, the report of each tool, and the part that every copy lacks.
 CHANGED = {
     # The length comes first, because channel keys begin with this text.
     "end": (b"\x0c\0\0\0linkspan.end", "does not have the times, the channel or the name that the summary of the file says"),
@@ -285,7 +285,7 @@ def test_compressed_copy_that_is_killed_leaves_what_was_there_or_is_whole(lab: L
     of_noise(lab.folder / "a.mcap", 100)
     shutil.copy(lab.folder / "a.mcap", lab.folder / "b.mcap")
     made, before = lab.folder / "made.mcap", {*lab.folder.iterdir(), lab.folder / "made.mcap"}
-    # Measures the duration on this machine, so kills hit any moment of it.
+    # Measures the duration on this machine, so kills hit any moment.
     begun = time.monotonic()
     lab.recording(*words, "-o", made)
     takes = time.monotonic() - begun

@@ -221,7 +221,7 @@ def test_full_disk_ends_the_recording_whole_or_takes_the_oldest_part(lab: Lab, w
         assert info["events"]["full"] >= 1
         assert f": {info['names']['lab/a']['messages']} messages of" in printed and "removed for a full disk" in printed, printed
         assert not (lab.folder / "a.mcap").exists() and (said := lab.recording("check", "a.mcap")).startswith("complete: ")
-        # A part that the recorder removed is no loss. Other missing parts have no explanation.
+        # The recorder removed this part on purpose. The other missing part counts as a loss.
         assert "removed by the recorder: " in said and "the recording begins in a.mcap" in said, said
         min(lab.folder.glob("a.0*.mcap")).unlink()
         assert "not all parts: " in lab.recording("check", "a.mcap", code=5)

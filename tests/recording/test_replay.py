@@ -45,7 +45,7 @@ def test_messages_keep_their_numbers_and_times_and_wait_for_the_subscriber(lab: 
     assert [line.split(maxsplit=2)[2] for line in lines] == [line.split(",")[1] for line in exported]
 
 
-#: Sequence numbers and times of other writers: most have no numbers, some have no times.
+#: Sequence numbers and times of other writers: most lack numbers, some lack times.
 FOREIGN = {
     "all 0": [0] * 6,
     "from 0": [0, 1, 2, 3, 4, 5],
@@ -63,7 +63,7 @@ def test_messages_of_another_writer_are_numbered_anew_and_none_is_lost(lab: Lab,
         writer.start(profile="")
         channels = [writer.register_channel("lab/a", "json", 0) for _ in range(2)]
         for i, number in enumerate(numbers):
-            # The third message has no time of the clock.
+            # The third message lacks a time of the clock.
             at = 0 if begin and i == 2 else begin + i * 1_000_000
             writer.add_message(channels[i % 2], at, json.dumps({"i": i}).encode(), at, number)
         writer.finish()

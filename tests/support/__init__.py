@@ -1,1 +1,1 @@
-"""What the tests of all suites share; each module is one thing, imported by its name."""
+"""Modules that the tests of all suites share, each imported by its name."""

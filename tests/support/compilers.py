@@ -1,7 +1,7 @@
-"""Compiles programs of C, C++, Fortran and Rust against the libraries in the folder of builds, once for the same text.
+"""Compiles C, C++, Fortran and Rust programs against the built libraries, once for each input.
 
-C, C++ and Fortran link the shared library: linking the static one of a debug build takes two seconds of processor time. The suite
-`packaging` links the static one.
+C, C++ and Fortran link the shared library: linking the static one of a debug build takes two seconds of processor
+time. The suite `packaging` links the static one.
 """
 
 import fcntl
@@ -17,16 +17,15 @@ from pathlib import Path
 from support.tree import DEBUG, ROOT, TARGET
 
 INCLUDE = f"-I{ROOT / 'c-api/include'}"
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 DEADLINE = 600
-#: What was compiled, by what it was made of. `tests/run` removes what was not used for days.
+#: Compiled files by their inputs. `tests/run` removes those unused for days.
 KEPT = TARGET / "test-objects"
-#: What a compiler may read in a folder that is among its arguments.
 INCLUDED = {".h", ".hpp", ".mod", ".inc"}
 
 
 def run(*command: object, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
-    """Runs a command to its end and returns what it printed on its standard output; a failure shows all of it."""
+    """Runs a command and returns its standard output; a failure shows all output."""
     words = [str(word) for word in command]
     done = subprocess.run(words, capture_output=True, text=True, timeout=DEADLINE, cwd=cwd, env=env)
     assert done.returncode == 0, f"{' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}"
@@ -35,7 +34,7 @@ def run(*command: object, cwd: Path | None = None, env: dict[str, str] | None = 
 
 @functools.cache
 def shared_library() -> list[str]:
-    """The words with which a compiler links the shared library, and with which a program finds it."""
+    """Returns the words that link the shared library and set its run path."""
     built = DEBUG / "liblinkspan_c.so"
     assert built.exists(), f"{built} is not built: tests/run build"
     folder = KEPT / "lib"
@@ -43,7 +42,7 @@ def shared_library() -> list[str]:
     for name in ("liblinkspan.so", "liblinkspan.so.0"):
         if (folder / name).is_symlink() and os.readlink(folder / name) == str(built):
             continue
-        # Made beside and renamed: another suite may look for it at the same time.
+        # Another suite may look for the file at this moment, so rename a complete one.
         beside = folder / f"{name}.{os.getpid()}"
         beside.symlink_to(built)
         beside.rename(folder / name)
@@ -51,7 +50,7 @@ def shared_library() -> list[str]:
 
 
 def kept(parts: list[str], make: Callable[[Path], object]) -> Path:
-    """The folder that `make` fills: once for the same parts, by one process at a time."""
+    """Returns the folder that `make` fills: once for the same parts, by one process at a time."""
     folder = KEPT / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
     KEPT.mkdir(parents=True, exist_ok=True)
     with open(folder.with_suffix(".lock"), "w") as lock:
@@ -76,20 +75,18 @@ def digest(file: Path) -> str:
 
 
 def included(folder: Path) -> list[str]:
-    """What a compiler may read in a folder besides what it is given by name."""
     return [f"{file.name} {digest(file)}" for file in sorted(folder.rglob("*")) if file.suffix in INCLUDED]
 
 
 def made_of(words: list[str]) -> list[str]:
-    """What the output of a compiler's command depends on: each word, or instead of a path the content of what is there."""
+    """Returns the inputs of a compiler's command: words, and contents instead of paths."""
     parts = [version(words[0])]
     for option, word in zip(words, words[1:], strict=False):
         folder = re.fullmatch(r"-I(.+)", word)
         if folder or option == "-I":
             parts += included(Path(folder[1] if folder else word))
         elif re.match(r"-L|-Wl,-rpath,", word) or option == "-L":
-            # The programs find the library by these, and fail where it is not; nothing of a shared one becomes a part
-            # of them.
+            # The output does not contain the shared library; a missing one fails at the start.
             continue
         elif Path(word).is_file():
             assert Path(word).suffix != ".a", f"{word}: a program with a static library is not kept"
@@ -100,7 +97,7 @@ def made_of(words: list[str]) -> list[str]:
 
 
 def compiled(*command: object, out: Path, cwd: Path | None = None) -> Path:
-    """Runs a compiler's command, which has no `-o`, or takes what it made of the same input before; `out` is then what it made."""
+    """Runs a compiler's command without `-o`, or reuses its output for the same input; writes to `out`."""
     words = [str(word) for word in command]
 
     def make(folder: Path) -> None:
@@ -109,27 +106,27 @@ def compiled(*command: object, out: Path, cwd: Path | None = None) -> Path:
 
     made = kept(made_of(words), make) / "made"
     out.unlink(missing_ok=True)
-    # A copy: tests may change the rights or the times of what they run.
+    # A copy, because tests may change its mode or times.
     shutil.copy(made, out)
     return out
 
 
 def checked(*command: object) -> None:
-    """Runs a compiler's command that makes nothing (-fsyntax-only), where it has not passed with the same input before."""
+    """Runs a check like -fsyntax-only, unless it passed with the same input."""
     words = [str(word) for word in command]
     kept(made_of(words), lambda _: run(*words))
 
 
 @functools.cache
 def fortran_source() -> Path:
-    """The source of the module, made as an installation has it."""
+    """Returns the module's source as an installation has it."""
     generator = ROOT / "c-api/fortran"
     made_from = [digest(file) for file in sorted([*generator.rglob("*.py"), *generator.glob("*.in"), ROOT / "c-api/include/linkspan.h"])]
     return kept(["module source", *made_from], lambda folder: run("python3", generator / "generate.py", folder)) / "linkspan.f90"
 
 
 def fortran_module(*flags: str, source: Path | None = None) -> Path:
-    """The folder with `linkspan.mod` and `linkspan.o`, compiled with these flags."""
+    """Returns a folder with `linkspan.mod` and `linkspan.o`, compiled with these flags."""
     source = source or fortran_source()
 
     def make(folder: Path) -> None:
@@ -140,7 +137,7 @@ def fortran_module(*flags: str, source: Path | None = None) -> Path:
 
 
 def rust_program(source: Path, out: Path, *lints: str) -> Path:
-    """The program in one file of Rust and the modules beside it, on the crate `linkspan`; with lints, clippy has to pass it first."""
+    """Compiles a Rust file and its neighbour modules with the crate `linkspan`; with lints, clippy must pass first."""
     library = DEBUG / "liblinkspan.rlib"
     assert library.exists(), f"{library} is not built: tests/run build"
     words = ["--edition", "2024", "--crate-name", out.name.replace("-", "_"), "--extern", f"linkspan={library}"]

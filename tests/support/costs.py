@@ -1,7 +1,7 @@
-"""The processor time of each test, and which costly tests a daily run has.
+"""Measures processor time of tests and selects costly ones for daily runs.
 
-A test with the mark `costly` takes seconds of processor time. `tests/run` without a suite's name runs one of eight, others each day, as
-LINKSPAN_DRAW has the seed; all others run each time. Whoever names a suite, or runs pytest, runs all of them.
+A test marked `costly` takes seconds of processor time. `tests/run` without a suite's name runs one in eight, chosen
+by the seed LINKSPAN_DRAW. Naming a suite, or running pytest, runs all of them.
 """
 
 import os
@@ -19,7 +19,7 @@ BEGAN = pytest.StashKey[float]()
 
 
 def processor_time() -> float:
-    """The seconds of this process, and of those that it has waited for."""
+    """Returns the processor seconds of this process and its ended children."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
 
@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out the costly tests of other days. Workers of a run have the same seed, so they collect the same."""
+    """Deselects the costly tests of other days. All workers have one seed, so they collect equal tests."""
     seed = os.environ.get("LINKSPAN_DRAW")
     if not seed:
         return
@@ -53,5 +53,4 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     try:
         return (yield)
     finally:
-        # The file of results has it as a property of the test.
         item.user_properties.append(("processor_seconds", f"{processor_time() - item.stash[BEGAN]:.2f}"))

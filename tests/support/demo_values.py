@@ -1,4 +1,4 @@
-"""Values of the names of the demonstration and of others that a laboratory has, for what viewers see of them."""
+"""Values of demonstration and laboratory names, for tests of viewers."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ SUMMARY = {"count": 7, "mean": 1.5, "sd": 0.25, "min": 1.0, "max": 2.0}
 
 
 def values(number: int) -> dict[str, tuple[Path | None, Any]]:
-    """Each name with its schema, where it has one, and a message of it; each number gives another one."""
     return {
         "observatory/sensors": (
             SCHEMAS / "sensors.schema.toml",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def remove_used_tree(folder: Path) -> None:
-    """Removes a folder in which running programs make and remove files, so that what was listed may be gone or something may be new."""
+    """Removes a folder although running programs may add and remove files."""
     for _ in range(100):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():

@@ -1,6 +1,6 @@
-"""Recordings as a stranger could make them: MCAP by hand, with numbers, counts, times, shapes, lengths and texts that no recorder writes.
+"""Forged recordings: MCAP with numbers, times, shapes, lengths and texts that no recorder writes.
 
-A file is a function of a seed. Its parts are mostly what a recorder writes, so that readers come far, and each has a chance to be forged.
+A seed determines each file. Most parts are valid, so readers get far; each part may be forged.
 """
 
 import json
@@ -10,14 +10,13 @@ import zlib
 from collections.abc import Callable, Iterator
 
 MAGIC = b"\x89MCAP0\r\n"
-#: Integers at the edges of what they are stored in.
 EDGES = [0, 1, 2, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**53, 2**63 - 1, 2**63, 2**64 - 2, 2**64 - 1]
-#: Texts that a terminal, a page, a file system or a reader of lines would interpret.
+#: Texts with a meaning for terminals, pages, file systems or line readers.
 TEXTS = [
     "lab/a", "lab/b", "lab-a", "", ".", "..", "/", "../../etc/passwd", "/tmp/forged", "a\0b", "a b", "\x1b[2J\x1b]0;title\x07", "\x9b31m", "\u202eabc\u2066", "a\rb",
     "lab\ncomplete: 7 messages, 0 missed and said so", "<script>alert(1)</script>", "=cmd|'/c calc'!A1", "\ufeff", "tcp:0.0.0.0:1", "0.0.0.0:1", "%s%n", "x" * 5000,
 ]
-#: Shapes whose product overflows, or that name far more than there is.
+#: Shapes whose product overflows or far exceeds the data.
 SHAPES = [[2**40, 2**40, 0], [0, 2**63, 2**63], [2**64 - 1], [2**32, 2**32], [2**63, 2], [0], [], [3], [1] * 16, [2, 2], [0, 2**40]]
 
 
@@ -42,11 +41,9 @@ def cbor(n: int, major: int) -> bytes:
 
 
 class Forger:
-    """Makes one file."""
-
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
-        #: How much of the file is forged: from next to nothing, so that readers come to its end, to a lot.
+        #: The forged fraction. A small one lets readers reach the end.
         self.strength = self.chance.choice([0.02, 0.1, 1.0])
         self.channels: list[tuple[int, str]] = []
 
@@ -57,7 +54,7 @@ class Forger:
         return self.chance.choice(TEXTS) if self.chance.random() < chance * self.strength else usual
 
     def value(self) -> bytes:
-        """A value in CBOR: numbers at the edges, texts, arrays whose shapes lie."""
+        """Returns a CBOR value: edge numbers, texts, arrays with wrong shapes."""
         shape = self.chance.choice(SHAPES)
         kinds: list[Callable[[], bytes]] = [
             lambda: cbor(self.chance.choice(EDGES), 0),
@@ -155,5 +152,4 @@ class Forger:
 
 
 def forged(seed: int) -> bytes:
-    """The file of this seed."""
     return Forger(seed).file()

@@ -1,7 +1,7 @@
-"""Deadlines of waits that have none of their own: a test that waits for too long fails at the line at which it waits.
+"""Deadlines for waits without one: the test fails at the line that waits too long.
 
-A test's deadline ends reads, joins and system calls of the main thread, which takes signals. Where it cannot (code that keeps the
-interpreter), pytest's faulthandler ends the suite a little later.
+The deadline interrupts reads, joins and system calls of the main thread by a signal. If code keeps the interpreter,
+pytest's faulthandler ends the suite a little later.
 """
 
 import contextlib
@@ -17,16 +17,16 @@ from support.waiting import PATIENCE
 
 @contextlib.contextmanager
 def within(what: str | Callable[[], str], patience: float = 3 * PATIENCE) -> Iterator[None]:
-    """Fails with what was awaited where the block is not done after so many seconds; in the main thread alone."""
+    """Fails with the awaited condition if the block takes longer; main thread only."""
     deadline = time.monotonic() + patience
 
     def expire(_number: int, _frame: FrameType | None) -> None:
-        # No Exception: a test that catches all of those would wait on.
+        # pytest.fail raises no Exception, so a test that catches Exception still ends.
         pytest.fail(f"{what if isinstance(what, str) else what()}: not within {patience:.0f} s")
 
     outer_deadline = time.monotonic() + (signal.getitimer(signal.ITIMER_REAL)[0] or float("inf"))
     if outer_deadline <= deadline:
-        # The deadline around this one is the earlier one.
+        # The outer deadline is earlier.
         yield
         return
     outer = signal.signal(signal.SIGALRM, expire)
@@ -41,7 +41,7 @@ def within(what: str | Callable[[], str], patience: float = 3 * PATIENCE) -> Ite
 
 
 def patience_with(item: pytest.Item) -> float:
-    """How long a part of a test may take: a little less than the time after which `tests/run` has the interpreter ended."""
+    """Returns the time for a part of a test: slightly less than the limit of `tests/run`."""
     return 0.9 * float(item.config.getini("faulthandler_timeout") or 600)
 
 

@@ -1,4 +1,4 @@
-"""Limits on the memory of a process that a test started: of a control group, or of its address space."""
+"""Limits the memory of a process by a control group or its address space."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ import pytest
 
 
 class Group:
-    """A control group with a limit on memory, or None if this system does not allow making one."""
+    """A control group with a memory limit, or None if the system forbids it."""
 
     def __init__(self) -> None:
         self.folder = None
@@ -31,7 +31,7 @@ class Group:
             (self.folder / "cgroup.procs").write_text(str(pid))
 
     def leave_only(self, size: int) -> None:
-        """From now on the processes in the group have this many bytes left."""
+        """Leaves this many bytes to the processes in the group."""
         if self.folder:
             self.limit.write_text(str(int(self.used.read_text()) + size))
 
@@ -41,14 +41,13 @@ class Group:
 
 
 def limit_memory(pid: int, size: int) -> None:
-    """The same without a control group: this process may use this many more bytes."""
+    """Limits this process to this many additional bytes, without a control group."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
     total = pages * resource.getpagesize() + size
     resource.prlimit(pid, resource.RLIMIT_AS, (total, total))
 
 
 def leave(kind: str, process: subprocess.Popen, group: Group, size: int) -> None:
-    """From now on this process may use this many more bytes."""
     if kind == "control group":
         if group.folder is None:
             pytest.skip("this system lets us make no control group with a limit on memory")

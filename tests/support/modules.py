@@ -7,7 +7,6 @@ from types import ModuleType
 
 
 def loaded(file: Path) -> ModuleType:
-    """The module in the file, imported by its name."""
     found = importlib.util.spec_from_file_location(file.stem, file)
     assert found and found.loader
     module = importlib.util.module_from_spec(found)

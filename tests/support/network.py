@@ -4,14 +4,14 @@ import itertools
 import random
 import socket
 
-# Below the ports that the system gives to those who connect, so that none of them takes one first.
+# Lies below the system's ephemeral ports, so no client takes one first.
 _ports = itertools.cycle(random.sample(range(20_000, 32_000), 12_000))
-# A name for each port that was given, held until this process ends: no other test's process is given one of them.
+# Held until this process ends, so no other test process gets these ports.
 _given: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A port at 127.0.0.1 that no process holds, and that no other caller has."""
+    """Returns a free port at 127.0.0.1 that no other caller has."""
     for port in _ports:
         name = socket.socket(socket.AF_UNIX)
         try:

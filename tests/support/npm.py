@@ -1,4 +1,4 @@
-"""Packages of npm that tests use: fetched once into target/npm. Without a registry their tests are skipped."""
+"""npm packages for tests, fetched once into target/npm. Tests are skipped without a registry."""
 
 import fcntl
 import shutil
@@ -9,16 +9,14 @@ import pytest
 
 from support.tree import TARGET
 
-#: The packages, with their versions.
 PACKAGES = {
     "esbuild": "0.25.12", "typescript": "5.9.3", "@types/node": "22.19.1",
-    # What viewers read recordings and the gateway with.
+    # Readers of viewers for recordings and the gateway.
     "@foxglove/ws-protocol": "0.8.0", "@lichtblick/cdr": "1.0.1", "@lichtblick/rosmsg": "1.0.0", "@lichtblick/rosmsg2-serialization": "1.0.0", "@mcap/core": "2.2.2", "ws": "8.18.3",
 }  # fmt: skip
 
 
 def npm() -> Path:
-    """The folder `node_modules` with the packages."""
     folder = TARGET / "npm"
     folder.mkdir(parents=True, exist_ok=True)
     modules = folder / "node_modules"
@@ -40,7 +38,7 @@ def npm() -> Path:
 
 
 def compiled(folder: Path, *files: Path, emits: bool = True) -> None:
-    """Compiles TypeScript with strict settings, beside the package `linkspan-client` of this tree."""
+    """Compiles TypeScript strictly, next to this tree's package `linkspan-client`."""
     modules = npm()
     (folder / "package.json").write_text('{"type": "module"}')
     link = folder / "node_modules"
@@ -56,7 +54,6 @@ def compiled(folder: Path, *files: Path, emits: bool = True) -> None:
 
 
 def minified(source: Path, folder: Path) -> Path:
-    """A module of `js/` as its package gives it to its users: `js/min` has what this makes."""
     made = folder / source.name
     words = [npm() / ".bin/esbuild", source, "--minify", "--line-limit=160", "--format=esm", f"--banner:js=// Made of ../{source.name} by tests/support/npm.py: read that one.", f"--outfile={made}"]
     subprocess.run(words, check=True, capture_output=True, timeout=300)

@@ -1,4 +1,4 @@
-"""What an attempt to connect may meet at the place of a name over Unix sockets: no program, or a socket that does not answer as it should."""
+"""Obstacles at a name over Unix sockets: no program, or a socket with a wrong answer."""
 
 import contextlib
 import os
@@ -7,13 +7,13 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 60.0
 
 
 @contextlib.contextmanager
 def address(place: Path) -> Iterator[str]:
-    """The place as an address of a socket, which takes 107 bytes: by the descriptor of its folder, however long the path of that is."""
+    """Yields a socket address below the limit of 107 bytes, through the folder's descriptor."""
     folder = os.open(place.parent, os.O_PATH | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{folder}/{place.name}"
@@ -23,7 +23,7 @@ def address(place: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def meets(place: Path, meet: Callable[[socket.socket], object]) -> Iterator[threading.Event]:
-    """A socket that does this with each connection; the event is set when one has come."""
+    """Handles each connection this way; sets the event after the first one."""
     over, met = threading.Event(), threading.Event()
     with socket.socket(socket.AF_UNIX) as listener, address(place) as at:
         listener.bind(at)
@@ -53,7 +53,7 @@ def nothing(place: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def dead(place: Path) -> Iterator[None]:
-    """The socket of a process that was killed."""
+    """The socket of a killed process."""
     with socket.socket(socket.AF_UNIX) as listener, address(place) as at:
         listener.bind(at)
         listener.listen()
@@ -62,7 +62,6 @@ def dead(place: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def busy(place: Path) -> Iterator[None]:
-    """A listener whose queue is full."""
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as only, address(place) as at:
         listener.bind(at)
         listener.listen(0)
@@ -72,18 +71,16 @@ def busy(place: Path) -> Iterator[None]:
 
 
 def ended(place: Path) -> contextlib.AbstractContextManager[threading.Event]:
-    """A program that ends each connection without an answer."""
     return meets(place, lambda peer: peer.close())
 
 
 def silent(place: Path) -> contextlib.AbstractContextManager[threading.Event]:
-    """A program that never answers."""
     kept: list[socket.socket] = []
     return meets(place, kept.append)
 
 
 def nonsense(place: Path) -> contextlib.AbstractContextManager[threading.Event]:
-    """A program that answers with something else than a hello."""
+    """A program whose answer is no hello."""
 
     def answer(peer: socket.socket) -> None:
         with peer:
@@ -93,5 +90,4 @@ def nonsense(place: Path) -> contextlib.AbstractContextManager[threading.Event]:
     return meets(place, answer)
 
 
-#: Each of them.
 ALL = [nothing, dead, busy, ended, silent, nonsense]

@@ -1,4 +1,4 @@
-"""Recordings of any names and values, made without a recorder: as another program may have written them, also one that is hostile."""
+"""Writes recordings without a recorder, like another program, possibly a hostile one."""
 
 import json
 import random
@@ -12,9 +12,9 @@ from mcap.writer import Writer
 
 
 def written(path: Path, messages: Iterable[tuple[str, Any]], schemas: dict[str, str] | None = None, source: str = "sensor-1") -> Path:
-    """A recording of these values in CBOR, each at its name, a second apart."""
+    """Writes these values in CBOR, each under its name, one second apart."""
     with path.open("wb") as file:
-        # Short chunks, so that what is cut is not all.
+        # Short chunks, so that damage does not lose all messages.
         writer = Writer(file, chunk_size=1_000)
         writer.start(profile="linkspan")
         channels: dict[str, int] = {}
@@ -33,24 +33,22 @@ def written(path: Path, messages: Iterable[tuple[str, Any]], schemas: dict[str, 
     return path
 
 
-#: Numbers at the ends of what a field holds.
 NUMBERS = [0, 1, 2, 3, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, (1 << 63) - 1, 1 << 63, (1 << 64) - 2, (1 << 64) - 1]
-#: Texts that a terminal, a page, a spreadsheet, a path or a parser takes for something else.
+#: Texts that terminals, pages, spreadsheets, paths or parsers misread.
 TEXTS = [
     "", "a", "\x1b[2J\x1b]0;x\x07", "\x9b31m", "\u202eabc", "complete: 7 messages, 0 missed\nx", "=1+1", "<script>alert(1)</script>", "../../x", "/x",
     "a/b", "a-b", "a~b", "\0", "x\0y", "*", "?", "%2F", "x" * 5_000, "linkspan/events", "unix:/tmp/x", "tcp:127.0.0.1:1", "shm:../x", "NaN", "\ufeff=1",
     "\U0001f4a5", "1" * 400, "-1", "18446744073709551616", "{", 'name = "x"\n\n[fields]\na = "u64"\nx = "f64"\n', '{"type":"object"}',
 ]  # fmt: skip
-#: Bodies that are no value, or one that stands for more than it has.
+#: Invalid bodies, and bodies that expand beyond their size.
 BODIES = [
     b"", b"\xff", b"\x81" * 600 + b"\xf6", b"\x9b" + b"\xff" * 8, b"\x62\xc3\x28", b"\x7b\x7f" + b"\xff" * 7, b"\xa2\x61a\x01\x61a\x02",
-    # An array of no elements whose lengths overflow.
+    # An array without elements whose lengths overflow.
     b"\xd8\x28\x82\x83\x1b\x00\x00\x01\x00\x00\x00\x00\x00\x1b\x00\x00\x01\x00\x00\x00\x00\x00\x00\xd8\x40\x40",
 ]  # fmt: skip
 
 
 def value(chance: random.Random, depth: int = 0) -> Any:
-    """Any value."""
     import numpy
 
     match chance.randrange(9 if depth < 3 else 6):
@@ -75,7 +73,6 @@ def value(chance: random.Random, depth: int = 0) -> Any:
 
 
 def event(chance: random.Random) -> bytes:
-    """An event as the recorder writes it, with any numbers and texts."""
     found: dict[str, Any] = {"time": chance.choice(NUMBERS)}
     kinds = ["started", "missed", "skipped", "stopped", "connected", "clock", "full", "disk", "schema", "none", "\x1b[2J"]
     found["kind"] = chance.choice(kinds)
@@ -89,7 +86,7 @@ def event(chance: random.Random) -> bytes:
 
 
 def forged(chance: random.Random, path: Path) -> Path:
-    """A recording with hostile names, numbers and texts; often with some of its bytes changed."""
+    """Writes a recording with hostile names, numbers and texts, often with changed bytes."""
     with path.open("wb") as file:
         writer = Writer(file, chunk_size=chance.choice([200, 2_000, 100_000]))
         writer.start(profile=chance.choice(["linkspan", "linkspan", *TEXTS]))
@@ -138,7 +135,7 @@ def forged(chance: random.Random, path: Path) -> Path:
 
 
 def records(data: bytes) -> list[bytearray]:
-    """The records in a block, each with its head; one that is longer than the rest is the rest."""
+    """Splits a block into records with heads; the last one may claim more than the rest."""
     found = []
     while len(data) >= 9:
         length = 9 + int.from_bytes(data[1:9], "little")
@@ -147,14 +144,17 @@ def records(data: bytes) -> list[bytearray]:
     return found
 
 
-#: A magic number at both ends, operation codes, and the bytes of a chunk before its records, without compression.
+#: Magic number at both ends, operation codes, and the start of an uncompressed chunk.
 MAGIC = b"\x89MCAP0\r\n"
 FOOTER, DATA_END, CHUNK, MESSAGE = 2, 15, 6, 5
 CHUNK_HEAD = 9 + 28 + 4 + 8
 
 
 def changed(chance: random.Random, found: list[bytearray]) -> None:
-    """Takes a record out of some, repeats or exchanges one, or forges its code, its length or a number in it. What a message has stays: nobody can tell that it was another one."""
+    """Removes, repeats or swaps records, or forges a code, length or number.
+
+    Message bodies stay, because no reader could detect their change.
+    """
     at, other = chance.randrange(len(found)), chance.randrange(len(found))
     match chance.randrange(6):
         case 0 if len(found) > 1:
@@ -175,7 +175,7 @@ def changed(chance: random.Random, found: list[bytearray]) -> None:
 
 
 def damaged(chance: random.Random, data: bytes) -> bytes:
-    """A closed recording without compression that something was done to, in the file or in a chunk, with sums that are often right again."""
+    """Damages a closed, uncompressed recording in the file or a chunk, often with corrected checksums."""
     found = records(data[len(MAGIC) : -len(MAGIC)])
     for _ in range(chance.choice([1, 1, 1, 2, 4])):
         chunks = [record for record in found if record[0] == CHUNK and len(record) > CHUNK_HEAD]

@@ -1,4 +1,4 @@
-"""Programs to which the kernel refuses one system call, by a filter as a sandbox has one, or a thread, by the limit of a user."""
+"""Runs programs with a refused system call (seccomp filter) or thread (user limit)."""
 
 import contextlib
 import os
@@ -11,11 +11,11 @@ from pathlib import Path
 
 from .compilers import compiled
 
-#: Only a hang takes so long, in seconds.
+#: Seconds; only a hang takes so long.
 PATIENCE = 25
-#: A user without programs: the limit of threads counts those of a user.
+#: A user without programs, because the thread limit counts all threads of a user.
 NOBODY = 61_234
-#: The numbers of system calls on this machine.
+#: System call numbers of this machine.
 CALLS = {
     "x86_64": {"ppoll": 271, "epoll_pwait": 281, "accept4": 288, "inotify_init1": 294, "inotify_add_watch": 254, "connect": 42, "socket": 41, "bind": 49, "memfd_create": 319},
     "aarch64": {"ppoll": 73, "epoll_pwait": 22, "accept4": 242, "inotify_init1": 26, "inotify_add_watch": 27, "connect": 203, "socket": 198, "bind": 200, "memfd_create": 279},
@@ -23,13 +23,13 @@ CALLS = {
 
 
 def built(folder: Path) -> Path:
-    """The program `refuse`: refuse NUMBER ERRNO PROGRAM ARGUMENTS..."""
+    """Builds `refuse`: refuse NUMBER ERRNO PROGRAM ARGUMENTS..."""
     return compiled("gcc", "-O1", "-Wall", Path(__file__).with_name("refuse.c"), out=folder / "refuse")
 
 
 @contextlib.contextmanager
 def folder_of_another() -> Iterator[tuple[Path, dict[str, str]]]:
-    """A folder where another user reaches the programs that are copied there, and the environment of that user."""
+    """Yields a folder that another user can reach, and that user's environment."""
     folder = Path(subprocess.run(["mktemp", "-d", "/var/tmp/refused-XXXXXX"], capture_output=True, text=True, check=True).stdout.strip())
     try:
         os.chown(folder, NOBODY, NOBODY)
@@ -39,7 +39,7 @@ def folder_of_another() -> Iterator[tuple[Path, dict[str, str]]]:
 
 
 def begun_with(threads: int, command: list[object], folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
-    """Starts a program as an ordinary user who may have so many threads."""
+    """Starts a program as an ordinary user with a thread limit."""
 
     def limited() -> None:
         os.setgroups([])
@@ -54,7 +54,7 @@ def begun_with(threads: int, command: list[object], folder: Path, environment: d
 
 
 def run_with(threads: int, command: list[object], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
-    """Runs such a program. One that has all that it needs is ended after a moment."""
+    """Runs such a program; ends it after a moment if it has all it needs."""
     child = begun_with(threads, command, folder, environment)
     try:
         try:

@@ -1,4 +1,4 @@
-"""What only root can do in a test. An ordinary user skips it and says so; the report of `tests/run` counts it."""
+"""Marks tests that only root can run. Other users skip them; the report of `tests/run` counts them."""
 
 import os
 

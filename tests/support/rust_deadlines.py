@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Runs a Rust test program with a deadline for each of its tests: `rust_deadlines.py SECONDS PROGRAM ARGUMENT...`, as cargo's runner.
+"""Runs a Rust test program with a deadline for each test, as cargo's runner.
 
-libtest has no deadlines. A process beside the program looks at the age of its threads. Where a test is not done in time, it prints the
-functions and lines at which the test and the other threads of the program wait, and ends the program. `tests/run` names in LINKSPAN_TEST_USER the user
-(UID:GID) that the program runs as, where this is another one.
+Usage: `rust_deadlines.py SECONDS PROGRAM ARGUMENT...`
 
-libtest runs each test in a thread of its own, except with one test thread alone: then the deadline of the suite is the only one.
+libtest has no deadlines. A separate process checks the age of the program's threads. After a late test it prints
+where each thread waits, and ends the program. `tests/run` sets LINKSPAN_TEST_USER (UID:GID) if the program runs as
+another user.
+
+libtest runs each test in a separate thread. With a single test thread it does not, and only the suite's deadline
+applies.
 """
 
 import os
@@ -18,15 +21,14 @@ import sys
 import time
 from pathlib import Path
 
-# The function of libtest that calls a test, in both manglings of Rust's names.
+# The libtest function that calls a test, in both manglings of Rust.
 RUNS_TEST = re.compile(r"4test8run_test(?![a-z_])|\btest::run_test\b(?!s)")
-# Where the sources of Rust's standard library were compiled, or lie if they are installed, and those of C's; what they
-# do is of no interest here.
+# Source paths of the standard libraries of Rust and C, which the output omits.
 STANDARD = re.compile(r"library/|/rustc/|\S*/lib/rustlib/src/rust/|\.\./sysdeps/|\./nptl/")
 
 
 def begun(pid: int, thread: str) -> float | None:
-    """When a thread began, in seconds since the machine did; none where it has ended."""
+    """Returns a thread's start in seconds since boot, or None after its end."""
     try:
         fields = Path(f"/proc/{pid}/task/{thread}/stat").read_text().rsplit(")", 1)[1].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -35,7 +37,7 @@ def begun(pid: int, thread: str) -> float | None:
 
 
 def old_threads(pid: int, seconds: float) -> set[str]:
-    """The threads of a program that have been there for so long, without its main thread."""
+    """Returns the program's threads of at least this age, except the main thread."""
     latest = time.clock_gettime(time.CLOCK_BOOTTIME) - seconds
     try:
         threads = os.listdir(f"/proc/{pid}/task")
@@ -45,7 +47,6 @@ def old_threads(pid: int, seconds: float) -> set[str]:
 
 
 def stacks(pid: int) -> dict[str, str]:
-    """For each thread of a program the functions that it is in, the innermost first."""
     if shutil.which("eu-stack") is None:
         return {}
     read = subprocess.run(["eu-stack", "--source", "--pid", str(pid)], capture_output=True, text=True, errors="replace")
@@ -54,14 +55,14 @@ def stacks(pid: int) -> dict[str, str]:
 
 
 def shown(stack: str) -> str:
-    """The innermost function, and those that are not of Rust's standard library."""
+    """Returns the innermost function and all outside Rust's standard library."""
     frames = [" ".join(frame.split()) for frame in re.split(r"^(?=#)", stack, flags=re.M) if frame]
     ours = [frame for frame in frames[1:] if not STANDARD.match(frame.rsplit(" ", 1)[-1])]
     return "\n".join(f"    {frame}" for frame in [*frames[:1], *ours])
 
 
 def watch(pid: int, ended: int, seconds: float) -> None:
-    """Returns when the program has ended, or ends it where one of its tests is not done after so many seconds."""
+    """Ends the program if a test exceeds its seconds; returns after the program's end."""
     end = select.poll()
     end.register(ended, select.POLLIN)
     # Threads that tests left behind, or that belong to no test.
@@ -83,9 +84,9 @@ def watch(pid: int, ended: int, seconds: float) -> None:
 def main() -> None:
     seconds, command = float(sys.argv[1]), sys.argv[2:]
     pid = os.getpid()
-    # It is the program's after `exec`, too.
+    # The descriptor stays valid after `exec`.
     ended = os.pidfd_open(pid)
-    # A child of a child: to the program it is no child that it did not start.
+    # Forks twice, so the program does not get an unexpected child.
     if (child := os.fork()) == 0:
         if os.fork() == 0:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -95,7 +96,7 @@ def main() -> None:
     if user := os.environ.pop("LINKSPAN_TEST_USER", None):
         uid, gid = user.split(":")
         command = ["setpriv", "--pdeathsig", "KILL", "--reuid", uid, "--regid", gid, "--init-groups", *command]
-    # Python ignores them; the program is to find them as cargo left them.
+    # Python ignores these signals; the program expects cargo's settings.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     os.execvp(command[0], command)

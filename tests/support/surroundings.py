@@ -1,9 +1,11 @@
 """The surroundings in which `tests/run` starts a suite.
 
-ordinary: those of the run itself, with signals as in a terminal.
-other: as a script starts it in the background, with SIGINT and SIGQUIT ignored; a language with a decimal comma and an i of its own;
-    a time zone 14 hours ahead; temporary files in a folder whose name has a space and letters beyond ASCII.
-user: an ordinary user, made for it and removed, with a home of its own; where the run itself has no root, it is one already.
+ordinary: those of the run, with signals as in a terminal.
+
+other: SIGINT and SIGQUIT ignored, as in a background script; a language with a decimal comma and another letter i;
+a time zone 14 hours ahead; a temporary folder with a space and letters beyond ASCII.
+
+user: a temporary ordinary user with a separate home. Without root, the run's own user.
 """
 
 import fcntl
@@ -27,35 +29,31 @@ from support.waiting import PATIENCE, until
 
 LANGUAGE = "tr_TR.UTF-8"
 LOCALES = TARGET / "locales"
-# What runs the tests that are written in Python.
 INTERPRETER = ROOT / ".venv/bin/python"
-# Folders of TARGET in which tests write: an ordinary user has empty ones in their place.
 WRITTEN = ("test-objects", "screenshots", "tmp")
-# The locks of TARGET; who may not open them for writing cannot take them.
+# Locks of TARGET, which need write permission.
 LOCKS = ("debug/.cargo-lock", "observatory.lock")
 
 
 def locale() -> dict[str, str]:
-    """What makes LANGUAGE the language of a program; it is compiled where it is not there."""
     if not (LOCALES / LANGUAGE).exists():
         LOCALES.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=LOCALES) as folder:
             made = Path(folder) / LANGUAGE
             done = subprocess.run(["localedef", "-i", "tr_TR", "-f", "UTF-8", made], capture_output=True, text=True, timeout=PATIENCE)
-            # It warns of what the definition itself leaves open, and then ends with 1.
+            # The definition causes warnings and exit code 1.
             if not made.exists():
                 raise OSError(f"localedef cannot make {LANGUAGE} (tools/apt.sh installs its sources): {done.stderr}")
             try:
                 made.rename(LOCALES / LANGUAGE)
             except OSError:
-                # Another thread was first.
                 if not (LOCALES / LANGUAGE).exists():
                     raise
     return {"LOCPATH": str(LOCALES), "LANG": LANGUAGE, "LC_ALL": LANGUAGE}
 
 
 def birth(pid: int) -> str | None:
-    """When a process began, in ticks since the machine did; none where it has ended."""
+    """Returns a process's start in ticks since boot, or None after its end."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -64,7 +62,6 @@ def birth(pid: int) -> str | None:
 
 
 def processes(uid: int) -> list[int]:
-    """The processes of a user that have not ended."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -77,8 +74,6 @@ def processes(uid: int) -> list[int]:
 
 
 def remove_user(made: pwd.struct_passwd) -> None:
-    """Ends a user's processes and removes the account."""
-
     def ended() -> bool:
         left = processes(made.pw_uid)
         for pid in left:
@@ -96,13 +91,13 @@ def remove_user(made: pwd.struct_passwd) -> None:
 
 @contextmanager
 def accounts() -> Iterator[None]:
-    """One at a time changes the accounts: useradd and userdel do not wait for each other."""
+    """Serializes account changes: useradd and userdel do not wait for each other."""
     with open(TARGET / "accounts.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-# Waits for the end of the run that started it, whatever that is, and then does what the next run would do.
+# Waits for any end of its run, then cleans up like the next run.
 GUARD = """
 import pwd
 import sys
@@ -119,7 +114,7 @@ with accounts():
 
 
 def remove_users_of_dead_runs() -> None:
-    """A run that was killed leaves its user, whose processes go on, and the folder of its suite."""
+    """A killed run leaves its user, running processes, and the suite's folder."""
     for made in pwd.getpwall():
         found = re.fullmatch(r"tests/run (\d+) (\d+) (/.+/lkt-\w+)", made.pw_gecos)
         if not re.fullmatch("linkspan-[0-9a-f]{6}", made.pw_name) or not found or birth(int(found[1])) == found[2]:
@@ -130,7 +125,7 @@ def remove_users_of_dead_runs() -> None:
 
 @contextmanager
 def user(folder: Path) -> Iterator[pwd.struct_passwd]:
-    """A user of this machine for so long, whose account says which run made it, and where its files are."""
+    """Yields a temporary user, whose account names the run and the folder."""
     name = f"linkspan-{secrets.token_hex(3)}"
     comment = f"tests/run {os.getpid()} {birth(os.getpid())} {folder}"
     with accounts():
@@ -138,7 +133,7 @@ def user(folder: Path) -> Iterator[pwd.struct_passwd]:
         command = ["useradd", "--no-create-home", "--shell", "/bin/sh", "--comment", comment, name]
         subprocess.run(command, check=True, timeout=PATIENCE)
     made = pwd.getpwnam(name)
-    # Where the run is killed, its guard removes the account: the pipe ends with the run.
+    # The pipe ends with the run, so the guard also removes the account after a kill.
     arguments = [str(Path(__file__).parents[1]), str(os.getpid()), str(birth(os.getpid())), name]
     guard = subprocess.Popen([sys.executable, "-c", GUARD, *arguments], stdin=subprocess.PIPE, start_new_session=True)
     try:
@@ -152,7 +147,7 @@ def user(folder: Path) -> Iterator[pwd.struct_passwd]:
 
 
 def toolchains() -> dict[str, str]:
-    """Where cargo and rustup keep what they have, for programs with another home."""
+    """Returns the variables of cargo's and rustup's folders, for programs with another home."""
     home = os.path.expanduser("~")
     found = {"CARGO_HOME": os.environ.get("CARGO_HOME", f"{home}/.cargo"), "RUSTUP_HOME": os.environ.get("RUSTUP_HOME", f"{home}/.rustup")}
     return {name: folder for name, folder in found.items() if os.path.isdir(folder)}
@@ -160,21 +155,20 @@ def toolchains() -> dict[str, str]:
 
 @functools.cache
 def runner() -> str:
-    """The variable that names what cargo runs programs with."""
     host = subprocess.run(["rustc", "--print", "host-tuple"], capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
     return f"CARGO_TARGET_{host.strip().upper().replace('-', '_')}_RUNNER"
 
 
 def closed_parent(path: Path) -> Path | None:
-    """The first folder on the way to a path through which other users may not go."""
+    """Returns the first folder on the path that other users cannot enter."""
     return next((parent for parent in reversed(path.parents) if not parent.stat().st_mode & 0o001), None)
 
 
 def visible(needed: list[Path], folder: Path) -> list[str]:
-    """Shell commands that open the way to these paths in a mount namespace.
+    """Returns shell commands that open these paths in a mount namespace.
 
-    An interpreter or a toolchain may lie in root's home, which others may not enter: an open folder takes the place of the home, with
-    nothing in it but these paths.
+    An interpreter or toolchain may lie in root's closed home. An open folder with only these paths replaces the
+    home.
     """
     closed = {path: parent for path in needed if (parent := closed_parent(path))}
     held = {path: folder / str(number) for number, path in enumerate(closed)}
@@ -186,7 +180,7 @@ def visible(needed: list[Path], folder: Path) -> list[str]:
 
 
 def writable(folder: Path, owner: pwd.struct_passwd) -> list[str]:
-    """Shell commands that put files and folders of this user instead of those of TARGET that tests change."""
+    """Returns shell commands that replace written parts of TARGET by files of this user."""
     commands = []
     for number, name in enumerate((*WRITTEN, *LOCKS)):
         own, replaced = folder / f"own-{number}", TARGET / name
@@ -207,7 +201,7 @@ def quoted(path: Path) -> str:
 
 @contextmanager
 def of_a_user(folder: Path, env: dict[str, str]) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """What `surroundings` gives for a user that is made for it; needs root."""
+    """Yields the surroundings of a temporary user; needs root."""
     with user(folder) as made:
         env = {**env, **toolchains(), "USER": made.pw_name, "LOGNAME": made.pw_name, "PYTHONDONTWRITEBYTECODE": "1"}
         env |= {"HOME": f"{folder}/home", "XDG_RUNTIME_DIR": f"{folder}/runtime"}
@@ -218,8 +212,7 @@ def of_a_user(folder: Path, env: dict[str, str]) -> Iterator[tuple[list[str], di
         needed = [ROOT, TARGET, INTERPRETER.resolve().parents[1], *map(Path, toolchains().values())]
         outermost = [path for path in needed if not any(other in path.parents for other in needed)]
         become = f"setpriv --pdeathsig KILL --reuid {made.pw_uid} --regid {made.pw_gid} --init-groups"
-        # cargo writes beside what it finds built, even where nothing is to be built: it stays root, and what it runs is
-        # the user's (see rust_deadlines.py).
+        # cargo writes in the build folder, so it stays root; rust_deadlines.py runs the program as the user.
         as_root = f"export LINKSPAN_TEST_USER={made.pw_uid}:{made.pw_gid}; exec setpriv --pdeathsig KILL"
         runs = f"case $1 in cargo|tests/sanitizers/run) {as_root} \"$@\";; *) exec {become} \"$@\";; esac"
         script = " && ".join([*visible(sorted(set(outermost)), folder), *writable(folder, made), f"cd {quoted(ROOT)}", runs])
@@ -233,12 +226,12 @@ def of_a_user(folder: Path, env: dict[str, str]) -> Iterator[tuple[list[str], di
 
 @contextmanager
 def surroundings(condition: str) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """The words before a command, and its runtime directory, state directory and folder for temporary files."""
+    """Yields words before a command, and runtime, state and temporary directories."""
     with tempfile.TemporaryDirectory(prefix="lkt-") as folder:
         temporary = f"{folder}/t ğ" if condition == "other" else f"{folder}/tmp"
         env = {"LINKSPAN_DIR": f"{folder}/run", "LINKSPAN_STATE_DIR": f"{folder}/state", "TMPDIR": temporary}
         os.mkdir(env["LINKSPAN_DIR"], 0o700)
-        # Open to the other users that some tests run as.
+        # Some tests run as other users.
         os.mkdir(temporary)
         os.chmod(temporary, 0o1777)
         os.chmod(folder, 0o755)
@@ -246,7 +239,7 @@ def surroundings(condition: str) -> Iterator[tuple[list[str], dict[str, str]]]:
             with of_a_user(Path(folder), env) as given:
                 yield given
             return
-        # What it starts ends when this process does, even where that is killed.
+        # The suite's processes end with this one, even after a kill.
         words = ["setpriv", "--pdeathsig", "KILL"]
         if condition == "other":
             env |= locale() | {"TZ": "Pacific/Kiritimati"}

@@ -1,5 +1,7 @@
-"""What `make demo` has compiled, `make install`, `make python` and `make php` do not compile again, nor it what they have: the units, as cargo plans them,
-compared without compiling."""
+"""`make install`, `make python` and `make php` reuse the units of `make demo`.
+
+Compares cargo's plans without compiling.
+"""
 
 import json
 import os
@@ -10,20 +12,18 @@ from functools import cache
 
 from support.tree import ROOT
 
-# cargo prints its plan for nightly users only.
+# cargo prints its plan only for nightly users.
 PLAN = ["--offline", "--locked", "-Zunstable-options", "--unit-graph"]
 ENVIRONMENT = {**os.environ, "RUSTC_BOOTSTRAP": "1"}
-# Small crates that the shell program and what the extension for PHP is made with ask other features of; none is below
-# the core.
+# Small crates that need other features for the shell program and PHP's build; none is below the core.
 OTHERS = {"lock_api", "parking_lot"}
-# The gateway's has WebSockets, which `make install` shares and the shell program alone has no use for.
+# The gateway needs WebSockets and the shell program does not; `make install` shares the unit.
 ALONE = {"axum"}
-# What tree-sitter is made with: of build scripts alone.
 CONVERTER = {"build-script-build", "regex_automata", "regex_syntax", "serde_json"}
 
 
 def commands(file: str, **words: list[str]) -> list[list[str]]:
-    """The calls of `cargo build` in a file of shell, make or Python, with what its variables stand for."""
+    """Returns calls of `cargo build` in a shell, make or Python file with expanded variables."""
     text = (ROOT / file).read_text()
     found = [json.loads(line) for line in re.findall(r'\["cargo", "build"[^\]]*\]', text)]
     for line in re.findall(r"^\s*(cargo build .*)$", text, re.M):
@@ -33,7 +33,7 @@ def commands(file: str, **words: list[str]) -> list[list[str]]:
 
 
 def units(command: list[str]) -> dict[tuple[str, ...], set[str]]:
-    """Each unit that a command builds, with all that decides whether cargo takes a built one for it: profile, features, dependencies."""
+    """Returns a command's units with everything that decides reuse: profile, features, dependencies."""
     done = subprocess.run([*command, *PLAN], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     planned = json.loads(done.stdout)["units"]
@@ -47,7 +47,7 @@ def units(command: list[str]) -> dict[tuple[str, ...], set[str]]:
     found: dict[tuple[str, ...], set[str]] = {}
     for at, unit in enumerate(planned):
         target = unit["target"]
-        # What programs use is built with another profile than what build scripts use, even of the same crate.
+        # Programs and build scripts have different profiles, even for one crate.
         profile = json.dumps(unit["profile"])
         found.setdefault((unit["pkg_id"], target["name"], *target["kind"], unit["mode"], profile), set()).add(key(at))
     return found
@@ -56,10 +56,9 @@ def units(command: list[str]) -> dict[tuple[str, ...], set[str]]:
 def test_install_after_demo_compiles_nothing_twice():
     demo = commands("examples/observatory/build", **{"${optimize[@]}": ["--release"]}) + commands("examples/observatory/run")
     install = [command for command in commands("Makefile") if {"linkspan-c", "linkspan-cli"} <= {*command}]
-    # `make python` and `make install` build the converter by itself, `make python` the shell program, too.
+    # `make python` and `make install` build the converter alone; `make python` also builds the shell program.
     alone = {name: [each for each in commands("Makefile") if each == ["cargo", "build", "--release", "-p", name]] for name in ("linkspan-cli", "linkspan-schema-convert")}
     assert len(demo) == 3 and len(install) == 1 and [len(found) for found in alone.values()] == [1, 2]
-    # Each with the same profile.
     assert all("--release" in command and "--profile" not in command for command in demo + install)
     built: dict[tuple[str, ...], set[str]] = {}
     for command in demo:
@@ -79,8 +78,7 @@ def test_python_and_php_after_demo_and_demo_after_them_compile_nothing_twice():
     assert len(demo) == len(made) == 2
     for one, other in zip(demo, made, strict=True):
         assert units(one) == units(other)
-    # The build scripts of both look at the environment: pyo3's at this word, and at what maturin says of an
-    # interpreter.
+    # pyo3's build scripts read this variable and maturin's description of an interpreter.
     makefile = (ROOT / "Makefile").read_text()
     assert "python: export PYO3_BUILD_EXTENSION_MODULE = 1" in makefile and "pip install --quiet --no-deps ./python" not in makefile
     assert "export PYO3_BUILD_EXTENSION_MODULE=1" in build

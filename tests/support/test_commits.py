@@ -1,4 +1,4 @@
-"""What packaging and the workflows read of a repository: the release before a commit, and its time, in a checkout of another user too."""
+"""Packaging and workflows read the previous release and a commit's time, also in another user's checkout."""
 
 import os
 import shutil
@@ -13,12 +13,12 @@ from support.tree import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 WHO = {f"GIT_{role}_{what}": "linkspan@localhost" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-#: git's own tests have this word: every tree then is another user's, as a checkout is for the container of a workflow.
+#: A variable of git's own tests: every tree seems to belong to another user, as in a workflow's container.
 ANOTHER = {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
 
 
 class Repository(NamedTuple):
-    """A tree with packaging/ in it; `cargo` is a stand-in that notes its words, HOME is empty."""
+    """A tree with packaging/, a `cargo` that records its arguments, and an empty HOME."""
 
     tree: Path
     notes: Path
@@ -38,7 +38,6 @@ class Repository(NamedTuple):
             self.git("tag", "--annotate", "--message", tag, tag)
 
     def compared(self) -> str | None:
-        """The tag that packaging/semver compares with."""
         self.notes.unlink(missing_ok=True)
         done = self.run("packaging/semver")
         assert done.returncode == 0, done.stderr
@@ -69,7 +68,7 @@ def repository(tmp_path: Path) -> Repository:
     return made
 
 
-# Each commit with its tags; the last one is that which is compared.
+# Commits with tags; the last one is the expected tag.
 @pytest.mark.parametrize(
     ("commits", "before"),
     [

@@ -1,4 +1,4 @@
-"""Which costly tests a daily run has, and which it leaves to other days."""
+"""Costly tests of a daily run and of other days."""
 
 import os
 import subprocess
@@ -24,7 +24,6 @@ def test_other(at):
 
 
 def ran(folder: Path, workers: int, **env: str) -> set[str]:
-    """The tests that ran, and that the file names the others."""
     (folder / "conftest.py").write_text((ROOT / "tests/conftest.py").read_text())
     (folder / "test_it.py").write_text(TESTS)
     record = folder / "left-out"

@@ -1,4 +1,4 @@
-"""The gate in time (benches/gate): with workers that take as long as they say, what is slower than allowed is named, and nothing else."""
+"""The time gate (benches/gate) names exactly the regressions. Workers report given times."""
 
 import os
 import subprocess
@@ -34,9 +34,8 @@ def program(folder: Path, name: str, slower: dict[str, float]) -> str:
     ("slower", "named"),
     [
         ({}, []),
-        # Within the limits, also faster.
         ({"shm 64 apart": 1.02, "unix": 0.5, "fifo": 1.02}, []),
-        # Above that of far processors, and below that of near ones.
+        # Exceeds the limit of distant processors but not of near ones.
         ({"round shm 64 apart": 1.05}, ["64 B by channel, far"]),
         ({"call shm 64 apart": 1.09}, ["64 B by call, near", "64 B by call, far"]),
         ({"unix 64": 1.04}, ["64 B over unix, asleep"]),
@@ -51,7 +50,7 @@ def test_gate_names_what_is_slower_than_its_limit(slower: dict[str, float], name
 
 
 def test_pair_of_near_and_of_far_processors_is_that_whose_ping_pong_takes_least_and_most(tmp_path: Path) -> None:
-    """A worker whose time is the number of the other processor: what `benches/run --near` and `--far` run on."""
+    """The worker's time is the other processor's number; `benches/run --near` and `--far` use these pairs."""
     path = tmp_path / "numbered"
     time = "1000.0 * (1 + max(os.sched_getaffinity(0)))"
     path.write_text(WORKER.format(python=sys.executable, slower={}).replace("import sys", "import os, sys").replace("1000.0", time))

@@ -1,4 +1,4 @@
-"""A wait without a deadline of its own fails, and the failure says what was awaited."""
+"""A wait without a deadline fails and names the awaited condition."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ import time
 import pytest
 from support.limits import within
 
-# Far less than the waits in these tests would take.
+# Seconds, far less than the waits here.
 SHORT = 0.2
 HANGS = """
 import subprocess, sys, time

@@ -1,4 +1,7 @@
-"""A release: what is built has the commit that is tagged, and a step that fails leaves no commit. `make` and `cargo` are stand-ins."""
+"""A release builds the tagged commit, and a failed step leaves no commit.
+
+`make` and `cargo` are stand-ins.
+"""
 
 import ast
 import json
@@ -10,11 +13,9 @@ import subprocess
 import pytest
 from support.tree import ROOT
 
-#: Where the version stands.
 PLACES = ["Cargo.toml", "c-api/fortran/fpm.toml", "js/package.json", "python-remote/linkspan_remote/version.py"]
 FILES = [*PLACES, "Cargo.lock", "CHANGELOG.md", "packaging/release"]
 STEPS = ["lint", "semver", "test", "test-bridge", "test-memory", "dist", "dist-test"]
-#: Notes the step and the subject of the commit that it sees, and fails at one.
 MAKE = """#!/bin/sh
 echo "$1 $(git log -1 --format=%s) $(git status --porcelain)" >> "$NOTES"
 [ "$1" != "$FAILS" ]
@@ -23,7 +24,7 @@ echo "$1 $(git log -1 --format=%s) $(git status --porcelain)" >> "$NOTES"
 
 @pytest.fixture
 def release(tmp_path):
-    """Runs packaging/release 9.8.7 in a repository of its own; gives what ended, what `make` saw, and git's answers."""
+    """Runs packaging/release 9.8.7 in a test repository; returns its end, `make`'s records and git's answers."""
     tree, bin = tmp_path / "tree", tmp_path / "bin"
     for file in FILES:
         (tree / file).parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +72,7 @@ def test_failing_step_leaves_neither_commit_nor_tag(release, step):
 
 
 def test_published_crates_need_only_published_ones_and_each_list_of_them_is_the_same():
-    """A crate that is split off is one that `cargo publish` of those that need it asks for: it stands in each list, before them."""
+    """`cargo publish` needs a split-off crate before its users, so each list must name it earlier."""
     done = subprocess.run(["cargo", "metadata", "--format-version", "1", "--no-deps", "--offline"], cwd=ROOT, check=True, capture_output=True, text=True)
     needs = {package["name"]: {each["name"] for each in package["dependencies"] if each["kind"] != "dev"} for package in json.loads(done.stdout)["packages"]}
     lists = {}

@@ -1,4 +1,4 @@
-"""The files that a host of the repository reads: they parse, their commands are the repository's, and what they take from others is pinned."""
+"""Files for the repository's host: they parse, use the repository's commands, and pin dependencies."""
 
 import re
 import subprocess
@@ -12,7 +12,6 @@ from support.tree import ROOT
 GITHUB = ROOT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 FORMS = sorted(file for file in (GITHUB / "ISSUE_TEMPLATE").glob("*.yml") if file.name != "config.yml")
-#: What each field of a form may be.
 FIELDS = {"markdown", "input", "textarea", "dropdown", "checkboxes"}
 
 
@@ -29,7 +28,6 @@ def steps(workflow):
 
 
 def commands(workflow) -> list[str]:
-    """The commands of the workflow, with each value of its matrix."""
     found = []
     for job in jobs(workflow).values():
         values = job.get("strategy", {}).get("matrix", {}).get("command", [""])
@@ -48,7 +46,7 @@ def test_workflow_runs_commands_of_the_makefile_with_pinned_actions_and_few_righ
     assert made and made <= targets(), made - targets()
     for text in commands(workflow):
         subprocess.run(["bash", "-n"], input=text, text=True, check=True)
-    # By commit, with its version beside it: a tag may be moved to something else.
+    # Pinned by commit with a version comment, because tags can move.
     uses = re.findall(r"uses: (.*)", workflow.read_text())
     assert len(uses) == sum("uses" in step for step in steps(workflow))
     assert [line for line in uses if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
@@ -91,7 +89,7 @@ def test_page_says_of_each_part_what_to_run_and_for_how_many_seconds():
     rows = [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in page.splitlines()[2:]]
     assert rows and all(len(row) == 4 and re.fullmatch(r"\d+( min)?((,| \+|, then) \d+( min)?)*", row[3]) for row in rows), rows
     edited = [f"{place.rstrip('/')}/" for row in rows for place in re.findall(r"`([^`]+)`", row[1])]
-    # What is no part of the product has no row: examples, benchmarks, the programs of the tests.
+    # Only product parts have rows: no examples, benchmarks or test programs.
     parts = [*tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["members"], "js", "python-remote", "packaging", "docs"]
     for part in set(parts) - {"benches", "examples", "tests/programs"}:
         assert any(place.startswith(f"{part}/") or f"{part}/".startswith(place) for place in edited), part
@@ -102,7 +100,7 @@ def test_page_says_of_each_part_what_to_run_and_for_how_many_seconds():
 
 
 def test_reports_go_to_the_host_and_the_placeholder_of_the_packages_is_named_as_one():
-    """A mail to an address that nobody has is a report that nobody reads."""
+    """Nobody reads mail to a placeholder address."""
     page = (ROOT / "SECURITY.md").read_text()
     assert "*Report a vulnerability*" in page and not re.search(r"\S@\S|maintainers", page)
     [placeholder] = re.findall(r'^PLACEHOLDER = "(.*)"$', (ROOT / "packaging/debian.py").read_text(), re.M)
@@ -124,7 +122,7 @@ def test_page_on_versions_states_the_oldest_compiler_of_the_workspace():
 
 
 def required(manifest: dict[str, Any], workspace: dict[str, Any]) -> set[str]:
-    """The packages that a package always needs, by the names that a lock file has."""
+    """Returns the packages that a package always needs, by lock file name."""
     names = set()
     for name, how in manifest.get("dependencies", {}).items():
         given = {} if isinstance(how, str) else how
@@ -136,7 +134,7 @@ def required(manifest: dict[str, Any], workspace: dict[str, Any]) -> set[str]:
 
 @pytest.mark.parametrize("lock", ["Cargo.lock", "fuzz/Cargo.lock"])
 def test_lock_files_have_what_the_manifests_of_our_packages_need(lock: str) -> None:
-    """A package that is new in a manifest and not in the lock file of the fuzzing targets keeps these from being built, and nothing else."""
+    """A manifest's new package breaks the build of the fuzzing targets if their lock file lacks it."""
     workspace = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["dependencies"]
     manifests = {}
     for file in subprocess.run(["git", "ls-files", "*Cargo.toml"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split():
@@ -152,7 +150,8 @@ def test_lock_files_have_what_the_manifests_of_our_packages_need(lock: str) -> N
 
 
 def test_fuzzing_targets_have_every_module_that_their_sources_name() -> None:
-    """Sources of other crates are modules of `fuzz/`, which is built before a release alone: what they name at the root is there, too."""
+    """`fuzz/` includes sources of other crates and is only built before a release, so it must declare their
+    modules."""
     main = ROOT / "fuzz/src/main.rs"
     text = main.read_text()
     modules = set(re.findall(r"^mod (\w+);", text, re.MULTILINE))

@@ -1,4 +1,4 @@
-"""A Rust test that waits without a deadline of its own ends its program, and the output names the line at which it waits."""
+"""A waiting Rust test ends its program, and the output names the line."""
 
 import os
 import signal

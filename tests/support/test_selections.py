@@ -1,4 +1,4 @@
-"""Cargo compiles the core once for all products: each of them gives it, and all that it depends on, the same features."""
+"""All products give the core and its dependencies equal features, so cargo compiles them once."""
 
 import subprocess
 
@@ -8,7 +8,7 @@ PRODUCTS = ["linkspan-c", "linkspan-cli", "linkspan-gateway", "linkspan-php", "l
 
 
 def features(*packages: str) -> dict[str, set[str]]:
-    """The features of the core and of what it depends on, for this machine and for build scripts, in a build of these packages alone."""
+    """Returns features of the core and its dependencies, on this machine and in build scripts."""
     selected = [word for package in packages for word in ("-p", package)]
     tree = ["cargo", "tree", "--locked", "--offline", "-e", "normal,build", "--no-dedupe", "--prefix", "depth", "--format", "|{p}|{f}"]
     done = subprocess.run([*tree, *selected], cwd=ROOT, capture_output=True, text=True, timeout=120)

@@ -1,4 +1,4 @@
-"""The users that `tests/run` makes for suites end with them, also where the run was killed."""
+"""Users of suites end with `tests/run`, also after a kill."""
 
 import os
 import pwd
@@ -14,7 +14,6 @@ from support.tree import ROOT
 from support.waiting import next_line, until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make users")
-# A run: it makes a user, and starts a program of that user that goes on.
 RUN = """
 import subprocess, sys
 from pathlib import Path
@@ -32,7 +31,6 @@ def names():
 
 @pytest.fixture
 def run():
-    """Starts a run; gives its process, its user and its folder."""
     started = []
 
     def start():

@@ -1,4 +1,4 @@
-"""Waiting for a condition, with a deadline that says what was awaited."""
+"""Waits for a condition; the deadline's error names it."""
 
 import select
 import time
@@ -11,7 +11,7 @@ PATIENCE = 60.0
 
 
 def until(what: str, condition: Callable[[], T], patience: float = PATIENCE) -> T:
-    """Returns what the condition gives as soon as that is true; fails with the last of it after so many seconds."""
+    """Returns the first true result of the condition; after the deadline fails with the last one."""
     deadline = time.monotonic() + patience
     while True:
         before = time.monotonic()
@@ -19,12 +19,12 @@ def until(what: str, condition: Callable[[], T], patience: float = PATIENCE) -> 
             return found
         after = time.monotonic()
         assert after < deadline, f"{what}: not within {patience:.0f} s; last {found!r}"
-        # A condition that starts a program takes processor time that what is awaited needs: at most a third of it.
+        # A condition may start programs, so checks take at most a third of the processor time.
         time.sleep(max(0.01, 2 * (after - before)))
 
 
 def next_line(pipe: IO[str], what: str, patience: float = PATIENCE) -> str:
-    """The next line of a program that prints one and then waits for an answer; nothing where it ended. In any thread."""
+    """Returns a program's next line, or nothing after its end. Works in any thread."""
     ready = select.select([pipe], [], [], patience)[0]
     assert ready, f"{what}: not within {patience:.0f} s"
     return pipe.readline()
