@@ -1,4 +1,4 @@
-"""What belongs to each row of the table of the machinery in tests/README.md beside the names in its first cell: classes, methods, commands, objects of C."""
+"""Classes, methods, commands and C objects that belong to each machinery row in tests/README.md."""
 
 BELONGS = {
     "channel": """

@@ -1,4 +1,4 @@
-"""The marker of what needs mdBook, which is built where it is not installed."""
+"""The marker for tests that need mdBook, which is built if it is missing."""
 
 import pytest
 

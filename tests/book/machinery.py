@@ -1,4 +1,4 @@
-"""The tables of tests/README.md about the machinery: what they name, what is public, and what is wrong with a cell."""
+"""The machinery tables of tests/README.md: their names, the public names, and defects of cells."""
 
 import builtins
 import inspect
@@ -12,7 +12,7 @@ from belongs import BELONGS
 from support.tree import PROGRAM, ROOT
 
 HEADING = "## Each verb and each part of the machinery"
-#: The columns of each table. All tables have the same rows; the first one lists the names of a row.
+#: Columns of each table. All tables have equal rows; the first one lists the names of a row.
 TABLES = (
     ("killed, in turns", "each way to wait", "hostile peer", "hostile file", "fuzzing", "forks", "signals", "full disk, memory", "limits", "power cut", "overload", "another user"),
     ("busy receiver", "not allocated or empty argument", "restart between two calls", "asked twice", "file of another writer", "half-open connection", "value at the edge in every view"),
@@ -20,22 +20,22 @@ TABLES = (
 COLUMNS = tuple(column for columns in TABLES for column in columns)
 #: Commands that print texts of the program itself.
 TEXTS = {"completions", "man", "help"}
-#: Commands with commands of their own. Those of the bridge are none of them: the daily suites do not build it.
+#: Commands with subcommands. The bridge is missing, because the daily suites do not build it.
 WITH_COMMANDS = ("service", "keys", "schema", "recording", "gateway")
-#: What rows are named for and `public` does not list: a module, a wheel, an option, methods, what Rust alone has.
+#: Row names outside `public`: a module, a wheel, an option, methods, Rust-only parts.
 ELSEWHERE = {"linkspan.aio", "linkspan-remote", "shared", "loan", "loan_bytes", "recv_async", "Reactor"}
-#: Cases that are no tests themselves: a macro makes one of each for every transport, from the list in this file.
+#: A macro makes a test of each case in this file for every transport.
 CASES = ROOT / "rust-core/tests/conformance/mod.rs"
 ARTICLES = {"a", "an", "the"}
 #: Tests that are whole programs.
 WHOLE = re.compile(r"c-api/tests/.+\.(c|cpp|f90)|php/tests/.+\.phpt")
-#: Folders with the seeds of one fuzzer each.
+#: Folders with one fuzzer's seeds.
 SEEDS = re.compile(r"fuzz/seeds/[a-z]+")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row: its title, the names of its first cell and of BELONGS, and its other cells in all tables."""
+    """A row: title, names of its first cell and of BELONGS, and its other cells in all tables."""
 
     title: str
     names: frozenset[str]
@@ -76,13 +76,13 @@ def commands(*words: str) -> set[str]:
 
 
 def methods(of: type) -> set[str]:
-    """The public methods that a class has of its own, not those of a `str`, an `Enum` or a `Mapping`."""
+    """Returns a class's public methods, without inherited ones of `str`, `Enum` or `Mapping`."""
     own = [base for base in of.__mro__ if getattr(builtins, base.__name__, None) is not base and base.__module__ not in ("enum", "typing", "collections.abc")]
     return {name for base in own for name in vars(base) if not name.startswith("_") and callable(getattr(of, name))}
 
 
 def of_module(module: object, names: list[str], prefix: str) -> set[str]:
-    """The functions of a module, its classes and their methods. Errors are what the others end with."""
+    """Returns a module's functions, classes and methods, without errors."""
     found = set()
     for name in names:
         what = getattr(module, name)
@@ -98,12 +98,12 @@ def header() -> str:
 
 
 def c_objects() -> set[str]:
-    """What the functions of the C library are of: `linkspan_channel` for `linkspan_channel_send`."""
+    """Returns the objects of C functions: `linkspan_channel` for `linkspan_channel_send`."""
     return set(re.findall(r"\b(linkspan_[a-z0-9]+)[a-z0-9_]*\([^)]*\)\s*;", header()))
 
 
 def public() -> set[str]:
-    """All that is public: of Python, of asyncio, of the shell programs in two levels, the objects of C."""
+    """Returns all public names of Python, asyncio, two levels of shell commands, and C objects."""
     aio = [name for name in vars(linkspan.aio) if not name.startswith("_") and getattr(getattr(linkspan.aio, name), "__module__", "") == "linkspan.aio"]
     aio = [name for name in aio if inspect.isclass(getattr(linkspan.aio, name)) or inspect.isroutine(getattr(linkspan.aio, name))]
     second = {f"{first} {word}" for first in WITH_COMMANDS for word in commands(first)}
@@ -112,19 +112,19 @@ def public() -> set[str]:
 
 
 def is_test(text: str, path: str, function: str) -> bool:
-    """Whether a function of a file is a test that its runner collects."""
+    """Returns whether the runner collects a function as a test."""
     if path.endswith(".py"):
         in_name = path.rsplit("/", 1)[-1].startswith("test_") and function.startswith("test_")
         return in_name and bool(re.search(rf"^(async )?def {re.escape(function)}\(", text, re.M))
     if path.startswith("rust-core/tests/conformance/") and re.search(rf"^pub fn {re.escape(function)}\(", text, re.M):
         return bool(re.search(rf"^ +{re.escape(function)},?$", CASES.read_text(encoding="utf-8"), re.M))
-    # The attribute is among those directly before the function; proptest and loom have it, too.
+    # The attribute directly precedes the function, also for proptest and loom.
     found = re.search(rf"((?:^[ \t]*(?:#\[.*|///.*)\n)*)^[ \t]*(?:pub )?(?:async )?fn {re.escape(function)}\b", text, re.M)
     return bool(found and re.search(r"#\[(tokio::)?test\b", found[1]) and "#[ignore" not in found[1])
 
 
 def has_tests(text: str, path: str) -> bool:
-    """Whether a file has tests: functions of Rust or Python, or a whole program of another language."""
+    """Returns whether a file has test functions or is a test program."""
     if path.endswith(".py"):
         return path.rsplit("/", 1)[-1].startswith("test_") and bool(re.search(r"^(async )?def test_", text, re.M))
     cases = re.findall(r"^pub fn (\w+)\(", text, re.M) if path.startswith("rust-core/tests/conformance/") else []
@@ -132,7 +132,10 @@ def has_tests(text: str, path: str) -> bool:
 
 
 def wrong_cell(cell: str, files: list[str]) -> str:
-    """What is wrong with a cell: each name in it is of one test, or of one file with tests; without a name it is a reason of several words."""
+    """Returns a cell's defect.
+
+    Each name must match one test or one file with tests; a cell without names is a reason of several words.
+    """
     named = re.findall(r"`([^`]+)`", cell)
     if not named:
         words = re.findall(r"[A-Za-z][A-Za-z']*", cell)

@@ -1,4 +1,4 @@
-"""The documentation as a book: it has every page, its references have every public name, and every link leads to a page."""
+"""The book has every page, its references every public name, and its links lead to pages."""
 
 import ast
 import re
@@ -101,7 +101,7 @@ def test_check_of_links_finds_missing_files_and_headings(tmp_path):
 
 
 def slugs(text):
-    """The fragments of a page's headings, as mdBook names them."""
+    """Returns the fragments of a page's headings in mdBook's form."""
     found = set()
     for heading in re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M):
         words = re.sub(r"\]\([^)]*\)", "", heading).strip().lower()
@@ -125,7 +125,7 @@ def test_links_of_pages_lead_to_existing_files_and_headings(tmp_path):
             if found["code"] or not found["target"] or re.match(r"[a-z]+:", target):
                 continue
             there = (page.parent / target.replace("index.html", "README.md")).resolve() if target else page
-            # rustdoc makes the pages below `rust`, beside the book.
+            # rustdoc makes the pages below `rust`, outside the book.
             known = there.is_relative_to(tmp_path / "rust") or there.exists() and (not fragment or fragment in slugs(book[there]))
             if not known:
                 dead.append(f"{page.relative_to(tmp_path)}: {found['target']}")

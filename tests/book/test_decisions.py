@@ -1,4 +1,4 @@
-"""The records of decisions: each says whether it holds, the index has all of them, and what holds names files that exist."""
+"""Decision records have a status and an index entry; records that hold name existing files."""
 
 import re
 import sys
@@ -10,9 +10,9 @@ from support.tree import ROOT, tracked
 sys.path.insert(0, str(ROOT / "tools/book"))
 import pages  # noqa: E402
 
-# A file of the tree: the end of its path is enough.
+# The end of a file's path is enough.
 FILE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.(?:rs|py|md|toml|h|hpp|c|cpp|f90|php|phpt))(?:::\w+)?`")
-# Paths of one machine, which say nothing to a reader of the tree.
+# Paths of one machine, meaningless to readers.
 MACHINE = re.compile(r"(?<![\w.])/(?:work|home|root|mnt)/")
 
 

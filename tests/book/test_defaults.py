@@ -1,7 +1,7 @@
-"""Defaults of options: one option has one default, whichever language or document states it.
+"""Each option has one default in every language and document.
 
-The table in docs/options.md is held to the core by a test of the core. Bindings leave defaults to the core, so the values
-can only differ where a text or a constant states them: each such place is listed here.
+A test of the core checks docs/options.md. Bindings leave defaults to the core, so only the texts and constants
+listed here can differ.
 """
 
 import re
@@ -11,8 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = {"": 1, "s": 1, "seconds": 1, "MiB": 1 << 20, "KiB": 1 << 10, "GiB": 1 << 30}
-# The option, the file, and the text around the value there. Every occurrence has to state the default; most of them
-# have to occur.
+# Option, file, and text around the value. Every occurrence must state the default, and most must occur.
 STATED = [
     ("timeout", "rust-core/os/src/deadline.rs", r"LAST_RESORT: Duration = Duration::from_secs\((\d+)\)"),
     ("timeout", "rust-core/os/src/deadline.rs", r"The time-out in the object's options; (\d+) (s) where they have none"),
@@ -44,7 +43,7 @@ STATED = [
 
 
 def table():
-    """The options of the core with their defaults, as docs/options.md shows them."""
+    """Returns the options of the core with their defaults from docs/options.md."""
     text = (ROOT / "docs/options.md").read_text()
     rows = text.split("<!-- checked: options -->")[1].split("<!-- end -->")[0]
     return dict(re.findall(r"^\| `(\w+)` \| (\S+) \|", rows, re.M))
@@ -58,7 +57,6 @@ def defaults():
 
 
 def stated(places):
-    """The values that the places state: option, file, text, number."""
     for option, path, pattern in places:
         for one in re.finditer(pattern, (ROOT / path).read_text()):
             number, unit = (*one.groups(), "")[:2]
@@ -68,19 +66,19 @@ def stated(places):
 def test_stated_defaults_are_those_of_the_core(defaults):
     found = list(stated(STATED))
     assert [one for one in found if one[3] != int(defaults[one[0]])] == []
-    # A text may be rewritten; if many are, the patterns have to be changed, too.
+    # A few texts may be rewritten; after many rewrites the patterns must change.
     assert len({one[:2] for one in found}) >= len({one[:2] for one in STATED}) * 3 // 4, found
 
 
 def test_segments_have_one_default(defaults):
-    """The table has no number for it, because it depends on another option; both texts state the same."""
+    """The table has no number, because it depends on another option; both texts must agree."""
     patterns = {"docs/options.md": r"none: (\d+ MiB), less if retain_bytes", "python/linkspan/options.py": r"a journal's segment: (\d+ MiB)"}
     assert len({re.search(pattern, (ROOT / path).read_text())[1] for path, pattern in patterns.items()}) == 1
     assert defaults["segment_bytes"] == "none"
 
 
 def test_commands_that_wait_have_the_default_time_out(defaults):
-    """`sub` waits without end and `latest` does not wait, as their functions in every language."""
+    """`sub` waits without end and `latest` does not wait, as in every language."""
     text = (ROOT / "cli/src/args.rs").read_text()
     stated = re.findall(r'value_name = "SECONDS", default_value = "(\w+)", (?:allow_hyphen_values = true, )?value_parser = timeout', text)
     assert stated.count(defaults["timeout"]) >= 4 and set(stated) == {defaults["timeout"], "forever", "0"}, stated

@@ -1,4 +1,4 @@
-"""The pages that are kept true: what they name in the tree exists, they state their rules themselves, and ARCHITECTURE.md stays short."""
+"""Living pages name existing things, state their rules themselves, and ARCHITECTURE.md stays short."""
 
 import re
 
@@ -6,21 +6,20 @@ import pytest
 
 from support.tree import ROOT, tracked
 
-# Records of what was, lists of changes, and texts of others.
+# Historical records, change lists, and foreign texts.
 NOT_LIVING = re.compile(r"docs/decisions/\d|CHANGELOG\.md|fuzz/seeds/|tests/vectors/|examples/")
 KNOWN = r"\.(?:rs|py|pyi|md|toml|h|hpp|c|cpp|f90|in|php|phpt|sh|json|txt|yml)"
 SPAN = re.compile(r"`([^`\n]+)`")
-# Names that look like a path of the tree and are something else: an endpoint, a file of another project, one that a
-# tutorial makes.
+# Names like paths of the tree: an endpoint, a foreign file, a file that a tutorial makes.
 ELSEWHERE = {
     "bridge/status", "perf/local_lat.cpp", "perf/local_thr.cpp", "examples/python/publish_subscribe_dynamic_data", "lab/src/main.rs", "php/work.php",
     "tests/conformance/data",
 }
-# Pages that live on their names, and how many they have at least.
+# Pages that depend on names, with their least number of names.
 NAMES = {
     "docs/security.md": 20, "docs/promises.md": 10, "docs/first-service.md": 2, "tests/README.md": 20, "README.md": 10, "ARCHITECTURE.md": 20,
 }
-#: Pages that say where measurements and rejected alternatives are recorded, beside what they state themselves.
+#: Pages that may also link to recorded measurements and alternatives.
 MAY_LEAD_TO_RECORDS = re.compile(r"docs/README\.md|docs/design/|docs/decisions/README\.md|benches/")
 
 
@@ -37,7 +36,7 @@ def living(files):
 
 
 def named(text, top):
-    """The names of files, folders and functions in the prose of a page: those with a known ending, or that begin with a folder of the root."""
+    """Returns files, folders and functions in a page's prose: known endings, or paths from a root folder."""
     for span in SPAN.findall("".join(text.split("```")[::2])):
         name, _, function = span.partition("::")
         if re.search(r"[ *{}<$|\"=…]|NNNN|NAME", name) or name.startswith("/") or name in ELSEWHERE:

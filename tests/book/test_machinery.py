@@ -1,7 +1,7 @@
-"""The tables of tests/README.md say for each public verb, object and program with which test each part of the machinery is tried, or why it is not.
+"""The tables of tests/README.md name a test or a reason for each public verb, object and program.
 
-A verb, a class, a method, a function of the C library or a command without a row fails, a row that names what is gone, and a cell that is neither a
-test that is there and collected nor a reason. Bad tables, and what would be public, are planted here to see that they fail.
+Missing and outdated rows fail, and cells without a collected test or reason. The tests plant bad tables and new
+public names.
 """
 
 import linkspan
@@ -36,7 +36,7 @@ def test_each_cell_names_a_test_or_a_reason(row: Row) -> None:
     [
         "", "x", "-", "tests/book", "memory", "no file.py", "see tests/book", "a server", "`tests/book`", "`x`", "`tests/book/conftest.py`", "`test_nothing.py`",
         "`fuzz/seeds/nothing`", "`tests/README.md`", "`tests/book/test_text.py::test_nothing`", "`tests/book/test_decisions.py::index`",
-        # More than one file has this name; a function that is none of the tests; a good name beside a bad one.
+        # An ambiguous file name, a function that is no test, a good name next to a bad one.
         "`syscall_kills.rs`", "`rust-core/tests/kills.rs::main`", "`tests/support/waiting.py::until`", "no peer `x`", "`kills.rs` `x`",
     ],
 )  # fmt: skip
@@ -71,7 +71,7 @@ def test_further_table_with_other_rows_or_columns_is_found() -> None:
     for column in COLUMNS:
         with pytest.raises(AssertionError, match="other columns"):
             rows(SECTION.replace(f"| {column} |", "| another one |"))
-    # A cell of the first table in the second one: the row has as many cells as before.
+    # Moves a cell to the second table, so the row keeps its number of cells.
     moved = SECTION.replace("| own files |", "|", 1).replace(f"\n{further}", f"\n{further} own files |")
     with pytest.raises(AssertionError, match="more or fewer cells"):
         rows(moved)
@@ -80,7 +80,7 @@ def test_further_table_with_other_rows_or_columns_is_found() -> None:
 
 
 def test_what_becomes_public_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A class, a method, a function of asyncio, a command, a function of C: none has a row."""
+    """Neither the class, method, asyncio function, command nor C function has a row."""
     before = public()
 
     class Planted:

@@ -1,4 +1,4 @@
-"""The text of the tree: the width of comments, the glossary, and the tool that looks at the text of a change."""
+"""Comment widths, the glossary, and the tool for texts of a change."""
 
 import fnmatch
 import re
@@ -16,7 +16,7 @@ LOADER = SourceFileLoader("text_tool", str(ROOT / "tools/text"))
 tool = module_from_spec(spec_from_loader("text_tool", LOADER))
 LOADER.exec_module(tool)
 
-# Sources whose comments have at most 120 columns, and how a line of a comment begins there.
+# Sources with comments of at most 120 columns, and their comment prefix.
 WRAPPED = [
     (("*.rs", "c-api/include/*.h", "c-api/include/*.hpp"), r"\s*(//|/\*)"),
     (("c-api/fortran/*.f90.in", "c-api/fortran/generator/*.py"), r"\s*!"),
@@ -25,7 +25,7 @@ WRAPPED = [
 
 
 def test_comments_have_at_most_120_columns():
-    """Tables of rustdoc cannot be wrapped."""
+    """rustdoc tables cannot be wrapped."""
     wide = []
     for patterns, comment in WRAPPED:
         files = [(path, (ROOT / path).read_text()) for path in tracked() if any(fnmatch.fnmatchcase(path, one) for one in patterns)]

@@ -1,4 +1,4 @@
-"""A directory, honest programs in it, and the honest pairs that must keep working beside hostile peers."""
+"""Honest programs in a directory, and honest pairs that must keep working next to hostile peers."""
 
 import os
 import random
@@ -11,7 +11,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-# The tests in that folder have an independent implementation of the protocol.
+# That folder has an independent implementation of the protocol.
 sys.path.insert(0, str(HERE.parent / "independent"))
 
 from party import EFFORT, Party  # noqa: E402
@@ -21,14 +21,13 @@ from support.tree import PROGRAM  # noqa: E402
 
 
 def drawn(cases: Iterable[str]) -> list[str]:
-    """Half of the cases of a test, chosen at random, or all of them if LINKSPAN_HOSTILE asks for more."""
+    """Returns a random half of the cases, or all if LINKSPAN_HOSTILE asks for more."""
     whole = list(cases)
     return whole if EFFORT > 1 else some_of(whole, len(whole) // 2)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a runtime directory `run`, and a state directory `state`."""
     path = tmp_path_factory.mktemp("hostile")
     (path / "run").mkdir(mode=0o700)
     (path / "state").mkdir(mode=0o700)
@@ -37,13 +36,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(folder: Path) -> Path:
-    """The runtime directory."""
     return folder / "run"
 
 
 @pytest.fixture(scope="module")
 def party(folder: Path) -> Iterator[Callable[..., Party]]:
-    """Starts honest programs; at the end each must be alive and have printed nothing on its standard error."""
+    """Starts honest programs; at the end each must be alive with empty standard error."""
     parties: list[Party] = []
 
     def start(prepare: Callable[[], None] | None = None) -> Party:
@@ -62,7 +60,7 @@ def party(folder: Path) -> Iterator[Callable[..., Party]]:
 
 @pytest.fixture(scope="module")
 def scene(folder: Path, party: Callable[..., Party]) -> Callable[[str, str], Scene]:
-    """The honest pair of a pattern over a transport, made once for all cases of a file."""
+    """Returns the honest pair of a pattern and transport, made once per file."""
     made: dict[tuple[str, str], Scene] = {}
 
     def of(transport: str, pattern: str) -> Scene:
@@ -75,7 +73,7 @@ def scene(folder: Path, party: Callable[..., Party]) -> Callable[[str, str], Sce
 
 @pytest.fixture
 def chance(request: pytest.FixtureRequest) -> random.Random:
-    """A random generator whose seed is printed; LINKSPAN_SEED repeats it."""
+    """A random generator with a printed seed; LINKSPAN_SEED repeats it."""
     seed = int(os.environ.get("LINKSPAN_SEED") or int.from_bytes(os.urandom(4), "little"))
     print(f"LINKSPAN_SEED={seed} runs {request.node.name} again")
     return random.Random(seed)
@@ -83,8 +81,6 @@ def chance(request: pytest.FixtureRequest) -> random.Random:
 
 @pytest.fixture
 def linkspan(folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs the program to its end."""
-
     def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
         environment = {
             **os.environ, "LINKSPAN_DIR": str(folder / "run"), "LINKSPAN_STATE_DIR": str(folder / "state"), **more,

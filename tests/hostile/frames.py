@@ -1,4 +1,4 @@
-"""Frames that no honest peer sends: each bit of the header, each field, each kind in a wrong place."""
+"""Frames that no honest peer sends: each header bit, each field, each kind in a wrong place."""
 
 import random
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from independent import ACK, BYE, CBOR, COMMAND, DATA, ERROR, EVENT, HEADER, HEL
 from independent import Frame, crc32c, encode, hello
 
 TOP = 1 << 64
-#: The first and last byte of each field of the header.
+#: First and last byte of each header field.
 FIELDS = {
     "magic": (0, 4), "version": (4, 5), "kind": (5, 6), "encoding": (6, 7), "zero": (7, 8), "flags": (8, 10),
     "extension": (10, 12), "header check": (12, 16), "body length": (16, 24), "sequence": (24, 32),
@@ -16,7 +16,7 @@ FIELDS = {
 
 
 def checked(header: bytes) -> bytes:
-    """Returns the frame with a matching checksum, so that the peer reaches the invalid part and not only a wrong checksum."""
+    """Returns the frame with a matching checksum, so the peer reaches the invalid part."""
     bare = header[:12] + bytes(4) + header[16:64]
     return bare[:12] + crc32c(bare).to_bytes(4, "little") + bare[16:] + header[64:]
 
@@ -26,7 +26,7 @@ def good(kind: int, sequence: int, body: object = ("hostile",)) -> bytes:
 
 
 def bits(kind: int, sequence: int) -> Iterator[tuple[str, bytes]]:
-    """A valid frame with one bit of its header inverted, and a matching checksum."""
+    """Yields valid frames with one inverted header bit and a matching checksum."""
     for bit in range(8 * HEADER.size):
         data = bytearray(good(kind, sequence))
         data[bit // 8] ^= 1 << bit % 8
@@ -34,7 +34,7 @@ def bits(kind: int, sequence: int) -> Iterator[tuple[str, bytes]]:
 
 
 def fields(kind: int, sequence: int) -> Iterator[tuple[str, bytes]]:
-    """A valid frame with one field at an end of its range."""
+    """Yields valid frames with one field at an end of its range."""
     for name, (begin, end) in FIELDS.items():
         size = 8 * (end - begin)
         for value in dict.fromkeys((0, 1, 2, (1 << size) - 1, (1 << size) - 2, 1 << size - 1, (1 << size - 1) - 1)):
@@ -48,7 +48,7 @@ def fields(kind: int, sequence: int) -> Iterator[tuple[str, bytes]]:
 
 
 def misplaced(sequence: int) -> Iterator[tuple[str, list[Frame]]]:
-    """Frames that are complete, with contradictory contents."""
+    """Yields complete frames with contradictory contents."""
     body = encode(["hostile"])
     for number in (1 << 40, 1 << 63, TOP - 1, sequence + 1, 2):
         yield f"ack of {number}", [Frame(ACK, correlation=number)]
@@ -91,7 +91,7 @@ def misplaced(sequence: int) -> Iterator[tuple[str, list[Frame]]]:
 
 
 def scramble(chance: random.Random, sequence: int) -> bytes:
-    """A few valid frames, with one change: altered, left out, inserted or repeated."""
+    """Returns valid frames with one change: altered, omitted, inserted or repeated."""
     kinds = [chance.choice([DATA, REQUEST, REPLY, ERROR, ACK, HELLO, BYE, COMMAND, EVENT]) for _ in range(chance.randrange(1, 5))]
     data = bytearray(b"".join(good(kind, sequence + n) for n, kind in enumerate(kinds)))
     for _ in range(chance.randrange(1, 4)):

@@ -1,8 +1,8 @@
-"""An honest program that uses the real library, and carries out commands: one JSON map per line in, one per line out.
+"""An honest program with the real library that carries out commands: one JSON map per line in and out.
 
-Each command runs in a thread of its own, so that a command that a hostile peer blocks does not block others. A command is
-`{"id": …, "do": NAME, "with": [...], "and": {...}}`; the result is `{"id": …, "gave": VALUE}` or
-`{"id": …, "error": KIND, "text": …}`. `{"ready": true}` comes first.
+Each command has its own thread, so a hostile peer blocks only that command. A command is `{"id": …, "do": NAME,
+"with": [...], "and": {...}}`; the result is `{"id": …, "gave": VALUE}` or `{"id": …, "error": KIND, "text": …}`.
+`{"ready": true}` comes first.
 """
 
 import contextlib
@@ -16,12 +16,12 @@ import linkspan
 
 things: dict[str, Any] = {}
 taken: dict[str, list[Any]] = {}
-#: A message that is not sent by chance, to distinguish it from what hostile peers send to the same name.
+#: A value that random data does not contain, to recognise honest messages on a shared name.
 OURS = "honest"
 
 
 def serve(name: str, endpoint: str, **options: Any) -> str:
-    """Serves until it is closed: echoes requests, and keeps messages that need no answer."""
+    """Serves until closed: echoes requests and keeps one-way messages."""
     server = things[name] = linkspan.serve(endpoint, **options)
     kept = taken[name] = []
 
@@ -30,7 +30,7 @@ def serve(name: str, endpoint: str, **options: Any) -> str:
             try:
                 value = request.value
             except linkspan.Error as error:
-                # A request that cannot be decoded was answered, or needed no answer.
+                # The library answered the undecodable request, or it needed no answer.
                 value = f"{type(error).__name__}: {error}"
             if isinstance(value, list) and value[:1] == [OURS] and not request.wants_reply:
                 kept.append(value[1:])
@@ -38,14 +38,13 @@ def serve(name: str, endpoint: str, **options: Any) -> str:
                 try:
                     request.reply(value)
                 except linkspan.Error:
-                    continue  # The client has disconnected, or does not receive any more.
+                    continue  # The client has disconnected or stopped receiving.
 
     threading.Thread(target=run, daemon=True).start()
     return server.endpoint
 
 
 def listen(name: str, endpoint: str, **options: Any) -> str:
-    """Accepts every channel, and sends back what arrives there."""
     listener = things[name] = linkspan.listen(endpoint, **options)
     taken[name] = []
 
@@ -83,7 +82,6 @@ def open_channel(name: str, endpoint: str, **options: Any) -> None:
 
 
 def calls(name: str, first: int, count: int, timeout: float) -> int:
-    """Makes this many calls, and checks each answer."""
     for n in range(first, first + count):
         value = [OURS, n, "x" * (n * 131 % 5000)]
         answer = things[name].call(value, timeout=timeout).value
@@ -92,7 +90,7 @@ def calls(name: str, first: int, count: int, timeout: float) -> int:
 
 
 def asks(name: str, first: int, count: int, timeout: float) -> int:
-    """Makes this many calls in the form of JSON-RPC, and checks each answer."""
+    """Makes this many JSON-RPC calls and checks each answer."""
     for n in range(first, first + count):
         value = {"method": "echo", "params": [OURS, n, "x" * (n * 131 % 5000)]}
         answer = things[name].call(value, timeout=timeout).value
@@ -101,7 +99,7 @@ def asks(name: str, first: int, count: int, timeout: float) -> int:
 
 
 def echoes(name: str, first: int, count: int, timeout: float) -> int:
-    """Sends this many messages over a channel, and checks that each is sent back in order."""
+    """Sends this many messages over a channel and checks their echoes in order."""
     for n in range(first, first + count):
         things[name].send([OURS, n], timeout=timeout)
     for n in range(first, first + count):
@@ -142,7 +140,7 @@ def next_request(name: str, timeout: float) -> bool:
 
 
 def drain(name: str, count: int, timeout: float) -> list[str]:
-    """Receives this many times; values and kinds of errors are both results."""
+    """Receives this many times; values and error kinds are both results."""
     became = []
     for _ in range(count):
         try:
@@ -169,12 +167,12 @@ def publishes(name: str, first: int, count: int) -> int:
 
 
 def subscribe(name: str, endpoint: str, **options: Any) -> None:
-    """Subscribes, and keeps all received numbers, and how many were missed."""
+    """Subscribes and keeps received numbers and the missed count."""
     things[name] = linkspan.subscribe(endpoint, **options)
 
 
 def follow(name: str, first: int, count: int, timeout: float) -> int:
-    """Publishes this many messages, and checks that they arrive in order with none missing. Earlier messages are ignored."""
+    """Publishes this many messages and checks their complete, ordered arrival. Ignores earlier messages."""
     expected = first
     while expected < first + count:
         message = things[name].recv(timeout=timeout)
@@ -187,7 +185,7 @@ def follow(name: str, first: int, count: int, timeout: float) -> int:
 
 
 def read_all(name: str, count: int, timeout: float) -> int:
-    """Sends this many messages, and checks their order; messages of others at the same name are ignored."""
+    """Sends this many messages and checks their order; ignores messages of others."""
     expected = 0
     until = time.monotonic() + timeout
     while expected < count:
@@ -204,8 +202,6 @@ def read_all(name: str, count: int, timeout: float) -> int:
 
 
 class Counter(linkspan.Service):
-    """A service with data."""
-
     def data(self) -> Any:
         return {"ours": OURS}
 
@@ -219,11 +215,11 @@ def controller(name: str, endpoint: str | None = None, **options: Any) -> None:
 
 
 def commands(name: str, called: str, count: int, timeout: float) -> int:
-    """Sends this many commands to a service, and checks each answer."""
+    """Commands a service this many times and checks each answer."""
     handle = things[name].service(called)
     for _ in range(count):
         assert handle.get_data(timeout=timeout) == {"ours": OURS}
-        # A service that a client had forgotten, or whose heartbeat is late on a busy machine, is there again soon.
+        # A forgotten or late service returns soon.
         end = time.monotonic() + timeout
         while (view := handle.status(timeout=timeout)["view"]) != "CONNECTED":
             assert time.monotonic() < end, view
@@ -255,7 +251,7 @@ def obey(order: dict[str, Any], printing: threading.Lock) -> None:
     except Exception as error:  # noqa: BLE001 - the test reports it
         answer = {"error": type(error).__name__, "text": repr(error)}
     with printing:
-        # A hostile peer may have sent a value that JSON has no form for.
+        # A hostile value may have no JSON form.
         print(json.dumps({"id": order["id"], **answer}, default=repr), flush=True)
 
 

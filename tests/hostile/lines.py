@@ -8,13 +8,12 @@ CALL = b'{"jsonrpc":"2.0","method":"echo","params":[1],"id":1}\n'
 
 
 def request(**members: str) -> bytes:
-    """A request with the members as given."""
     members = {"jsonrpc": '"2.0"', "method": '"echo"', "params": "[1]", "id": "1", **members}
     return ("{" + ",".join(f'"{key}":{value}' for key, value in members.items()) + "}\n").encode()
 
 
 def whole() -> Iterator[tuple[str, bytes]]:
-    """Lines with their line ends, by what is wrong with them."""
+    """Yields lines with line ends, named by their defect."""
     yield "nothing", b"\n" * 1000
     yield "blanks", b" \t\r\n" * 1000
     yield "carriage returns alone", b"\r" * 5000 + b"\n"
@@ -57,14 +56,13 @@ def whole() -> Iterator[tuple[str, bytes]]:
 
 
 def halves() -> Iterator[tuple[str, bytes]]:
-    """Input without an end."""
     yield "half a request", CALL[:-5]
     yield "half a text", b'"' + b"x" * 100_000
     yield "a long half", b'"' + b"x" * (10 * MIB)
 
 
 def scramble(chance: random.Random) -> bytes:
-    """A few valid lines, with one change: altered, left out, inserted or repeated."""
+    """Returns valid lines with one change: altered, omitted, inserted or repeated."""
     good = [CALL, b"[%s]\n" % CALL.strip(), b'{"op":"x"}\n', b'"text"\n', b'{"jsonrpc":"2.0","id":1,"result":1}\n']
     data = bytearray(b"".join(chance.choices(good, k=chance.randrange(1, 5))))
     for _ in range(chance.randrange(1, 5)):

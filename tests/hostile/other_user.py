@@ -1,4 +1,4 @@
-"""A hostile second user on the same machine: the files that it places in a directory, and the files that must not change elsewhere."""
+"""A hostile second user: its files in a directory, and files elsewhere that must not change."""
 
 import fcntl
 import hashlib
@@ -13,16 +13,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-#: Users and a group of these tests alone; the kernel needs no names for them.
+#: Ids of these tests alone; the kernel needs no names.
 GROUP, MEMBER, OUTSIDER, HONEST = 12_000, 12_001, 12_002, 12_003
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 PATIENCE = 60.0
 
 Snapshot = dict[str, tuple[object, ...]]
 
 
 def snapshot(tree: Path) -> Snapshot:
-    """Everything in a tree: identity, owner, mode, times and contents of each file."""
+    """Returns identity, owner, mode, times and contents of each file."""
     found: Snapshot = {}
     for path in [tree, *sorted(tree.rglob("*"))]:
         at = path.lstat()
@@ -32,7 +32,6 @@ def snapshot(tree: Path) -> Snapshot:
 
 
 def canaries(tree: Path) -> None:
-    """Files of root and of another user, which must not change."""
     tree.mkdir(mode=0o755)
     for owner, name in ((0, "root"), (HONEST, "honest")):
         for folder in (tree / name, tree / name / "server", tree / name / "client", tree / name / "hello", tree / name / "rejected"):
@@ -50,7 +49,7 @@ def canaries(tree: Path) -> None:
 
 
 def as_user(uid: int, groups: list[int], does: Callable[[], None]) -> int:
-    """Starts a process of another user that does this; returns its process ID."""
+    """Starts a process of another user; returns its process id."""
     pid = os.fork()
     if pid:
         return pid
@@ -66,13 +65,13 @@ def as_user(uid: int, groups: list[int], does: Callable[[], None]) -> int:
 
 
 def done_as(uid: int, groups: list[int], does: Callable[[], None]) -> None:
-    """Does this as another user, and waits for its end; what the kernel refuses is ignored."""
+    """Runs as another user to the end; ignores refusals of the kernel."""
     os.waitpid(as_user(uid, groups, does), 0)
 
 
 @contextmanager
 def meanwhile(uid: int, groups: list[int], does: Callable[[], None]) -> Iterator[int]:
-    """Another user does this repeatedly, or holds what it made, until the end."""
+    """Another user repeats this, or holds its result, until the block ends."""
 
     def for_ever() -> None:
         while True:
@@ -88,7 +87,7 @@ def meanwhile(uid: int, groups: list[int], does: Callable[[], None]) -> Iterator
         os.waitpid(pid, 0)
 
 
-#: Every name that a program looks up in a runtime directory and a state directory, for the name lab/x.
+#: Every name that a program looks up in its directories for lab/x.
 RUNTIME = (
     "lab@x.unix", "lab@x.shm", "lab@x.dgram", "lab@x.fifo", "lab@x.fifo.reply", "lab@x.file", "lab@x.spool", ".owner.lab@x.fifo",
     ".owner.lab@x.dgram", ".owner.lab@x.unix", ".owner.127.0.0.1:1.tcp", ".new.lab@x.unix", ".new.lab@x.shm", ".new.lab@x.fifo",
@@ -131,7 +130,7 @@ def hard_link(at: Path, _: Path) -> None:
     os.link(own, at)
 
 
-#: What a user may place at any name in a directory that it may write.
+#: Objects that a user may place in a writable directory.
 THINGS: dict[str, Lay] = {
     "a link to root's file": link_to("root/00000000000000000001.somebody.json"),
     "a link to root's directory": link_to("root"),
@@ -153,7 +152,6 @@ THINGS: dict[str, Lay] = {
 
 
 def lay(directory: Path, names: tuple[str, ...], thing: Lay, canary: Path) -> None:
-    """Places it at every free name."""
     for name in names:
         at = directory / name
         with suppress(OSError):
@@ -163,13 +161,12 @@ def lay(directory: Path, names: tuple[str, ...], thing: Lay, canary: Path) -> No
 
 
 def hold_locks(path: Path) -> None:
-    """Locks every byte of a file, as long as this process lives."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666)
     fcntl.fcntl(fd, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
 
 
 def hold_leases(*paths: Path) -> None:
-    """Takes a lease on each file, and does not release it on request."""
+    """Takes a lease on each file and ignores requests to release it."""
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     for path in paths:
         with suppress(OSError):
@@ -180,8 +177,6 @@ def hold_leases(*paths: Path) -> None:
 
 
 class Honest:
-    """Programs of root and of another user in the directory."""
-
     def __init__(self, folder: Path, program: Path) -> None:
         self.folder, self.program = folder, program
 
@@ -195,14 +190,14 @@ class Honest:
         )
 
     def outcome(self, child: subprocess.Popen[str]) -> tuple[int, str]:
-        """Checks that it ended in time, and that its output has no control characters."""
+        """Checks the end in time, and output without control characters."""
         try:
             out, errors = child.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             child.kill()
             out, errors = child.communicate()
             raise AssertionError(f"{child.args} did not end in {PATIENCE:.0f} s\n{out}\n{errors}") from None
-        # 101 is a panic, and less than 0 a signal.
+        # 101 is a panic; a negative code is a signal.
         assert 0 <= child.returncode < 100, f"{child.args} ended with {child.returncode}\n{out}\n{errors}"
         assert "panicked" not in errors and "Internal" not in errors + out, f"{child.args}\n{out}\n{errors}"
         shown = (out + errors).replace("\n", "")
@@ -213,13 +208,13 @@ class Honest:
         return self.outcome(self.start(uid, *words))
 
     def all_at_once(self, *commands: tuple[str, ...]) -> None:
-        """Runs each of these, as root and as another user."""
+        """Runs each command as root and as another user."""
         children = [self.start(uid, *words) for words in commands for uid in (0, HONEST)]
         for child in children:
             self.outcome(child)
 
     def meet(self, transport: str, name: str) -> None:
-        """Root serves and another user calls, and the other way round: both get their messages."""
+        """Root and another user exchange messages, in both roles."""
         for server, client in ((0, HONEST), (HONEST, 0)):
             endpoint = f"{transport}:{name}{server}"
             serving = self.start(server, "recv", endpoint, "--count", "1", "--reply", '"yes"', "--json", "--timeout", "30")

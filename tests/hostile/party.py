@@ -1,4 +1,4 @@
-"""Honest programs in a test: the commands to them, the results, and the resources that they use."""
+"""Honest programs in a test: commands, results and resources."""
 
 import json
 import os
@@ -17,15 +17,15 @@ from typing import Any, TypeVar
 from support.waiting import next_line
 
 HERE = Path(__file__).resolve().parent
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = float(os.environ.get("LINKSPAN_HOSTILE_PATIENCE", "60"))
-#: The factor by which random parts are longer at night.
+#: The factor that lengthens random parts at night.
 EFFORT = int(os.environ.get("LINKSPAN_HOSTILE", "1"))
 T = TypeVar("T")
 
 
 def some(chance: random.Random, cases: Iterable[T], most: int) -> list[T]:
-    """All cases by night; by day at most this many of them, chosen at random, in their order."""
+    """Returns all cases by night, or at most this many random ones by day, in order."""
     every = list(cases)
     if EFFORT > 1 or len(every) <= most:
         return every
@@ -33,7 +33,7 @@ def some(chance: random.Random, cases: Iterable[T], most: int) -> list[T]:
 
 
 class Became(Exception):
-    """A command failed: the kind of the error, and its text."""
+    """A failed command: kind and text of the error."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(f"{kind}: {text}")
@@ -42,7 +42,7 @@ class Became(Exception):
 
 @dataclass
 class Cost:
-    """What a process uses: descriptors, threads, and KiB of memory, now and at most."""
+    """Descriptors, threads, and KiB of memory (current and peak)."""
 
     descriptors: int
     threads: int
@@ -58,7 +58,8 @@ class Cost:
 
 
 def busy(parties: "list[Party]") -> "list[Party]":
-    """The threads that use most of a processor, sampled repeatedly: if all peers of a program wait, it has nothing to do."""
+    """Returns threads that use most of a processor in repeated samples; a program whose peers all wait must be
+    idle."""
     for _ in range(int(SOON * 10)):
         before = [party.ticks() for party in parties]
         time.sleep(0.1)
@@ -70,8 +71,6 @@ def busy(parties: "list[Party]") -> "list[Party]":
 
 
 class Party:
-    """A process with the real library."""
-
     def __init__(self, directory: Path, state: Path, log: Path, prepare: Callable[[], None] | None = None) -> None:
         environment = {
             **os.environ, "LINKSPAN_DIR": str(directory), "LINKSPAN_STATE_DIR": str(state), "RUST_BACKTRACE": "1",
@@ -101,7 +100,6 @@ class Party:
                 future.set_result(answer["gave"])
 
     def begin(self, do: str, *words: Any, **more: Any) -> "Future[Any]":
-        """Sends a command, and does not wait for its result."""
         self.last += 1
         future: Future[Any] = Future()
         self.orders[self.last] = future
@@ -111,14 +109,14 @@ class Party:
         return future
 
     def do(self, do: str, *words: Any, **more: Any) -> Any:
-        """Sends a command and waits for its result. A command that does not end is a hang."""
+        """Sends a command and waits for its result. An unfinished command is a hang."""
         try:
             return self.begin(do, *words, **more).result(SOON)
         except TimeoutError:
             raise AssertionError(f"{do}{words} did not end in {SOON:.0f} s: {self.problems()}") from None
 
     def outcome(self, do: str, *words: Any, **more: Any) -> str:
-        """The same; returns the kind of the error, or "done"."""
+        """Returns the kind of the error, or "done"."""
         try:
             self.do(do, *words, **more)
         except Became as became:
@@ -126,7 +124,7 @@ class Party:
         return "done"
 
     def numbered(self, do: str, name: str, count: int, *words: Any) -> Any:
-        """A command that continues to count where the last one of its name stopped."""
+        """Continues to count after the last command of its name."""
         first = self.counted.get(name, 0)
         self.counted[name] = first + count
         return self.do(do, name, first, count, *words)
@@ -135,20 +133,16 @@ class Party:
         return Cost.of(self.pid)
 
     def forget_peak(self) -> None:
-        """Resets the peak of the memory."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
     def ticks(self) -> int:
-        """Returns the processor time that it has used."""
         after = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return int(after[11]) + int(after[12])
 
     def problems(self) -> str:
-        """Returns what it has printed on its standard error."""
         return self.log.read_text(errors="replace")
 
     def check(self) -> None:
-        """Checks that it is alive and has printed no error."""
         assert self.process.poll() is None, f"an honest program ended: {self.process.returncode}\n{self.problems()}"
         assert self.problems() == "", self.problems()
 
@@ -161,4 +155,4 @@ class Party:
             try:
                 stream.close()
             except BrokenPipeError:
-                pass  # It does not read the last command any more.
+                pass  # It no longer reads commands.

@@ -1,6 +1,6 @@
-"""Hostile peers: they are admitted by an independent implementation of the protocol, and then do whatever a case requires.
+"""Hostile peers that an independent implementation of the protocol admits; then each case takes over.
 
-This module does not know what an honest peer would do next; it gets bytes, words and descriptors, and writes them.
+This module does not know an honest peer's next step; it writes bytes, words and descriptors as given.
 """
 
 import mmap
@@ -19,14 +19,14 @@ import independent
 from shared_memory import DATA_PARK, ROOM_PARK
 from independent import Frame, Link, Stream
 
-#: The ways in which a conversation may end for a hostile peer: with an end, an answer, or nothing.
+#: Ends of a conversation for a hostile peer.
 ENDED, ANSWERED, SILENT = "ended", "answered", "silent"
 #: Seconds within which an answer arrives, if the other side still serves this peer.
 A_MOMENT = 0.05
 
 
 class Meddler(shared_memory.Ring):
-    """The rings of a hostile peer: it writes raw words instead of its next record."""
+    """Rings of a hostile peer, which writes raw words instead of its next record."""
 
     patience = 0.3
 
@@ -37,13 +37,12 @@ class Meddler(shared_memory.Ring):
         self.descriptors = [*own.descriptors, *descriptors]
 
     def close(self) -> None:
-        """Closes everything."""
         self.socket.close()
         while self.descriptors:
             os.close(self.descriptors.pop())
 
     def write_raw(self, word: int, content: bytes = b"", advance: int = 0) -> None:
-        """Writes a record word and its contents at the tail, whatever they are."""
+        """Writes a record word and its contents at the tail without checks."""
         at = self.mine.place(self.tail)
         room = len(self.mine.map) - at - 8
         self.mine.map[at + 8 : at + 8 + min(len(content), room)] = content[:room]
@@ -56,7 +55,6 @@ class Meddler(shared_memory.Ring):
         return shared_memory.record_word(shape, length, lap, kind, encoding, flags)
 
     def wake(self) -> None:
-        """Wakes the other side."""
         self.data_woken = shared_memory.wake(self.socket, self.peer[DATA_PARK], self.data_woken, shared_memory.DATA)
         self.room_woken = shared_memory.wake(self.socket, self.peer[ROOM_PARK], self.room_woken, shared_memory.ROOM)
 
@@ -82,7 +80,7 @@ def meet(transport: str, directory: Path, endpoint: str, pattern: str, **more: A
 
 
 def offer(magic: bytes, session: int, ring: int = 64 << 10) -> list[int]:
-    """The descriptors that accompany a hello of this session, as an honest peer makes them."""
+    """Returns descriptors for a hello of this session, made like an honest peer's."""
     _, file = shared_memory.create(magic, session, 0 if magic == b"LINKSUB1" else ring)
     return [file]
 
@@ -101,7 +99,6 @@ def socket_of(link: Link) -> socket.socket:
 
 
 def hang_up(link: Link) -> None:
-    """Disconnects without a message."""
     if isinstance(link.stream, Stream):
         link.stream.keeps.close()
     else:
@@ -109,7 +106,7 @@ def hang_up(link: Link) -> None:
 
 
 def put_bytes(link: Link, data: bytes) -> str:
-    """Sends as many of these bytes as the other side accepts at once; returns whether it has hung up."""
+    """Sends as many bytes as fit at once; returns whether the other side hung up."""
     s = socket_of(link)
     s.setblocking(False)
     until = time.monotonic() + 0.2
@@ -125,7 +122,7 @@ def put_bytes(link: Link, data: bytes) -> str:
 
 
 def looks(link: Link, patience: float = A_MOMENT) -> str:
-    """Returns the reaction of the other side: an answer, an end, or nothing."""
+    """Returns the other side's reaction: an answer, an end, or nothing."""
     s, ring = socket_of(link), link.stream
     until = time.monotonic() + patience
     while True:
@@ -143,15 +140,14 @@ def looks(link: Link, patience: float = A_MOMENT) -> str:
 
 @contextmanager
 def ignoring_its_end() -> Iterator[None]:
-    """The other side may have hung up, or does not receive any more. It is allowed to, so assertions about an honest peer do not
-    apply."""
+    """Allows the other side to hang up or stop receiving: assertions about an honest peer do not apply."""
     with suppress(OSError, EOFError, ValueError, AssertionError, independent.Refused):
         yield
 
 
 @contextmanager
 def meanwhile(does: Callable[[], None]) -> Iterator[None]:
-    """Starts a process that does this repeatedly, as long as it can."""
+    """Starts a process that repeats this as long as it can."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -167,7 +163,7 @@ def meanwhile(does: Callable[[], None]) -> Iterator[None]:
 
 
 def flooding(link: Link, data: bytes) -> AbstractContextManager[None]:
-    """Starts a process that writes this into a connection as fast as possible, as long as it is read."""
+    """Starts a process that writes into a connection as fast as it is read."""
     s = socket_of(link)
 
     def flood() -> None:
@@ -178,7 +174,7 @@ def flooding(link: Link, data: bytes) -> AbstractContextManager[None]:
 
 
 class Host:
-    """A hostile listener at a name: it admits every client, over `unix:` or `shm:`."""
+    """A hostile listener over `unix:` or `shm:` that admits every client."""
 
     def __init__(self, directory: Path, endpoint: str) -> None:
         self.transport, self.endpoint = endpoint.split(":")[0], endpoint
@@ -190,7 +186,7 @@ class Host:
         return self.answer(s, hello, descriptors, pattern, **more)
 
     def next_client(self) -> tuple[socket.socket, dict[str, Any], list[int]]:
-        """Returns the next client and its hello; queries are answered."""
+        """Returns the next client and its hello; answers queries."""
         while True:
             s, _ = self.listener.socket.accept()
             with ignoring_its_end():
@@ -211,7 +207,6 @@ class Host:
         return link_of(Meddler(own, s, theirs, descriptors))
 
     def hide(self) -> None:
-        """Stops listening."""
         if self.listens:
             self.listener.close()
         self.listens = False
@@ -221,7 +216,7 @@ class Host:
 
 
 class TcpHost(Host):
-    """The same over `tcp:` on this machine; it has the token."""
+    """A hostile listener over local `tcp:` with the token."""
 
     def __init__(self, directory: Path) -> None:
         self.token = (directory / ".token").read_bytes()
@@ -250,12 +245,12 @@ class TcpHost(Host):
 
 
 def host_at(transport: str, directory: Path, name: str) -> Host:
-    """A hostile listener over this transport; `name` is used if the transport has names."""
+    """Returns a hostile listener; uses `name` if the transport has names."""
     return TcpHost(directory) if transport == "tcp" else Host(directory, f"{transport}:{name}")
 
 
 class Pulpit(Host):
-    """A hostile publisher over shared memory: its ring is written by the test."""
+    """A hostile publisher over shared memory; the test writes its ring."""
 
     RING = 64 << 10
 
@@ -265,11 +260,10 @@ class Pulpit(Host):
         self.memory, self.file = shared_memory.create(b"LINKPUB1", self.session, self.RING)
         self.tail = self.count = 0
         self.subscribers: list[tuple[socket.socket, list[int]]] = []
-        #: For each subscriber, the value of its park word that was last answered with a wake-up.
+        #: For each subscriber, the last answered value of its park word.
         self.woken: dict[socket.socket, int] = {}
 
     def admit(self, **more: Any) -> dict[str, Any]:
-        """Admits a subscriber."""
         s, theirs, descriptors = self.next_client()
         hello_frame = independent.hello("publish", self.session, first=1, **more)
         socket.send_fds(s, [hello_frame.to_bytes()], [self.file])
@@ -277,7 +271,7 @@ class Pulpit(Host):
         return theirs
 
     def publish(self, value: Any, sequence: int | None = None, spoil: Any = None) -> None:
-        """Writes a record like an honest one; `spoil` may change its bytes, words included, before they are written."""
+        """Writes an honest record, after `spoil` may have changed its bytes and words."""
         memory = self.memory
         number = self.count + 1 if sequence is None else sequence
         frame = Frame(independent.DATA, independent.CBOR, 0, number, 0, time.time_ns(), b"", independent.encode(value))

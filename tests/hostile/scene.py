@@ -1,4 +1,4 @@
-"""An honest pair that works beside hostile peers, and the checks of its results and resources."""
+"""An honest pair next to hostile peers, with checks of its results and resources."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,14 +7,15 @@ from pathlib import Path
 from party import SOON, Cost, Party, busy
 from support.waiting import until
 
-#: What may remain of hostile peers that have all ended, over the state before them.
+#: Allowed remains after all hostile peers ended, above the state before them.
 SPARE_DESCRIPTORS, SPARE_THREADS = 4, 4
-#: KiB of memory: what hostile peers may cost while they are connected, beyond what is stated for a case.
+#: KiB that connected hostile peers may cost, beyond the case's own allowance.
 SPARE_MEMORY = 48 << 10
 
 
 class Scene:
-    """A host and a guest that work together. The hostile peer is a client of the host, or another server of the guest."""
+    """A host and a guest that work together. The hostile peer is a client of the host, or another server of the
+    guest."""
 
     made = 0
 
@@ -39,7 +40,8 @@ class Scene:
         self.work()
 
     def work(self, count: int = 3) -> None:
-        """The honest pair continues: all messages arrive, in order. If this fails or hangs, a hostile peer caused it."""
+        """Asserts that all messages of the honest pair arrive in order; failures and hangs are a hostile peer's
+        effect."""
         match self.pattern:
             case "request":
                 self.guest.numbered("calls", "guest", count, SOON)
@@ -51,7 +53,6 @@ class Scene:
                 self.guest.do("follow", "guest", first, count, SOON)
 
     def newcomer(self) -> None:
-        """An honest client that connects for the first time is admitted, works and disconnects."""
         verb = "subscribe" if self.pattern == "publish" else "connect"
         self.guest.do(verb, "newcomer", self.endpoint, timeout=SOON)
         match self.pattern:
@@ -60,7 +61,7 @@ class Scene:
             case "channel":
                 self.guest.do("echoes", "newcomer", 0, 2, SOON)
             case "publish":
-                # First the existing value, which shows that it is connected.
+                # The existing value shows that it is connected.
                 self.guest.do("recv", "newcomer", SOON)
                 first = self.host.counted["host"]
                 self.host.numbered("publishes", "host", 2)
@@ -70,7 +71,7 @@ class Scene:
 
     @contextmanager
     def judged(self, memory: int = SPARE_MEMORY) -> Iterator[None]:
-        """Checks what the hostile peers in this block cost the honest ones, and that all of it is released."""
+        """Checks the cost of hostile peers in this block, and its release."""
         for party in (self.host, self.guest):
             party.forget_peak()
         before = {party: party.cost() for party in (self.host, self.guest)}

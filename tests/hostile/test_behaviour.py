@@ -1,4 +1,4 @@
-"""Peers that send valid bytes and misbehave: they stop, fork, flood, connect in large numbers, and never finish what they began."""
+"""Peers that misbehave with valid bytes: stops, forks, floods, many connections, unfinished messages."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ KIND = {"request": REQUEST, "channel": DATA, "publish": DATA}
 ALL = [(transport, pattern) for transport in MANY for pattern in ("request", "channel", "publish")]
 #: The code of `AddressInUse`.
 IN_USE = 105
-#: KiB: the memory that may be used for a peer that does not receive: messages to it wait, up to the stated limit.
+#: KiB for messages that wait for a peer that does not receive, up to the stated limit.
 HELD = 100 << 10
 
 
@@ -35,7 +35,7 @@ def client(scene: Scene, **more: object) -> Link:
 
 
 def client_again(scene: Scene, **more: object) -> Link:
-    """A client under the name of one that has just hung up, which the listener of a busy machine notices late."""
+    """Reuses the name of a client that hung up; a busy listener notices the end late."""
 
     def attempt() -> Link | None:
         try:
@@ -49,7 +49,6 @@ def client_again(scene: Scene, **more: object) -> Link:
 
 @contextmanager
 def child(does: Callable[[], None]) -> Iterator[int]:
-    """Starts a process that does this and then waits to be killed."""
     ready, write_ready = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -72,7 +71,6 @@ def child(does: Callable[[], None]) -> Iterator[int]:
 
 @pytest.mark.parametrize(("transport", "pattern"), ALL)
 def test_peer_stops_itself(scene: Scenes, transport: str, pattern: str) -> None:
-    """SIGSTOP while everything waits for it; the others are not blocked."""
     honest = scene(transport, pattern)
 
     def stop() -> None:
@@ -92,7 +90,7 @@ def test_peer_stops_itself(scene: Scenes, transport: str, pattern: str) -> None:
 
 @pytest.mark.parametrize(("transport", "pattern"), ALL)
 def test_peer_forks_and_dies(scene: Scenes, transport: str, pattern: str) -> None:
-    """Its child keeps open everything that it had."""
+    """Its child keeps its descriptors open."""
     honest = scene(transport, pattern)
 
     def fork() -> None:
@@ -148,7 +146,7 @@ def test_subscriber_reads_nothing(scene: Scenes, transport: str) -> None:
 
 @pytest.mark.parametrize(("transport", "pattern"), [(t, p) for t, p in ALL if p != "publish"])
 def test_client_floods(scene: Scenes, transport: str, pattern: str) -> None:
-    """Short messages as fast as possible, over several connections: the honest pair is served in turn."""
+    """Several connections send short messages at full speed; the honest pair gets its turn."""
     honest = scene(transport, pattern)
     ended = threading.Event()
 
@@ -183,7 +181,7 @@ def test_client_floods(scene: Scenes, transport: str, pattern: str) -> None:
 @pytest.mark.parametrize("pattern", ["request", "channel", "publish"])
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
 def test_client_sends_half_a_frame_and_stays_connected(scene: Scenes, transport: str, pattern: str) -> None:
-    """Frames that end at every byte of their header, and bodies that arrive one byte at a time, or never."""
+    """Frames end at every byte of their header; bodies arrive bytewise or never."""
     honest = scene(transport, pattern)
     with honest.judged():
         links = []
@@ -221,7 +219,7 @@ def test_client_closes_in_the_middle_of_a_frame(scene: Scenes, transport: str) -
 
 @pytest.mark.parametrize("transport", MANY)
 def test_client_reconnects_repeatedly_under_one_name(scene: Scenes, transport: str) -> None:
-    """The same client_id, each time another incarnation; and two at a time."""
+    """One client_id with changing incarnations, also two at a time."""
     honest = scene(transport, "request")
     with honest.judged():
         kept: list[Link] = []
@@ -255,7 +253,7 @@ def test_clients_of_many_names_connect_and_disconnect(scene: Scenes, transport: 
 @pytest.mark.parametrize("pattern", ["request", "publish"])
 @pytest.mark.parametrize("transport", MANY)
 def test_many_connections_send_nothing(scene: Scenes, transport: str, pattern: str) -> None:
-    """More idle connections than any program needs: honest clients are still admitted."""
+    """More idle connections than any program needs; honest clients are still admitted."""
     honest = scene(transport, pattern)
     with honest.judged():
         sockets: list[socket.socket] = []
@@ -270,7 +268,7 @@ def test_many_connections_send_nothing(scene: Scenes, transport: str, pattern: s
             try:
                 s.connect(address)  # type: ignore[arg-type]
             except BlockingIOError:
-                pass  # That many connections are before ours.
+                pass  # Other connections fill the queue.
             sockets.append(s)
             if n % 100 == 50:
                 honest.work(1)
@@ -281,7 +279,7 @@ def test_many_connections_send_nothing(scene: Scenes, transport: str, pattern: s
 
 @pytest.mark.parametrize("transport", MANY)
 def test_client_acknowledges_nothing(scene: Scenes, transport: str) -> None:
-    """A channel that never acknowledges; the memory used for it is bounded."""
+    """The memory for such a channel is bounded."""
     honest = scene(transport, "channel")
     with honest.judged(HELD):
         link = client(honest, keeps=[1 << 40, 1 << 60], client_id="mute")
@@ -316,7 +314,6 @@ def test_client_sends_after_its_goodbye(scene: Scenes, transport: str) -> None:
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
 def test_server_never_replies_nor_reads(scene: Scenes, transport: str) -> None:
-    """An honest client of a server that admits it and then does nothing: its calls end at their deadlines."""
     honest = scene(transport, "request")
     name = f"{transport}:hostile/mute"
     with honest.judged(HELD):
@@ -362,7 +359,6 @@ def test_server_closes_every_connection(scene: Scenes, transport: str) -> None:
 
 @pytest.mark.costly
 def test_everything_at_random(scene: Scenes, chance: Random) -> None:
-    """Connections over all transports, each of which does random things in random order."""
     scenes = [scene(transport, pattern) for transport in MANY for pattern in ("request", "channel")]
     links: list[tuple[Scene, Link]] = []
     until_then = time.monotonic() + 4 * EFFORT

@@ -1,4 +1,4 @@
-"""Hostile services and clients at a controller, beside an honest service and an honest client of it."""
+"""Hostile services and clients at a controller, next to an honest service and client."""
 
 import json
 import os
@@ -26,7 +26,7 @@ BAD: list[Any] = [None, True, -1, TOP - 1, 1.5, "", "x" * 300, "../..", "a b", "
 
 
 class Controlled:
-    """A controller, an honest service, and an honest client that commands the service."""
+    """A controller, an honest service, and an honest client that commands it."""
 
     def __init__(self, run: Path, folder: Path, party: Callable[..., Party]) -> None:
         environment = {**os.environ, "LINKSPAN_DIR": str(run), "LINKSPAN_STATE_DIR": str(folder / "state")}
@@ -109,7 +109,7 @@ def test_service_takes_the_name_of_another(honest: Controlled) -> None:
 
 
 def test_service_answers_commands_of_others(honest: Controlled) -> None:
-    """Answers to ids that it never received, in every form, while commands to the other service are in progress."""
+    """Answers to foreign ids in every form, during commands to the other service."""
     link = service(honest)
     for n in range(200):
         for outcome in ("ACCEPTED", "DONE", "FAILED", "REJECTED", "dancing"):
@@ -137,7 +137,6 @@ def test_service_floods_with_reports_and_logs(honest: Controlled) -> None:
 
 
 def test_service_never_answers_its_commands(honest: Controlled) -> None:
-    """A client that commands it gets its error in time; others get their answers meanwhile."""
     link = service(honest, name="hostile/mute")
     client = honest.meet("controller")
     for n in range(50):
@@ -175,7 +174,7 @@ def test_client_sends_malformed_requests(honest: Controlled) -> None:
 
 
 def test_client_reuses_ids_of_others(honest: Controlled) -> None:
-    """One id for many commands, services and clients: the honest client's commands get their own answers."""
+    """One id for many commands, services and clients; honest commands get their own answers."""
     clients = [honest.meet("controller") for _ in range(3)]
     for n in range(60):
         for client in clients:

@@ -1,4 +1,4 @@
-"""Descriptors that no honest peer sends: none, too many, of every other kind, and memory files with a wrong form."""
+"""Hostile descriptors: none, too many, every other kind, and malformed memory files."""
 
 import fcntl
 import mmap
@@ -25,13 +25,13 @@ SEAL_WRITE, SEAL_EXEC = 8, 32
 RING = 64 << 10
 CLOSE_ON_EXEC = os.O_CLOEXEC
 
-# Files of every kind that can be sent. Each function returns a descriptor; what else it opens is closed with `aside`.
+# Each function returns a descriptor of one kind; `aside` closes its other files.
 
 aside: list[int | socket.socket] = []
 
 
 def lingering() -> int:
-    """A TCP connection whose close waits: it has unsent data, and its peer does not read."""
+    """A TCP connection whose close waits for unsent data."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         s = socket.socket()
@@ -42,7 +42,7 @@ def lingering() -> int:
     with suppress(BlockingIOError):
         while s.send(bytes(1 << 16)):
             pass
-    # The close waits as long as it may: this test keeps the peer open.
+    # The peer stays open, so the close waits for the full time.
     s.setblocking(True)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 600))
     return s.detach()
@@ -55,7 +55,7 @@ def pipe(end: int) -> int:
 
 
 def itself() -> int:
-    """A socket that is queued on itself: only the kernel's garbage collector finds it."""
+    """A socket queued on itself, which only the kernel's garbage collector finds."""
     one, two = socket.socketpair()
     socket.send_fds(one, [b"x"], [two.fileno(), one.fileno()])
     aside.append(two)
@@ -106,14 +106,13 @@ KINDS: dict[str, Callable[[], int]] = {
 }  # fmt: skip
 
 
-# Memory files.
 
 
 def memory(
     magic: bytes, session: int, *, seals: int = ALL_SEALS, length: int | None = None, ring: int = RING, sparse: bool = False,
     flags: int = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING, header: dict[int, int] | None = None, reopen: int | None = None,
 ) -> int:  # fmt: skip
-    """A memory file like an honest one, except for the given changes."""
+    """An honest memory file, except for the given changes."""
     fd = os.memfd_create("hostile", flags)
     whole = PAGE + ring if length is None else length
     os.ftruncate(fd, whole)
@@ -133,7 +132,6 @@ def memory(
 
 
 def layout() -> int:
-    """The layout number of an honest page."""
     made, file = shared_memory.create(b"LINKSUB1", 1, 0)
     os.close(file)
     return made[8]
@@ -169,7 +167,7 @@ MEMORIES: dict[str, dict[str, object]] = {
 
 
 def sets(magic: bytes, session: int) -> Iterator[tuple[str, list[int]]]:
-    """Everything that may come with a hello of this session."""
+    """Yields everything that may accompany a hello of this session."""
     honest = len(offer(magic, session))
     yield "nothing", []
     for count in (*range(1, 12), 64, 253):
@@ -183,7 +181,7 @@ def sets(magic: bytes, session: int) -> Iterator[tuple[str, list[int]]]:
         yield f"{name} behind the others", [*offer(magic, session), make()]
         yield f"{name} alone", [make()]
     for name, how in MEMORIES.items():
-        with suppress(OSError):  # If this machine has none of that kind.
+        with suppress(OSError):  # This machine may lack the kind.
             given = offer(magic, session)
             os.close(given[0])
             given[0] = memory(magic, session, **how)  # type: ignore[arg-type]
@@ -199,13 +197,13 @@ def nothing_left_open() -> Iterator[None]:
 
 
 def close_all(descriptors: list[int]) -> None:
-    """From now on only the other side has them. (One that lingers would block this test; it was sent.)"""
+    """Leaves them only to the other side. A lingering one was sent, so this does not block."""
     for fd in descriptors:
         os.close(fd)
 
 
 def try_all(honest: Scene, pattern: str, transport: str) -> None:
-    """Opens a connection for each; all of them stay open until the end."""
+    """Opens a connection for each set and keeps all open until the end."""
     path = path_of(honest.directory, honest.endpoint)
     magic = b"LINKSUB1" if pattern == "publish" else b"LINKSHM1"
     sockets = []
@@ -218,7 +216,7 @@ def try_all(honest: Scene, pattern: str, transport: str) -> None:
             socket.send_fds(s, [hello.to_bytes()], descriptors)
             assert select.select([s], [], [], SOON)[0], f"no answer to {name}"
         except OSError:
-            continue  # The kernel refuses it, if it supports that.
+            continue  # the kernel refuses it
         finally:
             close_all(descriptors)
         if n % 8 == 0:
@@ -246,7 +244,6 @@ def test_listener_passes_descriptors_of_every_kind(scene: Scenes, pattern: str) 
         for n, (_, descriptors) in enumerate(sets(magic, session)):
             host = Host(honest.directory, name)
             if pattern == "publish":
-                # A subscriber connects when it is made.
                 coming = honest.guest.begin("subscribe", "hostile", name, timeout=SOON)
             else:
                 coming = honest.guest.begin("connect", "hostile", name, timeout=0.3)
@@ -269,7 +266,7 @@ def test_listener_passes_descriptors_of_every_kind(scene: Scenes, pattern: str) 
 
 
 def test_client_shrinks_its_memory_after_the_handshake(scene: Scenes) -> None:
-    """A file that can still be shrunk is refused; the pages of an admitted one stay."""
+    """A shrinkable file is refused; pages of an admitted one stay."""
     honest = scene("shm", "request")
     path = path_of(honest.directory, honest.endpoint)
     with honest.judged():
@@ -293,7 +290,7 @@ def test_client_shrinks_its_memory_after_the_handshake(scene: Scenes) -> None:
 
 
 def test_client_passes_the_peer_its_own_memory(scene: Scenes) -> None:
-    """The file that the server has just sent is sent back as that of a new client."""
+    """A new client sends back the file that the server has just sent."""
     honest = scene("shm", "request")
     path = path_of(honest.directory, honest.endpoint)
     with honest.judged():
@@ -311,7 +308,7 @@ def test_client_passes_the_peer_its_own_memory(scene: Scenes) -> None:
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
 def test_client_sends_descriptors_with_every_message(scene: Scenes, transport: str) -> None:
-    """Parts of a hello, each with descriptors, and more descriptors after its admission."""
+    """Descriptors with parts of a hello, and after admission."""
     honest = scene(transport, "request")
     path = path_of(honest.directory, honest.endpoint)
     with honest.judged():
@@ -339,7 +336,7 @@ def test_client_sends_descriptors_with_every_message(scene: Scenes, transport: s
 @pytest.mark.parametrize("transport", ["shm", "unix"])
 @pytest.mark.parametrize("pattern", ["request", "publish"])
 def test_listener_replies_while_closing_a_descriptor_of_a_client_lingers(scene: Scenes, transport: str, pattern: str) -> None:
-    """A close that waits blocks neither new connections nor existing ones."""
+    """A waiting close blocks neither new nor existing connections."""
     honest = scene(transport, pattern)
     path = path_of(honest.directory, honest.endpoint)
     with honest.judged():
@@ -347,12 +344,12 @@ def test_listener_replies_while_closing_a_descriptor_of_a_client_lingers(scene: 
         for given in ([lingering()], [lingering() for _ in range(20)]):
             s = independent.socket_at(path, socket.socket.connect)
             sockets.append(s)
-            # The listener examines them when it is their only owner: the process that closes a descriptor last waits.
+            # The last process that closes a descriptor waits, so the listener must be the only owner.
             os.kill(honest.host.pid, signal.SIGSTOP)
             try:
                 socket.send_fds(s, [b"no hello, but sixty-four bytes of something else that is no hello"], given)
             except OSError:
-                # If the kernel refuses them for the receiver, they are still ours, and linger no more.
+                # Refused descriptors are still ours and must not linger.
                 for fd in given:
                     socket.socket(fileno=os.dup(fd)).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             close_all(given)

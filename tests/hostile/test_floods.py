@@ -1,4 +1,4 @@
-"""Endless frames without a meaning: other clients are served in turn, and each call returns at its deadline."""
+"""Endless meaningless frames: other clients get their turn, and each call returns at its deadline."""
 
 import os
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from scene import Scene
 from independent import ACK, BYE, CBOR, DATA, HELLO, REPLY, Frame, Link
 
 Scenes = Callable[[str, str], Scene]
-#: Kinds without a meaning for a server or a client that waits for something else, sent repeatedly.
+#: Kinds without a meaning for the waiting peer, sent repeatedly.
 NOISE = {
     "acknowledgements": Frame(ACK),
     "byes": Frame(BYE),
@@ -41,7 +41,7 @@ def test_server_serves_others_under_noise(scene: Scenes, transport: str, noise: 
 @pytest.mark.parametrize("noise", NOISE)
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
 def test_server_keeps_its_deadline_under_noise(scene: Scenes, transport: str, noise: str) -> None:
-    """It has only this client, and waits for a request with a time-out."""
+    """The server has only this client and waits for a request with a time-out."""
     honest = scene(transport, "request")
     with honest.judged():
         wanted = "tcp://127.0.0.1:0" if transport == "tcp" else "unix:lab/alone"
@@ -97,7 +97,6 @@ def test_subscriber_keeps_its_deadline_under_noise(scene: Scenes, noise: str, de
     name = "unix:hostile/noise"
     with honest.judged():
         host = Host(honest.directory, name)
-        # A subscriber connects when it is made.
         coming = honest.guest.begin("subscribe", "hostile", name, timeout=SOON, delivery=delivery)
         link = host.accept("publish")
         coming.result(SOON)

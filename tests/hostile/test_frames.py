@@ -1,4 +1,4 @@
-"""Frames that no honest peer sends, to listeners and to clients; the others continue to work."""
+"""Hostile frames to listeners and clients; others continue to work."""
 
 from collections.abc import Callable, Iterator
 from random import Random
@@ -70,12 +70,11 @@ def test_client_sends_mutated_frames(scene: Scenes, chance: Random, transport: s
                 honest.work(1)
 
 
-# The same from a server, to a client that also uses another server.
+# A hostile server whose client also uses another server.
 
 
 @pytest.fixture
 def victim(scene: Scenes) -> Iterator[Callable[[Scene], Link]]:
-    """The honest guest also connects to a hostile server."""
     links: list[Link] = []
 
     def new(honest: Scene) -> Link:
@@ -154,7 +153,6 @@ def test_publisher_sends_invalid_frames(scene: Scenes, transport: str) -> None:
     with honest.judged():
         for _, frames_sent in frames.misplaced(1):
             host = host_at(transport, honest.directory, "hostile/publisher")
-            # A subscriber connects when it is made.
             coming = honest.guest.begin("subscribe", "hostile", host.endpoint, timeout=SOON)
             link = host.accept("publish")
             coming.result(SOON)

@@ -1,4 +1,4 @@
-"""Hellos that no honest peer sends: each key in each wrong form, to listeners and to callers."""
+"""Hostile hellos to listeners and callers: each key in each wrong form."""
 
 import json
 import os
@@ -28,7 +28,7 @@ KEYS = (
     "versions", "pattern", "session", "first", "keeps", "received", "limit", "pid", "title", "client_id", "once", "ask", "state",
     "made up",
 )  # fmt: skip
-#: What no honest peer claims about its session, its limits and its progress.
+#: False claims about session, limits and progress.
 CLAIMS: list[dict[str, Any]] = [
     {"session": 0}, {"session": TOP - 1}, {"first": TOP - 1}, {"first": 1 << 63}, {"keeps": [TOP - 1, TOP - 1]}, {"keeps": [0, 0]},
     {"received": [4711, TOP - 1, TOP - 1]}, {"received": [0, TOP - 1, 0]}, {"received": [4711, 0, TOP - 1]}, {"limit": 0}, {"limit": 1},
@@ -38,13 +38,12 @@ CLAIMS: list[dict[str, Any]] = [
 
 
 def spoilt(spoken: str, /, **changed: Any) -> Frame:
-    """A hello with some of its members replaced."""
     good = independent.decode(independent.hello(spoken, independent.random()).body)
     return Frame(HELLO, CBOR, body=encode({**good, **changed}))
 
 
 def bodies() -> Iterator[bytes]:
-    """Bodies of hellos that are no maps, or malformed maps."""
+    """Yields bodies that are other values or malformed maps."""
     good = independent.hello("channel", 4711).body
     yield from (good[:at] for at in range(0, len(good), 3))
     yield from (bytes([good[0] + 1]) + good[1:] + encode("pid") + encode(1), good + b"\0", b"\xbf" + good[1:] + b"\xff")
@@ -56,7 +55,7 @@ def bodies() -> Iterator[bytes]:
 
 
 def reach(scene: Scene) -> Stream:
-    """A connection on which only the proof of access was sent."""
+    """Returns a connection after only the proof of access."""
     if scene.transport == "tcp":
         return independent.prove(scene.directory, int(scene.endpoint.rsplit(":", 1)[1]))
     s = independent.socket_at(path_of(scene.directory, scene.endpoint), socket.socket.connect)
@@ -64,7 +63,7 @@ def reach(scene: Scene) -> Stream:
 
 
 def put_with_memory(s: socket.socket, frame: Frame, magic: bytes) -> None:
-    """Sends it with a memory file in the form of the protocol, for the session in the hello."""
+    """Sends a hello with a protocol-conforming memory file for its session."""
     session = 4711
     with suppress(Exception):
         session = int(independent.decode(frame.body)["session"]) % TOP
@@ -116,7 +115,7 @@ def test_client_sends_invalid_hellos(scene: Scenes, transport: str) -> None:
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
 def test_client_claims_messages_never_sent_and_reconnects(scene: Scenes, transport: str) -> None:
-    """One name and one session, repeatedly, each time with different claims about what it received."""
+    """Repeats one name and session with different claims about received messages."""
     honest = scene(transport, "request")
     session = independent.random()
     with honest.judged():
@@ -146,7 +145,6 @@ def test_client_claims_messages_never_sent_and_reconnects(scene: Scenes, transpo
 @pytest.mark.parametrize("pattern", ["request", "publish"])
 @pytest.mark.parametrize("transport", ["shm", "unix"])
 def test_listener_replies_with_invalid_hellos(scene: Scenes, transport: str, pattern: str) -> None:
-    """A client of a hostile listener gets an error that describes what is wrong, in time."""
     honest = scene(transport, pattern)
     name = f"{transport}:hostile/listener"
     answers = [spoilt(pattern, **{key: value}) for key in KEYS for value in WRONG[::3]]
@@ -181,8 +179,7 @@ def test_listener_replies_with_invalid_hellos(scene: Scenes, transport: str, pat
     serving = threading.Thread(target=serve, daemon=True)
     with honest.judged():
         serving.start()
-        # A subscriber connects when it is made and again when it receives: each answer is sent as often as it is
-        # requested.
+        # A subscriber connects when made and when receiving, so each answer is sent on each request.
         for answer in answers:
             verb = "subscribe" if pattern == "publish" else "connect"
             became = honest.guest.outcome(verb, "hostile", name, timeout=0.02)
@@ -212,7 +209,7 @@ def test_client_sends_mutated_hellos(scene: Scenes, chance: Random, transport: s
 
 @pytest.mark.costly
 def test_listings_show_no_control_characters_of_others(scene: Scenes, linkspan: Callable[..., Any]) -> None:
-    """A title and a state are texts of another program: listings escape their control characters."""
+    """Titles and states come from other programs, so listings escape control characters."""
     honest = scene("unix", "request")
     host = Host(honest.directory, "unix:hostile/titled")
     host.listener.socket.settimeout(0.2)

@@ -1,4 +1,4 @@
-"""Hostile programs without Linkspan, over `framing="lines"`: as clients, as servers, as subscribers."""
+"""Hostile programs without Linkspan over `framing="lines"`: clients, servers, subscribers."""
 
 import contextlib
 import socket
@@ -16,12 +16,12 @@ from scene import SPARE_MEMORY, Scene
 
 LINES = {"framing": "lines"}
 TRANSPORTS = ["unix", "tcp"]
-#: The possible results of a call to a hostile server, each of which is in the table.
+#: Possible results of a call to a hostile server.
 NORMAL = {"done", "Timeout", "Empty", "Disconnected", "Malformed", "TooLarge", "Remote", "NotFound", "Full", "VersionMismatch", "OutOfRange"}
 
 
 class Lines(Scene):
-    """A server and a client that use JSON-RPC. The client reconnects after a hostile server has had its connection."""
+    """A JSON-RPC server and client; the client reconnects after a hostile server had its connection."""
 
     def __init__(self, directory: Path, transport: str, host: Party, guest: Party) -> None:
         self.directory, self.transport, self.host, self.guest = directory, transport, host, guest
@@ -42,7 +42,6 @@ class Lines(Scene):
 
 
 def reach(directory: Path, endpoint: str) -> socket.socket:
-    """A connection of a program without Linkspan."""
     if endpoint.startswith("tcp:"):
         return socket.create_connection(("127.0.0.1", int(endpoint.rsplit(":", 1)[1])), SOON)
     s = socket.socket(socket.AF_UNIX)
@@ -52,7 +51,7 @@ def reach(directory: Path, endpoint: str) -> socket.socket:
 
 
 def put(s: socket.socket, data: bytes) -> None:
-    """Sends as much of it as the other side accepts while we read nothing, or until it hangs up."""
+    """Sends as much as the other side accepts without reading, or until it hangs up."""
     s.settimeout(0.2)
     with contextlib.suppress(OSError):
         s.sendall(data)
@@ -88,7 +87,7 @@ def test_clients_never_finish_a_line(honest: Lines) -> None:
 
 
 def test_client_sends_a_line_over_the_limit(honest: Lines) -> None:
-    """It is answered as the specification requires, and the next line is read."""
+    """The specification requires an answer, and the next line is read."""
     with honest.judged(SPARE_MEMORY + (100 << 10)):
         s = honest.meet()
         piece = b"x" * lines.MIB
@@ -104,7 +103,7 @@ def test_client_sends_a_line_over_the_limit(honest: Lines) -> None:
 
 
 def test_client_sends_one_byte_at_a_time(honest: Lines) -> None:
-    """Single bytes after a megabyte without a line end: the cost of a byte does not grow with the bytes before it."""
+    """After a megabyte without a line end, the cost of a byte must stay constant."""
     with honest.judged():
         s = honest.meet()
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1) if honest.transport == "tcp" else None
@@ -145,12 +144,11 @@ def test_client_calls_and_reads_no_reply(honest: Lines) -> None:
 @pytest.mark.costly
 @pytest.mark.parametrize("ends", [False, True], ids=["stays", "hangs up"])
 def test_server_sends_invalid_lines(honest: Lines, ends: bool, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """An honest client of a hostile server: its calls return, and its other connection continues."""
     if honest.transport == "tcp":
         listener = socket.create_server(("127.0.0.1", 0))
         endpoint = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
     else:
-        # A short name: the path of a socket has 107 bytes.
+        # A socket's path has at most 107 bytes.
         name = tmp_path_factory.mktemp("s") / "server.sock"
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(name))
@@ -175,7 +173,7 @@ def test_server_sends_invalid_lines(honest: Lines, ends: bool, tmp_path_factory:
 
 @pytest.mark.costly
 def test_subscribers_read_nothing_and_send_garbage(honest: Lines) -> None:
-    """A publisher of lines: subscribers that do not read block neither it nor its other subscribers."""
+    """Subscribers that do not read block neither the publisher nor others."""
     with honest.judged(100 << 10):
         wanted = "tcp://127.0.0.1:0" if honest.transport == "tcp" else "unix:lab/news"
         endpoint = honest.host.do("publish", "news", wanted, **LINES)

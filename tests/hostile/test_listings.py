@@ -1,4 +1,4 @@
-"""Texts of hostile peers in what operators read: each stays in its line, and nothing in it is interpreted."""
+"""Hostile texts in listings stay in their line and are not interpreted."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 from peer import Host, ignoring_its_end
 
 Linkspan = Callable[..., subprocess.CompletedProcess[str]]
-#: A line end in each form, escape sequences with 7 and with 8 bits, and characters that turn the direction of text.
+#: Each form of line end, escape sequences with 7 and 8 bits, and bidirectional controls.
 HOSTILE = "x\nshm:lab/fake  publish\r\x85\u2028\x1b[2J\x9b31m\x7f\u202egnp\u2066\u061c"
 INTERPRETED = set(range(0x20)) | set(range(0x7F, 0xA0)) | {0x61C, *range(0x200E, 0x2010), *range(0x2028, 0x202F), *range(0x2066, 0x206A)}
 KEYS = ("encoding", "schema", "reply_schema", "mismatch", "machine")

@@ -1,4 +1,4 @@
-"""Files that a command is given: what may never end, a FIFO, a device, a file on which another process has a lease, is refused and not waited for."""
+"""Commands refuse files that may block: a FIFO, a device, a leased file."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 from support.tree import DEBUG, PROGRAM
 from support.waiting import PATIENCE, next_line
 
-#: Takes a lease for writing on a file, so that opening it waits, and keeps it for as long as standard input is open.
+#: Holds a write lease on a file, so opening it waits, until standard input closes.
 LEASES = """
 import fcntl, signal, sys
 signal.signal(signal.SIGIO, signal.SIG_IGN)
@@ -21,7 +21,7 @@ sys.stdin.read()
 """
 
 RECORD, GATEWAY, SCHEMA = (DEBUG / f"linkspan-{name}" for name in ("record", "gateway", "schema"))
-#: Each command with a file, which is FILE. OUT is a path at which there is nothing, GOOD a certificate.
+#: Commands with FILE as the tested file, OUT as a free path, and GOOD as a certificate.
 COMMANDS = [
     *([PROGRAM, "schema", word, "FILE"] for word in ("check", "show", "fingerprint", "validate")),
     [PROGRAM, "schema", "diff", "FILE", "FILE"],
@@ -47,7 +47,6 @@ COMMANDS = [
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
-    """Files that may never end, and a certificate."""
     folder = tmp_path_factory.mktemp("files")
     os.mkfifo(folder / "fifo")
     (folder / "leased").write_text('name = "x"\n')
@@ -58,14 +57,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]
     assert next_line(leasing.stdout, "the lease").strip() == "leased"
     found = {"a FIFO": folder / "fifo", "a leased file": folder / "leased", "a device": Path("/dev/zero"), "GOOD": good}
     if os.geteuid() == 0 and "could read" in readable(Path("/proc/kmsg")):
-        # The messages of the kernel: a regular file to who asks, and reading it waits for the next one.
+        # A regular file by its mode, but reading waits for the next kernel message.
         found["messages of the kernel"] = Path("/proc/kmsg")
     yield found
     leasing.communicate("")
 
 
 def readable(path: Path) -> str:
-    """Whether a file that blocks can be read; what it has is taken, so that the next read waits."""
+    """Whether a blocking file has data; takes the data, so the next read waits."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
@@ -93,7 +92,7 @@ def test_files_that_may_never_end_are_refused_and_not_waited_for(files: dict[str
         words = [replaced.get(word, word) if isinstance(word, str) else word for word in command]
         done = subprocess.run(words, env=environment, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode in (1, 2), (kind, words, done)
-        # One error that names the file, and neither a failure of this library nor a limit of memory.
+        # One error names the file; failures of the library or a memory limit do not count.
         [line] = [line for line in done.stderr.splitlines() if ": " in line and "try '--help'" not in line][-1:]
         assert str(file) in line and "Internal" not in line and "OutOfMemory" not in line, (kind, words, done.stderr)
         assert not (tmp_path / "out").exists(), (kind, words)

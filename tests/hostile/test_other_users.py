@@ -1,4 +1,4 @@
-"""A hostile second user in a directory that a group shares, and one outside it: no files of others change, and no program hangs."""
+"""A hostile user inside and one outside a group's directory: no foreign file changes, no program hangs."""
 
 import os
 import shutil
@@ -33,7 +33,6 @@ SAME_NAMES = tuple(
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder with the program, a directory that a group shares, and files beside it that must not change."""
     path = Path(tempfile.mkdtemp(prefix="other-users-"))
     path.chmod(0o755)
     shutil.copy(PROGRAM, path / "linkspan")
@@ -53,7 +52,6 @@ def honest(folder: Path) -> Honest:
 
 @pytest.fixture
 def before(folder: Path) -> Iterator[Snapshot]:
-    """The files that must be unchanged at the end."""
     was = other_user.snapshot(folder / "canary")
     yield was
     now = other_user.snapshot(folder / "canary")
@@ -79,7 +77,7 @@ def test_member_creates_objects_at_every_name(folder: Path, honest: Honest, befo
 @pytest.mark.costly
 @pytest.mark.parametrize("thing", drawn(THINGS))
 def test_member_creates_objects_in_its_spool_and_journal(folder: Path, honest: Honest, before: Snapshot, thing: str) -> None:
-    """The directories and everything in them are its own; another user's program uses them."""
+    """Another user's program uses the member's directories."""
     canary = folder / "canary"
 
     def lay() -> None:
@@ -98,7 +96,7 @@ def test_member_creates_objects_in_its_spool_and_journal(folder: Path, honest: H
 
 @pytest.mark.parametrize("inside", [".boot", "server", "client", "hello", "rejected"])
 def test_member_creates_a_spool_of_links(folder: Path, honest: Honest, before: Snapshot, inside: str) -> None:
-    """One part at a time is a link, and the others are as they should be, so sweeps get as far as possible."""
+    """One part at a time is a link, so sweeps of the valid others get far."""
     canary = folder / "canary/root"
 
     def lay() -> None:
@@ -122,7 +120,7 @@ def test_member_creates_a_spool_of_links(folder: Path, honest: Honest, before: S
 
 @pytest.mark.costly
 def test_member_replaces_files_of_others_in_a_loop(folder: Path, honest: Honest, before: Snapshot) -> None:
-    """A file that is first made under another name is replaced by a link as soon as it exists, and the other way round."""
+    """A file and a link replace each other, also during creation under another name."""
     canary = folder / "canary"
     targets = [canary / "root" / f"{1:020}.somebody.json", canary / "honest", canary / "socket"]
 
@@ -142,7 +140,7 @@ def test_member_replaces_files_of_others_in_a_loop(folder: Path, honest: Honest,
 
 
 def test_member_swaps_directories_in_a_loop(folder: Path, honest: Honest, before: Snapshot) -> None:
-    """The directories of a spool and a journal turn into links between two checks."""
+    """Directories of a spool and a journal turn into links between two checks."""
     canary = folder / "canary/root"
 
     def exchange() -> None:
@@ -190,7 +188,7 @@ def test_member_holds_leases_on_its_files(folder: Path, honest: Honest, before: 
 
 
 def test_member_holds_locks_on_every_byte(folder: Path, honest: Honest, before: Snapshot) -> None:
-    """Names cannot be taken then; a program that tries gets its error in time, and listings continue."""
+    """Taking a name fails in time, and listings continue."""
     honest.meet("unix", "first")
 
     def hold() -> None:
@@ -204,7 +202,7 @@ def test_member_holds_locks_on_every_byte(folder: Path, honest: Honest, before: 
 
 
 def test_member_writes_false_owner_records(folder: Path, honest: Honest, before: Snapshot) -> None:
-    """`.owner.` files of every kind, for names whose locks are held; listings do not read them or connect to their contents."""
+    """`.owner.` files of every kind for locked names; listings neither read nor follow them."""
     names = ("lab@x.fifo", "lab@x.dgram", "127.0.0.1:9.tcp")
 
     def lie() -> None:
@@ -229,7 +227,7 @@ def test_member_writes_false_owner_records(folder: Path, honest: Honest, before:
 @pytest.mark.costly
 @pytest.mark.parametrize("kind", ["zero", "null", "tty", "hard link", "root's pipe"])
 def test_device_or_hard_link_at_a_name(folder: Path, honest: Honest, before: Snapshot, kind: str) -> None:
-    """Only root can have made these; programs must handle them all the same."""
+    """Only root can make these; programs must still handle them."""
 
     def thing(at: Path, canary: Path) -> None:
         match kind:
@@ -253,7 +251,6 @@ def test_device_or_hard_link_at_a_name(folder: Path, honest: Honest, before: Sna
 
 
 def test_outsider_has_no_access(folder: Path, honest: Honest, before: Snapshot) -> None:
-    """A user outside the group can neither read nor write there, nor connect."""
     serving = honest.start(0, "recv", "unix:lab/kept", "--count", "1", "--json", "--timeout", "30")
     was = set(os.listdir(folder / "run"))
     reached = folder / "reached"

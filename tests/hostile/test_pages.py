@@ -1,4 +1,4 @@
-"""Hostile services at the controller whose page and JSON an honest reader has: odd texts, huge values, silence, three hundred of them."""
+"""Hostile services at a controller with a page: odd texts, huge values, silence, three hundred of them."""
 
 import http.client
 import json
@@ -24,7 +24,7 @@ from peer import hang_up, ignoring_its_end, socket_of
 from support.waiting import until
 
 Map = dict[str, Any]
-#: What a terminal, a page, a parser or a file of metrics might take for something else.
+#: Texts that a terminal, page, parser or metrics file might misread.
 TEXTS = [
     "", "</script><script>alert(1)</script>", '"} 1\nlinkspan_services 999\n# HELP', "\n\ndata: {}\nevent: snapshot\n", "\x1b[2J\x00\x07", "\u202egnp.exe\ufeff",
     "\ud800".encode("utf-16", "surrogatepass").decode("utf-16", "replace"), "\\u0000\\", "a" * 60_000, "\u2028\u2029", "{\"$time\": 5}",
@@ -33,13 +33,11 @@ VALUES: list[Any] = [
     1 << 63, -(1 << 70), 1 << 2000, 1e308, {"$float": "nan"}, {"$time": "999999-01-01T00:00:00Z"}, {"$bytes": "AAAA" * 10_000}, [0] * 50_000,
     {str(i): i for i in range(3_000)}, [[[[[[[[[[]]]]]]]]]], {"__proto__": {"x": 1}}, {"$ndarray": {"dtype": "f8", "shape": [1 << 60], "data": ""}}, None,
 ]
-#: Services that register, and answer nothing.
+#: Number of services that register and answer nothing.
 SILENT = 300
 
 
 class Served:
-    """A controller that serves its page, with an honest service."""
-
     def __init__(self, folder: Path) -> None:
         self.run = folder / "run"
         environment = {**os.environ, "LINKSPAN_DIR": str(self.run), "LINKSPAN_STATE_DIR": str(folder / "state")}
@@ -78,11 +76,11 @@ class Served:
 
     def get(self, path: str) -> tuple[int, Any]:
         status, body = self.ask("GET", path)
-        # What is no JSON for a strict reader fails here.
+        # Strict JSON has no such words.
         return status, json.loads(body, parse_constant=lambda word: pytest.fail(f"{path} has {word}"))
 
     def snapshot(self) -> Map:
-        """What a page that is opened now gets first."""
+        """Returns the first content of a newly opened page."""
         host = urllib.parse.urlsplit(self.address)
         connection = http.client.HTTPConnection(str(host.hostname), host.port, timeout=SOON)
         try:
@@ -99,7 +97,6 @@ class Served:
             connection.close()
 
     def work(self) -> None:
-        """Everything that an honest reader and an honest service do."""
         status, listed = self.get("/api/services")
         names = [one["name"] for one in (listed["services"] if isinstance(listed, dict) else listed)]
         assert status == 200 and names.count("lab/honest") == 1, names
@@ -108,7 +105,6 @@ class Served:
         status, metrics = self.ask("GET", "/metrics")
         assert status == 200
         for line in metrics.decode().splitlines():
-            # A line is a comment, or one name with labels and one number.
             assert re.fullmatch(r'#.*|[a-zA-Z_:][\w:]*(\{(\w+="([^"\\\n]|\\["\\n])*",?)*\})? [-+0-9.eE]+(inf|nan|NaN|Inf)?', line), line
         assert "linkspan_services 999" not in metrics.decode().splitlines()
         shown = self.snapshot()
@@ -195,7 +191,7 @@ def test_random_reports_of_services_end_nothing(served: Served) -> None:
 
 
 def test_hundreds_of_silent_services_delay_no_request(served: Served) -> None:
-    """They have registered and answer nothing, or are connected and say nothing at all."""
+    """Some have registered and answer nothing, others connect and stay silent."""
     for n in range(SILENT):
         if n % 3:
             served.service(f"silent/{n}")
@@ -203,8 +199,7 @@ def test_hundreds_of_silent_services_delay_no_request(served: Served) -> None:
             served.links.append(independent.connect_unix(served.path, "service"))
     until("they are listed", lambda: len(served.snapshot()["services"]) > SILENT * 2 // 3)
     served.work()
-    # Commands to them end at their own time, and keep no other one waiting: sixteen have room at once, and one more is
-    # refused aloud.
+    # Each command ends at its own time without delaying others. Sixteen fit at once; one more is refused.
     ended: list[int] = []
 
     def command(n: int) -> None:
@@ -218,7 +213,6 @@ def test_hundreds_of_silent_services_delay_no_request(served: Served) -> None:
     for one in asking:
         one.join(SOON)
     assert len(ended) == len(asking) and all(status >= 400 for status in ended), ended
-    # The honest service is commanded meanwhile, and a silent one that is gone is shown so.
     served.hang_up()
     until("they are shown as disconnected", lambda: all(
         one.get("connected") is not True or not one["name"].startswith("silent/") for one in served.snapshot()["services"]
@@ -235,7 +229,6 @@ def test_service_takes_commands_and_never_finishes_them(served: Served) -> None:
     while (frame := link.receive()).kind != COMMAND:
         pass
     ident = frame.value()["id"]
-    # Accepted and never done, then done twice with other values.
     for outcome, value in (("ACCEPTED", None), ("DONE", "x" * 100_000), ("DONE", TEXTS[2]), ("FAILED", None)):
         send(link, {"what": "answer", "answer": {"id": ident, "outcome": outcome, "state": "READY", "value": value}})
     served.work()

@@ -1,4 +1,4 @@
-"""Hostile peers at named pipes and at a mailslot, beside an honest pair over a socket of the same program."""
+"""Hostile peers at named pipes and a mailslot, next to an honest pair over a socket of one program."""
 
 import os
 import select
@@ -22,14 +22,13 @@ Scenes = Callable[[str, str], Scene]
 
 
 def hang_up(link: Link) -> None:
-    """Closes the pipes, and releases the locks that show that we live."""
+    """Closes the pipes and releases the locks that show a living client."""
     role, ours = link.stream.keeps
     for fd in (link.stream.reader, link.stream.writer, role, ours):
         os.close(fd)
 
 
 def put(link: Link, data: bytes) -> None:
-    """Writes as much of it as the pipe accepts."""
     with ignoring_its_end():
         while data:
             data = data[os.write(link.stream.writer, data[:4096]) :]
@@ -43,12 +42,11 @@ class Pipes:
         honest.host.do("serve", "pipes", "fifo:lab/pipes")
 
     def meet(self) -> Link:
-        """Connects as a client does, and tries again while the server replaces the pair of pipes."""
+        """Connects like a client; retries while the server replaces the pipes."""
         return until("a hostile client is let in", self.try_meet)
 
     def try_meet(self) -> Link | None:
-        """Connects once, as the independent client does; releases everything if it is not admitted because another client got
-        the pair before it."""
+        """Connects once; releases everything if another client got the pair first."""
         directory = self.honest.directory
         if (role := independent.try_lock(directory, f"{self.file}#client")) is None:
             return None
@@ -62,7 +60,7 @@ class Pipes:
             held.append(ours)
             stream = Stream(answers, requests, (role, ours), checked=True)
             stream.put(independent.hello("request", independent.random())._replace(sequence=number))
-            # The server renames one after the other, so they may be of two pairs.
+            # The server renames the pipes in turn, so they may belong to two pairs.
             pipes = {self.file: requests, f"{self.file}.reply": answers}
             deadline = time.monotonic() + SOON
             while time.monotonic() < deadline:
@@ -76,7 +74,7 @@ class Pipes:
         return None
 
     def work(self) -> None:
-        """An honest client is admitted once the hostile one has disconnected, and is answered."""
+        """An honest client is admitted and answered after the hostile one disconnects."""
         guest = self.honest.guest
         guest.do("connect", "pipes", "fifo:lab/pipes", timeout=SOON)
         guest.do("calls", "pipes", 0, 2, SOON)
@@ -113,7 +111,7 @@ def test_client_of_pipes_sends_mutated_frames(pipes: Pipes, chance: Random) -> N
 
 
 def test_client_of_pipes_sends_half_a_frame_and_stays_connected(pipes: Pipes) -> None:
-    """It occupies the only place, as it may; the server's other connections continue."""
+    """It may keep the only place; the server's other connections continue."""
     whole = Frame(REQUEST, independent.CBOR, 0, 1, 0, 0, b"", independent.encode("x" * 100)).to_bytes(True)
     with pipes.honest.judged():
         for length in (0, 1, 16, 63, 64, 100):
@@ -125,7 +123,7 @@ def test_client_of_pipes_sends_half_a_frame_and_stays_connected(pipes: Pipes) ->
 
 
 def test_pipe_client_without_hello_does_not_block_others(pipes: Pipes, chance: Random) -> None:
-    """Bytes in the request pipe from a program that was never admitted."""
+    """Bytes come from a program that was never admitted."""
     with pipes.honest.judged():
         for n in range(20 * EFFORT):
             pipe = os.open(pipes.honest.directory / pipes.file, os.O_WRONLY | os.O_NONBLOCK)
@@ -137,7 +135,6 @@ def test_pipe_client_without_hello_does_not_block_others(pipes: Pipes, chance: R
 
 
 def test_writers_of_a_mailslot_send_invalid_frames(scene: Scenes, chance: Random) -> None:
-    """The honest writer's messages arrive, all and in order; invalid ones are counted and skipped."""
     honest = scene("unix", "channel")
     with honest.judged():
         honest.host.do("open_channel", "slot", "dgram:lab/slot")
@@ -167,7 +164,6 @@ def test_writers_of_a_mailslot_send_invalid_frames(scene: Scenes, chance: Random
 
 
 def connected_at(path: Path) -> socket.socket:
-    """A socket that writes into a mailslot without waiting."""
     s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     s.settimeout(SOON)
     directory = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)

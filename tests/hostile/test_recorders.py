@@ -1,4 +1,4 @@
-"""A recorder of all names: publishers that it does not know the owners of give it any number, any event and any amount."""
+"""A recorder of all names next to hostile publishers with any numbers, events and amounts."""
 
 import json
 import os
@@ -34,7 +34,7 @@ with linkspan.publisher("shm:lab/honest") as out:
 
 
 class Recorded:
-    """A recorder of `*`, an honest publisher that it must not lose, and a runtime directory for hostile ones."""
+    """A recorder of `*`, an honest publisher, and a runtime directory for hostile ones."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.run = folder, folder / "run"
@@ -75,7 +75,7 @@ def recorded(tmp_path: Path) -> Iterator[Recorded]:
     yield made
     for child in made.children:
         if child.poll() is None:
-            # What a debugger runs goes on without it, and keeps the pipes.
+            # A debugger's child survives it and keeps the pipes.
             for traced in Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split():
                 os.kill(int(traced), signal.SIGKILL)
             child.kill()
@@ -83,8 +83,6 @@ def recorded(tmp_path: Path) -> Iterator[Recorded]:
 
 
 class Preacher:
-    """A hostile publisher over a stream."""
-
     def __init__(self, directory: Path) -> None:
         self.host = Host(directory, "unix:hostile/numbers")
         self.link: Link | None = None
@@ -135,8 +133,7 @@ def test_numbers_of_one_publisher_end_no_recording(recorded: Recorded, numbers: 
     for words in (["info"], ["check"]):
         assert "panicked" not in recorded.tool("recording", *words, "r.mcap").stderr
     checked = recorded.tool("recording", "check", "r.mcap").stdout
-    # The ring's reader leaves out what goes back. Elsewhere what goes back, and what is no number, is said and not
-    # recorded.
+    # The ring's reader skips falling numbers. Elsewhere, falling and invalid numbers are reported and not recorded.
     wrong = any(b < a or b > (1 << 64) - 2 for a, b in zip((0, *numbers), numbers))
     if transport == "unix":
         assert ("refused: hostile/numbers: " in checked) == wrong, checked
@@ -145,7 +142,6 @@ def test_numbers_of_one_publisher_end_no_recording(recorded: Recorded, numbers: 
 
 
 def resident(process: "subprocess.Popen[str]") -> int:
-    """The most memory that it has had, in bytes."""
     status = dict(line.split(":", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
     return int(status["VmHWM"].split()[0]) << 10
 
@@ -160,7 +156,7 @@ with linkspan.publisher(f"shm:flood/{sys.argv[1]}", buffer=4_000_000) as out:
 
 @pytest.mark.parametrize("when", ["before", "while it records"])
 def test_store_of_a_stranger_ends_no_recording(recorded: Recorded, when: str) -> None:
-    """A file that is none, a pipe, and a file of a TiB without blocks: each is refused by its name, and the others are recorded."""
+    """An invalid file, a pipe, and a sparse TiB file are refused by name; others are recorded."""
     def make() -> None:
         (recorded.run / "lab@bad.file").write_bytes(b"x")
         os.mkfifo(recorded.run / "lab@pipe.file", 0o666)
@@ -171,7 +167,7 @@ def test_store_of_a_stranger_ends_no_recording(recorded: Recorded, when: str) ->
     if when == "before":
         make()
         subprocess.run([sys.executable, "-c", publish], env=recorded.env, check=True, timeout=SOON)
-    # What is missing is said at the end, also by one that is to be quiet.
+    # Quiet recorders also report losses at the end.
     recorder = recorded.record("file:lab/*", *(["--quiet"] if when == "before" else []))
     honest = recorded.start(sys.executable, "-c", HONEST, 100)
     assert honest.stdout
@@ -193,7 +189,7 @@ TEXTS = ("lab/x", "\x1b[2J", "a\ncomplete: 7 messages, 0 missed", "\u202egpj.exe
 
 
 def forged_frame(chance: random.Random, number: int) -> bytes:
-    """A frame with valid check sums whose fields have any values."""
+    """Returns a frame with valid checksums and arbitrary fields."""
     value = chance.choice((7, "text", {"a": [1, 2]}, {chance.choice(TEXTS)[:99]: chance.choice(TEXTS)}, [[[[]]]]))
     body = chance.choice((independent.encode(value), b"", b"\xff" * 9, bytes(chance.randbytes(40)), b"\x9b" + b"\xff" * 8))
     fields = {
@@ -213,7 +209,8 @@ def forged_frame(chance: random.Random, number: int) -> bytes:
 
 @pytest.mark.parametrize("what", ["put in its place", "written in place"])
 def test_files_with_valid_sums_and_any_values_end_no_recording(recorded: Recorded, what: str) -> None:
-    """A stranger's `file:` has numbers, times, senders and texts as it likes: readers take or refuse each, and show no text of it raw."""
+    """Numbers, times, senders and texts of a stranger's `file:` are arbitrary: readers accept or refuse them and
+    never show raw text."""
     seed = int(os.environ.get("LINKSPAN_SEED") or random.randrange(1 << 32))
     print("seed", seed)
     chance = random.Random(f"{seed} {what}")
@@ -244,7 +241,7 @@ def test_files_with_valid_sums_and_any_values_end_no_recording(recorded: Recorde
     until("all honest ones are recorded", lambda: recorded.name("lab/honest")["messages"] == 500)
     assert recorded.name("hostile/file")["messages"] > 1, "values that are some are recorded"
     printed += recorded.stop(recorder)
-    # A value that is none ends a program that follows the name by an error; nothing else does.
+    # Only an invalid value ends a program that follows the name.
     if follower.poll() is None:
         follower.send_signal(signal.SIGINT)
     out, err = follower.communicate(timeout=SOON)
@@ -260,7 +257,8 @@ def test_files_with_valid_sums_and_any_values_end_no_recording(recorded: Recorde
 
 
 def test_journal_that_fails_holds_up_no_other_one(recorded: Recorded) -> None:
-    """A stranger's journal whose segment becomes a pipe while it is read fails in each round: each message of another one was put onto the disk alone."""
+    """A journal whose segment becomes a pipe fails in each round. Before, each message of other journals had a
+    separate sync."""
     publish = "import sys, linkspan\nwith linkspan.publisher(sys.argv[1]) as out:\n    for i in range(int(sys.argv[2])): out.send({'i': i})"
 
     def published(name: str, count: int) -> None:
@@ -268,7 +266,7 @@ def test_journal_that_fails_holds_up_no_other_one(recorded: Recorded) -> None:
 
     published("journal:lab/bad", 10)
     published("journal:lab/good", 10)
-    # A disk that takes its time: 1,000 syncs take longer than a test waits.
+    # A slow disk: 1,000 syncs take longer than a test waits.
     slow = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=200000"]
     recorder = recorded.start(*slow, RECORDER, "record", "journal:lab/*", "-o", "r.mcap", "--sync", "20ms")
     until("both are recorded", lambda: [recorded.name(f"lab/{name}")["messages"] for name in ("bad", "good")] == [10, 10])
@@ -287,7 +285,7 @@ def test_journal_that_fails_holds_up_no_other_one(recorded: Recorded) -> None:
 
 @pytest.mark.parametrize("when", ["before", "while it records"])
 def test_journal_whose_segments_were_removed_is_not_recorded_as_complete(recorded: Recorded, when: str) -> None:
-    """The committed word says that there were messages: a reader that waits for the first one never reports their loss."""
+    """The committed word proves earlier messages, but a reader that waits for the first one never reports the loss."""
     def publish(name: str) -> None:
         code = "import sys, linkspan\nwith linkspan.publisher(sys.argv[1]) as out:\n    for i in range(10): out.send({'i': i})"
         subprocess.run([sys.executable, "-c", code, name], env=recorded.env, check=True, timeout=SOON)
@@ -319,7 +317,7 @@ def test_journal_whose_segments_were_removed_is_not_recorded_as_complete(recorde
 
 @pytest.mark.costly
 def test_flood_of_one_name_costs_another_one_no_message_and_the_recorder_its_buffer_at_most(recorded: Recorded) -> None:
-    # A disk that takes its time: the queue of the recorder is full all the while.
+    # A slow disk keeps the recorder's queue full.
     slow = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=write,writev,fdatasync", "-e", "inject=write,writev,fdatasync:delay_enter=30000"]
     recorder = recorded.start(*slow, RECORDER, "record", "*", "-o", "r.mcap", "--sync", "1s", "--buffer", "32MB")
     until("it records", lambda: (recorded.folder / "r.mcap").exists())
@@ -362,7 +360,7 @@ with linkspan.publisher("shm:rt/large") as large, linkspan.publisher("shm:rt/sma
 
 
 def test_publisher_that_answers_no_question_costs_another_name_no_message(recorded: Recorded) -> None:
-    """It is asked where its name comes from, while others fill the buffer twice within the time that it may take for that."""
+    """While the recorder waits for its answer, others fill the buffer twice."""
     script = """
 import sys, time, linkspan
 from contextlib import ExitStack
@@ -408,12 +406,11 @@ while i < rounds or len(list(folder.glob("r*.mcap"))) <= 3:
     i += 1
 print("sent", flush=True)
 """
-    # Each part begins with the newest message of the names that live.
+    # Each part begins with the newest message of living names.
     recorder = recorded.record("--split", "20MB", "--buffer", "16MB")
     guests = recorded.start(sys.executable, "-c", script, 2_000_000, 60, recorded.folder)
     pulpit = Preacher(recorded.run)
     for number in range(1, 200_001, 2):
-        # Every second number is a gap.
         pulpit.publish(0, number)
     assert guests.stdout and guests.stdout.readline() == "sent\n", guests.communicate()
     until("it is recorded", lambda: recorded.name("hostile/numbers")["messages"] + recorded.name("hostile/numbers")["missed"] >= 199_999)
@@ -425,7 +422,6 @@ print("sent", flush=True)
     pulpit.close()
 
 
-# The threads that write and the main one return where the recording ends, and nowhere else.
 @pytest.mark.parametrize(
     ("thread", "how"),
     [(thread, "panic") for thread in ("receiving", "reading", "writing", "main")] + [("receiving", "return"), ("reading", "return")],
@@ -438,13 +434,12 @@ def test_thread_that_ends_early_ends_the_recording_with_an_error(recorded: Recor
     assert honest.stdout and honest.stdout.readline() == "sent\n"
     until("they are recorded", lambda: recorded.name("lab/honest")["messages"] == 200)
     fault.write_text(how)
-    # Without a signal.
     out, err = recorder.communicate(timeout=SOON)
     assert recorder.returncode == 1, (recorder.returncode, out, err)
     last = err.splitlines()[-1]
     assert last.startswith("linkspan-record: Internal (") and f"the {thread} thread " in last and "the recording ends here" in last, err
     checked = recorded.tool("recording", "check", "r.mcap")
-    # A part that was not closed, in which nothing else is wrong, has a code of its own.
+    # An unclosed but otherwise whole part has a separate code.
     assert checked.returncode in (1, 5) and "complete" not in checked.stdout, checked
     assert recorded.name("lab/honest")["messages"] == 200
 
@@ -453,7 +448,6 @@ def test_recorder_without_a_connection_to_a_living_name_is_not_complete(recorded
     recorder = recorded.record()
     honest = recorded.start(sys.executable, "-c", HONEST, 200)
     assert honest.stdout and honest.stdout.readline() == "sent\n"
-    # It listens, and admits nobody.
     silent = Host(recorded.run, "unix:hostile/silent")
     until("it is told", lambda: recorded.info()["events"].get("unconnected", 0) > 0)
     until("the others are recorded", lambda: recorded.name("lab/honest")["messages"] == 200)
@@ -467,14 +461,13 @@ def test_recorder_without_a_connection_to_a_living_name_is_not_complete(recorded
 @pytest.mark.parametrize("transport", ["unix", "shm"])
 @pytest.mark.parametrize("moment", ["asked", "there"])
 def test_name_that_no_connection_led_to_when_the_recording_ended_is_not_complete(recorded: Recorded, transport: str, moment: str) -> None:
-    """It lives since a moment ago: whether it will answer nobody knows yet, and what it published nobody has."""
+    """The name is too new to know whether it answers, so its messages are unknown."""
     recorder = recorded.record()
     honest = recorded.start(sys.executable, "-c", HONEST, 50)
     assert honest.stdout and honest.stdout.readline() == "sent\n"
     until("it records", lambda: recorded.name("lab/honest")["messages"] == 50)
     silent = Host(recorded.run, f"{transport}:hostile/silent")
     if moment == "asked":
-        # The recorder has begun to connect.
         asked = silent.next_client()
     recorded.stop(recorder)
     if moment == "asked":

@@ -1,6 +1,6 @@
-"""Recordings of strangers, and publishers that are recorded: hostile numbers, names and texts against the recorder, every tool, replay and Python.
+"""Hostile recordings and publishers against the recorder, every tool, replay and Python.
 
-Each case has a limit of memory and of processor time. By day there are a few, with the seed that is printed; by night as many as ten minutes have.
+Each case has limits of memory and processor time. A day runs a few with a printed seed; a night runs ten minutes.
 """
 
 import json
@@ -28,15 +28,15 @@ from support.recordings import NUMBERS, TEXTS, damaged, forged
 from support.tree import DEBUG
 from support.waiting import until
 
-#: Cases of a day, and the seconds of a night: ten minutes.
+#: Cases of a day, and seconds of a night.
 CASES, NIGHT = 4, 30 * EFFORT
-#: What a tool may use: MiB that are resident, and seconds of a processor in a build for tests.
+#: Resident MiB, and processor seconds in a test build.
 MEMORY, PROCESSOR = 600, 60
 RECORDER = DEBUG / "linkspan-record"
-#: What a terminal obeys; a line's end is looked at by its text.
+#: Characters that a terminal obeys; line ends are checked separately.
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
-#: Reads all of a recording in every way; an exception that is none of Linkspan's ends it.
+#: Reads a recording in every way; only foreign exceptions end it.
 READER = """
 import sys, warnings
 warnings.simplefilter("ignore")
@@ -84,12 +84,12 @@ def limited() -> None:
 
 
 def run(words: list[object], folder: Path, environment: dict[str, str]) -> tuple[int, str, int]:
-    """Runs a program under the limits; returns its code, all that it printed and the MiB that it had."""
+    """Runs a program under the limits; returns code, output and MiB."""
     with (folder / "printed").open("w+b") as printed:
         child = subprocess.Popen(
             list(map(str, words)), cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=printed, stderr=printed, preexec_fn=limited,
         )  # fmt: skip
-        # It ends by itself, or by the limit of its processor time.
+        # It ends by itself or by the processor limit.
         _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         printed.seek(0)
@@ -100,7 +100,7 @@ def run(words: list[object], folder: Path, environment: dict[str, str]) -> tuple
 def judge(words: list[object], folder: Path, environment: dict[str, str], *, shown: bool) -> None:
     code, text, memory = run(words, folder, environment)
     said = f"{words}: {code}, {memory} MiB\n{text[-3000:]!r}"
-    # `check` ends with 5 for a part that is whole and was not closed.
+    # `check` exits with 5 for a whole, unclosed part.
     assert code in (0, 1, 5), said
     assert "panicked" not in text and "Traceback" not in text and memory < MEMORY, said
     if shown:
@@ -110,7 +110,6 @@ def judge(words: list[object], folder: Path, environment: dict[str, str], *, sho
 
 
 def tools(path: Path, out: Path, environment: dict[str, str]) -> None:
-    """Every tool, replay and Python on a recording."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     recording = [RECORDER, "recording"]
@@ -136,7 +135,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def cases(does: Callable[[random.Random], None]) -> None:
-    """Cases of one seed each; a seed that is given is one case."""
+    """Runs cases with one seed each; a given seed is one case."""
     given = os.environ.get("LINKSPAN_SEED")
     seeds = [int(given)] if given else [random.SystemRandom().randrange(1 << 32) for _ in range(CASES if EFFORT == 1 else 100_000)]
     ends = time.monotonic() + NIGHT
@@ -155,7 +154,6 @@ def test_tools_and_readers_take_any_recording(tmp_path: Path, environment: dict[
     cases(case)
 
 
-#: Says what Python reads of a recording: its problems, and its messages.
 VERDICT = """
 import json, sys
 import linkspan
@@ -167,7 +165,7 @@ print(json.dumps({"problems": len(recording.problems), "messages": sorted(messag
 
 @pytest.mark.parametrize("what", ["channel", "schema"])
 def test_number_that_is_given_twice_is_a_problem(tmp_path: Path, environment: dict[str, str], what: str) -> None:
-    """A file that defines a channel or a schema again, as another one, does not say whose the messages behind it are."""
+    """A redefined channel or schema makes the owner of later messages ambiguous."""
 
     def text(value: str) -> bytes:
         return len(value).to_bytes(4, "little") + value.encode()
@@ -202,7 +200,7 @@ def test_number_that_is_given_twice_is_a_problem(tmp_path: Path, environment: di
 
 @pytest.mark.costly
 def test_tools_agree_of_any_damage(tmp_path: Path, environment: dict[str, str]) -> None:
-    """Each tool and Python say of a recording whether anything of it is lost, and none that it is complete where a stored message cannot be read."""
+    """Tools and Python agree about losses, and none says complete if a stored message is unreadable."""
     folder, out = tmp_path / "recorded", tmp_path / "out"
     folder.mkdir()
     publisher = subprocess.Popen([sys.executable, "-c", HONEST], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -235,7 +233,7 @@ def test_tools_agree_of_any_damage(tmp_path: Path, environment: dict[str, str]) 
         info = json.loads(texts["info"].splitlines()[0])
         assert len(info["problems"]) == python["problems"], said
         if codes["info"] == 0:
-            # A part that was not closed is said, and nothing of it is lost. What a file without a summary does not say, numbers do.
+            # Unclosed parts are reported and lose nothing. Without a summary, numbers reveal losses.
             assert codes["check"] in ((0,) if not python["problems"] else (1, 5)), said
             assert {codes[name] for name in ("cut", "merge", "report", "replay")} == {0}, said
         else:
@@ -247,7 +245,7 @@ def test_tools_agree_of_any_damage(tmp_path: Path, environment: dict[str, str]) 
 
 
 def spoiled(chance: random.Random, record: bytearray) -> None:
-    """Puts any number into a field of the frame in a record, which the check sum covers then."""
+    """Puts any number into a field of the record's frame, under its checksum."""
     frame = bytearray(record[8:])
     begin, end = chance.choice([(5, 6), (6, 7), (8, 10), (16, 24), (24, 32), (32, 40), (40, 48), (48, 56)])
     frame[begin:end] = (chance.choice(NUMBERS) & (1 << 8 * (end - begin)) - 1).to_bytes(end - begin, "little")
@@ -255,7 +253,7 @@ def spoiled(chance: random.Random, record: bytearray) -> None:
 
 
 def hostile(chance: random.Random, directory: Path, name: str, stops: threading.Event) -> None:
-    """A publisher at a name: over shared memory with any numbers, or over a socket with any frames."""
+    """Starts a publisher over shared memory with any numbers, or over a socket with any frames."""
     if chance.randrange(2):
         publisher = Pulpit(directory, f"shm:{name}")
         publisher.listener.socket.settimeout(0.2)
@@ -295,7 +293,7 @@ with linkspan.publisher("lab/honest") as out:
 
 @pytest.mark.costly
 def test_recorder_records_beside_any_publisher(tmp_path: Path, environment: dict[str, str]) -> None:
-    """What an honest publisher sends is recorded, the recorder ends when it is asked to, and its file is whole."""
+    """Honest messages are recorded, the recorder ends on request, and its file is whole."""
 
     def case(chance: random.Random) -> None:
         directory, out = tmp_path / "run", tmp_path / "recorded"
@@ -345,7 +343,7 @@ def test_recorder_records_beside_any_publisher(tmp_path: Path, environment: dict
 
 
 def test_generator_makes_recordings_that_are_read(tmp_path: Path) -> None:
-    """It would find nothing, if no reader went beyond the first record."""
+    """Readers that stop at the first record would make these tests useless."""
     import linkspan
 
     chance, read = random.Random(1), 0
@@ -357,7 +355,6 @@ def test_generator_makes_recordings_that_are_read(tmp_path: Path) -> None:
     assert read > 10
 
 
-#: Publishes a value, and stays.
 STAYS = """
 import sys, linkspan
 with linkspan.publisher("lab/x") as out:
@@ -368,7 +365,7 @@ with linkspan.publisher("lab/x") as out:
 
 
 def killed_part(folder: Path, environment: dict[str, str]) -> bytes:
-    """The bytes of a part whose recorder was killed, which the next recorder would continue."""
+    """Returns a part of a killed recorder, which the next one would continue."""
     publisher = subprocess.Popen([sys.executable, "-c", STAYS], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert publisher.stdout and publisher.stdout.readline() == "sent\n"
     words = [RECORDER, "record", "lab/x", "-o", "killed.mcap", "--sync", "50ms"]
@@ -384,7 +381,6 @@ def killed_part(folder: Path, environment: dict[str, str]) -> bytes:
 
 
 def place(what: str, path: Path, part: bytes, chance: random.Random) -> None:
-    """Puts there what is no part of a recorder that was killed."""
     match what:
         case "random bytes":
             path.write_bytes(chance.randbytes(100_000))
@@ -409,7 +405,7 @@ def place(what: str, path: Path, part: bytes, chance: random.Random) -> None:
 
 
 NO_PARTS = ["random bytes", "a foreign recording", "the beginning of a foreign recording", "a FIFO", "a link", "a link to nothing", "a directory"]
-#: A link to a killed part, where the user names it, is that part; beside it, it is not followed.
+#: A link to a killed part is that part if the user names it; next to it, readers do not follow it.
 PLACES = [(what, name) for what in NO_PARTS for name in ("r.mcap", "r.0002.mcap") if (what, name) != ("a link", "r.mcap")]
 
 
@@ -450,7 +446,7 @@ def test_killed_part_with_changed_bytes_is_continued_or_refused_and_stays(tmp_pa
         code, text, memory = run([RECORDER, "record", "lab/x", "-o", "r.mcap", "--for", "100ms"], folder, environment)
         said = f"{code}, {memory} MiB\n{text[-3000:]!r}"
         assert code in (0, 1) and "panicked" not in text and memory < MEMORY and not OBEYED.search(text), said
-        # It only reads it: what it records is in the next part.
+        # The recorder only reads it and writes the next part.
         assert (folder / "r.mcap").read_bytes() == data, said
         assert (folder / "r.0002.mcap").exists() == (code == 0), said
         shutil.rmtree(folder)

@@ -1,5 +1,7 @@
-"""Names of living programs that accept connections and never answer. A program that takes them one after another takes half a second for each:
-with 300 of them far longer than any wait here."""
+"""Living programs that accept connections and never answer.
+
+A sequential program takes half a second for each: with 300 names, far longer than any wait here.
+"""
 
 import json
 import signal
@@ -21,7 +23,7 @@ COUNT = 300
 
 @pytest.fixture
 def beside(recorded: Recorded) -> Iterator[Recorded]:  # noqa: F811
-    """A runtime directory with silent names, each of which has its owner."""
+    """A runtime directory with silent, owned names."""
     hosts = [Host(recorded.run, f"unix:hostile/silent-{i}") for i in range(COUNT)]
     yield recorded
     for host in hosts:

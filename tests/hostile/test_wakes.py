@@ -1,4 +1,4 @@
-"""Endless wake-ups, and changes of the words that honest peers sleep on: each wait ends at its deadline."""
+"""Endless wake-ups and changes of the words that peers sleep on: each wait ends at its deadline."""
 
 from collections.abc import Callable
 from random import Random
@@ -19,13 +19,12 @@ WAKES = {
     "for messages": DATA, "for room": ROOM, "for both": DATA + ROOM, "for nothing": b"\0",
     "of all kinds": bytes(range(256)),
 }  # fmt: skip
-#: The words in the memory of a peer on which the other sleeps, and those with which it describes
-#: its own sleep.
+#: Words that the other peer sleeps on, and words that describe a peer's own sleep.
 SLEPT_ON = [words.CHANNEL[name] for name in ("data park", "room park", "room wanted", "data wake", "room wake")]
 
 
 def flickering(link: Link, chance: Random) -> Callable[[], None]:
-    """Changes each of those words, and wakes the processes that sleep on them."""
+    """Changes each of those words and wakes their sleepers."""
     ring = link.stream
     assert isinstance(ring, Meddler)
 
@@ -39,7 +38,6 @@ def flickering(link: Link, chance: Random) -> Callable[[], None]:
 @pytest.mark.parametrize("kind", WAKES)
 @pytest.mark.parametrize("pattern", ["request", "channel"])
 def test_client_sends_endless_wake_ups(scene: Scenes, pattern: str, kind: str) -> None:
-    """A server sleeps until a call arrives; it serves the other clients, and sleeps again."""
     together = scene("shm", pattern)
     with together.judged():
         links = [ready(together) for _ in range(2)]
@@ -65,7 +63,7 @@ def test_client_changes_the_word_on_which_a_peer_is_parked(scene: Scenes, chance
 
 @pytest.mark.parametrize("kind", [*WAKES, "changed words", "both"])
 def test_server_wakes_a_client_that_waits(honest: Scene, victim: Victim, chance: Random, kind: str) -> None:  # noqa: F811
-    """It sends wake-ups without a message, endlessly: the client's calls end at their deadlines."""
+    """The client's calls end at their deadlines despite wake-ups without a message."""
     with honest.judged():
         link = victim()
         noise = flooding(link, WAKES.get(kind, WAKES["for both"]) * 100)

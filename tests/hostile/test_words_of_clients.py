@@ -1,4 +1,4 @@
-"""Every word of the memory that a hostile peer shares gets invalid values; the others continue to work."""
+"""Invalid values in every word that a hostile client shares; others continue to work."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ KIND = {"request": REQUEST, "channel": DATA}
 
 
 def ready(scene: Scene) -> Link:
-    """A hostile client that was admitted and answered once, so all words of its page have changed."""
+    """Returns an admitted client after one answer, so all words of its page have changed."""
     link = meet("shm", scene.directory, scene.endpoint, scene.pattern)
     link.send(KIND[scene.pattern], ["hostile", 1])
     while link.receive().kind not in (REPLY, DATA):
@@ -27,7 +27,6 @@ def ready(scene: Scene) -> Link:
 
 
 def goes_on(link: Link, scene: Scene) -> None:
-    """It calls again, so that the other side reads and writes."""
     with ignoring_its_end():
         link.stream.wake()
         link.send(KIND[scene.pattern], ["hostile", 2])
@@ -50,7 +49,7 @@ def test_client_writes_any_value_into_a_word_of_its_page(
             link.stream.mine[at] = words.values(now, Meddler.SIZE)[nth % len(words.values(now, Meddler.SIZE))]
             goes_on(link, honest)
             honest.work(1)
-        # All of them are still connected at the same time, except for those that were disconnected.
+        # All clients that were not refused are still connected.
         honest.work()
         for link in links:
             hang_up(link)
@@ -78,7 +77,6 @@ def test_client_writes_invalid_records(scene: Scenes, chance: Random, pattern: s
         hang_up(link)
         for n, (_, word) in enumerate(some(chance, cases, 100)):
             link = ready(honest)
-            # Numbers, and a body of the wrong length.
             link.stream.write_raw(word, bytes(8) + (9).to_bytes(8, "little") + bytes(8) + encode(["hostile"]))
             looks(link, 0.005)
             if n % 8 == 0:
@@ -88,7 +86,6 @@ def test_client_writes_invalid_records(scene: Scenes, chance: Random, pattern: s
 
 
 def large(kind: int, body: int, extension: int = 0) -> bytes:
-    """The header of a frame that announces a body."""
     data = bytearray(Frame(kind, CBOR, 0, 2, 0, 0, bytes(extension)).to_bytes()[:64])
     data[16:24] = body.to_bytes(8, "little")
     data[12:16] = bytes(4)
@@ -97,7 +94,7 @@ def large(kind: int, body: int, extension: int = 0) -> bytes:
 
 
 def test_client_writes_large_messages_that_never_end(scene: Scenes) -> None:
-    """First pieces that announce up to the limit: announcing reserves no memory that others need."""
+    """Announced sizes up to the limit reserve no memory."""
     honest = scene("shm", "request")
     room = Meddler.SIZE // 8 - 8
     with honest.judged():
@@ -149,7 +146,7 @@ def test_client_mixes_up_pieces_of_messages(scene: Scenes) -> None:
 
 @pytest.mark.costly
 def test_client_changes_words_while_they_are_read(scene: Scenes, chance: Random) -> None:
-    """One word after the other changes back and forth for a while, during a conversation."""
+    """Each word changes back and forth during a conversation."""
     honest = scene("shm", "request")
     with honest.judged():
         for _ in range(20 * EFFORT):

@@ -1,4 +1,4 @@
-"""Every word that a hostile subscriber shares with an honest publisher, and a hostile publisher with honest subscribers."""
+"""Every word between a hostile subscriber and an honest publisher, and the reverse."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -54,19 +54,17 @@ def test_subscriber_writes_into_words_that_have_no_meaning(honest: Scene) -> Non
 
 @pytest.fixture
 def pulpit(honest: Scene) -> Iterator[Callable[[], Pulpit]]:
-    """A hostile publisher to which the honest subscriber has connected, and from which it has received one message."""
+    """A hostile publisher whose honest subscriber has received one message."""
     pulpits: list[Pulpit] = []
 
     def new() -> Pulpit:
         pulpits.append(made := Pulpit(honest.directory, NAME))
         made.publish(["good"])
-        # A subscriber connects when it is made.
         coming = honest.guest.begin("subscribe", "hostile", NAME, timeout=SOON)
         made.admit()
         coming.result(SOON)
         assert honest.guest.do("recv", "hostile", SOON) == ["good"]
-        # A subscriber that is disconnected and reconnects finds no listener, so it need not wait
-        # for an answer.
+        # Without a listener the reconnecting subscriber need not wait for an answer.
         made.hide()
         return made
 
@@ -76,7 +74,6 @@ def pulpit(honest: Scene) -> Iterator[Callable[[], Pulpit]]:
 
 
 def gone(pulpit: Pulpit, reader: Party) -> None:
-    """The honest subscriber closes, and so does the hostile publisher."""
     reader.do("close", "hostile")
     pulpit.close()
 
@@ -92,7 +89,7 @@ def test_publisher_writes_any_value_into_a_word_of_its_page(
             choices = words.values(made.memory[at], Pulpit.RING)
             made.memory[at] = choices[nth % len(choices)]
             made.wake()
-            # Whatever the outcome, it returns at its deadline.
+            # It returns at its deadline.
             honest.guest.do("drain", "hostile", 1, 0.01)
             made.publish(["more"])
             honest.guest.do("drain", "hostile", 1, 0.01)
@@ -159,7 +156,7 @@ def test_publisher_changes_words_while_they_are_read(
 
 
 def test_publisher_moves_its_readers_endlessly(honest: Scene) -> None:
-    """State 2 means that there is a larger file: the subscriber connects again, and finds the same state."""
+    """State 2 announces a larger file: the subscriber reconnects and finds it again."""
     with honest.judged():
         made = Pulpit(honest.directory, NAME)
         made.publish(["good"])

@@ -1,4 +1,4 @@
-"""Every word that a hostile server shares with an honest client, which also uses an honest server meanwhile."""
+"""Every word between a hostile server and an honest client, which also uses an honest server."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from independent import DATA, REPLY, REQUEST, Link
 Scenes = Callable[[str, str], Scene]
 Victim = Callable[[], Link]
 NAME = "shm:hostile/server"
-#: The outcome of a call at a server that corrupts everything: an answer, or an error with the reason, in time.
+#: Acceptable results at a corrupting server: an answer, or a timely error with its reason.
 FAIR = {"done", "Timeout", "Disconnected", "Malformed", "NotFound", "Full", "TooLarge", "Stalled", "InvalidState"}
 
 
@@ -26,7 +26,7 @@ def honest(scene: Scenes, request: pytest.FixtureRequest) -> Scene:
 
 @pytest.fixture
 def victim(honest: Scene) -> Iterator[Victim]:
-    """The honest guest also connects to a hostile server, and was answered once."""
+    """A hostile server that has answered the honest guest once."""
     links: list[Link] = []
 
     def new() -> Link:
@@ -51,7 +51,7 @@ def victim(honest: Scene) -> Iterator[Victim]:
 
 
 def use(honest: Scene) -> None:
-    """The guest uses the corrupted connection in both directions; calls return at their deadlines, with a reason."""
+    """Uses the corrupted connection in both directions; calls return at their deadlines with a reason."""
     for order in (("call", "hostile", ["more"], 0.002), ("recv", "hostile", 0.002), ("send", "hostile", ["more"], 0.002)):
         became = honest.guest.outcome(*order)
         assert became in FAIR, f"{order[0]}: {became}"
@@ -109,7 +109,7 @@ def test_server_changes_words_while_they_are_read(honest: Scene, victim: Victim,
 
 @pytest.mark.costly
 def test_server_replies_to_requests_never_sent(honest: Scene, victim: Victim) -> None:
-    """Answers to requests that do not exist, or two to one request; numbers with gaps."""
+    """Answers without requests, two answers to one, and numbers with gaps."""
     with honest.judged():
         for correlation in (0, 1, 2, 3, 1000, 1 << 63, words.TOP - 1):
             link = victim()

@@ -1,4 +1,4 @@
-"""The contents of shared words: each word of each page by name, and the values that none of them should have."""
+"""The named words of each shared page, and invalid values for them."""
 
 import random
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ SUBSCRIBER = {**HEADER_WORDS, "consumed": CONSUMED, "data park": DATA_PARK, "sta
 
 
 def values(now: int, ring: int) -> list[int]:
-    """The values that a word may be changed to, given its contents: ends of ranges, neighbours, other laps, single bits."""
+    """Returns replacements for a word: ends of ranges, neighbours, other laps, single bits."""
     near = [now + d for d in (-ring, -16, -8, -1, 1, 2, 8, 16, ring - 16, ring, ring + 16, 2 * ring)]
     ends = [0, 1, 2, 3, 16, PAGE, ring, (1 << 31) - 1, 1 << 31, 1 << 32, 1 << 48, (1 << 63) - 1, 1 << 63]
     bits = [now ^ 1 << bit for bit in range(0, 64, 7)]
@@ -29,12 +29,11 @@ def values(now: int, ring: int) -> list[int]:
 
 
 def others(named: dict[str, int]) -> list[int]:
-    """All words of a page without a name."""
     return [at for at in range(0, PAGE, 8) if at not in named.values()]
 
 
 def record_words(ring: int, lap: int) -> Iterator[tuple[str, int]]:
-    """First words of a channel's record, each with one member that is invalid, or may be."""
+    """Yields first words of a channel's record with one possibly invalid member."""
 
     def word(shape: int = LINKED, kind: int = 0, encoding: int = 2, length: int = 32, flags: int = 0, of: int = lap) -> int:
         return record_word(shape, length, of, kind, encoding, flags)
@@ -60,7 +59,7 @@ def record_words(ring: int, lap: int) -> Iterator[tuple[str, int]]:
 
 
 def broadcast_words(length: int, lap: int) -> Iterator[tuple[str, int]]:
-    """First words instead of that of a publisher's full record with `length` bytes behind its word."""
+    """Yields replacements for the first word of a publisher's record with `length` bytes."""
     ring = 64 << 10
     yield from record_words(ring, lap)
     for shape in (PAD, COMPACT, LINKED, FULL, FIRST, PIECE, SLOTS):

@@ -18,7 +18,7 @@ SOON = 60.0
 #: Exit code of `check` for a whole file with losses of unknown number.
 LOSSES = 6
 
-#: Sends {"i": number, "x": half the number} on a name, one per period, until standard input ends or the count is reached.
+#: Sends {"i": number, "x": half the number}, one per period, until standard input ends or the count is reached.
 PUBLISHER = """
 import select, sys, time
 import linkspan
