@@ -1,4 +1,4 @@
-"""For every suite: signals act as in a terminal, however the tests were started, and a test that hangs fails."""
+"""For every suite: signals act as in a terminal, and a hanging test fails."""
 
 import pytest
 from support import costs, signals

@@ -1,8 +1,7 @@
-"""The program built for aarch64 and run by qemu, alone and together with the one built for this machine.
+"""The aarch64 program under qemu, alone and together with the local one.
 
-What this shows: the build, sizes and orders of bytes, page layouts, system calls by their numbers there, and that two architectures
-agree about the shared memory. What it does not show: emulation keeps the memory order of the machine below, so a fence that is
-missing on a real aarch64 is not missed here; the loom models look for that.
+It tests the build, sizes, byte orders, page layouts, system call numbers, and shared memory between architectures.
+Emulation keeps the host's memory order, so missing fences stay hidden; the loom models look for them.
 """
 
 import os
@@ -20,7 +19,7 @@ from support.waiting import until
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 TRIPLE = "aarch64-unknown-linux-gnu"
-SOON = 120.0  # s: nothing here is about time
+SOON = 120.0  # seconds; the test does not depend on time
 
 Start = Callable[..., subprocess.Popen[str]]
 PAIRS = [("aarch64", "aarch64"), ("aarch64", "native"), ("native", "aarch64")]
@@ -29,14 +28,12 @@ TRANSPORTS = ["shm", "unix", "tcp", "fifo"]
 
 @pytest.fixture(scope="session")
 def programs() -> dict[str, list[str]]:
-    """How the program is started on each architecture."""
     for needed in ("qemu-aarch64", "aarch64-linux-gnu-gcc"):
         assert shutil.which(needed), f"{needed} is missing: apt-get install qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
     installed = subprocess.run(["rustup", "target", "list", "--installed"], capture_output=True, text=True, check=True).stdout
     assert TRIPLE in installed, f"rustup target add {TRIPLE}"
     env = {**os.environ, "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER": "aarch64-linux-gnu-gcc", "CARGO_PROFILE_DEV_DEBUG": "0"}
-    # With its libraries named in the program, and not by qemu's option -L: that shows the program another root
-    # directory.
+    # Names the libraries in the program, because qemu's option -L would show it another root directory.
     lib = "/usr/aarch64-linux-gnu/lib"
     link = f"-Clink-arg=-Wl,-rpath,{lib},--dynamic-linker,{lib}/ld-linux-aarch64.so.1"
     build = ["cargo", "rustc", "--locked", "--quiet", "-p", "linkspan-cli", "--bin", "linkspan", "--target", TRIPLE, "--", link]
@@ -48,7 +45,6 @@ def programs() -> dict[str, list[str]]:
 
 @pytest.fixture
 def start(tmp_path: Path, programs: dict[str, list[str]]) -> Iterator[Start]:
-    """Starts the program; what is left at the end of the test is killed."""
     runtime = tmp_path / "run"
     runtime.mkdir(mode=0o700)
     env = {**os.environ, "LINKSPAN_DIR": str(runtime), "LINKSPAN_STATE_DIR": str(tmp_path / "state")}
@@ -132,7 +128,7 @@ def test_receiver_of_the_other_architecture_succeeds_a_killed_one(start: Start, 
     first.wait()
     second = start("native", "recv", endpoint(transport), "--count", 0, "--json", "--timeout", SOON)
     assert second.stdout is not None
-    # It may repeat what the first one printed last, and leaves out nothing.
+    # It may repeat the last printed number and omits none.
     output(sender, "".join(f"{n}\n" for n in range(50, 100)))
     after = []
     while not after or after[-1] != "99":

@@ -17,7 +17,7 @@ from support.tree import DEBUG as TARGET  # noqa: F401 - for the tests
 from support.tree import PROGRAM, ROOT  # noqa: F401 - for the tests
 from support.waiting import until
 
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 30
 
 
@@ -56,7 +56,7 @@ class NatsServer:
 
 
 class Meeting:
-    """The meeting point of the bridges: with zenoh the port of one that listens, with NATS a server."""
+    """The bridges' meeting point: the port of a zenoh listener, or a NATS server."""
 
     def __init__(self, engine: str, folder: Path) -> None:
         self.engine, self.ports = engine, [free_port() for _ in range(3)]
@@ -67,17 +67,17 @@ class Meeting:
         return self.ports[0]
 
     def listen(self) -> tuple[str, ...]:
-        """The flags of one bridge."""
+        """Flags of one bridge."""
         return ("--listen", f"tcp/127.0.0.1:{self.port}") if self.engine == "zenoh" else self.connect()
 
     def connect(self, port: int | None = None) -> tuple[str, ...]:
-        """The flags of another one; `port` may be that of a proxy on the way."""
+        """Flags of another bridge; `port` may be a proxy's."""
         if self.engine == "nats":
             return ("--engine", "nats", "--server", f"nats://127.0.0.1:{port or self.port}")
         return ("--peer", f"tcp/127.0.0.1:{port or self.port}")
 
     def ring(self, at: int) -> list[str]:
-        """The flags of one of several bridges that all connect to each other."""
+        """Flags of one of several fully connected bridges."""
         if self.engine == "nats":
             return list(self.connect())
         peers = [part for port in self.ports[:at] for part in self.connect(port)]
@@ -85,8 +85,6 @@ class Meeting:
 
 
 class Lines:
-    """A program whose standard output is read line by line."""
-
     def __init__(self, process: subprocess.Popen) -> None:
         self.process, self.rest = process, b""
 
@@ -105,8 +103,6 @@ class Lines:
 
 
 class Machine:
-    """A runtime directory, with its programs and its bridge."""
-
     def __init__(self, name: str, folder: Path) -> None:
         self.name, self.folder = name, folder
         folder.mkdir(mode=0o700)
@@ -143,7 +139,7 @@ class Machine:
         return json.loads(done.stdout) if done.returncode == 0 else {}
 
     def publisher(self, name: str) -> subprocess.Popen:
-        """A program that publishes each line of its standard input."""
+        """Publishes each line of its standard input."""
         return self.start("pub", name, stdin=subprocess.PIPE)
 
     def subscriber(self, name: str, *more: object) -> Lines:

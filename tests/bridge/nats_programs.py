@@ -33,7 +33,7 @@ async def main() -> None:
         await client.publish(published, value[0].encode())
         await client.flush()
     elif verb == "double":
-        # As simple as a service can be: it answers in JSON, and says nothing of encodings.
+        # A minimal service: it answers in JSON without stating an encoding.
         async def double(request: nats.micro.Request) -> None:
             number = json.loads(request.data)
             answer = "{" if number is None else json.dumps([request.headers["Content-Type"], 2 * number])

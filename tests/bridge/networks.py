@@ -20,7 +20,7 @@ ADDRESS, SERVER = "tcp/10.77.0.1:7447", "nats://10.77.0.1:4222"
 
 
 class Wire:
-    """Two namespaces with a tunnel device each, and a thread that forwards packets between them, except for the lost ones."""
+    """Two namespaces with a tunnel device each, and a thread that forwards most packets between them."""
 
     def __init__(self, seed: int) -> None:
         self.chance, self.loss, self.swaps, self.is_cut = random.Random(seed), 0.0, 0.0, False
@@ -41,7 +41,7 @@ class Wire:
         self.thread.start()
 
     def open(self, name: str) -> None:
-        """Runs in a thread of its own, which enters the namespace and ends there."""
+        """Runs in a separate thread, which stays in the namespace."""
         with open(f"/run/netns/{name}", "rb") as namespace:
             assert ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
         device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
@@ -62,7 +62,7 @@ class Wire:
                     packets.append((other[device], os.read(device, 65536)))
                 except (BlockingIOError, OSError):
                     continue
-            # A packet that was held back is sent after those that came later.
+            # Sends a held packet after later ones.
             late, held = held, []
             for packet in packets:
                 if self.is_cut or self.chance.random() < self.loss:
@@ -105,7 +105,10 @@ def wire() -> Iterator[Wire]:
 
 @pytest.fixture(params=["zenoh", "nats"])
 def apart(request, machines, wire, tmp_path, exporting) -> Iterator[tuple[Machine, Machine, list[subprocess.Popen]]]:
-    """North exports lab/* and its journals, and south imports them, over the link; and the two bridges. A NATS server is on north's side."""
+    """North exports lab/* and its journals over the link, and south imports them.
+
+    A NATS server is on north's side.
+    """
     bridges, server = [], None
     listen, connect = ["--listen", ADDRESS], ["--peer", ADDRESS]
     if request.param == "nats":

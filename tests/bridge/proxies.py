@@ -9,7 +9,7 @@ from conftest import Meeting
 
 
 class Network:
-    """A TCP proxy between two bridges; a test can make it stop forwarding."""
+    """A TCP proxy that a test can make stop forwarding."""
 
     def __init__(self, meeting: Meeting) -> None:
         self.meeting, self.to, self.open = meeting, meeting.port, threading.Event()
@@ -49,7 +49,7 @@ class Network:
             one.close()
 
     def cut(self) -> None:
-        """Ends every connection; new ones are accepted."""
+        """Ends every connection and accepts new ones."""
         for one in self.sockets[1:]:
             try:
                 one.shutdown(socket.SHUT_RDWR)

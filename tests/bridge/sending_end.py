@@ -1,8 +1,9 @@
-"""A program that sends to a server and calls it over one connection, as each line of its input says: `send VALUE`, `call VALUE`, or `close`.
+"""Sends to a server and calls it over one connection: lines `send VALUE`, `call VALUE`, or `close`.
 
 usage: sending_end.py NAME
 
-For each line it prints a map: `outcome` is the value, or the kind of the error; `unacknowledged` is a number of messages.
+For each line it prints a map: `outcome` is the value or the kind of the error; `unacknowledged` is a number of
+messages.
 """
 
 import json

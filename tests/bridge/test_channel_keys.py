@@ -1,4 +1,4 @@
-"""Channels over TLS: a machine can use only the channels that it was given, and none in the name of another machine."""
+"""Channels over TLS: a machine uses only its permitted channels, under its own name."""
 
 import struct
 import sys
@@ -20,14 +20,14 @@ UNIT, CALL, ANSWER, HEAD = 0, 0, 1, 56
 
 
 class Probe:
-    """A zenoh program with the certificate of the machine probe, which uses the protocol of bridges."""
+    """A zenoh program with the certificate of the machine probe, which speaks the bridges' protocol."""
 
     def __init__(self, opened: zenoh.Session) -> None:
         self.opened, self.number, self.own = opened, 0, 0x77
         self.came: Queue[tuple[str, bytes]] = Queue()
         self.here = opened.liveliness().declare_token(f"{ROOT}/@alive/bridge/probe/{self.own:x}/bridge")
         remote = zenoh.Locality.REMOTE
-        # It also requests what it may not receive.
+        # It also requests forbidden packets.
         self.packets = [
             opened.declare_subscriber(f"{ROOT}/@link/{keys}", self.received, allowed_origin=remote)
             for keys in (f"probe/*/{self.own:x}", "**", "south/**")
@@ -45,7 +45,7 @@ class Probe:
         return int(ids[-1], 16)
 
     def call(self, name: str, machine: str = "probe", own: int | None = None) -> None:
-        """Calls a channel of north; `machine` is the machine that the key names, `own` the bridge that the packet names."""
+        """Calls a channel of north; the key names `machine`, the packet names `own`."""
         to, own = self.bridge("north"), own or self.own
         self.number += 1
         greeting = hello("channel", self.number, machine="probe", keeps=[16, 1 << 20], first=1).to_bytes()
@@ -54,7 +54,7 @@ class Probe:
         self.opened.put(f"{ROOT}/@link/north/{machine}/{to:x}", packet)
 
     def answer(self, patience: float = SOON) -> bytes | None:
-        """Returns the answer to the last call; None if there is none. Every packet is for this machine, and from north."""
+        """Returns the answer to the last call, or None. Every packet must come from north to this machine."""
         deadline = time.monotonic() + patience
         while (left := deadline - time.monotonic()) > 0:
             try:
@@ -98,7 +98,7 @@ def test_machine_has_only_the_channels_configured_for_it(secure, authority):
             probe.call(name)
             assert probe.answer() == b"\0", f"{name} is the same as one that is not there"
         until("one link", lambda: north.status()["links"] == 1)
-        # In the name of another machine, in the key or in the packet: there is no answer, and no program is called.
+        # Another machine's name in the key or packet gets no answer and reaches no program.
         probe.call("secret/line", machine="south")
         assert probe.answer(PATIENCE) is None
         probe.call("lab/line", own=0x99)

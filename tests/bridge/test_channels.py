@@ -1,4 +1,7 @@
-"""Channels between machines: each message arrives at least once, in order, never twice at one incarnation, whatever program is killed or stopped and whatever the network does."""
+"""Channels between machines under kills, stops and network faults.
+
+Each message arrives at least once, in order, and at most once per incarnation.
+"""
 
 import os
 import random
@@ -18,7 +21,7 @@ END = Path(__file__).with_name("channel_end.py")
 
 
 class End:
-    """A program at one end of lab/line, its incarnations, and the messages that they received."""
+    """A program at one end of lab/line, with the messages of each incarnation."""
 
     def __init__(self, machine: Machine, how: str, name: str, *more: str, env: dict[str, str] | None = None) -> None:
         self.machine, self.how, self.name, self.more = machine, how, name, more
@@ -40,8 +43,6 @@ class End:
         self.first = first + count
 
     def given(self) -> list[tuple[int, int]]:
-        """The incarnation and the number of each message, in order."""
-        # An incomplete last line is still being written.
         lines = self.file.read_text().split("\n")[:-1] if self.file.exists() else []
         return [(int(pid), int(number)) for pid, _, number in map(str.split, lines)]
 
@@ -57,7 +58,6 @@ class End:
 
 
 def flags(network: Network) -> dict[str, tuple[str, ...]]:
-    """South connects through the proxy."""
     meeting = network.meeting
     return {
         "north": ("--export", "lab/*", *meeting.listen()),
@@ -123,7 +123,7 @@ def test_kills_lose_nothing_and_repeat_nothing_to_an_incarnation(machines, netwo
     far, near = End(north, "open", "lab/line", env=pace), End(south, "connect", "lab/line", env=pace)
     ends = {"far end": far, "near end": near}
     counts = {"far end": 800, "near end": 800}
-    # Messages that a killed sender had not sent are lost with it, so the program that is killed does not send.
+    # A killed sender loses its unsent messages, so the test kills a program that does not send.
     killed = ends.get(whom)
     if killed:
         counts[whom] = 0
@@ -200,7 +200,7 @@ def test_many_clients_of_one_listener_each_have_a_link(machines, network):
 
 
 def test_sender_waits_while_the_remote_program_receives_nothing(machines, network):
-    """Neither bridge keeps more than the window, and the next incarnation receives everything."""
+    """Neither bridge keeps more than the window; the next incarnation receives everything."""
     north, south, running = bridges(machines, network)
     held = End(north, "hold", "lab/line")
     held.start(0)

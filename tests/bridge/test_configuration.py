@@ -1,4 +1,4 @@
-"""The command line and the configuration file: what is refused, and what `check` prints."""
+"""The command line and configuration file: refusals, and the output of `check`."""
 
 import os
 import shutil
@@ -56,7 +56,7 @@ def test_configuration_errors_name_line_and_column(machines):
         ('export = ["lab/*"]\nstatus = "x y"\n', "2:10: "),
         ('export = ["lab/*"]\nservice = ""\n', "2:11: "),
         ('export = ["lab/*"]\nretain = "64"\n[encoding]\n"a b" = "json"\n', "4:9: "),
-        # The value is missing in the file.
+        # The file lacks the value.
         ("", " no name is exported or imported"),
         ('export = ["lab/*"]\n', " "),
     ]:
@@ -64,11 +64,10 @@ def test_configuration_errors_name_line_and_column(machines):
         output = north.run("bridge", "check", file, code=1)
         assert f"{file}:{place}" in output, (text, output)
     file.unlink()
-    # Only regular files are read: reading another kind might never end.
+    # Reading another kind than a regular file might never end.
     os.mkfifo(file)
     for path, expected in [(file, "is a directory, a pipe"), (north.folder, "is a directory, a pipe"), ("/dev/zero", "is a directory, a pipe"), ("/proc/kmsg", "/proc/kmsg")]:
-        # The messages of the kernel are a regular file to who asks: it has some, which are no configuration, or has to
-        # be waited for.
+        # The kernel's messages look like a regular file, but contain no configuration or block.
         assert expected in north.run("bridge", "check", path, code=1)
     file.unlink()
     file.write_bytes(b'export = ["lab/*"]\nrealm = "\xff"\n')

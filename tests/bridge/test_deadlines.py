@@ -1,4 +1,4 @@
-"""Deadlines on other machines: a command or a request that is delayed beyond its deadline is never carried out, whatever the clocks show."""
+"""Deadlines between machines: a command or request beyond its deadline is never carried out, with any clocks."""
 
 import json
 import os
@@ -15,18 +15,14 @@ from networks import ADDRESS, SERVER, Wire, wire
 from test_services_of_machines import END, control, data, records, runs
 
 __all__ = ["wire"]
-#: Seconds by which the clock of one machine, in a time namespace of its own, is ahead of the other's. Real machines
-#: start at different times.
+#: Seconds between the clocks of the machines (time namespaces). Real machines start at different times.
 AHEAD = 5_000_000
-#: How often a network is cut: it depends on the engine whether delayed packets arrive afterwards, or the link has been
-#: replaced by then.
+#: Number of cuts: an engine may deliver delayed packets or have replaced the link.
 ROUNDS = 5
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make network namespaces everywhere")
 
 
 class Apart:
-    """Two machines of network namespaces, with a bridge each that can be killed and started again."""
-
     def __init__(self, engine: str, machines: Callable[[str], Machine], wire: Wire) -> None:
         self.engine, self.wire = engine, wire
         self.north, self.south = machines("north"), machines("south")
@@ -53,7 +49,7 @@ class Apart:
 
 
 def clock(ahead: int) -> list[str]:
-    """The command prefix that starts a program on a machine whose clocks since boot are this many seconds ahead."""
+    """Returns the prefix for a program whose clocks since boot are this many seconds ahead."""
     return ["unshare", "--time", "--kill-child", "--monotonic", str(ahead), "--boottime", str(ahead)] if ahead else []
 
 
@@ -88,7 +84,7 @@ def test_request_that_the_network_holds_back_beyond_its_time_is_never_carried_ou
         apart.start(machine, *words, ahead=by.get(machine.name, 0))
 
     def call(value: int, seconds: float) -> bool:
-        # A machine with clocks of its own has them for its programs, too.
+        # A machine's programs share its clocks.
         command = [*clock(by.get("south", 0)), str(TARGET / "linkspan"), "call", "lab/work", str(value), "-t", str(seconds)]
         done = subprocess.run(command, env=south.env, capture_output=True, text=True, timeout=SOON)
         assert done.returncode in (0, 3), done.stderr
@@ -108,7 +104,7 @@ def test_request_that_the_network_holds_back_beyond_its_time_is_never_carried_ou
         late = north.status().get("late", 0)
         if late:
             break
-        # In the next round either bridge is another incarnation.
+        # The next round has another incarnation of either bridge.
         for machine in (north, south)[: cut % 3]:
             kill(apart.bridges[machine.name])
             begin(machine)
@@ -127,7 +123,7 @@ def test_request_that_waits_in_a_stopped_server_beyond_its_time_is_never_carried
     server.send_signal(signal.SIGSTOP)
     for value in (1, 2):
         south.run("call", "lab/work", value, "-t", "4", code=3)
-    # The bridge withdraws a request at its deadline, when its caller gives up as well; both need some processor time.
+    # The bridge and its caller give up at one deadline, and both need some processor time.
     time.sleep(2)
     server.send_signal(signal.SIGCONT)
     south.run("call", "lab/work", "3", "-t", "20")
@@ -135,7 +131,7 @@ def test_request_that_waits_in_a_stopped_server_beyond_its_time_is_never_carried
 
 
 class Stopped:
-    """A server of north that is stopped after its first request, and the outcome of the requests since then."""
+    """A server of north that is stopped after its first request, with the results of later requests."""
 
     def __init__(self, north: Machine, south: Machine) -> None:
         self.north, self.south, self.file = north, south, north.folder / "done"
@@ -143,8 +139,7 @@ class Stopped:
         self.server = north.start("reply", "lab/work", "--shell", "--command", work)
         south.has("lab/work")
         south.run("call", "lab/work", "0", "-t", "20")
-        # The state is published up to half a second later: if this request were not in it yet, the others would be
-        # miscounted.
+        # The state appears up to half a second later; a late first request would change the count.
         until("the first request is counted", lambda: north.status().get("requests_in") == 1)
         self.server.send_signal(signal.SIGSTOP)
 
@@ -153,7 +148,7 @@ class Stopped:
 
     def is_over(self) -> bool:
         status = self.north.status()
-        # A caller withdraws its request at its time-out; that may arrive before this bridge gives the request up.
+        # A caller withdraws its request at its time-out, maybe before this bridge does.
         over = sum(status.get(key, 0) for key in ("expired", "late", "withdrawn"))
         return over == status.get("requests_in", 0) - 1
 
@@ -197,8 +192,7 @@ def test_request_in_two_steps_is_never_carried_out_after_its_time(pair, program:
     stopped.check_that_it_begins_with_none()
 
 
-#: Callers without a deadline of their own: the first gives its request up and continues, the second waits and is
-#: killed.
+#: Callers without a deadline: the first withdraws and continues, the second waits and is killed.
 WITHDRAWS = {
     "given up": """
 import linkspan, sys, time
@@ -248,7 +242,7 @@ def test_idempotent_request_that_is_sent_again_keeps_its_deadline(machines, meet
     bridge = south.bridge("--import", "lab/*", *meeting.connect())
     stopped = Stopped(north, south)
     program = "import linkspan, sys; linkspan.connect('lab/work', idempotent=True).call(1, timeout=float(sys.argv[1]))"
-    # On a slow machine the bridge is started again only after the first of these times.
+    # On a slow machine the bridge restarts after the first of these times.
     for seconds in (10, 20, 60):
         before = stopped.came()
         calling = caller(south, program, seconds)
@@ -282,7 +276,7 @@ def test_command_that_the_network_holds_back_beyond_its_time_is_never_carried_ou
     runs(north, "power@south")
     done, late = [], 0
     for cut in range(1, ROUNDS + 1):
-        # Its hooks and its own command, while the network is cut for longer than their time.
+        # Runs hooks and a command while the network is cut beyond their time.
         def give(cut: int = cut) -> None:
             assert "Timeout" in north.run("service", "pause", "power@south", "--timeout", "1", "--wait", code=3)
             assert "Timeout" in north.run("service", "call", "power@south", "add", 100 * cut, "--timeout", "1", code=3)

@@ -1,4 +1,4 @@
-"""What `linkspan doctor` finds about the bridge, and the remedies that it names."""
+"""Findings of `linkspan doctor` about the bridge, and their remedies."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from test_keys import keys, started
 
 
 def findings(machine: Machine) -> list[dict]:
-    # It ends with 1 if there are problems; the exit code is not checked here.
+    # Problems give exit code 1, which this test does not check.
     done = subprocess.run(
         [str(PROGRAM), "doctor", "--json"], env=machine.env, capture_output=True, text=True, timeout=SOON
     )
@@ -22,7 +22,6 @@ def findings(machine: Machine) -> list[dict]:
 
 
 def found(machine: Machine, text: str) -> dict:
-    """Returns the finding with this text, once there is one."""
     return until(
         f"doctor finds {text!r}", lambda: next((one for one in findings(machine) if text in one["what"]), None)
     )

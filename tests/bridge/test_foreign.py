@@ -96,7 +96,7 @@ def test_foreign_program_queries_a_server(pair, session):
 
 
 def test_bytes_that_are_no_value_are_refused_and_counted(machines, meeting):
-    # A machine that imports and exports: programs that use the engine reach the one that they connect to.
+    # Programs of the engine reach the machine that they connect to, so this one imports and exports.
     south = machines("south")
     south.bridge("--import", "lab/*", "--export", "plant/*", *meeting.listen())
     south.start("reply", "plant/echo", "--command", "cat")
@@ -124,6 +124,6 @@ def test_program_that_knows_only_json_takes_part(pair, session):
     assert [(str(it.encoding), json.loads(it.payload.to_bytes())) for it in samples] == [("application/json", {"series": [1.5, 2.5]})]
     north.start("reply", "lab/answer", "--shell", "--command", "cat >/dev/null; echo '[1, 2]'")
     until("it is exported", lambda: "lab/answer" in north.status().get("exported", []))
-    # A payload without an encoding is JSON, too.
+    # A payload without an encoding is also JSON.
     replies = [reply.ok for reply in session.get(f"{ROOT}/lab/answer", payload=b'{"b":1}', timeout=10)]
     assert [(str(it.encoding), json.loads(it.payload.to_bytes())) for it in replies] == [("application/json", [1, 2])]

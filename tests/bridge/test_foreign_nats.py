@@ -19,7 +19,6 @@ def started(meeting, *words: str) -> subprocess.Popen:
 
 
 def done(meeting, *words: str):
-    """Returns the output of a program; None if it fails."""
     command = [sys.executable, PROGRAM, meeting.server.url, *words]
     ended = subprocess.run(command, capture_output=True, timeout=SOON)
     return json.loads(ended.stdout or "null") if ended.returncode == 0 else None
@@ -66,7 +65,7 @@ def test_example_that_reads_a_thermometer(pair, meeting):
 
 def test_foreign_program_publishes(machines, meeting):
     south = machines("south")
-    # Two patterns, one of which covers the other: each message arrives once.
+    # One pattern covers the other, but each message arrives once.
     south.bridge("--import", "lab/foreign", "--import", "lab/*", *meeting.connect())
 
     def there() -> bool:
@@ -124,7 +123,7 @@ def test_bytes_that_are_no_value_are_refused_and_counted(pair, meeting):
     north, south, _ = pair
 
     def is_counted() -> bool:
-        # What comes before the bridge has subscribed is lost.
+        # Messages before the bridge's subscription are lost.
         done(meeting, "publish", "lab/foreign", "[1")
         return south.status()["malformed"] > 0
 
@@ -141,18 +140,16 @@ def test_bytes_that_are_no_value_are_refused_and_counted(pair, meeting):
 @pytest.mark.parametrize("exporting", [["--encoding", "lab/*=json"]])
 def test_program_that_knows_only_json_takes_part(pair, meeting):
     north, south, _ = pair
-    # Publishing, out: a value in CBOR is JSON there, an array by the rules of the core.
+    # A published CBOR value becomes JSON, and an array follows the core's rules.
     publisher = north.start("pub", "lab/cbor", stdin=-1)
     publish(publisher, {"celsius": 21.4, "series": [1.5, 2.5]})
     until("it is exported", lambda: north.status().get("sent") == 1)
     assert done(meeting, "newest", "lab/cbor") == ["application/json", {"celsius": 21.4, "series": [1.5, 2.5]}]
-    # A request to a server of Linkspan, and its answer in CBOR.
     north.start("reply", "lab/answer", "--shell", "--command", "cat >/dev/null; echo '{\"a\": [1, 2]}'")
     until("it is exported", lambda: "lab/answer" in north.status().get("exported", []))
     until("it answers", lambda: done(meeting, "ask", "lab/answer", "1") != "nobody")
     error, kind, answer = done(meeting, "ask", "lab/answer", '{"b":1}')
     assert (error, kind, json.loads(answer)) == (None, "application/json", {"a": [1, 2]})
-    # For the other machine nothing changes.
     assert json.loads(south.run("call", "lab/answer", "1", "--json")) == {"a": [1, 2]}
     assert json.loads(south.run("latest", "lab/cbor", "--json"))["series"] == [1.5, 2.5]
 

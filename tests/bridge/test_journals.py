@@ -1,4 +1,4 @@
-"""Journals of one machine on another: the same records under the same numbers, whatever program is killed, cut off or has a full disk."""
+"""Replicated journals have equal records and numbers after kills, cuts and full disks."""
 
 import json
 import os
@@ -25,13 +25,12 @@ def segments(machine: Machine) -> list[str]:
 
 
 def last(machine: Machine, name: str = LOG) -> int:
-    """The number of the last record."""
     listed = (json.loads(line) for line in machine.run("ls", name, "--json").splitlines())
     return next((one["messages"] or 0 for one in listed if one["endpoint"] == name), 0)
 
 
 def records(machine: Machine, count: int, name: str = LOG) -> list[dict]:
-    """Returns this many records from the first on, with number, time, source and encoding."""
+    """Returns this many first records with number, time, source and encoding."""
     return [json.loads(line) for line in machine.run("sub", name, "--from", "first", "-n", str(count), "--json", "--full").splitlines()]
 
 
@@ -40,7 +39,7 @@ def has(machine: Machine, number: int) -> None:
 
 
 def write(machine: Machine, *values: object, options: tuple[str, ...] = ()) -> None:
-    """Writes with a separate program, which ends."""
+    """Writes with a separate program."""
     lines = "".join(json.dumps(value) + "\n" for value in values)
     file = machine.folder / "lines"
     file.write_text(lines)
@@ -67,7 +66,7 @@ def test_late_reader_replays_what_another_machine_wrote(machines, meeting):
     assert json.loads(north.run("ls", LOG, "--json"))["machine"] is None
     until("south reports the machine of the journal", lambda: south.status().get("imported") == {LOG: "north"})
     until("north reports the export", lambda: north.status().get("exported") == [LOG])
-    # A replica is neither written to by others nor forwarded to a third machine.
+    # Others cannot write to a replica, and the bridge does not forward it.
     assert "machine north" in south.run("pub", LOG, "1", code=1)
     west.bridge(*IMPORTS, *meeting.ring(2))
     until("west has it of north", lambda: last(west) == 62)
@@ -110,7 +109,7 @@ def test_killed_bridges_and_writers_lose_and_repeat_nothing(machines, meeting):
             publish_next(100)
             bridges[victim] = victim.bridge(*(exports if victim is north else imports))
         else:
-            # Records that it had received and not written are lost with it; they were not acknowledged.
+            # A kill loses received but unwritten records; they were not acknowledged.
             until("all is written", lambda: last(north) == sent)
             kill(publisher)
             publisher = north.publisher(LOG)

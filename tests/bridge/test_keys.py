@@ -1,4 +1,4 @@
-"""Machines that identify each other by certificates: without a valid one a machine learns nothing, and none may do more than its rights allow."""
+"""Machines with certificates: without one they learn nothing, and each stays within its rights."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from conftest import PROGRAM, SOON, Machine, free_port, publish
 from support.waiting import until
 
 ROOT = "linkspan/default"
-#: How long a zenoh program waits for messages that must not arrive: allowed ones arrive in a fraction of it.
+#: Seconds to wait for forbidden messages; allowed ones need a fraction.
 PATIENCE = 2
 
 
@@ -36,7 +36,7 @@ def authority(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def secure(machines, authority) -> tuple[Machine, Machine, int]:
-    """North exports lab/* and secret/* to south, and only lab/* to probe; it imports far/* from south and probe."""
+    """North exports lab/* and secret/* to south and lab/* to probe; it imports far/* from both."""
     north, south, port = machines("north"), machines("south"), free_port()
     file = north.folder / "bridge.toml"
     file.write_text(f"""
@@ -59,7 +59,6 @@ listen = ["tls/127.0.0.1:{port}"]
 
 
 def started(machine: Machine, *arguments: object) -> subprocess.Popen:
-    """A bridge whose machine name is that of its certificate."""
     process = machine.start("bridge", *arguments)
     until("the bridge runs", lambda: process.poll() is not None or machine.status())
     assert process.poll() is None, machine.log.read_text()
@@ -90,7 +89,7 @@ def session(port: int, folder: Path | None, protocol: str = "tls") -> zenoh.Sess
 
 
 def learned(opened: zenoh.Session, patience: float = PATIENCE) -> tuple[list[str], list[str]]:
-    """What a zenoh program that queries everything receives: keys with values, and tokens."""
+    """Returns received keys with values, and tokens, after a query for everything."""
     values: list[str] = []
     subscriber = opened.declare_subscriber(f"{ROOT}/**", lambda sample: values.append(str(sample.key_expr)))
     tokens: list[str] = []

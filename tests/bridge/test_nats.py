@@ -1,4 +1,4 @@
-"""What is particular to NATS: a server that is killed, what it refuses, and how a bridge authenticates."""
+"""NATS only: a killed server, refusals, and authentication."""
 
 import os
 import random
@@ -36,7 +36,7 @@ def test_server_that_is_killed_loses_nothing_uncounted(pair, meeting):
         sent += 200
         time.sleep(chance.uniform(0, 1))
         meeting.server.start()
-        # Nothing more is published, and the newest message still arrives.
+        # The newest message still arrives without further publishing.
         until(
             "the newest is there",
             lambda: south.listed("lab/count") and south.run("latest", "lab/count", "--json").strip() == str(sent),
@@ -61,7 +61,7 @@ def test_names_disappear_with_a_server_away_for_long_and_return_with_it(pair, me
     until("the request has arrived", lambda: north.status().get("requests_in") == 1)
     meeting.server.kill()
     until("names go with the server", lambda: south.listed("lab/name") is None)
-    # The error is the bridge's answer (1), or the caller's own if the bridge has withdrawn the name before (4).
+    # The error is the bridge's answer (1), or the caller's own if the name was withdrawn earlier (4).
     assert caller.wait(SOON) in (1, 4) and "Disconnected" in south.log.read_text()
     publish(publisher, 2)
     meeting.server.start()
@@ -127,7 +127,7 @@ def test_message_that_the_server_refuses_is_an_error_with_the_reason(pair):
     south.has("lab/echo")
     program = "import linkspan; linkspan.connect('lab/echo').call('x' * 2_000_000)"
     asked = subprocess.run([sys.executable, "-c", program], env=south.env, capture_output=True, timeout=SOON)
-    # The server's 1,048,576 bytes minus the bytes reserved for headers.
+    # The server's 1,048,576 bytes minus room for headers.
     assert asked.returncode == 1 and b"TooLarge" in asked.stderr and b"1047552 allowed" in asked.stderr, asked
 
 
@@ -158,7 +158,7 @@ def test_message_over_the_smaller_limit_of_a_server_is_counted_and_later_ones_ar
     meeting.server.file.write_text(f"{meeting.server.file.read_text()}max_payload: 65536\n")
     meeting.server.start()
     until("requests go through the new server", lambda: sender.do("call b")["outcome"] is not None)
-    # The names may have stayed, with the limit that their hellos announced; or their sender has learned of the new one.
+    # The old limit still holds if the names stayed; otherwise the sender knows the new one.
     outcome = sender.do("send " + "x" * 200_000)["outcome"]
     assert outcome in (None, "TooLarge")
     if outcome is None:
@@ -195,7 +195,6 @@ def test_check_prints_what_it_would_do_and_refuses_what_nats_lacks(machines):
 
 
 def certificates(folder) -> None:
-    """An authority, a server certificate for 127.0.0.1, and a client certificate."""
     folder.mkdir()
     key = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
 
@@ -234,7 +233,7 @@ def test_tls_both_ways_and_unknown_client_learns_nothing(machines, tmp_path):
 
 
 def test_permissions_of_users_are_the_server_s(machines, tmp_path):
-    """As in docs/bridge.md: north may export lab/*; south may read it, and may publish nothing."""
+    """As in docs/bridge.md: north may export lab/*; south may read it and publish nothing."""
     server = NatsServer(tmp_path / "server", blocks("conf")[0].replace('"..."', "let-me-in"))
     try:
         north, south, outsider = machines("north"), machines("south"), machines("outsider")
@@ -271,7 +270,7 @@ def test_names_of_a_killed_bridge_disappear_before_their_time_out(machines, meet
 
 @pytest.mark.parametrize("what", ["user", "token", "nkey", "credentials"])
 def test_server_that_requires_credentials(machines, tmp_path, what):
-    """Two bridges with valid credentials connect; one with others is refused, and the error names its file. No secret is in a log or a command line."""
+    """Valid credentials connect; the error for others names their file. Logs and command lines contain no secret."""
     jetstream, wrong = True, "not-it"
     if what == "user":
         configuration, secret, flags = 'authorization { user: bridge, password: "let-me-in" }', "let-me-in", ("--user", "bridge", "--password-file")
@@ -300,7 +299,7 @@ def test_server_that_requires_credentials(machines, tmp_path, what):
         shown = [line for line in secret.splitlines() if line and not line.startswith("-")]
         logs = "".join(machine.log.read_text() for machine in (north, south, outsider))
         assert not any(line in logs for line in shown)
-        # The same in a file; a malformed secret is reported before it is used.
+        # A malformed secret in a file is reported before use.
         other = machines("west")
         file, held = other.folder / "bridge.toml", other.folder / "secret"
         user = 'user = "bridge"\n' if what == "user" else ""

@@ -1,4 +1,4 @@
-"""Runs every block of docs/bridge.md unchanged, except for the port."""
+"""Runs every block of docs/bridge.md; only the port changes."""
 
 import os
 import re
@@ -16,7 +16,7 @@ def blocks(language: str) -> list[str]:
 
 
 def followed(north, south, first: str, second: str, names: list[str]) -> str:
-    """Returns what is printed on south. Background programs are ended with their process group."""
+    """Returns the output on south; background programs end with their process group."""
     running = []
     try:
         for machine, block in ((north, first), (south, second)):
@@ -143,7 +143,7 @@ def test_configuration_file_with_nats(machines, tmp_path: Path):
     file.write_text(text, encoding="utf-8")
     output = south.run("bridge", "check", file)
     assert "goes through the NATS server at tls://nats.example.org:4222" in output and "imports lab/*" in output
-    # The values that the page leaves out are known, too.
+    # Enables the options that the page comments out.
     file.write_text(re.sub(r"^# (credentials|ca|bucket)", r"\1", text, flags=re.M), encoding="utf-8")
     for name in ("ca.pem", "south.creds"):
         (tmp_path / name).write_text("")

@@ -1,4 +1,4 @@
-"""Networks that fail while messages are published: what is lost is counted."""
+"""Network failures during publishing: all lost messages are counted."""
 
 import itertools
 import json
@@ -13,13 +13,11 @@ from support.waiting import until
 from networks import Wire, apart, ip, wire  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make network namespaces everywhere")
-#: Seconds: one duration that packets survive in buffers, and one after which a link is replaced.
+#: Seconds: packets survive the first duration in buffers; the link is replaced after the second.
 PARTITIONS = [float(seconds) for seconds in os.environ.get("LINKSPAN_PARTITIONS", "0.1 10").split()]
 
 
 class Counting:
-    """Publishes numbers continuously, and collects those that arrive."""
-
     def __init__(self, north: Machine, south: Machine) -> None:
         self.north, self.south, self.sent = north, south, 0
         self.publisher = north.publisher("lab/count")
@@ -36,7 +34,7 @@ class Counting:
             time.sleep(0.02)
 
     def settle(self) -> int:
-        """Publishes until messages arrive again; returns how many were missed, once every one is accounted for."""
+        """Publishes until messages arrive again and all are accounted for; returns the missed count."""
 
         def arrives() -> bool:
             self.publish(0.05)
@@ -56,7 +54,7 @@ class Counting:
 
 
 def cut(wire: Wire, counting: Counting, seconds: float) -> None:
-    """Cuts the link for so long, while messages are published."""
+    """Cuts the link during publishing."""
     for name in wire.names:
         ip("-n", name, "link", "set", "wire", "down")
     counting.publish(seconds)
@@ -96,7 +94,7 @@ def test_only_what_exceeds_the_bound_is_missed_where_messages_are_kept(apart, wi
     missed = counting.settle()
     gaps = [(one, next) for one, next in itertools.pairwise(counting.taken) if next != one + 1]
     assert len(gaps) == 1 and missed == gaps[0][1] - gaps[0][0] - 1, (gaps, missed)
-    # Each message takes a few bytes, and about 100 beside them.
+    # A message takes a few bytes and about 100 of overhead.
     sent_again = counting.sent - gaps[0][1]
     print(f"with 20 kB for {counting.sent} messages: {missed} missed, and all from {gaps[0][1]} on received")
     assert missed > 500 and sent_again > 100

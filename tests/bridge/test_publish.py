@@ -1,4 +1,4 @@
-"""Publishing between machines: order, late subscribers, counted losses, names that appear and disappear."""
+"""Publishing between machines: order, late subscribers, counted losses, changing names."""
 
 import json
 import re
@@ -63,7 +63,7 @@ def test_live_local_name_is_never_shadowed(pair):
     assert south.run("latest", "lab/mine", "--json").strip() == '"local"'
     assert south.listed("lab/mine")["machine"] is None
     kill(local)
-    # Once it is free, it is carried.
+    # A free name is carried.
     subscriber = south.subscriber("lab/mine")
     values = until("the name is carried once it is free", lambda: subscriber.next() == '"remote"')
     assert values and south.listed("lab/mine")["machine"] == "north"
@@ -86,8 +86,7 @@ def test_bridges_killed_in_turn_lose_nothing_uncounted_and_repeat_nothing(machin
         sent += 10
         bridges[machine.name] = machine.bridge(*arguments)
         south.has("lab/count")
-        # Messages published from now on arrive; of the ten before, the newest arrives, and the others are counted as
-        # missed.
+        # Later messages arrive. Of the ten earlier ones the newest arrives, and others count as missed.
         until("the newest is there", lambda: south.run("latest", "lab/count", "--json").strip() == str(sent))
         publish(publisher, sent + 1)
         sent += 1
@@ -139,13 +138,12 @@ def test_newest_message_arrives_after_a_slow_network_lost_it(machines, meeting, 
     subscriber = south.subscriber("lab/large")
     assert subscriber.next() == '"first"'
     network.open.clear()
-    # More than the engine and the sockets hold.
+    # Exceeds the buffers of engine and sockets.
     count, body = 24, "x" * 1_000_000
     publish(publisher, *(f"{at} {body}" for at in range(count)))
     # The ring between publisher and bridge may overwrite some.
     until("all are sent", lambda: sum(north.status().get(key, 0) for key in ("sent", "overrun")) == 1 + count)
     network.open.set()
-    # The publisher sends nothing any more.
     received = []
     while received[-1:] != [count - 1]:
         received.append(int(json.loads(subscriber.next()).split()[0]))
@@ -161,6 +159,6 @@ def test_publisher_that_is_killed_ten_times_is_heard_each_time(pair):
         publisher = north.publisher("lab/again")
         publish(publisher, incarnation)
         for subscriber in subscribers:
-            # The newest value of an incarnation may come again with the next connection.
+            # A new connection may repeat an incarnation's newest value.
             until(f"incarnation {incarnation} is heard", lambda s=subscriber, i=incarnation: s.next() == str(i))
         kill(publisher)

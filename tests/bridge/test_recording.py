@@ -1,4 +1,4 @@
-"""Names of another machine in a recording: with their machine, and with what the network lost."""
+"""Recorded names of another machine, with machine and network losses."""
 
 import json
 import signal

@@ -1,5 +1,4 @@
-"""A bridge to which the kernel refuses a wait, as a filter of a sandbox does, or a thread: it ends with the name of what was refused, and does not go on
-for ever or panic."""
+"""A bridge without permission for a wait or thread ends with its name, instead of looping or panicking."""
 
 import errno
 import os
@@ -32,7 +31,7 @@ def test_bridge_whose_wait_is_refused_ends_with_the_name_of_the_call(machines, r
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
 @pytest.mark.parametrize("engine", [["--listen", "tcp/127.0.0.1:{port}"], ["--engine", "nats", "--server", "nats://127.0.0.1:{port}"]], ids=["zenoh", "nats"])
 def test_bridge_that_may_have_few_threads_says_so(engine: list[str]) -> None:
-    """The threads of its engine are started by tokio, which panics where it cannot start one."""
+    """tokio starts the engine's threads and panics if it cannot."""
     words = [word.replace("{port}", str(free_port())) for word in engine]
     with folder_of_another() as (folder, environment):
         shutil.copy(str(DEBUG / "linkspan-bridge"), folder / "program")

@@ -12,8 +12,6 @@ from support.waiting import until
 
 
 class Sender:
-    """A program that sends to a server and calls it on command: `sending_end.py`."""
-
     def __init__(self, machine: Machine, name: str) -> None:
         command = [sys.executable, str(Path(__file__).with_name("sending_end.py")), name]
         self.process = subprocess.Popen(command, env=machine.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -58,7 +56,7 @@ def test_missing_server_is_not_found_and_no_answer_is_timeout(pair):
 
 @pytest.mark.parametrize("what", ["server", "server that has answered", "listener"])
 def test_name_of_a_killed_idle_program_disappears(pair, what):
-    """A killed program does not remove its name, and nothing else changes in the runtime directory of its machine."""
+    """A killed program does not remove its name, and nothing else changes in the machine's runtime directory."""
     north, south, _ = pair
     command = ("recv", "lab/idle", "-t", "forever") if what == "listener" else ("reply", "lab/idle", "--command", "cat")
     program = north.start(*command)
@@ -122,7 +120,7 @@ def test_message_handled_late_is_handled_once_and_delays_no_acknowledgement(mach
     file.write_text("request_timeout = 0.5\n")
     south.bridge("--config", file, "--import", "lab/*", *meeting.connect())
     handled = north.folder / "handled"
-    # "slow" takes several times as long as the bridge waits for its outcome.
+    # "slow" exceeds the bridge's wait several times.
     work = f"read x; case $x in *slow*) sleep 2;; esac; echo $x >> '{handled}'; echo $x"
     north.start("reply", "lab/log", "--shell", "--command", work)
     south.has("lab/log")

@@ -1,4 +1,4 @@
-"""The bridge as a service: its record at a controller, pausing it, ending it, and its notifications to a supervisor."""
+"""The bridge as a service: registration, pause, end, and notifications to a supervisor."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from support.waiting import until
 
 @pytest.fixture
 def controlled(machines) -> tuple[Machine, Machine, subprocess.Popen]:
-    """North has a controller and exports lab/*, south imports it; and the bridge of north."""
+    """North has a controller and exports lab/*, south imports it; returns also north's bridge."""
     north, south, port = machines("north"), machines("south"), free_port()
     north.start("controller", "--no-tcp", "--quiet")
     bridge = north.bridge("--export", "lab/*", "--listen", f"tcp/127.0.0.1:{port}")
@@ -63,7 +63,7 @@ def test_paused_bridge_releases_its_names_and_carries_them_again_afterwards(cont
     publish(publisher, 2, 3)
     north.run("service", "run", "bridge", "--wait")
     south.has("lab/a")
-    # Of the messages published meanwhile the newest arrives, and the others are counted as missed.
+    # Of the messages during the pause the newest arrives, and others count as missed.
     assert subscriber.next() == "3"
     until("the loss is reported", lambda: "Lagged (125)" in south.log.read_text())
     assert counted(north)["names"]["lab/a"]["carried"] >= 2
@@ -104,7 +104,7 @@ def test_bridge_that_cannot_begin_reports_the_reason(machines):
     north.has("bridge/status")
 
     def is_seen() -> bool:
-        # A controller does not know one that ends before it has connected.
+        # A controller does not know a program that ends before connecting.
         assert "AddressInUse" in north.run("bridge", "--export", "lab/*", "--listen", f"tcp/127.0.0.1:{free_port()}", code=1)
         return "bridge" in row(north)
 
@@ -114,7 +114,7 @@ def test_bridge_that_cannot_begin_reports_the_reason(machines):
 
 def test_supervisor_receives_ready_watchdog_and_stopping(machines):
     north = machines("north")
-    # The path of a socket is short, a folder for temporary files may not be.
+    # A socket's path is short; the temporary folder's may be long.
     with TemporaryDirectory(prefix="notify-", dir="/tmp") as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(f"{folder}/socket")
         heard.settimeout(SOON)

@@ -1,4 +1,4 @@
-"""Services of one machine under the controller of another: every command is carried out at most once, whatever program is killed and whatever the network does."""
+"""Services under another machine's controller: each command runs at most once, despite kills and faults."""
 
 import json
 import os
@@ -36,8 +36,6 @@ def records(machine: Machine) -> dict[str, dict]:
 
 
 def runs(machine: Machine, name: str) -> dict:
-    """Returns the record of the service, once it is connected and runs."""
-
     def record() -> dict | None:
         one = records(machine).get(name, {})
         return one if (one.get("view"), one.get("state")) == ("CONNECTED", "RUNNING") else None
@@ -51,7 +49,7 @@ def data(machine: Machine, name: str) -> dict:
 
 @pytest.fixture
 def joined(machines) -> tuple[Machine, Machine, dict[str, subprocess.Popen], int]:
-    """North has the controller, south a service of that controller; returns the running programs by their role."""
+    """North has the controller, south its service; returns the programs by role."""
     north, south, port = machines("north"), machines("south"), free_port()
     running = {
         "controller": control(north),
@@ -124,7 +122,7 @@ def test_bridge_is_a_service_of_the_controller_that_it_carries(joined):
 
 
 class Caller:
-    """A client of the controller that sends power@south one command after the other, and records the outcomes."""
+    """Sends power@south one command after another and records the results."""
 
     def __init__(self, machine: Machine) -> None:
         self.file = machine.folder / "ended"
@@ -134,7 +132,6 @@ class Caller:
         machine.running.append(self.process)
 
     def ended(self, how: str) -> dict[int, str]:
-        # The last line may be incomplete.
         whole, _, _ = self.file.read_text().rpartition("\n")
         lines = [line.split(" ", 2) for line in whole.splitlines() if line.startswith(how)]
         return {int(number): " ".join(text) for _, number, *text in lines}

@@ -1,4 +1,4 @@
-"""Programs of the bridge's machine that do not answer: those that never do, and those that answer a listing and then nobody who connects."""
+"""Local programs that never answer, or answer only a listing."""
 
 import json
 import socket
@@ -11,17 +11,17 @@ import pytest
 from conftest import Machine, kill, publish
 from support.waiting import until
 
-# The tests in that folder have an independent implementation of the protocol.
+# That folder has an independent implementation of the protocol.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "independent"))
 
 import independent  # noqa: E402
 
-#: Names of each kind: if the loop waited for each, a message would take minutes.
+#: Names of each kind: waiting for each would delay a message by minutes.
 COUNT = 40
 
 
 class Silent:
-    """A name. With a pattern it says in a listing that it has it, and nobody who connects gets an answer."""
+    """A silent name. With a pattern it answers listings, but no connection."""
 
     def __init__(self, directory: Path, name: str, pattern: str | None = None) -> None:
         self.listener = independent.Listener(directory, f"{name.replace('/', '@')}.unix")
@@ -36,7 +36,7 @@ class Silent:
             except OSError:
                 return
             self.held.append(s)
-            # Those of listings, which have ended.
+            # Ended connections of listings.
             while len(self.held) > 3:
                 self.held.pop(0).close()
             if self.pattern:
@@ -63,7 +63,6 @@ class Silent:
 
 @pytest.fixture
 def silent(pair: tuple[Machine, Machine, int]) -> Iterator[list[Silent]]:
-    """Names of each kind, on the machine whose bridge exports them."""
     north, _, _ = pair
     kinds = (None, "publish", "request")
     made = [Silent(north.folder, f"lab/silent-{kind}-{i}", kind) for kind in kinds for i in range(COUNT)]
@@ -80,13 +79,12 @@ def test_good_names_go_on_beside_silent_ones(pair: tuple[Machine, Machine, int],
     subscriber = south.subscriber("lab/good")
     assert subscriber.next() == "0"
     until("each has been connected to", lambda: all(one.asked for one in silent if one.pattern == "publish"))
-    # Names that come make the bridge list all of them again.
+    # New names make the bridge list all names again.
     for i in range(1, 200):
         if i % 50 == 0:
             silent.append(Silent(north.folder, f"lab/late-{i}", "request"))
         publish(publisher, i)
         assert subscriber.next() == str(i)
-    # One that starts now, and a server, are exported beside them.
     late = north.publisher("lab/new")
     publish(late, "new")
     south.has("lab/new")
@@ -103,7 +101,6 @@ def test_good_names_go_on_beside_silent_ones(pair: tuple[Machine, Machine, int],
 
 
 def shown_as_silent(machine: Machine) -> list[str]:
-    """The silent publishers that the status of a bridge has."""
     refused = machine.status()["refused"]
     return [name for name, why in refused.items() if "does not answer" in why and "silent-publish" in name]
 
@@ -111,14 +108,14 @@ def shown_as_silent(machine: Machine) -> list[str]:
 def test_silent_publisher_is_shown_without_a_further_listing(pair: tuple[Machine, Machine, int]) -> None:
     north, _, _ = pair
     one = Silent(north.folder, "lab/silent-publish-alone", "publish")
-    # Nothing else happens on this machine that would have the names listed again.
+    # Nothing else on this machine triggers a listing.
     until("it is shown", lambda: shown_as_silent(north) == ["lab/silent-publish-alone"])
     one.close()
     until("it is not shown any more", lambda: not shown_as_silent(north))
 
 
 def test_name_that_turns_silent_holds_up_no_other(pair: tuple[Machine, Machine, int]) -> None:
-    """A program that was a publisher, and whose place a silent one takes."""
+    """A silent program replaces a publisher."""
     north, south, _ = pair
     publishers = [north.publisher(f"lab/turn-{i}") for i in range(10)]
     good = north.publisher("lab/good")

@@ -1,4 +1,4 @@
-"""What a bridge meets at the names that it exports: it carries those of the programs that take them afterwards, whatever its first attempt found."""
+"""The bridge carries later programs of exported names, whatever its first attempt met."""
 
 import contextlib
 import os
@@ -14,19 +14,18 @@ from support import obstacles
 from support.tree import ROOT
 from support.waiting import until
 
-# The tests in that folder have an independent implementation of the protocol.
+# That folder has an independent implementation of the protocol.
 sys.path.insert(0, str(ROOT / "tests/independent"))
 
 import independent  # noqa: E402
 
-#: By the name of the obstacle.
 SOCKETS = {obstacle.__name__: obstacle for obstacle in obstacles.ALL}
 
 
 @contextlib.contextmanager
 def held(name: str, directory: Path, file: str) -> Iterator[threading.Event | None]:
-    """An obstacle, whose name a living program has, as far as there is one."""
-    # A name that no process has locked is removed where somebody lists names.
+    """Places an obstacle whose name a living program holds, if possible."""
+    # Listings remove a name without a lock.
     lock = None if name in ("nothing", "dead") else independent.try_lock(directory, file)
     with SOCKETS[name](directory / file) as met:
         yield met
@@ -38,7 +37,7 @@ def held(name: str, directory: Path, file: str) -> Iterator[threading.Event | No
 def test_bridge_wakes_for_the_next_program_of_each_name(machines, meeting, transport: str) -> None:
     north, south = machines("north"), machines("south")
     with contextlib.ExitStack() as stack:
-        # All at once: what one of them does keeps the bridge from no other one.
+        # All obstacles at once, because none may delay another name.
         met = {name: stack.enter_context(held(name, north.folder, f"lab@{name}.{transport}")) for name in SOCKETS}
         other = north.start("reply", f"{transport}:lab/other-pattern", "-c", "cat")
         until("a program of another pattern is there", (north.folder / f"lab@other-pattern.{transport}").exists)
@@ -56,7 +55,7 @@ def test_bridge_wakes_for_the_next_program_of_each_name(machines, meeting, trans
 @pytest.mark.parametrize("ends", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("transport", ["shm", "unix"])
 def test_bridge_carries_every_incarnation_of_a_publisher_that_is_started_again(pair, transport: str, ends: signal.Signals) -> None:
-    """Its redials meet the sockets of publishers that are ending, as those of `tests/faults/test_restarts.py` do."""
+    """Redials meet sockets of ending publishers, as in `tests/faults/test_restarts.py`."""
     north, south, _ = pair
     subscriber = south.subscriber("lab/again")
     for incarnation in range(10):

@@ -1,4 +1,4 @@
-"""Roots in which the packages of dist/ are installed: without Rust, a compiler or this tree."""
+"""Roots with the packages of dist/, without Rust, a compiler or this tree."""
 
 import os
 import platform
@@ -14,17 +14,16 @@ from support.tree import ROOT, TARGET
 DIST = ROOT / "dist"
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
 MACHINE = platform.machine()
-#: Those that the wheel, the programs and the C library are built for.
+#: Machines with a wheel, programs and the C library.
 MACHINES = ("x86_64", "aarch64")
 SOON = 600.0  # s: only guards against a hang
-#: What the root has beside Debian's minimum: the languages' interpreters, and what apt would install for the packages.
+#: Packages beyond Debian's minimum: interpreters and dependencies.
 PACKAGES = ["python3", "python3-venv", "python3-numpy", "php-cli", "libgcc-s1", "systemd"]
 
 Run = Callable[..., str]
 
 
 def artefact(pattern: str) -> Path:
-    """The one file of dist/ that the pattern names."""
     found = sorted(DIST.glob(pattern))
     assert len(found) == 1, f"{pattern} in {DIST}: {[path.name for path in found]}; build it: make dist"
     return found[0]
@@ -32,7 +31,7 @@ def artefact(pattern: str) -> Path:
 
 @pytest.fixture(scope="session")
 def pristine() -> Path:
-    """A fresh Debian 12, made once: a test that changes it takes a copy."""
+    """A fresh Debian 12, made once; tests copy it before changes."""
     assert os.geteuid() == 0, "a root of its own needs root: run it as root"
     assert shutil.which("debootstrap"), "debootstrap is missing: tools/apt.sh dist"
     folder = TARGET / "dist-test/debian12"
@@ -49,7 +48,7 @@ def pristine() -> Path:
 
 @pytest.fixture
 def root(pristine: Path, tmp_path: Path) -> Iterator[Path]:
-    """A copy of it for one test, with the artefacts at /dist."""
+    """A copy with the artefacts at /dist."""
     folder = tmp_path / "root"
     subprocess.run(["cp", "-a", "--reflink=auto", pristine, folder], check=True, timeout=SOON)
     shutil.copytree(DIST, folder / "dist")
@@ -59,7 +58,7 @@ def root(pristine: Path, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def run(root: Path) -> Run:
-    """Runs a shell command in the root, in namespaces of its own, and returns what it prints."""
+    """Runs a shell command in the root in separate namespaces; returns its output."""
 
     def run(script: str) -> str:
         command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--ipc", "--net", "--uts", "chroot", root]
@@ -76,6 +75,5 @@ def run(root: Path) -> Run:
 
 
 def files(folder: Path, *, without: tuple[str, ...] = ()) -> set[str]:
-    """All paths below a folder."""
     found = (str(path.relative_to(folder)) for path in folder.rglob("*"))
     return {path for path in found if not path.startswith(without)}

@@ -1,4 +1,4 @@
-"""What is built for aarch64, under qemu's emulation: the static programs, the C library, and the wheel in Debian's Python for that machine."""
+"""The aarch64 programs, C library and wheel under qemu, with Debian's Python for that machine."""
 
 import os
 import shutil
@@ -39,7 +39,7 @@ Output = Callable[..., str]
 
 @pytest.fixture
 def folder(foreign: Path, tmp_path: Path) -> Iterator[Path]:
-    """A runtime directory. The emulator with the libraries of another root looks for every path there first, so it is in that root."""
+    """A runtime directory inside the emulated root, because the emulator looks there first."""
     made = foreign / f"run-{tmp_path.name}"
     made.mkdir(mode=0o700)
     yield made
@@ -48,8 +48,6 @@ def folder(foreign: Path, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def output(folder: Path, tmp_path: Path) -> Output:
-    """Runs a command in the runtime directory, and returns what it prints."""
-
     def output(*command: object, **env: str) -> str:
         words = list(map(str, command))
         env = {**os.environ, "LINKSPAN_DIR": str(folder), **env}
@@ -61,7 +59,6 @@ def output(folder: Path, tmp_path: Path) -> Output:
 
 
 def program(machine: str, tmp_path: Path, name: str = "linkspan") -> list[object]:
-    """How the static program of this machine is started."""
     folder = tmp_path / machine
     tarfile.open(artefact(f"{name}-{VERSION}-{machine}-linux.tar.gz")).extractall(folder, filter="tar")
     built = folder / f"{name}-{VERSION}-{machine}-linux" / name
@@ -70,7 +67,7 @@ def program(machine: str, tmp_path: Path, name: str = "linkspan") -> list[object
 
 @pytest.fixture(scope="session")
 def foreign() -> Path:
-    """What is in Debian's packages of Python for aarch64, unpacked."""
+    """Debian's Python packages for aarch64, unpacked."""
     folder = TARGET / "dist-test/debian12-aarch64"
     if not (folder / "ready").exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -85,7 +82,6 @@ def foreign() -> Path:
 
 @pytest.fixture
 def publisher(foreign: Path, folder: Path, tmp_path: Path) -> Iterator[None]:
-    """A Python program in the emulated machine that publishes lab/temperature with the wheel."""
     modules = tmp_path / "modules"
     zipfile.ZipFile(artefact(f"linkspan-{VERSION}-cp311-abi3-*_aarch64.whl")).extractall(modules)
     command = ["qemu-aarch64", "-L", foreign, foreign / "usr/bin/python3.11", "-c", PYTHON]
@@ -115,7 +111,7 @@ def test_wheel_publishes_to_the_program_of_this_machine(publisher: None, output:
 
 @pytest.mark.parametrize("kind", ["shared", "static"])
 def test_c_program_reads_what_this_machine_publishes(foreign: Path, folder: Path, kind: str, output: Output, tmp_path: Path) -> None:
-    """Not what an emulated program publishes: the emulator drops MAP_POPULATE and knows no cachestat, so its memory seems to have holes."""
+    """The emulator drops MAP_POPULATE and lacks cachestat, so an emulated publisher's memory seems to have holes."""
     made = artefact(f"liblinkspan-{VERSION}-aarch64-linux-glibc.tar.gz")
     tarfile.open(made).extractall(tmp_path, filter="tar")
     library = tmp_path / made.name.removesuffix(".tar.gz")

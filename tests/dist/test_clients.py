@@ -1,4 +1,4 @@
-"""The clients of the gateway as their users install them: the wheel linkspan-remote, and the package for npm, against the programs of dist/."""
+"""The gateway's clients as installed by users: linkspan-remote and the npm package, with dist/'s programs."""
 
 import os
 import subprocess
@@ -11,7 +11,6 @@ import pytest
 from conftest import MACHINE, SOON, VERSION, artefact
 from support.waiting import next_line
 
-#: Publishes with the client, and reads it back.
 PYTHON = """
 import sys
 import linkspan_remote
@@ -31,7 +30,6 @@ await lab.close();
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """The address of a gateway from dist/, and a token for everything."""
     programs = {}
     for name in ("linkspan", "linkspan-gateway"):
         tarfile.open(artefact(f"{name}-{VERSION}-{MACHINE}-linux.tar.gz")).extractall(tmp_path, filter="tar")
@@ -51,7 +49,7 @@ def test_wheel_in_pure_python_publishes(gateway: tuple[str, str], tmp_path: Path
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True, timeout=SOON)
     wheel = artefact(f"linkspan_remote-{VERSION}-py3-none-any.whl")
     subprocess.run([tmp_path / "venv/bin/pip", "install", "--quiet", "--disable-pip-version-check", wheel], check=True, timeout=SOON)
-    # Outside of this tree, so that the installed one counts.
+    # Outside of this tree, so Python finds the installed module.
     done = subprocess.run([tmp_path / "venv/bin/python", "-c", PYTHON, *gateway], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.stdout == f"{VERSION} 21.4\n", done.stderr
 

@@ -1,4 +1,4 @@
-"""What is in the artefacts: no path of the machine that built them, their sizes, licences, lists and check sums."""
+"""Contents of the artefacts: no build paths, sizes, licences, lists, checksums."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ import pytest
 from conftest import DIST, MACHINE, MACHINES, VERSION, artefact
 from support.tree import ROOT
 
-#: The largest size in MB of each artefact; what it was measured with stands in packaging/README.md.
+#: Largest MB of each artefact; packaging/README.md has the measurement.
 SIZES = {
     **{f"linkspan-{VERSION}-{machine}-linux.tar.gz": 8 for machine in MACHINES},
     **{f"linkspan-record-{VERSION}-{machine}-linux.tar.gz": 8 for machine in MACHINES},
@@ -33,7 +33,7 @@ SIZES = {
     f"php8.2-linkspan_{VERSION}-1_*.deb": 4,
 }
 
-#: Those that have compiled crates in them.
+#: Artefacts with compiled crates.
 WITH_CRATES = [pattern for pattern in SIZES if not pattern.startswith(("liblinkspan-dev", "linkspan_remote", "linkspan-client"))]
 
 
@@ -120,7 +120,7 @@ def test_program_lists_its_crates(name: str, machine: str, tmp_path: Path) -> No
     unpacked(artefact(f"{name}-{VERSION}-{machine}-linux.tar.gz"), tmp_path)
     [program] = [path for path in tmp_path.rglob(name) if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"]
     listed = tmp_path / "listed"
-    # That of one machine reads no programs of another.
+    # Each machine's objcopy reads only its own programs.
     objcopy = "objcopy" if machine == MACHINE else f"{machine}-linux-gnu-objcopy"
     subprocess.run([objcopy, "--dump-section", f".dep-v0={listed}", program, tmp_path / "copy"], check=True, timeout=120)
     packages = json.loads(zlib.decompress(listed.read_bytes()))["packages"]

@@ -1,4 +1,4 @@
-"""The packed crates: a new crate uses them from the files, with nothing of this tree."""
+"""A new crate uses the packed crates without this tree."""
 
 import os
 import subprocess
@@ -22,14 +22,13 @@ fn main() -> linkspan::Result<()> {
 
 
 def unpack(folder: Path) -> None:
-    """Unpacks all of them into a folder."""
     for crate in CRATES:
         tarfile.open(artefact(f"{crate}-{VERSION}.crate")).extractall(folder, filter="tar")
 
 
 @pytest.mark.parametrize("crate", CRATES)
 def test_documentation_of_the_packed_crate_builds_with_all_features_without_a_warning(crate: str, tmp_path: Path) -> None:
-    """As docs.rs builds it: from the packed file alone, with the crates that it needs from theirs."""
+    """As docs.rs does: only from the packed files."""
     unpack(tmp_path)
     words = ["cargo", "doc", "--quiet", "--no-deps", "--all-features", *(f"--config=patch.crates-io.{name}.path='{tmp_path}/{name}-{VERSION}'" for name in CRATES if name != crate)]
     env = {**os.environ, "CARGO_TARGET_DIR": str(TARGET / "dist-test/docs"), "RUSTDOCFLAGS": "-D warnings"}

@@ -1,4 +1,4 @@
-"""The artefacts at work where there is no Rust, no compiler and no source tree: the first programs of README, and two languages together."""
+"""The artefacts without Rust, compiler or sources: README's first programs, and two languages together."""
 
 import os
 import re
@@ -21,7 +21,7 @@ SUBSCRIBER = re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S)[1]
 
 
 def test_static_programs_run_alone(tmp_path: Path) -> None:
-    """In a root that has these files and nothing else but the kernel's /proc."""
+    """The root has only these files and the kernel's /proc."""
     for name in ("linkspan", "linkspan-record", "linkspan-bridge", "linkspan-gateway", "linkspan-schema"):
         tarfile.open(artefact(f"{name}-{VERSION}-{MACHINE}-linux.tar.gz")).extract(f"{name}-{VERSION}-{MACHINE}-linux/{name}", tmp_path, filter="tar")
         (tmp_path / f"{name}-{VERSION}-{MACHINE}-linux" / name).rename(tmp_path / name)
@@ -53,7 +53,7 @@ def test_wheel_installs_upgrades_and_leaves_nothing(root: Path, run: Run) -> Non
     (root / "root/subscribe.py").write_text(SUBSCRIBER)
     wheel = artefact(f"linkspan-{VERSION}-cp311-abi3-*_{MACHINE}.whl").name
     older = wheel.replace(f"-{VERSION}-", "-0.0.1-")
-    # The same with an older number, as an installation that is upgraded.
+    # An older version number imitates an upgrade.
     run(f"""
         python3 - <<'END'
 import zipfile
@@ -135,7 +135,7 @@ def test_debian_packages_install_work_and_go(root: Path, run: Run) -> None:
 
 
 def test_rpm_packages_install_work_and_go(root: Path, run: Run) -> None:
-    """By rpm, into a root whose own packages it does not know: so what they need is not looked for."""
+    """rpm does not know the root's packages, so it does not check dependencies."""
     packages = [artefact(f"{name}-{VERSION}-1.{MACHINE}.rpm") for name in ("linkspan", "liblinkspan", "liblinkspan-devel")]
     rpm = ["rpm", "--root", str(root), "--dbpath", "/var/lib/rpm", "--nodeps"]
     before = files(root, without=("dist", "proc", "run", "var/lib/rpm"))

@@ -1,4 +1,4 @@
-"""The archive of the C library, unpacked, then moved: pkg-config, CMake and fpm find what they need where it is now."""
+"""pkg-config, CMake and fpm find the unpacked C library after a move."""
 
 import os
 import re
@@ -39,7 +39,7 @@ def output(*command: object, **more) -> str:
 
 @pytest.fixture(scope="module")
 def moved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Unpacked in one place, then moved to another, whose name has a space."""
+    """Moves the library to a path with a space."""
     folder = tmp_path_factory.mktemp("library")
     made = artefact(f"liblinkspan-{VERSION}-{MACHINE}-linux-glibc.tar.gz")
     tarfile.open(made).extractall(folder, filter="tar")
@@ -59,7 +59,7 @@ def test_shared_library_has_its_soname_and_the_listed_symbols(moved: Path) -> No
 
 @pytest.mark.parametrize("kind", ["shared", "static"])
 def test_pkg_config_finds_the_moved_library(moved: Path, kind: str, tmp_path: Path) -> None:
-    # A shell that evaluates what pkg-config prints keeps the space in the path.
+    # A shell that evaluates pkg-config's output keeps the space.
     (tmp_path / "main.c").write_text(C)
     env = {**os.environ, "PKG_CONFIG_PATH": str(moved / "lib/pkgconfig"), "LD_LIBRARY_PATH": str(moved / "lib")}
     words = "$(pkg-config --cflags --libs linkspan)" if kind == "shared" else f"$(pkg-config --cflags linkspan) '{moved}/lib/liblinkspan.a' -lpthread -ldl -lm"
@@ -81,7 +81,7 @@ def test_cmake_finds_the_moved_library(moved: Path, tmp_path: Path) -> None:
 
 
 def test_fpm_builds_from_the_archive(moved: Path, tmp_path: Path) -> None:
-    # fpm does not quote paths, so this place has no space, and it reads every path as relative.
+    # fpm reads every path as relative and does not quote it, so this one has no space.
     place = tmp_path / "place"
     shutil.copytree(moved, place, symlinks=True)
     project = tmp_path / "project"

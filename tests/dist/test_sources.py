@@ -1,4 +1,4 @@
-"""What builds from sources: the extension by phpize, as PIE does, and the Python package's sources without the network."""
+"""Source builds: the extension by phpize like PIE, and the Python package without the network."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ def output(*command: object, **more) -> str:
 
 def test_extension_builds_by_phpize_and_configure(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
-    # What is committed: a release gets its version in the commit that follows these tests.
+    # Uses committed files: a release gets its version in a later commit.
     output("git", "clone", "--quiet", ROOT, tree)
     version = tomllib.loads((tree / "Cargo.toml").read_text())["workspace"]["package"]["version"]
     for command in (["phpize"], ["./configure", "--enable-linkspan"], ["make", f"LINKSPAN_TARGET={TARGET}"]):

@@ -1,4 +1,4 @@
-"""The first programs do the same in every language, and with every other language."""
+"""The first programs behave equally in every language and across languages."""
 
 import itertools
 import os
@@ -15,7 +15,7 @@ from support.waiting import until
 FIRST = ROOT / "examples/first"
 NAMES = {"rs": "Rust", "py": "Python", "php": "PHP", "c": "C", "cpp": "C++", "f90": "Fortran"}
 STEMS = ("channel", "publish", "call", "jobs", "service", "control")
-#: In PHP, whose programs are pages, there are no services.
+#: PHP programs are pages, so PHP has no services.
 SERVICES = [language for language in NAMES if language != "php"]
 PATIENCE = 60  # seconds; only a hang takes so long
 VALGRIND = (
@@ -26,7 +26,6 @@ VALGRIND = (
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
-    """Builds the programs of the compiled languages; returns the command of a program in a language."""
     out = tmp_path_factory.mktemp("first")
     strict, module = ("-Wall", "-Wextra", "-Werror"), fortran_module("-std=f2018")
     compilers = {
@@ -53,7 +52,7 @@ def built(tmp_path_factory):
 
 @pytest.fixture
 def start(built, tmp_path):
-    """Starts programs that share a runtime directory, and ends those that are still running."""
+    """Starts programs in one runtime directory and ends the remaining ones."""
     started = []
 
     def begin(stem, language, *words, under=()):
@@ -137,7 +136,7 @@ def test_server_goes_on_after_bad_requests(start, tmp_path, server):
         command = [str(PROGRAM), "call", "first/call", request, "--timeout", str(PATIENCE)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE, env=env)
         assert done.returncode == 1 and "Remote (122)" in done.stderr, done.stderr
-    # One that wants no reply.
+    # This one wants no reply.
     command = [str(PROGRAM), "send", "first/call", "{}", "--timeout", str(PATIENCE)]
     subprocess.run(command, check=True, timeout=2 * PATIENCE, env=env)
     assert printed(start("call", "py")) == f"the sum is 6.5, says {NAMES[server]}\n"
@@ -174,7 +173,7 @@ def test_service_and_control(start, tmp_path, language):
                 record = subprocess.run(command, env=env, capture_output=True, text=True).stdout
                 return f'"pid":{service.pid},' in record and '"RUNNING"' in record
 
-            # `control` commands the incarnation that is registered: it has to be the new one.
+            # `control` commands the registered incarnation, which must be the new one.
             until("the new service", running, PATIENCE)
             assert printed(start("control", asks)) == "counts\nPAUSED\n"
             assert printed(service) == "stopped\n"

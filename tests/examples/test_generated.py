@@ -1,4 +1,4 @@
-"""The generated code of the examples, committed beside their schemas, is what the generator writes."""
+"""The committed generated code equals the generator's output."""
 
 import subprocess
 
@@ -13,7 +13,7 @@ GENERATED = sorted(
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory):
-    """Every schema of the examples, with each language that is committed beside it, by folder and file."""
+    """Returns each schema's fresh code by folder and file."""
     found = {}
     for schema in ROOT.glob("examples/**/*.schema.toml"):
         example = ROOT / "examples" / schema.relative_to(ROOT / "examples").parts[0]

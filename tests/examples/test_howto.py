@@ -1,7 +1,7 @@
-"""The pages of docs/how-to and docs/tutorials: their files are written, their commands are run, and the output is compared with the page.
+"""Runs docs/how-to and docs/tutorials: writes their files, runs their commands, compares their output.
 
-Each page has a machine of its own: namespaces for mounts, processes, System V objects and the network, a copy of /etc, and an
-empty /run, /tmp and /dev/shm. All that a page leaves running ends with it.
+Each page has a separate machine: namespaces for mounts, processes, System V objects and the network, a copy of
+/etc, and empty /run, /tmp and /dev/shm. Its end ends all programs of the page.
 """
 
 import os
@@ -17,16 +17,16 @@ from support.compilers import INCLUDE
 from support.tree import DEBUG, PROGRAM, ROOT, TARGET, php
 
 PAGES = sorted(f"{folder}/{path.name}" for folder in ("how-to", "tutorials") for path in (ROOT / "docs" / folder).glob("*.md"))
-# Cells, no files: python/tests/test_notebook.py runs them.
+# python/tests/test_notebook.py runs its cells.
 PAGES.remove("how-to/notebooks.md")
-#: A file's name before its block, or a block of commands, or their output.
+#: A block with a file's name, commands, or their output.
 BLOCK = re.compile(r"(?:^`([\w./-]+)`[^\n]*:\n\n)?^```(\w+)\n(.*?)^```$", re.M | re.S)
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 120
-#: The folder of the sources, that of what is built, and that of the interpreter.
+#: Folders of sources, builds and the interpreter.
 TREE = sorted({str(ROOT), str(TARGET), sys.prefix})
 NAMESPACES = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--ipc", "--net", "--uts"]
-# Arguments: the folders of this tree. Those that lie in a folder that is emptied stay visible at their paths.
+# Arguments are this tree's folders; those in emptied folders stay visible.
 MACHINE = """
 set -e
 mkdir etc && cp -a /etc/. etc && mount --bind etc /etc
@@ -45,11 +45,11 @@ ip link set lo up
 echo made
 exec sleep 1000
 """
-#: What a page uses and a test machine does not have, or has otherwise.
+#: Stand-ins for commands that a test machine lacks or has in another form.
 STUBS = {
     # The test already runs as root.
     "sudo": 'if [ "$1" = -u ]; then user=$2; shift 2; exec runuser -u "$user" -- "$@"; fi\nexec "$@"\n',
-    # The C library and the Fortran module from the sources and the build folder, not installed ones.
+    # Finds the C library and Fortran module in this tree instead of an installation.
     "pkg-config": f"""
 libraries="{DEBUG}/liblinkspan_c.a -lpthread -ldl -lm"
 case "$*" in
@@ -59,7 +59,7 @@ case "$*" in
     *) exit 1 ;;
 esac
 """,
-    # A container: its program has its own processes, System V objects, network, /dev/shm and /tmp.
+    # A container with separate processes, System V objects, network, /dev/shm and /tmp.
     "docker": """
 images=/var/lib/docker/images
 if [ "$1" = build ]; then
@@ -94,7 +94,7 @@ inside="mount -t tmpfs none /dev/shm && mount -t tmpfs none /run && mkdir -p $pl
 set -- unshare --mount --pid --fork --kill-child --mount-proc --ipc --net --uts sh -c "$inside" sh "$@"
 if [ "$detach" ]; then "$@" > /dev/null 2>&1 & else exec "$@"; fi
 """,
-    # Another machine: its own network, home, runtime directory.
+    # Another machine with a separate network, home and runtime directory.
     "ssh": """
 name=$1
 shift
@@ -108,7 +108,7 @@ if ! [ -e /run/netns/$name ]; then
 fi
 exec ip netns exec $name env HOME=/tmp/$name LINKSPAN_DIR=/tmp/$name/run sh -c "$*"
 """,
-    # Installing takes minutes; everything that the tests need is installed and built already.
+    # Installing takes minutes; the tests' needs are already installed.
     "pip": 'test "$*" = "install ./python"\n',
     "python3": f"""
 [ "$1 $2" = "-m venv" ] || exec {sys.executable} "$@"
@@ -117,7 +117,7 @@ ln -s {sys.executable} "$3/bin/python"
 printf '#!/bin/sh\\ntest "$*" = "install ./python"\\n' > "$3/bin/pip"
 chmod 755 "$3/bin/pip"
 """,
-    # npm links a package that is a folder, too.
+    # npm also links a package that is a folder.
     "npm": f'test "$*" = "install --silent $HOME/linkspan/js" && mkdir node_modules && ln -s {ROOT}/js node_modules/linkspan-client\n',
     "make": 'test "$*" = php\n',
     "php": f'exec {" ".join(php())} "$@"\n',
@@ -149,7 +149,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a 
 
 @pytest.fixture
 def machine():
-    """Runs commands on a machine of its own, in one folder; returns their output."""
+    """Runs commands on a separate machine in one folder; returns their output."""
     folder = Path(tempfile.mkdtemp(prefix="howto-", dir="/var/tmp"))
     folder.chmod(0o755)
     (folder / "bin").mkdir()
@@ -164,7 +164,7 @@ def machine():
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("LINKSPAN_") and k not in ("TMPDIR", "XDG_RUNTIME_DIR")}
     path = f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**inherited, "PATH": path, "HOME": str(folder), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT / "python-remote")}
-    # The directory of rustup's compilers, which it otherwise looks for in the home directory.
+    # rustup otherwise looks in the home directory.
     environment.setdefault("RUSTUP_HOME", str(Path.home() / ".rustup"))
     init = subprocess.Popen(
         ["unshare", *NAMESPACES, "bash", "-c", MACHINE, "bash", *TREE], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
@@ -174,7 +174,7 @@ def machine():
 
     def run(text: str) -> str:
         inside = ["nsenter", "--target", pids[0], "--mount", "--pid", "--ipc", "--net", "--uts", f"--wdns={work}"]
-        # Not a pipe: background programs would keep it open.
+        # Background programs would keep a pipe open.
         with open(folder / "printed", "w+", encoding="utf-8") as printed:
             subprocess.run([*inside, "bash", "-c", text], env=environment, stdout=printed, stderr=subprocess.STDOUT, timeout=SOON)
             printed.seek(0)

@@ -1,4 +1,4 @@
-"""The examples of docs/options.md: each makes its object in Python and in PHP, with the option of its row."""
+"""Examples of docs/options.md make their objects in Python and PHP with the row's option."""
 
 import grp
 import os
@@ -11,11 +11,11 @@ import pytest
 
 from support.tree import ROOT, php
 
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 60
 ROW = re.compile(r"^\| `(\w+)` \| .* \| `([^`]+)` \| `([^`]+)` \|$", re.M)
 SCHEMA = 'name = "power"\ntype = "f64"\n'
-# A server that the examples of callers reach, and then each example: an object that is made and closed.
+# A server for callers, then each example's object, made and closed.
 PYTHON = """
 import sys
 import linkspan
@@ -49,7 +49,7 @@ def place(tmp_path: Path) -> dict[str, str]:
 
 
 def here(example: str) -> str:
-    """The example for this user, who may be in no group called sensors."""
+    """Adapts the example, because this user may not be in group sensors."""
     return example.replace("sensors", grp.getgrgid(os.getegid()).gr_name)
 
 

@@ -1,4 +1,4 @@
-"""The first programs of the README, unchanged; each receives from the README's publisher."""
+"""README's first programs, unchanged; each receives from README's publisher."""
 
 import os
 import re
@@ -14,15 +14,13 @@ from support.tree import php as php_command
 from support.waiting import until
 
 PYTHON = str(ROOT / ".venv/bin/python")
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 60
-#: The page with a first service.
 SERVICE = "docs/first-service.md"
 
 
 
 def block(language: str, position: int = 0, page: str = "README.md") -> str:
-    """The block of this language at this position in a page."""
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.M | re.S)
     return [text for word, text in blocks if word == language][position]
 
@@ -59,7 +57,7 @@ def test_first_program(language: str, tmp_path: Path) -> None:
     pipes = {"env": environment, "text": True, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([PYTHON, "-u", "-c", block("python")], **pipes) as publisher:
         assert publisher.stdout is not None
-        # The prompt appears once it has published.
+        # The prompt follows the first message.
         assert publisher.stdout.read(len("Enter ends it")) == "Enter ends it"
         with subprocess.Popen(command, **pipes) as hearer:
             assert hearer.stdout is not None
@@ -71,7 +69,6 @@ def test_first_program(language: str, tmp_path: Path) -> None:
 
 
 def test_first_program_in_javascript(tmp_path: Path) -> None:
-    """Through a gateway, which is another program."""
     environment = {**os.environ, "LINKSPAN_DIR": str(tmp_path / "run"), "LINKSPAN_STATE_DIR": str(tmp_path), "HOME": str(tmp_path)}
     pipes = {"env": environment, "text": True, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     modules = tmp_path / "node_modules"
@@ -110,9 +107,9 @@ def test_first_service(tmp_path: Path) -> None:
             assert done.returncode == 0 or re.search("NotFound|InvalidState", done.stdout + done.stderr), done
             return done if done.returncode == 0 else None
 
-        # It fails while the service is not registered.
+        # Fails until the service is registered.
         assert int(until("an answer of the service", answered, SOON).stdout) >= 0
-        # The page's program has paused it, and what is paused is not paused again.
+        # The page's program paused it, and a second pause would fail.
         subprocess.run([linkspan, "service", "run", "lab/counter", "--wait"], **shell, check=True, timeout=SOON)
         for line in block("sh", 0, SERVICE).splitlines():
             command = line.split("#")[0].strip()

@@ -1,7 +1,7 @@
-"""The README's programs and the first programs on every transport that their pattern suits: nothing but the endpoint changes.
+"""README's and the first programs on every suitable transport, with only the endpoint changed.
 
-The endpoint is replaced in the source. In C, C++ and Rust it is replaced by an expression that reads it from the environment, so
-that each program is compiled once.
+C, C++ and Rust read the endpoint from the environment, so each program is compiled once. Other languages get it in
+the source.
 """
 
 import itertools
@@ -25,14 +25,14 @@ from support.tree import PROGRAM, ROOT, php
 LANGUAGES = {"rs": "Rust", "py": "Python", "php": "PHP", "c": "C", "cpp": "C++", "f90": "Fortran"}
 PUBLISH = ["shm", "unix", "tcp", "file", "journal"]
 BOTH_WAYS = ["shm", "unix", "tcp", "fifo", "spool"]
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 60
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)(?:,no_run)?\n(.*?)^```$", README, re.M | re.S)
-#: The label of each block of the README, and its position.
+#: Label and position of each README block.
 IN_README = {"rs": ("rust", 0), "py": ("python", 1), "php": ("php", 0), "c": ("c", 0), "cpp": ("cpp", 0), "f90": ("fortran", 0)}
-#: The expression instead of the endpoint, in languages where it is not replaced by its text.
+#: Expressions that replace the endpoint in compiled languages.
 FROM_ENVIRONMENT = {
     "c": 'getenv("ENDPOINT")',
     "cpp": 'std::getenv("ENDPOINT")',
@@ -45,7 +45,6 @@ def block(word: str, position: int) -> str:
 
 
 def source(program: str, language: str) -> tuple[str, str]:
-    """The text of a program in a language, and the endpoint in it."""
     if program == "readme-publisher":
         return block("python", 0), "lab/temperature"
     if program == "readme":
@@ -54,7 +53,6 @@ def source(program: str, language: str) -> tuple[str, str]:
 
 
 def replaced(program: str, language: str, endpoint: str) -> str:
-    """Returns the text with another endpoint, and otherwise unchanged."""
     text, before = source(program, language)
     new = FROM_ENVIRONMENT.get(language, f'"{endpoint}"')
     text, times = re.subn(rf"""(["']){before}\1""", new, text)
@@ -63,14 +61,14 @@ def replaced(program: str, language: str, endpoint: str) -> str:
 
 
 class Programs:
-    """Each program, compiled once for each endpoint, or once if the environment gives it."""
+    """Each program, compiled once per endpoint, or once if it reads the environment."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.workers = ThreadPoolExecutor(2)
         self.libraries = shared_library()
         self.module = self.workers.submit(fortran_module, "-std=f2018")
-        # The slow ones are built while others run.
+        # Builds the slow ones while others run.
         everything = itertools.product(("readme", "publish", "call", "channel"), FROM_ENVIRONMENT)
         self.begun: dict[tuple[str, str], Future] = {
             (program, language): self.workers.submit(self.compile, program, language, "") for program, language in everything
@@ -93,7 +91,6 @@ class Programs:
         return out
 
     def command(self, program: str, language: str, endpoint: str) -> list[str]:
-        """Returns the command that starts the program at this endpoint."""
         if language in FROM_ENVIRONMENT:
             return [str(self.begun[program, language].result())]
         if language not in ("py", "php"):
@@ -117,14 +114,14 @@ Start = Callable[..., subprocess.Popen]
 
 @pytest.fixture
 def folders(tmp_path_factory) -> dict[str, str]:
-    """Directories for one test, with short names: the path of a socket has at most 107 bytes."""
+    """Short directories for one test: a socket's path has at most 107 bytes."""
     folder = tmp_path_factory.mktemp("t")
     return {"LINKSPAN_DIR": str(folder / "run"), "LINKSPAN_STATE_DIR": str(folder / "state")}
 
 
 @pytest.fixture
 def start(programs: Programs, folders: dict[str, str]) -> Iterator[Start]:
-    """Starts programs at an endpoint in their own directories, and ends those that are still running."""
+    """Starts programs at an endpoint in separate directories and ends the remaining ones."""
     started: list[subprocess.Popen] = []
 
     def begin(program: str, language: str, endpoint: str, *words: str, **more) -> subprocess.Popen:
@@ -142,7 +139,7 @@ def start(programs: Programs, folders: dict[str, str]) -> Iterator[Start]:
 
 
 def endpoint_on(transport: str) -> str:
-    """Returns a name, or a free port below those that the system assigns to clients."""
+    """Returns a name, or a free port below the ephemeral ones."""
     if transport != "tcp":
         return f"{transport}:first/{random.randrange(1 << 32):08x}"
     for port in random.sample(range(20_000, 32_000), 100):
@@ -163,14 +160,14 @@ def printed(process: subprocess.Popen) -> str:
 
 
 def once_each(transports: list[str]) -> list[tuple[str, str, str]]:
-    """Pairs every language with every other once over all transports, and each language once per transport: one round of a tournament for each."""
+    """Pairs all languages once over all transports, with each language once per transport (tournament rounds)."""
     first, *ring = LANGUAGES
     rounds = [[first, *ring[k:], *ring[:k]] for k in range(len(ring))]
     return [(t, seats[i], seats[-1 - i]) for t, seats in zip(transports, rounds, strict=True) for i in range(3)]
 
 
 def others(transports: list[str]) -> list[tuple[str, str, str]]:
-    """Each language in each role on each transport, paired with another language; on the first transport with itself."""
+    """Each language in each role per transport, paired with another one; on the first transport with itself."""
     names = list(LANGUAGES)
     return [(t, one, names[(i + k) % len(names)]) for k, t in enumerate(transports) for i, one in enumerate(names)]
 
@@ -180,7 +177,7 @@ def others(transports: list[str]) -> list[tuple[str, str, str]]:
 def test_readme(start: Start, transport: str) -> None:
     endpoint = endpoint_on(transport)
     publisher = start("readme-publisher", "py", endpoint, stdin=subprocess.PIPE)
-    # The prompt appears once it has published.
+    # The prompt follows the first message.
     assert publisher.stdout.read(len("Enter ends it")) == "Enter ends it", publisher.communicate()
     hearers = {language: start("readme", language, endpoint) for language in LANGUAGES}
     for language, hearer in hearers.items():

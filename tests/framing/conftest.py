@@ -1,4 +1,4 @@
-"""A runtime directory for each test, and plain peers: programs with sockets, pipes and text that do not use Linkspan."""
+"""A runtime directory, and plain peers that use sockets, pipes and text without Linkspan."""
 
 import os
 import signal
@@ -14,10 +14,10 @@ import pytest
 
 import linkspan
 
-#: Only guards against a hang: nothing here depends on time.
+#: Seconds; only guards against a hang.
 SOON = 60
 
-#: The beginning of a plain peer written in Python: a connection to the given address, and lines over it.
+#: A Python peer's beginning: a connection to the address, and lines over it.
 PREAMBLE = """
 import json, os, socket, sys
 def connect(where):
@@ -42,7 +42,6 @@ where = sys.argv[1]
 
 @pytest.fixture(autouse=True)
 def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The runtime directory, for this process and those that it starts."""
     directory = tmp_path / "run"
     directory.mkdir(mode=0o700)
     monkeypatch.setenv("LINKSPAN_DIR", str(directory))
@@ -50,8 +49,6 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class PlainPeers:
-    """Starts programs, and ends those that are left at the end of the test."""
-
     def __init__(self) -> None:
         self.started: list[subprocess.Popen[str]] = []
 
@@ -87,14 +84,13 @@ def plain_peers() -> Iterator[PlainPeers]:
 
 
 def output(child: subprocess.Popen[str]) -> str:
-    """Returns the output of a plain peer after its successful end."""
     out, _ = child.communicate(timeout=SOON)
     assert child.returncode == 0, out
     return out
 
 
 class Served:
-    """A server that answers in a thread of its own, and keeps messages that need no answer."""
+    """A server that answers in a separate thread and keeps one-way messages."""
 
     def __init__(self, endpoint: str, **options: Any) -> None:
         self.server = linkspan.serve(endpoint, framing="lines", **options)

@@ -1,4 +1,4 @@
-"""Lines through named pipes: any number of programs write, one reads, and its answers may have readers or none."""
+"""Lines through named pipes: many writers, one reader, and answers with or without readers."""
 
 import json
 import os
@@ -21,8 +21,7 @@ def pipe(tmp_path: Path) -> Path:
 def test_shell_sends_a_request_with_echo(pipe: Path, plain_peers: PlainPeers, serve: Callable[..., Served]) -> None:
     server = serve(f"fifo:{pipe}")
     output(plain_peers.bash("""echo '{"op":"x"}' > "$1"; printf '{"op":\\n"y"}\\n7' > "$1"; echo > "$1" """, str(pipe)))
-    # An incomplete line of a writer that ended is completed by the next one; invalid JSON is reported in the answer
-    # pipe.
+    # The next writer completes an ended writer's line; the answer pipe reports invalid JSON.
     assert server.wait_for(2) == [{"op": "x"}, 7]
 
 
@@ -79,7 +78,7 @@ def test_unread_replies_do_not_block_others(pipe: Path, plain_peers: PlainPeers,
     assert server.wait_for(1)[-1] == {"last": True}
     stats = server.server.stats()
     assert stats["dropped"] > 300 and stats["sent"] + stats["dropped"] == 500, stats
-    # Answers that fit into the pipe are still there for later readers.
+    # Later readers get answers that fit into the pipe.
     kept = output(plain_peers.python(f"""
         fd = os.open(where + ".reply", os.O_RDONLY)
         lines = open(fd)

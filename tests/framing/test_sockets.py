@@ -15,7 +15,7 @@ from conftest import SOON, Served, PlainPeers, output
 
 @pytest.fixture(params=["unix", "tcp"])
 def endpoint(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An endpoint outside the runtime directory, as a program without Linkspan would choose it."""
+    """An endpoint outside the runtime directory, as a plain program would choose it."""
     if request.param == "unix":
         return f"unix:{tmp_path}/plain.sock"
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -288,7 +288,7 @@ def test_messages_of_a_sender_that_reads_nothing_arrive(endpoint: str, plain_pee
     assert server.stdout.readline() == "listening\n"
     channel = linkspan.connect(endpoint, framing="lines", timeout=SOON)
     assert server.stdout.readline() == "greeted\n"
-    # More than the peer's window holds: most of it is still on our side when we close.
+    # Exceeds the peer's window, so most of it is still local at the close.
     channel.send("x" * 1_000_000, timeout=0.05)
     closing = threading.Thread(target=lambda: channel.close(timeout=SOON))
     closing.start()

@@ -1,4 +1,4 @@
-"""The common parts of all tests of the independent implementation: a runtime directory, and the program `linkspan` in it."""
+"""A runtime directory and the program `linkspan`, for tests of the independent implementation."""
 
 import os
 import signal
@@ -15,7 +15,6 @@ Start = Callable[..., subprocess.Popen[str]]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """The runtime directory."""
     directory = tmp_path / "run"
     directory.mkdir(mode=0o700)
     return directory
@@ -23,7 +22,6 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def linkspan(run: Path, tmp_path: Path) -> Iterator[Start]:
-    """Starts the program; it is ended at the end if it still runs."""
     environment = {**os.environ, "LINKSPAN_DIR": str(run), "LINKSPAN_STATE_DIR": str(tmp_path / "state")}
     started: list[subprocess.Popen[str]] = []
 

@@ -1,4 +1,4 @@
-"""A client of the gateway, written from docs/gateway-protocol.md alone: no code of Linkspan is in it, its CBOR included."""
+"""A gateway client written only from docs/gateway-protocol.md, with its own CBOR."""
 
 import asyncio
 import base64
@@ -20,7 +20,6 @@ TYPED = {64: "B", 69: "H", 70: "I", 71: "Q", 72: "b", 77: "h", 78: "i", 79: "q",
 
 
 def cbor(value: Any) -> bytes:
-    """Writes a value in CBOR."""
     def head(major: int, number: int) -> bytes:
         if number < 24:
             return bytes([major << 5 | number])
@@ -47,7 +46,7 @@ def cbor(value: Any) -> bytes:
 
 
 def uncbor(data: bytes) -> Any:
-    """Reads a value in CBOR; a tag that is not known gives what it tags."""
+    """Reads a CBOR value; an unknown tag is dropped."""
     value, end = _item(data, 0)
     assert end == len(data), f"{len(data) - end} bytes behind the frame"
     return value
@@ -99,7 +98,7 @@ def _item(data: bytes, at: int) -> tuple[Any, int]:
 
 
 def plain(value: Any) -> Any:
-    """Returns what an object of JSON with one key of `$` stands for."""
+    """Returns the meaning of a JSON object with one `$` key."""
     if isinstance(value, list):
         return [plain(item) for item in value]
     if not isinstance(value, dict):
@@ -128,7 +127,7 @@ def plain(value: Any) -> Any:
 
 
 def escaped(value: Any) -> Any:
-    """Writes each map whose one key begins with `$` inside `$map`, as the page asks of a client that speaks JSON."""
+    """Puts maps with one `$` key inside `$map`, as the page demands of JSON clients."""
     if isinstance(value, list):
         return [escaped(item) for item in value]
     if not isinstance(value, dict):
@@ -147,7 +146,7 @@ class Refused(Exception):
 
 
 def extent(value: Any) -> tuple[int, int, int]:
-    """Values, levels of lists and maps, and bytes of the longest key."""
+    """Returns the number of values, the nesting, and the bytes of the longest key."""
     values, levels, longest = 0, 0, 0
     left = [(value, 1)]
     while left:
@@ -162,11 +161,11 @@ def extent(value: Any) -> tuple[int, int, int]:
 
 
 class Beyond(Exception):
-    """A frame for which the gateway would end the connection."""
+    """A frame that would end the connection."""
 
 
 class Client:
-    """A connection that has said hello."""
+    """A connection after its hello."""
 
     def __init__(self, socket: Any, is_json: bool) -> None:
         self.socket, self.is_json, self.last = socket, is_json, 0
@@ -186,11 +185,11 @@ class Client:
         return made
 
     def check(self, frame: dict, data: str | bytes) -> None:
-        """Refuses what is beyond the limits of `welcome`, as the page asks of a client."""
+        """Refuses frames beyond the limits of `welcome`, as the page demands of clients."""
         limits = self.welcome.get("limits", {})
         for value in [frame[key] for key in ("value", "failure") if key in frame]:
             for name, found in zip(("values", "levels", "key"), extent(value), strict=True):
-                # A failure has its data one level down, beside three other fields.
+                # A failure nests its data one level deeper, next to three fields.
                 if found > limits[name] + (4 if value is frame.get("failure") else 0):
                     raise Beyond(f"{found} {name}, and the gateway takes {limits[name]}")
         length = len(data if isinstance(data, bytes) else data.encode())
@@ -208,7 +207,7 @@ class Client:
         return plain(json.loads(data)) if self.is_json else uncbor(data)
 
     async def until(self, id: int | None, *kinds: str) -> dict:
-        """The next frame of this id and of one of these types; others are kept for later calls."""
+        """Returns the next frame of this id and these types; keeps others for later calls."""
         def fits(frame: dict) -> bool:
             return frame.get("id") == id and (not kinds or frame["type"] in kinds)
 
@@ -224,7 +223,6 @@ class Client:
         return self.last
 
     async def ask(self, kind: str, **more: Any) -> dict:
-        """Sends a frame, and returns the frame that answers it."""
         id = more.pop("id", None) or self.new_id()
         await self.send(type=kind, id=id, **more)
         answer = await self.until(id, "reply", "names", "error", "ack", "pong", "closed")
@@ -242,7 +240,7 @@ class Client:
 
 
 class Subscription:
-    """What came of a subscription, counted by name."""
+    """Results of a subscription by name."""
 
     def __init__(self, client: Client, id: int) -> None:
         self.client, self.id = client, id
@@ -280,11 +278,11 @@ class Subscription:
         return frame
 
     def seen(self, name: str) -> int:
-        """Messages that came, and those that were said to be missed."""
+        """Returns the sum of received and missed messages."""
         return self.messages[name] + self.missed[name]
 
     def resume(self) -> dict:
-        """Where a later subscription goes on."""
+        """Returns the position for a later subscription."""
         return {name: {"number": number, "incarnation": self.incarnations[name]} for name, number in self.numbers.items()}
 
 

@@ -1,7 +1,6 @@
-"""Linkspan in the standard library of Python alone, written from docs/wire-format.md and docs/transports.md and nothing else.
+"""Linkspan in Python's standard library, written only from docs/wire-format.md and docs/transports.md.
 
-It stores nothing to be sent again, and uses CBOR: a minimal implementation. It can do only what the documents describe, so it shows
-that they are sufficient.
+A minimal implementation: CBOR, and no storage for retransmission. It proves that the documents are sufficient.
 """
 
 import fcntl
@@ -42,8 +41,7 @@ def crc32c(data: bytes) -> int:
     return crc ^ 0xFFFFFFFF
 
 
-# CBOR, as far as bodies of null, booleans, integers, floats, text, bytes, lists and maps need it; timestamps are only
-# read.
+# CBOR for null, booleans, integers, floats, text, bytes, lists and maps; timestamps are only read.
 
 
 def _head(major: int, n: int) -> bytes:
@@ -156,7 +154,7 @@ def body_at(extension: int) -> int:
 
 
 def lengths(header: bytes) -> tuple[int, int]:
-    """Returns the lengths of the extension and the body, once the header has been checked."""
+    """Checks the header and returns the lengths of extension and body."""
     magic, version, *_ = fields = HEADER.unpack(header)
     assert (magic, version) == (b"LKSP", 1), fields
     assert crc32c(header[:12] + bytes(4) + header[16:]) == fields[7], "the header's check sum"
@@ -227,7 +225,7 @@ def answered(answer: Frame) -> dict[str, Any]:
 
 
 class Link:
-    """One connection: a session of its own, nothing stored."""
+    """One connection with a separate session and no storage."""
 
     def __init__(self, stream: Stream, theirs: dict[str, Any]) -> None:
         self.stream, self.theirs, self.sequence, self.taken = stream, theirs, 0, 0
@@ -241,7 +239,6 @@ class Link:
         return self.sequence
 
     def receive(self) -> Frame:
-        """Returns the next message; other frames are distinguished by their kind."""
         frame = self.stream.get()
         if frame.kind in (DATA, REQUEST, REPLY, ERROR, COMMAND, EVENT):
             assert frame.sequence > self.taken, "the numbers on a link rise"
@@ -268,7 +265,7 @@ class Link:
 
 
 def socket_at(path: Path, use: Callable[[socket.socket, str], None]) -> socket.socket:
-    """A socket that is bound or connected at a path, however long the path is."""
+    """Binds or connects a socket at a path of any length."""
     s = socket.socket(socket.AF_UNIX)
     directory = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)
     try:
@@ -291,7 +288,7 @@ def proof(token: bytes, side: bytes, address: str, caller: bytes, listener: byte
 
 
 def prove(directory: Path, port: int) -> Stream:
-    """Connects to a listener, and proves that we have the token."""
+    """Connects and proves that we have the token."""
     token = (directory / ".token").read_bytes()
     s = socket.create_connection(("127.0.0.1", port))
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -329,7 +326,7 @@ def _flock(kind: int, name: str) -> bytes:
 
 
 def try_lock(directory: Path, name: str) -> int | None:
-    """Returns a descriptor that holds the lock of a name until it is closed; None if a living process holds it."""
+    """Returns a descriptor that holds a name's lock, or None if a living process holds it."""
     fd = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.fcntl(fd, F_OFD_SETLK, _flock(fcntl.F_WRLCK, name))
@@ -353,7 +350,7 @@ class Listener:
 
     def __init__(self, directory: Path, file: str) -> None:
         self.path = directory / file
-        # Who removes what a killed listener left has the lock for a moment, as the listener that was killed just now.
+        # The cleaner of a killed listener holds the lock for a moment.
         until = time.monotonic() + SOON
         while (lock := try_lock(directory, file)) is None:
             assert time.monotonic() < until, "another process listens"
@@ -399,7 +396,7 @@ def connect_fifo(directory: Path, file: str, pattern: str) -> Link:
 
 
 def write_dgram(path: Path, session: int, numbers: range, value: Any) -> None:
-    """Messages of one sender, each a datagram; the reader counts missing numbers."""
+    """Sends each message as a datagram; the reader counts missing numbers."""
     s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     directory = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)
     s.connect(f"/proc/self/fd/{directory}/{path.name}")
@@ -440,7 +437,7 @@ def read_block(block: bytes, magic: bytes, numbers: int) -> tuple[bytes, tuple[i
 
 
 def journal(directory: Path) -> Iterator[tuple[Frame, dict[str, Any]]]:
-    """Returns the records that are on the disk, each with its extension."""
+    """Returns the records on the disk with their extensions."""
     identity, (last, _, _) = read_block((directory / "committed").read_bytes(), b"LKSPDONE", 3)
     for segment in sorted(directory.glob("?" * 20 + ".segment")):
         data = segment.read_bytes()
@@ -468,7 +465,7 @@ def journal(directory: Path) -> Iterator[tuple[Frame, dict[str, Any]]]:
 
 
 def consumer(directory: Path, name: str) -> int:
-    """Returns the number up to which a reader has consumed."""
+    """Returns a reader's last consumed number."""
     data = (directory / f"{name}.consumer").read_bytes()
     places = [data[at : at + 64] for at in (0, 512) if len(data) >= at + 64]
     return max(read_block(place, b"LKSPREAD", 4)[1][:2] for place in places)[1]

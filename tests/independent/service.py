@@ -1,7 +1,7 @@
-"""A service in the standard library of Python alone, written from docs/wire-format.md and docs/lifecycle.md and nothing else.
+"""A service in Python's standard library, written only from docs/wire-format.md and docs/lifecycle.md.
 
-One thread reads from the controller and answers at once; the program pulls its tasks. It sends JSON, and leaves deadlines to the
-controller: a minimal service.
+One thread reads from the controller and answers at once; the program pulls its tasks. It sends JSON and leaves
+deadlines to the controller.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 
 from independent import COMMAND, ERROR, EVENT, JSON, SOON, Link, Refused, connect_unix, random
 
-#: The states that permit each command; commands of its own have those of CONFIG.
+#: States that permit each command; the service's own commands follow CONFIG.
 STATES = {
     "GET_DATA": "READY RUNNING PAUSING PAUSED CHECKPOINTING STOPPING",
     "PAUSE": "READY RUNNING",
@@ -32,7 +32,7 @@ Map = dict[str, Any]
 
 
 class Service:
-    """Commands to carry out wait in `tasks`; the program takes them from there, and calls `finish`."""
+    """Commands wait in `tasks`; the program takes them and calls `finish`."""
 
     def __init__(self, directory: Path, name: str, commands: tuple[str, ...] = ()) -> None:
         self.path, self.name, self.commands = directory / "controller.unix", name, commands
@@ -56,7 +56,7 @@ class Service:
             try:
                 self.link.send_body(EVENT, JSON, json.dumps({"what": what, **more}).encode())
             except OSError:
-                pass  # The reading thread notices it, too, and the controller sends the command again.
+                pass  # The reading thread notices it, and the controller sends the command again.
 
     def _report(self) -> Map:
         report = {"state": self.state, "since": _time(self.since), "steps": 0, "reason": ""}
@@ -156,7 +156,7 @@ class Service:
     # The program's side.
 
     def task(self) -> Map:
-        """Returns the next command; the program is busy with it until it calls `finish`."""
+        """Returns the next command; the program is busy until it calls `finish`."""
         order = self.tasks.get(timeout=SOON)
         with self.lock:
             self.begun.append(order["id"])
@@ -164,13 +164,11 @@ class Service:
         return order
 
     def busy(self, doing: str | None) -> None:
-        """The program begins work of its own, or has finished it."""
         with self.lock:
             self.doing = None if doing is None else (doing, time.monotonic())
             self._send_event("report", **self._report())
 
     def finish(self, order: Map, value: Any = None, error: Exception | None = None) -> None:
-        """A command has succeeded or failed."""
         ident, command = order["id"], order["command"]
         with self.lock:
             self.doing = None
@@ -189,7 +187,6 @@ class Service:
                 self.close()
 
     def close(self) -> None:
-        """Closes the connection for good."""
         self.ended.set()
         with self.lock:
             if self.link is not None:
@@ -216,7 +213,6 @@ class Client:
         self.link.send_body(EVENT, JSON, body)
 
     def next_push(self, what: str) -> Map:
-        """Returns the next event of this kind."""
         while (frame := self.link.receive()).kind != EVENT or frame.value()["what"] != what:
             assert frame.kind != ERROR
         return frame.value()

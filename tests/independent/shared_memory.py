@@ -1,7 +1,7 @@
-"""Shared memory in the standard library of Python alone, written from docs/transports.md and nothing else.
+"""Shared memory in Python's standard library, written only from docs/transports.md.
 
-Python has no fences: this relies on a processor that keeps stores in their order (x86-64), and checks again each second. It
-has no futex either: it sleeps only in poll, and a peer in the futex waits until its short time has passed.
+Python has neither fences nor a futex. This needs ordered stores (x86-64), checks again each second, and sleeps only
+in poll.
 """
 
 import fcntl
@@ -34,7 +34,7 @@ PAGE = 4096
 SEAL, SHRINK, GROW, FUTURE_WRITE = 1, 2, 4, 16
 PAD, COMPACT, LINKED, FULL, FIRST, PIECE, SLOTS = range(1, 8)
 LAYOUT = 9
-# The stage of a sleep, in the low bits of a park word, and the bytes that wake a sleeper.
+# Stage of a sleep in the low bits of a park word, and bytes that wake a sleeper.
 POLL = 2
 DATA, ROOM = b"\x01", b"\x02"
 # The words of a channel's page.
@@ -66,12 +66,12 @@ class Memory:
 
 
 def record_word(shape: int, length: int, lap: int, kind: int = 0, encoding: int = 0, flags: int = 0) -> int:
-    """The word that begins a record with `length` bytes behind it, in a channel's ring and a publisher's."""
+    """Returns the first word of a record with `length` bytes."""
     return length | shape << 32 | kind << 36 | encoding << 40 | flags << 43 | (lap & 0xFFFF) << 48
 
 
 def create(magic: bytes, session: int, ring: int) -> tuple[Memory, int]:
-    """Makes a file of our own, sealed once it is mapped."""
+    """Makes a memory file and seals it after mapping."""
     fd = os.memfd_create("independent", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.posix_fallocate(fd, 0, PAGE + ring)
     memory = Memory(fd, PAGE + ring, mmap.PROT_READ | mmap.PROT_WRITE)
@@ -92,7 +92,7 @@ def open_peer(fd: int, magic: bytes, session: int) -> Memory:
 
 
 def receive_with_descriptors(s: socket.socket) -> tuple[Frame, list[int]]:
-    """Reads the first frame on a socket, and the descriptors that came with it."""
+    """Reads a socket's first frame and its descriptors."""
     assert select.select([s], [], [], SOON)[0], "no answer"
     header, fds, _, _ = socket.recv_fds(s, 64, 4)
     if not header:
@@ -104,7 +104,7 @@ def receive_with_descriptors(s: socket.socket) -> tuple[Frame, list[int]]:
 
 
 def introduce(path: Path, first: Frame, descriptors: list[int]) -> tuple[socket.socket, dict[str, Any], list[int]]:
-    """Sends a hello with descriptors; returns the answer and the descriptors that came with it."""
+    """Sends a hello with descriptors; returns the answer and its descriptors."""
     s = socket_at(path, socket.socket.connect)
     socket.send_fds(s, [first.to_bytes()], descriptors)
     answer, fds = receive_with_descriptors(s)
@@ -112,7 +112,7 @@ def introduce(path: Path, first: Frame, descriptors: list[int]) -> tuple[socket.
 
 
 def wake(s: socket.socket, word: int, woken: int, byte: bytes) -> int:
-    """Wakes a sleeper in poll, once for each value of its park word; returns the value that was answered with a wake-up."""
+    """Wakes a sleeper in poll once per value of its park word; returns the answered value."""
     if word & 3 == POLL and word != woken:
         try:
             s.send(byte, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
@@ -122,7 +122,7 @@ def wake(s: socket.socket, word: int, woken: int, byte: bytes) -> int:
 
 
 def doze(s: socket.socket, memory: Memory, park: int, naps: int, there: Callable[[], bool]) -> int:
-    """Sleeps in poll for a second at most, unless the condition holds; returns the next value for the park word."""
+    """Sleeps in poll for at most a second until the condition holds; returns the next park word."""
     memory[park] = naps | POLL
     if not there() and select.select([s], [], [], 1)[0]:
         try:
@@ -134,7 +134,7 @@ def doze(s: socket.socket, memory: Memory, park: int, naps: int, there: Callable
 
 
 class Offer:
-    """What one side of a channel sends: its memory file."""
+    """One side's memory file with its messages."""
 
     SIZE = 64 << 10
 
@@ -198,7 +198,6 @@ class Ring:
             self.record(PIECE, 0, 0, rest[at : at + most])
 
     def next_record(self) -> tuple[int, int, int, bytes]:
-        """Returns shape, kind, encoding and the contents of a record."""
         peer = self.peer
         until = time.monotonic() + self.patience
         while (word := peer[peer.place(self.head)]) == 0:
@@ -261,7 +260,6 @@ class Subscriber:
         self.naps = 0
 
     def close(self) -> None:
-        """Disconnects without a message."""
         self.socket.close()
         while self.descriptors:
             os.close(self.descriptors.pop())

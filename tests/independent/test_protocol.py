@@ -1,4 +1,4 @@
-"""An implementation written from the documents alone, with the program `linkspan` as its peer."""
+"""The independent implementation with the program `linkspan` as its peer."""
 
 import json
 import re
@@ -20,19 +20,17 @@ SOON = independent.SOON
 
 
 def printed(child: subprocess.Popen[str]) -> list[object]:
-    """Returns the lines of JSON that the program printed, after its successful end."""
     out, errors = child.communicate(timeout=SOON)
     assert child.returncode == 0, errors
     return [json.loads(line) for line in out.splitlines()]
 
 
 def stays(start: Start, endpoint: str, reply: str) -> subprocess.Popen[str]:
-    """A server that runs until it is ended, so that it receives the goodbyes of its clients."""
+    """A lasting server, which receives its clients' goodbyes."""
     return start("recv", endpoint, "--count", "0", "--timeout", "forever", "--json", "--reply", reply)
 
 
 def received(server: subprocess.Popen[str], count: int) -> list[object]:
-    """Returns the values that a server has printed."""
     assert server.stdout is not None
     return [json.loads(server.stdout.readline()) for _ in range(count)]
 
@@ -75,7 +73,7 @@ def test_independent_peer_subscribes_and_reads_the_latest(run: Path, linkspan: S
         return independent.connect_unix(run / "lab@t.unix", "publish", ask=True).theirs
 
     assert query()["pid"] == publisher.pid
-    # A value counts as published once all connected subscribers have it.
+    # A value counts as published after all connected subscribers have it.
     until("one message", lambda: query()["state"]["messages"] == 1)
 
 
@@ -103,7 +101,7 @@ def test_independent_peer_calls_through_shared_memory(run: Path, linkspan: Start
     server = stays(linkspan, "shm:lab/echo", json.dumps(reply))
     until("lab@echo.shm", (run / "lab@echo.shm").exists)
     link = shared_memory.connect_shm(run / "lab@echo.shm", "request")
-    # More than one lap of the rings, in records of every size, some of them in pieces.
+    # Exceeds the rings, with records in every size and in pieces.
     sent = [{"n": n, "text": "y" * (n * 997 % 20_000)} for n in range(60)]
     for value in sent:
         assert link.call(value) == reply
@@ -124,7 +122,7 @@ def test_independent_peer_subscribes_through_shared_memory(run: Path, linkspan: 
     publish(0)
     until("lab@t.shm", (run / "lab@t.shm").exists)
     subscriber = shared_memory.Subscriber(run / "lab@t.shm")
-    # More than the ring holds at once: a pad ends each lap, and the publisher overwrites old records.
+    # Exceeds the ring: a pad ends each lap, and the publisher overwrites old records.
     for n in range(100):
         assert subscriber.next().value()["n"] == n
         publish(n + 1)
@@ -167,7 +165,7 @@ def test_independent_peer_calls_through_a_spool(run: Path, linkspan: Start) -> N
     spool = run / "lab@jobs.spool"
     until("hello/server", (spool / "hello/server").exists)
     assert json.loads(independent.call_spool(spool, 42, b'{"op": "scan"}')) == {"done": True}
-    # The answer is written before the request is removed.
+    # The server writes the answer before it removes the request.
     until("an empty spool", lambda: not any((spool / "server").iterdir()))
 
 
@@ -176,7 +174,7 @@ def test_independent_peer_reads_a_file_and_a_journal(run: Path, linkspan: Start,
     assert independent.read_file(run / "lab@state.file").value() == {"n": 1}
     for n in range(3):
         printed(linkspan("pub", "journal:lab/log", f'{{"n": {n}}}'))
-    # What looks like a record is stored under a mask: the text's fourth byte lies at 64 times something, and so on.
+    # A mask hides texts that look like records.
     text = "." + "LKSP" * 100
     printed(linkspan("pub", "journal:lab/log", f'"{text}"'))
     log = tmp_path / "state/lab@log.journal"
@@ -187,7 +185,7 @@ def test_independent_peer_reads_a_file_and_a_journal(run: Path, linkspan: Start,
     assert all(0 <= printed["after"] < record.sequence and printed["source"] for record, printed in records)
     printed(linkspan("sub", "journal:lab/log", "-o", "client_id=logger", "--count", "2", "--json"))
     assert independent.consumer(log, "logger") == 2
-    # The reader detects damage: one changed bit is noticed.
+    # A flipped bit is detected as damage.
     segment = next(log.glob("*.segment"))
     data = bytearray(segment.read_bytes())
     data[data.rindex(b"LKSPLKSP")] ^= 1
@@ -197,7 +195,6 @@ def test_independent_peer_reads_a_file_and_a_journal(run: Path, linkspan: Start,
 
 
 def dumped(document: str, block: str) -> bytes:
-    """Returns the bytes that a document shows."""
     text = (ROOT / "docs" / document).read_text()
     inside = text.split(f"<!-- checked: {block} -->")[1].split("<!-- end -->")[0]
     lines = re.findall(r"^ *\d+  ((?:[0-9a-f]{2} ?){1,16})", inside, re.M)

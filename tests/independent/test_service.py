@@ -1,4 +1,4 @@
-"""A service and a client that are written from the documents alone, with the program `linkspan` as their peer."""
+"""An independent service and client with the program `linkspan` as their peer."""
 
 import json
 import subprocess
@@ -24,8 +24,6 @@ def calibrate(arguments: Map) -> Map:
 
 
 class Program(threading.Thread):
-    """Carries out its service's commands until it is shut down."""
-
     def __init__(self, service: Service) -> None:
         super().__init__(daemon=True)
         self.service = service
@@ -65,7 +63,7 @@ def service(run: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def shell(linkspan: Start) -> Callable[..., Any]:
-    """Runs `linkspan service …`: returns its last line of JSON or, with another exit code than 0, its standard error."""
+    """Runs `linkspan service …`; returns its last JSON line, or standard error after a failure."""
 
     def call(*words: str, code: int = 0) -> Any:
         child = linkspan("service", *words, "--json")
@@ -77,7 +75,7 @@ def shell(linkspan: Start) -> Callable[..., Any]:
 
 
 def test_independent_peer_service_carries_out_its_commands(service: Service, controller: Any, shell: Any) -> None:
-    program = Program(service)  # It is started before its controller.
+    program = Program(service)  # It starts before its controller.
     controller()
     until("connections: 1", lambda: service.connections == 1)
     name = "lab/independent"
@@ -93,7 +91,7 @@ def test_independent_peer_service_carries_out_its_commands(service: Service, con
     ]:  # fmt: skip
         shell(command, name, "--wait")
         assert shell("status", name)["state"] == state
-    # What a service that is paused does not do it refuses itself.
+    # A paused service refuses these commands itself.
     for command in ("pause", "checkpoint"):
         refused = shell(command, name, "--wait", code=1)
         assert "InvalidState" in refused and f"{command.upper()} in PAUSED" in refused, refused
@@ -130,7 +128,7 @@ def test_independent_peer_service_answers_during_a_long_step(run: Path, service:
     until("connections: 1", lambda: service.connections == 1)
     client = Client(run)
     service.busy("STEP")
-    # The program fetches no task meanwhile, and there are answers all the same.
+    # Answers arrive although the program fetches no task.
     assert shell("call", "lab/independent", "STATUS")["doing"] == "STEP"
     command = {"service": "lab/independent", "id": "mine", "command": "RUN", "within": float(SOON)}
     assert client.ask("command", wait="accepted", **command)["outcome"] == "ACCEPTED"
@@ -140,7 +138,7 @@ def test_independent_peer_service_answers_during_a_long_step(run: Path, service:
     assert (refused["outcome"], refused["error"]["code"]) == ("REJECTED", 106)
     service.busy(None)
     service.finish(service.task())
-    # The same id is the same command: it was carried out, and only once.
+    # The same id names the same command, which ran once.
     done = {"id": "mine", "outcome": "DONE", "state": "RUNNING", "value": None}
     assert client.ask("command", **command) == done
     assert Client(run).ask("command", **command) == done
@@ -154,8 +152,7 @@ def test_command_sent_before_a_disconnect_is_carried_out_once(run: Path, service
     command = {"service": "lab/independent", "id": "once", "command": "RUN", "within": float(SOON)}
     client.ask("command", wait="accepted", **command)
     order = service.task()
-    # The connection breaks while the program carries it out; the controller sends the command again, and gets the one
-    # answer.
+    # The connection breaks during the command; the controller sends it again and gets one answer.
     assert service.link is not None
     service.link.stream.keeps.shutdown(2)
     until("connections: 2", lambda: service.connections == 2)

@@ -1,4 +1,4 @@
-"""The peers of tests/peers, built, and the commands that start them in each language."""
+"""Builds the peers of tests/peers in each language."""
 
 import json
 import os
@@ -21,7 +21,6 @@ STRICT = ["-Wall", "-Wextra", "-Werror", "-O1", "-g"]
 
 @pytest.fixture(scope="session")
 def peers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """The command that is the peer in each language."""
     out = tmp_path_factory.mktemp("peers")
     library, module = shared_library(), fortran_module("-std=f2018")
     fortran = ["gfortran", "-std=f2018", "-Wall", "-Wextra", "-Werror", f"-I{module}", PEERS / "peer.f90", module / "linkspan.o"]
@@ -37,7 +36,6 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="session")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Directories for this test, for this process and for the peers."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LINKSPAN_DIR", str(tmp_path_factory.mktemp("run")))
         patch.setenv("LINKSPAN_STATE_DIR", str(tmp_path_factory.mktemp("state")))
@@ -46,7 +44,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def vectors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The files of vectors by name: the normative vectors, and the table."""
+    """The normative vectors and the table, by name."""
     table = tmp_path_factory.mktemp("vectors") / "table.json"
     subprocess.run([sys.executable, ROOT / "tests/vectors/table.py", table], check=True)
     return {"values": ROOT / "tests/vectors/values.json", "table": table}
@@ -54,7 +52,7 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def played(request, peers, runtime, vectors) -> Iterator[dict[Case, Future]]:
-    """Runs every selected case: as many at a time as there are processors, and one more that waits."""
+    """Runs the selected cases: one per processor, and one more that waits."""
     counts = {name: len(json.loads(file.read_text(encoding="utf-8"))) for name, file in vectors.items()}
     cases = [item.callspec.params["case"] for item in request.session.items if "played" in getattr(item, "fixturenames", ())]
     with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as workers:

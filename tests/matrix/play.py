@@ -1,4 +1,4 @@
-"""Runs two peers on one file of vectors: one serves and the other calls, or sends, or subscribes."""
+"""Runs two peers on one file of vectors: call, send or subscribe."""
 
 import itertools
 import os
@@ -10,20 +10,18 @@ import linkspan
 from support.network import free_port
 from support.waiting import next_line
 
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 90
 PATTERNS = {
     "call": ["shm", "unix", "tcp", "fifo", "spool"],
     "send": ["dgram"],
     "publish": ["shm", "unix", "tcp", "file", "journal"],
 }
-#: The patterns that an endpoint supports: `tcp publish`.
+#: Patterns with their transports: `tcp publish`.
 WAYS = [f"{transport} {pattern}" for pattern, transports in PATTERNS.items() for transport in transports]
 
 
 class Case(NamedTuple):
-    """The languages of both peers, the transport and pattern, the encoding, and the vectors."""
-
     first: str
     second: str
     way: str
@@ -34,7 +32,7 @@ class Case(NamedTuple):
         return "-".join([self.vectors, *self.way.split(), self.first, self.second, self.encoding])
 
 
-#: Names are short: the path of a socket has 107 bytes.
+#: Short names, because a socket's path has 107 bytes.
 _numbers = itertools.count()
 
 
@@ -43,7 +41,7 @@ def endpoint_of(transport: str, name: str) -> str:
 
 
 def play(case: Case, peers: dict[str, list[str]], vectors: Path, count: int) -> None:
-    """Runs the case; fails if a value changed on its way, or if a peer failed."""
+    """Runs a case; fails if a value changed or a peer failed."""
     transport, pattern = case.way.split()
     name = f"matrix/{next(_numbers)}-{case.first}-{case.second}"
     words = [endpoint_of(transport, name), case.encoding]
@@ -77,7 +75,7 @@ def called(first: list[str], second: list[str], words: list[str], vectors: str, 
                     ends(caller, f"{count} called, {count} sent, 2 failed\n")
                 finally:
                     caller.kill()
-            # Only now: a named pipe has one client at a time.
+            # A named pipe has one client at a time.
             with linkspan.connect(words[0], timeout=SOON) as channel:
                 channel.call({"peer": "stop"})
             ends(server, "")
@@ -100,7 +98,7 @@ def sent(first: list[str], second: list[str], words: list[str], vectors: str, co
 
 
 def published(first: list[str], second: list[str], words: list[str], vectors: str, count: int) -> None:
-    """The subscriber's output is the publisher's input: each value is received before the next one is published."""
+    """Feeds the subscriber's output to the publisher, so each value arrives before the next."""
     read_end, write_end = os.pipe()
     try:
         with begin(first, "publish", *words, vectors, stdin=read_end) as publisher:
@@ -111,7 +109,7 @@ def published(first: list[str], second: list[str], words: list[str], vectors: st
                     stderr=subprocess.STDOUT,
                 ) as subscriber:
                     try:
-                        os.close(write_end)  # so that the publisher sees the end of it
+                        os.close(write_end)  # so that the publisher sees its end
                         write_end = -1
                         ends(publisher, f"{count} published\n")
                         assert subscriber.wait(SOON) == 0, "the subscriber ended badly"

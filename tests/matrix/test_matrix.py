@@ -1,7 +1,7 @@
-"""Every language with every language: both roles × transport and pattern × encoding, over the same vectors.
+"""All language pairs in both roles, with transport, pattern, encoding and equal vectors.
 
-By default combinations are run in which any two choices occur together, different ones for the vectors and for the table;
-with LINKSPAN_GRID=full (`make test-all`, `tests/run --all`) the whole grid is run.
+By default any two choices meet, in different combinations for vectors and table. LINKSPAN_GRID=full (`make
+test-all`, `tests/run --all`) runs the whole grid.
 """
 
 import itertools
@@ -23,7 +23,7 @@ def of_values() -> list[Case]:
 
 
 def of_table() -> list[Case]:
-    """Reversed axes, so that two choices occur together with other ones than in the cover of the values."""
+    """Reverses the axes, so other choices meet than in the cover of the values."""
     chosen = itertools.product(*AXES) if FULL else every_pair([axis[::-1] for axis in AXES])
     return [Case(*combination, "table") for combination in chosen]
 
@@ -43,7 +43,7 @@ def test_table_arrives_unchanged(case: Case, played) -> None:
 @pytest.mark.parametrize("way", ["unix call", "dgram send", "shm publish"])
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_each_peer_detects_a_difference(language: str, way: str, peers, runtime, vectors, tmp_path) -> None:
-    """One vector of three has another value than its encoding: the peer fails, and names it."""
+    """One value of three differs from its encoding; the peer must fail and name it."""
     cases = json.loads(vectors["values"].read_text(encoding="utf-8"))[:3]
     case = Case(language, language, way, "json", "difference")
     file = tmp_path / "vectors.json"
@@ -73,7 +73,7 @@ def test_values_and_table_are_in_different_combinations() -> None:
 
 
 def test_every_language_has_the_same_table(vectors) -> None:
-    """The facts about the file of vectors: three shapes of the same 1,000 rows, with everything that they should contain."""
+    """Checks the file: three shapes of the same 1,000 rows with all kinds."""
     cases = {case["name"]: json.loads(case["json"]) for case in json.loads(vectors["table"].read_text(encoding="utf-8"))}
     rows, records, columns = (cases[f"table as {shape}"] for shape in ("rows", "records", "columns"))
     assert len(rows) == 1000 and {len(row) for row in rows} == {4}

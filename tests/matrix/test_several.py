@@ -1,4 +1,4 @@
-"""A subscriber to several names, and the newest message of a pattern, in each language."""
+"""Subscribers to several names, and a pattern's newest message, in each language."""
 
 import subprocess
 import sys
@@ -41,7 +41,6 @@ def test_messages_of_several_names_have_their_names(language: str, receivers: di
                         publisher.wait_for_subscribers(1, timeout=60)
                     a.send({"i": 1})
                     b.send({"i": 2})
-                    # A name that appears later.
                     with linkspan.publisher("else/c") as c:
                         c.wait_for_subscribers(1, timeout=60)
                         c.send({"i": 3})

@@ -1,4 +1,4 @@
-"""TypeScript with every other language, through the gateway: it calls, subscribes and publishes over the same vectors, each pair of language and role with every encoding."""
+"""TypeScript and each other language through the gateway, in each role with every encoding."""
 
 import itertools
 import os
@@ -16,8 +16,8 @@ from support.npm import compiled
 from support.tree import DEBUG
 from support.waiting import PATIENCE, next_line
 
-#: What TypeScript does, over the transport at which the other one has the name. What TypeScript publishes the gateway
-#: has in shared memory.
+#: TypeScript's role and the transport of the other peer's name. The gateway publishes for TypeScript in shared
+#: memory.
 ROLES = ["call shm", "call unix", "subscribe shm", "subscribe unix", "subscribe journal", "publish shm"]
 FULL = os.environ.get("LINKSPAN_GRID") == "full"
 AXES = [LANGUAGES, ROLES, ENCODINGS, ["values", "table"]]
@@ -27,7 +27,6 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="module")
 def typescript(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The peer, compiled with strict settings."""
     made = tmp_path_factory.mktemp("typescript")
     shutil.copy(PEERS / "peer.ts", made)
     compiled(made, made / "peer.ts")
@@ -36,7 +35,6 @@ def typescript(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.fixture(scope="module")
 def gateway(runtime: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A gateway of which the peers in TypeScript know the address, and a token for everything."""
     program, tokens = DEBUG / "linkspan-gateway", tmp_path_factory.mktemp("gateway") / "tokens.json"
     words = [program, "token", "add", "peer", "--read", "*", "--read", "journal:*", "--call", "*", "--write", "*", "--tokens", tokens]
     token = subprocess.run(words, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout.strip()

@@ -1,4 +1,4 @@
-"""A sender that ends without close says on one line of stderr, and to its callback, how much was not consumed, in each language."""
+"""A sender that ends without close reports unconsumed messages on stderr and by callback."""
 
 import re
 import subprocess
@@ -13,9 +13,9 @@ from support.tree import ROOT, php
 
 HERE = Path(__file__).parent / "unconsumed"
 PYTHON = str(ROOT / ".venv/bin/python")
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 60
-#: Takes two messages, of which the call for the second consumes the first, and is killed.
+#: Takes two messages, consumes the first by the second call, and is killed.
 RECEIVER = """
 import sys, time
 import linkspan
@@ -29,7 +29,7 @@ time.sleep(60)
 """
 
 
-#: Acknowledges one message, and is there until it is told to end. With a second argument it connects.
+#: Acknowledges one message and waits for its end; a second argument makes it connect.
 RECEIVER_OF_ONE = """
 import sys
 import linkspan
@@ -43,7 +43,6 @@ sys.stdin.readline()
 
 
 def commands(program: str, out: Path) -> dict[str, list[str]]:
-    """The command that is this program in each language."""
     library, module = shared_library(), fortran_module("-std=f2018")
     fortran = ["gfortran", "-std=f2018", "-Wall", "-Wextra", "-Werror", f"-I{module}", HERE / f"{program}.f90", module / "linkspan.o"]
     return {
@@ -93,7 +92,7 @@ def test_end_of_a_sender_says_how_much_was_not_consumed(language: str, senders: 
     assert re.match(rf"linkspan: {name}: (998|999) of the messages that were sent had not been consumed", lines[0]), lines
 
 
-#: The ways in which each language ends a channel without close, and what it prints beside the number.
+#: Each language's ways to end a channel without close, and their further output.
 WAYS: dict[tuple[str, str], list[str]] = {
     ("c", "free"): [],
     ("c", "exit"): [],

@@ -1,4 +1,4 @@
-"""What a wait ends with, in each language, by one table: an object, an operation and a kind of time-out give one outcome."""
+"""One table states each wait's result by object, operation and time-out, in each language."""
 
 import subprocess
 from pathlib import Path
@@ -10,13 +10,12 @@ from support.tree import ROOT, php
 
 HERE = Path(__file__).parent / "waits"
 TABLE = HERE / "waits.txt"
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 120
 
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """The command that tries the waits of the table in each language."""
     out = tmp_path_factory.mktemp("waits")
     library, module = shared_library(), fortran_module("-std=f2018")
     fortran = ["gfortran", "-std=f2018", "-Wall", "-Wextra", "-Werror", f"-I{module}", HERE / "waits.f90", module / "linkspan.o"]

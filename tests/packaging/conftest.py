@@ -15,7 +15,7 @@ from support.tree import DEBUG, PROGRAM, ROOT
 C_API = ROOT / "c-api"
 VECTORS = ROOT / "tests/vectors/values.json"
 TRANSPORTS = ("shm", "unix", "tcp", "fifo", "spool", "dgram", "file", "journal")
-# The programs that a Fortran test starts in pairs over each transport, with a number for their endpoint.
+# Fortran programs that run in pairs over each transport, with a number for their endpoint.
 PAIRS = {
     transport: (
         ([("receive", "send", 1)] if transport not in ("file", "journal") else [])
@@ -27,22 +27,21 @@ PAIRS = {
 
 
 def endpoint(transport: str, number: int) -> str:
-    """An endpoint of this run alone: all of 127.0.0.0/8 is this machine."""
+    """An endpoint of this run: all of 127.0.0.0/8 is local."""
     if transport != "tcp":
         return f"{transport}:test/c{number}"
     high, middle, low = (os.getpid() >> shift & 255 for shift in (16, 8, 0))
     return f"tcp://127.{1 + high % 127}.{middle}.{low}:{23000 + number}"
 
 
-# A test that hangs is a failure; nothing here comes near it.
+# Seconds; only guards against a hang.
 DEADLINE = 300
 
 
 def run(*command: object, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
-    """Runs a command to its end and returns its output; a failure shows all of it. Processes that it left are ended."""
+    """Runs a command and returns its output; a failure shows everything. Ends remaining processes."""
     words = [str(c) for c in command]
-    # Files, not pipes: a child that the command left behind keeps a pipe open, so that reading to its end would wait
-    # for the child.
+    # A remaining child would keep a pipe open.
     with TemporaryFile() as printed:
         process = subprocess.Popen(words, stdout=printed, stderr=printed, env=env, cwd=cwd, start_new_session=True)
         try:
@@ -68,7 +67,6 @@ def libraries() -> Path:
 
 @pytest.fixture(scope="session")
 def prefix(libraries: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An installation, away from the tree."""
     place = tmp_path_factory.mktemp("prefix")
     run(C_API / "install.sh", place, libraries)
     return place
@@ -76,7 +74,7 @@ def prefix(libraries: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def one_word(libraries: Path, prefix: Path) -> Iterator[Path]:
-    """An installation whose path has no space, because fpm splits its flags and a shell splits the output of pkg-config."""
+    """An installation in a path without space: fpm splits flags, and a shell splits pkg-config's output."""
     if " " not in str(prefix):
         yield prefix
         return
@@ -107,8 +105,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @contextmanager
 def controller(environment: dict[str, str]) -> Iterator[None]:
-    """Runs `linkspan controller` in the test's runtime directory; it is ended like any program, and must end successfully."""
-    # Not on its usual port: another test, or the user, may have a controller there.
+    """Runs `linkspan controller` in the test's runtime directory; it must end successfully."""
+    # The usual port may be in use.
     listen = [PROGRAM, "controller", "--listen", "unix:controller"]
     process = subprocess.Popen(listen, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:

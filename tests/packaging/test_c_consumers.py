@@ -39,7 +39,6 @@ ALL = [
 
 
 def in_turn() -> list[tuple[str, str]]:
-    """Every program in one language, the languages in turn."""
     languages: dict[str, list[str]] = {}
     for language, program in ALL:
         languages.setdefault(program, []).append(language)
@@ -56,13 +55,13 @@ DAILY = [("gcc", "c11", "c"), ("clang-14", "c11", "c"), ("gcc", "c2x", "c"), ("g
 
 
 def pkg_config(environment: dict[str, str], *wanted: str) -> list[str]:
-    """The arguments of a compiler command, parsed as a shell does, with a backslash before each byte beyond ASCII."""
+    """Returns compiler arguments, parsed as a shell does."""
     printed = subprocess.run(["pkg-config", *wanted, "linkspan"], env=environment, capture_output=True, timeout=DEADLINE, check=True).stdout
     return [os.fsdecode(os.fsencode(word)) for word in shlex.split(printed.decode("ascii", "surrogateescape"))]
 
 
 def outside(language: str, program: str, folder: Path) -> Path:
-    """The test program, copied out of the tree with the headers that it uses."""
+    """Copies the test program and its headers out of the tree."""
     source = folder / f"{program}.{SUFFIX[language]}"
     beside = C_API / "tests" / language
     for file in (beside / source.name, *beside.glob("check.h*")):
@@ -71,7 +70,6 @@ def outside(language: str, program: str, folder: Path) -> Path:
 
 
 def fortran_source(environment: dict[str, str]) -> Path:
-    """The source of the module, as it was installed."""
     return Path(run("pkg-config", "--variable=fortrandir", "linkspan", env=environment).strip()) / "linkspan.f90"
 
 
@@ -94,7 +92,6 @@ def compile_program(language: str, program: str, folder: Path, environment: dict
 
 
 def try_program(language: str, program: str, binary: Path, environment: dict[str, str]) -> None:
-    """Runs a test program in the way of its kind."""
     if program == "vectors":
         assert re.search(r"^\d+ values, \d+ checks, 0 failed$", run(binary, VECTORS, env=environment), re.M)
     elif program == "schema_vectors":
@@ -137,7 +134,6 @@ def two_programs(first: list, second: list, environment: dict[str, str]) -> None
 
 
 def controlled(service: Path, client: Path, environment: dict[str, str], under: Sequence[object] = ()) -> None:
-    """Runs a service, its controller, and a client program."""
     with controller(environment):
         two_programs([*under, service, "serve", "lab/power"], [*under, client, "control", "lab/power"], environment)
 
@@ -148,7 +144,7 @@ def test_shared_with_pkg_config(language, program, tmp_path, environment):
     binary = compile_program(language, program, tmp_path, environment, pkg_config(environment, "--libs"))
     assert "liblinkspan.so.0" in run("readelf", "-d", binary)
     try_program(language, program, binary, environment)
-    # Nothing remains in the runtime directory except for the lock file that all share.
+    # Only the shared lock file remains.
     left = sorted(p.name for p in (tmp_path / "run").iterdir() if p.name != ".lock")
     assert left == LEFT.get(program, [])
 
@@ -175,14 +171,14 @@ def test_compiler_refuses_an_object_of_another_kind(compiler, language, tmp_path
 
 
 def test_large_arrays_use_hardly_any_new_pages(tmp_path, environment):
-    # Not under valgrind, whose own work takes pages.
+    # valgrind itself takes pages.
     binary = compile_program("c", "page_faults", tmp_path, environment, pkg_config(environment, "--libs"))
     assert run(binary, env=environment).endswith("ok\n")
 
 
 @pytest.mark.parametrize("language", ["cpp", "fortran"])
 def test_long_messages_without_memory_are_errors(language, tmp_path, environment):
-    # Not under valgrind and the sanitizers, which take memory and addresses of their own.
+    # valgrind and the sanitizers take memory and addresses.
     binary = compile_program(language, "memory", tmp_path, environment, pkg_config(environment, "--libs"))
     assert run(binary, env=environment).endswith("ok\n")
 
@@ -254,7 +250,6 @@ target_link_libraries(in_fortran PRIVATE linkspan::fortran)
 
 
 def configured(folder: Path, environment: dict[str, str], prefix: Path, lists: str, **others: str) -> Path:
-    """A CMake project of these lists, with those of its folders, configured and built."""
     for place, text in {"": lists, **others}.items():
         (folder / place).mkdir(exist_ok=True)
         (folder / place / "CMakeLists.txt").write_text(text)
@@ -304,7 +299,7 @@ def test_cmake_sibling_folders_that_each_find_the_package(tmp_path, environment,
 
 @pytest.mark.costly
 def test_default_integers_of_eight_bytes(tmp_path, environment):
-    """Programs that are compiled with -fdefault-integer-8 compile the module with it, too."""
+    """The module must also compile with -fdefault-integer-8."""
     eight = ["-std=f2018", "-fdefault-integer-8", "-Wall", "-Werror", "-Wno-maybe-uninitialized"]
     module = fortran_module(*eight, source=fortran_source(environment))
     program, libraries = outside("fortran", "values", tmp_path), pkg_config(environment, "--libs")
@@ -375,7 +370,7 @@ def test_fpm(tmp_path, environment, one_word):
 @pytest.mark.costly
 @pytest.mark.parametrize("generator", ["Unix Makefiles", "Ninja"] if shutil.which("ninja") else ["Unix Makefiles"])
 def test_cmake_project_that_has_the_sources(generator, tmp_path, environment, libraries):
-    """add_subdirectory, and FetchContent from a folder; cargo has built the library already, so it is not called."""
+    """add_subdirectory, and FetchContent from a folder; the library is built, so cargo does not run."""
     for language in STRICT:
         outside(language, "message", tmp_path)
     (tmp_path / "CMakeLists.txt").write_text(
@@ -400,22 +395,20 @@ install(TARGETS in_c in_fortran)
     run("cmake", "--build", build, env=without)
     for program in ("in_c", "in_cpp", "in_fortran"):
         assert run(build / program, env=without).endswith("ok\n")
-    # Nothing is made again.
     assert "Linking" not in run("cmake", "--build", build, env=without)
-    # What was installed is found by the program's own place, and the build tree is not needed.
+    # The installed program finds the library without the build tree.
     run("cmake", "--install", build, "--prefix", tmp_path / "first", env=without)
     (tmp_path / "first").rename(tmp_path / "installed")
     build.rename(tmp_path / "away")
     for program in ("in_c", "in_fortran"):
         assert run(tmp_path / "installed/bin" / program, env=without).endswith("ok\n")
-    # A profile that cargo does not have is refused before anything is built.
     wrong = ["cmake", "-S", tmp_path, "-B", tmp_path / "wrong", "-DLINKSPAN_PROFILE=Release", "-DLINKSPAN_CARGO=/bin/true"]
     refused = subprocess.run(wrong, env=without, capture_output=True, text=True, timeout=DEADLINE)
     assert refused.returncode != 0 and "LINKSPAN_PROFILE=Release is no profile of cargo" in refused.stderr
 
 
 def test_plugins_with_the_static_library_export_nothing_of_it(tmp_path, environment, prefix):
-    """Two plugins with a copy each are loaded by one program; each uses its own."""
+    """Two plugins with a copy each run in one program."""
     for name in ("one", "two"):
         (tmp_path / f"{name}.c").write_text(
             "#include <linkspan.h>\n"
@@ -450,7 +443,7 @@ def test_cmake_refuses_another_version(tmp_path, environment, prefix):
 
 
 def test_bytes_that_are_refused(tmp_path, environment):
-    """The invalid bytes of the normative vectors: each is refused with its kind, its offset and its path, in C."""
+    """Each invalid normative vector is refused with kind, offset and path."""
     binary = compile_program("c", "invalid", tmp_path, environment, pkg_config(environment, "--libs"))
     printed = run(binary, VECTORS.parent / "invalid.json", env=environment)
     assert re.search(r"^\d+ refused, 0 failed$", printed, re.M)
@@ -484,7 +477,7 @@ def test_header_stands_alone_and_its_initialisers_are_valid(standard, tmp_path, 
     compiled(compiler, f"-std={version}", *strict, "-x", language, source, *flags, out=tmp_path / "program")
     run(tmp_path / "program", env=environment)
     if language == "c++":
-        # All instantiations of the templates as well, in a program that uses them.
+        # Includes all template instantiations.
         uses = outside("cpp", "message", tmp_path)
         compiled(compiler, f"-std={version}", *strict, "-Wno-sign-conversion", uses, *flags, out=tmp_path / "message")
         assert run(tmp_path / "message", env=environment).endswith("ok\n")
@@ -537,7 +530,7 @@ def test_loops_are_ranges_and_assignments_free(standard, tmp_path, environment):
 
 @pytest.mark.parametrize("compiler", ["g++", "clang++-14"])
 def test_coroutines_of_cpp_20_await_each_call_and_can_be_destroyed_meanwhile(compiler, tmp_path, environment):
-    # Debian's clang has no run-time libraries of sanitizers.
+    # Debian's clang lacks sanitizer libraries.
     sane = ["-fsanitize=address,undefined", "-fno-sanitize-recover"] if compiler == "g++" else []
     strict = [compiler, "-std=c++20", *STRICT["cpp"][2:], *sane]
     flags = pkg_config(environment, "--cflags", "--libs")
@@ -564,7 +557,7 @@ def test_without_exceptions_the_cpp_headers_say_what_to_do_and_that_of_c_is_take
 def test_eigen_takes_and_gives_arrays_as_the_page_says(tmp_path, environment):
     recipe = re.search(r"^`eigen.cpp`:\n\n```cpp\n(.*?)^```$", (ROOT / "docs/cpp.md").read_text(), re.M | re.S)
     (tmp_path / "eigen.cpp").write_text(recipe[1])
-    # Eigen's own headers are no matter of ours.
+    # Treats Eigen's headers as system headers.
     eigen = run("pkg-config", "--cflags-only-I", "eigen3").replace("-I", "-isystem").split()
     flags = pkg_config(environment, "--cflags", "--libs")
     compiled(*STRICT["cpp"], *eigen, outside("cpp", "matrix", tmp_path), *flags, out=tmp_path / "matrix")
@@ -599,7 +592,7 @@ def test_other_ways_to_make_an_object_are_refused_in_one_line(tmp_path, environm
 
 
 def test_fortran_completion_lists_each_name_once():
-    """Editors list what stands in a type, private names as well: those that a generic name stands for stand in included files."""
+    """Editors also list private names, so the alternatives of a generic name belong in included files."""
     source = fortran_made()
     types = re.findall(r"^   type(?:, [^\n]*)? :: (linkspan_\w+)\n(.*?)^   end type", re.sub(r"&\s*\n\s*", "", source.read_text()), re.M | re.S)
     bound = {name: re.findall(r"^ +(?:procedure(?:, private)?|generic) :: (\w+)", body, re.M) for name, body in types}

@@ -11,15 +11,15 @@ from support.tree import ROOT
 from support.tree import TARGET as SHARED
 
 pytestmark = pytest.mark.features
-#: A folder of its own, because the program of other tests has all features.
+#: A separate folder, because other tests need all features.
 TARGET = SHARED / "features"
 FEATURES = tomllib.loads((ROOT / "cli/Cargo.toml").read_text())["features"]["default"]
-#: Only a hang takes so long.
+#: Seconds; only a hang takes so long.
 PATIENCE = 60
 
 
 def cargo(command: str, *features: str, package: str = "linkspan-cli") -> None:
-    """Runs cargo on the shell program, or the bridge, with these features alone; a warning is an error."""
+    """Runs cargo with only these features; warnings are errors."""
     chosen = ["--package", package, "--no-default-features", "--features", ",".join(features)]
     done = subprocess.run(
         ["cargo", command, "--quiet", "--locked", "--target-dir", str(TARGET), *chosen], cwd=ROOT, capture_output=True, text=True,
@@ -44,7 +44,6 @@ def test_core_converts_to_and_from_the_values_of_other_crates() -> None:
 
 @pytest.fixture(scope="module")
 def small() -> Path:
-    """The program without features."""
     cargo("build")
     return TARGET / "debug/linkspan"
 

@@ -1,4 +1,4 @@
-"""Every function of C with NULL for each pointer and zero for each number: none crashes, and an error names the function and the argument."""
+"""Every C function with NULL and zero arguments: no crash, and errors name function and argument."""
 
 import re
 
@@ -29,7 +29,7 @@ def test_null_in_place_of_every_pointer_is_refused_by_name(tmp_path, environment
     binary = compiled(*STRICT["c"], source, *flags, out=tmp_path / "nulls")
     lines = [line.split("\t") for line in run(binary, env=environment).splitlines()]
     assert len(lines) > 145
-    # What is allowed to have NULL: what frees, and a list of nothing.
+    # Freeing functions and empty lists allow NULL.
     allowed = {name for name, status, _ in lines if status == "Ok"}
     assert {name for name in allowed if not re.search(r"_free$|_release$", name)} == set(), allowed
     refused = [(name, text) for name, status, text in lines if status == "InvalidState"]

@@ -1,4 +1,4 @@
-"""The pages of C, C++ and Fortran: their programs are written, and their commands run, as a reader does from top to bottom."""
+"""Runs the pages of C, C++ and Fortran from top to bottom like a reader."""
 
 import os
 import re
@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 import pytest
 from conftest import PROGRAM, ROOT, run
 
-# A file's name before its block, or a block of commands.
+# A block with a file's name, or commands.
 BLOCK = re.compile(r"(?:`(?P<name>[\w.]+)`[^\n]*:\n\n)?```(?P<kind>\w+)\n(?P<text>.*?)```\n", re.S)
-# `make install` uses a release build, which takes too long here: the fixture has installed with the same script.
+# `make install` would make a slow release build; the fixture installed with the same script.
 MAKE = """#!/bin/sh
 test "$*" = "install PREFIX=$HOME/.local" || exit 1
 """
@@ -19,7 +19,7 @@ test "$*" = "install PREFIX=$HOME/.local" || exit 1
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A home whose path has no space, for the same reasons as that of `one_word`."""
+    """A home in a path without space, for the reasons of `one_word`."""
     with TemporaryDirectory(prefix="lkh-", dir="/tmp") as place:
         yield Path(place)
 
@@ -35,7 +35,7 @@ def test_page_commands_build_and_run_its_programs(page, times, tmp_path, environ
     (stubs / "make").chmod(0o755)
     (stubs / "linkspan").symlink_to(PROGRAM)
     path = f"{stubs}:{ROOT / '.venv/bin'}:{os.environ['PATH']}"
-    # Only the page gives the paths. CMake runs the system's make.
+    # Paths come only from the page. CMake runs the system's make.
     variables = ("PKG_CONFIG_PATH", "LD_LIBRARY_PATH")
     env = {k: v for k, v in environment.items() if k not in variables} | {"HOME": str(home), "PATH": path}
     printed = ""

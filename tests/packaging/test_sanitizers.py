@@ -24,8 +24,6 @@ VALGRIND = [
 
 @pytest.fixture(scope="session")
 def build(prefix):
-    """Builds a program with these flags."""
-
     def build(language: str, program: str, folder: Path, flags: list[str]) -> Path:
         sources = ["-I", prefix / "include", C_API / "tests" / language / f"{program}.{SUFFIX[language]}"]
         if language == "fortran":
@@ -239,7 +237,6 @@ def test_thread_sanitizer_with_the_installed_suppressions_finds_the_races_of_pro
         assert "data race" in done.stderr and "program.c" in done.stderr
 
 
-# In shared memory, and in ordinary memory.
 @pytest.mark.parametrize(("transport", "length"), [("shm", 1 << 17), ("shm", 1 << 12), ("unix", 1 << 12)])
 def test_thread_sanitizer_knows_who_writes_into_a_loan_after_whom(transport, length, under_thread_sanitizer):
     done = under_thread_sanitizer(LOANS, f"{transport}:test/loans", LENGTH=length)
@@ -270,7 +267,6 @@ def test_valgrind_reports_a_system_call_that_it_does_not_know_once(tmp_path, bui
     binary = build("c", "publish", tmp_path, ["-g"])
     done = subprocess.run(["valgrind", binary, "shm"], env=environment, capture_output=True, text=True, timeout=DEADLINE)
     assert done.returncode == 0 and done.stdout.endswith("ok\n"), done
-    # Of each process.
     unknown = re.findall(r"^\W*(\d+)\W.*unhandled amd64-linux syscall: (\d+)", done.stderr, re.M)
     assert sorted(unknown) == sorted(set(unknown)), done.stderr
 

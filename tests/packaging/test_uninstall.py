@@ -1,4 +1,4 @@
-"""What `make install` puts under a prefix, `make uninstall` takes away: nothing is left, and the files of others stay."""
+"""`make uninstall` removes everything that `make install` added and keeps other files."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def below(folder: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A prefix in a root of its own, in which others have files, and to which an older release was installed."""
+    """A prefix with foreign files and an older release."""
     root = tmp_path_factory.mktemp("root with space")
     prefix = root / "opt/local"
     (prefix / "bin").mkdir(parents=True)

@@ -36,7 +36,7 @@ def same(name: str, got: bytes, expected: str) -> None:
 
 
 def read_all(encoding: str, vectors: str) -> tuple[list[dict[str, str]], list[object]]:
-    """The vectors, and the value of each as the encoding has it."""
+    """Returns the vectors and their values in the encoding."""
     with open(vectors, encoding="utf-8") as file:
         cases = json.load(file)
     return cases, [linkspan.decode(bytes_of(case, encoding), encoding) for case in cases]

@@ -10,15 +10,14 @@ import pytest
 from support.tree import DEBUG, PROGRAM, ROOT
 
 SCHEMAS = sorted((ROOT / "tests/vectors/schemas").glob("*.schema.toml"))
-#: How many values are made in all.
 VALUES = 10_000
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 120
 
 
 @dataclass
 class Case:
-    """A value in JSON and CBOR, and its schema's verdict: None, or an error."""
+    """A value in JSON and CBOR with its schema's verdict: None or an error."""
 
     valid: bool
     error: str | None
@@ -29,18 +28,14 @@ class Case:
 
 @dataclass
 class Exported:
-    """The output of an export, and its lines on standard error."""
-
     out: bytes
     notes: list[str]
 
     def explains(self, text: str) -> bool:
-        """Whether a line on standard error contains this."""
         return any(text in note for note in self.notes)
 
 
 def verdicts(cases: list[Case]) -> tuple[int, int]:
-    """Counts the values that the schema accepts and refuses."""
     accepted = sum(case.valid for case in cases)
     return accepted, len(cases) - accepted
 

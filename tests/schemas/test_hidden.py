@@ -1,4 +1,4 @@
-"""Generated code compiles whatever a schema has in its names, texts and numbers, and hides nothing from its readers."""
+"""Generated code compiles with any names, texts and numbers of a schema, and hides nothing."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ from support.compilers import run
 SCHEMA = HERE / "schemas/exception.schema.toml"
 FIELDS: dict[str, Any] = tomllib.loads(SCHEMA.read_text())["fields"]
 GIVEN = {"_": 7, "_1": 8, "warning": {}}
-#: What a reader makes of a message with these fields alone.
+#: A reader's result for a message with only these fields.
 WHOLE = {
     **GIVEN,
     **{name: field["default"] for name, field in FIELDS.items() if "default" in field},

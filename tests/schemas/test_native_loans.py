@@ -1,4 +1,4 @@
-"""Records and loans: a message of a schema with an array that is lent, in C++ and Fortran, whose records own their arrays."""
+"""Records and loans in C++ and Fortran: a message with a lent array, whose records own their arrays."""
 
 import subprocess
 from pathlib import Path

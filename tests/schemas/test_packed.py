@@ -79,13 +79,12 @@ class Schema:
 
 @pytest.fixture(scope="session")
 def schemas(tmp_path_factory: pytest.TempPathFactory) -> list[Schema]:
-    """The schemas here, and those of the vectors."""
     folder = tmp_path_factory.mktemp("schemas")
     files = sorted((HERE / "schemas").glob("packed*.toml"))
     texts = json.loads((ROOT / "tests/vectors/schema_texts.json").read_text())
     for at, vector in enumerate(texts):
         if "fingerprint" in vector and re.search(r'^layout = "packed"', vector["toml"], re.MULTILINE):
-            # Names that differ from those of the schemas here.
+            # Avoids names of the schemas here.
             text = re.sub(r'^name = ".*"', f'name = "vector{at}"', vector["toml"], count=1, flags=re.MULTILINE)
             files.append(folder / f"vector{at}.schema.toml")
             files[-1].write_text(text)
@@ -182,7 +181,7 @@ def echoes(schemas: list[Schema], tmp_path_factory: pytest.TempPathFactory, libr
 @pytest.mark.costly
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_records_are_read_and_written_unchanged(language: str, schemas: list[Schema], echoes: Echoes) -> None:
-    """What each language writes has the same bytes, so what one wrote every other one reads: no pair of languages has bytes of its own."""
+    """All languages write equal bytes, so every language reads every other one."""
     print(f"LINKSPAN_SEED={echoes.seed}")
     numbers = random.Random(echoes.seed)
     for schema in schemas:
@@ -207,7 +206,7 @@ def test_invalid_truth_values_and_enums_are_refused(language: str, schemas: list
     tried = 0
     for schema in schemas:
         for at, place in enumerate(schema.places):
-            # One of the two, since each is a process.
+            # One of two, because each is a process.
             for wrong in place.wrong()[at % 2 : at % 2 + 1]:
                 record = bytearray(schema.record(random.Random(2)))
                 record[place.offset : place.offset + place.size] = wrong

@@ -1,5 +1,4 @@
-"""PHP: `decode` goes by a plan from the bytes of a message to an instance, and gives what `fromWire` gives, errors included; an instance is sent as its
-`toWire` is."""
+"""PHP: `decode` by a plan equals `fromWire`, errors included; an instance is sent as its `toWire`."""
 
 import os
 import random

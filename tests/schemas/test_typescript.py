@@ -1,4 +1,4 @@
-"""TypeScript from schemas: it compiles with strict settings, and its readers take and refuse what those of the other languages do."""
+"""TypeScript from schemas: compiles strictly; its readers accept and refuse like other languages."""
 
 import json
 import re
@@ -20,7 +20,6 @@ OTHERS = sorted(path for folder in (HERE / "schemas", ROOT / "tests/vectors/sche
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The compiled program that reads and writes."""
     made = tmp_path_factory.mktemp("typescript")
     generate("typescript", SCHEMA, made)
     shutil.copy(HERE / "typescript_echo.ts", made)
@@ -29,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def echo(folder: Path, values: list[Any]) -> list[Any]:
-    """What the program makes of each: a value, or kind, code and text of an error."""
+    """Returns the program's results: values, or kind, code and text of errors."""
     (folder / "in").write_text("\n".join(linkspan.encode(value).hex() for value in values))
     subprocess.run(["node", folder / "typescript_echo.js", folder / "in", folder / "out"], check=True, timeout=60)
     lines = (folder / "out").read_text().split("\n")
@@ -37,7 +36,7 @@ def echo(folder: Path, values: list[Any]) -> list[Any]:
 
 
 def plain(value: Any) -> Any:
-    """As TypeScript sends it: a float that is whole is an integer, which a schema reads as a float."""
+    """TypeScript sends a whole float as an integer; a schema reads it as a float."""
     match value:
         case dict():
             return {key: plain(each) for key, each in value.items()}
@@ -61,12 +60,11 @@ def test_values_are_read_and_written(folder: Path) -> None:
 
 @pytest.mark.costly
 def test_values_that_do_not_fit_are_refused(folder: Path) -> None:
-    # A number of JavaScript does not say whether it was an integer: 1.0 is one.
+    # In JavaScript 1.0 is an integer.
     refused = {name: case for name, case in REFUSED.items() if name not in ("float for an integer", "integer that f64 cannot hold", "float that f32 cannot hold")}
     got = echo(folder, [value for value, _, _ in refused.values()])
     for (name, (_, kind, word)), found in zip(refused.items(), got, strict=True):
         assert found[0] == kind and word in found[2], f"{name}: {found}"
-    # What no number holds is refused.
     beyond = echo(folder, [{**PLAIN, "double": 2**53 + 1}, {**PLAIN, "single": 1e300}])
     assert [one[0] for one in beyond] == ["OutOfRange", "OutOfRange"], beyond
 

@@ -12,13 +12,12 @@ from support.tree import DEBUG, PROGRAM, php
 
 HERE = Path(__file__).resolve().parent
 STRICT = ["-Wall", "-Wextra", "-Werror", "-O1", "-g"]
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 60
 
 
 @pytest.fixture(scope="session")
 def peers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[str]]]:
-    """The commands that start the service and the controller in each language."""
     out = tmp_path_factory.mktemp("peers")
     module = fortran_module("-std=f2018")
     compilers = {
@@ -38,13 +37,11 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[
     return built
 
 
-#: A thread that copied `os.environ` later would find a name gone that pytest removes between two tests.
+#: pytest changes names of `os.environ` between tests, while threads may copy it.
 ENVIRONMENT = dict(os.environ)
 
 
 class Bench:
-    """A runtime directory, a controller that listens in it, and programs that end with the test."""
-
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.env = {**ENVIRONMENT, "LINKSPAN_DIR": str(folder), "LINKSPAN_CONTROLLER": f"unix:{folder}/controller"}
@@ -73,14 +70,13 @@ class Bench:
 
 
     def log(self) -> str:
-        """Returns the controller's log."""
         words = [str(PROGRAM), "service", "logs", "--lines", "60"]
         return subprocess.run(words, env=self.env, capture_output=True, text=True, timeout=SOON).stdout
 
 
 @pytest.fixture
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    # A short name: the path of a socket has 107 bytes.
+    # A socket's path has at most 107 bytes.
     bench = Bench(tmp_path_factory.mktemp("b"))
     yield bench
     bench.close()

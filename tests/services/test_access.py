@@ -16,12 +16,12 @@ from support.waiting import until
 
 pytestmark = several_users
 OWNER, OUTSIDER = 12_345, 23_456
-#: An address for documentation (RFC 5737), which only the machine that is made here has.
+#: A documentation address (RFC 5737), which only the test's machine has.
 OUTSIDE = "192.0.2.1"
 
 
 class Net:
-    """A network namespace, so that the port is free; users with their own directories, and machines with keys."""
+    """A network namespace with a free port, users with separate directories, and machines with keys."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="net-"))
@@ -86,9 +86,8 @@ def test_another_user_of_the_machine_is_refused(net):
         finished = net.run(OUTSIDER, "service", *words, *loopback, "--timeout", "5")
         assert finished.returncode == 1 and "PermissionDenied (113)" in finished.stderr, finished
         assert "token" in finished.stderr, finished.stderr
-    # A service of the other user is not admitted either, and keeps trying without harm.
+    # The other user's service is also refused, and harmlessly keeps trying.
     net.start(OUTSIDER, "service", "run", "--name", "outsider", *loopback, "--", "sleep", "1000")
-    # The socket is in a directory that the other user cannot enter.
     socket = f"unix:{net.folder / str(OWNER)}/controller"
     finished = net.run(OUTSIDER, "service", "ls", "--controller", socket, "--timeout", "5")
     assert finished.returncode != 0 and "PermissionDenied" in finished.stderr, finished
@@ -111,7 +110,7 @@ def test_service_of_another_machine_needs_a_trusted_key(net):
     net.until(OWNER, "from/there", "RUNNING")
     done = net.run(OWNER, "service", "pause", "from/there", "--wait")
     assert done.returncode == 0, done
-    # From there the controller can be queried, too; from elsewhere not.
+    # The controller can be queried from there only.
     assert net.services(OUTSIDER, "--controller", outside) == {"from/there": "PAUSED"}
     finished = net.run(machines["nowhere"], "service", "ls", "--controller", outside, "--timeout", "5")
     assert finished.returncode == 1 and "PermissionDenied" in finished.stderr, finished

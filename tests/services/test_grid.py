@@ -28,7 +28,6 @@ WITHIN = 2.5
 
 
 def table() -> dict[str, dict[str, str]]:
-    """The result of each command in each state."""
     text = (ROOT / "docs/lifecycle.md").read_text(encoding="utf-8")
     block = text.split("<!-- checked: lifecycle -->\n")[1].split("<!-- end -->")[0]
     rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in block.splitlines()]
@@ -58,7 +57,6 @@ class Commander:
         self.asked = self.bench.start(ask, stderr=subprocess.PIPE)
 
     def answer(self) -> tuple[str, object]:
-        """Returns DONE and the value, or the number of the error and its text."""
         if self.program:
             line = next_line(self.program.stdout, f"the answer to the controller in {self.language}")
             assert line, f"the controller in {self.language} ended"
@@ -80,13 +78,11 @@ class Commander:
 
 
 class Target:
-    """A service of this folder, and its gates."""
-
     def __init__(self, bench: Bench, language: str, command: list[str]) -> None:
         self.bench, self.language, self.command = bench, language, command
         self.gates = bench.folder / "gates"
         self.gates.mkdir()
-        # At an absolute path: other pairs of this process have controllers of their own.
+        # Other pairs of this process have separate controllers.
         self.watch = linkspan.Controller(f"unix:{bench.folder}/controller")
         self.name = f"grid/{language}"
         self.program: subprocess.Popen[str] | None = None
@@ -112,7 +108,6 @@ class Target:
         until(f"{self.name} in {state}", reached, SOON)
 
     def order(self, command: str) -> None:
-        """Begins a command without waiting for it."""
         self.watch.service(self.name).command(command, wait=False)
 
     def close(self, gate: str) -> None:
@@ -191,7 +186,7 @@ def check_state(state: str, patient: Target, commander: Commander) -> None:
         patient.open(GATES[state])
     number, value = commander.answer()
     if state == "STOPPING":
-        # The second one cancels the current work, which is the first.
+        # The second command cancels the current work, the first.
         assert number in {"119", "122"} and re.search("cancelled|give up", value), (number, value)
         assert patient.ended() == 1
     else:
@@ -200,7 +195,7 @@ def check_state(state: str, patient: Target, commander: Commander) -> None:
 
 
 def play(service: str, controller: str, peers: dict[str, dict[str, list[str]]], folder: Path) -> None:
-    """Takes a service under a controller through all states; a failure shows the controller's log."""
+    """Takes a service through all states; a failure shows the controller's log."""
     bench = Bench(folder)
     try:
         commander = Commander(bench, controller, peers["controller"].get(controller))
@@ -217,12 +212,12 @@ def play(service: str, controller: str, peers: dict[str, dict[str, list[str]]], 
 
 @pytest.fixture(scope="session")
 def played(request, peers, tmp_path_factory) -> Iterator[dict[tuple[str, str], Future]]:
-    """Runs every selected pair in parallel: each waits for most of the time."""
+    """Runs the selected pairs in parallel, because each mostly waits."""
     chosen = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
     pairs = [(params["service"], params["controller"]) for params in chosen if "controller" in params]
     with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as workers:
         try:
-            # A short name: the path of a socket has 107 bytes.
+            # A socket's path has at most 107 bytes.
             yield {pair: workers.submit(play, *pair, peers, tmp_path_factory.mktemp("b")) for pair in pairs}
         finally:
             workers.shutdown(cancel_futures=True)

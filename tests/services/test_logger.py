@@ -1,6 +1,6 @@
-"""The data loggers of examples/logger: their promises about the database, checked literally, also when they are killed.
+"""The data loggers of examples/logger keep their promises about the database, also under kills.
 
-Another logger with the same behaviour is added by a line in LOGGERS.
+A line in LOGGERS adds another logger.
 """
 
 import math
@@ -24,12 +24,12 @@ from support.tree import PROGRAM, ROOT
 from support.waiting import until
 
 EXAMPLE = ROOT / "examples/logger"
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 60
 #: Kills and commands together for each logger; about three of ten are kills: a hundred, and a thousand in `make
 #: test-all`.
 EVENTS = int(os.environ.get("LINKSPAN_LOGGER_EVENTS", "370"))
-#: Concurrent loggers, each with a database of its own.
+#: Concurrent loggers with separate databases.
 LOGGERS_AT_ONCE = 4
 
 
@@ -38,7 +38,7 @@ def cpp(folder: Path) -> list[str]:
     return [str(compiled(*words, out=folder / "logger"))]
 
 
-#: The command that starts a logger, in a folder of its own.
+#: Commands that start a logger in a folder.
 LOGGERS: dict[str, Callable[[Path], list[str]]] = {
     "python": lambda _: [sys.executable, str(EXAMPLE / "logger.py")],
     "cpp": cpp,
@@ -51,8 +51,6 @@ def logger_command(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
 
 
 class Logger:
-    """One logger and its database, under the controller of this test."""
-
     def __init__(self, command: list[str], folder: Path, name: str) -> None:
         self.command, self.name = command, name
         self.database = folder / f"{name}.db"
@@ -119,7 +117,6 @@ def whole(database: Path) -> int:
             return 0
         count, first, last = db.execute("select count(*), min(id), max(id) from reading").fetchone()
         assert (first, last) == ((1, count) if count else (None, None)), "a reading is missing"
-        # Each reading is there with all of its measurements.
         most = db.execute("select count(*) from quantity").fetchone()[0]
         counts = db.execute("select count(quantity) from reading left join measurement on reading = id group by id").fetchall()
         assert all(0 < measured <= most for (measured,) in counts), "a reading is there without its measurements"
@@ -128,7 +125,6 @@ def whole(database: Path) -> int:
 
 @pytest.fixture
 def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The program `linkspan controller` in a runtime directory of this test."""
     runtime = tmp_path / "run"
     runtime.mkdir(mode=0o700)
     monkeypatch.setenv("LINKSPAN_DIR", str(runtime))
@@ -159,7 +155,6 @@ def test_logger_records_the_sensors_of_this_machine(logger: Logger) -> None:
         assert db.execute("pragma journal_mode").fetchone() == ("wal",)
         units = dict(db.execute("select name, unit from quantity"))
         assert (units["cpu"], units["memory"], units["load"]) == ("%", "%", "tasks")
-        # What it reports is what it stored.
         assert set(units) == set(data) - {"rows"}
         stored = dict(db.execute("select name, value from history where id = ?", (data["rows"],)))
         assert stored == pytest.approx({name: value for name, value in data.items() if name != "rows"})
@@ -245,12 +240,11 @@ def test_checkpoint_reports_a_blocking_reader_in_time(logger: Logger, tmp_path: 
         reader.execute("begin")
         (seen,) = reader.execute("select count(*) from reading").fetchone()
         logger.until_rows(seen + 3)
-        # Its own answer, with the reason, and not a time-out.
+        # An answer with a reason instead of a time-out.
         answer = logger.service.order(command, id="blocked", within=2.0)
         assert answer.outcome is linkspan.Outcome.FAILED
         assert isinstance(answer.error, linkspan.Stalled), answer.error
         assert "power.db" in str(answer.error) and "frames" in str(answer.error)
-        # It continues as before.
         assert answer.state == linkspan.State.RUNNING
         logger.until_rows(logger.rows() + 3)
         assert reader.execute("select count(*) from reading").fetchone() == (seen,)
@@ -282,7 +276,6 @@ class Ordeal:
         """One incarnation, from its start to its death."""
         self.lived = ["start"]
         if self.random.random() < 0.15:
-            # It does not get far.
             self.logger.launch(0.01)
         else:
             self.logger.start(0.01)
@@ -291,7 +284,6 @@ class Ordeal:
                 paused = self.send_pause(paused)
                 self.pause(0.02)
             if self.random.random() < 0.5:
-                # It dies during some operation.
                 word = self.random.choice(["RUN"] if paused else ["PAUSE", "CHECKPOINT", "SHUTDOWN", "BACKUP"])
                 arguments = {"path": f"{self.logger.database}.backup"} if word == "BACKUP" else None
                 self.logger.service.command(word, arguments, wait=False)
@@ -303,7 +295,7 @@ class Ordeal:
         self.look()
 
     def pause(self, longest: float) -> None:
-        """At any moment: this waits for nothing."""
+        """Pauses at any moment without waiting for a state."""
         time.sleep(self.random.uniform(0, longest))
 
     def count(self, word: str) -> None:

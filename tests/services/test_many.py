@@ -1,4 +1,7 @@
-"""Two hundred services on one controller, each with a command a second for 12 s (a minute in `make test-all`), while the controller is killed and restarted."""
+"""Two hundred services with a command per second, while their controller is killed and restarted.
+
+It takes 12 s, and a minute in `make test-all`.
+"""
 
 import json
 import os
@@ -20,8 +23,6 @@ CALLERS = 8
 
 
 class Caller(threading.Thread):
-    """Sends its share of the services a command a second, and keeps the answers."""
-
     def __init__(self, endpoint: str, share: range, until: float) -> None:
         super().__init__()
         self.endpoint, self.share, self.until = endpoint, share, until
@@ -69,7 +70,6 @@ def test_each_command_is_carried_out_exactly_once(bench, capsys):
     callers = [Caller(endpoint, range(n * each, (n + 1) * each), end) for n in range(CALLERS)]
     for caller in callers:
         caller.start()
-    # In the middle, the controller is killed and restarted.
     time.sleep(SECONDS * chance.uniform(0.3, 0.7))
     peak = usage(controller)
     bench.controller.kill()
@@ -89,7 +89,7 @@ def test_each_command_is_carried_out_exactly_once(bench, capsys):
     with capsys.disabled():
         print(f"\n{given} commands to {SERVICES} services in {SECONDS} s, the controller killed once (seed {seed});")
         print(f"  the controller before {json.dumps(before)}\n  before its death {json.dumps(peak)}\n  at the end {json.dumps(after)}")
-    # Before the controller was killed and after it; how fast is a matter of the machine.
+    # Counts both phases around the kill; the rate depends on the machine.
     assert given >= 2 * SERVICES, given
     done = subprocess.run(
         [str(PROGRAM), "service", "shutdown", "--all", "--wait"], env=bench.env, capture_output=True, text=True, timeout=SOON

@@ -26,7 +26,6 @@ class Supervisor:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind("\0" + name[1:] if name.startswith("@") else name)
         self.received = []
-        #: Returned together with the last notification.
         self.words = []
         self.running = []
 
@@ -36,13 +35,12 @@ class Supervisor:
             env["WATCHDOG_USEC"] = str(int(watchdog * 1e6))
         if not supervised:
             del env["NOTIFY_SOCKET"]
-        # In a process group of its own: a process under strace would survive it otherwise.
+        # Under strace a process would otherwise survive in a shared process group.
         program = subprocess.Popen([str(word) for word in words], env=env, start_new_session=True, **more)
         self.running.append(program)
         return program
 
     def linkspan(self, *words):
-        """Runs a shell command to its end, and returns its output."""
         env = {name: value for name, value in self.env.items() if name != "NOTIFY_SOCKET"}
         done = subprocess.run([PROGRAM, *words], env=env, capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 0, done
@@ -53,7 +51,6 @@ class Supervisor:
         until("the service `it`", lambda: re.search(r"^it +(?!STARTING)", self.linkspan("service", "ls"), re.M))
 
     def next(self, patience=PATIENCE):
-        """Returns the next notification, NAME=VALUE; None if there is none for this long."""
         if not self.words:
             self.socket.settimeout(patience)
             try:
@@ -76,11 +73,9 @@ class Supervisor:
             before.append(word)
 
     def all(self):
-        """Returns the pending notifications."""
         return list(iter(lambda: self.next(0), None))
 
     def within(self, seconds):
-        """Returns the notifications within this time."""
         end = time.monotonic() + seconds
         return list(iter(lambda: self.next(max(end - time.monotonic(), 0)), None))
 
@@ -103,5 +98,4 @@ def supervisor(request, tmp_path):
 
 
 def python(text):
-    """Returns the command that runs this text as a program."""
     return [sys.executable, "-c", text]

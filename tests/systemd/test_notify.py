@@ -6,7 +6,7 @@ import subprocess
 
 from conftest import PATIENCE, PROGRAM, python
 
-#: Its step hangs as long as the file exists.
+#: Its step hangs while the file exists.
 SERVICE = """
 import os, sys, time, linkspan
 
@@ -74,7 +74,7 @@ def test_stuck_step_sends_no_watchdog_message(supervisor, tmp_path):
     for _ in range(4):
         supervisor.until("WATCHDOG=1")
     (tmp_path / "stuck").touch()
-    # The watchdog is fed for a hanging step until it has lasted for this long; then there are no notifications.
+    # The watchdog is fed until the step has hung this long.
     words = supervisor.within(1.5)
     assert words.count("WATCHDOG=1") <= 4, words
     assert supervisor.within(1.5) == []
@@ -122,7 +122,7 @@ def test_wrapper_notifies_for_an_adopted_program(supervisor, tmp_path):
     program.send_signal(signal.SIGTERM)
     supervisor.until("STOPPING=1")
     assert program.wait(PATIENCE) == 0
-    # The watchdog is fed until the end: how often beside the last state depends on time.
+    # The watchdog is fed to the end; the count depends on time.
     assert [word for word in supervisor.all() if word != "WATCHDOG=1"][-1] == "STATUS=STOPPED"
     variables = (tmp_path / "variables").read_text()
     assert "NOTIFY_SOCKET" not in variables and "WATCHDOG" not in variables
@@ -130,8 +130,7 @@ def test_wrapper_notifies_for_an_adopted_program(supervisor, tmp_path):
 
 def test_service_that_cannot_start_reports_the_reason(supervisor):
     options = ["--restart", "on-failure", "--restart-delay", "0.01", "--restart-limit", "1/60s"]
-    # The signal arrives just after the notification of the failure was sent: the end must not overtake its own
-    # notification.
+    # The signal follows the failure's notification, which the end must not overtake.
     for _ in range(12):
         program = supervisor.start(
             PROGRAM, "service", "run", *options, "--", "sh", "-c", "exit 3", stderr=subprocess.DEVNULL

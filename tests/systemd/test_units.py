@@ -1,4 +1,4 @@
-"""The unit files: systemd accepts every line of them, and the programs work without what they forbid."""
+"""The unit files: systemd accepts every line, and the programs work under the restrictions."""
 
 import ctypes
 import os
@@ -17,7 +17,7 @@ FOLDER = ROOT / "examples/systemd"
 UNITS = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.service"))
 LOGGER = ROOT / "examples/logger/logger.py"
 
-#: What the tests use instead of installed files.
+#: Stand-ins for installed files.
 INSTALLED = {
     "/usr/local/lib/linkspan/venv/bin/python": sys.executable,
     "/usr/local/lib/linkspan/logger": str(LOGGER.parent),
@@ -36,7 +36,6 @@ def analyze(*words, **env):
 
 
 def installed(unit, folder):
-    """The unit with programs of this tree; a template becomes an instance."""
     text = (FOLDER / unit).read_text()
     for there, here in INSTALLED.items():
         text = text.replace(there, here)
@@ -48,7 +47,7 @@ def installed(unit, folder):
 
 def verify(unit, path):
     of_user = ["--user"] if unit.startswith("user/") else []
-    # A short name: it reads the sockets of the user's other units, too, and the path of a socket has 107 bytes.
+    # systemd also reads the sockets of the user's other units, and a socket's path has 107 bytes.
     with tempfile.TemporaryDirectory(prefix="lk-", dir="/tmp") as runtime:
         return analyze(*of_user, "verify", "--man=no", path, XDG_RUNTIME_DIR=runtime)
 
@@ -62,7 +61,6 @@ def test_units_exist():
 def test_systemd_accepts_every_line(unit, tmp_path):
     path = installed(unit, tmp_path)
     assert verify(unit, path) == (0, "")
-    # A wrong line is reported.
     path.write_text(path.read_text().replace("WatchdogSec=", "WatchdogSecs="))
     assert "Unknown key" in verify(unit, path)[1]
 
@@ -130,12 +128,12 @@ def test_system_call_filter_allows_what_services_do(kind, supervisor, tmp_path):
     assert program.wait(PATIENCE) == 0
     made = set(re.findall(r"^\d+ +([a-z0-9_]+)\(", trace.read_text(), re.M))
     assert {"read", "execve", "epoll_wait"} & made and len(made) > 20, made
-    # As root, SQLite gives its log file to the database's owner; the units run as a user of their own.
+    # As root, SQLite gives its log to the database's owner; the units run as an ordinary user.
     assert made - calls - ({"fchown"} if os.geteuid() == 0 else set()) == set()
 
 
 def deny_write_execute():
-    """The effect of MemoryDenyWriteExecute=, by the kernel's own means."""
+    """Has the effect of MemoryDenyWriteExecute=."""
     PR_SET_MDWE = 65
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_MDWE, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "PR_SET_MDWE")

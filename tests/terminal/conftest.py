@@ -14,8 +14,6 @@ PATIENCE = 60  # seconds; only a hang takes so long
 
 
 class Machine:
-    """Starts programs in a directory of their own, and ends them."""
-
     def __init__(self, folder):
         self.env = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("LINKSPAN_", "TMUX"))},
@@ -28,7 +26,6 @@ class Machine:
         return self.running[-1]
 
     def linkspan(self, *words):
-        """Runs the program to its end; returns its output."""
         done = subprocess.run(
             [PROGRAM, *words], env=self.env, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL,
         )
@@ -83,7 +80,6 @@ class Tmux:
         self("send-keys", "-t", "screen", "-l", text)
 
     def wait_for(self, condition, what):
-        """Returns the lines of the screen once they fulfil the condition."""
         seen = []
 
         def look():

@@ -14,7 +14,6 @@ TITLE = "linkspan top"
 
 @pytest.fixture
 def laboratory(machine, python):
-    """A publisher with traffic, a controller, and a service."""
     machine.start(python, METER, "lab/traffic")
     machine.start(PROGRAM, "controller", "--no-tcp", "--quiet")
     machine.start(python, LOGGER, "lab/logger")
@@ -43,7 +42,7 @@ def is_open(lines):
 
 
 def at_prompt(lines):
-    """Returns whether the shell waits for a command: an earlier line has its prompt, too."""
+    """Returns whether the shell waits for a command; earlier lines also have a prompt."""
     filled = [line.rstrip() for line in lines if line.strip()]
     return not is_open(lines) and bool(filled) and filled[-1] == "ready>"
 
@@ -53,22 +52,19 @@ def test_top_shows_rates_and_states_and_reacts_to_keys(laboratory, terminal):
     before = terminal("display-message", "-p", "-t", "screen", "#{alternate_on} #{cursor_flag}")
     terminal.write(f"stty -g > {shlex.quote(terminal.words[2])}.before; {PROGRAM} top --every 0.3\n")
 
-    # Names, and rates that are not zero.
     lines = terminal.wait_for(lambda lines: number(lines, "shm:lab/traffic", 5) > 0, "a rate of messages")
     assert is_open(lines)
     assert row(lines, "shm:lab/traffic")[1:3] == ["publish", "meter"]
     assert "ENDPOINT" in lines[1] and "MSG/S" in lines[1] and "BEHIND" in lines[1]
-    # From the right, because the time of the current work may be shown or not.
+    # From the right, because the current work's time is optional.
     lines = terminal.wait_for(lambda lines: number(lines, "lab/logger", -3) > 0, "a rate of steps")
     assert row(lines, "lab/logger")[1:3] == ["RUNNING", "CONNECTED"]
 
-    # A state changes.
     laboratory.linkspan("service", "pause", "lab/logger", "--wait")
     terminal.wait_for(lambda lines: (row(lines, "lab/logger") or ["", ""])[1] == "PAUSED", "PAUSED")
     laboratory.linkspan("service", "run", "lab/logger", "--wait")
     terminal.wait_for(lambda lines: (row(lines, "lab/logger") or ["", ""])[1] == "RUNNING", "RUNNING")
 
-    # A filter.
     terminal.write("/traff")
     lines = terminal.wait_for(lambda lines: lines[-1].startswith("filter: traff"), "the filter")
     terminal.wait_for(lambda lines: not row(lines, "lab/logger") and row(lines, "shm:lab/traffic"), "one row")
@@ -77,13 +73,11 @@ def test_top_shows_rates_and_states_and_reacts_to_keys(laboratory, terminal):
     terminal.press("Escape")
     terminal.wait_for(lambda lines: row(lines, "lab/logger"), "all rows")
 
-    # Another order, and reversed.
     terminal.write("s")
     terminal.wait_for(lambda lines: "PATTERN↓" in lines[1], "another order")
     terminal.write("r")
     terminal.wait_for(lambda lines: "PATTERN↑" in lines[1], "the order turned")
 
-    # The other table has the focus then.
     terminal.press("Tab")
     terminal.write("s")
     terminal.wait_for(lambda lines: any("STATE↓" in line for line in lines), "another order below")
@@ -97,13 +91,11 @@ def test_top_shows_rates_and_states_and_reacts_to_keys(laboratory, terminal):
     terminal.write("p")
     terminal.wait_for(lambda lines: row(lines, "lab/logger")[1] == "PAUSED", "what came meanwhile")
 
-    # The help opens and closes.
     terminal.write("?")
     terminal.wait_for(lambda lines: any("q Esc Ctrl-C" in line for line in lines), "the help")
     terminal.write("x")
     terminal.wait_for(lambda lines: not any("q Esc Ctrl-C" in line for line in lines), "the help's end")
 
-    # Other sizes.
     terminal("resize-window", "-t", "screen", "-x", "40", "-y", "10")
     lines = terminal.wait_for(lambda lines: len(lines) == 10 and "PROGRAM" not in lines[1], "a small screen")
     # The terminal may be read while a frame is drawn.
@@ -113,7 +105,6 @@ def test_top_shows_rates_and_states_and_reacts_to_keys(laboratory, terminal):
     terminal("resize-window", "-t", "screen", "-x", "80", "-y", "24")
     terminal.wait_for(lambda lines: len(lines) == 24 and "MESSAGES" in lines[1], "an ordinary screen")
 
-    # The terminal is restored: the screen, the cursor, the settings.
     terminal.write("q")
     terminal.wait_for(at_prompt, "the shell")
     assert terminal("display-message", "-p", "-t", "screen", "#{alternate_on} #{cursor_flag}") == before

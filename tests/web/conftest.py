@@ -29,7 +29,6 @@ CHROMIUM = (
 
 
 def children(pid):
-    """Returns the command lines of a process's children, by their pids."""
     found = {}
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         # A child may end while its command line is read.
@@ -42,8 +41,6 @@ def children(pid):
 
 @dataclass
 class Observatory:
-    """The running demonstration: the address of its page, and the process of each part."""
-
     process: subprocess.Popen
     address: str
     lines: list = field(default_factory=list)
@@ -119,8 +116,6 @@ def browser(tmp_path_factory):
 
 @dataclass
 class View:
-    """An open page, the requests that it has sent, and the errors in its scripts."""
-
     page: object
     requests: list
     errors: list
@@ -163,7 +158,6 @@ def view(observatory, browser):
 
 @pytest.fixture
 def live(view):
-    """The page, once it shows all four programs as live."""
     seen = view()
     for part in PARTS:
         seen.wait("p => ['live', 'back'].includes(document.querySelector(`[data-part=${p}]`).dataset.state)", part)

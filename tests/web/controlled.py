@@ -55,7 +55,6 @@ def wait_for_server(process, address):
 
 
 def end_program(process, how=signal.SIGTERM):
-    """Ends a program with a signal, unless it has ended; returns its exit code."""
     if process.poll() is None:
         process.send_signal(how)
     process.stdout.close()
@@ -64,8 +63,6 @@ def end_program(process, how=signal.SIGTERM):
 
 @dataclass
 class PageServer:
-    """A controller, and the server of its page."""
-
     kind: str
     folder: Path
     address: str
@@ -106,7 +103,6 @@ class PageServer:
             connection.close()
 
     def wait_for_service(self, service):
-        """Waits until the page lists this service."""
         until(f"the service {service}", lambda: self.request("GET", f"/api/services/{urllib.parse.quote(service, safe='')}")[0] == 200)
 
     def command(self, service, command, **more):
@@ -114,7 +110,6 @@ class PageServer:
         return self.request("POST", path, {"command": command, **more})
 
     def shell(self, *arguments):
-        """Runs the program for the same controller; returns its output."""
         env = {**os.environ, "LINKSPAN_DIR": str(self.folder / "run")}
         return subprocess.run([PROGRAM, *arguments], env=env, capture_output=True, text=True, timeout=PATIENCE)
 

@@ -1,4 +1,4 @@
-"""Adopted programs on the controller's page: their state, their output as one line each, and the text of the dialog of SHUTDOWN."""
+"""Adopted programs on the controller's page: state, output lines, and the dialog of SHUTDOWN."""
 
 import os
 import signal

@@ -55,7 +55,6 @@ def open_page(page_server, browser):
 
 @pytest.fixture
 def page(open_page):
-    """The page, once it shows the services."""
     view = open_page()
     for name, state in (("bench/power", "RUNNING"), ("bench/spare", "READY"), ("roof/weather", "RUNNING")):
         view.wait(IS, [ROW.format(name), state])
@@ -250,7 +249,7 @@ def test_page_is_usable_with_the_keyboard_alone(page, page_server):
     assert shown[0] == "solid" and shown[1] >= 2
     keyboard.press("Enter")
     page.wait(IS, [ROW.format("bench/spare"), "RUNNING"])
-    # The button that was used is disabled now; the focus is still in the row.
+    # Its button is now disabled, but the row keeps the focus.
     page.wait("row => document.querySelector(row).contains(document.activeElement)", ROW.format("bench/spare"))
     for _ in range(6):
         if page.page.evaluate(focus) == "PAUSE":
@@ -267,7 +266,6 @@ def test_page_is_usable_with_the_keyboard_alone(page, page_server):
     page.page.locator(f"{ROW.format('bench/power')} .name").focus()
     keyboard.press("ArrowDown")
     assert page.page.evaluate("document.activeElement.textContent") != "bench/power"
-    # The other tests need this service.
     page.page.locator(ROW.format("bench/spare")).locator("[data-command=SHUTDOWN]").click()
     page.page.click("#confirm [value=yes]")
     page.wait(IS, [ROW.format("bench/spare"), "STOPPED"])
@@ -449,7 +447,6 @@ def test_page_shows_a_controller_that_ended_and_reconnects_to_the_next(page, pag
 
 
 def group(process):
-    """Returns the pids of the server that `serve` runs, and of its workers."""
     first = list(children(process.pid))
     return first + [pid for one in first for pid in children(one)]
 

@@ -1,5 +1,7 @@
-"""The read token: it permits every route that reads, `/metrics` for Prometheus, too, and no command in any spelling of a route; and
-token files, which survive a restart of the controller."""
+"""The read token permits reading routes, including `/metrics`, and no command in any spelling.
+
+Token files survive a restart of the controller.
+"""
 
 import os
 import re
@@ -71,8 +73,7 @@ def test_read_token_reads_and_does_not_command(page_server, reader):
 def test_no_spelling_of_any_route_commands_with_the_read_token(page_server, reader, monkeypatch):
     assert len(routes(page_server)) > len(routes_of(reader))
     before = page_server.request("GET", "/api/services/bench%2Fpower")[2]
-    # Every route, also those that the server does not list for the reader; not the stream, which the reader may read
-    # and which has no end.
+    # Covers unlisted routes; the stream is omitted, because it never ends.
     ending = [route for route in routes(page_server) if route[1] != "/api/events"]
     monkeypatch.setattr(test_controller_access, "routes", lambda _: ending)
     requests = list(attempts(page_server, f"Authorization: Bearer {reader.token}"))
@@ -92,7 +93,6 @@ def test_no_spelling_of_any_route_commands_with_the_read_token(page_server, read
     fields = ("state", "answered", "pid", "epoch", "open")
     assert {key: after.get(key) for key in fields} == {key: before.get(key) for key in fields}
     assert page_server.services["bench/power"].poll() is None
-    # The full token still permits commands.
     assert page_server.command("bench/power", "GET_DATA")[0] == 200
 
 

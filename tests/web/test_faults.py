@@ -1,4 +1,4 @@
-"""Each of the four programs is killed and started again: the page shows it, and the other programs continue."""
+"""Killing and restarting each of four programs: the page shows it, and the others continue."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from support.limits import within
 
 OBSERVATORY = ROOT / "examples/observatory"
 
-# For each program, an expression whose value changes on the page while the program works.
+# Expressions that change while each program works.
 CHANGING = {
     "sensors": "histories.cpu.length && document.querySelector('#network b').textContent",
     "seismogram": "wave.last",
@@ -48,13 +48,12 @@ def test_killed_program_is_shown_as_missing_and_recovers(live, observatory, part
     after = observatory.pids()
     assert after.pop(part) != before.pop(part)
     assert after == before, "the others are the same processes as before"
-    # The page shows `back` for some seconds. One program is enough to test that.
+    # The page shows `back` for some seconds; testing one program is enough.
     if part == PARTS[0]:
         live.wait_state(part, "live")
 
 
 def gateway_of(observatory):
-    """The process of the gateway, which every page follows."""
     (found,) = [pid for pid, command in children(observatory.process.pid).items() if Path(command[0]).name == "linkspan-gateway"]
     return found
 
@@ -67,7 +66,6 @@ def test_page_follows_the_gateway_and_says_when_it_does_not_answer(live, observa
     for part in PARTS:
         live.wait_state(part, "waiting")
     live.screenshot("without-gateway")
-    # The programs go on, and none of them is shown as missing.
     assert observatory.pids() == before
     observatory.start_missing()
     for part in PARTS:
@@ -75,7 +73,7 @@ def test_page_follows_the_gateway_and_says_when_it_does_not_answer(live, observa
         wait_for_change(live, part)
     live.wait("() => document.querySelector('#summary').textContent === 'All four programs are live.'")
     assert gateway_of(observatory) != killed and observatory.pids() == before
-    # Its token for the scope page is another one, which is printed, too.
+    # The scope page's new token is printed.
     with within("the new address of the scope page", PATIENCE):
         while len(set(re.findall(r"scope page is at (\S+)", "".join(observatory.lines)))) < 2:
             observatory.lines.append(observatory.process.stdout.readline())
@@ -99,7 +97,7 @@ def test_driver_with_another_unit_is_refused_and_the_page_shows_why(live, observ
         why = "readings/network: the unit is By/s there and kBy/s here: 1 By/s is 0.001 kBy/s"
         live.wait("text => document.querySelector('#summary').textContent.includes(text)", why)
         live.screenshot("sensors-refused")
-        # Its values are neither shown nor counted, and the program that subscribes to them still runs.
+        # Values of the missing program are neither shown nor counted; its subscriber still runs.
         before = live.page.evaluate("histories.cpu.length")
         wait_for_change(live, "seismogram")
         wait_for_change(live, "spectrum")
@@ -126,7 +124,7 @@ def test_form_shows_an_error_when_the_server_is_missing(live, observatory):
     assert "observatory/spectrum" in live.text("#answer")
     observatory.start_missing()
     live.wait_state("spectrum", "back")
-    # A new spectrum shows that the restarted program has received enough samples.
+    # A new spectrum proves enough received samples.
     before = live.page.evaluate("spectrum.data[1][5]")
     live.wait("before => spectrum.data[1][5] !== before", before)
     live.page.press("#length", "Enter")

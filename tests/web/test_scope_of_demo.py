@@ -1,4 +1,4 @@
-"""The demonstration for viewers: its gateway shows its names on the scope page, and a recording of it is decoded by readers of ROS 2's messages, value by value."""
+"""The demonstration for viewers: scope page, and a recording that ROS 2 readers decode value by value."""
 
 import json
 import re
@@ -27,7 +27,6 @@ def test_scope_page_shows_every_name_of_the_demonstration(observatory, browser):
     page = context.new_page()
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    # A gateway that was started again has another token.
     page.goto(f"{found[-1]}&panel=time~observatory/sensors!cpu&panel=line~observatory/waveform!samples")
     for name in NAMES:
         page.get_by_role("table").get_by_role("button", name=name, exact=True).wait_for(timeout=PATIENCE * 1000)
@@ -40,7 +39,7 @@ def test_scope_page_shows_every_name_of_the_demonstration(observatory, browser):
 
 
 def compared(sent, found, path="message"):
-    """Compares a value with what a reader of ROS 2's messages made of it; returns how many parts it has."""
+    """Compares a value with a ROS 2 reader's result; returns the number of its parts."""
     match sent:
         case dict():
             of = found.__getitem__ if isinstance(found, dict) else lambda key: getattr(found, key)
@@ -58,7 +57,6 @@ def compared(sent, found, path="message"):
         case linkspan.Timestamp():
             assert found.sec * 10**9 + found.nanosec == sent.nanoseconds, path
         case None:
-            # A field that is optional says so beside it.
             return 0
         case float():
             assert found == sent or (found != found and sent != sent), (path, sent, found)
@@ -68,7 +66,7 @@ def compared(sent, found, path="message"):
 
 
 def decoded(reader, name):
-    """Number and value of each message of a name: in CDR, or in plain JSON where a map has no fixed keys."""
+    """Returns number and value of each message: CDR, or JSON if a map has no fixed keys."""
     factory = DecoderFactory()
     for schema, channel, message in reader.iter_messages([name]):
         if channel.message_encoding == "json":
@@ -94,7 +92,7 @@ def test_recording_of_the_demonstration_is_decoded_value_by_value(observatory, t
             found = list(decoded(reader, name))
             assert [number for number, _ in sent] == [number for number, _ in found] and len(sent) == info["names"][name]["messages"] > 0
             assert sum(compared(value, other, name) for (_, value), (_, other) in zip(sent, found, strict=True)) > len(sent)
-    # A reader of bags opens it, too, and has as many messages of each name.
+    # A bag reader finds as many messages of each name.
     with Reader(tmp_path / "ros2.mcap") as bag:
         counts = {connection.topic: connection.msgcount for connection in bag.connections}
     assert {name: counts[name] for name in NAMES} == {name: info["names"][name]["messages"] for name in NAMES}

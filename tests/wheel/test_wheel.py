@@ -1,4 +1,4 @@
-"""The wheel that a user builds: pip builds it in release mode, installs it in a fresh environment, and both the module and the program run."""
+"""pip builds the wheel in release mode, and its module and program run in a fresh environment."""
 
 import json
 import os
@@ -37,7 +37,6 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fresh(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of a fresh environment in which only the wheel is installed."""
     folder = tmp_path_factory.mktemp("fresh")
     venv.create(folder, with_pip=False)
     python = folder / "bin/python"
@@ -47,7 +46,7 @@ def fresh(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_wheel_serves_every_later_python_and_is_stripped(wheel: Path) -> None:
     assert wheel.name.startswith("linkspan-") and "-cp311-abi3-" in wheel.name, wheel.name
-    # 6.2 MB when it was measured; with debugging information it has about 60.
+    # 6.2 MB when measured; about 60 with debugging information.
     assert wheel.stat().st_size < 12e6, f"{wheel.stat().st_size} bytes"
 
 

@@ -1,4 +1,4 @@
-"""Sends 1,000 messages of which one is consumed, and ends without close: its callback gets the number of the others."""
+"""Sends 1,000 messages, of which one is consumed, and ends without close; the callback gets the rest."""
 
 import gc
 import sys
@@ -15,10 +15,9 @@ def report(missed: int) -> None:
 
 
 class Holder:
-    """Refers to the channel, whose callback refers to this."""
+    """Makes a cycle of channel and callback."""
 
     def report(self, missed: int) -> None:
-        # All of the cycle is still there.
         assert self.channel.endpoint == name
         report(missed)
 

@@ -1,4 +1,4 @@
-"""Tries each wait of the table: `waits.py TABLE TRANSPORT` prints the rows with what became of them."""
+"""Tries each wait of the table: `waits.py TABLE TRANSPORT` prints the rows with their results."""
 
 import sys
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def outcome(call: Callable[[], Any]) -> str:
 
 
 def tried(row: str, given: dict[str, float], is_there: bool) -> str:
-    """Opens what the row needs, sends what it waits for where that is to be there, and calls. What it opens ends when it returns, without a wait."""
+    """Makes the row's objects and the awaited data if `is_there`, and calls. Everything ends on return."""
     name, option = fresh(), {"timeout": 0.05}
     match row.split():
         case ["subscriber", operation]:
