@@ -407,7 +407,7 @@ mod tests {
         assert_eq!(described("Frames of a client"), OF_CLIENTS);
         assert_eq!(described("Frames of the gateway"), OF_THE_GATEWAY);
         for kind in ErrorKind::ALL {
-            assert!(page.contains(&format!("{} {}", kind.code(), kind.name())), "{kind}");
+            assert!(page.contains(&format!("| {} | `{}` |", kind.code(), kind.name())), "{kind}");
         }
         for (subprotocol, _) in Format::ALL {
             assert!(page.contains(subprotocol));

@@ -250,14 +250,18 @@ fn subscriber_to_a_pattern(transport: &str, order: Order) {
     }
 }
 
-/// An idle object is not readable however often the program asks for its descriptor.
-fn stays_idle(what: &str, ask: impl Fn() -> RawFd, attempt: impl FnMut() -> bool) {
+/// An idle object is not readable however often the program asks for its descriptor. A retry of a connection may be due
+/// between a rest and the look, so one of several looks counts.
+fn stays_idle(what: &str, ask: impl Fn() -> RawFd, mut attempt: impl FnMut() -> bool) {
     let fd = ask();
-    rests(fd, what, attempt);
-    for _ in 0..2 {
-        assert_eq!(ask(), fd, "{what}");
-        assert!(!readable(fd, 0), "{what}: asking makes it readable");
-    }
+    let mut is_idle = |_| {
+        rests(fd, what, &mut attempt);
+        (0..2).all(|_| {
+            assert_eq!(ask(), fd, "{what}");
+            !readable(fd, 0)
+        })
+    };
+    assert!((0..20).any(&mut is_idle), "{what}: asking makes it readable");
 }
 
 #[test]
