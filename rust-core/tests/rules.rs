@@ -82,7 +82,8 @@ const OF_THE_CALLER: [(&str, &str); 3] = [
 ];
 
 /// What a text says of a variable that was read, which is no advice.
-const READ_VARIABLES: [&str; 3] = ["LINKSPAN_PYTHON names", "LINKSPAN_DIR is", "LINKSPAN_DIR says"];
+const READ_VARIABLES: [&str; 4] =
+    ["LINKSPAN_PYTHON names", "LINKSPAN_DIR is", "LINKSPAN_DIR says", "LINKSPAN_STATE_DIR says"];
 
 /// Returns whether a text advises a variable without asking whether this program reads any: one that runs with more
 /// rights than its caller does not. `environment::advice` asks, at most three lines above.
