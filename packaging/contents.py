@@ -1,4 +1,4 @@
-"""What an artefact is made of: its crates with their versions and licences, as text and as a list in CycloneDX."""
+"""Lists an artefact's crates with versions and licences, as text and CycloneDX."""
 
 import functools
 import json
@@ -17,7 +17,7 @@ def metadata() -> dict:
 
 @functools.cache
 def crates(package: str) -> list[dict]:
-    """The crates that are linked into a package of the workspace, with the features of that package alone, by name and version."""
+    """Returns linked crates of a workspace package by name and version, with only its features."""
     tree = ["cargo", "tree", "--locked", "-e", "normal,no-proc-macro", "--prefix", "none", "--no-dedupe", "--format", "{p}", "-p", package]
     done = subprocess.run(tree, cwd=ROOT, check=True, capture_output=True, text=True)
     wanted = {tuple(line.split()[:2]) for line in done.stdout.splitlines() if line}
@@ -28,12 +28,12 @@ def crates(package: str) -> list[dict]:
 
 
 def foreign(package: str) -> list[dict]:
-    """Those of them that are not of this workspace."""
+    """Returns linked crates from outside this workspace."""
     return [crate for crate in crates(package) if crate["source"] is not None]
 
 
 def licences(folder: Path, *packages: str) -> None:
-    """Puts the licences of these packages, those of every crate in them, and the list of these crates into a folder."""
+    """Puts the licences of these packages and their crates into a folder, with a list."""
     folder.mkdir(parents=True, exist_ok=True)
     for own in ("LICENSE-MIT", "LICENSE-APACHE"):
         shutil.copy(ROOT / own, folder)
@@ -55,7 +55,7 @@ def licences(folder: Path, *packages: str) -> None:
 
 
 def sbom(package: str) -> dict:
-    """The list of what is in the package, as CycloneDX 1.5."""
+    """Returns the package's contents as CycloneDX 1.5."""
     components = [
         {
             "type": "library",

@@ -1,4 +1,4 @@
-"""The Debian packages: each is a folder with its control file and its documents, which dpkg-deb packs."""
+"""Makes the Debian packages: a folder with control file and documents, packed by dpkg-deb."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ from pathlib import Path
 from contents import licences
 from tree import DIST, EPOCH, ROOT, STAGE, VERSION, run, write_gzip
 
-#: Debian requires an address. Who publishes the packages gives theirs; nobody reads that of the placeholder (RFC 2606).
+#: Debian requires an address. A publisher replaces this placeholder (RFC 2606), which nobody reads.
 PLACEHOLDER = "The authors of Linkspan <linkspan@example.org>"
 MAINTAINER = os.environ.get("LINKSPAN_MAINTAINER", PLACEHOLDER)
 
@@ -21,13 +21,11 @@ def output(*command: object) -> str:
 
 @dataclass
 class Package:
-    """A package, and how its folder is filled."""
-
     name: str
     section: str
     summary: str
     description: str
-    crates: tuple[str, ...]                          # the packages of the workspace whose licences it has
+    crates: tuple[str, ...]                          # workspace packages whose licences it has
     depends: str = ""
     suggests: str = ""
     multi_arch: str = ""
@@ -37,7 +35,7 @@ class Package:
         return STAGE / "deb" / self.name
 
     def begin(self) -> Path:
-        """Makes its folder anew, with nothing but its documents."""
+        """Makes an empty folder with only its documents."""
         folder = self.folder()
         shutil.rmtree(folder, ignore_errors=True)
         documents = folder / "usr/share/doc" / self.name
@@ -62,7 +60,7 @@ class Package:
         return folder
 
     def pack(self) -> None:
-        """Writes its control files, and packs it."""
+        """Writes the control files and packs the folder."""
         folder = self.folder()
         files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
         architecture = output("dpkg", "--print-architecture")
@@ -85,7 +83,7 @@ class Package:
 
 
 def needed_libc(*files: Path) -> str:
-    """The dependency on the C library: the newest version of a symbol that the files ask for."""
+    """Returns the libc dependency: the newest symbol version that the files need."""
     versions = {
         tuple(map(int, word.removeprefix("GLIBC_").split(".")))
         for file in files for word in output("objdump", "-T", file).replace("(", " ").replace(")", " ").split() if word.startswith("GLIBC_2")
@@ -94,10 +92,10 @@ def needed_libc(*files: Path) -> str:
 
 
 def install_programs(folder: Path, built: list[Path], zsh: str) -> None:
-    """Puts the programs below `folder`, with completions (those of zsh in the folder `zsh`), manual pages and units of systemd."""
+    """Puts programs below `folder`, with completions (zsh's in folder `zsh`), manual pages and systemd units."""
     for place in ("usr/bin", "usr/share/bash-completion/completions", zsh, "usr/share/man/man1", "usr/lib/systemd/user", "usr/lib/systemd/system"):
         (folder / place).mkdir(parents=True)
-    # The shell program is the first one: the pages of the others take the place of its pages for them.
+    # The shell program comes first, so later programs replace its pages for them.
     for program in built:
         run(["strip", "--strip-all", "-o", folder / "usr/bin" / program.name, program])
         run([program, "man", folder / "usr/share/man/man1"])
@@ -115,7 +113,7 @@ def install_programs(folder: Path, built: list[Path], zsh: str) -> None:
 
 
 def programs(built: list[Path]) -> Package:
-    """The programs, which are static, with completions, manual pages and units of systemd."""
+    """The static programs with completions, manual pages and systemd units."""
     package = Package(
         "linkspan", "net", "Programs in different languages on one machine exchange messages",
         "The shell program: send, receive, call, publish, subscribe, list, services\n and their controller; the recorder, the bridge to other machines, and the gateway\n for browsers.",
@@ -125,7 +123,7 @@ def programs(built: list[Path]) -> Package:
     install_programs(folder, built, zsh="usr/share/zsh/vendor-completions")
     overrides = folder / "usr/share/lintian/overrides"
     overrides.mkdir(parents=True)
-    # They are static so that they work on every distribution; their documents name the crates that they are made of.
+    # Static programs work on every distribution; their documents name their crates.
     (overrides / "linkspan").write_text(
         "".join(f"linkspan: statically-linked-binary [usr/bin/{program.name}]\n" for program in built)
         + "linkspan: embedded-library *\n"
@@ -134,7 +132,7 @@ def programs(built: list[Path]) -> Package:
 
 
 def install_library(folder: Path, place: str, built: Path) -> None:
-    """Installs the C library below `folder`, with its libraries in `place`, `usr/lib64` for example, without its documents."""
+    """Installs the C library below `folder`, with libraries in `place` (for example `usr/lib64`)."""
     run([ROOT / "c-api/install.sh", "/usr", built], DESTDIR=str(folder))
     shutil.rmtree(folder / "usr/share/doc/linkspan")
     (folder / "usr/lib").rename(folder / "usr/moved")
@@ -148,7 +146,7 @@ def install_library(folder: Path, place: str, built: Path) -> None:
 
 
 def library(built: Path) -> tuple[Package, Package]:
-    """The shared library, and what compiling with it needs."""
+    """Returns the packages of the shared library and of its headers."""
     multiarch = output("gcc", "-print-multiarch")
     shared = built / "liblinkspan_c.so"
     runtime = Package(
@@ -174,13 +172,13 @@ def library(built: Path) -> tuple[Package, Package]:
 
 
 def php_script(version: str, when: str, what: str) -> str:
-    """A script of the package that switches the extension on or off."""
+    """Returns a script that enables or disables the extension."""
     helper = "/usr/lib/php/php-maintscript-helper"
     return f"#!/bin/sh\nset -e\nif [ \"$1\" = {when} ] && [ -e {helper} ]; then\n    . {helper}\n    php_invoke {what} {version} ALL linkspan\nfi\n"
 
 
 def php_purge(version: str) -> str:
-    """The script that removes what PHP's helper has noted of the extension: the helper itself forgets nothing once the settings are gone."""
+    """Returns the script that removes the extension's state, which PHP's helper keeps without settings."""
     return f"""#!/bin/sh
 set -e
 if [ "$1" = purge ]; then
@@ -197,14 +195,14 @@ fi
 
 
 def php(built: Path) -> Package:
-    """The extension for the PHP of this distribution, which loads it for every interface."""
+    """The extension for this distribution's PHP, loaded in every interface."""
     version = output("php", "-r", "echo PHP_MAJOR_VERSION, '.', PHP_MINOR_VERSION;")
     package = Package(
         f"php{version}-linkspan", "php", "Programs in different languages exchange messages: PHP",
         "The PHP extension linkspan, and its stub file.", ("linkspan-php",),
         depends=f"phpapi-{Path(output('php-config', '--extension-dir')).name}, php-common, {needed_libc(built / 'liblinkspan_php.so')}",
         scripts={
-            # As Debian's own packages of extensions do it.
+            # As in Debian's own extension packages.
             "postinst": php_script(version, "configure", "enmod"),
             "prerm": php_script(version, "remove", "dismod"),
             "postrm": php_purge(version),
@@ -227,7 +225,7 @@ def php(built: Path) -> Package:
 
 
 def python(wheel: Path) -> Package:
-    """The module for Debian's Python, as the wheel has it."""
+    """The wheel's module for Debian's Python."""
     package = Package(
         "python3-linkspan", "python", "Programs in different languages exchange messages: Python",
         "The Python module linkspan.", ("linkspan-python",), depends="python3 (>= 3.11)", suggests="python3-numpy, linkspan",
@@ -236,9 +234,9 @@ def python(wheel: Path) -> Package:
     modules = folder / "usr/lib/python3/dist-packages"
     modules.mkdir(parents=True)
     shutil.unpack_archive(wheel, modules, "zip")
-    # The program is in a package of its own.
+    # Another package has the program.
     shutil.rmtree(next(modules.glob("linkspan-*.data")))
-    # Among the documents, as in every package.
+    # Every package has licences among its documents.
     shutil.rmtree(next(modules.glob("linkspan-*.dist-info/licenses")))
     package.depends += f", {needed_libc(next((modules / 'linkspan').glob('_native*.so')))}"
     package.scripts = {
@@ -249,7 +247,7 @@ def python(wheel: Path) -> Package:
 
 
 def debian_packages(built_library: Path, extension: Path, built_programs: list[Path]) -> None:
-    """Builds all of them; the wheel is in dist/ already."""
+    """Builds all packages; dist/ has the wheel already."""
     if MAINTAINER == PLACEHOLDER:
         print(f"the maintainer of the packages is {PLACEHOLDER}, whom no mail reaches: LINKSPAN_MAINTAINER names another", flush=True)
     [wheel] = DIST.glob(f"linkspan-{VERSION}-*_{platform.machine()}.whl")

@@ -1,4 +1,4 @@
-"""The packages for distributions of Red Hat and SUSE: each is a folder and a file that says what is in it, which rpmbuild packs."""
+"""Makes packages for Red Hat and SUSE: a folder and a spec file, packed by rpmbuild."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ PLACE = "usr/lib64"
 
 
 def begin(name: str, *crates: str) -> Path:
-    """Makes the folder of a package anew, with nothing but its documents."""
+    """Makes an empty folder with only the package's documents."""
     folder = STAGE / "rpm" / name
     shutil.rmtree(folder, ignore_errors=True)
     licences(folder / "usr/share/doc" / name, *crates)
@@ -20,7 +20,7 @@ def begin(name: str, *crates: str) -> Path:
 
 
 def pack(name: str, summary: str, description: str, folder: Path, more: str = "", machine: str = "x86_64") -> None:
-    """Packs a folder. What the library needs is stated, not looked for: rpm's own look needs its distribution."""
+    """Packs a folder. The dependencies are stated, because rpm's own search needs its distribution."""
     files = "\n".join(f'"/{path.relative_to(folder)}"' for path in sorted(folder.rglob("*")) if not path.is_dir())
     spec = STAGE / "rpm" / f"{name}.spec"
     spec.write_text(
@@ -39,7 +39,6 @@ def pack(name: str, summary: str, description: str, folder: Path, more: str = ""
 
 
 def rpm_packages(built_library: Path, built_programs: list[Path], machine: str) -> None:
-    """Builds all of them."""
     folder = begin("linkspan", "linkspan-cli", "linkspan-recorder", "linkspan-bridge", "linkspan-gateway", "linkspan-schema-convert")
     install_programs(folder, built_programs, zsh="usr/share/zsh/site-functions")
     summary = "Programs in different languages on one machine exchange messages"

@@ -1,4 +1,4 @@
-"""Where the packages are built, their version and date, and how a command is run."""
+"""Build folders, version and date of the packages, and running of commands."""
 
 import gzip
 import os
@@ -15,7 +15,7 @@ VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package
 
 
 def epoch() -> int:
-    """The time in what is built: SOURCE_DATE_EPOCH, or that of the last commit; without either nothing is built."""
+    """Returns SOURCE_DATE_EPOCH or the last commit's time; without either the build fails."""
     if given := os.environ.get("SOURCE_DATE_EPOCH"):
         return int(given)
     done = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True)
@@ -29,12 +29,12 @@ os.environ["SOURCE_DATE_EPOCH"] = str(EPOCH)
 
 
 def run(command: list, **env: str) -> None:
-    """Runs a command in the tree, and prints it; it has to end well."""
+    """Prints and runs a command in the tree; it must succeed."""
     print("+", " ".join(map(str, command)), flush=True)
     subprocess.run(list(map(str, command)), cwd=ROOT, check=True, env={**os.environ, **env})
 
 
 def write_gzip(path: Path, content: bytes) -> None:
-    """Writes a compressed file that is the same wherever and whenever it is made."""
+    """Writes a reproducible compressed file."""
     with gzip.GzipFile(path, "wb", compresslevel=9, mtime=EPOCH) as packed:
         packed.write(content)

@@ -1,8 +1,8 @@
-"""Gives the interpreter that runs this the module as cargo has built it for a profile, instead of an installation.
+"""Gives this interpreter the module that cargo has built, instead of an installation.
 
-usage: python_module.py PROFILE, PROFILE being the folder in cargo's target directory: debug, release
+usage: python_module.py PROFILE
 
-maturin would build the module once more, for its package alone.
+PROFILE is the folder in cargo's target directory: debug or release. maturin would build the module again.
 """
 
 import compileall
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def replaced(file: Path, write) -> None:
-    """Makes a file beside and renames it: programs may have the old one open."""
+    """Renames a complete file, because programs may have the old one open."""
     beside = file.with_name(f".{file.name}.new")
     write(beside)
     beside.rename(file)
@@ -30,7 +30,7 @@ if not built.exists():
     raise SystemExit(f"{built} is not built: cargo build -p linkspan-python")
 replaced(ROOT / "python/linkspan/_native.abi3.so", lambda file: shutil.copy(built, file))
 replaced(Path(sysconfig.get_path("purelib")) / "linkspan.pth", lambda file: file.write_text(f"{ROOT / 'python'}\n"))
-# Programs of tests begin thousands of times, often where Python may not write what it has compiled. A source that has
-# changed since is compared by its text, not by its time, which has seconds alone.
+# Test programs start thousands of times, often without write access for compiled files. Later changes are detected by
+# text, because times have only seconds.
 for folder in ("python/linkspan", "tests/support"):
     compileall.compile_dir(ROOT / folder, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)

@@ -1,7 +1,8 @@
-"""iceoryx2's Python module on the work of the rows in which both ends spin: publish-subscribe on slices of bytes, one service in each direction.
+"""iceoryx2's Python module in the rows whose ends both spin: byte slices, one service per direction.
 
-Set up as its example `publish_subscribe_dynamic_data` is, and as its own benchmarks are: slices that are lent and not initialised, a buffer of one message, busy waiting. A dict goes as
-orjson's bytes, and bytes as they are; of an array that is lent 8 bytes are written, and viewed, by NumPy. https://github.com/eclipse-iceoryx/iceoryx2
+The set-up follows its example `publish_subscribe_dynamic_data` and its benchmarks: lent, uninitialised slices, a
+buffer of one message, busy waiting. A dict travels as orjson's bytes, and bytes as they are. NumPy writes 8 bytes
+of a lent array and views it. https://github.com/eclipse-iceoryx/iceoryx2
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import time
 
 ARRAY_BYTES = 1_000_000
 DICT_BYTES = 1024
-# The far end polls so long after the last message, as Linkspan's does in these rows; then it sleeps between polls, so that it does not take
-# the time of the cases that are measured in between.
+# Nanoseconds that the far end polls after the last message, like Linkspan's; then it sleeps between polls, so other
+# cases keep their time.
 SPIN_NS = 1_000_000
 PAUSE_SECONDS = 0.0005
 
@@ -25,13 +26,13 @@ def prefix(near: int) -> str:
 
 
 def remove_segments(near: int) -> None:
-    """The other end is killed and cannot remove its own."""
+    """The killed other end cannot remove its segments."""
     for segment in pathlib.Path("/dev/shm").glob(f"{prefix(near)}*"):
         segment.unlink(missing_ok=True)
 
 
 class Pair:
-    """What one end publishes and what it subscribes to. Names and files are of this worker alone."""
+    """One end's publisher and subscriber. Names and files belong to this worker."""
 
     def __init__(self, near: int, far: bool, what: str):
         import iceoryx2
@@ -77,14 +78,14 @@ class Pair:
         sample.assume_init().send()
 
     def received(self):
-        """The next message. It blocks without a pause: only for the end that has just sent."""
+        """Returns the next message by spinning, for the end that has just sent."""
         receive = self.subscriber.receive
         while (sample := receive()) is None:
             pass
         return sample
 
     def awaited(self):
-        """The next message, without the processor where none arrives for a while."""
+        """Returns the next message; sleeps while none arrives."""
         receive, clock = self.subscriber.receive, time.perf_counter_ns
         until = clock() + SPIN_NS
         while (sample := receive()) is None:
@@ -104,7 +105,7 @@ def bytes_of(sample) -> bytes:
 
 
 def near(what: str, start_far, value):
-    """One round trip of the end that measures. `start_far` gets the address of the other end, which is this process's number."""
+    """Returns one round trip of the measuring end. `start_far` gets the address, this process's number."""
     pair = Pair(os.getpid(), far=False, what=what)
     start_far(str(os.getpid()))
     pair.wait_for_other_end()
@@ -135,7 +136,6 @@ def near(what: str, start_far, value):
 
 
 def far(what: str, address: str) -> None:
-    """Answers until its parent ends it."""
     pair = Pair(int(address), far=True, what=what)
     if what == "loan":
         while True:

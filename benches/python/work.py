@@ -1,8 +1,8 @@
-"""A worker in Python: the same protocol as the one in Rust, see benches/src/worker.rs.
+"""A worker in Python with the Rust worker's protocol (benches/src/worker.rs).
 
 `work.py CASE STARTER` prints `ready` or `absent WHY`, then answers each line `N` with the nanoseconds of one
-operation: the mean of N in one go, then single ones. `work.py far CASE ADDRESS` is the other end of a case. STARTER is the benchmark's program, which starts servers that end with
-this process.
+operation: the mean of N in one go, then single ones. `work.py far CASE ADDRESS` is a case's other end. STARTER is
+the benchmark's program, which starts servers that end with this process.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ def serve(once):
 
 
 def pin(together: bool = True, far: bool = False) -> None:
-    """As the Rust ends are pinned."""
+    """Pins like the Rust ends."""
     allowed = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {allowed[-1] if far and not together else allowed[0]})
 
 
 def start_far(case: str, address: str) -> None:
-    """The other end, in a process of its own that ends with this one."""
+    """Starts the other end in a process that ends with this one."""
     subprocess.Popen([sys.executable, __file__, "far", case, address], stdin=subprocess.DEVNULL)
 
 
@@ -66,7 +66,7 @@ def end_with_parent() -> None:
 
 
 def encoder(case: str):
-    """What makes bytes of the dict; each is warmed up and checked once."""
+    """Returns the dict's encoder after one warm-up and check."""
     if case == "encode-linkspan":
         import linkspan
 
@@ -95,14 +95,14 @@ def encoder(case: str):
 
 
 def reading():
-    """The dict as an instance of the class that is generated from its schema; the dict has null for what the class leaves out."""
+    """Returns a generated instance of the dict, which has null for omitted fields."""
     import boiler_reading
 
     return boiler_reading.BoilerReading(**READING)
 
 
 def by_hand(held) -> dict:
-    """The dict that a program without generated code writes down to send an object."""
+    """Returns the dict that a program without generated code writes for an object."""
     made = {
         "id": held.id, "name": held.name, "temperature": held.temperature, "pressure": held.pressure, "unit": held.unit,
         "ok": held.ok, "station": held.station, "count": held.count, "time": held.time,
@@ -113,7 +113,6 @@ def by_hand(held) -> dict:
 
 
 def state():
-    """A packed record."""
     import linkspan
     import motor_state
 
@@ -124,7 +123,7 @@ def state():
 
 
 def received(value):
-    """A message that holds the value; who sent it lives as long as this process."""
+    """Returns a message with the value; its sender lives as long as this process."""
     import linkspan
 
     out = linkspan.publisher(f"unix:bench-record-{os.getpid()}")
@@ -135,7 +134,7 @@ def received(value):
 
 
 def record(case: str):
-    """One way of a record by generated code, or what it is held against."""
+    """Returns one direction of a record by generated code, or its reference."""
     import pickle
     import struct
 
@@ -147,7 +146,7 @@ def record(case: str):
         format = struct.Struct("<B7xqB3xf4dQI4x")
         values = format.unpack(block)
         fields = {name: getattr(held, name) for name in cls.__slots__}
-        # Each through a function of its own, as the floors are, and by the name of the class, as in a program.
+        # Separate functions and class names, as in the floors and in programs.
         return {
             "pack": lambda: held.pack(),
             "unpack": lambda: cls.unpack(block),
@@ -174,7 +173,7 @@ def record(case: str):
 
 
 def content(what: str):
-    """A dict to be sent, an array of 1 MB, or as many bytes."""
+    """Returns a dict, an array of 1 MB, or as many bytes."""
     if what == "dict":
         return READING
     if what == "bytes":
@@ -185,7 +184,7 @@ def content(what: str):
 
 
 def answer(what: str, value):
-    """The dict or the bytes go back whole; of an array every page is looked at and its length goes back."""
+    """Returns the dict or bytes whole; reads every page of an array and returns its length."""
     if what in ("dict", "bytes"):
         return value
     return int(value[::512].sum() >= 0) + len(value)
@@ -216,7 +215,7 @@ def near_linkspan(transport: str, what: str):
 
 
 def loaned(channel):
-    """Sends 1 MB that the channel lent, of which 8 bytes are written."""
+    """Sends 1 MB of lent memory, of which 8 bytes are written."""
     array = channel.loan((125_000,), "f8")
     array[0] = 21.5
     channel.send(array)
@@ -298,7 +297,7 @@ def far_zmq(what: str, address: str) -> None:
 
 
 def near_shared(what: str):
-    """The array in a block of shared memory, and the news of it through a pipe: as the module's documentation shows."""
+    """The array in shared memory, announced through a pipe, as the module's documentation shows."""
     import multiprocessing.connection
     from multiprocessing import shared_memory
 
@@ -312,10 +311,10 @@ def near_shared(what: str):
         start_far(f"sharedmemory-{what}", f"{address} {block.name}")
         connection = listener.accept()
     connection.recv()
-    # Both have it: nothing is left behind, however this ends.
+    # Both ends have it, so no end leaves a file.
     block.unlink()
 
-    # The array does not keep the block that it lies in: this function does.
+    # The array does not keep its block, so this function does.
     def once(block=block):
         shared[:] = array
         connection.send(len(array))
@@ -331,7 +330,7 @@ def far_shared(what: str, address: str) -> None:
     import numpy
 
     path, name = address.split()
-    # This end does not own the block: the tracker would unlink it once more.
+    # The tracker would unlink the block again, which this end does not own.
     resource_tracker.register = lambda *_: None
     block = shared_memory.SharedMemory(name)
     connection = multiprocessing.connection.Client(path, "AF_UNIX")
@@ -342,7 +341,7 @@ def far_shared(what: str, address: str) -> None:
 
 
 def near_redis(what: str, starter: str):
-    """Lists of a server of its own on a Unix socket, with hiredis where it is there: redis-py finds it by itself."""
+    """Lists of a separate server on a Unix socket; redis-py uses hiredis if it is installed."""
     import shutil
 
     import redis
@@ -350,7 +349,7 @@ def near_redis(what: str, starter: str):
     if shutil.which("redis-server") is None:
         raise ImportError("not installed: apt install redis-tools")
     path = f"{os.environ.get('LINKSPAN_DIR', '/tmp')}/bench-redis-{os.getpid()}"
-    # Its settings arrive on its standard input: an empty argument would be lost on the way.
+    # Settings come by standard input, because an empty argument would be lost.
     server = subprocess.Popen([starter, "pinned", "redis-server", "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     server.stdin.write(f"port 0\nunixsocket {path}\nsave \"\"\nappendonly no\n".encode())
     server.stdin.close()
@@ -401,7 +400,7 @@ def far_redis(what: str, address: str) -> None:
 
 
 def copy_array():
-    """The floor of sending an array: one copy of it."""
+    """The floor of sending an array: one copy."""
     import numpy
 
     source, target = content("array"), numpy.empty(125_000, dtype="f8")

@@ -1,4 +1,4 @@
-"""What every test shares: a runtime directory of its own, other processes, and an end to what hangs."""
+"""Shared by every test: a separate runtime directory, other processes, and an end to hangs."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ def pytest_configure(config):
 
 @pytest.fixture(autouse=True)
 def runtime_dir(tmp_path_factory, monkeypatch):
-    """A short path: a Unix socket's address holds 107 bytes."""
+    """A short path, because a Unix socket's address holds 107 bytes."""
     directory = tmp_path_factory.mktemp("ls")
     monkeypatch.setenv("LINKSPAN_DIR", str(directory))
     monkeypatch.setenv("LINKSPAN_STATE_DIR", str(directory / "state"))
@@ -40,12 +40,12 @@ TRANSPORTS = [*CHANNELS, "dgram", *STORES]
 
 
 def over(*transports):
-    """The test gets a name on each of these transports, by the fixture `name` of its file."""
+    """Runs the test on each transport; the file's fixture `name` gives a name."""
     return pytest.mark.parametrize("name", transports, indirect=True)
 
 
 def run_within(seconds, coroutine):
-    """Runs a test in a loop of asyncio, in so many seconds at most."""
+    """Runs a coroutine in an asyncio loop with a limit in seconds."""
 
     async def limited():
         async with asyncio.timeout(seconds):
@@ -55,7 +55,6 @@ def run_within(seconds, coroutine):
 
 
 def endpoint(transport, name="lab/one"):
-    """An unused name on this transport."""
     if transport != "tcp":
         return f"{transport}:{name}"
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -63,7 +62,7 @@ def endpoint(transport, name="lab/one"):
 
 
 class Peer:
-    """Another Python process, which runs the code it is given."""
+    """Another Python process that runs the given code."""
 
     def __init__(self, code, *args):
         prelude = "import os, sys, signal, time\nimport linkspan\nsay = lambda *a: print(*a, flush=True)\n"
@@ -73,13 +72,12 @@ class Peer:
         )
 
     def line(self):
-        """The next line that it says; its error output where it ended instead."""
         line = self.process.stdout.readline()
         assert line, self.process.stderr.read()
         return line.rstrip("\n")
 
     def line_while(self, channel):
-        """The same, while this program's end of a channel looks now and then: only then does it connect again."""
+        """Returns its next line while this end polls the channel, which reconnects only then."""
         reading = queue.Queue()
         threading.Thread(target=lambda: reading.put(self.process.stdout.readline())).start()
         while reading.empty():
@@ -92,14 +90,14 @@ class Peer:
         self.process.send_signal(number)
 
     def end(self):
-        """Waits for it; gives (exit code, output, error output)."""
+        """Waits for it; returns exit code, output and error output."""
         out, err = self.process.communicate(timeout=60)
         return self.process.returncode, out, err
 
 
 @pytest.fixture
 def peer():
-    """Starts other processes; none of them outlives the test."""
+    """Starts other processes and ends them with the test."""
     started = []
 
     def start(code, *args):
@@ -118,7 +116,7 @@ PROGRAM = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "d
 
 
 class Hub:
-    """The program `linkspan controller`, in this test's runtime directory."""
+    """The program `linkspan controller` in this test's runtime directory."""
 
     def __init__(self):
         self.process = None
@@ -129,14 +127,13 @@ class Hub:
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def kill(self):
-        """At once, so that it can say nothing more."""
         self.process.kill()
         self.process.wait()
 
 
 @pytest.fixture
 def hub():
-    """A controller that was not started yet."""
+    """A controller that is not started yet."""
     hub = Hub()
     yield hub
     if hub.process is not None:
@@ -145,7 +142,6 @@ def hub():
 
 @pytest.fixture
 def controller(hub):
-    """A client of one that was."""
     import linkspan
 
     hub.start()

@@ -1,4 +1,4 @@
-"""A service in another process that runs given Python code in its hooks, and the results of that."""
+"""A service in another process that runs Python code in its hooks, with the results."""
 
 import linkspan
 from support import waiting
@@ -33,14 +33,14 @@ PROGRAM = """
 
 
 def start(peer, options=None, **scripts):
-    """The service's process: scripts for hooks by name, and the options of `run`."""
+    """Starts the service: hook scripts by name, and the options of `run`."""
     import json
 
     return peer(PROGRAM, json.dumps(scripts), json.dumps({"every": 1000.0, **(options or {})}))
 
 
 def until(look, *, within=60):
-    """Waits until this is true, and returns it; a service that is not registered yet counts as false."""
+    """Waits for a true value and returns it; an unregistered service counts as false."""
 
     def found():
         try:
@@ -52,7 +52,7 @@ def until(look, *, within=60):
 
 
 def known(controller, state, name="power", **more):
-    """The handle of the service, once it is in this state."""
+    """Returns the service's handle after it reaches this state."""
     service = controller.service(name)
     expected = {"state": state, "view": "CONNECTED", **more}
     until(lambda: expected.items() <= service.status().items())

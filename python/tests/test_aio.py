@@ -1,4 +1,4 @@
-"""asyncio: the same verbs, awaited, and a loop that is never blocked."""
+"""asyncio: the awaited verbs never block the loop."""
 
 import asyncio
 import contextlib
@@ -90,7 +90,7 @@ def test_idempotent_call_is_carried_out_by_the_next_server(peer, name):
         one.signal(signal.SIGKILL)
         await loop.run_in_executor(None, one.end)
         peer(SERVER, name)
-        # What was given up is not sent again: it would stop this one, too.
+        # The cancelled call is not repeated; it would stop this server also.
         assert (await calling).value == 2
 
     run(main())
@@ -235,10 +235,9 @@ def test_iteration_over_an_accepted_channel_ends_with_disconnected_behind_its_me
                 async for message in channel:
                     came.append(message.value)
                     if came == [1, 2]:
-                        # It has consumed both, and ends.
                         await channel.send("end")
             assert came == [1, 2]
-            # Of one that was killed, the last message was not acknowledged.
+            # The killed receiver did not acknowledge the last message.
             with contextlib.suppress(linkspan.Disconnected):
                 await channel.close()
 
@@ -267,7 +266,7 @@ def test_iteration_over_a_connected_channel_goes_on_with_the_next_program(peer, 
         await following
         assert came == [1, 2, 1, 2]
         assert [e.kind for e in channel.events()][:3] == ["connected", "disconnected", "reconnected"]
-        # The program that follows may not have consumed what the first one was sent.
+        # The successor may not have consumed earlier messages.
         with contextlib.suppress(linkspan.Timeout, linkspan.Disconnected):
             await channel.close()
 
@@ -292,8 +291,8 @@ def test_message_that_is_acknowledged_by_hand(name):
 @over("shm", "unix", "tcp", "fifo")
 @pytest.mark.parametrize("where", ["option", "call"])
 def test_each_wait_ends_with_timeout(name, where):
-    """Said with the object or with the call; `asyncio` without it would wait for ever."""
-    # Long enough for a connection on a busy machine: the option is that of connecting, too.
+    """The time-out belongs to the object or the call; `asyncio` alone would wait forever."""
+    # Also limits connecting, so it allows for a busy machine.
     made, called = ({"timeout": 0.4}, {}) if where == "option" else ({}, {"timeout": 0.4})
 
     async def main():
@@ -306,7 +305,6 @@ def test_each_wait_ends_with_timeout(name, where):
             ]:
                 with pytest.raises(linkspan.Timeout, match=what):
                     await waits
-            # The time-out of one wait is not that of the next.
             assert await far.send("after", timeout=60.0) == 1
             assert (await near.recv(timeout=60.0)).value == "after"
 
@@ -321,7 +319,7 @@ def test_calls_on_one_channel_are_under_way_together_and_answered_in_any_order(n
             received = asyncio.create_task(near.recv(timeout=60.0))
             calls = [asyncio.create_task(near.call(n, timeout=60.0)) for n in range(20)]
             requests = [await far.recv(timeout=60.0) for _ in calls]
-            # None of them waits for another one, nor for what is received beside them.
+            # They wait neither for each other nor for received messages.
             for request in reversed(requests):
                 await far.reply(request, request.value + 100, timeout=60.0)
             await far.send("data", timeout=60.0)
@@ -349,7 +347,7 @@ def test_calls_that_are_under_way_when_the_peer_ends_all_fail(name):
 
 @over("shm", "unix")
 def test_answer_that_another_task_receives_reaches_its_call(name):
-    """A task that sends receives for the library where there is no room."""
+    """Without room a sending task receives for the library."""
     async def main():
         async with linkspan.aio.listen(name, replay_count=4) as listener:
             near, far = await asyncio.gather(linkspan.aio.connect(name, replay_count=4), listener.accept(timeout=60.0))
@@ -375,7 +373,6 @@ def test_call_beside_another_one_has_a_time_out_of_its_own(name):
             assert not raised.value.retryable
             await far.reply(request, "done", timeout=60.0)
             assert (await first).value == "done"
-            # The request that was given up is withdrawn.
             await near.send("after", timeout=60.0)
             assert (await far.recv(timeout=60.0)).value == "after"
 
@@ -518,7 +515,7 @@ def test_wait_gives_the_objects_that_are_ready(name):
                             reader.try_recv()
 
                 async def settled():
-                    """Waits until what is ready has something, which may be the connection alone."""
+                    """Waits for readiness, which the connection alone may cause."""
                     while True:
                         for ready in await linkspan.aio.wait([one, two, server], timeout=60.0):
                             try:
@@ -532,7 +529,6 @@ def test_wait_gives_the_objects_that_are_ready(name):
                 await out.send(7)
                 ready, message = await waiting
                 assert ready is one and message.value == 7
-                # Another task may wait for one of them meanwhile.
                 receiving = asyncio.create_task(two.recv(timeout=60.0))
                 asking = asyncio.create_task(settled())
                 await asyncio.sleep(0)
@@ -639,7 +635,6 @@ asyncio.run(main())
         assert child.line() == "waits"
         child.signal(signal.SIGTERM)
         assert child.line() == "ended"
-    # One that is open has had its first.
     child.signal(signal.SIGTERM)
     assert child.end() == (-signal.SIGTERM, "", "")
 
@@ -680,7 +675,6 @@ def test_publisher_that_ended_is_disconnected_as_without_asyncio(name):
                 assert (await reader.recv(timeout=60.0)).value == 1
             with pytest.raises(linkspan.Disconnected):
                 await reader.recv(timeout=0.2)
-            # A loop goes on with the next one.
             waiting = asyncio.create_task(reader.next())
             await asyncio.sleep(0)
             async with linkspan.aio.publisher(name) as out:
@@ -708,7 +702,6 @@ def test_other_event_loops_wait_by_their_own_readiness(name, backend):
                         asked = channel.start_call({"n": n})
                         answered = await linkspan.aio.until(lambda asked=asked: channel.finish_call(asked, timeout=0), channel, anyio.wait_readable)
                         assert answered.value == n * 2
-                # What is cancelled takes nothing.
                 with anyio.move_on_after(0.01):
                     await linkspan.aio.until(lambda: server.next(timeout=0), server, anyio.wait_readable)
                     pytest.fail("a request has come")
@@ -721,7 +714,7 @@ def test_other_event_loops_wait_by_their_own_readiness(name, backend):
 
 
 def test_two_thousand_absent_names_are_awaited_in_one_loop_and_each_comes():
-    """The kernel lets few epoll sets reach one descriptor; the objects that wait for a name share the one that tells of it."""
+    """Linux limits how many epoll sets reach one descriptor, so waiting objects share a name watcher."""
     count, every = 2000, 50
     names = [f"shm:lab/absent/{number:04}" for number in range(count)]
 

@@ -1,4 +1,4 @@
-"""asyncio: an object is used in several event loops: one after the other, where one ended while a task waited, and in two threads at once."""
+"""asyncio objects in several event loops: sequentially after an abandoned wait, and in two threads."""
 
 import asyncio
 import threading
@@ -18,7 +18,6 @@ def name(request):
 
 
 async def begins(coroutine):
-    """The task of a coroutine that waits by now."""
     task = asyncio.ensure_future(coroutine)
     await asyncio.sleep(0.05)
     assert not task.done()
@@ -26,7 +25,7 @@ async def begins(coroutine):
 
 
 def in_a_loop_that_ends(coroutine, close):
-    """Runs a coroutine in a loop that ends then, with what waits in it: it is stopped, as Ctrl-C does, or closed."""
+    """Runs a coroutine in a loop that stops like Ctrl-C, or closes, with its waits."""
     loop = asyncio.new_event_loop()
     result = loop.run_until_complete(asyncio.wait_for(coroutine, SOON))
     if close:
@@ -50,14 +49,12 @@ def test_loop_that_ends_while_a_task_receives_keeps_no_message_from_the_next_one
             receiving = await begins(subscriber.recv(timeout=None))
             publisher.send(1)
             assert (await asyncio.wait_for(receiving, SOON)).value == 1
-            # The tasks of the loop that has ended hold no turn.
             publisher.send(2)
             assert (await subscriber.next(timeout=SOON)).value == 2
 
         run_within(SOON, second())
         publisher.send(3)
         if not close:
-            # A loop that was stopped goes on, and so does what waits in it.
             assert old.run_until_complete(asyncio.wait_for(waiting, SOON)).value == 3
             old.close()
 
@@ -91,7 +88,7 @@ def test_loop_that_ends_while_a_task_calls_keeps_no_answer_from_the_next_one(nam
 
 @over(*TRANSPORTS)
 def test_answers_reach_the_callers_in_the_loops_of_two_threads(name):
-    """Whichever loop receives an answer, it wakes the task of the other one."""
+    """Either loop may receive an answer and wake the other's task."""
     rounds, got = 40, {}
     with linkspan.serve(name) as server:
         replies = threading.Thread(target=lambda: server.run(lambda request: request.value + 1))

@@ -1,4 +1,4 @@
-"""No call of `linkspan.aio` holds the loop while another program is stopped: the one that has the name, or that has connected."""
+"""No `linkspan.aio` call blocks the loop while the other program is stopped."""
 
 import asyncio
 import concurrent.futures
@@ -53,13 +53,13 @@ time.sleep(1000)
 
 
 def stop(other):
-    """Stops a program, and returns once all its threads stand still."""
+    """Stops a program; returns after all its threads stand still."""
     os.kill(other.process.pid, signal.SIGSTOP)
     os.waitpid(other.process.pid, os.WUNTRACED)
 
 
 def public():
-    """What a program can await or call: the functions of the module, and the coroutines of its objects."""
+    """Returns the module's functions and the coroutines of its objects."""
     module = linkspan.aio
     listed = set()
     for name, thing in vars(module).items():
@@ -73,7 +73,7 @@ def public():
 
 
 class Steps:
-    """Awaits a coroutine, and keeps the most beats within one step of it, which is when it has the loop."""
+    """Awaits a coroutine and keeps the most beats within one of its steps, which block the loop."""
 
     def __init__(self, beats, coroutine):
         self.beats, self.coroutine, self.longest = beats, coroutine, 0
@@ -106,7 +106,7 @@ async def wait_readable(descriptor):
 
 
 class Beside:
-    """Objects of this program that are connected to another one, which is stopped then, and the names that it has."""
+    """Objects connected to another program, which then stops, and the names that it has."""
 
     def __init__(self, transport):
         name = lambda what: endpoint(transport, what)  # noqa: E731
@@ -115,7 +115,6 @@ class Beside:
         self.published = name("other/published") if self.has_published else ""
         self.listens, self.serves = name("own/listens"), name("own/serves")
         self.publishes = name("own/publishes") if self.has_published else ""
-        # Ports have no patterns.
         self.patterns = [f"{self.published[:-1]}*"] if transport != "tcp" else []
         self.names = [self.listened, self.served, self.published, self.listens, self.serves, self.publishes]
 
@@ -136,7 +135,7 @@ class Beside:
             await self.publisher.wait_for_subscribers()
 
     def calls(self):
-        """A coroutine for each of the module, by its name, but for those that close."""
+        """Returns a coroutine for each call except closing ones."""
         aio = linkspan.aio
 
         async def refused(make, name):
@@ -146,7 +145,7 @@ class Beside:
         async def send():
             for _ in range(10000):
                 await self.channel.send(bytes(1 << 16), timeout=SECONDS)
-                # A call that need not wait is no turn of the loop.
+                # A call that need not wait does not yield to the loop.
                 await asyncio.sleep(0)
 
         async def run():
@@ -211,7 +210,6 @@ class Beside:
         }
 
     def closes(self):
-        """Those that close."""
         closes = {"Channel.close": self.channel.close, "Listener.close": self.listener.close, "Server.close": self.server.close}
         if self.has_published:
             closes |= {"Subscriber.close": self.subscriber.close, "Publisher.close": lambda: self.publisher.close(timeout=SECONDS)}
@@ -232,7 +230,7 @@ def test_no_call_holds_the_loop_beside_a_program_that_is_stopped(transport, peer
     count = lambda: struct.unpack_from("<Q", shared)[0]  # noqa: E731
 
     async def holding(coroutines):
-        """Awaits them all, and returns those of which one step was a hold."""
+        """Awaits all; returns those with a blocking step."""
         steps = {name: Steps(count, coroutine()) for name, coroutine in coroutines.items()}
 
         async def outcome(each):
@@ -273,14 +271,14 @@ def test_no_call_holds_the_loop_beside_a_program_that_is_stopped(transport, peer
             other.signal(signal.SIGKILL)
             other.process.wait()
 
-    # The machine may hold up this program alone for as long, at any step; a call that holds the loop does so each time.
+    # The machine may delay any step once; a blocking call does so each time.
     held, ticked = run_within(60, main())
     for _ in range(2):
         if held:
             again, ticked = run_within(60, main())
             held &= again
     assert not held, f"the loop had no turn for {HELD} beats of {STRIDE} s and more"
-    # In the time-out of one call alone there is room for so many.
+    # One call's time-out has room for this many.
     assert ticked >= SECONDS / STRIDE / 4
     shared.close()
     file.close()
@@ -301,7 +299,7 @@ sys.stdin.readline()
 
 
 def connections(port):
-    """How many wait at a port until the program there accepts them."""
+    """Returns how many connections wait for acceptance at a port."""
     for line in open("/proc/net/tcp").read().splitlines()[1:]:
         _, local, _, state, queues, *_ = line.split()
         if state == "0A" and int(local.split(":")[1], 16) == port:

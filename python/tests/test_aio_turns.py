@@ -1,4 +1,4 @@
-"""asyncio: a task that is cancelled, or whose time is over, in any turn of the loop loses nothing that arrives in it."""
+"""asyncio: cancelling or timing out a task in any turn of the loop loses no arrival."""
 
 import asyncio
 import contextlib
@@ -36,8 +36,10 @@ async def turns(count):
 
 
 async def given_up(way, receive, arrive, turn, before=2):
-    """What the wait of `receive(timeout)` gives as a list of one, where `arrive` is called while it waits and it is given up `turn` turns
-    later; an empty list where it gives nothing."""
+    """Returns the wait's result as a list, or an empty list.
+
+    `arrive` runs during the wait, which is abandoned `turn` turns later.
+    """
 
     async def waits():
         if way == "timeout=":
@@ -70,7 +72,7 @@ async def given_up(way, receive, arrive, turn, before=2):
             await turns(turn + 1)
             task.cancel()
     else:
-        # The time is over behind the arrival, or, for later turns, some turns behind it.
+        # The time ends after the arrival, for later turns some turns after.
         await turns(max(0, turn))
         loop.call_soon(arrives, lambda: time.sleep(SHORT * 1.5))
     try:
@@ -82,7 +84,7 @@ async def given_up(way, receive, arrive, turn, before=2):
 
 
 class Arrivals:
-    """One kind of object: what arrives at it, numbered, how it is received, and its own counters at the end."""
+    """One kind of object: numbered arrivals, receiving, and final counters."""
 
     def __init__(self, name):
         self.name = name
@@ -96,7 +98,7 @@ class Arrivals:
         await self.made.aclose()
 
     def settle(self, arrived):
-        """Compares the counters of both sides with the number of arrivals."""
+        """Compares both sides' counters with the number of arrivals."""
 
 
 class OfChannel(Arrivals):
@@ -112,7 +114,7 @@ class OfChannel(Arrivals):
 
     def settle(self, arrived):
         assert (self.near.stats()["sent"], self.far.stats()["received"]) == (arrived, arrived)
-        # The last one counts as consumed with the next call that receives.
+        # The next receiving call consumes the last one.
         with pytest.raises(linkspan.Empty):
             self.far.try_recv()
         assert self.far.stats()["consumed"] == arrived
@@ -202,8 +204,6 @@ class OfIteratedServer(OfServer):
 
 
 class OfListener(Arrivals):
-    """Peers arrive; each says its number when it has been accepted."""
-
     async def make(self):
         self.listener = await self.made.enter_async_context(linkspan.aio.listen(self.name))
         self.peers, self.kept = [], []
@@ -238,7 +238,7 @@ def test_what_arrives_in_the_turn_in_which_a_wait_is_given_up_is_received_by_the
                     sent += 1
                     while len(received) < sent:
                         with contextlib.suppress(linkspan.Timeout):
-                            # A short time: what has been lost fails here, and not at the end of a wait for ever.
+                            # A short time, so a loss fails here.
                             received.append(await one.receive(2.0))
                             continue
                         pytest.fail(f"lost where the wait was given up by {way!r}, {turn} turns behind the arrival: {sent} sent, {received[-5:]}")
@@ -278,7 +278,7 @@ def test_arrivals_and_waits_given_up_at_random_turns_lose_nothing(name, kind):
 
 @over("shm", "unix", "tcp")
 def test_missed_messages_are_counted_where_waits_are_given_up(name):
-    """`Lagged` is raised once: a wait that is given up must not be the one that had it."""
+    """`Lagged` is raised once, so an abandoned wait must not take it."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     dice = random.Random(seed)
@@ -318,7 +318,7 @@ def test_missed_messages_are_counted_where_waits_are_given_up(name):
 
 @over("shm", "unix", "tcp")
 def test_answer_that_comes_in_the_turn_in_which_its_call_is_given_up(name):
-    """A time-out of the call's own gives an answer that is there; a call that is cancelled is withdrawn, and leaves the others theirs."""
+    """A call's own time-out returns a present answer; cancelling withdraws only that call."""
     async def main():
         async with linkspan.aio.listen(name) as listener:
             near, far = await asyncio.gather(linkspan.aio.connect(name), listener.accept(timeout=60.0))
@@ -337,7 +337,6 @@ def test_answer_that_comes_in_the_turn_in_which_its_call_is_given_up(name):
                     has_answered = []
 
                     def arrive():
-                        # A call that has been given up before is withdrawn.
                         with contextlib.suppress(linkspan.Empty):
                             answer(far.try_recv())
                             has_answered.append(True)
@@ -353,7 +352,6 @@ def test_answer_that_comes_in_the_turn_in_which_its_call_is_given_up(name):
                     assert (await beside).value == ["beside", calls, "answered"]
                     calls += 1
             assert 0 < len(given) <= answers
-            # Nothing is left of those that were given up.
             assert (await asyncio.gather(near.call("last", timeout=20.0), last_of(far)))[0].value == "done"
             with pytest.raises(linkspan.Empty):
                 near.try_recv()
@@ -369,7 +367,7 @@ def test_answer_that_comes_in_the_turn_in_which_its_call_is_given_up(name):
 
 @over("shm", "unix", "tcp")
 def test_messages_and_answers_for_many_tasks_that_are_given_up_at_random(name):
-    """Tasks that receive and tasks that call share a channel, and each takes from it what belongs to others."""
+    """Tasks share a channel and take arrivals for each other."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     dice = random.Random(seed)
@@ -472,7 +470,7 @@ def test_messages_whose_sending_was_given_up_are_those_that_do_not_arrive(name):
 
 @over("shm", "unix", "tcp")
 def test_connection_that_is_there_when_the_time_is_over_is_the_one_that_is_given(name, monkeypatch):
-    """A second one, made for the last moment, would leave the listener the first, whose peer has gone."""
+    """A second connection would leave the listener with the first, whose peer is gone."""
     made = []
     initialise = linkspan.aio.Channel.__init__
 
@@ -508,7 +506,7 @@ def test_connection_that_is_there_when_the_time_is_over_is_the_one_that_is_given
 
 @over("shm", "unix")
 def test_task_that_waits_when_another_one_closes_the_object_ends(name):
-    """The one that was woken for a message in the same turn as well."""
+    """Includes the task that a message woke in the same turn."""
     async def main():
         for arrives in (False, True):
             async with linkspan.aio.listen(name) as listener:

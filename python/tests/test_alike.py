@@ -1,4 +1,4 @@
-"""Dicts with the same keys again and again, of which forms are kept on both ways, are what single ones are; other keys and repeated ones are noticed."""
+"""Repeated dicts with equal keys use cached forms and equal uncached ones; other and repeated keys are noticed."""
 
 import random
 import threading
@@ -7,35 +7,32 @@ import types
 import linkspan
 import pytest
 
-#: The same objects in all dicts, as a program's constants are; more than the cache of keys has places, and some too
-#: long for it.
+#: Constants like a program's; more keys than the cache holds, some too long for it.
 KEYS = [f"key{at}" for at in range(300)] + ["", "$bytes", "$x", "é" * 10, "k" * 31, "k" * 32, "k" * 33, "k" * 64, "k" * 65, "k" * 200, 'a"b\\']
 VALUES = [
     None, True, False, 0, -1, 24, 2**63 - 1, 2**63, 2**70, 0.5, -0.0, 1e300, float("inf"), "", "text", 'a "quoted" one\n', "é" * 40, b"\0\xff",
     linkspan.Timestamp(7), [1, "x"], (), {"key0": 1, "key1": {"key0": 2}}, {},
 ]  # fmt: skip
-#: How often a dict comes before its form is kept, and more.
+#: Exceeds the repetitions before a form is kept.
 OFTEN = 40
 
 
 def walked(value, encoding: str) -> bytes:
-    """The encoding of a dict by its items, of which nothing is kept."""
+    """Returns a dict's encoding by its items, without caches."""
     return linkspan.encode(types.MappingProxyType(value), encoding)
 
 
 def pairs(*entries: tuple[str, object]) -> bytes:
-    """A map in CBOR, which may have a key more than once."""
     assert len(entries) < 24
     return bytes([0xA0 + len(entries)]) + b"".join(linkspan.encode(part) for entry in entries for part in entry)
 
 
 def same(got: object, expected: object) -> bool:
-    """Equal with the same types and the keys in the same order."""
+    """Compares values, types and key order."""
     return repr(got) == repr(expected)
 
 
 def shapes(random: random.Random, count: int) -> list[list[str]]:
-    """Lists of keys, of which some begin alike and have the same length."""
     made = [random.sample(KEYS, random.randrange(26)) for _ in range(count)]
     for keys in made[: count // 2]:
         if len(keys) > 1:
@@ -161,7 +158,7 @@ def test_dicts_in_dicts_are_encoded_as_by_a_walk(encoding):
     for _ in range(10 * OFTEN):
         with pytest.raises(linkspan.TooLarge):
             linkspan.encode(value, encoding)
-    # Every 32nd is tried without a walk: the limit on the length holds there, too.
+    # Every 32nd dict skips the walk; its length limit must also hold.
     text = "x" * 400_000
     inner = {f"key{at}": text for at in range(20)}
     outer = {f"key{at}": inner for at in range(20)}
@@ -180,7 +177,6 @@ def test_value_without_a_form_in_a_dict_in_a_dict_is_refused_with_its_path():
 
 
 def outcome(block: bytes) -> str:
-    """The value of the bytes, or the error."""
     try:
         return repr(linkspan.decode(block))
     except linkspan.Error as error:
@@ -194,13 +190,13 @@ def test_changed_bytes_of_a_known_map_are_decoded_as_those_of_an_unknown_one():
     changed = [block[:at] for at in range(len(block))] + [block + b"\0", pairs(*value.items())[:-1] + b"\x62\xff\xff"]
     changed += [block[:at] + bytes([block[at] ^ 1 << bit]) + block[at + 1 :] for at in range(len(block)) for bit in range(8)]
     expected = []
-    # Nothing is kept on a new thread, and too few maps in turn begin alike for that.
+    # A new thread has no cache, and too few consecutive maps begin alike.
     for at in range(0, len(changed), 4):
         thread = threading.Thread(target=lambda at=at: expected.extend(map(outcome, changed[at : at + 4])))
         thread.start()
         thread.join()
     for one, other in zip(changed, expected, strict=True):
-        # A refused map is followed by 31 that are not read by what is kept.
+        # After a refused map, 31 maps skip the cache.
         for _ in range(OFTEN):
             assert same(linkspan.decode(block), value)
         assert outcome(one) == other

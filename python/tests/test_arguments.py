@@ -1,4 +1,4 @@
-"""Arguments: each refusal names the argument, what came and what to give, and the stubs accept what the parser accepts."""
+"""Refused arguments name argument, value and remedy; stubs and parser accept equal types."""
 
 import ast
 import asyncio
@@ -214,12 +214,12 @@ def test_timestamp_that_does_not_fit_is_refused_where_it_is_made():
             linkspan.Timestamp(given)
 
 
-# What an option may be given in a program: each of these is accepted by the parser exactly where the stubs accept it.
+# Possible option values: the parser and the stubs must agree about each.
 SAMPLES = [None, True, 5, 0.5, SPAN, "text", pathlib.Path("text"), [1], datetime.datetime.now(datetime.timezone.utc), linkspan.Timestamp(5), decimal.Decimal("0.5"), fractions.Fraction(1, 2)]
 
 
 def accepts(annotation, sample):
-    """Whether a type checker takes the sample for the annotation."""
+    """Returns whether a type checker accepts the sample."""
     origin, of = typing.get_origin(annotation), typing.get_args(annotation)
     if annotation is typing.Any:
         return True
@@ -253,8 +253,8 @@ def test_annotation_of_an_option_is_what_the_parser_takes(name):
         except linkspan.WrongType:
             taken = False
         except linkspan.Error:
-            continue  # the type is right, and the value or the transport is not
-        # A type checker takes True for a number, which it is in Python: it is refused where the program runs.
+            continue  # the type is right; value or transport are not
+        # Type checkers accept True as a number; at run time it is refused.
         assert sample is True or taken == accepts(annotation, sample), (name, sample)
 
 

@@ -1,4 +1,4 @@
-"""A subscriber with a client_id that was killed and comes back is told how many messages it missed."""
+"""A killed subscriber with a client_id learns its missed count after its return."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""Several messages a call: what is sent as one batch, what an error or an exception says of those before it."""
+"""Several messages per call: batches, and earlier messages of a failed one."""
 
 import linkspan
 import pytest
@@ -10,7 +10,6 @@ def name(request):
 
 
 def pair(name, **options):
-    """Two ends in this process."""
     with linkspan.listen(name) as listener:
         a = linkspan.connect(name, timeout=60.0, **options)
         return a, listener.accept(timeout=60.0)

@@ -1,4 +1,4 @@
-"""Memory that is lent for opaque bytes: written until it is sent, and not copied on the sender's side."""
+"""Lent memory for opaque bytes: writable until sent, without a copy at the sender."""
 
 import asyncio
 import gc
@@ -16,7 +16,7 @@ MIB = 1 << 20
 
 
 def filled(loan, seed, length):
-    # As a driver does: into a buffer, of which it says how much it wrote.
+    # Like a driver that fills a part of a buffer.
     with memoryview(loan) as view:
         assert io.BytesIO(bytes([seed]) * length).readinto(view) == length
     loan.truncate(length)
@@ -39,7 +39,6 @@ def test_bytes_are_sent_where_they_were_written_and_are_read_only_then():
         view.release()
         with pytest.raises(linkspan.InvalidState, match="was sent"):
             loan.truncate(1)
-        # Again: the same bytes, as a copy.
         one.send([loan, seed])
         assert two.recv().value == [bytes([seed]) * (MIB - seed), seed]
     assert one.stats()["bodies_in_slots"] == 40 and one.stats()["bodies_without_slot"] == 0

@@ -1,4 +1,4 @@
-"""Channels between two processes and within one: messages, calls, time-outs, what goes wrong."""
+"""Channels between and within processes: messages, calls, time-outs, failures."""
 
 import gc
 import os
@@ -28,7 +28,6 @@ def name(request):
 
 
 def pair(name, **options):
-    """Two ends in this process."""
     with linkspan.listen(name, **options) as listener:
         a = linkspan.connect(name, timeout=60.0, **options)
         return a, listener.accept(timeout=60.0)
@@ -360,7 +359,7 @@ def test_connector_reconnects_to_a_restarted_listener(peer, name):
     ch.send(2)
     got = ch.recv().value
     if got == 1:
-        # The first one had not come to say that it had consumed this: it is answered again.
+        # The first call's consumption did not arrive, so it is answered again.
         got = ch.recv().value
     assert got == 2
     kinds = [event.kind for event in ch.events()]

@@ -1,4 +1,4 @@
-"""The controller's side: what is there, commands in two steps, watching, and controllers that are not there."""
+"""Controllers: listing, two-step commands, watching, and missing controllers."""
 
 import os
 import select
@@ -76,7 +76,6 @@ def test_command_in_two_steps(peer, controller):
     done = until(lambda: (now := power.answer(answer.id)).outcome == "DONE" and now)
     assert (done.id, done.value, done.result(), done.state) == (answer.id, 7, 7, linkspan.State.RUNNING)
     assert done.id in repr(done)
-    # For as long as it takes.
     forever = power.command("calibrate", 8, wait=False, timeout=None)
     assert float(child.line()) > 1e6
     assert power.answer(forever.id).outcome == "ACCEPTED"
@@ -98,7 +97,7 @@ def test_command_waits_for_a_disconnected_service(peer, controller):
         try:
             return [power.get_data()]
         except linkspan.InvalidState:
-            # On a slow machine the service is there before the command, and is starting: then it refuses it.
+            # On a slow machine the starting service receives the command and refuses it.
             return []
 
     waiting = threading.Thread(target=lambda: answers.extend(until(data)))
@@ -189,7 +188,6 @@ def test_logs_of_the_controller_and_of_a_service(peer, controller):
     lines = lambda name: {(line["service"], line["level"], line["text"]) for line in controller.service(name).log()}
     until(lambda: expected <= lines("power") | lines("other"))
     assert {line[0] for line in lines("other")} == {"other"}
-    # What happened, of all of them.
     done = [line["service"] for line in controller.log() if line["text"] == "calibrate DONE"]
     assert done == ["power", "other"]
     assert [line["text"] for line in controller.log(lines=1)] == ["calibrate DONE"]
@@ -250,6 +248,5 @@ def test_on_wait_ends_a_command(controller, peer):
     power = known(controller, "RUNNING")
     with pytest.raises(linkspan.Cancelled):
         power.command("calibrate", timeout=None, on_wait=lambda: False)
-    # It goes on without the caller that waited for it.
     known(controller, "RUNNING", doing="calibrate")
     assert os.getpid() != power.status()["pid"]

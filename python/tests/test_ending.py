@@ -1,4 +1,4 @@
-"""The end of a channel without close: when `on_unconsumed` is called, with what, and when it is not. Others are in tests/matrix/unconsumed."""
+"""Channels that end without close, and `on_unconsumed`. tests/matrix/unconsumed has further cases."""
 
 import gc
 import os
@@ -25,7 +25,7 @@ def sender(**options):
 
 
 class Holder:
-    """Refers to a channel whose callback refers to this."""
+    """Makes a cycle of channel and callback."""
 
     def __init__(self, then=lambda holder: None):
         self.calls = []
@@ -91,7 +91,7 @@ def test_exception_of_the_callback_is_unraisable(listener, monkeypatch):
     del channel
     assert raised == [(OSError, "3 of them", fail)]
     try:
-        # The exception that is on its way stays as it is.
+        # The propagating exception stays unchanged.
         (lambda channel: 1 / 0)(sender(on_unconsumed=fail))
     except ZeroDivisionError as error:
         error.__traceback__ = None
@@ -184,7 +184,7 @@ def test_function_of_atexit_closes_a_channel_before_its_end_is_reported(listener
 
 
 def test_channel_that_is_left_when_the_interpreter_is_taken_down_reports_on_stderr_alone(listener, peer):
-    # What was registered before the first channel runs after the channels were ended.
+    # Handlers registered before the first channel run after the channels end.
     code = "def late():\n    global kept\n    kept = sender()\natexit.register(late)\nfirst = sender()"
     status, out, err = peer(SENDER + code).end()
     assert (status, out) == (0, "unconsumed 3 False\n"), err

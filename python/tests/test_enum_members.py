@@ -1,4 +1,4 @@
-"""Members of enums in instances of generated classes and in dicts are sent as their values, however often they were sent before."""
+"""Enum members in generated instances and dicts are always sent as their values."""
 
 import enum
 import gc
@@ -36,8 +36,6 @@ class Pair(enum.Enum):
 
 
 class Counted(enum.Enum):
-    """A class that computes the value anew each time."""
-
     ONE = 1
 
     @property
@@ -47,8 +45,6 @@ class Counted(enum.Enum):
 
 
 class Named(enum.Enum):
-    """A class with a member that has the name of the attribute."""
-
     first = 1
     second = 2
 
@@ -65,7 +61,7 @@ def test_members_are_sent_as_their_values_each_time(encoding: str) -> None:
     for _ in range(400):
         values = [of.choice([1, "text", *MEMBERS]) for _ in range(3)]
         if encoding == "bson":
-            # BSON has no unsigned integer of 64 bits, whoever holds it.
+            # BSON lacks unsigned integers of 64 bits.
             values = [value for value in values if value is not Colour.MANY] + [0] * values.count(Colour.MANY)
         plain = {f"key a{at}": value.value if isinstance(value, enum.Enum) else value for at, value in enumerate(values)}
         expected = linkspan.encode(plain, encoding)

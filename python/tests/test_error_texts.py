@@ -1,4 +1,4 @@
-"""Texts of errors, reasons and log lines: whatever a handler raises, its caller gets an answer and the loop goes on."""
+"""Texts of errors, reasons and logs: any exception of a handler gives an answer, and the loop continues."""
 
 import asyncio
 import functools
@@ -14,18 +14,16 @@ from services import until
 
 
 class Broken(Exception):
-    """Its text cannot be made."""
-
     def __str__(self):
         raise LookupError("no text")
 
 
 class Ending(BaseException):
-    """No `Exception`, as those that end a program."""
+    """Derives from BaseException, like exceptions that end a program."""
 
 
 class EndsBy(Exception):
-    """Its text ends a program, or would."""
+    """Its text raises an exception that ends a program."""
 
     def __init__(self, ends):
         self.ends = ends
@@ -68,7 +66,6 @@ def raises(request):
 
 
 def answers(call):
-    """What a client gets of each, and that the server answers after all of them."""
     for at, (_, kind, text) in enumerate(RAISED):
         with pytest.raises(linkspan.Remote) as failed:
             call(at)
@@ -110,7 +107,7 @@ def test_server_answers_an_exception_whatever_its_text_is(client, workers, caplo
 
 
 def test_log_of_a_server_is_written_to_a_file_whatever_the_texts_of_exceptions_are(client, tmp_path, monkeypatch):
-    """A file in UTF-8 refuses an unpaired surrogate, and `logging` would lose the line."""
+    """A UTF-8 file refuses unpaired surrogates, and `logging` would lose the line."""
     import logging
     import threading
 
@@ -205,7 +202,7 @@ def test_failure_with_any_text_is_sent(peer):
 
 
 def test_ctrl_c_in_the_text_of_an_exception_is_a_ctrl_c(peer):
-    """It comes from the handler of a signal that runs there, and not from the exception."""
+    """It comes from a signal handler that runs there, not from the exception."""
     name = endpoint("unix")
     with linkspan.serve(name) as server:
         child = peer("""
@@ -268,7 +265,7 @@ def test_service_reports_an_exception_whatever_its_text_is(controller, peer, met
 
 
 def test_thread_that_waits_at_the_exit_of_the_interpreter_prints_nothing(peer):
-    """The end of the interpreter takes longer than a tick of the wait."""
+    """The interpreter's end exceeds a tick of the wait."""
     child = peer("""
         import threading
         class Slow:
@@ -302,7 +299,6 @@ def name(request):
 
 
 def text_of(name, error, call):
-    """What an error at this name says."""
     with pytest.raises(error) as raised:
         call()
     assert str(raised.value).startswith(f"{name}: "), raised.value
@@ -322,7 +318,7 @@ def test_dialled_channel_without_a_listener_says_that_none_listens_and_what_to_d
             assert re.match(absent.format(sought), said), said
         said = text_of(name, linkspan.Full, lambda: ch.try_send(1))
         assert re.fullmatch(f"not sent: {absent.format('was looked for once')}", said), said
-        ch.flush(timeout=0)  # nothing was sent that could be awaited
+        ch.flush(timeout=0)  # nothing was sent
     assert text_of(name, linkspan.InvalidState, lambda: ch.join(timeout=0)) == "the channel is closed"
 
 
@@ -342,7 +338,7 @@ def test_listening_channel_without_a_peer_says_that_none_is_connected_and_what_t
 
 @over("shm", "unix", "fifo")
 def test_join_beside_a_program_that_has_not_answered_says_that_the_answer_is_awaited(peer, name):
-    """That one is stopped: an own listener may answer before the call ends."""
+    """The other program is stopped, because a local listener may answer before the call ends."""
     listens = peer("""
         listener = linkspan.listen(sys.argv[1])
         say("listens")

@@ -1,4 +1,4 @@
-"""The exceptions are the core's table, and the built-in ones that people catch."""
+"""Exceptions match the core's table and derive from the expected built-in ones."""
 
 import pickle
 

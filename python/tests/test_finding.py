@@ -1,4 +1,4 @@
-"""A name that is not there or not to be had: what is open, who has it, and a publisher that takes its own name over."""
+"""Missing or unavailable names: open names, owners, and a publisher that replaces itself."""
 
 import asyncio
 import dataclasses
@@ -38,7 +38,7 @@ def test_subscriber_without_a_publisher_learns_the_nearest_open_names():
         for call in calls:
             with pytest.raises(linkspan.NotFound, match="; open is shm:near/temperature$"):
                 call("shm:near/temperatur")
-        # A pattern waits for names that do not exist yet.
+        # A pattern waits for future names.
         with pytest.raises(linkspan.Timeout) as caught:
             linkspan.subscribe("shm:nearby/*").recv(timeout=0.01)
         assert "open is" not in str(caught.value)
@@ -63,7 +63,7 @@ def test_second_publisher_of_a_process_says_who_has_the_name(transport):
         linkspan.publisher(name)
 
 
-#: What has a name, and what its owner does there. A server and a journal cannot be replaced, whoever asks.
+#: Owners of a name and their operations. Servers and journals cannot be replaced.
 OWNERS = [
     ("shm", linkspan.serve, "listens at"), ("unix", linkspan.listen, "listens at"), ("tcp", linkspan.serve, "listens at"),
     ("fifo", linkspan.listen, "serves"), ("spool", linkspan.serve, "serves"), ("journal", linkspan.publisher, "writes"),

@@ -1,4 +1,4 @@
-"""Instances of generated classes whose values contain no others become the same CBOR as a dict of their attributes, and are refused in the same way."""
+"""Flat generated instances encode like dicts of their attributes and are refused equally."""
 
 import dataclasses
 import enum
@@ -22,12 +22,12 @@ FLAT = [
     None, True, False, 0, 23, 24, -1, -25, 2**63 - 1, -(2**63), 2**63, 2**64 - 1, 0.0, -0.0, 1e308, float("inf"), "", "boiler-7", "é" * 300, "\0", b"",
     b"\xff" * 70_000, linkspan.Timestamp(0), linkspan.Timestamp(-1), linkspan.Timestamp(2**63 - 1),
 ]  # fmt: skip
-#: Values of other types, which need a walk.
+#: Other types, which need a walk.
 WALKED = [2**64, -(2**63) - 1, [1], {"x": 1}, (2,), Level.HIGH, Text("own"), uuid.UUID(int=7), bytearray(b"x")]
 
 
 def generated(count: int, optional: bool = False) -> Any:
-    """A class as generated code has it, with `count` attributes."""
+    """Returns a class like generated code with `count` attributes."""
     names = [f"a{at}" for at in range(count)]
     made: Any = dataclasses.make_dataclass("Generated", [(name, Any) for name in names], slots=True)
     made.__linkspan_fields__ = tuple((name, f"key {name}", optional) for name in names)
@@ -35,7 +35,7 @@ def generated(count: int, optional: bool = False) -> Any:
 
 
 def checked(cls: Any, values: list[Any], encoding: str = "cbor", optional: bool = False) -> None:
-    """The class is found out at the first use, its address at the second, and its instances may be walked from the third on."""
+    """The first use finds the class, the second its address; later uses may skip the walk."""
     expected = linkspan.encode({f"key a{at}": value for at, value in enumerate(values) if not (optional and value is None)}, encoding)
     for _ in range(3):
         assert linkspan.encode(cls(*values), encoding) == expected
@@ -52,7 +52,7 @@ def test_random_records_are_encoded_as_dicts() -> None:
     print("seed", seed)
     of = random.Random(seed)
     for _ in range(200):
-        # A head of one byte counts 23 entries; records with more are walked.
+        # A one-byte head counts 23 entries; larger records are walked.
         count, optional = of.choice([0, 1, 9, 22, 23, 24, 25, 40]), of.random() < 0.5
         cls = generated(count, optional)
         for _ in range(4):

@@ -1,6 +1,7 @@
-"""A child of a fork may use no object of its parent: each public method of each object is called there, beside busy threads of the parent.
+"""A forked child may use no object of its parent, while parent threads are busy.
 
-The list of methods is made by `dir()`: a new method is refused in a child, or stands in `PLAIN` with what it asks for.
+Every public method is called; `dir()` lists them. A new method must be refused or appear in `PLAIN` with its
+reason.
 """
 
 import asyncio
@@ -20,10 +21,9 @@ import linkspan
 import linkspan.aio
 
 SOON = 60.0
-#: The kernel ends a child that waits for ever.
+#: Seconds until the kernel ends a hanging child.
 HANGS = 100
 
-#: What methods take that need something.
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "Publisher.loan": (1 << 16, "u1"),
     "Publisher.loan_bytes": (1 << 16,),
@@ -61,8 +61,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "ServiceLoop.set_reason": ("child",),
 }
 
-#: What is of the object alone: its name, its state as it was at the fork, what it had received. `close` ends nothing of
-#: the parent.
+#: Methods of the object alone: name, state at the fork, received data. `close` ends nothing of the parent.
 PLAIN = {
     "Publisher": {"close", "endpoint", "events", "stats", "subscribers"},
     "Subscriber": {"close", "endpoint", "events", "stats", "try_iter"},
@@ -76,13 +75,13 @@ PLAIN = {
     "PendingReply": set(),
     "Controller": {"close", "endpoint", "service"},
     "ServiceHandle": {"name"},
-    # What it would report is reported by the parent alone.
+    # Only the parent reports it.
     "ServiceLoop": {
         "cancelled", "close", "connected", "epoch", "fail", "log", "name", "set_reason", "shutdown", "state", "stats",
     },
 }  # fmt: skip
 
-#: Methods that make another object, or need one that a test of its own has.
+#: Methods with another object, or with a separate test.
 OTHERS = {
     "Channel": {"begin_open", "connect", "dial", "finish_call", "open", "reply"},
     "Controller": {"order"},
@@ -102,7 +101,6 @@ def outcome(call: Callable[[], Any]) -> str:
 
 
 def outcomes(thing: object) -> dict[str, str]:
-    """What becomes of each public method, `close` last."""
     kind, found = type(thing).__name__, {}
     names = {name for name in dir(thing) if not name.startswith("_")} - OTHERS.get(kind, set())
     for name in sorted(names, key=lambda name: (name == "close", name)):
@@ -116,7 +114,6 @@ def outcomes(thing: object) -> dict[str, str]:
 
 
 def in_child(call: Callable[[], Any]) -> Any:
-    """What a child says; `None` if it was ended."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -137,7 +134,7 @@ def in_child(call: Callable[[], Any]) -> Any:
 
 
 def check(thing: object) -> None:
-    """Each method of an object is refused in a child, but for those of the object alone."""
+    """Asserts that a child refuses each method except plain ones."""
     kind = type(thing).__name__
     found = in_child(lambda: outcomes(thing))
     expected = {name: "done" if name in PLAIN[kind] else "InvalidState" for name in found}
@@ -146,7 +143,7 @@ def check(thing: object) -> None:
 
 @contextlib.contextmanager
 def busy(transport: str) -> Iterator[None]:
-    """Threads that publish, receive, call and answer while the block runs."""
+    """Threads publish, receive, call and answer during the block."""
     stop = threading.Event()
     topic, service = endpoint(transport, "busy/topic"), endpoint(transport, "busy/service")
     out, server = linkspan.publisher(topic), linkspan.serve(service)
@@ -199,7 +196,7 @@ def test_every_method_of_every_object_is_refused_in_a_child(transport: str) -> N
         things = [out, *readers, listener, near, far, server, client, request, pending]
         for thing in things:
             check(thing)
-        # What needs a second object, and what Python calls itself.
+        # Methods with a second object, and those that Python calls itself.
         used = [
             lambda: client.finish_call(pending),
             lambda: far.reply(request, 1),
@@ -209,9 +206,9 @@ def test_every_method_of_every_object_is_refused_in_a_child(transport: str) -> N
             *(lambda thing=thing: linkspan.wait([thing], timeout=1) for thing in (*readers, listener, near, server)),
         ]
         assert in_child(lambda: [outcome(use) for use in used]) == ["InvalidState"] * len(used)
-        # Objects that end in the child, and objects that it makes.
+        # The child ends inherited objects and makes its own.
         assert in_child(lambda: things.clear() or own(transport)) == "its own"
-        # The child has sent nothing, consumed nothing and ended nothing.
+        # The child has sent, consumed and ended nothing.
         out.send(1)
         assert [reader.recv(timeout=SOON).value for reader in readers] == [1, 1, 1]
         near.send("from the parent")
@@ -224,7 +221,7 @@ def test_every_method_of_every_object_is_refused_in_a_child(transport: str) -> N
 @pytest.mark.costly
 @pytest.mark.parametrize("transport", ["unix", "shm"])
 def test_channel_that_threads_of_the_parent_use_is_refused_in_each_of_many_children(transport: str) -> None:
-    """At a fork one of them may hold any of its locks: a child that took one would wait for ever."""
+    """A parent's thread may hold any lock at the fork; a child that took it would wait forever."""
     pair, stop = endpoint(transport, "lab/pair"), threading.Event()
     with linkspan.listen(pair) as listener, linkspan.connect(pair, timeout=SOON) as near, listener.accept(timeout=SOON) as far:
 
@@ -286,7 +283,7 @@ def test_worker_of_the_parent_is_refused_in_a_child_which_becomes_a_worker_of_it
         check(worker)
         request = client.start_call({"n": 1})
         taken = worker.next(timeout=SOON)
-        # The child holds none of what the parent has taken: it neither answers it nor gives it back.
+        # The child neither answers nor returns requests of the parent.
         assert in_child(lambda: [outcome(lambda: taken.reply(0)), outcome(lambda: next(iter(worker)))]) == ["InvalidState"] * 2
         assert in_child(lambda: worker.close() or "closed") == "closed"
         taken.reply("of the parent")
@@ -297,7 +294,7 @@ def test_worker_of_the_parent_is_refused_in_a_child_which_becomes_a_worker_of_it
                 return str(server.stats()["endpoint"])
 
         assert in_child(own_worker) == name
-        # The end of the child's worker ends neither the name nor what the parent serves.
+        # The child's end keeps the name and the parent's service.
         for value in (2, 3):
             request = client.start_call({"n": value})
             worker.next(timeout=SOON).reply(value)
@@ -319,7 +316,7 @@ def test_objects_of_asyncio_are_refused_in_a_child_in_a_loop_of_its_own(transpor
                     lambda: reader.recv(timeout=1), lambda: client.call(1, timeout=1), lambda: server.next(timeout=1), lambda: out.send(1),
                     lambda: linkspan.aio.wait([reader], timeout=1),
                 ]
-                # The loop of the parent runs in the parent alone.
+                # The parent's loop runs only in the parent.
                 asyncio.events._set_running_loop(None)
 
                 async def one(use: Callable[[], Any]) -> None:

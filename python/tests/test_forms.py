@@ -1,4 +1,4 @@
-"""What NumPy's, pandas' and Python's other objects become when they are sent: each row of the table in docs/values.md."""
+"""Sent objects of NumPy, pandas and Python match each row of the table in docs/values.md."""
 
 import collections
 import datetime
@@ -151,7 +151,7 @@ def test_timestamps_are_taken_by_numpy_and_pandas():
     assert zoned.nanosecond == 1 and linkspan.Timestamp.from_datetime(zoned) == at
     column = pd.Series([each.to_datetime64() for each in (at, DAY)])
     assert column.dtype == "M8[ns]" and linkspan.decode(linkspan.encode(column)) == [at, DAY]
-    # The expressions of the table, which keep the nanoseconds where their class has them.
+    # Classes with nanoseconds keep them.
     rows = re.findall(r"^\| [^|]* \| `([^`]*)` \|$", TABLE.read_text().partition("### Instants of NumPy and pandas")[2].partition("\n## ")[0], re.M)
     made = [eval(row, {"at": at, "column": [at, DAY], "np": np, "pd": pd}) for row in rows]
     assert [type(one) for one in made] == [datetime.datetime, np.datetime64, np.ndarray, pd.Timestamp, pd.DatetimeIndex]

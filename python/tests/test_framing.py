@@ -1,4 +1,4 @@
-"""Programs that know nothing of Linkspan: JSON-RPC 2.0 in lines, and raw bytes, with the standard library's sockets."""
+"""Plain programs with standard sockets: JSON-RPC 2.0 lines, and raw bytes."""
 
 import json
 import os
@@ -15,7 +15,6 @@ def place(transport, directory):
 
 
 def dial(where):
-    """A socket of the standard library to a Linkspan endpoint."""
     if where.startswith("unix:"):
         one = socket.socket(socket.AF_UNIX)
         one.connect(where.removeprefix("unix:"))
@@ -58,7 +57,7 @@ def test_server_in_lines_answers_a_plain_socket(transport, tmp_path):
 
 
 def plain_server(transport, directory):
-    """A listening socket of the standard library, and where it is."""
+    """Returns a listening standard socket and its place."""
     if transport == "unix":
         path = f"{directory}/editor.sock"
         one = socket.socket(socket.AF_UNIX)

@@ -1,4 +1,4 @@
-"""Services with hooks under a controller: each hook, each state, and each error's effect."""
+"""Services with hooks under a controller: each hook, state, and error."""
 
 import signal
 import threading
@@ -56,7 +56,6 @@ def test_open_resource_is_not_opened_again(peer, controller):
     assert child.line() == "step"
     power.pause()
     power.shutdown()
-    # It was closed by the pause.
     assert child.end()[:2] == (0, "on_pause PAUSING None\nover\n")
 
 
@@ -111,7 +110,6 @@ def test_command_that_the_state_forbids_is_rejected_with_the_reason(peer, contro
             answer.result()
         with pytest.raises(linkspan.InvalidState, match=state):
             power.command(name)
-    # The library answers in every state.
     assert power.describe()["commands"] == [*OWN, "script"]
     assert power.stats()["rejected"] == 2 * (len(COMMANDS) - len(ALLOWED[state]))
     assert power.status()["state"] == state
@@ -147,11 +145,9 @@ def test_exception_of_a_hook_is_reported_and_the_state_is_kept(peer, controller,
     with pytest.raises(linkspan.Remote, match="LookupError: no meter"):
         power.command(command)
     assert power.status()["state"] == before
-    # An error of the table keeps its kind.
     power.command("script", {hook: "raise linkspan.Stalled('a reader holds it')"})
     with pytest.raises(linkspan.Stalled, match="a reader holds it"):
         power.command(command)
-    # And the program lives.
     power.command("script", {hook: ""})
     power.command(command)
     power.shutdown()
@@ -171,7 +167,7 @@ def test_exception_that_ends_the_program_is_reported_first(peer, controller, hoo
     assert (code, out) == (1, "")
     assert err.rstrip().endswith("LookupError: no meter")
     if hook == "on_start":
-        return  # it was over before it could be seen
+        return  # over before it could be seen
     record = controller.service("power").status()
     assert (record["state"], record["reason"]) == ("FAILED", "LookupError: no meter")
 
@@ -228,9 +224,8 @@ def test_control_is_answered_in_the_middle_of_a_long_step(peer, controller):
     until(lambda: power.status()["busy"] > busy)
     assert power.describe()["name"] == "power"
     assert power.stats()["steps"] >= 0
-    # The newest data that are known, once its deadline nears.
+    # Returns the newest known data near the deadline.
     assert power.get_data(timeout=4.0) == {"watts": 1.5}
-    # Withdrawn: it was not begun.
     with pytest.raises(linkspan.Timeout, match="STEP"):
         power.pause(timeout=3.0)
     assert power.status()["state"] == "RUNNING"
@@ -239,7 +234,7 @@ def test_control_is_answered_in_the_middle_of_a_long_step(peer, controller):
 def test_get_data_during_the_first_step_has_no_data(peer, controller):
     start(peer, {"every": 0.05}, step="sys.stdin.readline()")
     power = known(controller, "RUNNING", doing="STEP")
-    # The answer has to arrive before the deadline, on a slow machine, too.
+    # The answer must precede the deadline, also on a slow machine.
     with pytest.raises(linkspan.Timeout, match="nothing is known"):
         power.get_data(timeout=3.0)
 
@@ -267,7 +262,7 @@ def test_sleeping_service_receives_a_command_at_once(peer, controller):
     assert child.end()[0] == 0
 
 
-# The interpreter's own jump at a loop's end is outside of a `try` around the loop, so the loop stands in a function.
+# The interpreter's jump at a loop's end is outside a surrounding `try`, so the loop is in a function.
 ENDLESS = {"sleep": "time.sleep(1000)", "loop": "(lambda: [None for _ in iter(int, 1)])()"}
 
 
@@ -429,7 +424,7 @@ def test_service_reconnects_to_a_restarted_controller(peer, controller, hub):
     assert power.get_data() == 7
     epoch = power.status()["epoch"]
     for turn in range(2):
-        # One command is under way meanwhile, and is carried out once.
+        # The command under way is carried out once.
         begun = threading.Thread(target=lambda: answers.append(power.order("calibrate", turn, id=f"turn-{turn}")))
         answers = []
         begun.start()

@@ -1,4 +1,4 @@
-"""An idle object of each class with a descriptor lets every wait rest, however often the program asks for that descriptor."""
+"""Idle objects never wake a wait, however often their descriptor is requested."""
 
 import asyncio
 import contextlib
@@ -12,11 +12,11 @@ import linkspan
 from conftest import run_within
 from linkspan import aio
 
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 60.0
-#: An object that has something to do wakes its waiter a few times: it connects, and sees that it is connected.
+#: A busy object wakes its waiter a few times: it connects and notices the connection.
 TURNS = 50
-#: A wait without an event ends with `Timeout` after this time.
+#: Seconds until a wait without an event ends with `Timeout`.
 MOMENT = 0.05
 
 Look = Callable[[], object]
@@ -140,7 +140,7 @@ def test_idle_client_of_a_controller_wakes_no_wait_again_and_again(
 
 
 def test_every_class_with_a_descriptor_is_tried() -> None:
-    """`NewFile` is a file to write to, and no object that waits."""
+    """`NewFile` is written to and never waits."""
     classes = {name for name, one in vars(linkspan._native).items() if isinstance(one, type) and hasattr(one, "fileno")}
     tried = {"Channel", "Listener", "Server", "Subscriber", "ServiceLoop", "Controller"}
     assert {name for name in classes if name != "NewFile"} == tried

@@ -1,4 +1,4 @@
-"""Memory that a channel lends for arrays: written until it is sent, and then viewed by the other side where it lies."""
+"""Lent array memory: writable until sent, then viewed in place by the receiver."""
 
 import threading
 
@@ -23,8 +23,7 @@ def pair_over(transport, **options):
 
 
 def test_loan_is_written_sent_without_a_copy_and_read_only_then():
-    # All slots together hold eight arrays of 1 MiB: had one been copied into another slot, the last ones would have
-    # found none.
+    # All slots hold eight arrays of 1 MiB; a copy would use a further slot.
     one, two = pair_over("shm", max_message_size=4 * MIB)
     views = []
     for seed in range(8):
@@ -149,7 +148,7 @@ def test_type_of_a_loan_that_is_named_again_is_the_same_type():
         assert one.loan(3).dtype == np.float64 and one.loan(3, "?").dtype == np.bool_
         with pytest.raises(linkspan.Unsupported):
             one.loan(3, ">f8")
-    # An array of NumPy's own type was sent first; those of its subclasses are looked at all the same.
+    # Subclasses are still examined after NumPy's own type.
     one.send(np.arange(3))
     assert two.recv().value.tolist() == [0, 1, 2]
     with pytest.raises(linkspan.Unsupported):
@@ -203,7 +202,7 @@ def test_object_that_is_no_loan_is_refused():
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
 def test_loan_for_a_reply_is_viewed_by_the_client(transport):
-    # All slots together hold eight arrays of 1 MiB, and the client keeps what it was given.
+    # All slots hold eight arrays of 1 MiB, and the client keeps its arrays.
     server = linkspan.Server(endpoint(transport), max_message_size=4 * MIB)
     replies, failed = [], []
 
@@ -241,7 +240,7 @@ def test_channel_that_replies_sends_a_loan_without_a_copy():
     two.reply(request, waves[7])
     assert not waves[7].flags.writeable and waves[6].flags.writeable
     assert (one.finish_call(asked, timeout=60.0).value == 7).all()
-    # No slot was free for a copy.
+    # A copy would find no free slot.
     assert two.stats()["arrays_in_slots"] == 1 and two.stats()["arrays_without_slot"] == 0
 
 
@@ -269,7 +268,7 @@ def test_views_of_subscribers_do_not_change():
             publisher.send({"wave": wave})
             views += [(seed, s.recv(timeout=60.0)["wave"]) for s in subscribers]
             assert not views[-1][1].flags.writeable
-            # Some hold four for long, others one after the other; what is more than its share, a subscriber copies.
+            # Some subscribers keep four, others one at a time; a subscriber copies beyond its share.
             views = [view for view in views if view[0] in (0, 3, 4, 9, 17) or view[0] > seed - 3]
             assert all((wave == of).all() for of, wave in views)
         assert publisher.stats()["arrays_in_slots"] == 40 and publisher.stats()["arrays_without_slot"] == 0
@@ -314,7 +313,7 @@ def test_what_was_kept_of_a_loan_changes_nothing_that_was_sent(pattern, keep, in
 
 
 def test_loan_that_nothing_else_refers_to_is_not_copied():
-    """Alone and inside of containers: with a copy in another slot each, so many would find none."""
+    """Alone and in containers: copies would exhaust the slots."""
     one, two = pair_over("shm", max_message_size=4 * MIB)
     for inside in (lambda w: w, lambda w: {"w": w}, lambda w: [w], lambda w: (w,)):
         views = []

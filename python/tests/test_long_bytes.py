@@ -1,4 +1,4 @@
-"""Bytes of 64 KiB and more are copied out of the sender's slot once, into the object that the program gets."""
+"""Bytes from 64 KiB are copied once from the sender's slot into the program's object."""
 
 import gc
 import pickle
@@ -15,7 +15,7 @@ MIB = 1 << 20
 
 
 def pair(encoding="cbor", **options):
-    """Both ends of a channel, of which the second has these options."""
+    """Returns both ends of a channel; the second has the options."""
     name = endpoint("shm")
     with linkspan.listen(name, encoding=encoding, **options) as listener:
         one = linkspan.connect(name, timeout=60.0, encoding=encoding)
@@ -113,7 +113,6 @@ def test_published_bytes_and_those_of_replies_and_batches_take_no_other_memory()
         return two.recv_many(4, timeout=20)[0]
 
     for get in (published, iterated, replied, one_of_several):
-        # The slots are there, and the program has read them once.
         for _ in range(6):
             get()
         gc.collect()
@@ -148,7 +147,7 @@ def test_bytes_that_answer_a_call_or_were_kept_for_another_call_arrive():
 
     def answer():
         request = two.recv(timeout=60.0)
-        # Before the answer: the caller keeps it for its next `recv`.
+        # The caller keeps this earlier message for its next `recv`.
         two.send(b"data" * 50_000)
         two.reply(request, b"reply" * 50_000)
 
@@ -172,7 +171,7 @@ def test_last_reference_is_dropped_by_a_thread():
     gc.collect()
 
 
-# At the end: an allocator reuses the memory of these large objects, and the tests above measure what theirs take.
+# At the end, because allocators reuse these large objects and would disturb the measurements above.
 @pytest.mark.parametrize("encoding", ["cbor", "raw"])
 def test_viewed_bytes_take_no_memory_until_they_are_copied(encoding):
     length = 16 * MIB
@@ -207,7 +206,7 @@ def test_viewed_bytes_are_a_message_as_any_other_in_every_call():
         again = pickle.loads(pickle.dumps(message))
         assert message.value == sent == again.value and message == sent and message["frame"] == sent["frame"]
         kept.append((message.view("frame"), sent["frame"]))
-    # More than there are slots: the others came in pieces.
+    # Exceeds the slots, so others came in pieces.
     assert all(view == sent for view, sent in kept)
     name = endpoint("shm")
     frame = bytes(range(256)) * 1024

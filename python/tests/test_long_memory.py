@@ -1,4 +1,4 @@
-"""What two programs together hold for long messages: the slot and one copy, after many messages as after a few."""
+"""Two programs keep one slot and one copy of long messages, after few messages or many."""
 
 import subprocess
 import sys
@@ -7,10 +7,10 @@ import pytest
 from conftest import endpoint
 
 MB = 1_000_000
-#: Of both programs together, for one message under way.
+#: Bytes of both programs for one message under way.
 MOST = 2_200_000
 
-#: Receives, and says so while it keeps the message alone, until its input ends.
+#: Receives and reports while it keeps only the message, until its input ends.
 RECEIVER = """
 import sys, linkspan
 channel = linkspan.connect(sys.argv[1], timeout=60.0)
@@ -25,7 +25,7 @@ while True:
 """
 
 
-# Each in a program of its own: an allocator reuses what other tests have left it.
+# Separate programs, because allocators reuse memory of other tests.
 SENDER = """
 import os, re, subprocess, sys
 import linkspan

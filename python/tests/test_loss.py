@@ -1,4 +1,4 @@
-"""What a publisher says reaches the subscribers that were there, also where it ends at once."""
+"""Messages reach existing subscribers, even if their publisher ends at once."""
 
 import threading
 
@@ -18,7 +18,7 @@ def test_short_publisher_serves_a_waiting_subscriber(transport: str) -> None:
 
     def receive() -> None:
         with linkspan.subscribe(name) as subscriber:
-            # Called first after it has waited for a while: it has marked that it does.
+            # The first call follows a wait, which marks the subscriber as waiting.
             received.extend(subscriber.recv(timeout=SOON, on_wait=lambda: waits.set() or True).value for _ in range(10))
 
     thread = threading.Thread(target=receive)
@@ -33,7 +33,7 @@ def test_short_publisher_serves_a_waiting_subscriber(transport: str) -> None:
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
 def test_ended_subscriber_is_not_counted(transport: str) -> None:
-    """Its connection has ended, whether the publisher's own thread has seen that or not."""
+    """Its connection has ended, whether or not the publisher's thread knows."""
     name = endpoint(transport)
     with linkspan.publisher(name) as publisher:
         for _ in range(200):

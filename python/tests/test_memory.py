@@ -1,4 +1,4 @@
-"""What is encoded, decoded, sent, refused and dropped leaves nothing behind."""
+"""Encoding, decoding, sending, refusing and dropping leak nothing."""
 
 import collections
 import dataclasses
@@ -22,7 +22,6 @@ class Reading:
 
 
 def peak():
-    """The most memory that this process has ever had, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
@@ -36,7 +35,7 @@ def grown(work, rounds):
 
 
 LIMIT = 16 << 20
-BLOCK = 100_000  # bytes; two hundred of them that are kept are over the limit
+BLOCK = 100_000  # bytes; two hundred leaked ones exceed the limit
 
 
 def value():
@@ -99,7 +98,7 @@ def test_creating_and_closing_objects_leaks_no_memory():
 
 
 def test_text_whose_utf_8_finds_no_memory_is_out_of_memory():
-    """The interpreter makes the UTF-8 of a text that is no ASCII when it is asked for it, and keeps it."""
+    """The interpreter makes and keeps a non-ASCII text's UTF-8 on demand."""
     program = """
 import resource, linkspan
 text = "\u00e9" * (24 << 20)
@@ -117,7 +116,7 @@ assert len(linkspan.encode({"text": text})) > 48 << 20
 
 
 
-#: What a child process does while it may take little more data than it has: a control group would kill it.
+#: Runs in a child with little further memory; a control group would kill it.
 SHORT = """
 import os, resource, sys, threading
 import linkspan
@@ -142,7 +141,7 @@ def short(body, room=8 * MIB):
 
 
 def run(program, *arguments):
-    # So that no block that is freed serves as room for another one.
+    # Freed blocks must not serve as room for others.
     surroundings = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "131072"}
     command = [sys.executable, "-c", SHORT + program, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=surroundings)
@@ -153,7 +152,7 @@ def run(program, *arguments):
 @pytest.mark.costly
 @pytest.mark.parametrize("kind", ["bytes", "text", "wide text", "texts", "integers", "numbers", "map", "maps"])
 def test_value_without_memory_for_its_objects_is_an_error_and_is_read_later(kind):
-    """Whatever is to be made: PyO3's constructors panic there."""
+    """PyO3's constructors would panic here."""
     reads = run(
         """
 size = 20 * MIB
@@ -188,7 +187,7 @@ print("whole")
 """,
         kind,
     )
-    # A reading that fails leaves room for small objects, in which another one may succeed.
+    # A failed read frees memory for small objects, so another one may succeed.
     assert reads[-1] == "whole" and {"OutOfMemory"} <= set(reads[:-1]) <= {"OutOfMemory", "MemoryError", "done"}, reads
 
 
@@ -203,7 +202,7 @@ assert len(linkspan.encode(value)) > 40 * MIB
 @pytest.mark.parametrize("kind", ["bytes", "map with bytes", "text"])
 @pytest.mark.parametrize("role", ["channel", "subscriber"])
 def test_message_without_memory_for_its_bytes_stays_the_next(kind, role):
-    """Its bytes are copied into an object of Python, which the core has not."""
+    """Its bytes are copied into a Python object, unlike the core's."""
     done = run(
         """
 kind, role = sys.argv[1:]

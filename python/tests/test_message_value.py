@@ -1,4 +1,4 @@
-"""A received message is a value: it is sent on, compared, copied, matched, and read as any mapping."""
+"""A received message is a value: it can be forwarded, compared, copied, matched, and read as a mapping."""
 
 import collections.abc
 import copy
@@ -25,7 +25,7 @@ def link(request):
 
 def arrived(link, value):
     one, two = link
-    # What a socket has no room for waits for its reader.
+    # A full socket waits for its reader.
     sender = threading.Thread(target=one.send, args=[value])
     sender.start()
     message = two.recv(timeout=60.0)
@@ -153,7 +153,7 @@ def test_long_bytes_are_viewed_where_the_message_has_them(link):
     assert view.readonly and view.format == "B" and view.shape == (len(image),) and view == image
     with pytest.raises(TypeError):
         view[0] = 1
-    # No copy: a second view is the same memory, and `value` has memory of its own.
+    # A second view shares the memory; `value` has its own.
     assert place(view) == place(message.view("rows/0/image"))
     assert message["rows"][0]["image"] == image and type(message["rows"][0]["image"]) is bytes
     assert place(memoryview(message["rows"][0]["image"])) != place(view)
@@ -185,7 +185,7 @@ def test_view_of_bytes_outlives_message_channel_and_sender_and_is_read_in_a_chil
         message = arrived((one, two), {"image": b"\5" * 1_000_000})
         view = message.view("image")
         del message
-        # What comes later does not take its memory.
+        # Later messages do not reuse its memory.
         for seed in range(10):
             assert arrived((one, two), {"image": bytes([seed]) * 1_000_000})["image"][0] == seed
     assert view == b"\5" * 1_000_000
@@ -207,5 +207,5 @@ def test_bytes_that_are_published_or_asked_for_are_viewed():
         asked = client.start_call(b"\7" * 500_000)
         request = server.next(timeout=60.0)
         request.reply({"image": request.view()})
-        # A buffer that is no `bytes` is an array.
+        # A buffer other than `bytes` is an array.
         assert (client.finish_call(asked, timeout=60.0)["image"] == 7).all()

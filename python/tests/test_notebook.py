@@ -1,4 +1,4 @@
-"""The cells of docs/how-to/notebooks.md, run in a kernel of Jupyter, each of them twice."""
+"""Runs the cells of docs/how-to/notebooks.md twice in a Jupyter kernel."""
 
 import os
 import re
@@ -12,14 +12,12 @@ import pytest
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/notebooks.md"
 CELLS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
-#: Neither is a requirement of the tests: their cells stand on the page beside the one that is run.
+#: Optional packages, whose cells stand next to the tested one.
 OTHERS = ("ipywidgets", "matplotlib", "FloatText", "show=draw", "values[-1]")
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Runs cells in one kernel, and returns the text of what each shows."""
-    # What Jupyter keeps.
     for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR"):
         monkeypatch.setenv(name, str(tmp_path / name))
 

@@ -1,4 +1,4 @@
-"""Options: the same names everywhere, listed where `help` looks, and refused in the language's own words."""
+"""Options: equal names everywhere, listed in `help`, refused in Python's words."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""`unpack` of packed classes whose fields are scalars: found on the class, on instances and on subclasses, and refused in the same way."""
+"""`unpack` of flat packed classes, found on class, instance and subclass, refused equally."""
 
 import dataclasses
 import gc
@@ -13,8 +13,6 @@ from linkspan import packed
 
 @dataclasses.dataclass(slots=True)
 class State:
-    """As generated code has it."""
-
     __linkspan_packed__: ClassVar[bool] = True
     __linkspan_fields__: ClassVar[Any] = (("on", "on", False), ("at", "at", False), ("speed", "speed", False), ("turns", "turns", False))
 
@@ -28,7 +26,6 @@ class State:
 
     @classmethod
     def unpack(cls, message: Any) -> Any:
-        """From the bytes of a message."""
         return LAYOUT.unpack(cls, message)
 
 
@@ -82,5 +79,4 @@ def test_unpack_leaks_no_references() -> None:
         State.unpack(BLOCK)
         with pytest.raises(linkspan.OutOfRange):
             State.unpack(b"\2" + BLOCK[1:])
-    # The last exceptions hold a few.
     assert counts() < before + 100

@@ -1,4 +1,4 @@
-"""Transports that store messages: a spool with a script in it, a journal read again, a file under another program's lock."""
+"""Storing transports: a spool with a script, a reread journal, a file under a foreign lock."""
 
 import json
 import signal
@@ -120,7 +120,7 @@ def test_named_reader_of_a_journal_resumes_where_it_stopped(peer, ack):
     one.signal(signal.SIGKILL)
     one.end()
     two = peer(reads, ack)
-    # Consumed is what was received before the last call, or what was acknowledged by hand.
+    # Consumed are messages before the last call, or manually acknowledged ones.
     assert ask(two, "recv") == ("4" if ack == "auto" else "3")
 
 
@@ -144,7 +144,7 @@ with open(sys.argv[1], "r+b") as file:
 
 @pytest.fixture
 def locked(tmp_path, peer):
-    """A file in lines under its own lock, and a program with the standard library alone that locks it."""
+    """A file in lines under a lock, and a standard-library program that locks it."""
     path = tmp_path / "value"
     where = f"file:{path}"
     with linkspan.publisher(where, locked=True, framing="lines") as out:
@@ -171,7 +171,7 @@ def test_file_and_another_programs_lock(locked):
         tell("unlock")
         out.send({"n": 3})
         assert tell("read") == "3" and linkspan.latest(where, **options)["n"] == 3
-    # The other way round: what this process locks with fcntl alone, another one's write waits for.
+    # Another program's write waits for this process's fcntl lock.
     assert path.read_bytes().startswith(b'{"n":3}')
 
 

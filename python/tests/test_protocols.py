@@ -1,4 +1,4 @@
-"""What other libraries hold is taken by its protocol, or refused with what to give; a schema is made of a class of the program."""
+"""Foreign objects are accepted by their protocol or refused with a remedy; classes give schemas."""
 
 import dataclasses
 import datetime
@@ -25,7 +25,7 @@ def arrives(value):
 
 
 class ByDlpack:
-    """A tensor of another library, in the processor's memory or elsewhere."""
+    """A foreign tensor in the processor's memory or elsewhere."""
 
     def __init__(self, elements, device=(1, 0)):
         self.elements, self.device = np.array(elements), device
@@ -55,7 +55,7 @@ class ByInterface:
 
 
 class ByStream:
-    """A table that is neither pyarrow's nor polars'."""
+    """A table of neither pyarrow nor polars."""
 
     def __init__(self, table):
         self.table = table
@@ -86,7 +86,7 @@ def test_what_gives_no_elements_is_refused_with_what_to_give():
 
 
 class OfThisOne:
-    """One whose objects have the attribute, and its class has not."""
+    """Has the attribute on objects but not on the class."""
 
     def __init__(self, elements):
         self.elements = np.array(elements)
@@ -94,7 +94,7 @@ class OfThisOne:
 
 
 class ByOneArray:
-    """One column by the protocol for arrays, or for streams."""
+    """One column by the protocol for arrays or streams."""
 
     def __init__(self, column):
         self.column = column
@@ -158,7 +158,7 @@ def test_single_column_is_a_column():
 
 
 class Image:
-    """An image as Pillow has one."""
+    """Imitates a Pillow image."""
 
     __module__ = "PIL.Image"
 
@@ -174,7 +174,7 @@ DataArray = type("DataArray", (ByArray,), {"__module__": "xarray.core.dataarray"
 
 
 class Model:
-    """A model as pydantic has one."""
+    """Imitates a pydantic model."""
 
     model_fields = {"watts": None}
 
@@ -335,7 +335,7 @@ def test_default_of_what_has_any_type_means_that_it_may_be_left_out():
     (typing.Annotated[float, SchemaType(unit="no unit")], 1.0, "unit"),
 ])
 def test_field_that_the_notation_refuses_is_named_with_its_class(annotation, default, part):
-    """And not a position in a text that no program wrote; also where the class is within another one."""
+    """The error names no position in a text that the program did not write; nested classes also work."""
     inner = dataclasses.make_dataclass("Inner", [("field", annotation, default)])
     outer = dataclasses.make_dataclass("Outer", [("inner", inner)])
     for given in (inner, outer):
@@ -345,7 +345,7 @@ def test_field_that_the_notation_refuses_is_named_with_its_class(annotation, def
 
 
 def test_arrays_of_this_library_are_taken_by_the_protocols_of_others():
-    """Also those that arrive where NumPy is not there, and are given on."""
+    """Includes arrays received without NumPy and forwarded."""
     for dtype, order in [("f64", "row"), ("f32", "column"), ("u8", "row"), ("c64", "row"), ("i16", "column")]:
         size = np.dtype(dtype.replace("c64", "c8").replace("f64", "f8").replace("f32", "f4").replace("u8", "u1").replace("i16", "i2"))
         expected = np.arange(6).astype(size).reshape((2, 3), order="C" if order == "row" else "F")

@@ -1,4 +1,4 @@
-"""Publish and subscribe between processes: the latest first, each new one after it, and what a slow reader misses."""
+"""Publishing between processes: the latest first, then each new message, and a slow reader's losses."""
 
 import contextlib
 import select
@@ -64,7 +64,6 @@ def test_latest_after_a_restart_is_that_of_the_new_publisher(peer, name):
         other = peer(PUBLISHER, name)
         other.line()
         tell(other, n)
-        # Each of two questions has the same answer.
         first, second = linkspan.latest(name, timeout=60.0), linkspan.latest(name, timeout=60.0)
         assert first.value == second.value == {"n": n} and first.sequence == second.sequence == 2
         seen.append(first.source)
@@ -133,7 +132,7 @@ def test_iteration_ends_at_close(name):
 
 def test_iteration_ends_at_sigterm(peer, name):
     other = peer("[say('got') for m in linkspan.subscribe(sys.argv[1])]; say('ended')", name)
-    # The signal counts from the first iteration on; before, it ends the process in its usual way.
+    # Before the first iteration the signal ends the process as usual.
     with linkspan.publisher(name) as out:
         out.send(1)
         assert other.line() == "got"
@@ -228,7 +227,7 @@ def test_messages_and_events_have_the_name_and_the_incarnation_of_their_publishe
                 other.process.kill()
                 other.process.wait()
             met = []
-            # Events of one of several names come with the next look at it.
+            # The next look at several names returns their events.
             while len(met) < 2:
                 met += [(event.name, event.incarnation) for event in readings.events() if event.kind in ("connected", "reconnected")]
                 with contextlib.suppress(linkspan.Timeout, linkspan.Disconnected):

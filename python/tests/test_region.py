@@ -1,4 +1,4 @@
-"""Shared memory of other programs, read as bytes, text and the fields of a struct."""
+"""Foreign shared memory, read as bytes, text and struct fields."""
 
 import ctypes
 import mmap
@@ -110,7 +110,7 @@ def test_invalid_region_is_refused_with_the_reason(shared):
 def test_region_keeps_the_memory_of_an_owner_that_has_restarted(shared):
     name, _ = shared
     region = linkspan.Region(f"posix:/{name}")
-    # Its next life removes the object and makes it anew.
+    # Its next incarnation recreates the object.
     os.unlink(f"/dev/shm/{name}")
     with open(f"/dev/shm/{name}", "wb") as file:
         file.write(image(count=9))

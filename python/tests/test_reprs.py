@@ -1,4 +1,4 @@
-"""The `repr` of each public object says its class and its state, in words of Linkspan's own."""
+"""The `repr` of each public object states its class and state in Linkspan's words."""
 
 import contextlib
 import re
@@ -11,9 +11,9 @@ import pytest
 from conftest import Hub
 from test_wrong_arguments import World
 
-#: The answer of a service is looked at in `test_controller.py`, where there is one.
+#: `test_controller.py` tests it with a service.
 WITHOUT = {linkspan.Answer}
-#: What Python writes where nobody says what an object is.
+#: Python's default representations.
 DEFAULT = re.compile(r"^<[\w.]+ object at 0x|^<(map|generator|built-in)")
 
 
@@ -29,7 +29,6 @@ def world(tmp_path, runtime_dir):
 
 
 def classes():
-    """Every public class that a program gets objects of."""
     for module in (linkspan, linkspan.aio):
         for name in linkspan.__all__ if module is linkspan else vars(module):
             thing = getattr(module, name)
@@ -52,7 +51,6 @@ def test_each_public_object_says_its_state(world):
         with contextlib.ExitStack() as ended:
             shown = repr(made[kind](ended))
             assert not DEFAULT.search(shown), f"{kind}: {shown}"
-            # The class, and something about this object; a tuple and a record show their fields.
             assert re.fullmatch(rf"<(linkspan\.(aio\.)?)?{kind.__name__}[ ,:].+>|{kind.__name__}\(\w+=.+\)", shown, re.DOTALL), f"{kind}: {shown}"
 
 

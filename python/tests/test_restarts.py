@@ -1,4 +1,4 @@
-"""Either end may die: what was not acknowledged reaches the next incarnation, in order, on every transport."""
+"""After the death of either end, unacknowledged messages reach the next incarnation in order."""
 
 import signal
 import threading
@@ -30,15 +30,13 @@ def test_killed_listener_loses_no_message(peer, transport):
         seen.append(int(one.line_while(near)))
         if len(seen) >= 40 + 80 * lives and lives < 2:
             one.signal(signal.SIGKILL)
-            # What it wrote before it died, without a line that it did not end.
             seen += [int(line) for line in one.process.stdout if line.endswith("\n")]
             one.end()
             one = peer(TAKES, where)
             assert one.line() == "listens"
             lives += 1
     assert lives == 2
-    # What it had consumed without an acknowledgement when it died comes again: over shared memory the message that it
-    # was given last; elsewhere at most 64, while more of them are available than it takes.
+    # Consumed but unacknowledged messages come again: the last one over shared memory, at most 64 elsewhere.
     unacknowledged = 1 if transport == "shm" else 64
     assert [n for i, n in enumerate(seen) if n not in seen[:i]] == list(range(count))
     assert len(seen) <= count + lives * unacknowledged
@@ -107,7 +105,7 @@ def test_server_acknowledges_what_was_sent_to_it(peer, transport):
         near.send(n)
     asked = near.start_call("x")
     assert [one.line(), tell(one, "ack"), tell(one, "no")] == ["0", "1", "2"]
-    # A sender learns what was acknowledged at its next wait; a spool has it in its files.
+    # A sender learns acknowledgements at its next wait; a spool stores them in files.
     while transport != "spool" and near.stats()["acknowledged"] < 1:
         with pytest.raises(linkspan.Timeout):
             near.finish_call(asked, timeout=0)

@@ -1,4 +1,4 @@
-"""Schemas: both sides get what differs, compatible versions exchange messages, values are checked where that is asked for."""
+"""Schemas: both sides get differences, compatible versions communicate, values are checked on request."""
 
 import os
 import pathlib

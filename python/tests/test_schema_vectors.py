@@ -1,4 +1,4 @@
-"""The vectors of schemas: texts with their fingerprints or where they are refused, pairs that fit or differ, values and what is wrong."""
+"""Schema vectors: fingerprints, refusals, compatible and different pairs, values and errors."""
 
 import hashlib
 import json

@@ -108,8 +108,6 @@ def test_each_of_many_clients_gets_its_own_replies(peer, name):
 
 
 def called(name, value, results):
-    """Calls from a thread of its own; puts the reply or the error into the list."""
-
     def call():
         try:
             with linkspan.connect(name, timeout=60.0) as ch:
@@ -212,7 +210,7 @@ def test_select_waits_for_the_descriptor_which_is_readable_only_with_a_request(n
                     pass
             request.reply(n)
             thread.join(30)
-            # The client that left is noticed before the descriptor can be silent again.
+            # A departed client is noticed before the descriptor becomes silent.
             while select.select([fd], [], [], 0)[0]:
                 with pytest.raises(linkspan.Timeout):
                     server.next(timeout=0)
@@ -339,7 +337,7 @@ def test_processes_share_a_name_and_succeed_a_dead_one(peer, transport):
     with linkspan.connect(name, timeout=60.0, idempotent=True) as client:
         first = client.call(None).value
         os.kill(first, signal.SIGKILL)
-        # The dead one may have been about to answer, and nobody else.
+        # Only the dead server may have begun the answer.
         second = client.call(None).value
         assert second != first
     with pytest.raises(linkspan.AddressInUse):
@@ -374,7 +372,7 @@ def test_workers_handle_requests_at_once_and_all_are_answered(name):
     assert not thread.is_alive()
 
 
-#: Serves in a daemon thread, and calls once more when the interpreter ends.
+#: Serves in a daemon thread and calls again at the interpreter's end.
 DAEMON = """
 import atexit, sys, threading, linkspan
 server = linkspan.serve(sys.argv[1])
@@ -416,7 +414,6 @@ def test_handler_that_returns_a_coroutine_is_answered_with_where_it_belongs(name
     thread = threading.Thread(target=lambda: server.run(lambda request: handlers[request["of"]](request) if "of" in request else "goes on"))
     thread.start()
     with linkspan.connect(name) as channel, warnings.catch_warnings():
-        # One that nobody awaited.
         warnings.simplefilter("error")
         for of in handlers:
             with pytest.raises(linkspan.Remote, match=r"returned a coroutine, .* await linkspan\.aio\.serve"):

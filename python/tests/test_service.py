@@ -1,4 +1,4 @@
-"""Services without a controller: hooks, signals, tasks. What a controller makes of them is in test_controller.py."""
+"""Services without a controller: hooks, signals, tasks. test_controller.py has the controller's side."""
 
 import select
 import signal
@@ -12,7 +12,7 @@ HOOKS = ["on_start", "step", "on_pause"]
 
 
 class Recorded(linkspan.Service):
-    """Writes down what is called, and ends itself at its second step."""
+    """Records calls and ends itself at its second step."""
 
     def __init__(self):
         self.calls = []
@@ -208,7 +208,7 @@ def test_second_signal_cancels_the_step(peer, wait, second):
 
 @pytest.mark.parametrize("hook", ["start", "pause"])
 def test_second_signal_cancels_other_hooks(peer, hook):
-    """What was to be opened or closed is not, so the program ends badly."""
+    """An unfinished opening or closing makes the program fail."""
     child = peer(service(**{hook: "waits()"}))
     lines(child, "on_start STARTING")
     if hook == "start":
@@ -224,7 +224,7 @@ def test_second_signal_cancels_other_hooks(peer, hook):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_third_signal_kills(peer, number):
-    """A hook that swallows the second one."""
+    """The hook swallows the second signal."""
     stubborn = """
         try: time.sleep(1000)
         except linkspan.Cancelled: say("gave up")
@@ -267,7 +267,7 @@ def test_tasks_are_pulled():
         task.done()
         with pytest.raises(linkspan.InvalidState, match="answered once"):
             task.done()
-        # One that is left behind counts as done.
+        # An abandoned task counts as done.
         loop.next()
         loop.next()
         assert loop.stats()["steps"] == 2
@@ -301,7 +301,7 @@ def test_task_is_cancelled_by_a_poll_or_a_signal():
             loop.shutdown()
             assert loop.cancelled
             assert came == [1]
-            # It could not do it, and is no failure.
+            # A refused task is not a failure.
             task.failed("given up")
             task = loop.next()
             assert (task.command, task.before, loop.cancelled) == ("SHUTDOWN", "RUNNING", False)
@@ -328,7 +328,7 @@ def test_waiting_for_a_task_handles_signals(peer):
 def test_descriptor_of_a_service_is_readable_with_a_task():
     with linkspan.ServiceLoop("power", every=0.01) as loop:
         for _ in range(3):
-            # Its clock is armed by a look.
+            # A look arms its clock.
             while True:
                 try:
                     task = loop.next(timeout=0)

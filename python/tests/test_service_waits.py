@@ -1,4 +1,4 @@
-"""Each way to wait for the tasks of a service is ended by a command of a controller, one after the other, and by the end of the service."""
+"""A controller's command and the service's end finish each way to wait for tasks."""
 
 import asyncio
 import select
@@ -11,7 +11,7 @@ import pytest
 import linkspan
 from services import known
 
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 60.0
 
 Way = Callable[[Any, Any], Any]
@@ -69,19 +69,17 @@ def event_loop(loop: Any, other: Any) -> Any:
 @pytest.mark.parametrize("way", [time_out, no_limit, callback, iteration, poll, several, event_loop])
 def test_each_way_to_wait_for_a_task_is_ended_by_the_commands_of_a_controller(controller: Any, way: Way) -> None:
     said: list[str] = []
-    # Its steps are an hour apart: what ends a wait is a command.
+    # Steps are an hour apart, so only commands end a wait.
     with linkspan.ServiceLoop("waits", every=3600) as loop, linkspan.subscribe("lab/silent") as other:
         loop.next(timeout=SOON).done()
 
         def commands() -> None:
             try:
-                # Connected, it may not be registered yet.
                 service = known(controller, "RUNNING", "waits")
                 for verb in ("pause", "run", "pause", "shutdown"):
                     getattr(service, verb)(timeout=SOON)
                     said.append(verb)
             except BaseException:
-                # Nothing else ends the wait then.
                 loop.shutdown()
                 raise
 

@@ -1,4 +1,4 @@
-"""Publishers that send some messages and end: a subscriber that was there first has all of them, or an event tells of the publisher."""
+"""Short publishers: earlier subscribers get all messages, or an event about the publisher."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from linkspan import aio
 
 SENT = 200
 PUBLISHERS = 4
-#: Only guards against a hang.
+#: Seconds; only guards against a hang.
 SOON = 60.0
 
 PUBLISHING = f"""
@@ -32,13 +32,10 @@ UNMET = "had ended when this subscriber tried to connect"
 
 
 class Account:
-    """What a subscriber received, and what it was told that it missed."""
-
     def __init__(self, subscriber: Any) -> None:
         self.subscriber, self.received, self.missed, self.unmet, self.is_over = subscriber, 0, 0, 0, False
 
     def look(self, receive: Callable[[], Any]) -> None:
-        """Takes what a call has that does not wait."""
         with contextlib.suppress(linkspan.Empty, linkspan.Timeout, linkspan.NotFound, linkspan.Disconnected, linkspan.Stalled):
             try:
                 self.add(receive())
@@ -86,7 +83,7 @@ def test_first_subscriber_has_each_message_or_an_event(peer: Any, transport: str
         publishing = peer(PUBLISHING, name)
         way(account)
         publishing.end()
-        # Over `tcp:` a publisher listens before its record tells of it: then its end settles the count.
+        # Over `tcp:` a publisher listens before its record exists; then its end settles the count.
         account.look(lambda: subscriber.recv(timeout=0.1))
         assert account.received + account.missed + SENT * account.unmet == SENT * PUBLISHERS, vars(account)
 

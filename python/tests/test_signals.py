@@ -1,11 +1,10 @@
-"""SIGTERM and loops that wait for ever: when the handler stands, how to opt out, and what comes back afterwards."""
+"""SIGTERM and endless loops: installing the handler, opting out, restoring it."""
 
 import signal
 
 import pytest
 from conftest import endpoint
 
-# Each begins a loop that waits for ever, over an object that `made` is, and says so from inside: its wait ticks.
 LOOPS = {"server": "linkspan.serve({name!r}, on_wait=tick)", "subscriber": "linkspan.subscribe({name!r}, on_wait=tick)"}
 
 PRELUDE = """
@@ -115,7 +114,7 @@ say("ended")
 
 
 def test_what_waits_in_a_mailslot_is_served_before_the_stop(peer):
-    # 66 messages, of which six wait at the signal: a server looks for signals after each 64th.
+    # 66 messages, six of them waiting at the signal: a server checks signals after every 64th.
     child = peer(f"""
 server = linkspan.serve({endpoint("dgram", "lab/mailslot")!r})
 writer = linkspan.connect({endpoint("dgram", "lab/mailslot")!r}, timeout=60.0)

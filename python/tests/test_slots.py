@@ -1,4 +1,4 @@
-"""Long arrays over shared memory: views of memory that the sender shares, whichever side ends first."""
+"""Long arrays over shared memory: views of shared slots, whichever side ends first."""
 
 import os
 import resource
@@ -86,11 +86,10 @@ def test_receiver_killed_with_views_does_not_harm_the_sender(peer):
             for i in range(5):
                 channel.send(wave(100 * seed + i))
             last = [int(word) - (LONG - 1) for word in receiver.line().split()]
-            # What the one before had not consumed comes first.
+            # Unconsumed messages of the predecessor come first.
             assert last[-1] >= 100 * seed and last == sorted(last)
             receiver.signal(signal.SIGKILL)
             receiver.process.wait()
-        # One that lives takes the rest, so that nothing is left to wait for.
         peer(
             """
             import sys, linkspan
@@ -126,7 +125,7 @@ def test_without_memory_for_slots_arrays_go_through_the_ring(pair):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
     try:
-        small = wave(3, LONG // 8 - 1024)  # fits into the ring as a whole: no side receives meanwhile
+        small = wave(3, LONG // 8 - 1024)  # fits into the ring, because no side receives now
         for _ in range(3):
             one.send(small)
             assert np.array_equal(two.recv().value, small)

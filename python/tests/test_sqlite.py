@@ -1,4 +1,4 @@
-"""Checkpoints of SQLite: the log is emptied, or the answer says in time who is in the way."""
+"""SQLite checkpoints: the log is emptied, or the timely error names the obstacle."""
 
 import os
 import shutil
@@ -62,7 +62,7 @@ def test_checkpoint_reports_a_blocking_reader(db, file, patience):
     reader = sqlite3.connect(file)
     reader.execute("begin")
     assert reader.execute("select count(*) from power").fetchone() == (5000,)
-    # Frames from before it began can be moved, not those from after.
+    # Only frames from before its start can move.
     with pytest.raises(linkspan.Stalled, match=r"all \d+ frames are in the file"):
         linkspan.sqlite_checkpoint(db, timeout=patience)
     db.execute("insert into power values (1)")
@@ -70,7 +70,6 @@ def test_checkpoint_reports_a_blocking_reader(db, file, patience):
     with pytest.raises(linkspan.Stalled, match=r"1 of \d+ frames are left.*power.db|power.db.* 1 of \d+ frames are left"):
         linkspan.sqlite_checkpoint(db, timeout=patience)
     assert db.execute("pragma busy_timeout").fetchone() == (1234,)
-    # Nothing is lost, and the connection works.
     db.execute("insert into power values (2)")
     db.commit()
     assert reader.execute("select count(*) from power").fetchone() == (5000,)
@@ -103,7 +102,7 @@ def test_checkpoint_waits_for_a_reader_that_ends(db, file):
 
 
 def test_signal_ends_the_wait_of_a_checkpoint(file, peer):
-    """What a handler raises comes out of the wait, long before its end."""
+    """The handler's exception ends the wait early."""
     child = peer("""
         import sqlite3
         file = sys.argv[1]
@@ -121,7 +120,7 @@ def test_signal_ends_the_wait_of_a_checkpoint(file, peer):
             say("ended", db.execute("pragma busy_timeout").fetchone())
     """, file)
     assert child.line() == "waits"
-    # Most likely it is in the wait by then; a signal that comes before it ends it as well.
+    # Probably in the wait by now; an earlier signal also ends it.
     time.sleep(0.3)
     child.signal(signal.SIGINT)
     assert child.line() == "ended (5000,)"

@@ -1,4 +1,4 @@
-"""The hand-written stubs name what is really there, with the same signatures."""
+"""The hand-written stubs name existing objects with their signatures."""
 
 import ast
 import inspect
@@ -9,7 +9,7 @@ from linkspan import _native
 
 STUBS = ast.parse((pathlib.Path(linkspan.__file__).parent / "_native.pyi").read_text())
 
-# Written by the interpreter or by pyo3 for every class, and without a signature that could differ.
+# The interpreter or pyo3 writes them for every class; they have no differing signature.
 SLOTS = {
     "__buffer__", "__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__ne__", "__hash__", "__repr__", "__str__", "__doc__",
     "__module__", "__reduce__", "__new__", "__len__", "__add__", "__radd__", "__sub__", "__rsub__", "__iter__", "__next__",
@@ -18,7 +18,7 @@ SLOTS = {
 
 
 def parameters(function, drop_first):
-    """[(name, kind, has a default)] of a stub's function."""
+    """Returns (name, kind, has a default) of a stub's parameters."""
     a = function.args
     listed = [(p.arg, "positional") for p in a.posonlyargs + a.args]
     defaults = len(listed) - len(a.defaults)

@@ -1,4 +1,4 @@
-"""Threads that share an object: those that call, send and publish take turns, one at a time receives."""
+"""Threads share an object: calls, sends and publishing alternate, one receives at a time."""
 
 import threading
 import time
@@ -18,7 +18,6 @@ def name(request):
 
 @pytest.fixture
 def server(name):
-    """A server that answers each request with its own value."""
     with linkspan.serve(name) as server:
         thread = threading.Thread(target=server.run, args=(lambda request: request.value,))
         thread.start()
@@ -43,7 +42,7 @@ def test_messages_of_many_threads_on_one_channel_all_arrive(name):
         assert got == list(range(THREADS * EACH))
         assert sorted(one.result() for one in sent) == list(range(1, THREADS * EACH + 1))
         with pytest.raises(linkspan.Empty):
-            far.try_recv()  # says that the last one is consumed
+            far.try_recv()  # consumes the last message
         near.close()
 
 
@@ -57,7 +56,6 @@ def test_values_of_many_threads_on_one_publisher_are_all_numbered(transport):
 
 
 def test_calls_of_several_threads_are_under_way_together():
-    """Each gets its own answer, in whatever order these come."""
     with linkspan.serve("unix:lab/slow") as server, linkspan.connect("unix:lab/slow") as channel, ThreadPoolExecutor(4) as pool:
         calls = [pool.submit(lambda n=n: channel.call(n, timeout=60).value) for n in range(4)]
         requests = [server.next(timeout=60.0) for _ in calls]

@@ -1,4 +1,4 @@
-"""Instants: exact nanoseconds, their text, and what they have to do with datetime."""
+"""Timestamps: exact nanoseconds, text form, and conversion from and to datetime."""
 
 import datetime
 import pickle

@@ -1,4 +1,4 @@
-"""One behaviour over every transport: messages, calls, publishing, tables, what is refused, and Ctrl-C."""
+"""Equal behaviour over every transport: messages, calls, publishing, tables, refusals, Ctrl-C."""
 
 import contextlib
 import re
@@ -17,7 +17,6 @@ ARRAYS = [np.arange(12.0).reshape(3, 4), np.asfortranarray(np.arange(6, dtype="i
 
 
 def rows():
-    """1,000 rows with four columns of mixed types."""
     return [{"id": i, "name": f"row {i} é", "ok": i % 3 == 0, "mean": None if i % 7 == 0 else i / 8} for i in range(1000)]
 
 
@@ -26,7 +25,6 @@ def columns():
 
 
 def same(a, b):
-    """Equal, and of the same types all the way down: 1 is not True, nor 1.0."""
     if isinstance(a, np.ndarray):
         return isinstance(b, np.ndarray) and a.dtype == b.dtype and np.array_equal(a, b)
     if type(a) is not type(b):
@@ -39,7 +37,6 @@ def same(a, b):
 
 
 def pair(where, **options):
-    """Two ends in this process."""
     with linkspan.listen(where, timeout=60.0, **options) as listener:
         near = linkspan.connect(where, timeout=60.0, **options)
         return near, listener.accept()
@@ -51,7 +48,7 @@ def test_every_value_arrives_as_it_was_sent(transport):
     ways = [(near, far)] if transport == "dgram" else [(near, far), (far, near)]
     for value in [*VALUES, *ARRAYS]:
         for sender, receiver in ways:
-            # One that does not fit between the two waits for its reader in the middle.
+            # A value larger than both waits for its reader in the middle.
             sending = threading.Thread(target=sender.send, args=(value,))
             sending.start()
             assert same(receiver.recv().value, value)
@@ -99,8 +96,7 @@ def test_calls_return_replies_and_errors(peer, transport):
         assert caught.value.remote_type == "Missing"
     other.signal(signal.SIGTERM)
     code, out, err = other.end()
-    # The logger `linkspan.server` reports the handler's exception; without a set-up of logging that goes to standard
-    # error.
+    # The logger `linkspan.server` reports the exception; by default on standard error.
     assert (code, out) == (0, "") and err.count("the handler failed for a request of") == 1, err
 
 

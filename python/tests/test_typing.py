@@ -1,4 +1,4 @@
-"""The package as a type checker sees it: each public name is there, and strict checking takes ordinary programs."""
+"""Type checkers find each public name and accept ordinary programs in strict mode."""
 
 import pathlib
 import subprocess

@@ -1,4 +1,4 @@
-"""A server dies: a request that it did not take goes to the next one, and a poll for an answer says `Timeout` alone."""
+"""After a server's death, its untaken request goes to the next one; polls only say `Timeout`."""
 
 import signal
 

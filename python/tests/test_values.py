@@ -1,4 +1,4 @@
-"""What Python values become and come back as, through every encoding."""
+"""Python values through every encoding and back."""
 
 import collections
 import dataclasses
@@ -47,7 +47,7 @@ SAME = [
 
 
 def same(a, b):
-    """Equal in type and value all the way down; NaN equals itself and 0.0 is not -0.0."""
+    """Compares values and types at every level; NaN equals itself, 0.0 differs from -0.0."""
     if type(a) is not type(b):
         return False
     if isinstance(a, float):
@@ -140,7 +140,7 @@ def test_keys_are_text(key):
 
 
 def test_keys_that_look_alike_are_kept_apart():
-    """Decoding keeps the keys that came last; alike are those of one length with the same ends and middle."""
+    """Decoding caches recent keys; similar keys have equal length, ends and middle."""
     for length in (1, 2, 5, 31, 32, 33, 100):
         keys = [f"a{i}".ljust(length, "m")[:length] for i in range(300)]
         keys += [key[:-1] + "z" for key in keys] + ["é" * (length // 2 or 1), ""]

@@ -1,4 +1,4 @@
-"""The law that all languages hold to: values with their bytes, other bytes that mean the same, bytes that are refused."""
+"""The vectors of all languages: values with bytes, equivalent bytes, refused bytes."""
 
 import json
 import pathlib

@@ -1,4 +1,4 @@
-"""What a waiting call asks the kernel beside its wait, and that the thread that looks at signals is known after a fork."""
+"""System calls of a waiting call, and the signal-handling thread after a fork."""
 
 import collections
 import os
@@ -16,7 +16,6 @@ ROUNDS = 200
 
 
 def traced(tmp_path, code):
-    """The system calls of a Python program, counted by name."""
     log = tmp_path / "calls"
     program = textwrap.dedent(code)
     subprocess.run(
@@ -40,7 +39,7 @@ def test_waiting_calls_read_the_thread_id_once(tmp_path):
 
 
 def test_thread_that_forks_handles_signals_in_the_child(name="unix:lab/one"):
-    """The child's wait is ended by a signal's handler, although its thread was not the main one before."""
+    """A signal ends the child's wait, although its thread was not the main one before."""
     statuses = []
 
     def forks():
@@ -75,7 +74,7 @@ def test_thread_that_forks_handles_signals_in_the_child(name="unix:lab/one"):
 
 @pytest.mark.parametrize("transport", ["unix", "shm"])
 def test_second_publisher_of_a_name_asks_for_no_longer_wait_than_its_time_out(tmp_path, transport):
-    """What it asks the kernel to wait is what it was given; how long that takes is the machine's."""
+    """The requested wait equals the time-out; its duration depends on the machine."""
     log = tmp_path / "log"
     program = (
         f"import os, linkspan\nfirst = linkspan.publisher('{transport}:taken')\nos.getppid()\n"
@@ -87,7 +86,7 @@ def test_second_publisher_of_a_name_asks_for_no_longer_wait_than_its_time_out(tm
     assert done.stdout == "refused True\n", done
     lines = log.read_text().splitlines()
     begin, end = (at for at, line in enumerate(lines) if "getppid(" in line)
-    # Of the thread of the program: the acceptor has waits of its own.
+    # Only the program's thread; the acceptor waits separately.
     own = [line for line in lines[begin:end] if line.split()[0] == lines[begin].split()[0]]
     waits = [int(seconds) * 10**9 + int(rest) for line in own for seconds, rest in re.findall(r"tv_sec=(\d+), tv_nsec=(\d+)", line)]
     assert waits and max(waits) <= 100_000_000, own

@@ -1,4 +1,4 @@
-"""The wheel brings the programs `linkspan` and `linkspan-schema` along."""
+"""The wheel includes the programs `linkspan` and `linkspan-schema`."""
 
 import importlib.util
 import pathlib
@@ -22,7 +22,7 @@ def backend():
 
 
 def write_wheel(path):
-    """A wheel as maturin makes it, with one module."""
+    """Writes a wheel like maturin's with one module."""
     info = "sample-1.0.dist-info"
     files = {
         "sample.py": "x = 1\n",
@@ -53,7 +53,7 @@ def test_pip_puts_the_programs_of_the_wheel_on_the_path(backend, tmp_path, monke
 
     venv.create(tmp_path / "fresh", with_pip=False)
     python = tmp_path / "fresh/bin/python"
-    # pip checks the size and hash that RECORD has for each file.
+    # pip checks RECORD's sizes and hashes.
     command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
     subprocess.run([*command, "--disable-pip-version-check"], check=True)
     for program in programs:

@@ -1,5 +1,7 @@
-"""Each parameter of each public callable, by introspection, with a table of wrong values: what is refused is a `linkspan.Error` in words of
-Linkspan's own that names the argument, and nothing else comes out."""
+"""Passes wrong values to each parameter of each public callable, by introspection.
+
+Each refusal is a `linkspan.Error` in Linkspan's words that names the argument.
+"""
 
 import asyncio
 import contextlib
@@ -23,19 +25,19 @@ class Unprintable:
     __str__ = __repr__
 
 
-#: Values that most parameters refuse. What a parameter takes is no error, and is not looked at further.
+#: Values that most parameters refuse. Accepted ones are not examined further.
 WRONG = [5, None, object(), "\0", b"", [], -1, 1 << 70, float("nan"), "zz", {}, [object()], "\udce9", 1.5, type, b"\xff" * 9, Unprintable()]
 
-#: What the interpreter, pyo3 and libraries say of a wrong argument.
+#: Texts of the interpreter, pyo3 and libraries about wrong arguments.
 FOREIGN = re.compile(
     r"is not an instance of|not iterable|expected str, bytes|bytes-like object|cannot be (interpreted|converted|cast)|data type .* not understood"
     r"|PyCapsule|not supported between|has no attribute|not subscriptable|not callable|must be (str|real|an? |one of)|can't convert|unsupported operand"
     r"|argument '|too large to convert|out of range integral|extract|embedded null|surrogates not allowed|positional argument|unhashable"
 )
 
-#: What makes a call return at once.
+#: Arguments that make a call return at once.
 AT_ONCE = {"timeout": 0, "on_wait": lambda: False, "within": 0}
-#: What every parameter of these names takes.
+#: Valid values for parameters of these names.
 GIVEN = {
     "value": 1, "values": [1], "data": b"\xf6", "from_": "cbor", "to": "json", "objects": [], "shape": 3, "layout": "u8 a", "offset": 0, "length": 1,
     "text": "x", "level": "info", "error": "x", "path": "x", "key": "x", "name": "lab/a", "column": "received", "field": None, "handler": print,
@@ -57,7 +59,7 @@ class World:
         return f"unix:w/{self.count}"
 
     def kept(self, ended, made):
-        """What is made, and ended at once afterwards, whatever was not consumed."""
+        """Ends a made object afterwards, without waiting for consumption."""
         how = {} if isinstance(made, linkspan.Listener) else {"timeout": 0}
 
         def end():
@@ -93,7 +95,7 @@ class World:
         return server
 
     def objects(self):
-        """By class, what makes an object of it; what is to be ended is entered."""
+        """Returns constructors by class; `ended` holds the objects to end."""
         opened = lambda make: lambda ended: ended.enter_context(make())  # noqa: E731
         return {
             linkspan.Channel: lambda ended: self.pair(ended)[0],
@@ -122,17 +124,15 @@ class World:
         }
 
 
-#: Classes of which no program makes an object, whose objects have no method with an argument, or whose methods a
-#: program writes.
+#: Classes without constructors, without methods with arguments, or with methods that programs write.
 WITHOUT = {linkspan.Answer, linkspan.Event, linkspan.RecordedName, linkspan.Options, linkspan.ServiceOptions, linkspan.Service}
-#: Classes that a program makes.
 MADE = {linkspan.NdArray, linkspan.Region, linkspan.ServiceLoop, linkspan.Recording, linkspan.Timestamp}
-#: Methods of Python's protocols that have an argument of their own. What indexes a sequence has Python's errors.
+#: Python protocol methods with an argument. Sequence indexing raises Python's errors.
 PROTOCOLS = {"__getitem__", "__contains__", "__arrow_c_stream__"}
 
 
 def parameters(thing):
-    """The parameters that may be given; none of what the interpreter itself made."""
+    """Returns the parameters that can be given, except the interpreter's."""
     try:
         found = inspect.signature(thing).parameters.values()
     except ValueError:
@@ -141,7 +141,7 @@ def parameters(thing):
 
 
 def calls():
-    """(what is called, its class or none, itself or the name of the method, the parameter) for everything public."""
+    """Returns (name, class or None, callable or method name, parameter) for everything public."""
     found = []
     for module in (linkspan, linkspan.aio):
         for name in linkspan.__all__ if module is linkspan else vars(module):
@@ -162,7 +162,7 @@ def calls():
 
 
 def given(world, thing, one, ended):
-    """What the other parameters get, so that the call would succeed."""
+    """Returns values for the other parameters, so the call would succeed."""
     match one.name:
         case "endpoint":
             return world.name()
@@ -187,7 +187,7 @@ def given(world, thing, one, ended):
 
 
 def raised(world, kind, thing, parameter, wrong):
-    """What a call with this argument raises; `None` where it takes it."""
+    """Returns the call's exception, or `None` if it accepts the argument."""
     with contextlib.ExitStack() as ended:
         if kind is not None:
             thing = getattr(world.objects()[kind](ended), thing)
@@ -203,7 +203,7 @@ def raised(world, kind, thing, parameter, wrong):
             else:
                 positional.append(value)
         if getattr(thing, "__name__", "") == "connect":
-            # Among its options: to a name that is taken and that no program has it would wait.
+            # Otherwise a name without a program would wait.
             named["timeout"] = 0
         try:
             outcome = thing(*positional, **named)
@@ -217,7 +217,6 @@ def raised(world, kind, thing, parameter, wrong):
 
 
 async def awaited(outcome):
-    """What is taken may wait for ever."""
     waiting = asyncio.ensure_future(outcome)
     await asyncio.wait([waiting], timeout=0.05)
     if not waiting.done():
@@ -227,16 +226,15 @@ async def awaited(outcome):
         raise waiting.exception()
 
 
-#: Of a length of time these are lengths, after which the call returns.
+#: Durations after which the call returns.
 LENGTHS = {"timeout", "within", "data_every"}
-#: Calls that go on until the program ends once all of their arguments are taken, and the parameters that are looked at
-#: nevertheless.
+#: Endless calls after accepted arguments, with the parameters that are still tested.
 ENDLESS = {"linkspan.run": {"service"}}
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """One for all calls: each has names of its own."""
+    """One for all calls, each with separate names."""
     directory = tmp_path_factory.mktemp("ls")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LINKSPAN_DIR", str(directory))
@@ -254,7 +252,6 @@ CALLS = sorted({name for name, *_ in calls()})
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """What takes a text as a path makes a file here."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -298,7 +295,7 @@ def test_wrong_option_is_refused_in_words_of_linkspan(option, world, monkeypatch
 
 
 def test_all_that_is_public_is_called():
-    """A class that is not made here, and is none of those without arguments, fails."""
+    """Every class must be made here or listed as without arguments."""
     kinds = {kind for _, kind, _, _ in calls() if kind is not None}
     assert len(CALLS) > 130
     assert kinds <= {*World.objects(World.__new__(World))}

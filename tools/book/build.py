@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Makes the documentation as a book: target/book/html/index.html. Fails on a warning of mdBook and on a link to nothing.
+"""Builds the documentation as a book: target/book/html/index.html.
 
 usage: tools/book/build.py [--without-rustdoc]
 
-The pages are files of the tree (SUMMARY.md names them) and reference pages made from the interfaces of each language
-(reference/). The Python module has to be built; mdBook is taken from PATH, else built once into target/tools.
+Fails on mdBook's warnings and broken links. SUMMARY.md names the pages; reference/ makes further ones from the
+interfaces. The Python module must be built. mdBook comes from PATH, or is built once into target/tools.
 """
 
 import argparse
@@ -27,7 +27,7 @@ MDBOOK = "0.5.4"
 
 
 def mdbook():
-    """The program, installed where it is missing."""
+    """Returns mdBook, which is installed if it is missing."""
     tools = TARGET / "tools"
     found = shutil.which("mdbook", path=f"{tools / 'bin'}:{os.environ['PATH']}")
     if not found:
@@ -39,8 +39,8 @@ def mdbook():
 
 
 def rustdoc():
-    """The reference of the crate, beside the pages of the book."""
-    # Pages of other crates, which were made before, stay out of its search.
+    """Builds the crate's reference, next to the book's pages."""
+    # The search must omit earlier pages of other crates.
     shutil.rmtree(TARGET / "doc", ignore_errors=True)
     env = os.environ | {"RUSTDOCFLAGS": "-D warnings", "CARGO_TARGET_DIR": str(TARGET)}
     subprocess.run(["cargo", "doc", "--quiet", "--no-deps", "-p", "linkspan"], cwd=ROOT, env=env, check=True)
@@ -48,7 +48,7 @@ def rustdoc():
 
 
 def build(with_rustdoc):
-    """Builds the book, and gives what is wrong with it, a line each."""
+    """Builds the book; returns its defects."""
     broken = pages.assemble(BOOK / "src", reference.pages())
     wrong = [f"{page}: no such file in the tree: {target}" for page, target in broken]
     shutil.copy(Path(__file__).with_name("book.toml"), BOOK / "book.toml")

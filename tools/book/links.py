@@ -1,11 +1,11 @@
-"""Checks the links of a built book: each file and each fragment that a page names is there."""
+"""Checks that the links of a built book lead to existing files and fragments."""
 
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
 
 class Page(HTMLParser):
-    """What one page of HTML names, and the fragments that it has."""
+    """The links and fragments of an HTML page."""
 
     def __init__(self):
         super().__init__()
@@ -24,9 +24,10 @@ def read(path):
 
 
 def check(root, left_out=()):
-    """What the pages below `root` name and is not there, a line each; `left_out` are beginnings of paths that nothing is said about.
+    """Returns broken links below `root`, except for paths that begin with `left_out`.
 
-    The pages of rustdoc are checked by rustdoc."""
+    rustdoc checks its own pages.
+    """
     paths = [path for path in sorted(root.rglob("*.html")) if path.relative_to(root).parts[0] != "rust"]
     found = {path: read(path) for path in paths if path.name not in ("404.html", "print.html", "toc.html")}
     wrong = []

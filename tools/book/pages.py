@@ -1,4 +1,4 @@
-"""The pages of the book: which files of the tree they are, and what becomes of links that leave the book."""
+"""The book's pages in the tree, and the rewriting of links that leave the book."""
 
 import os
 import re
@@ -12,20 +12,19 @@ IMAGE = {".png", ".svg", ".json"}
 LINK = re.compile(r"(?P<code>```.*?```|`[^`\n]*`)|(?P<image>!?)\[(?P<text>[^\]\[]*(?:\[[^\]]*\][^\]\[]*)*)\]\((?P<target>[^)\s]+)\)", re.S)
 
 
-# The head of a record: its number and title, and whether it holds, what replaced it, or that it is history. A text may
-# follow.
+# A record's head: number, title, and status (holds, replaced, history), with optional text.
 HEAD = re.compile(r"# (\d+)\. (.+)\n\nStatus: ((?:holds|replaced by \[\d{4}\]\(|history)[^\n]*)\.\n\n")
 INDEX = ROOT / "docs/decisions/README.md"
 
 
 def decisions():
-    """The records of decisions in their order: path from the root, number, title."""
+    """Returns the decision records in order: path from the root, number, title."""
     for path, number, title, _ in records():
         yield path, number, title
 
 
 def records():
-    """The same, and the status of each. Raises ValueError for a record without a head."""
+    """Returns the records with their status. Raises ValueError for a record without a head."""
     for path in sorted((ROOT / "docs/decisions").glob("[0-9]*.md")):
         head = HEAD.match(path.read_text())
         if head is None:
@@ -35,18 +34,18 @@ def records():
 
 
 def summary():
-    """The table of contents as mdBook reads it."""
+    """Returns the table of contents for mdBook."""
     entries = "\n".join(f"    - [{number}. {title}]({path})" for path, number, title in decisions())
     return SUMMARY.read_text().replace("{decisions}", entries)
 
 
 def chapters():
-    """The files that the table of contents names, from the root of the book."""
+    """Returns the files in the table of contents, from the book's root."""
     return [Path(name) for name in re.findall(r"\]\(([^)]+\.md)\)", summary())]
 
 
 def decisions_page():
-    """The index of the records, with the status of each."""
+    """Returns the index of the records with their status."""
     rows = [f"| {number} | [{title}]({path.name}) | {status} |" for path, number, title, status in records()]
     return """# Decisions
 
@@ -60,7 +59,7 @@ holds of it, and the older file goes. Its number is not used again. `python3 too
 
 
 class Links:
-    """Rewrites the links of a page: to a page of the book they stay, to another file of the tree they become its path."""
+    """Rewrites links: those to pages stay, those to other files become paths of the tree."""
 
     def __init__(self, book):
         self.book = book                # every file that the book has, from its root
@@ -74,7 +73,7 @@ class Links:
             path = (ROOT / page.parent / target).resolve().relative_to(ROOT)
             path = path / "README.md" if path / "README.md" in self.book else path
             if path in self.book:
-                # mdBook makes index.html of a README.md, and leaves links to it as they are.
+                # mdBook makes index.html of a README.md but does not change links to it.
                 there = os.path.relpath(path, page.parent).replace("README.md", "index.html")
                 return found[0].replace(found["target"], f"{there}#{fragment}" if fragment else there)
             if not (ROOT / path).exists():
@@ -87,7 +86,7 @@ class Links:
 
 
 def assemble(into, references):
-    """Writes the pages into a folder; `references` are generated pages by path. Gives links to files that are not there."""
+    """Writes the pages into a folder, with generated `references` by path. Returns links to missing files."""
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
     book = set(chapters())

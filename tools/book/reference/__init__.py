@@ -1,4 +1,4 @@
-"""Reference pages of the book, made from the header of C, the module of Fortran, the stub of PHP and the module of Python."""
+"""Reference pages of the book from C's header, Fortran's module, PHP's stub and Python's module."""
 
 from pathlib import Path
 
@@ -11,6 +11,6 @@ The reference of the crate is made by rustdoc: [linkspan](../rust/linkspan/index
 
 
 def pages():
-    """Each generated page by its path in the book."""
+    """Returns generated pages by their path in the book."""
     made = {name: module.page() for name, module in (("c", c), ("fortran", fortran), ("php", php), ("python", python))}
     return {Path(f"reference/{name}.md"): text for name, text in (made | {"rust": RUST}).items()}

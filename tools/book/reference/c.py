@@ -1,4 +1,4 @@
-"""The reference of C, from linkspan.h: what cbindgen wrote of each function, type and constant."""
+"""The C reference from linkspan.h: functions, types and constants as cbindgen wrote them."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from .entry import entry, uncommented
 
 HEADER = Path(__file__).resolve().parents[3] / "c-api/include/linkspan.h"
-# In the order of the page: a title, and what its names begin with behind `linkspan_`; the last takes the rest.
+# In page order: title, and prefixes after `linkspan_`; the last group takes the rest.
 GROUPS = [
     ("Channels, listeners and servers", r"(channel|listener|server|request|role)"),
     ("Publish and subscribe", r"(publisher|subscriber|latest)"),
@@ -19,7 +19,7 @@ GROUPS = [
 
 
 def items(text):
-    """Name, declaration and comment of each thing; in the header a blank line stands between any two."""
+    """Returns name, declaration and comment of each item; blank lines separate items in the header."""
     for block in re.split(r"\n\n+", text):
         lines = block.split("\n")
         comment = [uncommented(line, "//") for line in lines if line.startswith("//")]
@@ -30,12 +30,11 @@ def items(text):
 
 
 def parts(text):
-    """The header with each struct in one block, although its members stand apart by blank lines."""
+    """Joins each struct, whose members are separated by blank lines."""
     return re.sub(r"^typedef [^;\n]*\{.*?^\} \w+;", lambda found: re.sub(r"\n\n+", "\n", found[0]), text, flags=re.S | re.M)
 
 
 def constants(found):
-    """A table of the constants: name, value, meaning."""
     rows = ["| constant | value | meaning |", "|---|---|---|"]
     for name, code, comment in found:
         value = re.match(r"#define \w+ ?(.*)", code)[1].replace("|", "\\|")

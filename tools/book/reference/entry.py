@@ -1,16 +1,16 @@
-"""An entry of a reference: a heading, how the thing is declared, and what its comment says."""
+"""A reference entry: heading, declaration and comment."""
 
 import re
 
 
 def escaped(text):
-    """A comment as Markdown: what HTML would take for a tag is shown as it is."""
+    """Escapes a comment for Markdown, so HTML tags are shown."""
     parts = re.split(r"(`[^`]*`)", text)
     return "".join(part if i % 2 else re.sub(r"<(?=[A-Za-z/])", "&lt;", part) for i, part in enumerate(parts))
 
 
 def entry(level, name, language, declaration, comment):
-    """`declaration` is what a program writes or includes, `comment` the text of its source."""
+    """Returns an entry; `declaration` is a program's code, `comment` the source's text."""
     body = f"{'#' * level} `{name}`\n\n"
     if declaration:
         body += f"```{language}\n{declaration.rstrip()}\n```\n\n"
@@ -18,5 +18,5 @@ def entry(level, name, language, declaration, comment):
 
 
 def uncommented(line, mark):
-    """The text of a comment's line behind its mark."""
+    """Returns a comment line without its mark."""
     return re.sub(rf"^\s*{re.escape(mark)}+ ?", "", line)

@@ -1,4 +1,4 @@
-"""The reference of Fortran, from linkspan.f90: its types with what is bound to them, and its public procedures."""
+"""The Fortran reference from linkspan.f90: types with bound procedures, and public procedures."""
 
 import re
 import subprocess
@@ -14,14 +14,13 @@ DECLARED = re.compile(r"^ +(?:type|class|integer|real|logical|character|complex|
 
 
 def source():
-    """The text of the module, made as an installation has it."""
+    """Returns the module's text as an installation has it."""
     with TemporaryDirectory() as folder:
         subprocess.run([sys.executable, GENERATOR, folder], check=True)
         return (Path(folder) / "linkspan.f90").read_text()
 
 
 def joined(lines):
-    """Lines with their continuations as one."""
     whole = ""
     for line in lines:
         whole += re.sub(r"^ *&?", "", line) if whole else line
@@ -33,7 +32,7 @@ def joined(lines):
 
 
 def procedures(lines):
-    """Each procedure by its name: how it is called, with the declarations of its arguments, and its comment."""
+    """Returns call, argument declarations and comment of each procedure by name."""
     found, comment, at = {}, [], 0
     while at < len(lines):
         line = lines[at]
@@ -53,7 +52,7 @@ def procedures(lines):
 
 
 def called(code, owner, name):
-    """How a program calls what is bound to a type: the object stands in front, and not among the arguments."""
+    """Returns the call of a type-bound procedure: the object precedes it and is not an argument."""
     head, *declared = code.split("\n")
     kind, arguments = re.search(r"(subroutine|function) \w+\(\w+,? ?(.*?)\)", head).groups()
     self = owner.removeprefix("linkspan_")
@@ -62,7 +61,7 @@ def called(code, owner, name):
 
 
 def bound(lines, owner, known):
-    """What is bound to a type: `name => procedure`, or a generic name for several, whose comment stands above it."""
+    """Returns a type's bindings: `name => procedure`, or generic names with a comment above."""
     text, comment = "", []
     for line in lines:
         if line.lstrip().startswith("!"):

@@ -15,7 +15,7 @@ ITEM = re.compile(
 
 
 def comment(doc):
-    """The text of a /** … */ block; a tag is a paragraph of its own."""
+    """Returns the text of a /** … */ block, with a paragraph per tag."""
     text = re.sub(r"^\s*/\*\*|\*/\s*$", "", (doc or "").strip())
     text = textwrap.dedent(re.sub(r"^[ \t]*\* ?", "", text, flags=re.M)).strip()
     return re.sub(r"\s*@(param|return|throws|template|implements|extends|var) ", r"\n\n*\1* ", text).strip()

@@ -1,4 +1,4 @@
-"""The reference of Python, from the installed module: signatures of the stub, and what `help` says."""
+"""The Python reference from the installed module: stub signatures and `help` texts."""
 
 import ast
 import inspect
@@ -12,7 +12,7 @@ MODULES = ["linkspan", "linkspan.aio", "linkspan.packed", "linkspan.generated"]
 
 
 def signatures():
-    """How each function and method is declared in the sources and the stub, by file, class and name."""
+    """Returns declarations in sources and stub by file, class and name."""
     found = {}
     for path in [*sorted(FOLDER.glob("*.py")), *FOLDER.glob("*.pyi")]:
         for node in ast.parse(path.read_text()).body:
@@ -27,19 +27,19 @@ def signatures():
 
 
 def declared(known, thing, owner, name):
-    """The declaration of a function or method; what no source of Python has is in the stub of the native module."""
+    """Returns a declaration from the Python sources, or from the native module's stub."""
     stem = getattr(thing, "__module__", "").rpartition(".")[2]
     return known.get((stem, owner, name)) or known.get(("_native", owner, name), "")
 
 
 def documentation(thing):
-    """What `help` says, without the indentation of the source; an inherited text of `object` says nothing."""
+    """Returns the `help` text without indentation; `object`'s inherited text is dropped."""
     text = inspect.getdoc(thing) or ""
     return "" if text == inspect.getdoc(getattr(object, getattr(thing, "__name__", ""), object)) else text
 
 
 def members(cls, public, known):
-    """The public methods and properties of a class and of bases that have no entry of their own, each in its order."""
+    """Returns public methods and properties of a class and its bases without entries, in order."""
     text, seen = "", set()
     for base in cls.__mro__:
         if base is not cls and (base in public or not base.__module__.startswith("linkspan")):
@@ -54,7 +54,7 @@ def members(cls, public, known):
 
 
 def of_module(name, known):
-    """One module: its own words, then each public name."""
+    """Returns a module's text and each public name."""
     module = __import__(name, fromlist=["_"])
     names = getattr(module, "__all__", None) or [n for n, v in vars(module).items() if not n.startswith("_") and getattr(v, "__module__", "") == name]
     text = f"## `{name}`\n\n{plain(module.__doc__ or '')}\n\n"
@@ -68,7 +68,7 @@ def of_module(name, known):
 
 
 def plain(text):
-    """Docstrings mark a block by `::`; Markdown wants it indented behind a line that ends otherwise."""
+    """Converts `::` blocks of docstrings to indented Markdown."""
     return re.sub(r"::$", ":", inspect.cleandoc(text), flags=re.M)
 
 
