@@ -138,7 +138,7 @@ def test_independent_peer_service_answers_during_a_long_step(run: Path, service:
     assert (refused["outcome"], refused["error"]["code"]) == ("REJECTED", 106)
     service.busy(None)
     service.finish(service.task())
-    # The same id names the same command, which ran once.
+    # A repeated id names one command, which ran once.
     done = {"id": "mine", "outcome": "DONE", "state": "RUNNING", "value": None}
     assert client.ask("command", **command) == done
     assert Client(run).ask("command", **command) == done

@@ -82,7 +82,7 @@ def compile_program(language: str, program: str, folder: Path, environment: dict
     binary = folder / program
     flags = [*pkg_config(environment, "--cflags"), "-pthread"]
     if program == "unallocated":
-        # What the module says of them, instead of gfortran's check.
+        # The module reports them instead of gfortran's check.
         flags.append("-fcheck=no-pointer")
     command = [*STRICT[language], *flags, source, *extra, *libraries]
     if any(library.endswith(".a") for library in libraries):

@@ -114,7 +114,7 @@ int main(void) {
 """
 
 
-# Two threads write into loans in turn, so that one writes where the other wrote before, or read in a message.
+# Two threads write into loans in turn. Each writes in memory of the other, or reads it in a message.
 LOANS = """
 #include <linkspan.h>
 #include <pthread.h>
@@ -166,7 +166,7 @@ int main(int count, char **arguments) {
 """
 
 
-# Threads write into arrays and bytes of several lengths in turn, each of which may get the memory of any other.
+# Threads write into arrays and bytes of several lengths in turn; any of them may reuse another's memory.
 MIXED = """
 #include <linkspan.h>
 #include <pthread.h>
@@ -271,7 +271,7 @@ def test_valgrind_reports_a_system_call_that_it_does_not_know_once(tmp_path, bui
     assert sorted(unknown) == sorted(set(unknown)), done.stderr
 
 
-#: The bounds of an acceptor with the parts of other crates that they name, so that they are optimized within seconds.
+#: The bounds of an acceptor and their parts of other crates, alone, so they are optimized within seconds.
 BOUNDS = """
 #[path = "PATH"]
 mod admission;

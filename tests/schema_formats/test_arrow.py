@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from conftest import SCHEMAS, export, run, verdicts
 
-#: Our errors that a line on standard error explains: the text of the line, and that of the error.
+#: Our errors that a line on standard error explains: texts of the line and of the error.
 LOOSER = {
     "null is accepted: it stands for a field that is left out": "null was found",
     "numbers outside of the range are accepted": " was found",

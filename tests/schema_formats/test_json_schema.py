@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 from conftest import SCHEMAS, export, verdicts
 
-#: Our errors that a line on standard error explains: the text of the line, and that of the error.
+#: Our errors that a line on standard error explains: texts of the line and of the error.
 LOOSER = {
     "a float without fraction, such as 7.0, is accepted": " a float was found",
     "integers beyond 2^24 are accepted": " is expected, ",
@@ -39,7 +39,7 @@ def hold(exported, cases) -> tuple[int, int]:
     accepted = refused = 0
     for case in cases:
         theirs = list(validator.iter_errors(case.json))
-        # It admits whatever a program may send.
+        # It admits every value that a program may send.
         assert not (case.valid and theirs), (case, theirs)
         if not case.valid and not theirs:
             error = f"{case.error}, at path {case.path}"
@@ -60,7 +60,7 @@ def test_schema_for_viewers_refuses_only_what_it_says(schema, cases):
         theirs = list(validator.iter_errors(case.json))
         if case.valid:
             assert all(is_narrower(error, exported) for error in theirs), (case, theirs)
-        # What the one for viewers accepts the other one accepts.
+        # The general schema accepts every value that the viewers' schema accepts.
         assert theirs or all_of_them.is_valid(case.json), case
         refused += bool(case.valid and theirs)
     assert refused or not exported.explains("refused"), schema

@@ -9,7 +9,7 @@ from conftest import SCHEMAS, SOON, export, verdicts
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 from google.protobuf.descriptor import FieldDescriptor
 
-#: Our errors that a line on standard error explains: the text of the line, and that of the error.
+#: Our errors that a line on standard error explains: texts of the line and of the error.
 LOOSER = {
     "a message without the field is accepted": "is missing: ",
     "a message without the field is accepted (": "null was found",

@@ -14,7 +14,7 @@ from support.tree import PROGRAM, php
 HERE = Path(__file__).resolve().parent
 SCHEMA = HERE / "schemas/everything.schema.toml"
 
-#: Every warning is an error in generated Rust, and so is every lint of clippy's strict groups.
+#: In generated Rust every warning is an error, and every lint of clippy's strict groups.
 STRICT_RUST = ["-Dwarnings", "-Dclippy::all", "-Dclippy::pedantic"]
 
 

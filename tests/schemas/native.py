@@ -48,7 +48,7 @@ def build(schema: Path, language: str, folder: Path, library: Path, others: bool
         for compiler in compilers("c") if others else []:
             compiled(compiler, "-std=c11", *STRICT, "-Wmissing-prototypes", *include, "-c", folder / f"{name}.c", out=folder / "it.o")
         compiled("gcc", "-std=c11", *STRICT, *SANE, *include, *define, HERE / "peers/echo.c", folder / f"{name}.c", *libraries, out=out)
-        # C++ programs use the header, too.
+        # C++ programs also use the header.
         if others:
             checked("g++", "-std=c++17", *STRICT, *include, "-fsyntax-only", "-x", "c++", folder / f"{name}.h", "-Wno-pragma-once-outside-header")
     elif language == "cpp":

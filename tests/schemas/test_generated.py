@@ -16,8 +16,7 @@ from native import LANGUAGES as NATIVE
 SERVERS = list(PEERS)
 LANGUAGES = [*SERVERS, *NATIVE]
 ENCODINGS = ["cbor", "json", "bson", "smile"]
-# By day each language to itself, and with Rust both ways: all others read what Rust writes, and Rust what all others
-# write.
+# By day each language is paired with itself, and with Rust in both directions.
 PAIRS = [both for both in itertools.product(LANGUAGES, LANGUAGES) if FULL or both[0] == both[1] or "rust" in both]
 
 

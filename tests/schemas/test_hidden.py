@@ -30,7 +30,7 @@ WHOLE = {
 @pytest.mark.parametrize("language", ["rust", "c", "cpp", "fortran", "python", "php", "typescript"])
 def test_generated_text_has_no_hidden_character(language: str, tmp_path: Path) -> None:
     for file in generate(language, SCHEMA, tmp_path):
-        # Control characters, and those that turn the direction of text, join it, or end lines.
+        # Control characters, and characters that reorder, join or end lines.
         hidden = {c for c in file.read_text() if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp")} - {"\n", "\t"}
         assert not hidden, f"{file.name}: {sorted(map(ascii, hidden))}"
 

@@ -9,7 +9,7 @@ import linkspan
 import pytest
 from native import FULL, LANGUAGES, build, echo, library, refused  # noqa: F401, a fixture
 
-#: Kinds in Fortran's tables, each where it is treated differently.
+#: Kinds with different treatment in Fortran's tables.
 TABLED = """
 name = "tabled.values"
 

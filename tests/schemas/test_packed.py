@@ -18,7 +18,7 @@ from support.tree import PROGRAM, ROOT
 from native import SOON, build, library  # noqa: F401, a fixture
 
 LANGUAGES = ["rust", "c", "cpp", "fortran", "python", "php"]
-#: Floats that have the same bits in every language, also if one of 32 bits is converted to 64 and back.
+#: Floats with equal bits in every language, also after conversion from 32 to 64 bits and back.
 FLOATS = [0.0, -0.0, 1.5, -2.25, 2.0**-149, 3.4028234663852886e38, float("inf"), float("-inf"), float("nan")]
 
 
@@ -42,7 +42,6 @@ class Place:
 
     @property
     def count(self) -> int:
-        """Returns the number of values of an enum."""
         return self.of.count(",") + 1
 
     def wrong(self) -> list[bytes]:

@@ -78,7 +78,7 @@ def net() -> Iterator[Net]:
 def test_another_user_of_the_machine_is_refused(net):
     loopback = ["--controller", "tcp://127.0.0.1:17170"]
     net.start(OWNER, "controller", "--quiet")
-    # A service of its user finds the token by itself, over TCP and over the socket.
+    # A service of this user finds the token, over TCP and over the socket.
     net.start(OWNER, "service", "run", "--name", "near", *loopback, "--", "sleep", "1000")
     net.until(OWNER, "near", "RUNNING")
     assert net.services(OWNER, *loopback) == {"near": "RUNNING"}

@@ -150,7 +150,7 @@ def test_every_route_in_every_spelling_is_refused_without_the_token(page_server,
     requests = list(attempts(page_server))
     answers = send_as(page_server, os.getuid() if who == "owner" else OUTSIDER, requests)
     public = check_refused(page_server, requests, answers)
-    # Some addresses are those of public files, such as /page.js?/api. If no file was returned, the requests were wrong.
+    # Some addresses name public files, such as /page.js?/api. If no file was returned, the requests were wrong.
     assert 0 < public < len(requests) / 10
     refused = [answer for answer in answers if answer.startswith(("HTTP/1.1 401", "HTTP/1.0 401"))]
     assert len(refused) > len(requests) / 3

@@ -412,7 +412,7 @@ def test_page_shows_a_stopped_server_and_recovers(page, page_server):
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
     page.wait("() => document.querySelector('#link').dataset.state === 'live'")
-    # A controller that did not run for longer than a service may be silent refuses a command until it has heard of the service again.
+    # A controller that was stopped for too long refuses a command until it hears of the service again.
     refused = []
     while len(refused) < 20:
         press(page, "bench/power", "GET_DATA")
