@@ -59,7 +59,8 @@ PROGRAMS: dict[str, Callable[[Path, str, Path], str]] = {
 
 
 def test_each_language_has_a_block() -> None:
-    assert BLOCKS.keys() == PROGRAMS.keys()
+    # The block of TypeScript is compiled in test_typescript.py.
+    assert BLOCKS.keys() - {"ts"} == PROGRAMS.keys()
 
 
 @pytest.mark.costly
