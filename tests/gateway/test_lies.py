@@ -10,8 +10,6 @@ import shutil
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,18 +46,11 @@ def run(client: str, lie: str) -> tuple[int, str, str]:
         return child.returncode, out, error if is_told else f"the lie was not told whole; {error}"
 
 
-@cache
-def results(client: str) -> dict[str, tuple[int, str, str]]:
-    """Returns the client's result for each lie. Lies run in parallel, because clients mostly wait."""
-    with ThreadPoolExecutor(4) as pool:
-        return dict(zip(ALL, pool.map(lambda lie: run(client, lie), ALL), strict=True))
-
-
 @pytest.mark.costly
 @pytest.mark.parametrize("lie", ALL)
 @pytest.mark.parametrize("client", CLIENTS)
 def test_client_at_a_lying_gateway_has_bounded_memory_and_work_and_its_own_errors(client: str, lie: str) -> None:
-    code, out, error = results(client)[lie]
+    code, out, error = run(client, lie)
     print(out, error)
     assert code == 0 and "not told whole" not in error, f"exit code {code}: {error[-2000:]}"
     said = json.loads(out)
