@@ -249,7 +249,7 @@ def test_files_with_valid_sums_and_any_values_end_no_recording(recorded: Recorde
     printed += out + err
     for words in (["info"], ["info", "--json"], ["check"], ["report", "--force"], ["export", "--jsonl", "-o", "x.jsonl"]):
         done = recorded.tool("recording", words[0], "r.mcap", *words[1:])
-        assert done.returncode in (0, 1), (words, done)
+        assert done.returncode in (0, 1, 6), (words, done)
         printed += done.stdout + done.stderr
     assert "panicked" not in printed, printed
     raw = [line for line in printed.splitlines() if re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", line)]
@@ -440,7 +440,7 @@ def test_thread_that_ends_early_ends_the_recording_with_an_error(recorded: Recor
     assert last.startswith("linkspan-record: Internal (") and f"the {thread} thread " in last and "the recording ends here" in last, err
     checked = recorded.tool("recording", "check", "r.mcap")
     # An unclosed but otherwise whole part has a separate code.
-    assert checked.returncode in (1, 5) and "complete" not in checked.stdout, checked
+    assert checked.returncode in (1, 5, 6) and "complete" not in checked.stdout, checked
     assert recorded.name("lab/honest")["messages"] == 200
 
 
