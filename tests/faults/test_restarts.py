@@ -173,7 +173,7 @@ class Ways:
         seen |= {message.value for message in recording}
         self.told[way] = sum(event["kind"] == "unconnected" for event in recording.events)
         checked = subprocess.run([DEBUG / "linkspan-record", "recording", "check", file], capture_output=True, text=True)
-        assert checked.returncode == (1 if self.told[way] else 5 if names.startswith("tcp:") else 0), checked
+        assert checked.returncode == (6 if self.told[way] else 5 if names.startswith("tcp:") else 0), checked
 
 
 def named(transport: str) -> tuple[str, str | None]:
