@@ -113,6 +113,8 @@ def _instants(numpy: Any, value: Any) -> Any:
 
 def _seconds(numpy: Any, value: Any) -> Any:
     """Spans of time in seconds: an array, or a float, which is null where there is no time."""
+    if numpy.datetime_data(value.dtype)[0] == "generic" and not numpy.all(numpy.isnat(value)):
+        raise Unsupported(f"{value.dtype} has no unit, so it is no length of time: give it one, as 'timedelta64[s]'")
     try:
         seconds = value / numpy.timedelta64(_SECOND, "ns")
     except TypeError:

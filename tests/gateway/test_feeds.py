@@ -201,7 +201,7 @@ def test_spellings_of_one_pattern_share_the_connection_to_each_name(bench: Bench
             numbers = [(await subscription.message())["number"] for _ in range(20)]
             assert numbers == list(range(1, 21)) and not subscription.missed.total()
         assert gateway.metric("names") == 2
-        assert [descriptors(child.pid) for child in children] == before
+        until("descriptors are as before", lambda: [descriptors(child.pid) for child in children] == before)
         assert others.id
 
     asyncio.run(run())

@@ -135,7 +135,8 @@ def test_browser_gets_an_address_without_the_token_that_leads_to_it_once(desktop
     assert asked(url.replace("code=", "code=0")) == (401, None)
     assert asked(url) == (303, f"/#{page}")
     assert asked(url) == (401, None)
-    assert ended(child, number) == ""
+    # The gateway tells of the refused origin.
+    assert not [line for line in ended(child, number).splitlines() if '"http://evil.example" was refused' not in line]
     assert is_running(told["pid"])
     assert not [name for name in os.listdir(desktop.bench.run) if name.startswith("gateway@") and number == signal.SIGINT]
     assert {path.name for path in desktop.bench.folder.iterdir()} <= {"run", "state", "programs", "browser.json", "run42.mcap"}

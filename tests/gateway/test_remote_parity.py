@@ -55,6 +55,7 @@ MISSING_MEMBERS = {
     **dict.fromkeys(("Subscriber.ack", "Request.ack"), "the gateway has no places of subscribers"),
     **dict.fromkeys(("Subscriber.recv_many", "Subscriber.try_iter"), "messages come one by one"),
     **dict.fromkeys((f"{kind}.{name}" for kind in ("Message", "Request") for name in ("source", "encoding", "check_fingerprint")), VALUES),
+    **dict.fromkeys(("Message.incarnation", "Request.incarnation"), "the gateway numbers the messages of a name through all incarnations"),
 }
 #: Class members that only the client has.
 MORE_MEMBERS = {

@@ -69,7 +69,7 @@ def taken() -> list[Any]:
     memory = mmap.mmap(-1, 4)
     return [
         numpy.datetime64("NaT"), numpy.datetime64(-1, "ns"), numpy.datetime64(1, "Y"), numpy.zeros((2, 2), "M8[s]"), numpy.array("2020-01-01", "M8[s]"),
-        numpy.array(["2026-01-01", "NaT"], "M8[ns]"), numpy.timedelta64(5, "ms"), numpy.timedelta64(1), numpy.timedelta64("NaT"), numpy.array([1, "NaT"], "m8[s]"),
+        numpy.array(["2026-01-01", "NaT"], "M8[ns]"), numpy.timedelta64(5, "ms"), numpy.timedelta64("NaT"), numpy.array([1, "NaT"], "m8[s]"),
         numpy.zeros((2, 0), "m8[s]"), numpy.array(1, "m8[s]"), numpy.timedelta64(1, "as"), pandas.NaT, pandas.NA, pandas.Timestamp(1, tz="UTC"), pandas.Timedelta("1s"),
         numpy.array(["a", "bc"]), numpy.zeros((2, 2), "U3"), numpy.array("abc"), numpy.array([b"a"]), numpy.array([[1, None], ["a", 2.5]], dtype=object), numpy.array([], "U3"),
         numpy.zeros((), [("a", "i4")])[()], numpy.zeros((), RECORD), numpy.zeros((2, 2), RECORD), numpy.zeros(2, RECORD)[0], numpy.rec.array([(1, 2.0)], names="a,b"),
@@ -90,6 +90,7 @@ def refused() -> list[tuple[Any, str, str]]:
         (numpy.datetime64(1500, "ps"), "Unsupported", "nanoseconds"), (numpy.zeros(2, "M8[fs]"), "Unsupported", "nanoseconds"),
         (numpy.datetime64("3000-01-01"), "Unsupported", "2262"), (numpy.array(["3000-01-01"], "M8[s]"), "Unsupported", "2262"),
         (numpy.datetime64(2**62, "Y"), "Unsupported", "2262"), (numpy.timedelta64(1, "Y"), "Unsupported", "weeks downwards"),
+        (numpy.timedelta64(1), "Unsupported", "timedelta64[s]"),
         (numpy.zeros(2, "m8[M]"), "Unsupported", "weeks downwards"), (pandas.Timestamp("2020"), "Unsupported", "time zone"),
         (numpy.longdouble(1.5), "Unsupported", "astype(float)"), (numpy.zeros(1, "g"), "Unsupported", "astype(float)"),
         (numpy.clongdouble(1), "Unsupported", "astype(complex)"), (numpy.zeros((), [("a", "g")])[()], "Unsupported", "astype(float)"),
