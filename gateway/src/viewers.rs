@@ -96,7 +96,7 @@ pub async fn serve(socket: WebSocket, gateway: Arc<Gateway>, rights: Arc<Rights>
     let mut viewer = Viewer::new(&gateway, rights.clone(), place);
     tokio::select! {
         () = viewer.talk(socket) => {}
-        () = async { gateway.tokens.ended(&rights).await; tokio::time::sleep(LOOK + FAREWELL).await } => {}
+        () = async { gateway.tokens.ended(&rights).await; tokio::time::sleep(LOOK.saturating_add(FAREWELL)).await } => {}
         // A client that takes nothing does not hold the gateway up.
         () = async { let _ = stop.wait_for(|stop| *stop).await; tokio::time::sleep(FAREWELL).await } => {}
     }
