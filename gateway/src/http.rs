@@ -253,6 +253,13 @@ async fn open(
     Ok((StatusCode::SEE_OTHER, [(LOCATION, page)]).into_response())
 }
 
+/// Waits for the end of a token, and returns the response to its requests.
+async fn token_ended(gateway: &Gateway, rights: &Rights) -> Problem {
+    gateway.tokens.ended(rights).await;
+    let error = tokens::ended();
+    page::Problem::new(401, error.kind(), error.text()).into()
+}
+
 /// Runs what may wait on a thread for that. The end of the token ends the wait.
 async fn look_up<T: Send + 'static>(
     gateway: &Arc<Gateway>,
@@ -268,10 +275,7 @@ async fn look_up<T: Send + 'static>(
     let mut stop = gateway.stop.clone();
     let done = tokio::select! {
         done = &mut working => Some(done),
-        () = gateway.tokens.ended(rights) => {
-            let error = tokens::ended();
-            return Err(page::Problem::new(401, error.kind(), error.text()).into());
-        }
+        problem = token_ended(gateway, rights) => return Err(problem),
         _ = stop.wait_for(|stop| *stop) => None,
     };
     let done = match done {
@@ -404,10 +408,7 @@ async fn body(gateway: &Gateway, rights: &Rights, request: Request) -> Result<(W
             let text = format!("the body of a request comes within {} s", BODY.as_secs());
             Err(page::Problem::new(408, ErrorKind::Timeout, text).into())
         })?,
-        () = gateway.tokens.ended(rights) => {
-            let error = tokens::ended();
-            return Err(page::Problem::new(401, error.kind(), error.text()).into());
-        }
+        problem = token_ended(gateway, rights) => return Err(problem),
     };
     let written = read(bytes, |bytes| Written::new(&codec::decode(bytes, Encoding::Json)?)).await?;
     taken.change(written.bytes())?;
