@@ -179,18 +179,13 @@ class Subscriber(End):
     def _drop_oldest(self) -> None:
         """Counts the oldest message as lost, because the program does not take them."""
         item = self._arrived.popleft()
-        name = item.name if isinstance(item, _Loss) else str(item[0].name)
-        loss = self._dropped.setdefault(name, _Loss(name))
         if isinstance(item, _Loss):
-            loss.missed += item.missed
-            loss.is_counted = loss.is_counted and item.is_counted
-            if self._lost.get(name) is item:
-                del self._lost[name]
-        else:
-            message, cost = item
-            self._held -= cost
-            self._waiting -= 1
-            loss.missed += 1 + message.missed
+            return self._hold_back(item)
+        message, cost = item
+        self._held -= cost
+        self._waiting -= 1
+        name = str(message.name)
+        self._dropped.setdefault(name, _Loss(name)).missed += 1 + message.missed
 
     def _window(self) -> int:
         return min(max(_CREDIT_BYTES // self._bytes, _LEAST_CREDIT), _MOST_CREDIT)
@@ -277,24 +272,26 @@ class Subscriber(End):
         deadline = Deadline(self._timeout if timeout is ... else timeout)
         with self._link.changed:
             self._link.wait_for(lambda: self._arrived or (self._dropped and not self._is_latest) or self._is_closed or self._problem, deadline)
-            self._loss_first()
-            if self._arrived and not self._is_closed:
-                message = self.next(timeout=0)
-                if message is not None:
-                    return message
-            self._check()
-            raise self._problem or self._nothing_came(deadline)
+            message = self._next_come()
+            if message is None:
+                raise self._problem or self._nothing_came(deadline)
+            return message
 
     def try_recv(self) -> Message:
         """The next message that has come; `Empty` where none has, and `Lagged` once if some were lost."""
         with self._link.changed:
-            self._loss_first()
-            if self._arrived and not self._is_closed:
-                message = self.next(timeout=0)
-                if message is not None:
-                    return message
+            message = self._next_come()
+            if message is None:
+                raise self._problem or errors.Empty(f"{self.endpoint}: no message has come")
+            return message
+
+    def _next_come(self) -> Optional[Message]:
+        """The next message that has come. Raises `Lagged` for a loss before it, and `InvalidState` once it is closed."""
+        self._loss_first()
+        message = self.next(timeout=0) if self._arrived and not self._is_closed else None
+        if message is None:
             self._check()
-            raise self._problem or errors.Empty(f"{self.endpoint}: no message has come")
+        return message
 
     def _check(self) -> None:
         if self._is_closed or self._link.is_closed:
