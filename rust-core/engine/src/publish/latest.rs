@@ -63,7 +63,7 @@ fn newest_of(
     waiting: &mut Waiting<'_>,
 ) -> Result<Message> {
     let (mut newest, mut failed): (Option<Message>, Option<Error>) = (None, None);
-    let (stores, live): (Vec<_>, Vec<_>) = names::fitting(&Selection::of(vec![pattern]))?
+    let (stores, live): (Vec<_>, Vec<_>) = names::fitting(&Selection::Patterns(vec![pattern]))?
         .into_iter()
         .partition(|endpoint| store::is_store(endpoint.transport()));
     let stored = stores.into_iter().map(|endpoint| {

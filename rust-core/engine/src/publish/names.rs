@@ -218,7 +218,7 @@ impl<R: Receiver> SubscribedNames<R> {
                 }
             }
         }
-        Ok((Selection::of(patterns), given))
+        Ok((Selection::Patterns(patterns), given))
     }
 
     /// Joins the names that exist now, and watches for others.

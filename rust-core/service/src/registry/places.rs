@@ -42,6 +42,7 @@ pub(super) fn places() -> Result<Vec<ListedName>> {
 /// The journals and spools in the state directory, which is not created for that.
 pub(super) fn places_in_state_directory() -> Result<Vec<ListedName>> {
     match Directory::find_state() {
+        Ok(Some(directory)) => places_in(directory, |transport| transport.names() != NameDirectory::Runtime),
         Ok(None) => Ok(Vec::new()),
         // The doctor reports a directory of another user, a file in its place, and a user without a home.
         Err(e)
@@ -52,12 +53,7 @@ pub(super) fn places_in_state_directory() -> Result<Vec<ListedName>> {
         {
             Ok(Vec::new())
         }
-        found => {
-            let found = found?.map(|directory| {
-                places_in(directory, |transport| transport.names() != NameDirectory::Runtime)
-            });
-            found.unwrap_or_else(|| Ok(Vec::new()))
-        }
+        Err(e) => Err(e),
     }
 }
 

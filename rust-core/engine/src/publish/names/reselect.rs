@@ -41,9 +41,8 @@ impl<R: Receiver> SubscribedNames<R> {
             let name = endpoint.to_string();
             new.contains(endpoint) || self.tokens.contains_key(&*name) || self.refused.contains_key(&*name)
         };
-        let known: Vec<bool> = found.iter().map(is_known).collect();
-        let joined = found.into_iter().zip(known).filter(|(_, is_known)| !is_known);
-        self.appeared.extend(joined.map(|(endpoint, _)| (endpoint, None)));
+        let joined: Vec<_> = found.iter().filter(|endpoint| !is_known(endpoint)).cloned().collect();
+        self.appeared.extend(joined.into_iter().map(|endpoint| (endpoint, None)));
         Ok(())
     }
 }

@@ -16,11 +16,6 @@ pub enum Selection {
 }
 
 impl Selection {
-    /// The names that fit one of these.
-    pub fn of(patterns: Vec<NamePattern>) -> Selection {
-        Selection::Patterns(patterns)
-    }
-
     /// Returns whether no name fits.
     pub fn is_empty(&self) -> bool {
         matches!(self, Selection::Patterns(patterns) if patterns.is_empty())
