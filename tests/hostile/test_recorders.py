@@ -249,7 +249,7 @@ def test_files_with_valid_sums_and_any_values_end_no_recording(recorded: Recorde
     printed += out + err
     for words in (["info"], ["info", "--json"], ["check"], ["report", "--force"], ["export", "--jsonl", "-o", "x.jsonl"]):
         done = recorded.tool("recording", words[0], "r.mcap", *words[1:])
-        assert done.returncode in (0, 1, 6), (words, done)
+        assert done.returncode in ((0, 1, 6) if words == ["check"] else (0, 1)), (words, done)
         printed += done.stdout + done.stderr
     assert "panicked" not in printed, printed
     raw = [line for line in printed.splitlines() if re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", line)]
