@@ -32,7 +32,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     """The hook that pip calls; gives the file's name."""
     os.environ.setdefault("MATURIN_PEP517_ARGS", f"--profile {PROFILE}")
     name = maturin.build_wheel(wheel_directory, config_settings, metadata_directory)
-    if (WORKSPACE / "cli" / "Cargo.toml").exists():
+    if (WORKSPACE / "programs/cli" / "Cargo.toml").exists():
         add(pathlib.Path(wheel_directory) / name, build_programs())
     else:
         print("the program linkspan is not in this source tree: the wheel has the module alone", file=sys.stderr)

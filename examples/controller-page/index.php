@@ -11,7 +11,7 @@ use Linkspan\LinkspanException;
 use Linkspan\Problem;
 
 // The files of the page are those that `linkspan controller --http` serves.
-const PAGE = __DIR__ . '/../../cli/page';
+const PAGE = __DIR__ . '/../../programs/cli/page';
 const TYPES = ['html' => 'text/html', 'css' => 'text/css', 'js' => 'text/javascript', 'svg' => 'image/svg+xml'];
 
 ini_set('display_errors', '0'); // errors are sent as problem details, and PHP logs them

@@ -10,27 +10,27 @@ use linkspan_engine::fuzzing::{hello, jsonrpc};
 use linkspan_region::fuzz as layout;
 use linkspan_transport::fuzzing::{broadcast, endpoint, journal, keys, ring, segment, spool};
 
-#[path = "../../recording/tests/support/any_damage.rs"]
+#[path = "../../programs/recording/tests/support/any_damage.rs"]
 mod any_damage;
-#[path = "../../recording/tests/support/any_file.rs"]
+#[path = "../../programs/recording/tests/support/any_file.rs"]
 mod any_file;
-#[path = "../../gateway/tests/support/any_asked.rs"]
+#[path = "../../programs/gateway/tests/support/any_asked.rs"]
 mod any_asked;
-#[path = "../../gateway/tests/support/any_frame.rs"]
+#[path = "../../programs/gateway/tests/support/any_frame.rs"]
 mod any_frame;
-#[path = "../../ros2/tests/support/any_messages.rs"]
+#[path = "../../programs/ros2/tests/support/any_messages.rs"]
 mod any_messages;
-#[path = "../../gateway/src/asked.rs"]
+#[path = "../../programs/gateway/src/asked.rs"]
 mod asked;
-#[path = "../../gateway/src/frames.rs"]
+#[path = "../../programs/gateway/src/frames.rs"]
 #[allow(dead_code, reason = "the gateway uses the rest")]
 mod frames;
 #[path = "../../rust-core/tests/headers.rs"]
 mod headers;
-#[path = "../../gateway/src/names.rs"]
+#[path = "../../programs/gateway/src/names.rs"]
 #[allow(dead_code, reason = "the gateway uses the rest")]
 mod names;
-#[path = "../../gateway/src/shown.rs"]
+#[path = "../../programs/gateway/src/shown.rs"]
 mod shown;
 #[path = "../../rust-core/value/tests/vectors/strict.rs"]
 mod strict;

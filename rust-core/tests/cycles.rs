@@ -85,7 +85,7 @@ fn layers_that_use_each_other_through_different_modules_are_found() {
 #[test]
 fn graph_finds_the_known_uses_in_our_sources() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let cli = graph(&root.join("cli/src"));
+    let cli = graph(&root.join("programs/cli/src"));
     assert!(cli["service::queries"].contains("service::connection"), "{:?}", cli["service::queries"]);
     assert!(cli["service::queries"].contains("output"), "{:?}", cli["service::queries"]);
     assert!(cli[""].contains("service"), "{:?}", cli[""]);

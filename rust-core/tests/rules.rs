@@ -19,14 +19,25 @@ const NOT_IN_CODECS: [&str; 4] = ["std::fs", "std::io", "std::net", "rustix"];
 
 /// The programs: what they print may be text of others, which a terminal must not interpret.
 const PROGRAMS: [&str; 8] = [
-    "programs/src/",
-    "cli/src/",
-    "controller/src/",
-    "recorder/src/",
-    "bridge/src/",
-    "gateway/src/",
-    "schema-tools/src/",
-    "schema-tools/convert/src/",
+    "programs/common/src/",
+    "programs/cli/src/",
+    "programs/controller/src/",
+    "programs/recorder/src/",
+    "programs/bridge/src/",
+    "programs/gateway/src/",
+    "programs/schema/src/",
+    "programs/schema/convert/src/",
+];
+
+/// Folders of crates that are programs or parts of one.
+const PROGRAM_FOLDERS: [&str; 7] = [
+    "programs/common/",
+    "programs/cli/",
+    "programs/controller/",
+    "programs/recorder/",
+    "programs/bridge/",
+    "programs/gateway/",
+    "programs/schema/convert/",
 ];
 
 /// Ways to print that pass by the function for text of others, besides the macros, which clippy refuses.
@@ -128,23 +139,23 @@ const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "manager", "helper", 
 /// that the user did not name.
 const STARTS_PROGRAMS: [&str; 7] = [
     // The user's own command, by a shell that is named in full, or by the path that the user gives.
-    "cli/src/reply.rs",
-    "cli/src/supervisor/hook.rs",
-    "cli/src/supervisor/program.rs",
+    "programs/cli/src/reply.rs",
+    "programs/cli/src/supervisor/hook.rs",
+    "programs/cli/src/supervisor/program.rs",
     // A shell that is named in full, without an environment.
-    "cli/src/supervisor/watchdog.rs",
+    "programs/cli/src/supervisor/watchdog.rs",
     // A program beside this one, or of the folders of PATH that are absolute; in a set-user-ID program of the system's
     // folders.
-    "programs/src/companion.rs",
+    "programs/common/src/companion.rs",
     // Python of these folders, with the variables alone that `programs::clean_environment` lists, and outside of the
     // current folder.
-    "recorder/src/tools/export/python.rs",
+    "programs/recorder/src/tools/export/python.rs",
     // The browser that BROWSER names by its whole path, or a program of these folders, with the variables of the
     // desktop that `programs::desktop_environment` lists.
-    "gateway/src/browser.rs",
+    "programs/gateway/src/browser.rs",
 ];
 
-/// Calls of the recorder and of what reads recordings that open or make a file, which `recording/src/files.rs` alone
+/// Calls of the recorder and of what reads recordings that open or make a file, which `programs/recording/src/files.rs` alone
 /// makes: a path may be a stranger's, so what is read is a regular file and not waited for, and what is made is new.
 const OPENS_FILES: [&str; 10] = [
     "File::open(",
@@ -226,29 +237,34 @@ fn faults(path: &str, source: &str) -> Vec<String> {
             }));
         }
         // Help and the table of kinds are for people, in whatever program.
-        let shows_help = inside(&["cli/", "c-api/", "php/", "benches/", "rust-core/value/"]);
+        let shows_help = inside(&["programs/cli/", "c-api/", "php/", "benches/", "rust-core/value/"]);
         if !is_test && i < tests && !shows_help && advises_a_variable(&lines, i) {
             faults.push(format!(
                 "line {}: environment::advice says what helps where no variable is read",
                 i + 1
             ));
         }
-        let reads_recordings =
-            inside(&["recorder/src/", "recording/src/"]) && path != "recording/src/files.rs";
+        let reads_recordings = inside(&["programs/recorder/src/", "programs/recording/src/"])
+            && path != "programs/recording/src/files.rs";
         if reads_recordings && !is_test && i < tests {
             let code = code.replace("NewFile::", "");
             let opens = OPENS_FILES.iter().filter(|call| code.contains(**call));
             faults.extend(opens.map(|call| {
                 format!(
-                    "line {}: {call} belongs into recording/src/files.rs, which neither waits nor follows",
+                    "line {}: {call} belongs into programs/recording/src/files.rs, which neither waits nor follows",
                     i + 1
                 )
             }));
         }
         let is_of_kernel = code.contains("\"/proc/") || code.contains(".join(\"comm\")");
         let is_folder = code.contains("sync_all()");
-        let reads = inside(&["bridge/src/", "cli/src/", "gateway/src/", "programs/src/", "schema-tools/"])
-            && !is_test
+        let reads = inside(&[
+            "programs/bridge/src/",
+            "programs/cli/src/",
+            "programs/gateway/src/",
+            "programs/common/src/",
+            "programs/schema/",
+        ]) && !is_test
             && i < tests
             && !is_of_kernel
             && !is_folder
@@ -266,12 +282,12 @@ fn faults(path: &str, source: &str) -> Vec<String> {
             () => &[],
         };
         // A thread that cannot be started is an error with a text, and no panic.
-        let is_program =
-            ["programs/", "cli/", "controller/", "recorder/", "bridge/", "gateway/", "schema-tools/convert/"]
-                .iter()
-                .any(|folder| path.starts_with(folder));
-        let of_controllers_tests =
-            ["controller/src/problems.rs", "controller/src/violations.rs", "controller/src/peer.rs"];
+        let is_program = PROGRAM_FOLDERS.iter().any(|folder| path.starts_with(folder));
+        let of_controllers_tests = [
+            "programs/controller/src/problems.rs",
+            "programs/controller/src/violations.rs",
+            "programs/controller/src/peer.rs",
+        ];
         if is_program && !is_test && i < tests && !of_controllers_tests.contains(&path) {
             if code.contains(".spawn()?") || code.contains("command.spawn()") {
                 faults.push(format!("line {}: start_program starts programs, with plain signals", i + 1));
@@ -286,7 +302,7 @@ fn faults(path: &str, source: &str) -> Vec<String> {
             // check.
             let starts =
                 ["new_multi_thread()", "new_current_thread()"].iter().any(|call| code.contains(call));
-            if starts && !path.starts_with("bridge/src/engines/nats/") {
+            if starts && !path.starts_with("programs/bridge/src/engines/nats/") {
                 faults.push(format!("line {}: linkspan_tokio::runtime checks that tokio can start", i + 1));
             }
         }
@@ -433,9 +449,11 @@ fn objects_of_programs_leave_their_parts_to_the_process_that_made_them() {
 #[test]
 fn programs_give_up_the_environment_of_a_caller_with_fewer_rights() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    for path in ["cli", "recorder", "bridge", "gateway", "schema-tools/convert"] {
-        let source = fs::read_to_string(root.join(path).join("src/main.rs")).unwrap();
-        let (_, body) = source.split_once("\nfn main() -> ExitCode {\n").expect(path);
+    for path in
+        ["cli", "recorder", "bridge", "gateway", "schema/convert"].map(|folder| format!("programs/{folder}"))
+    {
+        let source = fs::read_to_string(root.join(&path).join("src/main.rs")).unwrap();
+        let (_, body) = source.split_once("\nfn main() -> ExitCode {\n").expect(&path);
         assert!(body.trim_start().starts_with("if let Err(code) = start::begin("), "{path}");
     }
 }
@@ -452,36 +470,48 @@ fn release_builds_check_overflow() {
 #[test]
 fn broken_rules_are_found() {
     for (path, source, expected) in [
-        ("cli/src/main.rs", "fn main() {}", "first line"),
-        ("cli/src/utils.rs", "//! Things.", "the name utils"),
+        ("programs/cli/src/main.rs", "fn main() {}", "first line"),
+        ("programs/cli/src/utils.rs", "//! Things.", "the name utils"),
         ("python/src/common/mod.rs", "//! Things.", "the name common"),
         ("php/src/lib.rs", "//! PHP.\nstd::thread::sleep(x);", "line 2: thread::sleep"),
-        ("bridge/src/start.rs", "//! Starts.\nCommand::new(\"sh\");", "starts a program"),
-        ("cli/src/x.rs", "//! X.\nstd::thread::spawn(a);", "line 2: thread::spawn("),
+        ("programs/bridge/src/start.rs", "//! Starts.\nCommand::new(\"sh\");", "starts a program"),
+        ("programs/cli/src/x.rs", "//! X.\nstd::thread::spawn(a);", "line 2: thread::spawn("),
         ("rust-core/os/src/x.rs", "//! X.\nlet a = \"set LINKSPAN_DIR\";", "line 2: environment::advice"),
-        ("gateway/src/x.rs", "//! X.\nstd::thread::Builder::new();", "line 2: thread::Builder::"),
+        ("programs/gateway/src/x.rs", "//! X.\nstd::thread::Builder::new();", "line 2: thread::Builder::"),
         (
-            "gateway/src/x.rs",
+            "programs/gateway/src/x.rs",
             "//! X.\nBuilder::new_current_thread().max_blocking_threads(2);",
             "line 2: linkspan_tokio::runtime",
         ),
         ("rust-core/transport/src/x.rs", "//! X.\nstd::env::var_os(a);", "line 2: env::var"),
-        ("gateway/src/x.rs", "//! X.\nstd::env::var(a);", "line 2: env::var"),
-        ("cli/src/x.rs", "//! X.\nstd::env::current_exe();", "line 2: env::current_exe"),
+        ("programs/gateway/src/x.rs", "//! X.\nstd::env::var(a);", "line 2: env::var"),
+        ("programs/cli/src/x.rs", "//! X.\nstd::env::current_exe();", "line 2: env::current_exe"),
         ("rust-core/os/src/x.rs", "//! X.\nlet fd = rustix::fs::openat(a);", "line 2: fs::openat"),
         ("rust-core/transport/src/x.rs", "//! X.\nrustix::event::poll(a);", "line 2: event::poll("),
         (
-            "cli/src/x.rs",
+            "programs/cli/src/x.rs",
             "//! X.\npoll(&mut on).map_err(|e| os_error(\"sleeping\", &e))",
             "line 2: the text of",
         ),
         ("rust-core/value/src/codec/cbor/mod.rs", "//! CBOR.\nuse std::io::Read;", "line 2: std::io"),
-        ("recorder/src/tools/info.rs", "//! Info.\nio::stdout().lock();", "line 2: stdout().lock"),
-        ("recorder/src/main.rs", "//! Main.\nlet words = Arguments::parse();", "line 2: ::parse()"),
-        ("bridge/src/config.rs", "//! C.\nlet file = std::fs::File::open(path)?;", "line 2: File::open("),
-        ("recorder/src/tools/cut.rs", "//! Cut.\nlet file = File::open(path)?;", "line 2: File::open("),
-        ("recording/src/reader/part.rs", "//! Part.\nstd::fs::read(path)?;", "line 2: fs::read("),
-        ("bridge/src/keys.rs", "//! Keys.\nstd::io::stdout().write_all(x);", "line 2: stdout().write"),
+        ("programs/recorder/src/tools/info.rs", "//! Info.\nio::stdout().lock();", "line 2: stdout().lock"),
+        ("programs/recorder/src/main.rs", "//! Main.\nlet words = Arguments::parse();", "line 2: ::parse()"),
+        (
+            "programs/bridge/src/config.rs",
+            "//! C.\nlet file = std::fs::File::open(path)?;",
+            "line 2: File::open(",
+        ),
+        (
+            "programs/recorder/src/tools/cut.rs",
+            "//! Cut.\nlet file = File::open(path)?;",
+            "line 2: File::open(",
+        ),
+        ("programs/recording/src/reader/part.rs", "//! Part.\nstd::fs::read(path)?;", "line 2: fs::read("),
+        (
+            "programs/bridge/src/keys.rs",
+            "//! Keys.\nstd::io::stdout().write_all(x);",
+            "line 2: stdout().write",
+        ),
     ] {
         let found = faults(path, source);
         assert!(found.len() == 1 && found[0].contains(expected), "{path}: {found:?}");

@@ -79,7 +79,7 @@ def test_segments_have_one_default(defaults):
 
 def test_commands_that_wait_have_the_default_time_out(defaults):
     """`sub` waits without end and `latest` does not wait, as in every language."""
-    text = (ROOT / "cli/src/args.rs").read_text()
+    text = (ROOT / "programs/cli/src/args.rs").read_text()
     stated = re.findall(r'value_name = "SECONDS", default_value = "(\w+)", (?:allow_hyphen_values = true, )?value_parser = timeout', text)
     assert stated.count(defaults["timeout"]) >= 4 and set(stated) == {defaults["timeout"], "forever", "0"}, stated
 

@@ -163,7 +163,7 @@ def machine():
     work.mkdir()
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("LINKSPAN_") and k not in ("TMPDIR", "XDG_RUNTIME_DIR")}
     path = f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**inherited, "PATH": path, "HOME": str(folder), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT / "python-remote")}
+    environment = {**inherited, "PATH": path, "HOME": str(folder), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT / "clients/python-remote")}
     # rustup otherwise looks in the home directory.
     environment.setdefault("RUSTUP_HOME", str(Path.home() / ".rustup"))
     init = subprocess.Popen(

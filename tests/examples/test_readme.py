@@ -73,7 +73,7 @@ def test_first_program_in_javascript(tmp_path: Path) -> None:
     pipes = {"env": environment, "text": True, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     modules = tmp_path / "node_modules"
     modules.mkdir()
-    (modules / "linkspan-client").symlink_to(ROOT / "js")
+    (modules / "linkspan-client").symlink_to(ROOT / "clients/js")
     (tmp_path / "first.mjs").write_text(block("js"), encoding="utf-8")
     gateway = subprocess.Popen([PROGRAM, "gateway", "--listen", "127.0.0.1:0"], **pipes)
     publisher = subprocess.Popen([PYTHON, "-u", "-c", block("python")], **pipes)

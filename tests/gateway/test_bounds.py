@@ -16,7 +16,7 @@ from independent.gateway_client import Beyond, Client, Refused, cbor
 from support.tree import ROOT
 from support.waiting import PATIENCE, until
 
-sys.path.insert(0, str(ROOT / "python-remote"))
+sys.path.insert(0, str(ROOT / "clients/python-remote"))
 
 import linkspan_remote  # noqa: E402
 from linkspan_remote import errors  # noqa: E402

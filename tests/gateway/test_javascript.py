@@ -32,7 +32,7 @@ from support.tree import ROOT, TARGET
 from support.waiting import PATIENCE, next_line, until
 
 HERE = Path(__file__).parent / "javascript"
-JS = ROOT / "js"
+JS = ROOT / "clients/js"
 NODE = shutil.which("node")
 CHROMIUM = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 #: Doubles; fails; works slowly and reports its start.

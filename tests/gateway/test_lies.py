@@ -17,7 +17,7 @@ from lying.gateway import ALL, WHOLE, Liar
 from support.tree import ROOT
 from support.waiting import PATIENCE, until
 
-sys.path.insert(0, str(ROOT / "python-remote"))
+sys.path.insert(0, str(ROOT / "clients/python-remote"))
 
 from linkspan_remote import errors, limits  # noqa: E402
 
@@ -82,7 +82,7 @@ def test_client_comes_back_ever_more_rarely(client: str, lie: str) -> None:
 
 def test_tables_of_both_clients_and_of_the_page_have_the_same_limits() -> None:
     page = (ROOT / "docs/security.md").read_text()
-    client = (ROOT / "js/client.js").read_text()
+    client = (ROOT / "clients/js/client.js").read_text()
     of_client = json.loads(subprocess.run(["node", "--input-type=module", "-e", TABLE, client], capture_output=True, text=True, check=True, timeout=PATIENCE).stdout)
     common = {
         "message": limits.MESSAGE, "values": limits.Limits().values, "levels": limits.Limits().levels, "key": limits.Limits().key, "integer": limits.INTEGER_BYTES, "digits": limits.DIGITS,

@@ -528,7 +528,7 @@ def test_page_has_no_code_but_its_own(bench: Bench) -> None:
         assert status == 200, path
         seen[path] = str(text)
         files += [one for one in re.findall(r'^import .* from "([^"]+)"', seen[path], re.M) if one not in seen]
-    own = {f"/{file.name}" for file in (ROOT / "gateway/page").iterdir() if file.suffix in (".js", ".css")}
+    own = {f"/{file.name}" for file in (ROOT / "programs/gateway/page").iterdir() if file.suffix in (".js", ".css")}
     assert own | {"/client.js", "/json.js"} == set(seen)
     # The page inserts published values only as text.
     assert not [path for path, text in seen.items() if re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", text)]

@@ -21,7 +21,7 @@ from conftest import Bench, Gateway, go
 from support.tree import ROOT
 from support.waiting import PATIENCE, next_line, until
 
-sys.path.insert(0, str(ROOT / "python-remote"))
+sys.path.insert(0, str(ROOT / "clients/python-remote"))
 
 import linkspan_remote  # noqa: E402
 from linkspan_remote import errors  # noqa: E402
@@ -217,7 +217,7 @@ def test_example_of_a_camera_publishes_its_images(bench: Bench) -> None:
     reader = bench.python(SUBSCRIBER.replace("wave", "image"), "lab/camera")
     token = bench.token("camera", "--write", "lab/camera")
     gateway = bench.gateway()
-    bench.env["PYTHONPATH"] = str(ROOT / "python-remote")
+    bench.env["PYTHONPATH"] = str(ROOT / "clients/python-remote")
     bench.command(sys.executable, ROOT / "examples/remote/camera.py", gateway.address, token, 3)
     shown = next_line(reader.stdout, "an image").split()
     assert shown[1:4] == ["(480,", "640)", "uint16"] and int(shown[4]) > 0
@@ -471,7 +471,7 @@ def interpreters() -> list[str]:
 def test_it_runs_without_the_modules_of_unix_and_without_numpy(bench: Bench, interpreter: str) -> None:
     token = everything(bench)
     gateway = bench.gateway()
-    paths = [str(ROOT / "python-remote")]
+    paths = [str(ROOT / "clients/python-remote")]
     if interpreter != sys.executable:
         library = bench.folder / "library"
         pip = [interpreter, "-m", "pip", "install", "--quiet", "--target", str(library), "websockets>=13"]

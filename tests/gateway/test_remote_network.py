@@ -52,7 +52,7 @@ print(child.wait(60))
 def test_dead_network_is_noticed_and_everything_goes_on_with_its_losses_counted(bench: Bench) -> None:
     token = bench.token("all", "--read", "*", "--write", "*")
     within = [*unshare("--net"), "sh", "-ec", 'ip link set lo up; exec "$@"', "sh"]
-    child = bench.start(*within, sys.executable, "-c", SCRIPT, GATEWAY, bench.tokens, token, ROOT / "python-remote")
+    child = bench.start(*within, sys.executable, "-c", SCRIPT, GATEWAY, bench.tokens, token, ROOT / "clients/python-remote")
     out, err = child.communicate(timeout=2 * PATIENCE)
     assert child.returncode == 0, err
     assert out.splitlines() == ["1 1", "noticed", "Disconnected", "4 True", "0"], (out, err)

@@ -19,7 +19,7 @@ from support.tree import ROOT
 from support.waiting import PATIENCE
 from test_remote import everything
 
-sys.path.insert(0, str(ROOT / "python-remote"))
+sys.path.insert(0, str(ROOT / "clients/python-remote"))
 
 import linkspan_remote  # noqa: E402
 from linkspan_remote import Lab  # noqa: E402

@@ -24,7 +24,7 @@ from PIL import Image
 from support.tree import ROOT
 from support.waiting import PATIENCE
 
-sys.path.insert(0, str(ROOT / "python-remote"))
+sys.path.insert(0, str(ROOT / "clients/python-remote"))
 
 import linkspan_remote  # noqa: E402
 from linkspan_remote import errors, forms, limits  # noqa: E402
@@ -152,7 +152,7 @@ def test_tables_and_columns_are_refused_and_what_to_give_is_taken() -> None:
     for form in given:
         linkspan_remote.encode(eval(form, dict(names)))
     linkspan_remote.encode([few.to_numpy(), table.to_dict(as_series=False), column.to_numpy(), columns.to_pydict()])
-    readme = (ROOT / "python-remote/README.md").read_text()
+    readme = (ROOT / "clients/python-remote/README.md").read_text()
     for library, instead in forms._INSTEAD.items():
         row = next(line for line in readme.splitlines() if line.lower().startswith(f"| {library}"))
         assert all(form in row for form in instead.split(", or ")), row

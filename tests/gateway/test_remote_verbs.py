@@ -15,7 +15,7 @@ from support.waiting import PATIENCE, until
 from test_remote import everything, lab_of
 from test_remote_lifetimes import in_thread
 
-sys.path.insert(0, str(ROOT / "python-remote"))
+sys.path.insert(0, str(ROOT / "clients/python-remote"))
 
 import linkspan_remote  # noqa: E402
 from linkspan_remote import errors  # noqa: E402

@@ -13,7 +13,7 @@ from support.tree import TARGET as SHARED
 pytestmark = pytest.mark.features
 #: A separate folder, because other tests need all features.
 TARGET = SHARED / "features"
-FEATURES = tomllib.loads((ROOT / "cli/Cargo.toml").read_text())["features"]["default"]
+FEATURES = tomllib.loads((ROOT / "programs/cli/Cargo.toml").read_text())["features"]["default"]
 #: Seconds; only a hang takes so long.
 PATIENCE = 60
 

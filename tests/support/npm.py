@@ -46,7 +46,7 @@ def compiled(folder: Path, *files: Path, emits: bool = True) -> None:
         link.mkdir()
         for name in ("typescript", "@types", "undici-types"):
             (link / name).symlink_to(modules / name)
-        (link / "linkspan-client").symlink_to(TARGET.parent / "js")
+        (link / "linkspan-client").symlink_to(TARGET.parent / "clients/js")
     words = ["node", modules / "typescript/bin/tsc", "--strict", "--noUncheckedIndexedAccess", "--exactOptionalPropertyTypes", "--noUnusedLocals", "--verbatimModuleSyntax"]
     words += ["--erasableSyntaxOnly", "--target", "es2023", "--module", "nodenext", "--types", "node", *([] if emits else ["--noEmit"])]
     done = subprocess.run([*words, *files], cwd=folder, capture_output=True, text=True, timeout=300)

@@ -13,7 +13,7 @@ import subprocess
 import pytest
 from support.tree import ROOT
 
-PLACES = ["Cargo.toml", "c-api/fortran/fpm.toml", "js/package.json", "python-remote/linkspan_remote/version.py"]
+PLACES = ["Cargo.toml", "c-api/fortran/fpm.toml", "clients/js/package.json", "clients/python-remote/linkspan_remote/version.py"]
 FILES = [*PLACES, "Cargo.lock", "CHANGELOG.md", "packaging/release"]
 STEPS = ["lint", "semver", "test", "test-bridge", "test-memory", "dist", "dist-test"]
 MAKE = """#!/bin/sh

@@ -90,7 +90,7 @@ def test_page_says_of_each_part_what_to_run_and_for_how_many_seconds():
     assert rows and all(len(row) == 4 and re.fullmatch(r"\d+( min)?((,| \+|, then) \d+( min)?)*", row[3]) for row in rows), rows
     edited = [f"{place.rstrip('/')}/" for row in rows for place in re.findall(r"`([^`]+)`", row[1])]
     # Only product parts have rows: no examples, benchmarks or test programs.
-    parts = [*tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["members"], "js", "python-remote", "packaging", "docs"]
+    parts = [*tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["members"], "clients/js", "clients/python-remote", "packaging", "docs"]
     for part in set(parts) - {"benches", "examples", "tests/programs"}:
         assert any(place.startswith(f"{part}/") or f"{part}/".startswith(place) for place in edited), part
     for row in rows:
@@ -105,7 +105,7 @@ def test_reports_go_to_the_host_and_the_placeholder_of_the_packages_is_named_as_
     assert "*Report a vulnerability*" in page and not re.search(r"\S@\S|maintainers", page)
     [placeholder] = re.findall(r'^PLACEHOLDER = "(.*)"$', (ROOT / "packaging/debian.py").read_text(), re.M)
     assert re.search(r"@example\.(org|com|net)>$", placeholder) and f"`{placeholder}`, a placeholder" in (ROOT / "packaging/README.md").read_text()
-    for file in ("packaging/debian.py", "packaging/build", "packaging/redhat.py", "packaging/contents.py", "python/pyproject.toml", "js/package.json"):
+    for file in ("packaging/debian.py", "packaging/build", "packaging/redhat.py", "packaging/contents.py", "python/pyproject.toml", "clients/js/package.json"):
         text = (ROOT / file).read_text().replace(placeholder, "")
         assert not re.search(r"[\w.]+@[\w-]+\.[a-z]{2,}\b", text), file
 

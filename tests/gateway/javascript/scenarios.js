@@ -28,7 +28,7 @@ function cuttable({ own }) {
 }
 
 async function realSocket() {
-  return globalThis.process ? (await import("../../../js/min/node.js")).WebSocket : globalThis.WebSocket;
+  return globalThis.process ? (await import("../../../clients/js/min/node.js")).WebSocket : globalThis.WebSocket;
 }
 
 /** Takes messages until so many of each name came or were missed; with `bySaid` until those that were taken say so. */

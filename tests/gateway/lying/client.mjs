@@ -1,7 +1,7 @@
 // A program with linkspan-client at a gateway that lies: client.mjs ADDRESS [stays]. It prints the kind of each error, and errors of others.
 // With `stays` it takes one message, and ends after a line of standard input.
 import { readFileSync } from "node:fs";
-import { LinkspanError, connect } from "../../../js/min/client.js";
+import { LinkspanError, connect } from "../../../clients/js/min/client.js";
 
 // How long the program listens to lies, in seconds.
 const STAYS = process.argv.includes("stays");

@@ -10,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "python-remote"))
+sys.path.insert(0, str(Path(__file__).parents[3] / "clients/python-remote"))
 
 import linkspan_remote  # noqa: E402
 

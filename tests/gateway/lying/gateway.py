@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "python-remote"))
+sys.path.insert(0, str(Path(__file__).parents[3] / "clients/python-remote"))
 
 import linkspan_remote  # noqa: E402
 

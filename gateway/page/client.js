@@ -1,1 +1,0 @@
-../../js/min/client.js

@@ -1,0 +1,123 @@
+//! Commands that are programs of their own (`linkspan bridge`, `linkspan gateway`, `linkspan record`, `linkspan schema
+//! import`), so that this program does not have their dependencies.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+
+use clap::{Args, Subcommand};
+use linkspan::Error;
+use linkspan_program::companion::Companion;
+
+use crate::exit::Exit;
+
+/// The commands that are programs of their own.
+#[derive(Subcommand, Debug)]
+pub enum Asked {
+    /// Exchange the messages of configured names with other machines: `linkspan bridge --help`
+    #[command(disable_help_flag = true)]
+    Bridge(Arguments),
+    /// Serve names to browsers and to programs of other systems: `linkspan gateway --help`
+    #[command(disable_help_flag = true)]
+    Gateway(Arguments),
+    /// Record what names publish: `linkspan record --help`
+    #[command(disable_help_flag = true)]
+    Record(Arguments),
+    /// Publish the messages of a recording again: `linkspan replay --help`
+    #[command(disable_help_flag = true)]
+    Replay(Arguments),
+    /// Look at recordings, check, cut, merge, split and export them: `linkspan recording --help`
+    #[command(disable_help_flag = true)]
+    Recording(Arguments),
+}
+
+/// The commands of the program that converts schemas.
+#[derive(Subcommand, Debug)]
+pub enum Conversion {
+    /// Write a schema in another notation: `linkspan schema export --help`
+    #[command(disable_help_flag = true)]
+    Export(Arguments),
+    /// Convert a file in another notation into a schema: `linkspan schema import --help`
+    #[command(disable_help_flag = true)]
+    Import(Arguments),
+    /// Propose a schema for the messages of an endpoint, a journal, or a file: `linkspan schema infer --help`
+    #[command(disable_help_flag = true)]
+    Infer(Arguments),
+}
+
+/// What follows the command.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// The arguments of the other program
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+/// Exchanges the messages of names with other machines.
+const BRIDGE: Companion = Companion {
+    program: "linkspan-bridge",
+    command: "bridge",
+    shown_as: "linkspan bridge",
+    sources: "bridge",
+    is_in_wheel: false,
+};
+
+/// Serves names of this machine to browsers, and to programs of other systems.
+const GATEWAY: Companion = Companion {
+    program: "linkspan-gateway",
+    command: "gateway",
+    shown_as: "linkspan gateway",
+    sources: "gateway",
+    is_in_wheel: false,
+};
+
+/// Records what is published, and replays it.
+const RECORD: Companion = Companion {
+    program: "linkspan-record",
+    command: "record",
+    shown_as: "linkspan",
+    sources: "recorder",
+    is_in_wheel: false,
+};
+
+/// Converts schemas.
+const SCHEMA: Companion = Companion {
+    program: "linkspan-schema",
+    command: "schema",
+    shown_as: "linkspan schema",
+    sources: "programs/schema/convert",
+    is_in_wheel: true,
+};
+
+/// Runs a command that is a program of its own.
+///
+/// # Errors
+/// As for [`Companion::run`].
+pub fn run(asked: Asked) -> Result<(), Exit> {
+    // Returns only at an error.
+    let Err(error) = match asked {
+        Asked::Bridge(behind) => BRIDGE.run(behind.arguments),
+        Asked::Gateway(behind) => GATEWAY.run(behind.arguments),
+        Asked::Record(behind) => run_command(&RECORD, "record", behind),
+        Asked::Replay(behind) => run_command(&RECORD, "replay", behind),
+        Asked::Recording(behind) => run_command(&RECORD, "recording", behind),
+    };
+    Err(error.into())
+}
+
+/// Runs a command of the program that converts schemas.
+///
+/// # Errors
+/// As for [`Companion::run`].
+pub fn convert(asked: Conversion) -> Result<(), Exit> {
+    let Err(error) = match asked {
+        Conversion::Export(behind) => run_command(&SCHEMA, "export", behind),
+        Conversion::Import(behind) => run_command(&SCHEMA, "import", behind),
+        Conversion::Infer(behind) => run_command(&SCHEMA, "infer", behind),
+    };
+    Err(error.into())
+}
+
+/// Runs one of a program's commands, with what follows it.
+fn run_command(companion: &Companion, command: &str, behind: Arguments) -> Result<Infallible, Error> {
+    companion.run([command.into()].into_iter().chain(behind.arguments))
+}

@@ -1,0 +1,1 @@
+../../../clients/js/min/client.js
