@@ -1,7 +1,7 @@
-//! Fuzz target: a peer's memory from any bytes: the words of its page, its ring, and changes while the ring is read.
+//! Fuzz target: a peer's memory from any bytes, with changes while the ring is read.
 //!
-//! What is asserted: no panic, only errors of the expected kinds, and reading ends, because a ring
-//! has room for a bounded number of records.
+//! It asserts that there is no panic, that errors have the expected kinds, and that reading ends: a ring holds a
+//! limited number of records.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,9 +15,8 @@ use super::segment::{PAGE, at};
 use crate::broadcast::{Received, Start};
 use crate::error::ErrorKind;
 
-/// Bytes of the ring.
 const RING: usize = 4096;
-/// The longest message in bytes that is read.
+/// The longest message in bytes.
 const LIMIT: u64 = 1 << 16;
 
 /// The words of both kinds of page that readers load.
@@ -47,7 +46,7 @@ fn memory(bytes: &[u8]) -> (Arc<Heap>, impl Iterator<Item = (usize, u64)>) {
     for (place, word) in places.zip(words) {
         heap.store(place, word, Ordering::Relaxed);
     }
-    // A change has two words: the lowest bits of the first select the word to change, the second is the new value.
+    // A change has two words: the low bits of the first select the word to change, the second is the new value.
     let changes: Vec<(usize, u64)> = changes
         .chunks_exact(2)
         .map(|pair| {
@@ -213,7 +212,7 @@ mod tests {
             let header = Header { flags, ..data(i as u64 + 1) };
             assert!(writer.write(&Outgoing::new(header, &pattern(length, 2))));
         }
-        // The words for the newest record and for the ring's end use the same offsets as words of a channel's page.
+        // The newest record's word and the ring's end use offsets of words of a channel's page.
         broadcast(&seed("broadcast", "four-records", &memory));
     }
 }

@@ -1,8 +1,7 @@
-//! Fuzz target: a peer's memory file from any bytes, mapped as a peer's is: its size, its seals, its header, its words,
-//! and how they change.
+//! Fuzz target: a peer's memory file from any bytes: size, seals, header, words, and their changes.
 //!
-//! What is asserted: a file with a wrong form is refused; every error has one of the expected
-//! kinds; and every loop ends, because a ring has room for a bounded number of records.
+//! It asserts that a file with a wrong form is refused, that errors have the expected kinds, and that every loop ends:
+//! a ring holds a limited number of records.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -23,12 +22,12 @@ use crate::sys::memory::{MemoryFile, PeerFile};
 
 /// The session that the peer announced in its hello.
 const SESSION: u64 = 42;
-/// The longest message in bytes that is read.
+/// The longest message in bytes.
 const LIMIT: u64 = 1 << 16;
 /// The longest file that the bytes may ask for.
 const LONGEST: usize = PAGE + (16 << 10);
 
-/// The words of the page, in the order in which the bytes give them; the ring's follow.
+/// The words of the page, in the order of the input; the ring's words follow.
 const WORDS: [usize; 20] = [
     at::MAGIC,
     at::LAYOUT,
@@ -61,13 +60,12 @@ enum Role {
     Publisher,
 }
 
-/// The first eight bytes: which side maps the file, which seals it lacks, whether it has holes, which descriptors come
-/// with it, and its length.
+/// The first eight bytes of the input: the form of the file and of the hello.
 struct RecordForm {
     role: Role,
     seals: SealFlags,
     has_holes: bool,
-    /// Descriptors that come with the hello: up to 4 the file alone, else none, a second one, or another kind.
+    /// Descriptors of the hello: up to 4 only the file; above, none, a second one, or another kind.
     descriptors: u8,
     length: usize,
 }
@@ -89,13 +87,12 @@ impl RecordForm {
         }
     }
 
-    /// Whether such a file may be mapped at all, whatever its contents.
+    /// Whether such a file may be mapped, whatever its contents.
     fn is_sound(&self) -> bool {
         self.seals.bits().count_ones() == 4 && !self.has_holes && self.descriptors < 5 && self.length >= PAGE
     }
 }
 
-/// A word of the input.
 fn word_of(bytes: &[u8; 8]) -> u64 {
     u64::from_le_bytes(*bytes)
 }
@@ -114,16 +111,16 @@ fn expected(error: &Error) {
     assert!(kinds.contains(&error.kind()), "{error:?}");
 }
 
-/// Maps what a peer sent with its hello; then reads, writes and sleeps while the bytes change it.
+/// Maps a peer's file from its hello; then reads, writes and sleeps while the bytes change it.
 pub fn segment(bytes: &[u8]) {
     take(bytes);
 }
 
-/// The same; returns whether the file was accepted.
+/// [`segment`]; returns whether the file was accepted.
 fn take(bytes: &[u8]) -> bool {
     let Some((form, rest)) = bytes.split_first_chunk::<8>() else { return false };
     let form = RecordForm::of(*form);
-    // Writing a word allocates its page, so words in the page that is to be a hole are not written.
+    // Writing a word allocates its page, so words in the hole are not written.
     let peer_file = MemoryFile::forged(form.length, form.seals, form.has_holes).expect("a file to map");
     let places: Vec<usize> = WORDS
         .into_iter()
@@ -137,7 +134,7 @@ fn take(bytes: &[u8]) -> bool {
     for (place, word) in places.iter().zip(words) {
         peer_file.word(*place).store(word_of(word), Ordering::Relaxed);
     }
-    // A change has two words: which word, and its new value.
+    // A change has two words: the place, and its new value.
     let changes = changes.as_chunks::<2>().0.iter().filter_map(|[place, word]| {
         let place = places.get(word_of(place) as usize % places.len().max(1))?;
         Some((*place, word_of(word)))
@@ -152,7 +149,7 @@ fn take(bytes: &[u8]) -> bool {
     }
 }
 
-/// What the peer sends with its hello: the file, and perhaps more descriptors.
+/// The descriptors of the hello.
 fn descriptors(
     form: &RecordForm,
     peer_file: &MemoryFile,
@@ -168,7 +165,7 @@ fn descriptors(
     }
 }
 
-/// Checks that only a file of the right form was accepted.
+/// Asserts that only a file of the right form was accepted.
 fn accepted<T>(form: &RecordForm, opened: Result<T, Error>, ring: impl Fn(&T) -> usize) -> Option<T> {
     match opened {
         Ok(opened) => {
@@ -205,7 +202,7 @@ fn files(descriptors: Vec<OwnedFd>) -> Vec<PeerFile> {
     descriptors.into_iter().map(PeerFile::from).collect()
 }
 
-/// The file as that of one side of a channel: reads, writes and sleeps while the words change.
+/// Uses the file as one side of a channel: reads, writes and sleeps while the words change.
 fn channel(
     form: &RecordForm,
     descriptors: Vec<OwnedFd>,
@@ -245,7 +242,7 @@ fn channel(
     true
 }
 
-/// The file as that of a publisher, read by a subscriber.
+/// Uses the file as a publisher's, read by a subscriber.
 fn subscriber(
     form: &RecordForm,
     mut descriptors: Vec<OwnedFd>,
@@ -264,7 +261,7 @@ fn subscriber(
             Received::Nothing | Received::Moved => Ok(None),
         };
         let mut turns = 0;
-        // Its words can move the end of a publisher's ring on forever, so the number of reads is bounded here.
+        // Its words can move the end of a publisher's ring forever, so this limits the number of reads.
         let reads = read_all(
             || {
                 turns += 1;
@@ -283,7 +280,7 @@ fn subscriber(
     true
 }
 
-/// The file as that of a subscriber, used by a publisher.
+/// Uses the file as a subscriber's page, read by a publisher.
 fn publisher(
     form: &RecordForm,
     descriptors: Vec<OwnedFd>,
@@ -315,7 +312,6 @@ mod tests {
     const RING: usize = 4096;
     const WHOLE: [u8; 4] = [0; 4];
 
-    /// Returns the input for this form, page, ring and changes.
     fn input(form: [u8; 4], length: usize, memory: &Heap, changes: &[(usize, u64)]) -> Vec<u8> {
         let mut bytes = form.to_vec();
         bytes.extend((length as u32).to_le_bytes());

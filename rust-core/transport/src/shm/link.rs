@@ -1,19 +1,16 @@
-//! The two halves of a link over shared memory: sending, receiving, sleeping, and noticing that the
-//! peer is gone.
+//! The two halves of a link over shared memory: sending, receiving, sleeping, and the peer's end.
 //!
-//! Each half has one end of a ring (`writer`, `reader`), its own spin and park state, and a waker
-//! for the half of the peer that waits for it; both share the memory files, the socket and the
-//! reason why the link ended. Two threads may use the halves at once; one half belongs to one
-//! thread at a time.
+//! Each half has one end of a ring (`writer`, `reader`), its own spin and park state, and a waker for the peer's half.
+//! Both halves share the memory files, the socket and the error that ended the link. Two threads may use the halves at
+//! once; one thread at a time uses a half.
 //!
-//! Waiting goes in stages, each once until something has moved: spin, at most `park::SHORT` in the
-//! futex, then poll. An idle link is in poll, so it makes no wake-ups.
+//! Waiting has three stages, each once until something has moved: spin, at most `park::SHORT` in the futex, then poll.
+//! An idle link is in poll and causes no wake-ups.
 //!
-//! How the end of the peer is noticed: its page says `CLOSED`, or the socket hangs up, or its
-//! process ends. The page is one load and is checked with every frame; the kernel is asked when the
-//! peer is likely to be gone (see `in_place` and `receiving`) and by every sleep in poll. The
-//! receiving half first returns everything that the peer wrote. The first error that is not about a
-//! single message ends the link for both halves and is repeated by all later calls.
+//! The peer has ended if its page says `CLOSED`, its socket hangs up, or its process ends. The page costs one load and
+//! is checked with every frame. The kernel is asked when the peer is likely to be gone (see `in_place` and
+//! `receiving`), and every sleep in poll watches it. The receiving half first returns everything that the peer wrote.
+//! The first error that concerns more than one message ends the link for both halves, and all later calls repeat it.
 
 mod arrays;
 mod batch;
@@ -48,27 +45,28 @@ pub use sending::ShmTx;
 pub use shared::AckWords;
 use shared::Shared;
 
-/// What the two sides have exchanged in their hellos, from which a link is made.
+/// The results of the handshake, from which a link is made.
 #[derive(Debug)]
 pub struct LinkParts {
-    /// This side's segment.
     pub mine: Segment,
     /// The peer's segment, checked.
     pub peer: PeerSegment,
-    /// The socket over which they came. Bytes over it wake a side that sleeps in poll; its hang-up
-    /// means that the peer is gone.
+    /// The socket of the handshake.
+    ///
+    /// Bytes over it wake a side that sleeps in poll; its hang-up shows the peer's end.
     pub socket: Arc<Guarded>,
-    /// The peer's process, where the kernel gives one.
+    /// The peer's process, if the kernel gives one.
     pub process: Option<Arc<OwnedFd>>,
-    /// The longest message in bytes that both sides take, where both have slots for long arrays.
+    /// The longest message in bytes that both sides accept, if both have slots for long arrays.
     pub slots: Option<u64>,
 }
 
-/// Makes the two halves. Messages with bodies above `limit` bytes are skipped on receiving; `spin`
-/// bounds the time of spinning.
+/// Creates the two halves.
+///
+/// Messages with bodies above `limit` bytes are skipped on receiving; `spin` limits the time of spinning.
 ///
 /// # Errors
-/// Those of making an eventfd.
+/// Those of creating an eventfd.
 pub fn link(parts: LinkParts, limit: u64, spin: Duration) -> Result<(ShmTx, ShmRx)> {
     let (mine, peer) = (parts.mine.memory.clone(), parts.peer.memory.clone());
     let writer = Writer::new(mine.clone(), peer.clone(), parts.mine.ring);
@@ -91,7 +89,6 @@ pub fn link(parts: LinkParts, limit: u64, spin: Duration) -> Result<(ShmTx, ShmR
     Ok((tx, ShmRx::new(reader, views, spin, shared)))
 }
 
-/// The session of the owner of a segment, whose header was checked.
 fn session(memory: &impl Memory) -> u64 {
     memory.load(at::SESSION, Ordering::Relaxed)
 }

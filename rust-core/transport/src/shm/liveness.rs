@@ -1,9 +1,8 @@
-//! Whether the peer of a link still lives: its socket reports a hang-up, or its process ends.
+//! Whether the peer of a link still lives: its socket hangs up, or its process ends.
 //!
-//! The kernel is asked rarely, because one question costs as much as several messages; the callers
-//! in `link` and `broadcast::subscriber` decide when. Between these questions a sleep in poll
-//! notices the end at once, because both descriptors are among those that it waits on. No time-out
-//! declares a peer dead: one that was stopped for a minute continues.
+//! One question to the kernel costs as much as several messages, so the callers in `link` and `broadcast::subscriber`
+//! ask rarely. Between the questions a sleep in poll notices the end at once, because it waits on both descriptors. No
+//! time-out declares a peer dead: a peer that was stopped for a minute continues.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -14,9 +13,9 @@ use crate::error::{Doing, Result};
 use crate::sys::fork::Guarded;
 use crate::sys::poll;
 
-/// The descriptors that show the peer's end: the socket over which the memory files came, and the
-/// process where the kernel gives a pidfd. The process is needed because a child that the peer
-/// forked may hold its socket open.
+/// The descriptors that show the peer's end: the socket, and the process if the kernel gives a pidfd.
+///
+/// The process is needed because a forked child of the peer may hold its socket open.
 #[derive(Debug)]
 pub(super) struct Liveness {
     socket: Arc<Guarded>,
@@ -24,12 +23,10 @@ pub(super) struct Liveness {
 }
 
 impl Liveness {
-    /// From now on nothing goes over the socket but the bytes and files of [`super::signals`].
     pub fn new(socket: Arc<Guarded>, process: Option<Arc<OwnedFd>>) -> Liveness {
         Liveness { socket, process }
     }
 
-    /// The socket.
     pub fn socket(&self) -> &Arc<Guarded> {
         &self.socket
     }
@@ -39,7 +36,7 @@ impl Liveness {
         [self.socket.as_fd()].into_iter().chain(self.process.as_ref().map(|process| process.as_fd()))
     }
 
-    /// What to poll for: always two entries, the socket twice where there is no pidfd.
+    /// The entries for poll: always two, the socket twice without a pidfd.
     pub fn interests(&self) -> [(BorrowedFd<'_>, PollFlags); 2] {
         let process = self.process.as_ref().map_or(self.socket.as_fd(), |process| process.as_fd());
         [(self.socket.as_fd(), PollFlags::IN | PollFlags::RDHUP), (process, PollFlags::IN)]
@@ -56,7 +53,7 @@ impl Liveness {
         Ok(self.is_hang_up(fds.map(|fd| fd.revents())))
     }
 
-    /// Whether these results of polling for [`Liveness::interests`] mean that the peer is gone.
+    /// Whether these results of polling [`Liveness::interests`] show the peer's end.
     pub fn is_hang_up(&self, [socket, process]: [PollFlags; 2]) -> bool {
         let hung_up = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
         socket.intersects(hung_up) || (self.process.is_some() && process.contains(PollFlags::IN))

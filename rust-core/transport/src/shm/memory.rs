@@ -1,15 +1,11 @@
-//! The memory that rings live in, behind two traits: sealed memory files in production, a heap
-//! under loom and Miri.
+//! The memory of rings, as two traits: sealed memory files in production, a heap under loom and Miri.
 //!
-//! The rings, the park protocol and the broadcast ring are written against [`Memory`] and
-//! [`OwnMemory`], so that loom tries every interleaving of the very code that runs. The traits also
-//! fix which orderings exist: a word is loaded or stored with the order that the caller names, and
-//! "store, then check whether the other side sleeps" is one operation, [`OwnMemory::store_fenced`],
-//! whose other half is [`Memory::load_fenced`].
+//! The rings and the park protocol are written against [`Memory`] and [`OwnMemory`], so loom tries every interleaving
+//! of the production code. The traits also fix the possible orderings. "Store, then check whether the other side
+//! sleeps" is one operation, [`OwnMemory::store_fenced`]; its counterpart is [`Memory::load_fenced`].
 //!
-//! Payload is copied in two ways. `copy_in` and `copy_out` are plain copies of bytes that the
-//! protocol keeps the other side away from; the racing ones go word by word with relaxed order, for
-//! the broadcast ring, whose readers check afterwards whether they were overtaken.
+//! `copy_in` and `copy_out` are plain copies of bytes that the protocol keeps from the other side. The racing copies go
+//! word by word with relaxed order: readers of the broadcast ring check afterwards whether they were overtaken.
 
 #[cfg(any(test, fuzzing))]
 pub(super) mod heap;
@@ -23,14 +19,15 @@ use crate::error::Result;
 use crate::sys::futex::Slept;
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
-/// Memory that one process writes and this side reads. Offsets of words are multiples of 8; an
-/// offset outside the memory panics, so callers check what a peer claims before they come here.
+/// Memory that one process writes and this side reads.
+///
+/// Offsets of words are multiples of 8. An offset outside the memory panics, so callers check a peer's claims before.
 pub trait Memory {
     /// Loads one word.
     fn load(&self, at: usize, order: Ordering) -> u64;
     /// Loads one word; ordered after every [`OwnMemory::store_fenced`] of this thread.
     fn load_fenced(&self, at: usize) -> u64;
-    /// Loads so many words, each once and in relaxed order.
+    /// Loads `N` words, each once and in relaxed order.
     #[inline]
     fn load_words<const N: usize>(&self, at: usize) -> [u64; N] {
         let mut words = [0; N];
@@ -43,28 +40,30 @@ pub trait Memory {
     fn prefetch(&self, _at: usize) {}
     /// Copies bytes that the writer has finished.
     fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]);
-    /// Loads a word and copies the bytes behind it, which the writer has finished.
+    /// Loads a word and copies the bytes after it, which the writer has finished.
     #[inline]
     fn copy_out_behind(&self, at: usize, into: &mut [MaybeUninit<u8>]) -> u64 {
         let word = self.load(at, Ordering::Relaxed);
         self.copy_out(at + 8, into);
         word
     }
-    /// Copies bytes that the writer may be overwriting; `at` is a multiple of 8. The caller
-    /// validates afterwards.
+    /// Copies bytes that the writer may be overwriting; the caller validates afterwards.
+    ///
+    /// `at` is a multiple of 8.
     fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]);
-    /// Sleeps in the futex while the low 32 bits of a word are those of `value`, for `at_most` at
-    /// most. May return early.
+    /// Sleeps in the futex while the low 32 bits of a word equal those of `value`, at most `at_most`.
+    ///
+    /// May return early.
     fn wait_while(&self, at: usize, value: u64, at_most: Duration) -> Result<Slept>;
 }
 
-/// Memory that this side alone writes; the peer maps it read-only.
+/// Memory that only this side writes; the peer maps it read-only.
 pub trait OwnMemory: Memory {
     /// Stores one word.
     fn store(&self, at: usize, value: u64, order: Ordering);
-    /// Stores one word with release order, then makes a full fence: no later
-    /// [`Memory::load_fenced`] of this thread returns a value from before it. Both sides of "store,
-    /// then check whether the other sleeps" do this, so one of the two sees the other.
+    /// Stores one word with release order, then makes a full fence.
+    ///
+    /// Both sides store their word before they load the other's, so at least one of the two sees the other's store.
     fn store_fenced(&self, at: usize, value: u64);
     /// Stores these words, each in relaxed order.
     #[inline]
@@ -73,19 +72,20 @@ pub trait OwnMemory: Memory {
             self.store(at + i * 8, word, Ordering::Relaxed);
         }
     }
-    /// Adds a number, atomically, to a word that several threads of this side write.
+    /// Adds to a word that several threads of this side write.
     fn add(&self, at: usize, number: u64, order: Ordering);
-    /// Subtracts a number from such a word.
+    /// Subtracts from a word that several threads of this side write.
     fn subtract(&self, at: usize, number: u64, order: Ordering);
     /// A hint that this offset will be written soon.
     fn prefetch_own(&self, _at: usize) {}
-    /// Copies bytes to a place that is not read yet.
+    /// Copies bytes to a place that no one reads yet.
     fn copy_in(&self, at: usize, from: &[u8]);
-    /// Writes a word, and copies bytes behind it, to a place that is not read yet.
+    /// Writes a word, and copies bytes after it, to a place that no one reads yet.
     fn copy_in_behind(&self, at: usize, word: u64, from: &[u8]);
-    /// Writes a record of `size` bytes to a place that is not read yet, so that a reader finds it whole: a zero word
-    /// behind it, the words behind its header and the bytes behind those, and last, as [`OwnMemory::store_fenced`], the
-    /// header word. `at` and `size` are multiples of 8, and the record has room for all of them.
+    /// Writes a record of `size` bytes to a place that no one reads yet, so that a reader finds it whole.
+    ///
+    /// Writes a zero word after the record, the words of the prefix, the bytes, and last the header word, as
+    /// [`OwnMemory::store_fenced`]. `at` and `size` are multiples of 8, and the record has room for everything.
     #[inline]
     fn store_record<const N: usize>(
         &self,
@@ -98,22 +98,23 @@ pub trait OwnMemory: Memory {
         self.store_content(at, size, prefix, from);
         self.store_fenced(at, header);
     }
-    /// The same but for the header word, without which the reader finds nothing of it.
+    /// [`OwnMemory::store_record`] without the header word: the reader does not find the record yet.
     fn store_content<const N: usize>(&self, at: usize, size: usize, prefix: [u64; N], from: &[u8]) {
         self.store(at + size, 0, Ordering::Relaxed);
         self.store_words(at + 8, prefix);
         self.copy_in(at + 8 + 8 * N, from);
     }
-    /// Copies bytes to where others may be reading; `at` is a multiple of 8, and the last word is
-    /// filled up with zeros.
+    /// Copies bytes to a place that others may be reading.
+    ///
+    /// `at` is a multiple of 8; zeros fill up the last word.
     fn copy_in_racing(&self, at: usize, from: &[u8]);
-    /// Wakes at most `at_most` sleepers on a word, and returns how many were woken. Change the word
-    /// before this.
+    /// Wakes at most `at_most` sleepers on a word, and returns how many. Change the word before the call.
     fn wake(&self, at: usize, at_most: u32) -> u32;
 }
 
-/// A fence, in loom's memory model under loom. It orders the racing copies of a broadcast ring
-/// against the words that validate them.
+/// A fence, in loom's memory model under loom.
+///
+/// It orders the racing copies of a broadcast ring against the words that validate them.
 pub(super) fn fence(order: Ordering) {
     #[cfg(loom)]
     loom::sync::atomic::fence(order);
@@ -181,7 +182,7 @@ impl Memory for MemoryFile {
     }
 
     fn wait_while(&self, _at: usize, _value: u64, _at_most: Duration) -> Result<Slept> {
-        // This side alone writes here, so there is nothing to wait for.
+        // Only this side writes here, so there is nothing to wait for.
         Ok(Slept::TimedOut)
     }
 }
@@ -198,9 +199,8 @@ impl OwnMemory for MemoryFile {
     }
 
     fn store_fenced(&self, at: usize, value: u64) {
-        // No atomic exchange: it would wait for the stores before it, and meanwhile a reader that polls
-        // this cache line would take it away again. A plain store follows the payload's at once, and the
-        // fence waits afterwards.
+        // A plain store follows the payload's at once, and the fence waits afterwards. An atomic exchange would wait
+        // for the stores before it, while a polling reader takes this cache line away again.
         self.word(at).store(value, Ordering::Release);
         fence(Ordering::SeqCst);
     }

@@ -1,41 +1,37 @@
-//! Shared memory: each side owns one sealed memory file that only it writes, and maps the other's
-//! read-only.
+//! Shared memory: each side writes its own sealed memory file and maps the peer's read-only.
 //!
-//! A connection has two rings, one in each side's file, and a Unix socket beside them: it carries
-//! the hello with the descriptors, then only bytes that wake a sleeper and files of slots, and its
-//! hang-up shows the peer's end. Every shared word has one writer, so there are no locks between
-//! processes and nothing is left to repair, or to remove, after a SIGKILL. Whatever a hostile peer
-//! writes into its own file is at most an error that ends the link; it cannot make this side block,
-//! allocate beyond its limits or read outside of a mapping.
+//! A connection has two rings, one in each side's file, and a Unix socket. The socket carries the hello with the
+//! descriptors, then bytes that wake a sleeper and files of slots. Its hang-up shows the peer's end. Every shared word
+//! has one writer, so processes need no locks and a SIGKILL leaves nothing to repair or remove. A hostile peer can
+//! cause an error that ends the link. It cannot make this side block, exceed its memory limits or read outside a
+//! mapping.
 //!
-//! A Unix socket in the runtime directory introduces the two sides, as for `unix:`;
-//! `transport::local` does that. What is particular to shared memory is the offer: each side brings
-//! a memory file, whose descriptor goes along with its hello.
+//! `transport::local` introduces the two sides through a Unix socket in the runtime directory, as for `unix:`. Each
+//! side of `shm:` adds the descriptor of its memory file to its hello.
 //!
-//! A publisher has one ring that all its subscribers map ([`broadcast`]); long arrays are in slots,
-//! memory files of their own, which the receiver reads in place ([`slots`], [`views`]).
+//! A publisher has one ring that all its subscribers map ([`broadcast`]). Long arrays are in slots: separate memory
+//! files that the receiver reads in place ([`slots`], [`views`]).
 //!
-//! | what | defined in |
+//! | module | content |
 //! |---|---|
-//! | the memory of rings, and its double for tests | `memory` |
-//! | the layout of a side's file, and what is checked of the peer's | `segment` |
-//! | the record header, and where a record goes | `record`, `ring` |
-//! | references into slots, in records of both rings | `references` |
-//! | the writing end and the reading end of a ring | `writer`, `reader` |
-//! | slots for long arrays, and views of the peer's, of channels and publishers alike | `slots`, `views` |
-//! | long bodies in slots of a channel, copied out of them | `link::bodies` |
-//! | the memory file of a slot: what is in it, and to whom it is lent | `slot_page`, `slot_file` |
-//! | the bytes of all files of slots of the process, bounded | `slot_bytes` |
-//! | spinning, parking, waking | `spin`, `park`, `signals` |
-//! | whether the peer lives | `liveness` |
-//! | acknowledgement by a word in each side's page | `ack_words` |
-//! | the two halves of a link, as the transport contract describes them | `link` |
-//! | a publisher's ring and its readers | `broadcast/` |
-//! | the traits of a transport | here |
+//! | `memory` | the memory of rings, and its test double |
+//! | `segment` | the layout of a side's file, and the checks of the peer's |
+//! | `record`, `ring` | the record header, and the places of records |
+//! | `references` | references into slots, in records of both rings |
+//! | `writer`, `reader` | the writing end and the reading end of a ring |
+//! | `slots`, `views` | slots for long arrays, and views of the peer's, for channels and publishers |
+//! | `link::bodies` | long bodies that a channel copies out of slots |
+//! | `slot_page`, `slot_file` | the memory file of a slot: its content and its borrowers |
+//! | `slot_bytes` | the limit on the bytes of all slot files of the process |
+//! | `spin`, `park`, `signals` | spinning, parking, waking |
+//! | `liveness` | whether the peer lives |
+//! | `ack_words` | acknowledgement by a word in each side's page |
+//! | `link` | the two halves of a link, as the transport contract describes them |
+//! | `broadcast/` | a publisher's ring and its readers |
 //!
 //! `unsafe` code is in `reader`, `link::bodies`, `broadcast::views` and `broadcast::ring_reader` (initialising
-//! buffers), and in `sys::memory`. The loom models are `loom_tests` here and in `broadcast`; fuzz targets are `fuzz`
-//! and `fuzz_segment`.
+//! buffers), and in `sys::memory`. The loom models are `loom_tests` here and in `broadcast`; the fuzz targets are
+//! `fuzz` and `fuzz_segment`.
 
 mod ack_words;
 #[cfg(test)]
@@ -97,12 +93,12 @@ use crate::local;
 use crate::place::Place;
 use crate::sys::socket::Carries;
 
-/// The driver of `shm:`; it has no state.
+/// The stateless driver of `shm:`.
 pub struct Shm;
 
-/// What the layers above know of this transport. `slots` makes them put long arrays where the peer
-/// reads them; `because` is the reason that an error gives for an option that the transport cannot
-/// serve.
+/// The properties of this transport. `slots` makes the layers above put long arrays into slots.
+///
+/// Errors for an unsupported option quote `because`.
 static KIND: Kind = Kind {
     name: "shm",
     naming: Naming::Name,
@@ -150,8 +146,8 @@ impl ConnectionDriver for Shm {
     }
 
     fn offer(&self, session: u64, buffer: Option<usize>) -> Result<Offer> {
-        // Allocated and sealed here, before the peer is known: a lack of memory fails the connect
-        // and not a later send.
+        // The segment is allocated and sealed before the peer is known, so a lack of memory fails the connect, not a
+        // later send.
         Ok(Offer::Shm(Segment::create(session, buffer.unwrap_or(DEFAULT_RING))?))
     }
 }

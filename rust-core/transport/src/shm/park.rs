@@ -1,5 +1,6 @@
-//! Parking and waking: a word in the sleeper's page gives how it sleeps, and the waker wakes it
-//! once per value of that word.
+//! Parking and waking: a word in the sleeper's page says how it sleeps.
+//!
+//! The waker wakes it once per value.
 //!
 //! The protocol, for each direction of a link and for each subscriber:
 //!
@@ -9,14 +10,12 @@
 //! | checks again for what it waits for | loads the park word |
 //! | sleeps | wakes it, once, if the word says that it sleeps |
 //!
-//! One of the two full fences comes second, and that side sees the other's store; so no wake-up is
-//! lost. A sleeper in the futex sleeps on the *waker's* wake word, which it maps read-only: the
-//! waker changes it before it wakes, so a sleeper that has not fallen asleep yet does not. A
-//! sleeper in poll is woken by a byte over the socket (`signals`).
+//! One of the two full fences comes second, and that side sees the other's store, so no wake-up is lost. A sleeper in
+//! the futex sleeps on the *waker's* wake word, which it maps read-only. The waker changes the word before it wakes, so
+//! a sleeper that is about to sleep returns at once. A byte over the socket wakes a sleeper in poll (`signals`).
 //!
-//! Both words are written by one side and are hostile input to the other: any value makes a side
-//! send a superfluous wake-up or sleep longer than it must, but never block. A sleeper in the futex
-//! checks again after [`SHORT`] in any case.
+//! Each word is hostile input to the other side. Any value causes at most a superfluous wake-up or a longer sleep: a
+//! sleeper in the futex checks again after [`SHORT`].
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -25,27 +24,27 @@ use super::memory::{Memory, OwnMemory};
 use crate::error::Result;
 use crate::sys::futex::Slept;
 
-/// The longest sleep in the futex. The end of the peer's process and other descriptors are noticed
-/// after it, within 5 ms in all. It is beyond the next tick of a kernel with 250 ticks a second:
-/// a timer that expires before the next tick has to be set in the hardware, which on a virtual
-/// machine costs as much as the rest of the sleep (7.7 µs a round trip, against 5.2).
+/// The longest sleep in the futex; the end of the peer's process is noticed after it.
+///
+/// It is longer than a tick of a kernel with 250 ticks a second. A timer within the present tick must be set in the
+/// hardware. In a virtual machine that costs as much as the rest of the sleep (7.7 µs instead of 5.2 µs per round
+/// trip).
 pub(super) const SHORT: Duration = Duration::from_micros(4500);
 
 /// How a side sleeps, in the two low bits of its park word; 0 is awake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// In `FUTEX_WAIT` on the waker's wake word, for [`SHORT`] at most.
+    /// In `FUTEX_WAIT` on the waker's wake word, for at most [`SHORT`].
     Futex = 1,
-    /// In poll or epoll, where a byte over the socket wakes it.
+    /// In poll or epoll, until a byte arrives over the socket.
     Poll = 2,
 }
 
 impl Stage {
-    /// The bits of a park word that hold the stage; those above count the sleeps.
+    /// The bits of a park word that hold the stage; the higher bits count the sleeps.
     const BITS: u64 = 3;
 
-    /// Decodes a park word; `None` where its owner is awake, and for the value 3, which has no
-    /// meaning.
+    /// Decodes a park word; `None` if its owner is awake, and for the undefined value 3.
     pub fn of(word: u64) -> Option<Stage> {
         match word & Stage::BITS {
             1 => Some(Stage::Futex),
@@ -55,32 +54,31 @@ impl Stage {
     }
 }
 
-/// The sleeper's side: its own park word, and where the waker's wake word is.
+/// The sleeper's side: its own park word, and the place of the waker's wake word.
 #[derive(Debug)]
 pub(super) struct Park {
     /// The offset of the park word in this side's page.
     at: usize,
     /// The offset of the wake word in the peer's page.
     wake_at: usize,
-    /// The park word as it was stored last.
+    /// The park word as last stored.
     word: u64,
 }
 
 impl Park {
-    /// The park word at `at` of this side's page, awake; the peer's wake word is at `wake_at` of
-    /// its page.
     pub const fn new(at: usize, wake_at: usize) -> Park {
         Park { at, wake_at, word: 0 }
     }
 
-    /// Announces a sleep: stores a park word that was never used before, then makes a full fence.
-    /// Check again for what is waited for after this, and before sleeping.
+    /// Announces a sleep: stores a new park word, then makes a full fence.
+    ///
+    /// The caller checks again before it sleeps.
     pub fn park(&mut self, mine: &impl OwnMemory, stage: Stage) {
         self.word = ((self.word | Stage::BITS) + 1) | stage as u64;
         mine.store_fenced(self.at, self.word);
     }
 
-    /// Ends a sleep: this side needs no wake-up any more. Does nothing when it is awake.
+    /// Ends a sleep: this side needs no wake-up any more. Does nothing if it is awake.
     pub fn unpark(&mut self, mine: &impl OwnMemory) {
         if self.word & Stage::BITS != 0 {
             self.word &= !Stage::BITS;
@@ -88,9 +86,9 @@ impl Park {
         }
     }
 
-    /// Parks and sleeps in the futex for at most `at_most`, unless `ready` finds what is waited
-    /// for; awake afterwards. After [`Slept::TimedOut`] the caller checks again, too, in the next
-    /// stage.
+    /// Parks and sleeps in the futex for at most `at_most`, unless `ready` returns true.
+    ///
+    /// After [`Slept::TimedOut`] the caller checks again in the next stage.
     ///
     /// # Errors
     /// Those of the futex call.
@@ -101,8 +99,7 @@ impl Park {
         at_most: Duration,
         ready: impl FnOnce() -> bool,
     ) -> Result<Slept> {
-        // Before parking: a waker that sees the park word changes the wake word, and then the sleep
-        // ends before it begins.
+        // Loaded before parking: a waker that sees the park word changes the wake word, which ends the sleep at once.
         let before = peer.load(self.wake_at, Ordering::Acquire);
         self.park(mine, Stage::Futex);
         let slept = if ready() { Ok(Slept::Woken) } else { peer.wait_while(self.wake_at, before, at_most) };
@@ -111,31 +108,31 @@ impl Park {
     }
 }
 
-/// The waker's side: its wake word, and the park word for which it has woken the sleeper.
+/// The waker's side: its wake word, and the last park word that it answered.
 #[derive(Debug)]
 pub(super) struct Waker {
     /// The offset of the wake word in this side's page.
     at: usize,
-    /// The wake word as it was stored last.
+    /// The wake word as last stored.
     word: u64,
-    /// The park word that was answered with a wake-up last; 0 for none.
+    /// The last park word answered with a wake-up; 0 for none.
     woken: u64,
 }
 
 impl Waker {
-    /// A wake word at `at` of a fresh page, where it is 0.
+    /// A wake word in a fresh page, where it is 0.
     pub const fn new(at: usize) -> Waker {
         Waker { at, word: 0, woken: 0 }
     }
 
-    /// A wake word as another waker of this side left it: for the last wake-up, when a link is
-    /// closed.
+    /// Continues with another waker's wake word, for the last wake-up when a link closes.
     pub fn resume(at: usize, mine: &impl OwnMemory) -> Waker {
         Waker { at, word: mine.load(at, Ordering::Relaxed), woken: 0 }
     }
 
-    /// Whether a sleeper with this park word is still to be woken. Load the word with a full fence
-    /// between the change and the loading.
+    /// Whether a sleeper with this park word needs a wake-up.
+    ///
+    /// The caller makes a full fence between its change and the load of the word.
     pub fn is_due(&self, park: u64) -> bool {
         park & Stage::BITS != 0 && self.is_not_woken(park)
     }
@@ -145,17 +142,17 @@ impl Waker {
         park != self.woken
     }
 
-    /// Returns the stage from which to wake a sleeper for which [`Waker::is_due`] is true, if its
-    /// word has a meaning. From now on the sleeper counts as woken: it gets one wake-up for each
-    /// sleep, whatever it writes.
+    /// Returns the stage of a sleeper for which [`Waker::is_due`] is true, if its word has a meaning.
+    ///
+    /// The sleeper then counts as woken: it gets one wake-up for each sleep, whatever it writes.
     pub fn take(&mut self, park: u64) -> Option<Stage> {
         self.woken = park;
         Stage::of(park)
     }
 
-    /// Wakes at most `at_most` sleepers in the futex, and returns how many were woken. The wake
-    /// word changes first, so a sleeper that has checked for the last time and does not sleep yet
-    /// returns at once. Never blocks.
+    /// Wakes at most `at_most` sleepers in the futex, and returns how many. Never blocks.
+    ///
+    /// The wake word changes first, so a sleeper that is about to sleep returns at once.
     pub fn wake_futex(&mut self, mine: &impl OwnMemory, at_most: u32) -> u32 {
         self.word = self.word.wrapping_add(1);
         mine.store(self.at, self.word, Ordering::Release);

@@ -1,20 +1,16 @@
-//! The reading end of a channel's ring: records become frames, and nothing that a peer writes
-//! becomes more than an error.
+//! The reading end of a channel's ring: records become frames; a hostile peer causes at most an error.
 //!
-//! The ring is in the peer's file; the head, up to where it was read, is in this side's page. Every
-//! record header is loaded once and checked before anything is done with it, and every message
-//! header is copied out before it is decoded, so later changes by the peer have no effect. Bodies
-//! are copied into memory of this process; only elements of slots are read in place (`views`).
+//! The ring is in the peer's file; the head, which says how far this side has read, is in this side's page. The reader
+//! loads every record header once and checks it before use. It copies every message header before decoding it. Later
+//! changes by the peer therefore have no effect. Bodies are copied into memory of this process; only elements of slots
+//! are read in place (`views`).
 //!
-//! Use: [`Reader::step`] looks for the next record. It finds a frame in one record
-//! ([`Reader::take`] copies it out; what it refers to in slots is read first, and it is passed then), a complete large
-//! frame ([`Reader::take_assembled`]), a piece of one, or nothing. The head moves when the caller says
-//! that a frame was dealt with ([`Reader::consume`]), and after each piece of a large frame, so
-//! that the peer can write the next one.
+//! The head moves when the caller consumes a frame ([`Reader::consume`]), and after each piece of a large frame, to
+//! make room for the next piece.
 //!
-//! A peer that announces a huge body gets no memory for it: `Partial` takes memory only as bytes
-//! arrive, within the limit and the shares of `admission`. A message for which this process has no
-//! memory stays where it is, and a later call tries again.
+//! A peer that announces a huge body gets no memory for it: `Partial` takes memory only as bytes arrive, within the
+//! limit and the shares of `admission`. A message for which this process has no memory stays in the ring, and a later
+//! call tries again.
 
 mod assembly;
 mod references;
@@ -39,72 +35,72 @@ use crate::partial::Partial;
 /// The reading end. One thread at a time uses it: the receiving half of the link.
 #[derive(Debug)]
 pub(super) struct Reader<M, P> {
-    /// This side's page, where the head is.
+    /// This side's page, with the head.
     mine: M,
     /// The peer's page and ring, mapped read-only.
     peer: P,
-    /// Up to where this side has read, in bytes since the creation of the ring.
+    /// How far this side has read, in bytes since the creation of the ring.
     position: u64,
-    /// Up to where the peer knows it to be read: what is behind is free.
+    /// The position that the peer knows; the ring is free before it.
     head: u64,
-    /// Up to where the peer can have written: a ring ahead of the head, but for the granule that stays free.
+    /// How far the peer can have written: a ring ahead of the head, minus the granule that stays free.
     filled: u64,
-    /// Where the lap of the position or `filled` ends, whichever comes first: the place of a record that ends there or
-    /// before needs no other check. Conservative: a position that has left the lap is at it or behind, and `filled`
-    /// only grows. 0 while no fast-path record may come.
+    /// The end of the position's lap or `filled`, whichever comes first.
+    ///
+    /// 0 while no fast-path record may come.
+    ///
+    /// A record that ends there or before needs no other check of its place. The value is conservative: a position that
+    /// has left the lap is at or after it, and `filled` only grows.
     fast_end: u64,
-    /// The header word of a fast-path record of this lap, in the bits of [`FastRecord::FORM`], while the position is
-    /// below `fast_end`.
+    /// The [`FastRecord::FORM`] bits of this lap's fast-path records; valid below `fast_end`.
     fast: u64,
     /// Frames returned, or skipped as too large.
     frames: u64,
-    /// How many of them the peer knows to be dealt with.
+    /// How many frames the peer knows to be consumed.
     consumed: u64,
-    /// The last sequence number that was read; a compact record has the next one.
+    /// The last sequence number read; a compact record has the next one.
     sequence: u64,
     /// The longest body in bytes; longer messages are skipped with `TooLarge`.
     limit: u64,
-    /// On whose account the memory of large frames is counted.
+    /// The sender that `admission` charges for the memory of large frames.
     pub sender: PeerIdentity,
-    /// The large frame of which pieces are still to come, or which waits to be taken.
+    /// A large frame that is incomplete, or waits for its caller.
     assembly: Option<Assembly>,
-    /// The places of positions in `peer`. Last: in front of what each message changes it costs a round trip 6 %.
+    /// The places of positions in `peer`.
+    ///
+    /// Last field: before the fields that each message changes, it costs a round trip 6 %.
     ring: Ring,
 }
 
-/// A large frame whose pieces are being collected.
+/// A large frame during its collection.
 #[derive(Debug)]
 struct Assembly {
-    /// The message header of its first record.
     header: Header,
-    /// The bytes of the extension map so far.
     extension: Vec<u8>,
-    /// The body so far. `None` once the frame was refused: the remaining pieces are then skipped.
+    /// The body so far. `None` after the frame was refused: its remaining pieces are skipped.
     body: Option<Partial>,
-    /// Bytes of extension and body that are still to come, with those of the record at the position.
+    /// Bytes of extension and body still to copy, including the record at the position.
     missing: u64,
-    /// Bytes of that record that were copied before there was no memory for the others.
+    /// Bytes of that record that were copied before memory ran out.
     copied: usize,
 }
 
-/// What one step found in the ring.
+/// The result of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReadStep {
-    /// A frame in one record, which [`Reader::take`] returns. (Returned from here it would be moved
-    /// once more, and moving what has just been written costs more than all the rest of a small
-    /// message.)
+    /// A frame in one record, which [`Reader::take`] returns.
+    ///
+    /// Returning it here would cost a small message an expensive move.
     Frame(Record),
-    /// A large frame that is complete, which [`Reader::take_assembled`] returns.
+    /// A complete large frame, which [`Reader::take_assembled`] returns.
     Assembled,
-    /// A piece of a large frame: there is room again, and the next step continues.
+    /// A piece of a large frame. The peer has room again, and the next step continues.
     Piece,
-    /// Nothing yet.
     Empty,
 }
 
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
-    /// The reading end of the fresh ring of `ring` bytes in `peer`; messages with bodies above
-    /// `limit` bytes are skipped.
+    /// The reading end of the fresh ring of `ring` bytes in `peer`.
     pub fn new(mine: M, peer: P, ring: usize, limit: u64) -> Reader<M, P> {
         Reader {
             mine,
@@ -124,13 +120,13 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         }
     }
 
-    /// The offset in the memory of the next record.
     fn offset(&self) -> usize {
         self.ring.offset_of(self.position)
     }
 
-    /// Whether there is a record. For spinning; [`Reader::step`] loads the word again. A record of 64 bytes ends in the
-    /// next cache line, which comes while the header is checked.
+    /// Whether there is a record; for spinning.
+    ///
+    /// It prefetches the next cache line, in which a record of 64 bytes ends.
     #[inline]
     pub fn is_ready(&self) -> bool {
         let is_ready = self.peer.load(self.offset(), Ordering::Relaxed) != 0;
@@ -140,18 +136,17 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         is_ready
     }
 
-    /// The same, ordered after the store of this side's park word: it decides whether to sleep.
+    /// [`Reader::is_ready`], ordered after the store of this side's park word: it decides about sleeping.
     pub fn is_ready_fenced(&self) -> bool {
         self.peer.load_fenced(self.offset()) != 0
     }
 
-    /// Whether a large frame has begun and not ended.
     #[cfg(test)]
     pub fn is_inside_a_frame(&self) -> bool {
         self.assembly.is_some()
     }
 
-    /// How many bytes of the body of a large frame have arrived.
+    /// Bytes of a large frame's body that have arrived.
     #[cfg(test)]
     pub fn received_bytes(&self) -> usize {
         let of =
@@ -159,12 +154,10 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         self.assembly.as_ref().and_then(of).unwrap_or(0)
     }
 
-    /// Looks for the next record, and collects it where it is a piece of a large frame. Never
-    /// blocks.
+    /// Looks for the next record, and collects it if it is a piece of a large frame. Never blocks.
     ///
     /// # Errors
-    /// `TooLarge` is about one frame, which is skipped, and `OutOfMemory` about one that stays the next; `Malformed`
-    /// ends the link.
+    /// `TooLarge`: the frame is skipped. `OutOfMemory`: the frame stays the next one. `Malformed` ends the link.
     #[inline]
     pub fn step(&mut self) -> Result<ReadStep> {
         let mut word = self.peer.load(self.offset(), Ordering::Acquire);
@@ -172,7 +165,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             return Ok(ReadStep::Empty);
         }
         let mut record = self.check_record(word)?;
-        // The lines behind the header are fetched while it is being checked.
+        // Fetches the lines after the header during its check.
         self.ring.prefetch(&self.peer, self.position, record.size());
         if record.shape() == Some(Shape::Pad) {
             self.skip_pad(word, record)?;
@@ -194,8 +187,9 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         }
     }
 
-    /// Returns the frame in the record that the last step found. Never `None`: the type is that of
-    /// what is returned in the end, so that the frame is built where it is wanted.
+    /// Returns the frame in the record that the last step found.
+    ///
+    /// Never `None`: the caller's return type lets the compiler build the frame in its final place.
     ///
     /// # Errors
     /// As [`Reader::step`].
@@ -222,8 +216,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         Ok(Some(Incoming { header, extension: Bytes::new(), body }))
     }
 
-    /// The frame of a [`Shape::Full`] record. The lengths in its message header have to be those of
-    /// the record.
+    /// The frame of a [`Shape::Full`] record. The lengths in its message header must match the record.
     fn take_full(&mut self, record: Record, content: usize) -> Result<Option<Incoming>> {
         let header = self.header(content)?;
         let prefix = HEADER + header.extension;
@@ -245,27 +238,25 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         if header.body > self.limit { Err(too_large(header.body, self.limit)) } else { Ok(()) }
     }
 
-    /// One word of a record whose header was loaded with acquire order.
+    /// A word of a record whose header was loaded with acquire order.
     fn word(&self, at: usize) -> u64 {
         self.peer.load(at, Ordering::Relaxed)
     }
 
-    /// Copies out and decodes the 64-byte message header at an offset.
+    /// Copies and decodes the 64-byte message header at an offset.
     fn header(&self, content: usize) -> Result<Header> {
         let mut bytes = [0; HEADER];
         self.peer.copy_out(content, as_uninit(&mut bytes));
         Header::from_bytes(&bytes)
     }
 
-    /// Copies `length` bytes at an offset to the end of a vector.
     fn append(&self, to: &mut Vec<u8>, from: usize, length: usize) {
         to.reserve(length);
         self.peer.copy_out(from, &mut to.spare_capacity_mut()[..length]);
-        // SAFETY: `reserve` made room for them, and `copy_out` has just initialised them all.
+        // SAFETY: `reserve` made room for these bytes, and `copy_out` has just initialised them all.
         unsafe { to.set_len(to.len() + length) };
     }
 
-    /// Copies `length` bytes at an offset into a buffer of their own.
     #[inline]
     fn copy(&self, from: usize, length: usize) -> Vec<u8> {
         let mut bytes = buffers::with_room(length);
@@ -273,8 +264,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         bytes
     }
 
-    /// Decodes a header word, and checks that its record is where an honest writer can have put
-    /// it.
+    /// Decodes a header word, and checks that an honest writer can have put its record here.
     ///
     /// # Errors
     /// `Malformed`.
@@ -282,15 +272,16 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     fn check_record(&self, word: u64) -> Result<Record> {
         let record = Record::from_word(word, self.ring.lap(self.position))?;
         let size = record.size();
-        // What is read and not released, this record, and the granule that is always free.
+        // The limit covers what was read and not released, this record, and the granule that is always free.
         if size > self.ring.left(self.position) || self.position + size > self.filled {
             return Err(garbage(word, "the record is longer than the room that the peer had"));
         }
         Ok(record)
     }
 
-    /// Moves past a pad. A pad that begins a lap, or does not end one, is refused: with those a
-    /// peer could keep this side busy for nothing.
+    /// Moves past a pad.
+    ///
+    /// Refuses a pad that begins a lap or does not end one: a peer could keep this side busy with such pads.
     #[cold]
     fn skip_pad(&mut self, word: u64, record: Record) -> Result<()> {
         let left = self.ring.left(self.position);
@@ -301,7 +292,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         Ok(())
     }
 
-    /// Moves behind the last record of a frame and counts the frame.
+    /// Moves past the last record of a frame and counts the frame.
     fn advance(&mut self, record: Record, sequence: u64) {
         self.position += record.size();
         self.frames += 1;
@@ -310,15 +301,15 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         }
     }
 
-    /// Stores the head: what was read is free again. The full fence lets the caller check whether
-    /// the writer sleeps.
+    /// Stores the head, which frees the ring up to it.
+    ///
+    /// The full fence lets the caller check whether the writer sleeps.
     fn release(&mut self) {
         (self.head, self.filled) = (self.position, self.position + self.ring.length - GRANULE);
         self.mine.store_fenced(at::HEAD, self.head);
     }
 
-    /// Stores that every frame returned so far was dealt with; false where the peer knew that
-    /// already.
+    /// Tells the peer that every returned frame is consumed; false if the peer knew that already.
     #[inline]
     pub fn consume(&mut self) -> bool {
         if self.consumed == self.frames && self.head == self.position {
@@ -330,16 +321,16 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         true
     }
 
-    /// Up to where the peer knows its ring to be free.
+    /// How far the peer knows its ring to be free.
     pub fn head(&self) -> u64 {
         self.head
     }
 }
 
-/// The same bytes as perhaps uninitialised ones, which is the type that copying out takes.
+/// The type that copying needs, for initialised bytes.
 pub(super) fn as_uninit(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
     let (start, length) = (bytes.as_mut_ptr().cast(), bytes.len());
-    // SAFETY: the same bytes, borrowed alike; `Memory::copy_out` writes initialised bytes only.
+    // SAFETY: these are the borrowed bytes, with an equal borrow; `Memory::copy_out` writes only initialised bytes.
     unsafe { std::slice::from_raw_parts_mut(start, length) }
 }
 

@@ -1,17 +1,16 @@
-//! The header word of each record in a ring: its length, its meaning, and whether the record exists yet.
+//! The header word of each record in a ring: length, meaning, and whether the record exists yet.
 //!
-//! A record is this word, then the content, then padding to a multiple of 16 bytes. A short message costs a word and
-//! its time of sending ([`Shape::Compact`]) instead of the 64-byte header, because sequence and correlation follow from
-//! the ring's order. The full header appears only if it says more.
+//! A record is this word, the content, and padding to a multiple of 16 bytes. A short message costs a word and its
+//! sending time ([`Shape::Compact`]) instead of the 64-byte header, because sequence and correlation follow from the
+//! ring's order.
 //!
-//! Readers of a publisher begin anywhere. Its records therefore have numbers ([`Shape::Linked`]) and are never split,
-//! so that a reader validates a record by one check after its copy.
+//! A publisher's readers begin anywhere. Its records therefore have numbers ([`Shape::Linked`]) and are never split, so
+//! a reader validates a record by one check after its copy.
 //!
 //! The writer stores the word last, with release order, and the reader loads it first, with acquire order. A reader
 //! that finds the word therefore finds the whole record. Zero means "no record yet"; no valid word is zero.
 //!
-//! `writer` and `broadcast::ring_writer` produce these words, and `reader` and `broadcast::ring_reader` check them. The
-//! tests below compare the layout with `docs/transports.md`. `fast` has the forms of the fast paths.
+//! `fast` has the records of the fast paths. The tests compare the layout with `docs/transports.md`.
 
 mod fast;
 
@@ -22,39 +21,38 @@ use crate::frame::{HEADER, Header, Kind, flags};
 
 pub use self::fast::{FastKind, FastLinked, FastRecord, Small};
 
-/// Records begin at multiples of this many bytes.
+/// The alignment of records, in bytes.
 pub(super) const GRANULE: u64 = 16;
 /// Bytes of the record header.
 pub(super) const WORD: u64 = 8;
-/// Bytes of a [`Shape::Compact`] record between the word and the body: the time of sending, ns
-/// since 1970.
+/// Bytes of a [`Shape::Compact`] record between the word and the body: the sending time, ns since 1970.
 pub(super) const COMPACT: usize = 8;
-/// Bytes of a [`Shape::Linked`] record there: the time of sending, sequence, correlation, 8 bytes each.
+/// Bytes of a [`Shape::Linked`] record before the body: sending time, sequence and correlation.
 pub(super) const LINKED: usize = 24;
 /// The offset of the sequence in a message header, in bytes.
 const SEQUENCE: usize = 24;
 
-/// How a record holds its frame, or its part of one. Values are those on the wire.
+/// How a record holds its frame, or a part of a frame. The values are those on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Shape {
     /// No frame: the rest of this lap is empty, and the next record begins the next lap.
     Pad = 1,
-    /// The time of sending and the body. The sequence is one above the previous record's, and the correlation is 0.
+    /// The sending time and the body.
+    ///
+    /// The sequence is one above the previous record's; the correlation is 0.
     Compact = 2,
-    /// The time of sending, the sequence, the correlation and the body.
+    /// The sending time, the sequence, the correlation and the body.
     Linked = 3,
     /// The 64-byte message header, the extension map and the body.
     Full = 4,
-    /// The beginning of a frame that is too large for one record: the 64-byte message header and as
-    /// much of extension and body as fits.
+    /// The first part of a frame that is too large for one record, with the message header.
     First = 5,
-    /// The next bytes of that extension and body.
+    /// The next bytes of its extension map and body.
     Piece = 6,
-    /// The 64-byte message header, the number of references, the references into slots, and the
-    /// rest of the body.
+    /// Message header, number of references, references into slots, and the rest of the body.
     Slots = 7,
-    /// The 64-byte message header, one reference, to the whole body in a slot, and the extension map.
+    /// Message header, a reference to the slot with the whole body, and the extension map.
     Placed = 8,
 }
 
@@ -62,24 +60,23 @@ pub(super) enum Shape {
 ///
 /// | bits | field |
 /// |---|---|
-/// | 0–31 | bytes after the word, without the padding to a granule |
+/// | 0–31 | bytes after the word, without padding |
 /// | 32–35 | shape |
 /// | 36–39 | kind of message |
 /// | 40–42 | encoding |
 /// | 43–47 | flags |
-/// | 48–63 | the low 16 bits of the lap number, so that a record of an earlier lap is not accepted |
+/// | 48–63 | the low 16 bits of the lap number, which exclude records of an earlier lap |
 ///
-/// The type is one word also in memory. A struct of small fields would be written field by field and read as a whole,
-/// and that stall of the processor takes longer than the copy of a short message.
+/// In memory, too, the type is one word. Storing small fields and then loading the whole word would stall the processor
+/// for longer than a short message takes to copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Record(u64);
 
 /// The lowest bit of the lap number.
 const LAP: u32 = 48;
-/// The bits below the lap number.
 const WITHOUT_LAP: u64 = (1 << LAP) - 1;
 
-/// The bytes of the fixed part, by bits 32 to 42: shape, kind and encoding. One load checks all three.
+/// The bytes of the fixed part, by bits 32 to 42 (shape, kind, encoding): one load checks all three.
 ///
 /// [`IMPOSSIBLE`] if one of the three numbers has no meaning.
 static LEAST: [u8; 1 << 11] = {
@@ -106,17 +103,16 @@ static LEAST: [u8; 1 << 11] = {
 const IMPOSSIBLE: u8 = u8::MAX;
 
 impl Record {
-    /// A record with `length` bytes after its word.
     pub fn new(shape: Shape, kind: Kind, encoding: Encoding, flags: u16, length: u32) -> Record {
         let what = (shape as u64) << 32 | (kind as u64) << 36 | (encoding as u64) << 40;
         Record(u64::from(length) | what | u64::from(flags) << 43)
     }
 
-    /// A record of a shape that holds a whole frame with this header, with `length` bytes after its word.
+    /// Returns the record of a shape that holds a whole frame, with `length` bytes after its word.
     ///
-    /// The length saturates at 32 bits: no ring holds so many bytes.
+    /// The length saturates at 32 bits, which exceed any ring.
     pub fn of_frame(shape: Shape, header: &Header, length: usize) -> Record {
-        // In the other shapes the message header has the flags.
+        // The other shapes contain the message header, which has the flags.
         let flags = if matches!(shape, Shape::Compact | Shape::Linked) { header.flags } else { 0 };
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         Record::new(shape, header.kind, header.encoding, flags, length)
@@ -127,7 +123,6 @@ impl Record {
         Record::new(shape, Kind::Data, Encoding::Raw, 0, length)
     }
 
-    /// The shape; `None` for a number without a meaning.
     pub const fn shape(self) -> Option<Shape> {
         Some(match self.0 >> 32 & 0xF {
             1 => Shape::Pad,
@@ -142,25 +137,22 @@ impl Record {
         })
     }
 
-    /// The kind of message; `None` for a number without a meaning.
     pub const fn kind(self) -> Option<Kind> {
         Kind::from_number((self.0 >> 36 & 0xF) as u8)
     }
 
-    /// The encoding of the body; `None` for a number without a meaning.
     pub const fn encoding(self) -> Option<Encoding> {
         Encoding::from_number((self.0 >> 40 & 0x7) as u8)
     }
 
-    /// The flags of the message.
     pub fn flags(self) -> u16 {
         (self.0 >> 43 & 0x1F) as u16
     }
 
-    /// The header of the message in a compact or linked record. The arguments are the fields that the word lacks.
+    /// The message header of a compact or linked record. The arguments are the fields that the word lacks.
     ///
     /// # Errors
-    /// `Internal` for a record that was not checked.
+    /// `Internal` if the record was not checked.
     pub fn header(self, sequence: u64, correlation: u64, sent: i64, body: u64) -> Result<Header> {
         let (Some(kind), Some(encoding)) = (self.kind(), self.encoding()) else {
             return Err(Error::new(ErrorKind::Internal, "a record was taken that had not been checked"));
@@ -174,13 +166,13 @@ impl Record {
         self.0 as u32 as usize
     }
 
-    /// Bytes that the record takes in the ring: word, content and padding.
+    /// Bytes of the record in the ring: word, content and padding.
     #[inline]
     pub fn size(self) -> u64 {
         (WORD + self.length() as u64).next_multiple_of(GRANULE)
     }
 
-    /// Bytes that the record with this word takes in the ring, whether it is valid or not.
+    /// [`Record::size`] of a word that may be invalid.
     pub fn size_of(word: u64) -> u64 {
         Record(word).size()
     }
@@ -196,12 +188,10 @@ impl Record {
         }
     }
 
-    /// The word without a lap number.
     pub fn to_bits(self) -> u64 {
         self.0
     }
 
-    /// The lap number in its place in the word.
     pub const fn lap_bits(lap: u64) -> u64 {
         lap << LAP
     }
@@ -213,7 +203,7 @@ impl Record {
 
     /// Decodes the word of this lap, and checks shape, kind, encoding and the least length of the shape.
     ///
-    /// The reader still has to check that the record fits the ring.
+    /// The reader must also check that the record fits the ring.
     ///
     /// # Errors
     /// `Malformed` for a word that no honest writer stores.
@@ -228,7 +218,6 @@ impl Record {
         if is_valid { Ok(record) } else { Err(record.refused(word, lap)) }
     }
 
-    /// The error for a word that [`Record::from_word`] refuses.
     #[cold]
     fn refused(self, word: u64, lap: u64) -> Error {
         let why = match () {
@@ -244,7 +233,6 @@ impl Record {
         garbage(word, why)
     }
 
-    /// Whether the length is below the shape's fixed part.
     fn is_too_short(self) -> bool {
         self.length() < usize::from(LEAST[(self.0 >> 32) as usize % LEAST.len()])
     }
@@ -304,7 +292,6 @@ mod tests {
         assert_eq!(Record::bare(Shape::Pad, 0).size(), 16);
     }
 
-    /// Kinds, encodings and flags must fit the bits set aside for them.
     #[test]
     fn record_header_fields_fit_their_bits() {
         const { assert!(flags::ALL < 1 << 5) };

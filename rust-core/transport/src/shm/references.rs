@@ -1,6 +1,7 @@
-//! References into slots: where the long arrays of a message are, or its whole body. A record of a channel's ring and
-//! one of a publisher's hold them alike, those to arrays between the message header and the rest of the body: how many
-//! there are, then six words for each. That to a body stands alone behind the header.
+//! References into slots: the places of a message's long arrays, or of its whole body.
+//!
+//! Channels and publishers use one format. References to arrays are between the message header and the rest of the
+//! body: their number, then six words for each. A reference to a whole body follows the header without a number.
 
 use crate::body::{OneOrMany, Rest};
 use crate::codec::Encoding;
@@ -27,31 +28,28 @@ pub struct Reference {
     pub file: u64,
     /// The offset of the elements in the file.
     pub from: u64,
-    /// Which filling of the file brought them.
+    /// The filling number of the file when it held these elements.
     pub filling: u64,
 }
 
 impl Reference {
-    /// Returns the words of a record.
     pub fn words(&self) -> [u64; REFERENCE / 8] {
         let Reference { at, length, slot, file, from, filling } = *self;
         [at, length, slot, file, from, filling]
     }
 
-    /// Returns the bytes of those words.
     pub fn to_bytes(self) -> Rest {
         Rest::filled(REFERENCE, |to| put(self.words().into_iter(), to))
     }
 }
 
-/// Encodes words into bytes.
 fn put(words: impl Iterator<Item = u64>, to: &mut [u8]) {
     for (place, word) in to.as_chunks_mut().0.iter_mut().zip(words) {
         *place = word.to_le_bytes();
     }
 }
 
-/// Decodes the words of a reference; zeros where there are no more bytes.
+/// Decodes the words of a reference; zeros after the end of `bytes`.
 pub(super) fn words_of(bytes: &[u8]) -> [u64; REFERENCE / 8] {
     let mut words = [0; _];
     for (word, eight) in words.iter_mut().zip(bytes.as_chunks().0) {
@@ -60,11 +58,12 @@ pub(super) fn words_of(bytes: &[u8]) -> [u64; REFERENCE / 8] {
     words
 }
 
-/// Returns the reference to the whole body of a message, whose words these are. It stands behind this message header,
-/// in a record that has `behind` bytes behind it.
+/// Checks the reference to the whole body of the message with this header.
+///
+/// `behind`: bytes of the record after the reference.
 ///
 /// # Errors
-/// `Malformed` if it is to anything else, or if the record has not the length of the extension map behind it.
+/// `Malformed` if the reference is not to the whole body, or if `behind` is not the length of the extension map.
 pub(super) fn of_body(header: &Header, words: [u64; REFERENCE / 8], behind: usize) -> Result<Reference> {
     let [at, length, slot, file, from, filling] = words;
     if at != 0 || length == 0 || length != header.body || behind != header.extension {
@@ -77,7 +76,7 @@ pub(super) fn of_body(header: &Header, words: [u64; REFERENCE / 8], behind: usiz
     Ok(Reference { at, length, slot, file, from, filling })
 }
 
-/// Returns the bytes of so many references and their number.
+/// Bytes of so many references and their number.
 pub(super) const fn bytes_of(references: usize) -> usize {
     COUNT + references * REFERENCE
 }
@@ -89,13 +88,12 @@ pub(super) fn to_bytes(references: &[Reference]) -> Rest {
     })
 }
 
-/// Returns the `count` references in a record that has `available` bytes behind this message header, and the length of
-/// the rest of the body behind them. `words` is called once for each reference, with
-/// its offset behind the header, and loads its words.
+/// Returns the `count` references of a record and the length of the rest of the body.
 ///
-/// Checks that the frame is one in CBOR without extension, that places ascend and are in the rest, and that the lengths
-/// of the arrays and of the rest are those of body and record. Whether the slots have such elements is for `views` to
-/// check.
+/// `available`: bytes of the record after its header. Calls `words` once for each reference, with its offset after the
+/// header, to load its words. Checks that the frame is CBOR without an extension map and that places ascend within the
+/// rest. Also checks that the lengths add up to the body and the record. `views` checks whether the slots have such
+/// elements.
 ///
 /// # Errors
 /// `Malformed`.
@@ -147,7 +145,7 @@ mod tests {
         Reference { at, length, slot: 3, file: 7, from: 4096, filling: 9 }
     }
 
-    /// Decodes words of a record, behind which the rest of the body has so many bytes.
+    /// Decodes the words of a record whose body has `rest` more bytes.
     fn from_words(header: &Header, words: &[u64], rest: usize) -> Result<(OneOrMany<Reference>, usize)> {
         let (count, available) = (words.first().copied().unwrap_or(0), words.len() * 8 + rest);
         decode(header, count, available, |at| std::array::from_fn(|i| words[at / 8 + i]))
@@ -177,7 +175,7 @@ mod tests {
         refused(header(1), &words_of(&[reference(0, 1)])[..REFERENCE / 8], 0);
         refused(header(12), &words_of(&[reference(5, 1), reference(4, 1)]), 10);
         refused(header(5), &words_of(&[reference(5, 0)]), 5);
-        // The first place is behind the rest, the second beyond the message.
+        // The first place is beyond the rest, the second beyond the message.
         refused(header(105), &words_of(&[reference(6, 100)]), 5);
         refused(header(99), &words_of(&[reference(0, 100)]), 0);
         refused(header(99), &words_of(&[reference(0, u64::MAX), reference(0, u64::MAX)]), 0);
@@ -206,7 +204,7 @@ mod tests {
         refused(extended, reference(0, 100), 7);
     }
 
-    /// Any word, or one near an allowed one.
+    /// Any word, or a word near the allowed ones.
     fn word() -> impl Strategy<Value = u64> {
         prop_oneof![4 => 0..40u64, 1 => any::<u64>()]
     }

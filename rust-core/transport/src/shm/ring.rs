@@ -1,5 +1,4 @@
-//! Where the positions of a ring are in its memory, and how a frame is put into a record: for the writing and the
-//! reading ends of a channel's and a publisher's ring.
+//! Positions in a ring and the content of records, for both ends of a channel's and a publisher's ring.
 
 use super::memory::{Memory, OwnMemory};
 use super::record::{COMPACT, GRANULE, LINKED, Record, Shape};
@@ -7,27 +6,29 @@ use super::segment::PAGE;
 use crate::frame::{HEADER, Outgoing, flags};
 use crate::sys::crc;
 
-/// The places of positions. A position counts bytes since the creation of the ring and never wraps; its place in the
-/// memory is the position modulo the length of the ring, behind the header page.
+/// Maps positions to offsets in memory.
+///
+/// A position counts bytes since the creation of the ring and never wraps. Its offset is the position modulo the length
+/// of the ring, after the header page.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ring {
     /// Bytes of the ring, a power of two.
     pub length: u64,
-    /// The bits of a position that give its place. Those within a granule are not among them: a position may come from
-    /// a hostile peer.
+    /// The bits of a position that give its offset.
+    ///
+    /// It clears the bits within a granule, because a position may come from a hostile peer.
     mask: u64,
-    /// The logarithm of the length: the lap number is needed for each record, and a division takes as long as all the
-    /// rest of a small one.
+    /// The logarithm of the length.
+    ///
+    /// Every record needs the lap number, and a division would double the cost of a small record.
     shift: u32,
 }
 
 impl Ring {
-    /// A ring of `length` bytes, a power of two.
     pub fn new(length: usize) -> Ring {
         Ring { length: length as u64, mask: length as u64 - GRANULE, shift: length.trailing_zeros() }
     }
 
-    /// The offset in the memory of a position.
     pub fn offset_of(self, position: u64) -> usize {
         // Nothing overflows: the masked position is below the length of the ring.
         PAGE.wrapping_add((position & self.mask) as usize)
@@ -38,13 +39,15 @@ impl Ring {
         self.length.wrapping_sub(position & self.mask)
     }
 
-    /// Fetches the beginning of a record of `size` bytes behind the cache line of its header word, which has just been
-    /// loaded: the writer had these lines last, and fetching them one after the other takes longer than the copy.
+    /// Fetches the first cache lines of a record of `size` bytes, except the line of its header word.
+    ///
+    /// The reader has just loaded that line. The writer's core had the other lines last, and fetching them one by one
+    /// takes longer than the copy.
     pub fn prefetch(self, memory: &impl Memory, position: u64, size: u64) {
         const LINE: usize = 64;
-        /// At most this many bytes; the rest is fetched while the beginning is being decoded.
+        /// At most this many bytes: the processor fetches the rest while the reader decodes the beginning.
         const MOST: u64 = 256;
-        // A prefetch never faults, so a record at the end of a lap needs no other treatment.
+        // A prefetch never faults, so a record at the end of a lap needs no special case.
         let offset = self.offset_of(position);
         let (mut line, end) = ((offset | (LINE - 1)) + 1, offset + size.min(MOST) as usize);
         while line < end {
@@ -53,19 +56,21 @@ impl Ring {
         }
     }
 
-    /// The lap number of a position.
     pub fn lap(self, position: u64) -> u64 {
         position >> self.shift
     }
 
-    /// Where the lap of a position ends. Saturating: a hostile publisher's position may be the last one of all.
+    /// The end of the lap of a position.
+    ///
+    /// It saturates, because a hostile publisher's position may be `u64::MAX`.
     pub fn lap_end(self, position: u64) -> u64 {
         (position | self.length.wrapping_sub(1)).saturating_add(1)
     }
 }
 
-/// The record of a frame that goes into one as a whole. `follows`: the reader knows the number of the record before,
-/// and this one's is one above it.
+/// The record of a frame that fits one record.
+///
+/// `follows`: the reader knows the previous record's sequence number, and this frame's is one above it.
 pub(super) fn record_of(frame: &Outgoing<'_>, follows: bool) -> Record {
     let header = &frame.header;
     let (shape, prefix) =
@@ -79,8 +84,9 @@ pub(super) fn record_of(frame: &Outgoing<'_>, follows: bool) -> Record {
     Record::of_frame(shape, header, prefix + frame.body.len())
 }
 
-/// Stores what a record holds behind its header word, from the offset `at` on. `copy` copies bytes to an offset: as the
-/// ring's readers need it.
+/// Stores the content of a record, after its header word, from the offset `at` on.
+///
+/// `copy` copies bytes to an offset in the way that the ring's readers need.
 #[inline]
 pub(super) fn store_content(
     mine: &impl OwnMemory,
@@ -178,7 +184,7 @@ mod tests {
     }
 
     proptest! {
-        /// A word of a fast-path record is a valid word of a record with the same meaning, and the other way round.
+        /// A word of a fast-path record is also a valid word with equal meaning, and vice versa.
         #[test]
         fn fast_record_is_a_record_of_its_form(word: u64, length in 0u64..600, lap: u64, random in 0u8..3) {
             let data = FastRecord::word(lap);
@@ -204,7 +210,7 @@ mod tests {
         }
     }
 
-    /// What a publisher never stores, each instead of its first record.
+    /// Records that no publisher stores, each as the first record of the ring.
     #[test]
     fn published_record_of_another_shape_or_beyond_its_lap_is_malformed() {
         use super::super::broadcast::RingReader;

@@ -1,19 +1,17 @@
-//! The layout of one side's memory file: a header page, then the ring; what of it is sent to the
-//! peer, and what is checked of the peer's.
+//! The layout of one side's memory file: a header page, then the ring.
 //!
-//! Every word has exactly one writer, the owner of the file, so nothing is locked and nothing needs
-//! repair after a SIGKILL at any instruction. The file is allocated in full and sealed before it is
-//! sent; the peer checks the seals, the size and the header, and maps it read-only. A side never
-//! writes where the peer could write, and a peer that changes its own words later is handled where
-//! each word is read: any value is either harmless or `Malformed`.
+//! Every word has exactly one writer, the owner of the file. So there are no locks, and a SIGKILL leaves nothing to
+//! repair. The owner allocates the whole file and seals it before sending. The peer checks seals, size and header, and
+//! maps it read-only. A peer may change its own words later; the code that reads a word treats any value as harmless or
+//! `Malformed`.
 //!
 //! | file | magic | ring | owner |
 //! |---|---|---|---|
 //! | one side of a channel | `LINKSHM1` | its messages to the peer | each of the two sides |
-//! | broadcast | `LINKPUB1` | what it publishes | a publisher |
+//! | broadcast | `LINKPUB1` | its published messages | a publisher |
 //! | subscriber's page | `LINKSUB1` | none | a subscriber |
 //!
-//! The table in `docs/transports.md` is written by a test below.
+//! A test below writes the table in `docs/transports.md`.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -24,69 +22,69 @@ use crate::buffers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::memory::{MemoryFile, PeerFile, PeerMemory};
 
-/// Offsets in the header page: what the file is, then one block of 128 bytes (two cache lines,
-/// which the processor fetches as a pair) for each group of words that is written together, so that
-/// two writers never share a line. Channel and broadcast files use some offsets for different
-/// words.
+/// Offsets in the header page.
+///
+/// A block of 128 bytes has the words that one writer stores together, so two writers never share a line; the processor
+/// fetches lines in pairs. Channel and broadcast files use some offsets for different words.
 pub(super) mod at {
     /// `LINKSHM1` or another magic of eight bytes.
     pub const MAGIC: usize = 0;
-    /// The version of this layout, which is not the version of the package.
+    /// The version of this layout, which is independent of the package's version.
     pub const LAYOUT: usize = 8;
     /// No flag has a meaning yet.
     pub const FLAGS: usize = 16;
-    /// The session of the owner's incarnation, as in its hello: a file of another session is
-    /// refused.
+    /// The session of the owner's incarnation, as in its hello: a file of another session is refused.
     pub const SESSION: usize = 24;
     /// The offset of the ring.
     pub const RING: usize = 32;
     /// Bytes of the ring, a power of two.
     pub const RING_LENGTH: usize = 40;
-    /// Up to where the owner has read the *peer's* ring, in bytes since its creation: all before it
-    /// is free again. This is room, and never an acknowledgement.
+    /// How far the owner has read the *peer's* ring, in bytes since its creation: freed room.
+    ///
+    /// It is never an acknowledgement.
     pub const HEAD: usize = 128;
-    /// How many of the peer's frames the owner has dealt with, of whatever kind. In a subscriber's
-    /// page: the sequence of the message that was read last.
+    /// How many of the peer's frames of any kind the owner has consumed.
+    ///
+    /// In a subscriber's page: the sequence of the last message read.
     pub const CONSUMED: usize = 136;
-    /// The number up to which the owner's program has consumed the messages of the peer's session: the acknowledgement.
+    /// The acknowledgement: how far the owner's program has consumed the peer's session.
     pub const ACKNOWLEDGED: usize = 144;
-    /// The number of the newest request of the peer's session that the owner has taken. The owner stores it
-    /// before its program has the request, so the peer knows after the owner's death which ones may have been
-    /// carried out.
+    /// The number of the newest request of the peer's session that the owner has taken.
+    ///
+    /// The owner stores it before its program has the request. After the owner's death the peer therefore knows which
+    /// requests may have been carried out.
     pub const TAKEN: usize = 152;
     /// How the owner sleeps until there is something to read: see [`super::super::park`].
     pub const DATA_PARK: usize = 256;
     /// How the owner sleeps until there is room in its ring.
     pub const ROOM_PARK: usize = 384;
-    /// The peer's head from which on waking the owner helps it.
+    /// The peer's head at which the owner wants to wake.
     pub const ROOM_WANTED: usize = 392;
-    /// The number of the owner's session from which on it waits for a frame that acknowledges it; 0
-    /// where it does not wait.
+    /// The number of the owner's session for which it needs an acknowledgement frame; 0 if it needs none.
     pub const ACK_WANTED: usize = 400;
     /// One of the values in [`super::state`].
     pub const STATE: usize = 512;
-    /// Broadcast: the position up to which the writer may be overwriting.
+    /// Broadcast: the end of the range that the writer may be overwriting.
     pub const RESERVED: usize = 128;
-    /// Broadcast: the position behind the newest record.
+    /// Broadcast: the position after the newest record.
     pub const TAIL: usize = 256;
     /// Broadcast: the position of the newest record.
     pub const LATEST: usize = 384;
-    /// Broadcast: the position at which a reader that was overtaken continues.
+    /// Broadcast: the position at which an overtaken reader continues.
     pub const RESTART: usize = 392;
     /// Broadcast: records written so far.
     pub const COUNT: usize = 400;
-    /// The wake word for a peer that sleeps in the futex until there is something to read; changes
-    /// before each wake-up.
+    /// The futex word of a peer that waits for something to read; changes before each wake-up.
     pub const DATA_WAKE: usize = 640;
-    /// The same for a peer that sleeps until there is room.
+    /// The futex word of a peer that waits for room.
     pub const ROOM_WAKE: usize = 648;
-    /// How many references into each of the peer's [`SLOTS`] slots the owner has released: one word
-    /// for each slot.
+    /// How many references into the peer's slots the owner has released: a word for each of [`SLOTS`].
     pub const RELEASED: usize = 768;
-    /// Subscriber: how many files of slots it has taken from the socket.
+    /// Subscriber: how many slot files it has taken from the socket.
     pub const FILES_TAKEN: usize = 144;
-    /// Subscriber: how many views it has of each of the publisher's [`SLOTS`] slots, with the copy that it is making:
-    /// [`VIEW_BITS`] bits for each, so that the publisher loads them all as they are at one moment.
+    /// Subscriber: its views of each of the publisher's [`SLOTS`] slots, including a copy under way.
+    ///
+    /// [`VIEW_BITS`] bits for each slot, so that one load gives the publisher a consistent state.
     pub const VIEWS: usize = 768;
     /// Broadcast: not 0 once subscribers are no longer woken from the futex.
     pub const POLL_ONLY: usize = 648;
@@ -98,15 +96,15 @@ pub(super) mod state {
     pub const OPEN: u64 = 0;
     /// The owner has left and writes nothing more.
     pub const CLOSED: u64 = 1;
-    /// Broadcast: the publisher goes on in a larger file.
+    /// Broadcast: the publisher continues in a larger file.
     pub const MOVED: u64 = 2;
 }
 
-/// The most slots for the elements of long arrays that one side has.
+/// The most slots of one side.
 pub const SLOTS: usize = 16;
-/// So many views of a publisher's slots one subscriber has at most; what it receives beyond that is copied.
+/// The most views of a publisher's slots that one subscriber has; further arrays are copied.
 pub(super) const SHARE: usize = 4;
-/// So many slots one subscriber keeps from being written at most: those that it views, and one that it copies out of.
+/// The most slots that one subscriber keeps from being written: its views, and one that it copies.
 pub(super) const CLAIMS: usize = SHARE + 1;
 /// The bits of the word at [`at::VIEWS`] for each slot.
 pub(super) const VIEW_BITS: usize = 4;
@@ -117,34 +115,32 @@ const _: () = assert!(SLOTS * VIEW_BITS == 64 && CLAIMS < 1 << VIEW_BITS);
 pub(super) const PAGE: usize = 4096;
 /// The smallest ring in bytes.
 pub const MIN_RING: usize = 4096;
-/// The largest ring in bytes. Longer ones would not be faster: rings are fast while they stay in a
-/// cache.
+/// The largest ring in bytes.
+///
+/// A longer ring would not be faster, because rings are fast while they stay in a cache.
 pub const MAX_RING: usize = 1 << 30;
-/// The ring of a channel whose options do not give `buffer`, in bytes.
+/// The default ring of a channel (option `buffer`), in bytes.
 pub const DEFAULT_RING: usize = 256 << 10;
 
-/// The layout that this code writes, and the only one that it accepts. A change of the meaning of
-/// any word is a new one.
+/// The only layout that this code writes and accepts.
+///
+/// Any change of a word's meaning needs a new number.
 pub(super) const LAYOUT: u64 = 9;
-/// The magic of one side of a channel.
 pub(super) const CHANNEL: u64 = u64::from_le_bytes(*b"LINKSHM1");
-/// The magic of a publisher's ring.
 pub(super) const BROADCAST: u64 = u64::from_le_bytes(*b"LINKPUB1");
-/// The magic of a subscriber's page.
 pub(super) const PAGE_OF_SUBSCRIBER: u64 = u64::from_le_bytes(*b"LINKSUB1");
 
-/// Makes a memory file with a header and a ring of `ring` bytes (0 for none).
+/// Creates a memory file with a header and a ring of `ring` bytes (0 for none).
 ///
 /// # Errors
-/// `OutOfMemory` where a control group, a limit or the kernel has no room for it.
+/// `OutOfMemory` if a control group, a limit or the kernel refuses the memory.
 pub(super) fn create(magic: u64, session: u64, ring: usize) -> Result<MemoryFile> {
     let memory = MemoryFile::create("linkspan", PAGE + ring)?;
     format(&memory, magic, session, ring);
     Ok(memory)
 }
 
-/// Returns what `create` creates; where that lacks memory and the pool of blocks has some, what it creates once the
-/// pool has given it back.
+/// Calls `create`, and again if it lacks memory and the pool of blocks has returned some to the kernel.
 pub(super) fn with_the_pools_memory<T>(create: impl Fn() -> Result<T>) -> Result<T> {
     create().or_else(|error| match error.kind() {
         ErrorKind::OutOfMemory if buffers::give_back() => create(),
@@ -169,9 +165,8 @@ pub(super) fn format(memory: &impl OwnMemory, magic: u64, session: u64, ring: us
 /// Maps a peer's file and checks its header; returns the memory and the length of its ring.
 ///
 /// # Errors
-/// `Malformed` for a descriptor that is no sealed, allocated memory file of an allowed size, or a
-/// header that does not belong here; `VersionMismatch` for another layout; `OutOfMemory` where it
-/// cannot be mapped.
+/// `Malformed` for a file that is not sealed, not allocated or of a wrong size, or for a wrong header.
+/// `VersionMismatch` for another layout; `OutOfMemory` if mapping fails.
 pub(super) fn open(file: &PeerFile, magic: u64, session: u64) -> Result<(PeerMemory, usize)> {
     let (min, max) = if magic == PAGE_OF_SUBSCRIBER { (0, 0) } else { (MIN_RING, MAX_RING) };
     let memory = PeerMemory::open(file, PAGE + min, PAGE + max)?;
@@ -179,8 +174,9 @@ pub(super) fn open(file: &PeerFile, magic: u64, session: u64) -> Result<(PeerMem
     Ok((memory, ring))
 }
 
-/// Checks the header in a memory of `length` bytes; returns the length of the ring. Errors as
-/// [`open`], with the offset of the word that is wrong.
+/// Checks the header in a memory of `length` bytes; returns the length of the ring.
+///
+/// Errors as [`open`], with the offset of the wrong word.
 pub(super) fn check(memory: &impl Memory, length: usize, magic: u64, session: u64) -> Result<usize> {
     let word = |at: usize| memory.load(at, Ordering::Acquire);
     let refuse = |at: usize, text: String| Err(Error::new(ErrorKind::Malformed, text).at(at));
@@ -211,8 +207,7 @@ pub(super) fn check(memory: &impl Memory, length: usize, magic: u64, session: u6
     Ok(ring)
 }
 
-/// The length of a ring that holds at least `buffer` bytes: the next power of two, and [`MIN_RING`]
-/// at least.
+/// The length of a ring that holds at least `buffer` bytes: a power of two, at least [`MIN_RING`].
 ///
 /// # Errors
 /// `TooLarge` above [`MAX_RING`].
@@ -224,7 +219,7 @@ pub(super) fn ring_length(buffer: usize) -> Result<usize> {
     Ok(buffer.max(MIN_RING).next_power_of_two())
 }
 
-/// This side's half of a channel's memory: its file, which it alone writes.
+/// This side's half of a channel's memory: the file that only this side writes.
 #[derive(Debug)]
 pub struct Segment {
     pub(super) memory: Arc<MemoryFile>,
@@ -233,7 +228,8 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// A segment for the session of this incarnation, with a ring of at least `buffer` bytes.
+    /// A segment for this incarnation's session, with a ring of at least `buffer` bytes.
+    ///
     /// Errors as [`create`] and [`ring_length`].
     pub fn create(session: u64, buffer: usize) -> Result<Segment> {
         let ring = ring_length(buffer)?;
@@ -250,21 +246,23 @@ impl Segment {
 #[derive(Debug)]
 pub struct PeerSegment {
     pub(super) memory: Arc<PeerMemory>,
-    /// Bytes of the peer's ring, which its file's length confirms.
+    /// Bytes of the peer's ring, checked against the length of its file.
     pub(super) ring: usize,
 }
 
 impl PeerSegment {
-    /// Checks and maps the descriptor that came with the peer's hello; errors as [`open`], and
-    /// `Malformed` for another number of descriptors.
+    /// Checks and maps the descriptor of the peer's hello.
+    ///
+    /// Errors as [`open`], and `Malformed` for another number of descriptors.
     pub fn from_descriptors(descriptors: Vec<PeerFile>, session: u64) -> Result<PeerSegment> {
         let (memory, ring) = open(&single_descriptor(descriptors)?, CHANNEL, session)?;
         Ok(PeerSegment { memory: Arc::new(memory), ring })
     }
 }
 
-/// The one descriptor that goes along with a hello, a memory file. More are refused: each could be
-/// one on which a call blocks.
+/// The one descriptor of a hello, a memory file.
+///
+/// More are refused, because a call on any of them could block.
 pub(super) fn single_descriptor(descriptors: Vec<PeerFile>) -> Result<PeerFile> {
     match <[PeerFile; 1]>::try_from(descriptors) {
         Ok([memory]) => Ok(memory),

@@ -1,21 +1,17 @@
-//! Bytes over the socket of a link: they wake a side that sleeps in poll or epoll, and carry the
-//! descriptors of slots.
+//! Bytes over a link's socket: they wake a side that sleeps in poll, and carry descriptors of slots.
 //!
 //! | byte | meaning |
 //! |---|---|
 //! | 1 | there is something to read |
 //! | 2 | there is room in the ring |
-//! | 16 + n | the file of slot n comes with this byte; only where both hellos announced slots |
+//! | 16 + n | the file of slot n comes with this byte; only if both hellos announced slots |
 //!
-//! Both halves of a link sleep on the one socket, perhaps in two threads. A byte is for one of
-//! them; the half that reads a byte for the other passes it on through an eventfd that never leaves
-//! this process.
+//! Both halves of a link sleep on the one socket, perhaps in two threads. A half that reads a byte for the other half
+//! passes it on through an eventfd within the process.
 //!
-//! What a hostile peer can do here: at most one waking byte may arrive for each sleep in poll
-//! (`due`), and at most [`SLOTS`] files may wait; more, or any other byte, is `Malformed` and ends
-//! the link. Descriptors that were not expected are refused by the kernel where it can, and
-//! otherwise closed on a thread of their own, because closing what a peer made may block. No call
-//! here blocks.
+//! A peer may send one waking byte for each sleep in poll (`due`), and at most [`SLOTS`] files may wait. More, or any
+//! other byte, is `Malformed` and ends the link. The kernel refuses unexpected descriptors if it can. Otherwise a
+//! separate thread closes them, because closing a peer's descriptor may block. No call here blocks.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -29,7 +25,7 @@ use crate::sys::fork::Guarded;
 use crate::sys::poll::{Epoll, Interest};
 use crate::sys::{closing, rights, socket};
 
-/// What a waking byte means; the value is the byte.
+/// The meaning of a waking byte; the value is the byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signal {
     /// There is something to read.
@@ -39,8 +35,10 @@ pub(super) enum Signal {
 }
 
 impl Signal {
-    /// Sends the byte without waiting. A failure needs no report: a socket without room is readable
-    /// for its reader already, and one whose other end is gone is noticed by `liveness`.
+    /// Sends the byte without waiting.
+    ///
+    /// A failure needs no report: a full socket is readable for its reader already, and `liveness` notices a closed
+    /// one.
     #[cold]
     pub fn send(self, socket: &Guarded) {
         socket::send_wake_up(socket, self as u8);
@@ -50,13 +48,14 @@ impl Signal {
 /// The byte that comes with the file of slot 0; slot n has `FILE + n`.
 pub(super) const FILE: u8 = 16;
 
-/// Sends the peer the file of a slot, without waiting. False where the socket has no room or the
-/// peer is gone; the array then goes through the ring.
+/// Sends the peer the file of a slot, without waiting.
+///
+/// False if the socket has no room or the peer is gone; the array then goes through the ring.
 pub(super) fn send_file(socket: &Guarded, slot: usize, file: BorrowedFd<'_>) -> bool {
     give_file(socket, slot, file) == GiveOutcome::Taken
 }
 
-/// What became of a file for a subscriber.
+/// The result of sending a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum GiveOutcome {
     Taken,
@@ -77,46 +76,44 @@ pub(super) fn give_file(socket: &Guarded, slot: usize, file: BorrowedFd<'_>) -> 
     }
 }
 
-/// The receiving end of the bytes, shared by both halves of a link.
+/// The receiving end of the bytes, for both halves of a link.
 #[derive(Debug)]
 pub(super) struct Signals {
-    /// The socket of the link; nothing else goes over it after the hello.
+    /// The socket of the link; after the hello it carries only these bytes.
     socket: Arc<Guarded>,
-    /// Files that have arrived and were not taken yet. `None` where the peer has
-    /// no slots: then descriptors are refused.
+    /// Files that have arrived and were not taken.
+    ///
+    /// `None` if the peer has no slots: descriptors are then refused.
     files: Option<Mutex<VecDeque<OwnedFd>>>,
-    /// How many waking bytes may still arrive: one for each sleep in poll so far. More are a flood.
+    /// How many more waking bytes may arrive: one for each sleep in poll. More are a flood.
     due: AtomicU64,
-    /// Wakes the receiving half where the sending half has read its byte; `None` where there is no
-    /// sending half.
+    /// Wakes the receiving half after the sending half has read its byte; `None` without a sending half.
     data: Option<EventFd>,
-    /// Whether `data` was woken since it was drained, so that an unneeded `read` is saved before
-    /// each sleep.
+    /// Whether `data` was woken since the last drain; saves an unneeded `read` before each sleep.
     data_pending: AtomicBool,
-    /// Wakes the sending half where the receiving half has read its byte.
+    /// Wakes the sending half after the receiving half has read its byte.
     room: LazyWaker,
-    /// The socket and `room` in one epoll set, made when a program first asks for one descriptor to
-    /// wait on.
+    /// The socket and `room` in one epoll set, created when a program first asks for one descriptor.
     room_set: OnceLock<Epoll>,
 }
 
 impl Signals {
-    /// The bytes over this socket for the two halves of a link without slots.
+    /// For a link without slots.
     ///
     /// # Errors
-    /// Those of making an eventfd.
+    /// Those of creating an eventfd.
     pub fn new(socket: Arc<Guarded>) -> Result<Signals> {
         Ok(Signals { data: Some(EventFd::new()?), ..Signals::without_sender(socket) })
     }
 
-    /// The same for a link with slots: files may come over the socket.
+    /// For a link with slots, whose files come over the socket.
     pub fn with_files(socket: Arc<Guarded>) -> Result<Signals> {
         Ok(Signals { data: Some(EventFd::new()?), files: Some(Mutex::default()), ..Signals::of(socket) })
     }
 
-    /// The same for a side that only receives, as a subscriber does.
+    /// For a side that only receives, without slots.
     pub fn without_sender(socket: Arc<Guarded>) -> Signals {
-        // Where the kernel has no such option, `drain` finds them with the bytes.
+        // If the kernel lacks this option, `drain` finds the descriptors with the bytes.
         rights::refuse_descriptors(&*socket);
         Signals::of(socket)
     }
@@ -126,7 +123,6 @@ impl Signals {
         Signals { files: Some(Mutex::default()), ..Signals::of(socket) }
     }
 
-    /// All fields as they are before the first sleep, without eventfds.
     fn of(socket: Arc<Guarded>) -> Signals {
         Signals {
             socket,
@@ -139,8 +135,7 @@ impl Signals {
         }
     }
 
-    /// The descriptor that wakes the receiving half, besides the socket; `None` without a sending
-    /// half.
+    /// The descriptor that wakes the receiving half, besides the socket; `None` without a sending half.
     pub fn data_descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.data.as_ref().map(EventFd::as_fd)
     }
@@ -150,7 +145,7 @@ impl Signals {
         Ok(self.room.arm()?.as_fd())
     }
 
-    /// That one and the socket in one descriptor, for an event loop of the program's.
+    /// The socket and the sending half's waker in one descriptor, for a program's event loop.
     pub fn room_descriptor(&self) -> Result<BorrowedFd<'_>> {
         let set = match self.room_set.get() {
             Some(set) => set,
@@ -164,11 +159,12 @@ impl Signals {
         Ok(set.as_fd())
     }
 
-    /// Before a sleep in poll: drains what would end it at once, and allows one more waking byte.
-    /// To be called before the park word is stored: a byte for that word must not be drained here.
+    /// Prepares a sleep in poll: drains old wake-ups, and allows one more waking byte.
+    ///
+    /// Call it before the park word is stored, so that it does not drain the byte for that word.
     ///
     /// # Errors
-    /// `Malformed` as [`Signals::drain`]; those of the system calls.
+    /// As [`Signals::drain`], and those of the system calls.
     pub fn prepare(&self, half: Signal) -> Result<()> {
         match half {
             Signal::Data => {
@@ -187,12 +183,11 @@ impl Signals {
         Ok(())
     }
 
-    /// The oldest file of a slot that has arrived and was not taken yet; for the receiving half. Errors as
-    /// [`Signals::drain`].
+    /// The oldest slot file that has arrived, for the receiving half. Errors as [`Signals::drain`].
     pub fn take_file(&self) -> Result<Option<OwnedFd>> {
         loop {
-            // A file that the peer has sent is in the socket, or the sending half has read it from there a moment ago
-            // and is queueing it under this lock. So the queue is looked at last.
+            // A file is in the socket, or the sending half has just read it and is queueing it under this lock. So the
+            // queue comes last.
             let more = self.drain(Signal::Data)?;
             let files = self.files.as_ref().map(|files| files.lock().unwrap_or_else(PoisonError::into_inner));
             match files.and_then(|mut files| files.pop_front()) {
@@ -202,25 +197,24 @@ impl Signals {
         }
     }
 
-    /// Reads up to 64 bytes from the socket on behalf of one half, and passes on those for the
-    /// other half. Returns false where there were none. The end of the socket is not an error here:
-    /// `liveness` reports it.
+    /// Reads up to 64 bytes from the socket for one half, and passes on the other's; false if none came.
+    ///
+    /// The end of the socket is no error here, because `liveness` reports it.
     ///
     /// # Errors
-    /// `Malformed` for more waking bytes than sleeps in poll, for a byte without a meaning, and for
-    /// descriptors that do not belong to slots; the link is then to be ended.
+    /// `Malformed` for too many waking bytes, for an unknown byte, and for unexpected descriptors; the caller must end
+    /// the link.
     pub fn drain(&self, half: Signal) -> Result<bool> {
         let mut bytes = [0; 64];
         let got = match &self.files {
             None => socket::receive_refusing(&*self.socket, &mut bytes),
             Some(files) => {
-                // Held until the files are queued: the other half may look for a file whose byte
-                // was read here.
+                // Held until the files are queued: the other half may look for a file whose byte was read here.
                 let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
                 self.receive_files(&mut bytes, &mut files)
             }
         };
-        // The end of the socket is reported by those who check whether the peer lives.
+        // `liveness` reports the end of the socket.
         let count = got.or_else(|e| match e.kind() {
             ErrorKind::Disconnected => Ok(None),
             _ => Err(e),
@@ -241,8 +235,8 @@ impl Signals {
             self.room.wake();
         }
         if let Some(data) = self.data.as_ref().filter(|_| half == Signal::Room && received(Signal::Data)) {
-            // In this order: an eventfd that is woken but not marked as pending would not be
-            // drained before the next sleep and would end it at once.
+            // In this order: an eventfd that is woken but not marked would not be drained, and would end the next sleep
+            // at once.
             data.wake();
             self.data_pending.store(true, Ordering::Release);
         }
@@ -254,9 +248,10 @@ impl Signals {
         self.files.is_some() && byte.checked_sub(FILE).is_some_and(|slot| usize::from(slot) < SLOTS)
     }
 
-    /// Reads bytes together with descriptors, and queues the descriptors. There has to be one for each byte that comes
-    /// with a file; which file of which slot it is, the file says. Without room for one all of it waits in the socket:
-    /// the message that names a file that is lost could not be read.
+    /// Reads bytes together with descriptors, one for each file byte, and queues the descriptors.
+    ///
+    /// A file itself says which slot's it is. Without room for one descriptor, all stay in the socket: the message for
+    /// a lost file could not be read.
     fn receive_files(&self, bytes: &mut [u8], files: &mut VecDeque<OwnedFd>) -> Result<Option<usize>> {
         let mut received = Vec::new();
         let got = rights::receive_all_or_none(&*self.socket, bytes, &mut received);

@@ -1,18 +1,17 @@
-//! What all files of slots of this process take: each table has a bound of its own, and many peers have many tables.
+//! The limit on the bytes of all slot files of this process; each table has its own limit as well.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::sys::fork::Own;
 
-/// All files together take at most so many times the longest of a table ...
+/// All files together take at most this many times the longest file of a table ...
 const FILES: u64 = 64;
-/// ... or so many bytes where that is less.
+/// ... or this many bytes, if that is more.
 const LEAST: u64 = 4 << 30;
 
-/// Their bytes.
 static BYTES: Own<AtomicU64> = Own::new();
 
-/// A file that is counted, until this is dropped.
+/// Counts a file until it is dropped.
 #[derive(Debug)]
 pub struct Counted {
     bytes: u64,
@@ -20,7 +19,7 @@ pub struct Counted {
 }
 
 impl Counted {
-    /// Counts a file of a table whose longest may have so many bytes. `None` where all would take too much.
+    /// Counts a file of a table whose longest file has `longest` bytes. `None` if that exceeds the limit.
     pub fn reserve(bytes: usize, longest: usize) -> Option<Counted> {
         Counted::within(BYTES.get(), bytes as u64, (longest as u64).saturating_mul(FILES).max(LEAST))
     }
@@ -28,7 +27,7 @@ impl Counted {
     fn within(all: &'static AtomicU64, bytes: u64, most: u64) -> Option<Counted> {
         let counted = Counted { bytes, all };
         let before = all.fetch_add(bytes, Ordering::Relaxed);
-        // Its drop takes it back.
+        // If refused, the drop of `counted` subtracts the bytes again.
         (before.saturating_add(bytes) <= most).then_some(counted)
     }
 }

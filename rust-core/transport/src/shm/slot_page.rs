@@ -1,5 +1,4 @@
-//! The memory file of a slot: elements, then a page that says which file of which slot it is, and which filling it
-//! holds.
+//! The memory file of a slot: the elements, then a page that names the slot, the file and its filling.
 
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering;
@@ -9,43 +8,41 @@ use super::segment::{LAYOUT, PAGE, SLOTS};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::memory::MemoryFile;
 
-/// Offsets in the page behind the elements.
+/// Offsets in the page after the elements.
 pub(super) mod at {
     /// `LINKSLT1`.
     pub const MAGIC: usize = 0;
     /// The version of this layout, as in every page.
     pub const LAYOUT: usize = 8;
-    /// The incarnation of the side whose slot it is.
+    /// The incarnation of the side that owns the slot.
     pub const SESSION: usize = 16;
     /// The index of the slot.
     pub const SLOT: usize = 24;
     /// The number of the file, counted over all slots of the side from 1.
     pub const NUMBER: usize = 32;
-    /// In a publisher's file it changes before the elements do: see `broadcast::claims`.
+    /// The filling number. A publisher changes it before it changes the elements: see `broadcast::claims`.
     pub const FILLING: usize = 128;
 }
 
-/// The file of a slot.
 const MAGIC: u64 = u64::from_le_bytes(*b"LINKSLT1");
 
-/// The filling of a fresh file. A channel's file stays at it.
+/// The filling of a fresh file. A channel's file keeps it.
 pub(super) const FIRST: u64 = 1;
 
-/// Which file of which slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileName {
     pub slot: usize,
     pub number: u64,
 }
 
-/// Makes the file of a slot for `length` bytes of elements, a multiple of the page size.
+/// Creates the file of a slot for `length` bytes of elements, a multiple of the page size.
 pub(super) fn create(session: u64, name: FileName, length: usize) -> Result<MemoryFile> {
     let file = MemoryFile::create_for_arrays("linkspan-slot", length + PAGE)?;
     format(&file, session, name, length);
     Ok(file)
 }
 
-/// Writes the page behind `length` bytes of elements.
+/// Writes the page after `length` bytes of elements.
 pub(super) fn format(file: &MemoryFile, session: u64, name: FileName, length: usize) {
     let words = [
         (at::MAGIC, MAGIC),
@@ -60,8 +57,9 @@ pub(super) fn format(file: &MemoryFile, session: u64, name: FileName, length: us
     }
 }
 
-/// Returns which file of which slot a peer of this session sent, without mapping it. `Malformed` if it is no file of a
-/// slot.
+/// Reads the slot and file number of a file that a peer of this session sent, without mapping it.
+///
+/// `Malformed` if it is no file of a slot.
 pub(super) fn name_of(file: BorrowedFd<'_>, session: u64) -> Result<FileName> {
     let stat = rustix::fs::fstat(file).doing("looking at the file of a slot")?;
     let mut page = [0; at::NUMBER + 8];

@@ -1,16 +1,14 @@
-//! Slots: memory files of this side for the elements of long arrays, which other processes map read-only and read in
-//! place.
+//! Slots: memory files of this side for long arrays, which other processes read in place.
 //!
-//! Life of a slot: it is lent (`lend_writable`), written by one owner ([`WritableSlot`]), then shared read-only as
-//! [`Bytes`] by all holders of the message. Sending puts a [`Reference`] into a record of the ring; who reads the
-//! record has got the descriptor of the file before. A slot is written again when both hold:
+//! Life of a slot: the table lends it (`lend_writable`), one owner writes it ([`WritableSlot`]), then all holders of
+//! the message share it read-only as [`Bytes`]. Sending puts a [`Reference`] into a record of the ring; its reader has
+//! received the file's descriptor before. A slot may be written again if both hold:
 //!
-//! - nothing on this side has its memory: a message that is kept, or a loan of the program (the file is back from those
-//!   to whom it was lent, see `slot_file`);
-//! - no other process reads it, which a channel and a publisher know in different ways ([`Release`]).
+//! - No message or loan of this side has its memory (`slot_file`).
+//! - No other process reads it. A channel and a publisher determine this in different ways ([`Release`]).
 //!
-//! This side never waits for a slot: where none is free, the array goes through the ring. There are at most [`SLOTS`]
-//! files, and all together have a bound, and so have those of all tables of the process.
+//! This side never waits for a slot: without a free slot the array goes through the ring. A table has at most [`SLOTS`]
+//! files, and both the table and the process limit the bytes of all files.
 
 mod copying;
 mod counts;
@@ -35,97 +33,103 @@ pub(super) use counts::ReleaseCounter;
 #[cfg(all(test, loom))]
 pub(super) use counts::release;
 
-/// The lengths of files are multiples of this many bytes, so that arrays of similar length share
-/// one.
+/// The lengths of files are multiples of this many bytes, so arrays of similar length can share a file.
 const STEP: usize = 64 << 10;
-/// A file is used for an array that fills at least one part in this many of it. A shorter array
-/// gets a file of its own instead of occupying a long one.
+/// An array uses a file of at most this many times its length, so long files stay free.
 pub(super) const MAX_OVERSIZE: usize = 4;
-/// After the kernel refused memory for a file, this many arrays go through the ring before the
-/// kernel is asked again.
+/// After the kernel refused a file, this many arrays go through the ring before the next attempt.
 const SKIPPED_AFTER_FAILURE: u32 = 64;
-/// This many published arrays stay unchanged as long as there is room for another file, so that subscribers have time
-/// to read them.
+/// This many published arrays stay unchanged while there is room for a file: subscribers need time.
 const HISTORY: usize = 3;
 
 const _: () = assert!(STEP.is_multiple_of(PAGE), "the page behind the elements begins at a page");
 
-/// The length of the elements of the longest file for arrays in messages of at most `limit` bytes: the limit,
-/// rounded up to a multiple of [`STEP`].
+/// The longest file, in bytes of elements, for arrays in messages of at most `limit` bytes.
 pub(super) fn max_file_length(limit: u64) -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX / 2).min(usize::MAX / 2).next_multiple_of(STEP)
 }
 
 /// What other processes do with the slots of this side: a channel's peer, or a publisher's subscribers.
 pub trait Release {
-    /// The bound on the bytes of all files together, as a multiple of the longest message.
+    /// The limit on the bytes of all files together, as a multiple of the longest message.
     const BOUND: usize;
 
-    /// Whether arrays are put into slots at present; asked before each search.
+    /// Whether arrays may go into slots at present. Called before each search.
     fn is_open(&mut self) -> bool;
 
-    /// Whether it is worth a try to claim the slot. To be fast: asked for several slots in each search.
+    /// Whether an attempt to claim the slot may succeed.
+    ///
+    /// Must be fast: each search calls it for several slots.
     fn may_be_free(&self, slot: usize) -> bool;
 
-    /// Makes sure that no other process reads what the slot holds, or begins to, so that it may be written. False, and
-    /// nothing has changed, where one reads it.
+    /// Makes sure that no other process reads the slot or begins to, so that this side may write it.
+    ///
+    /// Returns false, without a change, if another process reads it.
     fn claim(&mut self, slot: usize, entry: &mut Slot) -> bool;
 
-    /// Notes the references of a message that is about to be sent.
+    /// Records the references of a message before it is sent.
     fn note_sent(&mut self, slots: &mut [Slot], references: &[Reference]);
 }
 
-/// One entry of the table: a memory file, or the place of one.
+/// An entry of the table, with or without a memory file.
 #[derive(Debug)]
 pub struct Slot {
-    /// `None` after it was given up to make room.
+    /// `None` after the table gave up the file to make room.
     pub(super) file: Option<SlotFile>,
-    /// Bytes of the file for elements, 0 where there is none. They count towards the bound while the file is being
-    /// written.
+    /// Bytes of the file for elements, 0 without a file. They count towards the limit also during writing.
     pub(super) length: usize,
     /// The number of the file.
     pub(super) number: u64,
-    /// The filling that the file has, or that is being written.
+    /// The number of the file's present content, or of the content being written.
     pub(super) filling: u64,
-    /// When the contents were last published, counted in messages that refer to slots; 0 if they were not, and in a
-    /// channel.
+    /// When the content was last published, counted in messages that refer to slots.
+    ///
+    /// 0 if never, and in a channel.
     pub(super) published: u64,
 }
 
-/// All slots of one side, behind the mutex of [`Slots`].
+/// All slots of one side, inside the mutex of [`Slots`].
 #[derive(Debug)]
 pub(super) struct SlotTable<R> {
     pub(super) slots: Vec<Slot>,
     pub(super) release: R,
     session: u64,
-    /// Files made so far; the next one gets the next number.
+    /// Number of files created so far; the next file gets the next number.
     files: u64,
-    /// The bound on the bytes of all files together.
+    /// The limit on the bytes of all files together.
     max_total: usize,
-    /// The bytes of a publisher's ring: what is published stays as long as it would there. 0 in a channel.
+    /// The bytes of a publisher's ring: published arrays stay for as long as they would in the ring.
+    ///
+    /// 0 in a channel.
     ring: usize,
-    /// How many more arrays go without asking the kernel for a file, see [`SKIPPED_AFTER_FAILURE`].
+    /// How many more arrays skip the attempt to create a file, see [`SKIPPED_AFTER_FAILURE`].
     skip: u32,
 }
 
-/// The slots of one side of a link, or of a publisher, shared by what sends and by threads of the program that
-/// hold loans. Every call takes the mutex for a short time; elements are copied without it.
+/// The slots of a link's side or of a publisher.
+///
+/// Senders share them with the program's threads that hold loans.
+///
+/// Every call holds the mutex for a short time; elements are copied without it.
 #[derive(Debug)]
 pub struct Slots<R = Counts> {
     table: Mutex<SlotTable<R>>,
-    /// The lengths in bytes of arrays that are put into slots.
+    /// The lengths in bytes of arrays that go into slots.
     lengths: Range<usize>,
-    /// How bytes are copied into the slots.
     copying: Copying,
-    /// The fork generation of their owner; a child gets no slots, because others know only the
-    /// parent.
+    /// The fork generation of the owner.
+    ///
+    /// A child gets no slots, because other processes know only the parent.
     generation: u64,
 }
 
 impl<R: Release> Slots<R> {
-    /// Slots for messages of at most `limit` bytes of this session. No file is made before the first long array.
-    /// `ring` is the length of a publisher's ring, which takes an array if it can hold more arrays of its length than
-    /// all slots together; 0 for a channel.
+    /// Creates slots for this session's messages of at most `limit` bytes.
+    ///
+    /// The first long array creates the first file.
+    ///
+    /// `ring` is the length of a publisher's ring, 0 for a channel. Arrays of which the ring holds more than [`SLOTS`]
+    /// go through the ring.
     pub(crate) fn new(release: R, session: u64, limit: u64, ring: usize) -> Slots<R> {
         let max_total = max_file_length(limit).saturating_mul(R::BOUND);
         let slots = Vec::new();
@@ -137,7 +141,7 @@ impl<R: Release> Slots<R> {
         }
     }
 
-    /// The table; a panic of another thread while it held the lock leaves it usable.
+    /// The table. It stays usable after a thread panicked with the lock.
     pub(super) fn table(&self) -> MutexGuard<'_, SlotTable<R>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,9 +151,9 @@ impl<R: Release> Slots<R> {
         max_file_length(self.lengths.end.saturating_sub(1) as u64)
     }
 
-    /// The table, if there may be a slot for so many bytes.
+    /// The table, if arrays of this length go into slots.
     fn table_for(&self, length: usize) -> Option<MutexGuard<'_, SlotTable<R>>> {
-        // Before locking: in a forked child the lock may be another thread's that is not there.
+        // Before locking: in a forked child, a thread that does not exist there may hold the lock.
         if !self.lengths.contains(&length) || fork::generation() != self.generation {
             return None;
         }
@@ -157,8 +161,11 @@ impl<R: Release> Slots<R> {
         table.release.is_open().then_some(table)
     }
 
-    /// Returns these elements in a slot: in place, as [`Slots::in_place`] does, where they are in one already, as a
-    /// copy otherwise. `None` where no slot is free for them.
+    /// Returns these elements in a slot:
+    ///
+    /// [in place](Slots::in_place) if they are in a slot already, or copied.
+    ///
+    /// `None` if no slot is free for them.
     pub fn in_place_or_copy(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
         let mut table = self.table_for(elements.len())?;
         if let Some(lent) = table.in_place(elements, shared) {
@@ -169,50 +176,54 @@ impl<R: Release> Slots<R> {
         Some(self.filled(writable, elements))
     }
 
-    /// As [`Slots::in_place_or_copy`].
+    /// [`Slots::in_place_or_copy`] without an owner.
     #[cfg(test)]
     pub(crate) fn lend(&self, elements: &[u8]) -> Option<Bytes> {
         self.in_place_or_copy(elements, None)
     }
 
-    /// Returns elements that are in a slot of this side already. The caller keeps their memory
-    /// alive, so the slot is not free; where it has their owner, `shared`, that is kept, too, without
-    /// another allocation.
+    /// Returns elements that are in a slot of this side already.
+    ///
+    /// The caller keeps their memory alive, so the slot is not free. `shared` is their owner, if the caller has it;
+    /// reusing it saves an allocation.
     pub fn in_place(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
         self.table_for(elements.len())?.in_place(elements, shared)
     }
 
-    /// Returns a copy of these elements in a free slot. `None` where there is none; the caller then
-    /// sends them through the ring.
+    /// Returns a copy of these elements in a free slot.
+    ///
+    /// `None` if no slot is free; the caller then sends them through the ring.
     pub fn copy(&self, elements: &[u8]) -> Option<Bytes> {
         self.lend_writable(elements.len()).map(|writable| self.filled(writable, elements))
     }
 
-    /// Copies these elements into a slot that was lent for them, and returns them. No mutex is held during the copy,
-    /// which may take long.
+    /// Copies these elements into a lent slot. The copy may take long, so the caller holds no mutex.
     fn filled(&self, mut writable: WritableSlot, elements: &[u8]) -> Bytes {
         self.copying.copy(elements, writable.bytes_mut());
         writable.into_bytes()
     }
 
-    /// Lends a slot for `length` bytes. `None` where no slot is free, where the array is longer
-    /// than a message may be, and in a forked child.
+    /// Lends a slot for `length` bytes.
+    ///
+    /// `None` if no slot is free, if the array exceeds the longest message, or in a forked child.
     pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
         self.table_for(length)?.lend(0, length)
     }
 
-    /// The same for bytes around which the rest of their message is written by [`Slots::surround`]: with margins, where
-    /// the longest message has room for them.
+    /// [`Slots::lend_writable`] with margins, in which [`Slots::surround`] writes the rest of the message.
+    ///
+    /// The loan has no margins if a longest message has no room for them.
     pub fn lend_with_margins(&self, length: usize) -> Option<WritableSlot> {
         let margin = if length.saturating_add(2 * MARGIN) <= self.longest() { MARGIN } else { 0 };
         self.table_for(length)?.lend(margin, length)
     }
 
-    /// Lends all bytes of a slot that has room for at least so many, and if possible for as many as are wanted. One
-    /// that is there and free comes before a new file, so that bodies of one length share it, however they are written.
+    /// Lends all bytes of a slot that has room for at least `least` bytes, if possible for `wanted`.
+    ///
+    /// An existing free file of either length is preferred to a new one, so that bodies of similar length share files.
     pub fn lend_at_least(&self, least: usize, wanted: usize) -> Option<WritableSlot> {
         let mut table = self.table_for(least)?;
-        // Others refuse a longer file, with the message in it.
+        // A receiver refuses a longer file, and the message with it.
         let wanted = wanted.min(self.longest());
         let slot = table
             .claim(fitting(wanted), true, 0)
@@ -223,9 +234,10 @@ impl<R: Release> Slots<R> {
         entry.lend(0, all)
     }
 
-    /// Returns the bytes of a loan, which are in a slot of this side, with others directly before and behind them,
-    /// which are written there. `None` where they are not, where the margins are too small, and where something was
-    /// written around them before.
+    /// Writes `before` and `after` around the bytes of a loan and returns the whole.
+    ///
+    /// `None` if the bytes are in no slot of this side, if the margins are too small, or if the loan was surrounded
+    /// before.
     pub fn surround(&self, bytes: &[u8], before: &[u8], after: &[u8]) -> Option<Bytes> {
         let mut table = self.table_for(bytes.len())?;
         if before.is_empty() && after.is_empty() {
@@ -236,8 +248,7 @@ impl<R: Release> Slots<R> {
         file.as_mut()?.surround(*length, bytes, before, after)
     }
 
-    /// Lends a slot as [`Slots::lend_writable`] does, if one that is free has a file for it: that takes a moment, where
-    /// making a file takes long.
+    /// Lends a slot as [`Slots::lend_writable`] does, but never creates a file, because that takes long.
     #[inline]
     pub fn lend_free(&self, length: usize) -> Option<WritableSlot> {
         let mut table = self.table_for(length)?;
@@ -245,9 +256,10 @@ impl<R: Release> Slots<R> {
         table.slots[slot].lend(0, length)
     }
 
-    /// Returns references to the parts of a body, which are noted as sent. `give` makes sure that others have the file
-    /// of a slot, and returns false where they cannot get it. `None` then, and where a part is not in a slot of this
-    /// side; nothing is noted.
+    /// Returns references to the parts of a body, and records them as sent.
+    ///
+    /// `give` makes sure that others have the file of a slot; it returns false if they cannot get it. `None`, without a
+    /// change, if `give` failed or if a part is in no slot of this side.
     pub(super) fn refer_giving(
         &self,
         split: &Split,
@@ -277,7 +289,7 @@ impl<R: Release> Slots<R> {
         Some(references)
     }
 
-    /// Bytes of all files, for tests of the bound.
+    /// Bytes of all files, for tests of the limit.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.table().slots.iter().map(|slot| slot.length).sum()
@@ -290,19 +302,19 @@ impl Slot {
     }
 }
 
-/// The lengths of files for an array of so many bytes.
+/// The lengths of files that an array of this length may use.
 fn fitting(bytes: usize) -> Range<usize> {
     bytes..bytes.saturating_mul(MAX_OVERSIZE).saturating_add(1)
 }
 
-/// The slot in whose memory these bytes are, and their offset in it.
+/// The slot whose memory contains these bytes, and their offset in it.
 pub(super) fn locate(slots: &[Slot], bytes: &[u8]) -> Option<(usize, usize)> {
     let offset = |slot: &Slot| slot.file.as_ref()?.offset_of(bytes, slot.length);
     slots.iter().enumerate().find_map(|(slot, entry)| Some((slot, offset(entry)?)))
 }
 
 impl<R: Release> SlotTable<R> {
-    /// Returns elements that are in a slot already: see [`Slots::in_place`].
+    /// See [`Slots::in_place`].
     fn in_place(&mut self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
         let (slot, from) = locate(&self.slots, elements)?;
         Some(self.slots[slot].file.as_mut()?.share(from, elements.len(), shared))
@@ -315,14 +327,15 @@ impl<R: Release> SlotTable<R> {
         self.slots[slot].lend(margin, length)
     }
 
-    /// Claims a free slot with a file of such a length: that which was published first, and of those the shortest. With
-    /// `past`, one that was never published, or so long ago that a ring would not hold it any more. Each bit of
-    /// `except` is a slot that is passed over.
+    /// Claims a free slot with a file of such a length: the least recently published, then the shortest.
+    ///
+    /// With `past`, claims only a slot whose content [is past](SlotTable::is_past). Each bit of `except` excludes a
+    /// slot.
     #[inline]
     fn claim(&mut self, lengths: Range<usize>, past: bool, mut except: u32) -> Option<usize> {
         loop {
             let (published, slot) = self.oldest(&lengths, except)?;
-            // If what the oldest holds is not past, that of the others is not.
+            // The other slots were published later, so they are not past either.
             if past && !self.is_past(published) {
                 return None;
             }
@@ -336,7 +349,7 @@ impl<R: Release> SlotTable<R> {
     /// The slot that [`SlotTable::claim`] tries next, and when it was published.
     #[inline]
     fn oldest(&mut self, lengths: &Range<usize>, except: u32) -> Option<(u64, usize)> {
-        // No allocation: this is done for each array.
+        // No allocation: this runs for each array.
         let mut oldest: Option<(u64, usize, usize)> = None;
         for (slot, entry) in self.slots.iter_mut().enumerate() {
             let Slot { published, length, .. } = *entry;
@@ -353,15 +366,17 @@ impl<R: Release> SlotTable<R> {
         oldest.map(|(published, _, slot)| (published, slot))
     }
 
-    /// Whether what was published then is so old that a ring would not hold it any more, or was never published.
+    /// Whether this content was never published, or so long ago that the ring would not hold it any more.
     fn is_past(&self, published: u64) -> bool {
         let newer = || self.slots.iter().filter(|other| other.published > published);
         published == 0
             || (newer().count() >= HISTORY && newer().map(|slot| slot.length).sum::<usize>() >= self.ring)
     }
 
-    /// Makes a file for so many bytes if there is room for one, else gives up others for it whose content is past, else
-    /// takes any that is free, else gives up any others. Returns its slot.
+    /// Creates a file for so many bytes, or reuses another file. Returns its slot.
+    ///
+    /// In this order: creates a file if there is room; gives up past files for it; takes any free file that fits; gives
+    /// up any free files for it.
     #[cold]
     fn make_or_reuse(&mut self, bytes: usize) -> Option<usize> {
         let length = bytes.next_multiple_of(STEP);
@@ -375,8 +390,7 @@ impl<R: Release> SlotTable<R> {
             .or_else(|| give_up(self, false))
     }
 
-    /// Whether there is a slot without a file, and a file of so many bytes stays within the bound, once the files of
-    /// the slots in `given_up` are gone.
+    /// Whether a new file of `length` bytes fits the table and its limit, without the files of `given_up`.
     fn has_room(&self, length: usize, given_up: &[usize]) -> bool {
         let lengths = self
             .slots
@@ -387,8 +401,9 @@ impl<R: Release> SlotTable<R> {
         has_place && lengths.sum::<usize>().saturating_add(length) <= self.max_total
     }
 
-    /// Gives up files of free slots, as many as a file of `length` bytes needs, but none where all would not suffice;
-    /// with `past` only those whose content is. Their entries stay, empty, for later files.
+    /// Gives up as many free files as a file of `length` bytes needs, or none if all do not suffice.
+    ///
+    /// With `past`, gives up only files whose content is past. Later files reuse the empty entries.
     fn make_room(&mut self, length: usize, past: bool) -> bool {
         let mut given_up = Vec::new();
         while !self.has_room(length, &given_up) {
@@ -400,8 +415,10 @@ impl<R: Release> SlotTable<R> {
         true
     }
 
-    /// Makes a file of `length` bytes, which [`SlotTable::has_room`] allows, and returns its slot. `None` where the
-    /// kernel, a control group, a limit or the bound of all files refuses it, and for a while after that.
+    /// Creates a file of `length` bytes, for which [`SlotTable::has_room`] is true, and returns its slot.
+    ///
+    /// `None` if the kernel, a control group, a resource limit or the process-wide limit refuses it, and for a while
+    /// afterwards.
     fn make(&mut self, length: usize) -> Option<usize> {
         if self.skip > 0 {
             self.skip -= 1;

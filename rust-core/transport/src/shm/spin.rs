@@ -1,11 +1,10 @@
 //! Spinning: polling for a few microseconds before sleeping, as long as that saves time.
 //!
-//! A spin that ends in a sleep has wasted its time, and on a busy machine it has taken a processor
-//! from the peer. So each half of a link keeps a measure of how often its last spins have
-//! succeeded: after several failures it spins for a sixteenth of 20 µs, every sixteenth wait probes with
-//! 20 µs, and one wait in 256 with the full time; after 256 failures only every 64th wait spins at all. Where both
-//! sides have only the same processor it never spins, because the peer could not run meanwhile; pinned to different
-//! ones, both spin.
+//! A spin that ends in a sleep wastes time, and on a busy machine it takes a processor from the peer. Each half of a
+//! link therefore measures how often its last spins succeeded. After several failures it spins for a sixteenth of 20
+//! µs, every sixteenth wait probes with 20 µs, and one wait in 256 with the full time. After 256 failures, only every
+//! 64th wait spins. If both sides are restricted to one and the same processor, it never spins, because the peer could
+//! not run.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -13,50 +12,47 @@ use std::time::{Duration, Instant};
 use rustix::process::Pid;
 use rustix::thread::CpuSet;
 
-/// The time to spin, adapted to how often spinning has succeeded. One thread at a time uses it.
+/// The time to spin, adapted to the success of the last spins. One thread at a time uses it.
 #[derive(Debug, Clone)]
 pub(super) struct Spin {
-    /// Polls that the option `spin` allows; 0 where spinning cannot help.
+    /// Polls that the option `spin` allows; 0 if spinning cannot help.
     full: u32,
     /// Polls with the short time: at most those of [`Spin::SHORT_TIME`].
     short: u32,
-    /// Between 0, where the reduced time is used, and [`Spin::MAX_TRUST`]: one more for a success,
-    /// one less for a failure.
+    /// From 0 (reduced time) to [`Spin::MAX_TRUST`]: a success adds one, a failure subtracts one.
     trust: u32,
-    /// Spins that ended without success since spinning was last known to succeed, for the probes.
+    /// Failed spins since spinning was last trusted, for the probes.
     failures: u32,
 }
 
 impl Spin {
     /// This many failures in a row reduce the time of a spin that always succeeded before.
     const MAX_TRUST: u32 = 8;
-    /// From this trust on a spin takes the full time.
+    /// From this trust on, a spin takes the full time.
     const TRUSTED: u32 = 4;
-    /// Without trust, one wait in so many uses the short time, so that a change is noticed.
+    /// Without trust, one wait in this many uses the short time, to notice a change.
     const PROBE_EVERY: u32 = 16;
-    /// After this many failures one wait in so many uses the short time, and the others do not spin.
+    /// After this many failures, only one wait in [`Spin::RARE_PROBE_EVERY`] spins, for the short time.
     const LONG_WITHOUT: u32 = 256;
     const RARE_PROBE_EVERY: u32 = 64;
-    /// One failure in so many is followed by a spin of the full time, for peers that take longer to answer than the
-    /// short one.
+    /// After one failure in this many, a spin takes the full time, for peers that answer more slowly.
     const FULL_PROBE_EVERY: u32 = 256;
     /// Without trust, the short time is divided by this.
     const REDUCED: u32 = 16;
-    /// The longest spin while it is not known to succeed: with other programs on each processor a longer one takes time
-    /// from them, and fails.
+    /// The longest spin without trust: on a busy machine, a longer one fails and takes others' time.
     const SHORT_TIME: Duration = Duration::from_micros(20);
-    /// Polls without a pause instruction, about a microsecond, before those with one, while spinning is known to
-    /// succeed. An answer from a far processor takes most of a microsecond; the pause during which it comes delays it
-    /// by up to 60 ns.
+    /// Polls without a pause instruction, about a microsecond, while spinning is trusted.
+    ///
+    /// An answer from a distant processor takes most of a microsecond; a pause would delay it by up to 60 ns.
     const WITHOUT_PAUSE: u32 = 1024;
-    /// The same while it is not: some tens of nanoseconds.
+    /// Polls without a pause instruction while spinning is not trusted: some tens of nanoseconds.
     const FEW_WITHOUT_PAUSE: u32 = 64;
-    /// The longest spin: beyond it, sleeping and being woken costs less, also on another processor of
-    /// a virtual machine, where one wake-up takes 30 µs and more.
+    /// The longest spin.
+    ///
+    /// Beyond it, a sleep costs less, even if a wake-up on a virtual machine takes 30 µs and more.
     const MAX_TIME: Duration = Duration::from_micros(100);
 
-    /// Spins for at most `bound`, and at most 100 µs, at a time, for what the process `peer` does;
-    /// `None` where its number is not known.
+    /// Spins for at most `bound` (and 100 µs) at a time, for the process `peer`, if its number is known.
     pub fn new(bound: Duration, peer: Option<u32>) -> Spin {
         let helps = can_run_beside(peer);
         let polls = |most: Duration| {
@@ -66,8 +62,9 @@ impl Spin {
         Spin { full, short, trust: Spin::TRUSTED, failures: 0 }
     }
 
-    /// Makes the first polls of [`Spin::until`], which do not pause, if spinning is known to succeed. Returns whether
-    /// `ready` returned true; otherwise the caller goes on with [`Spin::until`], which counts the failure.
+    /// Makes the first polls of [`Spin::until`], without pauses, if spinning is trusted.
+    ///
+    /// Returns whether `ready` returned true. Otherwise the caller calls [`Spin::until`], which counts the failure.
     pub fn briefly(&mut self, mut ready: impl FnMut() -> bool) -> bool {
         if ready() {
             return true;
@@ -77,7 +74,7 @@ impl Spin {
         is_ready
     }
 
-    /// Returns how often the next spin polls with pauses, where spinning is not known to succeed.
+    /// How often an untrusted spin polls with pauses.
     fn probe(&self) -> u32 {
         let every =
             if self.failures < Spin::LONG_WITHOUT { Spin::PROBE_EVERY } else { Spin::RARE_PROBE_EVERY };
@@ -92,18 +89,19 @@ impl Spin {
         }
     }
 
-    /// Whether spinning is known to succeed.
+    /// Whether the last spins succeeded.
     pub fn is_trusted(&self) -> bool {
         self.trust >= Spin::TRUSTED
     }
 
-    /// Polls until `ready` returns true; false when it is time to sleep. What is ready at the first
-    /// poll does not count as a success, because a sleep would have found it as well.
+    /// Polls until `ready` returns true; false when it is time to sleep.
+    ///
+    /// The first poll does not count as a success, because a sleep would have found the same.
     pub fn until(&mut self, mut ready: impl FnMut() -> bool) -> bool {
         if ready() {
             return true;
         }
-        // An answer that is already under way comes sooner than the shortest pause ends.
+        // An answer that is already under way arrives before the shortest pause ends.
         let is_trusted = self.is_trusted();
         let without_pause = if is_trusted { Spin::WITHOUT_PAUSE } else { Spin::FEW_WITHOUT_PAUSE };
         if (0..self.full.min(without_pause)).any(|_| ready()) {
@@ -114,41 +112,43 @@ impl Spin {
         for polled in 0..polls {
             std::hint::spin_loop();
             if ready() {
-                // Only the full time is long enough for this peer, so the next spin takes it as well.
+                // Only the full time is long enough for this peer, so the next spin uses it as well.
                 let least = if polled > self.short { Spin::TRUSTED } else { 0 };
                 self.trust = (self.trust + 1).clamp(least, Spin::MAX_TRUST);
                 return true;
             }
         }
         self.trust = self.trust.saturating_sub(1);
-        // Behind a success it counts anew.
+        // After a success the count begins anew.
         self.failures = if is_trusted { 0 } else { self.failures.wrapping_add(1) };
         false
     }
 }
 
-/// Whether the peer may run now while this thread spins: one of the two may use more than one
-/// processor, or each is pinned to another one. A peer whose processors the kernel does not give is
-/// taken to have ours.
+/// Whether the peer may run while this thread spins: their processors differ, or are more than one.
+///
+/// If the kernel does not give the peer's processors, they count as this side's.
 fn can_run_beside(peer: Option<u32>) -> bool {
     let of = |pid| rustix::thread::sched_getaffinity(pid).ok();
     let peer = peer.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
     of(None).is_some_and(|mine| differ_or_many(&mine, peer.and_then(|pid| of(Some(pid))).as_ref()))
 }
 
-/// Whether two sets of processors, the second where it is known, leave one for each side.
+/// Whether two sets of processors (the second if known) leave one for each side.
 fn differ_or_many(mine: &CpuSet, peer: Option<&CpuSet>) -> bool {
     mine.count() > 1 || peer.is_some_and(|peer| peer != mine)
 }
 
-/// How many polls with a pause fit in a microsecond: the pause instruction takes from 10 to 150
-/// cycles, depending on the processor. Measured once per process, so that no clock is read while
-/// spinning.
+/// How many polls with a pause fit in a microsecond.
+///
+/// A pause takes 10 to 150 cycles, depending on the processor.
+///
+/// Measured once per process, so that spinning reads no clock.
 fn polls_per_microsecond() -> f64 {
     static RATE: OnceLock<f64> = OnceLock::new();
     *RATE.get_or_init(|| {
         const POLLS: u32 = 1000;
-        // The shortest of three: the others may have been interrupted.
+        // The shortest of three, because the others may have been interrupted.
         let shortest = (0..3).map(|_| {
             let start = Instant::now();
             (0..POLLS).for_each(|_| std::hint::spin_loop());
@@ -210,7 +210,7 @@ mod tests {
                 polled > polls
             })
         };
-        // The peer answers after more than the short time: one full spin finds that out, and the next ones succeed.
+        // The peer answers after the short time: one full spin finds that out, and the next ones succeed.
         let misses = (0..1000).take_while(|_| !answers_after(short + 500)).count();
         assert!(misses < 256, "{misses}");
         assert!((0..100).all(|_| answers_after(short + 500)));

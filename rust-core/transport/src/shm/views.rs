@@ -1,13 +1,13 @@
 //! The receiving side of slots: a peer's files, and views of elements in them.
 //!
 //! The files come as descriptors over the socket, each before the first record that refers to it (`signals` queues
-//! them). A view is a [`Bytes`] whose memory is the peer's file: it stays readable after the link, and even the peer,
-//! is gone. How a view is counted, so that the peer does not write what is viewed, differs ([`ViewCounter`]):
-//! `link::arrays` has what a channel does, `broadcast::views` what a subscriber does.
+//! them). A view is a [`Bytes`] whose memory is the peer's file; it stays readable after the link and even the peer
+//! have ended. [`ViewCounter`] keeps the peer from writing viewed elements; `link::arrays` has the rules of a channel,
+//! `broadcast::views` those of a subscriber.
 //!
-//! The peer keeps writing rights to its file, so a hostile one can change elements under a reader. Only numbers are
-//! ever read through a view, of which every bit pattern is one, and opaque bytes, of which nothing is read here; text
-//! and structure are copied before they are decoded. Seals make sure that the file never shrinks.
+//! The peer keeps write access to its file, so a hostile peer can change elements while this side reads. A view
+//! therefore shows only numbers, for which every bit pattern is valid, and opaque bytes, which this library does not
+//! read. Text and structure are copied before decoding. Seals prevent the file from shrinking.
 
 use std::cmp::Ordering;
 use std::os::fd::{AsFd, OwnedFd};
@@ -24,21 +24,22 @@ use crate::error::{Error, ErrorKind, Result, memory};
 use crate::sys::arc_owner::{ArcOwner, ArcRef};
 use crate::sys::memory::PeerMemory;
 
-/// What a reader leaves in a slot that holds a whole body.
+/// Which bytes of a body in a slot a reader leaves there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BodyViews {
-    /// Nothing: the body is copied.
+    /// None: the reader copies the body.
     #[default]
     None,
-    /// Its opaque bytes, as long as the program has the message: a raw body, and the long byte strings of CBOR. What is
-    /// around them is copied.
+    /// The opaque bytes, while the program has the message: a raw body, or CBOR's long byte strings.
+    ///
+    /// The reader copies the rest.
     Bytes,
-    /// The body as a part without a rest, for a layer above that copies it at once and looks at nothing of it before.
+    /// The whole body as one part, for a layer above that copies it at once, before it reads any of it.
     Whole,
 }
 
 impl BodyViews {
-    /// Whether something of a body in this encoding may be left in its slot.
+    /// Whether some of a body in this encoding may stay in its slot.
     pub(super) fn views(self, encoding: Encoding) -> bool {
         match self {
             BodyViews::None => false,
@@ -47,7 +48,7 @@ impl BodyViews {
         }
     }
 
-    /// Returns what of a body in this encoding is left in its slot; `None` where it is to be copied.
+    /// Which bytes of a body in this encoding stay in its slot. `None` if the whole body must be copied.
     pub(super) fn left(self, encoding: Encoding, slot: &[u8]) -> Option<Left> {
         match (self, encoding) {
             (BodyViews::Whole, _) => Some(Left::Whole),
@@ -58,18 +59,18 @@ impl BodyViews {
     }
 }
 
-/// What of a body is left in its slot.
+/// Which bytes of a body stay in its slot.
 pub(super) enum Left {
-    /// All of it, at which nothing looks before it is copied.
+    /// The whole body; a layer above copies it before reading it.
     Whole,
-    /// All of it: opaque bytes.
+    /// The whole body, as opaque bytes.
     Opaque,
-    /// Its long byte strings.
+    /// The long byte strings.
     Strings(Outline),
 }
 
 impl Left {
-    /// Returns the body whose slot is viewed so.
+    /// The body over the view `slot`.
     pub(super) fn body(self, slot: Bytes) -> Body {
         let rest = Bytes::new();
         match self {
@@ -80,8 +81,7 @@ impl Left {
     }
 }
 
-/// Copies what no honest peer writes now out of its slot into memory of this process. `OutOfMemory` where there is
-/// none.
+/// Copies a slot's bytes into memory of this process. `OutOfMemory` if there is none.
 pub(super) fn copied(slot: &[u8]) -> Result<Bytes> {
     let mut bytes = buffers::take(slot.len());
     memory::reserve(&mut bytes, slot.len())?;
@@ -89,26 +89,25 @@ pub(super) fn copied(slot: &[u8]) -> Result<Bytes> {
     Ok(buffers::aligned(bytes))
 }
 
-/// Where the views of one reader are counted. Any thread may end a view, also in a forked child, where nothing is
-/// counted.
+/// Counts the views of one reader.
+///
+/// Any thread may end a view, also in a forked child, which counts nothing.
 pub(super) trait ViewCounter: Clone + Send + Sync + 'static {
-    /// Notes the end of a view of this slot.
     fn end_view(&self, slot: usize);
 }
 
-/// The files of a peer's slots. One thread at a time uses it; views may be held and dropped by any.
+/// The files of a peer's slots. One thread at a time uses it; any thread may hold and drop views.
 #[derive(Debug)]
 pub(super) struct SlotFiles<C> {
     /// The peer's session.
     session: u64,
-    /// The file of each slot with its number.
+    /// The file of each slot, with its number.
     files: [Option<(u64, PeerSlotFile<C>)>; SLOTS],
-    /// Bytes of the longest file that is mapped.
+    /// The most bytes of a file that this side maps.
     longest: usize,
     pub counter: C,
 }
 
-/// The file of one slot.
 #[derive(Debug)]
 enum PeerSlotFile<C> {
     /// Checked and mapped read-only.
@@ -117,8 +116,9 @@ enum PeerSlotFile<C> {
     Unmapped(OwnedFd),
 }
 
-/// A mapped file, and where its views are counted. The table lends it to views: to the first without counting, which
-/// gives it back with one exchange.
+/// A mapped file and the counter of its views.
+///
+/// The table lends it to the first view without counting, and that view returns it with one exchange.
 #[derive(Debug)]
 pub(super) struct Mapped<C> {
     pub memory: PeerMemory,
@@ -126,7 +126,7 @@ pub(super) struct Mapped<C> {
     pub counter: C,
 }
 
-/// Elements in a slot of the peer's, whose reference was checked.
+/// The elements of a checked reference into a slot of the peer's.
 #[derive(Debug)]
 pub(super) struct Elements<C> {
     pub file: ArcRef<Mapped<C>>,
@@ -136,10 +136,10 @@ pub(super) struct Elements<C> {
     pub length: usize,
 }
 
-/// Elements whose view is counted until the drop.
+/// Elements that end their counted view when dropped.
 pub(super) struct View<C: ViewCounter>(pub Elements<C>);
 
-/// Whether the file that a reference names is here.
+/// Whether the file that a reference names has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
     Here,
@@ -149,7 +149,7 @@ pub(super) enum Presence {
 }
 
 impl<C> Mapped<C> {
-    /// The offset of the word that says which filling the file has.
+    /// The offset of the word with the file's filling number.
     pub fn filling(&self) -> usize {
         self.memory.length() - PAGE + slot_page::at::FILLING
     }
@@ -163,7 +163,7 @@ impl<C> Elements<C> {
 }
 
 impl<C: ViewCounter> Elements<C> {
-    /// Returns a view, which was counted.
+    /// Returns a view; the caller has counted it.
     pub fn view(self) -> Bytes {
         Bytes::from_owner(View(self))
     }
@@ -183,24 +183,26 @@ impl<C: ViewCounter> Drop for View<C> {
 }
 
 impl<C: ViewCounter> SlotFiles<C> {
-    /// Without files. `session` is that of the peer; files with more than `longest` bytes of elements are not mapped.
+    /// A reader without files. Files with more than `longest` bytes of elements are not mapped.
     pub fn new(session: u64, longest: usize, counter: C) -> SlotFiles<C> {
         SlotFiles { session, files: Default::default(), longest: longest.saturating_add(PAGE), counter }
     }
 
-    /// Takes a file that the peer sent, instead of an earlier one; views of that one stay valid. `Malformed` if it is
-    /// no file of a slot.
+    /// Takes a file that the peer sent, and replaces an earlier file; views of the earlier file stay valid.
+    ///
+    /// `Malformed` if it is no file of a slot.
     pub fn put(&mut self, file: OwnedFd) -> Result<()> {
         let FileName { slot, number } = slot_page::name_of(file.as_fd(), self.session)?;
-        // A file that is sent again may be mapped already.
+        // A file may arrive twice, and may then be mapped already.
         if self.files[slot].as_ref().is_none_or(|(there, _)| *there < number) {
             self.files[slot] = Some((number, PeerSlotFile::Unmapped(file)));
         }
         Ok(())
     }
 
-    /// Returns whether the file that a reference names is here, after reading those that `fetch` returns as long as it
-    /// has not come. `Malformed` for a slot that does not exist.
+    /// Looks for the file that a reference names, and takes files from `fetch` until it has come.
+    ///
+    /// `Malformed` if the slot does not exist.
     pub fn find(
         &mut self,
         reference: &Reference,
@@ -222,7 +224,7 @@ impl<C: ViewCounter> SlotFiles<C> {
         }
     }
 
-    /// Returns the elements that a reference names, if its file is mapped and has them.
+    /// The elements that a reference names, if its file is mapped and contains them.
     pub fn mapped(&mut self, reference: &Reference) -> Option<Elements<C>> {
         match self.files.get_mut(usize::try_from(reference.slot).ok()?)?.as_mut()? {
             (number, PeerSlotFile::Mapped(file)) if *number == reference.file => elements(file, reference),
@@ -230,11 +232,11 @@ impl<C: ViewCounter> SlotFiles<C> {
         }
     }
 
-    /// Returns the elements that a reference names, whose file is mapped if it was not yet.
+    /// The elements that a reference names, after mapping the file if necessary.
     ///
     /// # Errors
-    /// `Malformed` where the reference names no file that is here or is outside of it, and for a descriptor that is no
-    /// sealed, allocated memory file of an allowed length. `OutOfMemory` where this process cannot map the file.
+    /// `Malformed` if the file is missing, has no such elements, or is no sealed, allocated memory file of an allowed
+    /// length. `OutOfMemory` if this process cannot map the file.
     pub fn elements(&mut self, reference: &Reference) -> Result<Elements<C>> {
         let slot = usize::try_from(reference.slot).unwrap_or(SLOTS);
         if let Some(Some((_, file))) = self.files.get_mut(slot)
@@ -248,7 +250,7 @@ impl<C: ViewCounter> SlotFiles<C> {
     }
 }
 
-/// The place of a reference in its file; `None` where it is outside.
+/// The elements of a reference. `None` if they exceed the file.
 #[inline]
 fn elements<C>(file: &mut ArcOwner<Mapped<C>>, reference: &Reference) -> Option<Elements<C>> {
     let (from, length) = (usize::try_from(reference.from).ok()?, usize::try_from(reference.length).ok()?);

@@ -1,12 +1,9 @@
-//! The halves of a link where long arrays are in slots: the sending half writes references, and the
-//! receiving half returns views of what they name.
+//! Long arrays in slots: the sending half writes references, and the receiving half returns views.
 //!
-//! Sending, for a frame whose body is a rest and parts: the parts that are in this link's slots
-//! become references in one ring record. Before the first reference into a file its descriptor goes
-//! over the socket, with one byte that names the slot; the socket keeps descriptors in order, and a
-//! record becomes visible only afterwards, so the receiver always finds the file. What cannot go
-//! this way (no slots, a rest too long for one record, a full socket) goes in one block, as any
-//! other frame (see `bodies`).
+//! A frame's parts that are in this link's slots become references in one ring record. Before the first reference into
+//! a file, its descriptor goes over the socket, with one byte that names the slot. The socket keeps the order of
+//! descriptors, and the record becomes visible only afterwards, so the receiver always finds the file. Without slots,
+//! with a rest too long for one record, or with a full socket, the frame goes in one block (see `bodies`).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,9 +27,9 @@ use crate::frame::{Header, Incoming, Outgoing};
 use crate::sys::memory::MemoryFile;
 
 impl ShmTx {
-    /// Writes references to the parts of a frame, or the whole frame through the ring where that is
-    /// not possible. Like the contract's `try_send`: `Blocked` leaves nothing behind, and the
-    /// references are taken back.
+    /// Writes references to the parts of a frame, or the whole frame in one block if that is not possible.
+    ///
+    /// Like the contract's `try_send`: `Blocked` leaves nothing, and takes the references back.
     #[cold]
     pub(super) fn try_write_split(&mut self, frame: &Outgoing<'_>, split: &Split) -> Result<Sent> {
         let socket = self.shared.liveness.socket().clone();
@@ -46,8 +43,11 @@ impl ShmTx {
         }
     }
 
-    /// Writes a record with references to the parts of a body. `None` where they cannot be referred to, false where
-    /// the ring has no room; nothing is left behind then. `announce` sends the peer a file that it does not have.
+    /// Writes a record with references to the parts of a body.
+    ///
+    /// `announce` sends the peer a file that it lacks.
+    ///
+    /// `None` if the parts cannot be referred to, false if the ring has no room; neither leaves anything.
     pub(super) fn try_refer(
         &mut self,
         header: &Header,
@@ -67,8 +67,7 @@ impl ShmTx {
         written.map(Some)
     }
 
-    /// The slots where long arrays are put that are sent over this link; `None` where the peer
-    /// takes none.
+    /// The slots for long arrays that this link sends; `None` if the peer accepts none.
     pub(crate) fn slots(&self) -> Option<&Arc<Slots>> {
         self.slots.as_ref()
     }
@@ -85,33 +84,33 @@ impl ShmTx {
     }
 }
 
-/// A message in the ring whose long arrays are in slots that are mapped here.
+/// A message in the ring whose long arrays are in slots that this side has mapped.
 #[derive(Debug)]
 pub struct InSlots {
     found: Referring,
-    /// The elements, not viewed yet, and how many bytes of the rest come before them.
+    /// The elements before viewing, each with the number of bytes of the rest before it.
     elements: OneOrMany<(usize, Elements<ReleaseCounter>)>,
 }
 
 impl InSlots {
-    /// The header of the message.
     pub fn header(&self) -> &Header {
         &self.found.header
     }
 }
 
 impl ShmRx {
-    /// Returns a message whose long arrays are in slots of which this side has mapped all files;
-    /// nothing changes. `None` in all other cases, which [`ShmRx::try_recv`] handles.
+    /// Returns a message whose long arrays are in slots that this side has mapped. Nothing changes.
+    ///
+    /// [`ShmRx::try_recv`] handles all other cases.
     pub fn peek_in_slots(&mut self) -> Option<InSlots> {
-        // Before reading: what the peer wrote until its end is left to `try_recv`.
+        // Checked before reading: `try_recv` returns what the peer wrote before its end.
         if self.shared.end.get().is_some() {
             return None;
         }
         let (found, files) = (self.reader.peek_references()?, self.views.as_mut()?);
         let elements = OneOrMany::try_of(&found.references, |reference| {
             let elements = files.mapped(reference)?;
-            // The peer wrote them last; they come while the rest of the message is read.
+            // The peer's cache has these lines; they arrive while this side reads the rest of the message.
             elements.file.memory.prefetch(elements.from);
             elements.file.counter.prefetch(elements.file.slot);
             Some((reference.at as usize, elements))
@@ -119,21 +118,20 @@ impl ShmRx {
         Some(InSlots { found, elements })
     }
 
-    /// Returns what [`ShmRx::peek_in_slots`] has just found.
+    /// Returns the message that [`ShmRx::peek_in_slots`] has just found.
     pub fn take_in_slots(&mut self, found: InSlots) -> Incoming {
         let InSlots { found, elements } = found;
         let (header, rest) = (found.header, self.reader.take_rest(&found));
         self.note_frame();
         self.shared.last_received.store(header.sent, Ordering::Relaxed);
-        // An answer in a slot is likely, and the search for one reads both words, which the peer has written since.
+        // An answer in a slot is likely. Its search for a slot reads both words, which the peer has written since.
         self.shared.peer.memory.prefetch(at::RELEASED);
         self.shared.peer.memory.prefetch(at::HEAD);
         let parts = elements.map(|(at, elements)| Part { at, bytes: elements.view() });
         Incoming { header, extension: Bytes::new(), body: Body::of_parts(rest, parts) }
     }
 
-    /// Returns the frame of a record whose long arrays are in the peer's slots. Errors as
-    /// `try_recv`.
+    /// Returns the frame of a record whose long arrays are in the peer's slots. Errors as `try_recv`.
     #[cold]
     pub(super) fn receive_with_views(&mut self, record: Record) -> Result<Option<Incoming>> {
         self.note_frame();
@@ -142,9 +140,11 @@ impl ShmRx {
         Ok(Some(frame))
     }
 
-    /// Decodes the record and maps what it names; does not wait. Files are read from the socket
-    /// until every reference has its file; the peer sent them before the record. Until all are mapped nothing has
-    /// changed: where there is no memory for one, the message stays the next one.
+    /// Decodes the record and maps its files.
+    ///
+    /// Never waits, because the peer sent the files before the record.
+    ///
+    /// Nothing changes until all files are mapped: without memory for one, the message stays the next one.
     fn read_views(&mut self, record: Record) -> Result<Incoming> {
         let Some(files) = &mut self.views else {
             return self.reader.take(record).and_then(|_| Err(no_slots()));
@@ -161,8 +161,7 @@ impl ShmRx {
         }
         let rest = self.reader.take_rest(&found);
         let parts = elements.map(|(at, elements)| Part { at, bytes: elements.view() });
-        // After the views were made: their drop releases the references of a message that is too
-        // large.
+        // After the views: their drop releases the references of a message that is too large.
         self.reader.check_limit(&found.header)?;
         Ok(Incoming { header: found.header, extension: Bytes::new(), body: Body::of_parts(rest, parts) })
     }

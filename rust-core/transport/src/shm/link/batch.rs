@@ -1,21 +1,23 @@
-//! Several short data messages of one call: checked once before, and published with one fence and at most one wake-up.
+//! Several short data messages of one call, with one check, one fence and at most one wake-up.
 
 use super::super::record::{FastKind, Small};
 use super::super::writer::Hidden;
 use super::sending::ShmTx;
 use crate::codec::Encoding;
 
-/// Messages that are being written; the peer finds them once this is dropped, if not before.
+/// Messages under way; the peer finds them at the latest after the drop.
 pub struct Batch<'a> {
     half: &'a mut ShmTx,
     hidden: Hidden,
-    /// The time of sending of all of them.
+    /// The sending time of the batch.
     sent: i64,
     has_written: bool,
 }
 
 impl ShmTx {
-    /// Begins a batch that is sent at this time. `None` for a link that has ended, which [`ShmTx::try_send`] reports.
+    /// Begins a batch with this sending time.
+    ///
+    /// `None` if the link has ended, which [`ShmTx::try_send`] reports.
     #[inline]
     pub fn begin_batch(&mut self, sent: i64) -> Option<Batch<'_>> {
         if self.check().is_err() || self.check_sleeper(sent).is_err() {
@@ -26,8 +28,10 @@ impl ShmTx {
 }
 
 impl Batch<'_> {
-    /// Writes a data message that is one above the last in number. False, with nothing written, for a body that is not
-    /// short, or where that is not possible at once: [`ShmTx::try_send`] returns the reason.
+    /// Writes a data message with the next sequence number.
+    ///
+    /// Returns false, with nothing written, for a body that is not short or if that is not possible at once:
+    /// [`ShmTx::try_send`] returns the reason.
     #[inline(always)]
     pub fn put(&mut self, sequence: u64, encoding: Encoding, body: &[u8]) -> bool {
         if body.len() > Small::LONGEST {
@@ -40,7 +44,7 @@ impl Batch<'_> {
         is_put
     }
 
-    /// The slow path of [`Batch::put`]: the peer finds those before this one, and this one.
+    /// The slow path of [`Batch::put`]: publishes the messages before this one, then writes it.
     #[cold]
     fn put_next(&mut self, sequence: u64, encoding: Encoding, body: &[u8]) -> bool {
         self.half.writer.publish(&mut self.hidden);

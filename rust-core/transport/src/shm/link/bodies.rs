@@ -1,9 +1,7 @@
-//! The halves of a link where a long body that is in one block is in a slot as a whole: the sending half puts it there,
-//! and the receiving half copies it out in one piece, or leaves there what the layer above wants to view.
+//! Long bodies in slots: the sending half puts a whole body into a slot; the receiving half copies it.
 //!
-//! Whatever is in it: text, structure, or bytes that nothing of the library looks at. It is examined and decoded only
-//! in the copy, in memory that the peer cannot write. A body that finds no slot goes through the ring in pieces, as one
-//! for a peer without slots does.
+//! It may leave bytes in the slot that the layer above wants to view. All other content is examined and decoded only in
+//! the copy, which the peer cannot write. Without a free slot, a body goes through the ring in pieces.
 
 use std::sync::atomic::Ordering;
 
@@ -26,14 +24,15 @@ use crate::sys::memory::MemoryFile;
 use crate::{LongBodies, Sent};
 
 impl ShmTx {
-    /// Writes a frame with a long body: a reference to it in a slot, to which it is copied unless it is in one already;
-    /// or the whole frame, where there is none. Like the contract's `try_send`.
+    /// Writes a frame with a long body as a reference to its slot, or through the ring if there is no slot.
+    ///
+    /// Copies the body unless it is in a slot already. Like the contract's `try_send`.
     #[cold]
     pub(super) fn try_write_long(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         if self.slots.is_none() || !self.writer.accepts_placed(frame.extension.len()) {
             return self.writer.try_write(frame);
         }
-        // Before the copy, which would be made again for each try.
+        // Before the copy, so that a retry does not repeat it.
         if !self.writer.has_room_for_placed(frame.extension.len())? {
             return Ok(Sent::Blocked);
         }
@@ -46,8 +45,9 @@ impl ShmTx {
         Ok(sent)
     }
 
-    /// Writes a record with a reference to the body in a slot, for which the ring has room. False where there is no
-    /// slot, or the peer cannot be sent its file.
+    /// Writes a record with a reference to the body in a slot; the ring has room for it.
+    ///
+    /// False if there is no slot, or if the peer cannot be sent its file.
     fn try_place(&mut self, frame: &Outgoing<'_>) -> Result<bool> {
         let Some(slots) = &self.slots else { return Ok(false) };
         let Some(bytes) = slots.in_place_or_copy(frame.body, None) else { return Ok(false) };
@@ -81,13 +81,14 @@ impl ShmTx {
 }
 
 impl ShmRx {
-    /// From now on this much of a body that is in a slot as a whole is left there: of data and, but for the whole,
-    /// requests; and of replies.
+    /// Sets which bytes of a body stay in its slot, for data and for replies.
+    ///
+    /// Requests use `data`, except [`BodyViews::Whole`].
     pub fn view_bodies(&mut self, data: BodyViews, replies: BodyViews) {
         self.body_views = (data, replies);
     }
 
-    /// Returns the frame of a record whose body is in one of the peer's slots, copied out of it. Errors as `try_recv`.
+    /// Returns the frame of a record whose body is in one of the peer's slots. Errors as `try_recv`.
     #[cold]
     pub(super) fn receive_placed(&mut self, record: Record) -> Result<Option<Incoming>> {
         self.note_frame();
@@ -96,8 +97,11 @@ impl ShmRx {
         Ok(Some(frame))
     }
 
-    /// Decodes the record, maps the file that it names, and copies the body; does not wait. The peer sent the file
-    /// before the record. Until there is memory for both, nothing has changed: the message stays the next one.
+    /// Decodes the record, maps its file and copies the body.
+    ///
+    /// Never waits, because the peer sent the file before.
+    ///
+    /// Nothing changes until there is memory for both: the message stays the next one.
     fn read_placed(&mut self, record: Record) -> Result<Incoming> {
         let Some(files) = &mut self.views else {
             return self.reader.take(record).and_then(|_| Err(no_slots()));
@@ -115,7 +119,7 @@ impl ShmRx {
         let views = match header.kind {
             Kind::Data => self.body_views.0,
             Kind::Reply => self.body_views.1,
-            // Its server looks at it.
+            // The server reads a request's body.
             Kind::Request if self.body_views.0 == BodyViews::Bytes => BodyViews::Bytes,
             _ => BodyViews::None,
         };
@@ -133,8 +137,7 @@ impl ShmRx {
         Ok(Incoming { header, extension, body })
     }
 
-    /// Skips the message for which there was no memory, if `may` allows that for its header, which is returned. `None`
-    /// where there is none.
+    /// Skips the message for which memory was lacking, if `may` allows that.  Returns its header.
     ///
     /// # Errors
     /// `Malformed`, which ends the link.

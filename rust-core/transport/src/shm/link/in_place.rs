@@ -1,9 +1,7 @@
-//! What both halves do for each message: a short one is written or read in place, whether the peer was active is
-//! recorded and checked, and a peer that sleeps is woken.
+//! Both halves' steps for each message: short messages, the check of the peer's activity, and wake-ups.
 //!
-//! Every send checks first whether the link has ended and whether the peer lives, then writes, then wakes the
-//! peer's receiving half where its park word says that it sleeps. The check comes before the writing because an
-//! error after it would make the caller send a frame again that the peer may have read.
+//! Every send first checks the link and the peer, then writes, then wakes a sleeping peer. The check precedes the
+//! writing: after an error the caller sends the frame again, and the peer might have read the first one.
 
 use std::sync::atomic::{Ordering, fence};
 
@@ -21,21 +19,22 @@ use crate::error::{Error, Result};
 use crate::frame::{Incoming, Kind};
 
 impl ShmTx {
-    /// Whether a body of so many bytes is one record, and is to be no slot's.
+    /// Whether a body of so many bytes fits one record and does not go into a slot.
     pub fn is_one_record(&self, bytes: usize) -> bool {
         self.writer.is_one_record(bytes) && !self.is_for_slot(bytes)
     }
 
-    /// Whether a body of so many bytes is put into a slot, which takes time: not under a lock.
+    /// Whether a body of so many bytes goes into a slot. That takes time, so callers hold no lock for it.
     #[inline]
     fn is_for_slot(&self, bytes: usize) -> bool {
         bytes >= PLACED_FROM && self.slots.is_some()
     }
 
-    /// Sends data, a request or a reply whole, without flags and extension; the caller's earlier stores and this one
-    /// have one full fence behind them then. Data and requests are one above the last in number; `correlation` is the
-    /// number of a reply's request, and 0 otherwise. False, with nothing sent, where that is not possible at once:
-    /// [`ShmTx::try_send`] returns the reason.
+    /// Sends a whole data message, request or reply without flags and extension map.
+    ///
+    /// Data and requests need the next sequence number; `correlation` is the number of a reply's request, otherwise 0.
+    /// A full fence follows the caller's earlier stores and this one. Returns false, with nothing sent, if that is not
+    /// possible at once: [`ShmTx::try_send`] returns the reason.
     #[inline(always)]
     pub fn try_send_fast(
         &mut self,
@@ -60,7 +59,7 @@ impl ShmTx {
         true
     }
 
-    /// Notes that a record was written at this time, and wakes the peer.
+    /// Notes the sending time of a written record and wakes the peer.
     #[inline]
     pub(super) fn wrote(&mut self, sent: i64) {
         self.short_passed = false;
@@ -77,9 +76,10 @@ impl ShmTx {
         false
     }
 
-    /// Returns the error of a link that has ended. The kernel is asked whether the peer lives after
-    /// 1, 2, 4 … 64 frames without activity of the peer, and then after every 64, because asking
-    /// costs as much as several messages.
+    /// Returns the error of a link that has ended.
+    ///
+    /// Asks the kernel whether the peer lives after 1, 2, 4 … 64 frames without the peer's activity, then after every
+    /// 64. Asking costs as much as several messages.
     #[inline(always)]
     pub(super) fn check(&mut self) -> Result<()> {
         self.check_open()?;
@@ -88,8 +88,7 @@ impl ShmTx {
             self.frames_since_probe = 0;
             return Ok(());
         }
-        // A peer that reads is active, too: while it reads a large frame it sends nothing, but its head
-        // moves.
+        // A peer that reads a large frame sends nothing, but its moving head shows activity.
         if self.writer.seen_head() > self.seen_head {
             (self.seen_head, self.frames_since_probe) = (self.writer.seen_head(), 0);
             return Ok(());
@@ -101,7 +100,7 @@ impl ShmTx {
         Ok(())
     }
 
-    /// The same without the kernel: the stored error, and the peer's state word.
+    /// [`ShmTx::check`] without the kernel: the stored error and the peer's state word.
     #[inline(always)]
     pub(super) fn check_open(&self) -> Result<()> {
         if let Some(error) = self.shared.end.get() {
@@ -110,34 +109,33 @@ impl ShmTx {
         if self.shared.has_closed() { Err(self.end_closed()) } else { Ok(()) }
     }
 
-    /// Ends the link because the peer has closed it.
     #[cold]
     fn end_closed(&self) -> Error {
         self.shared.end(disconnected())
     }
 
-    /// Asks the kernel; `Disconnected` where the peer is gone.
     #[cold]
     fn check_kernel(&self) -> Result<()> {
         if self.shared.is_gone()? { Err(self.shared.end(disconnected())) } else { Ok(()) }
     }
 
-    /// Checks a parked peer before anything is written to it, because it may be dead. Afterwards it
-    /// may have read the frame and ended, and an error would have the frame sent a second time.
-    /// `now` is the frame's time of sending. The frame that wakes a sleeper is the slow one anyway.
+    /// Checks a parked peer before writing, because it may be dead.
+    ///
+    /// After the writing it may have read the frame and ended, and an error would cause a second send. `now` is the
+    /// frame's sending time. A frame that wakes a sleeper is slow anyway.
     #[inline(always)]
     pub(super) fn check_sleeper(&mut self, now: i64) -> Result<()> {
         let park = self.shared.peer.memory.load(at::DATA_PARK, Ordering::Relaxed);
         if self.waker.is_due(park) { self.check_parked(park, now) } else { Ok(()) }
     }
 
-    /// A peer in the stage in the futex that has sent something, or was sent something, within the
-    /// length of that stage has just fallen asleep: asking the kernel would cost more than waking
-    /// it. The times are the peer's claim; a false one harms the peer alone (decision
-    /// 20).
+    /// Checks a peer that its park word shows as sleeping.
+    ///
+    /// A peer in the futex stage with traffic during the last [`SHORT`] has just fallen asleep: asking the kernel would
+    /// cost more than waking it. The times are the peer's claims; a false one harms only the peer (decision 20).
     #[cold]
     fn check_parked(&mut self, park: u64, now: i64) -> Result<()> {
-        /// Where it died in that sleep, the kernel is asked before the second frame from here.
+        /// If the peer died in that sleep, the kernel is asked before the second frame from here.
         const SOON: u64 = 2;
         let recently = |then: i64| (0..SHORT.as_nanos() as i64).contains(&now.saturating_sub(then));
         if Stage::of(park) != Some(Stage::Futex) {
@@ -153,8 +151,9 @@ impl ShmTx {
         self.check_kernel()
     }
 
-    /// Wakes the peer's receiving half where it sleeps. The ring's header was stored with a full
-    /// fence before this.
+    /// Wakes the peer's sleeping receiving half.
+    ///
+    /// The caller has stored the record's header with a full fence.
     #[inline(always)]
     pub(super) fn wake_reader(&mut self) {
         let park = self.shared.peer.memory.load_fenced(at::DATA_PARK);
@@ -170,29 +169,31 @@ impl ShmTx {
 }
 
 impl ShmRx {
-    /// Returns a short message that is complete in one record; nothing changes. `None` in all other cases, which
-    /// [`ShmRx::try_recv`] handles.
+    /// Returns a short message that is complete in one record. Nothing changes.
+    ///
+    /// [`ShmRx::try_recv`] handles all other cases.
     #[inline]
     pub fn peek_small(&self) -> Option<Small> {
-        // Before reading: what the peer wrote until its end is left to `try_recv`.
+        // Checked before reading: `try_recv` returns what the peer wrote before its end.
         if self.shared.end.get().is_some() { None } else { self.reader.peek_small() }
     }
 
-    /// Returns the next record where it is fast-path data or a fast-path request, as `kind` says; nothing changes.
-    /// `None` in all other cases, which [`ShmRx::peek_small`] handles.
+    /// The next record, if it is fast-path data or a fast-path request, as `kind` says. Nothing changes.
+    ///
+    /// [`ShmRx::peek_small`] handles all other cases.
     #[inline]
     pub fn peek_fast(&self, kind: Kind) -> Option<FastRecord> {
         // As in `peek_small`.
         if self.shared.end.get().is_some() { None } else { self.reader.peek_fast(FastKind::of(kind)?) }
     }
 
-    /// The same for a fast-path reply, which has a number of its own.
+    /// [`ShmRx::peek_fast`] for a reply, which has its own sequence number.
     #[inline]
     pub fn peek_reply(&self) -> Option<FastLinked> {
         if self.shared.end.get().is_some() { None } else { self.reader.peek_reply() }
     }
 
-    /// Copies the body of the reply that [`ShmRx::peek_reply`] has just found into memory of its length.
+    /// Copies the body of the reply that [`ShmRx::peek_reply`] has just found.
     #[inline]
     pub fn take_reply(&mut self, reply: &FastLinked, body: &mut [u8]) {
         self.reader.take_reply(reply, body);
@@ -200,14 +201,15 @@ impl ShmRx {
         self.shared.last_received.store(reply.sent, Ordering::Relaxed);
     }
 
-    /// The sequence number of the next data message or request that takes the fast path.
+    /// The sequence number of the next data message or request on the fast path.
     #[inline]
     pub fn next_sequence(&self) -> u64 {
         self.reader.next_sequence()
     }
 
-    /// Copies the body of what [`ShmRx::peek_fast`] has just found into memory of its length. Returns the time of
-    /// sending, ns since 1970, as the record gives it.
+    /// Copies the body that [`ShmRx::peek_fast`] has just found.
+    ///
+    /// Returns the sending time, ns since 1970, as the record gives it.
     #[inline]
     pub fn take_fast(&mut self, fast: &FastRecord, body: &mut [u8]) -> i64 {
         let sent = self.reader.take_fast(fast, body);
@@ -216,7 +218,7 @@ impl ShmRx {
         sent
     }
 
-    /// Returns what [`ShmRx::peek_fast`] has just found, which is data, with a body in memory of its own.
+    /// Returns the data message that [`ShmRx::peek_fast`] has just found, with a newly allocated body.
     pub fn take_whole(&mut self, fast: &FastRecord) -> Incoming {
         let frame = self.reader.take_whole(fast);
         self.note_frame();
@@ -224,13 +226,13 @@ impl ShmRx {
         frame
     }
 
-    /// Polls for a frame for about a microsecond, if spinning is known to succeed on this link; true when there is one.
+    /// Polls for a frame for about a microsecond, if spinning succeeds on this link; true if there is one.
     pub fn poll_briefly(&mut self) -> bool {
         let reader = &self.reader;
         self.spin.briefly(|| reader.is_ready())
     }
 
-    /// Copies the body of what [`ShmRx::peek_small`] has just found into memory of its length.
+    /// Copies the body that [`ShmRx::peek_small`] has just found.
     #[inline]
     pub fn take_small(&mut self, small: &Small, body: &mut [u8]) {
         self.reader.take_small(small, body);
@@ -238,8 +240,9 @@ impl ShmRx {
         self.shared.last_received.store(small.sent(), Ordering::Relaxed);
     }
 
-    /// Records that a frame has arrived, so that the peer was active. If the peer has ended since, the next sleep ends
-    /// at once and the kernel is asked again.
+    /// Records the arrival of a frame, and so the peer's activity.
+    ///
+    /// If the peer has ended since, the next sleep ends at once and asks the kernel.
     #[inline(always)]
     pub(super) fn note_frame(&mut self) {
         self.empty_polls = 0;
@@ -250,8 +253,9 @@ impl ShmRx {
         }
     }
 
-    /// The contract's `consumed`: every frame returned so far was dealt with, and its memory is
-    /// free for the peer. Returns whether that changed anything; a full fence has followed it then.
+    /// The contract's `consumed`: frees the memory of every returned frame for the peer.
+    ///
+    /// Returns whether that changed anything; if so, a full fence has followed.
     #[inline(always)]
     pub fn consumed(&mut self) -> bool {
         let changed = self.reader.consume();
@@ -261,7 +265,7 @@ impl ShmRx {
         changed
     }
 
-    /// The same, with a full fence in any case.
+    /// [`ShmRx::consumed`] with a full fence in any case.
     #[inline]
     pub fn consumed_with_fence(&mut self) {
         if !self.consumed() {
@@ -269,8 +273,9 @@ impl ShmRx {
         }
     }
 
-    /// Wakes the peer's sending half where it sleeps and its threshold is reached. The head was
-    /// stored with a full fence before this.
+    /// Wakes the peer's sleeping sending half if the head has reached its threshold.
+    ///
+    /// The caller has stored the head with a full fence.
     #[inline]
     pub(super) fn wake_writer(&mut self) {
         let peer = &self.shared.peer;

@@ -1,10 +1,8 @@
-//! The receiving half of a link: frames out of the peer's ring, views of its slots, and waiting for
-//! frames.
+//! The receiving half of a link: frames from the peer's ring, views of its slots, and waiting.
 //!
-//! The layer above calls `try_recv` until it returns `None`; then `spin`, `sleep_briefly` and
-//! `park` in this order, each of which may say that there is something to read; after `park` it
-//! waits on `descriptors()` and calls `unpark`. `consumed` returns the memory of the frames that were dealt with to the
-//! peer.
+//! The layer above calls `try_recv` until it returns `None`; then `spin`, `sleep_briefly` and `park`, each of which may
+//! report something to read. After `park` it waits on `descriptors()` and calls `unpark`. `consumed` returns the memory
+//! of consumed frames to the peer.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -35,22 +33,22 @@ pub struct ShmRx {
     /// How this half sleeps until there is something to read.
     park: Park,
     pub(super) spin: Spin,
-    /// Whether the stage in the futex has passed since the last frame: an idle link sleeps in poll at once, and so does
-    /// one after a spurious wake-up.
+    /// Whether the futex stage has passed since the last frame.
+    ///
+    /// An idle link then sleeps in poll at once, also after a spurious wake-up.
     pub(super) short_passed: bool,
-    /// Reads in a row that found nothing; every 64th asks the kernel.
+    /// Consecutive reads that found nothing; every 64th asks the kernel.
     pub(super) empty_polls: u32,
-    /// Whether the next empty read asks the kernel if the peer is gone: set by each park.
+    /// Whether the next empty read asks the kernel for the peer's end; each park sets it.
     pub(super) probe_due: bool,
-    /// The peer's slots; `None` where it has none.
+    /// The peer's slots, if it has any.
     pub(super) views: Option<Box<SlotFiles<ReleaseCounter>>>,
-    /// What of the bodies of data and requests, and of replies, stays in slots, see [`ShmRx::view_bodies`].
+    /// Which bytes of bodies stay in slots, for data and for replies: see [`ShmRx::view_bodies`].
     pub(super) body_views: (BodyViews, BodyViews),
     pub(super) shared: Arc<Shared>,
 }
 
 impl ShmRx {
-    /// The half of a link that has just been made.
     pub(super) fn new(
         reader: RingReader,
         views: Option<Box<SlotFiles<ReleaseCounter>>>,
@@ -77,15 +75,13 @@ impl ShmRx {
     /// The contract's `try_recv`: the next frame, or `None`. Never blocks.
     ///
     /// # Errors
-    /// `TooLarge` is about one frame, which was skipped, and `OutOfMemory` about one that stays the next
-    /// ([`ShmRx::skip_if`]); every other error ends the link. `Disconnected` comes only after everything that the peer
-    /// wrote.
+    /// `TooLarge`: the frame was skipped. `OutOfMemory`: the frame stays the next one ([`ShmRx::skip_if`]). Every other
+    /// error ends the link. `Disconnected` comes after everything that the peer wrote.
     #[inline]
     pub(crate) fn try_recv(&mut self) -> Result<Option<Incoming>> {
-        // Bounded: however fast a peer writes a frame that never ends, the caller gets to check its
-        // deadline.
+        // A bounded loop: the caller must get to check its deadline, however fast a peer writes an endless frame.
         for _ in 0..ShmRx::PIECES {
-            // Before reading: what the peer wrote until its end is still returned.
+            // Loaded before reading, because frames that the peer wrote before its end are still returned.
             let ended = self.shared.end.get().is_some();
             if ended {
                 self.shared.check_defect()?;
@@ -112,14 +108,12 @@ impl ShmRx {
         Ok(None)
     }
 
-    /// Whether something is in the ring.
     #[inline]
     pub fn is_ready(&self) -> bool {
         self.reader.is_ready()
     }
 
-    /// Counts a frame and returns what `take` makes of it; built where the caller wants it, without
-    /// a move.
+    /// Counts a frame and returns the result of `take`, built in the caller's place without a move.
     #[inline]
     fn receive(
         &mut self,
@@ -135,7 +129,7 @@ impl ShmRx {
         taken
     }
 
-    /// Whether an error is about one frame or ends the link; returns the error to report.
+    /// Ends the link unless the error concerns one frame; returns the error to report.
     #[cold]
     pub(super) fn failed(&mut self, error: Error) -> Error {
         if matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) {
@@ -145,8 +139,9 @@ impl ShmRx {
         self.shared.end(error)
     }
 
-    /// Whether the peer has gone: its state word, or the kernel after a sleep in poll and after 64
-    /// empty reads in a row.
+    /// Whether the peer has gone, by its state word.
+    ///
+    /// Asks the kernel after a sleep in poll and after 64 empty reads.
     fn is_disconnected(&mut self) -> Result<bool> {
         if self.shared.has_closed() {
             return Ok(true);
@@ -158,17 +153,18 @@ impl ShmRx {
         self.shared.is_gone()
     }
 
-    /// Spins until something is there; false when it is time to sleep.
+    /// Spins until there is something to read; false when it is time to sleep.
     pub(crate) fn spin(&mut self) -> bool {
         let reader = &self.reader;
         self.spin.until(|| reader.is_ready())
     }
 
-    /// Sleeps in the futex for at most `park::SHORT`, once after each frame: false when it is time for
-    /// [`ShmRx::park`] and a longer sleep.
+    /// Sleeps in the futex for at most `park::SHORT`, once after each frame.
+    ///
+    /// False when it is time for [`ShmRx::park`] and a longer sleep.
     ///
     /// # Errors
-    /// The tick's error after a signal; that of the futex call.
+    /// The tick's error after a signal; errors of the futex call.
     pub(crate) fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
         if self.short_passed {
             return Ok(false);
@@ -186,13 +182,12 @@ impl ShmRx {
         Ok(true)
     }
 
-    /// Prepares a sleep on [`ShmRx::descriptors`]; true, and awake again, when there is something
-    /// to read after all.
+    /// Prepares a sleep on [`ShmRx::descriptors`]; true, unparked, if there is something to read already.
     pub(crate) fn park(&mut self) -> Result<bool> {
         let mine = &self.shared.mine;
         self.probe_due = true;
         if let Err(error) = self.shared.prepare(Signal::Data) {
-            // Any other has ended the link, which the next `try_recv` reports.
+            // Any other error has ended the link, which the next `try_recv` reports.
             return if error.kind() == ErrorKind::OutOfMemory { Err(error) } else { Ok(true) };
         }
         self.park.park(&mine.memory, Stage::Poll);
@@ -208,15 +203,14 @@ impl ShmRx {
         self.park.unpark(&self.shared.mine.memory);
     }
 
-    /// The descriptors that wake an epoll set (level-triggered, for reading) when `try_recv` should
-    /// be called again: the socket, the peer's process, and the eventfd by which the sending half
-    /// passes on bytes.
+    /// The descriptors that wake a level-triggered epoll set for another `try_recv`.
+    ///
+    /// They are the socket, the peer's process, and the eventfd by which the sending half passes on bytes.
     pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let Shared { signals, liveness, .. } = &*self.shared;
         liveness.descriptors().chain(signals.data_descriptor()).collect()
     }
 
-    /// The socket to the peer.
     #[cfg(test)]
     pub(in super::super) fn socket(&self) -> &Arc<Guarded> {
         self.shared.liveness.socket()
@@ -227,7 +221,6 @@ impl ShmRx {
         &self.shared.mine.memory
     }
 
-    /// Whether part of a large frame is here and the rest is to come.
     #[cfg(test)]
     pub(crate) fn is_inside_a_frame(&self) -> bool {
         self.reader.is_inside_a_frame()

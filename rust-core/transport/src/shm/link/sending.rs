@@ -1,7 +1,6 @@
-//! The sending half of a link: frames into this side's ring, references to slots, and waiting for
-//! room.
+//! The sending half of a link: frames into this side's ring, references to slots, and waiting for room.
 //!
-//! What comes before and after the writing of each frame is in `in_place`, with the writing of a short message.
+//! `in_place` has the steps before and after each frame, and the path of short messages.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -36,24 +35,22 @@ pub struct ShmTx {
     /// How this half sleeps until there is room.
     park: Park,
     spin: Spin,
-    /// Whether the stage in the futex has passed since a frame was sent last.
+    /// Whether the futex stage has passed since the last frame sent.
     pub(super) short_passed: bool,
     /// Frames sent, or tried, since the peer was last found active.
     pub(super) frames_since_probe: u64,
-    /// The peer's head when the peer was last found active: a peer whose head moves is active.
+    /// The peer's head when the peer was last found active; a moving head shows activity.
     pub(super) seen_head: u64,
-    /// When the last frame was sent, as its header says, ns since 1970.
+    /// The sending time of the last frame, from its header, ns since 1970.
     pub(super) last_sent: i64,
-    /// Where long arrays and long bodies are put; `None` where the peer accepts no files of slots.
+    /// The slots for long arrays and bodies; `None` if the peer accepts no slots.
     pub(super) slots: Option<Arc<Slots>>,
-    /// How many long bodies were sent in slots, and how many in pieces for want of one, since the last
-    /// [`ShmTx::take_long_bodies`].
+    /// Long bodies sent since the last [`ShmTx::take_long_bodies`].
     pub(super) long_bodies: LongBodies,
     pub(super) shared: Arc<Shared>,
 }
 
 impl ShmTx {
-    /// The half of a link that has just been made.
     pub(super) fn new(
         writer: RingWriter,
         slots: Option<Arc<Slots>>,
@@ -75,16 +72,15 @@ impl ShmTx {
         }
     }
 
-    /// What is still to be written of the frame that was begun last.
+    /// The unwritten rest of the last frame.
     pub(crate) fn tail(&self) -> Option<&Tail> {
         self.writer.tail()
     }
 
-    /// The contract's `try_send`; wakes the receiver where it sleeps. Never blocks.
+    /// The contract's `try_send`; wakes a sleeping receiver. Never blocks.
     ///
     /// # Errors
-    /// `Disconnected` where the peer is gone, found before anything was written; the error that
-    /// ended the link otherwise.
+    /// `Disconnected` if the peer is gone, before anything was written; otherwise the error that ended the link.
     #[inline]
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         self.check()?;
@@ -100,7 +96,7 @@ impl ShmTx {
         let sent = sent.map_err(|e| self.shared.end(e))?;
         if sent != Sent::Blocked {
             self.short_passed = false;
-            // Frames that are not messages carry no time of sending.
+            // Frames that are not messages carry no sending time.
             if frame.header.sent != 0 {
                 self.last_sent = frame.header.sent;
             }
@@ -109,9 +105,10 @@ impl ShmTx {
         Ok(sent)
     }
 
-    /// Sends a message without correlation, flags and extension whose long arrays are in slots of this
-    /// link, of which the peer has the files. False, with nothing sent, where that is not possible at
-    /// once: [`ShmTx::try_send`] returns the reason.
+    /// Sends a message with its long arrays in slots whose files the peer has already.
+    ///
+    /// The message has no correlation, flags or extension map. Returns false, with nothing sent, if that is not
+    /// possible at once: [`ShmTx::try_send`] returns the reason.
     pub fn try_send_in_slots(&mut self, header: &Header, split: &Split) -> bool {
         if self.check().is_err() || self.check_sleeper(header.sent).is_err() {
             return false;
@@ -131,8 +128,9 @@ impl ShmTx {
         true
     }
 
-    /// The contract's `try_send_many`, with one fence and at most one wake-up for all. Errors as
-    /// [`ShmTx::try_send`].
+    /// The contract's `try_send_many`, with one fence and at most one wake-up.
+    ///
+    /// Errors as [`ShmTx::try_send`].
     pub(crate) fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
         let mut frames = frames.peekable();
         let Some(sent) = frames.peek().map(|first| first.header.sent) else { return Ok(0) };
@@ -141,7 +139,7 @@ impl ShmTx {
         if self.writer.has_rest() && !self.write_rest(sent)? {
             return Ok(0);
         }
-        // A long body goes into a slot, alone.
+        // A long body goes into a slot, by itself.
         let has_slots = self.slots.is_some();
         let frames = frames.take_while(|frame| !has_slots || frame.body.len() < PLACED_FROM);
         let count = self.writer.try_write_many(frames).map_err(|e| self.shared.end(e))?;
@@ -153,26 +151,26 @@ impl ShmTx {
         Ok(count)
     }
 
-    /// The contract's `flush`: writes more of the frame that was begun last, true when nothing of one is left.
+    /// The contract's `flush`: writes more of the last frame; returns true when nothing of it is left.
     pub(crate) fn flush(&mut self) -> Result<bool> {
         self.check()?;
         if !self.writer.has_rest() {
             return self.check_sleeper(i64::MAX).map(|()| true);
         }
         let now = clock::now();
-        // A peer that has made room for the next piece, which the check has seen, is there however long ago that was.
+        // A peer that has made room for the next piece is alive, however long ago that was.
         let is_active = self.frames_since_probe == 0;
         self.check_sleeper(if is_active { self.last_sent } else { now })?;
         self.write_rest(now)
     }
 
-    /// Writes more of the frame that was begun last, after the checks; true when nothing of one is left.
+    /// [`ShmTx::flush`] after the checks.
     fn write_rest(&mut self, now: i64) -> Result<bool> {
         let before = self.writer.tail().map(Tail::written);
         let flushed = self.writer.flush().map_err(|e| self.shared.end(e))?;
         if self.writer.tail().map(Tail::written) != before {
             self.short_passed = false;
-            // Frames that are not messages carry no time of sending.
+            // Frames that are not messages carry no sending time.
             if now != 0 {
                 self.last_sent = now;
             }
@@ -181,35 +179,34 @@ impl ShmTx {
         Ok(flushed)
     }
 
-    /// The acknowledgement words of both sides. They hold the mappings, so they outlive the link
-    /// and the peer.
+    /// The acknowledgement words of both sides.
+    ///
+    /// They hold the mappings, so they outlive the link and the peer.
     pub(crate) fn ack_words(&self) -> AckWords {
         AckWords::new(self.shared.mine.memory.clone(), self.shared.peer.memory.clone())
     }
 
-    /// Ends the link for both halves: the layer above found an impossible number in the peer's
-    /// page.
+    /// Ends the link for both halves after the layer above found an impossible number in the peer's page.
     pub(crate) fn end_link(&self, error: &Error) {
         self.shared.hang_up(error.clone());
     }
 
-    /// Returns whether the link has ended by a defect, after which this half sends nothing more.
+    /// Whether the link has ended by a defect, after which this half sends nothing more.
     pub(crate) fn has_defect(&self) -> bool {
         self.shared.check_defect().is_err()
     }
 
-    /// The socket to the peer.
     #[cfg(test)]
     pub(in super::super) fn socket(&self) -> &Arc<Guarded> {
         self.shared.liveness.socket()
     }
 
-    /// Spins until there is room; true when there is, or when the next try returns an error.
+    /// Spins until there is room; true if there is, or if the next try returns an error.
     pub(crate) fn spin(&mut self) -> bool {
         self.spin_for_room().unwrap_or(true)
     }
 
-    /// The same, with the error.
+    /// [`ShmTx::spin`] with the error.
     fn spin_for_room(&mut self) -> Result<bool> {
         let writer = &mut self.writer;
         let mut failed = None;
@@ -225,10 +222,9 @@ impl ShmTx {
     /// The contract's `wait_room`: returns when trying again may help.
     ///
     /// # Errors
-    /// `Timeout` when the deadline passes, the tick's error after a signal, `Disconnected`,
-    /// `Malformed`.
+    /// `Timeout` when the deadline passes, the tick's error after a signal, `Disconnected`, `Malformed`.
     pub(crate) fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        // A peer that has died is noticed by the sleep in poll.
+        // The sleep in poll notices a dead peer.
         self.check_open()?;
         if self.spin_for_room()? {
             return Ok(());
@@ -243,7 +239,7 @@ impl ShmTx {
         let slept = match self.park_in_poll() {
             Ok(true) => Ok(()),
             Ok(false) => self.sleep(waiting),
-            // What a sleep in poll needs cannot be made now.
+            // This process has no descriptor for a sleep in poll now.
             Err(error) if error.kind() == ErrorKind::OutOfMemory => self.sleep_without_descriptor(waiting),
             Err(error) => Err(error),
         };
@@ -251,15 +247,15 @@ impl ShmTx {
         slept
     }
 
-    /// Prepares a sleep on [`ShmTx::room_descriptor`] until trying again may help; true where it
-    /// may at once. Errors as [`ShmTx::try_send`].
+    /// Prepares a sleep on [`ShmTx::room_descriptor`]; true if trying again may help at once.
+    ///
+    /// Errors as [`ShmTx::try_send`].
     pub(crate) fn park_room(&mut self) -> Result<bool> {
         self.check()?;
         self.park_in_poll()
     }
 
-    /// Parks for a sleep in poll, and checks once more for room: true, and awake again, where there
-    /// is some.
+    /// Parks for a sleep in poll and checks once more for room; returns true, unparked, if there is some.
     fn park_in_poll(&mut self) -> Result<bool> {
         let Shared { mine, .. } = &*self.shared;
         self.shared.prepare(Signal::Room)?;
@@ -272,18 +268,18 @@ impl ShmTx {
         Ok(ready)
     }
 
-    /// A descriptor that becomes readable when there may be room again, or something to read.
+    /// A descriptor that becomes readable when there may be room, or something to read.
     pub(crate) fn room_descriptor(&self) -> Result<BorrowedFd<'_>> {
         self.shared.signals.room_descriptor()
     }
 
-    /// Frames sent, or begun, that the peer has not dealt with; known also after its death.
+    /// Frames sent or begun that the peer has not consumed; known also after its death.
     #[cfg_attr(not(test), expect(dead_code, reason = "layers above use a message, as over sockets"))]
     pub(crate) fn unacknowledged(&mut self) -> Result<u64> {
         self.writer.unacknowledged().map_err(|e| self.shared.end(e))
     }
 
-    /// The stage in the futex.
+    /// The futex stage.
     fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<Slept> {
         let Some(at_most) = short_stage(waiting) else { return Ok(Slept::TimedOut) };
         let Shared { mine, peer, .. } = &*self.shared;
@@ -302,8 +298,7 @@ impl ShmTx {
         }
     }
 
-    /// The sleep of a process without a descriptor left: the stage in the futex once more, and a look at what a sleep
-    /// in poll would report.
+    /// The sleep of a process without a free descriptor: the futex stage, then a check of the peer.
     #[cold]
     fn sleep_without_descriptor(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         match self.sleep_briefly(waiting)? {
@@ -317,8 +312,7 @@ impl ShmTx {
         }
     }
 
-    /// The sleep in poll: until a byte says that there is room, the peer goes, the deadline passes
-    /// or a signal arrives.
+    /// Sleeps in poll until a byte reports room, the peer goes, the deadline passes or a signal arrives.
     fn sleep(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let Shared { liveness, signals, .. } = &*self.shared;
         let [socket, process] = liveness.interests();

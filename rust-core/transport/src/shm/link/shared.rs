@@ -1,10 +1,8 @@
-//! What the two halves of a link share: the memory files, the socket, and the reason why the link
-//! ended.
+//! The state that both halves of a link share: memory files, socket, and the error that ended the link.
 //!
-//! Everything here may be used by both halves' threads at once. There is no lock: the end of the
-//! link is set once, the rest are atomics or belong to one half by the protocol. Dropping the last
-//! half closes the link: the state word says `CLOSED`, and a peer that sleeps in the futex is
-//! woken.
+//! Both halves' threads may use it at once, without a lock: the end of the link is set once; all other fields are
+//! atomics or belong to one half by the protocol. Dropping the last half closes the link: the state word says `CLOSED`,
+//! and a peer that sleeps in the futex wakes.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -32,7 +30,7 @@ pub(super) type RingReader = Reader<Arc<MemoryFile>, Arc<PeerMemory>>;
 /// The acknowledgement words of both sides, see `ack_words`.
 pub type AckWords = ack_words::AckWords<Arc<MemoryFile>, Arc<PeerMemory>>;
 
-/// What both halves use.
+/// The state that both halves use.
 #[derive(Debug)]
 pub(super) struct Shared {
     /// This side's file, which the halves write in different places.
@@ -40,20 +38,19 @@ pub(super) struct Shared {
     pub peer: PeerSegment,
     pub liveness: Liveness,
     pub signals: Signals,
-    /// Why the link has ended, once it has. Set once, by either half.
+    /// The error that ended the link. Either half sets it, once.
     pub end: OnceLock<Error>,
-    /// Whether a frame has arrived since the sending half checked last: the peer lives, and the
-    /// kernel need not be asked. Set by the receiving half, cleared by the sending one; relaxed,
-    /// because it only saves a system call.
+    /// Whether a frame has arrived since the sending half's last check, so the kernel need not be asked.
+    ///
+    /// The receiving half sets it, and the sending half clears it. Relaxed, because it only saves a system call.
     pub peer_active: AtomicBool,
-    /// When the last frame that arrived was sent, as the peer claims, ns since 1970.
+    /// The sending time of the last frame received, ns since 1970, as the peer claims.
     pub last_received: AtomicI64,
     /// The fork generation of the link.
     generation: u64,
 }
 
 impl Shared {
-    /// The state of a link that has just been made.
     pub(crate) fn new(mine: Segment, peer: PeerSegment, signals: Signals, liveness: Liveness) -> Shared {
         Shared {
             mine,
@@ -67,20 +64,20 @@ impl Shared {
         }
     }
 
-    /// Ends the link with this error, unless it has ended already; returns the error that ended it.
+    /// Ends the link with this error unless it has ended already; returns the error that ended it.
     pub(crate) fn end(&self, error: Error) -> Error {
         self.end.get_or_init(|| error).clone()
     }
 
-    /// Ends the link with this error, and hangs up: threads of both sides that sleep on the socket wake up and find the
-    /// end.
+    /// Ends the link and hangs up: threads of both sides that sleep on the socket wake and find the end.
     pub(crate) fn hang_up(&self, error: Error) {
         self.end(error);
         socket::disconnect(&**self.liveness.socket());
     }
 
-    /// Returns the error that ended the link, unless the peer has only gone and what it wrote is
-    /// still to be read.
+    /// The error that ended the link.
+    ///
+    /// `Ok` after a `Disconnected`, because the peer's frames may still be unread.
     #[cold]
     pub(crate) fn check_defect(&self) -> Result<()> {
         match self.end.get() {
@@ -89,7 +86,7 @@ impl Shared {
         }
     }
 
-    /// Whether the peer has closed its side, as its page says.
+    /// Whether the peer's page says that it has closed its side.
     pub(crate) fn has_closed(&self) -> bool {
         self.peer.memory.load(at::STATE, Ordering::Acquire) != state::OPEN
     }
@@ -99,8 +96,9 @@ impl Shared {
         self.liveness.is_gone().map_err(|e| self.end(e))
     }
 
-    /// Before a half sleeps in poll, see [`Signals::prepare`]; a failure ends the link, but for `OutOfMemory`: this
-    /// process has no descriptor left now.
+    /// Prepares a half for a sleep in poll, see [`Signals::prepare`].
+    ///
+    /// A failure ends the link, except `OutOfMemory`: the process lacks a descriptor only for now.
     pub(crate) fn prepare(&self, half: Signal) -> Result<()> {
         self.signals.prepare(half).map_err(|e| match e.kind() {
             ErrorKind::OutOfMemory => e,
@@ -108,7 +106,7 @@ impl Shared {
         })
     }
 
-    /// Wakes the half of the peer that waits for `signal`, from the stage that its park word gives.
+    /// Wakes the peer's half that waits for `signal`, from the stage in its park word.
     #[cold]
     pub(crate) fn wake(&self, waker: &mut Waker, park: u64, signal: Signal) {
         match waker.take(park) {
@@ -125,8 +123,7 @@ impl Drop for Shared {
         if fork::generation() == self.generation {
             self.mine.memory.store_fenced(at::STATE, state::CLOSED);
             for (park, wake) in [(at::DATA_PARK, at::DATA_WAKE), (at::ROOM_PARK, at::ROOM_WAKE)] {
-                // Only from the futex: in poll it is woken by the hang-up of the socket, which is
-                // closed next.
+                // Only from the futex: the hang-up of the socket, which closes next, wakes a sleeper in poll.
                 if Stage::of(self.peer.memory.load_fenced(park)) == Some(Stage::Futex) {
                     Waker::resume(wake, &self.mine.memory).wake_futex(&self.mine.memory, 1);
                 }
@@ -135,14 +132,12 @@ impl Drop for Shared {
     }
 }
 
-/// The error for a peer that closed or died.
 #[cold]
 pub(super) fn disconnected() -> Error {
     Error::new(ErrorKind::Disconnected, "the other side closed the connection or its process ended")
 }
 
-/// How long the stage in the futex may take; `None` where the deadline has passed, which the next
-/// stage reports.
+/// The time limit of the futex stage. `None` if the deadline has passed, which the next stage reports.
 pub(super) fn short_stage(waiting: &mut Waiting<'_>) -> Option<Duration> {
     Some(waiting.sleep().ok()?.map_or(SHORT, |left| left.min(SHORT)))
 }

@@ -1,5 +1,4 @@
-//! A heap of words instead of a memory file where there is no kernel: under loom and Miri, and in
-//! tests that write garbage into it.
+//! A heap of words instead of a memory file: for loom, for Miri, and for tests that write garbage.
 
 use super::*;
 
@@ -8,17 +7,18 @@ use loom::sync::{Condvar, Mutex, atomic::AtomicU64};
 #[cfg(not(loom))]
 use std::sync::{Condvar, Mutex, atomic::AtomicU64};
 
-/// The words. Payload is copied word by word with relaxed order, so loom shows every stale
-/// value that it may have.
+/// The words.
+///
+/// Payload is copied word by word with relaxed order, so loom shows every possible stale value.
 pub struct Heap {
     words: Vec<AtomicU64>,
-    /// The kernel's queue of sleepers, and whether their time is over: under loom no time
-    /// passes, and a thread of the model ends it.
+    /// The kernel's queue of sleepers, and whether all sleeps end.
+    ///
+    /// Under loom a thread of the model ends them.
     sleepers: (Mutex<bool>, Condvar),
 }
 
 impl Heap {
-    /// A memory of `bytes` bytes, all zero.
     pub fn new(bytes: usize) -> Arc<Heap> {
         Arc::new(Heap {
             words: (0..=index(bytes - 8)).map(|_| AtomicU64::new(0)).collect(),
@@ -26,14 +26,14 @@ impl Heap {
         })
     }
 
-    /// Ends the time of every sleep on a word of this memory, now and later.
+    /// Ends every sleep on a word of this memory, now and later.
     #[cfg(loom)]
     pub fn time_passes(&self) {
         *self.sleepers.0.lock().unwrap() = true;
         self.sleepers.1.notify_all();
     }
 
-    /// The word at an offset that is a multiple of 8; panics otherwise, as the mapping does.
+    /// The word at an offset; panics unless it is a multiple of 8, as the mapping does.
     fn word(&self, at: usize) -> &AtomicU64 {
         assert_eq!(at % 8, 0, "a word between two words");
         &self.words[index(at)]
@@ -49,8 +49,7 @@ fn index(at: usize) -> usize {
     at / 8
 }
 
-/// Loom is slow with every word, so only the words of the header page that are shared exist:
-/// three in each block.
+/// Loom is slow with every word, so only the shared words of the page exist: three in each block.
 #[cfg(loom)]
 fn index(at: usize) -> usize {
     use crate::shm::segment::PAGE;
@@ -88,7 +87,7 @@ impl Memory for Heap {
         }
     }
 
-    /// As in the kernel: the word is compared under the lock that a waker takes after having changed it.
+    /// Compares the word under the lock that a waker takes after its change, as the kernel does.
     fn wait_while(&self, at: usize, value: u64, at_most: Duration) -> Result<Slept> {
         let (late, woken) = &self.sleepers;
         let late = late.lock().unwrap();
@@ -153,7 +152,7 @@ impl OwnMemory for Heap {
     }
 
     fn wake(&self, _at: usize, at_most: u32) -> u32 {
-        // No other thread runs between the check of the word and the sleep.
+        // With the lock, no other thread runs between its check of the word and its sleep.
         drop(self.sleepers.0.lock().unwrap());
         self.sleepers.1.notify_all();
         at_most

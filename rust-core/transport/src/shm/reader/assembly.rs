@@ -23,9 +23,10 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         }
     }
 
-    /// Reads the first record of a large frame. What it announces is checked before memory is taken
-    /// for it; a frame that is too large is returned as an error once, and its pieces are skipped, as they are without
-    /// `keeps`.
+    /// Reads the first record of a large frame, and checks its lengths before it takes memory.
+    ///
+    /// A frame that is too large is returned as an error once, and its pieces are skipped. Without `keeps`, any frame
+    /// is skipped.
     ///
     /// # Errors
     /// `OutOfMemory`: nothing has changed.
@@ -58,7 +59,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// Reads the next piece of the large frame.
     ///
     /// # Errors
-    /// `OutOfMemory`: the piece stays the next one, and what was copied of it is kept.
+    /// `OutOfMemory`: the piece stays the next one, and the bytes copied so far are kept.
     #[cold]
     pub(super) fn read_piece(&mut self, record: Record) -> Result<ReadStep> {
         let content = self.offset() + WORD as usize;
@@ -88,8 +89,9 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         Ok(ReadStep::Assembled)
     }
 
-    /// Gives up the large frame that comes, for which there was no memory: what came of it is dropped, and the rest is
-    /// skipped. Returns its header; `None` where there is no such frame.
+    /// Drops a large frame for which there was no memory, if `may` allows that, and skips its rest.
+    ///
+    /// Returns its header; `None` if there is no such frame.
     ///
     /// # Errors
     /// `Malformed`, which ends the link.
@@ -115,14 +117,13 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         self.read_first(record, false).map(|_| Some(header))
     }
 
-    /// Copies `length` bytes at the offset `content`, which are not more than are missing, into the
-    /// large frame, behind those that were copied of them before.
+    /// Appends the record's `length` bytes at the offset `content` to the large frame.
     ///
     /// # Errors
-    /// `OutOfMemory`, where a later call goes on. For good: what else `Partial` finds.
+    /// `OutOfMemory`: a later call continues. Errors of `Partial` are final.
     fn append_record(&self, assembly: &mut Assembly, content: usize, length: usize) -> Result<()> {
         if let Some(body) = &mut assembly.body {
-            // A peer may have changed the length meanwhile.
+            // The peer may have changed the length since the last attempt.
             let mut copied = assembly.copied.min(length);
             let of_extension = (length - copied).min(assembly.header.extension - assembly.extension.len());
             self.append(&mut assembly.extension, content + copied, of_extension);

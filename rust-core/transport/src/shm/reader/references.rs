@@ -1,5 +1,4 @@
-//! Reading the records of messages whose long arrays, or whose whole bodies, are in slots: the header, where they are,
-//! and the rest.
+//! Reading the records of messages whose long arrays or whole bodies are in slots.
 
 use std::sync::atomic::Ordering;
 
@@ -22,25 +21,24 @@ pub(in super::super) struct Referring {
     record: Record,
     /// The offset of the rest of the body in the record's content.
     at: usize,
-    /// Where the arrays are.
     pub references: OneOrMany<Reference>,
 }
 
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
-    /// Whether the record that the last step found refers to slots; [`Reader::read_references`] then reads it.
+    /// For [`Reader::read_references`].
     pub fn has_references(record: Record) -> bool {
         record.shape() == Some(Shape::Slots)
     }
 
-    /// Whether the record that the last step found refers to its whole body in a slot; [`Reader::read_placed`] then
-    /// reads it.
+    /// For [`Reader::read_placed`].
     pub fn is_placed(record: Record) -> bool {
         record.shape() == Some(Shape::Placed)
     }
 
-    /// Returns the header of such a frame, its extension map, and where its body is, each copied out of the ring before
-    /// it is looked at. Whether the slot has such a body is for `views` to check. Nothing changes: a body for which
-    /// there is no memory stays in its slot, and its record in the ring, until [`Reader::pass`].
+    /// Copies such a frame's header, extension map and body reference out of the ring. Nothing changes.
+    ///
+    /// `views` checks whether the slot has such a body. Without memory for the body, the slot and the record stay until
+    /// [`Reader::pass`].
     ///
     /// # Errors
     /// `Malformed`, which ends the link.
@@ -48,19 +46,19 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         let content = self.offset() + WORD as usize;
         let header = Header::try_from_words(&self.words(content), crc::of_words)?;
         let behind = HEADER + REFERENCE;
-        // The shape's fixed part has both.
+        // The shape's fixed part contains both.
         let length = record.length() - behind;
         let reference = references::of_body(&header, self.words(content + HEADER), length)?;
         let extension = self.copy(content + behind, length).into();
         Ok((header, extension, reference))
     }
 
-    /// Moves behind the record of a message with this header, which the last step found.
+    /// Moves past the record that the last step found.
     pub fn pass(&mut self, record: Record, header: &Header) {
         self.advance(record, header.sequence);
     }
 
-    /// Returns the next record where it is a message whose arrays or whose whole body are in slots; nothing changes.
+    /// The next record, if its message has arrays or its body in slots. Nothing changes.
     ///
     /// # Errors
     /// `Malformed`, which ends the link.
@@ -73,9 +71,9 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         Ok(Some(record).filter(|record| Self::has_references(*record) || Self::is_placed(*record)))
     }
 
-    /// The next record where it is a message with references into slots; nothing changes. `None`
-    /// for all other records, and for one that is invalid: [`Reader::step`] and
-    /// [`Reader::read_references`] handle those.
+    /// The next record, if it is valid and has references to arrays in slots. Nothing changes.
+    ///
+    /// [`Reader::step`] and [`Reader::read_references`] handle all other records.
     #[inline]
     pub fn peek_references(&self) -> Option<Referring> {
         let word = self.peer.load(self.offset(), Ordering::Acquire);
@@ -87,7 +85,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         self.read_references(record).ok().filter(|found| found.header.body <= self.limit)
     }
 
-    /// Copies out the rest of the body of what was read, and moves on.
+    /// Copies the rest of the body and moves past the record.
     #[inline]
     pub fn take_rest(&mut self, found: &Referring) -> Rest {
         let Referring { header, record, at, .. } = *found;
@@ -102,8 +100,9 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         rest
     }
 
-    /// Returns the header of such a frame, where the rest of its body is, and where its long arrays are; each word is
-    /// read once, and nothing changes. Whether the slots have such elements is for `views` to check.
+    /// Reads a frame's header and references, each word once. Nothing changes.
+    ///
+    /// `views` checks whether the slots have such elements.
     ///
     /// # Errors
     /// `Malformed`, which ends the link.
@@ -118,7 +117,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         Ok(Referring { header, record, at: record.length() - rest, references })
     }
 
-    /// So many of them, each loaded once.
     fn words<const N: usize>(&self, at: usize) -> [u64; N] {
         self.peer.load_words(at)
     }

@@ -1,7 +1,7 @@
-//! A message that is complete in one record is found without a change, and then copied out in one step.
+//! Messages that are complete in one record: found without a change, then copied in one step.
 //!
-//! There are two paths. The shortest is for fast-path records of any length, whose place needs no other check; the
-//! second is for all short records. Each finds nothing where the next one is needed; `Reader::step` is for all records.
+//! The fastest path takes fast-path records whose place needs no other check. The second takes all short records, and
+//! `Reader::step` all records. Each path returns nothing if the next one is needed.
 
 use std::sync::atomic::Ordering;
 
@@ -14,14 +14,15 @@ use crate::buffers::aligned;
 use crate::frame::{Header, Incoming, Kind};
 
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
-    /// Returns the next record where it is a fast-path message of this form, as nearly all are; nothing changes. `None`
-    /// for all other records, and where the place needs another check: [`Reader::peek_small`] handles those.
+    /// The next record, if it is a fast-path message of this form, as nearly all are. Nothing changes.
+    ///
+    /// [`Reader::peek_small`] handles all other records and places.
     #[inline]
     pub fn peek_fast(&self, form: FastKind) -> Option<FastRecord> {
         // The memory checks the place.
         let at = self.offset();
         let word = self.peer.load(at, Ordering::Acquire);
-        // Lap, shape, kind and flags in one comparison. A word of zeros has no shape.
+        // One comparison checks lap, shape, kind and flags. A zero word has no shape.
         if !FastRecord::is(word, form, self.fast) {
             return None;
         }
@@ -30,8 +31,9 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         (is_fast && fast.length() as u64 <= self.limit).then_some(fast)
     }
 
-    /// Copies out the body of data or a request that [`Reader::peek_fast`] has just found, into memory of its length,
-    /// and moves on. Returns the time of sending, ns since 1970, as the record gives it.
+    /// Copies the body of data or a request that [`Reader::peek_fast`] has just found, and moves on.
+    ///
+    /// Returns the sending time, ns since 1970, as the record gives it.
     #[inline]
     pub fn take_fast(&mut self, fast: &FastRecord, body: &mut [u8]) -> i64 {
         let sent = self.peer.copy_out_behind(fast.at().wrapping_add(WORD as usize), as_uninit(body));
@@ -39,7 +41,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         sent.cast_signed()
     }
 
-    /// The same for data that is to have memory of its own.
+    /// [`Reader::take_fast`] for data, with a newly allocated body.
     pub fn take_whole(&mut self, fast: &FastRecord) -> Incoming {
         let content = fast.at().wrapping_add(WORD as usize);
         let (sequence, sent) = (self.next_sequence(), self.word(content).cast_signed());
@@ -50,7 +52,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         Incoming { header, extension: Bytes::new(), body: body.into() }
     }
 
-    /// [`Reader::peek_fast`] for a reply, with the other words of its record. Each is loaded once.
+    /// [`Reader::peek_fast`] for a reply, with the other words of its record, each loaded once.
     #[inline]
     pub fn peek_reply(&self) -> Option<FastLinked> {
         let fast = self.peek_fast(FastKind::Reply)?;
@@ -58,17 +60,16 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         Some(FastLinked { fast, sent: sent.cast_signed(), sequence, correlation })
     }
 
-    /// Copies out the body of what [`Reader::peek_reply`] has just found, into memory of its length, and moves on.
+    /// Copies the body that [`Reader::peek_reply`] has just found, and moves on.
     #[inline]
     pub fn take_reply(&mut self, reply: &FastLinked, body: &mut [u8]) {
         let content = reply.fast.at().wrapping_add(WORD as usize);
         self.peer.copy_out(content.wrapping_add(LINKED), as_uninit(body));
-        // As for every record: without a number it leaves the last one.
+        // As for every record: number 0 leaves the last one.
         let sequence = if reply.sequence == 0 { self.sequence } else { reply.sequence };
         self.pass_fast(&reply.fast, sequence);
     }
 
-    /// Moves behind a fast-path record with this number.
     #[inline]
     fn pass_fast(&mut self, fast: &FastRecord, sequence: u64) {
         // Nothing overflows: the position is below `fast_end`.
@@ -82,15 +83,16 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         self.sequence.wrapping_add(1)
     }
 
-    /// Determines how far fast-path records can be read in this lap. No large message is under way.
+    /// Sets how far fast-path records can be read in this lap. No large message is under way.
     pub(super) fn renew_fast_end(&mut self) {
         let lap_end = self.ring.lap_end(self.position);
         self.fast_end = lap_end.min(self.filled);
         self.fast = FastRecord::word(self.ring.lap(self.position));
     }
 
-    /// The next record where it is a short message that [`Reader::take_small`] can copy out;
-    /// nothing changes. `None` for all other records, which [`Reader::step`] handles.
+    /// The next record, if it is a short message. Nothing changes.
+    ///
+    /// [`Reader::step`] handles all other records.
     #[inline]
     pub fn peek_small(&self) -> Option<Small> {
         let offset = self.offset();
@@ -119,8 +121,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         (length <= Small::LONGEST && length as u64 <= self.limit).then_some(small)
     }
 
-    /// Copies out the body of what [`Reader::peek_small`] has just found, into memory of its
-    /// length, and moves on.
+    /// Copies the body that [`Reader::peek_small`] has just found, and moves on.
     #[inline]
     pub fn take_small(&mut self, small: &Small, body: &mut [u8]) {
         self.peer.copy_out(small.at, as_uninit(body));

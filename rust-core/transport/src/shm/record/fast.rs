@@ -1,13 +1,11 @@
-//! The records of the fast paths: short messages in one record, found by comparing the header word, and copied out in
-//! one step.
+//! Short messages in one record, for the fast paths: a reader compares the header word and copies once.
 
 use super::{COMPACT, GRANULE, LINKED, Record, Shape, WORD};
 use crate::buffers;
 use crate::codec::Encoding;
 use crate::frame::{Header, Kind};
 
-/// A short message in one record whose header word was checked; `Reader::take_small` copies it
-/// out.
+/// A short message in one record with a checked header word; `Reader::take_small` copies it.
 #[derive(Clone, Copy, Debug)]
 pub struct Small {
     pub(in super::super) record: Record,
@@ -16,13 +14,13 @@ pub struct Small {
     pub(in super::super) encoding: Encoding,
     /// The sequence number in the sender's session, as the record gives it.
     pub sequence: u64,
-    /// The number of the message that it answers; 0 for none.
+    /// The number of the answered message; 0 for none.
     pub correlation: u64,
-    /// The time of sending, ns since 1970, as the record gives it.
+    /// The sending time, ns since 1970, as the record gives it.
     pub(in super::super) sent: i64,
     /// Bytes of the record between its header word and the body.
     pub(in super::super) prefix: usize,
-    /// Where the body is in the peer's memory.
+    /// The offset of the body in the peer's memory.
     pub(in super::super) at: usize,
 }
 
@@ -35,7 +33,7 @@ impl Small {
         self.record.length() - self.prefix
     }
 
-    /// The time of sending, ns since 1970, as the record gives it.
+    /// The sending time, ns since 1970, as the record gives it.
     pub fn sent(&self) -> i64 {
         self.sent
     }
@@ -48,22 +46,22 @@ impl Small {
     }
 }
 
-/// The forms of fast-path records: messages without flags in one record. Where a form is passed, it is known when the
-/// code is compiled.
+/// The forms of fast-path records: messages without flags in one record.
+///
+/// Callers pass a form as a compile-time constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FastKind {
     /// Data in a [`Shape::Compact`] record.
     Data,
-    /// A request in such a record.
+    /// A request in a [`Shape::Compact`] record.
     Request,
     /// A reply in a [`Shape::Linked`] record.
     Reply,
-    /// A publisher's data in such a record.
+    /// A publisher's data in a [`Shape::Linked`] record.
     Published,
 }
 
 impl FastKind {
-    /// The form of fast-path messages of this kind.
     pub(in super::super) const fn of(kind: Kind) -> Option<FastKind> {
         Some(match kind {
             Kind::Data => FastKind::Data,
@@ -73,7 +71,7 @@ impl FastKind {
         })
     }
 
-    /// The record with `length` bytes behind its header word.
+    /// The record with `length` bytes after its header word.
     pub(in super::super) fn record(self, encoding: Encoding, length: u32) -> Record {
         let (shape, kind) = match self {
             FastKind::Data => (Shape::Compact, Kind::Data),
@@ -90,8 +88,9 @@ impl FastKind {
     }
 }
 
-/// A message without flags in one record of this form, whose header word was checked but for its place;
-/// `Reader::take_fast` copies it out. One word and its offset, so that it stays in registers.
+/// A message without flags in one record of a known form; `Reader::take_fast` copies it.
+///
+/// The header word is checked, but not yet the record's place. The type is small enough to stay in registers.
 #[derive(Clone, Copy, Debug)]
 pub struct FastRecord {
     word: u64,
@@ -102,29 +101,31 @@ pub struct FastRecord {
 }
 
 impl FastRecord {
-    /// The bits of a header word that are the same in each fast-path record of a lap: lap, flags, kind and shape.
+    /// The bits that header words of a form and lap share: lap, flags, kind and shape.
     pub(in super::super) const FORM: u64 = !(u32::MAX as u64 | 0x7 << 40);
 
-    /// These bits of a form, without a lap.
+    /// The [`FastRecord::FORM`] bits of a form, without a lap.
     fn form_bits(form: FastKind) -> u64 {
         form.record(Encoding::Raw, 0).to_bits()
     }
 
-    /// These bits of data for this lap.
+    /// The [`FastRecord::FORM`] bits of data for this lap.
     pub(in super::super) fn word(lap: u64) -> u64 {
         FastRecord::form_bits(FastKind::Data) | Record::lap_bits(lap)
     }
 
-    /// Whether a word has this form and the lap of this word of data.
+    /// Whether `word` has this form and the lap of `data`, which [`FastRecord::word`] returned.
     pub(in super::super) fn is(word: u64, form: FastKind, data: u64) -> bool {
         let form = FastRecord::form_bits(form) ^ FastRecord::form_bits(FastKind::Data);
         (word ^ data ^ form) & FastRecord::FORM == 0
     }
 
-    /// The record with this word, which [is](FastRecord::is) of this form; none if it is too short, or has no encoding.
+    /// The record with this word, which [is](FastRecord::is) of this form.
+    ///
+    /// `None` if the record is too short, or has no valid encoding.
     pub(in super::super) fn new(word: u64, at: usize, form: FastKind) -> Option<FastRecord> {
         let fast = FastRecord { word, at, encoding: Record(word).encoding()?, form };
-        // What is too short for its prefix has the greatest length.
+        // The length of a record that is shorter than its prefix wraps to a huge number.
         (fast.length() <= isize::MAX as usize).then_some(fast)
     }
 
@@ -133,14 +134,12 @@ impl FastRecord {
         Record(self.word).length().wrapping_sub(self.form.prefix())
     }
 
-    /// Bytes that the record takes in the ring.
     pub(in super::super) fn size(&self) -> u64 {
         // Nothing overflows: the length has 32 bits.
         let content = Record(self.word).length() as u64;
         WORD.wrapping_add(content).wrapping_add(GRANULE - 1) & !(GRANULE - 1)
     }
 
-    /// The offset of the record.
     pub(in super::super) fn at(&self) -> usize {
         self.at
     }
@@ -151,15 +150,15 @@ impl FastRecord {
     }
 }
 
-/// A fast-path record with a number of its own, a reply or a publisher's data, with the other words of it.
+/// A fast-path record with its own sequence number: a reply or a publisher's data.
 #[derive(Clone, Copy, Debug)]
 pub struct FastLinked {
     pub(in super::super) fast: FastRecord,
-    /// The time of sending, ns since 1970.
+    /// The sending time, ns since 1970.
     pub sent: i64,
     /// The sequence number in the sender's session.
     pub sequence: u64,
-    /// The number of the request that it answers; 0 for none.
+    /// The number of the answered request; 0 for none.
     pub correlation: u64,
 }
 

@@ -1,10 +1,10 @@
 //! How this side copies into its slots: through the caches, or past them ([`memory::stream`]).
 //!
-//! Which one takes less time depends on where the readers run. A far processor has the lines of a slot in its caches,
-//! from reading what was there before, and each store waits for them: 1 MB takes five times as long as past the caches.
-//! A near one, or a reader on the same processor, shares the cache in which the copy lies, and reads it there. The
-//! kernel moves programs between processors, and in a virtual machine says nothing of their distance, so the copies are
-//! timed, for each class of lengths: what they take tells of the readers' time as well.
+//! The faster way depends on the readers' processors. A distant processor has the lines of a slot in its caches from
+//! reading the previous content, and each store waits for them: 1 MB takes five times as long as past the caches. A
+//! reader on the same or a near processor reads the copy from the shared cache. The kernel moves programs between
+//! processors, and a virtual machine hides their distance. This module therefore times the copies, for each class of
+//! lengths; a copy's time also indicates the readers' time.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -16,38 +16,37 @@ const CLASSES: usize = 8;
 /// The length at which the second class begins, as a power of two.
 const SECOND_FROM: u32 = 17;
 
-/// How the copies of one side are made. Any thread may use it.
+/// The copies of one side. Any thread may use it.
 #[derive(Debug)]
 pub(super) struct Copying {
     classes: [Class; CLASSES],
 }
 
-/// A way to copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Cached,
     Streamed,
 }
 
-/// What is known of copies of similar length. Two threads that copy at once may lose what one has measured.
+/// Measurements of copies of similar length. If two threads copy at once, one measurement may be lost.
 #[derive(Debug)]
 struct Class {
-    /// The time of a copy through the caches, in nanoseconds for 4 KiB: the least of the last ones.
+    /// The time of a cached copy, in nanoseconds for 4 KiB: the least of the last measurements.
     cached: AtomicU32,
-    /// That of a copy past them.
+    /// The time of a streamed copy, in the unit of `cached`.
     streamed: AtomicU32,
-    /// How many copies are made until the other way is tried again.
+    /// How many more copies until the next trial of the other way.
     left: AtomicU32,
-    /// How many were to be made since the last try.
+    /// How many copies there were between the last two trials.
     interval: AtomicU32,
 }
 
 impl Class {
-    /// The other way is tried after so many copies, after twice as many the next time, and so on; the last interval
-    /// costs far less than a hundredth of the time.
+    /// Copies before the first trial of the other way. Each interval is twice as long as the one before it.
+    ///
+    /// With the longest interval, trials cost far less than a hundredth of the time.
     const FIRST_INTERVAL: u32 = 4;
     const LONGEST_INTERVAL: u32 = 256;
-    /// Nothing was measured yet.
     const UNKNOWN: u32 = u32::MAX;
 
     const fn new() -> Class {
@@ -59,14 +58,15 @@ impl Class {
         }
     }
 
-    /// The way that is known to take less time. Past the caches only where that takes at most half: who reads next
-    /// finds nothing in them.
+    /// The faster way.
+    ///
+    /// `Streamed` must take at most half the time, because its reader finds nothing in the caches.
     fn better(&self) -> Way {
         let (cached, streamed) = (self.cached.load(Ordering::Relaxed), self.streamed.load(Ordering::Relaxed));
         if u64::from(streamed) * 2 <= u64::from(cached) { Way::Streamed } else { Way::Cached }
     }
 
-    /// Returns the way for the next copy: the better one, or the other to be tried.
+    /// The way for the next copy: the better way, or the other one as a trial.
     fn next(&self) -> Way {
         let (better, left) = (self.better(), self.left.load(Ordering::Relaxed));
         if left > 0 {
@@ -86,7 +86,7 @@ impl Class {
         self.left.store(copies, Ordering::Relaxed);
     }
 
-    /// Notes what a copy of so many bytes took.
+    /// Records the time of a copy of `length` bytes.
     fn note(&self, way: Way, length: usize, took: Duration) {
         let better = self.better();
         let measured = match way {
@@ -95,12 +95,12 @@ impl Class {
         };
         let took = took.as_nanos() * 4096 / length.max(1) as u128;
         let took = u32::try_from(took).unwrap_or(Class::UNKNOWN - 1);
-        // A copy that was interrupted says nothing; many that take longer do.
+        // One slow measurement may come from an interruption, so a measurement raises the time by at most an eighth.
         let before = measured.load(Ordering::Relaxed);
         let at_most = before.saturating_add(before / 8).saturating_add(1);
         measured.store(took.min(at_most), Ordering::Relaxed);
         if self.better() != better {
-            // It is soon known whether it stays so.
+            // The next trial soon confirms the change.
             self.begin_interval(Class::FIRST_INTERVAL);
         }
     }
@@ -111,7 +111,6 @@ impl Copying {
         Copying { classes: [const { Class::new() }; CLASSES] }
     }
 
-    /// Copies these bytes into a slot.
     pub fn copy(&self, from: &[u8], to: &mut [u8]) {
         if !memory::STREAMS {
             return memory::copy(from, to);
@@ -127,7 +126,6 @@ impl Copying {
     }
 }
 
-/// The class of this length.
 fn class_of(length: usize) -> usize {
     let above = (length >> SECOND_FROM).checked_ilog2().map_or(0, |power| power as usize + 1);
     above.min(CLASSES - 1)
@@ -139,8 +137,7 @@ mod tests {
 
     const LENGTH: usize = 1 << 20;
 
-    /// How often of so many copies each way is taken that takes so long, in microseconds: through the caches, past
-    /// them.
+    /// Returns how many of `copies` took each way, if a copy takes `cached` or `streamed` µs.
     fn taken(class: &Class, copies: u32, cached: u64, streamed: u64) -> (u32, u32) {
         let mut counts = (0, 0);
         for _ in 0..copies {

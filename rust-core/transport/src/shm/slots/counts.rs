@@ -1,8 +1,8 @@
-//! When a channel's slot is free: once the peer has released every reference that it was sent. It counts those in its
-//! own page, one word for each slot.
+//! A channel's slot is free after the peer has released every reference that this side sent.
 //!
-//! A hostile peer can write anything into those words. A count that is too high makes this side reuse a slot that only
-//! that peer still reads; one that is too low makes the slot unusable.
+//! The peer counts its releases in its own page, one word for each slot. A hostile peer can write anything there. A
+//! count that is too high makes this side reuse a slot that only that peer still reads; a count that is too low makes
+//! the slot unusable.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,31 +16,31 @@ use crate::body::{OneOrMany, Split};
 use crate::sys::fork;
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
-/// How many references into each slot were sent to the peer, against how many it has released.
-/// `page` is the peer's header page. Counts wrap around; they are only compared for equality.
+/// References sent to the peer, per slot, for comparison with its releases.
+///
+/// `page` is the peer's header page.
+///
+/// The counts wrap; they are only compared for equality.
 #[derive(Debug)]
 pub struct Counts<P = Arc<PeerMemory>> {
     page: P,
     sent: [u64; SLOTS],
-    /// For each slot, the number of the file that the peer was sent; 0 for none.
+    /// For each slot, the number of the file that the peer has; 0 for none.
     has: [u64; SLOTS],
 }
 
 impl<P: Memory> Counts<P> {
-    /// No reference was sent yet, as the fresh page of the peer says.
     pub(crate) fn new(page: P) -> Counts<P> {
         Counts { page, sent: [0; SLOTS], has: [0; SLOTS] }
     }
 
-    /// Whether the peer has released every reference into this slot, so that it may be written
-    /// again.
+    /// Whether the peer has released every reference into this slot, so that this side may write it.
     pub(crate) fn is_released(&self, slot: usize) -> bool {
-        // Acquire, against the release order in `release`: the peer's reads of the slot come before
-        // its addition, so they come before the writes that follow here.
+        // Acquire pairs with the release in `release`: the peer's reads of the slot precede its addition, and so this
+        // side's next writes.
         self.page.load(at::RELEASED + slot * 8, Ordering::Acquire) == self.sent[slot]
     }
 
-    /// Counts a reference that is about to be sent.
     pub(crate) fn reference(&mut self, slot: usize) {
         self.sent[slot] = self.sent[slot].wrapping_add(1);
     }
@@ -58,7 +58,7 @@ impl<P: Memory> Release for Counts<P> {
     }
 
     fn claim(&mut self, _slot: usize, _entry: &mut Slot) -> bool {
-        // It is free: the peer reads nothing that it has no reference to.
+        // The peer reads only slots that it has references to, so a released slot is free.
         true
     }
 
@@ -67,17 +67,17 @@ impl<P: Memory> Release for Counts<P> {
     }
 }
 
-/// The receiving side: releases one reference into a slot of the peer's. An atomic addition,
-/// because views are dropped by several threads; `page` is this side's own.
+/// The receiving side: releases one reference into a slot of the peer's. `page` is this side's own.
+///
+/// The addition is atomic, because several threads drop views.
 pub(in super::super) fn release(page: &impl OwnMemory, slot: usize) {
-    // Release: all reads through the reference come before.
+    // Release: all reads through the reference precede the addition.
     page.add(at::RELEASED + slot * 8, 1, Ordering::Release);
 }
 
-/// The receiving side of a channel: a view ends with the release of its reference.
+/// Counts views for the receiving side of a channel: the end of a view releases its reference.
 #[derive(Clone, Debug)]
 pub(in super::super) struct ReleaseCounter {
-    /// This side's header page.
     page: Arc<MemoryFile>,
     /// The fork generation of the link.
     generation: u64,
@@ -88,7 +88,7 @@ impl ReleaseCounter {
         ReleaseCounter { page, generation: fork::generation() }
     }
 
-    /// Prefetches the line in which a reference is released: the peer has read it, and an atomic addition waits for it.
+    /// Prefetches the count's line: the peer has read it, and the atomic addition would wait for it.
     pub(in super::super) fn prefetch(&self, slot: usize) {
         self.page.prefetch(at::RELEASED + slot * 8);
     }
@@ -104,10 +104,11 @@ impl ViewCounter for ReleaseCounter {
 }
 
 impl Slots {
-    /// Returns references to the parts of a body, and counts them as sent. `announce` sends the
-    /// peer the descriptor of a file that it does not have; false where it could not. `None` where
-    /// it could not, or where a part is not in a slot of this side; then nothing is counted.
-    /// A record that could not be written afterwards is undone with [`Slots::cancel`].
+    /// Returns references to the parts of a body, and counts them as sent.
+    ///
+    /// `announce` sends the peer the descriptor of a file that it lacks, and returns false on failure. `None`, without
+    /// a change, if that fails or if a part is in no slot of this side. If the record cannot be written,
+    /// [`Slots::cancel`] undoes the count.
     pub(in super::super) fn refer(
         &self,
         split: &Split,

@@ -1,5 +1,6 @@
-//! Several frames at once: the reader finds all of them or none. The header of the first one is stored last, so one
-//! fence does for all of them.
+//! Several frames at once: the reader finds all or none.
+//!
+//! The header of the first frame is stored last, so one fence suffices for the batch.
 
 use std::sync::atomic::Ordering;
 
@@ -10,15 +11,15 @@ use crate::codec::Encoding;
 use crate::error::Result;
 use crate::frame::Outgoing;
 
-/// The beginning of records that the reader does not find yet: the position of the first, and its header word, which is
-/// stored last.
+/// Records that the reader does not find yet: the position of the first, and its unstored header word.
 #[derive(Debug, Default)]
 pub(in super::super) struct Hidden(Option<(u64, u64)>);
 
 impl<M: OwnMemory, P: Memory> Writer<M, P> {
-    /// [`Writer::try_write_fast`] for data behind what is hidden: the reader finds it with all others, after
-    /// [`Writer::publish`]. Hidden are at most as many as fit in an eighth of the ring, so that the reader copies one
-    /// batch while the next is written. After false, publish before anything else is written.
+    /// [`Writer::try_write_fast`] for data that the reader finds only after [`Writer::publish`].
+    ///
+    /// A batch takes at most an eighth of the ring, so the reader copies one batch while the next is written. After
+    /// false, the caller must publish before it writes anything else.
     #[inline]
     pub fn try_write_hidden(
         &mut self,
@@ -46,29 +47,30 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         if hidden.0.is_none() {
             hidden.0 = Some((tail, word));
         } else {
-            // Ordered by the first header, without which the reader does not come here.
+            // The first header orders it: without that header the reader does not reach this one.
             self.mine.store(at, word, Ordering::Relaxed);
         }
         self.tail = end;
         self.sequence = sequence;
         self.frames = self.frames.wrapping_add(1);
-        // The reader had these lines a lap ago; they come while the records before them are written.
+        // The reader had these lines a lap ago; they arrive while the records before them are written.
         self.mine.prefetch_own(self.ring.offset_of(end.wrapping_add(4 * LINE)));
         true
     }
 
-    /// Lets the reader find what is hidden. The full fence lets the caller check whether it sleeps.
+    /// Lets the reader find the hidden records.
+    ///
+    /// The full fence lets the caller check whether the reader sleeps.
     pub fn publish(&mut self, hidden: &mut Hidden) {
         if let Some((first, word)) = hidden.0.take() {
             self.mine.store_fenced(self.ring.offset_of(first), word);
         }
     }
 
-    /// Writes frames of which each is one record; returns how many. The reader finds none of them
-    /// before the last is there, and then all: the header of the first one is stored last, so one
-    /// fence does for all of them. As many are taken as fit in an eighth of the ring, so that the
-    /// reader copies one batch while the next is written. Returns 0 where the first one is larger,
-    /// or has no room.
+    /// Writes frames that each fit one record; returns how many. The reader finds all or none.
+    ///
+    /// A batch takes at most an eighth of the ring, so the reader copies one batch while the next is written. Returns 0
+    /// if the first frame is larger or has no room.
     pub fn try_write_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
         if !self.flush()? {
             return Ok(0);
@@ -84,7 +86,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
             }
             match self.write_content(&frame, record) {
                 Ok(true) => {}
-                // An invalid head is found again with the next frame; the frames before it are whole.
+                // The next call finds an invalid head again; the frames before it are whole.
                 Ok(false) | Err(_) if count > 0 => break,
                 Ok(false) => return Ok(0),
                 Err(e) => return Err(e),
@@ -93,7 +95,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
             if first.is_none() {
                 first = Some((offset, word));
             } else {
-                // Ordered by the first header, without which the reader does not come here.
+                // The first header orders it: without that header the reader does not reach this one.
                 self.mine.store(offset, word, Ordering::Relaxed);
             }
             self.advance(record);

@@ -1,6 +1,6 @@
-//! Fast-path records: a short message is written in one step, where the place of its record needs no other check.
+//! Fast-path records: a short message is written in one step if its place needs no other check.
 //!
-//! The general path (`super`) writes all other records. It determines up to where this path may write.
+//! The general path (`super`) writes all other records and sets the end of this path's room.
 
 use std::sync::atomic::Ordering;
 
@@ -11,10 +11,12 @@ use crate::codec::Encoding;
 use crate::error::Result;
 
 impl<M: OwnMemory, P: Memory> Writer<M, P> {
-    /// Writes a short message without flags and extension in a record of this form, where the record's place needs no
-    /// other check, which is nearly always so. Data and requests are one above the last in number; a reply has any
-    /// number, and `correlation` is that of its request. Returns false, with nothing written, in all other cases:
-    /// [`Writer::try_write_next`] is for them.
+    /// Writes a short message without flags and extension map in the usual case.
+    ///
+    /// Its place needs no other check.
+    ///
+    /// Data and requests need the next sequence number. A reply may have any number, and `correlation` is its
+    /// request's. Returns false, without a change, in all other cases: the caller then uses [`Writer::try_write_next`].
     #[inline]
     pub fn try_write_fast(
         &mut self,
@@ -25,7 +27,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         encoding: Encoding,
         body: &[u8],
     ) -> bool {
-        // Nothing overflows: a slice has at most `isize::MAX` bytes, and a position never comes near the end.
+        // Nothing overflows: a slice has at most `isize::MAX` bytes, and a position never comes near the maximum.
         let length = (form.prefix() as u64).wrapping_add(body.len() as u64);
         let size = WORD.wrapping_add(length).wrapping_add(GRANULE - 1) & !(GRANULE - 1);
         let (tail, end) = (self.tail, self.tail.wrapping_add(size));
@@ -40,14 +42,14 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
                 self.mine.store_record(at, word, size as usize, [sent, sequence, correlation], body);
             }
             FastKind::Data | FastKind::Request => {
-                // The time of sending is all of the prefix.
+                // The prefix contains only the sending time.
                 self.mine.store_record(at, word, size as usize, [sent], body);
             }
         }
         self.tail = end;
         self.sequence = sequence;
         self.frames = self.frames.wrapping_add(1);
-        // As in `obtain_next_lines`, for places in this lap, of which a short record touches two at most.
+        // As in `obtain_next_lines`, for places in this lap; a short record touches at most two lines.
         if size > 2 * LINE {
             self.obtain_next_lines(size);
         } else if end.wrapping_add(size + LINE) < self.fast_end {
@@ -61,14 +63,15 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         true
     }
 
-    /// Returns whether a record of this form may have this number: only a linked record contains its number.
+    /// Whether a record of this form may have this number: only a linked record contains its number.
     fn may_have(&self, form: FastKind, sequence: u64) -> bool {
         form.prefix() == LINKED || sequence == self.sequence.wrapping_add(1)
     }
 
-    /// The slow path of [`Writer::try_write_fast`]: the end of the lap or of the known room. Returns false, with
-    /// nothing written, where there is no room, the message is large, another number comes next, or a large frame is
-    /// under way; [`Writer::try_write`] handles those.
+    /// The slow path of [`Writer::try_write_fast`]: the end of the lap or of the known room.
+    ///
+    /// Returns false, without a change, in the cases for [`Writer::try_write`]: no room, a large message, another
+    /// sequence number, or a large frame under way.
     #[cold]
     pub fn try_write_next(
         &mut self,
@@ -101,10 +104,10 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(true)
     }
 
-    /// Determines up to where short records can be written in this lap. No large frame is under way.
+    /// Sets the end of the room for short records in this lap. No large frame is under way.
     fn renew_fast_end(&mut self) {
         let lap_end = self.ring.lap_end(self.tail);
-        // The zero behind a record that ends the lap would be in the next one.
+        // The zero after a record that ends the lap would be in the next lap.
         self.fast_end = lap_end.min(self.room + 1);
         self.lap = Record::lap_bits(self.ring.lap(self.tail));
     }

@@ -1,5 +1,6 @@
-//! Large frames: a first record with the message header, then pieces, as there is room. The writer keeps the rest, and
-//! [`Writer::flush`] writes it.
+//! Large frames: a first record with the message header, then pieces, as there is room.
+//!
+//! The writer keeps the rest for [`Writer::flush`].
 
 use super::super::memory::{Memory, OwnMemory};
 use super::super::record::{Record, Shape, WORD};
@@ -30,17 +31,16 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(Sent::Started)
     }
 
-    /// What is still to be written of a large frame.
+    /// The unwritten rest of a large frame.
     pub fn tail(&self) -> Option<&Tail> {
         self.tail_of_frame.as_deref()
     }
 
-    /// Whether some of a large frame is still to be written.
     pub fn has_rest(&self) -> bool {
         self.tail_of_frame.is_some()
     }
 
-    /// Writes more of the large frame that was begun; true when nothing of one is left.
+    /// Writes more of the last large frame; returns true when nothing of it is left.
     pub fn flush(&mut self) -> Result<bool> {
         let Some(mut tail) = self.tail_of_frame.take() else { return Ok(true) };
         let (extension, body, done) = tail.parts();
@@ -52,8 +52,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(is_whole)
     }
 
-    /// Writes pieces from byte `done` of extension and body on while there is room; returns up to
-    /// where.
+    /// Writes pieces from byte `done` of extension and body while there is room; returns the new `done`.
     fn write_pieces(&mut self, extension: &[u8], body: &[u8], mut done: usize) -> Result<usize> {
         let total = extension.len() + body.len();
         while done < total {
@@ -67,8 +66,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(done)
     }
 
-    /// Copies `take` bytes, from byte `from` on, of extension and body taken as one, to the offset
-    /// `at`.
+    /// Copies `take` bytes, from byte `from` of extension and body joined, to the offset `at`.
     fn copy_part(&self, at: usize, extension: &[u8], body: &[u8], from: usize, take: usize) {
         let first = extension.get(from..).unwrap_or_default();
         let first = &first[..first.len().min(take)];

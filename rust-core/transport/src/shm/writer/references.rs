@@ -1,5 +1,6 @@
-//! Writing the records of messages whose long arrays, or whose whole bodies, are in slots: the header, where they are,
-//! and the rest. The counterpart of `reader/references`.
+//! Writing the records of messages whose long arrays or whole bodies are in slots.
+//!
+//! The counterpart of `reader/references`.
 
 use std::sync::atomic::Ordering;
 
@@ -12,22 +13,25 @@ use crate::frame::{HEADER, Header};
 use crate::sys::crc;
 
 impl<M: OwnMemory, P: Memory> Writer<M, P> {
-    /// Whether a frame with so many references and `rest` bytes of other body fits in one record,
-    /// and no large frame is under way.
+    /// Whether such a frame fits in one record, and no large frame is under way.
+    ///
+    /// `rest`: bytes of the body outside slots.
     pub fn accepts_references(&self, references: usize, rest: usize) -> bool {
         let length = HEADER + references::bytes_of(references) + rest;
         !self.has_rest() && length as u64 <= self.largest - WORD
     }
 
-    /// Whether a frame with `extension` bytes of an extension map, whose body is in a slot, fits in one record, and no
-    /// large frame is under way.
+    /// Whether a frame whose body is in a slot fits in one record, and no large frame is under way.
+    ///
+    /// `extension`: bytes of its extension map.
     pub fn accepts_placed(&self, extension: usize) -> bool {
         let length = HEADER + REFERENCE + extension;
         !self.has_rest() && length as u64 <= self.largest - WORD
     }
 
-    /// Whether there is room now for the record of a frame whose body is in a slot; [`Writer::accepts_placed`] was true
-    /// for it. Room only grows until something is written.
+    /// Whether there is room now for a frame that [`Writer::accepts_placed`] accepts.
+    ///
+    /// Room only grows until the next write.
     pub fn has_room_for_placed(&mut self, extension: usize) -> Result<bool> {
         let size = Record::bare(Shape::Placed, (HEADER + REFERENCE + extension) as u32).size();
         let left = self.ring.left(self.tail);
@@ -35,8 +39,9 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         self.has_room_to(end)
     }
 
-    /// Writes a frame whose body is in a slot; [`Writer::accepts_placed`] was true for it. False where there is no
-    /// room.
+    /// Writes a frame whose body is in a slot; [`Writer::accepts_placed`] must be true.
+    ///
+    /// False if there is no room.
     pub fn try_write_placed(
         &mut self,
         header: &Header,
@@ -54,8 +59,9 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(true)
     }
 
-    /// Writes a frame of which parts are in slots; [`Writer::accepts_references`] was true for it.
-    /// False where there is no room.
+    /// Writes a frame with parts in slots; [`Writer::accepts_references`] must be true.
+    ///
+    /// False if there is no room.
     pub fn try_write_references(
         &mut self,
         header: &Header,
