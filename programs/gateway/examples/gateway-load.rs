@@ -1,11 +1,10 @@
-//! Clients for `make bench-gateway`: many WebSockets that receive and time what comes, of a gateway, of a peer in JSON,
-//! or of NATS.
+//! Load for `make bench-gateway`: many WebSocket clients of a gateway, a JSON peer or NATS that measure latency.
 //!
 //! usage: gateway-load KIND ADDRESS TOKEN CLIENTS SECONDS SKIP NAME...
 //!
-//! Each message has the text `T=` and 19 digits in it: when it was sent, in nanoseconds since 1970. Behind them, SKIP
-//! bytes hold none. Prints `ready` once all clients have a message, then a line with the messages, their bytes, and the
-//! latencies at 50 and 99 %, in nanoseconds.
+//! Each message contains `T=` and 19 digits: its send time in nanoseconds since 1970. The SKIP bytes after them are
+//! not searched. Prints `ready` once all clients have a message. Then prints the number of messages, their bytes, and
+//! the latencies at 50 and 99 %, in nanoseconds.
 
 use std::io::{Error, ErrorKind, Result, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,13 +14,13 @@ use linkspan::{Encoding, Value, codec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-/// What the clients have received since the counts were cleared.
+/// Counts since the last reset.
 #[derive(Default)]
 struct Counts {
     messages: u64,
     bytes: u64,
     latencies: Vec<u64>,
-    /// Clients that have a message.
+    /// Clients that have received a message.
     ready: usize,
 }
 
@@ -41,7 +40,7 @@ fn now() -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Returns a frame of a client; its mask is 0, which leaves the bytes as they are.
+/// Returns a client frame with mask 0, which leaves the bytes unchanged.
 fn frame(opcode: u8, body: &[u8]) -> Vec<u8> {
     let mut made = vec![0x80 | opcode];
     match u16::try_from(body.len()) {
@@ -54,7 +53,7 @@ fn frame(opcode: u8, body: &[u8]) -> Vec<u8> {
     made
 }
 
-/// Returns the first frames of a client.
+/// Returns a client's first frames.
 fn opening(plan: &Plan) -> Vec<Vec<u8>> {
     let text = |text: String| frame(1, text.as_bytes());
     match plan.kind.as_str() {
@@ -121,7 +120,7 @@ async fn open(plan: &Plan) -> Result<BufReader<TcpStream>> {
     Ok(stream)
 }
 
-/// Takes the times out of what came, and returns how many messages those are.
+/// Extracts the send times; returns the number of messages.
 fn take(body: &[u8], skip: usize, latencies: &mut Vec<u64>) -> u64 {
     let (mut at, mut found, now) = (0, 0, now());
     while let Some(next) = body.get(at..).and_then(|rest| rest.windows(2).position(|two| two == b"T=")) {
@@ -190,7 +189,7 @@ async fn main() -> Result<()> {
                 std::process::exit(1);
             }
         });
-        // Connections one after the other: a herd is another measurement.
+        // Connects one client at a time, because simultaneous connects are a different measurement.
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     while counts.lock().unwrap_or_else(PoisonError::into_inner).ready < clients {

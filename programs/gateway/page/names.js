@@ -1,22 +1,26 @@
-// The table of names: rate, missed messages, newest value with its units, and course; grouped by prefix, sorted by a column, and filtered by a pattern.
+// The table of names: rate, missed messages, newest value with units, and trend. It can be grouped, sorted and
+// filtered.
 import { line, number, numbers, oneLine, at, suits, units } from "/values.js";
 
-/** Points of the course of a name. */
+/** Points of a name's trend. */
 const COURSE = 60;
 const SVG = "http://www.w3.org/2000/svg";
-/** Characters of a pattern: with its length bounded, the time is linear in the name. */
+/** The most characters of a pattern. With this bound, matching is linear in the name. */
 const LONGEST = 1024;
-/** What the programs of Linkspan itself publish. */
+/** Names that Linkspan's own programs publish. */
 const OWN = ["bridge/status", "controller", "gateway/status"];
 const [NAME, RATE, MISSED, VALUE, TREND, SCHEMA] = [0, 1, 2, 3, 4, 5];
 
-/** Whether a name fits a pattern with `*` and `?`; a pattern without them is a part of the name. By hand, because the address gives the pattern. */
+/**
+ * Returns a function that matches names with `*` and `?`; a pattern without them matches any part. It is not a
+ * RegExp, because the pattern comes from the address.
+ */
 export function matcher(text) {
   const given = text.trim().slice(0, LONGEST) || "*";
   const pattern = [...(/[*?]/.test(given) ? given : `*${given}*`)];
   return (name) => {
     const characters = [...name];
-    // After a part that does not fit, the last star takes one character more.
+    // After a mismatch, the last star takes one more character.
     let [star, taken] = [-1, 0];
     let place = 0;
     for (let from = 0; from < characters.length; ) {
@@ -56,7 +60,7 @@ export class Names {
     this.none.hidden = false;
     this.isStale = true;
   }
-  /** Forgets what was received; the rows stay where they are. */
+  /** Forgets received data and keeps the rows in place. */
   rewind() {
     this.table.classList.remove("lossy");
     for (const known of this.rows.values()) this.write(Object.assign(known, { missed: 0, value: undefined, text: "", course: [], isNew: true }));
@@ -89,7 +93,7 @@ export class Names {
     button.ariaLabel = oneLine(name);
     button.title = `Open a panel of ${oneLine(name)}`;
     button.onclick = () => this.page.open({ view: known.value === undefined ? "time" : suits(known.value), sources: [{ name }] }).title.scrollIntoView({ block: "nearest" });
-    // No canvas: each of them costs something in every frame, and this line changes once a second.
+    // SVG instead of a canvas: a canvas costs time in every frame, and this line changes once a second.
     const drawing = cells[TREND].appendChild(document.createElementNS(SVG, "svg"));
     for (const [key, value] of Object.entries({ viewBox: "0 0 104 20", preserveAspectRatio: "none", "aria-hidden": "true" })) drawing.setAttribute(key, value);
     known = { name, element, cells, missed: 0, course: [], line: drawing.appendChild(document.createElementNS(SVG, "path")) };
@@ -100,7 +104,7 @@ export class Names {
   }
   listed({ names, gone }) {
     for (const one of names) {
-      // What a name with a problem is may not be known: its reason is shown in the place of a value.
+      // A name with a problem may have an unknown pattern; the value column shows the reason.
       if (one.pattern !== "publish" && !(one.problem && one.pattern == null)) continue;
       const known = this.row(one.name);
       if (known.problem && !one.problem) known.text = "";
@@ -109,7 +113,7 @@ export class Names {
     }
     for (const name of gone) {
       const known = this.rows.get(name);
-      // A program that has ended sends nothing.
+      // An ended program sends nothing.
       if (known) this.write(Object.assign(known, { isGone: true, rate: undefined }));
     }
   }
@@ -138,7 +142,7 @@ export class Names {
       if (known.units.size && known.value !== undefined) this.write(Object.assign(known, { text: line(known.value, 300, known.units) }));
     }, () => {});
   }
-  /** Shows what is known of a name; while the page pauses, all of it stays as it was. */
+  /** Updates a row, unless the page is paused. */
   write(known) {
     if (this.page.isHeld) return;
     const { cells, rate, missed, problem, text = "", schema = "" } = known;
@@ -147,12 +151,12 @@ export class Names {
     for (const [column, shown] of Object.entries(texts)) if (cells[column].textContent !== shown) cells[column].textContent = cells[column].title = shown;
     if (missed) this.table.classList.add("lossy");
   }
-  /** Shows all again as it is now. */
+  /** Updates all rows after a pause. */
   renew() {
     for (const known of this.rows.values()) this.write(known);
   }
 
-  /** What a row is sorted by. */
+  /** A row's sort keys, by column. */
   key({ name, rate, missed, value, schema = "" }) {
     const first = value === undefined ? undefined : numbers(value, 1)[0];
     return { [NAME]: name, [RATE]: rate ?? -1, [MISSED]: missed, [VALUE]: first === undefined ? -Infinity : number(at(value, first)), [SCHEMA]: schema }[this.order.column];
@@ -179,7 +183,7 @@ export class Names {
       group.element.hidden = !count;
       group.count.textContent = ` ${count}`;
     }
-    // Names of a group stand together, also where another prefix is between them.
+    // Keeps names of a group together, even if another prefix sorts between them.
     if (isGrouped) wanted.sort(([one], [other]) => sign * (one < other ? -1 : one > other ? 1 : 0));
     let next = this.body.firstElementChild;
     for (const [, element] of wanted) {
@@ -209,10 +213,10 @@ export class Names {
     return group;
   }
 
-  /** Draws what has changed; of many courses a few in each frame. */
+  /** Draws changed rows, with a few trends per frame. */
   draw() {
     const now = performance.now();
-    // Rows that are sorted by what changes stay where they are below the pointer.
+    // Rows sorted by a changing column stay in place below the pointer.
     const isMoving = ![NAME, SCHEMA].includes(this.order.column) && !this.page.isHeld && now - (this.arranged ?? 0) > 1000 && !this.body.matches(":hover, :focus-within");
     if (this.isStale || isMoving) {
       this.isStale = false;
@@ -227,7 +231,7 @@ export class Names {
       known.line.setAttribute("d", course(known.course));
     }
   }
-  /** The first name with a number, in the order of names: none of the programs of Linkspan itself. */
+  /** The first name with a numeric value, excluding Linkspan's own names. */
   firstNumeric() {
     const found = [...this.rows.values()].filter(({ name, value, isGone }) => !isGone && this.matches(name) && !OWN.includes(name) && value !== undefined && suits(value) === "time");
     return found.map(({ name }) => name).sort()[0];

@@ -1,4 +1,5 @@
-// The scope page: the names of the machine with rate, newest value and course; a name opens a panel. What is shown is in the address; the token is kept in the tab alone.
+// The scope page: a table of this machine's names; a click on a name opens a panel. The address holds the layout, and
+// only the tab's session storage holds the token.
 import { connect } from "/client.js";
 import { Names } from "/names.js";
 import { oneLine } from "/values.js";
@@ -8,33 +9,33 @@ import { Player, Recording } from "/recording.js";
 
 const of = (id) => document.getElementById(id);
 const [state, filter, panels] = ["state", "filter", "panels"].map(of);
-/** Newest values a second in the table; an image among them is long. */
+/** Newest values per second in the table. The rate is low because a value may be a long image. */
 const RATE = 1;
-/** Milliseconds after which an empty page opens a name by itself. */
+/** Milliseconds after which an empty page opens a name. */
 const SOON = 1000;
 
 const page = {
   lab: undefined,
-  /** What plays a recording, in the place of the connection. */
+  /** The player of a recording, which replaces the connection. */
   player: undefined,
-  /** Whether this address has a recording and no connection: `linkspan recording view`. */
+  /** Whether the page has a recording and no connection (`linkspan recording view`). */
   isViewing: false,
   panels: [],
   span: 30,
   isPaused: false,
-  /** Whether what comes is not shown. A recording that pauses stands still itself. */
+  /** Whether new data stays hidden. A paused recording needs no such hold, because its player stops. */
   get isHeld() {
     return page.isPaused && !page.player;
   },
   cursor: undefined,
   frame: 0,
-  /** Milliseconds that drawing took, of all frames. */
+  /** Milliseconds spent drawing, over all frames. */
   drawing: 0,
   names: () => [...names.rows.keys()].sort(),
   point(from, at) {
     page.cursor = at;
     page.axis = from.axis;
-    // The cross-hair goes through all panels of the same axis.
+    // The cross-hair goes through all panels with this axis.
     for (const panel of page.panels) panel.say();
   },
   open(spec) {
@@ -60,19 +61,19 @@ const page = {
 };
 const names = new Names(page, { table: document.querySelector("table"), none: of("none") });
 
-/** Writes the address of what is shown. */
+/** Writes the layout into the address. */
 function say(words) {
   const text = words.toString().replaceAll("%2F", "/").replaceAll("%7E", "~").replaceAll("%21", "!").replaceAll("%3A", ":");
   history.replaceState(null, "", `${location.pathname}${text ? `#${text}` : ""}`);
 }
 
-/** Says what happens. Names of files and of machines, and errors, are texts of others. */
+/** Shows a status text. File names, machine names and errors are foreign text. */
 const tell = (text) => (state.textContent = oneLine(text));
 
-// For tests and for the console of the browser.
+// For tests and the browser's console.
 globalThis.scope = page;
 
-/** What the address says: the token, which leaves it, and the layout. */
+/** Reads the token and the layout from the address, and removes the token from it. */
 function address() {
   const words = new URLSearchParams(location.hash.slice(1));
   const token = words.get("token");
@@ -89,7 +90,7 @@ function address() {
   return specs.filter(({ view, sources }) => Object.hasOwn(VIEWS, view) && sources.length).slice(0, 32);
 }
 
-/** Draws all that has changed, once a frame. */
+/** Draws all changes, once per frame. */
 function frame() {
   const begun = performance.now();
   page.frame++;
@@ -101,7 +102,7 @@ function frame() {
   requestAnimationFrame(frame);
 }
 
-/** An empty page opens the first name with a number. */
+/** Opens the first numeric name on an empty page. */
 function openFirst() {
   const name = page.panels.length ? undefined : names.firstNumeric();
   if (name === undefined && !page.panels.length) return;
@@ -109,7 +110,7 @@ function openFirst() {
   if (name !== undefined) page.open({ view: "time", sources: [{ name }] });
 }
 
-/** Messages that the gateway could not give in time: what was passed over by choice is none. */
+/** Counts messages that the gateway could not deliver in time. Messages skipped because of the rate do not count. */
 async function values(lab) {
   page.values?.close();
   const subscription = (page.values = lab.subscribe("*", { rate: RATE, events: true }));
@@ -122,7 +123,7 @@ async function values(lab) {
 
 async function follow(lab) {
   for await (const change of lab.follow()) {
-    // What was asked of the connection may come after a recording took its place.
+    // Replies may arrive after a recording replaced the connection.
     if (lab !== page.lab) return;
     names.listed(change);
   }
@@ -132,7 +133,7 @@ function ended(error) {
   if (!page.player) tell(error.message);
 }
 
-/** Shows the names of a connection or of a player, and gives it to the panels. */
+/** Shows the names of a connection or player, and gives it to the panels. */
 function shows(lab) {
   page.lab = lab;
   page.fresh = performance.now();
@@ -161,13 +162,13 @@ async function opened(files) {
   shows(page.player);
 }
 
-/** Goes on with the recording, and shows where it is. */
+/** Advances the recording and shows the position. */
 function play() {
   const { player } = page;
   if (page.sought !== undefined) {
     player.seek(page.sought);
     page.sought = undefined;
-    // The table and all panels begin anew at that time.
+    // The table and all panels restart at that time.
     names.rewind();
     values(player).catch(ended);
     for (const panel of page.panels) panel.renew();
@@ -184,7 +185,7 @@ function play() {
   of("time").setAttribute("aria-valuetext", said);
 }
 
-/** The files of the recording that this address has; each is fetched when it is read. */
+/** The files of the page's recording; each is fetched when it is read. */
 async function given(token) {
   const get = async (path) => {
     const response = await fetch(path, { headers: { Authorization: `Bearer ${token}` } });

@@ -1,4 +1,4 @@
-// An array of two dimensions as a picture: colours from the least to the greatest, and colours of their own for what is not finite.
+// An array of two dimensions as a picture. Non-finite elements have special colours.
 import { digits } from "/values.js";
 
 const STOPS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
@@ -9,10 +9,10 @@ const SCALE = Uint32Array.from({ length: 256 }, (_, at) => {
   const low = Math.min(Math.floor(place), STOPS.length - 2);
   return pixel(STOPS[low].map((part, channel) => Math.round(part + (STOPS[low + 1][channel] - part) * (place - low))));
 });
-/** What is not finite, with its colour and the name of that. */
+/** Non-finite values, each with symbol, colour name and colour. */
 const ODD = [[Infinity, "∞", "red", pixel([230, 30, 30])], [-Infinity, "−∞", "light blue", pixel([130, 200, 255])], [NaN, "NaN", "grey", pixel([128, 128, 128])]];
 
-/** Writes an array into pixels; returns its finite bounds, and what it says of the elements that are not finite. */
+/** Writes an array into pixels; returns the finite bounds and a text about non-finite elements. */
 export function paint(array, pixels) {
   const [height, width, channels] = array.shape;
   const isTurned = array.order === "column";
@@ -48,7 +48,7 @@ export function paint(array, pixels) {
   return { bounds: [low, high], odd: [...counts].map(([[, name, shown], count]) => `${count} ${name} (${shown})`).join(", ") };
 }
 
-/** Draws the colours from the least to the greatest, with both numbers. */
+/** Draws the colour scale with both bounds. */
 export function drawScale(canvas, bounds, ink) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(32, 480);
@@ -58,7 +58,7 @@ export function drawScale(canvas, bounds, ink) {
   context.putImageData(image, 0, 0);
   context.fillStyle = ink;
   context.font = "24px system-ui, sans-serif";
-  // A number that is longer than the column is written narrower.
+  // A long number is compressed to the column's width.
   context.fillText(digits(bounds[1]), 40, 22, 132);
   context.fillText(digits(bounds[0]), 40, 474, 132);
 }

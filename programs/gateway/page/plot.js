@@ -1,5 +1,6 @@
-// Lines on a canvas: numbers against time, which scroll, or arrays against their index. Two layers, axes and data, and above them the cursor. What has been drawn of a scrolling plot is shifted,
-// and only what is new is drawn: many names at a high rate cost little.
+// Lines on canvases: numbers against time, which scroll, or arrays against their index. One layer has the axes, one
+// the data, and one the cursor. A scrolling plot shifts its pixels and draws only new points, which keeps many fast
+// names cheap.
 import { RESTARTED } from "/series.js";
 
 const LEFT = 62;
@@ -7,7 +8,7 @@ const RIGHT = 8;
 const TOP = 8;
 const BOTTOM = 22;
 
-/** The colour of a line: as different as possible from its neighbours. */
+/** A line's colour. Neighbours differ as much as possible. */
 export function colour(index) {
   const hue = (210 + index * 137.5) % 360;
   return `hsl(${hue} 70% ${matchMedia("(prefers-color-scheme: dark)").matches ? 65 : 42}%)`;
@@ -23,7 +24,7 @@ function steps(low, high, most) {
   return [found, step];
 }
 
-/** A number with as many digits as tell it from its neighbours. */
+/** Formats a number with enough digits to distinguish neighbours. */
 function rounded(value, step) {
   if (value === 0) return "0";
   const [size, fine] = [value, step].map((one) => Math.floor(Math.log10(Math.abs(one)) + 1e-9));
@@ -31,7 +32,7 @@ function rounded(value, step) {
   return value.toExponential(Math.min(Math.max(0, size - fine), 20));
 }
 
-/** The marks of an axis. If they are too long, what they have in common stands apart. */
+/** The labels of an axis. If they are too long, their common part is shown separately. */
 export function marks(values, step, most) {
   const texts = values.map((one) => rounded(one, step));
   if (texts.every((text) => text.length <= most)) return [texts, ""];
@@ -41,10 +42,10 @@ export function marks(values, step, most) {
 
 const scaled = (value, isLog) => (isLog ? Math.log10(Math.max(value, 1e-300)) : value);
 
-/** A mark of a logarithmic axis: a power of ten, or the number between two of them. */
+/** A label of a logarithmic axis: a power of ten, or the number between two powers. */
 const power = (exponent) => (Math.abs(exponent - Math.round(exponent)) < 1e-9 ? `1e${Math.round(exponent)}` : String(Number((10 ** exponent).toPrecision(2))));
 
-/** The path of many points: of those in one column it has the least and the greatest, and it joins nothing over a gap. */
+/** A path of many points. It draws the minimum and maximum of each pixel column and leaves gaps open. */
 class Trace {
   constructor(context) {
     this.context = context;
@@ -73,7 +74,7 @@ class Trace {
     for (const y of [this.low, this.high, this.last]) this.context.lineTo(this.x, y);
     this.isMore = false;
   }
-  /** A point between two gaps is drawn as wide as it can be seen. */
+  /** A point between two gaps is drawn as a short dash, to be visible. */
   gap() {
     this.flush();
     if (this.isDown && this.isAlone) this.context.moveTo(this.x - 2, this.last), this.context.lineTo(this.x + 2, this.last);
@@ -81,7 +82,7 @@ class Trace {
   }
 }
 
-/** Places of numbers that are not finite, one of each kind in a few pixels. */
+/** Positions of non-finite numbers; at most one of each kind within 4 pixels. */
 class Odd {
   places = [];
   last = new Map();
@@ -90,7 +91,7 @@ class Odd {
     this.last.set(value, x);
     this.places.push([x, value]);
   }
-  /** An infinity is a triangle at its edge of the plot, and no number is a cross. */
+  /** Draws an infinity as a triangle at its edge of the plot, and NaN as a cross. */
   draw(context, colour, bottom) {
     context.fillStyle = colour;
     context.beginPath();
@@ -107,19 +108,19 @@ class Odd {
 }
 
 export class Plot {
-  /** `kind`: time, line, logarithmic (both axes) or spectrum (the axis of magnitudes). */
+  /** `kind`: time, line, logarithmic (both axes) or spectrum (magnitude axis). */
   constructor(holder, kind) {
     this.kind = kind;
     this.isLogX = kind === "logarithmic";
     this.isLogY = this.isLogX || kind === "spectrum";
     this.holder = holder;
     this.layers = ["axes", "data"].map(() => holder.appendChild(document.createElement("canvas")));
-    // No third canvas: what the pointer touches has two boxes, which cost nothing where nothing is selected.
+    // Two boxes instead of a third canvas, because they cost nothing while nothing is selected.
     this.top = holder.appendChild(document.createElement("div"));
     [this.cross, this.chosen] = ["cross", "chosen"].map((className) => this.top.appendChild(Object.assign(document.createElement("div"), { className, hidden: true })));
     this.contexts = this.layers.map((canvas) => canvas.getContext("2d"));
     this.range = undefined;
-    /** The part that is shown where it is not the newest: times, or indices. */
+    /** The selected range of times or indices; undefined shows the newest. */
     this.zoom = undefined;
     this.cursor = undefined;
     this.drawn = undefined;
@@ -152,14 +153,14 @@ export class Plot {
     const [low, high] = this.range;
     return TOP + (1 - (scaled(value, this.isLogY) - low) / (high - low || 1)) * (this.height - TOP - BOTTOM);
   }
-  /** The time or index below a place of the screen. */
+  /** The time or index at a screen position. */
   under(x) {
     const [low, high] = this.shown ?? [0, 1];
     const at = low + ((x - LEFT) / this.inner) * (high - low);
     return this.isLogX ? 10 ** at : at;
   }
 
-  /** Draws lines against time: `now` is the right edge, `span` how much is shown. */
+  /** Draws lines against time: `now` is the right edge, `span` the visible length. */
   drawTime(lines, now, span) {
     const pixel = span / (this.inner * this.ratio);
     const edge = Math.floor(now / pixel) * pixel;
@@ -167,11 +168,11 @@ export class Plot {
     const isNew = this.scaleTime(lines);
     const last = this.drawn;
     const shift = last ? Math.round((edge - last.edge) / pixel) : 0;
-    // The edge goes back where messages come late.
+    // The edge moves back if messages come late.
     const isNear = shift >= 0 && shift < this.layers[1].width;
     const canScroll = last && isNear && !isNew && !this.zoom && !last.zoom && last.span === span && last.count === lines.length && last.pixel === pixel;
     const isSame = last && !isNew && this.zoom && last.zoom === this.zoom && last.count === lines.length && !this.isStale;
-    // Lines scroll each frame, and the marks of the axis a few times a second.
+    // Lines scroll in each frame, axis labels a few times a second.
     const at = performance.now();
     if (!canScroll ? !isSame : shift && at - this.axesAt > 150) this.axes();
     const [, data] = this.contexts;
@@ -234,11 +235,11 @@ export class Plot {
     }
     data.setLineDash([]);
   }
-  /** Sets the range of values; returns whether it has changed. */
+  /** Sets the range of values; returns whether it changed. */
   scaleTime(lines) {
     const now = performance.now();
     const before = this.range;
-    // All are looked at now and then, and those that are new always.
+    // Scans all points once a second, and new points always.
     const all = !before || this.zoom || !this.drawn || now - (this.scaledAt ?? 0) > 1000;
     let [low, high] = [Infinity, -Infinity];
     for (const [at, { series, visible }] of lines.entries()) {
@@ -263,7 +264,7 @@ export class Plot {
     return true;
   }
 
-  /** Draws arrays against their index, or from `first` on by `step`. */
+  /** Draws arrays against their index, or against `first` plus multiples of `step`. */
   drawArrays(lines) {
     const shown = lines.filter(({ data, visible }) => visible && data?.length);
     const floor = this.isLogX ? 1 : 0;
@@ -350,7 +351,7 @@ export class Plot {
     context.textAlign = "right";
     context.fillText(this.across ?? "", this.width - RIGHT - 4, this.height - BOTTOM - 8);
   }
-  /** Shows the cross-hair at a time or index, and what is being selected. */
+  /** Shows the cross-hair at a time or index, and the selection. */
   point(at, selected) {
     const x = at === undefined || !this.shown ? -1 : Math.round(this.x(at));
     const [from, to] = selected ? [Math.min(...selected), Math.max(...selected)] : [0, 0];
@@ -364,10 +365,10 @@ export class Plot {
   }
 }
 
-// Made once: a formatter costs a thousand times what it writes.
+// Created once: a formatter costs a thousand times more than one formatting.
 const CLOCK = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 
-/** A time of the day, as exact as the steps are. */
+/** A time of day with the precision of the steps. */
 export function clock(seconds, step = 0.001) {
   const text = CLOCK.format(seconds * 1000);
   if (step >= 1) return text;

@@ -1,4 +1,5 @@
-// A recording in the page: the records of its files, and what plays them. A player takes the place of the connection: panels and table subscribe to it as they do to a gateway.
+// A recording in the page: reads its files and plays them. Panels and the table subscribe to a player as they do to a
+// gateway.
 import { LinkspanError, Message, Timestamp, decode } from "/client.js";
 import { parse } from "/json.js";
 
@@ -9,15 +10,15 @@ const MESSAGE = 5;
 const CHUNK = 6;
 const METADATA = 12;
 const EVENTS = "linkspan/events";
-/** The most bytes of files and of what they decompress to. */
+/** The most bytes of the files, and of their decompressed content. */
 const MOST = 2 ** 31;
-/** Seconds of which a rate is told. */
+/** The period of a rate, in seconds. */
 const WINDOW = 5;
 const text = new TextDecoder();
 
 const malformed = (what) => new LinkspanError("Corrupt", what);
 
-/** Reads the fields of a record; a length beyond its end is an error. */
+/** Reads a record's fields. A length beyond its end is an error. */
 class Fields {
   constructor(bytes) {
     this.bytes = bytes;
@@ -57,7 +58,7 @@ function sum(bytes) {
   return ~all >>> 0;
 }
 
-/** Decompresses a frame of LZ4 into so many bytes. */
+/** Decompresses an LZ4 frame into `size` bytes. */
 function lz4(bytes, size) {
   const from = new Fields(bytes);
   const into = new Uint8Array(size);
@@ -94,23 +95,24 @@ function lz4(bytes, size) {
   return into;
 }
 
-/** The messages of one or several files, in the order in which they were received. */
+/** The messages of one or several files, in order of reception. */
 export class Recording {
-  /** What could not be read, for people, and how often. */
+  /** Read errors for the user, each with its count. */
   #problems = new Map();
   names = new Map();
-  /** What the recorder missed, with the times at which it said so. */
+  /** Losses of the recorder, with the time of each report. */
   lost = [];
   #entries = [];
   #next = "";
-  /** The recording and the part that was read last, by what it says itself. */
+  /** Id and part number from the last file's own metadata. */
   #id;
   #part = 0;
-  /** Parts that the recorder removed itself: the first and the last of each range. */
+  /** Ranges (first, last) of parts that the recorder deleted. */
   #dropped = [];
 
   static async open(files) {
-    // The first part has no number, and what later ones repeat of it counts only where it is missing.
+    // The first part has no number in its name. Part 1 must come first: later parts repeat its messages, which count
+    // only if it is missing.
     const numbered = /^(.*)\.(\d{4,})(\.[^.]*)$/;
     const part = ({ name }) => Number(numbered.exec(name)?.[2] ?? 1);
     const all = [...files].sort((one, other) => part(one) - part(other) || (one.name < other.name ? -1 : 1));
@@ -135,7 +137,7 @@ export class Recording {
     if (!entries.length) throw malformed(`${made.name} has no message that a page can show${made.problems.length ? `: ${made.problems.join("; ")}` : ""}`);
     return made;
   }
-  /** A line for each problem, however often it came. */
+  /** One line per problem, with its count. */
   get problems() {
     return [...this.#problems].map(([what, count]) => (count > 1 ? `${what} (${count} times)` : what));
   }
@@ -170,7 +172,7 @@ export class Recording {
     while (from.at < bytes.length) {
       const code = from.number(1);
       const length = from.number(8);
-      // The index and what ends a file say nothing that is not there before.
+      // An index and the end of a file repeat facts from before.
       if (code === 2 || code === 15) return;
       if (length > bytes.length - from.at) throw malformed("it ends within a record, as the file of a recorder that was killed does");
       const record = new Fields(from.block(Number(length)));
@@ -190,7 +192,7 @@ export class Recording {
     const name = record.text();
     if (!["linkspan.recording", "linkspan.dropped", "linkspan.end"].includes(name)) return;
     const about = record.texts();
-    // That of a copy is about the parts of what it was made of.
+    // In a copy, this metadata describes the parts of the original.
     if (name === "linkspan.dropped" && about.has("file")) return;
     if (name === "linkspan.end") this.#next = about.get("next") ?? "";
     for (const range of (about.get({ "linkspan.end": "dropped", "linkspan.dropped": "parts" }[name]) ?? "").split(",")) {
@@ -199,7 +201,7 @@ export class Recording {
     }
     const part = name === "linkspan.recording" ? Number(about.get("part")) : NaN;
     if (!Number.isSafeInteger(part)) return;
-    // Which part it is a file says itself: a copy of one that was read has nothing more.
+    // A file's metadata contains its part number. A copy of a part that was read adds nothing.
     if (about.get("id") === this.#id && part <= this.#part) throw malformed(`it says that it is part ${part} of the recording, which is none that comes here`);
     if (part !== place) this.#problem(`${file}: it says that it is part ${part} of the recording, and is in the place of part ${place}`);
     [this.#id, this.#part] = [about.get("id"), part];
@@ -220,7 +222,7 @@ export class Recording {
   }
   #channel(record, { channels, schemas }) {
     const [id, schema, topic, encoding, about] = [record.number(2), record.number(2), record.text(), record.text(), record.texts()];
-    // A publisher may have that name, too.
+    // A publisher may have this name too; its channels have an incarnation.
     const isEvents = topic === EVENTS && !about.has("linkspan.incarnation");
     const own = schemas.get(schema);
     const notation = about.get("linkspan.schema") ?? (own?.encoding === "linkspan" ? own.text : "");
@@ -235,18 +237,21 @@ export class Recording {
     const [time, sent] = [Number(record.number(8)) / 1e9, record.number(8)];
     if (!channel || (channel.isRepeated && this.#isRepeated(channel, file))) return;
     file.hasOwn ||= !channel.isRepeated && !channel.isEvents;
-    // The lower 32 bits are there; the others follow from the first number of the channel.
+    // The record has the lower 32 bits; the channel's first number gives the rest.
     const number = channel.first + BigInt.asUintN(32, BigInt(sequence) - channel.first);
     this.#entries.push({ time, sent, number: Number(number), channel, body: record.bytes.subarray(record.at), missed: 0 });
   }
-  /** A part that is not the first one begins with one message of a name: others of a channel that says so are messages of the part. */
+  /**
+   * Whether a message repeats one from an earlier part. Later parts begin with one such message per name; other
+   * messages of a channel marked as repeated are new.
+   */
   #isRepeated(channel, { name, isFirst, hasOwn, repeated }) {
     if (isFirst) return false;
     if (!hasOwn && !repeated.has(channel.topic)) return Boolean(repeated.add(channel.topic));
     if (!channel.isSaid) this.#problem(`${name}: messages of ${channel.topic} are said to be repeated where none can be: they are shown`);
     return !(channel.isSaid = true);
   }
-  /** What the recorder missed counts for the next message of the name. The messages of a name are found by their times. */
+  /** Assigns each loss to the next message of its name, which it finds by time. */
   #losses() {
     const open = new Map();
     const shown = [];
@@ -275,11 +280,11 @@ export class Recording {
       return {};
     }
   }
-  /** The place of the first message that was received later than a time. */
+  /** The place of the first message received later than a time. */
   after(time) {
     return after(this.#entries.length, (place) => this.#entries[place].time, time);
   }
-  /** How many messages of a name were received until a time. */
+  /** The number of a name's messages received up to a time. */
   until(name, time) {
     const { times } = this.names.get(name);
     return after(times.length, (place) => times[place], time);
@@ -305,7 +310,7 @@ export class Recording {
   }
 }
 
-/** The first of so many places with a later time; they are in the order of their times. */
+/** The first place with a later time, by binary search. */
 function after(length, timeOf, time) {
   let [low, high] = [0, length];
   while (low < high) {
@@ -316,7 +321,7 @@ function after(length, timeOf, time) {
   return low;
 }
 
-/** What a panel or the table has asked for. */
+/** A subscription of a panel or the table. */
 class Played {
   #items = [];
   #waiting;
@@ -328,14 +333,14 @@ class Played {
     this.due = 0;
     this.newest = new Map();
     this.isTold = events === true;
-    /** Losses that were told, and the program of each name. */
+    /** The number of reported losses, and the incarnation of each name. */
     this.told = 0;
     this.programs = new Map();
   }
   wants(name) {
     return this.names.has("*") || this.names.has(name);
   }
-  /** Gives a message, and before the first one of a program that this program has the name. */
+  /** Delivers a message. A `joined` event precedes the first message of an incarnation. */
   give(place) {
     const { recording } = this.player;
     const [name, incarnation] = [recording.nameAt(place), recording.incarnationAt(place)];
@@ -361,7 +366,7 @@ class Played {
   }
 }
 
-/** Plays a recording: it moves with the frames of the page, at any speed, and anywhere. */
+/** Plays a recording at any speed and from any time, driven by the page's frames. */
 export class Player {
   subscriptions = new Set();
   isPlaying = false;
@@ -374,7 +379,7 @@ export class Player {
     this.position = recording.begin;
     this.place = recording.after(recording.begin);
   }
-  /** Goes on by the time since the last frame, unless the page pauses. */
+  /** Advances by the time since the last frame, unless the page is paused. */
   advance(isPaused = false) {
     const now = performance.now();
     const gone = Math.min(now - this.#last, 250) / 1000;
@@ -404,7 +409,7 @@ export class Player {
     for (const place of one.newest.values()) one.give(place);
     one.newest.clear();
   }
-  /** Goes to a time; who subscribes then gets what a plot shows of the time before. */
+  /** Jumps to a time. Later subscriptions also get the messages that a plot shows from before it. */
   seek(time) {
     this.position = Math.min(Math.max(time, this.recording.begin), this.recording.end);
     this.place = this.recording.after(this.position);
@@ -413,21 +418,21 @@ export class Player {
     const made = new Played(this, names, options);
     this.subscriptions.add(made);
     if (made.isLatest) {
-      // The newest of each name stands before, however long ago it was.
+      // The newest message of each name, however old.
       for (const [name, { places }] of this.recording.names) {
         const count = made.wants(name) ? this.recording.until(name, this.position) : 0;
         if (count) made.newest.set(name, places[count - 1]);
       }
       return made;
     }
-    // Of those that count each, what the span shows.
+    // Subscriptions to every message get the messages of the span.
     for (let place = this.recording.after(this.position - this.span() - 1e-9); place < this.place; place++) if (made.wants(this.recording.nameAt(place))) made.give(place);
     return made;
   }
   async *follow() {
     yield this.listing();
   }
-  /** The names, with their rates in the seconds before the position. */
+  /** The names with their rates before the current position. */
   listing() {
     const { recording, position } = this;
     const length = Math.min(position - recording.begin, WINDOW);

@@ -1,4 +1,4 @@
-// What a panel shows, as files: a table with every digit, or a picture with its legend and its time.
+// Saves a panel as a file: a table with every digit, or a picture with legend and time.
 import { UNKNOWN, RESTARTED } from "/series.js";
 import { cell, leaves, oneLine } from "/values.js";
 
@@ -13,7 +13,7 @@ export function csv(panel) {
   save(panel, "csv", new Blob([table(panel)], { type: "text/csv" }));
 }
 
-/** What is shown, as the text of a table. */
+/** The shown data as CSV. */
 export function table(panel) {
   return `${rows(panel).map((row) => row.map(cell).join(",")).join("\r\n")}\r\n`;
 }
@@ -49,19 +49,19 @@ function rows({ view, lines, plot, array, body, newest, held }) {
   return [["name", "path", "value"], ...[...newest].flatMap(([name, { value }]) => Array.from(leaves(value), ([path, leaf]) => [name, path, leaf]))];
 }
 
-/** Pixels of a line of text below a picture. */
+/** The height of a text line below a picture, in pixels. */
 const ROW = 18;
 
 const iso = (seconds) => (Number.isFinite(seconds) ? new Date(seconds * 1000).toISOString() : "");
 
-/** Saves what is shown as a picture, with names, values and time. */
+/** Saves the panel as a picture, with names, values and time. */
 export function png(panel) {
   const { plot, view, newest } = panel;
   if (!plot && view !== "image") return void (panel.losses.textContent = "This view has no picture: use CSV.");
-  // The legend has the values of now.
+  // Updates the values in the legend.
   panel.say();
   const ratio = plot?.ratio ?? 1;
-  // A small image is drawn larger, so that its text has room.
+  // Enlarges a small image to make room for its text.
   const zoom = plot ? 1 : Math.max(1, Math.ceil(512 / panel.canvas.width));
   const [wide, high] = plot ? [plot.width, plot.height] : [panel.canvas.width * zoom + 100, Math.max(panel.canvas.height * zoom, 250)];
   const legend = plot ? panel.lines.filter(({ visible }) => visible).map(({ text, shown, colour }) => [`${text}  ${shown.value}`, colour]) : [[panel.note.textContent]];

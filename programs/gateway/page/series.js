@@ -1,24 +1,24 @@
-// Numbers of a name against time: the newest of them, with every digit and with the gaps between them.
+// The newest numbers of a name against time, with every digit and the gaps between them.
 import { Timestamp } from "/client.js";
 
-/** As many messages were missed as nothing tells. */
+/** An unknown number of messages was missed. */
 export const UNKNOWN = 0xffffffff;
-/** No message was missed, and another program has the name since. */
+/** Another program took the name, and no message was missed. */
 export const RESTARTED = 0xfffffffe;
-/** Points of all lines of the page: a point takes 22 bytes. */
+/** The most points of all lines of the page. A point takes 22 bytes. */
 export const POINTS = 2 ** 22;
 
 export class Series {
   constructor(size = 2048) {
     this.resize(size);
-    /** Digits that a float does not hold, by place; `null` for a message without this number. */
+    /** Values that do not fit a float, by place; `null` for a message without this number. */
     this.exact = new Map();
-    /** How many there were: the place of the next. */
+    /** The place of the next point: the count of all points so far. */
     this.end = 0;
   }
   resize(size) {
     const before = this.size;
-    // Times are seconds, with the nanoseconds that a float of this size rounds away.
+    // Times are seconds; `rests` has the nanoseconds that a float rounds away.
     for (const [key, type] of [["times", Float64Array], ["rests", Int16Array], ["values", Float64Array], ["missed", Uint32Array]]) {
       const old = this[key];
       this[key] = new type(size);
@@ -29,7 +29,7 @@ export class Series {
   get start() {
     return Math.max(0, this.end - this.size);
   }
-  /** Adds the number of a message; `exact` is what a float does not hold of it. */
+  /** Adds a message's number; `exact` is the value if a float cannot hold it. */
   push(time, value, missed, exact) {
     const at = this.end % this.size;
     const seconds = time.seconds;
@@ -41,7 +41,7 @@ export class Series {
     if (exact !== undefined) this.exact.set(this.end, exact);
     this.end++;
   }
-  /** The place of the first one at or after a time. */
+  /** The place of the first point at or after a time. */
   find(time) {
     let [low, high] = [this.start, this.end];
     while (low < high) {
@@ -51,12 +51,12 @@ export class Series {
     }
     return low;
   }
-  /** The number of a message with every digit; `null` if the message had none. */
+  /** The exact number at a place; `null` if its message had none. */
   at(place) {
     const exact = this.exact.get(place);
     return exact === undefined ? this.values[place % this.size] : exact;
   }
-  /** The number at a time, or the one before it. */
+  /** The number at a time, or the last one before it. */
   valueAt(time) {
     const place = this.find(time + 1e-9) - 1;
     return place < this.start ? undefined : this.at(place);

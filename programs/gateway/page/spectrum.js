@@ -1,9 +1,9 @@
-// The spectrum of an array: magnitudes of its Fourier transform, in the unit of the array, against cycles per element.
+// The spectrum of an array: magnitudes of its Fourier transform, in the array's unit, against cycles per element.
 
 /** The most elements that are transformed. */
 export const MOST = 2 ** 16;
 
-/** Transforms so many complex numbers in place; their number is a power of two. */
+/** Transforms complex numbers in place; their count is a power of two. */
 function transform(real, imaginary) {
   const size = real.length;
   for (let at = 1, other = 0; at < size; at++) {
@@ -31,8 +31,11 @@ function transform(real, imaginary) {
 }
 
 /**
- * Magnitudes from `first` on by `step` cycles per element: a sine has its amplitude at its frequency. A window of Hann keeps the ends of the array
- * out of it, and zeros fill it up to a power of two. A complex array has negative frequencies, and one with an element that is not finite has no spectrum.
+ * Returns magnitudes at `first` plus multiples of `step` cycles per element: a sine has its amplitude at its
+ * frequency.
+ *
+ * A Hann window suppresses edge effects, and zeros pad the array to a power of two. A complex array also has negative
+ * frequencies. An array with a non-finite element has no spectrum.
  */
 export function spectrum({ data, dtype }) {
   const isComplex = dtype.startsWith("c");

@@ -1,30 +1,32 @@
-// Values as the page shows them: one line of text, the numbers inside, the units of a schema, CSV. What programs publish is foreign text: it is only ever set as text.
+// Values as the page shows them: one-line texts, contained numbers, units of a schema, CSV. Published values are
+// foreign text; the page only sets them as text.
 import { Decimal, NdArray, Timestamp, Uuid } from "/client.js";
 import { stringify } from "/json.js";
 
-/** Digits as a person reads them. Rounding is for the screen, and never for integers and decimals. */
+/** Formats a number for the screen. Integers and decimals are never rounded. */
 export function digits(value) {
   if (typeof value !== "number" || Number.isInteger(value) || !Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
   return size !== 0 && (size < 1e-4 || size >= 1e7) ? value.toExponential(4) : String(Number(value.toPrecision(7)));
 }
 
-// As the shell and the controller's page do: characters that end a line, change the direction of text or are not seen are escaped as in JSON, beyond 16 bits by a pair of surrogates.
+// Escapes as in the shell and the controller's page: line ends, direction changes and invisible characters become
+// JSON escapes, beyond 16 bits a pair of surrogates.
 const ESCAPES = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 const INTERPRETED = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 const escaped = (c) => ESCAPES[c] ?? c.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join("");
 
-/** A text of a program on one line, as it is shown wherever the page shows one. */
+/** A program's text on one line, in the escaped form of the whole page. */
 export function oneLine(text) {
   return String(text).replace(INTERPRETED, escaped);
 }
 
-/** The same with its lines and tabs, where they are shown. */
+/** As `oneLine`, but keeps line breaks and tabs. */
 export function severalLines(text) {
   return String(text).replace(INTERPRETED, (c) => (c === "\n" || c === "\t" ? c : escaped(c)));
 }
 
-/** A value as one line as it is shown, and not much longer than `most` characters. */
+/** A value on one line of roughly `most` characters. */
 export function line(value, most = 300, units = undefined) {
   return oneLine(plain(value, most, units, ""));
 }
@@ -52,7 +54,7 @@ function plain(value, most, units, path) {
   return isList ? `[${text}]` : `{${text}}`;
 }
 
-/** The array that a value is, or that is a field of it: as an NdArray. */
+/** A value or its field as NdArray, if it is an array. */
 export function arrayOf(value, path = "") {
   const found = at(value, path);
   if (found instanceof NdArray) return found;
@@ -61,10 +63,10 @@ export function arrayOf(value, path = "") {
   return null;
 }
 
-// A path joins keys by "/". A key with that character, or without any, is escaped as in a JSON pointer.
+// A path joins keys with "/". An empty key or a key with "/" is escaped as in a JSON pointer.
 const join = (path, key) => `${path ? `${path}/` : ""}${key === "" ? "~2" : key.replaceAll("~", "~0").replaceAll("/", "~1")}`;
 const keyOf = (part) => (part.includes("~") ? part.replaceAll("~2", "").replaceAll("~1", "/").replaceAll("~0", "~") : part);
-/** A path as a person reads it. */
+/** A path in readable form. */
 export const readable = (path) => path.split("/").map(keyOf).join("/");
 
 export function at(value, path) {
@@ -77,7 +79,7 @@ export function at(value, path) {
   return value;
 }
 
-/** Walks the leaves of a map or a list, with their paths. */
+/** Iterates over the leaves of a map or a list, with their paths. */
 export function* leaves(value, path = "") {
   if (!isTree(value)) yield [path, value];
   else for (const key of Object.keys(value)) yield* leaves(value[key], join(path, key));
@@ -89,7 +91,7 @@ export function number(value) {
   return value instanceof Decimal ? Number(value.text) : undefined;
 }
 
-/** What a float does not hold of a number: the digits of a long integer or of a decimal. */
+/** The digits of a long integer or decimal, which a float cannot hold. */
 export const exact = (value) => (typeof value === "bigint" || value instanceof Decimal ? value : undefined);
 
 /** The paths of the first numbers in a value. */
@@ -109,7 +111,7 @@ export function arrays(value, path = "", found = []) {
   return found;
 }
 
-/** Which view suits a value. */
+/** The view that suits a value. */
 export function suits(value) {
   const [path] = arrays(value);
   if (path !== "" && numbers(value, 1).length) return "time";
@@ -125,16 +127,16 @@ export function isPicture({ shape, dtype }) {
 const isComplex = ({ dtype }) => dtype.startsWith("c");
 const ofComplex = ({ data }, what) => Float64Array.from({ length: data.length / 2 }, (_, place) => what(data[2 * place], data[2 * place + 1]));
 
-/** An array with one number an element: the magnitudes of a complex one. */
+/** An array with one number per element: magnitudes for a complex array. */
 export const magnitudes = (array) => (isComplex(array) ? new NdArray(ofComplex(array, Math.hypot), array.shape, { order: array.order }) : array);
 
-/** The lines of an array, with what each shows of it. */
+/** The lines of an array, with the meaning of each. */
 export function parts(array) {
   if (!isComplex(array)) return [["", array.data]];
   return [["real", ofComplex(array, (real) => real)], ["imaginary", ofComplex(array, (_, imaginary) => imaginary)], ["magnitude", ofComplex(array, Math.hypot)]];
 }
 
-/** The units that a schema gives to its fields, by path. */
+/** The units of a schema's fields, by path. */
 export function units(text) {
   const found = new Map();
   let section = "";
@@ -151,11 +153,14 @@ export function units(text) {
   return found;
 }
 
-// What a table program does not show in front of a formula, and the forms of a sign that it reads as the sign: as `linkspan recording export --csv` has them.
+// Characters that spreadsheets ignore before a formula, and the variants of a sign that they accept. The list is that
+// of `linkspan recording export --csv`.
 const UNSEEN = /^[\p{Cc}\p{Z}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]+/u;
 const SIGN = /^[=+\-@\u2010-\u2015\u207a-\u207c\u208a-\u208c\u2212\u2a75\u2a76\ufb29\ufe31\ufe32\ufe58\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20]/u;
 
-/** A cell of CSV, with every digit; a text that a table program would take for a formula is made one that is none. */
+/**
+ * A CSV cell with every digit. A text that a spreadsheet would read as a formula is prefixed, to make it plain text.
+ */
 export function cell(value) {
   if (value == null) return "";
   if (value === "") return '""';

@@ -1,4 +1,5 @@
-// Panels: what a name publishes, as numbers against time, a line, a spectrum, an image, a tree or a log; several names in one.
+// Panels: what names publish, as numbers against time, line, spectrum, image, tree or log. One panel may show several
+// names.
 import { stringify } from "/json.js";
 import { drawScale, paint } from "/picture.js";
 import { Plot, clock, colour } from "/plot.js";
@@ -8,9 +9,9 @@ import { MOST, spectrum } from "/spectrum.js";
 import { arrayOf, arrays, at, digits, exact, isPicture, isTree, line, magnitudes, number, numbers, oneLine, parts, readable, severalLines, suits, units } from "/values.js";
 
 export const VIEWS = { time: "Against time", line: "Line", logarithmic: "Line, both axes logarithmic", spectrum: "Spectrum", image: "Image", tree: "Tree", log: "Log" };
-/** What the cursor of a view is a place of. */
+/** The axis of a view's cursor. */
 const axis = (view) => ({ time: "time", spectrum: "frequency" })[view] ?? "index";
-/** Fields of a map that are drawn unless others are chosen, and lines of a panel. */
+/** Fields of a map that are drawn by default, and the most lines of a panel. */
 const FIELDS = 6;
 const LINES = 128;
 /** Points that a line keeps, however short the span is. */
@@ -18,30 +19,34 @@ const KEPT = 32768;
 const LOG = 500;
 const NODES = 500;
 
-/** An element with a text, which may be of a program. */
+/** Creates an element with a text, which may come from a program. */
 function element(name, text, more = {}) {
   const made = document.createElement(name);
   if (text !== undefined) made.textContent = oneLine(text);
   return Object.assign(made, more);
 }
 
-// A panel in the address: its view and its names, after "~", and fields of a name, after "!".
+// The form of a panel in the page's address: its view and names, separated by "~", and the fields of a name,
+// separated by "!".
 const inAddress = (text) => text.replace(/[%~!]/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
 const ofAddress = (text) => text.replace(/%(25|7e|21)/g, (_, code) => String.fromCharCode(parseInt(code, 16)));
-/** The panel that a text of the address stands for. */
+/** Returns the panel that a part of the address describes. */
 export function specOf(text) {
   const [view, ...sources] = text.split("~");
   return { view, sources: sources.filter(Boolean).map((source) => (([name, ...fields]) => ({ name, fields: fields.length ? fields : undefined }))(source.split("!").map(ofAddress))) };
 }
 
-/** What the clock of the page lacks to the time of messages: those that come soonest tell it, and of late ones the last. */
+/**
+ * The difference between the page's clock and message times. The soonest messages define it; for late ones, the last
+ * message does.
+ */
 function offset(before, time) {
   const now = time - performance.now() / 1000;
   return before === undefined || now > before || now < before - 2 ? now : before;
 }
 
 export class Panel {
-  /** `page`: the connection, the span, whether it pauses, the cursor that all panels share. */
+  /** `page`: the connection, the span, whether it pauses, and the cursor that all panels share. */
   constructor(page, { view, sources }) {
     this.page = page;
     this.view = view;
@@ -81,7 +86,7 @@ export class Panel {
     for (const source of sources) this.addSource(source);
     this.show(view);
   }
-  /** What stands for it in the address. */
+  /** Its form in the page's address. */
   get text() {
     return [this.view, ...this.sources.map(({ name, fields }) => [name, ...(fields ?? [])].map(inAddress).join("!"))].join("~");
   }
@@ -101,7 +106,7 @@ export class Panel {
       this.describe();
     }, () => {});
   }
-  /** Begins anew with another connection, or at another time of a recording. */
+  /** Starts again with another connection or at another time of a recording. */
   renew() {
     for (const source of this.sources) this.ask(source);
     for (const source of this.sources) Object.assign(source, { wasCut: false, incarnation: undefined, lacks: false, isOther: false });
@@ -146,7 +151,7 @@ export class Panel {
     this.page.changed();
     this.subscribe();
   }
-  /** Against time every message counts; of others the newest. */
+  /** Views against time take every message, other views only the newest. */
   subscribe() {
     if (!this.page.lab || !this.sources.length) return;
     const every = this.view === "time" || this.view === "log";
@@ -156,7 +161,7 @@ export class Panel {
       for await (const event of subscription) if (subscription === this.subscription) this.happened(event);
     })().catch((error) => (this.losses.textContent = oneLine(error.message)));
   }
-  /** Where another program has taken the name while the connection was lost, nothing tells what was published meanwhile. */
+  /** If another program took the name while the connection was lost, the number of missed messages is unknown. */
   happened(event) {
     if (event.type === "disconnected") for (const source of this.sources) source.wasCut = true;
     else if (event.type === "joined") {
@@ -172,7 +177,7 @@ export class Panel {
     this.held = isPaused ? this.now() : undefined;
     if (!isPaused) this.zoom(undefined);
   }
-  /** The time of what comes: it goes on between messages, and is behind where they come late. */
+  /** The current message time. It advances between messages, and lags if messages come late. */
   now() {
     if (this.page.player) return this.page.player.position;
     return this.offset === undefined ? Date.now() / 1000 : performance.now() / 1000 + this.offset;
@@ -183,7 +188,7 @@ export class Panel {
     this.isChanged = true;
   }
 
-  /** Shows another span; a recording has what came before it. */
+  /** Shows another span. A recording also has the messages before it. */
   widen() {
     this.isFull = false;
     if (this.page.player && this.view === "time") this.show(this.view);
@@ -216,7 +221,7 @@ export class Panel {
     const { name } = source;
     source.value = value;
     source.paths ??= [...(source.fields ?? [])];
-    // A number may come later, where the first messages have none.
+    // Later messages may have numbers even if the first ones have none.
     if (!source.fields && source.paths.length < FIELDS && (isTree(value) || !source.paths.length)) {
       for (const path of numbers(value, FIELDS)) if (source.paths.length < FIELDS && !source.paths.includes(path)) source.paths.push(path);
     }
@@ -236,7 +241,7 @@ export class Panel {
     }
     this.isChanged = true;
   }
-  /** Keeps what the span shows, as far as there is memory for it. */
+  /** Keeps enough points for the span, if the page's memory limit allows. */
   makeRoom(series, time) {
     if (series.size >= KEPT && series.times[series.start % series.size] < time - this.page.span) return;
     const all = this.page.panels.reduce((sum, { lines }) => sum + lines.reduce((points, one) => points + (one.series?.size ?? 0), 0), 0);
@@ -267,7 +272,7 @@ export class Panel {
     this.plot.drawn = undefined;
     this.isChanged = true;
   }
-  /** The unit of a line, as it is shown. */
+  /** The unit of a line, as shown. */
   unitOf({ source, path }) {
     return line(source.units.get(path) ?? "", 40);
   }
@@ -277,7 +282,7 @@ export class Panel {
     if (missed) this.body.append(element("p", { [UNKNOWN]: "the connection was lost: how many are missed is not known", [RESTARTED]: "another program has the name since" }[missed] ?? `${missed} missed`, { className: "missed" }));
     const row = this.body.appendChild(element("p"));
     row.append(element("time", clock(time.seconds)));
-    // The further lines of a text are indented: they do not look like texts of their own.
+    // Further lines of a text are indented, to distinguish them from new texts.
     const text = typeof value === "string" ? severalLines(value.length > 2000 ? `${value.slice(0, 2000)}…` : value) : line(value, 2000);
     row.append(`${this.sources.length > 1 ? `${oneLine(name)}: ` : ""}${text}`);
     const whole = typeof value !== "string" ? (arrays(value).length ? text : stringify(value)) : value.length > 10000 ? `${value.slice(0, 10000)}… (${value.length} characters)` : value;
@@ -339,7 +344,7 @@ export class Panel {
     event.preventDefault();
     actions[event.key]();
   }
-  /** The cursor, if its axis is the one of this panel. */
+  /** The shared cursor, if it is on this panel's axis. */
   get cursor() {
     return this.page.axis === this.axis ? this.page.cursor : undefined;
   }
@@ -369,7 +374,6 @@ export class Panel {
     };
   }
 
-  /** Draws what has changed. */
   draw() {
     this.look();
     if (this.plot && this.view === "time") {
@@ -390,7 +394,7 @@ export class Panel {
     else if (this.view === "tree") this.drawTree();
     this.say();
   }
-  /** The paths of the arrays that are shown of a value: those that were chosen, or the first one. */
+  /** The paths of the arrays to show: the selected ones, or the first. */
   shownOf(source, value) {
     const chosen = (source.fields ?? []).filter((path) => arrayOf(value, path));
     return chosen.length ? chosen : arrays(value).slice(0, 1);
@@ -457,7 +461,7 @@ export class Panel {
     this.body.replaceChildren(list);
   }
 
-  /** Says the values at the cursor, or the newest, beside the picture and to who cannot see it. */
+  /** Writes the values at the cursor, or the newest ones, next to the picture and for screen readers. */
   say() {
     if (this.view === "image") {
       if (!this.array) return;
@@ -471,7 +475,7 @@ export class Panel {
     }
     if (!this.plot) return;
     const { cursor } = this;
-    // A panel that pauses has the values of its time.
+    // A paused panel shows the values of its time.
     const time = cursor ?? this.held;
     const texts = [];
     for (const one of this.lines) {
@@ -488,7 +492,7 @@ export class Panel {
     this.plot.point(cursor);
   }
 
-  /** Says what the panel leaves out, and offers it; once a second. */
+  /** Once a second, lists what the panel leaves out and offers remedies. */
   look() {
     const now = performance.now();
     if (now - this.looked < 1000) return;
@@ -517,7 +521,7 @@ export class Panel {
     if (this.view === "image" && this.sources.length > 1) cuts.push(`the image is of ${oneLine(this.sources[0].name)} alone`);
     if (this.lines.length >= LINES) cuts.push(`a panel has at most ${LINES} lines`);
     const { shown } = this.plot ?? {};
-    // A series that is full has lost its oldest points.
+    // A full series has lost its oldest points.
     const short = this.lines.filter(({ series }) => series && series.start && series.times[series.start % series.size] > shown[0]).map(({ series }) => shown[1] - series.times[series.start % series.size]);
     if (short.length) cuts.push(`only the newest ${Math.max(0, Math.min(...short)).toFixed(0)} s of ${(shown[1] - shown[0]).toFixed(0)} s are kept of ${short.length} ${short.length === 1 ? "line" : "lines"}: the page has room for no more points`);
     this.cuts.textContent = cuts.join("; ");
@@ -536,12 +540,12 @@ export class Panel {
     source.fields = [...before, ...paths].slice(0, LINES);
     this.looked = -Infinity;
     this.page.changed();
-    // Lines that are drawn go on; a recording has what came before for the new ones, too.
+    // Existing lines continue. A recording restarts, because it has earlier points for new lines.
     if (this.view === "time" && !this.page.player) source.paths = [...source.fields];
     else this.show(this.view);
   }
 
-  /** What is shown, as a table. */
+  /** The shown data as a table. */
   table() {
     return table(this);
   }

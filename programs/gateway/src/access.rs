@@ -1,4 +1,4 @@
-//! Who may do what: the name under which a request came, the page that made it, and its token.
+//! Access checks of a request: its host name, the origin of its page, and its token.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
@@ -29,24 +29,18 @@ use crate::shown::without_paths;
 use crate::status::{Counters, add};
 use crate::tokens::Tokens;
 
-/// What the gateway was told at its start.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The most messages a second of one name in a subscription with the newest alone.
+    /// The most messages per second of one name in a subscription to newest messages.
     pub name_rate: f64,
-    /// The longest frame of a client.
     pub max_message_size: usize,
-    /// The time between two pings.
     pub ping: std::time::Duration,
-    /// Pages of other addresses that may connect.
     pub origins: Vec<String>,
-    /// Whether a proxy stands in front, which says who connects.
+    /// Whether a proxy forwards the connections and reports the client's address.
     pub behind_proxy: bool,
-    /// Whether connections are encrypted.
     pub is_tls: bool,
 }
 
-/// What all connections share.
 pub struct Gateway {
     pub settings: Settings,
     pub origin: Origin,
@@ -58,29 +52,25 @@ pub struct Gateway {
     pub counters: Arc<Counters>,
     pub paused: watch::Receiver<bool>,
     pub stop: watch::Receiver<bool>,
-    /// Calls and look-ups at once, of all clients.
+    /// Concurrent calls and look-ups of all clients.
     pub waiting: Arc<Shares>,
-    /// What clients make the gateway hold.
     pub room: Arc<Room>,
-    /// Names that clients publish, and those that they serve, each of which has a thread.
+    /// Names that clients publish and serve. Each served name has a thread.
     pub publishing: Arc<Shares>,
     pub serving: Arc<Shares>,
-    /// Connections over WebSocket, and streams of events.
+    /// Connections over WebSocket, and event streams.
     pub sessions: AtomicUsize,
     pub machine: String,
-    /// What viewers see.
     pub viewers: Arc<Catalogue>,
-    /// The files of a recording that is shown.
     pub recording: Vec<Part>,
-    /// What the browser that is started has to show.
+    /// The page for the browser that the gateway opens.
     pub opening: Opening,
-    /// Clients that say who they are.
+    /// Clients that sent a client id.
     pub clients: Arc<Clients>,
-    /// The origin of the page that was refused last, until the log has it.
+    /// The origin of the last refused page, until it is logged.
     pub refused_origin: Mutex<Option<String>>,
 }
 
-/// An error of a request over HTTP.
 #[derive(Debug)]
 pub struct Problem(page::Problem);
 
@@ -112,7 +102,6 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Returns a value as the body of a response.
 pub fn json(value: &Value) -> Response {
     match codec::encode(value, Encoding::Json) {
         Ok(text) => ([("content-type", "application/json")], Body::from(text)).into_response(),
@@ -120,7 +109,7 @@ pub fn json(value: &Value) -> Response {
     }
 }
 
-/// Returns a header that may come once at most, and as text.
+/// Returns a header as text, and refuses a repeated one.
 fn single_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
     let mut all = headers.get_all(name).iter();
     let malformed = || {
@@ -134,16 +123,16 @@ fn single_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option
     }
 }
 
-/// Returns a parameter of the query, decoded.
+/// Returns a query parameter, decoded.
 ///
 /// # Errors
-/// `Malformed` for one that is no text in UTF-8, and for two of them.
+/// `Malformed` if it is not UTF-8 or is repeated.
 pub fn parameter(uri: &Uri, name: &str) -> Result<Option<String>, Error> {
     let mut pairs =
         uri.query().unwrap_or_default().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let Some((_, value)) = pairs.find(|(key, _)| *key == name) else { return Ok(None) };
     if pairs.any(|(key, _)| key == name) {
-        // Which one counts, a proxy may see otherwise.
+        // A proxy might use the other one.
         let text = format!("the parameter {name} of the address comes once");
         return Err(Error::new(ErrorKind::Malformed, text));
     }
@@ -153,10 +142,10 @@ pub fn parameter(uri: &Uri, name: &str) -> Result<Option<String>, Error> {
     })
 }
 
-/// Returns a parameter of the query that is a number.
+/// Returns a query parameter as a number.
 ///
 /// # Errors
-/// `Malformed` for one that is none, or more than a number holds.
+/// `Malformed` if it is not a finite number.
 pub fn number(uri: &Uri, name: &str) -> Result<Option<f64>, Error> {
     let Some(text) = parameter(uri, name)? else { return Ok(None) };
     let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
@@ -166,7 +155,6 @@ pub fn number(uri: &Uri, name: &str) -> Result<Option<f64>, Error> {
     })
 }
 
-/// The rights of a request over HTTP, which has a token.
 pub struct Admitted(pub Arc<Rights>);
 
 impl FromRequestParts<Arc<Gateway>> for Admitted {
@@ -181,19 +169,18 @@ impl FromRequestParts<Arc<Gateway>> for Admitted {
 }
 
 impl Gateway {
-    /// Refuses a request that was meant for another host, or that a page of another origin made.
+    /// Refuses a request for another host or from a page of another origin.
     ///
     /// # Errors
-    /// 400, 403 and 421, as for the controller's page.
+    /// 400, 403 and 421, as the controller's page returns.
     pub fn check_origin<B>(&self, request: &Request<B>) -> Result<(), Problem> {
         let headers = request.headers();
         let header = |name: HeaderName| single_header(headers, &name);
         let origin = header(ORIGIN)?;
-        // A page that was named at the start may do what its token allows; its Host is checked as that of every
-        // request.
+        // `--origin` allows this page. Its Host is still checked, as for every request.
         let is_named = origin.is_some_and(|origin| self.is_named(origin.as_bytes()));
-        // By a name that was given at the start the page is at the origins that were given, of which the scheme is a
-        // part: a proxy may have the certificate, and the gateway none.
+        // For a host from `--origin`, the page's whole origin must match, including the scheme. The proxy may have
+        // the certificate while the gateway has none.
         if let (Some(origin), Some(host), false) = (origin, header(HOST)?, is_named)
             && self.origin.hosts.iter().any(|named| named.eq_ignore_ascii_case(host))
         {
@@ -211,7 +198,7 @@ impl Gateway {
             path: request.uri().path(),
             authority: request.uri().authority().map(|authority| authority.as_str()),
             is_https: self.settings.is_tls,
-            // The listener is where it was told to be.
+            // The listener checked its own address at the start.
             peer: None,
             host: header(HOST)?,
             origin: origin.filter(|_| !is_named),
@@ -225,12 +212,11 @@ impl Gateway {
         })
     }
 
-    /// Returns whether `--origin` names an origin.
     pub fn is_named(&self, origin: &[u8]) -> bool {
         self.settings.origins.iter().any(|named| named.as_bytes().eq_ignore_ascii_case(origin))
     }
 
-    /// Counts a refused request, and keeps its origin for the log.
+    /// Counts a refused request and keeps its origin for the log.
     fn note_refused(&self, origin: Option<&str>) {
         add(&self.counters.other_origins, 1);
         let origin = origin.map(|origin| quoted(&origin.chars().take(256).collect::<String>()).to_string());
@@ -239,7 +225,7 @@ impl Gateway {
         }
     }
 
-    /// Returns who connects. Behind a proxy it is the address that the proxy saw.
+    /// Returns the peer of a connection: with a proxy, the address that the proxy reports.
     pub fn peer(&self, place: &Place, headers: &HeaderMap) -> Peer {
         let seen = HeaderName::from_static("x-forwarded-for");
         let last = headers.get_all(seen).iter().next_back().and_then(|value| value.to_str().ok());
@@ -250,13 +236,13 @@ impl Gateway {
         }
     }
 
-    /// Returns the rights of a token, and lets its connection stay.
+    /// Returns the rights of a token and marks its connection as authorized.
     ///
     /// # Errors
-    /// 401 for a wrong one, 429 after many of them, 503 where too many connections are open.
+    /// 401 for a wrong token, 429 after many wrong tokens, 503 if too many connections are open.
     pub fn admit(&self, shown: &[u8], place: &Place, peer: Peer) -> Result<Arc<Rights>, page::Problem> {
         self.places.check_attempts(peer)?;
-        // One that was made a moment ago counts, too. A file that cannot be read is said by the main thread.
+        // Reads the file again for a token that was just added. The main thread reports an unreadable file.
         let is_new = || self.tokens.read_again(false).unwrap_or(false);
         let found =
             self.tokens.rights(shown).or_else(|| if is_new() { self.tokens.rights(shown) } else { None });
@@ -270,17 +256,17 @@ impl Gateway {
         Ok(rights)
     }
 
-    /// Returns the rights of a request over HTTP: by its header, or, to read, by the address.
+    /// Returns the rights of a request over HTTP, from its header or its address.
     ///
     /// # Errors
-    /// Those of [`Gateway::admit`].
+    /// As [`Gateway::admit`].
     pub fn admit_request(&self, request: &Parts, place: &Place) -> Result<Arc<Rights>, Problem> {
         let peer = self.peer(place, &request.headers);
         if let Some(header) = single_header(&request.headers, &AUTHORIZATION)? {
             return Ok(self.admit(bearer(Some(header.as_bytes()))?, place, peer)?);
         }
         match parameter(&request.uri, "token")? {
-            // An address stands in logs and histories: it is good for reading alone.
+            // Addresses appear in logs and histories, so a token in an address only allows reading.
             Some(token) => {
                 let rights = self.admit(token.as_bytes(), place, peer)?.reading();
                 if request.method == Method::POST {
@@ -298,7 +284,7 @@ impl Gateway {
         }
     }
 
-    /// Reads a name, and refuses it where the token does not allow it, or the gateway is paused.
+    /// Reads a name and checks that the token allows it and that the gateway runs.
     ///
     /// # Errors
     /// `InvalidEndpoint`, `PermissionDenied`, `InvalidState`.
@@ -313,7 +299,7 @@ impl Gateway {
         Ok(name)
     }
 
-    /// Returns numbers that are no counters, with what they are.
+    /// Returns current numbers, each with its description.
     pub fn numbers(&self) -> Vec<(&'static str, &'static str, u64)> {
         let (feeds, names, held) = self.feeds.count();
         let (tokens, expired) = self.tokens.count();

@@ -1,4 +1,4 @@
-//! The command line. The doc comments of the types here are the text of `--help`.
+//! The command line. The doc comments of these types are the text of `--help`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub struct Arguments {
     pub running: Running,
 }
 
-/// What to do instead of running.
+/// Actions other than running.
 #[derive(Debug, Subcommand)]
 pub enum Action {
     /// Make, show and remove tokens
@@ -49,10 +49,10 @@ pub enum Action {
         /// Do not open the page in a browser
         #[arg(long)]
         no_open: bool,
-        /// Which file each is, by its device and its number there
+        /// Device and inode of each file
         #[arg(long, value_name = "DEVICE:NUMBER", value_parser = file_number)]
         is: Vec<(u64, u64)>,
-        /// The files, in their order
+        /// The files, in order
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
@@ -72,17 +72,17 @@ pub enum Action {
     },
 }
 
-/// What to do with tokens.
+/// Actions on tokens.
 #[derive(Debug, Subcommand)]
 pub enum Token {
-    /// Make a token and print it; it is kept as a hash, and never shown again
+    /// Make a token and print it once; only its hash is stored
     #[command(
         after_help = "Examples:\n  linkspan gateway token add plots --read 'lab/*'\n  linkspan gateway token add valve-panel --read 'lab/*' --call lab/valve --write 'ui/*' --expires 30d"
     )]
     Add {
-        /// The name of the token, which stands in logs
+        /// The name of the token, which appears in logs
         name: String,
-        /// Names that may be read: subscribed to, and looked at; may be repeated
+        /// Names that may be subscribed to and read; may be repeated
         #[arg(long, value_name = "PATTERN")]
         read: Vec<String>,
         /// Names to which requests may be sent; may be repeated
@@ -91,19 +91,19 @@ pub enum Token {
         /// Names that may be published; may be repeated
         #[arg(long, value_name = "PATTERN")]
         write: Vec<String>,
-        /// When it ends: after a time such as 12h or 30d, or at one such as 2027-01-01T00:00:00Z
+        /// When it expires: after a time such as 12h or 30d, or at a time such as 2027-01-01T00:00:00Z
         #[arg(long, value_name = "TIME", value_parser = end)]
         expires: Option<Timestamp>,
         #[command(flatten)]
         file: File,
     },
-    /// Print the names of the tokens and what each may do
+    /// Print the tokens and their rights
     #[command(after_help = "Examples:\n  linkspan gateway token list")]
     List {
         #[command(flatten)]
         file: File,
     },
-    /// Remove a token; a gateway that runs ends its connections
+    /// Remove a token; a running gateway ends its connections
     #[command(after_help = "Examples:\n  linkspan gateway token remove plots")]
     Remove {
         /// The name of the token
@@ -113,7 +113,7 @@ pub enum Token {
     },
 }
 
-/// Where the tokens are.
+/// The token file.
 #[derive(Clone, Debug, Args)]
 pub struct File {
     /// The file with the tokens [default: linkspan/gateway-tokens.json in the user's configuration]
@@ -121,51 +121,51 @@ pub struct File {
     pub tokens: Option<PathBuf>,
 }
 
-/// How to run.
+/// Options of a running gateway.
 #[derive(Clone, Debug, Args)]
 pub struct Running {
     /// Listen at this address
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:17180")]
     pub listen: String,
-    /// The certificate of this machine, with its chain, in PEM: connections are encrypted
+    /// The certificate of this machine, with its chain, in PEM; it encrypts connections
     #[arg(long, value_name = "FILE", requires = "key")]
     pub certificate: Option<PathBuf>,
     /// The key of the certificate, in PEM
     #[arg(long, value_name = "FILE", requires = "certificate")]
     pub key: Option<PathBuf>,
-    /// A proxy with TLS stands in front, and only it reaches this address; it says who connects, in X-Forwarded-For
+    /// A TLS proxy is in front, and only the proxy reaches this address; it reports clients in X-Forwarded-For
     #[arg(long)]
     pub behind_proxy: bool,
-    /// An address of the gateway, or of another page that may connect, such as https://lab.example, or file:// for
-    /// viewers that are programs of this machine; may be repeated
+    /// An origin of the gateway or of another page that may connect, such as https://lab.example, or file:// for
+    /// viewers on this machine; may be repeated
     #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     pub origin: Vec<String>,
-    /// Draw no token at the start: only those of the file count
+    /// Create no token at the start; only tokens of the file are valid
     #[arg(long)]
     pub no_start_token: bool,
-    /// Do not open the page in a browser, which is done where a terminal of a desktop shows the address
+    /// Do not open the page in a browser; without this option, it opens if the program runs in a desktop's terminal
     #[arg(long)]
     pub no_open: bool,
-    /// The most messages a second of one name, where a client wants the newest alone
+    /// The most messages per second of one name, for clients that want only the newest
     #[arg(long, value_name = "NUMBER", default_value_t = 60.0, value_parser = rate)]
     pub name_rate: f64,
-    /// The most memory for messages that are held for clients, and for what is written of them; what exceeds it is
-    /// counted as missed
+    /// The most memory for messages that are held for clients, including encoded forms; messages beyond it count as
+    /// missed
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size)]
     pub buffer: u64,
-    /// The longest message of a publisher; a longer one is counted as missed
+    /// The longest message of a publisher; longer ones count as missed
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub max_published_size: u64,
     /// The longest frame of a client
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = size)]
     pub max_message_size: u64,
-    /// The time between two pings; a client that leaves two unanswered is gone at the third
+    /// The time between two pings; a client with two unanswered pings is disconnected at the third
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = time)]
     pub ping: Duration,
     /// The name of this gateway as a service
     #[arg(long, value_name = "NAME", default_value = "gateway")]
     pub service: String,
-    /// The name at which it publishes its state
+    /// The name under which it publishes its state
     #[arg(long, value_name = "NAME", default_value = linkspan::registry::GATEWAY_STATUS)]
     pub status: String,
     #[command(flatten)]
@@ -208,7 +208,7 @@ fn origin(text: &str) -> Result<String, String> {
     let is_host = |host: &str| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ', '*']);
     match host.filter(|host| is_host(host)) {
         Some(_) => Ok(text.to_ascii_lowercase()),
-        // What programs that show pages of their own, such as those of Electron, say of these.
+        // Programs with built-in pages, such as Electron, send this origin.
         None if text == "file://" => Ok(text.to_owned()),
         None => Err("an origin is a scheme and a host, such as https://lab.example or http://10.0.0.5:8000"
             .to_owned()),

@@ -1,4 +1,4 @@
-//! A frame that arrives: its bytes are counted before they are read, and it has some time to come to its end.
+//! An arriving frame: its bytes are counted before they are read, and its arrival has a time limit.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -9,16 +9,16 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::room::{Account, Taken, Turn};
 
-/// Bytes of a frame that each connection may hold in any case, and those that are asked for at once.
+/// Bytes of a frame that every connection may hold, and the step in which more is requested.
 const FREE: u64 = 16 << 10;
 const STEP: u64 = 64 << 10;
-/// What a frame of the connection itself has besides its content.
+/// Overhead of a control frame, in bytes.
 const AROUND: u64 = 6;
 
 #[derive(Default)]
 struct State {
     account: Option<Arc<Account>>,
-    /// What has come of the frame, and since when.
+    /// Bytes of the frame so far, and when it began.
     bytes: u64,
     since: Option<Instant>,
     taken: Vec<Taken>,
@@ -27,7 +27,6 @@ struct State {
     last: Option<OwnedSemaphorePermit>,
 }
 
-/// What has arrived of a frame.
 #[derive(Default)]
 pub struct Arriving {
     state: Mutex<State>,
@@ -44,17 +43,16 @@ impl Arriving {
         self.state().account = Some(account.clone());
     }
 
-    /// Returns since when a frame arrives.
+    /// Returns when the current frame began.
     pub fn since(&self) -> Option<Instant> {
         self.state().since
     }
 
-    /// Waits until a frame begins.
     pub async fn begun(&self) {
         self.begun.notified().await;
     }
 
-    /// Waits until more may be read.
+    /// Waits until more bytes may be read.
     pub fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state();
         let Some(account) = state.account.clone() else { return Poll::Ready(()) };
@@ -78,7 +76,6 @@ impl Arriving {
         Poll::Ready(())
     }
 
-    /// Counts what was read.
     pub fn came(&self, bytes: usize) {
         let mut state = self.state();
         if state.account.is_none() || bytes == 0 {
@@ -91,7 +88,7 @@ impl Arriving {
         }
     }
 
-    /// Takes out a frame of the connection itself, a ping or pong, which came among the bytes of others.
+    /// Subtracts a ping or pong that arrived between other bytes.
     pub fn skip(&self, length: usize) {
         let mut state = self.state();
         state.bytes = state.bytes.saturating_sub(AROUND.saturating_add(length as u64));
@@ -100,7 +97,7 @@ impl Arriving {
         }
     }
 
-    /// Ends a frame, and returns what holds its bytes.
+    /// Ends the frame and returns the counted memory of its bytes.
     pub fn end(&self) -> Vec<Taken> {
         let mut state = self.state();
         (state.bytes, state.room, state.since, state.last, state.waits) = (0, 0, None, None, None);

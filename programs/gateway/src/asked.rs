@@ -1,27 +1,26 @@
-//! What a viewer asks for, in a frame of JSON.
+//! Requests of viewers, in JSON frames.
 
 use linkspan::{Encoding, Error, ErrorKind, Result, Value, codec, quoted};
 
-/// A frame of a viewer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// Subscriptions with these ids, to channels with these numbers.
+    /// Subscriptions: pairs of subscription id and channel number.
     Subscribe(Vec<(u32, u32)>),
-    /// The ids of subscriptions that end.
+    /// The ids of subscriptions to end.
     Unsubscribe(Vec<u32>),
 }
 
-/// Returns the object in a frame; `None` where it is none, which no viewer sends.
+/// Returns the object in a frame; `None` if it is not one.
 pub fn object(text: &[u8]) -> Option<Value> {
     codec::decode(text, Encoding::Json).ok().filter(|frame| matches!(frame, Value::Map(_)))
 }
 
 impl Asked {
-    /// Reads a frame: all of it, or nothing.
+    /// Reads a whole frame.
     ///
     /// # Errors
-    /// Those of a field that is missing or has another type, `OutOfRange` for a number that has more than 32 bits,
-    /// `Unsupported` for what viewers do beside subscribing.
+    /// A field is missing or has the wrong type; `OutOfRange` for numbers above 32 bits; `Unsupported` for other
+    /// operations.
     pub fn of(frame: &Value) -> Result<Asked> {
         match frame.at("op")?.as_text()? {
             "subscribe" => {

@@ -1,4 +1,4 @@
-//! The client that its threads answer: what they say goes to it as frames.
+//! The interface through which threads answer their client.
 
 use std::sync::Arc;
 
@@ -7,18 +7,15 @@ use linkspan::Error;
 use crate::frames::Frame;
 use crate::room::Account;
 
-/// The client for which threads work.
 pub trait Asker {
-    /// Sends it a frame.
     fn answer(&self, frame: &Frame);
-    /// Sends it an error of what has this id.
+    /// Sends an error for this id.
     fn fail(&self, id: Option<u64>, error: &Error);
     /// Frees the id of a publisher or server that has ended.
     fn forget(&self, id: u64);
-    /// Whether it gets no requests now: it has not taken what it was sent, or the gateway is paused.
+    /// Whether it gets no requests now: it is slow to take frames, or the gateway is paused.
     fn is_held(&self) -> bool;
-    /// Returns the account of what it holds.
+    /// Returns the account of the client's memory.
     fn account(&self) -> &Arc<Account>;
-    /// Counts a message that was published.
     fn published(&self);
 }

@@ -1,4 +1,4 @@
-//! The browser of the desktop: whether there is one, which program opens an address, and how it is started.
+//! The desktop's browser: whether one exists, which program opens an address, and how to start it.
 
 use std::io::IsTerminal;
 use std::os::unix::process::CommandExt;
@@ -9,16 +9,16 @@ use linkspan::service::{start_program, start_thread};
 use linkspan::{Error, ErrorKind, Result, environment, one_line, programs};
 use linkspan_program::stderr;
 
-/// Returns whether a person at a desktop started this program: its output is a terminal, and there is a display.
+/// Returns whether a desktop user started this program: its output is a terminal, and a display exists.
 pub fn is_there() -> bool {
     let has_display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| environment::variable(name).is_some());
     has_display && std::io::stdout().is_terminal()
 }
 
-/// Has the browser open an address. Other users see the address among the words of the browser's command line.
+/// Opens an address in the browser. Other users can see it in the browser's command line.
 ///
 /// # Errors
-/// `NotFound` where neither BROWSER nor `PATH` has a program for it; errors of starting it.
+/// `NotFound` if neither BROWSER nor `PATH` names a program; errors of starting it.
 pub fn open(address: &str) -> Result<()> {
     let named = environment::variable("BROWSER").map(|named| named.to_string_lossy().into_owned());
     let choices = named.as_deref().unwrap_or("xdg-open").split(':');
@@ -36,14 +36,14 @@ pub fn open(address: &str) -> Result<()> {
     programs::desktop_environment(&mut command);
     command.args(words).current_dir("/");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // Ctrl-C in the terminal ends this program and not the browser.
+    // Ctrl-C in the terminal must not end the browser.
     command.process_group(0);
     let shown = one_line(&program.to_string_lossy()).to_string();
     let mut child = start_program(&mut command)
         .map_err(|e| Error::os(format!("starting {shown}"), e.raw_os_error().unwrap_or(0)))?;
     let waiting = start_thread("browser", move || {
         let end = match child.wait() {
-            // It has shown the page, or handed the address to a browser that did.
+            // The browser showed the page, or passed the address to a running browser.
             Ok(status) if status.success() => return,
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
@@ -53,10 +53,10 @@ pub fn open(address: &str) -> Result<()> {
     waiting.map(|_| ())
 }
 
-/// Returns the program that a choice of BROWSER names, by its whole path or in the folders of PATH, and its words: the
-/// address is where `%s` is, or behind them.
+/// Returns the program of a BROWSER choice (a full path, or found in PATH) and its arguments. The address replaces
+/// `%s` or comes last.
 fn command_line(choice: &str, address: &str) -> Option<(PathBuf, Vec<String>)> {
-    // A folder may have a space in its name.
+    // The path may contain a space.
     let whole = PathBuf::from(choice);
     if whole.is_absolute() && whole.is_file() {
         return Some((whole, vec![address.to_owned()]));

@@ -1,5 +1,5 @@
-//! The names that viewers see, each with the type of its messages: looked for once for all viewers, and while there are
-//! some.
+//! The names that viewers see, with the type of their messages. All viewers share one catalogue, which works only
+//! while there are viewers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,27 +17,23 @@ use crate::names::Name;
 use crate::requests::Listing;
 use crate::rights::{Right, Rights};
 
-/// How often names are listed.
 const FRESH: Duration = Duration::from_millis(900);
-/// How long a name may take to say what its messages are, and after which time it is asked again where it did not.
+/// How long a name may take to report its type, and the pause before it is asked again.
 const PATIENCE: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_secs(5);
-/// Names that are asked at once: each takes a thread.
+/// Names that are asked concurrently; each takes a thread.
 const ASKED: usize = 16;
-/// Names of which types are known.
 const NAMES: usize = 8_192;
 
-/// The messages of a name in one type.
 pub struct Channel {
     pub id: u32,
     pub name: Name,
     pub encoder: Arc<Encoder>,
-    /// Which type the next message has, shared by all channels of the name.
+    /// The type of the next message, shared by all channels of the name.
     pub messages: Arc<Mutex<Messages>>,
 }
 
 impl Channel {
-    /// Returns it as viewers know it.
     pub fn to_value(&self) -> Value {
         let encoder = &self.encoder;
         let mut shown = vec![
@@ -59,15 +55,14 @@ impl Channel {
 
 struct Known {
     name: Name,
-    /// Once its type is known.
+    /// Set once the type is known.
     channel: Option<Arc<Channel>>,
-    /// When it was asked last, and whether it is being asked.
     asked: Option<Instant>,
     is_asked: bool,
     is_listed: bool,
-    /// Whether its program may be another one than was asked.
+    /// Whether another program may have the name since the last request.
     is_stale: bool,
-    /// The incarnation for whose messages the type had to change: it is asked once.
+    /// The last incarnation whose messages had an unexpected type. Each incarnation is asked again once.
     asked_for: Option<u64>,
 }
 
@@ -76,13 +71,13 @@ struct State {
     names: BTreeMap<String, Known>,
     listed: Option<Instant>,
     is_listing: bool,
-    /// The number of the last channel.
     last: u32,
 }
 
 impl State {
-    /// Returns the names to ask now, and notes that they are being asked. A name that was asked comes after all others:
-    /// names that never answer delay no name.
+    /// Returns the names to ask now and marks them as pending.
+    ///
+    /// Names without an answer go last, so they do not delay new names.
     fn next_asked(&mut self, places: usize) -> Vec<String> {
         let is_due = |known: &Known| {
             let is_known = known.channel.is_some() && !known.is_stale;
@@ -101,18 +96,15 @@ impl State {
     }
 }
 
-/// The names that viewers see.
 pub struct Catalogue {
     listing: Arc<Listing>,
     state: Mutex<State>,
-    /// The longest message that is received, in bytes.
     longest: u64,
-    /// What tells this run of the gateway from another one, so that a viewer keeps what it has after a cut.
+    /// Identifies this run of the gateway. A viewer keeps its state after a reconnect to the same run.
     pub session: String,
 }
 
 impl Catalogue {
-    /// Without names. They are listed together with those for other clients.
     pub fn new(listing: Arc<Listing>, longest: u64) -> Arc<Catalogue> {
         let session = Timestamp::now().0.to_string();
         Arc::new(Catalogue { listing, state: Mutex::default(), longest, session })
@@ -122,7 +114,6 @@ impl Catalogue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the channels of names that a token allows to read, by their names.
     pub fn channels(&self, rights: &Rights) -> BTreeMap<String, Arc<Channel>> {
         let state = self.state();
         let readable =
@@ -130,8 +121,7 @@ impl Catalogue {
         readable.filter_map(|(text, known)| Some((text.clone(), known.channel.clone()?))).collect()
     }
 
-    /// Notes that the messages of a name have another type: it has another channel from now on. A program that is new
-    /// is asked for its schema.
+    /// Gives a name a new channel after its messages changed type. A new program is asked for its schema.
     pub fn change(&self, name: &str, encoder: Arc<Encoder>, incarnation: u64) {
         let mut state = self.state();
         let number = state.last.saturating_add(1);
@@ -148,8 +138,9 @@ impl Catalogue {
         state.last = number;
     }
 
-    /// Lists the names anew where the last time is a second ago, and asks those whose type is not known. `wake` is
-    /// notified when one is.
+    /// Lists the names if the listing is old, and asks names of unknown type.
+    ///
+    /// Notifies `wake` when a type becomes known.
     pub fn look(self: &Arc<Self>, wake: &Arc<Notify>) {
         let mut state = self.state();
         if !state.is_listing && state.listed.is_none_or(|at| at.elapsed() >= FRESH) {
@@ -167,7 +158,7 @@ impl Catalogue {
         for text in state.next_asked(places) {
             let (all, wake, longest) = (self.clone(), wake.clone(), self.longest);
             spawn_blocking(move || {
-                // After a defect the name is asked again, as after a silence.
+                // After a panic the name is asked again, as after no answer.
                 let found = catch_unwind(|| ask(&text, longest));
                 all.learn(&text, found.ok().and_then(Result::ok));
                 wake.notify_one();
@@ -175,17 +166,16 @@ impl Catalogue {
         }
     }
 
-    /// Takes a listing.
     fn take(&self, listed: Result<Vec<Name>>) {
         let mut state = self.state();
         state.is_listing = false;
         state.listed = Some(Instant::now());
-        // Without a listing the last one counts on.
+        // A failed listing keeps the previous one.
         let Ok(listed) = listed else { return };
         let listed: BTreeSet<Name> = listed.into_iter().collect();
         for name in &listed {
             if state.names.len() >= NAMES {
-                // Those that are gone make room.
+                // Vanished names make room.
                 state.names.retain(|_, known| known.is_listed);
                 if state.names.len() >= NAMES {
                     break;
@@ -207,7 +197,7 @@ impl Catalogue {
         }
     }
 
-    /// Takes what a name has said.
+    /// Stores the answer of a name.
     fn learn(&self, text: &str, found: Option<(Messages, Arc<Encoder>, bool)>) {
         let mut state = self.state();
         let number = state.last.saturating_add(1);
@@ -217,7 +207,7 @@ impl Catalogue {
         known.is_stale = false;
         if let Some(before) = &known.channel {
             let is_same = before.encoder.text == encoder.text && before.encoder.name == encoder.name;
-            // Without a schema it is what all messages so far were, and one of them says less.
+            // Without a schema, the known type covers all messages so far, while one message may show less.
             if is_same || !is_declared {
                 return;
             }
@@ -228,8 +218,7 @@ impl Catalogue {
     }
 }
 
-/// Asks the program of a name for its schema and its newest message, from which the type follows; and returns whether
-/// it is that of the schema.
+/// Asks a name's program for its schema and newest message; returns the type and whether the schema declares it.
 fn ask(text: &str, longest: u64) -> Result<(Messages, Arc<Encoder>, bool)> {
     let schema = registry::schema(text).and_then(|form| Schema::from_bytes(&form)).ok();
     let mut messages = Messages::new(text, schema.as_ref());
@@ -265,14 +254,14 @@ mod tests {
         let silent = (0..50).map(|i| format!("a/silent{i:02}"));
         let mut state = State { names: silent.map(|text| unknown(&text)).collect(), ..State::default() };
         state.names.extend([unknown("z/last")]);
-        // In each round all places are free again, as after the patience with the names that were asked.
+        // Each round frees all places, as the time-out of the asked names does.
         let mut rounds = 0;
         while !state.next_asked(ASKED).contains(&"z/last".to_owned()) {
             rounds += 1;
             assert!(rounds < 4, "the last name has its turn after all others had one");
             for known in state.names.values_mut() {
                 known.is_asked = false;
-                // As long ago as it takes for a name to be asked again, in the same order.
+                // Makes the names due again in the same order.
                 known.asked = known.asked.and_then(|at| at.checked_sub(AGAIN));
             }
         }

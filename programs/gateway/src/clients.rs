@@ -1,5 +1,6 @@
-//! Clients that say who they are: a newer connection of a client replaces its older one. After a reset that only one
-//! side saw, the gateway would otherwise hold the names of the client against the client itself.
+//! Clients with a client id: a newer connection replaces the older one.
+//!
+//! After a reset that only the client saw, the old connection would otherwise block the client's own names.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,10 +13,10 @@ use tokio::time::timeout;
 /// How long a newer connection waits for the end of the older one.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The token and the client of a connection.
+/// Token and client id.
 type Key = (String, String);
 
-/// The connections of clients that say who they are.
+/// The connections of clients with an id.
 #[derive(Default)]
 pub struct Clients(Mutex<HashMap<Key, Open>>);
 
@@ -24,7 +25,7 @@ struct Open {
     ended: watch::Receiver<()>,
 }
 
-/// A connection of a client. Dropping it says that all that the connection held has ended.
+/// A client's connection. Dropping it signals that all of its operations have ended.
 pub struct Connection {
     clients: Arc<Clients>,
     key: Key,
@@ -37,11 +38,11 @@ impl Clients {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a connection the only one of its client. Waits until the older one has ended, with its publishers and
-    /// served names.
+    /// Makes a connection the only one of its client. Waits until the older one has ended its publishers and served
+    /// names.
     ///
     /// # Errors
-    /// `Malformed` for a client that is not 16 to 64 letters and digits.
+    /// `Malformed` if the client id is not 16 to 64 letters and digits.
     pub async fn join(self: &Arc<Self>, token: &str, client: &str) -> Result<Connection> {
         if !(16..=64).contains(&client.len()) || !client.bytes().all(|one| one.is_ascii_alphanumeric()) {
             let text = "the client of hello has 16 to 64 letters and digits";
@@ -55,7 +56,7 @@ impl Clients {
         let connection = Connection { clients: self.clone(), key, replaced, _ended: sender };
         if let Some(mut older) = older {
             older.replaced.notify_one();
-            // Its end closes the channel. A call under way may outlast the patience; names do not.
+            // Drop closes this channel. A running call may take longer than the wait; names do not.
             let _ = timeout(PATIENCE, older.ended.changed()).await;
         }
         Ok(connection)
@@ -63,7 +64,6 @@ impl Clients {
 }
 
 impl Connection {
-    /// Waits until a newer connection of the client replaces this one.
     pub async fn replaced(&self) {
         self.replaced.notified().await;
     }
@@ -94,7 +94,7 @@ mod tests {
             drop(older);
         };
         let (newer, ()) = tokio::join!(clients.join("one", CLIENT), ends);
-        // The connection of another token goes on, and the end of the older one leaves the newer one known.
+        // Another token's connection stays, and the older one's end does not remove the newer one.
         assert_eq!(clients.open().len(), 2);
         drop((newer.unwrap(), other));
         assert!(clients.open().is_empty());

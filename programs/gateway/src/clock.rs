@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Returns the moment after a time. A time that no clock reaches ends in a year.
+/// Returns now plus a time, or a year from now if the clock cannot represent that.
 pub fn after(time: Duration) -> Instant {
     let now = Instant::now();
     let year = Duration::from_secs(365 * 86_400);

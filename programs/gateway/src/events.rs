@@ -1,10 +1,11 @@
-//! Streams of server-sent events. Nothing is queued for a client: an event is written when its connection takes it, in
-//! parts, of which the value is the one that all clients share. What comes meanwhile waits in the log of the feed,
-//! which counts what it drops; what is under way is counted with what the feeds hold, until it is taken or the stream
-//! ends.
+//! Server-sent event streams.
 //!
-//! Events of one name have an id, its number and incarnation, with which a client that comes back goes on. A pattern
-//! has none: one id would have to hold the numbers of all its names.
+//! Nothing is queued for a client: the stream writes an event in parts when the connection takes it, and all clients
+//! share the value. Newer messages wait in the feed's log, which counts drops. The memory of the current event counts
+//! as held until the client takes it or the stream ends.
+//!
+//! Events of one name have an id (number and incarnation), which lets a client resume. Events of a pattern lack it,
+//! because an id would need the numbers of all names.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -27,12 +28,11 @@ use crate::rights::Rights;
 use crate::status::Counted;
 use crate::subscription::{Given, Resume, Subscription};
 
-/// After this time without an event a comment is sent, so that both ends notice a broken stream.
+/// Silence after which a comment is sent, to let both ends notice a broken stream.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// The longest part of an event that a connection takes at once.
+/// The longest part of an event that a connection takes at once, in bytes.
 const PART: usize = 16 << 10;
 
-/// Counts an open stream.
 struct Open(Arc<Gateway>);
 
 impl Drop for Open {
@@ -48,10 +48,10 @@ struct Events {
     wake: Arc<Notify>,
     tokens: watch::Receiver<u64>,
     stop: watch::Receiver<bool>,
-    /// What the connection has yet to take of the event that is under way, and what holds its memory.
+    /// Unsent parts of the current event, and the owner of their memory.
     parts: VecDeque<Bytes>,
     held: Option<(Given, Own)>,
-    /// When a comment is due.
+    /// When the next comment is due.
     comment: Instant,
     is_over: bool,
     /// Whether it follows one name, whose messages have an id.
@@ -60,10 +60,10 @@ struct Events {
     _counted: Counted,
 }
 
-/// Returns behind which message a client goes on that has lost its stream: by the header that `EventSource` sends.
+/// Returns the resume point of a client from the `Last-Event-ID` header of `EventSource`.
 ///
 /// # Errors
-/// `Malformed` for one that is no id of a message here.
+/// `Malformed` if it is not an id of this stream.
 pub fn last(headers: &HeaderMap, is_single: bool) -> Result<Option<Resume>, Error> {
     let Some(value) = headers.get("last-event-id") else { return Ok(None) };
     let parts = value.to_str().ok().filter(|_| is_single).and_then(|text| text.split_once('.'));
@@ -75,8 +75,7 @@ pub fn last(headers: &HeaderMap, is_single: bool) -> Result<Option<Resume>, Erro
     resume.map(Some).ok_or_else(|| Error::new(ErrorKind::Malformed, text))
 }
 
-/// Returns the events of a subscription as the body of a response, which ends with the subscription, with the token and
-/// with the gateway.
+/// Returns a subscription's events as a response body. It ends with the subscription, token or gateway.
 pub fn body(
     gateway: &Arc<Gateway>,
     rights: Arc<Rights>,
@@ -104,7 +103,6 @@ pub fn body(
 }
 
 impl Events {
-    /// Waits for the next part; `None` at the end.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(part) = self.take_part() {
@@ -142,18 +140,17 @@ impl Events {
         self.parts.pop_front()
     }
 
-    /// Whether the token still counts, also while events never pause.
+    /// Checks the token, because a busy stream never reaches the wait for its end.
     fn is_allowed(&self) -> bool {
         !self.rights.is_expired(Timestamp::now())
             && (self.gateway.tokens.is_valid(&self.rights)
                 || self.gateway.tokens.is_valid_reading(&self.rights))
     }
 
-    /// Writes an event.
     fn begin(&mut self, given: Given) {
         self.is_over = matches!(given, Given::Closed(_));
         let Ok(pieces) = given.frame(None, Format::Json).pieces(Format::Json) else { return };
-        // The codec writes no line break.
+        // JSON from the codec has no line break, which would end the event.
         let id = match &given {
             Given::Message { message, .. } if self.is_single => {
                 format!("id: {}.{:016x}\n", message.number, message.incarnation)

@@ -1,17 +1,18 @@
-//! What the gateway receives, once for all clients: a store for each name, with its log, which is bounded in bytes. A
-//! subscription is a view: it has a place of its own in the store of each name that it wants.
+//! Receives messages once for all clients: a store for each name, with a log of bounded size.
 //!
-//! Each message of a name has a place in the name's order. Places count the messages that were missed before they came
-//! to the gateway. The messages that a client did not get are the difference of two places, whichever part of the way
-//! lost them: the publisher's ring, or the log.
+//! A subscription is a view with its own position in the store of each name.
 //!
-//! | what | lives in |
+//! Each message has a place in the name's order. Places also count messages that were lost before the gateway. The
+//! difference of two places is therefore the number of messages that a client missed, whether the publisher's ring or
+//! the log dropped them.
+//!
+//! | part | lives in |
 //! |---|---|
-//! | all stores, and who wants which | here |
-//! | the names and patterns that clients ask for | `key`, `asks` |
+//! | all stores and their views | here |
+//! | names and patterns that clients ask for | `key`, `asks` |
 //! | the log of a name; its messages; places | `log`, `published`, `place` |
-//! | the store of a name, and the view of a subscription | `store` |
-//! | the thread that receives | `follow` |
+//! | the store of a name, the view of a subscription | `store` |
+//! | the receiving thread | `follow` |
 
 mod asks;
 mod follow;
@@ -42,10 +43,10 @@ pub use self::place::{ORIGIN, Place, distance};
 pub use self::published::{Own, Published};
 pub use self::store::{Store, View, too_slow};
 
-/// Descriptors of the process for each name. A connected name takes half of them, at most.
+/// Descriptors reserved per name. A connected name uses at most half of them.
 const DESCRIPTORS: u64 = 16;
 
-/// Returns the options with which the gateway receives messages of up to `longest` bytes.
+/// Returns options to receive messages of up to `longest` bytes.
 ///
 /// # Errors
 /// `OutOfRange`.
@@ -67,28 +68,26 @@ impl Drop for Use {
     }
 }
 
-/// All stores.
 pub struct Feeds {
     state: Mutex<State>,
-    /// Notified when the gateway may want other names than before.
+    /// Notified when the set of wanted names may have changed.
     change: Notify,
     is_changed: AtomicBool,
     readers: mpsc::UnboundedSender<Arc<Store>>,
-    /// The longest message that is received, in bytes.
+    /// The longest message to receive, in bytes.
     pub longest: u64,
     held: Arc<HeldBytes>,
-    /// The most bytes of one log, and the bytes received since it was set.
+    /// The most bytes of one log, and bytes received since this level was set.
     level: AtomicU64,
     since_level: AtomicU64,
     arrivals: AtomicU64,
-    /// Messages that were received, missed before they were, and dropped here.
+    /// Received messages, and messages that were lost before or dropped by the gateway.
     pub received: AtomicU64,
     pub dropped: AtomicU64,
 }
 
 impl Feeds {
-    /// Without stores. [`run`] takes what is returned with it, and receives.
-    /// `longest` is the longest message that is received.
+    /// Creates empty feeds for messages of up to `longest` bytes. Pass the receiver to [`run`].
     pub fn new(buffer: u64, longest: u64) -> (Arc<Feeds>, mpsc::UnboundedReceiver<Arc<Store>>) {
         let (readers, begun) = mpsc::unbounded_channel();
         let open = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
@@ -113,11 +112,12 @@ impl Feeds {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a view of names and patterns for a token, and returns the stores that are there already. `waker` is
-    /// notified when something came.
+    /// Begins a view of names and patterns; returns the existing stores.
+    ///
+    /// `waker` is notified of news.
     ///
     /// # Errors
-    /// `Full` if the token, or all tokens, ask for too many names and patterns, or follow too many names.
+    /// `Full` if the token or all tokens together exceed their limit of keys or followed names.
     pub fn join(
         self: &Arc<Self>,
         keys: Vec<Key>,
@@ -126,7 +126,7 @@ impl Feeds {
     ) -> Result<(Use, Vec<Arc<Store>>)> {
         let mut state = self.state();
         let (view, joined) = state.join(keys, rights, waker);
-        // From here on its end ends the view, also if it did not begin as a whole.
+        // From here on, drop ends the view, even if it began only partly.
         let used = Use { view, feeds: self.clone() };
         let is_changed = joined.as_ref().map_or(true, |joined| joined.is_changed);
         drop(state);
@@ -135,7 +135,7 @@ impl Feeds {
         }
         let joined = joined?;
         for reader in joined.readers {
-            // Without its thread the gateway is ending.
+            // A send fails only if the gateway is ending.
             let _ = self.readers.send(reader);
         }
         Ok((used, joined.stores))
@@ -145,13 +145,13 @@ impl Feeds {
         self.state().leave(view);
     }
 
-    /// Has the thread that receives look at which names are wanted.
+    /// Tells the receiving thread that the wanted names changed.
     fn look_again(&self) {
         self.is_changed.store(true, Ordering::Release);
         self.change.notify_one();
     }
 
-    /// Ends what no client has used for a while; returns whether anything is left.
+    /// Ends keys without recent clients; returns whether any key is left.
     fn end_unused(&self) -> bool {
         let (is_changed, is_empty) = {
             let mut state = self.state();
@@ -163,12 +163,11 @@ impl Feeds {
         !is_empty
     }
 
-    /// Whether some client wants the messages of an endpoint.
     fn wants(&self, endpoint: &str) -> bool {
         self.state().wants(endpoint)
     }
 
-    /// Returns the store of an endpoint, which begins with it; `None` if no client wants it, or has room for it.
+    /// Returns the store of an endpoint, which it creates if needed; `None` if no client wants it or has room for it.
     fn store(&self, endpoint: &str) -> Option<Arc<Store>> {
         let mut state = self.state();
         if let Some(store) = state.known(endpoint) {
@@ -182,26 +181,26 @@ impl Feeds {
         store
     }
 
-    /// Ends a store for this reason: the next client that wants the name gets another one.
+    /// Ends a store with this reason. The next client gets a new store.
     fn fail_store(&self, store: &Arc<Store>, error: &Error) {
         self.state().remove_store(store.key);
         store.fail(error);
         self.look_again();
     }
 
-    /// Ends all stores and views for this reason.
     fn fail_all(&self, error: &Error) {
         let views = self.state().clear();
         views.iter().for_each(|view| view.fail(error));
     }
 
-    /// Returns the next number in the order in which everything came.
+    /// Returns the next number in the global order of arrival.
     fn arrival(&self) -> u64 {
         self.arrivals.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Makes room after so many bytes have come to a store: its log has at most a quarter of all. When nearly all is
-    /// held, the largest logs are cut to one level, with which all logs have half of it.
+    /// Makes room after `came` bytes arrived at a store. Its log gets at most a quarter of the buffer.
+    ///
+    /// If the buffer is nearly full, the largest logs are cut to a common level at which all logs hold half of it.
     fn make_room(&self, store: &Store, came: u64) {
         let most = self.held.most;
         let since = self.since_level.fetch_add(came, Ordering::Relaxed).saturating_add(came);
@@ -228,21 +227,21 @@ impl Feeds {
         stores.iter().for_each(|store| self.cut(store));
     }
 
-    /// Counts bytes that are held for one client alone.
+    /// Counts bytes that are held for one client.
     pub fn hold(&self, bytes: usize) -> Own {
         let bytes = bytes as u64;
         self.held.add(bytes);
         Own { held: self.held.clone(), bytes }
     }
 
-    /// The number of names and patterns that are asked for, of names that are known, and the bytes that are held.
+    /// Returns the number of keys, the number of known names, and the held bytes.
     pub fn count(&self) -> (usize, usize, u64) {
         let (asks, names) = self.state().count();
         (asks, names, self.held.bytes.load(Ordering::Relaxed))
     }
 }
 
-/// Returns the highest level to which all sizes can be cut so that they have at most `most` together.
+/// Returns the highest level such that sizes cut to it sum to at most `most`.
 fn level(mut sizes: Vec<u64>, most: u64) -> u64 {
     sizes.sort_unstable();
     let (mut left, mut others) = (most, sizes.len() as u64);

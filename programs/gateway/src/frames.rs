@@ -1,4 +1,4 @@
-//! Frames of `linkspan.v1`: maps in CBOR or JSON, of which docs/gateway-protocol.md has each one.
+//! Frames of `linkspan.v1`: maps in CBOR or JSON. docs/gateway-protocol.md describes each one.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use linkspan::codec::EncodeOptions;
@@ -6,9 +6,8 @@ use linkspan::{Encoding, Error, ErrorKind, Limits, Result, Value, codec};
 
 use crate::shown::without_paths;
 
-/// The version of the protocol.
 pub const VERSION: u64 = 1;
-/// The frames of clients, and those of the gateway. docs/gateway-protocol.md has a section for each.
+/// Each frame type has a section in docs/gateway-protocol.md.
 pub const OF_CLIENTS: [&str; 16] = [
     "hello",
     "subscribe",
@@ -27,13 +26,11 @@ pub const OF_CLIENTS: [&str; 16] = [
     "unserve",
     "ping",
 ];
-/// Those of the gateway.
 pub const OF_THE_GATEWAY: [&str; 12] = [
     "welcome", "message", "lagged", "joined", "ended", "closed", "reply", "names", "error", "ack", "request",
     "pong",
 ];
 
-/// How frames are written on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Binary frames in CBOR.
@@ -43,11 +40,9 @@ pub enum Format {
 }
 
 impl Format {
-    /// Each subprotocol with its format.
     pub const ALL: [(&'static str, Format); 2] =
         [("linkspan.v1.cbor", Format::Cbor), ("linkspan.v1.json", Format::Json)];
 
-    /// Returns the encoding of values in it.
     pub fn encoding(self) -> Encoding {
         match self {
             Format::Cbor => Encoding::Cbor,
@@ -55,11 +50,12 @@ impl Format {
         }
     }
 
-    /// Returns a received body in this format. The limits grow with the body, which the gateway has accepted; the text
-    /// of a value may be longer than its bytes.
+    /// Converts a received body to this format.
+    ///
+    /// The limits grow with the body, which the gateway has already accepted: its text may be longer than its bytes.
     ///
     /// # Errors
-    /// `Malformed` and others if the body is not a value or has no form in this format.
+    /// `Malformed` and others if the body is not a value or this format cannot represent it.
     pub fn transcode(self, body: &[u8], from: Encoding) -> Result<Bytes> {
         let usual = Limits::default();
         let longest = (body.len() as u64).saturating_mul(2).max(usual.message);
@@ -72,13 +68,16 @@ enum Field {
     Encoded(Bytes),
 }
 
-/// What a frame has around the value in it, in values and levels: the limits are those of the value. What is beyond
-/// them by no more than this is an answer to its frame, and does not end the connection.
+/// Values and levels that a frame adds around its value.
+///
+/// The limits of values apply to the value. If it exceeds them slightly, the client gets an error and keeps its
+/// connection.
 const VALUES_AROUND: u64 = 64;
 const LEVELS_AROUND: u32 = 2;
 
-/// Returns the limits of a frame of so many bytes. Many short values take more room than their bytes: as many are taken
-/// as of a program of this machine.
+/// Returns the limits for a frame of this many bytes.
+///
+/// Many short values need more memory than their bytes; the usual limit of their number applies.
 fn limits(bytes: usize) -> Limits {
     let usual = Limits::default();
     let mut limits = Limits::for_message(usual.message.max(bytes as u64));
@@ -87,25 +86,21 @@ fn limits(bytes: usize) -> Limits {
     limits
 }
 
-/// A frame that is written.
 pub struct Frame {
     kind: &'static str,
     fields: Vec<(&'static str, Field)>,
 }
 
 impl Frame {
-    /// A frame of this type.
     pub fn new(kind: &'static str) -> Frame {
         debug_assert!(OF_THE_GATEWAY.contains(&kind), "{kind}");
         Frame { kind, fields: Vec::with_capacity(6) }
     }
 
-    /// A frame of this type, for what has this number.
     pub fn of(kind: &'static str, id: u64) -> Frame {
         Frame::new(kind).with("id", id)
     }
 
-    /// Adds a field.
     pub fn with(mut self, key: &'static str, value: impl Into<Value>) -> Frame {
         self.fields.push((key, Field::Plain(value.into())));
         self
@@ -117,18 +112,18 @@ impl Frame {
         self
     }
 
-    /// Returns the bytes.
+    /// Returns the frame's bytes.
     ///
     /// # Errors
-    /// Those of a value that the encoding has no form for.
+    /// The format cannot represent a value.
     pub fn encode(&self, format: Format) -> Result<Bytes> {
         self.write(format, None)
     }
 
-    /// Returns the bytes in pieces: each value that is encoded already is one, and is not copied.
+    /// Returns the frame's bytes in pieces, without copying the encoded values.
     ///
     /// # Errors
-    /// Those of [`Frame::encode`].
+    /// As [`Frame::encode`].
     pub fn pieces(&self, format: Format) -> Result<Vec<Bytes>> {
         let mut pieces = Vec::new();
         let last = self.write(format, Some(&mut pieces))?;
@@ -136,7 +131,7 @@ impl Frame {
         Ok(pieces)
     }
 
-    /// Returns what is behind the last of the pieces; all, where none are asked for.
+    /// Returns the bytes after the last piece; with `None`, returns all bytes.
     fn write(&self, format: Format, mut pieces: Option<&mut Vec<Bytes>>) -> Result<Bytes> {
         let long: usize = self
             .fields
@@ -156,7 +151,7 @@ impl Frame {
             Ok(())
         };
         if format == Format::Cbor {
-            // A map with its number of entries, which are never 24.
+            // A map head for at most 23 entries; frames never have more.
             out.put_u8(0xa0 | u8::try_from(self.fields.len().saturating_add(1)).unwrap_or(0));
         }
         let kind = ("type", &Field::Plain(self.kind.into()));
@@ -184,8 +179,7 @@ impl Frame {
     }
 }
 
-/// Returns an error as clients see it: its kind, its number, its text, whether the same may succeed later; and what a
-/// server's handler said.
+/// Returns an error as clients see it: kind, number, text, whether a retry may succeed, and the handler's failure.
 pub fn error_value(error: &Error) -> Value {
     let mut fields = vec![
         ("code", Value::from(u64::from(error.kind().code()))),
@@ -211,7 +205,7 @@ pub fn error_value(error: &Error) -> Value {
     Value::map(fields)
 }
 
-/// Returns the frame of an error; `id` is that of the frame that it answers.
+/// Returns an error as a frame; `id` is the id of the frame that it answers.
 pub fn error_frame(id: Option<u64>, error: &Error) -> Frame {
     let mut frame = Frame::new("error").with("id", id);
     if let Value::Map(map) = error_value(error) {
@@ -226,15 +220,15 @@ pub fn error_frame(id: Option<u64>, error: &Error) -> Frame {
     frame
 }
 
-/// A value of a client, which waits as it is written: as a tree it may take a hundred times as much.
+/// A client's value in its encoded form. As a tree it may need a hundred times the memory.
 #[derive(Clone, Debug)]
 pub struct Written(Bytes);
 
 impl Written {
-    /// Writes a value.
+    /// Encodes a value.
     ///
     /// # Errors
-    /// `TooLarge` for one that is beyond the limits of values.
+    /// `TooLarge` if it exceeds the limits of values.
     pub fn new(value: &Value) -> Result<Written> {
         let mut bytes = Vec::new();
         let options = EncodeOptions::within(limits(0));
@@ -242,31 +236,29 @@ impl Written {
         Ok(Written(bytes.into()))
     }
 
-    /// Returns how many bytes it has.
     pub fn bytes(&self) -> u64 {
         self.0.len() as u64
     }
 
-    /// Reads the value.
+    /// Decodes the value.
     ///
     /// # Errors
-    /// Those of the limits of values.
+    /// The value exceeds the limits of values.
     pub fn value(&self) -> Result<Value> {
         codec::decode_shared(&self.0, Encoding::Cbor, &limits(self.0.len()))
     }
 }
 
-/// A frame that a client sent.
 pub struct Received {
     fields: Value,
     value: Option<Written>,
 }
 
 impl Received {
-    /// Reads a frame.
+    /// Decodes a frame.
     ///
     /// # Errors
-    /// `Malformed` and `TooLarge` for bytes that are no value, `WrongType` for one that is no map.
+    /// `Malformed` and `TooLarge` for bytes that are not a value, `WrongType` if the value is not a map.
     pub fn decode(bytes: &Bytes, format: Format) -> Result<Received> {
         let value = codec::decode_shared(bytes, format.encoding(), &limits(bytes.len()))?;
         match value {
@@ -279,7 +271,7 @@ impl Received {
         }
     }
 
-    /// Returns its type.
+    /// Returns the frame's type.
     ///
     /// # Errors
     /// `Missing` and `WrongType`.
@@ -287,7 +279,7 @@ impl Received {
         self.fields.at("type")?.as_text()
     }
 
-    /// Returns a field; `None` where it is not there or null.
+    /// Returns a field; `None` if it is absent or null.
     pub fn field(&self, key: &str) -> Option<&Value> {
         match &self.fields {
             Value::Map(map) => map.get(key).filter(|value| !matches!(value, Value::Null)),
@@ -295,20 +287,16 @@ impl Received {
         }
     }
 
-    /// Returns a field that has to be there.
-    ///
-    /// # Errors
-    /// `Missing`.
     pub fn required(&self, key: &str) -> Result<&Value> {
         self.field(key).ok_or_else(|| {
             Error::new(ErrorKind::Missing, format!("the frame {} needs {key}", self.kind().unwrap_or("?")))
         })
     }
 
-    /// Returns the number by which the client knows what the frame is about.
+    /// Returns the client's id for the subject of the frame.
     ///
     /// # Errors
-    /// `Missing`; `OutOfRange` for one that a number of JavaScript does not hold.
+    /// `Missing`; `OutOfRange` if a JavaScript number cannot hold it.
     pub fn id(&self) -> Result<u64> {
         let id = self.required("id")?.as_u64()?;
         if id >= 1 << 53 {
@@ -317,9 +305,9 @@ impl Received {
         Ok(id)
     }
 
-    /// Takes the value out, for `call`, `data` and `answer`. Null, and none at all, are null.
+    /// Takes the value out, for `call`, `data` and `answer`. An absent value is null.
     pub fn take_value(&mut self) -> Written {
-        // As CBOR writes it.
+        // Null in CBOR.
         self.value.take().unwrap_or(Written(Bytes::from_static(&[0xf6])))
     }
 }
@@ -392,7 +380,6 @@ mod tests {
         assert_eq!(frame.required("n").unwrap_err().kind(), ErrorKind::Missing);
     }
 
-    /// The page of the protocol has a section for each frame, and none for others.
     #[test]
     fn documented_frames_are_those_of_the_code() {
         let page = include_str!("../../../docs/gateway-protocol.md");

@@ -1,4 +1,4 @@
-//! The addresses: the page, the WebSocket, and routes in JSON for curl, PHP and LabVIEW.
+//! Routes: the page, the WebSocket, and JSON for curl, PHP and LabVIEW.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -47,18 +47,18 @@ use crate::subscription::{Choice, Subscription};
 use crate::tokens;
 use crate::viewers;
 
-/// How long a request that waits for a program still waits for it at the end of the gateway.
+/// At the end of the gateway: how long a request may still wait for a program.
 const ENDING: Duration = Duration::from_millis(500);
 /// How long the body of a request may take.
 const BODY: Duration = Duration::from_secs(60);
-/// The longest part of a response that a connection takes at once.
+/// The longest part of a response that a connection takes at once, in bytes.
 const PART: usize = 64 << 10;
-/// Streams of events at once.
+/// The most event streams.
 const STREAMS: usize = 1_024;
 
-/// The file that pages of other origins may import, where the gateway admits them: it holds no data.
+/// The file that admitted pages of other origins may import. It contains no data.
 const CLIENT: &str = "/client.js";
-/// The files of the page, which hold no data.
+/// The files of the page. They contain no data.
 const FILES: [(&str, &str, &str); 14] = [
     ("/", "text/html; charset=utf-8", include_str!("../page/index.html")),
     (CLIENT, "text/javascript; charset=utf-8", include_str!("../page/client.js")),
@@ -76,7 +76,7 @@ const FILES: [(&str, &str, &str); 14] = [
     ("/page.css", "text/css; charset=utf-8", include_str!("../page/page.css")),
 ];
 
-/// Returns the routes. Whatever is asked for, the origin of the request comes first.
+/// Returns the routes. Every request first passes the origin check.
 pub fn router(gateway: Arc<Gateway>) -> Router {
     let mut router = Router::new()
         .route("/linkspan", any(socket))
@@ -93,7 +93,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
     for (path, kind, text) in FILES {
         let file = ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-cache")], text);
         router = match path {
-            // A viewer has an address alone: what it wants there is in its subprotocol.
+            // Some viewers connect only to "/". Their subprotocol identifies them.
             "/" => router.route(
                 path,
                 get(async move |State(gateway), Extension(place), request: Request| {
@@ -119,12 +119,11 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .with_state(gateway)
 }
 
-/// Admits requests of programs, of the page, and of pages that were named at the start; and adds the headers to the
-/// response.
+/// Admits requests of programs, of the page and of `--origin` pages, and adds response headers.
 async fn own_origin(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
     join_lines(request.headers_mut(), &CONNECTION);
     let origin = request.headers().get(ORIGIN).cloned();
-    // The pages that were named at the start may read names, with a token. Every admitted page may import the client.
+    // With a token, `--origin` pages may use the API. Every admitted page may import the client.
     let is_api = request.uri().path().starts_with("/api/");
     let is_named = is_api && origin.as_ref().is_some_and(|origin| gateway.is_named(origin.as_bytes()));
     let may_read = is_named || request.uri().path() == CLIENT;
@@ -152,7 +151,7 @@ async fn own_origin(State(gateway): State<Arc<Gateway>>, mut request: Request, n
     response
 }
 
-/// Joins the lines of a list into one: the lines of a header that is a list mean the same as one line (RFC 9110).
+/// Joins repeated lines of a list header, which RFC 9110 allows.
 fn join_lines(headers: &mut HeaderMap, name: &HeaderName) {
     let lines: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
     if lines.len() < 2 {
@@ -163,7 +162,7 @@ fn join_lines(headers: &mut HeaderMap, name: &HeaderName) {
     }
 }
 
-/// Returns the answer to a browser that asks, before a request of another page, whether that request is allowed.
+/// Answers a browser's preflight request for another page.
 fn preflight() -> impl IntoResponse {
     let headers = [
         (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
@@ -201,14 +200,14 @@ async fn socket(
     upgrade.on_upgrade(move |socket| session::serve(socket, gateway, place, peer, format))
 }
 
-/// Serves a viewer, which shows its token in the address.
+/// Serves a viewer, which passes its token in the address.
 async fn viewer(
     State(gateway): State<Arc<Gateway>>,
     Extension(place): Extension<Arc<Place>>,
     request: Request,
 ) -> Response {
     let (mut parts, _) = request.into_parts();
-    // Without a token nothing is said of the protocol either.
+    // Without a token, the response reveals nothing about the protocol.
     let rights = match gateway.admit_request(&parts, &place) {
         Ok(rights) => rights,
         Err(problem) => return problem.into_response(),
@@ -235,7 +234,7 @@ async fn viewer(
     upgrade.on_upgrade(move |socket| viewers::serve(socket, gateway, rights, place))
 }
 
-/// Leads the browser that this user's gateway has started to the page.
+/// Redirects the browser that this user's gateway started to the page.
 async fn open(
     State(gateway): State<Arc<Gateway>>,
     Extension(place): Extension<Arc<Place>>,
@@ -253,14 +252,14 @@ async fn open(
     Ok((StatusCode::SEE_OTHER, [(LOCATION, page)]).into_response())
 }
 
-/// Waits for the end of a token, and returns the response to its requests.
+/// Waits for the end of a token and returns the response for its requests.
 async fn token_ended(gateway: &Gateway, rights: &Rights) -> Problem {
     gateway.tokens.ended(rights).await;
     let error = tokens::ended();
     page::Problem::new(401, error.kind(), error.text()).into()
 }
 
-/// Runs what may wait on a thread for that. The end of the token ends the wait.
+/// Runs blocking work on a thread, until the token ends.
 async fn look_up<T: Send + 'static>(
     gateway: &Arc<Gateway>,
     rights: &Rights,
@@ -295,7 +294,7 @@ async fn look_up<T: Send + 'static>(
     }
 }
 
-/// The name in the path of an address.
+/// The name in the request's path.
 struct Named(String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Named {
@@ -324,8 +323,9 @@ async fn names(
     with_value(&gateway, &rights, &[], "names", &names.await?)
 }
 
-/// Returns an object in JSON of which one value is written already. The client takes it in parts, and it is counted
-/// until then.
+/// Returns a JSON object that contains an encoded value.
+///
+/// The client takes it in parts; its memory stays counted until then.
 fn with_value(
     gateway: &Gateway,
     rights: &Rights,
@@ -370,8 +370,7 @@ async fn newest(
     with_value(&gateway, &rights, &fields, "value", &value)
 }
 
-/// Reads the body of a request, which is JSON and no form that another page could send; and returns what holds its
-/// bytes.
+/// Reads a request's JSON body and counts its memory. Refuses content types that another page could send as a form.
 async fn body(gateway: &Gateway, rights: &Rights, request: Request) -> Result<(Written, Taken), Problem> {
     let (parts, mut body) = request.into_parts();
     let kind = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -385,7 +384,7 @@ async fn body(gateway: &Gateway, rights: &Rights, request: Request) -> Result<(W
     if said.is_some_and(|said: u64| said > most as u64) {
         return Err(too_long());
     }
-    // All of it has room, or nothing of it is read.
+    // The declared length must have room before any byte is read.
     let mut taken = gateway.room.account(&rights.name).take(Holder::Body, said.unwrap_or(0))?;
     let arrives = async {
         let mut bytes = BytesMut::new();
@@ -425,7 +424,7 @@ async fn call_name(
     let seconds = number(request.uri(), "timeout")?;
     let within = requests::timeout(seconds.map(Value::from).as_ref())?;
     let (value, held) = body(&gateway, &rights, request).await?;
-    // A client that hangs up gives the call up.
+    // A client that disconnects withdraws its call.
     let withdrawn = Arc::new(Withdrawn::default());
     let given_up = OnDrop(withdrawn.clone());
     let counted = Counted::new(&gateway.counters, |counters| &counters.calls);
@@ -439,7 +438,7 @@ async fn call_name(
     with_value(&gateway, &rights, &[], "value", &answer)
 }
 
-/// Gives a call up when the request's task ends.
+/// Withdraws a call when the request's task ends.
 struct OnDrop(Arc<Withdrawn>);
 
 impl Drop for OnDrop {
@@ -497,7 +496,6 @@ async fn follow(
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-        // Proxies must not buffer events.
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
     Ok((headers, body).into_response())

@@ -1,26 +1,25 @@
-//! The program `linkspan-gateway`: names of this machine for browsers, and for programs of systems that have no
-//! Linkspan.
+//! The program `linkspan-gateway`: serves this machine's names to browsers and to systems without Linkspan.
 //!
-//! | what | lives in |
+//! | part | lives in |
 //! |---|---|
-//! | the command line | `arguments` |
-//! | names and patterns that clients give; what a token allows; the tokens | `names`, `rights`, `tokens` |
-//! | who may connect, and how much without a token | `access`, `places`, `stream` |
+//! | command line | `arguments` |
+//! | names and patterns from clients; rights of a token; tokens | `names`, `rights`, `tokens` |
+//! | access, and limits without a token | `access`, `places`, `stream` |
 //! | threads and connections | `server` |
-//! | the addresses: page, routes in JSON, events | `http` |
-//! | a client over WebSocket; its frames; its newer connection | `session`, `frames`, `clients` |
-//! | viewers of laboratories, and what they see of each name | `viewers`, `catalogue` |
-//! | what is received for all clients; the place of one client in it | `feed`, `subscription` |
+//! | routes: page, JSON, events | `http` |
+//! | WebSocket clients; their frames; replaced connections | `session`, `frames`, `clients` |
+//! | laboratory viewers, and the names that they see | `viewers`, `catalogue` |
+//! | messages received for all clients; one client's position | `feed`, `subscription` |
 //! | calls, look-ups, publishers | `requests`, `publishers` |
-//! | a recording in the page: its files, their addresses, the program then | `part`, `recording`, `viewing` |
-//! | the page in the browser of the desktop | `opening`, `browser` |
-//! | what clients make the gateway hold, in bytes; a frame that arrives | `room`, `arriving` |
-//! | moments in the future | `clock` |
-//! | the gateway as a service; its counters | `service`, `status` |
+//! | a recording in the page: files, routes, program | `part`, `recording`, `viewing` |
+//! | the page in the desktop's browser | `opening`, `browser` |
+//! | memory held for clients; arriving frames | `room`, `arriving` |
+//! | future moments | `clock` |
+//! | the service; its counters | `service`, `status` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![forbid(unsafe_code)]
-// Numbers of publishers and clients may be any: arithmetic on them says what happens at its limits.
+// Publishers and clients choose their numbers, so arithmetic must define its behavior at the limits.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod access;
@@ -71,7 +70,7 @@ use crate::names::Name;
 use crate::rights::Rights;
 use crate::tokens::TokenFile;
 
-/// Runs the program. An error is printed as one line with its kind and its code, and the exit code is 1.
+/// Runs the program. An error is printed as one line with kind and code; the exit code is 1.
 fn main() -> ExitCode {
     if let Err(code) = start::begin("linkspan-gateway") {
         return code;
@@ -127,7 +126,7 @@ fn change_tokens(token: Token) -> Result<()> {
     }
 }
 
-/// Checks the name of a token: it stands in logs.
+/// Checks a token's name, which appears in logs.
 fn checked(name: String) -> Result<String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if (1..=64).contains(&name.len()) && name.chars().all(allowed) && name != "start" {

@@ -1,19 +1,18 @@
-//! Names and patterns as clients give them: what is not a plain name of this machine is refused before any right is
-//! looked up.
+//! Names and patterns from clients. Only plain names of this machine are accepted, before any check of rights.
 
 use linkspan::{Error, ErrorKind, Result, quoted, registry};
 
-/// Transports whose names hold messages for later readers: a pattern means them only where it says so.
+/// Transports whose names keep messages for later readers. A pattern matches them only if it names the transport.
 const STORES: [&str; 3] = ["journal", "spool", "file"];
-/// Transports with names on this machine. An address of TCP, and a path, are none: a client reaches names alone.
+/// Transports with names on this machine. Clients cannot reach TCP addresses and paths.
 const TRANSPORTS: [&str; 7] = ["shm", "unix", "journal", "spool", "file", "fifo", "dgram"];
-/// Transports of which each message has one reader: nothing is published there.
+/// Transports that deliver each message to one reader, so nothing is published there.
 const ONE_READER: [&str; 3] = ["spool", "fifo", "dgram"];
-/// The most bytes of a name or a pattern, and of a part between two `/`.
+/// The most bytes of a name or pattern, and of a part between two `/`.
 const MAX: usize = 220;
 const MAX_PART: usize = 64;
 
-/// A name that a client gave, or a pattern of names.
+/// A client's name or pattern.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name {
     transport: Option<String>,
@@ -21,10 +20,10 @@ pub struct Name {
 }
 
 impl Name {
-    /// Reads a name such as `lab/fft` or `journal:lab/log`; with `may_match` also a pattern.
+    /// Parses a name such as `lab/fft` or `journal:lab/log`; with `may_match` also a pattern.
     ///
     /// # Errors
-    /// `InvalidEndpoint` for an address, a path, `..`, and characters that no name has.
+    /// `InvalidEndpoint` for an address, a path, `..`, and invalid characters.
     pub fn parse(text: &str, may_match: bool) -> Result<Name> {
         let wrong = |why: &str| {
             let text = format!("{} is not a name that the gateway serves: {why}", quoted(text));
@@ -50,40 +49,39 @@ impl Name {
             let more = if may_match { ", and in a pattern * and ?" } else { "" };
             return wrong(&format!("letters, digits, . _ - and / are allowed{more}"));
         }
-        // In a pattern a star may stand for several parts.
+        // In a pattern, a star may match several parts.
         if name.split('/').any(|part| part.len() > MAX_PART && !part.contains(['*', '?'])) {
             return wrong("each part between two / has 64 characters at most");
         }
-        // Shared memory is what a name without a transport means.
+        // A name without a transport means shared memory.
         let transport = transport.filter(|transport| *transport != "shm").map(str::to_owned);
         Ok(Name { transport, name: name.to_owned() })
     }
 
-    /// Returns the name that an endpoint of the library has here.
+    /// Returns the name of a library endpoint.
     pub fn of_endpoint(endpoint: &str) -> Name {
         let (transport, name) = endpoint.split_once(':').unwrap_or(("shm", endpoint));
         Name { transport: (transport != "shm").then(|| transport.to_owned()), name: name.to_owned() }
     }
 
-    /// Returns the endpoint of the library.
+    /// Returns the library's endpoint.
     pub fn endpoint(&self) -> String {
         format!("{}:{}", self.transport.as_deref().unwrap_or("shm"), self.name)
     }
 
-    /// Returns whether it stands for several names.
     pub fn is_pattern(&self) -> bool {
         self.name.contains(['*', '?'])
     }
 
-    /// Returns whether it is a journal, whose messages have lasting numbers.
+    /// Returns whether it is a journal, whose messages keep their numbers.
     pub fn is_journal(&self) -> bool {
         self.transport.as_deref() == Some("journal")
     }
 
-    /// Refuses what has no publisher at any time.
+    /// Checks that the transport supports publishing.
     ///
     /// # Errors
-    /// `Unsupported`, with what is possible.
+    /// `Unsupported`, with the alternatives.
     pub fn check_published(&self) -> Result<()> {
         match self.transport.as_deref().filter(|of| ONE_READER.contains(of)) {
             None => Ok(()),
@@ -97,8 +95,8 @@ impl Name {
         }
     }
 
-    /// Returns whether a name fits this pattern. Stores fit a pattern of their own transport alone, as for a
-    /// subscriber.
+    /// Returns whether a name matches this pattern. As for subscribers, a store only matches a pattern with its
+    /// transport.
     pub fn fits(&self, name: &Name) -> bool {
         let is_meant = match (&self.transport, &name.transport) {
             (None, None) => true,
@@ -112,7 +110,7 @@ impl Name {
         is_meant && is_like()
     }
 
-    /// Returns whether some name fits both.
+    /// Returns whether some name matches both.
     pub fn overlaps(&self, other: &Name) -> bool {
         let accepts =
             |pattern: &Name, transport: Option<&str>| match (pattern.transport.as_deref(), transport) {
@@ -124,7 +122,7 @@ impl Name {
             && have_a_common_text(self.name.as_bytes(), other.name.as_bytes())
     }
 
-    /// Returns the text: without `shm:`.
+    /// Returns the text, without `shm:`.
     pub fn text(&self) -> String {
         match &self.transport {
             None => self.name.clone(),
@@ -133,10 +131,9 @@ impl Name {
     }
 }
 
-/// Returns whether some text fits two patterns.
+/// Returns whether some text matches both patterns.
 fn have_a_common_text(one: &[u8], other: &[u8]) -> bool {
-    // For the rest of `one` behind the position of the outer loop: whether it has a text in common with each rest of
-    // `other`.
+    // For the suffix of `one` after the outer loop's position: whether it shares a text with each suffix of `other`.
     let parts = other.len().saturating_add(1);
     let mut behind = vec![false; parts];
     for at in (0..=one.len()).rev() {
@@ -145,7 +142,7 @@ fn have_a_common_text(one: &[u8], other: &[u8]) -> bool {
             let next = to.saturating_add(1);
             row[to] = match (one.get(at), other.get(to)) {
                 (None, None) => true,
-                // A star stands for nothing, or for one more part of the other pattern.
+                // A star matches nothing, or one more part of the other pattern.
                 (Some(b'*'), part) => behind[to] || (part.is_some() && row[next]),
                 (part, Some(b'*')) => row[next] || (part.is_some() && behind[to]),
                 (Some(part), Some(wanted)) => {
@@ -246,7 +243,7 @@ mod tests {
             assert_eq!(one.overlaps(&other), expected, "{one:?} {other:?}");
             assert_eq!(other.overlaps(&one), expected, "{other:?} {one:?}");
         }
-        // A pattern of the longest kind costs no more than its length squared.
+        // The longest pattern costs at most its length squared.
         let long = format!("{}a", "*?".repeat(109));
         assert!(parsed(&long).overlaps(&parsed(&long)) && !parsed(&long).overlaps(&parsed("lab/b")));
     }

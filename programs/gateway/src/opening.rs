@@ -1,6 +1,7 @@
-//! How the page is opened in the browser of the user who starts the gateway. The words of a command line are seen by
-//! every user, so the browser gets no token there but an address that works once, within two minutes, and for
-//! connections of this user alone; it leads to the page with its token.
+//! Opens the page in the browser of the user who starts the gateway.
+//!
+//! Every user can see a command line, so the browser gets an address without the token. It works once, within two
+//! minutes, for connections of this user only, and redirects to the page with its token.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,12 +13,12 @@ use linkspan_program::stderr;
 use crate::browser;
 use crate::clock::after;
 
-/// The address that the browser is given.
+/// The route of that address.
 pub const PATH: &str = "/open";
-/// For how long it works: a browser that is not running takes its time to start.
+/// How long it works; a browser may take long to start.
 const TIME: Duration = Duration::from_secs(120);
 
-/// The code that is still to be shown, the page that it is for, and until when.
+/// The unused code, the page that it leads to, and its expiry.
 #[derive(Debug, Default)]
 pub struct Opening(Mutex<Option<(Token, String, Instant)>>);
 
@@ -26,8 +27,8 @@ impl Opening {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens the page at an address, where a person at a desktop has started the program. That it failed is said, and
-    /// ends nothing: the address is printed.
+    /// Opens the page if a desktop user started the program. A failure is only reported, because the address is
+    /// printed.
     pub fn open(&self, server: &str, page: &str) {
         if !browser::is_there() {
             return;
@@ -39,7 +40,6 @@ impl Opening {
         }
     }
 
-    /// Draws the code that leads to a page.
     fn expect(&self, page: &str) -> Result<String> {
         let code = Token::draw()?;
         let digits = code.digits().to_owned();
@@ -47,7 +47,7 @@ impl Opening {
         Ok(digits)
     }
 
-    /// Returns the page, once, to a program of this user that shows the code in time.
+    /// Returns the page once, to a program of this user that shows the code in time.
     pub fn page(&self, shown: &[u8], peer: Peer) -> Option<String> {
         let mut state = self.state();
         let (code, _, until) = state.as_ref()?;
@@ -58,7 +58,7 @@ impl Opening {
     }
 }
 
-/// Whether a connection is one of this user, as the kernel says.
+/// Whether the kernel attributes a connection to this user.
 fn is_own(peer: Peer) -> bool {
     peer == Peer::User(rustix::process::geteuid().as_raw())
 }
@@ -76,7 +76,7 @@ mod tests {
         for wrong in [&b""[..], b"0", &code.as_bytes()[1..], code.to_uppercase().as_bytes()] {
             assert_eq!(opening.page(wrong, own), None);
         }
-        // That others have seen the code in a list of processes, or that the kernel does not say who they are.
+        // Other users may know the code, and some peers are unknown to the kernel.
         for other in [Peer::User(65_534), Peer::at("127.0.0.1".parse().unwrap())] {
             assert_eq!(opening.page(code.as_bytes(), other), None);
         }

@@ -1,4 +1,4 @@
-//! A file of a recording that is shown.
+//! A file of the shown recording.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -7,18 +7,16 @@ use std::sync::Arc;
 
 use linkspan::{Error, ErrorKind, Result, files};
 
-/// A file of a recording.
 pub struct Part {
     pub name: String,
     pub file: Arc<File>,
 }
 
 impl Part {
-    /// Opens it, where it is the file with this device and number there: another one that takes its place, before or
-    /// after, is not shown.
+    /// Opens the file if it still has this device and inode. A file that replaced it is not shown.
     ///
     /// # Errors
-    /// Those of the file; `NotFound` where it is another one.
+    /// Errors of the file; `NotFound` for another file.
     pub fn open(path: &Path, (device, number): (u64, u64)) -> Result<Part> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let part = Part { name, file: Arc::new(files::open(path)?) };
@@ -30,10 +28,10 @@ impl Part {
         Ok(part)
     }
 
-    /// Returns how long the file is now: it may still be written.
+    /// Returns the current length, which may still grow.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Errors of the file system.
     pub fn size(&self) -> Result<u64> {
         let metadata = self.file.metadata();
         metadata.map(|metadata| metadata.len()).map_err(|e| self.failed(&e))

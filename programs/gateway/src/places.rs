@@ -1,5 +1,4 @@
-//! The bounds of connections: which one is closed to make room for a new one, who has shown too many wrong tokens, and
-//! how much a connection may send before it has shown one.
+//! Limits of connections: which one closes for a new one, wrong tokens per peer, and bytes before a token.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,25 +12,24 @@ use tokio::sync::Notify;
 
 use crate::arriving::Arriving;
 
-/// Connections without a token: of one peer, in all; and connections with one.
+/// The most connections without a token, of one peer and in all; and the most connections with a token.
 const OF_ONE_PEER: usize = 24;
 const WAITING: usize = 128;
 pub const AUTHORISED: usize = 4_096;
-/// Behind a proxy all are of one peer.
+/// With a proxy, all connections come from one peer.
 const OF_ONE_PROXY: usize = WAITING / 2;
-/// Calls and look-ups at once, each of which takes a thread.
+/// The most concurrent calls and look-ups. Each takes a thread.
 pub const TURNS: usize = 256;
-/// Names that all clients publish, each of which takes some descriptors and its memory, and that they serve, each of
-/// which has a thread.
+/// The most names that all clients publish and serve. A publisher takes descriptors and memory, a server takes a
+/// thread.
 pub const ALL_PUBLISHERS: usize = 1_024;
 pub const ALL_SERVERS: usize = 512;
-/// Wrong tokens of a peer within the time, after which it waits until the time is over.
+/// Wrong tokens within the time after which a peer must wait.
 const WRONG_TOKENS: u32 = 10;
 const WRONG_TIME: Duration = Duration::from_secs(60);
-/// Peers whose wrong tokens are counted.
 const PEERS: usize = 1_024;
 
-/// What a connection may still send: without a token little.
+/// Bytes that a connection may still send. The limit is low before a token.
 #[derive(Default)]
 pub struct Budget {
     state: Mutex<(Option<u64>, Option<Waker>)>,
@@ -43,7 +41,7 @@ impl Budget {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets what may still be received; `None` is without a limit.
+    /// Sets the remaining bytes; `None` removes the limit.
     pub fn set(&self, bytes: Option<u64>) {
         let mut state = self.state();
         state.0 = bytes;
@@ -52,7 +50,7 @@ impl Budget {
         }
     }
 
-    /// Returns how many bytes may be read now; with none, `waker` is woken when there are some.
+    /// Returns how many bytes may be read now. At zero, `waker` is woken once there are more.
     pub fn left(&self, waker: &Waker) -> usize {
         let mut state = self.state();
         match state.0 {
@@ -66,12 +64,11 @@ impl Budget {
         }
     }
 
-    /// Waits until all of it is read, and more is wanted.
+    /// Waits until the budget is used up and the reader wants more.
     pub async fn spent(&self) {
         self.spent.notified().await;
     }
 
-    /// Takes what was read.
     pub fn take(&self, bytes: usize) {
         if let Some(left) = &mut self.state().0 {
             *left = left.saturating_sub(bytes as u64);
@@ -79,37 +76,34 @@ impl Budget {
     }
 }
 
-/// A connection without a token.
 struct Waiting {
     peer: Peer,
     evicted: Arc<Notify>,
-    /// Whether it is refused, and has a moment to read that.
+    /// Whether it was refused and lingers, to let the client read the reason.
     lingers: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
 struct Open {
-    /// By number, the oldest first.
+    /// By number, oldest first.
     waiting: BTreeMap<u64, Waiting>,
-    /// Those that were told to go, and have not closed their connections yet.
+    /// Evicted connections that have not closed yet.
     leaving: BTreeSet<u64>,
     last: u64,
 }
 
-/// What is there for all clients in a number, of which one token has half at most: who has how many, by the token.
+/// A bounded number of resources, counted per token. One token gets at most half.
 pub struct Shares {
     held: Mutex<HashMap<String, usize>>,
     most: usize,
-    /// What they are, and what ends one.
     what: &'static str,
     advice: &'static str,
 }
 
-/// One of them; dropping it frees it.
+/// One resource; dropping it frees it.
 pub struct Share(Arc<Shares>, String);
 
 impl Shares {
-    /// Without any, of so many.
     pub fn new(most: usize, what: &'static str, advice: &'static str) -> Arc<Shares> {
         Arc::new(Shares { held: Mutex::default(), most, what, advice })
     }
@@ -118,10 +112,10 @@ impl Shares {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes one for a token.
+    /// Takes one resource for a token.
     ///
     /// # Errors
-    /// `Full` where too many are taken.
+    /// `Full` if too many are taken.
     pub fn take(self: &Arc<Self>, token: &str) -> Result<Share, Error> {
         let mut held = self.held();
         let own = held.get(token).copied().unwrap_or(0);
@@ -148,16 +142,15 @@ impl Drop for Share {
     }
 }
 
-/// All connections that are open.
 pub struct Places {
-    /// Without a token, of one peer.
+    /// The limit of one peer's connections without a token.
     of_one_peer: usize,
     open: Mutex<Open>,
     authorised: Arc<Shares>,
     wrong: Mutex<HashMap<Peer, (u32, Instant)>>,
 }
 
-/// A connection; dropping it frees its place.
+/// An open connection; dropping it frees its place.
 pub struct Place {
     all: Arc<Places>,
     number: u64,
@@ -177,7 +170,7 @@ impl Open {
 
     fn evict_oldest_of(&mut self, peer: Peer) {
         let mut own = self.waiting.iter().filter(|(_, one)| one.peer == peer);
-        // One that is refused goes before one that may yet show a token.
+        // Refused connections go before connections that may still show a token.
         let first = own.clone().find(|(_, one)| one.lingers.load(Ordering::Relaxed)).or_else(|| own.next());
         let first = first.map(|(number, _)| *number);
         if let Some((number, one)) = first.and_then(|number| self.waiting.remove_entry(&number)) {
@@ -186,7 +179,7 @@ impl Open {
         }
     }
 
-    /// Closes the oldest connection of the peer with the most; returns whether there is one.
+    /// Closes the oldest connection of the peer with the most connections; returns whether it found one.
     fn evict(&mut self) -> bool {
         let mut held = BTreeMap::<Peer, usize>::new();
         for one in self.waiting.values() {
@@ -202,7 +195,6 @@ impl Open {
 }
 
 impl Places {
-    /// Without connections.
     pub fn new(behind_proxy: bool) -> Places {
         let of_one_peer = if behind_proxy { OF_ONE_PROXY } else { OF_ONE_PEER };
         let authorised = Shares::new(AUTHORISED, "connections", "close some");
@@ -213,7 +205,7 @@ impl Places {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a place for a new connection, if necessary by closing another one without a token.
+    /// Returns a place for a new connection; if necessary, closes another connection without a token.
     pub fn admit(self: &Arc<Self>, peer: Peer) -> Arc<Place> {
         let mut open = self.open();
         let own = open.waiting.values().filter(|one| one.peer == peer).count();
@@ -238,8 +230,9 @@ impl Places {
         })
     }
 
-    /// Closes a connection without a token, so that its descriptor is free for another one; returns whether one is, or
-    /// will be.
+    /// Closes a connection without a token to free its descriptor.
+    ///
+    /// Returns whether a descriptor is free or soon will be.
     pub fn evict(&self) -> bool {
         let mut open = self.open();
         open.evict() || !open.leaving.is_empty()
@@ -263,7 +256,6 @@ impl Places {
         Ok(())
     }
 
-    /// Counts a wrong token.
     pub fn wrong_token(&self, peer: Peer) {
         let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
         if wrong.len() >= PEERS && !wrong.contains_key(&peer) {
@@ -279,10 +271,10 @@ impl Places {
 }
 
 impl Place {
-    /// Records that the connection has shown a token, so that it is not closed for a new one.
+    /// Records that the connection has shown a token, which protects it from eviction.
     ///
     /// # Errors
-    /// 503 where too many have.
+    /// 503 if too many connections have a token.
     pub fn authorise(&self, token: &str) -> Result<(), Problem> {
         if self.authorised.get().is_some() {
             return Ok(());
@@ -294,20 +286,19 @@ impl Place {
         Ok(())
     }
 
-    /// Notes that the client is told why the connection ends.
+    /// Marks the connection as refused; it lingers while the client reads the reason.
     pub fn linger(&self) {
         self.lingers.store(true, Ordering::Relaxed);
     }
 
-    /// Returns whether it is.
     pub fn lingers(&self) -> bool {
         self.lingers.load(Ordering::Relaxed)
     }
 
-    /// Waits until its place is given to another connection.
+    /// Waits until another connection takes this place.
     pub async fn evicted(&self) {
         self.evicted.notified().await;
-        // One that shows a token in the very moment keeps its place.
+        // A connection that shows its token at this moment keeps its place.
         if self.authorised.get().is_some() {
             std::future::pending::<()>().await;
         }
@@ -334,7 +325,6 @@ mod tests {
         let theirs: Vec<_> = (0..200).map(|_| all.admit(Peer::User(7))).collect();
         assert_eq!(all.open().waiting.len(), 1 + OF_ONE_PEER);
         assert!(owner.authorise("panel").is_ok() && owner.authorise("panel").is_ok());
-        // Of its own ones those that are refused go first.
         let last = theirs.len() - 1;
         theirs[last].linger();
         let one_more = all.admit(Peer::User(7));
@@ -386,7 +376,6 @@ mod tests {
         let at = |text: &str| Peer::at(text.parse().unwrap());
         assert_eq!(at("2001:db8:1:2:3:4:5:6"), at("2001:db8:1:2::9"));
         assert_ne!(at("192.0.2.1"), at("192.0.2.2"));
-        // However many guess, few are remembered.
         for number in 0..2 * PEERS as u32 {
             all.wrong_token(Peer::User(number));
         }

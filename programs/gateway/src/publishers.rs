@@ -1,4 +1,4 @@
-//! The thread that publishes and answers for a client, in the order of its frames: a publisher of a journal may wait
+//! The thread that publishes and answers for a client, in the order of its frames. Publishing to a journal may wait
 //! for the disk.
 
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use crate::requests::publisher;
 use crate::room::Taken;
 use crate::servers::{Outcome, Served};
 
-/// What a client asks its thread for.
+/// A task for the client's thread.
 pub enum Work {
     Open {
         id: u64,
@@ -28,7 +28,7 @@ pub enum Work {
         value: Written,
         held: Option<Taken>,
     },
-    /// What is not published, for this reason: the answers come in the order of the frames.
+    /// A value that is not published, for this reason. It keeps the answers in the order of the frames.
     Refused {
         id: u64,
         error: Error,
@@ -65,7 +65,7 @@ impl Drop for Servers {
     }
 }
 
-/// Works until the client ends: then its publishers and servers do.
+/// Works until the client ends, then ends its publishers and servers.
 pub fn work<A: Asker + Send + Sync + 'static>(
     session: &Arc<A>,
     format: Format,
@@ -86,7 +86,7 @@ pub fn work<A: Asker + Send + Sync + 'static>(
                 }
             },
             Work::Data { id, value, held } => {
-                // Its error has been said.
+                // The client already has the error.
                 let Some(publisher) = publishers.get(&id) else { continue };
                 let payload = with_tree(&value, |value| publisher.encode_to_send(value));
                 let sent = payload.and_then(|payload| publisher.send_payload(&payload));
@@ -117,7 +117,7 @@ pub fn work<A: Asker + Send + Sync + 'static>(
                 }
             }
             Work::Answer { id, call, outcome, held: _held } => {
-                // Its error has been said, and its callers were told.
+                // The client already has the error, and so do the callers.
                 let Some(served) = servers.0.get(&id) else { continue };
                 if let Err(error) = served.answer(call, &outcome) {
                     session.fail(Some(id), &error);
@@ -134,7 +134,7 @@ pub fn work<A: Asker + Send + Sync + 'static>(
     }
 }
 
-/// Starts the thread that takes the requests of a name.
+/// Starts the thread that takes a name's requests.
 fn start<A: Asker + Send + Sync + 'static>(
     session: &Arc<A>,
     id: u64,
@@ -142,7 +142,7 @@ fn start<A: Asker + Send + Sync + 'static>(
     served: &Arc<Served>,
 ) -> Result<()> {
     let (session, served) = (session.clone(), served.clone());
-    // Before the thread, whose first request comes after it.
+    // Before the thread starts, because its first request must follow the acknowledgement.
     session.answer(&Frame::of("ack", id).with("number", 0_u64));
     let started = start_thread("serving", move || {
         if let Err(error) = served.take_requests(id, format, &*session) {

@@ -1,5 +1,5 @@
-//! What clients send is read besides the loop that serves others, if it is long, and one after the other: as a tree, a
-//! value may take a hundred times as much as its bytes.
+//! Decodes long frames of clients one after the other, off the event loop. A decoded value may need a hundred times
+//! the memory of its bytes.
 
 use bytes::Bytes;
 use linkspan::{Error, ErrorKind, Result, Value};
@@ -9,28 +9,28 @@ use tokio::task::spawn_blocking;
 
 use crate::frames::Written;
 
-/// What is longer is read on a thread for that: many values in it take their time, in which others are served.
+/// Frames above this many bytes are decoded on a thread, to keep the event loop responsive.
 const QUICKLY_READ: usize = 64 << 10;
 
-/// Long values that are trees now.
+/// Held while a long value exists as a tree.
 static TREES: Mutex<()> = Mutex::new(());
-/// Who waits for them: the threads for that are few.
+/// Bounds the blocking threads that wait for [`TREES`].
 static READERS: Semaphore = Semaphore::const_new(1);
 
-/// Does something with the tree of a value.
+/// Calls `what` with the decoded value.
 ///
 /// # Errors
-/// Those of the value and of `what`.
+/// Errors of the value and of `what`.
 pub fn with_tree<T>(written: &Written, what: impl FnOnce(&Value) -> Result<T>) -> Result<T> {
     let _alone =
         (written.bytes() > QUICKLY_READ as u64).then(|| TREES.lock().unwrap_or_else(PoisonError::into_inner));
     what(&written.value()?)
 }
 
-/// Reads bytes that a client sent.
+/// Decodes bytes of a client.
 ///
 /// # Errors
-/// Those of `decode`.
+/// Errors of `decode`.
 pub async fn read<T: Send + 'static>(
     bytes: Bytes,
     decode: impl FnOnce(&Bytes) -> Result<T> + Send + 'static,

@@ -17,7 +17,7 @@ use tokio::task::spawn_blocking;
 
 use crate::access::{Admitted, Gateway, Problem, json};
 
-/// Bytes that are read at once, and how many such pieces wait for the client.
+/// Bytes per read, and how many pieces wait for the client.
 const PIECE: usize = 256 << 10;
 const WAITING: usize = 4;
 
@@ -26,7 +26,7 @@ fn missing(what: &str) -> Problem {
         .into()
 }
 
-/// `GET /api/recording`: the files, with names and sizes.
+/// `GET /api/recording`: names and sizes of the files.
 pub async fn list(
     State(gateway): State<Arc<Gateway>>,
     Admitted(_): Admitted,
@@ -40,7 +40,7 @@ pub async fn list(
     Ok(json(&Value::map([("files", Value::Array(files.collect::<Result<_>>()?))])))
 }
 
-/// `GET /api/recording/NUMBER`: one of them, from 0.
+/// `GET /api/recording/NUMBER`: one file, counted from 0.
 pub async fn file(
     State(gateway): State<Arc<Gateway>>,
     Admitted(rights): Admitted,
@@ -57,7 +57,7 @@ pub async fn file(
         while at < size {
             let wanted = usize::try_from(size.saturating_sub(at)).unwrap_or(PIECE).min(PIECE);
             let mut piece = vec![0; wanted];
-            // A file that has become shorter ends the answer early, which the client sees.
+            // If the file was truncated, the response ends early, which the client detects.
             let read = file.read_at(&mut piece, at).and_then(|read| match read {
                 0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
                 read => Ok(read),

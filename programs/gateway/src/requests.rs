@@ -1,5 +1,4 @@
-//! What clients ask for in one step: calls, the newest value, schemas, names; and publishers. Every function here may
-//! wait, so it runs on a thread of its own or on one of the pool for such.
+//! Client requests that take one step. Every function may block, so it runs on its own thread or the blocking pool.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,27 +20,27 @@ use crate::reading::with_tree;
 use crate::rights::Rights;
 use crate::shown::without_paths;
 
-/// How long a call may take where the client says nothing, and at most.
+/// The default and the longest time-out of a call, in seconds.
 const DEFAULT_TIMEOUT: f64 = 30.0;
 const MAX_TIMEOUT: f64 = 600.0;
-/// How long a listing counts, within which rates are not new.
+/// How long a listing is reused.
 const FRESH: Duration = Duration::from_millis(900);
-/// How long a publisher of HTTP requests stays after the last one.
+/// How long a publisher of HTTP requests stays after the last request.
 const KEEP: Duration = Duration::from_secs(60);
-/// Publishers of HTTP requests at once: of one token half of them.
+/// The most publishers of HTTP requests at once; one token gets half.
 const PUBLISHERS: usize = 256;
 
-/// The longest message that is looked up at the same time as others, in bytes.
+/// The longest message that is looked up concurrently with others, in bytes.
 const SHORT: u64 = 256 << 10;
-/// Whether a longer one is being looked up.
+/// Held during the look-up of a message longer than [`SHORT`].
 static LONG: Mutex<()> = Mutex::new(());
-/// Names that are gone and may be told of, of all clients.
+/// The most vanished names that a listing remembers for all clients.
 const GONE: usize = 8_192;
 
 /// Reads the time-out of a call, in seconds.
 ///
 /// # Errors
-/// `OutOfRange` for one below zero or above ten minutes.
+/// `OutOfRange` below zero or above ten minutes.
 pub fn timeout(value: Option<&Value>) -> Result<Duration> {
     let seconds = value.map_or(Ok(DEFAULT_TIMEOUT), Value::as_f64)?;
     let time = Duration::try_from_secs_f64(seconds).ok().filter(|time| time.as_secs_f64() <= MAX_TIMEOUT);
@@ -53,12 +52,11 @@ pub fn timeout(value: Option<&Value>) -> Result<Duration> {
     })
 }
 
-/// Whether the client has given a call up.
 #[derive(Default)]
 pub struct Withdrawn(AtomicBool);
 
 impl Withdrawn {
-    /// Gives the call up; the server gets the withdrawal within a tenth of a second.
+    /// Cancels the call; the server is notified within 0.1 s.
     pub fn set(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -71,8 +69,8 @@ impl Withdrawn {
     }
 }
 
-/// Returns an error for a client. That of a name without a program lists the names that are open, which the token may
-/// not allow to see; that of one which another program has, says which process that is.
+/// Replaces errors that list the open names or identify the name's holder: the token may not allow the client to see
+/// these.
 pub fn for_client(error: Error, name: &Name) -> Error {
     let name = name.text();
     let name = quoted(&name);
@@ -86,10 +84,10 @@ pub fn for_client(error: Error, name: &Name) -> Error {
     Error::new(error.kind(), text)
 }
 
-/// Sends a request, and returns the value of its answer in a format.
+/// Sends a request and returns the value of its reply in a format.
 ///
 /// # Errors
-/// Those of the connection and of the call; `Cancelled` where the client gave it up: then the request is withdrawn.
+/// Errors of the connection and of the call; `Cancelled` if the client cancelled, which withdraws the request.
 pub fn call(
     name: &Name,
     value: &Written,
@@ -108,19 +106,14 @@ pub fn call(
     in_format(&answer, format)
 }
 
-/// Returns the value of a message in a format.
-///
-/// # Errors
-/// Those of a body that is no value, or has no form there.
 pub fn in_format(message: &Message, format: Format) -> Result<Bytes> {
     format.transcode(message.body(), message.encoding())
 }
 
-/// Returns the number of the newest message of a name, which has at most `longest` bytes, when it was sent, and its
-/// value in a format.
+/// Returns number, time and value of the newest message of a name, if it has at most `longest` bytes.
 ///
 /// # Errors
-/// `NotFound`, `Empty` and `TooLarge`; `Cancelled` if the client is gone; those of [`in_format`].
+/// `NotFound`, `Empty` and `TooLarge`; `Cancelled` if the client is gone; errors of [`in_format`].
 pub fn latest(
     name: &Name,
     longest: u64,
@@ -133,7 +126,7 @@ pub fn latest(
     };
     let written = |message: Message| Ok((message.sequence(), message.sent(), in_format(&message, format)?));
     match newest(longest.min(SHORT)) {
-        // Long ones come one after the other.
+        // Long messages are looked up one after the other, to bound the memory.
         Err(error) if error.kind() == ErrorKind::TooLarge && longest > SHORT => {
             let _alone = LONG.lock().unwrap_or_else(PoisonError::into_inner);
             withdrawn.check()?;
@@ -143,10 +136,10 @@ pub fn latest(
     }
 }
 
-/// Returns the schema of a name: its text, in the notation of schemas.
+/// Returns the schemas of a name as text.
 ///
 /// # Errors
-/// `NotFound` where no program listens, `Missing` where it has none.
+/// `NotFound` if no program listens, `Missing` if the name has no schema.
 pub fn schema(name: &Name) -> Result<Value> {
     let text = |form: Vec<u8>| Schema::from_bytes(&form).map(|schema| Value::from(schema.to_toml()));
     let messages = registry::schema(&name.text()).map_err(|error| for_client(error, name));
@@ -155,10 +148,6 @@ pub fn schema(name: &Name) -> Result<Value> {
     Ok(Value::map([("schema", messages), ("reply_schema", replies.into())]))
 }
 
-/// Opens a publisher.
-///
-/// # Errors
-/// Those of the name and of the schema.
 pub fn publisher(name: &Name, schema: Option<&str>) -> Result<Publisher> {
     let mut options = Options::default();
     if let Some(text) = schema {
@@ -167,43 +156,41 @@ pub fn publisher(name: &Name, schema: Option<&str>) -> Result<Publisher> {
     Publisher::new(&name.text(), &options).map_err(|error| for_client(error, name))
 }
 
-/// A name of this machine, as it was listed.
 struct Listed {
     name: Name,
     value: Value,
-    /// The version with which it became what it is.
+    /// The version of the listing in which it last changed.
     changed: u64,
 }
 
-/// A listing. It says what has changed since each version before it, so that no client holds one of its own.
+/// The names of this machine, with the version of each change.
+///
+/// Clients share it: it answers "what changed since version N", so no client needs its own copy.
 #[derive(Default)]
 struct LastListing {
     at: Option<Instant>,
     version: u64,
     names: BTreeMap<String, Listed>,
-    /// The names that are no more, with the version since which they are not.
+    /// Names that vanished, with the version in which they did.
     gone: BTreeMap<String, (Name, u64)>,
-    /// The last version of which names that have gone were forgotten.
+    /// The last version whose vanished names were forgotten.
     forgotten: u64,
-    /// How many messages each endpoint had, of which incarnation.
+    /// Incarnation and message count of each endpoint, for rates.
     counts: HashMap<String, (Option<u64>, u64)>,
 }
 
-/// What has changed since a version.
 pub struct Changes {
     pub version: u64,
     pub names: Vec<Value>,
     pub gone: Vec<String>,
 }
 
-/// The names of this machine, listed once for all clients.
 #[derive(Default)]
 pub struct Listing {
     last: Mutex<LastListing>,
 }
 
 impl LastListing {
-    /// Takes a listing.
     fn take(&mut self, now: Vec<(Name, Value)>) {
         self.version = self.version.saturating_add(1);
         let version = self.version;
@@ -225,11 +212,12 @@ impl LastListing {
 }
 
 impl Listing {
-    /// Returns the names that fit a pattern and that a token allows to use, with what is shown of each. With
-    /// `since` it returns those that have changed since a version, and the texts of those that have gone.
+    /// Returns the names that match a pattern and that a token may use.
+    ///
+    /// With `since`, returns only names that changed after that version, and the texts of names that vanished.
     ///
     /// # Errors
-    /// Those of the directories; `Lagged` if too many names have gone since then.
+    /// Errors of the directories; `Lagged` if the vanished names since then were forgotten.
     pub fn changes(&self, pattern: &Name, rights: &Rights, since: Option<u64>) -> Result<Changes> {
         let listing = self.listing()?;
         let since = since.unwrap_or(0);
@@ -248,10 +236,6 @@ impl Listing {
         })
     }
 
-    /// Returns the names that are published.
-    ///
-    /// # Errors
-    /// Those of the directories.
     pub fn published(&self) -> Result<Vec<Name>> {
         let is_published =
             |listed: &&Listed| matches!(listed.value.at("pattern").map(Value::as_text), Ok(Ok("publish")));
@@ -259,9 +243,9 @@ impl Listing {
         Ok(listing.names.values().filter(is_published).map(|listed| listed.name.clone()).collect())
     }
 
-    /// Returns the listing, anew if the last time is a second ago.
+    /// Returns the listing, refreshed if it is older than [`FRESH`].
     fn listing(&self) -> Result<MutexGuard<'_, LastListing>> {
-        // Who asks meanwhile waits for the same listing.
+        // Concurrent callers wait here and share the new listing.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.at.is_some_and(|at| at.elapsed() < FRESH) {
             return Ok(last);
@@ -304,15 +288,17 @@ impl Listing {
     }
 }
 
-/// Publishers of requests over HTTP, which stay for a while: a subscriber would otherwise lose its publisher after each
-/// message.
+/// Publishers for requests over HTTP.
+///
+/// They outlive one request, because subscribers would otherwise lose their publisher after each message.
 pub struct HttpPublishers {
     publishers: Mutex<HashMap<Name, Kept>>,
     shares: Arc<Shares>,
 }
 
-/// The publisher of a name, when it was used last, and whose it is. It is made under its own lock: another program that
-/// has the name, or ends just now, holds up the requests for that name alone.
+/// A publisher with its last use and its share of a token's quota.
+///
+/// It is opened under its own lock. A name that another program holds therefore delays only requests for that name.
 struct Kept {
     publisher: Arc<Mutex<Option<Arc<Publisher>>>>,
     used: Instant,
@@ -334,10 +320,10 @@ impl HttpPublishers {
         self.publishers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Publishes a value for a token; returns its number.
+    /// Publishes a value for a token and returns the message's number.
     ///
     /// # Errors
-    /// Those of the name; `Full` where there are too many.
+    /// Errors of the name; `Full` if there are too many publishers.
     pub fn publish(&self, name: &Name, value: &Written, token: &str) -> Result<u64> {
         let kept = {
             let mut publishers = self.publishers();
@@ -367,7 +353,7 @@ impl HttpPublishers {
         publisher.send_payload(&payload)
     }
 
-    /// Makes the publisher of a name; one that cannot be made takes no room.
+    /// Opens the publisher of a name. A failure removes its entry, which frees the share.
     fn open(&self, name: &Name, kept: &Arc<Mutex<Option<Arc<Publisher>>>>) -> Result<Publisher> {
         publisher(name, None).inspect_err(|_| {
             let mut publishers = self.publishers();
@@ -377,9 +363,9 @@ impl HttpPublishers {
         })
     }
 
-    /// Ends those that were not used for a while; all of them with `all`.
+    /// Ends publishers that were unused for a while, or all of them.
     pub fn end_unused(&self, all: bool) {
-        // Their ends may wait for their subscribers, and no request waits for that.
+        // Dropping a publisher may wait for its subscribers, so it happens outside the lock.
         let ended: Vec<Kept> = {
             let mut publishers = self.publishers();
             publishers
@@ -390,7 +376,6 @@ impl HttpPublishers {
         drop(ended);
     }
 
-    /// The number of publishers.
     pub fn count(&self) -> u64 {
         self.publishers().len() as u64
     }
@@ -400,7 +385,6 @@ impl HttpPublishers {
 mod tests {
     use super::*;
 
-    /// A client that follows the names gets what has changed since it looked, and is told if it was too slow for that.
     #[test]
     fn changes_of_a_listing_are_those_since_a_version() {
         let listing = Listing::default();
@@ -435,7 +419,6 @@ mod tests {
         assert_eq!(since(Some(4)).unwrap().2.len(), GONE);
     }
 
-    /// Another program that has a name holds up a publisher of it for half a second, and requests for that name alone.
     #[test]
     fn name_that_is_being_opened_over_http_holds_up_no_other_one() {
         let all = HttpPublishers::default();

@@ -1,13 +1,12 @@
-//! What a token may do: patterns of names for reading, calling and writing, and an end.
+//! Rights of a token: name patterns for reading, calling and writing, and an expiry.
 
 use linkspan::{Error, ErrorKind, Result, Timestamp, Value, quoted};
 
 use crate::names::Name;
 
-/// What a client wants to do with a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {
-    /// Subscribe, look at the newest value and at the schema.
+    /// Subscribe, read the newest value and the schema.
     Read,
     /// Send a request.
     Call,
@@ -25,18 +24,14 @@ impl Right {
     }
 }
 
-/// The rights of a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rights {
-    /// The token's name, for logs and events.
     pub name: String,
-    /// The patterns for each right.
     pub read: Vec<Name>,
     pub call: Vec<Name>,
     pub write: Vec<Name>,
-    /// From when on it does not count.
     pub expires: Option<Timestamp>,
-    /// The hash of the token: another one of the same name is another one.
+    /// The hash of the token: two tokens may have the same name at different times.
     pub hash: [u8; 32],
 }
 
@@ -49,20 +44,19 @@ impl Rights {
         }
     }
 
-    /// Returns whether a name may be used so.
     pub fn allow(&self, right: Right, name: &Name) -> bool {
         self.patterns(right).iter().any(|pattern| pattern.fits(name))
     }
 
-    /// Returns whether a name may be used in some way.
+    /// Returns whether any right covers a name.
     pub fn allow_some(&self, name: &Name) -> bool {
         [Right::Read, Right::Call, Right::Write].into_iter().any(|right| self.allow(right, name))
     }
 
-    /// Refuses what the token does not allow: a name, or a pattern none of whose names it allows.
+    /// Checks a name, or that the token allows at least one name of a pattern.
     ///
     /// # Errors
-    /// `PermissionDenied`, with the right that is missing.
+    /// `PermissionDenied`, with the missing right.
     pub fn check(&self, right: Right, name: &Name) -> Result<()> {
         let is_allowed = if name.is_pattern() {
             self.patterns(right).iter().any(|pattern| pattern.overlaps(name))
@@ -82,7 +76,7 @@ impl Rights {
         Err(Error::new(ErrorKind::PermissionDenied, text))
     }
 
-    /// Refuses what is not followed: what the token does not allow, and what is never published.
+    /// Checks that a name may be read and can be published.
     ///
     /// # Errors
     /// `PermissionDenied` and `Unsupported`.
@@ -91,7 +85,7 @@ impl Rights {
         name.check_published()
     }
 
-    /// Refuses a token that reads nothing, where nothing else than reading is served.
+    /// Checks that the token allows to read any name, for services that only read.
     ///
     /// # Errors
     /// `PermissionDenied`.
@@ -106,7 +100,7 @@ impl Rights {
         Err(Error::new(ErrorKind::PermissionDenied, text))
     }
 
-    /// Refuses to list what the token allows in no way; `*` stands for all that it allows.
+    /// Checks that the token has some right for a pattern; `*` lists all allowed names.
     ///
     /// # Errors
     /// `PermissionDenied`.
@@ -118,17 +112,15 @@ impl Rights {
         self.check(Right::Read, pattern)
     }
 
-    /// Returns whether its time is over.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|end| end <= now)
     }
 
-    /// Returns the same with reading alone.
+    /// Returns a copy with only the right to read.
     pub fn reading(&self) -> Rights {
         Rights { call: Vec::new(), write: Vec::new(), ..self.clone() }
     }
 
-    /// Returns it as a map.
     pub fn to_value(&self) -> Value {
         let texts = |names: &[Name]| Value::from(names.iter().map(Name::text).collect::<Vec<_>>());
         Value::map([
@@ -140,10 +132,6 @@ impl Rights {
         ])
     }
 
-    /// Reads such a map.
-    ///
-    /// # Errors
-    /// `Missing` and `WrongType`; `InvalidEndpoint` for patterns that are none.
     pub fn from_value(value: &Value) -> Result<Rights> {
         let names = |key: &str| -> Result<Vec<Name>> {
             value.at(key)?.as_array()?.iter().map(|text| Name::parse(text.as_text()?, true)).collect()

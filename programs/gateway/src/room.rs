@@ -1,5 +1,5 @@
-//! What clients make the gateway hold, counted in bytes: of a connection, of a token, in total. [`HOLDERS`] names each
-//! place that holds some.
+//! Memory that the gateway holds for clients, counted per connection, per token and in total. [`HOLDERS`] lists its
+//! uses.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use linkspan::{Error, ErrorKind, Result};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// Room for as many of the longest frames, in total; one token has half of it, and one connection a quarter.
+/// The total limit in longest frames. One token gets half, and one connection a quarter.
 const FRAMES: u64 = 8;
 
 /// What holds bytes for a client.
@@ -22,7 +22,7 @@ pub enum Holder {
     View,
 }
 
-/// Each holder with what it holds, and what happens without room.
+/// Each holder, its content, and the effect of missing room.
 pub const HOLDERS: [(Holder, &str, &str); 7] = [
     (Holder::Frame, "a frame that arrives", "nothing more is read"),
     (Holder::Body, "the body of a request over HTTP", "Full"),
@@ -39,12 +39,13 @@ struct Held {
     tokens: HashMap<String, u64>,
 }
 
-/// The room for all clients.
+/// The memory limit of all clients.
 pub struct Room {
     most: u64,
     held: Mutex<Held>,
     freed: Notify,
-    /// One frame at a time arrives without room: frames that each wait for the rest of another one come to an end.
+    /// Lets one frame at a time arrive without room. Otherwise, partly arrived frames could wait for each other
+    /// forever.
     last: Arc<Semaphore>,
 }
 
@@ -55,21 +56,21 @@ pub struct Account {
     own: Mutex<u64>,
 }
 
-/// Bytes that are held; dropping it frees them.
+/// Held bytes; dropping it frees them.
 pub struct Taken {
     account: Arc<Account>,
     holder: Holder,
     bytes: u64,
 }
 
-/// How a frame goes on to arrive.
+/// How a frame may continue to arrive.
 pub enum Turn {
     Room(Taken),
     Last(Taken, OwnedSemaphorePermit),
 }
 
 impl Room {
-    /// Returns room for frames of up to so many bytes.
+    /// Creates room for frames of up to `longest` bytes.
     pub fn new(longest: usize) -> Arc<Room> {
         let most = (longest as u64).saturating_mul(FRAMES);
         Arc::new(Room {
@@ -84,19 +85,18 @@ impl Room {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins the account of a connection, or of a request over HTTP.
+    /// Creates the account of a connection, or of a request over HTTP.
     pub fn account(self: &Arc<Self>, token: &str) -> Arc<Account> {
         Arc::new(Account { room: self.clone(), token: token.to_owned(), own: Mutex::new(0) })
     }
 
-    /// Returns how many bytes are held.
     pub fn count(&self) -> u64 {
         self.held().total
     }
 }
 
 impl Account {
-    /// Holds bytes. A holder that is alone may have more than its part.
+    /// Holds bytes. A sole holder may exceed its limit.
     ///
     /// # Errors
     /// `Full` if the connection, its token or all clients hold too much.
@@ -106,14 +106,14 @@ impl Account {
         Ok(taken)
     }
 
-    /// Holds bytes that are there already.
+    /// Counts bytes that already exist, without a limit.
     pub fn take_in_any_case(self: &Arc<Self>, holder: Holder, bytes: u64) -> Taken {
         let mut taken = Taken { account: self.clone(), holder, bytes: 0 };
         taken.set(bytes);
         taken
     }
 
-    /// Waits until a frame may go on to arrive: with room for so many bytes, or as the only one without.
+    /// Waits until a frame may continue to arrive: with room, or as the only one without.
     pub async fn turn(self: Arc<Self>, bytes: u64) -> Turn {
         let last = self.room.last.clone();
         tokio::select! {
@@ -125,7 +125,7 @@ impl Account {
         }
     }
 
-    /// Waits until there is room for bytes that are held from then on.
+    /// Waits for room and holds the bytes.
     pub async fn wait(self: &Arc<Self>, holder: Holder, bytes: u64) -> Taken {
         loop {
             let freed = self.room.freed.notified();
@@ -138,13 +138,11 @@ impl Account {
         }
     }
 
-    /// Whether no byte more has room.
     pub fn is_full(&self) -> bool {
         let (held, own) = (self.room.held(), *self.own.lock().unwrap_or_else(PoisonError::into_inner));
         !self.has_room(&held, own, 1)
     }
 
-    /// Returns whether so many bytes have room.
     fn has_room(&self, held: &Held, own: u64, more: u64) -> bool {
         let most = self.room.most;
         let of_token = held.tokens.get(&self.token).copied().unwrap_or(0);
@@ -157,7 +155,7 @@ impl Taken {
     /// Holds more bytes.
     ///
     /// # Errors
-    /// As for [`Account::take`]: then it holds what it held.
+    /// As [`Account::take`]; the held bytes then stay unchanged.
     pub fn grow(&mut self, more: u64) -> Result<()> {
         let (account, room) = (&self.account, &self.account.room);
         let mut held = room.held();
@@ -181,10 +179,10 @@ impl Taken {
         Ok(())
     }
 
-    /// Changes how many bytes are held.
+    /// Changes the number of held bytes.
     ///
     /// # Errors
-    /// As for [`Taken::grow`].
+    /// As [`Taken::grow`].
     pub fn change(&mut self, bytes: u64) -> Result<()> {
         if bytes > self.bytes {
             return self.grow(bytes.saturating_sub(self.bytes));
@@ -195,7 +193,7 @@ impl Taken {
         Ok(())
     }
 
-    /// Sets how many bytes are held, which are there in any case.
+    /// Sets the number of held bytes, without a limit.
     pub fn set(&mut self, bytes: u64) {
         let (account, room) = (&self.account, &self.account.room);
         let mut held = room.held();

@@ -1,5 +1,5 @@
-//! The threads of the gateway: one receives from the names of this machine, and some serve connections, each with a
-//! loop of its own.
+//! The threads of the gateway: one receives for all clients, and several serve connections, each with its own event
+//! loop.
 
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::path::Path;
@@ -34,23 +34,23 @@ use crate::spare::{Spare, is_waiting, refuse};
 use crate::status::add;
 use crate::stream::Bounded;
 
-/// Connections that the kernel keeps until they are accepted.
+/// Unaccepted connections that the kernel queues.
 const BACKLOG: i32 = 1_024;
-/// How long the head of a request may take, how long a connection may be idle, and how long a TLS handshake may take.
+/// The time limit of a request's head, of an idle connection and of a TLS handshake.
 const HEAD: Duration = Duration::from_secs(10);
 /// The most bytes and lines of a request's head.
 const HEAD_LIMIT: usize = 16 << 10;
 const HEAD_LINES: usize = 64;
-/// How long a client may go without taking any of what is sent to it.
+/// How long a client may take none of the bytes sent to it.
 const UNREAD: Duration = Duration::from_secs(30);
 /// Threads that serve connections.
 const THREADS: usize = 4;
-/// How long nothing is accepted where there is no descriptor for it.
+/// The pause before the next accept if no descriptor is left.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long clients have to take their last frames at the end.
+/// How long clients may take their last frames at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// Returns the address to listen at.
+/// Parses the address to listen at.
 ///
 /// # Errors
 /// `InvalidEndpoint`.
@@ -66,7 +66,7 @@ pub fn parse(text: &str) -> Result<SocketAddr> {
 /// Listens at an address.
 ///
 /// # Errors
-/// `AddressInUse`, and others of the system.
+/// `AddressInUse` and other system errors.
 pub fn listen(address: SocketAddr) -> Result<StdListener> {
     let doing = |e: std::io::Error| match e.kind() {
         std::io::ErrorKind::AddrInUse => {
@@ -83,13 +83,13 @@ pub fn listen(address: SocketAddr) -> Result<StdListener> {
     Ok(listener)
 }
 
-/// Bytes of a file of certificates or of a key, at most.
+/// The most bytes of a certificate or key file.
 const MAX_FILE: u64 = 1 << 20;
 
 /// Reads the certificate and its key.
 ///
 /// # Errors
-/// `NotFound` and others of the files; `Malformed` where they are no certificate and key, or not of each other.
+/// `NotFound` and other file errors; `Malformed` if they are not a matching certificate and key.
 pub fn tls(certificate: &Path, key: &Path) -> Result<TlsAcceptor> {
     let read = |path: &Path| files::read_text(path, MAX_FILE);
     let wrong = |path: &Path, what: &str, why: String| {
@@ -112,19 +112,18 @@ pub fn tls(certificate: &Path, key: &Path) -> Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// The threads; [`Threads::join`] waits for their end, which `stop` of the gateway asks for.
+/// The running threads. They end after the gateway's `stop` is set.
 pub struct Threads(Vec<JoinHandle<()>>);
 
-/// Starts a thread with an event loop.
 fn start(name: &str, work: impl FnOnce(Runtime) + Send + 'static) -> Result<JoinHandle<()>> {
     let runtime = linkspan_tokio::runtime(name, TURNS + 16)?;
     start_thread(name, move || work(runtime))
 }
 
-/// Starts to receive and to serve.
+/// Starts the receiving and serving threads.
 ///
 /// # Errors
-/// Those of starting threads.
+/// A thread cannot start.
 pub fn serve(
     gateway: &Arc<Gateway>,
     started: tokio::sync::mpsc::UnboundedReceiver<Arc<feed::Store>>,
@@ -145,7 +144,7 @@ pub fn serve(
         let (gateway, tls) = (gateway.clone(), tls.cloned());
         let serve = move |runtime: Runtime| {
             runtime.block_on(async {
-                // A bound socket can fail to be watched only for lack of descriptors, and then nothing is served.
+                // Registering a bound socket fails only without descriptors; then this thread serves nothing.
                 let mut began = Instant::now();
                 if let Ok(listener) = TcpListener::from_std(listener) {
                     began = accept(listener, &gateway, tls).await;
@@ -154,7 +153,7 @@ pub fn serve(
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             });
-            // Calls that wait have been given up, and end within a tenth of a second.
+            // Waiting calls were withdrawn and end within 0.1 s.
             runtime.shutdown_timeout(FAREWELL);
         };
         threads.push(start("serving", serve)?);
@@ -163,21 +162,20 @@ pub fn serve(
 }
 
 impl Threads {
-    /// Waits until all have ended.
     pub fn join(self) {
         for thread in self.0 {
-            // It has printed its panic already.
+            // The thread has already printed its panic.
             let _ = thread.join();
         }
     }
 
-    /// Returns whether one has ended by itself.
+    /// Returns whether a thread has ended unexpectedly.
     pub fn has_ended(&self) -> bool {
         self.0.iter().any(JoinHandle::is_finished)
     }
 }
 
-/// Accepts connections until the gateway ends, and waits for their last answers. Returns when it ended.
+/// Accepts connections until the gateway ends, then waits for last answers. Returns when the end began.
 async fn accept(listener: TcpListener, gateway: &Arc<Gateway>, tls: Option<TlsAcceptor>) -> Instant {
     let router = http::router(gateway.clone());
     let mut stop = gateway.stop.clone();
@@ -197,7 +195,7 @@ async fn accept(listener: TcpListener, gateway: &Arc<Gateway>, tls: Option<TlsAc
                         continue;
                     }
                     None => {
-                        // The one in reserve is used already.
+                        // The reserve descriptor is already used.
                         if !spare.is_there() && is_waiting(&listener) {
                             gateway.places.evict();
                         }
@@ -206,22 +204,22 @@ async fn accept(listener: TcpListener, gateway: &Arc<Gateway>, tls: Option<TlsAc
                     }
                 },
             },
-            // A connection that has ended is removed.
+            // Removes an ended connection.
             Some(_) = connections.join_next() => continue,
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        // A client that has disconnected meanwhile has no addresses.
+        // A disconnected client has no address.
         let Ok(own) = stream.local_addr() else { continue };
-        // Frames are short, and each is to arrive at once.
+        // Frames are short and should arrive at once.
         let _ = stream.set_nodelay(true);
         let place = gateway.places.admit(Peer::of(from, own));
         connections.spawn(connection(stream, place, router.clone(), gateway.clone(), tls.clone()));
     }
-    // From here on a client that connects is refused.
+    // From here on, new clients are refused.
     drop(listener);
     let began = Instant::now();
     let answered = async { while connections.join_next().await.is_some() {} };
-    // Connections that are left are cut.
+    // Remaining connections are cut after this time.
     let _ = timeout(FAREWELL, answered).await;
     began
 }
@@ -267,13 +265,13 @@ async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let mut stop = gateway.stop.clone();
     let connection = protocol.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut connection = pin!(connection);
-    // The errors of a client's connection do not matter here.
+    // Errors of a client's connection need no report.
     tokio::select! {
         _ = connection.as_mut() => return,
         () = place.evicted() => return,
         _ = stop.wait_for(|stop| *stop) => {}
     }
-    // A request that was begun gets its answer: what was carried out is said, and what was given up.
+    // A started request gets its answer, so the client learns whether it was carried out.
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         _ = connection => {}

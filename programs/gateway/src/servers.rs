@@ -1,4 +1,4 @@
-//! Names that a client serves: a thread takes the requests of each, and the client answers them by frames.
+//! Names that a client serves: a thread takes each name's requests, and the client answers them with frames.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,24 +16,22 @@ use crate::reading::with_tree;
 use crate::requests::{for_client, in_format};
 use crate::room::{Account, Holder, Taken};
 
-/// Requests of a name that its client may have without having answered them, and their bytes; a longer one is alone.
+/// The most unanswered requests of a name, and their most bytes. A longer request waits until it is the only one.
 const UNANSWERED: usize = 64;
 const UNANSWERED_BYTES: usize = 16 << 20;
-/// How long a thread waits before it looks again whether it may go on.
+/// How often a paused thread checks whether it may continue.
 const LOOK: Duration = Duration::from_millis(50);
-/// How long a server waits for the callers that have not received their answers.
+/// How long a server waits for callers that have not received their replies.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// What a client answers.
+/// A client's answer.
 pub enum Outcome {
-    /// The value of the answer.
     Value(Written),
-    /// The handler failed.
+    /// The handler's error.
     Failure(RemoteFailure),
 }
 
 impl Outcome {
-    /// Returns how many bytes it has.
     pub fn bytes(&self) -> u64 {
         match self {
             Outcome::Value(value) => value.bytes(),
@@ -43,10 +41,10 @@ impl Outcome {
         }
     }
 
-    /// Reads it from the frame `answer`.
+    /// Reads the frame `answer`.
     ///
     /// # Errors
-    /// `WrongType` for a failure that is none.
+    /// `WrongType` for an invalid failure.
     pub fn of(frame: &mut Received) -> Result<Outcome> {
         let Some(failure) = frame.field("failure") else { return Ok(Outcome::Value(frame.take_value())) };
         let field = |key: &str| match failure {
@@ -65,7 +63,7 @@ impl Outcome {
     }
 }
 
-/// The requests that the client has and has not answered.
+/// Requests that the client has and has not answered.
 #[derive(Default)]
 struct Unanswered {
     requests: HashMap<u64, (Request, Taken)>,
@@ -86,7 +84,7 @@ impl Served {
     /// Takes the name.
     ///
     /// # Errors
-    /// Those of the name and of the schemas.
+    /// Errors of the name and of the schemas.
     pub fn open(
         name: &Name,
         schema: Option<&str>,
@@ -112,11 +110,10 @@ impl Served {
         self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the client each request, until the name is closed. Requests that it has no room for stay with their
-    /// callers.
+    /// Gives each request to the client until the name closes. Without room, requests stay with their callers.
     ///
     /// # Errors
-    /// What ended the server.
+    /// The error that ended the server.
     pub fn take_requests(&self, id: u64, format: Format, session: &impl Asker) -> Result<()> {
         loop {
             {
@@ -134,7 +131,7 @@ impl Served {
                     return Ok(());
                 }
             }
-            // A wait with an end does not heed signals, which are the gateway's own.
+            // A wait with a deadline ignores signals, which the main thread handles.
             let request = match self.server.next(Wait::new(LINGER)) {
                 Ok(Some(request)) => request,
                 Ok(None) => return Ok(()),
@@ -148,7 +145,7 @@ impl Served {
                     let frame = Frame::of("request", id).with("call", call).with("wants_reply", wants_reply);
                     session.answer(&frame.with_encoded("value", value));
                 }
-                // Its caller gets the error, and the next one is taken.
+                // Its caller gets the error, and the loop continues.
                 Err(error) => drop(request.fail(&RemoteFailure::of(&error))),
             }
         }
@@ -171,8 +168,8 @@ impl Served {
     /// Answers a request.
     ///
     /// # Errors
-    /// `InvalidState` for one that does not wait for an answer; those of a value that its caller does not accept. The
-    /// caller is told of these, too.
+    /// `InvalidState` if no request waits under this number; errors of a value that the caller does not accept. The
+    /// caller gets those too.
     pub fn answer(&self, call: u64, outcome: &Outcome) -> Result<()> {
         let mut unanswered = self.unanswered();
         let Some((request, _taken)) = unanswered.requests.remove(&call) else {
@@ -190,7 +187,7 @@ impl Served {
         answered.inspect_err(|error| drop(request.fail(&RemoteFailure::of(error))))
     }
 
-    /// Gives the name up. The callers of requests that were not answered are told.
+    /// Gives the name up. Callers of unanswered requests get an error.
     pub fn close(&self) {
         let requests = {
             let mut unanswered = self.unanswered();
@@ -198,10 +195,10 @@ impl Served {
             unanswered.bytes = 0;
             std::mem::take(&mut unanswered.requests)
         };
-        // A request that is dropped is answered with that.
+        // Dropping a request sends that error.
         drop(requests);
         self.room.notify_one();
-        // Callers that take nothing are not waited for longer; what they did not get, their own side reports.
+        // Callers that take nothing by then report the missing reply themselves.
         let _ = self.server.close(LINGER);
     }
 }

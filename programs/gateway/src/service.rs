@@ -1,12 +1,12 @@
-//! The gateway as a service: a controller sees, pauses and ends it, and a supervisor such as systemd gets its state.
+//! The gateway as a service: a controller monitors, pauses and ends it; a supervisor such as systemd gets its state.
 //!
 //! | command | effect |
 //! |---|---|
-//! | get data | answers with the counters |
-//! | pause | nothing is received, called or published until `run`; connections stay, and what was missed meanwhile is counted |
+//! | get data | returns the counters |
+//! | pause | stops receiving, calls and publishing until `run`; connections stay, and missed messages are counted |
 //! | run | ends a pause |
-//! | checkpoint | the file of tokens is read again |
-//! | shutdown | the program ends; done once every connection has |
+//! | checkpoint | reads the token file again |
+//! | shutdown | ends the program; done after every connection has ended |
 //! | others | fail with `Unsupported` |
 
 use std::sync::atomic::AtomicUsize;
@@ -37,10 +37,10 @@ use crate::status::Counters;
 use crate::tokens::{TokenFile, Tokens};
 use linkspan_program::{stderr, stdout};
 
-/// How often tokens, publishers and the state are looked at.
+/// How often tokens, publishers and the state are checked.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// What the main thread does.
+/// The state of the main thread.
 struct Main {
     gateway: Arc<Gateway>,
     service: ServiceLoop,
@@ -50,14 +50,14 @@ struct Main {
     shown: Value,
     /// The address without a token.
     address: String,
-    /// What was last said about the file of tokens.
+    /// The last reported problem of the token file.
     told: String,
 }
 
 /// Serves until a command or a signal ends the program.
 ///
 /// # Errors
-/// Those of the arguments, of the address, of the files, and of the service. The controller gets the error, too.
+/// Errors of the arguments, address, files and service. The controller gets the error too.
 pub fn run(running: &Running) -> Result<()> {
     let requested = server::parse(&running.listen)?;
     let tls = match (&running.certificate, &running.key) {
@@ -76,14 +76,14 @@ pub fn run(running: &Running) -> Result<()> {
     let rights = Rights { name: "start".into(), read: vec![Name::parse("*", true)?], ..Rights::default() };
     let file = TokenFile::at(running.file.tokens.as_deref())?;
     let tokens = Tokens::new(Some(file), drawn.as_ref().map(|token| (token, rights)))?;
-    // A signal that comes before the handlers of the service ends the gateway as well.
+    // A signal before the service installs its handlers also ends the gateway.
     let early = watch_stop()?;
     let listener = server::listen(requested)?;
     let failed =
         |e: std::io::Error| Error::os(format!("listening at {requested}"), e.raw_os_error().unwrap_or(0));
     let address = listener.local_addr().map_err(failed)?;
     let hosts = running.origin.iter().filter_map(|origin| Some(origin.split_once("://")?.1.to_owned()));
-    // Files of this machine have none.
+    // A `file://` origin has no host.
     let hosts = hosts.filter(|host| !host.is_empty()).collect();
     let scheme = if tls.is_some() { "https" } else { "http" };
     let host = if address.ip().is_unspecified() {
@@ -109,7 +109,8 @@ pub fn run(running: &Running) -> Result<()> {
         return Ok(());
     }
     drop(early);
-    // While there are descriptors to learn the directories with: an error for lack of them is to show none, either.
+    // Reads the directories now, while descriptors are available: an error about missing descriptors must not show
+    // paths.
     without_paths("");
     let threads = server::serve(&gateway, started, &listener, tls.as_ref());
     let threads = threads.inspect_err(|error| service.fail(error))?;
@@ -140,14 +141,14 @@ pub fn run(running: &Running) -> Result<()> {
     };
     let shown = address_at(scheme, &host);
     stdout::print_lines(&several_lines(&shown))?;
-    // Other machines use the name that the operator gave. The token belongs to no other page that `--origin` names.
+    // Other machines need the operator's name. The token must not go to other pages that `--origin` names.
     let is_own =
         |host: &str| running.behind_proxy || host.rsplit(':').next() == Some(&*address.port().to_string());
     let named = running.origin.iter().filter_map(|origin| origin.split_once("://"));
     if let Some((scheme, host)) = named.into_iter().find(|(_, host)| !host.is_empty() && is_own(host)) {
         stdout::print_lines(&several_lines(&address_at(scheme, host)))?;
     }
-    // Of a gateway for others, whose certificate or proxy has another name, the operator opens no page here.
+    // If other machines use the gateway under a certificate's or proxy's name, no local page opens.
     if drawn.is_some()
         && !running.no_open
         && address.ip().is_loopback()
@@ -171,7 +172,7 @@ pub fn run(running: &Running) -> Result<()> {
     }
 }
 
-/// A gateway that serves nothing yet, and what pauses and ends it.
+/// A gateway that serves nothing yet, and its controls.
 pub struct Made {
     pub gateway: Arc<Gateway>,
     pub pause: watch::Sender<bool>,
@@ -181,13 +182,13 @@ pub struct Made {
 
 /// Limits of memory for messages, in bytes.
 pub struct Buffers {
-    /// Of all messages that are held for clients.
+    /// For all held messages.
     pub all: u64,
-    /// Of one message.
+    /// For one message.
     pub longest: u64,
 }
 
-/// Makes a gateway. `recording` has the files of a recording that it shows.
+/// Creates a gateway; `recording` has the files that it shows.
 pub fn made(
     settings: Settings,
     origin: Origin,
@@ -227,10 +228,10 @@ pub fn made(
     Made { gateway, pause, stop, started }
 }
 
-/// Takes as many descriptors as the process may have: each connection needs one, and each name some.
+/// Raises the descriptor limit to its maximum: each connection needs one, and each name several.
 pub fn raise_descriptors() {
     let limit = getrlimit(Resource::Nofile);
-    // With fewer descriptors fewer clients are served.
+    // A failure only reduces the number of clients.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
@@ -255,7 +256,7 @@ impl Main {
         Value::Map(map)
     }
 
-    /// Carries out commands until one, or a signal, ends the program; returns that command.
+    /// Runs commands until one, or a signal, ends the program; returns that command.
     fn attend(&mut self) -> Result<Option<Task>> {
         loop {
             self.look();
@@ -291,7 +292,7 @@ impl Main {
         }
     }
 
-    /// Does what is due from time to time.
+    /// Does periodic work.
     fn look(&mut self) {
         let refused = self.gateway.refused_origin.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(origin) = refused {
@@ -310,7 +311,7 @@ impl Main {
         if let Some(status) = &self.status
             && state != self.shown
         {
-            // Its subscribers see the next one.
+            // After a failure, subscribers get the next state.
             let _ = status.send(&state);
             self.shown = state;
         }

@@ -1,5 +1,6 @@
-//! A client over WebSocket: one task reads its frames, and one writes what it has to get. What is read waits while the
-//! client takes nothing.
+//! A client over WebSocket: one task reads its frames, and one writes frames to it.
+//!
+//! Reading pauses while the client does not take its answers.
 
 mod asked;
 
@@ -36,33 +37,31 @@ use crate::status::{Counted, add};
 use crate::subscription::{Given, Subscription};
 use crate::tokens;
 
-/// How long a client may take for its first frame, and what it may send until then.
+/// Time and size limits of the first frame.
 const HELLO: Duration = Duration::from_secs(5);
 const HELLO_BYTES: usize = 1_024;
-/// Beside the frame itself: what WebSocket adds to it, and a ping.
+/// Bytes that WebSocket adds to a frame, and a ping.
 const AROUND: u64 = 256;
-/// Of one client: subscriptions, names of one subscription, publishers, names that it serves, requests at once.
+/// Limits of one client: subscriptions, names per subscription, publishers, served names, concurrent requests.
 pub const SUBSCRIPTIONS: usize = 256;
 pub const NAMES: usize = 64;
 pub const PUBLISHERS: usize = 64;
 pub const SERVERS: usize = 16;
 pub const REQUESTS: usize = 64;
-/// Bytes of answers that wait for the client, above which nothing more of it is read.
+/// Bytes of untaken answers above which the gateway stops reading from the client.
 const ANSWERS: u64 = 4 << 20;
-/// Bytes that an answer takes besides its own.
+/// Bytes of memory that an answer takes in addition to its content.
 const BESIDE: u64 = 128;
-/// Pings of a client that were answered and not sent, above which nothing more of it is read.
+/// Unsent pongs above which the gateway stops reading from the client.
 const PINGS: u32 = 64;
 /// How long the rest of a frame may take.
 const FRAME: Duration = Duration::from_secs(60);
-/// Frames that are written before they are sent together.
 const TOGETHER: usize = 64;
-/// How often a list of names that is followed is looked at.
+/// How often a followed list of names is checked.
 const FOLLOW: Duration = Duration::from_secs(1);
-/// Pings without an answer, after which a client is gone: a ping that was not sent counts for nothing.
+/// Unanswered pings after which the client counts as gone. Unsent pings do not count.
 const UNANSWERED: u32 = 2;
 
-/// What a client has open.
 #[derive(Default)]
 struct State {
     subscriptions: BTreeMap<u64, (Subscription, Counted)>,
@@ -70,22 +69,20 @@ struct State {
     publishers: HashMap<u64, (Counted, Share)>,
     servers: HashMap<u64, (Counted, Share)>,
     follows: HashMap<u64, AbortHandle>,
-    /// The thread that publishes and answers.
+    /// The channel to the thread that publishes and answers.
     publishing: Option<mpsc::Sender<Work>>,
-    /// The subscription that has had its turn.
+    /// The id of the subscription that sent last.
     turn: u64,
 }
 
-/// What waits for the client.
 #[derive(Default)]
 struct Answers {
     frames: VecDeque<(Bytes, Taken)>,
     bytes: u64,
-    /// With what the connection ends.
+    /// The close code and reason that end the connection.
     close: Option<(u16, &'static str)>,
 }
 
-/// A client that has said hello.
 pub struct Session {
     gateway: Arc<Gateway>,
     rights: Arc<Rights>,
@@ -95,28 +92,26 @@ pub struct Session {
     wake: Arc<Notify>,
     room: Notify,
     requests: Arc<Semaphore>,
-    /// What the frame that was read last asks the publishing thread for.
+    /// Work for the publishing thread from the last frame.
     later: Mutex<Option<Work>>,
-    /// Pings since the client was last heard.
+    /// Pings since the client last sent anything.
     unanswered: AtomicU32,
-    /// Whether the client is gone.
     gone: Arc<Withdrawn>,
-    /// Pings of the client since all was sent.
+    /// Unsent pongs.
     pings: AtomicU32,
-    /// What the client makes the gateway hold.
+    /// The client's account of memory that the gateway holds for it.
     account: Arc<Account>,
     place: Arc<Place>,
-    /// Lives as long as what the connection holds, since threads of the connection share the session.
+    /// Kept here because threads of the connection share the session: it must live as long as they do.
     client: Option<Connection>,
 }
 
-/// Serves a client until it or the gateway ends.
 pub async fn serve(socket: WebSocket, gateway: Arc<Gateway>, place: Arc<Place>, peer: Peer, format: Format) {
     gateway.sessions.fetch_add(1, Ordering::AcqRel);
     let mut stop = gateway.stop.clone();
     tokio::select! {
         () = talk(socket, &gateway, &place, peer, format) => {}
-        // The place goes to another one while there is no token.
+        // Before a token is shown, a new connection may take the place.
         () = place.evicted() => {}
         () = async { let _ = stop.wait_for(|stop| *stop).await; tokio::time::sleep(FOLLOW).await } => {}
     }
@@ -128,7 +123,7 @@ async fn talk(socket: WebSocket, gateway: &Arc<Gateway>, place: &Arc<Place>, pee
     place.budget.set(Some((HELLO_BYTES as u64).saturating_add(AROUND)));
     let refusal = |error: Error| Some((error, ending::REFUSED, "no hello with a token"));
     let hello = tokio::select! {
-        // One that is there counts, whatever came behind it.
+        // A hello that has arrived counts, even if the connection ended after it.
         biased;
         first = timeout(HELLO, first(&mut reader)) => match first {
             Ok(Some(Ok(message))) => {
@@ -192,18 +187,17 @@ async fn talk(socket: WebSocket, gateway: &Arc<Gateway>, place: &Arc<Place>, pee
         () = session.0.read(reader) => {}
         () = session.0.write(&mut writer) => {}
         () = session.0.replaced() => {}
-        // A client that takes nothing is not waited for.
+        // The sleep bounds the wait for a client that takes nothing.
         () = async { gateway.tokens.ended(&session.0.rights).await; tokio::time::sleep(FOLLOW).await } => {}
     }
     if session.0.answers().close.is_some() {
         place.linger();
     }
     drop(session);
-    // A client that says goodbye gets an answer, if it takes one.
+    // Answers a close frame, if the client takes the answer.
     let _ = timeout(FOLLOW, writer.close()).await;
 }
 
-/// Ends what a client had, however its task ends.
 struct EndsWithTask(Arc<Session>);
 
 impl Drop for EndsWithTask {
@@ -217,7 +211,7 @@ fn too_long() -> Error {
     Error::new(ErrorKind::TooLarge, text)
 }
 
-/// Waits for the first frame that is none of the connection's own.
+/// Returns the first frame that is not a ping or pong.
 async fn first(reader: &mut SplitStream<WebSocket>) -> Option<std::result::Result<Message, axum::Error>> {
     loop {
         match reader.next().await {
@@ -228,7 +222,6 @@ async fn first(reader: &mut SplitStream<WebSocket>) -> Option<std::result::Resul
     }
 }
 
-/// Reads the first frame of a client.
 fn greet(
     message: &Message,
     gateway: &Gateway,
@@ -259,7 +252,7 @@ fn greet(
     Ok((rights, client))
 }
 
-/// Returns the bytes of a frame that is of the connection's format.
+/// Returns a frame's bytes if it has the connection's format.
 fn bytes_of(message: &Message, format: Format) -> Result<Bytes> {
     match (message, format) {
         (Message::Binary(bytes), Format::Cbor) => Ok(bytes.clone()),
@@ -310,7 +303,6 @@ impl Asker for Session {
     }
 }
 
-/// Returns how many bytes an answer takes.
 fn size(answer: &Bytes) -> u64 {
     (answer.len() as u64).saturating_add(BESIDE)
 }
@@ -324,7 +316,7 @@ impl Session {
         self.wake.notify_one();
     }
 
-    /// Sends an answer that may be long, if there is room for it.
+    /// Sends an answer of any length, if the account has room for it.
     fn answer_with_room(&self, frame: &Frame) -> Result<()> {
         let bytes = frame.encode(self.format)?;
         let taken = self.account.take(Holder::Answer, size(&bytes))?;
@@ -332,7 +324,7 @@ impl Session {
         Ok(())
     }
 
-    /// Whether the client has to take answers first.
+    /// Whether the client must take answers before it gets more.
     fn is_behind(&self) -> bool {
         let bytes = self.answers().bytes;
         bytes > ANSWERS || (bytes > 0 && self.account.is_full())
@@ -380,7 +372,7 @@ impl Session {
         self.wake.notify_one();
     }
 
-    /// Ends everything that the client had: its calls are withdrawn, and its publishers end.
+    /// Ends all operations of the client: withdraws its calls and ends its publishers.
     fn end(&self) {
         self.gone.set();
         let state = std::mem::take(&mut *self.state());
@@ -392,7 +384,6 @@ impl Session {
         }
     }
 
-    /// Waits until a newer connection of the client replaces this one.
     async fn replaced(&self) {
         match &self.client {
             Some(client) => client.replaced().await,
@@ -405,7 +396,7 @@ impl Session {
             let late = async {
                 match self.place.arriving.since() {
                     Some(since) => sleep_until(since.checked_add(FRAME).unwrap_or(since).into()).await,
-                    // It is looked at again with the first byte.
+                    // The loop computes the time again when the first byte arrives.
                     None => self.place.arriving.begun().await,
                 }
             };
@@ -433,7 +424,7 @@ impl Session {
             match &message {
                 Message::Ping(bytes) => {
                     self.place.arriving.skip(bytes.len());
-                    // A client that reads no pongs is not read.
+                    // Stops reading from a client that does not read its pongs.
                     self.pings.fetch_add(1, Ordering::AcqRel);
                     self.wake.notify_one();
                     while self.pings.load(Ordering::Acquire) > PINGS {
@@ -474,14 +465,14 @@ impl Session {
         }
     }
 
-    /// Ends the connection: what is written, with this error last, does it.
+    /// Ends the connection after the pending frames and this error were written.
     async fn end_with(&self, error: &Error, code: u16, reason: &'static str) {
         self.fail(None, error);
         self.close(code, reason);
         std::future::pending::<()>().await;
     }
 
-    /// Passes work on to that thread; nothing more is read of the client until it has room.
+    /// Passes work to the publishing thread. Reading waits until the thread has room.
     async fn pass_on(&self) {
         let work = self.later.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut work) = work else { return };
@@ -490,12 +481,12 @@ impl Session {
         }
         let publishing = self.state().publishing.clone();
         if let Some(publishing) = publishing {
-            // Without its thread the client is ending.
+            // A send fails only if the client is ending.
             let _ = publishing.send(work).await;
         }
     }
 
-    /// Returns the next frame for the client: answers come first, and subscriptions have their turns.
+    /// Returns the next frame for the client: answers first, then subscriptions in turn.
     fn next(&self, now: Instant) -> Option<Bytes> {
         {
             let mut answers = self.answers();
@@ -527,7 +518,6 @@ impl Session {
         None
     }
 
-    /// Ends the connection where its token counts no more.
     fn check_token(&self) {
         if !self.gateway.tokens.is_valid(&self.rights) {
             self.fail(None, &tokens::ended());
@@ -540,7 +530,7 @@ impl Session {
         let mut next_ping = after(ping);
         let left = self.rights.expires.map(|end| end.0.saturating_sub(Timestamp::now().0));
         let left = left.map(|left| Duration::from_nanos(u64::try_from(left).unwrap_or(0)));
-        // One that is too far away never comes.
+        // An expiry beyond the range of `Instant` never comes.
         let mut end = left.and_then(|left| Instant::now().checked_add(left));
         let (mut stop, mut tokens) = (self.gateway.stop.clone(), self.gateway.tokens.changes());
         loop {

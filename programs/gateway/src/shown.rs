@@ -1,13 +1,13 @@
-//! What clients read of errors: the texts of this machine's programs, without its paths.
+//! Error texts for clients, without paths of this machine.
 
 use std::sync::OnceLock;
 
 use linkspan::registry;
 
-/// The directories of names, of which a client has no business to know where they are.
+/// The directories of names, which clients must not see.
 static DIRECTORIES: OnceLock<Vec<String>> = OnceLock::new();
 
-/// Returns a text in which files of names are without their directories.
+/// Removes the directories of names from a text.
 pub fn without_paths(text: &str) -> String {
     let directories = DIRECTORIES.get_or_init(|| {
         let mut found: Vec<String> = [registry::directory(), registry::state_directory()]
@@ -17,7 +17,7 @@ pub fn without_paths(text: &str) -> String {
             .map(|path| path.to_string_lossy().into_owned())
             .filter(|path| path.len() > 1)
             .collect();
-        // A directory inside another one comes first.
+        // Nested directories come first.
         found.sort_unstable_by_key(|path| std::cmp::Reverse(path.len()));
         found
     });

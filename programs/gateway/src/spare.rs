@@ -1,5 +1,5 @@
-//! A descriptor in reserve: where none is left for another connection, it is given up for a moment, so that the client
-//! is told, and does not wait until its time-out.
+//! A reserve descriptor. If none is left, the gateway frees it briefly to accept a connection and refuse it at once,
+//! instead of letting the client time out.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -14,33 +14,32 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::stream::end;
 
-/// How long a client that is refused may take for it, and how long for its first byte: others wait meanwhile.
+/// Time limits of a refusal and of the client's first byte; other connections wait during both.
 const REFUSAL: Duration = Duration::from_millis(300);
 const FIRST: Duration = Duration::from_millis(50);
 
-/// A descriptor in reserve.
+/// A reserve descriptor.
 pub struct Spare(Option<OwnedFd>);
 
 impl Spare {
-    /// Takes one, if it is there.
     pub fn new() -> Spare {
         Spare(open())
     }
 
-    /// Whether it is there.
     pub fn is_there(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Takes one again.
+    /// Opens the reserve again if it is missing.
     pub fn fill(&mut self) {
         if self.0.is_none() {
             self.0 = open();
         }
     }
 
-    /// Accepts the connection that waits, with the descriptor in reserve; `None` where none waits. Without a descriptor
-    /// the kernel says so for a connection that is not there, too.
+    /// Accepts a waiting connection with the reserve descriptor; `None` if no connection waits.
+    ///
+    /// If descriptors run out, the kernel reports that error even without a waiting connection.
     pub async fn accept(&mut self, listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
         self.0 = None;
         let accepted = timeout(Duration::ZERO, listener.accept()).await;
@@ -52,7 +51,6 @@ impl Spare {
     }
 }
 
-/// Whether a connection waits to be accepted.
 pub fn is_waiting(listener: &TcpListener) -> bool {
     poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
@@ -61,9 +59,9 @@ fn open() -> Option<OwnedFd> {
     eventfd(0, EventfdFlags::CLOEXEC).ok()
 }
 
-/// Tells a client that there is no descriptor for its connection, and ends it.
+/// Tells a client that no descriptor is left, and ends its connection.
 pub async fn refuse(stream: TcpStream, tls: Option<&TlsAcceptor>) {
-    // One that says nothing gets no answer.
+    // A silent client gets no answer.
     if timeout(FIRST, stream.readable()).await.is_err() {
         return;
     }
@@ -77,7 +75,7 @@ pub async fn refuse(stream: TcpStream, tls: Option<&TlsAcceptor>) {
             }
         }
     };
-    // What the client makes of it does not matter here.
+    // The refusal is best effort.
     let _ = timeout(REFUSAL, refusal).await;
 }
 

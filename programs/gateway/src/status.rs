@@ -1,5 +1,5 @@
-//! Counters of the gateway: for `get data`, for `gateway/status`, for `/metrics` and for the doctor. They have no token
-//! and no value.
+//! Counters of the gateway, for `get data`, `gateway/status`, `/metrics` and the doctor. They contain neither tokens
+//! nor values.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -7,41 +7,39 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use linkspan::Value;
 
-/// The counters.
 #[derive(Default)]
 pub struct Counters {
-    /// Clients over WebSocket now, and in all.
+    /// Current clients over WebSocket, and their total since the start.
     pub clients: AtomicU64,
     pub clients_ever: AtomicU64,
-    /// Subscriptions, publishers, names that clients serve, and calls now.
+    /// Current subscriptions, publishers, served names and calls.
     pub subscriptions: AtomicU64,
     pub publishers: AtomicU64,
     pub servers: AtomicU64,
     pub calls: AtomicU64,
-    /// Frames and bytes that were sent, and frames that were received.
+    /// Sent frames, sent bytes and received frames.
     pub sent: AtomicU64,
     pub sent_bytes: AtomicU64,
     pub frames: AtomicU64,
-    /// Messages that clients were told to have missed.
+    /// Missed messages that were reported to clients.
     pub lagged: Arc<AtomicU64>,
-    /// Calls and messages of clients that were carried out.
+    /// Completed calls and published messages of clients.
     pub called: AtomicU64,
     pub published: AtomicU64,
-    /// What was refused: wrong tokens, other origins, names without a right; and clients that were disconnected since
-    /// they read nothing.
+    /// Refusals: wrong tokens, other origins, names without a right; and clients disconnected because they read
+    /// nothing.
     pub wrong_tokens: AtomicU64,
     pub other_origins: AtomicU64,
     pub refused: AtomicU64,
     pub unread: AtomicU64,
-    /// Connections that were refused since there was no descriptor for them.
+    /// Connections refused because no descriptor was left.
     pub no_descriptor: AtomicU64,
 }
 
-/// Counts what exists while it does.
+/// Counts an object while it exists.
 pub struct Counted(Arc<Counters>, fn(&Counters) -> &AtomicU64);
 
 impl Counted {
-    /// Counts one more.
     pub fn new(counters: &Arc<Counters>, which: fn(&Counters) -> &AtomicU64) -> Counted {
         which(counters).fetch_add(1, Ordering::Relaxed);
         Counted(counters.clone(), which)
@@ -54,13 +52,12 @@ impl Drop for Counted {
     }
 }
 
-/// Adds to a counter.
 pub fn add(counter: &AtomicU64, count: u64) {
     counter.fetch_add(count, Ordering::Relaxed);
 }
 
 impl Counters {
-    /// Each with its name, what it counts, and whether it only grows.
+    /// Returns each counter's name, description, whether it only grows, and value.
     fn all(&self) -> [(&'static str, &'static str, bool, u64); 17] {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         [
@@ -84,19 +81,16 @@ impl Counters {
         ]
     }
 
-    /// Returns them as a map.
     pub fn to_value(&self) -> Value {
         Value::map(self.all().map(|(name, _, _, count)| (name, count)))
     }
 
-    /// Returns them as Prometheus reads them.
     pub fn metrics(&self, more: &[(&str, &str, u64)]) -> String {
         let mut text = String::new();
         let more = more.iter().map(|(name, what, count)| (*name, *what, false, *count));
         for (name, what, grows, count) in self.all().into_iter().chain(more) {
             let (kind, ending) = if grows { ("counter", "_total") } else { ("gauge", "") };
             let name = format!("linkspan_gateway_{name}{ending}");
-            // Writing to a String cannot fail.
             let _ = writeln!(text, "# HELP {name} {what}.\n# TYPE {name} {kind}\n{name} {count}");
         }
         text

@@ -1,5 +1,5 @@
-//! The stream of a connection: it ends when its client takes nothing for a while, and gives no more than the connection
-//! may send. A client that is told why it ends has a moment to read that.
+//! A connection's stream with limits on stalled writes and on bytes before a token. A refused client gets time to
+//! read the reason.
 
 use std::future::Future;
 use std::io;
@@ -18,9 +18,7 @@ use crate::status::{Counters, add};
 /// How long a client may take for the last frames and for its own end.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// A stream with a bound on how long a write may make no progress, and on what is read before there is a token.
 pub struct Bounded<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> {
-    /// There until it is dropped.
     stream: Option<S>,
     place: Arc<Place>,
     patience: Duration,
@@ -30,7 +28,7 @@ pub struct Bounded<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Bounded<S> {
-    /// Ends writes that have made no progress for this long.
+    /// Creates a stream whose writes fail after `patience` without progress.
     pub fn new(stream: S, place: Arc<Place>, patience: Duration, counters: Arc<Counters>) -> Bounded<S> {
         Bounded { stream: Some(stream), place, patience, counters, until: None }
     }
@@ -105,16 +103,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncWrite for Bounded<
     }
 }
 
-/// Ends the writing half, and reads what the client still sends, which goes nowhere: a socket that is closed while
-/// something of its client is unread ends with a reset, at which the client may throw away what it was told.
+/// Ends the writing half and discards the rest of the client's bytes.
+///
+/// Closing a socket with unread bytes sends a reset, after which the client may discard the last answer.
 pub async fn end<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
     let mut part = vec![0; 4_096];
-    // What the client makes of it does not matter here.
+    // Sending the end is best effort.
     let _ = stream.shutdown().await;
     while stream.read(&mut part).await.is_ok_and(|read| read > 0) {}
 }
 
-/// What its client still sends is read for a moment.
+/// Reads and discards the client's bytes for a moment, if the connection lingers.
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drop for Bounded<S> {
     fn drop(&mut self) {
         let Some(mut stream) = self.stream.take().filter(|_| self.place.lingers()) else { return };

@@ -1,5 +1,7 @@
-//! A client's subscription: a view of the stores that it wants, with its place in the log of each. Nothing is queued
-//! for it. The log drops what it does not take in time, and the subscription says how much that was, by name.
+//! A client's subscription: a view of stores, with a position in the log of each.
+//!
+//! Nothing is queued for it. The log drops entries that the client does not take in time, and the subscription
+//! reports their number by name.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -13,30 +15,27 @@ use crate::frames::{Format, Frame, error_value};
 use crate::names::Name;
 use crate::room::{Account, Holder, Taken};
 
-/// Bytes that a subscription holds for each name, besides what all clients share.
+/// Bytes of memory per name, in addition to the shared store.
 const OF_A_NAME: u64 = 512;
 
-/// The number after which a client goes on, and the incarnation that it is of.
+/// The last number and incarnation that a resuming client received.
 #[derive(Clone, Copy, Debug)]
 pub struct Resume {
     pub incarnation: Option<u64>,
     pub number: u64,
 }
 
-/// How the messages of a subscription are chosen.
 #[derive(Clone, Copy, Debug)]
 pub enum Choice {
-    /// Each one, while there is credit; without a number as many as the connection takes.
+    /// Every message, limited by the credit. `None` means as fast as the connection takes them.
     All(Option<u64>),
-    /// The newest one of each name, not more often than this.
+    /// The newest message of each name, with at least this pause.
     Newest(Duration),
 }
 
 impl Choice {
-    /// Returns the choice of a subscription that asks for the newest messages or for each one.
-    ///
     /// # Errors
-    /// `Malformed` for a choice that contradicts itself; `OutOfRange` for a rate that is none.
+    /// `Malformed` for contradictory options; `OutOfRange` for an invalid rate.
     pub fn of(newest: bool, rate: Option<f64>, credit: Option<u64>, most: f64) -> Result<Choice> {
         if newest && credit.is_some() || !newest && rate.is_some() {
             let text = "a subscription has the newest messages, with latest and perhaps rate, or each one, with credit or without";
@@ -45,7 +44,7 @@ impl Choice {
         if !newest {
             return Ok(Choice::All(credit));
         }
-        // The lower of two takes whatever stands beside what is no number.
+        // Checked first, because `min` ignores NaN.
         if rate.is_some_and(|rate| !rate.is_finite() || rate < 1e-3) {
             let text = "a rate is a number of messages a second, at least 0.001";
             return Err(Error::new(ErrorKind::OutOfRange, text));
@@ -54,7 +53,7 @@ impl Choice {
     }
 }
 
-/// What a subscription gives next, before it is written.
+/// The next item of a subscription, before encoding.
 pub enum Given {
     Message { name: Arc<str>, message: Arc<Published>, passed: u64 },
     Lagged { name: Arc<str>, missed: u64 },
@@ -64,7 +63,6 @@ pub enum Given {
 }
 
 impl Given {
-    /// Returns its type.
     pub fn kind(&self) -> &'static str {
         match self {
             Given::Message { .. } => "message",
@@ -75,7 +73,6 @@ impl Given {
         }
     }
 
-    /// Returns it as a frame, of the subscription with this number.
     pub fn frame(&self, id: Option<u64>, format: Format) -> Frame {
         let frame = match id {
             Some(id) => Frame::of(self.kind(), id),
@@ -106,26 +103,26 @@ impl Given {
     }
 }
 
-/// What a subscription has of a name.
+/// The subscription's state for one name.
 struct Seen {
     store: Arc<Store>,
-    /// The place of the last message that was given, or counted as missed.
+    /// The place of the last message that was delivered or counted as missed.
     place: Place,
-    /// The position of the next entry of the log. With the newest alone it does not matter.
+    /// The position of the next log entry. Unused with [`Choice::Newest`].
     position: u64,
     /// Whether the client knows that the name has a publisher.
     joined: bool,
-    /// Whether the numbers after which the client goes on were looked up for this name.
+    /// Whether the resume number of this name was looked up.
     is_resumed: bool,
-    /// Whether it waits for its turn among the names with an entry that was not read.
+    /// Whether it is in `ready`.
     is_ready: bool,
-    /// With the newest alone: whether there is a newer one, and when the last was given.
+    /// With [`Choice::Newest`]: whether a newer message exists, and when the last was delivered.
     is_due: bool,
     given: Option<Instant>,
 }
 
 impl Seen {
-    /// The subscription was there for all messages that the store has.
+    /// Starts before all messages of the store.
     fn new(store: Arc<Store>) -> Seen {
         Seen {
             store,
@@ -139,7 +136,7 @@ impl Seen {
         }
     }
 
-    /// Counts the messages up to this place that were not given as missed, and reports them.
+    /// Reports undelivered messages up to this place as missed.
     fn pass(&mut self, place: Place, pending: &mut VecDeque<Given>, lagged: &AtomicU64) {
         let missed = distance(self.place, place);
         if missed > 0 {
@@ -149,28 +146,27 @@ impl Seen {
         }
     }
 
-    /// Reports that the name has no publisher, if the client knows of one.
     fn end(&mut self, pending: &mut VecDeque<Given>) {
         if std::mem::take(&mut self.joined) {
             pending.push_back(Given::Ended { name: self.store.text.clone() });
         }
     }
 
-    /// Reports that the name has a publisher, if the client does not know it.
     fn join(&mut self, incarnation: u64, pending: &mut VecDeque<Given>) {
         if !std::mem::replace(&mut self.joined, true) {
             pending.push_back(Given::Joined { name: self.store.text.clone(), incarnation });
         }
     }
 
-    /// Returns its turn, if it has none and there is an entry that was not read, or its end.
+    /// Returns an entry for `ready` if the name has an unread log entry or its log ended, and is not in there yet.
     fn ready(&mut self, log: &Log) -> Option<(u64, u64)> {
         let arrival = log.arrival(self.position).or_else(|| log.is_forgotten.then_some(0))?;
         (!std::mem::replace(&mut self.is_ready, true)).then_some((arrival, self.store.key))
     }
 
-    /// Goes on after the number that the client has, once the first message of the name is known: before it no number
-    /// of the name has a place. Returns whether the client has one.
+    /// Moves to the client's resume number and returns whether it has one.
+    ///
+    /// Waits for the first message of the name, because before it numbers have no place.
     fn resume(&mut self, log: &Log, resumes: &mut HashMap<String, Resume>) -> bool {
         if log.newest.is_none() || std::mem::replace(&mut self.is_resumed, true) {
             return false;
@@ -183,32 +179,28 @@ impl Seen {
     }
 }
 
-/// A subscription.
 pub struct Subscription {
     used: Use,
     choice: Choice,
     resume: HashMap<String, Resume>,
-    /// What it holds of its names.
     held: Taken,
-    /// By the key of the store.
     seen: BTreeMap<u64, Seen>,
-    /// The names with an entry that was not read, in the order in which these entries came.
+    /// Names with an unread log entry, in order of arrival.
     ready: BTreeSet<(u64, u64)>,
-    /// The names with a newer message, with the newest alone.
+    /// Names with a newer message, for [`Choice::Newest`].
     due: VecDeque<u64>,
     pending: VecDeque<Given>,
-    /// Why it ends.
     failed: Option<Error>,
     is_over: bool,
-    /// Messages that were missed, of all clients.
+    /// The gateway's counter of missed messages.
     lagged: Arc<AtomicU64>,
 }
 
 impl Subscription {
-    /// Begins with the newest message of each name that is there, or behind the numbers that the client has.
+    /// Begins with the newest message of each existing name, or after the client's resume numbers.
     ///
     /// # Errors
-    /// `Full` if the client holds too much.
+    /// `Full` if the client holds too much memory.
     pub fn new(
         (used, stores): (Use, Vec<Arc<Store>>),
         choice: Choice,
@@ -235,20 +227,18 @@ impl Subscription {
         Ok(subscription)
     }
 
-    /// Counts what it holds.
     fn count(&mut self) -> Result<()> {
         let names = self.seen.len().saturating_add(self.resume.len()) as u64;
         self.held.change(names.saturating_mul(OF_A_NAME))
     }
 
-    /// Adds credit.
     pub fn add_credit(&mut self, more: u64) {
         if let Choice::All(Some(credit)) = &mut self.choice {
             *credit = credit.saturating_add(more);
         }
     }
 
-    /// Sets where a name begins whose store was there before.
+    /// Sets the first position in a store that existed before.
     fn begin(&mut self, store: Arc<Store>) {
         let (key, shared) = (store.key, store.clone());
         let mut seen = Seen::new(store);
@@ -261,7 +251,7 @@ impl Subscription {
             if seen.resume(&log, &mut self.resume) {
                 seen.pass(log.evicted, &mut self.pending, &self.lagged);
             } else if log.joined && (log.evicted < log.place || matches!(self.choice, Choice::Newest(_))) {
-                // The newest one comes first.
+                // Start with the newest message.
                 seen.place = log.place.saturating_sub(1);
             }
             seen.position = if seen.place < log.place { log.position_after(seen.place) } else { log.end() };
@@ -274,7 +264,6 @@ impl Subscription {
         self.seen.insert(key, seen);
     }
 
-    /// Takes which names have something new.
     fn take_news(&mut self) {
         let (news, failed) = self.used.view.take_news();
         self.failed = failed;
@@ -299,7 +288,7 @@ impl Subscription {
         }
     }
 
-    /// Returns what comes next; `None` while there is nothing, or no credit.
+    /// Returns the next item; `None` if there is nothing or no credit.
     pub fn next(&mut self, now: Instant) -> Option<Given> {
         if self.is_over {
             return None;
@@ -310,7 +299,7 @@ impl Subscription {
             Choice::All(_) => self.next_of_all(),
             Choice::Newest(pause) => self.next_newest(pause, now),
         });
-        // Its last messages come before its end, if it has credit for them.
+        // The last messages come before the end, if there is credit for them.
         if given.is_none()
             && self.due.is_empty()
             && let Some(error) = self.failed.take()
@@ -321,7 +310,7 @@ impl Subscription {
         given
     }
 
-    /// Returns when the newest message of a name may be given; `None` where it waits for none.
+    /// Returns when the newest message of a name may be delivered; `None` if none waits.
     pub fn due(&self) -> Option<Instant> {
         let Choice::Newest(pause) = self.choice else { return None };
         self.due.iter().filter_map(|key| self.seen.get(key)?.given?.checked_add(pause)).min()
@@ -410,22 +399,20 @@ impl Subscription {
     }
 }
 
-/// Notes that a name has something newer.
+/// Marks a name as having a newer message.
 fn mark(due: &mut VecDeque<u64>, key: u64, seen: &mut Seen) {
     if !std::mem::replace(&mut seen.is_due, true) {
         due.push_back(key);
     }
 }
 
-/// Returns the place after which a client goes on. A client with a number of another incarnation has no message of this
-/// one.
+/// Returns the place after which a client resumes. For another incarnation, this is the beginning.
 fn resumed(log: &Log, resume: Resume) -> Place {
     let is_same = resume.incarnation.is_none_or(|known| known == log.incarnation);
     log.place_of(if is_same { resume.number } else { 0 }).min(log.place)
 }
 
-/// Reads the numbers after which a client goes on: a map of names, each with a number, or with `number` and
-/// `incarnation`.
+/// Reads the resume numbers: a map from name to a number, or to `number` and `incarnation`.
 ///
 /// # Errors
 /// `WrongType`, `Missing` and `Malformed`.

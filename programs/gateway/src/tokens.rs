@@ -1,4 +1,4 @@
-//! Tokens: made by the command, shown once, and kept as SHA-256 in a file that only its owner may read.
+//! Access tokens. The command shows a token once; an owner-only file keeps its SHA-256.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write;
@@ -17,17 +17,14 @@ use tokio::sync::watch;
 
 use crate::rights::Rights;
 
-/// The longest file of tokens, in bytes.
 const MAX_FILE: u64 = 4 << 20;
 
 fn hash_of(text: &[u8]) -> [u8; 32] {
     digest(&SHA256, text).as_ref().try_into().unwrap_or([0; 32])
 }
 
-/// When a file was changed, which one it is, and its length.
 type State = (i64, i64, u64, u64);
 
-/// The file with the tokens.
 #[derive(Clone, Debug)]
 pub struct TokenFile(PathBuf);
 
@@ -36,10 +33,10 @@ fn doing(what: &str, path: &Path, error: &std::io::Error) -> Error {
 }
 
 impl TokenFile {
-    /// The file at this path, or `linkspan/gateway-tokens.json` of the user's configuration.
+    /// Returns the file at this path, or `linkspan/gateway-tokens.json` in the user's configuration folder.
     ///
     /// # Errors
-    /// `Missing` where there is no home directory.
+    /// `Missing` without a home directory.
     pub fn at(path: Option<&Path>) -> Result<TokenFile> {
         if let Some(path) = path {
             return Ok(TokenFile(path.to_owned()));
@@ -53,11 +50,11 @@ impl TokenFile {
         })
     }
 
-    /// Reads all tokens; none where there is no file.
+    /// Reads all tokens; without a file, returns an empty list.
     ///
     /// # Errors
-    /// `PermissionDenied` where others may read or change the file, or it is none of this user's; `Malformed` where it
-    /// holds something else.
+    /// `PermissionDenied` if others may read or change the file or another user owns it; `Malformed` for other
+    /// content.
     pub fn read(&self) -> Result<Vec<Arc<Rights>>> {
         let path = &self.0;
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -91,7 +88,7 @@ impl TokenFile {
         })
     }
 
-    /// Writes all tokens: the file appears whole.
+    /// Replaces the file atomically.
     fn write(&self, tokens: &[Arc<Rights>]) -> Result<()> {
         let entries: Vec<Value> = tokens
             .iter()
@@ -110,13 +107,13 @@ impl TokenFile {
         let written =
             file.write_all(&text).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&unfinished, path));
         written.map_err(|e| {
-            // On a full disk, for example. The first error is returned.
+            // Cleans up, for example after a full disk, and returns the first error.
             let _ = fs::remove_file(&unfinished);
             failed(e)
         })
     }
 
-    /// Changes the tokens; two commands at once do so one after the other.
+    /// Changes the tokens under a lock that excludes other commands.
     fn change<T>(&self, what: impl FnOnce(&mut Vec<Arc<Rights>>) -> Result<T>) -> Result<T> {
         let path = &self.0;
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -133,10 +130,10 @@ impl TokenFile {
         Ok(done)
     }
 
-    /// Makes a token, and returns its text, which is nowhere else.
+    /// Creates a token and returns its text, which is stored nowhere.
     ///
     /// # Errors
-    /// `AddressInUse` for a name that another token has; those of the file.
+    /// `AddressInUse` if the name is taken; errors of the file.
     pub fn add(&self, rights: Rights) -> Result<String> {
         let token = Token::draw()?;
         let known = Arc::new(Rights { hash: hash_of(token.digits().as_bytes()), ..rights });
@@ -154,10 +151,10 @@ impl TokenFile {
         Ok(token.digits().to_owned())
     }
 
-    /// Removes a token by its name. A gateway that runs ends its connections within a second.
+    /// Removes a token by name. A running gateway ends its connections within a second.
     ///
     /// # Errors
-    /// `Missing` where there is none; those of the file.
+    /// `Missing` for an unknown name; errors of the file.
     pub fn remove(&self, name: &str) -> Result<()> {
         self.change(|tokens| {
             let before = tokens.len();
@@ -171,10 +168,10 @@ impl TokenFile {
         })
     }
 
-    /// What changes when the file does.
+    /// Returns facts that change whenever the file does.
     fn state(&self) -> Option<State> {
         let metadata = fs::symlink_metadata(&self.0).ok()?;
-        // The time of the last change of its mode, too.
+        // The change time (ctime) also covers changes of the mode.
         Some((metadata.ctime(), metadata.ctime_nsec(), metadata.ino(), metadata.len()))
     }
 }
@@ -197,26 +194,25 @@ fn known(value: &Value) -> Result<Arc<Rights>> {
     Ok(Arc::new(Rights { hash, ..Rights::from_value(value)? }))
 }
 
-/// Returns the error of everything that waits for a token which counts no more.
+/// The error of operations after their token became invalid.
 pub fn ended() -> Error {
     Error::new(ErrorKind::PermissionDenied, "the token was removed, has expired, or has other rights now")
 }
 
-/// The tokens of a gateway that runs: those of the file, and the one that was drawn at its start.
+/// The tokens of a running gateway: from the file, and one drawn at its start.
 pub struct Tokens {
     file: Option<TokenFile>,
     drawn: Option<Arc<Rights>>,
     known: RwLock<Vec<Arc<Rights>>>,
     seen: Mutex<Option<State>>,
-    /// Counts how often the tokens changed.
     changes: watch::Sender<u64>,
 }
 
 impl Tokens {
-    /// Reads the file; with `drawn`, a token of this start counts, too.
+    /// Reads the file; `drawn` adds a token for this run.
     ///
     /// # Errors
-    /// Those of [`TokenFile::read`].
+    /// As [`TokenFile::read`].
     pub fn new(file: Option<TokenFile>, drawn: Option<(&Token, Rights)>) -> Result<Tokens> {
         let seen = Mutex::new(file.as_ref().and_then(TokenFile::state));
         let known = RwLock::new(file.as_ref().map_or_else(|| Ok(Vec::new()), TokenFile::read)?);
@@ -225,8 +221,9 @@ impl Tokens {
         Ok(Tokens { file, drawn, known, seen, changes: watch::Sender::new(0) })
     }
 
-    /// Returns the rights of a token; none for one that is not known or has expired. Every known one is compared, so
-    /// that the time does not say which one it is.
+    /// Returns the rights of a token; `None` if it is unknown or expired.
+    ///
+    /// Compares with every known token, because the time must not reveal which one matched.
     pub fn rights(&self, shown: &[u8]) -> Option<Arc<Rights>> {
         let hash = hash_of(shown);
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
@@ -239,17 +236,17 @@ impl Tokens {
         found.filter(|rights| !rights.is_expired(Timestamp::now()))
     }
 
-    /// Returns whether a token still counts: it is there with the same rights, and has not expired.
+    /// Returns whether the token still exists with these rights and has not expired.
     pub fn is_valid(&self, rights: &Rights) -> bool {
         self.has(rights, |token| *token == *rights)
     }
 
-    /// Returns the same for rights to read alone, which a token in an address has.
+    /// As [`Tokens::is_valid`], for the read-only rights of a token in an address.
     pub fn is_valid_reading(&self, rights: &Rights) -> bool {
         self.has(rights, |token| token.reading() == *rights)
     }
 
-    /// Waits until a token counts no more, with all its rights or with reading alone.
+    /// Waits until a token becomes invalid, both with all of its rights and with read access.
     pub async fn ended(&self, rights: &Rights) {
         let mut changes = self.changes();
         while self.is_valid(rights) || self.is_valid_reading(rights) {
@@ -273,10 +270,11 @@ impl Tokens {
         known.iter().chain(&self.drawn).any(|token| is_same(token)) && !rights.is_expired(Timestamp::now())
     }
 
-    /// Reads the file again where it has changed, or in any case. A file that cannot be read leaves what was known.
+    /// Reads the file again if it changed or `always` is set; returns whether it did. After an error, the known
+    /// tokens stay.
     ///
     /// # Errors
-    /// Those of [`TokenFile::read`].
+    /// As [`TokenFile::read`].
     pub fn read_again(&self, always: bool) -> Result<bool> {
         let Some(file) = &self.file else { return Ok(false) };
         let state = file.state();
@@ -291,12 +289,11 @@ impl Tokens {
         Ok(true)
     }
 
-    /// Returns what says that the tokens have changed.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    /// The number of tokens, and of those that have expired.
+    /// Returns the number of tokens, and how many of them have expired.
     pub fn count(&self) -> (usize, usize) {
         let (known, now) = (self.known.read().unwrap_or_else(PoisonError::into_inner), Timestamp::now());
         (known.len(), known.iter().filter(|token| token.is_expired(now)).count())
@@ -331,7 +328,7 @@ mod tests {
         }
         file.remove("plots").unwrap();
         assert_eq!(file.remove("plots").unwrap_err().kind(), ErrorKind::Missing);
-        // Another one of the same name is another one.
+        // A new token with the name of a removed token is a different token.
         file.add(rights("plots")).unwrap();
         assert!(tokens.is_valid(&shown) && tokens.is_valid_reading(&shown.reading()));
         assert!(tokens.read_again(false).unwrap() && !tokens.is_valid(&shown));

@@ -1,9 +1,10 @@
-//! Viewers of laboratories (Lichtblick, Foxglove, PlotJuggler), over the protocol of Foxglove: the subprotocols
-//! `foxglove.websocket.v1` and `foxglove.sdk.v1`, which are the same for a server that viewers read alone.
-//! docs/gateway-protocol.md says what of them is served.
+//! Laboratory viewers (Lichtblick, Foxglove, PlotJuggler) over Foxglove's WebSocket protocol.
 //!
-//! One task serves a client: while it takes nothing, nothing of it is read, and the newest messages wait where all
-//! clients have them. What was passed over for it is counted, and said in a frame `status`.
+//! The subprotocols `foxglove.websocket.v1` and `foxglove.sdk.v1` are identical for a server without write access.
+//! docs/gateway-protocol.md lists the served features.
+//!
+//! One task serves a client and stops reading from it while the client takes nothing. The newest messages wait in the
+//! shared feeds. A `status` frame reports how many messages the viewer skipped.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -32,26 +33,21 @@ use crate::status::{Counted, add};
 use crate::subscription::{Choice, Given, Subscription};
 use crate::tokens;
 
-/// The subprotocols.
 pub const SUBPROTOCOLS: [&str; 2] = ["foxglove.sdk.v1", "foxglove.websocket.v1"];
-/// The longest frame of a viewer: some thousand subscriptions.
+/// The longest frame of a viewer in bytes: enough for about a thousand subscriptions.
 pub const MAX_FRAME: usize = 256 << 10;
-/// Subscriptions of one viewer.
 const SUBSCRIPTIONS: usize = 1_024;
-/// Frames without a meaning after which a client is no viewer.
 const MISTAKES: u32 = 64;
-/// How often names are looked for, and what was passed over is said.
+/// How often names are listed and skipped messages reported.
 const LOOK: Duration = Duration::from_secs(1);
-/// Channels that one frame advertises.
+/// Channels in one advertise frame.
 const TOGETHER: usize = 64;
-/// Pings without an answer, after which a client is gone.
+/// Unanswered pings after which the client counts as gone.
 const UNANSWERED: u32 = 2;
-/// How long a client may take for what closes its connection.
+/// How long a client may take for the closing frames.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// Binary frames of the server with a message.
 const MESSAGE_DATA: u8 = 1;
 
-/// How much something in a frame `status` matters.
 #[derive(Clone, Copy)]
 enum Level {
     Info = 0,
@@ -62,7 +58,7 @@ enum Level {
 struct Subscribed {
     channel: Arc<Channel>,
     subscription: Subscription,
-    /// Messages that were passed over, and how many of them were said.
+    /// Skipped messages, and how many of them were reported.
     passed: u64,
     said: u64,
     _counted: Counted,
@@ -72,22 +68,21 @@ struct Viewer {
     gateway: Arc<Gateway>,
     rights: Arc<Rights>,
     place: Arc<Place>,
-    /// What the viewer makes the gateway hold.
+    /// The viewer's account of memory that the gateway holds for it.
     account: Arc<Account>,
     wake: Arc<Notify>,
-    /// By number; the number of each name.
+    /// Channels by number, and the number of each name.
     channels: BTreeMap<u32, Arc<Channel>>,
     names: BTreeMap<String, u32>,
     subscriptions: BTreeMap<u32, Subscribed>,
-    /// The subscription that has had its turn.
+    /// The id of the subscription that sent last.
     turn: u32,
-    /// Frames that wait to be written: those that answer one frame of the client, or one look.
+    /// Frames to write: answers to one client frame, or the result of one look.
     waiting: VecDeque<Message>,
     mistakes: u32,
     close: Option<(u16, &'static str)>,
 }
 
-/// Serves a viewer until it or the gateway ends.
 pub async fn serve(socket: WebSocket, gateway: Arc<Gateway>, rights: Arc<Rights>, place: Arc<Place>) {
     gateway.sessions.fetch_add(1, Ordering::AcqRel);
     let clients = Counted::new(&gateway.counters, |counters| &counters.clients);
@@ -97,7 +92,7 @@ pub async fn serve(socket: WebSocket, gateway: Arc<Gateway>, rights: Arc<Rights>
     tokio::select! {
         () = viewer.talk(socket) => {}
         () = async { gateway.tokens.ended(&rights).await; tokio::time::sleep(LOOK.saturating_add(FAREWELL)).await } => {}
-        // A client that takes nothing does not hold the gateway up.
+        // A client that takes nothing must not delay the end of the gateway.
         () = async { let _ = stop.wait_for(|stop| *stop).await; tokio::time::sleep(FAREWELL).await } => {}
     }
     drop(clients);
@@ -167,7 +162,7 @@ impl Viewer {
                 until = now;
             }
             let frame = tokio::select! {
-                // What the client says comes before what it has yet to get.
+                // Reading from the client has priority over writing.
                 biased;
                 frame = reader.next() => frame,
                 () = async { drop(stop.wait_for(|stop| *stop).await) } => {
@@ -205,7 +200,7 @@ impl Viewer {
         }
     }
 
-    /// Writes what waits, and a message of each subscription that has one; returns whether there may be more.
+    /// Writes waiting frames and one message per subscription; returns whether there may be more.
     async fn write(
         &mut self,
         writer: &mut SplitSink<WebSocket, Message>,
@@ -236,13 +231,13 @@ impl Viewer {
     }
 
     fn say(&mut self, frame: Value) {
-        // Texts, numbers and maps of these have a form in JSON.
+        // These texts, numbers and maps always have a JSON form.
         if let Ok(text) = codec::encode(&frame, Encoding::Json) {
             self.waiting.push_back(Message::Text(String::from_utf8_lossy(&text).into_owned().into()));
         }
     }
 
-    /// Says something in the viewer's list of problems. With an id it takes the place of what was said with it before.
+    /// Adds an entry to the viewer's list of problems. An entry with the same id replaces the older entry.
     fn status(&mut self, level: Level, id: Option<String>, text: String) {
         let mut frame = vec![
             ("op", Value::from("status")),
@@ -264,7 +259,6 @@ impl Viewer {
         self.status(Level::Error, None, text.to_owned());
     }
 
-    /// Takes a frame.
     fn take(&mut self, text: &[u8]) {
         add(&self.gateway.counters.frames, 1);
         let Some(frame) = asked::object(text) else {
@@ -275,7 +269,7 @@ impl Viewer {
         match Asked::of(&frame) {
             Ok(Asked::Subscribe(all)) => {
                 for (id, channel) in all {
-                    // What one asks too much ends no other one.
+                    // A refused subscription leaves the others open.
                     if let Err(error) = self.subscribe(id, channel) {
                         self.status(Level::Error, None, error.text().to_owned());
                     }
@@ -289,14 +283,14 @@ impl Viewer {
     fn unsubscribe(&mut self, id: u32) {
         self.say_passed(id);
         if self.subscriptions.remove(&id).is_none() {
-            // Viewers end the subscriptions of a channel that has ended, which ended with it: that is no mistake.
+            // Viewers also end subscriptions whose channel has already ended; this is not a mistake.
             self.status(Level::Info, None, format!("no subscription has the id {id} now"));
         }
     }
 
     fn subscribe(&mut self, id: u32, channel: u32) -> Result<()> {
         let Some(channel) = self.channels.get(&channel).cloned() else {
-            // It was on its way when the channel ended.
+            // The request crossed the end of the channel.
             self.status(Level::Warning, None, format!("there is no channel {channel} now"));
             return Ok(());
         };
@@ -321,7 +315,7 @@ impl Viewer {
         Ok(())
     }
 
-    /// Returns the next message; subscriptions have their turns.
+    /// Returns the next message; subscriptions take turns.
     fn next(&mut self, now: Instant) -> Option<Message> {
         let turn = self.turn;
         let after = self.subscriptions.range(turn.saturating_add(1)..).map(|(id, _)| *id);
@@ -355,7 +349,7 @@ impl Viewer {
                         Some(Message::Binary(frame.freeze()))
                     }
                     Ok((encoder, _)) => {
-                        // The viewer gets the message with the channel of the new type.
+                        // The viewer gets the message through the channel of the new type.
                         self.gateway.viewers.change(&name, encoder, message.incarnation);
                         self.advertise();
                         None
@@ -372,7 +366,7 @@ impl Viewer {
                 one.passed = one.passed.saturating_add(missed);
                 None
             }
-            // The channel stays: the name comes again, or is unadvertised.
+            // The channel stays until the name returns or `look` unadvertises it.
             Given::Joined { .. } | Given::Ended { .. } => None,
             Given::Closed(error) => {
                 let name = one.channel.name.text();
@@ -384,7 +378,7 @@ impl Viewer {
         }
     }
 
-    /// Says how many messages were passed over, where there are more than were said.
+    /// Reports newly skipped messages.
     fn say_passed(&mut self, id: u32) {
         let Some(one) = self.subscriptions.get_mut(&id).filter(|one| one.passed > one.said) else { return };
         one.said = one.passed;
@@ -396,7 +390,6 @@ impl Viewer {
         self.status(Level::Info, Some(format!("passed:{name}")), text);
     }
 
-    /// Does what is due each second.
     fn look(&mut self) {
         if !self.gateway.tokens.is_valid(&self.rights) && !self.gateway.tokens.is_valid_reading(&self.rights)
         {
@@ -410,7 +403,7 @@ impl Viewer {
         self.advertise();
     }
 
-    /// Says which channels there are, as far as the viewer does not know it.
+    /// Advertises new channels and unadvertises ended ones.
     fn advertise(&mut self) {
         let now = self.gateway.viewers.channels(&self.rights);
         let mut gone = Vec::new();
@@ -418,7 +411,7 @@ impl Viewer {
             let is_used = || self.subscriptions.values().any(|one| one.channel.id == *id);
             match now.get(name) {
                 Some(channel) if channel.id == *id => {}
-                // A name without a program may come again: its plot stays.
+                // A name without a program may return, so its plot stays.
                 None if is_used() => {}
                 _ => gone.push((name.clone(), *id)),
             }

@@ -1,5 +1,4 @@
-//! `linkspan recording view`: a gateway that gives the files of a recording to its page, and nothing else, to who has
-//! its token.
+//! `linkspan recording view`: a gateway that serves only a recording's files and its page.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,13 +16,13 @@ use crate::server;
 use crate::service::{Buffers, Made, made, raise_descriptors};
 use crate::tokens::Tokens;
 
-/// How often the threads are looked at.
+/// How often the main thread checks the others.
 const LOOK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// Shows a recording until a signal ends the program.
+/// Serves a recording until a signal ends the program.
 ///
 /// # Errors
-/// Those of the files and of the address; `PermissionDenied` for an address that other machines reach.
+/// Errors of the files and the address; `PermissionDenied` for an address that other machines reach.
 pub fn run(paths: &[PathBuf], are: &[(u64, u64)], listen: &str, opens: bool) -> Result<()> {
     let signals = Signals::install()?;
     if paths.len() != are.len() {
@@ -43,7 +42,7 @@ pub fn run(paths: &[PathBuf], are: &[(u64, u64)], listen: &str, opens: bool) -> 
         return Err(Error::new(ErrorKind::PermissionDenied, text));
     }
     let token = Token::draw()?;
-    // No name may be read: there is the recording alone.
+    // The token allows no names: only the recording is served.
     let tokens = Tokens::new(None, Some((&token, Rights { name: "start".into(), ..Rights::default() })))?;
     let listener = server::listen(requested)?;
     let address = listener
@@ -69,7 +68,7 @@ pub fn run(paths: &[PathBuf], are: &[(u64, u64)], listen: &str, opens: bool) -> 
         gateway.opening.open(&server, shown.strip_prefix(&server).unwrap_or_default());
     }
     while signals.signal().is_none() && !threads.has_ended() {
-        // It says itself what it was that ended the wait.
+        // The next check of `signals` finds the reason.
         let _ = poll(&mut [PollFd::from_borrowed_fd(signals.fd(), PollFlags::IN)], Some(&LOOK));
     }
     stop.send_replace(true);

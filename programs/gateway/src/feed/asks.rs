@@ -1,5 +1,4 @@
-//! The names and patterns that clients ask for, the stores of the names that fit them, and how many of both one token
-//! has.
+//! Names and patterns (keys) that clients ask for, the matching stores, and the limits of each token.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,27 +12,27 @@ use super::store::{Store, View};
 use crate::names::Name;
 use crate::rights::{Right, Rights};
 
-/// Names and patterns that are asked for at once, by all clients.
+/// The most keys of all clients at once.
 const ASKS: usize = 1_024;
-/// Names and patterns that one token may ask for: the others are for other tokens.
+/// The most keys of one token; the rest is for other tokens.
 const OF_ONE_TOKEN: usize = ASKS / 2;
-/// How long a name or pattern counts without a client: one that was cut comes back within it, and finds what it missed.
+/// How long a key stays without a client, to let a disconnected client return and get the missed messages.
 const LINGER: Duration = Duration::from_secs(30);
 
-/// A name or pattern that is asked for.
+/// A requested key.
 #[derive(Default)]
 struct Ask {
     views: HashMap<u64, Arc<View>>,
-    /// How many of them each token has, and what it may read.
+    /// The number of views of each token, and its rights.
     tokens: HashMap<String, (usize, Arc<Rights>)>,
-    /// The stores of names that fit.
+    /// The stores of matching names.
     stores: HashSet<u64>,
-    /// Without views: since when, and what the last token may read.
+    /// Set without views: since when, and the rights of the last token.
     unused: Option<(Instant, Arc<Rights>)>,
 }
 
 impl Ask {
-    /// Whether the tokens allow a name.
+    /// Whether any of the tokens allows a name.
     fn allows(&self, name: &Name) -> bool {
         let lingers = self.unused.iter().map(|(_, rights)| rights);
         let mut rights = self.tokens.values().map(|(_, rights)| rights).chain(lingers);
@@ -41,32 +40,32 @@ impl Ask {
     }
 }
 
-/// A store with what wants it.
+/// A store and its users.
 struct Held {
     store: Arc<Store>,
-    /// The endpoint by which it is found.
+    /// The endpoint in `endpoints`.
     endpoint: Option<String>,
-    /// How many names and patterns want it, and how many views of each token.
+    /// The number of keys that want it, and of views of each token.
     asks: usize,
     tokens: HashMap<String, usize>,
 }
 
-/// What a view that begins gets.
+/// The result of beginning a view.
 pub struct Joined {
-    /// The stores that are there already.
+    /// Existing stores.
     pub stores: Vec<Arc<Store>>,
-    /// The journals that are read for it from now on.
+    /// Journals that must be read from now on.
     pub readers: Vec<Arc<Store>>,
-    /// Whether other names are wanted than before.
+    /// Whether the set of wanted names changed.
     pub is_changed: bool,
 }
 
-/// All of it.
+/// All keys and stores.
 pub struct State {
     asks: HashMap<Key, Ask>,
     stores: HashMap<u64, Held>,
     endpoints: HashMap<String, u64>,
-    /// How many names each token follows.
+    /// The number of names that each token follows.
     followed: HashMap<String, usize>,
     /// The most names.
     most: usize,
@@ -91,7 +90,6 @@ fn subtract(counts: &mut HashMap<String, usize>, token: &str) -> bool {
 }
 
 impl State {
-    /// Without anything; with at most so many names.
     pub fn new(most: usize) -> State {
         State {
             asks: HashMap::new(),
@@ -104,7 +102,7 @@ impl State {
         }
     }
 
-    /// The number of names and patterns, and of names.
+    /// Returns the number of keys and of names.
     pub fn count(&self) -> (usize, usize) {
         (self.asks.len(), self.stores.len())
     }
@@ -113,17 +111,15 @@ impl State {
         self.asks.is_empty()
     }
 
-    /// Returns all stores.
     pub fn all(&self) -> Vec<Arc<Store>> {
         self.stores.values().map(|held| held.store.clone()).collect()
     }
 
-    /// Returns the store of an endpoint.
     pub fn known(&self, endpoint: &str) -> Option<Arc<Store>> {
         self.endpoints.get(endpoint).and_then(|key| self.stores.get(key)).map(|held| held.store.clone())
     }
 
-    /// Whether some client wants the messages of an endpoint.
+    /// Whether any client wants the messages of an endpoint.
     pub fn wants(&self, endpoint: &str) -> bool {
         let name = Name::of_endpoint(endpoint);
         self.endpoints.contains_key(endpoint) || self.fitting(&name).next().is_some()
@@ -147,7 +143,7 @@ impl State {
         Error::new(ErrorKind::Full, text)
     }
 
-    /// Begins a view. It has begun in any case, and what it did not get is an error.
+    /// Begins a view. The view begins even on an error, which then concerns some of its keys.
     pub fn join(
         &mut self,
         keys: Vec<Key>,
@@ -167,7 +163,7 @@ impl State {
             let is_new = self.ask(key, view)?;
             joined.is_changed |= is_new;
             if is_new && key.from.is_some() {
-                // Of this view it has all messages, so it comes as news.
+                // The new reader delivers all messages as news.
                 if let Some(reader) = self.begin_reader(key, view)? {
                     joined.readers.push(reader);
                     continue;
@@ -186,7 +182,7 @@ impl State {
         Ok(joined)
     }
 
-    /// Asks for a name or pattern; returns whether nobody of this token does so yet.
+    /// Adds a key; returns whether it is new for this token.
     fn ask(&mut self, key: &Key, view: &Arc<View>) -> Result<bool> {
         let token = &view.rights.name;
         let is_of_token = self.asks.get(key).is_some_and(|ask| ask.tokens.contains_key(token));
@@ -210,7 +206,7 @@ impl State {
         Ok(!is_of_token)
     }
 
-    /// Finds the stores that are there of names that fit.
+    /// Finds the existing stores of matching names.
     fn find_stores(&mut self, key: &Key) {
         let Some(ask) = self.asks.get_mut(key) else { return };
         let mut find = |number: u64, held: &mut Held| {
@@ -229,7 +225,7 @@ impl State {
         }
     }
 
-    /// Gives a view a store, if it wants it and does not have it.
+    /// Attaches a store to a view that wants it and does not have it yet.
     fn attach(&mut self, number: u64, view: &Arc<View>) -> Result<Option<Arc<Store>>> {
         let (of_one_token, token) = (self.of_one_token(), &view.rights.name);
         let Some(held) = self.stores.get_mut(&number) else { return Ok(None) };
@@ -249,7 +245,7 @@ impl State {
         Ok(Some(held.store.clone()))
     }
 
-    /// Begins to read a journal from a number on, if nobody does.
+    /// Begins to read a journal from a number, unless another view already does.
     fn begin_reader(&mut self, key: &Key, view: &Arc<View>) -> Result<Option<Arc<Store>>> {
         let is_there = |held: &Held| held.store.from == key.from && held.store.name == key.name;
         if self.stores.values().any(is_there) {
@@ -278,8 +274,9 @@ impl State {
         store
     }
 
-    /// Begins the store of an endpoint, if a client wants it and has room for it; returns whether other names are
-    /// wanted than before.
+    /// Creates the store of an endpoint, if a client wants it and has room for it.
+    ///
+    /// Also returns whether the set of wanted names changed.
     pub fn begin_store(&mut self, endpoint: &str) -> (Option<Arc<Store>>, bool) {
         let name = Name::of_endpoint(endpoint);
         if !self.wants(endpoint) {
@@ -303,7 +300,7 @@ impl State {
             }
             for view in views {
                 let mut attached = self.attach(store.key, &view);
-                // Its names that are gone make room.
+                // The token's ended names make room.
                 if attached.is_err() && self.forget(Some(&view.rights.name)) {
                     attached = self.attach(store.key, &view);
                 }
@@ -319,7 +316,7 @@ impl State {
         (Some(store), is_changed)
     }
 
-    /// Ends the views of a name or pattern that want a name; those of one token, if it is given.
+    /// Ends the views of a key that want a name, optionally only the views of one token.
     fn fail_views(&mut self, key: &Key, name: &Name, token: Option<&str>, error: &Error) {
         let Some(ask) = self.asks.get(key) else { return };
         let views: Vec<Arc<View>> = ask.views.values().cloned().collect();
@@ -331,15 +328,16 @@ impl State {
         }
     }
 
-    /// Forgets names without a publisher: those that ended first. With a token, those that it follows. Returns whether
-    /// there was one.
+    /// Forgets names without a publisher, starting with the earliest end; returns whether it found any.
+    ///
+    /// With a token, considers only names that it follows.
     fn forget(&mut self, token: Option<&str>) -> bool {
         let of_token = |held: &&Held| token.is_none_or(|token| held.tokens.contains_key(token));
         let stores = self.stores.values().filter(of_token).map(|held| &held.store);
         let mut gone: Vec<(u64, u64)> =
             stores.filter_map(|store| Some((store.log().ended()?, store.key))).collect();
         gone.sort_unstable();
-        // A search for each name that comes would take too long.
+        // Forgetting several at once avoids a search per new name.
         gone.truncate((gone.len() / 8).max(1));
         for (_, key) in &gone {
             if let Some(store) = self.remove_store(*key) {
@@ -350,7 +348,7 @@ impl State {
         !gone.is_empty()
     }
 
-    /// Removes a store from everything that wants it. Its views have it until they have read it.
+    /// Removes a store from its keys. Views keep it until they have read it.
     pub fn remove_store(&mut self, number: u64) -> Option<Arc<Store>> {
         let held = self.stores.remove(&number)?;
         if let Some(endpoint) = &held.endpoint {
@@ -365,7 +363,7 @@ impl State {
         Some(held.store)
     }
 
-    /// Ends a view. The names that it asked for linger.
+    /// Ends a view. Its keys linger.
     pub fn leave(&mut self, view: &Arc<View>) {
         for key in &view.keys {
             let Some(ask) = self.asks.get_mut(key) else { continue };
@@ -390,7 +388,7 @@ impl State {
         }
     }
 
-    /// Ends a view and what it alone asked for.
+    /// Ends a view, and at once the keys that only it used.
     fn leave_at_once(&mut self, view: &Arc<View>) {
         self.leave(view);
         for key in &view.keys {
@@ -400,7 +398,7 @@ impl State {
         }
     }
 
-    /// Ends a name or pattern that is asked for, and the stores that nothing else wants.
+    /// Ends a key, and stores that no other key wants.
     fn end_ask(&mut self, key: &Key) {
         let Some(ask) = self.asks.remove(key) else { return };
         for number in ask.stores {
@@ -427,8 +425,9 @@ impl State {
         self.stores.len() < before
     }
 
-    /// Ends what no client has used for a while; returns whether there was something. A journal that is read from a
-    /// number on is read again by the next client.
+    /// Ends keys without recent clients; returns whether it ended any.
+    ///
+    /// A journal that is read from a number ends at once, because the next client can read it again.
     pub fn end_unused(&mut self, now: Instant) -> bool {
         let is_over = |key: &Key, ask: &Ask| {
             let unused = ask.unused.as_ref().map(|(since, _)| now.saturating_duration_since(*since));
@@ -440,12 +439,11 @@ impl State {
         !over.is_empty()
     }
 
-    /// Whether a store is wanted.
     pub fn has(&self, store: &Store) -> bool {
         self.stores.contains_key(&store.key)
     }
 
-    /// Ends everything; returns the views.
+    /// Ends everything and returns the views.
     pub fn clear(&mut self) -> Vec<Arc<View>> {
         let views: HashMap<u64, Arc<View>> =
             self.asks.values_mut().flat_map(|ask| std::mem::take(&mut ask.views)).collect();

@@ -1,5 +1,5 @@
-//! The thread that receives for all clients, without waiting for any publisher. One subscriber of the library receives
-//! from all names that clients want; each journal that is read from a number on has a subscriber of its own.
+//! The receiving thread, which never waits for a publisher. One subscriber receives all wanted names; each journal
+//! that is read from a number has its own subscriber.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,14 +14,14 @@ use tokio::task::spawn_local;
 
 use super::{Feeds, Store, receiving};
 
-/// How often it is looked whether names are still wanted.
+/// How often unwanted names are removed.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
-/// How often one looks at a descriptor that is in no set.
+/// The poll interval for a descriptor that epoll does not accept.
 const UNWATCHED: Duration = Duration::from_millis(50);
-/// Messages that are taken before others have their turn.
+/// Messages taken before other tasks get a turn.
 const TURN: usize = 256;
 
-/// Receives until the gateway ends: the whole of a thread, since a call of the library may take some time.
+/// Receives until the gateway ends. It needs its own thread, because library calls may take some time.
 pub async fn run(
     feeds: Arc<Feeds>,
     mut readers: mpsc::UnboundedReceiver<Arc<Store>>,
@@ -60,7 +60,7 @@ fn defect(what: &str, why: &str) -> Error {
     Error::new(ErrorKind::Internal, text)
 }
 
-/// Receives from the names that clients want. If that fails, its clients get the reason, and it begins anew.
+/// Receives the wanted names. After a failure, clients get the reason and receiving restarts.
 async fn receive_names(feeds: Arc<Feeds>, paused: watch::Receiver<bool>) {
     loop {
         feeds.change.notified().await;
@@ -79,7 +79,7 @@ async fn receive_names(feeds: Arc<Feeds>, paused: watch::Receiver<bool>) {
     }
 }
 
-/// Reads a journal from a number on.
+/// Reads a journal from a number.
 async fn read_journal(feeds: Arc<Feeds>, store: Arc<Store>, mut paused: watch::Receiver<bool>) {
     let task = {
         let (feeds, store) = (feeds.clone(), store.clone());
@@ -95,7 +95,7 @@ async fn read_journal(feeds: Arc<Feeds>, store: Arc<Store>, mut paused: watch::R
     }
 }
 
-/// Receives until no client wants anything of it: into one store, or into the store of each name.
+/// Receives into one store, or into the store of each name, until no client wants it.
 async fn receive(
     feeds: &Feeds,
     subscriber: &Subscriber,
@@ -104,7 +104,7 @@ async fn receive(
 ) -> Result<()> {
     let descriptor = watched(subscriber.as_fd());
     loop {
-        // What is published during a pause is in the publisher's ring, or is missed and counted.
+        // During a pause, messages stay in the publisher's ring, or count as missed.
         if paused.wait_for(|paused| !*paused).await.is_err() {
             return Ok(());
         }
@@ -117,7 +117,7 @@ async fn receive(
             && feeds.is_changed.swap(false, Ordering::AcqRel)
             && subscriber.select_again().is_err()
         {
-            // For lack of descriptors, for example.
+            // For example, no descriptors are left.
             feeds.is_changed.store(true, Ordering::Release);
         }
         if take_what_is_there(feeds, subscriber, only)? >= TURN {
@@ -131,15 +131,14 @@ async fn receive(
     }
 }
 
-/// Returns the descriptor in tokio's set; `None` where the kernel takes no more of them.
+/// Registers a descriptor with tokio; `None` if the kernel does not accept it.
 pub(super) fn watched(descriptor: BorrowedFd<'_>) -> Option<AsyncFd<OwnedFd>> {
     let descriptor = descriptor.try_clone_to_owned().ok()?;
     #[allow(deprecated, reason = "an owned descriptor stays open and the same as long as it lives")]
     AsyncFd::new(descriptor).ok()
 }
 
-/// Waits until there may be a message, or a moment: the look now and then costs little, and ends what no client wants.
-/// A descriptor that nothing watches is looked at more often.
+/// Waits for a message, at most [`LOOK`], after which unwanted names can end. Without registration, polls more often.
 pub(super) async fn something(descriptor: Option<&AsyncFd<OwnedFd>>) {
     let Some(descriptor) = descriptor else { return tokio::time::sleep(UNWATCHED).await };
     if let Ok(Ok(mut ready)) = tokio::time::timeout(LOOK, descriptor.readable()).await {
@@ -147,13 +146,13 @@ pub(super) async fn something(descriptor: Option<&AsyncFd<OwnedFd>>) {
     }
 }
 
-/// Takes some messages and the events, and tells the views; returns how many messages.
+/// Takes messages and events and notifies the views; returns the number of messages.
 fn take_what_is_there(feeds: &Feeds, subscriber: &Subscriber, only: Option<&Arc<Store>>) -> Result<usize> {
     let mut taken: usize = 0;
     let mut new = Vec::new();
     while taken < TURN {
         let next = subscriber.next(Wait::none());
-        // After each message, since only some events are kept.
+        // After each message, because the library keeps only some events.
         take_events(feeds, subscriber, only, &mut new);
         match next {
             Ok(Some(message)) => {
@@ -171,7 +170,7 @@ fn take_what_is_there(feeds: &Feeds, subscriber: &Subscriber, only: Option<&Arc<
                 break;
             }
             Err(error) if error.kind() == ErrorKind::InvalidState => return Err(error),
-            // The subscriber goes on after the error of one message.
+            // The subscriber continues after an error of one message.
             Err(error) => {
                 let endpoint = error.endpoint().unwrap_or_else(|| subscriber.endpoint());
                 let is_skipped = matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory);
@@ -188,14 +187,14 @@ fn take_what_is_there(feeds: &Feeds, subscriber: &Subscriber, only: Option<&Arc<
     Ok(taken)
 }
 
-/// Notes a store whose views are to be told.
+/// Marks a store whose views must be notified.
 fn note(store: &Arc<Store>, new: &mut Vec<Arc<Store>>) {
     if !store.is_new.swap(true, Ordering::Relaxed) {
         new.push(store.clone());
     }
 }
 
-/// Takes a message. A defect that it meets ends the store of its name alone.
+/// Takes a message. A panic ends only this store.
 fn take(feeds: &Feeds, store: &Arc<Store>, message: &Message) {
     let taken = catch_unwind(AssertUnwindSafe(|| {
         store.log().take(feeds.arrival(), message, &feeds.held);
@@ -206,7 +205,7 @@ fn take(feeds: &Feeds, store: &Arc<Store>, message: &Message) {
     }
 }
 
-/// Takes which names have a publisher now.
+/// Records which names have a publisher.
 fn take_events(feeds: &Feeds, subscriber: &Subscriber, only: Option<&Arc<Store>>, new: &mut Vec<Arc<Store>>) {
     for event in subscriber.events() {
         let is_there = match event.kind {

@@ -1,14 +1,13 @@
-//! What a client asks for: a name or a pattern, and of a journal the first number.
+//! A key: a name or pattern that a client asks for, with the first number of a journal.
 
 use crate::names::Name;
 
-/// Names of which the gateway knows something at once, for all tokens. One token has half of them.
+/// The most known names of all tokens. One token gets half.
 pub const NAMES: usize = 8_192;
 
-/// A name or a pattern that a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     pub name: Name,
-    /// For a journal: the number with which it begins.
+    /// The first number, for a journal.
     pub from: Option<u64>,
 }

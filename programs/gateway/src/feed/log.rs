@@ -1,6 +1,6 @@
-//! The log of a name: its messages and events in order, bounded in bytes.
+//! The log of a name: its messages and events in order, with a limit of bytes.
 //!
-//! The numbers of messages come from publishers, which may lie.
+//! Message numbers come from publishers, which may be malicious.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
@@ -10,21 +10,19 @@ use linkspan::Message;
 use super::place::{ORIGIN, Place};
 use super::published::{BESIDE, HeldBytes, Published};
 
-/// What happened to a name.
 #[derive(Clone)]
 pub enum What {
     Ended,
     Message(Arc<Published>),
-    /// The gateway could not receive the message at this place.
+    /// The gateway failed to receive the message at this place.
     Skipped,
 }
 
-/// An entry of the log.
 #[derive(Clone)]
 pub struct Entry {
-    /// Its number in the order in which everything came to the gateway.
+    /// Its number in the global order of arrival.
     pub arrival: u64,
-    /// The place of its message, or of the last one before it.
+    /// The place of its message, or of the last message before it.
     pub place: Place,
     pub what: What,
 }
@@ -38,27 +36,26 @@ impl Entry {
     }
 }
 
-/// The log of a name.
 pub struct Log {
     entries: VecDeque<Entry>,
-    /// The position of the first entry, counted from the beginning.
+    /// The position of the first entry, counted from the beginning of the log.
     pub first: u64,
     bytes: u64,
-    /// Whether it has sent a message, and has a publisher now.
+    /// Whether the name has a publisher that has sent a message.
     pub joined: bool,
     pub incarnation: u64,
-    /// The number of the last message of this incarnation, received or missed.
+    /// The number of this incarnation's last message, received or missed.
     last: u64,
     /// The place of the last message, received or missed.
     pub place: Place,
-    /// The place of the last message that the log has no more.
+    /// The place of the last dropped message.
     pub evicted: Place,
     pub newest: Option<Arc<Published>>,
-    /// Messages that were skipped since the last one. The next message counts them as missed.
+    /// Messages skipped since the last message. The next message reports them as missed.
     skipped: u64,
-    /// Whether there is no publisher, and when the last one ended.
+    /// When the last publisher ended; `None` with a publisher.
     ended: Option<u64>,
-    /// Whether nothing comes any more.
+    /// Whether the log has ended.
     pub is_forgotten: bool,
 }
 
@@ -82,23 +79,21 @@ impl Default for Log {
 }
 
 impl Log {
-    /// Returns the position behind the last entry.
+    /// Returns the position after the last entry.
     pub fn end(&self) -> u64 {
         self.first.saturating_add(self.entries.len() as u64)
     }
 
-    /// Returns the entry at a position.
     pub fn entry(&self, position: u64) -> Option<&Entry> {
         self.entries.get(usize::try_from(position.checked_sub(self.first)?).ok()?)
     }
 
-    /// Returns when the next entry from a position on came. The log may have dropped the one at this position.
+    /// Returns the arrival of the first entry at or after a position.
     pub fn arrival(&self, position: u64) -> Option<u64> {
         self.entry(position.max(self.first)).map(|entry| entry.arrival)
     }
 
-    /// Returns the place of a number of this incarnation. Numbers before the first one here have places before
-    /// [`ORIGIN`].
+    /// Returns the place of a number of this incarnation. Numbers before the log have places before [`ORIGIN`].
     pub fn place_of(&self, number: u64) -> Place {
         self.place.saturating_sub(self.last.saturating_sub(number).into())
     }
@@ -109,12 +104,10 @@ impl Log {
         self.first.saturating_add(at as u64)
     }
 
-    /// Returns the bytes of the entries.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Returns when the last publisher ended, if there is none.
     pub(super) fn ended(&self) -> Option<u64> {
         self.ended
     }
@@ -136,12 +129,11 @@ impl Log {
         Some(matches!(entry.what, What::Message(_)))
     }
 
-    /// Takes a message.
     pub(super) fn take(&mut self, arrival: u64, message: &Message, held: &Arc<HeldBytes>) {
         let (number, incarnation) = (message.sequence(), message.incarnation());
         let is_other = self.incarnation != incarnation || self.newest.is_none();
         if is_other {
-            // The first message of an incarnation says how many messages before it are missed.
+            // The first message of an incarnation reports how many messages before it were missed.
             let missed = message.missed().saturating_sub(self.skipped);
             self.last = number.saturating_sub(1).saturating_sub(missed);
         }
@@ -172,7 +164,7 @@ impl Log {
         self.push(arrival, What::Message(published));
     }
 
-    /// Notes that the name has a publisher, or has none. Its first message says which incarnation a publisher is.
+    /// Records that a publisher began or ended. The incarnation is known after its first message.
     pub(super) fn take_event(&mut self, arrival: u64, is_there: bool) {
         self.ended = (!is_there).then_some(arrival);
         if !is_there && std::mem::take(&mut self.joined) {
@@ -180,7 +172,7 @@ impl Log {
         }
     }
 
-    /// Counts a message that could not be received, so that clients learn of it before the next message.
+    /// Counts an unreceivable message, to report it before the next message arrives.
     pub(super) fn skip(&mut self, arrival: u64) {
         self.last = self.last.saturating_add(1);
         self.skipped = self.skipped.saturating_add(1);
@@ -188,7 +180,7 @@ impl Log {
         self.push(arrival, What::Skipped);
     }
 
-    /// Drops the oldest entries beyond this many bytes; the newest one stays. Returns how many messages it dropped.
+    /// Drops the oldest entries above this many bytes, but keeps the newest. Returns the number of dropped messages.
     pub(super) fn evict(&mut self, most: u64) -> u64 {
         let mut dropped: u64 = 0;
         while self.entries.len() > 1 && self.bytes > most {
@@ -197,7 +189,7 @@ impl Log {
         dropped
     }
 
-    /// Drops everything. Nothing comes any more.
+    /// Drops everything and ends the log.
     pub(super) fn forget(&mut self) {
         while self.drop_oldest().is_some() {}
         (self.newest, self.joined, self.is_forgotten) = (None, false, true);

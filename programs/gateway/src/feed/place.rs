@@ -1,12 +1,11 @@
-//! Places of messages. A place has twice as many bits as a number, so that no sequence of numbers reaches its end.
+//! Places of messages. A place has twice as many bits as a number, so no sequence of numbers overflows it.
 
-/// The place of a message in the order of its name, which counts missed messages as well.
+/// A message's place in the order of its name, which also counts missed messages.
 pub type Place = u128;
 
-/// The place before the first one of a name. Messages that came before the feed have smaller places.
+/// The place before a name's first message. Messages before the feed began have smaller places.
 pub const ORIGIN: Place = 1 << 64;
 
-/// Returns the number of messages between two places.
 pub fn distance(from: Place, to: Place) -> u64 {
     u64::try_from(to.saturating_sub(from)).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! A message as it was published, its value in the formats that clients asked for, and what all of it holds.
+//! A published message with its value in each requested format, and the memory of all messages.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -10,49 +10,47 @@ use linkspan_ros2::{Encoder, Messages};
 use super::place::Place;
 use crate::frames::Format;
 
-/// Bytes that a message takes beside its body.
+/// Bytes of memory of a message in addition to its body.
 pub(super) const BESIDE: u64 = 256;
 
-/// A message as it was published, and its value in the formats that clients have asked for.
 pub struct Published {
     pub number: u64,
     pub incarnation: u64,
     pub sent: Timestamp,
-    /// Its place in the order of its name.
     pub place: Place,
-    /// The beginning of the fingerprint of its schema.
+    /// The beginning of its schema's fingerprint.
     pub schema: Option<String>,
     pub(super) encoding: Encoding,
     pub(super) body: Bytes,
     pub(super) values: [OnceLock<Bytes>; 2],
-    /// As viewers read it, in the type that the name had then.
+    /// Its value for viewers, in the type that the name had at that time.
     pub(super) viewed: OnceLock<(Arc<Mutex<Messages>>, Arc<Encoder>, Bytes)>,
     pub(super) held: Arc<HeldBytes>,
 }
 
 impl Published {
-    /// Returns the value in a format, which is written once for all clients.
+    /// Returns the value in a format. The first caller encodes it for all clients.
     ///
     /// # Errors
-    /// `Malformed` and others for bytes that are no value, and for a value without a form in it.
+    /// `Malformed` and others if the body is not a value or the format cannot represent it.
     pub fn value(&self, format: Format) -> Result<Bytes> {
         let kept = &self.values[usize::from(format == Format::Json)];
         if let Some(value) = kept.get() {
             return Ok(value.clone());
         }
-        // CBOR is read, too: what is no value would break the frame.
+        // CBOR is validated even without conversion: an invalid value would break the frame.
         let value = format.transcode(&self.body, self.encoding)?;
-        // Where there is no room, each client has it written for itself.
+        // Without room, each client encodes its own copy.
         self.held.keep(value.len(), || kept.set(value.clone()).is_ok());
         Ok(value)
     }
 
-    /// Returns the message as viewers read it, with its type, written once for all of them.
+    /// Returns the message's type and value for viewers. The first caller encodes it for all viewers.
     ///
     /// # Errors
-    /// `Malformed` and others for bytes that are no value.
+    /// `Malformed` and others if the body is not a value.
     pub fn viewed(&self, messages: &Arc<Mutex<Messages>>) -> Result<(Arc<Encoder>, Bytes)> {
-        // One viewer writes it, and the others wait for that.
+        // One viewer encodes it while the others wait here.
         let mut types = messages.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, encoder, body)) = self.viewed.get()
             && Arc::ptr_eq(of, messages)
@@ -67,7 +65,7 @@ impl Published {
         Ok((encoder, body))
     }
 
-    /// Whether these bytes are a value that it has written for all clients, and counts.
+    /// Whether these bytes are a kept value, whose memory is already counted.
     pub fn keeps(&self, bytes: &Bytes) -> bool {
         self.values.iter().any(|value| value.get().is_some_and(|value| value.as_ptr() == bytes.as_ptr()))
     }
@@ -81,7 +79,7 @@ impl Published {
     }
 }
 
-/// What all feeds hold, and may hold, in bytes.
+/// Bytes that all feeds hold, and their limit.
 #[derive(Default)]
 pub(super) struct HeldBytes {
     pub(super) bytes: AtomicU64,
@@ -89,12 +87,11 @@ pub(super) struct HeldBytes {
 }
 
 impl HeldBytes {
-    /// Counts bytes that are held in any case.
     pub(super) fn add(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Counts bytes where there is room for them and `keep` keeps them.
+    /// Counts bytes if there is room and `keep` succeeds.
     fn keep(&self, bytes: usize, keep: impl FnOnce() -> bool) {
         let bytes = bytes as u64;
         let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -103,13 +100,12 @@ impl HeldBytes {
         }
     }
 
-    /// Whether less than an eighth is free: then logs drop what is old, so that new messages have room for what is
-    /// written of them.
+    /// Whether less than an eighth is free. Logs then drop old messages, which leaves room for encoded new ones.
     pub(super) fn is_nearly_full(&self) -> bool {
         self.bytes.load(Ordering::Relaxed) > self.most.saturating_sub(self.most / 8)
     }
 
-    /// Whether half of it is free: then each log may grow again.
+    /// Whether half is free. Logs may then grow again.
     pub(super) fn is_half_free(&self) -> bool {
         self.bytes.load(Ordering::Relaxed) < self.most / 2
     }
@@ -121,7 +117,7 @@ impl Drop for Published {
     }
 }
 
-/// Bytes that are held for one client alone: they count until it is dropped.
+/// Bytes that are held for one client, counted until drop.
 pub struct Own {
     pub(super) held: Arc<HeldBytes>,
     pub(super) bytes: u64,

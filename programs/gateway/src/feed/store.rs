@@ -1,4 +1,4 @@
-//! The store of a name, and the view of a subscription: which stores have something new for it.
+//! The store of a name, and the view of a subscription, which lists stores with news.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,23 +12,23 @@ use super::log::Log;
 use crate::names::Name;
 use crate::rights::{Right, Rights};
 
-/// Returns the error of a client that does not read of names that came and went.
+/// The error of a client that was too slow to read names that came and went.
 pub fn too_slow() -> Error {
     let text = "the client was too slow: names came and went whose missed messages the gateway no longer knows; subscribe again";
     Error::new(ErrorKind::Lagged, text)
 }
 
-/// What the gateway has of a name.
+/// The gateway's state of a name.
 pub struct Store {
-    /// Keys grow. A name that comes back after it was forgotten has another one.
+    /// Keys grow. A forgotten name that returns gets a new key.
     pub key: u64,
     pub name: Name,
     pub text: Arc<str>,
-    /// For a journal that is read from here on: its first number.
+    /// The first number of a journal that is read from there.
     pub from: Option<u64>,
     log: Mutex<Log>,
     views: Mutex<HashMap<u64, Arc<View>>>,
-    /// Whether something came that views were not told of.
+    /// Whether views were not yet notified of news.
     pub(super) is_new: AtomicBool,
 }
 
@@ -45,7 +45,6 @@ impl Store {
         })
     }
 
-    /// Returns the log.
     pub fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -54,36 +53,34 @@ impl Store {
         self.views.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a view; returns false if it has it.
+    /// Adds a view; returns whether it is new.
     pub(super) fn add(&self, view: &Arc<View>) -> bool {
         self.views().insert(view.id, view.clone()).is_none()
     }
 
-    /// Removes a view; returns whether it had it.
+    /// Removes a view; returns whether it was there.
     pub(super) fn remove(&self, view: &View) -> bool {
         self.views().remove(&view.id).is_some()
     }
 
-    /// Tells the views that something came.
+    /// Notifies the views of news.
     pub(super) fn tell(self: &Arc<Self>) {
         self.is_new.store(false, Ordering::Relaxed);
         self.views().values().for_each(|view| view.note(self));
     }
 
-    /// Ends the views of this name for this reason.
     pub(super) fn fail(&self, error: &Error) {
         self.views().values().for_each(|view| view.fail(error));
     }
 }
 
-/// What is new for a view.
 #[derive(Default)]
 struct News {
     stores: BTreeMap<u64, Arc<Store>>,
     failed: Option<Error>,
 }
 
-/// What one subscription wants, and which stores have something new for it.
+/// What one subscription wants, and the stores with news for it.
 pub struct View {
     pub(super) id: u64,
     pub(super) keys: Vec<Key>,
@@ -101,14 +98,14 @@ impl View {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the view has the messages of a store: its token allows the name, and the first key that the name fits is
-    /// the one of the store.
+    /// Whether the view gets a store's messages: the token allows the name, and the first matching key is the store's
+    /// key.
     pub(super) fn wants(&self, name: &Name, from: Option<u64>) -> bool {
         let first = self.keys.iter().find(|key| key.name.fits(name));
         first.is_some_and(|key| key.from == from) && self.rights.allow(Right::Read, name)
     }
 
-    /// Notes that a store has something new.
+    /// Notes a store with news.
     pub(super) fn note(&self, store: &Arc<Store>) {
         let mut news = self.news();
         if news.stores.len() >= 2 * NAMES && !news.stores.contains_key(&store.key) {
@@ -120,13 +117,12 @@ impl View {
         self.waker.notify_one();
     }
 
-    /// Ends the view for this reason.
     pub(super) fn fail(&self, error: &Error) {
         self.news().failed.get_or_insert_with(|| error.clone());
         self.waker.notify_one();
     }
 
-    /// Takes the stores that have something new, and returns why the view has ended, if it has.
+    /// Takes the stores with news, and returns why the view has ended, if it has.
     pub fn take_news(&self) -> (BTreeMap<u64, Arc<Store>>, Option<Error>) {
         let mut news = self.news();
         (std::mem::take(&mut news.stores), news.failed.clone())

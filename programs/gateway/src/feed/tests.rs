@@ -1,4 +1,4 @@
-//! Stores before their first message; how many names one token has; descriptors that no set takes.
+//! Tests of stores before their first message, names per token, and descriptors that epoll does not accept.
 
 use std::collections::HashMap;
 use std::os::fd::AsFd;
@@ -35,7 +35,7 @@ fn all_of((used, stores): (Use, Vec<Arc<Store>>)) -> Subscription {
     Subscription::new((used, stores), Choice::All(None), HashMap::new(), &account(), Arc::default()).unwrap()
 }
 
-/// A store is there before its first message, of which the number says what was missed.
+/// A store exists before its first message, whose number shows how many messages were missed.
 #[test]
 fn client_that_comes_again_before_the_first_message_is_told_what_it_missed() {
     let text = format!("gateway-feed-{}", std::process::id());
@@ -80,7 +80,7 @@ fn client_that_comes_again_before_the_first_message_is_told_what_it_missed() {
     }
 }
 
-/// What no set takes (a file of a disk here) is looked at by a timer, and fails nothing.
+/// A timer polls a descriptor that the set does not accept (here, a file on disk).
 #[test]
 fn descriptor_that_no_set_takes_is_looked_at_by_a_timer() {
     let runtime = linkspan_tokio::runtime("feeds", 1).unwrap();
@@ -92,7 +92,6 @@ fn descriptor_that_no_set_takes_is_looked_at_by_a_timer() {
     });
 }
 
-/// A panic in the task that receives is an error that says so.
 #[test]
 fn task_that_panics_is_an_error_of_what_it_received() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -103,7 +102,6 @@ fn task_that_panics_is_an_error_of_what_it_received() {
     assert!(failed.text().contains("lab/panic"), "{failed}");
 }
 
-/// A store that fails ends the views of its name with the reason, and the next client gets another store.
 #[test]
 fn store_that_fails_is_closed_with_the_reason_and_replaced() {
     let (feeds, _readers) = Feeds::new(1 << 20, 1 << 26);
@@ -119,7 +117,7 @@ fn store_that_fails_is_closed_with_the_reason_and_replaced() {
     assert_ne!(feeds.store("shm:lab/a").unwrap().key, store.key);
 }
 
-/// Spellings of one pattern share the store of each name, and end with the last of them.
+/// Different patterns share the store of each name, which ends with the last of them.
 #[test]
 fn name_has_one_store_however_it_is_asked_for() {
     let (feeds, _readers) = Feeds::new(1 << 20, 1 << 26);
@@ -130,7 +128,7 @@ fn name_has_one_store_however_it_is_asked_for() {
     let (_late, stores) = joined(&feeds, &["?ab/*", "lab/a"], "two").unwrap();
     assert_eq!(stores.iter().map(|store| store.key).collect::<Vec<_>>(), [store.key]);
     assert_eq!(feeds.count(), (texts.len() + 1, 1, 0));
-    // It is not wanted without those that ask for it, after a while.
+    // After a while without views, the store is unwanted.
     drop((views, _late));
     assert!(feeds.wants("shm:lab/a"));
     let later = Instant::now() + Duration::from_secs(31);
@@ -138,7 +136,7 @@ fn name_has_one_store_however_it_is_asked_for() {
     assert_eq!(feeds.count(), (0, 0, 0));
 }
 
-/// What a token follows is counted in names. A token that has all that it may leaves half to others.
+/// A token's quota counts names. A token at its limit leaves half to others.
 #[test]
 fn token_that_follows_too_many_names_ends_its_own_views_alone() {
     let (feeds, _readers) = Feeds::new(1 << 20, 1 << 26);
@@ -158,7 +156,6 @@ fn token_that_follows_too_many_names_ends_its_own_views_alone() {
         feeds.store(&format!("shm:lab/{number}")).unwrap();
     }
     assert!(panel.next(Instant::now()).is_none());
-    // A name that is gone makes room.
     feeds.store("shm:lab/0").unwrap().log().take_event(9, false);
     feeds.store("shm:lab/new").unwrap();
     assert!(panel.next(Instant::now()).is_none() && feeds.state().known("shm:lab/0").is_none());

@@ -1,4 +1,4 @@
-//! What the frames of a client ask for.
+//! Handles the frames of a client.
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
@@ -22,11 +22,11 @@ use crate::servers::Outcome;
 use crate::status::{Counted, add};
 use crate::subscription::{Choice, Subscription, resumes};
 
-/// Lists of names that are written at once, for all clients.
+/// Bounds the name lists that are encoded at once for all clients.
 static FOLLOWERS: Semaphore = Semaphore::const_new(4);
 
 impl Session {
-    /// Takes a frame. What it asks for is answered, now or later, by a frame with its id.
+    /// Takes a frame. A frame with its id answers it, now or later.
     pub(super) fn take(self: &Arc<Session>, frame: Received) {
         let id = frame.field("id").and_then(|id| id.as_u64().ok());
         if let Err(error) = self.try_take(frame) {
@@ -82,7 +82,7 @@ impl Session {
             }
             "cancel" => {
                 let id = frame.id()?;
-                // An answer may have gone out meanwhile: then there is nothing to give up.
+                // The answer may already be sent; then there is nothing to withdraw.
                 if let Some(withdrawn) = self.state().calls.get(&id) {
                     withdrawn.set();
                 }
@@ -157,7 +157,6 @@ impl Session {
         self.gateway.check(&self.rights, right, frame.required("name")?.as_text()?)
     }
 
-    /// Refuses an id that is in use.
     fn check_new(&self, id: u64) -> Result<()> {
         let state = self.state();
         let is_used = state.subscriptions.contains_key(&id)
@@ -197,7 +196,7 @@ impl Session {
         let mut keys = Vec::new();
         for text in texts {
             let name = Name::parse(text, true)?;
-            // A pattern gives the names that the token allows.
+            // A pattern delivers only names that the token allows.
             self.rights.check_followed(&name).inspect_err(|_| add(&self.gateway.counters.refused, 1))?;
             let number = resumes.get(&name.text()).map(|resume| resume.number);
             let from = number.filter(|_| name.is_journal()).map(|number| number.saturating_add(1));
@@ -214,7 +213,7 @@ impl Session {
         Ok(())
     }
 
-    /// Runs what may wait on a thread for that, and answers with its result.
+    /// Runs blocking work on a thread and answers with its result.
     fn look_up(
         self: &Arc<Session>,
         id: u64,
@@ -277,7 +276,7 @@ impl Session {
         Ok(())
     }
 
-    /// Sends the names that fit, and then what changes.
+    /// Sends the matching names, then changes.
     async fn follow(self: Arc<Session>, id: u64, pattern: Name) {
         let mut since = None;
         loop {
@@ -293,7 +292,7 @@ impl Session {
                     let is_new = since.is_none() || !changes.names.is_empty() || !changes.gone.is_empty();
                     let frame =
                         Frame::of("names", id).with("names", changes.names).with("gone", changes.gone);
-                    // Without room the next look has it as well.
+                    // Without room, the next look reports these changes again.
                     if !is_new || self.answer_with_room(&frame).is_ok() {
                         since = Some(changes.version);
                     }
@@ -320,7 +319,7 @@ impl Session {
         if self.state().servers.contains_key(&id) { Ok(id) } else { Err(unknown(id)) }
     }
 
-    /// Starts the thread that publishes and answers, with the first publisher or server.
+    /// Starts the publishing thread with the first publisher or server.
     fn publishing(self: &Arc<Session>) -> Result<()> {
         let mut state = self.state();
         if state.publishing.is_none() {

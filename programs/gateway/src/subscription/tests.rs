@@ -1,4 +1,4 @@
-//! A subscription and a store that begins with it: what was received before the subscription looked.
+//! Tests of a subscription together with a new store: messages that arrive before the subscription looks.
 
 use std::sync::atomic::Ordering;
 use std::{iter, thread};
@@ -15,7 +15,7 @@ use crate::room::Room;
 const PATIENCE: Duration = Duration::from_secs(60);
 const COUNT: u64 = 10;
 
-/// Takes all that is there; returns the numbers of the messages, and how many were said to be missed.
+/// Takes all items; returns the message numbers and the count of missed messages.
 fn taken(subscription: &mut Subscription) -> (Vec<u64>, u64) {
     let (mut numbers, mut lagged) = (Vec::new(), 0);
     for given in iter::from_fn(|| subscription.next(Instant::now())) {
@@ -31,7 +31,7 @@ fn taken(subscription: &mut Subscription) -> (Vec<u64>, u64) {
     (numbers, lagged)
 }
 
-/// Of a subscription that looks after ten messages: the store began for it, or for another one.
+/// Ten messages arrive before the subscription looks; `began` says whether the store began for it.
 fn after_ten_messages(buffer: u64, choice: Choice, began: bool) -> (Vec<u64>, u64) {
     let text = format!("gateway-subscription-{}-{buffer}-{choice:?}-{began}", std::process::id())
         .replace(|one: char| !one.is_ascii_alphanumeric(), "-");

@@ -1,10 +1,10 @@
-//! Any bytes as a frame of a viewer. For a fuzzing target and the replay of its seeds.
+//! Reads any bytes as a viewer's frame, for a fuzz target and the replay of its seeds.
 
 use linkspan::{Encoding, Value, codec};
 
 use crate::asked::{Asked, object};
 
-/// Reads the bytes. What is read is written again and is read as the same.
+/// Decodes, encodes and decodes again; both results must be equal.
 pub fn take(bytes: &[u8]) {
     let Some(asked) = object(bytes).and_then(|frame| Asked::of(&frame).ok()) else { return };
     let id = |id: &u32| Value::from(u64::from(*id));

@@ -1,5 +1,4 @@
-//! Any bytes as a frame of a client: read in both formats, with its names, and written again. For a fuzzing target and
-//! the replay of its seeds.
+//! Reads any bytes as a client's frame in both formats, for a fuzz target and the replay of its seeds.
 
 use bytes::Bytes;
 use linkspan::{Value, codec};
@@ -7,8 +6,7 @@ use linkspan::{Value, codec};
 use crate::frames::{Format, Frame, Received};
 use crate::names::Name;
 
-/// Reads the bytes. What is read is written again and stays the same; a name that is taken is taken again, as the same
-/// one.
+/// Decodes, encodes and decodes again; frames and names must stay equal.
 pub fn take(bytes: &[u8]) {
     for (_, format) in Format::ALL {
         let Ok(mut frame) = Received::decode(&Bytes::copy_from_slice(bytes), format) else { continue };
