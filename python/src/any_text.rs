@@ -1,12 +1,13 @@
-//! Text of Python as UTF-8, whatever it holds.
+//! Text of Python as UTF-8.
 
 use std::borrow::Cow;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-/// Text as UTF-8, whatever it holds: half a surrogate pair, which has no UTF-8, is written as Python writes it to
-/// standard error.
+/// Returns the text as UTF-8.
+///
+/// Lone surrogates, which have no UTF-8, become escapes as on standard error.
 pub fn any_text<'a>(text: &'a Bound<'_, PyString>) -> Cow<'a, str> {
     if let Ok(text) = text.to_str() {
         return Cow::Borrowed(text);

@@ -1,5 +1,6 @@
-//! Arguments: one converter for each kind, whose error names the argument, what came and what to give. The stubs follow
-//! its table.
+//! Converters of arguments. Their errors name the argument, the given value and an accepted value.
+//!
+//! The stubs follow the table `argument_types`.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -16,13 +17,12 @@ use crate::any_text::any_text;
 use crate::builtin::type_name;
 use crate::errors::{Failure, Outcome, imported};
 
-/// The error for an argument: what came, with its type where that is not plain, and what to give.
+/// Returns the error for an argument: its value and type, and what to give instead.
 #[cold]
 pub fn refused(kind: ErrorKind, name: &str, given: &Bound<'_, PyAny>, give: &str) -> Failure {
     Error::new(kind, refusal(name, given, give)).under_key(name).into()
 }
 
-/// The text of that error.
 #[cold]
 pub fn refusal(name: &str, given: &Bound<'_, PyAny>, give: &str) -> String {
     if given.is_none() {
@@ -31,21 +31,19 @@ pub fn refusal(name: &str, given: &Bound<'_, PyAny>, give: &str) -> String {
     format!("{name}={} is of type {}: give {give}", shown(given), type_name(given))
 }
 
-/// The error for a number that is none of those which an argument takes.
 #[cold]
 fn out_of_range(name: &str, given: &Bound<'_, PyAny>, give: &str) -> Failure {
     let text = format!("{name}={} is out of range: give {give}", shown(given));
     Error::new(ErrorKind::OutOfRange, text).under_key(name).into()
 }
 
-/// The error for a number beyond the most that there is of an argument.
 #[cold]
 fn too_large(name: &str, given: &Bound<'_, PyAny>, most: impl Display, give: &str) -> Failure {
     let text = format!("{name}={} is too large, more than {most}: give {give}", shown(given));
     Error::new(ErrorKind::OutOfRange, text).under_key(name).into()
 }
 
-/// A short form of an object for a text: its `repr`, its type where that fails.
+/// Returns the `repr` of an object, shortened; its type if `repr` fails.
 pub fn shown(object: &Bound<'_, PyAny>) -> String {
     const MOST: usize = 60;
     let Ok(repr) = object.repr() else { return format!("<{}>", type_name(object)) };
@@ -56,7 +54,7 @@ pub fn shown(object: &Bound<'_, PyAny>) -> String {
     }
 }
 
-/// A text argument of this name; `give` is what to give instead of what is none.
+/// Reads a text argument. The error tells the user to give `give`.
 fn text(name: &str, given: &Bound<'_, PyAny>, give: &str) -> Outcome<String> {
     let Ok(text) = given.cast::<PyString>() else {
         return Err(refused(ErrorKind::WrongType, name, given, give));
@@ -70,13 +68,14 @@ fn text(name: &str, given: &Bound<'_, PyAny>, give: &str) -> Outcome<String> {
     }
 }
 
-/// Whether it is a truth value, of Python or of NumPy: to Python that is a number, too, and as an argument it is a
-/// slip.
+/// Returns whether the value is a bool of Python or NumPy.
+///
+/// Both also pass as numbers, but a bool argument is a mistake.
 fn is_truth(given: &Bound<'_, PyAny>) -> bool {
     given.is_instance_of::<PyBool>() || matches!(&*type_name(given), "numpy.bool" | "numpy.bool_")
 }
 
-/// A time-out of this name.
+/// Reads a time-out in seconds.
 pub fn seconds(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Timeout> {
     const GIVE: &str = "seconds from 0 upwards, a timedelta, or None to wait for ever";
     static TIMEDELTA: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -86,11 +85,10 @@ pub fn seconds(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Timeout> {
     let seconds = match given.extract::<f64>() {
         Ok(_) if is_truth(given) => None,
         Ok(seconds) => Some(seconds),
-        // A length of time.
         Err(_) if given.is_instance(imported(given.py(), &TIMEDELTA, "datetime", "timedelta")?)? => {
             Some(given.call_method0("total_seconds")?.extract::<f64>()?)
         }
-        // An integer that is larger than any number of this kind, or smaller.
+        // An integer outside the range of `f64`.
         Err(error) if error.is_instance_of::<PyOverflowError>(given.py()) => {
             return Err(match given.gt(0) {
                 Ok(true) => too_large(name, given, format_args!("{:e}", f64::MAX), GIVE),
@@ -103,7 +101,6 @@ pub fn seconds(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Timeout> {
     Timeout::from_seconds(seconds).map_err(|_| out_of_range(name, given, GIVE))
 }
 
-/// Declares arguments that are texts, and their table.
 macro_rules! texts {
     ($($(#[$about:meta])* $class:ident, $name:literal, $give:literal;)*) => {
         $(
@@ -130,47 +127,30 @@ macro_rules! texts {
 }
 
 texts! {
-    /// A name to open.
     Endpoint, "endpoint", "the name as text, such as \"lab/temperature\" or \"unix:lab/temperature\"";
-    /// Where in a value.
     ValuePath, "path", "keys and positions joined by /, as text, such as \"rows/0/name\"";
-    /// Memory of another program.
     Source, "source", "\"posix:/name\", \"sysv:0x1234\" or an absolute path, as text";
-    /// The fields of a struct.
     StructLayout, "layout", "the fields as text, such as \"f64 celsius; u32 count\"";
-    /// The field of a struct that counts its writes.
+    /// The field of a struct that counts the writes of its owner.
     Counter, "counter", "the name of a field as text, or None";
-    /// A service.
     ServiceName, "service", "the name of a service as text";
-    /// The name of a service's own, or of a recording's table.
+    /// The name of a service's own command or item, or of a recording's table.
     Name, "name", "a name as text";
-    /// A command.
     CommandName, "command", "a linkspan.Command, or the name of a command as text";
-    /// A command's id.
     Id, "id", "the id as text of 1 to 64 bytes";
-    /// An encoding.
     EncodingName, "encoding", "\"cbor\", \"json\", \"bson\" or \"smile\"";
-    /// The encoding of what is given.
     FromEncoding, "from_", "\"cbor\", \"json\", \"bson\" or \"smile\"";
-    /// The encoding of what is made.
     ToEncoding, "to", "\"cbor\", \"json\", \"bson\" or \"smile\"";
-    /// The order of an array.
     ArrayOrder, "order", "\"C\" or \"F\"";
-    /// A level of a log.
     Level, "level", "\"debug\", \"info\", \"warning\" or \"error\"";
-    /// What stands for a schema in generated code.
     Fingerprint, "fingerprint", "the fingerprint of a schema as text, which generated code has";
-    /// A column of a table.
     ColumnName, "column", "the name of a column as text";
-    /// The type of the elements of an array.
     ElementType, "dtype", "the name of an element type as text, such as \"f64\" or \"u8\"";
-    /// The order of the elements of an array.
     ElementOrder, "order", "\"row\" or \"column\"";
-    /// A time as text.
     TimeText, "text", "a time as RFC 3339 writes it, such as \"2026-03-01T12:00:00.5Z\"";
 }
 
-/// A text for people, of an error or a log, which is taken whatever it holds.
+/// Any text of an error or a log entry, for people.
 pub struct AnyText(pub String);
 
 impl<'py> FromPyObject<'_, 'py> for AnyText {
@@ -184,7 +164,7 @@ impl<'py> FromPyObject<'_, 'py> for AnyText {
     }
 }
 
-/// What a subscriber is given.
+/// The endpoint, pattern or list of a subscriber.
 pub enum Endpoints {
     One(String),
     Several(Vec<String>),
@@ -210,7 +190,6 @@ impl<'py> FromPyObject<'_, 'py> for Endpoints {
     }
 }
 
-/// Declares arguments that are several texts.
 macro_rules! lists {
     ($($(#[$about:meta])* $class:ident, $name:literal, $give:literal;)*) => {
         $(
@@ -234,19 +213,16 @@ macro_rules! lists {
 }
 
 lists! {
-    /// Names and patterns of a recording.
     RecordedNames, "name", "a name or a pattern of the recording as text, such as \"lab/*\"";
-    /// Services.
     ServiceNames, "services", "a list of the names of services, each as text";
 }
 
-/// Whether there is an iterator of an object; what its `__iter__` raises is the program's.
+/// Returns whether the object is iterable. Does not call `__iter__`, which may raise.
 pub fn is_iterable(given: &Bound<'_, PyAny>) -> bool {
     let class = given.get_type();
     ["__iter__", "__getitem__"].iter().any(|method| class.hasattr(*method).unwrap_or(false))
 }
 
-/// The path of a file.
 pub struct FilePath(PathBuf);
 
 impl Deref for FilePath {
@@ -284,13 +260,12 @@ impl<'py> FromPyObject<'_, 'py> for FilePath {
     }
 }
 
-/// The path of a file as text: what Python's own functions take.
+/// The path of a file as text, from any object that Python accepts as a path.
 #[pyfunction]
 pub fn file_path(path: FilePath) -> OsString {
     path.0.into_os_string()
 }
 
-/// Declares arguments that are integers.
 macro_rules! counts {
     ($($(#[$about:meta])* $class:ident($type:ty), $name:literal, $give:literal;)*) => {
         $(
@@ -318,31 +293,19 @@ macro_rules! counts {
 }
 
 counts! {
-    /// The most messages of a call.
     Max(usize), "max", "the most messages to take, an int from 1 upwards";
-    /// Subscribers.
     Count(usize), "count", "the number of subscribers, an int from 0 upwards";
-    /// Lines of a log.
     Lines(usize), "lines", "the number of lines, an int from 0 upwards";
-    /// Rows of a table.
     Rows(usize), "rows", "the number of rows, an int from 1 upwards";
-    /// Bytes of memory.
     Length(usize), "length", "the number of bytes, an int from 0 upwards";
-    /// Where in memory.
     Offset(u64), "offset", "a number of bytes, an int from 0 upwards";
-    /// The longest message in bytes.
     MaxMessageSize(u64), "max_message_size", "a number of bytes, an int from 0 upwards, or None";
-    /// An incarnation of a service.
     Epoch(u64), "epoch", "the incarnation of the service as an int, as status()[\"epoch\"] has it, or None for any";
-    /// The mode of a file.
     Mode(u32), "mode", "the mode of the file as an int, such as 0o660, or None";
-    /// A signal.
     SignalNumber(i32), "interrupt", "the number of a signal, such as signal.SIGURG, or None";
-    /// The code of a failure.
     RemoteCode(i64), "code", "the number of the failure, an int of 64 bits";
 }
 
-/// Declares arguments that are truth values.
 macro_rules! flags {
     ($($(#[$about:meta])* $class:ident, $name:literal;)*) => {
         $(
@@ -364,13 +327,10 @@ macro_rules! flags {
 }
 
 flags! {
-    /// Whether a recording is followed.
     Follow, "follow";
-    /// Whether a file is replaced.
     Replace, "replace";
 }
 
-/// The deadline of a command.
 pub struct Within(pub Timeout);
 
 impl<'py> FromPyObject<'_, 'py> for Within {
@@ -381,7 +341,7 @@ impl<'py> FromPyObject<'_, 'py> for Within {
     }
 }
 
-/// How often data is read; `None` for never.
+/// The interval between readings of data; `None` means never.
 pub struct DataEvery(pub Timeout);
 
 impl<'py> FromPyObject<'_, 'py> for DataEvery {
@@ -392,7 +352,7 @@ impl<'py> FromPyObject<'_, 'py> for DataEvery {
     }
 }
 
-/// The types of the arguments that the converters here take, by name: what the stubs say.
+/// The argument names and their types in the stubs.
 #[pyfunction]
 pub fn argument_types() -> Vec<(&'static str, &'static str)> {
     vec![

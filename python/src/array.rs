@@ -1,4 +1,4 @@
-//! N-d arrays and the buffer protocol: arrays from any buffer, and the class `NdArray`, whose memory is a buffer.
+//! N-d arrays and the buffer protocol: arrays from buffers, and `NdArray`, which lends one.
 
 use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
@@ -20,29 +20,29 @@ use crate::made;
 use crate::numpy_api::{self, Over};
 use crate::shape::Lengths;
 
-/// An N-d array of numbers that lends its memory, read-only, by the buffer protocol: `memoryview(a)`,
-/// `numpy.asarray(a)`.
+/// An N-d array of numbers with read-only memory in the buffer protocol.
 ///
-/// Received arrays have this class where NumPy cannot be imported: `a[i]`, `a[i, j]`, `for x in a`, `a.tolist()`.
+/// Use `memoryview(a)` or `numpy.asarray(a)`. Received arrays have this class if NumPy is not installed. It supports
+/// `a[i]`, `a[i, j]`, `for x in a` and `a.tolist()`.
 #[pyclass(frozen, module = "linkspan")]
 pub struct NdArray {
     array: Array,
-    /// The shape in `Py_ssize_t`; none where an empty array has a length beyond that.
+    /// Shape and strides as `Py_ssize_t`; `None` if an empty array has a longer dimension.
     counts: Option<Counts>,
 }
 
-/// Lengths, and behind them strides, in `Py_ssize_t`.
+/// The lengths of the dimensions, followed by the strides.
 enum Counts {
-    /// Of at most [`SHORT_RANK`] dimensions, without an allocation.
+    /// Up to [`SHORT_RANK`] dimensions, without an allocation.
     Short(u8, [isize; 2 * SHORT_RANK]),
     Long(Box<[isize]>),
 }
 
-/// Most arrays have no more dimensions.
+/// Most arrays have at most this many dimensions.
 const SHORT_RANK: usize = 4;
 
 impl Counts {
-    /// Those of an array that [`fits_numpy`].
+    /// Computes shape and strides. The array must pass [`fits_numpy`].
     fn of(array: &Array) -> Counts {
         let rank = array.shape.len();
         let mut counts = if rank <= SHORT_RANK {
@@ -67,7 +67,6 @@ impl Counts {
         counts
     }
 
-    /// The lengths, and the strides.
     fn shape_and_strides(&self) -> (&[isize], &[isize]) {
         match self {
             Counts::Short(rank, both) => both[..2 * usize::from(*rank)].split_at((*rank).into()),
@@ -82,7 +81,6 @@ impl NdArray {
         NdArray { array, counts }
     }
 
-    /// The core's array.
     pub fn array(&self) -> &Array {
         &self.array
     }
@@ -98,8 +96,10 @@ impl NdArray {
 
 #[pymethods]
 impl NdArray {
-    /// An array with a copy of the elements of `data`: a buffer with its element type and shape, or, where `dtype` is
-    /// given, the elements as bytes, little-endian, in this `order`.
+    /// Copies the elements of `data`, a buffer, into a new array.
+    ///
+    /// Element type and shape come from the buffer. If `dtype` is given, `data` holds little-endian elements in
+    /// `order`.
     #[new]
     #[pyo3(signature = (data, dtype=None, shape=None, order=ElementOrder("row".to_owned())), text_signature = "(data, dtype=None, shape=None, order='row')")]
     fn from_buffer(
@@ -126,7 +126,7 @@ impl NdArray {
         Ok(NdArray::new(NdArrayRef::new(dtype, order, &shape, given.data)?.to_owned()))
     }
 
-    /// The element type: `bool`, `i8` to `i64`, `u8` to `u64`, `f32`, `f64`, `c64`, `c128`.
+    /// The element type: `bool`, `i8` to `i64`, `u8` to `u64`, `f32`, `f64`, `c64` or `c128`.
     #[getter]
     fn dtype(&self) -> &'static str {
         self.array.dtype.name()
@@ -138,25 +138,26 @@ impl NdArray {
         PyTuple::new(py, &self.array.shape)
     }
 
-    /// How the elements lie in memory: `row` (C) or `column` (Fortran).
+    /// The order of the elements in memory: `row` (C) or `column` (Fortran).
     #[getter]
     fn order(&self) -> &'static str {
         self.array.order.name()
     }
 
-    /// Bytes of all elements.
+    /// The size of all elements in bytes.
     #[getter]
     fn nbytes(&self) -> usize {
         self.array.data.len()
     }
 
-    /// The elements as nested lists of Python numbers.
+    /// Returns the elements as nested lists of Python numbers.
     fn tolist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.layout().to_lists(py)
     }
 
-    /// The element at an index, an integer or a tuple of integers; an array of the dimensions that the index leaves
-    /// open.
+    /// Returns the element at an integer or tuple of integers.
+    ///
+    /// An index with fewer integers than dimensions returns an array of the remaining dimensions.
     fn __getitem__<'py>(&self, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let (py, layout) = (index.py(), self.layout());
         let positions = layout.positions(index)?;
@@ -166,7 +167,7 @@ impl NdArray {
         Ok(Bound::new(py, NdArray::new(layout.sub_array(&positions)))?.into_any())
     }
 
-    /// The elements as an array of NumPy's, for what asks by this protocol and not by the buffer.
+    /// Returns the elements as a NumPy array, for callers that use this protocol instead of buffers.
     #[pyo3(signature = (dtype=None, *, copy=None))]
     fn __array__<'py>(
         slf: &Bound<'py, Self>,
@@ -181,8 +182,9 @@ impl NdArray {
         Ok(if copy == Some(true) { array.call_method0("copy")? } else { array })
     }
 
-    /// The elements for what takes arrays by DLPack. A reader of an older version of it gets a copy: it has no word for
-    /// memory that is only read.
+    /// Returns the elements as a DLPack capsule.
+    ///
+    /// Consumers of an old DLPack version get a copy, because that version cannot mark memory as read-only.
     #[pyo3(signature = (**how))]
     fn __dlpack__<'py>(
         slf: &Bound<'py, Self>,
@@ -197,7 +199,7 @@ impl NdArray {
         }
     }
 
-    /// The processor's memory, as DLPack numbers it.
+    /// Returns DLPack's numbers for the memory of the CPU.
     const fn __dlpack_device__(&self) -> (i32, i32) {
         (1, 0)
     }
@@ -210,7 +212,7 @@ impl NdArray {
             .map_err(|_| PyOverflowError::new_err(format!("the length {first} does not fit a Python length")))
     }
 
-    /// The elements, or the arrays, of the first dimension.
+    /// Iterates over the first dimension: over elements, or over arrays.
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let positions = PyRange::new(slf.py(), 0, isize::try_from(slf.get().__len__()?)?)?;
         slf.py().import("builtins")?.call_method1("map", (slf.getattr("__getitem__")?, positions))
@@ -234,18 +236,18 @@ impl NdArray {
     }
 
     /// # Safety
-    /// Called by the interpreter alone, with a view to fill in.
+    /// Only the interpreter calls this, with a view to fill.
     unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
-        // SAFETY: as the interpreter promises.
+        // SAFETY: the interpreter passes a view to fill.
         unsafe { slf.get().fill_view(slf.as_any(), view, flags, None) }
     }
 }
 
 impl NdArray {
-    /// Lends the elements by the buffer protocol; `written` is where they lie, if they may be written.
+    /// Fills a view of the buffer protocol. `written` is the address of the elements if they are writable.
     ///
     /// # Safety
-    /// `view` is one to fill in. `owner` keeps this array; `written` may be written as long as it does.
+    /// `view` may be filled. `owner` keeps this array alive. `written` is writable while `owner` lives.
     pub unsafe fn fill_view(
         &self,
         owner: &Bound<'_, PyAny>,
@@ -254,7 +256,7 @@ impl NdArray {
         written: Option<NonNull<u8>>,
     ) -> PyResult<()> {
         let this = self;
-        // SAFETY: the caller promises a view to fill in.
+        // SAFETY: the caller promises a view to fill.
         let view = unsafe { &mut *view };
         view.obj = std::ptr::null_mut();
         let refuse = |why: &'static str| Err(PyBufferError::new_err(why));
@@ -291,14 +293,13 @@ impl NdArray {
         view.strides = or_null(asked(ffi::PyBUF_STRIDES), strides);
         view.suboffsets = std::ptr::null_mut();
         view.internal = std::ptr::null_mut();
-        // The view owns a reference to this object, and so to shape, strides and elements.
+        // The view keeps this object alive, and with it shape, strides and elements.
         view.obj = owner.clone().into_ptr();
         Ok(())
     }
 }
 
-/// The element types as the `struct` module, NumPy and `memoryview` write them: ours, and all that mean the same at
-/// this size.
+/// Element types, their `struct` letter, and all letters with an equal meaning at that size.
 const LETTERS: [(DType, &CStr, &[u8]); 13] = [
     (DType::Bool, c"?", b"?"),
     (DType::I8, c"b", b"bhilqn"),
@@ -315,10 +316,9 @@ const LETTERS: [(DType, &CStr, &[u8]); 13] = [
     (DType::C128, c"Zd", b"D"),
 ];
 
-/// The element type that a program names as NumPy or, where NumPy cannot be imported, the `struct` module does: `"f8"`,
-/// `"d"`.
+/// Returns the element type that NumPy or the `struct` module names, such as `"f8"` or `"d"`.
 ///
-/// NumPy is called once for each text: `loan` needs the type of each array.
+/// Results are cached, because each `loan` needs one.
 pub fn dtype_of(name: &Bound<'_, PyAny>) -> Outcome<DType> {
     static KNOWN: Mutex<Vec<(String, DType)>> = Mutex::new(Vec::new());
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -330,14 +330,14 @@ pub fn dtype_of(name: &Bound<'_, PyAny>) -> Outcome<DType> {
     }
     let dtype = look_up_dtype(name)?;
     let mut known = known();
-    // There are few names; a program that invents others must not fill the memory.
+    // Programs use few names. The limit keeps a program with many names from filling the memory.
     if known.len() < 64 {
         known.push((text.to_owned(), dtype));
     }
     Ok(dtype)
 }
 
-/// The same without the cache.
+/// Finds the element type without the cache.
 fn look_up_dtype(name: &Bound<'_, PyAny>) -> Outcome<DType> {
     let py = name.py();
     let unknown = || {
@@ -377,9 +377,9 @@ fn dtype(format: &[u8], size: usize) -> Option<DType> {
     LETTERS.iter().find(|(dtype, ours, all)| dtype.size() == size && means(ours, all)).map(|found| found.0)
 }
 
-/// The memory of an object that has the buffer protocol, as an array; lent until this is dropped.
+/// An array over the buffer of another object, released on drop.
 pub struct BorrowedArray<'py> {
-    // Boxed: some exporters keep the view's address.
+    // Boxed, because some exporters keep the address of the view.
     view: Box<ffi::Py_buffer>,
     dtype: DType,
     order: Order,
@@ -389,13 +389,12 @@ pub struct BorrowedArray<'py> {
 }
 
 impl<'py> BorrowedArray<'py> {
-    /// Whether the object has the buffer protocol.
     pub fn possible(object: &Bound<'py, PyAny>) -> bool {
         // SAFETY: the interpreter is attached and the object alive.
         unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) == 1 }
     }
 
-    /// [`BorrowedArray::new`] of an argument of this name.
+    /// Like [`BorrowedArray::new`]; errors name the argument.
     pub fn of_argument(name: &str, object: &Bound<'py, PyAny>) -> Outcome<BorrowedArray<'py>> {
         if !BorrowedArray::possible(object) {
             const GIVE: &str = "bytes, or an object with the buffer protocol, such as a numpy.ndarray";
@@ -404,14 +403,14 @@ impl<'py> BorrowedArray<'py> {
         BorrowedArray::new(object)
     }
 
-    /// Borrows the memory as it is where it is row-major or column-major, else copies it to row-major.
+    /// Borrows row-major or column-major memory; copies any other layout to row-major.
     pub fn new(object: &Bound<'py, PyAny>) -> Outcome<BorrowedArray<'py>> {
         let py = object.py();
         let mut view = Box::new(ffi::Py_buffer::new());
-        // SAFETY: the object is alive, the view is ours and stays at its address.
+        // SAFETY: the object is alive, and the boxed view keeps its address.
         if unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &mut *view, ffi::PyBUF_FULL_RO) } != 0 {
             let why = PyErr::fetch(py);
-            // The error that NumPy raises for an element type without a form in a buffer, such as datetime64.
+            // NumPy raises these for element types without a buffer format, such as datetime64.
             if why.is_instance_of::<PyValueError>(py) || why.is_instance_of::<PyBufferError>(py) {
                 return Err(
                     Error::new(ErrorKind::Unsupported, format!("the array has no form: {why}")).into()
@@ -428,7 +427,7 @@ impl<'py> BorrowedArray<'py> {
             attached: PhantomData,
         };
         let format = if lent.view.format.is_null() {
-            c"B" // the format that the protocol defines where there is none
+            c"B" // the default format of the protocol
         } else {
             // SAFETY: the exporter gives NUL-terminated text that lives as long as the view.
             unsafe { CStr::from_ptr(lent.view.format) }
@@ -446,11 +445,11 @@ impl<'py> BorrowedArray<'py> {
             Error::new(ErrorKind::Unsupported, text)
         })?;
         for i in 0..lent.view.ndim as usize {
-            // SAFETY: with PyBUF_FULL_RO the exporter gives as many lengths as there are dimensions.
+            // SAFETY: with PyBUF_FULL_RO there is one length for each dimension.
             lent.shape.push(unsafe { *lent.view.shape.add(i) } as u64);
         }
         let contiguous = |order: u8| {
-            // SAFETY: the view was filled in above.
+            // SAFETY: the view was filled above.
             unsafe { ffi::PyBuffer_IsContiguous(&*lent.view, order as _) == 1 }
         };
         if contiguous(b'C') {
@@ -470,7 +469,7 @@ impl<'py> BorrowedArray<'py> {
     fn gather(&mut self, py: Python<'py>) -> Result<(), Failure> {
         let mut copy = room(self.view.len as usize)?;
         copy.resize(self.view.len as usize, 0);
-        // SAFETY: the copy has the length that the view names, and the view is alive.
+        // SAFETY: the copy has the length of the view, and the view is alive.
         let done = unsafe {
             ffi::PyBuffer_ToContiguous(copy.as_mut_ptr().cast(), &*self.view, self.view.len, b'C' as _)
         };
@@ -481,7 +480,7 @@ impl<'py> BorrowedArray<'py> {
         Ok(())
     }
 
-    /// Big-endian elements, as many instruments write them, to the wire's little-endian.
+    /// Converts big-endian elements, common in instruments, to little-endian as on the wire.
     fn swap(&mut self) -> linkspan::Result<()> {
         let parts = if matches!(self.dtype, DType::C64 | DType::C128) { 2 } else { 1 };
         let mut copy = copy_of(self.bytes())?;
@@ -499,7 +498,7 @@ impl<'py> BorrowedArray<'py> {
         }
     }
 
-    /// The array; `Malformed` where a bool is neither 0 nor 1, `TooLarge` above 15 dimensions.
+    /// Returns the array. `Malformed` if a bool is neither 0 nor 1, `TooLarge` above 15 dimensions.
     pub fn array(&self) -> linkspan::Result<NdArrayRef<'_>> {
         NdArrayRef::new(self.dtype, self.order, &self.shape, self.bytes())
     }
@@ -507,12 +506,12 @@ impl<'py> BorrowedArray<'py> {
 
 impl Drop for BorrowedArray<'_> {
     fn drop(&mut self) {
-        // SAFETY: the view was filled in by PyObject_GetBuffer, and the marker proves that the interpreter is attached.
+        // SAFETY: PyObject_GetBuffer filled the view, and the marker proves that the interpreter is attached.
         unsafe { ffi::PyBuffer_Release(&mut *self.view) }
     }
 }
 
-/// An array of NumPy's over the elements; `Unsupported` without NumPy.
+/// Returns a NumPy array over the elements; `Unsupported` without NumPy.
 fn viewed<'py>(array: &Bound<'py, NdArray>) -> Outcome<Bound<'py, PyAny>> {
     let py = array.py();
     let numpy = py.import("numpy").map_err(|_| {
@@ -523,14 +522,12 @@ fn viewed<'py>(array: &Bound<'py, NdArray>) -> Outcome<Bound<'py, PyAny>> {
     Ok(numpy.call_method1("asarray", (PyMemoryView::from(array.as_any())?,))?)
 }
 
-/// A copy of an array's elements.
 pub fn copy_of(elements: &[u8]) -> linkspan::Result<Vec<u8>> {
     let mut copy = room(elements.len())?;
     copy.extend_from_slice(elements);
     Ok(copy)
 }
 
-/// Room for a copy of an array's elements.
 fn room(bytes: usize) -> linkspan::Result<Vec<u8>> {
     let mut room = Vec::new();
     room.try_reserve_exact(bytes).map_err(|_| {
@@ -541,42 +538,42 @@ fn room(bytes: usize) -> linkspan::Result<Vec<u8>> {
     Ok(room)
 }
 
-/// Whether NumPy can have such an array: its lengths are `intptr_t`, those of an empty array, too.
+/// Returns whether NumPy can hold the array. Its lengths are `intptr_t`, also those of an empty array.
 fn fits_numpy(array: &Array) -> bool {
     let size = array.dtype.size() as u64;
     let bytes = array.shape.iter().try_fold(size, |n, length| n.checked_mul((*length).max(1)));
     bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok())
 }
 
-/// Looks up the class of NumPy's arrays; the program has imported NumPy.
+/// Looks up NumPy's array class. Call it only after the program has imported NumPy.
 pub fn learn_numpy(py: Python<'_>) -> PyResult<()> {
     imported(py, &NDARRAY, "numpy", "ndarray").and_then(|_| numpy_api::learn(py))
 }
 
-/// Whether the object is a `numpy.ndarray`, of exactly that type. Until [`learn_numpy`] was called none is known to be
-/// one.
+/// Returns whether the object is exactly a `numpy.ndarray`. Always false before [`learn_numpy`].
 #[inline]
 pub fn is_exact_ndarray(object: &Bound<'_, PyAny>) -> bool {
     NDARRAY.get(object.py()).is_some_and(|class| ptr::eq(object.get_type_ptr().cast(), class.as_ptr()))
 }
 
-/// The class `numpy.ndarray`, once the program has sent an array of NumPy's.
+/// The class `numpy.ndarray`, set when the program first sends a NumPy array.
 static NDARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// Returns the object for a received array: a read-only `numpy.ndarray` over its memory where NumPy can be imported and
-/// has such an array, else `NdArray`.
+/// Returns a received array as a read-only `numpy.ndarray` over its memory.
+///
+/// Returns an `NdArray` if NumPy is missing or cannot hold the array.
 pub fn arrived(py: Python<'_>, array: Array) -> PyResult<Bound<'_, PyAny>> {
     let owner = Bound::new(py, NdArray::new(array))?;
     // SAFETY: the object keeps its own array.
     unsafe { as_numpy(owner.as_any(), owner.get(), None) }
 }
 
-/// Returns a `numpy.ndarray` over the array where NumPy can be imported and has such an array, else the owner itself.
+/// Returns a `numpy.ndarray` over the array, or `owner` if NumPy is missing or cannot hold the array.
 ///
 /// # Safety
 ///
-/// `owner` keeps the array, and lends it by the buffer protocol; `written` is where its elements lie, if they may be
-/// written as long as it lives.
+/// `owner` keeps the array alive and lends it by the buffer protocol. `written`, if given, is the address of its
+/// elements, writable while `owner` lives.
 pub unsafe fn as_numpy<'py>(
     owner: &Bound<'py, PyAny>,
     array: &NdArray,
@@ -588,11 +585,11 @@ pub unsafe fn as_numpy<'py>(
     let (shape, strides) = counts.shape_and_strides();
     let NdArray { array, .. } = array;
     let over = Over { dtype: array.dtype, shape, strides, data: array.data.as_ptr(), written };
-    // SAFETY: as the caller promises.
+    // SAFETY: the caller's promise.
     if let Some(made) = unsafe { numpy_api::array(owner, &over) } {
         return made;
     }
-    // The first array, or a NumPy whose C interface is not the one that is known.
+    // This is the first array, or NumPy's C interface has an unknown version.
     let as_array = AS_ARRAY.get_or_try_init(py, || match py.import("numpy") {
         Ok(numpy) => {
             numpy_api::learn(py)?;
@@ -602,6 +599,6 @@ pub unsafe fn as_numpy<'py>(
         Err(error) => Err(error),
     })?;
     let Some(as_array) = as_array else { return Ok(owner.clone()) };
-    // SAFETY: as above. The interface is known now, where NumPy has the one that is known here.
+    // SAFETY: the caller's promise. A known C interface is loaded now.
     unsafe { numpy_api::array(owner, &over) }.unwrap_or_else(|| as_array.bind(py).call1((owner,)))
 }

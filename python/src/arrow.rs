@@ -1,6 +1,7 @@
-//! Tables of recordings for other libraries: Arrow's C data interface, whose structures are as
-//! <https://arrow.apache.org/docs/format/CDataInterface.html> and
-//! <https://arrow.apache.org/docs/format/CStreamInterface.html> define them.
+//! Recording tables through Arrow's C data interface.
+//!
+//! Structures follow <https://arrow.apache.org/docs/format/CDataInterface.html> and
+//! <https://arrow.apache.org/docs/format/CStreamInterface.html>.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -17,13 +18,14 @@ use crate::array;
 use crate::errors::Outcome;
 use crate::made;
 
-/// The messages of a name: a row a message, a column a field. Other libraries take it by Arrow's C stream interface,
-/// without a copy.
+/// The messages of a name: one row per message, one column per field.
+///
+/// Other libraries read it without a copy through Arrow's C stream interface.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Table {
     columns: Arc<[Column]>,
     rows: usize,
-    /// The columns by their names, once one was asked for: there are thousands.
+    /// Columns by name, filled on first use because tables can have thousands of columns.
     places: OnceLock<HashMap<String, usize>>,
 }
 
@@ -44,7 +46,7 @@ impl Table {
         })
     }
 
-    /// An array over the memory of a column, which it keeps.
+    /// Returns an array over the memory of a column; the array keeps the memory alive.
     fn array<'py>(
         &self,
         py: Python<'py>,
@@ -62,21 +64,20 @@ impl Table {
     }
 }
 
-/// Memory of a column that an array keeps alive.
 struct Kept {
     _columns: Arc<[Column]>,
     at: *const u8,
     length: usize,
 }
 
-// SAFETY: the memory is never changed while the columns are there.
+// SAFETY: the memory never changes while the columns exist.
 unsafe impl Send for Kept {}
-// SAFETY: the same.
+// SAFETY: the memory never changes while the columns exist.
 unsafe impl Sync for Kept {}
 
 impl AsRef<[u8]> for Kept {
     fn as_ref(&self) -> &[u8] {
-        // SAFETY: the address and the length are those of a buffer of the columns, which are kept.
+        // SAFETY: address and length belong to a buffer of the columns, which `_columns` keeps.
         unsafe { std::slice::from_raw_parts(self.at, self.length) }
     }
 }
@@ -89,7 +90,7 @@ impl Table {
         self.columns.iter().map(|column| &*column.name).collect()
     }
 
-    /// What is known of a column: `unit`, `shape`, `order`, `encoding`, and its `format` in Arrow's C data interface.
+    /// Returns the facts about a column: `unit`, `shape`, `order`, `encoding` and its Arrow `format`.
     fn describe(&self, name: ColumnName) -> Outcome<Vec<(&'static str, String)>> {
         let column = self.column(&name)?;
         let mut facts = vec![("format", column.format.clone())];
@@ -101,9 +102,10 @@ impl Table {
         self.rows
     }
 
-    /// The numbers of a column as an array without a copy, where floats are null NaN and all else that is null 0 (see
-    /// `validity`), instants as nanoseconds since 1970; truth values; of a column of arrays of one shape, one array
-    /// with a dimension more in front. `None` for all else.
+    /// Returns the numbers of a column as an array without a copy; `None` for other columns.
+    ///
+    /// Null is NaN in floats and 0 in all other types; see `validity`. Instants are nanoseconds since 1970. A column
+    /// of equally shaped arrays becomes one array with an additional first dimension.
     fn numbers<'py>(&self, py: Python<'py>, name: ColumnName) -> Outcome<Option<Bound<'py, PyAny>>> {
         let column = self.column(&name)?;
         let rows = self.rows as u64;
@@ -126,7 +128,7 @@ impl Table {
                     let shape = [&[rows], &lengths[..]].concat();
                     return Ok(Some(self.array(py, dtype, Order::Row, shape, buffer)?));
                 }
-                // Column-major arrays one after the other are one column-major array whose last dimension is the row.
+                // Consecutive column-major arrays form one column-major array whose last dimension is the row.
                 let shape = [&lengths[..], &[rows]].concat();
                 let array = self.array(py, dtype, Order::Column, shape, buffer)?;
                 let last = lengths.len();
@@ -139,8 +141,9 @@ impl Table {
         Ok(Some(self.array(py, dtype, Order::Row, vec![rows], buffer)?))
     }
 
-    /// The texts or the bytes of a column, or the first ones, `None` for nulls; `None` instead of a list for a column
-    /// of another type.
+    /// Returns the texts or bytes of a column, at most `most`; nulls are `None`.
+    ///
+    /// Returns `None` instead of a list for a column of another type.
     #[pyo3(signature = (name, most=None))]
     fn texts<'py>(
         &self,
@@ -164,7 +167,7 @@ impl Table {
             if !is_valid(column, row) {
                 list.append(py.None())?;
             } else if is_text {
-                // A text of a message is UTF-8, and JSON is.
+                // Texts of messages and JSON are valid UTF-8.
                 list.append(made::text(py, &String::from_utf8_lossy(block))?)?;
             } else {
                 list.append(made::bytes(py, block)?)?;
@@ -173,8 +176,9 @@ impl Table {
         Ok(Some(list))
     }
 
-    /// Of a column of arrays of several lengths: where each ends among the elements, behind a zero, and the elements.
-    /// `None` for all else.
+    /// Returns the ends and the elements of a column of arrays of different lengths.
+    ///
+    /// The ends begin with 0. Returns `None` for other columns.
     fn lists<'py>(
         &self,
         py: Python<'py>,
@@ -191,7 +195,7 @@ impl Table {
         Ok(Some((ends, self.array(py, dtype, Order::Row, vec![items.length as u64], elements)?)))
     }
 
-    /// Whether each row has a value, as an array of truth values; `None` where all have one.
+    /// Returns an array of bools, false for null rows; `None` if no row is null.
     fn validity<'py>(&self, py: Python<'py>, name: ColumnName) -> Outcome<Option<Bound<'py, PyAny>>> {
         let column = self.column(&name)?;
         if column.nulls == 0 {
@@ -204,14 +208,14 @@ impl Table {
         )?))
     }
 
-    /// Arrow's C stream interface, as `pyarrow.table`, `polars.from_arrow` and others call it: one batch.
+    /// Exports one batch through Arrow's C stream interface, as `pyarrow.table` calls it.
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
         &self,
         py: Python<'py>,
         requested_schema: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
-        // The protocol lets a producer give its own types.
+        // The protocol allows a producer to ignore the requested types.
         let _ = requested_schema;
         let state = Stream { columns: self.columns.clone(), rows: self.rows, is_given: false };
         let stream = ArrowArrayStream {
@@ -223,14 +227,13 @@ impl Table {
         };
         PyCapsule::new_with_value_and_destructor(py, Exported(stream), STREAM, |mut stream, _| {
             if let Some(release) = stream.0.release {
-                // SAFETY: nobody has taken the stream, so it is still this program's.
+                // SAFETY: no consumer has taken the stream, so this capsule still owns it.
                 unsafe { release(&raw mut stream.0) };
             }
         })
     }
 }
 
-/// Returns whether a bit is set.
 fn is_set(bits: Option<&Option<Buffer>>, at: usize) -> bool {
     let Some(Some(Buffer::Bytes(bytes))) = bits else { return false };
     bytes.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1)
@@ -240,18 +243,17 @@ fn is_valid(column: &Column, row: usize) -> bool {
     matches!(column.buffers.first(), None | Some(None)) || is_set(column.buffers.first(), row)
 }
 
-/// The type of the elements of arrays, and their memory.
+/// Returns the element type and the memory of a column of arrays.
 fn elements(items: &Column) -> Option<(DType, &Buffer)> {
     Some((DType::from_name(items.fact("dtype")?)?, items.buffers.get(1)?.as_ref()?))
 }
 
 const STREAM: &CStr = c"arrow_array_stream";
 
-/// A stream in a capsule.
 #[repr(transparent)]
 struct Exported(ArrowArrayStream);
 
-// SAFETY: what it points to belongs to it alone, and may be used by any thread, one after the other.
+// SAFETY: the stream owns all its pointers, and any thread may use it, one at a time.
 unsafe impl Send for Exported {}
 
 #[repr(C)]
@@ -290,17 +292,14 @@ struct ArrowArrayStream {
     private_data: *mut c_void,
 }
 
-/// A value may be null.
 const NULLABLE: i64 = 2;
 
-/// What a stream gives.
 struct Stream {
     columns: Arc<[Column]>,
     rows: usize,
     is_given: bool,
 }
 
-/// What a schema points to.
 struct OwnedSchema {
     format: CString,
     name: CString,
@@ -308,7 +307,6 @@ struct OwnedSchema {
     children: Vec<*mut ArrowSchema>,
 }
 
-/// What an array points to.
 struct OwnedArray {
     _columns: Arc<[Column]>,
     _bits: Option<Box<[u8]>>,
@@ -316,12 +314,12 @@ struct OwnedArray {
     children: Vec<*mut ArrowArray>,
 }
 
-/// A text as C has it. No format has a zero byte, nor has the name of a column.
+/// Converts a text to a C string. Formats and column names contain no zero byte.
 fn c_text(text: &str) -> CString {
     CString::new(text).unwrap_or_default()
 }
 
-/// Pairs as the interface writes them: their number, then each text behind its length.
+/// Encodes pairs as Arrow metadata: the count, then each text after its length.
 #[expect(clippy::host_endian_bytes, reason = "both sides are in one process")]
 fn c_metadata(pairs: &[(&'static str, String)]) -> Vec<u8> {
     let number = |length: usize| i32::try_from(length).unwrap_or(0).to_ne_bytes();
@@ -396,31 +394,28 @@ fn array_of(columns: &Arc<[Column]>, column: &Column) -> ArrowArray {
     array(columns, column.length, column.nulls, (buffers, bits), children)
 }
 
-/// Whether these are elements of arrays of truth values: a byte each in a column, as in a message, and a bit each for
-/// Arrow.
+/// Returns whether the arrays hold bools. A bool is one byte in a column but one bit in Arrow.
 fn has_truth_values(items: &Column) -> bool {
     items.format == "C" && items.fact("dtype") == Some(DType::Bool.name())
 }
 
-/// The bits of such elements.
 fn bits_of(items: &Column) -> Box<[u8]> {
     let Some(Some(Buffer::Bytes(bytes))) = items.buffers.get(1) else { return Box::default() };
     let bits = |some: &[u8]| (0..).zip(some).fold(0, |bits, (at, is)| bits | u8::from(*is != 0) << at);
     bytes.chunks(8).map(bits).collect()
 }
 
-/// The state of a stream that a consumer calls.
+/// Returns the state of a stream.
 ///
 /// # Safety
-/// The stream is one of this module that was not released.
+/// This module made the stream, and it is not released.
 unsafe fn state<'a>(stream: *mut ArrowArrayStream) -> &'a mut Stream {
-    // SAFETY: `private_data` of such a stream is its state, which lives until the release; a consumer calls one
-    // function at a time.
+    // SAFETY: `private_data` is the state, which lives until the release. A consumer calls one function at a time.
     unsafe { &mut *(*stream).private_data.cast::<Stream>() }
 }
 
 unsafe extern "C" fn stream_schema(stream: *mut ArrowArrayStream, out: *mut ArrowSchema) -> c_int {
-    // SAFETY: the consumer passes a stream that it has not released, and memory for a schema.
+    // SAFETY: the consumer passes an unreleased stream, and memory for a schema.
     unsafe {
         let children = state(stream).columns.iter().map(schema_of).collect();
         out.write(schema("", "+s", &[], children));
@@ -429,8 +424,7 @@ unsafe extern "C" fn stream_schema(stream: *mut ArrowArrayStream, out: *mut Arro
 }
 
 unsafe extern "C" fn stream_next(stream: *mut ArrowArrayStream, out: *mut ArrowArray) -> c_int {
-    // SAFETY: the consumer passes a stream that it has not released, and memory for an array. One of zeros, without
-    // `release`, is the end.
+    // SAFETY: the consumer passes an unreleased stream, and memory for an array. A zeroed array marks the end.
     unsafe {
         let state = state(stream);
         if std::mem::replace(&mut state.is_given, true) {
@@ -443,13 +437,12 @@ unsafe extern "C" fn stream_next(stream: *mut ArrowArrayStream, out: *mut ArrowA
     0
 }
 
-/// No call of these streams fails.
 const unsafe extern "C" fn stream_error(_: *mut ArrowArrayStream) -> *const c_char {
     ptr::null()
 }
 
 unsafe extern "C" fn release_stream(stream: *mut ArrowArrayStream) {
-    // SAFETY: called once, for a stream of this module: its state is a box.
+    // SAFETY: called once for a stream of this module; its state is a box.
     unsafe {
         drop(Box::from_raw((*stream).private_data.cast::<Stream>()));
         (*stream).release = None;
@@ -457,8 +450,8 @@ unsafe extern "C" fn release_stream(stream: *mut ArrowArrayStream) {
 }
 
 unsafe extern "C" fn release_schema(schema: *mut ArrowSchema) {
-    // SAFETY: called once, for a schema of this module, whose children are boxes that are its own unless a consumer
-    // took one, which it marks by `release`.
+    // SAFETY: called once for a schema of this module, whose children are boxes. A consumer clears `release` of a
+    // child that it takes.
     unsafe {
         let owned = Box::from_raw((*schema).private_data.cast::<OwnedSchema>());
         for child in owned.children {
@@ -472,7 +465,7 @@ unsafe extern "C" fn release_schema(schema: *mut ArrowSchema) {
 }
 
 unsafe extern "C" fn release_array(array: *mut ArrowArray) {
-    // SAFETY: as for a schema.
+    // SAFETY: called once for an array of this module. Its children follow the rules of a schema's.
     unsafe {
         let owned = Box::from_raw((*array).private_data.cast::<OwnedArray>());
         for child in owned.children {

@@ -1,4 +1,4 @@
-//! Several messages in one call: an iterable is encoded in runs, and an exception of the iterable ends the batch.
+//! Several messages in one call. An exception of the iterable ends the batch.
 
 use std::collections::VecDeque;
 
@@ -11,18 +11,16 @@ use crate::errors::{Failure, Outcome};
 use crate::interpreter::attached;
 use crate::walk::Walk;
 
-/// The items of an iterable, encoded when the core needs them: some at a time, because each fetch attaches the
-/// interpreter.
+/// Encodes the items of an iterable in runs, because each fetch attaches the interpreter.
 pub struct Encoding<'a, E> {
     items: Py<PyIterator>,
     encode: &'a E,
     ready: VecDeque<Result<Payload>>,
     ended: bool,
-    /// The exception that Python code raised.
     raised: Option<PyErr>,
 }
 
-/// The number of items, and of their bytes, that are encoded at a time.
+/// The most items, and about the most bytes, encoded in one run.
 const SOME: usize = 64;
 const BYTES: usize = 1 << 20;
 
@@ -63,13 +61,14 @@ impl<'a, E: Fn(&Walk<'_, '_>) -> Result<Payload>> Encoding<'a, E> {
         }
     }
 
-    /// Returns the outcome of the batch: the exception of Python code, if it raised one, with a note of how many
-    /// messages were sent before.
+    /// Returns the result of the batch.
+    ///
+    /// If Python code raised, returns its exception with a note of how many messages were sent.
     pub fn outcome(mut self, py: Python<'_>, done: Outcome<u64>) -> Outcome<u64> {
         match (done, self.raised.take()) {
             (Err(Failure::Core(error)), Some(raised)) if error.kind() == ErrorKind::Interrupted => {
                 let note = format!("{} messages of the batch were sent before it", error.sent().unwrap_or(0));
-                // An exception that takes none is still the one that was raised.
+                // If the exception accepts no note, it is raised without one.
                 let _ = raised.value(py).call_method1("add_note", (note,));
                 Err(Failure::Python(raised))
             }
@@ -83,7 +82,7 @@ impl<E: Fn(&Walk<'_, '_>) -> Result<Payload>> Iterator for &mut Encoding<'_, E> 
 
     fn next(&mut self) -> Option<Result<Payload>> {
         if self.ready.is_empty() && !self.ended {
-            // Without an interpreter, at its exit, there are no more items.
+            // At exit the interpreter is gone, and the batch ends.
             self.ended = attached(|py| self.fetch(py)).is_none() || self.ended;
         }
         self.ready.pop_front()

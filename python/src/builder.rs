@@ -1,4 +1,4 @@
-//! Events into Python objects: the Sink that a decoder drives to make what a Python program sees.
+//! Builds Python objects from events: the Sink of a decoder.
 
 use bytes::Bytes;
 use linkspan::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp as Instant};
@@ -14,25 +14,25 @@ use crate::errors::{Failure, Outcome, imported};
 use crate::made::{self, NoMemory};
 use crate::{timestamp, uuid};
 
-/// Builds one Python object.
 pub struct Builder<'py> {
     py: Python<'py>,
     origin: Origin<'py>,
-    /// The values of the open lists, outermost first; a list is made at its end, when its length is a fact.
+    /// The values of the open lists, outermost first.
+    ///
+    /// Each list is made at its end, when its length is known.
     items: Vec<Bound<'py, PyAny>>,
     open: Vec<Open<'py>>,
     done: Option<Bound<'py, PyAny>>,
     raised: Option<PyErr>,
-    /// Objects that have the contents of long byte strings already.
+    /// Objects that already hold the contents of long byte strings.
     blocks: Vec<Bound<'py, PyBytes>>,
 }
 
-/// What has begun and not ended.
 pub enum Open<'py> {
     List {
         from: usize,
     },
-    /// An instance of a generated class, and where its next value goes.
+    /// An instance of a generated class and the slot of its next value.
     Instance {
         instance: Bound<'py, PyAny>,
         slot: Option<Place>,
@@ -40,40 +40,42 @@ pub enum Open<'py> {
     Dict(Entries<'py>),
 }
 
-/// The memory that is being decoded, which arrays may be views of.
+/// The memory being decoded. Arrays may view it.
 enum Origin<'py> {
     Unknown,
     Shared(Body),
     Object(Bound<'py, PyBytes>),
 }
 
-/// Below this many bytes a copy is cheaper than keeping the whole message alive, as in the core's own builder.
+/// Below this size a copy is cheaper than keeping the whole message alive.
+///
+/// The core's builder uses the same limit.
 const SHARE_FROM: usize = 512;
 
 impl<'py> Builder<'py> {
-    /// A builder whose arrays are copies.
+    /// Makes a builder that copies arrays.
     pub fn copying(py: Python<'py>) -> Builder<'py> {
         let (items, open, blocks) = (Vec::new(), Vec::new(), Vec::new());
         Builder { py, origin: Origin::Unknown, items, open, done: None, raised: None, blocks }
     }
 
-    /// A builder whose arrays are views of this memory, where they lie in it.
+    /// Makes a builder whose arrays view this memory if they lie in it.
     pub fn sharing(py: Python<'py>, origin: Body) -> Builder<'py> {
         Builder { origin: Origin::Shared(origin), ..Builder::copying(py) }
     }
 
-    /// The same, which uses these objects for the byte strings whose memory they are.
+    /// Adds the objects that hold the contents of long byte strings.
     pub fn with_blocks(self, blocks: &[Py<PyBytes>]) -> Builder<'py> {
         let blocks = blocks.iter().map(|object| object.bind(self.py).clone()).collect();
         Builder { blocks, ..self }
     }
 
-    /// A builder whose arrays are views of these bytes, where they lie in them.
+    /// Makes a builder whose arrays view these bytes if they lie in them.
     pub fn viewing(origin: Bound<'py, PyBytes>) -> Builder<'py> {
         Builder { origin: Origin::Object(origin.clone()), ..Builder::copying(origin.py()) }
     }
 
-    /// The object, once all its events have come.
+    /// Returns the object after its last event.
     pub fn finish(self) -> Outcome<Bound<'py, PyAny>> {
         match (self.raised, self.done) {
             (Some(raised), _) => Err(raised.into()),
@@ -84,17 +86,16 @@ impl<'py> Builder<'py> {
         }
     }
 
-    /// The interpreter.
     pub fn py(&self) -> Python<'py> {
         self.py
     }
 
-    /// Takes the object out of the builder, which is empty then.
+    /// Takes the finished object and leaves the builder empty.
     pub fn take(&mut self) -> Option<Bound<'py, PyAny>> {
         self.done.take().filter(|_| self.open.is_empty())
     }
 
-    /// Opens what the next values are put into.
+    /// Opens a container for the next values.
     pub fn open(&mut self, open: Open<'py>) -> Result<()> {
         if self.open.len() == self.open.capacity()
             && let Err(lacking) = made::reserve(&mut self.open, 8)
@@ -106,29 +107,27 @@ impl<'py> Builder<'py> {
         Ok(())
     }
 
-    /// What the next value is put into.
     pub fn innermost(&mut self) -> Option<&mut Open<'py>> {
         self.open.last_mut()
     }
 
-    /// Takes away what the next value would be put into.
     pub fn close(&mut self) -> Option<Open<'py>> {
         self.open.pop()
     }
 
-    /// The object that Python made; an exception is kept instead.
+    /// Returns the object, or keeps the exception and returns an error.
     pub fn made(&mut self, made: PyResult<Bound<'py, PyAny>>) -> Result<Bound<'py, PyAny>> {
         made.map_err(|raised| self.hold(raised))
     }
 
-    /// Puts a value where the next one belongs.
+    /// Puts a value into the innermost open container.
     pub fn put(&mut self, value: Bound<'py, PyAny>) -> Result<()> {
         match self.open.last_mut() {
             Some(Open::List { .. }) => {
                 if self.items.len() == self.items.capacity() {
                     let more = self.items.len().max(16);
                     if let Err(lacking) = made::reserve(&mut self.items, more) {
-                        // It may be a long one.
+                        // The value may be large.
                         drop(value);
                         return Err(self.without_memory(lacking));
                     }
@@ -150,7 +149,6 @@ impl<'py> Builder<'py> {
         Ok(())
     }
 
-    /// The error of a dict; an exception of Python is kept.
     #[cold]
     fn failed(&mut self, failure: Failure) -> Error {
         match failure {
@@ -164,7 +162,7 @@ impl<'py> Builder<'py> {
         self.put(value)
     }
 
-    /// Keeps an exception of Python; an error that stands for it ends the walk.
+    /// Keeps an exception of Python, and returns an error that ends the walk in its place.
     #[cold]
     fn hold(&mut self, raised: PyErr) -> Error {
         self.release();
@@ -177,21 +175,19 @@ impl<'py> Builder<'py> {
         Error::new(ErrorKind::Internal, text)
     }
 
-    /// The error where there is no memory for a part.
     #[cold]
     fn without_memory(&mut self, lacking: NoMemory) -> Error {
         self.release();
         lacking.into()
     }
 
-    /// Drops what is half built: it may have all memory, and an error needs some.
+    /// Drops partial objects, because they may occupy the memory that the error needs.
     fn release(&mut self) {
         self.done = None;
         self.open = Vec::new();
         self.items = Vec::new();
     }
 
-    /// Puts an object that was made.
     #[inline]
     fn put_made<T>(&mut self, made: std::result::Result<Bound<'py, T>, NoMemory>) -> Result<()> {
         match made {
@@ -222,7 +218,7 @@ impl<'py> Builder<'py> {
     }
 }
 
-/// Runs a decoder into the builder and takes the object; an exception of Python is raised unchanged.
+/// Runs a decoder into the builder and takes the object. Exceptions of Python are raised unchanged.
 pub fn build<'py>(
     mut builder: Builder<'py>,
     run: impl FnOnce(&mut Builder<'py>) -> Result<()>,
@@ -307,7 +303,7 @@ impl<'py> Sink for Builder<'py> {
         let Some(Open::Dict(entries)) = self.open.last_mut() else { return Err(unbalanced()) };
         entries.key(text).map_err(|failure| self.failed(failure))
     }
-    /// Takes a key that is kept, which is valid text.
+    /// Takes a cached key, which is valid text.
     #[inline]
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         let Some(Open::Dict(entries)) = self.open.last_mut() else { return Ok(false) };

@@ -1,4 +1,4 @@
-//! The events of Python's built-in types: text, integers of any length, lists, tuples, dicts.
+//! Events of Python's built-in types: text, integers of any length, lists, tuples, dicts.
 
 use std::ffi::c_int;
 use std::ptr;
@@ -12,7 +12,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::walker::Walker;
 
-/// The UTF-8 that the interpreter keeps with the text.
+/// Returns the UTF-8 that the interpreter caches in the text.
 #[inline]
 fn utf8<'a>(text: &'a Bound<'_, PyString>) -> Result<&'a str> {
     text.to_str().map_err(|error| {
@@ -24,19 +24,17 @@ fn utf8<'a>(text: &'a Bound<'_, PyString>) -> Result<&'a str> {
     })
 }
 
-/// Text, of `str` or a class made from it.
 pub fn text<S: Sink + ?Sized>(text: &Bound<'_, PyString>, sink: &mut S) -> Result<()> {
     sink.text(utf8(text)?)
 }
 
-/// An integer of any length, of `int` or a class made from it.
 pub fn integer<S: Sink + ?Sized, W: Walker>(
     object: &Bound<'_, PyAny>,
     sink: &mut S,
     walker: &W,
 ) -> Result<()> {
     let mut overflow: c_int = 0;
-    // SAFETY: an int, which is alive; -1 with no overflow is a value, because an int cannot fail here.
+    // SAFETY: the object is a live int. -1 without overflow is a value, because the call cannot fail for an int.
     let small = unsafe { ffi::PyLong_AsLongLongAndOverflow(object.as_ptr(), &mut overflow) };
     if overflow == 0 {
         return sink.int(small);
@@ -56,7 +54,7 @@ pub fn integer<S: Sink + ?Sized, W: Walker>(
     BigInt::from_parts(overflow < 0, bytes.as_bytes())?.walk(sink)
 }
 
-/// A list. Python code that runs meanwhile may change it: a list that got shorter is refused.
+/// Sends a list. Python code may change it during the walk; a shorter list is an error.
 pub fn list<S: Sink + ?Sized, W: Walker>(list: &Bound<'_, PyList>, sink: &mut S, walker: &W) -> Result<()> {
     let len = list.len();
     sink.begin_array(len)?;
@@ -67,7 +65,6 @@ pub fn list<S: Sink + ?Sized, W: Walker>(list: &Bound<'_, PyList>, sink: &mut S,
     sink.end_array()
 }
 
-/// A tuple.
 pub fn tuple<S: Sink + ?Sized, W: Walker>(
     tuple: &Bound<'_, PyTuple>,
     sink: &mut S,
@@ -75,28 +72,27 @@ pub fn tuple<S: Sink + ?Sized, W: Walker>(
 ) -> Result<()> {
     sink.begin_array(tuple.len())?;
     for i in 0..tuple.len() {
-        // A reference of its own, as for the items of a list: `Walker::references` counts on it.
+        // Owned, as the items of a list are: `Walker::references` counts this reference.
         let item = tuple.get_item(i).map_err(|error| walker.hold(error))?;
         walker.object(&item, sink).map_err(|e| e.under_index(i))?;
     }
     sink.end_array()
 }
 
-/// A dict in its own order.
 pub fn dict<S: Sink + ?Sized, W: Walker>(dict: &Bound<'_, PyDict>, sink: &mut S, walker: &W) -> Result<()> {
     let py = dict.py();
     let len = dict.len();
     sink.begin_map(len)?;
     let (mut at, mut count) = (0, 0);
     let (mut key, mut value) = (ptr::null_mut(), ptr::null_mut());
-    // pyo3's own iterator panics where the dict changes in between; here that is an error.
-    // SAFETY: the dict is alive and the interpreter attached; `at` is only ever what the call left there.
+    // pyo3's iterator panics if the dict changes during the walk; this loop returns an error.
+    // SAFETY: the dict is alive and the interpreter attached. Only this call changes `at`.
     while unsafe { ffi::PyDict_Next(dict.as_ptr(), &mut at, &mut key, &mut value) } != 0 {
         count += 1;
         if count > len {
             return Err(changed("dict"));
         }
-        // SAFETY: both are borrowed from the dict and made our own at once, before any Python code can run.
+        // SAFETY: the dict owns both. They become owned here before Python code can run.
         let (key, value) =
             unsafe { (Bound::from_borrowed_ptr(py, key), Bound::from_borrowed_ptr(py, value)) };
         let name = key.cast::<PyString>().map_err(|_| not_text(&key))?;
@@ -122,7 +118,7 @@ fn not_text(key: &Bound<'_, PyAny>) -> Error {
     Error::new(ErrorKind::Unsupported, text).under_key(&shown)
 }
 
-/// The type's name as a traceback shows it.
+/// The qualified type name, as in a traceback.
 pub fn type_name(object: &Bound<'_, PyAny>) -> String {
     object.get_type().fully_qualified_name().map_or_else(|_| "an object".to_owned(), |name| name.to_string())
 }

@@ -1,4 +1,4 @@
-//! Memory that a channel, a request or a publisher lends for opaque bytes: the program writes it until it is sent.
+//! Memory that a channel, request or publisher lends for bytes. The program writes it before sending.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
@@ -13,32 +13,33 @@ use pyo3::prelude::*;
 use crate::arguments::Length;
 use crate::errors::Outcome;
 
-/// Memory that was lent for bytes. It has the buffer protocol, writable until a message takes it; in a value it stands
-/// for its bytes.
+/// Memory lent for bytes, through the buffer protocol.
+///
+/// It is writable until a message takes it. A value that contains it is sent with its bytes.
 #[pyclass(frozen, weakref, name = "BytesLoan", module = "linkspan._native")]
 pub struct BytesLoan(Mutex<State>);
 
 struct State {
     content: Content,
-    /// How many buffers of it are lent by the buffer protocol.
+    /// The number of live buffers of this memory.
     exports: usize,
 }
 
 enum Content {
-    /// The program writes it.
+    /// The program may write it.
     Written(Lent),
     /// A message took it.
     Sent(bytes::Bytes),
 }
 
 thread_local! {
-    /// Whether what this thread encodes is not sent.
+    /// Whether this thread encodes values that are not sent.
     static IS_KEPT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs an encoding of what is not sent: loans in it stay the program's.
+/// Runs an encoding whose result is not sent; the program keeps its loans.
 pub fn keeping<T>(encode: impl FnOnce() -> T) -> T {
-    /// Resets the mark, also after a panic.
+    /// Restores the mark, also after a panic.
     struct Mark(bool);
     impl Drop for Mark {
         fn drop(&mut self) {
@@ -59,7 +60,6 @@ impl Content {
 }
 
 impl BytesLoan {
-    /// Returns the loan of the core for the program.
     pub fn of(lent: Lent) -> BytesLoan {
         BytesLoan(Mutex::new(State { content: Content::Written(lent), exports: 0 }))
     }
@@ -68,8 +68,9 @@ impl BytesLoan {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends the bytes. They are read-only from now on, and lie where they were written; a copy is sent where a buffer
-    /// of them is lent, through which the program may still write, and encoded where nothing is sent.
+    /// Sends the bytes in place and makes them read-only.
+    ///
+    /// Sends a copy if a live buffer could still write them, or if nothing is sent.
     pub fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         let bytes = {
             let mut state = self.state();
@@ -91,7 +92,7 @@ impl BytesLoan {
 
 #[pymethods]
 impl BytesLoan {
-    /// Shortens it to its first `length` bytes, which alone are sent.
+    /// Keeps only the first `length` bytes. `BufferError` while a buffer of it is in use.
     fn truncate(&self, length: Length) -> Outcome<()> {
         let mut state = self.state();
         if state.exports > 0 {
@@ -107,7 +108,7 @@ impl BytesLoan {
         }
     }
 
-    /// Whether it lies where the receiver finds it, so that nothing is copied to send it.
+    /// Whether the receiver can read this memory, so that sending copies nothing.
     #[getter]
     fn is_shared(&self) -> bool {
         matches!(&self.state().content, Content::Written(lent) if lent.is_shared())
@@ -124,15 +125,15 @@ impl BytesLoan {
     }
 
     /// # Safety
-    /// Called by the interpreter alone, with a view to fill in.
+    /// Only the interpreter calls this, with a view to fill.
     unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         let mut state = slf.get().state();
         let (place, length, read_only) = match &mut state.content {
             Content::Written(lent) => (lent.as_mut_ptr(), lent.len(), 0),
             Content::Sent(bytes) => (bytes.as_ptr().cast_mut(), bytes.len(), 1),
         };
-        // SAFETY: as the interpreter promises. The bytes stay where they are as long as a buffer is lent: only without
-        // one the content changes.
+        // SAFETY: the interpreter passes a view to fill. The content changes only without live buffers, so the bytes
+        // stay in place.
         let filled = unsafe {
             let length = ffi::Py_ssize_t::try_from(length).unwrap_or(ffi::Py_ssize_t::MAX);
             ffi::PyBuffer_FillInfo(view, slf.as_ptr(), place.cast::<c_void>(), length, read_only, flags)
@@ -145,7 +146,7 @@ impl BytesLoan {
     }
 
     /// # Safety
-    /// Called by the interpreter alone, with a view that [`BytesLoan::__getbuffer__`] filled in.
+    /// Only the interpreter calls this, with a view filled by [`BytesLoan::__getbuffer__`].
     unsafe fn __releasebuffer__(&self, _view: *mut ffi::Py_buffer) {
         self.state().exports -= 1;
     }

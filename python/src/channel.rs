@@ -1,4 +1,4 @@
-//! Channels and listeners: two ends, messages both ways, calls.
+//! Channels and listeners.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,23 +28,23 @@ use crate::walk::Walk;
 
 /// One end of a channel: messages both ways, requests and replies.
 ///
-/// Any number of threads may `send` and `call`, each within its own time-out. Those that send take turns; the requests
-/// of calls are under way together. One thread at a time may `recv`; another one that receives, or calls meanwhile,
-/// gets `InvalidState`. Any thread may close the channel, which ends the waits of others.
+/// Any number of threads may `send` and `call`. Senders take turns; calls run concurrently. Only one thread at a time
+/// may `recv`; a second receive or call during it raises `InvalidState`. Any thread may close the channel, which ends
+/// the waits of others.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Channel {
     link: Arc<Link>,
     on_wait: OnWait,
-    /// Ends the channel before it is taken apart, where it does more than to close.
+    /// Lingers and reports before the interpreter frees the channel; see `ending`.
     ending: Option<Py<PyAny>>,
     closed: Closed,
 }
 
-/// A request whose answer is still to come. One that is freed before `finish_call` has returned it is withdrawn.
+/// A request without an answer yet. Dropping it before `finish_call` returns withdraws the request.
 #[pyclass(frozen, module = "linkspan._native")]
 pub struct PendingReply {
     reply: linkspan::PendingReply,
-    /// The answer, where there was no memory for it in Python.
+    /// The answer, if Python had no memory for it.
     kept: Mutex<Option<Arrived>>,
 }
 
@@ -60,17 +60,17 @@ impl PendingReply {
     }
 }
 
-/// What is kept for another try; nothing panics with the lock.
+/// Returns the answer kept for a second attempt.
 fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The events as `linkspan.Event`.
+/// Returns the events as `linkspan.Event` objects.
 pub fn event_list<'py>(py: Python<'py>, events: Vec<linkspan::Event>) -> PyResult<Vec<Bound<'py, PyAny>>> {
     events_at(py, events, |_| None)
 }
 
-/// The same with the name that each event is of.
+/// Like `event_list`, with the endpoint of each event.
 pub fn events_at<'py>(
     py: Python<'py>,
     events: Vec<linkspan::Event>,
@@ -102,7 +102,7 @@ impl Channel {
         Channel::over(py, link, on_wait, &endings)
     }
 
-    /// Connects if a program listens there, and listens otherwise.
+    /// Connects if a program listens at the endpoint; otherwise listens.
     #[staticmethod]
     #[pyo3(signature = (endpoint, **given))]
     fn open(py: Python<'_>, endpoint: Endpoint, given: Option<&Bound<'_, PyDict>>) -> Outcome<Channel> {
@@ -112,7 +112,9 @@ impl Channel {
         Channel::over(py, link, on_wait, &endings)
     }
 
-    /// `open` without waiting: a channel that listens, or one that connects as that of `dial`. For event loops.
+    /// Like `open`, without waiting, for event loops.
+    ///
+    /// Returns a listening channel, or one that connects like a channel of `dial`.
     #[staticmethod]
     #[pyo3(signature = (endpoint, **given))]
     fn begin_open(py: Python<'_>, endpoint: Endpoint, given: Option<&Bound<'_, PyDict>>) -> Outcome<Channel> {
@@ -121,15 +123,16 @@ impl Channel {
         Channel::over(py, link, on_wait, &endings)
     }
 
-    /// Goes on with the connection of a channel of `dial` or `begin_open`. `NotFound` where no program listens;
-    /// `Timeout` where the one that does has not answered, or, of a channel that listens, where no program has
-    /// connected.
+    /// Continues the connection of a channel of `dial` or `begin_open`.
+    ///
+    /// `NotFound` if no program listens. `Timeout` if the listener has not answered, or if no program has connected to
+    /// this one.
     #[pyo3(signature = (*, timeout=Patience::of(Timeout::After(Duration::ZERO))))]
     fn join(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
         self.wait(py, timeout, None, |wait| self.link.join(wait))
     }
 
-    /// A channel that connects when it is first used: for event loops.
+    /// Makes a channel that connects on first use, for event loops.
     #[staticmethod]
     #[pyo3(signature = (endpoint, **given))]
     fn dial(py: Python<'_>, endpoint: Endpoint, given: Option<&Bound<'_, PyDict>>) -> Outcome<Channel> {
@@ -137,11 +140,12 @@ impl Channel {
         Channel::over(py, Link::dial(&endpoint, &options)?, on_wait, &endings)
     }
 
-    /// Lends memory for an array, writable and with anything in it, as `numpy.empty` gives one; where NumPy cannot be
-    /// imported, an object with the buffer protocol. Once it is sent it is read-only: over `shm:` the other side views
-    /// it where it lies, without a copy. Do not write through slices that were taken before. Where nothing can be lent
-    /// (another transport, less than 64 KiB, no link yet, all slots viewed or under way) it is ordinary memory, of
-    /// which sending makes a copy.
+    /// Lends writable, uninitialised memory for an array, like `numpy.empty`.
+    ///
+    /// Without NumPy the result is an object with the buffer protocol. Sending makes it read-only. Over `shm:` the
+    /// receiver views it without a copy. Do not write through slices taken before sending. It is ordinary memory,
+    /// copied when sent, over other transports, below 64 KiB, before the channel is linked, or while all slots are in
+    /// use.
     #[pyo3(signature = (shape, dtype=None, *, order=ArrayOrder("C".to_owned())), text_signature = "($self, shape, dtype=None, *, order='C')")]
     fn loan<'py>(
         &self,
@@ -154,31 +158,33 @@ impl Channel {
         loan::lend(py, wanted, |dtype, shape, order| self.link.loan_memory(dtype, shape, order))
     }
 
-    /// Lends memory for opaque bytes, such as a frame of a camera, with anything in it: write it by the buffer protocol
-    /// (`readinto`, `recv_into`, `with memoryview(loan) as view:`), say by `loan.truncate` how many bytes there are,
-    /// and send it within a value instead of `bytes`. Over `shm:`, with the encodings `cbor` and `raw`, nothing of them
-    /// is copied to send them, once, where at most 4 KiB of other values are before and behind them. It is read-only
-    /// then; where a buffer of it is still in use, a copy is sent. It is ordinary memory where `loan` gives that.
+    /// Lends uninitialised memory for bytes, such as a camera frame.
+    ///
+    /// Write it through the buffer protocol (`readinto`, `recv_into`, `with memoryview(loan) as view:`). Set the
+    /// length with `loan.truncate`, and put the loan into a value instead of `bytes`. Over `shm:`, with `cbor` or
+    /// `raw`, the first send copies nothing if at most 4 KiB of other values surround the bytes. Sending makes it
+    /// read-only, but copies if a buffer of it is in use. It is ordinary memory in the cases that `loan` lists.
     fn loan_bytes(&self, length: Length) -> Outcome<BytesLoan> {
         Ok(BytesLoan::of(self.link.loan_bytes(length.0)?))
     }
 
-    /// Sends a value; gives its sequence number. `Timeout` where the queue stays full.
+    /// Sends a value and returns its sequence number. `Timeout` if the queue stays full.
     #[pyo3(signature = (value, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn send(&self, value: &Bound<'_, PyAny>, timeout: Patience, on_wait: OnWait) -> Outcome<u64> {
         let payload = self.encoded(value)?;
         self.wait(value.py(), timeout, on_wait, |wait| self.link.send_payload(&payload, wait))
     }
 
-    /// Sends a value without waiting; `Full` where there is no room, or no program is connected.
+    /// Sends a value without waiting. `Full` without room or without a connected program.
     fn try_send(&self, value: &Bound<'_, PyAny>) -> Outcome<u64> {
         let payload = self.encoded(value)?;
         Ok(value.py().detach(|| self.link.try_send_payload(&payload))?)
     }
 
-    /// Sends each value of an iterable as a message of its own, with one wake-up or one system call for up to 64 short
-    /// ones where the transport can; gives how many. `sent` of an error is the number of messages that were sent before
-    /// it, and what an iterable raises has that as a note. One time-out for all.
+    /// Sends each value of an iterable as a message; returns their number.
+    ///
+    /// If the transport can, up to 64 short messages share one wake-up or system call. The time-out covers the whole
+    /// call. An error has the number of sent messages in `sent`; an exception of the iterable has it as a note.
     #[pyo3(signature = (values, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn send_many(&self, values: &Bound<'_, PyAny>, timeout: Patience, on_wait: OnWait) -> Outcome<u64> {
         let encode = |walk: &Walk<'_, '_>| self.link.encode(walk);
@@ -187,8 +193,9 @@ impl Channel {
         items.outcome(values.py(), sent)
     }
 
-    /// Waits for a message, and takes those that arrived after it, too: a list of at most `max`. They count as consumed
-    /// with the next call that receives.
+    /// Waits for a message and returns it with those that arrived after it, at most `max`.
+    ///
+    /// They count as consumed at the next receiving call.
     #[pyo3(signature = (max=Max(64), *, timeout=Patience::DEFAULT, on_wait=None))]
     fn recv_many(
         &self,
@@ -201,41 +208,45 @@ impl Channel {
         Message::received_of(py, taken, |message| Ok(self.link.put_back(message)?))
     }
 
-    /// The next message.
+    /// Waits for the next message and returns it.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn recv(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
         let message = self.wait(py, timeout, on_wait, |wait| self.link.recv(wait))?;
         Message::received(py, message, |message| Ok(self.link.put_back(message)?))
     }
 
-    /// The next message if it is there; `Empty` otherwise.
+    /// Returns the next message without waiting; `Empty` without one.
     fn try_recv(&self, py: Python<'_>) -> Outcome<Message> {
         let message = py.detach(|| self.link.try_recv())?;
         Message::received(py, message, |message| Ok(self.link.put_back(message)?))
     }
 
-    /// Acknowledges everything that was received so far as consumed: for a channel with `ack="manual"`.
+    /// Acknowledges all received messages as consumed, with `ack="manual"`.
     fn ack(&self, py: Python<'_>) -> Outcome<()> {
         Ok(py.detach(|| self.link.ack())?)
     }
 
-    /// Whether `recv` would not wait.
+    /// Returns whether `recv` would return without waiting.
     fn poll(&self, py: Python<'_>) -> Outcome<bool> {
         Ok(py.detach(|| self.link.poll())?)
     }
 
-    /// Sends a request and waits for its reply; `Remote` where the handler failed, `Disconnected` where it died. Calls
-    /// of several threads are under way together, and each gets its own answer.
+    /// Sends a request and waits for its reply.
+    ///
+    /// `Remote` if the handler failed, `Disconnected` if the server died. Several threads may call concurrently, and
+    /// each gets its own reply.
     #[pyo3(signature = (value, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn call(&self, value: &Bound<'_, PyAny>, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
         let payload = self.encoded(value)?;
         let reply = self.wait(value.py(), timeout, on_wait, |wait| self.link.call_payload(&payload, wait))?;
-        // The call is over, and its error says why.
+        // The call is over; the error explains the missing reply.
         Message::received(value.py(), reply, |_| Ok(()))
     }
 
-    /// Sends a request, without waiting where no time-out is given; `finish_call` gives its answer. A call in two
-    /// steps, for event loops. A server of another machine does not begin with it later than `within` seconds from now.
+    /// Sends a request and returns a handle for `finish_call`, for event loops.
+    ///
+    /// It does not wait unless a time-out is given. A server on another machine starts on it within `within` seconds,
+    /// or never.
     #[pyo3(signature = (value, *, within=Within(Timeout::Forever), timeout=Patience::of(Timeout::After(Duration::ZERO))))]
     fn start_call(
         &self,
@@ -251,7 +262,7 @@ impl Channel {
         started.map(|reply| PendingReply { reply, kept: Mutex::default() })
     }
 
-    /// The reply to a request that `start_call` sent, with the errors of `call`.
+    /// Waits for the reply to a request of `start_call`. It raises the errors of `call`.
     #[pyo3(signature = (asked, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn finish_call(
         &self,
@@ -275,7 +286,7 @@ impl Channel {
         })
     }
 
-    /// Answers a request that `recv` gave.
+    /// Answers a request that `recv` returned.
     #[pyo3(signature = (request, value, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn reply(
         &self,
@@ -294,29 +305,31 @@ impl Channel {
         })
     }
 
-    /// The events since the last call: connected, disconnected, reconnected, lagged and others.
+    /// Returns the events since the last call, such as connected, disconnected, reconnected and lagged.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         event_list(py, self.link.events())
     }
 
-    /// Counters.
+    /// Returns counters.
     fn stats<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
         object(&self.link.stats(), Builder::copying(py))
     }
 
-    /// A file descriptor that is readable while `recv` would not wait, for event loops.
+    /// Returns a file descriptor for event loops, readable if `recv` would not wait.
     fn fileno(&self, py: Python<'_>) -> Outcome<i32> {
         Ok(py.detach(|| self.link.fileno())?)
     }
 
-    /// Waits until the peer has consumed what was sent. The `missed` of a `Timeout` or `Disconnected` is the number
-    /// that it has not consumed; the channel stays open. `InvalidState` where another thread closes it meanwhile.
+    /// Waits until the peer has consumed all sent messages.
+    ///
+    /// `Timeout` and `Disconnected` have the number of unconsumed messages in `missed`; the channel stays open.
+    /// `InvalidState` if another thread closes the channel.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn flush(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<()> {
         self.wait(py, timeout, on_wait, |wait| self.link.flush(wait))
     }
 
-    /// Delivers what was sent, as far as the time-out allows, and closes the channel. A second call does nothing.
+    /// Delivers sent messages within the time-out and closes the channel. A second call does nothing.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT))]
     fn close(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
         self.closed.set();
@@ -335,7 +348,7 @@ impl Channel {
         self.link.role().name()
     }
 
-    /// Whether `send` would not wait.
+    /// Whether `send` would return without waiting.
     #[getter]
     fn writable(&self) -> Outcome<bool> {
         Ok(self.link.writable()?)
@@ -378,13 +391,12 @@ impl Channel {
     }
 }
 
-/// Takes one peer after the other. Any number of threads may accept, and any may close it.
+/// Accepts peers at an endpoint. Any number of threads may accept, and any thread may close it.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Listener {
     listener: CoreListener,
     on_wait: OnWait,
     endings: Endings,
-    /// The channels that it has given.
     accepted: AtomicU64,
     closed: Closed,
 }
@@ -396,7 +408,7 @@ impl Listener {
         self.endings.traverse(&visit)
     }
 
-    /// Listens at the endpoint; `AddressInUse` where another process does.
+    /// Listens at the endpoint. `AddressInUse` if another process does.
     #[new]
     #[pyo3(signature = (endpoint, **given))]
     fn new(endpoint: Endpoint, given: Option<&Bound<'_, PyDict>>) -> Outcome<Listener> {
@@ -405,7 +417,7 @@ impl Listener {
         Ok(Listener { listener, on_wait, endings, accepted: AtomicU64::new(0), closed: Closed::default() })
     }
 
-    /// The channel to the next peer that connects.
+    /// Waits for the next peer and returns its channel.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn accept(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Channel> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
@@ -414,7 +426,7 @@ impl Listener {
         Channel::over(py, link, self.on_wait.as_ref().map(|f| f.clone_ref(py)), &self.endings)
     }
 
-    /// The endpoint, with its transport.
+    /// The endpoint with its transport.
     #[getter]
     fn endpoint(&self) -> String {
         self.listener.endpoint()
@@ -426,17 +438,17 @@ impl Listener {
         described(&head, &self.closed, &counters, &[("accepted", "accepted")])
     }
 
-    /// The events since the last call: forgotten, where messages that were kept for an absent client are lost.
+    /// Returns the events since the last call: `forgotten` if messages for an absent client were dropped.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         event_list(py, self.listener.events())
     }
 
-    /// Counters.
+    /// Returns counters.
     fn stats<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
         object(&self.listener.stats(), Builder::copying(py))
     }
 
-    /// A file descriptor that is readable while `accept` would not wait.
+    /// Returns a file descriptor, readable if `accept` would not wait.
     fn fileno(&self) -> Outcome<i32> {
         Ok(self.listener.fileno()?)
     }

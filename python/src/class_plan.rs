@@ -1,4 +1,4 @@
-//! The classes and attributes of a plan: instances are made without calling the class.
+//! Classes and attributes of a plan. Instances are made without calling the class.
 
 use linkspan::value::plan::{self, Handles};
 use pyo3::exceptions::PyTypeError;
@@ -8,7 +8,6 @@ use pyo3::types::{PyString, PyType};
 
 use crate::made;
 
-/// The handles that plans keep for Python.
 #[derive(Debug)]
 pub struct PyHandles;
 
@@ -21,36 +20,36 @@ impl Handles for PyHandles {
 pub type Shape = plan::Shape<PyHandles>;
 pub type Record = plan::Record<PyHandles>;
 
-/// An attribute, and its value where a message does not have its key.
+/// An attribute and its default.
 #[derive(Debug)]
 pub struct Field {
     pub slot: Slot,
     pub default: Default,
 }
 
-/// The value of an attribute where a message does not have its key.
+/// The value of an attribute if a message lacks its key.
 #[derive(Debug)]
 pub enum Default {
-    /// None, or no value at all.
+    /// None; also used for fields without a default.
     Null,
     Value(Py<PyAny>),
     Made(Py<PyAny>),
 }
 
-/// A class whose instances have slots alone, and nothing to run when they are made.
+/// A class whose instances have only slots and no `__post_init__`.
 #[derive(Debug)]
 pub struct Class(pub Py<PyType>);
 
-/// An attribute that lies in a slot of the instances of one class.
+/// An attribute in a slot of the instances of one class.
 #[derive(Debug)]
 pub struct Slot {
-    /// Held so that no other class takes its address.
+    /// Keeps the class alive, because `place` compares its address.
     _class: Py<PyType>,
     name: Py<PyString>,
     place: Place,
 }
 
-/// The place of a slot in instances of a class. Its owner keeps the class alive.
+/// The offset of a slot in instances of a class. Its owner keeps the class alive.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
     class: usize,
@@ -65,11 +64,11 @@ impl Class {
         Ok(Class(class.clone().unbind()))
     }
 
-    /// Returns an instance whose attributes are not set.
+    /// Returns an instance with unset attributes.
     pub fn instance<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let class: *mut ffi::PyTypeObject = self.0.as_ptr().cast();
-        // SAFETY: a class of Python's own, whose instances are empty slots until they are set; the result is owned, or
-        // null with an exception set.
+        // SAFETY: a Python class whose instances begin as empty slots. The result is owned, or null with an exception
+        // set.
         unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyType_GenericAlloc(class, 0)) }
     }
 }
@@ -91,62 +90,60 @@ impl Slot {
         })
     }
 
-    /// Returns the place of the slot.
     pub fn place(&self) -> Place {
         self.place
     }
 
-    /// Returns the attribute without counting a reference; `None` where it is not set, and for an instance of another
-    /// class.
+    /// Returns the attribute without a new reference.
+    ///
+    /// `None` if it is unset, or if the instance has another class.
     ///
     /// # Safety
     ///
-    /// No Python code runs while the result is used: it could set the attribute to another object, and free this one.
+    /// No Python code may run while the result is in use. It could replace and free the attribute.
     #[inline]
     pub unsafe fn borrowed<'a, 'py>(
         &self,
         instance: &'a Bound<'py, PyAny>,
     ) -> Option<Borrowed<'a, 'py, PyAny>> {
         let word = self.place.word(instance)?;
-        // SAFETY: the word of a slot is null or an object that the instance holds, for as long as the caller promises.
+        // SAFETY: the slot holds null or an object that the instance owns while the caller keeps its promise.
         unsafe { Borrowed::from_ptr_or_opt(instance.py(), *word) }
     }
 
-    /// Returns the attribute, or raises what Python raises for one that is not set.
+    /// Returns the attribute, or raises Python's error for an unset one.
     pub fn get<'py>(&self, instance: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         // SAFETY: a reference is counted at once.
         let found = unsafe { self.borrowed(instance) };
         found.map_or_else(|| instance.getattr(&self.name), |found| Ok(found.to_owned()))
     }
 
-    /// Sets the attribute of a new instance, whose attributes are not set.
+    /// Sets an unset attribute of a new instance.
     ///
     /// # Safety
     ///
-    /// The instance is of the very class that the slot was made with.
+    /// The instance has exactly the class that the slot was made with.
     #[inline]
     pub unsafe fn set_first<'py>(&self, instance: &Bound<'py, PyAny>, value: Bound<'py, PyAny>) {
         let word = instance.as_ptr().wrapping_byte_add(self.place.offset).cast::<*mut ffi::PyObject>();
-        // SAFETY: the offset was found in an instance of the class; what the instance holds from now on is the
-        // reference that is given here.
+        // SAFETY: the offset was found in an instance of this class. The instance takes over the reference.
         unsafe { word.write(value.into_ptr()) };
     }
 }
 
 impl Place {
-    /// The word of the slot in an instance of this very class.
+    /// Returns the address of the slot if the instance has exactly this class.
     fn word(self, instance: &Bound<'_, PyAny>) -> Option<*mut *mut ffi::PyObject> {
         let is_of_class = instance.get_type_ptr().addr() == self.class;
         is_of_class.then(|| instance.as_ptr().wrapping_byte_add(self.offset).cast())
     }
 
-    /// Sets the attribute of an instance of this very class.
+    /// Sets the attribute of an instance of exactly this class.
     pub fn set<'py>(self, instance: &Bound<'py, PyAny>, value: Bound<'py, PyAny>) -> PyResult<()> {
         let Some(word) = self.word(instance) else {
             return Err(PyTypeError::new_err("an instance of another class than the plan's"));
         };
-        // SAFETY: the word of a slot is null or an object that the instance holds; what it held is dropped once the new
-        // one is in its place.
+        // SAFETY: the slot holds null or an owned object. The old object is dropped after the new one is in place.
         drop(unsafe {
             let before = word.replace(value.into_ptr());
             Bound::from_owned_ptr_or_opt(instance.py(), before)
@@ -155,8 +152,7 @@ impl Place {
     }
 }
 
-/// Returns the offset of a slot in an instance, in bytes, found by setting the slot of a new instance; `None` where it
-/// is not found.
+/// Finds the offset of a slot in bytes, by setting the slot in a new instance; `None` if not found.
 fn offset(class: &Bound<'_, PyType>, descriptor: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
     let py = class.py();
     let size: usize = class.getattr("__basicsize__")?.extract()?;
@@ -165,8 +161,8 @@ fn offset(class: &Bound<'_, PyType>, descriptor: &Bound<'_, PyAny>) -> PyResult<
     descriptor.call_method1("__set__", (&instance, &sought))?;
     let word = size_of::<usize>();
     let mut found = (size_of::<ffi::PyObject>()..size.saturating_sub(word - 1)).step_by(word).filter(|at| {
-        // SAFETY: an instance has at least `__basicsize__` bytes, in whole words, all of which were zero when it was
-        // made.
+        // SAFETY: an instance has at least `__basicsize__` bytes, all zero when it was made; the loop reads whole
+        // words.
         let here = unsafe { instance.as_ptr().byte_add(*at).cast::<usize>().read() };
         here == sought.as_ptr().addr()
     });
@@ -174,7 +170,7 @@ fn offset(class: &Bound<'_, PyType>, descriptor: &Bound<'_, PyAny>) -> PyResult<
 }
 
 impl Default {
-    /// Returns the value that a field has without its key, or the exception of what makes it.
+    /// Returns the default, or the exception of its factory.
     pub fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match self {
             Default::Null => Ok(py.None().into_bound(py)),

@@ -1,4 +1,4 @@
-//! The codecs by themselves: values into bytes and back, and from one encoding to another.
+//! Codecs without a channel: encode, decode, and convert between encodings.
 
 use std::cell::Cell;
 
@@ -18,18 +18,18 @@ use crate::template;
 use crate::walk::Walk;
 
 thread_local! {
-    /// The buffer of the last `encode` on this thread. Taken out while in use: a value may run Python code that
-    /// encodes.
+    /// The buffer of the last `encode` on this thread.
+    ///
+    /// It is taken while in use, because values may run Python code that encodes.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// The least capacity of the buffer: short values are encoded without a check for growth at their end.
+/// With this capacity short values need no growth check at their end.
 const SCRATCH_LEAST: usize = 4096;
 
-/// A buffer longer than this is given back to the system.
+/// Longer buffers are freed.
 const SCRATCH_LIMIT: usize = 1 << 20;
 
-/// Runs `encode` with the empty buffer of this thread.
 #[inline(always)]
 fn with_scratch<T>(encode: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     SCRATCH.with(|kept| {
@@ -46,7 +46,9 @@ fn with_scratch<T>(encode: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     })
 }
 
-/// The value in this encoding, as bytes; `Unsupported` with its path where a value has no form.
+/// Encodes a value as bytes.
+///
+/// `Unsupported`, with the path, for a value that the encoding cannot represent.
 #[pyfunction]
 #[pyo3(signature = (value, encoding=EncodingName("cbor".to_owned())), text_signature = "(value, encoding='cbor')")]
 pub fn encode<'py>(value: &Bound<'py, PyAny>, encoding: EncodingName) -> Outcome<Bound<'py, PyBytes>> {
@@ -58,15 +60,15 @@ pub fn encode<'py>(value: &Bound<'py, PyAny>, encoding: EncodingName) -> Outcome
     })
 }
 
-/// The value that these bytes hold; `Malformed` with its offset where they hold none. Arrays are views of `data`
-/// where that is `bytes`.
+/// Decodes a value from bytes.
+///
+/// `Malformed`, with the offset, for invalid bytes. If `data` is `bytes`, arrays are views of it.
 #[pyfunction]
 #[pyo3(signature = (data, encoding=EncodingName("cbor".to_owned())), text_signature = "(data, encoding='cbor')")]
 pub fn decode<'py>(data: &Bound<'py, PyAny>, encoding: EncodingName) -> Outcome<Bound<'py, PyAny>> {
     decoded(data, Encoding::from_name(&encoding)?)
 }
 
-/// [`decode`] of a known encoding.
 fn decoded<'py>(data: &Bound<'py, PyAny>, encoding: Encoding) -> Outcome<Bound<'py, PyAny>> {
     let bytes = frozen(data)?;
     if encoding == Encoding::Cbor
@@ -80,7 +82,7 @@ fn decoded<'py>(data: &Bound<'py, PyAny>, encoding: Encoding) -> Outcome<Bound<'
     })
 }
 
-/// The same value in another encoding.
+/// Converts an encoded value to another encoding.
 #[pyfunction]
 pub fn transcode<'py>(
     data: &Bound<'py, PyAny>,
@@ -92,8 +94,9 @@ pub fn transcode<'py>(
     Ok(made::bytes(data.py(), &linkspan::codec::transcode(bytes.as_bytes(), from, to)?)?)
 }
 
-/// The schema that was given for an endpoint, or that a message of it was written with, in its canonical form as a
-/// value; `NotFound` where no process listens, `Missing` where no schema was given.
+/// Returns the schema of an endpoint, or of one of its messages, in canonical form.
+///
+/// `NotFound` if no process listens, `Missing` without a schema.
 #[pyfunction]
 #[pyo3(signature = (endpoint, message = None))]
 pub fn schema<'py>(
@@ -115,27 +118,27 @@ pub fn schema<'py>(
     decoded(made::bytes(py, &form)?.as_any(), Encoding::Cbor)
 }
 
-/// The same for what is replied at the endpoint.
+/// Returns the schema of the replies at the endpoint.
 #[pyfunction]
 pub fn reply_schema<'py>(py: Python<'py>, endpoint: Endpoint) -> Outcome<Bound<'py, PyAny>> {
     let form = py.detach(|| linkspan::registry::reply_schema(&endpoint))?;
     decoded(made::bytes(py, &form)?.as_any(), Encoding::Cbor)
 }
 
-/// Why a text in the notation of schemas is refused; none where it is not.
+/// Returns why a schema text is invalid; None if it is valid.
 #[pyfunction]
 pub fn schema_problem(text: &str) -> Option<String> {
     linkspan::schema::Schema::parse(text).err().map(|error| error.text().to_owned())
 }
 
-/// What is open on this machine: a map for each name, as a listing shows it.
+/// Returns a dict for each name that is open on this machine.
 #[pyfunction]
 pub fn names(py: Python<'_>) -> Outcome<Vec<Bound<'_, PyAny>>> {
     let listed = py.detach(linkspan::registry::list)?;
     listed.iter().map(|listed| object(&listed.to_value(), Builder::copying(py))).collect()
 }
 
-/// `bytes` as they are; a copy of any other buffer, because its owner may write to it.
+/// Returns `bytes` unchanged, and copies other buffers, because their owners may write to them.
 fn frozen<'py>(data: &Bound<'py, PyAny>) -> Outcome<Bound<'py, PyBytes>> {
     if let Ok(bytes) = data.cast_exact::<PyBytes>() {
         return Ok(bytes.clone());

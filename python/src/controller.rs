@@ -1,4 +1,4 @@
-//! A client of a controller: queries about services, commands to them, and their events.
+//! Clients of a controller: queries, commands and events.
 
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ use crate::message::object;
 use crate::state::Closed;
 use crate::wait::{OnWait, Patience, options, tree, waiting};
 
-/// The default time-out of a command.
 const WITHIN: Timeout = Timeout::After(Duration::from_secs(30));
 
-/// A client of a controller: queries its services and sends them commands. Any number of threads may call it, and take
-/// turns; one may wait in `next`.
+/// A client of a controller: queries its services and sends them commands.
+///
+/// Any number of threads may call it and take turns. One thread may wait in `next`.
 #[pyclass(frozen, subclass, module = "linkspan._native")]
 pub struct Controller {
     asker: Asker,
@@ -37,7 +37,6 @@ fn given(arguments: Option<&Bound<'_, PyAny>>) -> Outcome<Value> {
     arguments.map_or(Ok(Value::Null), tree)
 }
 
-/// The deadline of a command.
 fn deadline(within: Timeout) -> Duration {
     match within {
         Timeout::After(duration) => duration,
@@ -63,8 +62,9 @@ impl Controller {
         visit.call(&self.on_wait)
     }
 
-    /// Waits until a controller listens there: `unix:controller`, or `$LINKSPAN_CONTROLLER`, where no endpoint is
-    /// given.
+    /// Waits until a controller listens at the endpoint.
+    ///
+    /// The default is `$LINKSPAN_CONTROLLER`, else `unix:controller`.
     #[new]
     #[pyo3(signature = (endpoint=None, **given))]
     fn new(
@@ -80,13 +80,13 @@ impl Controller {
         Ok(Controller { asker, on_wait, closed: Closed::default() })
     }
 
-    /// The endpoint, with its transport.
+    /// The endpoint with its transport.
     #[getter]
     fn endpoint(&self) -> &str {
         self.asker.endpoint()
     }
 
-    /// The records of all services, in the order of their names.
+    /// Returns the records of all services, sorted by name.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn services<'py>(
         &self,
@@ -97,8 +97,9 @@ impl Controller {
         made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.services(wait))?)
     }
 
-    /// The controller's record of one service; `NotFound` for a name that no service has. The service itself is not
-    /// called.
+    /// Returns the controller's record of a service, without calling the service.
+    ///
+    /// `NotFound` if no service has the name.
     #[pyo3(signature = (service, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn status<'py>(
         &self,
@@ -110,7 +111,7 @@ impl Controller {
         made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.status(&service, wait))?)
     }
 
-    /// Sends a command to a service and returns its value. The time-out is the command's own deadline, too.
+    /// Sends a command to a service and returns its value. The time-out is also the command's deadline.
     #[pyo3(signature = (service, command, arguments=None, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn command<'py>(
         &self,
@@ -126,8 +127,9 @@ impl Controller {
         made(py, &self.ask(py, timeout, on_wait, done)?)
     }
 
-    /// Sends a command to a service, with a deadline in seconds (None for no deadline): returns its answer once it is
-    /// accepted.
+    /// Sends a command with a deadline in seconds; returns its answer when the service accepts it.
+    ///
+    /// `within=None` means no deadline.
     #[pyo3(signature = (service, command, arguments=None, *, within=Within(WITHIN), timeout=Patience::DEFAULT, on_wait=None))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     fn begin(
@@ -146,8 +148,9 @@ impl Controller {
         self.ask(py, timeout, on_wait, begun).map(Answer)
     }
 
-    /// The full form: with the command's id, which makes it the same command however often it is sent, and the
-    /// incarnation that it is for. Returns the final answer of any kind.
+    /// Sends a command with an id and returns its final answer, of any kind.
+    ///
+    /// The service carries out an id once, however often it is sent. `epoch` restricts the command to one incarnation.
     #[pyo3(signature = (
         service, command, arguments=None, *, id, epoch=None, within=Within(WITHIN), timeout=Patience::DEFAULT, on_wait=None
     ))]
@@ -174,7 +177,7 @@ impl Controller {
         self.ask(py, timeout, on_wait, |wait| self.asker.request(&service, &order, wait)).map(Answer)
     }
 
-    /// The outcome of the command of this id; `NotFound` for one that has not been used lately.
+    /// Returns the outcome of a recent command id; `NotFound` if the id was not used recently.
     #[pyo3(signature = (service, id, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn answer(
         &self,
@@ -187,8 +190,9 @@ impl Controller {
         self.ask(py, timeout, on_wait, |wait| self.asker.answer(&service, &id, wait)).map(Answer)
     }
 
-    /// The last lines of the controller's log about all services; or about one service, with the lines that it logged
-    /// itself. Maps with `at`, `service`, `level`, `text`, the oldest first.
+    /// Returns the last log lines about all services, or about one service with its own lines.
+    ///
+    /// Each is a dict with `at`, `service`, `level` and `text`, the oldest first.
     #[pyo3(signature = (service=None, lines=Lines(100), *, timeout=Patience::DEFAULT, on_wait=None))]
     fn log<'py>(
         &self,
@@ -201,26 +205,27 @@ impl Controller {
         made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.log(service.as_deref(), lines.0, wait))?)
     }
 
-    /// From now on `next` returns the events of these services, of all where none is named: the state of each, then its
-    /// changes, and its data as often as given, in seconds.
+    /// Makes `next` return events of these services, or of all if none is named.
+    ///
+    /// The events are the state of each service, then its changes, and its data every `data_every` seconds.
     #[pyo3(signature = (*, data_every=None, services=ServiceNames(Vec::new())))]
     fn watch(&self, py: Python<'_>, data_every: Option<DataEvery>, services: ServiceNames) -> Outcome<()> {
         let data_every = data_every.map(|every| deadline(every.0));
         Ok(py.detach(|| self.asker.watch(&WatchOptions { data_every, services: services.0 }))?)
     }
 
-    /// The next event of the watched services; waits for ever where no time-out is given.
+    /// Waits for the next event of the watched services. Without a time-out it waits for ever.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn next<'py>(&self, py: Python<'py>, timeout: Patience, on_wait: OnWait) -> Outcome<Bound<'py, PyAny>> {
         made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.next(wait))?)
     }
 
-    /// A file descriptor that is readable while `next` would not wait.
+    /// Returns a file descriptor, readable if `next` would not wait.
     fn fileno(&self) -> Outcome<i32> {
         Ok(self.asker.fileno()?)
     }
 
-    /// Removes the record of a service that is away; `InvalidState` while it is connected.
+    /// Removes the record of an absent service. `InvalidState` while it is connected.
     #[pyo3(signature = (service, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn forget(
         &self,
@@ -232,13 +237,13 @@ impl Controller {
         self.ask(py, timeout, on_wait, |wait| self.asker.forget(&service, wait))
     }
 
-    /// The controller's own counters.
+    /// Returns the counters of the controller.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn stats<'py>(&self, py: Python<'py>, timeout: Patience, on_wait: OnWait) -> Outcome<Bound<'py, PyAny>> {
         made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.stats(wait))?)
     }
 
-    /// Closes the client; commands under way are carried out.
+    /// Closes the client. Commands in progress are still carried out.
     fn close(&self, py: Python<'_>) {
         self.closed.set();
         py.detach(|| self.asker.close());
@@ -276,26 +281,26 @@ impl Answer {
         imported_once!(py, "linkspan.words", "Outcome")?.call1((self.0.outcome.name(),))
     }
 
-    /// The state of the service when it answered; for REJECTED the one that refused.
+    /// The state of the service when it answered; for REJECTED, the state that refused the command.
     #[getter]
     fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         imported_once!(py, "linkspan.words", "State")?.call1((self.0.state.name(),))
     }
 
-    /// The result of DONE; `None` where it has none.
+    /// The result of DONE; `None` without a result.
     #[getter]
     fn value<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
         made(py, &self.0.value)
     }
 
-    /// Why it was FAILED or REJECTED: what `result` raises. `None` for the others.
+    /// The exception that `result` raises for FAILED and REJECTED; `None` for other outcomes.
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         let error = self.0.clone().into_result().err()?;
         Some(PyErr::from(Failure::Core(error)).into_value(py).into_bound(py).into_any())
     }
 
-    /// The value; raises what FAILED or REJECTED means.
+    /// Returns the value. Raises the error of FAILED or REJECTED.
     fn result<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
         made(py, &self.0.clone().into_result()?)
     }

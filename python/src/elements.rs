@@ -1,4 +1,4 @@
-//! What an `NdArray` holds, as Python numbers: an element, a sub-array, nested lists.
+//! Elements of an `NdArray` as Python numbers: one element, a sub-array, nested lists.
 
 use linkspan::{DType, NdArray as Array, Order};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
@@ -7,15 +7,15 @@ use pyo3::types::{PyBool, PyComplex, PyTuple};
 
 use crate::made;
 
-/// Where the elements of an array lie, in bytes.
+/// The positions of an array's elements in memory, in bytes.
 pub struct Layout<'a> {
     array: &'a Array,
-    /// From one position of each dimension to the next; of no meaning where the array is empty.
+    /// The step of each dimension in bytes; meaningless for an empty array.
     strides: Vec<usize>,
 }
 
 impl<'a> Layout<'a> {
-    /// The layout of an array, whatever lengths an empty one names.
+    /// Saturates, because an empty array may have lengths of any size.
     pub fn of(array: &'a Array) -> Layout<'a> {
         let mut strides = vec![0; array.shape.len()];
         let mut stride = array.dtype.size();
@@ -34,8 +34,9 @@ impl<'a> Layout<'a> {
         &self.array.shape
     }
 
-    /// The positions that an index names: an integer, or a tuple of at most one for each dimension; negative ones count
-    /// from the end. `IndexError` beyond a dimension's length, `TypeError` for anything else.
+    /// Returns the positions of an index: an integer, or a tuple with at most one per dimension.
+    ///
+    /// Negative integers count from the end. `IndexError` beyond a length, `TypeError` for other types.
     pub fn positions(&self, index: &Bound<'_, PyAny>) -> PyResult<Vec<usize>> {
         let one = |index: &Bound<'_, PyAny>, dimension: usize| {
             let Some(&length) = self.shape().get(dimension) else {
@@ -66,7 +67,7 @@ impl<'a> Layout<'a> {
         positions.iter().zip(&self.strides).map(|(position, stride)| position * stride).sum()
     }
 
-    /// The array of the dimensions behind these positions; it shares the memory where that lies in one piece.
+    /// Returns the array of the remaining dimensions; it shares memory if that is contiguous.
     pub fn sub_array(&self, positions: &[usize]) -> Array {
         let Array { dtype, order, shape, data } = self.array;
         let shape = shape[positions.len()..].to_vec();
@@ -92,13 +93,14 @@ impl<'a> Layout<'a> {
         }
     }
 
-    /// The element at these positions, one for each dimension.
+    /// Returns the element at these positions, one for each dimension.
     pub fn element<'py>(&self, py: Python<'py>, positions: &[usize]) -> PyResult<Bound<'py, PyAny>> {
         self.number(py, self.offset(positions))
     }
 
-    /// All elements as nested lists. `ValueError` where an empty array of a peer's making would be more lists than any
-    /// use of them: its shape may name any lengths beside the zero.
+    /// Returns all elements as nested lists.
+    ///
+    /// `ValueError` if an empty array would become too many lists: a peer may choose any lengths next to the zero.
     pub fn to_lists<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         const MOST_EMPTY_LISTS: u64 = 1 << 20;
         let before_zero = self.shape().iter().take_while(|length| **length > 0);

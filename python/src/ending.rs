@@ -1,5 +1,6 @@
-//! The end of a channel that lingers or reports, an object of Python's, which the interpreter ends before what it
-//! refers to.
+//! The end of a channel that lingers or reports.
+//!
+//! It is a Python object, so the interpreter ends it before the objects that it uses.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use pyo3::sync::PyOnceLock;
 
 use crate::errors::imported;
 
-/// What the options say about the end of a channel.
+/// The options about the end of a channel.
 #[derive(Default)]
 pub struct Endings {
     on_unconsumed: Option<Py<PyAny>>,
@@ -18,17 +19,18 @@ pub struct Endings {
 }
 
 impl Endings {
-    /// Of these options, with the program's callback, which the core's end of the channel must not call: it may run
-    /// without the interpreter.
+    /// Takes the options and the program's callback.
+    ///
+    /// The core must not call the callback, because it may run without the interpreter.
     pub fn of(options: &mut Options, on_unconsumed: Option<Py<PyAny>>) -> Endings {
         if on_unconsumed.is_some() {
-            // Asks for the report; `ChannelEnd` makes the call.
+            // Enables the report; `ChannelEnd` makes the call.
             options.on_unconsumed = Some(Arc::new(|_| ()));
         }
         Endings { on_unconsumed, lingers: !options.linger.is_zero() }
     }
 
-    /// The end of this channel: none where it neither lingers nor calls the program.
+    /// Returns the end of this channel; `None` if it neither lingers nor calls the program.
     pub fn end(&self, py: Python<'_>, link: &Arc<Link>) -> PyResult<Option<Py<PyAny>>> {
         static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         if self.on_unconsumed.is_none() && !self.lingers {
@@ -44,7 +46,7 @@ impl Endings {
     }
 }
 
-/// What the end of a channel does. `linkspan.ending` says when.
+/// The actions at the end of a channel. `linkspan.ending` decides when they run.
 #[pyclass(frozen, module = "linkspan._native")]
 pub struct ChannelEnd {
     link: Arc<Link>,
@@ -61,8 +63,9 @@ impl ChannelEnd {
         format!("<linkspan._native.ChannelEnd of {}>", self.link.endpoint())
     }
 
-    /// Waits for the option `linger`, and gives the callback the number of messages that the peer has not consumed. An
-    /// exception of the callback goes to `sys.unraisablehook`: nobody called.
+    /// Lingers, then passes the number of unconsumed messages to the callback.
+    ///
+    /// An exception of the callback goes to `sys.unraisablehook`, because there is no caller.
     fn report(&self, py: Python<'_>) {
         let missed = py.detach(|| self.link.linger());
         let Some(callback) = self.callback.as_ref().filter(|_| missed > 0) else { return };

@@ -10,28 +10,26 @@ use crate::keys::{self, Key, Map};
 use crate::made::{self, NoMemory};
 use crate::template::{self, Like, Number};
 
-/// A dict that has begun and not ended.
 pub struct Entries<'py> {
     dict: Bound<'py, PyDict>,
-    /// The number of entries that were announced.
+    /// The announced number of entries.
     length: usize,
-    /// The key whose value comes next.
+    /// The key of the next value.
     key: Option<Bound<'py, PyString>>,
     insertion: Insertion,
 }
 
-/// How keys get into the dict.
 enum Insertion {
     /// No key has arrived yet.
     First,
-    /// They are in it: it is a copy of a template.
+    /// The dict is a copy of a template and already has the keys.
     Like(Like),
-    /// Each is put in with its value.
+    /// Each key is inserted with its value.
     Each(Map, Option<Number>),
 }
 
 impl<'py> Entries<'py> {
-    /// Begins a dict of so many entries.
+    /// Begins a dict with this number of entries.
     pub fn begin(py: Python<'py>, length: usize) -> Outcome<Entries<'py>> {
         Ok(Entries {
             dict: made::dict(py).map_err(NoMemory::raised)?,
@@ -41,7 +39,7 @@ impl<'py> Entries<'py> {
         })
     }
 
-    /// Takes the key of the next value if it is known, and so valid text; it must be new to the dict.
+    /// Takes the next key if it is cached, and thus valid text. A repeated key is an error.
     pub fn known_key(&mut self, key: &[u8]) -> Outcome<bool> {
         let py = self.dict.py();
         if let Insertion::First = self.insertion {
@@ -67,7 +65,7 @@ impl<'py> Entries<'py> {
         }
     }
 
-    /// Takes the key of the next value, which must be new to the dict.
+    /// Takes the next key. A repeated key is an error.
     pub fn key(&mut self, text: &str) -> Outcome<()> {
         if self.known_key(text.as_bytes())? {
             return Ok(());
@@ -84,7 +82,6 @@ impl<'py> Entries<'py> {
         Ok(self.dict.set_item(key, value)?)
     }
 
-    /// Ends the dict.
     pub fn end(mut self) -> Outcome<Bound<'py, PyDict>> {
         match &self.insertion {
             Insertion::Like(like) if !like.is_complete() => self.leave_template()?,
@@ -98,13 +95,13 @@ impl<'py> Entries<'py> {
         if let Insertion::Each(map, _) = self.insertion { map } else { Map::OTHER }
     }
 
-    /// Another key came than the template has.
+    /// Leaves the template, which has another key here.
     #[cold]
     fn leave_template(&mut self) -> Outcome<()> {
         if let Insertion::Like(like) = &self.insertion {
             self.dict = like.entries(&self.dict)?;
-            // The keys before did not pass the cache. A map around this one must not rely on what the others replace
-            // there.
+            // Keys of a template bypass the cache. A map around this one must not rely on entries that the following
+            // keys replace.
             keys::begin_map();
             self.insertion = Insertion::Each(Map::OTHER, None);
         }

@@ -1,4 +1,4 @@
-//! Members of enums, each with the value that it is sent as: found once, then read without running Python code.
+//! A cache of enum members and their values, which are read without running Python code.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -10,28 +10,28 @@ use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString, PyType};
 
 use crate::errors::imported_once;
 
-/// The greatest number of members that are kept; one more removes all others. Flags make members while a program runs.
+/// The most cached members. One more clears the cache, because flags create members at run time.
 const MOST: usize = 1024;
 
-/// Members with their values, by the addresses of the members. Each member is held, so that no other object gets its
-/// address.
+/// Values by the address of their member. Each member is held, so that its address stays unique.
 type Members = HashMap<usize, (Py<PyAny>, Py<PyAny>)>;
 
 thread_local! {
     static MEMBERS: RefCell<Members> = RefCell::default();
 }
 
-/// Returns the value of a member that is kept, which is of an exact built-in type and holds no other object. Runs no
-/// Python code.
+/// Returns the cached value of a member, without running Python code.
+///
+/// Cached values have an exact built-in type and contain no other object.
 pub fn known<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     let find = |members: &RefCell<Members>| {
         Some(members.borrow().get(&object.as_ptr().addr())?.1.bind(object.py()).clone())
     };
-    // At the end of a thread the members may be dropped already.
+    // At thread end the members may already be gone.
     MEMBERS.try_with(find).ok()?
 }
 
-/// Returns the value of a member of an enum, and keeps it where it is the same each time: a class may compute it.
+/// Returns the value of a member, and caches it unless the class computes it.
 pub fn value<'py>(member: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let value = member.getattr(intern!(member.py(), "value"))?;
     if is_plain(&value) && is_constant(&member.get_type())? {
@@ -41,13 +41,13 @@ pub fn value<'py>(member: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
             members.insert(member.as_ptr().addr(), (member.clone().unbind(), value.clone().unbind()));
             before
         });
-        // Dropping a member may run Python code, which may come here again.
+        // Dropping a member may run Python code that calls this function again.
         drop(before);
     }
     Ok(value)
 }
 
-/// Returns whether the value is of an exact built-in type and holds no other object.
+/// Returns whether the value has an exact built-in type and contains no other object.
 fn is_plain(value: &Bound<'_, PyAny>) -> bool {
     value.is_none()
         || value.is_exact_instance_of::<PyString>()
@@ -57,7 +57,7 @@ fn is_plain(value: &Bound<'_, PyAny>) -> bool {
         || value.is_exact_instance_of::<PyBytes>()
 }
 
-/// Returns whether `value` of a class's members is what `Enum` itself gives.
+/// Returns whether members take `value` from `Enum` itself.
 fn is_constant(class: &Bound<'_, PyType>) -> PyResult<bool> {
     let py = class.py();
     let base = imported_once!(py, "enum", "Enum")?;

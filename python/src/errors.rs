@@ -1,10 +1,10 @@
-//! Failures of this module's functions, and the core's table of errors. `exception` makes Python's exceptions of them.
+//! Failures of this module, and the core's error table. `exception` converts them to exceptions.
 
 use linkspan::{Error, ErrorKind};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-/// The failure of a call of this module: an error of the table, or an exception that Python code raised meanwhile.
+/// An error of the core's table, or an exception that Python code raised during a call.
 pub enum Failure {
     Core(Error),
     Python(PyErr),
@@ -22,16 +22,15 @@ impl From<PyErr> for Failure {
     }
 }
 
-/// The result of this module's functions.
 pub type Outcome<T> = Result<T, Failure>;
 
-/// The core's table: (code, name, retryable, meaning, remedy) of every kind of error.
+/// Returns the error table: code, name, retryable, meaning and remedy of each kind.
 #[pyfunction]
 pub fn error_table() -> Vec<(u16, &'static str, bool, &'static str, &'static str)> {
     ErrorKind::ALL.iter().map(|k| (k.code(), k.name(), k.retryable(), k.meaning(), k.remedy())).collect()
 }
 
-/// An attribute of a module, looked up once.
+/// Returns an attribute of a module, looked up once.
 pub fn imported<'a, 'py>(
     py: Python<'py>,
     cell: &'a PyOnceLock<Py<PyAny>>,
@@ -42,7 +41,7 @@ pub fn imported<'a, 'py>(
     Ok(found.bind(py))
 }
 
-/// The same with a cell of its own.
+/// Like `imported`, with a static cell at the place of the call.
 macro_rules! imported_once {
     ($py:expr, $module:literal, $name:literal) => {{
         static CELL: pyo3::sync::PyOnceLock<pyo3::Py<pyo3::PyAny>> = pyo3::sync::PyOnceLock::new();

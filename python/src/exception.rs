@@ -1,4 +1,4 @@
-//! The core's errors as the exceptions of `linkspan.errors`, which are written in Python.
+//! Converts the core's errors to the exceptions of `linkspan.errors`.
 
 use linkspan::codec::decode_into;
 use linkspan::value::Limits;
@@ -19,7 +19,7 @@ impl From<Failure> for PyErr {
     }
 }
 
-/// Makes the exception: its class is the one named like the kind, its details are attributes.
+/// Makes the exception: the class has the name of the kind, and attributes hold the details.
 fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     let class = py.import("linkspan.errors")?.getattr(error.kind().name())?;
     let raised = class.call1((error.to_string(),))?;
@@ -38,7 +38,7 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     if let Some(sent) = error.sent() {
         raised.setattr("sent", sent)?;
     }
-    // The class has the kind's own.
+    // Without this the class attribute applies.
     if error.retryable() != error.kind().retryable() {
         raised.setattr("retryable", error.retryable())?;
     }
@@ -52,7 +52,7 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             });
             match data {
                 Ok(data) => raised.setattr("data", data)?,
-                // The failure matters more than its data, which is passed on as bytes.
+                // Undecodable data must not hide the failure. The bytes are passed on unchanged.
                 Err(_) => raised.setattr("data", failure.data.as_slice())?,
             }
         }

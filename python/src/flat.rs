@@ -1,5 +1,6 @@
-//! Values of the exact built-in types, and members of enums with such a value, into flat records, which are encoded
-//! without a walk. No Python code runs meanwhile.
+//! Encodes values of exact built-in types, and enum members with such values, as flat records.
+//!
+//! They need no walk, and no Python code runs.
 
 use std::ptr;
 
@@ -12,7 +13,6 @@ use pyo3::types::{PyBytes, PyString};
 use crate::enum_member;
 use crate::timestamp;
 
-/// The encodings that have flat records.
 #[derive(Clone, Copy)]
 pub enum Form {
     Cbor,
@@ -30,23 +30,24 @@ impl Form {
     }
 }
 
-/// Returns whether the class of the object was made by Python code, as those of generated code are.
+/// Returns whether Python code made the object's class, as it makes generated classes.
 pub fn may_be_generated(object: &Bound<'_, PyAny>) -> bool {
-    // SAFETY: the class of an object that is alive.
+    // SAFETY: the class of a live object.
     unsafe { ffi::PyType_GetFlags(object.get_type_ptr()) & ffi::Py_TPFLAGS_HEAPTYPE != 0 }
 }
 
-/// Appends an entry; `None`, and appends nothing, for a dict. `None` as well for a value of any other type, and for one
-/// that the encoding has no short form for.
+/// Appends an entry.
+///
+/// Returns `None`, and appends nothing, for dicts, other types, and values without a short form in the encoding.
 pub fn append(record: &mut FlatRecord<'_>, key: &FlatKey, value: &Bound<'_, PyAny>) -> Option<()> {
     let this = value.as_ptr();
     let kind = value.get_type_ptr();
     let is = |other: *mut ffi::PyTypeObject| ptr::eq(kind, other);
     if is(&raw mut ffi::PyUnicode_Type) {
-        // SAFETY: its exact type has just been compared.
+        // SAFETY: its exact type is known from the comparison above.
         record.text(key, unsafe { value.cast_unchecked::<PyString>() }.to_str().ok()?)
     } else if is(&raw mut ffi::PyFloat_Type) {
-        // SAFETY: an exact float, which cannot fail.
+        // SAFETY: the call cannot fail for an exact float.
         record.float(key, unsafe { ffi::PyFloat_AsDouble(this) })
     } else if is(&raw mut ffi::PyLong_Type) {
         match int64(value) {
@@ -59,12 +60,12 @@ pub fn append(record: &mut FlatRecord<'_>, key: &FlatKey, value: &Bound<'_, PyAn
     } else if value.is_none() {
         record.null(key)
     } else if is(&raw mut ffi::PyBytes_Type) {
-        // SAFETY: its exact type has just been compared.
+        // SAFETY: its exact type is known from the comparison above.
         record.bytes(key, unsafe { value.cast_unchecked::<PyBytes>() }.as_bytes())
     } else if is(&raw mut ffi::PyDict_Type) {
         None
     } else {
-        // A reference of its own: the first search for the class of instants runs Python code.
+        // An owned reference, because the first lookup of the class runs Python code.
         let value = value.clone();
         match timestamp::nanoseconds(&value).ok()? {
             Some(nanoseconds) => record.timestamp(key, Timestamp(int64(&nanoseconds)?)),
@@ -73,13 +74,13 @@ pub fn append(record: &mut FlatRecord<'_>, key: &FlatKey, value: &Bound<'_, PyAn
     }
 }
 
-/// Returns the number of an exact `int`, if 64 bits hold it; `None` for other objects.
+/// Returns the value of an exact `int` that fits 64 bits.
 fn int64(value: &Bound<'_, PyAny>) -> Option<i64> {
     if !ptr::eq(value.get_type_ptr(), &raw mut ffi::PyLong_Type) {
         return None;
     }
     let mut overflow = 0;
-    // SAFETY: an int, which is alive; -1 without overflow is a value, because an int cannot fail here.
+    // SAFETY: the object is a live int. -1 without overflow is a value, because the call cannot fail for an int.
     let number = unsafe { ffi::PyLong_AsLongLongAndOverflow(value.as_ptr(), &mut overflow) };
     (overflow == 0).then_some(number)
 }

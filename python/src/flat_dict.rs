@@ -1,5 +1,6 @@
-//! Dicts of few entries, and dicts in them, into flat records: dicts that a program makes at one place have the same
-//! keys, whose encoded forms are kept.
+//! Encodes small dicts as flat records.
+//!
+//! Dicts made at one place of a program have equal keys, so their encoded keys are cached as a shape.
 
 use std::cell::{Cell, RefCell};
 use std::ptr;
@@ -13,41 +14,41 @@ use pyo3::types::{PyDict, PyString};
 use crate::flat::{self, Form};
 use crate::timestamp;
 
-/// The keys of dicts, which are these very objects in this order, and their encoded forms.
+/// Key objects in order, with their encoded forms.
 struct Shape {
     keys: Vec<(Py<PyString>, FlatKey)>,
-    /// For each form how many of the next dicts are walked at once, because one had a value that a flat record cannot
-    /// have.
+    /// For each form, how many of the next dicts are walked at once, because one did not fit.
     walked: [Cell<u8>; 2],
 }
 
-/// The dicts that are walked after one that had to be.
+/// The number of dicts to walk after a failed attempt.
 const WALKED: u8 = 31;
 
-/// The dicts that are walked after one with a dict in it that has no shape yet.
+/// The number of dicts to walk after a nested dict had no shape yet.
 const WALKED_FOR_INNER: u8 = 7;
 
-/// How deep dicts may be in a dict that is appended without a walk.
+/// The greatest depth of nested dicts in a flat record.
 const MAX_DEPTH: u8 = 2;
 
-/// The shapes with one remainder of the first key's address.
+/// The shapes whose first key's address hashes to this set.
 #[derive(Default)]
 struct Set {
     ways: [Option<Rc<Shape>>; WAYS],
-    /// The way that the next shape replaces.
+    /// The way to replace next.
     oldest: usize,
-    /// The first key of the last dict without a shape, and how many dicts in turn had it. The object may be gone.
+    /// The first key of the last unknown dict, and how many dicts in a row had it. The object may be gone.
     unknown: (usize, u8),
 }
 
 const SETS: usize = 64;
 const WAYS: usize = 4;
 
-/// A shape is kept once this many dicts in turn began with its first key: dicts whose keys are new objects each time
-/// are walked.
+/// Dicts in a row with an equal first key before a shape is cached.
+///
+/// Dicts with new key objects are walked instead.
 const SEEN: u8 = 4;
 
-/// Keys longer than this many bytes are not kept.
+/// Longer keys, in bytes, are not cached.
 const LONGEST: usize = 128;
 
 thread_local! {
@@ -59,15 +60,14 @@ thread_local! {
 enum Refused {
     Keys,
     Value,
-    /// A value is a dict that has no shape.
+    /// A nested dict has no shape.
     Inner,
 }
 
-/// Appends the dict, which is an exact one, without a walk. Returns false, and appends nothing, where it has to be
-/// walked.
+/// Appends an exact dict. Returns false, and appends nothing, if the dict needs a walk.
 pub fn append(dict: &Bound<'_, PyDict>, form: Form, out: &mut Vec<u8>) -> bool {
     let length = dict.len();
-    // The class of instants is found here: that may run Python code, and what follows may not.
+    // This may run Python code; the code below may not.
     if length > usize::from(FlatRecord::MOST_ENTRIES) || timestamp::class(dict.py()).is_err() {
         return false;
     }
@@ -82,7 +82,7 @@ pub fn append(dict: &Bound<'_, PyDict>, form: Form, out: &mut Vec<u8>) -> bool {
     done.is_ok()
 }
 
-/// Appends an entry whose value is an exact dict, which may be `depth` dicts deep.
+/// Appends an entry whose value is an exact dict with at most `depth` levels.
 fn append_inner(
     record: &mut FlatRecord<'_>,
     key: &FlatKey,
@@ -97,7 +97,7 @@ fn append_inner(
     if !first.next() {
         return record.map(key, |_| Some(())).ok_or(Refused::Value);
     }
-    // What a shape appended before it refused is removed with the whole record: so only the first one is tried.
+    // Only the first shape is tried, because a refusal removes the whole record.
     let Some(shape) = (0..WAYS).find_map(|way| kept(first.key, length, way)) else {
         see(dict, first.key);
         return Err(Refused::Inner);
@@ -105,7 +105,7 @@ fn append_inner(
     let mut refused = Refused::Value;
     let written =
         record.map(key, |record| shape.write(&first, record, depth - 1).map_err(|why| refused = why).ok());
-    // Other keys than those of the shape: they may get one, too.
+    // The dict has keys unknown to the shape; count it, so that it may get a shape.
     if written.is_none() && refused == Refused::Keys {
         see(dict, first.key);
         refused = Refused::Inner;
@@ -113,7 +113,7 @@ fn append_inner(
     written.ok_or(refused)
 }
 
-/// Runs `append` with the shapes of dicts that have this first entry and length, until one does not refuse the keys.
+/// Tries the shapes with this first key and length until one accepts the keys.
 #[inline]
 fn each_shape(
     first: &Entries<'_, '_>,
@@ -145,20 +145,20 @@ impl<'a, 'py> Entries<'a, 'py> {
         Entries { dict, at: 0, key: ptr::null_mut(), value: ptr::null_mut() }
     }
 
-    /// Makes the next entry's key and value, both borrowed from the dict, the current ones; false behind the last.
+    /// Moves to the next entry, whose key and value are borrowed. Returns false after the last entry.
     fn next(&mut self) -> bool {
-        // SAFETY: the dict is alive and the interpreter attached; `at` is only ever what the call left there.
+        // SAFETY: the dict is alive and the interpreter attached. Only this call changes `at`.
         unsafe { ffi::PyDict_Next(self.dict.as_ptr(), &mut self.at, &mut self.key, &mut self.value) != 0 }
     }
 }
 
 impl Shape {
-    /// Returns the shape of a dict; `None` for one with a key that is kept for no shape.
+    /// Returns the shape of a dict; `None` if a key cannot be cached.
     fn of(dict: &Bound<'_, PyDict>) -> Option<Shape> {
         let mut keys = Vec::with_capacity(dict.len());
         let mut entries = Entries::of(dict);
         while entries.next() {
-            // SAFETY: the dict holds its key, and nothing changes it in between.
+            // SAFETY: the dict holds its key, and nothing changes the dict here.
             let key = unsafe { Borrowed::from_ptr(dict.py(), entries.key) };
             let key = key.cast_exact::<PyString>().ok()?;
             let text = key.to_str().ok().filter(|text| text.len() <= LONGEST)?;
@@ -167,7 +167,7 @@ impl Shape {
         Some(Shape { keys, walked: Default::default() })
     }
 
-    /// Appends the dict of these entries, of which the first is the current one.
+    /// Appends the dict; `first` is at its first entry.
     fn append(&self, first: &Entries<'_, '_>, form: Form, out: &mut Vec<u8>) -> Result<(), Refused> {
         let walked = &self.walked[form as usize];
         if let Some(left) = walked.get().checked_sub(1) {
@@ -186,7 +186,7 @@ impl Shape {
         Err(refused)
     }
 
-    /// Writes the entries, whose values may be dicts that are `depth` deep.
+    /// Writes the entries. Their values may be dicts with `depth` levels.
     fn write(&self, first: &Entries<'_, '_>, record: &mut FlatRecord<'_>, depth: u8) -> Result<(), Refused> {
         self.each(first, |encoded, value| {
             if flat::append(record, encoded, value).is_none() {
@@ -197,7 +197,7 @@ impl Shape {
         })
     }
 
-    /// Calls `write` with each key of this shape and its value, as long as the entries have these keys in this order.
+    /// Calls `write` with each key and value while the keys match this shape.
     #[inline(always)]
     fn each<'py>(
         &self,
@@ -210,7 +210,7 @@ impl Shape {
             if !is_there || !ptr::eq(entries.key, key.as_ptr()) {
                 return Err(Refused::Keys);
             }
-            // SAFETY: the dict holds its value: appending one runs no Python code that could change the dict.
+            // SAFETY: the dict holds its value, and appending runs no Python code that could change the dict.
             let value = unsafe { Borrowed::from_ptr(entries.dict.py(), entries.value) };
             write(encoded, &value)?;
         }
@@ -218,17 +218,16 @@ impl Shape {
     }
 }
 
-/// Returns the set for dicts with this first key.
 fn set(sets: &mut Vec<Set>, first: *mut ffi::PyObject) -> &mut Set {
     if sets.is_empty() {
         sets.resize_with(SETS, Set::default);
     }
-    // Objects begin at multiples of 16.
+    // Object addresses are multiples of 16.
     let address = first.addr() >> 4;
     &mut sets[(address ^ address >> 6) % SETS]
 }
 
-/// Returns the shape that is kept in this way of the set, if it has that many keys and this first one.
+/// Returns the shape in this way if its length and first key match.
 #[inline]
 fn kept(first: *mut ffi::PyObject, length: usize, way: usize) -> Option<Rc<Shape>> {
     let find = |sets: &RefCell<Vec<Set>>| {
@@ -237,11 +236,11 @@ fn kept(first: *mut ffi::PyObject, length: usize, way: usize) -> Option<Rc<Shape
         let is_like = shape.keys.len() == length && ptr::eq(shape.keys[0].0.as_ptr(), first);
         is_like.then(|| shape.clone())
     };
-    // At the end of a thread the shapes may be dropped already.
+    // At thread end the shapes may already be gone.
     SHAPES.try_with(find).ok()?
 }
 
-/// Counts a dict without a shape, and keeps its shape once enough others began like it.
+/// Counts a dict without a shape, and caches its shape after [`SEEN`] dicts in a row.
 #[cold]
 fn see(dict: &Bound<'_, PyDict>, first: *mut ffi::PyObject) {
     let replaced = SHAPES.try_with(|sets| {

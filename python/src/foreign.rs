@@ -1,4 +1,4 @@
-//! Objects beyond the built-in types: instants, arrays, NumPy's scalars, enums, UUIDs, decimals, dataclasses, mappings.
+//! Objects of other types, such as instants, arrays, NumPy scalars, enums, dataclasses, mappings.
 
 use linkspan::value::{NdArrayRef, Sink};
 use linkspan::{DType, Decimal, Error, ErrorKind, Order, Result, Timestamp};
@@ -25,7 +25,7 @@ use crate::timestamp;
 use crate::uuid;
 use crate::walker::Walker;
 
-/// The events of an object that is of none of the exact built-in types.
+/// Sends an object that has no exact built-in type.
 #[cold]
 #[inline(never)]
 pub fn object<S: Sink + ?Sized, W: Walker>(
@@ -38,7 +38,7 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
         Failure::Core(error) => error,
         Failure::Python(error) => walker.hold(error),
     };
-    // Before all else: the checks below take longer than to send a long array that was lent.
+    // First, because the checks below cost more than sending a long lent array.
     // SAFETY: no Python code runs while the sink takes the elements.
     if let Some(elements) = unsafe { numpy_api::elements(object) } {
         return lent(object, elements.array()?, sink, walker);
@@ -53,7 +53,7 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
         return walker.object(&plain, sink);
     }
     if let Some(nanoseconds) = timestamp::nanoseconds(object).map_err(raise)? {
-        // Any int could be put into one; the wire's is of 64 bits.
+        // The attribute may hold any int, but the wire format has 64 bits.
         return match nanoseconds.extract() {
             Ok(nanoseconds) => sink.timestamp(Timestamp(nanoseconds)),
             Err(_) => Err(Error::new(
@@ -82,11 +82,11 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
     }
     match kind(object).map_err(raise)? {
         Kind::Scalar => {
-            // By the kind of its type: the item of a datetime64 is an int without its unit.
+            // The kind of the dtype decides, because the item of a datetime64 is an int without a unit.
             let letter = object.getattr("dtype").and_then(|d| d.getattr("kind")).map_err(raise)?;
             match letter.extract::<char>() {
                 Ok('M' | 'm' | 'V') => return stand_in(object, sink, walker),
-                // A single complex number is an array without dimensions, as it would be in any other encoding of ours.
+                // Complex numbers have no scalar form; they become arrays without dimensions.
                 Ok('c') => return sink.ndarray(numpy::lend(object).map_err(failed)?.array()?),
                 _ => {}
             }
@@ -125,7 +125,7 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
         Kind::List => builtin::list(object.cast().map_err(|e| raise(e.into()))?, sink, walker),
         Kind::Tuple => builtin::tuple(object.cast().map_err(|e| raise(e.into()))?, sink, walker),
         Kind::Datetime => {
-            // An instant of pandas may be none, though it is a datetime.
+            // pandas' NaT is a datetime and unequal to itself; it becomes null.
             if object.eq(object).map_err(raise)? {
                 let class = timestamp::class(object.py()).map_err(raise)?;
                 walker.object(&class.call_method1("from_datetime", (object,)).map_err(raise)?, sink)
@@ -142,7 +142,7 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
         }
         Kind::Dataclass => fields(object, sink, walker),
         Kind::Mapping => {
-            // A copy: whatever code of the class runs meanwhile, the keys are unique and the count is right.
+            // A copy keeps count and keys consistent, even if the class runs code during the walk.
             let items = object.cast::<PyMapping>().map_err(|e| raise(e.into()))?.items().map_err(raise)?;
             let entries = PyDict::from_sequence(items.as_any()).map_err(raise)?;
             builtin::dict(&entries, sink, walker)
@@ -151,8 +151,9 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
     }
 }
 
-/// Sends the memory that an object lends as an array. It may be a loan: where something else may write that after it
-/// was sent, a copy is sent.
+/// Sends the memory of an object as an array.
+///
+/// A loan that something else could still write is copied.
 fn lent<S: Sink + ?Sized, W: Walker>(
     object: &Bound<'_, PyAny>,
     array: NdArrayRef<'_>,
@@ -166,7 +167,6 @@ fn lent<S: Sink + ?Sized, W: Walker>(
     sink.ndarray(NdArrayRef { data: &copy, ..array })
 }
 
-/// Sends what an object with the buffer protocol is sent as.
 fn formed<S: Sink + ?Sized, W: Walker>(
     object: &Bound<'_, PyAny>,
     form: &Form<'_>,
@@ -183,7 +183,7 @@ fn formed<S: Sink + ?Sized, W: Walker>(
     }
 }
 
-/// Sends instants as nested lists; the least number is none.
+/// Sends instants as nested lists; the least number becomes null.
 fn instants<S: Sink + ?Sized>(
     shape: &[u64],
     elements: &mut std::slice::Iter<'_, [u8; 8]>,
@@ -203,7 +203,7 @@ fn instants<S: Sink + ?Sized>(
     sink.end_array()
 }
 
-/// Sends what stands for an object of a type that the package knows.
+/// Sends the replacement that the package defines for the object's type.
 fn stand_in<S: Sink + ?Sized, W: Walker>(object: &Bound<'_, PyAny>, sink: &mut S, walker: &W) -> Result<()> {
     let other = numpy::stand_in(object).map_err(|error| walker.hold(error))?;
     if other.is(object.py().NotImplemented()) {
@@ -212,7 +212,6 @@ fn stand_in<S: Sink + ?Sized, W: Walker>(object: &Bound<'_, PyAny>, sink: &mut S
     walker.object(&other, sink)
 }
 
-/// The kind of value that an object is sent as.
 #[derive(Clone, Copy)]
 enum Kind {
     Scalar,
@@ -235,7 +234,9 @@ enum Kind {
 
 static ENUM: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// Decides, the most specific first: NumPy's `float64` is a `float` too, and a `StrEnum` member a `str`.
+/// Returns the kind of an object, the most specific first.
+///
+/// A NumPy `float64` is also a `float`, and a `StrEnum` member also a `str`.
 fn kind(object: &Bound<'_, PyAny>) -> PyResult<Kind> {
     static DECIMAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     static DATETIME: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -279,7 +280,7 @@ fn kind(object: &Bound<'_, PyAny>) -> PyResult<Kind> {
     })
 }
 
-/// NumPy's base class of scalars, once the program has imported NumPy; an object of it cannot exist before.
+/// Returns NumPy's base class of scalars, if the program has imported NumPy.
 fn numpy_generic(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyAny>>> {
     static GENERIC: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     if let Some(found) = GENERIC.get(py) {
@@ -291,14 +292,14 @@ fn numpy_generic(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyAny>>> {
     }
     match imported(py, &GENERIC, "numpy", "generic") {
         Ok(found) => Ok(Some(found)),
-        // A module of that name that is not NumPy, or one whose import has not ended yet.
+        // A foreign module named numpy, or an unfinished import.
         Err(error) if error.is_instance_of::<PyImportError>(py) => Ok(None),
         Err(error) if error.is_instance_of::<pyo3::exceptions::PyAttributeError>(py) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// An object of a generated class whose fields are kept.
+/// Sends an instance of a cached generated class.
 fn sent<S: Sink + ?Sized, W: Walker>(
     class: &SentClass,
     object: &Bound<'_, PyAny>,
@@ -313,8 +314,9 @@ fn sent<S: Sink + ?Sized, W: Walker>(
     sink.end_map()
 }
 
-/// An object of a class that was generated from a schema: `fields` has for each field the attribute, its key, and
-/// whether None is left out. A packed record is the bytes that its `pack` returns.
+/// Sends an instance of a generated class.
+///
+/// `fields` lists attribute, key, and whether None is omitted. A packed record is sent as the bytes of its `pack`.
 fn generated<S: Sink + ?Sized, W: Walker>(
     object: &Bound<'_, PyAny>,
     fields: &Bound<'_, PyAny>,
@@ -349,7 +351,7 @@ fn generated<S: Sink + ?Sized, W: Walker>(
     sink.end_map()
 }
 
-/// A dataclass is a map of its fields, in their order.
+/// Sends a dataclass as a map of its fields, in order.
 fn fields<S: Sink + ?Sized, W: Walker>(object: &Bound<'_, PyAny>, sink: &mut S, walker: &W) -> Result<()> {
     static FIELDS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let names = || -> PyResult<Vec<Bound<'_, PyString>>> {

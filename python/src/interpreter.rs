@@ -1,4 +1,4 @@
-//! The interpreter's main thread, and the end of the interpreter beside threads that call Python code while they wait.
+//! The main thread, and a safe exit while other threads call Python code.
 
 use std::cell::Cell;
 use std::sync::Once;
@@ -9,17 +9,16 @@ use std::time::Duration;
 use pyo3::prelude::*;
 
 thread_local! {
-    /// Whether this thread is the process's main one; none before the kernel was asked.
+    /// Whether this thread is the main one; `None` before the first query.
     static MAIN: Cell<Option<bool>> = const { Cell::new(None) };
 }
 
-/// Whether Python delivers signals to this thread. The kernel is asked once for each thread, since every waiting call
-/// needs the answer.
+/// Returns whether Python delivers signals to this thread. Cached, because every wait needs it.
 pub fn is_main_thread() -> bool {
     static FORKS: Once = Once::new();
     MAIN.get().unwrap_or_else(|| {
-        // SAFETY: the handler lives as long as the process, and only sets a thread-local value that needs no
-        // destructor.
+        // SAFETY: the handler lives as long as the process. It only sets a thread-local without a destructor and an
+        // atomic.
         FORKS.call_once(|| unsafe {
             libc::pthread_atfork(None, None, Some(becomes_main));
         });
@@ -29,15 +28,15 @@ pub fn is_main_thread() -> bool {
     })
 }
 
-/// In a forked child the thread that forked is the only one, and so the main one.
+/// Marks the forking thread as the main one of the child.
 extern "C" fn becomes_main() {
     MAIN.set(Some(true));
     INSIDE.store(0, Ordering::SeqCst);
 }
 
-/// The threads besides the main one that run Python code within a call of the core.
+/// The threads, except the main one, that run Python code within a call of the core.
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
-/// Whether none of them may begin to, because the interpreter ends.
+/// Whether the interpreter ends. No further thread may begin a callback then.
 static ENDS: AtomicBool = AtomicBool::new(false);
 
 /// Counts a thread while it lives.
@@ -49,11 +48,10 @@ impl Drop for Inside {
     }
 }
 
-/// Runs Python code within a call of the core that has let the interpreter go; `None` where there is no interpreter any
-/// more.
+/// Runs Python code within a detached call of the core; `None` without an interpreter.
 ///
-/// One that ends takes a thread away that runs Python code, with the Rust frames below it, which its guards do not
-/// survive. So none begins to from the exit on, and [`await_callbacks`] waits for those that have begun.
+/// At exit the interpreter terminates threads that run Python code, and the guards in their Rust frames are lost. No
+/// callback starts after the exit began, and [`await_callbacks`] waits for running callbacks.
 pub fn attached<R>(call: impl FnOnce(Python<'_>) -> R) -> Option<R> {
     if is_main_thread() {
         return Python::try_attach(call);
@@ -63,8 +61,7 @@ pub fn attached<R>(call: impl FnOnce(Python<'_>) -> R) -> Option<R> {
     if ENDS.load(Ordering::SeqCst) { None } else { Python::try_attach(call) }
 }
 
-/// Waits at the exit of the interpreter until no other thread runs Python code within a call of the core, for at most a
-/// second.
+/// Waits at exit, for at most a second, until no other thread runs a callback.
 #[pyfunction]
 pub fn await_callbacks(py: Python<'_>) {
     ENDS.store(true, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! A cache of the keys of maps as Python text: messages of one kind have the same keys.
+//! A cache of map keys as Python text, because messages of one kind have equal keys.
 
 use std::cell::RefCell;
 
@@ -7,33 +7,33 @@ use pyo3::types::PyString;
 
 use crate::made::{self, NoMemory};
 
-/// The number of places in the cache of a thread; a new key replaces the one in its place.
+/// The places of a thread's cache. A new key replaces the key in its place.
 const PLACES: usize = 256;
 
-/// Keys longer than this many bytes are not kept.
+/// Longer keys, in bytes, are not cached.
 const LONGEST: usize = 32;
 
-/// A map that is being built on this thread: a greater number than those of all maps before it.
+/// A map under construction on this thread. Later maps have greater numbers.
 #[derive(Clone, Copy, PartialEq)]
 pub struct Map(u64);
 
 impl Map {
-    /// A map whose keys have not all passed the cache.
+    /// A map with keys that bypassed the cache.
     pub const OTHER: Map = Map(0);
 }
 
-/// A key in the cache, and its bytes, which are compared without a call of the interpreter.
+/// A cached key with its bytes, which are compared without calling the interpreter.
 struct Kept {
     length: usize,
     bytes: [u8; LONGEST],
     text: Py<PyString>,
-    /// The map that had it last.
+    /// The last map with this key.
     map: Map,
 }
 
 struct Keys {
     places: Vec<Option<Kept>>,
-    /// The map that was begun last.
+    /// The last map that began.
     latest: Map,
 }
 
@@ -44,7 +44,7 @@ thread_local! {
 /// A key as Python text.
 pub struct Key<'py> {
     pub text: Bound<'py, PyString>,
-    /// Whether the map surely has not had it: then no search for it is needed.
+    /// Whether the map cannot have the key yet, so that no search is needed.
     pub is_new: bool,
 }
 
@@ -55,11 +55,11 @@ pub fn begin_map() -> Map {
         latest.0 += 1;
         *latest
     };
-    // At a thread's end the cache may be gone, and with it all keys.
+    // At thread end the cache may already be gone.
     KEYS.try_with(next).unwrap_or(Map::OTHER)
 }
 
-/// Returns the key if it is kept: the same object as before, which has its hash already.
+/// Returns the cached key, an object that already knows its hash.
 #[inline]
 pub fn kept<'py>(py: Python<'py>, key: &[u8], map: Map) -> Option<Key<'py>> {
     if key.len() > LONGEST {
@@ -71,9 +71,9 @@ pub fn kept<'py>(py: Python<'py>, key: &[u8], map: Map) -> Option<Key<'py>> {
         if kept.bytes[..kept.length] != *key {
             return None;
         }
-        // Every short key of a map passes its place, where it leaves the map. Another key that replaces it forgets
-        // that, and then it is not found here; a map inside this one, or one that Python code decoded meanwhile,
-        // replaces what it left, and is later than this one.
+        // Every short key stores its map in its place, so a repeated key is detected. If another key replaces the
+        // place, the repeated key is not cached. A map that begins inside this one may overwrite the stored map;
+        // `latest` then differs.
         let is_new = kept.map != map && *latest == map && map != Map::OTHER;
         kept.map = map;
         Some(Key { text: kept.text.bind(py).clone(), is_new })
@@ -81,7 +81,7 @@ pub fn kept<'py>(py: Python<'py>, key: &[u8], map: Map) -> Option<Key<'py>> {
     KEYS.try_with(find).ok()?
 }
 
-/// Returns a key that is not kept, and keeps it.
+/// Makes a key and caches it.
 ///
 /// # Errors
 /// Python's `MemoryError`.
@@ -94,7 +94,7 @@ pub fn keep<'py>(py: Python<'py>, key: &str, map: Map) -> PyResult<Key<'py>> {
         let replaced = KEYS.try_with(|keys| {
             let places = &mut keys.borrow_mut().places;
             if places.is_empty() {
-                // Without memory for the cache the key is not kept.
+                // Without memory for the cache the key is not cached.
                 made::reserve(places, PLACES).ok()?;
                 places.resize_with(PLACES, || None);
             }
@@ -105,7 +105,7 @@ pub fn keep<'py>(py: Python<'py>, key: &str, map: Map) -> PyResult<Key<'py>> {
     Ok(Key { text, is_new: false })
 }
 
-/// The number of a key's place, from its length and the bytes at both ends and in the middle.
+/// Returns the place of a key, from its length and its first, middle and last bytes.
 fn number(key: &[u8]) -> usize {
     let at = |position: usize| key.get(position).map_or(0, |byte| u32::from(*byte));
     let last = key.len().wrapping_sub(1);

@@ -1,26 +1,28 @@
-//! `linkspan._native`: the core's types as Python classes. The public names are in the package around it.
+//! `linkspan._native`: the core's types as Python classes. The package around it has the public names.
 //!
-//! | module | turns |
+//! | module | converts |
 //! |---|---|
-//! | `walk`, `walker`, `builtin`, `foreign` | Python objects into events: by their exact type; the built-in types; all others that have a form |
-//! | `flat`, `flat_dict` | values without others in them into records that are encoded without a walk; dicts of them |
-//! | `builder`, `entries`, `keys`, `template` | events into Python objects; dicts; their keys that come again and again; dicts with the same keys |
-//! | `class_plan`, `plan`, `straight`, `sent_class` | the classes of generated code into plans; events into instances by a plan, and instances into events |
-//! | `packed` | instances of generated classes into packed bytes and back |
-//! | `numpy` | NumPy's arrays and scalars that no buffer of numbers stands for |
-//! | `numpy_api` | NumPy's table of C functions: arrays over memory, and the memory of arrays |
-//! | `array`, `elements` | buffers into arrays and back; arrays into numbers and lists |
+//! | `walk`, `walker` | Python objects to events, by their exact type |
+//! | `builtin`, `foreign` | built-in types to events; all other supported types to events |
+//! | `flat`, `flat_dict` | values of exact built-in types to flat records; dicts to flat records |
+//! | `builder`, `entries` | events to Python objects; events to dicts |
+//! | `keys`, `template` | caches of map keys, and of dicts with repeated keys |
+//! | `class_plan`, `plan` | generated classes to plans |
+//! | `straight`, `sent_class` | events to instances of generated classes; instances to events |
+//! | `packed` | instances of generated classes to packed bytes and back |
+//! | `numpy` | NumPy arrays and scalars without a numeric buffer |
+//! | `numpy_api` | NumPy's C functions: arrays over memory, and the memory of arrays |
+//! | `array`, `elements` | buffers to arrays and back; arrays to numbers and lists |
 //! | `loan`, `bytes_loan` | memory that a channel lends for an array, for bytes |
-//! | `timestamp`, `uuid` | instants and UUIDs into the classes that Python code has of them |
-//! | `arguments` | arguments into what the core takes, with an error that names them |
-//! | `errors`, `exception` | the core's errors into the exceptions of `linkspan.errors` |
-//! | `codec` | values into bytes and back |
-//! | `direct` | functions that the interpreter calls in front of those of pyo3 |
-//! | `wait` | a call that may wait into one that Ctrl-C ends |
-//! | `ending` | the end of a channel into a call of the program's, while there is an interpreter |
-//! | `state` | the state of an object into its `repr` |
-//! | `recording`, `arrow` | recordings into messages, events and tables; tables into other libraries' |
-//! | `channel`, `serve`, `publish`, `message`, `region`, `service`, `controller` | the core's objects into Python's |
+//! | `timestamp`, `uuid` | instants and UUIDs to their Python classes |
+//! | `arguments` | arguments to the core's types, with errors that name the argument |
+//! | `errors`, `exception` | the core's errors to the exceptions of `linkspan.errors` |
+//! | `codec` | values to bytes and back |
+//! | `wait` | waiting calls, which Ctrl-C can end |
+//! | `ending` | the end of a channel to a call of the program's callback |
+//! | `state` | the state of an object to its `repr` |
+//! | `recording`, `arrow` | recordings to messages, events and tables; tables for other libraries |
+//! | `channel`, `serve`, `publish`, `message`, `region`, `service`, `controller` | the core's objects to classes |
 
 mod any_text;
 mod arguments;
@@ -72,7 +74,7 @@ mod walker;
 
 use pyo3::prelude::*;
 
-// Dicts and lists are walked under the interpreter's lock; without one, each walk would need a critical section.
+// Walks rely on the interpreter's lock. Without the lock each dict or list would need a critical section.
 #[pymodule(gil_used = true)]
 mod _native {
     use super::*;

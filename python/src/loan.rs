@@ -1,4 +1,6 @@
-//! Memory that a channel, a request or a publisher lends for an array: the program writes it until it is sent.
+//! Memory that a channel, request or publisher lends for an array.
+//!
+//! The program writes it before sending.
 
 use std::cell::RefCell;
 use std::ffi::c_int;
@@ -17,49 +19,48 @@ use crate::errors::Outcome;
 use crate::numpy_api;
 use crate::shape::Lengths;
 
-/// Memory that was lent for an array: it can be written by the buffer protocol until it is sent.
+/// Memory lent for an array, writable through the buffer protocol until it is sent.
 #[pyclass(frozen, weakref, module = "linkspan._native")]
 pub struct Loan {
     array: NdArray,
     place: AtomicPtr<u8>,
     is_sent: AtomicBool,
-    /// How many buffers of it are lent by the buffer protocol.
+    /// The number of live buffers of this memory.
     exports: AtomicUsize,
 }
 
-/// Where a loan lies that can still be sent.
+/// The memory of a loan that can still be sent.
 struct Outstanding {
     from: usize,
     length: usize,
-    /// The loan itself, which takes this entry away before it is freed.
+    /// The loan. It removes this entry before it is freed.
     loan: Address,
-    /// The array that the program has of it.
+    /// The array that the program got.
     array: Py<PyWeakrefReference>,
 }
 
-/// The address of a loan.
 struct Address(NonNull<Loan>);
 
-// SAFETY: a loan may be used by any thread, as every object of Python.
+// SAFETY: any thread may use a loan, as it may use every Python object.
 unsafe impl Send for Address {}
 
 static OUTSTANDING: Mutex<Vec<Outstanding>> = Mutex::new(Vec::new());
-/// How many there are, for a program that has none.
+/// The length of `OUTSTANDING`. Programs without loans check only this number.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// A loan whose elements are being encoded.
 enum Met {
-    /// By the array that `loan` gave, as it was given.
+    /// The unchanged array that `loan` returned.
     Whole(Py<PyAny>),
-    /// By something else over its memory, which begins here.
+    /// Another object over the memory at this address.
     From(usize),
 }
 
 thread_local! {
-    /// The loans that were met in the encoding that is under way.
+    /// The loans in the current encoding of this thread.
     static MET: RefCell<Vec<Met>> = const { RefCell::new(Vec::new()) };
 }
-/// How many entries `MET` has in all threads: a program without loans looks at nothing else.
+/// The total length of `MET` in all threads. Programs without loans check only this number.
 static ALL_MET: AtomicUsize = AtomicUsize::new(0);
 
 /// Remembers a loan until the encoding ends.
@@ -68,20 +69,19 @@ fn meet(met: Met) {
     ALL_MET.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Whether this thread may have met any.
 #[inline]
 fn may_have_met() -> bool {
     ALL_MET.load(Ordering::Relaxed) > 0
 }
 
-/// Passes the loans of an encoding that has ended to `end`, and forgets them.
+/// Passes the loans of a finished encoding to `end`, and forgets them.
 #[cold]
 fn end_each(end: impl FnMut(&Met) -> PyResult<()>) -> PyResult<()> {
-    // Taken first: what is dropped may be an array whose end runs code of Python.
+    // Taken first, because dropping an array may run Python code.
     let mut met = MET.with_borrow_mut(std::mem::take);
     ALL_MET.fetch_sub(met.len(), Ordering::Relaxed);
     let ended = met.iter().try_for_each(end);
-    // Its memory is kept for the next one.
+    // Keeps the allocation for the next encoding.
     met.clear();
     MET.replace(met);
     ended
@@ -91,17 +91,16 @@ fn outstanding() -> MutexGuard<'static, Vec<Outstanding>> {
     OUTSTANDING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A request for a loan: the shape, the type of the elements and their order, as NumPy has them.
+/// A request for a loan, with shape, element type and order in NumPy's terms.
 pub struct Wanted<'a, 'py> {
-    /// The array's shape.
     pub shape: Lengths,
-    /// `float64` where it is absent.
+    /// The element type; `float64` if absent.
     pub dtype: Option<Bound<'py, PyAny>>,
     /// `"C"` or `"F"`.
     pub order: &'a str,
 }
 
-/// Borrows the memory for an array that `lender` gives.
+/// Makes an array over memory of `lender`.
 pub fn lend<'py>(
     py: Python<'py>,
     wanted: Wanted<'_, 'py>,
@@ -126,11 +125,11 @@ pub fn lend<'py>(
         exports: AtomicUsize::new(0),
     };
     let loan = Bound::new(py, loan)?;
-    // SAFETY: the loan keeps its own array, whose elements may be written until it is sent: then the array becomes
-    // read-only.
+    // SAFETY: the loan keeps its own array. Sending makes the array read-only, and until then the elements are
+    // writable.
     let inner = unsafe { array::as_numpy(loan.as_any(), &loan.get().array, Some(place)) }?;
-    // NumPy makes `inner` the base of every view of the array that is given, so its reference count is that of the
-    // views. SAFETY: `inner` keeps the loan.
+    // NumPy makes `inner` the base of every view of `given`, so the reference count of `inner` counts the views.
+    // SAFETY: `inner` keeps the loan.
     let given = unsafe { array::as_numpy(&inner, &loan.get().array, Some(place)) }?;
     let array = PyWeakrefReference::new(&given)?.unbind();
     outstanding().push(Outstanding { from, length, loan: Address(loan.get().into()), array });
@@ -138,9 +137,9 @@ pub fn lend<'py>(
     Ok(given)
 }
 
-/// Calls `visit` with the core's array of the loan that this object is the array of, as `loan` gave it; it is being
-/// encoded then. Not where something else may write the elements later: then they are copied as those of any other
-/// array.
+/// Calls `visit` with the core's array if `object` is an unchanged loan that only the program holds.
+///
+/// Does not call it if something else could still write the elements; they are then copied like any array.
 #[inline]
 pub fn visit_whole(object: &Bound<'_, PyAny>, visit: impl FnOnce(&linkspan::NdArray)) {
     if COUNT.load(Ordering::Relaxed) > 0
@@ -158,7 +157,7 @@ pub fn visit_whole(object: &Bound<'_, PyAny>, visit: impl FnOnce(&linkspan::NdAr
     }
 }
 
-/// The loan that an array was given for, and the array between both.
+/// Returns the loan of an array, and the array between both.
 fn loan_of<'py>(array: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'py, Loan>)> {
     let inner = numpy_api::base(array)?;
     let loan = numpy_api::base(&inner)?.cast_into_exact::<Loan>().ok()?;
@@ -166,9 +165,10 @@ fn loan_of<'py>(array: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'
 }
 
 impl Loan {
-    /// Whether no other object than the array that `loan` gave can write the elements once that is read-only. Views of
-    /// NumPy refer to `inner`; other views (memoryviews, subclasses, DLPack) to the array, which has a reference of the
-    /// program's and one of the call, and `temporary` ones of the walk that found it.
+    /// Returns whether only the given array can write the elements, so that making it read-only is enough.
+    ///
+    /// NumPy views refer to `inner`. Other views (memoryviews, subclasses, DLPack) refer to the array. The program and
+    /// the call hold one reference each to the array; the walk holds `temporary` more.
     fn is_only_reached_by(
         &self,
         given: &Bound<'_, PyAny>,
@@ -177,16 +177,17 @@ impl Loan {
     ) -> bool {
         // SAFETY: both are alive, and the interpreter is attached.
         let references = |object: &Bound<'_, PyAny>| unsafe { ffi::Py_REFCNT(object.as_ptr()) };
-        // One of the two references to `inner` is that of the caller here.
+        // The caller holds one of the two references to `inner`.
         references(inner) == 2
             && references(given) <= 2 + temporary
             && self.exports.load(Ordering::Relaxed) == 0
     }
 }
 
-/// The elements of an array are being encoded, which may lie in a loan. Returns whether they may be sent where they
-/// are: not where they lie in a loan that something else may write later. `temporary` is how many references to the
-/// object the walk itself has.
+/// Notes that elements are being encoded; returns whether they may be sent in place.
+///
+/// Returns false for a loan that something else could still write. The walk holds `temporary` references to the
+/// object.
 #[inline]
 pub fn note(object: &Bound<'_, PyAny>, elements: &[u8], temporary: isize) -> bool {
     COUNT.load(Ordering::Relaxed) == 0 || look_for(object, elements, temporary)
@@ -203,17 +204,17 @@ fn look_for(object: &Bound<'_, PyAny>, elements: &[u8], temporary: isize) -> boo
     let (from, array) = (found.from, found.array.clone_ref(py));
     drop(loans);
     meet(Met::From(from));
-    // Without NumPy the program has the loan itself, of which the caller has one buffer.
+    // Without NumPy the program has the loan itself, and the caller holds one buffer of it.
     if let Ok(loan) = object.cast_exact::<Loan>() {
         return loan.get().exports.load(Ordering::Relaxed) == 1;
     }
     let Some((inner, loan)) = loan_of(object) else { return false };
-    // The array itself, and no view of it.
+    // The object must be the given array, not a view of it.
     let is_given = array.bind(py).upgrade().is_some_and(|array| array.is(object));
     is_given && loan.get().is_only_reached_by(object, &inner, temporary)
 }
 
-/// A value has been encoded, to be sent: the memory that was lent for its arrays is read-only from now on.
+/// Makes the loans of an encoded value read-only, because it is sent.
 #[inline]
 pub fn settled<T>(py: Python<'_>, encoded: Outcome<T>) -> Outcome<T> {
     if may_have_met() {
@@ -223,11 +224,11 @@ pub fn settled<T>(py: Python<'_>, encoded: Outcome<T>) -> Outcome<T> {
     encoded
 }
 
-/// A value has been encoded, and not to be sent: the memory that was lent for its arrays can be written as before.
+/// Leaves the loans of an encoded value writable, because it is not sent.
 #[inline]
 pub fn kept() {
     if may_have_met() {
-        // What does nothing does not fail.
+        // The closure cannot fail.
         let _ = end_each(|_| Ok(()));
     }
 }
@@ -244,7 +245,7 @@ fn end_writing(py: Python<'_>, met: &Met) -> PyResult<()> {
         Met::From(from) => {
             let loans = outstanding();
             let Some(loan) = loans.iter().find(|loan| loan.from == *from) else { return Ok(()) };
-            // SAFETY: its drop takes the entry away first, for which it waits for this lock.
+            // SAFETY: the drop of a loan first removes its entry, and waits for this lock.
             unsafe { loan.loan.0.as_ref() }.is_sent.store(true, Ordering::Relaxed);
             let weak = loan.array.clone_ref(py);
             drop(loans);
@@ -252,11 +253,11 @@ fn end_writing(py: Python<'_>, met: &Met) -> PyResult<()> {
         }
     };
     let Some(array) = array else { return Ok(()) };
-    // Later views are made of the array between this one and the loan, too.
+    // Later views derive from the inner array, so it also becomes read-only.
     if let Some(inner) = numpy_api::base(&array) {
         numpy_api::make_read_only(&inner);
     }
-    // Without NumPy it is the loan itself, whose buffers are read-only from now on.
+    // Without NumPy the object is the loan itself; `is_sent` makes its later buffers read-only.
     if !numpy_api::make_read_only(&array) && array.cast::<Loan>().is_err() {
         array.call_method1(intern!(py, "setflags"), (false,))?;
     }
@@ -266,20 +267,19 @@ fn end_writing(py: Python<'_>, met: &Met) -> PyResult<()> {
 #[pymethods]
 impl Loan {
     /// # Safety
-    /// Called by the interpreter alone, with a view to fill in.
+    /// Only the interpreter calls this, with a view to fill.
     unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         let this = slf.get();
         let place = NonNull::new(this.place.load(Ordering::Relaxed));
         let place = place.filter(|_| !this.is_sent.load(Ordering::Relaxed));
-        // SAFETY: as the interpreter promises. The place is that of the array's elements, which live as long as this
-        // object.
+        // SAFETY: the interpreter passes a view to fill. The elements live as long as this object.
         unsafe { this.array.fill_view(slf.as_any(), view, flags, place) }?;
         this.exports.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
     /// # Safety
-    /// Called by the interpreter alone, with a view that [`Loan::__getbuffer__`] filled in.
+    /// Only the interpreter calls this, with a view filled by [`Loan::__getbuffer__`].
     unsafe fn __releasebuffer__(&self, _view: *mut ffi::Py_buffer) {
         self.exports.fetch_sub(1, Ordering::Relaxed);
     }
@@ -287,7 +287,7 @@ impl Loan {
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        // Its weak reference is dropped without the lock: that may run other code.
+        // The weak reference is dropped without the lock, because that may run other code.
         let mut loans = outstanding();
         let at = loans.iter().position(|loan| ptr::eq(loan.loan.0.as_ptr(), self));
         let gone = at.map(|at| loans.swap_remove(at));

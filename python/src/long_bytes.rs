@@ -1,4 +1,4 @@
-//! Long byte strings of a message, which are copied out of the sender's slot into `bytes` objects, once.
+//! Copies long byte strings of a message out of the sender's slot into `bytes` objects, once.
 
 use std::mem::MaybeUninit;
 
@@ -10,26 +10,28 @@ use pyo3::types::PyBytes;
 
 use crate::made;
 
-/// The memory of a `bytes` object, for the message that shares it.
+/// The memory of a `bytes` object, shared with a message.
 struct Shared {
     _object: Py<PyBytes>,
-    /// Where its bytes are: nothing moves or changes them.
+    /// The address of the bytes, which never move or change.
     from: *const u8,
     length: usize,
 }
 
-// SAFETY: the bytes of the object are never written again, and it outlives this, whatever thread has it; a reference
-// count is changed by `Py` alone, which may be dropped on any thread.
+// SAFETY: nothing writes the bytes again, and the object outlives this on any thread. Only `Py` changes the reference
+// count, and any thread may drop it.
 unsafe impl Send for Shared {}
 
 impl AsRef<[u8]> for Shared {
     fn as_ref(&self) -> &[u8] {
-        // SAFETY: the object that `_object` keeps has so many bytes there.
+        // SAFETY: the object in `_object` has this many bytes at this address.
         unsafe { std::slice::from_raw_parts(self.from, self.length) }
     }
 }
 
-/// Copies the byte strings into new objects, and returns them, and their memory. `OutOfMemory` where there is none.
+/// Copies the byte strings into new objects; returns the objects and their memory.
+///
+/// `OutOfMemory` without memory.
 pub fn copied(py: Python<'_>, bytes: &UncopiedBytes) -> Result<(Vec<Py<PyBytes>>, Vec<Bytes>)> {
     let (mut objects, mut copies) = (Vec::new(), Vec::new());
     for (number, length) in bytes.lengths().into_iter().enumerate() {
@@ -40,15 +42,14 @@ pub fn copied(py: Python<'_>, bytes: &UncopiedBytes) -> Result<(Vec<Py<PyBytes>>
     Ok((objects, copies))
 }
 
-/// Returns a new object of so many bytes, which `fill` initialises, and its memory.
+/// Makes an object of this length, filled by `fill`, and returns it with its memory.
 fn filled(
     py: Python<'_>,
     length: usize,
     fill: impl FnOnce(&mut [MaybeUninit<u8>]),
 ) -> Result<(Py<PyBytes>, Bytes)> {
     let object = made::uninitialised_bytes(py, length)?;
-    // SAFETY: it is a `bytes` object that nothing else has yet, so its bytes, of which there are as many as were asked
-    // for, may be written once.
+    // SAFETY: the new `bytes` object is not shared yet, so its `length` bytes may be written once.
     let to = unsafe {
         let from = ffi::PyBytes_AsString(object.as_ptr());
         std::slice::from_raw_parts_mut(from.cast::<MaybeUninit<u8>>(), length)

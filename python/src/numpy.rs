@@ -1,5 +1,6 @@
-//! NumPy's arrays and scalars that are no buffer of numbers: sent in another form, or refused with an error that names
-//! one.
+//! NumPy arrays and scalars without a numeric buffer.
+//!
+//! They are sent in another form, or refused with an error that names one.
 
 use linkspan::{Error, ErrorKind};
 use pyo3::prelude::*;
@@ -8,17 +9,17 @@ use pyo3::sync::PyOnceLock;
 use crate::array::BorrowedArray;
 use crate::errors::{Failure, Outcome, imported};
 
-/// What an object with the buffer protocol is sent as.
+/// The form in which an object with the buffer protocol is sent.
 pub enum Form<'py> {
     /// An array of its elements.
     Array(BorrowedArray<'py>),
-    /// Instants: nanoseconds since 1970 in an array of 64-bit integers, of which the least is none.
+    /// Nanoseconds since 1970 as 64-bit integers; the least integer means null.
     Instants(BorrowedArray<'py>),
-    /// Another object: a list of its elements, a table of its fields.
+    /// Another object: a list of its elements, or a table of its fields.
     Other(Bound<'py, PyAny>),
 }
 
-/// What an object with the buffer protocol is sent as. Arrays of float16 are widened, which loses nothing.
+/// Returns the form of an object with the buffer protocol. float16 is widened, without loss.
 pub fn form<'py>(object: &Bound<'py, PyAny>) -> Outcome<Form<'py>> {
     let py = object.py();
     if let Some(masked) = masked_array(py)?
@@ -32,7 +33,7 @@ pub fn form<'py>(object: &Bound<'py, PyAny>) -> Outcome<Form<'py>> {
     form_exact(object)
 }
 
-/// The same of an object that is no masked array.
+/// Returns the form of an array that is not masked.
 pub fn form_exact<'py>(object: &Bound<'py, PyAny>) -> Outcome<Form<'py>> {
     match BorrowedArray::new(object) {
         Err(Failure::Core(error)) if error.kind() == ErrorKind::Unsupported => without_buffer(object, error),
@@ -40,7 +41,7 @@ pub fn form_exact<'py>(object: &Bound<'py, PyAny>) -> Outcome<Form<'py>> {
     }
 }
 
-/// The elements of a complex number of NumPy.
+/// Returns the elements of a NumPy complex number.
 pub fn lend<'py>(object: &Bound<'py, PyAny>) -> Outcome<BorrowedArray<'py>> {
     match form(object)? {
         Form::Array(lent) => Ok(lent),
@@ -52,8 +53,7 @@ fn masked_elements(array: &Bound<'_, PyAny>) -> PyResult<bool> {
     array.getattr("mask")?.call_method0("any").and_then(|any| any.is_truthy())
 }
 
-/// What an array is sent as whose elements are no numbers of a buffer: instants, or what the function `stand_in` of the
-/// package makes of it.
+/// Returns the form of an array without a numeric buffer: instants, or the result of `stand_in`.
 #[cold]
 fn without_buffer<'py>(object: &Bound<'py, PyAny>, error: Error) -> Outcome<Form<'py>> {
     let py = object.py();
@@ -71,8 +71,9 @@ fn without_buffer<'py>(object: &Bound<'py, PyAny>, error: Error) -> Outcome<Form
     })
 }
 
-/// What stands for an object of a type that the package knows, else `NotImplemented`. Raises `Unsupported` with what to
-/// send instead.
+/// Returns the package's replacement for an object, or `NotImplemented`.
+///
+/// Raises `Unsupported` with an alternative for the user.
 pub fn stand_in<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     static STAND_IN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     imported(object.py(), &STAND_IN, "linkspan.forms", "stand_in")?.call1((object,))
@@ -82,7 +83,7 @@ fn refused(text: &str) -> Failure {
     Error::new(ErrorKind::Unsupported, text).into()
 }
 
-/// The class of masked arrays, where the program has imported it; an object of it cannot exist before.
+/// Returns the class of masked arrays, if the program has imported it.
 fn masked_array<'a, 'py>(py: Python<'py>) -> PyResult<Option<&'a Bound<'py, PyAny>>> {
     static MODULES: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     static MASKED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

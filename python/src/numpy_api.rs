@@ -1,9 +1,7 @@
-//! NumPy's C interface: arrays made over memory and read without calls of Python functions. NumPy stays optional, also
-//! to build.
+//! NumPy's C interface: makes arrays over memory and reads them without Python calls.
 //!
-//! NumPy has a table of functions in a capsule, for modules that are built against its headers. Each entry keeps its
-//! place in all versions of one ABI, and so do the members of an array up to its flags, which its headers read without
-//! a call.
+//! NumPy stays optional, also at build time. A capsule holds NumPy's function table for modules built against its
+//! headers. Within one ABI, table entries keep their index, and array members up to the flags keep their offset.
 
 use std::ffi::{c_int, c_long, c_uint, c_void};
 use std::ptr::{self, NonNull};
@@ -15,7 +13,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-/// The places of what is used of the table.
+/// Indexes into the table.
 mod place {
     pub const ABI_VERSION: usize = 0;
     pub const ARRAY_CLASS: usize = 2;
@@ -24,7 +22,7 @@ mod place {
     pub const SET_BASE_OBJECT: usize = 282;
 }
 
-/// `NPY_ARRAY_C_CONTIGUOUS` and others.
+/// NumPy's flags, such as `NPY_ARRAY_C_CONTIGUOUS`.
 mod flag {
     use std::ffi::c_int;
     pub const ROW_MAJOR: c_int = 0x1;
@@ -33,8 +31,9 @@ mod flag {
     pub const WRITABLE: c_int = 0x400;
 }
 
-/// `PyArray_NewFromDescr`: the class, the description (which it takes over), dimensions, lengths, strides, memory,
-/// flags, None.
+/// `PyArray_NewFromDescr`.
+///
+/// Parameters: class, description (stolen), dimensions, lengths, strides, memory, flags, None.
 type NewFromDescription = unsafe extern "C" fn(
     *mut ffi::PyTypeObject,
     *mut ffi::PyObject,
@@ -46,10 +45,10 @@ type NewFromDescription = unsafe extern "C" fn(
     *mut ffi::PyObject,
 ) -> *mut ffi::PyObject;
 
-/// `PyArray_SetBaseObject`: the array, and the object that keeps its memory (which it takes over, also where it fails).
+/// `PyArray_SetBaseObject`: the array and its memory's owner, stolen even on failure.
 type SetBaseObject = unsafe extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject) -> c_int;
 
-/// The beginning of every array: `PyArrayObject_fields`.
+/// The first members of every array: `PyArrayObject_fields`.
 #[repr(C)]
 struct Fields {
     object: ffi::PyObject,
@@ -62,17 +61,16 @@ struct Fields {
     flags: c_int,
 }
 
-/// What is used of NumPy, which is never unloaded.
+/// The parts of NumPy in use. NumPy is never unloaded.
 struct Api {
     class: *mut ffi::PyTypeObject,
     new_from_description: NewFromDescription,
     set_base_object: SetBaseObject,
-    /// The description of each element type in the machine's byte order: one object for all arrays, which this holds.
+    /// One shared, owned description for each element type in native byte order.
     descriptions: [*mut ffi::PyObject; DTYPES.len()],
 }
 
-// SAFETY: the addresses are those of functions and objects that live as long as the process, and are used with the
-// interpreter attached.
+// SAFETY: functions and objects live as long as the process, and are used with the interpreter attached.
 unsafe impl Send for Api {}
 // SAFETY: as above.
 unsafe impl Sync for Api {}
@@ -81,7 +79,7 @@ static API: PyOnceLock<Option<Api>> = PyOnceLock::new();
 
 const LONG_IS_64: bool = size_of::<c_long>() == 8;
 
-/// Our element types with NumPy's numbers of them.
+/// Element types with their NumPy type numbers.
 const DTYPES: [(DType, c_int); 13] = [
     (DType::Bool, 0),
     (DType::I8, 1),
@@ -98,24 +96,23 @@ const DTYPES: [(DType, c_int); 13] = [
     (DType::C128, 15),
 ];
 
-/// Finds the interface; `None` in a NumPy whose table is not the one that is known here.
+/// Finds the interface; `None` if this NumPy has an unknown ABI version.
 fn find(py: Python<'_>) -> PyResult<Option<Api>> {
     let module = match py.import("numpy._core.multiarray") {
         Err(error) if error.is_instance_of::<PyImportError>(py) => py.import("numpy.core.multiarray"),
         found => found,
     };
-    // What stands in for NumPy in a program has neither.
+    // Stand-ins for NumPy have neither.
     let Ok(capsule) = module.and_then(|module| module.getattr("_ARRAY_API")) else { return Ok(None) };
-    // SAFETY: the interpreter checks that it is a capsule without a name, as NumPy makes it; it lives as long as the
-    // module.
+    // SAFETY: the interpreter checks that it is an unnamed capsule, as NumPy's is. It lives as long as the module.
     let table: *const *mut c_void =
         unsafe { ffi::PyCapsule_GetPointer(capsule.as_ptr(), ptr::null()) }.cast();
     if table.is_null() {
         drop(PyErr::take(py));
         return Ok(None);
     }
-    // SAFETY: the table has these entries in every version of both ABIs, which the first one names; they are what
-    // NumPy's headers cast them to.
+    // SAFETY: every version of both ABIs has these entries, with the types that NumPy's headers give them. The first
+    // entry is the ABI version.
     unsafe {
         let at = |place: usize| *table.add(place);
         let version: unsafe extern "C" fn() -> c_uint = std::mem::transmute(at(place::ABI_VERSION));
@@ -143,35 +140,34 @@ fn find(py: Python<'_>) -> PyResult<Option<Api>> {
     }
 }
 
-/// Finds the interface of NumPy, which the program has imported.
+/// Loads the interface. Call it only after the program has imported NumPy.
 pub fn learn(py: Python<'_>) -> PyResult<()> {
     API.get_or_try_init(py, || find(py)).map(drop)
 }
 
-/// An array over memory, to be made.
+/// The description of an array over existing memory.
 pub struct Over<'a> {
     pub dtype: DType,
     pub shape: &'a [isize],
     pub strides: &'a [isize],
     pub data: *const u8,
-    /// The same memory, if it may be written.
+    /// The address of the memory if it is writable.
     pub written: Option<NonNull<u8>>,
 }
 
-/// Returns an array over memory that `owner` keeps; `None` where the interface is not found.
+/// Returns an array over memory that `owner` keeps; `None` without the interface.
 ///
 /// # Safety
 ///
-/// The elements lie at `data`, and `owner` keeps them there as long as it lives; they may be written if `written` is
-/// given.
+/// The elements lie at `data` while `owner` lives. They are writable if `written` is given.
 pub unsafe fn array<'py>(owner: &Bound<'py, PyAny>, over: &Over<'_>) -> Option<PyResult<Bound<'py, PyAny>>> {
     let py = owner.py();
     let api = API.get(py)?.as_ref()?;
     let description = api.descriptions[over.dtype as usize];
     let data = over.written.map_or(over.data.cast_mut(), NonNull::as_ptr);
     let flags = if over.written.is_some() { flag::WRITABLE } else { 0 };
-    // SAFETY: the function takes over a reference to the description, and copies lengths and strides, of which there
-    // are as many as dimensions. Alignment and order it finds itself, since strides are given.
+    // SAFETY: the function steals a reference to the description and copies `rank` lengths and strides. It derives
+    // alignment and order from the strides.
     let made = unsafe {
         ffi::Py_INCREF(description);
         let (shape, strides) = (over.shape.as_ptr(), over.strides.as_ptr());
@@ -189,7 +185,7 @@ pub unsafe fn array<'py>(owner: &Bound<'py, PyAny>, over: &Over<'_>) -> Option<P
         Bound::from_owned_ptr_or_err(py, made)
     };
     Some(made.and_then(|made| {
-        // SAFETY: a new array without a base, which takes over a reference to its owner.
+        // SAFETY: a new array without a base, which steals a reference to its owner.
         match unsafe { (api.set_base_object)(made.as_ptr(), owner.clone().into_ptr()) } {
             0 => Ok(made),
             _ => Err(PyErr::fetch(py)),
@@ -197,15 +193,14 @@ pub unsafe fn array<'py>(owner: &Bound<'py, PyAny>, over: &Over<'_>) -> Option<P
     }))
 }
 
-/// Returns the fields of an object that is exactly a `numpy.ndarray`, where the interface is found.
+/// Returns the fields of an exact `numpy.ndarray`, if the interface is loaded.
 #[inline]
 fn fields<'a>(object: &'a Bound<'_, PyAny>) -> Option<(&'a Api, *mut Fields)> {
     let api = API.get(object.py())?.as_ref()?;
-    // The interface outlives every object.
     ptr::eq(object.get_type_ptr(), api.class).then(|| (api, object.as_ptr().cast()))
 }
 
-/// The elements of an array where they lie.
+/// The elements of an array in place.
 pub struct Elements<'a> {
     dtype: DType,
     order: Order,
@@ -215,7 +210,7 @@ pub struct Elements<'a> {
 }
 
 impl Elements<'_> {
-    /// Whether the array, whose elements lie at `place`, is this one: as it is, and nothing less.
+    /// Returns whether this is the whole, unchanged array with elements at `place`.
     pub fn is_same(&self, array: &NdArray, place: *const u8) -> bool {
         let shape = &self.shape[..self.rank];
         (self.dtype, self.order, shape, self.data.len())
@@ -223,22 +218,21 @@ impl Elements<'_> {
             && ptr::eq(self.data.as_ptr(), place)
     }
 
-    /// The array; `Malformed` where a bool is neither 0 nor 1.
+    /// Returns the array. `Malformed` if a bool is neither 0 nor 1.
     pub fn array(&self) -> linkspan::Result<NdArrayRef<'_>> {
         NdArrayRef::new(self.dtype, self.order, &self.shape[..self.rank], self.data)
     }
 }
 
-/// Returns the elements of an object that is exactly a `numpy.ndarray`, if they lie together, aligned and in the
-/// machine's byte order.
+/// Returns the elements of an exact `numpy.ndarray` if they are contiguous, aligned and native-endian.
 ///
 /// # Safety
 ///
-/// No Python code runs while the result is used: it could write the elements or free them.
+/// No Python code may run while the result is in use. It could write or free the elements.
 #[inline]
 pub unsafe fn elements<'a>(object: &'a Bound<'_, PyAny>) -> Option<Elements<'a>> {
     let (api, fields) = fields(object)?;
-    // SAFETY: an array, which is alive, begins with these fields.
+    // SAFETY: a live array begins with these fields.
     let fields = unsafe { &*fields };
     let dtype = DTYPES.iter().map(|(dtype, _)| *dtype).find(|dtype| {
         let description = api.descriptions[*dtype as usize];
@@ -254,31 +248,30 @@ pub unsafe fn elements<'a>(object: &'a Bound<'_, PyAny>) -> Option<Elements<'a>>
     let mut shape = [0; NdArrayRef::MAX_RANK];
     let mut bytes = dtype.size();
     for (at, length) in shape[..rank].iter_mut().enumerate() {
-        // SAFETY: there are as many lengths as dimensions.
+        // SAFETY: there are `rank` lengths.
         let counted = usize::try_from(unsafe { *fields.shape.add(at) }).ok()?;
         *length = counted as u64;
         bytes = bytes.checked_mul(counted)?;
     }
     let data = match bytes {
         0 => &[],
-        // SAFETY: the elements lie together, and live as the caller promises.
+        // SAFETY: the elements are contiguous, and the caller promises that they live.
         bytes => unsafe { std::slice::from_raw_parts(fields.data, bytes) },
     };
     Some(Elements { dtype, order, rank, shape, data })
 }
 
-/// Returns the object that keeps the memory of an object that is exactly a `numpy.ndarray`, if there is one.
+/// Returns the object that keeps the memory of an exact `numpy.ndarray`, if any.
 pub fn base<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     let (_, fields) = fields(object)?;
-    // SAFETY: an array, which is alive, begins with these fields; its base is an object or null.
+    // SAFETY: a live array begins with these fields; its base is an object or null.
     unsafe { Bound::from_borrowed_ptr_or_opt(object.py(), (*fields).base) }
 }
 
-/// Makes an object that is exactly a `numpy.ndarray` read-only. Returns false, and does nothing, for others.
+/// Makes an exact `numpy.ndarray` read-only. Returns false for other objects.
 pub fn make_read_only(object: &Bound<'_, PyAny>) -> bool {
     let Some((_, fields)) = fields(object) else { return false };
-    // SAFETY: an array, which is alive, begins with these fields; the interpreter is attached, so that no other thread
-    // uses them.
+    // SAFETY: a live array begins with these fields. The interpreter is attached, so no other thread uses them.
     unsafe { (*fields).flags &= !flag::WRITABLE };
     true
 }

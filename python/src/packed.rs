@@ -1,5 +1,6 @@
-//! Packed records: from the slots of an instance to the bytes of a message, and back. Two functions of the package
-//! handle values that do not fit the plan, and raise the exception with the field and the reason.
+//! Packed records: slots of an instance to bytes of a message, and back.
+//!
+//! If values do not fit the plan, two functions of the package raise the exception with field and reason.
 
 use linkspan::value::plan::{FieldPosition, FieldValue, Form};
 use linkspan::{Error, Timestamp};
@@ -11,14 +12,14 @@ use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyType};
 use crate::class_plan::{Class, Slot};
 use crate::{made, timestamp, uuid};
 
-/// The plan by which instances of a class are packed, and made from packed bytes.
+/// Packs and unpacks instances of a class.
 #[pyclass(frozen, module = "linkspan.packed")]
 pub struct PackedPlan {
     size: usize,
     record: Record,
     /// Packs an instance that does not fit the plan, or raises.
     pack: Py<PyAny>,
-    /// Makes an instance of a class from bytes that do not fit the plan, or raises.
+    /// Unpacks bytes that do not fit the plan, or raises.
     unpack: Py<PyAny>,
 }
 
@@ -32,26 +33,27 @@ enum Member {
     Field(FieldPosition, Parts),
 }
 
-/// What the kind of a field needs beside its place.
+/// The additional data of a field's kind.
 enum Parts {
     Nothing,
     /// The members of an enum, in order.
     Enum(Vec<Py<PyAny>>),
-    /// The functions that turn an array into bytes, and bytes into an array.
+    /// The functions that convert an array to bytes, and back.
     Array(Py<PyAny>, Py<PyAny>),
 }
 
-/// The description of an attribute by the package: a class and its attributes; or the kind of a field, its size and
-/// offset, and what the kind needs.
+/// The package's description of an attribute.
+///
+/// It is a class with attributes, or a field with kind, size, offset and additional data.
 #[derive(FromPyObject)]
 enum Item<'py> {
     Record(Bound<'py, PyType>, Vec<(String, Item<'py>)>),
     Field(String, usize, usize, Vec<Bound<'py, PyAny>>),
 }
 
-/// Why an instance or bytes do not follow the plan.
+/// Why an instance or bytes cannot follow the plan.
 enum Unfit {
-    /// They do not fit it.
+    /// They do not fit.
     Other,
     Raised(PyErr),
 }
@@ -69,8 +71,9 @@ impl From<PyErr> for Unfit {
 }
 
 impl Unfit {
-    /// The exception of a function of the package: the functions that take what does not fit raise it again, with the
-    /// path of the field.
+    /// Converts the exception of a package function.
+    ///
+    /// The fallback functions raise an ordinary exception again, with the path of the field.
     fn by_package(py: Python<'_>, raised: PyErr) -> Unfit {
         if raised.is_instance_of::<PyException>(py) { Unfit::Other } else { Unfit::Raised(raised) }
     }
@@ -90,13 +93,13 @@ impl PackedPlan {
         pack: Py<PyAny>,
         unpack: Py<PyAny>,
     ) -> PyResult<PackedPlan> {
-        // The class of instants is found here: that may run Python code.
+        // Finding the class of instants may run Python code, so it is done here.
         timestamp::class(root.py())?;
         let record = record(root, attributes, size)?;
         Ok(PackedPlan { size, record, pack, unpack })
     }
 
-    /// The bytes of a record.
+    /// Returns the bytes of a record.
     fn pack<'py>(&self, record: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = record.py();
         let mut unfit = None;
@@ -111,7 +114,7 @@ impl PackedPlan {
         }
     }
 
-    /// The record of this class that the bytes are.
+    /// Makes a record of this class from bytes.
     fn unpack<'py>(
         &self,
         cls: &Bound<'py, PyType>,
@@ -127,7 +130,7 @@ impl PackedPlan {
 }
 
 impl PackedPlan {
-    /// The record of the plan's class that the bytes are.
+    /// Makes a record of the plan's class from bytes.
     #[inline]
     fn made<'py>(&self, block: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Unfit> {
         match block.cast_exact::<PyBytes>() {
@@ -188,10 +191,10 @@ fn field(
 }
 
 impl Record {
-    /// Writes an instance into bytes that are zero.
+    /// Writes an instance into zeroed bytes.
     fn put(&self, instance: &Bound<'_, PyAny>, block: &mut [u8]) -> Result<(), Unfit> {
         let py = instance.py();
-        // Attributes of other classes may be anything, of subclasses too.
+        // Other classes and subclasses may define attributes freely.
         if !instance.get_type().is(&self.class.0) {
             return Err(Unfit::Other);
         }
@@ -215,7 +218,6 @@ impl Record {
         Ok(())
     }
 
-    /// Makes an instance of bytes.
     fn take<'py>(&self, py: Python<'py>, block: &[u8]) -> Result<Bound<'py, PyAny>, Unfit> {
         let instance = self.class.instance(py)?;
         for (slot, member) in &self.members {
@@ -237,14 +239,14 @@ impl Record {
                     (FieldValue::Member(_), _) => return Err(Unfit::Other),
                 },
             };
-            // SAFETY: made of the class of the slots, and new.
+            // SAFETY: the instance is new and has the class of the slots.
             unsafe { slot.set_first(&instance, value) };
         }
         Ok(instance)
     }
 }
 
-/// Writes a value of the very type of its field.
+/// Writes a value whose type is exactly that of its field.
 fn put(place: &FieldPosition, value: &Bound<'_, PyAny>, block: &mut [u8]) -> Result<(), Unfit> {
     let py = value.py();
     if let Ok(number) = value.cast_exact::<PyFloat>() {
@@ -267,13 +269,12 @@ fn put(place: &FieldPosition, value: &Bound<'_, PyAny>, block: &mut [u8]) -> Res
     Ok(())
 }
 
-/// An integer of 64 bits.
 fn integer(value: &Bound<'_, PyAny>) -> Result<FieldValue<'static>, Unfit> {
     if !value.is_exact_instance_of::<PyInt>() {
         return Err(Unfit::Other);
     }
     let mut overflow = 0;
-    // SAFETY: an int, which is alive; -1 with no overflow is a value, because an int cannot fail here.
+    // SAFETY: the object is a live int. -1 without overflow is a value, because the call cannot fail for an int.
     let small = unsafe { ffi::PyLong_AsLongLongAndOverflow(value.as_ptr(), &mut overflow) };
     match overflow {
         0 => Ok(FieldValue::Int(small)),

@@ -1,6 +1,7 @@
-//! Plans of generated classes: which attributes a class has, under which keys, of which types. They are made once, at
-//! import, and decoding goes by them from the bytes of a message to an instance. What does not fit the plan is left to
-//! `from_value`, which says why.
+//! Plans of generated classes: attributes, keys and types.
+//!
+//! A plan is made at import, and decodes a message directly to an instance. If a message does not fit, `from_value`
+//! decodes it and reports why.
 
 use std::sync::Arc;
 
@@ -15,11 +16,11 @@ use crate::class_plan::{Class, Default, Field, Record, Shape, Slot};
 use crate::errors::Outcome;
 use crate::message::Message;
 
-/// How a generated class, or a value in one, is decoded.
+/// How a generated class, or a value in it, is decoded.
 #[pyclass(frozen, module = "linkspan.generated")]
 pub struct Plan(Arc<Shape>);
 
-/// A plan, or the name of a type that needs no more.
+/// A plan, or the name of a type without parameters.
 pub struct Item(Arc<Shape>);
 
 impl<'py> FromPyObject<'_, 'py> for Item {
@@ -86,7 +87,9 @@ impl Plan {
         Ok(Plan(Arc::new(Shape::Enum { members: members.collect::<PyResult<_>>()?, default })))
     }
 
-    /// A dataclass with slots: of each attribute its name, its keys, its type, and whether None is left out.
+    /// Makes the plan of a dataclass with slots.
+    ///
+    /// Each field has attribute, keys, type, and whether None is omitted.
     #[staticmethod]
     fn record(cls: &Bound<'_, PyType>, fields: Vec<(String, Vec<String>, Item, bool)>) -> PyResult<Plan> {
         let declared = cls.getattr("__dataclass_fields__")?;
@@ -107,7 +110,9 @@ impl Plan {
         Ok(Plan(Arc::new(Shape::Record(Record { class: Class::new(cls)?, fields }))))
     }
 
-    /// One class a variant, each with one attribute: the key, the class, the attribute, its type.
+    /// Makes the plan of a union, with one class and one attribute per variant.
+    ///
+    /// Each variant has key, class, attribute and type.
     #[staticmethod]
     fn union(variants: Vec<(String, Bound<'_, PyType>, String, Item)>) -> PyResult<Plan> {
         let made = variants.into_iter().map(|(key, class, name, of)| {
@@ -118,8 +123,9 @@ impl Plan {
         Ok(Plan(Arc::new(Shape::Union(made.collect::<PyResult<_>>()?))))
     }
 
-    /// The instance of this class that a message holds; None where it holds none, or where the class is another one
-    /// than the plan's.
+    /// Decodes a message to an instance of this class.
+    ///
+    /// Returns None if the message does not fit, or if the plan belongs to another class.
     fn decode<'py>(
         &self,
         cls: &Bound<'py, PyType>,

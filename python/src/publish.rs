@@ -1,4 +1,4 @@
-//! Publish and subscribe: one publisher, any number of subscribers, the latest value always there.
+//! Publishers and subscribers. The latest value is always available.
 
 use linkspan::{Publisher as Source, Subscriber as Reader};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -32,7 +32,7 @@ impl Publisher {
         visit.call(&self.on_wait)
     }
 
-    /// Publishes at the endpoint; `AddressInUse` where another process does.
+    /// Publishes at the endpoint. `AddressInUse` if another process does.
     #[new]
     #[pyo3(signature = (endpoint, **given))]
     fn new(endpoint: Endpoint, given: Option<&Bound<'_, PyDict>>) -> Outcome<Publisher> {
@@ -41,8 +41,7 @@ impl Publisher {
         Ok(Publisher { source: Source::new(&endpoint, &options)?, on_wait, closed: Closed::default() })
     }
 
-    /// Memory for an array to be filled and published, as `Channel.loan` gives it: over `shm:` all subscribers view it
-    /// where it lies.
+    /// Lends memory for an array, like `Channel.loan`. Over `shm:` all subscribers view it in place.
     #[pyo3(signature = (shape, dtype=None, *, order=ArrayOrder("C".to_owned())), text_signature = "($self, shape, dtype=None, *, order='C')")]
     fn loan<'py>(
         &self,
@@ -55,21 +54,24 @@ impl Publisher {
         loan::lend(py, wanted, |dtype, shape, order| self.source.loan_memory(dtype, shape, order))
     }
 
-    /// Memory for opaque bytes to be written and published, as `Channel.loan_bytes` gives it.
+    /// Lends memory for bytes, like `Channel.loan_bytes`.
     fn loan_bytes(&self, length: Length) -> Outcome<BytesLoan> {
         Ok(BytesLoan::of(self.source.loan_bytes(length.0)?))
     }
 
-    /// Publishes a value and returns its sequence number. Threads that send take turns. A `journal:` returns the number
-    /// once the value is on the disk, and takes values of several threads at once; a `file:` waits for its lock.
+    /// Publishes a value and returns its sequence number. Threads that send take turns.
+    ///
+    /// Over `journal:` it returns after the value is on the disk, and several threads may share one sync. Over `file:`
+    /// it waits for the lock of the file.
     fn send(&self, value: &Bound<'_, PyAny>) -> Outcome<u64> {
         let payload = Walk::to_send(value, |walk| self.source.encode_to_send(walk))?;
         publishing(value.py(), self.on_wait.as_ref(), || self.source.send_payload(&payload))
     }
 
-    /// Publishes each value of an iterable, with one wake-up or one system call for each subscriber and up to 64 of
-    /// them, in a `journal:` with one sync; gives how many. `sent` of an error is the number of messages that were
-    /// published before it.
+    /// Publishes each value of an iterable; returns their number.
+    ///
+    /// Up to 64 messages share one wake-up or system call per subscriber, and one sync in a `journal:`. An error has
+    /// the number of published messages in `sent`.
     fn send_many(&self, values: &Bound<'_, PyAny>) -> Outcome<u64> {
         let encode = |walk: &Walk<'_, '_>| self.source.encode(walk);
         let mut items = Encoding::of(values, &encode)?;
@@ -77,7 +79,7 @@ impl Publisher {
         items.outcome(values.py(), sent)
     }
 
-    /// The endpoint, with its transport.
+    /// The endpoint with its transport.
     #[getter]
     fn endpoint(&self) -> &str {
         self.source.endpoint()
@@ -93,7 +95,7 @@ impl Publisher {
         )
     }
 
-    /// The events since the last call.
+    /// Returns the events since the last call.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         event_list(py, self.source.events())
     }
@@ -104,13 +106,14 @@ impl Publisher {
         self.source.subscribers()
     }
 
-    /// Counters.
+    /// Returns counters.
     fn stats<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
         object(&self.source.stats(), Builder::copying(py))
     }
 
-    /// Waits until so many subscribers are connected; `Timeout` where there are fewer, `InvalidState` where another
-    /// thread closes the publisher meanwhile.
+    /// Waits until `count` subscribers are connected.
+    ///
+    /// `Timeout` if fewer are connected in time. `InvalidState` if another thread closes the publisher.
     #[pyo3(signature = (count=Count(1), *, timeout=Patience::DEFAULT, on_wait=None))]
     fn wait_for_subscribers(
         &self,
@@ -123,24 +126,27 @@ impl Publisher {
         waiting(py, timeout, callback, |wait| self.source.wait_for_subscribers(count.0, wait))
     }
 
-    /// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it,
-    /// over `unix:` and `tcp:` the kernel has taken it. A `journal:` and a `file:` have it once `send` has returned.
-    /// The `missed` of a `Timeout` is the number of messages that are left for the slowest; the publisher stays open.
-    /// Where another thread closes it meanwhile, the error is `InvalidState`, with that number.
+    /// Waits until every connected subscriber has been given all published messages.
+    ///
+    /// Over `shm:` the subscriber has read them; over `unix:` and `tcp:` the kernel has taken them. Over `journal:`
+    /// and `file:` `send` already waits. The `missed` of `Timeout` is the number left for the slowest subscriber, and
+    /// the publisher stays open. If another thread closes it, `InvalidState` has this number.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn flush(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<()> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
         waiting(py, timeout, callback, |wait| self.source.flush(wait))
     }
 
-    /// Returns whether a subscriber is not connected, for `aio`: false a second after the first call.
+    /// Returns whether a subscriber is not connected yet, for `aio`. False one second after the first call.
     #[pyo3(name = "_is_awaited")]
     fn is_awaited(&self, py: Python<'_>) -> bool {
         py.detach(|| self.source.is_awaited())
     }
 
-    /// Closes the publisher once the subscribers have been served: those that were waiting connect, and slow ones
-    /// receive what is left. `Timeout` where one has not received it in time; the publisher is closed all the same.
+    /// Serves the subscribers, then closes the publisher.
+    ///
+    /// Waiting subscribers connect, and slow ones receive the remaining messages. `Timeout` if one did not in time;
+    /// the publisher is closed nevertheless.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT))]
     fn close(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
         self.closed.set();
@@ -157,10 +163,10 @@ impl Publisher {
     }
 }
 
-/// Receives what is published at an endpoint: the latest value first, then each new one.
+/// Receives from one or more endpoints: the latest value first, then each new value.
 ///
-/// One thread at a time receives, another one gets `InvalidState`: give each a subscriber of its own. Any thread may
-/// close it.
+/// Only one thread at a time may receive; another raises `InvalidState`, so give each thread a subscriber. Any thread
+/// may close it.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Subscriber {
     reader: Reader,
@@ -174,7 +180,7 @@ impl Subscriber {
         visit.call(&self.on_wait)
     }
 
-    /// Subscribes; does not wait for the publisher. A list has several endpoints and patterns.
+    /// Subscribes without waiting for the publisher. A list may contain endpoints and patterns.
     #[new]
     #[pyo3(signature = (endpoint, **given))]
     fn new(endpoint: Endpoints, given: Option<&Bound<'_, PyDict>>) -> Outcome<Subscriber> {
@@ -188,7 +194,9 @@ impl Subscriber {
         Ok(Subscriber { reader, on_wait, closed: Closed::default() })
     }
 
-    /// Subscribes without waiting for the answer of a publisher: `has_joined` says when it is there. For event loops.
+    /// Like the constructor, without waiting for answers of publishers, for event loops.
+    ///
+    /// `has_joined` reports the answers.
     #[staticmethod]
     #[pyo3(signature = (endpoint, **given))]
     fn dial(py: Python<'_>, endpoint: Endpoints, given: Option<&Bound<'_, PyDict>>) -> Outcome<Subscriber> {
@@ -201,12 +209,14 @@ impl Subscriber {
         Ok(Subscriber { reader, on_wait, closed: Closed::default() })
     }
 
-    /// Whether every publisher that there was has answered: what is published from now on is received, or counted.
+    /// Returns whether every publisher present at the start has answered.
+    ///
+    /// Later messages are then received or counted as missed.
     fn has_joined(&self, py: Python<'_>) -> Outcome<bool> {
         Ok(py.detach(|| self.reader.has_joined())?)
     }
 
-    /// The next message; `Lagged` once where some were missed.
+    /// Waits for the next message and returns it. `Lagged` once after missed messages.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn recv(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
@@ -214,7 +224,7 @@ impl Subscriber {
         Message::received(py, message, |message| Ok(self.reader.put_back(message)?))
     }
 
-    /// Waits for a message, and takes those that arrived after it, too: a list of at most `max`.
+    /// Waits for a message and returns it with those that arrived after it, at most `max`.
     #[pyo3(signature = (max=Max(64), *, timeout=Patience::DEFAULT, on_wait=None))]
     fn recv_many(
         &self,
@@ -228,15 +238,15 @@ impl Subscriber {
         Message::received_of(py, taken, |message| Ok(self.reader.put_back(message)?))
     }
 
-    /// The next message if it is there; `Empty` otherwise.
+    /// Returns the next message without waiting; `Empty` without one.
     fn try_recv(&self, py: Python<'_>) -> Outcome<Message> {
         let message = py.detach(|| self.reader.try_recv())?;
         Message::received(py, message, |message| Ok(self.reader.put_back(message)?))
     }
 
-    /// The next message, `None` once closed or stopped by SIGTERM.
+    /// Waits for the next message; returns `None` after close or SIGTERM.
     ///
-    /// Where no time-out is given it waits for ever, whatever the option `timeout` is. Signals as for `Server.next`.
+    /// Without a time-out it waits for ever, whatever the option `timeout` says. `Server.next` describes signals.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn next(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Option<Message>> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
@@ -253,25 +263,26 @@ impl Subscriber {
         self.next(py, Patience::DEFAULT, None)
     }
 
-    /// The messages that are there, without waiting for more: of a `journal:` everything that is left to read, after
-    /// which the subscriber has caught up. `Lagged` is raised as by `recv`; iterating again goes on.
+    /// Iterates over the available messages without waiting.
+    ///
+    /// For a `journal:` these are all unread messages. Raises `Lagged` like `recv`; iterate again to continue.
     fn try_iter(slf: Bound<'_, Self>) -> Available {
         Available(slf.unbind())
     }
 
-    /// Acknowledges the last message, and all before it, as consumed: for a subscriber with `ack="manual"`.
+    /// Acknowledges the last message, and all before it, as consumed, with `ack="manual"`.
     fn ack(&self, py: Python<'_>) -> Outcome<()> {
         Ok(py.detach(|| self.reader.ack())?)
     }
 
-    /// Whether `recv` would not wait.
+    /// Returns whether `recv` would return without waiting.
     fn poll(&self, py: Python<'_>) -> Outcome<bool> {
         Ok(py.detach(|| self.reader.poll())?)
     }
 
-    /// The events since the last call: connected, disconnected, reconnected, lagged and others.
+    /// Returns the events since the last call, such as connected, disconnected, reconnected and lagged.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        // An event of one of several names begins with the name: an endpoint has no `: ` in it.
+        // With several names the event text begins with the endpoint, which never contains `: `.
         let endpoint = self.reader.endpoint();
         let name = |event: &linkspan::Event| match event.text.split_once(": ") {
             Some((name, _)) if endpoint.contains(['*', '?', ' ']) => name.to_owned(),
@@ -280,17 +291,17 @@ impl Subscriber {
         events_at(py, self.reader.events(), |event| Some(name(event)))
     }
 
-    /// Counters.
+    /// Returns counters.
     fn stats<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
         object(&self.reader.stats(), Builder::copying(py))
     }
 
-    /// A file descriptor that is readable while `recv` would not wait, for event loops.
+    /// Returns a file descriptor for event loops, readable if `recv` would not wait.
     fn fileno(&self, py: Python<'_>) -> Outcome<i32> {
         Ok(py.detach(|| self.reader.fileno())?)
     }
 
-    /// The endpoint, with its transport.
+    /// The endpoint with its transport.
     #[getter]
     fn endpoint(&self) -> &str {
         self.reader.endpoint()
@@ -306,7 +317,7 @@ impl Subscriber {
         )
     }
 
-    /// Closes the subscriber; an iteration in another thread ends.
+    /// Closes the subscriber. An iteration in another thread ends.
     fn close(&self, py: Python<'_>) {
         self.closed.set();
         py.detach(|| self.reader.close());
@@ -322,7 +333,7 @@ impl Subscriber {
     }
 }
 
-/// The messages that are there, without waiting.
+/// An iterator over the available messages.
 #[pyclass(frozen, module = "linkspan._native")]
 pub struct Available(Py<Subscriber>);
 
@@ -344,12 +355,14 @@ impl Available {
     }
 }
 
-/// The newest message that was published; `Empty` where there is none yet, `NotFound` where no process publishes.
+/// Returns the newest published message.
+///
+/// `Empty` if nothing was published yet, `NotFound` if no process publishes.
 #[pyfunction]
 #[pyo3(signature = (endpoint, **given))]
 pub fn latest(py: Python<'_>, endpoint: Endpoint, given: Option<&Bound<'_, PyDict>>) -> Outcome<Message> {
     let (options, on_wait) = options(given)?;
-    // Where no time-out is given it does not wait for a publisher.
+    // Without a time-out it does not wait for a publisher.
     waiting(py, opening(given)?, on_wait.as_ref(), |wait| linkspan::latest(&endpoint, &options, wait))
         .map(Message::new)
 }

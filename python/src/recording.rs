@@ -1,4 +1,4 @@
-//! Recordings: reading messages one after the other, events, what a recording has, tables.
+//! Recordings: messages in order, events, summaries and tables.
 
 use std::collections::HashSet;
 use std::os::fd::AsRawFd;
@@ -26,7 +26,7 @@ use crate::message::{Message, object};
 use crate::timestamp;
 use crate::wait::{Patience, waiting};
 
-/// A message of a recording: a message, and when it was received.
+/// A message of a recording, with the time of its reception.
 #[pyclass(frozen, extends = Message, module = "linkspan")]
 pub struct RecordedMessage {
     received: Timestamp,
@@ -34,7 +34,7 @@ pub struct RecordedMessage {
 
 #[pymethods]
 impl RecordedMessage {
-    /// When the recorder received it, by the clock of its machine.
+    /// The time of reception, by the clock of the recorder's machine.
     #[getter]
     fn received<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         timestamp::object(py, self.received)
@@ -45,10 +45,10 @@ impl RecordedMessage {
     }
 }
 
-/// Shorter bodies are copied, so that a message that a program keeps does not keep the whole chunk.
+/// Shorter bodies are copied, so that a kept message does not keep its whole chunk.
 const COPIED: usize = 4096;
 
-/// Makes a message of what was read. One whose encoding is not known has its bytes as its value.
+/// Makes a message. If its encoding is unknown, its bytes are its value.
 fn message(read: &Read<'_>, schema: Option<[u8; 32]>, limits: Limits) -> (Arrived, Timestamp) {
     let body = if read.body.len() < COPIED { Bytes::copy_from_slice(read.body) } else { read.body.clone() };
     let time = |time: u64| Timestamp(i64::try_from(time).unwrap_or(i64::MAX));
@@ -64,10 +64,10 @@ fn message(read: &Read<'_>, schema: Option<[u8; 32]>, limits: Limits) -> (Arrive
     (Arrived::recorded(body, origin, limits.message), time(read.received))
 }
 
-/// Which messages of a recording are asked for.
+/// The selected messages of a recording.
 struct Choice {
     names: Names,
-    /// As they were given: each pass has its own, which follows the clock of the recording.
+    /// The unchanged times. Each pass copies them and follows the clock of the recording.
     within: Within,
     limits: Limits,
 }
@@ -78,7 +78,7 @@ struct Pass {
     within: Within,
 }
 
-/// A time of a recording: nanoseconds since 1970, or in a tuple those since its beginning.
+/// A time in nanoseconds: since 1970, or, in a tuple, since the start of the recording.
 #[derive(FromPyObject)]
 pub enum Place {
     At(u64),
@@ -94,27 +94,25 @@ impl From<Place> for Instant {
     }
 }
 
-/// The times between these two.
 fn within(begin: Place, end: Place) -> Within {
     Within::new(Some(begin.into()), Some(end.into()))
 }
 
-/// The limits of a reader of messages of up to this size; those of channels where none is given.
+/// Returns the limits for messages of this size; the defaults of channels without a size.
 fn limits(max_message_size: Option<MaxMessageSize>) -> Limits {
     max_message_size.map_or_else(Limits::default, |most| Limits::of_messages(most.0))
 }
 
-/// The names of messages.
 enum Names {
     All,
-    /// Those that a recording has: what one of them is called is no pattern, whatever it looks like.
+    /// Exact names of the recording, never read as patterns.
     These(HashSet<String>),
-    /// Those that fit one of these, also ones that come later.
+    /// Names and patterns, also for names that appear later.
     Matching(Vec<String>),
 }
 
 impl Choice {
-    /// Messages of these names of a recording.
+    /// Selects messages of exactly these names.
     fn of(names: Vec<String>, within: Within, max_message_size: Option<MaxMessageSize>) -> Choice {
         let names = Names::These(names.into_iter().collect());
         Choice { names, within, limits: limits(max_message_size) }
@@ -131,8 +129,7 @@ impl Choice {
         Pass { reader, within: self.within.anew() }
     }
 
-    /// Adds messages until there are so many rows, or they take so many bytes, or no more messages; returns the number
-    /// of rows.
+    /// Adds messages up to a number of rows or bytes, or to the end; returns the number of rows.
     fn fill(
         &self,
         pass: &mut Pass,
@@ -153,7 +150,9 @@ impl Choice {
         Ok(columns.rows())
     }
 
-    /// Returns whether an entry is a message that is asked for; takes each of them.
+    /// Returns whether an entry is a selected message.
+    ///
+    /// Call it with each entry, because events adjust the times.
     fn has(&self, within: &mut Within, entry: &Entry<'_>) -> bool {
         let message = match entry {
             Entry::Message(message) if !message.channel.repeated => message,
@@ -173,8 +172,9 @@ impl Choice {
     }
 }
 
-/// State of which one thread at a time has use, in the process that made it. A forked child is refused before the lock,
-/// which a thread of the parent may have had, and leaks the state.
+/// State for one thread at a time, in the process that made it.
+///
+/// A forked child is refused before the lock, because a thread of the parent may hold it. The child leaks the state.
 struct Exclusive<T>(OfProcess<Mutex<T>>);
 
 impl<T> Exclusive<T> {
@@ -182,7 +182,7 @@ impl<T> Exclusive<T> {
         Exclusive(OfProcess::new(Mutex::new(state)))
     }
 
-    /// Waits for the thread that has it.
+    /// Waits for other threads.
     ///
     /// # Errors
     /// `InvalidState` in a forked child.
@@ -191,7 +191,7 @@ impl<T> Exclusive<T> {
         Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Returns it where no thread has it, in the process that made it.
+    /// Returns the state if no thread holds it and this process made it.
     fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         if !OfProcess::born(&self.0).is_here() {
             return None;
@@ -204,7 +204,7 @@ impl<T> Exclusive<T> {
     }
 }
 
-/// Reads the messages of a recording, one after the other.
+/// Reads the messages of a recording in order.
 #[pyclass(frozen, module = "linkspan")]
 pub struct RecordingReader {
     pass: Exclusive<Pass>,
@@ -216,8 +216,9 @@ pub struct RecordingReader {
 
 #[pymethods]
 impl RecordingReader {
-    /// Messages of these names (all, if there is none) that were received within these times; of those that fit these
-    /// names and patterns where the recording is followed.
+    /// Selects messages by name (all names if the list is empty) and time of reception.
+    ///
+    /// With `follow`, the names are also patterns.
     #[new]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     #[pyo3(signature = (path, names, begin, end, follow=Follow(false), timeout=Patience::of(Timeout::Forever), max_message_size=None))]
@@ -291,14 +292,14 @@ impl RecordingReader {
         }
     }
 
-    /// What was found wrong in the files so far.
+    /// The problems found in the files so far.
     #[getter]
     fn problems(&self) -> Outcome<Vec<String>> {
         let pass = self.pass.lock()?;
         Ok(pass.reader.problems().iter().map(ToString::to_string).collect())
     }
 
-    /// Where it is, without a wait for another thread that reads.
+    /// Shows the position without waiting for another thread.
     fn __repr__(&self) -> String {
         let path = |path: &Path| linkspan::one_line(&path.to_string_lossy()).to_string();
         let state = match self.pass.try_lock() {
@@ -312,8 +313,9 @@ impl RecordingReader {
     }
 }
 
-/// Those of the names that are one of the names and patterns, or fit one; all, where there is none. What is the name of
-/// one is no pattern.
+/// Returns the names that equal or match a pattern; all names without patterns.
+///
+/// A pattern that equals a name matches only that name.
 #[pyfunction]
 pub fn matching_names(names: RecordedNames, patterns: RecordedNames) -> Vec<String> {
     let (names, patterns) = (names.0, patterns.0);
@@ -332,44 +334,46 @@ pub fn matching_names(names: RecordedNames, patterns: RecordedNames) -> Vec<Stri
     names.into_iter().filter(fits).collect()
 }
 
-/// A text of another program on one line, without what a terminal or a page obeys.
+/// Returns text of another program as one line, without control characters.
 #[pyfunction]
 pub fn one_line(text: &str) -> String {
     linkspan::one_line(text).to_string()
 }
 
-/// Raises the error of a system call that Python's own modules made, as the core's calls raise it.
+/// Raises the error of a system call of Python's modules, in the form of the core's errors.
 #[pyfunction]
 pub fn fail_by_system(doing: &str, errno: i32) -> Outcome<()> {
     Err(linkspan::Error::os(doing, errno).into())
 }
 
-/// A file that is made, and has its name once it is whole; where it is dropped before, nothing is left of it.
+/// A new file that gets its name when it is complete. Dropping it earlier leaves nothing.
 #[pyclass(frozen, module = "linkspan")]
 pub struct NewFile(Exclusive<Option<files::NewFile>>);
 
 #[pymethods]
 impl NewFile {
-    /// `AddressInUse` where something has its name, but for a regular file that it is to replace.
+    /// Creates the file.
+    ///
+    /// `AddressInUse` if the name exists, unless `replace` is set and it is a regular file.
     #[new]
     fn create(py: Python<'_>, path: FilePath, replace: Replace, mode: Option<Mode>) -> Outcome<NewFile> {
         NewFile::made(py, &path, replace, mode, files::NewFile::create)
     }
 
-    /// The same for one of several in a folder that was named: a link in the place of the folder is not followed.
+    /// Like the constructor, for a file in a named folder. Does not follow a link in place of the folder.
     #[staticmethod]
     fn within(py: Python<'_>, path: FilePath, replace: Replace, mode: Option<Mode>) -> Outcome<NewFile> {
         NewFile::made(py, &path, replace, mode, files::NewFile::create_within)
     }
 
-    /// The descriptor to write to.
+    /// Returns the file descriptor.
     fn fileno(&self) -> Outcome<i32> {
         let new = self.0.lock()?;
         let new = new.as_ref().ok_or_else(finished)?;
         Ok(new.file().as_raw_fd())
     }
 
-    /// Waits until the disk has it.
+    /// Waits until the contents are on the disk.
     fn sync(&self, py: Python<'_>) -> Outcome<()> {
         Ok(py.detach(|| {
             let new = self.0.lock()?;
@@ -377,7 +381,7 @@ impl NewFile {
         })?)
     }
 
-    /// Syncs it, and gives it its name.
+    /// Syncs the file and gives it its name.
     fn finish(&self, py: Python<'_>) -> Outcome<()> {
         let new = self.0.lock()?.take();
         Ok(py.detach(|| new.ok_or_else(finished)?.finish())?)
@@ -402,8 +406,9 @@ fn finished() -> Error {
     Error::new(ErrorKind::InvalidState, "the file was finished")
 }
 
-/// The names of a recording, also those of which messages were missed and none is there, and what was found damaged on
-/// the way: without a look at messages of parts that were closed.
+/// Returns the names in a recording and the damage found.
+///
+/// Names whose messages were all missed are included. Messages of closed parts are not read.
 #[pyfunction]
 #[pyo3(signature = (path, max_message_size=None))]
 pub fn recording_outline(
@@ -417,10 +422,10 @@ pub fn recording_outline(
     Ok((outline.names.union(&outline.lacking).cloned().collect(), damage))
 }
 
-/// The value of a summary, and pairs of a name and a schema: a text that many names have is one object.
+/// The value of a summary, and pairs of name and schema. Equal schemas share one text object.
 type Described<'py> = (Bound<'py, PyAny>, Vec<(String, Bound<'py, PyString>)>);
 
-/// What a recording has, and the newest schema of each name in Linkspan's notation.
+/// Returns the summary of a recording, and each name's newest schema as text.
 #[pyfunction]
 #[pyo3(signature = (path, max_message_size=None))]
 pub fn recording_summary(
@@ -446,7 +451,7 @@ pub fn recording_summary(
     Ok((object(&value, Builder::sharing(py, Body::default()))?, schemas))
 }
 
-/// The events of a recording, each as a dict, in the order of the file.
+/// Returns the events of a recording as dicts, in file order.
 #[pyfunction]
 #[pyo3(signature = (path, max_message_size=None))]
 pub fn recording_events(
@@ -475,7 +480,7 @@ pub fn recording_events(
     values.iter().map(|value| object(value, Builder::sharing(py, Body::default()))).collect()
 }
 
-/// Bytes of an event beside its text, about: a dict.
+/// The approximate size of an event in bytes, without its text.
 const EVENT: u64 = 1_024;
 
 fn columns(of_several_names: bool, choice: &Choice) -> Columns {
@@ -483,8 +488,9 @@ fn columns(of_several_names: bool, choice: &Choice) -> Columns {
     columns.of_messages(choice.limits.message)
 }
 
-/// The messages of these names that were received within these times as a table; of several names with a column of the
-/// name.
+/// Returns a table of the messages with these names and reception times.
+///
+/// A table of several names has a column for the name.
 #[pyfunction]
 #[pyo3(signature = (path, names, begin, end, of_several_names, max_message_size=None))]
 pub fn recording_table(
@@ -505,8 +511,9 @@ pub fn recording_table(
     })?)
 }
 
-/// The same in tables of so many rows, all with the same columns of the same types, which a first pass finds: in memory
-/// that does not grow with the recording.
+/// Tables with a fixed number of rows and equal columns, found in a first pass.
+///
+/// The memory in use does not grow with the recording.
 #[pyclass(frozen, module = "linkspan")]
 pub struct RecordingTables {
     state: Exclusive<(Pass, Columns)>,
@@ -565,8 +572,9 @@ impl RecordingTables {
     }
 }
 
-/// The tables of many names, of which a first pass finds the columns: what is written of a recording of thousands of
-/// names is read once for them all, and once for those that are chosen together.
+/// The tables of many names, with columns found in a first pass.
+///
+/// One pass serves all names, and one more each group of chosen names. A recording may have thousands of names.
 #[pyclass(frozen, module = "linkspan")]
 pub struct TablesOfNames {
     state: Exclusive<(Tables, Option<Pass>, HashSet<String>)>,
@@ -598,25 +606,25 @@ impl TablesOfNames {
         })
     }
 
-    /// Raises why a name has no table, where it has none.
+    /// Raises the reason if a name has no table.
     fn check(&self, name: &str) -> Outcome<()> {
         let state = self.state.lock()?;
         state.0.refused(name).map_or(Ok(()), |error| Err(error.clone().into()))
     }
 
-    /// How many messages of a name its table does not have.
+    /// Returns the number of messages that the table of a name lacks.
     fn left_out(&self, name: &str) -> Outcome<u64> {
         let state = self.state.lock()?;
         Ok(state.0.left_out(name).map_or(0, |(count, _)| count))
     }
 
-    /// Raises why the first of those is left out, where there is one.
+    /// Raises the reason for the first message that the table lacks, if any.
     fn check_whole(&self, name: &str) -> Outcome<()> {
         let state = self.state.lock()?;
         state.0.left_out(name).map_or(Ok(()), |(_, error)| Err(error.clone().into()))
     }
 
-    /// Begins with the tables of these names.
+    /// Starts a pass over the tables of these names.
     fn choose(&self, py: Python<'_>, names: RecordedNames) -> Outcome<()> {
         Ok(py.detach(|| -> linkspan::Result<_> {
             let mut state = self.state.lock()?;
@@ -631,7 +639,7 @@ impl TablesOfNames {
         this
     }
 
-    /// The next batch of one of the names that were chosen.
+    /// Returns the next batch of a chosen name.
     fn __next__(&self, py: Python<'_>) -> Outcome<Option<(String, Table)>> {
         Ok(py.detach(|| -> linkspan::Result<_> {
             let mut state = self.state.lock()?;

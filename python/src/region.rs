@@ -1,4 +1,4 @@
-//! Shared memory of other programs, read-only: bytes, text, or the fields of a struct as a dict.
+//! Shared memory of other programs, read-only: bytes, text, or a struct as a dict.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,8 +12,9 @@ use crate::errors::Outcome;
 use crate::made;
 use crate::message::object;
 
-/// Memory that another program shares and this one reads: `posix:/name`, `sysv:0x1234`, or an absolute path. Every call
-/// copies what is there at that moment. Any number of threads may read.
+/// Read-only shared memory of another program: `posix:/name`, `sysv:0x1234`, or an absolute path.
+///
+/// Every call copies the current contents. Any number of threads may read.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Region {
     source: String,
@@ -21,7 +22,7 @@ pub struct Region {
 }
 
 impl Region {
-    /// A reference to the memory, so that no thread holds the lock while the interpreter is released.
+    /// Returns a reference, so that no thread holds the lock while the interpreter is released.
     fn memory(&self) -> linkspan::Result<Arc<Memory>> {
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone();
         memory.ok_or_else(|| Error::new(ErrorKind::InvalidState, "the region is closed").on(&self.source))
@@ -30,47 +31,51 @@ impl Region {
 
 #[pymethods]
 impl Region {
-    /// Opens it; `NotFound` where there is no such memory, `PermissionDenied` where it may not be read.
+    /// Opens the memory.
+    ///
+    /// `NotFound` if it does not exist, `PermissionDenied` if it is not readable.
     #[new]
     fn new(source: Source) -> Outcome<Region> {
         let memory = Mutex::new(Some(Arc::new(Memory::open(&source)?)));
         Ok(Region { source: source.0, memory })
     }
 
-    /// Bytes from one struct of this layout to the next in an array of them, as C's `sizeof`.
+    /// Returns the size of a struct with this layout in an array, like C's `sizeof`.
     #[staticmethod]
     fn sizeof(layout: StructLayout) -> Outcome<usize> {
         Ok(layout.parse::<Layout>()?.size())
     }
 
-    /// The name by which it was opened.
+    /// The name that was opened.
     #[getter]
     fn source(&self) -> &str {
         &self.source
     }
 
-    /// Bytes that are there now: a file may have become longer or shorter.
+    /// Returns the current size in bytes. A file may grow or shrink.
     fn __len__(&self) -> Outcome<usize> {
         Ok(self.memory()?.len()? as usize)
     }
 
-    /// A copy of so many bytes from an offset; `OutOfRange` where they are not all there.
+    /// Copies `length` bytes at an offset. `OutOfRange` if they exceed the memory.
     fn bytes<'py>(&self, py: Python<'py>, offset: Offset, length: Length) -> Outcome<Bound<'py, PyBytes>> {
         let memory = self.memory()?;
         let bytes = py.detach(|| memory.bytes(offset.0, length.0))?;
         Ok(made::bytes(py, &bytes)?)
     }
 
-    /// The text at an offset, up to the first NUL or the end. `Malformed` where it is not UTF-8.
+    /// Returns the text at an offset, up to the first NUL or the end. `Malformed` for invalid UTF-8.
     #[pyo3(signature = (offset=Offset(0)), text_signature = "($self, offset=0)")]
     fn text(&self, py: Python<'_>, offset: Offset) -> Outcome<String> {
         let memory = self.memory()?;
         Ok(py.detach(|| memory.text(offset.0))?)
     }
 
-    /// The fields of a struct, `f64 celsius; u32 count; char name[16]; i16 raw[8] @64`, as a dict; numbers with
-    /// dimensions are arrays. `counter` names the field in which the owner counts its writes, odd while it writes: then
-    /// both halves are of one write, and `Stalled` where the owner writes without a sufficient pause.
+    /// Returns the fields of a struct as a dict. Numbers with dimensions become arrays.
+    ///
+    /// A layout is text like `f64 celsius; u32 count; char name[16]; i16 raw[8] @64`. `counter` names a field with
+    /// which the owner counts its writes, odd during a write. The result then belongs to one write. `Stalled` if the
+    /// owner never pauses long enough.
     #[pyo3(signature = (layout, *, offset=Offset(0), counter=None), text_signature = "($self, layout, *, offset=0, counter=None)")]
     fn read<'py>(
         &self,

@@ -1,4 +1,4 @@
-//! What a peer or a controller gets for an exception of the program.
+//! Converts exceptions of the program to failures for a peer or a controller.
 
 use linkspan::{Encoding, Error, ErrorKind, RemoteFailure};
 use pyo3::exceptions::PyKeyboardInterrupt;
@@ -9,9 +9,10 @@ use crate::any_text::any_text;
 use crate::errors::{Outcome, imported_once};
 use crate::walk::Walk;
 
-/// The text of an exception or a text, whatever it holds and does. Of what its `__str__` raises only a
-/// `KeyboardInterrupt` is raised, which is a Ctrl-C of that moment: a `SystemExit` out of a text is no wish to end the
-/// program.
+/// Returns the text of an exception or a text, even if `__str__` fails.
+///
+/// Only a `KeyboardInterrupt` of `__str__` is raised, because it is a Ctrl-C. A `SystemExit` from `__str__` does not
+/// end the program.
 fn described(object: &Bound<'_, PyAny>) -> PyResult<String> {
     match object.str() {
         Ok(text) => Ok(any_text(&text).into_owned()),
@@ -23,13 +24,13 @@ fn described(object: &Bound<'_, PyAny>) -> PyResult<String> {
     }
 }
 
-/// The name of an object's class.
 fn class_name(object: &Bound<'_, PyAny>) -> String {
     object.get_type().qualname().map(|name| any_text(&name).into_owned()).unwrap_or_default()
 }
 
-/// The failure that a caller gets for an exception of a handler, or for a text: a `Remote` that was raised further down
-/// passes on as it is. Nothing that the exception holds makes it fail.
+/// Returns the failure that a caller gets for an exception of a handler, or for a text.
+///
+/// A `Remote` of a nested call passes unchanged. Unusable attributes of the exception are ignored.
 pub fn remote_failure(error: &Bound<'_, PyAny>) -> PyResult<RemoteFailure> {
     let read = |name: &str| error.getattr(name).ok().filter(|value| !value.is_none());
     let as_text = |value: Bound<'_, PyAny>| described(&value);
@@ -48,16 +49,17 @@ pub fn remote_failure(error: &Bound<'_, PyAny>) -> PyResult<RemoteFailure> {
     Ok(RemoteFailure::new(HANDLER_FAILED, kind, described(error)?))
 }
 
-/// The data of a failure.
+/// Encodes the data of a failure.
 pub fn encoded(data: &Bound<'_, PyAny>) -> Outcome<Vec<u8>> {
     Walk::with(data, |walk| linkspan::codec::encode(walk, Encoding::Cbor))
 }
 
-/// The code of JSON-RPC for an internal error of a handler.
+/// JSON-RPC's code for an internal error.
 pub const HANDLER_FAILED: i64 = RemoteFailure::INTERNAL_ERROR;
 
-/// Returns the failure that the controller gets for an exception or a text: an error of the table stays one, and of any
-/// other exception the type and text are sent.
+/// Returns the failure that the controller gets for an exception or a text.
+///
+/// An error of the table keeps its kind. Other exceptions are sent with type and text.
 pub fn failure(error: &Bound<'_, PyAny>) -> PyResult<Error> {
     let py = error.py();
     if error.is_instance(imported_once!(py, "linkspan.errors", "Error")?)?

@@ -1,4 +1,4 @@
-//! The fields of generated classes that are sent: their slots and keys, found once for each class and thread.
+//! Slots and keys of generated classes for sending, found once per class and thread.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -15,40 +15,39 @@ use crate::flat::{self, Form};
 /// The fields of a class, from its `__linkspan_fields__`.
 pub struct SentClass {
     fields: Vec<SentField>,
-    /// For each form how many of the next instances are walked at once, because one had a value that a flat record
-    /// cannot have.
+    /// For each form, how many of the next instances are walked at once, because one did not fit.
     walked: [Cell<u8>; 2],
 }
 
 struct SentField {
     slot: Slot,
     key: String,
-    /// The same key for flat records; `None` for one that is too long for any message.
+    /// The key for flat records; `None` if it is too long for any message.
     encoded: Option<FlatKey>,
-    /// Whether None is left out.
+    /// Whether None is omitted.
     is_optional: bool,
 }
 
-/// The classes of a thread by their addresses.
+/// The cached classes of a thread, by address.
 #[derive(Default)]
 struct Classes {
-    /// The class that was found last: most objects have the same class as the one before. It is also in `all`.
+    /// The last class found, also in `all`. Consecutive objects often share a class.
     last: Option<(usize, Rc<SentClass>)>,
-    /// Each class is held, so that no other one gets its address.
+    /// Each class is held, so that its address stays unique.
     all: HashMap<usize, (Py<PyType>, Rc<SentClass>)>,
 }
 
-/// The instances that are walked after one that had to be. Members of enums are known after the first walk.
+/// The number of instances to walk after a failed attempt. The first walk also caches enum members.
 const WALKED: u8 = 31;
 
-/// The greatest number of classes that are kept; one more removes all others.
+/// The most cached classes. One more clears the cache.
 const MOST: usize = 256;
 
 thread_local! {
     static CLASSES: RefCell<Classes> = RefCell::default();
 }
 
-/// Returns the fields of the object's class, if they are kept.
+/// Returns the cached fields of the object's class.
 pub fn known(object: &Bound<'_, PyAny>) -> Option<Rc<SentClass>> {
     let address = object.get_type_ptr().addr();
     let find = |classes: &RefCell<Classes>| {
@@ -65,13 +64,15 @@ pub fn known(object: &Bound<'_, PyAny>) -> Option<Rc<SentClass>> {
         classes.last = Some((address, sent.clone()));
         Some(sent)
     };
-    // At the end of a thread the classes may be dropped already.
+    // At thread end the classes may already be gone.
     CLASSES.try_with(find).ok()?
 }
 
-/// Keeps the fields of a class and returns them; `None` for a class that is packed, or has attributes without slots.
+/// Caches and returns the fields of a class.
+///
+/// `None` if the class is packed or has attributes without slots.
 pub fn learn(class: &Bound<'_, PyType>, fields: &Bound<'_, PyAny>) -> Option<Rc<SentClass>> {
-    // This may run Python code, which may come here again: nothing is borrowed yet.
+    // This may run Python code that calls this function again, so nothing is borrowed yet.
     let sent = SentClass::new(class, fields)?;
     let address = class.as_ptr().addr();
     let before = CLASSES.try_with(|classes| {
@@ -81,7 +82,7 @@ pub fn learn(class: &Bound<'_, PyType>, fields: &Bound<'_, PyAny>) -> Option<Rc<
         classes.all.insert(address, (class.clone().unbind(), sent.clone()));
         before
     });
-    // Dropping a class may run Python code too.
+    // Dropping a class may run Python code.
     drop(before);
     Some(sent)
 }
@@ -100,8 +101,7 @@ impl SentClass {
         Some(Rc::new(SentClass { fields, walked: Default::default() }))
     }
 
-    /// Appends an instance of this class without a walk. Returns false, and appends nothing, for one that has to be
-    /// walked.
+    /// Appends an instance without a walk. Returns false, and appends nothing, if it needs a walk.
     pub fn append_flat(&self, object: &Bound<'_, PyAny>, form: Form, out: &mut Vec<u8>) -> bool {
         let walked = &self.walked[form as usize];
         if let Some(left) = walked.get().checked_sub(1) {
@@ -110,7 +110,8 @@ impl SentClass {
         }
         form.append(out, |record| {
             for field in &self.fields {
-                // SAFETY: only values of built-in types are read until the next one, which runs no Python code.
+                // SAFETY: the reference is used before the next one is read. Only built-in values are read, so no
+                // Python code runs.
                 let value = unsafe { field.slot.borrowed(object) }?;
                 if !(field.is_optional && value.is_none()) {
                     let key = field.encoded.as_ref()?;
@@ -124,8 +125,9 @@ impl SentClass {
         })
     }
 
-    /// Returns the keys and values of an instance of this class that are sent: all values at once, because Python code
-    /// that runs while one of them is sent may change the others.
+    /// Returns the keys and values to send.
+    ///
+    /// All values are read first, because sending one may run Python code that changes others.
     pub fn values<'py>(&self, object: &Bound<'py, PyAny>) -> PyResult<Vec<(&str, Bound<'py, PyAny>)>> {
         let mut values = Vec::with_capacity(self.fields.len());
         for field in &self.fields {

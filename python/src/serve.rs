@@ -1,4 +1,4 @@
-//! Requests and replies: a server for many clients.
+//! Servers and requests.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -22,8 +22,8 @@ use crate::walk::Walk;
 
 /// Answers the requests of many clients.
 ///
-/// One thread at a time takes requests, another one gets `InvalidState`; any thread may answer one, and close the
-/// server.
+/// Only one thread at a time may take requests; another raises `InvalidState`. Any thread may answer a request, and
+/// close the server.
 #[pyclass(frozen, subclass, module = "linkspan._native")]
 pub struct Server {
     service: Service,
@@ -37,7 +37,7 @@ impl Server {
         visit.call(&self.on_wait)
     }
 
-    /// Serves at the endpoint; `AddressInUse` where another process does.
+    /// Serves at the endpoint. `AddressInUse` if another process does.
     #[new]
     #[pyo3(signature = (endpoint, **given))]
     fn new(endpoint: Endpoint, given: Option<&Bound<'_, PyDict>>) -> Outcome<Server> {
@@ -45,12 +45,11 @@ impl Server {
         Ok(Server { service: Service::serve(&endpoint, &options)?, on_wait, closed: Closed::default() })
     }
 
-    /// The next request, `None` once the server is closed or stopped by SIGTERM.
+    /// Waits for the next request; returns `None` after close or SIGTERM.
     ///
-    /// Where no time-out is given it waits for ever, whatever the option `timeout` is. Such a wait ends when
-    /// SIGTERM asks the program to stop: from the first one until the server is closed, the first SIGTERM ends the loop
-    /// and the second one the program. Where the program has a handler for it (`signal.signal`), or ignores it, that
-    /// stays. Ctrl-C raises `KeyboardInterrupt`, as everywhere.
+    /// Without a time-out it waits for ever, whatever the option `timeout` says. The first SIGTERM ends such a loop,
+    /// and a second one the program, until the server is closed. This does not apply if the program handles
+    /// (`signal.signal`) or ignores SIGTERM. Ctrl-C raises `KeyboardInterrupt`.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn next<'py>(
         &self,
@@ -73,17 +72,17 @@ impl Server {
         self.next(py, Patience::DEFAULT, None)
     }
 
-    /// Counters.
+    /// Returns counters.
     fn stats<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
         object(&self.service.stats(), Builder::copying(py))
     }
 
-    /// A file descriptor that is readable while `next` would not wait.
+    /// Returns a file descriptor, readable if `next` would not wait.
     fn fileno(&self) -> Outcome<i32> {
         Ok(self.service.fileno()?)
     }
 
-    /// The endpoint, with its transport.
+    /// The endpoint with its transport.
     #[getter]
     fn endpoint(&self) -> &str {
         self.service.endpoint()
@@ -99,12 +98,12 @@ impl Server {
         )
     }
 
-    /// The events since the last call: clients that connected and disconnected.
+    /// Returns the events since the last call: connected and disconnected clients.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         event_list(py, self.service.events())
     }
 
-    /// Closes the server; replies that were given are delivered, as far as the time-out allows.
+    /// Delivers pending replies within the time-out, and closes the server.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT))]
     fn close(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
         self.closed.set();
@@ -121,8 +120,10 @@ impl Server {
     }
 }
 
-/// A message that waits for its answer: `reply` or `fail`, once. One without an answer fails with `Remote`; so does
-/// one whose `with` block ends without an answer, or raises.
+/// A message that waits for an answer: call `reply` or `fail` once.
+///
+/// Its caller gets `Remote` if the request is dropped, or its `with` block ends, without an answer. An exception in
+/// the block also fails the request.
 #[pyclass(frozen, extends = Message, module = "linkspan")]
 pub struct Request {
     pending: Mutex<Option<CoreRequest>>,
@@ -141,7 +142,7 @@ impl Request {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Taken out while it is being answered: encoding may run Python code, which must not find the lock held.
+    /// Takes the request out before encoding, which may run Python code that needs the lock.
     fn take(&self) -> linkspan::Result<CoreRequest> {
         self.pending().take().ok_or_else(answered)
     }
@@ -167,7 +168,9 @@ fn answered() -> Error {
 
 #[pymethods]
 impl Request {
-    /// Lends memory for an array of the reply, as `Channel.loan` does: over `shm:` the client views it where it lies.
+    /// Lends memory for an array of the reply, like `Channel.loan`.
+    ///
+    /// Over `shm:` the client views it in place.
     #[pyo3(signature = (shape, dtype=None, *, order=ArrayOrder("C".to_owned())), text_signature = "($self, shape, dtype=None, *, order='C')")]
     fn loan<'py>(
         &self,
@@ -184,7 +187,7 @@ impl Request {
         })
     }
 
-    /// Lends memory for bytes of the reply, as `Channel.loan_bytes` does.
+    /// Lends memory for bytes of the reply, like `Channel.loan_bytes`.
     fn loan_bytes(&self, length: Length) -> Outcome<BytesLoan> {
         match self.pending().as_ref() {
             Some(pending) => Ok(BytesLoan::of(pending.loan_bytes(length.0)?)),
@@ -192,7 +195,7 @@ impl Request {
         }
     }
 
-    /// Answers with a value. Where that is refused, too large for instance, the request can still be answered.
+    /// Answers with a value. If the value is refused, for instance as too large, the request stays open.
     fn reply(&self, value: &Bound<'_, PyAny>) -> Outcome<()> {
         let pending = self.take()?;
         let reply = Walk::to_send(value, |walk| pending.encode(walk));
@@ -200,15 +203,17 @@ impl Request {
         self.keep(pending, answered)
     }
 
-    /// Acknowledges this message, and what its sender sent before it, as consumed: for a server with `ack="manual"`. An
-    /// answer does so, too.
+    /// Acknowledges this message, and all earlier ones of its sender, as consumed, with `ack="manual"`.
+    ///
+    /// Answering also acknowledges.
     fn ack(&self, py: Python<'_>) -> Outcome<()> {
         Ok(py.detach(|| self.pending().as_ref().map_or(Ok(()), linkspan::Request::ack))?)
     }
 
-    /// Answers that it failed: the caller gets `Remote` with this text, a dotted type such as
-    /// `spectrum.window_too_long`, a code (JSON-RPC's for an internal error, unless it has its own), and data for
-    /// the program.
+    /// Answers with a failure; the caller gets `Remote` with this text.
+    ///
+    /// `type` is a dotted name such as `spectrum.window_too_long`. `code` defaults to JSON-RPC's internal error.
+    /// `data` is a value for the calling program.
     #[pyo3(signature = (text, r#type=AnyText(String::new()), code=RemoteCode(HANDLER_FAILED), data=None))]
     fn fail(
         &self,
@@ -221,18 +226,18 @@ impl Request {
         self.refuse(&RemoteFailure { code: code.0, kind: r#type.0, text: text.0, data })
     }
 
-    /// The same for an exception of a handler, whatever its text is.
+    /// Answers with the failure for an exception of a handler.
     fn _fail_with(&self, error: &Bound<'_, PyAny>) -> Outcome<()> {
         self.refuse(&remote_failure(error)?)
     }
 
-    /// Whether the sender waits for an answer; otherwise it was sent, not called.
+    /// Whether the sender waits for an answer, because it called and did not only send.
     #[getter]
     fn wants_reply(slf: &Bound<'_, Self>) -> bool {
         slf.as_super().get().arrived.is_request()
     }
 
-    /// Whether it has been answered, or wants no answer because it was sent and not called.
+    /// Whether the request is answered, or needs no answer.
     #[getter]
     fn answered(&self) -> bool {
         self.pending().as_ref().is_none_or(|pending| !pending.wants_reply())
@@ -264,7 +269,7 @@ impl Request {
             drop(self.take()?);
             return Ok(());
         }
-        // Who calls this by hand may give the class alone.
+        // A direct caller may pass only the class.
         self._fail_with(if value.is_none() { &kind } else { &value })
     }
 }

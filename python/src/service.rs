@@ -1,4 +1,4 @@
-//! Services: a loop that gives the program its next task, and tasks that are done or failed.
+//! Services: a loop that returns tasks, and tasks that the program answers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,15 +17,16 @@ use crate::message::object;
 use crate::remote::failure;
 use crate::wait::{OnWait, Patience, callback, leave, option, tree, waiting};
 
-/// A task that has no answer yet; shared with the loop, which ends it when the program asks for the next one.
+/// An unanswered task, shared with the loop. The loop ends it when the program asks for the next task.
 type Open = Arc<Mutex<Option<Given>>>;
 
 fn take(open: &Open) -> Option<Given> {
     open.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// A service that pulls: iterate over it, or call `next`, and answer each task with `done` or `failed`. Two threads of
-/// the library answer the controller meanwhile, whatever the program does.
+/// A service that pulls tasks: iterate over it or call `next`.
+///
+/// Answer each task with `done` or `failed`. Two threads of the library answer the controller at any time.
 #[pyclass(frozen, subclass, module = "linkspan")]
 pub struct ServiceLoop {
     inner: Pulled,
@@ -39,8 +40,10 @@ impl ServiceLoop {
         visit.call(&self.on_wait)
     }
 
-    /// Begins in STARTING and connects to the controller in the background; never waits. `interrupt` is the number of a
-    /// signal that is sent to this thread when its task is to be abandoned, so that a blocking call ends.
+    /// Begins in STARTING and connects to the controller in the background, without waiting.
+    ///
+    /// `interrupt` is the number of a signal. This thread gets it when its task is to be abandoned, so that a blocking
+    /// call ends.
     #[new]
     #[pyo3(signature = (name, *, interrupt=None, **given))]
     fn new(
@@ -49,7 +52,7 @@ impl ServiceLoop {
         given: Option<&Bound<'_, PyDict>>,
     ) -> Outcome<ServiceLoop> {
         let mut options = ServiceOptions::default();
-        // Python's own handlers get them.
+        // Python's handlers receive the signals.
         options.handle_signals = false;
         let mut on_wait = None;
         for (name, value) in given.into_iter().flatten() {
@@ -66,9 +69,10 @@ impl ServiceLoop {
         Ok(ServiceLoop { inner: Pulled::start(&name, &options)?, last: Mutex::default(), on_wait })
     }
 
-    /// The next task; waits for ever where no time-out is given, `Timeout` where one passes, `None` once it has
-    /// STOPPED. The first call reports that the service is set up. The task before counts as over: a step as done, a
-    /// command that was not answered as FAILED.
+    /// Waits for the next task; returns `None` after STOPPED.
+    ///
+    /// Without a time-out it waits for ever; `Timeout` if a given one passes. The first call reports the end of the
+    /// set-up. The call also ends the previous task: a step as done, an unanswered command as FAILED.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn next(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Option<Task>> {
         let before = std::mem::take(&mut *self.last.lock().unwrap_or_else(PoisonError::into_inner));
@@ -90,14 +94,16 @@ impl ServiceLoop {
         self.next(py, Patience::DEFAULT, None)
     }
 
-    /// Ends the service as FAILED; the reason is this exception or text.
+    /// Ends the service as FAILED, with an exception or text as reason.
     fn fail(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> Outcome<()> {
         let error = failure(error)?;
         py.detach(|| self.inner.fail(&error));
         Ok(())
     }
 
-    /// Adds a line to its log, which its controller shows. The level is `debug`, `info`, `warning` or `error`.
+    /// Adds a line to the log that the controller shows.
+    ///
+    /// `level` is `debug`, `info`, `warning` or `error`.
     #[pyo3(signature = (text, level=Level("info".to_owned())), text_signature = "($self, text, level='info')")]
     fn log(&self, py: Python<'_>, text: AnyText, level: Level) -> Outcome<()> {
         let level: linkspan::LogLevel = level.parse()?;
@@ -105,52 +111,54 @@ impl ServiceLoop {
         Ok(())
     }
 
-    /// Reports a problem that does not end the service; an empty text for none.
+    /// Reports a problem that does not end the service. An empty text clears it.
     fn set_reason(&self, py: Python<'_>, text: AnyText) {
         py.detach(|| self.inner.set_reason(&text.0));
     }
 
-    /// Requests its end, as SHUTDOWN does: `next` returns that command. A second call also abandons the task under way.
+    /// Requests the end, like SHUTDOWN: `next` returns that command.
+    ///
+    /// A second call also abandons the current task.
     fn shutdown(&self, py: Python<'_>) {
         py.detach(|| self.inner.shutdown());
     }
 
-    /// Its name.
+    /// The name of the service.
     #[getter]
     fn name(&self) -> &str {
         self.inner.name()
     }
 
-    /// Its state.
+    /// The state of the service.
     #[getter]
     fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         imported_once!(py, "linkspan.words", "State")?.call1((self.inner.state().name(),))
     }
 
-    /// Whether its task is to be abandoned.
+    /// Whether the current task is to be abandoned.
     #[getter]
     fn cancelled(&self) -> bool {
         self.inner.is_cancelled()
     }
 
-    /// Whether it is connected to its controller.
+    /// Whether the service is connected to its controller.
     #[getter]
     fn connected(&self) -> bool {
         self.inner.is_connected()
     }
 
-    /// The number of this incarnation, which is random.
+    /// The random number of this incarnation.
     #[getter]
     fn epoch(&self) -> u64 {
         self.inner.epoch()
     }
 
-    /// Counters.
+    /// Returns counters.
     fn stats<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
         object(&self.inner.stats(), Builder::copying(py))
     }
 
-    /// A file descriptor that is readable while `next` would not wait.
+    /// Returns a file descriptor, readable if `next` would not wait.
     fn fileno(&self) -> Outcome<i32> {
         Ok(self.inner.fileno()?)
     }
@@ -159,7 +167,7 @@ impl ServiceLoop {
         format!("<linkspan.ServiceLoop {} {}>", self.inner.name(), self.inner.state().name())
     }
 
-    /// Leaves the controller and ends the library's threads; answers are delivered, as far as the time-out allows.
+    /// Leaves the controller and ends the library's threads. Answers are delivered within the time-out.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT))]
     fn close(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
         let last = std::mem::take(&mut *self.last.lock().unwrap_or_else(PoisonError::into_inner));
@@ -177,7 +185,7 @@ impl ServiceLoop {
     }
 }
 
-/// A task: a step, or a command, which is answered once.
+/// A task: a step or a command. Answer it once.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Task {
     open: Open,
@@ -208,13 +216,13 @@ impl Task {
 
 #[pymethods]
 impl Task {
-    /// The command: a `Command`, or the name of a command of the service's own.
+    /// The command: a `Command`, or the name of a command of the service.
     #[getter]
     fn command<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.command.bind(py).clone()
     }
 
-    /// Its argument; `None` for none.
+    /// The argument of the command; `None` without one.
     #[getter]
     fn arguments<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.arguments.bind(py).clone()
@@ -226,13 +234,13 @@ impl Task {
         &self.id
     }
 
-    /// The state that the command found: PAUSED for a SHUTDOWN means that everything is closed already.
+    /// The state before the command. PAUSED before a SHUTDOWN means that everything is already closed.
     #[getter]
     fn before<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.before.bind(py).clone()
     }
 
-    /// Seconds that remain for it; infinite where no client waits for it, as for a step; 0 once it has its answer.
+    /// The remaining seconds: infinite for a step or without a waiting client, 0 after the answer.
     #[getter]
     fn remaining(&self) -> f64 {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -240,7 +248,7 @@ impl Task {
         left.map_or(0.0, |left| left.map_or(f64::INFINITY, |left| left.as_secs_f64()))
     }
 
-    /// Completes it with this value.
+    /// Completes the task with a value.
     #[pyo3(signature = (value=None))]
     fn done(&self, py: Python<'_>, value: Option<&Bound<'_, PyAny>>) -> Outcome<()> {
         let value = value.map_or(Ok(linkspan::Value::Null), tree)?;
@@ -248,8 +256,9 @@ impl Task {
         Ok(py.detach(|| given.done(&value))?)
     }
 
-    /// Fails it; the controller receives the exception's type and text, or this text. A step that failed leaves
-    /// the service FAILED, unless it was to be abandoned.
+    /// Fails the task; the controller gets type and text of the exception, or this text.
+    ///
+    /// A failed step makes the service FAILED, unless the step was to be abandoned.
     fn failed(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> Outcome<()> {
         let error = failure(error)?;
         let given = self.take()?;
@@ -264,7 +273,7 @@ impl Task {
     }
 }
 
-/// The core's names of the values of `State`, `View`, `Command` and `Outcome`.
+/// Returns the names of the values of `State`, `View`, `Command` and `Outcome`.
 #[pyfunction]
 pub fn service_words() -> Vec<(&'static str, Vec<String>)> {
     let commands = [Command::Step].into_iter().chain(Command::ALL);
@@ -281,8 +290,8 @@ fn signals_this_thread(signal: i32) -> impl Fn() + Send + Sync {
     let process = rustix::process::getpid();
     let thread = rustix::thread::gettid();
     move || {
-        // SAFETY: takes three numbers. The thread may have ended, then nobody is there to be interrupted and it says
-        // so; its number can only have gone to another thread of this process, whose handler finds nothing to do.
+        // SAFETY: the call takes three numbers. If the thread has ended, it fails. If its number is reused in this
+        // process, the other thread's handler does nothing.
         let _ = unsafe {
             libc::syscall(
                 libc::SYS_tgkill,

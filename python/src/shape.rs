@@ -8,14 +8,13 @@ use pyo3::types::PyTuple;
 use crate::arguments::shown;
 use crate::errors::Failure;
 
-/// The lengths of the dimensions of an array.
 pub struct Lengths(pub Vec<u64>);
 
 impl<'py> FromPyObject<'_, 'py> for Lengths {
     type Error = PyErr;
 
     fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Lengths> {
-        // A tuple is read without trying a number first: that would raise.
+        // A tuple is never tried as a number, because that would raise.
         if let Ok(tuple) = given.cast_exact::<PyTuple>()
             && let Ok(lengths) = tuple.iter_borrowed().map(|length| length.extract()).collect()
         {
@@ -30,14 +29,14 @@ impl<'py> FromPyObject<'_, 'py> for Lengths {
     }
 }
 
-/// Whether it is an integer, or stands for one, as those of NumPy do. An array has the method, too, and raises an
-/// error.
+/// Returns whether the value converts to an integer. An array has `__index__` too, but it raises.
 fn is_index(given: &Bound<'_, PyAny>) -> bool {
     given.call_method0(intern!(given.py(), "__index__")).is_ok()
 }
 
-/// The length of one dimension of `shape`; a `ValueError` for an integer that is none, as NumPy raises it, and a
-/// `TypeError` for anything else.
+/// Converts one dimension.
+///
+/// `ValueError` for a negative or too large integer, `TypeError` for other types.
 fn length_of(given: &Bound<'_, PyAny>, shape: &Bound<'_, PyAny>) -> PyResult<u64> {
     given.extract().map_err(|_| {
         let shape = shown(shape);

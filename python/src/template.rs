@@ -1,5 +1,4 @@
-//! Templates of dicts that arrive again and again: a copy of one has all keys in their places, so that only values are
-//! put in.
+//! Templates of repeated dicts. A copy of a template already has all keys, and gets only the values.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,13 +10,13 @@ use pyo3::types::{PyBool, PyDict, PyString};
 use crate::errors::Outcome;
 use crate::made::{self, NoMemory};
 
-/// A dict whose values are None, and its keys in their order.
+/// A dict with None values, and its keys in order.
 pub struct Template {
     keys: Vec<Key>,
     dict: Py<PyDict>,
-    /// How many of the next dicts that begin like it are built without it, because one had other keys.
+    /// How many of the next dicts are built without the template, because one had other keys.
     unused: Cell<u8>,
-    /// How many of the next maps are not read by it, because one was no map of scalars.
+    /// How many of the next maps are decoded without it, because one held more than scalars.
     unread: Cell<u8>,
 }
 
@@ -27,16 +26,16 @@ struct Key {
     text: Py<PyString>,
 }
 
-/// The dicts that are built without a template, or not read by it, after one that it was not for.
+/// The number of dicts that skip a template after a mismatch.
 const UNUSED: u8 = 31;
 
 /// The greatest number of keys.
 const MOST: usize = 32;
 
-/// Dicts with a key that is longer than this many bytes have no template.
+/// The longest key in bytes. Dicts with a longer key have no template.
 const LONGEST: usize = 64;
 
-/// A template is made once this many dicts in turn began like it in its place.
+/// The similar dicts in a row before a template is made.
 const SEEN: u8 = 8;
 
 const PLACES: usize = 128;
@@ -44,7 +43,7 @@ const PLACES: usize = 128;
 #[derive(Default)]
 struct Place {
     template: Option<Rc<Template>>,
-    /// How many dicts were built that the template is not for.
+    /// How many dicts in a row did not use the template.
     seen: u8,
 }
 
@@ -52,17 +51,17 @@ thread_local! {
     static PLACES_HERE: RefCell<Vec<Place>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A dict that is being built by a template: the keys before `at` have their values.
+/// A dict under construction; the keys before `at` have their values.
 pub struct Like {
     template: Rc<Template>,
     at: usize,
 }
 
-/// The place of the templates of dicts of one length that begin with one key, and others.
+/// The place of a template. Dicts with different first keys or lengths may share it.
 #[derive(Clone, Copy)]
 pub struct Number(usize);
 
-/// Returns the number for a dict of so many entries that begins with this key.
+/// Returns the place for dicts with this first key and length.
 pub fn number(first: &[u8], length: usize) -> Number {
     let ends = match first {
         [] => 0,
@@ -80,12 +79,13 @@ fn find(first: &[u8], length: usize, number: Number) -> Option<Rc<Template>> {
         let template = places.get(number.0)?.template.as_ref()?;
         (template.keys.len() == length && *template.keys[0].bytes == *first).then(|| template.clone())
     };
-    // At the end of a thread the templates may be dropped already.
+    // At thread end the templates may already be gone.
     PLACES_HERE.try_with(find).ok()?
 }
 
-/// Returns the dict of a map of scalars which has the keys of a template; `None` for any other map, and for bytes that
-/// are none: these are left to the decoder.
+/// Reads a map of scalars with a template's keys.
+///
+/// Returns `None` for other maps and invalid bytes, which the decoder handles.
 pub fn read<'py>(py: Python<'py>, mut entries: FlatMap<'_>) -> Option<Bound<'py, PyDict>> {
     let (first, length) = (entries.next_key()?, entries.count());
     let template = find(first, length, number(first, length))?;
@@ -98,7 +98,7 @@ pub fn read<'py>(py: Python<'py>, mut entries: FlatMap<'_>) -> Option<Bound<'py,
         for key in &template.keys {
             let text = key.text.bind(py);
             match entries.next(&key.encoded)? {
-                // The copy has it.
+                // The copy already has None.
                 FlatValue::Null => Ok(()),
                 FlatValue::Bool(value) => dict.set_item(text, PyBool::new(py, value)),
                 FlatValue::Int(value) => dict.set_item(text, made::int(py, value).ok()?),
@@ -116,7 +116,7 @@ pub fn read<'py>(py: Python<'py>, mut entries: FlatMap<'_>) -> Option<Bound<'py,
     Some(dict)
 }
 
-/// Begins a dict of so many entries that begins with this key; `None` where there is no template.
+/// Begins a dict by its first key and length; `None` without a template.
 #[inline]
 pub fn begin<'py>(
     py: Python<'py>,
@@ -147,7 +147,7 @@ impl Like {
         self.at == self.template.keys.len()
     }
 
-    /// Returns a dict of the entries that have arrived, and no others.
+    /// Returns a dict with only the entries so far.
     #[cold]
     pub fn entries<'py>(&self, dict: &Bound<'py, PyDict>) -> Outcome<Bound<'py, PyDict>> {
         self.template.unused.set(UNUSED);
@@ -162,7 +162,7 @@ impl Like {
     }
 }
 
-/// A dict was built without a template: makes one if enough others began like it.
+/// Counts a dict built without a template, and makes one after [`SEEN`] similar dicts in a row.
 pub fn see(dict: &Bound<'_, PyDict>, number: Number) {
     if dict.len() > MOST {
         return;
@@ -186,11 +186,11 @@ pub fn see(dict: &Bound<'_, PyDict>, number: Number) {
 }
 
 impl Template {
-    /// Returns the template of a dict; `None` for one with a key that is too long.
+    /// Returns the template of a dict; `None` if a key is too long.
     fn of(dict: &Bound<'_, PyDict>) -> Option<Template> {
         let template = made::dict(dict.py()).ok()?;
         let mut keys = Vec::with_capacity(dict.len());
-        // No Python code runs meanwhile: the keys are text, and the dict is known here alone.
+        // No Python code runs here: the keys are text, and nothing else has the dict.
         for (key, _) in dict.iter() {
             let text = key.cast_into_exact::<PyString>().ok()?;
             let key = text.to_str().ok().filter(|text| text.len() <= LONGEST)?;

@@ -1,4 +1,4 @@
-//! Instants: what the class `linkspan.Timestamp`, which is written in Python, takes from the core.
+//! Instants: the core's functions for the Python class `linkspan.Timestamp`.
 
 use linkspan::Timestamp as Instant;
 use pyo3::prelude::*;
@@ -10,19 +10,19 @@ use crate::class_plan::{Class, Slot};
 use crate::errors::Outcome;
 use crate::made::{self, NoMemory};
 
-/// The system clock's time in nanoseconds since 1970.
+/// Returns the system clock in nanoseconds since 1970.
 #[pyfunction]
 pub fn clock() -> i64 {
     Instant::now().nanoseconds()
 }
 
-/// Nanoseconds since 1970 of a time as RFC 3339 writes it; `Malformed` where it is not that.
+/// Parses an RFC 3339 time to nanoseconds since 1970. `Malformed` for other text.
 #[pyfunction]
 pub fn parse_time(text: TimeText) -> Outcome<i64> {
     Ok(text.parse::<Instant>()?.nanoseconds())
 }
 
-/// RFC 3339 in UTC.
+/// Formats a time in RFC 3339, in UTC.
 #[pyfunction]
 pub fn format_time(nanoseconds: i64) -> String {
     Instant(nanoseconds).to_string()
@@ -34,7 +34,6 @@ struct Instants {
     slot: Slot,
 }
 
-/// What the class is made of, found once.
 fn instants(py: Python<'_>) -> PyResult<&Instants> {
     static INSTANTS: PyOnceLock<Instants> = PyOnceLock::new();
     INSTANTS.get_or_try_init(py, || {
@@ -43,22 +42,20 @@ fn instants(py: Python<'_>) -> PyResult<&Instants> {
     })
 }
 
-/// The class.
 pub fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     Ok(instants(py)?.class.0.bind(py))
 }
 
-/// An instant as an object of it.
 pub fn object(py: Python<'_>, instant: Instant) -> PyResult<Bound<'_, PyAny>> {
     let instants = instants(py)?;
     let instance = instants.class.instance(py)?;
     let number = made::int(py, instant.nanoseconds()).map_err(NoMemory::raised)?;
-    // SAFETY: made of the class of the slot, and new.
+    // SAFETY: the instance is new and has the class of the slot.
     unsafe { instants.slot.set_first(&instance, number) };
     Ok(instance)
 }
 
-/// The nanoseconds of an object of this very class, which may be any object; `None` for other objects.
+/// Returns the attribute, which may be any object; `None` for objects of other classes.
 pub fn nanoseconds<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let instants = instants(object.py())?;
     if object.get_type().is(&instants.class.0) { instants.slot.get(object).map(Some) } else { Ok(None) }

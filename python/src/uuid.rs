@@ -6,18 +6,17 @@ use pyo3::sync::PyOnceLock;
 
 use crate::made::{self, NoMemory};
 
-/// The class.
 pub fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     CLASS.import(py, "uuid", "UUID")
 }
 
-/// An object of it, of these 16 bytes.
+/// Makes a UUID from 16 bytes.
 pub fn object<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     class(py)?.call1((py.None(), made::bytes(py, bytes).map_err(NoMemory::raised)?))
 }
 
-/// The bytes of one.
+/// Returns the bytes of a UUID.
 pub fn bytes<'py>(uuid: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     uuid.getattr(intern!(uuid.py(), "bytes"))
 }

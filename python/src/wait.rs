@@ -1,4 +1,4 @@
-//! Waiting: the time-out, releasing the interpreter meanwhile, checking for signals, running the program's callback.
+//! Waiting: time-outs, releasing the interpreter, checking for signals, calling the program back.
 
 use std::cell::RefCell;
 use std::os::fd::BorrowedFd;
@@ -17,8 +17,9 @@ use crate::errors::{Failure, Outcome, imported_once};
 use crate::interpreter::{attached, is_main_thread};
 use crate::walk::Walk;
 
-/// The `timeout=` of a call: left out, `None` for ever, or seconds. What an event loop gives says which wait the call
-/// is a part of.
+/// The `timeout=` of a call: the default, `None` for ever, or seconds.
+///
+/// Event loops pass a [`PartOf`] instead.
 #[derive(Clone, Copy)]
 pub struct Patience {
     pub timeout: Timeout,
@@ -41,8 +42,10 @@ impl Patience {
     }
 }
 
-/// The `timeout=` of a call that is part of a wait of an event loop: with seconds, the last call of one that has waited
-/// for so long, whose errors say so; with `None`, a look within a loop that waits for ever, which SIGTERM ends.
+/// The `timeout=` of a call within a longer wait of an event loop.
+///
+/// With seconds, the wait has lasted that long and this is its last call; errors name that time. With `None`, the loop
+/// waits for ever, and SIGTERM ends it.
 #[pyclass(frozen, module = "linkspan._native")]
 #[derive(Clone, Copy)]
 pub struct PartOf(Timeout);
@@ -74,7 +77,7 @@ impl<'py> FromPyObject<'_, 'py> for Patience {
     }
 }
 
-/// A time-out in seconds, None for ever: the core's own where none is given; `OutOfRange` where it is none.
+/// Returns a time-out in seconds, None for ever; the default if absent. `OutOfRange` if invalid.
 #[pyfunction]
 #[pyo3(signature = (timeout=Patience::DEFAULT))]
 pub fn wait_seconds(timeout: Patience) -> Option<f64> {
@@ -91,7 +94,7 @@ pub fn wait_seconds(timeout: Patience) -> Option<f64> {
 /// A callable that runs while a call waits.
 pub type OnWait = Option<Py<PyAny>>;
 
-/// The option with this name; `WrongType` for what cannot be called.
+/// Checks the callback of an option. `WrongType` if it is not callable.
 pub fn callback(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Option<Py<PyAny>>> {
     if given.is_none() || given.is_callable() {
         return Ok((!given.is_none()).then(|| given.clone().unbind()));
@@ -101,7 +104,9 @@ pub fn callback(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Option<Py<PyAny
     Err(Error::new(ErrorKind::WrongType, text).under_key(name).into())
 }
 
-/// The positions of the descriptors that are readable, at least one of them. `Timeout` where none became so in time.
+/// Waits until a descriptor is readable; returns the positions of all readable ones.
+///
+/// `Timeout` if none is readable in time.
 #[pyfunction]
 #[pyo3(signature = (descriptors, *, timeout=Patience::DEFAULT, on_wait=None))]
 pub fn wait_any(
@@ -116,13 +121,16 @@ pub fn wait_any(
             return Err(Error::new(ErrorKind::InvalidState, text).into());
         }
     }
-    // SAFETY: none is negative. poll reports one that its object closes meanwhile as invalid, which the core refuses.
+    // SAFETY: none is negative. If an object closes one during the wait, poll reports it as invalid and the core
+    // refuses it.
     let borrowed: Vec<_> = descriptors.iter().map(|fd| unsafe { BorrowedFd::borrow_raw(*fd) }).collect();
     waiting(py, timeout, on_wait.as_ref(), |wait| linkspan::wait_any(&borrowed, wait))
 }
 
-/// Runs a call of the core that may wait, without the interpreter. On the main thread a tick checks for signals; an
-/// exception of a handler or of the callback ends the wait and is raised unchanged.
+/// Runs a waiting call of the core without the interpreter.
+///
+/// A tick on the main thread checks for signals. An exception of a signal handler or callback ends the wait and is
+/// raised unchanged.
 pub fn waiting<T: Send>(
     py: Python<'_>,
     patience: Patience,
@@ -153,7 +161,7 @@ pub fn waiting<T: Send>(
     }
 }
 
-/// Checks for signals, and calls the program's callback, which returns whether to go on.
+/// Checks for signals and calls the callback, whose `False` ends the wait.
 fn look(py: Python<'_>, on_wait: Option<&Py<PyAny>>) -> PyResult<bool> {
     py.check_signals()?;
     let Some(callback) = on_wait else { return Ok(true) };
@@ -161,11 +169,13 @@ fn look(py: Python<'_>, on_wait: Option<&Py<PyAny>>) -> PyResult<bool> {
 }
 
 thread_local! {
-    /// The callback of the publisher that sends on this thread, and the exception that it or a signal's handler raised.
+    /// The callback of the sending publisher on this thread, and an exception of it or of a signal handler.
     static PUBLISHING: RefCell<(OnWait, Option<PyErr>)> = const { RefCell::new((None, None)) };
 }
 
-/// What runs while a publisher waits, which takes no wait with each call: for a lock, it may.
+/// Returns the `on_wait` of a publisher.
+///
+/// Its calls take no wait, but may wait for a lock.
 pub fn between() -> linkspan::OnWait {
     Arc::new(|| {
         let looked = attached(|py| {
@@ -179,13 +189,13 @@ pub fn between() -> linkspan::OnWait {
     })
 }
 
-/// Runs a publisher's call, which has [`between`] in its options, without the interpreter.
+/// Runs a publisher's call without the interpreter. The publisher's options contain [`between`].
 pub fn publishing<T: Send>(
     py: Python<'_>,
     on_wait: Option<&Py<PyAny>>,
     call: impl FnOnce() -> Result<T> + Send,
 ) -> Outcome<T> {
-    // A publisher that a callback uses has its own.
+    // Saved, because a callback may use another publisher.
     let before = PUBLISHING.replace((on_wait.map(|f| f.clone_ref(py)), None));
     let done = py.detach(call);
     match PUBLISHING.replace(before) {
@@ -194,8 +204,9 @@ pub fn publishing<T: Send>(
     }
 }
 
-/// Ends a `with` block: closes in order, or, where an exception ends it, at once, and then only that exception is
-/// raised. `raised` is what `__exit__` was given.
+/// Ends a `with` block. `raised` holds the arguments of `__exit__`.
+///
+/// Closes normally, or at once if an exception ends the block; then only that exception is raised.
 pub fn leave(raised: &Bound<'_, PyTuple>, close: impl FnOnce(Patience) -> Outcome<()>) -> Outcome<()> {
     match raised.get_item(0) {
         Ok(kind) if !kind.is_none() => close(Patience::of(Duration::ZERO.into())).or(Ok(())),
@@ -203,22 +214,22 @@ pub fn leave(raised: &Bound<'_, PyTuple>, close: impl FnOnce(Patience) -> Outcom
     }
 }
 
-/// The wait of a call that opens something, which the option `timeout` says.
+/// Returns the time-out of an opening call, from the option `timeout`.
 pub fn opening(given: Option<&Bound<'_, PyDict>>) -> Outcome<Patience> {
     let timeout = given.map_or(Ok(None), |given| given.get_item("timeout"))?;
     Ok(timeout.map_or(Ok(Patience::DEFAULT), |timeout| timeout.extract())?)
 }
 
-/// The options that a program gave by name, and its callback.
+/// Returns the options given by name, and the callback.
 pub fn options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, OnWait)> {
     channel_options(given).map(|(options, on_wait, _)| (options, on_wait))
 }
 
-/// The same for what has channels, and what they do at their end.
+/// Like [`options`], with the actions at the end of a channel.
 pub fn channel_options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, OnWait, Endings)> {
     let mut options = Options::default();
     let (mut on_wait, mut on_unconsumed) = (None, None);
-    // All names before the first value: a mistyped name is a slip whatever stands beside it.
+    // All names are checked first, because a mistyped name is the more helpful error.
     for (name, value) in given.into_iter().flatten() {
         let name = option_name(&name)?;
         if !Options::NAMES.contains(&&*name) {
@@ -243,7 +254,7 @@ pub fn channel_options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, O
             let patience = value.extract::<Patience>()?;
             options.timeout = patience.timeout;
             if let Some(PartOf(whole)) = patience.part_of {
-                // Of an object for an event loop.
+                // The object belongs to an event loop.
                 options.timeout = whole;
                 options.bind_briefly();
             }
@@ -253,18 +264,18 @@ pub fn channel_options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, O
         options.set(name, &option(name, &value)?).map_err(|error| in_python(error, name, &value))?;
     }
     let endings = Endings::of(&mut options, on_unconsumed);
-    // `Message::received` copies what comes.
+    // `Message::received` copies the views.
     options.view_bodies();
     Ok((options, on_wait, endings))
 }
 
-/// The name of an option: `from` is a word of the language, so it is written `from_` as a keyword.
+/// Returns the name of an option. `from` is a keyword of Python, so it is written `from_`.
 fn option_name(given: &Bound<'_, PyAny>) -> PyResult<String> {
     let name = given.cast::<PyString>()?.to_str()?;
     Ok(if name == "from_" { "from".to_owned() } else { name.to_owned() })
 }
 
-/// The value of an option for the core. A schema may be a path, or a class whose fields it is made of.
+/// Converts the value of an option. A schema may be text, a path, or a class with fields.
 pub fn option(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Value> {
     let is_schema = matches!(name, "schema" | "reply_schema");
     if !is_schema || given.is_instance_of::<PyString>() || given.is_none() {
@@ -277,7 +288,7 @@ pub fn option(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Value> {
     tree(&made)
 }
 
-/// The error of an option, with the spelling of `from` as a keyword; for a value of a wrong type with what was given.
+/// Rewrites an option's error: spells `from` as `from_`, and shows a value of a wrong type.
 #[cold]
 fn in_python(error: Error, name: &str, given: &Bound<'_, PyAny>) -> Failure {
     if error.kind() == ErrorKind::WrongType
@@ -293,10 +304,10 @@ fn in_python(error: Error, name: &str, given: &Bound<'_, PyAny>) -> Failure {
     Error::new(error.kind(), error.text().replace(" from,", " from_,")).under_key(name).into()
 }
 
-/// An object as the core's own tree.
+/// Converts an object to a value of the core.
 pub fn tree(object: &Bound<'_, PyAny>) -> Outcome<Value> {
     Walk::with(object, |walk| {
-        // Limited in depth as in size: a list may hold itself.
+        // Limits the depth too, because a list may contain itself.
         let mut meter = Meter::new(ValueBuilder::new(), Limits::default(), Keys::Trust);
         walk.walk(&mut meter)?;
         meter.into_inner().finish()

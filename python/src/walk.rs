@@ -1,4 +1,4 @@
-//! Python objects as a Source: dispatch on the exact built-in type, straight into whatever Sink is there.
+//! Python objects as a Source: dispatch on the exact built-in type, directly into a Sink.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -17,22 +17,22 @@ use crate::sent_class::SentClass;
 use crate::walker::{Raised, Walker};
 use crate::{builtin, bytes_loan, flat_dict, foreign, loan, sent_class};
 
-/// One Python object, to be walked once.
 pub struct Walk<'a, 'py> {
     object: &'a Bound<'py, PyAny>,
     raised: Raised,
 }
 
 impl<'a, 'py> Walk<'a, 'py> {
-    /// Runs `consume` with the object as a Source. An exception of Python code is the failure. Memory that was
-    /// lent for its arrays stays the program's.
+    /// Runs `consume` with the object as a Source; loans in it stay writable.
+    ///
+    /// An exception of Python code is the failure.
     pub fn with<T>(object: &'a Bound<'py, PyAny>, consume: impl FnOnce(&Self) -> Result<T>) -> Outcome<T> {
         let consumed = bytes_loan::keeping(|| Walk::run(object, consume));
         loan::kept();
         consumed
     }
 
-    /// As [`Walk::with`], for an object that is sent: memory that was lent for its arrays is read-only from then on.
+    /// Like [`Walk::with`], for sending: loans in the object become read-only.
     pub fn to_send<T>(object: &'a Bound<'py, PyAny>, encode: impl FnOnce(&Self) -> Result<T>) -> Outcome<T> {
         loan::settled(object.py(), Walk::run(object, encode))
     }
@@ -47,12 +47,13 @@ impl<'a, 'py> Walk<'a, 'py> {
     }
 }
 
-/// Adds where in the value Python code raised: to an exception of Linkspan as its `path` and in its text, to others as
-/// a note.
+/// Adds the path of the value to an exception of Python code.
+///
+/// Exceptions of Linkspan get it as `path` and in their text, others as a note.
 #[cold]
 fn placed(py: Python<'_>, raised: PyErr, path: Option<&str>) -> PyErr {
     if let Some(path) = path {
-        // An exception that accepts neither is still the one that was raised.
+        // If the exception accepts neither, it is raised without the path.
         let _ = place(raised.value(py), path);
     }
     raised
@@ -63,7 +64,7 @@ fn place(raised: &Bound<'_, PyAny>, path: &str) -> PyResult<()> {
     if raised.is_instance(imported_once!(py, "linkspan.errors", "Error")?)?
         && raised.getattr("path")?.is_none()
     {
-        // The text that an error of the core has with this path.
+        // Formats the text like the core's errors with a path.
         let placed = Error::new(ErrorKind::Internal, raised.str()?.to_string()).with_path(path);
         raised.setattr("args", (placed.to_string(),))?;
     } else {
@@ -72,14 +73,13 @@ fn place(raised: &Bound<'_, PyAny>, path: &str) -> PyResult<()> {
     if raised.hasattr("path")? { raised.setattr("path", path) } else { Ok(()) }
 }
 
-/// An object that may be encoded without a walk.
 pub enum Flat<'a, 'py> {
     Dict(&'a Bound<'py, PyDict>),
     Instance(Rc<SentClass>, &'a Bound<'py, PyAny>),
 }
 
 impl<'a, 'py> Flat<'a, 'py> {
-    /// `None` for objects that are neither a dict nor of a generated class.
+    /// Returns `None` unless the object is a dict or an instance of a generated class.
     #[inline]
     pub fn of(object: &'a Bound<'py, PyAny>) -> Option<Flat<'a, 'py>> {
         match exact_dict(object) {
@@ -88,8 +88,9 @@ impl<'a, 'py> Flat<'a, 'py> {
         }
     }
 
-    /// Appends an object that holds no others, and dicts in dicts. Returns false, and appends nothing, for other
-    /// objects.
+    /// Appends an object without a walk.
+    ///
+    /// Returns false, and appends nothing, if it contains anything except scalars and nested dicts.
     #[inline]
     pub fn append(&self, form: Form, out: &mut Vec<u8>) -> bool {
         match self {
@@ -99,11 +100,11 @@ impl<'a, 'py> Flat<'a, 'py> {
     }
 }
 
-/// The object as a dict, if it is one of no other class.
+/// Returns the object as a dict, if it is exactly a dict.
 #[inline]
 fn exact_dict<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, PyDict>> {
     let is_dict = ptr::eq(object.get_type_ptr(), &raw mut ffi::PyDict_Type);
-    // SAFETY: its exact type has just been compared.
+    // SAFETY: its exact type is known from the comparison above.
     is_dict.then(|| unsafe { object.cast_unchecked() })
 }
 
@@ -117,12 +118,12 @@ impl Source for Walk<'_, '_> {
     fn append_json(&self, out: &mut Vec<u8>) -> bool {
         Flat::of(self.object).is_some_and(|flat| flat.append(Form::Json, out))
     }
-    /// With the array that `loan` gave: what holds its memory goes along, and no events are needed.
+    /// Passes the array of a loan, which owns its memory, so that no events are needed.
     fn with_any(&self, visit: &mut dyn FnMut(&dyn Any)) {
         loan::visit_whole(self.object, |array| visit(array));
     }
     fn size_hint(&self) -> usize {
-        // With room for a short record nothing is copied to more memory meanwhile.
+        // Enough for a short record, so that the buffer need not grow.
         exact_dict(self.object).map_or(0, |dict| dict.len().saturating_mul(24).saturating_add(64))
     }
 }
@@ -130,7 +131,7 @@ impl Source for Walk<'_, '_> {
 /// Sends each object by its exact type.
 struct Dispatch<'a> {
     raised: &'a Raised,
-    /// The object that the walk began with; compared only.
+    /// The first object of the walk; used only for comparison.
     first: *mut ffi::PyObject,
 }
 
@@ -145,14 +146,14 @@ impl Walker for Dispatch<'_> {
 
     fn object<S: Sink + ?Sized>(&self, object: &Bound<'_, PyAny>, sink: &mut S) -> Result<()> {
         let this = object.as_ptr();
-        // SAFETY: the object is alive; types are compared by address only.
+        // SAFETY: the object is alive; types are compared only by address.
         let kind = unsafe { ffi::Py_TYPE(this) };
         let is = |other: *mut ffi::PyTypeObject| ptr::eq(kind, other);
         if is(&raw mut ffi::PyUnicode_Type) {
-            // SAFETY: its exact type has just been seen; the same for the casts below.
+            // SAFETY: its exact type is known from the comparison above, also in the casts below.
             builtin::text(unsafe { object.cast_unchecked() }, sink)
         } else if is(&raw mut ffi::PyFloat_Type) {
-            // SAFETY: an exact float, which cannot fail.
+            // SAFETY: the call cannot fail for an exact float.
             sink.float(unsafe { ffi::PyFloat_AsDouble(this) })
         } else if is(&raw mut ffi::PyLong_Type) {
             builtin::integer(object, sink, self)
@@ -174,7 +175,7 @@ impl Walker for Dispatch<'_> {
             // SAFETY: as above.
             sink.bytes(unsafe { object.cast_unchecked::<PyBytes>() }.as_bytes())
         } else if is(&raw mut ffi::PyByteArray_Type) {
-            // SAFETY: as above; no Python code runs while the sink copies, so nothing resizes it.
+            // SAFETY: as above. No Python code runs while the sink copies, so nothing resizes the bytearray.
             sink.bytes(unsafe { object.cast_unchecked::<PyByteArray>().as_bytes() })
         } else {
             foreign::object(object, sink, self)

@@ -1,4 +1,4 @@
-//! What the events of containers and of foreign objects need from the walk that they are part of.
+//! The walk, as containers and foreign objects use it.
 
 use std::cell::Cell;
 
@@ -6,22 +6,25 @@ use linkspan::value::Sink;
 use linkspan::{Error, ErrorKind, Result};
 use pyo3::prelude::*;
 
-/// Where an exception that Python code raised in the middle of a walk is kept.
+/// A place for an exception that Python code raised during a walk.
 pub type Raised = Cell<Option<PyErr>>;
 
-/// One walk over a Python object: `walk` implements it, `builtin` and `foreign` call it for the objects that others
-/// contain.
+/// A walk over a Python object.
+///
+/// `walk` implements it; `builtin` and `foreign` call it for nested objects.
 pub trait Walker {
-    /// Where the exception is kept that ends this walk.
+    /// The exception that ends this walk.
     fn raised(&self) -> &Raised;
 
-    /// The events of an object of any type.
+    /// Sends the events of an object of any type.
     fn object<S: Sink + ?Sized>(&self, object: &Bound<'_, PyAny>, sink: &mut S) -> Result<()>;
 
-    /// How many references to an object this walk has: none to the one that it began with, which its caller has.
+    /// Returns the number of references that the walk holds to an object.
+    ///
+    /// It is 0 for the first object, which the caller owns.
     fn references(&self, object: &Bound<'_, PyAny>) -> isize;
 
-    /// Keeps an exception of Python code; the returned error, which stands for it, ends the walk.
+    /// Keeps an exception of Python code, and returns an error that ends the walk in its place.
     #[cold]
     fn hold(&self, raised: PyErr) -> Error {
         let text = format!("reading a Python object raised {raised}");
