@@ -1,6 +1,7 @@
-//! What a pattern costs, for a benchmark: `names-cost COUNT` prints the nanoseconds in which a message is received that
-//! is there, by a subscriber to one name, by one to a pattern that this name fits, and by one to a pattern of COUNT
-//! names that send in turn.
+//! Measures the cost of a pattern, for a benchmark.
+//!
+//! `names-cost COUNT` prints the nanoseconds per received message for three subscribers: to one name, to a pattern that
+//! this name matches, and to a pattern of COUNT names that send in turn.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a benchmark")]
 
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use linkspan::{Options, Publisher, Subscriber, Value};
 
-/// Messages that are sent before they are received: they have room in the ring.
+/// Messages per round, which fit into the ring.
 const TOGETHER: usize = 1_000;
 const ROUNDS: usize = 100;
 const SOON: Duration = Duration::from_secs(60);
@@ -18,7 +19,7 @@ fn main() {
     println!("{} {} {}", cost(1, "cost/0"), cost(1, "cost/*"), cost(count, "cost/*"));
 }
 
-/// The median of the rounds.
+/// Returns the median of the rounds.
 fn cost(count: usize, subscription: &str) -> u64 {
     let publishers: Vec<Publisher> =
         (0..count).map(|i| Publisher::new(&format!("cost/{i}"), &Options::default()).unwrap()).collect();
@@ -35,7 +36,7 @@ fn cost(count: usize, subscription: &str) -> u64 {
             }
             began.elapsed().as_nanos() as u64 / TOGETHER.max(count) as u64
         })
-        // The first one connects.
+        // The first round includes the connection.
         .skip(1)
         .collect();
     rounds.sort_unstable();

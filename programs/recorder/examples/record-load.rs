@@ -1,7 +1,8 @@
-//! Publishes for a benchmark: `record-load NAMES BYTES COUNT RATE` sends COUNT messages of BYTES bytes in turn at NAMES
-//! names `load/0`, `load/1`…, RATE a second in sum (0: as fast as it goes), once each name has a subscriber or the
-//! environment says ALONE, and prints the nanoseconds of a send on average and in all. Then it waits for the end of its
-//! standard input.
+//! Publishes messages for a benchmark.
+//!
+//! `record-load NAMES BYTES COUNT RATE` sends COUNT messages of BYTES bytes, in turn to the names `load/0`, `load/1`…
+//! RATE is the total per second; 0 means as fast as possible. It starts once each name has a subscriber, or at once if
+//! ALONE is set. It prints the average nanoseconds of a send and the total, then waits for the end of standard input.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a benchmark")]
 
@@ -25,7 +26,7 @@ fn main() {
     let began = Instant::now();
     let mut spent = Duration::ZERO;
     for i in 0..count {
-        // Bursts of a millisecond: a sleep is not finer than that is worth.
+        // Sleeps are not precise below a millisecond, so messages go in bursts.
         let due = Duration::from_nanos((i * 1_000_000_000).checked_div(rate).unwrap_or(0));
         let early = due.saturating_sub(began.elapsed());
         if early > Duration::from_millis(1) {
@@ -40,7 +41,7 @@ fn main() {
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }
 
-/// A small map, or an array of so many bytes.
+/// Returns a small map, or an array of `bytes` bytes.
 fn value(i: u64, bytes: u64) -> Value {
     if bytes < 1_000 {
         return Value::map([("i", Value::from(i)), ("x", Value::Float(i as f64 / 3.0))]);

@@ -42,10 +42,10 @@ pub enum Action {
     },
 }
 
-/// Reads the mode of a file.
+/// Parses the mode of a file.
 ///
 /// # Errors
-/// A text that says what is taken.
+/// A text that describes the valid modes.
 pub fn mode(text: &str) -> std::result::Result<u32, String> {
     match u32::from_str_radix(text, 8) {
         Ok(mode) if mode <= 0o777 && mode & 0o600 == 0o600 => Ok(mode),

@@ -1,4 +1,4 @@
-//! What is there where a recording is to be written: one that goes on, or one that another process writes.
+//! Checks the files at the path of a new recording: whether to continue them, and whether another process writes.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -14,8 +14,7 @@ use linkspan_recording::parts::Place;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-/// Returns whether this is what a recorder of this user began and had no time to write into: an empty file, which no
-/// recorder has open.
+/// Returns whether an earlier recorder of this user left this file empty and no recorder has it open.
 pub fn is_own_beginning(path: &Path) -> bool {
     let is_own = fs::symlink_metadata(path).is_ok_and(|facts| {
         facts.is_file() && facts.len() == 0 && facts.uid() == rustix::process::geteuid().as_raw()
@@ -23,12 +22,11 @@ pub fn is_own_beginning(path: &Path) -> bool {
     is_own && files::open_found(path).is_ok_and(|file| lock(&file, path).is_ok())
 }
 
-/// Attempts to lock a file, and the time between two: one that reads the file holds a shared lock for a moment.
+/// Attempts to lock a file, and their pause: readers hold a shared lock for a moment.
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Locks a file that this process writes, as long as it is open: two recorders of one file would write over each
-/// other's.
+/// Locks a file while this process has it open: two recorders of a file would overwrite each other's records.
 pub fn lock(file: &File, path: &Path) -> Result<()> {
     let mut attempts = (0..ATTEMPTS).map(|attempt| {
         if attempt > 0 {
@@ -49,7 +47,7 @@ pub fn lock(file: &File, path: &Path) -> Result<()> {
     }
 }
 
-/// Returns the identity of the recording whose last part this is, where it can be continued.
+/// Returns the identity of the recording that ends with this part, if another part can follow.
 pub fn examine(last: &Place) -> Result<String> {
     let path = &last.path;
     let mut file = if last.number == 1 { files::open(path)? } else { files::open_found(path)? };
@@ -60,7 +58,7 @@ pub fn examine(last: &Place) -> Result<String> {
     };
     let about = file.metadata().map_err(|error| of_io(&error, "reading", path))?;
     let length = about.len();
-    // What the numbers in it say decides which messages are recorded.
+    // The numbers in the file decide which messages are recorded, so another user must not provide it.
     if about.uid() != rustix::process::geteuid().as_raw() {
         return Err(exists("belongs to another user, whose recording is not continued"));
     }
@@ -71,7 +69,6 @@ pub fn examine(last: &Place) -> Result<String> {
         .map_err(|error| of_io(&error, "reading", path))?;
     let mut facts = linkspan_recording::facts(&beginning).unwrap_or_default();
     let id = facts.remove("id").ok_or_else(|| exists("is no recording of Linkspan"))?;
-    // A further one would be in no place where a reader finds it.
     if facts.get("part").is_some_and(|part| *part != last.number.to_string()) {
         return Err(exists("says that it is another part of its recording than its name says"));
     }
@@ -81,5 +78,5 @@ pub fn examine(last: &Place) -> Result<String> {
     Ok(id)
 }
 
-/// The facts of a recording are within so many bytes.
+/// The facts of a recording are within its first bytes, up to this number.
 const BEGINNING: u64 = 1 << 20;

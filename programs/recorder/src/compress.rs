@@ -1,8 +1,7 @@
-//! How the messages of a recording are compressed, as an option says it.
+//! The option for the compression of a recording.
 
 use linkspan_recording::Compression;
 
-/// The word of the option.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub enum Compress {
     None,

@@ -1,19 +1,19 @@
 //! The program `linkspan-record`: records what programs publish, and shows, checks, changes, exports and replays
 //! recordings.
 //!
-//! | what | lives in |
+//! | task | module |
 //! |---|---|
 //! | the command line | `arguments` |
 //! | `linkspan record` | `record` |
-//! | what is there where a recording is to be written | `beginning` |
-//! | the parts of a recording that is written | `parts` |
-//! | the messages with which each part begins | `newest` |
+//! | files that exist at the path of a new recording | `beginning` |
+//! | the parts of a recording that is being written | `parts` |
+//! | the messages that each part begins with | `newest` |
 //! | `linkspan replay` | `replay` |
 //! | `linkspan recording` | `tools` |
-//! | messages as viewers read them | `viewing` |
+//! | messages in the encodings of viewers | `viewing` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
-// Numbers that files and programs give are added without overflow.
+// Numbers from files and programs must not overflow.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 #![forbid(unsafe_code)]
 
@@ -34,15 +34,16 @@ use clap::{CommandFactory, Parser};
 use linkspan::Result;
 use linkspan_program::{manual, quantity, start, stderr, stdout};
 
-/// Runs the program. An error is printed as one line with its kind and its code, and the exit code is 1; it is 2 for a
-/// wrong command line. What a tool finds may have an exit code of its own.
+/// Runs the program. The exit code is 1 after an error and 2 for a wrong command line; a tool may define others.
+///
+/// An error is printed as one line with its kind and its code.
 fn main() -> ExitCode {
     if let Err(code) = start::begin("linkspan-record") {
         return code;
     }
     match run(&start::parsed(Arguments::try_parse())) {
         Ok(code) => code,
-        // The reader of the output has closed it.
+        // The reader of standard output closed it.
         Err(error) if error.errno() == Some(32) => ExitCode::SUCCESS,
         Err(error) => {
             stderr::print_line(&stderr::described(&error));

@@ -1,4 +1,4 @@
-//! The newest message of each name, with which each part of a recording begins: a part stands alone.
+//! The newest message of each name. Each part begins with these messages and can be read without earlier parts.
 
 use std::cmp::Reverse;
 use std::hash::{BuildHasher, RandomState};
@@ -10,11 +10,10 @@ use hashbrown::hash_table::Entry;
 use linkspan::{ErrorKind, Result};
 use linkspan_recording::{ChannelRecord, Part};
 
-/// The newest message of a name, with which each part begins.
 #[derive(Debug)]
 pub struct Newest {
     pub record: Arc<ChannelRecord>,
-    /// That of its topic: made once a channel, as a name may be long.
+    /// The hash of its topic, computed once per channel because a name may be long.
     pub hash: TopicHash,
     pub number: u64,
     pub sent: u64,
@@ -22,30 +21,27 @@ pub struct Newest {
 }
 
 impl Newest {
-    /// Bytes that it takes.
     fn bytes(&self) -> u64 {
         (self.body.len() as u64).saturating_add(MESSAGE)
     }
 }
 
-/// The hash of a topic.
 #[derive(Clone, Copy, Debug)]
 pub struct TopicHash(u64);
 
 impl TopicHash {
-    /// Returns that of this topic, by keys that nobody outside of this process knows.
+    /// Hashes a topic with random keys: publishers cannot provoke collisions.
     pub fn of(topic: &str) -> TopicHash {
         static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         TopicHash(KEYS.hash_one(topic))
     }
 }
 
-/// Bytes of such a message beside its body.
 pub const MESSAGE: u64 = 256;
-/// Bodies up to this length have memory of their own: that of the message may be a piece of much more.
+/// Bodies up to this length are copied: the buffer of the received message may be much larger.
 const SHORT: usize = 4096;
 
-/// The newest message of each name, as many as fit into so many bytes: the largest ones are left out where they do not.
+/// The newest message of each name, up to a limit of bytes. Beyond it, the largest messages are removed.
 #[derive(Debug)]
 pub struct NewestMessages {
     by_topic: HashTable<Newest>,
@@ -54,17 +50,14 @@ pub struct NewestMessages {
 }
 
 impl NewestMessages {
-    /// None.
     pub fn new(limit: u64) -> NewestMessages {
         NewestMessages { by_topic: HashTable::new(), bytes: 0, limit }
     }
 
-    /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         self.by_topic.is_empty()
     }
 
-    /// Puts it in the place of the one before.
     pub fn put(&mut self, mut newest: Newest) {
         if newest.body.len() <= SHORT {
             newest.body = Bytes::copy_from_slice(&newest.body);
@@ -87,7 +80,6 @@ impl NewestMessages {
         }
     }
 
-    /// Removes that of a name that has gone.
     pub fn remove(&mut self, topic: &str) {
         let is_of_name = |held: &Newest| held.record.topic == topic;
         if let Ok(held) = self.by_topic.find_entry(TopicHash::of(topic).0, is_of_name) {
@@ -96,12 +88,12 @@ impl NewestMessages {
     }
 }
 
-/// Names whose newest message a part begins with, at most: half of the channels that it may have, so that there are
-/// some for its own messages.
+/// The most names whose newest message a part repeats: half of the channels that a part can hold.
 const MOST_REPEATED: usize = 1 << 15;
 
-/// Writes the newest messages of names from before this part: of those that were sent last, where there are too many.
-/// Returns how many bytes these have.
+/// Writes the newest messages of names from before this part, and returns their bytes.
+///
+/// If there are too many, writes the most recent ones.
 pub fn repeat(part: &mut Part, newest: &NewestMessages, now: u64) -> Result<u64> {
     let mut all: Vec<&Newest> = newest.by_topic.iter().collect();
     if all.len() > MOST_REPEATED {
@@ -111,7 +103,7 @@ pub fn repeat(part: &mut Part, newest: &NewestMessages, now: u64) -> Result<u64>
     let mut bytes = 0u64;
     for newest in all {
         let channel = match part.channel(&newest.record, newest.number, true) {
-            // Of what describes them there is too much: others follow that may take less.
+            // The part cannot hold this channel's description. A smaller one may still fit.
             Err(error) if error.kind() == ErrorKind::TooLarge => continue,
             channel => channel?,
         };

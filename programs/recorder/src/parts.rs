@@ -1,4 +1,4 @@
-//! The parts of a recording: where they are, when another one begins, and what is done about a full disk.
+//! The parts of a recording: their paths, the beginning of the next part, and removal of old parts on a full disk.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs;
@@ -20,90 +20,81 @@ use rustix::process::Resource;
 use crate::beginning::{examine, is_own_beginning, lock};
 use crate::newest::{MESSAGE, Newest, NewestMessages, TopicHash, repeat};
 
-/// When a message was sent and received, in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
     pub sent: u64,
     pub received: u64,
 }
 
-/// When another part begins.
 #[derive(Clone, Copy, Debug)]
 pub enum Split {
-    /// At this many bytes.
     Size(u64),
-    /// After this time.
     Time(Duration),
 }
 
-/// Numbers of parts whose places are taken by other files, which a recorder passes over at a time.
+/// How many consecutive part numbers a recorder passes over because other files have their paths.
 const MOST_TAKEN: u64 = 1 << 16;
-/// So often the size of a part is looked at, of those bytes that it is to have.
+/// How many times the size is checked while a part grows to its size.
 const LOOKS: u64 = 16;
 
-/// The numbers that a part begins with: `linkspan.numbers` in docs/recording-format.md.
+/// Returns the numbers that a part begins with: `linkspan.numbers` in docs/recording-format.md.
 pub type Numbers = Box<dyn Fn() -> BTreeMap<String, String> + Send>;
 
-/// The device of a file and its number there.
 type FileId = (u64, u64);
 
-/// Messages of a part and the bytes of their bodies, without those that it repeats.
+/// Messages of a part and the bytes of their bodies, without the repeated messages.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Amount {
     pub messages: u64,
     pub bytes: u64,
 }
 
-/// A part that was closed.
 struct Closed {
     number: u64,
     path: PathBuf,
     amount: Amount,
 }
 
-/// The part that is written, and what the next one needs.
+/// The part that is being written, and the state that the next part needs.
 pub struct Parts {
     base: PathBuf,
     number: u64,
     part: Part,
-    /// The parts that were closed, where all get their names at the end.
+    /// The closed parts, if all parts get their names at the end.
     unnamed: Option<Vec<NewFile>>,
-    /// The later parts of the recording that is replaced, by their numbers: the only files that are removed, or lose
-    /// their name.
+    /// The later parts of the replaced recording, by number. Only these files are removed or lose their name.
     replaced: BTreeMap<u64, FileId>,
     facts: BTreeMap<String, String>,
     notes: BTreeMap<String, String>,
     settings: Settings,
     split: Option<Split>,
     begun: Instant,
-    /// Bytes of messages since the last look at the size of this part.
+    /// Bytes of messages since the last check of the size.
     since: u64,
-    /// Bytes of the messages that this part began with, and of those that came since.
+    /// Bytes of the repeated messages, and of the messages that followed them in this part.
     repeated: u64,
     own: u64,
-    /// Its own messages.
     amount: Amount,
-    /// What the parts before this one repeat beyond what they have of their own.
+    /// By how many bytes the repeated messages of earlier parts exceeded their other messages.
     excess: u64,
-    /// Bytes of channels that began anew within a part, as their numbers leapt.
     renewed: u64,
     newest: NewestMessages,
-    /// What each part is to say of the numbers before it; nothing where the parts are no recorder's.
+    /// The numbers that each part begins with; `None` if no recorder writes the parts.
     numbers: Option<Numbers>,
-    /// The channels of this part, by the keys that the caller gives them, and the number of the last message of each.
+    /// The channels of this part by the caller's keys, with the number of the last message of each channel.
     channels: HashMap<u64, (u16, u64, TopicHash)>,
-    /// The parts of this recorder that were closed, oldest first: what a full disk may take.
+    /// The closed parts of this recorder, oldest first. They are removed when the disk is full.
     closed: VecDeque<Closed>,
-    /// Those that it took.
     dropped: Dropped,
 }
 
 impl Parts {
-    /// Makes the first part; where there is a recording whose recorder was killed, the next part of that one. Returns
-    /// the last part of that one as well.
+    /// Makes the first part, or the next part of a recording whose recorder was killed.
+    ///
+    /// Returns the last part of the continued recording as well.
     ///
     /// # Errors
-    /// `AddressInUse` where the recording was closed, or where another process writes it; those of the file system.
+    /// `AddressInUse` if the recording was closed or another process writes it; errors of the file system.
     pub fn begin(
         base: &Path,
         facts: BTreeMap<String, String>,
@@ -115,20 +106,19 @@ impl Parts {
         let mut number = 1u64;
         let mut continued = None;
         let mut found = existing(base);
-        // Files that were to be begun when the machine stopped, where the file system gives no name to what is
-        // complete.
+        // Without support for unnamed files, a stop of the machine can leave empty files of a recorder.
         let mut empty = Vec::new();
         while let Some(part) = found.pop_if(|part| is_own_beginning(&part.path)) {
             empty.push(part.path);
         }
-        // The oldest ones may have been removed because the disk was full.
+        // The oldest parts may have been removed because the disk was full.
         if let Some(last) = found.pop() {
             number = last.number.saturating_add(1);
             let found = examine(&last)?;
             facts.insert("id".to_owned(), found);
             continued = Some(last.path);
         }
-        // Not where the recording cannot go on: they may be another program's.
+        // Only now is it certain that these files belong to a recording that can be continued.
         for path in empty {
             fs::remove_file(&path).map_err(|error| of_io(&error, "removing", &path))?;
         }
@@ -137,12 +127,13 @@ impl Parts {
         Ok((parts, continued))
     }
 
-    /// Makes a recording that gets its names when it is closed: where it is dropped before, nothing is left of it. The
-    /// later parts of one that is replaced are removed then.
+    /// Makes a recording whose parts get their names when it is closed.
+    ///
+    /// If it is dropped before, no file is left. Closing removes the later parts of a replaced recording.
     ///
     /// # Errors
-    /// `AddressInUse` where one of its name exists, unless it is to be replaced, where something else is in the place
-    /// of a part, and where a part that would go is one of those that are read; those of the file system.
+    /// `AddressInUse` if the recording exists and must not be replaced, if another file has the path of a part, or if a
+    /// part to remove belongs to a recording in `read`; errors of the file system.
     pub fn create(
         base: &Path,
         mut facts: BTreeMap<String, String>,
@@ -152,7 +143,8 @@ impl Parts {
     ) -> Result<Parts> {
         let mut replaced = BTreeMap::new();
         if settings.making.replaces {
-            // Where this program is killed while the parts get their names, each says what it stands beside.
+            // The parts get their names one after another. If the program is killed between two of them, this fact
+            // tells readers which recording a part replaces.
             facts.extend(id_of(base).map(|id| ("replaces".to_owned(), id)));
             let read: Vec<_> = read.iter().flat_map(|recording| existing(recording)).collect();
             for part in later(base) {
@@ -168,7 +160,7 @@ impl Parts {
             }
         }
         require_place(base, 2, &replaced)?;
-        // Further parts of another recording would be read as parts of this one.
+        // A reader would take further parts of another recording for parts of this one.
         if let Some(other) = existing(base).into_iter().find(|part| part.number != 1)
             && !settings.making.replaces
         {
@@ -225,36 +217,33 @@ impl Parts {
         Ok(parts)
     }
 
-    /// Returns the file that is written.
     pub fn path(&self) -> &Path {
         self.part.path()
     }
 
-    /// Returns its bytes.
     pub fn size(&self) -> Result<u64> {
         self.part.size()
     }
 
-    /// Attaches a file's content.
     pub fn attach(&mut self, name: &str, time: u64, content: &[u8]) -> Result<()> {
         self.part.attach(name, time, content)
     }
 
-    /// The same with what another recording says of it.
+    /// Copies an attachment of another recording, with its times and type.
     pub fn attach_as(&mut self, attachment: &Attachment<'_>) -> Result<()> {
         self.part.attach_as(attachment)
     }
 
-    /// Returns which part it is, from 1.
     pub fn place(&self) -> u64 {
         self.number
     }
 
-    /// Writes a message of the channel that the caller knows by this key. Where the part has its size or no more
-    /// channels, begins the next one.
+    /// Writes a message of the channel that the caller knows by `key`.
+    ///
+    /// Begins the next part if this one has its size or cannot hold another channel.
     ///
     /// # Errors
-    /// `NoSpace` where the disk is full; nothing was written then.
+    /// `NoSpace` if the disk is full; nothing was written then.
     pub fn message(
         &mut self,
         key: u64,
@@ -263,14 +252,14 @@ impl Parts {
         times: Times,
         body: &Bytes,
     ) -> Result<()> {
-        // Much may come before the next sync, and a part that is too large leaves a full disk nothing to remove.
+        // Many bytes can arrive before the next sync. Smaller parts let the recorder free space on a full disk.
         if let Some(Split::Size(size)) = self.split
             && self.since >= size / LOOKS
         {
             self.split_by_size(size, times.received)?;
         }
         let (channel, hash) = match self.channels.get_mut(&key) {
-            // A message has the lower half of its number alone: where that says too little a channel begins anew.
+            // A message has only the lower half of its number. After a larger leap the channel begins anew.
             Some((channel, last, hash)) if number.abs_diff(*last) < 1 << 31 => {
                 *last = number;
                 (*channel, *hash)
@@ -303,52 +292,48 @@ impl Parts {
         Ok(())
     }
 
-    /// Writes a channel that has no message.
     pub fn silent(&mut self, record: &ChannelRecord) -> Result<()> {
         self.part.channel(record, 0, false).map(|_| ())
     }
 
-    /// Returns the bytes of channels that were written anew, as the numbers of their messages leapt by 2³¹ and more.
     pub fn renewed(&self) -> u64 {
         self.renewed
     }
 
-    /// Returns the bytes that parts repeat beyond what they have of their own.
     pub fn excess(&self) -> u64 {
         self.excess
     }
 
-    /// Writes the newest messages of names from before this part.
     pub fn repeat(&mut self, newest: NewestMessages, now: u64) -> Result<()> {
         self.newest = newest;
         self.repeated = repeat(&mut self.part, &self.newest, now)?;
         Ok(())
     }
 
-    /// Writes up to which number the recording has each publisher, in this part and at the beginning of each next one.
+    /// Writes the next number of each publisher, in this part and at the beginning of each later part.
     pub fn number(&mut self, numbers: Numbers) -> Result<()> {
         let record = numbers();
         self.numbers = Some(numbers);
         if record.is_empty() { Ok(()) } else { self.part.metadata(format::metadata::NUMBERS, &record) }
     }
 
-    /// Takes which parts a recorder before this one removed.
+    /// Takes over the list of parts that an earlier recorder removed.
     pub fn begin_without(&mut self, dropped: Dropped) -> Result<()> {
         self.dropped = dropped;
         self.part.dropped(&self.dropped).map(|_| ())
     }
 
-    /// Forgets the newest message of a name that has gone: the next parts do not begin with it.
+    /// Stops repeating the message of a name that has gone.
     pub fn forget(&mut self, topic: &str) {
         self.newest.remove(topic);
     }
 
-    /// Writes an event at the end, in the room that is reserved for closing the part where there is no other.
+    /// Writes an event at the end. On a full disk it uses the space that is reserved for closing the part.
     pub fn last_event(&mut self, event: &Event) -> Result<()> {
         self.part.last_event(event)
     }
 
-    /// Puts what was written onto the disk, and begins another part where it is time for it.
+    /// Syncs the part, and begins the next part if it is due.
     pub fn sync(&mut self, now: u64) -> Result<()> {
         self.sync_by_size(now)?;
         match self.split {
@@ -357,7 +342,6 @@ impl Parts {
         }
     }
 
-    /// Puts what was written onto the disk, and begins another part where this one has its size.
     pub fn sync_by_size(&mut self, now: u64) -> Result<()> {
         self.part.sync()?;
         match self.split {
@@ -366,8 +350,10 @@ impl Parts {
         }
     }
 
-    /// Begins another part where this one has this size, and no fewer bytes of its own than it began with: what is
-    /// repeated is never more than what is not, however small the parts are to be.
+    /// Begins the next part if this one has `size` bytes and at least as many bytes of own messages as of repeated
+    /// ones.
+    ///
+    /// This limits the repeated bytes to half of the recording, even with tiny parts.
     fn split_by_size(&mut self, size: u64, now: u64) -> Result<()> {
         if self.part.size()? >= size && self.own >= self.repeated {
             self.split(now)?;
@@ -376,7 +362,7 @@ impl Parts {
         Ok(())
     }
 
-    /// Begins another part; later, where there is no memory now for a long message that it begins with.
+    /// Begins the next part. Without memory for a long repeated message, this is tried again later.
     fn split(&mut self, now: u64) -> Result<()> {
         self.next("split", now).or_else(|error| match error.kind() {
             ErrorKind::OutOfMemory => Ok(()),
@@ -384,19 +370,18 @@ impl Parts {
         })
     }
 
-    /// Writes a metadata record.
     pub fn metadata(&mut self, name: &str, entries: &BTreeMap<String, String>) -> Result<()> {
         self.part.metadata(name, entries)
     }
 
-    /// Closes the part and begins another one, with the newest message of each name. Where the disk is full nothing has
-    /// changed.
+    /// Closes the part and begins the next part with the newest message of each name.
+    ///
+    /// A full disk changes nothing.
     pub fn next(&mut self, reason: &str, now: u64) -> Result<()> {
         let mut number = self.number.saturating_add(1);
         let (next, repeated) = loop {
             match self.part_of(number, now) {
-                // In a folder where others write, what one of them put in its place ends no recording: this part names
-                // the one in which it goes on.
+                // Another program's file at this path does not end the recording. The closed part names its successor.
                 Err(error)
                     if error.kind() == ErrorKind::AddressInUse
                         && self.unnamed.is_none()
@@ -429,7 +414,7 @@ impl Parts {
         Ok(())
     }
 
-    /// Makes the part of this number; returns the bytes of the messages that it begins with, too.
+    /// Makes the part of this number; also returns the bytes of its repeated messages.
     fn part_of(&mut self, number: u64, now: u64) -> Result<(Part, u64)> {
         let path = path_of(&self.base, number);
         if self.unnamed.is_some() {
@@ -449,10 +434,10 @@ impl Parts {
         Ok((part, repeated))
     }
 
-    /// Removes the oldest closed part of this recorder; returns its path and the messages that it had.
+    /// Removes the oldest closed part of this recorder; returns its path and its messages.
     pub fn drop_oldest(&mut self) -> Result<Option<(PathBuf, Amount)>> {
         let Some(Closed { number, path, amount }) = self.closed.pop_front() else { return Ok(None) };
-        // Before it is gone, where there is room to say it: a reader that does not find it knows why.
+        // The record comes first if there is space for it: a reader that misses the part then knows the reason.
         self.dropped.add(number, number);
         let is_said = self.part.dropped(&self.dropped)?;
         fs::remove_file(&path).map_err(|error| of_io(&error, "removing", &path))?;
@@ -463,17 +448,18 @@ impl Parts {
         Ok(Some((path, amount)))
     }
 
-    /// Closes the last part, and gives all that have none their names; returns its bytes.
+    /// Closes the last part, names all unnamed parts, and returns the bytes of the last part.
     pub fn close(self, reason: &str) -> Result<u64> {
         let Some(mut unnamed) = self.unnamed else { return self.part.close(reason, None) };
         let (length, last) = self.part.close_unnamed(reason, None)?;
         unnamed.extend(last);
-        // A file that another program made meanwhile is not removed; behind the last part it would be read as one.
+        // Another program may have made a file in the meantime. It is not removed, and readers would take a file after
+        // the last part for a further part.
         let next = self.number.saturating_add(1);
         (2..=next).try_for_each(|number| require_place(&self.base, number, &self.replaced))?;
-        // The first one at the end: a reader that finds it finds all.
+        // The first part gets its name last: a reader that finds it finds all parts.
         unnamed.into_iter().rev().try_for_each(NewFile::name)?;
-        // Of the recording that was replaced.
+        // These are the remaining parts of the replaced recording.
         for (number, id) in self.replaced.range(next..) {
             let path = path_of(&self.base, *number);
             if file_id(&path) != Some(*id) {
@@ -484,12 +470,11 @@ impl Parts {
         Ok(length)
     }
 
-    /// Writes an event.
     pub fn event(&mut self, event: &Event) -> Result<()> {
         self.part.event(event)
     }
 
-    /// Returns the bytes that are free on the disk of the file, for this user, and all of them.
+    /// Returns the bytes of the disk that this user can still write, and its total size.
     pub fn disk(&self) -> Result<(u64, u64)> {
         let facts = rustix::fs::fstatvfs(self.part.file().as_fd())
             .map_err(|errno| of_io(&errno.into(), "reading the free space of", self.part.path()))?;
@@ -497,12 +482,11 @@ impl Parts {
     }
 }
 
-/// Returns what a name stands for now, and no link in its place leads to; `None` where there is nothing.
+/// Returns the id of the file at a path without following a link.
 fn file_id(path: &Path) -> Option<FileId> {
     fs::symlink_metadata(path).ok().map(|facts| (facts.dev(), facts.ino()))
 }
 
-/// Fails where the place of a further part has something that is no part of the recording that is replaced.
 fn require_place(base: &Path, number: u64, replaced: &BTreeMap<u64, FileId>) -> Result<()> {
     let path = path_of(base, number);
     match file_id(&path) {
@@ -518,12 +502,11 @@ fn require_place(base: &Path, number: u64, replaced: &BTreeMap<u64, FileId>) -> 
     }
 }
 
-/// Raises the limit of open files of this process as far as it may: each part of a split stays open until all are
-/// whole.
+/// Raises the limit of open files to its maximum: each part of a split stays open until all are complete.
 fn allow_many_files() {
     let mut limits = rustix::process::getrlimit(Resource::Nofile);
     limits.current = limits.maximum;
-    // With fewer files a recording of many parts fails, and says so.
+    // With too few files, a recording of many parts fails with an error.
     let _ = rustix::process::setrlimit(Resource::Nofile, limits);
 }
 
@@ -539,7 +522,6 @@ mod tests {
 
     use super::*;
 
-    /// However much comes between two syncs.
     #[test]
     fn parts_have_their_size_without_a_sync() {
         const SIZE: u64 = 1 << 20;
@@ -557,11 +539,11 @@ mod tests {
         let sizes: Vec<u64> =
             existing(&base).iter().map(|part| fs::metadata(&part.path).unwrap().len()).collect();
         assert!(sizes.len() >= 4, "{sizes:?}");
-        // A chunk, and what comes between two looks, is beyond it.
+        // A part can exceed its size by one chunk and by the messages between two checks.
         assert!(sizes.iter().all(|size| *size < 3 * SIZE), "{sizes:?}");
     }
 
-    /// What a recorder removed for a full disk is told from what was lost, also behind parts of one that was killed.
+    /// Readers tell the recorder's removed parts from lost ones, also after a killed recorder.
     #[test]
     fn parts_that_the_recorder_removed_are_no_loss_and_others_are() {
         let problems = |base: &Path| {
@@ -585,7 +567,7 @@ mod tests {
         let mut killed = begin();
         (0..3).for_each(|_| killed.next("split", 1).unwrap());
         assert_eq!(killed.drop_oldest().unwrap().unwrap().0, base);
-        // As if it had gone on in the file before the next one was removed.
+        // This is the state between starting the next file and removing the next part.
         assert_eq!(problems(&base), [ProblemKind::Dropped]);
         drop(killed);
         let mut parts = begin();
@@ -602,7 +584,7 @@ mod tests {
         assert_eq!(problems(&base)[0], ProblemKind::Absent, "its recorder removed the first one alone");
     }
 
-    /// It would go on in a place where no reader finds it.
+    /// No reader would find its next part.
     #[test]
     fn recording_whose_last_part_is_in_the_place_of_another_one_is_not_continued() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,4 @@
-//! Messages in the forms of viewers: each in CDR with its type in `ros2msg`, or in JSON, and the channels of a
-//! recording for them.
+//! Converts messages for viewers: to CDR with a `ros2msg` type, or to JSON, with a channel for each form.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -12,19 +11,19 @@ use linkspan_recording::reader::{self, Schema as FileSchema};
 use linkspan_recording::{ChannelRecord, format};
 use linkspan_ros2::{Encoder, Messages};
 
-/// What is known of names, and of channels, at most: more of them are looked at anew.
+/// The caches are cleared when they have this many names or channels.
 const MAX_KNOWN: usize = 1 << 16;
 
-/// The types of names, and the channels of their messages.
+/// The message types of names, and the channels for the converted messages.
 pub struct Viewing {
-    /// The bytes of a written message at most.
+    /// The most bytes of a converted message.
     most: u64,
     messages: Vec<Messages>,
     /// By the name and the notation of its schema.
     by_name: HashMap<(String, Option<String>), usize>,
-    /// By the address of what has both, which is held so that nothing else gets the address.
+    /// By the address of the owner of name and schema. Holding the owner keeps the address unique.
     known: HashMap<usize, (Arc<dyn Any + Send + Sync>, usize)>,
-    /// By the addresses of the channel as it was and of the type, which are held.
+    /// By the addresses of the original channel and of the encoder, which are both held.
     channels: HashMap<(usize, usize), Channel>,
     keys: u64,
 }
@@ -35,11 +34,11 @@ struct Channel {
     record: Arc<ChannelRecord>,
 }
 
-/// A message that is written: the key of its channel, how that is written, the body.
+/// The key of a channel, the channel, the body of a message.
 pub type Written = (u64, Arc<ChannelRecord>, Bytes);
 
 impl Viewing {
-    /// Begins with nothing; messages have up to so many bytes as they were sent.
+    /// Begins without any types. Unconverted messages have up to `longest` bytes.
     pub fn new(longest: u64) -> Viewing {
         Viewing {
             most: linkspan_ros2::most(longest),
@@ -51,7 +50,6 @@ impl Viewing {
         }
     }
 
-    /// Returns the messages of a name; `owner` has the name and its schema.
     fn of(
         &mut self,
         owner: &Arc<impl Any + Send + Sync>,
@@ -79,13 +77,13 @@ impl Viewing {
         &mut self.messages[at]
     }
 
-    /// Looks at a message of a recording that is written later, once all were looked at.
+    /// Examines a message. Messages are converted after all were examined.
     pub fn look(&mut self, channel: &Arc<reader::Channel>, value: &Value, sent: u64) {
         self.of(channel, &channel.topic, || channel.notation().map(str::to_owned))
             .look(value, nanoseconds(sent));
     }
 
-    /// Writes a message that was looked at. `record` is its channel as it was.
+    /// Converts an examined message. `record` is its original channel.
     pub fn encode(
         &mut self,
         channel: &Arc<reader::Channel>,
@@ -98,7 +96,7 @@ impl Viewing {
         Ok(self.written(record, encoder, body))
     }
 
-    /// Writes a message while others come. `record` is the channel of messages as they were sent.
+    /// Converts a message at once, without examining all messages first. `record` is its original channel.
     pub fn encode_next(&mut self, record: &Arc<ChannelRecord>, value: &Value, sent: u64) -> Result<Written> {
         let messages = self.of(record, &record.topic, || record.notation().map(str::to_owned));
         let (encoder, body) = messages.encode_next(value, nanoseconds(sent))?;
@@ -123,7 +121,6 @@ fn nanoseconds(time: u64) -> i64 {
     i64::try_from(time).unwrap_or(i64::MAX)
 }
 
-/// Returns the channel of messages that are written so.
 fn record_of(base: &ChannelRecord, encoder: &Encoder) -> ChannelRecord {
     let mut record = base.clone();
     if let Some(notation) = base.notation() {
@@ -135,7 +132,7 @@ fn record_of(base: &ChannelRecord, encoder: &Encoder) -> ChannelRecord {
         record.metadata.insert(format!("{}{dot}{path}", format::channel::UNIT), unit.clone());
     }
     record.encoding = encoder.encoding.to_owned();
-    // Of JSON without a schema: some readers of bags open no file that has JSON Schema.
+    // JSON gets no schema: some readers of ROS bags cannot open files that contain JSON Schema.
     record.schema = encoder.is_cdr().then(|| {
         let data = encoder.text.clone().into_bytes();
         Arc::new(FileSchema::new(encoder.name.clone(), encoder.notation.to_owned(), data))

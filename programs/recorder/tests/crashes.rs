@@ -1,5 +1,6 @@
-//! A recorder that is killed at any system call, and one whose machine loses its power. These tests need strace and run
-//! by name: `tests/run kills`, `tests/run power`.
+//! Kills a recorder at any system call, and cuts the power of its machine.
+//!
+//! These tests need strace and run by name: `tests/run kills`, `tests/run power`.
 
 #![allow(
     clippy::unwrap_used,

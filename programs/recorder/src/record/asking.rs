@@ -1,4 +1,4 @@
-//! What only the programs know that publish: their schemas, and the machine that a bridge has a name from.
+//! Requests schemas and machine names from the publishing programs.
 
 use std::collections::HashMap;
 use std::sync::PoisonError;
@@ -13,29 +13,27 @@ use linkspan::{Error, ErrorKind, Result, registry};
 use super::publisher::Origin;
 use super::queue::Queue;
 
-/// Asks programs. One that does not answer costs the writing thread time, of which there is a little each second, and
-/// none while the queue fills: messages of others are not dropped for it.
+/// Asks programs. The waits have a small budget of time per second, and stop while the queue fills.
+///
+/// A program that does not answer therefore causes no losses for others.
 pub struct Asking<'a> {
     queue: &'a Queue,
-    /// The threads that ask. One whose answer is not awaited any more ends within the time that a program may take.
+    /// The asking threads. An abandoned thread ends within the time limit of its question.
     threads: Vec<JoinHandle<()>>,
     left: Duration,
     since: Instant,
-    /// Schemas that were received, by the beginnings of their fingerprints.
     known: HashMap<String, Schema>,
 }
 
-/// The time that answers may take together: one program may take 3 s for its schema.
+/// The budget for all answers; one program may take 3 s for its schema.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// The part of the time that passes by which that grows again.
+/// The budget grows by one part in this many of the elapsed time.
 const REGAIN: u32 = 10;
-/// With less than that no publisher is asked.
+/// Below this budget nothing is asked.
 const LEAST: Duration = Duration::from_secs(1);
-/// Threads whose answers are not awaited any more, at most.
 const THREADS: usize = 8;
-/// How long an answer is awaited between two looks at the queue.
+/// How long to wait for an answer between two checks of the queue.
 const LOOK: Duration = Duration::from_millis(10);
-/// Schemas that are kept.
 const KNOWN: usize = 256;
 
 impl Asking<'_> {
@@ -43,17 +41,16 @@ impl Asking<'_> {
         Asking { queue, threads: Vec::new(), left: PATIENCE, since: Instant::now(), known: HashMap::new() }
     }
 
-    /// Returns the machine that a name belongs to, if it stands for a name of another machine.
+    /// Returns the machine that a bridge imported this name from.
     pub fn machine(&mut self, name: &str) -> Option<String> {
         let name = name.to_owned();
         self.ask(move || registry::machine(&name)).ok().flatten()
     }
 
-    /// Returns the schema of the messages of an origin; none where their sender gave none.
+    /// Returns the schema of the messages of an origin; `None` if their sender gave none.
     ///
     /// # Errors
-    /// A text, where they have one that was not received: the program that listens at the name may have ended, and
-    /// another one may have come, which has a schema of its own.
+    /// A text, if the schema was not received. The publisher may have ended, and another program may have its name.
     pub fn schema(&mut self, origin: &Origin) -> std::result::Result<Option<Schema>, String> {
         let name = origin.publisher.endpoint.name.clone();
         if origin.publisher.is_stored {
@@ -84,7 +81,6 @@ impl Asking<'_> {
         ))
     }
 
-    /// Asks, where there is time.
     fn ask<T: Send + 'static>(&mut self, question: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         let regained = self.since.elapsed().checked_div(REGAIN).unwrap_or_default();
         self.left = self.left.saturating_add(regained).min(PATIENCE);
@@ -124,7 +120,6 @@ impl Asking<'_> {
     }
 }
 
-/// Whether the fingerprint of a schema begins so.
 fn has_id(schema: &Schema, id: &str) -> bool {
     schema.fingerprint().is_ok_and(|fingerprint| fingerprint.to_string().starts_with(id))
 }

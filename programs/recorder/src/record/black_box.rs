@@ -1,5 +1,6 @@
-//! A recorder that writes only what is around a message of a certain name: what came before it is held in memory,
-//! bounded in time and bytes.
+//! Implements `--on`: writes only messages around the messages of a given name.
+//!
+//! Earlier messages are held in memory, limited in time and bytes.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,37 +12,30 @@ use linkspan_recording::{Event, Timeline};
 use super::queue::Item;
 use super::trigger::Trigger;
 
-/// What is held, and until when everything is written.
+/// The held items and the current interval.
 pub struct BlackBox {
     before: u64,
     after: u64,
-    /// Whose messages begin an interval.
     on: Trigger,
-    /// Without the steps of the clock: one forward ends no interval, and one back makes none longer.
+    /// Removes steps of the clock, which would change the length of an interval.
     timeline: Timeline,
-    /// What each name has, in order: where there is no room, the name that has most of it loses its oldest.
+    /// Items of each name, in order. Without space, the name with the most bytes loses its oldest items.
     held: HashMap<Arc<str>, Newest>,
-    /// The place of the next item in the order of all.
     next: u64,
     bytes: u64,
-    /// The most bytes that are held.
     limit: u64,
-    /// The end of the interval that is written.
     until: Option<u64>,
-    /// When it was last looked for what is too old.
     looked: u64,
-    /// Ends of publishers that are too old: nothing that came before them is written any more.
+    /// Removed end events of publishers: no earlier message of these will be written.
     ended: Vec<Event>,
 }
 
-/// What is held of a name.
 #[derive(Default)]
 struct Newest {
     items: VecDeque<HeldItem>,
     bytes: u64,
 }
 
-/// An item, with its place in the order of all, and when it came.
 struct HeldItem {
     place: u64,
     time: u64,
@@ -56,15 +50,16 @@ impl Newest {
     }
 }
 
-/// So often what is too old is looked for, of the time that is held.
+/// How many times old items are removed per `before`.
 const LOOKS: u64 = 8;
 
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// When an item came; `None` for what is done at once. Of events only those that come with each publisher are held:
-/// what else happened says whether the recording is whole, or how its times are read.
+/// Returns the time of an item; `None` for items that are written at once.
+///
+/// Only the events that come with each publisher are held. Other events describe the whole recording.
 fn time_of(item: &Item) -> Option<u64> {
     match item {
         Item::Message(message) => Some(message.received),
@@ -78,7 +73,6 @@ fn time_of(item: &Item) -> Option<u64> {
 }
 
 impl BlackBox {
-    /// Makes one that holds nothing.
     pub fn new(on: Trigger, before: Duration, after: Duration, limit: u64) -> BlackBox {
         BlackBox {
             before: nanoseconds(before),
@@ -95,8 +89,7 @@ impl BlackBox {
         }
     }
 
-    /// Takes an item, and returns what is to be written now, in order: nothing outside of an interval. A trigger within
-    /// an interval extends it.
+    /// Takes an item, and returns the items to write now, in order. A trigger within an interval extends it.
     pub fn take(&mut self, item: Item) -> VecDeque<Item> {
         if let Item::Event(event) | Item::PeerEvent(event) = &item {
             self.timeline.note(event);
@@ -144,12 +137,11 @@ impl BlackBox {
         VecDeque::new()
     }
 
-    /// Takes the ends of publishers of which nothing is written any more.
+    /// Takes the ends of publishers that have nothing left to write.
     pub fn take_ended(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.ended)
     }
 
-    /// Takes everything that is held, in order.
     fn take_all(&mut self) -> VecDeque<Item> {
         self.bytes = 0;
         let mut all: Vec<_> = self.held.drain().flat_map(|(_, held)| held.items).collect();

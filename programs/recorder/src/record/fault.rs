@@ -1,14 +1,14 @@
-//! Faults of threads that tests ask for, in builds with debug assertions alone: no release has them.
+//! Faults that tests inject into threads. Release builds contain none.
 
-/// The variable that names a thread and a file, `receiving:/path`: the thread panics once the file is there, or where
-/// it contains `return` ends without an error.
+/// Names a thread and a file, such as `receiving:/path`. The thread panics once the file exists; if the file contains
+/// `return`, the thread ends without an error instead.
 #[cfg(debug_assertions)]
 const VARIABLE: &str = "LINKSPAN_TEST_FAULT";
 
-/// Returns whether this thread is to end without an error.
+/// Returns whether the thread must end without an error.
 ///
 /// # Panics
-/// Where a test asks for it.
+/// If a test requests it.
 #[cfg(debug_assertions)]
 pub fn ends(thread: &str) -> bool {
     let Some(asked) = linkspan::environment::variable(VARIABLE).and_then(|asked| asked.into_string().ok())
@@ -24,7 +24,6 @@ pub fn ends(thread: &str) -> bool {
     true
 }
 
-/// Returns false: this build has no faults.
 #[cfg(not(debug_assertions))]
 pub fn ends(_thread: &str) -> bool {
     false

@@ -1,13 +1,13 @@
-//! `linkspan record`: subscribes to names, and writes what they publish into a recording.
+//! `linkspan record`: subscribes to names, and records their messages.
 //!
-//! | thread | does | in |
+//! | thread | task | modules |
 //! |---|---|---|
-//! | main | the service and its commands, signals, progress | this file |
-//! | receiving, one for publishers and one for stores | messages, events and losses into the queue | `receive`, `streams`, `name_events`, `queue`, `clock` |
-//! | writing | the queue into the parts, and onto the disk | `write`, `numbers`, `parts`, `black_box`, `trigger` |
+//! | main | service commands, signals, progress | this file |
+//! | receiving (publishers; stores) | fills the queue | `receive`, `streams`, `name_events`, `queue`, `clock` |
+//! | writing | writes and syncs the parts | `write`, `numbers`, `parts`, `black_box`, `trigger` |
 //!
-//! `publisher` has what the receiving and the writing thread share of a publisher. A thread that ends early ends the
-//! program; tests have one do so with `fault`.
+//! Publishers and stores have a receiving thread each. `publisher` has the state that receiving and writing threads
+//! share. A thread that ends early ends the program; tests cause this with `fault`.
 
 mod asking;
 mod black_box;
@@ -133,13 +133,13 @@ pub struct Arguments {
     quiet: bool,
 }
 
-/// Reads when another part begins.
+/// Parses the size or time of a part.
 ///
 /// # Errors
-/// A text that says what is taken.
+/// A text that describes the valid values.
 pub fn split(text: &str) -> std::result::Result<Split, String> {
     match (quantity::size(text), quantity::duration(text)) {
-        // A number alone could be either.
+        // A number without a unit could be either.
         (Ok(_), Ok(_)) => Err("say whether it is a size or a time: 1GiB, 10min".to_owned()),
         (Ok(0), _) => Err("a part of no bytes holds nothing".to_owned()),
         (_, Ok(Duration::ZERO)) => Err("a part of no time holds nothing".to_owned()),
@@ -154,26 +154,23 @@ fn note(text: &str) -> std::result::Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-/// How often the main thread looks at the counters and at the end.
 const LOOK: Duration = Duration::from_millis(200);
-/// How often the counters are printed.
 const PROGRESS: Duration = Duration::from_secs(1);
 
 /// Records until the end.
 ///
 /// # Errors
-/// Those of the arguments, of the names, and of the file system; what was recorded until then is in the file.
+/// Errors of the arguments, of the names, and of the file system. Messages from before the error are in the file.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let attached = read_attachments(&arguments.attach)?;
     let on = arguments.on.as_ref().map(|on| Trigger::of(on, &arguments.names)).transpose()?;
-    // Before the first message may come: a signal ends the recording from here on, and no more the program.
+    // From here on, a signal ends the recording properly. This must happen before the first message.
     let service = start_service(arguments)?;
-    // What failed before there was a file, too: else its controller shows a service that ended in good order.
+    // The controller must also show errors that precede the file.
     record_all(arguments, &attached, on, &service).inspect_err(|error| service.fail(error))?;
     service.close(Duration::from_secs(5))
 }
 
-/// Receives and writes until the end.
 fn record_all(
     arguments: &Arguments,
     attached: &[(String, Vec<u8>)],
@@ -191,7 +188,7 @@ fn record_all(
     thread::scope(|scope| {
         let mut receivers = Vec::new();
         let record = || {
-            // From here on messages are received, however long the disk takes for the file.
+            // Receiving starts now, even if the disk is slow to create the file.
             if let Some(live) = &live {
                 let work = || receive(live, &queue, &clock, &control);
                 receivers.push(start(scope, "receiving", &status, work)?);
@@ -200,31 +197,30 @@ fn record_all(
                 let work = || receive_stored(stored, &arguments.names, &queue, &clock, &control, &status);
                 receivers.push(start(scope, "reading", &status, work)?);
             }
-            // Where the thread cannot be started, there is no file.
+            // If the thread cannot start, no file is made.
             let (give, take) = mpsc::sync_channel(1);
             let writing = start(scope, "writing", &status, move || match take.recv() {
                 Ok(writer) => Writer::run(writer),
-                // The beginning failed, and says why.
+                // The beginning failed and reported its error.
                 Err(_) => Ok(()),
             })?;
-            // The thread waits for this.
             let _ = give.send(begin(arguments, attached, since, on, &queue, &status)?);
-            // A panic here would leave the other threads to themselves, and this one waiting for them.
+            // A panic here would leave the other threads running, and this one waiting for them.
             let attended =
                 catch_unwind(AssertUnwindSafe(|| attend(arguments, service, &status, &queue, &control)));
             Ok::<_, Error>((writing, attended.unwrap_or_else(|_| Err(panicked()))))
         };
         let recorded = record();
         if let Ok((_, Err(error))) = &recorded {
-            // Before the writer closes the file, so that the file is not called complete.
+            // The writer must see the error before it closes the file, or the file would be called complete.
             status.fail(error);
         }
         control.ends.store(true, Ordering::Release);
         if recorded.is_err() {
-            // There is no writer: waits for it end here.
+            // Without a writer, waits for it must end here.
             status.end();
         }
-        // Their panics are errors in the counters.
+        // Panics of these threads are errors in the counters.
         receivers.into_iter().for_each(|thread| drop(thread.join()));
         queue.end();
         let (writing, attended) = recorded?;
@@ -240,9 +236,6 @@ fn record_all(
 }
 
 /// Starts one of the threads.
-///
-/// # Errors
-/// That of the kernel.
 fn start<'scope>(
     scope: &'scope thread::Scope<'scope, '_>,
     what: &'static str,
@@ -252,7 +245,7 @@ fn start<'scope>(
     start_scoped(scope, &format!("record-{what}"), move || status.attend(what, work))
 }
 
-/// Begins the file. `since` is when it began to receive.
+/// Begins the file. `since` is when receiving began.
 fn begin<'a>(
     arguments: &Arguments,
     attached: &[(String, Vec<u8>)],
@@ -323,12 +316,11 @@ fn attend(
     let mut printed = Instant::now();
     loop {
         fault::ends("main");
-        // Read before the wait: a signal that ends a thread ends this wait as well.
+        // Read before the wait, because a signal that ends a thread ends this wait as well.
         let returned = status.counters().returned;
         let left =
             arguments.duration.map_or(LOOK, |duration| duration.saturating_sub(began.elapsed()).min(LOOK));
         match service.next(left) {
-            // A signal, or a supervisor.
             Ok(None) => return Ok(None),
             Ok(Some(task)) => match task.command().clone() {
                 Command::Shutdown => return Ok(Some(task)),
@@ -386,10 +378,10 @@ fn attend(
     }
 }
 
-/// Prints the counters: a line that replaces itself on a terminal, a line of JSON, or at the end a line.
+/// Prints the counters: as a progress line on a terminal, as a line of JSON, or as a line at the end.
 fn report(arguments: &Arguments, status: &Status, is_end: bool) {
     let counters = status.counters().clone();
-    // Without its output the recorder goes on: the recording is what it is for.
+    // Output errors are ignored: the recording is more important.
     if arguments.json {
         if let Ok(line) =
             linkspan::Payload::new(&counters.to_value(false), Encoding::Json, &linkspan::Limits::default())
@@ -417,10 +409,9 @@ fn read_attachments(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
     paths.iter().map(read).collect()
 }
 
-/// The options of subscribers that the recorder sets itself.
+/// Options of subscribers that the recorder sets itself.
 pub const OWN_OPTIONS: [&str; 2] = ["ack", "client_id"];
 
-/// The subscribers to names of publishers, and to stores.
 fn subscribers(arguments: &Arguments) -> Result<(Option<Subscriber>, Option<Subscriber>)> {
     let (stored, live): (Vec<&str>, Vec<&str>) =
         arguments.names.iter().map(String::as_str).partition(|name| is_stored(name));
@@ -437,7 +428,6 @@ fn subscribers(arguments: &Arguments) -> Result<(Option<Subscriber>, Option<Subs
     Ok((live, stored))
 }
 
-/// The options of subscribers that were given.
 fn options(arguments: &Arguments) -> Result<Options> {
     let mut given = Options::default();
     for (name, text) in &arguments.options {
@@ -452,7 +442,7 @@ fn options(arguments: &Arguments) -> Result<Options> {
     Ok(given)
 }
 
-/// The name of the file without its ending, in the characters of names.
+/// Returns the file name without its extension, restricted to the characters of names.
 fn title(arguments: &Arguments) -> String {
     let stem =
         arguments.output.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
@@ -466,7 +456,6 @@ fn start_service(arguments: &Arguments) -> Result<ServiceLoop> {
     ServiceLoop::start(&name, &options)
 }
 
-/// What stands at the beginning of each part.
 pub fn facts(names: &[String]) -> BTreeMap<String, String> {
     let read = |path: &str| {
         files::read(path.as_ref())

@@ -1,4 +1,4 @@
-//! What is recorded of names beside their messages: connections, refusals, and names without a connection.
+//! Records events of names: connections, refusals, and names without a connection.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -10,40 +10,36 @@ use linkspan_recording::writer::topic;
 use super::clock::now;
 use super::queue::{Item, Queue};
 
-/// Names of which anything is kept: twice as many as a subscriber receives from at a time.
+/// The most names with any state: twice as many as a subscriber receives from at a time.
 pub const NAMES: usize = 8_192;
-/// Names and kinds of events that are kept together while they cannot be written one by one.
+/// The most names and kinds whose events are merged while they cannot be written.
 const HELD: usize = 1_024;
-/// Events of a name that are written one by one at once; further ones wait until another time has passed for each.
+/// Events of a name that are written immediately. Later events wait for `EACH` per event.
 const AT_ONCE: u64 = 128;
-/// That time, in nanoseconds.
+/// The time per event, in nanoseconds.
 const EACH: u64 = 1_000_000_000;
-/// How long events that wait are not looked at again, in nanoseconds.
+/// The time between two checks of waiting events, in nanoseconds.
 const LOOK: u64 = 100_000_000;
 
-/// The events of the names of one receiving thread, on their way into the queue.
+/// The events of one receiving thread's names, on their way into the queue.
 pub struct NameEvents<'a> {
     queue: &'a Queue,
-    /// Events that found no room in the queue, or of which the name has too many: the last one of each name and kind,
-    /// and how many came before it.
+    /// Waiting events: the last event per name and kind, and the count of earlier events.
     held: BTreeMap<(String, &'static str), (Event, u64)>,
-    /// When these were looked at last.
     looked: u64,
-    /// Events of which nothing is kept.
+    /// Events that were dropped completely.
     untold: u64,
-    /// When the events of a name that were written one by one are paid for, each with its time, by the name.
+    /// Until when the written events of a name use its rate, by name.
     paid: BTreeMap<String, u64>,
-    /// When those whose time has passed were removed last.
     swept: u64,
-    /// The text of the last refusal.
     refused: String,
-    /// Why names could not be received from, by their endpoints.
+    /// Errors of names that could not be received from, by endpoint.
     refusals: BTreeMap<String, Error>,
-    /// The names without a connection that were reported, and since when.
+    /// Reported names without a connection, and since when.
     lasting: BTreeMap<String, u64>,
-    /// The publisher of each name whose connection was told last.
+    /// The publisher of the last recorded connection of each name.
     connected: HashMap<String, u64>,
-    /// Those of which a message came before the subscriber told their connection.
+    /// Publishers whose first message came before the subscriber reported the connection.
     early: HashMap<String, u64>,
 }
 
@@ -64,8 +60,7 @@ impl NameEvents<'_> {
         }
     }
 
-    /// Reports that a name cannot be received from. Returns whether this is another refusal than the last one, which is
-    /// reported once.
+    /// Reports that a name cannot be received from. Returns false if the last refusal had this text.
     pub fn refuse(&mut self, name: &str, text: String, items: &mut VecDeque<Item>) -> bool {
         if text == self.refused {
             return false;
@@ -75,20 +70,19 @@ impl NameEvents<'_> {
         true
     }
 
-    /// Keeps why a name could not be received from, until it is connected.
+    /// Keeps the error of a name until it is connected.
     pub fn keep_refusal(&mut self, endpoint: &str, error: &Error) {
         if self.refusals.len() < HELD || self.refusals.contains_key(endpoint) {
             self.refusals.insert(endpoint.to_owned(), error.clone());
         }
     }
 
-    /// Returns why one of the names that are refused still could not be received from, of those that `is_lacking`
-    /// admits.
+    /// Returns the error of an unconnected name that `is_lacking` accepts.
     pub fn refusal(&self, is_lacking: impl Fn(&str) -> bool) -> Option<&Error> {
         self.refusals.iter().find(|(endpoint, _)| is_lacking(endpoint)).map(|(_, error)| error)
     }
 
-    /// Adds an event of a name. Where the queue has no room, or the name has too many, those of one kind become one.
+    /// Adds an event. If the queue is full or the name has too many events, merges events of one kind.
     fn add(&mut self, event: Event, items: &mut VecDeque<Item>) {
         let key = (event.name.clone(), event.kind.name());
         if let Some((held, count)) = self.held.get_mut(&key) {
@@ -103,9 +97,9 @@ impl NameEvents<'_> {
         }
     }
 
-    /// Returns whether one more event of this name may be written now, and counts it.
+    /// Returns whether the rate of this name permits an event now, and counts the event.
     fn is_paid(&mut self, name: &str, now: u64) -> bool {
-        // Not for each event of names that come and go.
+        // Expired names are removed at intervals, because many names may come and go.
         if self.paid.len() >= NAMES && now.abs_diff(self.swept) >= LOOK {
             self.swept = now;
             self.paid.retain(|_, paid| *paid > now);
@@ -125,7 +119,7 @@ impl NameEvents<'_> {
         }
     }
 
-    /// Adds the events that wait, as far as they may be written now; at the end of the recording all of them.
+    /// Adds the waiting events that may be written now; at the end of the recording, all of them.
     fn add_held(&mut self, is_end: bool, items: &mut VecDeque<Item>) {
         let now = now();
         if self.held.is_empty() || !is_end && now.abs_diff(self.looked) < LOOK {
@@ -153,7 +147,6 @@ impl NameEvents<'_> {
         }
     }
 
-    /// Adds what is not told yet, at the end of the recording.
     pub fn end(&mut self, subscriber: &Subscriber, items: &mut VecDeque<Item>) {
         self.add_unconnected(subscriber, true, items);
         self.add_held(true, items);
@@ -168,8 +161,9 @@ impl NameEvents<'_> {
         }
     }
 
-    /// Reports when a name lived and there was no connection to it: once it is sure, and once it has ended. At the end
-    /// of the recording no connection follows whose numbers could say what was missed.
+    /// Reports times in which a name existed without a connection, when this is certain and when it has ended.
+    ///
+    /// At the end of the recording, no later connection can count the losses.
     fn add_unconnected(&mut self, subscriber: &Subscriber, is_end: bool, items: &mut VecDeque<Item>) {
         for gap in subscriber.gaps().into_iter().filter(|gap| gap.is_sure || is_end) {
             let name = topic(&gap.name).to_owned();
@@ -184,7 +178,7 @@ impl NameEvents<'_> {
                 continue;
             }
             let Some(until) = gap.until else {
-                // It is reported once, however often it is returned.
+                // The subscriber returns a gap repeatedly, but one report suffices.
                 if self.lasting.len() >= NAMES || self.lasting.insert(name.clone(), since) == Some(since) {
                     continue;
                 }
@@ -202,8 +196,9 @@ impl NameEvents<'_> {
         }
     }
 
-    /// Takes the first message of a publisher: its connection is told before it, also where the subscriber tells that
-    /// later.
+    /// Handles the first message of a publisher: its connection is recorded before it.
+    ///
+    /// The subscriber may report that connection later.
     pub fn meet(&mut self, name: &str, incarnation: u64, source: &str, items: &mut VecDeque<Item>) {
         if self.note_connected(name, incarnation) {
             self.early.insert(name.to_owned(), incarnation);
@@ -212,23 +207,22 @@ impl NameEvents<'_> {
         }
     }
 
-    /// Notes whose connection is told; returns whether it is another one than the last of its name.
+    /// Notes a recorded connection; returns whether the name had another publisher before.
     fn note_connected(&mut self, name: &str, incarnation: u64) -> bool {
         if self.connected.len() >= NAMES && !self.connected.contains_key(name) {
-            // Names that come and go.
+            // Many names come and go.
             (self.connected, self.early) = (HashMap::new(), HashMap::new());
         }
         self.connected.insert(name.to_owned(), incarnation) != Some(incarnation)
     }
 
-    /// Reports the end of a publisher that did not say which message was its last.
+    /// Reports a publisher that ended without stating its last message.
     pub fn end_unknown(&mut self, end: &End, items: &mut VecDeque<Item>) {
         let text = "the publisher ended without saying which message was its last: those that it published last may be neither received nor counted";
         let event = Event::new(now(), Kind::Unaccounted).of(topic(&end.name), Some(end.incarnation));
         self.add(Event { source: end.source.clone(), ..event }.with_text(text), items);
     }
 
-    /// Reports that more publishers ended between two looks than are kept.
     pub fn ends_dropped(&mut self, subscriber: &Subscriber, count: u64, items: &mut VecDeque<Item>) {
         let text = format!(
             "more publishers ended at once than are kept: what was lost with {count} of them is not counted"
@@ -237,12 +231,12 @@ impl NameEvents<'_> {
         self.add(event.with_text(text), items);
     }
 
-    /// Adds the new events of the names. Missed messages are reported with their numbers, by the next message.
+    /// Adds the new events of the names. The next message reports missed messages with their numbers.
     pub fn collect(&mut self, subscriber: &Subscriber, items: &mut VecDeque<Item>) {
         self.add_held(false, items);
         self.add_unconnected(subscriber, false, items);
         for event in subscriber.events() {
-            // An event of one of several names begins with the name: an endpoint has no `: ` in it.
+            // With several names, an event's text begins with the name. An endpoint never contains `: `.
             let (name, text) = event.text.split_once(": ").unwrap_or((subscriber.endpoint(), &event.text));
             let time = u64::try_from(event.at.0).unwrap_or(0);
             let (kind, source) = match event.kind {
@@ -277,7 +271,6 @@ impl NameEvents<'_> {
 mod tests {
     use super::*;
 
-    /// Takes the events out of items.
     fn events(items: VecDeque<Item>) -> Vec<Event> {
         let event = |item| if let Item::PeerEvent(event) = item { Some(*event) } else { None };
         items.into_iter().filter_map(event).collect()
@@ -287,7 +280,6 @@ mod tests {
         Event::new(now(), kind).of(name, None).with_text("why")
     }
 
-    /// Each kind is told at the end, with how many there were.
     #[test]
     fn events_that_alternate_become_one_of_each_kind() {
         const TURNS: usize = 10_000;
@@ -313,7 +305,6 @@ mod tests {
         assert_eq!(told + before, KINDS.len() * TURNS);
     }
 
-    /// Where the queue is full all the while, they are told at the end.
     #[test]
     fn events_without_room_are_told_at_the_end() {
         let queue = Queue::new(0);

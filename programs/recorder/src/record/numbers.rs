@@ -1,5 +1,4 @@
-//! Up to which number a recording has each publisher: for the parts that follow, and for a recorder that goes on after
-//! this one was killed.
+//! The next number of each publisher, for later parts and for a recorder that continues after a kill.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -17,36 +16,33 @@ use super::queue::Item;
 use super::trigger::is_stored;
 use crate::newest::{Newest, NewestMessages, TopicHash};
 
-/// The number after the last one of publishers, by topic and incarnation.
 pub type Next = HashMap<(String, u64), u64>;
 
-/// Publishers of a recorder before this one of which the numbers are kept.
+/// The most publishers of an earlier recorder whose numbers are kept.
 const MOST: usize = 65_536;
-/// Publishers of which none is forgotten yet.
+/// Up to this many publishers, none is forgotten.
 const FEW: usize = 1_024;
 
-/// The numbers of all publishers.
 #[derive(Debug, Default)]
 pub struct Numbers {
-    /// Whether a recorder was there before this one, and was killed.
+    /// Whether this recorder continues the recording of a killed one.
     is_continued: bool,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Those that were received from.
     publishers: Vec<Arc<Publisher>>,
-    /// How many of them there were when those were removed that have gone.
+    /// The count of `publishers` after the last removal.
     kept: usize,
-    /// The numbers that the recorder before left, without those.
+    /// The remaining numbers from the earlier recorder.
     before: Next,
-    /// The incarnations among them of which nothing came yet, by their topics.
+    /// Incarnations in `before` without any message yet, by topic.
     away: HashMap<String, Vec<u64>>,
 }
 
 impl State {
-    /// Forgets the publishers of which nothing can come any more, as nobody else has them, and all is told.
+    /// Forgets publishers that no thread holds and whose losses are all recorded.
     fn forget(&mut self) {
         self.publishers.retain(|publisher| Arc::strong_count(publisher) > 1 || publisher.written().is_open());
         self.kept = self.publishers.len();
@@ -54,9 +50,9 @@ impl State {
 }
 
 impl Numbers {
-    /// Those of a new recording, or of one that has these already.
+    /// Takes over the numbers of an earlier recorder, if there was one.
     ///
-    /// `names` are the recorded names and patterns: the recorder knows nothing of publishers of other names.
+    /// `names` are the recorded names and patterns: the recorder knows nothing about publishers of other names.
     pub fn new(before: Option<Next>, names: &[String]) -> Numbers {
         let is_continued = before.is_some();
         let mut before = before.unwrap_or_default();
@@ -77,12 +73,10 @@ impl Numbers {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns whether a recorder was there before this one.
     pub fn is_continued(&self) -> bool {
         self.is_continued
     }
 
-    /// Takes the number that the recorder before left of a publisher.
     pub fn take(&self, publisher: &Publisher) -> Option<u64> {
         let (topic, incarnation) = (publisher.endpoint.topic(), publisher.incarnation);
         let mut state = self.state();
@@ -92,9 +86,9 @@ impl Numbers {
         state.before.remove(&(topic.to_owned(), incarnation))
     }
 
-    /// Takes that a publisher is connected.
+    /// Notes that a publisher connected.
     ///
-    /// Returns the incarnations of its name that the former recorder had. They ended while no recorder was there.
+    /// Returns the incarnations of its name that the earlier recorder had. They ended while no recorder ran.
     pub fn connected(&self, topic: &str, incarnation: u64) -> Vec<u64> {
         let mut state = self.state();
         let mut ended = state.away.remove(topic).unwrap_or_default();
@@ -105,7 +99,7 @@ impl Numbers {
         ended
     }
 
-    /// Returns the publishers of the recorder before of which nothing came, at the end of the recording.
+    /// Returns the publishers of the earlier recorder that sent nothing, at the end of the recording.
     pub fn take_away(&self) -> Vec<(String, u64)> {
         let mut state = self.state();
         let away = std::mem::take(&mut state.away).into_iter();
@@ -118,7 +112,7 @@ impl Numbers {
         ended
     }
 
-    /// Adds a publisher. Returns, where there are many, those of which nothing can come any more and not all is told.
+    /// Adds a publisher. If there are many, returns the ended publishers with unrecorded losses.
     pub fn add(&self, publisher: &Arc<Publisher>) -> Vec<Arc<Publisher>> {
         let mut state = self.state();
         state.publishers.push(publisher.clone());
@@ -129,7 +123,7 @@ impl Numbers {
         state.publishers.iter().filter(|publisher| Arc::strong_count(publisher) == 1).cloned().collect()
     }
 
-    /// Returns the publishers of which not all is told; those of this topic and incarnation, where they are given.
+    /// Returns the publishers with unrecorded losses, optionally only of one topic and incarnation.
     pub fn open(&self, of: Option<(&str, u64)>) -> Vec<Arc<Publisher>> {
         let is_asked = |publisher: &Publisher| {
             of.is_none_or(|of| of == (publisher.endpoint.topic(), publisher.incarnation))
@@ -139,7 +133,6 @@ impl Numbers {
         open.cloned().collect()
     }
 
-    /// Returns the metadata record of a part that begins.
     pub fn record(&self) -> BTreeMap<String, String> {
         let mut state = self.state();
         state.forget();
@@ -156,17 +149,15 @@ fn key(topic: &str, incarnation: u64) -> String {
     format!("{incarnation:016x} {topic}")
 }
 
-/// What an item says of the numbers of a publisher.
 pub struct Numbered<'a> {
     pub publisher: &'a Arc<Publisher>,
-    /// The first number that it is about, and the one behind its last.
     pub begins: u64,
     pub until: u64,
     pub time: u64,
 }
 
 impl<'a> Numbered<'a> {
-    /// Returns it; `None` for an event, and for what the recorder asks itself.
+    /// Returns the numbers; `None` for events and for requests of the recorder itself.
     pub fn of(item: &'a Item) -> Option<Numbered<'a>> {
         match item {
             Item::Message(message) => {
@@ -189,9 +180,8 @@ impl<'a> Numbered<'a> {
     }
 }
 
-/// What the last parts of a recording leave.
 pub struct Last {
-    /// Without the publishers that are known to have ended.
+    /// Without publishers that are known to have ended.
     pub next: Next,
     ended: HashSet<(String, u64)>,
     pub newest: NewestMessages,
@@ -199,18 +189,18 @@ pub struct Last {
 }
 
 impl Last {
-    /// Nothing, with room for so many bytes.
     fn new(limit: u64) -> Last {
         let ended = HashSet::new();
         Last { next: Next::new(), ended, newest: NewestMessages::new(limit), dropped: Dropped::default() }
     }
 }
 
-/// Reads the last part, and those before it up to one that begins with the numbers of all publishers: a power cut may
-/// leave a part of which only the beginning is there. The newest messages take at most so many bytes.
+/// Reads the last parts of a recording, until all numbers and some messages are found.
+///
+/// After a power cut, the last part may be incomplete. `limit` bounds the bytes of newest messages.
 ///
 /// # Errors
-/// Those of the file system.
+/// Errors of the file system.
 pub fn read_last(base: &Path, last: &Path, limit: u64) -> Result<Last> {
     let parts = linkspan_recording::parts::existing(base);
     let until = parts.iter().position(|part| part.path == last).map_or(0, |at| at.saturating_add(1));
@@ -221,14 +211,14 @@ pub fn read_last(base: &Path, last: &Path, limit: u64) -> Result<Last> {
         let mut of_part = Last::new(limit);
         let opened = Reader::of_found(base, part.path.clone(), Limits::default(), identity.clone());
         let mut reader = match opened {
-            // What another program put in the place of a part before the last one.
+            // Another program's file may have the path of an earlier part.
             Err(_) if identity.is_some() => continue,
             opened => opened?,
         };
         let has_numbers = read_part(&mut reader, &mut of_part)?;
         found.dropped.join(reader.dropped());
         identity = reader.identity().cloned();
-        // What is in a later part counts.
+        // The highest number wins.
         for (key, next) in of_part.next {
             let known = found.next.entry(key).or_insert(0);
             *known = next.max(*known);
@@ -254,12 +244,12 @@ fn read_part(reader: &mut Reader, last: &mut Last) -> Result<bool> {
         let known = last.next.entry((topic.to_owned(), incarnation)).or_insert(0);
         *known = next.max(*known);
     };
-    // By their addresses: what a channel has, a schema of MiB perhaps, is copied once, and not for each message.
+    // By address: a channel with its schema, perhaps MiB, is copied only once.
     let mut records = HashMap::new();
     while let Some(entry) = reader.read()? {
         match entry {
             Entry::Message(message) => {
-                // Those that are repeated as well: the part before has them.
+                // Repeated messages count as recorded: an earlier part has them.
                 let channel = message.channel;
                 let (_, record, hash, next) =
                     records.entry(Arc::as_ptr(channel).addr()).or_insert_with(|| {
@@ -281,13 +271,13 @@ fn read_part(reader: &mut Reader, last: &mut Last) -> Result<bool> {
                 }
                 last.ended.extend(event.incarnation.map(|incarnation| (event.name, incarnation)));
             }
-            // Over tcp: a publisher may come back.
+            // A publisher over tcp may come back.
             Entry::Event(event) if event.kind == Kind::Connected => {
                 event.incarnation.map(|incarnation| last.ended.remove(&(event.name, incarnation)));
             }
             Entry::Metadata(format::metadata::NUMBERS, numbers) => {
                 has_numbers = true;
-                // Of one that cannot be read all from its first message on is said to be missed, and `check` names it.
+                // A publisher with an unreadable number is reported as missed from 1 on, and `check` names it.
                 let numbers = numbers.iter().filter_map(|(key, next)| format::next_number(key, next));
                 numbers.for_each(|(incarnation, topic, next)| raise(topic, incarnation, next));
             }

@@ -1,10 +1,9 @@
-//! What was received and is not written yet: bounded in bytes, so that a slow disk takes no more memory, and no
-//! publisher's time.
+//! The queue between receiving and writing threads, limited in bytes: a slow disk delays no publisher.
 //!
-//! Each name has a share: with its next message, a name has at most as much in the queue as stays free of it. One name
-//! alone takes half of it, of ten that flood it each takes an eleventh, and a name that has nothing in it finds as much
-//! as that free. A message that is larger than the share of its name is taken beside all that, one at a time: however
-//! long the messages of one name are, they leave room for those of others.
+//! Each name has a share. With its next message, a name may have at most as many bytes in the queue as stay free. A
+//! single name can fill half of the queue, and each of ten names an eleventh; a new name finds that much free. A
+//! message that exceeds the share of its name is taken outside the shares, one at a time: long messages do not block
+//! other names.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,52 +16,47 @@ use linkspan_recording::Event;
 
 use super::publisher::{Endpoint, Gap, Origin, Publisher};
 
-/// A message as it was received. Its memory is the queue's own: the receiving thread uses that of the message again at
-/// once, and no memory is freed by another thread than the one that has taken it, for which both would wait.
+/// A received message. Its memory belongs to the queue.
+///
+/// The receiving thread reuses the memory of the original at once. A thread that freed another's memory would make both
+/// wait.
 #[derive(Debug)]
 pub struct Received {
     pub origin: Arc<Origin>,
     pub number: u64,
-    /// Those directly before it that are not recorded.
+    /// The unrecorded messages directly before it.
     pub gap: Option<Box<Gap>>,
-    /// When it was sent and received, in nanoseconds since 1970.
     pub sent: u64,
     pub received: u64,
     pub body: Bytes,
     pub room: Room,
 }
 
-/// Where there was room for a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
     /// In the share of its name.
     Share,
-    /// Beside all shares.
+    /// Outside the shares.
     Beside,
 }
 
-/// Messages that are not recorded, and that no message has followed.
+/// Unrecorded messages without a following message.
 #[derive(Debug)]
 pub struct Lost {
     pub publisher: Arc<Publisher>,
-    /// The number after the last of them.
     pub until: u64,
     pub gap: Gap,
-    /// When that was known, in nanoseconds since 1970.
     pub time: u64,
 }
 
-/// Memory for the bodies of short messages.
 #[derive(Default)]
 pub struct Bodies(BytesMut);
 
-/// Bodies up to this length are copied into memory that they share.
+/// Bodies up to this length are copied into shared memory blocks.
 const SHORT: usize = 4096;
-/// Bytes of that memory.
 const SHARED: usize = 256 << 10;
 
 impl Bodies {
-    /// The body of a message.
     pub fn of(&mut self, message: &Message) -> Bytes {
         let body = message.body();
         if body.len() > SHORT {
@@ -76,33 +70,29 @@ impl Bodies {
     }
 }
 
-/// What goes from the receiving threads to the writing one.
 #[derive(Debug)]
 pub enum Item {
-    /// A message.
     Message(Received),
-    /// Messages that are not recorded.
     Lost(Box<Lost>),
-    /// What happened.
+    /// An event of the recorder, without a limit.
     Event(Box<Event>),
-    /// What a program had happen, which counts.
+    /// An event that a program caused, which takes space in the queue.
     PeerEvent(Box<Event>),
-    /// Begin another part, and report when it is done.
+    /// Begins the next part, and counts a checkpoint.
     Checkpoint,
-    /// Put everything that was written onto the disk, and report when it is done.
+    /// Syncs all written items, and counts a sync.
     Sync,
 }
 
-/// Bytes that an item counts beside its body and its texts.
+/// Bytes of an item besides its body and texts.
 const ITEM: u64 = 256;
 
-/// Bytes of the texts of an event.
 fn texts(event: &Event) -> usize {
     [&event.name, &event.source, &event.text].into_iter().fold(0, |sum, text| sum.saturating_add(text.len()))
 }
 
 impl Item {
-    /// Returns what it counts: whatever a program causes to be held.
+    /// Returns the bytes that count against the limit: everything that a program causes.
     pub fn bytes(&self) -> u64 {
         let length = match self {
             Item::Message(message) => message.body.len(),
@@ -114,31 +104,26 @@ impl Item {
     }
 }
 
-/// The queue.
 pub struct Queue {
     state: Mutex<State>,
     filled: Condvar,
-    /// Bytes of what is in it, and of what is reserved for it.
+    /// Bytes of its items and of reserved space.
     bytes: AtomicU64,
-    /// A message is in it beside the shares.
+    /// Whether it has a message outside the shares.
     beside: AtomicBool,
-    /// The most bytes.
     limit: u64,
-    /// What events of programs take.
+    /// The bytes of events that programs caused.
     events: Arc<Endpoint>,
 }
 
 #[derive(Default)]
 struct State {
     items: VecDeque<Item>,
-    /// Nothing comes any more.
     ended: bool,
-    /// The writer sleeps.
     sleeps: bool,
 }
 
 impl Queue {
-    /// Makes an empty queue for so many bytes.
     pub fn new(limit: u64) -> Queue {
         Queue {
             state: Mutex::default(),
@@ -151,12 +136,14 @@ impl Queue {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it holds the lock.
+        // No code panics while it holds the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reserves room for a message of this name with so many bytes, if there is some. `is_again` where the last one had
-    /// none: then as much must be free that the next one is not the last again.
+    /// Reserves space for a message of this name, if there is enough.
+    ///
+    /// `is_again` means that the previous message found none. More must then be free, so that not every second message
+    /// fails.
     pub fn reserve(&self, endpoint: &Endpoint, bytes: u64, is_again: bool) -> Option<Room> {
         let bytes = ITEM.saturating_add(bytes);
         if self.reserve_share(endpoint, bytes, is_again) {
@@ -176,31 +163,29 @@ impl Queue {
         is_free
     }
 
-    /// Reserves room that there has to be: numbers that are not recorded are reported in any case, and follow each
-    /// other only where there are messages between.
+    /// Reserves space without a limit: losses are reported in any case, and only messages separate them.
     fn reserve_always(&self, endpoint: &Endpoint, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         endpoint.queued.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Returns whether a quarter of it is in use: what the writing thread does beside writing has to wait.
+    /// Returns whether more than a quarter is in use. The writing thread then postpones other work.
     pub fn is_filling(&self) -> bool {
         self.bytes.load(Ordering::Relaxed) > self.limit / 4
     }
 
-    /// Reserves room for an event of a program.
+    /// Reserves space for an event that a program caused.
     pub fn reserve_event(&self, event: &Event) -> bool {
         self.reserve_share(&self.events, ITEM.saturating_add(texts(event) as u64), false)
     }
 
-    /// The item of an event of a program that has to have room.
+    /// Makes an item of an event that a program caused, without a limit.
     pub fn peer_event(&self, event: Event) -> Item {
         let item = Item::PeerEvent(Box::new(event));
         self.reserve_always(&self.events, item.bytes());
         item
     }
 
-    /// The item of messages that are not recorded.
     pub fn lost(&self, lost: Lost) -> Item {
         let endpoint = lost.publisher.endpoint.clone();
         let item = Item::Lost(Box::new(lost));
@@ -208,7 +193,7 @@ impl Queue {
         item
     }
 
-    /// Says that an item is written now: it counted until here.
+    /// Frees the space of an item that is being written.
     pub fn release(&self, item: &Item) {
         let endpoint = match item {
             Item::Message(message) if message.room == Room::Beside => {
@@ -223,7 +208,7 @@ impl Queue {
         endpoint.queued.fetch_sub(item.bytes(), Ordering::Relaxed);
     }
 
-    /// Adds items, for which room was reserved.
+    /// Adds items that have reserved space.
     pub fn push_all(&self, items: &mut VecDeque<Item>) {
         if items.is_empty() {
             return;
@@ -236,29 +221,27 @@ impl Queue {
         }
     }
 
-    /// Adds an item for which there is always room.
+    /// Adds an item that needs no space.
     pub fn push(&self, item: Item) {
         self.push_all(&mut VecDeque::from([item]));
     }
 
-    /// Adds an event of the recorder itself, for which there is always room.
     pub fn event(&self, event: Event) {
         self.push(Item::Event(Box::new(event)));
     }
 
-    /// Puts items back that were taken and are not written. Their room was not given back yet.
+    /// Returns taken but unwritten items to the queue. Their space was not freed yet.
     pub fn put_back(&self, items: impl DoubleEndedIterator<Item = Item>) {
         let mut state = self.state();
         items.rev().for_each(|item| state.items.push_front(item));
     }
 
-    /// Says that nothing comes any more.
     pub fn end(&self) {
         self.state().ended = true;
         self.filled.notify_one();
     }
 
-    /// Takes all items; waits for one at most for `patience`. `None` once the queue has ended and is empty.
+    /// Takes all items after waiting up to `patience` for one. `None` after the end of an empty queue.
     pub fn take(&self, patience: Duration) -> Option<VecDeque<Item>> {
         let mut state = self.state();
         if state.items.is_empty() && !state.ended {
@@ -277,7 +260,6 @@ impl Queue {
 mod tests {
     use super::*;
 
-    /// However much one name has, another one that has nothing in the queue finds room.
     #[test]
     fn name_that_floods_the_queue_leaves_room_for_others() {
         let queue = Queue::new(1 << 20);
@@ -295,7 +277,7 @@ mod tests {
         }
     }
 
-    /// One is taken, and another one after it; short messages of other names have the whole queue meanwhile.
+    /// The queue takes one long message at a time, and other names keep the whole queue.
     #[test]
     fn message_longer_than_the_queue_leaves_room_for_others() {
         let queue = Queue::new(100_000);

@@ -1,4 +1,4 @@
-//! The receiving threads: messages and events of the names go into the queue, with what was missed.
+//! The receiving threads: put messages, events and losses into the queue.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,42 +19,42 @@ use super::queue::{Bodies, Item, Queue, Received};
 use super::status::Status;
 use super::streams::{Name, Reason, Stream};
 
-/// How long a call waits for a message before it looks at the events and at the end.
+/// How long a call waits for a message before the thread checks events and the end.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// How long a thread waits that can only look again: for room in the queue, or for the end of a pause.
+/// The pause before another attempt, while the queue is full or the recorder is paused.
 const PAUSE: Duration = Duration::from_millis(5);
-/// How long names that have not answered are waited for at the end.
+/// How long to wait at the end for names that have not answered.
 const SETTLES: Duration = Duration::from_millis(500);
-/// How long messages are still taken, at the end or for a command, that say to have been sent before it.
+/// How long to take messages that were sent before the end or before a command.
 const LAST: Duration = Duration::from_secs(10);
-/// Messages of stores that are acknowledged at a time.
+/// The most messages of stores per acknowledgement.
 const BATCH: u32 = 4_096;
-/// How long a thread waits between two looks while messages come: by so much a message may be older than the time of
-/// its receipt.
+/// The pause between two batches of messages: a time of receipt may be late by this much.
 const BETWEEN: Duration = Duration::from_millis(1);
-/// Messages that are taken, and put into the queue, together.
+/// The most messages that are put into the queue at once.
 const TOGETHER: usize = 256;
-/// Messages between two looks at the events.
+/// The most messages between two checks for events.
 const BEFORE_EVENTS: u32 = 256;
-/// Publishers of a name that had it before, of which the numbers are kept: they may come back.
+/// The most earlier publishers of a name whose numbers are kept, because they may come back.
 const FORMER: usize = 7;
-/// Failed waits in a row, all with one error of the kernel, after which the recorder ends with it.
+/// Consecutive failed waits with a kernel error that end the recorder.
 const REPEATED: u32 = 16;
 
-/// What ends and pauses the receiving threads.
+/// Stops, pauses and synchronizes the receiving threads.
 #[derive(Debug, Default)]
 pub struct Control {
     pub ends: AtomicBool,
     pub paused: AtomicBool,
-    /// How often the thread was asked to take what is published, and how often it has done so.
+    /// The number of requests to take published messages, and the number of completed requests.
     asked: AtomicU64,
     answered: Mutex<u64>,
     has_answered: Condvar,
 }
 
 impl Control {
-    /// Waits until what live publishers have sent before this call is in the queue: it belongs before what a command
-    /// does. The thread that receives may be asleep for [`PATIENCE`], and takes for [`LAST`] at most.
+    /// Waits until messages that were sent before this call are in the queue, before a command acts.
+    ///
+    /// The receiving thread may sleep for [`PATIENCE`], and takes messages for at most [`LAST`].
     pub fn settle(&self) {
         let asked = self.asked.fetch_add(1, Ordering::AcqRel).saturating_add(1);
         let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,19 +62,18 @@ impl Control {
         drop(self.has_answered.wait_timeout_while(answered, within, |answered| *answered < asked));
     }
 
-    /// Says that what was published before this count was asked is in the queue.
     fn answer(&self, asked: u64) {
         *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = asked;
         self.has_answered.notify_all();
     }
 
-    /// Says that no thread receives from live publishers, so that none is waited for.
+    /// Notes that no thread receives from live publishers, which ends all waits for it.
     pub fn receives_no_more(&self) {
         self.answer(u64::MAX);
     }
 }
 
-/// Calls [`Control::receives_no_more`] at the end of the thread, however it ends.
+/// Calls [`Control::receives_no_more`] at the end of the thread, even after a panic.
 struct Receiving<'a>(&'a Control);
 
 impl Drop for Receiving<'_> {
@@ -83,35 +82,30 @@ impl Drop for Receiving<'_> {
     }
 }
 
-/// The state of a receiving thread.
 struct Receiver<'a> {
     subscriber: &'a Subscriber,
     queue: &'a Queue,
     clock: &'a Clock,
-    /// Whether it receives from stores, which wait for room in the queue.
+    /// Whether it receives from stores, which wait for space in the queue.
     is_stored: bool,
-    /// By the endpoint.
     names: HashMap<Arc<str>, Name>,
     bodies: Bodies,
-    /// Messages and events on their way into the queue, which is locked once for several. Room is reserved for them.
+    /// Items for the queue, which is locked once per batch. Their space is reserved.
     items: VecDeque<Item>,
-    /// Messages since the last look at the events.
     unlooked: u32,
-    /// The time of the last look at the clock.
     looked: u64,
-    /// When the first of the last messages was sent.
+    /// The earliest time of sending in the current batch.
     earliest: u64,
     events: NameEvents<'a>,
-    /// How often the last error came again, with nothing in between.
+    /// How often the last error was repeated without a success in between.
     repeated: u32,
-    /// What ended the subscriber as a whole.
     broken: Option<Error>,
 }
 
-/// Receives from the publishers that live, until the end.
+/// Receives from live publishers until the end.
 ///
 /// # Errors
-/// Those of the subscriber, but for time-outs.
+/// Errors of the subscriber except time-outs.
 pub fn receive(subscriber: &Subscriber, queue: &Queue, clock: &Clock, control: &Control) -> Result<()> {
     let mut receiver = Receiver::new(subscriber, queue, clock, false);
     let (_receiving, mut answered) = (Receiving(control), 0);
@@ -127,8 +121,8 @@ pub fn receive(subscriber: &Subscriber, queue: &Queue, clock: &Clock, control: &
             continue;
         }
         if !receiver.items.is_empty() {
-            // More will come soon. Not to be woken for each message costs its publisher nothing, and the ring holds
-            // what comes meanwhile.
+            // More messages will come soon. Sleeping without a wakeup costs the publisher nothing; the ring holds its
+            // messages.
             receiver.pass_on();
             thread::sleep(BETWEEN);
             continue;
@@ -137,17 +131,17 @@ pub fn receive(subscriber: &Subscriber, queue: &Queue, clock: &Clock, control: &
             break;
         }
     }
-    // A name that lives since a moment ago may answer, or end: until then nobody knows what is missed of it.
+    // A new name may still answer or end. Until then its losses are unknown.
     subscriber.hasten();
     let settles = Deadline::after(SETTLES);
     receiver.take_what_is_there(control);
     while subscriber.unanswered(false) > 0 && !settles.has_passed() && receiver.wait(control)? {
         receiver.pass_on();
     }
-    // What was published before the end belongs into the file.
+    // Messages from before the end belong in the file.
     receiver.take_what_was_published(control);
     receiver.end();
-    // A name that was given and from which nothing could be received: the recording lacks it.
+    // The recording lacks a given name that was never received from.
     let lacks = |endpoint: &str| !receiver.names.contains_key(endpoint);
     receiver.events.refusal(lacks).map_or(Ok(()), |error| Err(error.clone()))
 }
@@ -171,8 +165,9 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    /// Takes the messages that are there, some at most; returns whether there may be more. Those that are not recorded
-    /// count as well: beside a publisher that is faster than this thread there are always more.
+    /// Takes a limited batch of messages; returns whether there may be more.
+    ///
+    /// Unrecorded messages count as well: a publisher that is faster than this thread always has more.
     fn take_what_is_there(&mut self, control: &Control) -> bool {
         self.look_at_clock();
         for _ in 0..TOGETHER {
@@ -184,8 +179,8 @@ impl<'a> Receiver<'a> {
                     self.take(&message, !control.paused.load(Ordering::Acquire));
                 }
                 Ok(None) => return false,
-                // There is none; where another thread receives, the call that waits gets that error again. One that its
-                // publisher overwrites again and again is read later, or its number is missed.
+                // No message is there. If another thread receives, `wait` gets that error again. A message that its
+                // publisher keeps overwriting is read later or counted as missed.
                 Err(error) if is_not_yet(&error) || error.kind() == ErrorKind::InvalidState => return false,
                 Err(error) => self.failed(&error),
             }
@@ -193,7 +188,7 @@ impl<'a> Receiver<'a> {
         true
     }
 
-    /// Takes what was published before this call, and puts it into the queue; publishers may go on.
+    /// Puts all messages that were published before this call into the queue. Publishers need not stop.
     fn take_what_was_published(&mut self, control: &Control) {
         let (end, over) = (now(), Deadline::after(LAST));
         self.earliest = u64::MAX;
@@ -204,10 +199,10 @@ impl<'a> Receiver<'a> {
         self.pass_on();
     }
 
-    /// Waits for a message for a short time, and takes it; returns false once nothing comes any more.
+    /// Waits a short time for a message and takes it; returns false when the subscriber has ended.
     ///
     /// # Errors
-    /// That another thread receives.
+    /// `InvalidState` if another thread receives.
     fn wait(&mut self, control: &Control) -> Result<bool> {
         if let Some(error) = self.broken.take() {
             return Err(error);
@@ -230,7 +225,7 @@ impl<'a> Receiver<'a> {
         Ok(true)
     }
 
-    /// Looks at the clock; a step of it stands before what is received after it.
+    /// Reads the clock. An event of its step comes before the messages that are received after it.
     fn look_at_clock(&mut self) {
         let (time, step) = self.clock.look();
         self.looked = time;
@@ -239,12 +234,13 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    /// Takes a message, behind those before it that are not recorded; it is not kept while the recorder is paused.
-    /// Returns false where it has no room in the queue and may wait for it: then nothing has changed.
+    /// Takes a message after the gap before it. If `keeps` is false, the recorder is paused and the message is skipped.
+    ///
+    /// Returns false, without any change, if a store must wait for space in the queue.
     fn take(&mut self, message: &Message, keeps: bool) -> bool {
         self.unlooked = self.unlooked.saturating_add(1);
         self.repeated = 0;
-        // The end of the publisher before this one, and its own beginning, are in front of its first message.
+        // The previous publisher's end and this one's connection come before its first message.
         let endpoint = message.name().unwrap_or_else(|| self.subscriber.endpoint());
         let is_known = self.names.get(endpoint).is_some_and(|of| of.is_front(message.incarnation()));
         if self.unlooked >= BEFORE_EVENTS || !is_known || message.sequence() == 1 || message.missed() > 0 {
@@ -282,7 +278,7 @@ impl<'a> Receiver<'a> {
         self.items.extend(gap_before);
         of.used = received;
         if !is_known {
-            // Of one that is new to this subscriber, what it says to be missed before its first message is missed.
+            // The first message of a new publisher reports the earlier messages as missed.
             let missing = message.missed().saturating_sub(of.told).min(number.saturating_sub(1));
             let is_older = !self.is_stored && of.streams.is_empty();
             let publisher =
@@ -299,7 +295,7 @@ impl<'a> Receiver<'a> {
         let missing = number.saturating_sub(stream.next);
         let reason = if keeps { Reason::Overtaken } else { Reason::Paused };
         self.items.extend(stream.lose(missing, reason, queue));
-        // A number that was there before: the writing thread says so, or has it already.
+        // The writing thread handles a number that came before.
         let is_next = number == stream.next;
         if !keeps {
             if is_next {
@@ -315,7 +311,7 @@ impl<'a> Receiver<'a> {
             if is_next {
                 self.items.extend(stream.lose(1, Reason::Dropped, queue));
             }
-            // There is room again once the writing thread has what takes it.
+            // The writing thread frees space when it gets these items.
             self.pass_on();
             return true;
         };
@@ -333,12 +329,11 @@ impl<'a> Receiver<'a> {
         true
     }
 
-    /// Puts everything into the queue.
     fn pass_on(&mut self) {
         self.queue.push_all(&mut self.items);
     }
 
-    /// Forgets the names that were received from the longest time ago, where there are many: names that have gone.
+    /// Forgets the names with the oldest messages if there are many, because they have probably gone.
     fn forget_names(&mut self) {
         if self.names.len() < NAMES {
             return;
@@ -352,8 +347,9 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    /// Takes an error. That of one message is the reason for its gap; another one is reported once: its name could not
-    /// be received from. Others go on, and so does it: what it lacks is a gap in its numbers.
+    /// Handles an error. An error of one message becomes the reason of its gap.
+    ///
+    /// Another error is reported once. Receiving continues, and missing messages become gaps in the numbers.
     fn failed(&mut self, error: &Error) {
         let endpoint = error.endpoint().unwrap_or_else(|| self.subscriber.endpoint()).to_owned();
         let is_of_message = matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::Corrupt)
@@ -374,26 +370,23 @@ impl<'a> Receiver<'a> {
             self.repeated = 0;
             return;
         }
-        // An attempt to connect is repeated after growing pauses, in which the wait itself finds nothing: only a wait
-        // that the kernel refuses fails again and again without one.
+        // Connection attempts have growing pauses, and their waits find nothing. Only a wait that the kernel refuses
+        // fails repeatedly.
         self.repeated = self.repeated.saturating_add(1);
         if self.repeated >= REPEATED && error.errno().is_some() {
             self.broken = Some(error.clone());
             return;
         }
-        // An error that comes again at once leaves the processor to others.
+        // Without a pause, a repeated error would occupy the processor.
         thread::sleep(PAUSE);
     }
 
-    /// Reports once that a name cannot be received from.
     fn refused(&mut self, name: &str, text: String) {
         if !self.events.refuse(name, text, &mut self.items) {
-            // An error that comes again at once leaves the processor to others.
             thread::sleep(PAUSE);
         }
     }
 
-    /// Takes the new events of the names.
     fn collect_events(&mut self) {
         self.events.collect(self.subscriber, &mut self.items);
         for end in self.subscriber.ends() {
@@ -405,7 +398,7 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    /// Takes the end of a publisher over a socket, with which messages were lost, or may have been.
+    /// Handles the end of a socket publisher that lost messages, or may have.
     fn ended(&mut self, end: &End) {
         if end.last.is_none() {
             self.events.end_unknown(end, &mut self.items);
@@ -432,14 +425,12 @@ impl<'a> Receiver<'a> {
         self.items.extend(stream.report(queue));
     }
 
-    /// Reports the messages that are not recorded and not reported yet.
     fn report_gaps(&mut self) {
         let queue = self.queue;
         let streams = self.names.values_mut().flat_map(|name| &mut name.streams);
         self.items.extend(streams.filter_map(|stream| stream.report(queue)));
     }
 
-    /// Reports everything that is not reported yet.
     fn end(&mut self) {
         self.collect_events();
         self.subscriber.unanswered(true);
@@ -449,12 +440,11 @@ impl<'a> Receiver<'a> {
     }
 }
 
-/// Returns whether an error says that no message can be taken yet.
 fn is_not_yet(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Stalled)
 }
 
-/// Returns the endpoint of an error, if it only fits a pattern of those that are recorded.
+/// Returns the endpoint of an error if it matches only a recorded pattern, not a given name.
 fn endpoint_of_pattern<'a>(names: &[String], error: &'a Error) -> Option<&'a str> {
     let has_pattern = names.iter().any(|name| name.contains(['*', '?']));
     let is_given = |endpoint: &str| names.iter().any(|name| name == endpoint);
@@ -463,12 +453,13 @@ fn endpoint_of_pattern<'a>(names: &[String], error: &'a Error) -> Option<&'a str
         .filter(|endpoint| has_pattern && !is_given(endpoint) && error.kind() != ErrorKind::InvalidState)
 }
 
-/// Receives from journals and other stores, and acknowledges what is on the disk: a recorder that was away misses
-/// nothing of them.
+/// Receives from journals and other stores, and acknowledges messages that are on the disk.
+///
+/// A restarted recorder therefore misses nothing.
 ///
 /// # Errors
-/// Those of the subscriber, but for time-outs, and for what one store has that only fits a pattern: a stranger chose
-/// it, and it ends nothing.
+/// Errors of the subscriber except time-outs. An error of a store that matches only a pattern ends nothing, because
+/// another user may have made that store.
 pub fn receive_stored(
     subscriber: &Subscriber,
     names: &[String],
@@ -481,8 +472,8 @@ pub fn receive_stored(
     let mut ends = false;
     while !ends && !fault::ends("reading") {
         let mut count: u32 = 0;
-        // Stores that failed since the last message: one that fails each time does not end the batch of the others,
-        // each of which is put onto the disk.
+        // Stores that failed since the last message. A store that fails each time must not end the batch of the others,
+        // because each batch costs a sync.
         let mut failed = HashSet::new();
         while count < BATCH {
             ends = control.ends.load(Ordering::Acquire);
@@ -493,7 +484,7 @@ pub fn receive_stored(
             receiver.look_at_clock();
             match next {
                 Ok(Some(message)) => {
-                    // What is stored waits for the writer.
+                    // Stored messages wait for the writer.
                     while !receiver.take(&message, true) {
                         if control.ends.load(Ordering::Acquire) {
                             return Ok(());
@@ -522,7 +513,7 @@ pub fn receive_stored(
         receiver.collect_events();
         receiver.pass_on();
         if count > 0 {
-            // What is not on the disk is given again to the next recorder.
+            // The next recorder receives messages again that are not on the disk.
             if !status.sync_and_wait(queue) {
                 return Ok(());
             }

@@ -1,4 +1,4 @@
-//! What a recorder has done so far, by name: for the progress line, the service's data and the end.
+//! The counters of a recorder, for the progress line, the service's data and the final report.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,6 @@ use linkspan::{Error, ErrorKind, Map, Result, Value};
 use super::queue::{Item, Queue};
 use crate::parts::Amount;
 
-/// Counters of one name.
 #[derive(Clone, Debug, Default)]
 pub struct Name {
     pub messages: u64,
@@ -18,40 +17,34 @@ pub struct Name {
     pub missed: u64,
 }
 
-/// Counters of all.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
     pub names: BTreeMap<String, Name>,
     pub messages: u64,
     pub bytes: u64,
     pub missed: u64,
-    /// What was recorded and removed again for a full disk.
+    /// Recorded messages that were removed because the disk was full.
     pub removed: Amount,
-    /// Events of names that could not be received from, or not all the time.
+    /// Events of names that could not be received from all the time.
     pub unreached: u64,
-    /// Messages and bytes a second, and what they were counted from: the time, messages and bytes then.
+    /// Messages and bytes per second; the time, messages and bytes at the last calculation.
     pub rate: (f64, f64),
     pub counted: Option<(Instant, u64, u64)>,
-    /// The file that is written.
     pub file: String,
-    /// Which part it is, and its bytes.
+    /// The number of its part, and its bytes.
     pub part: u64,
     pub file_bytes: u64,
-    /// Bytes that are free on its disk, and all of them.
     pub free: u64,
     pub disk: u64,
-    /// How many checkpoints and syncs were asked for and done.
     pub checkpoints: u64,
     pub syncs: u64,
-    /// Why it ended, where it did by itself.
+    /// The reason of the end, once the recording has ended.
     pub ended: Option<String>,
-    /// The error that ended it.
     pub error: Option<Error>,
-    /// The thread that has returned without an error.
+    /// A thread that returned without an error.
     pub returned: Option<&'static str>,
 }
 
-/// The counters, which the writing thread changes and the others read.
 #[derive(Debug, Default)]
 pub struct Status {
     counters: Mutex<Counters>,
@@ -59,16 +52,13 @@ pub struct Status {
 }
 
 impl Status {
-    /// Locks the counters.
     pub fn counters(&self) -> MutexGuard<'_, Counters> {
-        // Nothing panics while it holds the lock.
         self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does the work of a thread. Where it ends with an error or panics the recording ends: the main thread sees it
-    /// here, and so do those that wait for this one.
+    /// Runs a thread's work. An error or a panic ends the recording, and wakes the threads that wait for this one.
     pub fn attend(&self, what: &'static str, work: impl FnOnce() -> Result<()>) {
-        // What a panic leaves is not looked at again but for the counters, which are whole at any time.
+        // After a panic, only the counters are read, and these are consistent at any time.
         let done = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
             let text = format!("the {what} thread panicked: the recording ends here");
             Err(Error::new(ErrorKind::Internal, text))
@@ -76,7 +66,7 @@ impl Status {
         match done {
             Ok(()) => {
                 let mut counters = self.counters();
-                // Once the recording has ended, its threads return.
+                // The threads return normally after the end of the recording.
                 if counters.ended.is_none() {
                     counters.returned = Some(what);
                 }
@@ -85,7 +75,7 @@ impl Status {
         }
     }
 
-    /// Ends the recording with an error, unless it has one.
+    /// Ends the recording with an error. The first error is kept.
     pub fn fail(&self, error: &Error) {
         let mut counters = self.counters();
         counters.error.get_or_insert_with(|| error.clone());
@@ -94,13 +84,13 @@ impl Status {
         self.changed();
     }
 
-    /// Notes that there is no writer, which ends the waits for it.
+    /// Notes that the writer is missing, which ends all waits for it.
     pub fn end(&self) {
         self.counters().ended.get_or_insert_with(|| "failed".to_owned());
         self.changed();
     }
 
-    /// Counts one more, and wakes those who wait for it.
+    /// Increments a counter, and wakes the threads that wait for it.
     pub fn count(&self, counter: impl Fn(&mut Counters) -> &mut u64) {
         let mut counters = self.counters();
         let counter = counter(&mut counters);
@@ -108,7 +98,6 @@ impl Status {
         self.changed();
     }
 
-    /// Counts messages that were missed, at the same time as their event is written.
     pub fn missed(&self, topic: &str, count: u64) {
         let mut counters = self.counters();
         counters.missed = counters.missed.saturating_add(count);
@@ -116,25 +105,22 @@ impl Status {
         name.missed = name.missed.saturating_add(count);
     }
 
-    /// Counts what a part had that was removed.
     pub fn removed(&self, amount: Amount) {
         let removed = &mut self.counters().removed;
         removed.messages = removed.messages.saturating_add(amount.messages);
         removed.bytes = removed.bytes.saturating_add(amount.bytes);
     }
 
-    /// Wakes those who wait for a sync or a checkpoint.
     pub fn changed(&self) {
         self.changed.notify_all();
     }
 
-    /// Has the writer put onto the disk what is in the queue, and waits until it has done so or has ended. Returns
-    /// whether it has done so.
+    /// Requests a sync of the queue's items, and waits for it or for the end. Returns whether the sync was done.
     pub fn sync_and_wait(&self, queue: &Queue) -> bool {
         self.ask(queue, Item::Sync, |counters| counters.syncs)
     }
 
-    /// Has the writer begin another part, and waits until it has done so or has ended.
+    /// Requests the next part, and waits for it or for the end.
     pub fn checkpoint_and_wait(&self, queue: &Queue) {
         self.ask(queue, Item::Checkpoint, |counters| counters.checkpoints);
     }
@@ -150,23 +136,20 @@ impl Status {
     }
 }
 
-/// The time over which rates are counted.
 const RATE: Duration = Duration::from_secs(1);
 
-/// Names that have counters of their own. The sums have all.
+/// The most names with their own counters. The totals include all names.
 const NAMES: usize = 16_384;
 
 impl Counters {
-    /// Returns the counters of a name.
     fn name(&mut self, topic: &str) -> &mut Name {
         if self.names.len() >= NAMES && !self.names.contains_key(topic) {
-            // Names that come and go: one that goes on counts from here again.
+            // The removed name starts again at zero if it comes back.
             self.names.pop_first();
         }
         self.names.entry(topic.to_owned()).or_default()
     }
 
-    /// Adds messages of a name.
     pub fn add(&mut self, topic: &str, messages: u64, bytes: u64) {
         self.messages = self.messages.saturating_add(messages);
         self.bytes = self.bytes.saturating_add(bytes);
@@ -175,7 +158,6 @@ impl Counters {
         name.bytes = name.bytes.saturating_add(bytes);
     }
 
-    /// Counts the rates anew, if it is time for it.
     pub fn count_rates(&mut self) {
         let now = Instant::now();
         let (then, messages, bytes) = *self.counted.get_or_insert((now, self.messages, self.bytes));
@@ -187,7 +169,6 @@ impl Counters {
         }
     }
 
-    /// Returns them as the data of the service.
     pub fn to_value(&self, paused: bool) -> Value {
         let number = |number: u64| Value::from(number);
         let names = self.names.iter().map(|(name, of)| {
@@ -221,7 +202,6 @@ impl Counters {
         Value::Map(data)
     }
 
-    /// Returns them as a line for a person.
     pub fn line(&self) -> String {
         let mut line = format!(
             "{}: {} of {} names, {}",
@@ -244,18 +224,16 @@ impl Counters {
         line
     }
 
-    /// Returns whether something is missing of which a person is told in any case.
+    /// Returns whether losses must be reported even with `--quiet`.
     pub fn lacks(&self) -> bool {
         self.missed > 0 || self.unreached > 0
     }
 }
 
-/// A number and its noun.
 pub fn counted(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-/// Bytes in a unit that a person reads.
 pub fn bytes(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),

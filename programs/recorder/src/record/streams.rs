@@ -1,4 +1,4 @@
-//! The numbers that were received of a name and of its publishers, and those that are missing.
+//! Tracks received and missing numbers, by name and publisher.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -9,14 +9,12 @@ use super::clock::now;
 use super::publisher::{Endpoint, Gap, Origin, Publisher};
 use super::queue::{Item, Lost, Queue};
 
-/// What was received of a publisher.
 pub struct Stream {
     pub publisher: Arc<Publisher>,
-    /// One for each encoding, of which there are few.
+    /// One origin for each of a few encodings.
     origins: Vec<Arc<Origin>>,
-    /// The number that comes next.
     pub next: u64,
-    /// The messages directly before that one which are not recorded and not reported yet.
+    /// Unrecorded and unreported messages directly before `next`.
     pub gap: Gap,
 }
 
@@ -35,7 +33,7 @@ impl Stream {
         Stream { publisher: Arc::new(publisher), origins: Vec::new(), next, gap: Gap::default() }
     }
 
-    /// Counts the next messages as not recorded. Returns the gap before them where it is of another kind.
+    /// Counts the next messages as unrecorded. Returns an earlier gap of another kind.
     pub fn lose(&mut self, count: u64, reason: Reason, queue: &Queue) -> Option<Item> {
         if count == 0 {
             return None;
@@ -57,7 +55,7 @@ impl Stream {
         before
     }
 
-    /// Returns the messages that are not recorded, once.
+    /// Takes the current gap as an item, if there is one.
     pub fn report(&mut self, queue: &Queue) -> Option<Item> {
         if self.gap.count() == 0 {
             return None;
@@ -66,7 +64,6 @@ impl Stream {
         Some(queue.lost(Lost { publisher: self.publisher.clone(), until: self.next, gap, time: now() }))
     }
 
-    /// Returns the origin of messages in this encoding.
     pub fn origin(&mut self, encoding: Encoding, message: &Message) -> Arc<Origin> {
         if let Some(known) = self.origins.iter().find(|origin| origin.encoding == encoding) {
             return known.clone();
@@ -86,30 +83,25 @@ impl Stream {
     }
 }
 
-/// What was received of a name.
 pub struct Name {
     pub endpoint: Arc<Endpoint>,
-    /// Messages that were lost with publishers of the name and that its next message tells as missed, too.
+    /// Reported losses that the next message of the name will report again as missed.
     pub told: u64,
-    /// Its publisher, and behind it those that had the name before.
+    /// The current publisher, then the earlier ones.
     pub streams: VecDeque<Stream>,
-    /// When it was received from last.
     pub used: u64,
 }
 
 impl Name {
-    /// One from which nothing was received.
     pub fn new(endpoint: &Arc<Endpoint>, used: u64) -> Name {
         Name { endpoint: endpoint.clone(), told: 0, streams: VecDeque::new(), used }
     }
 
-    /// Returns whether the last message was one of this publisher.
     pub fn is_front(&self, incarnation: u64) -> bool {
         self.streams.front().is_some_and(|stream| stream.publisher.incarnation == incarnation)
     }
 
-    /// Puts the stream of this publisher to the front, where there is one. Returns whether there is one, and the gap of
-    /// the one before.
+    /// Moves the stream of this publisher to the front. Returns whether it exists, and the gap of the previous front.
     pub fn switch_to(&mut self, incarnation: u64, queue: &Queue) -> (bool, Option<Item>) {
         let place = self.streams.iter().position(|stream| stream.publisher.incarnation == incarnation);
         match place {

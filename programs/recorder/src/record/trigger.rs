@@ -1,31 +1,28 @@
-//! The name or pattern of `--on`: which messages begin an interval.
+//! The name or pattern of `--on`, whose messages begin an interval.
 
 use linkspan::{Error, ErrorKind, Result, one_line, registry};
 use linkspan_recording::writer::topic;
 
-/// A name or pattern, with its transport or without, as those that are recorded.
 #[derive(Debug)]
 pub struct Trigger {
-    /// The only transport whose messages count, where one was given.
+    /// The transport whose messages count; `None` for all.
     transport: Option<String>,
     pattern: String,
 }
 
-/// What stands in front of the colon of a name.
 fn transport_of(name: &str) -> Option<&str> {
     name.split_once(':').map(|(transport, _)| transport)
 }
 
-/// Returns whether a name is one of a store.
 pub fn is_stored(name: &str) -> bool {
     transport_of(name).is_some_and(|transport| matches!(transport, "journal" | "spool" | "file"))
 }
 
 impl Trigger {
-    /// Reads it.
+    /// Parses the argument.
     ///
     /// # Errors
-    /// `NotFound` where nothing that fits one of the names which are recorded fits it: nothing would ever be written.
+    /// `NotFound` if no recorded name can match it, because nothing would ever be written.
     pub fn of(text: &str, names: &[String]) -> Result<Trigger> {
         let transport = transport_of(text).map(str::to_owned);
         let trigger = Trigger { transport, pattern: topic(text).to_owned() };
@@ -40,15 +37,13 @@ impl Trigger {
         Ok(trigger)
     }
 
-    /// Returns whether a message of this endpoint begins an interval.
     pub fn fits(&self, endpoint: &str) -> bool {
         let has_transport = self.transport.is_none() || self.transport.as_deref() == transport_of(endpoint);
         has_transport && registry::matches(&self.pattern, topic(endpoint))
     }
 
-    /// Returns whether it may fit an endpoint of a name or pattern that is recorded.
     fn may_fit(&self, name: &str) -> bool {
-        // One without a transport is that of any that lives in the runtime directory.
+        // A name without a transport stands for all transports in the runtime directory.
         let has_transport = match (&self.transport, transport_of(name)) {
             (Some(own), Some(other)) => own == other,
             (Some(own), None) => !is_stored(&format!("{own}:")),
@@ -58,10 +53,10 @@ impl Trigger {
     }
 }
 
-/// Returns whether a text is like both patterns.
+/// Returns whether some text matches both patterns.
 fn have_common(one: &str, other: &str) -> bool {
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
-    // Whether what is left of `one` from a place on, and of `other` from each of its places on, have one: from behind.
+    // A row tells for one suffix of `one` and each suffix of `other` whether both match a common text, from the end.
     let only_stars = |left: &[char]| left.iter().all(|c| *c == '*');
     let row = |at: usize, behind: Option<&Vec<bool>>| -> Vec<bool> {
         let mut row = vec![false; other.len().saturating_add(1)];

@@ -1,4 +1,4 @@
-//! The writing thread: what is in the queue goes into the parts, and onto the disk at each interval.
+//! The writing thread: moves items from the queue into the parts, and syncs them at each interval.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::parts::{Parts, Times};
 use crate::stderr;
 use crate::viewing::Viewing;
 
-/// How messages are written.
+/// The encoding of recorded messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Encode {
     AsSent,
@@ -31,7 +31,7 @@ pub enum Encode {
     Ros2,
 }
 
-/// What is done about a full disk.
+/// The reaction to a full disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum WhenFull {
     /// Close the file and end
@@ -40,20 +40,17 @@ pub enum WhenFull {
     DropOldest,
 }
 
-/// How it is written.
 pub struct How {
     /// The longest time until a message is on the disk.
     pub sync: Duration,
     pub when_full: WhenFull,
     pub encoding: Encode,
-    /// The limits of a message that is written in another encoding than it came in: those of its subscriber, or
-    /// the usual ones where those are narrower: a value may be longer in JSON.
+    /// The limits for converted messages: those of the subscriber, but at least the default ones, because JSON can be
+    /// longer.
     pub limits: Limits,
-    /// The number of messages to end at.
     pub messages: Option<u64>,
 }
 
-/// The writer.
 pub struct Writer<'a> {
     parts: Parts,
     queue: &'a Queue,
@@ -61,34 +58,31 @@ pub struct Writer<'a> {
     how: How,
     black_box: Option<BlackBox>,
     numbers: Arc<Numbers>,
-    /// Publishers whose messages the counters do not have yet.
+    /// Publishers with messages that the counters do not include yet.
     uncounted: Vec<Arc<Publisher>>,
     asking: Asking<'a>,
-    /// The types of messages in CDR.
     viewing: Viewing,
-    /// How many channels there were.
     keys: u64,
     written: u64,
-    /// Bytes that were written since the last look at the disk, and after how many it is looked at again.
+    /// Bytes since the last check of the disk, and the bytes until the next one.
     unlooked: u64,
     before_look: u64,
-    /// Whether a disk that is nearly full was reported.
     is_low: bool,
 }
 
-/// A publisher, the first number of it that is not written, and the one behind the last.
+/// A publisher, its first unwritten number, and the number after its last one.
 type Unwritten = (Arc<Publisher>, u64, u64);
 
-/// A body of so many bytes is long, and its value and what is written of it take so many times as much, about.
+/// From this length on, memory for the value is checked first. A value and its new encoding take about `VALUE` times
+/// the body.
 const LONG_BODY: usize = 64 << 10;
 const VALUE: usize = 4;
-/// Messages after which it is looked whether it is time for a sync.
+/// Messages between two checks of the sync interval.
 const LOOK: u64 = 64;
-/// The fewest bytes between two looks at the disk.
+/// The fewest bytes between two checks of the disk.
 const DISK_LOOK: u64 = 256 << 10;
 
 impl<'a> Writer<'a> {
-    /// Makes the writer of these parts.
     pub fn new(
         parts: Parts,
         queue: &'a Queue,
@@ -116,8 +110,9 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes until the queue ends, the number of messages is reached, or an error. The file is closed in any case,
-    /// unless the file system refuses that, too. The counters then say why it ended.
+    /// Writes until the queue ends, the number of messages is reached, or an error occurs.
+    ///
+    /// Closes the file in every case, if the file system permits it. The counters then hold the reason.
     pub fn run(mut self) -> Result<()> {
         let written = self
             .write_all()
@@ -131,11 +126,11 @@ impl<'a> Writer<'a> {
         if error.is_none()
             && let Some(other) = self.status.counters().error.clone()
         {
-            // A thread that receives has failed: what it did not receive is not in the file.
+            // A receiving thread failed, so the file lacks messages.
             (reason, error) = ("failed", Some(other));
         }
         let text = error.as_ref().map_or(String::new(), Error::to_string);
-        // Room for these was reserved, and for the ends of the file behind them.
+        // Space for these events and for the end of the file was reserved.
         if reason == "full" {
             self.give_up(&text);
         }
@@ -162,7 +157,7 @@ impl<'a> Writer<'a> {
                 count = count.wrapping_add(1);
                 self.queue.release(&item);
                 if let Err(error) = self.take(item) {
-                    // What is behind it is recorded as not written.
+                    // The remaining items are recorded as unwritten.
                     self.queue.put_back(items);
                     return Err(error);
                 }
@@ -183,7 +178,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes an item, or holds it; after an error it is in the queue again.
+    /// Writes or holds an item; after an error the item is back in the queue.
     fn take(&mut self, item: Item) -> Result<()> {
         match self.arrives(&item) {
             Ok(true) => {}
@@ -209,8 +204,9 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Takes the numbers of an item before it is written or held. Returns whether it is new: not a message that the
-    /// recording has, nor one whose number goes back.
+    /// Processes the numbers of an item before it is written or held.
+    ///
+    /// Returns whether it is new. A message that the recording has, or whose number goes back, is not new.
     fn arrives(&mut self, item: &Item) -> Result<bool> {
         if let Item::PeerEvent(event) = item
             && let (Kind::Connected, Some(incarnation)) = (event.kind, event.incarnation)
@@ -220,7 +216,7 @@ impl<'a> Writer<'a> {
         }
         let Some(Numbered { publisher, begins, until, time }) = Numbered::of(item) else { return Ok(true) };
         if self.place_cursor(publisher, begins) {
-            // Where the recorder before this one stopped, or the publisher began while there was none.
+            // The earlier recorder stopped there, or the publisher began while no recorder ran.
             self.pass(publisher, begins, time, Kind::Missed, UNATTENDED)?;
             self.close_ranges(self.numbers.add(publisher))?;
         }
@@ -234,11 +230,10 @@ impl<'a> Writer<'a> {
             return self.goes_back(publisher, message.number, time).map(|()| false);
         }
         written.received = until;
-        // A publisher gives its newest message to each new subscriber: the recorder before may have had it.
+        // A new subscriber receives the newest message again, which the earlier recorder may have written.
         Ok(written.next.is_none_or(|next| message.number >= next))
     }
 
-    /// Writes an item; after an error it is in the queue again.
     fn item(&mut self, item: Item) -> Result<()> {
         let written = match &item {
             Item::Message(message) => self.message(message),
@@ -265,7 +260,7 @@ impl<'a> Writer<'a> {
         written
     }
 
-    /// Does this; where the disk is full and older parts may be removed for it, as often as there are some.
+    /// Runs an operation. If the disk is full and `--when-full drop-oldest` is set, removes old parts and retries.
     fn with_room(&mut self, mut what: impl FnMut(&mut Parts) -> Result<()>) -> Result<()> {
         loop {
             let error = match what(&mut self.parts) {
@@ -284,9 +279,9 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Tells that the messages from the cursor of a publisher on, up to this number, are not in the recording, and
-    /// moves the cursor there. All events of messages that were missed or skipped are made here, and counted where they
-    /// are written.
+    /// Records that messages from the cursor up to `until` are missing, and moves the cursor.
+    ///
+    /// All events of missed or skipped messages are made here, which keeps the counters consistent with them.
     fn pass_over(
         &mut self,
         publisher: &Publisher,
@@ -311,14 +306,14 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// The same with room for the event.
+    /// As `pass_over`, but makes space on a full disk.
     fn pass(&mut self, publisher: &Publisher, until: u64, time: u64, kind: Kind, text: &str) -> Result<()> {
         self.pass_over(publisher, until, time, kind, text, |writer, event| {
             writer.with_room(|parts| parts.event(event))
         })
     }
 
-    /// Puts the cursor of a publisher in front of this number, where it has none yet; returns whether it had none.
+    /// Sets the cursor of a publisher if it is unset; returns whether it was unset.
     fn place_cursor(&mut self, publisher: &Publisher, number: u64) -> bool {
         let mut written = publisher.written();
         if written.next.is_some() {
@@ -326,15 +321,16 @@ impl<'a> Writer<'a> {
         }
         let next = self.numbers.take(publisher).unwrap_or({
             let started_between = self.numbers.is_continued() && publisher.is_older;
-            // It started while no recorder was there.
+            // It started while no recorder ran.
             if started_between { number.min(1) } else { number }
         });
         written.next = Some(next);
         true
     }
 
-    /// Tells everything up to this number that is not recorded, where `gap` is what is known of the messages directly
-    /// in front of it. What is in front of those was held by the black box and given up.
+    /// Records all missing messages up to `until`; `gap` describes the last ones.
+    ///
+    /// The black box held and dropped the messages before the gap.
     fn pass_gap(
         &mut self,
         publisher: &Arc<Publisher>,
@@ -351,12 +347,12 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// What messages are that are behind the cursor, and of which nothing else is known.
+    /// Returns kind and reason for messages after the cursor without other information.
     fn not_received(&self) -> (Kind, &'static str) {
         if self.black_box.is_some() { (Kind::Skipped, OUTSIDE) } else { (Kind::Missed, UNKNOWN) }
     }
 
-    /// Tells of publishers of the recorder before that ended while no recorder was there.
+    /// Records publishers of the earlier recorder that ended while no recorder ran.
     fn tell_ended(&mut self, publishers: Vec<(String, u64)>) -> Result<()> {
         for (name, incarnation) in publishers {
             let event = Event::new(now(), Kind::Unaccounted).of(&name, Some(incarnation));
@@ -366,7 +362,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Tells of these publishers what was received and is not recorded: nothing of it is written any more.
+    /// Records received but unwritten messages of these publishers. These messages will not be written later.
     fn close_ranges(&mut self, of: Vec<Arc<Publisher>>) -> Result<()> {
         let (kind, text) = self.not_received();
         for publisher in of {
@@ -432,7 +428,7 @@ impl<'a> Writer<'a> {
         }
         let times = Times { sent: message.sent, received };
         match self.with_room(|parts| parts.message(key, &record, number, times, &body)) {
-            // Nothing of it was written: it is missed, and the recording goes on.
+            // Nothing was written: the message counts as missed, and the recording continues.
             Err(error) if error.kind() == ErrorKind::OutOfMemory => {
                 return self.pass(publisher, behind, received, Kind::Missed, error.text());
             }
@@ -448,8 +444,9 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// A number that was received before, or that was said to be missed: a store gives again what was not acknowledged.
-    /// Of another publisher it is said once.
+    /// Handles a number that was already received or reported as missed.
+    ///
+    /// A store delivers unacknowledged messages again. For another publisher this is reported once.
     fn goes_back(&mut self, publisher: &Publisher, number: u64, time: u64) -> Result<()> {
         let mut written = publisher.written();
         let next = written.received;
@@ -466,11 +463,10 @@ impl<'a> Writer<'a> {
         self.with_room(|parts| parts.event(&event))
     }
 
-    /// Makes the channel of messages of which this is the first.
     fn begin<'o>(&mut self, origin: &'o Origin, encoding: Encoding) -> Result<&'o (u64, Arc<ChannelRecord>)> {
         let publisher = &origin.publisher;
         let name = &*publisher.endpoint.name;
-        // A bridge publishes what it imports as a program of this machine.
+        // A bridge publishes imported names like a program of this machine.
         let source = self
             .asking
             .machine(name)
@@ -479,7 +475,7 @@ impl<'a> Writer<'a> {
         match self.asking.schema(origin) {
             Ok(None) => (),
             Ok(Some(schema)) => {
-                // A packed record has no form in JSON Schema.
+                // JSON Schema cannot describe a packed record.
                 let text = |notation| String::from_utf8(export(&schema, notation).ok()?.bytes).ok();
                 let all = text(Notation::JsonSchema).zip(text(Notation::ViewerSchema));
                 let all = all.map(|(of_all, of_viewers)| JsonSchemas { of_all, of_viewers });
@@ -499,11 +495,10 @@ impl<'a> Writer<'a> {
         Ok(origin.channel.get_or_init(|| (key, Arc::new(record))))
     }
 
-    /// Tells everything that was received and cannot be written any more, in the room that is reserved for the end of
-    /// the file.
+    /// Records all received but unwritten messages, in the space that is reserved for the end of the file.
     fn give_up(&mut self, text: &str) {
         if !self.is_low {
-            // It became full between two looks.
+            // The disk became full between two checks.
             let _ = self.warn_of_disk(|parts, event| parts.last_event(event));
         }
         let mut left: HashMap<(Arc<str>, u64), Unwritten> = HashMap::new();
@@ -525,7 +520,7 @@ impl<'a> Writer<'a> {
             tell(publisher, *until, Kind::Missed, &text)
         });
         if noted.is_err() {
-            // The reserved room is used up: the error that ended the recording says that the disk is full.
+            // The reserved space is used up. The error that ended the recording reports the full disk.
             return;
         }
         for publisher in self.numbers.open(None) {
@@ -537,7 +532,6 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Puts what was written onto the disk, and looks at it.
     fn sync(&mut self) -> Result<()> {
         self.look_at_disk()?;
         self.with_room(|parts| parts.sync(now()))?;
@@ -548,8 +542,9 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Looks how much of the disk is free, and warns once where that is less than a tenth. Between two looks no more is
-    /// written than half of what is left until then.
+    /// Measures the free space, and warns once if it is below a tenth.
+    ///
+    /// At most half of the space until the warning is written before the next check.
     fn look_at_disk(&mut self) -> Result<()> {
         let (free, size) = self.parts.disk()?;
         let low = size / 10;
@@ -566,7 +561,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Warns that little is left, for all messages or for the next one, which is long.
+    /// Warns that the disk is nearly full or that the next long message does not fit.
     fn warn_of_disk(&mut self, write: impl Fn(&mut Parts, &Event) -> Result<()>) -> Result<()> {
         self.is_low = true;
         let (free, size) = self.parts.disk()?;
@@ -581,7 +576,6 @@ impl<'a> Writer<'a> {
         self.with_room(|parts| write(parts, &event))
     }
 
-    /// Adds to the counters what was written since the last time.
     fn update_counters(&mut self) {
         let mut counters = self.status.counters();
         for publisher in self.uncounted.drain(..) {
@@ -592,8 +586,9 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Makes sure that there is memory for the value of a long body: its many short blocks are no errors where there is
-/// none, but the end of the program.
+/// Checks that memory for the value of a long body is available.
+///
+/// The value has many short blocks, and a failed short allocation ends the program.
 fn room_for_value(body: &[u8]) -> Result<()> {
     if body.len() < LONG_BODY {
         return Ok(());
@@ -607,7 +602,7 @@ fn room_for_value(body: &[u8]) -> Result<()> {
     })
 }
 
-/// Returns the same value in another encoding, within these limits.
+/// Converts a message to another encoding within these limits.
 fn transcode(body: &Bytes, from: Encoding, to: Encoding, limits: &Limits) -> Result<Vec<u8>> {
     if *limits == Limits::default() {
         return codec::transcode(body, from, to);
@@ -618,8 +613,9 @@ fn transcode(body: &Bytes, from: Encoding, to: Encoding, limits: &Limits) -> Res
     Ok(written)
 }
 
-/// Whether the schema for viewers admits a message in JSON: one that fits the schema, which a publisher need not check,
-/// without a null and without a float that JSON has no number for.
+/// Returns whether the viewers' schema admits a JSON message.
+///
+/// Publishers need not check their schema. Viewers accept neither a null nor a float without a JSON number.
 fn fits_viewers(body: &[u8], schema: Option<&Schema>) -> bool {
     let is_plain =
         std::str::from_utf8(body).is_ok_and(|text| !text.contains("null") && !text.contains("$float"));
@@ -627,7 +623,6 @@ fn fits_viewers(body: &[u8], schema: Option<&Schema>) -> bool {
     is_plain && schema.is_none_or(|schema| room_for_value(body).and_then(|()| fits(schema)).is_ok())
 }
 
-/// Why messages are not recorded that were not received.
 const UNATTENDED: &str =
     "no recorder was there: the one before was killed, or the publisher started after its end";
 const UNATTENDED_END: &str = "the publisher ended while no recorder was there: those that it published last may be neither received nor counted";

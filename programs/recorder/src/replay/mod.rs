@@ -1,11 +1,11 @@
-//! `linkspan replay`: publishes the messages of a recording again, under their numbers and times.
+//! `linkspan replay`: publishes the messages of a recording again, with their numbers and times.
 //!
-//! | what | lives in |
+//! | task | module |
 //! |---|---|
-//! | the loop: when each message is due, commands, lateness | this file |
+//! | the loop: due times, commands, lateness | this file |
 //! | the command line | `arguments` |
-//! | which messages and events of the recording are sent | `selection` |
-//! | the publishers and channels that messages go to | `outlets` |
+//! | selection of messages and events | `selection` |
+//! | publishers and channels for the messages | `outlets` |
 
 mod arguments;
 mod outlets;
@@ -30,36 +30,33 @@ pub use arguments::Arguments;
 use outlets::{Names, Outlets};
 use selection::{has_more, reader, sends, tells};
 
-/// The shortest time that is slept by the service's wait, which commands end; the rest is slept with the scheduler's
-/// precision.
+/// The last part of a wait, which is slept precisely. Commands can only end the wait before it.
 const BRIEF: Duration = Duration::from_millis(2);
 
-/// How long is waited at a time while something holds the replay.
+/// The wait between two checks while the replay is held.
 const HELD: Duration = Duration::from_millis(50);
-/// Messages that are sent as fast as possible between two looks at the commands.
+/// Messages between two checks for commands with `--as-fast-as-possible`.
 const BEFORE_LOOK: u32 = 64;
 
-/// What a replay has done.
 #[derive(Debug, Default)]
 struct Done {
     messages: u64,
-    /// How late messages were, in all and at most.
+    /// The total lateness of messages, and the largest.
     late: Duration,
     latest: Duration,
 }
 
-/// What happens now.
 enum Step {
     Next,
-    /// Go on at this time of the recording, in nanoseconds since 1970.
+    /// Continue at this time of the recording, in nanoseconds since 1970.
     Seek(u64),
     End(Option<Task>),
 }
 
-/// Replays it.
+/// Replays the recording.
 ///
 /// # Errors
-/// Those of the arguments, the file, and the names; `Timeout` where somebody was late.
+/// Errors of the arguments, the file, and the names; `Timeout` if a program was late.
 pub fn run(arguments: &Arguments) -> Result<()> {
     arguments.reading.take();
     let outline = outline(&arguments.file)?;
@@ -76,12 +73,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         stem.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
     let name = arguments.service.clone().unwrap_or_else(|| format!("replay-{title}"));
     let service = ServiceLoop::start(&name, &options)?;
-    // The controller gets each error from here on; without it, it shows a service that ended without one.
+    // From here on, the controller must show errors.
     replay(arguments, &outline, &service).inspect_err(|error| service.fail(error))?;
     service.close(Duration::from_secs(5))
 }
 
-/// Replays all that was chosen, until the end or a command.
 fn replay(arguments: &Arguments, outline: &Outline, service: &ServiceLoop) -> Result<()> {
     let (begin, end) = outline.time.unwrap_or((0, 0));
     let (rename, lockstep) = (&*arguments.rename, &*arguments.lockstep);
@@ -127,7 +123,7 @@ fn replay(arguments: &Arguments, outline: &Outline, service: &ServiceLoop) -> Re
     damaged.and(refused)
 }
 
-/// Whether an error is one of what the recording has of a name, so that others can be published.
+/// Returns whether an error concerns only one name. Others can then be published.
 fn is_of_name(error: &Error) -> bool {
     use ErrorKind::{
         InvalidEndpoint, Malformed, OutOfRange, SchemaMismatch, TooLarge, Unsupported, WrongType,
@@ -138,28 +134,28 @@ fn is_of_name(error: &Error) -> bool {
     )
 }
 
-/// A distance of a recording, as it is replayed at a speed.
+/// Returns a recorded duration at this speed.
 fn distance(nanoseconds: u64, speed: f64) -> Duration {
     Duration::try_from_secs_f64(Duration::from_nanos(nanoseconds).as_secs_f64() / speed)
         .unwrap_or(Duration::MAX)
 }
 
-/// A time after another one; of a distance that no clock reaches, a year after it.
+/// Returns a later time. A duration beyond the clock's range becomes a year.
 fn later(from: Instant, after: Duration) -> Instant {
     const YEAR: Duration = Duration::from_secs(365 * 86_400);
     from.checked_add(after.min(YEAR)).unwrap_or(from)
 }
 
-/// Lines of standard input, each of which is a step; the end of the input is the end of the steps.
+/// Reads lines of standard input. Each line is a step, and the end of the input ends the steps.
 ///
 /// # Errors
-/// No thread can be started.
+/// The thread cannot be started.
 fn lines() -> Result<Receiver<()>> {
     let (sender, receiver) = std::sync::mpsc::channel();
-    // Ends with the process: nothing interrupts a read of a terminal.
+    // The thread ends with the process, because a read of a terminal cannot be interrupted.
     start_thread("replay-steps", move || {
         let mut input = std::io::stdin().lock();
-        // A step is a line of any bytes; nothing of it is kept.
+        // A line may have any bytes, which are not kept.
         while input.skip_until(b'\n').is_ok_and(|length| length > 0) {
             if sender.send(()).is_err() {
                 return;
@@ -169,7 +165,7 @@ fn lines() -> Result<Receiver<()>> {
     Ok(receiver)
 }
 
-/// A name or pattern that is to be met, and the recorded topics that it means and that no message of was read yet.
+/// A required name or pattern, and its recorded topics without any message so far.
 struct Wanted<'a> {
     name: &'a str,
     is_awaited: bool,
@@ -187,9 +183,9 @@ impl<'a> Wanted<'a> {
         !self.is_met || !self.topics.is_empty()
     }
 
-    /// Takes the topic of a message; returns whether it is the first one of a topic that this means.
+    /// Takes the topic of a message; returns whether it is the first message of a required topic.
     fn meet(&mut self, topic: &str, names: Names<'_>) -> bool {
-        // A recording that is followed may have topics that were not there when it was looked at.
+        // A followed recording can get further topics.
         let is_new = self.topics.remove(topic) || !self.is_met && names.means(self.name, topic);
         self.is_met |= is_new;
         is_new
@@ -198,7 +194,6 @@ impl<'a> Wanted<'a> {
 
 struct Replay<'a> {
     arguments: &'a Arguments,
-    /// When the recording begins and ends.
     begin: u64,
     end: u64,
     service: &'a ServiceLoop,
@@ -206,26 +201,21 @@ struct Replay<'a> {
     outlets: Outlets<'a>,
     names: Names<'a>,
     done: Done,
-    /// The time of the last message.
     at: u64,
     paused: bool,
-    /// Steps that were asked for and not taken.
+    /// Requested steps that were not taken yet.
     steps: u64,
-    /// Whether standard input had a line: where it ends after one, the steps end.
+    /// Whether standard input had a line; its end then ends the steps.
     had_line: bool,
-    /// Messages since the last look at the commands.
     unlooked: u32,
     lines: Option<Receiver<()>>,
-    /// What the recording has that could not be read.
     damaged: Option<Error>,
-    /// Names that cannot be published, and why: they cost no other name its messages.
+    /// Names that cannot be published, and the errors. Other names are published.
     refused: BTreeMap<String, Error>,
-    /// Whether the end of the recording was reached.
     came_to_end: bool,
 }
 
 impl Replay<'_> {
-    /// Plays until the end; returns the task of a shutdown.
     fn play(&mut self) -> Result<Option<Task>> {
         let mut from = match self.meet()? {
             Step::End(task) => return Ok(task),
@@ -242,7 +232,7 @@ impl Replay<'_> {
         }
     }
 
-    /// Opens the publishers that are to have subscribers, and waits for those.
+    /// Opens the publishers of required names, and waits for their subscribers.
     fn meet(&mut self) -> Result<Step> {
         if self.arguments.wait_for.is_empty() && self.arguments.lockstep.is_empty() {
             return Ok(Step::Next);
@@ -306,7 +296,7 @@ impl Replay<'_> {
                     format!("nobody subscribed to {endpoint} in time"),
                 ));
             }
-            // Commands are carried out in their order: behind a step that waits here, the others wait as well.
+            // Commands keep their order: while a step is pending, later ones wait as well.
             if self.steps == 0
                 && let Some(step) = self.look(Duration::ZERO)?
             {
@@ -319,7 +309,6 @@ impl Replay<'_> {
         Ok(sought)
     }
 
-    /// Waits so long for a command, and carries it out. Returns what else is to happen for it.
     fn look(&mut self, patience: Duration) -> Result<Option<Step>> {
         match self.service.next(patience) {
             Ok(None) => Ok(Some(Step::End(None))),
@@ -329,7 +318,6 @@ impl Replay<'_> {
         }
     }
 
-    /// Plays the recording once, from this time on.
     fn pass(&mut self, from: Option<u64>) -> Result<Step> {
         let window = self.arguments.choice.window(self.begin);
         let mut reader = reader(self.arguments, self.begin, from)?;
@@ -367,14 +355,14 @@ impl Replay<'_> {
                 after
             });
             if std::mem::take(&mut has_waited) {
-                // It came into the file later than it is due: what follows it keeps its distance from it.
+                // The message was written late. Later messages keep their distance from it.
                 due = due.max(Instant::now());
             }
             match self.wait_until(&mut due)? {
                 Step::Next => {}
                 other => return Ok(other),
             }
-            // A pause or a wait moves everything that follows.
+            // A pause or a wait delays all later messages.
             if let (Some((_, began)), Some(after)) = (&mut clock, after) {
                 *began = due.checked_sub(after).unwrap_or(due);
             }
@@ -401,7 +389,7 @@ impl Replay<'_> {
                 self.done.latest = self.done.latest.max(late);
             }
             self.await_answer(message.number, &message.channel.topic)?;
-            // Before the first message programs may have to be started.
+            // Programs may start late, before the first message.
             if std::mem::take(&mut is_first)
                 && let (Some((_, began)), Some(after)) = (&mut clock, after)
                 && self.arguments.waits_for_others()
@@ -415,12 +403,11 @@ impl Replay<'_> {
         Ok(Step::Next)
     }
 
-    /// Whether a message has a time.
     fn has_time(&self, time: u64) -> bool {
         !is_timeless(time, self.end)
     }
 
-    /// Fails where names could not be published, as the first of them does.
+    /// Fails with the first error of a name, if any name could not be published.
     fn refused(&self) -> Result<()> {
         let Some((name, error)) = self.refused.first_key_value() else { return Ok(()) };
         if self.done.messages == 0 && self.refused.len() == 1 {
@@ -433,9 +420,9 @@ impl Replay<'_> {
         Err(Error::new(error.kind(), text))
     }
 
-    /// Waits until a message is to be sent; carries out commands meanwhile.
+    /// Waits until a message is due, and executes commands in the meantime.
     fn wait_until(&mut self, due: &mut Instant) -> Result<Step> {
-        // Commands are rarer than messages that nothing holds back.
+        // Commands are rarer than messages at full speed.
         self.unlooked = self.unlooked.saturating_add(1);
         if self.arguments.as_fast_as_possible && self.unlooked < BEFORE_LOOK && !self.paused {
             return Ok(Step::Next);
@@ -455,7 +442,7 @@ impl Replay<'_> {
                 left.saturating_sub(BRIEF)
             };
             let was_paused = self.paused;
-            // A step that was asked for is taken before the next command.
+            // A requested step is taken before the next command.
             let is_asked_for = self.steps > 0 && !self.paused;
             if !is_asked_for && let Some(step) = self.look(patience)? {
                 return Ok(step);
@@ -486,7 +473,7 @@ impl Replay<'_> {
         }
     }
 
-    /// Whether a step was asked for; `None` where the steps have ended.
+    /// Returns whether a step was requested; `None` after the last step.
     fn takes_step(&mut self) -> Option<bool> {
         match self.lines.as_ref().map(Receiver::try_recv) {
             Some(Ok(())) => {
@@ -520,7 +507,7 @@ impl Replay<'_> {
                 match seconds {
                     Ok(seconds) if (0.0..1e9).contains(&seconds) => {
                         task.done(&Value::Null)?;
-                        // Numbers go back, or over some that were not sent: another incarnation has them.
+                        // Numbers go back or skip messages, which requires another incarnation.
                         self.outlets.begin_again()?;
                         return Ok(Some(Step::Seek(self.begin.saturating_add((seconds * 1e9) as u64))));
                     }
@@ -542,7 +529,6 @@ impl Replay<'_> {
         Ok(None)
     }
 
-    /// Waits for the answer to a message.
     fn await_answer(&self, number: u64, topic: &str) -> Result<()> {
         let Some(answers) = &self.answers else { return Ok(()) };
         answers.recv(self.arguments.deadline).map(drop).map_err(|error| {

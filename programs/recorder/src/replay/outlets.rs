@@ -1,4 +1,4 @@
-//! Where replayed messages go: a publisher for each name, or a channel to a program that consumes them in lockstep.
+//! The outlets of a replay: a publisher per name, or a channel to a program that consumes in lockstep.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -15,28 +15,25 @@ use linkspan_recording::reader::Message;
 
 use crate::stderr;
 
-/// How long a program that has ended with the last message of its name may take to be started again, and get that
-/// message again.
+/// How long a program that ended with the last message of its name may take to restart and to receive it again.
 const SUCCESSOR: Duration = Duration::from_secs(2);
 
-/// What the command line says of names.
 #[derive(Clone, Copy)]
 pub struct Names<'a> {
     pub rename: &'a [(String, String)],
     /// Names that are replayed over channels.
     pub lockstep: &'a [String],
-    /// The names that the recording has, as far as it is written.
     pub recorded: &'a BTreeSet<String>,
 }
 
 impl Names<'_> {
-    /// Returns the name under which a topic is published, if it may be.
     fn published(&self, topic: &str) -> String {
         renamed(topic, self.rename).map_or_else(|| topic.to_owned(), |(new, rest)| format!("{new}{rest}"))
     }
 
-    /// Returns whether an option that has this name or pattern means the topic: what is published under it, and where
-    /// nothing else is, what has it in the recording.
+    /// Returns whether a name or pattern in an option means this topic.
+    ///
+    /// It matches the published name. If it matches no published name, it matches the recorded one.
     pub fn means(&self, name: &str, topic: &str) -> bool {
         let name = name.strip_prefix("tcp:").unwrap_or(name);
         let fits = |text: &str| text == name || registry::matches(name, text);
@@ -45,33 +42,32 @@ impl Names<'_> {
     }
 }
 
-/// All of them.
 pub struct Outlets<'a> {
     names: Names<'a>,
     deadline: Duration,
-    /// By the name in the recording.
     open: HashMap<String, Outlet>,
-    /// The first number that the recording misses of publishers of which no message came yet, by name and incarnation.
+    /// The first missed number of publishers without any message yet, by name and incarnation.
     missed: HashMap<(String, u64), u64>,
-    /// How often the recording began: each time is another incarnation.
+    /// How often the recording was restarted. Each round has new incarnations.
     round: u64,
-    /// Publishers that were begun close to the one before, and when that was.
+    /// Publishers that were begun shortly after another, and when the last one began.
     hurried: u32,
     begun: Option<Instant>,
 }
 
-/// Publishers that are begun at most while less than this time is between two of them: each takes some milliseconds,
-/// and a file of some KiB has as many as messages. One that replays them as slowly as programs start has any number.
+/// The most publishers that are begun within `CLOSE` of the previous one.
+///
+/// Each takes milliseconds, and a small file can have one per message. Slower successions are unlimited.
 const HURRIED: u32 = 8_192;
 const CLOSE: Duration = Duration::from_millis(50);
-/// Bytes of a name of which it is kept what was missed before its first message.
+/// The longest name whose first missed number is kept.
 const LONGEST: usize = 1_024;
 
 pub struct Outlet {
     endpoint: String,
     /// The incarnation in the recording.
     of: u64,
-    /// Messages that it was given in this round: their numbers if the recording has none.
+    /// Messages in this round: their numbers, if the recording lacks numbers.
     sent: u64,
     kind: Kind,
 }
@@ -88,7 +84,6 @@ enum Kind {
 }
 
 impl<'a> Outlets<'a> {
-    /// None is open.
     pub fn new(names: Names<'a>, deadline: Duration) -> Outlets<'a> {
         let (open, missed) = (HashMap::new(), HashMap::new());
         Outlets { names, deadline, open, missed, round: 0, hurried: 0, begun: None }
@@ -97,7 +92,7 @@ impl<'a> Outlets<'a> {
     /// Counts a publisher that begins.
     ///
     /// # Errors
-    /// `TooLarge` for too many that are close to each other.
+    /// `TooLarge` for too many publishers in quick succession.
     fn count_begun(&mut self, topic: &str) -> Result<()> {
         if self.begun.replace(Instant::now()).is_none_or(|before| before.elapsed() >= CLOSE) {
             return Ok(());
@@ -113,15 +108,15 @@ impl<'a> Outlets<'a> {
         Err(Error::new(ErrorKind::TooLarge, text))
     }
 
-    /// From now on each name is another incarnation.
+    /// Begins the next round, with new incarnations.
     ///
     /// # Errors
-    /// Those of closing publishers.
+    /// Errors of closing publishers.
     pub fn begin_again(&mut self) -> Result<()> {
         self.round = self.round.wrapping_add(1);
         self.hurried = 0;
         self.missed.clear();
-        // Channels go on: the incarnation is said with each of their messages.
+        // Channels stay open: each of their messages carries the incarnation.
         let publishers = self.open.extract_if(|_, outlet| matches!(outlet.kind, Kind::Publisher(_)));
         publishers.into_iter().try_for_each(|(_, outlet)| outlet.close(self.deadline))?;
         let begun = self.round;
@@ -134,7 +129,7 @@ impl<'a> Outlets<'a> {
         Ok(())
     }
 
-    /// Takes an event: what was missed before the first message of a publisher is missed by its subscribers, too.
+    /// Notes an event: losses before a publisher's first message are lost for its subscribers as well.
     pub fn note(&mut self, event: &Event) {
         let (event::Kind::Missed, Some(incarnation), Some(first)) =
             (event.kind, event.incarnation, event.first)
@@ -142,16 +137,16 @@ impl<'a> Outlets<'a> {
             return;
         };
         let is_open = self.open.get(&event.name).is_some_and(|outlet| outlet.of == incarnation);
-        // Of a stranger's file as well.
+        // The limits protect against a malicious file.
         if !is_open && event.name.len() < LONGEST && self.missed.len() < HURRIED as usize {
             self.missed.entry((event.name.clone(), incarnation)).or_insert(first);
         }
     }
 
-    /// Opens the outlet of a message's name, where it is not open.
+    /// Returns the outlet of a message's name, and opens it if necessary.
     ///
     /// # Errors
-    /// Those of opening the name: `AddressInUse` where another program has it.
+    /// Errors of opening the name: `AddressInUse` if another program has it.
     pub fn open(&mut self, message: &Message<'_>) -> Result<&mut Outlet> {
         let topic = &message.channel.topic;
         let is_other = |outlet: &Outlet| {
@@ -160,7 +155,7 @@ impl<'a> Outlets<'a> {
         if self.open.get(topic).is_some_and(is_other)
             && let Some(ended) = self.open.remove(topic)
         {
-            // The next incarnation of its publisher.
+            // The message belongs to the next incarnation of its publisher.
             ended.close(self.deadline)?;
         }
         if !self.open.contains_key(topic) {
@@ -220,10 +215,10 @@ impl<'a> Outlets<'a> {
         Ok(Outlet { endpoint, of: channel.incarnation, sent: 0, kind })
     }
 
-    /// Waits until every topic has a subscriber, up to `patience` for each; returns the first that still has none.
+    /// Waits up to `patience` per topic for a subscriber; returns the first topic without one.
     ///
     /// # Errors
-    /// Those of the publisher, but for a time-out.
+    /// Errors of the publisher except a time-out.
     pub fn lacking(&self, topics: &[String], patience: Duration) -> Result<Option<&str>> {
         for topic in topics {
             let Some(Outlet { endpoint, kind: Kind::Publisher(publisher), .. }) = self.open.get(topic) else {
@@ -237,11 +232,13 @@ impl<'a> Outlets<'a> {
         Ok(None)
     }
 
-    /// Sends a message, and over a channel waits until it was consumed. `has_more` tells whether its name has further
-    /// ones: a program that has ended after the last one is not waited for.
+    /// Sends a message, and over a channel waits for its consumption.
+    ///
+    /// `has_more` tells whether its name has further messages. If not, the replay does not wait for a program that has
+    /// ended.
     ///
     /// # Errors
-    /// Those of sending; `Timeout` with who was late, or has ended.
+    /// Errors of sending; `Timeout` with the program that was late or has ended.
     pub fn send(&mut self, message: &Message<'_>, has_more: impl Fn() -> Result<bool>) -> Result<()> {
         let deadline = self.deadline;
         let encoding = message.channel.encoding().ok_or_else(|| {
@@ -256,7 +253,7 @@ impl<'a> Outlets<'a> {
         let number = if is_numbered(message) { message.number } else { outlet.sent };
         let unconsumed = |error: Error, endpoint: &str, has_ended: bool| {
             let within = in_seconds(deadline);
-            // Without memory or descriptors here the program is not the cause.
+            // Lack of memory or descriptors in this process is not the program's fault.
             if !matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Disconnected) {
                 return error;
             }
@@ -308,7 +305,7 @@ impl<'a> Outlets<'a> {
                             }
                         },
                     };
-                    // The next incarnation of a program with a client_id gets by itself what was kept for it.
+                    // A restarted program with a `client_id` receives the kept message automatically.
                     let sent = if is_kept && to.unacknowledged() > 0 {
                         Ok(())
                     } else {
@@ -316,7 +313,7 @@ impl<'a> Outlets<'a> {
                     };
                     is_kept = sent.is_ok();
                     match sent.and_then(|()| to.flush(left())) {
-                        // The program has ended: the message is for the one that takes its place.
+                        // The program has ended, so its successor gets the message.
                         Err(error) if error.kind() == ErrorKind::Disconnected && !end.has_passed() => {
                             is_over = is_over || is_kept && !has_more()?;
                             has_ended = true;
@@ -331,21 +328,21 @@ impl<'a> Outlets<'a> {
         }
     }
 
-    /// Closes all of them.
+    /// Closes all outlets.
     ///
     /// # Errors
-    /// The first that one of them has.
+    /// The first error.
     pub fn close(&mut self) -> Result<()> {
         self.open.drain().map(|(_, outlet)| outlet.close(self.deadline)).fold(Ok(()), Result::and)
     }
 }
 
-/// Whether the numbers of a message are those of its publisher. Other writers number from any number, or not at all.
+/// Returns whether the numbers come from a publisher. Other writers number differently or not at all.
 fn is_numbered(message: &Message<'_>) -> bool {
     message.channel.incarnation != 0
 }
 
-/// Returns an incarnation that no other replay has: subscribers read it as a program that was started again.
+/// Returns a new incarnation, which subscribers treat as a restarted program.
 fn new_incarnation(of: u64, round: u64) -> u64 {
     let now = u64::try_from(Timestamp::now().0).unwrap_or(0);
     let mixed = (of ^ now.rotate_left(20) ^ u64::from(std::process::id()) ^ round << 48)
@@ -353,34 +350,35 @@ fn new_incarnation(of: u64, round: u64) -> u64 {
     mixed.max(1)
 }
 
-/// Returns who sends the messages of this source again; `None` where the recording has no source.
+/// Returns the `client_id` of the replayed source, if the recording names one.
 fn source(recorded: &str) -> Option<String> {
-    // The source is any text; a client_id has these characters alone.
+    // A source is any text, but a `client_id` has only these characters.
     let allowed = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
     let is_known = !recorded.is_empty();
     is_known.then(|| format!("replay-of-{recorded}").chars().map(allowed).take(64).collect())
 }
 
-/// Returns the name, without its transport, that takes the place of the beginning of a topic, and the rest of that.
+/// Returns the replacement for the beginning of a topic, without its transport, and the rest of the topic.
 fn renamed<'a>(topic: &'a str, rename: &'a [(String, String)]) -> Option<(&'a str, &'a str)> {
     let (old, new) = rename.iter().find(|(old, _)| topic.starts_with(old))?;
     Some((new.strip_prefix("tcp:").unwrap_or(new), topic.strip_prefix(old.as_str())?))
 }
 
-/// Returns the transport and the name under which the messages of a topic are published. The author of the recording
-/// chose the topic: what is no name in the runtime directory, a path or an address, and the name of a program of
-/// Linkspan are published only where `--rename` gives another one.
+/// Returns the transport and the name that a topic is published under.
+///
+/// The author of the recording chose the topic. It must be a name in the runtime directory, and not the name of a
+/// Linkspan program. `--rename` permits other names.
 ///
 /// # Errors
-/// `InvalidEndpoint`, with what to do.
+/// `InvalidEndpoint`, with advice.
 fn place<'a>(topic: &str, endpoint: &'a str, rename: &[(String, String)]) -> Result<(&'a str, String)> {
     let is_place = |name: &str| name.starts_with('/') || name.contains([':', '\0']);
     let climbs = |name: &str| name.split('/').any(|segment| matches!(segment, "." | ".."));
     let is_plain = |rest: &str| rest.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
     let renamed = renamed(topic, rename);
     let (name, is_address, is_given) = match renamed {
-        // A place that the option names, and of the topic whole segments below it: its author neither ends the name of
-        // a folder nor a port.
+        // The option names the place. The topic may add only whole path segments: its author must not complete the name
+        // of a folder or a port.
         Some((new, rest)) => {
             let is_address = new.starts_with("//");
             let is_whole = rest.is_empty() || !is_address && (new.ends_with('/') || rest.starts_with('/'));
@@ -404,7 +402,7 @@ fn place<'a>(topic: &str, endpoint: &'a str, rename: &[(String, String)]) -> Res
         );
         return Err(Error::new(ErrorKind::InvalidEndpoint, text));
     }
-    // Files and journals number their messages by themselves.
+    // Files and journals assign their own numbers.
     let transport = match endpoint.split_once(':') {
         _ if is_address => "tcp",
         Some(("unix", _)) => "unix",
@@ -426,7 +424,6 @@ impl Outlet {
 mod tests {
     use super::*;
 
-    /// Returns where the messages of an endpoint are published.
     fn at(endpoint: &str, renames: &[(&str, &str)]) -> Result<String> {
         let topic = linkspan_recording::writer::topic(endpoint);
         let renames: Vec<_> =
@@ -496,7 +493,6 @@ mod tests {
         }
     }
 
-    /// A recording of some KiB may have a publisher for each message, and each takes milliseconds.
     #[test]
     fn publishers_that_take_the_place_of_each_other_are_bounded_unless_time_is_between_them() {
         let recorded = BTreeSet::new();
@@ -506,7 +502,7 @@ mod tests {
             (0..=HURRIED).try_for_each(|_| outlets.count_begun("lab/a")).unwrap();
             let error = outlets.count_begun("lab/a").unwrap_err();
             assert!(error.kind() == ErrorKind::TooLarge && error.text().contains("lab/a"), "{error}");
-            // One whose publishers begin as programs do has any number.
+            // Publishers that begin at a normal pace are unlimited.
             outlets.begun = Instant::now().checked_sub(CLOSE);
             outlets.count_begun("lab/a").unwrap();
             outlets.begin_again().unwrap();

@@ -1,4 +1,4 @@
-//! Which messages and events of a recording a replay sends, and the reader that gives them.
+//! Selects the messages and events that a replay sends.
 
 use linkspan::Result;
 use linkspan_recording::reader::{Entry, Message};
@@ -8,39 +8,39 @@ use super::Arguments;
 use crate::tools::choice::Window;
 use crate::tools::opening::{limits, open};
 
-/// Reads the recording, from this time on, or while it is written.
+/// Opens the recording at this time, or follows it while it is being written.
 pub fn reader(arguments: &Arguments, begin: u64, from: Option<u64>) -> Result<Reader> {
     if arguments.follow {
         return Reader::follow(&arguments.file, limits());
     }
     let (begin, end) = arguments.choice.window(begin).certain_times();
     let reader = open(&arguments.file)?;
-    // A place that is sought is a distance from the beginning, and steps of the clock may be in between.
+    // A relative time depends on steps of the clock before it, so reading must begin at the start.
     if from.is_some() { Ok(reader) } else { reader.within(begin, end) }
 }
 
-/// Returns the message of an entry, and its time, if a replay from this time on sends it.
+/// Returns the message of an entry and its time, if a replay from `from` on sends it.
 pub fn sends<'m>(window: &Window<'_>, entry: Entry<'m>, from: Option<u64>) -> Option<(Message<'m>, u64)> {
     let message = window.chosen(entry)?;
     let time = replayed(window, message.received, from)?;
     Some((message, time))
 }
 
-/// Returns the time of what was received at this one without the steps of the clock, if a replay from `from` on has it.
+/// Returns the received time without the steps of the clock, if a replay from `from` on includes it.
 fn replayed(window: &Window<'_>, received: u64, from: Option<u64>) -> Option<u64> {
     let place = window.place(received);
-    // A day by which the clock was set forward is no day of silence.
+    // A clock that was set forward by a day must not cause a day without messages.
     let time = window.continuous(received);
     (from.is_none_or(|from| time >= from) && place.is_eq()).then_some(time)
 }
 
-/// Takes an event, which may be a step of the clock, and returns whether a replay from this time on has it.
+/// Notes an event, which may be a step of the clock; returns whether a replay from `from` on includes it.
 pub fn tells(window: &Window<'_>, event: &Event, from: Option<u64>) -> bool {
     window.note(event);
     replayed(window, event.time, from).is_some()
 }
 
-/// Returns whether a replay from this time on sends more than so many messages of a name, as far as that is known.
+/// Returns whether a replay sends more than `sent` messages of a name, according to the file so far.
 pub fn has_more(
     arguments: &Arguments,
     begin: u64,

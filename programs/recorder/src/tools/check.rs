@@ -1,9 +1,8 @@
-//! `linkspan recording check`: proves that a recording is complete, or says what is not.
+//! `linkspan recording check`: proves that a recording is complete, or reports its gaps.
 //!
-//! For each name and incarnation the numbers of messages, and of those that events say were missed or skipped, follow
-//! each other; the recorder was never without a connection to a name that lives; each part was closed by its recorder,
-//! with all of its threads alive; and what it was made of was whole. Damage of a file and losses of its recorder have
-//! exit codes of their own.
+//! In a complete recording, the numbers of each publisher are consecutive. It has no time without a connection to a
+//! live name, no unclosed part, no failed recorder, and no incomplete original. Damage of a file and losses of the
+//! recorder have different exit codes.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,31 +37,29 @@ pub struct Arguments {
     quiet: bool,
 }
 
-/// Checks the numbers of names.
 #[derive(Debug, Default)]
 struct Numbers {
-    /// The number that comes next, by name and incarnation, and behind how many holes it was found.
-    /// One behind the last number that there is comes next to nothing, and is a number here.
+    /// The next number by name and incarnation, and the count of holes before it. It can exceed the largest `u64` by
+    /// one.
     next: BTreeMap<(String, u64), (u128, usize)>,
     messages: u64,
     missed: u64,
-    /// The publishers of which it is not known what they published last.
     unaccounted: BTreeSet<(String, u64)>,
-    /// The names at which more may have been published than any number tells: events say why.
+    /// Names whose publishers may have sent more than any number shows.
     unknown: BTreeSet<String>,
-    /// Damage, and what contradicts itself.
+    /// Damage and contradictions.
     faults: Findings,
-    /// Losses without a number, of which the recorder tells.
+    /// Losses without a number that the recorder reports.
     losses: Findings,
-    /// Gaps that lie over parts which are not there: what the recorder removed itself is no fault.
+    /// Gaps across missing parts. If the recorder removed these parts, the gaps are not faults.
     over_holes: Findings,
-    /// How often parts were not there so far.
+    /// The number of holes so far: places with missing parts.
     holes: usize,
-    /// Whether a message has no number of a publisher: another program wrote its channel.
+    /// Whether another program wrote a channel, whose messages lack publisher's numbers.
     has_foreign: bool,
 }
 
-/// Findings of one sort: the first ones, and how many there are.
+/// The first findings of one sort, and the count of all.
 #[derive(Debug, Default)]
 struct Findings {
     first: Vec<String>,
@@ -82,7 +79,6 @@ impl Findings {
         self.first.extend(other.first);
     }
 
-    /// Prints the first ones, and says how many there are of this sort where there are more.
     fn print(&self, sort: &str) -> Result<()> {
         self.first.iter().try_for_each(|text| stdout::print_line(text))?;
         if self.count > self.first.len() as u64 {
@@ -93,12 +89,12 @@ impl Findings {
 }
 
 impl Numbers {
-    /// Takes the numbers from `first` on, of messages or of missed ones.
+    /// Checks numbers of messages or of reported losses.
     fn take(&mut self, name: &str, incarnation: u64, first: u64, count: u64, what: &str) {
         let place = || format!("{} (incarnation {incarnation:016x})", named(name));
         let end = u128::from(first).saturating_add(count.into());
         let key = (name.to_owned(), incarnation);
-        // It went on, so its numbers say what is missing.
+        // The publisher continued, so its numbers show the losses.
         self.unaccounted.remove(&key);
         let Some((next, holes)) = self.next.insert(key.clone(), (end, self.holes)) else { return };
         let before = next.saturating_sub(1);
@@ -129,12 +125,13 @@ impl Numbers {
         self.over_holes.add(fault);
     }
 
-    /// Takes what a part says of the parts before it: which number comes next of a publisher. Behind what is not there
-    /// it is the only thing that tells of the messages of one that published no more.
+    /// Checks the next number of a publisher that a part states for the earlier parts.
+    ///
+    /// After a hole, this is the only information about a publisher that sent nothing more.
     fn take_next(&mut self, name: &str, incarnation: u64, next: u64) {
         let key = (name.to_owned(), incarnation);
         match self.next.get(&key) {
-            // The next message has to agree with it.
+            // The next message must agree with this number.
             None => {
                 self.next.insert(key, (next.into(), self.holes));
             }
@@ -149,21 +146,18 @@ impl Numbers {
     }
 }
 
-/// Findings of a sort that are printed one by one.
 const MAX_FINDINGS: usize = 10_000;
 
-/// The exit code where nothing is wrong, and not everything is known: a part was not closed or is not there, a
-/// publisher did not say which message was its last, or one may have come and gone that nothing told of.
+/// The exit code for an unclosed or removed part, or unknown last messages, if nothing else is wrong.
 const NOT_KNOWN: u8 = 5;
-/// The exit code if the file is whole and its recorder tells of losses that it could not count.
+/// The exit code if the file is whole but its recorder reports losses without a count.
 const LOSSES: u8 = 6;
 
-/// Returns a name as programs write it: of an address with its transport, which a topic has not.
+/// Returns a name as programs write it; a topic lacks the transport of an address.
 fn named(topic: &str) -> Cow<'_, str> {
     if topic.starts_with("//") { format!("tcp:{topic}").into() } else { topic.into() }
 }
 
-/// Checks it.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut readers = [open(&arguments.file)?];
     let mut numbers = Numbers::default();
@@ -225,7 +219,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             Entry::Metadata(format::metadata::DROPPED, entries) if removed.len() < MAX_FINDINGS => {
                 removed.extend(Dropped::of_original(entries));
             }
-            // In a copy: what its recorder would have written last is not known.
+            // The last records of the original are unknown.
             Entry::Metadata(format::metadata::UNCLOSED, entries) if copied.len() < MAX_FINDINGS => {
                 copied.push(format::omitted(entries));
             }
@@ -243,7 +237,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     drop(progress);
     let [reader] = &readers;
-    // What stands over parts that are not there lacks what those had: by the recorder itself, or not.
+    // Whether the recorder removed the missing parts decides about the gaps across them.
     let is_dropped = reader.problems().iter().all(|problem| problem.kind != ProblemKind::Absent);
     if !is_dropped {
         let over_holes = std::mem::take(&mut numbers.over_holes);
@@ -279,7 +273,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             (true, _) => "complete as far as is known",
             (false, _) => "whole, and not closed",
         };
-        // Losses are printed in any case.
+        // Losses are printed even with `--quiet`.
         numbers.losses.print("losses")?;
         if !arguments.quiet {
             let (messages, missed) = (numbers.messages, numbers.missed);

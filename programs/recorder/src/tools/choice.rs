@@ -1,4 +1,4 @@
-//! Which messages of a recording are meant: names, and times by the clock or from the beginning on.
+//! The selection of messages: by name, and by clock time or time since the beginning.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -34,29 +34,28 @@ fn instant(text: &str) -> std::result::Result<Instant, String> {
     })
 }
 
-/// The same, once the beginning of the recording is known.
+/// A selection with the times of a particular recording.
 #[derive(Debug)]
 pub struct Window<'a> {
     names: &'a [String],
     times: (u64, u64),
-    /// With what the entries so far say of the clock.
+    /// Includes the steps of the clock so far.
     within: Cell<Within>,
 }
 
 impl Choice {
-    /// Returns what is chosen of a recording that begins at this time.
     pub fn window(&self, begin: u64) -> Window<'_> {
         let within = Within::new(self.from, self.to);
         Window { names: &self.names, times: within.times(begin), within: Cell::new(within) }
     }
 
-    /// Fails where a name or pattern fits none of the recording, and where the recording has nothing in the times.
+    /// Fails if a name or pattern matches nothing, or if the recording has nothing in the selected times.
     ///
     /// # Errors
-    /// `NotFound`, with the names or the times that there are; `Corrupt` where damage may hide them.
+    /// `NotFound` with the existing names or times; `Corrupt` if damage may hide them.
     pub fn check(&self, outline: &Outline) -> Result<()> {
         self.check_found(outline).or_else(|none| {
-            // What is not found may be what the damage hides.
+            // Damage may hide the requested messages.
             finish_with(&outline.problems, Some(&none))?;
             Err(none)
         })
@@ -91,10 +90,10 @@ impl Choice {
 }
 
 impl Window<'_> {
-    /// Fails where names or times were chosen and nothing was found in them: whatever is made of it would be empty.
+    /// Fails if the selection has no message, because the output would be empty.
     ///
     /// # Errors
-    /// `NotFound` then.
+    /// `NotFound` in that case.
     pub fn require(&self, messages: u64, files: &[&Path]) -> Result<()> {
         let is_chosen = !self.names.is_empty() || self.times() != (0, u64::MAX);
         if messages > 0 || !is_chosen {
@@ -107,28 +106,25 @@ impl Window<'_> {
         Err(Error::new(ErrorKind::NotFound, text))
     }
 
-    /// Returns whether a name is chosen.
     pub fn has_name(&self, topic: &str) -> bool {
         self.names.is_empty() || self.names.iter().any(|name| registry::matches(name, topic))
     }
 
-    /// Returns the first and the last time, in nanoseconds since 1970, where the clock was not set.
+    /// Returns the first and the last time in nanoseconds since 1970, for a clock without steps.
     pub fn times(&self) -> (u64, u64) {
         self.times
     }
 
-    /// Returns the first and the last time as they were given.
+    /// Returns the first and the last time as given.
     pub fn ends(&self) -> (Option<Instant>, Option<Instant>) {
         self.within.get().ends()
     }
 
-    /// Returns the times outside of which nothing is chosen, however the clock was set: distances need what is before
-    /// them.
+    /// Returns the times outside of which nothing is selected, for any steps of the clock.
     pub fn certain_times(&self) -> (u64, u64) {
         self.within.get().certain_times()
     }
 
-    /// Does this with what is known of the times.
     fn with<R>(&self, what: impl FnOnce(&mut Within) -> R) -> R {
         let mut within = self.within.get();
         let result = what(&mut within);
@@ -136,12 +132,12 @@ impl Window<'_> {
         result
     }
 
-    /// Takes an event, in its place between the messages: distances have no steps of the clock in them.
+    /// Notes an event in its order: it may be a step of the clock.
     pub fn note(&self, event: &Event) {
         self.with(|within| within.note(event));
     }
 
-    /// Returns the message of an entry if its name is chosen and it is not repeated from another part; takes an event.
+    /// Returns a message with a selected name that is not a repeated one; notes an event.
     pub fn chosen<'m>(&self, entry: Entry<'m>) -> Option<Message<'m>> {
         match entry {
             Entry::Message(message) if !message.channel.repeated => {
@@ -156,12 +152,11 @@ impl Window<'_> {
         }
     }
 
-    /// Returns a time as the clock would have given it, had it not been set since the beginning.
+    /// Returns a time without the steps of the clock since the beginning.
     pub fn continuous(&self, time: u64) -> u64 {
         self.within.get().continuous(time)
     }
 
-    /// Returns where a time is: before the beginning, within, or after the end.
     pub fn place(&self, time: u64) -> std::cmp::Ordering {
         self.with(|within| within.place(time))
     }

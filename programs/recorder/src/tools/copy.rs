@@ -1,4 +1,4 @@
-//! `linkspan recording cut`, `merge` and `split`: other recordings of what some have.
+//! `linkspan recording cut`, `merge` and `split`: make new recordings from existing ones.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -91,7 +91,6 @@ pub struct Split {
 }
 
 impl Cut {
-    /// Makes it.
     pub fn run(&self) -> Result<()> {
         let outline = outline(&self.file)?;
         self.choice.check(&outline)?;
@@ -101,7 +100,6 @@ impl Cut {
 }
 
 impl Merge {
-    /// Makes it.
     pub fn run(&self) -> Result<()> {
         let files: Vec<_> = self.files.iter().map(PathBuf::as_path).collect();
         copy(&files, &Choice::default().window(0), &self.output, &self.how, As::Sent(None, self.compression))
@@ -109,7 +107,6 @@ impl Merge {
 }
 
 impl Split {
-    /// Makes it.
     pub fn run(&self) -> Result<()> {
         copy(
             &[&self.file],
@@ -121,17 +118,15 @@ impl Split {
     }
 }
 
-/// Bytes after which what was written is put onto the disk, and the size of the part is looked at.
+/// Bytes between two syncs and size checks.
 const SYNC: u64 = 1 << 20;
-/// Bytes of the newest messages from before a cut that are held.
+/// The most bytes of newest messages from before a cut.
 const BEFORE: u64 = 256 << 20;
-/// Bytes of channels that are written anew because the numbers of their messages leap, at most: each has all that is
-/// written beside its messages.
+/// The most bytes of channels that are written again because their numbers leap: each repeats its whole description.
 const RENEWED: u64 = 16 << 20;
-/// Channels that are known by their addresses at most; others are compared with all that were written.
+/// The most channels in the cache by address. A channel that was removed from it is compared with all written ones.
 const MAX_CHANNELS: usize = 1 << 17;
 
-/// Returns the facts of a recording, with which it begins; nothing for a file of another program.
 fn facts_of(file: &Path) -> Result<BTreeMap<String, String>> {
     let mut reader = open(file)?;
     Ok(match reader.read()? {
@@ -140,8 +135,9 @@ fn facts_of(file: &Path) -> Result<BTreeMap<String, String>> {
     })
 }
 
-/// Returns the facts of a recording that is made of others: its own identity, and where and when those were recorded.
-/// Of several ones that differ it has all, and of their beginnings the first.
+/// Returns the facts of the copy: its own identity, and machine and time of its originals.
+///
+/// Different values are joined by newlines.
 fn facts_of_all(originals: &[BTreeMap<String, String>]) -> BTreeMap<String, String> {
     let mut facts = crate::record::facts(&[]);
     for key in ["machine", "boot", "timezone", "names", "started"] {
@@ -150,7 +146,6 @@ fn facts_of_all(originals: &[BTreeMap<String, String>]) -> BTreeMap<String, Stri
         texts.sort_unstable();
         texts.dedup();
         if key == "started" {
-            // One time: the first.
             texts.truncate(1);
         }
         if !texts.is_empty() {
@@ -160,15 +155,13 @@ fn facts_of_all(originals: &[BTreeMap<String, String>]) -> BTreeMap<String, Stri
     facts
 }
 
-/// How the messages of a copy are written.
 pub enum As<'a> {
-    /// As they are; perhaps in parts, and compressed in another way than the first recording.
+    /// Unchanged, optionally in parts. `None` keeps the compression of the first recording.
     Sent(Option<At>, Option<Compress>),
-    /// As viewers read them, once all were looked at.
+    /// In the encoding of viewers, after all messages were examined.
     Viewed(&'a mut Viewing, &'a mut Faults),
 }
 
-/// Writes what is chosen of some recordings into another one.
 pub fn copy(
     files: &[&Path],
     window: &Window<'_>,
@@ -189,11 +182,11 @@ pub fn copy(
     let originals = files.iter().map(|file| facts_of(file)).collect::<Result<Vec<_>>>()?;
     let mut parts = Parts::create(output, facts_of_all(&originals), settings, split, files)?;
     for (mut original, file) in originals.into_iter().zip(files) {
-        // Also of a file that says nothing of itself: the pieces of it may begin with messages from before them.
+        // A file without facts is listed as well: its pieces may begin with repeated messages.
         original.insert("file".to_owned(), file.display().to_string());
         parts.metadata(format::metadata::ORIGINAL, &original)?;
     }
-    // One file has what it has, in its order.
+    // A single file keeps its order.
     let mut together = if files.len() > 1 { Some(Together::look(files)?) } else { None };
     let mut first = sources.iter_mut().map(Source::next).collect::<Result<Vec<_>>>()?;
     let mut numbered: Vec<_> = first.iter().map(|next| number(&mut together, next.as_ref())).collect();
@@ -240,9 +233,9 @@ pub fn copy(
         .iter()
         .filter_map(|reader| Some((reader.identity()?.clone(), reader.parts_read().clone())))
         .collect();
-    // Parts that were named each are not missing in what is made of all.
+    // Arguments can be parts of one recording. A part that another reader has read is not missing.
     readers.iter_mut().for_each(|reader| read.iter().for_each(|(of, parts)| reader.has_elsewhere(of, parts)));
-    // What damage hides may be what was asked for.
+    // Damage may hide the requested messages.
     window.require(copying.messages, files).or_else(|none| finish(&readers).and(Err(none)))?;
     copying.begin(&mut parts, 0)?;
     readers.iter().try_for_each(|reader| copying.silent(reader, &mut parts))?;
@@ -253,7 +246,7 @@ pub fn copy(
     let shown = |at: &usize| files.get(*at).map_or_else(String::new, |file| file.display().to_string());
     let of_others = others.iter().map(|(at, text)| whole_file(shown(at), text.clone()));
     copying.omissions.extend(of_others);
-    // A merge that leaves such losses out would be complete, and no number would tell that a file is not what it says.
+    // A merge drops contradictory loss reports. Without this note the result would look complete.
     let faults = copying.together.as_ref().map_or(&[][..], Together::faults);
     let of_faults = Vec::from_iter(faults.iter().map(|(at, text)| whole_file(shown(at), text.clone())));
     copying.omissions.extend(of_faults);
@@ -275,12 +268,10 @@ pub fn copy(
     Err(Error::new(ErrorKind::Corrupt, text))
 }
 
-/// Returns by what an entry is ordered beside its time.
 fn number(together: &mut Option<Together>, next: Option<&Next>) -> Option<Numbered> {
     together.as_mut()?.of(next?)
 }
 
-/// What a copy says of what could not be read.
 fn omission(problem: &Problem) -> BTreeMap<String, String> {
     BTreeMap::from([
         (omitted::FILE.to_owned(), problem.path.display().to_string()),
@@ -289,56 +280,47 @@ fn omission(problem: &Problem) -> BTreeMap<String, String> {
     ])
 }
 
-/// What is known of a channel.
 #[derive(Clone)]
 struct Known {
     key: u64,
-    /// As it is written.
     record: Arc<ChannelRecord>,
     hash: TopicHash,
 }
 
-/// A message as what reads it gives it.
 fn message<'a>(channel: &'a Arc<Channel>, number: u64, times: Times, body: &'a Bytes) -> reader::Message<'a> {
     reader::Message { channel, number, sent: times.sent, received: times.received, body }
 }
 
-/// What is known while recordings are copied.
 struct Copying<'a> {
     window: &'a Window<'a>,
     split: Option<At>,
-    /// Bytes that parts may repeat beyond what they have of their own.
+    /// By how many bytes repeated messages may exceed the other messages of their parts.
     room: u64,
     viewed: Option<(&'a mut Viewing, &'a mut Faults)>,
-    /// When the part begins, once a message was written.
+    /// When the part begins; `None` before the first message.
     begun: Option<u64>,
-    /// Channels that were read, by their addresses: they are held so that no other one gets the address.
+    /// Channels that were read, by address. Holding them keeps the address unique.
     channels: HashMap<usize, (Arc<Channel>, Known)>,
-    /// As they are written, each with its key: parts of one recording have the same channels.
+    /// The written channels with their keys. Parts of one recording share them.
     records: HashMap<Arc<ChannelRecord>, u64>,
-    /// Metadata and attachments that were written, by a hash whose keys nobody outside of this process knows: each part
-    /// of a recording begins with its notes.
+    /// Hashes, with random keys, of written metadata and attachments: each part of a recording repeats its notes.
     written: HashSet<u64>,
     hashes: RandomState,
-    /// What all files have, where there are several.
+    /// The content of all files, if there are several.
     together: Option<Together>,
-    /// The newest messages from before the window.
     before: NewestMessages,
     unsynced: u64,
-    /// Messages within the window.
     messages: u64,
-    /// What of the originals is not in the copy. It is written at its end: only there all is known.
+    /// Omissions of the originals, written at the end.
     omissions: Vec<BTreeMap<String, String>>,
-    /// Which parts of which file its recorder removed, and whether that lies within the window, once it is known.
+    /// Removed parts per file, and whether they lie within the window, once known.
     removed: Vec<(usize, (u64, u64), Option<bool>)>,
-    /// Where in the window each file is.
+    /// The position of each file relative to the window.
     place: Vec<Option<Ordering>>,
-    /// The time of the last entry.
     time: u64,
 }
 
 impl Copying<'_> {
-    /// Returns whether another file has something of the same publisher that comes before.
     fn must_wait(&self, numbered: Option<&Option<Numbered>>) -> bool {
         match (&self.together, numbered) {
             (Some(together), Some(Some(numbered))) => together.has_earlier(*numbered),
@@ -346,7 +328,7 @@ impl Copying<'_> {
         }
     }
 
-    /// Takes what the file in this place has; returns what of it is for later.
+    /// Copies an entry of this file; returns the rest that must come later.
     fn take(
         &mut self,
         entry: Next,
@@ -369,7 +351,7 @@ impl Copying<'_> {
                         return Ok(None);
                     }
                 }
-                // The chunk that it is a slice of is given up.
+                // A slice would keep its whole chunk in memory.
                 self.message(&channel, number, times, Bytes::copy_from_slice(&body), parts)
             }
             Next::Message { .. } => Ok(()),
@@ -380,7 +362,7 @@ impl Copying<'_> {
                 }
                 parts.metadata(&name, &entries)
             }
-            // Recordings that were made of one have its attachments each.
+            // Copies of one recording each have its attachments.
             Next::Attachment(attachment) => {
                 let Attachment { log_time, create_time, name, media_type, data } = &attachment;
                 if !self.written.insert(self.hashes.hash_one((log_time, create_time, name, media_type, data)))
@@ -459,7 +441,7 @@ impl Copying<'_> {
         Ok(())
     }
 
-    /// Writes what stands before the first message.
+    /// Writes the repeated messages before the first message of the window.
     fn begin(&mut self, parts: &mut Parts, time: u64) -> Result<()> {
         if self.begun.is_some() {
             return Ok(());
@@ -468,7 +450,7 @@ impl Copying<'_> {
         parts.repeat(std::mem::replace(&mut self.before, NewestMessages::new(BEFORE)), time)
     }
 
-    /// Takes an event; returns it again for what of it comes behind messages of other files.
+    /// Copies an event; returns its rest that comes after messages of other files.
     fn event(
         &mut self,
         mut event: Event,
@@ -483,7 +465,7 @@ impl Copying<'_> {
         }
         let mut left = None;
         if let (Some(together), Some(numbered)) = (&mut self.together, numbered) {
-            // Other files have messages with these numbers, or say the same of them.
+            // Other files have these messages or report this loss.
             let Some((first, last)) = together.take_missed(numbered) else { return Ok(None) };
             if let Some(behind) = last.checked_add(1).filter(|behind| *behind <= numbered.last()) {
                 let count = numbered.last().saturating_sub(last);
@@ -504,7 +486,7 @@ impl Copying<'_> {
         Ok(left)
     }
 
-    /// Takes where in the window a file is: what its recorder removed lies before and behind that.
+    /// Notes the file's position in the window, which decides whether its removed parts lie in it.
     fn pass(&mut self, file: usize, place: Ordering) {
         let before = self.place.get_mut(file).and_then(|known| known.replace(place));
         if let Some((_, _, within @ None)) = self.removed.last_mut().filter(|(of, ..)| *of == file) {
@@ -512,7 +494,7 @@ impl Copying<'_> {
         }
     }
 
-    /// Writes the channels of other programs that have no message.
+    /// Writes the channels without messages that other programs made.
     fn silent(&mut self, reader: &Reader, parts: &mut Parts) -> Result<()> {
         for channel in reader.silent_channels() {
             let is_chosen = self.viewed.is_none() && self.window.has_name(&channel.topic);
@@ -527,8 +509,7 @@ impl Copying<'_> {
         Ok(())
     }
 
-    /// Writes what is known at the end alone: what was removed of the originals, and of which publishers it is not
-    /// known what they published last.
+    /// Writes events of unknown losses and records of removed parts, which need the whole copy.
     fn end(&mut self, parts: &mut Parts, files: &[&Path]) -> Result<()> {
         for (name, incarnation, text) in self.together.as_ref().map_or_else(Vec::new, Together::unknown) {
             let event = Event::new(self.time, Kind::Unaccounted).of(name, Some(incarnation));
@@ -547,7 +528,6 @@ impl Copying<'_> {
         Ok(())
     }
 
-    /// Returns what is known of a channel that was read.
     fn channel(&mut self, channel: &Arc<Channel>) -> Known {
         let address = Arc::as_ptr(channel).addr();
         if let Some((_, known)) = self.channels.get(&address) {

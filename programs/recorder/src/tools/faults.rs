@@ -1,4 +1,4 @@
-//! What of a recording could not be written for other programs, and why: each is said, and the exit code is 1 then.
+//! Collects and reports the messages that could not be converted; the exit code is then 1.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,28 +10,26 @@ use super::opening::max_message_size;
 use crate::record::counted;
 use crate::stderr;
 
-/// Reasons that are said; messages for others are counted alone.
+/// The most reasons to report. Messages with other reasons are only counted.
 const MOST_REASONS: usize = 1_000;
 
-/// What could not be written, and why.
 #[derive(Default)]
 pub struct Faults {
     messages: u64,
     tables: u64,
-    /// Why messages could not be written, each with its name: the first number, and how many.
+    /// The first number and the count of failed messages, by name and reason.
     reasons: BTreeMap<(String, String), (u64, u64)>,
-    /// All that was said.
     problems: BTreeSet<String>,
     is_damaged: bool,
 }
 
 impl Faults {
-    /// Decodes a message; `None` where it cannot be, which is said.
+    /// Decodes a message; counts a failure and returns `None`.
     pub fn value(&mut self, message: &reader::Message<'_>) -> Option<Value> {
         self.made(message, decoded(message))
     }
 
-    /// Returns what was made of a message; `None` where that failed, which is said.
+    /// Returns a converted message; counts a failure and returns `None`.
     pub fn made<T>(&mut self, message: &reader::Message<'_>, made: Result<T>) -> Option<T> {
         made.map_err(|error| {
             self.messages = self.messages.saturating_add(1);
@@ -44,25 +42,23 @@ impl Faults {
         .ok()
     }
 
-    /// Says that so many messages of a name are left out, and why the first of them is.
+    /// Reports a number of omitted messages, and the reason of the first one.
     pub fn left_out(&mut self, count: u64, first: &str) {
         self.messages = self.messages.saturating_add(count);
         let what = counted(count, "message");
         stderr::print_line(&format!("{what} left out; the first: {first}"));
     }
 
-    /// Returns how many messages could not be written.
     pub fn messages(&self) -> u64 {
         self.messages
     }
 
-    /// Says why the table of a name is not written.
     pub fn table(&mut self, error: &Error) {
         self.tables = self.tables.saturating_add(1);
         stderr::print_line(&stderr::described(error));
     }
 
-    /// Says once what is wrong in the recording. For a part that was not closed and is whole nothing is left out.
+    /// Reports a problem of the recording once. An unclosed part that is whole loses nothing.
     pub fn problem(&mut self, problem: &Problem) {
         let text = problem.to_string();
         if !self.problems.contains(&text) {
@@ -72,7 +68,7 @@ impl Faults {
         }
     }
 
-    /// Says why messages were left out, a line for each reason, and ends with the error.
+    /// Reports each reason for omitted messages, and returns the final error.
     ///
     /// # Errors
     /// `Unsupported`, `Malformed` or `Corrupt` if something was left out.
@@ -97,7 +93,7 @@ impl Faults {
                 format!("{what} of {} could not be written", file.display())
             }
         };
-        // What damage hides is `Corrupt` for every tool; a whole message may be one that nobody can decode.
+        // Every tool reports damage as `Corrupt`. An undamaged message can still be impossible to decode.
         let kind = if self.is_damaged { ErrorKind::Corrupt } else { ErrorKind::Malformed };
         Err(Error::new(kind, text))
     }
@@ -106,7 +102,7 @@ impl Faults {
 /// Decodes a message.
 ///
 /// # Errors
-/// Those of its bytes; `Unsupported` for an encoding that is none of ours.
+/// Errors of its bytes; `Unsupported` for an unknown encoding.
 pub fn decoded(message: &reader::Message<'_>) -> Result<Value> {
     match message.channel.encoding() {
         Some(encoding) => {

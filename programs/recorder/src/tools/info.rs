@@ -1,4 +1,4 @@
-//! `linkspan recording info`: what a recording has.
+//! `linkspan recording info`: shows the content of a recording.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,6 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Prints it.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let mut reader = open(&arguments.file)?;
     let summary = Summary::read(&mut reader)?;
@@ -34,7 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let problems = reader.problems().iter().map(ToString::to_string);
         problems.chain(summary.fault_of_losses()).for_each(|problem| stderr::print_line(&problem));
     }
-    // One that is written ends behind whole chunks.
+    // An unfinished recording ends after a whole chunk, without a loss.
     match reader.problems().iter().filter(|problem| problem.is_loss()).count() {
         0 if summary.fault_of_losses().is_some() => {
             let text = format!("{} has counts of losses that are not true", arguments.file.display());
@@ -49,8 +48,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
 }
 
-/// A name at the beginning of a line: in quotes where no program can have it, so that no line looks like one of this
-/// program.
+/// Returns a name for the beginning of a line, in quotes if no program can have it.
+///
+/// No quoted name looks like another line of this output.
 fn named(topic: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
     if !topic.is_empty() && topic.bytes().all(is_plain) {
@@ -59,13 +59,10 @@ fn named(topic: &str) -> String {
     format!("\"{}\"", one_line(topic))
 }
 
-/// Bytes of the JSON of one name, or of all else, at most: what a recording says of itself may be longer than a
-/// message.
+/// The most bytes of JSON for one name or for the rest: metadata of a recording can exceed a message.
 const MAX_JSON: u64 = 1 << 30;
-/// Bytes that are printed at once.
 const PIECE: usize = 64 << 10;
 
-/// Prints a line of JSON, a name at a time.
 fn print_json(summary: &Summary, problems: &[Problem], files: &[PathBuf]) -> Result<()> {
     let limits = Limits::for_message(MAX_JSON);
     let json = |value: &Value| -> Result<String> {
@@ -86,7 +83,6 @@ fn print_json(summary: &Summary, problems: &[Problem], files: &[PathBuf]) -> Res
     }
     stdout::print_line(&format!("{piece}}}"))
 }
-/// The widest column of names.
 const MAX_WIDTH: usize = 60;
 
 fn print(summary: &Summary, files: &[PathBuf]) -> Result<()> {

@@ -1,4 +1,4 @@
-//! `linkspan recording`: looks at recordings, proves them, makes others of them.
+//! `linkspan recording`: shows, checks, copies and exports recordings.
 
 mod check;
 pub mod choice;
@@ -31,7 +31,6 @@ pub enum Action {
 }
 
 impl Action {
-    /// Does it, and returns the exit code.
     pub fn run(&self) -> Result<ExitCode> {
         match self {
             Action::Check(arguments) => return check::run(arguments),

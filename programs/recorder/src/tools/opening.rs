@@ -1,4 +1,4 @@
-//! How each tool opens recordings, says what is wrong in them, and makes its files.
+//! How each tool opens recordings, reports their problems, and makes its files.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,10 +23,10 @@ pub struct Output {
 }
 
 impl Output {
-    /// Returns how a file is made from these recordings.
+    /// Returns how to make a file from these recordings.
     ///
     /// # Errors
-    /// `AddressInUse` where the file is a part of one of them: it would be lost.
+    /// `AddressInUse` if the file is a part of these recordings, which would be lost.
     pub fn making(&self, path: &Path, recordings: &[&Path]) -> Result<Making> {
         let parts = recordings.iter().flat_map(|recording| parts::existing(recording));
         if let Some(part) = { parts }.find(|part| files::are_same(&part.path, path)) {
@@ -40,8 +40,7 @@ impl Output {
     /// Makes a file from these recordings.
     ///
     /// # Errors
-    /// `AddressInUse` where it exists and `--force` is not given, and where it is a part of one of them; those of the
-    /// file system.
+    /// `AddressInUse` if the file exists without `--force` or is a part of these recordings; errors of the file system.
     pub fn create(&self, path: &Path, recordings: &[&Path]) -> Result<NewFile> {
         NewFile::create(path, self.making(path, recordings)?)
     }
@@ -55,49 +54,43 @@ pub struct Reading {
     max_message_size: Option<u64>,
 }
 
-/// The size of the longest message that the readers of this process read; the default where it is not set.
+/// The size of the longest message that this process reads, if one was given.
 static LONGEST: OnceLock<u64> = OnceLock::new();
 
 impl Reading {
-    /// Reads all recordings so, from now on.
     pub fn take(&self) {
         if let Some(size) = self.max_message_size {
-            // It is set once, before anything is read.
+            // This is set once, before the first read.
             let _ = LONGEST.set(size);
         }
     }
 }
 
-/// Returns what a reader holds at most.
 pub fn limits() -> Limits {
     max_message_size().map_or_else(Limits::default, Limits::of_messages)
 }
 
-/// Returns the size of the longest message that is read, where one was given.
 pub fn max_message_size() -> Option<u64> {
     LONGEST.get().copied()
 }
 
-/// Opens a recording with all its parts.
 pub fn open(path: &Path) -> Result<Reader> {
     Reader::with_limits(path, limits())
 }
 
-/// Reads the names and times of a recording.
 pub fn outline(path: &Path) -> Result<Outline> {
     Outline::with_limits(path, limits())
 }
 
-/// Says what was found wrong in recordings that were read.
+/// Prints the problems of recordings that were read.
 ///
 /// # Errors
-/// `Corrupt` where something of them was left out for it. A recording that was not closed and is whole has nothing that
-/// was.
+/// `Corrupt` if a reader left something out. An unclosed recording that is otherwise whole is valid.
 pub fn finish(readers: &[Reader]) -> Result<()> {
     finish_with(readers.iter().flat_map(Reader::problems), None)
 }
 
-/// The same of these problems; `none` is what was not found, which may be hidden by them.
+/// Prints these problems. `none` is the error of a search without result, whose object the problems may hide.
 pub fn finish_with<'a>(problems: impl IntoIterator<Item = &'a Problem>, none: Option<&Error>) -> Result<()> {
     let problems = Vec::from_iter(problems);
     problems.iter().for_each(|problem| stderr::print_line(&problem.to_string()));
@@ -116,11 +109,10 @@ pub fn finish_with<'a>(problems: impl IntoIterator<Item = &'a Problem>, none: Op
     }
 }
 
-/// What a recording whose recorder ended with an error says, beside its last event.
+/// The report for a recording whose recorder ended with an error.
 pub const FAILED: &str =
     "the recorder ended with an error, so that what was published may lack; its last event says which";
 
-/// Returns whether the end of a part says that.
 pub fn is_failed(end: &BTreeMap<String, String>) -> bool {
     end.get("reason").is_some_and(|why| why == "failed")
 }
@@ -129,7 +121,6 @@ pub fn shown_files(files: &[&Path]) -> String {
     files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// An instant for a person.
 pub fn shown(nanoseconds: u64) -> String {
     Timestamp(i64::try_from(nanoseconds).unwrap_or(i64::MAX)).to_string()
 }

@@ -1,4 +1,4 @@
-//! What a recording gives to one that is made of it: its entries, and what its recorder removed, by number.
+//! Reads the entries of a recording for a copy, and reports the messages of removed parts by number.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::Path;
@@ -13,7 +13,6 @@ use linkspan_recording::{Attachment, Channel, Dropped, Entry, Event, Reader};
 use super::opening::{FAILED, is_failed, limits, open};
 use crate::parts::Times;
 
-/// The next entry of one of the recordings, by which they are ordered.
 pub enum Next {
     Message {
         channel: Arc<Channel>,
@@ -24,11 +23,11 @@ pub enum Next {
     Event(Event),
     Metadata(String, BTreeMap<String, String>),
     Attachment(Attachment<'static>),
-    /// What of the original is not there, beside what is wrong in its file.
+    /// An omission of the original, other than damage of its file.
     Omitted(BTreeMap<String, String>),
-    /// Here are parts that the recorder removed itself, from the first to the last number.
+    /// The recorder removed the parts with these first and last numbers here.
     Removed(u64, u64),
-    /// Up to which number the parts before have each publisher.
+    /// The next number of each publisher after the earlier parts.
     Numbers(BTreeMap<String, String>),
 }
 
@@ -42,32 +41,29 @@ impl Next {
     }
 }
 
-/// What a copy says of something that concerns all of a file.
+/// Returns the record of an omission that concerns a whole file.
 pub fn whole_file(path: String, text: String) -> BTreeMap<String, String> {
     BTreeMap::from([(omitted::FILE.to_owned(), path), (omitted::TEXT.to_owned(), text)])
 }
 
-/// A recording that another one is made of.
 pub struct Source {
     pub reader: Reader,
     file: String,
-    /// Where its recorder removed parts.
+    /// Present if the recorder removed parts.
     removed: Option<Removed>,
     ready: VecDeque<Next>,
 }
 
-/// What is known of the numbers in front of parts that were removed.
+/// The numbers of publishers before the removed parts.
 struct Removed {
     dropped: Dropped,
-    /// By name and incarnation, with how many holes were behind it.
+    /// The next number by name and incarnation, with the count of holes before it.
     next: HashMap<(String, u64), (u64, usize)>,
     holes: usize,
-    /// The time of the entry before.
     time: u64,
 }
 
 impl Source {
-    /// Opens a recording with all its parts.
     pub fn open(path: &Path) -> Result<Source> {
         let reader = open(path)?;
         let removed = match Reader::removed(path, limits())? {
@@ -77,7 +73,7 @@ impl Source {
         Ok(Source { reader, file: path.display().to_string(), removed, ready: VecDeque::new() })
     }
 
-    /// Returns the next entry that goes into another recording. The body of a message is a slice of what was read.
+    /// Returns the next entry to copy. The body of a message is a slice of the read chunk.
     pub fn next(&mut self) -> Result<Option<Next>> {
         loop {
             if let Some(ready) = self.ready.pop_front() {
@@ -100,7 +96,7 @@ impl Source {
 }
 
 impl Removed {
-    /// Takes an entry; adds what is to be said in front of it.
+    /// Takes an entry, and adds the entries that must come before it.
     fn follow(
         &mut self,
         next: &Next,
@@ -142,7 +138,7 @@ impl Removed {
         }
     }
 
-    /// Takes numbers of a publisher: those that lie in what was removed are missed in what is made.
+    /// Takes numbers of a publisher, and reports the numbers in removed parts as missed.
     fn advance(
         &mut self,
         key: (String, u64),
@@ -179,13 +175,14 @@ fn read(reader: &mut Reader) -> Result<Option<Next>> {
                 }));
             }
             Entry::Event(event) => return Ok(Some(Next::Event(event))),
-            // A recorder that ended with an error says so of its recording, and the copy of that one.
+            // The recorder ended with an error. The copy reports the original as incomplete.
             Entry::Metadata(metadata::END, end) if is_failed(end) => {
                 let path = reader.place().map_or_else(String::new, |(path, _)| path.display().to_string());
                 return Ok(Some(Next::Omitted(whole_file(path, FAILED.to_owned()))));
             }
             Entry::Metadata(metadata::NUMBERS, numbers) => return Ok(Some(Next::Numbers(numbers.clone()))),
-            // The new recording has those of its own parts; of a copy it has what that says of its original.
+            // The new recording writes its own records of these kinds. A record of an earlier copy about its original
+            // stays.
             Entry::Metadata(metadata::RECORDING | metadata::END, _) => continue,
             Entry::Metadata(metadata::DROPPED, entries) if !entries.contains_key(omitted::FILE) => continue,
             Entry::Metadata(name, entries) => {

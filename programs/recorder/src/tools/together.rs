@@ -1,12 +1,12 @@
-//! What several recordings that become one have of the same publishers.
+//! Finds which messages the recordings of a merge share, by publisher and number.
 //!
-//! A first look at all of them finds which numbers any of them has, and which ones events say were not received. So a
-//! message that one file has is never taken for a missed one of another, and the numbers of a publisher ascend in what
-//! is made, whichever file has which. Of messages with one number all have to be the same.
+//! A first pass over all files collects which numbers any file has, and which numbers events report as not received. A
+//! message of one file is therefore never reported as missed by another. The numbers of each publisher ascend in the
+//! result. Messages with equal numbers must be equal.
 //!
-//! What no file has a message of is said by number where all files agree: behind the last message that any of them has
-//! of a publisher they all have to say it, and what is said without an incarnation counts where no other file has the
-//! name. Else it is said that it is not known.
+//! A message that no file has is reported by number if all files agree. After the last message of a publisher, every
+//! file that has messages of it must report the loss; otherwise the merge reports it as unknown. An event without an
+//! incarnation counts only if no other file has the name.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -22,35 +22,30 @@ use super::progress::Progress;
 use super::source::{Next, Source};
 use crate::record::counted;
 
-/// Ranges of numbers that are known of all publishers together: each takes some 50 bytes.
+/// The most ranges of numbers over all publishers; each range takes about 50 bytes.
 const MOST_RANGES: usize = 1 << 22;
-/// Messages that are known to have been written, so that others with their numbers are compared with them.
+/// The most written messages that are remembered for comparison with messages of equal number.
 const MOST_COMPARED: usize = 1 << 22;
-/// Channels that are known by their addresses.
 const MAX_CHANNELS: usize = 1 << 17;
 
-/// What is known of a publisher.
 #[derive(Debug, Default)]
 struct Publisher {
-    /// The numbers of messages that any file has.
     messages: Ranges,
-    /// Those, and those that events say were not received, which were not written yet.
+    /// These numbers, and the numbers of reported losses, without the numbers that were already written.
     left: Ranges,
-    /// What events of each file say that is behind its last message, for files that have messages of it.
+    /// Per file with messages of the publisher: losses that its events report after its last message.
     behind: BTreeMap<usize, Ranges>,
-    /// What events say was missed, behind the last message of their file until all files were looked at.
+    /// Numbers that events report as missed; empty after `settle`.
     missed: Ranges,
-    /// Whether events say that some were skipped; then the numbers that none of them counts: of messages, and of what
-    /// another file missed.
+    /// Whether events report skipped messages, and the numbers that no such event counts: of messages and missed ones.
     has_skipped: bool,
     not_skipped: Ranges,
-    /// What was perhaps missed: some files say it, and others that have messages of the publisher do not.
+    /// Numbers that only some of the files with messages of the publisher report as missed.
     unknown: Ranges,
 }
 
 impl Publisher {
-    /// Takes numbers of which a file has messages, or says that it received none; returns how many ranges more there
-    /// are.
+    /// Adds the numbers of a message or of a reported loss; returns how many ranges were added.
     fn know(&mut self, first: u64, last: u64, file: usize, kind: Option<Kind>) -> usize {
         let before = self.ranges();
         self.left.add(first, last);
@@ -70,13 +65,12 @@ impl Publisher {
         self.ranges().saturating_sub(before)
     }
 
-    /// About as many as it has.
     fn ranges(&self) -> usize {
         let all = [&self.messages, &self.left, &self.missed];
         all.into_iter().map(Ranges::len).fold(0, usize::saturating_add)
     }
 
-    /// All files were looked at: what not all of them say behind the last message is not known.
+    /// Ends the first pass: a loss after the last message that not all files report becomes unknown.
     fn settle(&mut self, have: &BTreeSet<usize>) {
         let mut missed = std::mem::take(&mut self.missed);
         if let Some(last) = self.messages.last() {
@@ -104,7 +98,7 @@ impl Publisher {
         }
     }
 
-    /// Returns the first numbers of an event that were not written yet, and that are not of a message.
+    /// Returns the first numbers of an event that belong to no message and were not written yet.
     fn next_of(&self, event: Numbered) -> Option<(u64, u64)> {
         let others = match event.kind {
             Some(Kind::Skipped) => &self.not_skipped,
@@ -114,61 +108,57 @@ impl Publisher {
     }
 }
 
-/// What becomes of an event that says no number of a publisher that is known.
+/// The fate of an event without a number of a known publisher.
 pub enum Fate {
-    /// It is as true of what is made as of its file.
+    /// It is valid for the merged recording.
     Kept,
-    /// Other files have what it says to lack.
+    /// Other files have the messages that it reports as lost.
     Known,
-    /// Whether they have it is not known, and why.
+    /// It is unknown whether other files have them; the text says why.
     Unknown(String),
 }
 
-/// What all the recordings have.
 #[derive(Debug, Default)]
 pub struct Together {
-    /// By name and incarnation, with the place in `publishers`.
+    /// Indexes into `publishers`, by name and incarnation.
     places: HashMap<(String, u64), usize>,
     publishers: Vec<Publisher>,
-    /// Those of each name, and the files that have messages of each.
+    /// The publishers of each name, and the files that have messages of each publisher.
     by_name: HashMap<String, Vec<usize>>,
     have: HashMap<usize, BTreeSet<usize>>,
     ranges: usize,
-    /// Channels by their addresses: they are held so that no other one gets the address.
+    /// Channels by address. Holding them keeps the address unique.
     channels: HashMap<usize, (Arc<Channel>, Option<usize>)>,
-    /// The newest messages that were written, by a hash whose keys nobody outside of this process knows.
+    /// Hashes of the newest written messages. Random keys prevent provoked collisions.
     compared: HashSet<u64>,
     order: VecDeque<u64>,
     hashes: RandomState,
-    /// Messages that are not those with their number which were written: how many, and the first, by publisher and
-    /// file.
+    /// Messages that conflict with a written message: count and first number, by publisher and file.
     others: BTreeMap<(usize, usize), (u64, u64)>,
-    /// Files whose losses are not true, and why: what becomes of them here depends on what other files have.
+    /// Files with false loss reports, and a text. Their events are merged by the content of the other files.
     faults: Vec<(usize, String)>,
 }
 
-/// What a message or an event is to be ordered by: a publisher, and numbers of it.
+/// The key that orders messages and events: a publisher and its numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Numbered {
     publisher: usize,
     first: u64,
     last: u64,
-    /// Of an event: its kind.
     kind: Option<Kind>,
 }
 
 impl Numbered {
-    /// Returns the last number.
     pub fn last(&self) -> u64 {
         self.last
     }
 }
 
 impl Together {
-    /// Looks at all files.
+    /// Reads all files once.
     ///
     /// # Errors
-    /// Those of the file system; `TooLarge` where numbers have too many gaps.
+    /// Errors of the file system; `TooLarge` if the numbers have too many gaps.
     pub fn look(files: &[&Path]) -> Result<Together> {
         let mut together = Together::default();
         let mut progress = Progress::of("look");
@@ -186,7 +176,6 @@ impl Together {
                     together.know(found, at)?;
                 }
             }
-            // Another file has other channels.
             together.channels.clear();
             if let Some(fault) = claims.fault() {
                 together.faults.push((at, fault));
@@ -199,7 +188,7 @@ impl Together {
         Ok(together)
     }
 
-    /// Returns by what an entry is ordered beside its time.
+    /// Returns the key that orders an entry, in addition to its time.
     pub fn of(&mut self, next: &Next) -> Option<Numbered> {
         match next {
             Next::Message { channel, number, .. } => self.of_message(channel, *number),
@@ -234,7 +223,7 @@ impl Together {
         place
     }
 
-    /// Returns by what a message is ordered: nothing where its file says no publisher, whose numbers mean nothing here.
+    /// Returns the key of a message; `None` if its file names no publisher, because such numbers mean nothing here.
     fn of_message(&mut self, channel: &Arc<Channel>, number: u64) -> Option<Numbered> {
         let address = Arc::as_ptr(channel).addr();
         let known = self.channels.get(&address).map(|(_, publisher)| *publisher);
@@ -250,7 +239,7 @@ impl Together {
         publisher.map(|publisher| Numbered { publisher, first: number, last: number, kind: None })
     }
 
-    /// The same of an event that says that messages of a publisher were not received.
+    /// Returns the key of an event that reports messages as not received.
     fn of_event(&mut self, event: &Event) -> Option<Numbered> {
         let (Kind::Missed | Kind::Skipped, Some(first), Some(count), Some(incarnation)) =
             (event.kind, event.first, event.count, event.incarnation)
@@ -263,7 +252,6 @@ impl Together {
         Some(Numbered { publisher, first: first.max(1), last, kind: Some(event.kind) })
     }
 
-    /// Returns whether something of the same publisher is to be written before.
     pub fn has_earlier(&self, found: Numbered) -> bool {
         let Some(publisher) = self.publishers.get(found.publisher) else { return false };
         let begin = match found.kind {
@@ -273,8 +261,7 @@ impl Together {
         begin.is_some_and(|(begin, _)| publisher.left.first().is_some_and(|first| first < begin))
     }
 
-    /// Takes the first numbers of an event that no file has a message of, and that were not written yet; they are
-    /// written then.
+    /// Takes the first numbers of an event that no file has a message of, and marks them as written.
     pub fn take_missed(&mut self, found: Numbered) -> Option<(u64, u64)> {
         let publisher = self.publishers.get_mut(found.publisher)?;
         let range = publisher.next_of(found)?;
@@ -282,7 +269,6 @@ impl Together {
         Some(range)
     }
 
-    /// Returns what becomes of an event of the file in this place that has no number of a publisher.
     pub fn fate(&self, event: &Event, file: usize) -> Fate {
         let publishers = self.by_name.get(&event.name).map_or(&[][..], Vec::as_slice);
         let of_others =
@@ -315,7 +301,7 @@ impl Together {
         }
     }
 
-    /// Returns the publishers of which it is not known what they published last: name, incarnation, and why.
+    /// Returns the publishers whose last messages are unknown: name, incarnation, and a text.
     pub fn unknown(&self) -> Vec<(&str, u64, String)> {
         let mut found: Vec<_> = { self.places.iter() }
             .filter_map(|((name, incarnation), place)| {
@@ -330,13 +316,14 @@ impl Together {
         found
     }
 
-    /// Returns whether a message of the file in this place is to be written. It is not where one with its number was;
-    /// where that one has other bytes this is known.
+    /// Returns whether to write a message of this file. A message that was already written under its number is kept.
+    ///
+    /// A duplicate with different content is counted for [`problems`](Self::problems).
     pub fn take(&mut self, found: Numbered, message: &Message<'_>, file: usize) -> bool {
         let content = (found.publisher, found.first, message.sent, &message.channel.encoding, message.body);
         let hash = self.hashes.hash_one(content);
         let Some(publisher) = self.publishers.get_mut(found.publisher) else { return true };
-        // A file that is being written may have some that it had not before.
+        // A file that is still being written can have messages that the first pass did not see.
         let (number, numbers) = (found.first, &mut publisher.messages);
         let is_new = publisher.left.has(number, number) || !numbers.has(number, number);
         if is_new {
@@ -357,12 +344,10 @@ impl Together {
         is_new
     }
 
-    /// Returns the files whose losses are not true: the place of each, and a text.
     pub fn faults(&self) -> &[(usize, String)] {
         &self.faults
     }
 
-    /// Returns what is wrong with the messages of each file: its place, and a text.
     pub fn problems(&self) -> Vec<(usize, String)> {
         let names: HashMap<usize, &(String, u64)> =
             self.places.iter().map(|(name, place)| (*place, name)).collect();

@@ -1,4 +1,4 @@
-//! `linkspan recording view`: the recording in the scope page of the gateway, which is a program of its own.
+//! `linkspan recording view`: shows the recording in the scope page of the gateway, another program.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -29,7 +29,6 @@ pub struct Arguments {
     no_open: bool,
 }
 
-/// Has the page.
 const GATEWAY: Companion = Companion {
     program: "linkspan-gateway",
     command: "recording view",
@@ -38,12 +37,14 @@ const GATEWAY: Companion = Companion {
     is_in_wheel: false,
 };
 
-/// Becomes the program that shows it. What is no recording is said here, and not in the page; which parts are not
-/// there, too; what lies in the place of one, and is none, is left out.
+/// Replaces this process by the gateway.
+///
+/// Files that are not recordings and missing parts are reported here rather than in the page. Other files at the path
+/// of a part are left out.
 pub fn run(arguments: &Arguments) -> Result<Infallible> {
     let (files, problems) = Reader::files(&arguments.file, limits())?;
     problems.iter().for_each(|problem| stderr::print_line(&problem.to_string()));
-    // The page gets these very files, whatever takes their places meanwhile.
+    // The page gets exactly these files, even if others replace them in the meantime.
     let is = |file: OfRecording| (format!("--is={}:{}", file.device, file.number), file.path);
     let (numbers, paths): (Vec<String>, Vec<PathBuf>) = files.into_iter().map(is).unzip();
     let words = ["view".into(), "--listen".into(), arguments.listen.clone().into()];

@@ -1,4 +1,4 @@
-//! A journal, recorders of it, and what their recordings have.
+//! Makes a journal and recorders of it, and reads their recordings.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,6 @@ use linkspan_recording::{Entry, Reader, parts};
 
 use crate::histories::given_seed;
 
-/// The file of a recording in its folder.
 pub const FILE: &str = "run.mcap";
 
 /// A folder with a journal and a runtime directory.
@@ -20,7 +19,7 @@ pub struct Lab {
     sent: u64,
 }
 
-/// The bytes of a message: each number has its own, of several lengths, some of which compress.
+/// Returns the body of a message, specific to its number. Bodies have several lengths, and some compress.
 pub fn body(number: u64) -> Vec<u8> {
     let length = match number % 7 {
         0 => 9_000,
@@ -32,7 +31,7 @@ pub fn body(number: u64) -> Vec<u8> {
     (0..length).map(byte).collect()
 }
 
-/// Where nothing is slow to sync.
+/// Returns a folder with fast syncs.
 fn quick() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
     if tempfile::tempdir_in(&memory).is_ok() { memory } else { std::env::temp_dir() }
@@ -47,7 +46,7 @@ impl Lab {
         Lab { folder, journal, sent: 0 }
     }
 
-    /// One with a copy of the journal, of which nothing has been received.
+    /// Makes a lab with a copy of the journal that nobody received from.
     pub fn of(other: &Lab) -> Lab {
         let lab = Lab::new();
         let from = other.journal.parent().unwrap();
@@ -55,7 +54,7 @@ impl Lab {
         Lab { sent: other.sent, ..lab }
     }
 
-    /// Lets the journal forget what was received of it.
+    /// Makes the journal forget its consumers.
     pub fn forget(&self) {
         for entry in std::fs::read_dir(&self.journal).unwrap() {
             let path = entry.unwrap().path();
@@ -65,12 +64,10 @@ impl Lab {
         }
     }
 
-    /// A folder in it that is not there yet.
     pub fn place(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Adds messages to the journal, with a pause behind each.
     pub fn send(&mut self, count: u64, pause: Duration) {
         let publisher =
             Publisher::new(&format!("journal:{}", self.journal.display()), &Options::default()).unwrap();
@@ -82,7 +79,7 @@ impl Lab {
         self.sent += count;
     }
 
-    /// A recorder of the journal, into a folder, until it has received so many messages.
+    /// Returns a recorder of the journal, which ends after `count` messages.
     pub fn recorder(&self, folder: &Path, count: u64, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_linkspan-record"));
         command
@@ -95,21 +92,19 @@ impl Lab {
         for (name, place) in [("LINKSPAN_DIR", "run"), ("LINKSPAN_STATE_DIR", "state")] {
             command.env(name, self.place(place));
         }
-        // No controller is there.
+        // No controller runs at this address.
         command.env("LINKSPAN_CONTROLLER", format!("unix:{}", self.place("run/controller").display()));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         command
     }
 }
 
-/// Copies a folder.
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
         if target.extension().is_some_and(|ending| ending == "consumer") {
-            // What the first recorder has acknowledged.
             continue;
         }
         if entry.file_type().unwrap().is_dir() {
@@ -120,14 +115,13 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The numbers of the messages that a recording has, each of which has its own bytes. A folder without a recording has
-/// none.
+/// Returns the numbers of the messages in a recording, and checks their bodies. A folder without a recording has none.
 pub fn recorded(folder: &Path) -> Result<BTreeSet<u64>, String> {
     let base = folder.join(FILE);
     let files: Vec<_> = parts::existing(&base)
         .into_iter()
         .map(|part| part.path)
-        // Before its first bytes are on the disk a file is nothing yet.
+        // A file is ignored until its first bytes are on the disk.
         .filter(|path| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(mcap_magic())))
         .collect();
     if files.is_empty() {
@@ -156,7 +150,7 @@ fn mcap_magic() -> &'static [u8] {
     b"\x89MCAP0\r\n"
 }
 
-/// Returns a random seed, or the given one, and prints it.
+/// Returns the given seed or a random one, and prints it.
 pub fn seed() -> u64 {
     let fresh = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64 % 1_000_000_000;
     let seed = given_seed().unwrap_or_else(fresh);

@@ -1,6 +1,8 @@
-//! Power cuts: a recorder is traced, its disk is left in a state that a cut at any moment may leave, and what was
-//! synced has to be readable there without a repair; the next recorder goes on from such a state. `LINKSPAN_IMAGES`
-//! sets the number of images (1,000 stand for 400 draws here, of which many are the same).
+//! Simulates power cuts of a recorder.
+//!
+//! The test traces a recorder and builds states of the disk that a cut can leave. Synced messages must be readable in
+//! each state without a repair, and the next recorder must continue from it. `LINKSPAN_IMAGES` sets the number of
+//! images (1,000 mean 400 draws here, with repetitions).
 
 #[path = "../../../../rust-core/tests/power/disk.rs"]
 #[allow(dead_code, reason = "a part of it is used")]
@@ -16,10 +18,8 @@ use crate::histories;
 use crate::histories::Random;
 use crate::lab::{Lab, recorded, seed};
 
-/// Messages of a life.
 const MESSAGES: u64 = 500;
 
-/// Images of all lives together.
 fn wanted() -> usize {
     std::env::var("LINKSPAN_IMAGES").map_or(1_000, |n| n.parse::<usize>().expect("a number")) * 2 / 5
 }
@@ -28,7 +28,7 @@ fn wanted() -> usize {
 fn recording_after_power_loss_opens_and_has_what_was_synced() {
     let mut random = Random::new(seed());
     let (lives, mut images, mut continued) = (6, 0, 0);
-    // A quick machine writes more at a time, which leaves fewer images of a life.
+    // A fast machine makes larger writes, which leave fewer images.
     for life in 0..5 * lives {
         if life >= lives && images >= 40 && continued > 0 {
             break;
@@ -38,7 +38,7 @@ fn recording_after_power_loss_opens_and_has_what_was_synced() {
         let mut lab = Lab::new();
         let root = lab.place("disk");
         std::fs::create_dir(&root).unwrap();
-        // What the recorder says to its standard output is none of its files.
+        // The recorder's files do not include its standard output.
         let recorder = lab.recorder(&root, MESSAGES, &words);
         let steps = std::thread::scope(|scope| {
             scope.spawn(|| lab.send(MESSAGES, Duration::from_millis(2)));
@@ -87,8 +87,8 @@ fn recording_after_power_loss_opens_and_has_what_was_synced() {
                     continued += 1;
                     std::fs::create_dir(&place).unwrap();
                     image.write(&place);
-                    // It receives what the journal has anew, and records what the image lacks: what follows the last
-                    // message of it.
+                    // The journal delivers all messages again. The recorder adds the messages after the image's last
+                    // one.
                     lab.forget();
                     let out = lab
                         .recorder(&place, MESSAGES - found.last().copied().unwrap_or(0), &words)

@@ -1,8 +1,7 @@
-//! SIGKILL at each system call of a recorder, in whichever thread makes it: what was synced is in the file, and the
-//! next recorder of it goes on in the next part, without a gap.
+//! Kills a recorder with SIGKILL at each system call of any thread.
 //!
-//! Where there are more calls than the budget, they are sampled evenly from a random start; `LINKSPAN_FULL=1` takes
-//! all.
+//! Synced messages must be in the file, and the next recorder must continue in the next part without a gap. Beyond the
+//! budget, calls are sampled evenly from a random start; `LINKSPAN_FULL=1` tests all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
@@ -12,13 +11,10 @@ use std::time::Duration;
 use crate::histories::Random;
 use crate::lab::{Lab, recorded, seed};
 
-/// Messages of the journal.
 const MESSAGES: u64 = 60;
-/// Kills of a daily run.
 const BUDGET: usize = 40;
 const WORDS: [&str; 4] = ["--sync", "0.01", "--split", "40KiB"];
 
-/// The recorder under strace.
 fn traced(recorder: &Command, words: &[String]) -> Command {
     let mut strace = Command::new("strace");
     strace.args(["-f", "-qq"]).args(words);
@@ -35,7 +31,7 @@ fn recorder_that_is_killed_at_any_system_call_loses_nothing_of_a_journal() {
     let mut random = Random::new(seed());
     let mut lab = Lab::new();
     lab.send(MESSAGES, Duration::ZERO);
-    // Every call of a whole life.
+    // This trace has every call of a complete run.
     let (folder, trace) = (lab.place("whole"), lab.place("trace"));
     std::fs::create_dir(&folder).unwrap();
     let words = ["-o".to_owned(), trace.display().to_string()];
@@ -51,7 +47,7 @@ fn recorder_that_is_killed_at_any_system_call_loses_nothing_of_a_journal() {
             *calls.entry(name.to_owned()).or_default() += 1;
         }
     }
-    // strace injects by name: not into what only some kernels answer to, nor into what its table does not have.
+    // strace injects by name. It cannot inject into calls of some kernels only, or without a name in its table.
     calls.retain(|name, _| name != "restart_syscall" && !name.starts_with("syscall_0x"));
     let all: Vec<(String, usize)> =
         calls.into_iter().flat_map(|(name, n)| (1..=n).map(move |i| (name.clone(), i))).collect();
@@ -77,7 +73,7 @@ fn recorder_that_is_killed_at_any_system_call_loses_nothing_of_a_journal() {
         let ended = traced(&lab.recorder(&folder, MESSAGES, &WORDS), &words).output().unwrap();
         killed += usize::from(ended.status.signal().is_some() || ended.status.code() == Some(137));
         let before = recorded(&folder).unwrap_or_else(|why| panic!("after {name} {nth}: {why}"));
-        // The next one is told by the journal what it has not acknowledged; all else is on the disk.
+        // The journal delivers unacknowledged messages to the next recorder. All others are on the disk.
         let last = before.last().copied().unwrap_or(0);
         if last < MESSAGES {
             let out = lab.recorder(&folder, MESSAGES - last, &WORDS).output().unwrap();

@@ -1,4 +1,4 @@
-//! Receiving threads beside a publisher in the same process.
+//! Tests of the receiving thread with a publisher in this process.
 
 use std::cell::Cell;
 
@@ -7,7 +7,7 @@ use linkspan::{Options, Publisher as Sender, Value};
 use super::super::publisher::Gap;
 use super::*;
 
-/// Both ends of a name, and how many messages were sent.
+/// Both ends of a name, and the number of sent messages.
 struct Ends {
     publisher: Sender,
     subscriber: Subscriber,
@@ -34,7 +34,7 @@ impl Ends {
         self.count.set(self.count.get() + count);
     }
 
-    /// Asserts that the queue has each message or why it is missing, in order; returns how many of both.
+    /// Asserts that the queue has each message or its loss, in order; returns the messages and all losses.
     fn is_whole(&self, queue: &Queue) -> (u64, Gap) {
         let (mut next, mut messages, mut all) = (1, 0, Gap::default());
         let mut add = |next: &mut u64, gap: &Gap| {
@@ -65,7 +65,7 @@ impl Ends {
     }
 }
 
-/// A publisher may be faster than the first look at its messages.
+/// A publisher may overtake the first look at its messages.
 #[test]
 fn messages_missed_before_the_first_one_are_counted() {
     let ends = Ends::new("late");
@@ -81,8 +81,7 @@ fn messages_missed_before_the_first_one_are_counted() {
     assert!(messages > 0 && gap.overtaken > 0, "{messages} and {gap:?}");
 }
 
-/// A publisher that is faster than this thread always has a message, and the queue has no room: what was taken is
-/// passed on all the same.
+/// The publisher always has another message, and the queue is full. Taken messages must still be passed on.
 #[test]
 fn messages_that_find_no_room_hold_up_none_that_were_taken() {
     let ends = Ends::new("flood");
@@ -97,7 +96,7 @@ fn messages_that_find_no_room_hold_up_none_that_were_taken() {
     assert_eq!(next, Some(TOGETHER as u64 + 1));
 }
 
-/// Each reason has its own count, in one gap.
+/// A gap counts each reason separately.
 #[test]
 fn dropped_and_overtaken_messages_are_one_gap_with_both_reasons() {
     let ends = Ends::new("dropped");
@@ -115,7 +114,7 @@ fn dropped_and_overtaken_messages_are_one_gap_with_both_reasons() {
     assert!(gap.reason().contains(&format!("{}: dropped", gap.dropped)), "{}", gap.reason());
 }
 
-/// What is received while the recorder is paused is another gap than what is dropped before and after it.
+/// Messages that arrive during a pause form another gap than dropped ones.
 #[test]
 fn paused_messages_are_a_gap_of_their_own() {
     let ends = Ends::new("paused");

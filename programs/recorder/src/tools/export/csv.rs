@@ -1,4 +1,4 @@
-//! Tables as CSV, of RFC 4180: a pass over the recording for the columns of all of them, and one for the lines of some.
+//! Writes tables as CSV (RFC 4180), in a pass for the columns of all tables and passes for their lines.
 
 use std::collections::BTreeMap;
 
@@ -11,21 +11,18 @@ use super::pass::{Arguments, Beside, Out, Table, each, json};
 use crate::tools::faults::{Faults, decoded};
 use crate::tools::opening::{open, shown};
 
-/// Files that are open at the same time, at most.
 const OPEN: usize = 256;
 
-/// The head of a table.
 fn head(paths: &Paths) -> String {
     let names = columns::names(paths.in_order().into_iter(), &columns::FIXED);
     let cells = columns::FIXED.map(str::to_owned).into_iter().chain(names.iter().map(|name| text(name)));
     cells.collect::<Vec<_>>().join(",") + "\n"
 }
 
-/// The line of a message.
 fn line(paths: &Paths, message: &reader::Message<'_>, value: &Value) -> Result<String> {
     let mut cells = vec![String::new(); paths.len()];
     columns::flatten(value, &mut String::new(), &mut |path, value| {
-        // One with more fields than a table has is left out, and not those fields of it.
+        // A message with fields beyond the table's is left out completely.
         let place = paths.get(path).and_then(|at| cells.get_mut(at)).ok_or_else(|| Paths::without(path))?;
         *place = cell(value)?;
         Ok(())
@@ -40,20 +37,20 @@ fn line(paths: &Paths, message: &reader::Message<'_>, value: &Value) -> Result<S
     Ok(fixed.into_iter().chain(cells).collect::<Vec<_>>().join(",") + "\n")
 }
 
-/// What the first pass finds of a table.
+/// The result of the first pass for a table.
 #[derive(Default)]
 struct Found {
     paths: Paths,
-    /// With those that cannot be decoded, which have no row.
+    /// Including messages that cannot be decoded and get no row.
     messages: u64,
     rows: u64,
     values: u64,
-    /// Why the first of those is left out which have fields beyond the limits.
+    /// Why the first message with too many fields is left out.
     left_out: Option<Error>,
 }
 
 impl Found {
-    /// Adds the columns of a message. One that has too many has no row, and costs no other one its own.
+    /// Adds the columns of a message. A message with too many columns gets no row, and adds nothing.
     fn add(&mut self, value: &Value, budget: &mut columns::Budget) -> Result<()> {
         let (before, mark, values) = (self.paths.held(), self.paths.mark(), self.values);
         let fits = columns::flatten(value, &mut String::new(), &mut |path, _| {
@@ -75,7 +72,6 @@ impl Found {
     }
 }
 
-/// Writes the tables.
 pub fn write(arguments: &Arguments, begin: u64, tables: &[Table], faults: &mut Faults) -> Result<()> {
     let mut found: BTreeMap<&str, Result<Found>> =
         tables.iter().map(|table| (&*table.topic, Ok(Found::default()))).collect();
@@ -84,7 +80,7 @@ pub fn write(arguments: &Arguments, begin: u64, tables: &[Table], faults: &mut F
         let Some(table) = found.get_mut(&*message.channel.topic) else { return Ok(()) };
         let Ok(found) = table else { return Ok(()) };
         found.messages = found.messages.saturating_add(1);
-        // The next pass says what cannot be decoded.
+        // The next pass reports messages that cannot be decoded.
         if let Ok(value) = decoded(message)
             && let Err(error) = found.add(&value, &mut budget)
         {
@@ -97,7 +93,7 @@ pub fn write(arguments: &Arguments, begin: u64, tables: &[Table], faults: &mut F
         let mut outs = BTreeMap::new();
         for table in some {
             let Some(found) = found.remove(&*table.topic) else { continue };
-            // A name without a message in these times has no table.
+            // A name without messages in these times gets no table.
             if found.as_ref().is_ok_and(|found| found.messages == 0) {
                 continue;
             }
@@ -110,7 +106,7 @@ pub fn write(arguments: &Arguments, begin: u64, tables: &[Table], faults: &mut F
             });
             match begun {
                 Ok(begun) => drop(outs.insert(&*table.topic, begun)),
-                // What one name has ends no table of another one.
+                // An error of one name does not affect the tables of others.
                 Err(error) if tables.len() > 1 && is_of_one(&error) => {
                     faults.table(&named(&table.topic, &error))
                 }
@@ -131,40 +127,40 @@ pub fn write(arguments: &Arguments, begin: u64, tables: &[Table], faults: &mut F
     Ok(())
 }
 
-/// Whether an error is one of this name alone: too many fields, or a name that is too long for a file.
+/// Returns whether the error concerns only this name: too many fields, or too long for a file name.
 fn is_of_one(error: &Error) -> bool {
     error.kind() == ErrorKind::TooLarge || error.errno() == Some(NAME_TOO_LONG)
 }
 
-/// ENAMETOOLONG.
 const NAME_TOO_LONG: i32 = 36;
 
 fn named(topic: &str, error: &Error) -> Error {
     Error::new(error.kind(), format!("{topic}: {}", error.text()))
 }
 
-/// The cell of a field. What is no number, text or time is JSON.
+/// Returns the cell of a field. Values other than numbers, texts and times become JSON.
 fn cell(value: &Value) -> Result<String> {
     Ok(match value {
         Value::Null => String::new(),
         Value::Bool(is) => is.to_string(),
         Value::Int(i) => i.to_string(),
         Value::Uint(u) => u.to_string(),
-        // A number with a sign stays one; minus infinity is none to a spreadsheet, which reads it as a formula.
+        // A signed number stays a number. A spreadsheet would read minus infinity as a formula.
         Value::Float(x) => text(&x.to_string()),
         Value::Timestamp(time) => time.to_string(),
         Value::Decimal(number) => text(&number.to_string()),
         Value::BigInt(number) => number.to_string(),
         Value::Uuid(bytes) => uuid(*bytes),
-        // Nothing at all is null.
+        // An empty cell means null.
         Value::Text(empty) if empty.is_empty() => "\"\"".to_owned(),
         Value::Text(given) => text(given),
         other => text(&String::from_utf8_lossy(json(other)?.body())),
     })
 }
 
-/// A cell with a text, as RFC 4180 quotes it. A text that a spreadsheet would take for a formula stays a text: `'` is
-/// put in front of it, and in front of one that begins so already.
+/// Returns a text as a quoted cell of RFC 4180.
+///
+/// A text that looks like a formula gets a `'` in front, even if it already has one.
 fn text(text: &str) -> String {
     let guarded =
         if is_formula(text.trim_start_matches('\'')) { format!("'{text}") } else { text.to_owned() };
@@ -175,11 +171,12 @@ fn text(text: &str) -> String {
     }
 }
 
-/// Whether a spreadsheet would take a text for a formula. It leaves out what it does not show in front of it, and takes
-/// other forms of a sign for the sign.
+/// Returns whether a spreadsheet would take a text for a formula.
+///
+/// Spreadsheets ignore invisible characters at the beginning, and accept other forms of the signs.
 fn is_formula(text: &str) -> bool {
     let shown = text.trim_start_matches(is_unseen);
-    // A tab or an end of a line in front is trimmed by some and kept by others.
+    // Some spreadsheets trim a tab or line end at the beginning.
     let is_cut = text.starts_with(['\t', '\r', '\n']);
     let mut rest = shown.chars();
     let Some(first) = rest.next() else { return is_cut };
@@ -189,19 +186,19 @@ fn is_formula(text: &str) -> bool {
     is_cut || is_sign(first) && !is_number
 }
 
-/// Whether this is `=`, `+`, `-` or `@`, or folds to one of them.
+/// Returns whether a character is `=`, `+`, `-` or `@`, or a compatible form.
 fn is_sign(of: char) -> bool {
     matches!(of, '=' | '+' | '-' | '@')
-        // Superscript, subscript, small and full width, and the Hebrew plus: compatibility forms of Unicode.
+        // Compatibility forms of Unicode: superscript, subscript, small and full width, and the Hebrew plus.
         || matches!(of, '\u{207a}'..='\u{207c}' | '\u{208a}'..='\u{208c}' | '\u{fb29}')
         || matches!(of, '\u{fe62}' | '\u{fe63}' | '\u{fe66}' | '\u{fe6b}')
         || matches!(of, '\u{ff0b}' | '\u{ff0d}' | '\u{ff1d}' | '\u{ff20}')
-        // Two and three of `=`, and dashes that an import may take for a minus, with what folds to them.
+        // Two and three `=`, dashes that an import may take for a minus, and their compatibility forms.
         || matches!(of, '\u{2a75}' | '\u{2a76}')
         || matches!(of, '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe31}' | '\u{fe32}' | '\u{fe58}')
 }
 
-/// Whether nothing is seen of it: spaces, an empty pattern of dots, control characters, characters that format others.
+/// Returns whether a character is invisible: a space, blank Braille, a control or format character.
 fn is_unseen(of: char) -> bool {
     of.is_whitespace() || of.is_control() || of == '\u{2800}' || linkspan::is_unseen(of)
 }

@@ -1,4 +1,4 @@
-//! `linkspan recording export`: messages as tables and lines for other programs.
+//! `linkspan recording export`: writes messages as tables and lines for other programs.
 
 mod csv;
 mod pass;
@@ -19,10 +19,9 @@ use super::faults::{Faults, decoded};
 use super::opening::{finish_with, limits, open, outline, shown};
 use crate::viewing::Viewing;
 
-/// Names that are written as tables at most: each pass over the recording writes some of them.
+/// The most names for tables. Each pass over the recording writes some of them.
 const MAX_TABLES: usize = 4_096;
 
-/// Exports it.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let form = arguments.form.word();
     let outline = outline(&arguments.file)?;
@@ -56,7 +55,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(folder) = arguments.output.as_ref().filter(|_| is_in_folder) {
         let remover = Remover::default();
         let at_end = remover.clone();
-        // Before there is a folder that a signal could leave.
+        // A signal must not leave the folder, so this comes before it exists.
         let cleaning = clean_up_before_end(move || at_end.end())?;
         let made = NewFolder::create(folder, &remover);
         match &made {
@@ -72,7 +71,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         "csv" => csv::write(arguments, begin, &tables, &mut faults),
         form => {
             let made = python::write(form, arguments, &window, &tables, &mut faults);
-            // The module says what it could not write; where the recording is wrong is said as for the other forms.
+            // The module reports its failures. This pass reports damage of the recording, as for the other formats.
             match made {
                 Ok(()) => each(arguments, begin, &mut faults, |_, _| Ok(())),
                 Err(none) if none.kind() == ErrorKind::NotFound => {
@@ -83,17 +82,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             }
         }
     };
-    // Without a file there is no folder, nor without all of them.
+    // Without all of its files, the folder is removed.
     let named = new.filter(|new| written.is_ok() && !new.is_empty()).map_or(Ok(()), NewFolder::finish);
     clean_up.into_iter().for_each(CleanUp::end_if_signalled);
     written.and(named)?;
     faults.result(&arguments.file)
 }
 
-/// Bytes of the name of a file at most.
 const MAX_NAME: usize = 255;
 
-/// Returns where each name is written.
 fn tables(form: &str, output: Option<&Path>, topics: Vec<String>, faults: &mut Faults) -> Result<Vec<Table>> {
     let all_at = |path: Option<&Path>, topics: Vec<String>| {
         let table = |topic| Table { topic, path: path.map(Path::to_owned), is_in_folder: false };
@@ -128,7 +125,7 @@ fn tables(form: &str, output: Option<&Path>, topics: Vec<String>, faults: &mut F
     }
 }
 
-/// Writes a recording for viewers: a pass over this one for the types of all names, and one for the messages.
+/// Writes a recording for viewers: a pass for the types of all names, and a pass for the messages.
 fn ros2(arguments: &Arguments, begin: u64, output: &Path, faults: &mut Faults) -> Result<()> {
     let mut viewing = Viewing::new(limits().message.message);
     let window = arguments.choice.window(begin);
@@ -137,8 +134,7 @@ fn ros2(arguments: &Arguments, begin: u64, output: &Path, faults: &mut Faults) -
     loop {
         progress.at(std::slice::from_ref(&reader));
         let Some(entry) = reader.read()? else { break };
-        // What stands before the window may be in the copy, too: the newest of each name. The next pass says what
-        // cannot be decoded.
+        // The copy may repeat messages from before the window. The next pass reports messages that cannot be decoded.
         if let Some(message) = window.chosen(entry)
             && let Ok(value) = decoded(&message)
         {
@@ -149,7 +145,6 @@ fn ros2(arguments: &Arguments, begin: u64, output: &Path, faults: &mut Faults) -
     copy(&[&arguments.file], &window, output, &arguments.how, As::Viewed(&mut viewing, faults))
 }
 
-/// Writes a line of JSON for each message.
 fn lines(arguments: &Arguments, begin: u64, faults: &mut Faults) -> Result<()> {
     let mut out = Out::create(arguments, arguments.output.as_deref(), false)?;
     let mut beside = Beside::of(arguments)?;
@@ -158,14 +153,13 @@ fn lines(arguments: &Arguments, begin: u64, faults: &mut Faults) -> Result<()> {
         beside.take(&channel.topic, channel.topic.len().saturating_add(channel.source.len()))?;
         let Some(value) = faults.value(message) else { return Ok(()) };
         let Some(text) = faults.made(message, line(message, value)) else { return Ok(()) };
-        // The escapes keep what the JSON means.
+        // Escapes do not change the meaning of JSON.
         out.put(one_line(&String::from_utf8_lossy(text.body())).to_string().as_bytes())?;
         out.put(b"\n")
     })?;
     out.finish()
 }
 
-/// JSON with the message and what is known of it.
 fn line(message: &reader::Message<'_>, value: Value) -> Result<Payload> {
     let mut map = Map::new();
     map.insert("name".into(), message.channel.topic.as_str().into());

@@ -1,4 +1,4 @@
-//! What an export is asked for, the pass over the recording that each form makes, and where it writes.
+//! The options of an export, the pass over the recording, and the output.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -67,7 +67,6 @@ pub struct Form {
 }
 
 impl Form {
-    /// The word of the option, which is the ending of its files.
     pub fn word(&self) -> &'static str {
         match self {
             Form { parquet: true, .. } => "parquet",
@@ -80,25 +79,25 @@ impl Form {
     }
 }
 
-/// A table that is written: its name, and its file, without one for the standard output.
+/// The name of a table, and its file; `None` for standard output.
 pub struct Table {
     pub topic: String,
     pub path: Option<PathBuf>,
-    /// Whether it is one of several in the folder that was named.
+    /// Whether the given folder has several tables.
     pub is_in_folder: bool,
 }
 
-/// Calls `what` with each message that is chosen, in the order of the file.
+/// Calls `what` with each selected message, in file order.
 ///
 /// # Errors
-/// Those of `what`; `NotFound` where names or times were chosen that have no message.
+/// Errors of `what`; `NotFound` if the selection is empty.
 pub fn each(
     arguments: &Arguments,
     begin: u64,
     faults: &mut Faults,
     mut what: impl FnMut(&reader::Message<'_>, &mut Faults) -> Result<()>,
 ) -> Result<()> {
-    // Of its own in each pass: it follows the clock of the recording.
+    // Each pass needs its own window, which follows the clock of the recording.
     let window = arguments.choice.window(begin);
     let mut reader = open(&arguments.file)?;
     let mut progress = progress(arguments);
@@ -114,12 +113,12 @@ pub fn each(
         }
     }
     reader.problems().iter().for_each(|problem| faults.problem(problem));
-    // What damage hides may be what was asked for.
+    // Damage may hide the requested messages.
     let found = window.require(messages, &[&arguments.file]);
     found.or_else(|none| faults.result(&arguments.file).and(Err(none)))
 }
 
-/// How far the export has come, where the terminal does not show the messages themselves.
+/// Returns the progress of the export, hidden while a terminal shows the messages.
 pub fn progress(arguments: &Arguments) -> Progress {
     let mut progress = Progress::of("export");
     if arguments.output.is_none() && io::stdout().is_terminal() {
@@ -128,15 +127,14 @@ pub fn progress(arguments: &Arguments) -> Progress {
     progress
 }
 
-/// Where an export is written: a file, which has its name once it is whole, or the standard output.
+/// The output: a file, which gets its name when it is complete, or standard output.
 pub struct Out {
     pub file: Option<NewFile>,
-    /// Whether a terminal shows it, which interprets what a file has as it is.
+    /// Whether a terminal shows the output, which would interpret control characters.
     is_shown: bool,
     buffer: Vec<u8>,
 }
 
-/// Bytes that are written at once.
 const BUFFER: usize = 64 << 10;
 
 impl Out {
@@ -162,7 +160,7 @@ impl Out {
             Some(file) => {
                 file.file().write_all(&self.buffer).map_err(|error| of_io(&error, "writing", file.path()))
             }
-            // A reader of the output that has ended ends this as well, without an error.
+            // A reader that closes the output ends the export without an error.
             None => io::stdout()
                 .write_all(&self.buffer)
                 .and_then(|()| io::stdout().flush())
@@ -178,15 +176,14 @@ impl Out {
     }
 }
 
-/// Names and publishers that stand beside the messages of an export: in a recording they are once a channel, and in
-/// each line again.
+/// Limits the bytes of names and publishers in the output. A recording has them once per channel, but each line repeats
+/// them.
 pub struct Beside {
-    /// Bytes that there may be, and those that there were.
     most: u64,
     taken: u64,
 }
 
-/// Bytes of a line that are not counted: what names and publishers have that programs choose.
+/// Bytes per line that are not counted.
 const USUAL: usize = 64;
 
 impl Beside {
@@ -194,10 +191,10 @@ impl Beside {
         Ok(Beside { most: open(&arguments.file)?.room().blank, taken: 0 })
     }
 
-    /// Counts those of a line.
+    /// Counts the names and publishers of a line.
     ///
     /// # Errors
-    /// `TooLarge`.
+    /// `TooLarge` beyond the limit.
     pub fn take(&mut self, topic: &str, bytes: usize) -> Result<()> {
         self.taken = self.taken.saturating_add(bytes.saturating_sub(USUAL) as u64);
         if self.taken <= self.most {
@@ -211,17 +208,17 @@ impl Beside {
     }
 }
 
-/// How many bytes of JSON one byte of a message takes at most, about: a control character of a text takes six.
+/// The approximate most bytes of JSON per byte of a message: a control character becomes six.
 const JSON_OF_A_BYTE: u64 = 8;
 
-/// Values of a line beside the one of its message, the map itself counted.
+/// Values of a line in addition to its message, including the map.
 const LINE: u64 = 7;
 
-/// Writes a value that was read as JSON, which is longer than the message was.
+/// Encodes a decoded value as JSON, which is longer than the original.
 pub fn json(value: &Value) -> Result<Payload> {
     let longest = max_message_size().unwrap_or(Limits::default().message);
     let mut limits = Limits::for_message(longest.saturating_mul(JSON_OF_A_BYTE));
-    // A line has the value in a map with what is known of its message.
+    // The line's map contains the value and its metadata.
     limits.depth = limits.depth.saturating_add(1);
     limits.nodes = limits.nodes.saturating_add(LINE);
     Payload::new(value, Encoding::Json, &limits)

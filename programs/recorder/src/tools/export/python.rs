@@ -1,4 +1,4 @@
-//! Files that Python's libraries write: a program that takes no code from the current folder or from the environment.
+//! Runs the Python module that writes the other formats, isolated from the current folder and the environment.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -18,7 +18,7 @@ use crate::tools::faults::Faults;
 use crate::tools::opening::max_message_size;
 use crate::tools::progress::Progress;
 
-/// Has Python's module write files: all names into one, or each into its own.
+/// Runs the module for all names in one file, or one file per name.
 pub fn write(
     form: &str,
     arguments: &Arguments,
@@ -76,7 +76,7 @@ pub fn write(
     error(&answer).map_or(Ok(()), Err)
 }
 
-/// What the module is to do, in JSON: names and paths may hold any character.
+/// Returns the request in JSON, because names and paths may have any character.
 fn request(
     form: &str,
     arguments: &Arguments,
@@ -123,17 +123,17 @@ fn request(
     Ok(json(&Value::Map(request))?.body().to_vec())
 }
 
-/// Runs the module. What it prints before its answer are lines that say how far it has come.
+/// Runs the module. Before its answer, it prints lines with its progress.
 fn run(mut command: Command, request: &[u8], progress: &mut Progress) -> std::io::Result<Output> {
     let mut child = start_program(&mut command)?;
     if let Some(mut stdin) = child.stdin.take() {
-        // One that ended before it has read says why.
+        // A module that ended early reports the reason.
         let _ = stdin.write_all(request);
     }
     if !progress.is_shown() {
         return child.wait_with_output();
     }
-    // What libraries print on standard error is read meanwhile: a full pipe would stop the module.
+    // Standard error is read concurrently, because a full pipe would block the module.
     let mut stderr = child.stderr.take();
     let (said, errors) = mpsc::channel();
     let reading = start_thread("export-errors", move || {
@@ -154,8 +154,9 @@ fn run(mut command: Command, request: &[u8], progress: &mut Progress) -> std::io
     Ok(Output { status: child.wait()?, stdout, stderr: errors.recv().unwrap_or_default() })
 }
 
-/// Returns the interpreter: an absolute path that LINKSPAN_PYTHON names, or a program of PATH, never of the current
-/// folder. A program that runs with more rights than its caller takes that of the system.
+/// Returns the interpreter: the absolute path in LINKSPAN_PYTHON, or a program of PATH, never of the current folder.
+///
+/// A program with more rights than its caller uses the system's interpreter.
 fn interpreter() -> Result<PathBuf> {
     let named = environment::variable("LINKSPAN_PYTHON");
     let name = PathBuf::from(named.unwrap_or_else(|| "python3".into()));

@@ -1,12 +1,10 @@
-//! Values over time in a bounded number of bins, whose width doubles when time goes on: one pass, whatever the length.
+//! Values over time in a fixed number of bins. The width doubles as time goes on, so one pass suffices.
 
-/// What a bin holds: two neighbours become one when the width doubles.
+/// The content of a bin. Two neighbours merge when the width doubles.
 pub trait Merge: Copy {
-    /// Returns what a bin of both holds.
     fn merged(self, other: Self) -> Self;
 }
 
-/// The least and the greatest of some numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Span {
     pub least: f64,
@@ -25,27 +23,25 @@ impl Merge for u64 {
     }
 }
 
-/// Bins from a first time on.
 #[derive(Clone, Debug)]
 pub struct Bins<T> {
     begin: u64,
-    /// Nanoseconds of one bin.
+    /// Nanoseconds per bin.
     width: u64,
     bins: Vec<Option<T>>,
 }
 
 impl<T: Merge> Bins<T> {
-    /// The number of bins: what a wide screen shows apart.
+    /// The number of bins: the resolution of a wide screen.
     pub const COUNT: usize = 512;
-    /// The first width: a microsecond.
+    /// The initial width: a microsecond.
     const NARROWEST: u64 = 1_000;
 
-    /// Makes empty bins that begin at this time.
     pub fn new(begin: u64) -> Bins<T> {
         Bins { begin, width: Self::NARROWEST, bins: Vec::new() }
     }
 
-    /// Adds a value at a time; what is before the beginning counts as of the beginning.
+    /// Adds a value at a time; earlier times count as the beginning.
     pub fn add(&mut self, time: u64, value: T) {
         let after = time.saturating_sub(self.begin);
         // The width is never 0.
@@ -56,7 +52,7 @@ impl<T: Merge> Bins<T> {
         if self.bins.is_empty() {
             self.bins.resize(Self::COUNT, None);
         }
-        // Below COUNT by the loop above.
+        // The loop above keeps the index below COUNT.
         if let Some(bin) = self.bins.get_mut(place(self.width) as usize) {
             *bin = Some(bin.map_or(value, |held| held.merged(value)));
         }
@@ -77,22 +73,20 @@ impl<T: Merge> Bins<T> {
         self.width = self.width.saturating_mul(2);
     }
 
-    /// Returns the nanoseconds of one bin.
     pub fn width(&self) -> u64 {
         self.width
     }
 
-    /// Returns the bins with a value: the time of the middle of each, and the value.
+    /// Returns the middle time and the value of each filled bin.
     pub fn filled(&self) -> impl Iterator<Item = (u64, T)> {
         self.runs().flatten()
     }
 
-    /// The same in runs of bins that follow each other: between two of them nothing came, for longer than one bin and
-    /// longer than usual.
+    /// Returns these in runs of adjacent bins. A gap between two runs is longer than usual and than one bin.
     pub fn runs(&self) -> impl Iterator<Item = Vec<(u64, T)>> {
         let filled: Vec<_> =
             self.bins.iter().enumerate().filter_map(|(i, bin)| bin.map(|value| (i, value))).collect();
-        // What comes less often than once a bin has the same distance each time.
+        // Messages that are rarer than bins have a regular distance.
         let mut distances: Vec<_> =
             filled.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0)).collect();
         distances.sort_unstable();
@@ -124,7 +118,7 @@ mod tests {
         let mut late = Bins::new(u64::MAX);
         late.add(u64::MAX, 1u64);
         assert_eq!(late.filled().count(), 1);
-        // Ten a second, a silence of 100 s, ten a second again; one every hour has no silence.
+        // Ten per second with a silence of 100 s make two runs. One message per hour makes one run.
         let mut gap = Bins::new(0);
         for i in 0..200u64 {
             gap.add(i * 100_000_000 + if i < 100 { 0 } else { 100_000_000_000 }, 1u64);

@@ -1,5 +1,4 @@
-//! What a report shows, collected in one pass over the messages and events of a recording, in memory that does not grow
-//! with its length.
+//! Collects the content of a report in one pass, in bounded memory.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,42 +9,38 @@ use linkspan_recording::{Channel, Event, Extent, Timeline};
 
 use super::bins::{Bins, Span};
 
-/// Numbers of one name that are plotted, and texts of events that are listed.
+/// The most plotted numbers per name, and the most listed events.
 const MAX_SERIES: usize = 24;
 const MAX_EVENTS: usize = 500;
-/// Names that are shown.
 const MAX_NAMES: usize = 1_000;
-/// Plots of a page, bytes of the arrays that are held for it, and the longest path of a field that has one.
+/// The most plots of a page, bytes of arrays, and characters of a plotted field's path.
 const MAX_PLOTS: usize = 4_096;
 const MAX_BYTES: usize = 256 << 20;
 const MAX_PATH: usize = 1_024;
 
-/// What all names together have taken of these.
+/// The plots and bytes that all names use.
 #[derive(Debug, Default)]
 pub struct Room {
     plots: usize,
     bytes: usize,
 }
 
-/// What was recorded.
 #[derive(Debug, Default)]
 pub struct Report {
     pub names: BTreeMap<String, Name>,
-    /// Messages of names that are not shown, because there are too many.
+    /// Messages of names beyond the limit.
     pub further: u64,
     pub events: Vec<Listed>,
     pub events_not_listed: u64,
-    /// The first and the last time of anything. All times below are without the steps of the clock: what is drawn has
-    /// no silence where it was set.
+    /// The first and the last time. All times below exclude steps of the clock, which would show as gaps.
     pub extent: Option<Extent>,
     timeline: Timeline,
     pub room: Room,
 }
 
-/// An event as a line of the report.
 #[derive(Debug)]
 pub struct Listed {
-    /// By the clock, and without its steps.
+    /// The clock's time, and the time without its steps.
     pub clock: u64,
     pub time: u64,
     pub kind: String,
@@ -53,10 +48,8 @@ pub struct Listed {
     pub text: String,
 }
 
-/// What was recorded of a name.
 #[derive(Debug)]
 pub struct Name {
-    /// The first channel of its messages.
     pub channel: Option<Arc<Channel>>,
     pub messages: u64,
     pub bytes: u64,
@@ -66,13 +59,11 @@ pub struct Name {
     pub rate: Bins<u64>,
     pub gaps: Bins<u64>,
     pub series: BTreeMap<String, Series>,
-    /// Fields with numbers beyond those that are plotted.
+    /// Whether further fields have numbers that are not plotted.
     pub further: bool,
-    /// The newest array of each field.
     pub arrays: BTreeMap<String, NdArray>,
 }
 
-/// The numbers of a field.
 #[derive(Debug)]
 pub struct Series {
     pub bins: Bins<Span>,
@@ -81,7 +72,7 @@ pub struct Series {
 }
 
 impl Report {
-    /// Adds a message. `value` is `None` where its body cannot be decoded, which another part of the report says.
+    /// Adds a message. `value` is `None` if its body cannot be decoded.
     pub fn message(&mut self, channel: &Arc<Channel>, time: u64, bytes: u64, value: Option<&Value>) {
         self.timeline.take(time);
         let time = self.include(time);
@@ -100,7 +91,6 @@ impl Report {
         }
     }
 
-    /// Adds an event.
     pub fn event(&mut self, event: Event) {
         self.timeline.note(&event);
         let time = self.include(event.time);
@@ -122,14 +112,14 @@ impl Report {
         self.events.push(Listed { clock: event.time, time, kind, name: event.name, text });
     }
 
-    /// Returns this time without the steps of the clock.
+    /// Includes a time in the extent, and returns it without steps of the clock.
     fn include(&mut self, time: u64) -> u64 {
         Extent::include(&mut self.extent, &self.timeline, time);
         self.timeline.continuous(time)
     }
 }
 
-/// Returns what was recorded of a name; `None` where there are too many.
+/// Returns the content of a name; `None` if there are too many.
 fn named<'a>(names: &'a mut BTreeMap<String, Name>, name: &str, time: u64) -> Option<&'a mut Name> {
     if !names.contains_key(name) {
         if names.len() == MAX_NAMES {
@@ -157,7 +147,6 @@ impl Name {
         }
     }
 
-    /// Adds the numbers and arrays of a value at this path.
     fn value(&mut self, time: u64, path: &mut String, value: &Value, room: &mut Room) {
         match value {
             Value::Map(map) => {
@@ -187,7 +176,7 @@ impl Name {
             Value::Int(i) => self.number(time, path, *i as f64, room),
             Value::Uint(u) => self.number(time, path, *u as f64, room),
             Value::Float(x) => self.number(time, path, *x, room),
-            // What has no place in a plot.
+            // Other values cannot be plotted.
             _ => {}
         }
     }

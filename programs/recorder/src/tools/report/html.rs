@@ -1,4 +1,4 @@
-//! The report as one page of HTML, which needs neither scripts nor a network: plots are drawings inside it.
+//! The report as one page of HTML without scripts or network access. Plots are inline drawings.
 
 use std::fmt::{self, Write};
 
@@ -8,26 +8,22 @@ use super::bins::{Bins, Span};
 use super::collect::{Name, Report};
 use super::picture;
 
-/// The height of the coordinates in a plot; the width is the number of bins.
+/// The height of a plot's coordinates; the width is the number of bins.
 const HEIGHT: f64 = 100.0;
 /// The most points of a line through an array.
 const POINTS: usize = 512;
 
-/// What the page may do: show its own style and pictures. It has texts of others; whatever they are, they run and load
-/// nothing.
+/// The permissions of the page: its own style and pictures. Texts of other programs cannot run or load anything.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
-/// What stands at the top of the page: the recording's names and facts.
 pub struct Head<'a> {
     pub title: &'a str,
-    /// Names and texts of facts, such as the machine.
     pub facts: &'a [(String, String)],
-    /// What was found wrong in the files, a line each.
     pub problems: &'a [String],
 }
 
-/// Writes the page. `unit` gives the unit of a field of a name, where its schema has one.
+/// Returns the page. `unit` returns the unit of a field, if its schema has one.
 pub fn page(
     head: &Head<'_>,
     report: &Report,
@@ -95,7 +91,6 @@ fn totals(report: &Report) -> (u64, u64, u64) {
     })
 }
 
-/// A table with a line for each name.
 fn overview(page: &mut String, report: &Report) -> fmt::Result {
     page.push_str(
         "<section class=\"table\">\n<table>\n<tr><th>name</th><th class=\"number\">messages</th><th class=\"number\">a second</th>\
@@ -118,7 +113,7 @@ fn overview(page: &mut String, report: &Report) -> fmt::Result {
     Ok(())
 }
 
-/// The messages of a name in a second, between its first and its last one.
+/// Returns the messages per second between the first and the last message.
 fn rate(name: &Name) -> String {
     let seconds = name.last.saturating_sub(name.first) as f64 / 1e9;
     if name.messages < 2 || seconds == 0.0 {
@@ -128,7 +123,6 @@ fn rate(name: &Name) -> String {
     }
 }
 
-/// The plots and pictures of one name.
 fn section(
     page: &mut String,
     report: &Report,
@@ -176,16 +170,15 @@ fn section(
     Ok(())
 }
 
-/// Where a time is in the width of a plot.
+/// Returns the horizontal position of a time in a plot.
 fn across((first, last): (u64, u64), time: u64) -> f64 {
     let whole = last.saturating_sub(first).max(1) as f64;
     time.saturating_sub(first) as f64 / whole * Bins::<u64>::COUNT as f64
 }
 
-/// When messages came, and when some were missed.
 fn rates(page: &mut String, time: (u64, u64), recorded: &Name) -> fmt::Result {
     let greatest = recorded.rate.filled().map(|(_, count)| count).max().unwrap_or(1) as f64;
-    // The messages of a bin in a second; a recording shorter than a bin has no rate.
+    // The rate uses the messages of a bin, limited to the duration of the recording.
     let whole = time.1.saturating_sub(time.0).max(1);
     let a_second = greatest / (recorded.rate.width().min(whole) as f64 / 1e9);
     begin_axes(page, &format!("{} a second", short(a_second)), "", "0")?;
@@ -214,7 +207,7 @@ fn rates(page: &mut String, time: (u64, u64), recorded: &Name) -> fmt::Result {
     Ok(())
 }
 
-/// Begins a figure with values beside its drawing, from above to below.
+/// Begins a figure with labels of values, from top to bottom.
 fn begin_axes(page: &mut String, above: &str, middle: &str, below: &str) -> fmt::Result {
     page.push_str("<figure><div class=\"axes\"><div class=\"values\">");
     for value in [above, middle, below] {
@@ -224,7 +217,7 @@ fn begin_axes(page: &mut String, above: &str, middle: &str, below: &str) -> fmt:
     Ok(())
 }
 
-/// Ends it with what stands below the drawing, from left to right.
+/// Ends the figure with labels below the drawing, from left to right.
 fn end_axes(page: &mut String, labels: &[String]) -> fmt::Result {
     page.push_str("<div class=\"times\">");
     for label in labels {
@@ -234,7 +227,7 @@ fn end_axes(page: &mut String, labels: &[String]) -> fmt::Result {
     Ok(())
 }
 
-/// The times below a drawing: of the day, with the date where the recording has more than one.
+/// Returns the labels of times, with dates if the recording spans several days.
 fn times((first, last): (u64, u64)) -> Vec<String> {
     let middle = first.saturating_add(last.saturating_sub(first) / 2);
     let texts = [first, middle, last].map(instant);
@@ -247,8 +240,7 @@ fn times((first, last): (u64, u64)) -> Vec<String> {
     texts.iter().map(short).collect()
 }
 
-/// The values beside the drawing of numbers between these: the greatest, the middle, the least; one where they are the
-/// same.
+/// Returns the labels of values: maximum, middle and minimum, or one label if they are equal.
 fn values(span: Span, unit: &str) -> [String; 3] {
     let text = |number: f64| format!("{}{unit}", short(number));
     if span.least == span.greatest {
@@ -265,8 +257,7 @@ fn open(class: &str, label: &str) -> String {
     )
 }
 
-/// The least and the greatest number of each bin as an area, and a line through their middles; both break where nothing
-/// came.
+/// Writes the range of each bin as an area, and a line through its middle. Both break at gaps.
 fn plot(
     page: &mut String,
     time: (u64, u64),
@@ -295,7 +286,7 @@ fn plot(
     end_axes(page, &times(time))
 }
 
-/// The points of a line; one point alone is drawn as a short line.
+/// Returns the points of a line; a single point becomes a short line.
 fn line(points: &[String]) -> String {
     match points {
         [one] => format!("{one}h2"),
@@ -303,15 +294,14 @@ fn line(points: &[String]) -> String {
     }
 }
 
-/// Where a number is in the height of a plot.
+/// Returns the vertical position of a number in a plot.
 fn down(span: Span, number: f64) -> f64 {
-    // By halves: the difference of two numbers may be none.
+    // Halving avoids overflow: the difference of two finite numbers may be infinite.
     let height = span.greatest / 2.0 - span.least / 2.0;
     let part = if height > 0.0 { (number / 2.0 - span.least / 2.0) / height } else { 0.5 };
     HEIGHT - 6.0 - part * (HEIGHT - 12.0)
 }
 
-/// The newest array of a field.
 fn show_array(page: &mut String, path: &str, array: &NdArray, unit: &str) -> fmt::Result {
     let shape = array.shape.iter().map(u64::to_string).collect::<Vec<_>>().join(" × ");
     writeln!(
@@ -348,7 +338,7 @@ fn show_array(page: &mut String, path: &str, array: &NdArray, unit: &str) -> fmt
     }
     let scale = Bins::<u64>::COUNT as f64 / numbers.len().max(2).saturating_sub(1) as f64;
     let points: Vec<_> = numbers.iter().enumerate().map(|(i, n)| (i as f64 * scale, *n)).collect();
-    // What is no number breaks the line.
+    // Non-finite numbers break the line.
     let runs = points.split(|(_, n)| !n.is_finite()).filter(|run| !run.is_empty());
     let drawn: Vec<_> = runs
         .map(|run| {
@@ -398,7 +388,7 @@ fn events(page: &mut String, report: &Report) -> fmt::Result {
     Ok(())
 }
 
-/// Text inside an element or an attribute, on one line, with what is not seen as escapes.
+/// Escapes text for an element or attribute, on one line, with visible forms of invisible characters.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in linkspan::one_line(text).to_string().chars() {
@@ -414,7 +404,7 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-/// An anchor for a name: letters and digits as they are, other bytes as two hexadecimal digits behind `_`.
+/// Returns an anchor: letters and digits unchanged, other bytes as `_` and two hexadecimal digits.
 fn anchor(name: &str) -> String {
     let mut anchor = String::from("n-");
     for byte in name.bytes() {
@@ -427,7 +417,6 @@ fn anchor(name: &str) -> String {
     anchor
 }
 
-/// An instant to the millisecond.
 fn instant(nanoseconds: u64) -> String {
     let whole = nanoseconds.saturating_sub(nanoseconds % 1_000_000);
     Timestamp(i64::try_from(whole).unwrap_or(i64::MAX)).to_string().replace('T', " ")
@@ -443,7 +432,6 @@ fn duration(nanoseconds: u64) -> String {
     }
 }
 
-/// Digits in groups of three.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -467,7 +455,6 @@ fn size(bytes: u64) -> String {
     if unit == 0 { format!("{bytes} B") } else { format!("{number:.1} {}", units[unit]) }
 }
 
-/// A number in four or five significant digits.
 fn short(number: f64) -> String {
     let magnitude = number.abs();
     if number == number.trunc() && magnitude < 1e6 {

@@ -1,4 +1,4 @@
-//! `linkspan recording report`: one page of HTML that shows what was recorded.
+//! `linkspan recording report`: one page of HTML about a recording.
 
 mod bins;
 mod collect;
@@ -40,31 +40,27 @@ pub struct Arguments {
     how: Output,
 }
 
-/// Bytes of notes that a page shows, and characters of a unit.
+/// The most bytes of notes on a page, and the most characters of a unit.
 const MAX_NOTES: usize = 16 << 20;
 const MAX_UNIT: usize = 64;
-/// Names of messages that cannot be decoded, of which the first is said.
 const MAX_UNDECODED: usize = 1_000;
-/// Omissions of the recordings that this one was made of, which a page shows.
 const MAX_OMITTED: usize = 1_000;
 
-/// The beginning of a unit, which stands at each plot.
 fn brief(unit: &str) -> String {
     unit.chars().take(MAX_UNIT).collect()
 }
 
-/// Writes it.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let mut readers = [open(&arguments.file)?];
     let output = arguments.output.clone().unwrap_or_else(|| arguments.file.with_extension("html"));
-    // Before the recording is read, which takes long.
+    // The output is checked before the recording is read, which takes long.
     let file = arguments.how.create(&output, &[&arguments.file])?;
     let (mut report, mut claims) = (Report::default(), Claims::default());
     let mut facts = Vec::new();
     let mut noted = HashSet::new();
     let mut noted_bytes = 0usize;
     let (mut undecoded, mut omitted) = (0u64, Vec::new());
-    // Of the recordings that this one was made of, as `check` says it.
+    // Records of the originals, as `check` reports them.
     let (mut removed, mut unclosed) = (Vec::new(), Vec::new());
     let mut first_undecoded: BTreeMap<String, (u64, String)> = BTreeMap::new();
     let mut progress = Progress::of("report");

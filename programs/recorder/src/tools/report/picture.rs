@@ -1,17 +1,17 @@
-//! Arrays as pictures: two-dimensional ones as an image in a `data:` address, one-dimensional ones as a line.
+//! Draws two-dimensional arrays as images in `data:` addresses.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use linkspan::{DType, NdArray, Order};
 
-/// The most pixels on a side.
 const SIDE: usize = 256;
-/// Colours from the least to the greatest number, from dark blue over green to yellow; between them they are mixed.
-/// They are told apart by people who see few colours, and in grey.
+/// Colours from the minimum to the maximum: dark blue, green, yellow, with mixtures between them.
+///
+/// They remain distinguishable for colour-blind readers and in grey.
 const COLOURS: [[f64; 3]; 5] =
     [[68.0, 1.0, 84.0], [59.0, 82.0, 139.0], [33.0, 145.0, 140.0], [94.0, 201.0, 98.0], [253.0, 231.0, 37.0]];
 
-/// Returns the number at a position in memory. Of a complex one its absolute value.
+/// Returns the number at a position in memory; for a complex number its absolute value.
 pub fn number(array: &NdArray, at: usize) -> f64 {
     let size = array.dtype.size();
     let from = at.saturating_mul(size);
@@ -37,15 +37,16 @@ pub fn number(array: &NdArray, at: usize) -> f64 {
     }
 }
 
-/// A picture, the numbers of its darkest and its brightest colour, and its size.
+/// A picture, and the numbers of its darkest and its brightest colour.
 pub struct Picture {
     pub address: String,
     pub least: f64,
     pub greatest: f64,
 }
 
-/// Draws an array of two dimensions, the first of which goes down. `None` for other arrays, empty ones, and those
-/// without a finite number.
+/// Draws a two-dimensional array, with the first dimension downwards.
+///
+/// `None` for other arrays, empty arrays, and arrays without a finite number.
 pub fn picture(array: &NdArray) -> Option<Picture> {
     let [rows, columns] = array.shape[..] else { return None };
     let (rows, columns) = (usize::try_from(rows).ok()?, usize::try_from(columns).ok()?);
@@ -69,21 +70,20 @@ pub fn picture(array: &NdArray) -> Option<Picture> {
     let (least, greatest) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), n| (a.min(n), b.max(n)));
     (least <= greatest).then(|| {
         let shade = |n: f64| {
-            // By halves: the difference of two numbers may be none.
+            // Halving avoids overflow: the difference of two finite numbers may be infinite.
             let part = (n / 2.0 - least / 2.0) / (greatest / 2.0 - least / 2.0);
             if greatest > least { (part * 254.0).round() } else { 127.0 }
         };
-        // 255 is what is no number: it is transparent in no format of palettes, so it is grey.
+        // 255 stands for non-finite numbers. It is grey: palettes lack portable transparency.
         let shades =
             numbers.iter().map(|n| if n.is_finite() { shade(*n) as u8 } else { 255 }).collect::<Vec<_>>();
         Picture { address: data_address(width, height, &shades), least, greatest }
     })
 }
 
-/// Returns a bitmap with a palette as a `data:` address.
 fn data_address(width: usize, height: usize, shades: &[u8]) -> String {
     let stride = width.next_multiple_of(4);
-    // The header, and the palette behind it.
+    // The header and the palette come first.
     let (begin, pixels) = (54u32 + 1024, stride.saturating_mul(height) as u32);
     let size = begin.saturating_add(pixels);
     let mut file = Vec::with_capacity(size as usize);
@@ -96,7 +96,7 @@ fn data_address(width: usize, height: usize, shades: &[u8]) -> String {
         let [red, green, blue] = if shade == 255 { [128; 3] } else { colour(f64::from(shade) / 254.0) };
         file.extend([blue, green, red, 0]);
     }
-    // From the bottom up.
+    // Rows go from the bottom up.
     for row in shades.chunks(width).rev() {
         file.extend(row);
         file.extend(std::iter::repeat_n(0u8, stride.saturating_sub(width)));
@@ -104,7 +104,6 @@ fn data_address(width: usize, height: usize, shades: &[u8]) -> String {
     format!("data:image/bmp;base64,{}", STANDARD.encode(&file))
 }
 
-/// Returns the colour of a number from 0 to 1.
 fn colour(at: f64) -> [u8; 3] {
     let place = at.clamp(0.0, 1.0) * COLOURS.len().saturating_sub(1) as f64;
     let below = (place as usize).min(COLOURS.len().saturating_sub(2));
