@@ -1,21 +1,20 @@
-//! The protocol by which a publisher never writes a slot that a subscriber views or copies. It has two words, each with
-//! one writer: how many views a subscriber has of each slot, and what the slot holds.
+//! The protocol by which a publisher never writes a slot that a subscriber views or copies.
 //!
-//! The subscriber counts its view in its own page, makes a full fence, and then checks that the slot still holds what
-//! the record refers to. The publisher stores in the slot's file that its contents will change, makes a full fence, and
-//! then checks the page of every subscriber. So at least one of them sees the other's store, and neither waits.
+//! It has two words, each with one writer. The subscriber counts its view in its own page, makes a full fence, and then
+//! checks the slot's filling number. The publisher stores a new filling number in the slot's file, makes a full fence,
+//! and then checks the page of every subscriber. At least one of them sees the other's store, and neither waits.
 //!
-//! The views of all slots are in one word, because a subscriber that claims more slots than it may is ignored: counts
-//! in several words would be of different moments, and what an honest subscriber viewed before and after would be
-//! added up.
+//! One word has the views of all slots, because the publisher ignores a subscriber that claims too many. Counts in
+//! several words would be of different moments, and could add up an honest subscriber's earlier and later views.
 
 use std::sync::atomic::Ordering;
 
 use super::super::memory::{Memory, OwnMemory, fence};
 use super::super::segment::{VIEW_BITS, at};
 
-/// Begins a view of what `filling` brought into this slot; the word of the slot's file is at `word`. Returns false if
-/// the slot does not hold that any more, and then there is no view. [`end_view`] ends it.
+/// Begins a view of `filling` in this slot; the filling number of the slot's file is at `word`.
+///
+/// Returns false, without a view, if the slot has another filling. [`end_view`] ends the view.
 pub(super) fn begin_view(
     page: &impl OwnMemory,
     file: &impl Memory,
@@ -32,21 +31,21 @@ pub(super) fn begin_view(
     there
 }
 
-/// Ends one view of this slot.
 pub(super) fn end_view(page: &impl OwnMemory, slot: usize) {
-    // Release: all reads through the view come before.
+    // Release: all reads through the view precede this.
     page.subtract(at::VIEWS, one_view(slot), Ordering::Release);
 }
 
-/// Whether bytes that were copied out of a file, after its word was checked, are those that `filling` brought.
+/// Whether copied bytes are those of `filling`, whose word was checked before the copy.
 pub(super) fn was_whole(file: &impl Memory, word: usize, filling: u64) -> bool {
     // A reader that has seen a byte of the next filling sees that filling's word in this load.
     fence(Ordering::Acquire);
     file.load(word, Ordering::Relaxed) == filling
 }
 
-/// Announces that a slot will be written: no subscriber begins a view of what it held from now on. Load the [`Claims`]
-/// of every subscriber after this, and store the old filling again if one of them views it.
+/// Announces that a slot will be written: no subscriber begins a view of the old filling any more.
+///
+/// The caller then loads the [`Claims`] of every subscriber, and stores the old filling again if one views it.
 pub(super) fn begin_filling(file: &impl OwnMemory, word: usize, filling: u64) {
     file.store(word, filling, Ordering::Relaxed);
     fence(Ordering::SeqCst);
@@ -57,23 +56,21 @@ const fn one_view(slot: usize) -> u64 {
     1 << (slot * VIEW_BITS)
 }
 
-/// The slots that a subscriber views or copies at one moment. Those of a hostile one are any.
+/// The slots that a subscriber views or copies at one moment. A hostile subscriber may claim any.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Claims(u64);
 
 impl Claims {
-    /// Loads them from the subscriber's page.
     pub fn of(page: &impl Memory) -> Claims {
-        // Acquire: all reads that the subscriber made before it ended a view come before the writes that follow here.
+        // Acquire: the subscriber's reads before the end of a view precede this side's next writes.
         Claims(page.load(at::VIEWS, Ordering::Acquire))
     }
 
-    /// Whether this slot is one of them.
     pub fn has(self, slot: usize) -> bool {
         self.0 >> (slot * VIEW_BITS) & ((1 << VIEW_BITS) - 1) != 0
     }
 
-    /// Returns how many slots they are.
+    /// The number of claimed slots.
     pub fn count(self) -> usize {
         const LOWEST: u64 = u64::MAX / ((1 << VIEW_BITS) - 1);
         let any = (0..VIEW_BITS).fold(0, |any, bit| any | self.0 >> bit);

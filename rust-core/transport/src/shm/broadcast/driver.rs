@@ -1,9 +1,8 @@
 //! The ring of a publisher behind the traits of `transport::broadcast`.
 //!
-//! A publisher gets a sending half ([`Tx`]), to whose [`Readers`] it adds each subscriber with the descriptors of its
-//! hello; a subscriber makes an offer (its page), sends it with its hello, and joins with the descriptor that came with
-//! the answer (the ring): that makes a receiving half ([`Rx`]).
-//! Descriptors from a hello are mapped or refused, never read from or written to.
+//! A publisher gets a sending half ([`Tx`]), and adds each subscriber to its [`Readers`] with the descriptors of the
+//! subscriber's hello. A subscriber sends its page with its hello and joins with the ring that the answer brings, which
+//! makes a receiving half ([`Rx`]). Descriptors from a hello are mapped or refused, never read or written.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -23,7 +22,7 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::hello::AnsweredCall;
 use crate::{Rx, Tx};
 
-/// Makes both sides of rings in shared memory; it has no state.
+/// Creates both sides of rings in shared memory.
 pub struct RingDriver;
 
 impl BroadcastDriver for RingDriver {
@@ -65,8 +64,7 @@ impl BroadcastOffer for SubscriberPage {
     }
 }
 
-/// Takes the descriptors that came with a publisher's hello: its ring, and files of its slots. `Malformed`
-/// for anything else.
+/// Takes the ring and the slot files that came with a publisher's hello. `Malformed` for anything else.
 fn opened(descriptors: &mut Vec<OwnedFd>, mut slots: PublishedFiles) -> Result<(OwnedFd, PublishedFiles)> {
     let mut descriptors = descriptors.drain(..);
     let Some(ring) = descriptors.next() else {

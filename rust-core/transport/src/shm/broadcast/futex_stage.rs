@@ -1,35 +1,35 @@
-//! How long a subscriber sleeps in the futex before it goes on to sleep in poll.
+//! How long a subscriber sleeps in the futex before it sleeps in poll.
 //!
-//! The futex wakes all subscribers by one call; each that sleeps in poll costs a byte over its socket,
-//! and three more system calls of its own. But a sleeper in the futex notices neither the end of the
-//! publisher's process nor other descriptors. So this stage lasts [`SHORT`] at first. Many subscribers
-//! may take longer than that to have one message, on processors that are busy: those that had it first
-//! would go on to poll, where the next message takes still longer, so they would never come back. So
-//! the stage becomes long enough for the time between two messages where that is at most [`LONGEST`],
-//! and [`SHORT`] again where it is more: a subscriber that waits for rare messages sleeps in poll.
+//! One futex call wakes all subscribers; a sleeper in poll costs a byte over its socket and three more system calls.
+//! But a sleeper in the futex notices neither the end of the publisher's process nor other descriptors, so this stage
+//! lasts [`SHORT`] at first. Many subscribers on busy processors may need longer than that to get one message. The
+//! first ones would move on to poll, where messages take still longer, and never come back.
+//!
+//! The stage therefore adapts to the time between two messages: long enough for it up to [`LONGEST`], and [`SHORT`] for
+//! rarer messages.
 
 use std::time::{Duration, Instant};
 
 use super::super::park::SHORT;
 use crate::sys::futex::Slept;
 
-/// The longest stage, and so the longest time until the end of a publisher's process is noticed.
+/// The longest stage, and so the longest time until a subscriber notices the publisher's end.
 const LONGEST: Duration = SHORT.saturating_mul(10);
 
-/// Sleeps in the futex after one frame, at most: a wake-up for a frame that was read already leads to
-/// another sleep. A publisher that wakes without publishing gets no more of them.
+/// The most sleeps in the futex after one frame. More wake-ups without a frame lead to poll.
+///
+/// A wake-up for a frame that was read already needs another sleep.
 const SLEEPS: u8 = 3;
 
-/// The state of the stage between two frames.
 #[derive(Debug)]
 pub(super) struct FutexStage {
     /// The longest sleep.
     length: Duration,
-    /// How many sleeps are left before a frame has to come.
+    /// How many sleeps are left before a frame must come.
     left: u8,
-    /// Whether a sleep lasted for the whole length.
+    /// Whether the last sleep lasted for the whole length.
     timed_out: bool,
-    /// When the sleep in poll behind such a sleep began.
+    /// When the sleep in poll after such a sleep began.
     in_poll_since: Option<Instant>,
 }
 
@@ -40,7 +40,7 @@ impl Default for FutexStage {
 }
 
 impl FutexStage {
-    /// Returns the longest sleep in the futex now; `None` where it is time to sleep in poll.
+    /// The longest sleep in the futex now; `None` when it is time to sleep in poll.
     pub fn longest_sleep(&self) -> Option<Duration> {
         (self.left > 0).then_some(self.length)
     }
@@ -51,14 +51,13 @@ impl FutexStage {
         self.left = if self.timed_out { 0 } else { self.left.saturating_sub(1) };
     }
 
-    /// Records that a sleep in poll begins.
     pub fn sleeps_in_poll(&mut self) {
         if self.timed_out && self.in_poll_since.is_none() {
             self.in_poll_since = Some(Instant::now());
         }
     }
 
-    /// Records that a frame came: the next wait begins in the futex.
+    /// Records a frame: the next wait begins in the futex.
     #[inline]
     pub fn frame_came(&mut self) {
         if self.left < SLEEPS {
@@ -74,8 +73,7 @@ impl FutexStage {
     }
 }
 
-/// The length of the stage after a wait of this length, which went on in poll. The next wait may be
-/// longer, so the stage lasts twice as long.
+/// The length of the stage after a wait that continued in poll: twice the wait, as a margin.
 fn length_after(waited: Duration) -> Duration {
     if waited <= LONGEST { (waited * 2).min(LONGEST) } else { SHORT }
 }
@@ -112,7 +110,7 @@ mod tests {
             assert!(stage.in_poll_since.is_none());
             stage.longest_sleep().unwrap()
         };
-        // What is still to come has lasted for no time, however slow this test is.
+        // A beginning in the future counts as no time, however slow this test is.
         assert_eq!(length_with(Some(Instant::now() + hour)), SHORT * 2);
         // The clock may have begun less than an hour ago.
         let long_ago = (0..).map(|halved| Instant::now().checked_sub(hour / 2u32.pow(halved)));
@@ -126,7 +124,7 @@ mod tests {
         stage.slept(Slept::TimedOut);
         stage.frame_came();
         assert_eq!(stage.longest_sleep(), Some(SHORT * 2));
-        // An event loop sleeps in poll alone.
+        // An event loop sleeps only in poll.
         stage.sleeps_in_poll();
         stage.frame_came();
         assert_eq!(stage.longest_sleep(), Some(SHORT * 2));

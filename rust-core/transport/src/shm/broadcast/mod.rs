@@ -1,27 +1,25 @@
-//! Publishing through shared memory: one ring that only the publisher writes and that every
-//! subscriber maps read-only.
+//! Publishing through shared memory: the publisher writes one ring, and every subscriber maps it.
 //!
-//! The publisher never waits for a subscriber: it overwrites the oldest records. A subscriber
-//! copies a record and then checks whether the publisher began to overwrite it meanwhile; a
-//! subscriber that was overtaken gets `Lagged` with the exact number of messages that it missed.
-//! The newest record also answers `latest()`. A message above half of the ring moves
-//! the publisher to a larger file.
+//! The publisher never waits for a subscriber: it overwrites the oldest records. A subscriber copies a record and then
+//! checks whether the publisher began to overwrite it. An overtaken subscriber gets `Lagged` with the exact number of
+//! missed messages. The newest record also answers `latest()`. A message above half of the ring moves the publisher to
+//! a larger file.
 //!
-//! | what | defined in |
+//! | module | content |
 //! |---|---|
-//! | the writing end of the ring | `ring_writer` |
-//! | the reading end: copy, then validate | `ring_reader` |
-//! | the publisher: its ring, the move to a larger one, waking subscribers | `publisher` |
-//! | the subscriber: a reading end that can sleep | `subscriber` |
-//! | how long it sleeps in the futex before it sleeps in poll | `futex_stage` |
-//! | the words that keep a viewed slot from being written | `claims` |
-//! | the publisher's slots, and what each subscriber views | `slots`, `viewers` |
-//! | what of a publisher's slots a subscriber views, and what it copies | `views` |
-//! | the sending half: ring, slots, and their readers | `published_tx` |
-//! | both sides behind the traits of `transport::broadcast` | `driver` |
+//! | `ring_writer` | the writing end of the ring |
+//! | `ring_reader` | the reading end: copy, then validate |
+//! | `publisher` | the publisher: its ring, the move to a larger ring, waking subscribers |
+//! | `subscriber` | the subscriber: a reading end that can sleep |
+//! | `futex_stage` | how long a subscriber sleeps in the futex before it sleeps in poll |
+//! | `claims` | the words that protect a viewed slot from being written |
+//! | `slots`, `viewers` | the publisher's slots, and each subscriber's views |
+//! | `views` | a subscriber's views and copies of slots |
+//! | `published_tx` | the sending half: ring, slots, and their readers |
+//! | `driver` | both sides as the traits of `transport::broadcast` |
 //!
-//! Every word of the ring's header page has one writer, the publisher; every word of a subscriber's
-//! page has one writer, that subscriber. So nothing needs repair after a SIGKILL of any of them.
+//! Every word has one writer: the publisher writes the ring's header page, a subscriber its own page. So a SIGKILL of
+//! any of them leaves nothing to repair.
 
 mod claims;
 mod driver;

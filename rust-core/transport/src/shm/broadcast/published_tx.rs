@@ -19,20 +19,21 @@ use crate::sys::fork::Guarded;
 use crate::sys::memory::PeerFile;
 use crate::{LongBodies, Sent};
 
-/// The half that writes a ring, and its subscribers. Publishing does not need them: they are kept to wake them and to
-/// load how far they have read. It never waits: there is always room.
+/// The half that writes a ring, and its subscribers, which it wakes.
+///
+/// It never waits: there is always room.
 pub struct PublishedTx {
     ring: Broadcast,
-    /// By the number that the fan-out uses for a subscriber. Ordered, so that wake-ups are sent in a fixed order.
+    /// By the fan-out's number for a subscriber. Ordered, so that wake-ups have a fixed order.
     subscribers: IndexMap<u64, Subscription>,
     slots: Arc<PublishedSlots>,
     /// Subscribers without support for slots.
     without_slots: HashSet<u64>,
-    /// The newest message, if it refers to slots. Its slots are not written again, so that later subscribers can read
-    /// it.
+    /// The newest message, if it refers to slots.
+    ///
+    /// They stay unchanged, so that later subscribers can read it.
     newest: Option<Newest>,
-    /// How many long bodies were published in slots, and how many through the ring for want of one, since the last
-    /// [`PublishedTx::take_long_bodies`].
+    /// Long bodies published since the last [`PublishedTx::take_long_bodies`].
     long_bodies: LongBodies,
 }
 
@@ -42,7 +43,6 @@ struct Newest {
 }
 
 impl PublishedTx {
-    /// Returns the half that writes this ring, which has no readers yet.
     pub(super) fn new(ring: Broadcast, slots: Arc<PublishedSlots>) -> PublishedTx {
         PublishedTx {
             ring,
@@ -54,9 +54,9 @@ impl PublishedTx {
         }
     }
 
-    /// Sends a short data message without extension and flags, and wakes the subscribers that are parked: what
-    /// [`PublishedTx::try_send_many`] does, in fewer steps. Returns false where that is to be called; then nothing has
-    /// changed.
+    /// Sends a short data message without extension map and flags, and wakes parked subscribers.
+    ///
+    /// It is faster than [`PublishedTx::try_send_many`]. Returns false, without a change, if that one is needed.
     #[inline]
     pub fn try_send_fast(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool {
         // The general path gives up the slots of the newest message.
@@ -67,11 +67,10 @@ impl PublishedTx {
         true
     }
 
-    /// Sends frames in order and wakes the subscribers that are parked, once. Returns how many; the next one fails
-    /// again if it is the first.
+    /// Sends frames in order and wakes parked subscribers once. Returns how many frames were sent.
     ///
     /// # Errors
-    /// Of the first one: `TooLarge` above the largest ring, `OutOfMemory`; then nothing has changed.
+    /// Those of the first frame, without a change: `TooLarge` above the largest ring, `OutOfMemory`.
     pub fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
         let (mut count, mut put) = (0, Ok(()));
         for frame in frames {
@@ -97,7 +96,7 @@ impl PublishedTx {
         put.map(|()| Sent::Whole)
     }
 
-    /// Writes a frame into the ring, which readers find at the next commit at the latest.
+    /// Writes a frame into the ring; readers find it at the next commit or before.
     fn put(&mut self, frame: &Outgoing<'_>) -> Result<()> {
         if frame.split.is_none() && frame.body.len() < PLACED_FROM {
             return self.ring.append(frame).inspect(|()| self.newest = None);
@@ -107,12 +106,11 @@ impl PublishedTx {
         if frame.split.is_some() { self.publish_split(frame) } else { self.publish_long(frame) }
     }
 
-    /// Returns how many long bodies were published since the last call, to readers of which each takes them in slots.
+    /// How many long bodies were published since the last call, while every reader supports slots.
     pub fn take_long_bodies(&mut self) -> LongBodies {
         std::mem::take(&mut self.long_bodies)
     }
 
-    /// Wakes the subscribers that sleep.
     fn notify(&mut self) {
         if self.subscribers.values().any(Subscription::is_asleep) {
             self.wake();
@@ -124,7 +122,7 @@ impl PublishedTx {
         self.ring.notify(self.subscribers.values_mut());
     }
 
-    /// Publishes a frame with long arrays, which go to slots where that is possible.
+    /// Publishes a frame with long arrays, in slots if possible.
     fn publish_split(&mut self, frame: &Outgoing<'_>) -> Result<()> {
         let Some(references) = references(&self.slots, frame) else {
             return self.publish_long(&frame.in_one_block());
@@ -135,7 +133,7 @@ impl PublishedTx {
         Ok(())
     }
 
-    /// Publishes a frame with a long body in one block, which goes to a slot as a whole where that is possible.
+    /// Publishes a frame with a long body in one block, in a slot if possible.
     fn publish_long(&mut self, frame: &Outgoing<'_>) -> Result<()> {
         let Some((split, reference)) = self.place(frame) else {
             self.ring.publish(frame)?;
@@ -151,8 +149,9 @@ impl PublishedTx {
         Ok(())
     }
 
-    /// Copies the body of a frame to a slot, unless it is in one already, and returns it there, with the reference for
-    /// a record. `None` where no slot is free, or a subscriber cannot be sent its file.
+    /// Puts the body of a frame into a slot, and returns it with the reference for a record.
+    ///
+    /// `None` if no slot is free, or if a subscriber cannot be sent its file.
     fn place(&self, frame: &Outgoing<'_>) -> Option<(Split, Rest)> {
         if !frame.extension.is_empty() {
             return None;
@@ -166,7 +165,6 @@ impl PublishedTx {
 }
 
 impl Newest {
-    /// What is kept of the newest frame.
     fn of(frame: &Outgoing<'_>) -> Option<Newest> {
         let split = frame.split?;
         let split = Split::new(split.rest().clone(), split.parts());
@@ -174,7 +172,7 @@ impl Newest {
     }
 }
 
-/// References to the long arrays of a frame in slots, instead of the arrays; none if they are not all there.
+/// References to the long arrays of a frame; `None` unless all are in slots.
 fn references(slots: &PublishedSlots, frame: &Outgoing<'_>) -> Option<Rest> {
     let split = frame.split.filter(|_| frame.extension.is_empty())?;
     Some(references::to_bytes(&slots.refer(split)?))
@@ -218,7 +216,7 @@ impl Readers for PublishedTx {
         self.without_slots.insert(id);
         let Some(newest) = self.newest.take() else { return Ok(()) };
         let Newest { header, split } = &newest;
-        // Publish it again under the same number; readers that have it skip it.
+        // Publishes it again under the same number; readers that have it skip it.
         let frame =
             Outgoing { header: *header, extension: &[], body: split.rest(), split: Some(split), owner: None };
         let published = self.ring.publish(&frame.in_one_block());

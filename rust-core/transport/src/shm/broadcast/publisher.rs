@@ -1,16 +1,13 @@
 //! The publisher's side: its ring, the move to a larger ring, and its view of each subscriber.
 //!
-//! `driver` calls [`Broadcast::publish`] (or `append` and `commit`), and then [`Broadcast::notify`] with
-//! all subscriptions. Publishing never waits for a subscriber and depends on nothing that one
-//! writes: a subscriber's page gives only its park word (how to wake it) and the sequence that it
-//! read last (for `close` of the layer above). A false value in either harms the subscriber that
-//! wrote it.
+//! `driver` calls [`Broadcast::publish`] (or `append` and `commit`), then [`Broadcast::notify`] with all subscriptions.
+//! A subscriber's page gives only its park word and the last sequence that it read (for `close` of the layer above). A
+//! false value in either harms only that subscriber.
 //!
-//! The move to a larger ring, for a message above half of the ring or because it began small: the new ring is created
-//! and gets the message, or the records of the old one, then the state word of the old ring becomes `MOVED`.
-//! Subscribers read the old ring to its end, ask the publisher again over its listener, and continue in the new ring
-//! behind the sequence that they read last. Between the two no message is lost, because the new ring
-//! begins with the first one that the old ring does not have.
+//! The publisher moves to a larger ring if its ring began small or for a message above half of the ring. The new ring
+//! gets the message, or the records of the old ring; then the old ring's state becomes `MOVED`. Subscribers read the
+//! old ring to its end, call the publisher again, and continue in the new ring after the last sequence that they read.
+//! No message is lost, because the new ring begins with the first message that the old ring lacks.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -27,40 +24,36 @@ use crate::frame::Outgoing;
 use crate::sys::fork::{self, Guarded};
 use crate::sys::memory::{MemoryFile, PeerFile, PeerMemory};
 
-/// Which ring a frame was written to.
+/// The ring that a frame was written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published {
     /// The ring that subscribers already have.
     Current,
-    /// A new, larger ring: new subscribers get its descriptor, existing ones ask for it when they
-    /// find that the publisher has moved.
+    /// A new, larger ring: subscribers ask for it when they find that the publisher has moved.
     Moved,
 }
 
-/// A publisher's ring. It waits for no subscriber: a slow one is overtaken and learns how many
-/// messages it missed. Its owner is the publisher's fan-out, which lets one thread at a time use
-/// it.
+/// A publisher's ring. Its owner is the publisher's fan-out, which lets one thread at a time use it.
 #[derive(Debug)]
 pub struct Broadcast {
-    /// The ring that there is now; an older one stays in the mappings of its readers.
+    /// The current ring; older ones stay in the mappings of their readers.
     pub(super) ring_writer: RingWriter<MemoryFile>,
-    /// Counts the wake-ups of the current ring: its wake word is in the ring's header page.
+    /// Counts the wake-ups of the current ring, whose header page has the wake word.
     waker: Waker,
-    /// Whether subscribers may sleep in the futex. Stays false once a process has filled the
-    /// futex queue.
+    /// Whether subscribers may sleep in the futex. Stays false once a process has filled the futex queue.
     pub(super) futex: bool,
     /// The session of the publisher's incarnation; each ring's header repeats it.
     session: u64,
-    /// The fork generation in which the ring was made, see `sys::fork`.
+    /// The fork generation of the ring, see `sys::fork`.
     generation: u64,
 }
 
 impl Broadcast {
-    /// A ring of at least `buffer` bytes for the session of this incarnation.
+    /// A ring of at least `buffer` bytes for this incarnation's session.
     ///
     /// # Errors
-    /// `TooLarge` for a buffer above [`MAX_RING`]; `OutOfMemory` where the control group, a limit
-    /// or the kernel has no room for it.
+    /// `TooLarge` for a buffer above [`MAX_RING`]; `OutOfMemory` if a control group, a limit or the kernel refuses the
+    /// memory.
     pub fn create(session: u64, buffer: usize) -> Result<Broadcast> {
         let ring_writer = create_ring(session, segment::ring_length(buffer)?)?;
         Ok(Broadcast {
@@ -72,18 +65,18 @@ impl Broadcast {
         })
     }
 
-    /// The memory file of the current ring, for a subscriber's answer. It is sealed: a subscriber
-    /// can only map it read-only.
+    /// The sealed memory file of the current ring, for the answer to a subscriber.
     pub fn descriptor_for_peer(&self) -> BorrowedFd<'_> {
         self.ring_writer.memory().fd()
     }
 
-    /// Publishes a frame; call [`Broadcast::notify`] afterwards. A frame above half of the ring
-    /// makes a ring of four times the record's length.
+    /// Publishes a frame; call [`Broadcast::notify`] afterwards.
+    ///
+    /// For a frame above half of the ring, the publisher moves to a ring of four times the record's length.
     ///
     /// # Errors
-    /// `TooLarge` for a record above a quarter of [`MAX_RING`], `OutOfMemory` where a larger ring
-    /// cannot be made. In both cases nothing has changed and the next frame can be published.
+    /// `TooLarge` for a record above a quarter of [`MAX_RING`], `OutOfMemory` for a larger ring. Nothing has changed,
+    /// and the next frame can be published.
     pub fn publish(&mut self, frame: &Outgoing<'_>) -> Result<Published> {
         if self.ring_writer.write(frame) {
             return Ok(Published::Current);
@@ -110,11 +103,10 @@ impl Broadcast {
         Ok(Published::Moved)
     }
 
-    /// Moves to a ring of at least `buffer` bytes, which gets the records of this one. Does nothing where this one is
-    /// as large.
+    /// Moves the records to a ring of at least `buffer` bytes, unless this ring is as large.
     ///
     /// # Errors
-    /// `TooLarge` for a buffer above [`MAX_RING`], `OutOfMemory`; then nothing has changed.
+    /// `TooLarge` for a buffer above [`MAX_RING`], `OutOfMemory`; nothing has changed.
     pub fn grow(&mut self, buffer: usize) -> Result<()> {
         let length = segment::ring_length(buffer)?;
         if length as u64 > self.ring() {
@@ -125,18 +117,19 @@ impl Broadcast {
         Ok(())
     }
 
-    /// Continues in this ring, and has the subscribers ask for it.
+    /// Continues in this ring, and makes the subscribers ask for it.
     fn move_to(&mut self, larger: RingWriter<MemoryFile>) {
         larger.memory().store(at::POLL_ONLY, u64::from(!self.futex), Ordering::Release);
-        // Last: a subscriber that sees this state and asks is given the ring that has the message.
+        // Last: a subscriber that sees this state and asks must get the ring that has the message.
         self.ring_writer.memory().store_fenced(at::STATE, state::MOVED);
         self.wake_futex(u32::MAX);
         self.ring_writer = larger;
         self.waker = Waker::new(at::DATA_WAKE);
     }
 
-    /// Publishes a frame as one of several: readers find it at [`Broadcast::commit`] at the latest, together with the
-    /// frames before it, in groups of up to an eighth of the ring, each with one full fence.
+    /// Adds a frame to a batch, which readers find at the next [`Broadcast::commit`] or before.
+    ///
+    /// A batch takes at most an eighth of the ring and one full fence.
     ///
     /// # Errors
     /// Those of [`Broadcast::publish`].
@@ -147,8 +140,7 @@ impl Broadcast {
         if self.ring_writer.append(frame) {
             return Ok(());
         }
-        // Too large for this ring: commit what comes before it, then take the path that moves
-        // to a larger one.
+        // Too large for this ring: commits the earlier frames, then moves to a larger ring.
         self.commit();
         self.publish(frame).map(drop)
     }
@@ -160,12 +152,11 @@ impl Broadcast {
         }
     }
 
-    /// Wakes the subscribers that sleep; to be called after each publish. It makes at most one
-    /// futex call for all of them together, and one `send` per subscriber that sleeps in poll. It
-    /// never blocks.
+    /// Wakes the sleeping subscribers after a publish.
     ///
-    /// The futex call comes first: a subscriber that was woken by a byte may have read the message and
-    /// sleep in the futex before the last byte is sent, and such a call would wake it for nothing.
+    /// Makes one futex call for all, and one `send` for each in poll; never blocks. The futex call comes first: a
+    /// subscriber that a byte has woken may read the message and sleep in the futex before the last byte is sent. A
+    /// later futex call would wake it for nothing.
     pub fn notify<'a>(&mut self, subscribers: impl Iterator<Item = &'a mut Subscription>) {
         let (mut count, mut in_futex, mut in_poll) = (0u32, false, Vec::new());
         for subscriber in subscribers {
@@ -182,17 +173,13 @@ impl Broadcast {
         in_poll.into_iter().for_each(|subscriber| subscriber.send_byte());
     }
 
-    /// Wakes all threads that sleep in the futex on the ring's wake word, of which each of `subscribers`
-    /// may have one: a subscriber that was awake when its page was read, or has read the message since,
-    /// may sleep by now.
+    /// Wakes all threads that sleep in the futex on the ring's wake word.
     ///
-    /// The kernel walks all sleepers in one call, so a hostile subscriber can make the call slow
-    /// with many sleeping threads. Where many more were woken than there are subscribers, the ring says
-    /// `POLL_ONLY` from then on: honest subscribers then sleep in poll only, and the publisher
-    /// makes no futex call for them (decision
-    /// 20).
+    /// The kernel walks all sleepers in one call, so a hostile subscriber can slow it down with many sleeping threads.
+    /// If far more threads woke than there are subscribers, the ring says `POLL_ONLY`: subscribers then sleep only in
+    /// poll, and the publisher makes no futex call for them (decision 20).
     fn wake_futex(&mut self, subscribers: u32) {
-        /// Threads that may be woken beyond those: subscribers that have just been removed.
+        /// Threads of just removed subscribers that may wake in addition.
         const SLACK: u32 = 64;
         let woken = self.waker.wake_futex(self.ring_writer.memory(), u32::MAX);
         if self.futex && woken > subscribers.saturating_add(SLACK) {
@@ -212,21 +199,20 @@ impl Drop for Broadcast {
         // In a forked child the mapping is absent, and the ring belongs to the parent.
         if fork::generation() == self.generation {
             self.ring_writer.memory().store_fenced(at::STATE, state::CLOSED);
-            // Only those in the futex: subscribers in poll are woken by the hang-up of their
-            // sockets.
+            // Only the futex: the hang-up of their sockets wakes subscribers in poll.
             self.wake_futex(u32::MAX);
         }
     }
 }
 
-/// A ring of `ring` bytes, a power of two, in a memory file of its own.
 fn create_ring(session: u64, ring: usize) -> Result<RingWriter<MemoryFile>> {
     let create = || segment::create(segment::BROADCAST, session, ring);
     Ok(RingWriter::new(with_the_pools_memory(create)?, ring))
 }
 
-/// The error of a message for which a larger ring of `ring` bytes could not be made: of a long one when it had no slot,
-/// because the kernel refused memory for one, too, or because subscribers view all.
+/// The error of a message for which a ring of `ring` bytes could not be created.
+///
+/// A long message also had no slot: the kernel refused memory, or subscribers view all slots.
 #[cold]
 fn no_memory(error: Error, body: u64, ring: usize) -> Error {
     if error.kind() != ErrorKind::OutOfMemory {
@@ -246,7 +232,7 @@ pub struct Subscription {
     page: Arc<PeerMemory>,
     /// The socket of the subscription, for the byte that wakes a subscriber in poll.
     socket: Arc<Guarded>,
-    /// Remembers for which park word this subscriber was woken. The wake word is the ring's.
+    /// The last park word that was answered; the wake word is the ring's.
     waker: Waker,
 }
 
@@ -254,8 +240,8 @@ impl Subscription {
     /// Checks and maps the page that a subscriber of this session sent over `socket`.
     ///
     /// # Errors
-    /// `Malformed` where it did not send exactly one descriptor, or that is no sealed page of this
-    /// session; `VersionMismatch` for another layout.
+    /// `Malformed` unless it sent exactly one descriptor, a sealed page of this session; `VersionMismatch` for another
+    /// layout.
     pub fn from_descriptors(
         descriptors: Vec<PeerFile>,
         session: u64,
@@ -271,20 +257,19 @@ impl Subscription {
         (&self.page, &self.socket)
     }
 
-    /// The sequence of the last message that the subscriber has read, as its page claims; 0 before
-    /// the first. The fan-out uses it to wait at `close`, with a deadline, so a false number costs
-    /// at most that time.
+    /// The sequence of the last message that the subscriber has read, as its page claims; 0 if none.
+    ///
+    /// The fan-out waits for it at `close`, with a deadline, so a false number costs at most that time.
     pub fn read_so_far(&self) -> u64 {
         self.page.load(at::CONSUMED, Ordering::Relaxed)
     }
 
-    /// Whether the subscriber sleeps and is to be woken. Behind the full fence of the commit.
+    /// Whether the subscriber sleeps and needs a wake-up. A full fence of the commit precedes the call.
     pub fn is_asleep(&self) -> bool {
         self.waker.is_due(self.page.load_fenced(at::DATA_PARK))
     }
 
-    /// Returns the stage that the subscriber is to be woken from, by a byte or together with the others
-    /// in the futex; `None` where it is awake. From now on it counts as woken.
+    /// The stage from which to wake the subscriber, which then counts as woken. `None` if it is awake.
     pub(in crate::shm) fn take_stage(&mut self) -> Option<Stage> {
         let park = self.page.load_fenced(at::DATA_PARK);
         if !self.waker.is_due(park) {
@@ -293,7 +278,6 @@ impl Subscription {
         self.waker.take(park)
     }
 
-    /// Wakes the subscriber from its sleep in poll.
     fn send_byte(&self) {
         Signal::Data.send(&self.socket);
     }

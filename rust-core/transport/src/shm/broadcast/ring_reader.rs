@@ -1,16 +1,13 @@
-//! The reading end of a broadcast ring: it copies a record and then checks whether the publisher
-//! began to overwrite it meanwhile.
+//! The reading end of a broadcast ring: it copies a record and then checks whether it was overwritten.
 //!
-//! A record counts only if `reserved` (see `ring_writer`) is at most one ring ahead of its position
-//! after the copy. Until then the bytes may be a mixture of two records, so nothing is concluded
-//! from them: no error, no allocation beyond `limit`. What remains invalid after that check was
-//! written by the publisher, and is `Malformed`.
+//! A record counts only if, after the copy, `reserved` (see `ring_writer`) is at most one ring ahead of its position.
+//! Before that check the bytes may be a mixture of two records, so the reader derives nothing from them: no error, and
+//! no allocation beyond `limit`. A record that is invalid after the check came from the publisher, and is `Malformed`.
 //!
-//! The reader keeps a position (bytes since the ring's creation) and the sequence number that it
-//! returned or reported last. The position may move ahead by any amount when the reader is
-//! overtaken; the sequence number makes the count in `Lagged` exact. Nothing here blocks;
-//! `subscriber` adds the waiting. All words of the publisher are hostile input: any value gives an
-//! error, or frames with wrong contents, and every loop is bounded.
+//! The reader keeps a position and the last sequence number that it returned or reported. An overtaken reader may skip
+//! any number of bytes; the sequence number keeps the count in `Lagged` exact. Nothing here blocks; `subscriber` adds
+//! the waiting. All words of the publisher are hostile input: any value gives an error or wrong contents, and every
+//! loop is bounded.
 
 mod copying;
 mod fast;
@@ -34,35 +31,32 @@ use crate::sys::memory::PeerMemory;
 pub struct RingReader<P> {
     /// The publisher's memory, mapped read-only.
     peer: P,
-    /// The places of positions in `peer`.
     ring: Ring,
-    /// The longest body in bytes that is copied; longer messages are skipped with `TooLarge`.
+    /// The longest body in bytes; longer messages are skipped with `TooLarge`.
     limit: u64,
     /// The longest body of a fast-path record, in bytes.
     fast_limit: u64,
-    /// The word of compact records of this lap while the position is below `fast_end`; and up to where fast-path
-    /// records can be read: to the end of the lap, or 0 where the next record is for the general path.
+    /// The [`FastRecord::FORM`] bits of this lap, valid below `fast_end`: the lap's end, or 0 for none.
     fast: u64,
     fast_end: u64,
     /// The position of the next record, in bytes since the creation of the ring.
     position: u64,
-    /// The record that gets the flag `RETAINED`, because it was published before this subscription
-    /// began; `None` once it was returned.
+    /// The record that gets the flag `RETAINED`, because it is older than this subscription.
     retained: Option<Retained>,
-    /// The message behind a gap that was reported, with the record at the position and its number. It was taken to see
-    /// whether its slots were written again, and they may be as soon as this side does not view them any more.
+    /// The message after a reported gap, with its record and number.
+    ///
+    /// It was read to see whether its slots were overwritten, which may happen when this side's view ends.
     behind_gap: Option<(Record, u64, Incoming)>,
-    /// The last sequence number that was returned or reported as missed. `None` before the first
-    /// record, whichever number that has.
+    /// The last sequence number returned or reported as missed; `None` before the first record.
     sequence: Option<u64>,
 }
 
-/// Which record was published before the subscription began.
+/// Which record is older than the subscription.
 #[derive(Clone, Copy, Debug)]
 enum Retained {
-    /// The one at this position.
+    /// The record at this position.
     At(u64),
-    /// The one with this sequence number.
+    /// The record with this sequence number.
     Numbered(u64),
 }
 
@@ -70,10 +64,9 @@ enum Retained {
 enum ReadError {
     /// The publisher has begun to overwrite the record.
     Overtaken,
-    /// The record refers to a slot's file that this side does not have: the publisher sends it in the answer to a new
-    /// hello.
+    /// This side lacks the record's slot file; the publisher sends it in the answer to a new hello.
     FileAbsent,
-    /// The record was whole, and is invalid, too large, or there is no memory for it.
+    /// The record was whole, but is invalid or too large, or memory is lacking.
     Failed(Error),
 }
 
@@ -96,12 +89,13 @@ fn no_slots(_: Referring) -> Result<Resolved> {
 const MAX_ATTEMPTS: u32 = 8;
 
 impl RingReader<PeerMemory> {
-    /// Checks and maps the ring that a publisher of this session sent. Bodies above `limit` bytes
-    /// are skipped.
+    /// Checks and maps the ring that a publisher of this session sent.
+    ///
+    /// Bodies above `limit` bytes are skipped.
     ///
     /// # Errors
-    /// `Malformed` for a file that is no sealed ring of this session, `VersionMismatch` for another
-    /// layout, `OutOfMemory` where this process cannot map it.
+    /// `Malformed` unless it is a sealed ring of this session, `VersionMismatch` for another layout, `OutOfMemory` if
+    /// mapping fails.
     pub fn open(file: OwnedFd, session: u64, limit: u64, start: Start) -> Result<RingReader<PeerMemory>> {
         let (memory, ring) = segment::open(&file.into(), segment::BROADCAST, session)?;
         Ok(RingReader::new(memory, ring, limit, start))
@@ -109,8 +103,7 @@ impl RingReader<PeerMemory> {
 }
 
 impl<P: Memory> RingReader<P> {
-    /// The reading end of the ring of `ring` bytes in `peer`; `start` says with which message it
-    /// begins.
+    /// The reading end of the ring of `ring` bytes in `peer`; `start` selects the first message.
     pub fn new(peer: P, ring: usize, limit: u64, start: Start) -> RingReader<P> {
         let mut ring_reader = RingReader {
             peer,
@@ -129,8 +122,7 @@ impl<P: Memory> RingReader<P> {
                 ring_reader.position = ring_reader.word(at::LATEST);
                 ring_reader.retained = Some(Retained::At(ring_reader.position));
             }
-            // Nothing was published yet, so the first message has the number 1 and none before it
-            // is missed.
+            // Nothing was published yet, so the first message has the number 1, and none is missed.
             Start::Newest => ring_reader.sequence = Some(0),
             Start::With(sequence) => {
                 ring_reader.retained = Some(Retained::Numbered(sequence));
@@ -142,9 +134,9 @@ impl<P: Memory> RingReader<P> {
         ring_reader
     }
 
-    /// Begins with the first message above this sequence number, or reports those that were lost. As
-    /// long as the ring was not lapped, the search starts at its beginning; otherwise at the
-    /// restart position.
+    /// Begins with the first message above this sequence number, or reports the lost ones.
+    ///
+    /// The search starts at the ring's beginning if the ring was not lapped; otherwise at the restart position.
     fn start_after(&mut self, sequence: u64) {
         self.sequence = Some(sequence);
         if self.word(at::TAIL) > self.ring.length {
@@ -152,24 +144,24 @@ impl<P: Memory> RingReader<P> {
         }
     }
 
-    /// A word of the ring's header page. Acquire: what the publisher wrote before it is visible.
+    /// A word of the ring's header page. Acquire: the publisher's earlier stores are visible.
     fn word(&self, at: usize) -> u64 {
         self.peer.load(at, Ordering::Acquire)
     }
 
-    /// Whether [`RingReader::read`] would return anything but `Nothing`. For spinning: the order is
-    /// relaxed, and `read` loads the words again.
+    /// Whether [`RingReader::read`] would return anything but `Nothing`; for spinning, in relaxed order.
     pub fn is_ready(&self) -> bool {
         self.has_next() || self.peer.load(at::STATE, Ordering::Relaxed) != state::OPEN
     }
 
-    /// The same, ordered after the store of this side's park word: it decides whether to sleep. By the tail, behind
-    /// which the publisher makes a full fence; this side may be ahead of it by what is being committed.
+    /// [`RingReader::is_ready`] after the store of this side's park word: it decides about sleeping.
+    ///
+    /// It checks the tail, which the publisher's full fence follows.
     pub fn is_ready_fenced(&self) -> bool {
         self.peer.load_fenced(at::TAIL) > self.position || self.peer.load_fenced(at::STATE) != state::OPEN
     }
 
-    /// The publisher's memory, where the wake word is.
+    /// The publisher's memory, which has the wake word.
     pub fn peer(&self) -> &P {
         &self.peer
     }
@@ -184,16 +176,16 @@ impl<P: Memory> RingReader<P> {
         self.sequence.map_or(Start::Newest, Start::After)
     }
 
-    /// Returns the next frame, `Nothing`, or `Moved` once everything in this ring was read and the
-    /// publisher continues in a larger one. Never blocks.
+    /// Returns the next frame, `Nothing`, or `Moved` at the end of a ring that the publisher has left.
+    ///
+    /// Never blocks.
     ///
     /// # Errors
-    /// - `Lagged` with the number of messages missed, once for each gap; the next call returns the
-    ///   message behind the gap.
-    /// - `TooLarge`, `OutOfMemory`: one message was skipped; the next call goes on behind it. That for which there was
-    ///   no memory is missed, which the error says.
-    /// - `Stalled`: the publisher overwrote the record eight times in a row; the call may be
-    ///   repeated.
+    /// - `Lagged` with the number of missed messages, once for each gap; the next call returns the message after the
+    ///   gap.
+    /// - `TooLarge`, `OutOfMemory`: one message was skipped. A message without memory counts as missed, which the error
+    ///   says.
+    /// - `Stalled`: the publisher overwrote the record eight times in a row; the call may be repeated.
     /// - `Disconnected`: the publisher has closed and everything was read.
     /// - `Malformed`: the ring is invalid, and stays so.
     #[cfg(any(test, fuzzing))]
@@ -201,7 +193,7 @@ impl<P: Memory> RingReader<P> {
         self.read_with(&mut no_slots)
     }
 
-    /// Like `read`; `resolve` returns the elements that a record refers to.
+    /// [`RingReader::read`] with slots: `resolve` returns the elements that a record refers to.
     #[inline]
     pub(super) fn read_with(&mut self, resolve: &mut Resolve<'_>) -> Result<Received> {
         if let Some((record, sequence, frame)) = self.behind_gap.take() {
@@ -215,8 +207,8 @@ impl<P: Memory> RingReader<P> {
             if word == 0 {
                 let ring_state = self.word(at::STATE);
                 let tail = self.word(at::TAIL);
-                // Behind these two: the publisher stores them after the words of their records. A zero before the tail
-                // is from a record that overwrote this one, or from a hostile publisher.
+                // After the loads of both words, because the publisher stores them after their records' words. A zero
+                // before the tail comes from a record that overwrote this one, or from a hostile publisher.
                 if self.next_word() == 0 && tail <= self.position {
                     return match ring_state {
                         state::OPEN => Ok(Received::Nothing),
@@ -252,9 +244,10 @@ impl<P: Memory> RingReader<P> {
         self.peer.load(self.ring.offset_of(self.position), Ordering::Acquire)
     }
 
-    /// Reads the record at the position. `None` where only the position moved: over a pad, or over
-    /// a message with a number that was returned before (after [`RingReader::start_after`]). Frames
-    /// with the number 0 are outside the sequence and always returned.
+    /// Reads the record at the position.
+    ///
+    /// `None` if only the position moved: past a pad, or past a message with an earlier number (after
+    /// [`RingReader::start_after`]). Frames with the number 0 are outside the sequence and always returned.
     fn read_next(&mut self, resolve: &mut Resolve<'_>) -> std::result::Result<Option<Incoming>, ReadError> {
         let (record, sequence) = self.read_header(self.position)?;
         let is_pad = record.shape() == Some(Shape::Pad);
@@ -265,7 +258,7 @@ impl<P: Memory> RingReader<P> {
             return Ok(None);
         }
         if let Some(last) = self.sequence.filter(|last| ordered && sequence - last > 1) {
-            // A message whose slot was written again belongs to the gap before it.
+            // A message whose slot was overwritten belongs to the gap before it.
             if matches!(record.shape(), Some(Shape::Slots | Shape::Placed)) {
                 match self.take_record(self.position, record, resolve) {
                     Ok(Some(frame)) => self.behind_gap = Some((record, sequence, frame)),
@@ -273,7 +266,7 @@ impl<P: Memory> RingReader<P> {
                         self.pass(record);
                         return Ok(None);
                     }
-                    // The next call returns it.
+                    // The next call returns the error.
                     Err(_) => {}
                 }
             }
@@ -286,13 +279,14 @@ impl<P: Memory> RingReader<P> {
                 self.read_to(record, sequence);
                 Err(e.into())
             }
-            // The publisher waits for no memory of this process, so the message is missed, which the error says.
+            // The publisher does not wait until this process has memory, so the message is missed, which the error
+            // says.
             Err(ReadError::Failed(e)) if e.kind() == ErrorKind::OutOfMemory => {
                 self.read_to(record, sequence);
                 Err(memory::missed(e, 0).into())
             }
             Ok(Some(frame)) => Ok(Some(self.returned(record, sequence, frame))),
-            // The slots were written again, so the message is missed; the next sequence number shows the gap.
+            // The slots were overwritten, so the message is missed; the next sequence number shows the gap.
             Ok(None) => {
                 self.pass(record);
                 Ok(None)
@@ -301,7 +295,7 @@ impl<P: Memory> RingReader<P> {
         }
     }
 
-    /// Moves behind the record at the position, whose message has this number and is returned now.
+    /// Moves past the record, whose message is returned now.
     fn returned(&mut self, record: Record, sequence: u64, mut frame: Incoming) -> Incoming {
         if self.read_to(record, sequence) {
             frame.header.flags |= flags::RETAINED;
@@ -309,8 +303,9 @@ impl<P: Memory> RingReader<P> {
         frame
     }
 
-    /// Moves behind the record at the position, whose message has this number and counts as read. Returns whether that
-    /// was published before this subscription began.
+    /// Moves past the record and counts its message as read.
+    ///
+    /// Returns whether the message is older than this subscription.
     fn read_to(&mut self, record: Record, sequence: u64) -> bool {
         let ordered = sequence != 0;
         let retained = match self.retained.take() {
@@ -325,23 +320,24 @@ impl<P: Memory> RingReader<P> {
         retained
     }
 
-    /// Moves behind a record. Saturating: a hostile publisher's position may be the last one of all.
+    /// Moves past a record. Saturating: a hostile publisher's position may be the maximum.
     fn pass(&mut self, record: Record) {
         self.position = self.position.saturating_add(record.size());
     }
 
-    /// Returns the newest frame with the flag `RETAINED`, or `Nothing` before the first, or
-    /// `Moved`. The position does not change.
+    /// Returns the newest frame with the flag `RETAINED`, `Nothing` before the first, or `Moved`.
+    ///
+    /// The position does not change.
     ///
     /// # Errors
-    /// `Stalled` where the publisher overwrote the record eight times while it was being copied;
-    /// `TooLarge`, `OutOfMemory`, `Malformed` as for [`RingReader::read`].
+    /// `Stalled` if the publisher overwrote the record during eight copies; `TooLarge`, `OutOfMemory`, `Malformed` as
+    /// for [`RingReader::read`].
     #[cfg(any(test, fuzzing))]
     pub fn latest(&self) -> Result<Received> {
         self.latest_with(&mut no_slots)
     }
 
-    /// Like `latest`; `resolve` returns the elements that a record refers to.
+    /// [`RingReader::latest`] with slots: `resolve` returns the elements that a record refers to.
     pub(super) fn latest_with(&self, resolve: &mut Resolve<'_>) -> Result<Received> {
         for _ in 0..MAX_ATTEMPTS {
             if self.word(at::STATE) == state::MOVED {
@@ -367,13 +363,12 @@ impl<P: Memory> RingReader<P> {
 
     /// Returns position and record of the newest message, `None` before the first one.
     fn newest(&self) -> std::result::Result<Option<(u64, Record)>, ReadError> {
-        /// At most so many records behind the one that the publisher names: as many as it commits together, but a
-        /// hostile one could go on for ever.
+        /// The most records after the one that the publisher names; a hostile publisher could go on forever.
         const MOST: u32 = 8192;
         let count = self.word(at::COUNT);
         let mut position = self.word(at::LATEST);
         let mut newest = None;
-        // A subscriber may have read a record that the publisher does not name yet, and this one must not be older.
+        // A subscriber may have read a record that the publisher does not name yet, and this result must not be older.
         for _ in 0..MOST {
             let is_absent = self.peer.load(self.ring.offset_of(position), Ordering::Relaxed) == 0;
             if is_absent && (newest.is_some() || count == 0) {
@@ -386,13 +381,13 @@ impl<P: Memory> RingReader<P> {
                 let text = "the publisher's newest record is a pad";
                 return Err(Error::new(ErrorKind::Malformed, text).into());
             }
-            // Saturating: a hostile publisher's position may be the last one of all.
+            // Saturating: a hostile publisher's position may be the maximum.
             position = position.saturating_add(record.size());
         }
         Ok(newest)
     }
 
-    /// For models: the number of the newest message, 0 before the first one or where it was overwritten.
+    /// For models: the number of the newest message, 0 before the first one or if it was overwritten.
     #[cfg(all(test, loom))]
     pub fn newest_sequence(&self) -> u64 {
         match self.newest() {
@@ -401,8 +396,9 @@ impl<P: Memory> RingReader<P> {
         }
     }
 
-    /// After being overtaken: moves to the restart position, which leaves time to read. A reader
-    /// that has returned nothing yet has no missed messages to count, and moves to the newest record.
+    /// Moves an overtaken reader to the restart position, which leaves time to read.
+    ///
+    /// A reader that has returned nothing has no missed messages to count, and moves to the newest record.
     fn catch_up(&mut self) {
         let to = self.word(if self.sequence.is_none() { at::LATEST } else { at::RESTART });
         self.position = self.position.max(to);
@@ -410,7 +406,7 @@ impl<P: Memory> RingReader<P> {
         self.fast_end = 0;
     }
 
-    /// Loads and validates the header word of the record at `position`, and loads its sequence number, 0 for a pad.
+    /// Validates the header word of the record at `position`, and loads its sequence number, 0 for a pad.
     fn read_header(&self, position: u64) -> std::result::Result<(Record, u64), ReadError> {
         if !position.is_multiple_of(GRANULE) {
             let text = format!("the publisher's ring has a record at {position}, between two granules");
@@ -418,7 +414,7 @@ impl<P: Memory> RingReader<P> {
         }
         let offset = self.ring.offset_of(position);
         let word = self.peer.load(offset, Ordering::Acquire);
-        // Checked before the word is decoded: a word of the next lap is invalid without any fault of the publisher.
+        // Checked before decoding: a word of the next lap is no fault of the publisher.
         if !self.is_intact(position) {
             return Err(ReadError::Overtaken);
         }
@@ -435,16 +431,16 @@ impl<P: Memory> RingReader<P> {
         Ok((record, sequence))
     }
 
-    /// Whether the publisher has not begun to overwrite the record at `position`. The acquire fence
-    /// orders the check after the preceding loads of the record, and pairs with the release fence
-    /// of `RingWriter::reserve`. Saturating: the position may come from a hostile publisher.
+    /// Whether the publisher has not begun to overwrite the record at `position`.
+    ///
+    /// The acquire fence orders the check after the loads of the record, and pairs with the release fence of
+    /// `RingWriter::reserve`. Saturating: the position may come from a hostile publisher.
     pub(super) fn is_intact(&self, position: u64) -> bool {
         fence(Ordering::Acquire);
         self.peer.load(at::RESERVED, Ordering::Relaxed) <= position.saturating_add(self.ring.length)
     }
 }
 
-/// The error for a record that was overwritten during each of [`MAX_ATTEMPTS`] copies.
 #[cold]
 fn stalled() -> Error {
     let text = "the publisher overwrote the message eight times while it was being copied; try again, or give it a larger buffer";

@@ -1,24 +1,21 @@
-//! The writing end of a broadcast ring: it overwrites the oldest records and announces that before
-//! it does.
+//! The writing end of a broadcast ring: it overwrites the oldest records, and announces that before.
 //!
-//! Order of the stores, which the reading end relies on:
+//! The reading end relies on this order of stores:
 //!
-//! 1. `reserved`: the position up to which bytes may be changing. A release fence follows, so a
-//!    reader that sees any byte of a later record also sees the new `reserved`. It is stored for
-//!    several records at a time: readers look at it for each record, and a store to a cache line that
-//!    they have makes the tail wait.
-//! 2. a zero where the next record will begin, so that readers find nothing there until it is written; then the record
-//!    itself but for its first word. All word by word with relaxed order, because readers may be copying there.
-//! 3. at [`RingWriter::commit`]: the record's first word with release order. A reader that loads it with acquire order
-//!    sees the record and the zero behind it. Of several records that are committed together the first one's word comes
-//!    last, and no reader comes to those behind it before.
-//! 4. a release fence, `latest`, `restart`, `count`, then `tail` with release order and a full fence. Readers that spin
-//!    poll the first word and load none of these, so they stay in the cache of this side. Readers that sleep
-//!    decide with `tail`. A reader may be ahead of all of these by what is being committed.
+//! 1. `reserved`: the end of the bytes that may be changing. A release fence follows, so a reader that sees a byte of a
+//!    later record also sees the new `reserved`. One store covers several records: readers load this line for each
+//!    record, and a store to it would delay the tail.
+//! 2. A zero in the place of the next record, then the record without its first word. Word by word with relaxed order,
+//!    because readers may be copying there.
+//! 3. At [`RingWriter::commit`], the record's first word with release order. A reader that loads it with acquire order
+//!    sees the record and the zero after it. In a batch, the first record's word comes last, and no reader gets past it
+//!    before.
+//! 4. A release fence, `latest`, `restart`, `count`, then `tail` with release order and a full fence. Spinning readers
+//!    poll only the first word, so these lines stay in this side's cache. Readers that are about to sleep check `tail`.
+//!    A reader may be ahead of these words by the records under commit.
 //!
-//! Positions count bytes from the creation of the ring and never wrap; the offset in memory is the
-//! position modulo the length of the ring, behind the header page. The caller (`publisher`) wakes
-//! sleeping subscribers after `commit`; the fence makes sure that it sees their park words.
+//! The caller (`publisher`) wakes sleeping subscribers after `commit`; the fence makes sure that it sees their park
+//! words.
 
 use std::sync::atomic::Ordering;
 
@@ -30,12 +27,10 @@ use super::super::segment::at;
 use crate::codec::Encoding;
 use crate::frame::{HEADER, Outgoing};
 
-/// The longest body, in bytes, that the fast paths of writing and reading take. Copying a longer one takes so long
-/// that the general path adds little.
+/// The longest body, in bytes, for the fast paths: for longer ones the general path adds little.
 pub(super) const SHORT: u64 = 256;
 
-/// The record of a frame. Where long arrays of it are in slots, its extension is the references to them with their
-/// number; where the whole body is in one, its extension is the one reference.
+/// The record of a frame. If arrays or the body are in slots, the frame's extension has the references.
 #[inline]
 pub(super) fn record_of(frame: &Outgoing<'_>) -> Record {
     match frame.split {
@@ -49,39 +44,38 @@ pub(super) fn record_of(frame: &Outgoing<'_>) -> Record {
     }
 }
 
-/// The writing end. One thread at a time uses it. It never blocks and never reads what a subscriber
-/// writes.
+/// The writing end.
+///
+/// One thread at a time uses it. It never blocks and never reads a subscriber's memory.
 #[derive(Debug)]
 pub(in crate::shm) struct RingWriter<M> {
-    /// The header page and the ring, which this side alone writes.
+    /// The header page and the ring, which only this side writes.
     mine: M,
-    /// The places of positions in `mine`.
     ring: Ring,
-    /// The position behind the newest record, committed or not.
+    /// The position after the newest record, committed or not.
     tail: u64,
     /// The position up to which readers find records.
     committed: u64,
     /// The first word of the record at that position, while there is one.
     first: u64,
-    /// The position up to which readers know that bytes may be changing.
+    /// The announced end of the bytes that may be changing.
     reserved: u64,
-    /// Bytes behind a record that are reserved with it.
+    /// Bytes after a record that are reserved with it.
     ahead: u64,
     /// The position of the newest record.
     latest: u64,
-    /// The position of the oldest record that an overtaken reader has time to read: at least a
-    /// quarter of the ring ahead of the bytes that the newest record overwrote.
+    /// The oldest record that an overtaken reader has time to read.
+    ///
+    /// It is at least a quarter of the ring ahead of the bytes that the newest record overwrote.
     restart: u64,
-    /// Where a record may end at most while that position stays.
+    /// The last end of a record for which that position stays.
     restart_until: u64,
-    /// Records written so far, pads not counted; readers use it to see whether there is a newest
-    /// record.
+    /// Records written so far, without pads; readers use it to see whether there is a newest record.
     count: u64,
 }
 
 impl<M: OwnMemory> RingWriter<M> {
-    /// The writing end of a fresh ring of `ring` bytes, a power of two. `mine` is zero behind its
-    /// header.
+    /// The writing end of a fresh ring of `ring` bytes, a power of two. `mine` is zero after its header.
     pub fn new(mine: M, ring: usize) -> RingWriter<M> {
         let ring = Ring::new(ring);
         RingWriter {
@@ -91,7 +85,7 @@ impl<M: OwnMemory> RingWriter<M> {
             committed: 0,
             first: 0,
             reserved: 0,
-            // Readers lose so much of the oldest records, and a quarter of the ring is before them at a restart.
+            // Readers lose that much of the oldest records; the restart position leaves a quarter of the ring.
             ahead: (ring.length / 64) & !(GRANULE - 1),
             latest: 0,
             restart: 0,
@@ -100,35 +94,35 @@ impl<M: OwnMemory> RingWriter<M> {
         }
     }
 
-    /// The same with so many bytes reserved behind a record: for models, whose ring is too short.
+    /// [`RingWriter::new`] with `ahead` reserved bytes, for models, whose ring is too short.
     #[cfg(all(test, loom))]
     pub fn with_ahead(mine: M, ring: usize, ahead: u64) -> RingWriter<M> {
         RingWriter { ahead, ..RingWriter::new(mine, ring) }
     }
 
-    /// The memory of the ring.
     pub fn memory(&self) -> &M {
         &self.mine
     }
 
-    /// Bytes of the ring.
     pub fn ring(&self) -> u64 {
         self.ring.length
     }
 
-    /// Writes a frame and commits it. Returns false, and changes nothing, where the record would
-    /// take more than half of the ring: readers would have no time to copy it before the next one.
+    /// Writes a frame and commits it.
+    ///
+    /// Returns false, without a change, for a record above half of the ring: readers would have no time to copy it.
     pub fn write(&mut self, frame: &Outgoing<'_>) -> bool {
         let Some(size) = self.put(frame) else { return false };
         self.commit();
-        // Behind the commit: the tail's line would have to wait for those of the next record.
+        // After the commit: the tail's line would have to wait for those of the next record.
         self.prefetch_next(size);
         true
     }
 
-    /// Writes and commits a data message without extension and flags. Returns false, and changes
-    /// nothing, where its body is longer than [`SHORT`] or the lap has no room for it:
-    /// [`RingWriter::write`] takes it then.
+    /// Writes and commits a data message without extension map and flags.
+    ///
+    /// Returns false, without a change, if the body is longer than [`SHORT`] or the lap has no room:
+    /// [`RingWriter::write`] then takes it.
     #[inline]
     pub fn write_short(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool {
         if body.len() as u64 > SHORT {
@@ -150,31 +144,31 @@ impl<M: OwnMemory> RingWriter<M> {
         self.store_word(start, record);
         self.commit();
         self.prefetch_next(size);
-        // For another record of this size: behind the commit, because the restart position's line was last used
-        // three quarters of a lap ago.
+        // For another record of this size. After the commit, because the restart position's line was last used three
+        // quarters of a lap ago.
         self.advance_restart(self.tail, self.tail + size);
         true
     }
 
-    /// Whether a record of `size` bytes may be appended to the records that are not committed yet.
-    /// A batch is limited to an eighth of the ring: readers learn of it only at the end, and the
-    /// restart position that they know must stay ahead of what the batch overwrites.
+    /// Whether a record may join the present batch, which takes at most an eighth of the ring.
+    ///
+    /// Readers learn of a batch only at its end, and the restart position that they know must stay ahead of it.
     pub fn fits_batch(&self, size: u64) -> bool {
         self.tail - self.committed + size <= self.ring.length / 8
     }
 
-    /// Writes a frame without committing it: readers find it after the next [`RingWriter::commit`],
-    /// together with the records before it. Returns false, and changes nothing, for a record above
-    /// half of the ring. Where long arrays of the frame are in slots, its extension is the references
-    /// to them.
+    /// Writes a frame without committing it.
+    ///
+    /// Returns false, without a change, for a record above half of the ring.
+    ///
+    /// If arrays or the body are in slots, the frame's extension has the references.
     pub fn append(&mut self, frame: &Outgoing<'_>) -> bool {
         let Some(size) = self.put(frame) else { return false };
         self.prefetch_next(size);
         true
     }
 
-    /// Takes over the records of a smaller ring, oldest first. For a ring without any of its own, which no process
-    /// reads yet.
+    /// Takes over the records of a smaller ring, oldest first, into a fresh ring that no process reads yet.
     pub fn copy_records(&mut self, old: &RingWriter<M>) {
         let mut position = if old.tail > old.ring.length { old.restart } else { 0 };
         let mut content = Vec::new();
@@ -211,13 +205,11 @@ impl<M: OwnMemory> RingWriter<M> {
             return None;
         }
         let left = self.ring.left(self.tail);
-        // A record never wraps around: where it does not fit the rest of the lap, a pad fills that
-        // rest.
+        // A record never wraps around: if it does not fit the rest of the lap, a pad fills that rest.
         let pad = if left < size { left } else { 0 };
         let start = self.tail + pad;
         let end = start + size;
-        // Before `reserve`, because it reads the headers of records that are about to be
-        // overwritten.
+        // Before `reserve`, because it reads the headers of records that are about to be overwritten.
         self.advance_restart(start, end);
         self.reserve(end);
         if pad > 0 {
@@ -231,8 +223,9 @@ impl<M: OwnMemory> RingWriter<M> {
         Some(size)
     }
 
-    /// Makes the record of `size` bytes from `start` on the newest one, without a word of it stored yet. Returns the
-    /// offset of what is behind its first word.
+    /// Makes the record of `size` bytes at `start` the newest one, before any word of it is stored.
+    ///
+    /// Returns the offset after its first word.
     fn begin(&mut self, start: u64, size: u64) -> usize {
         self.count += 1;
         (self.latest, self.tail) = (start, start + size);
@@ -240,38 +233,37 @@ impl<M: OwnMemory> RingWriter<M> {
         self.ring.offset_of(start) + WORD as usize
     }
 
-    /// Stores the first word of a record or pad at this position, or has it stored by the commit.
+    /// Stores the first word of a record or pad, or leaves it to the commit.
     fn store_word(&mut self, position: u64, record: Record) {
         let word = record.to_word(self.ring.lap(position));
         if position == self.committed {
             self.first = word;
         } else {
-            // Ordered by the word before it, without which no reader comes here.
+            // The first word of the batch orders it: without that word no reader comes here.
             self.mine.store(self.ring.offset_of(position), word, Ordering::Relaxed);
         }
     }
 
-    /// Prefetches for writing the cache lines that another record of the same size would use.
-    /// Readers hold these lines since the last lap, and fetching them one after the other at the
-    /// next write takes longer than the copy. A prefetch changes no memory, so readers that still
-    /// copy there are not disturbed.
+    /// Prefetches for writing the cache lines of another record of the same size.
+    ///
+    /// Readers hold these lines since the last lap, and fetching them one by one takes longer than the copy. A prefetch
+    /// changes no memory, so it does not disturb readers that still copy there.
     fn prefetch_next(&self, size: u64) {
         const LINE: usize = 64;
         /// At most this many bytes: more would fill the processor's queue of outstanding misses.
         const MOST: u64 = 512;
-        // A prefetch never faults, so a record at the end of a lap needs no other treatment.
-        // The line with the zero behind the last record is left to its readers, who poll it.
+        // A prefetch never faults, so a record at the end of a lap needs no special case. The line with the zero after
+        // the last record stays with its readers, who poll it.
         let first = (self.ring.offset_of(self.tail) | (LINE - 1)) + 1;
         for line in (0..size.min(MOST) as usize).step_by(LINE) {
             self.mine.prefetch_own(first + line);
         }
     }
 
-    /// Announces that bytes up to the position `end`, and the word behind it, may change from now on, unless that was
-    /// announced before; together with some bytes behind them. The release fence
-    /// orders the announcement before every later store to the ring: a reader that copied one of
-    /// the new bytes and then checks `reserved` behind an acquire fence finds the new value, or a
-    /// later one.
+    /// Announces that bytes up to `end`, and the word after it, may change, with some bytes in advance.
+    ///
+    /// The release fence orders the announcement before every later store to the ring. A reader that copied a new byte
+    /// and then checks `reserved` after an acquire fence finds the new value, or a later one.
     pub fn reserve(&mut self, end: u64) {
         let end = end + GRANULE;
         if end > self.reserved {
@@ -281,8 +273,9 @@ impl<M: OwnMemory> RingWriter<M> {
         }
     }
 
-    /// For models: commits what the test itself wrote up to `end`, but for this word at the position where the last
-    /// commit ended; `start` is that of the last record.
+    /// For models: commits bytes that the test itself wrote up to `end`, except the first word.
+    ///
+    /// `start` is the position of the last record.
     #[cfg(all(test, loom))]
     pub fn commit_range(&mut self, first: u64, start: u64, end: u64) {
         self.count += 1;
@@ -290,35 +283,34 @@ impl<M: OwnMemory> RingWriter<M> {
         self.commit();
     }
 
-    /// Returns whether records were appended since the last commit.
     pub fn has_appended(&self) -> bool {
         self.tail > self.committed
     }
 
-    /// Makes all appended records visible to readers. `tail` comes last and is followed by a full
-    /// fence, so that the caller can check for sleeping subscribers: either it sees the park word,
-    /// or the subscriber sees the new tail before it sleeps.
+    /// Makes all appended records visible to readers.
+    ///
+    /// A full fence follows the store of `tail`: either the caller then sees a subscriber's park word, or the
+    /// subscriber sees the new tail before it sleeps.
     pub fn commit(&mut self) {
         if self.tail > self.committed {
             self.mine.store(self.ring.offset_of(self.committed), self.first, Ordering::Release);
             self.committed = self.tail;
         }
-        // A release store of each of these neighbours.
+        // It makes a release store of each of these neighbours.
         fence(Ordering::Release);
         const _: () = assert!(at::RESTART == at::LATEST + 8 && at::COUNT == at::RESTART + 8);
         self.mine.store_words(at::LATEST, [self.latest, self.restart, self.count]);
         self.mine.store_fenced(at::TAIL, self.tail);
     }
 
-    /// Moves the restart position to the first record that is at least a quarter of the ring ahead
-    /// of what the record from `start` to `end` overwrites. It follows the lengths in this side's
-    /// own memory, which are still whole at this time, and does not come to a record whose word the next commit stores:
-    /// what is appended takes at most an eighth of the ring, and a longer record is appended to nothing.
+    /// Moves the restart position to a record a quarter of the ring ahead of the overwritten bytes.
+    ///
+    /// It follows the lengths in this side's own memory, which are still whole. It never reaches a record whose word
+    /// the next commit stores: a batch takes at most an eighth of the ring, and a longer record forms its own batch.
     fn advance_restart(&mut self, start: u64, end: u64) {
         while end > self.restart_until {
             if self.restart >= self.tail {
-                // Everything before the new record is too old; behind the newest record is at
-                // most a pad.
+                // Everything before the new record is too old; after the newest record is at most a pad.
                 self.restart_at(start);
                 return;
             }

@@ -1,6 +1,6 @@
-//! A publisher's slots, which all subscribers read in place: who they are, and which files each is sent.
+//! A publisher's slots, which all subscribers read in place, and the files that each is sent.
 //!
-//! The oldest free slot is used first. A subscriber that has not begun to view an array by then has been overtaken.
+//! The oldest free slot is used first. A subscriber that has not begun to view an array by then is overtaken.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -18,23 +18,26 @@ use crate::sys::memory::PeerMemory;
 pub type PublishedSlots = Slots<Viewers>;
 
 impl PublishedSlots {
-    /// While there is a subscriber without support for slots, no array is put into one.
+    /// While a subscriber does not support slots, no array goes into a slot.
     pub(super) fn turn_off(&self, off: bool) {
         self.table().release.turn_off(off);
     }
 
-    /// Ends writing to slots: what is viewed stays unchanged, so no subscriber's socket is kept open for its views.
+    /// Ends writing to slots.
+    ///
+    /// Viewed slots then stay unchanged, so no subscriber's socket stays open for its views.
     pub(super) fn close(&self) {
         self.table().release.close();
     }
 
-    /// Returns references to the parts of a body that is about to be published, after all subscribers were sent the
-    /// slots' files. `None` if a part is not in a slot, or if a subscriber could not be sent a file.
+    /// Returns references to the parts of a body, after sending all subscribers the slots' files.
+    ///
+    /// `None` if a part is in no slot, or if a subscriber could not be sent a file.
     pub(super) fn refer(&self, split: &Split) -> Option<OneOrMany<Reference>> {
         self.refer_giving(split, Viewers::give)
     }
 
-    /// From now on slots that this subscriber views are not written.
+    /// Adds a subscriber, whose views protect slots.
     pub(super) fn add(&self, id: u64, page: Arc<PeerMemory>, socket: Arc<Guarded>) {
         self.table().release.add(id, page, socket);
     }
@@ -44,7 +47,7 @@ impl PublishedSlots {
         self.table().release.leave(id);
     }
 
-    /// Returns the slots' files that were published, for the answer to this subscriber's hello.
+    /// Returns the files of published slots, for the answer to this subscriber's hello.
     pub(super) fn files_for(&self, id: u64) -> Result<Vec<OwnedFd>> {
         let SlotTable { slots, release, .. } = &mut *self.table();
         let (names, files) = duplicates(slots, |_, slot| slot.published > 0)?;
@@ -61,13 +64,13 @@ impl PublishedSlots {
         Ok(duplicates(slots, |slot, _| has_part(slot))?.1)
     }
 
-    /// The hello of this subscriber was answered: sends it the files of what was published meanwhile.
+    /// Records the answer to this subscriber's hello, and sends the files published since it was prepared.
     pub(super) fn answered(&self, id: u64) {
         let SlotTable { slots, release, .. } = &mut *self.table();
         release.answered(id);
         for (slot, entry) in slots.iter().enumerate().filter(|(_, entry)| entry.published > 0) {
             if let Some(file) = &entry.file {
-                // If the kernel refuses a descriptor, the subscriber sends another hello once it needs the file.
+                // If the kernel refuses a descriptor, the subscriber sends another hello when it needs the file.
                 let _ = release.give(FileName { slot, number: entry.number }, file.file());
             }
         }
@@ -80,7 +83,7 @@ impl PublishedSlots {
     }
 }
 
-/// Returns duplicated descriptors of the files of some slots, and which files they are.
+/// Returns duplicated descriptors of the files of some slots, with their names.
 fn duplicates(
     slots: &[Slot],
     is_wanted: impl Fn(usize, &Slot) -> bool,

@@ -1,15 +1,13 @@
-//! The subscriber's side: a ring reader that can sleep, and the page that tells the publisher how
-//! to wake it.
+//! The subscriber's side: a ring reader that can sleep, and a page that tells how to wake it.
 //!
-//! Waiting has the same stages as on a link: spin, for a short time in the futex (see
-//! `futex_stage`), then poll or epoll on the socket. The layer above calls,
-//! in this order: `try_recv`; if it returned `Nothing`, `spin`; then `sleep_briefly`; then `park`,
-//! a wait on `descriptors()`, and `unpark`; then `try_recv` again. After each park word is stored,
-//! the ring is checked once more behind a full fence, so no wake-up is lost.
+//! Waiting has the same stages as on a link: spin, the futex for a short time (see `futex_stage`), then poll or epoll
+//! on the socket. The layer above calls `try_recv`; after `Nothing` it calls `spin`, `sleep_briefly`, `park`, waits on
+//! `descriptors()`, and calls `unpark`. Each park word is followed by a full fence and another check of the ring, so no
+//! wake-up is lost.
 //!
-//! The death of the publisher shows as a hang-up of the socket or as the end of its process. The
-//! kernel is asked only when the ring is empty: after each sleep in poll, and after 64 empty reads
-//! in a row. Everything that a dead publisher committed is returned before `Disconnected`.
+//! The publisher's death shows as a hang-up of the socket or as the end of its process. The kernel is asked only when
+//! the ring is empty: after each sleep in poll, and after 64 empty reads in a row. Everything that a dead publisher
+//! committed is returned before `Disconnected`.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -37,8 +35,7 @@ use crate::sys::memory::{MemoryFile, PeerMemory};
 use crate::sys::peer::credentials;
 use crate::sys::socket;
 
-/// A subscriber's own page: the publisher reads from it how the subscriber sleeps, and which
-/// message it read last. It has no ring.
+/// A subscriber's page, without a ring: how the subscriber sleeps, and which message it read last.
 #[derive(Debug)]
 pub struct SubscriberPage {
     /// The header page, which only this side writes.
@@ -46,16 +43,16 @@ pub struct SubscriberPage {
 }
 
 impl SubscriberPage {
-    /// A page for the session of this incarnation.
+    /// A page for this incarnation's session.
     ///
     /// # Errors
-    /// `OutOfMemory` where there is no room for a memory file of one page.
+    /// `OutOfMemory` if a memory file of one page cannot be created.
     pub(crate) fn create(session: u64) -> Result<SubscriberPage> {
         let memory = segment::create(segment::PAGE_OF_SUBSCRIBER, session, 0)?;
         Ok(SubscriberPage { memory: Arc::new(memory) })
     }
 
-    /// What counts the views of a subscriber with this page; the publisher has the other end of `socket`.
+    /// The counter of this page's views; the publisher has the other end of `socket`.
     pub(super) fn viewing(&self, socket: Arc<Guarded>, views: &ViewCount) -> Viewing {
         Viewing::new(self.memory.clone(), socket, views)
     }
@@ -66,7 +63,7 @@ impl SubscriberPage {
     }
 }
 
-/// The next file of a slot that has come over the socket.
+/// The next slot file that has come over the socket.
 fn fetch(signals: &Signals, page: &SubscriberPage, files: &mut u64) -> Result<Option<OwnedFd>> {
     let file = signals.take_file()?;
     *files += u64::from(file.is_some());
@@ -74,49 +71,43 @@ fn fetch(signals: &Signals, page: &SubscriberPage, files: &mut u64) -> Result<Op
     Ok(file)
 }
 
-/// The receiving half of a subscription. One thread at a time uses it; the layer above holds its
-/// lock.
+/// The receiving half of a subscription. One thread at a time uses it, with the layer above's lock.
 #[derive(Debug)]
 pub struct BroadcastReader {
-    /// The reading end of the publisher's ring.
     ring_reader: RingReader<PeerMemory>,
     /// The page that the publisher reads.
     page: SubscriberPage,
-    /// The files of the publisher's slots, and what the program views of them.
+    /// The files of the publisher's slots, and the program's views of them.
     slots: PublishedFiles,
-    /// What of whole bodies is viewed, see [`BroadcastReader::view_bodies`].
+    /// Which bytes of whole bodies stay in slots, see [`BroadcastReader::view_bodies`].
     body_views: BodyViews,
-    /// How many files of slots came over the socket.
+    /// How many slot files came over the socket.
     files: u64,
-    /// How this side sleeps: its park word, and the publisher's wake word.
+    /// This side's park word, and the publisher's wake word.
     park: Park,
-    /// The time to spin, adapted to how often spinning has succeeded.
     spin: Spin,
-    /// Whether a look for a short frame has spun without success since the last frame.
+    /// Whether [`BroadcastReader::peek_fast`] has spun in vain since the last frame.
     has_spun: bool,
-    /// Whether the publisher lives: its socket and its process.
     publisher: Liveness,
-    /// The bytes that the publisher sends over the socket to end a sleep in poll.
+    /// The bytes that the publisher sends to end a sleep in poll.
     signals: Signals,
-    /// How long this side sleeps in the futex before it sleeps in poll.
     futex_stage: FutexStage,
-    /// Why the subscription has ended, where that was found by this side: invalid bytes over the
-    /// socket.
+    /// Why this side ended the subscription: invalid bytes over the socket.
     end: Option<Error>,
-    /// Whether the next empty read asks the kernel if the publisher is gone: set by each park.
+    /// Whether the next empty read asks the kernel for the publisher's end; each park sets it.
     probe_due: bool,
-    /// Reads in a row that found nothing; every 64th asks the kernel.
+    /// Consecutive reads that found nothing; every 64th asks the kernel.
     empty_polls: u32,
-    /// Whether the publisher was found gone; the ring is read to its end nevertheless.
+    /// Whether the publisher was found gone; the ring is still read to its end.
     gone: bool,
     /// Whether the last read found that the publisher has moved.
     moved: bool,
 }
 
 impl BroadcastReader {
-    /// Follows the ring with `page`, which the publisher has. `socket` is the one over which both
-    /// were exchanged: its hang-up means that the publisher is gone, as does the end of `process`,
-    /// where the kernel gives a descriptor of it. `spin` bounds the time of spinning.
+    /// Follows the ring with `page`, which the publisher has.
+    ///
+    /// The hang-up of `socket`, or the end of `process`, shows the publisher's end. `spin` limits the time of spinning.
     pub(super) fn new(
         ring_reader: RingReader<PeerMemory>,
         slots: PublishedFiles,
@@ -145,7 +136,7 @@ impl BroadcastReader {
         }
     }
 
-    /// From now on this much of a body that is in a slot as a whole is left there, as far as there may be more views.
+    /// Sets which bytes of a body stay in its slot, within the allowed number of views.
     pub fn view_bodies(&mut self, views: BodyViews) {
         self.body_views = views;
     }
@@ -153,8 +144,8 @@ impl BroadcastReader {
     /// Returns the next frame, `Nothing`, or `Moved`; never blocks.
     ///
     /// # Errors
-    /// Those of `RingReader::read`; `Disconnected` once everything that a gone publisher left was
-    /// read; `Malformed` for bytes over the socket that no publisher sends.
+    /// Those of `RingReader::read`; `Disconnected` after everything of a gone publisher was read; `Malformed` for
+    /// invalid bytes over the socket.
     #[inline]
     pub fn try_recv(&mut self) -> Result<Received> {
         if let Some(end) = &self.end {
@@ -173,8 +164,7 @@ impl BroadcastReader {
                     if !ask || !self.publisher.is_gone()? {
                         return Ok(Received::Nothing);
                     }
-                    // The ring is read once more: the publisher may have published between the
-                    // empty read and its end.
+                    // Reads the ring once more: the publisher may have published between the empty read and its end.
                     self.gone = true;
                 }
                 Received::Frame(frame) => {
@@ -189,9 +179,10 @@ impl BroadcastReader {
         }
     }
 
-    /// Returns the next record if it is a fast-path one and the subscription has not ended. With `spins`, spins first,
-    /// instead of the next [`BroadcastReader::spin`], where spinning is known to succeed. Where it is not, its few
-    /// polls come later, after steps of the general path in which a message may come.
+    /// Returns the next record if it is a fast-path record and the subscription has not ended.
+    ///
+    /// With `spins`, spins first, instead of the next [`BroadcastReader::spin`], if spinning is trusted. Otherwise the
+    /// polls come later, after steps of the general path during which a message may come.
     #[inline]
     pub fn peek_fast(&mut self, spins: bool) -> Option<FastLinked> {
         if self.end.is_some() || (spins && !self.ring_reader.has_next() && !self.spin_early()) {
@@ -200,7 +191,7 @@ impl BroadcastReader {
         self.ring_reader.peek_fast()
     }
 
-    /// Spins before the general path, where that is known to succeed. False if nothing came.
+    /// Spins before the general path if spinning is trusted. False if nothing came.
     fn spin_early(&mut self) -> bool {
         let BroadcastReader { ring_reader, spin, has_spun, .. } = self;
         if !spin.is_trusted() {
@@ -211,8 +202,9 @@ impl BroadcastReader {
         came
     }
 
-    /// Reads the message of the record that [`BroadcastReader::peek_fast`] has just returned, and copies its body,
-    /// which has this length. Returns false if the publisher overwrote it in the meantime: then nothing has changed.
+    /// Copies the body of the record that [`BroadcastReader::peek_fast`] has just returned.
+    ///
+    /// Returns false, without a change, if the publisher overwrote it.
     #[inline]
     pub fn take_fast(&mut self, fast: &FastLinked, body: &mut [u8]) -> bool {
         if !self.ring_reader.take_fast(fast, body) {
@@ -241,13 +233,12 @@ impl BroadcastReader {
         ring_reader.read_with(&mut resolve)
     }
 
-    /// Returns whether a read has found that the publisher has moved to another ring: nothing more comes here.
+    /// Whether a read has found that the publisher has moved to another ring.
     pub fn has_moved(&self) -> bool {
         self.moved
     }
 
-    /// Returns the newest frame, whether it was read before or not; `None` before the first, and where the publisher
-    /// has moved.
+    /// Returns the newest frame, read or not; `None` before the first, and if the publisher has moved.
     ///
     /// # Errors
     /// `Disconnected` if the publisher is gone; those of `RingReader::latest_with`.
@@ -260,7 +251,7 @@ impl BroadcastReader {
         Ok(newest.frame())
     }
 
-    /// The same, also of a publisher that is gone.
+    /// [`BroadcastReader::newest`], also of a publisher that is gone.
     pub(super) fn latest(&mut self) -> Result<Received> {
         let BroadcastReader { ring_reader, slots, files, page, signals, .. } = self;
         let mut resolve =
@@ -268,8 +259,9 @@ impl BroadcastReader {
         ring_reader.latest_with(&mut resolve)
     }
 
-    /// Returns the number behind which a new subscription continues in the ring that the publisher has moved to; none
-    /// where this one has not begun.
+    /// The number after which a new subscription continues in the moved publisher's ring.
+    ///
+    /// `None` if this subscription has not begun.
     pub fn resume(&self) -> Option<u64> {
         match self.ring_reader.resume() {
             Start::After(number) => Some(number),
@@ -277,7 +269,7 @@ impl BroadcastReader {
         }
     }
 
-    /// Spins for the time of the option `spin`; true when there is something to read.
+    /// Spins for the time of the option `spin`; true if there is something to read.
     pub fn spin(&mut self) -> bool {
         if std::mem::take(&mut self.has_spun) {
             return false;
@@ -286,8 +278,9 @@ impl BroadcastReader {
         self.spin.until(|| ring_reader.is_ready())
     }
 
-    /// Sleeps in the futex, as long as the `FutexStage` after a frame lasts. Returns false when it
-    /// is time for [`BroadcastReader::park`] and a longer sleep.
+    /// Sleeps in the futex, within the `FutexStage` after a frame.
+    ///
+    /// False when it is time for [`BroadcastReader::park`] and a longer sleep.
     ///
     /// # Errors
     /// Those of the caller's tick after a signal, and of the system call.
@@ -296,7 +289,7 @@ impl BroadcastReader {
         if self.gone || !self.ring_reader.wakes_from_futex() {
             return Ok(false);
         }
-        // A deadline that has passed is reported by the next stage.
+        // The next stage reports a deadline that has passed.
         let Ok(left) = waiting.sleep() else { return Ok(false) };
         let at_most = left.map_or(longest, |left| left.min(longest));
         let (park, ring_reader) = (&mut self.park, &self.ring_reader);
@@ -310,12 +303,12 @@ impl BroadcastReader {
         Ok(true)
     }
 
-    /// Prepares a sleep on [`BroadcastReader::descriptors`]. Returns true when there is something
-    /// to read after all, and then the park word is cleared again. Invalid bytes over the socket
-    /// count as something to read: the next `try_recv` returns the error.
+    /// Prepares a sleep on [`BroadcastReader::descriptors`]; true, unparked, if there is something to read.
+    ///
+    /// Invalid bytes over the socket count as something to read: the next `try_recv` returns the error.
     pub fn park(&mut self) -> Result<bool> {
         if let Err(end) = self.signals.prepare(Signal::Data) {
-            // This process has no descriptor left now; any other error is the end.
+            // The process lacks a descriptor only for now; any other error ends the subscription.
             if end.kind() == ErrorKind::OutOfMemory {
                 return Err(end);
             }
@@ -332,7 +325,7 @@ impl BroadcastReader {
         Ok(false)
     }
 
-    /// Returns whether the next record is there.
+    /// Whether the next record is there.
     pub fn has_next(&self) -> bool {
         self.ring_reader.has_next()
     }
@@ -342,8 +335,9 @@ impl BroadcastReader {
         self.park.unpark(&self.page.memory);
     }
 
-    /// The descriptors that wake an epoll set (level-triggered, for reading) when `try_recv` should
-    /// be called again: the socket, and the publisher's process where the kernel gives it.
+    /// The descriptors that wake a level-triggered epoll set for another `try_recv`.
+    ///
+    /// They are the socket, and the publisher's process if the kernel gives it.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.publisher.descriptors().collect()
     }
@@ -351,8 +345,8 @@ impl BroadcastReader {
 
 impl Drop for BroadcastReader {
     fn drop(&mut self) {
-        // Views keep the socket open: as long as it is, the publisher does not write what they view. The shutdown tells
-        // it that this subscription has ended.
+        // Views keep the socket open, and the publisher does not write viewed slots. The shutdown tells it that this
+        // subscription has ended.
         if self.slots.counter.as_ref().is_some_and(|viewing| viewing.count() > 0) {
             socket::end_writing(&**self.publisher.socket());
         }

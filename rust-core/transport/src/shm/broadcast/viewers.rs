@@ -1,5 +1,6 @@
-//! The subscribers, as seen by a publisher's slots: which slots each views, and which files each was sent. A slot is
-//! free when none of them views it.
+//! A publisher's subscribers: which slots each views, and which files each was sent.
+//!
+//! A slot is free if no subscriber views it.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -18,36 +19,34 @@ use crate::sys::fork::Guarded;
 use crate::sys::memory::{MemoryFile, PeerMemory};
 use crate::sys::poll;
 
-/// One subscriber.
 #[derive(Debug)]
 struct Viewer {
     id: u64,
     page: Arc<PeerMemory>,
-    /// Stays open as long as the subscriber's process has views, also after the subscriber has left.
+    /// Stays open while the subscriber's process has views, even after the subscriber has left.
     socket: Arc<Guarded>,
-    /// For each slot, the number of the file that it was sent.
+    /// For each slot, the number of the file that the subscriber was sent.
     has: [u64; SLOTS],
     /// How many files were sent over the socket.
     sent: u64,
-    /// Its hello was answered, so other bytes may follow.
+    /// The subscriber's hello was answered, so other bytes may follow.
     answered: bool,
     /// The subscriber has left, but its program may still have views.
     left: bool,
-    /// It has claimed more slots than a subscriber may, so its claims are ignored.
+    /// The subscriber has claimed too many slots, so its claims are ignored.
     refuted: bool,
 }
 
-/// All subscribers.
 #[derive(Debug, Default)]
 pub struct Viewers {
     all: Vec<Viewer>,
-    /// Subscribers have left whose programs may still have views.
+    /// Whether subscribers have left whose programs may still have views.
     have_left: bool,
     /// Messages published so far that refer to slots.
     published: u64,
-    /// There is a subscriber without support for slots.
+    /// Whether a subscriber does not support slots.
     is_off: bool,
-    /// The publisher has ended: nothing is written any more, so views need not be checked.
+    /// The publisher has ended and writes nothing more, so views need no checks.
     is_closed: bool,
 }
 
@@ -63,7 +62,7 @@ impl Release for Viewers {
     }
 
     fn may_be_free(&self, _slot: usize) -> bool {
-        // The subscribers' pages are read for the one slot that is tried.
+        // `claim` reads the subscribers' pages for the one slot that is tried.
         true
     }
 
@@ -92,57 +91,55 @@ impl Release for Viewers {
 }
 
 impl Viewers {
-    /// Adds a subscriber: from now on what it views is not written. It is sent no file before [`Viewers::answered`].
+    /// Adds a subscriber, whose views protect slots. It gets no file before [`Viewers::answered`].
     pub fn add(&mut self, id: u64, page: Arc<PeerMemory>, socket: Arc<Guarded>) {
         let (has, sent) = ([0; SLOTS], 0);
         self.all.push(Viewer { id, page, socket, has, sent, answered: false, left: false, refuted: false });
     }
 
-    /// These files go with the answer to its hello.
+    /// Records the files that go with the answer to the subscriber's hello.
     pub fn gets(&mut self, id: u64, files: &[FileName]) {
         for viewer in self.all.iter_mut().filter(|viewer| viewer.id == id) {
             files.iter().for_each(|file| viewer.has[file.slot] = file.number);
         }
     }
 
-    /// Its hello was answered.
     pub fn answered(&mut self, id: u64) {
         self.all.iter_mut().filter(|viewer| viewer.id == id).for_each(|viewer| viewer.answered = true);
     }
 
-    /// A subscriber has left. What its program still views is not written until the views have ended or the process
-    /// has.
+    /// Records that a subscriber has left. Its views protect slots until they, or its process, have ended.
     pub fn leave(&mut self, id: u64) {
         self.all.iter_mut().filter(|viewer| viewer.id == id).for_each(|viewer| viewer.left = true);
         self.forget_those_that_have_gone();
     }
 
-    /// While it is off, no array is put into a slot.
+    /// While it is off, no array goes into a slot.
     pub fn turn_off(&mut self, off: bool) {
         self.is_off = off;
     }
 
-    /// Nothing is written any more. Removes all of them.
+    /// Ends all writing, and removes all subscribers.
     pub fn close(&mut self) {
         self.is_closed = true;
         self.all.clear();
     }
 
-    /// Removes subscribers that have left and have no views any more.
+    /// Removes subscribers that have left and have no more views.
     fn forget_those_that_have_gone(&mut self) {
         self.all
             .retain(|viewer| !viewer.left || (Claims::of(&viewer.page).count() > 0 && !viewer.has_hung_up()));
         self.have_left = self.all.iter().any(|viewer| viewer.left);
     }
 
-    /// Whether a subscriber views this slot.
     fn is_viewed(&mut self, slot: usize) -> bool {
         self.all.iter_mut().any(|viewer| viewer.views(slot))
     }
 
-    /// Sends the file of a slot to all subscribers that do not have it. Returns false if the kernel refuses more
-    /// descriptors: then the contents cannot be published by reference. A subscriber that does not take the files it
-    /// was sent is sent no more; it finds that one is missing, and sends another hello.
+    /// Sends the file of a slot to all subscribers that lack it.
+    ///
+    /// Returns false if the kernel refuses more descriptors: the contents then cannot be published by reference. A
+    /// subscriber that does not take its files gets no more; it notices a missing file and sends another hello.
     pub fn give(&mut self, name: FileName, file: &MemoryFile) -> bool {
         let lacks =
             |viewer: &&mut Viewer| viewer.answered && !viewer.left && viewer.has[name.slot] != name.number;
@@ -158,7 +155,7 @@ impl Viewers {
 impl Viewer {
     fn views(&mut self, slot: usize) -> bool {
         let claimed = Claims::of(&self.page);
-        // For ever, and so only by what it claims at one moment.
+        // The verdict is permanent, so it uses only claims of one moment.
         self.refuted |= claimed.count() > CLAIMS;
         !self.refuted && claimed.has(slot)
     }
@@ -182,7 +179,7 @@ impl Viewer {
     /// Whether no process has the other end of its socket any more.
     fn has_hung_up(&self) -> bool {
         let mut fds = [PollFd::from_borrowed_fd(self.socket.as_fd(), PollFlags::empty())];
-        // If the kernel cannot tell, it stays: what it views must not change.
+        // If the kernel cannot tell, the subscriber stays: its viewed slots must not change.
         let _ = poll::look(&mut fds);
         fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
     }

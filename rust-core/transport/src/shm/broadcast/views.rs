@@ -1,8 +1,7 @@
-//! A subscriber's side of slots: views of elements in the publisher's files, or copies once it has as many views as it
-//! may, and copies of whole bodies.
+//! A subscriber's side of slots: views up to its share, copies of further elements and of bodies.
 //!
-//! A slot counts as viewed while it is copied: without that, the slot of a subscriber that copies more slowly than the
-//! publisher publishes would be written again during each copy, and it would receive nothing.
+//! A slot counts as viewed during a copy. Otherwise a fast publisher would overwrite it during each copy of a slow
+//! subscriber, which would then receive nothing.
 
 use std::os::fd::OwnedFd;
 use std::slice::from_ref;
@@ -23,19 +22,19 @@ use crate::frame::{Header, Incoming};
 use crate::sys::fork::{self, Guarded};
 use crate::sys::memory::MemoryFile;
 
-/// A frame that is in slots, or of which long arrays are.
+/// A frame whose body, or whose long arrays, are in slots.
 #[derive(Debug)]
 pub(super) struct Referring {
     pub header: Header,
     pub content: Content,
 }
 
-/// What a record has instead of a body.
+/// A record's references instead of a body.
 #[derive(Debug)]
 pub(super) enum Content {
-    /// What is around the arrays, and where they are.
+    /// The bytes around the arrays, and references to the arrays.
     Arrays(Rest, OneOrMany<Reference>),
-    /// Where the whole body is.
+    /// A reference to the whole body.
     Body(Reference),
 }
 
@@ -43,7 +42,7 @@ pub(super) enum Content {
 #[derive(Debug)]
 pub(super) enum Resolved {
     Frame(Incoming),
-    /// A slot was written again.
+    /// A slot was overwritten.
     Overtaken,
     /// The file of a slot has not arrived.
     FileAbsent,
@@ -52,8 +51,9 @@ pub(super) enum Resolved {
 /// The files of a publisher's slots; without `Viewing` all elements are copied.
 pub(super) type PublishedFiles = SlotFiles<Option<Viewing>>;
 
-/// How many views a subscriber has of the slots of one incarnation of a publisher, over all its connections to it: it
-/// connects again where the ring has moved or a file is missing, and its views outlive the connection.
+/// The number of views of one publisher incarnation's slots, over all connections of a subscriber.
+///
+/// Views outlive a connection: the subscriber connects again if the ring has moved or a file is missing.
 #[derive(Clone, Debug, Default)]
 pub struct ViewCount {
     /// The session of that incarnation.
@@ -63,14 +63,14 @@ pub struct ViewCount {
 
 #[derive(Debug, Default)]
 struct Counts {
-    /// How many views have begun; the receiving thread alone writes it.
+    /// Views begun; only the receiving thread writes it.
     begun: AtomicUsize,
-    /// How many of them have ended.
+    /// Views ended.
     ended: AtomicUsize,
 }
 
 impl ViewCount {
-    /// Counts views of the incarnation with this session from now on: those of an earlier one keep none of its slots.
+    /// The count for this session; an earlier incarnation's views keep none of its slots.
     pub(super) fn of(&mut self, session: u64) -> &ViewCount {
         if self.session != session {
             *self = ViewCount { session, counts: Arc::default() };
@@ -80,20 +80,21 @@ impl ViewCount {
 
     /// The number of views, for the receiving thread.
     pub(super) fn get(&self) -> usize {
-        // Acquire: the ends in the page come before.
+        // Acquire: the ends in the page precede this.
         self.counts.begun.load(Ordering::Relaxed).wrapping_sub(self.counts.ended.load(Ordering::Acquire))
     }
 }
 
-/// Which slots this subscriber views, as its page tells the publisher. Shared by the subscriber and its
-/// views, behind one reference count.
+/// The slots that this subscriber views, as its page tells the publisher.
+///
+/// The subscriber and its views share it.
 #[derive(Clone, Debug)]
 pub(super) struct Viewing(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     page: Arc<MemoryFile>,
-    /// Closing it tells the publisher that there are no views any more.
+    /// Its close tells the publisher that all views have ended.
     _socket: Arc<Guarded>,
     views: ViewCount,
     /// The fork generation that subscribed.
@@ -107,14 +108,14 @@ impl ViewCounter for Option<Viewing> {
             && fork::generation() == shared.generation
         {
             claims::end_view(&*shared.page, slot);
-            // In this order: the count in the page is never above the share.
+            // In this order, so that the count in the page never exceeds the share.
             shared.views.counts.ended.fetch_add(1, Ordering::Release);
         }
     }
 }
 
 impl Viewing {
-    /// Without views in this page, which the publisher has, as it has the other end of `socket`.
+    /// No views in this page yet; the publisher has the page and the other end of `socket`.
     pub fn new(page: Arc<MemoryFile>, socket: Arc<Guarded>, views: &ViewCount) -> Viewing {
         let (views, generation) = (views.clone(), fork::generation());
         Viewing(Arc::new(Shared { page, _socket: socket, views, generation }))
@@ -125,7 +126,7 @@ impl Viewing {
         self.0.views.get()
     }
 
-    /// Begins a view of what `filling` brought; false if the slot was written again.
+    /// Begins a view of this filling; false if the slot was overwritten.
     fn begin(&self, elements: &Elements<Option<Viewing>>, filling: u64) -> bool {
         let (file, word) = (&elements.file, elements.file.filling());
         // The publisher wrote both cache lines last; fetching them overlaps with the store to this side's page.
@@ -140,15 +141,16 @@ impl Viewing {
 }
 
 impl PublishedFiles {
-    /// Without files; `session` is that of the publisher, and messages above `limit` bytes are not read.
+    /// No files yet. `session` is the publisher's; messages above `limit` bytes are not read.
     pub fn of(session: u64, limit: u64, viewing: Option<Viewing>) -> PublishedFiles {
         SlotFiles::new(session, max_file_length(limit).saturating_mul(MAX_OVERSIZE), viewing)
     }
 
-    /// Returns the frame with its elements: views as far as there may be more of them, else copies; or with a copy of
-    /// its whole body but for what `body_views` leaves there, where there may be one more view. `fetch` reads files
-    /// that wait in the socket. `Malformed` if a reference names nothing that an honest publisher has; `OutOfMemory` if
-    /// this process cannot map or copy the elements.
+    /// Returns the frame with views of its elements, or copies if the subscriber has no more views.
+    ///
+    /// A whole body is copied, except the bytes that `body_views` leaves in its slot if one more view is possible.
+    /// `fetch` reads files that wait in the socket. `Malformed` if a reference names something that no honest publisher
+    /// has; `OutOfMemory` if this process cannot map or copy the elements.
     pub fn resolve(
         &mut self,
         frame: Referring,
@@ -177,14 +179,14 @@ impl PublishedFiles {
                 })
                 .transpose()?
             }
-            // Text and structure, which are examined only where the publisher cannot write.
+            // Text and structure may be examined only in memory that the publisher cannot write.
             Content::Body(reference) => self.copied(&reference)?.map(Body::from),
         };
         let frame = body.map(|body| Incoming { header, extension: Bytes::new(), body });
         Ok(frame.map_or(Resolved::Overtaken, Resolved::Frame))
     }
 
-    /// Returns the body that has these arrays, whose files are here. `None` if one of their slots was written again.
+    /// The body with these arrays, whose files have arrived. `None` if one of their slots was overwritten.
     fn arrays(&mut self, rest: Rest, references: &[Reference]) -> Result<Option<Body>> {
         let mut parts = OneOrMany::new();
         for reference in references {
@@ -195,25 +197,25 @@ impl PublishedFiles {
         Ok(Some(Body::of_parts(rest, parts)))
     }
 
-    /// Whether this subscriber may view one slot more.
+    /// Whether this subscriber may view one more slot.
     fn may_view(&self) -> bool {
         self.counter.as_ref().is_some_and(|viewing| viewing.count() < SHARE)
     }
 
-    /// Returns a view of the elements that a reference names, whose file is here. `None` if the slot was written again.
+    /// A view of the elements of a reference, whose file has arrived. `None` if the slot was overwritten.
     fn viewed(&mut self, reference: &Reference) -> Result<Option<Bytes>> {
         let elements = self.elements(reference)?;
         let begun = self.counter.as_ref().filter(|viewing| viewing.begin(&elements, reference.filling));
         Ok(begun.map(|_| elements.view()))
     }
 
-    /// Returns a copy of the elements that a reference names, whose file is here. `None` if the slot was written again.
+    /// A copy of the elements of a reference, whose file has arrived. `None` if the slot was overwritten.
     fn copied(&mut self, reference: &Reference) -> Result<Option<Bytes>> {
         let elements = self.elements(reference)?;
         let (word, filling) = (elements.file.filling(), reference.filling);
         if let Some(viewing) = &self.counter {
             let held = viewing.begin(&elements, filling).then(|| View(elements));
-            // No honest publisher writes what is held.
+            // No honest publisher writes a viewed slot.
             let copy = |held: View<_>| {
                 #[cfg(test)]
                 during_copy::run();
@@ -221,7 +223,7 @@ impl PublishedFiles {
             };
             return held.map(copy).transpose();
         }
-        // A reader of the newest message alone has no page in which the publisher would look.
+        // A reader of only the newest message has no page with its views.
         let memory = &elements.file.memory;
         if memory.load(word, Ordering::Acquire) != filling {
             return Ok(None);
@@ -231,8 +233,9 @@ impl PublishedFiles {
     }
 }
 
-/// Copies elements that the publisher may write again meanwhile into memory of this process, from a whole word on, and
-/// once more where they do not begin at one.
+/// Copies elements that the publisher may overwrite, beginning at a whole word.
+///
+/// Copies them again if the elements do not begin at a word.
 fn copy_racing(elements: &Elements<Option<Viewing>>) -> Result<Bytes> {
     #[cfg(test)]
     during_copy::run();
@@ -241,13 +244,13 @@ fn copy_racing(elements: &Elements<Option<Viewing>>) -> Result<Bytes> {
     let mut bytes = buffers::take(length);
     memory::reserve(&mut bytes, length)?;
     elements.file.memory.copy_out_racing(elements.from - before, &mut bytes.spare_capacity_mut()[..length]);
-    // SAFETY: the reservation made room for them, and `copy_out_racing` has just initialised them all.
+    // SAFETY: the reservation made room for these bytes, and `copy_out_racing` has just initialised them all.
     unsafe { bytes.set_len(length) };
     let bytes = buffers::bytes(bytes).slice(before..);
     Ok(if bytes.as_ptr().addr().is_multiple_of(8) { bytes } else { buffers::copy(&bytes) })
 }
 
-/// What a test does while this thread copies out of a slot.
+/// A test's step during copies by this thread.
 #[cfg(test)]
 pub(super) mod during_copy {
     use std::cell::RefCell;

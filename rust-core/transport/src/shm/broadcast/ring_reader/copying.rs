@@ -1,5 +1,4 @@
-//! Copies of records: the contents of a record become a frame in memory of this process; then the reader checks whether
-//! the publisher began to overwrite the record meanwhile.
+//! Copies records into frames, then checks whether the publisher overwrote them.
 
 use bytes::Bytes;
 
@@ -15,11 +14,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, WORDS};
 use crate::sys::crc;
 
-/// References and what is around their arrays are read on the stack up to this length, in bytes.
+/// References and the bytes around their arrays are read on the stack up to this length, in bytes.
 const SHORT_REFERENCES: usize = 256;
 
 impl<P: Memory> RingReader<P> {
-    /// Returns the frame of a record, or `None` if slots that it refers to were written again.
+    /// Returns the frame of a record, or `None` if its slots were overwritten.
     pub(super) fn take_record(
         &self,
         position: u64,
@@ -38,8 +37,7 @@ impl<P: Memory> RingReader<P> {
         }
     }
 
-    /// Copies message header, references and the rest of the body into memory of this process, and
-    /// validates them there.
+    /// Copies message header, references and the rest of the body, and validates the copies.
     #[cold]
     fn copy_references(&self, position: u64, record: Record) -> std::result::Result<Referring, ReadError> {
         let header = self.copy_header(position)?;
@@ -53,11 +51,11 @@ impl<P: Memory> RingReader<P> {
             if !self.is_intact(position) {
                 return Err(ReadError::Overtaken);
             }
-            // The shape's fixed part has the reference; a publisher's frame has no extension behind it.
+            // The shape's fixed part contains the reference; a publisher's frame has no extension map after it.
             let reference = references::of_body(&header, words, length - REFERENCE)?;
             return Ok(Referring { header, content: Content::Body(reference) });
         }
-        // Nearly all are so short: no memory is allocated for them.
+        // Nearly all are this short, and need no allocation.
         let (mut short, mut long) = ([0; SHORT_REFERENCES], Vec::new());
         let bytes = if length <= short.len() {
             self.peer.copy_out_racing(from, as_uninit(&mut short[..length]));
@@ -84,18 +82,16 @@ impl<P: Memory> RingReader<P> {
         Ok(Referring { header, content: Content::Arrays(rest, references) })
     }
 
-    /// The offset in the memory of what is behind the header word of a record.
+    /// The offset of the content of a record, after its header word.
     fn content(&self, position: u64) -> usize {
         self.ring.offset_of(position) + WORD as usize
     }
 
-    /// Copies the message header of a record, word by word.
     #[inline]
     fn header_words(&self, position: u64) -> [u64; WORDS] {
         self.peer.load_words(self.content(position))
     }
 
-    /// Copies the message header of a record and decodes it.
     fn copy_header(&self, position: u64) -> std::result::Result<Header, ReadError> {
         let header = Header::try_from_words(&self.header_words(position), crc::of_words);
         if !self.is_intact(position) {
@@ -104,7 +100,7 @@ impl<P: Memory> RingReader<P> {
         Ok(header?)
     }
 
-    /// Copies the frame of a linked record into memory of this process; its header word was checked.
+    /// Copies the frame of a linked record with a checked header word.
     fn copy_linked(&self, position: u64, record: Record) -> std::result::Result<Incoming, ReadError> {
         let body = record.length() - LINKED;
         if body as u64 > self.limit {
@@ -120,8 +116,7 @@ impl<P: Memory> RingReader<P> {
         Ok(Incoming { header, extension: Bytes::new(), body: aligned(bytes).into() })
     }
 
-    /// Copies the frame of a full record into memory of this process. The lengths in its message header
-    /// are validated against the record before memory is allocated.
+    /// Copies the frame of a full record, after validating the lengths in its message header.
     fn copy_full(&self, position: u64, record: Record) -> std::result::Result<Incoming, ReadError> {
         let header = self.copy_header(position)?;
         let content = self.content(position);
@@ -142,11 +137,10 @@ impl<P: Memory> RingReader<P> {
         Ok(Incoming { header, extension, body: aligned(body).into() })
     }
 
-    /// Copies `length` bytes at an offset that is a multiple of 8 while the publisher may be
-    /// writing there.
+    /// Copies `length` bytes at an offset, a multiple of 8, while the publisher may be writing there.
     ///
     /// # Errors
-    /// `OutOfMemory` where there is no memory for them.
+    /// `OutOfMemory`.
     fn copy_bytes(&self, from: usize, length: usize) -> Result<Vec<u8>> {
         let mut bytes = buffers::take(length);
         if bytes.try_reserve_exact(length).is_err() {
@@ -154,7 +148,7 @@ impl<P: Memory> RingReader<P> {
             return Err(Error::new(ErrorKind::OutOfMemory, text));
         }
         self.peer.copy_out_racing(from, &mut bytes.spare_capacity_mut()[..length]);
-        // SAFETY: the reservation made room for them, and `copy_out_racing` has just initialised them all.
+        // SAFETY: the reservation made room for these bytes, and `copy_out_racing` has just initialised them all.
         unsafe { bytes.set_len(length) };
         Ok(bytes)
     }

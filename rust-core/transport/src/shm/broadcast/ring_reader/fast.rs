@@ -1,8 +1,7 @@
-//! The fast path of a subscriber, for fast-path records: a short message in a linked record, next in number, in this
-//! lap. It is found without a change, and then copied once to where the program reads it.
+//! The fast path of a subscriber: a short linked record with the next number in this lap, copied once.
 //!
-//! This path makes the same checks as the general path, and changes nothing until all have passed. Pads, gaps, long
-//! messages, full records, retained messages, overwritten records and all errors are left to the general path.
+//! This path makes the same checks as the general path, and changes nothing before all have passed. The general path
+//! handles pads, gaps, long messages, full records, retained messages, overwritten records and all errors.
 
 use std::sync::atomic::Ordering;
 
@@ -29,16 +28,17 @@ impl<P: Memory> RingReader<P> {
         self.peer.load(self.ring.offset_of(self.position), Ordering::Relaxed) != 0
     }
 
-    /// Returns the next record if it is a fast-path one. The publisher may be overwriting it: what it says is certain
-    /// only when [`RingReader::take_fast`] has succeeded.
+    /// Returns the next record if it is a fast-path record.
+    ///
+    /// The publisher may be overwriting it: it is valid only after [`RingReader::take_fast`] has succeeded.
     #[inline]
     pub fn peek_fast(&self) -> Option<FastLinked> {
-        // A pad at the end of a lap may be shorter than the words that are loaded here.
+        // A pad at the end of a lap may be shorter than the words loaded here.
         if self.position.saturating_add(WORD + LINKED as u64) > self.fast_end {
             return None;
         }
         let at = self.ring.offset_of(self.position);
-        // All of the record was stored before its word. Whether it was overwritten is checked after the copy.
+        // The writer stored the whole record before this word. The check for overwriting comes after the copy.
         let word = self.peer.load(at, Ordering::Acquire);
         if !FastRecord::is(word, FastKind::Published, self.fast) {
             return None;
@@ -56,8 +56,9 @@ impl<P: Memory> RingReader<P> {
         })
     }
 
-    /// Copies the body of the record that [`RingReader::peek_fast`] has just returned. Returns false if the publisher
-    /// has begun to overwrite it: then nothing has changed.
+    /// Copies the body of the record that [`RingReader::peek_fast`] has just returned.
+    ///
+    /// Returns false, without a change, if the publisher has begun to overwrite it.
     #[inline]
     pub fn take_fast(&mut self, linked: &FastLinked, body: &mut [u8]) -> bool {
         let fast = &linked.fast;
@@ -71,7 +72,7 @@ impl<P: Memory> RingReader<P> {
         true
     }
 
-    /// Determines up to where fast-path records can be read in this lap.
+    /// Sets how far fast-path records can be read in this lap.
     pub(super) fn renew_fast_end(&mut self) {
         if self.position < self.fast_end {
             return;
@@ -85,7 +86,7 @@ impl<P: Memory> RingReader<P> {
 
 #[cfg(any(test, fuzzing))]
 impl<P: Memory> RingReader<P> {
-    /// Like [`RingReader::read`], with the fast path for fast-path records before it.
+    /// [`RingReader::read`] with the fast path before it.
     pub fn read_shortest(&mut self) -> Result<Received> {
         if let Some(fast) = self.peek_fast() {
             let mut body = vec![0; fast.length()];
