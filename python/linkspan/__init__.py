@@ -162,5 +162,5 @@ __all__ = [
     "wait",
 ]
 
-# What `match` and programs that take any mapping look for.
+# Lets `match` and functions for mappings accept messages.
 Mapping.register(Message)

@@ -1,5 +1,7 @@
-"""What `linkspan recording export --parquet`, `--arrow` and `--hdf5` run: `python -m linkspan._export`, which reads what to do as JSON from standard
-input, prints lines of JSON that say how far it has come where the request asks for them, and at last what became of it: the tables that are `refused`, the messages that are `left_out` of others, and `error` with its `code`."""
+"""Runs the exports of `linkspan recording export`: `python -m linkspan._export`.
+
+Reads the request as JSON from standard input. Prints progress as JSON lines if the request asks for it. The last line
+is the result: `refused` tables, `left_out` messages, and `error` with its `code`."""
 
 from __future__ import annotations
 
@@ -19,20 +21,20 @@ from .errors import Error, NoSpace
 from .recording import Recording, exporting, writer
 from .table import Table
 
-#: Files that are written at the same time, at most: each pass over the recording writes some of them.
+#: The most files written in one pass over the recording.
 _OPEN = 128
 
 
 class _Exported(Recording):
-    """A recording whose export another program reads: that program may end before the export does, and may ask for its progress."""
+    """A recording that another program exports. That program may end early, and may ask for progress."""
 
     def serve(self, may_name: Callable[[], None]) -> None:
-        """Has this called before each file gets its name."""
+        """Sets a function to call before each file gets its name."""
         self._may_name = may_name
         self._out: TextIO | None = None
 
     def tell(self, names: list[str], out: TextIO) -> None:
-        """Says after each batch which part of all messages it has given, as a line of JSON."""
+        """Prints the exported share of all messages as a JSON line after each batch."""
         self._out, self._given = out, 0
         self._all = sum(self.names[name].messages for name in names if name in self.names)
 
@@ -48,8 +50,10 @@ class _Exported(Recording):
 
 
 def _write(recording: Recording, form: str, request: dict[str, Any], made: dict[str, Any], doing: list[str]) -> dict[str, list[dict[str, Any]]]:
-    """Writes all names into one file, or a file for each; returns those that have no table, and what of others is left out. `doing` has what is
-    written now."""
+    """Writes all names into one file, or one file per name.
+
+    Returns the names without a table, and the messages left out of other tables. `doing` names the file in progress.
+    """
     paths: dict[str, str] = dict(request["tables"])
     found = recording._tables_of(list(paths), made["times"])
     refused: list[dict[str, Any]] = []
@@ -59,7 +63,7 @@ def _write(recording: Recording, form: str, request: dict[str, Any], made: dict[
         except Error as error:
             if len(request["tables"]) == 1:
                 raise
-            # What one name has costs no other table.
+            # A failing name must not cost other tables.
             refused.append({"error": f"{name}: {error}", "code": error.code})
             del paths[name]
     making = made["replace"], made["mode"]
@@ -74,7 +78,7 @@ def _write(recording: Recording, form: str, request: dict[str, Any], made: dict[
 
 
 def _left_out(found: _native.TablesOfNames, name: str) -> dict[str, Any]:
-    """How many messages of a name are not in its table, and why the first one is not."""
+    """Returns the number of messages missing in a table, and the reason for the first one."""
     try:
         found.check_whole(name)
     except Error as error:
@@ -85,7 +89,9 @@ def _left_out(found: _native.TablesOfNames, name: str) -> dict[str, Any]:
 def _write_each(
     recording: Recording, form: str, found: _native.TablesOfNames, paths: dict[str, str], making: tuple[bool, int | None, bool], doing: list[str]
 ) -> bool:
-    """Writes a file for each name that has messages; returns whether one has. One pass over the recording is for 128 of them."""
+    """Writes one file for each name with messages; returns whether there was any.
+
+    Each pass over the recording writes 128 files."""
     names, written = list(paths), 0
     for at in range(0, len(names), _OPEN):
         with contextlib.ExitStack() as open_files:
@@ -105,16 +111,16 @@ def _write_each(
 
 @contextlib.contextmanager
 def _closed(name: str, out: Any) -> Iterator[Any]:
-    """A writer of a file, which writes the end of it."""
+    """Returns a writer that finishes its file at the end."""
     with exporting(name), out:
         yield out
 
 
 def export(request: dict[str, Any], out: TextIO, may_name: Callable[[], None] = lambda: None) -> dict[str, Any]:
-    """Writes the files; whatever is raised meanwhile is one line. `may_name` ends it where no file is to get its name any more."""
+    """Writes the files; errors become one line. `may_name` raises if no further file may get its name."""
     form, tables = request["form"], request["tables"]
     made: dict[str, Any] = {
-        # Nanoseconds since 1970, or in a list those since the beginning.
+        # Nanoseconds since 1970, or, in a list, since the beginning.
         "times": tuple(tuple(time) if isinstance(time, list) else time for time in (request["begin"], request["end"])),
         "replace": request["replace"],
         "mode": request["mode"],
@@ -127,7 +133,7 @@ def export(request: dict[str, Any], out: TextIO, may_name: Callable[[], None] = 
             recording.tell([name for name, _ in tables], out)
         return dict(_write(recording, form, request, made, doing))
     except Error as error:
-        # Before a name is written, the error is of the recording and says so.
+        # Before the first name, the error is about the recording and names it.
         at = "" if doing[0] == request["recording"] else f"{doing[0]}: "
         return {"error": f"{at}{error}", "code": error.code}
     except OSError as error:
@@ -135,12 +141,12 @@ def export(request: dict[str, Any], out: TextIO, may_name: Callable[[], None] = 
         return {"error": f"{doing[0]}: {error}", "code": NoSpace.code if full else 0}
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # noqa: BLE001, one that ends the program with a traceback says less
+    except BaseException as error:  # noqa: BLE001, a traceback would say less
         return {"error": f"{doing[0]}: {type(error).__name__}: {error}", "code": 0}
 
 
 def _end_with_reader(out: TextIO) -> None:
-    """Ends this program by SIGTERM when the program that reads its answer ends, however that ends: no file gets its name then."""
+    """Ends this program by SIGTERM when its reading program ends, so that no further file gets its name."""
 
     def wait() -> None:
         _has_no_reader(out, None)
@@ -150,27 +156,27 @@ def _end_with_reader(out: TextIO) -> None:
 
 
 def _has_no_reader(out: TextIO, timeout: int | None) -> bool:
-    """Whether the program that reads the answer has ended, or does within so many milliseconds."""
-    # A pipe that no one reads any more is an error, which is always reported. A death signal of the parent would come to the program in
-    # between, where LINKSPAN_PYTHON names one that starts the interpreter.
+    """Returns whether the reading program has ended, or ends within `timeout` milliseconds."""
+    # poll always reports a pipe without a reader. A death signal of the parent is no alternative: it would reach a
+    # program between both, such as a launcher in LINKSPAN_PYTHON.
     watched = select.poll()
     watched.register(out.fileno(), 0)
     return bool(watched.poll(timeout))
 
 
 def _end_without_reader(out: TextIO) -> None:
-    """Ends this program if its reader has: its signal may come after the last file was written."""
+    """Ends this program if its reader has ended, because the signal may come after the last file."""
     if _has_no_reader(out, 0):
         _terminated(signal.SIGTERM, None)
 
 
 def _terminated(number: int, _frame: object) -> None:
-    """Leaves all blocks, which remove what is unfinished, as after Ctrl-C."""
+    """Leaves all blocks, which remove unfinished files, as after Ctrl-C."""
     sys.exit(128 + number)
 
 
 def main() -> None:
-    """Does it. Libraries that print something print it on standard error."""
+    """Runs the export. Output of libraries goes to standard error."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     signal.signal(signal.SIGTERM, _terminated)

@@ -1,7 +1,7 @@
-"""Recordings as HDF5 files, written by h5py a batch at a time.
+"""Recordings as HDF5 files, written by h5py in batches.
 
-No two names have one group, and no two columns one data set, whatever they are called: names of HDF5 have `~` for the `/` of a column, and what
-has another meaning there, or in this file, is `%` and two digits. What an element of HDF5 cannot say is in a data set beside it.
+Every name has a unique group and every column a unique data set. `~` replaces the `/` of a column. Characters with a
+special meaning become `%` and two digits. Information that HDF5 elements cannot hold is in an additional data set.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from .recording import Recording
     from .table import Table
 
-#: Endings of data sets beside others: which rows have a value, the shapes of arrays, texts that HDF5 would end at a zero byte.
+#: Suffixes of additional data sets: rows with a value, shapes of arrays, texts with zero bytes.
 _BESIDE = (".valid", ".shape", ".json")
-#: A `%` that would be read as one of this module's.
+#: A `%` that looks like an escape of this module.
 _AMBIGUOUS = re.compile("%(?=00|25|2E|2F|7E)")
 
 
 def write(
     recording: Recording, h5py: Any, file: Any, names: list[str], first: tuple[str, Table], tables: Iterator[tuple[str, Table]]
 ) -> None:
-    """Writes the tables of these names, of which one was taken already, into a file that was opened."""
+    """Writes the tables of these names, the first of which is already read, into an open file."""
     from .recording import exporting
 
     target = _Target(file)
@@ -41,7 +41,7 @@ def write(
             _attribute(made, key, text)
         places = group_places(names)
         below = _below(places.values())
-        # All of them at once: there may be thousands of names.
+        # Read at once, because there may be thousands of names.
         schemas = recording._summary()[1]
         groups: dict[str, _Group] = {}
         for name in names:
@@ -52,7 +52,7 @@ def write(
                     _attribute(group, "name", name)
                 if (schema := schemas.get(name)) is not None:
                     _attribute(group, "schema", schema)
-        # One batch at a time: each is given up before the next one is read.
+        # Only one batch is in memory: each is freed before the next one is read.
         batch: tuple[str, Table] | None = first
         del first
         while batch is not None:
@@ -63,13 +63,15 @@ def write(
                     target.check()
             del batch, table
             batch = next(tables, None)
-    # What the end of the file could not write.
+    # Raises an error of the last writes.
     target.check()
 
 
 class _Target:
-    """The file that HDF5 writes. A write that fails leaves HDF5 with an object that it cannot close, and with which it ends the interpreter: so
-    none does. The first error is kept, and what is written after it stays in memory, a few blocks, until HDF5 has closed the file."""
+    """The file that HDF5 writes to.
+
+    After a failed write HDF5 could not close an object and would abort the interpreter. Writes therefore never fail:
+    the first error is kept, and later blocks stay in memory until HDF5 closes the file."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -97,7 +99,7 @@ class _Target:
                 done = 0
                 while done < len(block):
                     done += os.pwrite(self._file.fileno(), block[done:], self._at + done)
-            except BaseException as error:  # noqa: BLE001, whatever it is: `check` raises it
+            except BaseException as error:  # noqa: BLE001, `check` raises it
                 self._error = error
         if self._error is not None:
             self._unwritten.append((self._at, bytes(block)))
@@ -106,7 +108,7 @@ class _Target:
         return len(block)
 
     def read(self, size: int = -1) -> bytes:
-        """h5py knows a file by this, and reads by `readinto`."""
+        """h5py recognises a file by this method, and reads with `readinto`."""
         block = bytearray(max(self._end - self._at, 0) if size < 0 else size)
         self.readinto(block)
         return bytes(block)
@@ -136,11 +138,13 @@ class _Target:
         return self._end
 
     def flush(self) -> None:
-        """Nothing is kept but after an error."""
+        """Does nothing: writes are unbuffered."""
 
 
 def group_places(names: Iterable[str]) -> dict[str, str]:
-    """The group of each name: its path, without the empty parts that HDF5 leaves out, unless another name has that path then."""
+    """Returns the group of each name.
+
+    It is the path without empty parts, unless two names would get an equal group."""
     names = list(names)
     exact = {name: "/".join(map(_place, name.split("/"))) for name in names}
     short = {name: "/".join(_place(part) for part in name.split("/") if part) for name in names}
@@ -149,7 +153,7 @@ def group_places(names: Iterable[str]) -> dict[str, str]:
 
 
 def _below(groups: Iterable[str]) -> dict[str, set[str]]:
-    """The groups that are in each group."""
+    """Returns the groups inside each group."""
     below: dict[str, set[str]] = {}
     for path in groups:
         while "/" in path:
@@ -162,7 +166,7 @@ def _below(groups: Iterable[str]) -> dict[str, set[str]]:
 
 
 def _place(text: str, slash: str = "~") -> str:
-    """The name of a link that no other text has."""
+    """Returns a unique link name for the text."""
     place = _AMBIGUOUS.sub("%25", text).replace("~", "%7E").replace("\0", "%00").replace("/", slash)
     if not place.strip(".") or place.endswith(_BESIDE):
         before, dot, after = place.rpartition(".")
@@ -171,7 +175,9 @@ def _place(text: str, slash: str = "~") -> str:
 
 
 def _attribute(of: Any, key: str, text: str) -> None:
-    """A text that HDF5 would end at a zero byte is in JSON, and says so by its name."""
+    """Sets an attribute.
+
+    HDF5 ends texts at a zero byte, so such texts become JSON under a name with `.json`."""
     place = _place(key, "/")
     if "\0" in text:
         of.attrs[f"{place}.json"] = json.dumps(text)
@@ -180,7 +186,7 @@ def _attribute(of: Any, key: str, text: str) -> None:
 
 
 class _Group:
-    """The group of a name: each of its data sets is looked up in it once, as a lookup costs more with each further one."""
+    """The group of a name. Each data set is looked up once, because lookups get slower with their number."""
 
     def __init__(self, made: Any, groups: set[str]) -> None:
         self.made, self.groups = made, groups
@@ -188,15 +194,16 @@ class _Group:
         self._rows: dict[str, int] = {}
 
     def rows(self, place: str) -> int | None:
-        """The length of a data set; `None` where there is none."""
+        """Returns the length of a data set; `None` without one."""
         return self._rows.get(place)
 
     def extend(self, place: str, rows: int, data: Any, at: int, dtype: Any) -> None:
-        """Makes a data set longer by so many rows, of which these are the ones from `at` on; the others have its fill value, which takes no
-        room. Makes it where it is not there."""
+        """Extends a data set by `rows` rows and writes `data` from row `at` on.
+
+        The other rows have the fill value and take no room. Makes the data set if missing."""
         rest = data.shape[1:]
         if place not in self._sets:
-            # A chunk of about 1 MiB, and of few rows where most have no value; h5py's own guess is for data sets that do not grow.
+            # A chunk has about 1 MiB, or few rows if most have no value. h5py's estimate assumes a fixed size.
             size = max(1, getattr(dtype, "itemsize", 16) * int(_product(rest)))
             chunk = max(1, min(max(len(data), _FEW), rows or 1, (1 << 20) // size))
             chunks = (chunk, *rest) if all(rest) else True
@@ -208,14 +215,16 @@ class _Group:
         self._rows[place] = before + rows
         first = before + at
         if _is_of_arrays(dtype):
-            # Arrays of one length would be taken for one array.
+            # HDF5 would read arrays of equal length as one array.
             for row, array in enumerate(data, first):
                 found[row] = array
         elif len(data):
             found[first : first + len(data)] = data
 
     def extend_beside(self, place: str, before: int, rows: int, data: Any, at: int, dtype: Any, known: Any) -> None:
-        """The same of a data set beside another one; where it was not needed yet, the rows before have what is known of them."""
+        """Extends an additional data set.
+
+        If it is new, earlier rows get `known`."""
         import numpy
 
         if place not in self._sets and before:
@@ -224,17 +233,17 @@ class _Group:
         self.extend(place, rows, data, at, dtype)
 
 
-#: Rows of a chunk at least, if there are so many.
+#: The fewest rows of a chunk, if there are as many.
 _FEW = 256
 
 
 def _fill(dtype: Any) -> Any:
-    """What a row without a value has: no number among floats, as in the columns themselves."""
+    """Returns the fill value: NaN for floats, as in the columns."""
     return float("nan") if getattr(dtype, "kind", "") == "f" else None
 
 
 def _append(group: _Group, h5py: Any, table: Table, column: str) -> None:
-    """Adds a column of a batch to its data set, and what that cannot say to those beside it."""
+    """Adds a column of a batch to its data set, and other information to the additional data sets."""
     import numpy
 
     native = table._native
@@ -242,7 +251,7 @@ def _append(group: _Group, h5py: Any, table: Table, column: str) -> None:
     beside = facts.get("beside")
     place = _place(column if beside is None else beside)
     if place in group.groups:
-        # A group of another name: no other column has this place.
+        # The group of another name. This escape is unique among columns.
         place = f"%2F{place}"
     if beside is not None:
         place += ".shape"
@@ -268,7 +277,7 @@ def _append(group: _Group, h5py: Any, table: Table, column: str) -> None:
         data, dtype = _arrays(h5py, lists, valid, shape_of(facts), facts.get("order"))
         begin = 0
     else:
-        # Nulls alone.
+        # The column has only nulls.
         data, dtype = numpy.zeros(rows), numpy.dtype(float)
         valid, begin = numpy.zeros(rows, bool), 0
     before = group.rows(place)
@@ -285,7 +294,7 @@ def _append(group: _Group, h5py: Any, table: Table, column: str) -> None:
 
 
 def _span(valid: Any, rows: int) -> tuple[int, int]:
-    """From the first row with a value to behind the last one."""
+    """Returns the range from the first row with a value to the last."""
     if valid is None:
         return 0, rows
     there = valid.nonzero()[0]
@@ -293,7 +302,7 @@ def _span(valid: Any, rows: int) -> tuple[int, int]:
 
 
 def _is_blank(data: Any, dtype: Any, begin: int, end: int) -> bool:
-    """Whether the rows around these have what a row without a value has."""
+    """Returns whether all rows outside the range equal the fill value."""
     import numpy
 
     around = data[:begin], data[end:]
@@ -301,7 +310,7 @@ def _is_blank(data: Any, dtype: Any, begin: int, end: int) -> bool:
 
 
 def _describe(made: Any, column: str, place: str, facts: Mapping[str, str]) -> None:
-    """Attributes of a data set."""
+    """Sets the attributes of a data set."""
     for key in ("unit", "encoding"):
         if key in facts:
             _attribute(made, key, facts[key])
@@ -314,12 +323,14 @@ def _describe(made: Any, column: str, place: str, facts: Mapping[str, str]) -> N
 
 
 def shape_of(facts: Mapping[str, str]) -> list[int] | None:
-    """The shape of all arrays of a column, where they have one."""
+    """Returns the common shape of a column's arrays, if any."""
     return json.loads(facts["shape"]) if "shape" in facts else None
 
 
 def _arrays(h5py: Any, lists: tuple[Any, Any], valid: Any, shape: list[int] | None, order: str | None) -> tuple[Any, Any]:
-    """Arrays of several lengths, each an element; those of one shape, of which some are missing, as one array with zeros there."""
+    """Returns arrays of different lengths as elements, or arrays of one shape as one array.
+
+    Missing arrays of one shape are zeros."""
     import numpy
 
     ends, elements = lists
@@ -336,12 +347,12 @@ def _arrays(h5py: Any, lists: tuple[Any, Any], valid: Any, shape: list[int] | No
 
 
 def _is_of_arrays(dtype: Any) -> bool:
-    """Whether each element is an array of any length."""
+    """Returns whether each element is an array of any length."""
     return (dtype.metadata or {}).get("vlen", str) is not str
 
 
 def _objects(values: list[Any]) -> Any:
-    """An array of objects, which may be arrays."""
+    """Makes an array of objects, which may be arrays."""
     import numpy
 
     data = numpy.empty(len(values), dtype=object)

@@ -1,4 +1,4 @@
-"""An object of the synchronous interface that is awaited in event loops of asyncio: who waits in which loop, and who is woken."""
+"""Waiting for an object in asyncio event loops: the waiting tasks of each loop, and waking them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,14 @@ def seconds_of(timeout: Seconds) -> float | None:
 
 
 def part_of(seconds: float | None) -> Any:
-    """The `timeout=` of a call that is part of a wait here: with seconds, the last one of it."""
+    """Returns the `timeout=` of a call within a wait; with seconds it is the last call."""
     return _native.PartOf(seconds)
 
 
 async def when_room(attempt: Callable[[], T], last: Callable[[Any], T], seconds: float | None) -> T:
-    """Returns the result of the attempt once it does not fail for want of room; after so many seconds what the last call says."""
+    """Repeats the attempt while it fails for lack of room.
+
+    After `seconds` it returns the result of `last`."""
     clock = asyncio.get_running_loop().time
     ends = None if seconds is None else clock() + seconds
     while True:
@@ -49,7 +51,7 @@ async def when_room(attempt: Callable[[], T], last: Callable[[Any], T], seconds:
 
 
 class Waits:
-    """What one event loop has of an object: the tasks that wait, the turn of those that receive, and whether it watches the descriptor."""
+    """The state of an object in one event loop: waiting tasks, turn to receive, descriptor."""
 
     __slots__ = ("descriptor", "loop", "looks", "one", "tasks", "watches")
 
@@ -62,7 +64,7 @@ class Waits:
         self.looks = False
 
     def wake(self) -> None:
-        """Lets each task that waits make its attempt, and watches the descriptor no more until one waits again."""
+        """Lets every waiting task try again. The descriptor is not watched until a task waits again."""
         for woken in self.tasks:
             if not woken.done():
                 woken.set_result(None)
@@ -76,25 +78,25 @@ class Waits:
 
 
 class Watched(Generic[S]):
-    """An object of the synchronous interface and the descriptor that is readable when it has something to do."""
+    """An object of the synchronous interface with a descriptor that is readable when it has work."""
 
     def __init__(self, inner: S, options: Options) -> None:
         self._inner: S = inner
         self._timeout = seconds_of(options.get("timeout", LEFT_OUT))
         try:
             self._descriptor = inner.fileno()
-        except Unsupported:  # it only sends, into a mailslot: nothing arrives
+        except Unsupported:  # it only sends to a mailslot and never receives
             self._descriptor = -1
-        # By loop: one may end while a task waits in it, and threads may have loops of their own.
+        # By loop, because a loop may end while a task waits in it, and threads have separate loops.
         self._waits: dict[asyncio.AbstractEventLoop, Waits] = {}
         self._seen = 0
         self._closed = False
 
     async def _until(self, attempt: Callable[[], T]) -> T:
-        """Returns the result of the attempt once that would no longer wait. It is made again when the descriptor is readable.
+        """Repeats the attempt when the descriptor is readable, and returns its result.
 
-        The task itself makes it, and awaits nothing between the attempt and its result: what is taken goes to the caller. A result that a future
-        held would be lost where the task is cancelled, or its time is over, in the turn of the loop in which it came.
+        The task makes the attempt itself and awaits nothing before it returns. A result in a future would be lost if
+        the task were cancelled or timed out in that turn of the loop.
         """
         while True:
             try:
@@ -103,27 +105,27 @@ class Watched(Generic[S]):
                 await self._woken()
 
     def _tried(self, attempt: Callable[[], T]) -> T:
-        """Returns the result of the attempt, and lets the tasks that wait have what it has received for them.
+        """Makes an attempt, then wakes the tasks for which it received something.
 
-        An attempt receives what belongs to others, too, and the descriptor does not tell them: the answer to another call, or the
-        end of the connection.
+        An attempt may receive the answer to another call, or the end of the connection. The descriptor then no longer
+        wakes the other tasks.
         """
         try:
             return attempt()
         except (*NOT_YET, Full):
             raise
-        except BaseException:  # theirs, too, as they find when they look
+        except BaseException:  # other tasks find this error when they look
             self._wake()
             raise
         finally:
             if self._is_awaited() and not (here := self._here()).looks:
-                # Those that were woken make their attempts in one turn of the loop: one look is behind the last of them.
+                # Woken tasks make their attempts in one turn of the loop. One look after the last attempt suffices.
                 here.looks = True
                 self._look()
                 here.loop.call_soon(self._look_again, here)
 
     def _here(self) -> Waits:
-        """What the running loop has of it."""
+        """Returns the state of the running loop."""
         loop = asyncio.get_running_loop()
         if (here := self._waits.get(loop)) is None:
             for ended in [each for each in tuple(self._waits) if each.is_closed()]:
@@ -139,13 +141,13 @@ class Watched(Generic[S]):
         self._look()
 
     def _look(self) -> None:
-        """Wakes the tasks that wait if something has been received since the last look."""
+        """Wakes the waiting tasks if something was received since the last look."""
         if self._is_awaited() and (received := self._received()) != self._seen:
             self._seen = received
             self._wake()
 
     def _received(self) -> int:
-        """What changes where an attempt may have received something for another task."""
+        """Returns a number that changes when an attempt may have received something for another task."""
         return 0
 
     async def _woken(self) -> None:
@@ -167,20 +169,20 @@ class Watched(Generic[S]):
         self._in_each_loop(Waits.wake)
 
     def _in_each_loop(self, do: Callable[[Waits], None]) -> None:
-        """Does this in each loop that is not closed: at once in the running one."""
+        """Calls `do` in each open loop, and at once in the running loop."""
         running = asyncio.get_running_loop()
         for waits in tuple(self._waits.values()):
             if waits.loop is running:
                 do(waits)
             else:
-                with contextlib.suppress(RuntimeError):  # it is closed
+                with contextlib.suppress(RuntimeError):  # the loop is closed
                     waits.loop.call_soon_threadsafe(do, waits)
 
     async def _wait(self, attempt: Callable[[], T], last: Callable[[Any], T], timeout: Seconds, *, receives: bool = False) -> T:
-        """Returns the result of the attempt once that would no longer wait; after the time-out what the last call says, whose argument is the
-        time-out of a call that has waited for so long: the error is the core's.
+        """Repeats the attempt until it returns; after the time-out returns the result of `last`.
 
-        Of the tasks that receive one makes attempts at a time.
+        `last` gets the time-out of the finished wait, so that the core makes the error. Of the receiving tasks only
+        one at a time makes attempts.
         """
         seconds = self._timeout if timeout is LEFT_OUT else seconds_of(timeout)
         try:
@@ -190,24 +192,25 @@ class Watched(Generic[S]):
                 async with self._here().one:
                     return await self._until(attempt)
         except TimeoutError as over:
-            # An attempt has failed with it, and not the wait.
+            # The attempt failed with Timeout, not the wait.
             if isinstance(over, Error):
                 raise
         return self._tried(lambda: last(part_of(seconds)))
 
     @property
     def endpoint(self) -> str:
-        """The endpoint, with its transport."""
+        """The endpoint with its transport."""
         return self._inner.endpoint
 
     def fileno(self) -> int:
-        """A file descriptor that is readable while there is something to receive: for `wait`. `InvalidState` once it is closed, and in a child
-        of a fork, where the number is that of nothing of its own."""
+        """Returns a file descriptor for `wait`, readable when there is something to receive.
+
+        `InvalidState` after close, and in a forked child, which does not own the descriptor."""
         return self._descriptor if self._descriptor < 0 else self._inner.fileno()
 
     async def close(self) -> None:
-        """Closes it without waiting: the text of a `Timeout` has how much the other side had not consumed by then."""
-        # The descriptor is about to close, and would wake no task.
+        """Closes without waiting. The text of a `Timeout` has the amount that the peer had not consumed."""
+        # The descriptor is about to close and would wake no task.
         self._in_each_loop(Waits.rest)
         self._closed = True
         try:
@@ -225,6 +228,6 @@ class Watched(Generic[S]):
         return self
 
     async def __aexit__(self, *raised: object) -> None:
-        # Sent messages stay there to be received; only their acknowledgement cannot be awaited.
+        # The receiver still gets the sent messages; only their acknowledgement cannot be awaited.
         with contextlib.suppress(Timeout):
             await self.close()

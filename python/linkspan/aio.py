@@ -1,5 +1,4 @@
-"""Linkspan for asyncio: the same functions, awaited, on the event loop's own readiness, which no other program holds up. No runtime; `latest` and
-`names`, which ask programs, do so in threads of their own.
+"""Linkspan for asyncio: the synchronous functions, awaited in the event loop of the program.
 
     async with await linkspan.aio.connect("lab/spectrum") as ch:
         print((await ch.call({"op": "fft"}))["power"])
@@ -7,16 +6,21 @@
     async for reading in linkspan.aio.subscribe("lab/temperature"):
         print(reading["celsius"])
 
-One task at a time receives on an object in an event loop; any number of calls is under way on a channel, also beside it. An object
-serves in one event loop after the other, and in those of several threads. What is awaited ends with `linkspan.Timeout` after the `timeout=` of the call, else
-that of the object's options, else 30 seconds (beside a program that does not answer, with `linkspan.Stalled`); None waits for ever, and so do loops (`async for`, `run`). `asyncio.timeout` works as
-well. Errors are those of the same calls without `await`.
+There is no runtime. No other program can block the loop: `latest` and `names`, which query programs, use threads.
 
-The first SIGTERM ends the loops over requests and published messages that wait for ever, as it does without asyncio: `async for` ends, `run` returns, and
-the program goes on to its own end; the second one ends the program. Where the program handles the signal (`loop.add_signal_handler`), that stays.
-Ctrl-C is asyncio's: it cancels the main task.
+In one event loop only one task at a time receives on an object; any number of calls on a channel may run meanwhile. An
+object may be used in several event loops, one after the other or in several threads.
 
-`encode`, `decode` and `schema` do not wait for others, and serve in a coroutine as they are; services have a loop of their own.
+The time-out is the call's `timeout=`, else the option of the object, else 30 seconds. It raises `linkspan.Timeout`, or
+`linkspan.Stalled` if a program does not answer. None waits for ever, as loops do (`async for`, `run`).
+`asyncio.timeout` also works. Errors are those of the synchronous calls.
+
+The first SIGTERM ends the loops over requests and published messages that wait for ever: `async for` ends, `run`
+returns. The program then ends by itself. A second SIGTERM ends the program. This does not apply if the program handles
+the signal (`loop.add_signal_handler`). asyncio handles Ctrl-C: it cancels the main task.
+
+`encode`, `decode` and `schema` do not wait for peers, so coroutines may call them directly. Services have their own
+loop.
 """
 
 from __future__ import annotations
@@ -55,7 +59,7 @@ _LOOK = 0.005
 
 
 class _Each(Generic[T]):
-    """The iterator over what arrives. A generator would end where one step of it is cancelled, as if nothing more came."""
+    """An iterator over arriving objects. A generator would end after the first cancelled step."""
 
     def __init__(self, next: Callable[[], Awaitable[T | None]]) -> None:
         self._next = next
@@ -73,11 +77,11 @@ class _EventSource(Watched[C]):
     """An object with counters and events."""
 
     def stats(self) -> dict[str, Any]:
-        """Counters."""
+        """Returns counters."""
         return self._inner.stats()
 
     def events(self) -> list[Event]:
-        """The events since the last call."""
+        """Returns the events since the last call."""
         return self._inner.events()
 
 
@@ -97,52 +101,55 @@ class Channel(_EventSource[_native.Channel]):
         return self._inner.role
 
     async def recv(self, *, timeout: Seconds = LEFT_OUT) -> _native.Message:
-        """The next message. While the other side is away, waits until it connects again."""
+        """Waits for the next message. While the peer is away, waits until it connects again."""
         return await self._wait(self._inner.try_recv, lambda whole: self._inner.recv(timeout=whole), timeout, receives=True)
 
     def try_recv(self) -> _native.Message:
-        """The next message if it is there; `Empty` otherwise."""
+        """Returns the next message without waiting; `Empty` without one."""
         return self._inner.try_recv()
 
     def poll(self) -> bool:
-        """Whether `recv` would not wait."""
+        """Returns whether `recv` would return without waiting."""
         return self._inner.poll()
 
     def ack(self) -> None:
-        """Acknowledges everything that was received so far as consumed: for a channel with `ack="manual"`."""
+        """Acknowledges all received messages as consumed, with `ack="manual"`."""
         self._inner.ack()
 
     async def send(self, value: Any, *, timeout: Seconds = LEFT_OUT) -> int:
-        """Sends a value, as soon as there is room; gives its sequence number. After a `Timeout` it was not sent."""
+        """Waits for room, sends a value and returns its sequence number. After a `Timeout` it was not sent."""
         return await self._when_room(lambda: self._inner.try_send(value), lambda whole: self._inner.send(value, timeout=whole), timeout)
 
     def try_send(self, value: Any) -> int:
-        """Sends a value without waiting; `Full` where there is no room, or no program is connected."""
+        """Sends a value without waiting. `Full` without room or without a connected program."""
         return self._inner.try_send(value)
 
     def loan(self, shape: int | Sequence[int], dtype: Any = None, *, order: str = "C") -> Any:
-        """Lends memory for an array that is sent without a copy, as `linkspan.Channel.loan` does."""
+        """Lends memory for an array that is sent without a copy, like `linkspan.Channel.loan`."""
         return self._inner.loan(shape, dtype, order=order)
 
     def loan_bytes(self, length: int) -> _native.BytesLoan:
-        """Lends memory for opaque bytes that are sent without a copy, as `linkspan.Channel.loan_bytes` does."""
+        """Lends memory for bytes that are sent without a copy, like `linkspan.Channel.loan_bytes`."""
         return self._inner.loan_bytes(length)
 
     async def _when_room(self, attempt: Callable[[], T], last: Callable[[Any], T], timeout: Seconds) -> T:
-        """Returns the result of the attempt, made again and again until there is room; after the time-out what the last call says."""
+        """Repeats the attempt until there is room; after the time-out returns the result of `last`."""
         seconds = self._timeout if timeout is LEFT_OUT else seconds_of(timeout)
         return await when_room(lambda: self._tried(attempt), lambda whole: self._tried(lambda: last(whole)), seconds)
 
     async def flush(self, *, timeout: Seconds = LEFT_OUT) -> None:
-        """Waits until the other side has consumed what was sent; the `missed` of a `Timeout` is the number that it has not. `InvalidState`
-        where another task or thread closes the channel meanwhile."""
+        """Waits until the peer has consumed all sent messages.
+
+        The `missed` of `Timeout` is the number of unconsumed messages. `InvalidState` if another task or thread closes
+        the channel."""
         await self._when_room(lambda: self._inner.flush(timeout=0), lambda whole: self._inner.flush(timeout=whole), timeout)
 
     async def call(self, value: Any, *, timeout: Seconds = LEFT_OUT) -> _native.Message:
-        """Sends a request and awaits its answer. Any number of calls is under way on one channel, answered in any order.
+        """Sends a request and awaits its answer.
 
-        A request that ended in `Timeout` or was cancelled may have been carried out all the same, unless the text says that it was
-        not sent, because the other side did not take what was sent before.
+        Any number of calls may run on one channel, answered in any order. A request that was cancelled, or ended with
+        `Timeout`, may have been carried out. It was not if the text says that it was not sent, because the peer had
+        not taken earlier messages.
         """
         seconds = self._timeout if timeout is LEFT_OUT else seconds_of(timeout)
         clock = asyncio.get_running_loop().time
@@ -163,13 +170,13 @@ class Channel(_EventSource[_native.Channel]):
                 remaining(),
             )
         except asyncio.CancelledError:
-            # After a time-out, however short, the request is not sent to the next server.
+            # Any time-out keeps the request from going to the next server.
             with contextlib.suppress(Error):
                 self._inner.finish_call(asked, timeout=1e-6)
             raise
 
     async def reply(self, request: _native.Message, value: Any, *, timeout: Seconds = LEFT_OUT) -> None:
-        """Answers a request that `recv` gave."""
+        """Answers a request that `recv` returned."""
         reply = self._inner.reply
         await self._when_room(lambda: reply(request, value, timeout=0), lambda whole: reply(request, value, timeout=whole), timeout)
 
@@ -178,24 +185,24 @@ class Channel(_EventSource[_native.Channel]):
 
 
 class Listener(Watched[_native.Listener]):
-    """Takes one peer after the other."""
+    """Accepts peers at an endpoint."""
 
     def __init__(self, inner: _native.Listener, options: Options) -> None:
         super().__init__(inner, options)
         self._options = options
 
     async def accept(self, *, timeout: Seconds = LEFT_OUT) -> Channel:
-        """The channel to the next peer that connects."""
+        """Waits for the next peer and returns its channel."""
         accept = self._inner.accept
         made = await self._wait(lambda: accept(timeout=0), lambda whole: accept(timeout=whole), timeout, receives=True)
         return Channel(made, self._options)
 
 
 class Subscriber(_EventSource[_native.Subscriber]):
-    """Receives what is published, the latest value first; iterate over it.
+    """Receives published messages, the latest value first; iterate over it.
 
-    To await it, or to enter it by `async with`, waits for the answers of the publishers that there are: what they publish from then on
-    is received, or counted as missed.
+    `await` and `async with` wait for the answers of all present publishers. Their later messages are received or
+    counted as missed.
     """
 
     def __await__(self) -> Generator[Any, None, Self]:
@@ -210,34 +217,36 @@ class Subscriber(_EventSource[_native.Subscriber]):
                 raise Empty(self.endpoint)
             return True
 
-        # One that is late is joined later, by the calls that receive, and an event tells.
+        # A late publisher is joined by the receiving calls, and an event reports it.
         await self._wait(joined, lambda _: self._inner.has_joined(), _ANSWER)
         return self
 
     def ack(self) -> None:
-        """Acknowledges the last message, and all before it, as consumed: for a subscriber with `ack="manual"`."""
+        """Acknowledges the last message, and all before it, as consumed, with `ack="manual"`."""
         self._inner.ack()
 
     async def recv(self, *, timeout: Seconds = LEFT_OUT) -> _native.Message:
-        """The next message; `Lagged` once where some were missed, `NotFound` where there was no publisher until the time-out."""
+        """Waits for the next message.
+
+        `Lagged` once after missed messages, `NotFound` if there was no publisher until the time-out."""
         return await self._wait(self._inner.try_recv, lambda whole: self._inner.recv(timeout=whole), timeout, receives=True)
 
     def try_recv(self) -> _native.Message:
-        """The next message if it is there; `Empty` otherwise."""
+        """Returns the next message without waiting; `Empty` without one."""
         return self._inner.try_recv()
 
     def try_iter(self) -> _native.Available:
-        """The messages that are there, without waiting for more."""
+        """Iterates over the available messages without waiting."""
         return self._inner.try_iter()
 
     def poll(self) -> bool:
-        """Whether `recv` would not wait."""
+        """Returns whether `recv` would return without waiting."""
         return self._inner.poll()
 
     async def next(self, *, timeout: Seconds = None) -> _native.Message | None:
-        """The next message, `None` once closed or stopped by SIGTERM; waits for ever where no time-out is given.
+        """Waits for the next message; returns `None` after close or SIGTERM.
 
-        Missed messages are not an error here, but `message.missed`.
+        Without a time-out it waits for ever. Missed messages raise no error; `message.missed` counts them.
         """
         next = self._inner.next
         look = part_of(None) if timeout is None else 0
@@ -258,7 +267,7 @@ class Server(_EventSource[_Server]):
     """Answers the requests of many clients: iterate over it, or give `run` a handler."""
 
     async def next(self, *, timeout: Seconds = LEFT_OUT) -> _native.Request | None:
-        """The next request; `None` once the server is closed, and, where the time-out is None, stopped by SIGTERM."""
+        """Waits for the next request; returns `None` after close, or after SIGTERM with the time-out None."""
         seconds = self._timeout if timeout is LEFT_OUT else seconds_of(timeout)
         next = self._inner.next
         look = part_of(None) if seconds is None else 0
@@ -268,9 +277,10 @@ class Server(_EventSource[_Server]):
         return _Each(lambda: self.next(timeout=None))
 
     async def run(self, handler: Callable[[_native.Request], Any], *, workers: int = 1) -> None:
-        """Answers each request with the result of the handler, which may be a coroutine; up to `workers` of them at once.
+        """Answers each request with the result of the handler, which may be a coroutine.
 
-        What the handler raises is answered as `Remote` and logged, as by `linkspan.Server.run`.
+        Up to `workers` handlers run at once. An exception of a handler is answered as `Remote` and logged, as in
+        `linkspan.Server.run`.
         """
         check_handler(self.endpoint, handler)
         workers = number_of_workers(self.endpoint, workers, "handlers at once")
@@ -292,7 +302,7 @@ class Server(_EventSource[_Server]):
                 answer = await answer
             if not request.answered:
                 request.reply(answer)
-        except Exception as error:  # every one of them is the caller's to see
+        except Exception as error:  # the caller gets every exception
             fail_with(self.endpoint, request, error)
 
 
@@ -306,31 +316,33 @@ class Publisher:
     async def send(self, value: Any) -> int:
         """Publishes a value and returns its sequence number.
 
-        It does not wait, so that it may be called as often as messages arise; a `journal:` writes to the disk and a `file:` takes its lock
-        meanwhile: where the loop must not be held up by that, use `asyncio.to_thread` with a `linkspan.publisher`.
+        It never waits for subscribers, but a `journal:` writes to the disk and a `file:` takes its lock. If that must
+        not block the loop, use `asyncio.to_thread` with a `linkspan.publisher`.
         """
         return self._inner.send(value)
 
     async def send_many(self, values: Iterable[Any]) -> int:
-        """Publishes each value of an iterable, as `linkspan.Publisher.send_many` does; gives how many."""
+        """Publishes each value of an iterable, like `linkspan.Publisher.send_many`; returns their number."""
         return self._inner.send_many(values)
 
     def loan(self, shape: int | Sequence[int], dtype: Any = None, *, order: str = "C") -> Any:
-        """Memory for an array to be filled and published, as `linkspan.Publisher.loan` gives it."""
+        """Lends memory for an array to publish, like `linkspan.Publisher.loan`."""
         return self._inner.loan(shape, dtype, order=order)
 
     def loan_bytes(self, length: int) -> _native.BytesLoan:
-        """Memory for opaque bytes to be written and published, as `linkspan.Publisher.loan_bytes` gives it."""
+        """Lends memory for bytes to publish, like `linkspan.Publisher.loan_bytes`."""
         return self._inner.loan_bytes(length)
 
     async def wait_for_subscribers(self, count: int = 1, *, timeout: Seconds = LEFT_OUT) -> None:
-        """Waits until so many subscribers are connected; `Timeout` where there are fewer, `InvalidState` where another task or thread closes
-        the publisher meanwhile."""
+        """Waits until `count` subscribers are connected.
+
+        `Timeout` if fewer are connected in time. `InvalidState` if another task or thread closes the publisher."""
         await self._again(lambda given: self._inner.wait_for_subscribers(count, timeout=given), timeout)
 
     async def flush(self, *, timeout: Seconds = LEFT_OUT) -> None:
-        """Waits until every connected subscriber has been given what was published before, as `linkspan.Publisher.flush` does; `InvalidState` where
-        another task or thread closes the publisher meanwhile."""
+        """Waits until every connected subscriber has been given all messages, like `linkspan.Publisher.flush`.
+
+        `InvalidState` if another task or thread closes the publisher."""
         await self._again(lambda given: self._inner.flush(timeout=given), timeout)
 
     async def _again(self, call: Callable[[Any], None], timeout: Seconds) -> None:
@@ -338,7 +350,7 @@ class Publisher:
 
     @property
     def endpoint(self) -> str:
-        """The endpoint, with its transport."""
+        """The endpoint with its transport."""
         return self._inner.endpoint
 
     @property
@@ -347,22 +359,23 @@ class Publisher:
         return self._inner.subscribers
 
     def stats(self) -> dict[str, Any]:
-        """Counters."""
+        """Returns counters."""
         return self._inner.stats()
 
     def events(self) -> list[Event]:
-        """The events since the last call."""
+        """Returns the events since the last call."""
         return self._inner.events()
 
     async def close(self, *, timeout: Seconds = LEFT_OUT) -> None:
-        """Closes the publisher once the subscribers have been served, as `linkspan.Publisher.close` does; `Timeout` where one has not
-        received in time what is left."""
-        # Those that are waiting connect first, and slow ones receive: only then is there nothing to wait for.
+        """Serves the subscribers, then closes the publisher, like `linkspan.Publisher.close`.
+
+        `Timeout` if a subscriber did not receive the remaining messages in time."""
+        # Waiting subscribers connect first, and slow ones receive; then the close needs no wait.
         clock = asyncio.get_running_loop().time
         seconds = self._timeout if timeout is LEFT_OUT else seconds_of(timeout)
         ends = None if seconds is None else clock() + seconds
         while self._inner._is_awaited() and (ends is None or clock() < ends):
-            # Nothing reports that a subscriber has connected.
+            # Nothing reports the connection of a subscriber.
             await asyncio.sleep(_LOOK)
         with contextlib.suppress(Timeout):
             await self.flush(timeout=None if ends is None else max(0.0, ends - clock()))
@@ -382,7 +395,7 @@ class Publisher:
             self._inner.close(timeout=0)
 
 
-#: What this module has no form of its own of, and why.
+#: The names of `linkspan` that this module lacks, and the reasons.
 _ELSEWHERE = {
     "Controller": "its calls wait: await asyncio.to_thread(linkspan.Controller().names)",
     "Service": "a service has its own loop: run it by linkspan.run, in a thread of its own where the program has coroutines, too",
@@ -401,7 +414,7 @@ def __getattr__(name: str) -> Any:
 
 
 async def connect(endpoint: str, **options: Unpack[Options]) -> Channel:
-    """A channel to the program that listens or serves at the endpoint; waits for one."""
+    """Returns a channel to the program that listens or serves at the endpoint; waits for one."""
     channel = Channel(_native.Channel.dial(endpoint, **options), options)
     seconds = channel._timeout
     absent = await _join(channel, seconds, seconds, for_one=seconds != 0)
@@ -411,7 +424,7 @@ async def connect(endpoint: str, **options: Unpack[Options]) -> Channel:
 
 
 async def open(endpoint: str, **options: Unpack[Options]) -> Channel:  # noqa: A001 - the verb in every language
-    """Connects if a program listens at the endpoint and listens otherwise; `channel.role` has the result."""
+    """Connects if a program listens at the endpoint; otherwise listens. `channel.role` has the result."""
     clock = asyncio.get_running_loop().time
     began = clock()
     while True:
@@ -423,17 +436,17 @@ async def open(endpoint: str, **options: Unpack[Options]) -> Channel:  # noqa: A
         absent = await _join(channel, left, seconds, for_one=False)
         if absent is None:
             return channel
-        # The program that had the name has ended: this one listens.
+        # The listening program has ended, so this one listens.
         if left == 0.0:
             raise absent
         await asyncio.sleep(MOMENT)
 
 
 async def _join(channel: Channel, seconds: float | None, whole: float | None, *, for_one: bool) -> NotFound | None:
-    """Waits so many seconds, the rest of the `whole` wait, until a channel is connected, and closes it where it will not be.
+    """Waits until a channel is connected; closes the channel if that fails.
 
-    Returns the error where no program listens, unless it waits `for_one` that does. Without a time-out, a program that listens has the
-    time to answer that any has.
+    The wait takes `seconds`, the rest of the `whole` wait. Returns the error if no program listens, unless `for_one`
+    waits for a program. Even with a time-out of 0, a listening program has the usual time to answer.
     """
 
     def attempt() -> NotFound | None:
@@ -446,62 +459,71 @@ async def _join(channel: Channel, seconds: float | None, whole: float | None, *,
         return None
 
     def last(_rest: Any) -> None:
-        # Of the attempt under way: another one would be a second connection for the other side.
+        # Continues the current attempt: a new one would be a second connection for the peer.
         channel._inner.join(timeout=part_of(whole))
 
     seconds = _ANSWER if seconds == 0 else seconds
     is_connected = False
     try:
-        # What has no descriptor only sends, into a mailslot.
+        # A channel without a descriptor only sends to a mailslot.
         awaited = channel._wait(attempt, last, seconds) if channel._descriptor >= 0 else when_room(attempt, last, seconds)
         absent = await awaited
         is_connected = absent is None
         return absent
     finally:
-        if not is_connected:  # the other side sees at once that its peer has gone
+        if not is_connected:  # the peer sees the end at once
             with contextlib.suppress(Error):
                 channel._inner.close(timeout=0)
 
 
 def _briefly(options: Options) -> Any:
-    """The options of an object that binds a name, and does not hold the loop where another program has it: `AddressInUse` after 20 ms, and not
-    after the half second in which one that is ending gives it up."""
+    """Returns the options of an object that binds a name without blocking the loop.
+
+    If another program has the name, `AddressInUse` comes after 20 ms. A blocking bind waits half a second for a
+    program that is ending."""
     return {**options, "timeout": part_of(seconds_of(options.get("timeout", LEFT_OUT)))}
 
 
 def listen(endpoint: str, **options: Unpack[Options]) -> Listener:
-    """Listens at the endpoint; each `accept` gives the channel to one peer. `AddressInUse` where a living process listens."""
+    """Listens at the endpoint; each `accept` returns the channel to one peer.
+
+    `AddressInUse` if a living process listens."""
     return Listener(_native.Listener(endpoint, **_briefly(options)), options)
 
 
 def serve(endpoint: str, **options: Unpack[Options]) -> Server:
-    """Serves requests at the endpoint: `async for request in serve(name)`, or `await serve(name).run(handler)`."""
+    """Serves requests at the endpoint: `async for request in serve(name)`.
+
+    Or use `await serve(name).run(handler)`."""
     return Server(_Server(endpoint, **_briefly(options)), options)
 
 
 def publisher(endpoint: str, **options: Unpack[Options]) -> Publisher:
-    """Publishes at the endpoint: `async with publisher(name) as out: await out.send(value)`. `AddressInUse` where a living process does."""
+    """Publishes at the endpoint: `async with publisher(name) as out: await out.send(value)`.
+
+    `AddressInUse` if a living process publishes there."""
     return Publisher(_native.Publisher(endpoint, **_briefly(options)), options)
 
 
 def subscribe(endpoint: str | Iterable[str], **options: Unpack[Options]) -> Subscriber:
-    """Receives what is published at the endpoint, the latest value first: `async for message in subscribe(name)`.
+    """Receives from the endpoint, the latest value first: `async for message in subscribe(name)`.
 
-    The endpoint may be a pattern such as `lab/*` (`*` stands for any characters, `?` for one), or a list of endpoints and patterns:
-    names that appear later join, and `message.name` is the endpoint of each message. `stats()["names"]` has the received and the
-    missed messages of each name, `stats()["refused"]` why a name that fits is left out. Files and journals are meant by patterns such
-    as `journal:lab/*` alone.
+    The endpoint may be a pattern such as `lab/*` (`*` means any characters, `?` one), or a list of endpoints and
+    patterns. Names that appear later join, and `message.name` is the endpoint of each message. `stats()["names"]` has
+    received and missed messages by name. `stats()["refused"]` has the reason for each matching name that is left out.
+    Only patterns with a transport, such as `journal:lab/*`, match files and journals.
 
-    It only begins to connect. `async with`, or to await it, waits for the answers of the publishers that are there, up to half a second: from then
-    on every message is received, or counted as missed.
+    This call only begins to connect. `await` or `async with` waits up to half a second for the answers of present
+    publishers. Their later messages are received or counted as missed.
     """
     return Subscriber(_native.Subscriber.dial(endpoint, **options), options)
 
 
 async def latest(endpoint: str, **options: Unpack[Options]) -> _native.Message:
-    """The newest message at the endpoint. `Empty` where none was published yet, `NotFound` where no program publishes.
+    """Returns the newest message at the endpoint.
 
-    It does not wait, unless the option `timeout` says for how many seconds it waits for a publisher and its first message.
+    `Empty` if nothing was published yet, `NotFound` if no program publishes. It waits for a publisher and its first
+    message only if the option `timeout` is given, in seconds.
     """
     at_once = Options(**{**options, "timeout": 0})
     if "timeout" not in options:
@@ -517,14 +539,14 @@ async def latest(endpoint: str, **options: Unpack[Options]) -> _native.Message:
         missing = error
     except TimeoutError:
         pass
-    # The position that is kept for a `client_id` is that of the program's subscriber.
+    # The stored position of a `client_id` belongs to the program's subscriber.
     own: Any = {name: value for name, value in options.items() if name != "client_id"}
     first = subscribe(endpoint, **own)
     try:
         left = None if ends is None else max(0.0, ends - clock())
         return await first._wait(first._inner.try_recv, lambda _: first._inner.recv(timeout=part_of(seconds)), left)
     except Timeout:
-        # A publisher that was there has published nothing, or has not answered.
+        # A publisher exists but has published nothing, or has not answered.
         if isinstance(missing, (Empty, Stalled)):
             raise missing from None
         raise
@@ -535,15 +557,16 @@ async def latest(endpoint: str, **options: Unpack[Options]) -> _native.Message:
 async def wait(objects: Iterable[W], *, timeout: Seconds = LEFT_OUT) -> list[W]:
     """Waits until at least one of several objects is ready, and returns the ready ones.
 
-    The objects are those of this module that receive, or anything with `fileno()`. What it gives is to be looked at with a call that does not
-    wait (`try_recv()`, `await server.next(timeout=0)`), which may still find nothing: then wait again. `timeout` is in seconds: left out 30,
-    `None` for ever, 0 not at all. Raises `Timeout` where none had something to do in time. No other task waits for them meanwhile.
+    The objects are receiving objects of this module, or anything with `fileno()`. Query a ready object with a call
+    that does not wait (`try_recv()`, `await server.next(timeout=0)`). It may still find nothing; then wait again.
+    `timeout` is in seconds: 30 by default, `None` for ever, 0 without waiting. `Timeout` if no object is ready in
+    time. No other task may wait for these objects meanwhile.
     """
     objects, descriptors = descriptors_of(objects)
     seconds = seconds_of(timeout)
     loop = asyncio.get_running_loop()
     woken = asyncio.Event()
-    # Descriptors of their own: the loop has one callback for each, and another task may have given it.
+    # Duplicates, because the loop has one callback per descriptor, and another task may have set it.
     watched = [os.dup(descriptor) for descriptor in {*descriptors}]
     try:
         for descriptor in watched:
@@ -566,10 +589,11 @@ async def wait(objects: Iterable[W], *, timeout: Seconds = LEFT_OUT) -> list[W]:
 
 
 async def until(attempt: Callable[[], T], waits: HasFileno, wait_readable: Callable[[int], Awaitable[object]]) -> T:
-    """Returns the result of an attempt that does not wait, such as `channel.try_recv`, made again each time the descriptor of the object that `waits` is readable.
+    """Repeats a non-waiting attempt, such as `channel.try_recv`, and returns its result.
 
-    It is for the objects of `linkspan` itself in other event loops, which say when: `anyio.wait_readable` in trio, too, `trio.lowlevel.wait_readable`.
-    Time-outs and cancelling are those of the loop. One task at a time waits for an object. `WrongType` for arguments of other kinds.
+    It tries again whenever the descriptor of `waits` is readable. It is for objects of `linkspan` in other event
+    loops, through `anyio.wait_readable` or `trio.lowlevel.wait_readable`. Time-outs and cancelling are those of the
+    loop. Only one task at a time may wait for an object. `WrongType` for arguments of other types.
     """
     if not callable(attempt):
         raise refused(WrongType, "attempt", attempt, "a function that does not wait, such as channel.try_recv")
@@ -586,25 +610,28 @@ async def until(attempt: Callable[[], T], waits: HasFileno, wait_readable: Calla
 
 
 async def names() -> list[dict[str, Any]]:
-    """What is open on this machine, as `linkspan.names` lists it, which asks each program: in a thread meanwhile, where one can be started."""
+    """Lists open names, like `linkspan.names`, in a thread if one can be started."""
     return await _in_thread(_native.names)
 
 
 @functools.cache
 def _asking() -> concurrent.futures.ThreadPoolExecutor:
-    """Threads that ask, and wait half a second for a program that is stopped: the few of the loop's executor are the program's own."""
+    """Returns threads for queries, which wait half a second for a stopped program.
+
+    The few threads of the loop's executor remain for the program."""
     return concurrent.futures.ThreadPoolExecutor(_QUESTIONS, "linkspan-aio")
 
 
-# A child of a fork has none of the threads.
+# A forked child has none of the threads.
 os.register_at_fork(after_in_child=_asking.cache_clear)
 
 
 async def _in_thread(ask: Callable[[], T]) -> T:
-    """Returns the result of a call that asks programs, each of which has its time to answer, and takes nothing from them: one that is given up
-    in the middle has lost nothing."""
+    """Runs a query of programs in a thread.
+
+    It takes nothing from the programs, so an abandoned query loses nothing."""
     try:
         return await asyncio.get_running_loop().run_in_executor(_asking(), contextvars.copy_context().run, ask)
     except RuntimeError:
-        # No thread can be started, or the loop ends: it waits for the answers then.
+        # No thread can start, or the loop ends; query in this thread.
         return ask()

@@ -1,4 +1,4 @@
-"""The controller's side: handles of services, and their events."""
+"""Clients of a controller: handles of services, and their events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .words import Command
 class Waits(TypedDict, total=False):
     """How a call waits."""
 
-    #: Seconds, None for ever; left out, the `timeout` of the controller, else 30.
+    #: Seconds, None for ever; by default the `timeout` of the controller, else 30.
     timeout: Seconds
     #: Runs about every 100 ms meanwhile; False ends the wait with `Cancelled`.
     on_wait: Callable[[], bool | None] | None
@@ -23,29 +23,31 @@ class Waits(TypedDict, total=False):
 class Controller(_native.Controller):
     """Queries a controller about its services, and sends them commands.
 
-    `Controller()` is the one of this machine: `unix:controller`, or `$LINKSPAN_CONTROLLER`. It waits until that is there, and
-    connects again if it restarts. Options are those of a channel; `timeout` is that of each call.
+    `Controller()` connects to this machine's controller: `$LINKSPAN_CONTROLLER`, else `unix:controller`. It waits
+    until the controller listens, and connects again after a restart. Options are those of a channel; `timeout` applies
+    to each call.
     """
 
     def service(self, name: str) -> ServiceHandle:
-        """A service by its name. It need not be connected yet."""
+        """Returns the handle of a service, which need not be connected yet."""
         return ServiceHandle(self, name)
 
     def watch(
         self, *, data_every: Seconds = None, services: Sequence[str] = ()
     ) -> Iterator[dict[str, Any]]:
-        """The events from now on; first the state of each service. Maps with `what`:
+        """Yields the events from now on, first the state of each service. Dicts with `what`:
 
-        | `what` | and |
+        | `what` | further keys |
         |---|---|
-        | `service` | `service`: its record, as `status()` gives it |
-        | `gone` | `name`: it was forgotten |
-        | `data` | `name`, `at`, `value`: its data, read every `data_every` seconds (0.01 and more), when they changed |
+        | `service` | `service`: its record, as `status()` returns it |
+        | `gone` | `name`: the service was forgotten |
+        | `data` | `name`, `at`, `value`: changed data, read every `data_every` seconds (at least 0.01) |
         | `log` | `entry`: `at`, `service`, `level`, `text` |
-        | `missed` | `count` of these that were lost, because this program was too slow; how each service is follows |
+        | `missed` | `count`: lost events, because this program was too slow; all states follow |
 
-        `services`: those that it is about; all where none is named. Watching goes on over restarts of the controller. `next`
-        gives the same with a time-out; another call of `watch` watches others instead.
+        `services` limits the events to these services; without it, all. Watching continues over restarts of the
+        controller. `next` returns the same events with a time-out. A further call of `watch` replaces the watched
+        services.
         """
         super().watch(data_every=data_every, services=services)
         return self._events()
@@ -58,68 +60,79 @@ class Controller(_native.Controller):
 class ServiceHandle:
     """A service behind its controller: `controller.service("power").pause()`.
 
-    A command waits until it is done and gives its value. Its time-out is its deadline: where it passes before the command
-    was begun, that is withdrawn (`Timeout`, and the state is as before); where the command is under way by then, the
-    state becomes what it becomes. While the service is away the controller waits for it, and says `Disconnected` in the
-    end; `NotFound` where the controller does not have it. `InvalidState` where the state does not allow it, `Unsupported` where the
-    service does not know it, `Remote` with `remote_type` and `remote_text` where its method raised.
+    A command waits until it is done and returns its value. Its time-out is its deadline. If the deadline passes before
+    the command begins, it is withdrawn (`Timeout`) and changes nothing. If the command is already running, it
+    continues.
 
-    With `wait=False` a command gives its `Answer` as soon as the service has accepted it; `answer(id)` says what became of it.
+    While the service is away, the controller waits for it until the deadline, then `Disconnected`. `NotFound` if the
+    controller does not know the service. `InvalidState` if the state does not allow the command, `Unsupported` if the
+    service does not know it. `Remote`, with `remote_type` and `remote_text`, if its method raised.
+
+    With `wait=False` a command returns its `Answer` when the service has accepted it. `answer(id)` returns its
+    outcome.
     """
 
     __slots__ = ("_controller", "name")
 
     def __init__(self, controller: _native.Controller, name: str) -> None:
         self._controller = controller
-        #: Its name.
+        #: The name of the service.
         self.name = name
 
     def status(self, **how: Unpack[Waits]) -> dict[str, Any]:
-        """What the controller knows of it: `state`, `view`, `since`, `busy` (seconds), `reason`, `allowed` … Queries the controller alone."""
+        """Returns the controller's record: `state`, `view`, `since`, `busy` (seconds), `reason`, `allowed` …
+
+        Does not query the service."""
         return self._controller.status(self.name, **how)
 
     def get_data(self, *, wait: bool = True, **how: Unpack[Waits]) -> Any:
-        """Its data. During a long step the newest data that the controller has."""
+        """Returns the data of the service; during a long step, the newest data of the controller."""
         return self.command(Command.GET_DATA, wait=wait, **how)
 
     def pause(self, *, wait: bool = True, **how: Unpack[Waits]) -> Any:
-        """Finishes the step, checkpoints, closes: then its files can be copied."""
+        """Finishes the step, checkpoints and closes. The files can then be copied."""
         return self.command(Command.PAUSE, wait=wait, **how)
 
     def run(self, *, wait: bool = True, **how: Unpack[Waits]) -> Any:
-        """Opens again and goes on."""
+        """Opens again and continues."""
         return self.command(Command.RUN, wait=wait, **how)
 
     def checkpoint(self, *, wait: bool = True, **how: Unpack[Waits]) -> Any:
-        """Stops working, checkpoints, goes on."""
+        """Stops working, checkpoints, and continues."""
         return self.command(Command.CHECKPOINT, wait=wait, **how)
 
     def shutdown(self, *, wait: bool = True, **how: Unpack[Waits]) -> Any:
-        """Checkpoints, closes, leaves its controller and ends. A second call abandons the task under way."""
+        """Checkpoints, closes, leaves the controller and ends. A second call abandons the current task."""
         return self.command(Command.SHUTDOWN, wait=wait, **how)
 
     def config(self, settings: Any = None, *, wait: bool = True, **how: Unpack[Waits]) -> Any:
-        """Changes these settings and returns all of them."""
+        """Changes these settings and returns all settings."""
         return self.command(Command.CONFIG, settings, wait=wait, **how)
 
     def backup(self, path: str, *, wait: bool = True, **how: Unpack[Waits]) -> Any:
-        """Writes a copy of its data to this path on its machine."""
+        """Writes a copy of the data to this path on the service's machine."""
         return self.command(Command.BACKUP, {"path": path}, wait=wait, **how)
 
     def cancel(self, id: str | None = None, **how: Unpack[Waits]) -> Any:  # noqa: A002
-        """Withdraws the command of this id, or abandons it if it has begun; without an id, the task under way, a step too."""
+        """Withdraws the command with this id, or abandons it if it has begun.
+
+        Without an id it abandons the current task, also a step."""
         return self.command(Command.CANCEL, None if id is None else {"id": id}, **how)
 
     def describe(self, **how: Unpack[Waits]) -> dict[str, Any]:
-        """Its description and the commands that it accepts, from the service itself."""
+        """Returns the description and accepted commands, from the service itself."""
         return cast(dict[str, Any], self.command(Command.DESCRIBE, **how))
 
     def stats(self, **how: Unpack[Waits]) -> dict[str, Any]:
-        """Its counters, from the service itself: `steps`, `accepted`, `done`, `failed`, `rejected`, `late`, `longest_step` (seconds) …"""
+        """Returns the counters, from the service itself.
+
+        They are `steps`, `accepted`, `done`, `failed`, `rejected`, `late`, `longest_step` (seconds) …"""
         return cast(dict[str, Any], self.command(Command.STATS, **how))
 
     def log(self, lines: int = 100, **how: Unpack[Waits]) -> list[dict[str, Any]]:
-        """The newest lines of its log, oldest first: `at`, `service`, `level`, `text`. The lines that the controller has."""
+        """Returns the newest lines of the log that the controller has, oldest first.
+
+        Each has `at`, `service`, `level` and `text`."""
         return self._controller.log(self.name, lines=lines, **how)
 
     def command(
@@ -130,10 +143,10 @@ class ServiceHandle:
         wait: bool = True,
         **how: Unpack[Waits],
     ) -> Any:
-        """Any command, also one of the service's own: `command("calibrate", {"gain": 2})`."""
+        """Sends any command, also one of the service: `command("calibrate", {"gain": 2})`."""
         if wait:
             return self._controller.command(self.name, command, arguments, **how)
-        # Its time-out is for the result; to be accepted takes no time.
+        # The time-out is the deadline of the result; acceptance takes no time.
         within = {"within": how.pop("timeout")} if "timeout" in how else {}
         return self._controller.begin(self.name, command, arguments, **within, **how)
 
@@ -147,20 +160,20 @@ class ServiceHandle:
         within: Seconds = 30.0,
         **how: Unpack[Waits],
     ) -> Answer:
-        """The full form of a command: returns the final answer of any kind.
+        """Sends a command with an id and returns its final answer, of any kind.
 
-        `id` (1 to 64 bytes): the same id is the same command, which is carried out once, however often it is said, and gives the
-        same answer for ten minutes. `epoch`: the incarnation of the service that it is for, as `status()["epoch"]` says;
-        another one refuses it. `within`: seconds that it has; None for as long as it takes.
+        `id` (1 to 64 bytes): the service carries out an id once, however often it is sent, and repeats the answer for
+        ten minutes. `epoch`: the incarnation of the service, as in `status()["epoch"]`; other incarnations refuse the
+        command. `within`: the deadline in seconds; None for no deadline.
         """
         return self._controller.order(self.name, command, arguments, id=id, epoch=epoch, within=within, **how)
 
     def answer(self, id: str, **how: Unpack[Waits]) -> Answer:  # noqa: A002
-        """The outcome of the command of this id: its final answer, or ACCEPTED while it is under way."""
+        """Returns the outcome of a command: its final answer, or ACCEPTED while it runs."""
         return self._controller.answer(self.name, id, **how)
 
     def forget(self, **how: Unpack[Waits]) -> None:
-        """Removes a service that has gone from the controller."""
+        """Removes an absent service from the controller."""
         self._controller.forget(self.name, **how)
 
     def __repr__(self) -> str:

@@ -1,4 +1,6 @@
-"""When a channel ends that has the option `linger` or `on_unconsumed`: with its last reference, by the garbage collector, or at the exit."""
+"""The end of a channel with `linger` or `on_unconsumed`.
+
+It comes with the channel's last reference, from the garbage collector, or at exit."""
 
 from __future__ import annotations
 
@@ -14,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class Ending:
-    """Belongs to one channel, which alone refers to it.
+    """The end of one channel, which holds the only reference.
 
-    The interpreter calls `__del__` before it takes anything of a cycle apart, so that the callback and what it refers to are whole.
+    The interpreter calls `__del__` before it clears a reference cycle, so the callback and its objects are intact.
     """
 
     __slots__ = ("__weakref__", "_end")
@@ -25,9 +27,9 @@ class Ending:
         self._end = end
         _open.add(self)
 
-    # Names of the module may be gone when this runs.
+    # Module names may be gone when this runs.
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
-        # From then on no code of the program runs: what is left is reported on stderr alone.
+        # After that, no code of the program runs. Unconsumed messages are reported only on stderr.
         if not is_finalizing():
             self._end.report()
 
@@ -40,5 +42,5 @@ def _at_exit() -> None:
         ending._end.report()
 
 
-# Registered with the first such channel, so that it runs before what the program had registered by then.
+# Registered with the first such channel. It runs before functions that the program registered earlier.
 atexit.register(_at_exit)

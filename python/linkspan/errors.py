@@ -1,7 +1,7 @@
-"""The exceptions of Linkspan: one class for each kind of error, named and numbered by the core's one table.
+"""The exceptions of Linkspan: one class for each kind in the core's error table.
 
-All are `linkspan.Error`. Those that Python has a built-in exception for are that too, so that
-`except TimeoutError:` and `except linkspan.Timeout:` both work.
+All derive from `linkspan.Error`. Kinds with a matching built-in exception also derive from it: both `except
+TimeoutError:` and `except linkspan.Timeout:` work.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ _TABLE = {name: (code, retryable, f"{code}: {meaning}. {remedy}") for code, name
 
 
 class Error(Exception):
-    """The exception of every failing call of Linkspan: its text states what was tried, on what, and what to do."""
+    """The base of all exceptions. The text says what failed, on what, and what to do."""
 
     #: The kind's number in the table: 100 to 127.
     code: ClassVar[int] = 0
-    #: The kind's name, the same in every language.
+    #: The kind's name, equal in every language.
     kind: ClassVar[str] = ""
-    #: Whether trying the same call again can succeed without a change to the program, and without doing twice what may have
-    #: been done: a request that was sent and not answered is not retryable, unless it is idempotent.
+    #: Whether a repeated call can succeed without a change to the program, and without acting twice. An unanswered
+    #: request is retryable only if it is idempotent.
     retryable: bool = False
     #: The endpoint that the call was about.
     endpoint: str | None = None
-    #: Where in the value: keys and zero-based positions joined by `/`.
+    #: The path in the value: keys and zero-based positions joined by `/`.
     path: str | None = None
-    #: Where in the bytes, counted from zero.
+    #: The zero-based byte offset.
     offset: int | None = None
-    #: How many messages a subscriber missed.
+    #: The number of messages that a subscriber missed.
     missed: int | None = None
-    #: How many messages of a batch were sent before the error, for `send_many`.
+    #: The number of messages that `send_many` sent before the error.
     sent: int | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # A subclass in a program keeps the values of its base.
+        # A program's subclass keeps the values of its base.
         if cls.__module__ == __name__:
             cls.kind = cls.__name__
             cls.code, cls.retryable, cls.__doc__ = _TABLE[cls.__name__]
@@ -53,7 +53,7 @@ class NotFound(Error, ConnectionError, FileNotFoundError): ...
 
 
 class Missing(Error, KeyError):
-    # KeyError's own text is the repr of the key.
+    # KeyError's text would be the repr of the key.
     __str__ = Exception.__str__
 
 
@@ -109,13 +109,13 @@ class Stalled(Error, ConnectionError): ...
 
 
 class Remote(Error):
-    #: The handler's own code, or one of JSON-RPC's: by default that of an internal error.
+    #: The handler's code, or a code of JSON-RPC; by default its internal error.
     remote_code: int = -32603
     #: A dotted type, or the name of the exception that the handler raised.
     remote_type: str | None = None
-    #: The handler's text as it was sent: the text of the error shows it with control characters escaped.
+    #: The handler's unchanged text. The text of the error escapes its control characters.
     remote_text: str = ""
-    #: Data for the program, as the handler gave it.
+    #: The handler's data for the program.
     data: Any = None
 
 
@@ -138,13 +138,13 @@ _Kind = TypeVar("_Kind", bound=Error)
 
 
 def refused(kind: type[_Kind], name: str, given: object, give: str) -> _Kind:
-    """The error for an argument: what came, and what to give instead."""
+    """Returns the error for an argument: the given value, and what to give instead."""
     error = kind(f"{name}={shown(given)}: give {give}")
     error.path = name
     return error
 
 
-# Written out for type checkers; a test compares them with the table.
+# Written out for type checkers; a test compares it with the table.
 __all__ = [
     "Error",
     "TransportUnavailable",

@@ -1,7 +1,8 @@
-"""What stands for objects that no value of Linkspan is made of directly: sets, spans of time, tables and arrays of other libraries.
+"""Replacements for objects without a direct value: sets, time spans, tables, arrays of libraries.
 
-The module for the core asks here for objects whose type it does not know itself; docs/values.md has the whole table. Libraries are used
-where the program has imported them. What another library holds is taken by its protocol: `__dlpack__`, `__array__`, `__arrow_c_stream__`.
+The native module calls this for unknown types; docs/values.md has the whole table. A library is used only if the
+program has imported it. Objects of further libraries are read through a protocol: `__dlpack__`, `__array__`,
+`__arrow_c_stream__`.
 """
 
 from __future__ import annotations
@@ -20,16 +21,18 @@ from .words import said
 
 _SECOND = 1_000_000_000
 _NOT_A_TIME = -(2**63)
-#: The days around 1970 of which 64 bits hold all nanoseconds.
+#: The days before and after 1970 whose nanoseconds fit 64 bits.
 _DAYS = 106_751
 
 
 def stand_in(value: Any) -> Any:
-    """The value that is sent for an object, `NotImplemented` where none is known; `Unsupported` where one has to be chosen."""
+    """Returns the value that is sent for an object.
+
+    `NotImplemented` for unknown types. `Unsupported` if the program must choose a form."""
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, (getattr(numpy, "ndarray", ()), getattr(numpy, "generic", ()))):
         return _of_numpy(numpy, value)
-    if isinstance(value, timedelta):  # one of pandas, too, which may be none
+    if isinstance(value, timedelta):  # also pandas' Timedelta, which may be NaT
         return value.total_seconds() if value == value else None
     if isinstance(value, date):
         return value.isoformat()
@@ -38,7 +41,7 @@ def stand_in(value: Any) -> Any:
     except (Error, MemoryError):
         raise
     except Exception as error:
-        # Of a library, or of an object that does not keep to the protocol which it names.
+        # The library failed, or the object violates a protocol that it declares.
         raise Unsupported(
             one_line(
                 f"{_shown(value)} cannot be read: {type(error).__name__}: {said(error)}; give what it holds as dict, list, str, a number, bytes or an array"
@@ -52,7 +55,7 @@ def stand_in(value: Any) -> Any:
 
 
 def _items(value: Any) -> list[Any]:
-    """The items; `TooLarge` for more than a message may have, of which a `range` may have more than fit any memory."""
+    """Returns the items. `TooLarge` for more than a message may have; a `range` could exceed all memory."""
     items = list(itertools.islice(value, MAX_VALUES + 1))
     if len(items) > MAX_VALUES:
         raise TooLarge(
@@ -63,10 +66,10 @@ def _items(value: Any) -> list[Any]:
 
 
 def jsonable(value: Any) -> Any:
-    """For `json.dumps(message, default=linkspan.jsonable)`: what JSON has no form for, in the nearest one that it has.
+    """Converts objects for JSON: `json.dumps(message, default=linkspan.jsonable)`.
 
-    A message becomes its value; timestamps, UUIDs and decimals text; arrays nested lists; bytes Base64. `linkspan.encode(message, "json")`
-    writes JSON from which all of these come back as what they were.
+    Messages become their value; timestamps, UUIDs and decimals become text; arrays nested lists; bytes Base64. The
+    JSON of `linkspan.encode(message, "json")`, in contrast, can be decoded to the original types.
     """
     if isinstance(value, Message):
         return value.value
@@ -85,7 +88,7 @@ def jsonable(value: Any) -> Any:
 
 
 def _of_numpy(numpy: Any, value: Any) -> Any:
-    """Arrays and scalars whose elements are no numbers of a buffer."""
+    """Converts arrays and scalars without a numeric buffer."""
     kind, names = value.dtype.kind, value.dtype.names
     if kind == "V" and names is not None:
         return {name: value[name] for name in names}
@@ -106,7 +109,7 @@ def _of_numpy(numpy: Any, value: Any) -> Any:
 
 
 def _of_library(value: Any) -> Any:
-    """What stands for an object of another library: its fields, its columns, its elements."""
+    """Converts an object of another library by its fields, columns or elements."""
     kind = type(value)
     library = str(kind.__module__).partition(".")[0]
     pandas = sys.modules.get("pandas")
@@ -135,12 +138,12 @@ def _of_library(value: Any) -> Any:
     return NotImplemented
 
 
-#: Libraries whose objects hold more than a value says: what to give of them.
+#: Libraries whose objects hold more than a value can express, and what to give instead.
 _REFUSED = {
     "xarray": 'give data.to_dict(data="array"), which keeps dimensions and coordinates, or data.values, the elements alone',
 }
 
-#: Modes of Pillow's images whose elements say all.
+#: Modes of Pillow images that their elements describe completely.
 _MODES = ("1", "L", "LA", "I", "F", "RGB", "RGBA")
 
 
@@ -164,18 +167,18 @@ def _of_polars(value: Any) -> Any:
 
 
 def _of_series(series: Any) -> Any:
-    """Numbers without a missing one are an array; everything else is a list with its values."""
+    """Returns an array for numbers without missing values; otherwise a list."""
     is_plain = series.dtype.is_numeric() and not series.dtype.is_decimal() and series.null_count() == 0
     return series.to_numpy() if is_plain and "numpy" in sys.modules else [_in_utc(item) for item in series.to_list()]
 
 
 def _in_utc(item: Any) -> Any:
-    """A time of a column, whose instants without a zone are UTC, as NumPy's are."""
+    """Converts a time of a column. Times without a zone are UTC, as in NumPy."""
     return item.replace(tzinfo=timezone.utc) if isinstance(item, datetime) and item.tzinfo is None else item
 
 
 def _of_arrow(value: Any) -> Any:
-    """A table as a map of its columns, one array as a column; by pyarrow, or polars."""
+    """Converts a table to a map of columns, and an array to a column, by pyarrow or polars."""
     pyarrow = _imported("pyarrow")
     if pyarrow is None:
         polars = _imported("polars")
@@ -191,7 +194,7 @@ def _of_arrow(value: Any) -> Any:
     try:
         table = pyarrow.table(value)
     except pyarrow.ArrowException:
-        # A stream of one column, which no table is made of.
+        # A stream with one column, which `table` rejects.
         return _of_chunks(pyarrow, pyarrow.chunked_array(value))
     if len({*table.column_names}) < table.num_columns:
         twice = next(name for name in table.column_names if table.column_names.count(name) > 1)
@@ -205,7 +208,7 @@ def _of_chunks(pyarrow: Any, column: Any) -> Any:
     if is_number and column.null_count == 0 and "numpy" in sys.modules:
         return column.to_numpy()
     if types.is_timestamp(column.type):
-        # Nanoseconds since 1970 in any zone, exactly.
+        # Nanoseconds since 1970 are exact in any zone.
         return [None if item is None else _instant(item) for item in _nanoseconds_of(pyarrow, column)]
     return [_in_utc(item) for item in column.to_pylist()]
 
@@ -217,13 +220,13 @@ def _nanoseconds_of(pyarrow: Any, column: Any) -> list[int | None]:
 
 def _of_dlpack(value: Any) -> Any:
     kind, _ = value.__dlpack_device__()
-    if kind not in (1, 3):  # the memory of the processor, and what a device shares of it
+    if kind not in (1, 3):  # host memory, or device memory that the host shares
         raise Unsupported(f"{_shown(value)} is on a device: give a copy in the processor's memory, such as tensor.cpu()")
     return _elements(value, lambda numpy: numpy.from_dlpack(value), "DLPack")
 
 
 def _elements(value: Any, view: Any, protocol: str) -> Any:
-    """An array over the elements of an object, by NumPy."""
+    """Returns a NumPy array over the elements of an object."""
     numpy = _imported("numpy")
     if numpy is None:
         raise Unsupported(f"{_shown(value)} is read by NumPy, which is not installed: give a buffer of its elements, such as array.array")
@@ -239,7 +242,7 @@ def _elements(value: Any, view: Any, protocol: str) -> Any:
 
 
 def _imported(name: str) -> Any:
-    """A library that is there; one that is imported here is the one whose protocol the object speaks."""
+    """Imports an installed library. It is the library whose protocol the object implements."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -257,9 +260,10 @@ def _instant(nanoseconds: int) -> Any:
 
 
 def _nanoseconds(numpy: Any, value: Any) -> Any:
-    """Nanoseconds since 1970 as 64-bit integers; the least one where there is no time."""
+    """Returns nanoseconds since 1970 as 64-bit integers; the least integer for NaT."""
     none = numpy.isnat(value)
-    # NumPy multiplies without a check for overflow, so the days are compared first; finer units than nanoseconds are not rounded.
+    # NumPy multiplies without overflow checks, so days are compared first. Finer units than nanoseconds are not
+    # rounded.
     try:
         days = value.astype("datetime64[D]").astype("int64")
         exact = value.astype("datetime64[ns]")
@@ -273,9 +277,9 @@ def _nanoseconds(numpy: Any, value: Any) -> Any:
 
 
 def _seconds(numpy: Any, value: Any) -> Any:
-    """Spans of time in seconds: an array, or a float, which is None where there is no time."""
+    """Returns time spans in seconds: an array or a float; None for a single NaT."""
     if numpy.datetime_data(value.dtype)[0] == "generic" and not numpy.all(numpy.isnat(value)):
-        # NumPy takes it for the unit of the other side.
+        # NumPy would assume the unit of the other operand.
         raise Unsupported(f"{value.dtype} has no unit, so it is no length of time: give it one, as 'timedelta64[s]'")
     try:
         seconds = value / numpy.timedelta64(_SECOND, "ns")
@@ -289,7 +293,7 @@ def _seconds(numpy: Any, value: Any) -> Any:
 
 
 def _of_pandas(pandas: Any, value: Any) -> Any:
-    """Tables become maps of their columns, columns arrays or lists, missing values null."""
+    """Converts pandas tables to maps of columns, columns to arrays or lists, missing values to null."""
     if value is pandas.NA or value is pandas.NaT:
         return None
     if isinstance(value, pandas.DataFrame):
@@ -306,7 +310,7 @@ def _of_pandas(pandas: Any, value: Any) -> Any:
 
 
 def _is_counted(pandas: Any, index: Any) -> bool:
-    """Whether an index only counts the rows from 0."""
+    """Returns whether an index only counts the rows from 0."""
     return isinstance(index, pandas.RangeIndex) and (index.start, index.step) == (0, 1) and index.name is None
 
 
@@ -328,7 +332,7 @@ def _column(pandas: Any, series: Any) -> Any:
         series = series.dt.tz_convert("UTC").dt.tz_localize(None)
         dtype = series.dtype
     if isinstance(dtype, pandas.api.extensions.ExtensionDtype):
-        # Numbers without a missing one are an array; everything else is a list with its values.
+        # Numbers without missing values become an array, other columns a list.
         if dtype.kind in "biuf" and not isinstance(dtype, pandas.CategoricalDtype) and not series.isna().any():
             return series.to_numpy(dtype=getattr(dtype, "numpy_dtype", None))
         return [None if missing else item for item, missing in zip(series.tolist(), series.isna())]

@@ -1,8 +1,8 @@
-"""The parts of generated code: readers that turn the value of a message into values of known types.
+"""Support for generated code: readers that convert the value of a message to known types.
 
-`linkspan schema generate --lang python` writes code that calls these. Its `decode` makes instances by a `Plan`, straight from the
-bytes of a message, and calls the readers where those do not fit it, for them to say why. A reader accepts a value and returns it in the type that it
-is read as, or raises `WrongType` or `OutOfRange`; `path` of the exception says where in the message.
+`linkspan schema generate --lang python` writes code that calls these. Its `decode` makes instances by a `Plan`,
+directly from the bytes of a message. If those do not fit, it calls the readers for an exact error. A reader returns
+the value in its type, or raises `WrongType` or `OutOfRange` with the `path` in the message.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ E = TypeVar("E", bound=Enum)
 
 @dataclass(frozen=True, kw_only=True)
 class SchemaType:
-    """The properties of a field in a schema that its annotation does not have, for `typing.Annotated`.
+    """Schema properties of a field that its annotation cannot express, for `typing.Annotated`.
 
-    `Annotated[int, SchemaType("u16", unit="V", range=(0, 400))]`: generated classes have it, and
-    `linkspan schema import --from python` reads it. The keys are those of the notation.
+    `Annotated[int, SchemaType("u16", unit="V", range=(0, 400))]`: generated classes use it, and `linkspan schema
+    import --from python` reads it. The keys are those of the notation.
     """
 
-    #: A width of integers beside `int`, or `f32` beside `float`.
+    #: An integer width for `int`, or `f32` for `float`.
     type: str | None = attribute(default=None, kw_only=False)
-    #: The unit, as UCUM writes it.
+    #: The unit, in UCUM notation.
     unit: str | None = None
     #: The least and the greatest number, both included.
     range: tuple[float, float] | None = None
     #: The most bytes of a text in UTF-8 or of bytes, or the most values of a list.
     max_length: int | None = None
-    #: The lengths of an array: numbers, names that stand for one length in a message, and `"*"` for any.
+    #: The lengths of an array: numbers, `"*"` for any, or names. A name has one length in a message.
     shape: tuple[int | str, ...] | None = None
-    #: The element type of an array whose annotation does not name it, such as `f64`.
+    #: The element type of an array, such as `f64`, if the annotation lacks it.
     dtype: str | None = None
     #: The order of an array in memory: `row` or `column`.
     order: str | None = None
     #: Older names of the field.
     alias: str | tuple[str, ...] = ()
-    #: What the field is about.
+    #: A description of the field.
     doc: str = ""
 
 
@@ -66,12 +66,12 @@ def _under(error: Error, key: str) -> Error:
 
 
 def anything(value: Any) -> Any:
-    """Any value."""
+    """Accepts any value."""
     return value
 
 
 def boolean(value: Any) -> bool:
-    """A truth value."""
+    """Reads a bool."""
     if value is True or value is False:
         return bool(value)
     raise _wrong("a bool", value)
@@ -101,12 +101,12 @@ def _exact(name: str, value: Any, bits: int) -> float:
 
 
 def f64(value: Any) -> float:
-    """A float; an integer where the float holds it exactly."""
+    """Reads a float, or an integer that a float holds exactly."""
     return value if type(value) is float else _exact("f64", value, 53)
 
 
 def f32(value: Any) -> float:
-    """A float that does not overflow in 32 bits; it keeps its 64."""
+    """Reads a float that does not overflow in 32 bits; it keeps its 64."""
     if type(value) is not float:
         return _exact("f32", value, 24)
     if abs(value) < _LARGEST_F32 or math.isinf(value) or math.isnan(value):
@@ -131,7 +131,7 @@ decimal = _of(Decimal, "a decimal number")
 
 
 def items(read: Callable[[Any], T]) -> Callable[[Any], list[T]]:
-    """A list."""
+    """Reads a list."""
 
     def whole(value: Any) -> list[T]:
         if type(value) is not list:
@@ -148,7 +148,7 @@ def items(read: Callable[[Any], T]) -> Callable[[Any], list[T]]:
 
 
 def entries(read: Callable[[Any], T]) -> Callable[[Any], dict[str, T]]:
-    """A map with keys that the schema does not name."""
+    """Reads a map with arbitrary keys."""
 
     def whole(value: Any) -> dict[str, T]:
         return {key: field(value, read, key) for key in fields(value)}
@@ -157,7 +157,9 @@ def entries(read: Callable[[Any], T]) -> Callable[[Any], dict[str, T]]:
 
 
 def array(dtype: str, shape: tuple[int | None, ...] | None = None, order: str | None = None) -> Callable[[Any], Any]:
-    """A NumPy array of this element type, with these lengths (None for any), in this order (`row` or `column`) where one is given."""
+    """Reads a NumPy array with this element type, and, if given, lengths (None for any) and order.
+
+    The order is `row` or `column`."""
     wanted = f"an array of {dtype}" + ("" if shape is None else f" {list(shape)}") + (f" in {order} order" if order else "")
 
     def read(value: Any) -> Any:
@@ -179,7 +181,9 @@ def array(dtype: str, shape: tuple[int | None, ...] | None = None, order: str | 
 
 
 def name(enum: type[E], default: E | None = None) -> Callable[[Any], E]:
-    """The member of an enum with this name on the wire; the default, where there is one, for names that are not known."""
+    """Reads an enum member by its name on the wire.
+
+    Unknown names give the default, if there is one."""
 
     def read(value: Any) -> E:
         member = enum._value2member_map_.get(text(value), default)
@@ -191,14 +195,14 @@ def name(enum: type[E], default: E | None = None) -> Callable[[Any], E]:
 
 
 def fields(value: Any) -> dict[str, Any]:
-    """A map, for its fields to be read."""
+    """Reads a map."""
     if type(value) is dict:
         return value
     raise _wrong("a map", value)
 
 
 def field(fields: Mapping[str, Any], read: Callable[[Any], T], key: str, *aliases: str) -> T:
-    """The field under this key, or under one of the older ones."""
+    """Reads the field under this key, or under an older one."""
     for known in (key, *aliases) if aliases else (key,):
         if known in fields:
             try:
@@ -209,7 +213,7 @@ def field(fields: Mapping[str, Any], read: Callable[[Any], T], key: str, *aliase
 
 
 def optional(fields: Mapping[str, Any], read: Callable[[Any], T], key: str, *aliases: str) -> T | None:
-    """The field under this key, or None where it was left out or is null."""
+    """Reads the field under this key; None if it is absent or null."""
     for known in (key, *aliases):
         if fields.get(known) is not None:
             return field(fields, read, known)
@@ -217,7 +221,7 @@ def optional(fields: Mapping[str, Any], read: Callable[[Any], T], key: str, *ali
 
 
 def given(fields: Mapping[str, Any], read: Callable[[Any], T], default: Callable[[], T], key: str, *aliases: str) -> T:
-    """The field under this key, or its default where it was left out."""
+    """Reads the field under this key; the default if it is absent."""
     for known in (key, *aliases):
         if known in fields:
             return field(fields, read, known)
@@ -225,7 +229,7 @@ def given(fields: Mapping[str, Any], read: Callable[[Any], T], default: Callable
 
 
 def variant(value: Any, readers: Mapping[str, Callable[[Any], T]]) -> T:
-    """The one variant of a union that the map has."""
+    """Reads a union: a map with exactly one variant."""
     found = fields(value)
     known = [key for key in found if key in readers]
     if len(found) != 1 or not known:

@@ -1,4 +1,4 @@
-"""The options of channels, servers, publishers and subscribers: the same names in every language."""
+"""The options of channels, servers, publishers and subscribers, with equal names in every language."""
 
 from __future__ import annotations
 
@@ -10,62 +10,60 @@ from typing import Any, Literal, SupportsFloat, SupportsIndex, TypeAlias, TypedD
 from .timestamp import Timestamp
 
 
-#: A length of time: seconds, in any number (also `Decimal`, one of NumPy), or a `timedelta`; None is for ever.
+#: A time span: seconds in any numeric type (also `Decimal` and NumPy's), or a `timedelta`; None is for ever.
 Seconds: TypeAlias = SupportsFloat | SupportsIndex | timedelta | None
 
 
 class Options(TypedDict, total=False):
-    """The options of an object. An option that is left out has the default of the core.
+    """The options of an object. A missing option has the default of the core.
 
-    What a transport cannot do is `Unsupported`, with the reason, before anything is made or sent.
+    An option or call that a transport does not support raises `Unsupported`, with the reason, before anything is made
+    or sent.
 
-    - `encoding`: How values are written: CBOR, or JSON with `framing="lines"`.
-    - `timeout`: The default time-out of calls in seconds, 30 by default; None waits for ever. Loops (`next`,
-      iteration, `run`) go on for ever in any case.
-    - `client_id`: A name that stays the same when the program starts again: what was not acknowledged goes to the one
-      of this name.
-    - `buffer`: Bytes of a shared-memory ring: 256 KiB a direction, 1 MiB for a publisher.
-    - `max_message_size`: The longest message in bytes that is sent or taken: 64 MiB.
-    - `delivery`: What is promised about each message: `at_least_once` on a channel, where nothing is said.
-    - `ack`: When a message counts as consumed: at the next `recv` or at `reply`, or at `ack()`.
-    - `idempotent`: Whether requests may be carried out twice: then one whose server died is sent to its next
-      incarnation.
-    - `replay_count`: How many messages that are not acknowledged are kept to be sent again: 65,536. Then `send`
-      waits.
-    - `replay_bytes`: Bytes of them: 64 MiB.
-    - `absent_clients`: Clients that are away for whom a listener keeps messages: 256. More are forgotten, which
-      `events()` tells.
-    - `framing`: Plain framing for peers that know nothing of Linkspan: JSON text and JSON-RPC 2.0 in lines, or raw
-      bytes.
-    - `durable`: Whether what was accepted survives the death of both ends and of the machine.
-    - `mode`: The mode of what is made in the file system, such as 0o660.
-    - `group`: The group of what is made in the file system, by name or number.
+    - `encoding`: The encoding of values: CBOR, or JSON with `framing="lines"`.
+    - `timeout`: The default time-out of calls in seconds: 30; None waits for ever. Loops (`next`, iteration, `run`)
+      always wait for ever.
+    - `client_id`: A name that survives restarts of the program. Unacknowledged messages go to the next program with
+      this name.
+    - `buffer`: Bytes of a shared-memory ring: 256 KiB per direction, 1 MiB for a publisher.
+    - `max_message_size`: The longest message in bytes, sent or received: 64 MiB.
+    - `delivery`: The promise for each message; the default of a channel is `at_least_once`.
+    - `ack`: When a message counts as consumed: `auto` at the next `recv` or at `reply`, `manual` at `ack()`.
+    - `idempotent`: Whether requests may be carried out twice. If a server dies, its next incarnation gets the request.
+    - `replay_count`: The most unacknowledged messages kept for replay: 65,536. Then `send` waits.
+    - `replay_bytes`: The most bytes of these messages: 64 MiB.
+    - `absent_clients`: The most absent clients for which a listener keeps messages: 256. `events()` reports clients
+      that are forgotten.
+    - `framing`: Plain framing for peers without Linkspan: JSON text and JSON-RPC 2.0 in lines, or raw bytes.
+    - `durable`: Whether accepted messages survive the death of both ends and of the machine.
+    - `mode`: The mode of files that are made, such as 0o660.
+    - `group`: The group of files that are made, by name or number.
     - `allow_uids`: The users that may connect.
     - `allow_gids`: The groups that may connect.
-    - `from_`: Where a subscriber to a journal begins: a sequence number, a time, or `"first"` or `"newest"`. One with
-      a `client_id` goes on where it stopped. The option is called `from`, which is a word of the language.
-    - `segment_bytes`: Bytes of a journal's segment: 32 MiB. Only whole segments are ever deleted.
-    - `retain_bytes`: Bytes of a journal: the oldest segments go while all have more.
+    - `from_`: The start of a journal subscriber: a sequence number, a time, `"first"` or `"newest"`. With a
+      `client_id` the subscriber continues after its last message. Other languages call the option `from`, a keyword of
+      Python.
+    - `segment_bytes`: Bytes of a journal's segment: 32 MiB. A journal deletes only whole segments.
+    - `retain_bytes`: The most bytes of a journal. Beyond them the oldest segments are deleted.
     - `retain_seconds`: Seconds for which a journal keeps its messages.
-    - `retain_consumed`: Whether a journal's segments go that every subscriber with a `client_id` has consumed.
-    - `locked`: Whether a `file:` is written in place under a lock of the file itself, for programs that know only
-      fcntl.
-    - `shared`: Whether several processes may serve a name, each with this option: they share its requests.
-    - `replace`: Whether a publisher takes over a name that another publisher of this process has, as one does that a
-      cell of a notebook made before. Subscribers stay connected.
-    - `view_bytes`: Whether long byte strings of received messages stay in the memory of the sender until the message and its views
-      are gone, over `shm:`: `message.view(path)` is of that memory, and `value` copies them. A sender that means harm can
-      change them while they are read.
-    - `schema`: What the messages at the name mean: the path of a file, or a text of the notation; or a dataclass or a model of
-      pydantic, of which it is made. Both sides' schemas are compared when they connect, and `SchemaMismatch` says what differs.
-    - `reply_schema`: Of a server and of those who call it: what is replied, like `schema`.
-    - `validate`: Which values are checked against the schema, while they are encoded or decoded.
-    - `spin`: Microseconds that a receiver looks into shared memory before it sleeps, at most; up to 100.
-    - `linger`: Seconds that a channel which ends without `close` waits until the other side has consumed what was sent: 0.
-      What it has not is reported on one line of stderr.
-    - `on_unconsumed`: Gets that number, beside the line on stderr: with the last reference to the channel, from the garbage
-      collector, or at the exit of the program, like a function of `atexit`. Once the interpreter is being taken down, and in
-      a forked child, it does not run; what it raises goes to `sys.unraisablehook`.
+    - `retain_consumed`: Whether a journal deletes segments that every subscriber with a `client_id` has consumed.
+    - `locked`: Whether a `file:` is written in place under a lock of that file, for programs that know only fcntl.
+    - `shared`: Whether several processes, each with this option, may serve a name and share its requests.
+    - `replace`: Whether a publisher takes over a name from another publisher of this process, such as an earlier cell
+      of a notebook. Subscribers stay connected.
+    - `view_bytes`: Whether long byte strings over `shm:` stay in the sender's memory while the message or its views
+      exist. `message.view(path)` views that memory; `value` copies. A hostile sender can change the bytes while you
+      read them.
+    - `schema`: The meaning of the messages: the path of a file, text of the notation, a dataclass, or a pydantic
+      model. Both sides compare schemas when they connect; `SchemaMismatch` names the difference.
+    - `reply_schema`: The schema of replies, for a server and its callers, given like `schema`.
+    - `validate`: Which values are checked against the schema, during encoding or decoding.
+    - `spin`: The most microseconds that a receiver polls shared memory before it sleeps; at most 100.
+    - `linger`: Seconds that a channel waits at its end, if it was not closed, until the peer has consumed all
+      messages: 0. Unconsumed messages are reported on one line of stderr.
+    - `on_unconsumed`: Called with their number, in addition to that line. It runs with the last reference to the
+      channel, in the garbage collector, or at exit, like a function of `atexit`. It does not run during finalization
+      of the interpreter or in a forked child. Its exceptions go to `sys.unraisablehook`.
     - `on_wait`: Runs about every 100 ms while a call waits; False ends the wait with `Cancelled`.
     """
 
@@ -105,14 +103,14 @@ class Options(TypedDict, total=False):
 
 
 class ServiceOptions(Options, total=False):
-    """The options of a service, beside those of its link to the controller.
+    """The options of a service, in addition to those of its link to the controller.
 
-    - `controller`: Where its controller listens, on any stream transport: `unix:controller`, or
-      `$LINKSPAN_CONTROLLER`.
-    - `every`: Seconds between the beginnings of two steps, 0 for one after the other; without it there are none.
-    - `paused`: Whether it waits in READY for RUN.
-    - `description`: A line about it for people.
-    - `commands`: What it takes beyond the usual: `CONFIG`, `BACKUP`, commands of its own.
+    - `controller`: The endpoint of the controller, on any stream transport. Default: `$LINKSPAN_CONTROLLER`, else
+      `unix:controller`.
+    - `every`: Seconds between the starts of two steps, 0 for no pause; without it there are no steps.
+    - `paused`: Whether the service waits in READY for RUN.
+    - `description`: One line for people.
+    - `commands`: The additional commands: `CONFIG`, `BACKUP`, and commands of the service.
     """
 
     controller: str

@@ -1,7 +1,7 @@
-"""The parts of generated code of packed records: a record of fixed size as one block of bytes, and back.
+"""Support for generated code of packed records: a fixed-size record to bytes, and back.
 
-`linkspan schema generate --lang python` writes code that calls this. Values are checked when they are packed and when they are unpacked;
-`path` of the exception says which field was wrong.
+`linkspan schema generate --lang python` writes code that calls this. Packing and unpacking check the values; `path` of
+the exception names the wrong field.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a field lies in a record: for `struct`, for NumPy, and both ways between its value and what `struct` takes."""
+    """The form of a field: for `struct`, for NumPy, and the conversions between value and `struct`."""
 
     format: str
     dtype: Any
     write: Callable[[Any], Any]
     read: Callable[[Any], Any]
-    #: The name of the kind in the extension, and what the kind needs: the members of an enum, or how an array is written and read.
+    #: The kind's name in the native module, and its data: enum members, or the functions of an array.
     kind: str
     parts: tuple[Any, ...] = ()
 
@@ -64,7 +64,7 @@ uuid = Form("16s", "V16", lambda value: read.uuid(value).bytes, lambda block: UU
 
 
 def position(enum: type[E], size: int) -> Form:
-    """The position of a member in its enum, in a number of this many bytes."""
+    """Stores the position of a member in its enum, as a number with `size` bytes."""
     members = list(enum)
     positions = {member: at for at, member in enumerate(members)}
 
@@ -83,8 +83,9 @@ def position(enum: type[E], size: int) -> Form:
 
 
 def array(dtype: str, shape: tuple[int, ...], order: str | None = None) -> Form:
-    """The elements of an array of this shape, in row order where none is given. Its dtype in NumPy has the lengths in row order: those of
-    an array in column order from the last to the first."""
+    """Stores the elements of an array with this shape, by default in row order.
+
+    NumPy's dtype has the lengths in row order. For column order they are reversed."""
     import numpy as np
 
     of: Any = np.dtype(dtype).newbyteorder("<")
@@ -107,15 +108,15 @@ def array(dtype: str, shape: tuple[int, ...], order: str | None = None) -> Form:
 
 
 class Layout(Generic[R]):
-    """Where the fields of a packed record lie: the path, the offset and the form of each, and the size of the whole. `records` has the classes of records
-    inside of the record by their paths.
+    """The layout of a packed record: path, offset and form of each field, and the total size.
 
-    The extension packs and unpacks by a plan. It leaves what does not fit that to functions here, field by field, which say what is wrong.
+    `records` maps paths of inner records to their classes. The native module packs and unpacks by a plan. Values that
+    do not fit the plan are handled here, field by field, for an exact error.
     """
 
-    #: The bytes of a message. What lies between the fields is zero; `WrongType` or `OutOfRange` where a field does not fit.
+    #: Packs a record, with zeros between the fields. `WrongType` or `OutOfRange` if a field does not fit.
     pack: Callable[[R], bytes]
-    #: The instance of a class that a message is; `WrongType` or `OutOfRange` where it is none.
+    #: Unpacks an instance of a class. `WrongType` or `OutOfRange` for other messages.
     unpack: Callable[[type[R], Any], R]
 
     def __init__(
@@ -155,11 +156,11 @@ class Layout(Generic[R]):
         return out
 
     def numpy_dtype(self) -> np.dtype[Any]:
-        """The dtype that views messages as an array of records: `numpy.frombuffer(block, dtype)`."""
+        """Returns the dtype for an array of records: `numpy.frombuffer(block, dtype)`."""
         return _dtype([(path.split("/"), offset, form) for path, offset, form in self.fields], self.size)
 
 
-#: An attribute of a class with its description: a class and its attributes; or the kind of a field, its size and offset, and what the kind needs.
+#: An attribute and its description: a class with attributes, or a field with kind, size, offset and data.
 _Attribute = tuple[str, Any]
 
 
@@ -202,7 +203,7 @@ def _dtype(fields: list[tuple[list[str], int, Form]], size: int | None) -> np.dt
         names.append(path[0])
         formats.append(_dtype(inner, None) if inner else form.dtype)
         offsets.append(offset)
-    # NumPy's annotations have no form for dtypes that are made while the program runs.
+    # NumPy's annotations cannot express dtypes made at run time.
     whole: Any = {"names": names, "formats": formats, "offsets": offsets}
     if size is not None:
         whole["itemsize"] = size

@@ -1,4 +1,4 @@
-"""Recordings: what a lab recorded with `linkspan record`, as messages, tables and arrays.
+"""Recordings of `linkspan record`, as messages, tables and arrays.
 
 ::
 
@@ -8,7 +8,8 @@
         frame = recording["lab/temperature"].to_pandas()
         images = recording.frames("lab/camera")
 
-A table is given to other libraries by Arrow's C data interface: pyarrow, polars, pandas, DuckDB. What needs such a library says so.
+pyarrow, polars, pandas and DuckDB read a table through Arrow's C data interface. A function that needs a missing
+library names it.
 """
 
 from __future__ import annotations
@@ -36,37 +37,37 @@ if TYPE_CHECKING:
 
 
 class Scalar(Protocol):
-    """A number, an instant or a span of time of NumPy."""
+    """A number, an instant or a time span of NumPy."""
 
     def item(self) -> Any:
-        """What Python has for it."""
+        """Returns the Python object."""
 
 
-#: Seconds since the beginning of the recording, or an instant: a `Timestamp`, a `datetime` with a time zone, a `numpy.datetime64`.
+#: Seconds since the beginning of the recording, or an instant: `Timestamp`, aware `datetime`, `numpy.datetime64`.
 When = float | timedelta | Timestamp | datetime | Scalar
 
-#: The same for the engine: nanoseconds since 1970, or in a tuple those since the beginning, without the steps of the clock.
+#: A time for the native module: nanoseconds since 1970, or, in a tuple, since the beginning, without clock steps.
 Place = int | tuple[int]
 
 _SECOND = 1_000_000_000
 _END = 2**64 - 1
-#: The last time that a timestamp has.
+#: The last possible timestamp.
 _LAST = 2**63 - 1
-#: Rows of a table while a recording is exported.
+#: The rows of one batch of an export.
 _ROWS = 65_536
-#: Names that an error lists.
+#: The most names in an error.
 _MOST_NAMED = 20
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RecordedName:
-    """What a recording has of a name: counts of messages, times, and how they are encoded."""
+    """The facts about a name in a recording: message counts, sizes, times, encoding."""
 
     messages: int
     bytes: int
     missed: int
     skipped: int
-    #: Of its first and its last message; `None` where it has none.
+    #: The times of the first and the last message; `None` without messages.
     first: Timestamp | None
     last: Timestamp | None
     incarnations: tuple[str, ...]
@@ -76,11 +77,12 @@ class RecordedName:
 
 
 class Recording:
-    """A recording: a file that `linkspan record` or another program wrote in MCAP, with its further parts.
+    """A recording: an MCAP file of `linkspan record` or another program, with its further parts.
 
-    Iteration gives every message, and `len(recording)` is their number; `name in recording` tells whether it has messages of a name, and
-    `recording[name]` is their table. With `follow=True` iteration goes on while it is written, until its recorder ends it. A file that is cut
-    or wrong is read as far as it goes: `problems` says where. Messages of more than 64 MiB need `max_message_size`, in bytes.
+    Iteration yields every message, and `len(recording)` is their number. `name in recording` tells whether a name has
+    messages, and `recording[name]` is their table. With `follow=True` iteration continues until the recorder ends the
+    recording. A damaged file is read as far as possible; `problems` says where it is damaged. Messages above 64 MiB
+    need `max_message_size`, in bytes.
     """
 
     __slots__ = ("_closed", "_found", "_outlined", "follow", "max_message_size", "path")
@@ -94,11 +96,13 @@ class Recording:
         self._closed = False
         self._outlined: tuple[list[str], list[str]] | None = None
         self._found: tuple[dict[str, Any], dict[str, str]] | None = None
-        # Errors of the file come from here, and not from the first use.
+        # Errors of the file are raised here instead of at the first use.
         _native.RecordingReader(self.path, [], 0, _END, follow, max_message_size=max_message_size)
 
     def close(self) -> None:
-        """Ends its use. It holds no file open between two calls, so this only keeps a program from using it by mistake."""
+        """Ends the use of this object.
+
+        It has no open file between calls, so this only prevents accidental use."""
         self._closed = True
 
     def __enter__(self) -> Recording:
@@ -112,7 +116,7 @@ class Recording:
             raise InvalidState(f"the recording {self.path} is closed")
 
     def _summary(self) -> tuple[dict[str, Any], dict[str, str]]:
-        """What it has, read once, or each time while it may grow."""
+        """Returns the summary, read once, or each time while the recording may grow."""
         self._open()
         if self._found is None or self.follow:
             value, schemas = _native.recording_summary(self.path, self.max_message_size)
@@ -120,19 +124,21 @@ class Recording:
         return self._found
 
     def __len__(self) -> int:
-        """The number of messages, without those that a part repeats; a first use reads the whole recording."""
+        """The number of messages, without repetitions in later parts.
+
+        The first use reads the whole recording."""
         return sum(facts["messages"] for facts in self._summary()[0]["names"].values())
 
     def __bool__(self) -> bool:
-        """A recording without messages is one nevertheless."""
+        """A recording is always true, even without messages."""
         return True
 
     def __contains__(self, name: object) -> bool:
-        """Whether it has messages of this name, or says that some were missed."""
+        """Whether the recording has messages of this name, or an entry about missed ones."""
         return name in self._outline()[0]
 
     def __getitem__(self, name: str) -> Table:
-        """The messages of a name, or of those that a pattern fits, as a table: `table(name)`. `KeyError` where there are none."""
+        """Returns `table(name)`: the messages of a name or pattern. `KeyError` without any."""
         try:
             return self.table(name)
         except NotFound as error:
@@ -143,7 +149,7 @@ class Recording:
 
     @property
     def names(self) -> dict[str, RecordedName]:
-        """Its names, with what it has of each."""
+        """The names, with the facts about each."""
         return {
             name: RecordedName(
                 messages=facts["messages"],
@@ -162,39 +168,41 @@ class Recording:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What the recorder wrote at the beginning: `machine`, `timezone`, `version`, `command`, and others."""
+        """The recorder's facts: `machine`, `timezone`, `version`, `command` and others."""
         return dict(self._summary()[0]["recording"])
 
     @property
     def notes(self) -> dict[str, str]:
-        """What was noted with `--note KEY=TEXT`."""
+        """The notes of `--note KEY=TEXT`."""
         return dict(self._summary()[0]["notes"])
 
     @property
     def parts(self) -> list[str]:
-        """The paths of its files."""
+        """The paths of the files."""
         return list(self._summary()[0]["parts"])
 
     @property
     def problems(self) -> list[str]:
-        """Where a file is cut or wrong, each with its byte."""
+        """The damage in the files, each with its byte offset."""
         return list(self._summary()[0]["problems"])
 
     @property
     def begin(self) -> Timestamp | None:
-        """When the first message or event was received; `None` where there is none."""
+        """The time of the first received message or event; `None` without any."""
         found = self._summary()[0].get("begin")
         return None if found is None else _instant(found)
 
     @property
     def end(self) -> Timestamp | None:
-        """When the last one was."""
+        """The time of the last received message or event."""
         found = self._summary()[0].get("end")
         return None if found is None else _instant(found)
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """What happened to names and to the recorder, in order: dicts with `time` (a `Timestamp`), `kind` and what the kind has."""
+        """The events of names and of the recorder, in order.
+
+        Each is a dict with `time` (a `Timestamp`), `kind` and further keys of the kind."""
         self._open()
         events = _native.recording_events(self.path, self.max_message_size)
         for event in events:
@@ -202,20 +210,20 @@ class Recording:
         return events
 
     def schema(self, name: str) -> str | None:
-        """The newest schema of a name in Linkspan's notation; `None` where its messages have none."""
+        """Returns the newest schema of a name as text of the notation; `None` without one."""
         self._check([name])
         return self._summary()[1].get(name)
 
     def __iter__(self) -> Iterator[RecordedMessage]:
-        """Every message, in the order in which they were received."""
+        """Yields every message in order of reception."""
         return self.messages()
 
     def messages(
         self, *names: str, begin: When | None = None, end: When | None = None, timeout: Seconds = None
     ) -> Iterator[RecordedMessage]:
-        """The messages of these names and patterns (all, where none is given) that were received from `begin` to `end`.
+        """Yields the messages of these names and patterns, or of all names, received from `begin` to `end`.
 
-        With `follow`, `timeout` is how long to wait for the next one in seconds, then `Timeout` is raised; `None` waits for ever.
+        With `follow`, `timeout` limits the wait for each message in seconds; then `Timeout`. `None` waits for ever.
         """
         self._open()
         times = self._times(begin, end)
@@ -225,7 +233,9 @@ class Recording:
         return _native.RecordingReader(self.path, chosen, *times, False, timeout, self.max_message_size)
 
     def table(self, name: str, *, begin: When | None = None, end: When | None = None) -> Table:
-        """The messages of a name as a table; those of all names that a pattern fits, with the column `name` in front."""
+        """Returns the messages of a name as a table.
+
+        For a pattern, the table has all matching names and a first column `name`."""
         names = self._matching([name])
         times = self._times(begin, end)
         return Table(_native.recording_table(self.path, names, *times, name not in names, self.max_message_size))
@@ -233,8 +243,9 @@ class Recording:
     def batches(
         self, name: str, *, begin: When | None = None, end: When | None = None, rows: int = _ROWS
     ) -> Iterator[Table]:
-        """The same in tables of so many rows, or fewer where they have more than 16 MiB of messages: all with the same columns, in memory that
-        does not grow with the recording."""
+        """Yields tables with `rows` rows, or fewer if those exceed 16 MiB of messages.
+
+        All tables have the same columns, and the memory in use does not grow with the recording."""
         try:
             number = operator.index(rows)
         except TypeError:
@@ -248,9 +259,10 @@ class Recording:
     def frames(
         self, name: str, field: str | None = None, *, begin: When | None = None, end: When | None = None
     ) -> Any:
-        """The arrays of a name as one array with a dimension more in front: a frame a message, all of one shape and element type.
+        """Returns the arrays of a name as one array with an additional first dimension: one frame per message.
 
-        `field` is where the array is in the message; it may be left out where there is only one.
+        All frames have one shape and element type. `field` is the path of the array in the message; it may be absent
+        if there is only one.
         """
         if not isinstance(field, str | None):
             raise refused(WrongType, "field", field, "the name of the field that has the arrays as text, or None")
@@ -281,11 +293,12 @@ class Recording:
         mode: int | None = None,
         **options: Any,
     ) -> None:
-        """Writes the messages of a name as a Parquet file, a batch at a time; options are those of `pyarrow.parquet.ParquetWriter`. Without
-        options numbers have statistics, and texts and bytes none: the writer would hold several copies of the longest ones.
+        """Writes the messages of a name as a Parquet file, in batches.
 
-        The file has its name when it is whole. One that exists is an error, but for a regular file with `replace`. Its mode is `mode`,
-        or that of names in its folder.
+        Options are those of `pyarrow.parquet.ParquetWriter`. By default only numbers have statistics, because the
+        writer would hold several copies of the longest texts and bytes. The file gets its name when it is complete. An
+        existing file is an error, except a regular file with `replace`. `mode` is its mode; by default, that of new
+        files in its folder.
         """
         self._write("parquet", name, self.batches(name, begin=begin, end=end), path, (replace, mode), options)
 
@@ -299,7 +312,7 @@ class Recording:
         replace: bool = False,
         mode: int | None = None,
     ) -> None:
-        """Writes the messages of a name as an Arrow file (Feather version 2), a batch at a time, as `write_parquet` does."""
+        """Writes the messages of a name as an Arrow file (Feather version 2), like `write_parquet`."""
         self._write("arrow", name, self.batches(name, begin=begin, end=end), path, (replace, mode), {})
 
     def _write(
@@ -315,7 +328,7 @@ class Recording:
         if first is None:
             raise self._empty([name])
         with self._new_file(path, *making) as file, exporting(name), writer(form, file, first.to_arrow().schema, **options) as out:
-            # One batch at a time: each is given up before the next one is read.
+            # Only one batch is in memory: each is freed before the next one is read.
             out.write_table(first.to_arrow())
             del first
             while (batch := next(batches, None)) is not None:
@@ -331,12 +344,14 @@ class Recording:
         replace: bool = False,
         mode: int | None = None,
     ) -> None:
-        """Writes an HDF5 file: a group a name, a data set a column, which may be extended.
+        """Writes an HDF5 file: one group per name, one extendable data set per column.
 
-        Instants are nanoseconds since 1970 as 64-bit integers; units of the schema are the attribute `unit`. What is null has a `False` in the
-        data set of the column's name with `.valid`; arrays of several shapes have these in that with `.shape`; a `/` in a column's name is a
-        `~`. The file has its name when it is whole. One that exists is an error, but for a regular file with `replace`. Its mode is `mode`,
-        or that of names in its folder.
+        Instants are nanoseconds since 1970 as 64-bit integers. Units of the schema are the attribute `unit`. The data
+        set with the suffix `.valid` is `False` for nulls. The data set with the suffix `.shape` has the shapes of
+        arrays with different shapes. `~` replaces `/` in a column's name.
+
+        The file gets its name when it is complete. An existing file is an error, except a regular file with `replace`.
+        `mode` is its mode; by default, that of new files in its folder.
         """
         chosen = self._matching(names)
         found = self._tables_of(chosen, self._times(begin, end))
@@ -349,7 +364,7 @@ class Recording:
     def _write_hdf5(
         self, found: _native.TablesOfNames, names: list[str], path: str | os.PathLike[str], replace: bool, mode: int | None
     ) -> bool:
-        """Writes the file; false where these names have no message, and none is made."""
+        """Writes the file. Returns false, and makes no file, if these names have no message."""
         from ._hdf5 import write
 
         h5py = library("h5py")
@@ -362,7 +377,9 @@ class Recording:
 
     @contextlib.contextmanager
     def _new_file(self, path: str | os.PathLike[str], replace: bool, mode: int | None, is_in_folder: bool = False) -> Iterator[Any]:
-        """A file that has its name when it is whole; of one that is not, nothing is left. The folder of several files is none that a link leads to."""
+        """Makes a file that gets its name when complete; an incomplete file is removed.
+
+        The folder of several files must not be a link."""
         new = (_native.NewFile.within if is_in_folder else _native.NewFile)(path, replace, mode)
         with _of_linkspan(f"writing {_native.file_path(path)}"), open(new.fileno(), "r+b", buffering=0, closefd=False) as file:
             yield file
@@ -371,31 +388,31 @@ class Recording:
         new.finish()
 
     def _before_name(self) -> None:
-        """Runs when a file is whole, before it has its name."""
+        """Called when a file is complete, before it gets its name."""
 
     def _empty(self, names: list[str]) -> NotFound:
-        """The error of a file that would have no message: none is made."""
+        """Returns the error for an export without messages, which makes no file."""
         return NotFound(_native.one_line(f"{self.path} has no message of {', '.join(names[:20])} in these times"))
 
     def _tables_of(self, names: list[str], times: tuple[Place, Place]) -> _native.TablesOfNames:
-        """The tables of these names, whose columns one pass over the recording finds."""
+        """Returns the tables of these names. One pass over the recording finds the columns."""
         return _native.TablesOfNames(self.path, names, *times, self.max_message_size)
 
     def _chosen(self, tables: _native.TablesOfNames, names: list[str]) -> Iterator[tuple[str, Table]]:
-        """The batches of some of them, each with its name, in one more pass."""
+        """Yields the batches of chosen names, each with its name, in one more pass."""
         tables.choose(names)
         for name, native in tables:
             yield name, Table(native)
 
     def _outline(self) -> tuple[list[str], list[str]]:
-        """Its names, and what damage was found, without a look at the messages where it was closed."""
+        """Returns the names and the damage, without reading messages of a closed recording."""
         self._open()
         if self._outlined is None or self.follow:
             self._outlined = _native.recording_outline(self.path, self.max_message_size)
         return self._outlined
 
     def _matching(self, names: Iterable[str]) -> list[str]:
-        """Its names that are or fit one of these; all, where none is given. `NotFound` for one that fits none."""
+        """Returns the names that equal or match one of these, or all names. `NotFound` if one matches none."""
         there = self._outline()[0]
         names = list(names)
         found = _native.matching_names(there, names)
@@ -406,7 +423,7 @@ class Recording:
         return found
 
     def _check(self, names: Iterable[str]) -> None:
-        """`NotFound` for a name or pattern that fits none."""
+        """Raises `NotFound` for a name or pattern without a match."""
         there, damage = self._outline()
         for name in names:
             if not _native.matching_names(there, [name]):
@@ -421,7 +438,7 @@ class Recording:
         if when is None:
             return otherwise
         if type(when).__module__ == "numpy":
-            # What columns of times have: instants, and spans between them.
+            # Columns of times contain instants and time spans.
             scalar: Any = when
             when = stand_in(scalar) if type(when).__name__ in ("datetime64", "timedelta64") else scalar.item()
             if when is None:
@@ -474,13 +491,13 @@ def _no_time(name: str, given: object, give: str) -> Unsupported:
 
 
 def _instant(nanoseconds: int) -> Timestamp:
-    """A time of a file, which has one bit more than a timestamp: what is later than any is the last one, as that of a message is."""
+    """Converts a time of a file. Its times have one bit more; later ones become the last timestamp."""
     return Timestamp(min(nanoseconds, _LAST))
 
 
 @contextlib.contextmanager
 def _of_linkspan(doing: str) -> Iterator[None]:
-    """Raises an error of the system as one of Linkspan, such as `NoSpace` where the disk is full."""
+    """Raises system errors as errors of Linkspan, such as `NoSpace` for a full disk."""
     try:
         yield
     except Error:
@@ -493,7 +510,7 @@ def _of_linkspan(doing: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def exporting(name: str) -> Iterator[None]:
-    """Says of which name of a recording what was raised is, where no error of Linkspan does."""
+    """Adds the name of the exported messages to foreign errors."""
     try:
         with _of_linkspan(f"writing {name}"):
             yield
@@ -504,7 +521,7 @@ def exporting(name: str) -> Iterator[None]:
 
 
 def writer(form: str, file: Any, schema: Any, **options: Any) -> Any:
-    """What writes a table into a file, a batch at a time."""
+    """Returns an object that writes tables into a file, batch by batch."""
     if form == "arrow":
         return library("pyarrow.ipc").new_file(file, schema)
     types = library("pyarrow.types")

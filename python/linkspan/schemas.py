@@ -1,7 +1,7 @@
-"""Schemas of classes: the text of the notation for a dataclass, a TypedDict, a class of attrs, or a model of pydantic.
+"""Schemas of classes: the notation for a dataclass, a TypedDict, an attrs class or a pydantic model.
 
-A class of this program has its annotations at hand, which `linkspan schema import --from python` reads from a file; the table in docs/schema.md is
-that of both. What a schema cannot say is refused with the field.
+Annotations come from the running program; `linkspan schema import --from python` reads them from a file. The table in
+docs/schema.md applies to both. A field that no schema can express is refused by name.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _DTYPES = {**_WIDTHS, "complex64": "c64", "complex128": "c128"}
 _INTEGERS = {"i64": (-(2**63), 2**63 - 1)}
 _LISTS = (list, tuple, collections.abc.Sequence)
 _MAPS = (dict, collections.abc.Mapping)
-#: Records in records.
+#: The most nested levels of records.
 _DEEPEST = 24
 
 _Keys = dict[str, Any]
 
 
 def text_of(option: str, given: Any) -> str:
-    """The schema of a class, for the option of this name; `WrongType` for what is no class with fields."""
+    """Returns the schema of a class, for an option. `WrongType` if it is not a class with fields."""
     if not isinstance(given, type):
         raise _refused(option, f'{option}={shown(given)} is of type {type(given).__name__}: give the path of a file, its text, or a dataclass')
     if _fields(given) is None:
@@ -64,7 +64,7 @@ def _refused(path: str, text: str) -> WrongType:
 class _Field:
     name: str
     annotation: Any
-    #: What is no text, number or member of an enum is none that a reader could know.
+    #: Readers can use a default only if it is a text, a number or an enum member.
     default: Any = None
     optional: bool = False
     doc: str | None = None
@@ -72,7 +72,7 @@ class _Field:
 
 
 def _fields(cls: type[Any]) -> list[_Field] | None:
-    """The fields of a class, none for one that has no list of them."""
+    """Returns the fields of a class; None if it declares none."""
     if dataclasses.is_dataclass(cls):
         hints = _hints(cls)
         return [_Field(field.name, hints[field.name], field.default) for field in dataclasses.fields(cls)]
@@ -95,7 +95,7 @@ def _hints(cls: type[Any]) -> dict[str, Any]:
 
 
 def _of_pydantic(name: str, field: Any) -> _Field:
-    # A model is sent by the names of its fields.
+    # A model is sent with the names of its fields.
     return _Field(name, field.annotation, field.default, doc=field.description, constraints=tuple(field.metadata))
 
 
@@ -110,13 +110,13 @@ def _text(cls: type[Any]) -> str:
 
 
 def _name(cls: type[Any]) -> str:
-    """`PowerReading` is `power_reading`."""
+    """Returns the name in snake case: `PowerReading` becomes `power_reading`."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__)
     return re.sub(r"\W", "_", words.lower(), flags=re.ASCII).lstrip("_0123456789") or "record"
 
 
 def _doc(cls: type[Any]) -> str | None:
-    """The first line of its own docstring, which a dataclass without one does not have."""
+    """Returns the first line of the class's docstring, but not of a generated one of a dataclass."""
     doc = (vars(cls).get("__doc__") or "").strip()
     return None if not doc or doc.startswith(f"{cls.__name__}(") else doc.splitlines()[0]
 
@@ -128,7 +128,7 @@ def _record(cls: type[Any], within: tuple[type[Any], ...]) -> dict[str, _Keys]:
 
 
 def _sent_as(cls: type[Any], name: str) -> str:
-    """The key under which a field is sent, which generated classes name."""
+    """Returns the key of a field, which generated classes define."""
     for attribute, key, _ in getattr(cls, "__linkspan_fields__", ()):
         if attribute == name:
             return str(key)
@@ -147,7 +147,7 @@ def _described(cls: type[Any], field: _Field, within: tuple[type[Any], ...]) -> 
     default = field.default.value if isinstance(field.default, enum.Enum) else field.default
     if isinstance(default, bool | int | float | str) and not (isinstance(default, float) and not math.isfinite(default)):
         if keys["type"] == "any":
-            # It has no default in the notation, which says of such a field that it may be left out.
+            # The notation has no default for `any`, only `optional`.
             keys["optional"] = True
         else:
             keys["default"] = default
@@ -158,12 +158,12 @@ def _described(cls: type[Any], field: _Field, within: tuple[type[Any], ...]) -> 
     return keys
 
 
-#: Where in a text that no program wrote.
+#: The position in the generated text, which means nothing to the user.
 _POSITION = re.compile(r"schema:\d+:\d+: (fields\.)?(field: )?")
 
 
 def _without_none(annotation: Any, where: str) -> tuple[Any, bool]:
-    """An annotation without `None` and marks of a TypedDict, and whether there was one."""
+    """Returns an annotation without `None` and TypedDict marks, and whether it had one."""
     origin, of = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Required, typing.NotRequired):
         inner, is_optional = _without_none(of[0], where)
@@ -226,7 +226,7 @@ def _inner(annotation: Any, where: str, within: tuple[type[Any], ...]) -> _Keys:
 
 
 def _array(cls: Any, of: tuple[Any, ...]) -> _Keys | None:
-    """`numpy.ndarray`, alone or with its shape and dtype, as `numpy.typing.NDArray` writes it."""
+    """Describes `numpy.ndarray`, bare or with shape and dtype, as `numpy.typing.NDArray` writes it."""
     numpy = sys.modules.get("numpy")
     if numpy is None or cls is not getattr(numpy, "ndarray", None):
         return None
@@ -239,7 +239,7 @@ def _whole(keys: _Keys, where: str) -> _Keys:
     if None in keys.get("range", ()):
         least, most = _INTEGERS.get(keys["type"], (None, None))
         ends = [least if keys["range"][0] is None else keys["range"][0], most if keys["range"][1] is None else keys["range"][1]]
-        # A float with one bound has no range: the notation has no infinity.
+        # A float with only one bound gets no range, because the notation has no infinity.
         del keys["range"]
         if None not in ends:
             keys["range"] = ends
@@ -258,7 +258,7 @@ def _enum(cls: type[enum.Enum], where: str) -> _Keys:
 
 
 def _constrain(keys: _Keys, constraint: Any) -> None:
-    """Adds what annotated-types, pydantic and `linkspan.generated.SchemaType` say; others are not checked."""
+    """Adds constraints of annotated-types, pydantic and `linkspan.generated.SchemaType`; ignores others."""
     if type(constraint).__name__ == "SchemaType":
         keys.update(_said(constraint))
         return
@@ -267,7 +267,7 @@ def _constrain(keys: _Keys, constraint: Any) -> None:
     least, most = getattr(constraint, "ge", None), getattr(constraint, "le", None)
     if least is None and most is None or keys["type"] not in ("i64", "f64", *_WIDTHS.values()):
         return
-    # A range has two ends, which may come one after the other.
+    # The two bounds of a range may be separate constraints.
     before = keys.setdefault("range", [None, None])
     keys["range"] = [before[0] if least is None else least, before[1] if most is None else most]
 
@@ -288,5 +288,5 @@ def _toml(value: Any) -> str:
         return "{ " + ", ".join(f"{_key(name)} = {_toml(inner)}" for name, inner in value.items()) + " }"
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml, value)) + "]"
-    # Texts, numbers and truth values are written as in JSON.
+    # TOML and JSON write texts, numbers and bools alike.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,4 +1,4 @@
-"""Servers: requests of many clients, each answered once."""
+"""Servers: they answer each request of many clients once."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class Server(_native.Server):
     __slots__ = ()
 
     def run(self, handler: Callable[[Request], Any], *, workers: int = 1) -> None:
-        """Answers each request with the result of the handler, until the server is closed or SIGTERM stops the program.
+        """Answers each request with the result of the handler, until close or SIGTERM.
 
-        What the handler raises is answered as `Remote` with its type and text, and logged with its traceback by the logger
-        `linkspan.server`, unless it is a `Remote` of the handler's own; then the next request is taken. Whatever its text does is
-        no reason to end, but for a `KeyboardInterrupt`, which is a Ctrl-C of that moment. A message that was
-        sent rather than called is handed over, too, and wants no answer.
+        An exception of the handler is answered as `Remote` with type and text, and logged with its traceback by the
+        logger `linkspan.server`. A `Remote` raised by the handler is not logged. Then the next request is taken. A
+        failing text of an exception does not end the loop, except a `KeyboardInterrupt`, which is a Ctrl-C. The
+        handler also gets messages that were sent instead of called; they need no answer.
 
-        With `workers` above 1 so many threads run the handler at once, and each takes the next request when it is done; those that
-        were taken are answered before it returns. A handler that is a coroutine function is for `linkspan.aio.serve`.
+        With `workers` above 1, that many threads run the handler. Taken requests are answered before `run` returns.
+        Use `linkspan.aio.serve` for coroutine functions.
         """
         check_handler(self.endpoint, handler)
         if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):
@@ -43,7 +43,7 @@ class Server(_native.Server):
             for request in self:
                 self._answer(handler, request)
             return
-        # As many requests are taken as threads are free for: the others stay where their senders see that they wait.
+        # Only as many requests are taken as threads are free. The senders of the others see that they wait.
         free = threading.Semaphore(workers)
         idle = threading.Semaphore(0)
         taken: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
@@ -52,13 +52,13 @@ class Server(_native.Server):
             while (request := taken.get()) is not None:
                 try:
                     self._answer(handler, request)
-                except BaseException:  # such as a SystemExit: it ends neither the server nor this thread
+                except BaseException:  # such as SystemExit, which ends neither the server nor this thread
                     _LOG.exception("%s: the handler has ended without an answer", self.endpoint)
                 del request
                 idle.release()
                 free.release()
 
-        # Not a pool of `concurrent.futures`: its threads end before daemon threads and functions of `atexit` do.
+        # Not a pool of `concurrent.futures`, whose threads end before daemon threads and `atexit` functions do.
         threads: list[threading.Thread] = []
         try:
             free.acquire()
@@ -79,14 +79,14 @@ class Server(_native.Server):
     def _answer(self, handler: Callable[[Request], Any], request: Request) -> None:
         try:
             answer = handler(request)
-            # Only its result shows what a lambda or a partial calls.
+            # For a lambda or partial only the result shows that it is a coroutine.
             if inspect.isawaitable(answer):
                 if inspect.iscoroutine(answer):
                     answer.close()
                 raise WrongType(f"{self.endpoint}: the handler returned a {type(answer).__name__}{_FOR_AIO}")
             if not request.answered:
                 request.reply(answer)
-        except Exception as error:  # every one of them is the caller's to see
+        except Exception as error:  # the caller gets every exception
             fail_with(self.endpoint, request, error)
 
 
@@ -94,7 +94,7 @@ _FOR_AIO = ", which this loop cannot await: await linkspan.aio.serve(endpoint).r
 
 
 def check_handler(endpoint: str, handler: object) -> None:
-    """`WrongType` for a handler that cannot be called, before a request is taken for it."""
+    """Raises `WrongType` for a handler that is not callable, before a request is taken."""
     if not callable(handler):
         error = WrongType(f"{endpoint}: handler={shown(handler)}: give a function that accepts a request and returns its answer")
         error.endpoint, error.path = endpoint, "handler"
@@ -102,7 +102,7 @@ def check_handler(endpoint: str, handler: object) -> None:
 
 
 def number_of_workers(endpoint: str, workers: object, what: str) -> int:
-    """The argument `workers` as a number; `WrongType` or `OutOfRange` where it is none, with what it is the number of."""
+    """Returns `workers` as a number. `WrongType` or `OutOfRange` if invalid; `what` describes the number."""
     try:
         if isinstance(workers, bool):
             raise TypeError
@@ -124,7 +124,9 @@ _LOG = logging.getLogger("linkspan.server")
 
 
 def _written_anywhere(record: logging.LogRecord) -> bool:
-    """Gives a record the text of its traceback with unpaired surrogates escaped: files, sockets and pipes in UTF-8 refuse them, and lose the line."""
+    """Escapes lone surrogates in the traceback of a record.
+
+    Files, sockets and pipes in UTF-8 would refuse them and lose the line."""
     if record.exc_info:
         record.exc_text = logging.Formatter().formatException(record.exc_info).encode("utf-8", "backslashreplace").decode()
     return True
@@ -134,9 +136,9 @@ _LOG.addFilter(_written_anywhere)
 
 
 def fail_with(endpoint: str, request: Request, error: BaseException) -> None:
-    """Answers with an exception of a handler, and logs it: the operator of the server would not see it otherwise.
+    """Answers with an exception of a handler, and logs it for the operator of the server.
 
-    Nothing that the exception holds, and no handler of the log, ends the loop that serves the others.
+    Neither the contents of the exception nor a log handler can end the loop.
     """
     if not request.answered:
         request._fail_with(error)
@@ -144,9 +146,9 @@ def fail_with(endpoint: str, request: Request, error: BaseException) -> None:
         return
     try:
         _LOG.error("%s: the handler failed for a request of %s", endpoint, request.source, exc_info=error)
-    except KeyboardInterrupt:  # Ctrl-C, in this moment
+    except KeyboardInterrupt:  # Ctrl-C
         raise
-    except BaseException:  # as `logging` does with what its own handlers raise
+    except BaseException:  # as `logging` treats exceptions of its handlers
         if logging.raiseExceptions and sys.stderr is not None:
-            with contextlib.suppress(OSError, ValueError):  # closed, or gone
+            with contextlib.suppress(OSError, ValueError):  # closed or missing
                 sys.stderr.write(traceback.format_exc().encode("utf-8", "backslashreplace").decode())

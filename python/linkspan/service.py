@@ -1,4 +1,4 @@
-"""Services: headless programs that do their work step by step and can be asked for data, paused, run and shut down."""
+"""Services: programs that work in steps, and that a controller can query, pause, run and shut down."""
 
 from __future__ import annotations
 
@@ -16,92 +16,96 @@ from .words import Command, State
 
 
 class Service:
-    """The work of a service, one method for each task; `linkspan.run` calls them, one at a time, on its own thread.
+    """The work of a service, with one method per task.
 
-    Methods named `do_NAME` are commands of the service's own: `do_calibrate(self, arguments)` is carried out for
-    `service.command("calibrate", {"gain": 2})`, and its result is the answer. The caller receives
-    the type and the text of an exception; one of `on_start` or `step` leaves the service FAILED and ends the program.
+    `linkspan.run` calls the methods one at a time on its thread. Methods named `do_NAME` are commands of the service:
+    `service.command("calibrate", {"gain": 2})` calls `do_calibrate(self, arguments)` and returns its result. The
+    caller gets type and text of an exception. An exception of `on_start` or `step` makes the service FAILED and ends
+    the program.
     """
 
     _loop: ServiceLoop | None = None
     _task: Task | None = None
 
-    # What a service does -----------------------------------------------------------------------------------------
+    # Methods to override -----------------------------------------------------------------------------------------
 
     def on_start(self) -> None:
-        """Opens what the service needs: once, before anything else."""
+        """Opens the resources of the service. Called once, first."""
 
     def step(self) -> None:
-        """Does a piece of the work: once a second while it is RUNNING, or at the interval given to `run`."""
+        """Does one step of the work: once a second while RUNNING, or at the interval given to `run`."""
 
     def on_pause(self) -> None:
-        """Checkpoints and closes, so that the files alone are complete. If it raises, the service goes on as before."""
+        """Checkpoints and closes, so that the files alone are complete. If it raises, the service continues as before.
+        """
 
     def on_resume(self) -> None:
-        """Opens again what `on_pause` closed: does what `on_start` does, unless there is another way."""
+        """Reopens the resources that `on_pause` closed. By default it calls `on_start`."""
         self.on_start()
 
     def on_checkpoint(self) -> None:
-        """Makes the written files complete, and goes on."""
+        """Makes the written files complete, and continues."""
 
     def on_stop(self) -> None:
-        """Before the program ends: does what `on_pause` does. Not called where that was done already."""
+        """Called before the program ends, unless `on_pause` has already run. By default it calls `on_pause`."""
         self.on_pause()
 
     def data(self) -> Any:
-        """The newest data, of values that can be sent. Numbers at its top level are plotted. Changes nothing."""
+        """Returns the newest data as a sendable value, and changes nothing.
+
+        Pages plot numbers at its top level."""
         return None
 
     def on_config(self, arguments: Any) -> Any:
-        """Changes the given settings, and returns all of them; without this method CONFIG is REJECTED."""
+        """Changes the given settings and returns all settings. Without this method CONFIG is REJECTED."""
         raise NotImplementedError
 
     def on_backup(self, arguments: Any) -> Any:
-        """Writes a copy of its data to the given path; without this method BACKUP is REJECTED."""
+        """Writes a copy of the data to the given path. Without this method BACKUP is REJECTED."""
         raise NotImplementedError
 
-    # Its state ---------------------------------------------------------------------------------------------------
+    # State -------------------------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
-        """Its name, under which a controller knows it."""
+        """The name of the service at its controller."""
         return self._running.name
 
     @property
     def state(self) -> State:
-        """Its state."""
+        """The state of the service."""
         return self._running.state
 
     @property
     def cancelled(self) -> bool:
-        """Whether its task is to be abandoned: for long steps on a thread that no signal can end."""
+        """Whether the task is to be abandoned, for long steps on a thread that no signal can interrupt."""
         return self._running.cancelled
 
     @property
     def remaining(self) -> float:
-        """Seconds that remain for the command under way; infinite in a step."""
+        """The remaining seconds of the current command; infinite in a step."""
         return float("inf") if self._task is None else self._task.remaining
 
     @property
     def controller(self) -> str:
-        """The endpoint of its controller."""
+        """The endpoint of the controller."""
         return str(self._running.stats()["controller"])
 
     @property
     def connected(self) -> bool:
-        """Whether it is connected to a controller."""
+        """Whether the service is connected to a controller."""
         return self._running.connected
 
     def log(self, text: str, level: str = "info") -> None:
-        """Adds a line to its log, which the controller shows. Levels: `debug`, `info`, `warning`, `error`."""
+        """Adds a line to the log, which the controller shows. Levels: `debug`, `info`, `warning`, `error`."""
         self._running.log(text, level)
 
     def problem(self, text: str) -> None:
-        """Reports a problem that does not end the service, shown beside its state; an empty text for none."""
+        """Reports a problem that does not end the service, shown next to the state. An empty text clears it."""
         self._running.set_reason(text)
 
     def shutdown(self) -> None:
-        """Requests the end of the service, as SHUTDOWN does, once this method is done."""
+        """Requests the end of the service, like SHUTDOWN, after the current method."""
         self._running.shutdown()
 
     def __repr__(self) -> str:
@@ -126,23 +130,24 @@ def run(
     description: str = "",
     **options: Unpack[Options],
 ) -> None:
-    """Runs a service under this name until it has STOPPED; the program that then ends exits with 0.
+    """Runs a service under this name until it has STOPPED; the program then exits with 0.
 
-    `controller`: the endpoint of the controller, to which the service connects in the background, again after each loss; by
-    default that of this machine (`unix:controller`, or `$LINKSPAN_CONTROLLER`). There need not be one.
-    `every`: seconds between the beginnings of two steps; missed steps are not repeated. 0 is one after the
-    other; with None there are none, and the service only carries out commands.
-    `paused`: whether it waits in READY for RUN, after `on_start`.
-    `options` are those of the connection to the controller.
+    `controller`: the endpoint of the controller; by default `$LINKSPAN_CONTROLLER`, else `unix:controller`. The
+    service connects in the background, again after each loss, and works without one. `every`: seconds between the
+    starts of two steps; missed steps are not repeated. 0 means no pause. With None there are no steps, only commands.
+    `paused`: whether the service waits in READY for RUN, after `on_start`. `options` are those of the connection to
+    the controller.
 
-    An exception of `on_start`, `step` or `on_stop` is raised here, after the controller has received FAILED with its type and text.
+    An exception of `on_start`, `step` or `on_stop` is raised here, after the controller has received FAILED with its
+    type and text.
 
-    On the main thread SIGTERM and SIGINT (Ctrl-C) mean SHUTDOWN: the method under way is finished, `on_stop` is called. The second
-    one abandons that method: `linkspan.Cancelled` is raised in it, also out of a system call such as `time.sleep`; so
-    does a second SHUTDOWN, or a CANCEL, from the controller. (The library sends SIGURG for it, which a program without
-    urgent data on sockets gets from nothing else.) The third signal has its effect without a service. The previous handlers
-    are restored at the end.
-    On any other thread no signal is handled, and the method under way has to check `cancelled` itself.
+    On the main thread SIGTERM and SIGINT (Ctrl-C) mean SHUTDOWN: the current method finishes, then `on_stop` is
+    called. The second signal abandons that method: `linkspan.Cancelled` is raised in it, also out of a system call
+    such as `time.sleep`. A second SHUTDOWN, or a CANCEL, from the controller does the same. The library sends SIGURG
+    for this; otherwise only urgent data on sockets causes it. The third signal has its usual effect. The previous
+    handlers are restored at the end.
+
+    On any other thread no signal is handled, and the methods must check `cancelled`.
     """
     if not isinstance(service, Service):
         instead = f"{service.__qualname__}(), an object of it" if isinstance(service, type) else "an object of a class made from linkspan.Service"
@@ -156,7 +161,7 @@ def run(
     given.update(cast(ServiceOptions, options))
     run = _Run(service)
     try:
-        # Before a controller can see the service: a signal in its first moment ends it in good order, too.
+        # Before a controller can see the service, so that even an early signal ends it in good order.
         with run.signals() if main else nullcontext():
             run.begin(ServiceLoop(name, interrupt=signal.SIGURG if main else None, **given))
             run.until_stopped()
@@ -165,7 +170,7 @@ def run(
 
 
 def _commands(service: Service) -> list[str]:
-    """The commands that the service accepts beyond those of every service."""
+    """Returns the additional commands of the service."""
     kind = type(service)
     own = [method.removeprefix("do_") for method in dir(service) if method.startswith("do_")]
     config = ["CONFIG"] if kind.on_config is not Service.on_config else []
@@ -181,14 +186,14 @@ class _Run:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.signalled = 0
-        #: Signals that came before there was a loop.
+        #: The number of signals before the loop existed.
         self.early = 0
         self.urgent: Any = None
-        # Whether a method of the service is under way that may be abandoned.
+        # Whether a method that may be abandoned is running.
         self.inside = False
 
     def begin(self, loop: ServiceLoop) -> None:
-        # From here on the handlers use it, so that each signal counts once.
+        # From here on the handlers use the loop, so that each signal counts once.
         self.loop = self.service._loop = loop
         for _ in range(self.early):
             loop.shutdown()
@@ -200,7 +205,7 @@ class _Run:
                 self.service._task = task
                 self.carry_out(task)
         finally:
-            # Also where it failed, so that its last report arrives.
+            # Also after a failure, so that its last report arrives.
             self.loop.close()
 
     def start(self) -> None:
@@ -216,7 +221,7 @@ class _Run:
             task.done(self.interruptible(lambda: self.do(task)))
         except BaseException as error:
             self.inside = False
-            # An abandoned step is no failure; an abandoned shutdown ends the service all the same.
+            # An abandoned step is not a failure. An abandoned shutdown still ends the service.
             last = task.command is Command.SHUTDOWN or (task.command is Command.STEP and not self.loop.cancelled)
             task.failed(error)
             if last or not isinstance(error, Exception):
@@ -232,13 +237,13 @@ class _Run:
             case Command.PAUSE:
                 service.on_pause()
             case Command.RUN if task.before is State.READY:
-                pass  # all is open since the start
+                pass  # everything is open since the start
             case Command.RUN:
                 service.on_resume()
             case Command.CHECKPOINT:
                 service.on_checkpoint()
             case Command.SHUTDOWN if task.before is State.PAUSED:
-                pass  # all is closed since the pause
+                pass  # everything is closed since the pause
             case Command.SHUTDOWN:
                 service.on_stop()
             case Command.CONFIG:
@@ -250,7 +255,7 @@ class _Run:
         return None
 
     def interruptible(self, method: Callable[[], Any]) -> Any:
-        """Calls a method that the handler of a signal may end."""
+        """Calls a method that a signal handler may end."""
         try:
             self.inside = True
             # The signal may have arrived just before.
@@ -261,14 +266,14 @@ class _Run:
             self.inside = False
 
     def give_up(self) -> None:
-        """Ends the method under way, once."""
+        """Ends the current method, once."""
         if self.inside:
             self.inside = False
             raise Cancelled(f"the method of {self.service.name} that was under way was cancelled")
 
     @contextmanager
     def signals(self) -> Iterator[None]:
-        """Handles the signals meanwhile."""
+        """Installs the signal handlers and restores the previous ones at the end."""
         handlers = {signal.SIGTERM: self.asked_to_end, signal.SIGINT: self.asked_to_end, signal.SIGURG: self.interrupted}
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         self.urgent = before[signal.SIGURG]
@@ -276,7 +281,7 @@ class _Run:
             yield
         finally:
             for number, handler in before.items():
-                # None is a handler that was not set by Python, which cannot put it back.
+                # None is a handler that was not set by Python, which cannot restore it.
                 if handler is not None:
                     signal.signal(number, handler)
 

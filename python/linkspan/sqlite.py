@@ -1,4 +1,4 @@
-"""Checkpoints of SQLite databases, for services that keep their data there, before the file is copied."""
+"""Checkpoints of SQLite databases, for services that keep data there, before the file is copied."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from .options import Seconds
 if TYPE_CHECKING:
     import sqlite3
 
-#: Seconds that SQLite waits without a break; signals are checked in between.
+#: The seconds of one wait in SQLite; signals are checked between two waits.
 _STRETCH = 0.1
 
 
 def sqlite_checkpoint(db: sqlite3.Connection, timeout: Seconds = 5.0) -> int:
-    """Moves what the write-ahead log holds into the database file, and empties the log: then the .db file alone is complete.
+    """Moves the write-ahead log into the database file and empties it. The .db file alone is then complete.
 
-    Gives how many frames (pages) the log held. A database that is not in WAL mode, one in memory too, has no log and is
-    whole as it is: 0, and nothing was done. Of several attached databases each is checkpointed.
+    Returns the number of frames (pages) that the log held. Without WAL mode, also in memory, it returns 0 and does
+    nothing. It checkpoints all attached databases.
 
-    `timeout`: seconds to wait for other connections that read from or write to the log. Where they hold it for longer:
-    `Stalled`, which says how many frames are left in the log; what was moved is safe, nothing is lost, and a later call
-    goes on. Less time than the deadline of the command that asks for it, so that the answer says so in time.
+    `timeout`: seconds to wait for other connections that read or write. After that, `Stalled` says how many frames
+    remain in the log. Moved frames are safe, and a later call continues. Choose a shorter time than the deadline of
+    the command, so that its answer arrives in time.
 
-    `InvalidState` inside a transaction of this connection, or while it has a query that was not read to its end: when to
-    commit is the program's to say. A checkpoint keeps what was committed, and only that.
+    `InvalidState` inside a transaction of this connection, or while it has an unfinished query. The program must
+    commit first: a checkpoint keeps only committed data.
     """
     seconds = wait_seconds(timeout)
     if not hasattr(db, "in_transaction"):
@@ -40,7 +40,7 @@ def sqlite_checkpoint(db: sqlite3.Connection, timeout: Seconds = 5.0) -> int:
         ask.row_factory = None
         (patience,) = ask.execute("pragma busy_timeout").fetchone()
         until = float("inf") if seconds is None else time.monotonic() + seconds
-        # What the program makes of texts is not for the names here, which are files' and need not be UTF-8.
+        # The program's text factory is not for file names, which need not be UTF-8.
         program_texts, db.text_factory = db.text_factory, os.fsdecode
         try:
             schemas = [(name, file) for _, name, file in ask.execute("pragma database_list").fetchall() if name != "temp"]
@@ -51,11 +51,11 @@ def sqlite_checkpoint(db: sqlite3.Connection, timeout: Seconds = 5.0) -> int:
 
 
 def _checkpoint(ask: sqlite3.Cursor, schema: str, file: str, until: float) -> int:
-    """One attached database, until this reading of the monotonic clock."""
+    """Checkpoints one attached database, until this time of the monotonic clock."""
     schema = '"' + schema.replace('"', '""') + '"'
     if ask.execute(f"pragma {schema}.journal_mode").fetchone() != ("wal",):
         return 0
-    # This moves most of it without blocking other connections, and only this mode returns how much there was.
+    # This mode moves most frames without blocking other connections, and only it returns their number.
     frames = max(_pragma(ask, schema, "passive", file)[1], 0)
     while True:
         left = min(max(until - time.monotonic(), 0.0), _STRETCH)
@@ -69,15 +69,15 @@ def _checkpoint(ask: sqlite3.Cursor, schema: str, file: str, until: float) -> in
 
 
 def _pragma(ask: sqlite3.Cursor, schema: str, how: str, file: str) -> tuple[int, int, int]:
-    """(whether another connection blocked it, frames in the log, frames of them that are in the file too)."""
-    # Some builds of Python have none, and programs that use this one have it already.
+    """Returns whether another connection blocked it, frames in the log, and frames moved into the file."""
+    # Imported here: some builds of Python lack it, and programs with a connection have it.
     import sqlite3
 
     try:
         busy, logged, moved = ask.execute(f"pragma {schema}.wal_checkpoint({how})").fetchone()
         return busy, logged, moved
     except sqlite3.OperationalError as error:
-        # SQLITE_LOCKED is a lock of this connection; for locks of others SQLite would have waited.
+        # SQLITE_LOCKED is a lock of this connection; SQLite waits for locks of others.
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_LOCKED:
             raise
         text = f"checkpoint of {file}: this connection has a query that was not read to its end; fetch its rows or close it"

@@ -1,4 +1,4 @@
-"""A table of a recording: the messages of a name in columns, for NumPy and for what knows Arrow's C stream interface."""
+"""A table of a recording: the messages of a name in columns, for NumPy and Arrow's C stream interface."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from typing import Any
 from . import _native
 from .errors import InvalidState, Unsupported
 
-#: Rows and values of a row that a notebook shows.
+#: The rows, and the values per row, in a notebook.
 SHOWN = 8
 
 
 class Table:
-    """The messages of a name: a row a message, and the columns `received`, `sent`, `sequence`, `source` and one a field.
+    """The messages of a name: one row per message.
 
-    Of several names it has the column `name` in front of them. Fields of a map within a map are joined by `/`. Integers beside floats are
-    floats where no digit is lost; values of several types are text in JSON. Arrays of several shapes have these in the column `NAME~shape`.
-    Any library that knows Arrow's C stream interface takes it without a copy: `pyarrow.table(t)`, `polars.DataFrame(t)`.
+    The columns are `received`, `sent`, `sequence`, `source`, and one per field. A table of several names begins with
+    the column `name`. Fields of nested maps are joined by `/`. Columns with integers and floats are floats if no digit
+    is lost. Values of several types are JSON text. Arrays of different shapes have their shapes in the column
+    `NAME~shape`.
 
-    `column in t`, `t[column]` and iteration are about columns, `len(t)` is the number of rows.
+    Libraries with Arrow's C stream interface read it without a copy: `pyarrow.table(t)`, `polars.DataFrame(t)`.
+
+    `column in t`, `t[column]` and iteration use columns; `len(t)` is the number of rows.
     """
 
     __slots__ = ("_held",)
@@ -37,7 +40,7 @@ class Table:
         return self._held
 
     def close(self) -> None:
-        """Gives up its memory; arrays that a program has of it keep theirs."""
+        """Releases the memory. Existing arrays keep their part."""
         self._held = None
 
     def __enter__(self) -> Table:
@@ -47,7 +50,7 @@ class Table:
         self.close()
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """Arrow's C stream interface: a capsule."""
+        """Exports a capsule of Arrow's C stream interface."""
         return self._native.__arrow_c_stream__(requested_schema)
 
     def __len__(self) -> int:
@@ -58,7 +61,7 @@ class Table:
         return column in self.columns
 
     def __iter__(self) -> Iterator[str]:
-        """The names of the columns."""
+        """Iterates over the names of the columns."""
         return iter(self.columns)
 
     @property
@@ -67,25 +70,27 @@ class Table:
         return self._native.column_names
 
     def keys(self) -> list[str]:
-        """The names of the columns: `dict(table)` has them all."""
+        """Returns the names of the columns, for `dict(table)`."""
         return self.columns
 
     def __array__(self, dtype: object = None, copy: bool | None = None) -> Any:
-        """Columns are of several types, so that no array is made of them: the error says what is."""
+        """Always raises, because columns have several types. The error names alternatives."""
         raise Unsupported("a table is no one array: give table.to_pandas(), table.to_polars(), or a column of it, table[name]")
 
     def unit(self, column: str) -> str | None:
-        """The unit that the schema gives the field."""
+        """Returns the unit of the field in the schema."""
         return dict(self._native.describe(column)).get("unit")
 
     def __getitem__(self, column: str) -> Any:
-        """A column: numbers as an array without a copy, instants as `datetime64[ns]` where NumPy is there; arrays of one shape as one array
-        with a dimension more; texts, bytes, arrays of several shapes or with some missing, and integers with nulls as a list with `None` for
-        nulls. A null among floats is NaN, and among instants NaT; without NumPy it is `None` in a list."""
+        """Returns a column: numbers as an array without a copy, other types as a list.
+
+        Instants are `datetime64[ns]` with NumPy. Arrays of one shape are one array with an additional dimension. These
+        become lists with `None` for nulls: texts, bytes, arrays of several shapes or with missing ones, and integers
+        with nulls. Null floats are NaN and null instants NaT; without NumPy a list with `None`."""
         return self._values(column)
 
     def _values(self, column: str, most: int | None = None) -> Any:
-        """The values of a column, or the first ones of them."""
+        """Returns the values of a column, at most `most`."""
         native = self._native
         found, valid = native.numbers(column), native.validity(column)
         there = None if valid is None else valid.tolist()[:most]
@@ -105,11 +110,11 @@ class Table:
         ends, elements = lists[0].tolist()[: rows + 1], _sliceable(lists[1])
         all_there = [True] * rows if there is None else there
         arrays = [elements[begin:end] if is_there else None for begin, end, is_there in zip(ends, ends[1:], all_there, strict=False)]
-        # Without NumPy the elements are all that there is.
+        # Without NumPy only the flat elements are available.
         return self._shaped(column, arrays, facts, most) if hasattr(elements, "reshape") else arrays
 
     def _shaped(self, column: str, arrays: list[Any], facts: dict[str, str], most: int | None) -> list[Any]:
-        """The arrays of a column, each in its shape."""
+        """Returns the arrays of a column in their shapes."""
         from ._hdf5 import shape_of
 
         beside, order = f"{column}~shape", "F" if facts.get("order") == "column" else "C"
@@ -136,15 +141,17 @@ class Table:
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p>{more}</p>"
 
     def to_arrow(self) -> Any:
-        """A `pyarrow.Table`."""
+        """Returns a `pyarrow.Table`."""
         return library("pyarrow").table(self)
 
     def to_polars(self) -> Any:
-        """A `polars.DataFrame`."""
+        """Returns a `polars.DataFrame`."""
         return library("polars").DataFrame(self)
 
     def to_pandas(self) -> Any:
-        """A `pandas.DataFrame`; needs pyarrow as well. Integers with nulls are pandas' `Int64` or `UInt64`, so that they keep all digits."""
+        """Returns a `pandas.DataFrame`; also needs pyarrow.
+
+        Integers with nulls become pandas' `Int64` or `UInt64`, without loss of digits."""
         pandas, pyarrow = library("pandas"), library("pyarrow")
         arrow = self.to_arrow()
         frame = arrow.to_pandas()
@@ -161,7 +168,7 @@ class Table:
 
 
 class Batches(Iterator[Table]):
-    """The tables that `batches` gives."""
+    """The tables of `batches`."""
 
     def __init__(self, native: _native.RecordingTables) -> None:
         self._native, self._given = native, 0
@@ -176,7 +183,7 @@ class Batches(Iterator[Table]):
 
 
 def _instants(array: Any, valid: Any) -> Any:
-    """Instants of NumPy with NaT for nulls: a copy if there are any."""
+    """Returns NumPy instants with NaT for nulls; copies only if there are nulls."""
     if valid is None:
         return array
     array = array.copy()
@@ -185,12 +192,12 @@ def _instants(array: Any, valid: Any) -> Any:
 
 
 def _sliceable(array: Any) -> Any:
-    """An array of NumPy, or without NumPy the list of its elements."""
+    """Returns a NumPy array, or without NumPy a list of its elements."""
     return array if hasattr(array, "reshape") else array.tolist()
 
 
 def cell(value: object) -> str:
-    """A value in a page: what it is made of, where it is long."""
+    """Formats a value for a page: its type and shape if it is long."""
     shape = getattr(value, "shape", ())
     text = f"{getattr(value, 'dtype', '')} of {tuple(shape)}" if shape else str(value)
     text = _native.one_line(text)
@@ -198,7 +205,7 @@ def cell(value: object) -> str:
 
 
 def library(name: str) -> ModuleType:
-    """A library that is not needed for anything else."""
+    """Imports an optional library."""
     try:
         __import__(name)
     except ImportError as error:

@@ -17,11 +17,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
 
-# With the slot alone, so that the extension may make instances by it. It is no dataclass: `dataclasses.asdict` would take it apart.
+# The slot lets the native module make instances. It is not a dataclass, because `dataclasses.asdict` would take it
+# apart.
 class Timestamp:
     """An instant: nanoseconds since 1970-01-01T00:00:00Z, from 1677-09-21 to 2262-04-11.
 
-    The difference of two is seconds as a float; seconds or a `timedelta` may be added and taken away.
+    The difference of two is seconds as a float. Seconds or a `timedelta` may be added and subtracted.
     """
 
     __slots__ = ("nanoseconds",)
@@ -69,17 +70,19 @@ class Timestamp:
 
     @staticmethod
     def now() -> Timestamp:
-        """The system clock's time."""
+        """Returns the time of the system clock."""
         return Timestamp(clock())
 
     @staticmethod
     def parse(text: str) -> Timestamp:
-        """Reads RFC 3339, such as `2026-03-01T12:00:00.5Z`; `Malformed` where it is not that."""
+        """Parses RFC 3339, such as `2026-03-01T12:00:00.5Z`. `Malformed` for other text."""
         return Timestamp(parse_time(text))
 
     @staticmethod
     def from_datetime(when: datetime) -> Timestamp:
-        """From a `datetime` with a time zone, to the microsecond that it has; one of pandas has nanoseconds. `Unsupported` without a zone."""
+        """Converts a `datetime` with a time zone, exact to its microsecond. `Unsupported` without a zone.
+
+        A pandas `Timestamp` keeps its nanoseconds."""
         if not isinstance(when, datetime):
             raise refused(WrongType, "when", when, "a datetime with a time zone; Timestamp.from_datetime64 accepts one of NumPy")
         if when.utcoffset() is None:
@@ -87,26 +90,28 @@ class Timestamp:
         return Timestamp(_span(when - _EPOCH) + getattr(when, "nanosecond", 0))
 
     def to_datetime(self) -> datetime:
-        """The `datetime` in UTC, rounded down to its microsecond."""
+        """Returns the `datetime` in UTC, rounded down to microseconds."""
         return _EPOCH + timedelta(microseconds=self.nanoseconds // 1000)
 
     @staticmethod
     def from_datetime64(when: Any) -> Timestamp:
-        """From a `numpy.datetime64`, which is in UTC; `Unsupported` for one that is no time, or finer than nanoseconds."""
+        """Converts a `numpy.datetime64`, which is UTC. `Unsupported` for NaT and units below nanoseconds."""
         found = stand_in(when)
         if not isinstance(found, Timestamp):
             raise Unsupported(f"{shown(when)} names no instant: give a numpy.datetime64 that is a time")
         return found
 
     def to_datetime64(self) -> Any:
-        """The `numpy.datetime64` in nanoseconds, in UTC: `pandas.Timestamp(at.to_datetime64(), tz="UTC")`. It needs NumPy."""
+        """Returns a `numpy.datetime64` in nanoseconds, in UTC; needs NumPy.
+
+        For pandas: `pandas.Timestamp(at.to_datetime64(), tz="UTC")`."""
         import numpy
 
         return numpy.datetime64(self.nanoseconds, "ns")
 
     @property
     def seconds(self) -> float:
-        """Seconds since 1970 as `time.time()` gives them: a float, exact to about 200 ns."""
+        """Seconds since 1970, like `time.time()`: a float, exact to about 200 ns."""
         return self.nanoseconds / _SECOND
 
     def __add__(self, span: float | timedelta) -> Timestamp:
@@ -129,7 +134,7 @@ class Timestamp:
         return format_time(self.nanoseconds)
 
     def __format__(self, form: str) -> str:
-        """Its text; with a form such as `%H:%M` that of its `datetime` in UTC, as `strftime` writes it."""
+        """Formats the instant; a form such as `%H:%M` formats its `datetime` in UTC like `strftime`."""
         return self.to_datetime().strftime(form) if "%" in form else format(str(self), form)
 
     def __repr__(self) -> str:
@@ -137,7 +142,7 @@ class Timestamp:
 
 
 def _instead(given: object) -> str:
-    """What to give instead of what is no number of nanoseconds."""
+    """Returns what to give instead of an invalid value."""
     if isinstance(given, str):
         return "Timestamp.parse(text) for a text, or nanoseconds since 1970 as an int"
     if isinstance(given, datetime):
@@ -152,7 +157,7 @@ def _span(delta: timedelta) -> int:
 
 
 def _length(span: object) -> int | None:
-    """Nanoseconds of what may be added to an instant; none where it may not."""
+    """Returns the nanoseconds of a time span; None for other types."""
     if isinstance(span, timedelta):
         return _span(span)
     if isinstance(span, int):

@@ -1,8 +1,9 @@
-"""The functions that a program calls first: open, connect, listen, serve, publish, subscribe.
+"""The first functions of a program: open, connect, listen, serve, publish, subscribe.
 
-An endpoint is a name such as `lab/temperature`, over shared memory, or `transport:name`: `shm:`, `unix:`, `fifo:`, `spool:`,
-`dgram:`, `file:`, `journal:`, `tcp://host:port`. Options are keywords, the same for every verb: `help(linkspan.Options)`. What a
-transport cannot do is `Unsupported`, with the reason, before anything is made or sent.
+An endpoint is a name such as `lab/temperature`, over shared memory, or `transport:name`: `shm:`, `unix:`, `fifo:`,
+`spool:`, `dgram:`, `file:`, `journal:`, `tcp://host:port`. Options are keywords, equal for every function:
+`help(linkspan.Options)`. An option or call that a transport does not support raises `Unsupported`, with the reason,
+before anything is made or sent.
 """
 
 from __future__ import annotations
@@ -30,46 +31,51 @@ _LEFT_OUT: Any = ...
 
 
 def open(endpoint: str, **options: Unpack[Options]) -> Channel:  # noqa: A001 - the verb in every language
-    """Connects if a program listens at the endpoint and listens otherwise; `channel.role` has the result.
+    """Connects if a program listens at the endpoint; otherwise listens. `channel.role` has the result.
 
-    Of two programs that start at the same instant exactly one listens.
+    If two programs start at the same time, exactly one listens.
     """
     return Channel.open(endpoint, **options)
 
 
 def connect(endpoint: str, **options: Unpack[Options]) -> Channel:
-    """A channel to the program that listens or serves at the endpoint. Waits for it, and connects again if it restarts.
+    """Returns a channel to the program that listens or serves at the endpoint.
 
-    `NotFound` where no program did within the option `timeout`: 30 seconds by default, `None` waits for ever.
+    Waits for the program, and reconnects if it restarts. `NotFound` if none listens within the option `timeout`: 30
+    seconds by default; `None` waits for ever.
     """
     return Channel.connect(endpoint, **options)
 
 
 def listen(endpoint: str, **options: Unpack[Options]) -> Listener:
-    """Listens at the endpoint; each `accept` gives the channel to one peer. `AddressInUse` where a living process listens."""
+    """Listens at the endpoint; each `accept` returns the channel to one peer.
+
+    `AddressInUse` if a living process listens."""
     return Listener(endpoint, **options)
 
 
 def serve(endpoint: str, **options: Unpack[Options]) -> Server:
-    """Serves requests at the endpoint: `for request in serve(name): request.reply(…)`, or `serve(name).run(handler)`.
+    """Serves requests at the endpoint: `for request in serve(name): request.reply(…)`.
 
-    `AddressInUse` where a living process has the name.
+    Or use `serve(name).run(handler)`. `AddressInUse` if a living process has the name.
     """
     return Server(endpoint, **options)
 
 
 def publisher(endpoint: str, **options: Unpack[Options]) -> Publisher:
-    """Publishes at the endpoint. A publisher never waits for a slow subscriber. `AddressInUse` where a living process does."""
+    """Publishes at the endpoint, without ever waiting for a slow subscriber.
+
+    `AddressInUse` if a living process publishes there."""
     return Publisher(endpoint, **options)
 
 
 def subscribe(endpoint: str | Iterable[str], **options: Unpack[Options]) -> Subscriber:
-    """Receives what is published at the endpoint, the latest value first: `for message in subscribe(name)`.
+    """Receives from the endpoint, the latest value first: `for message in subscribe(name)`.
 
-    The endpoint may be a pattern such as `lab/*` (`*` stands for any characters, `?` for one), or a list of endpoints and patterns:
-    names that appear later join, and `message.name` is the endpoint of each message. `stats()["names"]` has the received and the
-    missed messages of each name, `stats()["refused"]` why a name that fits is left out. Files and journals are meant by patterns such
-    as `journal:lab/*` alone.
+    The endpoint may be a pattern such as `lab/*` (`*` means any characters, `?` one), or a list of endpoints and
+    patterns. Names that appear later join, and `message.name` is the endpoint of each message. `stats()["names"]` has
+    received and missed messages by name. `stats()["refused"]` has the reason for each matching name that is left out.
+    Only patterns with a transport, such as `journal:lab/*`, match files and journals.
     """
     return Subscriber(endpoint, **options)
 
@@ -82,9 +88,9 @@ def wait(
 ) -> list[T]:
     """Waits until at least one of several objects is ready, and returns the ready ones.
 
-    The objects are channels, listeners, servers, subscribers, or anything with `fileno()`. What it gives is to be looked at with a
-    call that does not wait (`try_recv()`, `next(timeout=0)`), which may still find nothing: then wait again. `timeout` is in
-    seconds: left out 30, `None` for ever, 0 not at all. Raises `Timeout` where none had something to do in time::
+    The objects are channels, listeners, servers, subscribers, or anything with `fileno()`. Query a ready object with a
+    call that does not wait (`try_recv()`, `next(timeout=0)`). It may still find nothing; then wait again. `timeout` is
+    in seconds: 30 by default, `None` for ever, 0 without waiting. `Timeout` if no object is ready in time::
 
         for ready in linkspan.wait([readings, orders], timeout=None):
             handle(ready.try_recv())
@@ -98,7 +104,7 @@ def wait(
 
 
 def descriptors_of(objects: Iterable[T]) -> tuple[list[T], list[int]]:
-    """The objects of `wait` and their descriptors; `WrongType` where one has none."""
+    """Returns the objects of `wait` and their descriptors. `WrongType` if one has none."""
     if hasattr(objects, "fileno") or not isinstance(objects, Iterable):
         raise WrongType(f"wait accepts a list of objects, and not {type(objects).__name__}: wait([subscriber, channel])")
     objects = list(objects)
@@ -111,17 +117,19 @@ def descriptors_of(objects: Iterable[T]) -> tuple[list[T], list[int]]:
 
 
 def latest(endpoint: str, **options: Unpack[Options]) -> Message:
-    """The newest message at the endpoint. `Empty` where none was published yet, `NotFound` where no program publishes.
+    """Returns the newest message at the endpoint.
 
-    It does not wait, unless the option `timeout` says for how many seconds it waits for a publisher and its first message.
+    `Empty` if nothing was published yet, `NotFound` if no program publishes. It waits for a publisher and its first
+    message only if the option `timeout` is given, in seconds.
     """
     return _native.latest(endpoint, **options)
 
 
 def names() -> list[dict[str, Any]]:
-    """What is open on this machine, as `linkspan ls` lists it: a map for each name, sorted by `endpoint`.
+    """Lists the open names on this machine, like `linkspan ls`: a dict for each, sorted by `endpoint`.
 
-    `endpoint`, `pattern`, `pid`, `program`, `user`, `messages`, `peers` and others; None where it is unknown, and `problem` has the reason::
+    Keys are `endpoint`, `pattern`, `pid`, `program`, `user`, `messages`, `peers` and others. Unknown values are None,
+    and `problem` has the reason::
 
         [name["endpoint"] for name in linkspan.names() if name["pattern"] == "publish"]
     """
@@ -129,18 +137,18 @@ def names() -> list[dict[str, Any]]:
 
 
 def schema(endpoint: str, message: Message | None = None) -> dict[str, Any]:
-    """The schema that was given for the endpoint by the program that listens there, or that is stored in its spool or journal.
+    """Returns the schema of the program that listens at the endpoint, or of its spool or journal.
 
-    `schema("lab/power")["type"]["fields"]` are the fields, maps with `name` and `type`, where `type` has `kind` and, as they apply,
-    `unit`, `range` (two numbers), `values`, `shape`: the canonical form of docs/schema.md, without descriptions. Waits at most 3 s.
-    `NotFound` where no program listens, `Missing` where no schema was given.
+    `schema("lab/power")["type"]["fields"]` are the fields: dicts with `name` and `type`. A `type` has `kind` and, if
+    applicable, `unit`, `range` (two numbers), `values`, `shape`. This is the canonical form of docs/schema.md, without
+    descriptions. Waits at most 3 s. `NotFound` if no program listens, `Missing` without a schema.
 
-    With a message of that endpoint it is the schema that this was written with: each record of a journal names its own. `Corrupt` where
-    the journal has lost it.
+    With a message of that endpoint, returns the schema of that message: each record of a journal names its schema.
+    `Corrupt` if the journal has lost it.
     """
     return _native.schema(endpoint, message)
 
 
 def reply_schema(endpoint: str) -> dict[str, Any]:
-    """The schema of what is replied there, which the server gave as `reply_schema`; otherwise like `schema`."""
+    """Returns the schema of replies, which the server set as `reply_schema`; otherwise like `schema`."""
     return _native.reply_schema(endpoint)

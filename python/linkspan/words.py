@@ -1,4 +1,4 @@
-"""The words between services and their controller: states, views, commands, outcomes. Each equals its own text."""
+"""The words of services and controllers: states, views, commands, outcomes. Each equals its text."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from enum import StrEnum
 
 
 def shown(given: object) -> str:
-    """A short form of an argument for the text of an error, whatever its `repr` does."""
+    """Returns a short form of an argument for an error, even if its `repr` fails."""
     try:
         return reprlib.repr(given)
-    except KeyboardInterrupt:  # Ctrl-C, in this moment
+    except KeyboardInterrupt:  # Ctrl-C
         raise
-    except BaseException:  # no `Exception`, which `reprlib` shows itself
+    except BaseException:  # `reprlib` handles `Exception` itself
         return f"<{type(given).__qualname__}>"
 
 
 def said(error: BaseException) -> str:
-    """The text of what was raised; empty where making it raises again, and its class says what there is to say."""
+    """Returns the text of an exception; empty if making it fails."""
     try:
         return str(error)
     except KeyboardInterrupt:
@@ -37,11 +37,11 @@ class State(StrEnum):
     CHECKPOINTING = "CHECKPOINTING"  #: stops working and checkpoints
     STOPPING = "STOPPING"  #: finishes its step, checkpoints, closes, leaves
     STOPPED = "STOPPED"  #: ended in order
-    FAILED = "FAILED"  #: could not go on, for the given reason
+    FAILED = "FAILED"  #: could not continue, for the given reason
 
 
 class View(StrEnum):
-    """The connection of a service as its controller sees it."""
+    """The connection of a service, as its controller sees it."""
 
     CONNECTED = "CONNECTED"  #: connected, and a heartbeat arrived in time
     STALE = "STALE"  #: connected, and silent for longer than three heartbeats
@@ -50,13 +50,13 @@ class View(StrEnum):
 
 
 class Command(StrEnum):
-    """The commands for a service. A service's own commands are other `str`."""
+    """The commands for a service. A service's own commands are plain `str`."""
 
-    STEP = "STEP"  #: do the next step: from the service's own clock, never from a controller
+    STEP = "STEP"  #: do the next step; sent by the service's clock, never by a controller
     GET_DATA = "GET_DATA"  #: answer with the data; change nothing
     PAUSE = "PAUSE"  #: finish the step, checkpoint, close, wait
-    RUN = "RUN"  #: open again and go on
-    CHECKPOINT = "CHECKPOINT"  #: stop working, checkpoint, go on
+    RUN = "RUN"  #: open again and continue
+    CHECKPOINT = "CHECKPOINT"  #: stop working, checkpoint, continue
     SHUTDOWN = "SHUTDOWN"  #: checkpoint, close, leave the controller, end
     STATUS = "STATUS"  #: return the state; answered by the library
     DESCRIBE = "DESCRIBE"  #: return its description and the commands that it accepts; answered by the library
@@ -64,16 +64,16 @@ class Command(StrEnum):
     CONFIG = "CONFIG"  #: return or change the settings
     LOG = "LOG"  #: return the last lines of its log; answered by the library
     BACKUP = "BACKUP"  #: write a copy of its data
-    CANCEL = "CANCEL"  #: abandon the task under way; answered by the library
+    CANCEL = "CANCEL"  #: abandon the current task; answered by the library
 
     @classmethod
     def of(cls, name: str) -> Command | str:
-        """The member of this name; a service's own command as it is."""
+        """Returns the member of this name, or the name of a service's own command."""
         return cls._value2member_map_.get(name, name)  # type: ignore[return-value]
 
 
 class Outcome(StrEnum):
-    """The outcome of a command so far."""
+    """The current outcome of a command."""
 
     ACCEPTED = "ACCEPTED"  #: the service will carry it out
     DONE = "DONE"  #: it is done
