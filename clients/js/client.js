@@ -1,24 +1,29 @@
-// The client of `linkspan gateway` for browsers and Node: connections, subscriptions, calls, publishers, and the values in CBOR. One file, without dependencies.
+// The client of `linkspan gateway` for browsers and Node: connections, subscriptions, calls, publishers, and CBOR.
+// One file without dependencies.
 
-// Every limit of this client: what a gateway can make it hold or do. docs/security.md explains them.
+// Every limit of this client, which bounds the memory and work that a gateway can cause. docs/security.md explains
+// them.
 const LIMITS = {
-  // Bytes of a received value, unless `connect` gets another number as `maxMessageSize`.
+  // Bytes of a received value; the option `maxMessageSize` of `connect` overrides it.
   message: 64 << 20,
-  // One value: values in it, levels, bytes of a key and of an integer, digits of a decimal number, dimensions of an array.
+  // Limits of one value: its values, levels, bytes of a key and of an integer, digits of a decimal, dimensions of an
+  // array.
   values: 1_000_000, levels: 64, key: 64 << 10, integer: 1024, digits: 1024, dimensions: 15,
-  // What a frame may have around its value: bytes, values, levels.
+  // Bytes, values and levels that a frame may add around its value.
   around: { bytes: 64 << 10, values: 64, levels: 2 },
-  // Bytes that the program has not taken, of one subscription or server: so many times the longest message. A value has so many beside its own.
+  // Untaken bytes of a subscription or server, as a multiple of the longest message; and the memory cost of a value
+  // in addition to its bytes.
   held: 4, cost: 128,
-  // Of one subscription: names, and events that wait. Of one server: requests that wait; an honest gateway sends 64.
+  // Names and waiting events of one subscription; waiting requests of one server (an honest gateway sends 64).
   names: 65_536, events: 65_536, requests: 1024,
-  // Of a WebSocket in Node: pieces of a message, and bytes that the gateway does not read beside two of the longest messages.
+  // For Node's WebSocket: pieces of a message; and unsent bytes in addition to two longest messages.
   fragments: 65_536, unread: 8 << 20,
-  // Characters of the text of an error.
+  // Characters of an error text.
   text: 4096,
-  // Seconds between attempts to connect, at first and at most; each attempt doubles them, until a connection lasts so long.
+  // Seconds between attempts to connect, first and longest. Each attempt doubles the pause, until a connection lasts
+  // `steady` seconds.
   pause: 0.1, longestPause: 10, steady: 10,
-  // Seconds between pings, at least and at most.
+  // Seconds between pings, least and most.
   ping: [0.05, 600],
 };
 
@@ -28,7 +33,7 @@ const CODES = {
 };
 
 export class LinkspanError extends Error {
-  // Minifiers rename classes.
+  // Minifiers rename classes, so the name is explicit.
   static name = "LinkspanError";
   constructor(kind, text, more = {}) {
     super(text, more.cause === undefined ? undefined : { cause: more.cause });
@@ -53,7 +58,7 @@ const malformed = (text) => new LinkspanError("Malformed", text);
 const unsupported = (text) => new LinkspanError("Unsupported", text);
 const tooLarge = (text) => new LinkspanError("TooLarge", text);
 
-/** Refuses the first option that a function does not have, by its name. */
+/** Refuses the first unknown option by name. */
 function refuseUnknown(what, given, ...known) {
   for (const name of Object.keys(given ?? {})) {
     if (!known.includes(name)) throw new LinkspanError("Unsupported", `${what}: no option is called ${JSON.stringify(name)}; there are ${known.join(", ")}`, { path: name });
@@ -61,7 +66,7 @@ function refuseUnknown(what, given, ...known) {
 }
 const outOfRange = (text) => new LinkspanError("OutOfRange", text);
 
-// ---- Values that JavaScript has no form for
+// ---- Values without a JavaScript type
 
 const SECOND = 1_000_000_000n;
 const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
@@ -187,7 +192,7 @@ export class Float {
   }
 }
 
-// Each element type: its array, and its tag in CBOR (RFC 8746, little-endian).
+// Each element type: its array class, and its CBOR tag (RFC 8746, little-endian).
 const DTYPES = {
   bool: [Uint8Array, 41], u8: [Uint8Array, 64], u16: [Uint16Array, 69], u32: [Uint32Array, 70], u64: [BigUint64Array, 71], i8: [Int8Array, 72], i16: [Int16Array, 77],
   i32: [Int32Array, 78], i64: [BigInt64Array, 79], f32: [Float32Array, 85], f64: [Float64Array, 86], c64: [Float32Array, 85, 2], c128: [Float64Array, 86, 2],
@@ -206,7 +211,7 @@ export class NdArray {
     if (!known || !(data instanceof known[0])) throw new LinkspanError("WrongType", `an array of ${dtype} has its elements in a ${known?.[0].name ?? "typed array"}`);
     this.data = data;
     this.dtype = dtype;
-    // One dimension has one order.
+    // With one dimension, both orders are equal.
     this.order = shape?.length > 1 ? order : "row";
     this.shape = shape ?? [data.length / (known[2] ?? 1)];
     if (!["row", "column"].includes(order)) throw malformed("the order of an array is row or column");
@@ -237,11 +242,11 @@ export class NdArray {
 const WHAT_TIME = "a time has seconds, and a part of one in milli-, micro- or nanoseconds";
 const textOf = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const bytesOf = new TextEncoder();
-// What the numbers of heads are read and written as.
+// Number types of CBOR heads.
 const WIDTHS = ["Uint8", "Uint16", "Uint32", "BigUint64"];
 const small = (big) => (big >= Number.MIN_SAFE_INTEGER && big <= Number.MAX_SAFE_INTEGER ? Number(big) : big);
 const put = (map, key, value) => {
-  // An assignment to this key would set the prototype.
+  // Assigning this key would set the prototype.
   if (key === "__proto__") Object.defineProperty(map, key, { value, writable: true, enumerable: true, configurable: true });
   else map[key] = value;
 };
@@ -535,7 +540,7 @@ class Decoder {
     const [Elements, own] = DTYPES[dtype === "f16" ? "u16" : dtype];
     const size = Elements.BYTES_PER_ELEMENT;
     if (bytes.length % size) throw malformed("a typed array ends within an element");
-    // A view of the message where its place allows one.
+    // A view of the message, if its alignment allows one.
     const isView = bytes.byteOffset % size === 0 && tag !== 68 && size > 1 && tag === own;
     const data = isView ? new Elements(bytes.buffer, bytes.byteOffset, bytes.length / size) : new Elements(bytes.slice().buffer);
     if (size > 1 && ![own, 84].includes(tag)) {
@@ -574,9 +579,9 @@ export function decode(bytes, options = {}) {
   return decoded(bytes, options.exact ?? false)[0];
 }
 
-/** Returns the value, and what it costs in memory. */
+/** Returns the value and its memory cost. */
 function decoded(bytes, exact, around) {
-  // A Buffer of Node has a `slice` of its own, so it is looked at as the class that it extends.
+  // Node's `Buffer` overrides `slice`, so the decoder gets the base class.
   const decoder = new Decoder(ArrayBuffer.isView(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) : new Uint8Array(bytes), exact, around);
   const value = decoder.item();
   if (decoder.at !== decoder.bytes.length) throw malformed("something follows the value");
@@ -589,7 +594,8 @@ class Encoder {
     this.view = new DataView(this.bytes.buffer);
     this.length = 0;
     this.path = [];
-    // What the limits of a gateway count: values; the bytes of the longest key and of the largest integer; dimensions of an array.
+    // Maxima to compare with a gateway's limits: values, bytes of the longest key and of the largest integer,
+    // dimensions of an array.
     this.extent = { values: 0, key: 0, integer: 0, dimensions: 0 };
   }
   reach(limit, is) {
@@ -634,7 +640,7 @@ class Encoder {
     const digits = number < 0n ? -1n - number : number;
     if (digits < 1n << 64n) return this.integer(number);
     let hex = digits.toString(16);
-    // Its magnitude counts, which for -2^8192 has a byte more than what is written.
+    // The limit applies to the magnitude, which for -2^8192 has one byte more than the encoded number.
     this.reach("integer", Math.ceil((number < 0n ? -number : number).toString(16).length / 2));
     if (hex.length % 2) hex = `0${hex}`;
     this.head(6, number < 0n ? 3 : 2);
@@ -752,18 +758,18 @@ class Encoder {
     else if (value instanceof Set) this.object([...value]);
     else {
       const prototype = Object.getPrototypeOf(value);
-      // A plain object of another realm, such as a frame's, has that realm's prototype.
+      // A plain object from another realm, such as a frame, has that realm's prototype.
       if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
         throw this.refused("Unsupported", `an object of the class ${value.constructor?.name} has no form as a value: give a plain object of its fields`);
       }
-      // A field that is undefined is as one that is missing.
+      // An undefined field counts as absent.
       const entries = Object.entries(value).filter(([, field]) => field !== undefined);
       this.entries(entries, entries.length);
     }
   }
 }
 
-/** A value that is encoded, and what of it the limits of a gateway count. */
+/** An encoded value with its extent, which a gateway's limits bound. */
 class Raw {
   constructor(value) {
     const encoder = new Encoder();
@@ -777,7 +783,10 @@ export function encode(value) {
   return new Raw(value).bytes;
 }
 
-/** Returns the bytes of a frame. A gateway ends the connection for what is beyond the limits that it has said; the levels of a value have one limit everywhere. */
+/**
+ * Returns a frame's bytes, or throws if the value exceeds the gateway's limits, because a gateway would end the
+ * connection. All gateways have the same limit of levels.
+ */
 function fitting(frame, limits) {
   const { bytes } = new Raw(frame);
   const extent = frame.value?.extent;
@@ -805,7 +814,7 @@ const CHECKS = {
   names: (value) => Array.isArray(value) && value.every((one) => isMap(one) && isText(one.name)), error: (value) => isMap(value) && !wrongField(value, FRAMES.error),
   failure: (value) => isMap(value) && !wrongField(value, FRAMES.failure),
 };
-// The fields of each frame; those behind a bar may be missing.
+// The fields of each frame; fields after a bar are optional.
 const FRAMES = {
   welcome: "| machine:text rights:map limits:map", message: "name:text number:number | time:instant passed:count schema:text error:error", lagged: "name:text missed:count",
   joined: "name:text incarnation:text", ended: "name:text", closed: "| error:error", reply: "| number:count time:instant", names: "names:names | gone:texts", ack: "number:count",
@@ -815,10 +824,10 @@ for (const [type, text] of Object.entries(FRAMES)) {
   const [needed, optional = ""] = text.split("|").map((part) => part.trim().split(" ").filter(Boolean).map((field) => field.split(":")));
   FRAMES[type] = [...needed.map((field) => [...field, true]), ...optional];
 }
-/** Returns the name of the first field that is missing or wrong. */
+/** Returns the name of the first missing or invalid field. */
 const wrongField = (frame, fields) => fields?.find(([name, check, isNeeded]) => (frame[name] ?? null) === null ? isNeeded : !CHECKS[check](frame[name]))?.[0];
 
-/** Returns the frame of these bytes, checked, and what it costs in memory. */
+/** Returns the checked frame of these bytes, and its memory cost. */
 function received(data, most) {
   if (typeof data === "string") throw malformed("a frame of text; the frames of this protocol are bytes");
   if (data.byteLength > most + LIMITS.around.bytes) throw tooLarge(`a frame of ${data.byteLength} bytes; this client takes values of ${most}, which maxMessageSize of connect raises`);
@@ -911,7 +920,7 @@ class Subscription extends Stream {
     for (const [name, at] of Object.entries(from ?? {})) Object.assign(this.#of(name), typeof at === "object" ? at : { number: at }, { resumes: true });
     const abort = () => this.close(cancelled(signal));
     signal?.addEventListener("abort", abort, { once: true });
-    // A signal of the whole program outlives its subscriptions.
+    // A program-wide signal outlives its subscriptions, so the listener is removed.
     this.#unlisten = () => signal?.removeEventListener("abort", abort);
   }
   end(error) {
@@ -940,7 +949,7 @@ class Subscription extends Stream {
     for (const [name, of] of this.names) {
       if (!of.number || of.incarnation === undefined && !of.resumes) continue;
       put(from, name, of.incarnation === undefined ? of.number : { number: of.number, incarnation: of.incarnation });
-      // What was said to be missed behind the last message is said again, or comes.
+      // The gateway reports the losses after the last message again, or sends those messages.
       of.said += of.tail;
       of.tail = 0;
     }
@@ -969,7 +978,7 @@ class Subscription extends Stream {
     of.lives = frame.type !== "ended";
     if (frame.type === "joined") {
       if (isAway && of.incarnation !== undefined && of.incarnation !== frame.incarnation && !this.#options.latest) {
-        // Its publisher ended unseen: nobody knows how many messages followed the last one here.
+        // The publisher ended unseen, so the number of its messages after the last one is unknown.
         of.unseen++;
         of.isUntold = true;
         this.#event("lagged", { name: frame.name, missed: null });
@@ -991,7 +1000,7 @@ class Subscription extends Stream {
       return;
     }
     if (frame.number <= of.number) throw malformed(`${frame.name}: the message ${frame.number} after ${of.number}`);
-    // Those came after all that had been said to be missed.
+    // `said` counts losses that the gateway reported in advance.
     of.missed -= of.said;
     Object.assign(of, { number: frame.number, said: 0, tail: 0, messages: of.messages + 1 });
     const message = new Message(frame, of.untold, of.isUntold);
@@ -1000,7 +1009,7 @@ class Subscription extends Stream {
     if (!this.#options.latest && --this.#outstanding < 0) throw malformed("the gateway sent more messages than it was given credit for");
     const older = this.#options.latest ? this.queued.findIndex((item) => item instanceof Message && item.name === frame.name) : -1;
     if (older >= 0) {
-      // The program has not taken the last one: it is passed over, too.
+      // The program has not taken the previous message, which now counts as skipped.
       this.#passOver(older, message);
     }
     if (this.#options.events) message.type = "message";
@@ -1014,7 +1023,7 @@ class Subscription extends Stream {
       this.#passOver(oldest, this.queued.find((item, at) => at > oldest && item instanceof Message && item.name === name));
     }
   }
-  /** Takes a message out of the queue; the next one of its name counts it. */
+  /** Removes a message from the queue; the next message of its name counts it as missed. */
   #passOver(at, next) {
     const [passed] = this.queued.splice(at, 1);
     const of = this.#of(passed.name);
@@ -1064,7 +1073,7 @@ class Follow extends Stream {
     for (const name of now) this.#known.add(name);
     for (const name of gone) this.#known.delete(name);
     if (this.#known.size + (this.queued[0]?.gone.length ?? 0) > LIMITS.names) return this.close(tooLarge(`a list has at most ${LIMITS.names} names: follow a narrower pattern, or take the changes sooner`));
-    // One that does not take them gets the last of each name.
+    // A program that takes no updates gets the last state of each name.
     const older = this.queued.shift();
     const names = new Map([...(older?.names ?? []), ...frame.names].map((one) => [one.name, one]));
     for (const name of gone) names.delete(name);
@@ -1096,7 +1105,7 @@ class Publisher {
     return { type: "publish", name: this.name, schema: this.#schema };
   }
   cut() {
-    // It may have been published: the same again would be twice.
+    // The message may be published: sending it again could duplicate it.
     const lost = new LinkspanError("Disconnected", `the connection to the gateway ended before it said whether ${this.name} was published`);
     for (const { reject } of this.#sent.splice(0)) reject(lost);
     this.#ready = promised(this.#ready);
@@ -1178,7 +1187,7 @@ class Server extends Stream {
   #options;
   #ready = promised();
   #wasOpen = false;
-  // The requests of this connection that are not answered, with what each costs in memory.
+  // Unanswered requests of this connection, with the memory cost of each.
   #requests = new Map();
   #held = 0;
   constructor(lab, name, options) {
@@ -1195,7 +1204,7 @@ class Server extends Stream {
     return this.#ready.promise;
   }
   cut() {
-    // Their callers have been told.
+    // Their callers already have an error.
     this.#requests.clear();
     this.#held = 0;
     this.queued.length = 0;
@@ -1216,7 +1225,7 @@ class Server extends Stream {
     this.push(request);
   }
   taken(request) {
-    // A message is not answered.
+    // A message needs no answer.
     if (!request.wantsReply) this.#forget(request);
     return request;
   }
@@ -1225,12 +1234,12 @@ class Server extends Stream {
     return this.#requests.delete(request);
   }
   answer(request, outcome) {
-    // A request of an earlier connection has failed at its caller.
+    // A request of an earlier connection has already failed at its caller.
     if (this.#requests.has(request)) this.#lab.send({ type: "answer", id: this.id, ...outcome });
     this.#forget(request);
   }
   fail(error) {
-    // An answer that does not fit is the caller's error, too.
+    // The caller also gets the error of an answer that does not fit.
     if (this.#ready.isDone) this.onerror?.(error);
     else if (this.#wasOpen && error.kind === "AddressInUse") this.#lab.restart(this);
     else this.end(error);
@@ -1281,7 +1290,7 @@ function promised(before) {
       };
     }
   });
-  // Where no one waits, its error is none of the program's.
+  // If nobody awaits it, its rejection must not reach the program.
   made.promise.catch(() => {});
   return made;
 }
@@ -1303,7 +1312,7 @@ class Lab {
   #last = 0;
   #pause = LIMITS.pause;
   #since = 0;
-  // The gateway gives the names of an older connection of this client to a newer one.
+  // The gateway moves names from an older connection of this client id to a newer one.
   #client = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   #asked = new Map();
   #open = new Map();
@@ -1332,7 +1341,7 @@ class Lab {
 
   async attempt() {
     const { process, WebSocket } = globalThis;
-    // That of Node bounds no message.
+    // Node's own class does not bound messages.
     const isNode = process?.versions?.node && !process.versions.bun && !process.versions.deno && !process.versions.electron;
     const Socket = this.#options.WebSocket ?? (isNode ? (await import("./node.js")).WebSocket : WebSocket);
     if (this.#error) throw this.#error;
@@ -1343,7 +1352,7 @@ class Lab {
       throw notAnAddress(this.#url, error);
     }
     const greeted = promised();
-    // When a ping was sent that nothing has answered.
+    // The time of the unanswered ping.
     let pinged;
     let ping;
     const late = setTimeout(() => end(new LinkspanError("Timeout", `${this.#url} did not answer within ${this.#options.timeout} s`, { retry: true })), this.#options.timeout * 1000);
@@ -1379,7 +1388,8 @@ class Lab {
         if (frame.version !== 1) throw new LinkspanError("VersionMismatch", `the gateway speaks version ${frame.version} of the protocol, and this client version 1`);
         clearTimeout(late);
         this.welcome = frame;
-        // A half-open connection answers no ping. Browsers run the timers of hidden pages once a minute, so the time counts from a ping that was sent.
+        // A half-open connection answers no ping. Browsers run timers of hidden pages once a minute, so the time
+        // counts from the sent ping.
         const period = Math.min(Math.max(Number(frame.limits?.ping) || 20, LIMITS.ping[0]), LIMITS.ping[1]) * 1000;
         ping = setInterval(() => {
           if (Date.now() - pinged > 3 * period) end(new LinkspanError("Disconnected", `${this.#url} has not answered a ping for ${(3 * period) / 1000} s`, { retry: true }));
@@ -1403,11 +1413,11 @@ class Lab {
   #cut(error) {
     const asked = [...this.#asked.values()];
     this.#asked.clear();
-    // A call may have been carried out.
+    // A call may already be carried out.
     for (const { reject, type } of asked) reject(new LinkspanError("Disconnected", error.message, { retry: type !== "call", cause: error }));
     if (this.#error) return;
     this.#online = promised();
-    // A gateway that greets and then breaks the protocol is not tried more often.
+    // A gateway that greets and then breaks the protocol keeps the long pause.
     if (Date.now() - this.#since > LIMITS.steady * 1000) this.#pause = LIMITS.pause;
     for (const one of [...this.#open.values()]) one.cut();
     this.onstate?.("disconnected", error);
@@ -1423,7 +1433,7 @@ class Lab {
       try {
         return await this.attempt();
       } catch (error) {
-        // Waiting does not help against these.
+        // Waiting does not help against these errors.
         if (["PermissionDenied", "VersionMismatch", "InvalidEndpoint"].includes(error.kind)) return this.#finish(error);
         this.onstate?.("disconnected", error);
       }
@@ -1460,7 +1470,7 @@ class Lab {
     } else if (one.takes.includes(type)) one.take(frame, cost);
   }
   send(frame) {
-    // One that is closing is noticed here, before its event.
+    // Notices a closing socket before its event.
     if (this.#socket?.readyState > 1) this.#socket.onclose?.({});
     if (!this.isConnected || this.#socket?.readyState !== 1) return false;
     this.#socket.send(fitting(frame, this.welcome.limits));
@@ -1479,12 +1489,12 @@ class Lab {
     if (this.isConnected) this.#start(one);
     return one;
   }
-  /** Asks again for a name that another connection holds for now. */
+  /** Requests a name again that another connection still holds. */
   async restart(one) {
     const online = this.#online;
     one.pause = Math.min((one.pause ?? LIMITS.pause / 2) * 2, LIMITS.longestPause);
     await wait(one.pause);
-    // Another connection has started it already.
+    // A newer connection may have started it already.
     if (online === this.#online && this.#open.get(one.id) === one) this.#start(one);
   }
   #start(one) {
@@ -1508,7 +1518,7 @@ class Lab {
     };
     const abort = () => withdraw(cancelled(signal));
     signal?.addEventListener("abort", abort, { once: true });
-    // The gateway has the same time; what it says about the end of it comes first. A call that was sent may have been carried out.
+    // The gateway has the same time-out, and its report has priority. A sent call may already be carried out.
     const mayRetry = () => frame.type !== "call" || !this.#asked.has(id);
     const late = setTimeout(() => withdraw(new LinkspanError("Timeout", `the gateway did not answer within ${timeout} s`, { retry: mayRetry() })), Math.min(timeout * 1000 + 2000, 2 ** 31 - 1));
     try {
@@ -1557,7 +1567,7 @@ class Lab {
     refuseUnknown("serve", options, "schema", "replySchema", "timeout");
     return this.#opened(new Server(this, name, options), "unserve", options);
   }
-  /** Waits until the gateway has given a name. */
+  /** Waits until the gateway has opened a name. */
   async #opened(one, farewell, { timeout = 30 }) {
     this.#begin(one);
     const late = setTimeout(() => {

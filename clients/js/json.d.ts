@@ -1,6 +1,6 @@
 import type { Decoding, Value } from "./client.js";
 
-/** Returns the text of a value in the JSON of Linkspan, from which it comes back as what it was. */
+/** Returns a value as JSON text from which `parse` restores it. */
 export function stringify(value: Value): string;
-/** Returns the value of such a text, or of its bytes in UTF-8. */
+/** Parses a value from JSON text or its UTF-8 bytes. */
 export function parse(source: string | Uint8Array | ArrayBuffer, options?: Decoding): any;

@@ -1,12 +1,12 @@
-// The JSON of Linkspan, from which every value comes back as what it was: `{"$time": …}`, `{"$bytes": …}` and so on.
-// For the routes over HTTP and for files; connections use CBOR.
+// Linkspan's JSON, which preserves every value: `{"$time": …}`, `{"$bytes": …}` and other escapes. For routes over
+// HTTP and for files; connections use CBOR.
 import { Decimal, Float, LinkspanError, NdArray, Timestamp, Uuid } from "./client.js";
 
 const DEPTH = 64;
 const malformed = (text) => new LinkspanError("Malformed", text);
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const small = (big) => (big >= Number.MIN_SAFE_INTEGER && big <= Number.MAX_SAFE_INTEGER ? Number(big) : big);
-// The digits of 1,024 bytes. The time of a conversion grows with the square of the digits.
+// The digits of 1,024 bytes. A conversion's time grows with the square of the digits.
 const DIGITS = 2467;
 function integer(text) {
   if (text.length > DIGITS + 1) throw new LinkspanError("TooLarge", `an integer has at most ${DIGITS} digits, and not ${text.length}`);
@@ -30,7 +30,7 @@ const ELEMENTS = {
   f32: Float32Array, f64: Float64Array, c64: Float32Array, c128: Float64Array,
 };
 
-/** Returns the text of a value in JSON. */
+/** Returns a value as JSON text. */
 export function stringify(value) {
   return text(value, []);
 }
@@ -108,7 +108,7 @@ function text(value, path) {
   return escaped(map) ? `{"$map":${written}}` : written;
 }
 
-/** Returns the value of a text in JSON, or of its bytes in UTF-8; `exact` is that of `decode`. */
+/** Parses JSON text, or its UTF-8 bytes; `exact` is the option of `decode`. */
 export function parse(source, options = {}) {
   const { exact = false, ...others } = options;
   for (const name of Object.keys(others)) throw new LinkspanError("Unsupported", `parse: no option is called ${JSON.stringify(name)}; there is exact`, { path: name });
@@ -201,7 +201,7 @@ class Parser {
     this.deepest = Math.max(this.deepest, depth + 1);
     if (depth >= DEPTH + (this.slack ? 3 : 0)) throw new LinkspanError("TooLarge", `a value has at most ${DEPTH} levels`);
   }
-  /** A map, or what a map with one key that begins with `$` stands for. */
+  /** Parses a map, or an escape: a map whose single key begins with `$`. */
   map(depth) {
     const start = ++this.at;
     if (this.take("}")) return this.made([], depth);
@@ -210,12 +210,12 @@ class Parser {
     this.need(":");
     this.space();
     const before = this.deepest;
-    // The content of an escape is no level of its own; where there are more keys, it was one.
+    // An escape's content adds no level. A map with more keys does.
     if (key === "$map" && this.source[this.at] === "{") {
       this.at++;
       const inner = this.take("}") ? [] : this.entries(depth);
       if (this.take("}")) return this.made(inner, depth);
-      // Its content is read again, as that of any key. This takes twice the time for each such level.
+      // Parses the content again as an ordinary map, which doubles the time per such level.
       if (++this.again > DEPTH) throw malformed("too many maps have a key $map and others");
       return this.made(this.entries(depth, start), depth);
     }

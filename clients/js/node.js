@@ -1,4 +1,4 @@
-// A WebSocket client (RFC 6455) for Node 20 and 21, which have none without a flag. Browsers never load this file.
+// A WebSocket client (RFC 6455) for Node 20 and 21, which need a flag for theirs. Browsers never load this file.
 import { createHash, randomBytes } from "node:crypto";
 import { request as plain } from "node:http";
 import { request as encrypted } from "node:https";
@@ -17,7 +17,7 @@ export class WebSocket {
   #socket;
   #request;
   #limits;
-  // Received bytes that are no whole frame: they are at the beginning of a block that doubles.
+  // Received bytes of an incomplete frame, at the beginning of a buffer that doubles.
   #held = Buffer.alloc(0);
   #long = 0;
   #needed = 2;
@@ -34,7 +34,7 @@ export class WebSocket {
     const refused = (kind, text) => this.#end(1006, new LinkspanError(kind, text, { retry: ["Disconnected", "Full"].includes(kind) }));
     request.on("error", (error) => {
       const isTls = at.protocol === "https:";
-      // What answered in the other way: bytes that are no TLS, and bytes that are no HTTP.
+      // A plain HTTP answer to TLS, or a TLS answer to HTTP.
       if (isTls ? /^EPROTO$|WRONG_VERSION|PACKET_LENGTH|RECORD_LAYER/.test(error.code) : /^HPE_/.test(error.code)) {
         refused("InvalidEndpoint", `${url}: ${isTls ? "no TLS answers there; give ws://" : "no HTTP answers there; where the gateway has a certificate, give wss://"}`);
       } else refused("Disconnected", `connecting to ${url}: ${error.message}`);
@@ -76,7 +76,7 @@ export class WebSocket {
     this.readyState = 3;
     this.#request.destroy();
     this.#socket?.destroy();
-    // As in browsers: after the constructor has returned.
+    // After the constructor has returned, as in browsers.
     queueMicrotask(() => {
       if (error) this.onerror?.({ error });
       this.onclose?.({ code, reason });
@@ -90,7 +90,7 @@ export class WebSocket {
     if (this.#long) {
       const all = this.#long + bytes.length;
       if (all > this.#held.length) {
-        // A long frame that has begun is copied once.
+        // Enough room for the whole frame avoids repeated copies.
         const room = Buffer.allocUnsafeSlow(Math.max(all, Math.min(this.#needed, 2 * all)));
         this.#held.copy(room, 0, 0, this.#long);
         this.#held = room;
@@ -109,7 +109,7 @@ export class WebSocket {
     this.#long = bytes.length;
   }
 
-  /** Takes a frame; returns its length, or 0 where it is not whole. */
+  /** Takes a frame; returns its length, or 0 if it is incomplete. */
   #frame(held) {
     this.#needed = 2;
     if (held.length < 2) return 0;
@@ -135,7 +135,7 @@ export class WebSocket {
   #content(code, isLast, body) {
     if (code === 9) {
       this.#write(10, body);
-      // A gateway that reads no answers to its pings would fill the memory.
+      // A gateway that sends pings without reading the pongs would fill the memory.
       if (this.#socket.writableLength > 2 * this.#limits.longest + this.#limits.unread) this.#broken("it sends pings and reads no answers");
     }
     else if (code === 8) {
@@ -146,11 +146,11 @@ export class WebSocket {
     else if (code !== 10) {
       if ((code === 0) !== this.#message.length > 0) return this.#broken("a part without its beginning");
       if (this.#message.length >= this.#limits.fragments) return this.#broken(`a message of more than ${this.#limits.fragments} pieces`);
-      // A copy: a view would keep all that came with it.
+      // A copy, because a view would keep the whole received buffer.
       this.#message.push(isLast ? body : Buffer.from(body));
       this.#size += body.length;
       if (!isLast) return;
-      // Its own memory: what the client makes of it may be views.
+      // Separate memory, because decoded values may be views of it.
       const whole = new Uint8Array(this.#size);
       let at = 0;
       for (const part of this.#message) {

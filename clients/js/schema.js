@@ -1,4 +1,5 @@
-// What code that `linkspan schema generate --lang typescript` wrote stands on: the check of a received value against a table of the schema's types.
+// Runtime of code from `linkspan schema generate --lang typescript`: checks a received value against a table of the
+// schema's types.
 import { Decimal, LinkspanError, Message, NdArray, Timestamp, Uuid } from "./client.js";
 import { parse } from "./json.js";
 
@@ -8,7 +9,7 @@ const VECTORS = [
 ];
 const CLASSES = { timestamp: Timestamp, uuid: Uuid, decimal: Decimal, bytes: Uint8Array };
 
-/** Returns the function that reads values of the type `root`, in which `{is: "type", at}` stands for one of `types`. */
+/** Returns a function that reads values of the type `root`. `{is: "type", at}` refers to an element of `types`. */
 export function reader(fingerprint, types, root) {
   return (value) => {
     if (value instanceof Message) {
@@ -86,7 +87,7 @@ function read(value, type, types, path) {
       return { [variant.key]: inside(variant.key, value[variant.key], variant.of) };
     }
     default: {
-      // An integer of this width.
+      // An integer type with a range.
       if (typeof value !== "bigint" && !Number.isSafeInteger(value)) throw wrong(`an integer ${type.is}`);
       const [low, high] = type.range;
       if (value < low || value > high) throw fail("OutOfRange", `${value} is not in the range of ${type.is}, ${low} to ${high}`);
@@ -108,7 +109,7 @@ function fields(value, type, inside, fail) {
     try {
       made[key] = inside(key, given, of);
     } catch (error) {
-      // A name that a newer schema added.
+      // A variant from a newer schema.
       if (otherwise === undefined || typeof given !== "string" || error.kind !== "WrongType" || typeof parse(otherwise) !== "string") throw error;
       made[key] = parse(otherwise);
     }

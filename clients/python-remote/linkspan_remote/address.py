@@ -1,4 +1,4 @@
-"""The address of a gateway, whose secrets no text shows."""
+"""The address of a gateway. No text shows its secrets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from . import errors
 
 
 class Address:
-    """Where the gateway is, and the token in its address, if it has one."""
+    """The gateway's location, and the token if the address contains one."""
 
     def __init__(self, text: str) -> None:
         if not isinstance(text, str):
@@ -22,14 +22,14 @@ class Address:
         except ValueError:  # its text may have all of the address
             parts, port, host = urllib.parse.urlsplit(""), None, None
         scheme = {"ws": "ws", "http": "ws", "wss": "wss", "https": "wss"}.get(parts.scheme)
-        # The viewers' form has the token in the query.
+        # Viewers use the form with the token in the query.
         query = urllib.parse.parse_qs(parts.query, keep_blank_values=True)
         if scheme is None or not host or "@" in parts.netloc or query.keys() - {"token"}:
             raise errors.InvalidEndpoint(
                 f"address={_without_secrets(text)!r}: give ws://HOST:PORT, wss://HOST:PORT, or the address that `linkspan gateway` prints"
             )
         folder = parts.path.rstrip("/")
-        #: Without a token: it is in the texts of errors.
+        #: The URL without the token, because error texts contain it.
         self.url = f"{scheme}://{parts.netloc}{folder if folder.endswith('/linkspan') else folder + '/linkspan'}"
         self.is_tls = scheme == "wss"
         fields = {**query, **urllib.parse.parse_qs(parts.fragment)}
@@ -37,7 +37,7 @@ class Address:
 
 
 def _without_secrets(address: str) -> str:
-    """An address for texts: its scheme, machine and folder. User info, query and fragment may be secrets."""
+    """Returns scheme, host and path of an address for texts. User info, query and fragment may be secrets."""
     found = re.fullmatch(r"([A-Za-z][A-Za-z0-9+.-]*://)?(.*)", address, re.DOTALL)
     scheme, rest = found.groups("") if found else ("", "")
     shown, *behind = re.split("[?#]", rest, maxsplit=1)

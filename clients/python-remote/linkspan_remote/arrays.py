@@ -1,4 +1,4 @@
-"""Arrays of numbers: NumPy's where it is there, and otherwise a class that holds their bytes."""
+"""Arrays of numbers: NumPy's if it is installed, and a class with their bytes if not."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ except ImportError:
 from .errors import Malformed, OutOfRange, TooLarge, Unsupported, WrongType, shown
 from .limits import ARRAY_BYTES, DIMENSIONS
 
-#: The element types: the letter of `struct` and `array`, bytes of one, and the tag of RFC 8746 for little-endian
-#: elements.
+#: The element types: letter of `struct` and `array`, bytes per element, and little-endian tag of RFC 8746.
 DTYPES: Dict[str, Tuple[str, int, int]] = {
     "u8": ("B", 1, 64),
     "u16": ("H", 2, 69),
@@ -29,7 +28,7 @@ DTYPES: Dict[str, Tuple[str, int, int]] = {
     "f32": ("f", 4, 85),
     "f64": ("d", 8, 86),
 }
-#: Complex numbers are a typed array of their parts.
+#: Complex numbers are typed arrays of their parts.
 PARTS = {"c64": "f32", "c128": "f64"}
 _OF_NUMPY = {"u1": "u8", "u2": "u16", "u4": "u32", "u8": "u64", "i1": "i8", "i2": "i16", "i4": "i32", "i8": "i64", "f4": "f32", "f8": "f64",
              "c8": "c64", "c16": "c128", "b1": "bool"}
@@ -37,18 +36,18 @@ _TO_NUMPY = {name: letters for letters, name in _OF_NUMPY.items()}
 
 
 class Elements(NamedTuple):
-    """An array as it travels."""
+    """The wire form of an array."""
 
     dtype: str
     shape: Tuple[int, ...]
     #: `C` by rows, `F` by columns.
     order: str
-    #: Little-endian elements, one behind the other; of `bool` one byte each.
+    #: Consecutive little-endian elements; one byte per `bool`.
     data: Any
 
 
 class NdArray:
-    """An array of numbers where there is no NumPy: `shape`, `dtype`, its bytes, and lists of its elements."""
+    """An array of numbers without NumPy: `shape`, `dtype`, bytes, and lists of elements."""
 
     __slots__ = ("data", "dtype", "order", "shape")
 
@@ -89,7 +88,7 @@ class NdArray:
         return elements.tolist()
 
     def tolist(self) -> Any:
-        """Its elements, in lists as its dimensions; a number where it has none."""
+        """Returns the elements in nested lists, or a number for an array without dimensions."""
         flat = self._flat()
         strides, step = [], 1
         for length in self.shape if self.order == "column" else reversed(self.shape):
@@ -139,7 +138,7 @@ def _lengths(shape: Any) -> Tuple[int, ...]:
 
 
 def bytes_of_shape(dtype: str, shape: Tuple[int, ...]) -> int:
-    """Bytes of an array; `TooLarge` for one that no program takes."""
+    """Returns the bytes of an array; raises `TooLarge` above the limits of all programs."""
     if len(shape) > DIMENSIONS:
         raise TooLarge(f"over the rank limit: {len(shape)} dimensions asked, {DIMENSIONS} allowed")
     part = PARTS.get(dtype, dtype)
@@ -155,7 +154,7 @@ def bytes_of_shape(dtype: str, shape: Tuple[int, ...]) -> int:
 
 
 def made(elements: Elements) -> Any:
-    """The array that a program gets: `numpy.ndarray`, read-only, over the bytes that came; `NdArray` without NumPy."""
+    """Returns the received array: a read-only `numpy.ndarray` over the received bytes, or `NdArray` without NumPy."""
     asked = bytes_of_shape(elements.dtype, elements.shape)
     if asked != len(elements.data):
         raise Malformed(f"an array of {elements.dtype} of shape {list(elements.shape)} has {asked} bytes, and {len(elements.data)} bytes came")
@@ -171,7 +170,7 @@ def made(elements: Elements) -> Any:
 
 
 def taken(value: Any) -> Optional[Elements]:
-    """What an array or a buffer of a program is on the way; none for what is neither."""
+    """Returns the wire form of a program's array or buffer; None for other objects."""
     if isinstance(value, NdArray):
         return Elements(value.dtype, value.shape, "F" if value.order == "column" else "C", value.data)
     if isinstance(value, complex):
@@ -179,7 +178,7 @@ def taken(value: Any) -> Optional[Elements]:
 
         return Elements("c128", (), "C", struct.pack("<dd", value.real, value.imag))
     if numpy is not None and isinstance(value, (numpy.ndarray, numpy.complexfloating)):
-        # The fields of a record are looked at one by one: NumPy finds no mark in a mask that is a record itself.
+        # Fields of a record are checked one by one, because NumPy finds no mark in a record's mask.
         if value.dtype.names is None and numpy.ma.is_masked(value):
             raise Unsupported("masked elements have no form; give array.filled(value), or array.data and array.mask as two")
         return _of_numpy(numpy.asarray(value))
@@ -189,7 +188,7 @@ def taken(value: Any) -> Optional[Elements]:
 
 
 def _of_buffer(view: memoryview) -> Elements:
-    # Those of ctypes say that they are little-endian, where they are.
+    # ctypes buffers state their byte order even if it is the native one.
     letter = view.format.lstrip("@=<" if sys.byteorder == "little" else "@=")
     dtype = {"?": "bool", "c": "u8", "f": "f32", "d": "f64"}.get(letter) or _integer(letter, view.itemsize)
     if dtype is None:
@@ -203,12 +202,12 @@ def _of_buffer(view: memoryview) -> Elements:
 
 
 def _integer(letter: str, size: int) -> Optional[str]:
-    """The type of integers of a buffer; their widths differ between systems."""
+    """Returns a buffer's integer type, whose width differs between systems."""
     return f"{'i' if letter in 'bhilqn' else 'u'}{8 * size}" if letter and letter in "bBhHiIlLqQnN" else None
 
 
 def _of_numpy(value: Any) -> Optional[Elements]:
-    """An array of numbers; none for one of anything else."""
+    """Returns the wire form of an array of numbers; None for other arrays."""
     if value.dtype.kind == "f" and value.dtype.itemsize == 2:
         value = value.astype("f4")
     name = _OF_NUMPY.get(f"{value.dtype.kind}{value.dtype.itemsize}")

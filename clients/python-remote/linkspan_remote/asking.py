@@ -1,4 +1,4 @@
-"""Questions and calls: a frame, and the frame that answers it."""
+"""Questions and calls: a frame and its answer."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from . import errors
 from .frames import Frame
 from .link import Deadline, Link
 
-#: Seconds for which the answer of the gateway may be under way when the time of a call is over.
+#: Extra seconds for the gateway's answer after a call's time is over.
 GRACE = 2.0
 
 
 class Question:
-    """A frame that is answered by one of the same number."""
+    """A frame that one frame with the same id answers."""
 
     def __init__(self, link: Link, name: str, answer: str = "reply", fields: Tuple[str, ...] = (), withdraws: bool = False) -> None:
         self._link, self._name, self._withdraws = link, name, withdraws
@@ -30,7 +30,7 @@ class Question:
             return
         why = f": {problem}" if problem is not None else ""
         self._problem = errors.Disconnected(f"{self._name}: the connection to the gateway was lost before the answer came{why}")
-        # A call may have been carried out.
+        # A call may already be carried out.
         self._problem.retryable = not self._withdraws
 
     def received(self, frame: Frame) -> None:
@@ -43,13 +43,13 @@ class Question:
         self._answer = frame
 
     def ask(self, frame: Dict[str, Any], deadline: Deadline) -> Frame:
-        """Sends the frame and returns its answer; raises that of an error."""
+        """Sends the frame and returns its answer, or raises its error."""
         link = self._link
         try:
             link.send({**frame, "id": self._id}, deadline)
             with link.changed:
-                # The gateway keeps the time of a call, and says why there is no answer: no program has the name, or it
-                # is slow.
+                # The gateway keeps the time of a call and reports why there is no answer: no program has the name, or
+                # it is slow.
                 until = deadline.later(GRACE) if self._withdraws else deadline
                 link.wait_for(lambda: self._answer or self._problem or link.is_over, until)
             if self._answer is not None and self._answer["type"] == "error":

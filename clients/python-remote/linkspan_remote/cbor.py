@@ -1,4 +1,4 @@
-"""Values of CBOR that came, as docs/wire-format.md of Linkspan has them; encoder.py writes them."""
+"""Decodes CBOR values, as docs/wire-format.md describes them; encoder.py encodes them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _AROUND = Limits(_LIMITS.values + AROUND_VALUES, _LIMITS.levels + AROUND_LEVELS)
 
 
 def decode(data: Any, encoding: str = "cbor") -> Any:
-    """The value of these bytes; `Malformed` where they are none."""
+    """Decodes a value; raises `Malformed` for other bytes."""
     check_encoding(encoding)
     try:
         view = memoryview(data).cast("B")
@@ -29,7 +29,7 @@ def decode(data: Any, encoding: str = "cbor") -> Any:
 
 
 def decode_frame(data: Any, longest: int) -> Tuple[Any, int]:
-    """The frame of these bytes, with a value inside, and what it costs in memory."""
+    """Decodes a frame; returns it with its memory cost."""
     if len(data) > longest + AROUND_BYTES:
         raise TooLarge(f"a frame of {len(data)} bytes; this client takes values of {longest}, which max_message_size= of connect raises")
     value, values = _decode(memoryview(data), _AROUND)
@@ -37,7 +37,7 @@ def decode_frame(data: Any, longest: int) -> Tuple[Any, int]:
 
 
 def check_encoding(encoding: Any) -> None:
-    """Refuses what is not CBOR, the one encoding of this protocol."""
+    """Refuses other encodings than CBOR, the only encoding of this protocol."""
     if not isinstance(encoding, str):
         raise WrongType(f"encoding={shown(encoding)}: give \"cbor\"", path="encoding")
     if encoding != "cbor":
@@ -58,7 +58,7 @@ def _decode(data: memoryview, limits: Limits) -> Tuple[Any, int]:
 
 
 class _Reader:
-    """Reads values one behind the other."""
+    """Reads consecutive values."""
 
     def __init__(self, data: memoryview, limits: Limits) -> None:
         self.data, self.at, self.levels, self.limits = data, 0, limits.levels, limits
@@ -72,7 +72,7 @@ class _Reader:
             raise TooLarge(f"at byte {self.at}: {self.values} values; a message has at most {self.limits.values}")
 
     def head(self) -> Tuple[int, int]:
-        """The major type and the number of an item of definite length, as the gateway writes them."""
+        """Reads an item's major type and number. The gateway only writes definite lengths."""
         byte = self.data[self.at]
         self.at += 1
         major, low = byte >> 5, byte & 31
@@ -89,7 +89,7 @@ class _Reader:
         return self.data[self.at - length : self.at]
 
     def items(self) -> List[Any]:
-        """The items of a list that is a part of one value, such as a shape: no lists or maps."""
+        """Reads a short list inside a value, such as a shape, without nested lists or maps."""
         start = self.at
         major, count = self.head()
         if major != 4 or count > DIMENSIONS:
@@ -181,7 +181,7 @@ class _Reader:
         raise Malformed(f"at byte {start}: tag {tag} is none of Linkspan's, or tags what it cannot")
 
     def instant(self) -> Timestamp:
-        """The map of tag 1001: seconds under 1, nanoseconds under -9."""
+        """Reads the map of tag 1001: seconds under 1, nanoseconds under -9."""
         start = self.at
         _, count = self.head()
         if count > 2:
@@ -193,7 +193,7 @@ class _Reader:
         return Timestamp(seconds * 1_000_000_000 + rest)
 
     def elements(self) -> Tuple[str, Any]:
-        """The elements of an array: their type, and their bytes in little-endian order."""
+        """Reads an array's element type and its bytes in little-endian order."""
         start = self.at
         major, tag = self.head()
         if major == 6 and tag == BOOLEANS:
@@ -215,7 +215,7 @@ class _Reader:
 
 
 def decimal(exponent: int, number: int) -> Decimal:
-    """The decimal number of these integers. `TooLarge` and `Malformed` beyond its limits."""
+    """Returns a decimal number; raises `TooLarge` and `Malformed` beyond the limits."""
     if abs(number) >= _BEYOND:
         raise TooLarge(f"a decimal number has at most {DIGITS} digits")
     digits = tuple(map(int, str(abs(number))))

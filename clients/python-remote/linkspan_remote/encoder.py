@@ -1,4 +1,5 @@
-"""Values of a program to CBOR. It refuses what the gateway's decoder would refuse: there a bad value ends the connection."""
+"""Encodes values in CBOR. It refuses values that the gateway's decoder would refuse, because those end the connection.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ from .timestamp import Timestamp
 
 
 class Encoded:
-    """A value that is encoded already."""
+    """An encoded value."""
 
     __slots__ = ("data",)
 
@@ -33,13 +34,15 @@ class Encoded:
 
 
 def encode(value: Any, encoding: str = "cbor") -> bytes:
-    """The bytes of a value; `Unsupported`, with its path, for what has no form, and `TooLarge` for what no program takes."""
+    """Returns a value's bytes; raises `Unsupported` with the path of a value without a form, `TooLarge` above the
+    limits.
+    """
     check_encoding(encoding)
     return encode_within(value, Limits())
 
 
 def encode_within(value: Any, limits: Limits) -> bytes:
-    """The bytes of a value that is within these limits."""
+    """Returns a value's bytes within these limits."""
     out = _Out(limits)
     try:
         _put(out, value, "", 0)
@@ -57,16 +60,16 @@ def encode_within(value: Any, limits: Limits) -> bytes:
 
 
 class _Out(List[bytes]):
-    """The parts of what is encoded, and how many values are in it."""
+    """The encoded parts and the number of values."""
 
     def __init__(self, limits: Limits) -> None:
         super().__init__()
         self.limits, self.values = limits, 1
-        #: Where the value is that was begun last.
+        #: The path of the current value.
         self.path = ""
 
     def enter(self, count: int, path: str, depth: int) -> None:
-        """Counts the items of a list or a map, before any of them is encoded."""
+        """Counts the items of a list or a map before encoding any of them."""
         self.values += count
         if self.values > self.limits.values:
             raise _at(TooLarge, path, f"{self.values} values; a message has at most {self.limits.values}: give numbers as an array")
@@ -109,7 +112,7 @@ def _at(kind: Type[Error], path: str, text: str) -> Error:
 
 
 def _said(error: Exception) -> str:
-    """What an exception says, on one line; its text is of a program, and may fail too."""
+    """Returns an exception's text on one line. The text comes from a program and may fail too."""
     try:
         text = " ".join(str(error).split())[:200]
     except Exception:
@@ -151,14 +154,14 @@ def _put(out: _Out, value: Any, path: str, depth: int) -> None:
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         _put_map(out, fields, path, depth)
     elif isinstance(value, str):
-        # Its characters, and not what a class made from it prints.
+        # The characters of a subclass, whatever its `__str__` returns.
         out.append(_text(str.__str__(value), path))
     elif isinstance(value, int):
         out.append(_integer(int.__int__(value)))
     elif isinstance(value, float):
         _put(out, float.__float__(value), path, depth)
     elif isinstance(value, datetime.datetime):
-        # That of pandas may be none.
+        # pandas' NaT is a datetime and not equal to itself.
         _put(out, Timestamp.from_datetime(value) if value == value else None, path, depth)
     elif isinstance(value, datetime.date):
         out.append(_text(value.isoformat(), path))
@@ -167,7 +170,7 @@ def _put(out: _Out, value: Any, path: str, depth: int) -> None:
     elif (found := stand_in(value)) is not NotImplemented:
         _put(out, found, path, depth)
     elif isinstance(value, (Sequence, Set, collections.deque)):
-        # A copy: its class may say another length than it gives items, and a range may be longer than any memory.
+        # A copy, because `len` may differ from the iterated items, and a range may exceed the memory.
         items = list(itertools.islice(value, out.limits.values + 1))
         out.enter(len(items), path, depth)
         out.append(_head(4, len(items)))
@@ -178,7 +181,7 @@ def _put(out: _Out, value: Any, path: str, depth: int) -> None:
 
 
 def _put_map(out: _Out, value: Any, path: str, depth: int) -> None:
-    """A copy of the entries: the decoder refuses another number of them than is said, and a key that comes twice."""
+    """Encodes a copy of the entries: the decoder refuses a wrong count and repeated keys."""
     entries = {}
     for key, item in value.items():
         if not isinstance(key, str):
@@ -201,7 +204,7 @@ def _put_decimal(out: _Out, value: Decimal) -> None:
     sign, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int):
         text = str(value)
-        # NaN has no sign there.
+        # NaN has no sign in the encoded form.
         text = "NaN" if text == "-NaN" else text
         if text not in ("NaN", "Infinity", "-Infinity"):
             raise Unsupported(f"the decimal number {text[:64]} has no form; give Decimal('NaN'), or None")

@@ -1,4 +1,4 @@
-"""The base of the objects that a program opens at a connection: subscribers, publishers and servers."""
+"""The base of subscribers, publishers and servers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .link import Link
 
 
 class End:
-    """An object of the program at the connection, which it keeps open while it lives."""
+    """An object that the program opens on a connection. It keeps the connection open while it lives."""
 
     #: The type of the frame that ends it at the gateway.
     _farewell: ClassVar[str]
@@ -22,7 +22,7 @@ class End:
     def __init__(self, link: Link) -> None:
         self._link, self._tie = link, link.tie()
 
-    # What the link calls, with its lock.
+    # Called by the link, with its lock held.
 
     def connected(self) -> None:
         raise NotImplementedError
@@ -36,10 +36,10 @@ class End:
     def _closing(self) -> None:
         """Drops what has arrived. The caller holds the link's lock."""
 
-    # What the program calls.
+    # Called by the program.
 
     def close(self) -> None:
-        """Ends it at the gateway, and the waits of other threads for it."""
+        """Ends the object at the gateway, and other threads' waits for it."""
         link = self._link
         with link.changed:
             if self._is_closed:

@@ -1,4 +1,4 @@
-"""The exceptions: those of `linkspan`, with the same names, numbers, and built-in exceptions beside them."""
+"""The exceptions of `linkspan`, with the same names, numbers and built-in base classes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Dict, Optional, Type
 
 from .limits import TEXT
 
-#: Whether trying the same again can succeed, and the number of each kind.
+#: The number of each kind, and whether a retry can succeed.
 _TABLE = {
     "TransportUnavailable": (100, False),
     "Disconnected": (102, True),
@@ -49,9 +49,9 @@ class Error(Exception):
     retryable: bool = False
     #: The name that the call was about.
     endpoint: Optional[str] = None
-    #: Where in the value: keys and zero-based positions joined by `/`; for an argument its name.
+    #: The path of the faulty value: keys and zero-based positions joined by `/`; for an argument, its name.
     path: Optional[str] = None
-    #: Where in the bytes, counted from zero.
+    #: The position in the bytes, from zero.
     offset: Optional[int] = None
     #: How many messages a subscriber missed. None of `Lagged` means that the number is unknown.
     missed: Optional[int] = None
@@ -69,7 +69,7 @@ class Error(Exception):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # A subclass in a program keeps the values of its base.
+        # A program's subclass keeps the values of its base.
         if cls.__module__ == __name__:
             cls.kind = cls.__name__
             cls.code, cls.retryable = _TABLE[cls.__name__]
@@ -85,7 +85,7 @@ class NotFound(Error, ConnectionError, FileNotFoundError): ...
 
 
 class Missing(Error, KeyError):
-    # KeyError's own text is the repr of the key.
+    # KeyError's text is the repr of the key.
     __str__ = Exception.__str__
 
 
@@ -141,13 +141,13 @@ class Stalled(Error, ConnectionError): ...
 
 
 class Remote(Error):
-    #: The handler's own code, or one of JSON-RPC's: by default that of an internal error.
+    #: The handler's code, or a JSON-RPC code: by default the code of an internal error.
     remote_code: int = -32603
-    #: A dotted type, or the name of the exception that the handler raised.
+    #: A dotted type, or the name of the handler's exception.
     remote_type: Optional[str] = None
     #: The handler's text.
     remote_text: str = ""
-    #: Data for the program, as the handler gave it.
+    #: The handler's data.
     data: Any = None
 
 
@@ -170,7 +170,7 @@ KINDS: Dict[str, Type[Error]] = {kind.__name__: kind for kind in Error.__subclas
 
 
 def of_frame(frame: Dict[str, Any], endpoint: Optional[str] = None) -> Error:
-    """The exception that a frame `error` stands for, or the map `error` of another one."""
+    """Returns the exception for a frame `error`, or for the map `error` of another frame."""
     text = (frame.get("text") or "the gateway gave no reason")[:TEXT]
     path = frame.get("path")
     if path and not text.endswith(f"at path {path}"):
@@ -188,7 +188,7 @@ def of_frame(frame: Dict[str, Any], endpoint: Optional[str] = None) -> Error:
 
 
 def shown(given: object) -> str:
-    """A short text of an argument. The argument's own text can fail."""
+    """Returns a short text of an argument, whose repr may fail."""
     try:
         text = " ".join(repr(given).split())
     except Exception:

@@ -1,6 +1,7 @@
-"""What stands for objects of NumPy and of other libraries that are no array of numbers; the README lists those that are refused.
+"""Stand-ins for objects of NumPy and other libraries that are not arrays of numbers; the README lists the refused ones.
 
-Libraries are used where the program has imported them. What another one holds is taken by its protocol, such as `__array__`.
+Uses a library only if the program has imported it. Objects of other libraries are read through protocols such as
+`__array__`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from .limits import DIMENSIONS
 from .timestamp import Timestamp
 
 _SECOND = 1_000_000_000
-#: The days around 1970 of which 64 bits hold all nanoseconds.
+#: The days around 1970 whose nanoseconds fit in 64 bits.
 _DAYS = 106_751
-#: Libraries whose objects hold more than a value says: what to give of them.
+#: Libraries whose objects hold more than a value can express, with the advice for each.
 _INSTEAD = {
     "pandas": "series.to_numpy(), or {name: frame[name].to_numpy() for name in frame}",
     "polars": "series.to_numpy(), or frame.to_dict(as_series=False)",
@@ -24,12 +25,15 @@ _INSTEAD = {
     "xarray": 'data.to_dict(data="array"), or data.values',
     "duckdb": "relation.fetchnumpy()",
 }
-#: Modes of Pillow's images whose elements say all.
+#: Modes of Pillow images whose elements are the whole content.
 _MODES = ("1", "L", "LA", "I", "F", "RGB", "RGBA")
 
 
 def stand_in(value: Any) -> Any:
-    """The value that is sent for an object, `NotImplemented` where none is known; `Unsupported` where one has to be chosen."""
+    """Returns the value to send for an object.
+
+    `NotImplemented` if none is known; raises `Unsupported` if the program must choose one.
+    """
     kind = type(value)
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic)):
@@ -56,7 +60,7 @@ def stand_in(value: Any) -> Any:
 
 
 def _elements(value: Any) -> Any:
-    """An array over the elements of an object, by NumPy."""
+    """Returns a NumPy array of an object's elements."""
     try:
         import numpy
     except ImportError:
@@ -68,7 +72,7 @@ def _elements(value: Any) -> Any:
 
 
 def _of_numpy(numpy: Any, value: Any) -> Any:
-    """Arrays and scalars whose elements are no numbers of a buffer."""
+    """Converts arrays and scalars whose elements are not plain numbers."""
     is_array = isinstance(value, numpy.ndarray)
     kind, names = value.dtype.kind, value.dtype.names
     if kind == "V" and names is not None:
@@ -86,9 +90,9 @@ def _of_numpy(numpy: Any, value: Any) -> Any:
 
 
 def _instants(numpy: Any, value: Any) -> Any:
-    """Timestamps, nested as the dimensions are; null where there is no time."""
+    """Returns timestamps in nested lists; None for NaT."""
     none = numpy.isnat(value)
-    # NumPy multiplies without a check for overflow, so the days are compared first; finer units than nanoseconds are not
+    # NumPy multiplies without an overflow check, so the days are compared first. Units finer than nanoseconds are not
     # rounded.
     try:
         days = value.astype("datetime64[D]").astype("int64")
@@ -112,7 +116,7 @@ def _instants(numpy: Any, value: Any) -> Any:
 
 
 def _seconds(numpy: Any, value: Any) -> Any:
-    """Spans of time in seconds: an array, or a float, which is null where there is no time."""
+    """Returns time spans in seconds: an array, or a float; None for NaT."""
     if numpy.datetime_data(value.dtype)[0] == "generic" and not numpy.all(numpy.isnat(value)):
         raise Unsupported(f"{value.dtype} has no unit, so it is no length of time: give it one, as 'timedelta64[s]'")
     try:

@@ -1,4 +1,4 @@
-"""The frames of a gateway: the type of each field, which is checked before anything uses the frame."""
+"""The frames of a gateway. The type of each field is checked before any use."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _any(_value: Any) -> bool:
     return True
 
 
-#: The fields of an error. `None` stands for a field that is not there.
+#: The fields of an error. `None` stands for a missing field.
 _ERROR: Dict[str, Tuple[bool, _Check]] = {
     "kind": (True, _text),
     "text": (False, _text),
@@ -63,7 +63,7 @@ _FAILURE: Dict[str, Tuple[bool, _Check]] = {
     "text": (False, _text),
 }
 _OF_A_NAME: Dict[str, Tuple[bool, _Check]] = {"name": (True, _text)}
-#: Each frame: its fields, whether the frame must have the field, and what the field is.
+#: Each frame: its fields, whether each is required, and its check.
 _FRAMES: Dict[str, Dict[str, Tuple[bool, _Check]]] = {
     "welcome": {"version": (True, _any), "machine": (False, _text), "rights": (False, _map), "limits": (False, _map)},
     "message": {**_OF_A_NAME, "number": (True, _number), "time": (False, lambda value: isinstance(value, Timestamp)), "passed": (False, _count),
@@ -82,7 +82,7 @@ _FRAMES: Dict[str, Dict[str, Tuple[bool, _Check]]] = {
 
 
 def _fits(frame: Dict[str, Any], fields: Dict[str, Tuple[bool, _Check]]) -> Any:
-    """The name of the first field that is missing or wrong; none where all are right."""
+    """Returns the name of the first missing or invalid field; None if all are valid."""
     for name, (is_needed, check) in fields.items():
         value = frame.get(name)
         if (is_needed if value is None else not check(value)):
@@ -91,14 +91,14 @@ def _fits(frame: Dict[str, Any], fields: Dict[str, Tuple[bool, _Check]]) -> Any:
 
 
 class Frame(Dict[str, Any]):
-    """A frame with right fields."""
+    """A frame with valid fields."""
 
-    #: What the frame costs in memory, in bytes.
+    #: Memory cost in bytes.
     cost = 0
 
 
 def received(data: Any, longest: int) -> Frame:
-    """The frame of these bytes. `Malformed` and `TooLarge` if it is not a frame of a gateway, or beyond the limits."""
+    """Decodes and checks a frame; raises `Malformed` or `TooLarge`."""
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise Malformed("a frame of text; frames of this protocol are bytes")
     value, cost = cbor.decode_frame(data, longest)
@@ -110,7 +110,7 @@ def received(data: Any, longest: int) -> Frame:
     wrong = _fits(value, _FRAMES.get(kind, {}))
     if wrong is not None:
         raise Malformed(f"a frame {kind[:64]} of the gateway has no right {wrong}")
-    # True and 1.0 would be the number 1 for a dictionary.
+    # Dictionaries treat True and 1.0 as the key 1.
     if value.get("id") is not None and not _count(value["id"]):
         raise Malformed(f"a frame {kind[:64]} of the gateway has no right id")
     frame = Frame(value)

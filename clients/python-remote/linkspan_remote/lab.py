@@ -1,4 +1,4 @@
-"""A laboratory that a gateway shows: what a program reads, calls, publishes and serves there."""
+"""A laboratory behind a gateway: reads, calls, publishes and serves its names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .subscriber import Subscriber
 
 
 class Lab:
-    """A connection to `linkspan gateway`, which comes back by itself. `connect` makes it."""
+    """A connection to `linkspan gateway` that reconnects automatically. Created by `connect`."""
 
     def __init__(self, link: Link) -> None:
         self._link, self._tie = link, link.tie()
@@ -26,19 +26,20 @@ class Lab:
     def subscribe(
         self, endpoint: Union[str, Iterable[str]], *, delivery: Any = ..., rate: Optional[float] = None, timeout: Any = DEFAULT_TIMEOUT, **more: Any,
     ) -> Subscriber:
-        """Receives what is published under a name, a pattern such as `lab/*`, or several of them.
+        """Receives the messages of a name, a pattern such as `lab/*`, or several of them.
 
-        `delivery="latest"` gives the newest message of each name, at most `rate` a second of each. `timeout` is that of `recv`.
+        `delivery="latest"` delivers the newest message of each name, at most `rate` per second and name. `timeout`
+        applies to `recv`.
         """
         _refuse(more, "delivery, rate and timeout")
         Deadline(timeout)
         return Subscriber(self._link, endpoint, delivery, rate, timeout)
 
     def publisher(self, endpoint: str, *, schema: Any = None, replace: bool = False, timeout: Any = DEFAULT_TIMEOUT, **more: Any) -> Publisher:
-        """Publishes under a name, which the token has to allow to be written.
+        """Publishes under a name. The token must allow to write it.
 
-        `schema` is the path of a file, or a text in the notation of schemas. With `replace` it takes over the name of another publisher of this
-        process, as a cell of a notebook does that runs again.
+        `schema` is the path of a schema file, or its text. `replace` takes over the name from another publisher of
+        this process, for example when a notebook cell runs again.
         """
         _refuse(more, "schema, replace and timeout")
         if not isinstance(replace, bool):
@@ -46,27 +47,31 @@ class Lab:
         return Publisher(self._link, _name(endpoint), _schema("schema", schema), replace, timeout)
 
     def serve(self, endpoint: str, *, schema: Any = None, reply_schema: Any = None, timeout: Any = DEFAULT_TIMEOUT, **more: Any) -> Server:
-        """Answers the calls of a name, which the token has to allow to be written: `lab.serve(name).run(handler)`."""
+        """Answers the calls of a name: `lab.serve(name).run(handler)`. The token must allow to write it."""
         _refuse(more, "schema, reply_schema and timeout")
         return Server(self._link, _name(endpoint), _schema("schema", schema), _schema("reply_schema", reply_schema), timeout)
 
     def call(self, name: str, value: Any = None, *, timeout: Any = DEFAULT_TIMEOUT) -> Message:
-        """Calls the server of a name, and returns its answer. `Remote` where its handler failed; a call whose time is over is withdrawn."""
+        """Calls the server of a name and returns its answer.
+
+        Raises `Remote` if the handler failed. A call that times out is withdrawn.
+        """
         deadline = Deadline(timeout)
         frame = {"type": "call", "name": _name(name), "value": value, "timeout": min(deadline.remaining() or 0.0, _LONGEST_CALL) if deadline.at is not None else _LONGEST_CALL}
         return Message(Question(self._link, name, withdraws=True).ask(frame, deadline).get("value"), name)
 
     def latest(self, endpoint: str, *, timeout: Any = ..., **more: Any) -> Message:
-        """The newest message of a name. `Empty` where none was published yet, `NotFound` where no program publishes.
+        """Returns the newest message of a name.
 
-        It does not wait for them, unless `timeout` says for how many seconds it waits for a publisher and its first message.
+        Raises `Empty` if nothing was published yet, `NotFound` if no program publishes. Does not wait for either,
+        unless `timeout` gives the seconds to wait for a publisher and its first message.
         """
         _refuse(more, "timeout")
         name = _name(endpoint)
         if timeout is ...:
             return self._newest(name, Deadline(DEFAULT_TIMEOUT))
         deadline = Deadline(timeout)
-        # A subscription is told of the first message at once. The question afterwards says why there is none.
+        # A subscription receives the first message at once. The question afterwards finds out why there is none.
         with self.subscribe(name, delivery="latest") as subscriber:
             try:
                 return self._newest(name, deadline.later(GRACE))
@@ -84,16 +89,16 @@ class Lab:
         return Message(frame.get("value"), name, frame["number"], frame.get("time"))
 
     def names(self, pattern: str = "*", *, timeout: Any = DEFAULT_TIMEOUT) -> List[Dict[str, Any]]:
-        """The names that the token allows to use in some way: a map of each, with `name`, `pattern`, `rate` and others."""
+        """Returns the names that the token may use, each as a map with `name`, `pattern`, `rate` and others."""
         found: List[Dict[str, Any]] = self._ask({"type": "names", "pattern": _name(pattern)}, pattern, Deadline(timeout), "names")["names"]
         return found
 
     def schema(self, endpoint: str, *, timeout: Any = DEFAULT_TIMEOUT) -> str:
-        """The schema of a name, as a text in the notation of schemas. `Missing` where none was given."""
+        """Returns the schema text of a name; raises `Missing` if it has none."""
         return self._schema_of(_name(endpoint), "schema", timeout)
 
     def reply_schema(self, endpoint: str, *, timeout: Any = DEFAULT_TIMEOUT) -> str:
-        """The schema of what is replied there. `Missing` where none was given."""
+        """Returns the schema text of a name's replies; raises `Missing` if it has none."""
         return self._schema_of(_name(endpoint), "reply_schema", timeout)
 
     def _schema_of(self, name: str, which: str, timeout: Any) -> str:
@@ -110,16 +115,16 @@ class Lab:
 
     @property
     def machine(self) -> Optional[str]:
-        """The name of the machine where the gateway runs; none while there is no connection."""
+        """The name of the gateway's machine; None without a connection."""
         return (self._link.welcome or {}).get("machine")
 
     @property
     def rights(self) -> Dict[str, Any]:
-        """What the token allows: patterns to `read`, `call` and `write`; empty while there is no connection."""
+        """The token's rights: patterns to `read`, `call` and `write`; empty without a connection."""
         return dict((self._link.welcome or {}).get("rights", {}))
 
     def close(self) -> None:
-        """Ends the connection, and everything that was opened with it."""
+        """Ends the connection and everything opened with it."""
         self._link.close()
 
     def __enter__(self) -> Lab:
@@ -134,7 +139,7 @@ class Lab:
         return f"<linkspan_remote.Lab {link.address.url}, {state}>"
 
 
-#: The gateway ends calls after so many seconds.
+#: The gateway ends calls after this many seconds.
 _LONGEST_CALL = 600.0
 
 
@@ -145,13 +150,13 @@ def _name(name: Any) -> str:
 
 
 def _refuse(more: Dict[str, Any], known: str) -> None:
-    """Refuses the first option that this client does not have, by its name."""
+    """Refuses the first unknown option by name."""
     for name in more:
         raise errors.Unsupported(f"no option is called {name!r} here; over a gateway there are {known}", path=name)
 
 
 def _schema(option: str, given: Any) -> Optional[str]:
-    """The text of a schema: what has a `=` or several lines is the text itself, anything else the path of a file."""
+    """Returns a schema text. A string with `=` or several lines is the text itself, any other is a file's path."""
     if given is None or isinstance(given, str) and ("=" in given or "\n" in given):
         return given
     if not isinstance(given, (str, os.PathLike)):
@@ -167,17 +172,18 @@ def _schema(option: str, given: Any) -> Optional[str]:
         raise errors.InvalidState(f"reading {os.fspath(given)!r}: {error}", path=option) from None
 
 
-#: Characters of a file that is read as a schema, more than one may have.
+#: Characters read from a schema file, more than a schema may have.
 _LONGEST_SCHEMA = 1 << 20
 
 
 def connect(
     address: str, *, token: Optional[str] = None, certificate: Any = None, timeout: Any = DEFAULT_TIMEOUT, max_message_size: int = MESSAGE, **more: Any,
 ) -> Lab:
-    """Connects to `linkspan gateway`: `connect("wss://lab.example:17180", token="…")`, or the address that it prints, with its token.
+    """Connects to `linkspan gateway`: `connect("wss://lab.example:17180", token="…")`, or the address that it prints.
 
-    `certificate` is the file of a certificate that is trusted, in PEM. `max_message_size` is the longest value in bytes that is taken. Raises
-    `NotFound` where nothing listens, `PermissionDenied` for a token that does not count, `Timeout` where no answer comes in time.
+    `certificate` is the PEM file of a trusted certificate. `max_message_size` is the longest accepted value, in
+    bytes. Raises `NotFound` if nothing listens, `PermissionDenied` for an invalid token, `Timeout` if no answer
+    comes in time.
     """
     _refuse(more, "token, certificate, timeout and max_message_size")
     where = Address(address)
@@ -194,7 +200,7 @@ def connect(
     link = Link(where, token, parse_certificate(certificate), max_message_size)
     try:
         with link.changed:
-            # A first attempt that fails says why; later ones are made until the connection is closed.
+            # The first attempt must succeed; later attempts repeat until the connection is closed.
             link.wait_for(lambda: link.welcome is not None or link.problem is not None or link.is_over, deadline)
         if link.welcome is None and isinstance(link.problem, errors.Error):
             raise link.problem

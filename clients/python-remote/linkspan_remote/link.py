@@ -1,4 +1,4 @@
-"""The WebSocket to the gateway: one thread holds it, and connects again when it is lost."""
+"""The WebSocket to the gateway, on one thread that reconnects it."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from .encoder import Encoded, encode, encode_within
 from .limits import AROUND_BYTES, CONNECT, FIRST_PAUSE, FRAGMENTS, LAST_PAUSE, MESSAGE, OUTBOX, STEADY, Limits
 from .proxy import PROXY_ERRORS, Proxy
 
-#: Seconds that a call may take where nothing is said.
+#: The default time-out of a call, in seconds.
 DEFAULT_TIMEOUT = 30.0
-#: How often a waiting thread looks up: on Windows a wait without end does not hear Ctrl-C.
+#: How often a waiting thread wakes, because an endless wait on Windows does not notice Ctrl-C.
 _LOOK = 0.2
 _SUBPROTOCOL = "linkspan.v1.cbor"
 _PROXY_HINT = "correct the proxy of the system, or name the machine of the gateway in NO_PROXY"
-#: After these errors another attempt makes no sense.
+#: Errors that make another attempt useless.
 _LASTING = (errors.InvalidEndpoint, errors.InvalidState, errors.Internal, errors.Unsupported, errors.VersionMismatch, errors.WrongType)
-#: What TLS says of an answer that is none.
+#: TLS errors that mean: the server does not speak TLS.
 _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "INVALID_RECORD_TYPE", "UNKNOWN_PROTOCOL", "BAD_RECORD_TYPE"}
 
 
@@ -40,7 +40,7 @@ _SECONDS = "give seconds from 0 upwards, a timedelta, or None to wait for ever"
 
 
 class Deadline:
-    """When a call ends."""
+    """The end of a call."""
 
     def __init__(self, timeout: Any) -> None:
         self.seconds = timeout
@@ -57,17 +57,17 @@ class Deadline:
         self.at = None if seconds is None else time.monotonic() + seconds
 
     def remaining(self) -> Optional[float]:
-        """Seconds; none without an end."""
+        """The remaining seconds; None without an end."""
         return None if self.at is None else max(0.0, self.at - time.monotonic())
 
     def later(self, seconds: float) -> Deadline:
-        """The same, so many seconds later."""
+        """This deadline, extended by some seconds."""
         found = Deadline(self.seconds)
         found.at = None if self.at is None else self.at + seconds
         return found
 
     def within(self, seconds: float) -> Deadline:
-        """A deadline after so many seconds, and not after this one."""
+        """The earlier of this deadline and a new one."""
         found = Deadline(seconds)
         found.at = found.at if self.at is None or found.at is None else min(found.at, self.at)
         return found
@@ -76,12 +76,13 @@ class Deadline:
         return self.at is not None and time.monotonic() >= self.at
 
 
-#: Those of this process.
+#: The links of this process.
 _links: "weakref.WeakSet[Link]" = weakref.WeakSet()
 
 
 def _leave_to_the_parent() -> None:
-    """Ends the connections of a child, whose thread is not there: they are the parent's. Their lock may have been held at the fork."""
+    """Ends the connections in a forked child, which lacks their threads. Their locks may have been held at the fork.
+    """
     for link in list(_links):
         link.changed = threading.Condition(threading.RLock())
         link.is_over, link.welcome = True, None
@@ -93,32 +94,33 @@ if hasattr(os, "register_at_fork"):
 
 
 class Tie:
-    """What the program's objects hold of a connection. The connection ends after the last of them."""
+    """Held by the program's objects. The connection ends after the last one."""
 
     __slots__ = ("__weakref__",)
 
 
 class Link:
-    """The connection, which all that a program opens shares. `changed` guards its state, and what those have received."""
+    """The connection that a program's objects share. `changed` guards its state and what the objects have received.
+    """
 
     def __init__(self, address: Address, token: str, tls: Optional[ssl.SSLContext], longest: int) -> None:
         self.address, self._token, self._tls = address, token, tls
-        #: Bytes of the longest value that is taken.
+        #: The longest accepted value, in bytes.
         self.longest = longest
         self.changed = threading.Condition(threading.RLock())
-        #: What the gateway said at the beginning; none while there is no connection.
+        #: The gateway's first frame; None without a connection.
         self.welcome: Optional[Dict[str, Any]] = None
-        #: Counts connections: what was sent over one of before is gone.
+        #: Counts connections. Frames for an older connection are obsolete.
         self.generation = 0
-        #: Why there is no connection now, and whether another attempt is made.
+        #: Why there is no connection now, and whether attempts have ended.
         self.problem: Optional[errors.Error] = None
         self.is_over = False
-        #: Whether the program ended it: that is no error of loops.
+        #: Whether the program closed it; loops then end without an error.
         self.is_closed = False
-        #: The program holds these objects; the connection does not keep them alive.
+        #: Weak, because the program owns these objects.
         self._ends: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()
         self._last = 0
-        #: The gateway gives the names of an older connection of this client to a newer one.
+        #: The gateway moves names from an older connection of this client id to a newer one.
         self._client = secrets.token_hex(16)
         self._tie: Any = None
         #: Frames of destructors, each with its generation.
@@ -131,10 +133,10 @@ class Link:
         _links.add(self)
         self._thread.start()
 
-    # What destructors call: they take no lock and wait for nothing.
+    # Called by destructors, so these take no locks and do not wait.
 
     def send_later(self, frame: Dict[str, Any], generation: Optional[int] = None) -> None:
-        """Queues a frame of a destructor. The frame is dropped when the connection is another one by then."""
+        """Queues a destructor's frame, which is dropped after a reconnect."""
         if not self.is_over:
             self._farewells.append((self.generation if generation is None else generation, frame))
             self._call_soon(self._wake_up)
@@ -149,10 +151,10 @@ class Link:
         except RuntimeError:  # the loop has ended
             pass
 
-    # What the program's threads call.
+    # Called by the program's threads.
 
     def tie(self) -> Tie:
-        """The tie of this connection, for an object of the program."""
+        """Returns this connection's tie, for an object of the program."""
         tie: Optional[Tie] = self._tie and self._tie()
         if tie is None:
             tie = Tie()
@@ -160,11 +162,11 @@ class Link:
         return tie
 
     def encoded(self, value: Any) -> Encoded:
-        """A value as it is sent. Encoding runs code of the program, so no lock may be held."""
+        """Encodes a value. This runs code of the program, so no lock may be held."""
         return Encoded(encode_within(value, Limits.of((self.welcome or {}).get("limits", {}))))
 
     def wait_for(self, what: Callable[[], Any], deadline: Deadline) -> Any:
-        """Waits, with `changed` held, until this is true, and returns it; false once the deadline has passed."""
+        """Waits, with `changed` held, until `what` is true, and returns it; false after the deadline."""
         while not (found := what()):
             remaining = deadline.remaining()
             if remaining == 0:
@@ -173,14 +175,14 @@ class Link:
         return found
 
     def check(self) -> None:
-        """Refuses a connection that has ended."""
+        """Raises if the connection has ended."""
         if self.is_closed:
             raise errors.InvalidState(f"{self.address.url}: the program has closed the connection")
         if self.is_over:
             raise self.problem or errors.InvalidState("the connection to the gateway has ended")
 
     def wait_until_up(self, deadline: Deadline) -> Dict[str, Any]:
-        """Waits for a connection; raises why there is none."""
+        """Waits for a connection, or raises why there is none."""
         with self.changed:
             self.wait_for(lambda: self.welcome is not None or self.is_over, deadline)
             self.check()
@@ -189,7 +191,7 @@ class Link:
             return self.welcome
 
     def add(self, end: Any) -> int:
-        """Gives an end its number; frames with it are the end's from now on."""
+        """Gives an end its id and routes frames with this id to it."""
         with self.changed:
             self.check()
             self._last += 1
@@ -201,10 +203,10 @@ class Link:
             self._ends.pop(id, None)
 
     def send(self, frame: Dict[str, Any], deadline: Optional[Deadline] = None, still: Optional[Callable[[], bool]] = None) -> bool:
-        """Sends a frame; returns whether it is on its way.
+        """Sends a frame; returns whether it was queued.
 
-        With a deadline it waits for a connection and for room; without one it is put behind the others. It is dropped where there is no
-        connection, and where `still` is false after the wait: what has sent it begins anew with the next connection.
+        With a deadline, waits for a connection and for room; without, queues at once. Drops the frame without a
+        connection, or if `still` is false after the wait: the sender then starts again with the next connection.
         """
         limits = (self.welcome or {}).get("limits", {})
         data = _fitting(frame, limits)
@@ -215,7 +217,7 @@ class Link:
                 if not self.wait_for(lambda: self._outbox_bytes < OUTBOX or self.is_over, deadline):
                     raise errors.Timeout(f"{self.address.url}: {self._outbox_bytes} bytes wait to be sent; the gateway or the network takes them too slowly")
                 self.check()
-            # Another gateway may be there after the wait.
+            # The limits may be those of another gateway after the wait.
             now = (self.welcome or {}).get("limits", {})
             if now != limits:
                 data = _fitting(frame, now)
@@ -230,9 +232,9 @@ class Link:
         self._call_soon(self._wake_up)
 
     def close(self) -> None:
-        """Ends the connection, after what waits to be sent; a second or so at most."""
+        """Ends the connection after at most about a second for unsent frames."""
         with self.changed:
-            # What was said last, such as the end of a publisher, is still sent.
+            # The last frames, such as the end of a publisher, are still sent.
             self.wait_for(lambda: not self._outbox_bytes or self.welcome is None, Deadline(1.0))
             self.is_over = self.is_closed = True
             self.changed.notify_all()
@@ -240,7 +242,7 @@ class Link:
             self._call_soon(self._wake_up)
             self._thread.join(3.0)
 
-    # What its own thread does.
+    # Called by the link's own thread.
 
     def _wake_up(self) -> None:
         if self._wake is not None:
@@ -265,10 +267,10 @@ class Link:
             except errors.Error as error:
                 is_last = isinstance(error, _LASTING) or isinstance(error, errors.PermissionDenied) and not error.retryable
                 self._lost(error, is_last)
-            # A gateway that greets and then sends nonsense is not tried more and more often.
+            # A gateway that greets and then sends nonsense keeps the long pause.
             if time.monotonic() - began > STEADY:
                 pause = FIRST_PAUSE
-            # Many clients of a gateway that started anew do not come at once.
+            # Random, to spread the clients of a restarted gateway.
             await self._pause(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, LAST_PAUSE)
         self._lost(self.problem, is_last=True)
@@ -283,7 +285,7 @@ class Link:
                 return
 
     async def _session(self) -> None:
-        """One connection, from its hello to its end; raises why it ended."""
+        """Runs one connection from hello to its end; raises why it ended."""
         url = self.address.url
         more: Dict[str, Any] = {"ssl": self._tls} if self.address.is_tls and self._tls is not None else {}
         proxy = Proxy(url)
@@ -396,7 +398,7 @@ class Link:
 
 
 class _Connection(ClientConnection):
-    """A WebSocket that bounds what waits to be sent: the answers to pings of a gateway that reads none of them."""
+    """A WebSocket with a limit of unsent bytes. Pongs for a gateway that reads nothing would grow without one."""
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -404,14 +406,14 @@ class _Connection(ClientConnection):
             self.transport.abort()
 
 
-#: Seconds between pings. A dead network is noticed after three of these.
+#: Seconds between pings. A dead network is noticed after three.
 _PING = 3.0
-#: The longest message that this client sends leaves room.
+#: Larger than this client's longest message.
 _UNREAD = 2 * MESSAGE + OUTBOX
 
 
 async def _whole(ws: Any) -> bytes:
-    """The next message of a WebSocket, whose pieces are bounded."""
+    """Returns the next WebSocket message, whose pieces are bounded."""
     pieces: List[bytes] = []
     async for piece in ws.recv_streaming():
         if isinstance(piece, str):
@@ -423,12 +425,12 @@ async def _whole(ws: Any) -> bytes:
 
 
 def _is_too_large(error: Any) -> bool:
-    """Whether the client itself ended the connection for a message beyond its limit."""
+    """Whether this client ended the connection because of a message beyond its limit."""
     return error.sent is not None and error.sent.code == 1009 and not error.rcvd_then_sent
 
 
 def _fitting(frame: Dict[str, Any], limits: Dict[str, Any]) -> bytes:
-    """The bytes of a frame. The gateway ends the connection for what is beyond the limits that it has said: here they are the error of a call."""
+    """Encodes a frame. Raises above the gateway's limits, because the gateway would end the connection."""
     values: List[Dict[str, Any]] = [frame, frame.get("failure") or {}]
     for part, key in zip(values, ("value", "data")):
         if key in part:
@@ -447,7 +449,7 @@ def _nothing_listens(url: str, proxy: Proxy) -> errors.Error:
 
 
 def _closed(url: str, error: Any) -> errors.Error:
-    """Why the gateway ended the connection."""
+    """Returns why the gateway ended the connection."""
     received = error.rcvd
     if received is not None and received.code == 1008:
         return errors.PermissionDenied(f"{url}: {received.reason}; ask for another token")
@@ -456,7 +458,7 @@ def _closed(url: str, error: Any) -> errors.Error:
 
 
 def _refusal(url: str, error: Any) -> errors.Error:
-    """Why the gateway, or a proxy before it, took no WebSocket."""
+    """Returns why the gateway, or a proxy before it, refused the WebSocket."""
     status = error.response.status_code
     if status in (401, 403, 421):
         return errors.PermissionDenied(f"{url}: refused with {status}; look at the token, and at --origin and the name of the machine there")
@@ -466,7 +468,7 @@ def _refusal(url: str, error: Any) -> errors.Error:
 
 
 def parse_certificate(certificate: Any) -> Optional[ssl.SSLContext]:
-    """The certificates that are trusted: a context as it is, or the file of one in PEM."""
+    """Returns the context of trusted certificates: as given, or from a PEM file."""
     if certificate is None or isinstance(certificate, ssl.SSLContext):
         return certificate
     try:

@@ -1,4 +1,4 @@
-"""What a program receives: a value, and whose it is, as `linkspan.Message` has it."""
+"""Received messages, with the interface of `linkspan.Message`."""
 
 from __future__ import annotations
 
@@ -17,24 +17,27 @@ class Message(Mapping):  # type: ignore[type-arg]
     def __init__(
         self, value: Any, name: Optional[str] = None, sequence: int = 0, sent: Optional[Timestamp] = None, missed: int = 0,
     ) -> None:
-        #: The value.
         self.value = value
-        #: The name that it was published under.
+        #: The name under which it was published.
         self.name = name
-        #: Its number: publishers count from 1.
+        #: The publisher's number, from 1.
         self.sequence = sequence
         #: When it was sent.
         self.sent = sent
-        #: How many messages of the name were lost, or passed over, before it.
+        #: The number of messages of the name that were lost or skipped before it.
         self.missed = missed
-        #: Whether a publisher of the name ended while the connection was lost: then an unknown number was lost as well.
+        #: Whether a publisher of the name ended during a lost connection. An unknown number was then lost in
+        #: addition.
         self.unseen = False
 
     def __linkspan_value__(self) -> Any:
         return self.value
 
     def at(self, path: str) -> Any:
-        """The value at a path: keys and positions joined by `/`, in a key `~1` for a `/` and `~0` for a `~`. `Missing` where there is none."""
+        """Returns the value at a path; raises `Missing` if there is none.
+
+        Keys and positions are joined by `/`; in a key, `~1` stands for `/` and `~0` for `~`.
+        """
         found = self.value
         for part in path.split("/") if path else []:
             key = part.replace("~1", "/").replace("~0", "~")

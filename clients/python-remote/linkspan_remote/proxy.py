@@ -1,4 +1,4 @@
-"""The proxy of the system on the way to a gateway."""
+"""The system's proxy on the way to a gateway."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from typing import Any, Dict, Optional, Tuple, Type
 import websockets
 from websockets.asyncio.client import connect
 
-#: Releases of websockets before 15 use no proxy.
+#: websockets before version 15 uses no proxy.
 _HAS_PROXIES = "proxy" in inspect.signature(connect.__init__).parameters
-#: What websockets raises for a proxy; the names differ between its releases.
+#: Proxy errors of websockets; their names differ between releases.
 PROXY_ERRORS: Tuple[Type[BaseException], ...] = tuple(
     kind for name in ("ProxyError", "InvalidProxy") if (kind := getattr(websockets.exceptions, name, None)) is not None
 )
 
 
 class Proxy:
-    """The proxy for an address of a gateway, or none."""
+    """The proxy for a gateway's address, if any."""
 
     def __init__(self, url: str) -> None:
         self._url = _proxy_of(url) if _HAS_PROXIES else None
-        #: The keyword arguments of `websockets.connect`.
+        #: Keyword arguments of `websockets.connect`.
         self.options: Dict[str, Any] = {"proxy": self._url} if _HAS_PROXIES else {}
 
     def __bool__(self) -> bool:
         return self._url is not None
 
     def __str__(self) -> str:
-        """The proxy without its user and password."""
+        """The proxy without user and password."""
         scheme, _, rest = str(self._url).rpartition("://")
         return f"{scheme or 'http'}://{rest.rpartition('@')[2]}"
 

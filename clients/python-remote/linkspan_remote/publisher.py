@@ -1,4 +1,4 @@
-"""A name that a program elsewhere publishes."""
+"""A name that a remote program publishes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from .end import End
 from .frames import Frame
 from .link import DEFAULT_TIMEOUT, Deadline, Link
 
-#: Messages, bytes and seconds of a run: a part of a batch that no other thread's message divides. A slow iterable gives short runs.
+#: The most messages, bytes and seconds of a run: a part of a batch without other threads' messages in between. A slow
+#: iterable gives short runs.
 _RUN, _RUN_BYTES, _RUN_TIME = 64, 8 << 20, 0.05
-#: Open publishers of this process by the address of their gateway and their name, for the option `replace`.
+#: Open publishers of this process by gateway address and name, for the option `replace`.
 _open: "weakref.WeakValueDictionary[Tuple[str, str], Publisher]" = weakref.WeakValueDictionary()
-#: Seconds between attempts to get the name back, at first and at most.
+#: Seconds between attempts to get the name back, first and longest.
 _FIRST_PAUSE, _LAST_PAUSE = 0.1, 2.0
 
 
@@ -24,7 +25,7 @@ class _Batch:
     """The messages of one call."""
 
     def __init__(self) -> None:
-        #: Messages that were sent, that the gateway has not answered, and that it has published.
+        #: The counts of sent, unanswered and published messages.
         self.sent = self.under_way = self.published = 0
         #: The number of the last published message, and the first error.
         self.number = 0
@@ -41,7 +42,7 @@ class _Batch:
 class Publisher(End):
     """Publishes under a name: `with lab.publisher("lab/camera") as out: out.send({...})`.
 
-    The name is there while the publisher is open, and comes back with the connection to the gateway.
+    The name exists while the publisher is open, and returns after a reconnect.
     """
 
     _farewell = "unpublish"
@@ -49,9 +50,9 @@ class Publisher(End):
     def __init__(self, link: Link, name: str, schema: Optional[str], replace: bool, timeout: Any) -> None:
         super().__init__(link)
         self.endpoint, self._schema = name, schema
-        #: The batch of each frame that the gateway has not answered, in the order of the frames.
+        #: The batch of each unanswered frame, in the order of the frames.
         self._unanswered: Deque[_Batch] = collections.deque()
-        #: The turn of the thread that sends.
+        #: Whether a thread has its turn to send.
         self._is_taken = False
         self._is_open = self._was_open = self._is_replaced = False
         self._problem: Optional[errors.Error] = None
@@ -73,7 +74,7 @@ class Publisher(End):
             raise
         _open[key] = self
 
-    # What the link calls, with its lock.
+    # Called by the link, with its lock held.
 
     def connected(self) -> None:
         self._is_open, self._problem = False, None
@@ -102,7 +103,7 @@ class Publisher(End):
         else:
             self._problem = answer
 
-    # What the program calls.
+    # Called by the program.
 
     def _wait_until_open(self, deadline: Deadline) -> None:
         link = self._link
@@ -131,7 +132,10 @@ class Publisher(End):
                 raise taken or link.problem or errors.Timeout(f"{self.endpoint}: the gateway did not open it in time; look whether it runs")
 
     def send(self, value: Any, *, timeout: Any = DEFAULT_TIMEOUT) -> int:
-        """Publishes a value; returns its number once the gateway has published it. `Disconnected` where that is not known."""
+        """Publishes a value; returns its number after the gateway has published it.
+
+        Raises `Disconnected` if the result is unknown.
+        """
         deadline, batch = Deadline(timeout), _Batch()
         run = [self._link.encoded(value)]
         with self._link.changed:
@@ -140,10 +144,10 @@ class Publisher(End):
         return batch.number
 
     def send_many(self, values: Iterable[Any], *, timeout: Any = DEFAULT_TIMEOUT) -> int:
-        """Publishes values one behind the other, without waiting for each; returns how many.
+        """Publishes values without waiting for each; returns how many.
 
-        Up to 64 values follow each other without a value of another thread between them. `sent` of an error is the number of
-        messages that were published before it.
+        Up to 64 values stay together without another thread's value in between. An error's `sent` is the number of
+        messages published before it.
         """
         deadline, batch = Deadline(timeout), _Batch()
         try:
@@ -171,9 +175,9 @@ class Publisher(End):
             raise
 
     def _runs(self, values: Iterator[Any]) -> Iterator[Tuple[List[Encoded], Optional[BaseException]]]:
-        """Encodes values in runs. The iterator and the encoder run code of the program, so they run without the lock.
+        """Encodes values in runs. The iterator and encoder run code of the program, so the lock is not held.
 
-        An exception of theirs comes with the run before it.
+        Their exception comes with the run before it.
         """
         problem: Optional[BaseException] = None
         while problem is None:
@@ -192,7 +196,9 @@ class Publisher(End):
             yield run, problem
 
     def _send_run(self, run: List[Encoded], batch: _Batch, deadline: Deadline) -> None:
-        """Sends values without one of another thread between them. The caller holds the link's lock, which waits give up."""
+        """Sends values without another thread's value in between. The caller holds the link's lock, which waits
+        release.
+        """
         link = self._link
         if not link.wait_for(lambda: not self._is_taken, deadline):
             raise errors.Timeout(f"{self.endpoint}: another thread sent for {deadline.seconds} s; give a longer timeout=")
@@ -212,7 +218,7 @@ class Publisher(End):
             link.changed.notify_all()
 
     def _wait_for_answers(self, batch: _Batch, ahead: int, deadline: Deadline) -> None:
-        """Waits until fewer than so many messages of a batch are under way; raises its first error."""
+        """Waits until fewer than `ahead` messages of a batch are unanswered; raises its first error."""
         link = self._link
         in_time = link.wait_for(lambda: batch.under_way < ahead or link.is_over, deadline)
         if batch.problem is not None:

@@ -1,4 +1,4 @@
-"""A name whose calls a program elsewhere answers."""
+"""A name whose calls a remote program answers."""
 
 from __future__ import annotations
 
@@ -29,35 +29,35 @@ def _dropped() -> Dict[str, Any]:
 
 
 class Request(Message):
-    """A call: a message that is answered once, by `reply` or `fail`. One that is dropped unanswered is answered with that."""
+    """A call, to be answered once by `reply` or `fail`. A request that is dropped unanswered fails at its caller."""
 
     __slots__ = ("_call", "_generation", "_server", "_state", "wants_reply")
 
     def __init__(self, server: Server, call: int, wants_reply: bool, value: Any) -> None:
         super().__init__(value, server.endpoint, call)
         self._server, self._call, self._generation = server, call, server._link.generation
-        #: Whether the caller waits for an answer; otherwise it was sent, and not called.
+        #: Whether the caller waits for an answer; false for a sent message.
         self.wants_reply = wants_reply
         self._state = not wants_reply
 
     @property
     def answered(self) -> bool:
-        """Whether it has been answered, or wants no answer."""
+        """Whether it was answered or wants no answer."""
         return self._state
 
     def reply(self, value: Any) -> None:
-        """Answers with a value. An answer to a caller that is gone is dropped."""
+        """Answers with a value. The answer is dropped if the caller is gone."""
         self._answer({"value": value})
 
     def fail(self, text: str, type: str = "", code: int = _HANDLER_FAILED, data: Any = None) -> None:  # noqa: A002 - as in linkspan
-        """Answers that it failed: the caller gets `Remote` with this text, type, code and data."""
+        """Fails the call: the caller gets `Remote` with this text, type, code and data."""
         self._answer(_failure(text, type, code, data))
 
     def _answer(self, outcome: Dict[str, Any]) -> None:
         if self._state:
             raise errors.InvalidState(f"{self.name}: the request was answered, or wants no answer")
         link = self._server._link
-        # One of an earlier connection has failed at its caller already.
+        # A request of an earlier connection has already failed at its caller.
         link.send(self._frame(outcome), Deadline(None), lambda: link.generation == self._generation)
         self._state = True
 
@@ -92,7 +92,8 @@ class Request(Message):
 
 
 class Server(End):
-    """Answers the calls of a name: iterate over it, or give `run` a handler. It is there again when the connection comes back."""
+    """Answers the calls of a name: iterate over it, or pass a handler to `run`. The name returns after a reconnect.
+    """
 
     _farewell = "unserve"
 
@@ -101,7 +102,7 @@ class Server(End):
         self.endpoint = name
         self._schemas = {"schema": schema, "reply_schema": reply_schema}
         self._arrived: Deque[Request] = collections.deque()
-        #: What each of these costs in memory, and all of them.
+        #: The memory cost of each request, and their sum.
         self._costs: Deque[int] = collections.deque()
         self._held = 0
         self._is_open = self._was_open = False
@@ -117,7 +118,7 @@ class Server(End):
                 self.close()
                 raise problem
 
-    # What the link calls, with its lock.
+    # Called by the link, with its lock held.
 
     def connected(self) -> None:
         self._is_open, self._problem = False, None
@@ -147,10 +148,10 @@ class Server(End):
         elif kind == "error":
             _LOG.error("%s: an answer was refused: %s", self.endpoint, frame.get("text"))
 
-    # What the program calls.
+    # Called by the program.
 
     def next(self, *, timeout: Any = None) -> Optional[Request]:
-        """The next request; none once the server is closed. Without a time-out it waits for ever."""
+        """Returns the next request; None after close. Without a time-out, waits forever."""
         deadline = Deadline(timeout)
         link = self._link
         with link.changed:
@@ -171,10 +172,10 @@ class Server(End):
             raise link.problem or errors.Timeout(f"{self.endpoint}: no request came within {deadline.seconds} s")
 
     def run(self, handler: Callable[[Request], Any], *, workers: int = 1) -> None:
-        """Answers each request with the result of the handler, until the server is closed.
+        """Answers each request with the handler's result until the server closes.
 
-        What the handler raises is answered as `Remote` with its type and text, and logged by the logger `linkspan_remote.server`; then the
-        next request is taken. With `workers` above 1 so many threads run it at once.
+        An exception of the handler becomes `Remote` with its type and text, and is logged by
+        `linkspan_remote.server`. The loop then continues. `workers` threads run handlers at once.
         """
         if not callable(handler):
             raise errors.WrongType(f"{self.endpoint}: handler={errors.shown(handler)}: give a function that accepts a request and returns its answer", path="handler")
@@ -226,7 +227,7 @@ class Server(End):
             try:
                 request = self.next()
             except errors.Error as error:
-                # The name comes back with the connection, or once another connection has given it up.
+                # The name returns with a reconnect, or after another connection has given it up.
                 may_come_back = error.retryable or self._was_open and isinstance(error, errors.AddressInUse)
                 if self._link.is_over or not may_come_back:
                     raise

@@ -1,4 +1,4 @@
-"""What is published, for a program that is not on the machine: each message, or how many were lost."""
+"""Receives published messages, and counts of lost messages, on a remote machine."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from .link import DEFAULT_TIMEOUT, Deadline, Link
 from .message import Message
 from .timestamp import Timestamp
 
-#: Messages that the gateway may send before the program has taken one, at least and at most, and the bytes that they
-#: are chosen for.
+#: The least and most messages that the gateway may send ahead, and the bytes that determine the number.
 _LEAST_CREDIT, _MOST_CREDIT, _CREDIT_BYTES = 2, 1024, 8 << 20
-#: The deliveries of the module `linkspan` that a gateway does not have, and why.
+#: Deliveries of the module `linkspan` that a gateway does not have, and why.
 _REFUSED = {
     "at_least_once": "a publisher waits for no subscriber. A journal: keeps every message",
     "durable": "a gateway keeps nothing on a disk. A journal: keeps every message",
@@ -30,7 +29,7 @@ class _Loss:
 
     def __init__(self, name: str) -> None:
         self.name, self.missed = name, 0
-        #: False if a publisher of the name ended unseen: nobody knows how many messages followed its last one here.
+        #: False if a publisher ended unseen, which makes the number of its last messages unknown.
         self.is_counted = True
 
     def error(self) -> errors.Error:
@@ -42,11 +41,11 @@ class _Loss:
 
 
 class Subscriber(End):
-    """Receives what is published: `for message in lab.subscribe("lab/*")`.
+    """Receives published messages: `for message in lab.subscribe("lab/*")`.
 
-    A slow subscriber loses the oldest messages. `recv` then fails once with `Lagged`, whose `missed` is their number. A loop does not fail:
-    the next message has the number in `missed`. With `delivery="latest"` it gets the newest message of each name. It goes on where it was
-    when the connection to the gateway is lost and comes back.
+    A slow subscriber loses the oldest messages. `recv` then fails once with `Lagged`, whose `missed` is their
+    number. A loop does not fail: the next message has the number in `missed`. `delivery="latest"` gives the newest
+    message of each name. The subscriber resumes after a reconnect.
     """
 
     _farewell = "unsubscribe"
@@ -60,18 +59,18 @@ class Subscriber(End):
         if rate is not None and (isinstance(rate, bool) or not isinstance(rate, (int, float))):
             raise errors.WrongType(f"rate={errors.shown(rate)}: give messages of each name in a second", path="rate")
         self.endpoint = ", ".join(self._names)
-        #: Messages with what each costs in memory, and losses, in their order.
+        #: Messages with their memory cost, and losses, in order.
         self._arrived: Deque[Union[Tuple[Message, int], _Loss]] = collections.deque()
-        #: The loss of a name in `_arrived`, before its next message; and losses of names before everything there.
+        #: The loss of each name in `_arrived`, before its next message; and losses before everything in `_arrived`.
         self._lost: Dict[str, _Loss] = {}
         self._dropped: Dict[str, _Loss] = {}
         self._held = self._waiting = 0
-        #: The last number of each name, how many were lost after it, the incarnation, and whether it has a publisher.
+        #: By name: the last number, losses after it, the incarnation, and whether it has a publisher.
         self._numbers: Dict[str, int] = {}
         self._tails: Dict[str, int] = {}
         self._incarnations: Dict[str, str] = {}
         self._living: Dict[str, bool] = {}
-        #: Names that had a publisher when the connection was lost, and of which nothing was said since.
+        #: Names that had a publisher when the connection was lost, without news since.
         self._away: Set[str] = set()
         self._granted = 0
         self._bytes = 1
@@ -80,7 +79,7 @@ class Subscriber(End):
             self._id = link.add(self)
             self.connected()
 
-    # What the link calls, with its lock.
+    # Called by the link, with its lock held.
 
     def connected(self) -> None:
         frame: Dict[str, Any] = {"type": "subscribe", "id": self._id, "names": self._names}
@@ -132,7 +131,7 @@ class Subscriber(End):
         self._away.discard(name)
 
     def _make_room(self) -> None:
-        """Forgets names without a publisher before there are too many names."""
+        """Forgets names without a publisher if there are too many names."""
         if len(self._living) < NAMES:
             return
         for name in [name for name, lives in self._living.items() if not lives]:
@@ -142,7 +141,7 @@ class Subscriber(End):
             raise errors.TooLarge(f"{self.endpoint}: more than {NAMES} names; subscribe to a narrower pattern")
 
     def _loss(self, name: str) -> _Loss:
-        """The loss before the next message of a name."""
+        """Returns the loss before the next message of a name."""
         if self._is_latest:
             return self._dropped.setdefault(name, _Loss(name))
         if name not in self._lost:
@@ -151,7 +150,7 @@ class Subscriber(End):
         return self._lost[name]
 
     def _keep(self, name: str, frame: Frame) -> None:
-        """Keeps a message; of `latest` it takes the place of the one before."""
+        """Keeps a message. With `latest`, it replaces the previous one."""
         last = self._numbers.get(name, 0)
         if frame["number"] <= last:
             raise errors.Malformed(f"{name}: the gateway sent the message {frame['number']} after {last}")
@@ -177,7 +176,7 @@ class Subscriber(End):
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        """Counts the oldest message as lost, because the program does not take them."""
+        """Counts the oldest message as lost, because the program does not take messages."""
         item = self._arrived.popleft()
         if isinstance(item, _Loss):
             return self._hold_back(item)
@@ -190,10 +189,12 @@ class Subscriber(End):
     def _window(self) -> int:
         return min(max(_CREDIT_BYTES // self._bytes, _LEAST_CREDIT), _MOST_CREDIT)
 
-    # What the program calls.
+    # Called by the program.
 
     def next(self, *, timeout: Any = None) -> Optional[Message]:
-        """The next message, whose `missed` counts lost ones; none once the program has closed it. Without a time-out it waits for ever."""
+        """Returns the next message, whose `missed` counts lost ones; None after close. Without a time-out, waits
+        forever.
+        """
         deadline = Deadline(timeout)
         with self._link.changed:
             while True:
@@ -229,7 +230,7 @@ class Subscriber(End):
         if not self._is_latest:
             window = self._window()
             missing = window - self._granted - self._waiting
-            # Not for each message, and early enough that the next ones are on their way.
+            # Batches the credit, but early enough to keep messages flowing.
             if missing > window // 2:
                 self._granted += missing
                 self._link.send({"type": "credit", "id": self._id, "n": missing})
@@ -249,7 +250,7 @@ class Subscriber(End):
             raise loss.error()
 
     def _nothing_came(self, deadline: Deadline) -> errors.Error:
-        """Why nothing came in time."""
+        """Returns the error for a time-out, with the reason."""
         link, where = self._link, self.endpoint
         if link.welcome is None and link.problem is not None:
             return link.problem
@@ -265,9 +266,9 @@ class Subscriber(End):
         return error
 
     def recv(self, *, timeout: Any = ...) -> Message:
-        """The next message; `Lagged` once if some were lost.
+        """Returns the next message; raises `Lagged` once if some were lost.
 
-        Waits 30 s unless a time-out is given. `Timeout` if none came, and `Disconnected` if its publisher ended.
+        Waits 30 s without a `timeout`. Raises `Timeout` if none came, and `Disconnected` if its publisher ended.
         """
         deadline = Deadline(self._timeout if timeout is ... else timeout)
         with self._link.changed:
@@ -278,7 +279,7 @@ class Subscriber(End):
             return message
 
     def try_recv(self) -> Message:
-        """The next message that has come; `Empty` where none has, and `Lagged` once if some were lost."""
+        """Returns the next arrived message; raises `Empty` if there is none, `Lagged` once if some were lost."""
         with self._link.changed:
             message = self._next_come()
             if message is None:
@@ -286,7 +287,7 @@ class Subscriber(End):
             return message
 
     def _next_come(self) -> Optional[Message]:
-        """The next message that has come. Raises `Lagged` for a loss before it, and `InvalidState` once it is closed."""
+        """Returns the next arrived message. Raises `Lagged` for a loss before it, `InvalidState` after close."""
         self._loss_first()
         message = self.next(timeout=0) if self._arrived and not self._is_closed else None
         if message is None:
@@ -298,13 +299,13 @@ class Subscriber(End):
             raise errors.InvalidState(f"{self.endpoint}: the subscriber is closed")
 
     def poll(self) -> bool:
-        """Whether a message, or the count of lost ones, has come."""
+        """Whether a message or a loss has arrived."""
         with self._link.changed:
             self._check()
             return bool(self._arrived or (self._dropped and not self._is_latest))
 
     def names(self) -> List[str]:
-        """The names that have a publisher now."""
+        """Returns the names that have a publisher now."""
         with self._link.changed:
             return sorted(name for name, lives in self._living.items() if lives)
 

@@ -14,7 +14,7 @@ from .errors import Malformed, OutOfRange, Unsupported, WrongType, shown
 _SECOND = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LEAST, _MOST = -(2**63), 2**63 - 1
-#: Python's own reader takes digits of every script, and minutes of an offset above 59.
+#: Stricter than Python's parser, which accepts digits of every script and offset minutes above 59.
 _FORM = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:[0-5]\d)", re.ASCII)
 
 
@@ -22,7 +22,7 @@ _FORM = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]
 class Timestamp:
     """An instant: nanoseconds since 1970-01-01T00:00:00Z, from 1677-09-21 to 2262-04-11.
 
-    The difference of two is seconds as a float; seconds or a `timedelta` may be added and taken away.
+    The difference of two instants is seconds as a float. Seconds or a `timedelta` can be added and subtracted.
     """
 
     nanoseconds: int
@@ -41,12 +41,12 @@ class Timestamp:
 
     @staticmethod
     def now() -> Timestamp:
-        """The system clock's time."""
+        """Returns the system clock's time."""
         return Timestamp(time.time_ns())
 
     @staticmethod
     def parse(text: str) -> Timestamp:
-        """Reads RFC 3339, such as `2026-03-01T12:00:00.5Z`; `Malformed` where it is not that."""
+        """Parses RFC 3339, such as `2026-03-01T12:00:00.5Z`; raises `Malformed` for other text."""
         if not isinstance(text, str):
             raise WrongType(f"text={shown(text)}: give a time as RFC 3339 writes it, such as \"2026-03-01T12:00:00.5Z\"", path="text")
         found = _FORM.fullmatch(text)
@@ -61,7 +61,7 @@ class Timestamp:
 
     @staticmethod
     def from_datetime(when: datetime) -> Timestamp:
-        """From a `datetime` with a time zone, to the microsecond that it has; `Unsupported` without a zone."""
+        """Converts a `datetime` with a time zone; raises `Unsupported` without a zone."""
         if not isinstance(when, datetime):
             raise WrongType(f"when={shown(when)}: give a datetime with a time zone", path="when")
         if when.utcoffset() is None:
@@ -69,12 +69,12 @@ class Timestamp:
         return Timestamp(_span(when - _EPOCH) + getattr(when, "nanosecond", 0))
 
     def to_datetime(self) -> datetime:
-        """The `datetime` in UTC, rounded down to its microsecond."""
+        """Returns the `datetime` in UTC, rounded down to microseconds."""
         return _EPOCH + timedelta(microseconds=self.nanoseconds // 1000)
 
     @staticmethod
     def from_datetime64(when: Any) -> Timestamp:
-        """From a `numpy.datetime64`, which is in UTC; `Unsupported` for one that is no time, or finer than nanoseconds."""
+        """Converts a `numpy.datetime64` in UTC; raises `Unsupported` for NaT or units finer than nanoseconds."""
         from .forms import stand_in
 
         found = stand_in(when)
@@ -83,14 +83,14 @@ class Timestamp:
         return found
 
     def to_datetime64(self) -> Any:
-        """The `numpy.datetime64` in nanoseconds, in UTC. It needs NumPy."""
+        """Returns the `numpy.datetime64` in nanoseconds, in UTC. Needs NumPy."""
         import numpy
 
         return numpy.datetime64(self.nanoseconds, "ns")
 
     @property
     def seconds(self) -> float:
-        """Seconds since 1970 as `time.time()` gives them: a float, exact to about 200 ns."""
+        """Seconds since 1970 as a float, exact to about 200 ns, like `time.time()`."""
         return self.nanoseconds / _SECOND
 
     def __add__(self, span: Union[float, timedelta]) -> Timestamp:
@@ -106,14 +106,14 @@ class Timestamp:
     def __str__(self) -> str:
         whole, part = divmod(self.nanoseconds, _SECOND)
         text = (_EPOCH + timedelta(seconds=whole)).strftime("%Y-%m-%dT%H:%M:%S")
-        # As many groups of three digits as there are.
+        # Only as many groups of three digits as needed.
         digits = f"{part:09d}"
         while digits.endswith("000"):
             digits = digits[:-3]
         return f"{text}.{digits}Z" if digits else f"{text}Z"
 
     def __format__(self, form: str) -> str:
-        """Its text; with a form such as `%H:%M` that of its `datetime` in UTC, as `strftime` writes it."""
+        """Formats the text; a form such as `%H:%M` applies `strftime` to its UTC `datetime`."""
         return self.to_datetime().strftime(form) if "%" in form else format(str(self), form)
 
     def __repr__(self) -> str:

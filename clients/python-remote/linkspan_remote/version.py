@@ -1,3 +1,3 @@
-"""The version, which is that of Linkspan."""
+"""The version of Linkspan."""
 
 VERSION = "0.1.0"
