@@ -1,5 +1,4 @@
-//! Long bodies in slots: each arrives as it was sent, whatever is in it, and nothing that a peer writes is more than an
-//! error, or another body, which is the same however often it is looked at.
+//! Long bodies in slots arrive as sent; a hostile peer causes at most an error or a wrong body.
 
 use std::io::IoSlice;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +38,7 @@ fn body(seed: usize, length: usize) -> Vec<u8> {
 
 #[test]
 fn long_body_of_any_kind_encoding_and_length_arrives_from_a_slot() {
-    // A ring that has room for no piece of them: they arrive in one step without another thread.
+    // The ring has room for no piece, so bodies arrive in one step without another thread.
     let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
     let mut sequence = 0;
     for length in [64 * KIB, 64 * KIB + 1, 100_003, LIMIT as usize] {
@@ -98,7 +97,7 @@ fn body_without_a_slot_goes_in_pieces_and_is_counted() {
     assert_eq!(tx.take_long_bodies(), LongBodies { in_slots: 1, without_slot: 0 });
 }
 
-/// A ring without room is found before the body is copied, and the message comes once there is room.
+/// A full ring is found before the body is copied, and the message comes once there is room.
 #[test]
 fn body_behind_a_full_ring_waits_for_room() {
     let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
@@ -143,7 +142,7 @@ fn body_without_announced_slots_ends_the_link() {
     assert_eq!(recv(&mut rx).unwrap_err().kind(), ErrorKind::Malformed);
 }
 
-/// A file of the peer's with this body in it, which the receiving half can map.
+/// A file of the peer's with this body, which the receiving half can map.
 fn announced(tx: &ShmTx, encoded: &[u8]) -> MemoryFile {
     let file = slot_page::create(1, FIRST_FILE, encoded.len().next_multiple_of(64 * KIB)).unwrap();
     crate::sys::socket::send(&**tx.socket(), &[IoSlice::new(&[FILE])], &[file.fd()]).unwrap();
@@ -151,7 +150,7 @@ fn announced(tx: &ShmTx, encoded: &[u8]) -> MemoryFile {
     file
 }
 
-/// Changes bits of the first `length` bytes of a file, and changes them back, as long as `body` runs.
+/// Flips bits of the first `length` bytes of a file while `body` runs.
 pub(super) fn while_changing(file: &MemoryFile, length: usize, body: impl FnOnce()) {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -169,8 +168,7 @@ pub(super) fn while_changing(file: &MemoryFile, length: usize, body: impl FnOnce
     });
 }
 
-/// Has `check` look at a body that is received so many times in one slot, as messages of each of these kinds in turn,
-/// with these views, while a peer changes the first `changed` bytes of it.
+/// Lets `check` examine bodies while a peer changes their first `changed` bytes in the slot.
 fn received_while_changing(
     (encoding, encoded): (Encoding, &[u8]),
     changed: usize,
@@ -194,7 +192,7 @@ fn received_while_changing(
     });
 }
 
-/// Checks that a copied body is a value or an error, and the same however often it is looked at.
+/// Checks that a copied body is a value or an error, and stable.
 pub(super) fn assert_is_one_content(got: &Body, encoding: Encoding) {
     let before = got.block().unwrap().to_vec();
     let decoded = codec::decode(got.whole(), encoding);
@@ -209,7 +207,7 @@ pub(super) fn text_and_structure() -> impl Iterator<Item = (Encoding, Vec<u8>)> 
     let names = (0..3000).map(|i| (format!("key {i} é"), Value::from(i)));
     let values = [Value::Map(names.collect()), Value::from("ü".repeat(40_000))];
     let encodings = [Encoding::Cbor, Encoding::Json, Encoding::Bson, Encoding::Smile];
-    // BSON has documents alone.
+    // BSON has only documents.
     let encoded = move |value: Value| {
         encodings.into_iter().filter_map(move |one| codec::encode(&value, one).ok().map(|bytes| (one, bytes)))
     };
@@ -219,14 +217,14 @@ pub(super) fn text_and_structure() -> impl Iterator<Item = (Encoding, Vec<u8>)> 
 /// The kinds of messages that programs send each other.
 const KINDS: [Kind; 4] = [Kind::Data, Kind::Request, Kind::Reply, Kind::Error];
 
-/// A map with two long byte strings, and how many of its first bytes are heads for the most part.
+/// A map with two long byte strings, and how many of its first bytes are mostly heads.
 fn map_of_bytes() -> (Value, usize) {
     let bytes = |seed: u8, length: usize| Value::Bytes(vec![seed; length].into());
     let map = [("frame", bytes(0x5b, 70_000)), ("t", Value::from(1.5)), ("mask", bytes(0x61, 20_000))];
     (Value::map(map), 48)
 }
 
-/// A peer that changes a body as long as it is received: what comes is decoded or refused, and stays what it is.
+/// A peer changes a body during its reception: the result is decoded or refused, and stable.
 #[test]
 fn text_and_structure_that_change_while_they_are_read_are_a_value_or_an_error() {
     for (encoding, encoded) in text_and_structure() {
@@ -237,15 +235,14 @@ fn text_and_structure_that_change_while_they_are_read_are_a_value_or_an_error() 
     }
 }
 
-/// The same of a body that stays in its slot until its byte strings are copied: the heads of these, with their lengths,
-/// change as well, so that they leave the body, overlap, or are none.
+/// The body stays in its slot until its byte strings are copied; their heads change as well.
 #[test]
 fn byte_strings_whose_heads_change_while_they_are_found_are_a_value_or_an_error() {
     let (map, heads) = map_of_bytes();
     let encoded = codec::encode(&map, Encoding::Cbor).unwrap();
     let mut kinds = [0; 3];
     for changed in [heads, encoded.len()] {
-        // Of requests nothing stays there.
+        // A request leaves nothing in its slot.
         let viewed = (&[Kind::Data, Kind::Reply][..], BodyViews::Whole);
         received_while_changing((Encoding::Cbor, &encoded), changed, viewed, 300, |got| {
             let viewed = got.split().unwrap().parts()[0].bytes.clone();
@@ -271,8 +268,7 @@ fn byte_strings_whose_heads_change_while_they_are_found_are_a_value_or_an_error(
     assert!(kinds[1] > 0, "{kinds:?}");
 }
 
-/// The same of a body whose byte strings stay in the slot for the program: they may change under it, and nothing else
-/// of the value does.
+/// The byte strings stay in the slot and may change; the rest of the value must not.
 #[test]
 fn structure_around_viewed_bytes_is_the_same_however_often_it_is_looked_at() {
     fn shape(value: &Value) -> String {

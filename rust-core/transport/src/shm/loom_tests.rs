@@ -1,13 +1,12 @@
-//! Loom models of the ring, the park protocol, acknowledgement, batches and slots: every
-//! interleaving, with every stale value that the memory model allows.
+//! Loom models of the ring, the park protocol, acknowledgement, batches and slots.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test --profile loom -p linkspan --no-default-features --lib
-//! loom_tests`. A lost wake-up shows as a deadlock, a record that is read before it is complete as
-//! a failed assertion.
+//! They cover every interleaving with every stale value that the memory model allows.
 //!
-//! Each protocol also has mutants: the same steps with one fence, check or ordering taken out.
-//! Every mutant must fail, which shows that the model would find the mistake and that the step is
-//! needed. The asymmetry of `membarrier` is not modelled, and not used.
+//! `RUSTFLAGS="--cfg loom" cargo test --profile loom -p linkspan --no-default-features --lib loom_tests`. A lost
+//! wake-up shows as a deadlock, an incomplete record as a failed assertion.
+//!
+//! Each protocol also has mutants, which lack one fence, check or ordering. Every mutant must fail, which shows that
+//! the model finds the mistake and that the step is needed. The asymmetry of `membarrier` is neither modelled nor used.
 
 mod acknowledgements;
 mod batches;
@@ -35,7 +34,7 @@ const RING: usize = 64;
 type Writing = Writer<Arc<Heap>, Arc<Heap>>;
 type Reading = Reader<Arc<Heap>, Arc<Heap>>;
 
-/// Runs a model with a bound on preemptions, which keeps the number of interleavings finite.
+/// Runs a model with a limit on preemptions, which keeps the number of interleavings finite.
 fn model(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
@@ -50,14 +49,14 @@ fn ring() -> (Arc<Heap>, Arc<Heap>, Writing, Reading) {
     (writing, reading, writer, reader)
 }
 
-/// Writes the message of this number; false where there is no room.
+/// Writes the message of this number; false if there is no room.
 fn write(writer: &mut Writing, sequence: u64) -> bool {
     let header = Header { sequence, sent: -1, ..Header::new(Kind::Data, Encoding::Raw) };
     let body = (sequence * 0x0101).to_le_bytes();
     writer.try_write(&Outgoing::new(header, &body)).unwrap() == Sent::Whole
 }
 
-/// The next frame, checked; false when there is none. Each second one is taken in place.
+/// The next frame, checked; false if there is none. Every second one is taken in place.
 fn read(reader: &mut Reading, sequence: u64) -> bool {
     if sequence % 2 == 0 {
         let Some(small) = reader.peek_small() else { return false };

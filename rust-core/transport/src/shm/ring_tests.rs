@@ -1,7 +1,6 @@
-//! The two ends of a ring on a heap: random histories, what is refused, batches, and records in place.
+//! The two ends of a ring on a heap: random histories, refused records, batches, and records in place.
 //!
-//! No kernel is needed here, so these run under Miri as well. Random tests print their case on
-//! failure (proptest).
+//! They need no kernel, so they run under Miri as well.
 
 mod batches;
 mod histories;
@@ -25,7 +24,6 @@ use crate::frame::{Header, Incoming, Kind};
 const RING: usize = 4096;
 const LIMIT: u64 = 1 << 20;
 
-/// One step, and the frame that it finds.
 fn take(reader: &mut Reader<Arc<Heap>, Arc<Heap>>) -> Result<(ReadStep, Option<Incoming>)> {
     let step = reader.step()?;
     let frame = match step {
@@ -36,8 +34,7 @@ fn take(reader: &mut Reader<Arc<Heap>, Arc<Heap>>) -> Result<(ReadStep, Option<I
     Ok((step, frame))
 }
 
-/// The same through the paths for fast-path and for short records, where they find something: what takes the fast path
-/// has one form, and is the same.
+/// [`take`] through the paths for fast-path and short records, which must find equal frames.
 fn take_small(reader: &mut Reader<Arc<Heap>, Arc<Heap>>) -> Result<(ReadStep, Option<Incoming>)> {
     let (data, request, reply) =
         (reader.peek_fast(FastKind::Data), reader.peek_fast(FastKind::Request), reader.peek_reply());
@@ -91,7 +88,6 @@ fn take_long(
 
 type BothEnds = (Writer<Arc<Heap>, Arc<Heap>>, Reader<Arc<Heap>, Arc<Heap>>);
 
-/// A writer and a reader, each with its own memory.
 fn ring() -> (Arc<Heap>, Arc<Heap>, BothEnds) {
     let (writing, reading) = (Heap::new(PAGE + RING), Heap::new(PAGE));
     let writer = Writer::new(writing.clone(), reading.clone(), RING);
@@ -99,7 +95,7 @@ fn ring() -> (Arc<Heap>, Arc<Heap>, BothEnds) {
     (writing, reading, (writer, reader))
 }
 
-/// A header that needs a compact (0, or 4 for a request), a linked (1) or a full record (2, or 3 with an extension).
+/// A header for a compact (0, 4 for a request), linked (1) or full record (2, 3 with an extension).
 fn frame_header(sequence: u64, form: u8) -> Header {
     match form {
         0 => data(sequence),

@@ -1,5 +1,4 @@
-//! What slots guarantee to a sender and a receiver, and that any value that a peer writes is at
-//! most an error.
+//! The guarantees of slots to a sender and a receiver; any value of a peer is at most an error.
 
 use std::collections::HashSet;
 use std::io::IoSlice;
@@ -25,7 +24,6 @@ use crate::sys::memory::MemoryFile;
 const KIB: usize = 1 << 10;
 const LIMIT: u64 = 1 << 20;
 
-/// The header of a CBOR message with this number.
 fn header(sequence: u64) -> Header {
     Header { sequence, ..Header::new(Kind::Data, Encoding::Cbor) }
 }
@@ -67,7 +65,7 @@ fn writable_slot_is_sent_in_place() {
     let mut writable = slots.clone().lend_writable(100 * KIB).unwrap();
     writable.bytes_mut().fill(5);
     let place = writable.bytes().as_ptr();
-    // Only its owner uses it while it is written: sending it meanwhile sends a copy.
+    // Only its owner uses it during writing: sending it then sends a copy.
     let copy = slots.lend(&writable.bytes()[KIB..]).unwrap();
     assert_ne!(copy.as_ptr(), place.wrapping_add(KIB));
     let filled = writable.into_bytes();
@@ -90,7 +88,7 @@ fn writable_slot_is_sent_in_place() {
     assert_eq!(slots.bytes(), 2 * 128 * KIB);
 }
 
-/// What surrounds the bytes of a loan is written directly around them, once, and never where something else is lent.
+/// The bytes of a loan are surrounded directly, once, and never over other loans.
 #[test]
 fn bytes_of_a_loan_are_surrounded_in_their_slot_once() {
     let (_page, slots) = slots();
@@ -101,7 +99,7 @@ fn bytes_of_a_loan_are_surrounded_in_their_slot_once() {
         writable.into_first(first)
     };
     let bytes = lent(100 * KIB, 90 * KIB);
-    // A part of them, or other bytes: what is around is theirs.
+    // Neither a part of them nor other bytes.
     assert!(slots.surround(&bytes[1..], b"<", b">").is_none());
     assert!(slots.surround(&bytes[..80 * KIB], b"<", b">").is_none());
     assert!(slots.surround(&[5; 90 * KIB], b"<", b">").is_none());
@@ -115,15 +113,15 @@ fn bytes_of_a_loan_are_surrounded_in_their_slot_once() {
     assert_eq!(whole, [&b"head"[..], &[5; 90 * KIB], b"end"].concat());
     assert!(slots.surround(&bytes, b"HEAD", b"END").is_none(), "the first may be under way");
     assert!(slots.surround(&whole[..4], b"<", b">").is_none() && whole.starts_with(b"head"));
-    // Alone it still goes out of its slot, and so does what surrounds it.
+    // By itself it is still sent from its slot, and so are the surrounding bytes.
     assert_eq!(slots.in_place(&whole, None).unwrap().as_ptr(), whole.as_ptr());
     drop((alone, bytes, whole));
-    // The margins are full, and those of the next loan of the same file are its own.
+    // The margins are full; the next loan of the file has its own.
     let bytes = lent(100 * KIB, 100 * KIB);
     let (before, after) = ([1; 4096], [2; 4096]);
     assert_eq!(slots.surround(&bytes, &before, &after).unwrap().len(), 108 * KIB);
     drop(bytes);
-    // An array has no margins, and neither has a loan as long as the longest message.
+    // Neither an array nor a loan as long as the longest message has margins.
     let array = slots.lend(&[7; 100 * KIB]).unwrap();
     assert!(slots.surround(&array, b"<", b">").is_none());
     drop(array);
@@ -147,8 +145,7 @@ fn slots_of_other_lengths_are_replaced_within_the_bound() {
     assert_eq!((long[0], second[0]), (2, 3));
 }
 
-/// Files of many short arrays are removed for long ones, and the other way round: no entry of the
-/// table is lost by that.
+/// Files of short arrays make room for long ones and vice versa: no entry of the table is lost.
 #[test]
 fn slots_emptied_to_make_room_serve_later_arrays() {
     let (_page, slots) = slots();

@@ -1,6 +1,6 @@
-//! The two halves of a link over real memory files, in two threads. The kernel is used as in production: a socket pair
-//! stands for the connection, and the death of a peer is simulated by closing its socket without marking its page as
-//! closed.
+//! The two halves of a link over real memory files, in two threads and with a socket pair.
+//!
+//! The death of a peer is simulated by closing its socket without marking its page as closed.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ pub(super) fn pair(buffer: usize, limit: u64, spin: Duration) -> (Half, Half) {
     joined(buffer, limit, spin, None)
 }
 
-/// The same, both with slots.
+/// [`pair`] with slots.
 pub(super) fn pair_with_slots(buffer: usize, limit: u64, spin: Duration) -> (Half, Half) {
     joined(buffer, limit, spin, Some(limit))
 }
@@ -64,7 +64,7 @@ pub(super) fn send(tx: &mut ShmTx, frame: &Outgoing<'_>) -> Result<()> {
     while tx.try_send(frame)? == Sent::Blocked {
         tx.wait_room(&mut waiting)?;
     }
-    // What is written whole may be taken at once by a peer that then ends.
+    // A peer may take a whole frame at once and then end.
     while tx.tail().is_some() && !tx.flush()? {
         tx.wait_room(&mut waiting)?;
     }
@@ -280,7 +280,7 @@ fn frame_over_the_limit_is_skipped_without_allocation() {
             let sender = s.spawn(|| send(&mut tx, &Outgoing::new(data(sequence), &body)));
             let got = recv(&mut rx);
             if got.is_err() {
-                // The rest of it is skipped while the next is awaited.
+                // The rest of it is skipped while the receiver waits for the next frame.
                 let epoll = watch(&rx);
                 while !sender.is_finished() {
                     assert!(rx.try_recv().unwrap().is_none());
@@ -320,11 +320,11 @@ fn closed_peer_is_drained_before_disconnected() {
     assert_eq!(error.kind(), ErrorKind::Disconnected);
 }
 
-/// Ends a peer as a kill does: its memory stays as it was, the socket is shut down.
+/// Ends a peer as a kill does: its memory stays as it was, its socket is shut down.
 fn kill((tx, rx): Half) {
     let socket = rx.socket().clone();
     rustix::net::shutdown(&*socket, rustix::net::Shutdown::Both).unwrap();
-    // Its memory must not say that it closed. It is not dropped before the test ends, so it is no leak either.
+    // The static keeps the half, so that its page never says `CLOSED` and no leak is reported.
     static KILLED: Mutex<Vec<Half>> = Mutex::new(Vec::new());
     KILLED.lock().unwrap().push((tx, rx));
 }
@@ -362,7 +362,7 @@ fn killed_peer_is_reported_by_repeated_try_calls() {
 
 #[test]
 fn unexpected_bytes_over_the_socket_end_the_link() {
-    // Bytes without a meaning, and more bytes than there were sleeps to end.
+    // Unknown bytes, and more bytes than there were sleeps to end.
     for bytes in [&b"?"[..], &[1; 40], &[1; 4000], &[2; 3]] {
         let ((_tx, theirs), (mut tx, mut rx)) = pair(4096, 1 << 20, Duration::ZERO);
         rustix::io::write(&*theirs.socket().clone(), bytes).unwrap();
@@ -385,7 +385,7 @@ fn descriptors_over_the_socket_of_a_link_are_refused() {
     let sent = sendmsg(&*theirs.socket().clone(), &byte, &mut ancillary, SendFlags::empty());
     drop(far);
     if sent == Err(rustix::io::Errno::PERM) {
-        // From Linux 6.16 on the kernel refuses them.
+        // The kernel refuses them from Linux 6.16 on.
         assert!(rx.try_recv().unwrap().is_none());
         return;
     }
@@ -402,7 +402,7 @@ fn descriptors_over_the_socket_of_a_link_are_refused() {
 fn wake_byte_read_by_the_other_half_is_passed_on() {
     let ((mut theirs_tx, mut theirs_rx), (mut tx, mut rx)) = pair(4096, 1 << 20, Duration::ZERO);
     let epoll = watch(&rx);
-    // Both halves sleep, and the byte for the receiving one is read by the sending one.
+    // Both halves sleep, and the sending half reads the receiving half's byte.
     let sent = fill(&mut tx, 1, &[7; 100]);
     assert!(!rx.park().unwrap());
     assert!(!tx.park_room().unwrap());
@@ -529,7 +529,7 @@ fn peer_writing_garbage_into_its_own_memory_ends_only_the_link() {
     }
 }
 
-/// The next user of the half writes the rest, which ends with the half and its link.
+/// The next user of the half writes the rest, which is dropped with the half and its link.
 #[test]
 fn rest_is_written_in_order_by_the_next_user_and_ends_with_its_half() {
     let ((tx, rx_of_tx), (tx_of_rx, mut rx)) = pair(4096, 1 << 20, SPIN);

@@ -1,10 +1,8 @@
-//! Loom models of the broadcast ring: a copy that passes the check is whole, in every interleaving
-//! and with every stale value that the memory model allows; and no subscriber misses a wake-up in
-//! the futex or in poll.
+//! Loom models of the broadcast ring: a copy that passes the check is whole, and no wake-up is lost.
 //!
-//! They run like the models of the ring (`shm/loom_tests.rs`). Real records have ten words and
-//! more, which would take loom years, so these have two words and use the same header words, fences
-//! and checks: `RingWriter::reserve`, `RingWriter::commit` and `RingReader::is_intact`.
+//! They run like the models of the ring (`shm/loom_tests.rs`). Real records have ten words and more, which would take
+//! loom years. So these have two words, with the header words, fences and checks of `RingWriter::reserve`,
+//! `RingWriter::commit` and `RingReader::is_intact`.
 
 mod words;
 
@@ -32,8 +30,9 @@ fn place_of(number: u64) -> usize {
     PAGE + (((number - 1) * 16) as usize & (RING - 1))
 }
 
-/// Writes record `number` as the publisher does: reserve, a zero behind it, store, commit. Its two words are the
-/// number and ten times the number, so a mixture of two records shows.
+/// Writes record `number` as the publisher does: reserve, a zero after it, store, commit.
+///
+/// Its two words are the number and ten times the number, so a mixture of two records shows.
 fn write(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u64) {
     let (start, end) = ((number - 1) * 16, number * 16);
     ring_writer.reserve(end);
@@ -42,7 +41,7 @@ fn write(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u64) {
     ring_writer.commit_range(number, start, end);
 }
 
-/// The same for two records that are committed together.
+/// [`write`] for two records of one batch.
 fn write_both(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u64) {
     let other = number + 1;
     for number in [number, other] {
@@ -56,8 +55,9 @@ fn write_both(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u6
     ring_writer.commit_range(number, number * 16, other * 16);
 }
 
-/// Reads the record at a position as a subscriber does: its first word, or `None` if it was
-/// overwritten. Panics if the check accepts a mixture.
+/// The first word of the record at a position, read as a subscriber does; `None` if it was overwritten.
+///
+/// Panics if the check accepts a mixture.
 fn read(ring_reader: &RingReader<Arc<Heap>>, memory: &Heap, position: u64) -> Option<u64> {
     let place = place_of(position / 16 + 1);
     let (one, two) = (memory.load(place, Ordering::Relaxed), memory.load(place + 8, Ordering::Relaxed));
@@ -93,8 +93,9 @@ fn broadcast_intact_copy_is_whole() {
     });
 }
 
-/// Four records, of which each second one was reserved with the one before it. `step` writes one as the publisher
-/// does, or as a mutant of it.
+/// Four records; every second one is reserved with the one before it.
+///
+/// `step` is the publisher's or a mutant.
 fn records_reserved_ahead(step: fn(&mut RingWriter<Arc<Heap>>, &Heap, u64)) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
@@ -122,7 +123,7 @@ fn broadcast_reserved_ahead_intact_copy_is_whole() {
     records_reserved_ahead(write);
 }
 
-/// A mutant that reserves a record once it has written a part of it.
+/// A mutant that reserves a record after writing a part of it.
 fn write_then_reserve(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u64) {
     let (start, end) = ((number - 1) * 16, number * 16);
     memory.store(place_of(number + 1), 0, Ordering::Relaxed);
@@ -154,7 +155,7 @@ fn broadcast_reserved_without_a_fence_half_a_record_is_found() {
     records_reserved_ahead(write_unfenced);
 }
 
-/// A mutant that stores the position of the newest record before the record's word, without a release fence.
+/// A mutant that stores the newest record's position before the record's word, without a release fence.
 fn write_and_announce_unfenced(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u64) {
     let (start, end) = ((number - 1) * 16, number * 16);
     ring_writer.reserve(end);
@@ -192,9 +193,10 @@ fn broadcast_two_records_committed_together_intact_copy_is_whole() {
     });
 }
 
-/// A subscriber polls the first word of the next record, and sleeps until two messages were published: first in the
-/// futex, whose time may pass at any moment where `time_passes`, then in poll, for which a `Notify` stands. A lost
-/// wake-up is a deadlock, which loom reports.
+/// A subscriber polls the next record's first word, and sleeps until two messages were published.
+///
+/// It sleeps in the futex, whose time may pass at any moment with `time_passes`, then in poll, for which a `Notify`
+/// stands. A lost wake-up is a deadlock, which loom reports.
 fn subscriber_sleeps(time_passes: bool) {
     let (memory, page) = (Heap::new(PAGE + 128), Heap::new(at::STATE + 8));
     let (mut ring_writer, mut ring_reader) = ends(&memory, 128);
@@ -202,8 +204,7 @@ fn subscriber_sleeps(time_passes: bool) {
     let publishing = thread::spawn({
         let (memory, page, byte) = (memory.clone(), page.clone(), byte.clone());
         move || {
-            // The wake word is the ring's; the park word that was last answered with a wake-up is
-            // stored for each subscriber.
+            // The wake word is the ring's; each subscriber has its last answered park word.
             let (mut ring, mut subscription) = (Waker::new(at::DATA_WAKE), Waker::new(at::DATA_WAKE));
             for number in 1..=2 {
                 publish(&mut ring_writer, number);

@@ -1,7 +1,6 @@
-//! Loom models of a publisher's slots: a slot is never written while a subscriber views or copies it, or the
-//! publisher's program keeps it, in every interleaving; and mutants of the protocol, which the models must find.
+//! Loom models of a publisher's slots: none is written while a subscriber or the program uses it.
 //!
-//! They run like the models of the ring beside them.
+//! Mutants of the protocol must fail. They run like the models of the ring.
 
 mod copies;
 
@@ -16,7 +15,7 @@ use super::super::memory::{Memory, OwnMemory};
 use super::super::segment::{PAGE, at};
 use super::claims::{self, Claims};
 
-/// The word of the slot's file that gives its filling.
+/// The word of the slot's file with its filling number.
 const WORD: usize = PAGE + 16;
 
 fn model(check: impl Fn() + Send + Sync + 'static) {
@@ -25,7 +24,7 @@ fn model(check: impl Fn() + Send + Sync + 'static) {
     builder.check(check);
 }
 
-/// The steps of both sides: those of `claims`, or changed as in a mutant.
+/// The steps of both sides: those of `claims`, or a mutant's.
 #[derive(Clone, Copy)]
 struct Steps {
     begin_view: fn(&Heap, &Heap, u64) -> bool,
@@ -41,8 +40,9 @@ const STEPS: Steps = Steps {
     looks_again: true,
 };
 
-/// A publisher fills a slot two times more unless it is viewed, and a subscriber views what it finds. Loom reports an
-/// access to the elements that is concurrent with a write.
+/// A publisher fills a slot twice more unless it is viewed, and a subscriber views what it finds.
+///
+/// Loom reports an access to the elements that is concurrent with a write.
 fn slot_reuse(steps: Steps) {
     model(move || {
         let (page, slot, ring) = (Heap::new(at::VIEWS + 8), Heap::new(WORD + 8), Heap::new(PAGE + 8));
@@ -106,7 +106,7 @@ fn mutant_subscriber_without_check_of_the_filling_is_found() {
         let _ = claims::begin_view(page, slot, WORD, 0, filling);
         true
     };
-    // The count is left as it is if the slot holds something else.
+    // The count stays as it is if the slot has another filling.
     slot_reuse(Steps { begin_view, end_view: |_| {}, ..STEPS });
 }
 
@@ -136,8 +136,7 @@ fn mutant_with_relaxed_check_of_views_is_found() {
     slot_reuse(Steps { is_viewed: |page| page.load(at::VIEWS, Ordering::Relaxed) != 0, ..STEPS });
 }
 
-/// A reader without a page, as one of the newest message, copies the two words of a slot, and then checks whether they
-/// were written meanwhile.
+/// A reader without a page copies the two words of a slot, then checks for overwriting.
 fn copied(was_whole: fn(&Heap, u64) -> bool) {
     model(move || {
         let slot = Heap::new(WORD + 8);

@@ -1,5 +1,4 @@
-//! What a publisher's slots guarantee to its subscribers and to itself, whatever either side
-//! writes.
+//! The guarantees of a publisher's slots to its subscribers and to itself, whatever either side writes.
 
 use std::cell::RefCell;
 use std::iter;
@@ -48,10 +47,9 @@ fn split(elements: &[Bytes]) -> Split {
     )
 }
 
-/// The most views of one slot that a page can state.
+/// The most views of one slot that a page can count.
 const MOST_VIEWS: u64 = (1 << VIEW_BITS) - 1;
 
-/// How many views of this slot a page states.
 fn views_of(page: &MemoryFile, slot: usize) -> u64 {
     page.word(at::VIEWS).load(Ordering::Relaxed) >> (slot * VIEW_BITS) & MOST_VIEWS
 }
@@ -191,7 +189,7 @@ fn files_are_sent_once_and_no_more_than_the_subscriber_takes() {
         publish(&slots, 64 * KIB);
     }
     assert_eq!(subscriber.files(), 4);
-    // Files of one length are replaced by those of another, so each round has new files.
+    // Files of one length replace those of another, so each round has new files.
     let round = || {
         for (count, length) in [(SLOTS, 64 * KIB), (4, LIMIT as usize)] {
             let lent: Vec<Bytes> = (0..count).map(|_| slots.lend(&vec![1; length]).unwrap()).collect();
@@ -261,7 +259,7 @@ fn view_is_counted_until_dropped_and_arrays_above_the_share_are_copied() {
         held.push(body(resolve(&mut files, &[HONEST])));
         assert_eq!(views(), count.min(SHARE as u64));
     }
-    // A publisher that writes while slots are viewed: only views change, copies do not.
+    // A publisher that writes viewed slots: only views change, copies do not.
     file.copy_in_racing(0, &[9; 64]);
     let first = |body: &Body| body.split().unwrap().parts()[0].bytes[0];
     assert_eq!(held.iter().map(first).collect::<Vec<_>>(), [9, 9, 9, 9, 0, 0]);
@@ -326,14 +324,14 @@ fn file_that_is_not_a_slots_is_malformed() {
     for name in [slot_page::FileName { slot: SLOTS, number: 1 }, slot_page::FileName { slot: 3, number: 0 }] {
         assert_eq!(put(&slot_page::create(SESSION, name, 4096).unwrap()), ErrorKind::Malformed, "{name:?}");
     }
-    // A file longer than any message within the limit needs is not mapped.
+    // A file longer than any allowed message needs is not mapped.
     let long = slot_page::create(SESSION, name, 8 << 20).unwrap();
     there.put(duplicate(&long)).unwrap();
     let refused = resolve(&mut there, &[Reference { file: 1, ..HONEST }]).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Malformed);
 }
 
-/// A publisher of one array, and what its only subscriber receives.
+/// A publisher sends one array; returns what its only subscriber receives.
 fn read(writer: &mut Box<PublishedTx>, id: u64, knows_slots: bool) -> Incoming {
     let mut descriptors = writer.descriptors_for_peer(id).unwrap();
     let ring = descriptors.remove(0);
@@ -351,7 +349,6 @@ fn read(writer: &mut Box<PublishedTx>, id: u64, knows_slots: bool) -> Incoming {
     }
 }
 
-/// A publisher's half, with a small ring.
 fn ring_half() -> Box<PublishedTx> {
     match RingDriver.writer(SESSION, (4 * KIB, 4 * KIB), LIMIT).unwrap() {
         Tx::Published(half) => half,
@@ -382,7 +379,7 @@ fn subscriber_without_slots_receives_every_message_whole() {
         assert_eq!((newest.header.sequence, newest.body.split().is_none()), (1, true));
         assert_eq!(newest.body, whole);
     }
-    // Arrays that were put into a slot before go through the ring, too.
+    // Arrays in slots go through the ring as well.
     writer.try_send(&Outgoing::of(header(2), &first)).unwrap();
     assert_eq!(read(&mut writer, 2, false).body, whole);
     assert!(body(&slots).split().is_none());
@@ -396,7 +393,7 @@ fn subscriber_without_slots_receives_every_message_whole() {
     assert_eq!(newest.body, whole);
 }
 
-/// A frame whose body is the longest, in an encoding that has no arrays.
+/// A frame with the longest body, in an encoding without arrays.
 fn long(sequence: u64, body: &Bytes) -> Outgoing<'_> {
     let header = Header { sequence, ..Header::new(Kind::Data, Encoding::Json) };
     Outgoing { owner: Some(body), ..Outgoing::new(header, body) }
@@ -442,7 +439,7 @@ struct Followed {
 }
 
 impl Followed {
-    /// Publishes so many messages of the longest body, each of whose bytes is the message's number.
+    /// Publishes messages of the longest body, filled with the message's number.
     fn publish(&mut self, count: u64) {
         for number in self.published + 1..=self.published + count {
             let body = Bytes::from(vec![number as u8; LIMIT as usize]);
@@ -452,7 +449,7 @@ impl Followed {
     }
 }
 
-/// The publisher publishes eight messages during each copy, and has four slots for them.
+/// The publisher publishes eight messages during each copy, with four slots.
 #[test]
 fn subscriber_receives_a_message_with_each_copy_however_many_are_published_meanwhile() {
     let mut writer = ring_half();
@@ -520,7 +517,7 @@ fn body_of_an_overwritten_slot_is_missed_and_one_that_changes_is_whole() {
     assert_eq!(views_of(&page, 3), 0);
 }
 
-/// A publisher that changes a body as long as subscribers receive it.
+/// A publisher changes a body during its reception.
 #[test]
 fn published_text_and_structure_that_change_while_they_are_read_are_a_value_or_an_error() {
     for (encoding, encoded) in text_and_structure() {

@@ -1,5 +1,4 @@
-//! Publisher and subscriber over real memory files: order, counts of missed messages, the move to a
-//! larger ring, batches, and readers that race with the publisher.
+//! Publisher and subscriber over real memory files: order, gaps, larger rings, batches, and races.
 
 mod histories;
 mod waking;
@@ -21,7 +20,6 @@ fn body(sequence: u64, length: usize) -> Vec<u8> {
     pattern(length, sequence.wrapping_mul(1001))
 }
 
-/// Publishes the message of this number.
 fn publish(broadcast: &mut Broadcast, sequence: u64, length: usize) -> Published {
     broadcast.publish(&Outgoing::new(data(sequence), &body(sequence, length))).unwrap()
 }
@@ -31,12 +29,10 @@ fn file(broadcast: &Broadcast) -> OwnedFd {
     broadcast.descriptor_for_peer().try_clone_to_owned().unwrap()
 }
 
-/// A reader that begins with the newest message.
 fn follow(broadcast: &Broadcast) -> RingReader<crate::sys::memory::PeerMemory> {
     RingReader::open(file(broadcast), 9, LIMIT, Start::Newest).unwrap()
 }
 
-/// The frame of a read that must have one.
 fn frame(received: Result<Received>) -> Incoming {
     match received.unwrap() {
         Received::Frame(frame) => frame,
@@ -44,7 +40,6 @@ fn frame(received: Result<Received>) -> Incoming {
     }
 }
 
-/// Asserts number, length and contents of a message.
 fn assert_is(frame: &Incoming, sequence: u64, length: usize) {
     assert_eq!((frame.header.sequence, frame.body.len()), (sequence, length));
     assert_eq!(frame.body, body(sequence, length));
@@ -69,7 +64,7 @@ fn subscriber_starts_with_the_newest_at_admission() {
         }
         assert!(matches!(reader.read(), Ok(Received::Nothing)));
     }
-    // Messages that were overwritten since are reported.
+    // Overwritten messages are reported.
     for sequence in 4..=60 {
         publish(&mut broadcast, sequence, 100);
     }
@@ -117,7 +112,7 @@ fn overtaken_subscriber_gets_lagged_with_the_exact_count() {
     let error = slow.read().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Lagged);
     let next = error.missed().unwrap() + 1;
-    // Records of 288 bytes: at least half of what the ring holds is left to be read.
+    // Records of 288 bytes: at least half of the ring's content is left to read.
     assert!((985..=994).contains(&next), "{next}");
     for sequence in next..=1000 {
         assert_is(&frame(slow.read()), sequence, 200);
@@ -241,8 +236,7 @@ fn racing_readers_get_whole_messages_or_lagged() {
     });
 }
 
-/// The subscriber polls before each frame that the publisher takes, and finds none of those before
-/// it.
+/// The subscriber polls before each frame that the publisher takes, and finds no earlier one.
 #[test]
 fn broadcast_batch_is_visible_as_a_whole_and_moves_with_a_large_message() {
     let mut broadcast = Broadcast::create(9, 4096).unwrap();
@@ -288,7 +282,7 @@ fn ring_that_grows_keeps_its_records_for_a_subscriber_that_continues() {
         assert_eq!(broadcast.ring(), 1 << 20);
         publish(&mut broadcast, count + 1, length);
         let mut after = RingReader::open(file(&broadcast), 9, LIMIT, Start::After(0)).unwrap();
-        // Both find the same messages, and the one in the new ring the next one.
+        // Both find equal messages, and the reader of the new ring finds the next one.
         loop {
             match (before.read(), after.read()) {
                 (Err(one), Err(other)) => assert_eq!(one.missed(), other.missed(), "{count} {length}"),

@@ -1,11 +1,11 @@
-//! Models of acknowledgement by two words, and of what a receiver stores before it closes.
+//! Models of acknowledgement by two words, and of a receiver's stores before it closes.
 
 use loom::sync::Notify;
 
 use super::super::ack_words::AckWords;
 use super::*;
 
-/// The step that a mutant leaves out of the protocol by which a sender waits for its messages to be consumed.
+/// The omitted step of the protocol by which a sender waits for acknowledgement.
 #[derive(Clone, Copy, PartialEq)]
 enum WithoutStep {
     Nothing,
@@ -13,11 +13,11 @@ enum WithoutStep {
     ReceiversFence,
     /// The sender loads the consumed number without a fence after its store.
     SendersFence,
-    /// The sender sleeps right after having stored the wanted number.
+    /// The sender sleeps right after storing the wanted number.
     LastCheck,
 }
 
-/// A sender waits until two messages have been consumed; the frame that wakes it is the notification.
+/// A sender waits until two messages are consumed; the notification stands for the frame that wakes it.
 fn one_acknowledgement(without: WithoutStep) {
     let (mine, peer) = (Heap::new(at::ROOM_WAKE + 8), Heap::new(at::ROOM_WAKE + 8));
     let frame = Arc::new(Notify::new());
@@ -44,7 +44,7 @@ fn one_acknowledgement(without: WithoutStep) {
     if without == WithoutStep::LastCheck {
         frame.wait();
     }
-    // A wait may end spuriously, as when another frame arrives: the sender checks each time.
+    // Another frame may end a wait spuriously, so the sender checks each time.
     while ack_words.acknowledged() < 2 {
         frame.wait();
     }
@@ -74,7 +74,7 @@ fn one_acknowledgement_without_the_last_check_is_lost() {
     model(3, || one_acknowledgement(WithoutStep::LastCheck));
 }
 
-/// A receiver that acknowledges a message and then closes, in this order or in the other.
+/// A receiver acknowledges a message and then closes, in this order or in the other.
 fn acknowledge_and_close(in_order: bool) {
     let (mine, peer) = (Heap::new(at::ROOM_WAKE + 8), Heap::new(at::ROOM_WAKE + 8));
     let closing = thread::spawn({

@@ -36,18 +36,19 @@ fn batches_arrive_whole_and_in_order_while_the_ring_is_lapped() {
     });
 }
 
-/// What a mutant changes in the header words of a batch. The writer's stores are repeated here in their order around
-/// two records of a header and a word each, so that one of them can be made weaker or moved.
+/// A mutant's change in the header words of a batch.
+///
+/// The model repeats the writer's stores around two records of a header and a word each, so that one store can be
+/// weakened or moved.
 #[derive(Clone, Copy, PartialEq)]
 enum Batch {
     Whole,
     /// The first header is stored without release.
     WithoutRelease,
-    /// The first header is stored in its turn, before the second record.
+    /// The first header is stored before the second record.
     FirstInItsTurn,
 }
 
-/// A batch of two records, with the writer's stores changed as the mutant says.
 fn one_batch(how: Batch) {
     const FIRST: usize = PAGE;
     const SECOND: usize = PAGE + 16;

@@ -1,16 +1,14 @@
-//! Models of the fast path through a ring, that of fast-path records.
+//! Models of the fast path through a ring.
 
 use super::super::record::FastKind;
 use super::super::writer::Hidden;
 use super::*;
 
-/// The form of the record of this number.
 fn form(sequence: u64) -> FastKind {
     [FastKind::Request, FastKind::Data, FastKind::Reply][sequence as usize % 3]
 }
 
-/// The fast path of both sides, for each form of record: at the first record, each side determines up to where it
-/// may take this path.
+/// The fast path of both sides, for each form; at the first record each side sets the path's end.
 #[test]
 fn fast_records_arrive_whole_and_in_order() {
     model(3, || {
@@ -23,7 +21,7 @@ fn fast_records_arrive_whole_and_in_order() {
             for sequence in 1..=3 {
                 let (form, body) = (form(sequence), content(sequence));
                 let is_fast = writer.try_write_fast(form, sequence, 9, -1, Encoding::Raw, &body);
-                // At the first one the writer determines `fast_end`.
+                // At the first record the writer sets `fast_end`.
                 assert_eq!(is_fast, sequence > 1);
                 let written =
                     is_fast || writer.try_write_next(form, sequence, 9, -1, Encoding::Raw, &body).unwrap();
@@ -65,7 +63,7 @@ fn hidden_records_are_found_together() {
     hidden_records(false);
 }
 
-/// Without the hiding, that is, with each header stored at once, a reader finds the first record alone.
+/// With each header stored at once, a reader finds the first record without the second.
 #[test]
 fn mutant_that_hides_nothing_is_found() {
     let found = std::panic::catch_unwind(|| hidden_records(true)).is_err();
@@ -79,7 +77,7 @@ fn hidden_records(publishes_each: bool) {
         let mut writer = Writer::in_halves(writing.clone(), reading.clone(), LONG);
         let mut reader = Reader::new(reading, writing, LONG, 1 << 20);
         let content = |sequence: u64| (sequence * 0x0101).to_le_bytes();
-        // At the first record both sides determine `fast_end`.
+        // At the first record both sides set `fast_end`.
         assert!(writer.try_write_next(FastKind::Data, 1, 0, -1, Encoding::Raw, &content(1)).unwrap());
         let small = reader.peek_small().expect("it was written before");
         reader.take_small(&small, &mut [0; 8]);

@@ -1,4 +1,4 @@
-//! Models of parking and waking: a reader and a writer that sleep, and mutants of the protocol, each without one step.
+//! Models of parking and waking: a reader and a writer that sleep, and mutants without one step.
 
 use loom::sync::Notify;
 
@@ -29,7 +29,7 @@ fn sleep(park: &mut Park, mine: &Heap, peer: &Heap, byte: &Notify, mut ready: im
     park.unpark(mine);
 }
 
-/// A reader that sleeps until two messages have arrived; its time in the futex may end at any moment if `time_passes`.
+/// A reader sleeps until two messages have arrived; with `time_passes` its futex sleep may time out.
 fn reader_sleeps(time_passes: bool) {
     let (writing, reading, mut writer, mut reader) = ring();
     let byte = Arc::new(Notify::new());
@@ -107,26 +107,26 @@ fn writer_asleep_until_there_is_room_is_woken() {
     });
 }
 
-/// The step that a mutant leaves out of the protocol. The steps of waker and sleeper are repeated here from `park`,
-/// around one word to wait for, so that each can be left out: then a wake-up is lost, and the model deadlocks.
+/// The omitted step of the protocol; without it a wake-up is lost, and the model deadlocks.
+///
+/// The model repeats the steps of `park` around one word, so that each step can be omitted.
 #[derive(Clone, Copy, PartialEq)]
 enum Without {
     Nothing,
-    /// The waker wakes and leaves the wake word as it was.
+    /// The waker wakes without changing the wake word.
     WakeWord,
     /// The sleeper loads the wake word only after its last check.
     WordBeforeParking,
-    /// The sleeper sleeps right after having stored its park word.
+    /// The sleeper sleeps right after storing its park word.
     LastCheck,
-    /// The sleeper stores its park word without a fence behind it.
+    /// The sleeper stores its park word without a fence.
     SleepersFence,
     /// The waker loads the park word without a fence after its store.
     WakersFence,
-    /// In poll the park word stays what it was in the futex, which the waker has answered with a wake-up already.
+    /// In poll the park word keeps its value from the futex, which the waker has answered already.
     NewValue,
 }
 
-/// One waker and one sleeper, without the step that the mutant leaves out.
 fn one_wake_up(without: Without, stage: Stage) {
     // The consumed number stands for the word to wait for; nothing else uses it here.
     const NEWS: usize = at::CONSUMED;

@@ -3,9 +3,9 @@
 use super::super::slots::{Counts, release};
 use super::*;
 
-/// A slot of one word, all of whose elements are equal after each filling, and a consumer that
-/// views it: what it reads first has to stay until it releases the reference. `is_released` and
-/// `done` are the protocol's, or mutants of it.
+/// A slot of one word, and a consumer whose first read must stay valid until it releases the reference.
+///
+/// `is_released` and `done` are the protocol's, or mutants.
 fn slot_reuse(is_released: fn(&Counts<Arc<Heap>>, &Heap, u64) -> bool, done: fn(&Heap)) {
     model(3, move || {
         let (page, ring, slot) = (Heap::new(at::RELEASED + 8), Heap::new(PAGE + 8), Heap::new(PAGE + 16));
@@ -48,8 +48,7 @@ fn mutant_without_the_released_check_overwrites_a_view() {
     slot_reuse(|_, _, _| true, |page| release(page, 0));
 }
 
-/// The same with other orderings: of the reader's addition to its word, and of the writer's load of
-/// that word.
+/// [`slot_reuse`] with other orderings of the reader's addition and of the writer's load.
 fn reordered_reuse(release: Ordering, acquire: Ordering) {
     model(3, move || {
         let (page, slot) = (Heap::new(at::RELEASED + 8), Heap::new(PAGE + 8));

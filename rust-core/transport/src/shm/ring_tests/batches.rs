@@ -1,4 +1,4 @@
-//! Batches: visible as a whole, in as much room as there is.
+//! Batches: visible as a whole, as far as there is room.
 
 use std::cell::RefCell;
 
@@ -10,7 +10,7 @@ use super::{RING, ring, take, take_small};
 use crate::codec::Encoding;
 use crate::frame::{Header, Kind, Outgoing};
 
-/// The reader polls before each frame that the writer takes, and finds none of those before it.
+/// The reader polls before each frame that the writer takes, and finds no earlier one.
 #[test]
 fn batch_becomes_visible_as_a_whole() {
     let (_, _, (mut writer, reader)) = ring();
@@ -43,7 +43,7 @@ fn batch_becomes_visible_as_a_whole() {
     }
 }
 
-/// The same for the fast path, in which a record whose place has to be checked divides the batch.
+/// On the fast path, a record whose place needs a check divides the batch.
 #[test]
 fn hidden_records_become_visible_as_a_whole() {
     let (_, _, (mut writer, mut reader)) = ring();
@@ -115,7 +115,7 @@ fn batch_with_room_for_a_part_is_written_in_part() {
         assert!(count <= RING as u64 / 8 / 100, "at most an eighth of the ring at once: {count}");
         written += count;
         if count == 0 {
-            // What is left has room once some of it was read.
+            // After some reading, the rest has room.
             for _ in 0..=read % 20 {
                 if let (_, Some(frame)) = take(&mut reader).unwrap() {
                     read += 1;

@@ -1,4 +1,4 @@
-//! Random histories of a ring: valid ones, damaged ones, and both paths of reading one.
+//! Random histories of a ring, valid and damaged, through both paths of reading.
 
 use std::sync::atomic::Ordering;
 
@@ -64,7 +64,7 @@ proptest! {
                 match taken.unwrap() {
                     (_, Some(got)) => {
                         let (header, body) = match pending.take_if(|_| expected.is_empty()) {
-                            // The record is complete in the ring before the writer knows it: the next try tells it.
+                            // The ring has the whole record before the writer knows; the next try reports it.
                             Some(frame) => panic!("{:?} was never sent as a whole", frame.0),
                             None => expected.pop_front().unwrap(),
                         };

@@ -1,4 +1,4 @@
-//! Records in place: which of them take the fast path, and that they are read as frames are.
+//! Records in place: which records take the fast path, and that they equal frames.
 
 use super::super::record::FastKind;
 use super::super::tests::{data, pattern};
@@ -7,7 +7,7 @@ use crate::Sent;
 use crate::codec::Encoding;
 use crate::frame::{Header, Kind, Outgoing};
 
-/// Nearly every record of a run of fast-path ones takes the fast path on both sides, in each lap of the ring.
+/// Nearly every fast-path record takes the fast path on both sides, in each lap of the ring.
 #[test]
 fn fast_records_take_the_fast_path() {
     let (_, _, (mut writer, mut reader)) = ring();
@@ -29,13 +29,13 @@ fn fast_records_take_the_fast_path() {
         assert_eq!(take_small(&mut reader).unwrap().1.expect("a frame").body.whole()[..], body[..]);
         reader.consume();
     }
-    // At the end of each lap, and where the known room ends, each looks once.
+    // Each side takes the slow path once at the end of each lap and of the known room.
     let laps = rounds * 85 / RING as u64;
     let least = rounds - 4 * laps;
     assert!(written >= least && fast >= least, "{written} and {fast} of {rounds} in {laps} laps");
 }
 
-/// Requests and replies in place beside frames, which may leave numbers out: the reader finds what was written.
+/// Requests and replies in place among frames with gaps in their numbers: the reader finds all.
 #[test]
 fn records_in_place_are_read_as_frames() {
     let (_, _, (mut writer, mut reader)) = ring();
@@ -65,7 +65,7 @@ fn records_in_place_are_read_as_frames() {
             _ => false,
         };
         if !written {
-            // Data, and a request that leaves a number out.
+            // Data, and a request after a gap.
             assert!(kind == Kind::Data || kind == Kind::Request && round % 5 == 4, "{round}");
             let header = Header { kind, ..header };
             assert_eq!(writer.try_write(&Outgoing::new(header, &body)).unwrap(), Sent::Whole);

@@ -1,5 +1,4 @@
-//! What a reader and a writer refuse: positions and records that no honest peer writes, and more memory than they may
-//! hold.
+//! Refusals of readers and writers: impossible positions and records, and too much memory.
 
 use std::sync::atomic::Ordering;
 
@@ -40,7 +39,7 @@ fn ring_head_that_goes_back_is_malformed() {
     assert_eq!(writer.is_drained().unwrap_err().kind(), ErrorKind::Malformed);
 }
 
-/// Records that an attacker would try first, each with what is wrong with it.
+/// Records that an attacker would try first, each with its fault.
 #[test]
 fn ring_each_invalid_record_is_malformed() {
     let word = |shape, length| Record::bare(shape, length).to_word(0);
@@ -70,8 +69,7 @@ fn ring_each_invalid_record_is_malformed() {
             (0..3).find_map(|_| take(&mut reader).err()).unwrap_or_else(|| panic!("{what} was taken"));
         assert_eq!(error.kind(), ErrorKind::Malformed, "{what}");
     }
-    // A header whose lengths are not its record's, a large frame without an end, and one with more pieces than
-    // announced.
+    // A header with other lengths than its record's, an endless large frame, and one with too many pieces.
     for (shape, body, length) in [(Shape::Full, 99, 164), (Shape::First, 100, 164), (Shape::First, 0, 64)] {
         let (writing, _, (_, mut reader)) = ring();
         first.body = body;

@@ -1,11 +1,10 @@
-//! Models of readers that find a record by its first word, as subscribers do that spin, and mutants of the publisher
-//! that they find.
+//! Models of spinning readers, which find a record by its first word, and mutants of the publisher.
 
 use super::*;
 use crate::codec::Encoding;
 use crate::frame::{Header, Kind, Outgoing};
 
-/// Reads the records from the first one on for which there is a word, as far as they are whole.
+/// Reads all records that have a word, as long as they are whole.
 fn follow(ring_reader: &RingReader<Arc<Heap>>, memory: &Heap, last: u64) {
     for number in 1..=last {
         let place = place_of(number);
@@ -21,7 +20,7 @@ fn follow(ring_reader: &RingReader<Arc<Heap>>, memory: &Heap, last: u64) {
     }
 }
 
-/// A reader polls words while records are written as `step` does.
+/// A reader polls words while `step` writes records.
 fn words_are_polled(step: fn(&mut RingWriter<Arc<Heap>>, &Heap, u64)) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
@@ -44,7 +43,7 @@ fn record_with_a_word_is_whole_and_nothing_is_behind_the_last() {
     words_are_polled(write);
 }
 
-/// A mutant without the zero behind a record.
+/// A mutant without the zero after a record.
 fn write_without_zero(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u64) {
     let (start, end) = ((number - 1) * 16, number * 16);
     ring_writer.reserve(end);
@@ -58,7 +57,7 @@ fn mutant_without_the_zero_behind_a_record_is_found() {
     words_are_polled(write_without_zero);
 }
 
-/// A mutant that stores the zero once readers may have found the record.
+/// A mutant that stores the zero when readers may have found the record.
 fn write_and_zero_late(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u64) {
     write_without_zero(ring_writer, memory, number);
     memory.store(place_of(number + 1), 0, Ordering::Relaxed);
@@ -86,7 +85,6 @@ fn mutant_with_a_relaxed_word_is_found() {
     words_are_polled(write_with_relaxed_word);
 }
 
-/// Both ends of a ring of so many bytes.
 pub(super) fn ends(memory: &Arc<Heap>, ring: usize) -> (RingWriter<Arc<Heap>>, RingReader<Arc<Heap>>) {
     let ring_writer = RingWriter::new(memory.clone(), ring);
     (ring_writer, RingReader::new(memory.clone(), ring, 100, Start::Newest))
@@ -97,7 +95,7 @@ pub(super) fn publish(ring_writer: &mut RingWriter<Arc<Heap>>, sequence: u64) {
     publish_of::<8>(ring_writer, sequence);
 }
 
-/// The same with a body of `N` bytes.
+/// [`publish`] with a body of `N` bytes.
 fn publish_of<const N: usize>(ring_writer: &mut RingWriter<Arc<Heap>>, sequence: u64) {
     assert!(ring_writer.write_short(sequence, -1, Encoding::Raw, &content::<N>(sequence)));
 }
@@ -109,15 +107,15 @@ fn content<const N: usize>(sequence: u64) -> [u8; N] {
     body
 }
 
-/// Takes the next record if it is there; `None` also where the publisher has begun to overwrite it.
+/// Takes the next record; `None` if it is absent, or if the publisher has begun to overwrite it.
 pub(super) fn take(ring_reader: &mut RingReader<Arc<Heap>>) -> Option<u64> {
     take_of::<8>(ring_reader)
 }
 
-/// The same with a body of `N` bytes.
+/// [`take`] with a body of `N` bytes.
 fn take_of<const N: usize>(ring_reader: &mut RingReader<Arc<Heap>>) -> Option<u64> {
     let fast = ring_reader.peek_fast()?;
-    // What was found may be a mixture until it has been taken.
+    // The record may be a mixture until it is taken.
     let mut body = [0; N];
     if !ring_reader.take_fast(&fast, &mut body) {
         return None;
@@ -126,7 +124,7 @@ fn take_of<const N: usize>(ring_reader: &mut RingReader<Arc<Heap>>) -> Option<u6
     Some(fast.sequence)
 }
 
-/// The fast paths, in a ring that has room for all messages: each one is found by its word.
+/// The fast paths, in a ring with room for all messages: each is found by its word.
 #[test]
 fn fast_records_are_found_by_their_words_in_order() {
     let mut builder = loom::model::Builder::new();
@@ -148,7 +146,7 @@ fn fast_records_are_found_by_their_words_in_order() {
     });
 }
 
-/// The same in a ring of two records of 64 bytes: each is whole, or was overwritten.
+/// A ring of two records of 64 bytes: each record is whole, or was overwritten.
 #[test]
 fn fast_records_that_are_overwritten_are_not_taken() {
     let mut builder = loom::model::Builder::new();
@@ -167,7 +165,7 @@ fn fast_records_that_are_overwritten_are_not_taken() {
     });
 }
 
-/// A batch of two: a reader that finds the first of them finds both.
+/// A batch of two: a reader that finds the first finds both.
 fn batch_is_found_as_a_whole(commits_each: bool) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
@@ -200,7 +198,7 @@ fn mutant_that_commits_each_record_of_a_batch_is_found() {
     batch_is_found_as_a_whole(true);
 }
 
-/// The publisher names the newest record behind its word; `latest` finds it nevertheless once it can be read.
+/// The publisher names the newest record after storing its word; `latest` finds it by the word.
 #[test]
 fn latest_is_not_older_than_what_was_read() {
     let mut builder = loom::model::Builder::new();

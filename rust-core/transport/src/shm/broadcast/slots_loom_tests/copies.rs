@@ -1,5 +1,7 @@
-//! Models of a slot that a subscriber claims while it copies out of it: the copy is whole without another check, no
-//! honest subscriber is ignored, and the slot is free once the publisher's own program has given it up, too.
+//! Models of a slot that a subscriber claims during its copy.
+//!
+//! The copy is whole without another check, and no honest subscriber is ignored. The slot is free when the publisher's
+//! own program has also given it up.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,7 +19,7 @@ use crate::sys::arc_owner::ArcOwner;
 /// The words of the two slots' files in one memory.
 const SLOTS: [usize; 2] = [PAGE, WORD + 8];
 
-/// How a subscriber claims a slot and copies its two words; `None` if it was written again.
+/// How a subscriber claims a slot and copies its two words; `None` if it was overwritten.
 type Copying = fn(page: &Heap, slots: &Heap, slot: usize, filling: u64) -> Option<[u64; 2]>;
 
 fn filling_word(slot: usize) -> usize {
@@ -36,8 +38,10 @@ fn copy_claimed(page: &Heap, slots: &Heap, slot: usize, filling: u64) -> Option<
     })
 }
 
-/// A publisher of two slots writes the other one again for each message, unless it is claimed, and then the message has
-/// no slot; it waits for none. A subscriber copies what it finds: what it has copied is whole, without another check.
+/// A subscriber copies slots, whole without another check, while a publisher overwrites unclaimed ones.
+///
+/// For each message the publisher takes the other of two slots. If that one is claimed, the message has no slot; the
+/// publisher never waits.
 fn copied_while_claimed(copying: Copying, is_claimed: fn(&Heap, usize) -> bool) {
     model(move || {
         let (page, slots, ring) =
@@ -117,8 +121,9 @@ fn mutant_publisher_that_looks_at_another_slot_is_found() {
     copied_while_claimed(copy_claimed, |page, slot| Claims::of(page).has(1 - slot));
 }
 
-/// A subscriber that copies out of one slot, and then out of another, claims one at each moment: a publisher that
-/// counted more would ignore what it views from then on.
+/// A subscriber that copies from two slots in turn claims one at each moment.
+///
+/// A publisher that counted more would ignore its views from then on.
 fn counted_while_it_copies(count: fn(&Heap) -> usize) {
     model(move || {
         let (page, slots) = (Heap::new(at::VIEWS + 8), Heap::new(filling_word(1) + 8));
@@ -144,14 +149,15 @@ fn mutant_count_of_one_slot_after_another_is_found() {
     counted_while_it_copies(|page| (0..2).filter(|slot| Claims::of(page).has(*slot)).count());
 }
 
-/// A thread of the publisher's program keeps a message, a subscriber copies it, and the table wants to write its slot
-/// again, which is free when both have ended. Loom reports an access that is concurrent with the write.
+/// The program keeps a message, a subscriber copies it, and the table wants to write its slot again.
+///
+/// The slot is free when both have ended. Loom reports an access that is concurrent with the write.
 fn freed_by_both(is_home: fn(&mut ArcOwner<Arc<UnsafeCell<u64>>>) -> bool, is_claimed: fn(&Heap) -> bool) {
     model(move || {
         let (page, slot) = (Heap::new(at::VIEWS + 8), Heap::new(WORD + 8));
         slot.store(WORD, 1, Ordering::Relaxed);
         let elements = Arc::new(UnsafeCell::new(1u64));
-        // The table's file, of which each process has a mapping of its own.
+        // The table's file, which each process maps separately.
         let mut file = ArcOwner::new(elements.clone());
         let kept = file.lend();
         let program = thread::spawn(move || kept.with(|_| ()));

@@ -1,6 +1,6 @@
 //! Histories of a ring on a heap, valid and damaged, written and read by both paths.
 //!
-//! No kernel is needed here, so these run under Miri as well.
+//! They need no kernel, so they run under Miri as well.
 
 use std::mem::discriminant;
 use std::sync::atomic::Ordering;
@@ -14,7 +14,6 @@ use super::super::super::tests::scaled;
 use super::super::ring_writer::RingWriter;
 use super::*;
 
-/// Whether two readers of the same ring have read the same.
 fn alike(one: &Result<Received>, other: &Result<Received>) -> bool {
     match (one, other) {
         (Ok(Received::Frame(one)), Ok(Received::Frame(other))) => {
@@ -49,7 +48,7 @@ fn fast_record_that_was_overwritten_is_reported_as_lagged() {
 }
 
 proptest! {
-    /// Two rings get the same messages, one of them by the fast path where that takes them.
+    /// Two rings get equal messages, one of them by the fast path if possible.
     #[test]
     fn broadcast_short_path_writes_what_the_general_one_does(lengths in prop::collection::vec(0usize..400, 1..scaled(300))) {
         let memories = [Heap::new(PAGE + 4096), Heap::new(PAGE + 4096)];
@@ -62,7 +61,7 @@ proptest! {
             let is_short = other.write_short(sequence, header.sent, header.encoding, &body);
             prop_assert!(is_short || other.write(&frame));
             prop_assert!(!is_short || length <= 256);
-            // Under Miri, comparing every word takes some seconds: the last comparison finds what differs.
+            // Under Miri, comparing every word takes some seconds: the last comparison finds any difference.
             if cfg!(miri) && sequence < last {
                 continue;
             }
@@ -156,8 +155,7 @@ proptest! {
     }
 }
 
-/// Messages without and with a schema, in laps of a small ring: the first take the fast path but for the first record
-/// of each lap.
+/// Messages without a schema take the fast path, except the first of each lap.
 #[test]
 fn fast_records_take_the_fast_path_but_for_the_first_of_a_lap() {
     let memory = Heap::new(PAGE + 4096);
@@ -211,7 +209,7 @@ fn record_is_read_before_the_page_names_it() {
     }
 }
 
-/// A tail behind a place without a record: no reader waits for ever for the word.
+/// A tail after a place without a record: no reader waits for the word forever.
 #[test]
 fn tail_without_a_record_is_malformed() {
     let memory = Heap::new(PAGE + 4096);

@@ -1,4 +1,4 @@
-//! Subscribers that sleep, in the futex and in poll, and how a publisher wakes them.
+//! Subscribers that sleep, in the futex and in poll, and their wake-ups.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -75,8 +75,7 @@ fn sleeping_subscriber_is_woken_by_messages_and_close() {
     });
 }
 
-/// More subscribers than may be woken beyond those that are there: each has read the last message and sleeps again
-/// before the publisher wakes the others.
+/// More subscribers than the slack: each sleeps again before the publisher wakes the others.
 #[test]
 fn many_subscribers_that_sleep_again_early_may_go_on_sleeping_in_the_futex() {
     const COUNT: usize = 80;
@@ -95,7 +94,7 @@ fn many_subscribers_that_sleep_again_early_may_go_on_sleeping_in_the_futex() {
                 reader.sleep_briefly(&mut waiting).unwrap();
             });
         }
-        // Each has slept, or sleeps; those that sleep so far count as woken already, but for the last.
+        // Each has slept or sleeps; all but the last count as woken already.
         for subscription in &mut subscriptions {
             while subscription.page().0.load(at::DATA_PARK, Ordering::Acquire) == 0 {
                 std::thread::yield_now();
@@ -109,7 +108,7 @@ fn many_subscribers_that_sleep_again_early_may_go_on_sleeping_in_the_futex() {
     assert!(broadcast.futex, "honest subscribers were taken for too many sleepers");
 }
 
-/// The publisher wakes the futex first and sends the bytes afterwards; both are to come.
+/// The publisher wakes the futex first and sends the bytes afterwards.
 #[test]
 fn subscribers_of_both_stages_are_woken_by_one_message() {
     let mut broadcast = Broadcast::create(9, 4096).unwrap();
@@ -120,7 +119,7 @@ fn subscribers_of_both_stages_are_woken_by_one_message() {
         assert!(matches!(in_poll.try_recv(), Ok(Received::Nothing)));
         assert!(!in_poll.park().unwrap());
         std::thread::scope(|s| {
-            // It sleeps in the futex first, and on a slow machine in poll then.
+            // It sleeps in the futex first, and on a slow machine in poll afterwards.
             let before = subscriptions[1].page().0.load(at::DATA_PARK, Ordering::Acquire);
             let reading = s.spawn(|| assert_is(&recv(&mut in_futex).unwrap(), sequence, 30));
             while subscriptions[1].page().0.load(at::DATA_PARK, Ordering::Acquire) == before {
