@@ -21,7 +21,7 @@ class Options(TypedDict, total=False):
     or sent.
 
     - `encoding`: The encoding of values: CBOR, or JSON with `framing="lines"`.
-    - `timeout`: The default time-out of calls in seconds: 30; None waits for ever. Loops (`next`, iteration, `run`)
+    - `timeout`: The time-out of calls in seconds, 30 by default; None waits for ever. Loops (`next`, iteration, `run`)
       always wait for ever.
     - `client_id`: A name that survives restarts of the program. Unacknowledged messages go to the next program with
       this name.

@@ -36,8 +36,7 @@ class Service:
         """Does one step of the work: once a second while RUNNING, or at the interval given to `run`."""
 
     def on_pause(self) -> None:
-        """Checkpoints and closes, so that the files alone are complete. If it raises, the service continues as before.
-        """
+        """Checkpoints and closes, so that the files are complete. If it raises, the service continues."""
 
     def on_resume(self) -> None:
         """Reopens the resources that `on_pause` closed. By default it calls `on_start`."""
