@@ -1,8 +1,10 @@
-//! The extension of a frame: on a transport without a hello, the sender and its incarnation; of a message of a
-//! recording, those and its number there; of a request to a bridge, its deadline.
+//! The extension of a frame. It follows the 64-byte header.
 //!
-//! Layout: a CBOR map with `session` before `source`, and `sequence` before both, or `until` before `clock`, padded
-//! with zero bytes to a multiple of 8, behind the 64-byte header. `docs/wire-format.md` shows one.
+//! On a transport without a hello it holds the sender and its incarnation. A recorded message also has its
+//! number in the recording. A request to a bridge has its deadline.
+//!
+//! Layout: a CBOR map with `session` before `source`, and `sequence` before both; or `until` before `clock`.
+//! Zero bytes pad it to a multiple of 8. `docs/wire-format.md` shows an example.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +15,7 @@ use crate::codec::{self, Encoding};
 use crate::error::Result;
 use crate::value::{Map, Value};
 
-/// The clock of deadlines, as the map names it.
+/// The name of the deadlines' clock in the map.
 const BOOT: &str = "boottime";
 
 /// The sender of a frame, as it names itself.
@@ -25,7 +27,7 @@ pub struct Sender {
     pub session: u64,
 }
 
-/// Encodes the map as it stands behind a header.
+/// Encodes the map of a sender, padded.
 pub fn write(source: &str, session: u64) -> Result<Vec<u8>> {
     let mut map = Map::new();
     map.insert("session".into(), session.into());
@@ -33,7 +35,7 @@ pub fn write(source: &str, session: u64) -> Result<Vec<u8>> {
     pad(codec::encode(&Value::Map(map), Encoding::Cbor)?)
 }
 
-/// Encodes the sender of a recorded message, and the number that the message has in the recording, padded.
+/// Encodes the sender of a recorded message and its number in the recording, padded.
 pub fn write_recorded(source: &str, session: u64, sequence: u64) -> Result<Vec<u8>> {
     let mut map = Map::new();
     map.insert("sequence".into(), sequence.into());
@@ -42,7 +44,7 @@ pub fn write_recorded(source: &str, session: u64, sequence: u64) -> Result<Vec<u
     pad(codec::encode(&Value::Map(map), Encoding::Cbor)?)
 }
 
-/// Decodes the sender and the number of a recorded message; `None` where the map does not have them all.
+/// Decodes the sender and the number of a recorded message. `None` if the map lacks a field.
 pub fn read_recorded(bytes: &[u8]) -> Option<(Sender, u64)> {
     let value = decode(bytes).ok()??;
     let number = |key| value.at(key).and_then(Value::as_u64).ok();
@@ -50,7 +52,7 @@ pub fn read_recorded(bytes: &[u8]) -> Option<(Sender, u64)> {
     Some((Sender { source, session: number("session")? }, number("sequence")?))
 }
 
-/// Encodes the deadline of a request, by the clock of this machine ([`crate::sys::clock::since_boot`]), padded.
+/// Encodes the deadline of a request, by this machine's clock ([`crate::sys::clock::since_boot`]), padded.
 pub fn write_until(until: Duration) -> Result<Vec<u8>> {
     let mut map = Map::new();
     map.insert("until".into(), u64::try_from(until.as_nanos()).unwrap_or(u64::MAX).into());
@@ -58,7 +60,7 @@ pub fn write_until(until: Duration) -> Result<Vec<u8>> {
     pad(codec::encode(&Value::Map(map), Encoding::Cbor)?)
 }
 
-/// Decodes the deadline of a request; `None` where it has none by the clock of this machine.
+/// Decodes the deadline of a request. `None` if it has no deadline by this machine's clock.
 pub fn read_until(bytes: &[u8]) -> Option<Duration> {
     let value = decode(bytes).ok()??;
     let is_ours = value.at("clock").and_then(Value::as_text).is_ok_and(|clock| clock == BOOT);
@@ -70,17 +72,17 @@ fn pad(mut bytes: Vec<u8>) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Decodes the map; `None` where it is empty. Its last value is a text that does not end in zero
-/// bytes, so trailing zeros are padding.
+/// Decodes the map; `None` if it is empty. Its last value is a text that does not end in zero bytes, so
+/// trailing zeros are padding.
 fn decode(bytes: &[u8]) -> Result<Option<Value>> {
     let end = bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
     if end == 0 { Ok(None) } else { codec::decode(&bytes[..end], Encoding::Cbor).map(Some) }
 }
 
-/// Decodes it; `None` where it is empty or does not name the sender. Unknown keys are ignored.
+/// Decodes the sender. Returns `None` if the map is empty or names no sender; ignores unknown keys.
 ///
 /// # Errors
-/// `Malformed` where it is no CBOR, and those of a wrong type.
+/// `Malformed` if it is not CBOR, and the errors of a wrong type.
 pub fn read(bytes: &[u8]) -> Result<Option<Sender>> {
     let Some(value) = decode(bytes)? else { return Ok(None) };
     match (value.at("source"), value.at("session")) {
@@ -91,7 +93,7 @@ pub fn read(bytes: &[u8]) -> Result<Option<Sender>> {
     }
 }
 
-/// The last sender that was decoded: messages that follow each other mostly have the same.
+/// The last decoded sender. Consecutive messages mostly have an equal sender.
 #[derive(Debug, Default)]
 pub struct LastSender {
     bytes: Bytes,
@@ -99,10 +101,10 @@ pub struct LastSender {
 }
 
 impl LastSender {
-    /// Decodes it as [`read`] does, unless it is the last one.
+    /// Decodes the sender as [`read`] does, except if the bytes are equal to the last ones.
     ///
     /// # Errors
-    /// Those of [`read`].
+    /// The errors of [`read`].
     pub fn read(&mut self, bytes: &[u8]) -> Result<Option<&Sender>> {
         if self.sender.is_none() || self.bytes != bytes {
             self.sender = read(bytes)?;
@@ -111,7 +113,6 @@ impl LastSender {
         Ok(self.sender.as_ref())
     }
 
-    /// Returns the bytes of the last one.
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.bytes
     }

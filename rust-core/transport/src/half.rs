@@ -1,8 +1,9 @@
-//! The two halves of a link of a folder's own kind, behind [`super::Tx`] and [`super::Rx`].
+//! The traits for link halves that one folder of a transport defines; [`super::Tx`] and [`super::Rx`] hold
+//! them.
 //!
-//! A spool and a mailslot implement these traits, and the readers of a file and of a journal the receiving one. Links
-//! over streams and shared memory are variants of their own, which saves a virtual call per message. Methods without a
-//! description here are described in the transport contract in `lib.rs`.
+//! A spool and a mailslot implement both traits; the readers of a file and a journal implement the receiving
+//! trait. Streams and shared memory have their own variants, which saves a virtual call per message. The
+//! contract in `lib.rs` describes the methods further.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -14,116 +15,123 @@ use crate::sys::fork::Guarded;
 use crate::sys::memory::PeerFile;
 use crate::sys::poll::Interest;
 
-/// The sending half. Frames are sent whole or not at all, so there is never a rest to flush.
+/// The sending half. It sends each frame whole or not at all, so there is never a rest to flush.
 pub trait SendHalf: Send {
-    /// Sends a frame, without waiting; never returns [`Sent::Started`].
+    /// Sends a frame without waiting. Never returns [`Sent::Started`].
     fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent>;
 
     /// Sleeps until another try may succeed.
     ///
     /// # Errors
-    /// `Timeout`, and those of the place.
+    /// `Timeout`, and the errors of the place.
     fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()>;
 
-    /// Returns the descriptor that is ready once there is room, and the event to wait for.
+    /// Returns the descriptor that becomes ready when there is room, and the event to wait for.
     fn room_descriptor(&self) -> (BorrowedFd<'_>, Interest);
 
-    /// Returns whether an error concerns this frame alone, none of which was sent, so that the link
-    /// takes others. `concerns_frame` is whether errors of this kind usually do.
+    /// Returns whether the half continues after this error: it concerns one frame, and no byte was sent.
+    ///
+    /// `concerns_frame` tells whether this kind of error usually concerns one frame.
     fn goes_on_after(&self, error: &Error, concerns_frame: bool) -> bool;
 
-    /// Notes that the program has consumed what the receiving half returned, up to this number.
+    /// Notes that the program has consumed the received frames up to this number.
     fn consumed_to(&mut self, _number: u64) {}
 
-    /// Withdraws a request whose caller has given up, if no server has begun with it.
+    /// Withdraws a request whose caller has given up, if no server has started it.
     fn withdraw(&mut self, _sequence: u64) {}
 }
 
 /// The receiving half.
 pub trait ReceiveHalf: Send {
-    /// Returns the next frame, or `None`.
+    /// Returns the next frame.
     fn try_recv(&mut self) -> Result<Option<Incoming>>;
 
     /// Returns the descriptors to sleep on after [`ReceiveHalf::park`] returned false.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
 
-    /// Returns whether an error concerns one message alone, which was skipped.
+    /// Returns whether an error concerns one message, which was skipped.
     fn goes_on_after(&self, _error: &Error) -> bool {
         false
     }
 
-    /// Notes that the caller has finished with all frames but the last `_last`.
+    /// Notes that the caller has finished with all frames except the last `_last`.
     fn consumed_but(&mut self, _last: usize) {}
 
-    /// Returns what was lost since the last call, where nothing is sent again.
+    /// Returns the losses since the last call, on transports that send nothing again.
     fn take_losses(&mut self) -> Losses {
         Losses::default()
     }
 
-    /// Returns whether a message that was not consumed stays for the next reader.
+    /// Returns whether an unconsumed message stays for the next reader.
     fn keeps(&self) -> bool {
         false
     }
 
-    /// Returns whether polling before a sleep is probably not worth its system call.
+    /// Returns whether a poll before a sleep is probably not worth its system call.
     fn is_likely_empty(&self) -> bool {
         false
     }
 
-    /// Reads, and sleeps for a few milliseconds at most until there is something, where that is cheaper than a
-    /// sleep on the descriptors.
+    /// Reads, and sleeps at most a few milliseconds for data, if that is cheaper than `descriptors`.
     fn read_briefly(&mut self, _waiting: &mut Waiting<'_>) -> Result<Waited> {
         Ok(Waited::Omitted)
     }
 
-    /// Returns whether a frame has arrived in the meantime. False where the descriptors stay ready
-    /// as long as there is one.
+    /// Returns whether a frame has arrived since. Always false if descriptors stay ready until frames are
+    /// read.
     fn park(&mut self) -> Result<bool> {
         Ok(false)
     }
 
-    /// Returns whether it has the newest frame at hand, for [`ReceiveHalf::newest`].
+    /// Returns whether [`ReceiveHalf::newest`] can return the newest frame.
     fn keeps_newest(&self) -> bool {
         false
     }
 
-    /// Returns the newest frame, whether it was returned before or not; `None` where there is none.
+    /// Returns the newest frame, even if it was returned before.
     fn newest(&mut self) -> Result<Option<Incoming>> {
         Ok(None)
     }
 
-    /// Returns whether there may be a newer frame behind the one that was returned last. False where a place has one,
-    /// which that one was.
+    /// Returns whether there may be a frame after the last returned one.
+    ///
+    /// False if the place holds only one frame, and that frame was returned.
     fn has_several(&self) -> bool {
         true
     }
 
-    /// Notes that the program has finished with the frame of this number, and with all before it. The number is one of
-    /// the last two that were returned.
+    /// Notes that the program has finished with all frames up to this number.
+    ///
+    /// The number belongs to one of the last two returned frames.
     fn consumed_to(&mut self, _number: u64) -> Result<()> {
         Ok(())
     }
 
-    /// Returns whether missing frames are an error `Lagged`. Otherwise the caller counts the gaps between the numbers.
+    /// Returns whether missed frames are reported as an error `Lagged`.
+    ///
+    /// Otherwise the caller counts the gaps between sequence numbers.
     fn counts_missed(&self) -> bool {
         false
     }
 
-    /// Returns whether the half keeps its position after an error, and after `Disconnected` waits for the next store
-    /// at its place.
+    /// Returns whether the half keeps its position after an error.
+    ///
+    /// After `Disconnected` such a half waits for the next store at its place.
     fn keeps_place(&self) -> bool {
         false
     }
 
-    /// Returns the reason why there is no frame, where it is not simply that none was written.
+    /// Returns the reason for the absence of frames, if it is not just that nothing was written.
     fn why_nothing(&self) -> Option<Error> {
         None
     }
 }
 
-/// What a sending half that writes once for all ([`super::Tx`]) knows of its readers. Used by one thread at a time.
+/// The readers of a sending half that writes once for all of them ([`super::Tx`]).
+///
+/// One thread at a time uses it.
 pub trait Readers {
-    /// Moves to a ring of at least so many bytes, which gets the messages of the one before.
+    /// Moves to a ring of at least this many bytes, which gets the messages of the old ring.
     ///
     /// # Errors
     /// `OutOfMemory`; then nothing has changed.
@@ -132,34 +140,38 @@ pub trait Readers {
     /// Returns the slots for long arrays, which subscribers view.
     fn slots(&self) -> Arc<PublishedSlots>;
 
-    /// Returns the descriptors to send with the answer to the hello of this reader: the memory file
-    /// of the ring, and those of slots that the reader needs.
+    /// Returns the descriptors that go with the answer to this reader's hello.
+    ///
+    /// These are the memory file of the ring, and the files of the slots that the reader needs.
     ///
     /// # Errors
-    /// Those of duplicating descriptors.
+    /// If duplicating descriptors fails.
     fn descriptors_for_peer(&mut self, id: u64) -> Result<Vec<OwnedFd>>;
 
-    /// Counts a subscriber from now on under this number, with the descriptors that came with its
-    /// hello. `socket` is its connection, over which it is woken.
+    /// Adds a subscriber under this number, with the descriptors that came with its hello.
+    ///
+    /// `socket` is its connection, which carries wake-ups.
     ///
     /// # Errors
-    /// `Malformed` where its memory file is invalid.
+    /// `Malformed` if its memory file is invalid.
     fn add(&mut self, id: u64, descriptors: Vec<PeerFile>, session: u64, socket: Arc<Guarded>) -> Result<()>;
 
-    /// Adds a reader without support for slots under this number, a subscriber or not: until it is
-    /// removed, the ring contains each message as a whole, and so is the newest.
+    /// Adds a reader without support for slots, which need not be a subscriber, under this number.
+    ///
+    /// Until it is removed, every message is whole in the ring, including the newest.
     fn add_without_slots(&mut self, id: u64) -> Result<()>;
 
-    /// Notes that the hello of a subscriber has been answered.
+    /// Notes that a subscriber's hello has been answered.
     fn answered(&mut self, id: u64);
 
-    /// Removes a subscriber or a reader without support for slots.
+    /// Removes a subscriber, or a reader without support for slots.
     fn remove(&mut self, id: u64);
 
-    /// Ends publishing: views of published arrays stay valid.
+    /// Ends publishing. Views of published arrays stay valid.
     fn close(&mut self);
 
-    /// Returns the number of the last message that a subscriber has read; 0 before the first, and
-    /// for an unknown subscriber.
+    /// Returns the number of the last message that a subscriber has read.
+    ///
+    /// Returns 0 before the first message, and for an unknown subscriber.
     fn read_so_far(&self, id: u64) -> u64;
 }

@@ -1,7 +1,7 @@
-//! The name of a transport and its capabilities: the part of it that an endpoint carries.
+//! The name of a transport and its capabilities, which an endpoint carries.
 //!
-//! Each folder has one static [`Kind`]. [`Transport`] is a reference to it, small enough to copy;
-//! two are equal when their names are.
+//! Each folder has one static [`Kind`]. [`Transport`] is a small reference to it; two are equal if their
+//! names are.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -10,18 +10,17 @@ use super::capability::Capabilities;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::socket::Carries;
 
-/// A transport, one of [`Transport::all`].
+/// A transport: one element of [`Transport::all`].
 #[derive(Clone, Copy)]
 pub struct Transport(&'static Kind);
 
 /// The static description of a transport, one in each folder.
 pub struct Kind {
-    /// The word in front of the colon of an endpoint, and behind the dot of a file name: lower-case
-    /// ASCII letters.
+    /// The word before the colon of an endpoint, and the extension of a file name: lower-case ASCII letters.
     pub name: &'static str,
-    /// What may stand behind the colon.
+    /// The allowed form of the text after the colon.
     pub naming: Naming,
-    /// The directory in which its names are.
+    /// The directory of its names.
     pub names: NameDirectory,
     /// The ancillary data that the peers of its sockets may send.
     pub carries: Carries,
@@ -29,12 +28,12 @@ pub struct Kind {
     pub capabilities: Capabilities,
 }
 
-/// What may stand behind the colon of an endpoint.
+/// The allowed form of an endpoint after its colon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Naming {
     /// A name in a directory of Linkspan.
     Name,
-    /// The same, or an absolute path.
+    /// A name in a directory of Linkspan, or an absolute path.
     NameOrPath,
     /// `//host:port`.
     Address,
@@ -45,29 +44,28 @@ pub enum Naming {
 pub enum NameDirectory {
     /// The runtime directory, whose contents end with the machine's uptime.
     Runtime,
-    /// The runtime directory, or with the option `durable` the state directory.
+    /// The runtime directory; the state directory with the option `durable`.
     RuntimeOrState,
     /// The state directory, which is on a disk.
     State,
 }
 
 impl Transport {
-    /// Returns the transport of this kind.
     pub(crate) fn of(kind: &'static Kind) -> Transport {
         Transport(kind)
     }
 
-    /// Returns the word in front of the colon.
+    /// Returns the word before the colon.
     pub fn name(self) -> &'static str {
         self.0.name
     }
 
-    /// Returns its capabilities.
+    /// Returns the capabilities.
     pub fn capabilities(self) -> &'static Capabilities {
         &self.0.capabilities
     }
 
-    /// Returns what may stand behind the colon of its endpoints.
+    /// Returns the allowed form of its endpoints after the colon.
     pub fn naming(self) -> Naming {
         self.0.naming
     }
@@ -77,34 +75,33 @@ impl Transport {
         self.0.carries
     }
 
-    /// Returns the directory in which its names are.
+    /// Returns the directory of its names.
     pub fn names(self) -> NameDirectory {
         self.0.names
     }
 }
 
 impl Transport {
-    /// Returns an error unless `can`. `what` names the call or the option: "call", or "the option
-    /// allow_uids".
+    /// Returns an error if `can` is false.
+    ///
+    /// `what` names the call or the option: "call", or "the option allow_uids".
     ///
     /// # Errors
-    /// `Unsupported`, with the transport's own reason.
+    /// `Unsupported`, with the transport's reason.
     pub fn require(self, can: bool, what: &str) -> Result<()> {
         if can { Ok(()) } else { Err(self.unsupported(what)) }
     }
 
-    /// Makes an `Unsupported` error with the transport's own reason.
     pub(crate) fn unsupported(self, what: &str) -> Error {
         self.unsupported_because(what, self.capabilities().because)
     }
 
-    /// Makes an `Unsupported` error with another reason than the transport's own, such as that of
-    /// its framing.
+    /// Makes an `Unsupported` error with a different reason, such as the framing's.
     pub fn unsupported_because(self, what: &str, because: &str) -> Error {
         Error::new(ErrorKind::Unsupported, format!("{}: cannot do that: {what}; {because}", self.name()))
     }
 
-    /// Makes the `TransportUnavailable` error of a transport that this build does not have.
+    /// Makes the `TransportUnavailable` error of a transport that this build lacks.
     pub fn unavailable(self) -> Error {
         let text = format!("the transport {}: is not in this build", self.name());
         Error::new(ErrorKind::TransportUnavailable, text)

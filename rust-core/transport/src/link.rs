@@ -1,9 +1,8 @@
-//! A link between two ends, over any transport: its two halves as enums, so that the variants that
-//! matter for latency are called without a virtual call.
+//! A link between two ends, over any transport.
 //!
-//! [`Tx`] and [`Rx`] are the halves that the channel uses; `Offer` is one side's part of the
-//! handshake, and becomes the link with [`Offer::join`]. The contract of every method is in
-//! `lib.rs`; the comments here describe only the differences between the variants.
+//! [`Tx`] and [`Rx`] are the two halves. They are enums, because the latency-critical variants should cost no
+//! virtual call. `Offer` is one side's part of the handshake; [`Offer::join`] makes the link. `lib.rs` has
+//! the contract of every method; comments here describe only the differences between variants.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -29,12 +28,13 @@ pub use ready::Polled;
 pub use rx::Rx;
 pub use tx::Tx;
 
-/// One side's part of a link, made before the other side is known, because the memory file is sent
-/// with the hello.
+/// One side's part of a link, before the other side is known.
+///
+/// A memory file must exist already, because the hello carries it.
 pub enum Offer {
-    /// Nothing but the stream.
+    /// Only the stream.
     Stream {
-        /// Whether each body is sent with a checksum: where the bytes leave this machine's memory.
+        /// Whether each body has a checksum: true if the bytes leave this machine's memory.
         checked: bool,
     },
     /// The memory that this side writes.
@@ -45,7 +45,7 @@ impl Offer {
     /// Returns the descriptors that go with the hello.
     ///
     /// # Errors
-    /// Those of duplicating a descriptor.
+    /// If duplicating a descriptor fails.
     pub fn descriptors(&self) -> Result<Vec<OwnedFd>> {
         match self {
             Offer::Stream { .. } => Ok(Vec::new()),
@@ -56,13 +56,15 @@ impl Offer {
         }
     }
 
-    /// Makes the link, with the descriptors that came with the peer's hello. `peer_session` is the
-    /// session number that the peer's memory file has to carry; `limit` the longest message in
-    /// bytes; `slots`, where both sides have slots, the longest message that both take; `spin` how
-    /// long a receiver polls before it sleeps.
+    /// Makes the link, with the descriptors that came with the peer's hello.
+    ///
+    /// - `peer_session`: the session number that the peer's memory file must carry
+    /// - `limit`: the longest message in bytes
+    /// - `slots`: the longest message that both sides take, if both have slots
+    /// - `spin`: how long a receiver polls before it sleeps
     ///
     /// # Errors
-    /// `Malformed` where the peer's memory file is invalid.
+    /// `Malformed` if the peer's memory file is invalid.
     #[allow(clippy::too_many_arguments, reason = "what a link is made of, known in one place alone")]
     pub fn join(
         self,

@@ -1,9 +1,9 @@
-//! A place that keeps what was published, so that publisher and subscriber need not run at the same
-//! time: the interface of `file` and `journal` to `publish`.
+//! A place that keeps published messages: the interface of `file` and `journal` to `publish`.
 //!
-//! A file has the newest value alone. A journal has a *history*: records with consecutive numbers
-//! in segments, which readers may start at any record and which [`Retention`] deletes from the old
-//! end. A [`Replica`](Replicates) repeats the history of another machine, under the same numbers.
+//! Publisher and subscriber need not run at the same time. A file has only the newest value. A journal has a
+//! *history*: records with consecutive numbers in segments. Readers may start at any record, and
+//! [`Retention`] deletes old segments. A [`Replica`](Replicates) repeats the history of another machine under
+//! equal numbers.
 
 use bytes::Bytes;
 
@@ -15,68 +15,65 @@ use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::frame::{Incoming, Outgoing};
 
-/// The form of the value in a store of one value.
+/// The form of the value in a store with one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreForm {
     /// A header, an extension and a body, with a check sum.
     Frame,
     /// A JSON text and a newline.
     Line,
-    /// The encoded value alone, in an encoding on which all programs have agreed.
+    /// Only the encoded value, in an encoding that all programs have agreed on.
     Bare(Encoding),
 }
 
-/// Where a reader of a history begins.
+/// The start of a reader of a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// At the oldest record that is left.
+    /// At the oldest remaining record.
     First,
     /// At the newest record.
     Newest,
     /// At the record of this number.
     Sequence(u64),
-    /// At the first record that was sent at this time or later: nanoseconds since 1970.
+    /// At the first record with at least this time of sending: nanoseconds since 1970.
     Time(i64),
 }
 
-/// Which segments of a history are deleted. Each rule deletes on its own; without any, everything
-/// is kept.
+/// The rules that delete segments of a history. Each rule acts separately; without rules everything is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Deletes the oldest while all segments together have more bytes.
+    /// Deletes the oldest segment while all segments together have more bytes.
     pub bytes: Option<u64>,
-    /// Deletes those whose newest record is older than this: nanoseconds.
+    /// Deletes segments whose newest record is older than this: nanoseconds.
     pub age: Option<i64>,
-    /// Deletes those that every named consumer has consumed; none while there is no consumer.
+    /// Deletes segments that every named consumer has consumed. Without a consumer it deletes nothing.
     pub consumed: bool,
 }
 
-/// The options of a program that opens a store; each store uses those that concern it.
+/// The options of a program that opens a store. Each store uses only the options that concern it.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
     /// The form of a single value.
     pub form: StoreForm,
-    /// Whether a single value is written in place under the file's own lock.
+    /// Whether a single value is written in place under the file's lock.
     pub locked: bool,
     /// Whether each write is on the disk before it returns.
     pub durable: bool,
-    /// Who may open the files.
+    /// The users that may open the files.
     pub access: Access,
     /// The longest body in bytes.
     pub max_message_size: u64,
     /// The encoding of values.
     pub encoding: Encoding,
-    /// The name of the program, if it gave one: that of a writer, or of a reader whose position is
-    /// kept under it.
+    /// The program's name, if given: of a writer, or of a reader whose position the store keeps.
     pub client_id: Option<String>,
-    /// Bytes of a segment of a history; `None` for the store's own number.
+    /// Bytes of a segment of a history; `None` for the store's default.
     pub segment_bytes: Option<u64>,
-    /// What is deleted of a history.
+    /// The rules that delete segments of a history.
     pub retention: Retention,
-    /// The number of the schema that records are written with; 0 for none.
+    /// The number of the schema of written records; 0 without a schema.
     pub schema: u64,
-    /// Where a reader begins; `None` for its kept position, or else behind the records that are
-    /// there.
+    /// The start of a reader. `None` for its kept position, or else after the existing records.
     pub from: Option<Start>,
 }
 
@@ -89,16 +86,14 @@ pub struct Author {
     pub session: u64,
 }
 
-/// A history and the records that it has.
+/// A history and its records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {
-    /// A random number that was drawn when the history was made.
+    /// A random number, drawn when the history was made.
     pub identity: [u8; 16],
-    /// The first numbers of its segments, ascending: the first of them is that of the oldest
-    /// record.
+    /// The number of the first record of each segment, ascending.
     pub segments: Vec<u64>,
-    /// The number of the last record on the disk; one below the first segment where there is no
-    /// record.
+    /// The number of the last record on the disk. Without records, one less than the first segment's number.
     pub last: u64,
     /// The machine of the original history, for a replica; `None` for a history of this machine.
     pub machine: Option<String>,
@@ -109,24 +104,24 @@ pub struct History {
 pub struct OriginalRecord {
     /// Its number.
     pub sequence: u64,
-    /// When it was sent: nanoseconds since 1970.
+    /// The time of sending: nanoseconds since 1970.
     pub sent: i64,
     /// The writer's name.
     pub source: String,
     /// The writer's incarnation.
     pub session: u64,
-    /// The first 8 bytes of the fingerprint of its schema, 0 for none.
+    /// The first 8 bytes of the fingerprint of its schema; 0 without a schema.
     pub schema: u64,
-    /// Whether it is the first record of its segment there, and so must be here.
+    /// Whether it is the first record of its segment, in the original and therefore in the replica.
     pub begins: bool,
 }
 
 /// Opens stores.
 pub trait StoreDriver: Sync {
-    /// Opens a store for writing, and makes it where there is none.
+    /// Opens a store for writing, and creates it if necessary.
     ///
     /// # Errors
-    /// `AddressInUse` where the store has one writer and another process is it; `PermissionDenied`.
+    /// `AddressInUse` if the store allows one writer and another process is the writer; `PermissionDenied`.
     fn writer(
         &self,
         endpoint: &Endpoint,
@@ -137,10 +132,10 @@ pub trait StoreDriver: Sync {
     /// Opens a store for reading; it need not exist yet.
     fn reader(&self, endpoint: &Endpoint, options: &StoreOptions) -> Result<Rx>;
 
-    /// Reads the newest value alone; waits for one until the deadline.
+    /// Reads only the newest value, and waits for a value until the deadline.
     ///
     /// # Errors
-    /// `NotFound` where there is no store by then, `Empty` where it has no value.
+    /// `NotFound` if there is no store by then; `Empty` if it has no value.
     fn newest(
         &self,
         endpoint: &Endpoint,
@@ -148,13 +143,14 @@ pub trait StoreDriver: Sync {
         waiting: &mut Waiting<'_>,
     ) -> Result<Incoming>;
 
-    /// Returns pairs of the number of the first record of each schema in a history and the number
-    /// of that schema, beginning with the oldest record.
+    /// Returns, for each schema of a history, its first record's number and the schema's number.
+    ///
+    /// The oldest record comes first.
     fn schemas(&self, _place: &Place) -> Result<Vec<(u64, u64)>> {
         Ok(Vec::new())
     }
 
-    /// Returns the history at a place; `None` where there is none.
+    /// Returns the history at a place, if it exists.
     fn history(&self, _place: &Place) -> Result<Option<History>> {
         Ok(None)
     }
@@ -164,8 +160,9 @@ pub trait StoreDriver: Sync {
         Ok(Vec::new())
     }
 
-    /// Opens the replica of another machine's history, and makes it where there is none; `None`
-    /// where this store has no histories.
+    /// Opens the replica of another machine's history, and creates it if necessary.
+    ///
+    /// Returns `None` if this store has no histories.
     fn replica(&self, _place: &Place, _access: Access, _of: &History) -> Result<Option<Box<dyn Replicates>>> {
         Ok(None)
     }
@@ -173,17 +170,16 @@ pub trait StoreDriver: Sync {
 
 /// The writing end of a replica.
 pub trait Replicates: Send + std::fmt::Debug {
-    /// Returns the number of its last record.
+    /// Returns the number of the last record.
     fn last(&self) -> u64;
 
-    /// Writes records and their bodies in order; they are on the disk when it returns.
+    /// Writes records and their bodies in order. They are on the disk when it returns.
     ///
     /// # Errors
-    /// `NoSpace`, which leaves the replica as it was.
+    /// `NoSpace`, which leaves the replica unchanged.
     fn append(&mut self, records: Vec<(OriginalRecord, Encoding, Bytes)>) -> Result<()>;
 
-    /// Deletes records below this number, which the original history no longer has, as far as they
-    /// fill segments.
+    /// Deletes whole segments of records below this number, which the original history no longer has.
     fn retire_before(&mut self, first: u64) -> Result<()>;
 }
 
@@ -195,16 +191,17 @@ pub trait StoreWriter: Send + Sync {
     /// Writes one value, and returns the number that the store gave it.
     ///
     /// # Errors
-    /// `Stalled` where another program held the lock until the deadline; `NoSpace`.
+    /// `Stalled` if another program held the lock until the deadline; `NoSpace`.
     fn write(&self, frame: &Outgoing<'_>, body: &Bytes, waiting: &mut Waiting<'_>) -> Result<u64>;
 
-    /// Writes several values in order with one sync. Returns how many, and the error of the next
-    /// one; `None` where the store writes them one by one.
+    /// Writes several values in order with one sync. Returns how many, and the error of the next value.
+    ///
+    /// Returns `None` if the store writes values one by one.
     fn write_many(&self, bodies: &mut dyn Iterator<Item = (Encoding, Bytes)>) -> Option<(usize, Result<()>)>;
 
-    /// Returns how many programs read it now under a name.
+    /// Returns how many programs read the store now under a name.
     fn subscribers(&self) -> usize;
 
-    /// Gives up the name.
+    /// Releases the name.
     fn close(&self);
 }

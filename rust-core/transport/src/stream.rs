@@ -1,9 +1,8 @@
-//! A connection as bytes in order, in both directions: it carries a hello, and then the frames of a
-//! link where no memory is shared.
+//! A connection that carries bytes in order in both directions: a hello, and then frames if no memory is
+//! shared.
 //!
-//! The two halves of a link share one [`Stream`]. Each variant is a connected, non-blocking
-//! connection. Only `Stream::wait_room` blocks; `read` and `write` return `None` where they
-//! would.
+//! The two halves of a link share one [`Stream`]. Each variant is a connected, non-blocking connection.
+//! `read` and `write` return `None` instead of blocking; only `Stream::wait_room` blocks.
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -29,35 +28,37 @@ use crate::sys::{rights, sleeping, socket};
 pub enum Stream {
     /// A Unix socket.
     Socket(Arc<Guarded>),
-    /// A TCP socket within this machine: it carries no descriptors, and the kernel does not name
-    /// the peer's user at the socket.
+    /// A TCP socket within this machine. It carries no descriptors, and does not tell the peer's user.
     Inet(Arc<Guarded>),
     /// Two pipes, or TLS.
     Other(Arc<dyn ByteStream>),
 }
 
 impl Stream {
-    /// Returns whether the kernel has bytes for the peer for which that has no room: they end with a process that ends
-    /// without a close, if the peer sends meanwhile, because the kernel then resets the connection.
+    /// Returns whether the peer's kernel has no room for bytes that this kernel still holds.
+    ///
+    /// If the process ends without a close and the peer then sends, the kernel resets the connection and
+    /// drops those bytes.
     pub(crate) fn is_held_back(&self) -> bool {
         matches!(self, Stream::Inet(socket) if inet::not_sent(socket.as_fd()).is_ok_and(|bytes| bytes > 0))
     }
 
-    /// Ends writing over TCP, and waits until the kernel of the peer has what was written: where a connection is closed
-    /// while the peer sends, the reset that answers the peer may overtake the last bytes. A peer that reads them closes
-    /// its side, which acknowledges them at once.
+    /// Ends writing over TCP, and waits until the peer's kernel has acknowledged all bytes.
+    ///
+    /// If the connection were closed while the peer sends, a reset could overtake the last bytes. A peer that
+    /// reads them closes its side, which acknowledges them at once.
     pub(crate) fn end_acknowledged(&self, until: Deadline) {
         let Stream::Inet(socket) = self else { return };
         socket::end_writing(&**socket);
         let mut pause = Duration::from_micros(20);
         while inet::not_acknowledged(socket.as_fd()).is_ok_and(|bytes| bytes > 0) && !until.has_passed() {
-            // No descriptor tells it.
+            // No descriptor signals the acknowledgement.
             sleeping::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(2));
         }
     }
 
-    /// Reads the available bytes. `Some(0)` is the end, `None` means that nothing is available yet.
+    /// Reads the available bytes. `Some(0)` is the end; `None` means that nothing is available yet.
     #[inline]
     pub(crate) fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
         match self {
@@ -67,7 +68,7 @@ impl Stream {
         }
     }
 
-    /// Appends the available bytes to a list: at most `most`, for which the list has room.
+    /// Appends the available bytes to a list, at most `most`. The list must have that much room.
     pub(crate) fn read_behind(&self, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
         match self {
             Stream::Socket(socket) if socket::refuses_descriptors() => {
@@ -79,8 +80,9 @@ impl Stream {
         }
     }
 
-    /// Prepares the connection for [`Stream::read_briefly`]; false where it has no such reads. Over Unix
-    /// sockets they take as long as a sleep in epoll without a time-out and a read.
+    /// Prepares the connection for [`Stream::read_briefly`]. Returns false if it has no such reads.
+    ///
+    /// Over Unix sockets such a read takes as long as a sleep in epoll and a read.
     pub(crate) fn allow_brief_reads(&self) -> bool {
         match self {
             Stream::Inet(socket) => brief::allow(&**socket).is_ok(),
@@ -88,8 +90,9 @@ impl Stream {
         }
     }
 
-    /// Reads, and sleeps for a few milliseconds at most until there is something. Only where
-    /// [`Stream::allow_brief_reads`] has returned true.
+    /// Reads, and sleeps at most a few milliseconds for data.
+    ///
+    /// Requires that [`Stream::allow_brief_reads`] returned true.
     pub(crate) fn read_briefly(&self, into: &mut [u8]) -> Result<Brief> {
         match self {
             Stream::Inet(socket) => brief::receive(&**socket, into),
@@ -97,7 +100,7 @@ impl Stream {
         }
     }
 
-    /// The same, appended to a list: at most its spare capacity.
+    /// Like [`Stream::read_briefly`], appended to a list: at most its spare capacity.
     pub(crate) fn read_behind_briefly(&self, into: &mut Vec<u8>) -> Result<Brief> {
         match self {
             Stream::Inet(socket) => brief::receive_behind(&**socket, into),
@@ -105,13 +108,13 @@ impl Stream {
         }
     }
 
-    /// Returns whether the kernel accepts what is written after the peer's end, so that the peer is checked
-    /// before a message.
+    /// Returns whether the kernel accepts writes after the peer's end. Then each message checks the peer
+    /// first.
     pub(crate) fn is_peer_checked(&self) -> bool {
         !matches!(self, Stream::Socket(_))
     }
 
-    /// Writes as much as there is room for; `None` where there is none.
+    /// Writes as many bytes as there is room for. Returns `None` if there is no room.
     #[inline]
     pub(crate) fn write(&self, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
         match self {
@@ -120,7 +123,7 @@ impl Stream {
         }
     }
 
-    /// As [`Stream::write`] for one slice, which costs the kernel less than a list of one.
+    /// Like [`Stream::write`] for one slice, which costs the kernel less than a list with one slice.
     #[inline]
     pub(crate) fn write_bytes(&self, bytes: &[u8]) -> Result<Option<usize>> {
         match self {
@@ -129,8 +132,7 @@ impl Stream {
         }
     }
 
-    /// Returns whether everything that `write` accepted is with the kernel, and nothing in a buffer
-    /// of this process.
+    /// Returns whether accepted bytes are already in the kernel instead of in a buffer of this process.
     pub(crate) fn writes_reach_kernel(&self) -> bool {
         match self {
             Stream::Socket(_) | Stream::Inet(_) => true,
@@ -138,7 +140,7 @@ impl Stream {
         }
     }
 
-    /// Passes on to the kernel what `write` accepted; returns true once nothing is left.
+    /// Passes buffered bytes on to the kernel. Returns true if nothing is left.
     pub(crate) fn flush(&self) -> Result<bool> {
         match self {
             Stream::Socket(_) | Stream::Inet(_) => Ok(true),
@@ -146,10 +148,10 @@ impl Stream {
         }
     }
 
-    /// Writes bytes, and sends descriptors with the first of them.
+    /// Writes bytes, and sends descriptors with the first byte.
     ///
     /// # Errors
-    /// `Internal` where descriptors are given and the stream is no Unix socket.
+    /// `Internal` if descriptors are given and the stream is not a Unix socket.
     pub fn write_with(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<Option<usize>> {
         match self {
             Stream::Socket(socket) => socket::send(&**socket, &[IoSlice::new(bytes)], descriptors),
@@ -158,17 +160,16 @@ impl Stream {
         }
     }
 
-    /// Takes no descriptors of the peer any more, where the kernel can refuse them: see [`Carries::Bytes`].
+    /// Lets the kernel refuse the peer's descriptors from now on, if it can: see [`Carries::Bytes`].
     ///
     /// [`Carries::Bytes`]: crate::sys::socket::Carries::Bytes
     pub fn refuse_descriptors(&self) {
         if let Stream::Socket(socket) = self {
-            // An older kernel cannot; then the reader takes and closes them.
+            // An older kernel cannot. The reader then takes the descriptors and closes them.
             rights::refuse_descriptors(&**socket);
         }
     }
 
-    /// Returns the descriptor to sleep on for reading.
     pub(crate) fn readable(&self) -> (BorrowedFd<'_>, PollFlags) {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => (socket.as_fd(), PollFlags::IN),
@@ -176,8 +177,9 @@ impl Stream {
         }
     }
 
-    /// Returns the descriptor to sleep on for reading where it shows everything that can be read, and a sleep on it is
-    /// cheaper than a read with a time-out.
+    /// Returns the descriptor to sleep on for reading, if that is cheaper than a read with a time-out.
+    ///
+    /// The descriptor must show everything that can be read.
     pub(crate) fn polled(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Stream::Socket(socket) => Some(socket.as_fd()),
@@ -186,7 +188,6 @@ impl Stream {
         }
     }
 
-    /// Returns the descriptor to sleep on for writing.
     pub(crate) fn writable(&self) -> (BorrowedFd<'_>, PollFlags) {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => (socket.as_fd(), PollFlags::OUT),
@@ -197,7 +198,7 @@ impl Stream {
     /// Sleeps until there is room for writing.
     ///
     /// # Errors
-    /// `Disconnected` where only another descriptor shows that the peer has ended; `Timeout`.
+    /// `Timeout`; `Disconnected` if only another descriptor shows that the peer has ended.
     pub(crate) fn wait_room(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         match self {
             Stream::Other(stream) => stream.wait_room(waiting),
@@ -205,8 +206,9 @@ impl Stream {
         }
     }
 
-    /// Returns a descriptor that is also readable when the peer may have ended: then call
-    /// [`Stream::has_ended`].
+    /// Returns a descriptor that is also readable when the peer may have ended.
+    ///
+    /// The caller then calls [`Stream::has_ended`].
     pub(crate) fn liveness(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Stream::Other(stream) => stream.liveness(),
@@ -214,7 +216,7 @@ impl Stream {
         }
     }
 
-    /// Returns whether the peer has ended. What it wrote can still be read, and then the end.
+    /// Returns whether the peer has ended. Its bytes can still be read, followed by the end.
     pub(crate) fn has_ended(&self) -> Result<bool> {
         match self {
             Stream::Other(stream) => stream.has_ended(),
@@ -222,7 +224,7 @@ impl Stream {
         }
     }
 
-    /// Returns whether the peer has closed the connection, as far as that is known without reading.
+    /// Returns whether the peer is known, without reading, to have closed the connection.
     pub fn is_peer_gone(&self) -> bool {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => has_peer_closed(socket.as_fd()),
@@ -230,9 +232,9 @@ impl Stream {
         }
     }
 
-    /// Refuses to begin a message for a peer that has closed the connection, where a write would
-    /// not report it: TCP accepts what is written after the peer's end, and reports only at the
-    /// next call that it was lost.
+    /// Refuses to begin a message for a peer that has closed the connection, if writes do not report that.
+    ///
+    /// TCP accepts bytes after the peer's end, and reports the loss only at the next call.
     ///
     /// # Errors
     /// `Disconnected`.
@@ -245,7 +247,7 @@ impl Stream {
         if gone { Err(Error::new(ErrorKind::Disconnected, "the peer disconnected")) } else { Ok(()) }
     }
 
-    /// Returns the name of the key that the peer has proven, where it is on another machine.
+    /// Returns the name of the key that a peer on another machine has proven.
     pub fn key_name(&self) -> Option<&str> {
         match self {
             Stream::Other(stream) => stream.key_name(),
@@ -253,18 +255,17 @@ impl Stream {
         }
     }
 
-    /// Limits what the kernel keeps of what was written and not yet read, where it would grow on
-    /// its own.
+    /// Limits the unread bytes that the kernel keeps, if the kernel would let their number grow.
     pub fn limit_send_queue(&self, bytes: usize) -> Result<()> {
         match self {
             Stream::Inet(socket) => inet::limit_send_queue(&**socket, bytes),
             Stream::Other(stream) => stream.limit_send_queue(bytes),
-            // A Unix socket's queue does not grow by itself.
+            // The kernel does not grow a Unix socket's queue.
             Stream::Socket(_) => Ok(()),
         }
     }
 
-    /// Returns whether this process has buffered bytes to read, which the descriptor does not show.
+    /// Returns whether this process has buffered bytes, which the descriptor does not show.
     pub(crate) fn holds_bytes(&self) -> bool {
         match self {
             Stream::Socket(_) | Stream::Inet(_) => false,
@@ -272,8 +273,9 @@ impl Stream {
         }
     }
 
-    /// Returns the largest write that is not mixed with those of other writers; `None` where there
-    /// is one writer.
+    /// Returns the largest write that the kernel does not mix with other writers' bytes.
+    ///
+    /// Returns `None` if there is one writer.
     pub(crate) fn atomic_write_size(&self) -> Option<usize> {
         match self {
             Stream::Socket(_) | Stream::Inet(_) => None,
@@ -281,8 +283,7 @@ impl Stream {
         }
     }
 
-    /// Returns whether a read that gives less than was asked for has returned everything there was.
-    /// So a receiver can skip the read that would find nothing.
+    /// Returns whether a short read has returned all available bytes, so no second read is needed.
     pub(crate) fn short_read_is_last(&self) -> bool {
         match self {
             Stream::Socket(_) | Stream::Inet(_) => true,
@@ -290,20 +291,20 @@ impl Stream {
         }
     }
 
-    /// Returns the user of the peer, where the kernel provides it, and its pidfd.
+    /// Returns the peer's user, if the kernel provides it, and its pidfd.
     pub(crate) fn peer(&self) -> Result<(Option<Credentials>, Option<Arc<OwnedFd>>)> {
         let credentials = self.credentials()?;
         let process = credentials.as_ref().and_then(|who| self.process(who));
         Ok((credentials, process))
     }
 
-    /// Returns a descriptor that is readable once the peer's process has ended.
+    /// Returns a descriptor that is readable after the peer's process has ended.
     pub(crate) fn process(&self, who: &Credentials) -> Option<Arc<OwnedFd>> {
         let Stream::Socket(socket) = self else { return None };
         peer::process(&**socket, who).map(Arc::new)
     }
 
-    /// Returns the Unix socket, for a transport that goes on without the stream.
+    /// Returns the Unix socket, for a transport that continues without the stream.
     ///
     /// # Errors
     /// `Internal` for another kind of stream.
@@ -314,7 +315,7 @@ impl Stream {
         }
     }
 
-    /// Returns the user who opened the other end, where the kernel provides it.
+    /// Returns the user that opened the other end, if the kernel provides it.
     pub fn credentials(&self) -> Result<Option<Credentials>> {
         match self {
             Stream::Socket(socket) => peer::credentials(&**socket).map(Some),
@@ -322,8 +323,7 @@ impl Stream {
         }
     }
 
-    /// Returns the peer before it has sent anything: its user where it is on this machine, else its
-    /// address.
+    /// Returns the peer before it has sent anything: its user if it is on this machine, else its address.
     pub(crate) fn peer_identity(&self, credentials: Option<&Credentials>) -> PeerIdentity {
         match self {
             _ if credentials.is_some() => PeerIdentity::of(credentials),
@@ -338,7 +338,7 @@ impl Stream {
         }
     }
 
-    /// Returns the peer whose messages come over it: its key or user where known, else its address.
+    /// Returns the peer as a sender of messages: its key or user if known, else its address.
     pub(crate) fn sender(&self) -> PeerIdentity {
         match self.key_name() {
             Some(key) => PeerIdentity::Key(key.into()),
@@ -356,9 +356,10 @@ impl Stream {
         address.unwrap_or_else(|| "an unknown peer".into())
     }
 
-    /// Shuts down the writing side, and discards what has arrived. A socket that is closed with
-    /// unread bytes is reset: the peer would see an error instead of the end, and over TCP lose
-    /// what it has not yet received.
+    /// Shuts down the writing side, and discards arrived bytes.
+    ///
+    /// Closing a socket with unread bytes resets it. The peer would then see an error instead of the end, and
+    /// over TCP lose bytes in flight.
     pub(crate) fn end_writing(&self) {
         let (Stream::Socket(socket) | Stream::Inet(socket)) = self else { return };
         socket::end_writing(&**socket);
@@ -366,8 +367,7 @@ impl Stream {
         while matches!(self.read(&mut unread), Ok(Some(1..))) {}
     }
 
-    /// Ends the connection for both sides at once, also for other holders of it. What was sent is
-    /// still delivered.
+    /// Ends the connection at once for both sides, and for its other holders. Sent bytes still arrive.
     pub fn disconnect(&self) {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => socket::disconnect(&**socket),
@@ -376,8 +376,7 @@ impl Stream {
     }
 }
 
-/// Returns whether the other side of a socket has closed it, or its writing side. Does not block
-/// longer than a millisecond.
+/// Returns whether the peer has closed the socket or its writing side. Blocks for at most a millisecond.
 pub(crate) fn has_peer_closed(socket: BorrowedFd<'_>) -> bool {
     let gone = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
     happens_within(socket, PollFlags::RDHUP, Duration::from_millis(1)).is_ok_and(|what| what.intersects(gone))

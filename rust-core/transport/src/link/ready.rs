@@ -1,11 +1,13 @@
-//! A message that lies complete in a link, and how it is taken there: out of a record of a ring, out of slots, or out
-//! of what a read has brought. Finding one changes nothing; what is not found here is left to [`Rx::try_recv`].
+//! Messages that lie complete in a link: in a record of a ring, in slots, or in the bytes of a read.
+//!
+//! Looking for a message changes nothing. [`Rx::try_recv`] receives every message that these functions do not
+//! find.
 
 use super::{BodyViews, FastLinked, FastRecord, InSlots, Rx, ShmRx, Small, StreamRx};
 use crate::codec::Encoding;
 use crate::frame::{Header, Incoming, Kind};
 
-/// A short message, whose body the caller has memory for.
+/// A short message; the caller has memory for its body.
 pub struct Short<'a> {
     header: Header,
     place: ShortPlace<'a>,
@@ -17,13 +19,13 @@ enum ShortPlace<'a> {
 }
 
 impl Short<'_> {
-    /// Returns its header.
+    /// Returns the header.
     #[inline]
     pub fn header(&self) -> Header {
         self.header
     }
 
-    /// Copies its body into memory of its length, and moves on.
+    /// Copies the body into memory of its length, and moves on.
     #[inline(always)]
     pub fn take(self, body: &mut [u8]) {
         match self.place {
@@ -33,7 +35,7 @@ impl Short<'_> {
     }
 }
 
-/// A message that gets memory of its own, or views its slots.
+/// A message that gets its own memory, or views its slots.
 pub struct Long<'a> {
     header: Header,
     place: LongPlace<'a>,
@@ -46,12 +48,12 @@ enum LongPlace<'a> {
 }
 
 impl Long<'_> {
-    /// Returns its header.
+    /// Returns the header.
     pub fn header(&self) -> Header {
         self.header
     }
 
-    /// Takes it, and moves on. `None` where it is not there, which is never so.
+    /// Takes the message, and moves on. A message found here is always present, so `None` does not occur.
     pub fn take(self) -> Option<Incoming> {
         match self.place {
             LongPlace::Record(half, fast) => Some(half.take_whole(&fast)),
@@ -61,71 +63,71 @@ impl Long<'_> {
     }
 }
 
-/// Data without flags and without an acknowledgement, in one record of a ring, as nearly all of it is there.
+/// Data without flags or acknowledgement in one record of a ring: by far the most common message.
 pub struct DataInRecord<'a> {
     half: &'a mut ShmRx,
     fast: FastRecord,
 }
 
 impl DataInRecord<'_> {
-    /// Returns the bytes of its body.
+    /// Returns the length of the body in bytes.
     #[inline]
     pub fn length(&self) -> usize {
         self.fast.length()
     }
 
-    /// Returns the encoding of its body.
+    /// Returns the encoding of the body.
     #[inline]
     pub fn encoding(&self) -> Encoding {
         self.fast.encoding()
     }
 
-    /// Returns its number.
+    /// Returns the sequence number.
     #[inline]
     pub fn sequence(&self) -> u64 {
         self.half.next_sequence()
     }
 
-    /// Copies its body into memory of its length, and moves on. Returns the time of sending, ns since 1970.
+    /// Copies the body into memory of its length, and moves on. Returns the time of sending, ns since 1970.
     #[inline(always)]
     pub fn take(self, body: &mut [u8]) -> i64 {
         self.half.take_fast(&self.fast, body)
     }
 }
 
-/// A reply of that form.
+/// A reply without flags or acknowledgement in one record of a ring.
 pub struct ReplyInRecord<'a> {
     half: &'a mut ShmRx,
     reply: FastLinked,
 }
 
 impl ReplyInRecord<'_> {
-    /// Returns what the record has beside the body.
+    /// Returns the fields of the record except the body.
     #[inline]
     pub fn words(&self) -> &FastLinked {
         &self.reply
     }
 
-    /// Copies its body into memory of its length, and moves on.
+    /// Copies the body into memory of its length, and moves on.
     #[inline(always)]
     pub fn take(self, body: &mut [u8]) {
         self.half.take_reply(&self.reply, body);
     }
 }
 
-/// What a look at a link finds before a wait.
+/// The result of a look at a link before a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Polled {
     /// There may be a message.
     Found,
-    /// There was none.
+    /// There is nothing.
     Nothing,
-    /// There was none, and none the last times either: a sleep is likely.
+    /// There is nothing, as in the last polls: a sleep is likely.
     Repeatedly,
 }
 
 impl Rx {
-    /// Returns the data that is the next record.
+    /// Returns the next record if it is data.
     #[inline(always)]
     pub fn data_in_record(&mut self) -> Option<DataInRecord<'_>> {
         let Rx::Shm(half) = self else { return None };
@@ -133,7 +135,7 @@ impl Rx {
         Some(DataInRecord { half, fast })
     }
 
-    /// Returns the reply that is the next record. The room of messages before it is free in any case: they were copied.
+    /// Returns the next record if it is a reply. Frees the room of earlier messages, which were copied.
     #[inline(always)]
     pub fn reply_in_record(&mut self) -> Option<ReplyInRecord<'_>> {
         let Rx::Shm(half) = self else { return None };
@@ -142,7 +144,7 @@ impl Rx {
         Some(ReplyInRecord { half, reply })
     }
 
-    /// Returns the next message where it is short.
+    /// Returns the next message if it is short.
     #[inline(always)]
     pub fn short(&mut self) -> Option<Short<'_>> {
         match self {
@@ -161,8 +163,10 @@ impl Rx {
         }
     }
 
-    /// Returns the next message where it is not short: data in one record, or with long arrays in slots of which this
-    /// side has mapped all files, or what a read has put into memory of its own.
+    /// Returns the next message if it is long.
+    ///
+    /// Such a message is data in one record, or has long arrays in slots whose files this side has mapped, or
+    /// was read into its own memory.
     #[inline(never)]
     pub fn long(&mut self) -> Option<Long<'_>> {
         match self {
@@ -183,8 +187,9 @@ impl Rx {
         }
     }
 
-    /// Polls for a message: in memory for about a microsecond, where that is known to succeed; the room of earlier
-    /// messages is free meanwhile. A stream is read once.
+    /// Polls for a message before a wait. Frees the room of earlier messages.
+    ///
+    /// In memory it polls for about a microsecond if that usually succeeds. It reads a stream once.
     #[inline]
     pub fn poll_first(&mut self) -> Polled {
         match self {
@@ -196,7 +201,7 @@ impl Rx {
         }
     }
 
-    /// Reads a stream once, unless the last reads brought nothing. In memory, nothing is looked for.
+    /// Reads a stream once, except after reads that brought nothing. Memory is not polled.
     #[inline(never)]
     pub fn poll_once(&mut self) -> Polled {
         match self {
@@ -212,15 +217,16 @@ impl Rx {
         }
     }
 
-    /// Reads once what has arrived, where a read brings messages.
+    /// Reads arrived bytes once, if the link is a stream.
     pub fn fill(&mut self) {
         if let Rx::Stream(half) = self {
             half.fill();
         }
     }
 
-    /// From now on this much of a body that is in a slot of the peer's is left there: of data and, but for the whole,
-    /// requests; and of replies.
+    /// Sets how much of a body stays in the peer's slots instead of being copied.
+    ///
+    /// `data` applies to data, and to requests except for whole bodies. `replies` applies to replies.
     pub fn view_bodies(&mut self, data: BodyViews, replies: BodyViews) {
         match self {
             Rx::Shm(half) => half.view_bodies(data, replies),

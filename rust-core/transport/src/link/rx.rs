@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-// The halves of the transports come from above, which alone names their folders.
+// These types come through the crate root, because only the root names the folders of transports.
 use super::{BroadcastReader, FastLinked, PlainRx, ShmRx, StreamRx};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
@@ -14,7 +14,7 @@ use crate::half::ReceiveHalf;
 use crate::stream::Stream;
 use crate::{Incoming, Losses, Waited};
 
-/// The receiving half.
+/// The receiving half of a link.
 #[allow(clippy::large_enum_variant, reason = "one a link; a box would cost an indirection a message")]
 pub enum Rx {
     /// Over a stream of bytes.
@@ -25,24 +25,28 @@ pub enum Rx {
     Shm(ShmRx),
     /// From a spool, a mailslot, a file or a journal.
     Place(Box<dyn ReceiveHalf>),
-    /// From the ring of a publisher, which waits for no reader: what it overwrites is missed.
+    /// From the ring of a publisher. The publisher does not wait for readers and may overwrite unread
+    /// messages.
     Published(Box<BroadcastReader>),
 }
 
 impl Rx {
-    /// Returns the half that reads from this stream bodies of at most `limit` bytes, where nothing is sent over it.
-    /// `process` is readable once the peer's process has ended.
+    /// Returns the receiving half of a stream that nothing is sent over.
+    ///
+    /// `limit` is the longest body in bytes. `process` is readable after the peer's process has ended.
     pub fn of_stream(stream: Stream, process: Option<Arc<OwnedFd>>, limit: u64) -> Rx {
         Rx::Stream(StreamRx::new(stream, process, limit))
     }
 
-    /// Returns whether an error concerns one message alone: the link continues, with that message where there was no
-    /// memory for it ([`Rx::skip_if`]), and otherwise behind it.
+    /// Returns whether the link continues after this error, because the error concerns one message.
+    ///
+    /// After `OutOfMemory` that message is still the next one ([`Rx::skip_if`]). After other errors it has
+    /// been skipped.
     pub fn goes_on_after(&self, error: &Error) -> bool {
         match error.kind() {
             ErrorKind::TooLarge | ErrorKind::OutOfMemory => true,
             _ if matches!(self, Rx::Place(half) if half.goes_on_after(error)) => true,
-            // Whatever is wrong with a line, the next one begins behind its end.
+            // A faulty line does not hide the start of the next line.
             ErrorKind::Malformed | ErrorKind::Unsupported | ErrorKind::OutOfRange => self.is_plain(),
             _ => false,
         }
@@ -53,9 +57,10 @@ impl Rx {
         matches!(self, Rx::Plain(_))
     }
 
-    /// Skips the message for which [`Rx::try_recv`] has found no memory, if `may` allows that for its header, and
-    /// returns its frame without extension and body. `None` where no such message is the next one: lines and places
-    /// have skipped it by themselves.
+    /// Skips the message that [`Rx::try_recv`] found no memory for, if `may` allows it for its header.
+    ///
+    /// Returns the frame without extension and body. Returns `None` if no such message is next: lines and
+    /// places have already skipped it.
     ///
     /// # Errors
     /// `Malformed`, which ends the link.
@@ -64,7 +69,7 @@ impl Rx {
         let skipped = match self {
             Rx::Stream(half) => half.skip_if(may),
             Rx::Shm(half) => half.skip_if(may)?,
-            // The ring of a publisher is behind it already.
+            // The publisher's ring has already moved past it.
             Rx::Plain(_) | Rx::Place(_) | Rx::Published(_) => None,
         };
         Ok(skipped.map(|header| {
@@ -74,7 +79,7 @@ impl Rx {
         }))
     }
 
-    /// Returns the next frame, or `None`; where a publisher moves, [`Rx::has_moved`] says whether that is the reason.
+    /// Returns the next frame. After `None`, [`Rx::has_moved`] tells whether the publisher has moved.
     #[inline]
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
         match self {
@@ -91,8 +96,7 @@ impl Rx {
         matches!(self, Rx::Shm(_))
     }
 
-    /// Returns whether another `try_recv` may find a frame that was already available at the last
-    /// one. False where that one took everything.
+    /// Returns whether another `try_recv` may find a frame that was already available at the last one.
     #[inline]
     pub fn may_hold_more(&self) -> bool {
         match self {
@@ -102,7 +106,7 @@ impl Rx {
         }
     }
 
-    /// Returns whether a message may be taken from memory: of the ring, or of an earlier read.
+    /// Returns whether a message may be available in memory: in the ring, or from an earlier read.
     #[inline]
     pub fn may_take_at_once(&self) -> bool {
         match self {
@@ -115,16 +119,16 @@ impl Rx {
     /// Notes that the caller has finished with the last frame.
     pub fn consumed(&mut self) {
         match self {
-            // The kernel has already dropped it; a publisher waits for no subscriber.
+            // The kernel has dropped the bytes already; a publisher does not wait for subscribers.
             Rx::Stream(_) | Rx::Plain(_) | Rx::Published(_) => {}
             Rx::Shm(half) => drop(half.consumed()),
             Rx::Place(half) => half.consumed_but(0),
         }
     }
 
-    /// As [`Rx::consumed`], with a full fence in any case where each side reads the other's memory:
-    /// a peer that is not seen to be parked after the fence sees what was stored before it. Other
-    /// links need none.
+    /// Like [`Rx::consumed`], and executes a full fence if each side reads the other's memory.
+    ///
+    /// If a peer does not look parked after the fence, it sees every earlier store.
     #[inline]
     pub fn consumed_with_fence(&mut self) {
         if let Rx::Shm(half) = self {
@@ -132,8 +136,10 @@ impl Rx {
         }
     }
 
-    /// Notes that the caller has finished with all frames but the last `last`, which were not given
-    /// to the program yet. Only a place distinguishes them, because it keeps what was not consumed.
+    /// Notes that the caller has finished with all frames except the last `last`.
+    ///
+    /// The program does not have those yet. Only a place distinguishes them, because it keeps unconsumed
+    /// frames.
     #[inline]
     pub fn consumed_but(&mut self, last: usize) {
         match self {
@@ -142,7 +148,7 @@ impl Rx {
         }
     }
 
-    /// Returns what was lost since the last call, where nothing is sent again.
+    /// Returns the losses since the last call, on transports that send nothing again.
     #[inline]
     pub fn take_losses(&mut self) -> Losses {
         match self {
@@ -151,25 +157,24 @@ impl Rx {
         }
     }
 
-    /// Returns whether a message that was not consumed stays for the next reader.
+    /// Returns whether an unconsumed message stays for the next reader.
     pub fn keeps(&self) -> bool {
         matches!(self, Rx::Place(half) if half.keeps())
     }
 
-    /// Returns whether polling before a sleep is probably not worth its system call: then `park`
-    /// and sleep at once.
+    /// Returns whether a poll is probably wasted. The caller then calls `park` and sleeps at once.
     #[inline]
     pub fn is_likely_empty(&mut self) -> bool {
         match self {
             Rx::Stream(half) => half.is_likely_empty(),
-            // Reading memory costs next to nothing.
+            // Reading memory costs almost nothing.
             Rx::Shm(_) | Rx::Published(_) => false,
             Rx::Plain(_) => false,
             Rx::Place(half) => half.is_likely_empty(),
         }
     }
 
-    /// Polls for a frame for a few microseconds; only shared memory needs no system call for that.
+    /// Polls for a frame for a few microseconds, in shared memory only: elsewhere it needs a system call.
     pub fn spin(&mut self) -> bool {
         match self {
             Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => false,
@@ -178,8 +183,9 @@ impl Rx {
         }
     }
 
-    /// Sleeps for a short time on a word of shared memory, where that is worth it: then call
-    /// `try_recv` again. Returns false when it is time for `park` and a longer sleep.
+    /// Sleeps shortly on a word of shared memory if that is worthwhile.
+    ///
+    /// True: call `try_recv` again. False: call `park` and sleep longer.
     pub fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
         match self {
             Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => Ok(false),
@@ -188,8 +194,9 @@ impl Rx {
         }
     }
 
-    /// Reads from a socket and sleeps for a few milliseconds at most until there is something, where messages
-    /// come one after the other: then call `try_recv` again.
+    /// Reads from a socket, and sleeps at most a few milliseconds for data, if messages alternate.
+    ///
+    /// Afterwards call `try_recv` again.
     pub fn read_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<Waited> {
         match self {
             Rx::Stream(half) => half.read_briefly(waiting),
@@ -198,8 +205,9 @@ impl Rx {
         }
     }
 
-    /// Returns the descriptor that shows every message and the end of the connection, where it is worth sleeping on it
-    /// alone for a few milliseconds.
+    /// Returns the one descriptor that shows every message and the end of the connection.
+    ///
+    /// Returns `None` if a sleep of a few milliseconds on it is not worthwhile.
     pub fn sole_descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Rx::Stream(half) => half.sole_descriptor(),
@@ -207,7 +215,7 @@ impl Rx {
         }
     }
 
-    /// Returns the descriptor of the connection whose bytes a read brings; `None` for other links.
+    /// Returns the descriptor of the connection, if the link reads from a connection.
     pub fn connection(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Rx::Stream(half) => Some(half.descriptor()),
@@ -215,8 +223,7 @@ impl Rx {
         }
     }
 
-    /// Announces a sleep on [`Rx::descriptors`]; returns true if a frame has arrived in the
-    /// meantime.
+    /// Announces a sleep on [`Rx::descriptors`]. Returns true if a frame has arrived since.
     pub fn park(&mut self) -> Result<bool> {
         match self {
             Rx::Stream(half) => Ok(half.park()),
@@ -227,7 +234,7 @@ impl Rx {
         }
     }
 
-    /// Ends the announcement of a sleep, so that the peer stops sending wake-ups.
+    /// Ends the announcement of a sleep, so the peer sends no more wake-ups.
     pub fn unpark(&mut self) {
         match self {
             Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => {}
@@ -248,10 +255,12 @@ impl Rx {
     }
 }
 
-/// What a half from which a subscriber receives has beyond that: its publisher waits for no subscriber.
+/// Additional methods for a subscriber's half. The publisher does not wait for subscribers.
 impl Rx {
-    /// Returns the next message if it is a short one in a ring that needs nothing but its copy; the publisher may be
-    /// overwriting it. With `spins`, spins first, instead of the next [`Rx::spin`].
+    /// Returns the next message if it is short and in a ring, so a copy is enough.
+    ///
+    /// The publisher may overwrite it at any time. With `spins` it spins first, which replaces the next
+    /// [`Rx::spin`].
     #[inline]
     pub fn peek_fast(&mut self, spins: bool) -> Option<FastLinked> {
         match self {
@@ -260,8 +269,9 @@ impl Rx {
         }
     }
 
-    /// Copies the body of the message that [`Rx::peek_fast`] has just returned. Returns false if the publisher
-    /// overwrote it in the meantime: then nothing has changed.
+    /// Copies the body of the message that [`Rx::peek_fast`] has just returned.
+    ///
+    /// Returns false, with nothing changed, if the publisher has overwritten the message.
     #[inline]
     pub fn take_fast(&mut self, fast: &FastLinked, body: &mut [u8]) -> bool {
         match self {
@@ -270,18 +280,19 @@ impl Rx {
         }
     }
 
-    /// Returns whether a message is there, as far as memory alone tells it.
+    /// Returns whether memory shows another message.
     pub fn has_next(&self) -> bool {
         matches!(self, Rx::Published(half) if half.has_next())
     }
 
-    /// Returns whether a read has found that the publisher continues elsewhere: connect to it again.
+    /// Returns whether a read found that the publisher has moved. The caller must connect again.
     pub fn has_moved(&self) -> bool {
         matches!(self, Rx::Published(half) if half.has_moved())
     }
 
-    /// Returns whether missed messages are an error `Lagged`, once for each gap. Otherwise the caller counts the gaps
-    /// between the numbers.
+    /// Returns whether each gap is reported as an error `Lagged`.
+    ///
+    /// Otherwise the caller counts the gaps between sequence numbers.
     pub fn counts_missed(&self) -> bool {
         match self {
             Rx::Published(_) => true,
@@ -290,8 +301,9 @@ impl Rx {
         }
     }
 
-    /// Returns the number up to which a half that counts missed messages has returned or counted all; none before the
-    /// first, and of a store.
+    /// Returns the number up to which a counting half has returned or counted every message.
+    ///
+    /// Returns `None` before the first message, and for a store.
     pub fn counted_to(&self) -> Option<u64> {
         match self {
             Rx::Published(half) => half.resume(),
@@ -299,7 +311,7 @@ impl Rx {
         }
     }
 
-    /// Returns whether the newest message is at hand. A stream has to be read to its end.
+    /// Returns whether the newest message is available. A stream must be read to its end first.
     pub fn keeps_newest(&self) -> bool {
         match self {
             Rx::Published(_) => true,
@@ -308,11 +320,12 @@ impl Rx {
         }
     }
 
-    /// Returns the newest message, whether it was returned before or not, where [`Rx::keeps_newest`]; `None` where
-    /// there is none, and where the publisher has moved.
+    /// Returns the newest message, even if it was returned before, if [`Rx::keeps_newest`].
+    ///
+    /// Returns `None` if there is no message, or if the publisher has moved.
     ///
     /// # Errors
-    /// `Disconnected` if the publisher is gone; `Stalled` if it overwrote the message each time.
+    /// `Disconnected` if the publisher is gone; `Stalled` if it overwrote the message in every attempt.
     pub fn newest(&mut self) -> Result<Option<Incoming>> {
         match self {
             Rx::Published(half) => half.newest(),
@@ -321,7 +334,7 @@ impl Rx {
         }
     }
 
-    /// Returns whether there may be a newer message behind the last one.
+    /// Returns whether there may be a message after the last one.
     pub fn has_several(&self) -> bool {
         match self {
             Rx::Place(half) => half.has_several(),
@@ -329,7 +342,7 @@ impl Rx {
         }
     }
 
-    /// Records that the message of this number and all before it are consumed, where a store keeps that.
+    /// Records all messages up to this number as consumed, in a store that keeps positions.
     pub fn consumed_to(&mut self, number: u64) -> Result<()> {
         match self {
             Rx::Place(half) => half.consumed_to(number),
@@ -337,13 +350,14 @@ impl Rx {
         }
     }
 
-    /// Returns whether the half keeps its position after an error, and after `Disconnected` waits for the next store
-    /// at its place.
+    /// Returns whether the half keeps its position after an error.
+    ///
+    /// After `Disconnected` such a half waits for the next store at its place.
     pub fn keeps_place(&self) -> bool {
         matches!(self, Rx::Place(half) if half.keeps_place())
     }
 
-    /// Returns the reason why there is no message, where it is not simply that none was sent.
+    /// Returns the reason for the absence of messages, if it is not just that nothing was sent.
     pub fn why_nothing(&self) -> Option<Error> {
         match self {
             Rx::Place(half) => half.why_nothing(),

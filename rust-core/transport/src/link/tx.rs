@@ -3,7 +3,7 @@
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-// The halves of the transports come from above, which alone names their folders.
+// These types come through the crate root, because only the root names the folders of transports.
 use super::{AckWords, Batch, PlainTx, PublishedTx, ShmTx, Slots, StreamTx, Tail};
 use crate::body::Split;
 use crate::codec::Encoding;
@@ -16,7 +16,7 @@ use crate::sys::eventfd::EventFd;
 use crate::sys::poll::Interest;
 use crate::{LongBodies, Outgoing, Sent};
 
-/// The sending half.
+/// The sending half of a link.
 #[allow(clippy::large_enum_variant, reason = "one a link; a box would cost an indirection a message")]
 pub enum Tx {
     /// Over a stream of bytes.
@@ -32,8 +32,9 @@ pub enum Tx {
 }
 
 impl Tx {
-    /// Returns the half that writes to this stream, where nothing is received over it. With `checked` each body is sent
-    /// with a checksum.
+    /// Returns the sending half of a stream that nothing is received over.
+    ///
+    /// With `checked`, each body is sent with a checksum.
     pub fn of_stream(stream: Stream, checked: bool) -> Tx {
         Tx::Stream(StreamTx::new(stream, checked))
     }
@@ -43,8 +44,9 @@ impl Tx {
         matches!(self, Tx::Plain(_))
     }
 
-    /// Returns the words of shared memory in which each side reads how far the other one has
-    /// consumed; `None` where only frames carry acknowledgements.
+    /// Returns the words of shared memory in which each side reads the other's acknowledgement.
+    ///
+    /// Returns `None` if only frames carry acknowledgements.
     pub fn ack_words(&self) -> Option<Arc<AckWords>> {
         match self {
             Tx::Shm(half) => Some(Arc::new(half.ack_words())),
@@ -61,14 +63,14 @@ impl Tx {
         }
     }
 
-    /// Returns whether the link has ended by a defect that one of its halves has found, so that nothing goes over it
-    /// any more.
+    /// Returns whether a half has found a defect that ended the link.
     pub fn has_defect(&self) -> bool {
         matches!(self, Tx::Shm(half) if half.has_defect())
     }
 
-    /// Returns how many messages this half has accepted and dropped since the last call: replies to
-    /// clients that do not read from their pipe.
+    /// Returns how many accepted messages were dropped since the last call.
+    ///
+    /// These are replies to clients that do not read from their pipe.
     pub fn take_lost(&mut self) -> u64 {
         match self {
             Tx::Plain(half) => half.take_lost(),
@@ -76,8 +78,7 @@ impl Tx {
         }
     }
 
-    /// Returns how many long bodies were sent since the last call: over shared memory, to peers that take them in
-    /// slots.
+    /// Returns how many long bodies were sent since the last call, in shared memory to peers with slots.
     pub fn take_long_bodies(&mut self) -> LongBodies {
         match self {
             Tx::Shm(half) => half.take_long_bodies(),
@@ -86,8 +87,7 @@ impl Tx {
         }
     }
 
-    /// Returns whether an error concerns this frame alone, none of which was sent, so that the link
-    /// takes others.
+    /// Returns whether the link continues after this error: it concerns one frame, and no byte was sent.
     pub fn goes_on_after(&self, error: &Error) -> bool {
         let concerns_frame = matches!(
             error.kind(),
@@ -102,13 +102,12 @@ impl Tx {
             Tx::Plain(_) => concerns_frame,
             Tx::Place(half) => half.goes_on_after(error, concerns_frame),
             Tx::Stream(_) | Tx::Shm(_) => false,
-            // Nothing of it is in the ring.
+            // The ring contains no byte of the frame.
             Tx::Published(_) => true,
         }
     }
 
-    /// Sends a frame. Only shared memory accepts a body in several blocks; for the others it is
-    /// copied into one.
+    /// Sends a frame. A body in several blocks is first copied into one, except for shared memory.
     #[inline(always)]
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         match self {
@@ -120,9 +119,10 @@ impl Tx {
         }
     }
 
-    /// Sends data, a request or a reply without flags and extension whole into memory, in fewer steps. False, with
-    /// nothing sent, for other links, and where [`Tx::try_send`] is to be called. `correlation` is the number of a
-    /// reply's request, and 0 otherwise.
+    /// Sends a whole data, request or reply frame without flags and extension into memory, in fewer steps.
+    ///
+    /// Returns false, with nothing sent, if the caller must use [`Tx::try_send`], as on every other link.
+    /// `correlation` is the number of a reply's request, and otherwise 0.
     #[inline(always)]
     pub fn try_send_fast(
         &mut self,
@@ -140,13 +140,12 @@ impl Tx {
         }
     }
 
-    /// Returns whether a frame with a body of this length goes as one record into memory.
+    /// Returns whether a frame with a body of this length fits one record in memory.
     pub fn is_one_record(&self, body: usize) -> bool {
         matches!(self, Tx::Shm(half) if half.is_one_record(body))
     }
 
-    /// Returns the slots for long arrays that are sent over this link; `None` where arrays are sent
-    /// inside their message.
+    /// Returns the slots for long arrays. Returns `None` if arrays are sent inside their message.
     pub fn slots(&self) -> Option<Arc<Slots>> {
         match self {
             Tx::Shm(half) => half.slots().cloned(),
@@ -154,10 +153,10 @@ impl Tx {
         }
     }
 
-    /// Sends several frames with one wake-up, or one system call. Returns how many, from the first
-    /// one on, are with the transport; of the last of them the half may still have a rest. 0 means
-    /// that the first frame has to be sent alone: this kind of link has no faster way, the frame is
-    /// large, or there is no room.
+    /// Sends several frames with one wake-up, or one system call. Returns how many the transport has.
+    ///
+    /// The half may still hold a rest of the last frame. 0 means that the first frame must be sent singly:
+    /// the link has no faster way, the frame is large, or there is no room.
     pub fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
         match self {
             Tx::Shm(half) => half.try_send_many(frames),
@@ -167,35 +166,34 @@ impl Tx {
         }
     }
 
-    /// Passes on how far the program has consumed the returned frames, where the transport needs
-    /// it.
+    /// Tells the transport the number up to which the program has consumed frames, if it needs that.
     pub fn consumed_to(&mut self, number: u64) {
         if let Tx::Place(half) = self {
             half.consumed_to(number);
         }
     }
 
-    /// Returns whether some of the frame that was begun last is still to be written.
+    /// Returns whether bytes of the last frame are still unwritten.
     pub fn has_rest(&self) -> bool {
         self.tail().is_some()
     }
 
-    /// Returns the kind of that frame.
+    /// Returns the kind of the frame with unwritten bytes.
     pub fn kind_of_rest(&self) -> Option<Kind> {
         self.tail().map(Tail::kind)
     }
 
-    /// Returns how many bytes are held of it.
+    /// Returns how many bytes of that frame the half holds.
     pub fn rest_bytes(&self) -> usize {
         self.tail().map_or(0, Tail::len)
     }
 
-    /// Returns how many of them are written.
+    /// Returns how many of those bytes are written.
     pub fn rest_written(&self) -> usize {
         self.tail().map_or(0, Tail::written)
     }
 
-    /// Has this eventfd woken when nothing of that frame is left, whichever thread wrote the rest.
+    /// Signals this eventfd after any thread has written the rest of that frame.
     pub fn watch_rest(&self, by: &Arc<EventFd>) {
         if let Some(tail) = self.tail() {
             tail.watch(by);
@@ -207,30 +205,30 @@ impl Tx {
             Tx::Stream(half) => half.tail(),
             Tx::Plain(half) => half.tail(),
             Tx::Shm(half) => half.tail(),
-            // A place and the ring of a publisher hold a frame whole.
+            // A place and a publisher's ring take a frame whole.
             Tx::Place(_) | Tx::Published(_) => None,
         }
     }
 
-    /// Returns whether what was written waits for room at the peer, in a kernel that drops it when this process ends.
+    /// Returns whether written bytes wait for room at the peer, in a kernel that drops them at our exit.
     pub fn is_held_back(&self) -> bool {
         matches!(self, Tx::Stream(half) if half.is_held_back())
     }
 
-    /// Ends writing, so that the end of the connection loses nothing of what was written.
+    /// Ends writing such that the end of the connection loses no written byte.
     pub fn end_acknowledged(&mut self, until: Deadline) {
         if let Tx::Stream(half) = self {
             half.end_acknowledged(until);
         }
     }
 
-    /// Writes the rest of the frame that was begun last; true once nothing is left.
+    /// Writes the rest of the last frame. Returns true if nothing is left.
     pub fn flush(&mut self) -> Result<bool> {
         match self {
             Tx::Stream(half) => half.flush(),
             Tx::Plain(half) => half.flush(),
             Tx::Shm(half) => half.flush(),
-            // As above.
+            // These take a frame whole.
             Tx::Place(_) | Tx::Published(_) => Ok(true),
         }
     }
@@ -242,13 +240,12 @@ impl Tx {
             Tx::Plain(half) => half.wait_room(waiting),
             Tx::Shm(half) => half.wait_room(waiting),
             Tx::Place(half) => half.wait_room(waiting),
-            // There always is.
+            // A publisher's ring always has room.
             Tx::Published(_) => Ok(()),
         }
     }
 
-    /// Announces a sleep on [`Tx::room_descriptor`] until there is room; returns true if room has
-    /// appeared in the meantime.
+    /// Announces a sleep on [`Tx::room_descriptor`]. Returns true if there is room by now.
     pub fn park_room(&mut self) -> Result<bool> {
         match self {
             Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => Ok(false),
@@ -257,8 +254,9 @@ impl Tx {
         }
     }
 
-    /// Returns the descriptor that is ready once there is room, and the event to wait for: a stream becomes
-    /// writable, the wake-up socket of shared memory readable.
+    /// Returns the descriptor to wait on for room, and the event.
+    ///
+    /// A stream becomes writable; the wake-up socket of shared memory becomes readable.
     pub fn room_descriptor(&self) -> Result<(BorrowedFd<'_>, Interest)> {
         Ok(match self {
             Tx::Stream(half) => (half.descriptor(), Interest::OUT),
@@ -279,8 +277,9 @@ impl Tx {
         matches!(self, Tx::Shm(_))
     }
 
-    /// Begins several short data messages that are sent at this time, with one fence and one wake-up; `None` for links
-    /// over which each goes alone.
+    /// Begins a batch of short data messages with one time of sending, one fence and one wake-up.
+    ///
+    /// Returns `None` for links that send each message singly.
     #[inline]
     pub fn begin_batch(&mut self, sent: i64) -> Option<Batch<'_>> {
         match self {
@@ -289,8 +288,9 @@ impl Tx {
         }
     }
 
-    /// Sends a message whose long arrays are in slots of which the peer has the files. False, with nothing sent, where
-    /// that is not possible at once.
+    /// Sends a message whose long arrays are in slots, if the peer has their files.
+    ///
+    /// Returns false, with nothing sent, if that is not possible at once.
     #[inline]
     pub fn try_send_in_slots(&mut self, header: &Header, split: &Split) -> bool {
         match self {
@@ -299,8 +299,7 @@ impl Tx {
         }
     }
 
-    /// Polls for room for a few microseconds, where that needs no system call; returns true when
-    /// there is some.
+    /// Polls for room for a few microseconds if that needs no system call. Returns true if there is room.
     pub fn spin(&mut self) -> bool {
         match self {
             Tx::Shm(half) => half.spin(),
@@ -309,7 +308,7 @@ impl Tx {
         }
     }
 
-    /// Withdraws a request whose caller has given up, if no server has begun with it.
+    /// Withdraws a request whose caller has given up, if no server has started it.
     pub fn withdraw(&mut self, sequence: u64) {
         match self {
             // The peer has already received it.
@@ -319,9 +318,9 @@ impl Tx {
     }
 }
 
-/// What a half that writes once for all readers has beyond that.
+/// Additional methods of a half that writes once for all readers.
 impl Tx {
-    /// Returns the readers of a half that writes once for all; `None` for other links.
+    /// Returns the readers of a half that writes once for all readers.
     pub fn readers(&mut self) -> Option<&mut dyn Readers> {
         match self {
             Tx::Published(half) => Some(&mut **half),
@@ -329,8 +328,9 @@ impl Tx {
         }
     }
 
-    /// Returns the number of the last message that this reader of such a half has read; 0 before the first, and for an
-    /// unknown one.
+    /// Returns the number of the last message that this reader has read.
+    ///
+    /// Returns 0 before the first message, and for an unknown reader.
     pub fn read_so_far(&self, id: u64) -> u64 {
         match self {
             Tx::Published(half) => half.read_so_far(id),
