@@ -1,45 +1,41 @@
-//! The short blocks that a journal's files begin with or consist of: a magic word, a checksum, an identity, numbers.
+//! The short blocks in a journal's files: a magic word, a checksum, an identity, numbers.
 //!
 //! | offset | size | field |
 //! |---|---|---|
 //! | 0 | 8 | magic: the kind of block |
 //! | 8 | 4 | CRC-32C of the block with this field zero |
 //! | 12 | 4 | version of the layout |
-//! | 16 | 16 | the journal's identity, drawn at random when it was made |
+//! | 16 | 16 | the journal's identity, drawn at random at its creation |
 //! | 32 | 8 each | numbers, little-endian |
 
-/// A journal's identity.
 pub type JournalId = [u8; 16];
 
-/// Bytes of a block that is not at the head of a page.
+/// The length of a block, except in a page.
 pub const BLOCK: usize = 64;
 
 /// The version of the blocks in `committed` and in the consumers' files.
 pub const VERSION: u32 = 1;
-/// The largest number of a record, a segment or a count, and the largest offset in a file. Numbers
-/// from a file are compared with this where they are read, so that no sum of them overflows.
+/// The largest number of a record, a segment or a count, and the largest offset in a file.
+///
+/// Reading code compares numbers from files with it, so their sums cannot overflow.
 pub const LARGEST: u64 = 1 << 62;
 
-/// The offset of the numbers.
 const NUMBERS: usize = 32;
 
-/// The contents of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block<const N: usize> {
-    /// The version of the layout of whatever the block belongs to.
+    /// The version of the layout of the block's file.
     pub version: u32,
-    /// The journal's identity.
     pub id: JournalId,
-    /// The content of the file; the meaning is that of the file.
+    /// The file defines their meaning.
     pub numbers: [u64; N],
 }
 
-/// The fault of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// It is truncated, or its magic or checksum is wrong.
+    /// The block is truncated, or its magic or checksum is wrong.
     Damaged,
-    /// Another version wrote it.
+    /// Another version wrote the block.
     Version(u32),
 }
 
@@ -57,8 +53,9 @@ pub fn write<const N: usize>(magic: [u8; 8], contents: &Block<N>, length: usize)
     block
 }
 
-/// Decodes a block of exactly these bytes; `newest` is the newest supported version. Checksums are
-/// not compared while fuzzing.
+/// Decodes a block of exactly these bytes; `newest` is the newest supported version.
+///
+/// Fuzzing skips the checksum.
 pub fn read<const N: usize>(magic: [u8; 8], newest: u32, bytes: &[u8]) -> Result<Block<N>, Flaw> {
     if bytes.len() < NUMBERS + 8 * N || bytes[..8] != magic {
         return Err(Flaw::Damaged);

@@ -1,11 +1,11 @@
-//! The committed word: the last record that is on the disk, in a file of its own. The writer writes
-//! it after each sync, and readers are woken by it.
+//! The committed word: a file with the last record that is on the disk.
 //!
-//! Readers see no record that is not on the disk, so no program acts on a message that a power cut
-//! undoes. The word itself is not synced each time: after a power cut it may be old, but never
-//! ahead of the records, and the next process finds the rest by checksums (`tail`). The file is a
-//! block of 64 bytes written in one `pwrite`. A read may overlap the write; the checksum shows
-//! that, and the read is repeated.
+//! The writer writes it after each sync, which wakes the readers. Readers see no later record, so no program
+//! acts on a message that a power cut undoes. The word itself is not synced each time. After a power cut it
+//! may be old, but never ahead of the records; the next process finds the rest by checksums (`tail`).
+//!
+//! The file is a block of 64 bytes written in one `pwrite`. If a read overlaps the write, the checksum fails
+//! and the read is repeated.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -15,24 +15,21 @@ use super::block::{self, BLOCK, Block, JournalId, LARGEST};
 use super::folder::{JournalFolder, SegmentInfo};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// The name of the word's file.
 pub const NAME: &str = "committed";
 
-/// The magic of its block.
 pub(super) const MAGIC: [u8; 8] = *b"LKSPDONE";
 
 /// The last record that is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Committed {
-    /// Its number; 0 where there is none.
+    /// The number of the record; 0 without a record.
     pub sequence: u64,
     /// The first number of its segment.
     pub segment: u64,
-    /// Its offset there; 0 where the offset is unknown, or the record was deleted.
+    /// Its offset in the segment; 0 if the offset is unknown, or the record was deleted.
     pub at: u64,
 }
 
-/// The open file.
 #[derive(Debug)]
 pub struct Word {
     file: File,
@@ -40,13 +37,13 @@ pub struct Word {
 }
 
 impl Word {
-    /// Opens the file to write it, and makes it where it is missing.
+    /// Opens the file for writing, and creates it if necessary.
     pub fn create(folder: &JournalFolder, id: JournalId) -> Result<Word> {
         let file = match folder.file(NAME, true)? {
             Some(file) => file,
             None => {
-                // The word implies that segments exist. A power cut must not leave it without them,
-                // and the name of a segment that a killed writer made may not be on the disk yet.
+                // The word implies that segments exist. After a power cut it must not exist without them. A
+                // killed writer may have left the name of a segment unsynced.
                 folder.sync_names()?;
                 folder.make(NAME, &[])?
             }
@@ -54,12 +51,12 @@ impl Word {
         Ok(Word { file, id })
     }
 
-    /// Opens the file to read it; `None` where it is missing.
+    /// Opens the file for reading, if it exists.
     pub fn open(folder: &JournalFolder, id: JournalId) -> Result<Option<Word>> {
         Ok(folder.file(NAME, false)?.map(|file| Word { file, id }))
     }
 
-    /// Writes the last record that is safe. It must be on the disk.
+    /// Writes the last safe record, which must be on the disk.
     pub fn write(&self, to: &Committed) -> Result<()> {
         let numbers = [to.sequence, to.segment, to.at];
         let block = block::write(MAGIC, &Block { version: block::VERSION, id: self.id, numbers }, BLOCK);
@@ -71,13 +68,13 @@ impl Word {
         Ok(self.file.metadata().doing("looking at how far the journal is safe")?.nlink() == 0)
     }
 
-    /// Syncs the word.
     pub fn sync(&self) -> Result<()> {
         self.file.sync_data().doing("syncing how far the journal is safe")
     }
 
-    /// Returns the last safe record; `None` where the file is empty, damaged, or belongs to another
-    /// journal.
+    /// Returns the last safe record.
+    ///
+    /// Returns `None` if the file is empty, damaged, or belongs to another journal.
     pub fn read(&self) -> Result<Option<Committed>> {
         // A read may overlap a write, which takes the kernel less than a microsecond.
         for _ in 0..100 {
@@ -99,11 +96,13 @@ impl Word {
     }
 }
 
-/// Opens the last segment of a journal to read it; `None` where there is none yet, or it was just deleted.
+/// Opens the last segment of a journal for reading.
+///
+/// Returns `None` if there is no segment yet, or the segment was just deleted.
 ///
 /// # Errors
-/// `Corrupt` where the word shows that there were segments: the records are lost, and a reader that waited for the
-/// first one would report none of them. Else those of [`JournalFolder::segment`].
+/// `Corrupt` if the word proves that there were segments. Otherwise a reader would wait for a first record
+/// without reporting the lost ones. Also the errors of [`JournalFolder::segment`].
 pub fn last_segment(folder: &JournalFolder) -> Result<Option<(File, SegmentInfo)>> {
     match folder.segments()?.last().copied() {
         Some(last) => folder.segment(last, false),

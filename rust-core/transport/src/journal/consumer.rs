@@ -1,12 +1,12 @@
 //! The stored position of a named reader: a short file that outlives the reader.
 //!
-//! The file has two blocks in different sectors, written in turn, each with a count and a checksum.
-//! Whatever interrupts a write, the other block is whole, so storing a position costs one write; a
-//! new file for each message, renamed, would cost many times that. The write is not synced: after a
-//! power cut some messages may be delivered again. Only before retention deletes consumed segments
-//! are the positions synced (`retention`).
+//! The file has two blocks in different sectors, each with a count and a checksum. Writes alternate between
+//! them. After an interrupted write the other block is whole. Storing a position therefore costs one write,
+//! many times less than a new, renamed file.
 //!
-//! The name is a lock in the directory around the journal, so one process at a time reads under it.
+//! Writes are not synced, so a power cut may cause repeated delivery. `retention` syncs the positions before
+//! it deletes consumed segments. A lock on the name, in the parent directory, admits one reading process at a
+//! time.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -17,43 +17,38 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::headroom;
 use crate::sys::lock::{self, Lock};
 
-/// The magic of the blocks.
 const MAGIC: [u8; 8] = *b"LKSPREAD";
 /// The offsets of the two blocks: different sectors of the disk.
 const BLOCKS: [u64; 2] = [0, 512];
 
-/// The position of a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
     /// The number of the record; 0 before the first.
     pub sequence: u64,
     /// The first number of its segment.
     pub segment: u64,
-    /// The offset of the record there; 0 where the consumer has acknowledged nothing yet.
+    /// The offset of the record in the segment; 0 before the first acknowledgement.
     pub at: u64,
 }
 
 /// A consumer's name, held by the process that reads under it.
 #[derive(Debug)]
 pub struct Consumer {
-    /// The name, as the option `client_id` gives it.
+    /// The name, from the option `client_id`.
     name: String,
     /// The journal's identity, which each block repeats.
     id: JournalId,
-    /// The file and the count of the block written last; `None` before the first write under this
-    /// name.
+    /// The file and the count of the last written block; `None` before the first write.
     place: Option<(File, u64)>,
-    /// The lock of the name.
     _lock: Lock,
 }
 
 impl Consumer {
-    /// Claims the name, and returns the position that is stored under it; `None` where the name is
-    /// new.
+    /// Claims the name, and returns its stored position. The position of a new name is `None`.
     ///
     /// # Errors
-    /// `AddressInUse` where a living process reads under it, `PermissionDenied` where the file
-    /// belongs to another user, `Corrupt` where both blocks are damaged.
+    /// `AddressInUse` if a living process reads under it; `PermissionDenied` if the file belongs to another
+    /// user; `Corrupt` if both blocks are damaged.
     pub fn claim(folder: &JournalFolder, id: JournalId, name: &str) -> Result<(Consumer, Option<Position>)> {
         let Some(lock) = lock::claim(&folder.place.directory, &lock_name(folder, name))? else {
             let text = format!(
@@ -69,11 +64,10 @@ impl Consumer {
         Ok((Consumer { name: name.to_owned(), id, place, _lock: lock }, position))
     }
 
-    /// Stores a position, with one write that is not synced. The first one makes the file, which
-    /// is.
+    /// Stores a position with one write that is not synced. The first call creates the file and syncs it.
     ///
     /// # Errors
-    /// `NoSpace`, and those of the file system.
+    /// `NoSpace`, and errors of the file system.
     pub fn store(&mut self, folder: &JournalFolder, position: Position) -> Result<()> {
         headroom::check_file(PAGE)?;
         let Some((file, count)) = &mut self.place else {
@@ -89,13 +83,11 @@ impl Consumer {
     }
 }
 
-/// Returns the bytes of a block.
 fn bytes(id: &JournalId, count: u64, position: Position) -> Vec<u8> {
     let numbers = [count, position.sequence, position.segment, position.at];
     block::write(MAGIC, &Block { version: block::VERSION, id: *id, numbers }, BLOCK)
 }
 
-/// Returns the name of a consumer's lock.
 fn lock_name(folder: &JournalFolder, name: &str) -> String {
     format!("{}/{name}", folder.place.file)
 }
@@ -105,8 +97,7 @@ pub fn is_live(folder: &JournalFolder, name: &str) -> Result<bool> {
     lock::is_locked(&folder.place.directory, &lock_name(folder, name))
 }
 
-/// Returns the position stored under a name; `None` where there is none. With `sync`, it is on the
-/// disk afterwards.
+/// Returns the position stored under a name. With `sync`, the position is on the disk afterwards.
 pub fn position(folder: &JournalFolder, name: &str, sync: bool) -> Result<Option<Position>> {
     let Some((file, _, position)) = read(folder, name, false)? else { return Ok(None) };
     if sync {
@@ -130,7 +121,7 @@ fn read(folder: &JournalFolder, name: &str, writes: bool) -> Result<Option<(File
             Err(e) => return Err(e).doing(format_args!("reading {}", path.display())),
         }
         match block::read::<4>(MAGIC, block::VERSION, &block) {
-            // Numbers that no reader writes are damage, too.
+            // Numbers that a reader cannot write are damage.
             Ok(Block { numbers, .. }) if numbers.into_iter().any(|number| number > LARGEST) => {}
             Ok(Block { numbers: [count, sequence, segment, at], .. })
                 if newest.is_none_or(|(n, _)| n < count) =>

@@ -1,10 +1,9 @@
 //! A journal's directory: its segments and consumers, and the creation of its files.
 //!
-//! Every file appears under its name with its contents on the disk, or not at all: it is written
-//! under a name that cannot be guessed, synced and renamed, and then the directory is synced. All
-//! access goes through the open directory and follows no link, so another user with write access to
-//! the directories around cannot redirect this process (`sys::beneath`). Files of other users are
-//! never removed or adopted.
+//! Every file appears under its name with its contents on the disk, or not at all. The process writes and
+//! syncs it under an unguessable name, renames it, and syncs the directory. All access goes through the open
+//! directory and follows no link. Another user with write access to a parent directory therefore cannot
+//! redirect this process (`sys::beneath`). Files of other users are never removed or adopted.
 
 use std::fs::File;
 use std::ops::ControlFlow;
@@ -24,50 +23,44 @@ use crate::sys::{headroom, user};
 /// Bytes before a segment's first record.
 pub const PAGE: u64 = 4096;
 
-/// The ending of a segment's file.
 const SEGMENT: &str = ".segment";
-/// The ending of a consumer's file.
 const CONSUMER: &str = ".consumer";
-/// The magic of a segment's page.
 pub(super) const MAGIC: [u8; 8] = *b"LKSPJRNL";
 
-/// The version of a segment's layout. In segments of version 1 a body may contain bytes that look
-/// like a record; from version 2 on none does, see [`super::mask`].
+/// The version of a segment's layout.
+///
+/// From version 2 on, the bytes of a body never look like a record, see [`super::mask`].
 pub const VERSION: u32 = 2;
 
 /// The content of the page at the beginning of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentInfo {
-    /// The version of the segment's layout.
     pub version: u32,
-    /// The journal's identity.
     pub id: JournalId,
     /// The number of its first record, which is also its name.
     pub first: u64,
-    /// When it was begun, in ns since 1970.
+    /// The time of its creation, ns since 1970.
     pub created: i64,
-    /// The latest time at which any record before it was sent, ns since 1970; it never falls from
-    /// one segment to the next.
+    /// The latest time of sending of all earlier records, ns since 1970. It never falls between segments.
     pub high: i64,
 }
 
-/// A journal's open directory.
 #[derive(Debug)]
 pub struct JournalFolder {
     /// Its name, and the directory that contains it.
     pub place: Place,
     /// Its path, for error texts.
     path: PathBuf,
-    /// The open directory, through which everything in it is reached.
+    /// The open directory. All access to its files goes through it.
     handle: OwnedFd,
     /// The mode of new files.
     mode: u32,
-    /// The group of new files, where the options name one.
+    /// The group of new files, if the options name one.
     group: Option<u32>,
 }
 
 impl JournalFolder {
-    /// Opens the directory; `None` where there is none. Another user's directory may be read.
+    /// Opens the directory if it exists. Another user's directory may be read.
     pub fn open(place: &Place, access: Access) -> Result<Option<JournalFolder>> {
         let path = place.path();
         let Some(opened) = place.directory.beneath().directory(&place.file, RequiredOwner::AnyUser)? else {
@@ -78,11 +71,11 @@ impl JournalFolder {
         Ok(Some(JournalFolder { place: place.clone(), path, handle, mode, group: access.group }))
     }
 
-    /// Opens the directory to write to it; creates it if needed.
+    /// Opens the directory for writing; creates it if needed.
     ///
     /// # Errors
-    /// `PermissionDenied` where it belongs to another user and this process is root's: the owner
-    /// could redirect what root writes there.
+    /// `PermissionDenied` if it belongs to another user and this process is root's: the owner could redirect
+    /// root's writes.
     pub fn create(place: &Place, access: Access) -> Result<JournalFolder> {
         let doing = || format!("making the journal {}", place.path().display());
         let opened = match JournalFolder::open(place, access)? {
@@ -100,26 +93,25 @@ impl JournalFolder {
         if !is_ours(&facts) && rustix::process::geteuid().is_root() {
             return Err(place.directory.beneath().refuse(&place.file, &facts, "whose journal it is"));
         }
-        // A user with write access to the directory around could have given this name to any
-        // directory of this user, so only an empty one is opened to others.
+        // A user with write access to the parent directory could have renamed any directory of this user to
+        // this name. So only an empty directory is opened to others.
         if is_ours(&facts) && folder.is_empty()? {
             folder.set_access()?;
         }
         Ok(folder)
     }
 
-    /// Sets the directory's group and mode.
     fn set_access(&self) -> Result<()> {
         user::give_to_group(&self.handle, self.path.display(), self.group)?;
-        // Users who may read its files may enter it, too; files in a shared directory keep its
-        // group (set-group-ID).
+        // Users with read access also get access to the directory. Files in a shared directory keep its group
+        // (set-group-ID).
         let enter = self.mode | (self.mode & 0o444) >> 2;
         let shared = if self.mode & 0o060 == 0 { 0 } else { 0o2000 };
         rustix::fs::fchmod(&self.handle, Mode::from_raw_mode(enter | shared))
             .doing(format_args!("setting the mode of {}", self.path.display()))
     }
 
-    /// Returns whether it contains nothing but unfinished files of killed processes.
+    /// Returns whether it contains at most unfinished files of killed processes.
     fn is_empty(&self) -> Result<bool> {
         let mut is_empty = true;
         self.beneath().each_name(|name| {
@@ -129,29 +121,26 @@ impl JournalFolder {
         Ok(is_empty)
     }
 
-    /// Syncs the names in it.
     pub fn sync(&self) -> Result<()> {
         rustix::fs::fsync(&self.handle).doing(format_args!("bringing {} to the disk", self.path.display()))
     }
 
-    /// Syncs the names in it, and its own. A writer that was killed may have made both without
-    /// syncing them.
+    /// Syncs the names in it, and its own: a killed writer may have left both unsynced.
     pub fn sync_names(&self) -> Result<()> {
         self.sync()?;
         self.place.directory.sync_names()
     }
 
-    /// Sets the directory's time, which wakes programs that watch for the journal to be complete.
+    /// Sets the directory's time, which wakes programs that wait for a complete journal.
     pub fn announce(&self) -> Result<()> {
         beneath::set_times(&self.handle).doing(format_args!("setting the time of {}", self.path.display()))
     }
 
-    /// Returns the path of a file in it, for error texts.
+    /// Returns the path of a file, for error texts.
     pub fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Access to names in it that follows no link.
     fn beneath(&self) -> Beneath<'_> {
         Beneath::new(self.handle.as_fd(), &self.path)
     }
@@ -159,7 +148,7 @@ impl JournalFolder {
     /// Returns the first numbers of its segments, ascending.
     ///
     /// # Errors
-    /// `Corrupt` for a file that has the name of a segment with an impossible number.
+    /// `Corrupt` for a segment's file name with an impossible number.
     pub fn segments(&self) -> Result<Vec<u64>> {
         let mut all = Vec::new();
         self.beneath().each_name(|name| {
@@ -181,7 +170,7 @@ impl JournalFolder {
         Ok(all)
     }
 
-    /// Returns the names of its consumers, in alphabetic order.
+    /// Returns the names of its consumers in alphabetic order.
     pub fn consumers(&self) -> Result<Vec<String>> {
         let mut all = Vec::new();
         self.beneath().each_name(|name| {
@@ -194,7 +183,6 @@ impl JournalFolder {
         Ok(all)
     }
 
-    /// Opens a file in it; `None` where there is none.
     pub fn file(&self, name: &str, writes: bool) -> Result<Option<File>> {
         let access = if writes { OFlags::RDWR } else { OFlags::RDONLY };
         Ok(self.beneath().file(name, access, RequiredOwner::AnyUser)?.map(|opened| opened.fd.into()))
@@ -208,10 +196,10 @@ impl JournalFolder {
         }
     }
 
-    /// Makes a file that appears with these bytes in it, on the disk with its name, or not at all.
+    /// Makes a file that appears complete, with its contents and name on the disk, or not at all.
     pub fn make(&self, name: &str, bytes: &[u8]) -> Result<File> {
         headroom::check_file(PAGE.max(bytes.len() as u64))?;
-        // A name that no other user can take first.
+        // No other user can guess this name and take it first.
         let new = staged(name)?;
         let doing = || format!("making {}", self.path(name).display());
         let made = self.write_new(&new, bytes).and_then(|file| {
@@ -230,7 +218,6 @@ impl JournalFolder {
         }
     }
 
-    /// Writes and syncs a new file under a temporary name.
     fn write_new(&self, name: &str, bytes: &[u8]) -> Result<File> {
         let file = File::from(self.beneath().create(name, self.mode, self.group)?);
         let written = file.write_all_at(bytes, 0).and_then(|()| file.sync_data());
@@ -238,7 +225,7 @@ impl JournalFolder {
         Ok(file)
     }
 
-    /// Removes a file; one that does not exist is no error.
+    /// Removes a file, if it exists.
     pub fn remove(&self, name: &str) -> Result<()> {
         match rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
@@ -246,12 +233,13 @@ impl JournalFolder {
         }
     }
 
-    /// Removes unfinished segments of a killed writer. Only under the journal's lock; an unfinished
-    /// consumer's file belongs to its maker.
+    /// Removes unfinished segments of a killed writer. The caller holds the journal's lock.
+    ///
+    /// Unfinished files of consumers belong to their makers.
     pub fn sweep(&self) -> Result<()> {
         self.beneath().each_name(|name| {
             let is_segment = of_staged(name).is_some_and(|(name, _)| name.ends_with(SEGMENT));
-            // Unfinished files of another user are left to that user.
+            // Another user's unfinished files stay.
             if is_segment && self.beneath().facts(name)?.is_some_and(|facts| is_ours(&facts)) {
                 self.remove(name)?;
             }
@@ -266,10 +254,10 @@ impl JournalFolder {
         self.make(&segment_name(segment.first), &block::write(MAGIC, &block, PAGE as usize))
     }
 
-    /// Opens a segment and reads its page; `None` where there is none.
+    /// Opens a segment, if it exists, and reads its page.
     ///
     /// # Errors
-    /// `Corrupt` where the page is damaged, `VersionMismatch` for a newer layout.
+    /// `Corrupt` if the page is damaged; `VersionMismatch` for a newer layout.
     pub fn segment(&self, first: u64, writes: bool) -> Result<Option<(File, SegmentInfo)>> {
         let name = segment_name(first);
         let Some(file) = self.file(&name, writes)? else { return Ok(None) };
@@ -307,12 +295,10 @@ impl JournalFolder {
     }
 }
 
-/// Returns the name of the segment that begins with this number.
 pub fn segment_name(first: u64) -> String {
     format!("{first:020}{SEGMENT}")
 }
 
-/// Returns the name of the file in which a consumer's place is stored.
 pub fn consumer_name(consumer: &str) -> String {
     [consumer, CONSUMER].concat()
 }

@@ -1,9 +1,9 @@
 //! A reader of a journal that may not exist yet, and that may be removed and created again.
 //!
-//! Two states: absent, where the directory around is watched, and present, where a [`Reader`]
-//! reads. One epoll set has the descriptors of either state, so a program's event loop keeps one
-//! descriptor. A reader that waited for the journal gets all of it: records that were written
-//! before the reader could open it count as written while it waited.
+//! It has two states. While the journal is absent, it watches the parent directory. While it is present, a
+//! [`Reader`] reads. One epoll set has the descriptors of either state, so a program's event loop needs one
+//! descriptor. A reader that waited for the journal gets all records, including those written before it could
+//! open the journal.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -20,19 +20,17 @@ use crate::sys::poll::{Epoll, Interest};
 /// Follows the journal at a place. One thread at a time uses it.
 pub struct Following {
     place: Place,
-    /// The name under which this reader's position is stored.
+    /// The name of this reader's stored position.
     name: Option<String>,
-    /// Where to begin in the journal that is opened next.
+    /// The start in the next journal that is opened.
     start: Option<Start>,
     /// The longest body in bytes.
     limit: u64,
-    /// Has the descriptors to wait on: the directory while the journal is absent, then the
-    /// committed word.
+    /// Has the descriptors to wait on: the directory while the journal is absent, then the committed word.
     epoll: Epoll,
     state: JournalState,
 }
 
-/// Whether the journal exists.
 enum JournalState {
     Absent(Watch),
     Present(Box<Reader>),
@@ -49,22 +47,21 @@ impl Following {
         let name = name.map(str::to_owned);
         let mut following = Following { place: place.clone(), name, start, limit, epoll, state };
         if !following.is_present() {
-            // Tried again, now that the watch reports all later changes.
+            // Tried again, because only now the watch reports all later changes.
             following.start_at_oldest();
             following.reader()?;
         }
         Ok(following)
     }
 
-    /// A reader that waits for a journal gets all that is written to it, unless it asked for a
-    /// number or a time.
+    /// Sets the start to the oldest record, if the options ask for no number or time.
     fn start_at_oldest(&mut self) {
         if matches!(self.start, None | Some(Start::Newest)) {
             self.start = Some(Start::First);
         }
     }
 
-    /// Returns the reader, opened now where the journal has appeared; `None` where there is none.
+    /// Returns the reader, if the journal exists. Opens the journal after it has appeared.
     fn reader(&mut self) -> Result<Option<&mut Reader>> {
         if let JournalState::Absent(watch) = &self.state {
             let opened = Reader::open(&self.place, self.name.as_deref(), self.start, self.limit)?;
@@ -80,29 +77,30 @@ impl Following {
         }
     }
 
-    /// Returns whether the journal was present when it was last checked.
+    /// Returns whether the journal was present at the last check.
     pub fn is_present(&self) -> bool {
         matches!(self.state, JournalState::Present(_))
     }
 
-    /// See [`Reader::try_recv`]. `Disconnected` once where the journal was removed; then this waits
-    /// for the next one.
+    /// See [`Reader::try_recv`]. After a removal it returns `Disconnected` once and waits for the next
+    /// journal.
     pub fn try_recv(&mut self) -> Result<Option<(Incoming, Sender)>> {
         let Some(reader) = self.reader()? else { return Ok(None) };
         let received = reader.try_recv();
         self.after(received)
     }
 
-    /// See [`Reader::latest`]; `NotFound` where there is no journal, `Disconnected` as for
-    /// [`Following::try_recv`].
+    /// See [`Reader::latest`]; `NotFound` without a journal, `Disconnected` as in [`Following::try_recv`].
     pub fn latest(&mut self) -> Result<Option<(Incoming, Sender)>> {
         let Some(reader) = self.reader()? else { return Err(self.why_nothing()) };
         let latest = reader.latest();
         self.after(latest)
     }
 
-    /// Returns to waiting where the journal was removed. The next one is read from its beginning,
-    /// or from the given time on: its numbers start again, so an old number means nothing there.
+    /// Returns to waiting if the journal was removed.
+    ///
+    /// The next journal is read from its beginning, or from the given time: its numbers start again, so an
+    /// old number is meaningless.
     fn after<T>(&mut self, received: Result<T>) -> Result<T> {
         if matches!(&received, Err(e) if e.kind() == ErrorKind::Disconnected) {
             let watch = watch(&self.place, &self.epoll)?;
@@ -115,7 +113,6 @@ impl Following {
         received
     }
 
-    /// See [`Reader::consumed`].
     pub fn consumed(&mut self, sequence: u64) -> Result<()> {
         match &mut self.state {
             JournalState::Present(reader) => reader.consumed(sequence),
@@ -136,26 +133,24 @@ impl Following {
         Error::new(ErrorKind::NotFound, text)
     }
 
-    /// The contract's `park`.
+    /// See the contract in `lib.rs`.
     pub fn park(&mut self) -> Result<bool> {
         if let JournalState::Absent(watch) = &self.state {
             watch.drain();
         }
         let appeared = !self.is_present();
         match self.reader()? {
-            // The event may be the journal itself: then there may be something to read.
+            // The journal itself may have caused the event. Then there may be something to read.
             Some(reader) => Ok(reader.park()? || appeared),
             None => Ok(false),
         }
     }
 
-    /// Returns the one descriptor to wait on, see the contract.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
     }
 }
 
-/// Returns the state with this reader, whose descriptor goes into the set.
 fn present(reader: Reader, epoll: &Epoll) -> Result<JournalState> {
     if let Some(fd) = reader.descriptor() {
         epoll.add(fd, 0, Interest::IN)?;

@@ -1,9 +1,7 @@
-//! Fuzzing: any bytes as a segment of a journal, behind a page that is good, read in every way in
-//! which records are read.
+//! Fuzzing: reads any bytes as a segment with a good page, in every way of reading records.
 //!
-//! Checksums are not compared while fuzzing (`cfg(fuzzing)`), because a fuzzer cannot find one.
-//! Asserted: no panic, no record that ends where it begins, no body longer than the file, no tail
-//! behind the end of the file.
+//! `cfg(fuzzing)` skips checksums, because a fuzzer cannot find one. The asserts: no panic, no record that
+//! ends at its beginning, no body longer than the file, no tail after the end of the file.
 
 use std::fs::File;
 use std::io::Write;
@@ -15,8 +13,6 @@ use super::folder::{PAGE, SegmentInfo};
 use super::records::{Parts, RecordAt, Records, Walked};
 use super::{committed, tail};
 
-/// Reads the bytes as blocks, and as the records of a segment in each way in which records are
-/// read.
 pub fn fuzz(bytes: &[u8]) {
     if let Ok(Block { numbers, .. }) = block::read::<3>(committed::MAGIC, block::VERSION, bytes) {
         assert_eq!(numbers.len(), 3);
@@ -37,7 +33,7 @@ pub fn fuzz(bytes: &[u8]) {
     for parts in [Parts::Head, Parts::Check, Parts::Body(1 << 16)] {
         records.at = PAGE;
         while let Ok(RecordAt::Record(record)) = records.read_record(None, parts) {
-            // Each record ends behind the one before, so the walk over a file ends.
+            // Each record ends after its predecessor, so the walk over a file ends.
             assert!(record.end > records.at, "a record that ends at {} where it begins", record.end);
             if let Some(body) = record.body {
                 assert!(body.len() as u64 <= length, "a body of {} bytes", body.len());

@@ -1,18 +1,20 @@
-//! The writing end of the log: records go into the last segment, are synced, and then declared
-//! safe.
+//! The writing end of the log: writes records into the last segment, syncs them, and declares them safe.
 //!
-//! Order of an append, which recovery relies on: the records are written behind the last safe one
-//! (`pwritev`); the segment is synced (`fdatasync`); the committed word is written; only then the
-//! call returns. A crash between any two of these leaves only unacknowledged records. The word
-//! itself is not synced, so after a power cut it may be old, but never ahead of the disk.
+//! Recovery relies on the order of an append: write the records after the last safe one (`pwritev`), sync the
+//! segment (`fdatasync`), write the committed word, return. A crash between two steps leaves only
+//! unacknowledged records. The word itself is not synced; after a power cut it may be old, but never ahead of
+//! the disk.
 //!
-//! A write that fails is undone by truncating the file behind the last safe record. After `NoSpace`
-//! the log continues; after any other failure the state of the kernel's memory is unknown, so the
-//! log refuses records until it is opened again.
+//! A failed write is undone by truncating the file after the last safe record. After `NoSpace` the log
+//! continues. After any other failure the state of the kernel's memory is unknown, so the log refuses records
+//! until it is reopened.
 //!
-//! A new segment is begun when the record does not fit into the segment's length, when the rule on
-//! age requires it, when the records' schema changes, and before the first record that needs a mask
-//! in a segment of version 1.
+//! A new segment begins:
+//!
+//! - when the record exceeds the segment's length,
+//! - when the rule on age requires it,
+//! - when the records' schema changes,
+//! - before the first record with a mask in a segment of version 1.
 
 use std::fs::File;
 use std::io::IoSlice;
@@ -33,10 +35,9 @@ use crate::store::{OriginalRecord, Retention};
 use crate::sys::{headroom, random};
 use crate::value::Timestamp;
 
-/// The length of a segment in bytes where the options give none.
+/// The default length of a segment in bytes.
 const SEGMENT: u64 = 32 << 20;
-/// Bodies of up to this many bytes are copied beside their heads; longer ones are written from
-/// where they are.
+/// Longer bodies are written from their place; shorter ones are first copied next to their heads.
 const MAX_COPIED: usize = 16 << 10;
 /// The most pieces of one `pwritev` (IOV_MAX is 1,024).
 const MAX_PIECES: usize = 512;
@@ -44,59 +45,56 @@ const MAX_PIECES: usize = 512;
 /// A message that waits to be written.
 #[derive(Clone, Debug)]
 pub struct RecordDraft {
-    /// The encoding of the body.
     pub encoding: Encoding,
-    /// The body.
     pub body: Bytes,
     /// The CRC-32C of the body without a mask.
     pub check: u32,
     /// Whether the body contains bytes that look like a record, see [`mask`].
     pub needs_mask: bool,
-    /// Whether it must not be written where the draft before it was not: both belong to one batch.
+    /// Whether this draft fails if the preceding draft fails: both belong to one batch.
     pub follows: bool,
-    /// The fields of the original record, for a replica; `None` for a message of this machine,
-    /// which gets the next number and the current time.
+    /// The fields of the original record, for a replica.
+    ///
+    /// `None` for a message of this machine, which gets the next number and the current time.
     pub origin: Option<OriginalRecord>,
 }
 
 impl RecordDraft {
-    /// Returns a draft of this body: computes the checksum, and whether it needs a mask.
+    /// Returns a draft of this body; computes the checksum, and whether it needs a mask.
     pub fn new(encoding: Encoding, body: Bytes) -> RecordDraft {
         let (check, needs_mask) = mask::inspect(&body);
         RecordDraft { encoding, body, check, needs_mask, follows: false, origin: None }
     }
 
-    /// Returns whether the record begins a segment of the repeated journal.
+    /// Returns whether the record begins a segment of the original journal.
     fn begins(&self) -> bool {
         self.origin.as_ref().is_some_and(|origin| origin.begins)
     }
 }
 
-/// How a journal is divided into segments, and which of them it keeps.
+/// The division of a journal into segments, and their retention.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Segmentation {
-    /// The length of a segment in bytes; `None` for the default, or what the retention rule on
-    /// bytes suggests.
+    /// The length of a segment in bytes. `None` stands for the default, or the suggestion of the rule on
+    /// bytes.
     pub segment_bytes: Option<u64>,
-    /// Which segments are deleted.
     pub retention: Retention,
-    /// The first 8 bytes of the fingerprint of the records' schema, 0 for none. All records of a
-    /// segment have the same.
+    /// The first 8 bytes of the fingerprint of the records' schema; 0 without a schema.
+    ///
+    /// All records of a segment have an equal schema.
     pub schema: u64,
-    /// For a replica: the identity of the journal that it repeats, and the number of that one's
-    /// first record.
+    /// For a replica: the original journal's identity and the number of its first record.
     pub beginning: Option<(JournalId, u64)>,
 }
 
-/// The writing end. Its owner (`writer` or `replica`) holds the journal's lock, and calls it from
-/// one thread at a time.
+/// The writing end. Its owner (`writer` or `replica`) holds the journal's lock.
+///
+/// One thread at a time calls it.
 #[derive(Debug)]
 pub struct JournalLog {
-    /// The journal's directory.
     folder: JournalFolder,
-    /// The division into segments and the retention, from the options.
     shape: Segmentation,
-    /// The journal's identity, which every file of it repeats.
+    /// The journal's identity, which every file repeats.
     id: JournalId,
     /// The writer's name, which each record carries.
     source: String,
@@ -104,42 +102,43 @@ pub struct JournalLog {
     session: u64,
     /// The last segment's file, open for writing.
     file: File,
-    /// The content of that segment's page.
+    /// The content of the last segment's page.
     segment: SegmentInfo,
-    /// When that segment was begun.
+    /// The beginning of that segment.
     begun: Moment,
     /// The offset of the next record; everything before it is on the disk.
     end: u64,
     /// The last safe record.
     committed: Committed,
-    /// The latest time at which any record so far was sent, ns since 1970.
+    /// The latest time of sending of all records so far, ns since 1970.
     high: i64,
     /// The file from which readers read the last safe record.
     word: Word,
     /// The segments before the last one.
     kept: SealedSegments,
-    /// The reason why records are refused, after a failure whose effect is unknown.
+    /// The reason to refuse records, after a failure of unknown effect.
     failed: Option<Error>,
     /// Memory for heads and short bodies, reused by each append.
     scratch: Vec<u8>,
-    /// The schema of the segment's records; `None` while it has none.
+    /// The schema of the segment's records; `None` while it is empty.
     written: Option<u64>,
 }
 
-/// A piece of one write: a part of the scratch memory, or a body where it is.
+/// A piece of one write: a part of the scratch memory, or a body.
 enum Piece<'a> {
     Scratch(std::ops::Range<usize>),
     Body(&'a [u8]),
 }
 
 impl JournalLog {
-    /// Opens the log, and creates it where there is none. Called under the journal's lock. It
-    /// truncates a torn tail, syncs what a killed writer may have left in the kernel's memory,
-    /// writes the committed word, and deletes the segments that the rules do not keep.
+    /// Opens the log, and creates it if necessary. The caller holds the journal's lock.
+    ///
+    /// It truncates a torn tail, syncs bytes that a killed writer may have left in the kernel's memory,
+    /// writes the committed word, and deletes segments according to the rules.
     ///
     /// # Errors
-    /// `Corrupt` where acknowledged records are damaged or their segments missing;
-    /// `VersionMismatch` for a newer layout; those of the file system.
+    /// `Corrupt` if acknowledged records are damaged or their segments missing; `VersionMismatch` for a newer
+    /// layout; errors of the file system.
     pub fn open(
         folder: JournalFolder,
         shape: Segmentation,
@@ -210,23 +209,21 @@ impl JournalLog {
         Ok(log)
     }
 
-    /// Returns the last safe record.
     pub fn committed(&self) -> Committed {
         self.committed
     }
 
-    /// Returns the journal's directory.
     pub fn folder(&self) -> &JournalFolder {
         &self.folder
     }
 
-    /// Writes messages and syncs them; returns for each its number, or the reason why it is not in
-    /// the log. Blocks for the disk. A message that follows one that failed fails with the same
-    /// error.
+    /// Writes messages and syncs them. Returns for each its number, or the reason of its failure.
+    ///
+    /// Blocks for the disk. A message that follows a failed one in its batch fails with an equal error.
     ///
     /// # Errors
-    /// `NoSpace` for a full disk or a file limit, `InvalidState` behind the largest number,
-    /// `Corrupt` after a failure whose effect is unknown.
+    /// `NoSpace` for a full disk or a file limit; `InvalidState` after the largest number; `Corrupt` after a
+    /// failure of unknown effect.
     pub fn append(&mut self, drafts: &[RecordDraft]) -> Vec<Result<u64>> {
         let mut outcomes = Vec::with_capacity(drafts.len());
         while outcomes.len() < drafts.len() {
@@ -245,8 +242,9 @@ impl JournalLog {
         outcomes
     }
 
-    /// Writes as many messages as fit in the segment, with one sync. Returns how many, or how many
-    /// failed and the error.
+    /// Writes as many messages as fit in the segment, with one sync.
+    ///
+    /// Returns how many, or how many failed and the error.
     fn append_some(&mut self, drafts: &[RecordDraft]) -> std::result::Result<usize, (usize, Error)> {
         if let Some(failed) = &self.failed {
             return Err((drafts.len(), failed.clone()));
@@ -263,13 +261,11 @@ impl JournalLog {
         let limit = self.capacity();
         let now = now();
         let first = self.size(&drafts[0]);
-        // A library without masks does not support the next segment's version either, and reports
-        // that.
+        // A library without masks cannot read the next segment's version, and reports that.
         let old = self.shape.retention.wants_new(self.begun, Moment::now())
             || self.segment.version < folder::VERSION && drafts.iter().any(|draft| draft.needs_mask)
             || self.written.is_some_and(|schema| schema != self.schema(&drafts[0]));
-        // A segment without a record is replaced only where its name would not be the number of its
-        // first record.
+        // An empty segment is replaced only if its name is not the number of its first record.
         let is_elsewhere = drafts[0].begins() && self.segment.first != next;
         if self.end > PAGE && (self.end + first > limit || old) || is_elsewhere {
             self.roll(next, now).map_err(|e| (drafts.len(), e))?;
@@ -343,25 +339,24 @@ impl JournalLog {
         }
     }
 
-    /// Bytes that a message takes in the log, with head and fill.
+    /// Returns the bytes that a message takes in the log, with head and fill.
     fn size(&self, draft: &RecordDraft) -> u64 {
         let source = draft.origin.as_ref().map_or(&self.source, |origin| &origin.source);
         record::length(record::head_length(source, draft.needs_mask), draft.body.len() as u64)
     }
 
-    /// Returns the schema that a message's record names.
     fn schema(&self, draft: &RecordDraft) -> u64 {
         draft.origin.as_ref().map_or(self.shape.schema, |origin| origin.schema)
     }
 
-    /// Returns the length of the segment in bytes: never longer than the process may make a file.
+    /// Returns the length of the segment in bytes, at most the process's limit on files.
     fn capacity(&self) -> u64 {
         let process = headroom::file_limit();
         let usual = self.shape.retention.segment_bytes(SEGMENT);
         self.shape.segment_bytes.unwrap_or(usual).min(process)
     }
 
-    /// Writes the pieces behind the last safe record. Syncs nothing.
+    /// Writes the pieces after the last safe record, without a sync.
     fn write(&self, pieces: &[Piece<'_>], scratch: &[u8]) -> Result<()> {
         let doing = || format!("writing to {}", self.file_name());
         let mut at = self.end;
@@ -393,16 +388,17 @@ impl JournalLog {
         Ok(())
     }
 
-    /// Syncs what was written, then writes the committed word, which wakes the readers.
+    /// Syncs written records, then writes the committed word, which wakes the readers.
     fn sync_and_commit(&self, committed: Committed) -> Result<Committed> {
         self.file.sync_data().doing(format_args!("syncing {}", self.file_name()))?;
         self.word.write(&committed)?;
         Ok(committed)
     }
 
-    /// Truncates what was written and not acknowledged. A full disk leaves the log as it was; after
-    /// any other failure the state of the kernel's memory is unknown, so no more records are
-    /// accepted.
+    /// Truncates unacknowledged bytes after a failed write.
+    ///
+    /// The log continues after a full disk. After any other failure the state of the kernel's memory is
+    /// unknown, so it refuses records.
     fn undo(&mut self, error: Error) -> Error {
         let cut = self.file.set_len(self.end);
         let synced = cut.and_then(|()| self.file.sync_data());
@@ -424,8 +420,7 @@ impl JournalLog {
         self.folder.path(&super::folder::segment_name(self.segment.first)).display().to_string()
     }
 
-    /// Begins the next segment, whose first record gets the number `first`, and deletes those that
-    /// the rules do not keep.
+    /// Begins the next segment, whose first record gets the number `first`. Then applies the retention rules.
     fn roll(&mut self, first: u64, now: i64) -> Result<()> {
         let segment =
             SegmentInfo { version: folder::VERSION, id: self.id, first, created: now, high: self.high };
@@ -434,19 +429,19 @@ impl JournalLog {
         self.kept.sealed(self.segment.first, self.committed.sequence, self.end, begun);
         self.begun = begun;
         (self.segment, self.end, self.written) = (segment, PAGE, None);
-        // A segment that cannot be deleted is no reason to refuse a message: deleting is retried
-        // with the next segment, and a process that opens the journal gets the error.
+        // A segment that cannot be deleted is not a reason to refuse a message. The next segment repeats the
+        // deletion, and a process that opens the journal gets the error.
         let _ = self.retire();
         Ok(())
     }
 
-    /// Deletes the segments that the rules do not keep.
     fn retire(&mut self) -> Result<()> {
         self.kept.retire(&self.folder, &self.shape.retention, self.end, Moment::now())
     }
 
-    /// Continues with the number `first`, for a replica: the records before it will never arrive.
-    /// For readers they are missing like deleted ones.
+    /// Continues with the number `first`, for a replica: earlier missing records will never arrive.
+    ///
+    /// Readers treat them as deleted.
     pub fn skip_to(&mut self, first: u64) -> Result<()> {
         self.roll(first, now())?;
         let committed = Committed { sequence: first - 1, segment: first, at: 0 };
@@ -455,19 +450,20 @@ impl JournalLog {
         self.retire_before(first)
     }
 
-    /// Deletes the segments all of whose records have lower numbers than `first`.
+    /// Deletes the segments whose records all have lower numbers than `first`.
     pub fn retire_before(&mut self, first: u64) -> Result<()> {
         self.kept.retire_before(&self.folder, first)
     }
 
-    /// Syncs the committed word, at an orderly close. Acknowledged records are safe without it; it
-    /// saves the next writer a search.
+    /// Syncs the committed word at an orderly close.
+    ///
+    /// Acknowledged records are safe without it. It saves the next writer a search.
     pub fn close(&self) -> Result<()> {
         self.word.sync()
     }
 }
 
-/// Adds a part of the scratch memory, joined with the one before where they touch.
+/// Adds a part of the scratch memory; joins it with the last piece if they are adjacent.
 fn add(pieces: &mut Vec<Piece<'_>>, range: std::ops::Range<usize>) {
     match pieces.last_mut() {
         Some(Piece::Scratch(before)) if before.end == range.start => before.end = range.end,
@@ -475,20 +471,18 @@ fn add(pieces: &mut Vec<Piece<'_>>, range: std::ops::Range<usize>) {
     }
 }
 
-/// Returns the current time, ns since 1970.
 fn now() -> i64 {
     Timestamp::now().0
 }
 
-/// Returns the error for a segment that was deleted between listing and opening it.
+/// Returns the error for a segment that was deleted between listing and opening.
 fn vanished(folder: &JournalFolder) -> Error {
     let text =
         format!("the last segment of {} was removed while it was being opened", folder.path("").display());
     Error::new(ErrorKind::Corrupt, text)
 }
 
-/// Refuses to create a journal again whose segments are gone, because its readers would take the
-/// new one for the old one.
+/// Refuses to recreate a journal whose segments are gone: its readers would confuse the two.
 fn refuse_lost(folder: &JournalFolder) -> Result<()> {
     if folder.consumers()?.is_empty() && folder.file(committed::NAME, false)?.is_none() {
         return Ok(());

@@ -1,12 +1,10 @@
-//! Bodies that contain bytes that look like a record, and the mask with which they are stored.
+//! The mask for bodies with bytes that look like a record.
 //!
-//! A search for the next record behind a damaged one checks every multiple of 64 bytes for a
-//! record's first four bytes. A body that has them there, because it is a copy of the journal or
-//! forged, would be taken for a record. So such a body is stored with the first four bytes of each
-//! 64 combined (exclusive or) with a mask, which is in the record's extension, and which is drawn
-//! so that none of the results is the beginning of a record. All other bodies, nearly all in
-//! practice, are stored as they are. A body begins at a multiple of 64, and so does each of its
-//! steps.
+//! After a damaged record a search checks every multiple of 64 bytes for a record's first four bytes. A body
+//! that contains those bytes at such an offset, as a forgery or a copy of a journal, would look like a
+//! record. Such a body is stored with a mask: an exclusive or on the first four bytes of each 64. The mask is
+//! drawn such that no result is the beginning of a record; the record's extension holds it. Almost all bodies
+//! need no mask. A body begins at a multiple of 64, and so does each step.
 
 use crate::error::Result;
 use crate::sys::random;
@@ -14,18 +12,18 @@ use crate::sys::random;
 /// Records begin and end at multiples of this many bytes.
 pub const ALIGN: u64 = 64;
 
-/// The bytes that are combined with the first four bytes of each 64 of a body.
+/// The mask for the first four bytes of each 64 of a body.
 pub type Mask = [u8; 4];
 
 /// The first bytes of a record.
 const MAGIC: [u8; 4] = *b"LKSP";
 /// The distance of the offsets that a search checks.
 const STEP: usize = ALIGN as usize;
-/// The number of bytes that are searched before they are added to the checksum, while they are
-/// still in the processor's cache.
+/// The size of the parts that are searched and then added to the checksum, while the processor's cache has
+/// them.
 const PART: usize = 16 << 10;
 
-/// Returns the CRC-32C of a body, and whether it has to be stored with a mask.
+/// Returns the CRC-32C of a body, and whether it needs a mask.
 pub fn inspect(body: &[u8]) -> (u32, bool) {
     let (mut check, mut needs_mask) = (0, false);
     for part in body.chunks(PART) {
@@ -40,8 +38,9 @@ fn holds(body: &[u8], beginning: [u8; 4]) -> bool {
     body.chunks(STEP).any(|step| step.starts_with(&beginning))
 }
 
-/// Combines the mask with a body, or with a part of one that begins at a multiple of 64. Applying
-/// it twice restores the body.
+/// Applies the mask to a body, or to a part that begins at a multiple of 64.
+///
+/// Applying it twice restores the body.
 pub fn apply(mask: Mask, body: &mut [u8]) {
     for step in body.chunks_mut(STEP) {
         // Fewer than four bytes at the end of a body cannot begin a record.
@@ -51,8 +50,9 @@ pub fn apply(mask: Mask, body: &mut [u8]) {
     }
 }
 
-/// Draws a mask under which no step of this body looks like the beginning of a record. It is
-/// random: the writer of the body cannot predict it, and so cannot make this process draw often.
+/// Draws a mask under which no step of this body looks like the beginning of a record.
+///
+/// It is random, so the body's writer cannot predict it and cannot force repeated draws.
 pub fn draw(body: &[u8]) -> Result<Mask> {
     loop {
         let mask = random::bytes()?;
@@ -62,7 +62,6 @@ pub fn draw(body: &[u8]) -> Result<Mask> {
     }
 }
 
-/// Exclusive or, byte by byte.
 fn combined(a: [u8; 4], b: Mask) -> [u8; 4] {
     std::array::from_fn(|i| a[i] ^ b[i])
 }
@@ -86,7 +85,7 @@ mod tests {
             apply(mask, &mut stored);
             assert_eq!(stored, body);
         }
-        // At offsets that are no multiples of 64, these bytes are not searched for.
+        // A search does not check offsets other than multiples of 64.
         for body in [&b""[..], b"LKS", b" LKSP", &[0; 200]] {
             assert!(!inspect(body).1);
         }

@@ -1,5 +1,6 @@
-//! A journal: an append-only log in the state directory, written by one process and read by any
-//! number. A record is acknowledged once it is on the disk, and readers see no record before that.
+//! A journal: an append-only log in the state directory, with one writing process and any number of readers.
+//!
+//! A record is acknowledged after it is on the disk; readers see no record before that.
 //!
 //! ```text
 //! lab@fft.journal/00000000000000000001.segment    a page, then records; named by its first number
@@ -8,15 +9,15 @@
 //! lab@fft.journal/logger.consumer                 the position of the reader called logger
 //! ```
 //!
-//! A record is a message as it stands on the wire. The names of the segments are the index by
-//! number, their pages the index by time; inside a segment the headers are walked.
+//! A record is a message in its wire format. The names of the segments are the index by number, their pages
+//! the index by time. Inside a segment a search walks from header to header.
 //!
-//! The process that holds the journal's lock writes; readers take no lock, except one for their
-//! name. A crash at any instruction leaves whole records, then at most one torn tail, which the
-//! next writer truncates if none of it was acknowledged (`tail`). Damage to acknowledged records is
-//! `Corrupt`, with the file and the offset, and is never truncated unless the user requests it.
+//! The process that holds the journal's lock writes. A reader locks at most its own name. A crash at any
+//! instruction leaves whole records, then at most one torn tail. The next writer truncates the tail if no
+//! part was acknowledged (`tail`). Damage to acknowledged records is `Corrupt`, with the file and the offset;
+//! only the user can request its truncation.
 //!
-//! | what | defined in |
+//! | topic | module |
 //! |---|---|
 //! | short blocks with a checksum | `block` |
 //! | the directory and its files | `folder` |
@@ -24,12 +25,11 @@
 //! | bodies with bytes that look like a record | `mask` |
 //! | the last safe record | `committed` |
 //! | the end after a crash | `tail` |
-//! | writing, and which segments are deleted | `log`, `retention` |
+//! | writing; deletion of segments | `log`, `retention` |
 //! | many senders, one sync | `writer` |
-//! | a journal that repeats one of another machine | `replica` |
+//! | a copy of another machine's journal | `replica` |
 //! | reading, and the stored position of a reader | `reader`, `consumer` |
 //! | a reader of a journal that may not exist yet | `following` |
-//! | the traits of a transport, with the listing | here |
 
 mod block;
 mod committed;
@@ -83,8 +83,7 @@ use crate::value::Map;
 /// The driver of `journal:`; it has no state.
 pub struct Journal;
 
-/// The name and the capabilities; `because` is the reason in errors about operations that a journal
-/// does not support.
+/// `because` is the reason in errors about unsupported operations.
 static KIND: Kind = Kind {
     name: "journal",
     naming: Naming::NameOrPath,
@@ -122,20 +121,19 @@ impl Driver for Journal {
         listing(place)
     }
 
-    /// Nothing in a journal is stale when its writer has died.
+    /// After the death of its writer a journal has nothing stale.
     fn sweep(&self, _place: &Place, _begun: bool) -> Result<Swept> {
         Ok(Swept::default())
     }
 }
 
-/// Returns the number of messages of the journal at a place, and how far each named reader is behind; `None` where
-/// there is none.
+/// Returns the number of messages of the journal at a place, and how far each named reader is behind.
 ///
-/// It takes no lock and changes nothing; without a writer that has written the committed word it
-/// shows 0 messages.
+/// It takes no lock and changes nothing. Before any writer has written the committed word it shows 0
+/// messages.
 ///
 /// # Errors
-/// `Corrupt` where the page of the last segment or a consumer's file is damaged.
+/// `Corrupt` if the page of the last segment or a consumer's file is damaged.
 fn listing(place: &Place) -> Result<Option<Listing>> {
     let Some(folder) = JournalFolder::open(place, Access::default())? else { return Ok(None) };
     let Some((_, segment)) = committed::last_segment(&folder)? else { return Ok(None) };
@@ -153,7 +151,7 @@ fn listing(place: &Place) -> Result<Option<Listing>> {
 }
 
 impl StoreDriver for Journal {
-    /// Opens the journal to write it; `AddressInUse` where a living process does.
+    /// Opens the journal for writing. `AddressInUse` if a living process writes it.
     fn writer(
         &self,
         endpoint: &Endpoint,
@@ -227,19 +225,19 @@ impl StoreDriver for Journal {
     }
 }
 
-/// The writer of an open journal; `None` once it is closed. Threads share it, so a close in one
-/// does not end a write in another.
+/// The writer of an open journal; `None` after the close.
+///
+/// Threads share it, so a close in one thread does not end a write in another.
 struct OpenWriter(Mutex<Option<Arc<JournalWriter>>>);
 
 impl OpenWriter {
-    /// Returns the writer; `InvalidState` after the close.
     fn get(&self) -> Result<Arc<JournalWriter>> {
         let writer = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         writer.ok_or_else(|| Error::new(ErrorKind::InvalidState, "the publisher is closed"))
     }
 }
 
-/// The journal assigns each message its number and its time; several threads share each sync.
+/// The journal assigns each message its number and its time. Several threads share each sync.
 impl StoreWriter for OpenWriter {
     fn accepts_many(&self) -> bool {
         true
@@ -256,15 +254,14 @@ impl StoreWriter for OpenWriter {
         })
     }
 
-    /// Only for listings, so an error counts as none.
+    /// Ignores errors: only listings use the count.
     fn subscribers(&self) -> usize {
-        // An error is ignored: the count decides nothing.
         self.get().and_then(|writer| writer.live_consumers()).unwrap_or(0)
     }
 
     fn close(&self) {
         let writer = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Acknowledged records are safe without it; it only saves the next writer a search.
+        // Acknowledged records are safe without it. It saves the next writer a search.
         let _ = writer.map(|writer| writer.close());
     }
 }

@@ -1,13 +1,11 @@
-//! A reader of a journal: from any record on, in order, and only records that are on the disk.
+//! A reader of a journal: returns records on the disk in order, from any record on.
 //!
-//! It takes no lock on the journal. It reads the last safe record from the committed word, whose
-//! file it watches; where no writer lives it checks the files itself (`tail::without_writer`).
-//! Between two reads the writer may delete segments, so a segment may be missing whenever it is
-//! opened: the missing records are then reported as `Lagged`.
+//! It takes no lock on the journal. It watches the committed word for the last safe record; without a living
+//! writer it checks the files itself (`tail::without_writer`). The writer may delete segments between two
+//! reads. A reader that finds a segment missing reports its records as `Lagged`.
 //!
-//! Damage does not end a reader: one record, or everything up to the next whole one, is reported as
-//! `Corrupt` once, and the next call continues behind it. Calls block only for the disk; `park` and
-//! `descriptor` are for waiting.
+//! Damage does not end a reader. It reports one record, or everything up to the next whole one, as `Corrupt`
+//! once, and then continues. Calls block only for the disk; `park` and `descriptor` are for waiting.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -28,43 +26,41 @@ use crate::sys::lock;
 /// Reads one journal. One thread at a time uses it.
 #[derive(Debug)]
 pub struct Reader {
-    /// The journal's directory.
     folder: JournalFolder,
     /// The file with the last safe record.
     word: Word,
     /// Wakes this reader when the word is written; `None` for a single read.
     watch: Option<ContentWatch>,
-    /// The last safe record when the word was last read.
+    /// The last safe record at the last read of the word.
     committed: Committed,
-    /// The longest body in bytes; longer ones are skipped with `TooLarge`.
+    /// The longest body in bytes; a longer one is skipped with `TooLarge`.
     limit: u64,
-    /// The segment that is being read; `None` before one is opened.
+    /// The open segment; `None` before the first.
     records: Option<Records>,
-    /// The number of the next record that is returned.
+    /// The number of the next returned record.
     next: u64,
-    /// Records sent earlier than this (in ns since 1970) are skipped, until a later one is found.
+    /// Skips records sent earlier than this (ns since 1970), until a later one is found.
     since: Option<i64>,
-    /// Whether the offset in the segment may be before the next record, so that headers have to be
-    /// walked.
+    /// Whether the offset may be before the next record, so a walk over headers must find it.
     seeking: bool,
-    /// The number of records that were deleted before they were read and are not reported yet.
+    /// The number of records that were deleted unread and are not reported yet.
     missed: u64,
     /// Whether the journal was removed.
     gone: bool,
-    /// The name under which this reader's position is stored; `None` for a reader without a name.
+    /// The name under which this reader's position is stored, if any.
     consumer: Option<Consumer>,
-    /// The positions of the last two records returned: a caller that reads ahead has one more than
-    /// it has passed on.
+    /// The positions of the last two returned records: a caller that reads ahead has one unprocessed record.
     delivered: [Option<Position>; 2],
 }
 
 impl Reader {
-    /// Opens the journal at a place; `None` where there is none yet. A reader with a name continues
-    /// where it stopped, and begins at `start` where the name is new; without `start` a new name
-    /// begins with the oldest record, and a reader without a name with the newest.
+    /// Opens the journal at a place, if it exists.
+    ///
+    /// A reader with a known name continues at its position. A new name begins at `start`, or with the oldest
+    /// record. A reader without a name begins at `start`, or with the newest record.
     ///
     /// # Errors
-    /// `AddressInUse` where a living process reads under the name; `Corrupt`, `VersionMismatch`,
+    /// `AddressInUse` if a living process reads under the name; `Corrupt`, `VersionMismatch`,
     /// `PermissionDenied`.
     pub fn open(
         place: &Place,
@@ -75,14 +71,15 @@ impl Reader {
         Reader::open_for(place, name, start, limit, true)
     }
 
-    /// Returns the newest record of the journal at a place, without a watch, because closing a
-    /// watch takes the kernel milliseconds. The outer `None` means that there is no journal.
+    /// Returns the newest record of the journal at a place. The outer `None` means that there is no journal.
+    ///
+    /// It uses no watch, because closing a watch takes the kernel milliseconds.
     pub fn newest(place: &Place, limit: u64) -> Result<Option<Option<(Incoming, Sender)>>> {
         let reader = Reader::open_for(place, None, Some(Start::Newest), limit, false)?;
         reader.map(|mut reader| reader.latest()).transpose()
     }
 
-    /// Returns the number of the last safe record, 0 for none; `None` where there is no journal.
+    /// Returns the number of the last safe record, 0 without records. `None` means that there is no journal.
     pub fn last(place: &Place) -> Result<Option<u64>> {
         let reader = Reader::open_for(place, None, Some(Start::Newest), 0, false)?;
         Ok(reader.map(|reader| reader.committed.sequence))
@@ -99,7 +96,7 @@ impl Reader {
         opened.map_err(|e| place.denied("read", e))
     }
 
-    /// As [`Reader::open`], or for a single read where `watches` is false.
+    /// Like [`Reader::open`]; with `watches` false for a single read.
     fn open_once(
         place: &Place,
         name: Option<&str>,
@@ -110,7 +107,8 @@ impl Reader {
         let Some(folder) = JournalFolder::open(place, Access::default())? else { return Ok(None) };
         let Some((_, segment)) = committed::last_segment(&folder)? else { return Ok(None) };
         let Some(word) = word(&folder, segment.id)? else { return Ok(None) };
-        // Before the word is read, so that no write is missed between the two.
+        // The watch comes before the first read of the word; otherwise a write between the two could be
+        // missed.
         let watch = if watches { Some(ContentWatch::new(word.as_fd())?) } else { None };
         let Some(committed) = committed(&folder, &word)? else { return Ok(None) };
         let mut reader = Reader {
@@ -134,8 +132,7 @@ impl Reader {
             (reader.consumer, stopped) = (Some(consumer), position);
         }
         match (stopped, start) {
-            // Nothing was acknowledged under this name yet, so a given start applies, however often
-            // it is opened.
+            // Nothing was acknowledged under this name yet, so a given start still applies.
             (Some(Position { at: 0, .. }), Some(start @ (Start::Sequence(_) | Start::Time(_)))) => {
                 reader.begin(start)?
             }
@@ -148,14 +145,13 @@ impl Reader {
         Ok(Some(reader))
     }
 
-    /// Continues behind the stored position of a named reader.
+    /// Continues after the stored position of a named reader.
     fn resume(&mut self, position: Position) -> Result<()> {
-        // The journal may have been truncated after the position was stored; numbers are then
-        // reused.
+        // The journal may have been truncated after the position was stored; numbers are then reused.
         self.next = position.sequence.min(self.committed.sequence) + 1;
-        // The offset saves a search, but only where that very record is there.
+        // The offset saves a search, but only if that very record is there.
         if self.next == position.sequence + 1
-            // Damage is reported when it is read.
+            // Reading reports damage.
             && let Ok(Some(mut records)) = self.at(position.segment, position.at)
             && let RecordAt::Record(record) = records.read_record(Some(position.sequence), Parts::Head)?
         {
@@ -165,7 +161,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Sets the position of a reader without a stored one.
+    /// Sets the position of a reader without a stored position.
     fn begin(&mut self, start: Start) -> Result<()> {
         let oldest = self.folder.segments()?.first().copied().unwrap_or(1);
         match start {
@@ -181,16 +177,18 @@ impl Reader {
         Ok(())
     }
 
-    /// Stores where a reader with a new name begins: from now on, the records behind are kept for
-    /// it, even if it ends before it has acknowledged any.
+    /// Stores the start of a reader with a new name.
+    ///
+    /// From now on later records are kept for it, even if it ends before its first acknowledgement.
     fn store_beginning(&mut self) -> Result<()> {
         let Some(consumer) = &mut self.consumer else { return Ok(()) };
         let sequence = (self.next - 1).min(self.committed.sequence);
         consumer.store(&self.folder, Position { sequence, segment: 0, at: 0 })
     }
 
-    /// Returns the records from an offset in a segment on; `None` where it cannot be that of a
-    /// record, or the segment is gone.
+    /// Returns the records from an offset in a segment on.
+    ///
+    /// Returns `None` if no record can be at that offset, or the segment is gone.
     fn at(&self, segment: u64, at: u64) -> Result<Option<Records>> {
         if at < PAGE || !at.is_multiple_of(record::ALIGN) {
             return Ok(None);
@@ -201,9 +199,10 @@ impl Reader {
         Ok(Some(records))
     }
 
-    /// Returns the first number of the segment that contains, or will contain, the first record
-    /// sent at this time or later. The page of each segment has the latest time of any record
-    /// before it, which never falls, so a binary search finds it.
+    /// Returns the first number of the segment for the first record sent at this time or later.
+    ///
+    /// The page of each segment has the latest time of all earlier records. That time never falls, so a
+    /// binary search works.
     fn segment_of(&self, at: i64) -> Result<u64> {
         let segments = self.folder.segments()?;
         let (mut low, mut high) = (0, segments.len().saturating_sub(1));
@@ -214,7 +213,7 @@ impl Reader {
                 // A segment that was just deleted was among the oldest.
                 Ok(None) => low = middle,
                 Ok(Some(_)) => high = middle - 1,
-                // An earlier one is good enough, and damage is reported when it is read.
+                // An earlier segment is good enough; reading reports the damage.
                 Err(e) if e.kind() == ErrorKind::Corrupt => high = middle - 1,
                 Err(e) => return Err(e),
             }
@@ -225,10 +224,10 @@ impl Reader {
     /// Returns the next record, if there is one: its frame and its sender.
     ///
     /// # Errors
-    /// - `Lagged` once, with the number of records that were deleted before they were read.
+    /// - `Lagged` once, with the number of records that were deleted unread.
     /// - `TooLarge` for a record that is skipped.
-    /// - `Corrupt` once for damaged records; the next call continues behind them.
-    /// - `Disconnected` where the journal was removed and everything was read.
+    /// - `Corrupt` once for damaged records; the next call continues after them.
+    /// - `Disconnected` if the journal was removed and everything was read.
     pub fn try_recv(&mut self) -> Result<Option<(Incoming, Sender)>> {
         loop {
             if self.missed > 0 {
@@ -289,7 +288,6 @@ impl Reader {
         Ok(())
     }
 
-    /// Returns the text for a record whose body is longer than the limit.
     fn too_large(&self, record: &JournalRecord) -> String {
         format!(
             "over the message limit: record {} has {} bytes, {} are taken (option max_message_size)",
@@ -297,8 +295,7 @@ impl Reader {
         )
     }
 
-    /// Opens the segment in which the next record is. Records that were deleted before are counted
-    /// as missed.
+    /// Opens the segment of the next record. Counts deleted records as missed.
     fn enter(&mut self) -> Result<()> {
         let segments = self.folder.segments()?;
         let before = self.records.as_ref().map(|records| records.segment.first);
@@ -313,7 +310,7 @@ impl Reader {
         if before == Some(first) {
             return Err(self.pass_damage("the segment ends in front of it")?);
         }
-        // A segment that was just deleted is found to be missing at the next call.
+        // If the segment was just deleted, the next call finds it missing.
         self.records = match self.at(first, PAGE) {
             Err(e) if e.kind() == ErrorKind::Corrupt => {
                 // Reported once; the next call continues with the next segment.
@@ -340,8 +337,9 @@ impl Reader {
         Ok(self.next <= committed.sequence)
     }
 
-    /// Stores that every record up to this number, one of the last two that were returned, was
-    /// processed: a reader with a name continues behind it. Does nothing without a name.
+    /// Stores that the program has processed every record up to this number. Needs a name.
+    ///
+    /// The record is one of the last two returned ones. The next reader with this name continues after it.
     pub fn consumed(&mut self, sequence: u64) -> Result<()> {
         let Some(consumer) = &mut self.consumer else { return Ok(()) };
         let done =
@@ -354,11 +352,10 @@ impl Reader {
         Ok(())
     }
 
-    /// Returns the newest record, whether it was read before or not; this reader's position does
-    /// not change.
+    /// Returns the newest record, even if it was read before. The reader's position does not change.
     ///
     /// # Errors
-    /// `Disconnected` where the journal was removed; `TooLarge`, `Corrupt`.
+    /// `Disconnected` if the journal was removed; `TooLarge`, `Corrupt`.
     pub fn latest(&mut self) -> Result<Option<(Incoming, Sender)>> {
         if self.word.is_gone()? {
             return Err(self.removed());
@@ -367,7 +364,7 @@ impl Reader {
         loop {
             let newest = self.committed;
             let Some(mut records) = self.at(newest.segment, newest.at)? else {
-                // Deleted, because there are newer ones.
+                // Deleted, because there are newer records.
                 if self.refresh()? {
                     continue;
                 }
@@ -387,8 +384,8 @@ impl Reader {
         }
     }
 
-    /// Prepares a wait on [`Reader::descriptor`]; true where there is something to read, or the
-    /// journal was removed.
+    /// Prepares a wait on [`Reader::descriptor`]. Returns true if there is something to read, or the journal
+    /// is removed.
     pub fn park(&mut self) -> Result<bool> {
         if let Some(watch) = &self.watch {
             watch.drain();
@@ -400,13 +397,13 @@ impl Reader {
         Ok(self.gone)
     }
 
-    /// Returns the descriptor that becomes readable when the committed word is written or the
-    /// journal removed.
+    /// Returns the descriptor that becomes readable when the committed word is written or the journal
+    /// removed.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.watch.as_ref().map(AsFd::as_fd)
     }
 
-    /// Moves behind a damaged record; returns the error that reports it.
+    /// Moves past a damaged record; returns the error that reports it.
     fn pass_damage(&mut self, why: &str) -> Result<Error> {
         let lost = self.next;
         let error = match &self.records {
@@ -430,7 +427,6 @@ impl Reader {
         Ok(error)
     }
 
-    /// Returns the error for an acknowledged record that is damaged in a segment.
     fn damaged(&self, sequence: u64, records: &Records, why: &str) -> Error {
         let text = format!(
             "record {sequence} was acknowledged and is not whole in {}: {why}; put the file back from a copy, or go on: the next call gives what is behind it",
@@ -439,27 +435,23 @@ impl Reader {
         Error::new(ErrorKind::Corrupt, text).at(records.at as usize)
     }
 
-    /// Returns the error for a journal that was removed.
     fn removed(&self) -> Error {
         let text = format!("the journal {} was removed", self.folder.path("").display());
         Error::new(ErrorKind::Disconnected, text)
     }
 }
 
-/// Returns the committed word; creates it if it was removed, as an error text advises, and no
-/// writer lives.
+/// Returns the committed word. Creates it if it was removed and no writer lives.
 fn word(folder: &JournalFolder, id: super::block::JournalId) -> Result<Option<Word>> {
     match Word::open(folder, id)? {
         Some(word) => Ok(Some(word)),
-        // A user removed it, as an error text advises; a writer creates it again, and so may a
-        // reader.
+        // An error text advises users to remove the word. A writer creates it again, and so may a reader.
         None if !is_written(folder)? => Word::create(folder, id).map(Some),
         None => Ok(None),
     }
 }
 
-/// Returns whether a living process writes the journal; true where this process may not test the
-/// lock.
+/// Returns whether a living process writes the journal. True if this process may not test the lock.
 fn is_written(folder: &JournalFolder) -> Result<bool> {
     match lock::is_locked(&folder.place.directory, &folder.place.file) {
         Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(true),
@@ -467,13 +459,13 @@ fn is_written(folder: &JournalFolder) -> Result<bool> {
     }
 }
 
-/// Returns the last safe record: that of the writer's word or, without a writer, that of the files.
-/// `None` while a new writer is still determining it.
+/// Returns the last safe record, from the writer's word or, without a writer, from the files.
+///
+/// Returns `None` while a new writer is still determining it.
 fn committed(folder: &JournalFolder, word: &Word) -> Result<Option<Committed>> {
     if !is_written(folder)? {
         let found = tail::without_writer(folder, word.read()?)?;
-        // A writer that started in the meantime may have written records that it then could not
-        // sync: only its word counts.
+        // A new writer may have written records that it then could not sync: only its word counts.
         if !is_written(folder)? {
             return Ok(found);
         }

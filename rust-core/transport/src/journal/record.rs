@@ -1,7 +1,6 @@
-//! One record of a journal: a message as it stands on the wire, with its writer in its extension,
-//! filled up to a multiple of 64 bytes.
+//! One record of a journal: a message in its wire format, padded to a multiple of 64 bytes.
 //!
-//! The extension is a CBOR map of fixed shape, so that it is read without a decoder:
+//! The extension names the writer. It is a CBOR map of fixed shape, so no decoder is needed:
 //!
 //! | key | value | meaning |
 //! |---|---|---|
@@ -9,12 +8,11 @@
 //! | `after` | unsigned, 8 bytes | every record up to this number was on the disk when this one was written |
 //! | `session` | unsigned, 8 bytes | the writer's incarnation |
 //! | `source` | text | the writer's name |
-//! | `mask` | 4 bytes | how the body is stored, see [`super::mask`]; only where it is not stored as it is |
+//! | `mask` | 4 bytes | the mask of the body, see [`super::mask`]; only for a masked body |
 //!
-//! The checksum begins with the journal's identity, so a record of another journal inside a message
-//! is never accepted as one of this journal. `after` separates the possible effects of a crash from
-//! damage: a bad record that a later one proves to have been safe is damage; one that no later
-//! record confirms was never acknowledged (`tail`).
+//! The checksum includes the journal's identity, so a record of another journal inside a message is never
+//! accepted. `after` separates damage from the effects of a crash: a bad record is damage if a later one
+//! proves that it was safe. Otherwise it was never acknowledged (`tail`).
 
 use super::block::{JournalId, LARGEST};
 pub use super::mask::ALIGN;
@@ -31,7 +29,7 @@ const SOURCE: usize = 51;
 /// Everything before the source, with its three values zero.
 const SHAPE: &[u8; SOURCE] =
     b"\xa4\x65check\x44\0\0\0\0\x65after\x1b\0\0\0\0\0\0\0\0\x67session\x1b\0\0\0\0\0\0\0\0\x66source";
-/// The first byte of the map where it has one pair more, the mask.
+/// The first byte of a map with one pair more, the mask.
 const MASKED: u8 = 0xa5;
 /// The bytes before a mask: its key and its length.
 const MASK: &[u8; 6] = b"\x64mask\x44";
@@ -39,11 +37,9 @@ const MASK: &[u8; 6] = b"\x64mask\x44";
 /// The fields that the log adds to a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp<'a> {
-    /// The journal's identity.
     pub id: &'a JournalId,
-    /// The record's number.
     pub sequence: u64,
-    /// When it was sent, in ns since 1970.
+    /// The time of sending, ns since 1970.
     pub sent: i64,
     /// Every record up to this number was on the disk when this one was written.
     pub after: u64,
@@ -51,9 +47,9 @@ pub struct Stamp<'a> {
     pub session: u64,
     /// The writer's name.
     pub source: &'a str,
-    /// The first 8 bytes of the fingerprint of its schema, 0 for none.
+    /// The first 8 bytes of the fingerprint of its schema; 0 without a schema.
     pub schema: u64,
-    /// How the body is stored.
+    /// The mask of the body, if any.
     pub mask: Option<Mask>,
 }
 
@@ -102,7 +98,7 @@ fn short(source: &str) -> &str {
     &source[..end]
 }
 
-/// Bytes before the body in a record of a writer with this name.
+/// Returns the number of bytes before the body in a record of this writer.
 pub fn head_length(source: &str, is_masked: bool) -> usize {
     let source = short(source).len();
     let mask = if is_masked { MASK.len() + size_of::<Mask>() } else { 0 };
@@ -110,28 +106,22 @@ pub fn head_length(source: &str, is_masked: bool) -> usize {
     (HEADER + extension.next_multiple_of(8)).next_multiple_of(ALIGN as usize)
 }
 
-/// Returns the length of a record with so long a head and so long a body: at most [`LARGEST`] where
-/// the body is.
+/// Returns the length of a record. It is at most [`LARGEST`] if the body is.
 pub fn length(head: usize, body: u64) -> u64 {
     (head as u64 + body).next_multiple_of(ALIGN)
 }
 
-/// Returns the end of a record that begins at `at` and has this header; `None` where no file is so
-/// long.
+/// Returns the end of a record that begins at `at`. `None` if no file can be that long.
 pub fn end(at: u64, header: &Header) -> Option<u64> {
     Some(at.saturating_add(length(header.body_offset(), header.body))).filter(|end| *end <= LARGEST)
 }
 
-/// The values of a record's extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordExtension<'a> {
     /// See [`Stamp::after`].
     pub after: u64,
-    /// The writer's incarnation.
     pub session: u64,
-    /// The writer's name.
     pub source: &'a str,
-    /// How the body is stored.
     pub mask: Option<Mask>,
 }
 
@@ -158,7 +148,7 @@ pub fn read_header(bytes: &[u8; HEADER]) -> Result<Header> {
     }
 }
 
-/// Decodes a record's extension; `None` where it is damaged or belongs to another journal.
+/// Decodes a record's extension. `None` if it is damaged or belongs to another journal.
 pub fn read_extension<'a>(bytes: &'a [u8], id: &JournalId) -> Option<RecordExtension<'a>> {
     if bytes.len() <= SOURCE {
         return None;
@@ -221,7 +211,7 @@ mod tests {
             let kept = short(source);
             assert_eq!(extension, RecordExtension { after: 6, session: u64::MAX - 1, source: kept, mask });
             assert_eq!(read_extension(bytes, b"another journal!"), None);
-            // A reader without support for journals reads the same sender in it.
+            // A reader without support for journals finds the same sender here.
             let sender = extension::read(bytes).unwrap().unwrap();
             assert_eq!((&*sender.source, sender.session), (kept, u64::MAX - 1));
         }

@@ -1,10 +1,9 @@
-//! The records of one segment, read one after the other, and the schema that they have.
+//! The records of one segment in order, and their schema.
 //!
-//! [`Records`] reads through a window of 64 KiB, so that walking headers costs few system calls. It
-//! does not decide which records are safe: callers (`reader`, `tail`)
-//! decide how far they read and what a broken record means. Every length comes from the file, which
-//! may be forged or damaged, so it is compared with the file's length before memory is allocated
-//! for it, and no sum of offsets overflows (see `block::LARGEST`).
+//! [`Records`] reads through a window of 64 KiB, so that walking headers costs few system calls. It does not
+//! know the safe records: its callers (`reader`, `tail`) decide how far they read and how they treat a broken
+//! record. Every length comes from a file that may be forged or damaged. It is compared with the file's
+//! length before any allocation, and no sum of offsets overflows (see `block::LARGEST`).
 
 use std::fs::File;
 use std::io::ErrorKind::UnexpectedEof;
@@ -23,7 +22,7 @@ use crate::place::{Access, Place};
 
 /// How many bytes are read ahead.
 const AHEAD: usize = 64 << 10;
-/// The reason why a record is broken whose end is behind that of every possible file.
+/// The fault of a record that ends after the end of every possible file.
 const TOO_LONG: &str = "it announces more bytes than a file can have";
 
 /// The parts of a record that a caller needs.
@@ -31,55 +30,51 @@ const TOO_LONG: &str = "it announces more bytes than a file can have";
 pub enum Parts {
     /// The header and the sender.
     Head,
-    /// The same, and whether the body is complete and has the right check sum; the body is not
-    /// kept.
+    /// Also whether the body is complete and has the right check sum. The body is not kept.
     Check,
-    /// The same with the body, unless that is longer than so many bytes.
+    /// Also the body, if it has at most this many bytes.
     Body(u64),
 }
 
-/// What was found at an offset.
+/// The content at an offset.
 #[derive(Debug)]
 pub enum RecordAt {
-    /// A record that is whole, as far as it was read.
+    /// A record whose read parts are whole.
     Record(JournalRecord),
-    /// The end of the segment, as far as it was written.
+    /// The end of the segment.
     End,
-    /// Something that is no whole record, and the reason.
+    /// Bytes that are not a whole record, and the reason.
     Broken(String),
 }
 
-/// Where a walk over headers ended.
+/// The end of a walk over headers.
 #[derive(Debug)]
 pub enum Walked {
     /// Before a requested record; its number.
     Wanted(u64),
-    /// Behind the last record that the caller may read.
+    /// After the last record that the caller may read.
     PastLast,
-    /// At the end of the segment.
     End,
-    /// Before something that is no record, and the reason.
+    /// Before bytes that are not a record, and the reason.
     Broken(String),
 }
 
-/// A record that was read.
 #[derive(Debug)]
 pub struct JournalRecord {
     /// The message header; its sequence is the record's number.
     pub header: Header,
-    /// The extension map.
     pub extension: Bytes,
-    /// The body without its mask, where it was requested and is not too long.
+    /// The body without its mask, if it was requested and is not too long.
     pub body: Option<Bytes>,
     /// The writer's name and incarnation.
     pub sender: Sender,
     /// See [`record::Stamp::after`].
     pub after: u64,
-    /// The mask with which the body is stored; `None` where it is stored as it is.
+    /// The mask of the stored body; `None` for an unmasked body.
     pub mask: Option<Mask>,
     /// The offset of the record in the segment.
     pub at: u64,
-    /// The offset of the next one.
+    /// The offset of the next record.
     pub end: u64,
 }
 
@@ -89,46 +84,43 @@ pub struct Records {
     file: File,
     /// The content of the segment's page.
     pub segment: SegmentInfo,
-    /// The offset of the next record that is read. Callers set it to move.
+    /// The offset of the next record. Callers set it to move.
     pub at: u64,
     /// Bytes that were read ahead.
     window: Vec<u8>,
-    /// The offset in the file at which the window begins.
+    /// The offset of the window in the file.
     window_at: u64,
-    /// The number of bytes of the window that are valid.
+    /// The number of valid bytes in the window.
     filled: usize,
-    /// The sender of the previous record, which is most often that of the next and is then shared.
+    /// The sender of the previous record, shared because the next record usually has an equal sender.
     sender: Sender,
 }
 
 impl Records {
-    /// Returns the records of a segment, from the first on.
     pub fn new(file: File, segment: SegmentInfo) -> Records {
         let sender = Sender { source: "".into(), session: 0 };
         Records { file, segment, at: PAGE, window: Vec::new(), window_at: 0, filled: 0, sender }
     }
 
-    /// Returns the segment's file.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// Returns the name of the segment's file.
     pub fn name(&self) -> String {
         segment_name(self.segment.first)
     }
 
-    /// Returns the length of the file in bytes, now.
+    /// Returns the current length of the file in bytes.
     pub fn length(&self) -> Result<u64> {
         Ok(self.file.metadata().doing(format_args!("looking at {}", self.name()))?.len())
     }
 
-    /// Discards the bytes that were read ahead: they may have been read before they were written.
+    /// Discards the window: its bytes may have been read before they were written.
     pub fn forget(&mut self) {
         self.filled = 0;
     }
 
-    /// Returns `length` bytes at an offset, or as many as the file has there.
+    /// Returns `length` bytes at an offset, or fewer at the end of the file.
     fn bytes(&mut self, at: u64, length: usize) -> Result<&[u8]> {
         let read = self.window_at..self.window_at + self.filled as u64;
         if at < read.start || at.saturating_add(length as u64) > read.end {
@@ -155,10 +147,11 @@ impl Records {
         Ok(())
     }
 
-    /// Returns the header at [`Records::at`]; `None` at the end of the segment. The inner error is the damage.
+    /// Returns the header at [`Records::at`]; `None` at the end of the segment. The inner error is the
+    /// damage.
     ///
     /// # Errors
-    /// Those of reading the file; `VersionMismatch` for a whole header of another wire version.
+    /// Errors of reading the file; `VersionMismatch` for a whole header of another wire version.
     fn header(&mut self) -> Result<Option<std::result::Result<Header, String>>> {
         let at = self.at;
         let bytes = self.bytes(at, HEADER)?;
@@ -174,11 +167,13 @@ impl Records {
         }
     }
 
-    /// Returns what is at [`Records::at`], which does not change. A record there must have the
-    /// number `expected`, if given.
+    /// Returns the content at [`Records::at`], which does not change.
+    ///
+    /// A record there must have the number `expected`, if given.
     ///
     /// # Errors
-    /// Those of reading the file, `OutOfMemory`, `VersionMismatch`. Damage is no error here but [`RecordAt::Broken`].
+    /// Errors of reading the file, `OutOfMemory`, `VersionMismatch`. Damage is [`RecordAt::Broken`], not an
+    /// error.
     pub fn read_record(&mut self, expected: Option<u64>, parts: Parts) -> Result<RecordAt> {
         let (at, id): (u64, JournalId) = (self.at, self.segment.id);
         let header = match self.header()? {
@@ -219,8 +214,9 @@ impl Records {
         Ok(broken.map_or(RecordAt::Record(record), RecordAt::Broken))
     }
 
-    /// Walks over records by their headers alone, up to the number `last` or to the first requested
-    /// one. Returns also the number of the last record that it passed; 0 for none.
+    /// Walks over records by their headers, up to the number `last` or to the first requested record.
+    ///
+    /// Also returns the number of the last passed record; 0 without one.
     pub fn walk(&mut self, last: u64, unwanted: impl Fn(&Header) -> bool) -> Result<(u64, Walked)> {
         let mut over = 0;
         loop {
@@ -243,19 +239,19 @@ impl Records {
         }
     }
 
-    /// Returns the reason why a record is not whole; `None` where it is. Reads the body in parts,
-    /// without keeping it.
+    /// Returns the reason why a record is not whole, if it is not. Reads the body in parts, without keeping
+    /// it.
     fn check(&mut self, record: &JournalRecord) -> Result<Option<String>> {
         let mut at = record.at + record.header.body_offset() as u64;
         let body_end = at + record.header.body;
-        // Checked before any of it is read: the length in a header may be anything.
+        // The length in a header may be anything, so it is checked before any read.
         let length = self.length()?;
         if length < body_end {
             return Ok(Some("it ends in the middle of a body".into()));
         }
         let (mut check, mut part) = (0, Vec::new());
         while at < body_end {
-            // A multiple of 64, so that a mask fits each part.
+            // A multiple of 64, so a mask fits each part.
             let parts = usize::try_from(body_end - at).unwrap_or(AHEAD).min(AHEAD);
             let some = self.bytes(at, parts)?;
             if some.len() < parts {
@@ -278,14 +274,14 @@ impl Records {
         Ok(if length >= record.end { None } else { Some("it ends in the filling behind a body".into()) })
     }
 
-    /// Returns the body of a record, without its mask; the inner error is the reason why it is not
+    /// Returns the body of a record without its mask. The inner error is the fault of a body that is not
     /// whole.
     fn body(&mut self, record: &JournalRecord) -> Result<std::result::Result<Bytes, String>> {
         let at = record.at + record.header.body_offset() as u64;
         let cut = || Ok(Err("it ends in the middle of a body".to_owned()));
         let mut body = match usize::try_from(record.header.body) {
             Ok(length) if length <= AHEAD / 2 => self.bytes(at, length)?.to_vec(),
-            // Checked before memory is allocated for it: a length may be anything.
+            // A length may be anything, so it is checked before the allocation.
             Ok(length) if at + record.header.body <= self.length()? => self.long_body(at, length)?,
             _ => return cut(),
         };
@@ -304,7 +300,7 @@ impl Records {
         })
     }
 
-    /// Returns the bytes of a body that is longer than the window, or as many as the file has.
+    /// Returns the bytes of a body that is longer than the window, or fewer at the end of the file.
     fn long_body(&self, at: u64, length: usize) -> Result<Vec<u8>> {
         let mut body = Vec::new();
         if body.try_reserve_exact(length).is_err() {
@@ -323,10 +319,10 @@ impl Records {
         Ok(body)
     }
 
-    /// Moves to the next record behind this offset whose head is whole and that `fits`, over any
-    /// other bytes. `None` where there is none, and then the offset does not change. The body is
-    /// not checked: in a forged file that could take unbounded time, and reading the body reports
-    /// damage to it.
+    /// Moves to the next record after this offset that `fits` and has a whole head, past any other bytes.
+    ///
+    /// Without such a record the offset does not change. The body is not checked: in a forged file that could
+    /// take unbounded time, and reading the body reports its damage.
     pub fn find(&mut self, fits: impl Fn(&JournalRecord) -> bool) -> Result<Option<JournalRecord>> {
         let (start, length) = (self.at, self.length()?);
         self.at = (start + 1).next_multiple_of(record::ALIGN);
@@ -349,13 +345,13 @@ impl Records {
         Ok(None)
     }
 
-    /// Returns whether an offset is in the window.
     fn is_read(&self, at: u64) -> bool {
         (self.window_at..self.window_at + self.filled as u64).contains(&at)
     }
 
-    /// Returns the first offset from `at` on that is not in a hole of the file, which a forged
-    /// length could make longer than can be read; `None` behind the last.
+    /// Returns the first offset from `at` on that is not in a hole of the file, if there is one.
+    ///
+    /// A forged length could make a hole too long to read.
     fn next_data(&self, at: u64) -> Result<Option<u64>> {
         match rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Data(at)) {
             Ok(data) => Ok(Some(data)),
@@ -367,7 +363,7 @@ impl Records {
     }
 }
 
-/// Returns the error for a record of another wire version. No reader can pass it, because its length is unknown.
+/// Returns the error for a record of another wire version. Its length is unknown, so no reader can pass it.
 fn other_version(why: &Error, segment: &str, at: u64) -> Error {
     let text = format!(
         "the journal's segment {segment} has a record of another release: {}; use the release that wrote it, and do not cut the file",
@@ -376,22 +372,21 @@ fn other_version(why: &Error, segment: &str, at: u64) -> Error {
     Error::new(ErrorKind::VersionMismatch, text).at(at as usize)
 }
 
-/// Returns the reason why a body is broken whose checksum differs.
 fn wrong_sum(record: &JournalRecord, found: u32) -> String {
     let expected = record.header.body_check;
     format!("the body's check sum is {expected:#010x}, its bytes give {found:#010x}")
 }
 
-/// Returns for each segment with a record its first number and its schema, 0 for none. Versions
-/// before schemas write none, even behind records that have one.
+/// Returns, for each segment with a record, its first number and its schema.
 ///
-/// All records of a segment have the same schema (`log` begins a segment where it changes), so the
-/// first record of each segment is read and no other.
+/// The schema is 0 without a schema. Versions before schemas write 0, even after records with a schema. All
+/// records of a segment have an equal schema (`log` begins a segment when it changes), so only the first
+/// record is read.
 pub fn schemas(place: &Place) -> Result<Vec<(u64, u64)>> {
     let mut found = Vec::new();
     let Some(folder) = JournalFolder::open(place, Access::default())? else { return Ok(found) };
     for first in folder.segments()? {
-        // A segment may be deleted in the meantime.
+        // A segment may have been deleted since.
         let Some((file, _)) = folder.segment(first, false)? else { continue };
         if let Some(schema) = schema_of(&folder, &file, first)? {
             found.push((first, schema));
@@ -400,7 +395,7 @@ pub fn schemas(place: &Place) -> Result<Vec<(u64, u64)>> {
     Ok(found)
 }
 
-/// Returns the schema of a segment's records, 0 for none; `None` where it has no record.
+/// Returns the schema of a segment's records, 0 without a schema. `None` if it is empty.
 pub fn schema_of(folder: &JournalFolder, file: &File, first: u64) -> Result<Option<u64>> {
     let mut header = [0; HEADER];
     match file.read_exact_at(&mut header, PAGE) {
@@ -412,7 +407,7 @@ pub fn schema_of(folder: &JournalFolder, file: &File, first: u64) -> Result<Opti
         Err(e) if e.kind() == ErrorKind::VersionMismatch => {
             Err(other_version(&e, &segment_name(first), PAGE))
         }
-        // Damage is reported when the journal is read.
+        // Reading the journal reports damage.
         Err(_) => Ok(None),
     }
 }

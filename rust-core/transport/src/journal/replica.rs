@@ -1,11 +1,12 @@
-//! A journal that repeats one of another machine: each record has the number, the time, the source
-//! and the incarnation that it has there, in segments that begin with the same numbers (decision
-//! 56). A bridge writes it; programs of this machine read it as any journal.
+//! A journal that repeats the journal of another machine (decision 56).
 //!
-//! The file `.origin` has the machine and the identity of the journal that is repeated, so that no
-//! publisher of this machine writes to it, and no bridge passes it on to a third machine. Where the
-//! other machine has created its journal again, or has lost records that it had sent, the replica
-//! is renamed to `NAME.replaced` and a new one begun.
+//! Each record keeps its number, time, source and incarnation, and segments begin with equal numbers. A
+//! bridge writes it; programs of this machine read it like any journal.
+//!
+//! The file `.origin` has the machine and the identity of the original journal. It keeps publishers of this
+//! machine from writing, and bridges from passing the replica on to a third machine. If the other machine has
+//! recreated its journal, or has lost records that it had sent, the replica is renamed to `NAME.replaced` and
+//! a new one begins.
 
 use bytes::Bytes;
 
@@ -24,43 +25,41 @@ use crate::value::Map;
 
 /// The ending of the directory of a journal.
 const ENDING: &str = ".journal";
-/// The suffix of the name of a replica that was replaced.
+/// The suffix of the name of a replaced replica.
 const REPLACED: &str = ".replaced";
 
-/// The writing end of a replica. It holds the journal's lock as long as it lives.
+/// The writing end of a replica. It holds the journal's lock for its lifetime.
 #[derive(Debug)]
 pub struct Replica {
     /// The log, which takes numbers and times from the drafts.
     log: JournalLog,
     /// The owner record, for listings; removed with this value.
     _owner_record: OwnerRecord,
-    /// The lock of the name.
     _lock: Lock,
 }
 
-/// Returns the identity, segments and last number of the journal at a place, and the machine that
-/// it repeats; `None` where there is none.
+/// Returns the identity, segments and last number of the journal at a place, and its original machine.
 pub fn history(place: &Place) -> Result<Option<History>> {
     let Some(folder) = JournalFolder::open(place, Access::default())? else { return Ok(None) };
     let Some((_, segment)) = committed::last_segment(&folder)? else { return Ok(None) };
     let Some(last) = Reader::last(place)? else { return Ok(None) };
-    // Read after the last number, so that the segment of every record up to that is among them.
+    // Read after the last number, so the list includes the segment of every record up to it.
     let segments = folder.segments()?;
     let machine = origin::read(place)?.map(|origin| origin.machine);
     Ok(Some(History { identity: segment.id, segments, last, machine }))
 }
 
 impl Replica {
-    /// Opens the replica of a journal, and makes it where there is none.
+    /// Opens the replica of a journal, and creates it if necessary.
     ///
     /// # Errors
-    /// `AddressInUse` where a process writes it, or where the name belongs to a journal of this
-    /// machine or to the replica of another machine's; `InvalidState` where `of` names no machine.
+    /// - `AddressInUse` if a process writes it, or the name belongs to a journal of this machine or to the
+    ///   replica of a third machine.
+    /// - `InvalidState` if `of` names no machine.
     pub fn open(place: &Place, access: Access, of: &History) -> Result<Replica> {
         Replica::open_once(place, access, of).map_err(|e| place.denied("write", e))
     }
 
-    /// As [`Replica::open`], before its errors are given the journal's path.
     fn open_once(place: &Place, access: Access, of: &History) -> Result<Replica> {
         let taken = |who: &str| {
             let text = format!("{} is {who}, and stays as it is", place.path().display());
@@ -85,8 +84,8 @@ impl Replica {
                     return Err(taken(&format!("the replica of a journal of {}", existing.machine)));
                 }
                 Some(existing) if existing.identity != ours.identity => set_aside(place)?,
-                // The other machine has lost records that it had sent, so their numbers mean other
-                // records from now on.
+                // The other machine has lost records that it had sent. Their numbers now denote other
+                // records.
                 Some(_) if Reader::last(place)?.is_some_and(|last| last > of.last.max(oldest - 1)) => {
                     set_aside(place)?;
                 }
@@ -147,13 +146,14 @@ impl Replicates for Replica {
 
 impl Drop for Replica {
     fn drop(&mut self) {
-        // Appended records are safe without it; it only saves the next writer a search.
+        // Appended records are safe without it. It saves the next writer a search.
         let _ = self.log.close();
     }
 }
 
-/// Renames the journal at a place to `NAME.replaced`, instead of one that had that name. Under the
-/// journal's lock. Its readers find it removed, because its committed word is.
+/// Renames the journal at a place to `NAME.replaced`, over an older one. The caller holds the lock.
+///
+/// Its readers find it removed, because its committed word is removed.
 fn set_aside(place: &Place) -> Result<()> {
     let name = place.file.strip_suffix(ENDING).unwrap_or(&place.file);
     let file = [name, REPLACED, ENDING].concat();

@@ -1,14 +1,13 @@
-//! Deletes segments of a journal: whole ones, oldest first, never the last, by size, by age, or
-//! once every consumer has consumed them.
+//! Deletes segments of a journal by size, by age, or after every consumer has consumed them.
 //!
-//! Each rule deletes for itself. Deleting follows the order of numbers and syncs the directory
-//! between two segments, so a power cut never leaves a gap. The writer applies the rules when it
-//! opens the journal and with each new segment; readers find what is deleted by its absence, and
-//! report it as `Lagged`.
+//! Only whole segments are deleted, oldest first, never the last. Each rule acts separately. Deletion follows
+//! the order of numbers and syncs the directory between two segments, so a power cut never leaves a gap. The
+//! writer applies the rules at opening and with each new segment. Readers notice missing segments and report
+//! `Lagged`.
 //!
-//! A running writer counts ages by the time since boot, which nobody sets. Segments of earlier writers have only times
-//! of the wall clock, so the time between two of them counts at most a quarter of the rule: a step of that clock is
-//! not told from a pause.
+//! A running writer measures ages by the time since boot, which nobody sets. Segments of earlier writers have
+//! only times of the wall clock. The time between two of those counts at most a quarter of the rule, because
+//! a step of the clock looks like a pause.
 
 use super::consumer::{self, Position};
 use super::folder::{JournalFolder, SegmentInfo, segment_name};
@@ -16,29 +15,26 @@ use crate::error::{Doing, ErrorKind, Result};
 use crate::store::Retention;
 use crate::sys::clock;
 
-/// The shortest segment in bytes that a rule on bytes results in; shorter ones are not worth their
-/// files.
+/// The shortest segment in bytes under a rule on bytes; shorter ones are not worth their files.
 const SHORTEST: u64 = 64 << 10;
 
 impl Retention {
-    /// Returns the length of a segment in bytes: a rule on bytes is kept more exactly with shorter
-    /// ones.
+    /// Returns the length of a segment in bytes. Shorter segments keep a rule on bytes more exactly.
     pub fn segment_bytes(&self, usual: u64) -> u64 {
         self.bytes.map_or(usual, |bytes| usual.min((bytes / 8).max(SHORTEST)))
     }
 
-    /// Returns whether the last segment is old enough to be sealed, so that its records can be
-    /// deleted in time.
+    /// Returns whether the last segment is old enough to be sealed, so its records can be deleted in time.
     pub fn wants_new(&self, begun: Moment, now: Moment) -> bool {
         self.age.is_some_and(|age| now.after(begun) > age / 8)
     }
 
-    /// Returns the ns that count between two times of the wall clock, of which a step may be a part.
+    /// Returns the ns that count between two times of the wall clock, which may include a step.
     fn counted(&self, earlier: i64, later: i64) -> i64 {
         later.saturating_sub(earlier).clamp(0, self.age.map_or(i64::MAX, |age| age / 4))
     }
 
-    /// Returns when a segment was begun, from what its page says about it. `wall` is the time now, in ns since 1970.
+    /// Returns the beginning of a segment, from its page. `wall` is the current time, ns since 1970.
     pub fn begun(&self, segment: &SegmentInfo, now: Moment, wall: i64) -> Moment {
         Moment(now.0.saturating_sub(self.counted(segment.created, wall)))
     }
@@ -49,12 +45,10 @@ impl Retention {
 pub struct Moment(i64);
 
 impl Moment {
-    /// Returns the current one.
     pub fn now() -> Moment {
         Moment(i64::try_from(clock::since_boot().as_nanos()).unwrap_or(i64::MAX))
     }
 
-    /// Returns how many ns this one is after another.
     fn after(self, earlier: Moment) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
@@ -73,13 +67,13 @@ struct Sealed {
     last: u64,
     /// The length of its file.
     bytes: u64,
-    /// When it was sealed, which is not before its last record was sent.
+    /// The time of its sealing, at or after the sending of its last record.
     sealed: Moment,
 }
 
 impl SealedSegments {
-    /// Returns the segments in a directory; `last` is the last one, which is not among them and was begun at this
-    /// moment.
+    /// Returns the sealed segments in a directory. `last` is the last segment, begun at this moment, and not
+    /// sealed.
     pub fn scan(
         folder: &JournalFolder,
         segments: &[u64],
@@ -94,7 +88,7 @@ impl SealedSegments {
             let bytes = file.metadata().doing("looking at a segment")?.len();
             let last = after.first - 1;
             kept.push(Sealed { first: *first, last, bytes, sealed });
-            // Damage to an old segment is reported when it is read; the writer continues.
+            // Reading reports damage to an old segment; the writer continues.
             match folder.segment(*first, false) {
                 Err(e) if e.kind() == ErrorKind::Corrupt => after.first = *first,
                 page => {
@@ -113,8 +107,9 @@ impl SealedSegments {
         self.0.push(Sealed { first, last, bytes, sealed: now });
     }
 
-    /// Deletes what the rules do not keep. `bytes` is the length of the last segment, which counts
-    /// towards the rule on bytes.
+    /// Deletes segments according to the rules.
+    ///
+    /// `bytes` is the length of the last segment, which counts towards the rule on bytes.
     pub fn retire(
         &mut self,
         folder: &JournalFolder,
@@ -139,7 +134,7 @@ impl SealedSegments {
         Ok(())
     }
 
-    /// Deletes the segments all of whose records have lower numbers than `first`.
+    /// Deletes the segments whose records all have lower numbers than `first`.
     pub fn retire_before(&mut self, folder: &JournalFolder, first: u64) -> Result<()> {
         let gone = self.0.iter().take_while(|sealed| sealed.last < first).count();
         for (at, sealed) in self.0.iter().take(gone).enumerate() {
@@ -152,17 +147,17 @@ impl SealedSegments {
 
 /// Deletes a segment, after `gone` others.
 fn remove(folder: &JournalFolder, sealed: &Sealed, gone: usize) -> Result<()> {
-    // One at a time: a power cut that undoes the first deletion and not the second would leave a
-    // gap.
+    // One at a time: a power cut could otherwise undo the first deletion but not the second, and leave a gap.
     if gone > 0 {
         folder.sync()?;
     }
     folder.remove(&segment_name(sealed.first))
 }
 
-/// Returns the number up to which every consumer has consumed, on the disk: a position that a power
-/// cut undoes must not be before records that were deleted because of it. 0 where there is no
-/// consumer, or one whose file is damaged.
+/// Returns the number up to which every consumer has consumed, according to the disk.
+///
+/// A power cut must not undo a position whose records were deleted. Returns 0 without consumers, and if the
+/// file of one is damaged.
 fn consumed(folder: &JournalFolder) -> Result<u64> {
     let mut least = None;
     for name in folder.consumers()? {

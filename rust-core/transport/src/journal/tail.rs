@@ -1,11 +1,9 @@
-//! Finds the real end of a journal: the last good record, and whether the bytes behind it were ever
-//! acknowledged.
+//! Finds the end of a journal: the last good record, and whether later bytes were acknowledged.
 //!
-//! A crash may leave any part of the writes that were not synced: a torn record, zeros, or a later
-//! record without the one before it. So the scan goes record by record, each with its checksum. Two
-//! things prove that a broken record was acknowledged: the committed word, and a later record whose
-//! `after` shows that this one was safe when that one was written. Without such a proof the tail
-//! may be truncated; with one it is damage, and `Corrupt`.
+//! A crash may leave any part of the unsynced writes: a torn record, zeros, or a later record without its
+//! predecessor. The scan therefore checks the checksum of every record in order. Two facts prove that a
+//! broken record was acknowledged: the committed word, and a later record whose `after` shows that this
+//! record was safe by then. Without proof the tail may be truncated; with proof it is damage, and `Corrupt`.
 
 use super::committed::Committed;
 use super::folder::{JournalFolder, PAGE};
@@ -15,28 +13,28 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 /// The end of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tail {
-    /// The number of the last good record, or the one before the segment's first.
+    /// The number of the last good record, or one less than the segment's first number.
     pub sequence: u64,
-    /// The offset of that record; 0 where this segment has none.
+    /// The offset of that record; 0 if the segment is empty.
     pub at: u64,
     /// The offset of the next record.
     pub end: u64,
-    /// The latest time at which any record up to here was sent, ns since 1970.
+    /// The latest time of sending of all records up to here, ns since 1970.
     pub high: i64,
-    /// Whether there are bytes behind it that are no record.
+    /// Whether bytes follow that are not a record.
     pub broken: bool,
 }
 
 /// Finds the end of a journal's last segment. `known` is the committed word.
 ///
 /// # Errors
-/// `Corrupt`, with the file and the offset, where an acknowledged record is damaged: it is never
-/// truncated silently.
+/// `Corrupt`, with the file and the offset, if an acknowledged record is damaged. It is never truncated
+/// silently.
 pub fn find(folder: &JournalFolder, records: &mut Records, known: Option<Committed>) -> Result<Tail> {
     let (tail, why) = scan(records, records.segment.first, 0)?;
     let acknowledged = known.map_or(0, |known| known.sequence);
     let next = tail.sequence + 1;
-    // A record that was written when this one was safe proves that it was.
+    // A record written after this one was safe proves the acknowledgement.
     let proves = |later: &JournalRecord| later.header.sequence > next && later.after >= next;
     let acknowledged = acknowledged >= next || (why.is_some() && records.find(proves)?.is_some());
     if !acknowledged {
@@ -53,8 +51,9 @@ pub fn find(folder: &JournalFolder, records: &mut Records, known: Option<Committ
     Err(Error::new(ErrorKind::Corrupt, text).at(tail.end as usize))
 }
 
-/// Walks from one good record to the next, from the position of `records` on; `at` is the offset of
-/// the record before. Returns the end, and the reason why the bytes behind it are no record.
+/// Walks over good records from the position of `records` on; `at` is the offset of the preceding record.
+///
+/// Returns the end, and the reason why the following bytes are not a record.
 pub fn scan(records: &mut Records, first: u64, at: u64) -> Result<(Tail, Option<String>)> {
     let segment = records.segment;
     let mut tail = Tail { sequence: first - 1, at, end: records.at, high: segment.high, broken: false };
@@ -75,16 +74,16 @@ pub fn scan(records: &mut Records, first: u64, at: u64) -> Result<(Tail, Option<
     }
 }
 
-/// Returns the last safe record of a journal without a writer: that of the committed word, and
-/// every whole record behind it, which is synced before it is returned. `None` where there is no
-/// segment.
+/// Returns the last safe record of a journal without a writer, if there is a segment.
+///
+/// This is the last whole record that follows the committed word, synced before the return.
 pub fn without_writer(folder: &JournalFolder, known: Option<Committed>) -> Result<Option<Committed>> {
     let segments = folder.segments()?;
     let known = known.filter(|known| segments.contains(&known.segment));
     let Some(start) = known.map(|k| k.segment).or(segments.last().copied()) else { return Ok(None) };
     let mut best = known.unwrap_or(Committed { sequence: start - 1, segment: start, at: 0 });
     for first in segments.into_iter().filter(|first| *first >= start) {
-        // A segment whose predecessor does not reach it is damage, which reading finds.
+        // If the predecessor of a segment ends early, that is damage, which reading finds.
         if first != start && first != best.sequence + 1 {
             break;
         }
@@ -103,8 +102,7 @@ pub fn without_writer(folder: &JournalFolder, known: Option<Committed>) -> Resul
     locate(folder, best).map(Some)
 }
 
-/// Finds the offset of the last record where the last segment is still empty. A record that was
-/// deleted has none.
+/// Finds the offset of the last record if the last segment is still empty. A deleted record keeps offset 0.
 pub fn locate(folder: &JournalFolder, last: Committed) -> Result<Committed> {
     if last.at > 0 || last.sequence == 0 {
         return Ok(last);
@@ -113,7 +111,7 @@ pub fn locate(folder: &JournalFolder, last: Committed) -> Result<Committed> {
     let Some(first) = folder.segments()?.into_iter().rfind(holds) else { return Ok(last) };
     let Some((file, segment)) = folder.segment(first, false)? else { return Ok(last) };
     let (tail, _) = scan(&mut Records::new(file, segment), first, 0)?;
-    // Damage before it is reported when it is read.
+    // Reading reports damage before the record.
     if tail.sequence != last.sequence {
         return Ok(last);
     }

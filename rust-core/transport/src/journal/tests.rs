@@ -135,8 +135,9 @@ fn journal_keeps_bodies_of_every_length() {
     assert!(narrow.try_recv().unwrap().is_none());
 }
 
-/// Writes records 1 to 3, the third of which was never acknowledged. Returns the segment's bytes, and the
-/// offsets of the second and the third record.
+/// Writes records 1 to 3, the third unacknowledged.
+///
+/// Returns the segment's bytes, and the offsets of the second and the third record.
 fn unacknowledged(journal: &Fixture) -> (Vec<u8>, usize, usize) {
     let length = || fs::metadata(journal.path(&segment_name(1))).unwrap().len() as usize;
     let writer = journal.writer();
@@ -202,8 +203,8 @@ fn acknowledged_record_damaged_is_corrupt_and_not_cut() {
         assert!(error.text().contains(segment.to_str().unwrap()), "{error}");
         assert_eq!(fs::read(&segment).unwrap(), bytes, "nothing was cut");
     };
-    // The third record was written when the second was safe: it proves that
-    // without the word.
+    // The third record was written when the second was safe, which proves the acknowledgement without the
+    // word.
     let body = second + super::record::head_length("writer", false);
     for at in [second, second + 24, second + 70, body, body + 7] {
         let mut bad = whole.clone();
@@ -260,7 +261,7 @@ fn reader_continues_behind_damage() {
             }
             assert_eq!(errors, [(ErrorKind::Corrupt, Some(start as u64))], "record {lost}, byte {at}");
             assert_eq!(got, (1..=30).filter(|n| *n != lost).collect::<Vec<_>>());
-            // The damage does not affect a reader that begins behind it.
+            // The damage does not affect a reader that begins after it.
             assert_eq!(read(&mut journal.reader(None, Some(Start::Sequence(lost + 1)))), list(lost + 1, 30));
         }
     }
@@ -325,7 +326,7 @@ fn reader_starts_at_any_number_across_segments() {
     write(&writer, 41, 45);
     assert_eq!(read(&mut ahead), [43, 44, 45]);
     drop(writer);
-    // As after a kill between making a segment and writing to it.
+    // Like a kill between making a segment and writing to it.
     let last = *journal.segments().last().unwrap();
     let folder = JournalFolder::open(&journal.place, Access::default()).unwrap().unwrap();
     let (_, page) = folder.segment(last, false).unwrap().unwrap();
@@ -419,7 +420,7 @@ fn retention_by_size_deletes_segments_and_reports_lagged() {
     let left = journal.segments();
     let size: u64 = left.iter().map(|s| fs::metadata(journal.path(&segment_name(*s))).unwrap().len()).sum();
     assert!(left[0] > 30 && size <= bytes + PAGE + 1000, "{left:?} {size}");
-    // It still reads its open segment; then the number of missed records is reported once.
+    // It still reads its open segment. Then it reports the number of missed records once.
     let mut read_so_far = 1;
     let missed = loop {
         match slow.try_recv() {
@@ -530,7 +531,7 @@ fn journal_with_missing_segments_is_not_recreated() {
     fs::remove_file(journal.path(&segment_name(1))).unwrap();
     let error: Error = journal.writer_with(Segmentation::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
-    // A reader that waited for its first record would report nothing of those that are lost.
+    // A reader that waited for a first record would not report the lost ones.
     assert_eq!(reader().unwrap_err().text(), error.text());
     assert_eq!(listing(&journal.place).unwrap_err().text(), error.text());
     assert_eq!(history(&journal.place).unwrap_err().text(), error.text());

@@ -1,14 +1,12 @@
-//! The one writer of a journal: any number of threads append at once, and share each sync (group
-//! commit).
+//! The one writer of a journal: any number of threads append at once, and share each sync (group commit).
 //!
-//! A thread that finds no round running takes the waiting messages, its own among them, writes and
-//! syncs all of them, and wakes the others. Messages that arrive in the meantime wait for the next
-//! round, which one of them runs. So no message waits for a timer, and a round has as many messages
-//! as arrived during the one before.
+//! A thread that finds no running round takes all waiting messages, writes and syncs them, and wakes the
+//! others. Messages that arrive during a round wait for the next round, which one of their threads runs. So
+//! no message waits for a timer, and a round has the messages that arrived during the previous round.
 //!
-//! Locks: `queue` is held for a few instructions; `log` is held by the thread that runs a round,
-//! for the time of a write and a sync. A waiting thread sleeps on `round_ended` without a deadline,
-//! because a system call on a disk has none that could be kept.
+//! `queue` is locked for a few instructions. The thread of a round locks `log` for the time of a write and a
+//! sync. A waiting thread sleeps on `round_ended` without a deadline, because a system call on a disk cannot
+//! keep one.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -25,14 +23,12 @@ use crate::place::{Access, Place};
 use crate::sys::lock::{self, Lock};
 use crate::value::Map;
 
-/// The options of a journal that is opened for writing.
 #[derive(Clone, Debug, Default)]
 pub struct WriterOptions {
-    /// The writer's name.
     pub source: String,
     /// The writer's incarnation.
     pub session: u64,
-    /// Who may open the files.
+    /// The users that may open the files.
     pub access: Access,
     /// The division into segments and the retention.
     pub shape: Segmentation,
@@ -40,12 +36,12 @@ pub struct WriterOptions {
     pub owner_record: Map,
 }
 
-/// The one writer of a journal. It holds the lock of the name as long as it lives.
+/// The one writer of a journal. It holds the lock of the name for its lifetime.
 #[derive(Debug)]
 pub struct JournalWriter {
     /// The messages that wait for the next round.
     queue: Mutex<WriteQueue>,
-    /// Notified when a round has ended.
+    /// Notified at the end of each round.
     round_ended: Condvar,
     /// The log, used by the thread that runs a round.
     log: Mutex<JournalLog>,
@@ -58,24 +54,21 @@ pub struct JournalWriter {
 #[derive(Debug, Default)]
 struct WriteQueue {
     waiting: Vec<(RecordDraft, Arc<WriteOutcome>)>,
-    /// Whether a round is running.
     is_running: bool,
 }
 
-/// The outcome of a thread's message: its number, or the reason why it is not in the journal.
+/// The outcome of a thread's message: its number, or the reason of its failure.
 type WriteOutcome = Mutex<Option<Result<u64>>>;
 
 impl JournalWriter {
-    /// Opens the journal, and makes it where there is none.
+    /// Opens the journal, and creates it if necessary.
     ///
     /// # Errors
-    /// `AddressInUse` where a living process writes it, or where it is a replica; those of
-    /// `JournalLog::open`.
+    /// `AddressInUse` if a living process writes it, or if it is a replica; the errors of `JournalLog::open`.
     pub fn open(place: &Place, writer_options: WriterOptions) -> Result<JournalWriter> {
         JournalWriter::open_once(place, writer_options).map_err(|e| place.denied("write", e))
     }
 
-    /// As [`JournalWriter::open`], before its errors are given the journal's path.
     fn open_once(place: &Place, writer_options: WriterOptions) -> Result<JournalWriter> {
         if let Some(origin) = origin::read(place)? {
             let text = format!(
@@ -103,8 +96,9 @@ impl JournalWriter {
         })
     }
 
-    /// Appends a message; returns its number once it is on the disk. Any number of threads may call
-    /// this at once. Blocks for the disk. Errors as `JournalLog::append`.
+    /// Appends a message; returns its number after it is on the disk. Blocks for the disk.
+    ///
+    /// Any number of threads may call this at once. Errors as `JournalLog::append`.
     pub fn append(&self, encoding: Encoding, body: Bytes) -> Result<u64> {
         let slot = Arc::new(WriteOutcome::default());
         let mut queue = self.queue();
@@ -112,8 +106,9 @@ impl JournalWriter {
         self.await_outcome(queue, &slot)
     }
 
-    /// Appends several messages in order with one sync. Returns how many are on the disk now, and
-    /// the error of the next one.
+    /// Appends several messages in order with one sync.
+    ///
+    /// Returns how many are now on the disk, and the error of the next one.
     pub fn append_many(&self, bodies: impl Iterator<Item = (Encoding, Bytes)>) -> (usize, Result<()>) {
         let drafts = bodies.enumerate().map(|(at, (encoding, body))| {
             let draft = RecordDraft { follows: at > 0, ..RecordDraft::new(encoding, body) };
@@ -125,7 +120,7 @@ impl JournalWriter {
         queue.waiting.extend(entries);
         let mut written = 0;
         for slot in slots {
-            // All are of one round: after the first wait, every outcome is known.
+            // All messages belong to one round: after the first wait, every outcome is known.
             if let Err(error) = self.await_outcome(queue, &slot) {
                 return (written, Err(error));
             }
@@ -135,7 +130,7 @@ impl JournalWriter {
         (written, Ok(()))
     }
 
-    /// Waits for the outcome of a message, and runs a round where none is running.
+    /// Waits for the outcome of a message, and runs a round if none is running.
     fn await_outcome<'q>(
         &'q self,
         mut queue: MutexGuard<'q, WriteQueue>,
@@ -153,8 +148,7 @@ impl JournalWriter {
                 queue = self.queue();
                 continue;
             }
-            // Ends with the current round: a system call on a disk has no deadline that could be
-            // kept.
+            // The wait ends with the current round: a system call on a disk cannot keep a deadline.
             queue = self.round_ended.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -164,12 +158,11 @@ impl JournalWriter {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the log, waiting for the round that uses it.
+    /// Returns the log, after the round that uses it.
     fn log(&self) -> MutexGuard<'_, JournalLog> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the number of the last message.
     #[cfg(test)]
     pub fn last(&self) -> u64 {
         self.log().committed().sequence
@@ -185,26 +178,24 @@ impl JournalWriter {
         Ok(live)
     }
 
-    /// Syncs the committed word. No message needs it.
     pub fn close(&self) -> Result<()> {
         self.log().close()
     }
 }
 
-/// Returns the outcome of a message, once it is known.
 fn take_outcome(slot: &WriteOutcome) -> Option<Result<u64>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// One round: what is written and synced together. Its drop, also after a panic, ends the round and
-/// wakes all threads.
+/// One round of messages that are written and synced together.
+///
+/// Its drop ends the round and wakes all threads, even after a panic.
 struct Round<'a> {
     writer: &'a JournalWriter,
     entries: Vec<(RecordDraft, Arc<WriteOutcome>)>,
 }
 
 impl Round<'_> {
-    /// Writes and syncs all entries, and stores their outcomes.
     fn run(self) {
         let drafts: Vec<RecordDraft> = self.entries.iter().map(|(draft, _)| draft.clone()).collect();
         let outcomes = self.writer.log().append(&drafts);

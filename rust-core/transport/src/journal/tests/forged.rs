@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Makes a record that this journal could hold, as any reader of the journal can.
+/// Makes a valid record of this journal, as any reader of the journal can.
 fn forged(id: &super::super::block::JournalId, sequence: u64, after: u64) -> Vec<u8> {
     let stamp = super::super::record::Stamp {
         id,
@@ -50,17 +50,18 @@ fn torn_tail_with_forged_records_in_its_body_is_cut() {
     drop(writer);
     let (segment, whole) =
         (journal.path(&segment_name(1)), fs::read(journal.path(&segment_name(1))).unwrap());
-    // The power cut loses the page with the head and not those of the body; or one byte of the head.
+    // The power cut loses the page of the head but not of the body, or damages one byte of the head.
     for damage in [second..second + 64, second + 20..second + 21, second + 200..second + 201] {
         let mut torn = whole.clone();
         torn[damage.clone()].fill(0xee);
         fs::write(&segment, &torn).unwrap();
         fs::write(journal.path("committed"), &word).unwrap();
-        // A later record proves that the torn one was acknowledged: only without it may the torn one be cut.
+        // A later record proves that the torn one was acknowledged. Without the later record the torn one may
+        // be cut.
         fs::write(&segment, &torn[..third_of(&whole, second)]).unwrap();
         assert_eq!(journal.writer().last(), 2, "{damage:?}");
         assert_eq!(read(&mut journal.reader(None, Some(Start::First))), [1, 2]);
-        // With the later record it is damage, and no reader reads a part of a body as a record.
+        // With the later record it is damage, and readers never take a part of a body for a record.
         fs::write(&segment, &torn).unwrap();
         fs::write(journal.path("committed"), []).unwrap();
         assert_eq!(journal.writer_with(Segmentation::default()).unwrap_err().kind(), ErrorKind::Corrupt);
@@ -114,7 +115,7 @@ fn impossible_numbers_are_corrupt_with_their_file() {
         let block = Block { version: 1, id, numbers };
         fs::write(journal.path("committed"), block::write(*b"LKSPDONE", &block, BLOCK)).unwrap();
     };
-    // A word with impossible numbers is ignored; so is one with only a wrong offset.
+    // A word with impossible numbers is ignored, even if only its offset is wrong.
     for numbers in
         [[u64::MAX; 3], [u64::MAX, 1, 4096], [3, u64::MAX, 4096], [3, 1, u64::MAX], [3, 1, u64::MAX - 63]]
     {
@@ -201,7 +202,7 @@ fn forged_record_with_huge_body_is_damage() {
         let mut bytes = whole.clone();
         super::super::record::write_head(&mut bytes, Encoding::Raw, body, 0, &stamp);
         fs::write(&segment, &bytes).unwrap();
-        // A hole of a terabyte behind it is not read either.
+        // A following hole of a terabyte is not read.
         fs::OpenOptions::new().write(true).open(&segment).unwrap().set_len(1 << 42).unwrap();
         assert_eq!(read(&mut journal.reader(None, Some(Start::First))), [1, 2]);
         assert_eq!(journal.writer().last(), 2);
@@ -209,7 +210,7 @@ fn forged_record_with_huge_body_is_damage() {
     }
 }
 
-/// Gives the header at an offset another wire version. The check sum stays right unless the byte is damaged.
+/// Changes the wire version of the header at an offset. Only with `is_damage` the check sum becomes wrong.
 fn set_version(segment: &mut [u8], at: usize, is_damage: bool) {
     segment[at + 4] = 2;
     if !is_damage {
@@ -219,7 +220,7 @@ fn set_version(segment: &mut [u8], at: usize, is_damage: bool) {
     }
 }
 
-/// Writes three records, the one with this number of wire version 2.
+/// Writes three records; the record `number` has wire version 2.
 fn newer(number: usize, is_damage: bool) -> (Fixture, Vec<u8>) {
     let journal = Fixture::new();
     write(&journal.writer(), 1, 3);
@@ -259,7 +260,7 @@ fn newer_wire_version_is_a_mismatch_and_its_records_stay() {
     }
 }
 
-/// A segment with three records, the second one of wire version 2.
+/// A segment with three records, the second in wire version 2.
 const NEWER_SEGMENT: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/journals/newer_wire.segment");
 
@@ -270,7 +271,7 @@ fn segment_of_a_newer_wire_version_among_the_vectors_is_a_mismatch_and_stays() {
     }
     let segment = fs::read(NEWER_SEGMENT).unwrap();
     let journal = Fixture::new();
-    // The folder of a journal, with the segment in the place of its own.
+    // Replaces the segment of a journal.
     drop(journal.writer());
     let path = journal.path(&segment_name(1));
     fs::write(&path, &segment).unwrap();

@@ -1,4 +1,4 @@
-//! Tests of replicas: the records of another machine's journal under the same numbers, beside journals of this machine.
+//! Tests of replicas, which repeat another machine's journal, next to journals of this machine.
 
 use super::super::record;
 use super::super::replica::{Replica, history};
@@ -62,12 +62,12 @@ fn replica_keeps_number_time_source_and_segment() {
     let mut replica = open(&here, &of).unwrap();
     replica.append(copied(&there, 1)).unwrap();
     assert_eq!(replica.last(), 10);
-    // Records that are repeated change nothing.
+    // Repeated records change nothing.
     replica.append(copied(&there, 4)).unwrap();
     drop(replica);
     assert_eq!(read(&here, 1), read(&there, 1));
     assert_eq!(history(&here.place).unwrap().unwrap(), of);
-    // Another writer continues there, and the replica from its last record.
+    // Another writer continues there; the replica continues from its last record.
     put(&there.short(), 11..=13);
     let mut replica = open(&here, &of).unwrap();
     replica.append(copied(&there, replica.last() + 1)).unwrap();
@@ -155,7 +155,7 @@ fn replica_of_a_new_journal_renames_the_old_one() {
         let replaced = history(&aside).unwrap().map(|history| history.last);
         assert_eq!(replaced, (lives > 1).then_some(lives - 1), "the one before is still there");
         drop(replica);
-        // A journal that has lost records that it had sent is another one.
+        // A journal that has lost sent records counts as a different journal.
         let cut = History { last: lives - 1, ..of(&there) };
         assert_eq!(open(&here, &cut).unwrap().last(), 0);
         while reader.try_recv().is_ok_and(|given| given.is_some()) {}
