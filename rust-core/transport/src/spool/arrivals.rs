@@ -1,13 +1,11 @@
-//! The unprocessed names in a directory, in order, and the descriptors that wake the half that
-//! waits for more.
+//! The unprocessed names in a directory, in order, and the descriptors that signal more names.
 //!
-//! inotify reports new names; where the file system does not report changes by other machines, a
-//! timer rescans the directory. At most 16,384 names are held in memory: beyond that the directory
-//! itself is the queue, and is read again when the names in memory are used up. So a user who puts
-//! millions of files there costs time, and no memory.
+//! inotify reports new names. If the file system does not report changes by other machines, a timer rescans
+//! the directory. Memory holds at most 16,384 names. Further names stay in the directory, which is read again
+//! after those are used up. A user with millions of files therefore costs time, but no memory.
 //!
-//! `refresh` takes in new names, `pop` returns the first name; the caller processes that file, or
-//! gives it back (`retry`) or defers it (`defer`, for a file that cannot be read now).
+//! `refresh` adds new names, and `pop` returns the first name. The caller processes its file, gives it back
+//! (`retry`), or defers a file that cannot be read now (`defer`).
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -24,11 +22,10 @@ use crate::error::{Doing, Result};
 use crate::sys::descriptor;
 use crate::sys::inotify::{News, Watch, WatchFlags};
 
-/// How often a directory is read again on a file system that does not report changes by others.
+/// The interval of rescans on a file system that does not report changes by others.
 const RESCAN_INTERVAL: Duration = Duration::from_millis(500);
 
-/// File systems whose files change on other machines, or by programs that the kernel does not see,
-/// by their `statfs` numbers.
+/// The `statfs` numbers of file systems whose files change without notice to this kernel.
 const WITHOUT_EVENTS: [u32; 9] = [
     0x6969,      // NFS
     0xff53_4d42, // CIFS
@@ -41,14 +38,13 @@ const WITHOUT_EVENTS: [u32; 9] = [
     0x0bd0_0bd0, // Lustre
 ];
 
-/// The most names in memory. Names behind the last of them are read from the directory in turn.
+/// The most names in memory. Later names are read from the directory in turn.
 const MAX_PENDING: usize = 16_384;
-/// The delay until a file that could not be read is tried again.
+/// The delay before a deferred file is tried again.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
-/// The number of retries. The kernel breaks a lease after 45 seconds
-/// (`/proc/sys/fs/lease-break-time`), so a minute is enough.
+/// The number of retries. The kernel breaks a lease after 45 seconds (`/proc/sys/fs/lease-break-time`), so a
+/// minute is enough.
 const MAX_RETRIES: u32 = 60;
-/// The most files that are deferred at one time.
 const MAX_DEFERRED: usize = 256;
 
 /// The names that wait to be processed. One thread at a time uses it: the receiving half.
@@ -57,29 +53,26 @@ pub struct Arrivals {
     watch: Watch,
     /// A timer that runs on file systems without events, and while a file is deferred.
     timer: OwnedFd,
-    /// Whether the file system does not report changes by others.
     lacks_events: bool,
     /// Whether the timer runs for deferred files.
     is_armed: bool,
     /// The names in memory.
     pending: BTreeSet<String>,
-    /// Names behind this one are not in `pending`, but in the directory.
+    /// Names after this one are in the directory, but not in `pending`.
     beyond: Option<String>,
-    /// Files that could not be read, and how often they were deferred.
+    /// Files that could not be read, and the number of retries.
     deferred: HashMap<String, u32>,
     /// The filter of names, a function of the name and of `whose`.
     wanted: fn(&str, &str) -> bool,
-    /// The client that the files are for; empty where all are for the reader.
+    /// The client of the files; empty if all files are for the reader.
     whose: String,
 }
 
 impl Arrivals {
-    /// Returns the names in this directory, and later ones: those that `wanted` selects, because
-    /// they belong to `whose`.
+    /// Returns the names in this directory, and later ones, that `wanted` selects for `whose`.
     pub fn new(folder: &SpoolFolder, wanted: fn(&str, &str) -> bool, whose: &str) -> Result<Arrivals> {
-        // A file that was written in place is tried again once it is closed. A file that was made
-        // without a name is closed after it has got one, which must not wake the reader
-        // (`EXCL_UNLINK`).
+        // A file that was written in place is tried again after it is closed. An unnamed file is closed after
+        // it has got a name; that close must not wake the reader (`EXCL_UNLINK`).
         let what = WatchFlags::CREATE
             | WatchFlags::MOVED_TO
             | WatchFlags::CLOSE_WRITE
@@ -105,14 +98,14 @@ impl Arrivals {
         Ok(arrivals)
     }
 
-    /// Reports also the removal of the spool: an open directory does not report its own end.
+    /// Also reports the removal of the spool: an open directory does not report its own end.
     pub fn watch_removal(&self, layout: &SpoolDirectory) -> Result<()> {
         let what = WatchFlags::DELETE | WatchFlags::MOVED_FROM | WatchFlags::MOVE_SELF | WatchFlags::ONLYDIR;
         let doing = format!("watching the directory {}", layout.place.path().display());
         self.watch.also(&layout.kernel_path(), what, doing)
     }
 
-    /// Adds the names in the directory, or those behind the name `behind`.
+    /// Adds the names in the directory, or only those after the name `behind`.
     fn read(&mut self, folder: &SpoolFolder, behind: Option<&str>) -> Result<()> {
         self.beyond = None;
         folder.each_name(|name| {
@@ -123,7 +116,7 @@ impl Arrivals {
         })
     }
 
-    /// Adds a name, unless it is hidden, filtered out, or behind those in memory.
+    /// Adds a name, except if it is hidden, filtered out, or after the last name in memory.
     fn add(&mut self, name: &str) {
         let is_in_turn = self.beyond.as_deref().is_none_or(|beyond| name <= beyond);
         if !is_in_turn || is_hidden(name) || !(self.wanted)(name, &self.whose) {
@@ -136,7 +129,7 @@ impl Arrivals {
         }
     }
 
-    /// Adds new names. True where the directory itself may have been removed. Never blocks.
+    /// Adds new names. True if the directory itself may have been removed. Never blocks.
     pub fn refresh(&mut self, folder: &SpoolFolder) -> Result<bool> {
         let News { names, overflown, gone, .. } = self.watch.take();
         let probe_due = gone || names.iter().any(|name| FOLDERS.contains(&name.as_str()));
@@ -157,7 +150,7 @@ impl Arrivals {
         Ok(probe_due)
     }
 
-    /// Takes out the first name; reads the directory again where those in memory are used up.
+    /// Takes out the first name; reads the directory again after the names in memory are used up.
     pub fn pop(&mut self, folder: &SpoolFolder) -> Result<Option<String>> {
         if self.pending.is_empty()
             && let Some(behind) = self.beyond.take()
@@ -172,8 +165,7 @@ impl Arrivals {
         self.pending.insert(name.to_owned());
     }
 
-    /// Puts a name back after a second; false where that was done for a minute, or with too many
-    /// files.
+    /// Puts a name back after a second. False after a minute of retries, or with too many files.
     pub fn defer(&mut self, name: &str) -> Result<bool> {
         if !self.deferred.contains_key(name) && self.deferred.len() == MAX_DEFERRED {
             return Ok(false);
@@ -198,7 +190,6 @@ impl Arrivals {
         }
     }
 
-    /// Returns whether no name waits.
     pub fn is_empty(&self) -> bool {
         self.pending.is_empty() && self.beyond.is_none()
     }
@@ -209,7 +200,6 @@ impl Arrivals {
     }
 }
 
-/// Watches a directory of a spool.
 pub fn watch(folder: &SpoolFolder, what: WatchFlags) -> Result<Watch> {
     Watch::names(
         &folder.kernel_path(),
@@ -225,7 +215,6 @@ pub fn lacks_events(folder: &SpoolFolder) -> Result<bool> {
     Ok(lacks_events_kind(facts.f_type))
 }
 
-/// As [`lacks_events`], for a file system's number.
 fn lacks_events_kind(kind: FsWord) -> bool {
     WITHOUT_EVENTS.iter().any(|silent| FsWord::from(*silent) == kind)
 }
@@ -272,7 +261,7 @@ mod tests {
         arrivals.refresh(&folder).unwrap();
         let all: Vec<_> = std::iter::from_fn(|| arrivals.pop(&folder).unwrap()).collect();
         assert_eq!(all, ["a.json", "b.json", "c.json"]);
-        // No reader is woken because the files were closed after they had got their names.
+        // Closing a file after it has got its name wakes no reader.
         let quiet = arrivals.watch.take();
         assert!(quiet.names.is_empty(), "{quiet:?}");
     }
@@ -284,7 +273,7 @@ mod tests {
         let mut arrivals = Arrivals::new(&folder, json, "").unwrap();
         arrivals.lacks_events = true;
         set_timer(&arrivals.timer, RESCAN_INTERVAL, RESCAN_INTERVAL).unwrap();
-        // As if another machine had made it: its event is lost.
+        // Like a file of another machine: its event is lost.
         folder.put("a.json", b"").unwrap();
         arrivals.watch.drain();
         let mut waiting = Waiting::until(Deadline::after(Duration::from_secs(20)));

@@ -1,7 +1,7 @@
 //! The files that wait in a directory, kept up to date by its events.
 //!
-//! A sender near its bound would otherwise list the whole directory for every few messages. A census
-//! lists it once, after its watch began, and then looks at the names that the kernel reports.
+//! A sender near its bound would otherwise list the whole directory for every few messages. A census lists it
+//! once, after its watch began, and then checks only the names that the kernel reports.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -12,21 +12,18 @@ use super::name::is_hidden;
 use crate::error::Result;
 use crate::sys::inotify::{News, WatchFlags, WatchSet};
 
-/// The waiting files for one reader in one directory.
 pub struct Census {
-    /// Reports files that are put and removed.
     watch: WatchSet,
-    /// Whether the file system does not report what other machines do: then each update is a listing.
+    /// Whether the file system does not report changes by other machines. Then each update is a listing.
     lacks_events: bool,
     /// The reader whose files count.
     who: String,
     /// The filter of files, a function of the file's name and the reader.
     counts: fn(&str, &str) -> bool,
-    /// A listing ends at so many files: any user may have put millions there.
+    /// A listing ends at this number of files: any user may have put millions there.
     most: u64,
-    /// The files that count, with their bytes.
+    /// The counted files, with their bytes.
     files: HashMap<String, u64>,
-    /// The bytes of all of them.
     bytes: u64,
 }
 
@@ -34,7 +31,7 @@ impl Census {
     /// Watches the directory and lists it once.
     ///
     /// # Errors
-    /// Those of the kernel, such as its limit on watches.
+    /// Errors of the kernel, such as its limit on watches.
     pub fn begin(
         folder: &SpoolFolder,
         who: &str,
@@ -59,7 +56,6 @@ impl Census {
         Ok(census)
     }
 
-    /// Lists the directory.
     fn list(&mut self, folder: &SpoolFolder) -> Result<()> {
         self.files.clear();
         self.bytes = 0;
@@ -70,7 +66,7 @@ impl Census {
         })
     }
 
-    /// Adds a file, or removes it where it has gone.
+    /// Adds a file, or removes it if it is gone.
     fn look_at(&mut self, folder: &SpoolFolder, name: &str) {
         if is_hidden(name) || !(self.counts)(name, &self.who) {
             return;
@@ -89,10 +85,9 @@ impl Census {
     /// Applies the changes since the last update.
     ///
     /// # Errors
-    /// Those of listing a directory.
+    /// Errors of listing a directory.
     pub fn update(&mut self, folder: &SpoolFolder) -> Result<()> {
-        // A listing that ended at the bound left files out, so removals do not show the number of
-        // the rest.
+        // A listing that ended at the bound omitted files, so removals do not tell how many are left.
         let was_cut = self.files.len() as u64 >= self.most;
         let News { names, overflown, .. } = self.watch.take_all();
         if overflown || self.lacks_events || was_cut && !names.is_empty() {
@@ -102,7 +97,6 @@ impl Census {
         Ok(())
     }
 
-    /// Returns whether it counts the files for this reader.
     pub fn is_of(&self, who: &str) -> bool {
         self.who == who
     }
@@ -112,16 +106,15 @@ impl Census {
         (self.files.len() as u64, self.bytes)
     }
 
-    /// Returns the watch to wait on until something changes.
     pub fn watch(&self) -> &WatchSet {
         &self.watch
     }
 }
 
-/// Calls a function with the name and the bytes of each file that waits for this reader, and ends after `most` of them.
+/// Calls `each` with the name and the bytes of each file for this reader, at most `most` times.
 ///
 /// # Errors
-/// Those of listing a directory.
+/// Errors of listing a directory.
 pub fn each_waiting(
     folder: &SpoolFolder,
     who: &str,

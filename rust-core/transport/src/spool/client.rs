@@ -1,10 +1,9 @@
-//! A client's two halves: its messages go into `server/`, files for it appear in `client/` under
-//! its name.
+//! A client's two halves: its messages go into `server/`, its files appear in `client/` under its name.
 //!
-//! A request is remembered by its file name until an answer with the same name, or with `.error`
-//! behind it, appears. Numbers continue where the client stopped under this name, and never repeat
-//! one that is seen in the spool. An answer's file is removed as soon as it is read; a message from
-//! the server stays until it is consumed.
+//! The client remembers a request by its file name until the answer appears: a file with an equal name, or
+//! with `.error` appended. Numbers continue from the client's last one under this name, and skip every number
+//! seen in the spool. An answer's file is removed when it is read; a message from the server stays until it
+//! is consumed.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -43,19 +42,17 @@ struct SpoolClient {
 struct ClientDeliveries {
     /// The last numbers used and consumed.
     progress: ClientProgress,
-    /// Requests without an answer: the file, and the number that the channel gave it.
+    /// Requests without an answer: the file, and the channel's number.
     pending: HashMap<String, u64>,
     /// Messages that were delivered and not consumed.
     delivered: Delivered,
 }
 
-/// The sending half.
 pub struct ClientTx {
     shared: Arc<SpoolClient>,
     room: Room,
 }
 
-/// The receiving half.
 pub struct ClientRx {
     shared: Arc<SpoolClient>,
     arrivals: Arrivals,
@@ -64,8 +61,7 @@ pub struct ClientRx {
     extension: Bytes,
 }
 
-/// Makes the two halves of a client whose presence was just written; `before` is its earlier
-/// progress.
+/// Makes the two halves of a client whose presence was just written. `before` is its earlier progress.
 pub fn join(
     layout: Arc<SpoolDirectory>,
     presence: Presence,
@@ -110,7 +106,7 @@ fn request_name(name: &str) -> &str {
 
 /// Returns whether a file in `client/` is for this client.
 pub fn is_for(name: &str, who: &str) -> bool {
-    // Most files are for others, which the first comparison shows without parsing.
+    // Most files are for others; the first comparison shows that without parsing.
     name.get(DIGITS + 1..).is_some_and(|rest| rest.starts_with(who))
         && MessageFileName::parse(request_name(name), Kind::Reply)
             .numbered
@@ -123,23 +119,22 @@ impl SpoolClient {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes the files of all messages that were delivered, but the last `last`.
     fn consumed_but(&self, last: usize) {
         self.state().delivered.remove_all_but(&self.layout.client, last);
     }
 }
 
 impl ClientTx {
-    /// The contract's `try_send`: puts a message or request; `Blocked` where there is no room.
+    /// The contract's `try_send`: puts a message or request. `Blocked` if there is no room.
     ///
     /// # Errors
-    /// `Unsupported` for an answer, `InvalidState` where the numbers are used up, `NoSpace`,
-    /// `Disconnected` where the spool was removed.
+    /// `Unsupported` for an answer; `InvalidState` if the numbers are used up; `NoSpace`; `Disconnected` if
+    /// the spool was removed.
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         let kind = frame.header.kind;
         match kind {
             Kind::Data | Kind::Request | Kind::Command | Kind::Event => {}
-            // Files stay until they are consumed, so no acknowledgement is needed.
+            // Files stay until they are consumed, which replaces acknowledgements.
             Kind::Ack | Kind::Bye | Kind::Hello => return Ok(Sent::Whole),
             Kind::Reply | Kind::Error => {
                 let text =
@@ -153,12 +148,13 @@ impl ClientTx {
         }
         let who = self.shared.presence.who();
         let put = loop {
-            // The number is taken under the lock: a script's file may have the name, and then the next one is tried.
+            // The lock covers the choice of the number. If a script's file has the name, the next number is
+            // tried.
             let mut state = self.shared.state();
             let number = next_number(state.progress.used, layout.hello.path())?;
             let name = MessageFileName::format(number, who, kind, frame.header.encoding, Kind::Request);
             if kind == Kind::Request {
-                // Before the file exists, so before it can be answered.
+                // Stored before the file exists, and therefore before an answer can exist.
                 state.pending.insert(name.clone(), frame.header.sequence);
             }
             drop(state);
@@ -199,7 +195,7 @@ impl ClientTx {
         }
     }
 
-    /// Removes a request whose caller has given up, so that no server works on it.
+    /// Removes a request whose caller has given up, so no server works on it.
     pub fn withdraw(&mut self, sequence: u64) {
         let mut state = self.shared.state();
         let name =
@@ -207,8 +203,8 @@ impl ClientTx {
         let Some(name) = name else { return };
         state.pending.remove(&name);
         drop(state);
-        // If it was just answered, the receiving half drops the answer. A request that cannot be
-        // removed is served, and its answer dropped.
+        // The receiving half drops an answer that was just given. A request that cannot be removed is served,
+        // and its answer dropped.
         let _ = self.shared.layout.server.remove(&name);
     }
 
@@ -219,11 +215,11 @@ impl ClientTx {
 }
 
 impl ClientRx {
-    /// The contract's `try_recv`: the next answer or message, or `None`. Never blocks.
+    /// The contract's `try_recv`: the next answer or message. Never blocks.
     ///
     /// # Errors
-    /// Those of reading a message that was kept in `rejected/`; `Disconnected` where the spool was
-    /// removed. A request whose answer cannot be read gets a failed answer instead.
+    /// Errors of reading a message that was kept in `rejected/`; `Disconnected` if the spool was removed. An
+    /// unreadable answer becomes a failed answer instead.
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
         if self.arrivals.refresh(&self.shared.layout.client)? {
             self.shared.layout.check_exists()?;
@@ -241,8 +237,7 @@ impl ClientRx {
         Ok(None)
     }
 
-    /// Reads a file that is for this client; `None` where it has gone, is deferred, or is still
-    /// being written.
+    /// Reads a file for this client. `None` if it is gone, deferred, or still being written.
     fn take(&mut self, name: &str) -> Result<Option<Incoming>> {
         let layout = self.shared.layout.clone();
         let request = request_name(name);
@@ -267,8 +262,7 @@ impl ClientRx {
             ReadOutcome::Nothing | ReadOutcome::Other => return Ok(None),
             ReadOutcome::File(ReadFile { body, sent, .. }) => {
                 let limits = Limits::for_message(self.limit);
-                // Half a file may be one that a script is still copying; it is tried again once
-                // that is done.
+                // A script may still be copying the file. It is tried again after the copy.
                 if reject::check(&body, encoding, &limits, false).is_err()
                     && layout.client.is_being_written(name)
                 {
@@ -290,8 +284,8 @@ impl ClientRx {
         };
         if is_answer {
             layout.client.remove(name)?;
-            // A read answer leaves no request behind for the next server, if the one that answered
-            // died in between. A script that serves removes requests itself.
+            // The server may have died before it removed the request. After the answer is read, the next
+            // server must not find the request. A serving script removes requests itself.
             if pending.is_some() && layout.server.has(request) && layout.hello.has(SERVER) {
                 layout.server.remove(request)?;
             }
@@ -301,7 +295,7 @@ impl ClientRx {
             state.delivered.add(number, name.to_owned());
         }
         state.pending.remove(request);
-        // A number that is too large to continue from is used by one file alone.
+        // Too large to continue from; only this file uses it.
         if number <= LARGEST_COUNTED {
             state.progress.used = state.progress.used.max(number);
             state.progress.consumed = state.progress.consumed.max(number);
@@ -317,17 +311,15 @@ impl ClientRx {
         Ok(Some(Incoming { header, extension: self.extension.clone(), body: body.into() }))
     }
 
-    /// Removes the files of all messages that were delivered, but the last `last`.
     pub fn consumed_but(&mut self, last: usize) {
         self.shared.consumed_but(last);
     }
 
-    /// Returns whether something has arrived in the meantime.
+    /// Returns whether something has arrived since.
     pub fn park(&self) -> bool {
         !self.arrivals.is_empty()
     }
 
-    /// Returns the descriptors that wake an epoll set when `try_recv` should be called again.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.arrivals.descriptors().collect()
     }

@@ -1,28 +1,23 @@
 //! Messages that were delivered and not yet consumed, whose files stay until then.
 //!
-//! Each half of a spool's receiving side has one list, in the order of delivery. When the layer
-//! above reports that messages up to a number were processed, their files are removed; a process
-//! that
-//! dies before leaves them for its next incarnation, so each message is delivered at least once
-//! and, to one incarnation, at most once.
+//! The list is in the order of delivery. When the layer above has processed the messages up to a number,
+//! their files are removed. If the process dies earlier, its next incarnation finds the files. So each
+//! message is delivered at least once, and at most once to one incarnation.
 
 use std::collections::{HashSet, VecDeque};
 
 use super::folder::SpoolFolder;
 
-/// The messages, oldest first. It belongs to the state that the two halves share, under its mutex.
+/// The messages, oldest first, in the state that the two halves share under a mutex.
 #[derive(Default)]
 pub struct Delivered {
-    /// Each message's number and file; a request has no file here, because its file is removed when
-    /// it is answered.
+    /// Each message's number and file. A request has no file here, because its answer removes the file.
     order: VecDeque<(u64, Option<String>)>,
-    /// The files in `order`, and those whose removal failed: they are not delivered again by this
-    /// incarnation.
+    /// The files in `order`, and files whose removal failed. This incarnation does not deliver them again.
     names: HashSet<String>,
 }
 
 impl Delivered {
-    /// Adds a message that was delivered under this number.
     pub fn add(&mut self, number: u64, name: String) {
         self.names.insert(name.clone());
         self.order.push_back((number, Some(name)));
@@ -33,7 +28,6 @@ impl Delivered {
         self.order.push_back((number, None));
     }
 
-    /// Returns whether a message with this number is among them.
     pub fn has_number(&self, number: u64) -> bool {
         self.order.iter().any(|(n, _)| *n == number)
     }
@@ -43,22 +37,20 @@ impl Delivered {
         self.names.contains(name)
     }
 
-    /// Removes the files of all messages up to the last one with the number `up_to`; does nothing
-    /// where there is none.
+    /// Removes the files of all messages up to the last one with the number `up_to`, if there is one.
     pub fn remove_up_to(&mut self, folder: &SpoolFolder, up_to: u64) {
         let count = self.order.iter().rposition(|(n, _)| *n == up_to).map_or(0, |last| last + 1);
         self.remove_first(folder, count);
     }
 
-    /// Removes the files of all messages but the last `last`.
+    /// Removes the files of all messages except the last `last`.
     pub fn remove_all_but(&mut self, folder: &SpoolFolder, last: usize) {
         self.remove_first(folder, self.order.len().saturating_sub(last));
     }
 
-    /// Removes the first `count` messages and their files.
     fn remove_first(&mut self, folder: &SpoolFolder, count: usize) {
         for name in self.order.drain(..count).filter_map(|(_, name)| name) {
-            // A file that cannot be removed is not delivered again here, and once more to the next
+            // A file that cannot be removed is not delivered again here, but once more to the next
             // incarnation.
             if folder.remove(&name).is_ok() {
                 self.names.remove(&name);

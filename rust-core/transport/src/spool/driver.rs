@@ -1,8 +1,7 @@
 //! The spool as a transport: its kind, and the traits of `transport::driver`.
 //!
-//! It is connectionless: there is no hello, and messages wait for readers that may start later. So
-//! listings, sweeping and removing an unused spool are part of the driver, because there may be no
-//! process to ask.
+//! It is connectionless: without a hello, messages wait for readers that may start later. No process may be
+//! there to ask, so the driver does listings, sweeping and the removal of an unused spool.
 
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
@@ -26,8 +25,7 @@ use crate::sys::staging::Swept;
 /// The driver of `spool:`; it has no state.
 pub struct Spool;
 
-/// The name and the capabilities; `because` is the reason in errors about operations that a spool
-/// does not support.
+/// `because` is the reason in errors about unsupported operations.
 static KIND: Kind = Kind {
     name: "spool",
     naming: Naming::NameOrPath,
@@ -67,8 +65,7 @@ impl Driver for Spool {
         layout::durable_place(endpoint)
     }
 
-    /// The messages are for the spool's next server; only other files of dead programs are
-    /// removed.
+    /// Messages stay for the spool's next server. Only other files of dead programs are removed.
     fn sweep(&self, place: &Place, _begun: bool) -> Result<Swept> {
         sweep::sweep_unserved(place)
     }
@@ -82,12 +79,13 @@ impl Driver for Spool {
     }
 }
 
-/// Returns how many messages wait for the server of the spool at a place; `None` where there is none, or one from
-/// before the machine's last start, which the next program that uses it wipes. It opens only what it reads,
-/// takes no lock, and changes nothing.
+/// Returns how many messages wait for the server of the spool at a place.
+///
+/// Returns `None` without a spool, and for a spool from before the machine's last start, which its next user
+/// wipes. It opens only the files that it reads, takes no lock, and changes nothing.
 ///
 /// # Errors
-/// Those of reading the directory.
+/// Errors of reading the directory.
 fn listing(place: &Place) -> Result<Option<Listing>> {
     let path = place.path();
     let Some(opened) = place.directory.beneath().directory(&place.file, RequiredOwner::AnyUser)? else {

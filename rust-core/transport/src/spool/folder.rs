@@ -1,11 +1,10 @@
-//! One directory of a spool: files appear in it whole or not at all, are read whole, and are
-//! removed; the clients that have a file in one.
+//! One directory of a spool: files appear in it whole or not at all, are read whole, and are removed.
 //!
-//! A file is made without a name (`O_TMPFILE`), filled, and linked into place; on file systems
-//! without that it is made under a hidden name and renamed without replacing another. So a reader,
-//! Linkspan or a script, never sees half of one. With `durable` the file and the directory are
-//! synced before the call returns. Opening a file to read it never waits: a pipe, a link or a
-//! leased file does not block the reader.
+//! A file is made without a name (`O_TMPFILE`), filled, and linked to its name. On file systems without that
+//! feature it gets a hidden name and is renamed without replacing another file. No reader, Linkspan or a
+//! script, ever sees half a file. With `durable` the file and the directory are synced before the call
+//! returns. Opening a file for reading never waits: a pipe, a link or a leased file does not block the
+//! reader.
 
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -24,26 +23,22 @@ use crate::sys::{descriptor, headroom, lock, user};
 /// An open directory of a spool.
 #[derive(Debug)]
 pub struct SpoolFolder {
-    /// The open directory.
     fd: OwnedFd,
     /// Its path, for error texts.
     path: PathBuf,
     /// The mode of the files in it.
     mode: u32,
-    /// The user that gets the files that root makes here; `None` where files keep their maker.
+    /// The user that gets the files that root makes here; `None` if files keep their maker.
     owner: Option<u32>,
     /// Whether files and names are on the disk before a call returns.
     durable: bool,
 }
 
-/// A file that was read.
 #[derive(Debug)]
 pub struct ReadFile {
-    /// Its bytes.
     pub body: Bytes,
-    /// When it was written (its modification time), ns since 1970.
+    /// The time of writing (its modification time), ns since 1970.
     pub sent: i64,
-    /// The user that owns it.
     pub owner: u32,
 }
 
@@ -52,21 +47,20 @@ pub struct ReadFile {
 pub enum ReadOutcome {
     /// A file, read whole.
     File(ReadFile),
-    /// Nothing, or no longer anything.
+    /// Nothing.
     Nothing,
-    /// Something else than a file: a directory, a pipe, a link.
+    /// Not a file: a directory, a pipe, a link.
     Other,
-    /// A file of so many bytes, which is over the limit.
+    /// A file with this many bytes, which is over the limit.
     TooLarge(u64),
     /// A file that this user may not read.
     Closed(Error),
-    /// A file that cannot be read now: another program holds a lease on it, or its disk does not
-    /// answer.
+    /// A file that cannot be read now: another program holds a lease on it, or its disk does not answer.
     Later(Error),
 }
 
-/// From this many bytes on, memory limits are checked before a file is written, because beyond them
-/// the kernel kills the process.
+/// Above this size, memory limits are checked before the write, because beyond them the kernel kills the
+/// process.
 const CHECKED_FROM: usize = 1 << 20;
 
 /// The most names that are held in memory at once.
@@ -74,16 +68,15 @@ const MAX_NAMES: usize = 1 << 16;
 
 /// Whether the file system, or the kernel, cannot make files without a name; determined once.
 static NO_UNNAMED: AtomicBool = AtomicBool::new(false);
-/// Whether an unnamed file has to get its name through /proc; determined once.
+/// Whether an unnamed file must get its name through /proc; determined once.
 static BY_PROC: AtomicBool = AtomicBool::new(false);
 
 impl SpoolFolder {
-    /// Opens a directory of the spool; `None` where there is none. Files in it get `mode`, or the
-    /// directory's own.
+    /// Opens a directory of the spool, if it exists. Files in it get `mode`, or the directory's mode.
     ///
     /// # Errors
-    /// `PermissionDenied` for a link, and for a directory of a user other than this one, root and
-    /// the spool's owner.
+    /// `PermissionDenied` for a link, and for a directory of a user other than this one, root and the spool's
+    /// owner.
     pub fn open(
         parent: Beneath<'_>,
         name: &str,
@@ -91,29 +84,26 @@ impl SpoolFolder {
         durable: bool,
     ) -> Result<Option<SpoolFolder>> {
         let Some(opened) = parent.directory(name, RequiredOwner::Trusted)? else { return Ok(None) };
-        // Root's files in another user's directory have to be readable for that user.
+        // Root's files in another user's directory must be readable for that user.
         let is_root = rustix::process::geteuid().is_root();
         let owner = Some(opened.facts.st_uid).filter(|owner| is_root && *owner != 0);
         let mode = mode.unwrap_or(opened.facts.st_mode & 0o666);
         Ok(Some(SpoolFolder { fd: opened.fd, path: parent.shown(name), mode, owner, durable }))
     }
 
-    /// Returns its path, for error texts.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Returns the mode of the files in it.
     pub fn mode(&self) -> u32 {
         self.mode
     }
 
-    /// Returns a path that leads to this directory wherever it was moved.
+    /// Returns a path that leads to this directory even after a move.
     pub fn kernel_path(&self) -> PathBuf {
         format!("/proc/self/fd/{}/.", self.fd.as_raw_fd()).into()
     }
 
-    /// Access to names in it that follows no link.
     pub fn beneath(&self) -> Beneath<'_> {
         Beneath::new(self.fd.as_fd(), &self.path)
     }
@@ -127,7 +117,6 @@ impl SpoolFolder {
         Error::new(ErrorKind::Disconnected, text)
     }
 
-    /// Returns whether it was removed.
     pub fn is_removed(&self) -> bool {
         rustix::fs::fstat(&self.fd).is_ok_and(|facts| facts.st_nlink == 0)
     }
@@ -137,16 +126,16 @@ impl SpoolFolder {
         Error::os(format_args!("{doing} {}", self.path.join(name).display()), errno.raw_os_error())
     }
 
-    /// Makes a file for all users of the spool; false where the name is taken.
+    /// Makes a file for all users of the spool. Returns false if the name is taken.
     ///
     /// # Errors
-    /// `NoSpace`, `OutOfMemory`, `Disconnected` where the directory was removed, and others of the
-    /// file system.
+    /// `NoSpace`; `OutOfMemory`; `Disconnected` if the directory was removed; other errors of the file
+    /// system.
     pub fn put(&self, name: &str, body: &[u8]) -> Result<bool> {
         self.put_for(name, body, None)
     }
 
-    /// As [`SpoolFolder::put`], for one user alone, `reader`, where the file system has access lists.
+    /// Like [`SpoolFolder::put`], but only for the user `reader`, if the file system has access lists.
     pub fn put_for(&self, name: &str, body: &[u8], reader: Option<u32>) -> Result<bool> {
         if body.len() >= CHECKED_FROM {
             headroom::check(body.len() as u64)?;
@@ -173,7 +162,7 @@ impl SpoolFolder {
         Ok(true)
     }
 
-    /// Syncs the names, where the spool is durable.
+    /// Syncs the names, if the spool is durable.
     pub fn sync(&self) -> Result<()> {
         if self.durable {
             rustix::fs::fsync(&self.fd)
@@ -182,13 +171,12 @@ impl SpoolFolder {
         Ok(())
     }
 
-    /// Returns the mode with which a file is made. A file for one user is not open to others before
-    /// its access list is set.
+    /// Returns the first mode of a file. A file for one user stays closed until its access list is set.
     fn first_mode(&self, reader: Option<u32>) -> Mode {
         Mode::from_raw_mode(if reader.is_some() { self.mode & 0o600 } else { self.mode })
     }
 
-    /// Sets the access rights of a file, writes it, and syncs it where the spool is durable.
+    /// Sets the access rights of a file, writes it, and syncs it if the spool is durable.
     fn fill(&self, file: &OwnedFd, body: &[u8], reader: Option<u32>) -> rustix::io::Result<()> {
         let is_shared = self.mode & 0o077 != 0;
         match reader {
@@ -200,7 +188,7 @@ impl SpoolFolder {
                     rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode))?;
                 }
             }
-            // The umask may have removed bits of the group; it leaves those of the owner.
+            // The umask may have removed bits of the group, but not those for the owner.
             None if is_shared => rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode))?,
             _ => {}
         }
@@ -211,15 +199,14 @@ impl SpoolFolder {
         if self.durable { rustix::fs::fsync(file) } else { Ok(()) }
     }
 
-    /// Makes a file without a name and links it into place.
+    /// Makes a file without a name and links it to its name.
     fn put_unnamed(&self, name: &str, body: &[u8], reader: Option<u32>) -> rustix::io::Result<()> {
         let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
         let file = descriptor::open_at(&self.fd, ".", flags, self.first_mode(reader))?;
         self.fill(&file, body, reader)?;
         if !BY_PROC.load(Ordering::Relaxed) {
             match rustix::fs::linkat(&file, "", &self.fd, name, AtFlags::EMPTY_PATH) {
-                // An older kernel does not allow this call without a privilege, and reports that
-                // there is no such file.
+                // Without a privilege, an older kernel refuses this call with "no such file".
                 Err(Errno::NOENT) => {}
                 linked => return linked,
             }
@@ -239,7 +226,7 @@ impl SpoolFolder {
                 renamed => renamed,
             }
         });
-        // Already gone where it was renamed.
+        // Already gone if it was renamed.
         let _ = rustix::fs::unlinkat(&self.fd, &new, AtFlags::empty());
         put
     }
@@ -252,14 +239,14 @@ impl SpoolFolder {
         Ok((new, file))
     }
 
-    /// Replaces a file with one for one user alone: an answer that replaces another.
+    /// Replaces a file with a file for one user: an answer that replaces another.
     pub fn replace_for(&self, name: &str, body: &[u8], reader: Option<u32>) -> Result<()> {
         let replaced = self.begin(name, reader).and_then(|(new, file)| {
             let replaced = self
                 .fill(&file, body, reader)
                 .and_then(|()| rustix::fs::renameat(&self.fd, &new, &self.fd, name));
             if replaced.is_err() {
-                // The first error is returned; a file that cannot be removed now is swept.
+                // The caller gets the first error; a later sweep removes the file.
                 let _ = rustix::fs::unlinkat(&self.fd, &new, AtFlags::empty());
             }
             replaced
@@ -268,30 +255,28 @@ impl SpoolFolder {
         self.sync()
     }
 
-    /// Replaces a file of this user, or creates it; returns it, open for writing. For the files in
-    /// `hello/`.
+    /// Replaces a file of this user in `hello/`, or creates it. Returns it open for writing.
     ///
     /// # Errors
-    /// `PermissionDenied` where another user has the name.
+    /// `PermissionDenied` if another user has the name.
     pub fn replace_ours(&self, name: &str, body: &[u8]) -> Result<OwnedFd> {
         let beneath = self.beneath();
         let new = beneath::staged(name)?;
-        // Users who may list the directory may read its files.
+        // Users that may list the directory may read its files.
         let file = beneath.create(&new, self.mode | (self.mode & 0o660) >> 3 & 0o044, None)?;
         let written = write_all(&file, body).map_err(|e| self.failed("writing", name, e));
         let replaced = written.and_then(|()| beneath.rename(beneath, &new, name));
         match replaced {
             Ok(()) => Ok(file),
             Err(e) => {
-                // The first error is returned; a file that cannot be removed now is swept.
+                // The caller gets the first error; a later sweep removes the file.
                 let _ = rustix::fs::unlinkat(&self.fd, &new, AtFlags::empty());
                 Err(e)
             }
         }
     }
 
-    /// Reads a file of at most `limit` bytes, without waiting. A fault of this file is no error,
-    /// but one of the other cases of [`ReadOutcome`].
+    /// Reads a file of at most `limit` bytes, without waiting. [`ReadOutcome`] has the faults of this file.
     ///
     /// # Errors
     /// `OutOfMemory`, and errors that concern all files, such as a lack of descriptors.
@@ -328,7 +313,7 @@ impl SpoolFolder {
         opened.is_ok_and(|opened| opened.is_some_and(|opened| lock::is_being_written(&opened.fd)))
     }
 
-    /// Removes a processed file, of any user; false where there was none.
+    /// Removes a processed file of any user. Returns false if it did not exist.
     pub fn remove(&self, name: &str) -> Result<bool> {
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) => Ok(true),
@@ -342,18 +327,16 @@ impl SpoolFolder {
         rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).ok()
     }
 
-    /// Returns whether the name exists.
     pub fn has(&self, name: &str) -> bool {
         self.facts(name).is_some()
     }
 
-    /// Calls a function with every name in it, see [`Beneath::each_name`].
+    /// Calls `each` with every name in it, see [`Beneath::each_name`].
     pub fn each_name(&self, each: impl FnMut(&str) -> Result<ControlFlow<()>>) -> Result<()> {
         self.beneath().each_name(each)
     }
 
-    /// Returns the names in it that `wanted` selects, in no order; at most 65,536, more than normal
-    /// use needs.
+    /// Returns the names that `wanted` selects, in no order; at most 65,536, more than normal use needs.
     pub fn names(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
         let mut names = Vec::new();
         self.each_name(|name| {
@@ -365,7 +348,6 @@ impl SpoolFolder {
         Ok(names)
     }
 
-    /// Returns whether it has no entries.
     pub fn is_empty(&self) -> Result<bool> {
         let mut is_empty = true;
         self.each_name(|_| {
@@ -376,7 +358,7 @@ impl SpoolFolder {
     }
 }
 
-/// Reads an open file, up to the size that it had when it was opened.
+/// Reads an open file, up to its size at the time of opening.
 fn read_whole(file: &OwnedFd, facts: &Stat, limit: u64) -> rustix::io::Result<ReadOutcome> {
     let size = facts.st_size as u64;
     if size > limit {
@@ -384,7 +366,7 @@ fn read_whole(file: &OwnedFd, facts: &Stat, limit: u64) -> rustix::io::Result<Re
     }
     let size = usize::try_from(size).map_err(|_| Errno::NOMEM)?;
     let mut body: Vec<u8> = Vec::new();
-    // Eight bytes more, so that an empty body is at an aligned address, too.
+    // Eight bytes more, so the address of an empty body is aligned.
     body.try_reserve_exact(size + 8).map_err(|_| Errno::NOMEM)?;
     while body.len() < size {
         match rustix::io::read(file, rustix::buffer::spare_capacity(&mut body)) {
@@ -393,7 +375,7 @@ fn read_whole(file: &OwnedFd, facts: &Stat, limit: u64) -> rustix::io::Result<Re
             Err(e) => return Err(e),
         }
     }
-    // The file may have grown in the meantime; nothing beyond its first size is returned.
+    // The file may have grown since; bytes after its first size are dropped.
     body.truncate(size);
     let sent = facts.st_mtime.saturating_mul(1_000_000_000).saturating_add(facts.st_mtime_nsec as i64);
     Ok(ReadOutcome::File(ReadFile { body: body.into(), sent, owner: facts.st_uid }))
@@ -405,15 +387,15 @@ impl AsFd for SpoolFolder {
     }
 }
 
-/// The name of the server's file; no client may have this name.
+/// The name of the server's file, which clients may not have.
 pub const SERVER: &str = "server";
 
-/// Returns the clients that have a file in `hello/`, whether their processes live or not.
+/// Returns the clients that have a file in `hello/`, including dead ones.
 pub fn known_clients(hello: &SpoolFolder) -> Result<Vec<String>> {
     hello.names(|name| name != SERVER && !name.starts_with('.'))
 }
 
-/// Returns the clients whose processes live: those whose lock is held.
+/// Returns the clients whose processes live and hold their lock.
 pub fn living_clients(locks: &Directory, hello: &SpoolFolder) -> Result<Vec<String>> {
     let mut names = known_clients(hello)?;
     let mut failed = None;

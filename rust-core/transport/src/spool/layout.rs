@@ -1,5 +1,4 @@
-//! The directory of a spool and its contents: created at once, opened again, and wiped after the
-//! machine has restarted.
+//! The directory of a spool and its contents: created at once, opened again, and wiped after a reboot.
 //!
 //! ```text
 //! lab@fft.spool/server/      messages to the server
@@ -9,10 +8,10 @@
 //! lab@fft.spool/.boot        the boot id under which it was made; or .durable
 //! ```
 //!
-//! It is made under a name that cannot be guessed and then renamed, so no program finds an
-//! incomplete spool; it is removed by renaming it first. A volatile spool with an old boot id is wiped by the next
-//! server or client. All access goes through open directories and follows no link (`sys::beneath`):
-//! another user with write access to the directories around cannot redirect a program.
+//! A spool is made under an unguessable name and then renamed, so no program finds an incomplete spool. Its
+//! removal begins with a renaming. The next server or client wipes a volatile spool with an old boot id. All
+//! access goes through open directories and follows no link (`sys::beneath`), so a user with write access to
+//! a parent directory cannot redirect a program.
 
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -34,13 +33,11 @@ use crate::sys::lock::{self, Lock};
 use crate::sys::staging::Swept;
 use crate::sys::user;
 
-/// The directories of a spool: messages to the server, messages to clients, participants, files
-/// that could not be read.
+/// The directories of a spool: messages to the server, messages to clients, participants, unreadable files.
 pub const FOLDERS: [&str; 4] = ["server", "client", "hello", "rejected"];
-/// The file with the boot id under which a spool was made: after another boot the spool is empty.
+/// The file with the boot id of the spool's creation: after another boot the spool is empty.
 const BOOT: &str = ".boot";
-/// The file that marks a durable spool: its messages are on the disk before they are reported as
-/// sent.
+/// The file that marks a durable spool: its messages are on the disk before they count as sent.
 const DURABLE: &str = ".durable";
 
 /// An open spool. The two halves of a side share it.
@@ -60,11 +57,11 @@ pub struct SpoolDirectory {
     pub locks: Directory,
     /// The spool's own directory.
     root: OwnedFd,
-    /// The owner and mode of that directory, as it was opened.
+    /// The owner and mode of that directory at the time of opening.
     facts: Stat,
 }
 
-/// Returns where the spool of an endpoint is, or would be made.
+/// Returns the present or future place of an endpoint's spool.
 pub fn place(endpoint: &Endpoint, durable: bool) -> Result<Place> {
     if !durable || endpoint.absolute().is_some() {
         return Place::of(endpoint);
@@ -72,7 +69,7 @@ pub fn place(endpoint: &Endpoint, durable: bool) -> Result<Place> {
     Ok(Place { directory: Arc::new(Directory::state()?), file: endpoint.file_name() })
 }
 
-/// Returns the directory in which a durable spool of this endpoint would be, if that exists.
+/// Returns the directory for a durable spool of this endpoint, if that directory exists.
 pub fn durable_directory(endpoint: &Endpoint) -> Option<PathBuf> {
     if endpoint.absolute().is_some() {
         return None;
@@ -81,7 +78,7 @@ pub fn durable_directory(endpoint: &Endpoint) -> Option<PathBuf> {
     path.is_dir().then_some(path)
 }
 
-/// Returns where the durable spool of an endpoint is, if there is one.
+/// Returns the place of an endpoint's durable spool, if it exists.
 pub fn durable_place(endpoint: &Endpoint) -> Option<Place> {
     let path = durable_directory(endpoint)?;
     let (directory, file) = (Arc::new(Directory::existing(&path).ok()?), endpoint.file_name());
@@ -89,17 +86,15 @@ pub fn durable_place(endpoint: &Endpoint) -> Option<Place> {
     Some(Place { directory, file })
 }
 
-/// Returns the boot id of the running kernel.
 fn boot() -> Result<String> {
     let path = "/proc/sys/kernel/random/boot_id";
     Ok(std::fs::read_to_string(path).doing(format_args!("reading {path}"))?.trim().to_owned())
 }
 
-/// The longest file with a boot id that is read, in bytes.
+/// The longest accepted file with a boot id, in bytes.
 const BOOT_LENGTH: usize = 64;
 
-/// Returns the boot id under which the spool with this directory was made; see
-/// [`SpoolDirectory::boot_made`].
+/// See [`SpoolDirectory::boot_made`].
 fn boot_made(root: Beneath<'_>, facts: &Stat) -> Result<Option<String>> {
     if !is_ours(facts) {
         return Ok(None);
@@ -108,8 +103,9 @@ fn boot_made(root: Beneath<'_>, facts: &Stat) -> Result<Option<String>> {
     Ok(read.map(|(text, _)| String::from_utf8_lossy(&text).trim().to_owned()))
 }
 
-/// Returns whether the spool with this directory was made before the machine's last start. False
-/// where that cannot be read: for programs that only list it.
+/// Returns whether a spool was made before the machine's last start, for programs that only list it.
+///
+/// False if that cannot be read.
 pub fn is_of_earlier_boot(root: Beneath<'_>, facts: &Stat) -> Result<bool> {
     match boot_made(root, facts) {
         Ok(Some(made)) => Ok(made != boot()?),
@@ -118,11 +114,10 @@ pub fn is_of_earlier_boot(root: Beneath<'_>, facts: &Stat) -> Result<bool> {
 }
 
 impl SpoolDirectory {
-    /// Opens the spool at a place; `None` where there is none, or it is being removed.
+    /// Opens the spool at a place. `None` without a spool, and during its removal.
     ///
     /// # Errors
-    /// `PermissionDenied` where a link or another user's directory is in the place of one of its
-    /// own.
+    /// `PermissionDenied` if a link or another user's directory replaces one of its directories.
     pub fn open(place: &Place) -> Result<Option<SpoolDirectory>> {
         let path = place.path();
         let Some(opened) = place.directory.beneath().directory(&place.file, RequiredOwner::AnyUser)? else {
@@ -157,7 +152,7 @@ impl SpoolDirectory {
         Ok(Some(SpoolDirectory { place: place.clone(), server, client, rejected, hello, locks, root, facts }))
     }
 
-    /// Makes the spool at a place, all of it at once. Only under the place's lock.
+    /// Makes the whole spool at a place at once. The caller holds the place's lock.
     pub fn make(place: &Place, connect_options: &ConnectOptions) -> Result<()> {
         let parent = place.directory.beneath();
         sweep_staged(place, &mut Swept::default())?;
@@ -166,16 +161,17 @@ impl SpoolDirectory {
         let made =
             make_all(place, &new, connect_options).and_then(|()| parent.rename(parent, &new, &place.file));
         if let Err(e) = made {
-            // The first error is returned; a file that cannot be removed now is swept.
+            // The caller gets the first error; a later sweep removes the file.
             let _ = parent.remove_tree(&new);
             return Err(e);
         }
         Ok(())
     }
 
-    /// Syncs a durable spool's directories of messages: other processes may have been killed before
-    /// they synced their answers or removals. The numbers seen before this are then not reused
-    /// after a power cut.
+    /// Syncs a durable spool's directories of messages.
+    ///
+    /// Other processes may have been killed before they synced answers or removals. After a power cut,
+    /// numbers seen before this call are not reused.
     pub fn sync_messages(&self) -> Result<()> {
         self.server.sync()?;
         self.client.sync()
@@ -190,33 +186,33 @@ impl SpoolDirectory {
         }
     }
 
-    /// Access to names in the spool's directory that follows no link.
     fn beneath<'a>(&'a self, path: &'a Path) -> Beneath<'a> {
         Beneath::new(self.root.as_fd(), path)
     }
 
-    /// Returns the boot id under which it was made, as its owner wrote it; `None` for a spool that
-    /// is another user's, durable, or made by hand. An error where something else is there:
-    /// nothing is removed because of that.
+    /// Returns the boot id of its creation, as its owner wrote it.
+    ///
+    /// Returns `None` for another user's, a durable, or a handmade spool. Returns an error if something else
+    /// has that name; nothing is removed because of that.
     pub fn boot_made(&self) -> Result<Option<String>> {
         boot_made(self.beneath(&self.place.path()), &self.facts)
     }
 
-    /// Returns whether it was made before the machine's last start, and has to be wiped.
+    /// Returns whether it was made before the machine's last start, and must be wiped.
     pub fn is_stale(&self) -> Result<bool> {
         is_of_earlier_boot(self.beneath(&self.place.path()), &self.facts)
     }
 
-    /// Removes everything from before the machine's last start. Only under the place's lock.
+    /// Removes everything from before the machine's last start. The caller holds the place's lock.
     pub fn wipe(&self) -> Result<()> {
         let path = self.place.path();
-        // Where other users can replace the file with the boot id, they could have all messages
-        // removed; then only this user's files are removed.
+        // Other users that can replace the file with the boot id could have all messages removed. Then only
+        // this user's files are removed.
         let is_certain = self.facts.st_mode & 0o022 == 0;
         for folder in [&self.server, &self.client, &self.rejected, &self.hello] {
             folder.each_name(|name| {
                 let facts = folder.facts(name).filter(|facts| is_certain || is_ours(facts));
-                // A directory is no message.
+                // A directory is not a message.
                 if name != lock::NAME && facts.is_some_and(|facts| kind_of(&facts) != FileType::Directory) {
                     folder.remove(name)?;
                 }
@@ -230,18 +226,17 @@ impl SpoolDirectory {
         self.beneath(&path).replace(BOOT, boot()?.as_bytes(), 0o644, None)
     }
 
-    /// Returns whether it ends with the next start of the machine: not where it is durable or was
-    /// made by hand.
+    /// Returns whether it ends with the next start of the machine. A durable or handmade spool does not.
     pub fn is_volatile(&self) -> bool {
         matches!(self.boot_made(), Ok(Some(_)))
     }
 
-    /// Returns a path that leads to this spool wherever it was moved.
+    /// Returns a path that leads to this spool even after a move.
     pub fn kernel_path(&self) -> PathBuf {
         format!("/proc/self/fd/{}/.", self.root.as_raw_fd()).into()
     }
 
-    /// `Disconnected` where the spool was removed while it was in use.
+    /// Returns `Disconnected` if the spool was removed while it was in use.
     pub fn check_exists(&self) -> Result<()> {
         let folders = [&self.server, &self.client, &self.hello];
         match folders.into_iter().find(|folder| folder.is_removed()) {
@@ -251,8 +246,7 @@ impl SpoolDirectory {
         }
     }
 
-    /// Returns whether a file may have been written by the spool's server: by this user, root, or
-    /// the spool's owner.
+    /// Returns whether the spool's server may have written a file: this user, root, or the spool's owner.
     pub fn is_by_server(&self, file: &Stat) -> bool {
         is_ours(file) || [0, self.facts.st_uid].contains(&file.st_uid)
     }
@@ -265,8 +259,9 @@ impl SpoolDirectory {
         matches!((here, named), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
     }
 
-    /// Removes an empty spool of this user; false where a file was added in the meantime, and then
-    /// it stays. Only under the place's lock.
+    /// Removes an empty spool of this user. The caller holds the place's lock.
+    ///
+    /// Returns false, and keeps the spool, if a file was added since.
     pub fn remove(self) -> Result<bool> {
         let path = self.place.path();
         let (around, root) = (self.place.directory.beneath(), self.beneath(&path));
@@ -277,8 +272,8 @@ impl SpoolDirectory {
         }
         rustix::fs::renameat(&self.place.directory, &self.place.file, &self.place.directory, old.as_str())
             .doing(doing())?;
-        // No process finds it any more; a process that had opened it before is seen here, or finds
-        // out with `is_current`.
+        // No process finds it any more. An earlier opener is either seen here, or finds out with
+        // `is_current`.
         let emptied = FOLDERS[..2]
             .iter()
             .all(|folder| rustix::fs::unlinkat(&self.root, *folder, AtFlags::REMOVEDIR).is_ok());
@@ -297,7 +292,7 @@ impl SpoolDirectory {
     }
 }
 
-/// Makes a spool under a temporary name, and syncs it where it is durable.
+/// Makes a spool under a temporary name, and syncs it if it is durable.
 fn make_all(place: &Place, new: &str, connect_options: &ConnectOptions) -> Result<()> {
     let (around, path) = (place.directory.beneath(), place.path());
     let doing = || format!("making the spool {}", path.display());
@@ -315,15 +310,14 @@ fn make_all(place: &Place, new: &str, connect_options: &ConnectOptions) -> Resul
     let marker = root.create(marker, 0o644, None)?;
     write_all(&marker, text.as_bytes()).doing(doing())?;
     if connect_options.durable {
-        // A spool that has lost its marker in a power cut would be wiped, and one without its
-        // directories is invalid.
+        // A spool that lost its marker in a power cut would be wiped. Without its directories it is invalid.
         rustix::fs::fsync(&marker).doing(doing())?;
         rustix::fs::fsync(root).doing(doing())?;
     }
     Ok(())
 }
 
-/// Removes unfinished spools of dead processes of this user under this name. Only under the place's
+/// Removes unfinished spools of dead processes of this user under this name. The caller holds the place's
 /// lock.
 pub fn sweep_staged(place: &Place, swept: &mut Swept) -> Result<()> {
     let around = place.directory.beneath();
@@ -336,25 +330,24 @@ pub fn sweep_staged(place: &Place, swept: &mut Swept) -> Result<()> {
     Ok(())
 }
 
-/// Takes the lock of a place; `None` where a server has it.
+/// Takes the lock of a place. `None` if a server has it.
 pub fn lock(place: &Place) -> Result<Option<Lock>> {
     lock::try_lock(&place.directory, &place.file)
 }
 
-/// Takes the lock of a place beside other workers; `None` where another process has it exclusively.
+/// Takes the lock of a place jointly with other workers. `None` if another process has it exclusively.
 pub fn share(place: &Place) -> Result<Option<Lock>> {
     lock::try_share(&place.directory, &place.file)
 }
 
-/// Returns the mode of a directory for files of this mode: users who may read may enter.
+/// Returns the mode of a directory for files of this mode: users that may read may enter.
 fn directory_mode(files: u32) -> u32 {
     let enter = (files & 0o444) >> 2;
     let inherits_group = if files & 0o060 == 0 { 0 } else { 0o2000 };
     files | enter | inherits_group
 }
 
-/// Makes a directory of this mode for this group; one that another process has just made stays as
-/// it is.
+/// Makes a directory of this mode for this group. Leaves a directory of another process as it is.
 fn make_folder(parent: Beneath<'_>, name: &str, mode: u32, group: Option<u32>) -> Result<OwnedFd> {
     let shown = parent.shown(name);
     let doing = || format!("making {}", shown.display());
@@ -367,7 +360,7 @@ fn make_folder(parent: Beneath<'_>, name: &str, mode: u32, group: Option<u32>) -
     let Some(folder) = parent.directory(name, whose)? else { return Err(Errno::NOENT).doing(doing()) };
     if made {
         user::give_to_group(&folder.fd, shown.display(), group)?;
-        // Only after it belongs to the group; and the umask may have removed bits.
+        // Only after the change of the group, and because the umask may have removed bits.
         rustix::fs::fchmod(&folder.fd, Mode::from_raw_mode(mode)).doing(doing())?;
     }
     Ok(folder.fd)

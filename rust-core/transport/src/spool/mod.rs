@@ -1,23 +1,22 @@
-//! A spool: a directory of files, one message a file, which people and scripts can read, and which
-//! stays until it is consumed.
+//! A spool: a directory with one file per message, which people and scripts can read.
 //!
-//! A script needs only `ls`, `mv` and `rm`: a file moved into `server/` is a request, its answer
-//! appears in `client/` under the same name, and removing a file consumes it. Either side may die
-//! and start again; there is no hello, and the kernel's locks are the only proof of life. One
-//! server (or several workers with the option `shared`) holds the lock of the spool's name; a
-//! client holds one for its own name.
+//! A message stays until it is consumed. A script needs only `ls`, `mv` and `rm`. A file moved into `server/`
+//! is a request, its answer appears in `client/` under the request's name, and removing a file consumes it.
+//! Either side may die and start again; without a hello, the kernel's locks are the only proof of life. One
+//! server (or several workers with the option `shared`) holds the lock of the spool's name; a client holds a
+//! lock for its own name.
 //!
-//! | what | defined in |
+//! | topic | module |
 //! |---|---|
-//! | where a spool is, how it is made and wiped | `layout` |
-//! | one of its directories: files appear whole, are read whole, and are removed; the clients in one | `folder` |
+//! | the place of a spool, its creation and wiping | `layout` |
+//! | one of its directories: whole files, and the clients with a file | `folder` |
 //! | the names of the files | `name` |
 //! | the file of a participant | `presence` |
-//! | new names; messages that were delivered | `arrivals`; `delivered` |
+//! | new names; delivered messages | `arrivals`; `delivered` |
 //! | room for more messages, and the count near its bound | `room`, `census` |
 //! | the two sides | `server`, `client` |
 //! | the division of work among several servers | `workers` |
-//! | files that cannot be taken; what is removed, and when | `reject`; `sweep` |
+//! | files that cannot be taken; removal of old files | `reject`; `sweep` |
 //! | the traits of a transport, with the listing | `driver` |
 
 mod arrivals;
@@ -63,7 +62,6 @@ use crate::value::{Map, Value};
 
 pub use driver::Spool;
 
-/// The sending half, of either side.
 struct SpoolTx {
     side: SideTx,
     /// Always readable: the descriptor of a side with room.
@@ -75,28 +73,25 @@ enum SideTx {
     Client(ClientTx),
 }
 
-/// The receiving half, of either side.
 enum SpoolRx {
-    /// Of the server.
     Server(ServerRx),
-    /// Of a client.
     Client(ClientRx),
 }
 
-/// The resources of a server while it serves: the lock of the name, and the files that describe it.
+/// The resources of a serving server: the lock of the name, and the files that describe it.
+///
 /// Dropping it releases them.
 struct BoundSpool {
     layout: Arc<SpoolDirectory>,
-    /// The fork generation that made it; a forked child removes nothing.
+    /// The fork generation of its maker; a forked child removes nothing.
     born: u64,
-    /// The server's file in `hello/`; `None` for a worker that was not the first, or where the disk
-    /// was full.
+    /// The server's file in `hello/`; `None` for a later worker, or if the disk was full.
     presence: Option<Presence>,
-    /// The owner record beside the spool, under the same conditions.
+    /// The owner record of the spool; `None` in the same cases.
     owner_record: Option<OwnerRecord>,
     /// The lock of the name; `None` only while the drop takes it again.
     lock: Option<Lock>,
-    /// Whether other workers may serve as well.
+    /// Whether other workers may serve.
     is_shared: bool,
 }
 
@@ -105,9 +100,9 @@ impl Drop for BoundSpool {
         if !self.is_shared || self.born != fork::generation() {
             return;
         }
-        // The files that describe a server stay while another worker serves. The last worker, which
-        // need not be the one that wrote them, removes them under the exclusive lock. The next
-        // server sweeps what cannot be removed now.
+        // The files that describe a server stay while another worker serves. The last worker removes them
+        // under the exclusive lock, even if another worker wrote them. The next server sweeps any remaining
+        // file.
         self.presence.iter_mut().for_each(Presence::keep_file);
         self.owner_record.iter_mut().for_each(OwnerRecord::keep_file);
         let place = &self.layout.place;
@@ -120,16 +115,16 @@ impl Drop for BoundSpool {
     }
 }
 
-/// The key of the owner record for whether other workers may serve, too.
+/// The key of the owner record for whether other workers may serve.
 const SHARED: &str = "shared";
 
-/// Serves the spool at an endpoint, and makes it if needed. Where only a durable spool exists, that
-/// one is served even without the option `durable`: a second one of the same name would leave its
-/// messages unread.
+/// Serves the spool at an endpoint, and creates it if needed.
+///
+/// If only a durable spool exists, it is served even without the option `durable`: a second spool with this
+/// name would leave its messages unread.
 ///
 /// # Errors
-/// `AddressInUse` where a living process serves it, `Stalled` where it was removed at the same
-/// time.
+/// `AddressInUse` if a living process serves it; `Stalled` if it was removed concurrently.
 fn listen(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<ConnectionlessLink> {
     let mut place = layout::place(endpoint, connect_options.durable)?;
     if !connect_options.durable
@@ -141,11 +136,10 @@ fn listen(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<Conne
     serve(place.clone(), connect_options).map_err(|e| place.denied("serve", e))
 }
 
-/// As [`listen`], at a place, before errors get its path.
 fn serve(place: Place, connect_options: &ConnectOptions) -> Result<ConnectionlessLink> {
     let (lock, is_first) = bind(&place, connect_options.shared, connect_options.patience)?;
     if !is_first {
-        // It was made, wiped and swept by the first worker, which lives or has just died.
+        // The first worker, which lives or has just died, has made, wiped and swept it.
         let Some(layout) = SpoolDirectory::open(&place)? else {
             let text = format!("{} is being removed; try again", place.path().display());
             return Err(Error::new(ErrorKind::Stalled, text));
@@ -170,8 +164,7 @@ fn serve(place: Place, connect_options: &ConnectOptions) -> Result<Connectionles
     begin(layout, lock, true, connect_options)
 }
 
-/// Serves a spool whose lock is held. The first of several workers writes the files that describe
-/// the server.
+/// Serves a spool whose lock is held. The first of several workers writes the files that describe the server.
 fn begin(
     layout: SpoolDirectory,
     lock: Lock,
@@ -193,8 +186,7 @@ fn begin(
         more.insert(SHARED.to_owned(), true.into());
     }
     if is_first {
-        // On a full disk the server cannot be described, but it can still consume messages, which
-        // makes room.
+        // On a full disk the server cannot be described. It can still consume messages, which makes room.
         bound.owner_record = unless_full(OwnerRecord::write(
             &layout.place,
             connect_options.pattern,
@@ -214,7 +206,7 @@ fn begin(
     })
 }
 
-/// What was written; `None` where there is no space for it.
+/// Returns the written value, or `None` if there is no space for it.
 fn unless_full<T>(written: Result<T>) -> Result<Option<T>> {
     match written {
         Err(e) if e.kind() == ErrorKind::NoSpace => Ok(None),
@@ -222,13 +214,14 @@ fn unless_full<T>(written: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// Takes the lock of a place; returns also whether it is held exclusively. A sweep, or a program
-/// that makes a spool, holds the lock for a moment, which is no reason to refuse: the lock is tried
-/// every millisecond for 50 ms, and for 5 s, or the caller's time-out, where the first of several workers may be
-/// sweeping.
+/// Takes the lock of a place; also returns whether it is held exclusively.
+///
+/// A sweep, or a program that makes a spool, holds the lock for a moment. So the lock is tried every
+/// millisecond for 50 ms. Another worker may be sweeping: with `shared`, it is tried for 5 s, or for the
+/// caller's time-out.
 ///
 /// # Errors
-/// `AddressInUse` where a living process serves.
+/// `AddressInUse` if a living process serves.
 fn bind(place: &Place, shared: bool, patience: Option<Duration>) -> Result<(Lock, bool)> {
     let most = patience.map_or(5000, |patience| patience.as_millis().clamp(50, 5000));
     let attempts = if shared { most } else { 50 };
@@ -251,12 +244,10 @@ fn bind(place: &Place, shared: bool, patience: Option<Duration>) -> Result<(Lock
     Err(owner::in_use(owner::process(place), "serves", place.path().display(), advice))
 }
 
-/// Joins the spool at an endpoint as a client, and waits until there is one; with `durable` it is
-/// made.
+/// Joins the spool at an endpoint as a client, and waits until it exists. With `durable` it is created.
 ///
 /// # Errors
-/// `NotFound` when the deadline passes, `AddressInUse` where a living process has the name,
-/// `PermissionDenied`.
+/// `NotFound` when the deadline passes; `AddressInUse` if a living process has the name; `PermissionDenied`.
 fn connect(
     endpoint: &Endpoint,
     connect_options: &ConnectOptions,
@@ -296,7 +287,6 @@ fn connect(
     }
 }
 
-/// Returns the error for a spool that did not appear in time.
 fn no_spool(place: &Place, waiting: &Waiting<'_>) -> Error {
     let text = format!(
         "there is no spool: {} {}; start its server, or make it with the option durable, and {}",
@@ -307,7 +297,7 @@ fn no_spool(place: &Place, waiting: &Waiting<'_>) -> Error {
     Error::new(ErrorKind::NotFound, text)
 }
 
-/// Joins the spool once; `None` where there is none.
+/// Joins the spool once, if it exists.
 fn try_connect(
     endpoint: &Endpoint,
     place: &Place,
@@ -328,7 +318,7 @@ fn try_connect(
     }
     let Some(layout) = opened else { return Ok(None) };
     if layout.is_stale()? {
-        // If another process has the lock, the spool is being wiped, or just was.
+        // If another process has the lock, it is wiping the spool, or has just done so.
         if let Some(_lock) = layout::lock(&layout.place)?
             && layout.is_stale()?
         {
@@ -345,7 +335,7 @@ fn try_connect(
         nameless(&connect_options.source, connect_options.session)
     };
     let (presence, before) = Presence::client(&layout, &who, connect_options)?;
-    // From here on no process removes it, because this client is listed; but one may just have done
+    // This client is now listed, so no process removes the spool from here on. A process may just have done
     // so.
     if !layout.is_current() {
         return Ok(None);
@@ -379,7 +369,6 @@ macro_rules! each {
 }
 
 impl SpoolTx {
-    /// Returns the sending half of a side.
     fn new(side: SideTx) -> Result<SpoolTx> {
         let ready = EventFd::new()?;
         ready.wake();
@@ -388,7 +377,7 @@ impl SpoolTx {
 }
 
 impl SendHalf for SpoolTx {
-    /// Never a part of a frame: a file appears whole or not at all.
+    /// Never returns `Started`: a file appears whole or not at all.
     fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         each!(&mut self.side, SideTx, half => half.try_send(frame))
     }
@@ -447,8 +436,9 @@ impl ReceiveHalf for SpoolRx {
 }
 
 #[cfg(all(any(test, fuzzing), not(loom)))]
-/// Fuzzing: the first line as the name of a file, and the rest as its contents. A parsed name must
-/// format to a name that parses to the same.
+/// Fuzzing: the first line is the name of a file, and the rest its contents.
+///
+/// A parsed name must format to a name that parses to an equal value.
 pub fn fuzz(bytes: &[u8]) {
     use crate::frame::Kind;
     let (name, body) = bytes.split_at(bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len()));

@@ -4,12 +4,12 @@
 //! |---|---|
 //! | 20 digits | the number, so that names sort in the order of sending |
 //! | `panel-7f3a` | the client that sent the file, or that it is for |
-//! | `request`, `data`, `reply`, `command`, `event` | the kind, only where the directory does not imply it |
+//! | `request`, `data`, `reply`, `command`, `event` | the kind, only if the directory does not imply it |
 //! | `json` … | the encoding of the body; any other ending means raw bytes |
-//! | `.error` | behind all of it: a failed answer, whose body is JSON |
+//! | `.error` | at the end: a failed answer, whose body is JSON |
 //!
-//! Any other name is a script's: its file is a message all the same, without a number. Parsing
-//! never fails, because any user of the spool can give a file any name; it only finds less in it.
+//! Any other name is a script's. Its file is also a message, without a number. Parsing never fails, because
+//! any user of the spool can give a file any name. It only finds fewer parts.
 
 use std::path::Path;
 
@@ -18,26 +18,26 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::sys::fnv1a;
 
-/// The digits of a number: as many as the largest has, so that names sort as their numbers do.
+/// The digits of a number: as many as the largest has, so that names sort like their numbers.
 pub const DIGITS: usize = 20;
 
-/// The largest number of a file. A name with a larger one is treated as a script's, so no number
-/// overflows when it is continued from.
+/// The largest number of a file. A name with a larger number counts as a script's, so numbers cannot
+/// overflow.
 pub const LARGEST: u64 = i64::MAX as u64;
-/// The largest number from which a new client continues. Without this bound a single file with a
-/// huge number would use up the numbers of all clients.
+/// The largest number from which a new client continues.
+///
+/// Otherwise a single file with a huge number would use up the numbers of all clients.
 pub const LARGEST_COUNTED: u64 = 1 << 62;
-/// The longest name in `server/` in bytes: an answer's name has room for `.error` behind it.
+/// The longest name in `server/` in bytes. It leaves room for `.error` in the answer's name.
 pub const LONGEST: usize = 240;
 
-/// The ending of an answer's name when the request failed.
+/// The ending of a failed answer's name.
 pub const FAILED: &str = ".error";
 
-/// Separates the name of a program without a `client_id` from its unique ending. No `client_id`
-/// contains it.
+/// Separates the name of a program without a `client_id` from its unique ending. No `client_id` contains it.
 pub const NAMELESS: char = '+';
 
-/// The parts that give the kind of a message, where the directory does not imply it.
+/// The parts for the kind of a message, if the directory does not imply it.
 const PARTS: [(&str, Kind); 5] = [
     ("request", Kind::Request),
     ("data", Kind::Data),
@@ -49,12 +49,9 @@ const PARTS: [(&str, Kind); 5] = [
 /// The meaning of the name of a message's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageFileName {
-    /// Its number, and the client that sent it or that it is for; `None` where Linkspan did not
-    /// give the name.
+    /// Its number, and its client. `None` if Linkspan did not give the name.
     pub numbered: Option<(u64, String)>,
-    /// The kind of the message.
     pub kind: Kind,
-    /// The encoding of the body.
     pub encoding: Encoding,
 }
 
@@ -62,8 +59,8 @@ impl MessageFileName {
     /// Returns the name of a file; `usual` is the kind that the directory implies.
     pub fn format(number: u64, who: &str, kind: Kind, encoding: Encoding, usual: Kind) -> String {
         let part = PARTS.iter().find(|(_, k)| *k == kind).map_or("data", |(part, _)| part);
-        // A client whose name ends like a kind needs the kind written out, or its name would be
-        // parsed as one.
+        // If a client's name ends like a kind, the kind must follow. Otherwise that ending would be parsed as
+        // the kind.
         let is_mistakable = PARTS.iter().any(|(part, _)| who.rsplit('.').next() == Some(part));
         if kind == usual && !is_mistakable {
             format!("{number:0DIGITS$}.{who}.{}", encoding.name())
@@ -109,7 +106,7 @@ pub fn stem(name: &str) -> &str {
 /// Returns the number after `last`.
 ///
 /// # Errors
-/// `InvalidState` where there is none; `folder` is for the text.
+/// `InvalidState` if the numbers are used up; `folder` is for the text.
 pub fn next_number(last: u64, folder: &Path) -> Result<u64> {
     if last < LARGEST {
         return Ok(last + 1);
@@ -121,13 +118,13 @@ pub fn next_number(last: u64, folder: &Path) -> Result<u64> {
     Err(Error::new(ErrorKind::InvalidState, text))
 }
 
-/// Returns whether a file is left alone: hidden, or still being written, by the usual endings.
+/// Returns whether a file is ignored: hidden, or still being written, by the usual endings.
 pub fn is_hidden(name: &str) -> bool {
     let ends = ["~", ".tmp", ".part"];
     name.is_empty() || name.starts_with('.') || ends.iter().any(|end| name.ends_with(end))
 }
 
-/// Returns a sender's name in messages: its name without the unique ending of a nameless one.
+/// Returns a sender's name in messages: its name without the unique ending of a nameless sender.
 pub fn source(who: &str) -> &str {
     who.split_once(NAMELESS).map_or(who, |(program, _)| program)
 }
@@ -137,8 +134,9 @@ pub fn is_nameless(who: &str) -> bool {
     who.contains(NAMELESS)
 }
 
-/// Returns the session of all messages of a sender, a hash of its name (FNV-1a): with the name, its
-/// numbers are unique for ever.
+/// Returns the session of all messages of a sender: a hash of its name (FNV-1a).
+///
+/// Together with the name it makes the numbers unique forever.
 pub fn session(who: &str) -> u64 {
     fnv1a(who) | 1
 }

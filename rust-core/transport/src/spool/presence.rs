@@ -1,9 +1,8 @@
-//! The participants of a spool: each client and the server has a file in `hello/` that describes
-//! it, and a client holds a lock that dies with its process.
+//! The participants of a spool: each client and the server has a file in `hello/` that describes it.
 //!
-//! A client's file begins with two numbers of fixed length, which are overwritten in place: the
-//! last number that it used and the last that it consumed. A client that restarts under its name
-//! continues there. A nameless client's file is removed when the client ends.
+//! A client also holds a lock that dies with its process. Its file begins with two numbers of fixed length,
+//! which are overwritten in place: the last number that it used and the last that it consumed. A client that
+//! restarts under its name continues there. A nameless client's file is removed at the client's end.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -20,14 +19,15 @@ use crate::sys::headroom;
 use crate::sys::lock::{self, Lock};
 use crate::value::{Map, Value};
 
-/// This program's file in `hello/`. The drop gives up the name, and removes the file of a server
-/// and of a nameless client.
+/// This program's file in `hello/`.
+///
+/// The drop releases the name. It removes the file of a server and of a nameless client.
 pub struct Presence {
     layout: Arc<SpoolDirectory>,
     who: String,
     /// The open file, for the numbers.
     file: OwnedFd,
-    /// The fork generation that made it; a forked child removes nothing.
+    /// The fork generation of its maker; a forked child removes nothing.
     born: u64,
     /// Whether the file stays after the drop, see [`Presence::keep_file`].
     stays: bool,
@@ -35,8 +35,7 @@ pub struct Presence {
     _lock: Option<Lock>,
 }
 
-/// The progress of a client: the last number that it used, and that of the last message that it
-/// consumed.
+/// The progress of a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClientProgress {
     /// The last number that it gave to a message.
@@ -45,18 +44,17 @@ pub struct ClientProgress {
     pub consumed: u64,
 }
 
-/// Returns the beginning of a client's file: of fixed length, so that it can be overwritten in
-/// place.
+/// Returns the beginning of a client's file: of fixed length, for overwriting in place.
 fn progress_text(progress: ClientProgress) -> String {
     format!("{{\"used\":\"{:020}\",\"consumed\":\"{:020}\"", progress.used, progress.consumed)
 }
 
 impl Presence {
-    /// Claims a client's name and writes its file; returns also its earlier progress.
+    /// Claims a client's name and writes its file; also returns its earlier progress.
     ///
     /// # Errors
-    /// `AddressInUse` where a living process has the name, `PermissionDenied` where another user's
-    /// file has it, `InvalidEndpoint` for a name that no client may have.
+    /// `AddressInUse` if a living process has the name; `PermissionDenied` if another user's file has it;
+    /// `InvalidEndpoint` for a name that clients may not have.
     pub fn client(
         layout: &Arc<SpoolDirectory>,
         who: &str,
@@ -77,8 +75,7 @@ impl Presence {
             );
             return Err(Error::new(ErrorKind::AddressInUse, text));
         };
-        // The file of another user under this name, and the messages kept for it, belong to that
-        // user.
+        // The file of another user under this name, and the messages kept for it, belong to that user.
         let beneath = layout.hello.beneath();
         if let Some(facts) = beneath.facts(who)?
             && !is_ours(&facts)
@@ -95,7 +92,7 @@ impl Presence {
         let progress =
             ClientProgress { used: number("used").unwrap_or(0), consumed: number("consumed").unwrap_or(0) };
         let about = describe(connect_options)?;
-        // The rest of the JSON map behind the numbers.
+        // The rest of the JSON map after the numbers.
         let text = progress_text(progress) + "," + about.trim_start_matches('{') + "\n";
         Ok((Presence::write(layout, who, &text, Some(lock))?, progress))
     }
@@ -105,7 +102,6 @@ impl Presence {
         Presence::write(layout, SERVER, &(describe(connect_options)? + "\n"), None)
     }
 
-    /// Replaces the file of this name.
     fn write(layout: &Arc<SpoolDirectory>, who: &str, text: &str, lock: Option<Lock>) -> Result<Presence> {
         super::sweep::remove_staged(layout, who)?;
         let file = layout.hello.replace_ours(who, text.as_bytes())?;
@@ -113,7 +109,7 @@ impl Presence {
         Ok(Presence { layout: layout.clone(), who: who.to_owned(), file, born, stays: false, _lock: lock })
     }
 
-    /// Keeps the file after the drop: it describes other workers, too.
+    /// Keeps the file after the drop: it describes other workers.
     pub fn keep_file(&mut self) {
         self.stays = true;
     }
@@ -123,13 +119,13 @@ impl Presence {
         &self.who
     }
 
-    /// Writes the progress of this client, where it has a name under which it can return. Not
-    /// synced, and errors are ignored: a lost number is found again among the messages
+    /// Writes the progress of this client, if it has a name and can return under it.
+    ///
+    /// The write is not synced, and errors are ignored: the messages also show the number
     /// (`client::highest`).
     pub fn note(&self, progress: ClientProgress) {
         let text = progress_text(progress);
-        // Beyond the limit on the length of files the kernel kills the process instead of returning
-        // an error.
+        // Beyond the limit on the length of files the kernel kills the process instead of returning an error.
         if !is_nameless(&self.who) && text.len() as u64 <= headroom::file_limit() {
             let _ = rustix::io::pwrite(&self.file, text.as_bytes(), 0);
         }
@@ -141,7 +137,7 @@ impl Drop for Presence {
         if self.stays || self.born != fork::generation() || !(is_nameless(&self.who) || self.who == SERVER) {
             return;
         }
-        // The lock is still held here. The next server sweeps what cannot be removed now.
+        // The lock is still held here. The next server sweeps any remaining file.
         let _ = self.layout.hello.beneath().remove(&self.who);
         if is_nameless(&self.who) {
             let _ = super::sweep::remove_answers(&self.layout, &self.who);
@@ -162,16 +158,15 @@ fn describe(connect_options: &ConnectOptions) -> Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// Returns the map in the file of a name; `None` where there is none, or it is not a map.
+/// Returns the map in the file of a name. `None` if it does not exist or is not a map.
 pub fn read(hello: &SpoolFolder, who: &str) -> Option<Map> {
     let Ok(ReadOutcome::File(ReadFile { body, .. })) = hello.read(who, LIMIT as u64) else { return None };
     decoded(&body)
 }
 
-/// The longest file in `hello/` that is read, in bytes.
+/// The longest accepted file in `hello/`, in bytes.
 const LIMIT: usize = 4096;
 
-/// Returns a JSON map; `None` for anything else.
 fn decoded(text: &[u8]) -> Option<Map> {
     codec::decode(text, Encoding::Json).ok()?.as_map().ok().cloned()
 }

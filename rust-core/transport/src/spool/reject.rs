@@ -1,8 +1,7 @@
-//! Files that cannot be taken as messages: their faults, where they are kept, and the answers to
-//! their senders.
+//! Files that cannot be taken as messages: their faults, their place, and the answers to their senders.
 //!
-//! Such a file moves to `rejected/`, so that it neither blocks those behind it nor is lost. The
-//! sender of a request gets a failed answer with a JSON-RPC error, which also names the file.
+//! Such a file moves to `rejected/`, so it is not lost and does not block later files. The sender of a
+//! request gets a failed answer with a JSON-RPC error, which also names the file.
 
 use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
@@ -20,12 +19,12 @@ const PARSE_ERROR: i64 = -32700;
 /// JSON-RPC 2.0's code for a request that is not accepted.
 const INVALID_REQUEST: i64 = -32600;
 
-/// Bodies in files that Linkspan wrote are not checked from this many bytes on: decoding them finds
-/// the same faults.
+/// From this size on, bodies that Linkspan wrote are not checked: decoding them finds any fault.
 const LONG: usize = 1 << 20;
 
-/// Returns whether a body is a value in its encoding; the error of the decoder otherwise. `is_ours`
-/// where the file's name was made by Linkspan.
+/// Checks that a body is a value in its encoding; else returns the error of the decoder.
+///
+/// `is_ours` tells whether Linkspan made the file's name.
 pub fn check(body: &[u8], encoding: Encoding, limits: &Limits, is_ours: bool) -> Result<()> {
     if encoding == Encoding::Raw || is_ours && body.len() >= LONG {
         return Ok(());
@@ -44,11 +43,12 @@ pub fn failure(name: &str, error: &Error) -> Result<Vec<u8>> {
     codec::encode(&Value::Map(map), Encoding::Json)
 }
 
-/// The number of names that are tried in turn, before one is drawn at random that cannot be taken.
+/// The number of names that are tried before a random name, which cannot be taken.
 const PLAIN_NAMES: u32 = 16;
 
-/// Links a file into `rejected/`, so that the caller can remove its first name; renames it where
-/// linking is not allowed. A file that has gone in the meantime is no error.
+/// Links a file into `rejected/`, so the caller can remove its first name.
+///
+/// If linking is not allowed, it renames the file. A file that is gone is no error.
 pub fn keep(layout: &SpoolDirectory, from: &SpoolFolder, name: &str) -> Result<()> {
     let stem = beginning(name, LONGEST);
     for attempt in 0..u32::MAX {
@@ -60,7 +60,7 @@ pub fn keep(layout: &SpoolDirectory, from: &SpoolFolder, name: &str) -> Result<(
         match rustix::fs::linkat(from, name, &layout.rejected, &kept, AtFlags::empty()) {
             Err(Errno::EXIST) if is_same(from, name, &layout.rejected, &kept) => break,
             Err(Errno::EXIST) => {}
-            // Another user's file may be renamed and not linked.
+            // Another user's file may be renamed but not linked.
             Err(Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::MLINK) => {
                 match rustix::fs::renameat_with(from, name, &layout.rejected, &kept, RenameFlags::NOREPLACE) {
                     Err(Errno::EXIST) => {}
@@ -84,13 +84,11 @@ fn beginning(name: &str, bytes: usize) -> &str {
     &name[..end]
 }
 
-/// Returns the error for a file that cannot be kept.
 fn failed(layout: &SpoolDirectory, kept: &str, errno: Errno) -> Error {
     let path = layout.rejected.path().join(kept);
     Error::os(format_args!("keeping a file as {}", path.display()), errno.raw_os_error())
 }
 
-/// Returns whether two names lead to one file.
 fn is_same(a: &SpoolFolder, name: &str, b: &SpoolFolder, other: &str) -> bool {
     matches!((a.facts(name), b.facts(other)), (Some(a), Some(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
 }

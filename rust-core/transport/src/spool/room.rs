@@ -1,10 +1,10 @@
-//! The bound of the messages that wait in a directory: as many bytes as the option `buffer` allows
-//! (256 MiB without it), and as many files as these bytes are pages of 4 KiB, but at least 4,096.
+//! The bound of the messages that wait in a directory.
 //!
-//! Listing a directory takes longer the more files wait there, so a sender takes half of the
-//! remaining room as its credit, and lists again when that is used up: a message within the credit
-//! costs nothing more. Near the bound, where credits are small, it keeps a [`Census`] instead.
-//! Several senders count independently, so together they exceed the bound a little.
+//! It allows the bytes of the option `buffer` (256 MiB by default), and one file for each 4 KiB, but at least
+//! 4,096. Listing a directory is slow if many files wait. So a sender takes half of the remaining room as its
+//! credit; messages within the credit cost nothing more. Then it lists again. Near the bound, with small
+//! credits, it keeps a [`Census`] instead. Several senders count independently, so together they exceed the
+//! bound a little.
 
 use super::census::{Census, each_waiting};
 use super::folder::SpoolFolder;
@@ -13,11 +13,11 @@ use crate::sys::inotify::WatchSet;
 
 /// The least bound on the number of files that may wait.
 const MIN_FILES: u64 = 4096;
-/// A bound in bytes allows one file for each so many of them.
+/// The bytes of the bound that allow one file.
 const BYTES_PER_FILE: u64 = 4096;
-/// The most bytes that may wait, unless the option `buffer` gives another number.
+/// The default bound in bytes.
 const MAX_BYTES: u64 = 256 << 20;
-/// A census begins where less than this part of the bound is left, and ends above four times it.
+/// A census begins when less than this fraction of the bound is left, and ends above four times it.
 const NEAR: u64 = 8;
 
 /// The room for the messages of one sender in a directory.
@@ -26,7 +26,7 @@ pub struct Room {
     files: u64,
     /// The most bytes that may wait.
     bytes: u64,
-    /// How many files and bytes may still be put there before it is counted again.
+    /// How many files and bytes may be put before the next count.
     credit: (u64, u64),
     /// The filter of files, a function of the file's name and a client's.
     whose: fn(&str, &str) -> bool,
@@ -42,8 +42,9 @@ impl Room {
         Room { files, bytes, credit: (0, 0), whose, census: None }
     }
 
-    /// Takes the room for one file of `size` bytes. False where there is none; then [`Room::watch`]
-    /// becomes readable when a file is removed.
+    /// Takes the room for one file of `size` bytes.
+    ///
+    /// False if there is none. Then [`Room::watch`] becomes readable when a file is removed.
     pub fn take(&mut self, folder: &SpoolFolder, who: &str, size: u64) -> Result<bool> {
         if self.credit.0 == 0 || size > self.credit.1 {
             let Some(credit) = self.count(folder, who, size)? else { return Ok(false) };
@@ -63,8 +64,9 @@ impl Room {
         self.census.as_ref().map(Census::watch)
     }
 
-    /// Counts the files: returns how many files and bytes may be put before the next count, one
-    /// file of `size` bytes at least; `None` where there is no room for that.
+    /// Counts the files. Returns how many files and bytes may be put before the next count.
+    ///
+    /// At least one file of `size` bytes is allowed; `None` if it does not fit.
     fn count(&mut self, folder: &SpoolFolder, who: &str, size: u64) -> Result<Option<(u64, u64)>> {
         self.census = self.census.take().filter(|census| census.is_of(who));
         let waiting = match &mut self.census {
@@ -90,7 +92,7 @@ impl Room {
         if left.0 == 0 {
             return Ok(None);
         }
-        // Other senders put files there, too: each takes half of the remaining room.
+        // Other senders also put files there: each takes half of the remaining room.
         Ok(Some((left.0.div_ceil(2), (left.1 / 2).saturating_add(size))))
     }
 
@@ -105,13 +107,14 @@ impl Room {
         Ok((files, bytes))
     }
 
-    /// Returns how many files may be put beside those that wait, and how many bytes besides the
-    /// `size` of the first; no files where that one does not fit.
+    /// Returns how many more files may be put, and how many bytes in addition to the first file's `size`.
+    ///
+    /// Returns zero files if the first file does not fit.
     fn left(&self, (files, bytes): (u64, u64), size: u64) -> (u64, u64) {
         let with_this = bytes.saturating_add(size);
         let left = (self.files.saturating_sub(files), self.bytes.saturating_sub(with_this));
         match files {
-            // One message is always accepted where nothing else waits, however long it is.
+            // An empty directory always accepts one message, however long.
             0 => (left.0.max(1), left.1),
             _ if with_this > self.bytes => (0, 0),
             _ => left,
@@ -150,7 +153,7 @@ mod tests {
         assert!(room.take(&folder, "", 900).unwrap());
         folder.put("long", &[1; 900]).unwrap();
         assert!(!room.take(&folder, "", 1).unwrap());
-        // A message over the buffer is accepted where nothing else waits.
+        // An empty directory accepts a message over the buffer.
         for name in folder.names(|_| true).unwrap() {
             folder.remove(&name).unwrap();
         }
@@ -164,8 +167,9 @@ mod tests {
         assert_eq!(Room::new(Some(1 << 30), |_, _| true).files, 262_144);
     }
 
-    /// Two senders near their bound, a reader, and a script that ignores the bound: a sender
-    /// without room is right about it, and both together stay near the bound.
+    /// Two senders near their bound, a reader, and a script that ignores the bound.
+    ///
+    /// A sender is refused only without room, and both together stay near the bound.
     #[test]
     fn senders_near_their_bound_are_refused_only_where_there_is_no_room() {
         const BOUND: u64 = 40;

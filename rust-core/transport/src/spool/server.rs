@@ -1,19 +1,17 @@
-//! The server's two halves: files in `server/` are delivered in the order of names, answers go into
+//! The server's two halves: they deliver the files in `server/` in the order of names, and put answers into
 //! `client/`.
 //!
-//! A request is delivered and remembered with its file (`requests`); the answer is put into
-//! `client/` under the same name; then the request's file is removed. A server that dies before the
-//! answer leaves the request to the next one; one that dies between answer and removal leaves both,
-//! and the next one removes the request ([`remove_answered`]). A message that needs no answer stays
-//! until the program has consumed it (`delivered`).
+//! The server delivers a request and remembers its file (`requests`). It puts the answer into `client/` under
+//! the request's name and then removes the request's file. If it dies before the answer, the next server gets
+//! the request. If it dies between answer and removal, the next server removes the request
+//! ([`remove_answered`]). A message without an answer stays until the program has consumed it (`delivered`).
 //!
-//! Where several workers serve one spool (`shared`), each claims a file with a lock before it reads
-//! it, so one worker at a time processes a request, and another one takes it over if that worker
-//! dies (`workers`).
+//! If several workers serve one spool (`shared`), each locks a file before it reads it. So one worker at a
+//! time processes a request, and another takes over if that worker dies (`workers`).
 //!
-//! Answers are readable for the requesting user, where the file system has access lists. Files of
-//! other users that cannot be read, are too large or no value in their encoding are moved to
-//! `rejected/`, and their sender gets an error.
+//! The requesting user can read its answers, if the file system has access lists. Files of other users that
+//! are unreadable, too large or not a value in their encoding move to `rejected/`, and their sender gets an
+//! error.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -50,40 +48,38 @@ struct ServerState {
     layout: Arc<SpoolDirectory>,
     /// With several workers: the locks by which each claims its files.
     taking: Option<lock::Many>,
-    /// What was delivered; held for short times only.
+    /// Held for short times only.
     state: Mutex<ServerDeliveries>,
 }
 
 #[derive(Default)]
 struct ServerDeliveries {
-    /// Requests that were delivered and not answered: by the number under which they were
-    /// delivered, the file and the user that owns it.
+    /// Delivered, unanswered requests by number: the file and its owner.
     requests: HashMap<u64, (String, u32)>,
-    /// Their files.
+    /// The files in `requests`.
     request_files: HashSet<String>,
-    /// Messages that need no answer, and were delivered and not consumed.
+    /// Messages without an answer that were delivered and not consumed.
     delivered: Delivered,
-    /// With several workers: the locks of all files that this one has claimed. The kernel releases
-    /// them with this process.
+    /// With several workers: the locks of all files that this worker has claimed.
+    ///
+    /// The kernel releases them at the end of this process.
     locks: HashMap<String, RecordLock>,
-    /// The last number that was assigned to a file without one of its own.
+    /// The last number that was assigned to a file without a number.
     last_assigned: u64,
 }
 
-/// The sending half.
 pub struct ServerTx {
     server_state: Arc<ServerState>,
-    /// The room for messages that are no answers.
+    /// The room for messages that are not answers.
     room: Room,
-    /// Reports clients that join and leave, once a message was sent that is no answer.
+    /// Reports clients that join and leave, after the first message that is not an answer.
     client_watch: Option<WatchSet>,
-    /// The one client of a channel, when it was last searched.
+    /// The one client of a channel, from the last search.
     peer: Option<String>,
     /// The last number that this server used for a message of its own.
     number: u64,
 }
 
-/// The receiving half.
 pub struct ServerRx {
     server_state: Arc<ServerState>,
     /// The unprocessed names in `server/`.
@@ -96,8 +92,9 @@ pub struct ServerRx {
     sender: Option<(String, Bytes)>,
 }
 
-/// Makes the two halves of the server of a spool whose lock is held; `exclusive` where there are
-/// and will be no other workers.
+/// Makes the two halves of the server of a spool whose lock is held.
+///
+/// `exclusive` tells that there are and will be no other workers.
 pub fn open(
     layout: Arc<SpoolDirectory>,
     exclusive: bool,
@@ -108,7 +105,7 @@ pub fn open(
     if exclusive {
         remove_answered(&layout)?;
     }
-    // Before any file is read: the death of a worker from here on is seen.
+    // Opened before any file is read, so the later death of a worker is seen.
     let taking = if exclusive { None } else { Some(lock::Many::open(&layout.locks)?) };
     let other_workers = taking.as_ref().map(|taking| OtherWorkers::new(taking.file())).transpose()?;
     let arrivals = Arrivals::new(&layout.server, any_name, "")?;
@@ -136,17 +133,17 @@ pub fn remove_answered(layout: &SpoolDirectory) -> Result<()> {
     })
 }
 
-/// Removes a request where `answer` is its answer; true where it was removed.
+/// Removes a request if `answer` is its answer. Returns true if it was removed.
 fn remove_if_answered(layout: &SpoolDirectory, request: &str, answer: &str) -> Result<bool> {
-    // A message to a client may have the same name as one from it: neither answers the other.
+    // Messages to and from a client may have equal names: neither answers the other.
     if MessageFileName::parse(request, Kind::Request).kind != Kind::Request {
         return Ok(false);
     }
     let (Some(asked), Some(given)) = (layout.server.facts(request), layout.client.facts(answer)) else {
         return Ok(false);
     };
-    // A script may reuse a name before it has fetched the first answer. And a file of another user
-    // does not prove that a request was answered.
+    // A script may reuse a name before it has fetched the first answer. A file of another user does not prove
+    // an answer.
     let when = |facts: &rustix::fs::Stat| (facts.st_ctime, facts.st_ctime_nsec as i64);
     if when(&given) >= when(&asked) && layout.is_by_server(&given) {
         return layout.server.remove(request);
@@ -160,13 +157,12 @@ impl ServerState {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns whether this server has delivered a file.
     fn is_delivered(&self, name: &str) -> bool {
         let state = self.state();
         state.request_files.contains(name) || state.delivered.has_file(name)
     }
 
-    /// Claims a file for this server; false where another worker has it.
+    /// Claims a file for this server. Returns false if another worker has it.
     fn claim_file(&self, name: &str) -> Result<bool> {
         let Some(taking) = &self.taking else { return Ok(true) };
         let Some(held) = taking.try_take(&workers::lock_of(name))? else { return Ok(false) };
@@ -174,8 +170,7 @@ impl ServerState {
         Ok(true)
     }
 
-    /// Returns whether a request was answered by a worker that died before it could remove it; then
-    /// removes it. For the worker that has claimed it.
+    /// Removes a claimed request if a worker answered it and died before the removal. Returns whether it did.
     fn is_answered(&self, name: &str) -> Result<bool> {
         if self.taking.is_none() {
             return Ok(false);
@@ -184,20 +179,18 @@ impl ServerState {
             || remove_if_answered(&self.layout, name, &format!("{name}{FAILED}"))?)
     }
 
-    /// Releases a file that was not delivered.
     fn release_file(&self, name: &str) {
         self.state().locks.remove(name);
     }
 
-    /// Removes the files of all messages that were delivered, but the last `last`.
     fn consumed_but(&self, last: usize) {
         let mut state = self.state();
         state.delivered.remove_all_but(&self.layout.server, last);
         state.release();
     }
 
-    /// Returns the error for a server whose directory was removed: `InvalidState`, because nothing
-    /// will arrive there any more.
+    /// Turns the error of a removed directory into `InvalidState`, because nothing will arrive there any
+    /// more.
     fn with_remedy(&self, error: Error) -> Error {
         if error.kind() != ErrorKind::Disconnected {
             return error;
@@ -205,8 +198,7 @@ impl ServerState {
         Error::new(ErrorKind::InvalidState, format!("{}; close this server, and listen again", error.text()))
     }
 
-    /// Puts an answer and then removes the request, in this order, so that nothing is lost in
-    /// between.
+    /// Puts an answer and then removes the request. This order loses nothing at a crash.
     fn answer(&self, (request, requester): &(String, u32), name: &str, body: &[u8]) -> Result<()> {
         let (server, client) = (&self.layout.server, &self.layout.client);
         if let Some((_, who)) = MessageFileName::parse(request, Kind::Request).numbered
@@ -217,7 +209,7 @@ impl ServerState {
             server.remove(request)?;
             return Ok(());
         }
-        // For the requesting user, and for no other user of the spool.
+        // Only the requesting user may read it.
         if !client.put_for(name, body, Some(*requester))? {
             // A script has reused a name: the newer of two answers counts.
             client.replace_for(name, body, Some(*requester))?;
@@ -244,14 +236,13 @@ impl ServerTx {
     /// The contract's `try_send`: an answer, or a message to the one client of a channel.
     ///
     /// # Errors
-    /// `Unsupported` for a request to a client, and for an answer that cannot be written in the
-    /// encoding of its request; `InvalidState` where a message has several clients to go to, or the
-    /// spool was removed.
+    /// `Unsupported` for a request to a client, and for an answer that cannot be written in the encoding of
+    /// its request; `InvalidState` if there are several clients for a message, or the spool was removed.
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         let server_state = self.server_state.clone();
         match frame.header.kind {
             Kind::Reply | Kind::Error => self.answer(frame),
-            // Files stay until they are consumed, so no acknowledgement is needed.
+            // Files stay until they are consumed, which replaces acknowledgements.
             Kind::Ack | Kind::Bye | Kind::Hello => Ok(Sent::Whole),
             Kind::Request | Kind::Command => {
                 let text = "the server of a spool answers its clients and sends them no requests; let the other program serve";
@@ -262,7 +253,7 @@ impl ServerTx {
         .map_err(|e| server_state.with_remedy(e))
     }
 
-    /// Answers a request; an answer to an unknown request is dropped.
+    /// Answers a request; drops an answer to an unknown request.
     fn answer(&self, frame: &Outgoing<'_>) -> Result<Sent> {
         let number = frame.header.correlation;
         let Some(asked) = self.server_state.state().requests.get(&number).cloned() else {
@@ -270,8 +261,7 @@ impl ServerTx {
         };
         let request = &asked.0;
         let has_failed = frame.header.kind == Kind::Error;
-        // A failed answer is always JSON; any other is written in the encoding of its request,
-        // under the same name.
+        // A failed answer is always JSON. Any other answer has the name and the encoding of its request.
         let (name, encoding) = if has_failed {
             (format!("{request}{FAILED}"), Encoding::Json)
         } else {
@@ -296,8 +286,7 @@ impl ServerTx {
         Ok(Sent::Whole)
     }
 
-    /// Puts a message for the one client of the channel; `Blocked` where there is no client or no
-    /// room.
+    /// Puts a message for the one client of the channel. `Blocked` without a client or room.
     fn send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         let Some(who) = self.find_peer()? else { return Ok(Sent::Blocked) };
         let (layout, size) = (&self.server_state.layout, frame.body.len() as u64);
@@ -324,8 +313,9 @@ impl ServerTx {
         }
     }
 
-    /// Returns the one client: a living one, or a named one that is away. Searched again when a
-    /// client has joined or left.
+    /// Returns the one client: a living one, or a named one that is away.
+    ///
+    /// It searches again after a client has joined or left.
     fn find_peer(&mut self) -> Result<Option<String>> {
         let SpoolDirectory { hello, locks, .. } = &*self.server_state.layout;
         match &self.client_watch {
@@ -374,19 +364,17 @@ impl ServerTx {
         if on.is_empty() { Ok(()) } else { wait_readable(waiting, &on) }
     }
 
-    /// Returns the descriptor that becomes readable then.
     pub fn room_descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.room.watch().or(self.client_watch.as_ref()).map(|watch| watch.as_fd())
     }
 }
 
 impl ServerRx {
-    /// The contract's `try_recv`: the next message, or `None`. Never blocks.
+    /// The contract's `try_recv`. Never blocks.
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
         self.try_next().map_err(|e| self.server_state.with_remedy(e))
     }
 
-    /// As [`ServerRx::try_recv`], before its errors get a remedy.
     fn try_next(&mut self) -> Result<Option<Incoming>> {
         if self.arrivals.refresh(&self.server_state.layout.server)? {
             self.server_state.layout.check_exists()?;
@@ -419,8 +407,7 @@ impl ServerRx {
         Ok(None)
     }
 
-    /// Reads a file that was claimed; `None` where it was rejected, deferred, or is still being
-    /// written.
+    /// Reads a claimed file. `None` if it was rejected, deferred, or is still being written.
     fn take(&mut self, name: &str) -> Result<Option<Incoming>> {
         let layout = self.server_state.layout.clone();
         let folder: &SpoolFolder = &layout.server;
@@ -444,7 +431,7 @@ impl ServerRx {
                 let body = &read.body;
                 let is_ours = numbered.is_some();
                 let checked = reject::check(body, encoding, &Limits::for_message(self.limit), is_ours);
-                // A file that is being written is tried again once that is done.
+                // A file that is being written is tried again later.
                 if (checked.is_err() || !is_ours) && folder.is_being_written(name) {
                     return Ok(None);
                 }
@@ -467,8 +454,8 @@ impl ServerRx {
         let extension = self.extension(who)?;
         let mut state = self.server_state.state();
         let mut number = own_number.unwrap_or(0);
-        // Answers and acknowledgements find their message by this number, so no two waiting
-        // messages have the same.
+        // Answers and acknowledgements find their message by this number, so it must be unique among waiting
+        // messages.
         while number == 0 || state.requests.contains_key(&number) || state.delivered.has_number(number) {
             state.last_assigned = state.last_assigned.wrapping_add(1);
             number = state.last_assigned;
@@ -491,8 +478,7 @@ impl ServerRx {
         Ok(Some(Incoming { header, extension, body: body.into() }))
     }
 
-    /// Keeps a file that cannot be taken, reports the reason to its sender, and continues with the
-    /// next.
+    /// Keeps a file that cannot be taken, and reports the reason to its sender.
     fn reject(&self, name: &str, kind: Kind, error: &Error) -> Result<()> {
         let layout = &self.server_state.layout;
         let requester = layout.server.facts(name).map(|facts| facts.st_uid);
@@ -519,17 +505,15 @@ impl ServerRx {
         Ok(extension)
     }
 
-    /// Removes the files of all messages that were delivered, but the last `last`.
     pub fn consumed_but(&mut self, last: usize) {
         self.server_state.consumed_but(last);
     }
 
-    /// Returns whether something has arrived in the meantime.
+    /// Returns whether something has arrived since.
     pub fn park(&self) -> bool {
         !self.arrivals.is_empty()
     }
 
-    /// Returns the descriptors that wake an epoll set when `try_recv` should be called again.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.arrivals
             .descriptors()

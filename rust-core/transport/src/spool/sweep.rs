@@ -1,17 +1,15 @@
-//! Removal from a spool: files of dead clients, answers that no client fetches, old rejected files,
-//! and spools that are empty and have no owner.
+//! Removal from a spool: files of dead clients, unfetched answers, old rejected files, and unused spools.
 //!
-//! A sweep removes files of its own user, even where it runs as root: in a spool that several users
-//! share, each user's programs sweep that user's files. Files of another user that are due are
-//! reported (`Swept::remaining`). Requests in `server/` are never swept: they wait for the next
-//! server.
+//! A sweep removes files of its own user, even if it runs as root: in a shared spool each user's programs
+//! sweep that user's files. It reports another user's files that are due (`Swept::remaining`). Requests in
+//! `server/` are never swept: they wait for the next server.
 //!
-//! | caller | under which lock | what is swept |
+//! | caller | lock | swept files |
 //! |---|---|---|
-//! | a server that opens the spool | the spool's | all of it ([`sweep`]) |
-//! | a client that joins | none | the files of nameless dead clients ([`sweep_dead_clients`]) |
-//! | `ls` and `clean` beside a living server | none | that, and files that have waited too long ([`sweep_beside`]) |
-//! | `ls` and `clean` without one | the spool's | all of it; the spool where it is unused |
+//! | a server that opens the spool | the spool's | all ([`sweep`]) |
+//! | a client that joins | none | files of nameless dead clients ([`sweep_dead_clients`]) |
+//! | `ls` and `clean` next to a living server | none | also files that have waited too long ([`sweep_beside`]) |
+//! | `ls` and `clean` without a server | the spool's | all; also the spool if it is unused |
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
@@ -30,18 +28,18 @@ use crate::sys::staging::Swept;
 
 /// How long files that no client fetches are kept.
 const AGE: Duration = Duration::from_secs(24 * 3600);
-/// The most files kept that no client has to fetch, the newest ones.
+/// How many files without a waiting client are kept: the newest ones.
 const COUNT: usize = 4096;
 /// How many of the remaining files are reported.
 const MAX_REPORTED: usize = 16;
 
-/// Returns the client that an answer is for; `None` where a script sent the request.
+/// Returns the client of an answer. `None` if a script sent the request.
 fn recipient(name: &str) -> Option<String> {
     let name = name.strip_suffix(super::name::FAILED).unwrap_or(name);
     MessageFileName::parse(name, Kind::Reply).numbered.map(|(_, who)| who)
 }
 
-/// Removes a file of this user; another user's, or what is no file, stays and is reported.
+/// Removes a file of this user. Another user's files, and entries that are not files, stay and are reported.
 fn remove_own(folder: &SpoolFolder, name: &str, swept: &mut Swept) -> Result<()> {
     match folder.beneath().remove(name) {
         Err(e) if matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::Corrupt) => {
@@ -54,8 +52,7 @@ fn remove_own(folder: &SpoolFolder, name: &str, swept: &mut Swept) -> Result<()>
     }
 }
 
-/// Removes the answers to a client that will not return. Those that another user's server wrote are
-/// left to that user.
+/// Removes the answers to a client that will not return, except those that another user's server wrote.
 pub fn remove_answers(layout: &SpoolDirectory, who: &str) -> Result<()> {
     layout.client.each_name(|name| {
         if recipient(name).is_some_and(|recipient| recipient == who) {
@@ -65,7 +62,7 @@ pub fn remove_answers(layout: &SpoolDirectory, who: &str) -> Result<()> {
     })
 }
 
-/// Removes files of dead clients and servers, and files that have waited too long. Only under the
+/// Removes files of dead clients and servers, and files that have waited too long. The caller holds the
 /// spool's lock.
 pub fn sweep(layout: &SpoolDirectory) -> Result<Swept> {
     let mut swept = sweep_clients(layout)?;
@@ -73,13 +70,12 @@ pub fn sweep(layout: &SpoolDirectory) -> Result<Swept> {
     Ok(swept)
 }
 
-/// As [`sweep`], where a server may live: files of dead clients, and files that have waited too
-/// long.
+/// Like [`sweep`], also next to a living server: files of dead clients, and files that have waited too long.
 pub fn sweep_clients(layout: &SpoolDirectory) -> Result<Swept> {
     let mut swept = Swept::default();
     let alive: HashSet<String> = living_clients(&layout.locks, &layout.hello)?.into_iter().collect();
     for who in known_clients(&layout.hello)? {
-        // Under its lock, so that no process takes this name in the meantime.
+        // The lock keeps other processes from taking this name.
         if alive.contains(&who) {
             continue;
         }
@@ -99,7 +95,7 @@ pub fn sweep_clients(layout: &SpoolDirectory) -> Result<Swept> {
         if nobody_comes || is_older(&layout.client, name, AGE) {
             remove_own(&layout.client, name, &mut swept)?;
         } else if !is_hidden(name) {
-            // The newest are kept: the heap returns the oldest of them first.
+            // The newest are kept: the heap returns the oldest first.
             kept.push(Reverse((changed(&layout.client, name), name.to_owned())));
             if kept.len() > COUNT
                 && let Some(Reverse((_, oldest))) = kept.pop()
@@ -118,19 +114,20 @@ pub fn sweep_clients(layout: &SpoolDirectory) -> Result<Swept> {
     Ok(swept)
 }
 
-/// When a file was changed, in seconds and nanoseconds since 1970; zeros where it has gone.
+/// Returns the modification time, in seconds and nanoseconds since 1970; zeros if the file is gone.
 fn changed(folder: &SpoolFolder, name: &str) -> (i64, i64) {
     folder.facts(name).map_or((0, 0), |f| (f.st_mtime, f.st_mtime_nsec as i64))
 }
 
-/// Removes files of dead nameless clients. Each new client does this, so a server that runs for
-/// months has only the files of its living clients.
+/// Removes files of dead nameless clients.
+///
+/// Each new client does this, so a server that runs for months has only the files of its living clients.
 pub fn sweep_dead_clients(layout: &SpoolDirectory) -> Result<Swept> {
     let mut swept = Swept::default();
     let is_of_nameless = |name: &str| is_nameless(staged_name(name).unwrap_or(name));
     for name in layout.hello.names(is_of_nameless)? {
         let who = staged_name(&name).unwrap_or(&name);
-        // Under its lock, so that no process is just starting under the name.
+        // The lock keeps other processes from starting under this name.
         if let Some(_lock) = lock::try_lock(&layout.locks, who)? {
             remove_answers(layout, who)?;
             remove_own(&layout.hello, &name, &mut swept)?;
@@ -139,8 +136,7 @@ pub fn sweep_dead_clients(layout: &SpoolDirectory) -> Result<Swept> {
     Ok(swept)
 }
 
-/// Removes unfinished files of a killed program under this name. For the program that holds the
-/// name now.
+/// Removes unfinished files of a killed program under this name, which the caller now holds.
 pub fn remove_staged(layout: &SpoolDirectory, who: &str) -> Result<()> {
     for name in layout.hello.names(|name| staged_name(name) == Some(who))? {
         remove_own(&layout.hello, &name, &mut Swept::default())?;
@@ -148,12 +144,12 @@ pub fn remove_staged(layout: &SpoolDirectory, who: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns the final name of an unfinished file; `None` for any other file.
+/// Returns the final name of an unfinished file.
 fn staged_name(name: &str) -> Option<&str> {
     beneath::of_staged(name).map(|(name, _)| name)
 }
 
-/// Sweeps as `ls` and `clean` do where a server lives.
+/// Sweeps as `ls` and `clean` do next to a living server.
 pub fn sweep_beside(place: &Place) -> Result<Swept> {
     match SpoolDirectory::open(place)? {
         Some(layout) if !layout.is_stale()? => {
@@ -165,7 +161,7 @@ pub fn sweep_beside(place: &Place) -> Result<Swept> {
     }
 }
 
-/// Removes unfinished files of a dead sender, on a file system without files without a name.
+/// Removes unfinished files of a dead sender, on a file system that needs names for them.
 fn sweep_staged(layout: &SpoolDirectory, alive: &[String], swept: &mut Swept) -> Result<()> {
     for name in layout.hello.names(|name| staged_name(name).is_some())? {
         let Some(who) = staged_name(&name) else { continue };
@@ -187,7 +183,6 @@ fn sweep_staged(layout: &SpoolDirectory, alive: &[String], swept: &mut Swept) ->
     Ok(())
 }
 
-/// Returns whether a file was changed longer ago than this.
 fn is_older(folder: &SpoolFolder, name: &str, age: Duration) -> bool {
     let Some(facts) = folder.facts(name) else { return false };
     let since = Duration::from_secs(u64::try_from(facts.st_mtime).unwrap_or(0));
@@ -195,7 +190,7 @@ fn is_older(folder: &SpoolFolder, name: &str, age: Duration) -> bool {
     changed.is_some_and(|changed| SystemTime::now().duration_since(changed).is_ok_and(|past| past > age))
 }
 
-/// Removes files of dead processes at a place where no server lives. Only under the spool's lock.
+/// Removes files of dead processes at a place without a server. The caller holds the spool's lock.
 pub fn sweep_unserved(place: &Place) -> Result<Swept> {
     let mut swept = Swept::default();
     layout::sweep_staged(place, &mut swept)?;
@@ -213,8 +208,9 @@ pub fn sweep_unserved(place: &Place) -> Result<Swept> {
     Ok(swept)
 }
 
-/// Removes a spool that is empty, unused, of this user, and would not outlive the machine's next
-/// start. Only under the spool's lock. True where it was removed.
+/// Removes an empty, unused, volatile spool of this user. The caller holds the spool's lock.
+///
+/// Returns whether it was removed.
 pub fn remove_if_unused(place: &Place) -> Result<bool> {
     let Some(layout) = SpoolDirectory::open(place)? else { return Ok(false) };
     let is_empty = |folder: &SpoolFolder| folder.is_empty().unwrap_or(false);

@@ -1,9 +1,8 @@
-//! Several servers of one spool: the claims of files, and their release when a server has died.
+//! Several servers of one spool: the claims of files, and their release after a server's death.
 //!
-//! A worker that claims a file holds a record lock with the file's name, in the file of locks in
-//! `hello/`, until the file is processed. The kernel releases the locks of a process that ends,
-//! however it ends, and inotify reports to the others that its descriptor was closed. Files that
-//! others had claimed are then tried again.
+//! A worker that claims a file holds a record lock with the file's name, in the file of locks in `hello/`,
+//! until the file is processed. The kernel releases the locks of a process at its end, and inotify reports
+//! the closed descriptor to the others. They then retry the files that others had claimed.
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -15,31 +14,31 @@ use crate::sys::inotify::Watch;
 use crate::sys::poll::is_readable;
 use crate::sys::timer::Timer;
 
-/// The kernel reports the end of a descriptor before it releases the locks, and may suspend the
-/// dying process in between: so the files are tried at once, and again after each of these delays.
+/// The delays of repeated retries after a closed descriptor.
+///
+/// The kernel reports the close before it releases the locks, and may suspend the dying process in between.
 const RETRY_DELAYS: [Duration; 3] =
     [Duration::from_millis(5), Duration::from_millis(100), Duration::from_secs(1)];
 
-/// Returns the name of the lock that a worker holds for a file of `server/`. No client has such a
-/// name: it contains a slash.
+/// Returns the name of the lock that a worker holds for a file of `server/`. The slash makes it differ from
+/// every client's name.
 pub fn lock_of(file: &str) -> String {
     format!("server/{file}")
 }
 
-/// The claims of other workers that this one has met. Used by the receiving half alone.
+/// The claims of other workers that this worker has met. Only the receiving half uses it.
 pub struct OtherWorkers {
     /// Becomes readable when a process closes the file of locks.
     watch: Watch,
     /// Becomes readable when the next retry is due.
     timer: Timer,
-    /// How many of the delays were used since a descriptor was closed last.
+    /// How many of the delays were used since the last close of a descriptor.
     retries: usize,
     /// The files that were found claimed by others.
     taken: BTreeSet<String>,
 }
 
 impl OtherWorkers {
-    /// Watches the workers that use this open file of locks.
     pub fn new(locks: &Guarded) -> Result<OtherWorkers> {
         Ok(OtherWorkers {
             watch: Watch::closing(locks)?,
@@ -49,13 +48,13 @@ impl OtherWorkers {
         })
     }
 
-    /// Notes that another worker has claimed this file.
     pub fn note_taken(&mut self, file: &str) {
         self.taken.insert(file.to_owned());
     }
 
-    /// Returns the files that another worker had claimed and that may be free by now; none unless a
-    /// worker's descriptor was closed.
+    /// Returns the files that another worker had claimed and that may be free by now.
+    ///
+    /// Returns no files before a worker's descriptor is closed.
     pub fn retry(&mut self) -> Result<Vec<String>> {
         let closed = self.watch.descriptors().any(is_readable);
         let due = is_readable(self.timer.as_fd());
