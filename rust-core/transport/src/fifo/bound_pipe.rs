@@ -1,8 +1,7 @@
 //! The server's name: its lock, the pair of pipes that waits for a client, and the next pair.
 //!
-//! The acceptor watches the request pipe. When a hello arrives, the pair becomes the link, a new
-//! pair is made, the answer is written, and then the new pair gets the names. All of this happens
-//! under one mutex, on the acceptor's thread.
+//! When a hello arrives in the request pipe, the pair becomes the link. The acceptor's thread makes a new
+//! pair, writes the answer, and then gives the names to the new pair, all under one mutex.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,7 +26,7 @@ use crate::sys::lock::{self, Lock};
 use crate::sys::poll::happens_within;
 use crate::value::{Map, Value};
 
-/// How long a process that ends may take between closing one descriptor and the next, as for sockets.
+/// The time between the closing of two descriptors in a process that ends, as for sockets.
 const EXIT_TIME: Duration = Duration::from_millis(500);
 
 /// A name that this process serves. Its drop removes the name.
@@ -36,34 +35,33 @@ pub struct BoundPipe {
     place: Place,
     /// Mode and group of each pair.
     access: PipeAccess,
-    /// Whether a pipe was at the name before, which has to stay there afterwards.
+    /// Whether a pipe had the name before, and must remain.
     keeps: bool,
     /// The fork generation that took the name.
     born: u64,
-    /// The pair that waits for a client; `None` once closed.
+    /// The pair that waits for a client; `None` after the close.
     open: Mutex<Option<OpenPair>>,
 }
 
-/// The state while the name is open.
 #[derive(Debug)]
 struct OpenPair {
     /// The pair that has the names.
     pair: Pair,
-    /// What was read from its request pipe.
+    /// The bytes from its request pipe.
     search: Search,
     _owner_record: OwnerRecord,
     _lock: Lock,
 }
 
 impl BoundPipe {
-    /// Takes the name, and takes over the files of a dead server. A pipe that an administrator has
-    /// made at an absolute path decides who may use it: its mode and group are kept, and when the
-    /// server ends, a pipe like it stays.
+    /// Takes the name, and takes over the files of a dead server.
+    ///
+    /// The pipe of an administrator at an absolute path decides its users: its mode and group are kept, and
+    /// an equal pipe stays after the server's end.
     ///
     /// # Errors
-    /// `AddressInUse` where a living process owns the name; without `at_once` only after up to half a second, or the
-    /// caller's patience, in which that process may end. `PermissionDenied` where another user's pipe is in the
-    /// way.
+    /// `AddressInUse` if a living process owns the name. Without `at_once` the call first waits for its end,
+    /// up to half a second or the caller's patience. `PermissionDenied` if another user's pipe has the name.
     pub fn bind(endpoint: &Endpoint, connect_options: &ConnectOptions, at_once: bool) -> Result<BoundPipe> {
         let place = Place::of(endpoint)?;
         let lock = take_lock(&place, at_once, connect_options.patience)?;
@@ -87,7 +85,6 @@ impl BoundPipe {
         Ok(BoundPipe { place, access, keeps, born: fork::generation(), open: Mutex::new(Some(open)) })
     }
 
-    /// Locks the open state.
     fn open(&self) -> MutexGuard<'_, Option<OpenPair>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -97,7 +94,7 @@ impl BoundPipe {
         let mut open = self.open();
         let open = open.as_mut()?;
         let mut bytes = [0; PIPE_BUF];
-        // A bound, so that a client which writes without end cannot occupy the acceptor.
+        // The bound keeps a client that writes without end from occupying the acceptor.
         for _ in 0..16 {
             match fifo::read(&open.pair.requests, &mut bytes) {
                 Ok(Some(n)) if n > 0 => open.search.take(&bytes[..n]),
@@ -127,7 +124,7 @@ impl BoundPipe {
             link_lock_name(&self.place, nonce, LinkSide::Client),
         )?;
         let next = Pair::make(&self.place, self.access)?;
-        // The anchor is closed: from here on, the pipe ends when the client closes it.
+        // With the anchor closed, the pipe now ends when the client closes it.
         let Pair { requests, anchor, answers, .. } = std::mem::replace(&mut open.pair, next);
         drop(anchor);
         liveness.start()?;
@@ -146,22 +143,23 @@ impl HelloSource for BoundPipe {
         self.next_hello()
     }
 
-    /// Writes the answer, and then publishes the next pair. A client that finds new names, and no
-    /// answer in its own pipe, will not get one there.
+    /// Writes the answer, and then publishes the next pair.
+    ///
+    /// A client that finds new names before an answer knows that its pipe will not get an answer.
     fn answer(&self, received: &ReceivedHello, frame: &[u8]) -> bool {
         let stamped = stamp(frame, |header| header.correlation = received.hello.header.sequence);
         let Ok(stamped) = stamped else { return false };
         let parts = [std::io::IoSlice::new(&stamped)];
         let mut open = self.open();
-        // The answer is the first frame in its pipe, so there is room unless the client has ended.
+        // The answer is the first frame in its pipe, so there is room, except after the client's end.
         let written = match (&received.stream, open.as_ref()) {
             (Ok(stream), _) => stream.write(&parts),
             (Err(_), Some(open)) => fifo::write(&open.pair.answers, &parts),
             (Err(_), None) => Ok(None),
         };
         if let Some(open) = open.as_mut().filter(|open| !open.pair.is_published()) {
-            // If the directory allows no rename any more, no client can connect until that changes.
-            // There is no caller to report it to; each client that connects gets the error.
+            // If the directory forbids the rename, no client can connect, and each gets the error. No caller
+            // can receive it here.
             let _ = open.pair.publish(&self.place);
         }
         matches!(written, Ok(Some(n)) if n == stamped.len())
@@ -171,8 +169,8 @@ impl HelloSource for BoundPipe {
         let mut open = self.open();
         // A forked child owns neither the lock nor the name.
         if open.is_some() && self.born == fork::generation() {
-            // The lock is still held, so the name is this process's. The next owner sweeps what
-            // cannot be removed now.
+            // The lock is still held, so the name is this process's. The next owner sweeps any remaining
+            // file.
             let _ =
                 if self.keeps { pair::sweep_temporary(&self.place) } else { pair::sweep(&self.place, true) };
         }
@@ -186,8 +184,9 @@ impl Drop for BoundPipe {
     }
 }
 
-/// Takes the lock of the name; waits up to 50 ms while no process reads the pipe, and where one does for its end, as
-/// long as the caller has patience.
+/// Takes the lock of the name. Waits up to 50 ms if no process reads the pipe.
+///
+/// If a process reads it, waits for that process's end within the caller's patience.
 fn take_lock(place: &Place, at_once: bool, patience: Option<Duration>) -> Result<Lock> {
     let mut tries = 0;
     loop {
@@ -204,11 +203,10 @@ fn take_lock(place: &Place, at_once: bool, patience: Option<Duration>) -> Result
     }
 }
 
-/// The key in the owner record for whether a pipe was there before.
+/// The key in the owner record for whether a pipe had the name before.
 const KEEPS: &str = "keeps";
 
-/// Returns whether a dead server made the pipe at this place, and not an administrator, whose pipe
-/// has to stay.
+/// Returns whether a dead server made the pipe at this place. An administrator's pipe must stay.
 fn was_made_by_server(place: &Place) -> bool {
     owner::read_map(place).is_some_and(|map| !map.at(KEEPS).and_then(Value::as_bool).unwrap_or(false))
 }
@@ -218,8 +216,7 @@ fn program(source: &str) -> &str {
     source.strip_suffix(&format!("-{}", std::process::id())).unwrap_or(source)
 }
 
-/// Returns whether a process reads at this name. One that is just ending may still have it open,
-/// and closes it within this time.
+/// Returns whether a process reads at this name. An ending process may close the pipe within `time`.
 pub(super) fn is_served(place: &Place, time: Duration) -> Result<bool> {
     match fifo::open(&place.directory, &place.file, PipeEnd::Write) {
         Ok(None) => Ok(false),

@@ -1,9 +1,8 @@
-//! The client's connection over pipes: it takes the client's lock, opens the pair that has the
-//! names, writes a hello, and reads the answer.
+//! The client's connection: it takes the client's lock, opens the named pair, writes a hello, and reads the
+//! answer.
 //!
-//! The pair may have been given to another client that died or gave up, or may be replaced at any
-//! moment; then the next pair is tried. The number in the hello distinguishes the right answer from one
-//! that was meant for another client.
+//! The pair may belong to another client that died or gave up, or may be replaced at any moment. Then the
+//! client tries the next pair. The number in the hello identifies the answer to this client.
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -27,21 +26,20 @@ use crate::sys::poll::{Epoll, Interest};
 use crate::sys::random;
 use crate::sys::timer::Timer;
 
-/// How many pairs are tried that were given to another client.
+/// How many pairs of other clients are tried.
 const TRIES: usize = 16;
-/// How many answers to other hellos a step reads: a server may send any number of them.
+/// How many answers to other hellos a step reads, because a server may send any number.
 const ANSWERS_PER_STEP: usize = 64;
-/// How long the next pair may take to get its names, once something else than an answer was read:
-/// an answer to the previous client is in its pair until the server replaces it.
+/// How long the server may take to replace a pair that contains an answer to the previous client.
 const REPLACED: Duration = Duration::from_secs(1);
 
 /// Connects to the server of this name, once, and sends a hello, without waiting for the answer.
 ///
 /// # Errors
-/// `AddressInUse` where the name has its client; `PermissionDenied`.
+/// `AddressInUse` if the name has its client; `PermissionDenied`.
 pub fn ask(place: &Place, hello: &[u8]) -> Result<Call<Asked>> {
-    // Without a living server there is nothing to open. Testing the lock wakes no process, and
-    // opening a pipe would.
+    // Without a living server there is nothing to open. A test of the lock, unlike opening a pipe, wakes no
+    // process.
     if !may_be_served(place)? {
         return Ok(Call::NotListening);
     }
@@ -66,7 +64,6 @@ pub fn ask(place: &Place, hello: &[u8]) -> Result<Call<Asked>> {
     })
 }
 
-/// A connection under way.
 struct PipeCall {
     place: Place,
     hello: Vec<u8>,
@@ -84,25 +81,25 @@ struct Attempt {
     reading: HelloReader,
     /// The number in the hello.
     number: u64,
-    /// Something else than an answer was read: the error of that, and until when the server may replace the pair.
+    /// The error of bytes that are not an answer, and the time until which the server may replace the pair.
     foreign: Option<(Error, Deadline, Timer)>,
 }
 
 /// The outcome of one attempt at a pair.
 enum Step {
-    /// The server has answered.
     Answered(Box<AnsweredCall>),
     /// The server has ended.
     Gone,
-    /// The pair was given to another client, and a new pair has the names.
+    /// The pair belongs to another client, and a new pair has the names.
     Taken,
-    /// Nothing, until a descriptor is readable.
+    /// Nothing before a descriptor is readable.
     Wait,
 }
 
 impl PipeCall {
-    /// Sends the hello through the pair that has the names now. The client's lock becomes part of the link. Returns the
-    /// outcome where there is one already.
+    /// Sends the hello through the pair that now has the names. The link takes the client's lock.
+    ///
+    /// Returns the outcome if it is already known.
     fn next_pair(&mut self, client_lock: Lock) -> Result<Option<Call>> {
         let mut client_lock = client_lock;
         while self.tries < TRIES {
@@ -135,7 +132,7 @@ impl PipeCall {
         Ok(Some(Call::Busy))
     }
 
-    /// Gives up the pair of the attempt, and its lock.
+    /// Releases the pair of the attempt, and its lock.
     fn leave(&mut self) {
         if let Some(attempt) = self.attempt.take() {
             self.set.remove(attempt.pipes.reader());
@@ -177,14 +174,16 @@ impl PendingCall for PipeCall {
     }
 }
 
-/// Returns whether a server may own the name. Where another user can hold the byte of the name,
-/// only the pipe itself shows it.
+/// Returns whether a server may own the name.
+///
+/// If another user can hold the byte of the name, only the pipe itself shows it.
 fn may_be_served(place: &Place) -> Result<bool> {
     Ok(place.directory.is_open() || lock::is_held(&place.directory, &place.file)?)
 }
 
-/// Takes the lock of the name's one client. A client that has just died, or a link of this process
-/// that has just ended, may hold it for a moment, so this tries for 50 ms.
+/// Takes the lock of the name's one client, within 50 ms.
+///
+/// A dead client, or an ended link of this process, may hold it for a moment.
 fn take_client_lock(place: &Place) -> Result<Option<Lock>> {
     let name = client_lock_name(place);
     for _ in 0..50 {
@@ -196,20 +195,17 @@ fn take_client_lock(place: &Place) -> Result<Option<Lock>> {
     Ok(None)
 }
 
-/// The client's ends of a pair.
 struct Ends {
-    /// Written by the client.
     requests: Guarded,
-    /// Read by the client.
     answers: Guarded,
 }
 
 impl Ends {
-    /// Opens the pair that has the names now; `None` where there is none, or no process reads.
+    /// Opens the pair that now has the names. `None` without a pair or a reading process.
     fn open(place: &Place) -> Result<Option<Ends>> {
         let directory = &place.directory;
-        // First with a writing end alone, which can be opened only while a process reads: so the
-        // pipe of a dead server is not taken for that of a living one.
+        // A writing end opens only while a process reads, so the pipe of a dead server is not mistaken for a
+        // living one's.
         let Some(probe) = fifo::open(directory, &place.file, PipeEnd::Write)? else { return Ok(None) };
         let Some(answers) = fifo::open(directory, &reply(&place.file), PipeEnd::Read)? else {
             return Ok(None);
@@ -228,7 +224,6 @@ fn have_names(place: &Place, pipes: &Pipes) -> Result<bool> {
     Ok(has(&place.file, pipes.writer())? && has(&reply(&place.file), pipes.reader())?)
 }
 
-/// The outcome of sending a hello through one pair.
 enum Outcome {
     Sent(Box<Attempt>),
     /// The server has ended.
@@ -237,7 +232,6 @@ enum Outcome {
     Taken,
 }
 
-/// Sends a hello through one pair.
 fn begin(place: &Place, hello: &[u8], ends: Ends, mut client_lock: Lock) -> Result<Outcome> {
     let number = random::number()?;
     let hello = stamp(hello, |header| header.sequence = number)?;
@@ -247,7 +241,7 @@ fn begin(place: &Place, hello: &[u8], ends: Ends, mut client_lock: Lock) -> Resu
     }
     let liveness =
         Liveness::new(place, &ends.answers, client_lock, link_lock_name(place, number, LinkSide::Server))?;
-    // The server takes its lock before it answers, so it is not tested before that.
+    // The server takes its lock before it answers, so the test comes later.
     let pipes = Arc::new(Pipes::linked(ends.answers, ends.requests, liveness));
     if fifo::write(pipes.writer(), &[IoSlice::new(&hello)])? != Some(hello.len()) {
         return Ok(Outcome::Gone);
@@ -258,11 +252,11 @@ fn begin(place: &Place, hello: &[u8], ends: Ends, mut client_lock: Lock) -> Resu
 }
 
 impl Attempt {
-    /// Reads what has come.
+    /// Reads arrived bytes.
     fn step(&mut self, place: &Place, set: &Epoll) -> Result<Step> {
         for _ in 0..ANSWERS_PER_STEP {
-            // Tested before the pipe is read: an answer is written before the next pair gets the names,
-            // so "replaced and empty" means that none will come.
+            // Tested before the pipe is read: the server answers before it renames the next pair. So
+            // "replaced and empty" means that no answer will come.
             self.names.drain();
             let taken = !have_names(place, &self.pipes)?;
             let served = may_be_served(place)?;
@@ -278,8 +272,7 @@ impl Attempt {
                 Ok(true) => {
                     let (answer, descriptors) = std::mem::take(&mut self.reading).finish()?;
                     if answer.header.correlation == self.number {
-                        // The server has held its lock since before its answer, unless it has already
-                        // ended.
+                        // The server has held its lock since before its answer, except if it has ended.
                         self.pipes.start()?;
                         let (credentials, process, stream) = (None, None, self.stream.clone());
                         let called = AnsweredCall { stream, answer, descriptors, credentials, process };
@@ -291,7 +284,7 @@ impl Attempt {
                 Ok(false) => return Ok(Step::Wait),
                 Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(Step::Gone),
                 Err(e) if matches!(e.kind(), ErrorKind::Malformed | ErrorKind::VersionMismatch) => {
-                    // What is left in the pipe would keep it readable.
+                    // The rest in the pipe would keep it readable.
                     set.remove(self.pipes.reader());
                     let timer = Timer::new()?;
                     timer.arm(REPLACED)?;

@@ -1,7 +1,7 @@
-//! Finding a hello among other bytes in a pipe, and the number by which its answer is recognised.
+//! Finds a hello among other bytes in a pipe; its number identifies the answer.
 //!
-//! A pipe may contain bytes of dead writers, half a frame for example. So a hello is at most one
-//! atomic write (`PIPE_BUF`), has a check sum, and is searched for by its first four bytes.
+//! A pipe may contain bytes of dead writers, for example half a frame. A hello is therefore at most one
+//! atomic write (`PIPE_BUF`), has a check sum, and is found by its first four bytes.
 
 use bytes::Bytes;
 use memchr::memmem;
@@ -10,14 +10,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, Kind, flags};
 use crate::sys::fifo::PIPE_BUF;
 
-/// The first bytes of every frame.
 const MAGIC: &[u8] = b"LKSP";
 
-/// Returns a hello or its answer as it goes through a pipe: with the check sum of its body, and
-/// with what `set` writes into the header (the number of a hello, or the correlation of an answer).
+/// Returns a hello or its answer for a pipe, with the check sum of its body.
+///
+/// `set` writes into the header: the number of a hello, or the correlation of an answer.
 ///
 /// # Errors
-/// `TooLarge` where it does not fit into one atomic write.
+/// `TooLarge` if it does not fit into one atomic write.
 pub fn stamp(frame: &[u8], set: impl FnOnce(&mut Header)) -> Result<Vec<u8>> {
     let malformed = || Error::new(ErrorKind::Internal, "a hello was to be sent that is none");
     let mut header = Header::from_bytes(frame.first_chunk::<HEADER>().ok_or_else(malformed)?)?;
@@ -34,27 +34,26 @@ pub fn stamp(frame: &[u8], set: impl FnOnce(&mut Header)) -> Result<Vec<u8>> {
     Ok(stamped)
 }
 
-/// Searches for hellos in what is read from a pipe. Holds less than one hello of bytes between
-/// calls.
+/// Searches for hellos in the bytes of a pipe. Between calls it holds fewer bytes than one hello.
 #[derive(Debug, Default)]
 pub struct Search {
-    /// What was read and may still be a part of a hello.
+    /// Bytes that may still be a part of a hello.
     bytes: Vec<u8>,
 }
 
 impl Search {
-    /// Appends what was read.
     pub fn take(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Returns the newest complete hello and drops everything up to now; `None` where there is
-    /// none. The sender of an earlier one has died since, because a name has one client at a time.
+    /// Returns the newest complete hello and drops everything up to it.
+    ///
+    /// Senders of earlier hellos are dead, because a name has one client at a time.
     pub fn newest(&mut self) -> Option<Incoming> {
         let found = memmem::rfind_iter(&self.bytes, MAGIC).find_map(|at| whole(&self.bytes[at..]));
         match found {
             Some(_) => self.bytes.clear(),
-            // A hello whose beginning is here is incomplete, so fewer bytes than one are kept.
+            // A hello that begins here is incomplete, so fewer bytes than `PIPE_BUF` are kept.
             None => {
                 self.bytes.drain(..self.bytes.len().saturating_sub(PIPE_BUF - 1));
             }
@@ -63,7 +62,7 @@ impl Search {
     }
 }
 
-/// Decodes the hello at the start of these bytes, if there is one, complete and undamaged.
+/// Decodes the hello at the start of these bytes, if it is complete and undamaged.
 fn whole(bytes: &[u8]) -> Option<Incoming> {
     let header = Header::from_bytes(bytes.first_chunk::<HEADER>()?).ok()?;
     let length = header.body_offset().checked_add(usize::try_from(header.body).ok()?)?;
@@ -118,7 +117,7 @@ mod tests {
                 if junk.len() < 100 {
                     continue;
                 }
-                // Half a frame is no hello, and hides none behind it.
+                // Half a frame is not a hello, and hides no later hello.
                 assert!(matches!(found(&mut search), None | Some(5 | 7)));
             }
             search.take(&good);

@@ -1,13 +1,12 @@
-//! The liveness of the peer of a link over pipes, which its lock shows; this object decides when to
-//! test the lock.
+//! The liveness of the peer of a link over pipes, shown by its lock; this object decides when to test the
+//! lock.
 //!
-//! A process that ends closes its pipes and releases its locks one after the other. inotify signals
-//! the closing of a pipe; then the lock is tested at once, and again 5 and 105 ms later where it is
-//! still held. [`Liveness`] is readable (it is an epoll set) whenever [`Liveness::check_events`]
-//! has something to do, so a sleeping receiver needs one descriptor for all of this.
+//! A process that ends closes its pipes and releases its locks in sequence. inotify signals the closing of a
+//! pipe. The lock is then tested at once, and if it is still held, again after 5 and 105 ms. [`Liveness`] is
+//! an epoll set, readable whenever [`Liveness::check_events`] has work, so a sleeping receiver needs one
+//! descriptor.
 //!
-//! Ending is one step: the flag is set, this side's locks are released, and the eventfd is
-//! signalled, which stays readable.
+//! The end is one step: set the flag, release this side's locks, signal the eventfd, which stays readable.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -23,20 +22,18 @@ use crate::sys::lock::{self, Lock};
 use crate::sys::poll::{Epoll, Interest, is_readable};
 use crate::sys::timer::Timer;
 
-/// The delays until a lock is tested again that a process still holds after closing its pipe: the
-/// process may be descheduled between the two.
+/// The delays of repeated tests: the process may be descheduled between closing its pipe and releasing its
+/// lock.
 const RECHECKS: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(100)];
 
-/// Which side of a link a lock belongs to.
+/// The side of a link that owns a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkSide {
-    /// The side that connected.
     Client,
-    /// The side that answered.
     Server,
 }
 
-/// Returns the name of the lock that a side holds of the link with this number.
+/// Returns the name of a side's lock for the link with this number.
 pub fn link_lock_name(place: &Place, nonce: u64, side: LinkSide) -> String {
     let side = if side == LinkSide::Client { "client" } else { "server" };
     format!("{}#{side}#{nonce:016x}", place.file)
@@ -50,37 +47,38 @@ pub fn client_lock_name(place: &Place) -> String {
 /// Returns whether a name has its client.
 ///
 /// # Errors
-/// Those of opening the lock file.
+/// Errors of opening the lock file.
 pub fn has_client(place: &Place) -> Result<bool> {
     lock::is_locked(&place.directory, &client_lock_name(place))
 }
 
-/// The locks of both sides of one link. Shared by the two halves; all methods may be called by
-/// several threads.
+/// The locks of both sides of one link, shared by its halves. Several threads may call every method.
 #[derive(Debug)]
 pub struct Liveness {
     place: Place,
     /// The name of the peer's lock.
     peer_lock: String,
-    /// This side's locks; `None` once the link has ended.
+    /// This side's locks; `None` after the end.
     held: Mutex<Option<Lock>>,
     /// Whether the link has ended. Set once, with release semantics, before the locks are released.
     ended: AtomicBool,
     /// Readable when the peer may have ended.
     epoll: Epoll,
-    /// Signals that an end of the pipe which this side reads was closed.
+    /// Signals the closing of an end of the pipe that this side reads.
     watch: Watch,
     /// Signals the next test of the lock.
     timer: Timer,
-    /// How many tests were made since the last closing.
+    /// How many tests followed the last closing.
     tests_done: AtomicU8,
-    /// Signalled when the link has ended, and never drained.
+    /// Signalled at the end of the link, and never drained.
     end_signal: EventFd,
 }
 
 impl Liveness {
-    /// Holds this side's lock and watches the peer's. `reader` is the pipe that the peer writes;
-    /// other processes that have it open, and close it or not, only cause a test of the lock.
+    /// Holds this side's lock and watches the peer's.
+    ///
+    /// `reader` is the pipe that the peer writes. If other processes have it open, closing it only causes a
+    /// test of the lock.
     pub fn new(place: &Place, reader: &Guarded, held: Lock, peer_lock: String) -> Result<Liveness> {
         let new = Liveness {
             place: place.clone(),
@@ -106,8 +104,9 @@ impl Liveness {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Ends the link: releases this side's locks, which shows the peer the end and makes the name
-    /// free for the next link. Returns true where it had not ended before.
+    /// Ends the link: releases this side's locks, which shows the peer the end and frees the name.
+    ///
+    /// Returns false if it had ended before.
     pub fn end(&self) -> bool {
         let ends = !self.ended.swap(true, Ordering::AcqRel);
         if ends {
@@ -117,10 +116,10 @@ impl Liveness {
         ends
     }
 
-    /// Tests the peer's lock; returns true where the link has ended.
+    /// Tests the peer's lock; returns true if the link has ended.
     ///
     /// # Errors
-    /// Those of opening the lock file.
+    /// Errors of opening the lock file.
     pub fn test_lock(&self) -> Result<bool> {
         if !self.has_ended() && !lock::is_locked(&self.place.directory, &self.peer_lock)? {
             self.end();
@@ -134,12 +133,12 @@ impl Liveness {
         self.test_lock()
     }
 
-    /// Handles the events of the descriptor; returns true where the link has ended.
+    /// Handles the events of the descriptor; returns true if the link has ended.
     pub fn check_events(&self) -> Result<bool> {
         if self.has_ended() || !is_readable(self.epoll.as_fd()) {
             return Ok(self.has_ended());
         }
-        // Drained before the test, so that events after the test wake again.
+        // Drained before the test, so that later events wake again.
         if self.watch.descriptors().any(is_readable) {
             self.watch.drain();
             self.tests_done.store(0, Ordering::Relaxed);

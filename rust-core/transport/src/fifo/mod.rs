@@ -1,20 +1,18 @@
-//! Named pipes: `NAME` carries what the client sends, `NAME.reply` what the server sends; one
-//! client at a time.
+//! Named pipes: `NAME` carries the client's bytes, `NAME.reply` the server's; one client at a time.
 //!
-//! A pipe keeps the bytes of writers that have died, and does not identify its ends. So no pipe
-//! is used twice: a *pair* of pipes serves one hello. The server makes the next pair before it
-//! answers, and renames it over the names after its answer; bytes that dead writers left stay in
-//! pipes that have no name any more. A hello has a random number and the answer repeats it: a
-//! client that reads the answer to another hello connects again.
+//! A pipe keeps the bytes of dead writers, and does not identify its ends. So each *pair* of pipes serves one
+//! hello. The server makes the next pair before it answers, and renames it over the names after its answer.
+//! Bytes of dead writers stay in nameless pipes. A hello has a random number, which the answer repeats. A
+//! client that reads another client's answer connects again.
 //!
-//! Locks show who lives (`sys::lock`): the server holds the byte of the name, the client that of
-//! the name and `#client`, and each side of a link one whose name contains the hello's number. The
-//! end of a pipe shows the same sooner, where no other process keeps it open.
+//! Locks show living processes (`sys::lock`). The server holds the byte of the name, the client the byte of
+//! the name and `#client`. Each side of a link holds a lock whose name contains the hello's number. If no
+//! other process keeps the pipe open, its end shows the peer's death sooner.
 //!
-//! | what | defined in |
+//! | topic | module |
 //! |---|---|
-//! | two unused pipes, and how they get their names | `pair` |
-//! | finding a hello among other bytes in a pipe | `hello` |
+//! | two unused pipes and their names | `pair` |
+//! | finding a hello among other bytes | `hello` |
 //! | the server's name | `bound_pipe` |
 //! | the client's connection | `call` |
 //! | two pipes as a stream of bytes | `pipes` |
@@ -52,10 +50,9 @@ use crate::stream::Stream;
 use crate::sys::socket::Carries;
 use crate::sys::staging::Swept;
 
-/// The transport `fifo:`.
 pub struct Fifo;
 
-/// The name and the capabilities: one client at a time, no users, bodies with check sums.
+/// One client at a time, no users, bodies with check sums.
 static KIND: Kind = Kind {
     name: "fifo",
     naming: Naming::NameOrPath,
@@ -132,8 +129,7 @@ impl Target for Pipe {
         connect(&self.place)
     }
 
-    /// A pipe may exist long before a program opens it to read, so the opening is watched
-    /// as well as the name.
+    /// A pipe may exist long before a program opens it for reading, so the watch includes the opening.
     fn appears(&self) -> Appears<'_> {
         Appears::Opened(&self.place)
     }

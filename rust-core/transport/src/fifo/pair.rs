@@ -1,8 +1,7 @@
-//! Two pipes that were never used, and the names that they get.
+//! Two unused pipes, and the names that they get.
 //!
-//! Both are made in a private directory with their final mode, and renamed to their names: the
-//! reply pipe first, so that a client which opens the request pipe finds the reply pipe that
-//! belongs to it, or a later one.
+//! A private directory holds both first, with their final mode. The reply pipe gets its name first. A client
+//! that opens the request pipe therefore finds the reply pipe of this pair, or a later one.
 
 use rustix::fs::FileType;
 
@@ -19,12 +18,11 @@ const REPLY: &str = ".reply";
 /// The ending of the names of pipes in the runtime directory.
 const KIND: &str = ".fifo";
 
-/// Returns the name of the reply pipe.
 pub fn reply(file: &str) -> String {
     [file, REPLY].concat()
 }
 
-/// Returns the name that a reply pipe belongs to; `None` for any other file.
+/// Returns the name that a reply pipe belongs to.
 pub fn of_reply(file: &str) -> Option<&str> {
     file.strip_suffix(REPLY).filter(|name| name.ends_with(KIND))
 }
@@ -32,32 +30,29 @@ pub fn of_reply(file: &str) -> Option<&str> {
 /// The server's ends of a request pipe and its reply pipe.
 #[derive(Debug)]
 pub struct Pair {
-    /// The end that is read.
+    /// The reading end.
     pub requests: Guarded,
-    /// A writing end of the same pipe: while it is open, clients that open and close the pipe do
-    /// not end it.
+    /// A writing end of the request pipe. While it is open, clients may open and close the pipe without
+    /// ending it.
     pub anchor: Guarded,
-    /// The end that is written.
+    /// The writing end of the reply pipe.
     pub answers: Guarded,
-    /// The private directory in which they are; `None` once they have their names.
+    /// The private directory of the pipes; `None` after they have got their names.
     staging: Option<Staging>,
 }
 
 /// The names of the two pipes in the private directory.
 const ENTRIES: [&str; 2] = ["reply", "request"];
 
-/// Mode and group of the pipes.
 #[derive(Clone, Copy, Debug)]
 pub struct PipeAccess {
-    /// The mode.
     pub mode: u32,
     /// The group; `None` for that of the process or the directory.
     pub group: Option<u32>,
 }
 
 impl PipeAccess {
-    /// Returns the requested mode and group, else those of a pipe that was found there, else those
-    /// of the directory.
+    /// Returns the requested mode and group, else the found pipe's, else the directory's.
     pub fn of(place: &Place, mode: Option<u32>, group: Option<u32>, found: Option<PipeInfo>) -> PipeAccess {
         let own = place.directory.file_mode();
         PipeAccess {
@@ -71,7 +66,7 @@ impl Pair {
     /// Makes two pipes without names. The caller holds the lock of the name.
     ///
     /// # Errors
-    /// `NoSpace`, `PermissionDenied`; `Internal` where another process removes them at once.
+    /// `NoSpace`, `PermissionDenied`; `Internal` if another process removes them at once.
     pub fn make(place: &Place, access: PipeAccess) -> Result<Pair> {
         let staging = Staging::new(&place.directory, &place.file)?;
         let [answer, request] = ENTRIES.map(|entry| staging.entry(entry));
@@ -89,15 +84,14 @@ impl Pair {
         Ok(Pair { requests, anchor, answers, staging: Some(staging) })
     }
 
-    /// Returns whether the pipes have their names.
     pub fn is_published(&self) -> bool {
         self.staging.is_none()
     }
 
-    /// Gives the pipes their names, unless they have them.
+    /// Gives the pipes their names, if they do not have them yet.
     ///
     /// # Errors
-    /// `PermissionDenied` where another user has a name.
+    /// `PermissionDenied` if another user has a name.
     pub fn publish(&mut self, place: &Place) -> Result<()> {
         let Some(staging) = &self.staging else { return Ok(()) };
         for (entry, name) in ENTRIES.into_iter().zip([reply(&place.file), place.file.clone()]) {
@@ -112,23 +106,22 @@ impl Pair {
     }
 }
 
-/// Returns the pipe at a place; `None` where there is none.
+/// Returns the pipe at a place, if it exists.
 ///
 /// # Errors
-/// `InvalidEndpoint` where anything else is at one of its names.
+/// `InvalidEndpoint` if anything else has one of its names.
 pub fn find(place: &Place) -> Result<Option<PipeInfo>> {
     fifo::find(&place.directory, &reply(&place.file))?;
     fifo::find(&place.directory, &place.file)
 }
 
-/// Refuses to take a name where another user's pipe is: see [`Place::check_ours`].
+/// Refuses a name if another user's pipe has it: see [`Place::check_ours`].
 pub fn check_ours(place: &Place, lock: &Lock) -> Result<()> {
     place.check_ours(&place.file, lock)?;
     place.check_ours(&reply(&place.file), lock)
 }
 
-/// Refuses to read pipes that were made by a user who is not trusted: neither this one, nor root,
-/// nor the owner of the directory.
+/// Refuses pipes of an untrusted user: not this one, root, or the owner of the directory.
 pub fn check_trusted(place: &Place) -> Result<()> {
     let beneath = place.directory.beneath();
     for name in [place.file.clone(), reply(&place.file)] {
@@ -139,8 +132,9 @@ pub fn check_trusted(place: &Place) -> Result<()> {
     Ok(())
 }
 
-/// Removes the pipes of a name, and with `begun` also temporary ones. The caller holds the lock of
-/// the name. Files that are no pipes stay, and so do those of another user.
+/// Removes the pipes of a name, and with `begun` also temporary ones. The caller holds the lock of the name.
+///
+/// Other files, and another user's pipes, stay.
 pub fn sweep(place: &Place, begun: bool) -> Result<Swept> {
     let mut swept = if begun { sweep_temporary(place)? } else { Swept::default() };
     for name in [place.file.clone(), reply(&place.file)] {
@@ -151,7 +145,6 @@ pub fn sweep(place: &Place, begun: bool) -> Result<Swept> {
     Ok(swept)
 }
 
-/// Removes the temporary files of a name, and no more.
 pub fn sweep_temporary(place: &Place) -> Result<Swept> {
     staging::sweep(&place.directory, &[&place.file, &reply(&place.file)])
 }

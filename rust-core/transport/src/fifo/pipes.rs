@@ -1,6 +1,6 @@
 //! Two pipes as a stream of bytes, one for each direction.
 //!
-//! `call` and `bound_pipe` make linked ones, with [`Liveness`]; `plain` makes ends without a link, for
+//! `call` and `bound_pipe` make linked pipes, with [`Liveness`]. `plain` makes ends without a link, for
 //! programs without Linkspan.
 
 use std::fmt::Debug;
@@ -19,22 +19,17 @@ use crate::sys::poll::wait_any;
 
 /// The ends of one side.
 ///
-/// The writer is opened for reading and writing. With a writing end alone, a write without a reader
-/// would raise SIGPIPE, which ends a program that has not decided otherwise, and pipes have no flag
-/// against it (sockets have `MSG_NOSIGNAL`). Blocking the signal around each write would be three
-/// more system calls per message; ignoring it would change the whole program. So a write never
-/// fails for lack of a reader; whether the peer still reads is seen at the other pipe, which it
-/// writes.
+/// The writer is open for reading and writing. Otherwise a write without a reader would raise SIGPIPE, which
+/// by default ends the program; pipes have no flag like `MSG_NOSIGNAL`. Blocking the signal would cost three
+/// more system calls per message, and ignoring it would change the whole program. So a write never fails for
+/// lack of a reader. The other pipe, which the peer writes, shows whether the peer still reads.
 #[derive(Debug)]
 pub struct Pipes {
-    /// The end that is read.
     reader: Guarded,
-    /// The end that is written, opened as described above.
     writer: Guarded,
-    /// A writing end of the pipe that is read: with it, reading never ends when one of many writers
-    /// closes.
+    /// A writing end of the pipe that is read. It keeps the pipe from ending when one of many writers closes.
     _anchor: Option<Guarded>,
-    /// `None` where the peer uses no locks.
+    /// `None` if the peer uses no locks.
     liveness: Option<Liveness>,
     /// Owns the name of plain pipes.
     _hold: Option<Box<dyn Debug + Send + Sync>>,
@@ -46,7 +41,7 @@ impl Pipes {
         Pipes { reader, writer, _anchor: None, liveness: Some(liveness), _hold: None }
     }
 
-    /// Ends without a link; with an anchor, reading never ends.
+    /// Returns ends without a link; with an anchor, reading never ends.
     pub fn plain(
         reader: Guarded,
         writer: Guarded,
@@ -56,14 +51,13 @@ impl Pipes {
         Pipes { reader, writer, _anchor: anchor, liveness: None, _hold: hold }
     }
 
-    /// Reads the available bytes: `Some(0)` is the end, `None` means that nothing is available yet.
+    /// Reads the available bytes. `Some(0)` is the end; `None` means that nothing is available yet.
     pub fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
         self.read_by(|reader| fifo::read(reader, into))
     }
 
-    /// Reads in this way.
     fn read_by(&self, read: impl FnOnce(&Guarded) -> Result<Option<usize>>) -> Result<Option<usize>> {
-        // Tested before the read: what the peer wrote before it ended is in the pipe by now.
+        // Tested before the read: by now the pipe has all bytes that the peer wrote before its end.
         let ended = self.liveness.as_ref().is_some_and(Liveness::has_ended);
         let read = read(&self.reader)?;
         match read {
@@ -74,10 +68,10 @@ impl Pipes {
         Ok(read)
     }
 
-    /// Writes as much as there is room for; `None` where there is none.
+    /// Writes as many bytes as there is room for. `None` if there is no room.
     ///
     /// # Errors
-    /// `Disconnected` once the link has ended.
+    /// `Disconnected` after the end of the link.
     pub fn write(&self, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
         if self.liveness.as_ref().is_some_and(Liveness::has_ended) {
             return Err(gone());
@@ -85,7 +79,7 @@ impl Pipes {
         fifo::write(&self.writer, parts)
     }
 
-    /// Refuses to begin a message where the peer has ended, which a write would not report.
+    /// Refuses to begin a message if the peer has ended, which a write would not report.
     ///
     /// # Errors
     /// `Disconnected`.
@@ -96,7 +90,7 @@ impl Pipes {
     /// Sleeps until there is room.
     ///
     /// # Errors
-    /// `Disconnected` where the peer ends in the meantime; `Timeout`.
+    /// `Disconnected` if the peer ends; `Timeout`.
     pub fn wait_room(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let (room, end) = ((self.writer.as_fd(), PollFlags::OUT), (self.reader.as_fd(), PollFlags::empty()));
         match &self.liveness {
@@ -106,8 +100,7 @@ impl Pipes {
         if self.is_peer_gone() || self.check_events()? { Err(gone()) } else { Ok(()) }
     }
 
-    /// Returns whether the peer has closed its end of the pipe that is read; then the link has
-    /// ended.
+    /// Returns whether the peer has closed its end of the pipe that is read, which ends the link.
     fn is_peer_gone(&self) -> bool {
         let ended = self.liveness.as_ref().is_some_and(Liveness::has_ended);
         if !ended && fifo::is_peer_gone(&self.reader) {
@@ -117,23 +110,22 @@ impl Pipes {
         ended
     }
 
-    /// Returns whether the peer has ended, also where another process keeps its pipe open.
+    /// Returns whether the peer has ended, even if another process keeps its pipe open.
     pub fn is_gone(&self) -> bool {
         self.is_peer_gone() || self.test_lock().unwrap_or(false)
     }
 
-    /// Tests the peer's lock; returns true where the link has ended.
+    /// Tests the peer's lock; returns true if the link has ended.
     fn test_lock(&self) -> Result<bool> {
         self.liveness.as_ref().map_or(Ok(false), Liveness::test_lock)
     }
 
-    /// Notes that the link is established: events before it do not concern the peer.
+    /// Notes that the link is established: earlier events do not concern the peer.
     pub fn start(&self) -> Result<bool> {
         self.liveness.as_ref().map_or(Ok(false), Liveness::start)
     }
 
-    /// Handles the events of [`Pipes::liveness`]; returns true where the link has ended: then
-    /// reading ends, too.
+    /// Handles the events of [`Pipes::liveness`]. Returns true if the link, and therefore reading, has ended.
     pub fn check_events(&self) -> Result<bool> {
         self.liveness.as_ref().map_or(Ok(false), Liveness::check_events)
     }
@@ -143,22 +135,20 @@ impl Pipes {
         self.liveness.as_ref().map(AsFd::as_fd)
     }
 
-    /// Returns the end that is read.
     pub fn reader(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
     }
 
-    /// Returns the end that is written.
     pub fn writer(&self) -> BorrowedFd<'_> {
         self.writer.as_fd()
     }
 
-    /// Ends the link for both sides. What was written can still be read.
+    /// Ends the link for both sides. Written bytes can still be read.
     pub fn disconnect(&self) {
         let Some(liveness) = &self.liveness else { return };
         if liveness.end() {
-            // Opens and closes a writing end, which wakes the peer: the halves of this side may
-            // keep theirs open for longer.
+            // Opening and closing a writing end wakes the peer: this side's halves may keep theirs open for
+            // longer.
             drop(fifo::again(&self.writer, PipeEnd::Write));
         }
     }
@@ -220,13 +210,12 @@ impl ByteStream for Pipes {
 
 impl Drop for Pipes {
     fn drop(&mut self) {
-        // The locks are released before the pipes close: a process that the end of a pipe wakes
-        // finds the name free.
+        // The locks are released before the pipes close: a process that the end of a pipe wakes finds the
+        // name free.
         self.disconnect();
     }
 }
 
-/// Returns the error of a peer that has ended.
 fn gone() -> Error {
     Error::new(ErrorKind::Disconnected, "the peer disconnected")
 }

@@ -1,8 +1,7 @@
 //! Pipes for programs without Linkspan: `echo '{"op":"x"}' > name`.
 //!
-//! There is no hello and no link. The reader holds an anchor, a writing end of its own, so that the
-//! pipe does not end when one of many writers closes; replies go into `NAME.reply`, which any
-//! program may read.
+//! There is neither hello nor link. The reader's own writing end, the anchor, keeps the pipe from ending when
+//! one of many writers closes. Replies go into `NAME.reply`, which any program may read.
 
 use std::sync::Arc;
 
@@ -37,18 +36,18 @@ struct PlainName {
 impl Drop for PlainName {
     fn drop(&mut self) {
         if self.made && self.born == fork::generation() {
-            // A pipe that cannot be removed now is swept by the next owner.
+            // The next owner sweeps a remaining pipe.
             let _ = pair::sweep(&self.place, true);
         }
     }
 }
 
-/// Listens without a hello: any number of programs write to `NAME`, and this one's messages go into
-/// `NAME.reply`. Reading never ends, however many writers open and close the pipe.
+/// Listens without a hello: any number of programs write to `NAME`, and messages go into `NAME.reply`.
+///
+/// Reading never ends, however many writers open and close the pipe.
 ///
 /// # Errors
-/// `AddressInUse` where a living process listens; `PermissionDenied` for pipes of a user who is not
-/// trusted.
+/// `AddressInUse` if a living process listens; `PermissionDenied` for pipes of an untrusted user.
 pub fn open_plain(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<Stream> {
     let place = Place::of(endpoint)?;
     let Some(lock) = lock::own(&place.directory, &place.file)? else {
@@ -59,9 +58,8 @@ pub fn open_plain(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Resu
     let access = PipeAccess::of(&place, connect_options.mode, connect_options.group, None);
     let more = Map::from_iter([("encoding".to_owned(), Value::from(connect_options.encoding.name()))]);
     let owner_record = OwnerRecord::write(&place, connect_options.pattern, &connect_options.source, more)?;
-    // At an absolute path, programs may already have opened a pipe that was made for this one. In
-    // the runtime directory a pipe is that of a dead server, and its bytes were sent to that
-    // server.
+    // At an absolute path, programs may already have opened a pipe that was made for this one. In the runtime
+    // directory the pipe is a dead server's, with bytes for that server.
     let made = found.is_none() || endpoint.absolute().is_none();
     if made {
         pair::check_ours(&place, &lock)?;
@@ -79,7 +77,6 @@ pub fn open_plain(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Resu
     Ok(Stream::Other(Arc::new(Pipes::plain(reader, writer, Some(anchor), Some(Box::new(hold))))))
 }
 
-/// Makes those of the two pipes that are missing.
 fn make_missing(place: &Place, access: PipeAccess) -> Result<()> {
     let staging = Staging::new(&place.directory, &place.file)?;
     for (which, name) in [("request", place.file.clone()), ("reply", reply(&place.file))] {
@@ -93,8 +90,7 @@ fn make_missing(place: &Place, access: PipeAccess) -> Result<()> {
     Ok(())
 }
 
-/// Writes to the process that reads the pipe. Its replies are read until it closes them, if it is a
-/// Linkspan program.
+/// Writes to the process that reads the pipe. Reads its replies; a Linkspan program ends them by closing.
 ///
 /// # Errors
 /// `PermissionDenied`, with the owner of the pipe and a remedy.
@@ -107,14 +103,14 @@ pub fn connect(place: &Place) -> Result<Call<Stream>> {
     };
     let Some(writer) = fifo::again(&probe, PipeEnd::Both)? else { return Ok(Call::NotListening) };
     let pipes = match fifo::open(&place.directory, &reply(&place.file), PipeEnd::Read)? {
-        // A Linkspan program keeps its end open as long as it lives. Another program may open it
-        // for each reply, so its end means nothing, and an anchor hides it.
+        // A Linkspan program keeps its end open for life. Another program may open it for each reply; its end
+        // means nothing, and an anchor hides it.
         Some(reader) => {
             let anchor = if is_served(place) { None } else { fifo::again(&reader, PipeEnd::Write)? };
             Pipes::plain(reader, writer, anchor, None)
         }
-        // The reader has no reply pipe, so nothing ever arrives, and no end either: read a pipe of
-        // this process that has no writer.
+        // The reader has no reply pipe, so neither bytes nor an end ever arrive. A pipe of this process
+        // without writers replaces it.
         None => {
             let (reader, anchor) = descriptor::pipe().doing("making a pipe")?;
             Pipes::plain(Guarded::new(reader), writer, Some(Guarded::new(anchor)), None)
@@ -123,13 +119,12 @@ pub fn connect(place: &Place) -> Result<Call<Stream>> {
     Ok(Call::Answered(Stream::Other(Arc::new(pipes))))
 }
 
-/// Returns whether a program that uses locks listens here. Makes no lock file to find out.
+/// Returns whether a program that uses locks listens here, without making a lock file.
 fn is_served(place: &Place) -> bool {
     let any = place.directory.path().join(lock::NAME).exists();
     any && lock::is_held(&place.directory, &place.file).unwrap_or(false)
 }
 
-/// Returns the error of pipes that another process removed at once.
 fn removed(place: &Place) -> Error {
     let text = format!("{} was removed as soon as it was made", place.path().display());
     Error::new(ErrorKind::Internal, text)

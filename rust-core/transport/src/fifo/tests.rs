@@ -121,7 +121,7 @@ fn send(stream: &Stream, body: &[u8]) {
     StreamTx::new(stream.clone(), true).try_send(&Outgoing::new(header, body)).unwrap();
 }
 
-/// Returns the bodies received until the link has ended.
+/// Returns the bodies received until the end of the link.
 fn rest(stream: Stream) -> Vec<Vec<u8>> {
     let mut rx = StreamRx::new(stream, None, 1 << 20);
     let mut bodies = Vec::new();
@@ -163,7 +163,8 @@ fn bytes_of_dead_writers_reach_no_client() {
     let client = connect(&folder);
     send(&client, b"first");
     drop(client);
-    // The dead client may have been admitted, in pipes of its own; the living one's contain none of its bytes.
+    // The dead client may have been admitted, in its own pipes. The living client's pipes have none of its
+    // bytes.
     let mut bodies = Vec::new();
     while bodies.is_empty() {
         bodies = rest(admitted.recv_timeout(SOON).unwrap());
@@ -317,8 +318,8 @@ fn files_that_are_no_pipes_are_left_alone() {
 fn names_of_a_pair_match_while_pairs_are_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let (_registration, admitted) = serve(&folder);
-    // One client sends hellos as fast as it can and waits for no answer: each hello takes a pair that another
-    // client may have just opened.
+    // One client sends hellos as fast as it can without waiting. Each hello takes a pair that another client
+    // may have just opened.
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|s| {
         let (done, folder) = (&done, &folder);
@@ -400,7 +401,7 @@ fn client_that_reads_a_previous_clients_messages_takes_the_next_pair() {
     let all = length();
     std::thread::scope(|s| {
         let client = s.spawn(|| connect(&folder));
-        // Waits until the client has read some of that.
+        // Waits until the client has read some bytes.
         let deadline = Deadline::after(SOON);
         while length() == all {
             assert!(!deadline.has_passed(), "the client did not read from the pipe");

@@ -1,7 +1,7 @@
-//! The kind of TCP, the addresses of its endpoints, and which of them are within this machine.
+//! The kind of TCP, the addresses of its endpoints, and whether an address is within this machine.
 //!
-//! "Within" means loopback: bytes sent there never leave the machine, so the token decides;
-//! everywhere else keys do. The decision is made for each resolved address and never for a name.
+//! "Within" means loopback: bytes never leave the machine, so the token decides. For other addresses keys
+//! decide. The decision is made for each resolved address and never for a name.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
@@ -16,7 +16,6 @@ use crate::sys::resolve::Lookup;
 use crate::sys::socket::Carries;
 use crate::sys::{inet, resolve};
 
-/// The kind of TCP.
 pub static KIND: Kind = Kind {
     name: "tcp",
     naming: Naming::Address,
@@ -38,7 +37,6 @@ pub fn endpoint_of(address: SocketAddr) -> Endpoint {
     Endpoint::of_address(Transport::of(&KIND), address)
 }
 
-/// The host and the port of an endpoint.
 #[derive(Clone, Debug)]
 pub struct Address {
     host: String,
@@ -67,11 +65,12 @@ impl Address {
         Ok(Address { host: host.to_owned(), port })
     }
 
-    /// Resolves the addresses to connect to, in order of preference. Blocks on a name server;
-    /// `None` where one of `wakers` ended the wait.
+    /// Resolves the addresses to connect to, in order of preference. Blocks on a name server.
+    ///
+    /// Returns `None` if one of `wakers` ended the wait.
     ///
     /// # Errors
-    /// `InvalidEndpoint` for port 0; `NotFound` where the name has no address; `Timeout`.
+    /// `InvalidEndpoint` for port 0; `NotFound` if the name has no address; `Timeout`.
     pub fn resolve(
         &self,
         wakers: &[BorrowedFd<'_>],
@@ -82,7 +81,7 @@ impl Address {
         Ok(found.map(|addresses| self.connectable(addresses)))
     }
 
-    /// Returns the addresses to connect to where they need no name server.
+    /// Returns the addresses to connect to, if they need no name server.
     ///
     /// # Errors
     /// `InvalidEndpoint` for port 0.
@@ -97,7 +96,7 @@ impl Address {
         Lookup::begin(&self.host, self.port)
     }
 
-    /// Returns the addresses to connect to for those that a name server gave.
+    /// Returns the addresses to connect to, from those of a name server.
     pub fn connectable(&self, addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
         addresses.into_iter().map(connectable).collect()
     }
@@ -110,8 +109,9 @@ impl Address {
         Ok(())
     }
 
-    /// Returns the address where it is within this machine and known without a name server;
-    /// `localhost` is then 127.0.0.1.
+    /// Returns the address if it is within this machine and known without a name server.
+    ///
+    /// `localhost` is 127.0.0.1.
     pub fn inside(&self) -> Option<SocketAddr> {
         let ip = match &*self.host {
             "localhost" => Ipv4Addr::LOCALHOST.into(),
@@ -123,7 +123,7 @@ impl Address {
     /// Resolves the address to listen at. Blocks for at most ten seconds.
     ///
     /// # Errors
-    /// `NotFound` where the name has no address; `Timeout`.
+    /// `NotFound` if the name has no address; `Timeout`.
     pub fn to_listen(&self) -> Result<SocketAddr> {
         let mut waiting = Waiting::until(Deadline::after(LOOKUP_TIMEOUT));
         let found = resolve::resolve(&self.host, self.port, &[], &mut waiting)?.unwrap_or_default();
@@ -139,8 +139,7 @@ impl Address {
     }
 }
 
-/// Returns the address to connect to: a listener at "all addresses" is reached at this machine's
-/// own.
+/// Returns the address to connect to: loopback for a listener at "all addresses".
 fn connectable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -150,7 +149,7 @@ fn connectable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Returns whether bytes that are sent to this address never leave the machine.
+/// Returns whether bytes to this address never leave the machine.
 pub fn is_loopback_address(ip: IpAddr) -> bool {
     ip.is_loopback()
 }

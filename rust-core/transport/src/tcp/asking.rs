@@ -1,8 +1,7 @@
-//! Connecting to a listener over TCP outside of any call's time: the connection, the proof, then the hello. Each step
-//! is taken when its descriptor is ready.
+//! Connecting to a listener over TCP in steps: the connection, the proof, then the hello.
 //!
-//! The listener's proof is checked before this side reveals anything that depends on the token, and before the hello is
-//! sent.
+//! No call waits; each step runs when its descriptor is ready. The listener's proof is checked before this
+//! side sends the hello or reveals anything that depends on the token.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -25,8 +24,8 @@ use crate::sys::resolve::Lookup;
 /// Begins to connect to the listener at this address, with this hello.
 ///
 /// # Errors
-/// `InvalidEndpoint` for port 0; those of the kernel. With the answer: `PermissionDenied` where the listener does not
-/// have the token, or its key is not trusted.
+/// `InvalidEndpoint` for port 0; errors of the kernel. With the answer: `PermissionDenied` if the listener
+/// does not have the token, or its key is not trusted.
 pub fn ask(address: &Address, hello: &[u8]) -> Result<Call<Asked>> {
     let mut call = TcpCall {
         address: address.clone(),
@@ -47,14 +46,12 @@ pub fn ask(address: &Address, hello: &[u8]) -> Result<Call<Asked>> {
     Ok(Call::Answered(Asked::new(call)))
 }
 
-/// A connection under way.
 struct TcpCall {
     address: Address,
     hello: Vec<u8>,
-    /// Has the descriptor of the stage: one that becomes writable shows as readable here.
+    /// Has the descriptor of the stage; it is readable when that descriptor is ready.
     set: Epoll,
     stage: Stage,
-    /// Addresses that were not tried yet.
     untried: VecDeque<SocketAddr>,
 }
 
@@ -63,7 +60,7 @@ enum Stage {
     Resolving(Lookup),
     /// The connection is not established yet.
     Connecting(Guarded, SocketAddr),
-    /// The listener has to prove that it has the token.
+    /// The listener must prove that it has the token.
     Proving(Exchange, proof::Caller, SocketAddr),
     /// The hello was sent.
     Awaiting(Exchange),
@@ -96,7 +93,7 @@ impl TcpCall {
         Ok(())
     }
 
-    /// Begins to connect to the next address. `NotListening` where there is none.
+    /// Begins to connect to the next address. `NotListening` after the last one.
     fn next_address(&mut self) -> Result<Option<Call>> {
         while let Some(at) = self.untried.pop_front() {
             may_connect(at, true)?;
@@ -130,7 +127,7 @@ impl TcpCall {
         self.enter(Stage::Proving(exchange, caller, at))
     }
 
-    /// Takes one step. `None` where it has to wait for another.
+    /// Takes one step, if it need not wait.
     fn step_once(&mut self) -> Result<Step> {
         match &mut self.stage {
             Stage::Resolving(lookup) => match lookup.take() {
@@ -189,14 +186,11 @@ impl TcpCall {
     }
 }
 
-/// What follows a step.
 #[allow(clippy::large_enum_variant, reason = "taken apart at once")]
 enum Step {
-    /// Another one.
     Next,
-    /// Nothing, until the descriptor is readable.
+    /// Nothing before the descriptor is readable.
     Wait,
-    /// The outcome.
     Over(Call),
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | the listener's own address | peers with a hello | peers without |
 //! |---|---|---|
-//! | loopback | the proof of the token | the kernel has to identify them as this user, or root |
+//! | loopback | proof of the token | the kernel must identify them as this user, or root |
 //! | any other | a trusted key, by TLS | refused |
 
 use std::net::SocketAddr;
@@ -27,17 +27,15 @@ pub struct TcpAuthenticator(pub Arc<Directory>);
 
 /// A peer that has not yet proven that it knows the token.
 struct Proving {
-    /// The directory of the token.
     directory: Arc<Directory>,
     /// The listener's address as the kernel reports it for this connection: part of the proof.
     address: SocketAddr,
-    /// The state of the exchange.
     exchange: proof::ListenerProof,
 }
 
 impl Authenticator for TcpAuthenticator {
-    /// Decides by the address that the peer connected to, not by the one that the listener was
-    /// opened with: a listener at all addresses has peers of both kinds.
+    /// Decides by the address that the peer connected to: a listener at all addresses has peers of both
+    /// kinds.
     fn admit(&self, socket: OwnedFd, expects_hello: bool) -> Result<(Stream, Option<Box<dyn Proof>>)> {
         let socket = Guarded::new(socket);
         let address = inet::own_address(&socket)?;
@@ -74,11 +72,11 @@ impl Proof for Proving {
     /// # Errors
     /// `PermissionDenied` for a peer without the token.
     fn receive(&mut self, frame: &Incoming, stream: &Stream) -> Result<bool> {
-        // Read again for each peer, so that a removed token is replaced without a restart.
+        // Read again for each peer, so a removed token is replaced without a restart.
         let token = TcpToken::of(&self.directory)?;
         match self.exchange.receive(frame, self.address, &token)? {
             ProofStep::Send(bytes) => {
-                // The first bytes on this connection from this side, so there is room for them.
+                // The first bytes from this side, so there is room.
                 if stream.write_bytes(&bytes)? != Some(bytes.len()) {
                     return Err(Error::new(ErrorKind::Internal, "a new connection had no room for a proof"));
                 }

@@ -1,7 +1,7 @@
-//! Connecting to a listener over TCP, once, without a hello: for plain framing, and for probes. What connections with
-//! a hello (`asking`) share with these is here, too.
+//! Connecting to a listener over TCP once, without a hello: for plain framing, and for probes.
 //!
-//! A name may have several addresses; the first that accepts the connection is used.
+//! A name may have several addresses; the first that accepts the connection is used. `asking` shares some
+//! functions.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -21,7 +21,6 @@ use crate::sys::fork::Guarded;
 use crate::sys::inet;
 use crate::sys::poll::{is_readable, wait_fds};
 
-/// Connects to the listener at this address, once, and sends nothing.
 pub fn connect(
     address: &Address,
     wakers: &[BorrowedFd<'_>],
@@ -46,7 +45,7 @@ fn first(address: &Address, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>
     Ok(None)
 }
 
-/// Connects to this address; `None` where no process listens there or a waker ended the wait.
+/// Connects to this address. `None` if no process listens there or a waker ended the wait.
 fn connect_to(
     at: SocketAddr,
     wakers: &[BorrowedFd<'_>],
@@ -62,7 +61,7 @@ fn connect_to(
     socket.map_or(Ok(None), |socket| connected(socket, at))
 }
 
-/// Checks what goes beyond this machine.
+/// Checks the requirements for addresses beyond this machine.
 pub fn may_connect(at: SocketAddr, expects_hello: bool) -> Result<()> {
     if is_loopback_address(at.ip()) {
         return Ok(());
@@ -71,10 +70,10 @@ pub fn may_connect(at: SocketAddr, expects_hello: bool) -> Result<()> {
     remote::check(&format!("a connection to {at}"))
 }
 
-/// Returns the stream over an established connection; `None` where no process listens there.
+/// Returns the stream over an established connection, if a process listens there.
 pub fn connected(socket: Guarded, at: SocketAddr) -> Result<Option<Stream>> {
-    // Where no process listens at a port of the ephemeral range, the kernel may assign the same
-    // port to this socket and connect it to itself.
+    // For an unused port of the ephemeral range, the kernel may assign that port to this socket and connect
+    // it to itself.
     if inet::own_address(&socket)? == at {
         return Ok(None);
     }
@@ -106,7 +105,7 @@ fn finish(
     }
 }
 
-/// Explains which listener does not have the token, as far as the kernel shows, and the remedy.
+/// Explains which listener lacks the token, if the kernel shows it, and the remedy.
 pub fn unknown_token(at: SocketAddr, token: &TcpToken) -> Error {
     let me = rustix::process::geteuid().as_raw();
     let whose = match inet::user_listening_at(at) {

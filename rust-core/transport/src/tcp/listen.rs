@@ -1,5 +1,5 @@
-//! Listening over TCP: the kernel assigns the address, and an owner record in the runtime directory
-//! announces it.
+//! Listening over TCP: the kernel assigns the address, and an owner record in the runtime directory announces
+//! it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,13 +18,14 @@ use crate::sys::directory::Directory;
 use crate::sys::{inet, lock};
 use crate::value::Map;
 
-/// Listens at a TCP endpoint; returns it with the assigned port. Beyond this machine keys and
-/// hellos are required; `expects_hello` is whether peers send one. `pattern`, `program` and `more`
-/// go into the owner record.
+/// Listens at a TCP endpoint; returns it with the assigned port.
+///
+/// Beyond this machine keys and hellos are required; `expects_hello` tells whether peers send a hello.
+/// `pattern`, `program` and `more` go into the owner record.
 ///
 /// # Errors
-/// `AddressInUse` where a process listens there; `PermissionDenied` without keys;
-/// `Unsupported` for plain framing beyond this machine.
+/// `AddressInUse` if a process listens there; `PermissionDenied` without keys; `Unsupported` for plain
+/// framing beyond this machine.
 pub fn listen(
     endpoint: &Endpoint,
     expects_hello: bool,
@@ -39,7 +40,7 @@ pub fn listen(
         remote::check(&format!("listening at {address}"))?;
     }
     let directory = Arc::new(Directory::runtime()?);
-    // A problem with the token is reported here instead of to the first client.
+    // The listener, not its first client, reports a problem with the token.
     TcpToken::of(&directory)?;
     let socket = inet::listen(address, patience).map_err(|e| named(e, &place_of(&directory, address)))?;
     let address = inet::own_address(&socket)?;
@@ -54,7 +55,7 @@ fn place_of(directory: &Arc<Directory>, address: SocketAddr) -> Place {
     Place { directory: directory.clone(), file: endpoint_of(address).file_name() }
 }
 
-/// Returns the error with the process that listens at the address, where that is one of this library.
+/// Adds the process that listens at the address to the error, if it uses this library.
 fn named(error: Error, place: &Place) -> Error {
     let is_ours = || lock::is_held(&place.directory, &place.file).unwrap_or(false);
     if error.kind() != ErrorKind::AddressInUse || !is_ours() {

@@ -1,17 +1,16 @@
-//! TCP: the same frames as over a Unix socket. A token keeps other users of this machine out, and
-//! keys keep other machines out.
+//! TCP: the frames of a Unix socket, with a token against other users and keys against other machines.
 //!
-//! On a loopback address both sides prove that they have the token of the runtime directory, with a
-//! challenge and a response, before the hello. Beyond this machine everything is TLS 1.3 with raw
-//! public keys, and each side accepts only the keys that its user trusts. The kernel chooses the
-//! port; a record in the runtime directory contains it for listings and waiting clients.
+//! On a loopback address both sides first prove, by challenge and response, that they have the token of the
+//! runtime directory. Beyond this machine everything is TLS 1.3 with raw public keys, and each side accepts
+//! only keys that its user trusts. The kernel chooses the port; a record in the runtime directory has it for
+//! listings and waiting clients.
 //!
-//! | what | defined in |
+//! | topic | module |
 //! |---|---|
-//! | the kind; the addresses of an endpoint, and which of them are within the machine | `address` |
+//! | the kind; the addresses of an endpoint | `address` |
 //! | the token of a user, and the proof of having it | `token`, `proof` |
-//! | listening, and the proof that a new connection has to give | `listen`, `authenticator` |
-//! | connecting; the same without waiting | `call`; `asking` |
+//! | listening, and the proof of a new connection | `listen`, `authenticator` |
+//! | connecting, with and without waiting | `call`; `asking` |
 //! | other machines: keys, and TLS between them | `remote`, `tls` |
 //! | the traits of a transport | here |
 
@@ -51,7 +50,6 @@ use crate::sys::directory::Directory;
 use crate::sys::lock::Lock;
 use crate::value::Map;
 
-/// The transport `tcp:`.
 pub struct Tcp;
 
 impl Driver for Tcp {
@@ -103,7 +101,7 @@ impl ConnectionDriver for Tcp {
     }
 
     fn target_at(&self, endpoint: &Endpoint, _place: &Place) -> Result<Box<dyn Target>> {
-        // A user who may make files in the directory chooses the address that the name of a file has.
+        // A user that may make files in the directory chooses the address in a file's name.
         let address = Address::of(endpoint)?;
         if address.known()?.is_none() || !address.is_of_this_machine()? {
             let text = "this is no address of this machine in numbers, which is what a listener writes here: neither another machine nor a name server is asked for it";
@@ -123,8 +121,7 @@ struct Remote {
 }
 
 impl Remote {
-    /// Returns the place of the address in the runtime directory, for a listener on this machine. `None` beyond this
-    /// machine, or where there is no runtime directory.
+    /// Returns the place of the address in the runtime directory, for a listener on this machine.
     fn place(&self) -> Option<Place> {
         let file = endpoint_of(self.address.inside()?).file_name();
         Some(Place { directory: Arc::new(Directory::runtime().ok()?), file })
@@ -140,8 +137,7 @@ impl Target for Remote {
         connect(&self.address, wakers, waiting)
     }
 
-    /// No signal of a listener is certain. A listener on this machine writes a record in its
-    /// runtime directory, which may differ from that of this process.
+    /// No signal of a listener is certain: its record may be in a different runtime directory.
     fn appears(&self) -> Appears<'_> {
         Appears::Polled(self.place().map(|place| owner::record(&place)))
     }

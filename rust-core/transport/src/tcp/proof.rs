@@ -6,11 +6,10 @@
 //! | the listener | 32 random bytes, then its proof |
 //! | the connecting side | its proof; its hello follows at once |
 //!
-//! A proof is HMAC-SHA-256, keyed with the token, of a text that names the side, the listener's
-//! address as that side sees it, and both random numbers. So a proof is of no use to the other
-//! side, nor a second time, nor for a listener at another port: a process that has taken the port
-//! that a client connects to can neither answer itself nor forward the exchange to the real
-//! listener.
+//! A proof is an HMAC-SHA-256, keyed with the token, of a text that names the side, the listener's address as
+//! that side sees it, and both random numbers. It is useless to the other side, for a second time, and for a
+//! listener at another port. A process that has taken the client's port can neither answer nor forward the
+//! exchange to the real listener.
 
 use std::net::SocketAddr;
 
@@ -23,22 +22,19 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind, Outgoing};
 use crate::sys::random;
 
-/// Bytes of a random number.
 const NONCE: usize = 32;
-/// Bytes of a proof.
 const PROOF: usize = 32;
 
-/// A random number that one side draws for one connection.
 type Nonce = [u8; NONCE];
 
-/// Which side makes a proof.
+/// The side that makes a proof.
 #[derive(Clone, Copy)]
 enum Prover {
     Caller,
     Listener,
 }
 
-/// The input of the HMAC: what both sides have of a connection.
+/// The input of the HMAC.
 struct ProofInput {
     /// The listener's address, as this side sees it.
     address: SocketAddr,
@@ -65,19 +61,16 @@ impl ProofInput {
         Ok(mac)
     }
 
-    /// Returns the proof of one side.
     fn make(&self, secret: &[u8; LENGTH], side: Prover) -> Result<[u8; PROOF]> {
         Ok(self.proof(secret, side)?.finalize().into_bytes().into())
     }
 
-    /// Returns whether a proof is right, in a time that does not depend on how many bytes of it
-    /// are.
+    /// Returns whether a proof is right, in a time that does not depend on its bytes.
     fn fits(&self, secret: &[u8; LENGTH], side: Prover, proof: &[u8]) -> Result<bool> {
         Ok(self.proof(secret, side)?.verify_slice(proof).is_ok())
     }
 }
 
-/// Encodes a frame of this exchange.
 fn frame(body: &[u8]) -> Vec<u8> {
     let frame = Outgoing::new(Header::new(Kind::Hello, Encoding::Raw), body);
     [&frame.head(), body].concat()
@@ -97,7 +90,6 @@ fn body<const N: usize>(frame: &Incoming) -> Result<[u8; N]> {
 
 /// The connecting side, between its first frame and its proof.
 pub struct Caller {
-    /// The number that it drew.
     nonce: Nonce,
 }
 
@@ -108,8 +100,9 @@ impl Caller {
         Ok((Caller { nonce }, frame(&nonce)))
     }
 
-    /// Checks the listener's proof and returns this side's. `None` where the listener does not have
-    /// the token: then nothing more may be sent to it.
+    /// Checks the listener's proof and returns this side's proof.
+    ///
+    /// `None` if the listener does not have the token: then nothing more may be sent to it.
     pub fn answer(
         &self,
         received: &Incoming,
@@ -137,14 +130,13 @@ pub enum ListenerProof {
     ProofRequested(ProofRequested),
 }
 
-/// The values against which the peer's proof is checked.
 pub struct ProofRequested {
     input: ProofInput,
 }
 
 /// The next action of a listener after a frame.
 pub enum ProofStep {
-    /// Send this frame, and wait for another one.
+    /// Send this frame, and wait for another frame.
     Send(Vec<u8>),
     /// The peer has the token; its hello follows.
     Proven,
@@ -184,7 +176,6 @@ impl ListenerProof {
     }
 }
 
-/// Decodes a frame, for tests.
 #[cfg(test)]
 fn read(bytes: Vec<u8>) -> Incoming {
     use crate::frame::HEADER;
@@ -206,8 +197,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Runs the exchange; returns the listener's verdict on the caller's proof, or `None` where the
-    /// caller sends none.
+    /// Runs the exchange. Returns the listener's verdict on the caller's proof, if the caller sends one.
     fn exchange(caller: (&str, u8), listener: (&str, u8)) -> Option<Result<bool>> {
         let (calling, first) = Caller::begin().unwrap();
         let mut listening = ListenerProof::default();
@@ -250,7 +240,7 @@ mod tests {
             let error = listening.receive(&read(frame(&wrong)), address, &token(1)).err().unwrap();
             assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
         }
-        // The same request twice gets different answers, so no answer can be replayed.
+        // A repeated request gets a different answer, so no answer can be replayed.
         let mut again = ListenerProof::default();
         let ProofStep::Send(second) = again.receive(&read(first), address, &token(1)).unwrap() else {
             panic!()

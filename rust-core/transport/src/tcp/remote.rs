@@ -1,5 +1,6 @@
-//! Connections to other machines: only under TLS, and only where there are keys. A build without
-//! TLS has the same functions, which refuse.
+//! Connections to other machines: only under TLS, and only with keys.
+//!
+//! A build without TLS has equally named functions, which refuse.
 
 use std::net::SocketAddr;
 #[cfg(feature = "tls")]
@@ -15,11 +16,12 @@ use crate::sys::inet;
 #[cfg(feature = "tls")]
 use crate::tcp::tls::{self, Tls};
 
-/// Refuses to connect beyond this machine where there are no keys, before anything is sent. `what`
-/// is the attempt, for the text.
+/// Refuses to connect beyond this machine without keys, before anything is sent.
+///
+/// `what` is the attempt, for the text.
 ///
 /// # Errors
-/// `PermissionDenied` with the command that makes keys; a build without TLS returns `Unsupported`.
+/// `PermissionDenied`, with the command that makes keys. A build without TLS returns `Unsupported`.
 #[cfg(feature = "tls")]
 pub fn check(what: &str) -> Result<()> {
     tls::check_keys(&Keyring::new()?, what)
@@ -38,7 +40,6 @@ pub fn connecting(socket: Guarded, other: SocketAddr) -> Result<Stream> {
     Ok(Stream::Other(Arc::new(Tls::client(socket, other, &Keyring::new()?)?)))
 }
 
-/// Explains that this build has no TLS.
 #[cfg(not(feature = "tls"))]
 fn no_tls(what: &str) -> Error {
     let text = format!(
@@ -47,19 +48,16 @@ fn no_tls(what: &str) -> Error {
     Error::new(ErrorKind::Unsupported, text)
 }
 
-/// Refuses it: this build has no TLS.
 #[cfg(not(feature = "tls"))]
 pub fn check(what: &str) -> Result<()> {
     Err(no_tls(what))
 }
 
-/// Refuses it: this build has no TLS.
 #[cfg(not(feature = "tls"))]
 pub fn accepted(_socket: Guarded) -> Result<Stream> {
     Err(no_tls("a connection"))
 }
 
-/// Refuses it: this build has no TLS.
 #[cfg(not(feature = "tls"))]
 pub fn connecting(_socket: Guarded, other: SocketAddr) -> Result<Stream> {
     Err(no_tls(&format!("a connection to {other}")))

@@ -1,11 +1,10 @@
-//! TLS 1.3 between two machines that trust each other's keys. Both sides prove theirs as raw public
-//! keys (RFC 7250); there are no certificates, no names and no authorities.
+//! TLS 1.3 between two machines that trust each other's keys.
 //!
-//! [`Tls`] is a byte stream over a socket. Both halves of a link share it, so every operation takes
-//! its mutex; none blocks while it holds it. rustls implements the protocol, and this file moves bytes
-//! between it and the socket and verifies keys ([`Pinned`]). The handshake runs inside `read` and
-//! `write`: bytes that are written before it is complete wait in rustls until the peer's key is
-//! known and trusted.
+//! Both sides prove theirs as raw public keys (RFC 7250), without certificates, names or authorities. [`Tls`]
+//! is a byte stream over a socket. Both halves of a link share it; every operation takes its mutex, and never
+//! blocks with it. rustls implements the protocol; this file moves bytes and verifies keys ([`Pinned`]). The
+//! handshake runs inside `read` and `write`. Bytes written earlier wait in rustls until the peer's key is
+//! trusted.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
@@ -49,23 +48,22 @@ pub struct Tls {
     other: SocketAddr,
 }
 
-/// The connection under the mutex.
 struct TlsState {
     connection: Connection,
-    /// The reason why the connection is over; every later call returns it.
+    /// The reason for the end of the connection; every later call returns it.
     over: Option<Error>,
 }
 
-/// Accepts the trusted keys, and stores the one that the peer has shown.
+/// Accepts the trusted keys, and stores the peer's key.
 #[derive(Debug)]
 struct Pinned {
     /// The trusted keys; read at each handshake, so that changes need no restart.
     keyring: Keyring,
     /// This machine's own key, for texts.
     own: PublicKey,
-    /// The key that the peer has shown, trusted or not.
+    /// The peer's key, trusted or not.
     seen: OnceLock<PublicKey>,
-    /// The name of that key, where it is trusted.
+    /// The name of that key, if it is trusted.
     name: OnceLock<String>,
     provider: Arc<CryptoProvider>,
 }
@@ -76,7 +74,7 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// Refuses to connect beyond this machine where there are no keys.
+/// Refuses to connect beyond this machine without keys.
 ///
 /// # Errors
 /// `PermissionDenied`, with the commands that make them.
@@ -119,8 +117,8 @@ fn unbuilt(error: rustls::Error) -> Error {
 }
 
 impl Tls {
-    /// Starts TLS on the side that connected. No bytes of the link are sent before the peer has
-    /// proven a key that is trusted.
+    /// Starts TLS on the side that connected. No byte of the link is sent before the peer has proven a
+    /// trusted key.
     pub fn client(socket: Guarded, other: SocketAddr, keyring: &Keyring) -> Result<Tls> {
         let OwnKey { pinned, certified } = own_key(keyring, &format!("a connection to {other}"))?;
         let mut config = ClientConfig::builder_with_provider(pinned.provider.clone())
@@ -157,26 +155,25 @@ impl Tls {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the name of the peer's key, once that has been proven and is trusted.
+    /// Returns the name of the peer's key after it has been proven and is trusted.
     pub fn key_name(&self) -> Option<&str> {
         self.pinned.name.get().map(String::as_str)
     }
 
-    /// Returns the socket, to sleep on and to inspect.
     pub fn socket(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 
-    /// Reads the available bytes: `Some(0)` is the end, `None` means that nothing is available yet.
-    /// Also continues the handshake.
+    /// Reads the available bytes, and continues the handshake.
+    ///
+    /// `Some(0)` is the end; `None` means that nothing is available yet.
     pub fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
         let mut state = self.state();
         loop {
             match state.connection.reader().read(into) {
                 Ok(n) => return Ok(Some(n)),
-                // No close_notify arrived, as when the process was killed. If an attacker cut the
-                // connection instead, then between two messages or within one, which the frames
-                // show.
+                // No close_notify arrived, as after a kill. If an attacker cut the connection within a
+                // message, the frames show it.
                 Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(Some(0)),
                 Err(_) => {}
             }
@@ -193,8 +190,7 @@ impl Tls {
                         state.over = Some(error.clone());
                         return Err(error);
                     }
-                    // Send the next flight of the handshake. If that fails, the next read reports
-                    // it.
+                    // Send the next flight of the handshake. If that fails, the next read reports it.
                     let _ = self.send_buffered(&mut state);
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
@@ -210,8 +206,9 @@ impl Tls {
         }
     }
 
-    /// Accepts as much as there is room for; `None` where there is no room. What stays in the
-    /// buffer of rustls is sent by [`Tls::flush`].
+    /// Accepts as many bytes as there is room for. `None` if there is no room.
+    ///
+    /// [`Tls::flush`] sends the bytes in rustls' buffer.
     pub fn write(&self, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
         let mut state = self.state();
         if let Some(over) = &state.over {
@@ -225,7 +222,7 @@ impl Tls {
         Ok(Some(taken).filter(|n| *n > 0))
     }
 
-    /// Sends what is in the buffer of rustls; returns true once nothing is left.
+    /// Sends the bytes in rustls' buffer; returns true if nothing is left.
     pub fn flush(&self) -> Result<bool> {
         self.send_buffered(&mut self.state())
     }
@@ -247,7 +244,7 @@ impl Tls {
         socket::disconnect(&self.socket);
     }
 
-    /// Sends what rustls has to send; false where the socket has no room.
+    /// Sends the bytes in rustls' buffer; false if the socket has no room.
     fn send_buffered(&self, state: &mut TlsState) -> Result<bool> {
         while state.connection.wants_write() {
             match state.connection.write_tls(&mut SocketIo(&self.socket)) {
@@ -259,8 +256,7 @@ impl Tls {
         Ok(true)
     }
 
-    /// Explains a failed handshake: the key that is not trusted, its machine, and the command that
-    /// trusts it.
+    /// Explains a failed handshake: the untrusted key, its machine, and the command that trusts it.
     fn failure(&self, error: &rustls::Error) -> Error {
         let (other, own) = (self.other, self.pinned.own);
         let untrusted = self.pinned.seen.get().filter(|_| self.pinned.name.get().is_none());
@@ -309,8 +305,7 @@ impl ByteStream for Tls {
         wait_any(waiting, [(self.socket(), PollFlags::OUT)]).map(drop)
     }
 
-    /// TCP accepts what is written after the peer's end, and reports only at the next call that it
-    /// was lost.
+    /// TCP accepts bytes after the peer's end, and reports the loss only at the next call.
     fn check_peer(&self) -> Result<()> {
         if inet::is_peer_closed(self.socket())? {
             return Err(Error::new(ErrorKind::Disconnected, "the peer disconnected"));
@@ -326,7 +321,7 @@ impl ByteStream for Tls {
         Tls::disconnect(self);
     }
 
-    /// False: rustls keeps what the socket has no room for.
+    /// False: rustls keeps bytes that the socket has no room for.
     fn writes_reach_kernel(&self) -> bool {
         false
     }
@@ -357,7 +352,6 @@ impl ByteStream for Tls {
     }
 }
 
-/// Wraps an error of the connection.
 fn broken(error: &io::Error) -> Error {
     match error.raw_os_error() {
         Some(errno) => Error::os("using a TCP connection", errno),
@@ -365,7 +359,6 @@ fn broken(error: &io::Error) -> Error {
     }
 }
 
-/// The socket as rustls reads and writes it.
 struct SocketIo<'a>(&'a Guarded);
 
 /// Translates `None`, nothing now, into `WouldBlock`.
@@ -397,24 +390,21 @@ impl Write for SocketIo<'_> {
     }
 }
 
-/// What a verifier returns.
 type Verified<T> = std::result::Result<T, rustls::Error>;
 
 impl Pinned {
-    /// Accepts a trusted key, and stores it with its name; both are set before the handshake
-    /// continues, so `failure` can explain a refusal.
+    /// Accepts a trusted key. Stores it and its name before the handshake continues, for `failure`.
     fn verify_key(&self, shown: &CertificateDer<'_>) -> Verified<()> {
         let refused = || rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure);
         let key = PublicKey::from_spki(shown).ok_or_else(refused)?;
         let _ = self.seen.set(key);
-        // The keyring is read for each connection, so a key that is trusted or revoked counts from
-        // the next one on.
+        // The keyring is read for each connection, so a change of trust affects the next connection.
         let name = self.keyring.name_of(&key).ok().flatten().ok_or_else(refused)?;
         let _ = self.name.set(name);
         Ok(())
     }
 
-    /// Checks that the peer has the private key: its signature of the handshake.
+    /// Checks that the peer has the private key, by its signature of the handshake.
     fn check_signature(
         &self,
         message: &[u8],

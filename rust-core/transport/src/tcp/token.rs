@@ -1,10 +1,8 @@
-//! The token that keeps other users of this machine out of loopback TCP: 32 random bytes in a file
-//! of the runtime directory.
+//! The token that keeps other users out of loopback TCP: 32 random bytes in a file of the runtime directory.
 //!
-//! The first program that needs it makes it, under a lock. The mode decides who can read it: 0600
-//! in a
-//! user's own directory, 0640 in one that a group shares. A token that more users can read is
-//! refused, because they may have read it already.
+//! The first program that needs it makes it, under a lock. Its mode is 0600 in a user's own directory, and
+//! 0640 in a directory that a group shares. A token that more users can read is refused, because they may
+//! have read it already.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,18 +14,14 @@ use crate::sys::beneath::RequiredOwner;
 use crate::sys::directory::Directory;
 use crate::sys::{environment, lock, random, staging};
 
-/// The name of the file.
 pub const NAME: &str = ".token";
-/// Bytes of a token.
 pub const LENGTH: usize = 32;
 /// The most bytes that are read of the file, to report its length.
 const LIMIT: usize = 4096;
 
-/// The secret that the programs of one user share, or of one group where the directory is shared.
+/// The secret that the programs of one user share; in a shared directory, the programs of one group.
 pub struct TcpToken {
-    /// The bytes.
     pub secret: [u8; LENGTH],
-    /// The path, for texts.
     pub path: PathBuf,
 }
 
@@ -39,19 +33,19 @@ impl std::fmt::Debug for TcpToken {
 }
 
 impl TcpToken {
-    /// Reads the token of this directory, and makes one where there is none. Blocks for at most a
-    /// second while another process makes it.
+    /// Reads the token of this directory, and makes it if necessary.
+    ///
+    /// Blocks for at most a second while another process makes it.
     ///
     /// # Errors
-    /// `PermissionDenied`, `Corrupt`; `Stalled` where the other process does not finish.
+    /// `PermissionDenied`, `Corrupt`; `Stalled` if the other process does not finish.
     pub fn of(directory: &Directory) -> Result<TcpToken> {
         const TRIES: u32 = 1000;
         for _ in 0..TRIES {
             if let Some(token) = TcpToken::read(directory)? {
                 return Ok(token);
             }
-            // The lock is held only by a process that makes the token, for as long as it takes to
-            // write it.
+            // Only a process that makes the token holds the lock, until it has written the token.
             match lock::try_own(directory, NAME)? {
                 Some(_lock) if TcpToken::read(directory)?.is_none() => make(directory)?,
                 Some(_) => {}
@@ -65,11 +59,11 @@ impl TcpToken {
         Err(Error::new(ErrorKind::Stalled, text))
     }
 
-    /// Reads the token; `None` where there is none.
+    /// Reads the token, if it exists.
     ///
     /// # Errors
-    /// `PermissionDenied` where this user may not read it, or where others might have read it;
-    /// `Corrupt` for a wrong length.
+    /// `PermissionDenied` if this user may not read it, or others might have read it; `Corrupt` for a wrong
+    /// length.
     pub fn read(directory: &Directory) -> Result<Option<TcpToken>> {
         let path = directory.path().join(NAME);
         let owner = if directory.is_shared() { RequiredOwner::AnyUser } else { RequiredOwner::Trusted };
@@ -130,8 +124,8 @@ fn unreadable(path: &std::path::Path) -> Error {
     Error::new(ErrorKind::PermissionDenied, text)
 }
 
-/// Makes the token under a temporary name and renames it, so no process reads a part of it. The
-/// caller holds the lock.
+/// Makes the token under a temporary name and renames it, so no process reads a part. The caller holds the
+/// lock.
 fn make(directory: &Directory) -> Result<()> {
     // Files of a process that was killed here.
     staging::sweep(directory, &[NAME])?;
