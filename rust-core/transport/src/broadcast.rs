@@ -1,12 +1,10 @@
-//! One ring that all subscribers of a publisher read: what a transport with shared memory
-//! implements for `publish`.
+//! The ring of a publisher for all its subscribers: the interface of shared memory to `publish`.
 //!
-//! The publisher sends with the half of a link ([`Tx`]) that all its subscribers read, and that knows them as
-//! `Readers`. A subscriber makes a [`SubscriberOffer`], sends its descriptors with the
-//! hello, and turns it into a receiving half ([`Rx`]) when the publisher has answered. The publisher never waits: a
-//! subscriber that is too slow is overtaken, and finds how many messages it missed in the sequence numbers. A message
-//! that does not fit makes the publisher move to a larger ring; the halves of its readers say so ([`Rx::has_moved`]),
-//! and they join again.
+//! The publisher writes to one [`Tx`], which knows its subscribers as `Readers`. A subscriber makes a
+//! [`SubscriberOffer`], sends its descriptors with the hello, and turns it into an [`Rx`] after the
+//! publisher's answer. The publisher never waits: it overtakes a slow subscriber, which counts missed
+//! messages by their sequence numbers. For a message that does not fit, the publisher moves to a larger ring.
+//! Its readers notice that ([`Rx::has_moved`]) and join again.
 
 pub mod received;
 
@@ -23,30 +21,32 @@ use crate::error::Result;
 
 /// Makes both sides of such rings.
 pub trait BroadcastDriver: Sync {
-    /// Makes the half that writes a publisher's ring of at least so many bytes at first, and so many once it has grown,
-    /// for the session of this incarnation and for messages of at most `limit` bytes.
+    /// Makes the half that writes a publisher's ring.
+    ///
+    /// The ring has at least the first number of bytes, and later at most the second. `session` is this
+    /// incarnation's; `limit` is the longest message in bytes.
     ///
     /// # Errors
     /// `OutOfMemory`.
     fn writer(&self, session: u64, first_and_full: (usize, usize), limit: u64) -> Result<Tx>;
 
-    /// Makes the subscriber's side of a handshake, before the publisher is known, and the descriptors that go with its
-    /// hello.
+    /// Makes the subscriber's side of a handshake, and the descriptors that go with its hello.
     fn offer(&self, session: u64) -> Result<(Box<dyn BroadcastOffer>, Vec<OwnedFd>)>;
 
     /// Reads the newest frame of the ring that came with a publisher's hello, without subscribing.
+    ///
     /// `limit` is the longest body in bytes.
     fn newest(&self, called: &mut AnsweredCall, session: u64, limit: u64) -> Result<Received>;
 }
 
-/// What a subscriber makes before its publisher is known: its part of the publisher's ring, where there is one.
+/// A subscriber's part of the publisher's ring, if there is one, made before the publisher is known.
 pub struct SubscriberOffer(Option<Box<dyn BroadcastOffer>>);
 
 impl SubscriberOffer {
-    /// Makes what goes with the hello of this session, and returns it with the descriptors.
+    /// Makes the offer for this session, and the descriptors that go with its hello.
     ///
     /// # Errors
-    /// `OutOfMemory`; those of duplicating a descriptor.
+    /// `OutOfMemory`; errors of duplicating a descriptor.
     pub fn new(transport: Transport, session: u64) -> Result<(SubscriberOffer, Vec<OwnedFd>)> {
         let Some(rings) = transport.driver().broadcast() else {
             return Ok((SubscriberOffer(None), Vec::new()));
@@ -55,11 +55,12 @@ impl SubscriberOffer {
         Ok((SubscriberOffer(Some(offer)), descriptors))
     }
 
-    /// Makes the receiving half, as [`BroadcastOffer::join`]; over a stream the publisher decides with which message it
-    /// begins.
+    /// Makes the receiving half, see [`BroadcastOffer::join`].
+    ///
+    /// Over a stream the publisher chooses the first message.
     ///
     /// # Errors
-    /// As there.
+    /// The errors of [`BroadcastOffer::join`].
     pub fn join(
         self,
         called: AnsweredCall,
@@ -76,13 +77,15 @@ impl SubscriberOffer {
     }
 }
 
-/// The subscriber's side of a handshake, of a publisher with a ring.
+/// The subscriber's side of a handshake with the publisher of a ring.
 pub trait BroadcastOffer: Send {
-    /// Makes the subscription from the publisher's answer. `limit` is the longest body in bytes,
-    /// `spin` how long a read polls before it sleeps, `views` what the subscriber views through earlier connections.
+    /// Makes the subscription from the publisher's answer.
+    ///
+    /// `limit` is the longest body in bytes. `spin` is how long a read polls before it sleeps. `views` are
+    /// the subscriber's views from earlier connections.
     ///
     /// # Errors
-    /// `Malformed` where the publisher's memory file is invalid.
+    /// `Malformed` if the publisher's memory file is invalid.
     fn join(
         self: Box<Self>,
         called: AnsweredCall,

@@ -1,8 +1,8 @@
 //! Listens and connects at a Unix socket in a directory: the common part of `shm` and `unix`.
 //!
-//! The socket has a name in a directory, so the kernel checks who may connect and inotify signals a
-//! new listener. Over `shm` the socket carries the hello and the memory file, and later only wakes;
-//! over `unix` it carries every frame.
+//! The socket has a name in a directory, so the kernel checks the permissions of clients and inotify signals
+//! a new listener. Over `shm` the socket carries the hello and the memory file, and later only wake-ups. Over
+//! `unix` it carries every frame.
 
 use std::os::fd::BorrowedFd;
 
@@ -17,8 +17,10 @@ use crate::error::Result;
 use crate::sys::lock::Lock;
 use crate::sys::socket::Carries;
 
-/// Takes the name of a socket: at once, shared with other processes of this user, or after a wait
-/// for a process that is just ending (see `bind`).
+/// Takes the name of a socket.
+///
+/// It does so at once, or jointly with other processes of this user, or after a wait for an ending process
+/// (see `bind`).
 ///
 /// # Errors
 /// `AddressInUse`, `PermissionDenied`.
@@ -37,7 +39,6 @@ pub fn listen(endpoint: &Endpoint, request: &ListenRequest<'_>) -> Result<(Liste
 
 /// A socket at which a process listens or will listen.
 struct Socket {
-    /// Where the socket is.
     place: Place,
     /// Whether the connection may bring descriptors.
     carries: Carries,
@@ -46,12 +47,12 @@ struct Socket {
 /// Returns the target of an endpoint.
 ///
 /// # Errors
-/// Those of [`Place::of`].
+/// The errors of [`Place::of`].
 pub fn target(endpoint: &Endpoint) -> Result<Box<dyn Target>> {
     Ok(target_at(endpoint, Place::of(endpoint)?))
 }
 
-/// As [`target`], for a socket that a listing found at a place.
+/// Like [`target`], for a socket that a listing found at a place.
 pub fn target_at(endpoint: &Endpoint, place: Place) -> Box<dyn Target> {
     Box::new(Socket { place, carries: endpoint.transport().carries() })
 }
@@ -74,8 +75,7 @@ impl Target for Socket {
     }
 
     fn mark(&self) -> Option<Lock> {
-        // The wait itself needs no mark: it only makes a publisher serve this process before it
-        // ends. So a failure is no error.
+        // Failure is no error: the mark only makes a publisher serve this process before it ends.
         self.place.await_owner().ok()
     }
 

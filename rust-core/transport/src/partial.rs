@@ -1,15 +1,14 @@
-//! Memory of large messages that have arrived in part: it grows with the bytes, and is bounded for
-//! the whole process.
+//! Memory of large messages that have arrived in part: it grows with the bytes, within one budget per
+//! process.
 //!
-//! A peer may announce a message up to `max_message_size`, send most of it and then nothing more;
-//! so may many peers. What all such messages hold is counted in one budget, per sender: a user, or
-//! the owner of a key. Where one needs more than there is, the sender whose messages hold the most
-//! loses the largest of them, and its link ends: a correct peer connects again and sends it
-//! again, and all others go on. So no sender loses anything while it holds less than an even share,
-//! however many messages another one has begun.
+//! A peer may announce a message up to `max_message_size`, send most of it and then stop; so may many peers.
+//! The budget counts the bytes of all such messages per sender: a user, or the owner of a key. If a message
+//! needs more than is left, the sender with the most bytes loses its largest message, and that link ends. A
+//! correct peer connects again and repeats the message. So a sender with less than an even share loses
+//! nothing, however many messages others have begun.
 //!
-//! Locks: the list of the budget first, then the bytes of one message. A thread that appends holds
-//! the lock of its own message alone.
+//! Locks: the list of the budget first, then the bytes of one message. A thread that appends locks only its
+//! own message.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,27 +23,25 @@ use crate::sys::fork::Own;
 /// All messages together may hold this many times the largest limit of a link ...
 const MESSAGES: u64 = 4;
 
-/// ... and this many bytes even where that is less.
+/// ... and at least this many bytes.
 const LEAST: u64 = 256 << 20;
 
-/// Bytes that are reserved when a message begins.
+/// Bytes that are reserved at the beginning of a message.
 const FIRST: usize = 2 << 20;
-/// The factor by which the reservation grows whenever it is full.
+/// The factor by which a full reservation grows.
 const GROWTH: usize = 8;
 
-/// The budget of this process.
 static BUDGET: Own<PartialBudget> = Own::new();
 
-/// Counts what incomplete messages hold.
+/// Counts the bytes of incomplete messages.
 #[derive(Default)]
 struct PartialBudget {
-    /// Every incomplete message.
     all: Mutex<Vec<PartialMessage>>,
-    /// Counts the pieces that arrived for any of them: a clock that orders them.
+    /// Counts the received pieces of all messages: a clock that orders them.
     pieces: AtomicU64,
 }
 
-/// An incomplete message, as the budget sees it.
+/// An incomplete message in the budget.
 struct PartialMessage {
     /// Bytes that it may hold now.
     reserved: usize,
@@ -52,27 +49,26 @@ struct PartialMessage {
     limit: u64,
     /// The peer that it counts against.
     sender: PeerIdentity,
-    /// Its bytes.
     held: Arc<ArrivedPart>,
 }
 
-/// The part of a message that has arrived.
+/// The received part of a message.
 struct ArrivedPart {
-    /// `None` once the budget has taken it.
+    /// `None` after the budget has taken it.
     bytes: Mutex<Option<Vec<u8>>>,
-    /// The number of the piece that arrived last. Relaxed: it only selects among equals.
+    /// The number of the last received piece. Relaxed: it only selects among equals.
     fed: AtomicU64,
 }
 
-/// Locks a mutex, also after a panic of another thread: every state of it is valid.
+/// Locks a mutex, also after a panic of another thread: its state is always valid.
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl PartialBudget {
-    /// Counts `reserved` bytes for a message instead of its previous number, and takes messages
-    /// away where that is too much. Returns false where this message itself is taken, or was taken
-    /// before.
+    /// Changes the reservation of a message, and takes messages away if the budget is exceeded.
+    ///
+    /// Returns false if this message itself is taken, now or before.
     fn reserve(&self, held: &Arc<ArrivedPart>, reserved: usize) -> bool {
         let mut lost = Vec::new();
         let mut all = lock(&self.all);
@@ -83,8 +79,8 @@ impl PartialBudget {
         while goes_on && all.iter().map(|entry| entry.reserved as u64).sum::<u64>() > most {
             let mut of: HashMap<&PeerIdentity, usize> = HashMap::new();
             all.iter().for_each(|entry| *of.entry(&entry.sender).or_default() += entry.reserved);
-            // The sender with the most, then its largest message, then the one whose last piece is
-            // oldest.
+            // The sender with the most bytes, then its largest message, then the message with the oldest last
+            // piece.
             let weight = |entry: &PartialMessage| {
                 let age = u64::MAX - entry.held.fed.load(Ordering::Relaxed);
                 (of.get(&entry.sender).copied(), entry.reserved, age)
@@ -95,19 +91,19 @@ impl PartialBudget {
             lost.push(lock(&entry.held.bytes).take());
         }
         drop(all);
-        // Freeing so much memory takes time, and the lock is not needed for it.
+        // Freeing so much memory takes time, and does not need the lock.
         drop(lost);
         goes_on
     }
 
-    /// Removes a message from the count.
     fn forget(&self, held: &Arc<ArrivedPart>) {
         lock(&self.all).retain(|entry| !Arc::ptr_eq(&entry.held, held));
     }
 }
 
-/// An incomplete message; owned by the receiving half of a link. Its drop removes it from the
-/// budget.
+/// An incomplete message; owned by the receiving half of a link.
+///
+/// Its drop removes it from the budget.
 pub struct Partial {
     budget: &'static PartialBudget,
     held: Arc<ArrivedPart>,
@@ -120,13 +116,14 @@ pub struct Partial {
 }
 
 impl Partial {
-    /// Starts a message of `whole` bytes from this sender, on a link whose messages are at most
-    /// `limit` bytes long. Takes no memory yet.
+    /// Starts a message of `whole` bytes from this sender, without taking memory.
+    ///
+    /// `limit` is the longest message on the link.
     pub fn begin(whole: usize, limit: u64, sender: PeerIdentity) -> Partial {
         Partial::within(BUDGET.get(), whole, limit, sender)
     }
 
-    /// As [`Partial::begin`], in a budget of its own, for tests.
+    /// Like [`Partial::begin`], in a separate budget for tests.
     fn within(budget: &'static PartialBudget, whole: usize, limit: u64, sender: PeerIdentity) -> Partial {
         let fed = AtomicU64::new(budget.pieces.fetch_add(1, Ordering::Relaxed));
         let held = Arc::new(ArrivedPart { bytes: Mutex::new(Some(Vec::new())), fed });
@@ -134,22 +131,21 @@ impl Partial {
         Partial { budget, held, whole, have: 0, reserved: 0 }
     }
 
-    /// Returns how many bytes have arrived.
     pub fn have(&self) -> usize {
         self.have
     }
 
-    /// Returns how many bytes are missing.
     pub fn missing(&self) -> usize {
         self.whole - self.have
     }
 
-    /// Lets `fill` append at most the given number of bytes, for which there is room, to those that
-    /// have arrived. `fill` returns how many it appended.
+    /// Lets `fill` append at most the given number of bytes, for which there is room. Returns its result.
+    ///
+    /// `fill` returns how many it appended.
     ///
     /// # Errors
-    /// `OutOfMemory` where the process has none: what has arrived is kept, and a later call tries again. `Disconnected`
-    /// where the budget took the message away.
+    /// `OutOfMemory` if the process has no memory: received bytes are kept, and a later call tries again.
+    /// `Disconnected` if the budget took the message away.
     pub fn append(
         &mut self,
         fill: impl FnOnce(&mut Vec<u8>, usize) -> Result<Option<usize>>,
@@ -170,7 +166,7 @@ impl Partial {
             if bytes.capacity() < self.reserved {
                 if let Err(error) = memory::reserve(bytes, self.reserved - bytes.len()) {
                     drop(held);
-                    // What it does not have is not counted, and the next call reserves again.
+                    // Memory that it does not have must not count, and the next call reserves again.
                     self.reserved = self.have;
                     self.budget.reserve(&self.held, self.reserved);
                     return Err(error);
@@ -184,7 +180,7 @@ impl Partial {
         filled
     }
 
-    /// As [`Partial::append`], for bytes that were already read, at most as many as are missing.
+    /// Like [`Partial::append`], for bytes that were already read, at most as many as are missing.
     pub fn extend(&mut self, mut from: &[u8]) -> Result<()> {
         while !from.is_empty() {
             let appended = self.append(|bytes, most| {
@@ -197,12 +193,11 @@ impl Partial {
         Ok(())
     }
 
-    /// Returns the bytes; all of them must have arrived.
+    /// Returns the bytes, which must all have arrived.
     pub fn finish(self) -> Result<Vec<u8>> {
         lock(&self.held.bytes).take().ok_or_else(|| self.lost())
     }
 
-    /// Explains that the message was taken away, and what the peers can change.
     #[cold]
     fn lost(&self) -> Error {
         let text = format!(
@@ -249,7 +244,6 @@ mod tests {
         lock(&budget.all).iter().map(|entry| entry.reserved).sum()
     }
 
-    /// Appends so many bytes.
     fn feed(partial: &mut Partial, mut bytes: usize) -> Result<()> {
         while bytes > 0 {
             let here = partial.append(|to, most| {
@@ -315,7 +309,7 @@ mod tests {
     fn sender_with_many_messages_takes_no_memory_from_others() {
         let budget = budget();
         let begin = |whole: usize, uid: u32| Partial::within(budget, whole, LIMIT, PeerIdentity::User(uid));
-        // Each of them holds less than the one large message of the other user.
+        // Each message is smaller than the one large message of the other user.
         let mut many: Vec<_> = (0..64).map(|_| begin(4 * MIB, 7)).collect();
         many.iter_mut().for_each(|one| feed(one, 2 * MIB + 1).unwrap());
         assert_eq!(counted(budget), 256 * MIB, "all that there is");
@@ -323,7 +317,7 @@ mod tests {
         feed(&mut large, 64 * MIB).unwrap();
         let lost = many.iter_mut().filter_map(|one| feed(one, 1).err()).count();
         assert_eq!(lost, 16, "so many messages made room for it");
-        // A third sender has its share of what two had.
+        // A third sender gets its share from the two others.
         let mut third = Partial::within(budget, 64 * MIB, LIMIT, PeerIdentity::Key("sensor".into()));
         feed(&mut third, 64 * MIB).unwrap();
         assert_eq!(large.finish().unwrap().len(), 64 * MIB);
@@ -335,7 +329,7 @@ mod tests {
         let budget = budget();
         let limit = LIMIT * 2;
         let all: Vec<_> = (0..8).map(|_| Partial::within(budget, 17 * MIB, limit, OURS)).collect();
-        // Counted, not written: the memory is the test's.
+        // Counted, not written: the test needs the memory.
         for (at, one) in all.iter().enumerate() {
             assert!(budget.reserve(&one.held, 64 * MIB), "{at}");
         }

@@ -1,5 +1,4 @@
-//! The rest of a frame of which a link has a part. It belongs to the sending half, which writes it before anything
-//! else: the frame counts as sent, whatever its sender does next.
+//! The unwritten rest of a frame, which the sending half writes first: the frame already counts as sent.
 
 use std::io::IoSlice;
 use std::sync::{Arc, OnceLock};
@@ -11,19 +10,19 @@ use crate::frame::{Kind, Outgoing};
 use crate::stream::Stream;
 use crate::sys::eventfd::EventFd;
 
-/// What is still to be written of a frame.
 #[derive(Debug)]
 pub(crate) struct Tail {
     kind: Kind,
     head: Vec<u8>,
     body: Bytes,
-    /// Bytes of both that are written.
+    /// Written bytes of both.
     written: usize,
     watcher: OnceLock<Watcher>,
 }
 
-/// A thread that sleeps until there is room for a tail. Room is announced to the thread that writes the tail, so the
-/// thread is woken by its end.
+/// A thread that sleeps until there is room for a tail.
+///
+/// The kernel announces room to the thread that writes the tail, so this thread is woken by its end.
 #[derive(Debug)]
 struct Watcher(Arc<EventFd>);
 
@@ -34,8 +33,9 @@ impl Drop for Watcher {
 }
 
 impl Tail {
-    /// Returns what follows the first `written` bytes of this head and the frame's body. A body that has an owner is
-    /// not copied.
+    /// Returns the part after the first `written` bytes of this head and the frame's body.
+    ///
+    /// A body with an owner is not copied.
     pub(crate) fn of(head: &[u8], frame: &Outgoing<'_>, written: usize) -> Tail {
         let of_body = written.saturating_sub(head.len());
         let body = match frame.owner {
@@ -46,33 +46,29 @@ impl Tail {
         Tail { kind: frame.header.kind, head, body, written: 0, watcher: OnceLock::new() }
     }
 
-    /// Returns these bytes as the rest of a frame of this kind.
     pub(crate) fn of_bytes(kind: Kind, bytes: Vec<u8>) -> Tail {
         Tail { kind, head: bytes, body: Bytes::new(), written: 0, watcher: OnceLock::new() }
     }
 
-    /// Has this eventfd woken when nothing of the tail is left, whichever thread wrote it, or its link is gone.
+    /// Signals this eventfd when no byte of the tail is left, whichever thread wrote it, or its link is gone.
     pub(crate) fn watch(&self, by: &Arc<EventFd>) {
-        // Those that watch one half have one eventfd.
+        // All watchers of one half have one eventfd.
         let _ = self.watcher.get_or_init(|| Watcher(by.clone()));
     }
 
-    /// Returns how many bytes it holds.
     pub(crate) fn len(&self) -> usize {
         self.head.len() + self.body.len()
     }
 
-    /// Returns the kind of the frame.
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Returns head and body, and how many bytes of them are written.
+    /// Returns head and body, and how many of their bytes are written.
     pub(crate) fn parts(&self) -> (&[u8], &[u8], usize) {
         (&self.head, &self.body, self.written)
     }
 
-    /// Returns how many bytes of head and body are written.
     pub(crate) fn written(&self) -> usize {
         self.written
     }
@@ -83,12 +79,12 @@ impl Tail {
         written == self.head.len() + self.body.len()
     }
 
-    /// Writes as much of a tail as there is room for; returns true once there is none.
+    /// Writes as much of a tail as there is room for; returns true if nothing is left.
     ///
     /// # Errors
     /// `Disconnected`.
     pub(crate) fn flush(place: &mut Option<Tail>, stream: &Stream) -> Result<bool> {
-        // Nearly always there is none.
+        // The usual case.
         let Some(tail) = place else { return Ok(true) };
         let is_flushed = tail.write(stream)?;
         if is_flushed {
@@ -97,7 +93,6 @@ impl Tail {
         Ok(is_flushed)
     }
 
-    /// Writes as much as there is room for; returns whether the kernel has all of it.
     #[inline(never)]
     fn write(&mut self, stream: &Stream) -> Result<bool> {
         while self.written < self.head.len() + self.body.len() {

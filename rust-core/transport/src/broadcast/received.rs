@@ -1,16 +1,15 @@
-//! What a read of a publisher's ring returns, and where a reader begins.
+//! The result of a read of a publisher's ring, and the start of a reader.
 
 use crate::frame::Incoming;
 
-/// What one read of the ring returned.
+/// The result of one read of the ring.
 #[derive(Debug)]
 pub enum Received {
     /// A frame.
     Frame(Incoming),
     /// Nothing new.
     Nothing,
-    /// The publisher has moved to a larger ring, or a needed slot's file has not been received:
-    /// connect again.
+    /// The publisher has moved to a larger ring, or the file of a needed slot is missing: connect again.
     Moved,
 }
 
@@ -24,14 +23,13 @@ impl Received {
     }
 }
 
-/// Where a reader begins.
+/// The start of a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// With the newest record, which is flagged as retained.
     Newest,
-    /// With the message of this sequence number, which is flagged as retained; 0 for the first
-    /// message ever published.
+    /// With the message of this sequence number, flagged as retained; 0 for the first message ever.
     With(u64),
-    /// Behind the message of this sequence number, which it has read in the previous ring.
+    /// After the message of this sequence number, which it has read in the previous ring.
     After(u64),
 }

@@ -1,7 +1,7 @@
 //! The name of a mailslot: a reader takes it under its lock, writers look for it.
 //!
-//! The socket is bound in a private directory, gets its mode there, and is renamed to its name
-//! last, after the owner record: a process that sees the name can write.
+//! The socket is bound and gets its mode in a private directory. It is renamed to its name last, after the
+//! owner record, so a process that sees the name can write.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,17 +39,17 @@ impl Drop for Mailslot {
     fn drop(&mut self) {
         // A forked child owns neither the lock nor the name.
         if self.born == fork::generation() {
-            // The lock is still held, so the name is this process's. The next owner sweeps what
-            // cannot be removed now.
+            // The lock is still held, so the name is this process's. The next owner sweeps any remaining
+            // file.
             let _ = self.place.directory.beneath().remove(&self.place.file);
         }
     }
 }
 
-/// Reads at this name, and takes over what a dead reader left.
+/// Reads at this name, and takes over a dead reader's files.
 ///
 /// # Errors
-/// `AddressInUse` where a living process reads there; `PermissionDenied`.
+/// `AddressInUse` if a living process reads there; `PermissionDenied`.
 pub fn listen(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<ConnectionlessLink> {
     let place = Place::of(endpoint)?;
     let lock = take_lock(&place)?;
@@ -72,8 +72,9 @@ pub fn listen(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<C
     })
 }
 
-/// Takes the lock of the name. A sweep, or a reader that ends, holds it for a moment, so the
-/// refusal waits up to 50 ms unless a writer could connect.
+/// Takes the lock of the name, within 50 ms if no writer could connect.
+///
+/// A sweep, or a reader that ends, holds it for a moment.
 fn take_lock(place: &Place) -> Result<Lock> {
     for _ in 0..50 {
         if let Some(lock) = lock::try_own(&place.directory, &place.file)? {
@@ -88,10 +89,10 @@ fn take_lock(place: &Place) -> Result<Lock> {
     Err(owner::in_use(owner::process(place), "reads at", place.path().display(), advice))
 }
 
-/// Writes to the process that reads at this name, and waits until one does.
+/// Writes to the process that reads at this name, and waits for such a process.
 ///
 /// # Errors
-/// `NotFound` where none does by the deadline; `PermissionDenied`.
+/// `NotFound` if there is none by the deadline; `PermissionDenied`.
 pub fn connect(
     endpoint: &Endpoint,
     connect_options: &ConnectOptions,
@@ -108,7 +109,6 @@ pub fn connect(
     })
 }
 
-/// Connects to the socket; without one, waits for the name.
 fn find(place: &Place, waiting: &mut Waiting<'_>) -> Result<Guarded> {
     let connect = || {
         datagram::connect(&place.directory, &place.file).map_err(|e| match e.kind() {
@@ -132,7 +132,7 @@ fn find(place: &Place, waiting: &mut Waiting<'_>) -> Result<Guarded> {
     }
     let watch = Watch::new(&place.directory)?;
     loop {
-        // Drained before the attempt, so that what happens after it ends the next sleep.
+        // Drained before the attempt, so that later events end the next sleep.
         watch.drain();
         if let Some(socket) = connect()? {
             return Ok(socket);

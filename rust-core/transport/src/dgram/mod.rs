@@ -1,20 +1,13 @@
-//! `dgram:`, the mailslot: a Unix datagram socket, which many processes write and one reads.
+//! `dgram:`, the mailslot: a Unix datagram socket with many writers and one reader.
 //!
-//! There is no hello and no way back. A message is one datagram: header, extension with the
-//! sender's name and session, body. It arrives whole or not at all, in the order of each sender,
-//! and nothing is sent again. What the kernel holds (at most `net.unix.max_dgram_qlen` messages) is
-//! lost when the reader ends. A reader counts the numbers that are missing from each sender.
+//! There is neither a hello nor a way back. A message is one datagram: header, extension with the sender's
+//! name and session, body. It arrives whole or not at all, in the order of each sender, and is never sent
+//! again. At the reader's end the kernel's messages (at most `net.unix.max_dgram_qlen`) are lost. A reader
+//! counts the gaps in each sender's numbers.
 //!
-//! The reader owns the name by its lock, as a listener does. A writer whose reader has ended gets
-//! `Disconnected` at its next message, which was not sent: it waits for the name and sends the
-//! message there.
-//!
-//! | what | defined in |
-//! |---|---|
-//! | the name and its owner | `mailslot` |
-//! | writing | `send` |
-//! | reading, and counting what is missing | `receive` |
-//! | the traits of a transport | here |
+//! The reader owns the name by its lock, like a listener. After its end, a writer's next message fails with
+//! `Disconnected`; the writer waits for the name and sends the message there. The name is in `mailslot`,
+//! writing in `send`, reading in `receive`.
 
 mod mailslot;
 mod receive;
@@ -29,10 +22,9 @@ use crate::error::Result;
 use crate::kind::{Kind, NameDirectory, Naming};
 use crate::sys::socket::Carries;
 
-/// The transport `dgram:`: many writers, one reader.
 pub struct Dgram;
 
-/// The name and the capabilities: one way, without hello, session or acknowledgement.
+/// One way, without hello, session or acknowledgement.
 static KIND: Kind = Kind {
     name: "dgram",
     naming: Naming::NameOrPath,

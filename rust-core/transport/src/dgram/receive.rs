@@ -1,8 +1,7 @@
-//! Reading from a mailslot, and counting the numbers that are missing from each sender.
+//! Reading from a mailslot, and counting the gaps in each sender's numbers.
 //!
-//! Invalid datagrams are counted and skipped: any process with write permission may send some, and
-//! they must not end the link for others. The table of senders is bounded, so that a hostile writer
-//! with many names cannot fill memory.
+//! Any process with write permission may send invalid datagrams. They are counted and skipped, and do not end
+//! the link for others. The table of senders is bounded against a hostile writer with many names.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -22,22 +21,23 @@ use crate::sys::fork::Guarded;
 use crate::value::Limits;
 use crate::{Losses, Waited};
 
-/// The longest datagram in bytes that a reader accepts; writers send no longer ones.
+/// The longest datagram in bytes, for readers and writers.
 pub(super) const LONGEST: usize = 1 << 20;
 
 /// The most senders whose last number is kept.
 const SENDERS: usize = 4096;
 
-/// The receiving half of a reader; or of a writer, which receives nothing.
+/// The receiving half of a reader, or of a writer, which receives nothing.
 pub struct DgramRx {
     /// The bound socket; `None` for a writer.
     socket: Option<Arc<Guarded>>,
     /// The longest body in bytes.
     limit: u64,
-    /// The memory of the next datagram, one byte longer than the longest accepted one. Allocated at
-    /// the first read; the kernel provides memory only for the parts that were ever written.
+    /// The memory of the next datagram, one byte longer than the longest accepted one.
+    ///
+    /// Allocated at the first read. The kernel provides memory only for the parts that were ever written.
     buffer: Vec<u8>,
-    /// Where in the buffer a datagram begins, see [`DgramRx::place`].
+    /// The offset of datagrams in the buffer, see [`DgramRx::place`].
     start: usize,
     /// Consecutive polls that found nothing, without a sleep before.
     empty_polls: u32,
@@ -59,7 +59,6 @@ pub struct DgramRx {
 }
 
 impl DgramRx {
-    /// Reads bodies of at most `limit` bytes from this bound socket.
     pub fn new(socket: Arc<Guarded>, limit: u64) -> DgramRx {
         DgramRx { socket: Some(socket), limit, ..DgramRx::of_writer() }
     }
@@ -83,20 +82,19 @@ impl DgramRx {
         }
     }
 
-    /// Returns the offset in this memory at which datagrams are read: the middle of its first page. The kernel
-    /// keeps a long datagram from the beginning of a page on, and copying 10 kB of it to 8 or 16
-    /// bytes behind the beginning of another page takes 5.5 µs instead of 2.3: within a page such
-    /// loads look to the processor as if they depended on the stores right before them.
+    /// Returns the offset in this memory at which datagrams are read: the middle of its first page.
+    ///
+    /// The kernel keeps a long datagram from the beginning of a page on. Copying 10 kB to 8 or 16 bytes after
+    /// a page's beginning takes 5.5 µs instead of 2.3. There the processor takes loads for dependent on the
+    /// preceding stores.
     fn place(memory: &[u8]) -> usize {
         (2048usize.wrapping_sub(memory.as_ptr().addr())) % 4096
     }
 
-    /// Returns the most bytes of a datagram whose body is within the limit.
     fn most(&self) -> u64 {
         self.limit.saturating_add((HEADER + crate::frame::MAX_EXTENSION + HEADER) as u64)
     }
 
-    /// Returns the memory for the next datagram.
     fn room(&mut self) -> Result<&mut [u8]> {
         let room = LONGEST.min(usize::try_from(self.most()).unwrap_or(LONGEST)) + 1;
         if self.buffer.is_empty() {
@@ -106,7 +104,7 @@ impl DgramRx {
         Ok(&mut self.buffer[self.start..][..room])
     }
 
-    /// Takes the next datagram and returns its length, or the error of one that is too long.
+    /// Takes the next datagram and returns its length, or the error of a datagram that is too long.
     fn take(&mut self, socket: &Guarded) -> Result<Option<usize>> {
         let length = match self.taken.take() {
             Some(taken) => taken?,
@@ -133,12 +131,11 @@ impl DgramRx {
         Ok(Some(length))
     }
 
-    /// Counts the numbers that are missing before this one. Numbers before a sender's first message
-    /// here do not count.
+    /// Counts the missing numbers before this one. Numbers before a sender's first message do not count.
     fn count(&mut self, sender: Sender, sequence: u64) {
         self.messages += 1;
         if self.last_numbers.len() >= SENDERS {
-            // The eighth of the senders that have sent nothing for longest is forgotten.
+            // Forgets the eighth of the senders that have been silent for longest.
             let mut last: Vec<u64> = self.last_numbers.values().map(|(_, when)| *when).collect();
             let (_, border, _) = last.select_nth_unstable(SENDERS / 8);
             let border = *border;
@@ -175,8 +172,7 @@ impl ReceiveHalf for DgramRx {
         Ok(None)
     }
 
-    /// Returns the descriptors to sleep on: the socket, which stays readable while there is a
-    /// message.
+    /// Returns the socket, which stays readable while there is a message.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.socket.iter().map(|socket| socket.as_fd()).collect()
     }
@@ -190,8 +186,8 @@ impl ReceiveHalf for DgramRx {
         std::mem::take(&mut self.losses)
     }
 
-    /// True where the last polls found nothing before a sleep. Every 16th poll is made all the
-    /// same, to notice a change.
+    /// True if the last polls found nothing before a sleep. Every 16th poll is still made, to notice a
+    /// change.
     fn is_likely_empty(&self) -> bool {
         if self.taken.is_some() {
             return false;
@@ -205,7 +201,6 @@ impl ReceiveHalf for DgramRx {
         !self.spared.get().is_multiple_of(PROBE)
     }
 
-    /// As the streams do ([`BriefReads`]).
     fn read_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<Waited> {
         let Some(socket) = self.socket.clone() else { return Ok(Waited::Omitted) };
         if !self.brief_reads.are_due()
@@ -281,7 +276,7 @@ mod tests {
         for length in [0, 1, HEADER, 5_000, 100_000, 3] {
             writer.send(&vec![7; length]).unwrap();
         }
-        // None of them is a frame: four are counted, and the one over the limit is an error.
+        // Four datagrams are not frames and are counted; the frame over the limit is an error.
         let error = reader.try_recv().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge);
         assert!(error.text().contains("100000"), "{error}");
@@ -329,7 +324,7 @@ mod tests {
             assert!(reader.try_recv().unwrap().is_none());
             reader.park().unwrap();
         }
-        // One of 16 is made.
+        // One poll of 16 is made.
         assert_eq!((0..32).filter(|_| !reader.is_likely_empty()).count(), 2);
         writer.send(&[1]).unwrap();
         reader.park().unwrap();

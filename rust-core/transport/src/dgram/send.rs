@@ -1,7 +1,7 @@
 //! Writing to a mailslot: a message is one datagram.
 //!
-//! The kernel limits a datagram by the sender's buffer. The first message that is too long for it
-//! makes the buffer larger, as far as `net.core.wmem_max` allows.
+//! The sender's buffer limits a datagram. The first message that is too long enlarges the buffer, up to
+//! `net.core.wmem_max`.
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -21,17 +21,16 @@ use crate::sys::datagram;
 use crate::sys::fork::Guarded;
 use crate::sys::poll::{Interest, wait_any};
 
-/// Frames up to this many bytes are copied into one block: the kernel reads a list of two pieces
-/// more slowly.
+/// Frames up to this size are copied into one block: the kernel reads a list of two pieces more slowly.
 const SMALL: usize = 4 << 10;
 
-/// The sending half of a writer; or of a reader, which cannot send.
+/// The sending half of a writer, or of a reader, which cannot send.
 pub struct DgramTx {
-    /// The connected socket, or a reader's bound one.
+    /// The connected socket of a writer, or the bound socket of a reader.
     socket: Arc<Guarded>,
     /// The encoded extension that names the sender; `None` for a reader.
     sender: Option<Vec<u8>>,
-    /// The header and the extension of a message, and a short body: memory that is used again.
+    /// Reused memory for the header, the extension, and a short body.
     block: Vec<u8>,
 }
 
@@ -51,11 +50,10 @@ impl DgramTx {
 }
 
 impl SendHalf for DgramTx {
-    /// Sends a message. Acknowledgements and the end of a session are dropped, because there is no
-    /// way to a sender.
+    /// Sends a message. Drops acknowledgements and the end of a session, because there is no way back.
     ///
     /// # Errors
-    /// `TooLarge`, `Unsupported`, `Disconnected` where the reader has ended.
+    /// `TooLarge`, `Unsupported`, `Disconnected` if the reader has ended.
     fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         if matches!(frame.header.kind, Kind::Ack | Kind::Bye) {
             return Ok(Sent::Whole);
@@ -115,7 +113,6 @@ impl SendHalf for DgramTx {
     }
 }
 
-/// Returns the error with the limit that the message exceeds.
 fn too_large(socket: &Guarded, whole: usize, body: usize) -> Result<Error> {
     let longest = datagram::longest(socket)?;
     let text = format!(

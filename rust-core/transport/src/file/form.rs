@@ -9,17 +9,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, Kind, Outgoing, flags};
 use crate::store::StoreForm;
 
-/// The largest number of a value. A file with a larger one was damaged or forged: no program writes
-/// that often.
+/// The largest number of a value. A larger number shows damage or forgery: no program writes that often.
 const LARGEST: u64 = 1 << 62;
 
 impl StoreForm {
-    /// Returns the pieces of a file that holds this frame: the header with its number and check
-    /// sum, the body, and the ending.
+    /// Returns the pieces of a file with this frame: the header with number and check sum, body, ending.
     ///
     /// # Errors
-    /// `Unsupported` for another encoding than the file has; `Malformed` for a JSON text of several
-    /// lines.
+    /// `Unsupported` for another encoding than the file's; `Malformed` for a JSON text of several lines.
     pub fn write<'a>(
         self,
         frame: &Outgoing<'a>,
@@ -48,8 +45,7 @@ impl StoreForm {
         }
     }
 
-    /// Returns the number of the frame at the beginning of a file; `None` where there is none to
-    /// continue from.
+    /// Returns the number of the frame at the beginning of a file, if writers can continue from it.
     pub fn sequence(self, beginning: &[u8]) -> Option<u64> {
         let header = beginning.first_chunk::<HEADER>()?;
         let header = (self == StoreForm::Frame).then(|| Header::from_bytes(header).ok())??;
@@ -62,9 +58,10 @@ impl StoreForm {
         limit.saturating_add(around as u64)
     }
 
-    /// Decodes a whole file. `count` is the number for forms that have none, and `changed` the time
-    /// for them. `tail` allows bytes behind a frame, which a longer value may have left where the
-    /// file is written in place.
+    /// Decodes a whole file.
+    ///
+    /// `count` and `changed` replace the number and the time in forms without them. `tail` allows bytes after
+    /// a frame, the rest of a longer value in a file that is written in place.
     ///
     /// # Errors
     /// `Corrupt`, with the fault, and that the next write repairs it.
@@ -86,7 +83,6 @@ impl StoreForm {
     }
 }
 
-/// Refuses a value in another encoding than the file has.
 fn only(given: Encoding, wanted: Encoding, what: &str) -> Result<()> {
     if given == wanted {
         return Ok(());
@@ -95,7 +91,7 @@ fn only(given: Encoding, wanted: Encoding, what: &str) -> Result<()> {
     Err(Error::new(ErrorKind::Unsupported, text))
 }
 
-/// Returns the frame of a file without header: its time is that of the last write.
+/// Returns the frame of a file without header. Its time is the time of the last write.
 fn plain(encoding: Encoding, body: Bytes, count: u64, changed: SystemTime) -> Incoming {
     let since = changed.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let header = Header {
@@ -107,7 +103,6 @@ fn plain(encoding: Encoding, body: Bytes, count: u64, changed: SystemTime) -> In
     Incoming { header, extension: Bytes::new(), body: body.into() }
 }
 
-/// Decodes a file with a header.
 fn frame(bytes: Bytes, tail: bool) -> Result<Incoming> {
     let Some(first) = bytes.first_chunk::<HEADER>() else {
         return Err(corrupt(&format!("it has {} bytes and a header has {HEADER}", bytes.len()), 0));
@@ -135,7 +130,6 @@ fn frame(bytes: Bytes, tail: bool) -> Result<Incoming> {
     Ok(Incoming { extension: bytes.slice(HEADER..HEADER + header.extension), body: body.into(), header })
 }
 
-/// Makes the `Corrupt` error, with the offset of the fault.
 fn corrupt(what: &str, at: usize) -> Error {
     let text = format!(
         "{what}: a writer was killed in the middle, or another program wrote there; the next write replaces it"

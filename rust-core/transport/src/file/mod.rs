@@ -1,30 +1,19 @@
-//! `file:`, the newest value in one file: written under another name and renamed, or written in
-//! place under a lock.
+//! `file:`, the newest value in one file: renamed to its name, or written in place under a lock.
 //!
-//! Without `locked`, a writer holds the name's lock for one write: it writes a temporary file and
-//! renames it. A reader opens the file and has a value that never changes, so it needs no lock. Any
-//! number of programs may write, in turn; none owns the name between writes, and the number in the
-//! header counts the writes of all of them.
+//! Without `locked`, a writer holds the name's lock for one write: it writes a temporary file and renames it.
+//! A reader opens the file and has a value that never changes, so it needs no lock. Any number of programs
+//! may write in turn. The number in the header counts all their writes.
 //!
-//! With `locked`, the file is written where it is, under the data file's own fcntl lock, and read
-//! under its read lock, for programs that support nothing but fcntl. All programs that use the file
-//! have to agree on that. A writer that is killed in the middle leaves a file that is recognisable
-//! as incomplete: it is `Corrupt` until the next write.
+//! With `locked`, the file is written in place under its own fcntl lock, and read under its read lock, for
+//! programs that support only fcntl. All programs that use the file must agree. After a writer is killed in
+//! the middle, the file is recognisably incomplete: `Corrupt` until the next write.
 //!
-//! With `framing="linkspan"` the file is one frame: header, extension and body, with the body's
-//! check sum. With `"lines"` it is a JSON text and a newline, with `"raw"` the encoded value alone;
-//! these have no number but the count of changes that a reader has seen.
+//! With `framing="linkspan"` the file is one frame: header, extension and body, with the body's check sum.
+//! With `"lines"` it is a JSON text and a newline, with `"raw"` only the encoded value. Values of the last
+//! two have no number; a reader counts the changes that it has seen.
 //!
-//! A file is a store of one value: no process owns its name, so it is never stale and nothing is
-//! swept.
-//!
-//! | what | defined in |
-//! |---|---|
-//! | the bytes of a file, and their faults | `form` |
-//! | opening a regular file, and nothing else; the options | `open` |
-//! | writing | `writer` |
-//! | reading, and noticing a change | `reader` |
-//! | the traits of a transport | here |
+//! No process owns the name, so a file is never stale and never swept. The bytes and their faults are in
+//! `form`, opening in `open`, writing in `writer`, reading in `reader`.
 
 mod form;
 mod open;
@@ -54,10 +43,9 @@ use crate::store::{Author, StoreDriver, StoreOptions, StoreWriter};
 use crate::sys::socket::Carries;
 use crate::sys::staging::Swept;
 
-/// The transport `file:`.
 pub struct File;
 
-/// The name and the capabilities: publish, subscribe and latest, without peers.
+/// Publish, subscribe and latest, without peers.
 static KIND: Kind = Kind {
     name: "file",
     naming: Naming::NameOrPath,
@@ -102,7 +90,6 @@ impl Driver for File {
     }
 }
 
-/// Selects the options that concern a file.
 fn settings(options: &StoreOptions) -> Settings {
     Settings {
         form: options.form,
@@ -144,8 +131,7 @@ impl StoreWriter for Mutex<FileWriter> {
         false
     }
 
-    /// Blocks on the mutex while another thread writes, and on the lock of the file until the
-    /// deadline.
+    /// Blocks on the mutex while another thread writes, and on the lock of the file until the deadline.
     fn write(&self, frame: &Outgoing<'_>, _body: &Bytes, waiting: &mut Waiting<'_>) -> Result<u64> {
         self.lock().unwrap_or_else(PoisonError::into_inner).write(frame, waiting)
     }

@@ -1,5 +1,6 @@
-//! Opening the file of a name, and the options for that: never through a symbolic link, and only a regular file. No
-//! call here waits for another process.
+//! Opening the file of a name: never through a symbolic link, and only a regular file.
+//!
+//! No call here waits for another process.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,30 +17,27 @@ use crate::sys::fork::Guarded;
 /// The options of a program that opens a file.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The form of the bytes.
     pub form: StoreForm,
     /// Whether it is written in place under the file's own lock.
     pub locked: bool,
     /// Whether each write is on the disk before it returns.
     pub durable: bool,
-    /// The mode, if one was given: else that of the existing file, else the directory's.
+    /// The mode, if given. Otherwise the existing file's, or the directory's.
     pub mode: Option<u32>,
-    /// The group, if one was given.
     pub group: Option<u32>,
     /// The longest body in bytes.
     pub max_message_size: u64,
 }
 
-/// An open file and its metadata.
 pub struct OpenFile {
     /// The descriptor, closed in a forked child.
     pub file: Arc<Guarded>,
-    /// The result of `fstat` when it was opened.
+    /// The result of `fstat` at the time of opening.
     pub facts: Stat,
 }
 
 impl OpenFile {
-    /// Returns the length of the file when it was opened, in bytes.
+    /// Returns the length of the file in bytes at the time of opening.
     pub fn size(&self) -> u64 {
         u64::try_from(self.facts.st_size).unwrap_or(0)
     }
@@ -51,24 +49,22 @@ impl OpenFile {
     }
 }
 
-/// Returns when a file was last written.
+/// Returns the time of the last write.
 pub fn changed(facts: &Stat) -> SystemTime {
     let nanoseconds = u32::try_from(facts.st_mtime_nsec).ok().filter(|n| *n < 1_000_000_000).unwrap_or(0);
     let since = Duration::new(u64::try_from(facts.st_mtime).unwrap_or(0), nanoseconds);
     UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
 }
 
-/// Opens the file of a name with this access; `None` where there is none.
+/// Opens the file of a name with this access, if it exists.
 ///
 /// # Errors
-/// `PermissionDenied` for a link or an owner who is not trusted for it; `Corrupt` for anything but
-/// a file.
+/// `PermissionDenied` for a link or an untrusted owner; `Corrupt` for anything but a file.
 pub fn open(place: &Place, access: OFlags, owner: RequiredOwner) -> Result<Option<OpenFile>> {
     let opened = place.directory.beneath().file(&place.file, access, owner)?;
     Ok(opened.map(|opened| OpenFile { file: Arc::new(Guarded::new(opened.fd)), facts: opened.facts }))
 }
 
-/// Returns whether an open directory was deleted.
 pub fn is_deleted(place: &Place) -> bool {
     rustix::fs::fstat(&place.directory).is_ok_and(|facts| facts.st_nlink == 0)
 }

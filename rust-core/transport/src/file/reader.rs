@@ -1,9 +1,8 @@
 //! Reads the newest value, and notices a newer one.
 //!
-//! A reader remembers what it saw last (`Seen`) and reads the file again when inotify signals a
-//! change of its directory or its contents. With `locked` it takes the read lock for the read;
-//! where another program holds the lock, a thread waits for it in the kernel's queue and signals an
-//! eventfd (`sys::record_lock`).
+//! A reader remembers the last value (`Seen`). It reads the file again when inotify signals a change of its
+//! directory or its contents. With `locked` it takes the read lock for the read. If another program holds the
+//! lock, a thread waits in the kernel's queue and signals an eventfd (`sys::record_lock`).
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -30,7 +29,7 @@ use crate::sys::poll::wait_readable;
 use crate::sys::record_lock::{self, Purpose, Queued, RecordLock, Span};
 use crate::value::Limits;
 
-/// Reads one file, for as long as its directory exists. Used by one thread at a time.
+/// Reads one file for the lifetime of its directory. Used by one thread at a time.
 pub struct Reader {
     place: Place,
     settings: Settings,
@@ -42,7 +41,7 @@ pub struct Reader {
     waker: Arc<EventFd>,
     /// The content of the file when a value was last returned.
     seen: Option<Seen>,
-    /// Changes seen: the number of values in forms that have none.
+    /// The number of changes seen, for forms without numbers.
     count: u64,
     /// Whether the file was read after all signalled changes.
     current: bool,
@@ -57,26 +56,21 @@ pub struct Reader {
 enum Seen {
     /// A header, with its number, time and check sum.
     Header([u8; HEADER]),
-    /// The bytes, with the time of the last write and the inode: forms without a header have
-    /// nothing else.
+    /// For forms without a header: the bytes, the time of the last write and the inode.
     All { bytes: Bytes, changed: SystemTime, node: u64 },
 }
 
-/// The outcome of one attempt to read.
 enum Attempt {
-    /// Another value than before.
     New(Incoming),
     /// The value that was returned before.
     Same,
-    /// There is no file.
     Absent,
-    /// Nothing was written yet, or only a part, by a program that takes no lock.
+    /// Nothing was written yet, or only a part, by a program without locks.
     Unfinished(Error),
-    /// Another program holds the lock.
     Busy(OpenFile),
 }
 
-/// Returns the listing of the file at a place, without its value; `None` where there is no file.
+/// Returns the listing of the file at a place, without its value.
 pub fn listing(place: &Place) -> Result<Option<Listing>> {
     let Some(opened) = open::open(place, OFlags::RDONLY, RequiredOwner::AnyUser)? else { return Ok(None) };
     let mut beginning = [0; HEADER + MAX_EXTENSION];
@@ -113,27 +107,24 @@ impl Reader {
         })
     }
 
-    /// As [`Reader::new`], and watches the file from now on, so that [`Reader::descriptors`] signal
-    /// a change.
+    /// Like [`Reader::new`], and watches the file from now on for [`Reader::descriptors`].
     pub fn watching(endpoint: &Endpoint, settings: Settings) -> Result<Reader> {
         let mut reader = Reader::new(endpoint, settings)?;
         reader.watch = Some(reader.make_watch()?);
         Ok(reader)
     }
 
-    /// Makes the watch, of the one name where values are renamed to it.
     fn make_watch(&self) -> Result<Watch> {
         let Place { directory, file, .. } = &self.place;
         if self.is_renamed() { Watch::of_name(directory, file) } else { Watch::new(directory) }
     }
 
-    /// Returns whether each value is a new file that is renamed to the name, so that the watch
-    /// signals it.
+    /// Returns whether each value is a new file that is renamed to the name, which the watch signals.
     fn is_renamed(&self) -> bool {
         !self.settings.locked && self.settings.form == StoreForm::Frame
     }
 
-    /// Drains the watch, and returns whether nothing happened to the file since it was read.
+    /// Drains the watch, and returns whether the file is unchanged since the last read.
     fn is_unchanged(&mut self) -> bool {
         let Some(watch) = &self.watch else { return false };
         let changed = watch.has_changed();
@@ -141,20 +132,18 @@ impl Reader {
         self.current
     }
 
-    /// Returns the value of the file, whether it was returned before or not. Waits for the file and
-    /// for its lock.
+    /// Returns the value of the file, even if it was returned before. Waits for the file and for its lock.
     ///
     /// # Errors
-    /// `NotFound`, `Empty` or `Stalled` where the deadline has passed; `Corrupt`.
+    /// `NotFound`, `Empty` or `Stalled` if the deadline has passed; `Corrupt`.
     pub fn latest(&mut self, waiting: &mut Waiting<'_>) -> Result<Incoming> {
-        // `try_recv` still returns this value as a new one.
+        // `try_recv` still returns this value as a new value.
         let (seen, count) = (self.seen.take(), self.count);
         let latest = self.find_latest(waiting);
         (self.seen, self.count, self.current) = (seen, count, false);
         latest
     }
 
-    /// Reads until there is a value or the deadline has passed.
     fn find_latest(&mut self, waiting: &mut Waiting<'_>) -> Result<Incoming> {
         loop {
             if let Some(watch) = &self.watch {
@@ -178,7 +167,7 @@ impl Reader {
             };
             match &self.watch {
                 _ if waiting.is_none() => return Err(missing),
-                // A change before the watch is seen by the next attempt.
+                // The next attempt sees a change before the watch.
                 None => self.watch = Some(self.make_watch()?),
                 Some(watch) => match wait_readable(waiting, &watch.descriptors().collect::<Vec<_>>()) {
                     Err(e) if e.kind() == ErrorKind::Timeout => return Err(missing),
@@ -188,15 +177,15 @@ impl Reader {
         }
     }
 
-    /// Returns the value of the file, unless it was returned before.
+    /// Returns the value of the file if it was not returned before.
     ///
     /// # Errors
-    /// `Corrupt` once for each damaged value; `Disconnected` where the directory was deleted.
+    /// `Corrupt` once for each damaged value; `Disconnected` if the directory was deleted.
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
         if let Some(next) = self.next.take() {
             return next.map(Some);
         }
-        // A sleep ends for other names of the directory, too, such as that of the temporary file.
+        // Other names of the directory, such as the temporary file's, also end a sleep.
         let slept = std::mem::take(&mut self.slept);
         if slept && self.is_unchanged() {
             return Ok(None);
@@ -204,7 +193,7 @@ impl Reader {
         self.read_next(slept)
     }
 
-    /// As [`Reader::try_recv`], always from the file. `is_likely` is whether a new value is likely to be there.
+    /// Like [`Reader::try_recv`], but always reads the file. `is_likely` tells that a new value is likely.
     fn read_next(&mut self, is_likely: bool) -> Result<Option<Incoming>> {
         self.current = false;
         if self.queued.as_ref().map(Queued::has_come).transpose()? == Some(false) {
@@ -219,19 +208,19 @@ impl Reader {
                 self.queued = Some(Queued::start(opened.file, Span::READ, Purpose::Notify, &self.waker)?);
                 Ok(None)
             }
-            // A directory that is made again is another one; a subscriber opens it again.
+            // A recreated directory is a different directory; a subscriber opens it again.
             Attempt::Absent if open::is_deleted(&self.place) => Err(self.absent(true)),
             Attempt::Absent | Attempt::Same | Attempt::Unfinished(_) => Ok(None),
         }
     }
 
-    /// Returns why there is nothing to read, where there is no file.
+    /// Returns the error of a missing file, if it is missing.
     pub fn why_nothing(&self) -> Option<Error> {
         let opened = open::open(&self.place, OFlags::RDONLY, RequiredOwner::AnyUser);
         matches!(opened, Ok(None)).then(|| self.absent(false))
     }
 
-    /// Makes the error of a missing file; `once` is whether the call did not wait.
+    /// Makes the error of a missing file; `once` tells that the call did not wait.
     fn absent(&self, once: bool) -> Error {
         let how = if once { "was looked for once" } else { "was waited for" };
         let text = format!(
@@ -246,16 +235,17 @@ impl Reader {
         }
     }
 
-    /// Reads the file, unless its header shows the value that was returned before, or another
-    /// program holds the lock. The header is not read first where a new value is likely.
+    /// Reads the file, except if its header shows the last returned value, or another program holds the lock.
+    ///
+    /// If a new value is likely, it skips the separate read of the header.
     fn attempt(&mut self, is_likely: bool) -> Result<Attempt> {
         let opened = open::open(&self.place, OFlags::RDONLY, RequiredOwner::AnyUser);
         let Some(opened) = opened.map_err(|e| self.place.denied("read", e))? else {
             return Ok(Attempt::Absent);
         };
         if !self.is_renamed() || opened.facts.st_size == 0 {
-            // The file may be written in place, by a program that keeps it open; an empty one is no value that was
-            // renamed to the name. Watch its contents first and read afterwards, so that no change is missed.
+            // A program that keeps the file open may write it in place; an empty file was not renamed to the
+            // name. Watch its contents before reading, so no change is missed.
             if let Some(watch) = &self.watch {
                 watch.contents(&opened.file)?;
             }
@@ -276,14 +266,13 @@ impl Reader {
         }
     }
 
-    /// Reads the beginning of the file; returns the number of bytes.
     fn fill(&self, opened: &OpenFile, into: &mut [u8]) -> Result<usize> {
         open::read_at(&opened.file, into, 0).doing(format_args!("reading {}", self.place.path().display()))
     }
 
-    /// Reads a file that, as far as is known, no program writes now.
+    /// Reads a file that no known program writes now.
     fn read(&mut self, opened: OpenFile, held: Option<RecordLock>) -> Result<Attempt> {
-        // A value that was renamed to its name has its length; others may be written meanwhile.
+        // A renamed value has its final length; other files may be growing.
         let facts = match self.is_renamed() && opened.facts.st_size > 0 {
             true => opened.facts,
             false => rustix::fs::fstat(&opened.file)
@@ -314,8 +303,7 @@ impl Reader {
         bytes.resize(length, 0);
         let filled = self.fill(&opened, &mut bytes)?;
         bytes.truncate(filled);
-        // The lock is released before decoding: readers that overlap could keep a writer out for
-        // long.
+        // Release the lock before decoding: overlapping readers could keep a writer out for long.
         drop(held);
         let bytes = Bytes::from(bytes);
         let seen = match form {
@@ -331,8 +319,7 @@ impl Reader {
             return Ok(Attempt::Same);
         }
         let frame = match form.read(bytes, self.count + 1, changed, locked) {
-            // The rest may still be written. With a lock no writer is active, so a missing rest is
-            // damage.
+            // The rest may still be written. With a lock no writer is active, so a missing rest is damage.
             Err(e) if form == StoreForm::Line && !locked => return Ok(Attempt::Unfinished(e)),
             frame => frame,
         };
@@ -343,7 +330,7 @@ impl Reader {
         Ok(Attempt::New(frame))
     }
 
-    /// Announces a sleep; returns true if a value has arrived in the meantime.
+    /// Announces a sleep; returns true if a value has arrived since.
     pub fn park(&mut self) -> bool {
         if self.next.is_some() {
             return true;
@@ -358,8 +345,7 @@ impl Reader {
         self.next.is_some()
     }
 
-    /// Returns the descriptors to sleep on: the changes of the directory, and the turn in the queue
-    /// for a lock.
+    /// Returns the descriptors to sleep on: changes of the directory, and the turn in the queue for a lock.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let mut all: Vec<_> = self.watch.iter().flat_map(Watch::descriptors).collect();
         all.push(self.waker.as_fd());

@@ -1,8 +1,8 @@
 //! Writes the newest value: a temporary file and a rename, or in place under the file's own lock.
 //!
-//! By renaming, a reader sees the old value or the new one, and a failed write leaves the old one.
-//! In place, room is reserved before the first byte is overwritten; then the pieces are written in
-//! an order in which every intermediate state can be recognised as incomplete (see `overwrite`).
+//! With a rename, a reader sees the old value or the new one, and a failed write leaves the old one. In
+//! place, the writer reserves room before it overwrites the first byte. It then writes the pieces in an order
+//! that makes every intermediate state recognisably incomplete (see `overwrite`).
 
 use std::io::IoSlice;
 use std::os::fd::AsFd;
@@ -28,11 +28,11 @@ pub struct FileWriter {
     endpoint: Endpoint,
     place: Place,
     settings: Settings,
-    /// The number of the last write of this process, for a file that has lost its own.
+    /// The number of this process's last write, for a file that has lost its number.
     last: u64,
-    /// Device and inode of the file that is written in place, once its name is on the disk.
+    /// Device and inode of the file that is written in place, after its name is on the disk.
     named: Option<(u64, u64)>,
-    /// The file of the last value of this process. It stays open, so that no other file gets its inode.
+    /// The file of this process's last value. It stays open, so its inode is not reused.
     written: Option<WrittenFile>,
     /// The file in which names are locked.
     locks: KeptFile,
@@ -45,7 +45,7 @@ struct WrittenFile {
     node: (u64, u64),
 }
 
-/// The pieces of a file, written one behind the other.
+/// The consecutive pieces of a file.
 type Pieces<'a> = [&'a [u8]; 3];
 
 impl FileWriter {
@@ -62,13 +62,13 @@ impl FileWriter {
         })
     }
 
-    /// Writes one value; returns its number, one above that of the previous value. After an error
-    /// the previous value is still there; only with `locked`, and only where the text states it, it
-    /// may be gone.
+    /// Writes one value; returns its number, one above the previous value's.
+    ///
+    /// After an error the previous value remains. With `locked` it may be lost, and then the text says so.
     ///
     /// # Errors
-    /// `Stalled` where another program held the lock until the deadline; `NoSpace`; `TooLarge`
-    /// above the process's limit on files; `PermissionDenied`.
+    /// `Stalled` if another program held the lock until the deadline; `NoSpace`; `TooLarge` above the
+    /// process's limit on files; `PermissionDenied`.
     pub fn write(&mut self, frame: &Outgoing<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
         if open::is_deleted(&self.place) {
             self.place = Place::of(&self.endpoint)?;
@@ -101,8 +101,7 @@ impl FileWriter {
         let _lock = self.locks.take(directory, file, waiting)?;
         let (old, number) = self.replaceable()?;
         let (head, body, end) = self.settings.form.write(frame, number)?;
-        // A mode and a group that were set for a file of this user are kept. Those of another
-        // user's file are not taken over.
+        // Keeps the mode and group of this user's file, but not of another user's.
         let kept = old.filter(is_ours);
         let mode = self.settings.mode.or(kept.map(|facts| facts.st_mode & 0o777));
         let mode = mode.unwrap_or(directory.file_mode());
@@ -112,8 +111,8 @@ impl FileWriter {
         let pieces = [&*head, body, end];
         let mut new = self.write_new(&temporary, mode, group, pieces);
         if new.as_ref().is_err_and(|e| e.kind() == ErrorKind::AddressInUse) {
-            // The lock is held, so a temporary file of this user is stale. Where another user has that name, this
-            // file gets one that cannot be taken.
+            // The lock is held, so a temporary file of this user is stale. If another user has that name,
+            // this file gets an unguessable one.
             if self.remove(&temporary).is_err() {
                 temporary = beneath::staged(file)?;
             }
@@ -121,16 +120,17 @@ impl FileWriter {
         }
         let written = new.and_then(|new| self.give_name(&temporary).map(|()| new));
         if written.is_err() {
-            // The first error is returned; a temporary file that stays is removed by the next
-            // writer.
+            // The caller gets the first error; the next writer removes the temporary file.
             let _ = self.remove(&temporary);
         }
         self.written = Some(written?);
         Ok(number)
     }
 
-    /// Returns the existing file, if it may be replaced, and the number of the value that replaces it: a file of this
-    /// user, or another user's regular file that this one may write. Root replaces only root's files.
+    /// Returns the existing file, if it may be replaced, and the number of the next value.
+    ///
+    /// A file of this user may be replaced, and another user's regular file with write permission for this
+    /// user. Root replaces only root's files.
     ///
     /// # Errors
     /// `PermissionDenied` for any other file, `InvalidEndpoint` for a directory.
@@ -154,7 +154,7 @@ impl FileWriter {
             return Err(Error::new(ErrorKind::InvalidEndpoint, text));
         }
         if is_ours(&facts) {
-            // A file that cannot be read is replaced, too: a rename follows no link.
+            // An unreadable file is also replaced: a rename follows no link.
             return Ok(opened(open::open(&self.place, OFlags::RDONLY, RequiredOwner::Ours).ok().flatten()));
         }
         if !rustix::process::geteuid().is_root()
@@ -173,7 +173,7 @@ impl FileWriter {
     /// Writes a temporary file, and syncs it with `durable`.
     ///
     /// # Errors
-    /// `AddressInUse` where the name is taken.
+    /// `AddressInUse` if the name is taken.
     fn write_new(
         &self,
         name: &str,
@@ -182,8 +182,8 @@ impl FileWriter {
         pieces: Pieces<'_>,
     ) -> Result<WrittenFile> {
         let doing = || format!("writing {}", self.place.directory.path().join(name).display());
-        // Where this user may not give the file to the group that the old one had, this user's own
-        // group gets no access by its bits.
+        // If this user may not give the file to the old group, this user's own group gets no group access
+        // instead.
         let own_group = self.settings.group;
         let beneath = self.place.directory.beneath();
         let file = match beneath.create(name, mode, group) {
@@ -200,7 +200,6 @@ impl FileWriter {
         Ok(WrittenFile { file: Guarded::new(file), node: (facts.st_dev, facts.st_ino) })
     }
 
-    /// Renames the temporary file, and syncs the directory with `durable`.
     fn give_name(&self, temporary: &str) -> Result<()> {
         let (directory, file) = (&self.place.directory, &self.place.file);
         rustix::fs::renameat(directory, temporary, directory, file)
@@ -220,7 +219,6 @@ impl FileWriter {
         self.place.directory.beneath().remove(file)
     }
 
-    /// Overwrites the file under its write lock.
     fn in_place(&mut self, frame: &Outgoing<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
         let (opened, _held) = loop {
             let mut opened = self.open_in_place()?;
@@ -241,8 +239,7 @@ impl FileWriter {
         Ok(number)
     }
 
-    /// Syncs the directory once per file: the process that made the file may have been killed
-    /// before its name was on the disk.
+    /// Syncs the directory once per file: the file's maker may have been killed before that.
     fn sync_name(&mut self, opened: &OpenFile) -> Result<()> {
         let directory = &self.place.directory;
         let file = (opened.facts.st_dev, opened.facts.st_ino);
@@ -254,11 +251,11 @@ impl FileWriter {
         Ok(())
     }
 
-    /// Opens the file for writing, and makes it where it is missing.
+    /// Opens the file for writing, and creates it if necessary.
     fn open_in_place(&self) -> Result<OpenFile> {
         let mode = self.settings.mode.unwrap_or(self.place.directory.file_mode());
         loop {
-            // Root writes to no file of another user.
+            // Root does not write to another user's file.
             let owner = if rustix::process::geteuid().is_root() {
                 RequiredOwner::Ours
             } else {
@@ -268,7 +265,7 @@ impl FileWriter {
                 return Ok(opened);
             }
             match self.place.directory.beneath().create(&self.place.file, mode, self.settings.group) {
-                // Another process made it first: use that one.
+                // Another process made it first: use its file.
                 Err(e) if e.kind() == ErrorKind::AddressInUse => {}
                 // Opened in the next round of the loop.
                 made => drop(made?),
@@ -276,27 +273,27 @@ impl FileWriter {
         }
     }
 
-    /// Replaces the contents so that a reader can tell a complete value from an incomplete one at
-    /// every instant: a frame by its check sum, because the header is written first; a line by its
-    /// newline, which is written last.
+    /// Replaces the contents such that readers always recognise an incomplete value.
+    ///
+    /// A frame is recognised by its check sum, because the header is written first; a line by its newline,
+    /// which is written last.
     ///
     /// # Errors
-    /// Those of writing; the text states it where the previous value is gone.
+    /// Errors of writing; the text states it if the previous value is lost.
     fn overwrite(&self, opened: &OpenFile, pieces: Pieces<'_>) -> Result<()> {
         let doing = || format!("writing {} in place", self.place.path().display());
         let file = &opened.file;
         let length: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
         // Reserve the space while the old value is still complete.
         match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, length.max(1)) {
-            // Where the file system cannot reserve space, a full disk may cost the old value.
+            // If the file system cannot reserve space, a full disk may cost the old value.
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
             Err(e) => return Err(e).doing(doing()),
         }
         let [head, body, end] = pieces;
         let written = (|| -> Result<()> {
             if self.settings.form == StoreForm::Line && opened.size() > 0 {
-                // No JSON text contains a NUL, so from here on the file is no value until the
-                // newline is written.
+                // JSON texts contain no NUL, so the file is not a value until the newline is written.
                 let at = opened.size().min(length) - 1;
                 write_all(file, [b"\0", b"", b""], at).doing(doing())?;
                 if opened.size() < length {
@@ -312,7 +309,8 @@ impl FileWriter {
             if self.settings.durable {
                 rustix::fs::fdatasync(file).doing(doing())?;
             }
-            // Readers without `locked` watch the names of the directory alone: new times are an event of the name.
+            // Readers without `locked` watch only the names of the directory: new times are an event of the
+            // name.
             beneath::set_times(file).doing(doing())
         })();
         written.map_err(|e| {
@@ -322,7 +320,6 @@ impl FileWriter {
     }
 }
 
-/// Writes all pieces at a position.
 fn write_all(file: impl AsFd, pieces: Pieces<'_>, at: u64) -> rustix::io::Result<()> {
     let whole: usize = pieces.iter().map(|piece| piece.len()).sum();
     let mut done = 0;
@@ -336,8 +333,8 @@ fn write_all(file: impl AsFd, pieces: Pieces<'_>, at: u64) -> rustix::io::Result
         match rustix::io::pwritev(&file, &unwritten, at + done as u64) {
             Ok(0) => return Err(Errno::IO),
             Ok(n) => done += n,
-            // A file on a disk does not block for long, and half a value is of no use, so a signal
-            // does not end the write.
+            // A disk file does not block for long, and half a value is useless, so a signal does not end the
+            // write.
             Err(Errno::INTR) => {}
             Err(e) => return Err(e),
         }
@@ -345,7 +342,7 @@ fn write_all(file: impl AsFd, pieces: Pieces<'_>, at: u64) -> rustix::io::Result
     Ok(())
 }
 
-/// Refuses a file above the process's limit (`ulimit -f`), where the kernel would send SIGXFSZ.
+/// Refuses a file above the process's limit (`ulimit -f`), because the kernel would send SIGXFSZ.
 ///
 /// # Errors
 /// `TooLarge`.

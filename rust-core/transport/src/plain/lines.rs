@@ -1,10 +1,9 @@
-//! Bytes into lines, and the dialect that gives a line its meaning: the trait that the layer above
-//! implements. JSON-RPC 2.0 and JSON lines are the dialects that exist (`channel/jsonrpc`).
+//! Bytes into lines, and the dialect that interprets a line, which the layer above implements.
 //!
-//! A peer can hold the memory of a line that is longer than one read for as long as it likes, so
-//! such a line is kept in a `Partial`, which counts it with all other incomplete messages. A line
-//! over the limit is skipped to its end and reported once. No byte is searched twice for a newline,
-//! however few arrive at a time.
+//! The dialects are JSON-RPC 2.0 and JSON lines (`channel/jsonrpc`). A line longer than one read is kept in a
+//! `Partial`, because a peer can leave it incomplete for any time; it counts with all other incomplete
+//! messages. A line over the limit is skipped to its end and reported once. No byte is searched twice for a
+//! newline, however few arrive at a time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,18 +15,17 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Outgoing};
 use crate::partial::Partial;
 
-/// Translates between the lines of a link and the frames of the layers above. Both halves share it,
-/// so it guards its own state.
+/// Translates between the lines of a link and frames. Both halves share it, so it guards its own state.
 pub trait Dialect: Send + Sync {
-    /// Appends the frames of a line: none, one or several. `line` is an error where the line could
-    /// not be read.
+    /// Appends the frames of a line. `line` is an error if the line could not be read.
     ///
     /// # Errors
-    /// Those of this line alone; the link continues.
+    /// Errors of this line; the link continues.
     fn decode_line(&self, line: Result<Bytes>, into: &mut VecDeque<Incoming>) -> Result<()>;
 
-    /// Returns the line of a frame, without its end; `None` where there is nothing to send, or not
-    /// yet. May be called again with the same frame until it is sent.
+    /// Returns the line of a frame, without its end, if there is something to send now.
+    ///
+    /// May be called again with this frame until it is sent.
     fn encode_frame(&self, frame: &Outgoing<'_>) -> Result<Option<Vec<u8>>>;
 
     /// Notes that the frame was sent, or that there was nothing to send for it.
@@ -40,37 +38,36 @@ pub trait Dialect: Send + Sync {
 /// The division of the bytes of a plain link.
 #[derive(Clone)]
 pub enum Division {
-    /// Into lines, which this dialect translates.
+    /// Lines, which this dialect translates.
     Lines(Arc<dyn Dialect>),
-    /// Not at all: each read is a message.
+    /// Each read is a message.
     Raw,
 }
 
 /// Space for one read, in bytes.
 const STEP: usize = 64 << 10;
 
-/// Received bytes, and where the next line begins in them. Owned by the receiving half.
+/// Received bytes, owned by the receiving half.
 pub struct Lines {
-    /// The received bytes, and room behind them.
+    /// The received bytes, followed by free room.
     buffer: Vec<u8>,
-    /// Where the next line begins ...
+    /// The beginning of the next line ...
     start: usize,
-    /// ... and where the bytes that have arrived end.
+    /// ... and the end of the received bytes.
     end: usize,
-    /// Before this offset there is no newline.
+    /// The bytes before this offset contain no newline.
     searched: usize,
-    /// The longest line in bytes, its end not counted.
+    /// The longest line in bytes, without its end.
     limit: usize,
     /// The received part of a line that is longer than one read; it continues at `start`.
     long: Option<Partial>,
-    /// The peer that long lines count against; determined at the first of them.
+    /// The peer that long lines count against; determined at the first long line.
     sender: Option<PeerIdentity>,
-    /// Whether the bytes up to the next newline belong to a line that was already reported.
+    /// Whether to skip the bytes up to the next newline, because their line was already reported.
     skipping: bool,
 }
 
 impl Lines {
-    /// Returns an empty buffer for lines of at most so many bytes, their end not counted.
     pub(crate) fn new(limit: u64) -> Lines {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Lines {
@@ -85,7 +82,7 @@ impl Lines {
         }
     }
 
-    /// Returns space for the next read; [`Lines::filled`] then is given the number of bytes read.
+    /// Returns space for the next read; then call [`Lines::filled`] with the number of bytes.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -98,17 +95,15 @@ impl Lines {
         &mut self.buffer[self.end..]
     }
 
-    /// Notes how many bytes were read into the room.
     pub(crate) fn filled(&mut self, count: usize) {
         self.end += count;
     }
 
-    /// Returns the received bytes that were not returned yet, of lines that are not long.
+    /// Returns the unreturned bytes, of lines that are not long.
     pub(crate) fn waiting(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
 
-    /// Drops so many of those bytes.
     pub(crate) fn discard(&mut self, count: usize) {
         self.start += count;
         self.searched = self.searched.max(self.start);
@@ -117,8 +112,8 @@ impl Lines {
     /// Returns the next complete line that is not blank, without its end.
     ///
     /// # Errors
-    /// `TooLarge` or `OutOfMemory` once for a line that is skipped; `Disconnected` where the budget
-    /// took a long line: then nothing that follows may be returned.
+    /// `TooLarge` or `OutOfMemory` once for a line that is skipped; `Disconnected` if the budget took a long
+    /// line: then no later line may be returned.
     pub(crate) fn next(&mut self, sender: &dyn Fn() -> PeerIdentity) -> Option<Result<Bytes>> {
         loop {
             let found = self.buffer[self.searched..self.end].iter().position(|byte| *byte == b'\n');
@@ -139,14 +134,13 @@ impl Lines {
         }
     }
 
-    /// Returns the bytes behind the last newline once the stream has ended.
+    /// Returns the bytes after the last newline, at the end of the stream.
     pub(crate) fn last(&mut self) -> Option<Result<Bytes>> {
         let line = self.start..self.end;
         (self.start, self.searched) = (self.end, self.end);
         if std::mem::take(&mut self.skipping) { None } else { self.cut(line) }
     }
 
-    /// Returns whether [`Lines::next`] has something to return.
     pub(crate) fn has_line(&mut self) -> bool {
         loop {
             let found = self.buffer[self.searched..self.end].iter().position(|byte| *byte == b'\n');
@@ -189,7 +183,7 @@ impl Lines {
         kept
     }
 
-    /// Returns the line that ends here, with what was kept of it; `None` for a blank one.
+    /// Returns the line that ends here, with its kept part, if it is not blank.
     fn cut(&mut self, line: std::ops::Range<usize>) -> Option<Result<Bytes>> {
         let here = &self.buffer[line];
         let Some(mut long) = self.long.take() else {
@@ -227,7 +221,7 @@ impl Lines {
         Error::new(ErrorKind::TooLarge, text)
     }
 
-    /// Frees the room of several reads when there is nothing in it.
+    /// Frees the room of several reads when it is empty.
     fn give_back(&mut self) {
         if self.start == self.end && self.buffer.len() > STEP {
             self.buffer = Vec::new();

@@ -1,18 +1,15 @@
-//! Plain framing, for programs without Linkspan: one JSON text per line, or raw bytes; the two halves
-//! of a link with it.
+//! Plain framing, for programs without Linkspan: one JSON text per line, or raw bytes.
 //!
-//! There is no header, no hello and no session. A [`Dialect`], which the layer above provides,
-//! translates between lines and frames, so that the layers above see the same frames as on every
-//! other link, and this module never parses a line. The dialect, and the division of bytes into
-//! lines, are in `lines`.
+//! There is no header, hello or session. A [`Dialect`] of the layer above translates between lines and
+//! frames, so the layers above see frames as on every other link, and this module never parses a line.
+//! `lines` has the dialect and the division of bytes into lines.
 //!
-//! **Sending.** Requests and messages to a peer that has closed its side are refused, because no
-//! reply could arrive. In a named pipe, which many programs may write at the same time, a line is
-//! sent in one write or refused, and a reply that finds no room is dropped and counted, since there
-//! may be no reader.
+//! **Sending.** Requests and messages to a peer that has closed its side are refused, because no reply could
+//! arrive. Many programs may write to a named pipe, so a line is sent in one write or refused. A reply
+//! without room is dropped and counted, because there may be no reader.
 //!
-//! **Receiving.** Errors of one line are returned, and the next call continues with the next line;
-//! the end of the stream, or a program that begins in Linkspan's own framing, ends the link.
+//! **Receiving.** An error of one line does not affect the next line. The end of the stream, or a program
+//! that begins in Linkspan's own framing, ends the link.
 
 mod lines;
 
@@ -34,26 +31,24 @@ use crate::value::Timestamp;
 
 pub use lines::{Dialect, Division};
 
-/// Makes the two halves of a plain link over a stream, for messages of at most `limit` bytes. One
-/// that this side `dialled` ends once the peer has stopped writing; at one that was accepted the
-/// peer may still read.
+/// Makes the two halves of a plain link over a stream, for messages of at most `limit` bytes.
+///
+/// A `dialled` link ends after the peer has stopped writing. The peer of an accepted link may still read.
 pub fn link(stream: Stream, division: Division, limit: u64, dialled: bool) -> (PlainTx, PlainRx) {
     (PlainTx::new(stream.clone(), division.clone(), dialled), PlainRx::new(stream, division, limit))
 }
 
 /// The sending half; used by one thread at a time.
 pub struct PlainTx {
-    /// The connection, shared with the receiving half.
     stream: Stream,
-    /// Lines with their dialect, or raw bytes.
     division: Division,
-    /// The rest of what was begun last.
+    /// The rest of the last frame.
     tail: Option<Tail>,
-    /// For a named pipe, the largest write that is not mixed with those of other writers.
+    /// For a named pipe, the largest write that the kernel does not mix with other writers' bytes.
     atomic_write_size: Option<usize>,
-    /// Replies that found no room and were dropped, since the last [`PlainTx::take_lost`].
+    /// Replies that were dropped for lack of room since the last [`PlainTx::take_lost`].
     lost: u64,
-    /// Whether this side connected, and the peer has to reply.
+    /// Whether this side connected, and the peer must reply.
     dialled: bool,
 }
 
@@ -63,11 +58,11 @@ impl PlainTx {
         PlainTx { stream, division, tail: None, atomic_write_size, lost: 0, dialled }
     }
 
-    /// Sends a frame as a line, as far as there is room; see the transport contract.
+    /// Sends a frame as a line, or the part that there is room for; see the transport contract.
     ///
     /// # Errors
-    /// `Disconnected` where the peer has closed its side; `TooLarge` for a line that a pipe cannot
-    /// take in one write; `Unsupported` for a request over raw bytes.
+    /// `Disconnected` if the peer has closed its side; `TooLarge` for a line that a pipe cannot take in one
+    /// write; `Unsupported` for a request over raw bytes.
     pub(crate) fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         if !self.flush()? {
             return Ok(Sent::Blocked);
@@ -102,11 +97,11 @@ impl PlainTx {
         Ok(Sent::Started)
     }
 
-    /// Returns the line to be written, empty for raw bytes; `None` where there is nothing to write.
+    /// Returns the line of a frame, empty for raw bytes, if there is something to write.
     fn begin(&mut self, frame: &Outgoing<'_>) -> Result<Option<Vec<u8>>> {
         match frame.header.kind {
-            // A peer that has stopped writing sends no reply; where this side connected, it reads
-            // nothing either.
+            // A peer that has stopped writing sends no reply. If this side connected, the peer also reads
+            // nothing.
             Kind::Request => self.stream.check_peer()?,
             Kind::Data if self.dialled => self.stream.check_peer()?,
             Kind::Data | Kind::Reply | Kind::Error => {}
@@ -134,8 +129,7 @@ impl PlainTx {
         }
     }
 
-    /// Returns whether a frame is dropped where there is no room: a reply in a pipe that may have
-    /// no reader.
+    /// Returns whether a frame is dropped without room: a reply in a pipe that may have no reader.
     fn is_dispensable(&self, frame: &Outgoing<'_>) -> bool {
         self.atomic_write_size.is_some()
             && !self.dialled
@@ -147,14 +141,12 @@ impl PlainTx {
         std::mem::take(&mut self.lost)
     }
 
-    /// Notes to the dialect that the frame was sent.
     fn note_sent(&self, frame: &Outgoing<'_>) {
         if let Division::Lines(dialect) = &self.division {
             dialect.frame_sent(frame);
         }
     }
 
-    /// Explains that a line does not fit into one write to a pipe.
     fn too_large(&self, asked: usize) -> Error {
         let text = format!(
             "over the limit of a line in a named pipe, where longer ones of several writers would mix: {asked} bytes asked, {} allowed; send less, or use unix:",
@@ -163,28 +155,24 @@ impl PlainTx {
         Error::new(ErrorKind::TooLarge, text)
     }
 
-    /// Writes the rest of what was begun last; returns true once nothing is left.
+    /// Writes the rest of the last frame; returns true if nothing is left.
     pub(crate) fn flush(&mut self) -> Result<bool> {
         Tail::flush(&mut self.tail, &self.stream)
     }
 
-    /// Returns the rest of a line that is still to be written.
     pub(crate) fn tail(&self) -> Option<&Tail> {
         self.tail.as_ref()
     }
 
-    /// Sleeps until there is room, or the peer has ended.
     pub(crate) fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.stream.wait_room(waiting)
     }
 
-    /// Returns the descriptor that is writable once there is room.
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         self.stream.writable().0
     }
 }
 
-/// Explains that raw bytes carry no requests.
 fn no_requests() -> Error {
     let text = "framing=\"raw\" carries bytes without an end or a number, so nothing can be called or answered; use framing=\"lines\", or Linkspan's own framing";
     Error::new(ErrorKind::Unsupported, text)
@@ -196,22 +184,17 @@ const BUFFER: usize = 64 << 10;
 /// The receiving half; used by one thread at a time.
 pub struct PlainRx {
     stream: Stream,
-    /// How bytes become frames.
     mode: Mode,
-    /// The reason why the link is over; every later call returns it.
+    /// The reason for the end of the link; every later call returns it.
     over: Option<Error>,
-    /// Whether the peer itself has closed its side, so that a last line without a newline is
-    /// complete.
+    /// Whether the peer itself has closed its side, so a last line without a newline is complete.
     ended: bool,
 }
 
-/// The state of the division.
 enum Mode {
-    /// Into lines.
     Lines {
-        /// The lines, of which the last may be incomplete.
+        /// The lines; the last may be incomplete.
         lines: Lines,
-        /// The meaning of the lines.
         dialect: Arc<dyn Dialect>,
         /// Frames of a line that were not returned yet.
         ready: VecDeque<Incoming>,
@@ -228,7 +211,6 @@ enum Mode {
 }
 
 impl PlainRx {
-    /// Receives lines or raw messages of at most `limit` bytes.
     fn new(stream: Stream, division: Division, limit: u64) -> PlainRx {
         let mode = match division {
             Division::Lines(dialect) => {
@@ -245,19 +227,19 @@ impl PlainRx {
     /// Returns the next frame; see the transport contract.
     ///
     /// # Errors
-    /// `Malformed` and `TooLarge` concern one line, and the next call continues behind it.
-    /// `Disconnected` and `VersionMismatch` end the link.
+    /// `Malformed` and `TooLarge` concern one line, and the next call continues after it. `Disconnected` and
+    /// `VersionMismatch` end the link.
     pub(crate) fn try_recv(&mut self) -> Result<Option<Incoming>> {
-        /// Reads and lines in one call, after which the caller's other duties come first: a peer may send lines without
-        /// a message as fast as this side reads.
+        /// The bound lets the caller do other work: a peer may send lines without messages as fast as this
+        /// side reads.
         const STEPS: u32 = 4096;
         for _ in 0..STEPS {
             if let Mode::Lines { lines, dialect, ready, .. } = &mut self.mode {
                 if let Some(frame) = ready.pop_front() {
                     return Ok(Some(frame));
                 }
-                // The last line counts without a newline only where the peer closed its side: a
-                // connection that broke may have broken within a line.
+                // A last line without a newline counts only if the peer closed its side. A broken connection
+                // may have broken within a line.
                 let last = |lines: &mut Lines| if self.ended { lines.last() } else { None };
                 match lines.next(&|| self.stream.sender()).or_else(|| last(lines)) {
                     Some(Err(e)) if e.kind() == ErrorKind::Disconnected => self.over = Some(e),
@@ -316,8 +298,7 @@ impl PlainRx {
         }
         if looked == MAGIC.len() {
             lines.discard(count);
-            // It reads one answer and closes. Where there is no room for the answer, closing the
-            // connection is enough.
+            // It reads one answer and closes. Without room for the answer, closing the connection is enough.
             let _ = self.stream.write_bytes(&dialect.refuse_hello());
             let text = "the peer begins in Linkspan's own framing and this side has framing=\"lines\"; give both the same";
             self.over = Some(Error::new(ErrorKind::VersionMismatch, text));
@@ -333,7 +314,6 @@ impl PlainRx {
         is_ready || self.over.is_some() || self.stream.holds_bytes()
     }
 
-    /// Returns the descriptor to sleep on.
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         self.stream.readable().0
     }

@@ -1,20 +1,12 @@
-//! Links over a stream of bytes: one vectored write per message, and one read for as many messages
-//! as have arrived.
+//! Links over a stream of bytes: one vectored write per message, one read for all arrived messages.
 //!
-//! [`StreamTx`] and [`StreamRx`] share the stream and [`PeerActivity`], nothing else, so two threads
-//! use them without a lock. Unix sockets, TCP, TLS and pipes all use them.
+//! Unix sockets, TCP, TLS and pipes use them. [`StreamTx`] and [`StreamRx`] share only the stream and
+//! [`PeerActivity`], so two threads use them without a lock.
 //!
-//! Over TCP each message begins with a system call that checks whether the peer has closed the
-//! connection; a peer that has just sent something need not be checked. The receiving half notes
-//! the time, the sending half reads it. The accesses are relaxed: the value only decides about a
-//! check, and a stale one costs a system call, or delays the discovery of a closed connection by
-//! `PeerActivity::RECENT`.
-//!
-//! | what | defined in |
-//! |---|---|
-//! | frames into bytes | `send` |
-//! | bytes into frames | `receive` |
-//! | the time of the peer's last activity | here |
+//! Over TCP a system call before each message checks whether the peer has closed the connection. It is
+//! omitted if the peer has just sent something: the receiving half notes the time, and the sending half reads
+//! it. Relaxed accesses suffice, because a stale value only costs a check, or delays the discovery of a
+//! closed connection by `PeerActivity::RECENT`. `send` turns frames into bytes, `receive` bytes into frames.
 
 mod receive;
 mod send;
@@ -27,18 +19,17 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use crate::sys::clock;
 use crate::value::Timestamp;
 
-/// The time of the last bytes from the peer, in nanoseconds since 1970; `i64::MIN` where nothing
-/// may be concluded.
+/// The time of the last bytes from the peer, in ns since 1970; `i64::MIN` means unknown.
 #[derive(Debug)]
 pub struct PeerActivity(AtomicI64);
 
 impl PeerActivity {
-    /// How long the peer counts as active: 4.5 ms, as long as a receiver in a dialogue waits with
-    /// its acknowledgement for a reply that carries it. So within a dialogue no check is made, and
-    /// a closed connection is noticed this much later at most.
+    /// How long the peer counts as active.
+    ///
+    /// A receiver in a dialogue delays its acknowledgement this long for a reply that carries it. So a
+    /// dialogue needs no checks, and a closed connection is noticed at most this much later.
     const RECENT: i64 = 4_500_000;
 
-    /// Notes that bytes of the peer have arrived.
     pub(crate) fn note(&self) {
         self.0.store(clock::now(), Ordering::Relaxed);
     }
@@ -48,8 +39,8 @@ impl PeerActivity {
         self.0.store(i64::MIN, Ordering::Relaxed);
     }
 
-    /// Returns whether bytes arrived within [`PeerActivity::RECENT`] before `now`. False where the
-    /// clock was set back.
+    /// Returns whether bytes arrived within [`PeerActivity::RECENT`] before `now`. False after the clock was
+    /// set back.
     pub(crate) fn is_recent(&self, now: Timestamp) -> bool {
         let since = now.0.saturating_sub(self.0.load(Ordering::Relaxed));
         (0..PeerActivity::RECENT).contains(&since)

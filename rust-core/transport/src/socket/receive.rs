@@ -1,12 +1,12 @@
 //! The receiving half of a stream link.
 //!
-//! A frame that fits into the buffer of 64 KiB is copied out of it; several can arrive with one
-//! read. Where frames of one length come one by one, each is read into its own memory (`direct`). A longer frame gets
-//! memory of its own, into which the rest is read directly and which `partial` counts. A frame over the limit is read
-//! and dropped, and the link goes on; after an invalid header the start of the next frame is unknown, so the link ends.
+//! Short frames are copied out of a buffer of 64 KiB; one read can bring several. A series of equally long
+//! frames is read directly into the memory of each frame (`direct`). A frame longer than the buffer also gets
+//! its own memory, which `partial` counts. A frame over the limit is read and dropped, and the link
+//! continues. After an invalid header the start of the next frame is unknown, so the link ends.
 //!
-//! The peer's process can end while a child of it keeps the socket open, so before each sleep one
-//! check of the pidfd is to happen (`probe_due`).
+//! The peer's process can end while its child keeps the socket open. Before each sleep, `probe_due` therefore
+//! requests one check of the pidfd.
 
 mod direct;
 mod short;
@@ -33,66 +33,64 @@ use crate::value::Limits;
 
 use direct::{Direct, split};
 
-/// The most bytes of one read into the buffer, in bytes; longer bodies are read directly into their
-/// own memory.
+/// The most bytes of one read into the buffer. Longer bodies are read into their own memory.
 const BUFFER: usize = 64 << 10;
 
 /// The receiving half; used by one thread at a time.
 pub struct StreamRx {
     stream: Stream,
-    /// The pidfd of the peer, where there is one.
     process: Option<Arc<OwnedFd>>,
     /// The longest body in bytes.
     limit: u64,
-    /// The peer that long messages count against; determined at the first of them.
+    /// The peer that long messages count against; determined at the first long message.
     sender: Option<PeerIdentity>,
     buffer: Box<[u8]>,
-    /// Where the unread bytes of the buffer begin ...
+    /// The beginning of the unread bytes in the buffer ...
     start: usize,
-    /// ... and end.
+    /// ... and their end.
     end: usize,
-    /// The frame that is longer than the buffer, while it arrives.
+    /// A frame longer than the buffer, while it arrives.
     long: Option<Long>,
     /// The frame that is read into its own memory.
     direct: Direct,
     /// Reads that sleep for a few milliseconds.
     brief_reads: BriefReads,
-    /// Whether the last brief read took all that there was, and no `try_recv` has followed.
+    /// Whether the last brief read took everything, and no `try_recv` has followed.
     emptied_briefly: bool,
-    /// Bytes of a frame over the limit that are still to be read and dropped.
+    /// Bytes of a frame over the limit that are still to be dropped.
     skip: u64,
-    /// Whether the peer's process is to be checked once there is nothing to read; set before each
-    /// sleep.
+    /// Whether to check the peer's process when there is nothing to read; set before each sleep.
     probe_due: bool,
     /// Consecutive polls that found nothing, without a sleep before.
     empty_polls: u32,
     /// Polls that were skipped because of that.
     spared: u32,
-    /// Whether a poll has just found nothing, which the next look does not repeat.
+    /// Whether a poll has just found nothing, so the next look is skipped.
     has_polled: bool,
     /// Whether the last read took everything that the kernel had.
     emptied: bool,
-    /// The reason why the link is over; every later call returns it.
+    /// The reason for the end of the link; every later call returns it.
     over: Option<Error>,
     /// The time of the last bytes, for the sending half.
     activity: Arc<PeerActivity>,
 }
 
-/// After so many polls that found nothing, a sleep is likely.
+/// After this many empty polls, a sleep is likely.
 const EMPTY_POLLS: u32 = 2;
 
-/// Unused bytes at the beginning of a long frame's memory. The allocator puts long blocks 16 bytes behind the
-/// beginning of a page, where the kernel copies at less than half its speed on some processors (AMD Zen 3).
+/// Unused bytes at the beginning of a long frame's memory.
+///
+/// The allocator's long blocks begin 16 bytes into a page. There the kernel copies at less than half its
+/// speed on some processors (AMD Zen 3).
 const PAD: usize = 48;
 
-/// A frame that is longer than the buffer.
 struct Long {
     header: Header,
     bytes: Partial,
 }
 
 impl StreamRx {
-    /// Receives bodies of at most `limit` bytes from this stream.
+    /// Receives bodies of at most `limit` bytes; `process` is the peer's pidfd.
     pub fn new(stream: Stream, process: Option<Arc<OwnedFd>>, limit: u64) -> StreamRx {
         let buffer = vec![0; BUFFER].into_boxed_slice();
         StreamRx {
@@ -118,7 +116,6 @@ impl StreamRx {
         }
     }
 
-    /// Returns the peer's activity, for the sending half.
     pub(crate) fn activity(&self) -> &Arc<PeerActivity> {
         &self.activity
     }
@@ -126,11 +123,11 @@ impl StreamRx {
     /// Returns the next frame; see the transport contract.
     ///
     /// # Errors
-    /// `TooLarge` concerns one frame, which is skipped, and `OutOfMemory` one that stays the next
+    /// `TooLarge` concerns one frame, which is skipped. After `OutOfMemory` the frame stays the next
     /// ([`StreamRx::skip_if`]). `Disconnected` and `Malformed` end the link.
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
-        /// Reads in one call, after which the caller's other duties come first: a peer may write as fast as this side
-        /// reads, parts of one long message or of one that is skipped.
+        /// The bound lets the caller do other work: a peer may write as fast as this side reads, parts of one
+        /// long or skipped message.
         const READS: u32 = 256;
         self.emptied = std::mem::take(&mut self.emptied_briefly);
         if std::mem::take(&mut self.has_polled) {
@@ -158,8 +155,8 @@ impl StreamRx {
                 self.stream.read(&mut self.buffer[self.end..])
             };
             match read {
-                // Bytes that the peer wrote before it ended may have arrived since the read: read
-                // on to the end.
+                // Bytes that the peer wrote before its end may have arrived since the read: read on to the
+                // end.
                 Ok(None) if self.probe_due && self.stream.has_ended()? => self.probe_due = false,
                 Ok(None) if std::mem::take(&mut self.probe_due) && self.has_ended()? => {
                     self.over = Some(Error::new(ErrorKind::Disconnected, "the peer's process ended"));
@@ -180,7 +177,7 @@ impl StreamRx {
                         self.emptied = took_all && self.stream.short_read_is_last();
                     }
                 }
-                // The next call goes on where this one stopped.
+                // The next call continues here.
                 Err(e) if e.kind() == ErrorKind::OutOfMemory && self.long.is_some() => return Err(e),
                 Err(e) => {
                     self.long = None;
@@ -191,14 +188,12 @@ impl StreamRx {
         Ok(None)
     }
 
-    /// Notes bytes of the peer, where a message is checked against its end.
     fn note_activity(&self) {
         if self.stream.is_peer_checked() {
             self.activity.note();
         }
     }
 
-    /// Returns the error of a stream that has ended here.
     fn ended(&self) -> Error {
         let half = self.end > self.start || self.long.is_some();
         let text =
@@ -206,7 +201,7 @@ impl StreamRx {
         Error::new(ErrorKind::Disconnected, text)
     }
 
-    /// Returns the next frame of those that were read, if one is complete.
+    /// Returns the next complete frame of the bytes that were read.
     fn buffered(&mut self) -> Result<Option<Incoming>> {
         if let Some(frame) = self.direct.take() {
             return self.check(frame).map(Some);
@@ -251,7 +246,7 @@ impl StreamRx {
         Ok(None)
     }
 
-    /// Moves the beginning of a frame that is longer than the buffer into memory of its own.
+    /// Moves the beginning of a frame that is longer than the buffer into its own memory.
     fn begin(&mut self, header: Header, whole: usize) -> Result<()> {
         let available = &self.buffer[self.start..self.end];
         let sender = self.sender.get_or_insert_with(|| self.stream.sender());
@@ -264,7 +259,7 @@ impl StreamRx {
         });
         match begun {
             Ok(_) => (self.start, self.end, self.long) = (0, 0, Some(Long { header, bytes })),
-            // It stays in the buffer.
+            // The frame stays in the buffer.
             Err(e) if e.kind() == ErrorKind::OutOfMemory => return Err(e),
             Err(e) => {
                 (self.start, self.end) = (0, 0);
@@ -275,15 +270,14 @@ impl StreamRx {
         Ok(())
     }
 
-    /// Skips the frame for which there was no memory, if `may` allows that for its header, which is returned. `None`
-    /// where there is none.
+    /// Skips the frame that there was no memory for, if `may` allows it for its header. Returns that header.
     #[cold]
     pub fn skip_if(&mut self, may: impl Fn(&Header) -> bool) -> Option<Header> {
         if let Some(long) = self.long.take_if(|long| may(&long.header)) {
             self.skip = long.bytes.missing() as u64;
             return Some(long.header);
         }
-        // The other frames that are not complete are shorter than the buffer.
+        // Other incomplete frames are shorter than the buffer.
         let first = self.buffer[self.start..self.end].first_chunk::<HEADER>()?;
         let header = Header::from_bytes_with(first, crc::of_words).ok()?;
         let whole = (header.body_offset() as u64).saturating_add(header.body);
@@ -294,7 +288,6 @@ impl StreamRx {
         Some(header)
     }
 
-    /// Returns the long frame, which is complete.
     fn finish(&mut self, long: Long) -> Result<Incoming> {
         match long.bytes.finish() {
             Ok(bytes) => self.check(split(long.header, buffers::bytes(bytes).slice(PAD..))),
@@ -305,8 +298,9 @@ impl StreamRx {
         }
     }
 
-    /// Compares a body with its checksum, where the sender gave one. A wrong one ends the link,
-    /// because other bytes may be damaged, too.
+    /// Checks a body's checksum, if there is one.
+    ///
+    /// A wrong checksum ends the link, because other bytes may also be damaged.
     fn check(&mut self, frame: Incoming) -> Result<Incoming> {
         let header = &frame.header;
         if header.flags & flags::BODY_CHECKED == 0 || crc::of_bytes(frame.body.whole()) == header.body_check {
@@ -319,7 +313,7 @@ impl StreamRx {
         Err(error)
     }
 
-    /// Returns whether the peer's process has ended: a child of it may keep the socket open.
+    /// Returns whether the peer's process has ended, even if its child keeps the socket open.
     fn has_ended(&self) -> Result<bool> {
         let Some(process) = &self.process else { return Ok(false) };
         let mut fds = [PollFd::new(process, PollFlags::IN)];
@@ -327,8 +321,9 @@ impl StreamRx {
         Ok(fds[0].revents().contains(PollFlags::IN))
     }
 
-    /// Returns whether a poll would probably find nothing, as that just before did, or the last
-    /// ones. Then every 16th poll is made all the same, to notice a change.
+    /// Returns whether a poll would probably find nothing, like the last polls.
+    ///
+    /// Every 16th poll is still made, to notice a change.
     pub(crate) fn is_likely_empty(&mut self) -> bool {
         const PROBE: u32 = 16;
         if std::mem::take(&mut self.has_polled) {
@@ -341,20 +336,20 @@ impl StreamRx {
         !self.spared.is_multiple_of(PROBE)
     }
 
-    /// Announces a sleep; returns true where a frame is in the buffer, which the socket does not
-    /// show.
+    /// Announces a sleep. Returns true if the buffer has a frame, which the socket does not show.
     pub fn park(&mut self) -> bool {
         (self.probe_due, self.has_polled) = (true, false);
         self.over.is_some() || self.stream.holds_bytes() || self.direct.is_ready() || self.has_frame()
     }
 
-    /// Returns whether another read may find a frame: false where the last one took everything.
+    /// Returns whether another read may find a frame: false if the last read took everything.
     pub(crate) fn may_hold_more(&self) -> bool {
         !self.emptied || self.direct.is_ready() || self.end > self.start && self.has_frame()
     }
 
-    /// Returns whether the buffer has a complete frame, or an error to report. The rest of an
-    /// incomplete frame is still to come, and the socket will show it.
+    /// Returns whether the buffer has a complete frame, or an error to report.
+    ///
+    /// The socket will show the rest of an incomplete frame.
     fn has_frame(&self) -> bool {
         let available = (self.end - self.start) as u64;
         if self.long.is_some() || available.saturating_sub(self.skip) < HEADER as u64 {
@@ -366,22 +361,20 @@ impl StreamRx {
         whole <= first.len() as u64 || header.body > self.limit || whole > self.buffer.len() as u64
     }
 
-    /// Returns the descriptors to sleep on: the connection, and the one that signals that the peer
-    /// has ended.
+    /// Returns the descriptors to sleep on: the connection, and the signals of the peer's end.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let process = self.process.as_ref().map(|p| p.as_fd());
         std::iter::once(self.stream.readable().0).chain(self.stream.liveness()).chain(process)
     }
 }
 
-// Reads into memory of their own (`direct`), and with a sleep of a few milliseconds (`sys/brief.rs`).
+// Reads into the frame's memory (`direct`), and reads with a sleep of a few milliseconds (`sys/brief.rs`).
 impl StreamRx {
-    /// Returns whether the next read fills memory of its own.
     fn expects_whole(&self) -> bool {
         self.direct.is_expecting() && self.start == self.end && self.skip == 0
     }
 
-    /// Counts the bytes of a read; returns whether there was room for more, so that it took everything.
+    /// Counts the bytes of a read. Returns whether it took everything, because there was room for more.
     fn took_all(&mut self, came: usize) -> bool {
         if let Some(settled) = self.direct.settle(self.limit, &mut self.buffer) {
             (self.start, self.end) = (0, settled.in_buffer);
@@ -391,11 +384,10 @@ impl StreamRx {
         self.end < self.buffer.len()
     }
 
-    /// Reads, and sleeps for a few milliseconds at most until there is something, where frames come one after the
-    /// other and the call has the time.
+    /// Reads, and sleeps at most a few milliseconds for data, if frames alternate and the call has the time.
     ///
     /// # Errors
-    /// `Timeout`; the error of the tick after a signal. Those of the stream are left to `try_recv`.
+    /// `Timeout`; the error of the tick after a signal. `try_recv` reports errors of the stream.
     pub fn read_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<Waited> {
         let is_between_frames = self.start == self.end && self.skip == 0 && self.long.is_none();
         if !self.brief_reads.are_due()
@@ -434,7 +426,7 @@ impl StreamRx {
     }
 }
 
-/// Copies a complete frame, with memory of its own for the body.
+/// Copies a complete frame into its own memory.
 fn copy(header: Header, bytes: &[u8]) -> Incoming {
     let (head, body) = bytes.split_at(header.body_offset());
     let extension = match header.extension {

@@ -1,8 +1,7 @@
 //! The sending half of a stream link.
 //!
-//! A frame is written with its header in one system call; a short one is first copied into one
-//! block. When the socket is full in the middle of a frame, the half keeps the rest
-//! (`tail`) and writes it before anything else.
+//! A frame is written with its header in one system call; a short frame is first copied into one block. If
+//! the socket is full in the middle of a frame, the half keeps the rest (`tail`) and writes it first.
 
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
@@ -18,41 +17,42 @@ use crate::sys::crc;
 use crate::tail::Tail;
 use crate::value::Timestamp;
 
-/// Frames up to this many bytes, header included, are copied into one block before they are
-/// written: copying a few bytes costs less than making the kernel read a list of two pieces.
+/// Frames up to this size, with header, are copied into one block.
+///
+/// Copying costs less than the kernel's handling of a list with two pieces.
 const SMALL: usize = 1280;
 
-/// A batch that is written at once has at most this many bytes, and each of its frames at most
-/// `SHORT`: copying longer ones costs more than a system call.
+/// The size of a batch for one write. Its frames have at most `SHORT` bytes, because copying longer ones
+/// costs more than a system call.
 const BATCH: usize = 64 << 10;
 const SHORT: usize = 4 << 10;
 
 /// The sending half; used by one thread at a time.
 pub struct StreamTx {
     stream: Stream,
-    /// In which short frames are put together.
+    /// The block for short frames.
     block: Box<[u8; SMALL]>,
-    /// Whether each body is sent with its checksum: where bytes leave this machine's memory.
+    /// Whether each body is sent with its checksum: true if bytes leave this machine's memory.
     checked: bool,
-    /// The rest of the frame that was begun last.
+    /// The rest of the last frame.
     tail: Option<Tail>,
     /// The time of the peer's last activity; `None` without a receiving half.
     activity: Option<Arc<PeerActivity>>,
 }
 
 impl StreamTx {
-    /// Sends over this stream, with `checked` with a checksum of each body.
+    /// Sends over this stream; with `checked`, each body has a checksum.
     pub fn new(stream: Stream, checked: bool) -> StreamTx {
         let block = Box::new([0; SMALL]);
         StreamTx { stream, block, checked, tail: None, activity: None }
     }
 
-    /// The same with the peer's activity, which a receiving half notes.
+    /// Adds the peer's activity, which a receiving half notes.
     pub(crate) fn beside(self, activity: Arc<PeerActivity>) -> StreamTx {
         StreamTx { activity: Some(activity), ..self }
     }
 
-    /// Sends a frame, as far as there is room; see the transport contract.
+    /// Sends a frame, or the part that there is room for; see the transport contract.
     ///
     /// # Errors
     /// `Disconnected`.
@@ -103,11 +103,10 @@ impl StreamTx {
         Ok(Sent::Started)
     }
 
-    /// Sends several short frames with one write; see
-    /// [`Tx::try_send_many`](crate::Tx::try_send_many).
+    /// Sends several short frames with one write; see [`Tx::try_send_many`](crate::Tx::try_send_many).
     #[inline]
     pub(crate) fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
-        // TLS buffers what it accepts, so the number of sent frames would be unknown.
+        // TLS buffers accepted bytes, so the number of sent frames would be unknown.
         if !self.stream.writes_reach_kernel() || !self.flush()? {
             return Ok(0);
         }
@@ -128,7 +127,7 @@ impl StreamTx {
             bytes.extend_from_slice(frame.body);
             ends.push(bytes.len());
         }
-        // A single frame is sent by `try_send`, without a copy.
+        // `try_send` sends a single frame, without a copy.
         if ends.len() < 2 {
             return Ok(0);
         }
@@ -142,10 +141,10 @@ impl StreamTx {
         Ok(whole)
     }
 
-    /// Returns whether the peer need not be checked before this frame, because it was just active.
-    /// If it has ended since, the next frame finds that, and this one is sent again with all
-    /// unacknowledged ones; or no peer was there to read it. A request that may run only once is
-    /// never sent again, so before it the peer is always checked.
+    /// Returns whether the peer was just active and need not be checked before this frame.
+    ///
+    /// If the peer has ended since, the next frame notices it, and all unacknowledged frames are sent again.
+    /// A request that may run only once is never sent again, so the peer is always checked before it.
     fn was_recently_active(&self, header: &Header) -> bool {
         let once_only = header.kind == Kind::Request && header.flags & flags::IDEMPOTENT == 0;
         // Frames without a message carry no time.
@@ -153,38 +152,34 @@ impl StreamTx {
         !once_only && self.activity.as_ref().is_some_and(|activity| activity.is_recent(now()))
     }
 
-    /// Writes the rest of the frame that was begun last; returns true once nothing is left.
+    /// Writes the rest of the last frame; returns true if nothing is left.
     pub(crate) fn flush(&mut self) -> Result<bool> {
         Tail::flush(&mut self.tail, &self.stream)
     }
 
-    /// Returns the rest of a frame that is still to be written.
     pub(crate) fn tail(&self) -> Option<&Tail> {
         self.tail.as_ref()
     }
 
-    /// Returns whether what was written waits for room at the peer.
+    /// Returns whether written bytes wait for room at the peer.
     pub(crate) fn is_held_back(&self) -> bool {
         self.stream.is_held_back()
     }
 
-    /// As in [`Stream::end_acknowledged`].
+    /// See [`Stream::end_acknowledged`].
     pub(crate) fn end_acknowledged(&self, until: Deadline) {
         self.stream.end_acknowledged(until);
     }
 
-    /// Sleeps until there is room, or the peer has ended.
     pub(crate) fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.stream.wait_room(waiting)
     }
 
-    /// Returns the descriptor that is writable once there is room.
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         self.stream.writable().0
     }
 }
 
-/// Writes head and body to the beginning of a block, and returns that.
 fn joined<'b>(block: &'b mut [u8; SMALL], head: &[u8], body: &[u8]) -> &'b [u8] {
     let block = &mut block[..head.len() + body.len()];
     let (first, rest) = block.split_at_mut(head.len());
@@ -193,7 +188,6 @@ fn joined<'b>(block: &'b mut [u8; SMALL], head: &[u8], body: &[u8]) -> &'b [u8] 
     block
 }
 
-/// Returns the frame with the checksum of its body in its header.
 fn seal<'a>(frame: &Outgoing<'a>, check: u32) -> Outgoing<'a> {
     let mut sealed = *frame;
     sealed.header.flags |= flags::BODY_CHECKED;

@@ -1,13 +1,11 @@
 //! Unix stream sockets: frames as bytes.
 //!
-//! The folder contains only the traits: names are in `local`, and frames over streams in `socket`.
-//! The
-//! kernel identifies the user that connects, so allow-lists work, and no bytes leave the machine's memory,
-//! so bodies have no check sums.
+//! Names are in `local`, and frames over streams in `socket`. The kernel identifies the connecting user, so
+//! allow-lists work. Bytes stay in the machine's memory, so bodies have no check sums.
 //!
-//! Several processes of one user may listen at one socket (`shared`): the first makes it, and each
-//! other one asks a listening process for the descriptor (`bind`). The kernel then gives each new
-//! connection to one of them.
+//! Several processes of one user may listen at one socket (`shared`): the first makes it, and others ask a
+//! listening process for the descriptor (`bind`). The kernel gives each new connection to one of the
+//! processes.
 
 use crate::acceptor::ListenSource;
 use crate::capability::{Capabilities, LINKS};
@@ -20,10 +18,8 @@ use crate::local;
 use crate::place::Place;
 use crate::sys::socket::Carries;
 
-/// The transport `unix:`.
 pub struct Unix;
 
-/// The name and the capabilities.
 static KIND: Kind = Kind {
     name: "unix",
     naming: Naming::NameOrPath,
@@ -48,12 +44,12 @@ impl Driver for Unix {
         Some(self)
     }
 
-    /// A Unix socket carries it; a subscriber takes one and no other descriptor.
+    /// A Unix socket can carry the memory file. A subscriber takes one, and no other descriptor.
     fn brings_memory(&self) -> bool {
         true
     }
 
-    /// The listening process answers for itself; no owner record is needed.
+    /// The listening process answers for itself, which replaces an owner record.
     fn listing_source(&self) -> ListingSource {
         ListingSource::Socket
     }

@@ -1,7 +1,7 @@
 //! Frames of some kilobytes that are read into their own memory, without a copy out of the buffer.
 //!
-//! After a frame that was read alone, the next one is expected to have the same length. If it has another,
-//! its bytes move to the buffer, as if they had been read there.
+//! After a frame that was read alone, the next frame probably has an equal length. If it does not, its bytes
+//! move to the buffer, as if they had been read there.
 
 use bytes::Bytes;
 
@@ -9,27 +9,26 @@ use crate::buffers;
 use crate::frame::{HEADER, Header, Incoming};
 use crate::sys::crc;
 
-/// The shortest frame that is read so, in bytes: copying a shorter one costs less than its memory.
+/// The shortest such frame in bytes: copying a shorter frame costs less than its memory.
 const SHORTEST: usize = 2 << 10;
 
-/// The longest: with [`ROOM`], it fits into the buffer.
+/// The longest such frame: with [`ROOM`], it fits into the buffer.
 const LONGEST: usize = (64 << 10) - ROOM;
 
-/// Room behind the expected frame. A read that leaves some has taken all that there was.
+/// Room after the expected frame. A read that leaves some room has taken everything.
 const ROOM: usize = 64;
 
-/// The frame that is read into its own memory.
 #[derive(Default)]
 pub(super) struct Direct {
-    /// The length of the expected frame in bytes, header included; 0 for none.
+    /// The length of the expected frame in bytes, with header; 0 if none is expected.
     expected: usize,
-    /// The bytes that a read has filled, until they are checked.
+    /// The bytes of a read, until they are checked.
     bytes: Vec<u8>,
     /// The header of the complete frame in `bytes`.
     header: Option<Header>,
 }
 
-/// What became of the bytes of a read.
+/// The result of a read.
 pub(super) struct Settled {
     /// Whether there was room for more.
     pub took_all: bool,
@@ -38,27 +37,23 @@ pub(super) struct Settled {
 }
 
 impl Direct {
-    /// Expects a frame of this length next; a short one is not worth it.
+    /// Expects a frame of this length next, if it is not too short.
     pub(crate) fn expect(&mut self, length: usize) {
         self.expected = if (SHORTEST..=LONGEST).contains(&length) { length } else { 0 };
     }
 
-    /// Returns whether a frame is expected.
     pub(crate) fn is_expecting(&self) -> bool {
         self.expected > 0
     }
 
-    /// Returns whether a complete frame is here.
     pub(crate) fn is_ready(&self) -> bool {
         self.header.is_some()
     }
 
-    /// Returns the header and all bytes of the complete frame.
     pub(crate) fn peek(&self) -> Option<(&Header, &[u8])> {
         Some((self.header.as_ref()?, &self.bytes))
     }
 
-    /// Returns the complete frame.
     pub(crate) fn take(&mut self) -> Option<Incoming> {
         let header = self.header.take()?;
         Some(split(header, buffers::bytes(std::mem::take(&mut self.bytes))))
@@ -72,8 +67,9 @@ impl Direct {
         (&mut self.bytes, most)
     }
 
-    /// Keeps what a read has filled as a frame, or copies it to the buffer, where `limit` is the longest body. `None`
-    /// where nothing was read so.
+    /// Keeps the bytes of a read as a frame, or copies them to the buffer. `limit` is the longest body.
+    ///
+    /// Returns `None` if there was no such read.
     pub(crate) fn settle(&mut self, limit: u64, buffer: &mut [u8]) -> Option<Settled> {
         if self.bytes.is_empty() { None } else { Some(self.settle_bytes(limit, buffer)) }
     }

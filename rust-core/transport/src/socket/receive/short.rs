@@ -1,6 +1,7 @@
-//! The short path of an ordinary message: it is found where a read has put it, and copied from there into the
-//! program's message. Whatever is not ordinary (an extension, a longer frame, any error) stays for
-//! [`StreamRx::try_recv`], which finds it unchanged.
+//! The short path of an ordinary message: copies it from the place of its read into the program's message.
+//!
+//! [`StreamRx::try_recv`] finds all other messages unchanged: with an extension, with a longer frame, or with
+//! an error.
 
 use std::os::fd::BorrowedFd;
 
@@ -17,23 +18,25 @@ impl StreamRx {
         self.stream.readable().0
     }
 
-    /// Returns the descriptor on which a receiver may sleep alone, between two messages.
+    /// Returns the descriptor that suffices for a sleep between two messages.
     pub fn sole_descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.stream.polled()
     }
 
-    /// Returns whether bytes are here that were not taken yet.
+    /// Returns whether there are untaken bytes.
     pub fn holds_bytes(&self) -> bool {
         self.end > self.start || self.direct.is_ready()
     }
 
-    /// Returns whether the last polls found nothing, so that a sleep is likely, and nothing is here to be reported.
+    /// Returns whether the last polls found nothing, so a sleep is likely, and nothing waits to be reported.
     pub fn last_polls_were_empty(&self) -> bool {
         self.empty_polls >= EMPTY_POLLS && !self.holds_bytes() && self.long.is_none() && self.over.is_none()
     }
 
-    /// Reads once what has arrived, before any sleep, and returns whether something is here then, also if only to be
-    /// reported by [`StreamRx::try_recv`]. Otherwise the next poll would find nothing either.
+    /// Reads once before any sleep. Returns whether there is a message, or an error for
+    /// [`StreamRx::try_recv`].
+    ///
+    /// Otherwise the next poll would also find nothing.
     pub fn poll(&mut self) -> bool {
         if self.long.is_some() {
             return false;
@@ -49,7 +52,8 @@ impl StreamRx {
         true
     }
 
-    /// Reads once what has arrived, without waiting; [`StreamRx::try_recv`] reports an error. False where nothing was.
+    /// Reads once without waiting. Returns false if nothing has arrived. [`StreamRx::try_recv`] reports an
+    /// error.
     pub fn fill(&mut self) -> bool {
         if self.over.is_some() || self.direct.is_ready() || self.long.is_some() || self.start < self.end {
             return true;
@@ -73,8 +77,9 @@ impl StreamRx {
         true
     }
 
-    /// Returns the header of the fast-path data message that is complete in the buffer; none for anything else, for
-    /// which [`StreamRx::peek`] decides. Changes nothing.
+    /// Returns the header of a complete fast-path data message in the buffer. Changes nothing.
+    ///
+    /// [`StreamRx::peek`] decides about any other message.
     #[inline]
     pub fn peek_fast(&self) -> Option<Header> {
         if self.skip > 0 || self.long.is_some() || self.direct.is_ready() {
@@ -89,7 +94,7 @@ impl StreamRx {
         if has_its_check_sum(&header, body) { Some(header) } else { None }
     }
 
-    /// Returns the header of the ordinary message that is complete here; none for anything else. Changes nothing.
+    /// Returns the header of a complete ordinary message. Changes nothing.
     pub fn peek(&self) -> Option<Header> {
         if let Some((header, bytes)) = self.direct.peek() {
             return is_ordinary(header, &bytes[HEADER..]).then_some(*header);
@@ -107,19 +112,19 @@ impl StreamRx {
         is_ordinary(&header, body).then_some(header)
     }
 
-    /// Returns whether the message that [`StreamRx::peek`] has just found has memory of its own.
+    /// Returns whether the message of [`StreamRx::peek`] has its own memory.
     pub fn is_whole(&self) -> bool {
         self.direct.is_ready()
     }
 
-    /// Returns the frame that [`StreamRx::peek`] has just found, if it has memory of its own.
+    /// Returns the frame of [`StreamRx::peek`], if it has its own memory.
     pub fn take_whole(&mut self) -> Option<Incoming> {
         let frame = self.direct.take()?;
         self.note_taken();
         Some(frame)
     }
 
-    /// Copies the body of the message that [`StreamRx::peek`] has just found in the buffer into memory of its length.
+    /// Copies the body of the message of [`StreamRx::peek`] out of the buffer into memory of its length.
     #[inline]
     pub fn take_short(&mut self, into: &mut [u8]) {
         let body = self.start + HEADER;
@@ -129,7 +134,6 @@ impl StreamRx {
         self.note_taken();
     }
 
-    /// Notes that a message was taken.
     fn note_taken(&mut self) {
         self.emptied = std::mem::take(&mut self.emptied_briefly);
         self.brief_reads.note_message();
@@ -141,7 +145,6 @@ fn is_ordinary(header: &Header, body: &[u8]) -> bool {
     header.extension == 0 && has_its_check_sum(header, body)
 }
 
-/// Returns whether the body has its check sum, or none.
 fn has_its_check_sum(header: &Header, body: &[u8]) -> bool {
     header.flags & flags::BODY_CHECKED == 0 || crc::of_bytes(body) == header.body_check
 }

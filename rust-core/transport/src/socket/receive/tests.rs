@@ -45,7 +45,7 @@ fn frames_of_one_length_are_read_into_their_own_memory() {
         assert!(rx.expects_whole() && !rx.may_hold_more());
         assert!(rx.try_recv().unwrap().is_none());
     }
-    // A longer one, then the beginning of one, and its rest with the next.
+    // A longer frame, then the beginning of a frame, and its rest with the next frame.
     let (longer, parted) = (frame(5100, 5), frame(5000, 6));
     far.write_all(&longer).unwrap();
     check(&mut rx, 5100, 5);
@@ -78,7 +78,7 @@ fn invalid_bytes_and_a_frame_over_the_limit_are_noticed_in_memory_of_their_own()
 }
 
 proptest! {
-    /// Frames of few lengths, so that the next one is often the expected one, in pieces of any length.
+    /// Frames of few lengths, so the next is often the expected one, in pieces of any length.
     #[test]
     fn frames_in_any_pieces_arrive_unchanged(
         lengths in prop::collection::vec(prop::sample::select(vec![0usize, 3, 2500, 2501, 9000, 70_000]), 1..30),
@@ -107,7 +107,7 @@ proptest! {
 }
 
 proptest! {
-    /// The short path and the general one in turns, over frames of which the short path leaves some.
+    /// The short path and the general path in turns, over frames of which the short path leaves some.
     #[test]
     fn frames_arrive_unchanged_by_the_short_path_and_the_general_one_in_turns(
         lengths in prop::collection::vec(prop::sample::select(vec![0usize, 3, 1280, 1281, 2500, 9000, 70_000]), 1..30),
@@ -119,7 +119,7 @@ proptest! {
         let bytes: Vec<u8> = lengths.iter().copied().zip(1..).flat_map(sent).collect();
         let (mut written, mut received) = (0, 0);
         for (piece, choices) in pieces.iter().cycle() {
-            // A poll that finds nothing is not repeated by the look behind it, and hides nothing from the next one.
+            // After an empty poll, the next look is skipped and the look after that hides nothing.
             if choices & 4 == 0 && !rx.poll() {
                 prop_assert!(rx.try_recv().unwrap().is_none());
             }
@@ -144,7 +144,6 @@ proptest! {
     }
 }
 
-/// A frame with the check sum of its body.
 fn checked_frame(length: usize, sequence: u64) -> Vec<u8> {
     let body = vec![sequence as u8; length];
     let header = Header { sequence, ..Header::new(Kind::Data, crate::codec::Encoding::Raw) };
@@ -208,7 +207,7 @@ fn waiting() -> Waiting<'static> {
     Waiting::until(Deadline::after(Duration::from_secs(60)))
 }
 
-/// Receives so many frames of one length, one after the other.
+/// Receives this many frames of one length, one after the other.
 fn dialogue(rx: &mut StreamRx, far: &mut TcpStream, frames: u32, length: usize) {
     for _ in 0..frames {
         far.write_all(&frame(length, 7)).unwrap();
