@@ -1,23 +1,17 @@
 //! The acceptor: one thread per process that answers new connections while the program works.
 //!
-//! For each listening socket the thread accepts connections and lets the [`Authenticator`] check them. It reads one
-//! hello and not a byte after it, asks the listener's [`HandshakeHandler`], and sends the answer. It also watches
-//! descriptors for layers above ([`Watcher`]). It never runs the program's code and never blocks on one peer. Each
-//! peer has `HELLO_TIMEOUT` for its hello, and `Bounds` limits the connections without a hello.
+//! For each listening socket the thread accepts connections and lets the [`Authenticator`] check them. It
+//! reads one hello and no later byte, asks the listener's [`HandshakeHandler`], and sends the answer. It also
+//! watches descriptors for layers above ([`Watcher`]). It never runs the program's code and never blocks on
+//! one peer. Each peer has `HELLO_TIMEOUT` for its hello, and `Bounds` limits the connections without a
+//! hello.
 //!
-//! | part | defined in |
-//! |---|---|
-//! | the decisions of a listener, and their input | `handler` |
-//! | a connection with an incomplete hello | `pending` |
-//! | the listening socket or pipe | `source` |
-//! | the epoll set with its tokens, and watched connections | `watches` |
+//! One mutex protects the registrations and the pending handshakes, another the watched connections. Each
+//! entry has a token that is never reused. No mutex is held while a handler, a watcher or an authenticator
+//! runs. The thread starts with the first registration and ends with the last.
 //!
-//! One mutex protects the registrations and the pending handshakes, and another one the watched connections. Each entry
-//! has a token that is never used twice. No mutex is held while a handler, a watcher or an authenticator runs. The
-//! thread starts with the first registration and ends with the last.
-//!
-//! After a fork the child has no such thread, and makes another acceptor. `Watches::born` is the generation of the
-//! process that made it. By it the drop of an inherited registration leaves the parent's listener alone.
+//! A forked child has no such thread, and makes another acceptor. `Watches::born` is the fork generation of
+//! its maker; the drop of an inherited registration therefore spares the parent's listener.
 
 mod handler;
 mod pending;
@@ -63,7 +57,6 @@ pub struct ListenerRegistration {
 
 /// The acceptor of this process; registrations and watches hold a reference to it.
 struct Acceptor {
-    /// The epoll set, and the descriptors watched for layers above.
     watches: Arc<Watches>,
     /// Wakes the thread when a registration ends.
     waker: EventFd,
@@ -72,17 +65,15 @@ struct Acceptor {
     state: Mutex<AcceptorState>,
 }
 
-/// Everything that other threads change, under one mutex.
 #[derive(Default)]
 struct AcceptorState {
-    /// Whether the thread runs. The thread clears it under the mutex when no registration is left.
+    /// Whether the thread runs. The thread clears it under the mutex after the last registration.
     running: bool,
     /// Open listeners, by token.
     registrations: HashMap<u64, Listening>,
     /// Connections with an incomplete handshake, by token.
     callers: HashMap<u64, PendingHandshake>,
-    /// Tokens of callers whose memory files are being examined. Each round of the thread examines one slice of one
-    /// file.
+    /// Tokens of callers whose memory files are being examined. Each round examines one slice of one file.
     examined: VecDeque<u64>,
 }
 
@@ -95,10 +86,10 @@ struct Listening {
 /// The acceptor of this process; none before the first listener.
 static CURRENT: Own<Mutex<Option<Arc<Acceptor>>>> = Own::new();
 
-/// Registers a listener. The acceptor's thread then answers its connections.
+/// Registers a listener, whose connections the acceptor's thread answers.
 ///
 /// # Errors
-/// The kernel has no descriptor or no thread left, for the epoll set, the eventfd or the thread.
+/// The kernel has no descriptor or thread left.
 pub fn open(source: ListenSource, handler: Arc<dyn HandshakeHandler>) -> Result<ListenerRegistration> {
     let mut current = CURRENT.lock();
     let acceptor = match &*current {
@@ -136,8 +127,7 @@ impl Drop for ListenerRegistration {
         }
         let mut state = self.acceptor.state();
         let gone = state.registrations.remove(&self.token);
-        // Peers without an answer see their connection closed, and connect again to the next
-        // listener.
+        // Peers without an answer see their connection closed, and connect to the next listener.
         let token = self.token;
         let callers: Vec<_> = state.callers.extract_if(|_, caller| caller.registration == token).collect();
         drop(state);
@@ -154,9 +144,10 @@ impl Acceptor {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs the thread: waits for events and for the nearest deadline of a handshake, until no registration is left.
+    /// Runs the thread until the last registration ends.
     ///
-    /// A failed wait would fail again at once. It therefore ends all listeners.
+    /// It waits for events and for the nearest deadline of a handshake. A failed wait would fail again at
+    /// once, so it ends all listeners.
     fn run(self: &Arc<Self>) {
         let mut spare = spare();
         let mut ready = Vec::new();
@@ -187,7 +178,7 @@ impl Acceptor {
             for Ready { token, what } in ready.drain(..) {
                 self.handle(token, what, &mut spare);
             }
-            // After the events: a peer with long files waits for the others, and they do not wait for it.
+            // After the events: a peer with long files waits for the others, not the others for it.
             if let Some(token) = examined {
                 self.advance_caller(token);
             }
@@ -202,8 +193,7 @@ impl Acceptor {
         listening.handler.ended(error);
     }
 
-    /// Handles one event, which may belong to a listener, a pending handshake or a watched
-    /// connection. A token in none of the maps was removed before.
+    /// Handles one event. A token in none of the maps was removed before.
     fn handle(self: &Arc<Self>, token: u64, what: Interest, spare: &mut Option<OwnedFd>) {
         if token == WAKE {
             self.waker.drain();
@@ -240,7 +230,7 @@ impl Acceptor {
         }
     }
 
-    /// Goes on with a pending handshake, and answers it once it is complete.
+    /// Continues a pending handshake, and answers it when it is complete.
     fn advance_caller(self: &Arc<Self>, token: u64) {
         let Some(mut caller) = self.state().callers.remove(&token) else { return };
         let was_read = caller.hello.is_some();
@@ -290,8 +280,7 @@ impl Acceptor {
             }
             match socket::accept(listener) {
                 Ok(None) => return,
-                // The listener was closed after the event: no connection is admitted after its
-                // close.
+                // The listener was closed after the event.
                 Ok(Some(_)) if !self.is_open(registration) => return,
                 Ok(Some(socket)) => {
                     // Closes a connection that was refused or has already ended.
@@ -342,9 +331,9 @@ impl Acceptor {
                         );
                     }
                 }
-                // The process has no descriptor left. The connection would stay in the queue and
-                // wake this thread without end. Closing the spare descriptor makes room to accept
-                // and close it at once; the peer sees a closed connection and tries again.
+                // The process has no descriptor left. The connection would stay in the queue and wake this
+                // thread without end. With the spare descriptor it is accepted and closed at once, and the
+                // peer tries again.
                 Err(error) if error.kind() == ErrorKind::OutOfMemory => {
                     drop(spare.take());
                     if socket::accept(listener).is_err() {
@@ -356,7 +345,7 @@ impl Acceptor {
                 }
                 // The network has ended the connection, and the kernel has removed it from the queue.
                 Err(error) if error.errno().is_some_and(socket::is_of_one_connection) => return,
-                // The next call would fail like this one, without end.
+                // The next call would fail equally, without end.
                 Err(error) => {
                     let ended = self.state().registrations.remove(&registration);
                     ended.into_iter().for_each(|listening| self.end(listening, &error));
@@ -386,7 +375,7 @@ impl Acceptor {
         true
     }
 
-    /// Answers every hello that has arrived in a pipe, and then watches the pipe that replaced it.
+    /// Answers every hello in a pipe, and then watches the pipe that replaced it.
     fn answer_hellos(
         self: &Arc<Self>,
         token: u64,
@@ -413,12 +402,12 @@ impl Acceptor {
                 }
                 Err(error) => drop(source.answer(&received, &handler.refusal(&error))),
             }
-            // The watched descriptor now belongs to the new link. If the registration was closed, nothing is watched
-            // instead.
+            // The watched descriptor now belongs to the new link.
             if let Ok(stream) = &received.stream {
                 self.watches.epoll.remove(stream.readable().0);
                 if self.state().registrations.contains_key(&token) {
-                    // If this fails, no client can connect, and each gets the error that the server does not answer.
+                    // If this fails, no client can connect, and each gets the error that the server does not
+                    // answer.
                     source
                         .with_reader(&mut |reader| drop(self.watches.epoll.add(reader, token, Interest::IN)));
                 }
@@ -426,7 +415,7 @@ impl Acceptor {
         }
     }
 
-    /// Answers a peer whose hello is complete, or could not be read: `read_outcome` is the error.
+    /// Answers a peer whose hello is complete, or could not be read: `read_outcome` has the error.
     fn answer_caller(self: &Arc<Self>, caller: PendingHandshake, read_outcome: Result<()>) {
         let PendingHandshake { stream, handler, credentials, hello, .. } = caller;
         let answer = read_outcome.and_then(|()| {
@@ -444,8 +433,8 @@ impl Acceptor {
                 watches,
             })
         });
-        // The answer is short and the first frame on this connection, so there is room for it
-        // unless the peer has ended, and then the peer does not need it.
+        // The short answer is the first frame on this connection, so there is room, except after the peer's
+        // end.
         match answer {
             Ok(answer) if answer.frame.is_empty() => (answer.admitted)(),
             Ok(answer) => {

@@ -1,9 +1,9 @@
-//! Limits the connections that wait to be admitted: each user, key or address has a bound, and when
-//! all places are taken, the peer with the most connections loses its oldest one.
+//! Bounds the connections that wait for admission, per user, key or address.
 //!
-//! So a peer that opens connections and sends nothing cannot keep others out, and never takes all
-//! descriptors of the process. The acceptor counts connections whose hello is not complete;
-//! `partial` counts the memory of incomplete messages by the same identity.
+//! If all places are taken, the peer with the most connections loses its oldest. So a peer that opens
+//! connections and sends nothing can neither keep others out nor take all descriptors of the process. The
+//! acceptor counts connections without a complete hello; `partial` counts the memory of incomplete messages
+//! by this identity.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,7 +13,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::sys::peer::Credentials;
 
-/// The peer behind a connection, as far as it is known without trusting what the peer sends.
+/// The peer of a connection, known without trusting its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PeerIdentity {
     /// A user of this machine, by number.
@@ -22,10 +22,10 @@ pub enum PeerIdentity {
     Key(Arc<str>),
     /// An address. IPv4 is mapped; of IPv6 only the first 64 bits count, because one peer may use all others.
     ///
-    /// With an [`IpAddr`], a tag within a tag, optimized code hashes bytes that another variant never wrote. It drops
-    /// the result, and valgrind reports it.
+    /// Not an [`IpAddr`]: for its nested tag, optimized code hashes bytes that another variant never wrote
+    /// and drops the result, which valgrind reports.
     Address(Ipv6Addr),
-    /// None of them is known.
+    /// None is known.
     Unknown,
 }
 
@@ -44,7 +44,7 @@ impl PeerIdentity {
     }
 }
 
-/// The bounds of connections that wait to be admitted.
+/// The bounds of connections that wait for admission.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// The bound of all connections together.
@@ -58,23 +58,24 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Returns the bounds of this process: in all an eighth of the descriptors that it may have, 8
-    /// to 256; 8 for each other user or address, and half of all for its own user.
+    /// Returns the bounds of this process.
+    ///
+    /// All connections may use an eighth of its descriptors, 8 to 256. Each other user or address may have 8,
+    /// and its own user half of all.
     pub fn of_process() -> Bounds {
         let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let all = usize::try_from(descriptors / 8).unwrap_or(usize::MAX).clamp(8, 256);
         Bounds { all, each: 8.min(all / 2), own: all / 2, own_uid: rustix::process::geteuid().as_raw() }
     }
 
-    /// Returns the bound of one peer.
     fn of(&self, peer_identity: &PeerIdentity) -> usize {
         if *peer_identity == PeerIdentity::User(self.own_uid) { self.own } else { self.each }
     }
 
-    /// Returns the number of the connection that has to make room for a new one; `None` where there
-    /// is room. `waiting` has the connections with numbers that grow in order of arrival. A new
-    /// peer that has reached its bound loses its own oldest connection; when all places are taken,
-    /// the peer with the most connections loses its oldest.
+    /// Returns the number of the connection that must make room for a new one, if room is needed.
+    ///
+    /// The numbers in `waiting` grow in order of arrival. A new peer at its bound loses its own oldest
+    /// connection. If all places are taken, the peer with the most connections loses its oldest.
     pub fn to_evict(
         self,
         waiting: impl Iterator<Item = (u64, PeerIdentity)>,

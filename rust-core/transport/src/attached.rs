@@ -1,9 +1,8 @@
-//! Short files that a layer above keeps in the directory of a spool or a journal, such as the
-//! schema of its messages.
+//! Short files of a layer above in the directory of a spool or a journal, such as the schema of its messages.
 //!
-//! A file appears whole and synced, or not at all: it is written under a temporary name, synced and
-//! renamed, and then the directory is synced. The owner of the directory may be another user, so
-//! every read is bounded and nothing of another user is replaced.
+//! A file appears whole and synced, or not at all: it is written under a temporary name, synced and renamed,
+//! and then the directory is synced. The directory may belong to another user, so every read is bounded and
+//! another user's files are never replaced.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -16,18 +15,20 @@ pub const SCHEMA: &str = ".schema";
 /// The schema of the replies to them.
 pub const REPLY_SCHEMA: &str = ".reply_schema";
 
-/// Opens the directory of a place. Returns it with the mode for files that every user with access
-/// to the directory may read; `None` where there is no directory.
+/// Opens the directory of a place, if it exists.
+///
+/// Returns it with the mode for files that every user with access to the directory may read.
 fn directory(place: &Place) -> Result<Option<(OwnedFd, u32)>> {
     let opened = place.directory.beneath().directory(&place.file, RequiredOwner::AnyUser)?;
     Ok(opened.map(|opened| (opened.fd, 0o600 | opened.facts.st_mode & 0o044)))
 }
 
-/// Returns the bytes of a file, at most `limit`; `None` where there is no such file. Any user with
-/// write access to the directory may have written them.
+/// Returns the bytes of a file, at most `limit`, if it exists.
+///
+/// Any user with write access to the directory may have written them.
 ///
 /// # Errors
-/// `TooLarge`, and those of opening (`PermissionDenied`, `Corrupt`).
+/// `TooLarge`, and the errors of opening (`PermissionDenied`, `Corrupt`).
 pub fn read(place: &Place, name: &str, limit: usize) -> Result<Option<Vec<u8>>> {
     let Some((fd, _)) = directory(place)? else { return Ok(None) };
     let path = place.path();
@@ -41,8 +42,10 @@ pub fn names(place: &Place) -> Result<Vec<String>> {
     Beneath::new(fd.as_fd(), &place.path()).names()
 }
 
-/// Removes those of these files that this user owns. The directory is synced first: otherwise a
-/// power cut could restore the messages that used the files, without the files.
+/// Removes this user's files with these names.
+///
+/// It syncs the directory first: otherwise a power cut could restore the messages that used the files,
+/// without the files.
 pub fn remove_unused(place: &Place, names: &[String]) -> Result<()> {
     if names.is_empty() {
         return Ok(());
@@ -59,19 +62,19 @@ pub fn remove_unused(place: &Place, names: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Returns once the names in the place's directory are on the disk. A file that is found there may have
-/// been renamed by a program that was killed before it could sync the directory: its bytes are on the
-/// disk, its name may not be.
+/// Syncs the names in the place's directory.
+///
+/// A program that renamed a file may have been killed before the sync. Then the file's bytes are on the disk,
+/// but its name may not be.
 pub fn sync(place: &Place) -> Result<()> {
     let Some((fd, _)) = directory(place)? else { return Ok(()) };
     rustix::fs::fsync(&fd).doing(format!("syncing {}", place.path().display()))
 }
 
-/// Writes a file in the place of one of this user; does nothing where the place has no directory.
-/// Returns once it is on the disk.
+/// Writes a file over this user's, if the place has a directory. Returns after it is on the disk.
 ///
 /// # Errors
-/// `PermissionDenied` where the file is another user's, or the directory is; `NoSpace`.
+/// `PermissionDenied` if the file or the directory is another user's; `NoSpace`.
 pub fn write(place: &Place, name: &str, bytes: &[u8]) -> Result<()> {
     let Some((fd, mode)) = directory(place)? else { return Ok(()) };
     let path = place.path();
@@ -88,7 +91,7 @@ pub fn write(place: &Place, name: &str, bytes: &[u8]) -> Result<()> {
     let file = inside.create(&new, mode, None)?;
     let written = write_all(&file, bytes).and_then(|()| rustix::fs::fsync(&file)).doing(doing());
     written.and_then(|()| inside.rename(inside, &new, name)).inspect_err(|_| {
-        // The first error is returned; a temporary file that stays is removed by the next writer.
+        // The caller gets the first error; the next writer removes the temporary file.
         let _ = inside.remove(&new);
     })?;
     rustix::fs::fsync(&fd).doing(doing())

@@ -1,9 +1,8 @@
-//! Checks of a peer before its hello is read, and sources of hellos where no socket listens.
+//! Checks of a peer before its hello is read, and sources of hellos without a listening socket.
 //!
-//! The acceptor calls [`Authenticator::admit`] for each accepted connection, and then
-//! [`Proof::receive`] for each frame until the proof is complete. A Unix socket needs no proof: the
-//! kernel and the modes of the file system have already decided. TCP requires a token or a key
-//! (`tcp/authenticator.rs`).
+//! The acceptor calls [`Authenticator::admit`] for each accepted connection, and then [`Proof::receive`] for
+//! each frame until the proof is complete. A Unix socket needs no proof: the kernel and the file modes have
+//! already decided. TCP requires a token or a key (`tcp/authenticator.rs`).
 
 use std::fmt::Debug;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -14,18 +13,21 @@ use crate::error::Result;
 use crate::frame::Incoming;
 use crate::sys::socket;
 
-/// Admits or refuses the accepted connections of one listening socket. Runs on the acceptor's
-/// thread and does not block.
+/// Admits or refuses the accepted connections of one listening socket.
+///
+/// Runs on the acceptor's thread and does not block.
 pub trait Authenticator: Debug + Send + Sync {
-    /// Returns the stream of a connection and the proof that the peer has to give; `None` where no
-    /// proof is needed. An error closes the connection without a reply.
+    /// Returns the stream of a connection, and the proof that the peer must give, if any.
+    ///
+    /// An error closes the connection without a reply.
     fn admit(&self, socket: OwnedFd, expects_hello: bool) -> Result<(Stream, Option<Box<dyn Proof>>)>;
 }
 
 /// The state of one peer's proof.
 pub trait Proof: Send {
-    /// Takes a frame of the peer and answers it; returns true once the proof is complete. An error
-    /// refuses the peer.
+    /// Takes a frame of the peer and answers it; returns true when the proof is complete.
+    ///
+    /// An error refuses the peer.
     fn receive(&mut self, frame: &Incoming, stream: &Stream) -> Result<bool>;
 }
 
@@ -39,21 +41,20 @@ impl Authenticator for NoProof {
     }
 }
 
-/// A name at which hellos arrive without a connection for each. Its methods run on the acceptor's
-/// thread and do not block.
+/// A name at which hellos arrive without a connection for each.
+///
+/// Its methods run on the acceptor's thread and do not block.
 pub trait HelloSource: Send + Sync {
-    /// Calls `f` with the descriptor that is readable when a hello arrives; not at all once the
-    /// name is closed.
+    /// Calls `f` with the descriptor that is readable when a hello arrives, if the name is open.
     fn with_reader(&self, f: &mut dyn FnMut(BorrowedFd<'_>));
 
-    /// Returns the next hello, or `None`. The caller answers it with [`HelloSource::answer`] before
-    /// it calls `next` again.
+    /// Returns the next hello. The caller must call [`HelloSource::answer`] before the next call.
     fn next(&self) -> Option<ReceivedHello>;
 
-    /// Sends the reply to a hello; returns true where all of it was sent.
+    /// Sends the reply to a hello; returns true if all bytes were sent.
     fn answer(&self, received: &ReceivedHello, frame: &[u8]) -> bool;
 
-    /// Gives up the name.
+    /// Releases the name.
     fn close(&self);
 }
 
@@ -61,6 +62,6 @@ pub trait HelloSource: Send + Sync {
 pub struct ReceivedHello {
     /// The hello.
     pub hello: Incoming,
-    /// The new link's stream, or the reason why there is none.
+    /// The new link's stream, or the reason for its absence.
     pub stream: Result<Stream>,
 }

@@ -1,12 +1,12 @@
-//! Takes the name of a socket, exclusively or shared with other processes, and gives it up.
+//! Takes the name of a socket, exclusively or shared with other processes, and releases it.
 //!
-//! The order is: take the lock of the name, remove what a dead owner left, make the socket in a
-//! private directory, set its mode, listen, and rename it to its name. So a process that sees the name can
-//! connect, and the name never leads to a socket with another mode. The lock
-//! is held until the name is removed again; the kernel releases it when the process dies.
+//! The process takes the lock of the name, removes a dead owner's files, and makes the socket in a private
+//! directory. It sets the mode, listens, and renames the socket to its name. So a process that sees the name
+//! can connect, and the name never leads to a socket with another mode. The lock is held until the name is
+//! removed; the kernel releases it at the process's death.
 //!
-//! A name is refused only after it is certain that a living process owns the name: a sweep, or a
-//! process that is just ending, holds the lock for milliseconds.
+//! A sweep, or an ending process, holds the lock for milliseconds. So a name is refused only after it is
+//! certain that a living process owns it.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -26,13 +26,11 @@ use crate::sys::peer;
 use crate::sys::socket::{self, Carries};
 use crate::sys::staging::{self, Staging, Swept};
 
-/// How long a process that is to share a name retries while other processes start or end.
+/// How long a process that shares a name retries while other processes start or end.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a process that ends may take between closing one descriptor and the next, also on a
-/// busy machine.
+/// The time between the closing of two descriptors in a process that ends, even on a busy machine.
 const EXIT_TIME: Duration = Duration::from_millis(500);
-/// How long a sweep may hold a lock: less than a millisecond of work, which a busy machine may
-/// delay.
+/// How long a sweep may hold a lock: less than a millisecond of work, delayed on a busy machine.
 const SWEEP_TIME: Duration = Duration::from_secs(1);
 
 impl Access {
@@ -43,12 +41,14 @@ impl Access {
 }
 
 impl Place {
-    /// Listens at this place, and takes over what a dead owner left. Blocks for up to a second
-    /// where the lock is held and no process answers at the socket, and not longer than the caller has patience.
+    /// Listens at this place, and takes over a dead owner's files.
+    ///
+    /// Blocks for up to a second, within the caller's patience, if the lock is held and no process answers at
+    /// the socket.
     ///
     /// # Errors
-    /// `AddressInUse` where a living process listens, with its process number; `PermissionDenied`
-    /// where another user's file is in the way.
+    /// `AddressInUse` if a living process listens, with its process number; `PermissionDenied` if another
+    /// user's file has the name.
     pub fn bind(&self, access: Access) -> Result<BoundName> {
         let (begun, mut tries) = (Instant::now(), 0);
         loop {
@@ -74,13 +74,13 @@ impl Place {
         }
     }
 
-    /// Returns the process that listens here, where the kernel reports it.
+    /// Returns the process that listens here, if the kernel reports it.
     fn listening_process(&self) -> Option<u32> {
         let socket = self.connect(Carries::Bytes, Duration::ZERO).ok()??;
         peer::credentials(&socket).ok()?.pid
     }
 
-    /// As [`Place::bind`], without waiting: for a caller that connects to the owner instead.
+    /// Like [`Place::bind`], without waiting: for a caller that connects to the owner instead.
     pub fn try_bind(&self, access: Access) -> Result<BoundName> {
         match lock::try_own(&self.directory, &self.file)? {
             Some(lock) => self.bind_under(lock, access),
@@ -90,8 +90,8 @@ impl Place {
 
     /// Makes the socket. The caller has the lock, which the result keeps.
     fn bind_under(&self, lock: Lock, access: Access) -> Result<BoundName> {
-        // The lock is held, so files at either name are stale. The socket listens before it gets
-        // its name: a process that sees the name can connect.
+        // The lock is held, so files at either name are stale. The socket listens before it gets its name: a
+        // process that sees the name can connect.
         self.check_socket(&lock)?;
         self.sweep_beginnings()?;
         let mode = access.mode.unwrap_or(self.directory.file_mode());
@@ -122,12 +122,13 @@ impl Place {
         })
     }
 
-    /// Listens here beside other processes of this user, or as the first of them. `ask` asks one of
-    /// the others for the socket; it returns `None` where that one has just ended. Blocks for up to
-    /// `JOIN_TIMEOUT`, and not longer than the caller has patience.
+    /// Listens here jointly with other processes of this user, or as the first.
+    ///
+    /// `ask` asks another process for the socket; it returns `None` if that process has just ended. Blocks
+    /// for up to `JOIN_TIMEOUT`, within the caller's patience.
     ///
     /// # Errors
-    /// `AddressInUse` where a process listens alone; those of `ask`.
+    /// `AddressInUse` if a process listens exclusively; the errors of `ask`.
     pub fn bind_shared(
         &self,
         access: Access,
@@ -140,8 +141,8 @@ impl Place {
                 bound.lock.as_mut().map_or(Ok(()), Lock::share)?;
                 return Ok(bound);
             }
-            // The shared lock is held before the request, so from then on no process can begin to
-            // listen alone.
+            // The shared lock is held before the request, so from then on no process can begin to listen
+            // exclusively.
             if let Some(lock) = lock::try_share_own(&self.directory, &self.file)? {
                 if let Some(socket) = ask()? {
                     socket::check_listening(&socket)?;
@@ -159,22 +160,22 @@ impl Place {
                     });
                 }
             } else {
-                // One process listens alone, and refuses; or the first of several has the exclusive
-                // lock while it starts.
+                // A process listens exclusively and refuses, or the first of several has the exclusive lock
+                // while it starts.
                 drop(ask()?);
             }
             if ends.has_passed() {
                 return Err(self.in_use());
             }
-            // One process starts to listen, or has just died, or several ask each other: each
-            // retries after a different time.
+            // One process starts to listen, or has just died, or several ask each other: each retries after a
+            // different time.
             let spread = u64::from(std::process::id()) % 3000;
             crate::sys::sleeping::sleep(Duration::from_micros(500 + spread));
         }
     }
 
-    /// Refuses to replace anything but a socket, or a file of another user: an absolute path may
-    /// name anything.
+    /// Refuses to replace anything but a socket, or a file of another user: an absolute path may name
+    /// anything.
     fn check_socket(&self, lock: &Lock) -> Result<()> {
         let beneath = self.directory.beneath();
         let Some(facts) = beneath.facts(&self.file)? else { return Ok(()) };
@@ -191,11 +192,10 @@ impl Place {
         self.check_ours(&self.file, lock)
     }
 
-    /// Refuses to take a name where a file of another user is. `lock` is that of the place.
+    /// Refuses to take a name that another user's file has. `lock` is the lock of the place.
     ///
     /// # Errors
-    /// `AddressInUse` where another user holds the byte of the name, and so may own it; else
-    /// `PermissionDenied`.
+    /// `AddressInUse` if another user holds the byte of the name, and so may own it; else `PermissionDenied`.
     pub fn check_ours(&self, name: &str, lock: &Lock) -> Result<()> {
         let beneath = self.directory.beneath();
         match beneath.facts(name)?.filter(|facts| !beneath::is_ours(facts)) {
@@ -207,21 +207,21 @@ impl Place {
         }
     }
 
-    /// Returns the refusal without the owner's process number.
     fn in_use(&self) -> Error {
         self.in_use_by(None)
     }
 
-    /// Returns the refusal, with the owner's process number where it is known.
+    /// Returns the refusal, with the owner's process number if known.
     fn in_use_by(&self, process: Option<u32>) -> Error {
         owner::in_use(process, "listens at", self.path().display(), "connect to it, or end it first")
     }
 
-    /// Takes a name for a socket whose address the kernel has already assigned: the file at the
-    /// name is only for listings. `owner_record` writes it under the lock.
+    /// Takes a name for a socket with an address from the kernel: the file at the name is only for listings.
+    ///
+    /// `owner_record` writes it under the lock.
     ///
     /// # Errors
-    /// `AddressInUse` where another process has the lock; those of `owner_record`.
+    /// `AddressInUse` if another process has the lock; the errors of `owner_record`.
     pub fn register(
         &self,
         socket: Guarded,
@@ -245,18 +245,19 @@ impl Place {
         })
     }
 
-    /// Removes the stale files of this user at the name, and temporary ones. The caller holds the
-    /// lock of the name.
+    /// Removes the stale files of this user at the name, and temporary ones. The caller holds the lock of the
+    /// name.
     ///
     /// # Errors
-    /// `PermissionDenied` where another user's file is in the way.
+    /// `PermissionDenied` if another user's file has the name.
     pub fn remove_leftovers(&self) -> Result<()> {
         self.sweep_beginnings()?;
         self.directory.beneath().remove(&self.file).map(drop)
     }
 
-    /// Removes the temporary files of dead processes of this user, and their owner record. The
-    /// caller holds the lock of the name.
+    /// Removes the temporary files of dead processes of this user, and their owner record.
+    ///
+    /// The caller holds the lock of the name.
     pub fn sweep_beginnings(&self) -> Result<Swept> {
         let mut swept = staging::sweep(&self.directory, &[&self.file, &owner::record_of_file(&self.file)])?;
         swept.note(owner::remove(self))?;
@@ -264,22 +265,22 @@ impl Place {
     }
 }
 
-/// An owned name with its listening socket. Its drop removes the name, unless other processes still
-/// listen there, closes the socket and releases the lock.
+/// An owned name with its listening socket.
+///
+/// Its drop closes the socket and releases the lock. It removes the name after the last process that listens
+/// there.
 #[derive(Debug)]
 pub struct BoundName {
     /// The listening socket.
     pub socket: Arc<Guarded>,
-    /// The authenticator of the connections that it accepts.
+    /// The authenticator of its connections.
     pub authenticator: Arc<dyn Authenticator>,
-    /// The name.
     place: Place,
-    /// The fork generation of the process that took it.
+    /// The fork generation of the process that took the name.
     born: u64,
-    /// Whether other processes may listen at the same socket.
+    /// Whether other processes may listen at this socket.
     is_shared: bool,
-    /// The record for listings; declared before the lock, so that it is removed while the lock is
-    /// held.
+    /// The record for listings; declared before the lock, so it is removed while the lock is held.
     _owner_record: Option<OwnerRecord>,
     /// The lock of the name, exclusive or shared. `None` only within the drop.
     lock: Option<Lock>,
@@ -292,22 +293,20 @@ impl Drop for BoundName {
             return;
         }
         if self.is_shared {
-            // Other processes may continue to listen: only the last process gets the exclusive
-            // lock, and removes the name.
+            // Other processes may continue to listen: only the last process gets the exclusive lock, and
+            // removes the name.
             self.lock = None;
             self.lock = lock::try_own(&self.place.directory, &self.place.file).unwrap_or_default();
             if self.lock.is_none() {
                 return;
             }
         }
-        // The lock is still held, so the name is this process's. The next owner sweeps what cannot
-        // be removed now.
+        // The lock is still held, so the name is this process's. The next owner sweeps any remaining file.
         let _ = self.place.directory.beneath().remove(&self.place.file);
     }
 }
 
 impl BoundName {
-    /// Returns the place of the name.
     pub fn place(&self) -> &Place {
         &self.place
     }
@@ -347,7 +346,7 @@ mod tests {
             });
             let _done = Done(&done);
             for _ in 0..300 {
-                // The remains of a killed listener, whose socket no child of another test has.
+                // The files of a killed listener, whose socket no child of another test has.
                 let mode = rustix::fs::Mode::from_raw_mode(0o600);
                 rustix::fs::mknodat(rustix::fs::CWD, place.path(), rustix::fs::FileType::Socket, mode, 0)
                     .unwrap();
@@ -378,8 +377,9 @@ mod tests {
         });
     }
 
-    /// The owner closes the connection after a while, as a process that ends does. A caller with the patience for that
-    /// takes the name over, and one without it is refused before.
+    /// The owner closes the connection after a while, like a process that ends.
+    ///
+    /// A caller with enough patience takes the name over; without patience it is refused before.
     #[test]
     fn claim_waits_for_an_owner_that_ends_as_long_as_the_caller_has_patience() {
         for (patience, takes_over) in [(Duration::ZERO, false), (Duration::from_secs(60), true)] {

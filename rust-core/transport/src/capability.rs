@@ -1,13 +1,12 @@
-//! The capabilities of each transport. The layers above read this record and never ask which
-//! transport it is.
+//! The capabilities of each transport. The layers above read them instead of asking for the transport.
 //!
-//! Each folder writes its record as the difference from [`LINKS`]. `docs/transports.md` shows all
-//! of them as a table, which a test in `table` holds to the code.
+//! Each folder states its differences from [`LINKS`]. `docs/transports.md` shows all records as a table; a
+//! test in `table` compares the two.
 
 /// The capabilities of a transport; constant, one record for each transport and framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Two ends exchange messages, both ways, or one way where `replies` is false.
+    /// Two ends exchange messages, both ways, or one way if `replies` is false.
     pub channel: bool,
     /// Many clients call one server.
     pub request: bool,
@@ -15,13 +14,13 @@ pub struct Capabilities {
     pub publish: bool,
     /// Messages can be returned: calls have replies.
     pub replies: bool,
-    /// The two sides exchange a hello, so that a session can survive the death of either.
+    /// The two sides exchange a hello, so a session can survive the death of either.
     pub sessions: bool,
-    /// The name itself keeps what was not consumed, whichever process dies.
+    /// The name itself keeps unconsumed messages, whichever process dies.
     pub keeps: bool,
-    /// With the option `durable`, or always, accepted messages survive a power cut.
+    /// Accepted messages survive a power cut, with the option `durable` or always.
     pub durable: bool,
-    /// Users and groups can be listed by number, because the kernel identifies the user that connects.
+    /// Users and groups can be listed by number, because the kernel identifies the connecting user.
     pub allow_lists: bool,
     /// It takes `framing="lines"` and `"raw"`, for programs without Linkspan.
     pub framing: bool,
@@ -29,36 +28,33 @@ pub struct Capabilities {
     pub cuts: bool,
     /// One end has links to many peers at a time; otherwise to one.
     pub many_peers: bool,
-    /// There is no hello: one link leads to every process that uses the name.
+    /// One link without a hello leads to every process that uses the name.
     pub connectionless: bool,
     /// One side only writes, and the other only reads.
     pub one_way: bool,
-    /// The name keeps what is published, and no publisher answers there.
+    /// The name keeps published messages, and no publisher answers there.
     pub store: bool,
-    /// The store has the newest value alone, in a form that the option `framing` selects; writers
-    /// may lock it.
+    /// The store has only the newest value, in the form of the option `framing`; writers may lock it.
     pub single_value: bool,
-    /// The store has every value: readers choose where they begin, and rules decide what is kept.
+    /// The store has every value: readers choose their start, and rules decide about deletion.
     pub history: bool,
-    /// The mode and the group of what is made for a name decide who may use it.
+    /// The mode and the group of a name's files decide about its users.
     pub modes: bool,
     /// Several processes may serve a name side by side.
     pub shared: bool,
-    /// A publisher may stand for one of another machine, under the sequence numbers of that one.
+    /// A publisher may replace a publisher of another machine, with its sequence numbers.
     pub relays: bool,
-    /// As `relays`, for the ends of a channel, whose frames are passed on unchanged.
+    /// Like `relays`, for the ends of a channel, whose frames are passed on unchanged.
     pub relays_links: bool,
-    /// The number of slots for long arrays beside each side of a link, which the other side views.
+    /// The number of slots for long arrays at each side of a link, which the other side views.
     pub slots: u64,
     /// The number of bytes of a schema that fit into one hello.
     pub schema_part: usize,
-    /// The reason for the missing capabilities, and the transport to use instead: part of the text
-    /// of an error.
+    /// The reason for the missing capabilities, and an alternative transport, for the text of an error.
     pub because: &'static str,
 }
 
-/// The record of a transport with links to any number of peers that exchange a hello. The other
-/// records state their differences from it.
+/// The record of a transport with links to any number of peers that exchange a hello.
 pub const LINKS: Capabilities = Capabilities {
     channel: true,
     request: true,
@@ -81,13 +77,12 @@ pub const LINKS: Capabilities = Capabilities {
     relays: false,
     relays_links: false,
     slots: 0,
-    // A hello has at most 16 KiB, of which the schema may take half.
+    // A hello has at most 16 KiB; the schema may take half.
     schema_part: 8 << 10,
     because: "",
 };
 
-/// Returns whether framing concerns peers. A file has none: its framing is the form of its one
-/// value.
+/// Returns whether framing concerns peers. For a file, framing is the form of its value.
 const fn has_peers(can: &Capabilities) -> bool {
     can.channel
 }

@@ -1,8 +1,7 @@
-//! Links without a hello: the name is a place (a directory, a mailslot), and each process that uses
-//! it has one link to all the others.
+//! Links without a hello: the name is a place, and each process has one link to all other processes.
 //!
-//! There is no peer to negotiate with, so each side states its options and the extension of every
-//! frame names its sender.
+//! A place is a directory or a mailslot. There is nobody to negotiate with, so each side states its options
+//! and the extension of every frame names its sender.
 
 use std::any::Any;
 use std::time::Duration;
@@ -19,7 +18,7 @@ pub trait ConnectionlessDriver: Sync {
     /// Takes the name.
     ///
     /// # Errors
-    /// `AddressInUse` where a living process owns it.
+    /// `AddressInUse` if a living process owns it.
     fn listen(&self, endpoint: &Endpoint, options: &ConnectOptions) -> Result<ConnectionlessLink>;
 
     /// Joins the place, and waits until a process owns it.
@@ -34,12 +33,12 @@ pub trait ConnectionlessDriver: Sync {
     ) -> Result<ConnectionlessLink>;
 }
 
-/// The options of the channel above, copied from those of the program.
+/// The program's options for the channel above.
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
     /// The name of this side: its `client_id`, or its program's name and process number.
     pub source: String,
-    /// Whether the program gave that name, so that it stays the same after a restart.
+    /// Whether the program gave that name, so it stays after a restart.
     pub named: bool,
     /// The random number of this incarnation.
     pub session: u64,
@@ -47,9 +46,9 @@ pub struct ConnectOptions {
     pub max_message_size: u64,
     /// The encoding of values.
     pub encoding: Encoding,
-    /// The mode of what is created; `None` for the directory's own.
+    /// The mode of new files; `None` for the directory's own.
     pub mode: Option<u32>,
-    /// The group of what is created.
+    /// The group of new files.
     pub group: Option<u32>,
     /// Bytes that may wait unread; `None` for the transport's own limit.
     pub buffer: Option<usize>,
@@ -57,20 +56,20 @@ pub struct ConnectOptions {
     pub durable: bool,
     /// Whether several processes may serve the name.
     pub shared: bool,
-    /// How long a process that owns the name may take to end, at most; none for the usual times.
+    /// The longest wait for an owner's end; `None` for the usual times.
     pub patience: Option<Duration>,
     /// "channel" or "request": for the record that listings read.
     pub pattern: &'static str,
 }
 
-/// One side's link, with the objects that have to live as long.
+/// One side's link, with the objects of equal lifetime.
 pub struct ConnectionlessLink {
     /// The sending half.
     pub tx: Tx,
     /// The receiving half.
     pub rx: Rx,
-    /// Owns the name; dropping it gives up the name.
+    /// Owns the name; dropping it releases the name.
     pub keeps: Option<Box<dyn Any + Send + Sync>>,
-    /// The directory in which messages are; `None` where they are in the kernel.
+    /// The directory of the messages; `None` if they are in the kernel.
     pub place: Option<Place>,
 }

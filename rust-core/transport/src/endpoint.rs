@@ -1,4 +1,4 @@
-//! Endpoints: the text with which a program names a peer, and the file that belongs to it.
+//! Endpoints: the text with which a program names a peer, and its file.
 //!
 //! | text | transport | file in the runtime directory |
 //! |---|---|---|
@@ -7,9 +7,9 @@
 //! | `unix:/srv/app.sock` | `unix` | none: the path itself |
 //! | `tcp://127.0.0.1:7000` | `tcp` | `127.0.0.1:7000.tcp`, a record for listings |
 //!
-//! Parsing checks everything, so that no later layer sees a name with `..`, a NUL or a character
-//! that a shell would interpret. A name has at most 200 bytes in segments of 1 to 64; `@` is not
-//! allowed in it, so the translation to a file name is reversible.
+//! Parsing checks everything: no later layer sees a name with `..`, a NUL or a character that a shell would
+//! interpret. A name has at most 200 bytes in segments of 1 to 64. It contains no `@`, so the translation to
+//! a file name is reversible.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ use std::str::FromStr;
 use super::kind::{Naming, Transport};
 use crate::error::{Error, ErrorKind, Result, quoted};
 
-/// A parsed endpoint: `[transport:]name`, or `tcp://host:port`. A name without a transport means
-/// `shm:`.
+/// A parsed endpoint: `[transport:]name`, or `tcp://host:port`.
+///
+/// A name without a transport means `shm:`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
-    /// The transport in front of the colon.
     transport: Transport,
-    /// The text behind the colon; for TCP without the two slashes.
+    /// The text after the colon; for TCP without the two slashes.
     name: String,
 }
 
@@ -39,7 +39,7 @@ impl Endpoint {
         self.transport
     }
 
-    /// Returns the name behind the colon.
+    /// Returns the name after the colon.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -53,8 +53,7 @@ impl Endpoint {
         Some((path.parent()?, path.file_name()?.to_str()?))
     }
 
-    /// Returns the host and the port of a TCP endpoint, an IPv6 address without its brackets;
-    /// `None` for other transports.
+    /// Returns the host and the port of a TCP endpoint, an IPv6 address without its brackets.
     pub fn host_and_port(&self) -> Option<(&str, u16)> {
         if self.transport.naming() != Naming::Address {
             return None;
@@ -64,12 +63,11 @@ impl Endpoint {
         Some((host, port.parse().ok()?))
     }
 
-    /// Returns the endpoint of an address, in numbers.
     pub(crate) fn of_address(transport: Transport, address: std::net::SocketAddr) -> Endpoint {
         Endpoint { transport, name: address.to_string() }
     }
 
-    /// Returns the endpoint of the same host with this port: for a listener that asked for port 0.
+    /// Returns the endpoint of this host with another port: for a listener that asked for port 0.
     pub(crate) fn with_port(&self, port: u16) -> Endpoint {
         let host = self.name.rsplit_once(':').map_or(&*self.name, |(host, _)| host);
         Endpoint { transport: self.transport, name: format!("{host}:{port}") }
@@ -80,8 +78,7 @@ impl Endpoint {
         format!("{}.{}", self.name.replace('/', "@"), self.transport.name())
     }
 
-    /// Returns the endpoint of a file in the runtime directory; `None` where the file is not one of
-    /// Linkspan's.
+    /// Returns the endpoint of a file in the runtime directory, if the file is Linkspan's.
     pub fn from_file_name(file: &str) -> Option<Endpoint> {
         let (name, transport) = file.rsplit_once('.')?;
         let transport = Transport::named(transport)?;
@@ -95,8 +92,9 @@ impl Endpoint {
 }
 
 impl Endpoint {
-    /// Refuses an operation in the wrong direction on a one-way transport. `is_its_side` is whether
-    /// this side may do it.
+    /// Refuses an operation in the wrong direction on a one-way transport.
+    ///
+    /// `is_its_side` tells whether this side may do it.
     ///
     /// # Errors
     /// `Unsupported`, with the endpoint.
@@ -114,10 +112,10 @@ fn invalid(text: String) -> Error {
     Error::new(ErrorKind::InvalidEndpoint, text)
 }
 
-/// Refuses a name that could not be a file name of its own in a directory.
+/// Refuses a name that could not be a file name in a directory.
 ///
 /// # Errors
-/// `InvalidEndpoint`, with the fault and what is allowed.
+/// `InvalidEndpoint`, with the fault and the allowed form.
 fn check_name(name: &str) -> Result<()> {
     if name.is_empty() {
         return Err(invalid("the name is empty; write one such as lab/temperature".into()));
@@ -151,8 +149,8 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Refuses anything but a host and a port: a host name, an IPv4 address or an IPv6 address in
-/// brackets, then a colon and a number.
+/// Refuses anything but a host name, an IPv4 address or an IPv6 address in brackets, then a colon and a
+/// number.
 ///
 /// # Errors
 /// `InvalidEndpoint`.
@@ -240,8 +238,7 @@ impl fmt::Display for Endpoint {
 }
 
 #[cfg(all(any(test, fuzzing), not(loom)))]
-/// Parses any text as an endpoint: a valid one has a single spelling, which parses to the same
-/// endpoint.
+/// Parses any text as an endpoint. A valid endpoint has a single spelling, which parses to an equal one.
 pub fn fuzz(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(endpoint) = text.parse::<Endpoint>() {

@@ -1,9 +1,9 @@
-//! The 64-byte message header, and the positions of extension and body behind it.
+//! The 64-byte message header, followed by extension and body.
 //!
-//! A transport moves [`Outgoing`] and returns [`Incoming`]; it never decodes a body. The layout is
-//! in `docs/wire-format.md`, which tests compare with this code, and `tests/vectors/headers.json`
-//! has the bytes for other implementations. A header is checked completely when it is read (magic,
-//! version, checksum, reserved bits), because the bytes may come from a hostile or newer peer.
+//! A transport moves [`Outgoing`] and returns [`Incoming`]; it never decodes a body. Tests compare the layout
+//! in `docs/wire-format.md` with this code; `tests/vectors/headers.json` has the bytes for other
+//! implementations. Reading checks a header completely (magic, version, checksum, reserved bits), because the
+//! peer may be hostile or newer.
 
 use bytes::Bytes;
 
@@ -22,7 +22,6 @@ pub const VERSION: u8 = 1;
 /// The greatest length of an extension map that a reader accepts, in bytes.
 pub const MAX_EXTENSION: usize = 4096;
 
-// The first bytes of every message.
 const MAGIC: [u8; 4] = *b"LKSP";
 // The body begins at a multiple of this, counted from the header: a cache line.
 const ALIGN: usize = 64;
@@ -37,7 +36,7 @@ pub enum Kind {
     Request = 1,
     /// The reply to a request.
     Reply = 2,
-    /// The reply of a handler that failed; instead of a hello, the refusal of a connection.
+    /// The reply of a handler that failed, or the refusal of a connection.
     Error = 3,
     /// The number up to which the receiving program has consumed messages.
     Ack = 4,
@@ -104,17 +103,17 @@ pub struct Header {
     pub extension: usize,
     /// The length of the body in bytes.
     pub body: u64,
-    /// The number in the sender's session, from 1; 0 for messages outside the order (hello, ack,
-    /// bye).
+    /// The number in the sender's session, from 1. 0 for messages outside the order (hello, ack, bye).
     pub sequence: u64,
-    /// In a reply or an error, the sequence number of the request. In every other kind, the number
-    /// up to which the sender's program has consumed the peer's messages.
+    /// In a reply or an error, the sequence number of the request.
+    ///
+    /// In other kinds, the number up to which the sender's program has consumed the peer's messages.
     pub correlation: u64,
     /// The time of sending: nanoseconds since 1970, by the sender's clock.
     pub sent: i64,
-    /// In a record of a journal, the first 8 bytes of its schema's fingerprint; 0 for none.
+    /// In a record of a journal, the first 8 bytes of its schema's fingerprint; 0 without a schema.
     pub schema: u64,
-    /// The CRC-32C of the body, where [`flags::BODY_CHECKED`] is set.
+    /// The CRC-32C of the body, if [`flags::BODY_CHECKED`] is set.
     pub body_check: u32,
 }
 
@@ -152,7 +151,7 @@ impl Header {
         to_bytes(&self.words(check_sum))
     }
 
-    /// Parses the 64 bytes, whose check sum this function returns, with the errors of [`Header::from_bytes`].
+    /// Like [`Header::from_bytes`], with this function for the check sum.
     #[inline]
     pub(crate) fn from_bytes_with(
         bytes: &[u8; HEADER],
@@ -185,8 +184,8 @@ impl Header {
     ///
     /// # Errors
     ///
-    /// `VersionMismatch` for another wire version, with both; `Malformed` with the offset for
-    /// everything else.
+    /// `VersionMismatch` for another wire version, with both; `Malformed` with the offset for any other
+    /// fault.
     pub fn from_bytes(b: &[u8; HEADER]) -> Result<Header> {
         let malformed = |offset: usize, text: String| Err(Error::new(ErrorKind::Malformed, text).at(offset));
         if b[0..4] != MAGIC {
@@ -235,12 +234,12 @@ impl Header {
     }
 }
 
-// A header that is written in small fields and loaded in long words right after, or the other way round,
-// costs more than its check sum: a processor cannot forward such stores to such loads. So the fields are
-// put together and taken apart in registers.
+// The fields are combined and separated in registers. A processor cannot forward stores of small fields to
+// loads of long words, or the reverse, and the delay costs more than the check sum.
 impl Header {
-    /// Returns the 64 bytes as little-endian words, with their check sum: the CRC-32C that
-    /// `check_sum` returns for words in which it is 0.
+    /// Returns the 64 bytes as little-endian words, with their check sum.
+    ///
+    /// `check_sum` returns the CRC-32C of words whose check sum is 0.
     #[inline]
     pub(crate) fn words(&self, check_sum: impl Fn(&[u64; WORDS]) -> u32) -> [u64; WORDS] {
         let [m0, m1, m2, m3] = MAGIC;
@@ -260,8 +259,9 @@ impl Header {
         words
     }
 
-    /// Parses the words of a header. `None` for a header that [`Header::from_bytes`] refuses; that function
-    /// returns the reason. `check_sum` is as for [`Header::words`].
+    /// Parses the words of a header. `None` if [`Header::from_bytes`] refuses it and returns the reason.
+    ///
+    /// `check_sum` is as for [`Header::words`].
     #[inline]
     pub(crate) fn from_words(
         words: &[u64; WORDS],
@@ -270,7 +270,7 @@ impl Header {
         if Header::are_valid(words, check_sum) { Header::of_valid_words(words) } else { None }
     }
 
-    /// Whether these are the words of a header, but for kind and encoding.
+    /// Returns whether these are the words of a header, ignoring kind and encoding.
     #[inline]
     fn are_valid(words: &[u64; WORDS], check_sum: impl Fn(&[u64; WORDS]) -> u32) -> bool {
         let [m0, m1, m2, m3] = MAGIC;
@@ -305,7 +305,7 @@ impl Header {
         })
     }
 
-    /// The same, with the error of [`Header::from_bytes`] if they are refused.
+    /// Like [`Header::from_words`], with the error of [`Header::from_bytes`].
     #[inline]
     pub(crate) fn try_from_words(
         words: &[u64; WORDS],
@@ -318,7 +318,6 @@ impl Header {
     }
 }
 
-/// Returns the bytes of these words.
 #[inline]
 fn to_bytes(words: &[u64; WORDS]) -> [u8; HEADER] {
     let mut bytes = [0; HEADER];
@@ -328,7 +327,7 @@ fn to_bytes(words: &[u64; WORDS]) -> [u8; HEADER] {
     bytes
 }
 
-/// Returns the check sum of words in which it is 0.
+/// Returns the check sum of words whose check sum is 0.
 fn check_sum(words: &[u64; WORDS]) -> u32 {
     crc32c::crc32c(&to_bytes(words))
 }
@@ -345,18 +344,18 @@ fn u64_at(b: &[u8; HEADER], at: usize) -> u64 {
     u64::from(u32_at(b, at)) | u64::from(u32_at(b, at + 4)) << 32
 }
 
-/// A message to be sent: borrowed from the sender, copied or written by the transport.
+/// A message to send, borrowed from the sender.
 #[derive(Clone, Copy, Debug)]
 pub struct Outgoing<'a> {
-    /// The header; its lengths are those of the fields below.
+    /// The header, with the lengths of the fields below.
     pub header: Header,
     /// The extension map, padded with zeros to a multiple of 8.
     pub extension: &'a [u8],
-    /// The body; where long arrays of it are stored elsewhere, the rest.
+    /// The body, without the long arrays that are stored elsewhere.
     pub body: &'a [u8],
     /// Those arrays, with their positions in the rest.
     pub(crate) split: Option<&'a Split>,
-    /// What owns the body, where it is one block that may be kept without a copy.
+    /// The owner of a body in one block, which may be kept without a copy.
     pub(crate) owner: Option<&'a Bytes>,
 }
 
@@ -368,7 +367,7 @@ impl<'a> Outgoing<'a> {
         Outgoing { header, extension: &[], body, split: None, owner: None }
     }
 
-    /// The same with a body whose long arrays may be stored elsewhere.
+    /// Like [`Outgoing::new`], with a body whose long arrays may be stored elsewhere.
     #[inline]
     pub fn of(header: Header, body: &'a Body) -> Outgoing<'a> {
         match body.split() {
@@ -380,7 +379,7 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    /// Returns the same frame with its body in one block.
+    /// Returns this frame with its body in one block.
     #[inline(always)]
     pub fn in_one_block(&self) -> Outgoing<'a> {
         match self.split {
@@ -389,14 +388,14 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    /// Returns everything in front of the body as on a stream: header, extension, padding.
+    /// Returns everything before the body on a stream: header, extension, padding.
     pub fn head(&self) -> Vec<u8> {
         let mut head = Vec::with_capacity(self.header.body_offset());
         self.append_head(&mut head);
         head
     }
 
-    /// Appends the same to `to`.
+    /// Appends the bytes of [`Outgoing::head`] to `to`.
     #[inline]
     pub fn append_head(&self, to: &mut Vec<u8>) {
         let begin = to.len();
@@ -406,8 +405,7 @@ impl<'a> Outgoing<'a> {
     }
 }
 
-/// A message that was received, in this process's memory or in views of memory shared with the
-/// sender.
+/// A received message, in this process's memory or in views of memory shared with the sender.
 #[derive(Clone, Debug)]
 pub struct Incoming {
     /// The header.
@@ -481,7 +479,7 @@ mod tests {
         std::array::from_fn(|i| u64::from_le_bytes(bytes[i * 8..][..8].try_into().unwrap()))
     }
 
-    /// Any fields, of which most are valid.
+    /// Any fields, most of them valid.
     fn header() -> impl Strategy<Value = Header> {
         let numbers = any::<([u64; 4], i64, u32)>();
         let small = (0..9u8, 0..5u8, 0..64u16, 0..600usize);

@@ -1,12 +1,9 @@
-//! Reads one hello from a new connection, and not a byte after it; and the connecting side of the
-//! handshake.
+//! Reads one hello from a new connection and no later byte; and the connecting side of the handshake.
 //!
-//! A hello is one frame of at most 16 KiB. Descriptors may come with it and nowhere else: they are
-//! taken only once the whole frame is there and its content has been checked, so a refused peer
-//! cannot fill this process with descriptors. The acceptor calls [`HelloReader`]; the connecting
-//! side makes an [`Asked`], or calls `connect` where it sends no hello.
-//!
-//! Bytes behind the hello stay in the socket's queue, for the link that takes over the connection.
+//! A hello is one frame of at most 16 KiB. Descriptors may come only with it. They are taken after the whole
+//! frame has been checked, so a refused peer cannot fill this process with descriptors. The acceptor calls
+//! [`HelloReader`]. The connecting side makes an [`Asked`], or calls `connect` without a hello. Later bytes
+//! stay in the socket's queue for the link that takes over the connection.
 
 use std::fmt::Display;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -25,21 +22,17 @@ use crate::sys::socket::{self, Carries};
 use crate::sys::{closing, rights};
 use bytes::Bytes;
 
-/// The most bytes of a hello's body.
 const MAX_BODY: u64 = 16 << 10;
 
-/// The most descriptors that come with the hello of a caller: one memory file, or one listening
-/// socket.
+/// The most descriptors with a caller's hello: one memory file, or one listening socket.
 const MAX_DESCRIPTORS: usize = 1;
 
-/// A hello that may be incomplete. Owned by the acceptor's pending handshake, or by a connecting
-/// call.
+/// A hello that may be incomplete, owned by a pending handshake or a connecting call.
 pub struct HelloReader {
-    /// The bytes of the frame that have arrived.
+    /// The received bytes of the frame.
     bytes: Vec<u8>,
-    /// The header, once it is complete and valid.
+    /// The header, if complete and valid.
     header: Option<Header>,
-    /// The descriptors that came with it.
     descriptors: Vec<OwnedFd>,
     /// The greatest number of descriptors.
     most: usize,
@@ -55,18 +48,18 @@ impl Default for HelloReader {
 }
 
 impl HelloReader {
-    /// A reader of the answer to a hello, with which as many descriptors may come as any side sends
-    /// at once.
+    /// Returns a reader of the answer to a hello, which may bring as many descriptors as any side sends at
+    /// once.
     fn of_answer() -> HelloReader {
         HelloReader { most: socket::MAX_DESCRIPTORS, ..HelloReader::default() }
     }
 
-    /// Reads what has arrived, never past the hello; returns true when it is complete. `check`
-    /// inspects the hello before its descriptors are taken.
+    /// Reads the hello and nothing later. Returns true when the hello is complete.
+    ///
+    /// `check` inspects the hello before its descriptors are taken.
     ///
     /// # Errors
-    /// `Disconnected` where the peer ended before; `Malformed` for anything but a hello; those of
-    /// `check`.
+    /// `Disconnected` if the peer ended before; `Malformed` for anything but a hello; the errors of `check`.
     pub(crate) fn read_more(
         &mut self,
         stream: &Stream,
@@ -114,7 +107,7 @@ impl HelloReader {
         }
     }
 
-    /// Takes the rest of a hello with its descriptors. Descriptors behind it stay in the queue.
+    /// Takes the rest of a hello with its descriptors. Later descriptors stay in the queue.
     fn take_descriptors(&mut self, socket: &Guarded, check: &dyn Fn(&Incoming) -> Result<()>) -> Result<()> {
         let have = self.bytes.len();
         self.bytes.resize(have + HEADER + MAX_EXTENSION + MAX_BODY as usize, 0);
@@ -150,7 +143,6 @@ impl HelloReader {
         Ok(())
     }
 
-    /// Returns the hello and the descriptors that came with it.
     pub(crate) fn finish(self) -> Result<(Incoming, Vec<OwnedFd>)> {
         let Some(header) = self.header else {
             return Err(Error::new(ErrorKind::Internal, "a hello was taken before it had come"));
@@ -159,7 +151,6 @@ impl HelloReader {
     }
 }
 
-/// What one read of a socket returned.
 enum HelloRead {
     Nothing,
     Bytes(usize),
@@ -167,7 +158,7 @@ enum HelloRead {
     Descriptors,
 }
 
-/// Reads the available bytes, unless descriptors come with them.
+/// Reads the available bytes, except if descriptors come with them.
 fn receive_plain(socket: &Guarded, into: &mut [u8]) -> Result<HelloRead> {
     Ok(match rights::peek(socket, into)? {
         None => HelloRead::Nothing,
@@ -180,8 +171,7 @@ fn receive_plain(socket: &Guarded, into: &mut [u8]) -> Result<HelloRead> {
     })
 }
 
-/// Checks the header of a hello: a frame of that kind, or the error in its place, of a permitted
-/// length.
+/// Checks the header of a hello, or of the error that replaces it, and its length.
 ///
 /// # Errors
 /// `Malformed`, `VersionMismatch`.
@@ -200,7 +190,6 @@ fn read_header(bytes: &[u8]) -> Result<Header> {
     Ok(header)
 }
 
-/// Divides the bytes of a complete frame.
 fn incoming(header: Header, bytes: Bytes) -> Incoming {
     let extension = bytes.slice(HEADER..HEADER + header.extension);
     let body = bytes.slice(header.body_offset()..);
@@ -211,13 +200,13 @@ fn incoming(header: Header, bytes: Bytes) -> Incoming {
 pub struct AnsweredCall {
     /// The connection.
     pub stream: Stream,
-    /// The listener's hello, or the error in its place.
+    /// The listener's hello, or the error that replaces it.
     pub answer: Incoming,
     /// The descriptors that came with it.
     pub descriptors: Vec<OwnedFd>,
-    /// The listener's user, where the kernel provides it.
+    /// The listener's user, if the kernel provides it.
     pub credentials: Option<Credentials>,
-    /// A pidfd: readable once the listener's process has ended.
+    /// A pidfd: readable after the end of the listener's process.
     pub process: Option<Arc<OwnedFd>>,
 }
 
@@ -226,19 +215,21 @@ pub struct AnsweredCall {
 pub enum Call<T = AnsweredCall> {
     /// A listener has answered.
     Answered(T),
-    /// No process listens. The name appears once one does.
+    /// No process listens. The name appears when one starts.
     NotListening,
-    /// A listener has no room in its queue, or has just ended: the same call may succeed a moment
-    /// later.
+    /// A listener has no room in its queue, or has just ended; a call may succeed a moment later.
     Busy,
 }
 
-/// The time that a listener has to answer a call which makes an object or asks for one value, and which has no time-out
-/// of its own: its acceptor answers within microseconds, but on another thread.
+/// The time for a listener's answer to a call without its own time-out.
+///
+/// Such a call makes an object or asks for one value. The acceptor answers within microseconds, but on
+/// another thread.
 pub const MIN_ANSWER_TIME: Duration = Duration::from_millis(500);
 
-/// Connects to the listener at this place, once, and sends nothing. Blocks at most one tick while
-/// the listener's queue is full.
+/// Connects to the listener at this place, once, and sends nothing.
+///
+/// Blocks at most one tick while the listener's queue is full.
 ///
 /// # Errors
 /// `PermissionDenied`, with the owner of the socket and a remedy.
@@ -263,7 +254,6 @@ pub struct HelloAnswer {
 }
 
 impl HelloAnswer {
-    /// Returns it as the answer to a hello over this stream.
     pub(crate) fn over(self, stream: Stream) -> Result<AnsweredCall> {
         let (credentials, process) = stream.peer()?;
         Ok(AnsweredCall { stream, answer: self.answer, descriptors: self.descriptors, credentials, process })
@@ -271,11 +261,12 @@ impl HelloAnswer {
 }
 
 /// Asks a process of this user that listens at a place for its socket, to listen there as well.
-/// `None` where no process listens, or it is ending. The first descriptor of the answer is the
-/// socket, if it is granted.
+///
+/// Returns `None` if no process listens, or it is ending. The first descriptor of the answer is the granted
+/// socket.
 ///
 /// # Errors
-/// `PermissionDenied` where another user serves the name.
+/// `PermissionDenied` if another user serves the name.
 pub fn request_socket(place: &Place, frame: &[u8], waiting: &mut Waiting<'_>) -> Result<Option<HelloAnswer>> {
     let Call::Answered(stream) = connect(place, Carries::Descriptors, waiting)? else { return Ok(None) };
     // Checked before any descriptor of the other process is taken.
@@ -299,8 +290,8 @@ pub fn request_socket(place: &Place, frame: &[u8], waiting: &mut Waiting<'_>) ->
 /// Sends a hello over a new connection, which has room for it.
 fn send_hello(stream: &Stream, frame: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<()> {
     match stream.write_with(frame, descriptors) {
-        // It may have answered before it closed the connection: a listener refuses users before it
-        // reads what they send. So read the answer.
+        // The listener may have answered before it closed the connection: it refuses users before it reads.
+        // So read the answer.
         Err(e) if e.kind() == ErrorKind::Disconnected => Ok(()),
         sent if sent.as_ref().is_ok_and(|n| *n == Some(frame.len())) => Ok(()),
         sent => {
@@ -310,26 +301,26 @@ fn send_hello(stream: &Stream, frame: &[u8], descriptors: &[BorrowedFd<'_>]) -> 
     }
 }
 
-/// A connection under way with a hello, whose steps are taken outside of any call's time.
+/// A connection under way with a hello. Its steps need no running call.
 pub struct Asked(Box<dyn PendingCall>);
 
 /// The steps of a connection, up to the answer to its hello.
 pub(crate) trait PendingCall: Send {
-    /// Takes the steps that are possible now; returns the outcome once it is there.
+    /// Takes the steps that are possible now; returns the outcome when it is known.
     fn step(&mut self) -> Result<Option<Call>>;
 
-    /// Returns the descriptor that is readable once another step is possible.
+    /// Returns the descriptor that is readable when another step is possible.
     fn descriptor(&self) -> BorrowedFd<'_>;
 
     /// Returns the address, for texts.
     fn shown(&self) -> String;
 
-    /// Returns whether a program listens there, as far as is known.
+    /// Returns whether a program is known to listen there.
     fn is_reached(&self) -> bool {
         true
     }
 
-    /// Returns the process that listens there, where the kernel reports it before that process answers.
+    /// Returns the process that listens there, if the kernel reports it before an answer.
     fn credentials(&self) -> Option<Credentials> {
         None
     }
@@ -342,7 +333,6 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Sends a frame over a new connection.
     pub(crate) fn begin(stream: Stream, frame: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<Exchange> {
         Exchange::begin_with(stream, frame, descriptors, HelloReader::of_answer())
     }
@@ -357,8 +347,8 @@ impl Exchange {
         Ok(Exchange { stream, reading })
     }
 
-    /// Returns the answer and the connection once it is there; `Busy` where the other side closed the connection
-    /// without one.
+    /// Returns the answer and the connection. `Busy` if the other side closed the connection without an
+    /// answer.
     pub(crate) fn answer(&mut self) -> Result<Option<Call<(HelloAnswer, Stream)>>> {
         match self.reading.read_more(&self.stream, &|_| Ok(())) {
             Ok(false) => Ok(None),
@@ -371,13 +361,11 @@ impl Exchange {
         }
     }
 
-    /// Returns the descriptor that is readable once there may be more of the answer.
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         self.stream.readable().0
     }
 }
 
-/// An exchange over a Unix socket.
 struct SocketCall {
     exchange: Exchange,
     shown: String,
@@ -418,7 +406,7 @@ impl Asked {
     /// Connects to the listener at this place and sends a hello, without waiting.
     ///
     /// # Errors
-    /// Those of `connect`.
+    /// The errors of `connect`.
     pub fn at(
         place: &Place,
         carries: Carries,
@@ -432,7 +420,7 @@ impl Asked {
     /// Sends a hello over a new connection, if there is one. `shown` is the address, for texts.
     ///
     /// # Errors
-    /// Those of sending.
+    /// The errors of sending.
     pub fn over(
         connected: Call<Stream>,
         hello: &[u8],
@@ -449,29 +437,32 @@ impl Asked {
         })
     }
 
-    /// Takes the steps that are possible now. Returns the outcome once it is there: `Busy` where the listener ended the
-    /// connection without an answer, `NotListening` where a connection that was begun was refused.
+    /// Takes the steps that are possible now; returns the outcome when it is known.
+    ///
+    /// `Busy`: the listener ended the connection without an answer. `NotListening`: a begun connection was
+    /// refused.
     pub fn answer(&mut self) -> Result<Option<Call>> {
         self.0.step()
     }
 
-    /// Returns the descriptor that is readable once another step is possible.
+    /// Returns the descriptor that is readable when another step is possible.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.0.descriptor()
     }
 
-    /// Returns whether a program listens there, as far as is known.
+    /// Returns whether a program is known to listen there.
     pub fn is_reached(&self) -> bool {
         self.0.is_reached()
     }
 
-    /// Returns the process that listens there, where the kernel reports it before that process answers.
+    /// Returns the process that listens there, if the kernel reports it before an answer.
     pub fn credentials(&self) -> Option<Credentials> {
         self.0.credentials()
     }
 
-    /// Returns the error of an attempt that has no outcome in its time: `Stalled` for a listener that does not answer,
-    /// `NotFound` where no connection was established.
+    /// Returns the error of an attempt without a timely outcome.
+    ///
+    /// `Stalled` for a listener that does not answer; `NotFound` if no connection was established.
     pub fn stalled(&self) -> Error {
         let shown = self.0.shown();
         if self.is_reached() {
@@ -486,7 +477,7 @@ impl Call<Asked> {
     /// Waits for the answer to the hello.
     ///
     /// # Errors
-    /// `Stalled` where it does not come within the wait; those of the connection.
+    /// `Stalled` if it does not come within the wait; the errors of the connection.
     pub fn wait(self, waiting: &mut Waiting<'_>) -> Result<Call> {
         let mut asked = match self {
             Call::Answered(asked) => asked,
@@ -502,13 +493,11 @@ impl Call<Asked> {
     }
 }
 
-/// Makes the `Stalled` error of a listener that does not answer.
 pub(crate) fn stalled(shown: &dyn Display) -> Error {
     let text = format!("a program listens at {shown} but does not answer; it may be stopped or overloaded");
     Error::new(ErrorKind::Stalled, text)
 }
 
-/// Explains a refusal of the kernel to connect.
 pub(crate) fn denied(place: &Place, error: Error) -> Error {
     place.denied(CONNECT, error)
 }

@@ -1,10 +1,10 @@
 //! The keys of TCP beyond this machine: this machine's own, and those of trusted machines.
 //!
-//! They are in `$LINKSPAN_KEYS`, else in `~/.config/linkspan/keys`: `own.key`, which only its owner
-//! may read, and one line of text for each machine in `trusted/NAME.pub`. A connection is accepted
-//! when each side trusts the other's key; names, addresses and certificate authorities have no
-//! effect. Files are read each time that a key is needed, so trust and revocation apply to the next
-//! connection. A file or directory that another user could have written is refused, not repaired.
+//! They are in `$LINKSPAN_KEYS`, else in `~/.config/linkspan/keys`: `own.key`, which only its owner may read,
+//! and one line of text for each machine in `trusted/NAME.pub`. A connection is accepted if each side trusts
+//! the other's key; names, addresses and certificate authorities have no effect. The files are read for each
+//! use, so trust and revocation apply to the next connection. A file or directory that another user could
+//! have written is refused, not repaired.
 //!
 //! ```no_run
 //! # extern crate linkspan_transport as linkspan;
@@ -31,10 +31,10 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use crate::error::{Doing, Error, ErrorKind, Result, quoted};
 use crate::sys::environment;
 
-/// The bytes in front of the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410).
+/// The bytes before an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410).
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
-/// The word in front of a public key.
+/// The word before a public key.
 const KIND: &str = "ed25519:";
 // The lines around our own key, which is PKCS #8 in PEM.
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----\n";
@@ -44,18 +44,18 @@ const WRITABLE: &str = "so that others may add keys; remove what you do not know
 /// The name under which our own key is trusted.
 const SELF: &str = "self";
 
-/// The public half of a key, which others trust. Written as `ed25519:` and 43 characters of
-/// base64url.
+/// The public half of a key, which others trust.
+///
+/// Written as `ed25519:` and 43 characters of base64url.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
-    /// Returns the key of a SubjectPublicKeyInfo; `None` where that is of another kind.
+    /// Returns the key of a SubjectPublicKeyInfo, if it has this kind.
     pub(crate) fn from_spki(der: &[u8]) -> Option<PublicKey> {
         der.strip_prefix(&SPKI)?.try_into().ok().map(PublicKey)
     }
 
-    /// Returns the key as a SubjectPublicKeyInfo.
     pub(crate) fn to_spki(self) -> Vec<u8> {
         [&SPKI[..], &self.0].concat()
     }
@@ -86,12 +86,13 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// Returns the keys of this process: in `$LINKSPAN_KEYS`, else in `linkspan/keys` of
-    /// `$XDG_CONFIG_HOME` or `~/.config`. Nothing is created.
+    /// Returns the keys of this process, without creating anything.
+    ///
+    /// They are in `$LINKSPAN_KEYS`, else in `linkspan/keys` of `$XDG_CONFIG_HOME` or `~/.config`.
     ///
     /// # Errors
     ///
-    /// `Missing` where none of these variables is set; `InvalidEndpoint` where `LINKSPAN_KEYS` is a relative path.
+    /// `Missing` if none of these variables is set; `InvalidEndpoint` if `LINKSPAN_KEYS` is a relative path.
     pub fn new() -> Result<Keyring> {
         let named = environment::folder("LINKSPAN_KEYS", "directory of keys")?;
         let directory = named.or_else(|| Some(environment::configuration()?.join("linkspan/keys")));
@@ -114,12 +115,10 @@ impl Keyring {
         &self.directory
     }
 
-    /// Returns the path of our own key.
     fn own_path(&self) -> PathBuf {
         self.directory.join("own.key")
     }
 
-    /// Returns the directory of the trusted keys.
     fn trusted_path(&self) -> PathBuf {
         self.directory.join("trusted")
     }
@@ -128,8 +127,8 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// `InvalidState` where one exists, since others may trust it; `PermissionDenied` where other
-    /// users may write to the directory.
+    /// `InvalidState` if it exists, because others may trust it; `PermissionDenied` if other users may write
+    /// to the directory.
     pub fn make(&self) -> Result<PublicKey> {
         let path = self.own_path();
         if self.own()?.is_some() {
@@ -146,13 +145,12 @@ impl Keyring {
         public(&path, made.as_ref())
     }
 
-    /// Returns the public half of our own key, if there is one.
+    /// Returns the public half of our own key, if it exists.
     pub fn own(&self) -> Result<Option<PublicKey>> {
         self.secret()?.map(|secret| public(&self.own_path(), &secret)).transpose()
     }
 
-    /// Returns our own key in PKCS #8, as TLS libraries read it. `PermissionDenied` where others
-    /// may have read it.
+    /// Returns our own key in PKCS #8, for TLS libraries. `PermissionDenied` if others may have read it.
     pub(crate) fn secret(&self) -> Result<Option<Vec<u8>>> {
         let path = self.own_path();
         let Some(text) = read_secret(&path)? else { return Ok(None) };
@@ -163,7 +161,7 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// `AddressInUse` where the name is another key's, `InvalidEndpoint` for an invalid name.
+    /// `AddressInUse` if the name is another key's; `InvalidEndpoint` for an invalid name.
     pub fn trust(&self, name: &str, key: &PublicKey) -> Result<()> {
         check_name(name)?;
         if let Some((_, other)) = self.trusted()?.into_iter().find(|(n, _)| n == name) {
@@ -178,8 +176,9 @@ impl Keyring {
         write_new(&self.trusted_path().join(format!("{name}.pub")), 0o644, &format!("{key}\n"))
     }
 
-    /// Removes the key of this name from the trusted ones, and returns it. Connections that exist
-    /// stay. `Missing` where there is none.
+    /// Ends the trust in the key of this name, and returns the key. `Missing` if there is none.
+    ///
+    /// Existing connections stay.
     pub fn revoke(&self, name: &str) -> Result<PublicKey> {
         check_name(name)?;
         let path = self.trusted_path().join(format!("{name}.pub"));
@@ -198,8 +197,7 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// `PermissionDenied` where another user may have written a key, `Corrupt` for a file without a
-    /// key.
+    /// `PermissionDenied` if another user may have written a key; `Corrupt` for a file without a key.
     pub fn trusted(&self) -> Result<Vec<(String, PublicKey)>> {
         let folder = self.trusted_path();
         let doing = || format!("reading the trusted keys in {}", folder.display());
@@ -239,13 +237,12 @@ impl Keyring {
     }
 }
 
-/// Returns the key in the text of `own.key`.
 fn secret_in(text: &str) -> Option<Vec<u8>> {
     let body = text.trim().strip_prefix(BEGIN.trim()).and_then(|rest| rest.strip_suffix(END.trim()))?;
     STANDARD.decode(body.replace(['\n', '\r'], "")).ok()
 }
 
-/// Checks a name; `InvalidEndpoint` where it is not allowed.
+/// Checks a name; `InvalidEndpoint` if it is not allowed.
 fn check_name(name: &str) -> Result<()> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let fits = (1..=64).contains(&name.len()) && name.chars().all(allowed) && !name.starts_with('.');
@@ -259,20 +256,17 @@ fn check_name(name: &str) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidEndpoint, text))
 }
 
-/// Returns the error of a file that does not contain a key.
 fn no_key(path: &Path) -> Error {
     let text = format!("{} does not hold a key; remove it and make or trust it again", path.display());
     Error::new(ErrorKind::Corrupt, text)
 }
 
-/// Returns the public half of a key.
 fn public(path: &Path, secret: &[u8]) -> Result<PublicKey> {
     let pair = Ed25519KeyPair::from_pkcs8(secret).map_err(|_| no_key(path))?;
     pair.public_key().as_ref().try_into().map(PublicKey).map_err(|_| no_key(path))
 }
 
-/// Refuses a file or directory of another user than this one and root, or whose mode grants
-/// `others`.
+/// Refuses a file or directory that does not belong to this user or root, or whose mode grants `others`.
 fn check_ownership(path: &Path, metadata: &Metadata, others: u32, because: &str) -> Result<()> {
     let me = rustix::process::geteuid().as_raw();
     let mode = metadata.mode() & 0o7777;
@@ -303,7 +297,7 @@ fn read(path: &Path, file: File) -> Result<String> {
     String::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= LIMIT).ok_or_else(|| no_key(path))
 }
 
-/// Reads the file of our own key, which no other user may have access to.
+/// Reads the file of our own key, which no other user may access.
 fn read_secret(path: &Path) -> Result<Option<String>> {
     let doing = format!("reading the key {}", path.display());
     let Some((file, metadata)) = open(path, &doing)? else { return Ok(None) };
@@ -316,13 +310,14 @@ fn read_secret(path: &Path) -> Result<Option<String>> {
     read(path, file).map(Some)
 }
 
-/// Writes a new file under a temporary name and renames it: readers never see a part of it, and
-/// nothing is replaced. Returns once the file and its name are on the disk.
+/// Writes a new file under a temporary name and renames it.
+///
+/// Readers never see a part, and nothing is replaced. Returns after file and name are on the disk.
 fn write_new(path: &Path, mode: u32, text: &str) -> Result<()> {
     let doing = || format!("writing {}", path.display());
     let folder = path.parent();
     if let Some(folder) = folder {
-        // A program that runs with more rights than its caller has no keys, and comes to none of this.
+        // A program with more rights than its caller has no keys, and does not get here.
         let because = environment::advice(
             "so that others may put keys there; take a directory of your own (LINKSPAN_KEYS)",
             "so that others may put keys there",

@@ -4,12 +4,11 @@ use super::endpoint::Endpoint;
 use super::kind::{Naming, Transport};
 use crate::error::{Error, ErrorKind, Result, quoted};
 
-/// Returns whether a text is like a pattern, in which `*` stands for any characters, `/` included, and `?` for
-/// one.
+/// Returns whether a text fits a pattern: `*` stands for any characters, even `/`, and `?` for one.
 pub fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut from) = (0, 0);
-    // The last star, and the length of the text that it matched: only this one may have to match more.
+    // The last star, and the length of its match: only this star may have to match more.
     let mut star = None;
     while from < text.len() {
         match pattern.get(at) {
@@ -28,7 +27,7 @@ pub fn matches(pattern: &str, text: &str) -> bool {
     pattern[at..].iter().all(|c| *c == '*')
 }
 
-/// Returns whether an endpoint is the name of a publisher, which some pattern fits.
+/// Returns whether an endpoint is the name of a publisher, which a pattern can fit.
 pub fn can_fit(endpoint: &Endpoint) -> bool {
     let transport = endpoint.transport();
     let has_name = transport.naming() != Naming::Address && endpoint.absolute().is_none();
@@ -38,18 +37,19 @@ pub fn can_fit(endpoint: &Endpoint) -> bool {
 /// A pattern of the names of publishers.
 #[derive(Clone, Debug)]
 pub struct NamePattern {
-    /// The only transport whose names count; none for each transport that has no files.
+    /// The only transport whose names count; `None` for each transport without files.
     transport: Option<Transport>,
     name: String,
 }
 
 impl NamePattern {
-    /// Parses a text such as `lab/*` or `journal:lab/*`; none for the text of a single endpoint, which has no
-    /// `*` and no `?` or is a path or an address.
+    /// Parses a text such as `lab/*` or `journal:lab/*`.
+    ///
+    /// Returns `None` for a single endpoint: a text without `*` and `?`, a path or an address.
     ///
     /// # Errors
-    /// `InvalidEndpoint` for characters that no name has, and for a transport that does not exist or has no
-    /// names.
+    /// `InvalidEndpoint` for characters that names cannot have, and for a transport that does not exist or
+    /// lacks names.
     pub fn parse(text: &str) -> Result<Option<NamePattern>> {
         let (transport, name) = match text.split_once(':') {
             None => (None, text),
@@ -79,13 +79,14 @@ impl NamePattern {
         Ok(Some(NamePattern { transport, name: name.to_owned() }))
     }
 
-    /// Returns the transport in front of the colon.
+    /// Returns the transport before the colon.
     pub fn transport(&self) -> Option<Transport> {
         self.transport
     }
 
-    /// Returns whether an endpoint is one of the meant ones. Files and journals are so only for a pattern of their
-    /// transport.
+    /// Returns whether the pattern fits an endpoint.
+    ///
+    /// Files and journals need a pattern of their transport.
     pub fn is_like(&self, endpoint: &Endpoint) -> bool {
         let transport = endpoint.transport();
         let is_meant = self.transport.map_or(!transport.capabilities().store, |only| only == transport);

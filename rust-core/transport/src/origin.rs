@@ -1,7 +1,7 @@
-//! The machine that a replica of a journal comes from: a short file in the journal's directory.
+//! The original machine of a replica: a short file in the journal's directory.
 //!
-//! Layout: a CBOR map with `machine` (text) and `identity` (16 bytes), in the file `.origin`. A
-//! journal without the file is one of this machine.
+//! Layout: a CBOR map with `machine` (text) and `identity` (16 bytes), in the file `.origin`. A journal
+//! without the file belongs to this machine.
 
 use bytes::Bytes;
 
@@ -11,9 +11,7 @@ use crate::codec::{self, Encoding};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Value;
 
-/// The name of the file.
 const NAME: &str = ".origin";
-/// The most bytes of such a file.
 const LIMIT: usize = 4096;
 
 /// The source of the records of a replica.
@@ -25,10 +23,10 @@ pub struct Origin {
     pub identity: [u8; 16],
 }
 
-/// Reads the file; `None` where there is none.
+/// Reads the file, if it exists.
 ///
 /// # Errors
-/// `Corrupt` where it is not such a map.
+/// `Corrupt` if it is not such a map.
 pub fn read(place: &Place) -> Result<Option<Origin>> {
     let Some(bytes) = attached::read(place, NAME, LIMIT)? else { return Ok(None) };
     let origin = || {
@@ -45,7 +43,6 @@ pub fn read(place: &Place) -> Result<Option<Origin>> {
     })
 }
 
-/// Writes the file and syncs it.
 pub(crate) fn write(place: &Place, origin: &Origin) -> Result<()> {
     let map = Value::map([
         ("machine", Value::from(origin.machine.as_str())),

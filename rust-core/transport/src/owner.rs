@@ -1,11 +1,9 @@
-//! The owner record: a short file beside a name that contains the process that owns the name, for
-//! listings and for people.
+//! The owner record: a short file that names the process that owns a name, for listings and for people.
 //!
-//! It exists where the owner cannot be asked (a pipe, a spool, a mailslot), and for TCP, whose
-//! address has no file. Layout: one JSON map in `.owner.NAME` with `pid`, `program`, `uid`,
-//! `pattern` and what the transport adds. It is written under the lock of the name and removed with
-//! it; a file of a dead process is stale and swept with the name. A reader trusts nothing in it
-//! but the file's own user, which the kernel provides.
+//! It exists if the owner cannot be asked (a pipe, a spool, a mailslot), and for TCP, whose address has no
+//! file. Layout: one JSON map in `.owner.NAME` with `pid`, `program`, `uid`, `pattern` and the transport's
+//! additions. It is written under the lock of the name and removed with it; a dead process's record is swept
+//! with the name. A reader trusts only the file's user, which the kernel provides.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -23,10 +21,9 @@ use crate::value::{Map, Value};
 /// The key of the PID namespace of the process.
 const NAMESPACE: &str = "pid_namespace";
 
-/// The text in front of the name.
 const PREFIX: &str = ".owner.";
 
-/// The names of which this process has written the record.
+/// The names whose records this process has written.
 static WRITTEN: Own<Mutex<Vec<PathBuf>>> = Own::new();
 
 /// The record of this process; its drop removes the file.
@@ -34,9 +31,9 @@ static WRITTEN: Own<Mutex<Vec<PathBuf>>> = Own::new();
 pub struct OwnerRecord {
     /// The name that it belongs to.
     place: Place,
-    /// The fork generation that wrote it: a forked child leaves it alone.
+    /// The fork generation of its writer: a forked child leaves the file.
     born: u64,
-    /// Whether the file stays when this value is dropped.
+    /// Whether the file stays after the drop.
     stays: bool,
 }
 
@@ -56,11 +53,10 @@ pub(crate) fn record(place: &Place) -> Place {
 }
 
 impl OwnerRecord {
-    /// Writes the record: this process owns the name for this pattern, and what `more` adds. The
-    /// caller holds the lock of the name.
+    /// Writes the record with the fields of `more`. The caller holds the lock of the name.
     ///
     /// # Errors
-    /// `NoSpace`; `PermissionDenied` where another user's file is in the way.
+    /// `NoSpace`; `PermissionDenied` if another user's file has the name.
     pub fn write(place: &Place, pattern: &str, program: &str, more: Map) -> Result<OwnerRecord> {
         let mut map = Map::from_iter([
             ("pid".to_owned(), std::process::id().into()),
@@ -73,11 +69,10 @@ impl OwnerRecord {
         }
         map.extend(more);
         let text = codec::encode(&Value::Map(map), Encoding::Json)?;
-        // Everyone who may list the directory may read it, because it only identifies the owner.
+        // Every user with access to the directory may read it, because it only identifies the owner.
         let mode = place.directory.file_mode() | 0o044;
         let name = record_of_file(&place.file);
-        // The caller holds the lock of the name, so a process that began a record and did not
-        // finish it is dead.
+        // The caller holds the lock of the name, so the maker of an unfinished record is dead.
         staging::sweep(&place.directory, &[&name])?;
         place.directory.beneath().replace(&name, &text, mode, None)?;
         WRITTEN.lock().push(place.path());
@@ -90,19 +85,19 @@ impl OwnerRecord {
 pub struct OwnerInfo {
     /// The map, which any program of the file's owner can have written.
     pub map: Value,
-    /// The user who owns the file, from the kernel.
+    /// The user that owns the file, from the kernel.
     pub owner: u32,
 }
 
-/// The most bytes of a record.
 const LIMIT: usize = 1 << 16;
 
-/// Reads the record of a name; `None` where there is none. Any user who may make files in the
-/// directory may have written it, so the size is bounded.
+/// Reads the record of a name, if it exists.
+///
+/// Any user that may make files in the directory may have written it, so the size is bounded.
 ///
 /// # Errors
-/// `Corrupt` where it is not JSON; `TooLarge`; `PermissionDenied` for a link. Each names the path
-/// and the remedy.
+/// `Corrupt` if it is not JSON; `TooLarge`; `PermissionDenied` for a link. Each names the path and the
+/// remedy.
 pub fn read(place: &Place) -> Result<Option<OwnerInfo>> {
     let name = record_of_file(&place.file);
     let Some((text, facts)) = place.directory.beneath().read(&name, LIMIT, RequiredOwner::AnyUser)? else {
@@ -116,18 +111,20 @@ pub fn read(place: &Place) -> Result<Option<OwnerInfo>> {
     Ok(Some(OwnerInfo { map, owner: facts.st_uid }))
 }
 
-/// As [`read`], without an error: `None` where it cannot be read.
+/// Like [`read`], with `None` for an unreadable record.
 pub(crate) fn read_map(place: &Place) -> Option<Value> {
     read(place).ok()?.map(|info| info.map)
 }
 
-/// Returns the process that the record of a name contains. The caller knows that the name has a living owner.
+/// Returns the process in the record of a name. The caller knows that the name has a living owner.
 pub(crate) fn process(place: &Place) -> Option<u32> {
     process_in(place, &read_map(place)?)
 }
 
-/// The same of a record that was read. The number of a process in another PID namespace means another process here:
-/// `None`. So does a record with the number of this process that this process has not written.
+/// Returns the process in a record that was read.
+///
+/// `None` for a process in another PID namespace, because its number denotes another process here. `None`
+/// also for this process's number in a record that it has not written.
 pub fn process_in(place: &Place, record: &Value) -> Option<u32> {
     if is_elsewhere(record) {
         return None;
@@ -136,14 +133,15 @@ pub fn process_in(place: &Place, record: &Value) -> Option<u32> {
     (process != std::process::id() || WRITTEN.lock().contains(&place.path())).then_some(process)
 }
 
-/// Whether the process of a record is in another PID namespace, as in another container.
+/// Returns whether the process of a record is in another PID namespace, as in another container.
 pub fn is_elsewhere(record: &Value) -> bool {
     let theirs = record.at(NAMESPACE).and_then(Value::as_u64).ok();
     theirs.is_some_and(|theirs| peer::pid_namespace().is_some_and(|ours| ours != theirs))
 }
 
-/// Returns the refusal of a name that a living process has: `does` is what that one does with it (`listens at`),
-/// `advice` what the caller can do about another process.
+/// Returns the refusal of a name that a living process has.
+///
+/// `does` is the action of that process (`listens at`), `advice` the remedy against another process.
 pub(crate) fn in_use(process: Option<u32>, does: &str, name: impl fmt::Display, advice: &str) -> Error {
     let text = match process {
         Some(pid) if pid == std::process::id() => {
@@ -156,7 +154,7 @@ pub(crate) fn in_use(process: Option<u32>, does: &str, name: impl fmt::Display, 
 }
 
 impl OwnerRecord {
-    /// Keeps the file when this is dropped, because it also describes other processes.
+    /// Keeps the file after the drop, because it also describes other processes.
     pub(crate) fn keep_file(&mut self) {
         self.stays = true;
     }
@@ -174,14 +172,15 @@ impl Drop for OwnerRecord {
         }
         drop(written);
         if !self.stays {
-            // A file that cannot be removed now is swept with the name.
+            // A remaining file is swept with the name.
             let _ = self.place.directory.beneath().remove(&record_of_file(&self.place.file));
         }
     }
 }
 
-/// Removes the record of a dead process of this user, also one that is not finished; what stays is
-/// noted in the result. The caller holds the lock of the name.
+/// Removes the record of a dead process of this user, even an unfinished one; notes remaining files.
+///
+/// The caller holds the lock of the name.
 pub(crate) fn sweep(place: &Place) -> Result<Swept> {
     let mut swept = staging::sweep(&place.directory, &[&record_of_file(&place.file)])?;
     swept.note(remove(place))?;
@@ -191,7 +190,7 @@ pub(crate) fn sweep(place: &Place) -> Result<Swept> {
 /// Removes the record of a dead process of this user. The caller holds the lock of the name.
 ///
 /// # Errors
-/// `PermissionDenied` where it is another user's.
+/// `PermissionDenied` if it belongs to another user.
 pub(crate) fn remove(place: &Place) -> Result<bool> {
     place.directory.beneath().remove(&record_of_file(&place.file))
 }
@@ -215,8 +214,7 @@ mod tests {
         assert_eq!(map.at("encoding").unwrap().as_text().unwrap(), "cbor");
         drop(owner_record);
         assert!(read_map(&place).is_none());
-        // The record of a program that was killed. Kept in a static, or a leak checker would report
-        // it.
+        // The record of a program that was killed. Kept in a static, or a leak checker would report it.
         static KILLED: Mutex<Vec<OwnerRecord>> = Mutex::new(Vec::new());
         KILLED.lock().unwrap().push(OwnerRecord::write(&place, "channel", "driver", Map::new()).unwrap());
         assert!(remove(&place).unwrap());

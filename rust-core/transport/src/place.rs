@@ -1,9 +1,9 @@
-//! A place: the name of an endpoint in a directory, and the questions about it that need no driver.
+//! A place: the name of an endpoint in a directory, and operations on it that need no driver.
 //!
-//! A listener holds a lock on the name (a byte range in `.lock`, see `sys::lock`), makes its socket
-//! under another name and renames it: so the name appears whole or not at all. When the owner dies,
-//! the kernel releases the lock and the next listener removes its files. Taking a name is in
-//! `bind`, and the removal of stale files in `sweep`.
+//! A listener holds a lock on the name (a byte range in `.lock`, see `sys::lock`), makes its socket under
+//! another name and renames it. So the name appears whole or not at all. When the owner dies, the kernel
+//! releases the lock and the next listener removes its files. `bind` takes names, and `sweep` removes stale
+//! files.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::sys::lock::{self, Lock};
 use crate::sys::poll::happens_within;
 use crate::sys::socket::{self, Carries};
 
-/// What [`Place::denied`] says where a socket refuses a connection, and the right that it asks for.
+/// The action in [`Place::denied`] if a socket refuses a connection, and the right that it needs.
 pub(crate) const CONNECT: &str = "connect to";
 const WRITE: rustix::fs::Access = rustix::fs::Access::WRITE_OK;
 
@@ -35,43 +35,42 @@ pub struct Access {
     pub group: Option<u32>,
     /// The ancillary data that peers may send over a socket.
     pub carries: Carries,
-    /// Whether other processes of the same user may listen there, too.
+    /// Whether other processes of this user may also listen there.
     pub shared: bool,
-    /// How long a process that owns the name may take to end or to answer, at most: the time-out of the caller; none
-    /// for the usual times.
+    /// The longest wait for an owner's end or answer: the caller's time-out; `None` for the usual times.
     pub patience: Option<Duration>,
 }
 
 /// The file of an endpoint, existing or not.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// The open directory; every access goes through its descriptor, so that moving the directory
-    /// changes nothing.
+    /// The open directory. Every access uses its descriptor, so moving the directory changes nothing.
     pub directory: Arc<Directory>,
     /// The file name in it.
     pub file: String,
 }
 
-/// Which listener a name belongs to: each one makes a socket of its own, and renames it to the name.
+/// The identity of a name's listener. Each listener renames its own new socket to the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listener {
     node: (u64, u64),
-    /// A file system may give the number of a file that is gone to another one.
+    /// A file system may reuse the number of a removed file.
     made: (i64, u64),
 }
 
 impl Place {
-    /// Returns which listener the name belongs to, living or dead; none where there is no such name.
+    /// Returns the listener of the name, living or dead, if the name exists.
     pub fn listener(&self) -> Option<Listener> {
         let facts = self.directory.beneath().facts(&self.file).ok().flatten()?;
         Some(Listener { node: (facts.st_dev, facts.st_ino), made: (facts.st_mtime, facts.st_mtime_nsec) })
     }
 
-    /// Returns the place of an endpoint: in the directory of an absolute path, in the state
-    /// directory or in the runtime directory, which is made if it is missing.
+    /// Returns the place of an endpoint: in an absolute path's directory, the state or the runtime directory.
+    ///
+    /// The runtime directory is created if it is missing.
     ///
     /// # Errors
-    /// Those of `sys::directory`: `NotFound`, `PermissionDenied`, `InvalidState`.
+    /// The errors of `sys::directory`: `NotFound`, `PermissionDenied`, `InvalidState`.
     pub fn of(endpoint: &Endpoint) -> Result<Place> {
         let (directory, file) = match endpoint.absolute() {
             Some((path, file)) => (Directory::existing(path)?, file.to_owned()),
@@ -88,12 +87,13 @@ impl Place {
         self.directory.path().join(&self.file)
     }
 
-    /// Explains a refusal of the kernel (`EACCES`, `EPERM`): the user, the refused action `what`,
-    /// the owner of the file, its mode, and the remedy. Returns any other error unchanged.
+    /// Explains a refusal of the kernel (`EACCES`, `EPERM`): user, action `what`, owner, mode, remedy.
+    ///
+    /// Returns any other error unchanged.
     pub(crate) fn denied(&self, what: &str, error: Error) -> Error {
         match error.errno() {
-            // Where a socket's rights allow it something else refused it. Other actions ask for the rights of files
-            // within the name, too.
+            // If the socket's rights allow it, something else refused it. Other actions also need the rights
+            // of files within the name.
             Some(libc::EACCES) if what != CONNECT || !self.directory.allows(&self.file, WRITE) => {}
             _ => return beneath::refused_call(error),
         }
@@ -107,22 +107,23 @@ impl Place {
         Error::new(ErrorKind::PermissionDenied, text)
     }
 
-    /// Connects to the socket at this place. Blocks for at most `patience` while the listener's
-    /// queue is full; `None` where it stays full.
+    /// Connects to the socket at this place.
+    ///
+    /// Blocks for at most `patience` while the listener's queue is full; `None` if it stays full.
     ///
     /// # Errors
-    /// `NotFound` where no process listens, `PermissionDenied`, `Corrupt` where something else is
-    /// there.
+    /// `NotFound` if no process listens; `PermissionDenied`; `Corrupt` if something else has the name.
     pub fn connect(&self, carries: Carries, patience: Duration) -> Result<Option<Guarded>> {
         socket::connect(&self.directory, &self.file, carries, patience)
     }
 
-    /// Returns whether a process listens here that does not close the new connection within
-    /// `timeout`. Blocks for at most that long.
+    /// Returns whether a process listens here that does not close the new connection within `timeout`.
+    ///
+    /// Blocks for at most that time.
     pub fn is_answered(&self, timeout: Duration) -> Result<bool> {
         match self.connect(Carries::Bytes, Duration::ZERO) {
-            // A process that is ending may still have a queue to connect to, and then closes the
-            // connection. A living acceptor gives a new connection seconds to send its hello.
+            // An ending process may still have a queue to connect to, and then closes the connection. A
+            // living acceptor gives a new connection seconds for its hello.
             Ok(None) => Ok(true),
             Ok(Some(newcomer)) => Ok(happens_within(newcomer.as_fd(), PollFlags::RDHUP, timeout)?.is_empty()),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
@@ -131,14 +132,16 @@ impl Place {
         }
     }
 
-    /// Notes that this process waits for an owner of the name, until the lock is dropped. Any
-    /// number of processes may do so at once. A publisher serves them before it ends.
+    /// Notes that this process waits for an owner of the name, until the lock is dropped.
+    ///
+    /// Any number of processes may do so at once. A publisher serves them before it ends.
     pub fn await_owner(&self) -> Result<Lock> {
         lock::share(&self.directory, &self.awaited())
     }
 
-    /// Returns whether a process of this user waits for an owner of the name. Other users' notes do
-    /// not delay any program.
+    /// Returns whether a process of this user waits for an owner of the name.
+    ///
+    /// Other users' notes do not delay any program.
     pub fn is_awaited(&self) -> Result<bool> {
         lock::is_shared(&self.directory, &self.awaited())
     }
@@ -153,12 +156,14 @@ impl Place {
         lock::is_held(&self.directory, &self.file)
     }
 
-    /// Removes the socket at the name if no process has it any more; returns whether it was removed. The caller holds
-    /// the lock of the name, which says nothing of a program without Linkspan that made the socket itself.
+    /// Removes the socket at the name if no process has it any more; returns whether it did.
+    ///
+    /// The caller holds the lock of the name. A program without Linkspan may have made the socket without the
+    /// lock.
     ///
     /// # Errors
-    /// `Corrupt` where anything but a socket is there: no listener left that, and it stays. `AddressInUse` where a
-    /// process listens that does not have the lock.
+    /// `Corrupt` if it is not a socket: no listener left it, and it stays. `AddressInUse` if a process
+    /// without the lock listens.
     pub(crate) fn remove_dead_socket(&self) -> Result<bool> {
         let beneath = self.directory.beneath();
         let Some(facts) = beneath.facts(&self.file)? else { return Ok(false) };
@@ -166,9 +171,9 @@ impl Place {
         match self.connect(Carries::Bytes, Duration::ZERO) {
             // Only a refused connection proves that no process has it.
             Err(e) if e.kind() == ErrorKind::NotFound => beneath.remove(&self.file),
-            // Its process ends just now, and a later sweep finds it dead.
+            // Its process is just ending, and a later sweep finds it dead.
             Ok(Some(newcomer)) if has_hung_up(&newcomer) => Ok(false),
-            // Of another type, or of a program that lets this one not in.
+            // A socket of another type, or of a program that does not admit this one.
             Err(e) if e.errno().is_none() => Err(e),
             Ok(_) | Err(_) => {
                 let text = format!(
@@ -181,12 +186,11 @@ impl Place {
     }
 }
 
-/// Whether the other side has closed a new connection already.
 fn has_hung_up(newcomer: &Guarded) -> bool {
     happens_within(newcomer.as_fd(), PollFlags::RDHUP, Duration::ZERO).is_ok_and(|what| !what.is_empty())
 }
 
-/// Returns the final name of a file that is still being made; `None` for any other file.
+/// Returns the final name of a file that is still being made.
 pub fn of_temporary(file: &str) -> Option<&str> {
     beneath::of_staged(file).map(|(name, _)| name)
 }

@@ -1,8 +1,7 @@
-//! Removal of the stale files that dead processes left at a name. `place` finds the owner of a name.
+//! Removal of the stale files of dead processes at a name. `place` finds the owner of a name.
 //!
-//! `ls`, `clean` and a repair by the doctor call this for each name of a directory. Everything is removed under
-//! the lock of the name, so that no process takes the name meanwhile, and only files of this user
-//! are removed.
+//! `ls`, `clean` and the doctor's repair call this for each name of a directory. It holds the lock of the
+//! name, so no process takes the name at that time, and removes only files of this user.
 
 use super::driver::{Driver, ListingSource};
 use super::endpoint::Endpoint;
@@ -12,8 +11,7 @@ use crate::error::Result;
 use crate::sys::lock::{self, Lock};
 use crate::sys::staging::Swept;
 
-/// Returns the driver of the transport that a place belongs to; the default one where its name fits
-/// none.
+/// Returns the driver of a place's transport, by default the first one.
 fn driver_of(place: &Place) -> &'static dyn Driver {
     let transport = Endpoint::from_file_name(&place.file).map(|endpoint| endpoint.transport());
     let by_ending = || {
@@ -23,8 +21,7 @@ fn driver_of(place: &Place) -> &'static dyn Driver {
     transport.map(|transport| transport.driver()).or_else(by_ending).unwrap_or_else(table::default_driver)
 }
 
-/// Tries to take the lock under which stale files are removed. A place to which several users write
-/// has a lock that they share.
+/// Tries to take the lock for removing stale files. Several users of a place share a lock.
 fn try_lock(place: &Place, driver: &dyn Driver) -> Result<Option<Lock>> {
     if matches!(driver.listing_source(), ListingSource::Files { .. }) {
         lock::try_lock(&place.directory, &place.file)
@@ -33,10 +30,10 @@ fn try_lock(place: &Place, driver: &dyn Driver) -> Result<Option<Lock>> {
     }
 }
 
-/// Removes the stale files of this user; those of another user stay and are noted in the result.
+/// Removes the stale files of this user; notes another user's in the result.
 ///
-/// `begun` is false where the caller has seen that no temporary file exists for this name: a search
-/// for one reads the whole directory, which would be quadratic in the number of names.
+/// `begun` is false if the caller knows that this name has no temporary file. The search for one reads the
+/// whole directory, which would be quadratic in the number of names.
 pub fn sweep(place: &Place, begun: bool) -> Result<Swept> {
     let driver = driver_of(place);
     let mut swept = Swept::default();
@@ -48,14 +45,13 @@ pub fn sweep(place: &Place, begun: bool) -> Result<Swept> {
     }
     swept.and(driver.sweep(place, begun)?);
     if !lock.is_visible() {
-        // Another user holds the byte of the name, so that owner may live, and its files are not
-        // stale.
+        // Another user holds the byte of the name, so that owner may live, and its files are not stale.
         swept.remaining.clear();
     }
     Ok(swept)
 }
 
-/// As [`sweep`], and also removes a place that keeps no message any more.
+/// Like [`sweep`], and also removes a place that keeps no message any more.
 pub fn clean(place: &Place, begun: bool) -> Result<Swept> {
     let driver = driver_of(place);
     let mut swept = sweep(place, begun)?;

@@ -1,7 +1,7 @@
 //! The transports of this build, one line each. Nothing else in the core lists them.
 //!
-//! A name without a transport belongs to the first line. `kind`, `endpoint` and every layer above
-//! find a transport through this table, so a build without one of them needs no other change.
+//! A name without a transport belongs to the first line. `kind`, `endpoint` and every layer above find a
+//! transport through this table, so a build can omit a transport without another change.
 
 #[cfg(debug_assertions)]
 use std::sync::OnceLock;
@@ -14,8 +14,7 @@ use super::kind::Transport;
 use super::{dgram, fifo, file, journal, shm, spool, tcp, unix};
 use crate::error::Result;
 
-/// Every driver; the first is that of a name without a transport. The order is that of listings and
-/// errors.
+/// Every driver, in the order of listings and errors. The first is the default.
 static DRIVERS: &[&dyn Driver] = &[
     &shm::Shm,
     &unix::Unix,
@@ -31,8 +30,10 @@ static DRIVERS: &[&dyn Driver] = &[
 #[cfg(debug_assertions)]
 static ADDED: OnceLock<&dyn Driver> = OnceLock::new();
 
-/// Adds one more driver to the table of this process, unless one was added before. In debug builds alone, for the tests
-/// of `linkspan`: by it they show that a transport can be written against what is public here.
+/// Adds one more driver to the table of this process, if none was added before.
+///
+/// Only in debug builds, for the tests of `linkspan`. They show that a transport can be written against the
+/// public items.
 #[cfg(debug_assertions)]
 pub fn add_for_tests(driver: &'static dyn Driver) {
     ADDED.get_or_init(|| driver);
@@ -67,12 +68,11 @@ impl Transport {
         }
     }
 
-    /// Returns the transport with this word in front of the colon; `None` for an unknown word.
+    /// Returns the transport with this word before the colon.
     pub(crate) fn named(name: &str) -> Option<Transport> {
         Transport::all().find(|transport| transport.name() == name)
     }
 
-    /// Returns the transport of a name without one.
     pub(crate) fn default_transport() -> Transport {
         Transport::of(default_driver().kind())
     }
@@ -83,34 +83,32 @@ impl Transport {
         drivers().find(|driver| driver.kind().name == self.name()).unwrap_or_else(default_driver)
     }
 
-    /// Returns how this transport connects two sides that exchange a hello.
+    /// Returns the part that connects two sides with a hello.
     ///
     /// # Errors
-    /// `TransportUnavailable` where the transport is connectionless or a store.
+    /// `TransportUnavailable` if the transport is connectionless or a store.
     pub fn connections(self) -> Result<&'static dyn ConnectionDriver> {
         self.driver().connections().ok_or_else(|| self.unavailable())
     }
 
-    /// Returns how this transport opens a link to a place.
+    /// Returns the part that opens a link to a place.
     ///
     /// # Errors
-    /// `TransportUnavailable` where its links begin with a hello.
+    /// `TransportUnavailable` if its links begin with a hello.
     pub fn connectionless(self) -> Result<&'static dyn ConnectionlessDriver> {
         self.driver().connectionless().ok_or_else(|| self.unavailable())
     }
 }
 
-/// Returns whether this process can listen at an endpoint. False for an address of another machine,
-/// to which it can only connect.
+/// Returns whether this process can listen at an endpoint. It cannot at another machine's address.
 ///
 /// # Errors
-/// Those of resolving a host name.
+/// The errors of resolving a host name.
 pub fn can_listen(endpoint: &Endpoint) -> Result<bool> {
     endpoint.transport().driver().connections().map_or(Ok(true), |driver| driver.can_listen(endpoint))
 }
 
-/// Returns the name that a file belongs to: `lab.fifo` for `lab.fifo.reply`, and the file itself
-/// where it belongs to no other name.
+/// Returns the name that a file belongs to: `lab.fifo` for `lab.fifo.reply`, by default the file itself.
 pub fn name_of(file: &str) -> &str {
     drivers().find_map(|driver| driver.name_of(file)).unwrap_or(file)
 }

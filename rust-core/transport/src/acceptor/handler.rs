@@ -12,17 +12,17 @@ use crate::sys::memory::PeerFile;
 use crate::sys::peer::Credentials;
 use crate::sys::poll::Interest;
 
-/// A peer that has sent its hello, as the handler sees it.
+/// A peer that has sent its hello.
 pub struct IncomingHandshake {
-    /// The connection, from which nothing after the hello has been read.
+    /// The connection. Bytes after the hello are still unread.
     pub stream: Stream,
     /// The hello, checked by [`HandshakeHandler::check_hello`].
     pub hello: Incoming,
     /// The descriptors that came with it, at most one.
     pub descriptors: Vec<PeerFile>,
-    /// The user of the peer; `None` where the kernel does not know it, as over TCP.
+    /// The user of the peer; `None` if the kernel does not know it, as over TCP.
     pub credentials: Option<Credentials>,
-    /// A pidfd: readable once the peer's process has ended.
+    /// A pidfd: readable after the end of the peer's process.
     pub process: Option<Arc<OwnedFd>>,
     pub(super) watches: Arc<Watches>,
 }
@@ -31,7 +31,7 @@ impl IncomingHandshake {
     /// Makes the acceptor watch the connection from now on.
     ///
     /// # Errors
-    /// Those of adding it to the epoll set.
+    /// Errors of adding it to the epoll set.
     pub fn watch(&self, what: Interest, watcher: Arc<dyn Watcher>) -> Result<WatchedSocket> {
         self.watches.watch(&self.stream, what, watcher)
     }
@@ -39,13 +39,13 @@ impl IncomingHandshake {
 
 /// A peer that sends no hello, because the listener has plain framing.
 pub struct RawConnection {
-    /// The connection, from which nothing has been read.
+    /// The connection, still unread.
     pub stream: Stream,
     pub(super) watches: Arc<Watches>,
 }
 
 impl RawConnection {
-    /// Adds a connection to the epoll set under a new token.
+    /// Makes the acceptor watch the connection from now on.
     pub fn watch(&self, what: Interest, watcher: Arc<dyn Watcher>) -> Result<WatchedSocket> {
         self.watches.watch(&self.stream, what, watcher)
     }
@@ -53,22 +53,24 @@ impl RawConnection {
 
 /// The reply to a hello.
 pub struct HandshakeAnswer {
-    /// The frame; empty where the new owner of the connection replies later.
+    /// The frame; empty if the new owner of the connection replies later.
     pub frame: Vec<u8>,
     /// Descriptors that go with its first byte.
     pub descriptors: Vec<OwnedFd>,
-    /// Runs once the frame is sent, and not at all where that fails. Nothing else may write to the
-    /// socket before.
+    /// Runs after the frame was sent, but not after a failure.
+    ///
+    /// Nothing else may write to the socket before.
     pub admitted: Box<dyn FnOnce() + Send>,
 }
 
 /// Decides on new connections of one listener.
 ///
-/// Every method runs on the acceptor's thread. It must not block and must not run the program's
-/// code: while it runs, no other new connection of the process is answered.
+/// Every method runs on the acceptor's thread. It must not block or run the program's code, because it delays
+/// every other new connection of the process.
 pub trait HandshakeHandler: Send + Sync {
-    /// Refuses users who may not connect, before anything that they sent is read. `who` is `None`
-    /// where the kernel does not report the user.
+    /// Refuses users that may not connect, before their bytes are read.
+    ///
+    /// `who` is `None` if the kernel does not report the user.
     ///
     /// # Errors
     /// `PermissionDenied`, which is sent to the peer.
@@ -82,19 +84,22 @@ pub trait HandshakeHandler: Send + Sync {
     fn answer(&self, handshake: IncomingHandshake) -> Result<HandshakeAnswer>;
     /// Encodes a refusal as a frame.
     fn refusal(&self, error: &Error) -> Vec<u8>;
-    /// Takes a connection without a hello; called where `expects_hello` is false. An error closes
-    /// the connection, because there is no common format in which to report it.
+    /// Takes a connection without a hello, if `expects_hello` is false.
+    ///
+    /// An error closes the connection, because there is no common format for it.
     fn admit_without_hello(&self, connection: RawConnection) -> Result<()> {
         drop(connection);
         Err(Error::new(ErrorKind::Internal, "a connection without a hello is not accepted here"))
     }
-    /// Called when the acceptor ends this listener at an error that does not pass, such as that of a system call which
-    /// a filter refuses: no peer can connect any more.
+    /// Called when the acceptor ends this listener after a permanent error: no peer can connect any more.
+    ///
+    /// An example is a system call that a filter refuses.
     fn ended(&self, error: &Error) {
         let _ = error;
     }
-    /// Returns how long this listener leaves new connections to other processes that listen at the
-    /// same socket; it then accepts one at a time. `None` where there are no others.
+    /// Returns how long this listener leaves new connections to others at its socket, if there are any.
+    ///
+    /// It then accepts one connection at a time.
     fn accept_delay(&self) -> Option<Duration> {
         None
     }

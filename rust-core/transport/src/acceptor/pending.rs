@@ -13,7 +13,6 @@ use crate::stream::Stream;
 use crate::sys::memory::PeerFile;
 use crate::sys::peer::Credentials;
 
-/// A connection whose hello is not complete.
 pub(super) struct PendingHandshake {
     /// The listener that it connected to.
     pub registration: u64,
@@ -22,30 +21,31 @@ pub(super) struct PendingHandshake {
     pub credentials: Option<Credentials>,
     /// The user, key or address that it counts against in [`Bounds`].
     pub peer_identity: PeerIdentity,
-    /// The proof that the peer has to give; `None` once it is complete.
+    /// The proof that the peer must give; `None` after its completion.
     pub proof: Option<Box<dyn Proof>>,
-    /// The part that has arrived of the current frame.
+    /// The received part of the current frame.
     pub reading: HelloReader,
-    /// The hello and the memory files that came with it, once it is complete.
+    /// The complete hello and its memory files.
     pub hello: Option<(Incoming, Vec<PeerFile>)>,
-    /// When the connection is closed if the hello is not complete and its files examined.
+    /// The connection is closed if the hello is not complete, and its files not examined, by this time.
     pub deadline: Instant,
 }
 
-/// How far a handshake has come.
+/// The progress of a handshake.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum HandshakeStage {
-    /// More of the hello has to arrive.
+    /// More bytes of the hello must arrive.
     Reading,
-    /// The hello is complete, and a part of its memory files is not examined.
+    /// The hello is complete, but some of its memory files are not examined.
     Examining,
     /// It can be answered.
     Complete,
 }
 
 impl PendingHandshake {
-    /// Reads what has arrived and, once the hello is complete, examines one slice of a memory file: a peer chooses the
-    /// length of its files, and all other connections of the process wait meanwhile.
+    /// Reads the hello. When it is complete, examines one slice of a memory file.
+    ///
+    /// A peer chooses the length of its files, and all other connections of the process wait during a slice.
     pub(crate) fn advance(&mut self) -> Result<HandshakeStage> {
         if self.hello.is_none() {
             if !self.read_more()? {
@@ -63,8 +63,7 @@ impl PendingHandshake {
         Ok(HandshakeStage::Complete)
     }
 
-    /// Reads what has arrived; returns true once the hello is complete. Frames of a proof come
-    /// before it.
+    /// Reads arrived bytes; returns true when the hello is complete. Frames of a proof come before it.
     fn read_more(&mut self) -> Result<bool> {
         let handler = &self.handler;
         while self.reading.read_more(&self.stream, &|hello| handler.check_hello(hello))? {

@@ -11,9 +11,9 @@ use crate::sys::poll::{Epoll, Interest};
 
 /// The source that the acceptor watches for one listener.
 pub enum ListenSource {
-    /// A listening socket, at which each peer has a connection of its own.
+    /// A listening socket: each peer has its own connection.
     Socket(BoundName),
-    /// A descriptor from which hellos are read: a named pipe.
+    /// A descriptor that hellos are read from: a named pipe.
     Hellos(Arc<dyn HelloSource>),
 }
 
@@ -24,8 +24,7 @@ impl From<BoundName> for ListenSource {
 }
 
 impl ListenSource {
-    /// Returns the place of a socket, for the owner record beside it. `None` for a source of
-    /// hellos, which writes its own record.
+    /// Returns the place of a socket, for its owner record. A source of hellos writes its own record.
     pub fn place(&self) -> Option<&Place> {
         match self {
             ListenSource::Socket(bound) => Some(bound.place()),
@@ -33,7 +32,7 @@ impl ListenSource {
         }
     }
 
-    /// Returns the listening socket, for a process that joins; `None` for a source of hellos.
+    /// Returns the listening socket, for a process that joins.
     pub fn socket(&self) -> Option<Arc<Guarded>> {
         match self {
             ListenSource::Socket(bound) => Some(bound.socket.clone()),
@@ -53,15 +52,15 @@ impl ListenSource {
         }
     }
 
-    /// Removes it from the epoll set, and closes a source of hellos. A socket closes when its last
-    /// reference is dropped.
+    /// Removes it from the epoll set, and closes a source of hellos.
+    ///
+    /// A socket closes when its last reference is dropped.
     pub(super) fn close(&self, epoll: &Epoll) {
         match self {
             ListenSource::Socket(bound) => epoll.remove(&*bound.socket),
             ListenSource::Hellos(source) => {
                 source.with_reader(&mut |reader| epoll.remove(reader));
-                // The acceptor's thread may still hold a reference, so dropping this one is not
-                // enough.
+                // The acceptor's thread may still hold a reference, so dropping this one is not enough.
                 source.close();
             }
         }

@@ -50,10 +50,10 @@ fn caller_of_a_listener_that_is_closed_before_it_accepts_is_disconnected() {
         let bound = ListenSource::Socket(place.bind(Access::default()).unwrap());
         (open(bound, Arc::new(Slow)).unwrap(), place)
     };
-    // The thread runs as long as there is a listener.
+    // The thread runs while there is a listener.
     let _other = listens("other.unix");
     let hello = crate::frame::Header::new(crate::frame::Kind::Hello, crate::codec::Encoding::Cbor);
-    // Again where a loaded machine took longer than the accept delay.
+    // Repeated if a loaded machine took longer than the accept delay.
     let caller = (0..100).find_map(|attempt| {
         let (registration, place) = listens(&format!("late-{attempt}.unix"));
         let begun = Instant::now();
@@ -113,7 +113,7 @@ fn newcomer_does_not_wait_until_the_long_file_of_another_is_examined() {
         let handler = Arc::new(Noting::default());
         let noted = place(format!("noted-{attempt}.shm"));
         let _registration = open(bound(&noted), handler.clone()).unwrap();
-        // The thread sleeps before it accepts this one, and finds both others when it goes on.
+        // The thread sleeps before it accepts this one, and then finds both others.
         let begun = Instant::now();
         let _first = busy.connect(Carries::Bytes, Duration::ZERO).unwrap().unwrap();
         std::thread::sleep(Duration::from_millis(50));

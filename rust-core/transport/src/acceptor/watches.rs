@@ -1,7 +1,7 @@
-//! The epoll set of the acceptor's thread, and the descriptors that it watches on behalf of layers above.
+//! The epoll set of the acceptor's thread, and the descriptors that it watches for layers above.
 //!
-//! Every descriptor in the set has a token that is never used twice, so an event of one that was removed
-//! finds nothing.
+//! Every descriptor in the set has a token that is never reused, so an event of a removed descriptor finds
+//! nothing.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,8 @@ use crate::sys::poll::{self, Epoll, Interest};
 
 /// Called when a descriptor that the acceptor watches is ready.
 pub trait Watcher: Send + Sync {
-    /// Handles an event on the acceptor's thread; must not block nor run the program's code.
+    /// Handles an event on the acceptor's thread; must not block or run the program's code.
+    ///
     /// Returns false to end the watch.
     fn ready(&self, what: Interest) -> bool;
 }
@@ -33,12 +34,10 @@ pub struct WatchedSocket {
     pub hangs_up: bool,
 }
 
-/// The epoll set with its tokens and watchers.
 pub(super) struct Watches {
-    /// The fork generation of the process that made it: a forked child leaves it alone.
+    /// The fork generation of its maker: a forked child leaves it alone.
     pub born: u64,
     pub epoll: Epoll,
-    /// The last token that was given out.
     last_token: AtomicU64,
     /// Watchers of established connections, by token.
     watched: Mutex<HashMap<u64, Arc<dyn Watcher>>>,
@@ -66,7 +65,7 @@ impl Watches {
     /// Calls `watcher` at each event of this connection, until it returns false or the result is dropped.
     ///
     /// # Errors
-    /// Those of adding it to the epoll set.
+    /// Errors of adding it to the epoll set.
     pub(crate) fn watch(
         self: &Arc<Self>,
         stream: &Stream,
@@ -83,8 +82,7 @@ impl Watches {
         Ok(WatchedSocket { watches: self.clone(), token, stream: stream.clone(), end, hangs_up: true })
     }
 
-    /// Calls the watcher of a token; does nothing where the token has none. The mutex is not held
-    /// during the call.
+    /// Calls the watcher of a token, if there is one, without holding the mutex.
     pub(crate) fn ready(&self, token: u64, what: Interest) {
         let Some(watcher) = self.watched().get(&token).cloned() else { return };
         if !watcher.ready(what) {
@@ -103,7 +101,7 @@ impl WatchedSocket {
         self.watches.epoll.modify(self.stream.readable().0, self.token, what)
     }
 
-    /// Returns whether the peer has ended the connection, also before the acceptor's thread sees it.
+    /// Returns whether the peer has ended the connection, even before the acceptor's thread sees it.
     pub fn has_ended(&self) -> bool {
         let ended = poll::happens_within(self.stream.readable().0, self.end, Duration::ZERO);
         ended.is_ok_and(|what| !what.is_empty())

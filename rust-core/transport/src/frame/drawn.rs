@@ -1,8 +1,8 @@
-//! The header in `docs/wire-format.md`: drawing, fields, kinds, flags and example frames, produced
-//! from the code.
+//! The header in `docs/wire-format.md`: drawing, fields, kinds, flags and example frames, produced from the
+//! code.
 //!
-//! Offset and length of each field are found by writing two headers that differ in that field only,
-//! so the document cannot differ from `to_bytes`.
+//! Two headers that differ in only one field give its offset and length, so the document cannot differ from
+//! `to_bytes`.
 
 use super::*;
 use crate::documents::{check, difference, drawing, dump, fenced, table};
@@ -10,7 +10,6 @@ use crate::documents::{check, difference, drawing, dump, fenced, table};
 /// The bytes of the check sum, which change with every field.
 const CHECK: std::ops::Range<usize> = 12..16;
 
-/// Returns the bytes of a header in which `set` changed one field.
 fn with(set: impl FnOnce(&mut Header)) -> [u8; HEADER] {
     let mut header = Header::new(Kind::Data, Encoding::Raw);
     set(&mut header);
@@ -19,7 +18,6 @@ fn with(set: impl FnOnce(&mut Header)) -> [u8; HEADER] {
 
 /// Returns the fields with offset, length, name and meaning, reserved bytes included.
 fn fields() -> Vec<(usize, usize, &'static str, &'static str)> {
-    // The header to compare with: all fields zero.
     let plain = with(|_| {});
     let all = [
         ("kind", "what it is for: below", with(|h| h.kind = Kind::Event)),
@@ -63,7 +61,6 @@ fn fields() -> Vec<(usize, usize, &'static str, &'static str)> {
         fields.push((range.start, range.len(), name, meaning));
     }
     fields.sort_unstable();
-    // Bytes without a field are reserved.
     let mut whole = Vec::new();
     let mut end = 0;
     for field in fields.into_iter().chain([(HEADER, 0, "", "")]) {

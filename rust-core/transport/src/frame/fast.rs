@@ -1,12 +1,11 @@
-//! The fast-path frame of a stream: data without an extension, whose header is compared with the words that it has to
-//! have.
+//! The fast-path frame of a stream: data without an extension, as in almost every message.
 //!
-//! Nearly every message is one. What remains to be read are the encoding, the lengths and the numbers.
+//! Its header is compared with fixed words; the encoding, the lengths and the numbers remain to be read.
 
 use super::{CHECK, HEADER, Header, Kind, MAGIC, VERSION, WORDS, flags};
 use crate::codec::Encoding;
 
-/// The first word of a fast-path frame whose encoding has the number 0: magic, version, kind and the reserved byte.
+/// The first word of a fast-path frame whose encoding is 0: magic, version, kind and the reserved byte.
 const FORM: u64 = {
     let [m0, m1, m2, m3] = MAGIC;
     u64::from_le_bytes([m0, m1, m2, m3, VERSION, Kind::Data as u8, 0, 0])
@@ -16,7 +15,9 @@ const FORM: u64 = {
 const ENCODING: u32 = 48;
 
 impl Header {
-    /// Parses the 64 bytes of a fast-path frame, whose check sum this function returns; `None` for any other bytes.
+    /// Parses the 64 bytes of a fast-path frame, with this function for the check sum.
+    ///
+    /// Returns `None` for any other bytes.
     #[inline]
     pub(crate) fn of_fast_frame(
         bytes: &[u8; HEADER],
@@ -29,7 +30,8 @@ impl Header {
         let [first, second, body, sequence, correlation, sent, schema, last] = words;
         let encoding = Encoding::from_number((first >> ENCODING) as u8)?;
         words[1] &= (1 << CHECK) - 1;
-        // All at once: nearly always each of them holds. Flags and extension are the rest of the second word.
+        // All at once: almost always each condition holds. Flags and extension are the rest of the second
+        // word.
         let is_fast = (first & !(0xFF << ENCODING) == FORM)
             & (words[1] & !u64::from(flags::BODY_CHECKED) == 0)
             & (schema | last >> 32 == 0)
@@ -57,8 +59,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Whatever is taken for a fast-path frame is one, with the same fields, and every fast-path frame is taken for
-        /// one.
+        /// The parser accepts exactly the fast-path frames, with their fields.
         #[test]
         fn fast_frames_are_those_of_their_form(
             numbers in any::<([u64; 3], i64, u32)>(),

@@ -1,19 +1,17 @@
-//! The conformance vectors of the header: `tests/vectors/headers.json` lists headers with their
-//! bytes, and bytes that must be refused, each with the offset of the error.
+//! The conformance vectors of the header, for other implementations.
 //!
-//! Other implementations test against that file. `LINKSPAN_WRITE_VECTORS=1 cargo test -p linkspan
-//! vectors` writes it; without the variable, a difference between file and code fails the test.
+//! `tests/vectors/headers.json` lists headers with their bytes, and refused bytes with the offset of the
+//! error. `LINKSPAN_WRITE_VECTORS=1 cargo test -p linkspan vectors` writes it. Without the variable, a
+//! difference between file and code fails the test.
 
 use super::{Encoding, HEADER, Header, Kind, flags};
 use crate::codec::{decode, encode};
 use crate::value::Value;
 
-/// Returns bytes in hexadecimal.
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Returns the fields of a header as the file has them.
 fn fields(header: &Header) -> Value {
     Value::map([
         ("kind", Value::from(format!("{:?}", header.kind).to_lowercase())),
@@ -32,7 +30,6 @@ fn fields(header: &Header) -> Value {
 
 /// Returns valid headers: each kind, encoding and flag, and the extremes of each number.
 fn good() -> Vec<(String, Header)> {
-    // The smallest valid header, which the others vary.
     let plain = Header { sequence: 1, ..Header::new(Kind::Data, Encoding::Cbor) };
     let mut good = vec![("the least".to_owned(), plain)];
     for kind in Kind::ALL {
@@ -47,7 +44,6 @@ fn good() -> Vec<(String, Header)> {
     for extension in [8, 64, 4096] {
         good.push((format!("extension of {extension} bytes"), Header { extension, ..plain }));
     }
-    // The greatest value of each number.
     let most = Header {
         flags: flags::ALL,
         extension: 4096,
