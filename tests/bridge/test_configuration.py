@@ -108,4 +108,4 @@ def test_missing_bridge_program_is_reported(tmp_path):
     shutil.copy(PROGRAM, alone)
     env = os.environ | {"PATH": str(tmp_path), "LINKSPAN_DIR": str(tmp_path)}
     done = subprocess.run([str(alone), "bridge", "--help"], env=env, capture_output=True, text=True, timeout=SOON)
-    assert done.returncode == 4 and "cargo install --path bridge" in done.stderr, done
+    assert done.returncode == 4 and "cargo install --path programs/bridge" in done.stderr, done

@@ -118,7 +118,7 @@ printf '#!/bin/sh\\ntest "$*" = "install ./python"\\n' > "$3/bin/pip"
 chmod 755 "$3/bin/pip"
 """,
     # npm also links a package that is a folder.
-    "npm": f'test "$*" = "install --silent $HOME/linkspan/js" && mkdir node_modules && ln -s {ROOT}/js node_modules/linkspan-client\n',
+    "npm": f'test "$*" = "install --silent $HOME/linkspan/clients/js" && mkdir node_modules && ln -s {ROOT}/clients/js node_modules/linkspan-client\n',
     "make": 'test "$*" = php\n',
     "php": f'exec {" ".join(php())} "$@"\n',
     "cargo": f"""

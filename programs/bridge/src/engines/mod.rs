@@ -38,7 +38,7 @@ pub fn open(config: &Config, inbox: &Inbox) -> Result<Box<dyn Engine>> {
         missing => {
             let name = missing.name();
             let text = format!(
-                "this program was built without the engine {name}: install it again with `cargo install --path bridge --features {name}`, in a clone of Linkspan"
+                "this program was built without the engine {name}: install it again with `cargo install --path programs/bridge --features {name}`, in a clone of Linkspan"
             );
             Err(linkspan::Error::new(linkspan::ErrorKind::Unsupported, text))
         }
