@@ -1,6 +1,6 @@
-//! Random numbers for the tests of this crate, from the seed `LINKSPAN_SEED`, which is printed.
+//! Random numbers for the tests of this crate. The seed `LINKSPAN_SEED` is printed.
 
-/// Returns what gives a number below a limit.
+/// Returns a generator of numbers below a limit.
 pub fn below() -> impl FnMut(u64) -> u64 {
     let seed = std::env::var("LINKSPAN_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed: u64 = seed.unwrap_or_else(|| u64::from(std::process::id()));

@@ -1,4 +1,4 @@
-//! Records in a block of bytes, and what a chunk decompresses to.
+//! Records in a block of bytes, and decompression of chunks.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,21 +11,17 @@ use mcap::records::{ChunkHeader, Record, op};
 
 use crate::format;
 
-/// Bytes of the operation code and the length before a record.
 pub const HEAD: usize = 9;
-/// Bytes of a footer with its head, and of what ends a file behind it.
 const FOOTER: usize = HEAD + 20;
-/// The same with the bytes that end each file.
 const END: u64 = (FOOTER + mcap::MAGIC.len()) as u64;
 
-/// Records before the first chunk of a file that are passed over.
+/// The most records before the first chunk that are skipped.
 const MOST_BEFORE: usize = 1_000;
 
-/// Takes the next record: its operation code and its content; `None` behind the last one. What is left is unchanged
-/// after an error.
+/// Takes the next record: operation code and content; `None` at the end. An error changes nothing.
 ///
 /// # Errors
-/// What is wrong, for a record that is longer than what is left.
+/// A text, if the record is longer than the rest.
 pub fn next_record(left: &mut Bytes) -> Result<Option<(u8, Bytes)>, String> {
     if left.is_empty() {
         return Ok(None);
@@ -42,19 +38,18 @@ pub fn next_record(left: &mut Bytes) -> Result<Option<(u8, Bytes)>, String> {
     Ok(Some((code, left.split_to(end).slice(HEAD..))))
 }
 
-/// What a record has before its last part, as far as lengths in it are concerned.
+/// A piece of a record.
 enum Part {
-    /// So many bytes.
     Bytes(usize),
-    /// A text behind its length of 32 bits.
+    /// A text after its length of 32 bits.
     Text,
-    /// Pairs of texts, behind the length of all.
+    /// Pairs of texts after their total length.
     Texts,
-    /// Anything behind its length of 32 bits.
+    /// Any bytes after a length of 32 bits.
     Block,
 }
 
-/// The parts of the records that are read; `None` for all others.
+/// The pieces of supported records; `None` for all others.
 fn parts(code: u8) -> Option<&'static [Part]> {
     match code {
         op::SCHEMA => Some(&[Part::Bytes(2), Part::Text, Part::Text, Part::Block]),
@@ -68,7 +63,7 @@ fn parts(code: u8) -> Option<&'static [Part]> {
     }
 }
 
-/// Takes a block behind its length; `None` where it is longer than what is left.
+/// Takes a block after its length; `None` if it is longer than the rest.
 pub fn block<'a>(left: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (length, rest) = left.split_first_chunk::<4>()?;
     let (block, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
@@ -76,8 +71,9 @@ pub fn block<'a>(left: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(block)
 }
 
-/// Returns the bytes of a record without those that a later version of the format may have behind it; all of one whose
-/// lengths are not of what is there.
+/// Returns a record without fields that a later version of the format may append.
+///
+/// A record with invalid lengths is returned completely.
 pub fn known(code: u8, data: &[u8]) -> &[u8] {
     let mut left = data;
     let is_whole = parts(code).is_some_and(|parts| lengths_fit(parts, &mut left));
@@ -85,7 +81,7 @@ pub fn known(code: u8, data: &[u8]) -> &[u8] {
     data.get(..data.len().saturating_sub(more)).unwrap_or(data)
 }
 
-/// Returns whether each length in a record is of what is there, and takes what it has.
+/// Returns whether each length in a record is valid, and takes these pieces.
 fn lengths_fit(parts: &[Part], left: &mut &[u8]) -> bool {
     parts.iter().all(|part| match part {
         Part::Bytes(count) => left.split_off(..*count).is_some(),
@@ -101,11 +97,12 @@ fn lengths_fit(parts: &[Part], left: &mut &[u8]) -> bool {
     })
 }
 
-/// Reads a record; `None` for one of a kind that is not needed. Its lengths are checked before: MCAP's library takes
-/// memory for what a length claims.
+/// Parses a record; `None` for an unneeded kind.
+///
+/// Lengths are checked first, because the MCAP library allocates memory for any claimed length.
 ///
 /// # Errors
-/// What is wrong.
+/// A text about the damage.
 pub fn parse(code: u8, data: &[u8]) -> Result<Option<Record<'_>>, String> {
     let Some(parts) = parts(code) else { return Ok(None) };
     if !lengths_fit(parts, &mut &*data) {
@@ -114,14 +111,14 @@ pub fn parse(code: u8, data: &[u8]) -> Result<Option<Record<'_>>, String> {
     mcap::parse_record(code, data).map(Some).map_err(|error| error.to_string())
 }
 
-/// Returns how the first chunk of a file is compressed: not at all where none is among its first records.
+/// Returns the compression of the first chunk; `None` without a chunk among the first records.
 ///
 /// # Errors
-/// Those of the file system.
+/// Errors of the file system.
 pub fn compression(file: &File) -> std::io::Result<Option<Compression>> {
     let mut offset = mcap::MAGIC.len() as u64;
     for _ in 0..MOST_BEFORE {
-        // Of a chunk as far as its compression, which has four letters at most.
+        // Enough of a chunk for the name of its compression, which has at most four letters.
         let mut bytes = [0; HEAD + 28 + 4 + 4];
         let read = file.read_at(&mut bytes, offset)?;
         let Some(([code, length @ ..], data)) = bytes.split_first_chunk::<HEAD>().filter(|_| read >= HEAD)
@@ -141,11 +138,10 @@ pub fn compression(file: &File) -> std::io::Result<Option<Compression>> {
     Ok(None)
 }
 
-/// Returns the records of a chunk, decompressed and with the sum that it names. Without compression they are a slice of
-/// it.
+/// Returns the decompressed records of a chunk after checking their sum. Uncompressed records are a slice.
 ///
 /// # Errors
-/// `OutOfMemory`; inside, what is wrong with it.
+/// `OutOfMemory`; in the inner result, a text about the damage.
 pub fn records(chunk: &Bytes, limit: u64) -> linkspan::Result<Result<Bytes, String>> {
     let (header, data) = match parse(op::CHUNK, chunk) {
         Ok(Some(Record::Chunk { header, data })) => (header, data),
@@ -159,15 +155,15 @@ pub fn records(chunk: &Bytes, limit: u64) -> linkspan::Result<Result<Bytes, Stri
     if header.compression.is_empty() {
         return Ok(checked(chunk.slice_ref(&data), &header));
     }
-    // Memory that is not written to is none.
+    // Untouched memory is not occupied.
     let room = room(size.saturating_add(1), "a chunk")?;
     Ok(decompressed(&header, &data, room).and_then(|records| checked(records, &header)))
 }
 
-/// Returns an empty block with room for so many bytes.
+/// Returns an empty block with capacity for `bytes`.
 ///
 /// # Errors
-/// `OutOfMemory`, in the name of what it is for.
+/// `OutOfMemory`, with `what` in its text.
 fn room(bytes: u64, what: &str) -> linkspan::Result<Vec<u8>> {
     let mut block = Vec::new();
     match block.try_reserve_exact(usize::try_from(bytes).unwrap_or(usize::MAX)) {
@@ -181,18 +177,17 @@ fn room(bytes: u64, what: &str) -> linkspan::Result<Vec<u8>> {
     }
 }
 
-/// Returns so many bytes, for what is read from the file.
+/// Returns a block of zeros for data from the file.
 ///
 /// # Errors
-/// `OutOfMemory`, in the name of what they are for.
+/// `OutOfMemory`, with `what` in its text.
 pub fn zeroed(bytes: u64, what: &str) -> linkspan::Result<Vec<u8>> {
     let mut block = room(bytes, what)?;
-    // As many as there is room for: what does not fit a usize was refused.
+    // `room` has already refused sizes beyond a usize.
     block.resize(usize::try_from(bytes).unwrap_or(usize::MAX), 0);
     Ok(block)
 }
 
-/// Returns the records of a chunk, decompressed into this block.
 fn decompressed(header: &ChunkHeader, data: &[u8], room: Vec<u8>) -> Result<Bytes, String> {
     let failed = |error: std::io::Error| format!("decompressing it: {error}");
     let size = header.uncompressed_size;
@@ -203,20 +198,20 @@ fn decompressed(header: &ChunkHeader, data: &[u8], room: Vec<u8>) -> Result<Byte
     }
 }
 
-/// Returns the records of a chunk if they have the length and the sum that it names.
+/// Returns records after checking their length and sum.
 fn checked(records: Bytes, header: &ChunkHeader) -> Result<Bytes, String> {
     let size = header.uncompressed_size;
     if records.len() as u64 != size {
         return Err(format!("{} bytes when it is decompressed, and it names {size}", records.len()));
     }
-    // 0 stands for no sum.
+    // 0 stands for a missing sum.
     if header.uncompressed_crc != 0 && crc32fast::hash(&records) != header.uncompressed_crc {
         return Err("its bytes do not have the sum that it names".to_owned());
     }
     Ok(records)
 }
 
-/// Reads what a decompressor gives into this block, no more than one byte beyond what is expected.
+/// Reads the output of a decompressor, at most one byte more than expected.
 fn whole(decoder: impl Read, size: u64, mut bytes: Vec<u8>) -> Result<Bytes, String> {
     decoder
         .take(size.saturating_add(1))
@@ -225,25 +220,24 @@ fn whole(decoder: impl Read, size: u64, mut bytes: Vec<u8>) -> Result<Bytes, Str
     Ok(bytes.into())
 }
 
-/// What the footer of a file says.
 #[derive(Clone, Copy, Debug)]
 pub struct Footer {
-    /// Where the summary begins; 0 where it says that there is none.
+    /// The offset of the summary; 0 without a summary.
     pub summary: u64,
-    /// Where the places of its groups begin; 0 where it says that there are none.
+    /// The offset of the summary's index of groups; 0 without one.
     pub groups: u64,
-    /// The sum of the summary and of the beginning of this record; 0 stands for none.
+    /// The sum of the summary and the beginning of this record; 0 without a sum.
     pub sum: u32,
-    /// Where it begins itself, behind the summary.
+    /// The offset of the footer itself, after the summary.
     pub at: u64,
-    /// Its beginning, which has that sum.
+    /// The beginning of the footer, which the sum includes.
     pub beginning: [u8; FOOTER - 4],
 }
 
-/// Returns the footer of a file of this length; `None` where it has none.
+/// Returns the footer of a file of this length, if it has one.
 ///
 /// # Errors
-/// Those of the file system.
+/// Errors of the file system.
 pub fn footer(file: &File, length: u64) -> std::io::Result<Option<Footer>> {
     if !is_closed(file, length)? {
         return Ok(None);
@@ -251,10 +245,10 @@ pub fn footer(file: &File, length: u64) -> std::io::Result<Option<Footer>> {
     last_record(file, length)
 }
 
-/// The same of a file whose last bytes are any.
+/// As [`footer`], for a file with any last bytes.
 ///
 /// # Errors
-/// Those of the file system.
+/// Errors of the file system.
 pub fn last_record(file: &File, length: u64) -> std::io::Result<Option<Footer>> {
     let Some(at) = length.checked_sub(END).filter(|at| *at >= mcap::MAGIC.len() as u64) else {
         return Ok(None);
@@ -279,21 +273,21 @@ pub fn last_record(file: &File, length: u64) -> std::io::Result<Option<Footer>> 
     })
 }
 
-/// Returns whether a header, without its head, says that Linkspan's recorder or one of its tools wrote the file.
+/// Returns whether a header, without its head, names Linkspan as the writer.
 pub fn is_of_linkspan(mut header: &[u8]) -> bool {
     let library = block(&mut header).and_then(|_| block(&mut header));
     library.is_some_and(|library| library.starts_with(format::LIBRARY.as_bytes()))
 }
 
-/// Returns whether a file of this length ends as one that was closed.
+/// Returns whether a file of this length ends like a closed file.
 ///
 /// # Errors
-/// Those of the file system.
+/// Errors of the file system.
 pub fn is_closed(file: &File, length: u64) -> std::io::Result<bool> {
     let Some(at) = length.checked_sub(mcap::MAGIC.len() as u64) else { return Ok(false) };
     let mut end = [0; mcap::MAGIC.len()];
     std::os::unix::fs::FileExt::read_exact_at(file, &mut end, at)?;
-    // The file begins with the same bytes.
+    // The opening magic equals the closing one.
     Ok(at > 0 && end == mcap::MAGIC)
 }
 

@@ -1,5 +1,6 @@
-//! Losses that events count and the recording itself contradicts: messages that are said to be missed and are there, or
-//! that two events count. Whoever made a file may say so of any name, and its counts would be shown as true.
+//! Checks reports of losses against the recording: a file may report existing messages as missed, or a loss twice.
+//!
+//! Otherwise the false counts of a malicious file would be shown as true.
 
 use std::collections::HashMap;
 
@@ -7,28 +8,27 @@ use crate::event::{Event, Kind};
 use crate::format::{self, brief};
 use crate::reader::Channel;
 
-/// What was read so far of losses.
+/// The losses and messages that were read so far.
 #[derive(Debug, Default)]
 pub struct Claims {
     /// By name and incarnation.
     publishers: HashMap<String, HashMap<u64, Known>>,
     events: u64,
-    /// Where the first one is.
+    /// The place of the first contradiction.
     first: Option<String>,
 }
 
-/// What is known of a publisher: the number behind its last message, and behind the last one of its losses. Messages
-/// and losses follow each other, so no range is held.
+/// The next number of a publisher after its messages, and after its losses. Both ascend, so ranges are unnecessary.
 #[derive(Debug, Default)]
 struct Known {
     next: u128,
     claimed: u128,
-    /// Whether its last loss was contradicted already.
+    /// Whether its last loss was already contradicted.
     is_said: bool,
 }
 
 impl Claims {
-    /// Takes a message. Numbers of other programs, whose channels have no incarnation, mean nothing.
+    /// Takes a message. Channels of other programs, without an incarnation, are ignored.
     pub fn message(&mut self, channel: &Channel, number: u64) {
         if channel.repeated || !channel.metadata.contains_key(format::channel::INCARNATION) {
             return;
@@ -62,7 +62,7 @@ impl Claims {
         }
     }
 
-    /// Returns what is wrong with the losses; `None` where nothing contradicts them.
+    /// Returns the text of the contradictions, if there are any.
     pub fn fault(&self) -> Option<String> {
         let first = self.first.as_ref()?;
         let events = match self.events {
@@ -90,7 +90,7 @@ fn known<'a>(
 mod tests {
     use super::*;
 
-    /// Takes messages, and losses by their first number and count; returns how many of these are contradicted.
+    /// Takes messages, and losses by first number and count; returns the count of contradicted losses.
     fn contradicted(all: &[(u64, u64)]) -> u64 {
         let mut channel = Channel::named("lab/a");
         channel.metadata.insert(format::channel::INCARNATION.to_owned(), "7".to_owned());
@@ -119,7 +119,7 @@ mod tests {
             assert_eq!(contradicted(whole), 0, "{whole:?}");
         }
         for (wrong, events) in [
-            // A loss of what was there, of what comes, and of what another one has.
+            // A loss of an earlier message, of a later message, and of another loss.
             (&[(1, 0), (2, 0), (2, 5)][..], 1),
             (&[(1, 0), (2, 5), (3, 0), (4, 0)], 1),
             (&[(1, 0), (2, 5), (6, 9), (15, 0)], 1),

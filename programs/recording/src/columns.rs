@@ -1,7 +1,7 @@
-//! The messages of a name as a table, built a message at a time: a column a field, in the memory form of Apache Arrow.
+//! Builds a table from the messages of a name, with a column per field, in the memory format of Apache Arrow.
 //!
-//! The form is that of <https://arrow.apache.org/docs/format/Columnar.html>; formats of columns are those of its C data
-//! interface.
+//! The format is described at <https://arrow.apache.org/docs/format/Columnar.html>; the formats of columns are those of
+//! the C data interface.
 
 mod field;
 mod layout;
@@ -17,18 +17,16 @@ use field::{Field, Hint};
 pub use layout::{Buffer, Column};
 pub use several::{BATCH, Batch, Budget, LOOKED_AT, Tables};
 
-/// Fields that a table has a column for at most.
+/// The most fields with a column in a table.
 pub const MAX_COLUMNS: usize = 4_096;
-/// Bytes of the path of a field at most, and of the paths of all fields of a table: a message of some bytes may stand
-/// for GiB of them.
+/// The most bytes of a field's path, and of all paths of a table: a small message can expand to GiB of paths.
 const MAX_PATH: usize = 64 << 10;
 const MAX_PATHS: usize = 1 << 20;
-/// Columns that each table begins with.
+/// The first columns of each table.
 pub const FIXED: [&str; 5] = ["received", "sent", "sequence", "source", "incarnation"];
-/// The first column of a table of several names.
 const NAME: &str = "name";
 
-/// The paths of the fields of a table, each with its place, within the limits.
+/// The paths of a table's fields with their places, within the limits.
 #[derive(Debug, Default)]
 pub struct Paths {
     places: HashMap<String, usize>,
@@ -36,10 +34,10 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// Returns the place of a path: the next one for a new path.
+    /// Returns the place of a path, and adds a new one.
     ///
     /// # Errors
-    /// `TooLarge` for more fields than [`MAX_COLUMNS`], or paths of more bytes than 1 MiB.
+    /// `TooLarge` beyond [`MAX_COLUMNS`] fields or 1 MiB of paths.
     pub fn add(&mut self, path: &str) -> Result<usize> {
         if let Some(at) = self.get(path) {
             return Ok(at);
@@ -58,12 +56,12 @@ impl Paths {
         Ok(place)
     }
 
-    /// Returns how many paths there are, and their bytes.
+    /// Returns the current state for [`Paths::give_up`].
     pub fn mark(&self) -> (usize, usize) {
         (self.places.len(), self.bytes)
     }
 
-    /// Gives up the paths that came behind a mark.
+    /// Removes the paths that were added after a mark.
     pub fn give_up(&mut self, (places, bytes): (usize, usize)) {
         if self.places.len() > places {
             self.places.retain(|_, at| *at < places);
@@ -71,12 +69,12 @@ impl Paths {
         self.bytes = bytes;
     }
 
-    /// The error of a message with a field that has no place among these: with more fields than there may be.
+    /// Returns the error for a field beyond the limit.
     pub fn without(path: &str) -> Error {
         too_large(&format!("have more fields together, such as {}", crate::format::brief(path)))
     }
 
-    /// Returns the place of a path that has one.
+    /// Returns the place of a path.
     pub fn get(&self, path: &str) -> Option<usize> {
         self.places.get(path).copied()
     }
@@ -86,12 +84,12 @@ impl Paths {
         self.places.len()
     }
 
-    /// Returns whether there is none.
+    /// Returns whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
 
-    /// Returns about how many bytes the paths take, and what is known of the field of each.
+    /// Returns the approximate bytes of the paths and their fields.
     pub fn held(&self) -> u64 {
         (self.bytes as u64).saturating_mul(2).saturating_add((self.len() as u64).saturating_mul(FIELD))
     }
@@ -104,10 +102,10 @@ impl Paths {
     }
 }
 
-/// The columns of a table that is built.
+/// A table under construction.
 #[derive(Debug, Default)]
 pub struct Columns {
-    /// Which name each message is of, in a table of several names.
+    /// The name of each message, in a table of several names.
     topics: Option<Field>,
     fixed: [Field; FIXED.len()],
     fields: Vec<Field>,
@@ -115,52 +113,48 @@ pub struct Columns {
     rows: usize,
     units: HashMap<String, String>,
     hints: HashMap<String, Hint>,
-    /// Schemas that were looked at, and bytes of paths that were taken of them.
+    /// The examined schemas, and the bytes of paths that came from them.
     schemas: ByNotation<()>,
     described: usize,
-    /// Bytes that values of any length take in the columns: texts, elements of arrays, and JSON, which is some times as
-    /// long as the message was.
+    /// Bytes of values of variable length: texts, elements of arrays, and JSON, which can be longer than its message.
     bytes: u64,
-    /// Bytes that are held so that the row that is being added can be given up.
+    /// Bytes that are held to undo the current row.
     kept: u64,
-    /// Bytes that may be held.
     most: Option<u64>,
-    /// Those of one message.
     limits: Limits,
-    /// Rows that were taken, and values of fields in all rows.
+    /// Rows that were taken, and values in all rows.
     taken: u64,
     values: u64,
 }
 
-/// Bytes of a cell, about: most are 64 bits, a text has its end.
+/// Approximate bytes of a cell: most have 64 bits, and a text has its end.
 const CELL: u64 = 8;
-/// Bytes of a field beside its path, about.
+/// Approximate bytes of a field in addition to its path.
 const FIELD: u64 = 512;
 
 impl Columns {
-    /// Makes a table of messages of several names, with the column `name` in front.
+    /// Makes a table for messages of several names, with a first column `name`.
     pub fn of_several_names() -> Columns {
         Columns { topics: Some(Field::default()), ..Columns::default() }
     }
 
-    /// The same for a table that holds no more than there is room for.
+    /// Limits the table to this room.
     #[must_use]
     pub fn within(self, room: Room) -> Columns {
         Columns { most: Some(room.held), ..self }
     }
 
-    /// The same for messages within these limits.
+    /// Sets the limits of a message.
     #[must_use]
     pub fn of_messages(self, limits: Limits) -> Columns {
         Columns { limits, ..self }
     }
 
-    /// Adds a message as a row. A field that comes for the first time is null in the rows before.
+    /// Adds a message as a row. A new field is null in all earlier rows.
     ///
     /// # Errors
-    /// Those of decoding, with the number of the message; `TooLarge` for more than 4,096 columns, too long paths of
-    /// fields, or more than there is room for; `Unsupported` for an encoding that this library does not know. The
-    /// columns and the rows are then as they were before.
+    /// Errors of decoding, with the number of the message; `TooLarge` beyond 4,096 columns, the limits of paths, or the
+    /// room; `Unsupported` for an unknown encoding. After an error the table is unchanged.
     pub fn add(&mut self, message: &Message<'_>) -> Result<()> {
         let (fields, paths, bytes, values) = (self.fields.len(), self.paths.mark(), self.bytes, self.values);
         let added = self.add_row(message);
@@ -213,7 +207,7 @@ impl Columns {
         if let Some(topics) = &mut self.topics {
             topics.push_text(self.rows, &channel.topic, &self.limits)?;
         }
-        // Messages of a name have mostly the same fields in the same order.
+        // Messages of a name mostly have equal fields in equal order.
         let mut next = 0;
         flatten(&value, &mut String::new(), &mut |path, value| {
             let at = match self.fields.get(next) {
@@ -221,7 +215,7 @@ impl Columns {
                 _ => self.paths.add(path).map_err(of)?,
             };
             if at == self.fields.len() {
-                // Before the rows that do not have it are filled.
+                // The check must come before the earlier rows are filled.
                 self.fits(at.saturating_add(1)).map_err(of)?;
                 self.fields.push(Field::new(path, self.hints.get(path).copied()));
             }
@@ -238,7 +232,7 @@ impl Columns {
         self.fits(self.fields.len()).map_err(of)
     }
 
-    /// Returns about how many bytes the rows take with so many fields, also where a message does not have them.
+    /// Returns the approximate bytes of the rows with this many fields, including absent values.
     fn held_with(&self, fields: usize) -> u64 {
         let columns = FIXED.len().saturating_add(1).saturating_add(fields) as u64;
         (self.rows as u64)
@@ -249,22 +243,20 @@ impl Columns {
             .saturating_add(self.kept)
     }
 
-    /// Returns about how many bytes the rows take.
+    /// Returns the approximate bytes of the rows.
     pub fn held(&self) -> u64 {
         self.held_with(self.fields.len())
     }
 
-    /// The same; nothing where there is no row.
     fn held_now(&self) -> u64 {
         if self.rows == 0 { 0 } else { self.held() }
     }
 
-    /// Returns about how many bytes the columns take beside their rows.
+    /// Returns the approximate bytes of the columns without their rows.
     fn described(&self) -> u64 {
         self.paths.held()
     }
 
-    /// Fails where one more row with so many fields has no room.
     fn fits(&self, fields: usize) -> Result<()> {
         let Some(most) = self.most.filter(|most| self.held_with(fields) > *most) else { return Ok(()) };
         let text = format!(
@@ -274,16 +266,16 @@ impl Columns {
         Err(Error::new(ErrorKind::TooLarge, text))
     }
 
-    /// Fails where the rows so far have more cells without a value than may be written.
+    /// Fails if the rows so far have more empty cells than may be written.
     ///
     /// # Errors
-    /// `TooLarge`.
+    /// `TooLarge` in that case.
     pub fn check_blank(&self, room: Room) -> Result<()> {
         let rows = self.taken.saturating_add(self.rows as u64);
         blank_cells(rows, self.fields.len(), self.values, room)
     }
 
-    /// The same for this table and all others of a recording.
+    /// As `check_blank`, for all tables of a recording together.
     fn check_blank_of_all(&self, budget: &mut Budget) -> Result<()> {
         let rows = self.taken.saturating_add(self.rows as u64);
         budget.take_blank(rows, self.fields.len(), self.values)
@@ -294,9 +286,10 @@ impl Columns {
         self.rows
     }
 
-    /// Takes the rows as columns: the fixed ones, then those of fields in the order in which they came, with the names
-    /// that [`names`] gives them. Behind a column of arrays of several shapes stands the column of these shapes. Rows
-    /// that are added then have the same columns, of the same types or wider ones.
+    /// Takes the rows as columns: first the fixed ones, then the fields in order of appearance, named by [`names`].
+    ///
+    /// Arrays of different shapes are followed by a column of their shapes. Rows that are added later have the same
+    /// columns, with the same or wider types.
     pub fn take(&mut self) -> Vec<Column> {
         let rows = std::mem::take(&mut self.rows);
         self.taken = self.taken.saturating_add(rows as u64);
@@ -315,7 +308,6 @@ impl Columns {
     }
 }
 
-/// The error of a table that would take more than the limits.
 fn too_large(what: &str) -> Error {
     let text = format!(
         "the messages {what}, and a table has a column for {MAX_COLUMNS} with paths of up to {MAX_PATH} bytes: lines of JSON have all of them"
@@ -323,10 +315,10 @@ fn too_large(what: &str) -> Error {
     Error::new(ErrorKind::TooLarge, text)
 }
 
-/// Fails where so many rows with so many fields have more cells without a value than may be written.
+/// Fails if the rows have more empty cells than may be written.
 ///
 /// # Errors
-/// `TooLarge`.
+/// `TooLarge` in that case.
 fn blank_cells(rows: u64, fields: usize, values: u64, room: Room) -> Result<()> {
     let blank = blank(rows, fields, values);
     if blank <= room.blank {
@@ -339,16 +331,15 @@ fn blank_cells(rows: u64, fields: usize, values: u64, room: Room) -> Result<()> 
     Err(Error::new(ErrorKind::TooLarge, text))
 }
 
-/// Returns how many cells of so many rows have no value.
 fn blank(rows: u64, fields: usize, values: u64) -> u64 {
     rows.saturating_mul(fields as u64).saturating_sub(values)
 }
 
-/// Returns the name of the column of each field, all of them different, beside the names of the fixed columns.
+/// Returns different names for the columns of all fields, which also differ from the fixed columns.
 ///
-/// It is the path of the field, in which a zero byte is `~2`. The value of a message that is no map is `value`, and a
-/// field with the name of a fixed column is below `value/`; where a field has that name already, `~` stands in front
-/// instead, which no path of a field begins with.
+/// A name is the path of the field, with `~2` for a zero byte. A message that is not a map has the name `value`. A
+/// field with a fixed column's name is below `value/`. If another field has that name, `~` is prefixed instead, which
+/// no path begins with.
 pub fn names<'a>(paths: impl Iterator<Item = &'a str> + Clone, fixed: &[&str]) -> Vec<String> {
     let is_own = |path: &str| !path.is_empty() && !fixed.contains(&path);
     let own: HashSet<_> = paths.clone().filter(|path| is_own(path)).collect();
@@ -363,12 +354,13 @@ pub fn names<'a>(paths: impl Iterator<Item = &'a str> + Clone, fixed: &[&str]) -
     paths.map(name).collect()
 }
 
-/// Calls `what` with each field that is no map, or an empty one, and with its path: keys joined by `/`, as in
-/// [`linkspan::Message::get`]. A path that begins with an empty key begins with `~`, so that it is the path of no other
-/// field.
+/// Calls `what` with each field and its path. Fields are all values except non-empty maps.
+///
+/// A path joins keys by `/`, as in [`linkspan::Message::get`]. If the first key is empty, the path begins with `~`,
+/// which keeps it unique.
 ///
 /// # Errors
-/// Those of `what`; `TooLarge` for a path of more than 64 KiB.
+/// Errors of `what`; `TooLarge` for a path of more than 64 KiB.
 pub fn flatten(
     value: &Value,
     path: &mut String,
@@ -378,7 +370,7 @@ pub fn flatten(
         Value::Map(map) if !map.is_empty() => {
             for (key, value) in map {
                 let length = path.len();
-                // Before it is built; escapes are not counted.
+                // The check precedes the construction, and ignores escapes.
                 if length.saturating_add(key.len()) > MAX_PATH {
                     return Err(too_large(&format!(
                         "have a field whose path is longer than {MAX_PATH} bytes"
@@ -391,12 +383,11 @@ pub fn flatten(
             }
             Ok(())
         }
-        // Also a message that is a map without keys, which is another one than null.
+        // This includes a map without keys, which differs from null.
         value => what(path, value),
     }
 }
 
-/// Adds a key to a path.
 fn push_key(path: &mut String, key: &str) {
     if !path.is_empty() {
         path.push('/');
@@ -410,8 +401,7 @@ fn push_key(path: &mut String, key: &str) {
     }
 }
 
-/// Returns the unit of each field below this type. `taken` are the bytes of paths that were taken before, of which
-/// there are 1 MiB.
+/// Returns the unit of each field below this type. `taken` counts the bytes of paths, up to 1 MiB.
 pub fn units(of: &Type, taken: &mut usize) -> HashMap<String, String> {
     let mut units = HashMap::new();
     fields_of(of, &mut String::new(), taken, &mut |path, of| {
@@ -422,8 +412,7 @@ pub fn units(of: &Type, taken: &mut usize) -> HashMap<String, String> {
     units
 }
 
-/// Calls `what` with this type and each one below it, and with its path. A schema that stands for more than 1 MiB of
-/// paths ends there.
+/// Calls `what` with this type and each nested type, and with its path. It stops after 1 MiB of paths.
 fn fields_of(of: &Type, path: &mut String, taken: &mut usize, what: &mut dyn FnMut(&str, &Type)) {
     *taken = taken.saturating_add(path.len());
     if *taken > MAX_PATHS {
@@ -434,7 +423,7 @@ fn fields_of(of: &Type, path: &mut String, taken: &mut usize, what: &mut dyn FnM
     for field in fields {
         let length = path.len();
         if length.saturating_add(field.name.len()) > MAX_PATH {
-            // No column has it.
+            // Such a field never has a column.
             continue;
         }
         push_key(path, &field.name);
@@ -443,8 +432,9 @@ fn fields_of(of: &Type, path: &mut String, taken: &mut usize, what: &mut dyn FnM
     }
 }
 
-/// What a schema says of the type of a column that values do not say: a small integer is the same in every width, and
-/// in JSON a whole number is an integer.
+/// Returns type information that values lack.
+///
+/// A small integer looks equal in every width, and a whole number in JSON is an integer.
 fn hint(of: &Type) -> Option<Hint> {
     match of.kind {
         Kind::Integer(Width::U64) => Some(Hint::Unsigned),

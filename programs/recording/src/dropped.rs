@@ -1,45 +1,42 @@
-//! The parts that a recorder removed itself so that the newest ones have room: no other part that is not there is one
-//! of these.
+//! The parts that a recorder removed on a full disk. Other missing parts are lost.
 
 use std::collections::BTreeMap;
 
 use crate::format::{self, metadata};
 use crate::ranges::Ranges;
 
-/// The numbers of these parts.
+/// The numbers of the removed parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dropped(Ranges);
 
-/// Ranges that are known at most: those of a recorder are few.
+/// The most ranges. A recorder makes few.
 const MOST: usize = 10_000;
-/// The key that has them.
 const PARTS: &str = "parts";
 
 impl Dropped {
-    /// Returns whether there is none.
+    /// Returns whether no part was removed.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Adds these, the last one included.
+    /// Adds the parts from `first` to `last`.
     pub fn add(&mut self, first: u64, last: u64) {
         if self.0.len() < MOST {
             self.0.add(first, last);
         }
     }
 
-    /// Adds those that another one has.
+    /// Adds the parts of another set.
     pub fn join(&mut self, other: &Dropped) {
         other.0.iter().for_each(|(first, last)| self.add(first, last));
     }
 
-    /// Returns whether all of these are some.
+    /// Returns whether all these parts were removed.
     pub fn has(&self, first: u64, last: u64) -> bool {
         self.0.has(first, last)
     }
 
-    /// Adds what an entry of a metadata record says; what is no range says nothing, nor does a record of a copy, which
-    /// is about the parts of what it was made of.
+    /// Adds the parts of a metadata record. Ignores invalid ranges, and records of a copy about its original.
     pub fn take(&mut self, name: &str, entries: &BTreeMap<String, String>) {
         if entries.contains_key(format::omitted::FILE) {
             return;
@@ -59,13 +56,13 @@ impl Dropped {
         }
     }
 
-    /// Returns what the record of a copy says of what that was made of; `None` for another record.
+    /// Returns the text of a copy's record about its original; `None` for another record.
     pub fn of_original(entries: &BTreeMap<String, String>) -> Option<String> {
         let file = entries.get(format::omitted::FILE)?;
         Some(format!("{file}: parts {}", entries.get(PARTS).map_or("", String::as_str)))
     }
 
-    /// Returns the entries of the record that says it.
+    /// Returns the entries of the metadata record.
     pub fn record(&self) -> BTreeMap<String, String> {
         BTreeMap::from([(PARTS.to_owned(), self.to_string())])
     }

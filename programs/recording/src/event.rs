@@ -1,46 +1,42 @@
-//! Events of a recording: what happened to names and to the recorder, each a message on the topic `linkspan/events`.
+//! Events of names and of the recorder. Each is a message on the topic `linkspan/events`.
 
 use linkspan::{Encoding, Error, ErrorKind, Limits, Map, Payload, Result, Value};
 
 use crate::format::{self, brief};
 
-/// The schema of events, as JSON Schema. Fields that an event does not have are left out.
+/// The schema of events, as JSON Schema. An event omits fields without a value.
 pub const SCHEMA: &str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"linkspan.Event","type":"object","required":["time","kind"],"properties":{"time":{"type":"integer"},"kind":{"type":"string"},"name":{"type":"string"},"incarnation":{"type":"string"},"source":{"type":"string"},"count":{"type":"integer"},"first":{"type":"integer"},"by":{"type":"integer"},"free":{"type":"integer"},"size":{"type":"integer"},"text":{"type":"string"}}}"#;
 
-/// What happened.
+/// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The recorder started.
     Started,
     /// The recorder was paused.
     Paused,
-    /// The recorder goes on.
+    /// The recorder was resumed.
     Resumed,
     /// The recorder stopped.
     Stopped,
-    /// A publisher came.
+    /// A publisher connected.
     Connected,
     /// A publisher ended or was killed.
     Disconnected,
     /// Messages were not received.
     Missed,
-    /// Messages were received and not recorded, as the recorder was asked: it was paused, or they are outside of every
-    /// interval.
+    /// Messages were received but not recorded on request: during a pause, or outside of every interval.
     Skipped,
-    /// A name that fits the pattern cannot be received from, or messages of it are not recorded because they break the
-    /// rules.
+    /// A name matches the pattern but cannot be received from, or its messages violate the rules.
     Refused,
-    /// A name lived, and there was no connection to it: what it published meanwhile may be neither received nor
-    /// counted.
+    /// A name existed without a connection. Messages from that time may be neither received nor counted.
     Unconnected,
-    /// A publisher ended and did not say which message was its last: what it published last may be neither received nor
-    /// counted.
+    /// A publisher ended without stating its last message. Its last messages may be neither received nor counted.
     Unaccounted,
     /// The schema of a name changed.
     Schema,
     /// The clock of the machine was set.
     Clock,
-    /// Less than a tenth of the disk is left.
+    /// Less than a tenth of the disk is free.
     Disk,
     /// The disk is full.
     Full,
@@ -80,35 +76,35 @@ impl Kind {
     }
 }
 
-/// An event. What its kind does not have is `None` or empty.
+/// An event. Fields that its kind lacks are `None` or empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Nanoseconds since 1970.
     pub time: u64,
-    /// What happened.
+    /// The kind.
     pub kind: Kind,
-    /// The endpoint that it happened to, without its transport.
+    /// The name that it concerns, without its transport.
     pub name: String,
-    /// The incarnation of the publisher, where it is one's.
+    /// The incarnation of the publisher, if it concerns one.
     pub incarnation: Option<u64>,
     /// The publisher.
     pub source: String,
-    /// The number of messages that were missed.
+    /// The number of missed messages.
     pub count: Option<u64>,
-    /// The number of the first of them.
+    /// The number of the first missed message.
     pub first: Option<u64>,
-    /// Nanoseconds by which the clock was set forward; negative where it was set back.
+    /// The step of the clock in nanoseconds; negative if it was set back.
     pub by: Option<i64>,
-    /// Bytes that are left on the disk.
+    /// Free bytes of the disk.
     pub free: Option<u64>,
-    /// Bytes of the disk.
+    /// Total bytes of the disk.
     pub size: Option<u64>,
-    /// For a person.
+    /// A text for people.
     pub text: String,
 }
 
 impl Event {
-    /// Makes an event of this kind, without more.
+    /// Makes an event with only a time and a kind.
     pub fn new(time: u64, kind: Kind) -> Event {
         Event {
             time,
@@ -125,7 +121,7 @@ impl Event {
         }
     }
 
-    /// The same about a name.
+    /// Adds a name.
     #[must_use]
     pub fn of(mut self, name: &str, incarnation: Option<u64>) -> Event {
         name.clone_into(&mut self.name);
@@ -133,17 +129,17 @@ impl Event {
         self
     }
 
-    /// The same with a text for a person.
+    /// Adds a text for people.
     #[must_use]
     pub fn with_text(mut self, text: impl Into<String>) -> Event {
         self.text = text.into();
         self
     }
 
-    /// Returns the event as it stands in the file, in JSON.
+    /// Returns the event as JSON for the file.
     ///
     /// # Errors
-    /// None that a program can cause: every event is encoded.
+    /// Every event can be encoded.
     pub fn to_json(&self) -> Result<Vec<u8>> {
         let mut map = Map::new();
         map.insert("time".into(), self.time.into());
@@ -171,12 +167,12 @@ impl Event {
     /// Reads an event of a file.
     ///
     /// # Errors
-    /// `Malformed` for what is no event; a kind that a later version may have is one.
+    /// `Malformed` for other content, including kinds of a later version.
     pub fn from_json(bytes: &[u8]) -> Result<Event> {
         let value = linkspan::codec::decode(bytes, Encoding::Json)?;
         let malformed = |what: &str| Error::new(ErrorKind::Malformed, format!("an event has no {what}"));
         let Value::Map(map) = &value else { return Err(malformed("keys: it is no map")) };
-        // What is no number is none that is not there: it would be of another publisher, or count nothing.
+        // An invalid number must not count as absent: the event would concern another publisher, or count nothing.
         let wrong =
             |key: &str| Error::new(ErrorKind::Malformed, format!("the {key} of an event is no number"));
         let number = |key: &str| match map.get(key) {
@@ -219,7 +215,7 @@ impl Event {
         Ok(event)
     }
 
-    /// Checks what an event of a loss counts: a count without a name, or that no numbers have, is made up.
+    /// Checks the counts of a loss: the name must be present, and the numbers must exist.
     fn check_loss(&self) -> Result<()> {
         if !matches!(self.kind, Kind::Missed | Kind::Skipped) {
             return Ok(());
@@ -231,7 +227,7 @@ impl Event {
                 "range: an event of {what} messages does not say of which name, or how many"
             ));
         }
-        // The last number that there is may be one of them, and no larger one.
+        // The highest possible number may be missing.
         if u128::from(first).saturating_add(count.into()) > u128::from(u64::MAX).saturating_add(1) {
             let (name, incarnation) = (brief(&self.name), self.incarnation.unwrap_or(0));
             return malformed(format!(

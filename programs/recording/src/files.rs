@@ -1,8 +1,7 @@
-//! Opens the files that are read, and makes those that are written: for the recorder, its tools and every reader of
-//! recordings.
+//! Opens and makes files for the recorder, its tools and all readers of recordings.
 //!
-//! A folder may belong to a group: what is read may be a pipe or a device that another member put there, and what is
-//! written must neither follow their link nor replace their file.
+//! A folder may belong to a group. Another member can put a pipe or a device there, which readers must not open.
+//! Writers must neither follow a link nor replace a file of another member.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
@@ -17,20 +16,18 @@ use linkspan::{Error, ErrorKind, Result};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
-/// Bytes of a file that is read as a whole, at most: what is attached to a recording is one record.
+/// The most bytes of a file that is read completely. An attachment is a single record.
 const MAX_WHOLE: u64 = 1 << 30;
 
-/// Opens a file that is read: without waiting for another program, and only a regular one.
+/// Opens a regular file for reading, without waiting for another program.
 ///
 /// # Errors
-/// Those of the file system; `Unsupported` for what is no regular file; `Stalled` where another process has a lease on
-/// it.
+/// Errors of the file system; `Unsupported` for other kinds of files; `Stalled` if another process has a lease on it.
 pub fn open(path: &Path) -> Result<File> {
     open_with(path, OFlags::empty())
 }
 
-/// The same for a file that was found beside one that was named: a link in its place is not followed, which another
-/// user may have made.
+/// As [`open`], for a file that was found by its name. Another user may have made a link there, so it is not followed.
 ///
 /// # Errors
 /// As for [`open`]; `Unsupported` for a link.
@@ -65,7 +62,7 @@ fn open_with(path: &Path, flags: OFlags) -> Result<File> {
     Err(not_read(format!("{}, and no regular file, which is what is read", named(kind))))
 }
 
-/// Reads a file of at most 1 GiB as a whole.
+/// Reads a complete file of at most 1 GiB.
 ///
 /// # Errors
 /// As for [`open`]; `TooLarge` for a longer one.
@@ -78,17 +75,16 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Waits until the disk has the names in the folder of a file.
+/// Syncs the names in the folder of a file to the disk.
 ///
 /// # Errors
-/// Those of the file system.
+/// Errors of the file system.
 pub fn sync_folder(path: &Path) -> Result<()> {
     File::open(folder_of(path))
         .and_then(|folder| folder.sync_all())
         .map_err(|error| of_io(&error, "syncing the folder of", path))
 }
 
-/// What is said of something that is no regular file.
 fn named(kind: FileType) -> &'static str {
     if kind.is_dir() {
         "a directory"
@@ -106,39 +102,36 @@ fn named(kind: FileType) -> &'static str {
 /// How a file is made.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Making {
-    /// Whether it takes the place of a regular file that has its name. Whatever else has it is an error.
+    /// Whether it replaces a regular file of its name. Anything else of that name is an error.
     pub replaces: bool,
-    /// Its mode; that of the names of programs in its folder where none is given: 0660 where a group shares the folder,
-    /// 0600 otherwise.
+    /// Its mode. The default is 0660 in a folder that a group shares, and 0600 elsewhere.
     pub mode: Option<u32>,
 }
 
-/// A file that is made. It has no name until [`NewFile::finish`]: where it is dropped before, nothing is left of it.
+/// A new file, unnamed until [`NewFile::finish`]. Dropping it earlier removes it.
 #[derive(Debug)]
 pub struct NewFile {
     file: File,
     path: PathBuf,
     folder: OwnedFd,
-    /// Its name until it is whole, where the file system has no files without one.
+    /// A temporary name, if the file system does not support unnamed files.
     temporary: Option<OsString>,
     replaces: bool,
 }
 
 impl NewFile {
-    /// Makes it, to be read and written.
+    /// Makes a file for reading and writing.
     ///
     /// # Errors
-    /// `AddressInUse` where something has its name, but for a regular file that it is to replace; those of the file
-    /// system.
+    /// `AddressInUse` if the name is taken, except by a regular file to replace; errors of the file system.
     pub fn create(path: &Path, making: Making) -> Result<NewFile> {
         NewFile::create_with(path, making, OFlags::empty())
     }
 
-    /// The same for a file in a folder that was named as the place of several: a link in the place of that folder is
-    /// not followed, which another user may have made.
+    /// As [`NewFile::create`], in a folder for several files. A link at the folder's path is not followed.
     ///
     /// # Errors
-    /// As for [`NewFile::create`]; `AddressInUse` where the folder is a link.
+    /// As for [`NewFile::create`]; `AddressInUse` if the folder is a link.
     pub fn create_within(path: &Path, making: Making) -> Result<NewFile> {
         NewFile::create_with(path, making, OFlags::NOFOLLOW)
     }
@@ -150,7 +143,7 @@ impl NewFile {
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
         refuse_foreign_links(folder_of(path))?;
-        // Before anything is written: what follows takes long.
+        // This fails early, because writing takes long.
         is_free(path, making.replaces)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | follows;
         let folder = openat(CWD, folder_of(path), flags, Mode::empty())
@@ -158,7 +151,7 @@ impl NewFile {
         let flags = OFlags::RDWR | OFlags::CLOEXEC;
         let unnamed = openat(&folder, ".", flags | OFlags::TMPFILE, Mode::RUSR | Mode::WUSR);
         let (file, temporary) = match unnamed {
-            // Its name is given by way of /proc.
+            // It gets its name through /proc.
             Ok(file) if Path::new("/proc/self/fd").exists() => (file, None),
             Ok(_) | Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
                 let temporary = temporary_name(path);
@@ -185,29 +178,29 @@ impl NewFile {
         &self.file
     }
 
-    /// Returns the path that it will have.
+    /// Returns its future path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Waits until the disk has it, and gives it its name.
+    /// Syncs the file to the disk and gives it its name.
     ///
     /// # Errors
-    /// As for [`NewFile::create`]; nothing is left of the file then.
+    /// As for [`NewFile::create`]; the file is removed then.
     pub fn finish(self) -> Result<()> {
         self.sync()?;
         self.name()
     }
 
-    /// Waits until the disk has it.
+    /// Syncs the file to the disk.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Errors of the file system.
     pub fn sync(&self) -> Result<()> {
         self.file.sync_all().map_err(|error| of_io(&error, "syncing", &self.path))
     }
 
-    /// Gives it its name now, with what is on the disk of it, and syncs its folder.
+    /// Gives the file its name without syncing its content, and syncs the folder.
     ///
     /// # Errors
     /// As for [`NewFile::finish`].
@@ -234,7 +227,6 @@ impl NewFile {
         sync_folder(&self.path)
     }
 
-    /// Gives the file another name in its folder, which must be free.
     fn link(&self, name: &OsStr) -> rustix::io::Result<()> {
         match &self.temporary {
             Some(temporary) => linkat(&self.folder, &**temporary, &self.folder, name, AtFlags::empty()),
@@ -247,7 +239,7 @@ impl NewFile {
 
     fn remove_temporary(&mut self) {
         if let Some(temporary) = self.temporary.take() {
-            // Where it cannot be removed it is a name too many, which says what it is.
+            // If this fails, a file with a recognizable name stays.
             let _ = unlinkat(&self.folder, temporary, AtFlags::empty());
         }
     }
@@ -259,7 +251,6 @@ impl Drop for NewFile {
     }
 }
 
-/// Fails where something has this name, but for a regular file that may be replaced.
 fn is_free(path: &Path, may_replace: bool) -> Result<()> {
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -282,16 +273,15 @@ pub(crate) fn exists(path: &Path) -> Error {
     Error::new(ErrorKind::AddressInUse, text)
 }
 
-/// What is wrong where a folder was not opened because a link is in its place.
 fn link_of_folder(path: &Path, flags: OFlags) -> Option<Error> {
     let kind = path.symlink_metadata().ok()?.file_type();
     (flags.contains(OFlags::NOFOLLOW) && kind.is_symlink()).then(|| is_no_folder(path, kind))
 }
 
-/// Fails where there is no folder in which files can be made: a link to one is none.
+/// Fails if files cannot be made in this folder, or if it is a link.
 ///
 /// # Errors
-/// `AddressInUse` where it is a link; those of the file system.
+/// `AddressInUse` for a link; errors of the file system.
 pub(crate) fn check_folder(path: &Path) -> Result<()> {
     refuse_foreign_links(path)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -302,14 +292,15 @@ pub(crate) fn check_folder(path: &Path) -> Result<()> {
     }
 }
 
-/// Links that are followed on one path, as in the kernel.
+/// The most links on a path, as in the kernel.
 const MOST_LINKS: u32 = 40;
 
-/// Fails if a part of a path is a link that another user made: who owns it chooses where files are made. Links of this
-/// user and of root are followed.
+/// Fails if a component of a path is another user's link, whose owner would choose the place of files.
+///
+/// Links of this user and of root are followed.
 ///
 /// # Errors
-/// `PermissionDenied` then.
+/// `PermissionDenied` in that case.
 fn refuse_foreign_links(path: &Path) -> Result<()> {
     let mut left = MOST_LINKS;
     refuse_links_of(path, &mut left)
@@ -330,7 +321,7 @@ fn refuse_links_of(path: &Path, left: &mut u32) -> Result<()> {
             );
             return Err(Error::new(ErrorKind::PermissionDenied, text));
         }
-        // With too many of them the kernel opens nothing.
+        // The kernel rejects a path with this many links.
         let Some(fewer) = left.checked_sub(1) else { return Ok(()) };
         *left = fewer;
         if let Ok(target) = std::fs::read_link(part) {
@@ -349,28 +340,26 @@ fn is_no_folder(path: &Path, kind: FileType) -> Error {
     Error::new(ErrorKind::AddressInUse, text)
 }
 
-/// A name beside a file, which no other program knows.
+/// Returns an unpredictable name in the folder of a file.
 pub(crate) fn temporary_name(path: &Path) -> OsString {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     let mut random = [0; 8];
-    // Without random bytes it is a name that others could guess; it is made only where nothing has it.
+    // Without random bytes the name is predictable, but creation still requires a free name.
     let _ = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty());
     name.push(format!(".{:016x}.unfinished", u64::from_le_bytes(random)));
     name
 }
 
-/// Returns the mode of what is made in a folder.
 fn mode_in(folder: &OwnedFd) -> rustix::io::Result<u32> {
     let facts = rustix::fs::fstat(folder.as_fd())?;
     Ok(if facts.st_mode & 0o2070 == 0o2070 { 0o660 } else { 0o600 })
 }
 
-/// Makes a folder for files, with those above it, where it is missing; those that are made are their owner's, or a
-/// group's in one that a group shares.
+/// Makes a folder with its missing parents. They belong to their owner, or to the group that shares the parent.
 ///
 /// # Errors
-/// Those of the file system.
+/// Errors of the file system.
 pub fn make_folder(path: &Path) -> Result<()> {
     let failed = |error: io::Error| of_io(&error, "making the folder", path);
     refuse_foreign_links(path)?;
@@ -404,10 +393,11 @@ pub fn make_folder(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Returns the name of the file of a topic, without an ending: no two topics have the same one, and none leads out of
-/// its folder. `/` becomes `-`, and `-` becomes `--`; where several of them follow each other, and for every character
-/// that is no letter, digit, `.` or `_` of ASCII, the bytes become `%` and two hexadecimal digits. The name without any
-/// character is `%` alone: with its ending a file of no name would be hidden.
+/// Returns a file name for a topic, without an extension. Different topics have different names.
+///
+/// A single `/` becomes `-`, and a single `-` becomes `--`. Letters, digits, `.` and `_` of ASCII stay. Each other byte
+/// becomes `%` and two hexadecimal digits, even `/` and `-` if several are adjacent. The empty topic becomes `%`. The
+/// name is never hidden and never leaves its folder.
 pub fn name_of(topic: &str) -> String {
     if topic.is_empty() {
         return "%".to_owned();
@@ -421,18 +411,17 @@ pub fn name_of(topic: &str) -> String {
         match byte {
             b'/' if is_alone => name.push('-'),
             b'-' if is_alone => name.push_str("--"),
-            // A file whose name begins with a dot is hidden.
+            // A leading dot would hide the file.
             b'.' if at > 0 => name.push('.'),
             b'_' => name.push('_'),
             byte if byte.is_ascii_alphanumeric() => name.push(char::from(byte)),
-            // Writing to a String cannot fail.
             byte => drop(write!(name, "%{byte:02X}")),
         }
     }
     name
 }
 
-/// Returns whether two paths lead to the same file.
+/// Returns whether two paths lead to one file.
 pub fn are_same(one: &Path, other: &Path) -> bool {
     let identity = |path: &Path| rustix::fs::stat(path).map(|facts| (facts.st_dev, facts.st_ino));
     match (identity(one), identity(other)) {
@@ -446,7 +435,7 @@ pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The error of a call of the file system on a file.
+/// Returns the error of an operation on a file.
 pub fn of_io(error: &std::io::Error, doing: &str, path: &Path) -> Error {
     let doing = format!("{doing} {}", path.display());
     match error.raw_os_error() {
@@ -553,7 +542,7 @@ mod tests {
             (b"new".to_vec(), b"other".to_vec())
         );
         assert_eq!(names(folder.path()).len(), 4);
-        // What comes while a file is written is as what was there before.
+        // A file that appears during the writing has the protection of an earlier one.
         for making in [Making::default(), REPLACES] {
             let late = folder.path().join("late");
             let new = NewFile::create(&late, making).unwrap();

@@ -1,4 +1,4 @@
-//! Folders that are made for files: each has its name once all of them are whole.
+//! Makes folders that get their name when all of their files are complete.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,45 +10,44 @@ use rustix::io::Errno;
 use crate::files::{check_folder, exists, make_folder, sync_folder, temporary_name};
 use crate::files::{folder_of, of_io};
 
-/// Attempts to remove a folder in which another program still makes files.
+/// Attempts to remove a folder while another program still makes files in it.
 const ATTEMPTS: usize = 100;
 
-/// A folder that is made, with those above it that are missing. Until [`NewFolder::finish`] it has another name,
-/// `.NAME.….unfinished` beside its place: where it is dropped before, nothing is left of it, and a killed program
-/// leaves that name.
+/// A new folder with its missing parents. Dropping it before [`NewFolder::finish`] removes it.
+///
+/// Until then it is called `.NAME.….unfinished`, and a killed program leaves it under this name.
 #[derive(Debug)]
 pub struct NewFolder {
-    /// The folder that has another name: this one, or the first one above it that was missing.
+    /// The folder with the temporary name: this one, or the highest missing parent.
     first: PathBuf,
     remover: Remover,
-    /// The folder for the files.
     within: PathBuf,
 }
 
-/// Removes the folder that was made with it, for the end of this program by a signal, at any moment of its making.
+/// Removes its folder at any moment, for example when a signal ends the program.
 #[derive(Clone, Debug, Default)]
 pub struct Remover(Arc<Mutex<Other>>);
 
-/// The other name of a folder. Its lock is held while the folder is made, given its name, or removed.
+/// The temporary name of a folder. Its lock is held while the folder is made, named or removed.
 #[derive(Debug, Default)]
 enum Other {
-    /// The folder was not made yet.
     #[default]
     Unused,
     At(PathBuf),
-    /// It has its name or was removed: none is made any more.
+    /// The folder has its name or was removed, and another one will not be made.
     Ended,
 }
 
 impl Remover {
-    /// Removes the folder with its files unless it has its name. From now on none is made.
-    /// Where it cannot be removed, it is a name too many, which says what it is.
+    /// Removes the unfinished folder with its files, and prevents a new one.
+    ///
+    /// If this fails, a folder with a recognizable name stays.
     pub fn end(&self) {
         let mut held = self.lock();
         let Other::At(folder) = std::mem::replace(&mut *held, Other::Ended) else { return };
         for _ in 0..ATTEMPTS {
             match std::fs::remove_dir_all(&folder) {
-                // A program that was started to write files has not ended yet.
+                // A program that writes files in it is still running.
                 Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {}
                 _ => return,
             }
@@ -61,13 +60,13 @@ impl Remover {
 }
 
 impl NewFolder {
-    /// Makes it; `None` where it exists.
+    /// Makes the folder; `None` if it exists.
     ///
     /// # Errors
-    /// `AddressInUse` where something else has its name, also a link to a folder, or that of one above it; those of the
-    /// file system; `Interrupted` behind [`Remover::end`].
+    /// `AddressInUse` if its name or a parent's name is taken, even by a link to a folder; `Interrupted` after
+    /// [`Remover::end`]; errors of the file system.
     pub fn create(path: &Path, remover: &Remover) -> Result<Option<NewFolder>> {
-        // With a `/` behind it a link would be followed.
+        // With a trailing `/`, a link would be followed.
         let path = &*path.components().collect::<PathBuf>();
         if !is_missing(path) || path.file_name().is_none() {
             make_folder(path)?;
@@ -78,11 +77,11 @@ impl NewFolder {
         {
             first = folder_of(first);
         }
-        // Says what is in the place of a folder.
+        // This also reports a file at a parent's path.
         make_folder(folder_of(first))?;
         let temporary = first.with_file_name(temporary_name(first));
         let mut within = temporary.clone();
-        // Nothing of a path without its beginning is left of the folder itself.
+        // If the folder itself has the temporary name, no further components follow.
         if let Some(rest) = path.strip_prefix(first).ok().filter(|rest| !rest.as_os_str().is_empty()) {
             within.push(rest);
         }
@@ -97,28 +96,28 @@ impl NewFolder {
         made.map(|()| Some(new))
     }
 
-    /// Returns the path under which files are made in it.
+    /// Returns the current path for files.
     pub fn path(&self) -> &Path {
         &self.within
     }
 
-    /// Returns whether no file is in it.
+    /// Returns whether it is empty.
     pub fn is_empty(&self) -> bool {
         std::fs::read_dir(&self.within).is_ok_and(|mut entries| entries.next().is_none())
     }
 
-    /// Gives it its name.
+    /// Gives the folder its name.
     ///
     /// # Errors
-    /// `AddressInUse` where something has that now: what is whole stays under the other name. Those of the file system;
-    /// `Interrupted` where it was removed.
+    /// `AddressInUse` if the name is taken: the complete files stay under the temporary name. `Interrupted` if the
+    /// folder was removed; errors of the file system.
     pub fn finish(self) -> Result<()> {
         let mut held = self.remover.lock();
         let Other::At(temporary) = std::mem::replace(&mut *held, Other::Ended) else {
             return Err(removed(&self.first));
         };
         let renamed = match renameat_with(CWD, &temporary, CWD, &self.first, RenameFlags::NOREPLACE) {
-            // The file system does not know that flag: at most a folder without files is replaced.
+            // The file system does not support the flag. A rename can then replace at most an empty folder.
             Err(Errno::INVAL | Errno::NOSYS) => rename(&temporary, &self.first),
             renamed => renamed,
         };
@@ -200,7 +199,7 @@ mod tests {
         assert!(names(around.path()).is_empty());
     }
 
-    /// Also of one that is to be made while the program ends.
+    /// This includes a folder that is being made at that moment.
     #[test]
     fn nothing_is_left_of_a_folder_whose_program_ends() {
         let around = tempfile::tempdir().unwrap();
@@ -215,7 +214,7 @@ mod tests {
         assert!(names(around.path()).is_empty());
     }
 
-    /// Another user who may write around it would choose where files are made.
+    /// Another user with write access to the parent could choose the place of the files.
     #[test]
     fn link_in_the_place_of_a_folder_is_not_followed() {
         let around = tempfile::tempdir().unwrap();
@@ -226,13 +225,13 @@ mod tests {
             let error = create(&path).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::AddressInUse, "{error}");
             assert!(error.text().contains("is a link"), "{error}");
-            // Nor one that comes after the folder was looked at.
+            // A link that appears after the check is not followed either.
             let error = NewFile::create_within(&path.join("file"), Making::default()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::AddressInUse, "{error}");
             assert!(error.text().contains("is a link"), "{error}");
         }
         assert!(names(&folder).is_empty());
-        // What was named above it is where the user wants it.
+        // The user named the links above the folder deliberately.
         assert!(create(&link.join("below")).unwrap().is_some());
         fs::create_dir(folder.join("below")).unwrap();
         assert!(create(&link.join("below")).unwrap().is_none());

@@ -1,5 +1,4 @@
-//! Waits until a recording that is written becomes longer: by the kernel's notices about its folder, so that nothing is
-//! asked again and again.
+//! Waits for a growing recording through inotify events of its folder, without polling.
 
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
@@ -13,7 +12,6 @@ use rustix::fs::inotify;
 use crate::files::{folder_of, of_io};
 use crate::parts::{self, Place};
 
-/// Notices about the folder of a recording.
 #[derive(Debug)]
 pub struct Follower {
     base: PathBuf,
@@ -21,10 +19,10 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Begins to look at the folder.
+    /// Begins to watch the folder.
     ///
     /// # Errors
-    /// Those of inotify: a user has a limited number of instances (`fs.inotify.max_user_instances`).
+    /// Errors of inotify: a user has a limited number of instances (`fs.inotify.max_user_instances`).
     pub fn new(base: &Path) -> Result<Follower> {
         let folder = folder_of(base);
         let failed = |error: rustix::io::Errno| of_io(&error.into(), "looking for changes in", folder);
@@ -38,10 +36,10 @@ impl Follower {
         Ok(Follower { base: base.to_owned(), notices })
     }
 
-    /// Waits until something was changed in the folder; returns whether it was before the wait ended.
+    /// Waits for a change in the folder; returns false if the wait ended before.
     ///
     /// # Errors
-    /// Those of the kernel, and `Interrupted` or `Cancelled` where the wait was ended.
+    /// Errors of the kernel; `Interrupted` or `Cancelled` if the wait was ended.
     pub fn wait(&self, wait: Wait<'_>) -> Result<bool> {
         match linkspan::wait_any(&[self.notices.as_fd()], wait) {
             Ok(_) => self.take_notices().map(|()| true),
@@ -53,7 +51,7 @@ impl Follower {
     /// Waits for the first bytes of a file that its recorder has just created.
     ///
     /// # Errors
-    /// Those of the kernel.
+    /// Errors of the kernel.
     pub fn wait_until_begun(&self) -> Result<()> {
         let begun = Deadline::after(Duration::from_secs(1));
         while parts::existing(&self.base).last().is_some_and(|part| !is_begun(&part.path))
@@ -64,7 +62,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Reads all notices: what they say is looked at in the files.
+    /// Discards all events: the files themselves show the changes.
     fn take_notices(&self) -> Result<()> {
         let mut memory = [MaybeUninit::uninit(); 4096];
         let mut notices = inotify::Reader::new(&self.notices, &mut memory);
@@ -77,11 +75,10 @@ impl Follower {
         }
     }
 
-    /// Returns the parts from this number on that there are now. `is_named` where the part before says that they
-    /// follow.
+    /// Returns the existing parts from this number on. `is_named` means that the previous part names its successor.
     pub fn parts_from(&self, following: u64, is_named: bool) -> VecDeque<Place> {
         let is_there = |number| parts::path_of(&self.base, number).symlink_metadata().is_ok();
-        // Each change of the file comes here: the folder may have many names, and is read where there may be one.
+        // This runs after each change of the file. A folder with many names is listed only if a new part is likely.
         if !is_named && !is_there(following) && is_there(following.saturating_sub(1)) {
             return VecDeque::new();
         }
@@ -91,7 +88,6 @@ impl Follower {
     }
 }
 
-/// Returns whether the file has the bytes by which it is known to be one.
 fn is_begun(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|facts| facts.len() >= mcap::MAGIC.len() as u64)
 }

@@ -1,28 +1,28 @@
-//! The names in a recording: topics, keys of metadata, encodings; docs/recording-format.md says what each means.
+//! The names in a recording: topics, keys of metadata, encodings. docs/recording-format.md describes them.
 
 use std::collections::BTreeMap;
 
 /// The profile in the header of each file.
 pub const PROFILE: &str = "linkspan";
-/// That of a file for viewers, whose messages are as ROS 2 writes them.
+/// The profile of a file for viewers, with messages in the encoding of ROS 2.
 pub const PROFILE_ROS2: &str = "ros2";
-/// What the library in the header of each file begins with, which says who wrote it.
+/// The beginning of the library name in the header, which identifies the writer.
 pub const LIBRARY: &str = "linkspan-record ";
 /// The topic of events.
 pub const EVENTS: &str = "linkspan/events";
 /// The name of the schema of events.
 pub const EVENT_SCHEMA: &str = "linkspan.Event";
 
-/// Bytes of a publisher and its like at most, which stand beside each message of an export.
+/// The most bytes of a publisher and similar texts, which an export repeats for each message.
 pub(crate) const MAX_TEXT: usize = 1_024;
 
-/// What of a text of a peer a channel may have: its beginning, where it is longer.
+/// Shortens a peer's text for a channel.
 pub(crate) fn brief(text: &str) -> String {
     let fits = |(at, one): &(usize, char)| at.saturating_add(one.len_utf8()) <= MAX_TEXT;
     text.char_indices().take_while(fits).map(|(_, one)| one).collect()
 }
 
-/// How a schema is written.
+/// Notations of schemas.
 pub mod schema_encoding {
     /// In Linkspan's notation.
     pub const LINKSPAN: &str = "linkspan";
@@ -42,12 +42,11 @@ pub mod channel {
     pub const SOURCE: &str = "linkspan.source";
     /// The machine that the name was imported from.
     pub const MACHINE: &str = "linkspan.machine";
-    /// The schema in Linkspan's notation, where the channel's own is another one.
+    /// The schema in Linkspan's notation, if the channel's own schema has another notation.
     pub const SCHEMA: &str = "linkspan.schema";
-    /// The schema as JSON Schema that admits all messages; the channel's own may be in Linkspan's notation, or admit
-    /// less.
+    /// A JSON Schema that admits all messages, in addition to the channel's own schema.
     pub const JSON_SCHEMA: &str = "linkspan.jsonschema";
-    /// The unit of a field, behind which its path stands; that of the message itself has no path.
+    /// The unit of a field, followed by its path. The message itself has an empty path.
     pub const UNIT: &str = "linkspan.unit";
     /// `true` for a channel of repeated messages.
     pub const REPEATED: &str = "linkspan.repeated";
@@ -57,50 +56,49 @@ pub mod channel {
 pub mod metadata {
     /// At the beginning of each part.
     pub const RECORDING: &str = "linkspan.recording";
-    /// At the end of a part that was closed.
+    /// At the end of a closed part.
     pub const END: &str = "linkspan.end";
-    /// Up to which number the parts before have each publisher: at the beginning of a part, where there are some.
+    /// The next number of each publisher, at the beginning of a part.
     pub const NUMBERS: &str = "linkspan.numbers";
-    /// In a recording that was made of others: what one of those says of itself, and its file.
+    /// In a copy: the facts and the file of an original.
     pub const ORIGINAL: &str = "linkspan.original";
-    /// At the end of a recording that was made of others: what of those could not be read, so that it is not there.
+    /// At the end of a copy: data of the originals that could not be read.
     pub const OMITTED: &str = "linkspan.omitted";
-    /// The same of a part that was not closed, whose recorder wrote no further: keys as above.
+    /// At the end of a copy: an unclosed part of the originals, with the keys of module `omitted`.
     pub const UNCLOSED: &str = "linkspan.unclosed";
-    /// Which parts the recorder removed for those that came then: where it did, and at the beginning of each later
-    /// part.
+    /// Parts that the recorder removed, written at the removal and at the beginning of each later part.
     pub const DROPPED: &str = "linkspan.dropped";
-    /// What `--note` added.
+    /// The notes of `--note`.
     pub const NOTES: &str = "linkspan.notes";
 }
 
-/// The key of the same at the end of a part.
+/// The key of the removed parts at the end of a part.
 pub const DROPPED: &str = "dropped";
 
-/// Keys in a metadata record of what could not be read.
+/// Keys in a metadata record about unreadable data.
 pub mod omitted {
     /// The file.
     pub const FILE: &str = "file";
-    /// The byte at which it could not be read.
+    /// The offset of the data.
     pub const BYTE: &str = "byte";
-    /// Why.
+    /// The reason.
     pub const TEXT: &str = "text";
 }
 
-/// What a record of the metadata `linkspan.omitted` says, in one text.
+/// Returns the entries of a `linkspan.omitted` record as one text.
 pub fn omitted(entries: &BTreeMap<String, String>) -> String {
     let of = |key| entries.get(key).map_or("", String::as_str);
     let byte = entries.get(omitted::BYTE).map_or_else(String::new, |byte| format!(": byte {byte}"));
     format!("{}{byte}: {}", of(omitted::FILE), of(omitted::TEXT))
 }
 
-/// A number in a text of digits alone: signs and blanks are none of it.
+/// Parses a number from digits without signs or blanks.
 pub fn number(text: &str, radix: u32) -> Option<u64> {
     let is_plain = text.chars().all(|digit| digit.is_digit(radix));
     u64::from_str_radix(text, radix).ok().filter(|_| is_plain)
 }
 
-/// Reads an entry of `linkspan.numbers`: an incarnation, its topic, and the number that comes next.
+/// Parses an entry of `linkspan.numbers`: an incarnation, its topic, and its next number.
 pub fn next_number<'a>(key: &'a str, text: &str) -> Option<(u64, &'a str, u64)> {
     let (incarnation, topic) = key.split_once(' ')?;
     Some((number(incarnation, 16)?, topic, number(text, 10)?))

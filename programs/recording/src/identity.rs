@@ -1,4 +1,4 @@
-//! Whose file a part is, of which recording, and which of its parts.
+//! The owner, the recording and the part number of a file.
 
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -9,33 +9,32 @@ use linkspan::{Error, ErrorKind, Result};
 use crate::files::of_io;
 use crate::writer::facts_and_origin;
 
-/// Bytes of a file within which it says of which recording it is.
+/// The facts of a file must be within this many bytes.
 const BEGINNING: u64 = 1 << 20;
 
-/// What a file says of itself, and its owner.
+/// The facts of a file about itself, and its owner.
 #[derive(Clone, Debug)]
 pub struct Identity {
     owner: u32,
-    /// Of the recording; `None` where it is none of Linkspan.
     id: Option<String>,
-    /// The recording whose place it takes, of which parts may be left where the program that made it was killed.
+    /// The id of the recording that it replaces. After a kill, parts of both can exist.
     replaces: Option<String>,
-    /// Which part it is, from 1.
+    /// The number of the part, from 1.
     pub(crate) part: Option<u64>,
-    /// Whether it may begin with messages that it has not itself: as a later part, or as a piece of another recording.
+    /// Whether it may begin with repeated messages, as a later part or a piece of another recording.
     pub(crate) may_repeat: bool,
 }
 
 impl Identity {
-    /// Reads it from the beginning of a file, which is returned, too.
+    /// Reads the identity; also returns the beginning of the file.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Errors of the file system.
     pub(crate) fn read(file: &File, path: &Path) -> Result<(Identity, Vec<u8>)> {
         let failed = |error: std::io::Error| of_io(&error, "reading", path);
         let about = file.metadata().map_err(failed)?;
         let mut beginning = vec![0; usize::try_from(about.len().min(BEGINNING)).unwrap_or_default()];
-        // A file that became shorter meanwhile is seen to be when it is read.
+        // The read notices a file that became shorter.
         let read = file.read_at(&mut beginning, 0).map_err(failed)?;
         beginning.truncate(read);
         let (facts, is_made_of_others) = facts_and_origin(&beginning).unwrap_or_default();
@@ -45,37 +44,35 @@ impl Identity {
         Ok((Identity { owner: about.uid(), id, replaces, part, may_repeat }, beginning))
     }
 
-    /// Returns whether it is the part of this number, of the same recording and of the same users as this first one
-    /// where there is one.
+    /// Returns whether this is the part of this number, with recording and user of `first` if that is given.
     pub(crate) fn is_part(&self, number: u64, first: Option<&Identity>) -> bool {
         self.id.is_some()
             && self.part == Some(number)
             && first.is_none_or(|first| self.stranger(first).is_none())
     }
 
-    /// Returns whether it is what a program left that was killed while it replaced one recording by another: the part
-    /// of this number of either one, or of one before, beside this first one; of the same users.
+    /// Returns whether a killed program left this part while it replaced a recording by another.
+    ///
+    /// It must have this number and an allowed user, and belong to either recording or to an earlier replaced one.
     pub(crate) fn is_left(&self, number: u64, first: &Identity) -> bool {
         self.part == Some(number) && self.is_beside(first) && self.may_be_of(first)
     }
 
-    /// Returns which recording it is of; `None` where it says none.
+    /// Returns the id of its recording.
     pub(crate) fn into_id(self) -> Option<String> {
         self.id
     }
 
-    /// Returns whether a recorder or a tool of Linkspan wrote the file.
+    /// Returns whether a program of Linkspan wrote the file.
     pub(crate) fn is_of_linkspan(&self) -> bool {
         self.id.is_some()
     }
 
-    /// Returns whether both are of the same recording.
     pub(crate) fn is_of(&self, other: &Identity) -> bool {
         self.id.is_some() && self.id == other.id
     }
 
-    /// Fails where a part that was found is not one of the recording of this first one, or of a user who may not
-    /// continue it.
+    /// Fails if a found part belongs to another recording or an unauthorized user.
     pub(crate) fn check(&self, first: &Identity, path: &Path) -> Result<()> {
         let Some(what) = self.stranger(first) else { return Ok(()) };
         let text = format!(
@@ -96,7 +93,7 @@ impl Identity {
         (!self.may_be_of(first)).then_some("belongs to another user than the first part")
     }
 
-    /// Returns whether one of both recordings was to take the place of the other, or both that of a third one.
+    /// Returns whether one recording replaces the other, or both replace a third recording.
     fn is_beside(&self, first: &Identity) -> bool {
         let is_same = |one: &Option<String>, other: &Option<String>| one.is_some() && one == other;
         self.id.is_some()

@@ -1,27 +1,27 @@
-//! Recordings: files in MCAP, written by the recorder and read by its tools and by Python.
+//! Recordings: MCAP files that the recorder writes and that its tools and Python read.
 //!
-//! | what | lives in |
+//! | task | module |
 //! |---|---|
-//! | files that are opened, and files that are made | `files` |
-//! | folders that are made for files | `folders` |
-//! | the names in a file | `format` |
-//! | what happened to names and to the recorder | `event` |
-//! | room on the disk, before it is needed | `reservation` |
-//! | a part of a recording that is written | `writer` |
-//! | the parts of a recording | `parts` |
-//! | whose file a part is, and of which recording | `identity` |
-//! | the parts that a recorder removed itself | `dropped` |
-//! | losses that the recording itself contradicts | `claims` |
+//! | opening and making files | `files` |
+//! | making folders | `folders` |
+//! | names inside a file | `format` |
+//! | events of names and of the recorder | `event` |
+//! | reserved space on the disk | `reservation` |
+//! | writing a part | `writer` |
+//! | finding the parts of a recording | `parts` |
+//! | owner and recording of a part | `identity` |
+//! | parts that a recorder removed | `dropped` |
+//! | contradictory reports of losses | `claims` |
 //! | sets of numbers | `ranges` |
-//! | reading them | `reader` |
+//! | reading recordings | `reader` |
 //! | chunks and their records | `chunk` |
-//! | waiting for more of one that is written | `follower` |
-//! | what a recording has | `summary` |
-//! | distances of time, where the clock was set | `timeline` |
+//! | waiting for a growing recording | `follower` |
+//! | the content of a recording | `summary` |
+//! | durations without steps of the clock | `timeline` |
 //! | the messages of a name as a table | `columns` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
-// Numbers that files and programs give are added without overflow.
+// Numbers from files and programs must not overflow.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 #![forbid(unsafe_code)]
 

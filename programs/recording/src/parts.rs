@@ -1,4 +1,4 @@
-//! The files of a recording: the first part has its name, the next ones a number. Here is decided which ones it has.
+//! Finds the files of a recording: the first part has its name, later parts add a number.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -9,7 +9,7 @@ use crate::files::folder_of;
 use crate::files::open_found;
 use crate::identity::Identity;
 
-/// A part by its number, from 1.
+/// A part and its number, from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The number.
@@ -32,13 +32,14 @@ pub fn path_of(base: &Path, number: u64) -> PathBuf {
     base.with_file_name(name)
 }
 
-/// Returns the parts that exist, in order: what has the name of the one after another part, and behind those that are
-/// not there what says itself that it is that part of the same recording. The oldest may have been removed because the
-/// disk was full.
+/// Returns the existing parts in order.
+///
+/// The successor of a part is found by its name. After a hole, a file must identify itself as that part of the
+/// recording. The recorder may have removed the oldest parts because the disk was full.
 pub fn existing(base: &Path) -> Vec<Place> {
     let mut numbers = numbers(base);
     if has_hole(&numbers) {
-        // A part that was made while the folder was read may lack, where a later one does not.
+        // A part that was made during the listing can be missing from it, although a later part is in it.
         numbers = self::numbers(base);
     }
     let mut found: Vec<Place> = Vec::new();
@@ -47,7 +48,7 @@ pub fn existing(base: &Path) -> Vec<Place> {
         let path = path_of(base, number);
         let before = found.last().map_or(0, |last| last.number);
         if number != before.saturating_add(1) {
-            // Another recording may have such a name: run.2026.mcap is none of run.mcap.
+            // Another recording may have such a name: run.2026.mcap is not a part of run.mcap.
             let begin = found.first();
             first = first.or_else(|| begin.and_then(|part| identity(&part.path, part.path != base)));
             let is_known = begin.is_none() || first.is_some();
@@ -63,14 +64,15 @@ pub fn existing(base: &Path) -> Vec<Place> {
     found
 }
 
-/// Returns which recording the file of this name is of, or begins; `None` where it does not say it.
+/// Returns the id of the recording that this file belongs to or begins.
 pub fn id_of(base: &Path) -> Option<String> {
     identity(base, true)?.into_id()
 }
 
-/// Returns what would go with the recording that has this name: its later parts, as far as they say themselves that
-/// they are, and those that a program left which was killed while it replaced the recording. Whatever else has the name
-/// of a part is none, also where it is the next one.
+/// Returns the parts to remove with the recording of this name.
+///
+/// These are its later parts, and parts that a killed replacement left. All must identify themselves; other files with
+/// such names stay.
 pub fn later(base: &Path) -> Vec<Place> {
     let Some(first) = identity(base, true) else { return Vec::new() };
     let places = numbers(base).into_iter().filter(|number| *number > 1);
@@ -83,8 +85,9 @@ pub fn later(base: &Path) -> Vec<Place> {
     places.filter(is_part).collect()
 }
 
-/// Returns the files beside what was named that say themselves that they are parts of the same recording, wherever a
-/// name has put them: which part each is, and where. Those of other names with the same ending are looked into.
+/// Returns all files in the folder that identify themselves as parts of this recording, under any name.
+///
+/// Only files with an equal extension are examined.
 pub(crate) fn elsewhere(named: &Path, of: &Identity) -> Vec<Place> {
     let Ok(folder) = std::fs::read_dir(folder_of(named)) else { return Vec::new() };
     let paths = folder.flatten().map(|entry| named.with_file_name(entry.file_name()));
@@ -99,20 +102,18 @@ pub(crate) fn elsewhere(named: &Path, of: &Identity) -> Vec<Place> {
     found
 }
 
-/// Files behind parts that are not there, or of other names, which are looked into.
+/// The most files after holes or under other names that are examined.
 const MOST_LOOKS: u32 = 1_000;
-/// Digits of the number of a part.
 const DIGITS: std::ops::RangeInclusive<usize> = 4..=9;
 
-/// Returns the numbers of the parts whose names there are.
 fn numbers(base: &Path) -> BTreeSet<u64> {
-    // A link that leads nowhere hides no part behind it.
+    // A dangling link must not hide later parts.
     let is_there = |number: &u64| path_of(base, *number).symlink_metadata().is_ok();
     let mut found = BTreeSet::new();
     found.extend(Some(1).filter(is_there));
     match std::fs::read_dir(folder_of(base)) {
         Ok(folder) => found.extend(folder.flatten().filter_map(|entry| number_of(base, &entry.file_name()))),
-        // In a folder whose names this user may not read.
+        // This user may not list the folder.
         Err(_) => found.extend((2..).take_while(is_there)),
     }
     found
@@ -123,7 +124,7 @@ fn has_hole(numbers: &BTreeSet<u64>) -> bool {
     last.saturating_sub(first).saturating_add(1) != numbers.len() as u64
 }
 
-/// Returns which part has this name, from the second one on.
+/// Returns the number of the part with this name, from 2.
 fn number_of(base: &Path, name: &OsStr) -> Option<u64> {
     let stem = base.file_stem()?.as_bytes();
     let ending = base.extension().map_or(&b""[..], OsStr::as_bytes);
@@ -139,21 +140,19 @@ fn number_of(base: &Path, name: &OsStr) -> Option<u64> {
     (number > 1 && path_of(base, number).file_name() == Some(name)).then_some(number)
 }
 
-/// Returns the number in the name of a part, whatever the recording is called.
+/// Returns the number in the name of a part of any recording.
 pub(crate) fn number_in(name: &str) -> Option<u64> {
     let is_number =
         |word: &&str| DIGITS.contains(&word.len()) && word.bytes().all(|digit| digit.is_ascii_digit());
     name.rsplit('.').take(2).find(is_number)?.parse().ok()
 }
 
-/// Returns whether this is a part of the recording of this one that has this number or a later one, whatever its name
-/// says.
+/// Returns whether this file identifies itself as the part of this number or a later one.
 pub(crate) fn is_following(path: &Path, number: u64, of: &Identity) -> bool {
     identity(path, true)
         .is_some_and(|found| found.part.is_some_and(|part| part >= number && found.is_part(part, Some(of))))
 }
 
-/// What a file says of itself; `None` where it cannot be read.
 fn identity(path: &Path, is_found: bool) -> Option<Identity> {
     let file = if is_found { open_found(path) } else { crate::files::open(path) };
     Identity::read(&file.ok()?, path).ok().map(|(identity, _)| identity)
@@ -184,7 +183,6 @@ mod tests {
         assert_eq!(path_of(&base, 12).file_name().unwrap(), "a.b.0012.mcap");
         assert_eq!(path_of(Path::new("x"), 2), Path::new("x.0002"));
         assert!(existing(&base).is_empty());
-        // The first ones were removed.
         for number in [3, 4, 6, 7, 10_000] {
             write(&base, "5", number);
         }
@@ -210,7 +208,7 @@ mod tests {
         assert_eq!(names.map(number_in), numbers);
     }
 
-    /// A recording that is called as a part of another one would be is none, nor is a name that only looks like one.
+    /// A recording with a name like a part, or a merely similar name, is not a part.
     #[test]
     fn behind_parts_that_are_not_there_only_those_of_the_same_recording_are_found() {
         let folder = tempfile::tempdir().unwrap();
@@ -235,12 +233,12 @@ mod tests {
             std::fs::copy(&base, folder.path().join(name)).unwrap();
         }
         assert_eq!(found(&base), [1]);
-        // What has the name of the next one is looked at by who reads it, and says what is wrong.
+        // The reader reports the problem of the next part's file.
         std::fs::write(path_of(&base, 2), "no recording").unwrap();
         assert_eq!(found(&base), [1, 2, 3]);
     }
 
-    /// What has the name of a part is none for that: it may be anybody's.
+    /// A name is insufficient, because any file can have it.
     #[test]
     fn later_parts_are_those_that_say_that_they_are_of_the_recording() {
         let folder = tempfile::tempdir().unwrap();

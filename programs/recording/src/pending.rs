@@ -1,33 +1,31 @@
-//! What was written of a part and is not in its file yet: a chunk that is not complete, and what is behind the one
-//! before it. A chunk goes into the file as a whole, so that the file has no place that is wrong until it is written
-//! again. Memory for it is asked for, and may be refused: MCAP's library would end the program.
+//! Buffers the incomplete chunk of a part, and data after the last chunk.
+//!
+//! A chunk is written as a whole, so the file never has a place that must be corrected later. Memory is requested with
+//! fallible calls, because the MCAP library would end the program.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Beyond so many bytes no more memory is taken than is needed, and none is kept for the next chunk.
+/// Beyond this size, memory is requested exactly and freed after the chunk.
 const KEPT: usize = 16 << 20;
-/// Outside of a chunk, what is as long as that goes into the file without a copy.
+/// Outside of a chunk, data of this length goes into the file without a copy.
 const LONG: usize = 64 << 10;
 
-/// The output of MCAP's library: the file, behind what is pending.
+/// The output of the MCAP library: the file, followed by the pending bytes.
 #[derive(Clone)]
 pub struct Output(Arc<Mutex<Pending>>);
 
 struct Pending {
     file: File,
-    /// Bytes in the file.
     begin: u64,
     bytes: Vec<u8>,
-    /// Where the next byte goes, in `bytes`.
+    /// The position of the next byte in `bytes`.
     at: usize,
-    /// No chunk is being written.
     is_between: bool,
 }
 
 impl Output {
-    /// Of a file that is empty.
     pub fn new(file: File) -> Output {
         Output(Arc::new(Mutex::new(Pending { file, begin: 0, bytes: Vec::new(), at: 0, is_between: false })))
     }
@@ -36,13 +34,13 @@ impl Output {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes room for so many bytes more. Returns false where there is no memory for them.
+    /// Reserves memory for more bytes; returns false if it is not available.
     #[must_use]
     pub fn reserve(&self, more: usize) -> bool {
         self.pending().reserve(more)
     }
 
-    /// Does this, which writes no chunk, after a flush.
+    /// Runs an operation that writes no chunk, after a flush.
     pub fn between_chunks<T>(&self, what: impl FnOnce() -> T) -> T {
         self.pending().is_between = true;
         let done = what();
@@ -61,7 +59,6 @@ impl Pending {
         reserved.is_ok()
     }
 
-    /// Puts everything into the file.
     fn write_out(&mut self) -> io::Result<()> {
         self.file.write_all(&self.bytes)?;
         self.begin = self.begin.saturating_add(self.bytes.len() as u64);
@@ -103,7 +100,7 @@ impl Write for Output {
 }
 
 impl Seek for Output {
-    /// MCAP's library goes back to the head of a chunk that is complete, and then to the end.
+    /// The MCAP library seeks to the head of a complete chunk, and then to the end.
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let mut pending = self.pending();
         let place = match to {
@@ -131,8 +128,7 @@ mod tests {
 
     use super::*;
 
-    /// In any order of writes, flushes, long content and ways back, the file has what was flushed, and in the end what
-    /// a cursor in memory has.
+    /// After any operations, the file has the flushed bytes, and finally the content of a cursor in memory.
     #[test]
     fn file_has_what_was_flushed_and_in_the_end_all() {
         let mut below = crate::chance_tests::below();
@@ -149,7 +145,7 @@ mod tests {
                         output.write_all(&bytes).unwrap();
                         model.write_all(&bytes).unwrap();
                     }
-                    // Back to the head of a chunk, which is written again, and to the end.
+                    // Back to the head of a chunk, which is written again, and then to the end.
                     3 => {
                         let end = model.get_ref().len() as u64;
                         let place = flushed + below(end - flushed + 1);

@@ -1,21 +1,21 @@
-//! Sets of numbers as ranges, both ends included: numbers of messages, and of parts, go up to 2^64-1.
+//! Sets of numbers as inclusive ranges. The numbers of messages and parts go up to 2^64-1.
 
 use std::collections::BTreeMap;
 
-/// Numbers, as ranges that neither touch nor overlap.
+/// A set of numbers, as ranges that neither touch nor overlap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ranges {
-    /// The last number of each, by its first one.
+    /// The last number of each range, by its first one.
     by_first: BTreeMap<u64, u64>,
 }
 
 impl Ranges {
-    /// Returns whether there is none.
+    /// Returns whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.by_first.is_empty()
     }
 
-    /// Returns how many ranges there are.
+    /// Returns the number of ranges.
     pub fn len(&self) -> usize {
         self.by_first.len()
     }
@@ -35,12 +35,12 @@ impl Ranges {
         self.by_first.last_key_value().map(|(_, last)| *last)
     }
 
-    /// Returns whether these numbers are all there.
+    /// Returns whether the set has all numbers from `first` to `last`.
     pub fn has(&self, first: u64, last: u64) -> bool {
         self.until(first).is_some_and(|(_, end)| last <= end)
     }
 
-    /// Returns the last range that begins with this number or before it.
+    /// Returns the last range that begins at or before this number.
     fn until(&self, number: u64) -> Option<(u64, u64)> {
         self.by_first.range(..=number).next_back().map(|(first, last)| (*first, *last))
     }
@@ -50,7 +50,7 @@ impl Ranges {
         if first > last || self.has(first, last) {
             return;
         }
-        // Whatever overlaps or touches them becomes one with them.
+        // Overlapping and adjacent ranges are merged.
         while let Some((begin, end)) = self.until(last.saturating_add(1))
             && end.saturating_add(1) >= first
         {
@@ -60,7 +60,7 @@ impl Ranges {
         self.by_first.insert(first, last);
     }
 
-    /// Adds those that another one has.
+    /// Adds the numbers of another set.
     pub fn join(&mut self, other: &Ranges) {
         other.iter().for_each(|(first, last)| self.add(first, last));
     }
@@ -81,7 +81,7 @@ impl Ranges {
         }
     }
 
-    /// Returns the first range of numbers from `first` to `last` that are here and not in `other`.
+    /// Returns the first range between `first` and `last` that is here but not in `other`.
     pub fn first_without(&self, other: &Ranges, mut first: u64, last: u64) -> Option<(u64, u64)> {
         while first <= last {
             let (begin, end) = match self.until(first) {
@@ -102,7 +102,7 @@ impl Ranges {
 }
 
 impl std::fmt::Display for Ranges {
-    /// Such as `1-3,7`.
+    /// Writes a form such as `1-3,7`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (at, (first, last)) in self.iter().enumerate() {
             let comma = if at == 0 { "" } else { "," };
@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
 
-    /// Numbers of which a model holds each: at both ends of what there is.
+    /// Numbers at both ends of the value range, which the model holds individually.
     const FEW: u64 = 24;
     const BEHIND: u64 = u64::MAX - FEW;
 
@@ -129,7 +129,7 @@ mod tests {
         (0..=FEW).chain(BEHIND..=u64::MAX)
     }
 
-    /// The ranges of a model, in which the numbers between both ends are never.
+    /// Returns the ranges of a model. Numbers between both ends never occur.
     fn ranges_of(model: &BTreeSet<u64>) -> Vec<(u64, u64)> {
         let mut found: Vec<(u64, u64)> = Vec::new();
         for number in model {
@@ -150,7 +150,7 @@ mod tests {
             for _ in 0..40 {
                 let begin = if below(2) == 0 { 0 } else { BEHIND };
                 let (one, other) = (begin + below(FEW + 1), begin + below(FEW + 1));
-                // Ranges that end before they begin have nothing in them.
+                // Ranges that end before they begin are empty.
                 let (first, last) = if below(8) == 0 {
                     (one.max(other), one.min(other))
                 } else {

@@ -1,10 +1,9 @@
-//! Reads recordings and other MCAP files from their beginning to their end, or as far as they are whole; also while
-//! they are written.
+//! Reads recordings and other MCAP files, also damaged ones and files that are still being written.
 //!
-//! A file is read in blocks, never mapped: another program may shorten it at any time. What is held is one record, at
-//! most of [`Limits::record`] bytes, what a chunk decompresses to, and the schemas and channels of a part. A message is
-//! a slice of that memory. What is wrong is a [`Problem`], and behind it the file is read on wherever it says how long
-//! that is.
+//! A file is read in blocks and never mapped, because another program may shorten it at any time. The reader holds one
+//! record of at most [`Limits::record`] bytes, a decompressed chunk, and the schemas and channels of a part. A message
+//! is a slice of that memory. The reader reports damage as a [`Problem`], and continues after it if the length of the
+//! damaged record is known.
 
 mod closed;
 mod entry;
@@ -38,67 +37,63 @@ pub use self::entry::{
 };
 pub use self::outline::Outline;
 
-/// Problems that are said one by one.
+/// The most problems that are reported individually.
 const MAX_PROBLEMS: usize = 1_000;
 
-/// A file of a recording: what has its path later may be another one.
+/// A file of a recording. Another file may have its path later.
 #[derive(Clone, Debug)]
 pub struct OfRecording {
     /// Its path.
     pub path: PathBuf,
-    /// The device that it is on.
+    /// Its device.
     pub device: u64,
-    /// Its number there.
+    /// Its inode.
     pub number: u64,
 }
 
-/// Reads the parts of a recording, one after the other.
+/// Reads the parts of a recording in order.
 #[derive(Debug)]
 pub struct Reader {
     parts: VecDeque<Place>,
-    /// The number of the part that was looked at last, where all parts of a recording are read.
+    /// The number of the last examined part, if all parts of a recording are read.
     last: Option<u64>,
-    /// Whether a part that is not the first one was named.
+    /// Whether the caller named a later part.
     is_alone: bool,
-    /// The parts that the recorder removed itself, as far as it is known.
     dropped: Dropped,
-    /// The parts that were read.
     read: Ranges,
-    /// How often parts were not there, and which ones these were last.
+    /// The count of holes so far, and the first and last missing part of the latest hole.
     holes: usize,
     hole: Option<(u64, u64)>,
-    /// Problems of parts that are not there: where in `problems`, and their first and last number.
+    /// Problems of missing parts: index in `problems`, first and last number.
     absent: Vec<(usize, u64, u64)>,
-    /// What was named, where the parts were found by it.
+    /// The path that the parts were found by.
     base: Option<PathBuf>,
-    /// What the parts that were found are to be of.
     identity: Option<Identity>,
     limits: Limits,
     part: Option<OpenPart>,
-    /// The times of the messages that are asked for.
+    /// The requested times of messages.
     window: Option<(u64, u64)>,
     problems: Vec<Problem>,
-    /// Problems that are only counted.
     further: u64,
-    /// Bytes of the parts that were read, and of all that there were when the recording was opened.
+    /// Bytes of completed parts, and of all parts when the recording was opened.
     before: u64,
     whole: u64,
     current: Current,
     follower: Option<Follower>,
-    /// Channels of other programs without a message, of the parts that were read.
+    /// Channels of other programs without messages, in completed parts.
     silent: Vec<Arc<Channel>>,
 }
 
 impl Reader {
-    /// Opens a recording: all of its parts, if this is the first one, and otherwise this file alone.
+    /// Opens a recording: all parts if this is the first one, otherwise only this file.
     ///
     /// # Errors
-    /// `NotFound`, and those of the file system; `Malformed` for a file that is no MCAP file.
+    /// `NotFound` and other errors of the file system; `Malformed` if the file is not MCAP.
     pub fn open(path: &Path) -> Result<Reader> {
         Reader::with_limits(path, Limits::default())
     }
 
-    /// The same with other limits.
+    /// As [`Reader::open`], with other limits.
     ///
     /// # Errors
     /// As for [`Reader::open`].
@@ -112,7 +107,6 @@ impl Reader {
         Ok(reader)
     }
 
-    /// Begins to read all parts of a recording with the first one that is there.
     fn begin_at(&mut self, named: &Path) {
         let Some(part) = &mut self.part else { return };
         let (place, said) = (part.number, part.identity.part.unwrap_or(part.number));
@@ -127,15 +121,15 @@ impl Reader {
         self.read.add(said.max(1), said.max(1));
     }
 
-    /// Reads one part that was found beside a recording, of this identity where it is known.
+    /// Reads one found part, which must have the identity `of` if that is given.
     ///
     /// # Errors
-    /// As for [`Reader::open`]; `Unsupported` where it is a link, of another recording or of another user.
+    /// As for [`Reader::open`]; `Unsupported` for a link, or a file of another recording or user.
     pub fn of_found(base: &Path, part: PathBuf, limits: Limits, of: Option<Identity>) -> Result<Reader> {
         Reader::begin(places(vec![part]), limits, Some(base.to_owned()), of)
     }
 
-    /// Returns the files of a recording and what is wrong with those, without a look at their messages.
+    /// Returns the files of a recording and their problems, without reading messages.
     ///
     /// # Errors
     /// As for [`Reader::open`].
@@ -144,7 +138,7 @@ impl Reader {
         Ok((files, reader.problems))
     }
 
-    /// Returns which parts the recorder of a recording removed itself, also where a later part alone says it.
+    /// Returns the parts that the recorder removed, according to all parts.
     ///
     /// # Errors
     /// As for [`Reader::open`].
@@ -208,13 +202,12 @@ impl Reader {
         Ok(reader)
     }
 
-    /// Opens a recording that may still be written: where [`Reader::read`] finds no more, there may be more after
-    /// [`Reader::wait`].
+    /// Opens a recording that may still be written. After [`Reader::wait`], [`Reader::read`] may find more.
     ///
     /// # Errors
-    /// As for [`Reader::open`]; those of inotify.
+    /// As for [`Reader::open`]; errors of inotify.
     pub fn follow(path: &Path, limits: Limits) -> Result<Reader> {
-        // Before the first look at the file, so that no change of it is missed.
+        // Watching begins before the first look at the file and therefore sees each change.
         let follower = Follower::new(path)?;
         follower.wait_until_begun()?;
         let mut reader = Reader::with_limits(path, limits)?;
@@ -225,12 +218,13 @@ impl Reader {
         Ok(reader)
     }
 
-    /// The same for messages that were received within these times, in nanoseconds since 1970: chunks without one are
-    /// not read, where the file was closed. Events, metadata and messages outside of the times may be given
-    /// nevertheless.
+    /// Skips chunks without messages in these times of receipt, in nanoseconds since 1970.
+    ///
+    /// Only a closed file permits this. [`Reader::read`] may still return events, metadata and messages outside of the
+    /// times.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Errors of the file system.
     pub fn within(mut self, from: u64, to: u64) -> Result<Reader> {
         self.window = Some((from, to));
         if let Some(part) = &mut self.part {
@@ -239,10 +233,10 @@ impl Reader {
         Ok(self)
     }
 
-    /// Waits until the recording that is followed may have more; returns whether it may, or the wait ended before.
+    /// Waits until a followed recording may have more; returns false if the wait ended before.
     ///
     /// # Errors
-    /// Those of the kernel, and `Interrupted` or `Cancelled` where the wait was ended.
+    /// Errors of the kernel; `Interrupted` or `Cancelled` if the wait was ended.
     pub fn wait(&mut self, wait: Wait<'_>) -> Result<bool> {
         match &self.follower {
             Some(follower) => follower.wait(wait),
@@ -250,7 +244,7 @@ impl Reader {
         }
     }
 
-    /// Returns whether its recorder has ended it: nothing will come behind what was read.
+    /// Returns whether the recorder ended the recording and the reader reached its end.
     pub fn has_ended(&self) -> bool {
         self.part.is_none()
     }
@@ -266,7 +260,7 @@ impl Reader {
                 if self.find_further() {
                     continue;
                 }
-                // A recording that goes on has a next part, which this one names.
+                // This part names a next part, so the recording continues.
                 let goes_on =
                     self.follower.is_some() && self.part.as_ref().is_some_and(|part| part.next.is_some());
                 if !goes_on {
@@ -281,9 +275,8 @@ impl Reader {
             let how = if is_found { As::Found(self.identity.as_ref()) } else { As::Named };
             let is_last = self.part.is_none() && self.parts.is_empty();
             match (OpenPart::open(path.clone(), number, self.limits, how), &self.part) {
-                // Its recorder has just removed it: what follows says that it is not there.
+                // Its recorder has just removed it. The next part reports the gap.
                 (Err(error), _) if is_found && !is_last && error.kind() == ErrorKind::NotFound => {}
-                // What lies in the place of a further part hides neither those before it nor those behind it.
                 (Err(error), Some(_)) => {
                     self.miss(number, number);
                     self.last = self.last.map(|last| last.max(number));
@@ -294,7 +287,7 @@ impl Reader {
                     if self.part.is_none() || self.last.is_none() {
                         break part;
                     }
-                    // A file without a whole record behind its head says nothing of itself.
+                    // A file without a whole record after its header lacks an identity.
                     let said = part.identity.part.unwrap_or(number);
                     if self.has_been_read(&part, said) {
                         self.last = self.last.map(|last| last.max(number));
@@ -317,13 +310,13 @@ impl Reader {
             part.publishers = ended.end_of_publishers()?;
             self.silent.extend(ended.silent_channels());
         }
-        // What is still written has no known order.
+        // The order of a growing file is unknown.
         part.is_in_order |= self.follower.is_some();
         self.part = Some(part);
         Ok(true)
     }
 
-    /// Looks for parts that came while those that there were were read; returns whether there are some.
+    /// Looks for new parts; returns whether there are any.
     fn find_further(&mut self) -> bool {
         if let (None, Some(base), Some(part)) = (&self.follower, &self.base, &self.part)
             && part.next.is_some()
@@ -335,8 +328,9 @@ impl Reader {
         !self.parts.is_empty()
     }
 
-    /// Returns whether the part that was read last goes on in one behind this number: what has its name is another
-    /// program's, unless it says itself that it is what follows.
+    /// Returns whether this file is foreign because the previous part continues after its number.
+    ///
+    /// A file that identifies itself as the following part is not foreign.
     fn is_passed_over(&self, number: u64, path: &Path) -> bool {
         let Some(part) = self.part.as_ref().filter(|part| part.next.is_some() && self.last.is_some()) else {
             return false;
@@ -344,8 +338,7 @@ impl Reader {
         number < part.following() && !parts::is_following(path, part.following(), &part.identity)
     }
 
-    /// Returns whether a file says that it is a part that comes before one that was read, such as a copy of that; says
-    /// so then.
+    /// Reports a file with the number of an earlier part, such as a copy; returns whether it is one.
     fn has_been_read(&mut self, found: &OpenPart, said: u64) -> bool {
         if self.last.is_none_or(|last| said > last) {
             return false;
@@ -357,7 +350,7 @@ impl Reader {
         true
     }
 
-    /// Says which parts are not there before the one that is in this place and says that it has this number.
+    /// Reports the missing parts before this file, which has the place `place` and claims `number`.
     fn miss(&mut self, place: u64, number: u64) {
         let (Some(last), Some(part), Some(base)) = (self.last, &self.part, &self.base) else { return };
         let is_open = last == part.number;
@@ -396,7 +389,7 @@ impl Reader {
         self.forgive();
     }
 
-    /// What the recorder removed itself is no fault.
+    /// Parts that the recorder removed are not a fault.
     fn forgive(&mut self) {
         let (problems, dropped) = (&mut self.problems, &self.dropped);
         self.absent.retain(|(at, first, last)| {
@@ -409,12 +402,12 @@ impl Reader {
         });
     }
 
-    /// All parts that are there were read.
+    /// Ends the recording after all existing parts were read.
     fn end(&mut self) {
         if let Some(part) = &self.part
             && let Some(next) = part.next.clone().filter(|_| self.last == Some(part.number))
         {
-            // The first part is called as it likes; another one says that it was not named by the first.
+            // The first part may have any name. A later part shows that the caller did not name the first one.
             if self.is_alone {
                 let text = format!("the recording goes on in {next}, which is no part of what was named");
                 let problem = part.problem(part.offset, ProblemKind::Alone, text);
@@ -424,7 +417,7 @@ impl Reader {
                 self.miss(behind, behind);
             }
         }
-        // A recording of which nothing lacks has no further part.
+        // A complete recording lacks further parts.
         let may_lack = self.is_alone || self.problems.iter().any(|problem| problem.kind.may_hide_parts());
         if let (Some(_), Some(named), Some(of)) = (self.last, &self.base, &self.identity)
             && may_lack
@@ -438,7 +431,7 @@ impl Reader {
         }
     }
 
-    /// Says of a part that was named itself which other parts of its recording are there, and which are not.
+    /// Reports which other parts of a single later part exist, and which are missing.
     fn report_alone(&mut self, found: &[Place]) {
         let Some(part) = &self.part else { return };
         let (mut there, mut not_there) = (Ranges::default(), Ranges::default());
@@ -462,14 +455,14 @@ impl Reader {
         self.keep(problem);
     }
 
-    /// Says which parts that were not read are there: those in files of other names, and those that came meanwhile.
+    /// Reports existing parts that were not read: under other names, or new ones.
     fn report_elsewhere(&mut self, found: Vec<Place>) {
         for Place { number, path } in found {
             let is_said = self.problems.iter().any(|problem| problem.path == path);
             if self.read.has(number, number) || is_said {
                 continue;
             }
-            // Where it has its own name it was not there yet when the names were read: its recorder is at work.
+            // A file with its proper name appeared after the names were read, so the recorder is still running.
             if self.base.as_ref().is_some_and(|base| parts::path_of(base, number) == path) {
                 let text = format!(
                     "it is part {number} of the recording, which came while those before it were read: it is not read; read the recording again"
@@ -487,7 +480,7 @@ impl Reader {
         }
     }
 
-    /// Takes that another reader of the same recording has these parts: what is made of all readers lacks none of them.
+    /// Notes the parts that another reader of this recording has. A copy of both readers does not lack them.
     pub fn has_elsewhere(&mut self, other: &Identity, parts: &Ranges) {
         if self.identity.as_ref().is_none_or(|own| !own.is_of(other)) {
             return;
@@ -503,7 +496,6 @@ impl Reader {
         });
     }
 
-    /// Keeps a problem, or counts it where there are very many.
     fn keep(&mut self, problem: Problem) {
         if self.problems.len() < MAX_PROBLEMS {
             self.problems.push(problem);
@@ -517,37 +509,36 @@ impl Reader {
         }
     }
 
-    /// Returns how many bytes were read, and how many there are.
+    /// Returns the bytes that were read, and the total.
     pub fn progress(&self) -> (u64, u64) {
         let now = self.part.as_ref().map_or(0, |part| part.offset);
         let read = self.before.saturating_add(now);
         (read, self.whole.max(read))
     }
 
-    /// Returns how the first messages of the file that is read are compressed.
+    /// Returns the compression of the first messages in the current file.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Errors of the file system.
     pub fn compression(&self) -> Result<Option<Compression>> {
         let Some(part) = &self.part else { return Ok(None) };
         chunk::compression(&part.file).map_err(|error| of_io(&error, "reading", &part.path))
     }
 
-    /// Returns how large what is made of the recording may become.
+    /// Returns how large a copy or table of the recording may become.
     pub fn room(&self) -> Room {
         self.limits.room.of_files(self.whole)
     }
 
-    /// Returns the limits of one message and its value.
+    /// Returns the limits of a message and its value.
     pub fn message_limits(&self) -> linkspan::Limits {
         self.limits.message
     }
 
-    /// Returns the content of the attachment that was read last, its times, when it was attached and made, and its
-    /// media type.
+    /// Returns the last attachment: its content, the times of attaching and of creation, and its media type.
     ///
     /// # Errors
-    /// `InvalidState` where none was; `OutOfMemory`; those of the file system.
+    /// `InvalidState` without an attachment; `OutOfMemory`; errors of the file system.
     pub fn attachment(&self) -> Result<(Vec<u8>, [u64; 2], &str)> {
         let (Some(part), Some(attached)) = (&self.part, &self.current.attached) else {
             return Err(Error::new(ErrorKind::InvalidState, "no attachment was read last"));
@@ -556,51 +547,52 @@ impl Reader {
         Ok((content, [attached.log_time, attached.create_time], &attached.media_type))
     }
 
-    /// Returns the file that is read, and the byte behind the last record.
+    /// Returns the current file, and the offset after the last record.
     pub fn place(&self) -> Option<(&Path, u64)> {
         self.part.as_ref().map(|part| (&*part.path, part.offset))
     }
 
-    /// Returns what its parts are of.
+    /// Returns the identity of the recording.
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
     }
 
-    /// Returns how often parts were not there so far.
+    /// Returns the count of holes so far: places with missing parts.
     pub fn holes(&self) -> usize {
         self.holes
     }
 
-    /// Returns the first and the last one of the parts that were not there last.
+    /// Returns the first and the last part of the latest hole.
     pub fn hole(&self) -> Option<(u64, u64)> {
         self.hole
     }
 
-    /// Returns which parts were read.
+    /// Returns the parts that were read.
     pub fn parts_read(&self) -> &Ranges {
         &self.read
     }
 
-    /// Returns which parts the recorder removed itself, as far as what was read says it.
+    /// Returns the parts that the recorder removed, according to the parts read so far.
     pub fn dropped(&self) -> &Dropped {
         &self.dropped
     }
 
-    /// Returns the channels of other programs that have no message, of the parts that were read to their end.
+    /// Returns the channels of other programs without messages, in parts that were read completely.
     pub fn silent_channels(&self) -> &[Arc<Channel>] {
         &self.silent
     }
 
-    /// Returns what was found wrong so far.
+    /// Returns the problems so far.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
-    /// Returns the next entry; `None` at the end of the last part, and where one that is followed has no more yet. What
-    /// is wrong in a file is in [`Reader::problems`]; the next part is read then.
+    /// Returns the next entry; `None` at the end, or until a followed recording grows.
+    ///
+    /// Damage goes to [`Reader::problems`], and reading continues with the next part.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Errors of the file system.
     pub fn read(&mut self) -> Result<Option<Entry<'_>>> {
         let found = loop {
             let Some(part) = &mut self.part else { return Ok(None) };
@@ -612,7 +604,8 @@ impl Reader {
                         if self.parts.is_empty() {
                             self.parts = follower.parts_from(part.following(), part.next.is_some());
                         }
-                        // Behind the look for parts: what was written before the next one was begun is read first.
+                        // The file is checked after the look for parts: data from before the next part must be read
+                        // first.
                         if part.has_grown()? {
                             continue;
                         }
@@ -657,7 +650,6 @@ impl Reader {
     }
 }
 
-/// Files as parts whose numbers say nothing.
 fn places(paths: Vec<PathBuf>) -> Vec<Place> {
     paths.into_iter().map(|path| Place { number: 1, path }).collect()
 }

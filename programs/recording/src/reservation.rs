@@ -1,7 +1,7 @@
-//! Room that is reserved on the disk for a file before it is written, and for what closes the file.
+//! Reserves space on the disk for a file and for closing it.
 //!
-//! A disk that is full is found before a chunk begins, so no chunk is torn, and the indexes and the footer still have
-//! room.
+//! A full disk is therefore noticed before a chunk begins. Chunks are never torn, and space for indexes and footer
+//! remains.
 
 use std::fs::File;
 use std::io;
@@ -10,33 +10,31 @@ use std::os::fd::AsFd;
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
-/// How much is reserved at a time, beyond what is needed now.
+/// Bytes that are reserved in advance.
 const STEP: u64 = 4 << 20;
 
-/// Room that is reserved for one file.
 #[derive(Debug)]
 pub struct Reservation {
-    /// Up to here the disk has room.
+    /// The length up to which space is reserved.
     reserved: u64,
-    /// Whether the file system reserves room; some do not, and then a full disk is found by a write.
+    /// Whether the file system supports this. Otherwise a write notices the full disk.
     works: bool,
 }
 
 impl Reservation {
-    /// Nothing is reserved yet.
     pub fn new() -> Reservation {
         Reservation { reserved: 0, works: true }
     }
 
-    /// Reserves room up to this length. The length of the file stays as it is.
+    /// Reserves space up to this length without changing the length of the file.
     ///
     /// # Errors
-    /// ENOSPC or EDQUOT where it is not there.
+    /// ENOSPC or EDQUOT if the space is not available.
     pub fn extend(&mut self, file: &File, length: u64) -> io::Result<()> {
         if !self.works || length <= self.reserved {
             return Ok(());
         }
-        // On a disk that is nearly full less than a whole step is there.
+        // A nearly full disk may have less than a step.
         let mut steps = [STEP, 0].into_iter();
         let mut extra = steps.next().unwrap_or(0);
         loop {

@@ -1,4 +1,4 @@
-//! What a recording has: names with their counts, times and losses, facts, notes, events.
+//! Summarizes a recording: names with counts, times and losses; facts, notes and events.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -13,34 +13,33 @@ use crate::format;
 use crate::reader::{Channel, Entry, Problem, Reader};
 use crate::timeline::{Extent, Timeline};
 
-/// What a recording has of a name.
+/// The content of a name.
 #[derive(Clone, Debug, Default)]
 pub struct Name {
-    /// Its messages, without those that are repeated at the beginning of a part.
+    /// Its messages, without repeated ones.
     pub messages: u64,
     /// The bytes of their bodies.
     pub bytes: u64,
     /// Messages that were not received.
     pub missed: u64,
-    /// Messages that were received and, as was asked, not recorded.
+    /// Messages that were received but not recorded, on request.
     pub skipped: u64,
-    /// When the first and the last message were received; `None` where there is none.
+    /// The first and last time of receipt; `None` without messages.
     pub extent: Option<Extent>,
     /// The incarnations of its publishers.
     pub incarnations: Vec<u64>,
-    /// How its messages are encoded.
+    /// The encodings of its messages.
     pub encodings: Vec<String>,
     /// The names of its schemas.
     pub schemas: Vec<String>,
-    /// The channel of its newest message that has a schema in Linkspan's notation.
+    /// The channel of its newest message with a schema in Linkspan's notation.
     pub described_by: Option<Arc<Channel>>,
     /// Its publishers.
     pub sources: Vec<String>,
-    /// What of these was seen: a file may have as many as it has channels.
+    /// The items of these lists, for a fast search.
     seen: HashSet<Seen>,
 }
 
-/// Something that stands in a list once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Seen {
     Incarnation(u64),
@@ -49,41 +48,37 @@ enum Seen {
     Source(String),
 }
 
-/// What a recording has.
+/// The content of a recording.
 #[derive(Debug, Default)]
 pub struct Summary {
     /// Its names, without events.
     pub names: BTreeMap<String, Name>,
-    /// What its recorder wrote at the beginning.
+    /// The facts that its recorder wrote at the beginning.
     pub facts: BTreeMap<String, String>,
-    /// What was noted.
+    /// The notes.
     pub notes: BTreeMap<String, String>,
-    /// Attached files, and their bytes.
+    /// Attached files and their bytes.
     pub attachments: Vec<(String, u64)>,
-    /// How many events of each kind there are.
+    /// The count of events by kind.
     pub events: BTreeMap<String, u64>,
-    /// When the first and the last message or event was received.
+    /// The first and last time of a message or event.
     pub extent: Option<Extent>,
-    /// What the events so far say of the clock.
     timeline: Timeline,
-    /// What of other recordings, of which this one was made, could not be read and is not in it.
+    /// Omissions of the originals, if this is a copy.
     pub omitted: Vec<String>,
-    /// Parts of other recordings, of which this one was made, that their recorder removed.
+    /// Parts of the originals that their recorder removed.
     pub removed: Vec<String>,
-    /// What contradicts the losses.
     claims: Claims,
-    /// The channels whose names have what they say, by their addresses.
+    /// Channels that are already included in their names, by address.
     described: HashMap<usize, Arc<Channel>>,
 }
 
-/// Omissions that are said one by one.
 const MAX_OMITTED: usize = 1_000;
 
-/// The channels that one part may have.
+/// The most channels of a part.
 const MAX_DESCRIBED: usize = 1 << 16;
 
 impl Name {
-    /// Adds what a channel says.
     fn describe(&mut self, channel: &Channel) {
         if self.seen.insert(Seen::Incarnation(channel.incarnation)) {
             self.incarnations.push(channel.incarnation);
@@ -107,7 +102,7 @@ impl Summary {
     /// Reads a recording to its end.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Errors of the file system.
     pub fn read(reader: &mut Reader) -> Result<Summary> {
         let mut summary = Summary::default();
         while let Some(entry) = reader.read()? {
@@ -163,7 +158,7 @@ impl Summary {
             }
             Entry::Metadata(format::metadata::NOTES, notes) => self.notes.clone_from(notes),
             Entry::Metadata(format::metadata::OMITTED, omitted) => {
-                // Of a stranger's file, too: so many are said one by one.
+                // The limit protects against a malicious file.
                 if self.omitted.len() < MAX_OMITTED {
                     self.omitted.push(format::omitted(omitted));
                 }
@@ -176,12 +171,12 @@ impl Summary {
         }
     }
 
-    /// Returns why its counts of losses are not true; `None` where nothing contradicts them.
+    /// Returns why its counts of losses are false; `None` without a contradiction.
     pub fn fault_of_losses(&self) -> Option<String> {
         self.claims.fault()
     }
 
-    /// Returns it as a value, with what is wrong in the files and where they are.
+    /// Returns the summary as a value, with the problems and paths of the files.
     pub fn to_value(&self, problems: &[Problem], files: &[PathBuf]) -> Value {
         let names = self.name_values().map(|(topic, of)| (topic.to_owned(), of)).collect();
         let mut value = Map::from_iter([(NAMES.to_owned(), Value::Map(names))]);
@@ -189,12 +184,12 @@ impl Summary {
         Value::Map(value)
     }
 
-    /// Returns what stands under [`NAMES`] in that, a name at a time: a recording may have very many.
+    /// Returns the entries of [`NAMES`] one at a time, because a recording may have very many.
     pub fn name_values(&self) -> impl Iterator<Item = (&str, Value)> {
         self.names.iter().map(|(topic, name)| (topic.as_str(), name.to_value()))
     }
 
-    /// Returns all else of it.
+    /// Returns all other entries.
     pub fn other_values(&self, problems: &[Problem], files: &[PathBuf]) -> Map {
         let map = |entries: &BTreeMap<String, String>| -> Value {
             Value::Map(entries.iter().map(|(key, text)| (key.clone(), text.as_str().into())).collect())

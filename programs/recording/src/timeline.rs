@@ -1,42 +1,41 @@
-//! Distances of time in a recording whose clock was set: without the steps that its events name.
+//! Durations in a recording whose clock was set. The steps that its events report are removed.
 
 use std::cmp::Ordering;
 
 use crate::event::{Event, Kind};
 
-/// What is known of the clock up to a place in a recording. The entries have to be given in their order.
+/// The steps of the clock up to an entry. The entries must come in order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timeline {
-    /// By how many nanoseconds the clock was set so far.
+    /// The sum of the steps so far, in nanoseconds.
     shift: i128,
-    /// The last step: when and by how much.
+    /// The time and the size of the last step.
     last: Option<(u64, i64)>,
     begin: Option<u64>,
 }
 
-/// The year 2000 in nanoseconds since 1970: later times are those of a clock, earlier ones those of a simulation.
+/// The year 2000 in nanoseconds since 1970: later times come from a clock, earlier ones from a simulation.
 const CLOCKS: u64 = 946_684_800_000_000_000;
 
-/// Returns whether a time is none beside another one: writers give 0 to a message without a time, and only simulations
-/// begin there.
+/// Returns whether a time is absent: writers use 0 for that, except in simulations that begin at 0.
 pub fn is_timeless(time: u64, other: u64) -> bool {
     time == 0 && other >= CLOCKS
 }
 
-/// Two recorders of one machine each tell a step; so close together, in nanoseconds, it is one.
+/// Two recorders of a machine both report a step. Steps within this many nanoseconds are one.
 const SAME_STEP: u64 = 5_000_000_000;
-/// And so much may one of both find more than the other.
+/// The most difference between the sizes that both report.
 const SAME_SIZE: u64 = 100_000_000;
 
 impl Timeline {
-    /// Takes the time of an entry: the first one that has a time is the beginning.
+    /// Takes the time of an entry. The first entry with a time is the beginning.
     pub fn take(&mut self, time: u64) {
         if self.begin.is_none_or(|begin| is_timeless(begin, time)) {
             self.begin = Some(time);
         }
     }
 
-    /// Takes an event: a step of the clock changes what follows.
+    /// Takes an event: a step of the clock affects all later times.
     pub fn note(&mut self, event: &Event) {
         self.take(event.time);
         let (Kind::Clock, Some(by)) = (event.kind, event.by) else { return };
@@ -49,28 +48,28 @@ impl Timeline {
         }
     }
 
-    /// Returns the time of the first entry, where there was one.
+    /// Returns the time of the first entry.
     pub fn begin(&self) -> Option<u64> {
         self.begin
     }
 
-    /// Returns a time as the clock would have given it, had it not been set.
+    /// Returns a time without the steps of the clock.
     pub fn continuous(&self, time: u64) -> u64 {
         let time = i128::from(time).saturating_sub(self.shift);
         u64::try_from(time).unwrap_or(if time < 0 { 0 } else { u64::MAX })
     }
 }
 
-/// A place in the time of a recording.
+/// A time of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Instant {
     /// Nanoseconds since the beginning.
     After(u64),
-    /// Nanoseconds since 1970, as the clock gave it.
+    /// Nanoseconds since 1970, according to the clock.
     At(u64),
 }
 
-/// The times of a recording that are asked for. The entries have to be given in their order, from its beginning on.
+/// A range of times in a recording. The entries must come in order, from the beginning on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Within {
     from: Option<Instant>,
@@ -79,24 +78,23 @@ pub struct Within {
 }
 
 impl Within {
-    /// Those between these two; without one of them, up to the beginning or the end.
+    /// Makes a range; `None` means the beginning or the end.
     pub fn new(from: Option<Instant>, to: Option<Instant>) -> Within {
         Within { from, to, timeline: Timeline::default() }
     }
 
-    /// The same again, for another pass over the entries.
+    /// Returns the range for another pass over the entries.
     #[must_use]
     pub fn anew(&self) -> Within {
         Within::new(self.from, self.to)
     }
 
-    /// Returns what it was made of.
+    /// Returns both ends of the range.
     pub fn ends(&self) -> (Option<Instant>, Option<Instant>) {
         (self.from, self.to)
     }
 
-    /// Returns the first and the last time, in nanoseconds since 1970, of a recording that begins at this one, where
-    /// the clock was not set.
+    /// Returns the range in nanoseconds since 1970 for a recording that begins at `begin`, without steps of the clock.
     pub fn times(&self, begin: u64) -> (u64, u64) {
         let time = |instant: Option<Instant>, otherwise| match instant {
             None => otherwise,
@@ -106,8 +104,9 @@ impl Within {
         (time(self.from, 0), time(self.to, u64::MAX))
     }
 
-    /// Returns the times outside of which nothing is asked for, however the clock was set: distances need what is
-    /// before them.
+    /// Returns times that surely include the range, for any steps of the clock.
+    ///
+    /// A relative time depends on all earlier events.
     pub fn certain_times(&self) -> (u64, u64) {
         match (self.from, self.to) {
             (Some(Instant::After(_)), _) | (_, Some(Instant::After(_))) => (0, u64::MAX),
@@ -115,22 +114,22 @@ impl Within {
         }
     }
 
-    /// Takes an event, in its place between the messages: distances have no steps of the clock in them.
+    /// Takes an event in its order: relative times exclude the steps of the clock.
     pub fn note(&mut self, event: &Event) {
         self.timeline.note(event);
     }
 
-    /// Takes the time of a message, whether it is asked for or not: the first entry is the beginning.
+    /// Takes the time of any message, because the first entry is the beginning.
     pub fn take(&mut self, time: u64) {
         self.timeline.take(time);
     }
 
-    /// Returns a time as the clock would have given it, had it not been set since the beginning.
+    /// Returns a time without the steps of the clock since the beginning.
     pub fn continuous(&self, time: u64) -> u64 {
         self.timeline.continuous(time)
     }
 
-    /// Returns where a time is: before what is asked for, within, or after it.
+    /// Returns whether a time is before, within or after the range.
     pub fn place(&mut self, time: u64) -> Ordering {
         self.take(time);
         let begin = self.timeline.begin().unwrap_or(time);
@@ -148,16 +147,16 @@ impl Within {
     }
 }
 
-/// The first and the last time of some entries, by the clock, and how long it is from one to the other.
+/// The first and the last time of some entries, and the duration between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// The times without the steps of the clock, and by the clock.
+    /// Each time without the steps of the clock, and according to the clock.
     first: (u64, u64),
     last: (u64, u64),
 }
 
 impl Extent {
-    /// Extends it to this time, which is that of the timeline's last entry.
+    /// Includes a time, which must belong to the timeline's last entry.
     pub fn include(extent: &mut Option<Extent>, timeline: &Timeline, time: u64) {
         let both = (timeline.continuous(time), time);
         let known = extent.get_or_insert(Extent { first: both, last: both });
@@ -172,7 +171,7 @@ impl Extent {
         }
     }
 
-    /// Returns the first and the last time by the clock, in nanoseconds since 1970.
+    /// Returns the first and the last time according to the clock, in nanoseconds since 1970.
     pub fn times(&self) -> (u64, u64) {
         (self.first.1, self.last.1)
     }
@@ -228,7 +227,7 @@ mod tests {
         assert_eq!((timeline.begin(), timeline.continuous(101 * SECOND)), (Some(100 * SECOND), 101 * SECOND));
         let years = 5 * 365 * 86_400 * SECOND;
         timeline.note(&step(102 * SECOND + years, years.cast_signed()));
-        // The same, told by another recorder.
+        // Another recorder reports the step as well.
         timeline.note(&step(103 * SECOND + years, years.cast_signed() + 5));
         assert_eq!(timeline.continuous(104 * SECOND + years), 104 * SECOND);
         timeline.note(&step(105 * SECOND, -years.cast_signed()));

@@ -1,5 +1,4 @@
-//! A part of a recording that is written: schemas, channels, messages, events, what was attached;
-//! docs/recording-format.md.
+//! Writes a part of a recording: schemas, channels, messages, events and attachments (docs/recording-format.md).
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -23,51 +22,52 @@ use crate::pending::Output;
 use crate::reader::{Schema as FileSchema, notation_in};
 use crate::reservation::Reservation;
 
-/// How a part is written.
+/// The options for writing a part.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// How chunks are compressed.
+    /// The compression of chunks.
     pub compression: Option<Compression>,
-    /// Bytes of a chunk before it is compressed, beyond which the next one begins.
+    /// The size of a chunk before compression. The next message then begins another chunk.
     pub chunk: u64,
-    /// The mode of the file, and whether it may take the place of another one.
+    /// The mode of the file, and whether it may replace another one.
     pub making: Making,
-    /// Whether the file is for viewers: messages are as ROS 2 writes them, and what is JSON has no schema, since
-    /// readers of such files know none.
+    /// Whether the file is for viewers: messages have the encoding of ROS 2, and JSON lacks a schema.
+    ///
+    /// Readers of such files do not support schemas of JSON.
     pub is_ros2: bool,
 }
 
 impl Default for Settings {
-    /// No compression, chunks of 1 MiB; only this user, or the group that shares the folder, reads it.
+    /// Returns no compression, chunks of 1 MiB, and the default mode for new files.
     fn default() -> Settings {
         Settings { compression: None, chunk: 1 << 20, making: Making::default(), is_ros2: false }
     }
 }
 
-/// A schema as JSON Schema.
+/// A schema as JSON Schema, in two forms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonSchemas {
-    /// Of all messages that the schema admits.
+    /// The form that admits all messages of the schema.
     pub of_all: String,
-    /// As viewers read it: it admits no null, NaN and infinities.
+    /// The form for viewers, which admits neither null nor NaN nor infinities.
     pub of_viewers: String,
 }
 
-/// A channel as it is written: its name, how its messages are encoded, its schema, and its metadata but for the number
-/// of the first message and whether it has repeated messages.
+/// A channel for writing: name, encoding, schema and metadata.
+///
+/// The metadata lack the number of the first message and the mark of repeated messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ChannelRecord {
     /// The topic.
     pub topic: String,
-    /// How messages are encoded.
+    /// The encoding of its messages.
     pub encoding: String,
     /// The schema.
     pub schema: Option<Arc<FileSchema>>,
-    /// The rest.
+    /// The metadata.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Bytes of texts with their lengths.
 fn texts(entries: &BTreeMap<String, String>) -> u64 {
     let of = |(key, text): (&String, &String)| key.len().saturating_add(text.len()).saturating_add(8) as u64;
     entries.iter().map(of).fold(0, u64::saturating_add)
@@ -79,14 +79,14 @@ pub fn topic(endpoint: &str) -> &str {
 }
 
 impl ChannelRecord {
-    /// The channel of the messages of a publisher.
+    /// Returns the channel for the messages of a publisher.
     pub fn new(endpoint: &str, incarnation: u64, encoding: Encoding, source: &str) -> ChannelRecord {
         let mut metadata = BTreeMap::from([
             (channel::ENDPOINT.to_owned(), endpoint.to_owned()),
             (channel::INCARNATION.to_owned(), format!("{incarnation:016x}")),
             (channel::SOURCE.to_owned(), brief(source)),
         ]);
-        // Of a name that a bridge has brought.
+        // A bridge imported this name.
         if let Some((_, machine)) = source.rsplit_once('@') {
             metadata.insert(channel::MACHINE.to_owned(), brief(machine));
         }
@@ -98,7 +98,7 @@ impl ChannelRecord {
         }
     }
 
-    /// The same with a schema in both notations: that of JSON, for viewers, where the messages are JSON.
+    /// Adds a schema in both notations. JSON messages get the form for viewers as the channel's schema.
     #[must_use]
     pub fn with_schema(mut self, schema: &Schema, json_schemas: Option<JsonSchemas>) -> ChannelRecord {
         let notation = schema.to_toml();
@@ -117,7 +117,7 @@ impl ChannelRecord {
         self
     }
 
-    /// Returns the schema in Linkspan's notation, where there is one.
+    /// Returns the schema in Linkspan's notation, if there is one.
     pub fn notation(&self) -> Option<&str> {
         match self.metadata.get(channel::SCHEMA) {
             Some(notation) => Some(notation),
@@ -125,18 +125,18 @@ impl ChannelRecord {
         }
     }
 
-    /// Whether its schema is one for viewers, which admits no null, NaN and infinities.
+    /// Returns whether its schema is for viewers, which admits neither null nor NaN nor infinities.
     pub fn is_for_viewers(&self) -> bool {
         self.schema.as_ref().is_some_and(|schema| schema.encoding == schema_encoding::JSON_SCHEMA)
     }
 
-    /// The same for messages that the schema for viewers does not admit: without one of its own.
+    /// Returns the channel for messages that the viewers' schema does not admit, without a schema.
     #[must_use]
     pub fn without_viewers(&self) -> ChannelRecord {
         ChannelRecord { schema: None, ..self.clone() }
     }
 
-    /// The channel of a file that was read, for another file.
+    /// Returns the channel of a read file for another file.
     pub fn of(found: &crate::reader::Channel) -> ChannelRecord {
         let mut metadata = found.metadata.clone();
         metadata.remove(channel::FIRST);
@@ -149,64 +149,57 @@ impl ChannelRecord {
         }
     }
 
-    /// Bytes that it takes in a file without its schema, about.
+    /// Returns its approximate bytes in a file without the schema.
     pub fn size(&self) -> u64 {
         texts(&self.metadata).saturating_add(self.topic.len() as u64)
     }
 }
 
-/// A part of a recording: one file. What is written is in the file after [`Part::flush`], and on the disk after
-/// [`Part::sync`].
+/// A part of a recording: one file, complete after [`Part::flush`] and on the disk after [`Part::sync`].
 ///
-/// Its methods fail with `NoSpace` where the disk is full: nothing was written then, and the part can still be closed,
-/// for which it has reserved room. After another error of the file system the file is cut to its last flush, and the
-/// part is closed.
+/// On a full disk, methods fail with `NoSpace` and write nothing. The part can still be closed in reserved space.
+/// Another error of the file system cuts the file to its last flush and closes the part.
 pub struct Part {
-    /// Taken by `close`, and by an error.
+    /// `None` after `close` or an error.
     writer: Option<Writer<Output>>,
-    /// What the writer has not put into the file yet.
+    /// The bytes that are not in the file yet.
     output: Output,
-    /// Another descriptor of the file, for its syncs.
     file: File,
     path: PathBuf,
-    /// Until it has its name.
+    /// Present until the file has its name.
     new: Option<NewFile>,
     events: u16,
-    /// The schemas that it has, each with its number.
+    /// Its schemas with their numbers.
     schemas: HashMap<Arc<FileSchema>, u16>,
-    /// Bytes of schemas and channels that came with messages of this part, which are all held until its end, and of
-    /// those that it began with.
+    /// Bytes of schemas and channels for this part's messages, and for repeated messages. All stay in memory until the
+    /// end.
     described: u64,
     repeated: u64,
-    /// The number of the newest channel.
     newest: u16,
     reservation: Reservation,
-    /// Bytes of the file at its last flush: up to here it is whole.
+    /// Bytes of the file at its last flush, up to which it is complete.
     whole: u64,
-    /// Bytes that were written since then, at most.
+    /// The most bytes that were written since then.
     more: u64,
-    /// How often it was flushed.
     chunks: u64,
-    /// Bytes that the last events may take of what is reserved for closing the file.
+    /// Bytes for the last events in the reserved space.
     last: u64,
-    /// What its end says of parts that were removed.
     dropped: Dropped,
 }
 
-/// What closes a file takes so much for each chunk, and so much beside that, at most.
+/// The most bytes for closing a file: per chunk, and in addition.
 const CLOSING_CHUNK: u64 = 512;
 const CLOSING: u64 = 1 << 20;
-/// So much of that is for the events that say why the file ends.
+/// The share of this space for the events about the end.
 const LAST_EVENTS: u64 = CLOSING / 4;
-/// Schemas of a part, and the number of its last channel: MCAP's library counts one further, and panics where that has
-/// no number.
+/// The most schemas, and the last channel number. The MCAP library counts one further, and panics beyond the range.
 const MAX_NUMBER: u16 = u16::MAX - 2;
-/// Bytes of schemas and channels of a part: half of what a reader takes; and of those of names that it began with.
+/// The most bytes of schemas and channels, half of a reader's limit; and of those for repeated messages.
 const MAX_DESCRIBED: u64 = 128 << 20;
 const MAX_REPEATED: u64 = 96 << 20;
-/// Bytes of a message in the file beside its body: its record and its entry in the index.
+/// Bytes of a message in the file besides its body: its record and its entry in the index.
 const MESSAGE: u64 = 64;
-/// A body of so many bytes is long. What a compressor makes of one is longer by a part of it and this, at most.
+/// From this length on, memory is reserved first. Compression can add `SLACK` and a fraction of the body.
 const LONG_BODY: usize = 64 << 10;
 const SLACK: usize = 256 << 10;
 
@@ -217,19 +210,21 @@ impl std::fmt::Debug for Part {
 }
 
 impl Part {
-    /// Makes the file, which must not exist, and writes the facts of the recording into it. It gets its name when these
-    /// are on the disk, so that a reader that finds the name finds a recording, also after a power cut.
+    /// Makes a new file with the facts of the recording.
+    ///
+    /// The file gets its name after the facts are on the disk. A reader that finds the name finds a recording, even
+    /// after a power cut.
     ///
     /// # Errors
-    /// `AddressInUse` where the file exists; those of the file system.
+    /// `AddressInUse` if the file exists; errors of the file system.
     pub fn create(path: &Path, facts: &BTreeMap<String, String>, settings: Settings) -> Result<Part> {
         let mut part = Part::create_unnamed(path, facts, settings)?;
         part.give_name()?;
         Ok(part)
     }
 
-    /// The same, but the file has no name until it is given it or closed: where the part is dropped before, nothing is
-    /// left of it.
+    /// As [`Part::create`], but the file stays unnamed until it is named or closed. Dropping the part before removes
+    /// it.
     ///
     /// # Errors
     /// As for [`Part::create`].
@@ -238,10 +233,10 @@ impl Part {
         Part::begin(new, facts, settings)
     }
 
-    /// Gives the file its name, once what was written is on the disk.
+    /// Syncs the part and gives the file its name.
     ///
     /// # Errors
-    /// `AddressInUse` where another file has got it; those of the file system.
+    /// `AddressInUse` if another file has the name; errors of the file system.
     pub fn give_name(&mut self) -> Result<()> {
         self.sync()?;
         self.new.take().map_or(Ok(()), NewFile::name)
@@ -256,7 +251,7 @@ impl Part {
             .library(format!("{}{}", format::LIBRARY, env!("CARGO_PKG_VERSION")))
             .compression(settings.compression)
             .chunk_size(Some(settings.chunk))
-            // What is between the chunks has no sum of its own.
+            // Data between the chunks has only this sum.
             .calculate_data_section_crc(true)
             .compression_threads(0);
         let output = Output::new(file);
@@ -300,12 +295,12 @@ impl Part {
         &self.path
     }
 
-    /// Returns the file, for its lock and what is known of its disk.
+    /// Returns the file, for its lock and information about its disk.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// Reserves room for so many bytes, and for what closes the file then.
+    /// Reserves space for more bytes and for closing the file after them.
     fn reserve(&mut self, bytes: u64) -> Result<()> {
         let closing = self.chunks.saturating_mul(CLOSING_CHUNK).saturating_add(CLOSING);
         let more = self.more.saturating_add(bytes);
@@ -315,7 +310,7 @@ impl Part {
         Ok(())
     }
 
-    /// Writes with MCAP's library. After an error of it the file is cut to what is whole.
+    /// Writes with the MCAP library. After an error, the file is cut to its complete part.
     fn write<T>(&mut self, what: impl FnOnce(&mut Writer<Output>) -> McapResult<T>) -> Result<T> {
         let Some(writer) = &mut self.writer else {
             return Err(Error::new(ErrorKind::InvalidState, format!("{} is closed", self.path.display())));
@@ -329,21 +324,21 @@ impl Part {
         })
     }
 
-    /// Cuts a file that is not closed to what is whole.
     fn cut(&mut self) {
         if let Some(writer) = self.writer.take() {
-            // Without what is buffered: it belongs to a chunk that is not whole.
+            // Buffered data belongs to an incomplete chunk.
             drop(writer.into_inner());
-            // A file that cannot be cut is read up to here as well.
+            // If this fails, readers still stop here.
             let _ = self.file.set_len(self.whole);
         }
     }
 
-    /// Writes a channel; `first` is the number of its first message in this part. Returns its number in this part, the
-    /// same for the same channel and first number.
+    /// Writes a channel, and returns its number in this part. An equal channel with equal `first` gets an equal number.
+    ///
+    /// `first` is the number of its first message in this part.
     ///
     /// # Errors
-    /// `TooLarge` where the part has 65,535 channels: begin the next one.
+    /// `TooLarge` if the part has 65,535 channels: begin the next one.
     pub fn channel(&mut self, record: &ChannelRecord, first: u64, repeated: bool) -> Result<u16> {
         let mut metadata = record.metadata.clone();
         metadata.insert(channel::FIRST.to_owned(), first.to_string());
@@ -355,7 +350,7 @@ impl Part {
             return Err(of_mcap(McapError::TooManyChannels, &self.path));
         }
         let schema = record.schema.as_ref().map_or(Ok(0), |schema| self.schema(schema, repeated))?;
-        // It stands twice: among the messages, and at the end of the file.
+        // The channel is written before its messages and again at the end of the file.
         self.reserve(size.saturating_mul(2))?;
         let id =
             self.write(|writer| writer.add_channel(schema, &record.topic, &record.encoding, &metadata))?;
@@ -366,8 +361,7 @@ impl Part {
         Ok(id)
     }
 
-    /// Returns whether so many bytes more that describe messages are too many. What is larger than all others may be is
-    /// alone.
+    /// Returns whether more descriptions exceed the limit. A single description may exceed it.
     fn is_more(&self, size: u64, repeated: bool) -> bool {
         let (known, most) =
             if repeated { (self.repeated, MAX_REPEATED) } else { (self.described, MAX_DESCRIBED) };
@@ -379,7 +373,6 @@ impl Part {
         *known = known.saturating_add(size);
     }
 
-    /// Writes a schema, and returns its number in this part.
     fn schema(&mut self, schema: &Arc<FileSchema>, repeated: bool) -> Result<u16> {
         if let Some(id) = self.schemas.get(schema) {
             return Ok(*id);
@@ -395,11 +388,10 @@ impl Part {
         Ok(id)
     }
 
-    /// Writes a message: its number, when it was sent and when it was received, in nanoseconds since 1970, and its
-    /// body.
+    /// Writes a message with its number, its times in nanoseconds since 1970, and its body.
     ///
     /// # Errors
-    /// `OutOfMemory` for a long one without memory for its chunk: nothing was written then, as with `NoSpace`.
+    /// `OutOfMemory` if a long body's chunk does not fit into memory. Then, as with `NoSpace`, nothing was written.
     pub fn message(
         &mut self,
         channel: u16,
@@ -408,7 +400,7 @@ impl Part {
         received: u64,
         body: &[u8],
     ) -> Result<()> {
-        // The lower 32 bits, as docs/recording-format.md says.
+        // docs/recording-format.md defines these lower 32 bits.
         let sequence = (number & u64::from(u32::MAX)) as u32;
         let header = MessageHeader { channel_id: channel, sequence, log_time: received, publish_time: sent };
         self.require_memory(number, body.len())?;
@@ -416,7 +408,7 @@ impl Part {
         self.write(|writer| writer.write_to_known_channel(&header, body))
     }
 
-    /// Makes room in memory for a long body: what fails later is the end of the part.
+    /// Reserves memory for a long body, because a later failure would end the part.
     fn require_memory(&self, number: u64, length: usize) -> Result<()> {
         if length < LONG_BODY || self.output.reserve(length.saturating_add(length / 64).saturating_add(SLACK))
         {
@@ -435,10 +427,10 @@ impl Part {
         self.message(self.events, 0, event.time, event.time, &json)
     }
 
-    /// Writes an event as one of the last: where the disk is full, into the room that is reserved for closing the part.
+    /// Writes a last event. On a full disk it uses the space that is reserved for closing.
     ///
     /// # Errors
-    /// `NoSpace` where that has been used up.
+    /// `NoSpace` if that space is used up.
     pub fn last_event(&mut self, event: &Event) -> Result<()> {
         let json = event.to_json()?;
         let bytes = MESSAGE.saturating_add(json.len() as u64);
@@ -463,11 +455,12 @@ impl Part {
         self.write(|writer| writer.write_metadata(&record))
     }
 
-    /// Says that the recorder removed these parts: in any case at the end, and here, where there is room for it.
-    /// Returns whether there was.
+    /// Records that the recorder removed these parts: here if there is space, and always at the end.
+    ///
+    /// Returns whether it was recorded here.
     ///
     /// # Errors
-    /// Those of the file system, but `NoSpace`.
+    /// Errors of the file system except `NoSpace`.
     pub fn dropped(&mut self, dropped: &Dropped) -> Result<bool> {
         self.dropped = dropped.clone();
         if dropped.is_empty() {
@@ -480,7 +473,7 @@ impl Part {
         }
     }
 
-    /// Attaches a file's content under its name.
+    /// Attaches the content of a file under its name.
     pub fn attach(&mut self, name: &str, time: u64, content: &[u8]) -> Result<()> {
         self.attach_as(&Attachment {
             log_time: time,
@@ -491,7 +484,7 @@ impl Part {
         })
     }
 
-    /// Attaches what another file has.
+    /// Copies an attachment of another file.
     pub fn attach_as(&mut self, attachment: &Attachment<'_>) -> Result<()> {
         let texts = attachment.name.len().saturating_add(attachment.media_type.len());
         let bytes = attachment.data.len().saturating_add(texts.saturating_mul(2)) as u64;
@@ -501,7 +494,7 @@ impl Part {
         output.between_chunks(|| self.write(|writer| writer.attach(attachment)))
     }
 
-    /// Ends the chunk, so that readers of the file get what was written.
+    /// Ends the chunk. Readers of the file can then see it.
     pub fn flush(&mut self) -> Result<()> {
         self.write(|writer| writer.flush())?;
         self.whole = self.size()?;
@@ -510,16 +503,16 @@ impl Part {
         Ok(())
     }
 
-    /// Ends the chunk, and waits until the disk has it.
+    /// Ends the chunk, and syncs it to the disk.
     pub fn sync(&mut self) -> Result<()> {
         self.flush()?;
         self.file.sync_data().map_err(|error| of_io(&error, "syncing", &self.path))
     }
 
-    /// Returns the bytes of the file now.
+    /// Returns the current bytes of the file.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Errors of the file system.
     pub fn size(&self) -> Result<u64> {
         self.file
             .metadata()
@@ -527,15 +520,16 @@ impl Part {
             .map_err(|error| of_io(&error, "reading the size of", &self.path))
     }
 
-    /// Writes why the part ends and which one is next, its indexes and its footer, and syncs it. Room for them was
-    /// reserved. Returns the bytes of the file.
+    /// Writes the reason of the end, the next part, indexes and footer in reserved space, and syncs the file.
+    ///
+    /// Returns the bytes of the file.
     pub fn close(self, reason: &str, next: Option<&str>) -> Result<u64> {
         let (length, new) = self.close_unnamed(reason, next)?;
         new.map_or(Ok(()), NewFile::name)?;
         Ok(length)
     }
 
-    /// The same for a file that gets its name later, which is returned, too.
+    /// As [`Part::close`], for a file that gets its name later, which is also returned.
     ///
     /// # Errors
     /// As for [`Part::close`].
@@ -548,8 +542,8 @@ impl Part {
             entries.insert(format::DROPPED.to_owned(), self.dropped.to_string());
         }
         let record = Metadata { name: metadata::END.to_owned(), metadata: entries };
-        // A footer goes to the disk behind what it ends: a part that has one is not continued, whatever a power cut has
-        // taken of it.
+        // The data must reach the disk before the footer: a part with a footer is never continued, even after a power
+        // cut.
         self.sync()?;
         self.write(|writer| {
             writer.write_metadata(&record)?;
@@ -559,7 +553,6 @@ impl Part {
         if let Some(writer) = self.writer.take() {
             writer.into_inner().flush().map_err(io)?;
         }
-        // Gives back what was reserved and not used.
         let length = self.size()?;
         self.file.set_len(length).map_err(io)?;
         self.file.sync_all().map_err(io)?;
@@ -568,14 +561,12 @@ impl Part {
 }
 
 impl Drop for Part {
-    /// Leaves a part that was not closed without a footer, which MCAP's library would write: its thread may have
-    /// panicked.
+    /// Leaves an unclosed part without a footer. The MCAP library would write one, even after a panic of the thread.
     fn drop(&mut self) {
         self.cut();
     }
 }
 
-/// The error of MCAP's library on a file.
 fn of_mcap(error: McapError, path: &Path) -> Error {
     match error {
         McapError::Io(error) => of_io(&error, "writing", path),
@@ -586,16 +577,16 @@ fn of_mcap(error: McapError, path: &Path) -> Error {
     }
 }
 
-/// Returns the facts of the recording that begins with these bytes; `None` where they are no recording of Linkspan.
+/// Returns the facts of the recording that begins with these bytes; `None` for another file.
 pub fn facts(beginning: &[u8]) -> Option<BTreeMap<String, String>> {
     facts_and_origin(beginning).map(|(facts, _)| facts)
 }
 
-/// The same, and whether the recording says that it was made of another one.
+/// Returns the facts, and whether the recording is a copy.
 pub(crate) fn facts_and_origin(beginning: &[u8]) -> Option<(BTreeMap<String, String>, bool)> {
     let mut left = Bytes::copy_from_slice(beginning.strip_prefix(mcap::MAGIC)?);
     let mut facts = None;
-    // What is cut off ends the search.
+    // A truncated record ends the search.
     while let Ok(Some((code, data))) = chunk::next_record(&mut left) {
         if code != op::METADATA {
             continue;

@@ -1,5 +1,4 @@
-//! Whatever is damaged or forged in a file that its recorder closed is a problem of it: nothing is taken for complete
-//! that is not.
+//! Damages and forges files that a recorder closed. Each change must be reported as a problem.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "in a test a panic is the report")]
 
@@ -19,7 +18,7 @@ mod sums;
 
 use sums::{mend, records_of};
 
-/// What a fuzzer of damage has found, and as many others as there is time for by day.
+/// Seeds of the fuzzer, and random inputs for the daily time.
 #[test]
 fn fuzz_seeds_of_damage_and_others_are_said_or_change_nothing() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/damage");
@@ -63,7 +62,7 @@ fn write(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-/// The names with messages in a file with these bytes, and its problems.
+/// Returns the names with messages in a file of these bytes, and its problems.
 fn read(path: &Path, bytes: &[u8]) -> (Vec<String>, Vec<Problem>) {
     std::fs::write(path, bytes).unwrap();
     let mut reader = Reader::of(vec![path.to_owned()], Limits::default()).unwrap();
@@ -71,7 +70,7 @@ fn read(path: &Path, bytes: &[u8]) -> (Vec<String>, Vec<Problem>) {
     (summary.names.into_keys().collect(), reader.problems().to_vec())
 }
 
-/// Each record of a file has a code that something else says, and its bytes have a sum.
+/// Another record confirms the code of each record, and sums protect the bytes.
 #[test]
 fn damaged_byte_of_any_record_is_a_problem_of_the_file() {
     let folder = tempfile::tempdir().unwrap();
@@ -99,7 +98,7 @@ fn damaged_byte_of_any_record_is_a_problem_of_the_file() {
     }
 }
 
-/// Sums can be made right again: what the end of a file says is compared with what stands before it.
+/// An attacker can correct the sums, so the summary is compared with the records.
 #[test]
 fn record_of_the_end_of_a_file_that_is_another_one_is_a_problem_whatever_its_sum() {
     let folder = tempfile::tempdir().unwrap();
@@ -127,7 +126,7 @@ fn record_of_the_end_of_a_file_that_is_another_one_is_a_problem_whatever_its_sum
             assert!(!read(&damaged, &bytes).1.is_empty(), "{code:#x} at {place:?} as {forged:#x}");
             cases += 1;
         }
-        // A number in it.
+        // Change a number.
         let mut bytes = whole.clone();
         bytes[place.start + 9] ^= 1;
         mend(&mut bytes);
@@ -136,7 +135,7 @@ fn record_of_the_end_of_a_file_that_is_another_one_is_a_problem_whatever_its_sum
     assert!(cases >= 40, "{cases}");
 }
 
-/// Without its summary nothing says what a file is to have.
+/// The summary is required to know the content of a file.
 #[test]
 fn hidden_summary_of_a_closed_file_is_a_problem_of_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -164,7 +163,7 @@ fn hidden_summary_of_a_closed_file_is_a_problem_of_it() {
             "{problems:?}"
         );
     }
-    // What ends there was not closed, which is said; nothing before it is lost.
+    // This file counts as unclosed, without a loss.
     for length in [end, end + 5, footer.start, footer.start + 20, whole.len() - 8, whole.len() - 1] {
         let problems = read(&damaged, &whole[..length]).1;
         assert_eq!(problems.len(), 1, "{length}: {problems:?}");
@@ -172,7 +171,7 @@ fn hidden_summary_of_a_closed_file_is_a_problem_of_it() {
     }
 }
 
-/// A name is one of a record that has its sum, and what two records say of it agrees.
+/// A channel counts only with a valid sum and agreement of both its records.
 #[test]
 fn damaged_channel_of_a_summary_is_no_name() {
     let folder = tempfile::tempdir().unwrap();
@@ -190,7 +189,7 @@ fn damaged_channel_of_a_summary_is_no_name() {
                 mend(&mut bytes);
             }
             if !has_first {
-                // The chunk that describes the channels has not its sum, so that the summary is looked at.
+                // The chunk that describes the channels has a wrong sum, so the summary is used.
                 bytes[first.end - 1] ^= 1;
             }
             let (names, problems) = read(&damaged, &bytes);
@@ -205,7 +204,7 @@ fn damaged_channel_of_a_summary_is_no_name() {
     }
 }
 
-/// A file of TiB whose disk has a few KiB is a few KiB of work.
+/// A sparse file of TiB must cost only the work for its real bytes.
 #[test]
 fn attachment_that_no_disk_has_is_not_read() {
     const LONG: u64 = 8 << 40;
@@ -224,7 +223,7 @@ fn attachment_that_no_disk_has_is_not_read() {
         return;
     }
     file.seek(SeekFrom::Start(end)).unwrap();
-    // A sum, and what no other record may have so many bytes of.
+    // A sum, and a length that other records may not have.
     file.write_all(&[&7_u32.to_le_bytes()[..], &record(op::METADATA, 8), &[0; 8]].concat()).unwrap();
     let mut reader = Reader::open(&path).unwrap();
     let mut found = Vec::new();
@@ -237,7 +236,7 @@ fn attachment_that_no_disk_has_is_not_read() {
     assert_eq!(problem.offset, 8 + header.len() as u64);
 }
 
-/// A chunk of a few kilobytes has room for millions of records that cannot be read: as many are said as a person reads.
+/// A small chunk can have millions of unreadable records. Only a readable number is reported.
 #[test]
 fn chunk_of_nothing_but_records_that_cannot_be_read_is_left_out_as_a_whole() {
     const COUNT: usize = 200_000;
@@ -262,8 +261,9 @@ fn chunk_of_nothing_but_records_that_cannot_be_read_is_left_out_as_a_whole() {
     assert!(is_said, "{:?}", &problems[problems.len() - 3..]);
 }
 
-/// A recorder begins the next part before it closes the one before: a reader of the first one at that moment has missed
-/// nothing that was there, and reports that the recording has to be read again.
+/// A recorder begins the next part before it closes the previous one.
+///
+/// A reader of the first part has then missed nothing, and advises to read the recording again.
 #[test]
 fn part_that_came_while_the_one_before_was_read_is_no_loss() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What a part has is read again: whole, cut anywhere, changed anywhere.
+//! Reads parts that were written, truncated or changed at any place.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "in a test a panic is the report")]
 
@@ -40,7 +40,7 @@ fn write(path: &Path, compression: Option<Compression>) {
     part.close("stopped", None).unwrap();
 }
 
-/// What is read of a file: a line an entry, and the problems.
+/// Returns a line per entry of a file, and its problems.
 fn read(path: &Path) -> (Vec<String>, Vec<linkspan_recording::Problem>) {
     let mut reader = Reader::of(vec![path.to_owned()], Limits::default()).unwrap();
     let mut lines = Vec::new();
@@ -99,7 +99,7 @@ fn file_that_is_cut_at_any_byte_is_read_up_to_its_last_whole_chunk() {
             assert_eq!(found, lines[..found.len()], "cut at {length}");
             assert!(found.len() >= most, "cut at {length}: what a shorter file has is in a longer one");
             most = found.len();
-            // Behind the end of the data nothing is missing.
+            // Nothing is missing after the end of the data.
             assert!(
                 problems.iter().all(|problem| problem.is_cut() && problem.offset <= length as u64),
                 "{problems:?}"
@@ -117,7 +117,7 @@ fn file_that_is_cut_at_any_byte_is_read_up_to_its_last_whole_chunk() {
     assert_eq!(error.kind(), linkspan::ErrorKind::Malformed, "{error}");
 }
 
-/// A generator of numbers that needs no crate: the same seed gives the same changes.
+/// Returns a random number without a crate; equal seeds give equal numbers.
 fn random(state: &mut u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     *state >> 33
@@ -170,7 +170,7 @@ fn lengths_that_a_file_only_claims_take_no_memory() {
         (record(6, 1 << 20, b"abc"), true),
         (record(3, 12, &[1, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0]), false),
         (record(9, 4, &[0; 4]), false),
-        // A chunk of 1 TiB when it is decompressed.
+        // A chunk that claims 1 TiB after decompression.
         (
             record(
                 6,
@@ -204,7 +204,7 @@ mod sums;
 
 use sums::{mend, records_of};
 
-/// What a fuzzer of the readers begins with (three files that `write` made), and what it has found.
+/// Seeds of the readers' fuzzer: three files of `write`, and its findings.
 #[test]
 fn fuzz_seeds_of_recordings_are_read_or_refused() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/recording");
@@ -216,7 +216,7 @@ fn fuzz_seeds_of_recordings_are_read_or_refused() {
     }
 }
 
-/// A closed part of a recording with this identity, with one message.
+/// Writes a closed part with this identity and one message.
 fn write_part(path: &Path, id: &str) {
     let facts = BTreeMap::from([("id".to_owned(), id.repeat(32))]);
     let mut part = Part::create(path, &facts, Settings::default()).unwrap();
@@ -226,7 +226,7 @@ fn write_part(path: &Path, id: &str) {
     part.close("split", None).unwrap();
 }
 
-/// The messages of a recording with its parts, and its problems.
+/// Returns the number of messages in all parts, and the problems.
 fn read_all(path: &Path) -> (usize, Vec<String>) {
     let mut reader = Reader::open(path).unwrap();
     let mut messages = 0;
@@ -244,7 +244,7 @@ fn parts_that_were_found_are_no_links_and_of_the_recording_that_was_named() {
     write_part(&base, "5");
     write_part(&third, "5");
     write_part(&secret, "5");
-    // Also one with the same identity, which the link's maker cannot know.
+    // Even with the right identity, which the link's maker cannot know.
     std::os::unix::fs::symlink(&secret, &second).unwrap();
     let (messages, problems) = read_all(&base);
     assert_eq!((messages, problems.len()), (2, 1), "{problems:?}");
@@ -257,7 +257,7 @@ fn parts_that_were_found_are_no_links_and_of_the_recording_that_was_named() {
     let (messages, problems) = read_all(&base);
     assert_eq!((messages, problems.len()), (2, 1), "{problems:?}");
     assert!(problems[0].contains("of another recording"), "{problems:?}");
-    // What is named is read, by a link as well.
+    // A named link is followed.
     let link = folder.path().join("link");
     std::os::unix::fs::symlink(&secret, &link).unwrap();
     assert_eq!(read_all(&link), (1, vec![]));
@@ -266,7 +266,7 @@ fn parts_that_were_found_are_no_links_and_of_the_recording_that_was_named() {
     write_part(&second, "5");
     assert_eq!(read_all(&base), (3, vec![]));
     if rustix::process::geteuid().is_root() {
-        // To root every file belongs to another user but its own: the first part decides.
+        // For root, foreign files have any owner but root; the first part decides.
         std::os::unix::fs::chown(&second, Some(65_534), None).unwrap();
         let (messages, problems) = read_all(&base);
         assert_eq!((messages, problems.len()), (2, 1), "{problems:?}");
@@ -300,8 +300,7 @@ fn part_ends_before_its_numbers_of_channels_and_schemas_do() {
     part.close("split", Some("r.0002.mcap")).unwrap();
 }
 
-/// Tables of many names share one bound, however little of the file each of them is; what has no room costs no other
-/// table.
+/// Tables of many names share a limit, and a rejected table does not affect others.
 #[test]
 fn columns_of_the_tables_of_all_names_are_bounded_together() {
     const NAMES: usize = 40;
@@ -337,12 +336,12 @@ fn columns_of_the_tables_of_all_names_are_bounded_together() {
     assert!(rows.values().all(|count| *count == 3), "{rows:?}");
     assert_eq!(rows.len(), NAMES - refused.len());
     assert!(refused.iter().all(|name| !rows.contains_key(name)), "{refused:?}");
-    // With the room of a recording, all have one.
+    // The room of a recording suffices for all.
     let tables = Tables::find(&mut Reader::open(&path).unwrap(), names.clone(), |_| true).unwrap();
     assert!(names.iter().all(|name| tables.refused(name).is_none()));
 }
 
-/// A file with these channels, each with a message, and its outline and summary.
+/// Returns the outline and the summary of a file with these channels, each with a message.
 fn named(name: &str, channels: &[(&str, &str)]) -> (linkspan_recording::Outline, Vec<String>) {
     let path = std::env::temp_dir().join(format!("linkspan-outline-{name}-{}.mcap", std::process::id()));
     let mut writer = mcap::Writer::new(std::fs::File::create(&path).unwrap()).unwrap();
@@ -379,7 +378,7 @@ fn outline_of_a_closed_part_has_no_name_that_no_reader_takes() {
     }
 }
 
-/// A record with another code than it had is passed over by every reader: each is said, at its place.
+/// Readers skip a record with a damaged code, and report it with its offset.
 #[test]
 fn record_whose_operation_code_is_damaged_is_a_problem_of_the_file() {
     let folder = tempfile::tempdir().unwrap();
@@ -398,10 +397,10 @@ fn record_whose_operation_code_is_damaged_is_a_problem_of_the_file() {
     assert!(chunks.len() >= 5 && others.len() >= 3, "{chunks:?} {others:?}");
     let (end, damaged) = (at, folder.path().join("damaged.mcap"));
     for (at, is_closed) in chunks.iter().chain(&others).flat_map(|at| [(*at, true), (*at, false)]) {
-        // Each code that one bit makes, and known, reserved and free ones.
+        // All codes with one changed bit, and known, reserved and free codes.
         for code in (0..8).map(|bit| whole[at] ^ 1 << bit).chain([0, op::DATA_END, 0x10, 0x7f, 0x80, 0xff]) {
             let is_chunk = chunks.contains(&at);
-            // Where no summary names it, a record without an index that has a code of another kind may be one.
+            // Without a summary, a record without an index may have any other code.
             if !is_closed && !is_chunk && code != 0 && !(0x10..0x80).contains(&code) {
                 continue;
             }
@@ -413,7 +412,7 @@ fn record_whose_operation_code_is_damaged_is_a_problem_of_the_file() {
             while reader.read().unwrap().is_some() {}
             let lost: Vec<_> = reader.problems().iter().filter(|problem| problem.is_loss()).collect();
             let case = format!("{code:#x} at {at}, closed: {is_closed}: {lost:#?}");
-            // The first chunk has no index, and channels: without a summary, messages of those are said in its place.
+            // The first chunk has channels but no index: without a summary, their messages are reported instead.
             let is_first = chunks.first() == Some(&at);
             assert!(
                 lost.iter().any(|problem| problem.offset == at as u64 || is_first && !is_closed),
@@ -424,7 +423,7 @@ fn record_whose_operation_code_is_damaged_is_a_problem_of_the_file() {
     }
 }
 
-/// The texts of all problems of a file with these bytes, each of which is a loss.
+/// Returns the problems of a file with these bytes, which must all be losses.
 fn losses(path: &Path, bytes: &[u8]) -> Vec<String> {
     std::fs::write(path, bytes).unwrap();
     let problems = read(path).1;
@@ -432,7 +431,7 @@ fn losses(path: &Path, bytes: &[u8]) -> Vec<String> {
     problems.iter().map(ToString::to_string).collect()
 }
 
-/// What a whole record was taken from can be read from its beginning to its end: only that end tells of it.
+/// A file without one of its records is readable, but disagrees with its summary.
 #[test]
 fn record_that_was_taken_out_of_a_closed_file_is_a_problem_of_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -456,7 +455,7 @@ fn record_that_was_taken_out_of_a_closed_file_is_a_problem_of_it() {
                 found.iter().any(|text| text.contains("summary of the file begins")),
                 "{code} {place:?}: {found:?}"
             );
-            // With a footer that agrees, what the summary names is not at its place.
+            // The footer agrees, but the summary names a wrong offset.
             let start = footer - (to - place.start) + 9;
             let said = u64::from_le_bytes(without[start..start + 8].try_into().unwrap());
             let right = said - (to - place.start) as u64;
@@ -484,7 +483,7 @@ fn fewer_messages_than_a_closed_file_says_that_it_has_are_a_problem_of_it() {
     assert!(found.contains("23 messages and events, and 22 stand"), "{found}");
 }
 
-/// Without the record of its end nobody knows whether its recorder failed, and what came next.
+/// Without this record, the reason of the end and the next part are unknown.
 #[test]
 fn closed_file_of_linkspan_without_a_record_of_its_end_is_a_problem() {
     let folder = tempfile::tempdir().unwrap();
@@ -492,11 +491,11 @@ fn closed_file_of_linkspan_without_a_record_of_its_end_is_a_problem() {
     write(&path, None);
     let whole = std::fs::read(&path).unwrap();
     let at = |text: &[u8]| whole.windows(text.len()).position(|found| found == text).unwrap();
-    // The summary has the name of a metadata record, too.
+    // The summary repeats the name of a metadata record.
     let again = |text: &[u8]| whole.windows(text.len()).rposition(|found| found == text).unwrap();
-    // Behind its length: keys of channels begin with the same.
+    // The search includes the length, because keys of channels begin like this name.
     let name = at(b"\x0c\0\0\0linkspan.end") + 4;
-    // One byte of its name, and of the key of its one entry, behind two lengths.
+    // One byte of its name, and of the key of its entry, after two lengths.
     let reason = name + 12 + 8;
     assert_eq!(&whole[reason..reason + 6], b"reason");
     for place in [name, name + 11, reason] {
@@ -523,7 +522,7 @@ fn attachment_whose_bytes_do_not_have_its_sum_is_a_problem_and_not_given() {
     let folder = tempfile::tempdir().unwrap();
     let [path, damaged] = ["whole.mcap", "damaged.mcap"].map(|name| folder.path().join(name));
     let mut part = Part::create(&path, &BTreeMap::new(), Settings::default()).unwrap();
-    // More than is read of it at a time.
+    // More than one read.
     part.attach("notes.txt", 2, &[7; 300_000]).unwrap();
     part.close("stopped", None).unwrap();
     let whole = std::fs::read(&path).unwrap();
@@ -539,7 +538,7 @@ fn attachment_whose_bytes_do_not_have_its_sum_is_a_problem_and_not_given() {
         assert_eq!(left.len() + 1, lines.len(), "{left:?}");
         assert!(!left.iter().any(|line| line.contains("Attachment")), "{left:?}");
     }
-    // 0 says that there is no sum.
+    // 0 stands for a missing sum.
     let mut bytes = whole;
     bytes[place.end - 4..place.end].fill(0);
     mend(&mut bytes);

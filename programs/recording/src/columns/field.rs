@@ -1,5 +1,6 @@
-//! The column of a field while rows are added. Its type is that of the values that came: integers become floats beside
-//! floats if none loses a digit, and what has no common type becomes text in JSON, so that nothing is lost.
+//! The column of a field while rows are added. Its type follows the values.
+//!
+//! Integers become floats when floats occur, if no digit is lost. Values without a common type become text in JSON.
 
 mod arrays;
 mod buffers;
@@ -12,35 +13,31 @@ use self::arrays::{Arrays, numbers, shapes_beside};
 use self::buffers::{Bits, EXACT, Long, json};
 use super::layout::{Buffer, Column};
 
-/// What stands in the place of a null among floats: readers of NumPy see no validity.
+/// Replaces null among floats, because NumPy does not see the validity.
 const NULL: f64 = f64::NAN;
 
-/// Rows of a field.
 #[derive(Debug, Default)]
 pub struct Field {
     pub path: String,
     valid: Bits,
     data: Data,
-    /// Whether a row was ever null: lists of one length are none then.
+    /// Whether any row was null, which excludes lists of fixed length.
     had_nulls: bool,
-    /// Whether the type is that of the schema alone: no value came yet.
+    /// Whether the type only comes from the schema, without any value yet.
     is_hint: bool,
-    /// What it was before the row that was added last.
+    /// The state before the last row.
     before: Option<Before>,
 }
 
-/// The type that a schema gives a field.
 #[derive(Clone, Copy, Debug)]
 pub enum Hint {
-    /// 64 bits without sign.
     Unsigned,
-    /// A float.
     Float,
 }
 
 #[derive(Debug, Default)]
 enum Data {
-    /// Nulls alone.
+    /// Only nulls.
     #[default]
     Nothing,
     Bool(Bits),
@@ -55,15 +52,14 @@ enum Data {
     Json(Long),
 }
 
-/// What a row may change of the rows before it, so that it can be given up.
+/// The state that is needed to undo a row.
 #[derive(Debug)]
 struct Before {
-    /// This row.
     row: usize,
-    /// The rows in the type that they had, where it became another one.
+    /// The earlier rows in their old type, if the type changed.
     data: Option<Data>,
     is_hint: bool,
-    /// The length of all arrays, where they have one dimension.
+    /// The common length of all arrays, if they have one dimension.
     length: Option<u64>,
 }
 
@@ -77,15 +73,14 @@ impl Field {
         Field { path: path.to_owned(), data, is_hint: hint.is_some(), ..Field::default() }
     }
 
-    /// Returns how many bytes its values of any length take.
     pub fn long(&self) -> u64 {
         self.data.long()
     }
 
-    /// Adds the value of this row; rows that it skips are null.
+    /// Adds the value of this row. Skipped rows become null.
     ///
     /// # Errors
-    /// `TooLarge` where it would be JSON that is longer than a message may be; [`Field::give_up`] undoes it then.
+    /// `TooLarge` if its JSON exceeds the limit of a message; [`Field::give_up`] undoes the row.
     pub fn push(&mut self, row: usize, value: &Value, limits: &Limits) -> Result<()> {
         let length = self.data.common_length();
         self.before = Some(Before { row, data: None, is_hint: self.is_hint, length });
@@ -99,7 +94,7 @@ impl Field {
         }
         if !self.data.push(value, limits)? {
             if self.is_hint {
-                // A value that is not of its schema.
+                // The value violates its schema.
                 self.begin(row, value);
             } else {
                 self.widen(value, limits)?;
@@ -111,7 +106,7 @@ impl Field {
         Ok(())
     }
 
-    /// The same for a text that is not in a value.
+    /// As [`Field::push`], for a text.
     ///
     /// # Errors
     /// As for [`Field::push`].
@@ -127,7 +122,7 @@ impl Field {
         }
     }
 
-    /// Begins with the type of this value, behind rows that are null.
+    /// Begins with the type of this value after null rows.
     fn begin(&mut self, row: usize, value: &Value) {
         let mut data = Data::of(value);
         data.push_nulls(row);
@@ -140,7 +135,7 @@ impl Field {
         self.data.push_nulls(missing);
     }
 
-    /// Changes the type of all rows so that this value has a place.
+    /// Changes the type of all rows to admit this value.
     fn widen(&mut self, value: &Value, limits: &Limits) -> Result<()> {
         let wider = match (&self.data, value) {
             (Data::Int(old), Value::Uint(_)) => {
@@ -172,7 +167,7 @@ impl Field {
         Ok(())
     }
 
-    /// The same numbers as floats, with nulls as NaN; `None` if a number would lose digits.
+    /// Returns the numbers as floats, with NaN for null; `None` if a number would lose digits.
     fn as_floats(&self) -> Option<Vec<f64>> {
         let float = |row: usize| match self.valid.get(row).then(|| self.data.get(row)) {
             Some(Value::Int(i)) => (i.unsigned_abs() <= EXACT).then_some(i as f64),
@@ -182,8 +177,7 @@ impl Field {
         (0..self.valid.length).map(float).collect()
     }
 
-    /// Takes the rows as a column, and what it cannot say as another one behind it. Rows that are added then have the
-    /// same type, or a wider one.
+    /// Takes the rows as a column, possibly followed by a column of shapes. Later rows have the same or a wider type.
     pub fn take(&mut self, name: String, rows: usize, unit: Option<String>, all: &mut Vec<Column>) {
         self.pad(rows);
         self.before = None;
@@ -225,7 +219,7 @@ impl Field {
 }
 
 impl Data {
-    /// The type that a value asks for.
+    /// Returns an empty column of the value's type.
     fn of(value: &Value) -> Data {
         match value {
             Value::Bool(_) => Data::Bool(Bits::default()),
@@ -251,7 +245,6 @@ impl Data {
         }
     }
 
-    /// Returns how many bytes values of any length take.
     fn long(&self) -> u64 {
         let all = match self {
             Data::Text(long) | Data::Bytes(long) | Data::Json(long) => long.bytes.len(),
@@ -264,7 +257,6 @@ impl Data {
         all as u64
     }
 
-    /// The same type without rows.
     fn emptied(&self) -> Data {
         match self {
             Data::Nothing => Data::Nothing,
@@ -302,7 +294,7 @@ impl Data {
         }
     }
 
-    /// Adds a value; returns whether it has a place here.
+    /// Adds a value; returns false if the type does not admit it.
     fn push(&mut self, value: &Value, limits: &Limits) -> Result<bool> {
         match (self, value) {
             (Data::Bool(bits), Value::Bool(is)) => bits.push(*is),
@@ -322,7 +314,6 @@ impl Data {
         Ok(true)
     }
 
-    /// A row as a value. Null where it has none.
     fn get(&self, row: usize) -> Value {
         let text = |texts: &Long| String::from_utf8_lossy(texts.get(row)).into_owned();
         match self {

@@ -1,29 +1,28 @@
-//! A column in memory: a tree of buffers, as Arrow describes it.
+//! A column in memory: a tree of buffers in Arrow's layout.
 
 use bytes::Bytes;
 
-/// A column, or the items of one.
+/// A column, or its items.
 #[derive(Debug)]
 pub struct Column {
     /// Its name.
     pub name: String,
-    /// The format in Arrow's C data interface: `l` for 64-bit integers, `tsn:UTC` for instants in nanoseconds.
+    /// The format in Arrow's C data interface: `l` for 64-bit integers, `tsn:UTC` for times in nanoseconds.
     pub format: String,
-    /// Pairs: `unit`, and for arrays `shape` and `order`; `encoding` is `json` for texts that hold values of several
-    /// types.
+    /// Pairs: `unit`, and for arrays `shape` and `order`; `encoding` is `json` for texts with values of several types.
     pub metadata: Vec<(&'static str, String)>,
     /// The number of values.
     pub length: usize,
-    /// How many of them are null.
+    /// The number of nulls.
     pub nulls: usize,
-    /// The validity, then what the format has.
+    /// The validity, then the buffers of the format.
     pub buffers: Vec<Option<Buffer>>,
     /// The items of a list.
     pub items: Option<Box<Column>>,
 }
 
 impl Column {
-    /// Returns what is known of it under this key.
+    /// Returns the metadata of this key.
     pub fn fact(&self, key: &str) -> Option<&str> {
         self.metadata.iter().find(|(known, _)| *known == key).map(|(_, text)| text.as_str())
     }
@@ -34,9 +33,9 @@ impl Column {
 pub enum Buffer {
     /// Bytes, bits, or elements of arrays.
     Bytes(Bytes),
-    /// Integers, instants, ends of texts and lists.
+    /// Integers, times, or ends of texts and lists.
     I64(Vec<i64>),
-    /// Integers without sign.
+    /// Unsigned integers.
     U64(Vec<u64>),
     /// Floats.
     F64(Vec<f64>),
@@ -53,7 +52,7 @@ impl Buffer {
         }
     }
 
-    /// Returns whether it has none.
+    /// Returns whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

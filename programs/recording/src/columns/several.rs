@@ -1,5 +1,4 @@
-//! Tables of many names, a batch at a time: one pass over a recording finds the columns of all of them, and one fills
-//! batches of some.
+//! Builds tables of many names in batches. The first pass over a recording finds the columns, the second fills them.
 
 use std::collections::HashMap;
 
@@ -8,18 +7,16 @@ use linkspan::{Error, ErrorKind, Result};
 use super::{Column, Columns, blank};
 use crate::reader::{Entry, Reader, Room};
 
-/// Bytes that a batch takes, about, unless one message has more: what writes files holds some times as much of it.
+/// The approximate most bytes of a batch. Writers of files need several times as much.
 pub const BATCH: u64 = 16 << 20;
-/// Rows that are looked at together for the columns of all batches: a message may bring thousands of columns, which all
-/// of them have then.
+/// The most rows per look for columns: a message can add thousands of columns, which all rows then have.
 pub const LOOKED_AT: usize = 1_024;
-/// Rows of a batch.
+/// The most rows of a batch.
 const ROWS: usize = 65_536;
-/// Bytes that the batches of all names take together, about.
+/// The approximate most bytes of the batches of all names.
 const TOGETHER: u64 = 4 * BATCH;
 
-/// What the columns of many tables take, and cells without a value in them: bounded for all tables of a recording
-/// together.
+/// Limits the columns and the empty cells of all tables of a recording.
 #[derive(Debug)]
 pub struct Budget {
     room: Room,
@@ -28,15 +25,15 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// That of a recording of this size.
+    /// Returns the budget of a recording with this room.
     pub fn of(room: Room) -> Budget {
         Budget { room, columns: 0, blank: 0 }
     }
 
-    /// Takes what the columns of a table have come to take.
+    /// Takes the growth of a table's columns.
     ///
     /// # Errors
-    /// `TooLarge`.
+    /// `TooLarge` beyond the limit.
     pub fn take_columns(&mut self, before: u64, now: u64) -> Result<()> {
         let more = self.columns.saturating_add(now.saturating_sub(before));
         if more > self.room.held {
@@ -50,15 +47,15 @@ impl Budget {
         Ok(())
     }
 
-    /// Gives back what the columns of a table took that is not written.
+    /// Returns the columns of a table that is not written.
     pub fn give_back(&mut self, columns: u64) {
         self.columns = self.columns.saturating_sub(columns);
     }
 
-    /// Takes the cells without a value that a table has.
+    /// Takes the empty cells of a table.
     ///
     /// # Errors
-    /// `TooLarge`.
+    /// `TooLarge` beyond the limit.
     pub fn take_blank(&mut self, rows: u64, fields: usize, values: u64) -> Result<()> {
         let room = Room { blank: self.room.blank.saturating_sub(self.blank), ..self.room };
         super::blank_cells(rows, fields, values, room)?;
@@ -67,20 +64,19 @@ impl Budget {
     }
 }
 
-/// A batch of the table of a name: the name, the columns, the number of rows.
+/// A batch of a table: the name, the columns, the number of rows.
 pub type Batch = (String, Vec<Column>, usize);
 
-/// Messages that a table does not have: which could not be decoded, or have fields beyond the limits.
+/// Messages without a row: they could not be decoded, or exceed the limits.
 #[derive(Debug)]
 struct LeftOut {
     count: u64,
     /// Why the first one is left out.
     first: Error,
-    /// Their places among the messages of the name: the first of each range, and the one behind its last.
+    /// Ranges of their places among the messages of the name, with exclusive ends.
     places: Vec<(u64, u64)>,
 }
 
-/// Bytes of a range of places.
 const PLACES: u64 = 16;
 
 impl LeftOut {
@@ -89,7 +85,7 @@ impl LeftOut {
         behind.checked_sub(1).and_then(|at| self.places.get(at)).is_some_and(|(_, end)| place < *end)
     }
 
-    /// Adds one behind all others; returns how many bytes it takes.
+    /// Adds a later place; returns the added bytes.
     fn add(&mut self, place: u64) -> u64 {
         self.count = self.count.saturating_add(1);
         let end = place.saturating_add(1);
@@ -104,20 +100,18 @@ impl LeftOut {
     }
 }
 
-/// The table of a name.
 #[derive(Debug)]
 struct OfName {
-    /// Its columns, or why there is no table.
+    /// Its columns, or the reason for a missing table.
     columns: Result<Columns>,
     left_out: Option<LeftOut>,
     /// Messages of the name in this pass.
     seen: u64,
-    /// Whether a message has a row.
     has_rows: bool,
 }
 
 impl OfName {
-    /// Leaves a message out; returns how many bytes it takes to know it.
+    /// Leaves a message out; returns the added bytes.
     fn leave_out(&mut self, place: u64, error: Error) -> u64 {
         let none = || LeftOut { count: 0, first: error, places: Vec::new() };
         self.left_out.get_or_insert_with(none).add(place)
@@ -128,16 +122,17 @@ impl OfName {
 #[derive(Debug)]
 pub struct Tables {
     names: HashMap<String, OfName>,
-    /// Bytes of rows that are held, about.
+    /// The approximate bytes of held rows.
     held: u64,
 }
 
 impl Tables {
-    /// Those of these names, whose columns a first pass over a recording finds: each has a message where `is_chosen`,
-    /// which is given each entry, says so, and it can be a row.
+    /// Finds the columns of these names in a first pass over a recording.
+    ///
+    /// `is_chosen` receives each entry and selects the messages.
     ///
     /// # Errors
-    /// Those of the file system. What one name has ends no table of another one: see [`Tables::refused`].
+    /// Errors of the file system. An error of one name does not affect other tables: see [`Tables::refused`].
     pub fn find(
         reader: &mut Reader,
         names: impl IntoIterator<Item = String>,
@@ -175,7 +170,7 @@ impl Tables {
                     of_name.has_rows = true;
                     0
                 }
-                // What one message has costs no other one its row.
+                // An invalid message does not affect other rows.
                 Err(error) => of_name.leave_out(place, error),
             };
             tables.held = tables.held.saturating_sub(held);
@@ -202,12 +197,12 @@ impl Tables {
         Ok(tables)
     }
 
-    /// Why a name has no table.
+    /// Returns the reason for a missing table.
     pub fn refused(&self, name: &str) -> Option<&Error> {
         self.names.get(name)?.columns.as_ref().err()
     }
 
-    /// How many messages of a name its table does not have, and why the first one is left out.
+    /// Returns the count of a name's messages without a row, and the reason of the first one.
     pub fn left_out(&self, name: &str) -> Option<(u64, &Error)> {
         self.names.get(name)?.left_out.as_ref().map(|left_out| (left_out.count, &left_out.first))
     }
@@ -217,10 +212,10 @@ impl Tables {
         self.names.values_mut().for_each(|of_name| of_name.seen = 0);
     }
 
-    /// Returns the next batch of one of the names that are chosen, by what is given each entry; `None` at the end.
+    /// Returns the next batch of any name; `None` at the end. `is_chosen` selects the messages.
     ///
     /// # Errors
-    /// Those of the file system, and of [`Columns::add`].
+    /// Errors of the file system, and of [`Columns::add`].
     pub fn next(
         &mut self,
         reader: &mut Reader,
@@ -254,7 +249,7 @@ impl Tables {
         Ok(self.largest())
     }
 
-    /// Takes the batch that holds most, where one holds anything.
+    /// Takes the largest batch, if any has rows.
     fn largest(&mut self) -> Option<Batch> {
         let with_rows = self.names.iter_mut().filter_map(|(name, of_name)| {
             let columns = of_name.columns.as_mut().ok()?;

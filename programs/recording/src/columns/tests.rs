@@ -9,7 +9,7 @@ use super::*;
 use crate::reader::Channel;
 
 impl Channel {
-    /// A channel of values in CBOR.
+    /// Returns a channel of values in CBOR.
     pub(crate) fn named(topic: &str) -> Channel {
         Channel {
             id: 1,
@@ -59,7 +59,7 @@ fn one(key: &str, value: impl Into<Value>) -> Value {
     Value::Map(Map::from_iter([(key.to_owned(), value.into())]))
 }
 
-/// The only column that is not one of the fixed.
+/// Returns the only column of a field.
 fn column(values: impl IntoIterator<Item = Value>) -> Column {
     let mut all = table(values);
     assert_eq!(all.len(), FIXED.len() + 1);
@@ -137,13 +137,13 @@ fn missing_fields_are_null_before_between_and_after() {
         other => panic!("{other:?}"),
     };
     assert_eq!([bits(&all[5]), bits(&all[6]), bits(&all[7])], [0b0101, 0b0010, 0b1000]);
-    // Null is a value of every type.
+    // Null belongs to every type.
     let nulls = column([one("x", Value::Null), one("x", 2), one("x", Value::Null)]);
     assert_eq!((nulls.nulls, &*nulls.format), (2, "l"));
     assert_eq!(column([one("x", Value::Null)]).format, "n");
 }
 
-/// The rows of a column of scalars or lists of numbers, each as JSON; `None` for null.
+/// Returns the rows of a column as JSON; `None` for null.
 fn rows(column: &Column) -> Vec<Option<String>> {
     let is_set = |buffer: &Option<Buffer>, row: usize| match buffer {
         Some(Buffer::Bytes(bits)) => bits[row / 8] >> (row % 8) & 1 == 1,
@@ -183,7 +183,7 @@ fn rows(column: &Column) -> Vec<Option<String>> {
     (0..column.length).map(|row| is_there(row).then(|| text(&value(row)))).collect()
 }
 
-/// A value as JSON, with whole floats as integers: a column of both has floats.
+/// Returns a value as JSON, with whole floats as integers, because a column of both has floats.
 fn text(value: &Value) -> String {
     let whole = |value: &Value| match value {
         Value::Float(x) if x.fract() == 0.0 => Value::Int(*x as i64),
@@ -221,7 +221,7 @@ fn values_and_nulls_are_kept_in_every_order_of_types() {
     for order in 0..count.pow(3) {
         let at = [order, order / count, order / count.pow(2)];
         let values = at.map(|at| &kinds[at % count]);
-        // A second pass has the types that the first one found.
+        // The second pass has the types of the first one.
         for schema in &schemas {
             let mut columns = Columns::default();
             for _ in 0..2 {
@@ -230,7 +230,7 @@ fn values_and_nulls_are_kept_in_every_order_of_types() {
                 let expected = values.map(|value| (*value != Value::Null).then(|| text(value)));
                 assert_eq!(rows(&column), expected, "{values:?} with {schema:?}");
                 assert_eq!(column.nulls, expected.iter().filter(|text| text.is_none()).count());
-                // Without a validity NumPy tells a null by NaN alone.
+                // Without a validity, NumPy sees null as NaN.
                 if let ("g", [_, Some(Buffer::F64(words))]) = (&*column.format, &column.buffers[..]) {
                     let are_nan = expected.each_ref().map(Option::is_none);
                     assert!(words.iter().map(|x| x.is_nan()).eq(are_nan), "{values:?}: {words:?}");
@@ -256,7 +256,7 @@ fn map_without_keys_is_no_null() {
     let value = column([empty(), Value::Null, empty()]);
     assert_eq!((&*value.name, value.nulls, value.fact("encoding")), ("value", 1, Some("json")));
     assert_eq!(texts(&value), ["{}", "", "{}"]);
-    // Beside others, and below a key.
+    // With other keys, and below a key.
     let all = table([one("a", 1), empty(), one("a", empty()), one("a", Value::Null)]);
     let facts: Vec<_> = all[FIXED.len()..].iter().map(|column| (&*column.name, column.nulls)).collect();
     assert_eq!(facts, [("a", 2), ("value", 3)]);
@@ -295,7 +295,7 @@ fn integers(column: &Column) -> Vec<Option<Vec<i64>>> {
     ends.array_windows().enumerate().map(list).collect()
 }
 
-/// The elements of a column of arrays of bytes.
+/// Returns the elements of a column of byte arrays.
 fn elements(column: &Column) -> &[u8] {
     match &column.items.as_ref().unwrap().buffers[1] {
         Some(Buffer::Bytes(bytes)) => bytes,
@@ -332,7 +332,7 @@ fn arrays_of_several_shapes_have_their_shapes_beside_them() {
     assert_eq!((&*shapes.name, shapes.fact("beside")), ("x~shape", Some("x")));
     assert_eq!(integers(shapes), [Some(vec![1, 2]), None, Some(vec![2]), Some(vec![2, 3])]);
     assert_eq!(elements(arrays), [1, 2, 9, 8, 1, 2, 3, 4, 5, 6]);
-    // In batches the column of shapes is there from the first one on.
+    // With batches, the first batch already has the column of shapes.
     values.iter().for_each(|value| {
         add(&mut parts, [value.clone()]);
         parts.take();
@@ -382,7 +382,7 @@ fn two_fields_are_never_one_column() {
     let mut pairs: Vec<_> = keys.iter().map(|key| (*key, Value::from(1))).collect();
     pairs.push(("in", map(&keys.map(|key| (key, Value::from(2))))));
     assert_eq!(names(vec![map(&pairs), Value::from(1), one("", one("a", 1))]).len(), 2 * keys.len() + 2);
-    // What a map without keys is among maps is no row of nulls, nor is a message that is one.
+    // An empty map, inside a map or as the message, is not null.
     assert_eq!(names(vec![one("a", map(&[])), one("a", one("b", 1)), map(&[])]), ["a", "a/b", "value"]);
 }
 
@@ -408,7 +408,7 @@ fn types_that_values_do_not_say_are_those_of_the_schema() {
     let row = |n: Value, x: Value| Value::Map(Map::from_iter([("n".to_owned(), n), ("x".to_owned(), x)]));
     assert_eq!(formats(vec![row(1.into(), 1.into())]), ["L", "g"]);
     assert_eq!(formats(vec![row(Value::Null, Value::Null)]), ["L", "g"]);
-    // Values that are not of the schema are kept.
+    // Values that violate the schema are kept.
     assert_eq!(formats(vec![row((-1).into(), "x".into()), row(2.into(), "y".into())]), ["l", "U"]);
 }
 
@@ -459,14 +459,14 @@ fn table_holds_what_there_is_room_for_and_is_refused_before_it_holds_more() {
     let mut columns = Columns::default().within(room);
     add(&mut columns, (0..2_000).map(|i| one("x", i)));
     assert!(columns.held() < room.held);
-    // One message with many fields: each of them is null in all rows before.
+    // Each field of a message with many fields becomes null in earlier rows.
     let wide = Value::Map((0..200).map(|i| (format!("k{i}"), Value::Int(i))).collect());
     let body = Payload::new(&wide, Encoding::Cbor, &Limits::default()).unwrap().body().clone();
     let channel = Arc::new(Channel::named("lab/a"));
     let message = Message { channel: &channel, number: 1, sent: 1, received: 1, body: &body };
     let error = columns.add(&message).unwrap_err();
     assert!(error.kind() == ErrorKind::TooLarge && error.text().contains("1048576 bytes"), "{error}");
-    // A batch is given up before it is so large, and counts the cells that have no value in all batches.
+    // Batches are taken before the limit. Empty cells of all batches count.
     let mut columns = Columns::default();
     for _ in 0..10 {
         add(&mut columns, [one("x", 1), one("y", 2)]);
@@ -496,7 +496,7 @@ fn schemas_that_take_turns_are_read_once() {
     assert!(made == 2 && schemas.of(&Arc::new(Channel::named("lab/b")), str::len).is_none());
 }
 
-/// Bytes of all buffers of a column.
+/// Returns the bytes of all buffers of a column.
 fn buffers(column: &Column) -> u64 {
     let own = column.buffers.iter().flatten().map(|buffer| buffer.len() as u64).sum::<u64>();
     own + column.items.as_deref().map_or(0, buffers)
@@ -524,7 +524,7 @@ fn what_is_held_is_what_columns_take_and_not_what_messages_had() {
                 let values = [first, first, second, second, first].into_iter().take(count);
                 add(&mut columns, values.map(|value| one("x", value.clone())));
                 let held = columns.held();
-                // The columns beside it, and what stands in front of each value, have some bytes.
+                // The fixed columns and the ends of values need some bytes.
                 let taken: u64 = columns.take().iter().map(buffers).sum();
                 assert!(held < taken + 1_000 && held + 100 >= taken, "{held} and {taken} of {count} rows");
             }
@@ -542,7 +542,7 @@ fn value_whose_json_is_too_long_is_refused_with_its_message() {
     assert!(error.kind() == ErrorKind::TooLarge && error.text().contains("message 7 of lab/a"), "{error}");
 }
 
-/// Adds a value as a message that is refused.
+/// Adds a value whose message must be rejected.
 fn refuse(columns: &mut Columns, value: &Value) -> Error {
     let body = Payload::new(value, Encoding::Cbor, &Limits::for_message(1 << 30)).unwrap();
     let channel = Arc::new(Channel::named("lab/a-name-of-another-length"));
@@ -550,7 +550,7 @@ fn refuse(columns: &mut Columns, value: &Value) -> Error {
     columns.add(&message).unwrap_err()
 }
 
-/// A value whose JSON is longer than a message may be, in so few bytes that it is decoded.
+/// Returns a small value whose JSON exceeds the longest message.
 fn too_long_as_json() -> Value {
     Value::Array(vec![Value::Text("\u{1}".repeat(12 << 20))])
 }
@@ -590,7 +590,7 @@ fn refused_message_leaves_columns_as_they_were() {
         add_with(&mut columns, schema, rows());
         let held = columns.held();
         for second in &kinds {
-            // The last field is refused, behind one that changes its type and one that is new.
+            // The last field fails, after a field that changes its type and a new field.
             let deep = "k".repeat(MAX_PATH);
             let fields = |last: Value| of(second, last);
             let error = refuse(&mut columns, &fields(one("x", one(&deep, 1))));
@@ -628,7 +628,7 @@ fn table_takes_messages_as_long_as_its_reader_does() {
     assert_eq!(Columns::default().add(&message).unwrap_err().kind(), ErrorKind::TooLarge);
     let mut columns = Columns::default().of_messages(Limits::for_message(70 << 20));
     columns.add(&message).unwrap();
-    // Another value beside it makes it JSON, which may be as long.
+    // Another type converts it to JSON, which may have this length.
     add(&mut columns, [one("x", 1)]);
     assert_eq!(columns.rows(), 2);
 }

@@ -1,14 +1,15 @@
-//! Whether the end of a file and the sums in it agree with what stands before: a file from which a whole record was
-//! taken is one that can be read, and contradicts itself there alone.
+//! Compares the end of a file and its sums with the content.
 //!
-//! | what tells of it | what is lost or wrong then |
+//! Removing a whole record leaves a readable file. Only the summary then disagrees with the records.
+//!
+//! | statement | affected if it disagrees |
 //! |---|---|
-//! | the footer says where the summary begins | any records before it, or the summary |
-//! | the summary names chunks, their indexes, attachments and metadata records | those |
-//! | it has the schemas and channels once more | names |
-//! | the statistics say how many there are of each, and of the messages of each channel | those |
-//! | what Linkspan wrote and closed has a record of how it ended | how its recorder ended, and what comes next |
-//! | the summary, an attachment and all that is before the summary have a sum | any byte of them |
+//! | the footer has the offset of the summary | any records before it, or the summary |
+//! | the summary names chunks, their indexes, attachments and metadata records | these |
+//! | the summary repeats the schemas and channels | names |
+//! | the statistics count each kind, and the messages of each channel | these |
+//! | each closed file of Linkspan has a record of its end | the reason of the end, and the next part |
+//! | the summary, each attachment and the data have sums | any byte of them |
 
 use std::collections::{HashSet, VecDeque};
 use std::os::unix::fs::FileExt;
@@ -24,27 +25,24 @@ use crate::chunk::{self, Footer, HEAD};
 use crate::files::of_io;
 use crate::format;
 
-/// Bytes of an attachment that are read at a time.
 const BLOCK: usize = 64 << 10;
-/// Records that a summary names and that are not there, which are said one by one.
+/// The most missing records that are reported individually.
 const MOST: usize = 1_000;
-/// Groups of records of one kind in a summary, of which its last records say where they are; there are six kinds.
+/// The most groups of records in a summary. Six kinds exist.
 const MOST_GROUPS: usize = 64;
 
-/// What a summary says, once it was read to its end.
+/// The statements of a complete summary.
 #[derive(Default)]
 struct Promised {
     named: Named,
     statistics: Option<records::Statistics>,
-    /// The numbers of its schemas and channels.
     schemas: HashSet<u16>,
     channels: HashSet<u16>,
-    /// Where its groups begin and how long they are, by their kind, and the same as its last records say it.
+    /// The kind, offset and length of its groups, as found and as its last records state.
     groups: Vec<(u8, u64, u64)>,
     said: Vec<(u64, (u8, u64, u64))>,
 }
 
-/// Returns a group of records as a record of a summary says it.
 fn group(data: &[u8]) -> Option<(u8, u64, u64)> {
     let (code, places) = data.split_first()?;
     let ([begin, length, ..], _) = places.as_chunks::<8>() else { return None };
@@ -52,7 +50,7 @@ fn group(data: &[u8]) -> Option<(u8, u64, u64)> {
 }
 
 impl OpenPart {
-    /// Takes the end of the messages, behind which the schemas and channels are repeated.
+    /// Handles the end of the data. The repeated schemas and channels follow.
     pub fn end_of_data(
         &mut self,
         begins: u64,
@@ -93,7 +91,7 @@ impl OpenPart {
             let text = "the file was closed and has no summary, which its recorder wrote: what it has is not known to be all";
             found.push_back(self.damage(begins, text));
         }
-        // What could not be read may have been it.
+        // The missing record may have been unreadable.
         let is_whole = found.is_empty() && !self.has_problem && self.found.is_empty();
         if is_whole && self.told.is_of_linkspan && !self.told.has_end {
             let text = format!(
@@ -103,7 +101,7 @@ impl OpenPart {
             found.push_back(self.damage(begins, text));
         }
         let sum = data.first_chunk::<4>().map_or(0, |sum| u32::from_le_bytes(*sum));
-        // 0 stands for no sum.
+        // 0 stands for a missing sum.
         if is_whole
             && found.is_empty()
             && sum != 0
@@ -116,7 +114,6 @@ impl OpenPart {
         Ok(Ok(None))
     }
 
-    /// The same where no footer says how long the file is to be.
     fn end_without_footer(&mut self, begins: u64) -> Result<std::result::Result<Option<Found>, Problem>> {
         let failed = |error: std::io::Error| of_io(&error, "reading", &self.path);
         let is_closed = chunk::is_closed(&self.file, self.length).map_err(failed)?;
@@ -136,11 +133,11 @@ impl OpenPart {
             return Ok(Ok(None));
         }
         if self.has_problem {
-            // What was found wrong is said; that its end is not there says nothing more.
+            // A problem was already reported, and a missing end adds no information.
             self.has_ended = true;
             return Ok(Ok(None));
         }
-        // Who follows the file reads this record once more.
+        // A follower reads this record again.
         self.offset = begins;
         let text = match is_written {
             true => "behind this record the file ends in its summary, which is being written",
@@ -149,7 +146,7 @@ impl OpenPart {
         Ok(Err(Problem { is_end: true, ..self.problem(begins, ProblemKind::Unclosed, text) }))
     }
 
-    /// Adds what the summary says of the file that is not so.
+    /// Adds the contradictions between the summary and the file.
     fn contradicted(&mut self, begins: u64, footer: &Footer, found: &mut VecDeque<Problem>) -> Result<()> {
         if !self.has_room(footer.at.saturating_sub(footer.summary))? {
             found.push_back(self.sparse(begins));
@@ -183,7 +180,7 @@ impl OpenPart {
             return Ok(());
         }
         self.named_and_not_there(begins, footer, &promised.named, found)?;
-        // A program may say of a kind that it has no records.
+        // A program may list a kind without records.
         let groups =
             promised.said.iter().filter(|(_, group)| group.2 > 0 && !promised.groups.contains(group));
         found.extend(groups.take(MOST).map(|(place, (code, ..))| {
@@ -195,7 +192,7 @@ impl OpenPart {
         let is_said = |group| promised.said.iter().any(|(_, said)| said == group);
         let is_named = |group: &&(u8, u64, u64)| !matches!(group.0, op::SUMMARY_OFFSET | 0x80..);
         let unsaid = promised.groups.iter().filter(is_named).find(|group| !is_said(*group));
-        // Another program need not say it.
+        // Other programs may omit this statement.
         if let Some((code, place, _)) = unsaid.filter(|_| self.told.is_of_linkspan && found.is_empty()) {
             let text = format!(
                 "nothing in the summary of the file says where its records of the kind {code:#04x} are, which begin here"
@@ -210,19 +207,19 @@ impl OpenPart {
             );
             found.push_back(self.damage(footer.at, text));
         }
-        // Where chunks were passed over or could not be read, fewer are known.
+        // Skipped or unreadable chunks make the counts lower.
         if self.is_all_read() && found.is_empty() {
             self.miscounted(begins, &promised, found);
         }
         Ok(())
     }
 
-    /// Returns whether all of its records were read so far, and none was wrong.
+    /// Returns whether all records were read without a problem.
     fn is_all_read(&self) -> bool {
         !self.has_skipped && !self.has_problem && self.found.is_empty()
     }
 
-    /// Returns what a record of the summary says that is not so, and takes what is to be compared at its end.
+    /// Returns the contradiction of a summary's record, and keeps its statements for the final comparison.
     fn contradiction(&self, promised: &mut Promised, place: u64, code: u8, data: &[u8]) -> Option<String> {
         let length = (data.len() as u64).saturating_add(HEAD as u64);
         let is_full = promised.groups.len() >= MOST_GROUPS;
@@ -244,7 +241,7 @@ impl OpenPart {
                     Some(false) => {
                         Some(format!("the {what} {id} is another one here than before the summary"))
                     }
-                    // Another program may leave out what has no message.
+                    // Other programs may omit schemas and channels without messages.
                     None if self.is_all_read() && self.told.is_by_linkspan => {
                         Some(format!("the summary has the {what} {id}, which nothing before it has"))
                     }
@@ -270,7 +267,7 @@ impl OpenPart {
                     None
                 }
             },
-            // For programs to use as they like.
+            // Private records.
             0x80.. => None,
             _ => match seen::Record::named(code, data) {
                 Some(records) => {
@@ -284,7 +281,7 @@ impl OpenPart {
         }
     }
 
-    /// Adds the records that the summary names and that are not where it says, and those that it does not name.
+    /// Adds the records that the summary names in a wrong place or does not name.
     fn named_and_not_there(
         &self,
         begins: u64,
@@ -331,7 +328,7 @@ impl OpenPart {
         let count =
             |named: &Named| named.kinds().iter().map(|(_, tally)| tally.count).fold(0, u64::saturating_add);
         if lacking == 0 {
-            // They are whole: what stands before them has another length than it had.
+            // The records are whole, but data before them changed its length.
             further = count(named).saturating_sub(known).saturating_sub(count(&seen));
         }
         if further > 0 {
@@ -344,7 +341,7 @@ impl OpenPart {
             return Ok(());
         }
         for ((what, named), (_, seen)) in named.kinds().into_iter().zip(seen.kinds()) {
-            // Another program need not name them.
+            // Other programs may omit these statements.
             if named != seen && (named.count > 0 || self.told.is_of_linkspan) {
                 let text = format!(
                     "the summary of the file names {} {what}, and {} stand before this record: they are not the same",
@@ -356,7 +353,7 @@ impl OpenPart {
         Ok(())
     }
 
-    /// Returns the record that begins at a place, by what a summary says of it.
+    /// Returns the record at an offset, identified as a summary would name it.
     fn record_at(&self, place: u64) -> std::io::Result<Option<seen::Record>> {
         let Some(left) = self.length.checked_sub(place) else { return Ok(None) };
         let mut bytes = [0; HEAD + seen::KNOWN];
@@ -373,7 +370,7 @@ impl OpenPart {
             .and_then(|whole| seen::Record::of(*code, place, whole, data)))
     }
 
-    /// Adds what the statistics say that is not so.
+    /// Adds the contradictions of the statistics.
     fn miscounted(&self, begins: u64, promised: &Promised, found: &mut VecDeque<Problem>) {
         let Some(statistics) = &promised.statistics else {
             if self.told.is_of_linkspan {
@@ -410,7 +407,7 @@ impl OpenPart {
         for (what, ids, read) in
             [("schemas", &promised.schemas, schemas), ("channels", &promised.channels, channels)]
         {
-            // Another program need not repeat them.
+            // Other programs may omit the repetition.
             if (ids.len() as u64) < read && (!ids.is_empty() || self.told.is_of_linkspan) {
                 wrong.push(format!(
                     "{} {what} in its summary, and {read} stand before this record",
@@ -433,14 +430,12 @@ impl OpenPart {
         );
     }
 
-    /// Returns what is wrong with an attachment whose record has been read as far as its content, and which begins
-    /// here.
     pub fn wrong_attachment(&mut self, data: &[u8], begins: u64) -> Result<Option<Problem>> {
         if self.chunk.is_some() {
             return Ok(Some(self.wrong_chunk(begins, "it has an attachment in it")));
         }
         let from = begins.saturating_add(HEAD as u64);
-        // One that is too short is said by what reads it.
+        // The reader reports an attachment that is too short.
         let place = attachment(data, self.offset.saturating_sub(from));
         let path = self.path.clone();
         let failed = |error: std::io::Error| of_io(&error, "reading", &path);
@@ -452,7 +447,7 @@ impl OpenPart {
         if end > from {
             self.file.read_exact_at(&mut sum, end).map_err(failed)?;
         }
-        // 0 stands for no sum.
+        // 0 stands for a missing sum.
         let sum = Some(u32::from_le_bytes(sum)).filter(|sum| *sum != 0);
         if sum.is_none() && self.sum.is_none() {
             return Ok(None);
@@ -462,7 +457,7 @@ impl OpenPart {
             return Ok(Some(self.sparse(begins)));
         }
         let (mut hasher, mut block) = (crc32fast::Hasher::new(), vec![0; BLOCK]);
-        // Its head, what it has a sum of, and the rest.
+        // The head, the content with its own sum, and the rest.
         for (mut at, end, has_sum) in [(begins, from, false), (from, end, true), (end, self.offset, false)] {
             while at < end {
                 let left = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);

@@ -1,4 +1,4 @@
-//! What a reader gives: channels, messages, events, and where a file is not whole.
+//! The output of a reader: channels, messages, events and problems.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
@@ -11,38 +11,35 @@ use linkspan::Encoding;
 use crate::event::Event;
 use crate::format::{self, MAX_TEXT, brief, channel};
 
-/// What a reader holds at most of a file, which a stranger may have made.
+/// The limits for a file that a stranger may have made.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of one record, and of one chunk before and after it is decompressed.
+    /// The most bytes of a record, and of a chunk before and after decompression.
     pub record: u64,
-    /// Bytes of the schemas and channels of one part together.
+    /// The most bytes of all schemas and channels in a part.
     pub described: u64,
-    /// Those of one message and its value.
+    /// The limits of a message and its value.
     pub message: linkspan::Limits,
-    /// What is held or written of a recording as a whole.
+    /// The limits for results of a whole recording.
     pub room: Room,
 }
 
-/// How much larger than a recording a table of it may be, or another thing that is made of all of it: a file of some
-/// bytes may stand for GiB.
+/// The limits for a table or another result of a whole recording: a tiny file can expand to GiB.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
-    /// Bytes that are held in memory at most, for instance of a table.
+    /// The most bytes in memory, for instance of a table.
     pub held: u64,
-    /// Cells at most that are written for fields which a message does not have.
+    /// The most cells for fields that a message lacks.
     pub blank: u64,
 }
 
-/// Bytes of a name and an endpoint at most, which may be a path: a message of 40 bytes stands beside it in each line of
-/// an export.
+/// The most bytes of a name or endpoint, which may be a path. An export repeats it for each message.
 const MAX_NAME: usize = 4_200;
 
-/// Bytes and cells for each byte of the files.
 const FOR_EACH_BYTE: u64 = 64;
 
 impl Room {
-    /// That of files of so many bytes.
+    /// Returns the limits for files of this size.
     pub(super) fn of_files(self, bytes: u64) -> Room {
         let more = |base: u64| base.saturating_add(bytes.saturating_mul(FOR_EACH_BYTE));
         Room { held: more(self.held), blank: more(self.blank) }
@@ -50,7 +47,7 @@ impl Room {
 }
 
 impl Limits {
-    /// Those for messages of at most so many bytes: a chunk is begun before its last message, so it has some more.
+    /// Returns the limits for messages of at most `bytes`. A chunk can exceed its last message by some MiB.
     pub fn of_messages(bytes: u64) -> Limits {
         let room = Room { held: bytes.saturating_mul(4), blank: bytes };
         let message = linkspan::Limits::for_message(bytes);
@@ -59,13 +56,13 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// Those for messages as large as a channel takes them by default, 64 MiB.
+    /// Returns the limits for the default longest message, 64 MiB.
     fn default() -> Limits {
         Limits::of_messages(linkspan::Limits::default().message)
     }
 }
 
-/// Returns whether a channel of this name has the events of the recorder, which are no publisher's.
+/// Returns whether a channel of this name has the recorder's own events.
 pub(super) fn is_events(topic: &str, metadata: &BTreeMap<String, String>) -> bool {
     topic == format::EVENTS && !metadata.contains_key(channel::INCARNATION)
 }
@@ -73,35 +70,35 @@ pub(super) fn is_events(topic: &str, metadata: &BTreeMap<String, String>) -> boo
 /// A channel of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Channel {
-    /// The number that the file gives it.
+    /// Its number in the file.
     pub id: u16,
     /// The name.
     pub topic: String,
-    /// The endpoint with its transport; the name in a file of another program.
+    /// The endpoint with its transport; in a file of another program, the name.
     pub endpoint: String,
     /// The incarnation of the publisher; 0 in a file of another program.
     pub incarnation: u64,
-    /// How messages are encoded, as the file says it.
+    /// The encoding of its messages.
     pub encoding: String,
-    /// The publisher; empty where the file does not say it.
+    /// The publisher; empty if unknown.
     pub source: String,
     /// The machine that the name was imported from.
     pub machine: Option<String>,
     /// The number of the first message.
     pub first: Option<u64>,
-    /// Whether its messages are those of an earlier part.
+    /// Whether its messages repeat messages of an earlier part.
     pub repeated: bool,
     /// The schema.
     pub schema: Option<Arc<Schema>>,
-    /// All of its metadata.
+    /// All metadata.
     pub metadata: BTreeMap<String, String>,
 }
 
 impl Channel {
-    /// Returns the channel of a record, with the schema that it names.
+    /// Returns the channel of a record with its schema.
     ///
     /// # Errors
-    /// A number that is none: messages would be those of another publisher, or have other numbers.
+    /// A text for an invalid number, which would change the publisher or the numbers of messages.
     pub(super) fn of(found: mcap::records::Channel, schema: Option<Arc<Schema>>) -> Result<Channel, String> {
         let text = |key: &str| found.metadata.get(key).cloned();
         let number = |key: &str, radix| {
@@ -125,7 +122,7 @@ impl Channel {
         })
     }
 
-    /// Returns the same channel with messages of its own part.
+    /// Returns this channel without the mark of repeated messages.
     pub(super) fn with_own_messages(&self) -> Channel {
         let (topic, endpoint, source) = (self.topic.clone(), self.endpoint.clone(), self.source.clone());
         let (encoding, machine) = (self.encoding.clone(), self.machine.clone());
@@ -135,10 +132,10 @@ impl Channel {
         Channel { topic, endpoint, source, encoding, machine, metadata, schema, repeated: false, ..*self }
     }
 
-    /// The same with the schemas that a file has before it.
+    /// Returns the channel of a record, with a schema of the file.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// A text about the damage.
     pub(super) fn read(
         found: mcap::records::Channel,
         schemas: &HashMap<u16, Arc<Schema>>,
@@ -160,7 +157,8 @@ impl Channel {
         }
     }
 
-    /// Returns what of it that stands beside each message is too long: how many bytes it has, and how many it may have.
+    /// Returns the text that is too long, with its length and its limit. An export repeats these texts for each
+    /// message.
     pub(super) fn too_long(&self) -> Option<(&'static str, usize, usize)> {
         let schema = self.schema.as_ref().map_or("", |schema| &schema.name);
         let machine = self.machine.as_deref().unwrap_or_default();
@@ -178,22 +176,22 @@ impl Channel {
             .find(|(_, bytes, most)| bytes > most)
     }
 
-    /// Returns the incarnation of the publisher as files and tables have it: zeros in a file of another program.
+    /// Returns the incarnation as files and tables show it: zeros for another program.
     pub fn incarnation_text(&self) -> String {
         format!("{:016x}", self.incarnation)
     }
 
-    /// Returns whether it has the events of the recorder: a publisher may have their name, whose messages are none.
+    /// Returns whether it has the recorder's events rather than a publisher's messages of that name.
     pub(super) fn is_events(&self) -> bool {
         is_events(&self.topic, &self.metadata)
     }
 
-    /// Returns the encoding of its messages, where this library knows it.
+    /// Returns the encoding of its messages, if this library supports it.
     pub fn encoding(&self) -> Option<Encoding> {
         Encoding::from_name(&self.encoding).ok()
     }
 
-    /// Returns the schema in Linkspan's notation, where there is one.
+    /// Returns the schema in Linkspan's notation, if there is one.
     pub fn notation(&self) -> Option<&str> {
         match self.metadata.get(channel::SCHEMA) {
             Some(notation) => Some(notation),
@@ -201,24 +199,24 @@ impl Channel {
         }
     }
 
-    /// Returns whether there is one, without a look at it.
+    /// Returns whether a schema in Linkspan's notation exists, without reading it.
     pub fn has_notation(&self) -> bool {
         self.metadata.contains_key(channel::SCHEMA) || self.shared_notation().is_some()
     }
 
-    /// Returns the schema that is in Linkspan's notation itself.
+    /// Returns the channel's own schema, if it has Linkspan's notation.
     fn shared_notation(&self) -> Option<&Arc<Schema>> {
         self.schema.as_ref().filter(|schema| schema.is_notation)
     }
 }
 
-/// Returns a number that tells something from others, by keys that nobody outside of this process knows.
+/// Returns a hash with random keys: strangers cannot provoke collisions.
 pub(super) fn keyed(what: impl Hash) -> u64 {
     static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     KEYS.hash_one(what)
 }
 
-/// A schema as the file has it. Thousands of channels may share one of MiB: it is held, compared and written once.
+/// A schema of the file. Thousands of channels can share a schema of several MiB, which is held once.
 #[derive(Debug)]
 pub struct Schema {
     /// Its name.
@@ -227,31 +225,29 @@ pub struct Schema {
     pub encoding: String,
     /// Its text.
     pub data: Vec<u8>,
-    /// Whether it is in Linkspan's notation.
     is_notation: bool,
-    /// What tells it from others, by keys that nobody outside of this process knows.
+    /// A hash with random keys for fast comparisons.
     hash: u64,
 }
 
-/// Returns the text of a schema that is in Linkspan's notation.
+/// Returns the text of a schema in Linkspan's notation.
 pub(crate) fn notation_in(schema: &Schema) -> Option<&str> {
     std::str::from_utf8(&schema.data).ok().filter(|_| schema.is_notation)
 }
 
-/// Returns the fingerprint of a schema in Linkspan's notation, for [`ByNotation`]; `None` of one that this version does
-/// not read.
+/// Returns the fingerprint of a schema in Linkspan's notation, for [`ByNotation`]; `None` for an unsupported one.
 pub fn fingerprint(notation: &str) -> Option<[u8; 32]> {
     Some(linkspan::schema::Schema::parse(notation).ok()?.fingerprint().ok()?.0)
 }
 
-/// What is made of each schema in Linkspan's notation, once, however many channels have it.
+/// A cache of a value per schema in Linkspan's notation, shared by all of its channels.
 #[derive(Debug)]
 pub struct ByNotation<T> {
-    /// By the address of what has the text, which is held so that nothing else gets the address.
+    /// By the address of the text's owner. Holding the owner keeps the address unique.
     known: HashMap<usize, (Arc<Channel>, T)>,
 }
 
-/// Schemas of which something is known at a time: as many as one part may have.
+/// The most schemas in the cache: as many as a part can have.
 const MAX_KNOWN: usize = 1 << 16;
 
 impl<T> Default for ByNotation<T> {
@@ -261,7 +257,7 @@ impl<T> Default for ByNotation<T> {
 }
 
 impl<T> ByNotation<T> {
-    /// Returns what is made of the schema of a channel; `None` where it has none.
+    /// Returns the value for the schema of a channel; `None` without a schema.
     pub fn of(&mut self, channel: &Arc<Channel>, make: impl FnOnce(&str) -> T) -> Option<&T> {
         let address = match channel.shared_notation() {
             _ if !channel.has_notation() => return None,
@@ -280,7 +276,7 @@ impl<T> ByNotation<T> {
 }
 
 impl Schema {
-    /// Makes one.
+    /// Makes a schema.
     pub fn new(name: String, encoding: String, data: Vec<u8>) -> Schema {
         let hash = keyed((&name, &encoding, &data));
         let is_notation = encoding == format::schema_encoding::LINKSPAN && std::str::from_utf8(&data).is_ok();
@@ -309,17 +305,17 @@ impl Hash for Schema {
 pub struct Message<'a> {
     /// Its channel.
     pub channel: &'a Arc<Channel>,
-    /// Its number, in full.
+    /// Its complete number.
     pub number: u64,
     /// When it was sent, in nanoseconds since 1970.
     pub sent: u64,
     /// When it was received.
     pub received: u64,
-    /// Its bytes, a slice of what was read. A copy of this slice keeps the whole chunk in memory.
+    /// Its bytes. A clone of this slice keeps the whole chunk in memory.
     pub body: &'a Bytes,
 }
 
-/// What a file has, in its order.
+/// An entry of a file.
 #[derive(Debug)]
 pub enum Entry<'a> {
     /// A message.
@@ -332,60 +328,59 @@ pub enum Entry<'a> {
     Attachment(&'a str, u64),
 }
 
-/// Where a file is not whole, or not what it should be.
+/// A fault of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The file.
     pub path: PathBuf,
-    /// The byte at which it is.
+    /// The offset of the fault.
     pub offset: u64,
-    /// What is wrong.
+    /// The description.
     pub text: String,
-    /// What that is for the recording.
+    /// The effect on the recording.
     pub kind: ProblemKind,
-    /// Whether what the file has behind it was not read.
+    /// Whether the rest of the file was not read.
     pub(super) is_end: bool,
 }
 
-/// What a problem is for a recording.
+/// The effect of a problem on a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProblemKind {
-    /// Something in a file cannot be read.
+    /// Data in a file cannot be read.
     Damaged,
     /// A file ends within a record: its recorder was killed, or its disk lost the rest.
     Torn,
-    /// A file was not closed, and all that it has was read: its recorder was killed, or is still at work.
+    /// A complete file was not closed: its recorder was killed or is still running.
     Unclosed,
-    /// Parts are not there.
+    /// Parts are missing.
     Absent,
-    /// A part was named that is not the first one: the recording goes on in others, which were not.
+    /// A later part was named, and the other parts of its recording were not.
     Alone,
-    /// Parts are not there because their recorder removed them, as it was asked to.
+    /// Parts are missing because their recorder removed them on request.
     Dropped,
-    /// Messages of another program are not in the order of their times: too much of them overlaps.
+    /// Messages of another program could not be sorted by time, because too many chunks overlap.
     Unordered,
 }
 
 impl ProblemKind {
-    /// Returns whether there may be parts that were not found.
+    /// Returns whether unknown parts may exist.
     pub(super) fn may_hide_parts(self) -> bool {
         matches!(self, ProblemKind::Torn | ProblemKind::Unclosed | ProblemKind::Absent | ProblemKind::Damaged)
     }
 }
 
 impl Problem {
-    /// A part that cannot be opened.
     pub(super) fn of_part(path: PathBuf, error: &linkspan::Error) -> Problem {
         Problem { path, offset: 0, text: error.to_string(), kind: ProblemKind::Damaged, is_end: true }
     }
 
-    /// Returns whether something that the recording had is left out for it.
+    /// Returns whether the reader left out data.
     pub fn is_loss(&self) -> bool {
         use ProblemKind::{Alone, Dropped, Unclosed, Unordered};
         !matches!(self.kind, Unclosed | Alone | Dropped | Unordered)
     }
 
-    /// Returns whether the file ends there without an end.
+    /// Returns whether the file stops there without a proper end.
     pub fn is_cut(&self) -> bool {
         matches!(self.kind, ProblemKind::Torn | ProblemKind::Unclosed)
     }

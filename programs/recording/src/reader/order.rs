@@ -1,7 +1,7 @@
-//! The order of messages of other programs: chunks may overlap in time, and a chunk may have any order.
+//! Sorts the messages of other programs by time: chunks may overlap and may have any order inside.
 //!
-//! A look at the heads of all records finds the least time of each chunk. A message is held until no later record of
-//! the file has an earlier one.
+//! A pass over the heads of all records finds the least time of each chunk. A message is held until all later records
+//! of the file have later times.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -17,43 +17,41 @@ use super::entry::{Channel, Problem};
 use crate::chunk::HEAD;
 use crate::event::Event;
 
-/// Places whose least times are kept; beyond that two places become one.
+/// The most places with a least time. Beyond that, pairs of places are merged.
 const MOST_PLACES: usize = 1 << 16;
-/// Bytes that an entry takes beside its body.
 const ENTRY: u64 = 128;
-/// Bytes that are read at a time, and those of a record that have its times.
+/// Bytes per read, and bytes of a record up to its times.
 const BLOCK: usize = 64 << 10;
 const TIMES: usize = HEAD + 16;
 
-/// The entries of a file that are held, and the times of what was not read yet.
+/// The held entries of a file, and the times of unread records.
 #[derive(Debug, Default)]
 pub struct Order {
-    /// Ascending places of records, and the least time of a message from each place on.
+    /// Places of records in ascending order, with the least time of a message from each place on.
     least: Vec<(u64, u64)>,
     held: BinaryHeap<Reverse<Entry>>,
     bytes: u64,
-    /// Bytes that may be held.
     most: u64,
     count: u64,
-    /// The time of the entry before, which one without a time takes.
+    /// The time of the previous entry, for entries without a time.
     time: u64,
-    /// Whether more would have been held.
+    /// Whether the limit was exceeded.
     is_full: bool,
     is_full_said: bool,
-    /// What was found at the end of the file.
+    /// The result at the end of the file.
     end: Option<Option<Problem>>,
 }
 
 #[derive(Debug)]
 struct Entry {
     time: u64,
-    /// Entries of one time keep their order.
+    /// Keeps the order of entries with equal times.
     count: u64,
     bytes: u64,
     what: Held,
 }
 
-/// A message or an event that is held.
+/// A held message or event.
 #[derive(Debug)]
 pub enum Held {
     Message { channel: Arc<Channel>, number: u64, sent: u64, received: u64, body: Bytes },
@@ -80,7 +78,7 @@ impl Ord for Entry {
     }
 }
 
-/// Reads the heads of records, of which many are close to each other.
+/// Reads the heads of records in blocks, because many are close together.
 struct Heads<'a> {
     file: &'a File,
     block: Vec<u8>,
@@ -88,7 +86,7 @@ struct Heads<'a> {
 }
 
 impl Heads<'_> {
-    /// Returns the first bytes of the record at this place, and zeros behind the end of the file.
+    /// Returns the first bytes of a record, with zeros after the end of the file.
     fn at(&mut self, place: u64) -> Result<[u8; TIMES]> {
         let mut head = [0; TIMES];
         let is_in = |block: &[u8], begin: u64| {
@@ -109,10 +107,10 @@ impl Heads<'_> {
 }
 
 impl Order {
-    /// Looks at the times of a file of this length; at most so many bytes are held.
+    /// Collects the times of a file of this length. At most `most` bytes will be held.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Errors of the file system.
     pub fn look(file: &File, length: u64, most: u64) -> Result<Order> {
         let mut heads = Heads { file, block: Vec::new(), begin: 0 };
         let mut least: Vec<(u64, u64)> = Vec::new();
@@ -123,7 +121,7 @@ impl Order {
             let number = |bytes: &[u8]| bytes.first_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word));
             let time = match words.first() {
                 Some(&op::CHUNK) => Some(number(times)).filter(|time| (*time, number(&times[8..])) != (0, 0)),
-                // Behind the channel and the number.
+                // The time follows the channel and the number.
                 Some(&op::MESSAGE) => Some(number(&times[6..])).filter(|time| *time > 0),
                 Some(&op::DATA_END) => break,
                 _ => None,
@@ -147,13 +145,13 @@ impl Order {
         Ok(Order { least, most, ..Order::default() })
     }
 
-    /// Returns the least time of what stands from this place on, or a smaller one.
+    /// Returns a lower bound for the times from this place on.
     fn least(&self, place: u64) -> u64 {
         let at = self.least.partition_point(|(begin, _)| *begin <= place);
         self.least.get(at.saturating_sub(1)).map_or(u64::MAX, |(_, time)| *time)
     }
 
-    /// Holds an entry; `behind` is where the file is read on.
+    /// Holds an entry; reading continues at `behind`.
     pub fn hold(&mut self, what: Held, behind: u64) {
         let (clock, bytes, what) = match what {
             Held::Event(event) => (event.time, event.text.len() as u64, Held::Event(event)),
@@ -165,7 +163,7 @@ impl Order {
                 (received, length, Held::Message { channel, number, sent, received, body })
             }
         };
-        // Writers give 0 to a message without a time.
+        // Writers use 0 for an absent time.
         self.time = if clock == 0 { self.time } else { clock };
         let bytes = bytes.saturating_add(ENTRY);
         self.bytes = self.bytes.saturating_add(bytes);
@@ -173,7 +171,7 @@ impl Order {
         self.held.push(Reverse(Entry { time: self.time, count: self.count, bytes, what }));
     }
 
-    /// Gives the next entry, if nothing from this place on is earlier.
+    /// Returns the next entry if all records from this place on are later.
     pub fn next(&mut self, place: u64) -> Option<Held> {
         let least = if self.end.is_some() { u64::MAX } else { self.least(place) };
         let Reverse(first) = self.held.peek()?;
@@ -187,17 +185,16 @@ impl Order {
         Some(what)
     }
 
-    /// Returns once that the entries are not in their order, with how many bytes would not have been enough.
+    /// Returns the limit once after it was exceeded, because entries are then out of order.
     pub fn take_full(&mut self) -> Option<u64> {
         (self.is_full && !std::mem::replace(&mut self.is_full_said, true)).then_some(self.most)
     }
 
-    /// Takes how the file ended.
     pub fn end(&mut self, problem: Option<Problem>) {
         self.end = Some(problem);
     }
 
-    /// Returns how the file ended, once nothing is held any more: with this problem, or as a whole.
+    /// Returns how the file ended, after the last held entry.
     pub fn ended(&mut self) -> Option<Option<Problem>> {
         self.end.as_mut().filter(|_| self.held.is_empty()).map(Option::take)
     }

@@ -1,4 +1,4 @@
-//! The names and times of a recording, from the summaries of the parts that were closed.
+//! Reads the names and times of a recording from the summaries of closed parts.
 
 use std::collections::{BTreeSet, HashMap};
 use std::os::unix::fs::FileExt;
@@ -17,22 +17,23 @@ use crate::event::{Event, Kind};
 use crate::parts::Place;
 use crate::timeline::is_timeless;
 
-/// The names of a recording, and when its first and its last message or event was received, in nanoseconds since 1970:
-/// without a look at the messages of parts that were closed.
+/// The names and the time range of a recording. For closed parts, messages need not be read.
+///
+/// Times are times of receipt in nanoseconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outline {
     /// Its names, without events.
     pub names: BTreeSet<String>,
-    /// Names of which it has no message, and events say that some were missed or skipped.
+    /// Names without messages whose events report missed or skipped ones.
     pub lacking: BTreeSet<String>,
-    /// The times; `None` where there is nothing.
+    /// The first and last time; `None` for an empty recording.
     pub time: Option<(u64, u64)>,
-    /// What was found wrong on the way: there may be more names, and times.
+    /// Problems so far. They may hide further names and times.
     pub problems: Vec<Problem>,
 }
 
 impl Outline {
-    /// Reads it.
+    /// Reads the outline of a recording.
     ///
     /// # Errors
     /// As for [`Reader::open`].
@@ -40,7 +41,7 @@ impl Outline {
         Outline::with_limits(path, Limits::default())
     }
 
-    /// The same with other limits.
+    /// As [`Outline::read`], with other limits.
     ///
     /// # Errors
     /// As for [`Reader::open`].
@@ -89,8 +90,7 @@ impl Outline {
         }
     }
 
-    /// Adds what events say of names without messages: the chunks that have events are read. Returns whether all of
-    /// them could be.
+    /// Reads the chunks with events, and adds names without messages. Returns whether all could be read.
     fn add_events(&mut self, part: &mut OpenPart) -> Result<bool> {
         let (mut ids, mut chunks, mut statistics) = (BTreeSet::new(), Vec::new(), None);
         let mut held = 0_u64;
@@ -159,8 +159,7 @@ impl Outline {
         self.time = Some((begin.unwrap_or(end), end));
     }
 
-    /// Adds what the summary of a part says; returns whether it says all. One with what no reader takes does not, nor
-    /// one that has not its sum.
+    /// Adds the content of a part's summary; returns whether it is complete and valid.
     fn add_summary(&mut self, part: &mut OpenPart, may_repeat: bool) -> Result<bool> {
         let (mut schemas, mut channels, mut statistics) = (HashMap::new(), Vec::new(), None);
         let mut described = 0_u64;
@@ -187,7 +186,7 @@ impl Outline {
         let mut repeated = BTreeSet::new();
         for channel in channels {
             let count = statistics.channel_message_counts.get(&channel.id).copied().unwrap_or(0);
-            // A name has one repeated message at most: with more it has some of its own, whatever its channels say.
+            // A name has at most one repeated message. With more, it has own messages, even if its channels deny it.
             let is_more = !may_repeat || count > 1 || repeated.contains(&channel.topic);
             if count > 0 && channel.repeated && !is_more {
                 repeated.insert(channel.topic);
@@ -197,7 +196,7 @@ impl Outline {
         }
         if statistics.message_count > 0 {
             if is_timeless(statistics.message_start_time, statistics.message_end_time) {
-                // The least time is known to its messages alone.
+                // Only the messages themselves have the least time.
                 return Ok(false);
             }
             self.include(statistics.message_start_time, statistics.message_end_time);

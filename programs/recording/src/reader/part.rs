@@ -1,4 +1,4 @@
-//! One file of a recording: what is known of it while it is read, record by record.
+//! One file of a recording, and the state of reading it.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fs::File;
@@ -26,7 +26,6 @@ use crate::files::of_io;
 use crate::identity::Identity;
 use crate::{files, format, parts};
 
-/// What was read last.
 #[derive(Debug, Default)]
 pub(super) struct Current {
     pub channel: Option<Arc<Channel>>,
@@ -37,11 +36,10 @@ pub(super) struct Current {
     pub name: String,
     pub metadata: BTreeMap<String, String>,
     pub length: u64,
-    /// Where the last attachment is.
+    /// The last attachment.
     pub attached: Option<Attached>,
 }
 
-/// The content of an attachment: in which file, from which byte on, how many, and its times and media type.
 #[derive(Debug)]
 pub(super) struct Attached {
     pub offset: u64,
@@ -50,7 +48,7 @@ pub(super) struct Attached {
     pub media_type: String,
 }
 
-/// What a record is to a caller.
+/// The kind of an entry for the caller.
 pub(super) enum Found {
     Message,
     Event(Event),
@@ -59,19 +57,17 @@ pub(super) enum Found {
     End,
 }
 
-/// A channel that messages may have.
 #[derive(Debug)]
 struct Known {
     channel: Arc<Channel>,
-    /// The number after the last one.
     next: u64,
     is_events: bool,
-    /// Messages so far, and those of the chunk that was read last whose index was not read yet.
+    /// The count of messages, and the messages of the current chunk without an index so far.
     count: u64,
     in_chunk: Indexes,
 }
 
-/// What tells a schema or a channel from another one with its number, and whether it was read before the summary.
+/// The hash of a schema or channel, and whether it came before the summary.
 #[derive(Clone, Copy, Debug)]
 struct Described {
     hash: u64,
@@ -80,86 +76,75 @@ struct Described {
 
 /// Bytes of a message before its body.
 pub(super) const MESSAGE: usize = 22;
-/// Bytes of an event at most.
 pub(super) const EVENT: u64 = 64 << 10;
-/// Bytes of an attachment's record that are read for its name: its content is not.
+/// Bytes of an attachment's record that are read for its name, without its content.
 const ATTACHMENT: u64 = 64 << 10;
 
-/// Metadata records of a part that are looked at together: those that say what was removed are few.
+/// The most metadata records that are examined for removed parts.
 const MOST_METADATA: usize = 1_000;
 
-/// A file that is read.
 #[derive(Debug)]
 pub(super) struct OpenPart {
     pub(super) file: Arc<File>,
     pub path: PathBuf,
-    /// Which part it is, by its name.
+    /// The number of the part, from its name.
     pub number: u64,
     pub identity: Identity,
     pub(super) limits: Limits,
-    /// The byte behind the last whole record.
+    /// The offset after the last whole record.
     pub offset: u64,
-    /// The bytes of the file when it was opened.
+    /// The bytes of the file at opening.
     pub(super) length: u64,
-    /// What is left of a chunk that is being read, and where that begins; its bytes without compression.
+    /// The rest of the current chunk and its offset; the bytes of the uncompressed chunk.
     pub(super) chunk: Option<(Bytes, u64)>,
     chunk_length: usize,
-    /// How many of its records could not be read.
     wrong_in_chunk: usize,
-    /// The channels of its messages.
     in_chunk: Vec<u16>,
-    /// Whether all of its messages were taken, and whether an index stands behind it.
+    /// Whether all of its messages were counted, and whether an index follows it.
     is_indexed: bool,
     has_index: bool,
     /// The last record with its head.
     record: Bytes,
     schemas: HashMap<u16, Arc<Schema>>,
-    /// The channels by their numbers.
     channels: Vec<Option<Known>>,
-    /// Chunks without a message in these times are not read.
+    /// Chunks without a message in these times are skipped.
     pub(super) window: Option<(u64, u64)>,
-    /// Bytes of schemas and channels that are held, and what tells each of them from another one with its number.
+    /// Bytes of the held schemas and channels, and their hashes by number.
     described: u64,
     hashes: HashMap<(u8, u16), Described>,
-    /// Bytes that were read of it, and so many may be: a file may have a length that its disk has not.
+    /// Bytes that were read, and the limit for them: a sparse file can claim any length.
     read: u64,
     room: u64,
-    /// The publishers of this part and of those that were read before.
+    /// The publishers of this part and of earlier parts.
     pub(super) publishers: Publishers,
-    /// The sum of all that stands before the end of the data, where all of it was read.
+    /// The sum of all bytes before the end of the data, if all were read.
     pub(super) sum: Option<crc32fast::Hasher>,
-    /// Whether chunks were passed over.
+    /// Whether chunks were skipped.
     pub(super) has_skipped: bool,
-    /// Which of its records were seen.
     pub(super) seen: Seen,
-    /// What is known for a look at whether the end of the file agrees with what stands before it.
+    /// Facts for the comparison with the end of the file.
     pub(super) told: Told,
-    /// Problems that were found together and are not returned yet.
     pub(super) found: VecDeque<Problem>,
-    /// Whether something was found wrong in it.
     pub(super) has_problem: bool,
     pub(super) has_ended: bool,
-    /// Whether a message of the part itself was read: behind it none is repeated, and before it one of each of these
-    /// names.
+    /// Whether an own message of the part was read. Before it, each of these names may have one repeated message.
     has_own: bool,
     repeated: HashSet<String>,
-    /// Whether what it has is given in its own order; otherwise in the order of its times.
+    /// Whether entries keep the file's order rather than the order of times.
     pub(super) is_in_order: bool,
     order: Option<Box<Order>>,
-    /// The chunk, or 0 for the file, of which all schemas were taken for a channel in front of its schema.
+    /// The chunk, or 0 for the file, whose schemas were all read ahead for a channel before its schema.
     taken_schemas: Option<u64>,
-    /// A message that is read once more, behind what was wrong with it.
+    /// A message that is read again after its problem was returned.
     held: Option<(Bytes, u64)>,
-    /// The next part, where its last record names one.
+    /// The next part, if the last record names it.
     pub next: Option<String>,
 }
 
-/// How a part is opened.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum As<'a> {
-    /// It was named.
     Named,
-    /// It was found beside what was named, and is one of the same recording as this, where anything of that is known.
+    /// The reader found it. It must belong to this recording, if that is known.
     Found(Option<&'a Identity>),
 }
 
@@ -191,7 +176,7 @@ impl OpenPart {
         }
         let mut sum = crc32fast::Hasher::new();
         sum.update(mcap::MAGIC);
-        // A recorder writes what it receives; its clock may be set back meanwhile.
+        // A recorder writes in the order of receipt, and its clock may be set back.
         let is_in_order = identity.is_of_linkspan() || is_by_linkspan(&beginning);
         Ok(OpenPart {
             file: Arc::new(file),
@@ -233,7 +218,7 @@ impl OpenPart {
         })
     }
 
-    /// A problem behind which the file is read on.
+    /// Returns a problem that does not end the reading of the file.
     pub(super) fn damage(&self, offset: u64, text: impl Into<String>) -> Problem {
         self.problem(offset, ProblemKind::Damaged, text)
     }
@@ -242,12 +227,12 @@ impl OpenPart {
         Problem { path: self.path.clone(), offset, text: text.into(), kind, is_end: false }
     }
 
-    /// A problem behind which nothing is known of the file.
+    /// Returns a problem that ends the reading of the file.
     fn end(&self, offset: u64, text: impl Into<String>) -> Problem {
         Problem { is_end: true, ..self.damage(offset, text) }
     }
 
-    /// Returns the channels of other programs that have no message, if all of the file was read.
+    /// Returns the channels of other programs without messages, if all of the file was read.
     pub fn silent_channels(&self) -> impl Iterator<Item = Arc<Channel>> {
         let is_silent = |known: &&Known| {
             known.count == 0
@@ -258,25 +243,24 @@ impl OpenPart {
         self.channels.iter().flatten().filter(is_silent).map(|known| known.channel.clone())
     }
 
-    /// Returns the bytes of the file.
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// Returns the number of the part that follows, or a smaller one: a recorder passes over the places that other
-    /// files have, and names the next part.
+    /// Returns a lower bound for the number of the next part.
+    ///
+    /// A recorder skips paths that other files have, and names the next part.
     pub fn following(&self) -> u64 {
         let named = self.next.as_deref().and_then(parts::number_in).unwrap_or(0);
         named.max(self.number.saturating_add(1))
     }
 
-    /// Returns the device of the file, and its number there.
     pub fn file_number(&self) -> Result<(u64, u64)> {
         let facts = self.file.metadata().map_err(|error| of_io(&error, "reading", &self.path))?;
         Ok((facts.dev(), facts.ino()))
     }
 
-    /// Takes the length of the file as it is now; returns whether it is longer than before.
+    /// Updates the length of the file; returns whether it grew.
     pub fn has_grown(&mut self) -> Result<bool> {
         let facts = self.file.metadata().map_err(|error| of_io(&error, "reading", &self.path))?;
         let has_grown = facts.len() > self.length;
@@ -284,17 +268,18 @@ impl OpenPart {
         Ok(has_grown)
     }
 
-    /// Returns whether a recorder writes the file: it has grown since it was opened, or is locked. A shared lock is
-    /// taken for a moment.
+    /// Returns whether a recorder writes the file: it grew since opening, or is locked. This takes a shared lock
+    /// briefly.
     pub(super) fn is_written(&self) -> bool {
         self.file.metadata().is_ok_and(|facts| facts.len() > self.length)
             || flock(&self.file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
             || flock(&self.file, FlockOperation::Unlock).is_err()
     }
 
-    /// Reads only chunks that have a message in these times, if the file was closed and its summary has its sum: the
-    /// schemas and channels are repeated there, so that no chunk needs another one. They are taken where the first
-    /// chunk is passed over: what is read as a whole has the same problems with times as without.
+    /// Skips chunks outside of these times if the file was closed with a valid summary.
+    ///
+    /// The summary repeats the schemas and channels. They are read when the first chunk is skipped, which finds the
+    /// problems of a complete read.
     pub fn skip_outside(&mut self, from: u64, to: u64) -> Result<()> {
         if self.sound_summary()?.is_some() {
             self.window = Some((from, to));
@@ -302,8 +287,7 @@ impl OpenPart {
         Ok(())
     }
 
-    /// Returns whether so many bytes more may be read, and counts them then: what is read of a file follows from what
-    /// its disk has of it.
+    /// Counts bytes to read; returns false beyond the limit, which depends on the file's bytes on the disk.
     pub(super) fn has_room(&mut self, bytes: u64) -> Result<bool> {
         let read = self.read.saturating_add(bytes);
         if read > self.room {
@@ -316,29 +300,28 @@ impl OpenPart {
         Ok(has_room)
     }
 
-    /// Returns how many bytes the disk has of it.
     fn on_disk(&self) -> Result<u64> {
         let facts = self.file.metadata().map_err(|error| of_io(&error, "reading", &self.path))?;
-        // A file system may not say it.
+        // Some file systems do not report blocks.
         Ok(match facts.blocks() {
             0 => facts.len(),
             blocks => blocks.saturating_mul(512),
         })
     }
 
-    /// Gives the publishers that were found to the next part.
+    /// Returns the publishers for the next part.
     pub(super) fn end_of_publishers(&mut self) -> Result<Publishers> {
         Ok(std::mem::take(&mut self.publishers).end_part(self.on_disk()?))
     }
 
-    /// Returns what is wrong where a publisher has no room beside the others of the recording.
+    /// Fails if a publisher exceeds the limits of the recording.
     fn admit(
         &mut self,
         begins: u64,
         take: impl Fn(&mut Publishers, Room, u64) -> bool,
     ) -> std::result::Result<(), Problem> {
         let room = self.limits.room;
-        // What the disk has is looked at where the room that any recording has is not enough.
+        // The size on the disk is read only if the basic limit does not suffice.
         if take(&mut self.publishers, room, 0) {
             return Ok(());
         }
@@ -352,7 +335,6 @@ impl OpenPart {
         ))
     }
 
-    /// The problem of what has no room.
     pub(super) fn sparse(&self, begins: u64) -> Problem {
         let text = format!(
             "what begins here is not read: the file says that it is longer than its disk has of it, and of such a file {} bytes are read; --max-message-size (max_message_size) raises that",
@@ -361,7 +343,7 @@ impl OpenPart {
         self.damage(begins, text)
     }
 
-    /// Returns the footer of a file that was closed whose summary has the sum that this names.
+    /// Returns the footer of a closed file if the sum of its summary is valid.
     fn sound_summary(&mut self) -> Result<Option<Footer>> {
         let path = self.path.clone();
         let failed = |error: std::io::Error| of_io(&error, "reading", &path);
@@ -381,8 +363,7 @@ impl OpenPart {
         Ok(None)
     }
 
-    /// Calls a function with the code and the content of each record of the summary, if the file was closed and that
-    /// has its sum, until it returns false; returns whether it never did.
+    /// Calls a function for each record of a valid summary until it returns false; returns whether it never did.
     pub(super) fn each_of_summary(
         &mut self,
         mut each: impl FnMut(&mut OpenPart, u8, &[u8]) -> bool,
@@ -397,9 +378,9 @@ impl OpenPart {
         Ok(true)
     }
 
-    /// Takes the schemas and channels from the end of a file that was closed; returns whether it has them all.
+    /// Reads the schemas and channels of the summary; returns whether it has them all.
     fn take_summary(&mut self) -> Result<bool> {
-        // A summary that is wrong is not used: each chunk is read.
+        // With an invalid summary, all chunks are read.
         self.each_of_summary(|part, code, data| {
             let is_taken = matches!(code, op::SCHEMA | op::CHANNEL);
             let mut record = || part.record(code, &Bytes::copy_from_slice(data), 0, &mut Current::default());
@@ -407,32 +388,30 @@ impl OpenPart {
         })
     }
 
-    /// Returns whether a schema or a channel of the summary is the one that was read before it with its number; `None`
-    /// where none was.
+    /// Compares a schema or channel of the summary with its earlier record; `None` without an earlier record.
     pub(super) fn is_described(&self, code: u8, id: u16, data: &[u8]) -> Option<bool> {
         let known = self.hashes.get(&(code, id)).filter(|known| known.is_of_data);
         known.map(|known| known.hash == keyed(chunk::known(code, data)))
     }
 
-    /// Returns how many schemas and channels were read before the summary.
+    /// Returns the counts of schemas and channels before the summary.
     pub(super) fn described_counts(&self) -> (u64, u64) {
         let found = || self.hashes.iter().filter(|(_, known)| known.is_of_data);
         let count = |of| found().filter(|((code, _), _)| *code == of).count() as u64;
         (count(op::SCHEMA), count(op::CHANNEL))
     }
 
-    /// Returns a channel that has not as many messages as is said, that number, and its own.
+    /// Returns a channel whose count of messages differs from the stated one, with the stated and the actual count.
     pub(super) fn miscounted_channel(&self, said: &BTreeMap<u16, u64>) -> Option<(u16, u64, u64)> {
         let of = |id: u16| {
             self.channels.get(usize::from(id)).and_then(Option::as_ref).map_or(0, |known| known.count)
         };
         let said = said.iter().map(|(id, said)| (*id, *said, of(*id)));
-        // The sum of all was compared before, so that one too many of another channel is seen here.
+        // The totals were already compared, so a surplus in another channel shows up here.
         { said }.find(|(_, said, read)| said != read)
     }
 
-    /// Takes what the end of a file that was closed says, without a look at what stands before, and of another one what
-    /// stands between its chunks; returns the metadata records.
+    /// Reads the end of a closed file, or the records between the chunks of another file; returns the metadata records.
     pub fn take_outline(&mut self) -> Result<Vec<(String, BTreeMap<String, String>)>> {
         let (mut current, mut found) = (Current::default(), Vec::new());
         let mut end = None;
@@ -448,7 +427,7 @@ impl OpenPart {
         if has_summary {
             let Some(offset) = end.filter(|offset| *offset < self.length) else { return Ok(found) };
             self.offset = offset;
-            // What is no such record says nothing.
+            // Another kind of record is ignored.
             if let Ok(Some(code)) = self.read_record()? {
                 let record = self.record.slice(HEAD..);
                 let _ = self.record(code, &record, offset, &mut current);
@@ -456,7 +435,6 @@ impl OpenPart {
             }
             return Ok(found);
         }
-        // No chunk is of any such time.
         self.window = Some((u64::MAX, 0));
         loop {
             match self.look(&mut current)? {
@@ -470,9 +448,8 @@ impl OpenPart {
         }
     }
 
-    /// Reads the content of an attachment.
     pub fn attachment(&self, offset: u64, length: u64) -> Result<Vec<u8>> {
-        // It was looked at whether the file has so many bytes; it may have become shorter.
+        // The length was checked, but the file may have become shorter.
         let mut content =
             chunk::zeroed(length, "an attachment").map_err(|error| error.on(self.path.display()))?;
         self.file
@@ -482,7 +459,7 @@ impl OpenPart {
     }
 }
 
-/// Whether a file with these bytes has the header of a recording, or says that it has its profile.
+/// Returns whether the header names Linkspan as the writer or in its profile.
 fn is_by_linkspan(file: &[u8]) -> bool {
     let mut left = Bytes::copy_from_slice(file.strip_prefix(mcap::MAGIC).unwrap_or_default());
     let Ok(Some((op::HEADER, header))) = chunk::next_record(&mut left) else { return false };
@@ -490,16 +467,16 @@ fn is_by_linkspan(file: &[u8]) -> bool {
     profile || chunk::is_of_linkspan(&header)
 }
 
-/// Whether a file with these bytes has a whole record behind its head: one that was cut off before has nothing of any
-/// recording.
+/// Returns whether the file has a whole record after its header. Otherwise it was cut off at once.
 fn has_content(file: &[u8]) -> bool {
     let mut left = Bytes::copy_from_slice(file.strip_prefix(mcap::MAGIC).unwrap_or_default());
     let mut codes = std::iter::from_fn(|| chunk::next_record(&mut left).ok().flatten());
     codes.any(|(code, _)| code != op::HEADER)
 }
 
-/// Returns the name and the length of an attachment, and where in its record the content begins. The record has `whole`
-/// bytes, of which these are the first.
+/// Returns the name, the length and the position of an attachment.
+///
+/// `data` is the beginning of its record, which has `whole` bytes.
 pub(super) fn attachment(data: &[u8], whole: u64) -> Option<(String, u64, Attached)> {
     fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
         let (length, after) = rest.split_first_chunk::<4>()?;
@@ -519,6 +496,6 @@ pub(super) fn attachment(data: &[u8], whole: u64) -> Option<(String, u64, Attach
         create_time: u64::from_le_bytes(*create),
         media_type,
     };
-    // A sum of 4 bytes ends it; what stands behind that is for later versions of the format.
+    // A sum of 4 bytes follows; later versions of the format may append fields.
     (offset.checked_add(length)?.checked_add(4)? <= whole).then_some((name, length, attached))
 }

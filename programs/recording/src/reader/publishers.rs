@@ -1,4 +1,4 @@
-//! The publishers that a recording names, in all of its parts: each reader keeps memory for each of them.
+//! Limits the publishers in all parts of a recording, because readers keep memory for each.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -6,28 +6,25 @@ use std::hash::Hash;
 use super::entry::{Channel, Room, keyed};
 use crate::event::Event;
 
-/// What readers hold of a publisher beside its texts: copies and merges of recordings hold most.
+/// Bytes per publisher in addition to its texts. Copies and merges need the most.
 const EACH: u64 = 1_024;
 
-/// The publishers of the parts that were read.
 #[derive(Debug, Default)]
 pub struct Publishers {
-    /// What tells each of them from the others.
     known: HashSet<u64>,
-    /// What they take.
     held: u64,
-    /// Bytes that the disk has of the parts that were read before.
+    /// Bytes of earlier parts on the disk.
     before: u64,
 }
 
 impl Publishers {
-    /// Takes the publisher of a channel. Returns whether it has room in that of files of so many bytes more.
+    /// Takes the publisher of a channel; returns whether it fits into the room of files with `bytes` more.
     pub fn take_channel(&mut self, of: &Channel, room: Room, bytes: u64) -> bool {
         let texts = [&of.topic, &of.endpoint, &of.source].map(String::len).into_iter().sum::<usize>();
         self.take((&of.topic, of.incarnation), texts, room, bytes)
     }
 
-    /// Takes that which an event names.
+    /// Takes the publisher of an event; returns whether it fits.
     pub fn take_event(&mut self, of: &Event, room: Room, bytes: u64) -> bool {
         let is_one = !of.name.is_empty() || of.incarnation.is_some();
         !is_one || self.take((&of.name, of.incarnation.unwrap_or(0)), of.name.len(), room, bytes)
@@ -47,7 +44,6 @@ impl Publishers {
         has_room
     }
 
-    /// The part that was read has ended, of which the disk has so many bytes.
     pub fn end_part(mut self, bytes: u64) -> Publishers {
         self.before = self.before.saturating_add(bytes);
         self

@@ -1,11 +1,12 @@
-//! What was seen of a file from its beginning on, for a look at whether its end says the same: one record whose
-//! operation code is damaged is a record that any reader passes over.
+//! Records the structure of a file, to compare it with the file's end.
 //!
-//! | what tells of it | where |
+//! A record with a damaged operation code looks like an unknown record, which any reader skips. These checks find it:
+//!
+//! | check | item |
 //! |---|---|
 //! | no version of the format has the code | [`is_unknown`] |
-//! | the index of a chunk stands behind it, or is not where it should be | [`Seen::add_index`], [`Indexes`] |
-//! | the summary of a file that was closed names it | [`Named`] |
+//! | the index of a chunk follows the chunk | [`Seen::add_index`], [`Indexes`] |
+//! | the summary of a closed file names the record | [`Named`] |
 
 use std::hash::Hash;
 
@@ -15,16 +16,15 @@ use super::entry::keyed;
 use crate::chunk::{self, block};
 use crate::format;
 
-/// Places that are kept.
+/// The most reported places that are kept.
 const MOST: usize = 1_000;
 
-/// Returns whether no record of the format has this operation code: it is neither known nor one of those that programs
-/// may use as they like, from 0x80 on.
+/// Returns whether an operation code is neither known nor private (0x80 and above).
 pub fn is_unknown(code: u8) -> bool {
     !matches!(code, op::HEADER..=op::DATA_END | 0x80..)
 }
 
-/// Returns whether a record with this code may stand behind the end of the data.
+/// Returns whether a record of this kind may follow the end of the data.
 pub fn is_of_summary(code: u8) -> bool {
     matches!(
         code,
@@ -39,7 +39,7 @@ pub fn is_of_summary(code: u8) -> bool {
     )
 }
 
-/// Records of a kind: how many, and a number that depends on each of them. It takes no memory for a record.
+/// The count and a combined hash of records of a kind, in constant memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub count: u64,
@@ -55,11 +55,12 @@ impl Tally {
 
 /// Bytes of a name that are compared.
 const NAME: usize = 256;
-/// Bytes of a record, without its head, by which it is known.
+/// Bytes of a record, without its head, that identify it.
 pub const KNOWN: usize = 16 + 4 + NAME;
 
-/// A record that a summary may name: its place, its length with its head, and by what else it is known, which its index
-/// has, too: times, a name; of the index of a chunk its channel alone.
+/// A record that a summary may name: place, length with head, and identifying fields of its index.
+///
+/// These are times and a name; for the index of a chunk, only its channel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Record {
     pub code: u8,
@@ -69,7 +70,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// That of the file which begins with these bytes, at this place; `None` for one that no summary names.
+    /// Returns the record that begins with these bytes; `None` for a kind that no summary names.
     pub fn of(code: u8, place: u64, length: u64, data: &[u8]) -> Option<Record> {
         let times = data.get(..16).unwrap_or_default();
         let (times, texts) = match code {
@@ -85,7 +86,7 @@ impl Record {
         Some(Record { code, place, length, known: [times, beginning(texts)].concat() })
     }
 
-    /// Those that a record of a summary names; `None` where it is not whole.
+    /// Returns the records that a record of a summary names; `None` if it is incomplete.
     pub fn named(code: u8, data: &[u8]) -> Option<Vec<Record>> {
         let number = |at: usize| {
             let (number, _) = data.get(at..)?.split_first_chunk::<8>()?;
@@ -117,7 +118,6 @@ impl Record {
         }
     }
 
-    /// What it is called.
     pub fn kind(&self) -> &'static str {
         match self.code {
             op::CHUNK => "a chunk",
@@ -128,14 +128,14 @@ impl Record {
     }
 }
 
-/// Returns the beginning of a text behind its length, with that.
+/// Returns the beginning of a text, with its length.
 fn beginning(text: &[u8]) -> &[u8] {
     let Some((length, _)) = text.split_first_chunk::<4>() else { return &[] };
     let most = (u32::from_le_bytes(*length) as usize).min(NAME).saturating_add(4);
     text.get(..most.min(text.len())).unwrap_or_default()
 }
 
-/// The records that a summary names, or those that are there.
+/// The records that a summary names, or that were seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Named {
     pub chunks: Tally,
@@ -155,7 +155,6 @@ impl Named {
         tally.add(record);
     }
 
-    /// What they are called, and their tallies.
     pub fn kinds(&self) -> [(&'static str, Tally); 4] {
         [
             ("chunks", self.chunks),
@@ -166,18 +165,17 @@ impl Named {
     }
 }
 
-/// Bytes that a later version of the format may have behind what an index has.
+/// The most bytes that a later version of the format may append to an index.
 const MORE: usize = 64;
 
-/// Returns the channel of an index of a chunk, and its entries: times, and places in the chunk. `None` for what is no
-/// index.
+/// Returns the channel and the entries of a chunk's index; `None` if it is invalid.
 fn index(data: &[u8]) -> Option<(u16, &[[u8; 16]])> {
     let (channel, mut rest) = data.split_first_chunk::<2>()?;
     let (entries, left) = block(&mut rest)?.as_chunks::<16>();
     (left.is_empty() && rest.len() <= MORE).then_some((u16::from_le_bytes(*channel), entries))
 }
 
-/// The messages of a channel in a chunk that was read, and the same of its index there.
+/// The messages of a channel in a chunk, or of the channel's index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Indexes {
     count: u64,
@@ -185,8 +183,7 @@ pub struct Indexes {
 }
 
 impl Indexes {
-    /// Takes a message, or what an index says of one: its time, and where in the chunk it begins. Nearly all records
-    /// are messages, so this costs a multiplication.
+    /// Adds the time and the offset of a message. Most records are messages, so this must be cheap.
     pub fn add(&mut self, time: u64, place: u64) {
         self.count = self.count.saturating_add(1);
         let mixed = (time ^ place.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -197,7 +194,7 @@ impl Indexes {
         self.count == 0
     }
 
-    /// Returns the channel of an index, and what it says; `None` for what is none.
+    /// Returns the channel and the content of an index; `None` if it is invalid.
     pub fn of(data: &[u8]) -> Option<(u16, Indexes)> {
         let (channel, entries) = index(data)?;
         let mut found = Indexes::default();
@@ -209,47 +206,39 @@ impl Indexes {
     }
 }
 
-/// What was seen of a file from its beginning on.
 #[derive(Debug, Default)]
 pub struct Seen {
     /// The records that a summary names.
     pub named: Named,
-    /// Whether one of them was too long to be known.
+    /// Whether a record was too long to be identified.
     pub is_in_part: bool,
-    /// Where the last record begins, and its code.
     last: Option<(u64, u8)>,
-    /// Places that were said to be wrong.
     said: Vec<u64>,
 }
 
-/// What a file has and says of itself, as far as it was read.
+/// The content of a file, and its statements about itself.
 #[derive(Debug, Default)]
 pub struct Told {
-    /// Messages and events.
     pub messages: u64,
-    /// Their first and last time.
     pub times: Option<(u64, u64)>,
-    /// Whether it says that Linkspan wrote it, and whether its header does.
+    /// Whether any record, and whether the header names Linkspan as the writer.
     pub is_of_linkspan: bool,
     pub is_by_linkspan: bool,
-    /// Whether it has a record of how its recorder ended.
+    /// Whether it has a record of the recorder's end.
     pub has_end: bool,
 }
 
 impl Told {
-    /// Takes a record, if it is the header.
     pub fn take_header(&mut self, code: u8, data: &[u8]) {
         self.is_by_linkspan |= code == op::HEADER && chunk::is_of_linkspan(data);
         self.is_of_linkspan |= self.is_by_linkspan;
     }
 
-    /// Takes a metadata record.
     pub fn take_metadata(&mut self, found: &records::Metadata) {
         self.is_of_linkspan |= found.name == format::metadata::RECORDING;
         self.has_end |= found.name == format::metadata::END && found.metadata.contains_key("reason");
     }
 
-    /// Takes the time of a message or an event.
     pub fn take_message(&mut self, time: u64) {
         self.messages = self.messages.saturating_add(1);
         let (first, last) = self.times.unwrap_or((time, time));
@@ -258,7 +247,7 @@ impl Told {
 }
 
 impl Seen {
-    /// Takes the next record of the file itself: its bytes as far as they were read.
+    /// Takes the next record, with the bytes that were read.
     pub fn add(&mut self, place: u64, code: u8, length: u64, data: &[u8]) {
         if let Some(record) = Record::of(code, place, length, data) {
             self.named.add(&record);
@@ -266,8 +255,7 @@ impl Seen {
         self.last = Some((place, code));
     }
 
-    /// Takes a record that is the index of a chunk by its code. Returns where the record begins that is to be a chunk
-    /// or the index of one, is none, and was not said yet: this one, or the one before it.
+    /// Takes a chunk's index. Returns the offset of a new fault: this record, or the damaged record before it.
     pub fn add_index(&mut self, place: u64, data: &[u8]) -> Option<u64> {
         let last = self.last;
         self.add(place, op::MESSAGE_INDEX, 0, data);
@@ -280,7 +268,7 @@ impl Seen {
         self.say(wrong).then_some(wrong)
     }
 
-    /// Notes that a place is said to be wrong; returns whether it was not yet.
+    /// Notes a reported place; returns whether it is new.
     pub fn say(&mut self, place: u64) -> bool {
         let is_new = !self.has_said(place);
         if is_new && self.said.len() < MOST {

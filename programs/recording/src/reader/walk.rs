@@ -1,4 +1,4 @@
-//! The summary of a file, record by record: what is held is one record, whatever the file says how many there are.
+//! Reads the summary of a file record by record, with one record in memory.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Result};
@@ -7,10 +7,8 @@ use std::sync::Arc;
 
 use crate::chunk::{Footer, HEAD};
 
-/// Bytes that are read at a time.
 const BLOCK: usize = 64 << 10;
 
-/// A file from a place on.
 struct From {
     file: Arc<File>,
     at: u64,
@@ -24,17 +22,15 @@ impl Read for From {
     }
 }
 
-/// Where a record begins and its operation code, `None` behind the last one; or where what cannot be read begins, and
-/// why.
+/// The offset and the operation code of a record, `None` at the end; or the offset of an unreadable record and the
+/// reason.
 pub type Step = std::result::Result<Option<(u64, u8)>, (u64, String)>;
 
-/// Reads the records of a summary.
 pub struct Walk {
     from: BufReader<From>,
-    /// Where the next record begins, and the footer.
+    /// The offsets of the next record and of the footer.
     at: u64,
     end: u64,
-    /// Bytes of a record at most.
     most: u64,
     /// The content of the last record.
     pub record: Vec<u8>,
@@ -42,7 +38,7 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// Begins to read what is between the beginning of the summary and the footer.
+    /// Begins at the summary; the footer ends it.
     pub fn new(file: &Arc<File>, footer: &Footer, most: u64) -> Walk {
         let from = BufReader::with_capacity(BLOCK, From { file: file.clone(), at: footer.summary });
         let (at, end) = (footer.summary, footer.at);
@@ -52,7 +48,7 @@ impl Walk {
     /// Reads the next record into `record`.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Errors of the file system.
     pub fn next(&mut self) -> Result<Step> {
         let place = self.at;
         let left = self.end.saturating_sub(place);
@@ -80,7 +76,7 @@ impl Walk {
         Ok(Ok(Some((place, code))))
     }
 
-    /// Returns whether what was read, which is all, has the sum that the footer names, if it names one.
+    /// Returns whether all records together have the sum of the footer, if it has one.
     pub fn has_sum(mut self, footer: &Footer) -> bool {
         self.sum.update(&footer.beginning);
         footer.sum == 0 || self.sum.finalize() == footer.sum

@@ -1,7 +1,8 @@
-//! Any bytes as damage of a recording that its recorder closed: records are taken out, repeated, exchanged and forged,
-//! in the file and in its chunks, and sums are made right again so that what is behind them is reached. Whatever is
-//! done, a reader that finds nothing wrong has read each message that was stored, and no other one. Shared by the tests
-//! and by the fuzzing target.
+//! Takes any bytes as damage of a closed recording.
+//!
+//! Records of the file and of its chunks are removed, repeated, exchanged and forged. Sums are corrected, which lets
+//! the reader proceed. If a reader finds no problem, it must have read exactly the stored messages. The tests and the
+//! fuzzing target share this file.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,20 +17,20 @@ use linkspan_recording::{
 };
 use mcap::records::op;
 
-/// A message: its name, its number and its body.
+/// A message: name, number, body.
 type Stored = (String, u64, Vec<u8>);
 
-/// The records of a file, each with its head, and the messages in them.
+/// The records of a file with their heads, and its messages.
 type Original = (Vec<Vec<u8>>, Vec<Stored>);
 
-/// Bytes of a record and of a decompressed chunk, so that a fuzzer's memory stays small.
+/// The most bytes of a record or chunk, which limits the memory of a fuzzer.
 const RECORD: u64 = 1 << 20;
-/// Steps of one input.
+/// The most steps of an input.
 const STEPS: usize = 8;
-/// Numbers at the ends of what a field holds.
+/// Numbers near the limits of fields.
 const NUMBERS: [u64; 8] = [0, 1, 8, 255, 1 << 31, 1 << 40, u64::MAX >> 1, u64::MAX];
 
-/// The bytes that decide what is done.
+/// The bytes that decide about each step.
 struct Chance<'a>(&'a [u8]);
 
 impl Chance<'_> {
@@ -45,22 +46,22 @@ impl Chance<'_> {
 }
 
 fn place() -> PathBuf {
-    // By its number: the tests of a program write beside each other.
+    // The number keeps files of parallel tests apart.
     static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     std::env::temp_dir().join(format!("linkspan-damage-{}-{number}.mcap", std::process::id()))
 }
 
-/// The number that these bytes begin with.
+/// Returns the number at the beginning of these bytes.
 fn number(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"))
 }
 
-/// The records in a block: each with its head.
+/// Returns the records in a block, with their heads.
 fn records(mut bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     while bytes.len() >= 9 {
-        // One that was forged before is all that is left.
+        // A forged record takes the rest.
         let length = usize::try_from(number(&bytes[1..])).unwrap_or(usize::MAX).saturating_add(9);
         let (record, rest) = bytes.split_at(length.min(bytes.len()));
         found.push(record.to_vec());
@@ -69,7 +70,7 @@ fn records(mut bytes: &[u8]) -> Vec<Vec<u8>> {
     found
 }
 
-/// A recording that was closed, with its messages: two names, events, a note, an attachment, several chunks.
+/// Returns a closed recording and its messages: two names, events, a note, an attachment, several chunks.
 fn whole(compression: Option<Compression>) -> Original {
     let path = place();
     let facts = BTreeMap::from([("id".to_owned(), "5".repeat(32)), ("part".to_owned(), "1".to_owned())]);
@@ -98,7 +99,7 @@ fn whole(compression: Option<Compression>) -> Original {
     (records(&bytes[mcap::MAGIC.len()..bytes.len() - mcap::MAGIC.len()]), stored)
 }
 
-/// Reads a file: the problems that it has, and its messages.
+/// Returns the problems and the messages of a file.
 fn read(path: &Path, within: Option<(u64, u64)>) -> (Vec<String>, Vec<Stored>) {
     let limits = Limits { record: RECORD, described: RECORD, ..Limits::default() };
     let mut reader = Reader::of(vec![path.to_owned()], limits).expect("it begins as an MCAP file");
@@ -115,7 +116,7 @@ fn read(path: &Path, within: Option<(u64, u64)>) -> (Vec<String>, Vec<Stored>) {
     (reader.problems().iter().map(ToString::to_string).collect(), messages)
 }
 
-/// Puts a number at a place of a record, or a length in its head.
+/// Puts a number into a record, or a length into its head.
 fn forge(record: &mut [u8], chance: &mut Chance<'_>) {
     let at = 1 + chance.below(record.len() - 8);
     let forged = match chance.next() % 3 {
@@ -126,8 +127,8 @@ fn forge(record: &mut [u8], chance: &mut Chance<'_>) {
     record[at..at + 8].copy_from_slice(&forged.to_le_bytes());
 }
 
-/// Does one thing to records, of a file or of a chunk. What is in a message or says what kind of file it is stays: no
-/// reader can know that it was another one.
+/// Damages records of a file or a chunk. Content of messages and the type of the file stay, because readers cannot
+/// detect such changes.
 fn damage(found: &mut Vec<Vec<u8>>, chance: &mut Chance<'_>) {
     if found.is_empty() {
         return;
@@ -149,13 +150,13 @@ fn damage(found: &mut Vec<Vec<u8>>, chance: &mut Chance<'_>) {
         {
             forge(&mut found[at], chance);
         }
-        // Its times, which are in no sum of a chunk.
+        // The times of a chunk, which its sum does not cover.
         _ if found[at][0] == op::CHUNK => forge(&mut found[at][..9 + 16], chance),
         _ => {}
     }
 }
 
-/// Does it to the records of a chunk, which has its size and its sum then.
+/// Damages the records of a chunk, and corrects its size and sum.
 fn damage_in_chunk(chunk: &mut Vec<u8>, chance: &mut Chance<'_>) {
     let head = 9 + 8 + 8 + 8 + 4;
     if chunk[0] != op::CHUNK || chunk.len() < head + 12 {
@@ -177,15 +178,14 @@ fn damage_in_chunk(chunk: &mut Vec<u8>, chance: &mut Chance<'_>) {
     chunk[1..9].copy_from_slice(&length.to_le_bytes());
 }
 
-/// The place of the first record of a kind, in a file of these records.
+/// Returns the byte range of the first record of a kind.
 fn range(found: &[Vec<u8>], code: u8) -> Option<Range<usize>> {
     let at = found.iter().position(|record| record[0] == code)?;
     let begin = mcap::MAGIC.len() + found[..at].iter().map(Vec::len).sum::<usize>();
     Some(begin..begin + found[at].len())
 }
 
-/// The file of these records, with the sums that `mends` asks for, and with a footer that says where the summary
-/// begins.
+/// Returns the file of these records. `mends` selects the sums to correct; the footer has the offset of the summary.
 fn file(found: &[Vec<u8>], mends: usize) -> Vec<u8> {
     let mut bytes = [mcap::MAGIC, &found.concat(), mcap::MAGIC].concat();
     let (Some(end), Some(footer)) = (range(found, op::DATA_END), range(found, op::FOOTER)) else {
@@ -205,7 +205,7 @@ fn file(found: &[Vec<u8>], mends: usize) -> Vec<u8> {
     bytes
 }
 
-/// Damages a recording as these bytes say, and reads it in each way.
+/// Damages a recording according to these bytes, and reads it in each way.
 pub fn read_damaged(bytes: &[u8]) {
     static WHOLE: OnceLock<[Original; 2]> = OnceLock::new();
     let originals = WHOLE.get_or_init(|| [whole(None), whole(Some(Compression::Zstd))]);
@@ -235,7 +235,7 @@ pub fn read_damaged(bytes: &[u8]) {
     let (in_time, within) = read(&path, Some((0, u64::MAX)));
     assert_eq!(problems.is_empty(), in_time.is_empty(), "{problems:?} {in_time:?}");
     assert!(!problems.is_empty() || within == messages, "{within:?}");
-    // Chunks that are passed over are counted.
+    // Skipped chunks are counted.
     let (outside, _) = read(&path, Some((u64::MAX, u64::MAX)));
     let outline = Outline::read(&path).expect("the file is there");
     if problems.is_empty() {

@@ -1,15 +1,16 @@
-//! Any bytes as a recording: every reader of it gives what is there, or says what is wrong. Shared by the tests and by
-//! the fuzzing target.
+//! Reads any bytes as a recording: each reader must return the content or report the problem.
+//!
+//! The tests and the fuzzing target share this file.
 
 use linkspan_recording::reader::Limits;
 use linkspan_recording::{Columns, Compression, Entry, Outline, Reader, Summary};
 
-/// Bytes of a record and of a decompressed chunk, so that a fuzzer's memory stays small.
+/// The most bytes of a record or chunk, which limits the memory of a fuzzer.
 const RECORD: u64 = 1 << 20;
 
 /// Reads a file of these bytes in each way.
 pub fn read(bytes: &[u8]) {
-    // By its number: the tests of a program write beside each other.
+    // The number keeps files of parallel tests apart.
     static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let path = std::env::temp_dir().join(format!("linkspan-any-{}-{number}.mcap", std::process::id()));
@@ -17,7 +18,7 @@ pub fn read(bytes: &[u8]) {
     let limits = Limits { record: RECORD, described: RECORD, ..Limits::default() };
     let open = || Reader::of(vec![path.clone()], limits);
     if let Ok(mut reader) = open() {
-        // A copy is compressed as this says: what stands in a file of these bytes, and behind their head.
+        // A copy uses this compression.
         let compression = reader.compression().expect("the file is there");
         let says = |word: &[u8]| bytes.windows(word.len()).any(|window| window == word);
         match compression {
@@ -29,14 +30,14 @@ pub fn read(bytes: &[u8]) {
         let mut messages = 0;
         while let Some(entry) = reader.read().expect("the file is there") {
             if let Entry::Attachment(_, length) = entry {
-                // Its record is in the file as a whole.
+                // Its whole record is in the file.
                 assert!(length <= bytes.len() as u64, "an attachment of {length} bytes");
                 let (content, ..) = reader.attachment().expect("the file is there");
                 assert_eq!(content.len() as u64, length);
             } else if let Entry::Message(message) = entry {
                 messages += 1;
                 assert!(message.body.len() as u64 <= RECORD, "a body of {} bytes", message.body.len());
-                // A value that cannot be decoded is an error, and no row.
+                // A value that cannot be decoded is an error without a row.
                 let rows = columns.rows();
                 let added = columns.add(&message).is_ok();
                 assert_eq!(columns.rows(), rows + usize::from(added));

@@ -1,10 +1,10 @@
-//! The records of a file, and its sums, which a test that changes bytes makes right again.
+//! Finds the records of a file, and corrects its sums after a test changed bytes.
 
 use std::ops::Range;
 
 use mcap::records::op;
 
-/// The records of a file: their codes, and where they begin and end.
+/// Returns the codes and the byte ranges of a file's records.
 pub fn records_of(file: &[u8]) -> Vec<(u8, Range<usize>)> {
     let (mut at, mut found) = (mcap::MAGIC.len(), Vec::new());
     while at + mcap::MAGIC.len() < file.len() {
@@ -16,10 +16,10 @@ pub fn records_of(file: &[u8]) -> Vec<(u8, Range<usize>)> {
     found
 }
 
-/// Makes the sums of the summary of a closed file and of what stands before it right.
+/// Corrects the sums of a closed file's summary and data.
 pub fn mend(bytes: &mut [u8]) {
     let records = records_of(bytes);
-    // A record before it may have its code by a change.
+    // A changed record may have this code as well.
     let ends = records.iter().rfind(|(code, range)| *code == op::DATA_END && range.len() == 13);
     let end = ends.expect("it was closed").1.clone();
     let footer = records.last().expect("it has records").1.clone();

@@ -8,18 +8,16 @@ use linkspan::{DType, Limits, NdArray, Order, Value};
 use super::buffers::{Bits, EXACT, Long, json};
 use crate::columns::layout::{Buffer, Column};
 
-/// Arrays of one element type, or lists of numbers.
 #[derive(Debug)]
 pub(super) struct Arrays {
     pub(super) dtype: DType,
-    /// The shape of all, as long as it is the same.
+    /// The common shape, if all are equal.
     pub(super) shape: Option<Vec<u64>>,
     pub(super) order: Order,
-    /// Whether each is a list, of one dimension.
+    /// Whether the rows are lists.
     pub(super) are_lists: bool,
     pub(super) elements: Long,
-    /// The shape of each as 64-bit integers, where there are several that the length does not say; all are row-major
-    /// then.
+    /// The shapes as 64-bit integers, if they differ by more than the length. All arrays are then row-major.
     pub(super) shapes: Option<Long>,
 }
 
@@ -54,7 +52,7 @@ impl Arrays {
                     self.elements.push(&by_rows(&array.data, &array.shape, array.order, array.dtype.size()));
                 }
             }
-            // The length of a row says its shape.
+            // The length of a row gives its shape.
             Some(shape) if is_line(shape) && is_line(&array.shape) => {
                 self.shape = None;
                 self.elements.push(&array.data);
@@ -65,8 +63,7 @@ impl Arrays {
         true
     }
 
-    /// Makes arrays of one shape, which are column-major, row-major ones. What order they had is no part of their
-    /// value.
+    /// Converts column-major arrays of a common shape to row-major. The order is not part of their value.
     pub(super) fn make_row_major(&mut self) {
         if self.order == Order::Row {
             return;
@@ -79,7 +76,7 @@ impl Arrays {
         self.order = Order::Row;
     }
 
-    /// The same arrays with a shape each, in rows of which these are not null, before an array of another shape comes.
+    /// Returns the arrays with a shape for each valid row, before an array of another shape is added.
     pub(super) fn with_shapes(&self, valid: &Bits) -> Arrays {
         let (size, mut elements, mut shapes) = (self.dtype.size(), Long::default(), Long::default());
         for row in 0..valid.length {
@@ -113,7 +110,6 @@ impl Arrays {
                     (DType::I64, Value::Int(i)) => self.elements.bytes.extend(i.to_le_bytes()),
                     (_, Value::Float(x)) => self.elements.bytes.extend(x.to_le_bytes()),
                     (_, Value::Int(i)) => self.elements.bytes.extend((*i as f64).to_le_bytes()),
-                    // `numbers` has seen that there is none.
                     _ => {}
                 }
             }
@@ -129,7 +125,7 @@ impl Arrays {
         }
     }
 
-    /// The same lists with floats; `None` where a number would lose digits.
+    /// Returns the lists as floats; `None` if a number would lose digits.
     pub(super) fn as_floats(&self) -> Option<Arrays> {
         let words = self.elements.bytes.as_chunks::<8>().0.iter().map(|word| i64::from_le_bytes(*word));
         let exact = |i: i64| (i.unsigned_abs() <= EXACT).then_some((i as f64).to_le_bytes());
@@ -166,7 +162,7 @@ impl Arrays {
         Value::NdArray(NdArray { dtype: self.dtype, order: self.order, shape, data })
     }
 
-    /// The format, the buffers and the items: of one length where all have the same shape.
+    /// Returns format, buffers and items. Equal shapes give lists of fixed length.
     pub(super) fn finish(
         self,
         validity: Option<Buffer>,
@@ -195,7 +191,6 @@ impl Arrays {
     }
 }
 
-/// The column with the shape of each array of another column.
 pub(super) fn shapes_beside(
     of: &str,
     rows: usize,
@@ -216,17 +211,16 @@ pub(super) fn shapes_beside(
     }
 }
 
-/// A shape as 64-bit integers.
 fn words(shape: &[u64]) -> Vec<u8> {
     shape.iter().flat_map(|length| length.to_le_bytes()).collect()
 }
 
-/// The elements of an array in the order of its rows.
+/// Returns the elements of an array in row-major order.
 fn by_rows<'a>(data: &'a [u8], shape: &[u64], order: Order, size: usize) -> Cow<'a, [u8]> {
     if order.for_shape(shape) == Order::Row {
         return data.into();
     }
-    // How far the next element of each dimension is.
+    // The distance to the next element in each dimension.
     let steps: Vec<u64> = shape
         .iter()
         .scan(1u64, |step, length| Some(std::mem::replace(step, step.saturating_mul(*length))))
@@ -249,10 +243,10 @@ fn by_rows<'a>(data: &'a [u8], shape: &[u64], order: Order, size: usize) -> Cow<
     out.into()
 }
 
-/// The elements of arrays as a column: complex numbers as pairs.
+/// Returns the elements of arrays as a column, with complex numbers as pairs.
 fn items(dtype: DType, bytes: Vec<u8>) -> Column {
     let format = match dtype {
-        // A byte each; Arrow's own truth values are bits.
+        // These have a byte each; Arrow's own booleans are bits.
         DType::Bool | DType::U8 => "C",
         DType::I8 => "c",
         DType::I16 => "s",
@@ -290,8 +284,7 @@ fn items(dtype: DType, bytes: Vec<u8>) -> Column {
     }
 }
 
-/// Returns the element type of a list that holds numbers alone: integers, or floats and integers that are floats
-/// without a loss.
+/// Returns the element type of a list of numbers: integers, or floats if all integers fit exactly.
 pub(super) fn numbers(items: &[Value]) -> Option<DType> {
     let mut found = DType::I64;
     for item in items {

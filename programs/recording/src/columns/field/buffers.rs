@@ -1,13 +1,12 @@
-//! The memory of rows: bits, and values of any length; JSON of a cell.
+//! Memory for rows: bits and values of variable length; JSON of a cell.
 
 use linkspan::{Encoding, Error, Limits, Payload, Result, Value};
 
 use crate::columns::layout::Buffer;
 
-/// Integers up to this one are floats without a loss.
+/// Floats represent all integers up to this one exactly.
 pub(super) const EXACT: u64 = 1 << 53;
 
-/// Bits, eight in a byte.
 #[derive(Debug, Default)]
 pub(super) struct Bits {
     pub(super) bytes: Vec<u8>,
@@ -16,7 +15,6 @@ pub(super) struct Bits {
 }
 
 impl Bits {
-    /// Adds so many that are not set.
     pub(super) fn push_zeros(&mut self, count: usize) {
         self.length = self.length.saturating_add(count);
         self.zeros = self.zeros.saturating_add(count);
@@ -51,7 +49,7 @@ impl Bits {
     }
 }
 
-/// Values of any length: the end of each, behind a zero, and their bytes.
+/// Values of variable length: their ends after an initial zero, and their bytes.
 #[derive(Debug)]
 pub(super) struct Long {
     pub(super) ends: Vec<i64>,
@@ -71,7 +69,7 @@ impl Long {
     }
 
     pub(super) fn end_at(&mut self, end: usize) {
-        // No memory has more bytes than an i64 counts.
+        // Memory never exceeds the range of i64.
         self.ends.push(i64::try_from(end).unwrap_or(i64::MAX));
     }
 
@@ -96,7 +94,7 @@ impl Long {
     }
 }
 
-/// A value as JSON: a cell of a column of values of several types.
+/// Returns a value as JSON, for a column with values of several types.
 pub(super) fn json(value: &Value, limits: &Limits) -> Result<Payload> {
     Payload::new(value, Encoding::Json, limits).map_err(|error| {
         let text = format!(

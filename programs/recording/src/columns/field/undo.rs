@@ -1,10 +1,10 @@
-//! What a row has changed of the rows before it: a message that is no row of a table leaves that as it was.
+//! Undoes a row: a message that cannot become a row leaves the earlier rows unchanged.
 
 use super::arrays::Arrays;
 use super::{Data, Field};
 
 impl Field {
-    /// Gives all rows another type.
+    /// Replaces the data of all rows by another type.
     pub(super) fn change(&mut self, to: Data) {
         let old = std::mem::replace(&mut self.data, to);
         if let Some(before) = &mut self.before {
@@ -12,18 +12,17 @@ impl Field {
         }
     }
 
-    /// Returns about how many bytes are held so that the row that was added last can be given up.
+    /// Returns the approximate bytes that are held to undo the last row.
     pub fn kept(&self, cell: u64) -> u64 {
         let of = |data: &Data| (self.valid.length as u64).saturating_mul(cell).saturating_add(data.long());
         self.before.as_ref().and_then(|before| before.data.as_ref()).map_or(0, of)
     }
 
-    /// Keeps the row that was added last.
     pub fn keep(&mut self) {
         self.before = None;
     }
 
-    /// Gives up what was added behind so many rows: one row at most.
+    /// Removes everything after the first `rows` rows: at most one row.
     pub fn give_up(&mut self, rows: usize) {
         if let Some(before) = self.before.take_if(|before| before.row == rows) {
             if self.valid.length > rows {
@@ -41,7 +40,6 @@ impl Field {
 }
 
 impl Data {
-    /// Gives up what is behind so many rows.
     pub(super) fn truncate(&mut self, rows: usize) {
         match self {
             Data::Nothing => {}
@@ -59,7 +57,6 @@ impl Data {
         }
     }
 
-    /// Returns the length of all arrays, where they have one dimension.
     pub(super) fn common_length(&self) -> Option<u64> {
         let Data::Arrays(Arrays { shape: Some(shape), .. }) = self else { return None };
         let [length] = &shape[..] else { return None };

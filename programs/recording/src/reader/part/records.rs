@@ -1,4 +1,4 @@
-//! The records of a file, and of its chunks, read in turn.
+//! Reads the records of a file and of its chunks.
 
 use std::collections::HashSet;
 use std::os::unix::fs::FileExt;
@@ -19,26 +19,24 @@ use crate::reader::order::{Held, Order};
 use crate::reader::seen::{self, Indexes};
 use crate::reader::{Channel, Problem, ProblemKind, Schema};
 
-/// Records of a chunk that cannot be read and are said one by one: a chunk of a few kilobytes may have millions of
-/// them.
+/// The most unreadable records of a chunk that are reported individually. A small chunk can have millions.
 const MOST_IN_CHUNK: usize = 100;
 
 impl OpenPart {
-    /// Reads the next thing that a caller gets. Behind what is wrong the next call goes on where the length of that is
-    /// known.
+    /// Reads the next entry for the caller. After damage, the next call continues if the length is known.
     pub fn next(&mut self, current: &mut Current) -> Result<std::result::Result<Found, Problem>> {
         let found = self.look(current)?;
         if let Err(problem) = &found
             && !problem.is_cut()
             && !std::mem::replace(&mut self.has_problem, true)
         {
-            // What it described, if it was a chunk, the end of the file has as well.
+            // A damaged chunk may have had schemas and channels, which the summary repeats.
             self.take_summary()?;
         }
         Ok(found)
     }
 
-    /// Reads the next thing in the order of the recording: that of the file, or of times for a file of another program.
+    /// Reads the next entry in file order, or sorted by time for a file of another program.
     pub fn next_in_order(&mut self, current: &mut Current) -> Result<std::result::Result<Found, Problem>> {
         if self.is_in_order {
             return self.next(current);
@@ -98,7 +96,7 @@ impl OpenPart {
     }
 
     pub(super) fn look(&mut self, current: &mut Current) -> Result<std::result::Result<Found, Problem>> {
-        // The memory of the last chunk is used again where nobody holds it.
+        // Dropping the last body lets its memory be reused.
         current.body = Bytes::new();
         loop {
             if let Some(problem) = self.found.pop_front() {
@@ -170,7 +168,7 @@ impl OpenPart {
                 Ok(None) => {}
                 Err(problem) => {
                     self.seen.say(problem.offset);
-                    // What a chunk has is known in part alone then.
+                    // Only some of the chunk's messages are known then.
                     self.is_indexed = false;
                     self.wrong_in_chunk = self.wrong_in_chunk.saturating_add(1);
                     if self.wrong_in_chunk >= MOST_IN_CHUNK
@@ -198,13 +196,12 @@ impl OpenPart {
         self.damage(begins, format!("the chunk that begins here: {text}"))
     }
 
-    /// Reads a record of the file itself into `record`, and returns its operation code; none where it is a chunk that
-    /// is not asked for.
+    /// Reads a record outside of chunks and returns its operation code; `None` for a skipped chunk.
     pub(super) fn read_record(&mut self) -> Result<std::result::Result<Option<u8>, Problem>> {
         let mut head = [0; HEAD];
         let left = self.length.saturating_sub(self.offset);
         let cut = |part: &OpenPart, text: &str, is_whole: bool| {
-            // Of what is written now nothing is lost: its recorder writes the rest.
+            // During writing, an incomplete record is not a loss.
             let is_written = !is_whole && part.is_written();
             let text = match is_written {
                 true => format!("{text} that is being written"),
@@ -215,7 +212,7 @@ impl OpenPart {
         };
         let Some(left) = left.checked_sub(HEAD as u64) else {
             if left == 0 && self.has_problem {
-                // What was found wrong is said; that its last record is not there says nothing more.
+                // A problem was already reported, and a missing last record adds no information.
                 self.has_ended = true;
                 return Ok(Ok(None));
             }
@@ -229,10 +226,10 @@ impl OpenPart {
         self.file.read_exact_at(&mut head, self.offset).map_err(|error| failed(error, &self.path))?;
         let [code, length @ ..] = head;
         let length = u64::from_le_bytes(length);
-        // What it takes to know an attachment; its content is read where it is asked for.
+        // An attachment is read up to its name; the caller reads its content on demand.
         let is_attachment = code == op::ATTACHMENT;
         if length > left {
-            // What is larger than a record can be was never written; the rest may be missing.
+            // Such a length was never written. A smaller one can be a truncated record.
             return Ok(if length > self.limits.record && !is_attachment {
                 let text = format!("a record of {length} bytes, which is more than a record may have");
                 Err(self.end(self.offset, text))
@@ -264,7 +261,7 @@ impl OpenPart {
                 .map_err(|error| failed(error, &self.path))?;
             let [first, last] = times.map(u64::from_le_bytes);
             let is_outside = last < from || first > to;
-            // What it describes the summary has as well; nothing is described where no chunk is asked for.
+            // The summary repeats the schemas and channels of skipped chunks. An outline needs neither.
             if is_outside && !self.has_skipped && from <= to && !self.take_summary()? {
                 self.window = None;
             } else if is_outside {
@@ -274,12 +271,12 @@ impl OpenPart {
                 return Ok(Ok(None));
             }
         }
-        // What exists in the file, so no length alone takes memory.
+        // The bytes exist in the file, so a false length cannot allocate memory.
         let whole_bytes = taken.saturating_add(HEAD as u64);
         let bytes = usize::try_from(whole_bytes).unwrap_or(usize::MAX);
         let mut record = std::mem::take(&mut self.record).try_into_mut().unwrap_or_default();
         if record.capacity() < bytes {
-            // To let it grow would be the end of the program where there is no memory.
+            // Growing the buffer would end the program on a lack of memory.
             drop(record);
             record = Bytes::from(chunk::zeroed(whole_bytes, "a record")?).into();
         }
@@ -292,7 +289,7 @@ impl OpenPart {
         } else {
             self.seen.add(self.offset, code, whole, &data);
         }
-        // That of an attachment is taken with its content.
+        // The sum of an attachment includes its content later.
         if !is_attachment
             && code != op::DATA_END
             && let Some(sum) = &mut self.sum
@@ -303,7 +300,7 @@ impl OpenPart {
         Ok(Ok(Some(code)))
     }
 
-    /// Takes the index of a chunk, which stands behind it.
+    /// Compares the index of a chunk with its messages.
     fn take_index(&mut self, data: &Bytes) {
         let place = self.offset;
         if let Some(wrong) = self.seen.add_index(place, data) {
@@ -324,7 +321,7 @@ impl OpenPart {
         }
     }
 
-    /// Looks whether each channel with a message in the last chunk had an index behind it, where another record begins.
+    /// Checks at the next record that each channel of the last chunk had an index.
     fn end_of_indexes(&mut self) {
         let mut lacking = None;
         for id in self.in_chunk.drain(..) {
@@ -334,7 +331,7 @@ impl OpenPart {
                 lacking = Some(id);
             }
         }
-        // Another program need not write any.
+        // Other programs may omit indexes.
         if let Some(id) = lacking.filter(|_| self.is_indexed && (self.has_index || self.told.is_of_linkspan))
             && self.seen.say(self.offset)
         {
@@ -345,7 +342,7 @@ impl OpenPart {
         (self.is_indexed, self.has_index) = (false, false);
     }
 
-    /// Takes a record but a message, of the file or of a chunk.
+    /// Handles a record other than a message.
     pub(super) fn record(
         &mut self,
         code: u8,
@@ -417,8 +414,7 @@ impl OpenPart {
 }
 
 impl OpenPart {
-    /// Takes a message: nearly all records are some, so that their few bytes are read here. `place` is where in its
-    /// chunk it begins.
+    /// Handles a message, parsed here because most records are messages. `place` is its offset in the chunk.
     fn message(
         &mut self,
         data: &Bytes,
@@ -467,7 +463,7 @@ impl OpenPart {
             || !self.identity.may_repeat
             || !self.repeated.insert(known.channel.topic.clone())
         {
-            // It would be in no table, no count and no copy: whatever says so of a channel would hide what it has.
+            // Tables, counts and copies ignore repeated messages. A false mark would therefore hide them.
             known.channel = Arc::new(known.channel.with_own_messages());
             let text = format!(
                 "the channel {id} says that its messages are repeated from an earlier part, and here none can be: they are taken for messages of this part"
@@ -485,15 +481,16 @@ impl OpenPart {
         Ok(Some(Found::Message))
     }
 
-    /// Takes the schemas that stand further on in this chunk, or else in the file: a writer may put a channel in front
-    /// of its schema. Each chunk, and the file, is looked through once.
+    /// Reads ahead for schemas in this chunk and in the summary, because a writer may put a channel before its schema.
+    ///
+    /// Each chunk, and the file, is searched once.
     fn take_schemas(&mut self) {
         let scope = self.chunk.as_ref().map_or(0, |(_, begins)| *begins);
         if self.taken_schemas.replace(scope) == Some(scope) {
             return;
         }
         let take = |part: &mut OpenPart, data: &Bytes| {
-            // One that cannot be read is a problem where it stands.
+            // The reader reports an unreadable schema at its own place.
             let _ = part.record(op::SCHEMA, data, 0, &mut Current::default());
         };
         if let Some((left, _)) = &self.chunk {
@@ -510,11 +507,11 @@ impl OpenPart {
             }
             true
         });
-        // A file without a summary that can be read has no more.
+        // A file without a readable summary lacks further schemas.
         drop(taken);
     }
 
-    /// Counts what a schema or a channel has, all of which are held. A file may repeat them as they were.
+    /// Counts the bytes of held schemas and channels. A file may repeat them unchanged.
     fn hold(&mut self, code: u8, data: &Bytes, begins: u64) -> std::result::Result<(), Problem> {
         let what = match code {
             op::SCHEMA => "schema",
@@ -522,7 +519,7 @@ impl OpenPart {
             _ => return Ok(()),
         };
         let Some(id) = data.first_chunk::<2>().map(|id| u16::from_le_bytes(*id)) else { return Ok(()) };
-        // What is taken from the summary has no place.
+        // Records of the summary have the offset 0 here.
         let (hash, is_of_data) = (keyed(chunk::known(code, data)), begins != 0);
         if let Some(known) = self.hashes.get_mut(&(code, id)) {
             known.is_of_data |= is_of_data;
@@ -542,12 +539,12 @@ impl OpenPart {
     }
 }
 
-/// Returns the number whose lower 32 bits are these that is closest to `next`.
+/// Returns the number with these lower 32 bits that is closest to `next`.
 fn full(next: u64, low: u32) -> u64 {
-    // The lower half of `next` is meant.
+    // Only the lower half of `next` is needed.
     let ahead = low.wrapping_sub(next as u32);
     let back = (next as u32).wrapping_sub(low);
-    // A file of another program may have numbers in any order.
+    // Numbers of other programs may have any order.
     if back < ahead && next >= u64::from(back) {
         next.saturating_sub(u64::from(back))
     } else {
