@@ -1,17 +1,17 @@
 //! Acknowledgement by words in each side's page, instead of frames.
 //!
 //! A side stores the number up to which its program has consumed the peer's messages. The page outlives its owner, so
-//! the number is known after a SIGKILL. A sender loads the peer's number when it needs room in its store, at close, and
-//! after the link has ended. A dialogue therefore needs no acknowledgement frames.
+//! the number is known after a SIGKILL. A sender loads it when it needs room in its store, at close, and after the link
+//! has ended. A dialogue therefore needs no acknowledgement frames.
 //!
 //! A sender that must sleep until an acknowledgement stores the number for which it needs a frame. Each side stores its
 //! word, makes a full fence, and then loads the other's word, so no wake-up is lost (`loom_tests.rs` has the model).
 //!
-//! The third word is the number of the newest request that a side has taken. Later requests go to the next incarnation;
-//! earlier ones may have been carried out.
+//! The third word is the newest request that a side has taken. Later requests go to the next incarnation; earlier ones
+//! may have been carried out.
 //!
-//! All words are hostile input to the other side. A false value causes a superfluous frame, or the session refuses it,
-//! because it knows the highest number sent.
+//! All words are hostile input. A false value causes a superfluous frame, or the session refuses it, because it knows
+//! the highest number sent.
 
 use std::sync::atomic::Ordering;
 
@@ -19,16 +19,13 @@ use super::memory::{Memory, OwnMemory};
 use super::segment::at;
 use crate::sys::fork;
 
-/// The words of both pages, as one side uses them.
-///
-/// The sending and the receiving path share it; every call is one atomic access and never blocks.
+/// The words of both pages, as one side uses them. Every call is one atomic access and never blocks.
 #[derive(Debug)]
 pub struct AckWords<M, P> {
     /// This side's page.
     mine: M,
     /// The peer's page, mapped read-only.
     peer: P,
-    /// The fork generation of the link.
     generation: u64,
 }
 
@@ -44,7 +41,7 @@ impl<M: OwnMemory, P: Memory> AckWords<M, P> {
 
     /// Stores that the peer's messages up to this number are consumed, then makes a full fence.
     ///
-    /// The caller then loads [`AckWords::wanted`].
+    /// Load [`AckWords::wanted`] afterwards.
     pub fn publish(&self, consumed: u64) {
         if self.is_ours() {
             self.mine.store_fenced(at::ACKNOWLEDGED, consumed);
@@ -64,8 +61,6 @@ impl<M: OwnMemory, P: Memory> AckWords<M, P> {
     }
 
     /// The number up to which the peer's program has consumed our messages, as its page claims.
-    ///
-    /// Known also after the peer's death.
     pub fn acknowledged(&self) -> u64 {
         if self.is_ours() { self.peer.load_fenced(at::ACKNOWLEDGED) } else { 0 }
     }
@@ -79,8 +74,6 @@ impl<M: OwnMemory, P: Memory> AckWords<M, P> {
     }
 
     /// The number up to which the peer has taken our requests, as its page claims.
-    ///
-    /// Known also after the peer's death.
     pub fn taken(&self) -> u64 {
         if self.is_ours() { self.peer.load(at::TAKEN, Ordering::Acquire) } else { 0 }
     }
@@ -94,7 +87,7 @@ impl<M: OwnMemory, P: Memory> AckWords<M, P> {
 
     /// Asks for a frame once the peer has consumed up to this number; 0 asks for none.
     ///
-    /// The caller then loads [`AckWords::acknowledged`] before it sleeps.
+    /// Load [`AckWords::acknowledged`] afterwards, before sleeping.
     pub fn want(&self, number: u64) {
         if self.is_ours() {
             self.mine.store_fenced(at::ACK_WANTED, number);

@@ -1,7 +1,6 @@
 //! Fuzz target: a peer's memory from any bytes, with changes while the ring is read.
 //!
-//! It asserts that there is no panic, that errors have the expected kinds, and that reading ends: a ring holds a
-//! limited number of records.
+//! It asserts that there is no panic, that errors have the expected kinds, and that reading ends.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -46,7 +45,7 @@ fn memory(bytes: &[u8]) -> (Arc<Heap>, impl Iterator<Item = (usize, u64)>) {
     for (place, word) in places.zip(words) {
         heap.store(place, word, Ordering::Relaxed);
     }
-    // A change has two words: the low bits of the first select the word to change, the second is the new value.
+    // A change has two words: a place (its low bits), and its new value.
     let changes: Vec<(usize, u64)> = changes
         .chunks_exact(2)
         .map(|pair| {
@@ -59,13 +58,12 @@ fn memory(bytes: &[u8]) -> (Arc<Heap>, impl Iterator<Item = (usize, u64)>) {
     (heap, changes.into_iter())
 }
 
-/// Reads a channel's ring.
 pub fn ring(bytes: &[u8]) {
     let (peer, changes) = memory(bytes);
     let mut reader = Reader::new(Heap::new(PAGE), peer.clone(), RING, LIMIT);
     let mut changes = changes.map(Some).chain([None]);
     loop {
-        // A ring holds at most 256 records, so reading more from an unchanging ring would be an endless loop.
+        // A ring holds at most 256 records, so more would be an endless loop.
         let mut read = 0;
         loop {
             read += 1;

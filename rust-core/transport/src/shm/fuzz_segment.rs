@@ -1,7 +1,6 @@
 //! Fuzz target: a peer's memory file from any bytes: size, seals, header, words, and their changes.
 //!
-//! It asserts that a file with a wrong form is refused, that errors have the expected kinds, and that every loop ends:
-//! a ring holds a limited number of records.
+//! It asserts that a file with a wrong form is refused, that errors have the expected kinds, and that every loop ends.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -20,11 +19,9 @@ use crate::frame::{Header, Kind, Outgoing};
 use crate::sys::fork::Guarded;
 use crate::sys::memory::{MemoryFile, PeerFile};
 
-/// The session that the peer announced in its hello.
 const SESSION: u64 = 42;
 /// The longest message in bytes.
 const LIMIT: u64 = 1 << 16;
-/// The longest file that the bytes may ask for.
 const LONGEST: usize = PAGE + (16 << 10);
 
 /// The words of the page, in the order of the input; the ring's words follow.
@@ -97,7 +94,6 @@ fn word_of(bytes: &[u8; 8]) -> u64 {
     u64::from_le_bytes(*bytes)
 }
 
-/// Panics for an error that no peer's memory may cause.
 fn expected(error: &Error) {
     let kinds = [
         ErrorKind::Malformed,
@@ -149,7 +145,6 @@ fn take(bytes: &[u8]) -> bool {
     }
 }
 
-/// The descriptors of the hello.
 fn descriptors(
     form: &RecordForm,
     peer_file: &MemoryFile,
@@ -182,7 +177,7 @@ fn accepted<T>(form: &RecordForm, opened: Result<T, Error>, ring: impl Fn(&T) ->
 
 /// Reads everything there is; returns whether more may arrive.
 fn read_all<T>(mut next: impl FnMut() -> Result<Option<T>, Error>, good: impl Fn(T)) -> bool {
-    // A ring of 16 KiB holds at most 1,024 records, so reading more from an unchanging ring would be an endless loop.
+    // A ring of 16 KiB holds at most 1,024 records, so more would be an endless loop.
     for _ in 0..2_100 {
         match next() {
             Ok(Some(frame)) => good(frame),

@@ -1,16 +1,15 @@
 //! The two halves of a link over shared memory: sending, receiving, sleeping, and the peer's end.
 //!
-//! Each half has one end of a ring (`writer`, `reader`), its own spin and park state, and a waker for the peer's half.
-//! Both halves share the memory files, the socket and the error that ended the link. Two threads may use the halves at
-//! once; one thread at a time uses a half.
+//! Each half has one end of a ring, its own spin and park state, and a waker for the peer's half. Two threads may use
+//! the halves at once; one thread at a time uses a half.
 //!
 //! Waiting has three stages, each once until something has moved: spin, at most `park::SHORT` in the futex, then poll.
 //! An idle link is in poll and causes no wake-ups.
 //!
 //! The peer has ended if its page says `CLOSED`, its socket hangs up, or its process ends. The page costs one load and
-//! is checked with every frame. The kernel is asked when the peer is likely to be gone (see `in_place` and
-//! `receiving`), and every sleep in poll watches it. The receiving half first returns everything that the peer wrote.
-//! The first error that concerns more than one message ends the link for both halves, and all later calls repeat it.
+//! is checked with every frame. The kernel is asked only when the peer is likely to be gone (see `in_place` and
+//! `receiving`); every sleep in poll watches it. The receiving half first returns everything that the peer wrote. The
+//! first error that concerns more than one message ends the link for both halves, and all later calls repeat it.
 
 mod arrays;
 mod batch;
@@ -49,11 +48,8 @@ use shared::Shared;
 #[derive(Debug)]
 pub struct LinkParts {
     pub mine: Segment,
-    /// The peer's segment, checked.
     pub peer: PeerSegment,
-    /// The socket of the handshake.
-    ///
-    /// Bytes over it wake a side that sleeps in poll; its hang-up shows the peer's end.
+    /// The socket of the handshake. Bytes over it wake a side in poll; its hang-up shows the peer's end.
     pub socket: Arc<Guarded>,
     /// The peer's process, if the kernel gives one.
     pub process: Option<Arc<OwnedFd>>,
@@ -63,7 +59,7 @@ pub struct LinkParts {
 
 /// Creates the two halves.
 ///
-/// Messages with bodies above `limit` bytes are skipped on receiving; `spin` limits the time of spinning.
+/// Messages with bodies above `limit` bytes are skipped on receiving; `spin` limits the spinning time.
 ///
 /// # Errors
 /// Those of creating an eventfd.

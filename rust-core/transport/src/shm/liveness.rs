@@ -1,8 +1,8 @@
 //! Whether the peer of a link still lives: its socket hangs up, or its process ends.
 //!
-//! One question to the kernel costs as much as several messages, so the callers in `link` and `broadcast::subscriber`
-//! ask rarely. Between the questions a sleep in poll notices the end at once, because it waits on both descriptors. No
-//! time-out declares a peer dead: a peer that was stopped for a minute continues.
+//! One question to the kernel costs as much as several messages, so the callers ask rarely. Between the questions a
+//! sleep in poll notices the end at once, because it waits on both descriptors. No time-out declares a peer dead: a
+//! peer that was stopped for a minute continues.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -13,9 +13,7 @@ use crate::error::{Doing, Result};
 use crate::sys::fork::Guarded;
 use crate::sys::poll;
 
-/// The descriptors that show the peer's end: the socket, and the process if the kernel gives a pidfd.
-///
-/// The process is needed because a forked child of the peer may hold its socket open.
+/// The socket, and the process if the kernel gives a pidfd: a forked child may hold the socket open.
 #[derive(Debug)]
 pub(super) struct Liveness {
     socket: Arc<Guarded>,
@@ -36,16 +34,13 @@ impl Liveness {
         [self.socket.as_fd()].into_iter().chain(self.process.as_ref().map(|process| process.as_fd()))
     }
 
-    /// The entries for poll: always two, the socket twice without a pidfd.
+    /// The entries for poll; the socket twice without a pidfd.
     pub fn interests(&self) -> [(BorrowedFd<'_>, PollFlags); 2] {
         let process = self.process.as_ref().map_or(self.socket.as_fd(), |process| process.as_fd());
         [(self.socket.as_fd(), PollFlags::IN | PollFlags::RDHUP), (process, PollFlags::IN)]
     }
 
     /// Asks the kernel whether the peer is gone, without waiting.
-    ///
-    /// # Errors
-    /// Those of the system call.
     #[cold]
     pub fn is_gone(&self) -> Result<bool> {
         let mut fds = self.interests().map(|(fd, what)| PollFd::from_borrowed_fd(fd, what));
@@ -53,7 +48,6 @@ impl Liveness {
         Ok(self.is_hang_up(fds.map(|fd| fd.revents())))
     }
 
-    /// Whether these results of polling [`Liveness::interests`] show the peer's end.
     pub fn is_hang_up(&self, [socket, process]: [PollFlags; 2]) -> bool {
         let hung_up = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
         socket.intersects(hung_up) || (self.process.is_some() && process.contains(PollFlags::IN))

@@ -1,11 +1,11 @@
 //! The memory of rings, as two traits: sealed memory files in production, a heap under loom and Miri.
 //!
-//! The rings and the park protocol are written against [`Memory`] and [`OwnMemory`], so loom tries every interleaving
-//! of the production code. The traits also fix the possible orderings. "Store, then check whether the other side
-//! sleeps" is one operation, [`OwnMemory::store_fenced`]; its counterpart is [`Memory::load_fenced`].
+//! So loom tries every interleaving of the production code. The traits also fix the possible orderings. "Store, then
+//! check whether the other side sleeps" is one operation, [`OwnMemory::store_fenced`]; its counterpart is
+//! [`Memory::load_fenced`].
 //!
-//! `copy_in` and `copy_out` are plain copies of bytes that the protocol keeps from the other side. The racing copies go
-//! word by word with relaxed order: readers of the broadcast ring check afterwards whether they were overtaken.
+//! `copy_in` and `copy_out` copy bytes that the protocol keeps from the other side. The racing copies go word by word
+//! with relaxed order: readers of the broadcast ring check afterwards whether they were overtaken.
 
 #[cfg(any(test, fuzzing))]
 pub(super) mod heap;
@@ -63,7 +63,7 @@ pub trait OwnMemory: Memory {
     fn store(&self, at: usize, value: u64, order: Ordering);
     /// Stores one word with release order, then makes a full fence.
     ///
-    /// Both sides store their word before they load the other's, so at least one of the two sees the other's store.
+    /// Both sides do this before they load the other's word, so at least one sees the other's store.
     fn store_fenced(&self, at: usize, value: u64);
     /// Stores these words, each in relaxed order.
     #[inline]
@@ -84,7 +84,7 @@ pub trait OwnMemory: Memory {
     fn copy_in_behind(&self, at: usize, word: u64, from: &[u8]);
     /// Writes a record of `size` bytes to a place that no one reads yet, so that a reader finds it whole.
     ///
-    /// Writes a zero word after the record, the words of the prefix, the bytes, and last the header word, as
+    /// Writes a zero word after the record, the prefix, the bytes, and last the header word, as
     /// [`OwnMemory::store_fenced`]. `at` and `size` are multiples of 8, and the record has room for everything.
     #[inline]
     fn store_record<const N: usize>(
@@ -113,8 +113,6 @@ pub trait OwnMemory: Memory {
 }
 
 /// A fence, in loom's memory model under loom.
-///
-/// It orders the racing copies of a broadcast ring against the words that validate them.
 pub(super) fn fence(order: Ordering) {
     #[cfg(loom)]
     loom::sync::atomic::fence(order);
@@ -182,7 +180,6 @@ impl Memory for MemoryFile {
     }
 
     fn wait_while(&self, _at: usize, _value: u64, _at_most: Duration) -> Result<Slept> {
-        // Only this side writes here, so there is nothing to wait for.
         Ok(Slept::TimedOut)
     }
 }

@@ -2,15 +2,12 @@
 //!
 //! A connection has two rings, one in each side's file, and a Unix socket. The socket carries the hello with the
 //! descriptors, then bytes that wake a sleeper and files of slots. Its hang-up shows the peer's end. Every shared word
-//! has one writer, so processes need no locks and a SIGKILL leaves nothing to repair or remove. A hostile peer can
-//! cause an error that ends the link. It cannot make this side block, exceed its memory limits or read outside a
-//! mapping.
+//! has one writer, so processes need no locks and a SIGKILL leaves nothing to repair or remove. A hostile peer can only
+//! end the link with an error. It cannot make this side block, exceed its memory limits or read outside a mapping.
 //!
-//! `transport::local` introduces the two sides through a Unix socket in the runtime directory, as for `unix:`. Each
-//! side of `shm:` adds the descriptor of its memory file to its hello.
-//!
-//! A publisher has one ring that all its subscribers map ([`broadcast`]). Long arrays are in slots: separate memory
-//! files that the receiver reads in place ([`slots`], [`views`]).
+//! `transport::local` introduces the two sides, as for `unix:`. A publisher has one ring that all its subscribers map
+//! ([`broadcast`]). Long arrays are in slots: separate memory files that the receiver reads in place ([`slots`],
+//! [`views`]).
 //!
 //! | module | content |
 //! |---|---|
@@ -18,16 +15,15 @@
 //! | `segment` | the layout of a side's file, and the checks of the peer's |
 //! | `record`, `ring` | the record header, and the places of records |
 //! | `references` | references into slots, in records of both rings |
-//! | `writer`, `reader` | the writing end and the reading end of a ring |
-//! | `slots`, `views` | slots for long arrays, and views of the peer's, for channels and publishers |
-//! | `link::bodies` | long bodies that a channel copies out of slots |
+//! | `writer`, `reader` | the two ends of a ring |
+//! | `slots`, `views` | slots for long arrays, and views of the peer's |
 //! | `slot_page`, `slot_file` | the memory file of a slot: its content and its borrowers |
 //! | `slot_bytes` | the limit on the bytes of all slot files of the process |
 //! | `spin`, `park`, `signals` | spinning, parking, waking |
 //! | `liveness` | whether the peer lives |
 //! | `ack_words` | acknowledgement by a word in each side's page |
-//! | `link` | the two halves of a link, as the transport contract describes them |
-//! | `broadcast/` | a publisher's ring and its readers |
+//! | `link` | the two halves of a link |
+//! | `broadcast` | a publisher's ring and its readers |
 //!
 //! `unsafe` code is in `reader`, `link::bodies`, `broadcast::views` and `broadcast::ring_reader` (initialising
 //! buffers), and in `sys::memory`. The loom models are `loom_tests` here and in `broadcast`; the fuzz targets are
@@ -146,8 +142,7 @@ impl ConnectionDriver for Shm {
     }
 
     fn offer(&self, session: u64, buffer: Option<usize>) -> Result<Offer> {
-        // The segment is allocated and sealed before the peer is known, so a lack of memory fails the connect, not a
-        // later send.
+        // Before the peer is known, so a lack of memory fails the connect, not a later send.
         Ok(Offer::Shm(Segment::create(session, buffer.unwrap_or(DEFAULT_RING))?))
     }
 }

@@ -1,8 +1,4 @@
-//! Parking and waking: a word in the sleeper's page says how it sleeps.
-//!
-//! The waker wakes it once per value.
-//!
-//! The protocol, for each direction of a link and for each subscriber:
+//! Parking and waking: a word in the sleeper's page says how it sleeps; the waker wakes once per value.
 //!
 //! | sleeper | waker |
 //! |---|---|
@@ -26,9 +22,8 @@ use crate::sys::futex::Slept;
 
 /// The longest sleep in the futex; the end of the peer's process is noticed after it.
 ///
-/// It is longer than a tick of a kernel with 250 ticks a second. A timer within the present tick must be set in the
-/// hardware. In a virtual machine that costs as much as the rest of the sleep (7.7 µs instead of 5.2 µs per round
-/// trip).
+/// It exceeds a tick of a kernel with 250 ticks a second. A timer within the present tick must be set in the hardware,
+/// which costs a virtual machine 2.5 µs more per round trip.
 pub(super) const SHORT: Duration = Duration::from_micros(4500);
 
 /// How a side sleeps, in the two low bits of its park word; 0 is awake.
@@ -54,7 +49,7 @@ impl Stage {
     }
 }
 
-/// The sleeper's side: its own park word, and the place of the waker's wake word.
+/// The sleeper's side.
 #[derive(Debug)]
 pub(super) struct Park {
     /// The offset of the park word in this side's page.
@@ -70,15 +65,12 @@ impl Park {
         Park { at, wake_at, word: 0 }
     }
 
-    /// Announces a sleep: stores a new park word, then makes a full fence.
-    ///
-    /// The caller checks again before it sleeps.
+    /// Announces a sleep: stores a new park word, then makes a full fence. The caller then checks again.
     pub fn park(&mut self, mine: &impl OwnMemory, stage: Stage) {
         self.word = ((self.word | Stage::BITS) + 1) | stage as u64;
         mine.store_fenced(self.at, self.word);
     }
 
-    /// Ends a sleep: this side needs no wake-up any more. Does nothing if it is awake.
     pub fn unpark(&mut self, mine: &impl OwnMemory) {
         if self.word & Stage::BITS != 0 {
             self.word &= !Stage::BITS;
@@ -99,7 +91,7 @@ impl Park {
         at_most: Duration,
         ready: impl FnOnce() -> bool,
     ) -> Result<Slept> {
-        // Loaded before parking: a waker that sees the park word changes the wake word, which ends the sleep at once.
+        // Before parking: a waker that sees the park word changes the wake word, which ends the sleep at once.
         let before = peer.load(self.wake_at, Ordering::Acquire);
         self.park(mine, Stage::Futex);
         let slept = if ready() { Ok(Slept::Woken) } else { peer.wait_while(self.wake_at, before, at_most) };
@@ -108,7 +100,7 @@ impl Park {
     }
 }
 
-/// The waker's side: its wake word, and the last park word that it answered.
+/// The waker's side.
 #[derive(Debug)]
 pub(super) struct Waker {
     /// The offset of the wake word in this side's page.
@@ -120,7 +112,6 @@ pub(super) struct Waker {
 }
 
 impl Waker {
-    /// A wake word in a fresh page, where it is 0.
     pub const fn new(at: usize) -> Waker {
         Waker { at, word: 0, woken: 0 }
     }
@@ -130,9 +121,7 @@ impl Waker {
         Waker { at, word: mine.load(at, Ordering::Relaxed), woken: 0 }
     }
 
-    /// Whether a sleeper with this park word needs a wake-up.
-    ///
-    /// The caller makes a full fence between its change and the load of the word.
+    /// Whether a sleeper with this park word, loaded after a full fence, needs a wake-up.
     pub fn is_due(&self, park: u64) -> bool {
         park & Stage::BITS != 0 && self.is_not_woken(park)
     }
@@ -142,17 +131,15 @@ impl Waker {
         park != self.woken
     }
 
-    /// Returns the stage of a sleeper for which [`Waker::is_due`] is true, if its word has a meaning.
+    /// Returns the stage of a sleeper for which [`Waker::is_due`] is true, and counts it as woken.
     ///
-    /// The sleeper then counts as woken: it gets one wake-up for each sleep, whatever it writes.
+    /// A sleeper gets one wake-up for each sleep, whatever it writes.
     pub fn take(&mut self, park: u64) -> Option<Stage> {
         self.woken = park;
         Stage::of(park)
     }
 
     /// Wakes at most `at_most` sleepers in the futex, and returns how many. Never blocks.
-    ///
-    /// The wake word changes first, so a sleeper that is about to sleep returns at once.
     pub fn wake_futex(&mut self, mine: &impl OwnMemory, at_most: u32) -> u32 {
         self.word = self.word.wrapping_add(1);
         mine.store(self.at, self.word, Ordering::Release);

@@ -1,16 +1,14 @@
 //! The reading end of a channel's ring: records become frames; a hostile peer causes at most an error.
 //!
-//! The ring is in the peer's file; the head, which says how far this side has read, is in this side's page. The reader
-//! loads every record header once and checks it before use. It copies every message header before decoding it. Later
-//! changes by the peer therefore have no effect. Bodies are copied into memory of this process; only elements of slots
-//! are read in place (`views`).
+//! The reader loads every record header once and checks it before use. It copies every message header before decoding
+//! it. Later changes by the peer therefore have no effect. Bodies are copied into memory of this process; only elements
+//! of slots are read in place (`views`).
 //!
-//! The head moves when the caller consumes a frame ([`Reader::consume`]), and after each piece of a large frame, to
-//! make room for the next piece.
+//! The head, in this side's page, moves when the caller consumes a frame ([`Reader::consume`]), and after each piece of
+//! a large frame.
 //!
 //! A peer that announces a huge body gets no memory for it: `Partial` takes memory only as bytes arrive, within the
-//! limit and the shares of `admission`. A message for which this process has no memory stays in the ring, and a later
-//! call tries again.
+//! limit and the shares of `admission`. A message for which memory is lacking stays in the ring for a later try.
 
 mod assembly;
 mod references;
@@ -32,47 +30,40 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming};
 use crate::partial::Partial;
 
-/// The reading end. One thread at a time uses it: the receiving half of the link.
+/// The reading end. One thread at a time uses it.
 #[derive(Debug)]
 pub(super) struct Reader<M, P> {
     /// This side's page, with the head.
     mine: M,
     /// The peer's page and ring, mapped read-only.
     peer: P,
-    /// How far this side has read, in bytes since the creation of the ring.
+    /// How far this side has read.
     position: u64,
     /// The position that the peer knows; the ring is free before it.
     head: u64,
     /// How far the peer can have written: a ring ahead of the head, minus the granule that stays free.
     filled: u64,
-    /// The end of the position's lap or `filled`, whichever comes first.
+    /// The earlier of `filled` and the end of the position's lap; 0 while no fast-path record may come.
     ///
-    /// 0 while no fast-path record may come.
-    ///
-    /// A record that ends there or before needs no other check of its place. The value is conservative: a position that
-    /// has left the lap is at or after it, and `filled` only grows.
+    /// A record that ends by then needs no other check of its place. The value is conservative: a position that has
+    /// left the lap is at or after it, and `filled` only grows.
     fast_end: u64,
     /// The [`FastRecord::FORM`] bits of this lap's fast-path records; valid below `fast_end`.
     fast: u64,
     /// Frames returned, or skipped as too large.
     frames: u64,
-    /// How many frames the peer knows to be consumed.
     consumed: u64,
     /// The last sequence number read; a compact record has the next one.
     sequence: u64,
-    /// The longest body in bytes; longer messages are skipped with `TooLarge`.
     limit: u64,
     /// The sender that `admission` charges for the memory of large frames.
     pub sender: PeerIdentity,
     /// A large frame that is incomplete, or waits for its caller.
     assembly: Option<Assembly>,
-    /// The places of positions in `peer`.
-    ///
     /// Last field: before the fields that each message changes, it costs a round trip 6 %.
     ring: Ring,
 }
 
-/// A large frame during its collection.
 #[derive(Debug)]
 struct Assembly {
     header: Header,
@@ -85,22 +76,18 @@ struct Assembly {
     copied: usize,
 }
 
-/// The result of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReadStep {
-    /// A frame in one record, which [`Reader::take`] returns.
-    ///
-    /// Returning it here would cost a small message an expensive move.
+    /// A frame for [`Reader::take`]; returning it here would cost a small message an expensive move.
     Frame(Record),
-    /// A complete large frame, which [`Reader::take_assembled`] returns.
+    /// A complete large frame, for [`Reader::take_assembled`].
     Assembled,
-    /// A piece of a large frame. The peer has room again, and the next step continues.
+    /// A piece of a large frame; the next step continues.
     Piece,
     Empty,
 }
 
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
-    /// The reading end of the fresh ring of `ring` bytes in `peer`.
     pub fn new(mine: M, peer: P, ring: usize, limit: u64) -> Reader<M, P> {
         Reader {
             mine,
@@ -124,9 +111,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         self.ring.offset_of(self.position)
     }
 
-    /// Whether there is a record; for spinning.
-    ///
-    /// It prefetches the next cache line, in which a record of 64 bytes ends.
+    /// Whether there is a record. Prefetches the next cache line, in which a record of 64 bytes ends.
     #[inline]
     pub fn is_ready(&self) -> bool {
         let is_ready = self.peer.load(self.offset(), Ordering::Relaxed) != 0;
@@ -136,7 +121,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         is_ready
     }
 
-    /// [`Reader::is_ready`], ordered after the store of this side's park word: it decides about sleeping.
+    /// [`Reader::is_ready`] after the store of this side's park word: it decides about sleeping.
     pub fn is_ready_fenced(&self) -> bool {
         self.peer.load_fenced(self.offset()) != 0
     }
@@ -146,7 +131,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         self.assembly.is_some()
     }
 
-    /// Bytes of a large frame's body that have arrived.
     #[cfg(test)]
     pub fn received_bytes(&self) -> usize {
         let of =
@@ -165,7 +149,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             return Ok(ReadStep::Empty);
         }
         let mut record = self.check_record(word)?;
-        // Fetches the lines after the header during its check.
         self.ring.prefetch(&self.peer, self.position, record.size());
         if record.shape() == Some(Shape::Pad) {
             self.skip_pad(word, record)?;
@@ -187,12 +170,9 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         }
     }
 
-    /// Returns the frame in the record that the last step found.
+    /// Returns the frame in the record that the last step found. Errors as [`Reader::step`].
     ///
-    /// Never `None`: the caller's return type lets the compiler build the frame in its final place.
-    ///
-    /// # Errors
-    /// As [`Reader::step`].
+    /// Never `None`: the return type of the callers lets the compiler build the frame in its final place.
     #[inline]
     pub fn take(&mut self, record: Record) -> Result<Option<Incoming>> {
         let content = self.offset() + WORD as usize;
@@ -216,7 +196,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         Ok(Some(Incoming { header, extension: Bytes::new(), body }))
     }
 
-    /// The frame of a [`Shape::Full`] record. The lengths in its message header must match the record.
+    /// The frame of a [`Shape::Full`] record.
     fn take_full(&mut self, record: Record, content: usize) -> Result<Option<Incoming>> {
         let header = self.header(content)?;
         let prefix = HEADER + header.extension;
@@ -233,7 +213,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         Ok(Some(Incoming { header, extension, body }))
     }
 
-    /// `TooLarge` for a message above the limit.
     pub fn check_limit(&self, header: &Header) -> Result<()> {
         if header.body > self.limit { Err(too_large(header.body, self.limit)) } else { Ok(()) }
     }
@@ -243,7 +222,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         self.peer.load(at, Ordering::Relaxed)
     }
 
-    /// Copies and decodes the 64-byte message header at an offset.
     fn header(&self, content: usize) -> Result<Header> {
         let mut bytes = [0; HEADER];
         self.peer.copy_out(content, as_uninit(&mut bytes));
@@ -265,23 +243,18 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// Decodes a header word, and checks that an honest writer can have put its record here.
-    ///
-    /// # Errors
-    /// `Malformed`.
     #[inline]
     fn check_record(&self, word: u64) -> Result<Record> {
         let record = Record::from_word(word, self.ring.lap(self.position))?;
         let size = record.size();
-        // The limit covers what was read and not released, this record, and the granule that is always free.
+        // The limit covers the unreleased records, this record, and the granule that is always free.
         if size > self.ring.left(self.position) || self.position + size > self.filled {
             return Err(garbage(word, "the record is longer than the room that the peer had"));
         }
         Ok(record)
     }
 
-    /// Moves past a pad.
-    ///
-    /// Refuses a pad that begins a lap or does not end one: a peer could keep this side busy with such pads.
+    /// Moves past a pad. Refuses a pad that ends no lap or fills one, which could keep this side busy.
     #[cold]
     fn skip_pad(&mut self, word: u64, record: Record) -> Result<()> {
         let left = self.ring.left(self.position);
@@ -292,7 +265,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         Ok(())
     }
 
-    /// Moves past the last record of a frame and counts the frame.
     fn advance(&mut self, record: Record, sequence: u64) {
         self.position += record.size();
         self.frames += 1;
@@ -301,7 +273,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         }
     }
 
-    /// Stores the head, which frees the ring up to it.
+    /// Stores the head, which frees the ring.
     ///
     /// The full fence lets the caller check whether the writer sleeps.
     fn release(&mut self) {
@@ -321,20 +293,17 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         true
     }
 
-    /// How far the peer knows its ring to be free.
     pub fn head(&self) -> u64 {
         self.head
     }
 }
 
-/// The type that copying needs, for initialised bytes.
 pub(super) fn as_uninit(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
     let (start, length) = (bytes.as_mut_ptr().cast(), bytes.len());
     // SAFETY: these are the borrowed bytes, with an equal borrow; `Memory::copy_out` writes only initialised bytes.
     unsafe { std::slice::from_raw_parts_mut(start, length) }
 }
 
-/// The error for a message whose body is longer than the option `max_message_size`.
 #[cold]
 pub(super) fn too_large(bytes: u64, limit: u64) -> Error {
     let text = format!(

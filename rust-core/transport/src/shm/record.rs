@@ -23,7 +23,6 @@ pub use self::fast::{FastKind, FastLinked, FastRecord, Small};
 
 /// The alignment of records, in bytes.
 pub(super) const GRANULE: u64 = 16;
-/// Bytes of the record header.
 pub(super) const WORD: u64 = 8;
 /// Bytes of a [`Shape::Compact`] record between the word and the body: the sending time, ns since 1970.
 pub(super) const COMPACT: usize = 8;
@@ -38,9 +37,7 @@ const SEQUENCE: usize = 24;
 pub(super) enum Shape {
     /// No frame: the rest of this lap is empty, and the next record begins the next lap.
     Pad = 1,
-    /// The sending time and the body.
-    ///
-    /// The sequence is one above the previous record's; the correlation is 0.
+    /// The sending time and the body. The sequence follows the previous record's; the correlation is 0.
     Compact = 2,
     /// The sending time, the sequence, the correlation and the body.
     Linked = 3,
@@ -67,8 +64,7 @@ pub(super) enum Shape {
 /// | 43–47 | flags |
 /// | 48–63 | the low 16 bits of the lap number, which exclude records of an earlier lap |
 ///
-/// In memory, too, the type is one word. Storing small fields and then loading the whole word would stall the processor
-/// for longer than a short message takes to copy.
+/// One word in memory as well: storing fields and then loading the word would stall for longer than a short copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Record(u64);
 
@@ -77,8 +73,6 @@ const LAP: u32 = 48;
 const WITHOUT_LAP: u64 = (1 << LAP) - 1;
 
 /// The bytes of the fixed part, by bits 32 to 42 (shape, kind, encoding): one load checks all three.
-///
-/// [`IMPOSSIBLE`] if one of the three numbers has no meaning.
 static LEAST: [u8; 1 << 11] = {
     let mut least = [IMPOSSIBLE; 1 << 11];
     let mut bits = 0;
@@ -99,7 +93,7 @@ static LEAST: [u8; 1 << 11] = {
     }
     least
 };
-/// Larger than any fixed part.
+/// Marks a number without a meaning in [`LEAST`].
 const IMPOSSIBLE: u8 = u8::MAX;
 
 impl Record {
@@ -108,9 +102,7 @@ impl Record {
         Record(u64::from(length) | what | u64::from(flags) << 43)
     }
 
-    /// Returns the record of a shape that holds a whole frame, with `length` bytes after its word.
-    ///
-    /// The length saturates at 32 bits, which exceed any ring.
+    /// The record of a whole frame, with `length` bytes after its word. The length saturates at 32 bits.
     pub fn of_frame(shape: Shape, header: &Header, length: usize) -> Record {
         // The other shapes contain the message header, which has the flags.
         let flags = if matches!(shape, Shape::Compact | Shape::Linked) { header.flags } else { 0 };
@@ -118,7 +110,7 @@ impl Record {
         Record::new(shape, header.kind, header.encoding, flags, length)
     }
 
-    /// A record whose word describes no message: a pad, or a record that contains a message header.
+    /// A record whose word describes no message: a pad, or a record with a message header.
     pub fn bare(shape: Shape, length: u32) -> Record {
         Record::new(shape, Kind::Data, Encoding::Raw, 0, length)
     }
@@ -150,9 +142,6 @@ impl Record {
     }
 
     /// The message header of a compact or linked record. The arguments are the fields that the word lacks.
-    ///
-    /// # Errors
-    /// `Internal` if the record was not checked.
     pub fn header(self, sequence: u64, correlation: u64, sent: i64, body: u64) -> Result<Header> {
         let (Some(kind), Some(encoding)) = (self.kind(), self.encoding()) else {
             return Err(Error::new(ErrorKind::Internal, "a record was taken that had not been checked"));
@@ -161,7 +150,6 @@ impl Record {
         Ok(Header { flags, body, sequence, correlation, sent, ..Header::new(kind, encoding) })
     }
 
-    /// Bytes after the word, without padding.
     pub fn length(self) -> usize {
         self.0 as u32 as usize
     }
@@ -177,9 +165,7 @@ impl Record {
         Record(word).size()
     }
 
-    /// The offset of the sequence number after the word, in bytes.
-    ///
-    /// `None` if the number follows from the previous record, or if the record holds no whole frame.
+    /// The offset of the sequence number after the word, if the record has one and holds a whole frame.
     pub fn sequence_at(self) -> Option<usize> {
         match self.shape()? {
             Shape::Linked => Some(8),
@@ -203,10 +189,7 @@ impl Record {
 
     /// Decodes the word of this lap, and checks shape, kind, encoding and the least length of the shape.
     ///
-    /// The reader must also check that the record fits the ring.
-    ///
-    /// # Errors
-    /// `Malformed` for a word that no honest writer stores.
+    /// The reader must also check that the record fits the ring. `Malformed` for a word that no honest writer stores.
     #[inline]
     pub fn from_word(word: u64, lap: u64) -> Result<Record> {
         let record = Record(word & WITHOUT_LAP);

@@ -8,9 +8,7 @@ use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Header;
 
-/// Bytes of the number of references.
 pub(super) const COUNT: usize = 8;
-/// Bytes of a reference.
 pub(super) const REFERENCE: usize = 48;
 /// The most references in a record.
 pub(super) const MOST: usize = 16;
@@ -49,7 +47,6 @@ fn put(words: impl Iterator<Item = u64>, to: &mut [u8]) {
     }
 }
 
-/// Decodes the words of a reference; zeros after the end of `bytes`.
 pub(super) fn words_of(bytes: &[u8]) -> [u64; REFERENCE / 8] {
     let mut words = [0; _];
     for (word, eight) in words.iter_mut().zip(bytes.as_chunks().0) {
@@ -58,12 +55,10 @@ pub(super) fn words_of(bytes: &[u8]) -> [u64; REFERENCE / 8] {
     words
 }
 
-/// Checks the reference to the whole body of the message with this header.
-///
-/// `behind`: bytes of the record after the reference.
+/// Checks the reference to a whole body, with `behind` bytes of the record after it.
 ///
 /// # Errors
-/// `Malformed` if the reference is not to the whole body, or if `behind` is not the length of the extension map.
+/// `Malformed` unless it is the whole body, and `behind` is the length of the extension map.
 pub(super) fn of_body(header: &Header, words: [u64; REFERENCE / 8], behind: usize) -> Result<Reference> {
     let [at, length, slot, file, from, filling] = words;
     if at != 0 || length == 0 || length != header.body || behind != header.extension {
@@ -76,12 +71,10 @@ pub(super) fn of_body(header: &Header, words: [u64; REFERENCE / 8], behind: usiz
     Ok(Reference { at, length, slot, file, from, filling })
 }
 
-/// Bytes of so many references and their number.
 pub(super) const fn bytes_of(references: usize) -> usize {
     COUNT + references * REFERENCE
 }
 
-/// Encodes references and their number.
 pub(super) fn to_bytes(references: &[Reference]) -> Rest {
     Rest::filled(bytes_of(references.len()), |to| {
         put([references.len() as u64].into_iter().chain(references.iter().flat_map(Reference::words)), to);
@@ -90,10 +83,9 @@ pub(super) fn to_bytes(references: &[Reference]) -> Rest {
 
 /// Returns the `count` references of a record and the length of the rest of the body.
 ///
-/// `available`: bytes of the record after its header. Calls `words` once for each reference, with its offset after the
-/// header, to load its words. Checks that the frame is CBOR without an extension map and that places ascend within the
-/// rest. Also checks that the lengths add up to the body and the record. `views` checks whether the slots have such
-/// elements.
+/// `available`: bytes of the record after its header. `words` loads the words of each reference once, at an offset
+/// after the header. Checks that the frame is CBOR without an extension map, that places ascend, and that the lengths
+/// add up. `views` checks whether the slots have such elements.
 ///
 /// # Errors
 /// `Malformed`.

@@ -14,13 +14,9 @@ use crate::sys::crc;
 pub(super) struct Ring {
     /// Bytes of the ring, a power of two.
     pub length: u64,
-    /// The bits of a position that give its offset.
-    ///
-    /// It clears the bits within a granule, because a position may come from a hostile peer.
+    /// The bits of a position that give its offset. The others, within a granule, are a hostile peer's.
     mask: u64,
-    /// The logarithm of the length.
-    ///
-    /// Every record needs the lap number, and a division would double the cost of a small record.
+    /// The logarithm of the length: a division per record would double the cost of a small one.
     shift: u32,
 }
 
@@ -39,10 +35,9 @@ impl Ring {
         self.length.wrapping_sub(position & self.mask)
     }
 
-    /// Fetches the first cache lines of a record of `size` bytes, except the line of its header word.
+    /// Fetches the first cache lines of a record of `size` bytes after the line of its header word.
     ///
-    /// The reader has just loaded that line. The writer's core had the other lines last, and fetching them one by one
-    /// takes longer than the copy.
+    /// The writer's core had them last, and fetching them one by one takes longer than the copy.
     pub fn prefetch(self, memory: &impl Memory, position: u64, size: u64) {
         const LINE: usize = 64;
         /// At most this many bytes: the processor fetches the rest while the reader decodes the beginning.
@@ -60,9 +55,7 @@ impl Ring {
         position >> self.shift
     }
 
-    /// The end of the lap of a position.
-    ///
-    /// It saturates, because a hostile publisher's position may be `u64::MAX`.
+    /// The end of the lap of a position. It saturates, because a hostile position may be `u64::MAX`.
     pub fn lap_end(self, position: u64) -> u64 {
         (position | self.length.wrapping_sub(1)).saturating_add(1)
     }
@@ -70,7 +63,7 @@ impl Ring {
 
 /// The record of a frame that fits one record.
 ///
-/// `follows`: the reader knows the previous record's sequence number, and this frame's is one above it.
+/// `follows`: the reader knows the previous sequence number, and this frame has the next.
 pub(super) fn record_of(frame: &Outgoing<'_>, follows: bool) -> Record {
     let header = &frame.header;
     let (shape, prefix) =
@@ -84,9 +77,7 @@ pub(super) fn record_of(frame: &Outgoing<'_>, follows: bool) -> Record {
     Record::of_frame(shape, header, prefix + frame.body.len())
 }
 
-/// Stores the content of a record, after its header word, from the offset `at` on.
-///
-/// `copy` copies bytes to an offset in the way that the ring's readers need.
+/// Stores the content of a record at the offset `at`; `copy` copies as the ring's readers need it.
 #[inline]
 pub(super) fn store_content(
     mine: &impl OwnMemory,

@@ -1,8 +1,8 @@
 //! The layout of one side's memory file: a header page, then the ring.
 //!
-//! Every word has exactly one writer, the owner of the file. So there are no locks, and a SIGKILL leaves nothing to
-//! repair. The owner allocates the whole file and seals it before sending. The peer checks seals, size and header, and
-//! maps it read-only. A peer may change its own words later; the code that reads a word treats any value as harmless or
+//! Only the owner of the file writes its words, so there are no locks, and a SIGKILL leaves nothing to repair. The
+//! owner allocates the whole file and seals it before sending. The peer checks seals, size and header, and maps it
+//! read-only. A peer may change its own words later; the code that reads a word treats any value as harmless or
 //! `Malformed`.
 //!
 //! | file | magic | ring | owner |
@@ -27,32 +27,24 @@ use crate::sys::memory::{MemoryFile, PeerFile, PeerMemory};
 /// A block of 128 bytes has the words that one writer stores together, so two writers never share a line; the processor
 /// fetches lines in pairs. Channel and broadcast files use some offsets for different words.
 pub(super) mod at {
-    /// `LINKSHM1` or another magic of eight bytes.
     pub const MAGIC: usize = 0;
-    /// The version of this layout, which is independent of the package's version.
+    /// The version of this layout, independent of the package's version.
     pub const LAYOUT: usize = 8;
-    /// No flag has a meaning yet.
     pub const FLAGS: usize = 16;
-    /// The session of the owner's incarnation, as in its hello: a file of another session is refused.
+    /// The session of the owner's incarnation, as in its hello.
     pub const SESSION: usize = 24;
-    /// The offset of the ring.
     pub const RING: usize = 32;
-    /// Bytes of the ring, a power of two.
     pub const RING_LENGTH: usize = 40;
-    /// How far the owner has read the *peer's* ring, in bytes since its creation: freed room.
-    ///
-    /// It is never an acknowledgement.
+    /// How far the owner has read the *peer's* ring: freed room, never an acknowledgement.
     pub const HEAD: usize = 128;
-    /// How many of the peer's frames of any kind the owner has consumed.
-    ///
-    /// In a subscriber's page: the sequence of the last message read.
+    /// How many of the peer's frames the owner has consumed. A subscriber: the last sequence that it read.
     pub const CONSUMED: usize = 136;
     /// The acknowledgement: how far the owner's program has consumed the peer's session.
     pub const ACKNOWLEDGED: usize = 144;
     /// The number of the newest request of the peer's session that the owner has taken.
     ///
-    /// The owner stores it before its program has the request. After the owner's death the peer therefore knows which
-    /// requests may have been carried out.
+    /// The owner stores it before its program has the request. After the owner's death the peer knows which requests
+    /// may have been carried out.
     pub const TAKEN: usize = 152;
     /// How the owner sleeps until there is something to read: see [`super::super::park`].
     pub const DATA_PARK: usize = 256;
@@ -60,9 +52,8 @@ pub(super) mod at {
     pub const ROOM_PARK: usize = 384;
     /// The peer's head at which the owner wants to wake.
     pub const ROOM_WANTED: usize = 392;
-    /// The number of the owner's session for which it needs an acknowledgement frame; 0 if it needs none.
+    /// The number of the owner's session for which it needs an acknowledgement frame; 0 for none.
     pub const ACK_WANTED: usize = 400;
-    /// One of the values in [`super::state`].
     pub const STATE: usize = 512;
     /// Broadcast: the end of the range that the writer may be overwriting.
     pub const RESERVED: usize = 128;
@@ -72,25 +63,23 @@ pub(super) mod at {
     pub const LATEST: usize = 384;
     /// Broadcast: the position at which an overtaken reader continues.
     pub const RESTART: usize = 392;
-    /// Broadcast: records written so far.
     pub const COUNT: usize = 400;
     /// The futex word of a peer that waits for something to read; changes before each wake-up.
     pub const DATA_WAKE: usize = 640;
     /// The futex word of a peer that waits for room.
     pub const ROOM_WAKE: usize = 648;
-    /// How many references into the peer's slots the owner has released: a word for each of [`SLOTS`].
+    /// How many references into each of the peer's slots the owner has released.
     pub const RELEASED: usize = 768;
     /// Subscriber: how many slot files it has taken from the socket.
     pub const FILES_TAKEN: usize = 144;
-    /// Subscriber: its views of each of the publisher's [`SLOTS`] slots, including a copy under way.
+    /// Subscriber: its views of each of the publisher's slots, including a copy under way.
     ///
-    /// [`VIEW_BITS`] bits for each slot, so that one load gives the publisher a consistent state.
+    /// [`VIEW_BITS`] bits for each slot, so that one load is consistent.
     pub const VIEWS: usize = 768;
     /// Broadcast: not 0 once subscribers are no longer woken from the futex.
     pub const POLL_ONLY: usize = 648;
 }
 
-/// Values of the word at [`at::STATE`].
 pub(super) mod state {
     /// The owner lives and may write.
     pub const OPEN: u64 = 0;
@@ -104,9 +93,8 @@ pub(super) mod state {
 pub const SLOTS: usize = 16;
 /// The most views of a publisher's slots that one subscriber has; further arrays are copied.
 pub(super) const SHARE: usize = 4;
-/// The most slots that one subscriber keeps from being written: its views, and one that it copies.
+/// The most slots that one subscriber protects: its views, and one that it copies.
 pub(super) const CLAIMS: usize = SHARE + 1;
-/// The bits of the word at [`at::VIEWS`] for each slot.
 pub(super) const VIEW_BITS: usize = 4;
 
 const _: () = assert!(SLOTS * VIEW_BITS == 64 && CLAIMS < 1 << VIEW_BITS);
@@ -115,16 +103,14 @@ const _: () = assert!(SLOTS * VIEW_BITS == 64 && CLAIMS < 1 << VIEW_BITS);
 pub(super) const PAGE: usize = 4096;
 /// The smallest ring in bytes.
 pub const MIN_RING: usize = 4096;
-/// The largest ring in bytes.
-///
-/// A longer ring would not be faster, because rings are fast while they stay in a cache.
+/// The largest ring in bytes. A longer ring would not be faster, because it leaves the caches.
 pub const MAX_RING: usize = 1 << 30;
 /// The default ring of a channel (option `buffer`), in bytes.
 pub const DEFAULT_RING: usize = 256 << 10;
 
 /// The only layout that this code writes and accepts.
 ///
-/// Any change of a word's meaning needs a new number.
+/// A change of any word's meaning needs a new number.
 pub(super) const LAYOUT: u64 = 9;
 pub(super) const CHANNEL: u64 = u64::from_le_bytes(*b"LINKSHM1");
 pub(super) const BROADCAST: u64 = u64::from_le_bytes(*b"LINKPUB1");
@@ -140,7 +126,7 @@ pub(super) fn create(magic: u64, session: u64, ring: usize) -> Result<MemoryFile
     Ok(memory)
 }
 
-/// Calls `create`, and again if it lacks memory and the pool of blocks has returned some to the kernel.
+/// Calls `create`, and again if the pool of blocks could return memory to the kernel.
 pub(super) fn with_the_pools_memory<T>(create: impl Fn() -> Result<T>) -> Result<T> {
     create().or_else(|error| match error.kind() {
         ErrorKind::OutOfMemory if buffers::give_back() => create(),
@@ -148,7 +134,6 @@ pub(super) fn with_the_pools_memory<T>(create: impl Fn() -> Result<T>) -> Result
     })
 }
 
-/// Writes the header of a fresh memory; all other words stay zero.
 pub(super) fn format(memory: &impl OwnMemory, magic: u64, session: u64, ring: usize) {
     let words = [
         (at::MAGIC, magic),
@@ -174,9 +159,7 @@ pub(super) fn open(file: &PeerFile, magic: u64, session: u64) -> Result<(PeerMem
     Ok((memory, ring))
 }
 
-/// Checks the header in a memory of `length` bytes; returns the length of the ring.
-///
-/// Errors as [`open`], with the offset of the wrong word.
+/// Checks the header in a memory of `length` bytes; returns the length of the ring. Errors as [`open`].
 pub(super) fn check(memory: &impl Memory, length: usize, magic: u64, session: u64) -> Result<usize> {
     let word = |at: usize| memory.load(at, Ordering::Acquire);
     let refuse = |at: usize, text: String| Err(Error::new(ErrorKind::Malformed, text).at(at));
@@ -207,10 +190,7 @@ pub(super) fn check(memory: &impl Memory, length: usize, magic: u64, session: u6
     Ok(ring)
 }
 
-/// The length of a ring that holds at least `buffer` bytes: a power of two, at least [`MIN_RING`].
-///
-/// # Errors
-/// `TooLarge` above [`MAX_RING`].
+/// The length of a ring that holds at least `buffer` bytes. `TooLarge` above [`MAX_RING`].
 pub(super) fn ring_length(buffer: usize) -> Result<usize> {
     if buffer > MAX_RING {
         let text = format!("a buffer of {buffer} bytes: at most {MAX_RING} are allowed");
@@ -223,14 +203,14 @@ pub(super) fn ring_length(buffer: usize) -> Result<usize> {
 #[derive(Debug)]
 pub struct Segment {
     pub(super) memory: Arc<MemoryFile>,
-    /// Bytes of the ring, a power of two.
     pub(super) ring: usize,
 }
 
 impl Segment {
-    /// A segment for this incarnation's session, with a ring of at least `buffer` bytes.
+    /// A segment for this session, with a ring of at least `buffer` bytes.
     ///
-    /// Errors as [`create`] and [`ring_length`].
+    /// # Errors
+    /// As [`create`] and [`ring_length`].
     pub fn create(session: u64, buffer: usize) -> Result<Segment> {
         let ring = ring_length(buffer)?;
         Ok(Segment { memory: Arc::new(create(CHANNEL, session, ring)?), ring })
@@ -246,23 +226,21 @@ impl Segment {
 #[derive(Debug)]
 pub struct PeerSegment {
     pub(super) memory: Arc<PeerMemory>,
-    /// Bytes of the peer's ring, checked against the length of its file.
     pub(super) ring: usize,
 }
 
 impl PeerSegment {
     /// Checks and maps the descriptor of the peer's hello.
     ///
-    /// Errors as [`open`], and `Malformed` for another number of descriptors.
+    /// # Errors
+    /// As [`open`], and `Malformed` for another number of descriptors.
     pub fn from_descriptors(descriptors: Vec<PeerFile>, session: u64) -> Result<PeerSegment> {
         let (memory, ring) = open(&single_descriptor(descriptors)?, CHANNEL, session)?;
         Ok(PeerSegment { memory: Arc::new(memory), ring })
     }
 }
 
-/// The one descriptor of a hello, a memory file.
-///
-/// More are refused, because a call on any of them could block.
+/// The one descriptor of a hello. More are refused, because a call on any of them could block.
 pub(super) fn single_descriptor(descriptors: Vec<PeerFile>) -> Result<PeerFile> {
     match <[PeerFile; 1]>::try_from(descriptors) {
         Ok([memory]) => Ok(memory),

@@ -6,8 +6,8 @@
 //! | 2 | there is room in the ring |
 //! | 16 + n | the file of slot n comes with this byte; only if both hellos announced slots |
 //!
-//! Both halves of a link sleep on the one socket, perhaps in two threads. A half that reads a byte for the other half
-//! passes it on through an eventfd within the process.
+//! Both halves of a link sleep on the one socket. A half that reads a byte for the other half passes it on through an
+//! eventfd within the process.
 //!
 //! A peer may send one waking byte for each sleep in poll (`due`), and at most [`SLOTS`] files may wait. More, or any
 //! other byte, is `Malformed` and ends the link. The kernel refuses unexpected descriptors if it can. Otherwise a
@@ -25,7 +25,7 @@ use crate::sys::fork::Guarded;
 use crate::sys::poll::{Epoll, Interest};
 use crate::sys::{closing, rights, socket};
 
-/// The meaning of a waking byte; the value is the byte.
+/// The meaning of a waking byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signal {
     /// There is something to read.
@@ -37,8 +37,7 @@ pub(super) enum Signal {
 impl Signal {
     /// Sends the byte without waiting.
     ///
-    /// A failure needs no report: a full socket is readable for its reader already, and `liveness` notices a closed
-    /// one.
+    /// A failure needs no report: a full socket is readable already, and `liveness` notices a closed one.
     #[cold]
     pub fn send(self, socket: &Guarded) {
         socket::send_wake_up(socket, self as u8);
@@ -50,12 +49,11 @@ pub(super) const FILE: u8 = 16;
 
 /// Sends the peer the file of a slot, without waiting.
 ///
-/// False if the socket has no room or the peer is gone; the array then goes through the ring.
+/// False if the socket has no room or the peer is gone.
 pub(super) fn send_file(socket: &Guarded, slot: usize, file: BorrowedFd<'_>) -> bool {
     give_file(socket, slot, file) == GiveOutcome::Taken
 }
 
-/// The result of sending a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum GiveOutcome {
     Taken,
@@ -79,34 +77,28 @@ pub(super) fn give_file(socket: &Guarded, slot: usize, file: BorrowedFd<'_>) -> 
 /// The receiving end of the bytes, for both halves of a link.
 #[derive(Debug)]
 pub(super) struct Signals {
-    /// The socket of the link; after the hello it carries only these bytes.
     socket: Arc<Guarded>,
-    /// Files that have arrived and were not taken.
-    ///
-    /// `None` if the peer has no slots: descriptors are then refused.
+    /// Files that have arrived. `None` if the peer has no slots: descriptors are then refused.
     files: Option<Mutex<VecDeque<OwnedFd>>>,
-    /// How many more waking bytes may arrive: one for each sleep in poll. More are a flood.
+    /// How many more waking bytes may arrive: one for each sleep in poll.
     due: AtomicU64,
-    /// Wakes the receiving half after the sending half has read its byte; `None` without a sending half.
+    /// Wakes the receiving half after the sending half has read its byte.
     data: Option<EventFd>,
     /// Whether `data` was woken since the last drain; saves an unneeded `read` before each sleep.
     data_pending: AtomicBool,
     /// Wakes the sending half after the receiving half has read its byte.
     room: LazyWaker,
-    /// The socket and `room` in one epoll set, created when a program first asks for one descriptor.
+    /// The socket and `room` in one epoll set, created when a program first asks for it.
     room_set: OnceLock<Epoll>,
 }
 
 impl Signals {
-    /// For a link without slots.
-    ///
-    /// # Errors
-    /// Those of creating an eventfd.
+    /// For a link without slots. Errors: those of creating an eventfd.
     pub fn new(socket: Arc<Guarded>) -> Result<Signals> {
         Ok(Signals { data: Some(EventFd::new()?), ..Signals::without_sender(socket) })
     }
 
-    /// For a link with slots, whose files come over the socket.
+    /// For a link with slots.
     pub fn with_files(socket: Arc<Guarded>) -> Result<Signals> {
         Ok(Signals { data: Some(EventFd::new()?), files: Some(Mutex::default()), ..Signals::of(socket) })
     }
@@ -118,7 +110,7 @@ impl Signals {
         Signals::of(socket)
     }
 
-    /// For a subscriber, which receives the files of the publisher's slots.
+    /// For a subscriber, which receives slot files.
     pub fn of_subscriber(socket: Arc<Guarded>) -> Signals {
         Signals { files: Some(Mutex::default()), ..Signals::of(socket) }
     }
@@ -135,7 +127,7 @@ impl Signals {
         }
     }
 
-    /// The descriptor that wakes the receiving half, besides the socket; `None` without a sending half.
+    /// The descriptor that wakes the receiving half, besides the socket.
     pub fn data_descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.data.as_ref().map(EventFd::as_fd)
     }
@@ -161,7 +153,7 @@ impl Signals {
 
     /// Prepares a sleep in poll: drains old wake-ups, and allows one more waking byte.
     ///
-    /// Call it before the park word is stored, so that it does not drain the byte for that word.
+    /// Called before the park word is stored, so that it does not drain the byte for that word.
     ///
     /// # Errors
     /// As [`Signals::drain`], and those of the system calls.
@@ -183,11 +175,10 @@ impl Signals {
         Ok(())
     }
 
-    /// The oldest slot file that has arrived, for the receiving half. Errors as [`Signals::drain`].
+    /// The oldest slot file that has arrived. Errors as [`Signals::drain`].
     pub fn take_file(&self) -> Result<Option<OwnedFd>> {
         loop {
-            // A file is in the socket, or the sending half has just read it and is queueing it under this lock. So the
-            // queue comes last.
+            // The queue comes last: the sending half may have just read a file and be queueing it under this lock.
             let more = self.drain(Signal::Data)?;
             let files = self.files.as_ref().map(|files| files.lock().unwrap_or_else(PoisonError::into_inner));
             match files.and_then(|mut files| files.pop_front()) {
@@ -199,11 +190,9 @@ impl Signals {
 
     /// Reads up to 64 bytes from the socket for one half, and passes on the other's; false if none came.
     ///
-    /// The end of the socket is no error here, because `liveness` reports it.
-    ///
     /// # Errors
-    /// `Malformed` for too many waking bytes, for an unknown byte, and for unexpected descriptors; the caller must end
-    /// the link.
+    /// `Malformed` for too many waking bytes, an unknown byte, and unexpected descriptors; the caller must end the
+    /// link.
     pub fn drain(&self, half: Signal) -> Result<bool> {
         let mut bytes = [0; 64];
         let got = match &self.files {
@@ -235,23 +224,21 @@ impl Signals {
             self.room.wake();
         }
         if let Some(data) = self.data.as_ref().filter(|_| half == Signal::Room && received(Signal::Data)) {
-            // In this order: an eventfd that is woken but not marked would not be drained, and would end the next sleep
-            // at once.
+            // In this order: an eventfd that is woken but not marked would stay undrained and end the next sleep at
+            // once.
             data.wake();
             self.data_pending.store(true, Ordering::Release);
         }
         Ok(true)
     }
 
-    /// Whether this byte comes with the file of a slot.
     fn is_file(&self, byte: u8) -> bool {
         self.files.is_some() && byte.checked_sub(FILE).is_some_and(|slot| usize::from(slot) < SLOTS)
     }
 
     /// Reads bytes together with descriptors, one for each file byte, and queues the descriptors.
     ///
-    /// A file itself says which slot's it is. Without room for one descriptor, all stay in the socket: the message for
-    /// a lost file could not be read.
+    /// Without room for one descriptor, all stay in the socket: the message for a lost file could not be read.
     fn receive_files(&self, bytes: &mut [u8], files: &mut VecDeque<OwnedFd>) -> Result<Option<usize>> {
         let mut received = Vec::new();
         let got = rights::receive_all_or_none(&*self.socket, bytes, &mut received);
@@ -260,7 +247,7 @@ impl Signals {
         let fits = got.is_ok() && expected == received.len() && files.len() + received.len() <= SLOTS;
         if !(fits && received.iter().all(rights::closes_at_once)) {
             let text = format!("the peer sent {} descriptors that are no files of its slots", received.len());
-            // Closing a descriptor that the peer made may block, so another thread does it.
+            // Closing a descriptor that the peer made may block.
             closing::close_aside(received);
             // An error of the system call takes precedence.
             return got.and(Err(Error::new(ErrorKind::Malformed, text)));

@@ -1,6 +1,4 @@
-//! The file of a slot.
-//!
-//! The table of slots owns it and lends it to a writer, then as [`Bytes`] to all who have the message.
+//! The file of a slot: the table lends it to a writer, then as [`Bytes`] to holders of the message.
 //!
 //! The table lends it to the first borrower without counting (`sys::arc_owner`). The last clone of the `Bytes` returns
 //! it with one exchange, without the table's lock.
@@ -14,7 +12,6 @@ use super::slot_bytes::Counted;
 use crate::sys::arc_owner::{ArcOwner, ArcRef};
 use crate::sys::memory::MemoryFile;
 
-/// A file, and whether its borrower writes it.
 #[derive(Debug)]
 struct LentFile {
     file: MemoryFile,
@@ -30,7 +27,6 @@ struct LentFile {
 /// A page, so the program's bytes begin at a page.
 pub(super) const MARGIN: usize = PAGE;
 
-/// The file of a slot, in the table.
 #[derive(Debug)]
 pub(super) struct SlotFile(ArcOwner<LentFile>);
 
@@ -44,9 +40,7 @@ impl SlotFile {
         &self.0.file
     }
 
-    /// Whether only the table has this file, so that it may be written.
-    ///
-    /// It stays so until the table lends the file.
+    /// Whether only the table has this file. It stays so until the table lends the file.
     pub(crate) fn is_free(&mut self) -> bool {
         self.0.is_home()
     }
@@ -62,9 +56,9 @@ impl SlotFile {
         Some(WritableSlot { content: Some(self.0.lend()), from, length })
     }
 
-    /// The offset of these bytes in the first `length` bytes of the file.
+    /// The offset of these bytes in the first `length` bytes.
     ///
-    /// `None` if they are elsewhere, or while the file is written.
+    /// `None` if outside, or while the file is written.
     pub(crate) fn offset_of(&self, bytes: &[u8], length: usize) -> Option<usize> {
         let from = bytes.as_ptr().addr().checked_sub(self.file().bytes(0).as_ptr().addr())?;
         let is_inside = from <= length && bytes.len() <= length - from;
@@ -72,7 +66,7 @@ impl SlotFile {
         (is_inside && !self.0.is_written.load(Ordering::Acquire)).then_some(from)
     }
 
-    /// Shares bytes that [`SlotFile::offset_of`] has just found: through `shared`, their owner, if given.
+    /// Shares bytes that [`SlotFile::offset_of`] has found: through `shared`, their owner, if given.
     pub(crate) fn share(&mut self, from: usize, length: usize, shared: Option<&Bytes>) -> Bytes {
         let owner = || Bytes::from_owner(SlotBytes { content: self.0.lend(), from, length });
         shared.cloned().unwrap_or_else(owner)
@@ -104,7 +98,7 @@ impl SlotFile {
     }
 }
 
-/// Written memory of a slot, as the owner of `Bytes`. The slot stays unchanged while this exists.
+/// Written memory of a slot, as the owner of `Bytes`.
 struct SlotBytes {
     content: ArcRef<LentFile>,
     from: usize,
@@ -117,21 +111,16 @@ impl AsRef<[u8]> for SlotBytes {
     }
 }
 
-/// Exclusive memory of a slot for writing: a loan, or an array being copied.
-///
-/// Dropping it returns the slot.
+/// Exclusive memory of a slot for writing. Dropping it returns the slot.
 #[derive(Debug)]
 pub struct WritableSlot {
-    /// `None` after the writing has ended.
     content: Option<ArcRef<LentFile>>,
     from: usize,
     length: usize,
 }
 
 impl WritableSlot {
-    /// The elements written so far.
-    ///
-    /// Fresh memory is zero; reused memory has the elements of an earlier array.
+    /// The elements written so far. Fresh memory is zero; reused memory has an earlier array.
     pub fn bytes(&self) -> &[u8] {
         self.content.as_ref().map_or(&[], |content| content.file.bytes_at(self.from, self.length))
     }
@@ -147,8 +136,7 @@ impl WritableSlot {
 
     /// Ends the writing and returns the elements.
     ///
-    /// The slot becomes free again after the last clone of the result is dropped and the peer has released all
-    /// references.
+    /// The slot becomes free when the last clone is dropped and the peer has released all references.
     pub fn into_bytes(self) -> Bytes {
         let length = self.length;
         self.into_first(length)

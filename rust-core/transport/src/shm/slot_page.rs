@@ -35,14 +35,12 @@ pub struct FileName {
     pub number: u64,
 }
 
-/// Creates the file of a slot for `length` bytes of elements, a multiple of the page size.
 pub(super) fn create(session: u64, name: FileName, length: usize) -> Result<MemoryFile> {
     let file = MemoryFile::create_for_arrays("linkspan-slot", length + PAGE)?;
     format(&file, session, name, length);
     Ok(file)
 }
 
-/// Writes the page after `length` bytes of elements.
 pub(super) fn format(file: &MemoryFile, session: u64, name: FileName, length: usize) {
     let words = [
         (at::MAGIC, MAGIC),
@@ -57,7 +55,7 @@ pub(super) fn format(file: &MemoryFile, session: u64, name: FileName, length: us
     }
 }
 
-/// Reads the slot and file number of a file that a peer of this session sent, without mapping it.
+/// Reads the slot and number of a peer's file, without mapping it.
 ///
 /// `Malformed` if it is no file of a slot.
 pub(super) fn name_of(file: BorrowedFd<'_>, session: u64) -> Result<FileName> {

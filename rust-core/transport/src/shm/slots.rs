@@ -1,11 +1,11 @@
 //! Slots: memory files of this side for long arrays, which other processes read in place.
 //!
-//! Life of a slot: the table lends it (`lend_writable`), one owner writes it ([`WritableSlot`]), then all holders of
-//! the message share it read-only as [`Bytes`]. Sending puts a [`Reference`] into a record of the ring; its reader has
-//! received the file's descriptor before. A slot may be written again if both hold:
+//! The table lends a slot, one owner writes it ([`WritableSlot`]), then all holders of the message share it read-only
+//! as [`Bytes`]. Sending puts a [`Reference`] into a record of the ring, after the file's descriptor went over the
+//! socket. A slot may be written again if both hold:
 //!
 //! - No message or loan of this side has its memory (`slot_file`).
-//! - No other process reads it. A channel and a publisher determine this in different ways ([`Release`]).
+//! - No other process reads it ([`Release`]).
 //!
 //! This side never waits for a slot: without a free slot the array goes through the ring. A table has at most [`SLOTS`]
 //! files, and both the table and the process limit the bytes of all files.
@@ -33,7 +33,7 @@ pub(super) use counts::ReleaseCounter;
 #[cfg(all(test, loom))]
 pub(super) use counts::release;
 
-/// The lengths of files are multiples of this many bytes, so arrays of similar length can share a file.
+/// The lengths of files are multiples of this, so arrays of similar length can share a file.
 const STEP: usize = 64 << 10;
 /// An array uses a file of at most this many times its length, so long files stay free.
 pub(super) const MAX_OVERSIZE: usize = 4;
@@ -51,10 +51,9 @@ pub(super) fn max_file_length(limit: u64) -> usize {
 
 /// What other processes do with the slots of this side: a channel's peer, or a publisher's subscribers.
 pub trait Release {
-    /// The limit on the bytes of all files together, as a multiple of the longest message.
+    /// The limit on the bytes of all files, as a multiple of the longest message.
     const BOUND: usize;
 
-    /// Whether arrays may go into slots at present. Called before each search.
     fn is_open(&mut self) -> bool;
 
     /// Whether an attempt to claim the slot may succeed.
@@ -62,9 +61,7 @@ pub trait Release {
     /// Must be fast: each search calls it for several slots.
     fn may_be_free(&self, slot: usize) -> bool;
 
-    /// Makes sure that no other process reads the slot or begins to, so that this side may write it.
-    ///
-    /// Returns false, without a change, if another process reads it.
+    /// Makes sure that no other process reads the slot or begins to. False, without a change, if one does.
     fn claim(&mut self, slot: usize, entry: &mut Slot) -> bool;
 
     /// Records the references of a message before it is sent.
@@ -74,17 +71,13 @@ pub trait Release {
 /// An entry of the table, with or without a memory file.
 #[derive(Debug)]
 pub struct Slot {
-    /// `None` after the table gave up the file to make room.
     pub(super) file: Option<SlotFile>,
-    /// Bytes of the file for elements, 0 without a file. They count towards the limit also during writing.
+    /// Bytes of the file for elements, 0 without a file.
     pub(super) length: usize,
-    /// The number of the file.
     pub(super) number: u64,
     /// The number of the file's present content, or of the content being written.
     pub(super) filling: u64,
-    /// When the content was last published, counted in messages that refer to slots.
-    ///
-    /// 0 if never, and in a channel.
+    /// When the content was last published, in messages that refer to slots. 0 if never, and in a channel.
     pub(super) published: u64,
 }
 
@@ -94,21 +87,15 @@ pub(super) struct SlotTable<R> {
     pub(super) slots: Vec<Slot>,
     pub(super) release: R,
     session: u64,
-    /// Number of files created so far; the next file gets the next number.
     files: u64,
     /// The limit on the bytes of all files together.
     max_total: usize,
-    /// The bytes of a publisher's ring: published arrays stay for as long as they would in the ring.
-    ///
-    /// 0 in a channel.
+    /// The bytes of a publisher's ring: published arrays stay as long as they would there. 0 in a channel.
     ring: usize,
-    /// How many more arrays skip the attempt to create a file, see [`SKIPPED_AFTER_FAILURE`].
     skip: u32,
 }
 
-/// The slots of a link's side or of a publisher.
-///
-/// Senders share them with the program's threads that hold loans.
+/// The slots of a link's side or of a publisher, for senders and for threads that hold loans.
 ///
 /// Every call holds the mutex for a short time; elements are copied without it.
 #[derive(Debug)]
@@ -124,11 +111,11 @@ pub struct Slots<R = Counts> {
 }
 
 impl<R: Release> Slots<R> {
-    /// Creates slots for this session's messages of at most `limit` bytes.
+    /// Slots for this session's messages of at most `limit` bytes.
     ///
     /// The first long array creates the first file.
     ///
-    /// `ring` is the length of a publisher's ring, 0 for a channel. Arrays of which the ring holds more than [`SLOTS`]
+    /// `ring` is the length of a publisher's ring, 0 for a channel. Arrays of which the ring holds more than all slots
     /// go through the ring.
     pub(crate) fn new(release: R, session: u64, limit: u64, ring: usize) -> Slots<R> {
         let max_total = max_file_length(limit).saturating_mul(R::BOUND);
@@ -141,17 +128,14 @@ impl<R: Release> Slots<R> {
         }
     }
 
-    /// The table. It stays usable after a thread panicked with the lock.
     pub(super) fn table(&self) -> MutexGuard<'_, SlotTable<R>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The elements of the longest file, in bytes.
     fn longest(&self) -> usize {
         max_file_length(self.lengths.end.saturating_sub(1) as u64)
     }
 
-    /// The table, if arrays of this length go into slots.
     fn table_for(&self, length: usize) -> Option<MutexGuard<'_, SlotTable<R>>> {
         // Before locking: in a forked child, a thread that does not exist there may hold the lock.
         if !self.lengths.contains(&length) || fork::generation() != self.generation {
@@ -161,11 +145,9 @@ impl<R: Release> Slots<R> {
         table.release.is_open().then_some(table)
     }
 
-    /// Returns these elements in a slot:
+    /// Returns these elements in a slot: in place if they are in a slot already, or copied.
     ///
-    /// [in place](Slots::in_place) if they are in a slot already, or copied.
-    ///
-    /// `None` if no slot is free for them.
+    /// `None` if no slot is free. See [`Slots::in_place`].
     pub fn in_place_or_copy(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
         let mut table = self.table_for(elements.len())?;
         if let Some(lent) = table.in_place(elements, shared) {
@@ -176,7 +158,6 @@ impl<R: Release> Slots<R> {
         Some(self.filled(writable, elements))
     }
 
-    /// [`Slots::in_place_or_copy`] without an owner.
     #[cfg(test)]
     pub(crate) fn lend(&self, elements: &[u8]) -> Option<Bytes> {
         self.in_place_or_copy(elements, None)
@@ -184,20 +165,16 @@ impl<R: Release> Slots<R> {
 
     /// Returns elements that are in a slot of this side already.
     ///
-    /// The caller keeps their memory alive, so the slot is not free. `shared` is their owner, if the caller has it;
-    /// reusing it saves an allocation.
+    /// The caller keeps their memory alive. `shared` is their owner, if known; reusing it saves an allocation.
     pub fn in_place(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
         self.table_for(elements.len())?.in_place(elements, shared)
     }
 
-    /// Returns a copy of these elements in a free slot.
-    ///
-    /// `None` if no slot is free; the caller then sends them through the ring.
+    /// Returns a copy of these elements in a slot, or `None` if no slot is free.
     pub fn copy(&self, elements: &[u8]) -> Option<Bytes> {
         self.lend_writable(elements.len()).map(|writable| self.filled(writable, elements))
     }
 
-    /// Copies these elements into a lent slot. The copy may take long, so the caller holds no mutex.
     fn filled(&self, mut writable: WritableSlot, elements: &[u8]) -> Bytes {
         self.copying.copy(elements, writable.bytes_mut());
         writable.into_bytes()
@@ -210,17 +187,15 @@ impl<R: Release> Slots<R> {
         self.table_for(length)?.lend(0, length)
     }
 
-    /// [`Slots::lend_writable`] with margins, in which [`Slots::surround`] writes the rest of the message.
-    ///
-    /// The loan has no margins if a longest message has no room for them.
+    /// [`Slots::lend_writable`] with margins, if there is room, in which [`Slots::surround`] writes.
     pub fn lend_with_margins(&self, length: usize) -> Option<WritableSlot> {
         let margin = if length.saturating_add(2 * MARGIN) <= self.longest() { MARGIN } else { 0 };
         self.table_for(length)?.lend(margin, length)
     }
 
-    /// Lends all bytes of a slot that has room for at least `least` bytes, if possible for `wanted`.
+    /// Lends all bytes of a slot with room for at least `least` bytes, if possible for `wanted`.
     ///
-    /// An existing free file of either length is preferred to a new one, so that bodies of similar length share files.
+    /// An existing free file is preferred to a new one, so that bodies of similar length share files.
     pub fn lend_at_least(&self, least: usize, wanted: usize) -> Option<WritableSlot> {
         let mut table = self.table_for(least)?;
         // A receiver refuses a longer file, and the message with it.
@@ -236,8 +211,7 @@ impl<R: Release> Slots<R> {
 
     /// Writes `before` and `after` around the bytes of a loan and returns the whole.
     ///
-    /// `None` if the bytes are in no slot of this side, if the margins are too small, or if the loan was surrounded
-    /// before.
+    /// `None` if the bytes are in no slot of this side, have too small margins, or were surrounded before.
     pub fn surround(&self, bytes: &[u8], before: &[u8], after: &[u8]) -> Option<Bytes> {
         let mut table = self.table_for(bytes.len())?;
         if before.is_empty() && after.is_empty() {
@@ -248,7 +222,7 @@ impl<R: Release> Slots<R> {
         file.as_mut()?.surround(*length, bytes, before, after)
     }
 
-    /// Lends a slot as [`Slots::lend_writable`] does, but never creates a file, because that takes long.
+    /// [`Slots::lend_writable`] without creating a file, which takes long.
     #[inline]
     pub fn lend_free(&self, length: usize) -> Option<WritableSlot> {
         let mut table = self.table_for(length)?;
@@ -258,8 +232,8 @@ impl<R: Release> Slots<R> {
 
     /// Returns references to the parts of a body, and records them as sent.
     ///
-    /// `give` makes sure that others have the file of a slot; it returns false if they cannot get it. `None`, without a
-    /// change, if `give` failed or if a part is in no slot of this side.
+    /// `give` makes sure that others have the file of a slot. `None`, without a change, if `give` returned false or if
+    /// a part is in no slot of this side.
     pub(super) fn refer_giving(
         &self,
         split: &Split,
@@ -289,7 +263,6 @@ impl<R: Release> Slots<R> {
         Some(references)
     }
 
-    /// Bytes of all files, for tests of the limit.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.table().slots.iter().map(|slot| slot.length).sum()
@@ -302,7 +275,6 @@ impl Slot {
     }
 }
 
-/// The lengths of files that an array of this length may use.
 fn fitting(bytes: usize) -> Range<usize> {
     bytes..bytes.saturating_mul(MAX_OVERSIZE).saturating_add(1)
 }
@@ -314,13 +286,11 @@ pub(super) fn locate(slots: &[Slot], bytes: &[u8]) -> Option<(usize, usize)> {
 }
 
 impl<R: Release> SlotTable<R> {
-    /// See [`Slots::in_place`].
     fn in_place(&mut self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
         let (slot, from) = locate(&self.slots, elements)?;
         Some(self.slots[slot].file.as_mut()?.share(from, elements.len(), shared))
     }
 
-    /// Lends a slot for `length` bytes with a margin on both sides: see [`Slots::lend_writable`].
     fn lend(&mut self, margin: usize, length: usize) -> Option<WritableSlot> {
         let all = length + 2 * margin;
         let slot = self.claim(fitting(all), true, 0).or_else(|| self.make_or_reuse(all))?;
@@ -329,13 +299,12 @@ impl<R: Release> SlotTable<R> {
 
     /// Claims a free slot with a file of such a length: the least recently published, then the shortest.
     ///
-    /// With `past`, claims only a slot whose content [is past](SlotTable::is_past). Each bit of `except` excludes a
-    /// slot.
+    /// With `past`, only if its content [is past](SlotTable::is_past). Each bit of `except` excludes a slot.
     #[inline]
     fn claim(&mut self, lengths: Range<usize>, past: bool, mut except: u32) -> Option<usize> {
         loop {
             let (published, slot) = self.oldest(&lengths, except)?;
-            // The other slots were published later, so they are not past either.
+            // The others were published later, so they are not past either.
             if past && !self.is_past(published) {
                 return None;
             }
@@ -346,7 +315,6 @@ impl<R: Release> SlotTable<R> {
         }
     }
 
-    /// The slot that [`SlotTable::claim`] tries next, and when it was published.
     #[inline]
     fn oldest(&mut self, lengths: &Range<usize>, except: u32) -> Option<(u64, usize)> {
         // No allocation: this runs for each array.
@@ -366,17 +334,17 @@ impl<R: Release> SlotTable<R> {
         oldest.map(|(published, _, slot)| (published, slot))
     }
 
-    /// Whether this content was never published, or so long ago that the ring would not hold it any more.
+    /// Whether this content was never published, or so long ago that the ring would have lost it.
     fn is_past(&self, published: u64) -> bool {
         let newer = || self.slots.iter().filter(|other| other.published > published);
         published == 0
             || (newer().count() >= HISTORY && newer().map(|slot| slot.length).sum::<usize>() >= self.ring)
     }
 
-    /// Creates a file for so many bytes, or reuses another file. Returns its slot.
+    /// Creates a file for so many bytes, or reuses a free one. Returns its slot.
     ///
-    /// In this order: creates a file if there is room; gives up past files for it; takes any free file that fits; gives
-    /// up any free files for it.
+    /// In this order: a new file; a new file instead of past ones; any free file that fits; a new file instead of any
+    /// free ones.
     #[cold]
     fn make_or_reuse(&mut self, bytes: usize) -> Option<usize> {
         let length = bytes.next_multiple_of(STEP);
@@ -401,9 +369,7 @@ impl<R: Release> SlotTable<R> {
         has_place && lengths.sum::<usize>().saturating_add(length) <= self.max_total
     }
 
-    /// Gives up as many free files as a file of `length` bytes needs, or none if all do not suffice.
-    ///
-    /// With `past`, gives up only files whose content is past. Later files reuse the empty entries.
+    /// Gives up as many free (with `past`, past) files as a file of `length` bytes needs, or none.
     fn make_room(&mut self, length: usize, past: bool) -> bool {
         let mut given_up = Vec::new();
         while !self.has_room(length, &given_up) {
@@ -415,7 +381,7 @@ impl<R: Release> SlotTable<R> {
         true
     }
 
-    /// Creates a file of `length` bytes, for which [`SlotTable::has_room`] is true, and returns its slot.
+    /// Creates a file of `length` bytes and returns its slot.
     ///
     /// `None` if the kernel, a control group, a resource limit or the process-wide limit refuses it, and for a while
     /// afterwards.

@@ -3,8 +3,7 @@
 //! A spin that ends in a sleep wastes time, and on a busy machine it takes a processor from the peer. Each half of a
 //! link therefore measures how often its last spins succeeded. After several failures it spins for a sixteenth of 20
 //! µs, every sixteenth wait probes with 20 µs, and one wait in 256 with the full time. After 256 failures, only every
-//! 64th wait spins. If both sides are restricted to one and the same processor, it never spins, because the peer could
-//! not run.
+//! 64th wait spins. If both sides have only one and the same processor, it never spins.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -12,16 +11,16 @@ use std::time::{Duration, Instant};
 use rustix::process::Pid;
 use rustix::thread::CpuSet;
 
-/// The time to spin, adapted to the success of the last spins. One thread at a time uses it.
+/// The time to spin. One thread at a time uses it.
 #[derive(Debug, Clone)]
 pub(super) struct Spin {
     /// Polls that the option `spin` allows; 0 if spinning cannot help.
     full: u32,
     /// Polls with the short time: at most those of [`Spin::SHORT_TIME`].
     short: u32,
-    /// From 0 (reduced time) to [`Spin::MAX_TRUST`]: a success adds one, a failure subtracts one.
+    /// From 0 to [`Spin::MAX_TRUST`]: a success adds one, a failure subtracts one.
     trust: u32,
-    /// Failed spins since spinning was last trusted, for the probes.
+    /// Failed spins since spinning was last trusted.
     failures: u32,
 }
 
@@ -37,7 +36,6 @@ impl Spin {
     const RARE_PROBE_EVERY: u32 = 64;
     /// After one failure in this many, a spin takes the full time, for peers that answer more slowly.
     const FULL_PROBE_EVERY: u32 = 256;
-    /// Without trust, the short time is divided by this.
     const REDUCED: u32 = 16;
     /// The longest spin without trust: on a busy machine, a longer one fails and takes others' time.
     const SHORT_TIME: Duration = Duration::from_micros(20);
@@ -47,12 +45,10 @@ impl Spin {
     const WITHOUT_PAUSE: u32 = 1024;
     /// Polls without a pause instruction while spinning is not trusted: some tens of nanoseconds.
     const FEW_WITHOUT_PAUSE: u32 = 64;
-    /// The longest spin.
-    ///
-    /// Beyond it, a sleep costs less, even if a wake-up on a virtual machine takes 30 µs and more.
+    /// The longest spin: beyond it a sleep costs less, even with a wake-up of 30 µs and more.
     const MAX_TIME: Duration = Duration::from_micros(100);
 
-    /// Spins for at most `bound` (and 100 µs) at a time, for the process `peer`, if its number is known.
+    /// Spins for at most `bound` (and 100 µs) at a time, for the process `peer`, if known.
     pub fn new(bound: Duration, peer: Option<u32>) -> Spin {
         let helps = can_run_beside(peer);
         let polls = |most: Duration| {
@@ -89,14 +85,13 @@ impl Spin {
         }
     }
 
-    /// Whether the last spins succeeded.
     pub fn is_trusted(&self) -> bool {
         self.trust >= Spin::TRUSTED
     }
 
     /// Polls until `ready` returns true; false when it is time to sleep.
     ///
-    /// The first poll does not count as a success, because a sleep would have found the same.
+    /// The first poll is no success, because a sleep would have found the same.
     pub fn until(&mut self, mut ready: impl FnMut() -> bool) -> bool {
         if ready() {
             return true;
@@ -125,7 +120,7 @@ impl Spin {
     }
 }
 
-/// Whether the peer may run while this thread spins: their processors differ, or are more than one.
+/// Whether the peer may run while this thread spins.
 ///
 /// If the kernel does not give the peer's processors, they count as this side's.
 fn can_run_beside(peer: Option<u32>) -> bool {
@@ -134,14 +129,12 @@ fn can_run_beside(peer: Option<u32>) -> bool {
     of(None).is_some_and(|mine| differ_or_many(&mine, peer.and_then(|pid| of(Some(pid))).as_ref()))
 }
 
-/// Whether two sets of processors (the second if known) leave one for each side.
+/// Whether two sets of processors leave one for each side.
 fn differ_or_many(mine: &CpuSet, peer: Option<&CpuSet>) -> bool {
     mine.count() > 1 || peer.is_some_and(|peer| peer != mine)
 }
 
-/// How many polls with a pause fit in a microsecond.
-///
-/// A pause takes 10 to 150 cycles, depending on the processor.
+/// How many polls with a pause, which takes 10 to 150 cycles, fit in a microsecond.
 ///
 /// Measured once per process, so that spinning reads no clock.
 fn polls_per_microsecond() -> f64 {

@@ -1,13 +1,13 @@
 //! The receiving side of slots: a peer's files, and views of elements in them.
 //!
-//! The files come as descriptors over the socket, each before the first record that refers to it (`signals` queues
-//! them). A view is a [`Bytes`] whose memory is the peer's file; it stays readable after the link and even the peer
-//! have ended. [`ViewCounter`] keeps the peer from writing viewed elements; `link::arrays` has the rules of a channel,
-//! `broadcast::views` those of a subscriber.
+//! The files come as descriptors over the socket, each before the first record that refers to it. A view is a [`Bytes`]
+//! whose memory is the peer's file; it stays readable after the link and even the peer have ended. [`ViewCounter`]
+//! keeps the peer from writing viewed elements; `link::arrays` has a channel's rules, `broadcast::views` a
+//! subscriber's.
 //!
-//! The peer keeps write access to its file, so a hostile peer can change elements while this side reads. A view
-//! therefore shows only numbers, for which every bit pattern is valid, and opaque bytes, which this library does not
-//! read. Text and structure are copied before decoding. Seals prevent the file from shrinking.
+//! A hostile peer can still change elements, because it keeps write access to its file. A view therefore shows only
+//! numbers, for which every bit pattern is valid, and opaque bytes, which this library does not read. Text and
+//! structure are copied before decoding. Seals prevent the file from shrinking.
 
 use std::cmp::Ordering;
 use std::os::fd::{AsFd, OwnedFd};
@@ -24,22 +24,19 @@ use crate::error::{Error, ErrorKind, Result, memory};
 use crate::sys::arc_owner::{ArcOwner, ArcRef};
 use crate::sys::memory::PeerMemory;
 
-/// Which bytes of a body in a slot a reader leaves there.
+/// Which bytes of a body a reader leaves in its slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BodyViews {
     /// None: the reader copies the body.
     #[default]
     None,
-    /// The opaque bytes, while the program has the message: a raw body, or CBOR's long byte strings.
-    ///
-    /// The reader copies the rest.
+    /// The opaque bytes: a raw body, or CBOR's long byte strings. The reader copies the rest.
     Bytes,
-    /// The whole body as one part, for a layer above that copies it at once, before it reads any of it.
+    /// The whole body as one part, for a layer above that copies it before it reads any of it.
     Whole,
 }
 
 impl BodyViews {
-    /// Whether some of a body in this encoding may stay in its slot.
     pub(super) fn views(self, encoding: Encoding) -> bool {
         match self {
             BodyViews::None => false,
@@ -48,7 +45,7 @@ impl BodyViews {
         }
     }
 
-    /// Which bytes of a body in this encoding stay in its slot. `None` if the whole body must be copied.
+    /// Which bytes of a body stay in its slot. `None` if the whole body must be copied.
     pub(super) fn left(self, encoding: Encoding, slot: &[u8]) -> Option<Left> {
         match (self, encoding) {
             (BodyViews::Whole, _) => Some(Left::Whole),
@@ -59,7 +56,6 @@ impl BodyViews {
     }
 }
 
-/// Which bytes of a body stay in its slot.
 pub(super) enum Left {
     /// The whole body; a layer above copies it before reading it.
     Whole,
@@ -70,7 +66,6 @@ pub(super) enum Left {
 }
 
 impl Left {
-    /// The body over the view `slot`.
     pub(super) fn body(self, slot: Bytes) -> Body {
         let rest = Bytes::new();
         match self {
@@ -81,7 +76,6 @@ impl Left {
     }
 }
 
-/// Copies a slot's bytes into memory of this process. `OutOfMemory` if there is none.
 pub(super) fn copied(slot: &[u8]) -> Result<Bytes> {
     let mut bytes = buffers::take(slot.len());
     memory::reserve(&mut bytes, slot.len())?;
@@ -99,9 +93,7 @@ pub(super) trait ViewCounter: Clone + Send + Sync + 'static {
 /// The files of a peer's slots. One thread at a time uses it; any thread may hold and drop views.
 #[derive(Debug)]
 pub(super) struct SlotFiles<C> {
-    /// The peer's session.
     session: u64,
-    /// The file of each slot, with its number.
     files: [Option<(u64, PeerSlotFile<C>)>; SLOTS],
     /// The most bytes of a file that this side maps.
     longest: usize,
@@ -116,9 +108,7 @@ enum PeerSlotFile<C> {
     Unmapped(OwnedFd),
 }
 
-/// A mapped file and the counter of its views.
-///
-/// The table lends it to the first view without counting, and that view returns it with one exchange.
+/// A mapped file and the counter of its views. The table lends it to the first view without counting.
 #[derive(Debug)]
 pub(super) struct Mapped<C> {
     pub memory: PeerMemory,
@@ -126,13 +116,10 @@ pub(super) struct Mapped<C> {
     pub counter: C,
 }
 
-/// The elements of a checked reference into a slot of the peer's.
 #[derive(Debug)]
 pub(super) struct Elements<C> {
     pub file: ArcRef<Mapped<C>>,
-    /// The offset in bytes of the elements in the file.
     pub from: usize,
-    /// The length of the elements in bytes.
     pub length: usize,
 }
 
@@ -149,7 +136,6 @@ pub(super) enum Presence {
 }
 
 impl<C> Mapped<C> {
-    /// The offset of the word with the file's filling number.
     pub fn filling(&self) -> usize {
         self.memory.length() - PAGE + slot_page::at::FILLING
     }
@@ -183,14 +169,14 @@ impl<C: ViewCounter> Drop for View<C> {
 }
 
 impl<C: ViewCounter> SlotFiles<C> {
-    /// A reader without files. Files with more than `longest` bytes of elements are not mapped.
+    /// Without files. Files with more than `longest` bytes of elements are not mapped.
     pub fn new(session: u64, longest: usize, counter: C) -> SlotFiles<C> {
         SlotFiles { session, files: Default::default(), longest: longest.saturating_add(PAGE), counter }
     }
 
-    /// Takes a file that the peer sent, and replaces an earlier file; views of the earlier file stay valid.
+    /// Takes a peer's file instead of an earlier one, whose views stay valid.
     ///
-    /// `Malformed` if it is no file of a slot.
+    /// `Malformed` if it is no slot's.
     pub fn put(&mut self, file: OwnedFd) -> Result<()> {
         let FileName { slot, number } = slot_page::name_of(file.as_fd(), self.session)?;
         // A file may arrive twice, and may then be mapped already.
@@ -200,7 +186,7 @@ impl<C: ViewCounter> SlotFiles<C> {
         Ok(())
     }
 
-    /// Looks for the file that a reference names, and takes files from `fetch` until it has come.
+    /// Looks for a reference's file, and takes files from `fetch` until it has come.
     ///
     /// `Malformed` if the slot does not exist.
     pub fn find(
@@ -224,7 +210,7 @@ impl<C: ViewCounter> SlotFiles<C> {
         }
     }
 
-    /// The elements that a reference names, if its file is mapped and contains them.
+    /// The elements of a reference, if its file is mapped and contains them.
     pub fn mapped(&mut self, reference: &Reference) -> Option<Elements<C>> {
         match self.files.get_mut(usize::try_from(reference.slot).ok()?)?.as_mut()? {
             (number, PeerSlotFile::Mapped(file)) if *number == reference.file => elements(file, reference),
@@ -232,11 +218,11 @@ impl<C: ViewCounter> SlotFiles<C> {
         }
     }
 
-    /// The elements that a reference names, after mapping the file if necessary.
+    /// The elements of a reference, after mapping the file if necessary.
     ///
     /// # Errors
-    /// `Malformed` if the file is missing, has no such elements, or is no sealed, allocated memory file of an allowed
-    /// length. `OutOfMemory` if this process cannot map the file.
+    /// `Malformed` if the file is missing, has no such elements, or is no sealed memory file of an allowed length.
+    /// `OutOfMemory` if mapping fails.
     pub fn elements(&mut self, reference: &Reference) -> Result<Elements<C>> {
         let slot = usize::try_from(reference.slot).unwrap_or(SLOTS);
         if let Some(Some((_, file))) = self.files.get_mut(slot)
@@ -250,7 +236,6 @@ impl<C: ViewCounter> SlotFiles<C> {
     }
 }
 
-/// The elements of a reference. `None` if they exceed the file.
 #[inline]
 fn elements<C>(file: &mut ArcOwner<Mapped<C>>, reference: &Reference) -> Option<Elements<C>> {
     let (from, length) = (usize::try_from(reference.from).ok()?, usize::try_from(reference.length).ok()?);

@@ -1,14 +1,13 @@
 //! The writing end of a channel's ring: frames become records, and large frames become pieces.
 //!
 //! The writer stores a zero in the place of the next header, then the content, then this record's header word with
-//! release order. A reader that finds a header therefore finds the whole record, and a zero after it until the next
-//! record. One granule always stays free, so the zero never overwrites an unread record. The zero comes first because
-//! another processor may have its cache line. Waiting for that line between content and header would let the polling
-//! reader take the header's line away again.
+//! release order. A reader that finds a header therefore finds the whole record, and a zero after it. One granule
+//! always stays free, so the zero never overwrites an unread record. The zero comes first because another processor may
+//! have its cache line. A wait for that line between content and header would let the polling reader take the header's
+//! line away.
 //!
-//! The peer's page says how far it has read (`head`) and how many frames it has consumed. A head that goes back,
-//! exceeds the written records or is no multiple of 16 is `Malformed` and ends the link. If the peer never reads,
-//! `try_write` returns `Blocked`; no call blocks.
+//! A head in the peer's page that goes back, exceeds the written records or is no multiple of 16 is `Malformed` and
+//! ends the link. If the peer never reads, `try_write` returns `Blocked`; no call blocks.
 
 mod batch;
 mod fast;
@@ -27,47 +26,38 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Outgoing};
 use crate::tail::Tail;
 
-/// Bytes of a cache line.
 const LINE: u64 = 64;
 
-/// The writing end. One thread at a time uses it: the sending half of the link.
+/// The writing end. One thread at a time uses it.
 #[derive(Debug)]
 pub(super) struct Writer<M, P> {
     /// This side's page and ring.
     mine: M,
     /// The peer's page, with its head.
     peer: P,
-    /// The most bytes of one record with its header: an eighth of the ring.
-    ///
-    /// The reader copies one piece while the next is written.
+    /// The most bytes of one record: an eighth of the ring, so that writing and reading overlap.
     largest: u64,
-    /// The position of the next record, in bytes since the creation of the ring.
+    /// The position of the next record.
     tail: u64,
-    /// The peer's head at the last load; the writer loads it again only when there seems to be no room.
+    /// The peer's head at the last load; loaded again only when there seems to be no room.
     head: u64,
     /// The end of the room with this head: a ring ahead, minus the granule that stays free.
     room: u64,
-    /// The end of the tail's lap or of the room, whichever comes first.
+    /// The earlier end of the tail's lap and of the room; 0 while no short record may be written.
     ///
-    /// 0 while no short record may be written.
-    ///
-    /// A record that ends before it needs only the lap's base: no load of the head and no pad. The value is
-    /// conservative: a tail that has left the lap is at or after it, and room only grows.
+    /// A record that ends before it needs no load of the head and no pad. The value is conservative: a tail that has
+    /// left the lap is at or after it, and room only grows.
     fast_end: u64,
-    /// The lap bits of a header word at the tail, while the tail is below `fast_end`.
+    /// The lap bits of a header word, valid while the tail is below `fast_end`.
     lap: u64,
     /// The head at which the last blocked record will fit.
     needed: u64,
-    /// Frames written or begun so far.
     frames: u64,
-    /// How many frames the peer had consumed at the last load.
     consumed: u64,
-    /// The last sequence number sent; the record of the next one in order omits its number.
+    /// The last sequence number sent; the next record in order omits its number.
     sequence: u64,
     /// The rest of the last large frame. Boxed, to keep the fields that each message changes together.
     tail_of_frame: Option<Box<Tail>>,
-    /// The places of positions in `mine`.
-    ///
     /// Last field: before the fields that each message changes, it costs a round trip 6 %.
     ring: Ring,
 }
@@ -76,7 +66,6 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     /// The most bytes whose cache lines are fetched ahead: more would fill the store buffer.
     const FETCH_LIMIT: u64 = 1024;
 
-    /// The writing end of the fresh ring of `ring` bytes in `mine`; `peer` has the reader's words.
     pub fn new(mine: M, peer: P, ring: usize) -> Writer<M, P> {
         Writer {
             mine,
@@ -124,27 +113,25 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(Sent::Whole)
     }
 
-    /// The record of a frame that fits one record.
     fn record_of(&self, frame: &Outgoing<'_>) -> Record {
         ring::record_of(frame, frame.header.sequence == self.sequence.wrapping_add(1))
     }
 
-    /// Writes a record except its header word, which [`Writer::commit`] stores. False if there is no room.
+    /// Writes a record except its header word. False if there is no room.
     fn write_content(&mut self, frame: &Outgoing<'_>, record: Record) -> Result<bool> {
         let Some(at) = self.reserve(record.size())? else { return Ok(false) };
         ring::store_content(&self.mine, at, record, frame, |at, bytes| self.mine.copy_in(at, bytes));
         Ok(true)
     }
 
-    /// Whether a frame without an extension map and with such a body fits one record of any shape.
+    /// Whether a frame with such a body, and no extension map, fits one record of any shape.
     pub fn is_one_record(&self, body: usize) -> bool {
         (HEADER + body) as u64 <= self.largest - WORD
     }
 
     /// Makes room for a record of `size` bytes, after a pad if it does not fit this lap.
     ///
-    /// Returns the offset of its content. `None` if the peer has not read far enough; `needed` is then the head to wait
-    /// for.
+    /// Returns the offset of its content. `None` if there is no room; `needed` is then the head to wait for.
     #[inline]
     fn reserve(&mut self, size: u64) -> Result<Option<usize>> {
         let left = self.ring.left(self.tail);
@@ -153,7 +140,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         if !self.has_room_to(end)? {
             return Ok(None);
         }
-        // The zero after the record, see the module. Relaxed: the record's header orders it.
+        // The zero after the record. Relaxed: the record's header orders it.
         self.mine.store(self.ring.offset_of(end), 0, Ordering::Relaxed);
         if pad > 0 {
             self.mine.store(self.ring.offset_of(self.tail + pad), 0, Ordering::Relaxed);
@@ -165,7 +152,6 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(Some(self.ring.offset_of(self.tail) + WORD as usize))
     }
 
-    /// Whether records may be written up to `end`; if not, `needed` is the head to wait for.
     fn has_room_to(&mut self, end: u64) -> Result<bool> {
         if end > self.room {
             self.load_head()?;
@@ -193,8 +179,8 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
 
     /// Fetches the cache lines of another record of this size, by storing zeros into free memory.
     ///
-    /// The reader had them a lap ago. Fetching them while it polls the first of them takes longer than the copy. That
-    /// first line stays untouched, because the reader polls its zero.
+    /// The reader had them a lap ago, and fetching them under its polling takes longer than the copy. The first line
+    /// stays untouched, because the reader polls its zero.
     #[inline]
     fn obtain_next_lines(&self, size: u64) {
         let end = self.tail + size.min(Writer::<M, P>::FETCH_LIMIT);
@@ -208,7 +194,6 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         }
     }
 
-    /// Counts a frame that the ring contains, whole or begun.
     fn count_frame(&mut self, header: &Header) {
         self.frames += 1;
         if header.sequence != 0 {
@@ -233,16 +218,14 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(())
     }
 
-    /// The peer's head at the last load.
-    ///
-    /// It also moves during a large frame, which shows that the peer lives.
+    /// The peer's head at the last load. It moves during a large frame, which shows that the peer lives.
     pub fn seen_head(&self) -> u64 {
         self.head
     }
 
     /// Whether the last blocked record fits now.
     ///
-    /// A full fence precedes the load of the head, so the result decides about sleeping.
+    /// A full fence precedes the load, so it decides about sleeping.
     pub fn has_room(&mut self) -> Result<bool> {
         self.load_head()?;
         Ok(self.head >= self.needed)
@@ -256,7 +239,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
 
     /// The peer's head at which this side wants to wake: the room that it needs.
     ///
-    /// Within a large frame, half a ring is worth a wake-up, because the reader continues in parallel.
+    /// Within a large frame it is half a ring, because the reader continues in parallel.
     pub fn wake_threshold(&self) -> u64 {
         if !self.has_rest() {
             return self.needed;

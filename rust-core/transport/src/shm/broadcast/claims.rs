@@ -1,11 +1,11 @@
 //! The protocol by which a publisher never writes a slot that a subscriber views or copies.
 //!
-//! It has two words, each with one writer. The subscriber counts its view in its own page, makes a full fence, and then
-//! checks the slot's filling number. The publisher stores a new filling number in the slot's file, makes a full fence,
-//! and then checks the page of every subscriber. At least one of them sees the other's store, and neither waits.
+//! The subscriber counts its view in its own page, makes a full fence, and then checks the slot's filling number. The
+//! publisher stores a new filling number in the slot's file, makes a full fence, and then checks the page of every
+//! subscriber. At least one of them sees the other's store, and neither waits.
 //!
 //! One word has the views of all slots, because the publisher ignores a subscriber that claims too many. Counts in
-//! several words would be of different moments, and could add up an honest subscriber's earlier and later views.
+//! several words could add up an honest subscriber's earlier and later views.
 
 use std::sync::atomic::Ordering;
 
@@ -14,7 +14,7 @@ use super::super::segment::{VIEW_BITS, at};
 
 /// Begins a view of `filling` in this slot; the filling number of the slot's file is at `word`.
 ///
-/// Returns false, without a view, if the slot has another filling. [`end_view`] ends the view.
+/// False, without a view, if the slot has another filling.
 pub(super) fn begin_view(
     page: &impl OwnMemory,
     file: &impl Memory,
@@ -51,12 +51,11 @@ pub(super) fn begin_filling(file: &impl OwnMemory, word: usize, filling: u64) {
     fence(Ordering::SeqCst);
 }
 
-/// One view of this slot, in the word of a page.
 const fn one_view(slot: usize) -> u64 {
     1 << (slot * VIEW_BITS)
 }
 
-/// The slots that a subscriber views or copies at one moment. A hostile subscriber may claim any.
+/// The slots that a subscriber views or copies at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Claims(u64);
 
@@ -70,7 +69,6 @@ impl Claims {
         self.0 >> (slot * VIEW_BITS) & ((1 << VIEW_BITS) - 1) != 0
     }
 
-    /// The number of claimed slots.
     pub fn count(self) -> usize {
         const LOWEST: u64 = u64::MAX / ((1 << VIEW_BITS) - 1);
         let any = (0..VIEW_BITS).fold(0, |any, bit| any | self.0 >> bit);

@@ -1,8 +1,8 @@
 //! The ring of a publisher behind the traits of `transport::broadcast`.
 //!
-//! A publisher gets a sending half ([`Tx`]), and adds each subscriber to its [`Readers`] with the descriptors of the
-//! subscriber's hello. A subscriber sends its page with its hello and joins with the ring that the answer brings, which
-//! makes a receiving half ([`Rx`]). Descriptors from a hello are mapped or refused, never read or written.
+//! A publisher gets a sending half ([`Tx`]), and adds each subscriber to its [`Readers`]. A subscriber sends its page
+//! with its hello and gets the ring with the answer, which makes a receiving half ([`Rx`]). Descriptors from a hello
+//! are mapped or refused, never read or written.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -22,7 +22,6 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::hello::AnsweredCall;
 use crate::{Rx, Tx};
 
-/// Creates both sides of rings in shared memory.
 pub struct RingDriver;
 
 impl BroadcastDriver for RingDriver {

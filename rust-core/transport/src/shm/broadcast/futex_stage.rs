@@ -1,29 +1,25 @@
 //! How long a subscriber sleeps in the futex before it sleeps in poll.
 //!
 //! One futex call wakes all subscribers; a sleeper in poll costs a byte over its socket and three more system calls.
-//! But a sleeper in the futex notices neither the end of the publisher's process nor other descriptors, so this stage
-//! lasts [`SHORT`] at first. Many subscribers on busy processors may need longer than that to get one message. The
-//! first ones would move on to poll, where messages take still longer, and never come back.
+//! But a sleeper in the futex does not notice the publisher's end, so this stage lasts [`SHORT`] at first. Many
+//! subscribers on busy processors may need longer than that to get one message. The first ones would move on to poll,
+//! where messages take still longer, and never come back.
 //!
-//! The stage therefore adapts to the time between two messages: long enough for it up to [`LONGEST`], and [`SHORT`] for
-//! rarer messages.
+//! The stage therefore adapts to the time between two messages, up to [`LONGEST`]; for rarer messages it is [`SHORT`].
 
 use std::time::{Duration, Instant};
 
 use super::super::park::SHORT;
 use crate::sys::futex::Slept;
 
-/// The longest stage, and so the longest time until a subscriber notices the publisher's end.
+/// The longest time until a subscriber notices the publisher's end.
 const LONGEST: Duration = SHORT.saturating_mul(10);
 
-/// The most sleeps in the futex after one frame. More wake-ups without a frame lead to poll.
-///
-/// A wake-up for a frame that was read already needs another sleep.
+/// The most sleeps in the futex after one frame; a superfluous wake-up needs another sleep.
 const SLEEPS: u8 = 3;
 
 #[derive(Debug)]
 pub(super) struct FutexStage {
-    /// The longest sleep.
     length: Duration,
     /// How many sleeps are left before a frame must come.
     left: u8,
@@ -45,7 +41,6 @@ impl FutexStage {
         (self.left > 0).then_some(self.length)
     }
 
-    /// Records how a sleep in the futex ended.
     pub fn slept(&mut self, how: Slept) {
         self.timed_out = how == Slept::TimedOut;
         self.left = if self.timed_out { 0 } else { self.left.saturating_sub(1) };
@@ -57,7 +52,6 @@ impl FutexStage {
         }
     }
 
-    /// Records a frame: the next wait begins in the futex.
     #[inline]
     pub fn frame_came(&mut self) {
         if self.left < SLEEPS {
@@ -83,7 +77,6 @@ fn length_after(waited: Duration) -> Duration {
 mod tests {
     use super::*;
 
-    /// A wait that goes through both stages.
     fn sleeps_in_both(stage: &mut FutexStage) {
         stage.slept(Slept::TimedOut);
         assert_eq!(stage.longest_sleep(), None);

@@ -2,8 +2,7 @@
 //!
 //! The publisher never waits for a subscriber: it overwrites the oldest records. A subscriber copies a record and then
 //! checks whether the publisher began to overwrite it. An overtaken subscriber gets `Lagged` with the exact number of
-//! missed messages. The newest record also answers `latest()`. A message above half of the ring moves the publisher to
-//! a larger file.
+//! missed messages. A message above half of the ring moves the publisher to a larger file.
 //!
 //! | module | content |
 //! |---|---|
@@ -18,8 +17,7 @@
 //! | `published_tx` | the sending half: ring, slots, and their readers |
 //! | `driver` | both sides as the traits of `transport::broadcast` |
 //!
-//! Every word has one writer: the publisher writes the ring's header page, a subscriber its own page. So a SIGKILL of
-//! any of them leaves nothing to repair.
+//! The publisher writes the ring's header page, a subscriber its own page. So a SIGKILL leaves nothing to repair.
 
 mod claims;
 mod driver;

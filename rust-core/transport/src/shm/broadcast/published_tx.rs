@@ -19,21 +19,15 @@ use crate::sys::fork::Guarded;
 use crate::sys::memory::PeerFile;
 use crate::{LongBodies, Sent};
 
-/// The half that writes a ring, and its subscribers, which it wakes.
-///
-/// It never waits: there is always room.
+/// The half that writes a ring, and its subscribers. It never waits: there is always room.
 pub struct PublishedTx {
     ring: Broadcast,
     /// By the fan-out's number for a subscriber. Ordered, so that wake-ups have a fixed order.
     subscribers: IndexMap<u64, Subscription>,
     slots: Arc<PublishedSlots>,
-    /// Subscribers without support for slots.
     without_slots: HashSet<u64>,
-    /// The newest message, if it refers to slots.
-    ///
-    /// They stay unchanged, so that later subscribers can read it.
+    /// The newest message, if it refers to slots, which stay unchanged for later subscribers.
     newest: Option<Newest>,
-    /// Long bodies published since the last [`PublishedTx::take_long_bodies`].
     long_bodies: LongBodies,
 }
 
@@ -56,7 +50,7 @@ impl PublishedTx {
 
     /// Sends a short data message without extension map and flags, and wakes parked subscribers.
     ///
-    /// It is faster than [`PublishedTx::try_send_many`]. Returns false, without a change, if that one is needed.
+    /// Returns false, without a change, if [`PublishedTx::try_send_many`] is needed.
     #[inline]
     pub fn try_send_fast(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool {
         // The general path gives up the slots of the newest message.
@@ -122,7 +116,6 @@ impl PublishedTx {
         self.ring.notify(self.subscribers.values_mut());
     }
 
-    /// Publishes a frame with long arrays, in slots if possible.
     fn publish_split(&mut self, frame: &Outgoing<'_>) -> Result<()> {
         let Some(references) = references(&self.slots, frame) else {
             return self.publish_long(&frame.in_one_block());
@@ -133,7 +126,6 @@ impl PublishedTx {
         Ok(())
     }
 
-    /// Publishes a frame with a long body in one block, in a slot if possible.
     fn publish_long(&mut self, frame: &Outgoing<'_>) -> Result<()> {
         let Some((split, reference)) = self.place(frame) else {
             self.ring.publish(frame)?;
@@ -150,8 +142,6 @@ impl PublishedTx {
     }
 
     /// Puts the body of a frame into a slot, and returns it with the reference for a record.
-    ///
-    /// `None` if no slot is free, or if a subscriber cannot be sent its file.
     fn place(&self, frame: &Outgoing<'_>) -> Option<(Split, Rest)> {
         if !frame.extension.is_empty() {
             return None;

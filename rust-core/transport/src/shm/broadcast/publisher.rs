@@ -1,13 +1,12 @@
 //! The publisher's side: its ring, the move to a larger ring, and its view of each subscriber.
 //!
-//! `driver` calls [`Broadcast::publish`] (or `append` and `commit`), then [`Broadcast::notify`] with all subscriptions.
 //! A subscriber's page gives only its park word and the last sequence that it read (for `close` of the layer above). A
 //! false value in either harms only that subscriber.
 //!
 //! The publisher moves to a larger ring if its ring began small or for a message above half of the ring. The new ring
 //! gets the message, or the records of the old ring; then the old ring's state becomes `MOVED`. Subscribers read the
-//! old ring to its end, call the publisher again, and continue in the new ring after the last sequence that they read.
-//! No message is lost, because the new ring begins with the first message that the old ring lacks.
+//! old ring to its end, call the publisher again, and continue in the new ring. No message is lost, because the new
+//! ring begins with the first message that the old ring lacks.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -33,27 +32,23 @@ pub enum Published {
     Moved,
 }
 
-/// A publisher's ring. Its owner is the publisher's fan-out, which lets one thread at a time use it.
+/// A publisher's ring. One thread at a time uses it.
 #[derive(Debug)]
 pub struct Broadcast {
-    /// The current ring; older ones stay in the mappings of their readers.
     pub(super) ring_writer: RingWriter<MemoryFile>,
-    /// Counts the wake-ups of the current ring, whose header page has the wake word.
     waker: Waker,
-    /// Whether subscribers may sleep in the futex. Stays false once a process has filled the futex queue.
+    /// Whether subscribers may sleep in the futex; false once a process has filled the futex queue.
     pub(super) futex: bool,
-    /// The session of the publisher's incarnation; each ring's header repeats it.
     session: u64,
-    /// The fork generation of the ring, see `sys::fork`.
+    /// The fork generation of the ring.
     generation: u64,
 }
 
 impl Broadcast {
-    /// A ring of at least `buffer` bytes for this incarnation's session.
+    /// A ring of at least `buffer` bytes for this session.
     ///
     /// # Errors
-    /// `TooLarge` for a buffer above [`MAX_RING`]; `OutOfMemory` if a control group, a limit or the kernel refuses the
-    /// memory.
+    /// `TooLarge` for a buffer above [`MAX_RING`]; `OutOfMemory`.
     pub fn create(session: u64, buffer: usize) -> Result<Broadcast> {
         let ring_writer = create_ring(session, segment::ring_length(buffer)?)?;
         Ok(Broadcast {
@@ -65,14 +60,12 @@ impl Broadcast {
         })
     }
 
-    /// The sealed memory file of the current ring, for the answer to a subscriber.
+    /// The sealed memory file of the current ring, for subscribers.
     pub fn descriptor_for_peer(&self) -> BorrowedFd<'_> {
         self.ring_writer.memory().fd()
     }
 
-    /// Publishes a frame; call [`Broadcast::notify`] afterwards.
-    ///
-    /// For a frame above half of the ring, the publisher moves to a ring of four times the record's length.
+    /// Publishes a frame, perhaps in a larger ring; call [`Broadcast::notify`] afterwards.
     ///
     /// # Errors
     /// `TooLarge` for a record above a quarter of [`MAX_RING`], `OutOfMemory` for a larger ring. Nothing has changed,
@@ -129,8 +122,6 @@ impl Broadcast {
 
     /// Adds a frame to a batch, which readers find at the next [`Broadcast::commit`] or before.
     ///
-    /// A batch takes at most an eighth of the ring and one full fence.
-    ///
     /// # Errors
     /// Those of [`Broadcast::publish`].
     pub fn append(&mut self, frame: &Outgoing<'_>) -> Result<()> {
@@ -152,11 +143,10 @@ impl Broadcast {
         }
     }
 
-    /// Wakes the sleeping subscribers after a publish.
+    /// Wakes the sleeping subscribers after a publish. Never blocks.
     ///
-    /// Makes one futex call for all, and one `send` for each in poll; never blocks. The futex call comes first: a
-    /// subscriber that a byte has woken may read the message and sleep in the futex before the last byte is sent. A
-    /// later futex call would wake it for nothing.
+    /// The futex call comes first: a subscriber that a byte has woken may read the message and sleep in the futex
+    /// before the last byte is sent. A later futex call would wake it for nothing.
     pub fn notify<'a>(&mut self, subscribers: impl Iterator<Item = &'a mut Subscription>) {
         let (mut count, mut in_futex, mut in_poll) = (0u32, false, Vec::new());
         for subscriber in subscribers {
@@ -175,9 +165,8 @@ impl Broadcast {
 
     /// Wakes all threads that sleep in the futex on the ring's wake word.
     ///
-    /// The kernel walks all sleepers in one call, so a hostile subscriber can slow it down with many sleeping threads.
-    /// If far more threads woke than there are subscribers, the ring says `POLL_ONLY`: subscribers then sleep only in
-    /// poll, and the publisher makes no futex call for them (decision 20).
+    /// A hostile subscriber can slow the kernel's walk down with many sleeping threads. If far more threads woke than
+    /// there are subscribers, the ring says `POLL_ONLY`: subscribers then sleep only in poll (decision 20).
     fn wake_futex(&mut self, subscribers: u32) {
         /// Threads of just removed subscribers that may wake in addition.
         const SLACK: u32 = 64;
@@ -188,7 +177,6 @@ impl Broadcast {
         }
     }
 
-    /// Bytes of the current ring.
     pub fn ring(&self) -> u64 {
         self.ring_writer.ring()
     }
@@ -212,7 +200,7 @@ fn create_ring(session: u64, ring: usize) -> Result<RingWriter<MemoryFile>> {
 
 /// The error of a message for which a ring of `ring` bytes could not be created.
 ///
-/// A long message also had no slot: the kernel refused memory, or subscribers view all slots.
+/// A long message also had no slot.
 #[cold]
 fn no_memory(error: Error, body: u64, ring: usize) -> Error {
     if error.kind() != ErrorKind::OutOfMemory {
@@ -225,12 +213,10 @@ fn no_memory(error: Error, body: u64, ring: usize) -> Error {
     Error::new(ErrorKind::OutOfMemory, text)
 }
 
-/// The publisher's view of one subscriber: whether it sleeps, and how to wake it.
+/// The publisher's view of one subscriber.
 #[derive(Debug)]
 pub struct Subscription {
-    /// The subscriber's page, mapped read-only. All of its words are hostile input.
     page: Arc<PeerMemory>,
-    /// The socket of the subscription, for the byte that wakes a subscriber in poll.
     socket: Arc<Guarded>,
     /// The last park word that was answered; the wake word is the ring's.
     waker: Waker,
@@ -240,7 +226,7 @@ impl Subscription {
     /// Checks and maps the page that a subscriber of this session sent over `socket`.
     ///
     /// # Errors
-    /// `Malformed` unless it sent exactly one descriptor, a sealed page of this session; `VersionMismatch` for another
+    /// `Malformed` unless it is exactly one descriptor, a sealed page of this session; `VersionMismatch` for another
     /// layout.
     pub fn from_descriptors(
         descriptors: Vec<PeerFile>,
@@ -252,7 +238,6 @@ impl Subscription {
         Ok(Subscription { page: Arc::new(page), socket, waker: Waker::new(at::DATA_WAKE) })
     }
 
-    /// The subscriber's page, and the socket over which it came.
     pub fn page(&self) -> (&Arc<PeerMemory>, &Arc<Guarded>) {
         (&self.page, &self.socket)
     }
@@ -264,7 +249,7 @@ impl Subscription {
         self.page.load(at::CONSUMED, Ordering::Relaxed)
     }
 
-    /// Whether the subscriber sleeps and needs a wake-up. A full fence of the commit precedes the call.
+    /// Whether the subscriber sleeps and needs a wake-up. The commit's full fence precedes the call.
     pub fn is_asleep(&self) -> bool {
         self.waker.is_due(self.page.load_fenced(at::DATA_PARK))
     }

@@ -2,11 +2,10 @@
 //!
 //! A record counts only if, after the copy, `reserved` (see `ring_writer`) is at most one ring ahead of its position.
 //! Before that check the bytes may be a mixture of two records, so the reader derives nothing from them: no error, and
-//! no allocation beyond `limit`. A record that is invalid after the check came from the publisher, and is `Malformed`.
+//! no allocation beyond `limit`. A record that is invalid after the check is `Malformed`.
 //!
-//! The reader keeps a position and the last sequence number that it returned or reported. An overtaken reader may skip
-//! any number of bytes; the sequence number keeps the count in `Lagged` exact. Nothing here blocks; `subscriber` adds
-//! the waiting. All words of the publisher are hostile input: any value gives an error or wrong contents, and every
+//! An overtaken reader may skip any number of bytes; the sequence number keeps the count in `Lagged` exact. Nothing
+//! here blocks. All words of the publisher are hostile input: any value gives an error or wrong contents, and every
 //! loop is bounded.
 
 mod copying;
@@ -29,7 +28,6 @@ use crate::sys::memory::PeerMemory;
 /// The reading end. One thread at a time uses it.
 #[derive(Debug)]
 pub struct RingReader<P> {
-    /// The publisher's memory, mapped read-only.
     peer: P,
     ring: Ring,
     /// The longest body in bytes; longer messages are skipped with `TooLarge`.
@@ -39,13 +37,12 @@ pub struct RingReader<P> {
     /// The [`FastRecord::FORM`] bits of this lap, valid below `fast_end`: the lap's end, or 0 for none.
     fast: u64,
     fast_end: u64,
-    /// The position of the next record, in bytes since the creation of the ring.
     position: u64,
     /// The record that gets the flag `RETAINED`, because it is older than this subscription.
     retained: Option<Retained>,
     /// The message after a reported gap, with its record and number.
     ///
-    /// It was read to see whether its slots were overwritten, which may happen when this side's view ends.
+    /// It was read early to see whether its slots were overwritten.
     behind_gap: Option<(Record, u64, Incoming)>,
     /// The last sequence number returned or reported as missed; `None` before the first record.
     sequence: Option<u64>,
@@ -62,7 +59,6 @@ enum Retained {
 
 /// Why a record could not be read.
 enum ReadError {
-    /// The publisher has begun to overwrite the record.
     Overtaken,
     /// This side lacks the record's slot file; the publisher sends it in the answer to a new hello.
     FileAbsent,
@@ -79,7 +75,6 @@ impl From<Error> for ReadError {
 /// Returns the elements that a record refers to.
 pub(super) type Resolve<'a> = dyn FnMut(Referring) -> Result<Resolved> + 'a;
 
-/// For a reader without slots.
 #[cfg(any(test, fuzzing))]
 fn no_slots(_: Referring) -> Result<Resolved> {
     Err(Error::new(ErrorKind::Malformed, "the publisher refers to slots, which this reader has not"))
@@ -91,8 +86,6 @@ const MAX_ATTEMPTS: u32 = 8;
 impl RingReader<PeerMemory> {
     /// Checks and maps the ring that a publisher of this session sent.
     ///
-    /// Bodies above `limit` bytes are skipped.
-    ///
     /// # Errors
     /// `Malformed` unless it is a sealed ring of this session, `VersionMismatch` for another layout, `OutOfMemory` if
     /// mapping fails.
@@ -103,7 +96,6 @@ impl RingReader<PeerMemory> {
 }
 
 impl<P: Memory> RingReader<P> {
-    /// The reading end of the ring of `ring` bytes in `peer`; `start` selects the first message.
     pub fn new(peer: P, ring: usize, limit: u64, start: Start) -> RingReader<P> {
         let mut ring_reader = RingReader {
             peer,
@@ -136,7 +128,7 @@ impl<P: Memory> RingReader<P> {
 
     /// Begins with the first message above this sequence number, or reports the lost ones.
     ///
-    /// The search starts at the ring's beginning if the ring was not lapped; otherwise at the restart position.
+    /// The search starts at the beginning of a ring that was not lapped, otherwise at the restart position.
     fn start_after(&mut self, sequence: u64) {
         self.sequence = Some(sequence);
         if self.word(at::TAIL) > self.ring.length {
@@ -161,12 +153,10 @@ impl<P: Memory> RingReader<P> {
         self.peer.load_fenced(at::TAIL) > self.position || self.peer.load_fenced(at::STATE) != state::OPEN
     }
 
-    /// The publisher's memory, which has the wake word.
     pub fn peer(&self) -> &P {
         &self.peer
     }
 
-    /// Whether the publisher still wakes subscribers that sleep in the futex.
     pub fn wakes_from_futex(&self) -> bool {
         self.peer.load(at::POLL_ONLY, Ordering::Relaxed) == 0
     }
@@ -239,15 +229,14 @@ impl<P: Memory> RingReader<P> {
         }
     }
 
-    /// The word at the position, of a whole record or 0.
     fn next_word(&self) -> u64 {
         self.peer.load(self.ring.offset_of(self.position), Ordering::Acquire)
     }
 
     /// Reads the record at the position.
     ///
-    /// `None` if only the position moved: past a pad, or past a message with an earlier number (after
-    /// [`RingReader::start_after`]). Frames with the number 0 are outside the sequence and always returned.
+    /// `None` after a pad, or after a message with an earlier number (see [`RingReader::start_after`]). Frames with the
+    /// number 0 are outside the sequence and always returned.
     fn read_next(&mut self, resolve: &mut Resolve<'_>) -> std::result::Result<Option<Incoming>, ReadError> {
         let (record, sequence) = self.read_header(self.position)?;
         let is_pad = record.shape() == Some(Shape::Pad);
@@ -274,19 +263,18 @@ impl<P: Memory> RingReader<P> {
             return Err(Error::lagged(sequence - last - 1).into());
         }
         match self.take_record(self.position, record, resolve) {
-            // A message that is too large still counts as read: the position moves on.
+            // A message that is too large still counts as read.
             Err(ReadError::Failed(e)) if e.kind() == ErrorKind::TooLarge => {
                 self.read_to(record, sequence);
                 Err(e.into())
             }
-            // The publisher does not wait until this process has memory, so the message is missed, which the error
-            // says.
+            // The publisher does not wait until this process has memory, so the message is missed.
             Err(ReadError::Failed(e)) if e.kind() == ErrorKind::OutOfMemory => {
                 self.read_to(record, sequence);
                 Err(memory::missed(e, 0).into())
             }
             Ok(Some(frame)) => Ok(Some(self.returned(record, sequence, frame))),
-            // The slots were overwritten, so the message is missed; the next sequence number shows the gap.
+            // The slots were overwritten; the next sequence number shows the gap.
             Ok(None) => {
                 self.pass(record);
                 Ok(None)
@@ -295,7 +283,6 @@ impl<P: Memory> RingReader<P> {
         }
     }
 
-    /// Moves past the record, whose message is returned now.
     fn returned(&mut self, record: Record, sequence: u64, mut frame: Incoming) -> Incoming {
         if self.read_to(record, sequence) {
             frame.header.flags |= flags::RETAINED;
@@ -303,9 +290,7 @@ impl<P: Memory> RingReader<P> {
         frame
     }
 
-    /// Moves past the record and counts its message as read.
-    ///
-    /// Returns whether the message is older than this subscription.
+    /// Moves past the record; returns whether its message is older than this subscription.
     fn read_to(&mut self, record: Record, sequence: u64) -> bool {
         let ordered = sequence != 0;
         let retained = match self.retained.take() {
@@ -327,8 +312,6 @@ impl<P: Memory> RingReader<P> {
 
     /// Returns the newest frame with the flag `RETAINED`, `Nothing` before the first, or `Moved`.
     ///
-    /// The position does not change.
-    ///
     /// # Errors
     /// `Stalled` if the publisher overwrote the record during eight copies; `TooLarge`, `OutOfMemory`, `Malformed` as
     /// for [`RingReader::read`].
@@ -337,7 +320,7 @@ impl<P: Memory> RingReader<P> {
         self.latest_with(&mut no_slots)
     }
 
-    /// [`RingReader::latest`] with slots: `resolve` returns the elements that a record refers to.
+    /// [`RingReader::latest`] with slots.
     pub(super) fn latest_with(&self, resolve: &mut Resolve<'_>) -> Result<Received> {
         for _ in 0..MAX_ATTEMPTS {
             if self.word(at::STATE) == state::MOVED {
@@ -361,14 +344,14 @@ impl<P: Memory> RingReader<P> {
         Err(stalled())
     }
 
-    /// Returns position and record of the newest message, `None` before the first one.
+    /// Returns position and record of the newest message.
     fn newest(&self) -> std::result::Result<Option<(u64, Record)>, ReadError> {
         /// The most records after the one that the publisher names; a hostile publisher could go on forever.
         const MOST: u32 = 8192;
         let count = self.word(at::COUNT);
         let mut position = self.word(at::LATEST);
         let mut newest = None;
-        // A subscriber may have read a record that the publisher does not name yet, and this result must not be older.
+        // A subscriber may have read a record that the publisher does not name yet; this result must not be older.
         for _ in 0..MOST {
             let is_absent = self.peer.load(self.ring.offset_of(position), Ordering::Relaxed) == 0;
             if is_absent && (newest.is_some() || count == 0) {
@@ -381,13 +364,12 @@ impl<P: Memory> RingReader<P> {
                 let text = "the publisher's newest record is a pad";
                 return Err(Error::new(ErrorKind::Malformed, text).into());
             }
-            // Saturating: a hostile publisher's position may be the maximum.
+            // As in `pass`.
             position = position.saturating_add(record.size());
         }
         Ok(newest)
     }
 
-    /// For models: the number of the newest message, 0 before the first one or if it was overwritten.
     #[cfg(all(test, loom))]
     pub fn newest_sequence(&self) -> u64 {
         match self.newest() {
@@ -398,7 +380,7 @@ impl<P: Memory> RingReader<P> {
 
     /// Moves an overtaken reader to the restart position, which leaves time to read.
     ///
-    /// A reader that has returned nothing has no missed messages to count, and moves to the newest record.
+    /// A reader that has returned nothing misses no messages, and moves to the newest record.
     fn catch_up(&mut self) {
         let to = self.word(if self.sequence.is_none() { at::LATEST } else { at::RESTART });
         self.position = self.position.max(to);
@@ -406,7 +388,7 @@ impl<P: Memory> RingReader<P> {
         self.fast_end = 0;
     }
 
-    /// Validates the header word of the record at `position`, and loads its sequence number, 0 for a pad.
+    /// Validates the header word at `position`, and loads the record's sequence number, 0 for a pad.
     fn read_header(&self, position: u64) -> std::result::Result<(Record, u64), ReadError> {
         if !position.is_multiple_of(GRANULE) {
             let text = format!("the publisher's ring has a record at {position}, between two granules");
@@ -434,7 +416,7 @@ impl<P: Memory> RingReader<P> {
     /// Whether the publisher has not begun to overwrite the record at `position`.
     ///
     /// The acquire fence orders the check after the loads of the record, and pairs with the release fence of
-    /// `RingWriter::reserve`. Saturating: the position may come from a hostile publisher.
+    /// `RingWriter::reserve`. Saturating, as in [`RingReader::pass`].
     pub(super) fn is_intact(&self, position: u64) -> bool {
         fence(Ordering::Acquire);
         self.peer.load(at::RESERVED, Ordering::Relaxed) <= position.saturating_add(self.ring.length)

@@ -3,8 +3,8 @@
 //! The reading end relies on this order of stores:
 //!
 //! 1. `reserved`: the end of the bytes that may be changing. A release fence follows, so a reader that sees a byte of a
-//!    later record also sees the new `reserved`. One store covers several records: readers load this line for each
-//!    record, and a store to it would delay the tail.
+//!    later record also sees the new `reserved`. One store covers several records, because readers load this line and a
+//!    store to it would delay the tail.
 //! 2. A zero in the place of the next record, then the record without its first word. Word by word with relaxed order,
 //!    because readers may be copying there.
 //! 3. At [`RingWriter::commit`], the record's first word with release order. A reader that loads it with acquire order
@@ -13,9 +13,6 @@
 //! 4. A release fence, `latest`, `restart`, `count`, then `tail` with release order and a full fence. Spinning readers
 //!    poll only the first word, so these lines stay in this side's cache. Readers that are about to sleep check `tail`.
 //!    A reader may be ahead of these words by the records under commit.
-//!
-//! The caller (`publisher`) wakes sleeping subscribers after `commit`; the fence makes sure that it sees their park
-//! words.
 
 use std::sync::atomic::Ordering;
 
@@ -49,7 +46,6 @@ pub(super) fn record_of(frame: &Outgoing<'_>) -> Record {
 /// One thread at a time uses it. It never blocks and never reads a subscriber's memory.
 #[derive(Debug)]
 pub(in crate::shm) struct RingWriter<M> {
-    /// The header page and the ring, which only this side writes.
     mine: M,
     ring: Ring,
     /// The position after the newest record, committed or not.
@@ -62,20 +58,19 @@ pub(in crate::shm) struct RingWriter<M> {
     reserved: u64,
     /// Bytes after a record that are reserved with it.
     ahead: u64,
-    /// The position of the newest record.
     latest: u64,
     /// The oldest record that an overtaken reader has time to read.
     ///
-    /// It is at least a quarter of the ring ahead of the bytes that the newest record overwrote.
+    /// It is at least a quarter of the ring ahead of the overwritten bytes.
     restart: u64,
     /// The last end of a record for which that position stays.
     restart_until: u64,
-    /// Records written so far, without pads; readers use it to see whether there is a newest record.
+    /// Records written so far, without pads.
     count: u64,
 }
 
 impl<M: OwnMemory> RingWriter<M> {
-    /// The writing end of a fresh ring of `ring` bytes, a power of two. `mine` is zero after its header.
+    /// The writing end of a fresh ring of `ring` bytes. `mine` is zero after its header.
     pub fn new(mine: M, ring: usize) -> RingWriter<M> {
         let ring = Ring::new(ring);
         RingWriter {
@@ -94,7 +89,6 @@ impl<M: OwnMemory> RingWriter<M> {
         }
     }
 
-    /// [`RingWriter::new`] with `ahead` reserved bytes, for models, whose ring is too short.
     #[cfg(all(test, loom))]
     pub fn with_ahead(mine: M, ring: usize, ahead: u64) -> RingWriter<M> {
         RingWriter { ahead, ..RingWriter::new(mine, ring) }
@@ -108,9 +102,7 @@ impl<M: OwnMemory> RingWriter<M> {
         self.ring.length
     }
 
-    /// Writes a frame and commits it.
-    ///
-    /// Returns false, without a change, for a record above half of the ring: readers would have no time to copy it.
+    /// Writes a frame and commits it. False, without a change, for a record above half of the ring.
     pub fn write(&mut self, frame: &Outgoing<'_>) -> bool {
         let Some(size) = self.put(frame) else { return false };
         self.commit();
@@ -121,8 +113,8 @@ impl<M: OwnMemory> RingWriter<M> {
 
     /// Writes and commits a data message without extension map and flags.
     ///
-    /// Returns false, without a change, if the body is longer than [`SHORT`] or the lap has no room:
-    /// [`RingWriter::write`] then takes it.
+    /// False, without a change, if [`RingWriter::write`] is needed: a body longer than [`SHORT`], or no room in the
+    /// lap.
     #[inline]
     pub fn write_short(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool {
         if body.len() as u64 > SHORT {
@@ -157,18 +149,14 @@ impl<M: OwnMemory> RingWriter<M> {
         self.tail - self.committed + size <= self.ring.length / 8
     }
 
-    /// Writes a frame without committing it.
-    ///
-    /// Returns false, without a change, for a record above half of the ring.
-    ///
-    /// If arrays or the body are in slots, the frame's extension has the references.
+    /// Writes a frame without committing it. False, without a change, for a record above half of the ring.
     pub fn append(&mut self, frame: &Outgoing<'_>) -> bool {
         let Some(size) = self.put(frame) else { return false };
         self.prefetch_next(size);
         true
     }
 
-    /// Takes over the records of a smaller ring, oldest first, into a fresh ring that no process reads yet.
+    /// Takes over the records of a smaller ring, into a fresh ring that no process reads yet.
     pub fn copy_records(&mut self, old: &RingWriter<M>) {
         let mut position = if old.tail > old.ring.length { old.restart } else { 0 };
         let mut content = Vec::new();
@@ -196,7 +184,6 @@ impl<M: OwnMemory> RingWriter<M> {
         self.commit();
     }
 
-    /// [`RingWriter::append`]; returns the size of the record.
     #[inline]
     fn put(&mut self, frame: &Outgoing<'_>) -> Option<u64> {
         let record = record_of(frame);
@@ -223,9 +210,7 @@ impl<M: OwnMemory> RingWriter<M> {
         Some(size)
     }
 
-    /// Makes the record of `size` bytes at `start` the newest one, before any word of it is stored.
-    ///
-    /// Returns the offset after its first word.
+    /// Makes the record of `size` bytes at `start` the newest one; returns the offset after its first word.
     fn begin(&mut self, start: u64, size: u64) -> usize {
         self.count += 1;
         (self.latest, self.tail) = (start, start + size);
@@ -247,13 +232,13 @@ impl<M: OwnMemory> RingWriter<M> {
     /// Prefetches for writing the cache lines of another record of the same size.
     ///
     /// Readers hold these lines since the last lap, and fetching them one by one takes longer than the copy. A prefetch
-    /// changes no memory, so it does not disturb readers that still copy there.
+    /// does not disturb readers that still copy there.
     fn prefetch_next(&self, size: u64) {
         const LINE: usize = 64;
         /// At most this many bytes: more would fill the processor's queue of outstanding misses.
         const MOST: u64 = 512;
-        // A prefetch never faults, so a record at the end of a lap needs no special case. The line with the zero after
-        // the last record stays with its readers, who poll it.
+        // A prefetch never faults, so a record at the end of a lap needs no special case. The line with the last zero
+        // stays with its readers, who poll it.
         let first = (self.ring.offset_of(self.tail) | (LINE - 1)) + 1;
         for line in (0..size.min(MOST) as usize).step_by(LINE) {
             self.mine.prefetch_own(first + line);
@@ -274,8 +259,6 @@ impl<M: OwnMemory> RingWriter<M> {
     }
 
     /// For models: commits bytes that the test itself wrote up to `end`, except the first word.
-    ///
-    /// `start` is the position of the last record.
     #[cfg(all(test, loom))]
     pub fn commit_range(&mut self, first: u64, start: u64, end: u64) {
         self.count += 1;
@@ -289,8 +272,7 @@ impl<M: OwnMemory> RingWriter<M> {
 
     /// Makes all appended records visible to readers.
     ///
-    /// A full fence follows the store of `tail`: either the caller then sees a subscriber's park word, or the
-    /// subscriber sees the new tail before it sleeps.
+    /// After the full fence, either the caller sees a subscriber's park word, or the subscriber sees the new tail.
     pub fn commit(&mut self) {
         if self.tail > self.committed {
             self.mine.store(self.ring.offset_of(self.committed), self.first, Ordering::Release);
@@ -305,8 +287,8 @@ impl<M: OwnMemory> RingWriter<M> {
 
     /// Moves the restart position to a record a quarter of the ring ahead of the overwritten bytes.
     ///
-    /// It follows the lengths in this side's own memory, which are still whole. It never reaches a record whose word
-    /// the next commit stores: a batch takes at most an eighth of the ring, and a longer record forms its own batch.
+    /// It follows the lengths in this side's own memory. It never reaches a record whose word the next commit stores,
+    /// because a batch takes at most an eighth of the ring.
     fn advance_restart(&mut self, start: u64, end: u64) {
         while end > self.restart_until {
             if self.restart >= self.tail {

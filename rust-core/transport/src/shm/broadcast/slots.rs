@@ -23,9 +23,7 @@ impl PublishedSlots {
         self.table().release.turn_off(off);
     }
 
-    /// Ends writing to slots.
-    ///
-    /// Viewed slots then stay unchanged, so no subscriber's socket stays open for its views.
+    /// Ends writing to slots, so that no subscriber's socket stays open for its views.
     pub(super) fn close(&self) {
         self.table().release.close();
     }
@@ -37,12 +35,10 @@ impl PublishedSlots {
         self.refer_giving(split, Viewers::give)
     }
 
-    /// Adds a subscriber, whose views protect slots.
     pub(super) fn add(&self, id: u64, page: Arc<PeerMemory>, socket: Arc<Guarded>) {
         self.table().release.add(id, page, socket);
     }
 
-    /// Removes a subscriber that has left.
     pub(super) fn remove(&self, id: u64) {
         self.table().release.leave(id);
     }
@@ -55,7 +51,6 @@ impl PublishedSlots {
         Ok(files)
     }
 
-    /// Returns the files that hold the parts of a body.
     pub(super) fn files_of(&self, split: &Split) -> Result<Vec<OwnedFd>> {
         let slots = &self.table().slots;
         let has_part = |slot: usize| {
@@ -76,7 +71,6 @@ impl PublishedSlots {
         }
     }
 
-    /// Returns the bytes of all files and the number of subscribers, for tests.
     #[cfg(test)]
     pub(crate) fn held(&self) -> (usize, usize) {
         (self.bytes(), self.table().release.count())

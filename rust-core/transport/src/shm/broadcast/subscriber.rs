@@ -1,13 +1,11 @@
 //! The subscriber's side: a ring reader that can sleep, and a page that tells how to wake it.
 //!
-//! Waiting has the same stages as on a link: spin, the futex for a short time (see `futex_stage`), then poll or epoll
-//! on the socket. The layer above calls `try_recv`; after `Nothing` it calls `spin`, `sleep_briefly`, `park`, waits on
-//! `descriptors()`, and calls `unpark`. Each park word is followed by a full fence and another check of the ring, so no
-//! wake-up is lost.
+//! Waiting has the stages of a link: spin, futex (see `futex_stage`), then poll or epoll on the socket. The layer above
+//! calls `try_recv`; after `Nothing` it calls `spin`, `sleep_briefly`, `park`, waits on `descriptors()`, and calls
+//! `unpark`. Each park word is followed by a full fence and another check of the ring, so no wake-up is lost.
 //!
-//! The publisher's death shows as a hang-up of the socket or as the end of its process. The kernel is asked only when
-//! the ring is empty: after each sleep in poll, and after 64 empty reads in a row. Everything that a dead publisher
-//! committed is returned before `Disconnected`.
+//! The kernel is asked about the publisher only when the ring is empty: after each sleep in poll, and after 64 empty
+//! reads in a row. Everything that a dead publisher committed is returned before `Disconnected`.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -38,7 +36,6 @@ use crate::sys::socket;
 /// A subscriber's page, without a ring: how the subscriber sleeps, and which message it read last.
 #[derive(Debug)]
 pub struct SubscriberPage {
-    /// The header page, which only this side writes.
     memory: Arc<MemoryFile>,
 }
 
@@ -52,18 +49,16 @@ impl SubscriberPage {
         Ok(SubscriberPage { memory: Arc::new(memory) })
     }
 
-    /// The counter of this page's views; the publisher has the other end of `socket`.
+    /// The counter of this page's views.
     pub(super) fn viewing(&self, socket: Arc<Guarded>, views: &ViewCount) -> Viewing {
         Viewing::new(self.memory.clone(), socket, views)
     }
 
-    /// The memory file, which goes to the publisher with the hello.
     pub(crate) fn descriptor_for_peer(&self) -> BorrowedFd<'_> {
         self.memory.fd()
     }
 }
 
-/// The next slot file that has come over the socket.
 fn fetch(signals: &Signals, page: &SubscriberPage, files: &mut u64) -> Result<Option<OwnedFd>> {
     let file = signals.take_file()?;
     *files += u64::from(file.is_some());
@@ -71,25 +66,21 @@ fn fetch(signals: &Signals, page: &SubscriberPage, files: &mut u64) -> Result<Op
     Ok(file)
 }
 
-/// The receiving half of a subscription. One thread at a time uses it, with the layer above's lock.
+/// The receiving half of a subscription. One thread at a time uses it.
 #[derive(Debug)]
 pub struct BroadcastReader {
     ring_reader: RingReader<PeerMemory>,
     /// The page that the publisher reads.
     page: SubscriberPage,
-    /// The files of the publisher's slots, and the program's views of them.
     slots: PublishedFiles,
     /// Which bytes of whole bodies stay in slots, see [`BroadcastReader::view_bodies`].
     body_views: BodyViews,
-    /// How many slot files came over the socket.
     files: u64,
-    /// This side's park word, and the publisher's wake word.
     park: Park,
     spin: Spin,
     /// Whether [`BroadcastReader::peek_fast`] has spun in vain since the last frame.
     has_spun: bool,
     publisher: Liveness,
-    /// The bytes that the publisher sends to end a sleep in poll.
     signals: Signals,
     futex_stage: FutexStage,
     /// Why this side ended the subscription: invalid bytes over the socket.
@@ -100,14 +91,11 @@ pub struct BroadcastReader {
     empty_polls: u32,
     /// Whether the publisher was found gone; the ring is still read to its end.
     gone: bool,
-    /// Whether the last read found that the publisher has moved.
     moved: bool,
 }
 
 impl BroadcastReader {
     /// Follows the ring with `page`, which the publisher has.
-    ///
-    /// The hang-up of `socket`, or the end of `process`, shows the publisher's end. `spin` limits the time of spinning.
     pub(super) fn new(
         ring_reader: RingReader<PeerMemory>,
         slots: PublishedFiles,
@@ -144,8 +132,8 @@ impl BroadcastReader {
     /// Returns the next frame, `Nothing`, or `Moved`; never blocks.
     ///
     /// # Errors
-    /// Those of `RingReader::read`; `Disconnected` after everything of a gone publisher was read; `Malformed` for
-    /// invalid bytes over the socket.
+    /// Those of `RingReader::read`; `Disconnected` after everything of a gone publisher; `Malformed` for invalid bytes
+    /// over the socket.
     #[inline]
     pub fn try_recv(&mut self) -> Result<Received> {
         if let Some(end) = &self.end {
@@ -181,8 +169,8 @@ impl BroadcastReader {
 
     /// Returns the next record if it is a fast-path record and the subscription has not ended.
     ///
-    /// With `spins`, spins first, instead of the next [`BroadcastReader::spin`], if spinning is trusted. Otherwise the
-    /// polls come later, after steps of the general path during which a message may come.
+    /// With `spins`, spins first if spinning is trusted. Otherwise the polls come later, after steps of the general
+    /// path during which a message may come.
     #[inline]
     pub fn peek_fast(&mut self, spins: bool) -> Option<FastLinked> {
         if self.end.is_some() || (spins && !self.ring_reader.has_next() && !self.spin_early()) {
@@ -204,7 +192,7 @@ impl BroadcastReader {
 
     /// Copies the body of the record that [`BroadcastReader::peek_fast`] has just returned.
     ///
-    /// Returns false, without a change, if the publisher overwrote it.
+    /// False, without a change, if the publisher overwrote it.
     #[inline]
     pub fn take_fast(&mut self, fast: &FastLinked, body: &mut [u8]) -> bool {
         if !self.ring_reader.take_fast(fast, body) {
@@ -214,7 +202,6 @@ impl BroadcastReader {
         true
     }
 
-    /// Records that the message of this number was read.
     #[inline]
     fn frame_came(&mut self, sequence: u64) {
         self.page.memory.store(at::CONSUMED, sequence, Ordering::Relaxed);
@@ -259,9 +246,7 @@ impl BroadcastReader {
         ring_reader.latest_with(&mut resolve)
     }
 
-    /// The number after which a new subscription continues in the moved publisher's ring.
-    ///
-    /// `None` if this subscription has not begun.
+    /// The number after which a new subscription continues; `None` if this one has not begun.
     pub fn resume(&self) -> Option<u64> {
         match self.ring_reader.resume() {
             Start::After(number) => Some(number),
@@ -278,9 +263,7 @@ impl BroadcastReader {
         self.spin.until(|| ring_reader.is_ready())
     }
 
-    /// Sleeps in the futex, within the `FutexStage` after a frame.
-    ///
-    /// False when it is time for [`BroadcastReader::park`] and a longer sleep.
+    /// Sleeps in the futex, within the `FutexStage` after a frame. False when it is time to park.
     ///
     /// # Errors
     /// Those of the caller's tick after a signal, and of the system call.
@@ -305,7 +288,7 @@ impl BroadcastReader {
 
     /// Prepares a sleep on [`BroadcastReader::descriptors`]; true, unparked, if there is something to read.
     ///
-    /// Invalid bytes over the socket count as something to read: the next `try_recv` returns the error.
+    /// After invalid bytes over the socket it returns true, and the next `try_recv` returns the error.
     pub fn park(&mut self) -> Result<bool> {
         if let Err(end) = self.signals.prepare(Signal::Data) {
             // The process lacks a descriptor only for now; any other error ends the subscription.
@@ -336,8 +319,6 @@ impl BroadcastReader {
     }
 
     /// The descriptors that wake a level-triggered epoll set for another `try_recv`.
-    ///
-    /// They are the socket, and the publisher's process if the kernel gives it.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.publisher.descriptors().collect()
     }
@@ -345,8 +326,7 @@ impl BroadcastReader {
 
 impl Drop for BroadcastReader {
     fn drop(&mut self) {
-        // Views keep the socket open, and the publisher does not write viewed slots. The shutdown tells it that this
-        // subscription has ended.
+        // Views keep the socket open, so the shutdown tells the publisher that this subscription has ended.
         if self.slots.counter.as_ref().is_some_and(|viewing| viewing.count() > 0) {
             socket::end_writing(&**self.publisher.socket());
         }

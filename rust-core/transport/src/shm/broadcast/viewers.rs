@@ -27,11 +27,9 @@ struct Viewer {
     socket: Arc<Guarded>,
     /// For each slot, the number of the file that the subscriber was sent.
     has: [u64; SLOTS],
-    /// How many files were sent over the socket.
     sent: u64,
     /// The subscriber's hello was answered, so other bytes may follow.
     answered: bool,
-    /// The subscriber has left, but its program may still have views.
     left: bool,
     /// The subscriber has claimed too many slots, so its claims are ignored.
     refuted: bool,
@@ -40,13 +38,10 @@ struct Viewer {
 #[derive(Debug, Default)]
 pub struct Viewers {
     all: Vec<Viewer>,
-    /// Whether subscribers have left whose programs may still have views.
     have_left: bool,
     /// Messages published so far that refer to slots.
     published: u64,
-    /// Whether a subscriber does not support slots.
     is_off: bool,
-    /// The publisher has ended and writes nothing more, so views need no checks.
     is_closed: bool,
 }
 
@@ -97,7 +92,6 @@ impl Viewers {
         self.all.push(Viewer { id, page, socket, has, sent, answered: false, left: false, refuted: false });
     }
 
-    /// Records the files that go with the answer to the subscriber's hello.
     pub fn gets(&mut self, id: u64, files: &[FileName]) {
         for viewer in self.all.iter_mut().filter(|viewer| viewer.id == id) {
             files.iter().for_each(|file| viewer.has[file.slot] = file.number);
@@ -114,7 +108,6 @@ impl Viewers {
         self.forget_those_that_have_gone();
     }
 
-    /// While it is off, no array goes into a slot.
     pub fn turn_off(&mut self, off: bool) {
         self.is_off = off;
     }
@@ -125,7 +118,6 @@ impl Viewers {
         self.all.clear();
     }
 
-    /// Removes subscribers that have left and have no more views.
     fn forget_those_that_have_gone(&mut self) {
         self.all
             .retain(|viewer| !viewer.left || (Claims::of(&viewer.page).count() > 0 && !viewer.has_hung_up()));
@@ -138,8 +130,8 @@ impl Viewers {
 
     /// Sends the file of a slot to all subscribers that lack it.
     ///
-    /// Returns false if the kernel refuses more descriptors: the contents then cannot be published by reference. A
-    /// subscriber that does not take its files gets no more; it notices a missing file and sends another hello.
+    /// False if the kernel refuses more descriptors. A subscriber that does not take its files gets no more; it notices
+    /// a missing file and sends another hello.
     pub fn give(&mut self, name: FileName, file: &MemoryFile) -> bool {
         let lacks =
             |viewer: &&mut Viewer| viewer.answered && !viewer.left && viewer.has[name.slot] != name.number;
@@ -176,7 +168,6 @@ impl Viewer {
         }
     }
 
-    /// Whether no process has the other end of its socket any more.
     fn has_hung_up(&self) -> bool {
         let mut fds = [PollFd::from_borrowed_fd(self.socket.as_fd(), PollFlags::empty())];
         // If the kernel cannot tell, the subscriber stays: its viewed slots must not change.

@@ -1,7 +1,7 @@
 //! A subscriber's side of slots: views up to its share, copies of further elements and of bodies.
 //!
 //! A slot counts as viewed during a copy. Otherwise a fast publisher would overwrite it during each copy of a slow
-//! subscriber, which would then receive nothing.
+//! subscriber, which would receive nothing.
 
 use std::os::fd::OwnedFd;
 use std::slice::from_ref;
@@ -38,7 +38,6 @@ pub(super) enum Content {
     Body(Reference),
 }
 
-/// The result of reading a frame's references.
 #[derive(Debug)]
 pub(super) enum Resolved {
     Frame(Incoming),
@@ -52,11 +51,8 @@ pub(super) enum Resolved {
 pub(super) type PublishedFiles = SlotFiles<Option<Viewing>>;
 
 /// The number of views of one publisher incarnation's slots, over all connections of a subscriber.
-///
-/// Views outlive a connection: the subscriber connects again if the ring has moved or a file is missing.
 #[derive(Clone, Debug, Default)]
 pub struct ViewCount {
-    /// The session of that incarnation.
     session: u64,
     counts: Arc<Counts>,
 }
@@ -65,7 +61,6 @@ pub struct ViewCount {
 struct Counts {
     /// Views begun; only the receiving thread writes it.
     begun: AtomicUsize,
-    /// Views ended.
     ended: AtomicUsize,
 }
 
@@ -78,7 +73,6 @@ impl ViewCount {
         self
     }
 
-    /// The number of views, for the receiving thread.
     pub(super) fn get(&self) -> usize {
         // Acquire: the ends in the page precede this.
         self.counts.begun.load(Ordering::Relaxed).wrapping_sub(self.counts.ended.load(Ordering::Acquire))
@@ -86,8 +80,6 @@ impl ViewCount {
 }
 
 /// The slots that this subscriber views, as its page tells the publisher.
-///
-/// The subscriber and its views share it.
 #[derive(Clone, Debug)]
 pub(super) struct Viewing(Arc<Shared>);
 
@@ -97,7 +89,6 @@ struct Shared {
     /// Its close tells the publisher that all views have ended.
     _socket: Arc<Guarded>,
     views: ViewCount,
-    /// The fork generation that subscribed.
     generation: u64,
 }
 
@@ -115,13 +106,11 @@ impl ViewCounter for Option<Viewing> {
 }
 
 impl Viewing {
-    /// No views in this page yet; the publisher has the page and the other end of `socket`.
     pub fn new(page: Arc<MemoryFile>, socket: Arc<Guarded>, views: &ViewCount) -> Viewing {
         let (views, generation) = (views.clone(), fork::generation());
         Viewing(Arc::new(Shared { page, _socket: socket, views, generation }))
     }
 
-    /// The number of views, for the receiving thread.
     pub fn count(&self) -> usize {
         self.0.views.get()
     }
@@ -141,16 +130,14 @@ impl Viewing {
 }
 
 impl PublishedFiles {
-    /// No files yet. `session` is the publisher's; messages above `limit` bytes are not read.
     pub fn of(session: u64, limit: u64, viewing: Option<Viewing>) -> PublishedFiles {
         SlotFiles::new(session, max_file_length(limit).saturating_mul(MAX_OVERSIZE), viewing)
     }
 
     /// Returns the frame with views of its elements, or copies if the subscriber has no more views.
     ///
-    /// A whole body is copied, except the bytes that `body_views` leaves in its slot if one more view is possible.
-    /// `fetch` reads files that wait in the socket. `Malformed` if a reference names something that no honest publisher
-    /// has; `OutOfMemory` if this process cannot map or copy the elements.
+    /// A whole body is copied, except the bytes that `body_views` leaves in its slot. `fetch` reads files from the
+    /// socket. `Malformed` if a reference is invalid; `OutOfMemory` if this process cannot map or copy the elements.
     pub fn resolve(
         &mut self,
         frame: Referring,
@@ -186,7 +173,7 @@ impl PublishedFiles {
         Ok(frame.map_or(Resolved::Overtaken, Resolved::Frame))
     }
 
-    /// The body with these arrays, whose files have arrived. `None` if one of their slots was overwritten.
+    /// The body with these arrays. `None` if one of their slots was overwritten.
     fn arrays(&mut self, rest: Rest, references: &[Reference]) -> Result<Option<Body>> {
         let mut parts = OneOrMany::new();
         for reference in references {
@@ -197,19 +184,18 @@ impl PublishedFiles {
         Ok(Some(Body::of_parts(rest, parts)))
     }
 
-    /// Whether this subscriber may view one more slot.
     fn may_view(&self) -> bool {
         self.counter.as_ref().is_some_and(|viewing| viewing.count() < SHARE)
     }
 
-    /// A view of the elements of a reference, whose file has arrived. `None` if the slot was overwritten.
+    /// A view of a reference's elements. `None` if the slot was overwritten.
     fn viewed(&mut self, reference: &Reference) -> Result<Option<Bytes>> {
         let elements = self.elements(reference)?;
         let begun = self.counter.as_ref().filter(|viewing| viewing.begin(&elements, reference.filling));
         Ok(begun.map(|_| elements.view()))
     }
 
-    /// A copy of the elements of a reference, whose file has arrived. `None` if the slot was overwritten.
+    /// A copy of a reference's elements. `None` if the slot was overwritten.
     fn copied(&mut self, reference: &Reference) -> Result<Option<Bytes>> {
         let elements = self.elements(reference)?;
         let (word, filling) = (elements.file.filling(), reference.filling);
@@ -234,8 +220,6 @@ impl PublishedFiles {
 }
 
 /// Copies elements that the publisher may overwrite, beginning at a whole word.
-///
-/// Copies them again if the elements do not begin at a word.
 fn copy_racing(elements: &Elements<Option<Viewing>>) -> Result<Bytes> {
     #[cfg(test)]
     during_copy::run();
@@ -259,7 +243,6 @@ pub(super) mod during_copy {
         static STEP: RefCell<Option<Box<dyn FnMut()>>> = const { RefCell::new(None) };
     }
 
-    /// Calls `body`, with this step in each copy that it makes.
     pub fn with<T>(step: impl FnMut() + 'static, body: impl FnOnce() -> T) -> T {
         STEP.set(Some(Box::new(step)));
         let result = body();

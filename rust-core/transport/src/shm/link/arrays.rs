@@ -1,9 +1,8 @@
 //! Long arrays in slots: the sending half writes references, and the receiving half returns views.
 //!
-//! A frame's parts that are in this link's slots become references in one ring record. Before the first reference into
-//! a file, its descriptor goes over the socket, with one byte that names the slot. The socket keeps the order of
-//! descriptors, and the record becomes visible only afterwards, so the receiver always finds the file. Without slots,
-//! with a rest too long for one record, or with a full socket, the frame goes in one block (see `bodies`).
+//! Before the first reference into a file, its descriptor goes over the socket, with one byte that names the slot. The
+//! record becomes visible only afterwards, so the receiver always finds the file. Without slots, with a rest too long
+//! for one record, or with a full socket, the frame goes in one block (see `bodies`).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,8 +27,6 @@ use crate::sys::memory::MemoryFile;
 
 impl ShmTx {
     /// Writes references to the parts of a frame, or the whole frame in one block if that is not possible.
-    ///
-    /// Like the contract's `try_send`: `Blocked` leaves nothing, and takes the references back.
     #[cold]
     pub(super) fn try_write_split(&mut self, frame: &Outgoing<'_>, split: &Split) -> Result<Sent> {
         let socket = self.shared.liveness.socket().clone();
@@ -67,12 +64,11 @@ impl ShmTx {
         written.map(Some)
     }
 
-    /// The slots for long arrays that this link sends; `None` if the peer accepts none.
+    /// The slots for long arrays that this link sends, if the peer accepts them.
     pub(crate) fn slots(&self) -> Option<&Arc<Slots>> {
         self.slots.as_ref()
     }
 
-    /// Writes references without any check, as a hostile peer does.
     #[cfg(test)]
     pub(in super::super) fn write_references(
         &mut self,
@@ -84,11 +80,11 @@ impl ShmTx {
     }
 }
 
-/// A message in the ring whose long arrays are in slots that this side has mapped.
+/// A message whose long arrays are in slots that this side has mapped.
 #[derive(Debug)]
 pub struct InSlots {
     found: Referring,
-    /// The elements before viewing, each with the number of bytes of the rest before it.
+    /// The elements, each with the number of bytes of the rest before it.
     elements: OneOrMany<(usize, Elements<ReleaseCounter>)>,
 }
 
@@ -99,9 +95,7 @@ impl InSlots {
 }
 
 impl ShmRx {
-    /// Returns a message whose long arrays are in slots that this side has mapped. Nothing changes.
-    ///
-    /// [`ShmRx::try_recv`] handles all other cases.
+    /// Returns a message whose long arrays are in mapped slots. Nothing changes.
     pub fn peek_in_slots(&mut self) -> Option<InSlots> {
         // Checked before reading: `try_recv` returns what the peer wrote before its end.
         if self.shared.end.get().is_some() {
@@ -124,14 +118,13 @@ impl ShmRx {
         let (header, rest) = (found.header, self.reader.take_rest(&found));
         self.note_frame();
         self.shared.last_received.store(header.sent, Ordering::Relaxed);
-        // An answer in a slot is likely. Its search for a slot reads both words, which the peer has written since.
+        // An answer in a slot is likely, and its search for a slot reads both words.
         self.shared.peer.memory.prefetch(at::RELEASED);
         self.shared.peer.memory.prefetch(at::HEAD);
         let parts = elements.map(|(at, elements)| Part { at, bytes: elements.view() });
         Incoming { header, extension: Bytes::new(), body: Body::of_parts(rest, parts) }
     }
 
-    /// Returns the frame of a record whose long arrays are in the peer's slots. Errors as `try_recv`.
     #[cold]
     pub(super) fn receive_with_views(&mut self, record: Record) -> Result<Option<Incoming>> {
         self.note_frame();

@@ -9,15 +9,12 @@ use crate::codec::Encoding;
 pub struct Batch<'a> {
     half: &'a mut ShmTx,
     hidden: Hidden,
-    /// The sending time of the batch.
     sent: i64,
     has_written: bool,
 }
 
 impl ShmTx {
-    /// Begins a batch with this sending time.
-    ///
-    /// `None` if the link has ended, which [`ShmTx::try_send`] reports.
+    /// Begins a batch with this sending time. `None` if the link has ended.
     #[inline]
     pub fn begin_batch(&mut self, sent: i64) -> Option<Batch<'_>> {
         if self.check().is_err() || self.check_sleeper(sent).is_err() {
@@ -30,8 +27,7 @@ impl ShmTx {
 impl Batch<'_> {
     /// Writes a data message with the next sequence number.
     ///
-    /// Returns false, with nothing written, for a body that is not short or if that is not possible at once:
-    /// [`ShmTx::try_send`] returns the reason.
+    /// False, with nothing written, if the body is not short or [`ShmTx::try_send`] is needed.
     #[inline(always)]
     pub fn put(&mut self, sequence: u64, encoding: Encoding, body: &[u8]) -> bool {
         if body.len() > Small::LONGEST {

@@ -1,7 +1,7 @@
 //! Long bodies in slots: the sending half puts a whole body into a slot; the receiving half copies it.
 //!
-//! It may leave bytes in the slot that the layer above wants to view. All other content is examined and decoded only in
-//! the copy, which the peer cannot write. Without a free slot, a body goes through the ring in pieces.
+//! Bytes that the layer above wants to view may stay in the slot. All other content is decoded only in the copy, which
+//! the peer cannot write. Without a free slot, a body goes through the ring in pieces.
 
 use std::sync::atomic::Ordering;
 
@@ -25,8 +25,6 @@ use crate::{LongBodies, Sent};
 
 impl ShmTx {
     /// Writes a frame with a long body as a reference to its slot, or through the ring if there is no slot.
-    ///
-    /// Copies the body unless it is in a slot already. Like the contract's `try_send`.
     #[cold]
     pub(super) fn try_write_long(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         if self.slots.is_none() || !self.writer.accepts_placed(frame.extension.len()) {
@@ -45,7 +43,7 @@ impl ShmTx {
         Ok(sent)
     }
 
-    /// Writes a record with a reference to the body in a slot; the ring has room for it.
+    /// Writes a record, for which the ring has room, with a reference to the body in a slot.
     ///
     /// False if there is no slot, or if the peer cannot be sent its file.
     fn try_place(&mut self, frame: &Outgoing<'_>) -> Result<bool> {
@@ -63,7 +61,6 @@ impl ShmTx {
         written
     }
 
-    /// Writes a reference to a body without any check, as a hostile peer does.
     #[cfg(test)]
     pub(in super::super) fn write_placed(
         &mut self,
@@ -74,21 +71,17 @@ impl ShmTx {
         assert!(self.writer.try_write_placed(header, extension, reference).unwrap());
     }
 
-    /// Returns how long bodies were sent since the last call.
     pub(crate) fn take_long_bodies(&mut self) -> LongBodies {
         std::mem::take(&mut self.long_bodies)
     }
 }
 
 impl ShmRx {
-    /// Sets which bytes of a body stay in its slot, for data and for replies.
-    ///
-    /// Requests use `data`, except [`BodyViews::Whole`].
+    /// Sets which bytes of a body stay in its slot. Requests use `data`, except [`BodyViews::Whole`].
     pub fn view_bodies(&mut self, data: BodyViews, replies: BodyViews) {
         self.body_views = (data, replies);
     }
 
-    /// Returns the frame of a record whose body is in one of the peer's slots. Errors as `try_recv`.
     #[cold]
     pub(super) fn receive_placed(&mut self, record: Record) -> Result<Option<Incoming>> {
         self.note_frame();
@@ -128,7 +121,6 @@ impl ShmRx {
             Some(left) => left.body(elements.view()),
             None => {
                 let copy = copied(elements.bytes())?;
-                // The slot is free for the peer.
                 files.counter.end_view(reference.slot as usize);
                 copy.into()
             }
@@ -137,7 +129,7 @@ impl ShmRx {
         Ok(Incoming { header, extension, body })
     }
 
-    /// Skips the message for which memory was lacking, if `may` allows that.  Returns its header.
+    /// Skips the message for which memory was lacking, if `may` allows that. Returns its header.
     ///
     /// # Errors
     /// `Malformed`, which ends the link.

@@ -1,7 +1,7 @@
 //! Both halves' steps for each message: short messages, the check of the peer's activity, and wake-ups.
 //!
-//! Every send first checks the link and the peer, then writes, then wakes a sleeping peer. The check precedes the
-//! writing: after an error the caller sends the frame again, and the peer might have read the first one.
+//! Every send first checks the link and the peer, then writes, then wakes a sleeping peer. The check comes first
+//! because the caller sends the frame again after an error.
 
 use std::sync::atomic::{Ordering, fence};
 
@@ -24,7 +24,7 @@ impl ShmTx {
         self.writer.is_one_record(bytes) && !self.is_for_slot(bytes)
     }
 
-    /// Whether a body of so many bytes goes into a slot. That takes time, so callers hold no lock for it.
+    /// Whether a body of so many bytes goes into a slot, which is too slow for a caller with a lock.
     #[inline]
     fn is_for_slot(&self, bytes: usize) -> bool {
         bytes >= PLACED_FROM && self.slots.is_some()
@@ -33,8 +33,7 @@ impl ShmTx {
     /// Sends a whole data message, request or reply without flags and extension map.
     ///
     /// Data and requests need the next sequence number; `correlation` is the number of a reply's request, otherwise 0.
-    /// A full fence follows the caller's earlier stores and this one. Returns false, with nothing sent, if that is not
-    /// possible at once: [`ShmTx::try_send`] returns the reason.
+    /// A full fence follows. False, with nothing sent, if [`ShmTx::try_send`] is needed.
     #[inline(always)]
     pub fn try_send_fast(
         &mut self,
@@ -59,7 +58,6 @@ impl ShmTx {
         true
     }
 
-    /// Notes the sending time of a written record and wakes the peer.
     #[inline]
     pub(super) fn wrote(&mut self, sent: i64) {
         self.short_passed = false;
@@ -78,8 +76,8 @@ impl ShmTx {
 
     /// Returns the error of a link that has ended.
     ///
-    /// Asks the kernel whether the peer lives after 1, 2, 4 … 64 frames without the peer's activity, then after every
-    /// 64. Asking costs as much as several messages.
+    /// Asks the kernel whether the peer lives after 1, 2, 4, 8, 16, 32 and every 64 frames without the peer's activity.
+    /// Asking costs as much as several messages.
     #[inline(always)]
     pub(super) fn check(&mut self) -> Result<()> {
         self.check_open()?;
@@ -119,10 +117,9 @@ impl ShmTx {
         if self.shared.is_gone()? { Err(self.shared.end(disconnected())) } else { Ok(()) }
     }
 
-    /// Checks a parked peer before writing, because it may be dead.
+    /// Checks a parked peer before writing, because it may be dead. `now` is the frame's sending time.
     ///
-    /// After the writing it may have read the frame and ended, and an error would cause a second send. `now` is the
-    /// frame's sending time. A frame that wakes a sleeper is slow anyway.
+    /// A frame that wakes a sleeper is slow anyway.
     #[inline(always)]
     pub(super) fn check_sleeper(&mut self, now: i64) -> Result<()> {
         let park = self.shared.peer.memory.load(at::DATA_PARK, Ordering::Relaxed);
@@ -151,9 +148,7 @@ impl ShmTx {
         self.check_kernel()
     }
 
-    /// Wakes the peer's sleeping receiving half.
-    ///
-    /// The caller has stored the record's header with a full fence.
+    /// Wakes the peer's sleeping receiving half. The caller has made a full fence after its store.
     #[inline(always)]
     pub(super) fn wake_reader(&mut self) {
         let park = self.shared.peer.memory.load_fenced(at::DATA_PARK);
@@ -170,8 +165,6 @@ impl ShmTx {
 
 impl ShmRx {
     /// Returns a short message that is complete in one record. Nothing changes.
-    ///
-    /// [`ShmRx::try_recv`] handles all other cases.
     #[inline]
     pub fn peek_small(&self) -> Option<Small> {
         // Checked before reading: `try_recv` returns what the peer wrote before its end.
@@ -179,8 +172,6 @@ impl ShmRx {
     }
 
     /// The next record, if it is fast-path data or a fast-path request, as `kind` says. Nothing changes.
-    ///
-    /// [`ShmRx::peek_small`] handles all other cases.
     #[inline]
     pub fn peek_fast(&self, kind: Kind) -> Option<FastRecord> {
         // As in `peek_small`.
@@ -193,7 +184,7 @@ impl ShmRx {
         if self.shared.end.get().is_some() { None } else { self.reader.peek_reply() }
     }
 
-    /// Copies the body of the reply that [`ShmRx::peek_reply`] has just found.
+    /// Copies the body that [`ShmRx::peek_reply`] has just found.
     #[inline]
     pub fn take_reply(&mut self, reply: &FastLinked, body: &mut [u8]) {
         self.reader.take_reply(reply, body);
@@ -207,9 +198,7 @@ impl ShmRx {
         self.reader.next_sequence()
     }
 
-    /// Copies the body that [`ShmRx::peek_fast`] has just found.
-    ///
-    /// Returns the sending time, ns since 1970, as the record gives it.
+    /// Copies the body that [`ShmRx::peek_fast`] has just found. Returns the sending time, ns since 1970.
     #[inline]
     pub fn take_fast(&mut self, fast: &FastRecord, body: &mut [u8]) -> i64 {
         let sent = self.reader.take_fast(fast, body);
@@ -218,7 +207,7 @@ impl ShmRx {
         sent
     }
 
-    /// Returns the data message that [`ShmRx::peek_fast`] has just found, with a newly allocated body.
+    /// [`ShmRx::take_fast`] for data, with a newly allocated body.
     pub fn take_whole(&mut self, fast: &FastRecord) -> Incoming {
         let frame = self.reader.take_whole(fast);
         self.note_frame();
@@ -241,8 +230,6 @@ impl ShmRx {
     }
 
     /// Records the arrival of a frame, and so the peer's activity.
-    ///
-    /// If the peer has ended since, the next sleep ends at once and asks the kernel.
     #[inline(always)]
     pub(super) fn note_frame(&mut self) {
         self.empty_polls = 0;
@@ -255,7 +242,7 @@ impl ShmRx {
 
     /// The contract's `consumed`: frees the memory of every returned frame for the peer.
     ///
-    /// Returns whether that changed anything; if so, a full fence has followed.
+    /// Returns whether that changed anything; a full fence has followed then.
     #[inline(always)]
     pub fn consumed(&mut self) -> bool {
         let changed = self.reader.consume();
@@ -274,8 +261,6 @@ impl ShmRx {
     }
 
     /// Wakes the peer's sleeping sending half if the head has reached its threshold.
-    ///
-    /// The caller has stored the head with a full fence.
     #[inline]
     pub(super) fn wake_writer(&mut self) {
         let peer = &self.shared.peer;

@@ -1,8 +1,7 @@
 //! The receiving half of a link: frames from the peer's ring, views of its slots, and waiting.
 //!
 //! The layer above calls `try_recv` until it returns `None`; then `spin`, `sleep_briefly` and `park`, each of which may
-//! report something to read. After `park` it waits on `descriptors()` and calls `unpark`. `consumed` returns the memory
-//! of consumed frames to the peer.
+//! report something to read. After `park` it waits on `descriptors()` and calls `unpark`.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -30,20 +29,16 @@ use crate::sys::memory::MemoryFile;
 pub struct ShmRx {
     pub(super) reader: RingReader,
     pub(super) waker: Waker,
-    /// How this half sleeps until there is something to read.
     park: Park,
     pub(super) spin: Spin,
-    /// Whether the futex stage has passed since the last frame.
-    ///
-    /// An idle link then sleeps in poll at once, also after a spurious wake-up.
+    /// Whether the futex stage has passed since the last frame: an idle link then sleeps in poll at once.
     pub(super) short_passed: bool,
     /// Consecutive reads that found nothing; every 64th asks the kernel.
     pub(super) empty_polls: u32,
     /// Whether the next empty read asks the kernel for the peer's end; each park sets it.
     pub(super) probe_due: bool,
-    /// The peer's slots, if it has any.
     pub(super) views: Option<Box<SlotFiles<ReleaseCounter>>>,
-    /// Which bytes of bodies stay in slots, for data and for replies: see [`ShmRx::view_bodies`].
+    /// Which bytes of bodies stay in slots, see [`ShmRx::view_bodies`].
     pub(super) body_views: (BodyViews, BodyViews),
     pub(super) shared: Arc<Shared>,
 }
@@ -79,9 +74,9 @@ impl ShmRx {
     /// error ends the link. `Disconnected` comes after everything that the peer wrote.
     #[inline]
     pub(crate) fn try_recv(&mut self) -> Result<Option<Incoming>> {
-        // A bounded loop: the caller must get to check its deadline, however fast a peer writes an endless frame.
+        // Bounded, so that the caller can check its deadline, however fast a peer writes an endless frame.
         for _ in 0..ShmRx::PIECES {
-            // Loaded before reading, because frames that the peer wrote before its end are still returned.
+            // Before reading, because frames that the peer wrote before its end are still returned.
             let ended = self.shared.end.get().is_some();
             if ended {
                 self.shared.check_defect()?;
@@ -113,7 +108,7 @@ impl ShmRx {
         self.reader.is_ready()
     }
 
-    /// Counts a frame and returns the result of `take`, built in the caller's place without a move.
+    /// Counts a frame and returns the result of `take`, without moving it.
     #[inline]
     fn receive(
         &mut self,
@@ -139,9 +134,7 @@ impl ShmRx {
         self.shared.end(error)
     }
 
-    /// Whether the peer has gone, by its state word.
-    ///
-    /// Asks the kernel after a sleep in poll and after 64 empty reads.
+    /// Whether the peer has gone. Asks the kernel after a sleep in poll and after 64 empty reads.
     fn is_disconnected(&mut self) -> Result<bool> {
         if self.shared.has_closed() {
             return Ok(true);
@@ -153,15 +146,12 @@ impl ShmRx {
         self.shared.is_gone()
     }
 
-    /// Spins until there is something to read; false when it is time to sleep.
     pub(crate) fn spin(&mut self) -> bool {
         let reader = &self.reader;
         self.spin.until(|| reader.is_ready())
     }
 
-    /// Sleeps in the futex for at most `park::SHORT`, once after each frame.
-    ///
-    /// False when it is time for [`ShmRx::park`] and a longer sleep.
+    /// Sleeps in the futex for at most `park::SHORT`, once after each frame. False when it is time to park.
     ///
     /// # Errors
     /// The tick's error after a signal; errors of the futex call.
@@ -182,7 +172,7 @@ impl ShmRx {
         Ok(true)
     }
 
-    /// Prepares a sleep on [`ShmRx::descriptors`]; true, unparked, if there is something to read already.
+    /// Prepares a sleep on [`ShmRx::descriptors`]; true, unparked, if there is something to read.
     pub(crate) fn park(&mut self) -> Result<bool> {
         let mine = &self.shared.mine;
         self.probe_due = true;
@@ -198,14 +188,13 @@ impl ShmRx {
         Ok(false)
     }
 
-    /// Ends a sleep: the peer need not wake this half any more.
     pub(crate) fn unpark(&mut self) {
         self.park.unpark(&self.shared.mine.memory);
     }
 
     /// The descriptors that wake a level-triggered epoll set for another `try_recv`.
     ///
-    /// They are the socket, the peer's process, and the eventfd by which the sending half passes on bytes.
+    /// They are the socket, the peer's process, and the eventfd of [`Signals`].
     pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let Shared { signals, liveness, .. } = &*self.shared;
         liveness.descriptors().chain(signals.data_descriptor()).collect()

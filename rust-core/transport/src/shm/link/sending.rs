@@ -1,6 +1,6 @@
 //! The sending half of a link: frames into this side's ring, references to slots, and waiting for room.
 //!
-//! `in_place` has the steps before and after each frame, and the path of short messages.
+//! `in_place` has the steps before and after each frame.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -32,20 +32,18 @@ use crate::{LongBodies, Sent};
 pub struct ShmTx {
     pub(super) writer: RingWriter,
     pub(super) waker: Waker,
-    /// How this half sleeps until there is room.
     park: Park,
     spin: Spin,
     /// Whether the futex stage has passed since the last frame sent.
     pub(super) short_passed: bool,
-    /// Frames sent, or tried, since the peer was last found active.
+    /// Frames sent, or tried, since the peer was last active.
     pub(super) frames_since_probe: u64,
-    /// The peer's head when the peer was last found active; a moving head shows activity.
+    /// The peer's head when the peer was last active; a moving head shows activity.
     pub(super) seen_head: u64,
-    /// The sending time of the last frame, from its header, ns since 1970.
+    /// The sending time of the last frame, ns since 1970.
     pub(super) last_sent: i64,
-    /// The slots for long arrays and bodies; `None` if the peer accepts no slots.
+    /// The slots for long arrays and bodies, if the peer accepts them.
     pub(super) slots: Option<Arc<Slots>>,
-    /// Long bodies sent since the last [`ShmTx::take_long_bodies`].
     pub(super) long_bodies: LongBodies,
     pub(super) shared: Arc<Shared>,
 }
@@ -72,7 +70,6 @@ impl ShmTx {
         }
     }
 
-    /// The unwritten rest of the last frame.
     pub(crate) fn tail(&self) -> Option<&Tail> {
         self.writer.tail()
     }
@@ -107,8 +104,8 @@ impl ShmTx {
 
     /// Sends a message with its long arrays in slots whose files the peer has already.
     ///
-    /// The message has no correlation, flags or extension map. Returns false, with nothing sent, if that is not
-    /// possible at once: [`ShmTx::try_send`] returns the reason.
+    /// The message has no correlation, flags or extension map. False, with nothing sent, if [`ShmTx::try_send`] is
+    /// needed.
     pub fn try_send_in_slots(&mut self, header: &Header, split: &Split) -> bool {
         if self.check().is_err() || self.check_sleeper(header.sent).is_err() {
             return false;
@@ -129,8 +126,6 @@ impl ShmTx {
     }
 
     /// The contract's `try_send_many`, with one fence and at most one wake-up.
-    ///
-    /// Errors as [`ShmTx::try_send`].
     pub(crate) fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
         let mut frames = frames.peekable();
         let Some(sent) = frames.peek().map(|first| first.header.sent) else { return Ok(0) };
@@ -170,7 +165,7 @@ impl ShmTx {
         let flushed = self.writer.flush().map_err(|e| self.shared.end(e))?;
         if self.writer.tail().map(Tail::written) != before {
             self.short_passed = false;
-            // Frames that are not messages carry no sending time.
+            // As in `try_send`.
             if now != 0 {
                 self.last_sent = now;
             }
@@ -179,14 +174,12 @@ impl ShmTx {
         Ok(flushed)
     }
 
-    /// The acknowledgement words of both sides.
-    ///
-    /// They hold the mappings, so they outlive the link and the peer.
+    /// The acknowledgement words of both sides, which outlive the link and the peer.
     pub(crate) fn ack_words(&self) -> AckWords {
         AckWords::new(self.shared.mine.memory.clone(), self.shared.peer.memory.clone())
     }
 
-    /// Ends the link for both halves after the layer above found an impossible number in the peer's page.
+    /// Ends the link for both halves: the layer above found an impossible number in the peer's page.
     pub(crate) fn end_link(&self, error: &Error) {
         self.shared.hang_up(error.clone());
     }
@@ -206,7 +199,6 @@ impl ShmTx {
         self.spin_for_room().unwrap_or(true)
     }
 
-    /// [`ShmTx::spin`] with the error.
     fn spin_for_room(&mut self) -> Result<bool> {
         let writer = &mut self.writer;
         let mut failed = None;
@@ -248,14 +240,12 @@ impl ShmTx {
     }
 
     /// Prepares a sleep on [`ShmTx::room_descriptor`]; true if trying again may help at once.
-    ///
-    /// Errors as [`ShmTx::try_send`].
     pub(crate) fn park_room(&mut self) -> Result<bool> {
         self.check()?;
         self.park_in_poll()
     }
 
-    /// Parks for a sleep in poll and checks once more for room; returns true, unparked, if there is some.
+    /// Parks for a sleep in poll; true, unparked, if there is room.
     fn park_in_poll(&mut self) -> Result<bool> {
         let Shared { mine, .. } = &*self.shared;
         self.shared.prepare(Signal::Room)?;
@@ -279,7 +269,6 @@ impl ShmTx {
         self.writer.unacknowledged().map_err(|e| self.shared.end(e))
     }
 
-    /// The futex stage.
     fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<Slept> {
         let Some(at_most) = short_stage(waiting) else { return Ok(Slept::TimedOut) };
         let Shared { mine, peer, .. } = &*self.shared;

@@ -1,8 +1,7 @@
 //! The state that both halves of a link share: memory files, socket, and the error that ended the link.
 //!
-//! Both halves' threads may use it at once, without a lock: the end of the link is set once; all other fields are
-//! atomics or belong to one half by the protocol. Dropping the last half closes the link: the state word says `CLOSED`,
-//! and a peer that sleeps in the futex wakes.
+//! It has no lock: the end of the link is set once; all other fields are atomics or belong to one half by the protocol.
+//! Dropping the last half closes the link: the state word says `CLOSED`, and a peer that sleeps in the futex wakes.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -30,10 +29,8 @@ pub(super) type RingReader = Reader<Arc<MemoryFile>, Arc<PeerMemory>>;
 /// The acknowledgement words of both sides, see `ack_words`.
 pub type AckWords = ack_words::AckWords<Arc<MemoryFile>, Arc<PeerMemory>>;
 
-/// The state that both halves use.
 #[derive(Debug)]
 pub(super) struct Shared {
-    /// This side's file, which the halves write in different places.
     pub mine: Segment,
     pub peer: PeerSegment,
     pub liveness: Liveness,
@@ -64,20 +61,18 @@ impl Shared {
         }
     }
 
-    /// Ends the link with this error unless it has ended already; returns the error that ended it.
+    /// Ends the link with this error unless it has ended already; returns the first error.
     pub(crate) fn end(&self, error: Error) -> Error {
         self.end.get_or_init(|| error).clone()
     }
 
-    /// Ends the link and hangs up: threads of both sides that sleep on the socket wake and find the end.
+    /// Ends the link and hangs up: threads of both sides that sleep on the socket wake.
     pub(crate) fn hang_up(&self, error: Error) {
         self.end(error);
         socket::disconnect(&**self.liveness.socket());
     }
 
-    /// The error that ended the link.
-    ///
-    /// `Ok` after a `Disconnected`, because the peer's frames may still be unread.
+    /// The error that ended the link, except `Disconnected`: the peer's frames may still be unread.
     #[cold]
     pub(crate) fn check_defect(&self) -> Result<()> {
         match self.end.get() {
@@ -86,19 +81,17 @@ impl Shared {
         }
     }
 
-    /// Whether the peer's page says that it has closed its side.
     pub(crate) fn has_closed(&self) -> bool {
         self.peer.memory.load(at::STATE, Ordering::Acquire) != state::OPEN
     }
 
-    /// Asks the kernel whether the peer is gone; a failure ends the link.
     pub(crate) fn is_gone(&self) -> Result<bool> {
         self.liveness.is_gone().map_err(|e| self.end(e))
     }
 
     /// Prepares a half for a sleep in poll, see [`Signals::prepare`].
     ///
-    /// A failure ends the link, except `OutOfMemory`: the process lacks a descriptor only for now.
+    /// `OutOfMemory` does not end the link: the process lacks a descriptor only for now.
     pub(crate) fn prepare(&self, half: Signal) -> Result<()> {
         self.signals.prepare(half).map_err(|e| match e.kind() {
             ErrorKind::OutOfMemory => e,
@@ -137,7 +130,7 @@ pub(super) fn disconnected() -> Error {
     Error::new(ErrorKind::Disconnected, "the other side closed the connection or its process ended")
 }
 
-/// The time limit of the futex stage. `None` if the deadline has passed, which the next stage reports.
+/// The time limit of the futex stage. `None` if the deadline has passed.
 pub(super) fn short_stage(waiting: &mut Waiting<'_>) -> Option<Duration> {
     Some(waiting.sleep().ok()?.map_or(SHORT, |left| left.min(SHORT)))
 }

@@ -7,14 +7,10 @@ use loom::sync::{Condvar, Mutex, atomic::AtomicU64};
 #[cfg(not(loom))]
 use std::sync::{Condvar, Mutex, atomic::AtomicU64};
 
-/// The words.
-///
-/// Payload is copied word by word with relaxed order, so loom shows every possible stale value.
+/// The words. Payload is copied by relaxed words, so loom shows every possible stale value.
 pub struct Heap {
     words: Vec<AtomicU64>,
-    /// The kernel's queue of sleepers, and whether all sleeps end.
-    ///
-    /// Under loom a thread of the model ends them.
+    /// The kernel's queue of sleepers, and whether all sleeps end (a thread of a loom model ends them).
     sleepers: (Mutex<bool>, Condvar),
 }
 
@@ -26,7 +22,6 @@ impl Heap {
         })
     }
 
-    /// Ends every sleep on a word of this memory, now and later.
     #[cfg(loom)]
     pub fn time_passes(&self) {
         *self.sleepers.0.lock().unwrap() = true;

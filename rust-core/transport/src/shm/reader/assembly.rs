@@ -11,7 +11,6 @@ use crate::frame::{HEADER, Header, Incoming};
 use crate::partial::Partial;
 
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
-    /// Returns the large frame that the last step completed.
     #[cold]
     pub fn take_assembled(&mut self) -> Result<Option<Incoming>> {
         match self.assembly.take_if(|a| a.missing == 0) {
@@ -25,8 +24,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
 
     /// Reads the first record of a large frame, and checks its lengths before it takes memory.
     ///
-    /// A frame that is too large is returned as an error once, and its pieces are skipped. Without `keeps`, any frame
-    /// is skipped.
+    /// A frame that is too large is an error once, and its pieces are skipped. Without `keeps`, any frame is skipped.
     ///
     /// # Errors
     /// `OutOfMemory`: nothing has changed.
@@ -56,10 +54,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         refusal.map_or(Ok(ReadStep::Piece), Err)
     }
 
-    /// Reads the next piece of the large frame.
-    ///
-    /// # Errors
-    /// `OutOfMemory`: the piece stays the next one, and the bytes copied so far are kept.
+    /// Reads the next piece. `OutOfMemory`: the piece stays the next one; the copied bytes are kept.
     #[cold]
     pub(super) fn read_piece(&mut self, record: Record) -> Result<ReadStep> {
         let content = self.offset() + WORD as usize;
@@ -89,12 +84,9 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         Ok(ReadStep::Assembled)
     }
 
-    /// Drops a large frame for which there was no memory, if `may` allows that, and skips its rest.
+    /// Drops a large frame for which memory was lacking, if `may` allows that, and skips its rest.
     ///
-    /// Returns its header; `None` if there is no such frame.
-    ///
-    /// # Errors
-    /// `Malformed`, which ends the link.
+    /// Returns its header; `None` if there is no such frame. `Malformed` ends the link.
     #[cold]
     pub fn give_up_assembly(&mut self, may: impl Fn(&Header) -> bool) -> Result<Option<Header>> {
         if let Some(assembly) = &mut self.assembly {
@@ -119,8 +111,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
 
     /// Appends the record's `length` bytes at the offset `content` to the large frame.
     ///
-    /// # Errors
-    /// `OutOfMemory`: a later call continues. Errors of `Partial` are final.
+    /// After `OutOfMemory` a later call continues. Errors of `Partial` are final.
     fn append_record(&self, assembly: &mut Assembly, content: usize, length: usize) -> Result<()> {
         if let Some(body) = &mut assembly.body {
             // The peer may have changed the length since the last attempt.

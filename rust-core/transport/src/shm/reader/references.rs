@@ -1,4 +1,4 @@
-//! Reading the records of messages whose long arrays or whole bodies are in slots.
+//! Records of messages whose long arrays or whole bodies are in slots.
 
 use std::sync::atomic::Ordering;
 
@@ -25,20 +25,17 @@ pub(in super::super) struct Referring {
 }
 
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
-    /// For [`Reader::read_references`].
     pub fn has_references(record: Record) -> bool {
         record.shape() == Some(Shape::Slots)
     }
 
-    /// For [`Reader::read_placed`].
     pub fn is_placed(record: Record) -> bool {
         record.shape() == Some(Shape::Placed)
     }
 
-    /// Copies such a frame's header, extension map and body reference out of the ring. Nothing changes.
+    /// Copies a placed frame's header, extension map and body reference. Nothing changes.
     ///
-    /// `views` checks whether the slot has such a body. Without memory for the body, the slot and the record stay until
-    /// [`Reader::pass`].
+    /// `views` checks whether the slot has such a body. Slot and record stay until [`Reader::pass`].
     ///
     /// # Errors
     /// `Malformed`, which ends the link.
@@ -59,9 +56,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// The next record, if its message has arrays or its body in slots. Nothing changes.
-    ///
-    /// # Errors
-    /// `Malformed`, which ends the link.
     pub fn next_in_slots(&self) -> Result<Option<Record>> {
         let word = self.peer.load(self.offset(), Ordering::Acquire);
         if word == 0 || self.assembly.is_some() {
@@ -72,8 +66,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// The next record, if it is valid and has references to arrays in slots. Nothing changes.
-    ///
-    /// [`Reader::step`] and [`Reader::read_references`] handle all other records.
     #[inline]
     pub fn peek_references(&self) -> Option<Referring> {
         let word = self.peer.load(self.offset(), Ordering::Acquire);

@@ -1,7 +1,7 @@
-//! Messages that are complete in one record: found without a change, then copied in one step.
+//! Messages in one record, on two fast paths: found without a change, then copied in one step.
 //!
-//! The fastest path takes fast-path records whose place needs no other check. The second takes all short records, and
-//! `Reader::step` all records. Each path returns nothing if the next one is needed.
+//! [`Reader::peek_fast`] takes fast-path records whose place needs no other check, [`Reader::peek_small`] all short
+//! ones. `Reader::step` handles the rest.
 
 use std::sync::atomic::Ordering;
 
@@ -14,9 +14,7 @@ use crate::buffers::aligned;
 use crate::frame::{Header, Incoming, Kind};
 
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
-    /// The next record, if it is a fast-path message of this form, as nearly all are. Nothing changes.
-    ///
-    /// [`Reader::peek_small`] handles all other records and places.
+    /// The next record, if it is a fast-path message of this form. Nothing changes.
     #[inline]
     pub fn peek_fast(&self, form: FastKind) -> Option<FastRecord> {
         // The memory checks the place.
@@ -31,9 +29,9 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         (is_fast && fast.length() as u64 <= self.limit).then_some(fast)
     }
 
-    /// Copies the body of data or a request that [`Reader::peek_fast`] has just found, and moves on.
+    /// Copies the body of data or a request that [`Reader::peek_fast`] has just found.
     ///
-    /// Returns the sending time, ns since 1970, as the record gives it.
+    /// Returns the sending time, ns since 1970.
     #[inline]
     pub fn take_fast(&mut self, fast: &FastRecord, body: &mut [u8]) -> i64 {
         let sent = self.peer.copy_out_behind(fast.at().wrapping_add(WORD as usize), as_uninit(body));
@@ -60,7 +58,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         Some(FastLinked { fast, sent: sent.cast_signed(), sequence, correlation })
     }
 
-    /// Copies the body that [`Reader::peek_reply`] has just found, and moves on.
+    /// Copies the body that [`Reader::peek_reply`] has just found.
     #[inline]
     pub fn take_reply(&mut self, reply: &FastLinked, body: &mut [u8]) {
         let content = reply.fast.at().wrapping_add(WORD as usize);
@@ -78,7 +76,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         self.sequence = sequence;
     }
 
-    /// The sequence number of the next compact record.
     pub fn next_sequence(&self) -> u64 {
         self.sequence.wrapping_add(1)
     }
@@ -91,8 +88,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// The next record, if it is a short message. Nothing changes.
-    ///
-    /// [`Reader::step`] handles all other records.
     #[inline]
     pub fn peek_small(&self) -> Option<Small> {
         let offset = self.offset();
@@ -121,7 +116,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         (length <= Small::LONGEST && length as u64 <= self.limit).then_some(small)
     }
 
-    /// Copies the body that [`Reader::peek_small`] has just found, and moves on.
+    /// Copies the body that [`Reader::peek_small`] has just found.
     #[inline]
     pub fn take_small(&mut self, small: &Small, body: &mut [u8]) {
         self.peer.copy_out(small.at, as_uninit(body));

@@ -1,4 +1,4 @@
-//! Short messages in one record, for the fast paths: a reader compares the header word and copies once.
+//! Short messages in one record: a reader compares the header word and copies once.
 
 use super::{COMPACT, GRANULE, LINKED, Record, Shape, WORD};
 use crate::buffers;
@@ -18,7 +18,6 @@ pub struct Small {
     pub correlation: u64,
     /// The sending time, ns since 1970, as the record gives it.
     pub(in super::super) sent: i64,
-    /// Bytes of the record between its header word and the body.
     pub(in super::super) prefix: usize,
     /// The offset of the body in the peer's memory.
     pub(in super::super) at: usize,
@@ -33,12 +32,11 @@ impl Small {
         self.record.length() - self.prefix
     }
 
-    /// The sending time, ns since 1970, as the record gives it.
+    /// The sending time, ns since 1970.
     pub fn sent(&self) -> i64 {
         self.sent
     }
 
-    /// The message header that the record stands for.
     pub fn header(&self) -> Header {
         let Small { record, kind, encoding, sequence, correlation, sent, .. } = *self;
         let (flags, body) = (record.flags(), self.length() as u64);
@@ -47,8 +45,6 @@ impl Small {
 }
 
 /// The forms of fast-path records: messages without flags in one record.
-///
-/// Callers pass a form as a compile-time constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FastKind {
     /// Data in a [`Shape::Compact`] record.
@@ -71,7 +67,6 @@ impl FastKind {
         })
     }
 
-    /// The record with `length` bytes after its header word.
     pub(in super::super) fn record(self, encoding: Encoding, length: u32) -> Record {
         let (shape, kind) = match self {
             FastKind::Data => (Shape::Compact, Kind::Data),
@@ -88,13 +83,12 @@ impl FastKind {
     }
 }
 
-/// A message without flags in one record of a known form; `Reader::take_fast` copies it.
+/// A message without flags in one record, which fits registers; `Reader::take_fast` copies it.
 ///
-/// The header word is checked, but not yet the record's place. The type is small enough to stay in registers.
+/// The header word is checked, but not yet the record's place.
 #[derive(Clone, Copy, Debug)]
 pub struct FastRecord {
     word: u64,
-    /// The offset of the record in the peer's memory.
     at: usize,
     encoding: Encoding,
     form: FastKind,
@@ -104,7 +98,6 @@ impl FastRecord {
     /// The bits that header words of a form and lap share: lap, flags, kind and shape.
     pub(in super::super) const FORM: u64 = !(u32::MAX as u64 | 0x7 << 40);
 
-    /// The [`FastRecord::FORM`] bits of a form, without a lap.
     fn form_bits(form: FastKind) -> u64 {
         form.record(Encoding::Raw, 0).to_bits()
     }
@@ -120,9 +113,7 @@ impl FastRecord {
         (word ^ data ^ form) & FastRecord::FORM == 0
     }
 
-    /// The record with this word, which [is](FastRecord::is) of this form.
-    ///
-    /// `None` if the record is too short, or has no valid encoding.
+    /// The record with this word; `None` if it is too short or has no valid encoding.
     pub(in super::super) fn new(word: u64, at: usize, form: FastKind) -> Option<FastRecord> {
         let fast = FastRecord { word, at, encoding: Record(word).encoding()?, form };
         // The length of a record that is shorter than its prefix wraps to a huge number.

@@ -1,10 +1,9 @@
 //! How this side copies into its slots: through the caches, or past them ([`memory::stream`]).
 //!
-//! The faster way depends on the readers' processors. A distant processor has the lines of a slot in its caches from
-//! reading the previous content, and each store waits for them: 1 MB takes five times as long as past the caches. A
-//! reader on the same or a near processor reads the copy from the shared cache. The kernel moves programs between
-//! processors, and a virtual machine hides their distance. This module therefore times the copies, for each class of
-//! lengths; a copy's time also indicates the readers' time.
+//! A distant reader's processor has the slot's lines in its caches, and each store waits for them: 1 MB takes five
+//! times as long as past the caches. A near reader finds the copy in the shared cache. The kernel moves programs
+//! between processors, and a virtual machine hides their distance. This module therefore times the copies, for each
+//! class of lengths; a copy's time also indicates the readers' time.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -13,10 +12,8 @@ use crate::sys::memory;
 
 /// The classes of lengths: below 128 KiB, below 256 KiB, and so on; the last from 8 MiB on.
 const CLASSES: usize = 8;
-/// The length at which the second class begins, as a power of two.
 const SECOND_FROM: u32 = 17;
 
-/// The copies of one side. Any thread may use it.
 #[derive(Debug)]
 pub(super) struct Copying {
     classes: [Class; CLASSES],
@@ -28,7 +25,7 @@ enum Way {
     Streamed,
 }
 
-/// Measurements of copies of similar length. If two threads copy at once, one measurement may be lost.
+/// Measurements of copies of similar length. Concurrent copies may lose a measurement.
 #[derive(Debug)]
 struct Class {
     /// The time of a cached copy, in nanoseconds for 4 KiB: the least of the last measurements.
@@ -42,9 +39,11 @@ struct Class {
 }
 
 impl Class {
-    /// Copies before the first trial of the other way. Each interval is twice as long as the one before it.
+    /// Copies before the first trial of the other way.
     ///
-    /// With the longest interval, trials cost far less than a hundredth of the time.
+    /// The intervals double up to [`Class::LONGEST_INTERVAL`].
+    ///
+    /// Trials then cost far less than a hundredth of the time.
     const FIRST_INTERVAL: u32 = 4;
     const LONGEST_INTERVAL: u32 = 256;
     const UNKNOWN: u32 = u32::MAX;
@@ -86,7 +85,6 @@ impl Class {
         self.left.store(copies, Ordering::Relaxed);
     }
 
-    /// Records the time of a copy of `length` bytes.
     fn note(&self, way: Way, length: usize, took: Duration) {
         let better = self.better();
         let measured = match way {
@@ -95,7 +93,7 @@ impl Class {
         };
         let took = took.as_nanos() * 4096 / length.max(1) as u128;
         let took = u32::try_from(took).unwrap_or(Class::UNKNOWN - 1);
-        // One slow measurement may come from an interruption, so a measurement raises the time by at most an eighth.
+        // A slow measurement may come from an interruption, so it raises the time by at most an eighth.
         let before = measured.load(Ordering::Relaxed);
         let at_most = before.saturating_add(before / 8).saturating_add(1);
         measured.store(took.min(at_most), Ordering::Relaxed);

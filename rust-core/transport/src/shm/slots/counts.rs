@@ -1,8 +1,7 @@
 //! A channel's slot is free after the peer has released every reference that this side sent.
 //!
-//! The peer counts its releases in its own page, one word for each slot. A hostile peer can write anything there. A
-//! count that is too high makes this side reuse a slot that only that peer still reads; a count that is too low makes
-//! the slot unusable.
+//! The peer counts its releases in its own page, one word for each slot. A count that is too high, from a hostile peer,
+//! makes this side reuse a slot that only that peer still reads; a lower one makes the slot unusable.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,11 +15,9 @@ use crate::body::{OneOrMany, Split};
 use crate::sys::fork;
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
-/// References sent to the peer, per slot, for comparison with its releases.
+/// References sent to the peer, per slot. The counts wrap; they are only compared for equality.
 ///
 /// `page` is the peer's header page.
-///
-/// The counts wrap; they are only compared for equality.
 #[derive(Debug)]
 pub struct Counts<P = Arc<PeerMemory>> {
     page: P,
@@ -34,10 +31,9 @@ impl<P: Memory> Counts<P> {
         Counts { page, sent: [0; SLOTS], has: [0; SLOTS] }
     }
 
-    /// Whether the peer has released every reference into this slot, so that this side may write it.
     pub(crate) fn is_released(&self, slot: usize) -> bool {
-        // Acquire pairs with the release in `release`: the peer's reads of the slot precede its addition, and so this
-        // side's next writes.
+        // Acquire pairs with the release in `release`: the peer's reads precede its addition, and so this side's
+        // writes.
         self.page.load(at::RELEASED + slot * 8, Ordering::Acquire) == self.sent[slot]
     }
 
@@ -67,7 +63,7 @@ impl<P: Memory> Release for Counts<P> {
     }
 }
 
-/// The receiving side: releases one reference into a slot of the peer's. `page` is this side's own.
+/// Releases one reference into a slot of the peer's. `page` is this side's own.
 ///
 /// The addition is atomic, because several threads drop views.
 pub(in super::super) fn release(page: &impl OwnMemory, slot: usize) {
@@ -104,11 +100,10 @@ impl ViewCounter for ReleaseCounter {
 }
 
 impl Slots {
-    /// Returns references to the parts of a body, and counts them as sent.
+    /// Returns references to the parts of a body, and counts them as sent; [`Slots::cancel`] undoes that.
     ///
-    /// `announce` sends the peer the descriptor of a file that it lacks, and returns false on failure. `None`, without
-    /// a change, if that fails or if a part is in no slot of this side. If the record cannot be written,
-    /// [`Slots::cancel`] undoes the count.
+    /// `announce` sends the peer a file that it lacks. `None`, without a change, if it returned false or if a part is
+    /// in no slot of this side.
     pub(in super::super) fn refer(
         &self,
         split: &Split,
@@ -123,7 +118,6 @@ impl Slots {
         })
     }
 
-    /// Undoes [`Slots::refer`] for references that were not sent.
     pub(in super::super) fn cancel(&self, references: &[Reference]) {
         let Counts { sent, .. } = &mut self.table().release;
         for reference in references {

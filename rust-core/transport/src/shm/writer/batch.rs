@@ -11,7 +11,7 @@ use crate::codec::Encoding;
 use crate::error::Result;
 use crate::frame::Outgoing;
 
-/// Records that the reader does not find yet: the position of the first, and its unstored header word.
+/// The position of a batch's first record, and its unstored header word.
 #[derive(Debug, Default)]
 pub(in super::super) struct Hidden(Option<(u64, u64)>);
 
@@ -58,9 +58,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         true
     }
 
-    /// Lets the reader find the hidden records.
-    ///
-    /// The full fence lets the caller check whether the reader sleeps.
+    /// Lets the reader find the hidden records. The full fence lets the caller check whether it sleeps.
     pub fn publish(&mut self, hidden: &mut Hidden) {
         if let Some((first, word)) = hidden.0.take() {
             self.mine.store_fenced(self.ring.offset_of(first), word);
@@ -69,8 +67,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
 
     /// Writes frames that each fit one record; returns how many. The reader finds all or none.
     ///
-    /// A batch takes at most an eighth of the ring, so the reader copies one batch while the next is written. Returns 0
-    /// if the first frame is larger or has no room.
+    /// A batch takes at most an eighth of the ring. Returns 0 if the first frame is larger or has no room.
     pub fn try_write_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
         if !self.flush()? {
             return Ok(0);
@@ -95,7 +92,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
             if first.is_none() {
                 first = Some((offset, word));
             } else {
-                // The first header orders it: without that header the reader does not reach this one.
+                // As in `try_write_hidden`.
                 self.mine.store(offset, word, Ordering::Relaxed);
             }
             self.advance(record);

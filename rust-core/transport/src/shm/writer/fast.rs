@@ -1,6 +1,4 @@
 //! Fast-path records: a short message is written in one step if its place needs no other check.
-//!
-//! The general path (`super`) writes all other records and sets the end of this path's room.
 
 use std::sync::atomic::Ordering;
 
@@ -11,12 +9,10 @@ use crate::codec::Encoding;
 use crate::error::Result;
 
 impl<M: OwnMemory, P: Memory> Writer<M, P> {
-    /// Writes a short message without flags and extension map in the usual case.
-    ///
-    /// Its place needs no other check.
+    /// Writes a short message without flags and extension map if its place needs no other check.
     ///
     /// Data and requests need the next sequence number. A reply may have any number, and `correlation` is its
-    /// request's. Returns false, without a change, in all other cases: the caller then uses [`Writer::try_write_next`].
+    /// request's. Returns false, without a change, in all other cases, which [`Writer::try_write_next`] handles.
     #[inline]
     pub fn try_write_fast(
         &mut self,
@@ -63,15 +59,15 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         true
     }
 
-    /// Whether a record of this form may have this number: only a linked record contains its number.
+    /// Whether the record may have this number, which only a linked record contains.
     fn may_have(&self, form: FastKind, sequence: u64) -> bool {
         form.prefix() == LINKED || sequence == self.sequence.wrapping_add(1)
     }
 
     /// The slow path of [`Writer::try_write_fast`]: the end of the lap or of the known room.
     ///
-    /// Returns false, without a change, in the cases for [`Writer::try_write`]: no room, a large message, another
-    /// sequence number, or a large frame under way.
+    /// Returns false, without a change, for [`Writer::try_write`]: no room, a large message, another sequence number,
+    /// or a large frame under way.
     #[cold]
     pub fn try_write_next(
         &mut self,

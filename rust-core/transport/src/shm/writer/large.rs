@@ -11,7 +11,6 @@ use crate::frame::Outgoing;
 use crate::tail::Tail;
 
 impl<M: OwnMemory, P: Memory> Writer<M, P> {
-    /// Writes the first record of a large frame, and as many pieces as there is room for.
     pub(super) fn start_large(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         let header = frame.header.to_bytes();
         let room = (self.largest - WORD) as usize - header.len();
@@ -52,7 +51,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(is_whole)
     }
 
-    /// Writes pieces from byte `done` of extension and body while there is room; returns the new `done`.
+    /// Writes pieces from byte `done` on while there is room; returns the new `done`.
     fn write_pieces(&mut self, extension: &[u8], body: &[u8], mut done: usize) -> Result<usize> {
         let total = extension.len() + body.len();
         while done < total {

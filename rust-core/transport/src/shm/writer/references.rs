@@ -1,6 +1,4 @@
-//! Writing the records of messages whose long arrays or whole bodies are in slots.
-//!
-//! The counterpart of `reader/references`.
+//! Records of messages whose long arrays or whole bodies are in slots.
 
 use std::sync::atomic::Ordering;
 
@@ -13,25 +11,19 @@ use crate::frame::{HEADER, Header};
 use crate::sys::crc;
 
 impl<M: OwnMemory, P: Memory> Writer<M, P> {
-    /// Whether such a frame fits in one record, and no large frame is under way.
-    ///
-    /// `rest`: bytes of the body outside slots.
+    /// Whether a frame with `rest` bytes outside slots fits one record, and no large frame is under way.
     pub fn accepts_references(&self, references: usize, rest: usize) -> bool {
         let length = HEADER + references::bytes_of(references) + rest;
         !self.has_rest() && length as u64 <= self.largest - WORD
     }
 
-    /// Whether a frame whose body is in a slot fits in one record, and no large frame is under way.
-    ///
-    /// `extension`: bytes of its extension map.
+    /// Whether a frame with its body in a slot fits one record, and no large frame is under way.
     pub fn accepts_placed(&self, extension: usize) -> bool {
         let length = HEADER + REFERENCE + extension;
         !self.has_rest() && length as u64 <= self.largest - WORD
     }
 
     /// Whether there is room now for a frame that [`Writer::accepts_placed`] accepts.
-    ///
-    /// Room only grows until the next write.
     pub fn has_room_for_placed(&mut self, extension: usize) -> Result<bool> {
         let size = Record::bare(Shape::Placed, (HEADER + REFERENCE + extension) as u32).size();
         let left = self.ring.left(self.tail);
@@ -39,9 +31,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         self.has_room_to(end)
     }
 
-    /// Writes a frame whose body is in a slot; [`Writer::accepts_placed`] must be true.
-    ///
-    /// False if there is no room.
+    /// Writes a frame that [`Writer::accepts_placed`] accepts. False if there is no room.
     pub fn try_write_placed(
         &mut self,
         header: &Header,
@@ -59,9 +49,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(true)
     }
 
-    /// Writes a frame with parts in slots; [`Writer::accepts_references`] must be true.
-    ///
-    /// False if there is no room.
+    /// Writes a frame that [`Writer::accepts_references`] accepts. False if there is no room.
     pub fn try_write_references(
         &mut self,
         header: &Header,

@@ -82,7 +82,7 @@ impl<P: Memory> RingReader<P> {
         Ok(Referring { header, content: Content::Arrays(rest, references) })
     }
 
-    /// The offset of the content of a record, after its header word.
+    /// The offset of the content of a record.
     fn content(&self, position: u64) -> usize {
         self.ring.offset_of(position) + WORD as usize
     }
@@ -100,7 +100,6 @@ impl<P: Memory> RingReader<P> {
         Ok(header?)
     }
 
-    /// Copies the frame of a linked record with a checked header word.
     fn copy_linked(&self, position: u64, record: Record) -> std::result::Result<Incoming, ReadError> {
         let body = record.length() - LINKED;
         if body as u64 > self.limit {
@@ -138,9 +137,6 @@ impl<P: Memory> RingReader<P> {
     }
 
     /// Copies `length` bytes at an offset, a multiple of 8, while the publisher may be writing there.
-    ///
-    /// # Errors
-    /// `OutOfMemory`.
     fn copy_bytes(&self, from: usize, length: usize) -> Result<Vec<u8>> {
         let mut bytes = buffers::take(length);
         if bytes.try_reserve_exact(length).is_err() {

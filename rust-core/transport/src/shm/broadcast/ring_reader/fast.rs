@@ -1,7 +1,6 @@
 //! The fast path of a subscriber: a short linked record with the next number in this lap, copied once.
 //!
-//! This path makes the same checks as the general path, and changes nothing before all have passed. The general path
-//! handles pads, gaps, long messages, full records, retained messages, overwritten records and all errors.
+//! It changes nothing before all checks have passed, and leaves all other records and errors to the general path.
 
 use std::sync::atomic::Ordering;
 
@@ -28,9 +27,7 @@ impl<P: Memory> RingReader<P> {
         self.peer.load(self.ring.offset_of(self.position), Ordering::Relaxed) != 0
     }
 
-    /// Returns the next record if it is a fast-path record.
-    ///
-    /// The publisher may be overwriting it: it is valid only after [`RingReader::take_fast`] has succeeded.
+    /// Returns the next record if it is a fast-path record; valid only after [`RingReader::take_fast`].
     #[inline]
     pub fn peek_fast(&self) -> Option<FastLinked> {
         // A pad at the end of a lap may be shorter than the words loaded here.
@@ -58,7 +55,7 @@ impl<P: Memory> RingReader<P> {
 
     /// Copies the body of the record that [`RingReader::peek_fast`] has just returned.
     ///
-    /// Returns false, without a change, if the publisher has begun to overwrite it.
+    /// False, without a change, if the publisher has begun to overwrite it.
     #[inline]
     pub fn take_fast(&mut self, linked: &FastLinked, body: &mut [u8]) -> bool {
         let fast = &linked.fast;
