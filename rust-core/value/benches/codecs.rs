@@ -1,11 +1,10 @@
-//! Our codecs beside the well-known libraries on the same values, in turns: `cargo bench -p linkspan-value --bench
-//! codecs`.
+//! Linkspan's codecs and well-known libraries on equal values: `cargo bench -p linkspan-value --bench codecs`.
 //!
-//! Each library writes and reads its own tree of values, as ours does with [`Value`]. A row is the median of the
-//! rounds; the factor is theirs over ours, so above 1 ours is the faster.
+//! Each library writes and reads its own tree of values, as Linkspan does with [`Value`]. The two run in turns. A row
+//! is the median of the rounds. The factor is the library's time over ours: above 1 ours is faster.
 #![allow(clippy::print_stdout, reason = "printing the table is what this program is for")]
 
-// The name that programs have for it.
+// The name in programs.
 extern crate linkspan_value as linkspan;
 
 use std::hint::black_box;
@@ -31,8 +30,9 @@ fn main() {
     checked();
 }
 
-/// The ten fields decoded and checked against their schema, and decoded alone as "theirs": the difference is what the
-/// check costs.
+/// Ten fields decoded and checked against their schema; "theirs" is only decoded.
+///
+/// The difference is the cost of the check.
 fn checked() {
     let schema = Schema::parse(SCHEMA).expect("it is a schema");
     schema.check(&reading()).expect("the reading is one");
@@ -51,7 +51,7 @@ fn checked() {
     }
 }
 
-/// What the reading means.
+/// The schema of the reading.
 const SCHEMA: &str = r#"
 name = "sensor.reading"
 [fields]
@@ -67,7 +67,7 @@ error = { type = "text", optional = true }
 retries = "u8"
 "#;
 
-/// One reading of a sensor: ten fields that every library has.
+/// A reading of a sensor: ten fields of kinds that every library has.
 fn reading() -> Value {
     Value::map([
         ("sensor", Value::from("cpu/temperature")),
@@ -129,7 +129,7 @@ fn compare(what: &str, mut ours: impl FnMut(), mut theirs: impl FnMut()) {
     println!("{what:34} {ours:12.0} {theirs:12.0} {:8.2}", theirs / ours);
 }
 
-/// Encoding into a buffer that is used again, on both sides.
+/// Encoding into a reused buffer, on both sides.
 fn writes(what: &str, value: &Value, encoding: Encoding, mut theirs: impl FnMut(&mut Vec<u8>)) {
     let (mut ours_out, mut theirs_out) = (Vec::new(), Vec::new());
     let options = EncodeOptions::default();

@@ -1,9 +1,9 @@
-//! The body of a message: one block of bytes, or a rest with long arrays or byte strings that are stored elsewhere.
+//! The body of a message: one block of bytes, or a rest and parts that are stored elsewhere.
 //!
-//! An encoder that has a [`Placer`] leaves the elements of long arrays out of its output and records where
-//! they belong. So over shared memory a long array is written once, into memory that the receiver maps, and
-//! is never copied behind a header. A caller that needs one block ([`Body::whole`]) joins the parts. This
-//! module is below `value` and `codec`, which both use it.
+//! Parts are long arrays or byte strings. An encoder with a [`Placer`] leaves the elements of long arrays out of its
+//! output and records their positions. Over shared memory a long array is therefore written once, into memory that the
+//! receiver maps. A caller that needs one block ([`Body::whole`]) joins the parts. This module is below `value` and
+//! `codec`, which both use it.
 
 mod one_or_many;
 mod rest;
@@ -17,14 +17,15 @@ use crate::buffers;
 pub use one_or_many::OneOrMany;
 pub use rest::Rest;
 
-/// From this many bytes on the elements of an array may be stored elsewhere than the rest of a message. Below
-/// that, a copy is cheaper than a separate part.
+/// The length in bytes from which an array's elements may be stored apart from the message.
+///
+/// For shorter arrays a copy is cheaper than a separate part.
 pub const PLACED_FROM: usize = 64 << 10;
 
 /// The elements of an array or the content of a byte string, and their position in the rest of the body.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// The number of bytes of the rest in front of them.
+    /// The number of bytes of the rest before them.
     pub at: usize,
     /// The elements, or the content.
     pub bytes: Bytes,
@@ -40,52 +41,55 @@ pub(crate) struct Parts<'a> {
 
 /// Decides where an encoder puts the elements of a long array.
 pub trait Placer {
-    /// Stores elements that belong after the first `at` bytes of the rest and returns true; returns false if
-    /// the encoder has to write them itself. `shared` is the elements where the encoder has them with their owner: a
-    /// placer that leaves them where they are then keeps that owner.
+    /// Stores elements that belong after the first `at` bytes of the rest, and returns true.
+    ///
+    /// Returns false if the encoder must write them. `shared` is the elements with their owner, if the encoder has it.
+    /// A placer that leaves the elements in place keeps that owner.
     fn place(&mut self, at: usize, elements: &[u8], shared: Option<&Bytes>) -> bool;
 
-    /// Takes a byte string that belongs after the first `at` bytes of the rest and returns true, where it stays where
-    /// it is and the rest of the message is written around it; returns false if the encoder has to write it itself.
+    /// Leaves a byte string in place, which belongs after the first `at` bytes, and returns true.
+    ///
+    /// The rest of the message is then written around it. Returns false if the encoder must write it.
     fn surround(&mut self, _at: usize, _bytes: &[u8]) -> bool {
         false
     }
 
-    /// Says before [`Placer::spill`] how long the rest becomes at least, because of a long byte string.
+    /// Announces the least length of the rest, before [`Placer::spill`], because of a long byte string.
     fn expect(&mut self, _length: usize) {}
 
-    /// Takes the next bytes of the rest and returns true, where it keeps what is written; returns false if the encoder
-    /// has to keep them. It keeps those that it took before in both cases.
+    /// Takes the next bytes of the rest, and returns true if it keeps them.
+    ///
+    /// Returns false if the encoder must keep them. The placer keeps the bytes of earlier calls in both cases.
     fn spill(&mut self, _bytes: &[u8]) -> bool {
         false
     }
 
-    /// Returns the bytes that [`Placer::spill`] took: encoders look up names there, and fill in lengths.
+    /// Returns the bytes that [`Placer::spill`] took: encoders find names in them and fill in lengths.
     fn spilled(&mut self) -> &mut [u8] {
         &mut []
     }
 
-    /// Keeps nothing of what [`Placer::spill`] took.
+    /// Drops the bytes that [`Placer::spill`] took.
     fn drop_spilled(&mut self) {}
 }
 
 /// A body whose long arrays or byte strings are stored elsewhere.
 #[derive(Debug)]
 pub struct Split {
-    /// Everything but the parts.
+    /// The bytes except the parts.
     rest: Rest,
-    /// The parts, in the order of their positions.
+    /// The parts in the order of their positions.
     parts: OneOrMany<Part>,
     /// Whether the parts may be byte strings: see [`Body::of_opaque_parts`].
     are_opaque: bool,
     /// The length of the whole body, in bytes.
     length: usize,
-    /// The body in one block, made when first needed.
+    /// The body in one block, made on demand.
     whole: OnceLock<Bytes>,
 }
 
 impl Split {
-    /// Returns a body of this rest and these parts, whose positions ascend and are in it.
+    /// Returns a body of this rest and these parts, whose positions are in it and ascend.
     #[inline]
     pub fn new(rest: impl Into<Rest>, parts: impl Into<OneOrMany<Part>>) -> Split {
         let (rest, parts) = (rest.into(), parts.into());
@@ -94,7 +98,7 @@ impl Split {
         Split { rest, parts, are_opaque: false, length, whole: OnceLock::new() }
     }
 
-    /// Returns everything but the parts.
+    /// Returns the bytes except the parts.
     pub fn rest(&self) -> &Rest {
         &self.rest
     }
@@ -104,7 +108,7 @@ impl Split {
         &self.parts
     }
 
-    /// Whether the parts may be byte strings: see [`Body::of_opaque_parts`].
+    /// Returns whether the parts may be byte strings: see [`Body::of_opaque_parts`].
     pub fn are_opaque(&self) -> bool {
         self.are_opaque
     }
@@ -130,18 +134,17 @@ impl Split {
 #[derive(Clone, Debug)]
 pub struct Body(BodyRepr);
 
-/// The two forms of a body.
 #[derive(Clone, Debug)]
 enum BodyRepr {
     Whole(Bytes),
     Split(Arc<Split>),
 }
 
-// Every message contains a body: the parts are behind a pointer, so that a body without parts stays small.
+// Every message contains a body. The parts are behind a pointer, so that a body without parts stays small.
 const _: () = assert!(size_of::<Body>() == size_of::<Bytes>());
 
 impl Body {
-    /// Returns a body of this rest and these parts; of the rest alone where there are none.
+    /// Returns a body of this rest and these parts. Without parts the rest is the body.
     #[doc(hidden)]
     #[inline]
     pub fn of_parts(rest: impl Into<Rest>, parts: impl Into<OneOrMany<Part>>) -> Body {
@@ -152,8 +155,9 @@ impl Body {
         Body(BodyRepr::Split(Arc::new(Split::new(rest, parts))))
     }
 
-    /// The same with parts that may be the contents of byte strings, too: they are in memory that only this process can
-    /// write, or the program has said that it views them (`view_bytes`).
+    /// As [`Body::of_parts`], with parts that may also be the contents of byte strings.
+    ///
+    /// Either only this process can write their memory, or the program has declared that it views them (`view_bytes`).
     #[doc(hidden)]
     pub fn of_opaque_parts(rest: impl Into<Rest>, parts: impl Into<OneOrMany<Part>>) -> Body {
         let (rest, parts) = (rest.into(), parts.into());
@@ -163,8 +167,9 @@ impl Body {
         Body(BodyRepr::Split(Arc::new(Split { are_opaque: true, ..Split::new(rest, parts) })))
     }
 
-    /// Returns the bytes in one block. Where long arrays are stored elsewhere that is a copy, made
-    /// at the first call and kept.
+    /// Returns the bytes in one block.
+    ///
+    /// If long arrays are stored elsewhere, it is a copy, made at the first call and kept.
     pub fn whole(&self) -> &Bytes {
         match &self.0 {
             BodyRepr::Whole(bytes) => bytes,
@@ -181,7 +186,7 @@ impl Body {
         }
     }
 
-    /// Copies the bytes to this memory, which has as many.
+    /// Copies the bytes to memory of their exact length.
     #[doc(hidden)]
     pub fn copy_to(&self, into: &mut [u8]) {
         let BodyRepr::Split(split) = &self.0 else { return into.copy_from_slice(self.whole()) };
@@ -199,7 +204,7 @@ impl Body {
         put(&split.rest[from..]);
     }
 
-    /// Returns the parts, if the body has some.
+    /// Returns the parts, if the body has any.
     #[doc(hidden)]
     pub fn split(&self) -> Option<&Split> {
         match &self.0 {
@@ -208,8 +213,9 @@ impl Body {
         }
     }
 
-    /// Returns the block that a decoder reads, and the parts that belong in it. Once the body
-    /// exists in one block, that block is returned, without parts.
+    /// Returns the block that a decoder reads, and the parts in it.
+    ///
+    /// If the body already exists in one block, returns that block without parts.
     pub(crate) fn to_decode(&self) -> (&[u8], Parts<'_>) {
         match &self.0 {
             BodyRepr::Whole(bytes) => (bytes, Parts::default()),
@@ -235,7 +241,7 @@ impl Body {
         }
     }
 
-    /// The same, to be replaced.
+    /// Returns the block for replacement, if the body is one.
     #[doc(hidden)]
     pub fn block_mut(&mut self) -> Option<&mut Bytes> {
         match &mut self.0 {
@@ -253,7 +259,7 @@ impl Body {
         }
     }
 
-    /// Returns the owner of these elements, if they are those of one of the parts.
+    /// Returns the owner of these elements, if they are one of the parts.
     #[doc(hidden)]
     pub fn part(&self, elements: &[u8]) -> Option<Bytes> {
         let parts = self.split()?.parts();
@@ -261,8 +267,9 @@ impl Body {
         found.map(|part| part.bytes.clone())
     }
 
-    /// Returns these bytes as a view that keeps their memory, if they are within the body's memory,
-    /// as slices from a decoder are. None for bytes around parts that are too few to be a block of their own.
+    /// Returns a view of these bytes that keeps their memory, if they are within the body's memory.
+    ///
+    /// A decoder's slices are within it. `None` for bytes in place, which are too few for a block.
     pub fn view(&self, slice: &[u8]) -> Option<Bytes> {
         let of = |origin: &Bytes| is_within(origin, slice).then(|| origin.slice_ref(slice));
         match &self.0 {
@@ -275,7 +282,7 @@ impl Body {
     }
 }
 
-/// Returns whether a slice is a part of another one's memory.
+/// Returns whether a slice is a part of another slice's memory.
 fn is_within(outer: &[u8], inner: &[u8]) -> bool {
     let (outer, inner) = (outer.as_ptr_range(), inner.as_ptr_range());
     outer.start <= inner.start && inner.end <= outer.end

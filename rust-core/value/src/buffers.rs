@@ -1,8 +1,8 @@
-//! A pool of memory for the bodies of messages, with three classes: short blocks of each thread, and middling and long
-//! ones that all threads share. What is between short and middling takes its memory from the allocator.
+//! A pool of memory for the bodies of messages.
 //!
-//! The pool is optional at every point: without a fitting block the allocator is used. (The engine's `message/recycled`
-//! reuses the body of the message that was dropped last without a search.)
+//! It has short blocks of each thread, and middling and long blocks that all threads share. Lengths between short and
+//! middling come from the allocator. Without a fitting block the allocator is used. (The engine's `message/recycled`
+//! reuses the body of the last dropped message without a search.)
 
 mod long;
 mod short;
@@ -12,10 +12,10 @@ use bytes::Bytes;
 pub use self::long::{LONG, MIDDLING, give_back};
 pub use self::short::{SHORT, keep as keep_short};
 
-/// The room behind a long block for what follows it, in bytes.
+/// The room after a long block for the following bytes.
 const SLACK: usize = 1024;
 
-/// Returns an empty block with room for `length` bytes, if one is kept; else one without capacity.
+/// Returns an empty kept block with room for `length` bytes; without one, a block without capacity.
 #[inline]
 pub fn take(length: usize) -> Vec<u8> {
     match length {
@@ -25,21 +25,22 @@ pub fn take(length: usize) -> Vec<u8> {
     }
 }
 
-/// Returns an empty block with room for so many bytes, of exactly this capacity where it is short.
+/// Returns an empty block with room for `length` bytes. The capacity is exactly that if it is short.
 pub fn with_room(length: usize) -> Vec<u8> {
     let block = take(length);
-    // In fewer steps than to reserve the room in a block without any.
+    // Takes fewer steps than reserving the room in an empty block.
     if block.capacity() == 0 { Vec::with_capacity(length) } else { block }
 }
 
-/// Makes room for `more` bytes behind the content of a block; for many bytes, with memory of the pool.
-/// Returns false if there is no memory for them.
+/// Makes room for `more` bytes after the content; for many bytes, with memory of the pool.
+///
+/// Returns false if memory runs out.
 #[must_use]
 pub fn reserve(block: &mut Vec<u8>, more: usize) -> bool {
     if more < LONG || block.capacity() - block.len() >= more {
         return true;
     }
-    // Without slack, a short item that follows would double the capacity.
+    // Without slack, a short item after it would double the capacity.
     let more = more.saturating_add(SLACK);
     let mut longer = take(block.len().saturating_add(more));
     if longer.capacity() > 0 {
@@ -50,8 +51,7 @@ pub fn reserve(block: &mut Vec<u8>, more: usize) -> bool {
     block.try_reserve_exact(more).is_ok()
 }
 
-/// Returns the content of a block as `Bytes`. Its memory goes to the pool when the last view is
-/// dropped.
+/// Returns the content as `Bytes`. Its memory goes to the pool with the last view.
 #[inline]
 pub fn bytes(block: Vec<u8>) -> Bytes {
     if !long::is_kept(block.capacity()) {
@@ -66,8 +66,9 @@ pub fn bytes(block: Vec<u8>) -> Bytes {
     Bytes::from_owner(PooledBlock(block))
 }
 
-/// Returns the bytes at an address that is a multiple of 8, at which every allocator in use puts
-/// them anyway.
+/// Returns the bytes at an address that is a multiple of 8.
+///
+/// The allocators in use return only such addresses, so a copy is rare.
 #[inline]
 pub fn aligned(bytes: Vec<u8>) -> Bytes {
     // An empty block has no address.
@@ -81,7 +82,6 @@ pub fn aligned(bytes: Vec<u8>) -> Bytes {
 /// Copies bytes to memory that is aligned to 8: readers of arrays of numbers rely on it.
 #[cold]
 fn moved_to_words(bytes: &[u8]) -> Bytes {
-    // A `Vec` of words is aligned to 8.
     let mut words = vec![0u64; bytes.len().div_ceil(8)];
     bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
     struct Words(Vec<u64>);
@@ -103,7 +103,7 @@ pub fn copy(bytes: &[u8]) -> Bytes {
     self::bytes(block)
 }
 
-/// A block of the pool behind `Bytes`; dropped with the last view.
+/// A block of the pool inside `Bytes`; dropped with the last view.
 struct PooledBlock(Vec<u8>);
 
 impl AsRef<[u8]> for PooledBlock {

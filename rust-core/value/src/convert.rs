@@ -1,8 +1,8 @@
-//! Conversions to and from the values of other crates, each with the feature of that crate's name: `serde_json`,
-//! `ciborium`, `bson`, `ndarray`.
+//! Conversions to and from the values of other crates.
 //!
-//! Values of the first three go through the bytes of their encoding, so that each kind has the form that
-//! `docs/wire-format.md` gives it, and what has none is refused with its path or its place.
+//! Each has a feature with the crate's name: `serde_json`, `ciborium`, `bson`, `ndarray`. Values of the first three go
+//! through the bytes of their encoding. Each kind therefore has the form in `docs/wire-format.md`, and a kind without a
+//! form is refused with its path or position.
 
 #![allow(unused_imports, reason = "each feature uses some of them")]
 
@@ -19,7 +19,7 @@ fn unsupported(doing: &str, why: impl std::fmt::Display) -> Error {
 impl TryFrom<&serde_json::Value> for Value {
     type Error = Error;
 
-    /// Returns the value that this JSON denotes; `{"$time": …}` and the other escapes are resolved.
+    /// Returns the value of this JSON, with `{"$time": …}` and the other escapes resolved.
     fn try_from(json: &serde_json::Value) -> Result<Value> {
         let bytes = serde_json::to_vec(json).map_err(|e| unsupported("writing JSON", e))?;
         codec::decode(&bytes, Encoding::Json)
@@ -30,7 +30,7 @@ impl TryFrom<&serde_json::Value> for Value {
 impl TryFrom<&Value> for serde_json::Value {
     type Error = Error;
 
-    /// Returns the value as JSON, with escapes for kinds that JSON does not have.
+    /// Returns the value as JSON, with escapes for kinds that JSON lacks.
     fn try_from(value: &Value) -> Result<serde_json::Value> {
         serde_json::to_value(value).map_err(|e| unsupported("converting to JSON", e))
     }
@@ -40,7 +40,7 @@ impl TryFrom<&Value> for serde_json::Value {
 impl TryFrom<&ciborium::Value> for Value {
     type Error = Error;
 
-    /// Returns the value with what its tags mean; `Unsupported` for tags without a meaning here.
+    /// Returns the value with its tags resolved; `Unsupported` for tags without a meaning here.
     fn try_from(cbor: &ciborium::Value) -> Result<Value> {
         let mut bytes = Vec::new();
         ciborium::into_writer(cbor, &mut bytes).map_err(|e| unsupported("writing CBOR", e))?;
@@ -52,7 +52,7 @@ impl TryFrom<&ciborium::Value> for Value {
 impl TryFrom<&Value> for ciborium::Value {
     type Error = Error;
 
-    /// Returns the value with the tags that its kinds have.
+    /// Returns the value with the tags of its kinds.
     fn try_from(value: &Value) -> Result<ciborium::Value> {
         let bytes = codec::encode(value, Encoding::Cbor)?;
         ciborium::from_reader(&bytes[..]).map_err(|e| unsupported("reading CBOR", e))
@@ -75,7 +75,7 @@ impl TryFrom<&bson::Document> for Value {
 impl TryFrom<&Value> for bson::Document {
     type Error = Error;
 
-    /// Returns a map as a document, another value as the document that stands for it in BSON.
+    /// Returns a map as a document, and any other value as the document for it in BSON.
     fn try_from(value: &Value) -> Result<bson::Document> {
         let bytes = codec::encode(value, Encoding::Bson)?;
         bson::Document::from_reader(&bytes[..]).map_err(|e| unsupported("reading BSON", e))
@@ -86,7 +86,7 @@ impl TryFrom<&Value> for bson::Document {
 impl<T: Element, S: ndarray::Data<Elem = T>, D: ndarray::Dimension> From<&ndarray::ArrayBase<S, D>>
     for NdArray
 {
-    /// Returns a copy in the order in which the elements lie, row by row where they lie in neither order.
+    /// Returns a copy in the order of the memory; row by row if the memory has neither order.
     fn from(array: &ndarray::ArrayBase<S, D>) -> NdArray {
         let shape: Vec<u64> = array.shape().iter().map(|length| *length as u64).collect();
         let made = match (array.as_slice(), array.t().as_slice()) {
@@ -97,7 +97,7 @@ impl<T: Element, S: ndarray::Data<Elem = T>, D: ndarray::Dimension> From<&ndarra
                 NdArray::from_slice(&elements, &shape, Order::Row)
             }
         };
-        // The elements of an array are as many as its shape says.
+        // An array has as many elements as its shape.
         made.unwrap_or_else(|_| NdArray::vector::<T>(&[]))
     }
 }

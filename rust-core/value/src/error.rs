@@ -1,9 +1,9 @@
 //! The table of error kinds, and the error that every call of Linkspan returns.
 //!
-//! The table is the single source for all languages: bindings generate their names, numbers and exception
-//! classes from [`ErrorKind::ALL`], and `docs/wire-format.md` shows it. An [`Error`] starts where something
-//! fails, with a kind and a text; on the way out each layer adds its part: the offset in the bytes, the path
-//! in the value, the endpoint. A part that is set first stays, since the innermost layer is the most exact.
+//! The table is the single source for all languages: bindings generate their names, numbers and exception classes from
+//! [`ErrorKind::ALL`], and `docs/wire-format.md` shows it. An [`Error`] begins with a kind and a text. On the way out
+//! each layer adds its part: the offset in the bytes, the path in the value, the endpoint. The first value of a part
+//! stays, because the innermost layer is the most exact.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,12 +18,12 @@ pub use quoted::brief;
 pub use quoted::is_unseen;
 pub use quoted::{OneLine, Quoted, in_seconds, one_line, quoted, several_lines};
 
-/// A number of messages with what is said about one, or about several: "1 message was sent".
+/// Returns a number of messages with the words for one or several: "1 message was sent".
 pub fn counted(messages: u64, one: &str, several: &str) -> String {
     if messages == 1 { format!("1 message {one}") } else { format!("{messages} messages {several}") }
 }
 
-/// Returns the error for a message of so many bytes, or for memory that was to be lent for one, above the limit.
+/// Returns the error of a message above the limit, or of memory lent for such a message.
 #[doc(hidden)]
 #[cold]
 pub fn over_message_limit(asked: u64, allowed: u64) -> Error {
@@ -38,10 +38,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// The answer of a peer's handler that failed, in the terms of JSON-RPC 2.0.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct RemoteFailure {
-    /// The handler's own code, or one of JSON-RPC's (-32601 method not found, -32602 invalid
-    /// params, …).
+    /// The handler's own code, or a code of JSON-RPC (-32601 method not found, -32602 invalid params, …).
     pub code: i64,
-    /// A dotted type such as `spectrum.window_too_long`, or the name of the exception that was raised.
+    /// A dotted type such as `spectrum.window_too_long`, or the name of the exception.
     pub kind: String,
     /// The text for people.
     pub text: String,
@@ -50,7 +49,7 @@ pub struct RemoteFailure {
 }
 
 impl RemoteFailure {
-    /// JSON-RPC 2.0's code for a handler that failed without a code of its own.
+    /// JSON-RPC 2.0's code for a failed handler without its own code.
     pub const INTERNAL_ERROR: i64 = -32603;
 
     /// Returns a failure without details.
@@ -58,8 +57,9 @@ impl RemoteFailure {
         RemoteFailure { code, kind: kind.into(), text: text.into(), data: Vec::new() }
     }
 
-    /// Returns the failure as it is sent: a text of more than 1 MiB and a type of more than 1 KiB are cut. An exception
-    /// may have a text of any length, and its caller is to get an answer all the same.
+    /// Returns the failure for sending: a text of more than 1 MiB and a type of more than 1 KiB are cut.
+    ///
+    /// An exception may have a text of any length, but its caller must get an answer.
     #[must_use]
     pub fn bounded(&self) -> Cow<'_, RemoteFailure> {
         const TEXT: usize = 1 << 20;
@@ -75,8 +75,9 @@ impl RemoteFailure {
         })
     }
 
-    /// Returns the failure with which a request is answered whose handler ended with this error: that of a peer passes
-    /// on as it is.
+    /// Returns the failure that answers a request whose handler ended with this error.
+    ///
+    /// The failure of a peer is passed on unchanged.
     pub fn of(error: &Error) -> RemoteFailure {
         error.remote_failure().cloned().unwrap_or_else(|| {
             RemoteFailure::new(RemoteFailure::INTERNAL_ERROR, error.kind().name(), error.to_string())
@@ -84,40 +85,34 @@ impl RemoteFailure {
     }
 }
 
-/// An error: its kind, what was tried on what, and what to do next.
+/// An error: its kind, the failed action and its object, and the remedy.
 ///
-/// One pointer wide, so that results stay small: the details are on the heap.
+/// The details are on the heap, so an error is one pointer wide and results stay small.
 #[derive(Clone)]
 pub struct Error(Box<Detail>);
 
-/// The details of an error.
 #[derive(Clone)]
 struct Detail {
-    /// For programs to decide on.
     kind: ErrorKind,
-    /// The kind's value, unless the call sets another.
+    /// The kind's value, unless a call has set another.
     retryable: bool,
-    /// At most 16 KiB; text of peers in it is quoted and cut.
+    /// At most 16 KiB. Text of peers in it is quoted and cut.
     text: String,
-    /// The endpoint of the call.
     endpoint: Option<String>,
-    /// The place in the value.
     path: Option<String>,
-    /// The place in the bytes.
     offset: Option<u64>,
-    /// The number of messages that were missed or lost.
     missed: Option<u64>,
-    /// The number of messages of a batch that were sent.
+    /// The number of sent messages of a batch.
     sent: Option<u64>,
-    /// The error number of the system call.
     os: Option<i32>,
     /// The answer of the peer's handler.
     remote: Option<RemoteFailure>,
 }
 
 impl Error {
-    /// Returns an error of this kind. The text contains what was tried, on what, and what to do; it
-    /// is cut where it is very long.
+    /// Returns an error of this kind.
+    ///
+    /// The text contains the action, its object and the remedy. A very long text is cut.
     #[cold]
     pub fn new(kind: ErrorKind, text: impl Into<String>) -> Error {
         let detail = Detail {
@@ -135,7 +130,7 @@ impl Error {
         Error(Box::new(detail))
     }
 
-    /// Returns the error of a peer's handler that failed.
+    /// Returns the error of a peer's failed handler.
     pub fn remote(failure: RemoteFailure) -> Error {
         let text = if failure.kind.is_empty() {
             format!("{} (code {})", failure.text, failure.code)
@@ -147,7 +142,7 @@ impl Error {
         error
     }
 
-    /// Returns the error of a subscriber that missed this many messages.
+    /// Returns the error of a subscriber that missed this number of messages.
     pub fn lagged(missed: u64) -> Error {
         let mut error = Error::new(
             ErrorKind::Lagged,
@@ -164,8 +159,7 @@ impl Error {
         error
     }
 
-    /// Returns the error of a system call: the kind follows from the number, the text begins with
-    /// what was being done.
+    /// Returns the error of a system call. The number decides the kind; the text begins with the action.
     #[cold]
     pub fn os(doing: impl fmt::Display, errno: i32) -> Error {
         let kind = match errno {
@@ -173,7 +167,7 @@ impl Error {
             libc::ENOENT | libc::ECONNREFUSED | libc::ENOTDIR => ErrorKind::NotFound,
             libc::EADDRINUSE | libc::EEXIST => ErrorKind::AddressInUse,
             libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN | libc::ECONNABORTED => ErrorKind::Disconnected,
-            // EAGAIN: the limit of threads, locked memory or watches; where it means "not now", no error is made of it.
+            // EAGAIN is the limit of threads, locked memory or watches. An EAGAIN that means "not now" causes no error.
             libc::ENOMEM
             | libc::EMFILE
             | libc::ENFILE
@@ -190,11 +184,11 @@ impl Error {
             libc::ENOSYS | libc::EOPNOTSUPP | libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT => {
                 ErrorKind::TransportUnavailable
             }
-            // These mean that this library called wrongly, or an error without a number.
+            // A wrong call by this library, or an error without a number.
             0 | libc::EBADF | libc::EFAULT | libc::EINVAL | libc::ENOTSOCK | libc::EDESTADDRREQ => {
                 ErrorKind::Internal
             }
-            // A system that cannot do what it was asked: EIO of a device, a call that a sandbox refuses.
+            // The system cannot carry out the call: EIO of a device, a refusal by a sandbox.
             _ => ErrorKind::TransportUnavailable,
         };
         let hint = match errno {
@@ -210,19 +204,20 @@ impl Error {
         error
     }
 
-    /// Returns the kind, for a program to decide on.
+    /// Returns the kind, on which programs decide.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Returns whether the same call can succeed later without a change to the program, and without
-    /// doing twice what may have been done: a request that was sent and not answered is not
-    /// retryable, unless it is idempotent.
+    /// Returns whether the call can succeed later without a change to the program.
+    ///
+    /// A repetition must not do an action twice. A request that was sent but not answered is therefore not retryable,
+    /// unless it is idempotent.
     pub fn retryable(&self) -> bool {
         self.0.retryable
     }
 
-    /// Returns what happened and what to do, without kind, endpoint, path and offset.
+    /// Returns the failure and the remedy, without kind, endpoint, path and offset.
     pub fn text(&self) -> &str {
         &self.0.text
     }
@@ -232,8 +227,7 @@ impl Error {
         self.0.endpoint.as_deref()
     }
 
-    /// Returns the place in the value: keys and zero-based positions joined by `/`, escaped as in
-    /// RFC 6901.
+    /// Returns the place in the value: keys and zero-based positions joined by `/`, escaped as in RFC 6901.
     pub fn path(&self) -> Option<&str> {
         self.0.path.as_deref()
     }
@@ -243,15 +237,17 @@ impl Error {
         self.0.offset
     }
 
-    /// Returns the number of messages that a subscriber missed, for [`ErrorKind::Lagged`]; the
-    /// number of messages that were sent before and are lost, where `send` or `close` fails with
-    /// [`ErrorKind::Disconnected`].
+    /// Returns the number of messages that a subscriber missed, for [`ErrorKind::Lagged`].
+    ///
+    /// If `send` or `close` fails with [`ErrorKind::Disconnected`], returns the number of earlier messages that are
+    /// lost.
     pub fn missed(&self) -> Option<u64> {
         self.0.missed
     }
 
     /// Returns the number of messages of a batch that were sent before this error, for `send_many`.
-    /// The next one caused the error; that one and all that follow are still the caller's.
+    ///
+    /// The next message caused the error. The caller still has it and all later messages.
     pub fn sent(&self) -> Option<u64> {
         self.0.sent
     }
@@ -266,7 +262,7 @@ impl Error {
         self.0.remote.as_ref()
     }
 
-    /// Adds the number of messages that were sent before and are lost.
+    /// Adds the number of sent messages that are lost.
     #[doc(hidden)]
     #[must_use]
     pub fn and_lost(self, lost: u64) -> Error {
@@ -280,7 +276,7 @@ impl Error {
         error
     }
 
-    /// Adds what helps to the text.
+    /// Adds a remedy to the text.
     #[doc(hidden)]
     #[must_use]
     pub fn with_hint(mut self, hint: &str) -> Error {
@@ -288,7 +284,7 @@ impl Error {
         self
     }
 
-    /// Sets the number of messages that were missed.
+    /// Sets the number of missed messages.
     #[doc(hidden)]
     #[must_use]
     pub fn with_missed(mut self, missed: u64) -> Error {
@@ -305,13 +301,12 @@ impl Error {
         self
     }
 
-    /// Replaces the text.
     pub(crate) fn in_words(mut self, text: String) -> Error {
         self.0.text = quoted::bounded(text);
         self
     }
 
-    /// Sets whether the call may be repeated, where that depends on more than the kind.
+    /// Sets whether the call may be repeated, if more than the kind decides it.
     #[must_use]
     pub fn with_retryable(mut self, retryable: bool) -> Error {
         self.0.retryable = retryable;
@@ -332,19 +327,22 @@ impl Error {
         self
     }
 
-    /// Prepends this key of a map, cut to 256 bytes, to the path. Called on the way out, innermost first.
+    /// Prepends this key of a map, cut to 256 bytes, to the path.
+    ///
+    /// Layers call it on the way out, innermost first.
     #[must_use]
     pub fn under_key(self, key: &str) -> Error {
         self.under(quoted::segment(key))
     }
 
-    /// Prepends this position of an array to the path. Called on the way out, innermost first.
+    /// Prepends this position of an array to the path.
+    ///
+    /// Layers call it on the way out, innermost first.
     #[must_use]
     pub fn under_index(self, index: usize) -> Error {
         self.under(index.to_string())
     }
 
-    /// Prepends a segment to the path.
     fn under(mut self, segment: String) -> Error {
         self.0.path = Some(match self.0.path.take() {
             Some(rest) => segment + "/" + &rest,
@@ -353,7 +351,7 @@ impl Error {
         self
     }
 
-    /// Sets the path as a whole, unless there is one.
+    /// Sets the whole path, unless there is one.
     #[must_use]
     pub fn with_path(mut self, path: impl Into<String>) -> Error {
         self.0.path.get_or_insert_with(|| quoted::cut(path.into()));
@@ -361,10 +359,11 @@ impl Error {
     }
 }
 
-/// A path for people: of a long one the beginning and the end, and of a long key the beginning. [`Error::path`] has
-/// more of them.
+/// Returns a path for people: both ends of a long path, and the beginning of a long key.
+///
+/// [`Error::path`] has more.
 fn shortened(path: &str) -> Cow<'_, str> {
-    /// So many parts are shown, and of longer paths so many at each end.
+    /// The number of parts that are shown, and the number at each end of a longer path.
     const SHOWN: (usize, usize) = (12, 4);
     let parts: Vec<Cow<'_, str>> = path.split('/').map(quoted::shown_segment).collect();
     if parts.len() <= SHOWN.0 {
@@ -374,14 +373,14 @@ fn shortened(path: &str) -> Cow<'_, str> {
     format!("{}/…/{} ({} parts)", first.join("/"), last.join("/"), parts.len()).into()
 }
 
-/// Writes the text with endpoint, path and offset, and without the kind.
+/// Writes the text with endpoint, path and offset, but without the kind.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(endpoint) = &self.0.endpoint {
             write!(f, "{}: ", one_line(endpoint))?;
         }
         f.write_str(&self.0.text)?;
-        // A text that begins with an argument, `timeout=nan`, has named it.
+        // A text that begins with an argument, `timeout=nan`, already names it.
         let is_named = |path: &&String| {
             self.0.text.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('='))
         };
@@ -407,7 +406,7 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// Keeps this error as the inner one. The kind is that of the system call, else the nearest one.
+/// Keeps this error as the inner error. The kind is that of the system call, else the nearest one.
 impl From<Error> for std::io::Error {
     fn from(error: Error) -> std::io::Error {
         use std::io::ErrorKind as Io;
@@ -445,7 +444,7 @@ impl From<rustix::io::Errno> for Error {
 
 /// Adds the attempted action to the error of a system call.
 pub trait Doing<T> {
-    /// Returns the error with what was being done in front.
+    /// Returns the error with the action at the beginning of its text.
     fn doing(self, what: impl fmt::Display) -> Result<T>;
 }
 

@@ -1,7 +1,7 @@
 //! Opens and reads the files that a user names.
 //!
-//! A path may be that of a pipe or a device, and a regular file may block, too (`/proc/kmsg`, a file on which another
-//! process has a lease): nothing here waits for another program, and errors name the path and the remedy.
+//! A path may name a pipe or a device. A regular file may block as well: `/proc/kmsg`, a file with another process's
+//! lease. No function here waits for another program, and errors name the path and the remedy.
 
 use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, Read};
@@ -15,16 +15,19 @@ use crate::error::{Error, ErrorKind, Result, quoted};
 /// Opens a regular file for reading.
 ///
 /// # Errors
-/// `Unsupported` where the path is that of a directory, a pipe, a socket or a device, or where another process has a
-/// lease on the file; `NotFound` and `PermissionDenied` where it cannot be opened.
+///
+/// `Unsupported` if the path names a directory, a pipe, a socket or a device, or if another process has a lease on the
+/// file. `NotFound` and `PermissionDenied` if it cannot be opened.
 pub fn open(path: &Path) -> Result<File> {
     open_as(path, false)
 }
 
-/// Opens a regular file for reading, or a descriptor of this process, such as `/dev/stdin`, which may be that of a
-/// pipe: reading it waits until its end.
+/// Opens a regular file for reading, or a descriptor of this process, such as `/dev/stdin`.
+///
+/// A descriptor may be a pipe; reading it waits until its end.
 ///
 /// # Errors
+///
 /// As for [`open`].
 pub fn open_or_descriptor(path: &Path) -> Result<File> {
     let is_descriptor = ["/dev/stdin", "/dev/fd/", "/proc/self/fd/"]
@@ -52,19 +55,22 @@ fn open_as(path: &Path, is_descriptor: bool) -> Result<File> {
     opened.map_err(|why| refused(path, &why))
 }
 
-/// Whether a path may be that of a symbolic link.
+/// Whether a path may name a symbolic link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Links {
-    /// The file that it leads to is opened.
+    /// Its target is opened.
     Followed,
     /// It is an error.
     Refused,
 }
 
-/// Opens a regular file for writing, such as a lock, and makes it with this mode if there is none. Its content stays.
+/// Opens a regular file for writing, such as a lock, or creates it with this mode.
+///
+/// The content of an existing file stays.
 ///
 /// # Errors
-/// `Unsupported` if something else has the path, such as a FIFO, or a link that is refused; those of the file system.
+///
+/// `Unsupported` if the path names another object, such as a FIFO, or a refused link; those of the file system.
 pub fn open_to_write(path: &Path, mode: u32, links: Links) -> Result<File> {
     let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     if links == Links::Refused {
@@ -90,7 +96,8 @@ pub fn open_to_write(path: &Path, mode: u32, links: Links) -> Result<File> {
 /// Returns at most the first `most` bytes of an open file.
 ///
 /// # Errors
-/// `Unsupported` where more would have to be waited for; those of the file system.
+///
+/// `Unsupported` if reading would block; those of the file system.
 pub fn read(file: File, path: &Path, most: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(most).read_to_end(&mut bytes).map_err(|why| refused(path, &why))?;
@@ -100,7 +107,8 @@ pub fn read(file: File, path: &Path, most: u64) -> Result<Vec<u8>> {
 /// Returns the text of a regular file, or of a descriptor of this process, of at most `most` bytes.
 ///
 /// # Errors
-/// As for [`open`] and [`read`]; `TooLarge` for a longer one, `Malformed` for one that is not UTF-8.
+///
+/// As for [`open`] and [`read`]; `TooLarge` for a longer file, `Malformed` for invalid UTF-8.
 pub fn read_text(path: &Path, most: u64) -> Result<String> {
     let bytes = read(open_or_descriptor(path)?, path, most.saturating_add(1))?;
     if bytes.len() as u64 > most {
@@ -150,7 +158,7 @@ pub fn refused(path: &Path, why: &io::Error) -> Error {
             "check the path; one that does not begin with / is relative to the working directory"
         }
         ErrorKind::PermissionDenied => "give the user of this program the right to read it",
-        // A path that the standard library refuses before the kernel sees it.
+        // The standard library refuses such a path before the kernel sees it.
         _ if path.as_os_str().as_encoded_bytes().contains(&0) => {
             return Error::new(
                 ErrorKind::NotFound,

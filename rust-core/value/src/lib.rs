@@ -1,9 +1,8 @@
-//! The values of Linkspan, their encodings and their schemas: what the crate `linkspan` says about the contents of
-//! messages.
+//! The values of Linkspan, their encodings and their schemas: the contents of messages.
 //!
-//! Programs use all of it through `linkspan`, under the same names. Nothing here knows of channels, shared memory or
-//! sockets; the only input and output is reading files that a user names, such as those of schemas. What is hidden from
-//! the documentation is for the core's crates alone and changes without notice.
+//! Programs use this crate through `linkspan`, under equal names. It knows no channels, shared memory or sockets. Its
+//! only input is reading files that a user names, such as schemas. Hidden items are only for the core's crates and
+//! change without notice.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![deny(missing_debug_implementations)]

@@ -1,18 +1,17 @@
-//! The memory that decoding takes: hostile messages of each encoding, the most that their decoding holds, and the
-//! limit.
+//! The memory of decoding: hostile messages of each encoding, the greatest memory held, and the limit.
 
 use crate::counting::peak;
 use bytes::Bytes;
 use linkspan::codec::{decode_shared, encode};
 use linkspan::{Encoding, ErrorKind, Limits, Value};
 
-/// Bytes of each message, nearly: the largest that the limits allow.
+/// The approximate size of each message in bytes: the largest within the limits.
 const SIZE: usize = 256 << 10;
 
-/// The memory that decoder, builder and an error take, whatever the value is.
+/// The memory of decoder, builder and an error, for any value.
 const AROUND: usize = 32 << 10;
 
-/// Returns the part repeated, up to `SIZE` bytes with the front and the end.
+/// Returns the front, the repeated part and the end, together up to `SIZE` bytes.
 fn filled(front: &[u8], part: &[u8], behind: &[u8]) -> Vec<u8> {
     let times = (SIZE - front.len() - behind.len()) / part.len();
     [front, &part.repeat(times), behind].concat()
@@ -25,13 +24,13 @@ fn head(major: u8, n: usize) -> Vec<u8> {
     head
 }
 
-/// A CBOR array of as many parts as fit, its count right.
+/// A CBOR array of as many parts as fit, with the right count.
 fn cbor_array(before: &[u8], part: &[u8]) -> Vec<u8> {
     let count = (SIZE - before.len() - 5) / part.len();
     [before, &head(4, count), &part.repeat(count)].concat()
 }
 
-/// A map of as many entries as fit, each with a key of its own, in any encoding.
+/// A map of as many entries with different keys as fit, in any encoding.
 fn keys(encoding: Encoding, length: usize) -> Vec<u8> {
     let count = SIZE / (length + 12);
     let entries = (0..count).map(|i| (format!("{i:0length$}"), 0));
@@ -250,7 +249,7 @@ fn messages() -> impl Iterator<Item = (Encoding, &'static str, Bytes)> {
         .chain(of(Encoding::Smile, smile()))
 }
 
-/// The counted memory is never below the memory really held: a limit just below that refuses.
+/// The counted memory is never below the held memory, so a limit just below the need is refused.
 #[test]
 fn decoding_messages_within_any_limit_is_refused_before_the_limit_is_passed() {
     let mut wrong = Vec::new();

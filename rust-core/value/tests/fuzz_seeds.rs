@@ -1,4 +1,4 @@
-//! Replays the committed seeds of the fuzzing targets that read encodings, and bounds the memory that they take.
+//! Replays the committed seeds of the fuzzing targets for encodings, and bounds their memory.
 
 use crate::counting::peak;
 use crate::vectors::strict;
@@ -37,11 +37,11 @@ fn transcode_fuzz_seeds_give_the_same_value_or_errors() {
     }
 }
 
-/// Bytes from a peer take the memory that the limits allow, and not what they claim.
+/// Bytes from a peer take at most the memory of the limits, not the memory that they claim.
 #[test]
 fn seeds_cost_no_more_memory_than_the_limits() {
     let limits = Limits::for_message(1 << 20);
-    // The memory of decoder and builder, whatever the value is.
+    // The memory of decoder and builder, for any value.
     let allowed = limits.memory as usize + (16 << 10);
     for encoding in TARGETS {
         for (name, bytes) in seeds(encoding.name()) {

@@ -1,4 +1,4 @@
-//! Users' types there and back, errors with their paths, and values in another format.
+//! Round trips of users' types, errors with their paths, and values in another format.
 
 use linkspan::codec::{decode, encode};
 use linkspan::value::{from_value, to_value};

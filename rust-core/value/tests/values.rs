@@ -1,9 +1,8 @@
-//! Values, encodings and schemas from outside: vectors, seeds of the fuzzing targets, memory that decoding takes,
-//! users' own types.
+//! Values, encodings and schemas from outside: vectors, fuzzing seeds, memory of decoding, users' types.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "in a test a panic is the report")]
 
-// The name that programs have for it: files of tests are also modules of what knows `linkspan` alone.
+// The name in programs: files of tests are also modules of programs that know only `linkspan`.
 extern crate linkspan_value as linkspan;
 
 #[path = "../../tests/support/amount.rs"]

@@ -1,8 +1,8 @@
-//! A list that nearly always has one item, and then needs no allocation.
+//! A list that nearly always has one item, and then does not allocate.
 
 use std::ops::Deref;
 
-/// Items in the order in which they were added.
+/// Items in the order of their addition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OneOrMany<T> {
     /// One item, stored in the list itself.
@@ -21,7 +21,7 @@ impl<T> OneOrMany<T> {
     pub fn push(&mut self, item: T) {
         match self {
             OneOrMany::Many(items) if items.capacity() == 0 => {
-                // The old value is an empty list, so forgetting it leaks nothing.
+                // The replaced value is an empty list, so forgetting it leaks nothing.
                 std::mem::forget(std::mem::replace(self, OneOrMany::One([item])));
             }
             _ => self.push_further(item),
@@ -40,7 +40,7 @@ impl<T> OneOrMany<T> {
         }
     }
 
-    /// Returns the list of what `of` returns for each of these; `None` where it returns none.
+    /// Returns the list of the results of `of`; `None` if `of` returns `None` for an item.
     #[inline]
     pub fn try_of<S>(items: &[S], mut of: impl FnMut(&S) -> Option<T>) -> Option<OneOrMany<T>> {
         match items {
@@ -49,7 +49,7 @@ impl<T> OneOrMany<T> {
         }
     }
 
-    /// Returns the list of what `of` returns for each item.
+    /// Returns the list of the results of `of`.
     pub fn map<U>(self, mut of: impl FnMut(T) -> U) -> OneOrMany<U> {
         match self {
             OneOrMany::One([item]) => OneOrMany::One([of(item)]),

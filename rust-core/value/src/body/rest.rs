@@ -1,4 +1,4 @@
-//! The bytes of a body around its parts: in place where they are few, so that they need no allocation.
+//! The bytes of a body around its parts: in place if they are few, so that they need no allocation.
 
 use std::ops::Deref;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::buffers;
 
-/// Everything of a body but its parts.
+/// The bytes of a body except its parts.
 #[derive(Clone, Debug)]
 pub struct Rest(RestRepr);
 
@@ -16,7 +16,7 @@ enum RestRepr {
     Long(Bytes),
 }
 
-/// Bytes in place, of which the first `length` count.
+/// Bytes in place: the first `length` bytes.
 #[derive(Clone, Debug)]
 // Short arrays are aligned to 8 from the beginning of a body, and readers use them in place.
 #[repr(align(8))]
@@ -26,10 +26,10 @@ struct Short {
 }
 
 impl Rest {
-    /// The greatest length that is in place, in bytes: a map of one or two arrays.
+    /// The greatest length in place, in bytes: a map of one or two arrays.
     pub const SHORT: usize = 119;
 
-    /// Returns bytes in place, of which `write` returns the number; `None` where it returns none.
+    /// Returns bytes in place: as many as `write` returns; `None` if it returns `None`.
     pub fn written(write: impl FnOnce(&mut [u8; Rest::SHORT]) -> Option<usize>) -> Option<Rest> {
         let mut bytes = [0; Rest::SHORT];
         let length = write(&mut bytes)?.min(Rest::SHORT) as u8;
@@ -49,7 +49,7 @@ impl Rest {
         Rest(RestRepr::Long(buffers::bytes(bytes)))
     }
 
-    /// Returns the bytes, and makes a block of them where they are in place.
+    /// Returns the bytes as a block; bytes in place are copied.
     pub fn into_bytes(self) -> Bytes {
         match self.0 {
             RestRepr::Short(_) => Bytes::copy_from_slice(&self),
@@ -57,7 +57,7 @@ impl Rest {
         }
     }
 
-    /// Returns the bytes where they are a block that may be shared.
+    /// Returns the shareable block of the bytes; `None` for bytes in place.
     pub fn block(&self) -> Option<&Bytes> {
         match &self.0 {
             RestRepr::Short(_) => None,

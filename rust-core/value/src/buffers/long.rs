@@ -1,36 +1,33 @@
-//! Middling and long blocks, shared by all threads: successive messages often have the same length.
+//! Middling and long blocks, shared by all threads: successive messages often have one length.
 //!
-//! The allocator returns long blocks to the kernel, which then allocates and clears every page of the next
-//! one: for 1 MB that takes longer than copying it three times. Middling ones it returns together, as soon as several
-//! next to each other are free: so it is with what was kept to be sent again, which is released by one acknowledgement.
-//! Of both kinds so many blocks with so many bytes are kept in a process (`Pool`). While another thread has the lock,
-//! the allocator is used. So a process that was forked while a thread held the lock loses these blocks and nothing
-//! else.
+//! The allocator returns long blocks to the kernel, which allocates and clears every page of the next block. For 1 MB
+//! that takes longer than three copies. The allocator returns middling blocks together when several neighbours are
+//! free. One acknowledgement frees many of them, because it releases the messages kept for replay. The process
+//! therefore keeps some blocks of both kinds (`Pool`). While another thread has the lock, the allocator is used. A
+//! child that was forked while a thread held the lock loses only these blocks.
 
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
-/// The least capacity of a middling block that is kept, in bytes: those below it are few pages together.
+/// The least capacity of a kept middling block, in bytes; shorter blocks take few pages together.
 pub const MIDDLING: usize = 4 << 10;
-/// The least capacity of a long block that is kept, in bytes: the allocator does not return shorter ones
-/// one by one.
+/// The least capacity of a kept long block, in bytes: the allocator returns such blocks one by one.
 pub const LONG: usize = 128 << 10;
-/// The greatest capacity of a block that is kept, in bytes; longer ones go back to the kernel.
+/// The greatest capacity of a kept block, in bytes; longer blocks go back to the kernel.
 pub const LONGEST: usize = 16 << 20;
-/// A block is used only for a length of at least its capacity divided by this.
+/// A block is used only for at least its capacity divided by this number.
 pub const FRACTION: usize = 4;
 
 static MIDDLING_BLOCKS: Pool = Pool::new(32, 1 << 20);
 static LONG_BLOCKS: Pool = Pool::new(8, 32 << 20);
 
-/// Blocks of one kind that are kept.
 #[derive(Debug)]
 struct Pool(Mutex<Spare>);
 
-/// The blocks that are kept, the oldest first.
+/// The kept blocks, the oldest first.
 #[derive(Debug)]
 struct Spare {
     blocks: Vec<Vec<u8>>,
-    /// The greatest number of blocks that are kept.
+    /// The greatest number of kept blocks.
     places: usize,
     /// The greatest sum of their capacities, in bytes.
     bytes: usize,
@@ -41,8 +38,9 @@ impl Spare {
         Spare { blocks: Vec::new(), places, bytes }
     }
 
-    /// Removes and returns the shortest block with room for `length` bytes that is not much longer; of several the one
-    /// that was kept last, which is in the processor's caches.
+    /// Removes and returns the shortest block with room for `length` bytes that is not much longer.
+    ///
+    /// Of several such blocks, it is the block that was kept last, which is in the processor's caches.
     fn take(&mut self, length: usize) -> Option<Vec<u8>> {
         let fits = |capacity: usize| (length..=length.saturating_mul(FRACTION)).contains(&capacity);
         let found = self.blocks.iter().enumerate().rev().filter(|(_, block)| fits(block.capacity()));
@@ -50,13 +48,13 @@ impl Spare {
         Some(self.blocks.remove(at))
     }
 
-    /// Adds a block, and returns those that are removed for it.
+    /// Adds a block, and returns the blocks that it displaces.
     fn keep(&mut self, mut block: Vec<u8>) -> Vec<Vec<u8>> {
         block.clear();
         let mut removed = Vec::new();
         let bytes = |blocks: &[Vec<u8>]| blocks.iter().map(Vec::capacity).sum::<usize>();
         while self.blocks.len() >= self.places || bytes(&self.blocks) + block.capacity() > self.bytes {
-            // The oldest goes first, so that lengths that are no longer used make room.
+            // The oldest block goes first, so that unused lengths make room.
             removed.push(self.blocks.remove(0));
         }
         self.blocks.push(block);
@@ -65,7 +63,7 @@ impl Spare {
 }
 
 impl Pool {
-    /// Without blocks. `places` is the greatest number of them, `bytes` the greatest sum of their capacities.
+    /// Returns an empty pool for `places` blocks, with at most `bytes` as the sum of their capacities.
     const fn new(places: usize, bytes: usize) -> Pool {
         Pool(Mutex::new(Spare::new(places, bytes)))
     }
@@ -79,8 +77,7 @@ impl Pool {
         }
     }
 
-    /// Locks the pool; `None` where another thread holds the lock, or held it when this process was
-    /// forked.
+    /// Locks the pool; `None` if another thread has the lock, or had it when this process was forked.
     fn spare(&self) -> Option<MutexGuard<'_, Spare>> {
         /// The number of attempts: a holder keeps the lock for a few instructions.
         const ATTEMPTS: usize = 100;
@@ -100,8 +97,9 @@ pub fn is_kept(capacity: usize) -> bool {
     Pool::of(capacity).is_some()
 }
 
-/// Returns an empty block with room for `length` bytes, which is a length that is kept; one without capacity where
-/// there is none.
+/// Returns an empty block with room for `length` bytes, a kept length.
+///
+/// Without such a block it returns a block without capacity.
 pub fn take(length: usize) -> Vec<u8> {
     Pool::of(length).and_then(Pool::spare).and_then(|mut spare| spare.take(length)).unwrap_or_default()
 }
@@ -110,16 +108,17 @@ pub fn take(length: usize) -> Vec<u8> {
 pub fn keep(block: Vec<u8>) {
     let Some(pool) = Pool::of(block.capacity()) else { return };
     let removed = pool.spare().map(|mut spare| spare.keep(block));
-    // After the lock is released: freeing memory takes time.
+    // Frees the memory after the lock is released, because freeing takes time.
     drop(removed);
 }
 
-/// Gives the memory of the long blocks that are kept back to the allocator, which returns it to the kernel. Returns
-/// whether there were any.
+/// Returns the memory of the kept long blocks to the allocator, which returns it to the kernel.
+///
+/// Returns whether there were any.
 #[cold]
 pub fn give_back() -> bool {
     let blocks = LONG_BLOCKS.spare().map(|mut spare| std::mem::take(&mut spare.blocks));
-    // After the lock is released, as above.
+    // Freed after the lock is released, as above.
     blocks.is_some_and(|blocks| !blocks.is_empty())
 }
 

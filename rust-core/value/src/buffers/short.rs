@@ -1,24 +1,25 @@
-//! Short blocks of each thread: messages of one kind have one length, so a program that receives short messages in a
-//! loop allocates nothing.
+//! Short blocks of each thread, for programs that receive short messages in a loop.
+//!
+//! Messages of one kind have one length, so such a program allocates nothing.
 
 use std::cell::RefCell;
 
 use bytes::Bytes;
 
-/// The greatest length of a short body in bytes: allocating costs little beside copying longer ones.
+/// The greatest length of a short body in bytes: for longer bodies the copy costs more than allocating.
 pub const SHORT: usize = 256;
-/// The number of buffers that are kept for each thread.
+/// The number of buffers kept for each thread.
 const PLACES: usize = 8;
 
 thread_local! {
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Returns an empty block of exactly this capacity; one without capacity where there is none.
+/// Returns an empty block of exactly this capacity; without such a block, one without capacity.
 #[inline]
 pub fn take(length: usize) -> Vec<u8> {
-    // At a thread's end the pool may be destroyed already. Selects the last block of exactly this capacity: bytes that
-    // fill their block become `Bytes` without an allocation.
+    // At a thread's end the pool may be destroyed already. Only a block of exactly this capacity fits: bytes that fill
+    // their block become `Bytes` without an allocation.
     let found = SPARE.try_with(|spare| {
         let mut spare = spare.try_borrow_mut().ok()?;
         let at = spare.iter().rposition(|buffer| buffer.capacity() == length)?;
@@ -27,21 +28,21 @@ pub fn take(length: usize) -> Vec<u8> {
     found.ok().flatten().unwrap_or_default()
 }
 
-/// Adds the memory of a body to the pool, if it has no other owner.
+/// Adds the memory of a body to the pool, if this is its last owner.
 pub fn keep(body: Bytes) {
     if body.is_empty() || body.len() > SHORT || !body.is_unique() {
         return;
     }
     let mut buffer = Vec::from(body);
     buffer.clear();
-    // A small view of a large block must not keep it.
+    // A small view of a large block must not keep the block.
     if buffer.capacity() > SHORT {
         return;
     }
     let _ = SPARE.try_with(|spare| {
         if let Ok(mut spare) = spare.try_borrow_mut() {
             if spare.len() == PLACES {
-                // A buffer is removed, so that lengths that are no longer used make room.
+                // Removes a buffer: unused lengths make room.
                 spare.swap_remove(0);
             }
             spare.push(buffer);
@@ -78,7 +79,7 @@ mod tests {
         let second = body(64);
         assert_ne!(second.as_ptr().wrapping_add(8), view.as_ptr());
         assert_eq!(&view[..], [7; 8]);
-        // The last owner, of a part of it, returns the whole.
+        // The last owner has only a part, but returns the whole block.
         drop(second);
         keep(view);
         assert!(with_room(64).capacity() >= 64);

@@ -1,9 +1,8 @@
 //! The entry points: encode, decode and transcode in the encoding that the caller names.
 //!
-//! Only this module assembles an encoding: a meter in front of everything, the escapes between it
-//! and JSON, BSON and Smile, and for CBOR the arrays that are stored elsewhere. The message layer
-//! calls `encode_placed` and `decode_body`; the public functions are for programs that need the
-//! bytes themselves.
+//! Only this module assembles an encoding: a meter first, then the escapes for JSON, BSON and Smile, and arrays stored
+//! elsewhere for CBOR. The message layer calls `encode_placed` and `decode_body`. The public functions are for programs
+//! that need the bytes themselves.
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +18,7 @@ use crate::value::escape::Escape;
 use crate::value::unescape::Unescape;
 use crate::value::{Keys, Limits, Meter, NdArray, Sink, Source, Value, ValueBuilder};
 
-/// Bytes that are reserved for a value, at least and at most.
+/// The least number of bytes that are reserved for a value.
 const USUAL: usize = 256;
 const LONGEST_HINT: usize = 64 << 10;
 
@@ -29,15 +28,16 @@ const LONGEST_HINT: usize = 64 << 10;
 pub struct EncodeOptions {
     /// The limits of the value and of its encoded form.
     pub limits: Limits,
-    /// Whether the elements of N-d arrays begin at a multiple of 8 bytes from the start of the
-    /// encoded value. Only CBOR supports it; the others ignore it.
+    /// Whether elements of N-d arrays begin at a multiple of 8 bytes from the start of the encoded value.
+    ///
+    /// Only CBOR supports it; the other encodings ignore it.
     pub align: bool,
     /// Whether the source may repeat a key in one map.
     pub keys: Keys,
 }
 
 impl Default for EncodeOptions {
-    /// Returns the default limits, plain placement, keys trusted.
+    /// Returns the default limits, without alignment, with trusted keys.
     fn default() -> EncodeOptions {
         EncodeOptions { limits: Limits::default(), align: false, keys: Keys::Trust }
     }
@@ -49,13 +49,13 @@ impl EncodeOptions {
         EncodeOptions { limits, ..EncodeOptions::default() }
     }
 
-    /// Returns the same options with arrays aligned, or not.
+    /// Returns these options with aligned arrays, or without.
     #[must_use]
     pub fn aligned(self, align: bool) -> EncodeOptions {
         EncodeOptions { align, ..self }
     }
 
-    /// Returns the same options with keys checked or trusted.
+    /// Returns these options with keys checked or trusted.
     #[must_use]
     pub fn with_keys(self, keys: Keys) -> EncodeOptions {
         EncodeOptions { keys, ..self }
@@ -66,10 +66,11 @@ impl EncodeOptions {
 ///
 /// # Errors
 ///
-/// `TooLarge` over a limit; `Unsupported` (with the path) for a value that the encoding has no form
-/// for: only [`Encoding::Raw`], which carries bytes alone; `OutOfMemory`.
+/// `TooLarge` over a limit. `Unsupported` with the path for a value without a form in the encoding: only
+/// [`Encoding::Raw`], which carries only bytes. `OutOfMemory`.
 pub fn encode<T: Source + ?Sized>(value: &T, encoding: Encoding) -> Result<Vec<u8>> {
-    // Most values are short: one allocation is enough for them. Long blocks may be in a pool, see `buffers`.
+    // One allocation of this size is enough for short values, which are most values. Long blocks may come from a pool,
+    // see `buffers`.
     let mut out = Vec::with_capacity(value.size_hint().clamp(USUAL, LONGEST_HINT));
     encode_into(value, encoding, &EncodeOptions::default(), &mut out)?;
     Ok(out)
@@ -99,7 +100,7 @@ pub fn encode_placed<T: Source + ?Sized>(
     mut placer: Option<&mut dyn Placer>,
 ) -> Result<()> {
     let start = out.len();
-    // The source can append the value encoded: this replaces the walk, and only the length is checked.
+    // A source that appends its value encoded replaces the walk, so only the length is checked.
     let appended = match encoding {
         Encoding::Cbor => value.append_cbor(out),
         Encoding::Json => value.append_json(out),
@@ -130,9 +131,8 @@ pub fn encode_placed<T: Source + ?Sized>(
 ///
 /// # Errors
 ///
-/// `Malformed`, `Unsupported` or `TooLarge`, each with its offset and path; for JSON also
-/// `OutOfRange`, a number beyond what a float can hold. The path is that of the document, escapes
-/// included.
+/// `Malformed`, `Unsupported` or `TooLarge`, each with its offset and path. JSON also has `OutOfRange`, for a number
+/// beyond the range of a float. The path is the path in the document, including escapes.
 pub fn decode(bytes: &[u8], encoding: Encoding) -> Result<Value> {
     let limits = Limits::default();
     match decode_short(bytes, encoding, &limits) {
@@ -141,8 +141,9 @@ pub fn decode(bytes: &[u8], encoding: Encoding) -> Result<Value> {
     }
 }
 
-/// Returns the value of these bytes; its long blocks and arrays are views of `bytes` where they are
-/// contiguous in them.
+/// Returns the value of these bytes.
+///
+/// Its long blocks and arrays are views of `bytes` if they are contiguous.
 pub fn decode_shared(bytes: &Bytes, encoding: Encoding, limits: &Limits) -> Result<Value> {
     match decode_short(bytes, encoding, limits) {
         Some(value) => Ok(value),
@@ -170,30 +171,31 @@ pub fn decode_body_shared(body: &Body, encoding: Encoding, limits: &Limits) -> R
     }
 }
 
-/// Returns the value of a short text in JSON; `None` where it has to be decoded. The value is the same in both ways.
+/// Returns the value of a short text in JSON; `None` if the decoder must read it.
 fn decode_short(bytes: &[u8], encoding: Encoding, limits: &Limits) -> Option<Value> {
     if encoding == Encoding::Json { json::decode_short(bytes, &bounded(limits)) } else { None }
 }
 
 /// Sends the value of these bytes into `sink`, and returns the sink.
 ///
-/// The elements of N-d arrays and blocks of bytes reach the sink as slices of `bytes` where they
-/// are contiguous and little-endian. After an error the sink has received a part of the value and
-/// is dropped.
+/// Elements of N-d arrays and blocks of bytes reach the sink as slices of `bytes` if they are contiguous and
+/// little-endian. An error drops the sink, which has received a part of the value.
 pub fn decode_into<S: Sink>(bytes: &[u8], encoding: Encoding, limits: &Limits, sink: S) -> Result<S> {
     decode_parts(bytes, Parts::default(), bytes.len(), encoding, limits, sink)
 }
 
 /// As [`decode_into`], for the body of a message, whose long arrays may be stored elsewhere.
-/// Offsets in errors do not count those.
+///
+/// Offsets in errors do not count those arrays.
 #[doc(hidden)]
 pub fn decode_body<S: Sink>(body: &Body, encoding: Encoding, limits: &Limits, sink: S) -> Result<S> {
     let (bytes, parts) = encoded(body, encoding);
     decode_parts(bytes, parts, body.len(), encoding, limits, sink)
 }
 
-/// Returns the bytes of a body and the parts that belong between them, which only bodies in CBOR have. A raw body is
-/// its value, of which nothing is read, so it may stay where it is.
+/// Returns the bytes of a body and the parts between them, which only bodies in CBOR have.
+///
+/// A raw body is its value. Nothing reads it, so it may stay in place.
 fn encoded(body: &Body, encoding: Encoding) -> (&[u8], Parts<'_>) {
     let opaque = || body.opaque().filter(|_| encoding == Encoding::Raw);
     match encoding {
@@ -202,8 +204,9 @@ fn encoded(body: &Body, encoding: Encoding) -> (&[u8], Parts<'_>) {
     }
 }
 
-/// Appends the source in JSON, BSON or Smile where it is a short tree of plain values; returns false, and appends
-/// nothing, where it has to be walked. The bytes are the same in both ways.
+/// Appends the source in JSON, BSON or Smile if it is a short tree of plain values.
+///
+/// Returns false and appends nothing if the source needs a walk. The bytes equal those of a walk.
 fn append_plain<T: Source + ?Sized>(
     value: &T,
     encoding: Encoding,
@@ -230,7 +233,7 @@ fn append_plain<T: Source + ?Sized>(
             }
             _ => plain::encode(value, || smile::Encoder::new(Output::new(out, limits)), |e| e.finish()),
         };
-        // After an error the value is walked, which reports the error with its path.
+        // After an error the walk reports the error with its path.
         appended = matches!(done, Ok(true));
     });
     if !appended {
@@ -239,8 +242,10 @@ fn append_plain<T: Source + ?Sized>(
     appended
 }
 
-/// Appends the source where it is, or has in memory, a short map of scalars and long arrays, or a long array; `None`,
-/// and nothing is appended, where it has to be walked. The bytes are the same in both ways.
+/// Appends the source if it is a short map of scalars and long arrays, or a long array.
+///
+/// The source may also have such a value in memory. `None` means that the source needs a walk and nothing is appended.
+/// The bytes equal those of a walk.
 fn append_flat_arrays<T: Source + ?Sized>(
     value: &T,
     options: &EncodeOptions,
@@ -265,9 +270,11 @@ fn append_flat_arrays<T: Source + ?Sized>(
     done
 }
 
-/// Returns the source in CBOR around its one long array, which `placer` has stored elsewhere, where it is, or has in
-/// memory, a long array or a short map of scalars and one; then `Some(None)` where the placer refused the array. `None`
-/// where it is something else. The bytes are those of [`encode_placed`] with aligned arrays.
+/// Returns the source in CBOR around its one long array, which `placer` has stored elsewhere.
+///
+/// The source must be a long array or a short map of scalars and one long array, or have one in memory; `None` for
+/// another source. `Some(None)` means that the placer refused the array. The bytes equal those of [`encode_placed`]
+/// with aligned arrays.
 #[doc(hidden)]
 pub fn write_around_array<T: Source + ?Sized>(
     value: &T,
@@ -292,18 +299,18 @@ pub fn write_around_array<T: Source + ?Sized>(
     done
 }
 
-/// Returns the value of a body in CBOR, where it is one array that is stored elsewhere; `None` where it has to be
-/// decoded. The value is the same in both ways.
+/// Returns the array of a body in CBOR that is one array stored elsewhere; `None` for another body.
+///
+/// The array equals that of the decoder.
 #[doc(hidden)]
 pub fn read_long_array(body: &Body, limits: &Limits) -> Option<NdArray> {
     cbor::read_long_array(body, &bounded(limits))
 }
 
-/// Decodes `bytes` with the `parts` that belong between them; `length` is that of the whole
-/// message.
+/// Decodes `bytes` with the `parts` between them; `length` is the length of the whole message.
 ///
-/// The decoder of CBOR is compiled for each type of sink, so that its events cost no call. The decoders of the other
-/// encodings are compiled once, in this crate: compiled for each sink of each binding, they were a third of the code.
+/// The decoder of CBOR is compiled for each type of sink, so its events cost no call. The other decoders are compiled
+/// once, in this crate. Compiled for each sink of each binding, they were a third of the code.
 fn decode_parts<S: Sink>(
     bytes: &[u8],
     parts: Parts<'_>,
@@ -316,7 +323,7 @@ fn decode_parts<S: Sink>(
     decode_with(bytes, parts, length, encoding, limits, sink, escaped)
 }
 
-/// Not generic, so that it is compiled in this crate alone.
+/// Not generic, so only this crate compiles it.
 fn decode_escaped_to_any(
     bytes: &[u8],
     encoding: Encoding,
@@ -326,7 +333,7 @@ fn decode_escaped_to_any(
     decode_escaped(bytes, encoding, limits, sink)
 }
 
-/// Decodes to a value, as [`decode_parts`] does, with decoders that are compiled for the builder of values.
+/// Decodes to a value, as [`decode_parts`] does, with decoders compiled for the builder of values.
 fn decode_value(
     bytes: &[u8],
     parts: Parts<'_>,
@@ -359,14 +366,14 @@ fn decode_with<S: Sink>(
     Ok(sink)
 }
 
-// The sinks are borrowed: builders of records are large, and each move is a copy. Keys are always checked: the bytes
-// may come from a peer.
+// Borrows the sink, because each move of a record's large builder is a copy. Keys are always checked: the bytes may
+// come from a peer.
 
 fn decode_cbor<S: Sink + ?Sized>(bytes: &[u8], parts: Parts<'_>, limits: Limits, sink: &mut S) -> Result<()> {
     cbor::decode(bytes, parts, &limits, &mut Meter::new(sink, limits, Keys::Check))
 }
 
-/// Decodes the encodings that write some types as escapes, and raw bytes, which are the value.
+/// Decodes raw bytes, and the encodings that write some types as escapes.
 fn decode_escaped<S: Sink + ?Sized>(
     bytes: &[u8],
     encoding: Encoding,
@@ -383,7 +390,7 @@ fn decode_escaped<S: Sink + ?Sized>(
     }
 }
 
-/// Returns the first value of a CBOR sequence (RFC 8742), and the number of bytes that it takes.
+/// Returns the first value of a CBOR sequence (RFC 8742), and its length in bytes.
 ///
 /// ```
 /// # extern crate linkspan_value as linkspan;
@@ -399,13 +406,12 @@ pub fn decode_first(bytes: &[u8]) -> Result<(Value, usize)> {
     Ok((meter.into_inner().finish()?, length))
 }
 
-/// Returns the same value in another encoding, within the default limits and without a tree in
-/// between.
+/// Returns the value in another encoding, within the default limits and without a tree.
 pub fn transcode(bytes: &[u8], from: Encoding, to: Encoding) -> Result<Vec<u8>> {
     transcode_within(bytes, from, to, &Limits::default())
 }
 
-/// As [`transcode`], within limits of the caller, which hold for both encodings.
+/// As [`transcode`], within these limits, which hold for both encodings.
 pub fn transcode_within(bytes: &[u8], from: Encoding, to: Encoding, limits: &Limits) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     memory::reserve(&mut out, bytes.len())?;
@@ -413,13 +419,13 @@ pub fn transcode_within(bytes: &[u8], from: Encoding, to: Encoding, limits: &Lim
     Ok(out)
 }
 
-/// Sends one value into a sink of any type and ends it with `finish`. `write` drives each encoder with it, by a walk or
-/// by a decoder. The sink stays inside its meter: moving it out would copy the state of both.
+/// Sends one value into a sink of any type, and ends it with `finish`.
+///
+/// `write` calls it for each encoder. The sink stays inside its meter: moving it out would copy the state of both.
 trait Drive {
     fn drive<S: Sink>(self, sink: S, finish: impl FnOnce(&mut S) -> Result<()>) -> Result<()>;
 }
 
-/// Sends a source, with limits.
 struct Walk<'a, T: ?Sized> {
     value: &'a T,
     limits: Limits,
@@ -434,7 +440,6 @@ impl<T: Source + ?Sized> Drive for Walk<'_, T> {
     }
 }
 
-/// Sends the value of encoded bytes; `decode_into` adds the limits.
 struct Decode<'a> {
     bytes: &'a [u8],
     from: Encoding,
@@ -443,13 +448,13 @@ struct Decode<'a> {
 
 impl Drive for Decode<'_> {
     fn drive<S: Sink>(self, mut sink: S, finish: impl FnOnce(&mut S) -> Result<()>) -> Result<()> {
-        // One decoder for all encoders, because no message is transcoded while it is sent or received.
+        // One decoder for all encoders is enough: no message is transcoded while it is sent or received.
         decode_into(self.bytes, self.from, self.limits, &mut sink as &mut dyn Sink)?;
         finish(&mut sink)
     }
 }
 
-/// Appends what `from` sends in this encoding; `out` is unchanged after an error.
+/// Appends the value of `from` in this encoding. After an error `out` is unchanged.
 fn write<D: Drive>(
     encoding: Encoding,
     options: &EncodeOptions,
@@ -458,10 +463,10 @@ fn write<D: Drive>(
     from: D,
 ) -> Result<()> {
     let start = out.len();
-    // A reborrow for this call: the compiler does not shorten the lifetime inside an option.
+    // The compiler does not shorten the lifetime inside an option, so this is a reborrow.
     let placer = placer.map(|placer| placer as &mut dyn Placer);
-    // The limit of the message counts from the end of what the buffer contains. A closure, so that each output is
-    // constructed inside its encoder: a move would load fields whose stores are still in the processor's store buffer.
+    // The limit of the message counts from the end of the buffer's content. The closure constructs each output inside
+    // its encoder: a move would load fields whose stores are still in the processor's store buffer.
     let output = || Output::with_placer(&mut *out, &options.limits, placer);
     let done = match encoding {
         Encoding::Raw => from.drive(raw::Encoder::new(output().spilling()), |e| e.finish()),

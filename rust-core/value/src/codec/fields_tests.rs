@@ -1,5 +1,4 @@
-//! Records read directly from CBOR, compared with the same records built from events, for good, altered
-//! and random bytes.
+//! Records read directly from CBOR, compared with records built from events, for good, altered and random bytes.
 
 use bytes::Bytes;
 
@@ -43,11 +42,11 @@ impl Decode for Mode {
     type Builder = Name<Mode>;
 }
 
-/// A key longer than the number in the head of a text, and one that takes a call to compare.
+/// A key whose length needs a byte after the head, and whose comparison is a call.
 const LONG: &str = "a key of thirty-one bytes ... ..";
 const LONGER: &str = "a key of more than thirty-two bytes, which is compared by a call";
 
-/// Defines a record with its builder as generated code has them.
+/// Defines a record with its builder, as in generated code.
 macro_rules! record {
     ($($name:ident($key:expr, $at:pat): $kind:ty, $builder:ty, $how:ident;)*) => {
         #[derive(Clone, Debug, PartialEq)]
@@ -89,7 +88,7 @@ macro_rules! record {
         }
 
         impl Record {
-            /// Sends all fields that are there, in order.
+            /// Sends all present fields in order.
             fn send<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
                 $(record!(send $how sink, $key, &self.$name);)*
                 Ok(())
@@ -135,14 +134,14 @@ impl Source for Record {
     }
 }
 
-/// Limits that turn reading records directly from the bytes off, and that no message here exceeds.
+/// Limits that no message here exceeds and that turn off the direct reading of records.
 fn limits_of_events() -> Limits {
     let limits = Limits { memory: (1 << 20) - 1, ..Limits::default() };
     assert!(is_flat_within(&Limits::default(), 100, 0) && !is_flat_within(&limits, 100, 0));
     limits
 }
 
-/// Returns the record, or the error, as text: floats that are not a number differ from themselves.
+/// Returns the record or the error as text, because NaN does not equal itself.
 fn decoded(bytes: &[u8], limits: &Limits) -> String {
     let typed = decode_into(bytes, Encoding::Cbor, limits, Typed::<Record>::new());
     match typed.and_then(Typed::finish) {
@@ -151,13 +150,11 @@ fn decoded(bytes: &[u8], limits: &Limits) -> String {
     }
 }
 
-/// Compares both ways of decoding these bytes.
 fn compare(bytes: &[u8]) {
     let (straight, built) = (decoded(bytes, &Limits::default()), decoded(bytes, &limits_of_events()));
     assert_eq!(straight, built, "{bytes:02x?}");
 }
 
-/// Returns an integer of any length.
 fn integer(random: &mut Random) -> u64 {
     let bits = random.below(65) as u32;
     // Each draw has 31 bits.
@@ -192,7 +189,7 @@ fn record(random: &mut Random) -> Record {
     }
 }
 
-/// Heads, simple values and lengths that are next to those of a record.
+/// Heads, simple values and lengths that are close to those of a record.
 const LIKELY: [u8; 27] = [
     0x00, 0x17, 0x18, 0x19, 0x1b, 0x20, 0x3b, 0x40, 0x5f, 0x60, 0x61, 0x78, 0x80, 0xa0, 0xae, 0xaf, 0xc1,
     0xd8, 0xd9, 0xf4, 0xf5, 0xf6, 0xf7, 0xf9, 0xfa, 0xfb, 0xff,
@@ -218,12 +215,12 @@ fn record_read_directly_from_cbor_equals_the_one_built_from_events() {
     let seed = given_seed().unwrap_or_else(|| u64::from(std::process::id()));
     let _printed = Seed(seed);
     let mut random = Random::new(seed);
-    // Interpreted, decoding these bytes twice takes a tenth of a second.
+    // Under Miri, decoding these bytes twice takes a tenth of a second.
     let (records, alterations) = if cfg!(miri) { (8, 4) } else { (300, 20) };
     for _ in 0..records {
         let record = record(&mut random);
         let bytes = encode(&record, Encoding::Cbor).unwrap();
-        // Blocks that may be views of a message are left to the decoder.
+        // The decoder reads blocks that may be views of a message.
         let is_short = record.block.as_ref().is_none_or(|block| block.len() <= 256);
         let read = RecordBuilder::from_cbor(&bytes);
         assert_eq!(format!("{:?}", read), format!("{:?}", is_short.then_some(&record)), "{bytes:02x?}");
@@ -257,7 +254,7 @@ fn changed_or_cut_record_gives_the_same_result_read_directly_and_built_from_even
     };
     let bytes = encode(&record, Encoding::Cbor).unwrap();
     assert_eq!(RecordBuilder::from_cbor(&bytes), Some(record));
-    // Interpreted, each of these takes a second.
+    // Under Miri, each comparison takes a second.
     let step = if cfg!(miri) { 29 } else { 1 };
     for length in (0..bytes.len()).step_by(step) {
         compare(&bytes[..length]);

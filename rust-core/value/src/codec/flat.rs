@@ -1,12 +1,10 @@
-//! Flat records written directly as CBOR or JSON: maps of few entries whose values contain no arrays, and maps only of
-//! the same kind.
+//! Flat records written directly as CBOR or JSON: maps of few entries, without arrays inside.
 //!
-//! Bindings implement [`Source::append_cbor`](crate::value::Source::append_cbor) and
-//! [`Source::append_json`](crate::value::Source::append_json) with it for maps that often have the
-//! same keys, such as instances of generated classes. In contrast to a walk, the keys
-//! are encoded once, and no [`Meter`](crate::value::Meter) counts: a record of at most
-//! [`FlatRecord::MOST_ENTRIES`] entries, of which some are records of that kind, is within all limits
-//! but the length of the message, which the caller of these methods checks. The bytes are those of a walk.
+//! The values may be maps of this kind. Bindings implement [`Source::append_cbor`](crate::value::Source::append_cbor)
+//! and [`Source::append_json`](crate::value::Source::append_json) with it, for maps with recurring keys, such as
+//! instances of generated classes. A walk encodes keys each time; a flat record encodes them once. No
+//! [`Meter`](crate::value::Meter) counts: a record of at most [`FlatRecord::MOST_ENTRIES`] entries is within all limits
+//! except the length of the message, which the caller of these methods checks. A walk writes equal bytes.
 
 use super::cbor::{LONGEST_WITH_MAPS, MAP, MOST_FLAT_ENTRIES};
 use super::flat_key::{FlatKey, UNLIMITED};
@@ -16,11 +14,10 @@ use crate::body::PLACED_FROM;
 use crate::value::Timestamp;
 use crate::value::escape::Plain;
 
-/// A flat record that is appended to a buffer. [`FlatRecord::append`] and [`FlatRecord::append_json`] remove an invalid
-/// one.
+/// A flat record that is appended to a buffer.
 ///
-/// Every method writes one entry. It returns `None` where the map has too many entries, there is no room for one, or
-/// the encoding has no form for the value; the map is then invalid.
+/// Every method writes one entry. It returns `None` for an entry too many, a full buffer, or a value without a form in
+/// the encoding. The map is then invalid; [`FlatRecord::append`] and [`FlatRecord::append_json`] remove it.
 #[derive(Debug)]
 pub struct FlatRecord<'a> {
     encoder: Encoder<'a>,
@@ -35,11 +32,12 @@ enum Encoder<'a> {
 }
 
 impl FlatRecord<'_> {
-    /// The greatest number of entries: the head of the map then has one byte in CBOR.
+    /// The greatest number of entries: with it the head of the map has one byte in CBOR.
     pub const MOST_ENTRIES: u8 = MOST_FLAT_ENTRIES;
 
-    /// Appends a map with the entries that `write` adds, in CBOR. Returns false, and leaves `out`
-    /// unchanged, where `write` returns `None`.
+    /// Appends a map with the entries that `write` adds, in CBOR.
+    ///
+    /// Returns false and leaves `out` unchanged if `write` returns `None`.
     pub fn append(out: &mut Vec<u8>, write: impl FnOnce(&mut FlatRecord<'_>) -> Option<()>) -> bool {
         let start = out.len();
         out.push(MAP);
@@ -64,8 +62,9 @@ impl FlatRecord<'_> {
         true
     }
 
-    /// Writes a map with the entries that `write` adds. The caller bounds the nesting of maps: at most three levels are
-    /// within the limit on nodes.
+    /// Writes a map with the entries that `write` adds.
+    ///
+    /// The caller bounds the nesting: up to three levels are within the limit on nodes.
     pub fn map(&mut self, key: &FlatKey, write: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
         self.entry(key, |json| json.begin_map(0).ok(), |to| cbor::put_byte(to, MAP))?;
         let behind_head = match &self.encoder {
@@ -85,15 +84,17 @@ impl FlatRecord<'_> {
                 encoder.written()
             }
         };
-        // One text may be repeated in every nested map, and the length of the message is checked only at the
-        // end, so this bounds the memory until then.
+        // One text may occur in every nested map, and the length of the message is checked only at the end. This bound
+        // limits the memory until then.
         (written <= LONGEST_WITH_MAPS).then_some(())
     }
 }
 
 impl FlatRecord<'_> {
-    /// Writes an entry: in JSON what `json` writes behind the key, in CBOR the first of `N` bytes that `cbor` writes,
-    /// as many as it returns.
+    /// Writes an entry: key and value.
+    ///
+    /// `json` writes the value in JSON. `cbor` gets `N` bytes for the value in CBOR, and returns the number of bytes it
+    /// wrote.
     fn entry<const N: usize>(
         &mut self,
         key: &FlatKey,
@@ -115,7 +116,7 @@ impl FlatRecord<'_> {
             }
             Encoder::Json(encoder) => {
                 let key = key.json.as_ref()?;
-                // The comma in front of the key is that of an entry before it.
+                // Only an entry after the first has a comma before its key.
                 if self.entries == 1 {
                     key.append_from::<1>(encoder.output_for_key());
                 } else {
@@ -126,7 +127,7 @@ impl FlatRecord<'_> {
         }
     }
 
-    /// Writes what follows the head of a value in CBOR. In JSON nothing follows.
+    /// Writes the bytes after the head of a value in CBOR; JSON lacks such bytes.
     fn block(&mut self, block: &[u8]) -> Option<()> {
         match &mut self.encoder {
             Encoder::Cbor(out) => out.block(block).ok(),
@@ -134,8 +135,7 @@ impl FlatRecord<'_> {
         }
     }
 
-    // Inlined where they are frequent: a call takes as long as the key, and the state of a map that is written stays in
-    // registers.
+    // The frequent methods are inlined: a call takes as long as the key, and the state of the map stays in registers.
 
     /// Writes null.
     pub fn null(&mut self, key: &FlatKey) -> Option<()> {
@@ -158,12 +158,12 @@ impl FlatRecord<'_> {
         self.entry(key, |json| written(json.uint(value)), move |to| cbor::put_head(to, 0, value))
     }
 
-    /// Writes a float, in JSON a finite one.
+    /// Writes a float, which must be finite in JSON.
     pub fn float(&mut self, key: &FlatKey, value: f64) -> Option<()> {
         self.entry(key, |json| written(json.float(value)), move |to| cbor::put_float(to, value))
     }
 
-    /// Writes text, of less than 64 KiB: a walk encodes longer ones where the message is sent from.
+    /// Writes text of less than 64 KiB. A walk encodes longer texts directly to their destination.
     pub fn text(&mut self, key: &FlatKey, value: &str) -> Option<()> {
         let json = |json: &mut json::Encoder<'_>| json.text(value).ok();
         if value.len() <= output::SHORT {
@@ -176,7 +176,7 @@ impl FlatRecord<'_> {
         self.block(value.as_bytes())
     }
 
-    /// Writes bytes, with the length of such a text; JSON has no form for them.
+    /// Writes bytes, up to the length of such a text; `None` in JSON.
     pub fn bytes(&mut self, key: &FlatKey, value: &[u8]) -> Option<()> {
         if value.len() >= PLACED_FROM {
             return None;
@@ -185,13 +185,13 @@ impl FlatRecord<'_> {
         self.block(value)
     }
 
-    /// Writes an instant; JSON has no form for it.
+    /// Writes an instant; `None` in JSON.
     pub fn timestamp(&mut self, key: &FlatKey, value: Timestamp) -> Option<()> {
         self.entry(key, |_| None, move |to| cbor::put_timestamp(to, value))
     }
 }
 
-/// Returns the number of entries that `write` adds; `None` also without memory for them.
+/// Returns the number of entries that `write` adds; `None` also if memory runs out.
 fn entries(encoder: Encoder<'_>, write: impl FnOnce(&mut FlatRecord<'_>) -> Option<()>) -> Option<u8> {
     let mut record = FlatRecord { encoder, entries: 0 };
     write(&mut record)?;
@@ -203,7 +203,7 @@ fn entries(encoder: Encoder<'_>, write: impl FnOnce(&mut FlatRecord<'_>) -> Opti
     Some(record.entries)
 }
 
-/// Returns `None` where the encoding has no form for a value.
+/// Returns `None` for a value without a form in the encoding.
 fn written(done: crate::Result<bool>) -> Option<()> {
     done.ok()?.then_some(())
 }
@@ -214,7 +214,7 @@ mod tests {
     use crate::codec::{Encoding, encode};
     use crate::value::Value;
 
-    /// Returns a flat record of `count` entries behind other bytes, and whether it was appended.
+    /// Returns a flat record of `count` entries after other bytes, and whether it was appended.
     fn numbers(count: u64) -> (Vec<u8>, bool) {
         let mut out = b"before".to_vec();
         let appended = FlatRecord::append(&mut out, |record| {
@@ -223,7 +223,6 @@ mod tests {
         (out, appended)
     }
 
-    /// Appends the entries of a map.
     fn each(record: &mut FlatRecord<'_>, value: &Value) -> Option<()> {
         let mut entries = value.as_map().ok()?.iter();
         entries.try_for_each(|(key, value)| {

@@ -5,19 +5,21 @@ use super::{cbor, json};
 use crate::value::escape::Plain;
 use crate::value::{Limits, Sink};
 
-/// The limits of keys and of flat records: their caller has the limit of the message.
+/// No limits: the caller of keys and flat records has the limit of the message.
 pub(super) const UNLIMITED: Limits = Limits::for_message(u64::MAX);
 
 /// The key of an entry of flat records, encoded.
 #[derive(Clone, Debug)]
 pub struct FlatKey {
     pub(super) cbor: Encoded,
-    /// With a comma before it, quotes and colon; `None` for a key with which a map of one entry looks like an escape.
+    /// With a comma before it, quotes and colon.
+    ///
+    /// `None` for a key that makes a map of one entry look like an escape.
     pub(super) json: Option<Encoded>,
 }
 
 impl FlatKey {
-    /// Returns the key; `None` for one that is longer than the limit.
+    /// Returns the key; `None` if it is too long.
     pub fn new(key: &str) -> Option<FlatKey> {
         if key.len() > Limits::default().key {
             return None;
@@ -32,7 +34,7 @@ impl FlatKey {
         Some(FlatKey { cbor, json })
     }
 
-    /// Returns the key in CBOR with zeros behind it, and its length; `None` for a long one.
+    /// Returns a short key in CBOR, followed by zeros, and its length; `None` for a long key.
     pub(super) fn short_cbor(&self) -> Option<(&[u8; SHORT], usize)> {
         match &self.cbor {
             Encoded::Short { bytes, length } => Some((bytes.first_chunk()?, *length)),
@@ -41,13 +43,12 @@ impl FlatKey {
     }
 }
 
-/// Encoded keys of up to this many bytes are appended by a copy of constant length.
+/// An encoded key of at most this length in bytes is appended by a copy of constant length.
 pub(super) const SHORT: usize = 32;
 
-/// A key in one encoding.
 #[derive(Clone, Debug)]
 pub(super) enum Encoded {
-    /// Zeros follow the key, so that `SHORT` bytes begin at its second one, too.
+    /// Zeros follow the key: `SHORT` bytes are then readable from its second byte as well.
     Short {
         bytes: [u8; SHORT + 1],
         length: usize,
@@ -66,7 +67,6 @@ impl Encoded {
         Encoded::Short { bytes, length }
     }
 
-    /// Returns the key.
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Encoded::Short { bytes, length } => &bytes[..*length],
@@ -74,7 +74,6 @@ impl Encoded {
         }
     }
 
-    /// Appends the key.
     pub(super) fn append(&self, out: &mut Output<'_>) {
         self.append_from::<0>(out);
     }

@@ -1,29 +1,24 @@
-//! The bytes that are being decoded: a position in them, errors with an offset, and floats of fewer bytes.
+//! The input of a decoder: a position, errors with an offset, and floats of fewer bytes.
 //!
-//! The rule for offsets, the same in every encoding:
+//! Every encoding has one rule for the offset of an error:
 //!
 //! - a byte that is not allowed at its position: that byte;
-//! - bytes that end before the value does: their length (in BSON, the end of the document that ends
-//!   too early);
-//! - a length or count that exceeds the bytes: the first byte of the item that claims it (in BSON,
-//!   the length itself);
-//! - an item that is well formed but refused (a repeated key, a type without a form, a limit): its
-//!   first byte; for a map of one entry in JSON, BSON and Smile its key, which decides whether it
-//!   is a map or an escape;
+//! - bytes that end before the value does: their length (in BSON, the end of the document);
+//! - a length or count that exceeds the bytes: the first byte of the item that claims it (in BSON, the length itself);
+//! - an item that is well formed but refused (a repeated key, a type without a form, a limit): its first byte. For a
+//!   map of one entry in JSON, BSON and Smile it is the key, which distinguishes a map from an escape;
 //! - text that is not UTF-8: the first invalid byte.
 
 use crate::body::Parts;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Sink;
 
-/// A position in the bytes that are being decoded.
 #[derive(Clone)]
 pub(crate) struct Input<'a> {
     /// All bytes of the message, or up to the end of the innermost BSON document.
     bytes: &'a [u8],
-    /// The offset of the next byte.
     pub(crate) at: usize,
-    /// The blocks that belong between these bytes, are stored elsewhere and have not been taken.
+    /// The separately stored blocks between these bytes that were not taken yet.
     parts: Parts<'a>,
 }
 
@@ -33,17 +28,16 @@ impl<'a> Input<'a> {
         Input { bytes, at: 0, parts: Parts::default() }
     }
 
-    /// Returns the same with the blocks that belong between the bytes.
+    /// Returns this position with the blocks between the bytes.
     pub(crate) fn with_parts(self, parts: Parts<'a>) -> Input<'a> {
         Input { parts, ..self }
     }
 
-    /// Returns the same position in bytes that end at offset `end`.
+    /// Returns this position in bytes that end at offset `end`.
     pub(crate) fn up_to(&self, end: usize) -> Input<'a> {
         Input { bytes: &self.bytes[..end], at: self.at, parts: self.parts }
     }
 
-    /// Returns the number of bytes that follow.
     pub(crate) fn remaining(&self) -> usize {
         self.bytes.len() - self.at
     }
@@ -64,7 +58,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Takes the next `N` bytes, a part of an item of fixed length; `Malformed` where fewer follow.
+    /// Takes the next `N` bytes, a part of an item of fixed length; `Malformed` if fewer follow.
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         match self.bytes[self.at..].first_chunk::<N>() {
             Some(bytes) => {
@@ -75,16 +69,18 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Takes a float of 64 bits in CBOR, if one with all its bytes is next: the form in which floats
-    /// nearly always arrive, because encoders of ours write no other.
+    /// Takes a CBOR float of 64 bits if one is next with all its bytes.
+    ///
+    /// Nearly all floats have this form, because this library's encoders write no other.
     pub(crate) fn double(&mut self) -> Option<f64> {
         let [0xfb, bits @ ..] = self.bytes.get(self.at..)?.first_chunk::<9>()? else { return None };
         self.at += 9;
         Some(f64::from_bits(u64::from_be_bytes(*bits)))
     }
 
-    /// Takes the next `count` bytes, a length that the item at offset `claimed_at` claims;
-    /// `Malformed` where fewer follow.
+    /// Takes the next `count` bytes; `Malformed` if fewer follow.
+    ///
+    /// The item at offset `claimed_at` claims this length.
     #[inline]
     pub(crate) fn take(&mut self, count: u64, claimed_at: usize) -> Result<&'a [u8]> {
         let rest = &self.bytes[self.at..];
@@ -97,13 +93,13 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Takes the elements of an array, which may be stored elsewhere. Nothing but elements is read from there, unless
-    /// they may be byte strings ([`Input::byte_string`]): it may be memory of another process, which may change it, so
-    /// nothing that has been checked may depend on it.
+    /// Takes the elements of an array, which may be stored elsewhere.
+    ///
+    /// Another process may change that memory. Only elements are therefore read from it, so no check depends on its
+    /// content. Byte strings are the exception ([`Input::byte_string`]).
     pub(crate) fn elements(&mut self, count: u64, claimed_at: usize) -> Result<&'a [u8]> {
         match self.parts.list.split_first() {
-            // The next part belongs exactly here; a part at another place is an error of the
-            // sender.
+            // The next part must belong exactly here; any other place is the sender's error.
             Some((part, rest_of_parts)) if part.at == self.at => {
                 if part.bytes.len() as u64 != count {
                     let text = format!(
@@ -119,12 +115,12 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Takes the content of a byte string, which may be stored elsewhere where [`Body::of_opaque_parts`] says so.
+    /// Takes the content of a byte string, stored elsewhere only if [`Body::of_opaque_parts`] allows it.
     pub(crate) fn byte_string(&mut self, count: u64, claimed_at: usize) -> Result<&'a [u8]> {
         if self.parts.are_opaque { self.elements(count, claimed_at) } else { self.take(count, claimed_at) }
     }
 
-    /// Takes the next `count` bytes as text; `Malformed` where they are not UTF-8.
+    /// Takes the next `count` bytes as text; `Malformed` if they are not UTF-8.
     #[inline]
     pub(crate) fn text(&mut self, count: u64, claimed_at: usize) -> Result<&'a str> {
         let bytes = self.take(count, claimed_at)?;
@@ -142,7 +138,7 @@ impl<'a> Input<'a> {
         &self.bytes[self.at..]
     }
 
-    /// Checks the end of a message: `Malformed` where bytes or separate parts remain.
+    /// Checks the end of a message: `Malformed` if bytes or separate parts remain.
     pub(crate) fn finish(&self) -> Result<()> {
         if let Some(part) = self.parts.list.first() {
             return Err(malformed(part.at, "a block that is stored separately belongs to no value"));
@@ -172,7 +168,6 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Returns these bytes, which begin at offset `at`, as text.
 pub(crate) fn utf8(bytes: &[u8], at: usize) -> Result<&str> {
     std::str::from_utf8(bytes).map_err(|e| malformed(at + e.valid_up_to(), "text is not UTF-8"))
 }
@@ -191,17 +186,15 @@ pub(crate) fn unsupported(at: usize, text: impl Into<String>) -> Error {
 
 /// The number of items of each container, in the order in which the containers open.
 ///
-/// A sink needs exact lengths, and JSON, BSON, Smile and CBOR's indefinite forms do not contain the
-/// number of items: a first pass over the structure counts them. It stops without an error at bytes
-/// that it cannot follow; the second pass reports what is wrong with them, before it needs a count
-/// that does not exist.
+/// A sink needs exact lengths, but JSON, BSON, Smile and CBOR's indefinite forms lack the number of items. A first pass
+/// over the structure counts the items. It stops without an error at bytes that it cannot follow. The second pass
+/// reports the error there, before it needs a missing count.
 #[derive(Default)]
 pub(crate) struct ItemCounts {
-    /// One count for each container that has opened in the first pass, saturating.
+    /// One count, saturating, for each container that the first pass has opened.
     counts: Vec<u32>,
     /// The number of counts that the second pass has taken.
     next: usize,
-    /// The greatest number of counts.
     most: usize,
 }
 
@@ -211,9 +204,10 @@ impl ItemCounts {
         ItemCounts { most: usize::try_from(most).unwrap_or(usize::MAX), ..ItemCounts::default() }
     }
 
-    /// Returns the number of the next container; `None` above the greatest number, or where the
-    /// budget of the sink has no room. The counts live until the value is decoded, so the sink
-    /// holds them.
+    /// Returns the number of the next container.
+    ///
+    /// `None` above the greatest number, or if the budget of the sink has no room. The counts live until the end of
+    /// decoding, so the sink counts their memory. Old and new memory exist together while the list grows.
     pub(crate) fn open<S: Sink>(&mut self, sink: &mut S) -> Option<usize> {
         if self.counts.len() == self.counts.capacity() {
             self.grow(sink)?;
@@ -222,11 +216,10 @@ impl ItemCounts {
         Some(self.counts.len() - 1)
     }
 
-    /// Doubles the capacity. Old and new memory exist together while the counts move.
     #[cold]
     fn grow<S: Sink>(&mut self, sink: &mut S) -> Option<()> {
         let before = self.counts.capacity();
-        // At least 16 counts at once, and never more than the greatest number.
+        // At least 16 counts at once, but never more than the greatest number.
         let more = before.max(16).min(self.most.checked_sub(before)?);
         sink.hold((before + more) * size_of::<u32>()).ok().filter(|()| more > 0)?;
         self.counts.try_reserve_exact(more).ok()?;
@@ -255,7 +248,7 @@ impl ItemCounts {
         self.next = 0;
     }
 
-    /// Takes the count of the next container; `None` where the first pass stopped before it.
+    /// Takes the count of the next container; `None` if the first pass stopped before it.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<usize> {
         let count = *self.counts.get(self.next)?;
@@ -264,11 +257,12 @@ impl ItemCounts {
     }
 }
 
-/// Returns a binary32, given as its bits, as binary64, bit by bit, so that a NaN keeps its payload and its signalling
-/// bit; a conversion by the processor would make it quiet.
+/// Returns the binary64 of a binary32, given as its bits.
+///
+/// A NaN keeps its payload and its signalling bit; the processor's conversion would make it quiet.
 pub(crate) fn from_f32(bits: u32) -> f64 {
     let value = f32::from_bits(bits);
-    // Only NaN is changed by the processor's conversion.
+    // The processor's conversion changes only NaN.
     if !value.is_nan() {
         return value.into();
     }
@@ -276,7 +270,7 @@ pub(crate) fn from_f32(bits: u32) -> f64 {
     f64::from_bits(sign | 0x7ff0_0000_0000_0000 | u64::from(bits & 0x007f_ffff) << 29)
 }
 
-/// Returns the bits of a binary16 as those of the equal binary32.
+/// Returns the bits of the binary32 that equals this binary16.
 pub(crate) fn f16_to_f32(bits: u16) -> u32 {
     let sign = u32::from(bits >> 15) << 31;
     let exponent = u32::from(bits >> 10 & 0x1f);
@@ -284,7 +278,7 @@ pub(crate) fn f16_to_f32(bits: u16) -> u32 {
     sign | match (exponent, fraction) {
         (0, 0) => 0,
         (0, _) => {
-            // Subnormal: shift until the leading one is where binary32 does not write it.
+            // Subnormal: shifts the leading one to the bit that binary32 omits.
             let shift = fraction.leading_zeros() - 21;
             (113 - shift) << 23 | (fraction << (shift + 13) & 0x007f_ffff)
         }
@@ -294,7 +288,6 @@ pub(crate) fn f16_to_f32(bits: u16) -> u32 {
     }
 }
 
-/// Returns a binary16, given as its bits, as binary64.
 pub(crate) fn from_f16(bits: u16) -> f64 {
     from_f32(f16_to_f32(bits))
 }
@@ -307,7 +300,7 @@ mod tests {
     fn binary16_widens_as_its_definition() {
         // The standard library promises no exact `powi`.
         let power_of_two = |exponent: i32| f64::from_bits(((1023 + exponent) as u64) << 52);
-        // Under Miri, which is slow, a sample of all values: the step covers every exponent and both signs.
+        // Miri is slow, so it tests a sample: the step covers every exponent and both signs.
         for bits in (0..=u16::MAX).step_by(if cfg!(miri) { 61 } else { 1 }) {
             let exponent = i32::from(bits >> 10 & 0x1f);
             let fraction = f64::from(bits & 0x3ff);

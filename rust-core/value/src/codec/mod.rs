@@ -1,21 +1,21 @@
-//! Bytes from values and values from bytes: the encodings, each an encoder that is a Sink and a
-//! decoder that drives one.
+//! Bytes from values and values from bytes: each encoding is an encoder and a decoder.
+//!
+//! An encoder is a Sink; a decoder drives a Sink.
 //!
 //! | what | defined in |
 //! |---|---|
 //! | encode, decode, transcode by the encoding's name | `entry` |
 //! | an encoding: an encoder, a decoder, and the pass that counts items | `json`, `cbor`, `bson`, `smile`, `raw`; escapes are in `value` |
-//! | a position in the bytes, with offsets in errors, and shorter floats; the end of a buffer, with its limit | `input`, `output` |
-//! | maps of few entries without a walk | written by `flat`, with the keys of `flat_key`; read by `cbor::cursor` and what stands on it; with long arrays `cbor::flat_arrays` |
+//! | the input of decoders; the output of encoders | `input`, `output` |
+//! | maps of few entries without a walk | written by `flat` and `flat_key`; read by `cbor::cursor` and `cbor::flat_*` |
 //! | short trees without counting and escapes | `plain` |
 //! | validation without a value | `unread` |
 //! | the depth of documents | here |
 //!
-//! A codec performs no input and no output, and a decoder allocates only after
-//! [`Meter`](crate::value::Meter) or [`Sink::hold`](crate::value::Sink::hold) has counted the
-//! bytes. Everything it decodes may come from a hostile peer: decoding returns `Malformed`,
-//! `Unsupported` or `TooLarge`, and never panics; `fuzz/` and `tests/vectors/invalid.json` try
-//! that.
+//! A codec performs no input and no output. A decoder allocates only after [`Meter`](crate::value::Meter) or
+//! [`Sink::hold`](crate::value::Sink::hold) has counted the bytes. The bytes may come from a hostile peer: decoding
+//! returns `Malformed`, `Unsupported` or `TooLarge`, and never panics. `fuzz/` and `tests/vectors/invalid.json` test
+//! this.
 //!
 //! ```
 //! # extern crate linkspan_value as linkspan;
@@ -64,8 +64,9 @@ pub use entry::{decode_body, decode_body_shared, encode_placed, read_long_array,
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::value::Limits;
 
-/// The encoding of a message's body. The header of the message names it, so a receiver never
-/// guesses.
+/// The encoding of a message's body.
+///
+/// The header of the message names it, so a receiver never guesses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]
 pub enum Encoding {
@@ -101,7 +102,7 @@ impl Encoding {
 
     /// Returns the encoding of this name, else `Unsupported`.
     pub fn from_name(name: &str) -> Result<Encoding> {
-        // Every binding calls this for each value that it encodes: comparing with constants takes a few instructions.
+        // Every binding calls this for each encoded value. A comparison with constants takes a few instructions.
         match name.as_bytes() {
             b"raw" => Ok(Encoding::Raw),
             b"json" => Ok(Encoding::Json),
@@ -118,7 +119,7 @@ impl Encoding {
     }
 }
 
-/// Returns the error of a name that no encoding has.
+/// Returns the error of an unknown name.
 #[cold]
 fn unknown_encoding(name: &str) -> Error {
     let text = format!(
@@ -128,27 +129,27 @@ fn unknown_encoding(name: &str) -> Error {
     Error::new(ErrorKind::Unsupported, text)
 }
 
-/// The greatest depth of arrays and maps that any limit allows: the walks recurse, and a thread's
-/// stack is finite. A greater [`Limits::depth`] is reduced to this.
+/// The greatest depth of arrays and maps that any limit allows.
+///
+/// Walks recurse, and a thread's stack is finite. A greater [`Limits::depth`] is reduced to this depth.
 pub const MAX_DEPTH: u32 = 256;
 
-// A `Meter` enforces the limits on the value. The next two are the bounds of the document around it, escapes
-// included, which protect the decoders' stack and the memory of their counts.
+// A `Meter` enforces the limits on the value. The next two functions bound the document around it, including escapes.
+// They protect the decoders' stack and the memory of their counts.
 
-/// Returns the number of levels that a document may have: a list of pairs takes three for each
-/// level of its value, an N-d array three below the deepest, and the document around a value that
-/// is not a map takes one.
+/// Returns the greatest number of levels of a document.
+///
+/// A list of pairs takes three levels for each level of its value. An N-d array takes three below the deepest. The
+/// document around a value that is not a map takes one.
 pub(crate) fn levels(limits: &Limits) -> u32 {
     limits.depth.saturating_mul(3).saturating_add(4)
 }
 
-/// Returns the number of containers that a document may have: escapes take up to three for one
-/// value.
+/// Returns the greatest number of containers of a document: escapes take up to three for one value.
 pub(crate) fn containers(limits: &Limits) -> u64 {
     limits.most_nodes().saturating_mul(3).saturating_add(8)
 }
 
-/// Returns the `TooLarge` error of a container below the last level.
 #[cold]
 pub(crate) fn too_deep(at: usize) -> Error {
     Error::new(ErrorKind::TooLarge, "over the depth limit: arrays and maps are nested too deep").at(at)

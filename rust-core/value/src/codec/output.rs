@@ -1,12 +1,11 @@
-//! The bytes that are being encoded: where they begin in the buffer, and how many are allowed.
+//! The output of an encoder: the end of a buffer, with a limit on its length.
 //!
-//! Small items are appended with `push`, `put` and `put_around`, without a check; every block whose
-//! length the value decides goes through `block` or `elements`, which check the limit first. So the
-//! buffer exceeds the limit only by small items, whose number the limit on nodes bounds, before
-//! `finish` refuses the message.
+//! `push`, `put` and `put_around` append small items without a check. Blocks whose length the value decides go through
+//! `block` or `elements`, which check the limit first. Only small items therefore exceed the limit, and the limit on
+//! nodes bounds their number. `finish` then refuses the message.
 //!
-//! The buffer is filled with zeros ahead of its content, so that an item of a few pieces reserves
-//! memory once and writes them at fixed offsets; the zeros are removed at the end.
+//! The output fills the buffer with zeros ahead of the content. An item of a few pieces then reserves memory once and
+//! writes its pieces at fixed offsets. Dropping the output removes the zeros.
 
 use std::fmt;
 
@@ -20,37 +19,35 @@ use crate::value::Limits;
 /// The greatest length of a block that is appended as an item of few pieces, without a call.
 pub(crate) const SHORT: usize = 16;
 
-/// The number of zeros that are written ahead at first, and at most.
+/// The number of zeros ahead: at first, and at most.
 const AHEAD: [usize; 2] = [256, 4096];
 
-/// The number of zeros that are written behind a long block: few small items follow before the next
-/// one, which overwrites what is left of them.
+/// The number of zeros after a long block.
+///
+/// Few small items follow before the next block, which overwrites the remaining zeros.
 const BEHIND_LONG: usize = 64;
 
-/// The end of the caller's buffer, to which an encoder appends.
 pub(crate) struct Output<'a> {
-    /// The buffer, with what it contained before, and zeros behind its content.
+    /// The buffer: its earlier content, the content of this encoding, and zeros.
     bytes: &'a mut Vec<u8>,
-    /// The length of the content.
     at: usize,
-    /// The number of zeros to write ahead when they are used up.
+    /// The number of zeros to write when they are used up.
     ahead: usize,
-    /// The length of the buffer when the encoding began.
+    /// The length of the buffer before the encoding.
     start: usize,
-    /// The length that the content may have: where it began and [`Limits::message`], less the bytes
-    /// that are stored elsewhere.
+    /// The greatest length of the content: `start` plus [`Limits::message`], less the bytes stored elsewhere.
     most: usize,
     /// [`Limits::message`].
     limit: u64,
-    /// The placer that may store long arrays elsewhere, if there is one.
+    /// The placer that may store long arrays elsewhere.
     placer: Option<&'a mut dyn Placer>,
-    /// The number of bytes that are stored elsewhere; they count for the limit.
+    /// The number of bytes stored elsewhere, which count for the limit.
     elsewhere: usize,
-    /// The number of those that the placer took of the content itself.
+    /// The number of bytes of the content that the placer took.
     spilled: usize,
     /// Whether the placer may take more of the content.
     may_spill: bool,
-    /// The number of bytes for which there was no memory: the content is lost, and `finish` says so.
+    /// The number of bytes without memory: the content is lost, and `finish` reports it.
     lacks: usize,
 }
 
@@ -67,15 +64,15 @@ impl Drop for Output<'_> {
     }
 }
 
-/// Fills the memory behind the content with up to `count` zeros. Allocates nothing.
-// Not inlined: the compiler would combine it with the allocation of a new buffer to a call of `calloc`,
-// which takes longer than `malloc` and the zeros, because glibc's thread cache does not serve `calloc`.
+/// Fills the memory after the content with up to `count` zeros. Allocates nothing.
+// Not inlined: the compiler would merge it with the allocation of a new buffer into a call of `calloc`. That takes
+// longer than `malloc` and the zeros, because glibc's thread cache does not serve `calloc`.
 #[inline(never)]
 fn write_ahead(bytes: &mut Vec<u8>, count: usize) {
     bytes.resize(bytes.capacity().min(bytes.len().saturating_add(count)), 0);
 }
 
-/// Fills the memory behind the content with the first zeros, of constant number where there is room.
+/// Fills the memory after the content with the first zeros: a constant number if there is room.
 // Not inlined, as `write_ahead`.
 #[inline(never)]
 fn write_first(bytes: &mut Vec<u8>) {
@@ -88,8 +85,8 @@ fn write_first(bytes: &mut Vec<u8>) {
 
 /// Copies at most [`SHORT`] bytes to the beginning of a slice with room for [`SHORT`].
 ///
-/// They are written as two chunks of a fixed size, which overlap, because a call of `memcpy` takes
-/// longer than these few instructions.
+/// It writes two overlapping chunks of a fixed size, because a call of `memcpy` takes longer than these few
+/// instructions.
 #[inline(always)]
 pub(crate) fn copy_short(bytes: &[u8], to: &mut [u8]) {
     let length = bytes.len().min(SHORT);
@@ -108,13 +105,12 @@ pub(crate) fn copy_short(bytes: &[u8], to: &mut [u8]) {
 }
 
 impl<'a> Output<'a> {
-    /// Returns the end of this buffer.
     #[inline]
     pub(crate) fn new(bytes: &'a mut Vec<u8>, limits: &Limits) -> Output<'a> {
         Output::with_placer(bytes, limits, None)
     }
 
-    /// Returns the same with a placer that may store long arrays elsewhere.
+    /// Returns the end of this buffer, with a placer that may store long arrays elsewhere.
     pub(crate) fn with_placer(
         bytes: &'a mut Vec<u8>,
         limits: &Limits,
@@ -139,15 +135,17 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Lets the placer take long content: for encoders that return to what they have written by [`Output::overwrite`]
-    /// and [`Output::pieces`] alone.
+    /// Lets the placer take long content.
+    ///
+    /// The encoder may return to its written bytes only by [`Output::overwrite`] and [`Output::pieces`].
     pub(crate) fn spilling(mut self) -> Output<'a> {
         self.may_spill = self.placer.is_some();
         self
     }
 
-    /// Passes the content, if it is long, and these bytes behind it to the placer. Returns false where the bytes are
-    /// still to be appended.
+    /// Passes the content, if it is long, and the bytes after it to the placer.
+    ///
+    /// Returns false if the caller must still append these bytes.
     #[cold]
     #[inline(never)]
     fn spill(&mut self, behind: &[&[u8]]) -> bool {
@@ -172,7 +170,7 @@ impl<'a> Output<'a> {
         self.bytes.truncate(self.start);
         self.at = self.start;
         self.count_spilled(taken);
-        // A piece of those behind that was not taken: all of them are with the content again.
+        // The placer took only a part of these bytes. The content takes all of it back.
         let all = length + behind_length;
         if taken < all {
             self.take_back();
@@ -188,7 +186,7 @@ impl<'a> Output<'a> {
         self.most = self.most.saturating_sub(count);
     }
 
-    /// Gets everything back that the placer took of the content, and leaves it here.
+    /// Moves all content that the placer took back into the buffer, and ends spilling.
     #[cold]
     #[inline(never)]
     fn take_back(&mut self) {
@@ -200,7 +198,7 @@ impl<'a> Output<'a> {
             return self.lose(count);
         }
         let spilled = placer.spilled();
-        // In front of what was written since.
+        // The spilled bytes precede the bytes written since.
         self.bytes.resize(self.at + spilled.len(), 0);
         self.bytes.copy_within(self.start..self.at, self.start + spilled.len());
         self.bytes[self.start..self.start + spilled.len()].copy_from_slice(spilled);
@@ -211,7 +209,7 @@ impl<'a> Output<'a> {
         self.spilled = 0;
     }
 
-    /// Returns what is written from this position on, and removes it.
+    /// Removes the written bytes from this position on, and returns them.
     ///
     /// # Errors
     ///
@@ -235,13 +233,12 @@ impl<'a> Output<'a> {
         self.at - self.start + self.elsewhere
     }
 
-    /// Returns the position of the next byte among those that are written here or taken of them by the placer.
+    /// Returns the position of the next byte in the content, including the bytes that the placer took of it.
     pub(crate) fn position(&self) -> usize {
         self.at - self.start + self.spilled
     }
 
-    /// Writes these bytes over as many at this position, which were written by one call. Nothing where the content was
-    /// given up.
+    /// Overwrites bytes at this position that one call wrote. Does nothing if the content was given up.
     pub(crate) fn overwrite<const N: usize>(&mut self, position: usize, bytes: [u8; N]) {
         let content = match position.checked_sub(self.spilled) {
             Some(behind) => self.bytes.get_mut(self.start + behind..),
@@ -252,7 +249,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// What the placer took of the content.
+    /// Returns the content that the placer took.
     #[cold]
     fn spilled(&mut self) -> &mut [u8] {
         match &mut self.placer {
@@ -261,8 +258,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Returns what was written: what the placer took of it, and what is behind that. What was written by one call is
-    /// in one of both.
+    /// Returns the content: the placer's part and the part after it. No call's bytes are divided.
     pub(crate) fn pieces(&mut self) -> [&[u8]; 2] {
         let content = &self.bytes[self.start..self.at];
         match &mut self.placer {
@@ -271,18 +267,17 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Removes what is behind this offset in the buffer.
+    /// Removes the content after this offset in the buffer.
     fn truncate(&mut self, at: usize) {
         self.bytes.truncate(at);
         self.at = at;
     }
 
-    /// Appends one byte.
     pub(crate) fn push(&mut self, byte: u8) {
         self.put(&[byte]);
     }
 
-    /// Appends bytes of a small item.
+    /// Appends the bytes of a small item.
     pub(crate) fn put<const N: usize>(&mut self, bytes: &[u8; N]) {
         match self.bytes.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut::<N>) {
             Some(to) => {
@@ -293,7 +288,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Appends the first `length` of these bytes, by a copy of constant length where there is room.
+    /// Appends the first `length` of these bytes, by a copy of constant length if there is room.
     pub(crate) fn put_first<const N: usize>(&mut self, bytes: &[u8; N], length: usize) {
         match self.bytes.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut::<N>) {
             Some(to) => {
@@ -304,10 +299,10 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Appends a small item: the first bytes of `N`, as many as `write` returns.
+    /// Appends a small item: `write` gets `N` bytes and returns the number that it wrote.
     ///
-    /// They are written directly into the buffer. Assembled elsewhere first, they would be loaded in other pieces than
-    /// they were stored in, and the processor would wait until the stores have reached the cache.
+    /// It writes directly into the buffer. An item that is assembled elsewhere is loaded in other pieces than it was
+    /// stored in, and the processor waits until the stores have reached the cache.
     pub(crate) fn put_item<const N: usize>(&mut self, write: impl FnOnce(&mut [u8; N]) -> usize) {
         match self.bytes.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut::<N>) {
             Some(to) => self.at += write(to).min(N),
@@ -319,9 +314,10 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Appends the first `used` bytes of `before` and a small item, as [`Output::put_item`], where there is room ahead
-    /// for all of both; else appends nothing and returns false. The offset of the next byte, which the next item waits
-    /// for, is stored once.
+    /// Appends the first `used` bytes of `before` and an item, as [`Output::put_item`].
+    ///
+    /// Without room ahead for both, appends nothing and returns false. The offset of the next byte, which the next item
+    /// waits for, is stored once.
     pub(crate) fn try_item_behind<const B: usize, const N: usize>(
         &mut self,
         before: &[u8; B],
@@ -338,8 +334,9 @@ impl<'a> Output<'a> {
         true
     }
 
-    /// Appends the first bytes of `N`, as many as `write` returns; nothing, and returns false, where `write` returns
-    /// `None` or there is no room ahead for all `N`.
+    /// Appends a small item, as [`Output::put_item`].
+    ///
+    /// Appends nothing and returns false if `write` returns `None` or there is no room ahead for all `N` bytes.
     #[inline]
     pub(crate) fn try_write<const N: usize>(
         &mut self,
@@ -351,7 +348,7 @@ impl<'a> Output<'a> {
         written.is_some()
     }
 
-    /// Appends bytes that the zeros have no room for.
+    /// Appends bytes that exceed the zeros.
     #[cold]
     #[inline(never)]
     fn extend(&mut self, bytes: &[u8]) {
@@ -364,22 +361,23 @@ impl<'a> Output<'a> {
         }
         self.bytes.extend_from_slice(bytes);
         self.at = self.bytes.len();
-        // Small items that used up the zeros are likely to be followed by more of them.
+        // Small items that use up the zeros are likely to be followed by more small items.
         self.ahead = if bytes.len() < AHEAD[0] { (self.ahead * 2).min(AHEAD[1]) } else { BEHIND_LONG };
         write_ahead(self.bytes, self.ahead);
     }
 
-    /// Makes room for so many bytes behind the content. Returns false where there is no memory for them and the content
-    /// was given up.
+    /// Makes room for `count` bytes after the content.
+    ///
+    /// Returns false if memory ran out and the content is lost.
     #[cold]
     #[inline(never)]
     fn grow(&mut self, count: usize) -> bool {
         if self.bytes.capacity() - self.at >= count {
             return true;
         }
-        // With room for what follows, the next small item does not move the content again.
+        // With extra room, the next small item does not move the content again.
         let more = count.saturating_add(AHEAD[0]);
-        // A long content grows to twice its length in memory of the pool; without memory for that, by what it needs.
+        // A long content doubles in memory of the pool. Without memory for that, it grows by the needed bytes.
         if (self.at >= buffers::LONG && buffers::reserve(self.bytes, more.max(self.at)))
             || self.bytes.try_reserve(more).is_ok()
             || self.bytes.try_reserve_exact(more).is_ok()
@@ -390,7 +388,7 @@ impl<'a> Output<'a> {
         false
     }
 
-    /// Gives the content up, for lack of memory: nothing more fits, and `finish` returns the reason.
+    /// Gives up the content for lack of memory: nothing more fits, and `finish` returns the reason.
     #[cold]
     fn lose(&mut self, lacks: usize) {
         self.truncate(self.start);
@@ -398,8 +396,7 @@ impl<'a> Output<'a> {
         (self.lacks, self.most, self.elsewhere) = (lacks, 0, usize::MAX / 2);
     }
 
-    /// Appends the first `used` of the bytes `before`, then `bytes`, of which there are at most
-    /// [`SHORT`], and `after`.
+    /// Appends the first `used` bytes of `before`, then at most [`SHORT`] `bytes`, then `after`.
     #[inline]
     pub(crate) fn put_around<const B: usize, const A: usize>(
         &mut self,
@@ -413,7 +410,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// As [`Output::put_around`] where there is room ahead; else appends nothing and returns false.
+    /// As [`Output::put_around`], but without room ahead it appends nothing and returns false.
     pub(crate) fn try_around<const B: usize, const A: usize>(
         &mut self,
         before: [u8; B],
@@ -433,7 +430,7 @@ impl<'a> Output<'a> {
         true
     }
 
-    /// Appends three pieces that the zeros have no room for.
+    /// Appends three pieces that exceed the zeros.
     #[cold]
     #[inline(never)]
     fn extend_around(&mut self, before: &[u8], bytes: &[u8], after: &[u8]) {
@@ -442,7 +439,7 @@ impl<'a> Output<'a> {
         self.put_all(after);
     }
 
-    /// Appends bytes of any length, within the limit.
+    /// Appends bytes of any length. The caller has checked the limit.
     pub(crate) fn put_all(&mut self, bytes: &[u8]) {
         match self.bytes.get_mut(self.at..).and_then(|to| to.get_mut(..bytes.len())) {
             Some(to) => {
@@ -453,11 +450,11 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Appends `count` bytes and returns them: the caller writes to each.
+    /// Appends `count` bytes and returns them: the caller writes each byte.
     ///
     /// # Errors
     ///
-    /// `TooLarge` where they exceed the limit of the message, `OutOfMemory` where the buffer cannot grow.
+    /// `TooLarge` over the limit of the message, `OutOfMemory` if the buffer cannot grow.
     pub(crate) fn room(&mut self, count: usize) -> Result<&mut [u8]> {
         self.check_room(count)?;
         if self.may_spill && self.at - self.start >= PLACED_FROM {
@@ -473,17 +470,11 @@ impl<'a> Output<'a> {
         Ok(&mut self.bytes[from..self.at])
     }
 
-    /// Appends a block whose length the value decides.
-    ///
-    /// # Errors
-    ///
-    /// `TooLarge` where it exceeds the limit of the message, `OutOfMemory` where the buffer cannot
-    /// grow.
     pub(crate) fn block(&mut self, bytes: &[u8]) -> Result<()> {
         self.block_around([], bytes, [])
     }
 
-    /// As [`Output::block`], with some bytes before and behind the block.
+    /// As [`Output::block`], with some bytes before and after the block.
     #[inline]
     pub(crate) fn block_around<const B: usize, const A: usize>(
         &mut self,
@@ -505,10 +496,10 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Appends a long block that is within the limit of the message, with what is before and behind it.
+    /// Appends a long block, within the limit of the message, with the bytes before and after it.
     ///
-    /// The pieces and the zeros behind them are appended to the buffer one after the other, and memory is
-    /// reserved once for all of them: a block is longer than the zeros ahead, which it would overwrite.
+    /// It reserves memory once, then appends the pieces and new zeros. The zeros ahead are of no use: the block would
+    /// overwrite them.
     #[inline(never)]
     fn long_block<const B: usize, const A: usize>(
         &mut self,
@@ -533,7 +524,7 @@ impl<'a> Output<'a> {
         self.at = self.bytes.len();
         self.ahead = BEHIND_LONG;
         if self.bytes.capacity() - self.at >= BEHIND_LONG {
-            // Of constant length, so that no call writes them.
+            // A constant length, so that no call writes the zeros.
             self.bytes.extend_from_slice(&[0; BEHIND_LONG]);
         } else {
             write_ahead(self.bytes, BEHIND_LONG);
@@ -541,16 +532,17 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Appends the elements of an array, or has them stored elsewhere where they are long. The
-    /// caller has checked the limit with `room`; `shared` is the elements where it has them with their owner.
+    /// Appends the elements of an array, or passes long elements to the placer.
+    ///
+    /// The caller has checked the limit with `room`. `shared` is the elements with their owner, if the caller has it.
     pub(crate) fn elements(&mut self, elements: &[u8], shared: Option<&Bytes>) -> Result<()> {
         if elements.len() >= PLACED_FROM && self.placer.is_some() {
-            // The place of the elements is one in the content.
+            // The place of the elements is a position in the content, so the content must be here.
             self.take_back();
         }
         if elements.len() >= PLACED_FROM
             && let Some(placer) = &mut self.placer
-            // The placer may refuse, for instance when its memory is full.
+            // The placer may refuse, for instance if its memory is full.
             && placer.place(self.at - self.start, elements, shared)
         {
             self.elsewhere += elements.len();
@@ -558,7 +550,7 @@ impl<'a> Output<'a> {
             return Ok(());
         }
         self.bytes.truncate(self.at);
-        // With room for the break behind them, which would move all of them.
+        // Includes room for the break after the elements, which would otherwise move all of them.
         let more = elements.len().saturating_add(AHEAD[0]);
         if self.bytes.try_reserve(more).is_err() && self.bytes.try_reserve_exact(more).is_err() {
             return Err(memory::out_of_memory(elements.len()));
@@ -567,7 +559,7 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Appends a byte string, as [`Output::block`], or has it left where it is and the rest written around it.
+    /// Appends a byte string, as [`Output::block`], or leaves it in place for the placer.
     pub(crate) fn byte_string(&mut self, bytes: &[u8]) -> Result<()> {
         if bytes.len() >= PLACED_FROM
             && self.has_room(bytes.len())
@@ -581,18 +573,18 @@ impl<'a> Output<'a> {
         self.block(bytes)
     }
 
-    /// Checks that `count` more bytes fit the limit of the message; else `TooLarge`.
+    /// Returns `TooLarge` if `count` more bytes exceed the limit of the message.
     pub(crate) fn check_room(&self, count: usize) -> Result<()> {
         if self.has_room(count) { Ok(()) } else { self.beyond(count) }
     }
 
-    /// Returns whether `count` more bytes fit the limit of the message.
+    /// Returns whether `count` more bytes are within the limit of the message.
     pub(crate) fn has_room(&self, count: usize) -> bool {
-        // An overflow counts as beyond every limit.
+        // An overflow is beyond every limit.
         self.at.saturating_add(count) <= self.most
     }
 
-    /// Returns the error of `count` more bytes, which do not fit.
+    /// Returns the error of `count` more bytes beyond the limit.
     #[cold]
     #[inline(never)]
     fn beyond(&self, count: usize) -> Result<()> {

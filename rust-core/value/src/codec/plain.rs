@@ -1,20 +1,19 @@
 //! Short trees of plain values, which JSON, BSON and Smile write without counting and without escapes.
 //!
-//! Such a tree is within every limit, whatever its content, and most trees are plain. Other trees and every error are
-//! left to the walk, which encodes the value from its beginning.
+//! Such a tree is within every limit, whatever its content, and most trees are plain. A walk encodes other trees from
+//! their beginning, and reports every error.
 
 use crate::error::Result;
 use crate::value::escape::Plain;
 use crate::value::{Limits, Value};
 
-/// The number of bytes of keys and texts, with [`EACH`] for each value, that a tree may have.
+/// The bound of a tree: the bytes of its keys and texts, plus [`EACH`] for each value.
 const MOST: usize = 16 << 10;
-/// The number of bytes that each value counts for.
 const EACH: usize = 16;
-/// The depth that a tree may have.
+/// The greatest depth of a plain tree.
 const MOST_LEVELS: u32 = 6;
 
-/// Returns whether this is a short map or array of plain values, which is within these limits.
+/// Returns whether this is a short map or array of plain values within these limits.
 pub(super) fn is_plain(value: &Value, limits: &Limits) -> bool {
     let left = match value {
         Value::Map(_) | Value::Array(_) if limits.depth >= MOST_LEVELS => count(value, MOST_LEVELS, MOST),
@@ -23,7 +22,7 @@ pub(super) fn is_plain(value: &Value, limits: &Limits) -> bool {
     left.is_some_and(|left| limits.allow_flat(MOST - left))
 }
 
-/// Returns what remains of `left` bytes behind this value; `None` where it is not plain, too long or too deep.
+/// Returns the rest of the `left` bytes after this value; `None` if it is not plain, too long or too deep.
 fn count(value: &Value, depth: u32, left: usize) -> Option<usize> {
     let scalar = |value: &Value, left: usize| match value {
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => left.checked_sub(EACH),
@@ -48,7 +47,7 @@ fn count(value: &Value, depth: u32, left: usize) -> Option<usize> {
     }
 }
 
-/// Encodes a plain value; returns false where a key or float needs an escape.
+/// Encodes a plain value. Returns false if a key or float needs an escape.
 ///
 /// # Errors
 ///
@@ -119,8 +118,9 @@ mod tests {
     use crate::codec::{EncodeOptions, Encoding, decode, encode_into};
     use crate::value::{Keys, Map};
 
-    /// Encodes a value as options choose, and with checked keys, which always walks; returns the error, if any, and the
-    /// content of the buffer of each.
+    /// Encodes a value with trusted keys, which chooses the path, and with checked keys, which always walks.
+    ///
+    /// Returns the error, if any, and the content of the buffer for each.
     fn chosen_and_walked(
         value: &Value,
         encoding: Encoding,
@@ -134,7 +134,7 @@ mod tests {
         })
     }
 
-    /// A tree of values most of which are plain, by a linear congruential generator.
+    /// A tree of mostly plain values, by a linear congruential generator.
     fn tree(seed: &mut u64, depth: u32) -> Value {
         let mut next = |below: u64| {
             *seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

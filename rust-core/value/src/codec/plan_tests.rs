@@ -1,7 +1,8 @@
-//! Tests of decoding with a plan: the values that are passed on, and those that end the decoding.
+//! Tests of decoding with a plan: the values that it passes on, and the values that end the
+//! decoding.
 //!
-//! The target builds a tree in which the records, fields and members of the plan are visible, so
-//! one comparison shows all that was passed on.
+//! The target builds a tree with the plan's records, fields and members, so one comparison shows
+//! all passed values.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ impl Handles for Named {
     type Member = &'static str;
 }
 
-/// Builds trees: an instance is a map with the name of its class, a member a list of its name.
+/// Builds trees. An instance is a map with the name of its class, a member a list of its name.
 #[derive(Default)]
 struct Trees(ValueBuilder);
 
@@ -64,7 +65,7 @@ impl Instances<'_, Named> for Trees {
     }
 }
 
-/// Returns a field whose default, if absence means one, is 7.
+/// Returns a field. If absence means a default, the default is 7.
 fn field(keys: &[&str], of: Shape<Named>, absent: Absent) -> Field<Named> {
     let keys = keys.iter().map(|key| (*key).to_owned()).collect();
     let handle = if absent == Absent::Default { Value::Int(7) } else { Value::Null };
@@ -93,7 +94,7 @@ fn plan() -> Shape<Named> {
     })
 }
 
-/// Returns the tree of a JSON value that fits, as JSON; `None` where it does not fit.
+/// Returns the tree of a JSON value that fits, as JSON; `None` for a misfit.
 fn fitted(json: &str) -> Option<String> {
     let plan = plan();
     let bytes = json.as_bytes();
@@ -108,7 +109,7 @@ fn fitted(json: &str) -> Option<String> {
 fn value_that_fits_is_passed_on_in_the_types_of_its_plan() {
     let rest = r#","2 single":null,"3 mode":null,"4 list":null,"5 map":null,"6 union":null}"#;
     for (given, expected) in [
-        // A default, an older key, an integer for a float, a key that the class does not have.
+        // A default, an older key, an integer for a float, a key unknown to the class.
         (r#"{"small":1}"#, format!(r#"{{"class":"root","0 small":1,"1 ratio":7{rest}"#)),
         (r#"{"tiny":-128}"#, format!(r#"{{"class":"root","0 small":-128,"1 ratio":7{rest}"#)),
         (

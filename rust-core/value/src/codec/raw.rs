@@ -1,6 +1,6 @@
-//! The raw encoding: the value is one block of bytes, and the message is that block.
+//! The raw encoding: value and message are one block of bytes.
 //!
-//! It exists for programs that have an encoding of their own. Decoding is a single call in `entry`.
+//! It is for programs with an encoding of their own. Decoding is a single call in `entry`.
 
 use super::output::Output;
 use crate::error::{Error, ErrorKind, Result};
@@ -12,18 +12,16 @@ pub(crate) struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    /// Returns an encoder that appends to `out`.
     pub(crate) fn new(out: Output<'a>) -> Encoder<'a> {
         Encoder { out }
     }
 
-    /// Checks the length of the message.
     pub(crate) fn finish(&self) -> Result<()> {
         self.out.finish()
     }
 }
 
-/// Returns the `Unsupported` error of a value that is not bytes, with the encodings that carry it.
+/// Returns the `Unsupported` error of a value that is not bytes; it names the encodings for it.
 #[cold]
 fn refuse(what: &str) -> Result<()> {
     let text =
@@ -32,7 +30,6 @@ fn refuse(what: &str) -> Result<()> {
 }
 
 impl Sink for Encoder<'_> {
-    /// The only value with a form here.
     fn bytes(&mut self, value: &[u8]) -> Result<()> {
         self.out.byte_string(value)
     }

@@ -1,6 +1,6 @@
 //! Tests of decoding to types of the program: repeated keys, aliases, limits and paths of errors.
 //!
-//! Each result is compared with that of decoding to a tree, which has no shortcuts for known keys.
+//! Each result is compared with a tree, because only types have shortcuts for known keys.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::value::typed::tests::Pair;
 use crate::value::typed::{Decode, Typed};
 use crate::value::{Limits, Source, Value};
 
-/// Returns a map in CBOR with these keys, each with a value that is encoded already.
+/// Returns a map in CBOR with these keys and encoded values.
 fn cbor_map(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut bytes = vec![0xa0 | entries.len() as u8];
     for (key, value) in entries {
@@ -21,7 +21,6 @@ fn cbor_map(entries: &[(&str, &[u8])]) -> Vec<u8> {
     bytes
 }
 
-/// Decodes CBOR to the type, within the default limits.
 fn decoded<T: Decode>(bytes: &[u8]) -> Result<T> {
     decode_into(bytes, Encoding::Cbor, &Limits::default(), Typed::<T>::new())?.finish()
 }
@@ -45,7 +44,7 @@ fn typed_decoding_refuses_repeated_known_and_unknown_keys() {
         let error = decoded::<Pair>(&bytes).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Malformed, "{name}: {error}");
         assert!(error.to_string().contains("occurs twice in one map"), "{name}: {error}");
-        // In a list and in a map, too; the error has the same path as with a tree.
+        // In a list and in a map the error has the path that a tree reports.
         let list = [&[0x81], &bytes[..]].concat();
         let error = decoded::<Vec<Pair>>(&list).unwrap_err();
         let tree = decoded::<Value>(&list).unwrap_err();
@@ -73,7 +72,7 @@ fn typed_decoding_accepts_equal_keys_of_different_maps() {
 
 #[test]
 fn typed_decoding_agrees_with_a_tree_for_keys_similar_to_known_ones() {
-    // Keys of the record, prefixes and variations of them, and bytes that are not UTF-8.
+    // Keys of the record, prefixes and variants of these keys, and invalid UTF-8.
     let keys: [&[u8]; 14] = [
         b"left",
         b"right",
@@ -92,7 +91,7 @@ fn typed_decoding_agrees_with_a_tree_for_keys_similar_to_known_ones() {
     ];
     let entry = |key: &[u8]| -> Vec<u8> {
         let value: &[u8] = if key.starts_with(b"r") { b"\x61r" } else { &[1] };
-        // Some lengths in more bytes than they need.
+        // Some lengths take more bytes than they need.
         let head: &[u8] = if key.len() > 5 { &[0x78, key.len() as u8] } else { &[0x60 | key.len() as u8] };
         [head, key, value].concat()
     };
@@ -138,11 +137,11 @@ fn typed_decoding_applies_limits_and_paths_to_known_keys() {
         error.kind() == ErrorKind::TooLarge && text.contains("over the key limit: 4 bytes asked"),
         "{text}"
     );
-    // The memory of a map of one entry, and its key.
+    // The least memory for a map of one entry and its key.
     let least = (0..1000).find(|memory| within(Limits { memory: *memory, ..limits }).is_ok()).unwrap();
     let error = within(Limits { memory: least - 1, ..limits }).unwrap_err();
     assert_eq!((error.kind(), error.path()), (ErrorKind::TooLarge, Some("left")));
-    // A key in chunks is the same key.
+    // A key in chunks equals the whole key.
     let chunks = [0xa1, 0x7f, 0x62, b'l', b'e', 0x62, b'f', b't', 0xff, 1];
     assert_eq!(decoded::<Pair>(&chunks).unwrap(), Pair { left: 1, right: None });
 }

@@ -1,7 +1,7 @@
-//! A Sink that drops everything: for bytes that are validated and not decoded to a value.
+//! A Sink that drops everything, to validate bytes without a value.
 //!
-//! JSON-RPC validates its lines with it, a spool the messages it rejects, and a schema check runs
-//! in front of it where only the check is wanted.
+//! JSON-RPC validates its lines with it, and a spool the messages that it rejects. A schema check
+//! without a value ends in it.
 
 use crate::error::Result;
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};

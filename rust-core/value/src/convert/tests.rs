@@ -1,4 +1,5 @@
-//! Values there and back: what has a form keeps its kind, and what has none is refused by path.
+//! Round trips of values: kinds with a form are kept, kinds without a form are refused with their
+//! path.
 
 #![allow(unused_imports, reason = "each feature uses some of them")]
 
@@ -25,7 +26,7 @@ fn kinds() -> Value {
 fn json_values_keep_each_kind() {
     let json = serde_json::Value::try_from(&kinds()).unwrap();
     assert_eq!(json["price"], serde_json::json!({"$decimal": "1.10"}));
-    // The order of keys is the crate's own.
+    // The crate orders keys in its own way.
     let (back, given) = (Value::try_from(&json).unwrap(), kinds());
     let (Value::Map(back), Value::Map(given)) = (&back, &given) else { panic!("{back:?}") };
     assert_eq!(back.len(), given.len());
@@ -72,7 +73,7 @@ fn arrays_keep_shape_and_order() {
     let columns = NdArray::from(&rows.t());
     assert_eq!((columns.shape.clone(), columns.order), (vec![3, 2], Order::Column));
     assert_eq!(ArrayD::<i32>::try_from(&columns).unwrap(), rows.t().to_owned().into_dyn());
-    // Every second column lies in neither order.
+    // Every second column is in neither order.
     let apart = NdArray::from(&rows.slice(ndarray::s![.., ..;2]));
     assert_eq!(apart.elements::<i32>().unwrap()[..], [1, 3, 4, 6]);
     let error = ArrayD::<f64>::try_from(&ours).unwrap_err();

@@ -1,25 +1,23 @@
 //! The table of error kinds: names, codes, meanings, remedies, and whether a repeated call can succeed.
 //!
-//! Bindings generate their names, numbers and exception classes from [`ErrorKind::ALL`]. A kind keeps
-//! its code forever, because programs in other languages compare the number; a kind that is removed
-//! leaves a gap.
+//! Bindings generate their names, numbers and exception classes from [`ErrorKind::ALL`]. A kind keeps its code forever,
+//! because programs in other languages compare the number. A removed kind leaves a gap.
 
 use std::fmt;
 
 macro_rules! kinds {
     ($($name:ident = $code:literal, $retry:literal, $meaning:literal, $remedy:literal;)*) => {
-        /// The kinds of error, the same names and numbers in every language.
+        /// The kinds of error, with equal names and numbers in every language.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         #[repr(u16)]
         pub enum ErrorKind { $(#[doc = concat!($meaning, ". ", $remedy)] $name = $code,)* }
 
         impl ErrorKind {
-            /// Every kind, in the order of its code: bindings generate their names and classes from
-            /// this.
+            /// Every kind in the order of its code, from which bindings generate names and classes.
             pub const ALL: &'static [ErrorKind] = &[$(ErrorKind::$name,)*];
 
-            /// Returns the kind's name, as written in every language: `Timeout`.
+            /// Returns the kind's name in every language: `Timeout`.
             pub const fn name(self) -> &'static str {
                 match self { $(ErrorKind::$name => stringify!($name),)* }
             }
@@ -29,12 +27,12 @@ macro_rules! kinds {
                 match self { $(ErrorKind::$name => $meaning,)* }
             }
 
-            /// Returns one line with what the program or its user can do.
+            /// Returns one line with the remedy for the program or its user.
             pub const fn remedy(self) -> &'static str {
                 match self { $(ErrorKind::$name => $remedy,)* }
             }
 
-            /// Returns whether the same call can succeed later without a change to the program.
+            /// Returns whether the call can succeed later without a change to the program.
             pub const fn retryable(self) -> bool {
                 match self { $(ErrorKind::$name => $retry,)* }
             }

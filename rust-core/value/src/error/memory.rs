@@ -1,9 +1,10 @@
-//! Allocations whose size a peer or a file announces: a failure is the error `OutOfMemory`, and not
-//! the end of the program, as it would be with the plain methods of `Vec`.
+//! Allocations of a size that a peer or a file announces.
+//!
+//! A failure is the error `OutOfMemory`. The plain methods of `Vec` would end the program.
 
 use super::{Error, ErrorKind, Result};
 
-/// Returns the error of an allocation of `bytes` bytes that failed.
+/// Returns the error of a failed allocation of `bytes` bytes.
 #[cold]
 pub fn out_of_memory(bytes: usize) -> Error {
     Error::new(
@@ -12,8 +13,9 @@ pub fn out_of_memory(bytes: usize) -> Error {
     )
 }
 
-/// Adds to the error of a published message for which there was no memory that this one, and `more` before it, are
-/// missed: their publisher waits for nobody.
+/// Adds the missed messages to the error of a published message without memory: it and `more` before.
+///
+/// The publisher waits for nobody, so this message is missed as well.
 #[cold]
 pub fn missed(error: Error, more: u64) -> Error {
     error
@@ -42,8 +44,10 @@ pub fn copy_text(text: &str) -> Result<String> {
     Ok(copy)
 }
 
-/// Returns this many zeros. The kernel provides long blocks page by page when they are first
-/// written, so an announced length costs little before its bytes have come.
+/// Returns this number of zeros.
+///
+/// The kernel provides long blocks page by page at the first write, so an announced length costs little before its
+/// bytes arrive.
 pub fn zeroed(bytes: usize) -> Result<Vec<u8>> {
     bytemuck::try_zeroed_slice_box(bytes).map(Vec::from).map_err(|()| out_of_memory(bytes))
 }

@@ -1,25 +1,26 @@
-//! Text from outside in errors, listings and logs: on one line, escaped, and cut where it is long.
+//! Text from outside in errors, listings and logs: on one line, escaped, and cut if it is long.
 //!
-//! A peer chooses keys, names and texts, so an error must neither grow with them nor pass on
-//! control characters to a terminal or a log.
+//! A peer chooses keys, names and texts. Errors must not grow with them, and terminals and logs must not get control
+//! characters.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-/// The number of characters of input that an error text shows.
+/// The number of characters of input in an error text.
 const SHOWN: usize = 64;
 /// The greatest length of an error's text, in bytes.
 const TEXT: usize = 16 << 10;
 /// The greatest length of one key in the path of an error, in bytes.
 const SEGMENT: usize = 256;
 
-/// Text in quotes, with special characters escaped; cut after 64 characters, and then with its
-/// length in bytes.
+/// Text in quotes, with special characters escaped.
+///
+/// It is cut after 64 characters, and then shows its length in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Quoted<'a>(&'a str);
 
-/// Returns text from outside in a form for error texts, bounded however long it is.
+/// Returns text from outside in a form for error texts, of bounded length.
 ///
 /// ```
 /// # extern crate linkspan_value as linkspan;
@@ -47,9 +48,10 @@ impl fmt::Display for Quoted<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct OneLine<'a>(&'a str);
 
-/// Returns text from outside in a form for one line of a terminal, a log or a page: line ends, control
-/// characters and characters that change the direction of others are written as in JSON. The escapes of a
-/// JSON text keep its meaning.
+/// Returns text from outside in a form for one line of a terminal, a log or a page.
+///
+/// Line ends, control characters and characters that change the direction of others are escaped as in JSON. Escaping a
+/// JSON text keeps its meaning.
 ///
 /// ```
 /// # extern crate linkspan_value as linkspan;
@@ -69,7 +71,7 @@ impl fmt::Display for OneLine<'_> {
                 Some('\n') => f.write_str("\\n")?,
                 Some('\r') => f.write_str("\\r")?,
                 Some('\t') => f.write_str("\\t")?,
-                // As in JSON: a pair of surrogates beyond 16 bits.
+                // As in JSON, a character beyond 16 bits is a pair of surrogates.
                 Some(c) => {
                     c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(f, "\\u{unit:04x}"))?
                 }
@@ -81,7 +83,7 @@ impl fmt::Display for OneLine<'_> {
     }
 }
 
-/// Returns a number in a form for error texts, bounded however many digits it has.
+/// Returns a number in a form for error texts, of bounded length.
 pub fn brief(number: impl fmt::Display) -> String {
     const DIGITS: usize = 40;
     let mut text = number.to_string();
@@ -93,8 +95,9 @@ pub fn brief(number: impl fmt::Display) -> String {
     text
 }
 
-/// Returns a time for the text of an error, such as `2.5 s`: what is left of a time-out by the clock is no number for a
-/// person. Times from 1 ms on are rounded to that.
+/// Returns a time for the text of an error, such as `2.5 s`.
+///
+/// The rest of a time-out by the clock has too many digits for a person, so times from 1 ms on are rounded to 1 ms.
 ///
 /// ```
 /// # extern crate linkspan_value as linkspan;
@@ -110,15 +113,17 @@ pub fn in_seconds(time: Duration) -> String {
     format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-/// Returns whether a terminal or a viewer interprets a character instead of showing it: it controls, ends a
-/// line, changes the order in which others are shown, or is not seen at all.
+/// Returns whether a terminal or a viewer interprets a character instead of showing it.
+///
+/// Such a character controls, ends a line, changes the order of others, or is invisible.
 pub(super) fn is_interpreted(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || is_unseen(c)
 }
 
-/// Whether a character is one that formats others (`Cf` of Unicode 16) or that is not shown by default
-/// (`Default_Ignorable_Code_Point`). Those that are part of how a letter or an emoji is written are shown as escapes as
-/// well: a name is to be told from another one.
+/// Returns whether a character formats others, or is not shown by default.
+///
+/// These are `Cf` and `Default_Ignorable_Code_Point` of Unicode 16. Such characters inside letters or emojis are
+/// escaped as well, so that different names look different.
 #[doc(hidden)]
 pub fn is_unseen(c: char) -> bool {
     if c < '\u{ad}' {
@@ -137,7 +142,7 @@ pub fn is_unseen(c: char) -> bool {
     formats || is_ignored
 }
 
-/// Returns the text with these escapes in each of its lines, which stay; so do tabs.
+/// Returns the text with these escapes in each line; line ends and tabs stay.
 ///
 /// ```
 /// # extern crate linkspan_value as linkspan;
@@ -148,15 +153,13 @@ pub fn several_lines(text: &str) -> String {
     for (at, line) in text.split('\n').enumerate() {
         out.push_str(if at > 0 { "\n" } else { "" });
         for (at, part) in line.split('\t').enumerate() {
-            // Writing to a String cannot fail.
             let _ = write!(out, "{}{}", if at > 0 { "\t" } else { "" }, one_line(part));
         }
     }
     out
 }
 
-/// Returns the text of an error without characters that a terminal would interpret other than line ends, and cut where
-/// it is longer than any error needs.
+/// Returns an error's text, escaped for a terminal except line ends, and cut to the greatest length.
 pub(super) fn bounded(mut text: String) -> String {
     if text.contains(is_interpreted) {
         text = several_lines(&text);
@@ -164,7 +167,7 @@ pub(super) fn bounded(mut text: String) -> String {
     cut(text)
 }
 
-/// Returns a text, cut where it is longer than any error needs.
+/// Returns a text, cut to the greatest length of an error's text.
 pub(super) fn cut(mut text: String) -> String {
     if text.len() > TEXT {
         text.truncate(boundary(&text, TEXT));
@@ -174,18 +177,18 @@ pub(super) fn cut(mut text: String) -> String {
     text
 }
 
-/// Returns a text, or its beginning where it has more than so many bytes.
+/// Returns the beginning of a text of at most `most` bytes.
 pub(super) fn beginning(text: &str, most: usize) -> String {
     if text.len() <= most { text.to_owned() } else { format!("{}…", &text[..boundary(text, most)]) }
 }
 
-/// Returns the last boundary between characters up to `at`.
 fn boundary(text: &str, at: usize) -> usize {
     (0..=at).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
 }
 
-/// Returns a key as a segment of a path, escaped as in RFC 6901. A long one is cut, and is then not
-/// a path that can be followed.
+/// Returns a key as a segment of a path, escaped as in RFC 6901.
+///
+/// A long key is cut, so the path cannot be followed.
 pub(super) fn segment(key: &str) -> String {
     let cut = key.len() > SEGMENT;
     let key = if cut { &key[..boundary(key, SEGMENT)] } else { key };
@@ -203,7 +206,7 @@ pub(super) fn segment(key: &str) -> String {
     segment
 }
 
-/// Returns a segment of a path as an error's text shows it: of a long one the beginning.
+/// Returns a segment of a path for an error's text: the beginning of a long segment.
 pub(super) fn shown_segment(segment: &str) -> Cow<'_, str> {
     match segment.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &segment[..end]).into(),
@@ -245,7 +248,7 @@ mod tests {
         let failure = crate::RemoteFailure { text: "x\u{9b}2J\u{202e}\n  in f".into(), ..Default::default() };
         let error = crate::Error::remote(failure.clone()).under_key("a\nb").on("c\u{1b}");
         assert_eq!(error.to_string(), "c\\u001b: x\\u009b2J\\u202e\n  in f (code 0), at path \"a\\nb\"");
-        // Programs get what the peer gave.
+        // Programs get the peer's original text.
         assert_eq!((error.path(), error.remote_failure()), (Some("a\nb"), Some(&failure)));
     }
 

@@ -1,7 +1,7 @@
-//! The replacement for `schema` in a build without that feature: no object is opened with a schema.
+//! The replacement for `schema` in a build without that feature: objects never have a schema.
 //!
-//! The type has no values, so the code of the layers above compiles unchanged and its branches for
-//! schemas are removed by the compiler. The option `schema` is `Unsupported`.
+//! The type is uninhabited. The layers above compile unchanged, and the compiler removes their
+//! branches for schemas. The option `schema` is `Unsupported`.
 
 mod id;
 
@@ -14,12 +14,12 @@ use crate::value::{Limits, Sink, Source};
 
 pub use id::{id_of, id_of_text};
 
-/// A schema; a build without the feature has none.
+/// A schema; a build without the feature cannot create it.
 #[derive(Debug)]
 #[doc(hidden)]
 pub enum PreparedSchema {}
 
-/// The side that reads the messages of the other.
+/// The side that reads the messages of the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(hidden)]
 pub enum Readers {
@@ -28,7 +28,7 @@ pub enum Readers {
     Both,
 }
 
-// The greatest length of a canonical form that is exchanged, in bytes.
+// The greatest length of an exchanged canonical form, in bytes.
 #[doc(hidden)]
 pub const MAX_CANONICAL: usize = 256 << 10;
 
@@ -39,17 +39,18 @@ impl PreparedSchema {
         Err(Error::new(ErrorKind::Unsupported, text))
     }
 
-    // A peer's schema, which no connection of this build receives, since its hello announces none.
+    // A peer's schema. No connection of this build receives one, because its hello announces no
+    // schema.
     pub fn from_peer(_form: &[u8], _fingerprint: &[u8; 32]) -> Result<Arc<PreparedSchema>> {
         PreparedSchema::from_option("")
     }
 
-    // A journal may have been written by a program with schemas; reading it then fails.
+    // A program with schemas may have written the journal; reading it then fails.
     pub fn from_stored(_form: &[u8]) -> Result<Arc<PreparedSchema>> {
         PreparedSchema::from_option("")
     }
 
-    // Every method is unreachable, since there is no value to call it on.
+    // Unreachable methods: the type is uninhabited.
     pub fn check_size(&self) -> Result<()> {
         match *self {}
     }

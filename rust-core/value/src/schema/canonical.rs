@@ -1,10 +1,9 @@
 //! The canonical form of a schema: one sequence of bytes for one meaning, and its fingerprint.
 //!
-//! The bytes are CBOR in the core deterministic encoding of RFC 8949, section 4.2.1, except that
-//! floats have 64 bits: a map `{"type": …, "format": 1, "schema": name, "version": …}`.
-//! Descriptions are left out; units, ranges, defaults and aliases are included. Programs exchange
-//! these bytes at connect and store them beside journals, so a change of them is a change of the
-//! format number.
+//! The bytes are CBOR in the core deterministic encoding of RFC 8949, section 4.2.1, except that floats have 64 bits: a
+//! map `{"type": …, "format": 1, "schema": name, "version": …}`. It contains units, ranges, defaults and aliases,
+//! but no descriptions. Programs exchange these bytes at connect and store them with journals, so a changed form needs a
+//! new format number.
 
 mod read;
 mod write;
@@ -16,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::model::Schema;
 use crate::error::{Error, ErrorKind, Result, quoted};
 
-/// The SHA-256 of a schema's canonical form: schemas with equal fingerprints have the same meaning.
+/// The SHA-256 of a schema's canonical form: equal fingerprints mean equal schemas.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint(pub [u8; 32]);
 
@@ -37,8 +36,8 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// `TooLarge` for types that are nested deeper than CBOR may be, or for a form over the limits of
-    /// the codec. Only a program that builds the model itself can make such a schema.
+    /// `TooLarge` for types nested deeper than CBOR allows, or for a form over the limits of the codec. Only a model
+    /// that the program built itself can cause it.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         write::schema(self)
     }
@@ -47,7 +46,7 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// Those of [`Schema::to_bytes`].
+    /// As [`Schema::to_bytes`].
     pub fn fingerprint(&self) -> Result<Fingerprint> {
         Ok(Fingerprint(Sha256::digest(self.to_bytes()?).into()))
     }
@@ -56,9 +55,8 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// `Malformed` for any other bytes, also for those that describe a schema in another way: so
-    /// one fingerprint identifies one schema. `TooLarge` for bytes over the limit,
-    /// `VersionMismatch` for another format number.
+    /// `Malformed` for any other bytes, even if they describe a schema in another way: one fingerprint identifies one
+    /// schema. `TooLarge` for bytes over the limit, `VersionMismatch` for another format number.
     pub fn from_bytes(bytes: &[u8]) -> Result<Schema> {
         let schema = read::schema(bytes)?;
         if schema.to_bytes()? != bytes {

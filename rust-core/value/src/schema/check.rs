@@ -1,12 +1,9 @@
-//! Checks values against a schema, event by event, on their way into another sink: without a tree
-//! and without a second pass.
+//! Checks values against a schema event by event, on their way into another sink, without a tree.
 //!
-//! A [`Checker`] stands in front of an encoder at a writer and in front of a builder at a reader.
-//! It has the type of the next value ([`Checker::expected`]) and, for each open list or map, the
-//! types of its items. Keys that are a field's own name are accounted for here, so a
-//! [`Meter`](crate::value::Meter) in front need not remember them; other keys go first to the sink
-//! behind, which may account for them. Values under keys that the schema does not have, or of type
-//! `any`, pass unchecked.
+//! A [`Checker`] stands before an encoder at a writer and before a builder at a reader. It has the type of the next
+//! value ([`Checker::expected`]) and the types of the items of each open list or map. It tracks keys that are a field's
+//! current name, so a [`Meter`](crate::value::Meter) before it need not remember them. Other keys go first to the inner
+//! sink, which may track them. Values under unknown keys and values of type `any` pass unchecked.
 
 mod arrays;
 mod keys;
@@ -23,45 +20,41 @@ use state::{FieldSet, OpenType};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Side {
-    /// The program that writes: fields that the schema does not have are errors, and so are old
-    /// names.
+    /// The program that writes: unknown fields and old names are errors.
     Writer,
-    /// The program that reads: fields that it does not know are passed on unchecked, since a newer writer may
-    /// send them; aliases are accepted, and so are an enum's unknown names where the field has a default.
+    /// The program that reads: it accepts unknown fields, aliases and unknown names of enums.
+    ///
+    /// A newer writer may send unknown fields, which pass unchecked. An unknown name needs a default of the field.
     Reader,
 }
 
 /// A sink that checks each event against a schema and passes it on to another sink.
 ///
-/// The errors `WrongType`, `OutOfRange`, `TooLarge` and `Missing` contain what is expected and what
-/// was found; the path is added by the caller of the sink, as for every sink. What was passed on
-/// before an error is a part of a value.
+/// The errors `WrongType`, `OutOfRange`, `TooLarge` and `Missing` contain the expected and the found type. The caller
+/// adds the path, as for every sink. After an error the inner sink has a part of a value.
 #[derive(Debug)]
 pub struct Checker<'a, S> {
-    /// The name of the schema, for errors; empty for a default.
+    /// The name of the schema, for errors; empty when a default is checked.
     schema: &'a str,
-    /// The type of the whole value.
     root: &'a Type,
-    /// The side that checks.
     side: Side,
     /// The innermost list or map, in place: most messages have one.
     open: Option<OpenType<'a>>,
     /// The lists and maps around `open`, outermost first.
     outer: Vec<OpenType<'a>>,
-    /// The type of the next value; `None` where any value may come.
+    /// The type of the next value; `None` allows any value.
     expected: Option<&'a Type>,
     /// The field of a record whose value is next.
     field: Option<&'a Field>,
-    /// The lengths of the names in shapes in this message, in order of appearance.
+    /// The value of each named length of this message, in order of appearance.
     lengths: Vec<(&'a str, u64)>,
     /// The schema, if its messages are packed bytes.
     packed: Option<&'a Schema>,
-    /// The sink behind.
     inner: S,
 }
 
 impl Schema {
-    /// Checks a value that this program is about to write.
+    /// Checks a value that this program will write.
     ///
     /// ```
     /// # extern crate linkspan_value as linkspan;
@@ -79,7 +72,7 @@ impl Schema {
         value.walk(&mut self.checker(Side::Writer, Unread))
     }
 
-    /// Returns a sink that checks what it passes on to `sink`, for a decoder to drive.
+    /// Returns a sink that checks values and passes them on to `sink`, for a decoder to drive.
     pub fn checker<S: Sink>(&self, side: Side, sink: S) -> Checker<'_, S> {
         Checker {
             schema: &self.name,
@@ -114,25 +107,23 @@ pub(super) fn value(of: &Type, value: &Value) -> Result<()> {
 }
 
 impl<'a, S: Sink> Checker<'a, S> {
-    /// Returns the sink behind.
+    /// Returns the inner sink.
     pub fn into_inner(self) -> S {
         self.inner
     }
 
-    /// Begins a list or a map.
     fn enter(&mut self, open: OpenType<'a>) {
         self.outer.extend(self.open.replace(open));
         self.expect_items();
     }
 
-    /// Ends the innermost list or map, and returns it.
     fn leave(&mut self) -> Option<OpenType<'a>> {
         let left = std::mem::replace(&mut self.open, self.outer.pop());
         self.expect_items();
         left
     }
 
-    /// Sets the type of the next value where no key decides it.
+    /// Sets the type of the next value if no key decides it.
     fn expect_items(&mut self) {
         self.field = None;
         self.expected = match self.open {
@@ -142,8 +133,9 @@ impl<'a, S: Sink> Checker<'a, S> {
         };
     }
 
-    /// Returns the `WrongType` error of a value, with a hint where a frequent mistake has one. For
-    /// a packed schema it names the number of bytes instead of the type.
+    /// Returns the `WrongType` error of a value, with a hint for a frequent mistake.
+    ///
+    /// For a packed schema it names the number of bytes instead of the type.
     #[cold]
     fn wrong(&self, of: &Type, found: &str) -> Error {
         if let (Some(schema), true) = (self.packed, self.open.is_none()) {
@@ -151,7 +143,7 @@ impl<'a, S: Sink> Checker<'a, S> {
             return self
                 .error(ErrorKind::WrongType, format!("{size} packed bytes are expected, {found} was found"));
         }
-        // Frequent mistakes, each with the remedy.
+        // Frequent mistakes and their remedies.
         let hint = match (&of.kind, found) {
             (Kind::List(..), "an N-d array") => "; send a list, or change the schema to an ndarray",
             (Kind::NdArray { .. }, "an array") => "; send an array of numbers, not a list of values",
@@ -162,25 +154,25 @@ impl<'a, S: Sink> Checker<'a, S> {
         self.error(ErrorKind::WrongType, format!("{of} is expected, {found} was found{hint}"))
     }
 
-    /// Returns an error that names the schema.
     #[cold]
     fn error(&self, kind: ErrorKind, text: String) -> Error {
         let schema = if self.schema.is_empty() { String::new() } else { format!("schema {}: ", self.schema) };
         Error::new(kind, schema + &text)
     }
 
-    /// Checks the kind of the next value, for kinds whose content is not limited.
+    /// Checks the kind of the next value, for kinds with unlimited content.
     fn is(&self, found: &str, fits: impl Fn(&Kind) -> bool) -> Result<()> {
         match self.expected {
             None => Ok(()),
-            // Any value fits; its content is not checked either.
+            // `any` accepts every value and its content.
             Some(of) if matches!(of.kind, Kind::Any) || fits(&of.kind) => Ok(()),
             Some(of) => Err(self.wrong(of, found)),
         }
     }
 
-    /// Checks a length against the limit of the type; `TooLarge` above it. The unit of the limit is
-    /// bytes for text and bytes, and values for lists.
+    /// Checks a length against the limit of the type; `TooLarge` above it.
+    ///
+    /// The unit is bytes for text and bytes, and values for lists.
     fn at_most(&self, most: Option<u64>, found: usize, of: &Type, what: &str) -> Result<()> {
         match most {
             Some(most) if found as u64 > most => {
@@ -190,9 +182,9 @@ impl<'a, S: Sink> Checker<'a, S> {
         }
     }
 
-    /// Compares the length of a column with that of the columns before.
+    /// Compares the length of a column with the columns before it.
     fn column(&mut self, length: u64) -> Result<()> {
-        // Outside a table there is nothing to compare.
+        // Only columns of a table are compared.
         let Some(OpenType::Columns { length: known, .. }) = &mut self.open else { return Ok(()) };
         match known.replace(length) {
             Some(other) if other != length => {
@@ -205,7 +197,7 @@ impl<'a, S: Sink> Checker<'a, S> {
         }
     }
 
-    /// Returns the error of a field without value and without default.
+    /// Returns the error of a missing field without a default.
     #[cold]
     fn missing(&self, field: &Field) -> Error {
         let text = format!("{} is missing: {} is expected", quoted(&field.name), field.of);
@@ -250,7 +242,7 @@ impl<S: Sink> Sink for Checker<'_, S> {
                 Kind::Any => {}
                 Kind::Text(most) => self.at_most(*most, value.len(), of, "bytes")?,
                 Kind::Enum(values) => {
-                    // A reader with a default accepts names that a newer writer may have.
+                    // A reader with a default accepts the names of a newer writer.
                     let has_default = self.field.is_some_and(|field| field.default.is_some());
                     let known =
                         values.iter().any(|name| name == value) || (self.side == Side::Reader && has_default);
@@ -334,8 +326,9 @@ impl<S: Sink> Sink for Checker<'_, S> {
         self.enter(open);
         self.inner.begin_map(len)
     }
-    /// A field's own name is accounted for here; any other key goes to the sink behind first, which may find
-    /// it repeated.
+    /// A field's current name is tracked here.
+    ///
+    /// Any other key goes first to the inner sink, which may refuse a repeated key.
     fn key(&mut self, key: &str) -> Result<()> {
         if self.own_key(key.as_bytes())? {
             return Ok(());
@@ -359,7 +352,7 @@ impl<S: Sink> Sink for Checker<'_, S> {
     fn end_map(&mut self) -> Result<()> {
         match self.leave() {
             Some(OpenType::Fields { fields, seen, .. }) => {
-                // A record ends: every field without a default must be present.
+                // At the end of a record, every field without a default must be present.
                 let needed = |at: usize| !fields[at].optional && fields[at].default.is_none();
                 if let Some(at) = seen.missing(fields.len(), needed) {
                     return Err(self.missing(&fields[at]));

@@ -1,10 +1,8 @@
-//! Whether a program with one schema can read the messages of a program with another, and the
-//! differences.
+//! Whether a program with one schema can read the messages of a program with another, and the differences.
 //!
-//! The rule: every message that the writer's schema allows must be one that the reader can use
-//! without loss. So a reader's range, width and lengths may be wider, never narrower; a field that
-//! the reader needs must be one that the writer always sends; a unit must be the same up to
-//! notation. The result lists all differences, because a user must resolve all of them.
+//! The reader must be able to use every message of the writer's schema without loss. A reader's range, width and
+//! lengths may be wider, never narrower. The writer must always send a field that the reader needs. Units must be
+//! equal, up to notation. The result lists all differences, because a user must resolve all of them.
 
 use std::fmt;
 
@@ -13,12 +11,11 @@ use super::model::{Field, Kind, Length, Range, Schema, Type, Width};
 use super::unit;
 use crate::error::{Error, ErrorKind};
 
-/// A reason why a reader cannot read what a writer writes.
+/// A reason why a reader cannot read a writer's messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Difference {
-    /// The place in a message: names of fields joined by `/`; `*` for the values of a list or a
-    /// map.
+    /// The place in a message: names of fields joined by `/`, with `*` for the values of a list or map.
     pub path: String,
     /// The difference. "There" is the writer's schema, "here" the reader's.
     pub text: String,
@@ -31,7 +28,7 @@ impl fmt::Display for Difference {
 }
 
 impl Schema {
-    /// Returns why this reader cannot read every message that `writer` allows; empty where it can.
+    /// Returns why this reader cannot read every message of `writer`; empty if it can.
     ///
     /// ```
     /// # extern crate linkspan_value as linkspan;
@@ -49,8 +46,7 @@ impl Schema {
         self.cannot_read_as(writer, Side::Reader)
     }
 
-    /// As [`Difference`], from the point of view of one of the two: "here" is its side, "there" the
-    /// other one.
+    /// As [`Difference`], seen from one side: "here" is this side, "there" the other.
     pub(super) fn cannot_read_as(&self, writer: &Schema, side: Side) -> Vec<Difference> {
         let (writer_is, reader_is) = match side {
             Side::Reader => ("there", "here"),
@@ -66,7 +62,7 @@ impl Schema {
             (None, None) => comparison.types(&writer.root, &self.root, false),
             (Some(there), Some(here)) if there == here => {}
             (Some(there), Some(here)) => {
-                // The fields that differ explain more than two sizes.
+                // Differing fields explain more than two sizes.
                 comparison.types(&writer.root, &self.root, false);
                 let text = format!(
                     "packed records have another layout {reader_is}: {} bytes {writer_is}, {} bytes {reader_is}; every field has to be the same",
@@ -82,8 +78,7 @@ impl Schema {
         comparison.found
     }
 
-    /// Returns `SchemaMismatch` with the differences, unless this reader can read every message that `writer`
-    /// allows.
+    /// Returns `SchemaMismatch` with the differences, if this reader cannot read every message of `writer`.
     pub fn check_writer(&self, writer: &Schema) -> crate::Result<()> {
         let found = self.cannot_read(writer);
         if found.is_empty() {
@@ -107,17 +102,15 @@ pub(super) fn shown(found: &[Difference]) -> String {
     first.join("; ") + &more
 }
 
-/// The state of a comparison.
 struct Comparison<'a> {
-    /// The names that lead to the types that are being compared.
+    /// The names that lead to the compared types.
     path: Vec<&'a str>,
-    /// The differences so far.
     found: Vec<Difference>,
-    /// The length in the writer's schema for each name of a length in the reader's.
+    /// The writer's length for each named length of the reader.
     lengths: Vec<(&'a str, &'a Length)>,
     /// "here" or "there", for the writer's side.
     writer_is: &'static str,
-    /// The same for the reader's side.
+    /// "here" or "there", for the reader's side.
     reader_is: &'static str,
 }
 
@@ -127,19 +120,18 @@ impl<'a> Comparison<'a> {
         self.found.push(Difference { path: self.path.join("/"), text });
     }
 
-    /// Compares below a name.
     fn within(&mut self, name: &'a str, compare: impl FnOnce(&mut Self)) {
         self.path.push(name);
         compare(self);
         self.path.pop();
     }
 
-    /// Compares a writer's type (`there`) with a reader's (`here`). With `has_default` the reader's
-    /// field has a default, which replaces unknown names of an enum.
+    /// Compares a writer's type (`there`) with a reader's (`here`).
+    ///
+    /// With `has_default` the reader's field has a default, which replaces unknown names of an enum.
     fn types(&mut self, there: &'a Type, here: &'a Type, has_default: bool) {
         let (writer_is, reader_is) = (self.writer_is, self.reader_is);
         match (&there.kind, &here.kind) {
-            // A reader of any value reads all.
             (_, Kind::Any) => return,
             (Kind::List(a, most_a), Kind::List(b, most_b)) => {
                 self.most(*most_a, *most_b, "values");
@@ -148,7 +140,7 @@ impl<'a> Comparison<'a> {
             (Kind::Map(a), Kind::Map(b)) => self.within("*", |all| all.types(a, b, false)),
             (Kind::Text(a), Kind::Text(b)) | (Kind::Bytes(a), Kind::Bytes(b)) => self.most(*a, *b, "bytes"),
             (Kind::Enum(a), Kind::Enum(b)) => {
-                // A reader must know every name, unless a default replaces the others.
+                // A reader must know every name, unless a default replaces unknown names.
                 let unknown: Vec<&str> =
                     a.iter().filter(|value| !b.contains(value)).map(String::as_str).collect();
                 if !unknown.is_empty() && !has_default {
@@ -162,7 +154,6 @@ impl<'a> Comparison<'a> {
             (Kind::Union(a), Kind::Union(b)) => {
                 for variant in a {
                     match b.iter().find(|other| other.name == variant.name) {
-                        // The variant exists on both sides: compare its type.
                         Some(other) => {
                             self.within(&variant.name, |all| all.types(&variant.of, &other.of, false))
                         }
@@ -173,7 +164,7 @@ impl<'a> Comparison<'a> {
             }
             (Kind::Table(a), Kind::Table(b)) => self.fields(a, b),
             (Kind::NdArray { .. }, Kind::NdArray { .. }) => self.arrays(there, here),
-            // Numbers may become wider, without loss.
+            // Numbers may become wider without loss.
             (a, b) if widens(a, b) => {}
             _ => {
                 self.add(format!("the type is {there} {writer_is} and {here} {reader_is}"));
@@ -199,7 +190,6 @@ impl<'a> Comparison<'a> {
 
     /// Compares the greatest lengths.
     fn most(&mut self, there: Option<u64>, here: Option<u64>, what: &str) {
-        // The reader's limit must not be lower than the writer's.
         if let Some(here) = here
             && there.is_none_or(|there| there > here)
         {
@@ -208,8 +198,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Compares fields by name, or by the reader's alias. Fields that only the writer has are
-    /// ignored by a reader.
+    /// Compares fields by name, or by the reader's alias. A reader ignores fields that only the writer has.
     fn fields(&mut self, there: &'a [Field], here: &'a [Field]) {
         let (writer_is, reader_is) = (self.writer_is, self.reader_is);
         for field in here {
@@ -217,7 +206,7 @@ impl<'a> Comparison<'a> {
                 .into_iter()
                 .chain(&field.aliases)
                 .find_map(|name| there.iter().find(|other| other.name == *name));
-            // A reader without default needs the field in every message.
+            // A reader without a default needs the field in every message.
             let needed = !field.optional && field.default.is_none();
             self.within(&field.name, |all| match writer_field {
                 None if needed => {
@@ -270,7 +259,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Compares one dimension; returns whether the reader's allows the writer's.
+    /// Compares one dimension. Returns whether the reader's length allows the writer's.
     fn length(&mut self, there: &'a Length, here: &'a Length) -> bool {
         match here {
             Length::Any => true,
@@ -280,7 +269,7 @@ impl<'a> Comparison<'a> {
                     self.lengths.push((name, there));
                     true
                 }
-                // The reader requires two lengths to be equal, so the writer must, too.
+                // If the reader requires two equal lengths, the writer must guarantee them.
                 Some((_, known)) => *known == there && *there != Length::Any,
             },
         }
@@ -294,11 +283,10 @@ fn shape_text(shape: Option<&[Length]>) -> String {
     })
 }
 
-/// Returns whether the reader's kind holds every number of the writer's exactly.
 fn widens(there: &Kind, here: &Kind) -> bool {
     match (there, here) {
         (Kind::Integer(there), Kind::Integer(here)) => {
-            // Every integer of the writer's width must be one of the reader's.
+            // The writer's width must be within the reader's.
             let ((low, high), (least, greatest)) = (there.bounds(), here.bounds());
             least <= low && high <= greatest
         }
@@ -311,14 +299,14 @@ fn widens(there: &Kind, here: &Kind) -> bool {
     }
 }
 
-/// Returns whether the reader's range has every number that the writer may send.
+/// Returns whether the reader's range includes every number of the writer.
 fn covers(here: Range, there: &Type) -> bool {
     let (low, high) = match (there.range, &there.kind) {
         (Some(Range::Integer(low, high)), _) => (low, high),
         (Some(Range::Float(low, high)), _) => {
             return matches!(here, Range::Float(least, greatest) if least <= low && high <= greatest);
         }
-        // Without a range the width is one.
+        // Without a range, the width is the range.
         (None, Kind::Integer(width)) => width.bounds(),
         _ => return false,
     };

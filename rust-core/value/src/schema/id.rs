@@ -1,12 +1,12 @@
-//! The beginning of a fingerprint as a number, which messages and records of a journal have.
+//! The beginning of a fingerprint as a number, for messages and records of a journal.
 
-/// Returns the first 8 bytes of a fingerprint as a number; never 0, which stands for no schema.
+/// Returns the first 8 bytes of a fingerprint as a number, never 0, which means no schema.
 #[doc(hidden)]
 pub fn id_of(fingerprint: &[u8; 32]) -> u64 {
     from_first(std::array::from_fn(|at| fingerprint[at]))
 }
 
-/// Returns the same of a fingerprint in hexadecimal digits; none for another text.
+/// Returns this number for a fingerprint in hexadecimal digits; `None` for another text.
 #[doc(hidden)]
 pub fn id_of_text(fingerprint: &str) -> Option<u64> {
     let (first, rest) = fingerprint.as_bytes().split_first_chunk::<16>()?;

@@ -1,5 +1,4 @@
-//! Schemas: the type of the messages at a name, compared when programs connect, before the first
-//! message is sent.
+//! Schemas: the type of the messages at a name, compared when programs connect, before the first message.
 //!
 //! | what | defined in |
 //! |---|---|
@@ -13,16 +12,14 @@
 //! | units | `unit` |
 //! | the schema that an object is opened with: compared, exchanged, checked against | here |
 //!
-//! A schema is resolved when it is parsed: the model is a finite tree without names to look up, so
-//! its users need no context and cannot run into a cycle. The fingerprint identifies that tree;
-//! texts that only describe are not part of it. The notation is documented in `docs/schema.md`;
-//! without the feature `schema` the crate has `absent.rs` instead of this module.
+//! Parsing resolves all names: the model is a finite tree, so its users need no context and meet no cycle. The
+//! fingerprint identifies that tree without its descriptions. `docs/schema.md` documents the notation. Without the
+//! feature `schema`, `absent.rs` replaces this module.
 //!
-//! An object is opened with a `PreparedSchema`: the canonical form and the fingerprint, computed
-//! once, and the differences from another one. Options create it, connections of the object share
-//! it in an `Arc`, and it never changes. At connect the two sides exchange fingerprints and, where
-//! these differ, canonical forms; `differences` then decides whether they may connect. Afterwards
-//! `encode_into` and `decode_into` check every message.
+//! An object is opened with a `PreparedSchema`: the canonical form and the fingerprint, computed once. Options create
+//! it, the connections of the object share it, and it never changes. At connect the two sides exchange fingerprints
+//! and, if these differ, canonical forms. `differences` then decides whether they may connect. Afterwards `encode_into`
+//! and `decode_into` check every message.
 
 mod canonical;
 mod check;
@@ -43,7 +40,7 @@ pub use compatible::Difference;
 pub use id::{id_of, id_of_text};
 pub use model::{Field, Kind, Length, Range, Schema, Type, Width};
 pub use packed::{Layout, PackedField};
-// For the tools that make schemas of other files.
+// For the tools that convert other files to schemas.
 pub use text::read_text;
 
 use std::fmt;
@@ -57,7 +54,7 @@ use crate::codec::{self, EncodeOptions, Encoding};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::value::{Limits, Sink, Source};
 
-/// The greatest length of a canonical form that is exchanged, in bytes.
+/// The greatest length of an exchanged canonical form, in bytes.
 #[doc(hidden)]
 pub const MAX_CANONICAL: usize = 256 << 10;
 
@@ -65,13 +62,15 @@ pub const MAX_CANONICAL: usize = 256 << 10;
 #[doc(hidden)]
 pub struct PreparedSchema {
     schema: Schema,
-    /// The canonical form; empty for a schema that has none, which [`PreparedSchema::check_size`] refuses.
+    /// The canonical form.
+    ///
+    /// It is empty if the schema has none; [`PreparedSchema::check_size`] then refuses it.
     form: Vec<u8>,
     // The SHA-256 of the canonical form.
     fingerprint: [u8; 32],
 }
 
-/// The side that reads the messages of the other.
+/// The side that reads the messages of the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(hidden)]
 pub enum Readers {
@@ -84,21 +83,24 @@ pub enum Readers {
 }
 
 impl PreparedSchema {
-    /// Computes the canonical form and the fingerprint. It accepts a schema without a canonical form as well,
-    /// so that a builder of options needs no `Result`; opening an object with it fails.
+    /// Computes the canonical form and the fingerprint.
+    ///
+    /// It also accepts a schema without a canonical form, so a builder of options needs no `Result`. Opening an object
+    /// with such a schema fails.
     pub fn new(schema: Schema) -> Arc<PreparedSchema> {
         let form = schema.to_bytes().unwrap_or_default();
         let fingerprint = Sha256::digest(&form).into();
         Arc::new(PreparedSchema { schema, form, fingerprint })
     }
 
-    /// Returns the schema of an option: the path of a file, or the notation itself. A text with a
-    /// line break is the notation; a text of one line is a path if a file has it, and else the
+    /// Returns the schema of an option: the path of a file, or the notation itself.
+    ///
+    /// A text with a line break is the notation. A text of one line is a path if a file has it; otherwise it is the
     /// notation if it has a `=`.
     ///
     /// # Errors
     ///
-    /// Those of [`Schema::from_file`] and [`Schema::parse`]; blocks while a file is read.
+    /// Those of [`Schema::from_file`] and [`Schema::parse`]. Blocks while a file is read.
     pub fn from_option(option: &str) -> Result<Arc<PreparedSchema>> {
         // A file whose name contains `=` is still a file.
         let schema = if option.contains('\n') || is_notation(option) && names_nothing(option) {
@@ -131,12 +133,11 @@ impl PreparedSchema {
     ///
     /// # Errors
     ///
-    /// `Malformed` where the form has another fingerprint than the peer sent; those of
-    /// [`Schema::from_bytes`].
+    /// `Malformed` if the form does not have the peer's fingerprint; those of [`Schema::from_bytes`].
     pub fn from_peer(form: &[u8], fingerprint: &[u8; 32]) -> Result<Arc<PreparedSchema>> {
         let found: [u8; 32] = Sha256::digest(form).into();
         if found != *fingerprint {
-            // Both fingerprints in the error, so that the two programs can be compared.
+            // The error has both fingerprints, so that the user can compare the two programs.
             let hex = |bytes: &[u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
             let text = format!(
                 "the peer sent the fingerprint {} for its schema, and a schema with {}: start it again with one version of its code",
@@ -153,7 +154,7 @@ impl PreparedSchema {
         Schema::from_bytes(form).map(PreparedSchema::new)
     }
 
-    /// Checks that the schema has a canonical form which is short enough to be exchanged; else `TooLarge`.
+    /// Checks that the canonical form exists and is short enough for an exchange; else `TooLarge`.
     pub fn check_size(&self) -> Result<()> {
         if self.form.is_empty() {
             self.schema.to_bytes()?;
@@ -179,8 +180,9 @@ impl PreparedSchema {
         &self.fingerprint
     }
 
-    /// Returns the first 8 bytes of the fingerprint, by which a record of a journal names the
-    /// schema; never 0, which stands for no schema.
+    /// Returns the first 8 bytes of the fingerprint, which name the schema in records of a journal.
+    ///
+    /// Never 0, which means no schema.
     pub fn id(&self) -> u64 {
         id_of(&self.fingerprint)
     }
@@ -190,9 +192,9 @@ impl PreparedSchema {
         format!("{} version {}", self.schema.name, self.schema.version)
     }
 
-    /// Returns the reasons why one side cannot read the other, as this side reports them and as the
-    /// other one does; `None` where each can read what it is sent. `title` is the word for the
-    /// schemas in the text.
+    /// Returns why one side cannot read the other, in the words of this side and of the other.
+    ///
+    /// `None` if each side can read the messages that it gets. `title` is the word for the schemas in the text.
     pub fn differences(
         &self,
         peer: &PreparedSchema,
@@ -200,7 +202,7 @@ impl PreparedSchema {
         title: &str,
     ) -> Option<(String, String)> {
         let (mut here, mut there) = (Vec::new(), Vec::new());
-        // This side reads: its words are "here".
+        // This side reads, so its schema is "here".
         if reads != Readers::Peer {
             here.extend(self.schema.cannot_read_as(&peer.schema, Side::Reader));
             there.extend(self.schema.cannot_read_as(&peer.schema, Side::Writer));
@@ -209,7 +211,7 @@ impl PreparedSchema {
             here.extend(peer.schema.cannot_read_as(&self.schema, Side::Writer));
             there.extend(peer.schema.cannot_read_as(&self.schema, Side::Reader));
         }
-        // A difference that affects both directions, such as a unit, is reported once.
+        // A difference of both directions, such as a unit, is reported once.
         for found in [&mut here, &mut there] {
             let mut seen = std::collections::HashSet::new();
             found.retain(|one| seen.insert((one.path.clone(), plain(&one.text))));
@@ -251,7 +253,7 @@ impl PreparedSchema {
         Ok(sink)
     }
 
-    /// Not generic, so that checkers and the decoders before them are compiled in this crate alone.
+    /// Not generic, so only this crate compiles checkers and the decoders before them.
     fn decode_to_any(
         &self,
         body: &Body,
@@ -263,7 +265,7 @@ impl PreparedSchema {
     }
 }
 
-/// Returns the words of a difference in any order, which are the same from both sides.
+/// Returns the words of a difference in a fixed order, equal for both sides.
 fn plain(text: &str) -> String {
     let before = text.split(": 1 ").next().unwrap_or(text);
     let mut words: Vec<&str> = before.split([' ', ',']).filter(|word| !word.is_empty()).collect();
@@ -271,8 +273,9 @@ fn plain(text: &str) -> String {
     words.join(" ")
 }
 
-/// Returns whether a text begins as the notation does, with a key and `=`, which no name of a schema file is likely to
-/// do.
+/// Returns whether a text begins like the notation, with a key and `=`.
+///
+/// The name of a schema file is unlikely to begin so.
 fn is_notation(option: &str) -> bool {
     let is_key = |key: &str| {
         let key = key.trim();
@@ -281,8 +284,9 @@ fn is_notation(option: &str) -> bool {
     option.split_once('=').is_some_and(|(key, value)| is_key(key) && value.starts_with([' ', '"', '\'']))
 }
 
-/// Returns whether no file has this path. A path that cannot be examined counts as a file, since
-/// reading it reports the reason.
+/// Returns whether no file has this path.
+///
+/// A path that cannot be examined counts as a file, because reading it reports the reason.
 fn names_nothing(path: &str) -> bool {
     use std::io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
     std::fs::symlink_metadata(path)
@@ -296,7 +300,7 @@ impl fmt::Debug for PreparedSchema {
     }
 }
 
-/// A value that is checked as its writer's while it is walked.
+/// A value that is checked as its writer's during its walk.
 struct Checked<'a, T: ?Sized> {
     schema: &'a Schema,
     value: &'a T,

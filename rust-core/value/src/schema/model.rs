@@ -1,8 +1,7 @@
 //! The model of a schema: a tree of types in which every name is resolved.
 //!
-//! Parsing, the canonical form and importers of other notations build it; everything else reads it.
-//! The limits of the size of a schema are constants of [`Schema`] here, so that all builders apply
-//! the same.
+//! Parsing, the canonical form and importers of other notations build it; all other code reads it.
+//! The constants of [`Schema`] limit the size of a schema for all builders.
 
 use std::fmt;
 
@@ -10,7 +9,7 @@ use crate::value::{DType, Order, Value};
 
 /// The type of the messages at a name, with units, ranges and defaults.
 ///
-/// A schema is a finite tree: a record that another one names is contained in it in full.
+/// A schema is a finite tree: it contains each record in full, wherever a name refers to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Schema {
@@ -30,9 +29,9 @@ pub struct Schema {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Type {
-    /// What kind of value it is.
+    /// The kind of value.
     pub kind: Kind,
-    /// The unit of a number or of an array's elements, as UCUM writes it: `W`, `m/s`, `Cel`.
+    /// The unit of a number or of an array's elements, in UCUM notation: `W`, `m/s`, `Cel`.
     pub unit: Option<String>,
     /// The least and the greatest number allowed, both included.
     pub range: Option<Range>,
@@ -48,7 +47,7 @@ pub enum Kind {
     Bool,
     /// An integer of this width.
     Integer(Width),
-    /// A float that fits binary32 without overflow.
+    /// A float within the range of binary32.
     F32,
     /// A float.
     F64,
@@ -66,7 +65,7 @@ pub enum Kind {
     Enum(Vec<String>),
     /// Values of one type, at most this many, if there is a limit.
     List(Box<Type>, Option<u64>),
-    /// Values of one type below keys that the schema does not name.
+    /// Values of one type under arbitrary keys.
     Map(Box<Type>),
     /// Fields, in the order in which they are sent.
     Record(Vec<Field>),
@@ -97,8 +96,7 @@ pub struct Field {
     pub doc: String,
     /// Whether a writer may leave it out.
     pub optional: bool,
-    /// The value that a reader uses where a writer left the field out, or sent an enum's name that
-    /// the reader does not know.
+    /// The value that a reader uses for an absent field or an unknown name of an enum.
     pub default: Option<Value>,
     /// The type of its value.
     pub of: Type,
@@ -108,9 +106,9 @@ pub struct Field {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Length {
-    /// Exactly this many elements.
+    /// Exactly this number of elements.
     Fixed(u64),
-    /// Any length, the same for every use of this name in one message.
+    /// Any length, equal for every use of this name in one message.
     Named(String),
     /// Any length.
     Any,
@@ -182,7 +180,7 @@ pub enum Range {
     Float(f64, f64),
 }
 
-/// Equal bits, so that ranges that are equal have the same canonical form.
+/// Compares bits, so that equal ranges have equal canonical forms.
 impl PartialEq for Range {
     fn eq(&self, other: &Range) -> bool {
         match (self, other) {
@@ -217,29 +215,32 @@ impl fmt::Display for Length {
 }
 
 impl Schema {
-    /// The greatest number of types of a schema. A named record counts each time that it is used,
-    /// so a few lines that name each other over and over are refused before they take memory.
+    /// The greatest number of types of a schema.
+    ///
+    /// A named record counts at each use. A few lines that name each other repeatedly are therefore
+    /// refused before they take memory.
     pub const MAX_TYPES: usize = 4096;
-    /// The greatest depth of types inside each other.
+    /// The greatest depth of nested types.
     pub const MAX_DEPTH: usize = 24;
     /// The greatest length of the text of one file, in bytes.
     pub const MAX_TEXT: usize = super::source::MAX_TEXT;
 
-    /// Returns a schema of version 1 without description. Nothing is checked: parse the result of
-    /// [`Schema::to_toml`] to check it.
+    /// Returns a schema of version 1 without description, unchecked.
+    ///
+    /// To check it, parse the result of [`Schema::to_toml`].
     pub fn new(name: impl Into<String>, root: Type) -> Schema {
         Schema { name: name.into(), version: 1, doc: String::new(), root, packed: false }
     }
 
-    /// Returns whether this can name a schema: names of fields with dots between them, at most 128
-    /// characters.
+    /// Returns whether this is a valid name of a schema: names of fields with dots between, up to
+    /// 128 characters.
     pub fn is_name(name: &str) -> bool {
         super::source::is_schema_name(name)
     }
 }
 
 impl Field {
-    /// Returns a field that a writer has to send, without description.
+    /// Returns a required field without description.
     pub fn new(name: impl Into<String>, of: Type) -> Field {
         Field {
             name: name.into(),
@@ -251,15 +252,16 @@ impl Field {
         }
     }
 
-    /// Returns whether this can name a field in every language: a letter or underscore, then
-    /// letters, digits, underscores; at most 63 characters.
+    /// Returns whether this is a valid name of a field in every language.
+    ///
+    /// It is a letter or underscore, then letters, digits, underscores; at most 63 characters.
     pub fn is_name(name: &str) -> bool {
         super::source::is_field_name(name)
     }
 }
 
 impl Type {
-    /// Checks a unit; the error is the reason why UCUM does not have it, with examples of units.
+    /// Checks a unit. The error gives the reason why UCUM lacks it, with examples of units.
     pub fn check_unit(unit: &str) -> Result<(), String> {
         super::unit::check(unit)
     }
@@ -269,7 +271,7 @@ impl Type {
         Type { kind, unit: None, range: None }
     }
 
-    /// Returns whether a table can have columns of it.
+    /// Returns whether it can be the type of a table's column.
     pub(super) fn is_column(&self) -> bool {
         match &self.kind {
             Kind::List(..) => true,

@@ -1,10 +1,8 @@
-//! The packed layout: a record of fixed size as one block of bytes, laid out as a C compiler lays
-//! out the same struct.
+//! The packed layout: a record of fixed size as one block of bytes, laid out as a C struct.
 //!
-//! A program in C or Fortran can use the message in place as its struct. Numbers are little-endian,
-//! each field is aligned to its size, an enum is the smallest integer for its names, and padding is
-//! zero, so that equal records have equal bytes. A peer's bytes are checked here before they are
-//! used.
+//! A program in C or Fortran can use the message in place as its struct. Numbers are little-endian, each field is
+//! aligned to its size, and an enum is the smallest integer for its names. Padding is zero, because equal records must
+//! have equal bytes. A peer's bytes are checked here before use.
 
 use super::model::{Field, Kind, Length, Range, Schema, Type, Width};
 use crate::error::{Error, ErrorKind, Result};
@@ -13,19 +11,19 @@ use crate::value::DType;
 /// The greatest size of a packed record, in bytes.
 const MAX_SIZE: u64 = 1 << 20;
 
-/// The places of the fields of a packed record.
+/// The positions of the fields of a packed record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Layout<'a> {
     /// The number of bytes of a message.
     pub size: usize,
-    /// The alignment in bytes that a message needs where a program uses it in place.
+    /// The alignment in bytes of a message that a program uses in place.
     pub alignment: usize,
-    /// The fields in the order of their offsets; a record inside is replaced by its fields.
+    /// The fields in the order of their offsets. A nested record is replaced by its fields.
     pub fields: Vec<PackedField<'a>>,
 }
 
-/// The place of one field.
+/// The position of one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PackedField<'a> {
@@ -45,7 +43,7 @@ impl Schema {
         if !self.packed {
             return None;
         }
-        // A schema is declared packed only where this works.
+        // Parsing has checked that a packed schema has a layout.
         lay_out(&self.root).ok()
     }
 
@@ -53,8 +51,8 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// `WrongType` for another size, `OutOfRange` (with the path) for an invalid field, `Malformed`
-    /// for padding that is not zero.
+    /// `WrongType` for another size, `OutOfRange` with the path for an invalid field, `Malformed` for padding that is
+    /// not zero.
     pub(super) fn check_packed(&self, bytes: &[u8]) -> Result<()> {
         let layout = lay_out(&self.root).map_err(|why| Error::new(ErrorKind::Unsupported, why))?;
         if bytes.len() != layout.size {
@@ -72,7 +70,7 @@ impl Schema {
     }
 }
 
-/// Checks that bytes of padding, which begin at offset `at`, are zero.
+/// Checks that the padding at offset `at` is zero.
 fn padding(bytes: &[u8], at: usize) -> Result<()> {
     match bytes.iter().position(|byte| *byte != 0) {
         None => Ok(()),
@@ -83,7 +81,7 @@ fn padding(bytes: &[u8], at: usize) -> Result<()> {
     }
 }
 
-/// Returns the layout of a record, or the reason why it has none.
+/// Returns the layout of a record, or the reason why it lacks one.
 pub(super) fn lay_out(root: &Type) -> std::result::Result<Layout<'_>, String> {
     let Kind::Record(fields) = &root.kind else {
         return Err(format!("only a record can be packed, and a message is {root}"));
@@ -94,8 +92,9 @@ pub(super) fn lay_out(root: &Type) -> std::result::Result<Layout<'_>, String> {
     Ok(layout)
 }
 
-/// Places the fields one behind the other, from offset `base` on. Returns their size, with the
-/// padding behind the last one, and their alignment.
+/// Places the fields one after the other from offset `base` on.
+///
+/// Returns their size with the final padding, and their alignment.
 fn place<'a>(
     fields: &'a [Field],
     path: &str,
@@ -115,8 +114,7 @@ fn place<'a>(
         }
         let (size, alignment) = match &field.of.kind {
             Kind::Record(inner) => {
-                // The first pass computes its alignment, which decides its offset; the second places its
-                // fields.
+                // The first pass computes its alignment, which decides its offset. The second pass places its fields.
                 let (size, alignment) = place(inner, &name, 0, &mut Vec::new())?;
                 let offset = end.next_multiple_of(alignment);
                 place(inner, &name, base + offset, places)?;
@@ -141,8 +139,9 @@ fn place<'a>(
     Ok((end.next_multiple_of(greatest), greatest))
 }
 
-/// Returns size and alignment of a value in bytes; `None` where values of this type differ in size.
-/// The alignment is that of C compilers on x86-64 and aarch64.
+/// Returns size and alignment of a value in bytes; `None` if values of this type differ in size.
+///
+/// C compilers use this alignment on x86-64 and aarch64.
 fn extent(of: &Type) -> Option<(u64, u64)> {
     let one = |size: u64| Some((size, size));
     match &of.kind {
@@ -150,7 +149,7 @@ fn extent(of: &Type) -> Option<(u64, u64)> {
         Kind::Integer(width) => one(bytes_of(*width)),
         Kind::F32 => one(4),
         Kind::F64 | Kind::Timestamp => one(8),
-        // Bytes, so without alignment.
+        // A UUID is bytes, so its alignment is 1.
         Kind::Uuid => Some((16, 1)),
         Kind::Enum(values) => one(enum_bytes(values.len())),
         Kind::NdArray { dtype, shape: Some(shape), .. } => {
@@ -160,7 +159,7 @@ fn extent(of: &Type) -> Option<(u64, u64)> {
                 let Length::Fixed(length @ 1..) = length else { return None };
                 size = size.checked_mul(*length).filter(|size| *size <= MAX_SIZE)?;
             }
-            // A complex number is aligned like its parts.
+            // A complex number has the alignment of its parts.
             let parts = if matches!(dtype, DType::C64 | DType::C128) { 2 } else { 1 };
             Some((size, dtype.size() as u64 / parts))
         }
@@ -168,7 +167,7 @@ fn extent(of: &Type) -> Option<(u64, u64)> {
     }
 }
 
-/// Returns the bytes of an enum's number: as few as its values need.
+/// Returns the size of an enum's number in bytes: the smallest for its values.
 pub(super) fn enum_bytes(values: usize) -> u64 {
     match values {
         0..=0x100 => 1,
@@ -177,7 +176,6 @@ pub(super) fn enum_bytes(values: usize) -> u64 {
     }
 }
 
-/// Returns the bytes of an integer.
 fn bytes_of(width: Width) -> u64 {
     match width {
         Width::I8 | Width::U8 => 1,
@@ -191,9 +189,8 @@ fn bytes_of(width: Width) -> u64 {
 ///
 /// # Errors
 ///
-/// `OutOfRange` for a truth value that is neither 0 nor 1, an enum's number without a name, or a
-/// number outside its range. Floats without range, timestamps and UUIDs are valid in every bit
-/// pattern.
+/// `OutOfRange` for a truth value that is neither 0 nor 1, an enum's number without a name, or a number outside its
+/// range. Every bit pattern of floats without a range, timestamps and UUIDs is valid.
 fn check_place(of: &Type, bytes: &[u8]) -> Result<()> {
     // The field as one integer, for kinds of at most 8 bytes.
     let mut word = [0; 8];
@@ -212,7 +209,7 @@ fn check_place(of: &Type, bytes: &[u8]) -> Result<()> {
         },
         Kind::Integer(width) => {
             let signed = matches!(width, Width::I8 | Width::I16 | Width::I32 | Width::I64);
-            // Shifting up and down again extends the sign.
+            // Shifting up and down extends the sign.
             let shift = 64 - 8 * bytes.len() as u32;
             let number =
                 if signed { i128::from(((unsigned << shift) as i64) >> shift) } else { i128::from(unsigned) };

@@ -1,10 +1,9 @@
-//! From the notation to the model: types are read, names resolved, and everything is checked while
-//! its position in the text is known.
+//! From the notation to the model: reads types, resolves names, and checks all with their
+//! positions.
 //!
-//! `files` reads the file and what it includes, `syntax` rewrites errors of the TOML parser, and
-//! `attributes` reads a type's own keys. The `Resolver` here follows names; it reads a named
-//! definition each time that it is used, counts all types, and keeps the names that are open to
-//! find cycles.
+//! `files` reads the file and its includes, `syntax` rewrites errors of the TOML parser, and
+//! `attributes` reads a type's keys. The `Resolver` follows names: it reads a named definition at
+//! each use and counts all types. It keeps the open names to find cycles.
 
 mod attributes;
 mod files;
@@ -19,7 +18,7 @@ use super::table::{Item, Table};
 use super::text::read_text;
 use crate::error::{Result, quoted};
 
-/// Keys beside the fields of a record at the top of a file.
+/// Keys at the top of a file besides the fields of its record.
 const FILE_KEYS: [&str; 6] = ["name", "version", "doc", "include", "types", "layout"];
 
 impl Schema {
@@ -27,8 +26,7 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// `Malformed` with line and column, and what to do; `TooLarge` above [`Schema::MAX_TEXT`]
-    /// bytes.
+    /// `Malformed` with line, column and remedy; `TooLarge` above [`Schema::MAX_TEXT`] bytes.
     ///
     /// ```
     /// # extern crate linkspan_value as linkspan;
@@ -51,20 +49,21 @@ impl Schema {
         })
     }
 
-    /// Returns the schema in the file at this path, and in those that it includes.
+    /// Returns the schema in the file at this path and in its included files.
     ///
     /// # Errors
     ///
-    /// Each names file, line and column, and what to do: `Malformed`, `TooLarge` above
-    /// [`Schema::MAX_TEXT`] bytes, `Unsupported` where the path is that of a directory, a pipe, a
-    /// socket or a device, `NotFound`, `PermissionDenied`. Opening a file never blocks.
+    /// Each names file, line and column, and the remedy: `Malformed`, `TooLarge` above
+    /// [`Schema::MAX_TEXT`] bytes, `NotFound`, `PermissionDenied`. `Unsupported` if the path names
+    /// a directory, a pipe, a socket or a device. Opening a file never blocks.
     pub fn from_file(path: &str) -> Result<Schema> {
         Schema::load(path, &mut |file| read_text(file, MAX_TEXT, DIVIDE))
     }
 
-    /// Returns the schema in this file. `read` returns the text of a file: of this one, and of each
-    /// that it includes, whose path is taken relative to the file that includes it. Errors name the
-    /// file.
+    /// Returns the schema in this file, whose text comes from `read`.
+    ///
+    /// `read` is called for this file and for each included file. The path of an included file is
+    /// relative to the including file. Errors name the file.
     pub fn load(file: &str, read: &mut dyn FnMut(&str) -> Result<String>) -> Result<Schema> {
         let sources = files::load(file, read)?;
         let documents = files::documents(&sources)?;
@@ -74,21 +73,18 @@ impl Schema {
     }
 }
 
-/// Reads definitions, and replaces names by their definitions.
 struct Resolver<'a> {
-    /// The parsed files; the first one is the schema.
+    /// The parsed files; the first is the schema.
     documents: &'a [Document<'a>],
-    /// The number of types that may still be read.
+    /// The number of types still allowed.
     remaining: usize,
-    /// The depth of the type that is being read.
+    /// The depth of the current type.
     depth: usize,
-    /// The named definitions that are being read, outermost first: file and name. A repeated one is
-    /// a cycle.
+    /// The file and name of each open definition, outermost first. A repeated one is a cycle.
     open: Vec<(usize, &'a str)>,
 }
 
 impl<'a> Resolver<'a> {
-    /// Returns the schema of this file as a whole.
     fn schema(&mut self, file: usize) -> Result<Schema> {
         let table = self.documents[file].table();
         let name = match table.get("name") {
@@ -116,7 +112,7 @@ impl<'a> Resolver<'a> {
         };
         let doc = table.text_or_empty("doc")?;
         if let Some(types) = table.get("types") {
-            // Each is read again where it is used; this pass checks those that are not used.
+            // Each definition is read again at its uses; this pass also checks unused definitions.
             self.remaining = 4 * Schema::MAX_TYPES;
             for (name, span, item) in types.table()?.entries() {
                 if !is_field_name(name) || Kind::NAMES.contains(&name) {
@@ -141,8 +137,7 @@ impl<'a> Resolver<'a> {
         Ok(Schema { name, version, doc, root, packed })
     }
 
-    /// Returns the type that a table defines. `beside` are the keys that the table may have for
-    /// other reasons.
+    /// Returns the type that a table defines. `beside` are keys that do not belong to the type.
     fn ty(&mut self, file: usize, table: &Table<'a>, beside: &[&str]) -> Result<Type> {
         let Some(remaining) = self.remaining.checked_sub(1) else {
             let text = format!(
@@ -160,7 +155,7 @@ impl<'a> Resolver<'a> {
         read
     }
 
-    /// The same, once the type is counted.
+    /// As [`Resolver::ty`], after counting the type.
     fn ty_within(&mut self, file: usize, table: &Table<'a>, beside: &[&str]) -> Result<Type> {
         let Some(item) = table.get("type") else {
             if table.get("fields").is_some() {
@@ -179,14 +174,14 @@ impl<'a> Resolver<'a> {
         self.written(file, &item)
     }
 
-    /// Returns the type that a text denotes: a kind without attributes, `list of TYPE`, `map of
-    /// TYPE`, or the name of a type.
+    /// Returns the type of a text: a kind without attributes, `list of TYPE`, `map of TYPE`, or a
+    /// type's name.
     fn written(&mut self, file: usize, item: &Item<'a>) -> Result<Type> {
         let name = item.text()?;
         self.text_type(file, item, name, 0)
     }
 
-    /// The same for a part of the text, `depth` levels inside it.
+    /// As [`Resolver::written`], for a part of the text, `depth` levels inside it.
     fn text_type(&mut self, file: usize, item: &Item<'a>, name: &'a str, depth: usize) -> Result<Type> {
         if depth + self.depth > Schema::MAX_DEPTH {
             return Err(item.error(too_deep()));
@@ -215,8 +210,9 @@ impl<'a> Resolver<'a> {
         Err(item.error(format!("no type is called {}: {}", quoted(name), proposal(name, known))))
     }
 
-    /// Returns the definition of this name: in `[types]` of this file, or a whole file that it
-    /// includes. The latter has an empty name.
+    /// Returns the definition of this name: in `[types]` of this file, or an included file.
+    ///
+    /// A definition that is a whole file has an empty name.
     fn definition(&self, file: usize, name: &'a str) -> Result<Option<(usize, &'a str, Table<'a>)>> {
         let documents = self.documents;
         if let Some(types) = documents[file].table().get("types")
@@ -284,7 +280,6 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// Returns the text of the error of types that are too deep.
 fn too_deep() -> String {
     format!("types lie deeper in each other than {}", Schema::MAX_DEPTH)
 }

@@ -1,10 +1,10 @@
-//! The text of a schema, and errors that name file, line and column in it.
+//! The text of a schema, and errors with file, line and column.
 
 use std::ops::Range;
 
 use crate::error::{Error, ErrorKind, quoted};
 
-/// The greatest length of the text of one file, in bytes: parsing takes a multiple of it as memory.
+/// The greatest length of the text of one file in bytes. Parsing takes a multiple of this memory.
 pub(super) const MAX_TEXT: usize = 256 << 10;
 /// The remedy for a longer text.
 pub(super) const DIVIDE: &str = "divide it into files and include them";
@@ -13,19 +13,20 @@ pub(super) const DIVIDE: &str = "divide it into files and include them";
 pub(super) struct Source {
     /// Its path, or its name in errors.
     pub(super) file: String,
-    /// The whole text, with any byte order mark.
+    /// The whole text, including a byte order mark.
     pub(super) text: String,
 }
 
 impl Source {
-    /// Returns a `Malformed` error at this place, as `FILE:LINE:COLUMN: text`. Lines and columns
-    /// count from 1, columns in characters.
+    /// Returns a `Malformed` error at this position, as `FILE:LINE:COLUMN: text`.
+    ///
+    /// Lines and columns count from 1, columns in characters.
     #[cold]
     pub(super) fn error(&self, span: &Range<usize>, text: impl AsRef<str>) -> Error {
         self.refuse(ErrorKind::Malformed, span, text)
     }
 
-    /// Returns an error of this kind at this place.
+    /// Returns an error of this kind at this position.
     #[cold]
     pub(super) fn refuse(&self, kind: ErrorKind, span: &Range<usize>, text: impl AsRef<str>) -> Error {
         let start = span.start.min(self.text.len());
@@ -33,8 +34,7 @@ impl Source {
         Error::new(kind, text).at(start)
     }
 
-    /// Returns a position as `FILE:LINE:COLUMN`. A byte order mark at the start of the file is not
-    /// counted.
+    /// Returns a position as `FILE:LINE:COLUMN`, without counting a byte order mark at the start.
     pub(super) fn place(&self, start: usize) -> String {
         let start = start.min(self.text.len());
         let start = (0..=start).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0);
@@ -46,15 +46,14 @@ impl Source {
     }
 }
 
-/// Returns what to write instead of `word`: the nearest of `known` if one is close, else the list
-/// of them.
+/// Returns a replacement for `word`: the nearest of `known` if one is close, else a list.
 pub(super) fn proposal<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    // A long word is no typing error, and comparing it would take time for each known name.
+    // A long word is not a typing error, and its comparison with each known name would take time.
     let compared = if word.len() <= 64 { known.as_slice() } else { &[] };
     let nearest = compared.iter().map(|name| (strsim::osa_distance(word, name), *name)).min();
     match nearest {
-        // A proposal needs a word with few differences, relative to its length.
+        // A proposal has few differences relative to its length.
         Some((far, name)) if far <= 1 + name.len() / 4 => format!("did you mean {}?", quoted(name)),
         _ if known.is_empty() => "there is none".to_owned(),
         _ => {
@@ -65,8 +64,10 @@ pub(super) fn proposal<'a>(word: &str, known: impl IntoIterator<Item = &'a str>)
     }
 }
 
-/// Returns whether this can name a field in every language: a letter or underscore, then letters,
-/// digits, underscores; at most 63 characters, as in Fortran.
+/// Returns whether this is a valid name of a field in every language.
+///
+/// It is a letter or underscore, then letters, digits, underscores; at most 63 characters, as in
+/// Fortran.
 pub(super) fn is_field_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
@@ -74,7 +75,7 @@ pub(super) fn is_field_name(name: &str) -> bool {
         && name.len() <= 63
 }
 
-/// Returns whether this can name a schema: names of fields with dots between them, at most 128
+/// Returns whether this is a valid name of a schema: names of fields with dots, up to 128
 /// characters.
 pub(super) fn is_schema_name(name: &str) -> bool {
     name.len() <= 128 && name.split('.').all(is_field_name)
@@ -91,7 +92,7 @@ mod tests {
         let error = source.error(&(at..at + 1), "no value");
         assert_eq!(error.text(), "a.toml:2:6: no value");
         assert_eq!(error.offset(), Some(at as u64));
-        // A span beyond the end, or inside a character, still has a place.
+        // A span beyond the end, or inside a character, still has a position.
         assert!(source.error(&(1..2), "x").text().starts_with("a.toml:1:1: "));
         assert!(source.error(&(999..1000), "x").text().starts_with("a.toml:3:1: "));
     }

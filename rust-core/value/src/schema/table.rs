@@ -1,5 +1,4 @@
-//! A table of the notation, read key by key; wrong types and unknown keys are errors with their
-//! position.
+//! A table of the notation, read key by key; errors of types and unknown keys have a position.
 //!
 //! The parser keeps the position of each key and value, which a deserializer would drop.
 
@@ -14,11 +13,9 @@ use crate::error::{Result, quoted};
 /// A table and its position.
 #[derive(Clone)]
 pub(super) struct Table<'a> {
-    /// The file.
     pub(super) source: &'a Source,
-    /// The parsed keys and values.
     pub(super) entries: &'a DeTable<'a>,
-    /// The key or the header that the table belongs to, for errors about the table as a whole.
+    /// The key or header of the table, for errors about the whole table.
     pub(super) span: Range<usize>,
 }
 
@@ -31,20 +28,18 @@ pub(super) struct Item<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// Returns the value of this key.
     pub(super) fn get(&self, key: &str) -> Option<Item<'a>> {
         let (_, value) = self.entries.iter().find(|(name, _)| name.get_ref() == key)?;
         Some(item(self.source, value))
     }
 
-    /// Returns the keys with their values, in the order of the text. The position of an entry is
-    /// that of its key.
+    /// Returns the keys and values in the order of the text. The position of an entry is its key's.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Range<usize>, Item<'a>)> + use<'a> {
         let source = self.source;
         self.entries.iter().map(move |(key, value)| (key.get_ref().as_ref(), key.span(), item(source, value)))
     }
 
-    /// Checks that the table has no key outside `known`; the error proposes the nearest one.
+    /// Checks that all keys are in `known`; the error proposes the nearest one.
     pub(super) fn only(&self, what: &str, known: &[&str]) -> Result<()> {
         match self.entries().find(|(key, ..)| !known.contains(key)) {
             None => Ok(()),
@@ -65,7 +60,6 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Returns a value with its position.
 fn item<'a>(source: &'a Source, value: &'a Spanned<DeValue<'a>>) -> Item<'a> {
     Item { source, value: value.get_ref(), span: value.span() }
 }
@@ -77,25 +71,23 @@ impl<'a> Item<'a> {
         self.source.error(&self.span, text)
     }
 
-    /// Returns the error of a value of another type.
+    /// Returns the error of a value of a wrong type.
     #[cold]
     fn wrong_type(&self, expected: &str) -> crate::Error {
         self.error(format!("{expected} is expected here, not a TOML {}", self.value.type_str()))
     }
 
-    /// Returns the text.
     pub(super) fn text(&self) -> Result<&'a str> {
         self.value.as_str().ok_or_else(|| self.wrong_type("text in quotes"))
     }
 
-    /// Returns the truth value.
     pub(super) fn bool(&self) -> Result<bool> {
         self.value.as_bool().ok_or_else(|| self.wrong_type("true or false"))
     }
 
-    /// Returns the integer, in any notation of TOML; an error beyond 128 bits.
+    /// Returns the integer in any notation of TOML; an error beyond 128 bits.
     pub(super) fn integer(&self) -> Result<i128> {
-        // The parser keeps the digits, so that no number is cut to 64 bits.
+        // The parser keeps the digits, so no number is cut to 64 bits.
         let digits = self.value.as_integer().ok_or_else(|| self.wrong_type("an integer"))?;
         i128::from_str_radix(digits.as_str(), digits.radix())
             .map_err(|_| self.error("this integer has more than 128 bits: write a smaller one"))
@@ -108,7 +100,7 @@ impl<'a> Item<'a> {
         fits.ok_or_else(|| self.error(format!("a number from 0 to {} is expected here", i64::MAX)))
     }
 
-    /// Returns a float or an integer as a float that is not NaN.
+    /// Returns a float or an integer as a float; NaN is an error.
     pub(super) fn float(&self) -> Result<f64> {
         let number = match self.value {
             DeValue::Float(digits) => {
@@ -127,13 +119,12 @@ impl<'a> Item<'a> {
         number.filter(|number| !number.is_nan()).ok_or_else(|| self.error("this is no number"))
     }
 
-    /// Returns the items of a list, each with its own position.
+    /// Returns the items of a list with their positions.
     pub(super) fn list(&self) -> Result<Vec<Item<'a>>> {
         let items = self.value.as_array().ok_or_else(|| self.wrong_type("a list in brackets"))?;
         Ok(items.iter().map(|value| item(self.source, value)).collect())
     }
 
-    /// Returns the table.
     pub(super) fn table(&self) -> Result<Table<'a>> {
         let entries = self.value.as_table().ok_or_else(|| self.wrong_type("a table"))?;
         Ok(Table { source: self.source, entries, span: self.span.clone() })

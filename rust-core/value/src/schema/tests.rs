@@ -1,4 +1,5 @@
-//! Schemas from their text: accepted and refused texts with their places, equality, compatibility.
+//! Schemas from their text: accepted and refused texts with their positions, equality,
+//! compatibility.
 
 use super::{Fingerprint, Kind, PreparedSchema, Schema, Side, Type};
 use crate::codec::{Encoding, Unread, decode_into, encode};
@@ -6,7 +7,7 @@ use crate::error::{Error, ErrorKind};
 use crate::histories::{Random, Seed, given_seed};
 use crate::value::{Limits, Sink, Source, Timestamp, Value};
 
-/// The schema of the vectors that has one of each kind of type.
+/// The schema of the vectors that has each kind of type.
 const READING: &str = concat!("\n", include_str!("../../tests/vectors/schemas/reading.toml"));
 
 fn reading() -> Schema {
@@ -125,7 +126,7 @@ fn bytes_that_are_not_the_canonical_form_are_refused_and_never_a_panic() {
             accepted += 1;
         }
     }
-    // Names and numbers may change to other valid ones: some accepted texts show that the loop does
+    // Names and numbers may change to other valid ones. Some accepted texts show that the loop does
     // not refuse all.
     assert!(accepted > 0);
 }
@@ -205,7 +206,7 @@ fn decoding_checks_on_the_way_in_every_encoding() {
                 .map(|_| ())
         };
         read(&value()).unwrap();
-        // A newer writer may send more, and an older one the old name.
+        // A newer writer may send more fields, an older writer the old name.
         read(&with("more", vec![1])).unwrap();
         read(&with("phase", "L9")).unwrap();
         let mut old = value().as_map().unwrap().clone();
@@ -233,7 +234,7 @@ fn document_shows_a_schema_that_is_read_and_the_bytes_that_are_written() {
     schema.check(&Value::map([("at", Value::from(Timestamp(1))), ("watts", 3.5.into())])).unwrap();
     let mut bytes = Vec::new();
     for line in block("text").lines() {
-        // The digits precede the explanation, which begins behind three blanks.
+        // Three blanks separate the digits from the explanation.
         let digits: String = line.trim_start().split("   ").next().unwrap().split_whitespace().collect();
         let pairs = digits.as_bytes().chunks(2);
         bytes.extend(pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()));
@@ -286,14 +287,15 @@ impl Source for Entries<'_> {
     }
 }
 
-/// Returns a schema of a field with an alias and of an optional one.
+/// Returns a schema with an aliased field and an optional field.
 fn pair() -> Schema {
     let text = "name = \"t\"\n[fields.left]\ntype = \"i32\"\nalias = \"links\"\n[fields.right]\ntype = \"text\"\noptional = true";
     Schema::parse(text).unwrap()
 }
 
-/// Returns the results of three sinks behind a checker of [`pair`]: one refuses repeated keys, one
-/// has keys of its own, one does neither.
+/// Returns the results of three sinks after a checker of [`pair`].
+///
+/// One refuses repeated keys, one has keys of its own, one does neither.
 fn three_sinks(bytes: &[u8], encoding: Encoding) -> [crate::Result<()>; 3] {
     use crate::value::ValueBuilder;
     use crate::value::typed::{Typed, tests::Pair};
@@ -308,7 +310,7 @@ fn three_sinks(bytes: &[u8], encoding: Encoding) -> [crate::Result<()>; 3] {
     ]
 }
 
-/// The decoded map, and the expected error, with a word of its text.
+/// The decoded map, and the expected error with a word of its text.
 type Refused<'a> = (&'a [(&'a str, Value)], ErrorKind, &'a str);
 
 #[test]
@@ -342,7 +344,7 @@ fn repeated_key_is_malformed_with_any_sink_behind_the_checker() {
 
 #[test]
 fn key_in_chunks_is_the_same_key() {
-    // {"left": 1, (_ "le", "ft"): 1}, and the same with "right" first, and the chunks first.
+    // {"left": 1, (_ "le", "ft"): 1}, also after "right", and with the chunks first.
     let whole = b"\x64left\x01";
     let chunks = b"\x7f\x62le\x62ft\xff\x01";
     let right = b"\x65right\x61r";

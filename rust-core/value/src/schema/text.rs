@@ -4,15 +4,16 @@ use super::source::Source;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{open_or_descriptor, read};
 
-/// Returns the text of a file of at most `most` bytes. `remedy` is the advice for a longer one.
+/// Returns the text of a file of at most `most` bytes. `remedy` is the advice for a longer file.
+///
+/// Opening never blocks. A pipe is read if it is a descriptor of this process, such as `/dev/stdin`; that blocks until
+/// its end.
 ///
 /// # Errors
 ///
-/// `Malformed` where it is not UTF-8 or contains a NUL byte, `TooLarge` where it is longer, each
-/// with line and column; `Unsupported` where the path is that of a directory, a pipe, a socket or a
-/// device; `NotFound` and `PermissionDenied` where it cannot be opened. Opening never blocks. A
-/// pipe is read where it is a descriptor of this process, such as `/dev/stdin`; that blocks until
-/// its end.
+/// `Malformed` for invalid UTF-8 or a NUL byte, `TooLarge` for a longer file, each with line and column. `Unsupported`
+/// if the path names a directory, a pipe, a socket or a device. `NotFound` and `PermissionDenied` if it cannot be
+/// opened.
 #[doc(hidden)]
 pub fn read_text(path: &str, most: usize, remedy: &str) -> Result<String> {
     let bytes = read(open_or_descriptor(path.as_ref())?, path.as_ref(), most as u64 + 1)?;
@@ -21,7 +22,7 @@ pub fn read_text(path: &str, most: usize, remedy: &str) -> Result<String> {
         Err(error) => {
             let (at, is_cut) = (error.utf8_error().valid_up_to(), error.utf8_error().error_len().is_none());
             let bytes = error.into_bytes();
-            // Where the limit cuts a character in two, the file is too long, and its text may be right.
+            // If the limit cuts a character in two, the file is too long, but its text may be valid.
             if !is_cut || bytes.len() <= most {
                 return Err(not_utf8(path, bytes, at));
             }
@@ -44,8 +45,9 @@ pub(super) fn check(source: Source, most: usize, remedy: &str) -> Result<Source>
     }
 }
 
-/// Returns the error of the first byte that is not UTF-8, with its position. It recognizes UTF-16
-/// and a character that is cut off, which have other remedies.
+/// Returns the error of the first byte that is not UTF-8, with its position.
+///
+/// UTF-16 and a cut character have their own remedies.
 fn not_utf8(path: &str, mut bytes: Vec<u8>, at: usize) -> Error {
     let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
     let found = match &bytes[at..] {

@@ -1,15 +1,15 @@
-//! Units as UCUM writes them: whether one is known, and how two of them differ.
+//! Units in UCUM notation: which are known, and how two units differ.
 //!
-//! UCUM, the Unified Code for Units of Measure (<https://ucum.org/ucum>), is parsed in its
-//! case-sensitive form by the crate `ucum-units`. Numbers are never converted: a connection between
-//! programs with different units is refused with the factor, so that a person decides.
+//! The crate `ucum-units` parses the case-sensitive form of UCUM, the Unified Code for Units of
+//! Measure (<https://ucum.org/ucum>). Numbers are never converted. A connection between programs
+//! with different units is refused with the factor: a person must decide.
 
 use crate::error::quoted;
 
 /// The greatest length of a unit, in bytes.
 const MAX_LENGTH: usize = 64;
 
-/// Checks a unit; the error is the reason, with examples.
+/// Checks a unit. The error is the reason, with examples.
 pub(super) fn check(unit: &str) -> Result<(), String> {
     if unit.is_empty() || unit.len() > MAX_LENGTH {
         return Err(format!(
@@ -24,9 +24,10 @@ pub(super) fn check(unit: &str) -> Result<(), String> {
     })
 }
 
-/// Returns how a number in the writer's unit differs from the same number in the reader's; `None`
-/// where both mean the same. `writer_is` and `reader_is` are the words for the two sides: "there"
-/// and "here".
+/// Returns how a number in the writer's unit differs from this number in the reader's unit.
+///
+/// `None` if both have one meaning. `writer_is` and `reader_is` are the words for the two sides:
+/// "there" and "here".
 pub(super) fn difference(
     writer: Option<&str>,
     reader: Option<&str>,
@@ -53,7 +54,7 @@ pub(super) fn difference(
     if a.dimension != b.dimension {
         return Some(format!("{both}, which measure different things"));
     }
-    // Special units, such as degrees Celsius or decibels, are not multiples of others.
+    // Special units, such as degrees Celsius or decibels, are not multiples of other units.
     if a.is_special || b.is_special || a.offset != b.offset {
         return Some(format!("{both}, and no factor leads from one to the other"));
     }

@@ -1,7 +1,7 @@
 //! From the model to the notation: the text that `linkspan schema show` prints.
 //!
-//! Parsing the text yields an equal schema; tests compare both. Types without attributes are
-//! written as one word, others as a table of their own.
+//! Parsing the text yields an equal schema; tests compare both. A type without attributes is one
+//! word, any other type a table.
 
 use std::fmt::Write as _;
 
@@ -11,14 +11,14 @@ use super::model::{Field, Kind, Length, Range, Schema, Type};
 use crate::value::Value;
 
 impl Schema {
-    /// Returns the schema in the notation, with every name resolved. Parsing the text yields the
-    /// same schema.
+    /// Returns the schema in the notation, with every name resolved. Parsing it yields an equal
+    /// schema.
     pub fn to_toml(&self) -> String {
         let mut out = format!("name = {}\nversion = {}\n", quote(&self.name), self.version);
         if !self.doc.is_empty() {
             line(&mut out, "doc", &quote(&self.doc));
         }
-        // Comments, for a person who writes the struct in C or Fortran.
+        // Comments with the layout, for writing the struct in C or Fortran.
         if let Some(layout) = self.layout() {
             line(&mut out, "layout", "\"packed\"");
             let _ = writeln!(
@@ -31,7 +31,7 @@ impl Schema {
                     writeln!(out, "# {:>6} {:>6}  {}: {}", place.offset, place.size, place.path, place.of);
             }
         }
-        // A record is the usual top and needs no `type`.
+        // A record at the top needs no `type`.
         if !matches!(self.root.kind, Kind::Record(_)) {
             attributes(&mut out, &self.root);
         }
@@ -40,17 +40,15 @@ impl Schema {
     }
 }
 
-/// Appends `key = value`.
 fn line(out: &mut String, key: &str, value: &str) {
-    // Writing to a String cannot fail.
     let _ = writeln!(out, "{key} = {value}");
 }
 
-/// Appends the lines of a type in its own table: kind, limits, unit, range. The types inside it
-/// follow as tables of their own, see [`parts`].
+/// Appends the lines of a type's own table: kind, limits, unit, range.
+///
+/// The tables of its inner types follow, see [`parts`].
 fn attributes(out: &mut String, of: &Type) {
     line(out, "type", &quote(of.kind.name()));
-    // The limit of a length, if there is one.
     let most = |out: &mut String, most: Option<u64>| {
         if let Some(most) = most {
             line(out, "max_length", &most.to_string());
@@ -89,7 +87,7 @@ fn attributes(out: &mut String, of: &Type) {
         line(out, "unit", &quote(unit));
     }
     match of.range {
-        // Floats are written with a point, so that they are read as floats.
+        // A point makes readers see a float.
         Some(Range::Float(low, high)) => line(out, "range", &list([low, high].map(float))),
         Some(range @ Range::Integer(..)) => line(out, "range", &range.to_string()),
         None => {}
@@ -104,7 +102,7 @@ fn parts(out: &mut String, path: &str, of: &Type) {
         Kind::Union(fields) => ("variants", fields),
         Kind::Table(fields) => ("columns", fields),
         Kind::List(each, _) | Kind::Map(each) => {
-            // A type that needs a table gets one of its own.
+            // A type that needs a table gets its own table.
             if in_a_word(each).is_none() {
                 let path = format!("{path}of");
                 let _ = write!(out, "\n[{path}]\n");
@@ -125,7 +123,7 @@ fn parts(out: &mut String, path: &str, of: &Type) {
     }
 }
 
-/// Appends the attributes of a field beside those of its type.
+/// Appends the attributes of a field that are not its type's.
 fn beside(out: &mut String, field: &Field) {
     if !field.aliases.is_empty() {
         line(out, "alias", &list(field.aliases.iter().map(|alias| quote(alias))));
@@ -141,12 +139,12 @@ fn beside(out: &mut String, field: &Field) {
     }
 }
 
-/// Returns the word of a type that needs no table: `f64`, `list of text`. `None` for a type with
-/// attributes or fields.
+/// Returns the word of a type that needs no table: `f64`, `list of text`.
+///
+/// `None` for a type with attributes or fields.
 fn in_a_word(of: &Type) -> Option<String> {
     let plain = of.unit.is_none() && of.range.is_none();
     match &of.kind {
-        // A unit or a range needs a table.
         _ if !plain => None,
         Kind::List(each, None) => Some(format!("list of {}", in_a_word(each)?)),
         Kind::Map(each) => Some(format!("map of {}", in_a_word(each)?)),
@@ -156,17 +154,16 @@ fn in_a_word(of: &Type) -> Option<String> {
     }
 }
 
-/// Returns a list of TOML.
 fn list(items: impl IntoIterator<Item = String>) -> String {
     format!("[{}]", items.into_iter().collect::<Vec<_>>().join(", "))
 }
 
-/// Returns a float as TOML has it.
+/// Returns a float in TOML.
 fn float(number: f64) -> String {
     format!("{number:?}").replace("NaN", "nan")
 }
 
-/// Returns a default as TOML has it.
+/// Returns a default in TOML.
 fn toml(value: &Value) -> String {
     match value {
         Value::Text(text) => quote(text),
@@ -187,7 +184,6 @@ fn toml(value: &Value) -> String {
     }
 }
 
-/// Returns a basic string of TOML.
 fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');

@@ -1,9 +1,8 @@
 //! The memory budget of decoding one value: bytes are counted before they are allocated.
 //!
-//! [`Meter`](super::Meter) owns a [`Budget`] for each message and counts with it the memory of the
-//! value's tree and of the decoder. The sizes are computed, not measured: each constant and
-//! function here must be at least the size of the allocation, and
-//! `rust-core/value/tests/decode_memory.rs` compares them with a counting allocator.
+//! [`Meter`](super::Meter) owns a [`Budget`] for each message. It counts the memory of the value's tree and of the
+//! decoder. The sizes are computed, not measured: each constant and function here must be at least the size of the
+//! allocation. `rust-core/value/tests/decode_memory.rs` compares them with a counting allocator.
 
 use super::tree::{Map, Value};
 use crate::error::{Error, ErrorKind, Result, memory, over_message_limit};
@@ -11,28 +10,26 @@ use crate::error::{Error, ErrorKind, Result, memory, over_message_limit};
 /// The number of bytes that one decoding holds, and the limit on it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
-    /// Bytes that are counted now; may exceed the limit only after an error.
+    /// The counted bytes; they exceed the limit only after an error.
     held: u64,
-    /// [`Limits::memory`](super::Limits::memory), in bytes.
     limit: u64,
 }
 
 /// The size of an array's item in memory, in bytes.
 pub(super) const ITEM: u64 = size_of::<Value>() as u64;
 
-/// The size of a map's entry in memory, in bytes: key and value, without the key's text and without
-/// its share of the hash table.
+/// The size of a map's entry in bytes, without the key's text and its share of the hash table.
 const ENTRY: u64 = (size_of::<String>() + size_of::<Value>()) as u64;
 
 /// The size of a map's key index besides its table, in bytes: the content of its `Box`.
 const TABLE: u64 = 64;
 
-/// Returns the bytes that the list of an array of `items` values takes.
+/// Returns the bytes of the list of an array of `items` values.
 pub(super) fn array_bytes(items: usize) -> u64 {
     (items as u64).saturating_mul(ITEM)
 }
 
-/// Returns the bytes that a map of `entries` entries takes, without the text of its keys.
+/// Returns the bytes of a map of `entries` entries, without the text of its keys.
 pub(super) fn map_bytes(entries: usize) -> u64 {
     let table = if entries > Map::LINEAR_MAX { table_bytes(entries).saturating_add(TABLE) } else { 0 };
     (entries as u64).saturating_mul(ENTRY).saturating_add(table)
@@ -51,12 +48,11 @@ pub(super) fn table_bytes(words: usize) -> u64 {
 }
 
 impl Budget {
-    /// Returns an empty budget of `limit` bytes.
     pub(super) fn new(limit: u64) -> Budget {
         Budget { held: 0, limit }
     }
 
-    /// Counts bytes that are about to be allocated.
+    /// Counts bytes before their allocation.
     ///
     /// # Errors
     ///
@@ -76,8 +72,7 @@ impl Budget {
 
     /// Makes room in a list for `more` items.
     ///
-    /// A list that has to grow is counted twice while its items move, because the old and the new
-    /// memory exist together; afterwards only the new memory is counted.
+    /// A list that grows counts twice while its items move, because the old and the new memory exist together.
     ///
     /// # Errors
     ///
@@ -98,14 +93,13 @@ impl Budget {
     }
 }
 
-/// Returns the `TooLarge` error of a limit: its name, the requested quantity, the limit, and the
-/// unit.
+/// Returns the `TooLarge` error of a limit.
 #[cold]
 pub(super) fn over(which: &str, limit: u64, asked: u64, unit: &str) -> Error {
     if which == "message" {
         return over_message_limit(asked, limit);
     }
-    // The only other limit that comes from an option of an endpoint.
+    // The only other limit that an option of an endpoint sets.
     let option = if which == "memory" { " (4 times the option max_message_size)" } else { "" };
     Error::new(
         ErrorKind::TooLarge,

@@ -1,8 +1,8 @@
 //! `ValueBuilder`: the Sink that builds a value as a tree in memory.
 //!
-//! Decoders drive it, and so does the resolution of escapes in serde trees. It trusts the order of
-//! events that [`Sink`] promises and returns `Internal` where a source breaks it. Limits are not
-//! its concern: a [`super::Meter`] stands in front of it wherever bytes of a peer are decoded.
+//! Decoders and the resolution of escapes in serde trees drive it. It relies on the order of events
+//! that [`Sink`] promises, and returns `Internal` if a source breaks it. It checks no limits: a
+//! [`super::Meter`] precedes it when bytes of a peer are decoded.
 
 use bytes::Bytes;
 use std::fmt;
@@ -14,34 +14,35 @@ use crate::error::{Error, ErrorKind, Result, memory};
 
 /// The Sink that builds a [`Value`].
 ///
-/// With the bytes that are being decoded as its `origin`, long blocks of bytes and arrays become
-/// views of them instead of copies.
+/// With an `origin`, the message being decoded, long blocks of bytes and arrays become views
+/// instead of copies.
 #[derive(Default)]
 pub struct ValueBuilder {
-    /// The message that is being decoded, if blocks may be views of it.
+    /// The message being decoded, if blocks may view its memory.
     origin: Option<Body>,
-    /// The innermost array or map that is open. It is in place, so that a map without others in it
-    /// allocates its entries alone.
+    /// The innermost open array or map.
+    ///
+    /// A map of scalars allocates only its entries, because this field is in place.
     innermost: Option<PartialValue>,
     /// The arrays and maps around it, outermost first.
     outer: Vec<PartialValue>,
-    /// The whole value, once its last event has come.
+    /// The whole value, after its last event.
     done: Option<Value>,
 }
 
-/// An array or map that is not closed yet.
 enum PartialValue {
-    /// An array with the items that it has so far.
     Array(Vec<Value>),
     /// A map. A new key enters it with null, which its value then replaces.
     Map(Map),
 }
 
-/// Below this many bytes a copy is cheaper than keeping the whole message in memory.
+/// The length below which a copy is cheaper than keeping the whole message in memory.
 const SHARE_FROM: usize = 512;
 
-/// The most items that are reserved for an announced length. Without a [`super::Meter`] in front
-/// the length is only a claim; beyond this the list grows with the items.
+/// The most items that are reserved for an announced length.
+///
+/// Without a [`super::Meter`] the length is only a claim. Beyond this number the list grows with
+/// its items.
 const RESERVE: usize = 1 << 20;
 
 impl ValueBuilder {
@@ -50,21 +51,22 @@ impl ValueBuilder {
         ValueBuilder::default()
     }
 
-    /// Returns a builder whose blocks of at least 512 bytes are views of `origin` where they are in
+    /// Returns a builder whose blocks of at least 512 bytes are views of `origin` if they are in
     /// it.
     pub fn sharing(origin: impl Into<Body>) -> ValueBuilder {
         ValueBuilder { origin: Some(origin.into()), ..ValueBuilder::default() }
     }
 
-    /// Takes an array as it is, instead of [`Sink::ndarray`], which copies.
+    /// Takes an array without the copy that [`Sink::ndarray`] makes.
     ///
     /// # Errors
+    ///
     /// As for the event.
     pub fn owned_ndarray(&mut self, array: NdArray) -> Result<()> {
         self.put(Value::NdArray(array))
     }
 
-    /// Returns the value, once all its events were received. `Internal` where some are missing.
+    /// Returns the value; `Internal` if events are missing.
     pub fn finish(self) -> Result<Value> {
         match self.done {
             Some(value) if self.innermost.is_none() => Ok(value),
@@ -72,7 +74,7 @@ impl ValueBuilder {
         }
     }
 
-    /// Puts a complete value where it belongs: into the innermost array or map, or at the top.
+    /// Puts a complete value into the innermost array or map, or at the top.
     fn put(&mut self, value: Value) -> Result<()> {
         match &mut self.innermost {
             Some(PartialValue::Array(items)) => items.push(value),
@@ -93,11 +95,11 @@ impl ValueBuilder {
     }
 }
 
-/// Returns a long block that is in `origin` as a view of it, any other one as a copy.
+/// Returns a long block inside `origin` as a view, any other block as a copy.
 ///
 /// # Errors
 ///
-/// `OutOfMemory` where a copy cannot be allocated.
+/// `OutOfMemory` if a copy cannot be allocated.
 pub(super) fn shared_block(origin: Option<&Body>, data: &[u8]) -> Result<Bytes> {
     match origin.filter(|_| data.len() >= SHARE_FROM).and_then(|origin| origin.view(data)) {
         Some(view) => Ok(view),
@@ -177,21 +179,21 @@ impl Sink for ValueBuilder {
     fn end_map(&mut self) -> Result<()> {
         self.close()
     }
-    /// `key` searches the map anyway, so a Meter in front need not keep the keys a second time.
+    /// `key` searches the map anyway, so a Meter need not keep the keys a second time.
     fn refuses_repeated_keys(&self) -> bool {
         true
     }
 }
 
 impl ValueBuilder {
-    /// Begins an array or map inside of those that are open.
+    /// Begins an array or map inside the open ones.
     fn open(&mut self, begun: PartialValue) {
         if let Some(around) = self.innermost.replace(begun) {
             self.outer.push(around);
         }
     }
 
-    /// Ends the innermost array or map, and puts it where it belongs.
+    /// Ends the innermost array or map, and puts it into its container.
     fn close(&mut self) -> Result<()> {
         match std::mem::replace(&mut self.innermost, self.outer.pop()) {
             Some(PartialValue::Array(items)) => self.put(Value::Array(items)),

@@ -1,7 +1,7 @@
-//! Encodes values that JSON, BSON or Smile have no form for as escapes.
+//! Encodes values without a form in JSON, BSON or Smile as escapes.
 //!
-//! A map with exactly one key that begins with `$` is an escape: a value that the encoding has no form for.
-//! `unescape` reads them back. CBOR has a form for every value and uses neither.
+//! An escape is a map with exactly one key that begins with `$`. `unescape` reads escapes back. CBOR has a form for
+//! every value and uses neither.
 //!
 //! | escape | value |
 //! |---|---|
@@ -14,7 +14,7 @@
 //! | `{"$ndarray": {"dtype", "shape", "order", "data"}}` | an N-d array; `data` is base64 in JSON, bytes elsewhere |
 //! | `{"$map": {…}}` | a user's own map with one key that begins with `$` |
 //! | `{"$map": [[key, value], …]}` | a map with a key that the encoding cannot hold |
-//! | `{"$value": value}` | in BSON, whose top is always a document: a value that is none |
+//! | `{"$value": value}` | in BSON, whose top is always a document: any other value |
 
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ use crate::error::Result;
 use crate::value::Stack;
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
 
-/// The names of the escapes: the only key of the map that each is.
+/// The names of the escapes.
 pub(crate) mod name {
     pub(crate) const BYTES: &str = "$bytes";
     pub(crate) const INT: &str = "$int";
@@ -35,13 +35,13 @@ pub(crate) mod name {
     pub(crate) const VALUE: &str = "$value";
 }
 
-/// The bits of the one NaN that is written `"nan"`: quiet, positive, without payload.
+/// The bits of the NaN that is written `"nan"`: quiet, positive, without payload.
 pub(crate) const PLAIN_NAN: u64 = 0x7ff8_0000_0000_0000;
 
-/// An encoding as [`Escape`] uses it: the events that it writes itself.
+/// An encoding, as [`Escape`] uses it: the events that it writes itself.
 ///
-/// Methods without a result always write. A method that returns `false` wrote nothing, and the
-/// value is then written as its escape.
+/// Methods without a result always write. A method that returns `false` has written nothing; [`Escape`] then writes the
+/// value as an escape.
 pub(crate) trait Plain {
     fn null(&mut self) -> Result<()>;
     fn bool(&mut self, value: bool) -> Result<()>;
@@ -53,8 +53,7 @@ pub(crate) trait Plain {
     fn key(&mut self, key: &str) -> Result<()>;
     fn end_map(&mut self) -> Result<()>;
 
-    /// Writes the elements of an N-d array, or bytes inside `$bytes`: base64 or bytes, as the
-    /// encoding has.
+    /// Writes the elements of an N-d array, or the bytes in `$bytes`: as base64 or bytes.
     fn elements(&mut self, value: &[u8]) -> Result<()>;
 
     fn float(&mut self, value: f64) -> Result<bool>;
@@ -77,28 +76,26 @@ pub(crate) trait Plain {
         Ok(false)
     }
 
-    /// Returns whether the encoding can write this key as it is; BSON cannot write one with a zero
-    /// byte.
+    /// Returns whether the encoding can write this key; BSON cannot write a key with a zero byte.
     fn holds_key(&self, _: &str) -> bool {
         true
     }
-    /// Writes a key that the encoding can write as it is, and returns true; else writes nothing and
-    /// returns false.
+    /// Writes a key if the encoding can write it. Returns whether it did.
     fn try_key(&mut self, key: &str) -> Result<bool> {
         if self.holds_key(key) { self.key(key).map(|()| true) } else { Ok(false) }
     }
-    /// As [`Plain::try_key`] with a text that follows the key.
+    /// As [`Plain::try_key`], with a text after the key.
     fn try_text_entry(&mut self, key: &str, value: &str) -> Result<bool> {
         if self.try_key(key)? { self.text(value).map(|()| true) } else { Ok(false) }
     }
-    /// Replaces the innermost open map, with the entries that it has so far, by `{"$map": [[key,
-    /// value], …]}`, and leaves the list open. Called only where `holds_key` was false.
+    /// Replaces the innermost open map and its entries by `{"$map": [[key, value], …]}`, with the list open.
+    ///
+    /// Called only after `holds_key` returned false.
     fn turn_into_pairs(&mut self) -> Result<()> {
         Ok(())
     }
 }
 
-/// How an open map is written.
 #[derive(Clone, Copy, PartialEq)]
 enum MapForm {
     /// As a map.
@@ -109,28 +106,24 @@ enum MapForm {
     Pairs(bool),
 }
 
-/// The Sink in front of an encoding that lacks some values: writes those as escapes.
+/// The Sink before an encoding that lacks some values: writes these values as escapes.
 ///
-/// A map of one entry is held back until its key is known, because the key decides whether the map
-/// has to be wrapped in `$map`.
+/// It holds a map of one entry back until its key is known, because the key decides whether `$map` wraps the map.
 pub(crate) struct Escape<P> {
-    /// The encoding.
     plain: P,
-    /// How the open maps are written, innermost last.
+    /// The forms of the open maps, innermost last.
     maps: Stack<MapForm>,
-    /// A map of one entry has begun and nothing of it is written yet.
+    /// Whether a map of one entry has begun, of which nothing is written yet.
     undecided: bool,
     /// Whether the innermost map is a list of pairs, as in `maps`.
     in_pairs: bool,
 }
 
 impl<P: Plain> Escape<P> {
-    /// Returns a sink in front of `plain`.
     pub(crate) fn new(plain: P) -> Escape<P> {
         Escape { plain, maps: Stack::new(), undecided: false, in_pairs: false }
     }
 
-    /// Returns the encoding.
     pub(crate) fn plain_mut(&mut self) -> &mut P {
         &mut self.plain
     }
@@ -141,14 +134,13 @@ impl<P: Plain> Escape<P> {
         self.plain.key(name)
     }
 
-    /// Writes an escape whose content is this text.
     fn scalar(&mut self, name: &str, text: &str) -> Result<()> {
         self.begin(name)?;
         self.plain.text(text)?;
         self.plain.end_map()
     }
 
-    /// Writes the key of the next entry of a list of pairs, after the end of the entry before it.
+    /// Ends the open pair, and writes the key of the next pair.
     fn pair(&mut self, key: &str) -> Result<()> {
         if let Some(MapForm::Pairs(open)) = self.maps.last_mut()
             && std::mem::replace(open, true)
@@ -159,7 +151,7 @@ impl<P: Plain> Escape<P> {
         self.plain.text(key)
     }
 
-    /// Begins the map of one entry that has this key.
+    /// Begins the map of one entry with this key.
     #[inline(never)]
     fn decide(&mut self, key: &str) -> Result<()> {
         self.undecided = false;
@@ -172,8 +164,9 @@ impl<P: Plain> Escape<P> {
         self.plain.begin_map(1)
     }
 
-    /// Continues the innermost map as a list of pairs, from this key on, which the encoding cannot
-    /// write.
+    /// Continues the innermost map as a list of pairs, from this key on.
+    ///
+    /// The encoding cannot write the key.
     #[cold]
     fn unusual_key(&mut self, key: &str) -> Result<()> {
         self.plain.turn_into_pairs()?;
@@ -255,7 +248,7 @@ impl<P: Plain> Sink for Escape<P> {
         for dimension in value.shape {
             match i64::try_from(*dimension) {
                 Ok(n) => self.plain.int(n)?,
-                // Only an empty array has a dimension as long as this; its digits stand for it.
+                // Only an empty array has such a long dimension; the escape has its digits.
                 Err(_) if self.plain.uint(*dimension)? => {}
                 Err(_) => self.plain.text(itoa::Buffer::new().format(*dimension))?,
             }
@@ -314,8 +307,7 @@ impl<P: Plain> Sink for Escape<P> {
     }
 }
 
-/// Returns the content of `$float`: a name for the infinities and the plain NaN, else the bits in
-/// hexadecimal.
+/// Returns the content of `$float`: the name of an infinity or the plain NaN, else the bits as hex digits.
 pub(crate) fn float_text(value: f64) -> Cow<'static, str> {
     if value == f64::INFINITY {
         "inf".into()
@@ -328,7 +320,6 @@ pub(crate) fn float_text(value: f64) -> Cow<'static, str> {
     }
 }
 
-/// Returns the content of `$uuid`: 8-4-4-4-12 hexadecimal digits.
 pub(crate) fn uuid_text(value: [u8; 16]) -> String {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(36);

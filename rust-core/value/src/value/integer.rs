@@ -1,10 +1,8 @@
-//! Constructors of integers of any size: each returns the smallest kind of value that holds the
-//! integer.
+//! Constructors of integers of any size: each returns the smallest kind of value for the integer.
 //!
-//! These are methods of [`BigInt`] that return a [`Value`]. They are not in `number`, because
-//! `Value` contains a `BigInt` and modules use each other in one direction only. Codecs call
-//! `from_parts` with bytes of a peer, and `parse` with text of a peer, so both check the length
-//! before they convert.
+//! These methods of [`BigInt`] return a [`Value`]. They are not in `number`, because `Value`
+//! contains a `BigInt` and modules use each other only in one direction. Codecs call `from_parts`
+//! and `parse` with a peer's bytes and text, so both check the length before they convert.
 
 use std::str::FromStr;
 
@@ -14,18 +12,19 @@ use super::{BigInt, Value};
 use crate::error::{Error, ErrorKind, Result, quoted};
 
 impl BigInt {
-    /// The greatest length of a decimal text, in bytes: a sign and the 2467 digits of 256^1024 - 1.
-    /// A longer text is refused before it is converted, because conversion takes more than linear
-    /// time.
+    /// The greatest length of a decimal text in bytes: a sign and the 2467 digits of 256^1024 - 1.
+    ///
+    /// A longer text is refused first, because the conversion takes more than linear time.
     const TEXT_LIMIT: usize = 2468;
 
-    /// Returns the integer with this sign and magnitude (most significant byte first): a plain
-    /// integer where it fits 64 bits. Leading zeros of the magnitude are ignored, and minus zero is
-    /// zero.
+    /// Returns the integer with this sign and magnitude: a plain integer if it fits 64 bits.
+    ///
+    /// The most significant byte of the magnitude is first; leading zeros are ignored. Minus zero
+    /// is zero.
     ///
     /// # Errors
     ///
-    /// `TooLarge` where more than [`BigInt::LIMIT`] bytes remain without leading zeros.
+    /// `TooLarge` if more than [`BigInt::LIMIT`] bytes remain without leading zeros.
     pub fn from_parts(negative: bool, magnitude: &[u8]) -> Result<Value> {
         let zeros = magnitude.iter().take_while(|b| **b == 0).count();
         let magnitude = &magnitude[zeros..];
@@ -47,13 +46,12 @@ impl BigInt {
         Ok(Value::BigInt(BigInt { negative, magnitude: magnitude.to_vec() }))
     }
 
-    /// Returns the integer that this decimal text denotes: a plain integer where it fits 64 bits.
+    /// Returns the integer of this decimal text: a plain integer if it fits 64 bits.
     ///
     /// # Errors
     ///
-    /// `TooLarge` where the text or the magnitude is too long, `Malformed` where it contains
-    /// anything but an optional minus sign and at least one digit: `num-bigint` alone would also
-    /// accept `+` and `_`.
+    /// `TooLarge` if the text or the magnitude is too long. `Malformed` unless the text is an
+    /// optional minus sign and at least one digit; `num-bigint` would also accept `+` and `_`.
     pub fn parse(text: &str) -> Result<Value> {
         if text.len() > Self::TEXT_LIMIT {
             return Err(Error::new(

@@ -1,9 +1,8 @@
-//! The resource limits of one value, and the Sink that enforces them on the way to another.
+//! The resource limits of one value, and the Sink that enforces them.
 //!
-//! A [`Meter`] stands between a decoder and the sink that builds the value, and between a source
-//! and an encoder. It is the one place that counts depth, nodes, bytes of keys and of memory, and
-//! that finds repeated keys and wrong lengths, so no codec and no builder does. Every check is made
-//! before the event is passed on: a sink may reserve at once what an array or map announces.
+//! A [`Meter`] stands between a decoder and the sink that builds the value, and between a source and an encoder. Only
+//! the Meter counts depth, nodes, bytes of keys and memory, and finds repeated keys and wrong lengths. It makes every
+//! check before it passes the event on, because a sink may reserve the announced length at once.
 
 use super::Stack;
 use super::budget::{Budget, ITEM, array_bytes, map_bytes, over};
@@ -13,24 +12,26 @@ use super::{BigInt, Decimal, NdArrayRef, Sink};
 use crate::error::{Error, ErrorKind, Result};
 use std::fmt;
 
-/// The lower bound of [`Limits::memory`], in bytes: the nodes of a short message take more memory
-/// than its encoded form.
+/// The lower bound of [`Limits::memory`] in bytes.
+///
+/// The nodes of a short message take more memory than its encoded form.
 const LEAST_MEMORY: u64 = 1 << 20;
 
-/// The resources that one message may use. The defaults suit any message of ordinary size.
+/// The resources that one message may use. The defaults suit messages of ordinary size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
     /// The greatest length of one encoded message, in bytes: 64 MiB.
     pub message: u64,
-    /// The greatest depth of arrays and maps inside each other: 64.
+    /// The greatest depth of nested arrays and maps: 64.
     pub depth: u32,
-    /// The greatest number of values in one message, an N-d array counted once: 1,000,000.
+    /// The greatest number of values in one message: 1,000,000. An N-d array counts as one.
     pub nodes: u64,
     /// The greatest length of one key, in bytes: 64 KiB.
     pub key: usize,
-    /// The bytes of memory that decoding a message may hold, for the value and for whatever is
-    /// needed on the way to it: 256 MiB, four times `message`.
+    /// The memory that decoding a message may hold, in bytes: 256 MiB, four times `message`.
+    ///
+    /// It includes the value and all buffers of the decoder.
     pub memory: u64,
 }
 
@@ -48,14 +49,16 @@ impl Limits {
         Limits { message, depth: 64, nodes: 1_000_000, key: 64 << 10, memory }
     }
 
-    /// Returns the greatest number of values that both `nodes` and `memory` allow. Decoders that
-    /// count items ahead use it to bound their counts.
+    /// Returns the greatest number of values that both `nodes` and `memory` allow.
+    ///
+    /// Decoders that count items ahead bound their counts with it.
     pub(crate) fn most_nodes(&self) -> u64 {
         self.nodes.min(self.memory / ITEM)
     }
 
-    /// Returns whether a short map of scalars that takes `bytes` encoded is within every limit, whatever is
-    /// in it. It has fewer values and keys than bytes, and takes much less memory than [`LEAST_MEMORY`].
+    /// Returns whether every short map of scalars of this encoded length is within the limits.
+    ///
+    /// Such a map has fewer values and keys than bytes, and takes much less memory than [`LEAST_MEMORY`].
     #[doc(hidden)]
     pub fn allow_flat(&self, bytes: usize) -> bool {
         let count = bytes as u64;
@@ -63,7 +66,7 @@ impl Limits {
         short && count <= LEAST_MEMORY / 64 && self.depth > 0 && self.memory >= LEAST_MEMORY
     }
 
-    /// Checks the length of an encoded message. `TooLarge` where it exceeds `message`.
+    /// Checks the length of an encoded message: `TooLarge` if it exceeds `message`.
     pub fn check_message(&self, bytes: u64) -> Result<()> {
         if bytes <= self.message {
             return Ok(());
@@ -72,61 +75,55 @@ impl Limits {
     }
 }
 
-/// Returns the `Internal` error of a source that breaks the contract of [`Sink`].
 #[cold]
 fn length_mismatch() -> Error {
     Error::new(ErrorKind::Internal, "a source gave another number of items than it announced")
 }
 
-/// Whether the keys of one map can repeat.
+/// Whether keys may repeat in one map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
-    /// They can: refuse a repeated key. For bytes of a peer.
+    /// Keys may repeat, as in bytes of a peer: refuse repeated keys.
     Check,
-    /// They cannot, by construction: a dict, a hash table.
+    /// Keys cannot repeat, as in a dict or a hash table.
     Trust,
 }
 
-/// A Sink that enforces the [`Limits`], refuses repeated keys and wrong lengths, and passes
-/// everything else on.
+/// A Sink that enforces the [`Limits`], refuses repeated keys and wrong lengths, and passes the rest on.
 ///
-/// The memory for the items of an array or map is counted where it begins, so a sink may reserve it
-/// at once; text, bytes and arrays are counted where they appear, and so are the bytes that a
-/// decoder [holds](Sink::hold) beside the value.
+/// It counts the memory for the items of an array or map at its beginning, so a sink may reserve it at once. Text,
+/// bytes and arrays count when they appear. Bytes that a decoder [holds](Sink::hold) count along with the value.
 ///
-/// Encoders write a length before what it counts, so a source that sends more or fewer items than
-/// it announced would make a message that no receiver can read; it gets `Internal` instead.
+/// Encoders write a length before the items. A source that sends more or fewer items than it announced gets `Internal`,
+/// because no receiver could read the message.
 pub struct Meter<S> {
     inner: S,
     limits: Limits,
     keys: Keys,
-    /// The number of values so far.
     nodes: u64,
     /// The memory of the value so far.
     budget: Budget,
-    /// The keys of the open maps; unused where `keys` is `Trust`.
+    /// The keys of the open maps; unused if `keys` is `Trust`.
     seen: SeenKeys,
-    /// The items that the innermost array or map still has to receive.
+    /// The remaining items of the innermost array or map.
     expected: Expected,
-    /// The same of the arrays and maps around it.
+    /// The remaining items of the arrays and maps around it.
     outer: Stack<Expected>,
 }
 
-/// The items that an array or map has announced and not received.
+/// The items that an array or map has announced but not received.
 #[derive(Clone, Copy)]
 struct Expected {
     /// The number of remaining items, or of keys.
     remaining: usize,
-    /// Whether it is a map: then keys are counted, and not values.
     map: bool,
 }
 
-/// At the top exactly one value is expected.
+/// The top expects exactly one value.
 const TOP: Expected = Expected { remaining: 1, map: false };
 
 impl<S: Sink> Meter<S> {
-    /// Returns a meter in front of `inner`. Where `inner` refuses repeated keys itself, `keys` is
-    /// ignored.
+    /// Returns a meter before `inner`. If `inner` itself refuses repeated keys, `keys` is ignored.
     pub fn new(inner: S, limits: Limits, keys: Keys) -> Meter<S> {
         let keys = if inner.refuses_repeated_keys() { Keys::Trust } else { keys };
         let budget = Budget::new(limits.memory);
@@ -142,17 +139,17 @@ impl<S: Sink> Meter<S> {
         }
     }
 
-    /// Returns the sink behind, with everything that was passed on.
+    /// Returns the inner sink with all received events.
     pub fn into_inner(self) -> S {
         self.inner
     }
 
-    /// Returns the sink behind. Events that are sent to it directly are not counted.
+    /// Returns the inner sink. The meter does not count events that the caller sends to it directly.
     pub fn inner_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// Counts a value that takes `bytes` beside its node. `TooLarge` over a limit.
+    /// Counts a value of `bytes` bytes and its node. `TooLarge` over a limit.
     fn node(&mut self, bytes: usize) -> Result<()> {
         if !self.expected.map {
             self.count_item()?;
@@ -164,7 +161,7 @@ impl<S: Sink> Meter<S> {
         if bytes == 0 { Ok(()) } else { self.budget.hold(bytes as u64) }
     }
 
-    /// Counts an item or key of the innermost array or map. `Internal` where none is expected.
+    /// Counts an item or key of the innermost array or map. `Internal` for an excess item.
     fn count_item(&mut self) -> Result<()> {
         match self.expected.remaining.checked_sub(1) {
             Some(remaining) => {
@@ -175,12 +172,11 @@ impl<S: Sink> Meter<S> {
         }
     }
 
-    /// Counts an array or map of `len` items, and makes it the innermost one. `TooLarge` over a
-    /// limit.
+    /// Counts an array or map of `len` items and makes it the innermost. `TooLarge` over a limit.
     #[inline]
     fn open(&mut self, len: usize, map: bool) -> Result<()> {
         self.node(0)?;
-        // Refused before anything is reserved for it: a length is only a claim.
+        // Refused before anything is reserved, because a length is only a claim.
         if len as u64 > self.limits.nodes - self.nodes {
             return Err(over("node", self.limits.nodes, self.nodes.saturating_add(len as u64), "values"));
         }
@@ -193,8 +189,7 @@ impl<S: Sink> Meter<S> {
         Ok(())
     }
 
-    /// Ends the innermost array or map. `Internal` where items are missing, or it is of the other
-    /// kind.
+    /// Ends the innermost array or map. `Internal` if items are missing or the kind is wrong.
     fn close(&mut self, map: bool) -> Result<()> {
         match self.outer.pop() {
             Some(outer) if self.expected.remaining == 0 && self.expected.map == map => {
@@ -252,7 +247,7 @@ impl<S: Sink> Sink for Meter<S> {
         }
         self.count_item()?;
         self.budget.hold(key.len() as u64)?;
-        // A record's builder tracks its own keys and takes them here; only others are stored.
+        // A record's builder tracks its own keys and takes them here; only other keys are stored.
         if self.keys == Keys::Check {
             if self.inner.known_key(key.as_bytes())? {
                 return Ok(());
@@ -264,7 +259,7 @@ impl<S: Sink> Sink for Meter<S> {
         self.inner.key(key)
     }
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
-        // A key that is too long is received again, as `key`, and refused there.
+        // The decoder sends a key that is too long again, as `key`, which refuses it.
         if key.len() > self.limits.key || !self.inner.known_key(key)? {
             return Ok(false);
         }

@@ -1,8 +1,7 @@
-//! The operations of [`Map`]: text keys in the order of their insertion, each once.
+//! The operations of [`Map`]: unique text keys in the order of their insertion.
 //!
-//! The type itself is in `tree`. Two parts are kept together: the list of entries, and, beyond
-//! `LINEAR_MAX` entries, the index of their positions. Insertion extends both; a removal changes
-//! positions and rebuilds the index.
+//! The type itself is in `tree`. It has the list of entries and, beyond `LINEAR_MAX` entries, an index of their
+//! positions. An insertion extends both; a removal changes positions and rebuilds the index.
 
 use std::hash::BuildHasher;
 use std::ops::{Index, IndexMut};
@@ -22,11 +21,11 @@ impl Map {
         Map { entries: Vec::with_capacity(entries), index: None }
     }
 
-    /// Returns a map with room for `entries` entries, and for their index where there will be one.
+    /// Returns a map with room for `entries` entries and for their index.
     ///
     /// # Errors
     ///
-    /// `OutOfMemory` where the memory cannot be allocated; a decoder must not abort the program.
+    /// `OutOfMemory` if the allocation fails; a decoder must not abort the program.
     pub(super) fn try_with_capacity(entries: usize) -> Result<Map> {
         let mut map = Map::new();
         memory::reserve(&mut map.entries, entries)?;
@@ -41,7 +40,7 @@ impl Map {
         Ok(map)
     }
 
-    /// Returns the map of these entries; `None` where a key is repeated, or the index cannot be allocated.
+    /// Returns the map of these entries; `None` for a repeated key, or if memory runs out.
     pub(crate) fn of_distinct(entries: Vec<(String, Value)>) -> Option<Map> {
         if entries.len() <= Map::LINEAR_MAX {
             let distinct = are_distinct(&entries);
@@ -62,12 +61,12 @@ impl Map {
         self.entries.len()
     }
 
-    /// Returns whether there are no entries.
+    /// Returns whether the map is empty.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Returns whether there is an entry with this key.
+    /// Returns whether an entry has this key.
     pub fn contains_key(&self, key: &str) -> bool {
         self.get_index_of(key).is_some()
     }
@@ -86,7 +85,7 @@ impl Map {
         self.get_index_of(key).map(|position| &self.entries[position].1)
     }
 
-    /// Returns the value with this key, to be changed.
+    /// Returns the value with this key for changes.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
         self.get_index_of(key).map(|position| &mut self.entries[position].1)
     }
@@ -96,7 +95,7 @@ impl Map {
         self.entries.get(position).map(|(key, value)| (key, value))
     }
 
-    /// Returns the entry at this zero-based position, its value to be changed.
+    /// Returns the entry at this zero-based position, with its value for changes.
     pub fn get_index_mut(&mut self, position: usize) -> Option<(&String, &mut Value)> {
         self.entries.get_mut(position).map(|(key, value)| (&*key, value))
     }
@@ -106,7 +105,7 @@ impl Map {
         self.get_index(0)
     }
 
-    /// Inserts an entry. A key that exists keeps its position, and its former value is returned.
+    /// Inserts an entry. An existing key keeps its position, and its former value is returned.
     pub fn insert(&mut self, key: String, value: Value) -> Option<Value> {
         self.insert_full(key, value).1
     }
@@ -135,13 +134,14 @@ impl Map {
         position
     }
 
-    /// Returns the value that was appended last.
+    /// Returns the last appended value.
     pub(super) fn last_mut(&mut self) -> Option<&mut Value> {
         self.entries.last_mut().map(|(_, value)| value)
     }
 
-    /// Removes the entry with this key and returns its value; the entries behind it move up, in
-    /// order. This takes time in proportion to the number of entries.
+    /// Removes the entry with this key and returns its value.
+    ///
+    /// The later entries move up in order. This takes time in proportion to the number of entries.
     pub fn shift_remove(&mut self, key: &str) -> Option<Value> {
         let position = self.get_index_of(key)?;
         let (_, value) = self.entries.remove(position);
@@ -161,7 +161,6 @@ impl Map {
         }
     }
 
-    /// Builds the index anew.
     #[cold]
     fn build_index(&mut self) {
         let mut index = Box::<KeyIndex>::default();
@@ -186,18 +185,18 @@ impl Map {
         self.entries.iter().map(|(_, value)| value)
     }
 
-    /// Returns the values in the order of their keys, to be changed.
+    /// Returns the values in the order of their keys, for changes.
     pub fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Value> + ExactSizeIterator {
         self.entries.iter_mut().map(|(_, value)| value)
     }
 }
 
-/// Returns whether no two of these few entries have the same key.
+/// Returns whether these few entries have different keys.
 #[inline]
 fn are_distinct(entries: &[(String, Value)]) -> bool {
     let mut marks = 0u64;
     entries.iter().enumerate().all(|(position, (key, _))| {
-        // Keys of different marks differ, and most of them have different ones.
+        // Keys with different marks differ, and most keys have different marks.
         let [first, .., last] = key.as_bytes() else {
             return entries[..position].iter().all(|(other, _)| other != key);
         };
@@ -209,14 +208,14 @@ fn are_distinct(entries: &[(String, Value)]) -> bool {
 }
 
 impl KeyIndex {
-    /// Returns the position of the key.
     fn find(&self, key: &str, entries: &[(String, Value)]) -> Option<usize> {
         let hash = self.state.hash_one(key);
         self.table.find(hash, |position| entries[*position].0 == key).copied()
     }
 
-    /// Adds the key of the entry at `position`, which the table does not have. The entries are
-    /// passed because the table holds positions only and rehashes keys when it grows.
+    /// Adds the key of the entry at `position`, which must be new.
+    ///
+    /// The table holds only positions and rehashes keys when it grows, so it needs the entries.
     fn add(&mut self, position: usize, entries: &[(String, Value)]) {
         let hash = |position: &usize| self.state.hash_one(&entries[*position].0);
         self.table.insert_unique(hash(&position), position, hash);
@@ -229,7 +228,7 @@ impl std::fmt::Debug for Map {
     }
 }
 
-/// Equal entries in any order.
+/// Compares the entries in any order.
 impl PartialEq for Map {
     fn eq(&self, other: &Map) -> bool {
         self.len() == other.len() && self.iter().all(|(key, value)| other.get(key) == Some(value))
@@ -238,7 +237,7 @@ impl PartialEq for Map {
 
 impl Eq for Map {}
 
-/// Returns the value with this key; panics where there is none.
+/// Returns the value with this key; panics without such an entry.
 impl Index<&str> for Map {
     type Output = Value;
 
@@ -247,7 +246,7 @@ impl Index<&str> for Map {
     }
 }
 
-/// Returns the value at this position; panics where there is none.
+/// Returns the value at this position; panics without such an entry.
 impl Index<usize> for Map {
     type Output = Value;
 
@@ -256,21 +255,21 @@ impl Index<usize> for Map {
     }
 }
 
-/// Returns the value with this key, to be changed; panics where there is none.
+/// Returns the value with this key for changes; panics without such an entry.
 impl IndexMut<&str> for Map {
     fn index_mut(&mut self, key: &str) -> &mut Value {
         self.get_mut(key).expect("the map has an entry with this key")
     }
 }
 
-/// Returns the value at this position, to be changed; panics where there is none.
+/// Returns the value at this position for changes; panics without such an entry.
 impl IndexMut<usize> for Map {
     fn index_mut(&mut self, position: usize) -> &mut Value {
         &mut self.entries[position].1
     }
 }
 
-/// Inserts the entries one by one; for a repeated key the last value counts.
+/// Inserts the entries one by one; of a repeated key the last value is kept.
 impl Extend<(String, Value)> for Map {
     fn extend<I: IntoIterator<Item = (String, Value)>>(&mut self, entries: I) {
         for (key, value) in entries {

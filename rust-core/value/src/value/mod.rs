@@ -1,5 +1,4 @@
-//! The value model: the kinds of value that a message can hold, and the two traits through which
-//! values are converted.
+//! The value model: the kinds of value in a message, and the two traits that convert values.
 //!
 //! | what | defined in |
 //! |---|---|
@@ -10,14 +9,13 @@
 //! | events, their receiver and their sender | [`Sink`], [`Source`] in `sink` |
 //! | a tree from events | [`ValueBuilder`] in `builder` |
 //! | resource limits of one value | [`Limits`], [`Meter`] in `limits`, `budget`, `seen` |
-//! | values that an encoding has no form for, as maps of one key | `escape`, `unescape` |
+//! | values without a form in an encoding, as maps of one key | `escape`, `unescape` |
 //! | generated Rust types, without a tree in between | [`typed`] |
 //! | classes that bindings make of schemas while a program runs | [`plan`] |
 //! | users' own Rust types, by way of serde | [`to_value`], [`from_value`] in `serde` |
 //!
-//! Nothing here performs input or output or depends on an encoding: a codec drives a Sink to
-//! decode and is one to encode. `tree` is at the bottom, because Value and Map contain each other;
-//! the modules that build, search and check them use it.
+//! This module performs no input or output and knows no encoding. A codec drives a Sink to decode, and is a Sink to
+//! encode.
 
 mod budget;
 mod builder;
@@ -51,5 +49,5 @@ pub use sink::{Sink, Source};
 pub use timestamp::Timestamp;
 pub use tree::{Map, Value};
 
-/// The state of each open array and map, innermost last: few values are so deep that it allocates.
+/// The state of each open array and map, innermost last; few values are deep enough to allocate.
 pub(crate) type Stack<T> = smallvec::SmallVec<[T; 8]>;

@@ -1,9 +1,9 @@
 //! N-d arrays of numbers: element type, shape, order, and the elements in one little-endian block.
 //!
-//! [`NdArray`] owns or shares its memory, [`NdArrayRef`] borrows it; encoders take the latter, so
-//! an array in a binding's memory is sent without a copy. `NdArrayRef::new` checks that shape and
-//! length agree; the fields are public, so code that fills them itself has to keep that rule. The
-//! elements are in memory as on the wire, which is why a big-endian target does not compile.
+//! [`NdArray`] owns or shares its memory. [`NdArrayRef`] borrows it; encoders take this type, so an array in a
+//! binding's memory is sent without a copy. `NdArrayRef::new` checks that shape and length agree. The fields are
+//! public, so code that fills them must keep that rule. The elements in memory equal the elements on the wire, so a
+//! big-endian target does not compile.
 
 use bytes::Bytes;
 
@@ -96,7 +96,7 @@ impl DType {
     }
 }
 
-/// The order of the elements in memory. The shape means the same in both.
+/// The order of the elements in memory. It does not change the meaning of the shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]
 pub enum Order {
@@ -116,8 +116,7 @@ impl Order {
         }
     }
 
-    /// Returns the order that is kept for an array of this shape: `Row` where both orders are the
-    /// same memory.
+    /// Returns the order to store for this shape: `Row` if both orders are the same memory.
     pub fn for_shape(self, shape: &[u64]) -> Order {
         let is_one_line = || shape.contains(&0) || shape.iter().filter(|length| **length > 1).count() <= 1;
         if self == Order::Row || is_one_line() { Order::Row } else { self }
@@ -136,7 +135,7 @@ pub struct NdArrayRef<'a> {
     pub dtype: DType,
     /// Their order in memory.
     pub order: Order,
-    /// The length of each dimension; none for a single number.
+    /// The length of each dimension; empty for a single number.
     pub shape: &'a [u64],
     /// The elements, little-endian, without gaps: `product(shape) × dtype.size()` bytes.
     pub data: &'a [u8],
@@ -148,13 +147,13 @@ impl<'a> NdArrayRef<'a> {
 
     /// Returns an array over this memory.
     ///
-    /// Where both orders are the same memory (at most one dimension is longer than one, or the
-    /// array is empty), `Row` is kept whatever `order` is, so that equal arrays are equal values.
+    /// If both orders are the same memory, the stored order is `Row`, so that equal arrays are equal values. This
+    /// applies if at most one dimension is longer than one, or the array is empty.
     ///
     /// # Errors
     ///
-    /// `Malformed` where shape and length disagree, or a bool is neither 0 nor 1; `TooLarge` above
-    /// [`Self::MAX_RANK`] dimensions.
+    /// `Malformed` if shape and length disagree, or a bool is neither 0 nor 1. `TooLarge` above [`Self::MAX_RANK`]
+    /// dimensions.
     pub fn new(dtype: DType, order: Order, shape: &'a [u64], data: &'a [u8]) -> Result<NdArrayRef<'a>> {
         let bytes = Self::byte_length(dtype, shape)?;
         if bytes != data.len() as u64 {
@@ -174,13 +173,12 @@ impl<'a> NdArrayRef<'a> {
         Ok(NdArrayRef { dtype, order: order.for_shape(shape), shape, data })
     }
 
-    /// Returns the number of bytes that an array of this shape takes.
+    /// Returns the length in bytes of an array of this shape.
     ///
     /// # Errors
     ///
-    /// `TooLarge` above [`Self::MAX_RANK`] dimensions, or where the number exceeds 64 bits. Of an empty array the
-    /// product of the other lengths must not exceed them either: whoever multiplies lengths, in any order, gets a
-    /// number.
+    /// `TooLarge` above [`Self::MAX_RANK`] dimensions, or if the length exceeds 64 bits. For an empty array, the
+    /// product of its other lengths must also fit. Callers can therefore multiply lengths in any order.
     pub fn byte_length(dtype: DType, shape: &[u64]) -> Result<u64> {
         if shape.len() > Self::MAX_RANK {
             let text =
@@ -194,9 +192,10 @@ impl<'a> NdArrayRef<'a> {
             .ok_or_else(|| Error::new(ErrorKind::TooLarge, format!("the shape {shape:?} overflows 64 bits")))
     }
 
-    /// Returns a copy that owns its memory, where there may be none for it.
+    /// Returns a copy that owns its memory.
     ///
     /// # Errors
+    ///
     /// `OutOfMemory`.
     #[doc(hidden)]
     pub fn try_to_owned(self) -> Result<NdArray> {
@@ -221,7 +220,7 @@ impl<'a> NdArrayRef<'a> {
     }
 }
 
-/// An N-d array that owns its memory, or shares it with its clones and the message it came in.
+/// An N-d array that owns its memory, or shares it with its clones and its message.
 #[derive(Clone, Debug, Eq)]
 pub struct NdArray {
     /// The type of the elements.
@@ -241,8 +240,7 @@ impl PartialEq for NdArray {
 }
 
 impl NdArray {
-    /// Returns an array of a copy of these elements; `Malformed` where the shape has another number
-    /// of them.
+    /// Returns an array with a copy of these elements; `Malformed` if the shape has another length.
     pub fn from_slice<T: Element>(elements: &[T], shape: &[u64], order: Order) -> Result<NdArray> {
         NdArrayRef::new(T::DTYPE, order, shape, bytemuck::cast_slice(elements)).map(NdArrayRef::to_owned)
     }
@@ -257,7 +255,7 @@ impl NdArray {
         }
     }
 
-    /// Returns the same array, borrowed.
+    /// Returns this array, borrowed.
     pub fn as_ref(&self) -> NdArrayRef<'_> {
         NdArrayRef {
             dtype: self.dtype,
@@ -267,10 +265,9 @@ impl NdArray {
         }
     }
 
-    /// Returns the elements in the order of memory; `WrongType` where they are of another type.
+    /// Returns the elements in the order of memory; `WrongType` if the elements have another type.
     ///
-    /// Borrowed where the memory is aligned for `T`, which it is in every message of the default
-    /// encoding.
+    /// They are borrowed if the memory is aligned for `T`, as in every message of the default encoding.
     pub fn elements<T: Element>(&self) -> Result<std::borrow::Cow<'_, [T]>> {
         if self.dtype != T::DTYPE {
             let text =

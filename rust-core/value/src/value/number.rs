@@ -1,10 +1,8 @@
-//! Numbers without a type of their own in most languages: integers beyond 64 bits, and exact decimal
-//! numbers.
+//! Numbers without a type in most languages: integers beyond 64 bits, and exact decimal numbers.
 //!
-//! An integer is sign and magnitude, at most 1 KiB. A decimal number is held as text in the
-//! canonical form of the General Decimal Arithmetic specification: text, because no language of the
-//! bindings has the same decimal type, so each parses the text into its own. One number with one
-//! exponent has one text, so equality and hashing are those of the text.
+//! An integer is sign and magnitude, at most 1 KiB. A decimal number is text in the canonical form of the General
+//! Decimal Arithmetic specification. The languages have different decimal types, so each parses the text into its own
+//! type. A number with one exponent has exactly one text, so texts decide equality and hashing.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,9 +13,8 @@ use crate::error::{Error, ErrorKind, Result, quoted};
 
 /// An integer that fits neither `i64` nor `u64`, at most 1 KiB long.
 ///
-/// Because smaller integers have their own kinds, equal integers have one representation each, and
-/// the derived equality is that of the numbers. The constructors are in `integer`, since they return a
-/// [`Value`](super::Value).
+/// Smaller integers have their own kinds, so each integer has one representation, and the derived equality compares
+/// numbers. The constructors are in `integer`, because they return a [`Value`](super::Value).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BigInt {
     /// Whether the integer is below zero.
@@ -41,7 +38,7 @@ impl BigInt {
     }
 }
 
-/// Writes the integer in decimal digits, with a minus sign where it is negative.
+/// Writes the integer in decimal digits, with a minus sign if it is negative.
 impl fmt::Display for BigInt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.negative { Sign::Minus } else { Sign::Plus };
@@ -49,18 +46,17 @@ impl fmt::Display for BigInt {
     }
 }
 
-/// A decimal number: a coefficient and an exponent of ten, both kept (1.10 stays 1.10), or an
-/// infinity, or NaN.
+/// A decimal number: a coefficient and an exponent of ten, or an infinity, or NaN.
 ///
-/// The text is what General Decimal Arithmetic calls the scientific string, which Python's
-/// `str(Decimal)` also returns, so equal texts are equal numbers of equal precision.
+/// Coefficient and exponent are kept: 1.10 stays 1.10. The text is the scientific string of General Decimal Arithmetic,
+/// as in Python's `str(Decimal)`. Equal texts are equal numbers of equal precision.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Decimal(String);
 
 /// The parts of a decimal number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DecimalParts {
-    /// `coefficient × 10^exponent`, negated where `negative` is set; zero has a sign, too.
+    /// `coefficient × 10^exponent`, negated if `negative` is set. Zero also has a sign.
     Finite {
         /// Below zero, or minus zero.
         negative: bool,
@@ -69,7 +65,7 @@ pub enum DecimalParts {
         /// The power of ten.
         exponent: i32,
     },
-    /// Infinity, negative where the flag is set.
+    /// Infinity, negative if the flag is set.
     Infinite(bool),
     /// Not a number.
     Nan,
@@ -79,8 +75,7 @@ impl Decimal {
     /// The greatest number of digits of a coefficient.
     pub const DIGITS: usize = 1024;
 
-    /// The greatest length of a text that is parsed, in bytes: the digits, and zeros before and
-    /// behind the point.
+    /// The greatest length of a parsed text in bytes: the digits, and zeros around the point.
     const TEXT_LIMIT: usize = 4096;
 
     /// Returns the canonical text.
@@ -88,12 +83,12 @@ impl Decimal {
         &self.0
     }
 
-    /// Returns the number with these parts. `coefficient` has decimal digits only.
+    /// Returns the number with these parts. `coefficient` has only decimal digits.
     ///
     /// # Errors
     ///
-    /// `TooLarge` for more than [`Decimal::DIGITS`] digits without leading zeros, `OutOfRange`
-    /// where the exponent of the first digit exceeds 32 bits.
+    /// `TooLarge` for more than [`Decimal::DIGITS`] digits without leading zeros. `OutOfRange` if the exponent of the
+    /// first digit exceeds 32 bits.
     pub fn from_parts(negative: bool, coefficient: &str, exponent: i32) -> Result<Decimal> {
         let digits = coefficient.trim_start_matches('0');
         let digits = if digits.is_empty() { "0" } else { digits };
@@ -111,8 +106,7 @@ impl Decimal {
                 format!("a decimal number has an exponent of at most E+{}, here is E{adjusted:+}", i32::MAX);
             return Err(Error::new(ErrorKind::OutOfRange, text));
         }
-        // The rule of the specification: no exponent for 0.000001 and above, unless zeros would be
-        // added behind the digits.
+        // The rule of the specification: no exponent from 0.000001 up, unless that adds zeros after the digits.
         if exponent <= 0 && adjusted >= -6 {
             let point = digits.len() as i64 + i64::from(exponent);
             if exponent == 0 {
@@ -153,8 +147,9 @@ impl Decimal {
     }
 }
 
-/// Returns sign, digits without leading zeros, and exponent; `None` where the text is not a finite
-/// decimal number or its exponent does not fit 32 bits.
+/// Returns sign, digits without leading zeros, and exponent.
+///
+/// `None` if the text is not a finite decimal number, or its exponent does not fit 32 bits.
 fn split(text: &str) -> Option<(bool, String, i32)> {
     let (negative, rest) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),

@@ -1,19 +1,20 @@
 //! Paths into values: keys and zero-based positions joined by `/`, escaped as in RFC 6901.
 //!
-//! Errors of decoding and checking name a place in the same notation, so the text of
-//! [`Error::path`](crate::Error::path) can be passed to [`Value::at`].
+//! Errors of decoding and checking use this notation, so a program can pass the text of
+//! [`Error::path`](crate::Error::path) to [`Value::at`].
 
 use super::Value;
 use crate::error::{Error, ErrorKind, Result, quoted};
 
 /// A path into a value, such as `rows/0/name`. The empty path is the value itself.
 ///
-/// In a key, `~1` stands for `/` and `~0` for `~`, as in RFC 6901; unlike there, no `/` stands in front.
+/// In a key, `~1` stands for `/` and `~0` for `~`, as in RFC 6901. In contrast to RFC 6901, a path does not begin with
+/// `/`.
 #[derive(Clone, Copy, Debug)]
 pub struct Path<'a>(&'a str);
 
 impl<'a> Path<'a> {
-    /// Returns the path that this text denotes. Every text is a path.
+    /// Returns the path of this text. Every text is a path.
     pub fn new(text: &'a str) -> Path<'a> {
         Path(text)
     }
@@ -34,10 +35,10 @@ impl<'a> Path<'a> {
     ///
     /// # Errors
     ///
-    /// `Missing` where a key or position does not exist, with the keys that do; `WrongType` where
-    /// the path goes below a value that is neither an array nor a map. Both carry the whole path.
+    /// `Missing` if a key or position does not exist; the error names the keys that exist. `WrongType` if the path goes
+    /// below a value that is neither an array nor a map. Both have the whole path.
     pub fn find(self, root: &Value) -> Result<&Value> {
-        // A single key without escapes, as most paths are, is compared as it is.
+        // Most paths are a single key without escapes and are compared directly.
         if let Value::Map(map) = root
             && !self.0.is_empty()
             && !self.0.bytes().any(|c| matches!(c, b'/' | b'~'))
@@ -63,7 +64,7 @@ impl<'a> Path<'a> {
         Ok(here)
     }
 
-    /// Returns the `Missing` error of a segment below `here`, with the first keys that exist.
+    /// Returns the `Missing` error of a segment below `here`, with the first existing keys.
     #[cold]
     fn missing(self, segment: &str, here: &Value) -> Error {
         let text = match here {
@@ -99,8 +100,7 @@ impl Value {
     }
 }
 
-/// Returns the position that a segment denotes, as RFC 6901 writes it: digits without leading
-/// zeros.
+/// Returns the position of a segment, in the form of RFC 6901: digits without leading zeros.
 fn position(segment: &str) -> Option<usize> {
     let plain = segment == "0" || (!segment.starts_with('0') && segment.bytes().all(|c| c.is_ascii_digit()));
     plain.then(|| segment.parse().ok()).flatten()

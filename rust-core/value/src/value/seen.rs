@@ -1,10 +1,10 @@
-//! The keys of the open maps, to find repeated ones.
+//! The keys of the open maps, to find repeated keys.
 //!
 //! A [`Meter`](super::Meter) that checks keys calls `open`, `insert` and `close` as maps begin, get
-//! keys and end. All open maps share two buffers: a map's keys are the ones behind its start, and
-//! its end truncates the buffers. A small map is searched linearly; beyond 16 keys its hashes go
-//! into a set with a random seed, so that a peer cannot choose keys that collide. Equal hashes are
-//! confirmed by comparing text, so a collision costs time and never refuses a valid key.
+//! keys and end. All open maps share two buffers, and the end of a map truncates them. A small map
+//! is searched linearly. Beyond 16 keys its hashes go into a set with a random seed, so a peer
+//! cannot choose colliding keys. Text comparison confirms equal hashes, so a collision costs time
+//! but refuses no valid key.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -13,39 +13,38 @@ use super::budget::{Budget, table_bytes};
 use crate::error::memory::out_of_memory;
 use crate::error::{Error, ErrorKind, Result, quoted};
 
-/// Returns the error for a key that its map had before: for a [`super::Sink`] that
-/// [refuses](super::Sink::refuses_repeated_keys) such keys itself.
+/// Returns the error of a repeated key.
+///
+/// For a [`super::Sink`] that [refuses](super::Sink::refuses_repeated_keys) such keys itself.
 #[cold]
 pub fn repeated_key(key: &str) -> Error {
     let text = format!("the key {key} occurs twice in one map; a map has each key once", key = quoted(key));
     Error::new(ErrorKind::Malformed, text)
 }
 
-/// The keys of all maps that are open, those of the innermost last.
+/// The keys of all open maps, the innermost map last.
 ///
-/// One buffer for all maps: a map needs no allocation of its own, and most values have few keys.
+/// One buffer for all maps saves an allocation per map; most values have few keys.
 #[derive(Default)]
 pub(super) struct SeenKeys {
-    /// The keys' bytes, one behind the other, without separators.
+    /// The bytes of the keys, one after the other, without separators.
     text: Vec<u8>,
     /// One entry for each key in `text`, in the same order.
     keys: Vec<SeenKey>,
-    /// The innermost map, in place: most values have one map inside no other.
+    /// The innermost map, in place: most values have only maps that are not nested.
     map: Option<OpenMap>,
     /// The maps around `map`, outermost first.
     outer: Vec<OpenMap>,
 }
 
-/// A key of an open map.
 #[derive(Clone, Copy)]
 struct SeenKey {
-    /// A cheap hash, see [`prefilter`]: differs for most keys that differ.
+    /// A cheap hash, see [`prefilter`]: most different keys have different hashes.
     prefix: u32,
-    /// The offset in the text where the key ends; it begins where the key before ends.
+    /// The offset in the text of the key's end. The key begins at the end of the key before.
     end: usize,
 }
 
-/// A map that is not closed yet.
 struct OpenMap {
     /// The offset of its first key in the text.
     text: usize,
@@ -53,23 +52,22 @@ struct OpenMap {
     keys: usize,
     /// The announced number of its keys: the size of the hash set, reserved at once.
     len: usize,
-    /// The hashes of its keys, once there are more than `LINEAR_MAX`.
+    /// The hashes of its keys if there are more than `LINEAR_MAX`.
     many: Option<Box<Hashes>>,
 }
 
-/// The hashes of the keys of one large map.
 struct Hashes {
     /// The seed, random for each map.
     of: RandomState,
     /// One hash for each key.
     all: HashSet<u64>,
-    /// The bytes that the set counts for in the budget.
+    /// The bytes of the set in the budget.
     bytes: u64,
 }
 
 impl Hashes {
-    /// Returns an empty set for `len` keys. `TooLarge` over the budget, `OutOfMemory` where it
-    /// cannot be allocated.
+    /// Returns an empty set for `len` keys. `TooLarge` over the budget, `OutOfMemory` without
+    /// memory.
     fn of_map(len: usize, budget: &mut Budget) -> Result<Box<Hashes>> {
         let bytes = table_bytes(len);
         budget.hold(bytes)?;
@@ -78,7 +76,7 @@ impl Hashes {
         Ok(Box::new(Hashes { of: RandomState::new(), all, bytes }))
     }
 
-    /// Inserts the hash of a key; returns whether no equal hash was there.
+    /// Inserts the hash of a key. Returns whether it is new.
     fn insert(&mut self, key: &[u8]) -> bool {
         let hash = self.of.hash_one(key);
         self.all.insert(hash)
@@ -95,7 +93,7 @@ fn prefilter(key: &[u8]) -> u32 {
 }
 
 impl SeenKeys {
-    /// Up to this many keys a linear search is faster than hashing.
+    /// Up to this number of keys a linear search is faster than hashing.
     const LINEAR_MAX: usize = 16;
 
     /// Begins a map with an announced number of `len` keys.
@@ -104,7 +102,7 @@ impl SeenKeys {
         self.outer.extend(self.map.replace(map));
     }
 
-    /// Ends the innermost map, and forgets its keys.
+    /// Ends the innermost map and forgets its keys.
     pub(super) fn close(&mut self, budget: &mut Budget) {
         if let Some(map) = std::mem::replace(&mut self.map, self.outer.pop()) {
             budget.release(map.many.map_or(0, |many| many.bytes));
@@ -113,21 +111,20 @@ impl SeenKeys {
         }
     }
 
-    /// Adds a key to the innermost map; returns false where the map had it before.
+    /// Adds a key to the innermost map. Returns false for a repeated key.
     ///
     /// # Errors
     ///
-    /// `TooLarge` over the memory budget, `OutOfMemory` where an allocation fails.
+    /// `TooLarge` over the memory budget, `OutOfMemory` if an allocation fails.
     pub(super) fn insert(&mut self, key: &[u8], budget: &mut Budget) -> Result<bool> {
         let Some(map) = &mut self.map else { return Ok(true) };
-        // A short message then allocates once for each buffer.
+        // For a short message, one allocation of each buffer is then enough.
         if self.keys.capacity() == 0 {
             self.keys.reserve(32);
             self.text.reserve(256);
         }
         let prefix = prefilter(key);
-        // A hash that is new proves that the key is new. An equal hash proves nothing: compare the
-        // text.
+        // A new hash proves that the key is new. An equal hash needs a comparison of the text.
         let new = map.many.as_mut().is_some_and(|many| many.insert(key));
         if !new {
             let keys = &self.keys[map.keys..];
@@ -144,7 +141,7 @@ impl SeenKeys {
         budget.reserve(&mut self.keys, 1)?;
         self.text.extend_from_slice(key);
         self.keys.push(SeenKey { prefix, end: self.text.len() });
-        // The map has become large: hash the keys that it had so far.
+        // The map has become large, so this hashes its earlier keys.
         if map.many.is_none() && self.keys.len() - map.keys > Self::LINEAR_MAX {
             let many = map.many.insert(Hashes::of_map(map.len, budget)?);
             let mut from = map.text;

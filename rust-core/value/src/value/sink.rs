@@ -1,10 +1,8 @@
-//! The two traits through which values are converted: a Sink receives the events of a value, a
-//! Source sends them.
+//! The two traits that convert values: a Sink receives the events of a value, a Source sends them.
 //!
-//! With these, four encodings and six languages need ten implementations instead of twenty-four:
-//! each encoding is one Sink and drives any Sink; each language's values are one Source and one
-//! Sink. A [`Meter`](crate::value::Meter) between the two enforces the limits, so neither side
-//! repeats them.
+//! Four encodings and six languages need ten implementations instead of twenty-four. Each encoding is one Sink and
+//! drives any Sink; each language's values are one Source and one Sink. A [`Meter`](crate::value::Meter) between the
+//! two enforces the limits.
 
 use std::any::Any;
 
@@ -13,16 +11,16 @@ use crate::error::Result;
 
 /// Receives one value as a sequence of events.
 ///
-/// An encoder is a Sink, and so is every builder of a value: [`crate::Value`], a Python object, a PHP zval. A
-/// decoder drives one. The caller keeps these promises, and a Sink may rely on them:
+/// Encoders are Sinks, and so are builders of values: of [`crate::Value`], a Python object, a PHP zval. A decoder
+/// drives a Sink. The caller keeps these promises, and a Sink may rely on them:
 ///
 /// - exactly one value is sent; inside an array, `len` values; inside a map, `len` times a key and its value;
 /// - each `begin_*` is closed by its `end_*`;
-/// - [`Sink::uint`] is only called above `i64::MAX`, and [`Sink::big_int`] only for what fits neither integer.
+/// - [`Sink::uint`] is only called above `i64::MAX`, and [`Sink::big_int`] only for integers beyond both 64-bit types.
 ///
-/// An error ends the walk; a Sink that has returned one is not used again.
+/// An error ends the walk. After an error the Sink is not used again.
 pub trait Sink {
-    /// Receives null: a value like any other, different from an absent one.
+    /// Receives null, which differs from an absent value.
     fn null(&mut self) -> Result<()>;
     /// Receives a truth value.
     fn bool(&mut self, value: bool) -> Result<()>;
@@ -44,7 +42,7 @@ pub trait Sink {
     fn uuid(&mut self, value: [u8; 16]) -> Result<()>;
     /// Receives a decimal number.
     fn decimal(&mut self, value: &Decimal) -> Result<()>;
-    /// Receives an N-d array of numbers, whose shape and length have been compared.
+    /// Receives an N-d array of numbers whose shape matches its length.
     fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()>;
     /// Begins an array of `len` values.
     fn begin_array(&mut self, len: usize) -> Result<()>;
@@ -52,24 +50,23 @@ pub trait Sink {
     fn end_array(&mut self) -> Result<()>;
     /// Begins a map of `len` entries.
     fn begin_map(&mut self, len: usize) -> Result<()>;
-    /// Receives the key of the next value; keys of one map differ.
+    /// Receives the key of the next value; the keys of one map differ.
     fn key(&mut self, key: &str) -> Result<()>;
     /// Ends the innermost map.
     fn end_map(&mut self) -> Result<()>;
-    /// Returns whether [`Sink::key`] itself fails with [`repeated_key`](crate::value::repeated_key)
-    /// for a key that the map had before, as a sink may that searches for it anyway. A
-    /// [`crate::value::Meter`] that checks keys leaves the check to such a sink.
+    /// Returns whether [`Sink::key`] itself refuses a repeated key.
+    ///
+    /// It then fails with [`repeated_key`](crate::value::repeated_key), for instance because it searches for the key
+    /// anyway. A [`crate::value::Meter`] that checks keys leaves the check to such a sink.
     fn refuses_repeated_keys(&self) -> bool {
         false
     }
-    /// Takes the key of the next value, as [`Sink::key`] does, where the sink itself keeps account
-    /// of it and the map did not have it yet, and returns true.
+    /// Takes the key of the next value, if it is one of the sink's own keys, and returns true.
     ///
-    /// Returns false, and takes nothing, for a key that it keeps no account of; for one key of one
-    /// map the result is the same each time. So a [`crate::value::Meter`] that checks keys has to
-    /// remember only those that a record does not name. The bytes are those of the encoding and may
-    /// not be UTF-8: only a key that equals one of the sink's own is taken, so a decoder need not
-    /// validate it before.
+    /// This equals [`Sink::key`] for the sink's own keys. Returns false and takes nothing for any other key. For one
+    /// key of one map the result is always the same. A [`crate::value::Meter`] that checks keys therefore remembers
+    /// only the other keys. The bytes may be invalid UTF-8: a taken key equals one of the sink's own, so a decoder need
+    /// not validate it.
     ///
     /// # Errors
     ///
@@ -78,27 +75,29 @@ pub trait Sink {
         let _ = key;
         Ok(false)
     }
-    /// Receives the key of the next value, which must be new to the map: as [`Sink::key`], without
-    /// a search among the map's keys.
+    /// Receives the key of the next value, as [`Sink::key`], without a search for a repeated key.
+    ///
+    /// The caller ensures that the key is new to the map.
     fn new_key(&mut self, key: &str) -> Result<()> {
         self.key(key)
     }
-    /// Takes the whole value from its encoding in CBOR, where the sink reads that itself, and returns
-    /// true; no events follow. Returns false, and takes nothing, where the value has to be decoded.
+    /// Takes the whole value from its encoding in CBOR, if the sink reads it directly, and returns true.
     ///
-    /// The result and the errors must not depend on it: a sink accepts no bytes that decoding refuses, and
-    /// allocates no more than decoding would. It is asked before the first event, and only within limits that
-    /// every value of up to 23 entries without containers keeps.
+    /// No events follow. Returns false and takes nothing if the value needs decoding. The result and the errors must
+    /// equal those of decoding: a sink accepts no bytes that decoding refuses, and allocates no more than decoding. The
+    /// decoder asks before the first event. It asks only within limits that every value of up to 23 entries without
+    /// containers keeps.
     fn take_cbor(&mut self, bytes: &[u8]) -> bool {
         let _ = bytes;
         false
     }
-    /// Counts bytes that a decoder is about to allocate beside the value, such as for text in
-    /// pieces. Sinks without a limit on memory need not implement it.
+    /// Counts bytes that a decoder will allocate besides the value, such as for text in pieces.
+    ///
+    /// A sink without a limit on memory need not implement it.
     ///
     /// # Errors
     ///
-    /// `TooLarge` where the limit forbids it; the decoder then does not allocate.
+    /// `TooLarge` over the limit; the decoder then does not allocate.
     fn hold(&mut self, bytes: usize) -> Result<()> {
         let _ = bytes;
         Ok(())
@@ -111,23 +110,25 @@ pub trait Sink {
 
 /// Sends one value as a sequence of events.
 ///
-/// Walking does not consume the source: one value can be encoded more than once.
+/// A walk does not consume the source, so one value can be encoded repeatedly.
 pub trait Source {
     /// Sends the value's events.
     ///
     /// # Errors
     ///
-    /// The sink's, with the path below this value of the event that failed.
+    /// The sink's, with the path of the failed event below this value.
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()>;
-    /// Appends the value in CBOR where the source holds it encoded, and returns true. The bytes
-    /// must be those that encoding would make of it, also with aligned or separately placed N-d
-    /// arrays. Returns false, and appends nothing, where the value has to be walked.
+    /// Appends the value in CBOR if the source has it encoded, and returns true.
+    ///
+    /// The bytes must equal those of an encoder, also with aligned or separately placed N-d arrays. Returns false and
+    /// appends nothing if the value needs a walk.
     fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
         let _ = out;
         false
     }
-    /// Calls `visit` with the source, or with what it would send, as a type that encoders may know: they then read it
-    /// without events. At most once.
+    /// Calls `visit` at most once, with a type that encoders may know and read without events.
+    ///
+    /// The argument is the source, or the value that it would send.
     #[doc(hidden)]
     fn with_any(&self, visit: &mut dyn FnMut(&dyn Any)) {
         let _ = visit;
@@ -137,8 +138,9 @@ pub trait Source {
         let _ = out;
         false
     }
-    /// Returns about how many bytes the value takes encoded, where that is known without a walk, else 0.
-    /// Memory for so many is reserved at once.
+    /// Returns the approximate encoded length in bytes, if it is known without a walk, else 0.
+    ///
+    /// The encoder reserves this memory at once.
     fn size_hint(&self) -> usize {
         0
     }
@@ -162,8 +164,9 @@ impl<T: Source + ?Sized> Source for &T {
     }
 }
 
-/// Implements the events of fixed size by passing them on to the sink that `$to` denotes, after
-/// `$before`; for sinks that wrap another one.
+/// Implements the events of fixed size for a wrapping sink.
+///
+/// Runs `$before`, then passes the event on to the sink `$to`.
 macro_rules! forward_scalars {
     ($self:ident => $to:expr; $($before:expr)?) => {
         #[inline]

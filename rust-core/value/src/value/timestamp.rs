@@ -1,8 +1,7 @@
 //! Instants: nanoseconds since 1970-01-01T00:00:00Z, and their RFC 3339 text.
 //!
-//! A signed 64-bit count, as most time libraries have it: the arithmetic is exact and every binding
-//! converts it without loss. It has no leap seconds and no time zone; text with an offset is
-//! converted to UTC when it is parsed.
+//! A signed 64-bit count, as in most time libraries: arithmetic is exact, and every binding converts it without loss.
+//! It has no leap seconds and no time zone; parsing converts text with an offset to UTC.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,13 +9,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, ErrorKind, Result, quoted};
 
-/// An instant: nanoseconds since 1970-01-01T00:00:00Z without leap seconds, from 1677-09-21 to 2262-04-11.
+/// An instant: nanoseconds since 1970-01-01T00:00:00Z, from 1677-09-21 to 2262-04-11.
+///
+/// Leap seconds do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(pub i64);
 
-// Nanoseconds of one second.
 const SECOND: i64 = 1_000_000_000;
-// Seconds of one day.
 const DAY: i64 = 86_400;
 
 impl Timestamp {
@@ -28,8 +27,9 @@ impl Timestamp {
         }
     }
 
-    /// Returns the instant of whole seconds and nanoseconds after them. `nanoseconds` may be
-    /// negative or above 999,999,999.
+    /// Returns the instant of whole seconds and nanoseconds after them.
+    ///
+    /// `nanoseconds` may be negative or above 999,999,999.
     ///
     /// # Errors
     ///
@@ -59,9 +59,10 @@ impl Timestamp {
     }
 }
 
-/// Converts days since 1970-01-01 to year, month, day, in the proleptic Gregorian calendar. Howard
-/// Hinnant's `civil_from_days`, in the public domain: it counts from 1 March, so that the leap day
-/// is the last of its year, in eras of 400 years.
+/// Converts days since 1970-01-01 to year, month, day, in the proleptic Gregorian calendar.
+///
+/// This is Howard Hinnant's `civil_from_days`, in the public domain. It counts from 1 March, so that the leap day is
+/// the last of its year, in eras of 400 years.
 fn civil(days: i64) -> (i64, u32, u32) {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);
@@ -84,7 +85,8 @@ fn days(year: i64, month: u32, day: u32) -> i64 {
     era * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719_468
 }
 
-/// Writes RFC 3339 in UTC, with 0, 3, 6 or 9 digits of the second, as few as are exact:
+/// Writes RFC 3339 in UTC, with the fewest exact digits of the second: 0, 3, 6 or 9.
+///
 /// `2026-03-01T12:00:00.25Z` is written `2026-03-01T12:00:00.250Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -121,7 +123,7 @@ impl FromStr for Timestamp {
     }
 }
 
-/// Returns `None` where the text is not RFC 3339.
+/// Returns `None` if the text is not RFC 3339.
 fn parse(text: &[u8]) -> Option<Result<Timestamp>> {
     let number = |from: usize, to: usize| -> Option<i64> {
         text.get(from..to)?
@@ -136,7 +138,6 @@ fn parse(text: &[u8]) -> Option<Result<Timestamp>> {
     literal(10, b"Tt ")?;
     literal(13, b":")?;
     literal(16, b":")?;
-    // The leap-year rule, which decides how many days February has.
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let length = match month {
         2 if leap => 29,

@@ -1,8 +1,7 @@
 //! The types [`Value`] and [`Map`]: any value as a tree in memory.
 //!
-//! They are in one module because they contain each other. The operations of a map are in `map`,
-//! `Value::at` is in `path`, and the Sink that builds a tree is in `builder`; all of them use this
-//! module and it uses none of them.
+//! They contain each other, so they are in one module. The operations of a map are in `map`, `Value::at` is in `path`,
+//! and the Sink that builds a tree is in `builder`.
 
 use std::any::Any;
 use std::hash::RandomState;
@@ -15,12 +14,11 @@ use crate::error::{Error, ErrorKind, Result, brief};
 
 /// Any value that Linkspan carries.
 ///
-/// 7 and 7.0 are different values. Floats are equal where their bits are equal, so NaN equals
-/// itself and 0.0 does not equal -0.0: the receiver's value equals the sender's.
+/// 7 and 7.0 are different values. Floats are equal if their bits are equal, so the receiver's value equals the
+/// sender's: NaN equals itself, and 0.0 does not equal -0.0.
 ///
-/// A value of an integer kind is in the first of `Int`, `Uint` and `BigInt` that holds it. Long
-/// blocks in `Bytes` and `NdArray` may be views of the message that they came in, which then stays
-/// in memory as long as they do.
+/// An integer is in the first of `Int`, `Uint` and `BigInt` that holds it. Long blocks in `Bytes` and `NdArray` may be
+/// views of their message, which then stays in memory as long as they do.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Value {
@@ -55,29 +53,28 @@ pub enum Value {
     Map(Map),
 }
 
-/// A map: text keys in the order of their insertion, each once.
+/// A map: unique text keys in the order of their insertion.
 ///
-/// A map of up to 16 entries is searched linearly; a larger one has a hash table beside its list.
-/// Maps are equal where they have the same entries, in any order.
+/// A map of up to 16 entries is searched linearly; a larger map also has a hash table. Maps with the same entries in
+/// any order are equal.
 #[derive(Clone, Default)]
 pub struct Map {
     /// Keys and values in the order of insertion.
     pub(super) entries: Vec<(String, Value)>,
-    /// The positions of the keys; always there beyond `LINEAR_MAX` entries.
+    /// The positions of the keys; always present beyond `LINEAR_MAX` entries.
     pub(super) index: Option<Box<KeyIndex>>,
 }
 
 /// The positions of the entries, by the hashes of their keys.
 #[derive(Clone, Default)]
 pub(super) struct KeyIndex {
-    /// Seeded at random for each map, so that a sender cannot choose keys that collide.
+    /// Seeded at random for each map, so that a sender cannot choose colliding keys.
     pub(super) state: RandomState,
-    /// Positions in [`Map::entries`].
     pub(super) table: HashTable<usize>,
 }
 
 impl Map {
-    /// Up to this many entries a map has no table: a linear search is faster than hashing.
+    /// Up to this number of entries a map has no table: a linear search is faster than hashing.
     pub(super) const LINEAR_MAX: usize = 16;
 }
 
@@ -97,8 +94,8 @@ impl PartialEq for Value {
             (Value::Decimal(a), Value::Decimal(b)) => a == b,
             (Value::NdArray(a), Value::NdArray(b)) => a == b,
             (Value::Array(a), Value::Array(b)) => a == b,
-            // Inside a value the order counts, other than for a `Map` by itself: a message that
-            // arrives with its keys in another order is another message.
+            // In a value the order counts, in contrast to a `Map`: a message with its keys in another order is another
+            // message.
             (Value::Map(a), Value::Map(b)) => a.iter().eq(b.iter()),
             _ => false,
         }
@@ -126,13 +123,11 @@ impl Value {
         }
     }
 
-    /// Returns a map of these entries. A key that comes twice keeps its first position and last
-    /// value.
+    /// Returns a map of these entries. A repeated key keeps its first position and last value.
     pub fn map<K: Into<String>, V: Into<Value>>(entries: impl IntoIterator<Item = (K, V)>) -> Value {
         Value::Map(entries.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
     }
 
-    /// Returns the `WrongType` error where `expected` was requested.
     #[cold]
     fn wrong_type(&self, expected: &str) -> Error {
         Error::new(ErrorKind::WrongType, format!("expected {expected}, found {}", self.type_name()))
@@ -146,7 +141,7 @@ impl Value {
         }
     }
 
-    /// Returns the integer; `OutOfRange` where it does not fit, `WrongType` for any other kind.
+    /// Returns the integer; `OutOfRange` if it does not fit, `WrongType` for any other kind.
     pub fn as_i64(&self) -> Result<i64> {
         match self {
             Value::Int(v) => Ok(*v),
@@ -156,8 +151,7 @@ impl Value {
         }
     }
 
-    /// Returns the integer without sign; `OutOfRange` where it does not fit, `WrongType` for any
-    /// other kind.
+    /// Returns the integer without sign; `OutOfRange` if it does not fit, `WrongType` for any other kind.
     pub fn as_u64(&self) -> Result<u64> {
         match self {
             Value::Int(v) => {
@@ -169,8 +163,9 @@ impl Value {
         }
     }
 
-    /// Returns the number as a float: a float, or an integer of at most 2^53 in absolute value,
-    /// else `OutOfRange`; `WrongType` for any other kind.
+    /// Returns the number as a float; `WrongType` for a value that is not a number.
+    ///
+    /// An integer has at most 2^53 as its absolute value, else `OutOfRange`.
     pub fn as_f64(&self) -> Result<f64> {
         // Every integer up to this one has an exact float.
         const EXACT: u64 = 1 << 53;
@@ -238,16 +233,15 @@ fn out_of_range(number: impl std::fmt::Display, what: &str) -> Error {
     Error::new(ErrorKind::OutOfRange, format!("{} does not fit {what}", brief(number)))
 }
 
-/// Sends the tree depth first. An error carries the path of the value that caused it, which each
-/// level extends on the way out.
+/// Sends the tree depth first. On the way out, each level extends the path of an error.
 impl Source for Value {
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         self.send(sink)
     }
 
-    /// Long texts and long lists at the top, or in a map there. Other memory is reserved as it is needed.
+    /// Estimates only long texts and lists, at the top or in a map there; other memory is reserved on demand.
     fn size_hint(&self) -> usize {
-        /// Entries beyond these, and less altogether, are not worth a look ahead.
+        /// More entries, and a smaller sum, are not worth a look ahead.
         const ENTRIES: usize = 8;
         const LEAST: usize = 256;
         let map = match self {
@@ -270,11 +264,11 @@ impl Source for Value {
     }
 }
 
-/// Returns about how many bytes the items of a long list take, by the first of them; 0 for a short list.
+/// Returns the approximate length of a long list's items, from the first item; 0 for a short list.
 fn list_hint(items: &[Value]) -> usize {
-    /// A shorter list, and entries of an item beyond these, are not worth a look ahead.
+    /// A shorter list, and further entries of an item, are not worth a look ahead.
     const MANY: usize = 16;
-    /// A number, and what is around an item or a key.
+    /// The length of a number, and of the bytes around an item or a key.
     const SHORT: usize = 8;
     const AROUND: usize = 3;
     let short = |value: &Value| match value {
@@ -293,8 +287,7 @@ fn list_hint(items: &[Value]) -> usize {
 }
 
 impl Value {
-    /// Sends this value. The most frequent kinds are sent in place, in the loop over a map or an
-    /// array, and not by a call for each.
+    /// Sends this value. Loops over a map or array send the most frequent kinds in place, without a call.
     #[inline]
     fn send<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         match self {
@@ -309,7 +302,6 @@ impl Value {
         }
     }
 
-    /// Sends a value of a kind that [`Self::send`] does not send in place.
     #[inline(never)]
     fn send_other<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         match self {
@@ -325,7 +317,6 @@ impl Value {
     }
 }
 
-/// Sends an array.
 #[inline(never)]
 fn send_array<S: Sink + ?Sized>(items: &[Value], sink: &mut S) -> Result<()> {
     sink.begin_array(items.len())?;
@@ -335,7 +326,6 @@ fn send_array<S: Sink + ?Sized>(items: &[Value], sink: &mut S) -> Result<()> {
     sink.end_array()
 }
 
-/// Sends a map.
 #[inline(never)]
 fn send_map<S: Sink + ?Sized>(entries: &Map, sink: &mut S) -> Result<()> {
     sink.begin_map(entries.len())?;
@@ -345,8 +335,7 @@ fn send_map<S: Sink + ?Sized>(entries: &Map, sink: &mut S) -> Result<()> {
     sink.end_map()
 }
 
-// `From` for the Rust types that are a value each. `u64` becomes `Int` where it fits, so that equal
-// integers are equal values.
+// `From` for Rust types that are one value. `u64` becomes `Int` if it fits, so that equal integers are equal values.
 macro_rules! from {
     ($($rust:ty => $v:ident $make:expr),* $(,)?) => {
         $(impl From<$rust> for Value { fn from($v: $rust) -> Value { $make } })*

@@ -1,10 +1,9 @@
 //! Decodes the escapes of JSON, BSON and Smile back to values: see `escape` for the rule.
 //!
-//! [`Unescape`] stands between a decoder and the sink that builds the value. It is a state machine: the state
-//! determines the meaning of the next event, and the stack of open containers the state after an end. A map
-//! of one entry is held back until its key shows whether it is an escape. Bytes come from a peer: content
-//! that an escape cannot have is `Malformed`, also where a map merely looks like an escape, since a sender
-//! writes such a map inside `$map`.
+//! [`Unescape`] stands between a decoder and the sink that builds the value. It is a state machine: the state gives the
+//! next event its meaning, and the stack of open containers gives the state after an end. A map of one entry is held
+//! back until its key shows whether it is an escape. Bytes come from a peer, so content without the escape's form is
+//! `Malformed`. This includes maps that only look like escapes: a sender writes such a map inside `$map`.
 
 mod ndarray;
 mod scalar;
@@ -19,17 +18,17 @@ use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
 /// The meaning of the next event.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum NextEvent {
-    /// A value, a key or an end as it is.
+    /// A value, a key or an end that is passed on unchanged.
     Plain,
-    /// The key of a map of one entry, which is an escape or not.
+    /// The key of a map of one entry, which may be an escape.
     Undecided,
-    /// The content of the escape of this name, which is one scalar.
+    /// The content of the escape of this name: one scalar.
     Scalar(&'static str),
     /// The content of `$map`: a map or a list of pairs.
     Map,
     /// The content of `$ndarray`, or an event inside it.
     NdArray,
-    /// The end of the map that is an escape.
+    /// The end of the map of an escape.
     EndOfEscape,
     /// In the list of `$map`: the next pair, or the end.
     Pair,
@@ -39,7 +38,6 @@ enum NextEvent {
     EndOfPair,
 }
 
-/// A container that is not closed yet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum OpenEscape {
     /// An array or map that was passed on.
@@ -50,41 +48,37 @@ enum OpenEscape {
     List,
     /// A pair of that list.
     Pair,
-    /// The map of one entry that is an escape.
+    /// The map of one entry of an escape.
     Escape,
 }
 
-/// The Sink that turns escapes into their values on the way to another sink.
+/// The Sink that turns escapes into their values and passes them on to another sink.
 pub(crate) struct Unescape<S> {
-    /// The sink that receives the values.
     inner: S,
     state: NextEvent,
     open: Stack<OpenEscape>,
-    /// The fields of the `$ndarray` that is open; boxed because few messages have one.
+    /// The fields of the open `$ndarray`; boxed because few messages have one.
     fields: Option<Box<NdArrayFields>>,
     /// Whether the top of the document may be a `$value`: only in BSON.
     wrapped_top: bool,
 }
 
 impl<S: Sink> Unescape<S> {
-    /// Returns a sink in front of `inner`.
     pub(crate) fn new(inner: S) -> Unescape<S> {
         Unescape { inner, state: NextEvent::Plain, open: Stack::new(), fields: None, wrapped_top: false }
     }
 
-    /// Returns the sink behind, once the value is complete.
+    /// Returns the inner sink after the complete value.
     pub(crate) fn into_inner(self) -> S {
         self.inner
     }
 
-    /// Returns this sink for an encoding whose top is always a map, where `{"$value": …}` represents any
-    /// other value.
+    /// Returns this sink for BSON, whose top is always a map: `{"$value": …}` is any other value.
     pub(crate) fn with_wrapped_top(self) -> Unescape<S> {
         Unescape { wrapped_top: true, ..self }
     }
 
-    /// Returns whether the next value is to be passed on as it is, and then sets the state after
-    /// it.
+    /// Returns whether the next value passes unchanged, and then sets the state after it.
     fn passes(&mut self) -> bool {
         if self.state != NextEvent::Plain {
             return false;
@@ -105,7 +99,7 @@ impl<S: Sink> Unescape<S> {
         };
     }
 
-    /// Returns the `Malformed` error of an event that is not allowed in this state.
+    /// Returns the `Malformed` error of an event that this state forbids.
     #[cold]
     fn misplaced(&self, found: &str) -> Error {
         malformed(match self.state {
@@ -118,7 +112,7 @@ impl<S: Sink> Unescape<S> {
         })
     }
 
-    /// Takes the key of a map of one entry: forwards an ordinary map, or begins an escape.
+    /// Takes the key of a map of one entry: passes an ordinary map on, or begins an escape.
     fn decide(&mut self, key: &str) -> Result<()> {
         if !key.starts_with('$') {
             self.open.push(OpenEscape::Passed);
@@ -129,7 +123,7 @@ impl<S: Sink> Unescape<S> {
         self.escape(key)
     }
 
-    /// Begins the escape of this name. `Malformed` for a name that no escape has.
+    /// Begins the escape of this name. `Malformed` for an unknown name.
     fn escape(&mut self, key: &str) -> Result<()> {
         let top = self.open.is_empty();
         self.open.push(OpenEscape::Escape);
@@ -154,7 +148,7 @@ impl<S: Sink> Unescape<S> {
         Ok(())
     }
 
-    /// Takes a scalar event where something else than a plain value is expected.
+    /// Takes a scalar event that is not a plain value.
     fn other(&mut self, found: scalar::EscapedScalar<'_>) -> Result<()> {
         match self.state {
             NextEvent::Scalar(name) => {
@@ -272,7 +266,7 @@ impl<S: Sink> Sink for Unescape<S> {
     }
 
     fn end_array(&mut self) -> Result<()> {
-        // Within `$ndarray` only the shape is an array; its end changes nothing.
+        // Only the shape is an array in `$ndarray`; its end changes nothing.
         if self.state == NextEvent::NdArray {
             return Ok(());
         }

@@ -1,10 +1,10 @@
-//! Bytes that other programs write and that mean the same as ours.
+//! Bytes of other programs with the meaning of ours.
 
 use linkspan::Encoding::{self, Bson, Cbor, Json, Smile};
 
 use crate::vectors::files::unhex;
 
-/// Encoding, bytes, the value in our JSON, why.
+/// Encoding, bytes, the value in Linkspan's JSON, the reason.
 pub fn all() -> Vec<(Encoding, Vec<u8>, &'static str, &'static str)> {
     let texts = [
         (" \t\r\n[ 1 , 2 ] ", "[1,2]", "white space"),

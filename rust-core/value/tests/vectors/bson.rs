@@ -1,5 +1,6 @@
-//! The whole BSON corpus: types with a form here round-trip, types without are refused by name, and damaged ones are
-//! refused.
+//! The whole BSON corpus.
+//!
+//! Types with a form here round-trip, types without a form are refused by name, and damaged documents are refused.
 
 use linkspan::codec::{decode, encode};
 use linkspan::{Encoding, ErrorKind};
@@ -26,7 +27,7 @@ fn list<'a>(file: &'a Json, key: &str) -> impl Iterator<Item = &'a Json> {
     file[key].as_array().map(Vec::as_slice).unwrap_or_default().iter()
 }
 
-/// The files whose types have no form here: every document in them is refused, and the type is named.
+/// The files of types without a form here: every document is refused, and the error names the type.
 const FOREIGN: [&str; 9] = [
     "code",
     "code_w_scope",
@@ -39,7 +40,7 @@ const FOREIGN: [&str; 9] = [
     "undefined",
 ];
 
-/// Cases in other files that have none.
+/// Cases of such types in other files.
 fn is_foreign(file: &str, case: &Json) -> bool {
     let description = text(case, "description");
     match file {
@@ -101,7 +102,7 @@ fn valid_documents() {
 fn expected_refusal(name: &str, error: &linkspan::Error) {
     let (kind, part) = match name {
         "datetime: Y10K" => (ErrorKind::OutOfRange, "does not fit a timestamp"),
-        // A document of one key that begins with $ is an escape here, and these are none of ours.
+        // A document of one key that begins with $ is an escape here, but these are unknown escapes.
         "binary: $type query operator (conflicts with legacy $binary form with $type field)"
         | "dbref: Sub-document resembles DBRef but $id is missing" => {
             (ErrorKind::Malformed, "is not an escape")
@@ -115,8 +116,7 @@ fn expected_refusal(name: &str, error: &linkspan::Error) {
     assert!(error.text().contains(part), "{name}: {error:?}");
 }
 
-/// Whether the bytes have to be the same: small integers are written in 32 bits, datetimes as timestamps, and a
-/// Decimal has one NaN.
+/// Whether the bytes must be equal: small integers have 32 bits, datetimes are timestamps, and a Decimal has one NaN.
 fn same_bytes(file: &str, case: &Json) -> bool {
     !matches!(file, "int64" | "datetime")
         && case["lossy"] != true

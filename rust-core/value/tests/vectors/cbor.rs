@@ -18,7 +18,7 @@ fn appendix_a() {
                 }
                 let again = encode(&value, Encoding::Cbor).unwrap();
                 assert_eq!(decode(&again, Encoding::Cbor).unwrap(), value, "{diagnostic}");
-                // The same bytes where the RFC requires it, but for floats, which always have 64 bits here.
+                // Equal bytes if the RFC requires them, except for floats, which always have 64 bits here.
                 let plain = !matches!(value, Value::Float(_) | Value::Timestamp(_));
                 if case["roundtrip"] == true && plain && !diagnostic.contains("1.1") {
                     assert_eq!(again, bytes, "{diagnostic}");
@@ -30,7 +30,7 @@ fn appendix_a() {
             }
         }
     }
-    // Types without a form here, and nothing else.
+    // Exactly the types without a form here.
     let expected =
         ["undefined", "simple(16)", "24(h'6449455446')", "32(\"http://www.example.com\")", "{1: 2, 3: 4}"];
     assert_eq!(unsupported, expected);
@@ -41,7 +41,7 @@ fn malformed_input_is_refused() {
     for case in cases("cbor/malformed.json") {
         let bytes = unhex(text(&case, "hex"));
         let error = decode(&bytes, Encoding::Cbor).expect_err(text(&case, "hex"));
-        // A malformed item inside one without a form here is refused for either reason.
+        // A malformed item inside an item without a form here is refused for either reason.
         let kind = error.kind();
         assert!(
             matches!(kind, ErrorKind::Malformed | ErrorKind::Unsupported | ErrorKind::TooLarge),
@@ -51,7 +51,7 @@ fn malformed_input_is_refused() {
     }
 }
 
-/// A number of the table as [`element`] prints it.
+/// A number of the table in the form of [`element`].
 fn leaf(value: &Value, float: bool) -> String {
     match value {
         Value::Float(n) => format!("{n:?}"),
@@ -62,7 +62,7 @@ fn leaf(value: &Value, float: bool) -> String {
     }
 }
 
-/// The element at these indices, as it would print.
+/// Returns the printed element at these indices.
 fn element(array: &NdArray, place: usize) -> String {
     let size = array.dtype.size();
     let bytes = &array.data[place * size..][..size];
@@ -95,7 +95,7 @@ fn typed_arrays() {
         let shape: Vec<u64> = case["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
         assert_eq!(array.shape, shape, "{name}");
         let order = if case["order"] == "column" { Order::Column } else { Order::Row };
-        // Row order where the order has no effect.
+        // If the order has no effect, row order.
         assert_eq!(array.order, order.for_shape(&shape), "{name}");
         let dtype = match case["dtype"].as_str() {
             None => array.dtype,
@@ -107,7 +107,7 @@ fn typed_arrays() {
             }
         };
         assert_eq!(array.dtype, dtype, "{name}");
-        // Every index tuple, whatever the order in memory.
+        // Every index tuple, for both orders in memory.
         let count: u64 = shape.iter().product();
         for n in 0..count {
             let mut rest = n;

@@ -1,5 +1,6 @@
-//! Every vector damaged in every way: flipped, cut, stretched, mixed. The result is a value or an error with an offset
-//! inside the bytes, within the limits, and never a panic.
+//! Every vector damaged in every way: flipped, cut, stretched, mixed.
+//!
+//! The result is a value, or an error with an offset inside the bytes, within the limits. Nothing panics.
 
 use std::collections::HashSet;
 
@@ -12,7 +13,7 @@ use crate::vectors::random::{Random, seed};
 use crate::vectors::strict::check;
 use crate::vectors::{accepted, invalid, values};
 
-/// Bytes worth damaging, once each: short enough that every place of them can be.
+/// Bytes worth damaging, once each: short enough to damage each byte.
 fn seeds() -> Vec<(Encoding, Vec<u8>)> {
     let mut seeds: Vec<(Encoding, Vec<u8>)> = Vec::new();
     for (_, value) in values::all() {
@@ -36,7 +37,7 @@ fn cut_at_every_place() {
     }
 }
 
-/// Three of nine changes at each place, drawn by chance; `LINKSPAN_FULL=1` takes all.
+/// Three of nine changes of each byte, drawn by chance; `LINKSPAN_FULL=1` takes all.
 #[test]
 fn one_byte_changed_at_every_place() {
     let mut random = Random(seed());
@@ -48,7 +49,7 @@ fn one_byte_changed_at_every_place() {
             let mut values = vec![was ^ 1, was ^ 0x80, was.wrapping_add(1), 0, 0xff, b'$', b'"', 0x5f, 0x9f];
             for _ in 0..budget {
                 let value = values.swap_remove(random.next(values.len()));
-                // Of an even byte the first and the third are the same.
+                // For an even byte the first and the third change are equal.
                 if !tried.contains(&value) {
                     tried.push(value);
                     bytes[place] = value;

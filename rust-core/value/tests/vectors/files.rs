@@ -1,4 +1,4 @@
-//! The vector files: where they lie, reading them with serde_json or with our own decoder, and hex.
+//! The vector files: their location, reading them with serde_json or Linkspan's decoder, and hex.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub fn cases(name: &str) -> Vec<serde_json::Value> {
     cases
 }
 
-/// The same cases by our own decoder, which keeps every digit; `oracles` holds it against serde_json.
+/// The cases by Linkspan's decoder, which keeps every digit; `oracles` compares it with serde_json.
 pub fn exact_cases(name: &str) -> Vec<Value> {
     let bytes = std::fs::read(path(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
     match decode(&bytes, Encoding::Json) {
@@ -32,13 +32,13 @@ pub fn text<'a>(case: &'a serde_json::Value, key: &str) -> &'a str {
     case[key].as_str().unwrap_or_else(|| panic!("no text under {key} in {case}"))
 }
 
-/// The bytes that this hex writes.
+/// Returns the bytes of this hex.
 pub fn unhex(hex: &str) -> Vec<u8> {
     assert!(hex.len().is_multiple_of(2), "{hex}");
     (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
 }
 
-/// The bytes in hex.
+/// Returns the bytes in hex.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

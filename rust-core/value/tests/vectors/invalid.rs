@@ -1,9 +1,6 @@
 //! Refused bytes: the kind, the offset, the path, and the reason.
 //!
-//! The offset is, in every encoding: of a byte that is not allowed at its position, that byte; of bytes that end too
-//! early, their length (in BSON the end of the innermost document); of a length that exceeds the bytes, the item that
-//! claims it (in BSON the length itself); of an item that is refused, its first byte (of a map of one entry in JSON,
-//! BSON and Smile, its key); of text that is not UTF-8, the first invalid byte.
+//! The module documentation of `codec::input` has the rule for offsets.
 
 use linkspan::Encoding::{self, Bson, Cbor, Json, Smile};
 use linkspan::ErrorKind::{self, Malformed, OutOfRange, TooLarge, Unsupported};

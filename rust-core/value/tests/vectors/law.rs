@@ -1,4 +1,4 @@
-//! Linkspan's own vectors: the files define what the code must do, and writing them again must change nothing.
+//! Linkspan's own vectors: the files define the code's behaviour, and a rewrite must change nothing.
 //!
 //! `LINKSPAN_WRITE_VECTORS=1 cargo test -p linkspan-value vectors::law` writes them; then review the change.
 
@@ -11,7 +11,7 @@ use crate::vectors::{accepted, invalid, values};
 
 pub const CARRIERS: [Encoding; 4] = [Encoding::Json, Encoding::Cbor, Encoding::Bson, Encoding::Smile];
 
-/// One case a line, so that a change of one case is a change of one line.
+/// One case per line: the change of a case changes one line.
 fn lines(cases: &[Value]) -> String {
     let line = |case| String::from_utf8(encode(case, Encoding::Json).unwrap()).unwrap();
     let cases: Vec<String> = cases.iter().map(line).collect();
@@ -103,7 +103,7 @@ fn every_pair_of_encodings_carries_every_value() {
             let bytes = encode(&value, from).unwrap();
             for to in CARRIERS {
                 let there = transcode(&bytes, from, to).unwrap();
-                // Not only the same value: the same bytes.
+                // The value and also the bytes are equal.
                 assert_eq!(
                     hex(&there),
                     hex(&encode(&value, to).unwrap()),

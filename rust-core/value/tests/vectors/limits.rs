@@ -1,4 +1,4 @@
-//! Limits: the resources that bytes from a peer may take, in every encoding, and those that encoding a value may take.
+//! Limits: the resources of bytes from a peer, and of encoding a value, in every encoding.
 
 use linkspan::codec::{EncodeOptions, MAX_DEPTH, decode, decode_into, decode_shared, encode, encode_into};
 use linkspan::value::{Keys, Sink, Source, ValueBuilder};
@@ -83,7 +83,7 @@ fn no_depth_limit_is_so_high_that_a_stack_runs_out() {
             assert_eq!(error.unwrap_err().kind(), ErrorKind::TooLarge);
         }
     };
-    // Rust's default stack of a thread, which is more than PHP's and Python's threads have left.
+    // The default stack of a Rust thread, larger than the rest of the stack of PHP's and Python's threads.
     std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().unwrap();
 }
 

@@ -6,7 +6,7 @@
 //! | JSONTestSuite, CBOR's appendices, the BSON corpus, Smile documents by Jackson | `json`, `cbor`, `bson`, `smile` |
 //! | the well-known libraries as oracles | `oracles` |
 //! | random values through any pair of encodings; shrinks and prints its seed | `round_trip` |
-//! | every vector damaged in every way: an error, or a value, and never a panic | `damage` |
+//! | every vector damaged in every way: a value or an error | `damage` |
 //! | schemas: texts and their fingerprints, pairs and their differences, values and their faults | `schemas` |
 //! | limits: depth, nodes, memory, length | `limits` |
 

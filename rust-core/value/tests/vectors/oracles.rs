@@ -1,4 +1,4 @@
-//! The well-known libraries as oracles: each reads Linkspan's output and writes it again, and Linkspan reads that.
+//! Well-known libraries as oracles: each reads and rewrites Linkspan's output, and Linkspan reads that.
 
 use linkspan::codec::{decode, encode};
 use linkspan::{Encoding, Value};
@@ -6,7 +6,7 @@ use linkspan::{Encoding, Value};
 use crate::vectors::files::{cases, exact_cases};
 use crate::vectors::values;
 
-/// The same value with its keys in order: serde_json does not keep theirs.
+/// The value with sorted keys, because serde_json does not keep their order.
 fn sorted(value: &Value) -> Value {
     match value {
         Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
@@ -41,7 +41,7 @@ fn each(
 
 #[test]
 fn serde_json() {
-    // It stops at 128 levels, which escapes reach.
+    // serde_json stops at 128 levels, which escapes reach.
     each(
         Encoding::Json,
         |name| name == "escapes 64 deep",
@@ -67,7 +67,7 @@ fn serde_json_reads_our_files_as_we_do() {
 
 #[test]
 fn ciborium() {
-    // It writes floats in the shortest form, has one NaN, and stops at integers of 128 bits.
+    // ciborium writes floats in the shortest form, has one NaN, and stops at integers of 128 bits.
     let beyond = |name: &str| {
         let nan = name.starts_with("nan") && name != "nan quiet";
         nan || name.contains("1 KiB") || name.starts_with("big -34028") || name.starts_with("decimal -98765")
@@ -95,7 +95,7 @@ fn bson() {
 
 #[test]
 fn serde_smile() {
-    // It refuses binary of no bytes at the end of the input, and stops at 128 levels, which escapes reach.
+    // serde_smile refuses binary of no bytes at the end of the input, and stops at 128 levels, which escapes reach.
     each(
         Encoding::Smile,
         |name| name == "0 bytes" || name == "escapes 64 deep",

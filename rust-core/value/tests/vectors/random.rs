@@ -1,6 +1,6 @@
-//! Random numbers whose seed is printed, so that a failure can be repeated with `LINKSPAN_SEED=…`.
+//! Random numbers with a printed seed: `LINKSPAN_SEED=…` repeats a failure.
 
-/// The seed: from the environment, else from the clock; printed either way.
+/// The printed seed: from the environment, else from the clock.
 pub fn seed() -> u64 {
     let seed = match std::env::var("LINKSPAN_SEED") {
         Ok(text) => text.parse().expect("LINKSPAN_SEED is a number"),
@@ -10,7 +10,7 @@ pub fn seed() -> u64 {
     seed
 }
 
-/// A small generator of its own (xorshift64*), so that a seed means the same for ever.
+/// A separate small generator (xorshift64*) gives a seed one meaning forever.
 pub struct Random(pub u64);
 
 impl Random {

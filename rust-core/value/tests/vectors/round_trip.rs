@@ -1,4 +1,4 @@
-//! Any value through any pair of encodings is unchanged. A failure is shrunk and printed with its seed.
+//! Any value is unchanged through any pair of encodings. A failure is shrunk and printed with its seed.
 
 use bytes::Bytes;
 use linkspan::codec::{EncodeOptions, decode, decode_shared, encode, encode_into, transcode};

@@ -35,7 +35,7 @@ fn expected(json: &Value, pointer: &str, case: &Json) -> Value {
     }
 }
 
-/// A decimal number, or a flat array of them, with every digit that the JSON has.
+/// A decimal number, or a flat array of decimals, with every digit of the JSON.
 fn decimals(json: &str) -> Value {
     let one = |text: &str| Value::Decimal(text.trim().parse().unwrap());
     match json.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -66,7 +66,7 @@ fn documents_by_jackson() {
             }
         };
         assert_eq!(value, meant, "{name}");
-        // Written by the same rules where the features are ours; a decimal number is an escape here.
+        // If the features are ours, the bytes are equal. A decimal number is an escape here.
         let features = &case["features"];
         let ours = features["header"] == true
             && features["shared_names"] == true

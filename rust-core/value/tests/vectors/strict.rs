@@ -1,13 +1,13 @@
-//! Properties of any bytes at all; used by the tests here, by the replay of seeds and by the fuzzing targets.
+//! Properties of any bytes, for the tests here, the replay of seeds and the fuzzing targets.
 
 use linkspan::codec::{decode, decode_into, encode, transcode};
 use linkspan::value::{NdArrayRef, Sink, ValueBuilder};
 use linkspan::{BigInt, Decimal, Encoding, ErrorKind, Limits, Result, Timestamp};
 
-/// A Sink that holds its caller to the promises of [`Sink`].
+/// A Sink that checks that its caller keeps the promises of [`Sink`].
 #[derive(Default)]
 struct Strict {
-    /// For each open container: the remaining items, whether it is a map, whether a key waits for its value.
+    /// For each open container: the remaining items, whether it is a map, whether a key awaits its value.
     open: Vec<(usize, bool, bool)>,
     done: bool,
 }
@@ -98,9 +98,9 @@ pub fn check(bytes: &[u8], encoding: Encoding) {
     match decode_into(bytes, encoding, &Limits::default(), Strict::default()) {
         Ok(sink) => {
             assert!(sink.done && sink.open.is_empty());
-            // An accepted value can be written again in every encoding, and round-trips.
+            // An accepted value can be written in every encoding, and round-trips.
             let value = decode(bytes, encoding).unwrap();
-            // Short texts and maps have ways of their own to a tree: events give the same one.
+            // Short texts and maps have shortcuts to a tree: events must give an equal tree.
             let built = decode_into(bytes, encoding, &Limits::default(), ValueBuilder::new()).unwrap();
             assert_eq!(built.finish().unwrap(), value, "{} from {bytes:02x?}", encoding.name());
             for to in &Encoding::ALL[1..] {
@@ -119,7 +119,7 @@ pub fn check(bytes: &[u8], encoding: Encoding) {
     }
 }
 
-/// Transcodes the bytes behind the first, which selects the encodings: the result is the same value.
+/// Transcodes the bytes after the first, which selects the encodings: the value stays equal.
 #[allow(dead_code, reason = "not every test that holds bytes to this file's rules transcodes")]
 pub fn transcodes(bytes: &[u8]) {
     let [which, bytes @ ..] = bytes else { return };
@@ -137,7 +137,7 @@ pub fn transcodes(bytes: &[u8]) {
             );
         }
         (Err(_), Err(_)) => {}
-        // The output may be larger than a message may be.
+        // The output may exceed the limit of a message.
         (Err(error), Ok(_)) => assert_eq!(error.kind(), ErrorKind::TooLarge, "{error:?}"),
         (Ok(_), Err(error)) => panic!("{bytes:02x?} was transcoded and not decoded: {error:?}"),
     }

@@ -223,7 +223,7 @@ fn array(dtype: DType, order: Order, shape: &[u64], data: &[u8]) -> NdArray {
     NdArrayRef::new(dtype, order, shape, data).unwrap().to_owned()
 }
 
-/// Elements of every type whose bytes all differ where they can.
+/// Elements of every type, with different bytes if possible.
 fn elements(dtype: DType, count: usize) -> Vec<u8> {
     match dtype {
         DType::Bool => (0..count).map(|i| (i % 3 == 1) as u8).collect(),
@@ -384,7 +384,7 @@ fn large(all: &mut Named) {
     let rows: Vec<Value> =
         (0..1000i64).map(|i| Value::map([("i", Value::from(i)), ("v", (i as f64 / 8.0).into())])).collect();
     add(all, "table of 1000 rows", rows);
-    // More names than Smile's table holds, so that it starts again; twice, so that they are referred to.
+    // More names than Smile's table holds, which clears it; all twice, to get references.
     let names = Value::map((0..1100i64).map(|i| (format!("name{i}"), i)));
     add(all, "1100 keys, twice", vec![names.clone(), names]);
 }

@@ -1,7 +1,6 @@
-//! The first pass over a BSON document: the number of elements of it and of every document and
-//! array inside it.
+//! The first pass over a BSON document: the number of elements of each document and array in it.
 //!
-//! BSON has lengths in bytes, and a sink needs numbers of items.
+//! BSON has lengths in bytes, but a sink needs the number of items.
 
 use super::{ARRAY, DOCUMENT, cstring, length, skip};
 use crate::codec::input::{Input, ItemCounts};
@@ -17,14 +16,13 @@ pub(super) fn count<S: Sink>(bytes: &[u8], levels: usize, most: u64, sink: &mut 
     counts
 }
 
-/// Walks without recursion over all elements. `None` where the bytes are invalid or the counts are
+/// Walks over all elements without recursion. `None` if the bytes are invalid or the counts are
 /// full.
 fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut ItemCounts, levels: usize, sink: &mut S) -> Option<()> {
     length(input, 5).ok()?;
     let mut open = Stack::new();
     open.push(counts.open(sink)?);
     while let Some(container) = open.last().copied() {
-        // Type 0 is the end of the document.
         let kind = input.byte().ok()?;
         if kind == 0 {
             open.pop();
@@ -36,7 +34,6 @@ fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut ItemCounts, levels: usize, 
             if open.len() >= levels {
                 return None;
             }
-            // A document has at least its length and its end.
             length(input, 5).ok()?;
             open.push(counts.open(sink)?);
         } else {

@@ -1,7 +1,7 @@
-//! IEEE 754 decimal128 as BSON has it: binary integer significand, little-endian.
+//! IEEE 754 decimal128 in the form of BSON: binary integer significand, little-endian.
 //!
-//! Layout from the top: a sign bit, 14 bits of biased exponent, 113 bits of coefficient. Numbers
-//! that it cannot hold exactly are written as an escape instead, so nothing is rounded.
+//! Layout from the top: a sign bit, 14 bits of biased exponent, 113 bits of coefficient. A number that decimal128
+//! cannot hold exactly is written as an escape, so the codec rounds nothing.
 
 use crate::error::Result;
 use crate::value::{Decimal, DecimalParts};
@@ -10,17 +10,15 @@ use crate::value::{Decimal, DecimalParts};
 const BIAS: i32 = 6176;
 // The greatest exponent of the integer coefficient.
 const LARGEST_EXPONENT: i32 = 6111;
-// The digits of a coefficient.
 const DIGITS: usize = 34;
 const LARGEST_COEFFICIENT: u128 = 10u128.pow(34) - 1;
 
 const SIGN: u128 = 1 << 127;
-// The five bits behind the sign, for numbers that are not finite.
+// The five bits after the sign, for numbers that are not finite.
 const NAN: u128 = 0b11111 << 122;
 const INFINITY: u128 = 0b11110 << 122;
 
-/// Returns the number of these bytes. The sign and payload of a NaN are dropped: a [`Decimal`] has
-/// one NaN.
+/// Returns the number of these bytes. Drops the sign and payload of a NaN: a [`Decimal`] has one NaN.
 pub(super) fn read(bytes: [u8; 16]) -> Result<Decimal> {
     let bits = u128::from_le_bytes(bytes);
     let negative = bits & SIGN != 0;
@@ -31,10 +29,9 @@ pub(super) fn read(bytes: [u8; 16]) -> Result<Decimal> {
     if bits & NAN == INFINITY {
         return if negative { "-Infinity".parse() } else { "Infinity".parse() };
     }
-    // Two ones behind the sign mark the second form.
+    // Two ones after the sign mark the second form.
     let (exponent, coefficient) = if bits >> 125 & 3 == 3 {
-        // The second form, for coefficients from 2^113: all beyond 34 digits, which the standard reads as
-        // zero.
+        // The second form has coefficients from 2^113. All have more than 34 digits; the standard reads them as zero.
         (bits >> 111 & 0x3fff, 0)
     } else {
         (bits >> 113 & 0x3fff, bits & ((1 << 113) - 1))
@@ -43,7 +40,7 @@ pub(super) fn read(bytes: [u8; 16]) -> Result<Decimal> {
     Decimal::from_parts(negative, &coefficient.to_string(), exponent as i32 - BIAS)
 }
 
-/// Returns the bytes of exactly this number, coefficient and exponent; `None` where there are none.
+/// Returns the bytes of exactly this number; `None` if decimal128 cannot hold it.
 pub(super) fn write(decimal: &Decimal) -> Option<[u8; 16]> {
     let (negative, bits) = match decimal.parts() {
         DecimalParts::Nan => (false, NAN),

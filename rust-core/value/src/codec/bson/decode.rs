@@ -1,7 +1,7 @@
 //! BSON to values: a walk over the bytes that drives a Sink.
 //!
-//! While a document is open, the input ends at the end of the document, so no element can
-//! reach beyond its document. The first pass (`count`) has computed the numbers of elements.
+//! While a document is open, the input ends at the document's end, so no element reaches beyond its
+//! document. The first pass (`count`) has computed the numbers of elements.
 
 use super::count::count;
 use super::{
@@ -22,7 +22,6 @@ pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Re
     decoder.input.finish()
 }
 
-/// The state of one decoding.
 struct Decoder<'a, 's, S> {
     /// The bytes up to the end of the innermost open document.
     input: Input<'a>,
@@ -36,9 +35,7 @@ struct Decoder<'a, 's, S> {
 }
 
 impl<'a, S: Sink> Decoder<'a, '_, S> {
-    /// Decodes a document as a map.
     fn document(&mut self) -> Result<()> {
-        // The sink needs the number of elements before the first one.
         let (outer, count) = self.enter()?;
         self.sink.begin_map(count)?;
         loop {
@@ -67,7 +64,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             if kind == 0 {
                 break;
             }
-            // The position in decimal digits, which nothing checks.
+            // The key is the position in decimal digits. Nothing checks it.
             cstring(&mut self.input)?;
             self.value(kind, at).map_err(|e| e.at(at).under_index(index))?;
             index += 1;
@@ -76,13 +73,13 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         self.sink.end_array()
     }
 
-    /// Takes the length of a document and narrows the input to it; returns the input as it was, and
-    /// the count.
+    /// Takes the length of a document and narrows the input to it. Returns the outer input and the
+    /// count.
     ///
     /// # Errors
     ///
-    /// `Malformed` where the length exceeds the enclosing document, `TooLarge` for a document that
-    /// is too deep.
+    /// `Malformed` if the length exceeds the enclosing document, `TooLarge` for a document that is
+    /// too deep.
     fn enter(&mut self) -> Result<(Input<'a>, usize)> {
         let at = self.input.at;
         let length = length(&mut self.input, 5)?;
@@ -98,7 +95,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Ok((std::mem::replace(&mut self.input, inner), count))
     }
 
-    /// Restores the input behind the document, which must have exactly its announced length.
+    /// Restores the input after the document, which must have exactly its announced length.
     fn leave(&mut self, outer: Input<'a>) -> Result<()> {
         if self.input.remaining() > 0 {
             return Err(malformed(self.input.at - 1, "a document ends before its declared length"));
@@ -119,20 +116,18 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             }
             STRING => {
                 let bytes = string(&mut self.input)?;
-                // The input is behind the NUL of the string.
+                // The input is after the NUL of the string.
                 let text = utf8(bytes, self.input.at - 1 - bytes.len())?;
                 self.sink.text(text)
             }
             DOCUMENT => self.document(),
             ARRAY => self.array(),
             BINARY => self.binary(at),
-            // One byte.
             BOOLEAN => match self.input.byte()? {
                 0 => self.sink.bool(false),
                 1 => self.sink.bool(true),
                 other => Err(malformed(self.input.at - 1, format!("a boolean is 0 or 1, here is {other}"))),
             },
-            // Milliseconds since 1970.
             DATETIME => {
                 let milliseconds = i64::from_le_bytes(self.input.array()?);
                 let (seconds, rest) = (milliseconds.div_euclid(1000), milliseconds.rem_euclid(1000));
@@ -151,8 +146,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 let decimal = decimal128::read(self.input.array()?)?;
                 self.sink.decimal(&decimal)
             }
-            // A type that exists and has no form is `Unsupported`, but only if its content is well
-            // formed.
+            // A type without a form here is `Unsupported`, but only if its content is well formed.
             kind => match unsupported_name(kind) {
                 Some(name) => {
                     skip(&mut self.input, kind)?;
@@ -163,7 +157,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
     }
 
-    /// Decodes a binary by its subtype.
     fn binary(&mut self, at: usize) -> Result<()> {
         let (kind, bytes) = binary(&mut self.input)?;
         match kind {
@@ -172,7 +165,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 Ok(uuid) => self.sink.uuid(uuid),
                 Err(_) => Err(malformed(at, format!("a UUID has 16 bytes, here are {}", bytes.len()))),
             },
-            // Our own subtype: nanoseconds since 1970, little-endian.
+            // Linkspan's subtype: nanoseconds since 1970, little-endian.
             subtype::TIMESTAMP if bytes.len() == 8 => {
                 let mut nanoseconds = [0; 8];
                 nanoseconds.copy_from_slice(bytes);

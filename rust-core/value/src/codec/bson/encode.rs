@@ -1,7 +1,7 @@
-//! Values to BSON: the [`Plain`] part, in front of which `Escape` handles the other kinds.
+//! Values to BSON: the [`Plain`] part; `Escape` handles the other kinds before it.
 //!
-//! A document's length is in front of it, so four bytes are reserved and filled in at its end. An
-//! element's type is in front of its key, so a byte is reserved and filled in with the value.
+//! The length of a document precedes it, so the encoder reserves four bytes and fills them in at the end. In the same
+//! way it reserves a byte for the type of an element, which precedes the key.
 
 use std::num::NonZeroUsize;
 
@@ -16,13 +16,11 @@ use crate::value::Stack;
 use crate::value::escape::{Plain, name};
 use crate::value::{Decimal, Timestamp};
 
-/// Appends one document.
 pub(crate) struct Encoder<'a> {
     out: Output<'a>,
     /// The documents and arrays that are open, innermost last.
     open: Stack<OpenDocument>,
-    /// The position of the type byte of the element whose key was written last; the length of its document is
-    /// in front of it.
+    /// The position of the type byte of the last key's element. Never 0: a document's length precedes it.
     kind_at: Option<NonZeroUsize>,
     /// Whether the document at the top was opened for a value that is not a map.
     wrapped: bool,
@@ -33,20 +31,19 @@ pub(crate) struct Encoder<'a> {
 struct OpenDocument {
     /// The position of its length.
     length_at: usize,
-    /// For an array the key of the next item, for a map [`MAP`].
+    /// The key of the next item of an array, or [`MAP`] for a map.
     next: usize,
 }
 
-/// Marks a map, whose elements have keys; an array numbers its elements.
+/// Marks a map. Its elements have keys; the elements of an array are numbered.
 const MAP: usize = usize::MAX;
 
 impl<'a> Encoder<'a> {
-    /// Returns an encoder that appends to `out`.
     pub(crate) fn new(out: Output<'a>) -> Encoder<'a> {
         Encoder { out, open: Stack::new(), kind_at: None, wrapped: false }
     }
 
-    /// Ends the document at the top, if one was added, and checks the length of the message.
+    /// Ends the document at the top, if the encoder added one, and checks the length of the message.
     pub(crate) fn finish(&mut self) -> Result<()> {
         if self.wrapped {
             self.close()?;
@@ -54,8 +51,9 @@ impl<'a> Encoder<'a> {
         self.out.finish()
     }
 
-    /// Begins an element: its type, and its key unless `key` has written it. At the top, a value
-    /// that is not a map first gets a document around it.
+    /// Begins an element: its type, and its key unless `key` has written it.
+    ///
+    /// A value at the top that is not a map first gets a document around it.
     fn element(&mut self, kind: u8) {
         match self.kind_at.take() {
             Some(at) => self.out.overwrite(at.get(), [kind]),
@@ -63,7 +61,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Begins an item of an array, or a value at the top: type, key and `zeros` bytes of zero, at most 8.
+    /// Begins an item of an array or a value at the top: type, key and `zeros` bytes of zero, at most 8.
     #[inline(never)]
     fn item(&mut self, kind: u8, zeros: usize) {
         let Some(array) = self.open.last_mut() else {
@@ -119,15 +117,16 @@ impl<'a> Encoder<'a> {
         self.open.push(OpenDocument { length_at: self.out.position().saturating_sub(4), next });
     }
 
-    /// Ends the innermost document or array, and fills in its length, which includes the length
-    /// itself and the final zero. `TooLarge` beyond 31 bits.
+    /// Ends the innermost document or array and fills in its length.
+    ///
+    /// The length includes its own four bytes and the final zero. `TooLarge` beyond 31 bits.
     #[inline]
     fn close(&mut self) -> Result<()> {
         self.out.push(0);
         let Some(open) = self.open.pop() else {
             return Err(Error::new(ErrorKind::Internal, "an end came without its beginning"));
         };
-        // Without memory for the message its content is gone.
+        // If memory ran out, the message has no content, so the position may be lower.
         let length = length(self.out.position().saturating_sub(open.length_at))?;
         self.out.overwrite(open.length_at, length);
         Ok(())
@@ -139,7 +138,6 @@ impl<'a> Encoder<'a> {
         if self.holds_key(key) { self.key(key).map(|()| true) } else { Ok(false) }
     }
 
-    /// Appends a binary of this subtype.
     fn binary(&mut self, kind: u8, content: &[u8]) -> Result<()> {
         self.element(BINARY);
         self.out.put(&length(content.len())?);
@@ -147,7 +145,6 @@ impl<'a> Encoder<'a> {
         self.out.block(content)
     }
 
-    /// Appends the content of a string.
     fn string(&mut self, value: &str) -> Result<()> {
         self.out.block_around(length(value.len() + 1)?, value.as_bytes(), [0])
     }
@@ -217,7 +214,7 @@ impl Plain for Encoder<'_> {
         self.binary(subtype::GENERIC, value).map(|()| true)
     }
 
-    /// BSON's datetime has milliseconds; a subtype of our own keeps the nanoseconds.
+    /// BSON's datetime has milliseconds; Linkspan's subtype keeps the nanoseconds.
     fn timestamp(&mut self, value: Timestamp) -> Result<bool> {
         self.binary(subtype::TIMESTAMP, &value.nanoseconds().to_le_bytes()).map(|()| true)
     }
@@ -226,7 +223,7 @@ impl Plain for Encoder<'_> {
         self.binary(subtype::UUID, &value).map(|()| true)
     }
 
-    /// An escape where decimal128 would round.
+    /// Writes an escape if decimal128 would round.
     fn decimal(&mut self, value: &Decimal) -> Result<bool> {
         let Some(bytes) = decimal128::write(value) else { return Ok(false) };
         self.element(DECIMAL128);
@@ -248,7 +245,7 @@ impl Plain for Encoder<'_> {
         self.close()
     }
 
-    /// The document at the top is not an element of another one.
+    /// The document at the top is not an element of another document.
     fn begin_map(&mut self, _: usize) -> Result<()> {
         if self.open.is_empty() {
             self.open(MAP);
@@ -269,7 +266,7 @@ impl Plain for Encoder<'_> {
         self.close()
     }
 
-    /// A short key is checked while it is written, as words that overlap.
+    /// Checks a short key while writing it, as words that overlap.
     fn try_key(&mut self, key: &str) -> Result<bool> {
         let (at, bytes) = (self.out.position(), key.as_bytes());
         let length = bytes.len();
@@ -331,19 +328,20 @@ impl Plain for Encoder<'_> {
         key.iter().all(|byte| *byte != 0)
     }
 
-    /// Removes the entries that the map has so far and writes them again as pairs, because the next
-    /// key contains a NUL. Rare, so it parses what was written instead of keeping a list.
+    /// Writes the entries of the map again as pairs, because the next key contains a NUL.
+    ///
+    /// This is rare, so it parses the written entries instead of keeping a list.
     fn turn_into_pairs(&mut self) -> Result<()> {
         let Some(map) = self.open.last() else {
             return Err(Error::new(ErrorKind::Internal, "a key came outside a map"));
         };
-        // The length stays in place; only the entries are removed.
+        // The length stays in place.
         let from = map.length_at + 4;
         let written = self.out.take_from(from)?;
         self.key(name::MAP)?;
         self.begin_array(0)?;
         let mut input = Input::new(&written);
-        // Every entry was written here, so its type is known and its end is valid.
+        // This encoder wrote every entry, so the types and the end are valid.
         while let Ok(kind) = input.byte() {
             let key = cstring(&mut input)?;
             let from = input.at;
@@ -377,7 +375,7 @@ mod tests {
         };
         let items: Vec<Value> = (0..1101).map(item).collect();
         let bytes = encode(&Value::Array(items), Encoding::Bson).unwrap();
-        // The document of a value that is no map, and the document of its only element.
+        // The document of a value that is not a map, and the document of its only element.
         let mut input = Input::new(&bytes);
         input.take(4, 0).unwrap();
         assert_eq!((input.byte().unwrap(), cstring(&mut input).unwrap()), (ARRAY, name::VALUE.as_bytes()));

@@ -3,22 +3,20 @@
 //! | value | written as | also read |
 //! |---|---|---|
 //! | null, bool, text, map, array | null, boolean, string, document, array | |
-//! | integer | int32 where it fits, else int64; escape above that | int64 for small ones |
+//! | integer | int32 if it fits, else int64; escape above that | int64 for small ones |
 //! | float | double | |
 //! | bytes | binary, subtype 0x00 | |
 //! | timestamp | binary, subtype 0x80: nanoseconds since 1970 as int64 | datetime |
 //! | UUID | binary, subtype 0x04 | |
-//! | decimal | decimal128 where that keeps it exactly, else escape | |
+//! | decimal | decimal128 if exact, else escape | |
 //! | N-d array | escape, elements in binary, subtype 0x00 | |
 //! | anything but a map at the top | `{"$value": …}` | |
 //! | a map with a key that holds NUL | `{"$map": [[key, value], …]}` | |
 //!
-//! Undefined, ObjectId, regular expressions, DBPointer, code, symbol, MongoDB's own timestamp, min and max
-//! key and other subtypes of binary have no form in Linkspan and are `Unsupported`. The keys of an array are
-//! ignored.
+//! The other types and subtypes of BSON, such as ObjectId and regular expressions, have no form in Linkspan and are
+//! `Unsupported`. The keys of an array are ignored.
 //!
-//! The elements of a document are here: type, key, and the length of the content. Decoder, first
-//! pass and encoder share these functions, so all three agree on the extent of an element.
+//! Decoder, first pass and encoder share the functions of this file, so they agree on the extent of an element.
 
 mod count;
 mod decimal128;
@@ -48,7 +46,6 @@ const DECIMAL128: u8 = 0x13;
 
 /// Subtypes of binary.
 mod subtype {
-    // Bytes.
     pub(super) const GENERIC: u8 = 0x00;
     // Obsolete: a second length is inside.
     pub(super) const OLD_BINARY: u8 = 0x02;
@@ -78,7 +75,7 @@ fn length(input: &mut Input<'_>, least: i32) -> Result<u64> {
     Ok(u64::from(length.cast_unsigned()))
 }
 
-/// Takes the content of a string; returns its bytes without the NUL at the end.
+/// Takes the content of a string. Returns its bytes without the NUL at the end.
 #[inline]
 fn string<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
     let at = input.at;
@@ -107,10 +104,10 @@ fn binary<'a>(input: &mut Input<'a>) -> Result<(u8, &'a [u8])> {
     Ok((kind, bytes))
 }
 
-/// Takes the content of an element of any type, whether it has a form here or not.
+/// Takes the content of an element of any type, with or without a form here.
 fn skip(input: &mut Input<'_>, kind: u8) -> Result<()> {
     let at = input.at;
-    // The length of the content, for types where it does not depend on the content.
+    // The length of the content, for types of a fixed length.
     let fixed = match kind {
         // Types without content: null, undefined, max key, min key.
         NULL | 0x06 | 0x7f | 0xff => 0,
@@ -138,7 +135,7 @@ fn skip(input: &mut Input<'_>, kind: u8) -> Result<()> {
     input.take(fixed, at).map(drop)
 }
 
-/// Returns the name of a type that has no form here; `None` for a type that does not exist.
+/// Returns the name of a type without a form here; `None` for a type that does not exist.
 fn unsupported_name(kind: u8) -> Option<&'static str> {
     Some(match kind {
         0x06 => "undefined",

@@ -1,8 +1,8 @@
-//! Writes what is around one long array whose elements are stored elsewhere: most messages with arrays are one in a
-//! short map.
+//! Writes the bytes around one long array whose elements are stored elsewhere.
 //!
-//! The bytes are those that [`encode`](super::encode) writes. There are few of them, so they are written directly into
-//! the [`Rest`] of the message. Maps with several arrays and longer maps are left to `flat_arrays` and the encoder.
+//! Most messages with arrays have one array in a short map. The bytes equal those of [`encode`](super::encode). They
+//! are few, so they go directly into the [`Rest`] of the message. `flat_arrays` and the encoder write maps with several
+//! arrays and longer maps.
 
 use bytes::Bytes;
 
@@ -17,18 +17,17 @@ use crate::value::{DType, Limits, Map, NdArray, NdArrayRef, Order, Value};
 /// The alignment of elements, from the beginning of the message.
 const ALIGN: usize = 8;
 
-/// What is written around an array.
+/// The bytes around an array, and the array's elements.
 pub(crate) struct AroundArray<'a> {
-    /// Everything but the elements.
     pub rest: Rest,
     /// The number of bytes of the rest before the elements.
     pub at: usize,
-    /// The elements.
     pub elements: &'a Bytes,
 }
 
-/// Returns a map without the elements of its one array, with aligned elements; `None` where it has another form or
-/// length, or may be beyond a limit.
+/// Returns a map without the elements of its one array, with aligned elements.
+///
+/// `None` if the map has another form or length, or may exceed a limit.
 pub(crate) fn write<'a>(map: &'a Map, limits: &Limits) -> Option<AroundArray<'a>> {
     let entries = u8::try_from(map.len()).ok().filter(|entries| *entries <= MOST_FOUND)?;
     let mut array = None;
@@ -69,7 +68,6 @@ pub(crate) fn write_alone<'a>(array: &'a NdArray, limits: &Limits) -> Option<Aro
     Some(AroundArray { rest, at, elements: &array.data })
 }
 
-/// Writes the shortest head with this number.
 #[inline]
 fn write_head(to: &mut Slice<'_>, major: u8, n: u64) -> Option<()> {
     if n < 24 { to.put([major << 5 | n as u8]) } else { to.item(|to| put_head(to, major, n)) }
@@ -80,7 +78,7 @@ fn write_text(to: &mut Slice<'_>, text: &str) -> Option<()> {
     to.block(text.as_bytes())
 }
 
-/// Writes an array that is long enough to be stored elsewhere; returns the position of its elements.
+/// Writes an array that is long enough to be stored elsewhere. Returns the position of its elements.
 fn write_array(to: &mut Slice<'_>, array: &NdArray) -> Option<usize> {
     let NdArrayRef { dtype, order, shape, data } = array.as_ref();
     let tag = typed_array(dtype)?;
@@ -100,7 +98,7 @@ fn write_array(to: &mut Slice<'_>, array: &NdArray) -> Option<usize> {
     let head = if data.len() < 1 << 32 { 5 } else { 9 };
     let is_aligned = (to.at() + head).is_multiple_of(ALIGN);
     if !is_aligned {
-        // As many empty chunks as bytes are missing, behind the beginning of a string of chunks.
+        // A string of chunks begins here; the empty chunks in it are the missing bytes.
         to.put([0x5f])?;
         let missing = (to.at() + head).wrapping_neg() % ALIGN;
         to.item(|to| {
@@ -116,10 +114,10 @@ fn write_array(to: &mut Slice<'_>, array: &NdArray) -> Option<usize> {
     Some(at)
 }
 
-/// Memory of the caller. Every method returns `None` where there is no room; what was written is then invalid.
+/// Memory of the caller. Every method returns `None` without room; the written bytes are then invalid.
 #[derive(Debug)]
 struct Slice<'a> {
-    /// The memory behind what was written.
+    /// The memory after the written bytes.
     rest: &'a mut [u8],
     length: usize,
 }
@@ -129,24 +127,21 @@ impl<'a> Slice<'a> {
         Slice { length: to.len(), rest: to }
     }
 
-    /// Returns the number of bytes that were written.
     fn at(&self) -> usize {
         self.length.wrapping_sub(self.rest.len())
     }
 
-    /// Writes the first of `N` bytes that `write` writes, as many as it returns.
+    /// Calls `write` with the next `N` bytes, and keeps the number of bytes that it returns.
     fn item<const N: usize>(&mut self, write: impl FnOnce(&mut [u8; N]) -> usize) -> Option<()> {
         let length = write(self.rest.first_chunk_mut()?).min(N);
         self.rest.split_off_mut(..length).map(drop)
     }
 
-    /// Writes these bytes.
     fn put<const N: usize>(&mut self, bytes: [u8; N]) -> Option<()> {
         *self.rest.split_off_mut(..N)?.first_chunk_mut()? = bytes;
         Some(())
     }
 
-    /// Writes bytes of any number.
     fn block(&mut self, block: &[u8]) -> Option<()> {
         self.rest.split_off_mut(..block.len())?.copy_from_slice(block);
         Some(())
@@ -163,7 +158,7 @@ mod tests {
         NdArray { dtype, order: order.for_shape(shape), shape: shape.to_vec(), data: vec![7; length].into() }
     }
 
-    /// Compares what is written with what the encoder writes; returns whether anything was.
+    /// Compares the written bytes with those of the encoder. Returns whether any were written.
     fn check(value: &Value) -> bool {
         let found = match value {
             Value::Map(map) => write(map, &Limits::default()),
@@ -208,7 +203,7 @@ mod tests {
             assert!(check(&Value::map([("scalar", scalar.clone()), ("wave", wave())])));
             assert!(check(&Value::map([("wave", wave()), ("scalar", scalar)])));
         }
-        // Each text is written whole or not at all: up to the length for which there is room, and no longer one.
+        // Each text is written whole or not at all, so longer texts are not taken beyond some length.
         let taken = (0..=Rest::SHORT).map(|length| {
             let text = Value::from("t".repeat(length).as_str());
             check(&Value::map([("wave", wave()), ("text", text)]))

@@ -1,8 +1,7 @@
 //! CBOR's arrays of numbers (RFC 8746) to N-d arrays.
 //!
-//! Little-endian elements reach the sink as a slice of the message. Big-endian and binary16
-//! elements and plain arrays of numbers are converted into a buffer, which the sink counts while it
-//! exists.
+//! Little-endian elements reach the sink as a slice of the message. Big-endian elements, binary16 elements and plain
+//! arrays of numbers are converted in a buffer, which the sink counts while it exists.
 
 use std::borrow::Cow;
 
@@ -14,19 +13,17 @@ use crate::codec::input::{malformed, unsupported};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{DType, NdArrayRef, Order, Sink};
 
-/// The type of the elements, and the elements, little-endian.
+/// The type of the elements, and their little-endian bytes.
 type Elements<'a> = (DType, Cow<'a, [u8]>);
 
 impl<'a, S: Sink> Decoder<'a, '_, S> {
-    /// Decodes the array that begins with this tag: tag 40 or 1040 with its shape, or a typed array
-    /// alone, which has one dimension.
+    /// Decodes an array: tag 40 or 1040 with its shape, or a typed array of one dimension.
     ///
     /// # Errors
     ///
-    /// `Malformed` where shape and elements disagree, `TooLarge` over the rank limit, `Unsupported`
-    /// for elements without a form here.
+    /// `Malformed` if shape and elements disagree, `TooLarge` over the rank limit, `Unsupported` for elements without a
+    /// form here.
     pub(super) fn ndarray(&mut self, tag: Head) -> Result<()> {
-        // A typed array without shape is an array of one dimension.
         let order = match tag.n {
             ROW_MAJOR => Order::Row,
             COLUMN_MAJOR => Order::Column,
@@ -81,7 +78,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             COMPLEX => {
                 let content = self.expect(6, "complex numbers are a typed array here")?;
                 let (parts, data) = self.typed(content)?;
-                // The typed array has the real and imaginary parts alternating.
+                // The typed array alternates real and imaginary parts.
                 let dtype = match parts {
                     DType::F32 => DType::C64,
                     DType::F64 => DType::C128,
@@ -98,7 +95,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     /// Takes a typed array. Its tag is `010 float signed little length`, RFC 8746 section 2.1.
     fn typed(&mut self, tag: Head) -> Result<Elements<'a>> {
         let dtype = match tag.n {
-            // 68 is U8 with clamped arithmetic, which is a matter of the program.
+            // 68 is U8 with clamped arithmetic, which concerns only the program.
             64 | 68 => DType::U8,
             65 | 69 => DType::U16,
             66 | 70 => DType::U32,
@@ -128,7 +125,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 self.release(data);
                 Cow::Owned(wide)
             }
-            // Big-endian elements are reversed.
             65..=67 | 73..=75 | 81 | 82 => {
                 whole_elements(dtype, &data, tag)?;
                 // Joined chunks are reversed in place; borrowed bytes are copied first.
@@ -145,11 +141,10 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Ok((dtype, data))
     }
 
-    /// Takes the elements of a plain array: all bools, all integers of 64 bits with sign, or all
-    /// floats.
+    /// Takes the elements of a plain array: all bools, all integers of 64 bits with sign, or all floats.
     ///
-    /// Other encoders write short arrays like this. Mixed kinds are `Unsupported`, because no
-    /// element type would keep all values. An empty array has no type; bool is chosen.
+    /// Other encoders write short arrays in this form. Mixed kinds are `Unsupported`, because no element type keeps all
+    /// values. An empty array has no element type; it becomes an array of bools.
     fn plain(&mut self, array: Head) -> Result<Elements<'a>> {
         let count = self.items(array)?;
         let mut data = Vec::new();
@@ -157,7 +152,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         for _ in 0..count {
             let at = self.input.at;
             let next = self.input.peek().ok_or_else(|| self.input.ended())?;
-            // The type of an item: its first byte decides.
+            // The first byte of an item decides its type.
             let (found, bits) = match next {
                 0xf4 | 0xf5 => {
                     self.input.byte()?;
@@ -177,7 +172,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 }
                 _ => return Err(unsupported(at, "an array of numbers holds something else")),
             };
-            // The memory of all elements is counted before the first is stored.
+            // The sink counts the memory of all elements before the first is stored.
             if dtype.is_none() {
                 data = self.start_joining(&[], count.saturating_mul(found.size()))?;
             }
@@ -246,13 +241,13 @@ mod tests {
         ];
         for (what, rest, at) in cases {
             assert_eq!(decoded(rest, at).unwrap_err().kind(), ErrorKind::Malformed, "{what}");
-            // With enough bytes behind, the item is valid and the part remains unused.
+            // If enough bytes follow, the item is valid and the part remains unused.
             let more = [rest, &[0x61; 17]].concat();
             assert_eq!(decoded(&more, at).unwrap_err().kind(), ErrorKind::Malformed, "{what}");
         }
     }
 
-    /// What only this process can write may be the content of a byte string, and of nothing that is examined.
+    /// A part that only this process writes may be the content of a byte string, but of no examined item.
     #[test]
     fn byte_strings_may_be_stored_elsewhere_in_memory_that_nobody_else_writes() {
         let own = |rest: &[u8], at| {

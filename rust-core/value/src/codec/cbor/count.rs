@@ -1,23 +1,25 @@
-//! The first pass over an indefinite array or map: the number of items of it and of each indefinite
-//! one inside it.
+//! The first pass over an indefinite array or map: the number of items of each indefinite container
+//! in it.
 //!
-//! The decoder calls it at the first indefinite container whose count it does not have. Definite
-//! containers carry their lengths and are only followed.
+//! The decoder calls it at the first indefinite container without a count. Definite containers
+//! carry their lengths, so the pass only follows them.
 
 use super::head::{BREAK, Head, head};
 use crate::codec::MAX_DEPTH;
 use crate::codec::input::{Input, ItemCounts};
 use crate::value::Sink;
 
-/// The greatest depth that the walk follows: deeper containers are refused before their count is
-/// needed. The tags of an N-d array and of an instant add a few levels to the deepest value.
+/// The greatest depth that the walk follows; deeper containers are refused before their count is
+/// needed.
+///
+/// The tags of an N-d array and of an instant add a few levels to the deepest value.
 const LEVELS: usize = MAX_DEPTH as usize + 8;
 
 /// A container that is not closed yet.
 struct OpenContainer {
-    /// The remaining items, for a definite one.
+    /// The remaining items of a definite container.
     remaining: u64,
-    /// The container's number, for an indefinite one, and whether two items make one entry.
+    /// The number of an indefinite container, and whether two items make one entry.
     counted: Option<(usize, bool)>,
     /// Whether the last item was a key, whose value comes next.
     after_key: bool,
@@ -34,14 +36,14 @@ pub(super) fn count<S: Sink>(mut input: Input<'_>, counts: &mut ItemCounts, sink
     }
 }
 
-/// Passes over one item or one break. `None` where the bytes are invalid or the counts are full.
+/// Passes over one item or one break. `None` if the bytes are invalid or the counts are full.
 fn step<S: Sink>(
     input: &mut Input<'_>,
     open: &mut Vec<OpenContainer>,
     counts: &mut ItemCounts,
     sink: &mut S,
 ) -> Option<()> {
-    // The end of the innermost container, which must be an indefinite one at the end of an entry.
+    // A break ends the innermost container, which must be indefinite and at the end of an entry.
     if input.peek()? == BREAK {
         let top = open.pop()?;
         top.counted?;
@@ -51,7 +53,8 @@ fn step<S: Sink>(
         input.byte().ok()?;
         return completed(open);
     }
-    // Counted at its start, so that the second pass reaches an item whose content is invalid.
+    // The item is counted at its start, so that the second pass reaches an item with invalid
+    // content.
     if let Some(OpenContainer { counted: Some((container, map)), after_key, .. }) = open.last_mut() {
         *after_key = *map && !*after_key;
         if *after_key || !*map {
@@ -59,11 +62,10 @@ fn step<S: Sink>(
         }
     }
     let mut item = head(input).ok()?;
-    // Tags are part of the item behind them.
+    // Tags are part of the item after them.
     while item.major == 6 {
         item = head(input).ok()?;
     }
-    // The number of items inside, for a definite container.
     let remaining = match item.major {
         2 | 3 if item.is_indefinite() => {
             while input.peek()? != BREAK {
@@ -99,7 +101,7 @@ fn step<S: Sink>(
     completed(open)
 }
 
-/// Passes over the content of a string; that of a byte string may be stored elsewhere.
+/// Passes over the content of a string. The content of a byte string may be stored elsewhere.
 fn content(input: &mut Input<'_>, string: Head) -> Option<()> {
     let passed =
         if string.major == 2 { input.elements(string.n, string.at) } else { input.take(string.n, string.at) };

@@ -1,30 +1,32 @@
-//! A cursor over flat CBOR, on which all readers of flat data stand: maps of few scalars and long arrays, which are
-//! read in their bytes. The limits that readers and writers of flat data keep are here, too.
+//! A cursor over flat CBOR: maps of few scalars and long arrays, which readers find in the bytes.
 //!
-//! Every step takes the next item and returns `None` for a form that the encoders of this library do not write: such
-//! data is left to the decoder, which reads it from its beginning and reports the errors.
+//! All readers of flat data use it; readers and writers share the limits in this file. Each step takes the next item.
+//! It returns `None` for a form that this library's encoders do not write: the decoder then reads the data from its
+//! beginning and reports the errors.
 
 use super::encode::{NULL, bool_byte};
 use crate::codec::flat_key::FlatKey;
 use crate::error::Result;
 use crate::value::{Limits, Sink, Value};
 
-/// The head of a map without entries; the number of entries is added to it.
+/// The head of a map without entries. Writers add the number of entries.
 pub(crate) const MAP: u8 = 5 << 5;
-/// The greatest number of entries of a map: its head then has one byte.
+/// The greatest number of entries of a map whose head has one byte.
 pub(crate) const MOST_ENTRIES: u8 = 23;
-/// The greatest number of entries of a map in which entries are found by their keys: finding one compares the keys
-/// before it.
+/// The greatest number of entries of a map that is searched by key: a search compares all keys before.
 pub(crate) const MOST_FOUND: u8 = 16;
 /// The greatest length of a map in bytes, without the elements of arrays.
 pub(crate) const LONGEST: usize = 4096;
-/// The greatest length of a key or text in a map that is [checked](super::FlatMap::check), in bytes: the number behind
-/// the first byte takes one byte.
+/// The greatest length in bytes of a key or text in a [checked](super::FlatMap::check) map.
+///
+/// The number after the first byte then has one byte.
 pub(super) const LONGEST_TEXT: usize = 255;
 
-/// The greatest length of a block that is copied into a field; longer ones may be views of the message.
+/// The greatest length of a block that is copied into a field.
+///
+/// Longer blocks may be views of the message.
 pub(super) const LONGEST_BLOCK: usize = 256;
-/// The length in bytes beyond which records with maps in them are refused, and so walked.
+/// The length in bytes from which the decoder reads records that contain maps.
 pub(crate) const LONGEST_WITH_MAPS: usize = 1 << 20;
 
 /// The first byte of a float.
@@ -32,8 +34,9 @@ pub(super) const FLOAT: u8 = 0xfb;
 pub(super) const FALSE: u8 = bool_byte(false);
 pub(super) const TRUE: u8 = bool_byte(true);
 
-/// Returns whether flat data of this length is within the limits, whatever it contains: `bytes` without the elements of
-/// arrays, of which there are `elements` bytes.
+/// Returns whether flat data of this length is within the limits, whatever it contains.
+///
+/// `bytes` is the length without the elements of arrays, `elements` the length of these elements.
 pub(crate) fn is_within(limits: &Limits, bytes: usize, elements: u64) -> bool {
     let memory = elements.saturating_add(Limits::for_message(0).memory);
     let message = elements.saturating_add(bytes as u64);
@@ -56,7 +59,7 @@ pub enum FlatValue<'a> {
 }
 
 impl<'a> FlatValue<'a> {
-    /// Returns the scalar that a value is; `None` for any other value.
+    /// Returns the scalar of a value; `None` for any other value.
     pub(super) fn of(value: &'a Value) -> Option<FlatValue<'a>> {
         Some(match value {
             Value::Null => FlatValue::Null,
@@ -79,7 +82,6 @@ impl<'a> FlatValue<'a> {
         }
     }
 
-    /// Sends the scalar.
     pub(super) fn send(self, sink: &mut impl Sink) -> Result<()> {
         match self {
             FlatValue::Null => sink.null(),
@@ -91,9 +93,9 @@ impl<'a> FlatValue<'a> {
     }
 }
 
-/// A position in flat CBOR. A copy of it is the same position.
-// The bytes that follow are two registers, which one comparison for each step updates: an offset into all bytes takes
-// two. The steps are inlined, so that they stay registers.
+/// A position in flat CBOR. A copy has the same position.
+// `rest` takes two registers, and each step updates it with one comparison. An offset into all bytes would take two.
+// The steps are inlined, so that the registers stay registers.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor<'a> {
     rest: &'a [u8],
@@ -110,17 +112,15 @@ impl<'a> Cursor<'a> {
         self.rest.len()
     }
 
-    /// Returns whether no byte follows.
     pub(crate) fn is_end(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// Returns the next byte, and stays in front of it.
+    /// Returns the next byte without taking it.
     pub(super) fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
     }
 
-    /// Returns whether a tag is next: the beginning of an array.
     pub(super) fn is_tag(&self) -> bool {
         self.rest.first().is_some_and(|first| first >> 5 == 6)
     }
@@ -132,14 +132,14 @@ impl<'a> Cursor<'a> {
         Some(*chunk)
     }
 
-    /// Takes the next bytes, of this number.
+    /// Takes this number of bytes.
     fn slice(&mut self, length: usize) -> Option<&'a [u8]> {
         let (slice, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
         Some(slice)
     }
 
-    /// Takes these bytes, if they are next, and returns whether they were.
+    /// Takes these bytes if they are next. Returns whether it took them.
     #[inline]
     fn take(&mut self, bytes: &[u8]) -> bool {
         match self.rest.split_at_checked(bytes.len()) {
@@ -151,14 +151,15 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Takes the head of a map of at most `most` entries, and returns their number.
+    /// Takes the head of a map of at most `most` entries. Returns the number of entries.
     pub(crate) fn map(&mut self, most: u8) -> Option<u8> {
         let [first] = self.chunk()?;
         first.checked_sub(MAP).filter(|entries| *entries <= most.min(MOST_ENTRIES))
     }
 
-    /// Takes this key, if it is next, and returns whether it was. Inlined: the key is a constant in the caller, and so
-    /// is its head.
+    /// Takes this key if it is next. Returns whether it took the key.
+    ///
+    /// Inlined, because the caller's key is a constant, and its head then is a constant as well.
     #[inline]
     pub(super) fn constant_key(&mut self, key: &str) -> bool {
         let mut from = *self;
@@ -174,13 +175,13 @@ impl<'a> Cursor<'a> {
         is_next
     }
 
-    /// Takes this key, if it is next, and returns whether it was.
+    /// Takes this key if it is next. Returns whether it took the key.
     #[inline]
     pub(super) fn key(&mut self, key: &FlatKey) -> bool {
         self.take(key.cbor.bytes())
     }
 
-    /// Takes the number of a head whose first byte was taken: the low five bits of it, or the bytes behind.
+    /// Takes the number of a head whose first byte was taken: the byte's low five bits, or the bytes after it.
     fn number_behind(&mut self, info: u8) -> Option<u64> {
         Some(match info {
             0..24 => info.into(),
@@ -192,7 +193,7 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// Takes a head of this major type, and returns its number.
+    /// Takes a head of this major type. Returns its number.
     pub(super) fn number(&mut self, major: u8) -> Option<u64> {
         let [first] = self.chunk()?;
         if first >> 5 == major { self.number_behind(first & 31) } else { None }
@@ -207,14 +208,14 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Takes an integer; `None` for one that the type does not hold.
+    /// Takes an integer; `None` if the type cannot hold it.
     #[inline]
     pub(super) fn integer<T: TryFrom<u64> + TryFrom<i64>>(&mut self) -> Option<T> {
         let [first] = self.chunk()?;
         self.integer_behind(first)
     }
 
-    /// Takes a string of this major type and any definite length, and returns its content.
+    /// Takes a string of this major type and any definite length. Returns its content.
     #[inline]
     pub(super) fn string(&mut self, major: u8) -> Option<&'a [u8]> {
         let length = self.number(major)?;
@@ -231,7 +232,7 @@ impl<'a> Cursor<'a> {
         self.slice(length.into())
     }
 
-    /// Takes a key or text of at most [`LONGEST_TEXT`] bytes, which may not be UTF-8.
+    /// Takes a key or text of at most [`LONGEST_TEXT`] bytes, which may be invalid UTF-8.
     #[inline]
     pub(super) fn text(&mut self) -> Option<&'a [u8]> {
         let [first] = self.chunk()?;
@@ -251,7 +252,6 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// Takes a scalar.
     #[inline]
     pub(super) fn scalar(&mut self) -> Option<FlatValue<'a>> {
         self.scalar_with(|text| std::str::from_utf8(text).ok())
@@ -279,10 +279,9 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
     }
 }
 
-/// The keys of a map, as far as they were read.
 pub(super) type Keys<'a> = [&'a [u8]; MOST_FOUND as usize];
 
-/// Adds a key behind `count` others; `None` for one that is among them, and for one too many.
+/// Adds a key after `count` others; `None` for a repeated key, and if there is no place.
 pub(super) fn add_key<'a>(keys: &mut Keys<'a>, count: usize, key: &'a [u8]) -> Option<()> {
     if keys.get(..count)?.contains(&key) {
         return None;

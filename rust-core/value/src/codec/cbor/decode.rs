@@ -1,9 +1,8 @@
 //! CBOR to values: a walk over the bytes that drives a Sink.
 //!
-//! The walk recurses for containers; the Meter refuses a container beyond the depth limit when it
-//! begins, and tags recurse at most a fixed number of levels, so the stack is bounded. Errors carry
-//! the offset of the innermost item, and each container adds its key or index to the path on the
-//! way out.
+//! The walk recurses for containers. The stack is bounded: the Meter refuses a container beyond the
+//! depth limit, and tags recurse at most a fixed number of levels. An error carries the offset of
+//! the innermost item. On the way out, each container adds its key or index to the path.
 
 use std::borrow::Cow;
 
@@ -14,13 +13,14 @@ use crate::codec::input::{Input, ItemCounts, malformed, unsupported, utf8};
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::value::{BigInt, Limits, Sink, Source};
 
-/// Sends the one value of `bytes` to `sink`, which enforces the limits. `parts` are the blocks that
-/// belong between the bytes.
+/// Sends the one value of `bytes` to `sink`, which enforces the limits.
+///
+/// `parts` are the blocks that belong between the bytes.
 pub(crate) fn decode<S: Sink>(bytes: &[u8], parts: Parts<'_>, limits: &Limits, sink: &mut S) -> Result<()> {
     first(Input::new(bytes).with_parts(parts), limits, sink)?.finish()
 }
 
-/// Decodes the first value of the input, and returns the position behind it.
+/// Decodes the first value of the input. Returns the input after it.
 fn first<'a, S: Sink>(input: Input<'a>, limits: &Limits, sink: &mut S) -> Result<Input<'a>> {
     let nodes = limits.most_nodes();
     let counts = ItemCounts::up_to(nodes.saturating_add(8));
@@ -29,7 +29,7 @@ fn first<'a, S: Sink>(input: Input<'a>, limits: &Limits, sink: &mut S) -> Result
     Ok(decoder.input)
 }
 
-/// Decodes the first value of the bytes, and returns its length in bytes.
+/// Decodes the first value of the bytes. Returns its length in bytes.
 pub(crate) fn decode_first<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Result<usize> {
     Ok(first(Input::new(bytes), limits, sink)?.at)
 }
@@ -37,24 +37,22 @@ pub(crate) fn decode_first<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S)
 /// A method of [`Input`] that takes the content of a string, or of a chunk of it.
 type Take<'a> = fn(&mut Input<'a>, u64, usize) -> Result<&'a [u8]>;
 
-/// The state of one decoding.
 pub(super) struct Decoder<'a, 's, S> {
     pub(super) input: Input<'a>,
     pub(super) sink: &'s mut S,
-    /// The counts of the indefinite containers of the part that was counted last.
+    /// The counts of the indefinite containers in the last counted part.
     counts: ItemCounts,
     /// The greatest number of values, for the text of errors.
     nodes: u64,
 }
 
 impl<'a, S: Sink> Decoder<'a, '_, S> {
-    /// Decodes the next value.
     pub(super) fn value(&mut self) -> Result<()> {
         self.item()
     }
 
-    /// Decodes the next value. The most frequent kinds are decoded in place, in the loops over
-    /// arrays and maps.
+    /// Decodes the next value. The loops over arrays and maps decode the most frequent kinds in
+    /// place.
     fn item(&mut self) -> Result<()> {
         if let Some(value) = self.input.double() {
             let at = self.input.at - 9;
@@ -103,7 +101,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
     }
 
-    /// Sends an integer without sign.
     fn unsigned(&mut self, n: u64) -> Result<()> {
         match i64::try_from(n) {
             Ok(n) => self.sink.int(n),
@@ -111,7 +108,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
     }
 
-    /// Sends the integer -1 - n.
     pub(super) fn negative(&mut self, n: u64) -> Result<()> {
         match i64::try_from(n) {
             Ok(n) => self.sink.int(!n),
@@ -138,9 +134,8 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
     }
 
-    /// Decodes an array.
     fn array(&mut self, head: Head) -> Result<()> {
-        // The length is announced before any item, so that the sink can reserve.
+        // The sink learns the length before any item, so that it can reserve.
         let count = self.items(head)?;
         self.sink.begin_array(count)?;
         for i in 0..count {
@@ -150,7 +145,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         self.sink.end_array()
     }
 
-    /// Decodes a map, whose keys must be text.
     fn map(&mut self, head: Head) -> Result<()> {
         let count = self.items(head)?;
         self.sink.begin_map(count)?;
@@ -175,7 +169,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         self.sink.end_map()
     }
 
-    /// Decodes an entry whose key comes in chunks; `Unsupported` where it is not text.
+    /// Decodes an entry whose key comes in chunks; `Unsupported` if the key is not text.
     #[cold]
     fn entry_in_chunks(&mut self, head: Head) -> Result<()> {
         if head.major != 3 {
@@ -201,7 +195,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             }
             return Ok(head.n as usize);
         }
-        // Indefinite containers are counted together with all inside them, at the outermost one.
+        // One pass counts the outermost indefinite container and all containers inside it.
         if self.counts.is_spent() {
             let mut from = self.input.clone();
             from.at = head.at;
@@ -214,7 +208,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         })
     }
 
-    /// Takes the break of an indefinite array or map behind its last item.
+    /// Takes the break of an indefinite array or map after its last item.
     pub(super) fn end(&mut self, head: Head) -> Result<()> {
         if !head.is_indefinite() {
             return Ok(());
@@ -226,12 +220,11 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
     }
 
-    /// Takes the content of a byte string.
     pub(super) fn bytes(&mut self, head: Head) -> Result<Cow<'a, [u8]>> {
         self.byte_string(head, Input::byte_string)
     }
 
-    /// Takes the content of a byte string that holds the elements of an array, which may be stored
+    /// Takes the content of a byte string with the elements of an array, which may be stored
     /// elsewhere.
     pub(super) fn element_bytes(&mut self, head: Head) -> Result<Cow<'a, [u8]>> {
         self.byte_string(head, Input::elements)
@@ -239,14 +232,14 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
 
     /// Takes the content of a byte string.
     ///
-    /// It is borrowed where at most one chunk is not empty: our own encoder writes empty chunks as
-    /// padding in front of aligned elements. Several chunks are joined into a buffer, which the
-    /// sink counts.
+    /// If at most one chunk has content, it is borrowed: Linkspan's encoder writes empty chunks as
+    /// padding in front of aligned elements. Several chunks are joined in a buffer, which the sink
+    /// counts.
     fn byte_string(&mut self, head: Head, take: Take<'a>) -> Result<Cow<'a, [u8]>> {
         if !head.is_indefinite() {
             return Ok(Cow::Borrowed(take(&mut self.input, head.n, head.at)?));
         }
-        // A look ahead, so that one allocation of the exact size is enough.
+        // The look ahead makes one allocation of the exact size enough.
         let length = self.length_of_chunks(head, take)?;
         let mut whole: Cow<'a, [u8]> = Cow::Borrowed(&[]);
         while let Some(chunk) = self.chunk(head)? {
@@ -264,8 +257,9 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Ok(whole)
     }
 
-    /// Returns room for a string of several chunks, with the first of them; the sink holds it until
-    /// [`Self::release`].
+    /// Returns room for a string of several chunks, with the first chunk in it.
+    ///
+    /// The sink counts the room until [`Self::release`].
     pub(super) fn start_joining(&mut self, first: &[u8], length: usize) -> Result<Vec<u8>> {
         self.sink.hold(length)?;
         let mut whole = Vec::new();
@@ -274,8 +268,9 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Ok(whole)
     }
 
-    /// Returns the length of an indefinite string whose chunks begin here. It stops silently at an
-    /// invalid chunk, which is reported when the chunks are taken.
+    /// Returns the length of an indefinite string whose chunks begin here.
+    ///
+    /// It stops silently at an invalid chunk. Taking the chunks reports the error.
     fn length_of_chunks(&self, string: Head, take: Take<'a>) -> Result<usize> {
         let mut ahead = self.input.clone();
         let mut length = 0;
@@ -290,7 +285,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Ok(length)
     }
 
-    /// Releases what [`Self::bytes`] or [`Self::text`] held, once the sink has the content.
+    /// Releases the buffer of [`Self::bytes`] or [`Self::text`] after the sink has the content.
     pub(super) fn release<T: ToOwned + ?Sized>(&mut self, content: Cow<'a, T>)
     where
         T::Owned: AsRef<[u8]>,
@@ -300,8 +295,10 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
     }
 
-    /// Takes the content of a text string. Each chunk is valid text by itself, as RFC 8949
-    /// requires, so a character that is divided between chunks is `Malformed`.
+    /// Takes the content of a text string.
+    ///
+    /// RFC 8949 requires each chunk to be valid text, so a character that is divided between chunks
+    /// is `Malformed`.
     pub(super) fn text(&mut self, head: Head) -> Result<Cow<'a, str>> {
         if !head.is_indefinite() {
             return Ok(Cow::Borrowed(self.input.text(head.n, head.at)?));
@@ -344,7 +341,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     }
 }
 
-/// Returns the error with a key that the sink has taken in its path.
+/// Returns the error with this key, which the sink has taken, in its path.
 #[cold]
 fn under_key(error: Error, key: &[u8]) -> Error {
     error.under_key(&String::from_utf8_lossy(key))

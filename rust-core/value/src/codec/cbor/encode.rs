@@ -1,11 +1,11 @@
 //! Values to CBOR: a Sink that appends.
 //!
-//! The encoding is deterministic but for aligned arrays: shortest heads, definite lengths, floats
-//! of 64 bits. Map keys keep the order of the value, since a map has an order here.
+//! Except for aligned arrays the encoding is deterministic: shortest heads, definite lengths, floats of 64 bits. Map
+//! keys keep the order of the value, because a map has an order here.
 //!
-//! The first byte of an item has the major type in its high three bits, and in the low five the
-//! number n or the length of n: below 24 the number itself, 24 to 27 for 1, 2, 4 or 8 bytes behind
-//! it, big-endian. All lengths are definite, so ends of arrays and maps write nothing.
+//! The high three bits of an item's first byte are the major type. The low five bits are the number n if it is below
+//! 24. From 24 to 27 they announce 1, 2, 4 or 8 bytes of n, big-endian. All lengths are definite, so ends of arrays and
+//! maps write nothing.
 
 use super::{
     BIG, BIG_NEGATIVE, COLUMN_MAJOR, COMPLEX, DECIMAL, DECIMAL_OBJECT, HOMOGENEOUS, OBJECT, ROW_MAJOR,
@@ -19,10 +19,9 @@ use crate::value::{
     BigInt, DType, Decimal, DecimalParts, NdArray, NdArrayRef, Order, Sink, Source, Timestamp,
 };
 
-/// The alignment of array elements where the options request it, in bytes.
+/// The alignment of array elements in bytes, if the options request it.
 const ALIGN: usize = 8;
 
-/// Appends one value.
 pub(crate) struct Encoder<'a> {
     out: Output<'a>,
     /// Whether elements of N-d arrays are aligned, see [`ALIGN`].
@@ -30,12 +29,10 @@ pub(crate) struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    /// Returns an encoder that appends to `out`.
     pub(crate) fn new(out: Output<'a>, align: bool) -> Encoder<'a> {
         Encoder { out, align }
     }
 
-    /// Checks the length of the message.
     pub(crate) fn finish(&self) -> Result<()> {
         self.out.finish()
     }
@@ -55,18 +52,18 @@ impl<'a> Encoder<'a> {
         self.out.put_item(|to| put_head(to, major, n));
     }
 
-    /// Appends the head of a tag.
     fn tag(&mut self, tag: u64) {
         self.head(6, tag);
     }
 
-    /// Appends a byte string of elements, whose content begins at a multiple of [`ALIGN`] where the
-    /// options request it: receivers of this library then use the elements as numbers without a copy. `shared` is the
-    /// content where the caller has it with its owner.
+    /// Appends a byte string of elements, aligned to [`ALIGN`] if the options request it.
+    ///
+    /// Receivers of this library use aligned elements as numbers without a copy. `shared` is the content with its
+    /// owner, if the caller has it.
     ///
     /// # Errors
     ///
-    /// `TooLarge` over the limit of the message, `OutOfMemory` where the buffer cannot grow.
+    /// `TooLarge` over the limit of the message, `OutOfMemory` if the buffer cannot grow.
     fn aligned(&mut self, content: &[u8], shared: Option<&Bytes>) -> Result<()> {
         self.out.check_room(content.len())?;
         let head = head_length(content.len() as u64);
@@ -74,8 +71,8 @@ impl<'a> Encoder<'a> {
             self.head(2, content.len() as u64);
             return self.out.elements(content, shared);
         }
-        // Padding: an indefinite byte string of empty chunks (one byte each), one chunk with the whole
-        // content, and the break.
+        // Padding: an indefinite byte string of empty chunks (one byte each), one chunk with the whole content, and the
+        // break.
         self.out.push(0x5f);
         while !(self.out.written() + head).is_multiple_of(ALIGN) {
             self.out.push(0x40);
@@ -91,7 +88,7 @@ impl<'a> Encoder<'a> {
         self.put_ndarray(value.as_ref(), Some(&value.data))
     }
 
-    /// Appends an array; `shared` is its data where the caller has it with its owner.
+    /// Appends an array. `shared` is its data with the owner, if the caller has it.
     fn put_ndarray(&mut self, value: NdArrayRef<'_>, shared: Option<&Bytes>) -> Result<()> {
         self.tag(match value.order {
             Order::Row => ROW_MAJOR,
@@ -102,13 +99,12 @@ impl<'a> Encoder<'a> {
         for dimension in value.shape {
             self.head(0, *dimension);
         }
-        // RFC 8746 has no typed array of bools: a homogeneous array of simple values, one byte
-        // each.
+        // RFC 8746 has typed arrays only of numbers. Bools are a homogeneous array of simple values, one byte each.
         let Some(tag) = typed_array(value.dtype) else {
             self.tag(HOMOGENEOUS);
             self.head(4, value.data.len() as u64);
             self.out.check_room(value.data.len())?;
-            // Some kB at a time go where the message is sent from.
+            // The buffer grows by some kB at a time, for messages that leave it in pieces.
             for truths in value.data.chunks(1 << 14) {
                 let room = self.out.room(truths.len())?;
                 for (to, byte) in room.iter_mut().zip(truths) {
@@ -125,9 +121,7 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// Writes a head with the shortest form of `n` and returns its length in bytes.
 pub(crate) fn put_head(to: &mut [u8; 9], major: u8, n: u64) -> usize {
-    // The number of bytes behind the first one is a power of two.
     let power = match n {
         0..24 => {
             to[0] = major << 5 | n as u8;
@@ -144,34 +138,33 @@ pub(crate) fn put_head(to: &mut [u8; 9], major: u8, n: u64) -> usize {
     1 + length
 }
 
-/// Returns the major type and the number of an integer: 0 and n, or 1 and the n of -1 - n, which is the complement of a
-/// negative integer.
+/// Returns the major type and number of an integer: 0 and n, or 1 and its complement.
+///
+/// The n of a negative integer is -1 - n, its complement.
 fn int_parts(value: i64) -> (u8, u64) {
     if value >= 0 { (0, value.cast_unsigned()) } else { (1, !value.cast_unsigned()) }
 }
 
-/// Writes a byte and returns its length.
 pub(crate) fn put_byte(to: &mut [u8; 1], byte: u8) -> usize {
     *to = [byte];
     1
 }
 
-/// Writes an integer and returns its length in bytes.
 pub(crate) fn put_int(to: &mut [u8; 9], value: i64) -> usize {
     let (major, n) = int_parts(value);
     put_head(to, major, n)
 }
 
-/// Writes a float and returns its length in bytes: major type 7 with information 27 and 8 bytes, big-endian. A shorter
-/// form would need a test of each value.
+/// Writes a float and returns its length in bytes: major type 7 with information 27, 8 bytes big-endian.
+///
+/// A shorter form would need a test of each value.
 pub(crate) fn put_float(to: &mut [u8; 9], value: f64) -> usize {
     to[0] = 0xfb;
     to[1..].copy_from_slice(&value.to_bits().to_be_bytes());
     9
 }
 
-/// Writes text of at most [`SHORT`] bytes and returns its length with its head: a length of less than 24 is in the
-/// first byte.
+/// Writes text of at most [`SHORT`] bytes and returns its length with its head of one byte.
 pub(crate) fn put_short_text(to: &mut [u8; 1 + SHORT], value: &[u8]) -> usize {
     to[0] = 3 << 5 | value.len() as u8;
     copy_short(value, &mut to[1..]);
@@ -185,21 +178,18 @@ pub(crate) fn put_timestamp(to: &mut [u8; 24], value: Timestamp) -> usize {
     to[..5].copy_from_slice(&[6 << 5 | 25, above, below, 5 << 5 | 2, 1]);
     let mut put =
         |at: usize, (major, n)| to[at..].first_chunk_mut().map_or(at, |item| at + put_head(item, major, n));
-    // At most 9 and 1 bytes, so that the last one has room for 9, too.
+    // The seconds take at most 9 bytes and the key 1, so the last number also has room for 9 bytes.
     let at = put(5, int_parts(seconds));
     let at = put(at, int_parts(-9));
     put(at, (0, nanoseconds.into()))
 }
 
-/// Simple value 22.
 pub(crate) const NULL: u8 = 0xf6;
 
-/// Returns simple value 20 or 21.
 pub(crate) const fn bool_byte(value: bool) -> u8 {
     if value { 0xf5 } else { 0xf4 }
 }
 
-/// Returns the length of a head with this number, in bytes.
 const fn head_length(n: u64) -> usize {
     match n {
         0..24 => 1,
@@ -211,13 +201,11 @@ const fn head_length(n: u64) -> usize {
 }
 
 impl Sink for Encoder<'_> {
-    /// Simple value 22.
     fn null(&mut self) -> Result<()> {
         self.out.push(NULL);
         Ok(())
     }
 
-    /// Simple values 20 and 21.
     #[inline]
     fn bool(&mut self, value: bool) -> Result<()> {
         self.out.push(bool_byte(value));
@@ -245,10 +233,10 @@ impl Sink for Encoder<'_> {
             self.head(2, value.magnitude().len() as u64);
             return self.out.block(value.magnitude());
         }
-        // A negative integer is written as n of -1 - n: the magnitude less one.
+        // CBOR writes a negative integer as the n of -1 - n: the magnitude less one.
         let mut n = value.magnitude().to_vec();
         for byte in n.iter_mut().rev() {
-            // Subtracts one from the magnitude, which is not zero.
+            // The magnitude is never zero here.
             let (less, borrow) = byte.overflowing_sub(1);
             *byte = less;
             if !borrow {
@@ -257,7 +245,7 @@ impl Sink for Encoder<'_> {
         }
         let zeros = n.iter().take_while(|b| **b == 0).count();
         let n = &n[zeros..];
-        // -2^64 is beyond 64 bits as a magnitude, and its n is not.
+        // The magnitude of -2^64 needs more than 64 bits, but its n does not.
         if n.len() <= 8 {
             self.head(1, n.iter().fold(0, |sum, b| sum << 8 | u64::from(*b)));
             return Ok(());
@@ -309,7 +297,7 @@ impl Sink for Encoder<'_> {
         self.out.block(&value)
     }
 
-    /// Tag 4 with the exponent and the coefficient; tag 27 with the text where tag 4 has no form.
+    /// Tag 4 with the exponent and the coefficient, or tag 27 with the text if tag 4 has no form.
     fn decimal(&mut self, value: &Decimal) -> Result<()> {
         match value.parts() {
             // Tag 4 has integers, which cannot be minus zero.

@@ -62,7 +62,7 @@ impl FlatField for String {
 }
 
 /// Returns a copy of these bytes as text.
-// A call: the check for UTF-8 and the allocation are the greatest part of a text anyway.
+// Not inlined: most of the time goes to the check for UTF-8 and to the allocation.
 #[inline(never)]
 fn copied(bytes: &[u8]) -> Option<String> {
     crate::error::memory::copy_text(std::str::from_utf8(bytes).ok()?).ok()
@@ -92,7 +92,7 @@ impl FlatField for Timestamp {
             return None;
         }
         let nanoseconds = from.integer::<u32>()?;
-        // Less than a second: else the decoder refuses it.
+        // The decoder refuses a second or more.
         (nanoseconds < 1_000_000_000).then(|| Timestamp::from_parts(seconds, nanoseconds.into()).ok())?
     }
 }

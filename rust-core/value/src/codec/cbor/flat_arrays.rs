@@ -1,9 +1,8 @@
-//! Short maps of scalars and long arrays, and a long array alone, whose elements are stored elsewhere: read and written
-//! without events.
+//! Short maps of scalars and long arrays, and single long arrays, read and written without events.
 //!
-//! Reader and writer accept a subset of what decoder and encoder accept, and give the same values and bytes: a map of
-//! at most [`MOST_FOUND`] entries, each a scalar that flat maps have or an N-d array; or one N-d array. Every other
-//! value, and all bytes that the decoder refuses, are left to decoder and encoder, so that errors come from one place.
+//! The elements of the arrays are stored elsewhere. Reader and writer accept two forms. The first is a map of at most
+//! [`MOST_FOUND`] entries, each an N-d array or a scalar of flat maps. The second is one N-d array. The values and
+//! bytes equal those of decoder and encoder. Decoder and encoder handle every other form, so all errors come from them.
 
 use super::cursor::{Cursor, FlatValue, MOST_FOUND, is_within};
 use super::encode::Encoder;
@@ -14,11 +13,12 @@ use crate::codec::output::Output;
 use crate::error::Result;
 use crate::value::{DType, Limits, Map, NdArray, NdArrayRef, Order, Sink, Value};
 
-/// More bytes than the heads of an entry take: those of its key, a scalar, or an array of most dimensions.
+/// An upper bound of the bytes of an entry's heads: its key, and a scalar or an array of most dimensions.
 const HEADS: usize = 192;
 
-/// Returns the value of a body with separate parts, where it is such a map or an array; its arrays share the memory of
-/// the parts. `None` where the decoder has to read it.
+/// Returns the value of a body with separate parts if it is such a map or an array.
+///
+/// Its arrays share the memory of the parts. `None` if the decoder must read the body.
 pub(crate) fn read(body: &Body, limits: &Limits) -> Option<Value> {
     let (bytes, parts) = body.to_decode();
     let mut parts = parts.list;
@@ -45,8 +45,9 @@ pub(crate) fn read(body: &Body, limits: &Limits) -> Option<Value> {
     (cursor.is_end() && parts.is_empty()).then_some(Value::Map(map))
 }
 
-/// Returns the value of a body where it is one array, whose elements are its only separate part. `None` where the
-/// decoder has to read it.
+/// Returns the array of a body whose only separate part is the array's elements.
+///
+/// `None` if the decoder must read the body.
 pub(crate) fn read_alone(body: &Body, limits: &Limits) -> Option<NdArray> {
     let (bytes, parts) = body.to_decode();
     let [part] = parts.list else { return None };
@@ -58,7 +59,7 @@ pub(crate) fn read_alone(body: &Body, limits: &Limits) -> Option<NdArray> {
     cursor.is_end().then_some(array)
 }
 
-/// The element types by the tag of their arrays; real ones and complex ones.
+/// The element types by the tag of their arrays: real types, complex types.
 static ELEMENTS: [[Option<DType>; 96]; 2] = {
     let mut elements = [[None; 96]; 2];
     let mut at = 0;
@@ -97,18 +98,19 @@ impl Description {
         NdArrayRef { dtype: self.dtype, order: self.order.for_shape(shape), shape, data }
     }
 
-    /// Takes the array at the cursor, whose bytes end at `end`, and describes it; its elements are in `part`. The
-    /// description is invalid where it returns `None`.
+    /// Describes the array at the cursor. Its bytes end at `end`; its elements are in `part`.
+    ///
+    /// After `None` the description is invalid.
     pub(super) fn fill(&mut self, cursor: &mut Cursor<'_>, end: usize, part: &Part) -> Option<()> {
         self.order = match cursor.number(6)? {
             ROW_MAJOR => Order::Row,
             COLUMN_MAJOR => Order::Column,
             _ => return None,
         };
-        // The shortest heads of the pair and of its shape.
+        // The pair and its shape have the shortest heads.
         let [0x82, rank] = cursor.chunk()? else { return None };
         self.rank = usize::from(rank.checked_sub(0x80)?);
-        // An empty array is left to the decoder, which looks whether its other lengths overflow.
+        // The decoder checks whether the other lengths of an empty array overflow.
         let mut elements = 1i64;
         for length in self.lengths.get_mut(..self.rank)? {
             *length = cursor.number(0)?;
@@ -148,8 +150,9 @@ fn array(cursor: &mut Cursor<'_>, end: usize, part: &Part) -> Option<NdArray> {
     Some(NdArray { dtype, order, shape: shape.to_vec(), data: part.bytes.clone() })
 }
 
-/// Returns whether [`append`] encodes this map within these limits: it has a long array, and nothing but arrays and
-/// scalars of flat maps.
+/// Returns whether [`append`] encodes this map within these limits.
+///
+/// The map needs a long array, and may have only arrays and scalars of flat maps.
 pub(crate) fn is_flat(map: &Map, limits: &Limits) -> bool {
     if map.len() > MOST_FOUND.into() {
         return false;
@@ -172,31 +175,32 @@ pub(crate) fn is_flat(map: &Map, limits: &Limits) -> bool {
     longest >= PLACED_FROM && is_within(limits, rest, elements as u64)
 }
 
-/// Returns whether [`append_alone`] encodes this array within these limits: it is long enough to be stored elsewhere.
+/// Returns whether [`append_alone`] encodes this array within these limits: a long array.
 pub(crate) fn is_long(array: &NdArray, limits: &Limits) -> bool {
     let elements = array.data.len();
     let has_form = array.shape.len() <= NdArrayRef::MAX_RANK;
     has_form && elements >= PLACED_FROM && is_within(limits, HEADS, elements as u64)
 }
 
-/// Appends an array for which [`is_long`] returned true, as [`append`] does.
+/// Appends an array that [`is_long`] has accepted, as [`append`] does.
 ///
 /// # Errors
 ///
-/// `OutOfMemory` where the buffer cannot grow.
+/// `OutOfMemory` if the buffer cannot grow.
 pub(crate) fn append_alone(array: &NdArray, output: Output<'_>, align: bool) -> Result<()> {
     let mut encoder = Encoder::new(output, align);
     encoder.shared_ndarray(array)?;
     encoder.finish()
 }
 
-/// Appends a map for which [`is_flat`] returned true. The bytes are those of a walk, but no
-/// [`Meter`](crate::value::Meter) counts, and the placer gets the owners of the elements, so that elements that are in
-/// a slot already take no further slot.
+/// Appends a map that [`is_flat`] has accepted.
+///
+/// A walk writes equal bytes, but here no [`Meter`](crate::value::Meter) counts. The placer gets the owners of the
+/// elements, so elements that are in a slot already take no second slot.
 ///
 /// # Errors
 ///
-/// `OutOfMemory` where the buffer cannot grow.
+/// `OutOfMemory` if the buffer cannot grow.
 pub(crate) fn append(map: &Map, output: Output<'_>, align: bool) -> Result<()> {
     let mut encoder = Encoder::new(output, align);
     encoder.begin_map(map.len())?;
@@ -204,7 +208,7 @@ pub(crate) fn append(map: &Map, output: Output<'_>, align: bool) -> Result<()> {
         encoder.key(key)?;
         let done = match value {
             Value::NdArray(array) => encoder.shared_ndarray(array),
-            // `is_flat` accepts no value that is neither an array nor a scalar.
+            // `is_flat` accepts only arrays and scalars.
             value => FlatValue::of(value).unwrap_or(FlatValue::Null).send(&mut encoder),
         };
         done.map_err(|e| e.under_key(key))?;
@@ -222,7 +226,7 @@ mod tests {
     use crate::codec::{EncodeOptions, Encoding, decode_body, encode_into, encode_placed};
     use crate::value::ValueBuilder;
 
-    /// Stores every long array elsewhere, with its owner where the encoder passes it.
+    /// Stores every long array elsewhere, with its owner if the encoder passes the owner.
     #[derive(Default)]
     struct Elsewhere(OneOrMany<Part>);
 
@@ -234,7 +238,7 @@ mod tests {
         }
     }
 
-    /// Reads a body, and compares each entry with the one that `flat_lookup` finds in its bytes.
+    /// Reads a body, and compares each entry with the result of `flat_lookup`.
     fn read(body: &Body, limits: &Limits) -> Option<Value> {
         let value = super::read(body, limits);
         body.split()?;
@@ -247,7 +251,7 @@ mod tests {
             return value;
         };
         for (key, expected) in map {
-            // Some keys mean something else as a path.
+            // Some keys have another meaning as a path.
             let is_plain = !key.is_empty() && !key.contains(['/', '~']);
             let found = find_in_flat_arrays(body, key, Some(limits), owned).unwrap();
             assert_eq!(found.as_ref(), is_plain.then_some(expected), "{key}");
@@ -311,7 +315,7 @@ mod tests {
             assert!(body.split().is_some());
             assert_eq!(read(&body, &Limits::default()).unwrap(), value);
             assert!(is_taken(&value, &Limits::default()));
-            // Without a placer nothing is stored elsewhere, so this is the encoder's walk.
+            // Without a placer the encoder walks.
             let mut walked = Vec::new();
             encode_into(&value, Encoding::Cbor, &options(), &mut walked).unwrap();
             assert_eq!(body.whole(), &walked);
@@ -346,13 +350,13 @@ mod tests {
                     assert_eq!(value, decoded.finish().unwrap(), "bit {bit} of byte {at}");
                     accepted += 1;
                 }
-                // The transport refuses parts behind the end.
+                // The transport refuses parts after the end.
                 if split.parts().iter().all(|part| part.at <= at) {
                     let cut = Body::of_parts(&split.rest()[..at], split.parts());
                     assert!(read(&cut, &Limits::default()).is_none(), "cut at {at}");
                 }
             }
-            // An array alone has no key.
+            // A single array has no key.
             let is_alone = matches!(value, Value::NdArray(_));
             assert!(is_alone || accepted > 0, "a changed letter of a key is another key");
         }

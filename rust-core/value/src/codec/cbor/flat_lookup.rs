@@ -1,8 +1,7 @@
-//! Finds an entry of a short map of scalars and long arrays in its bytes: a program that reads one array of a message
-//! needs no tree.
+//! Finds one entry of a short map of scalars and long arrays in the bytes, without a tree.
 //!
-//! The bodies are those that `flat_arrays` reads; all others are left to the decoder. The tests of `flat_arrays`
-//! compare both.
+//! It accepts the bodies that `flat_arrays` reads; the decoder handles all others. The tests of `flat_arrays` compare
+//! both.
 
 use super::cursor::{Cursor, FlatValue, Keys, MOST_FOUND, add_key, is_within};
 use super::flat_arrays::Description;
@@ -19,17 +18,17 @@ pub enum FlatItem<'a> {
     Array(NdArrayRef<'a>),
 }
 
-/// Where a value begins, and the parts that are left from there.
+/// The beginning of a value, and the parts from there on.
 #[derive(Clone, Copy)]
 struct Position<'a> {
     cursor: Cursor<'a>,
     parts: &'a [Part],
-    /// Where the bytes end.
+    /// The end of the bytes.
     end: usize,
 }
 
 impl<'a> Position<'a> {
-    /// Takes a value. An array takes the first of the parts, and is written into `description`.
+    /// Takes a value. An array takes the first part and is described in `description`.
     fn value<'d>(&mut self, description: &'d mut Description) -> Option<FlatItem<'d>>
     where
         'a: 'd,
@@ -43,9 +42,10 @@ impl<'a> Position<'a> {
     }
 }
 
-/// Passes the value at this path to `what`, where the body is such a map; `None` where it is not, and `Some(None)`
-/// where no key equals this path, which may have several keys. Without `limits`, a call with limits must have accepted
-/// the body before.
+/// Passes the value at this path to `what`, if the body is such a map.
+///
+/// `None` means that the body is not such a map. `Some(None)` means that no key equals the path, which may have several
+/// keys. Without `limits`, an earlier call with limits must have accepted the body.
 #[doc(hidden)]
 pub fn find<T>(
     body: &Body,
@@ -60,7 +60,7 @@ pub fn find<T>(
     if limits.is_some_and(|limits| !is_within(limits, bytes.len(), elements())) {
         return None;
     }
-    // Any other path has several keys, or denotes one with other bytes.
+    // Any other path has several keys, or is a key with escapes.
     let wanted = Some(path.as_bytes()).filter(|path| is_plain(path));
     let is_checked = limits.is_some();
     let mut keys = (is_checked && entries > 1).then(Keys::default);
@@ -71,7 +71,7 @@ pub fn find<T>(
         if let Some(keys) = &mut keys {
             add_key(keys, count, key)?;
         }
-        // The path is UTF-8, and so is a key that equals it.
+        // The path is UTF-8, and so is an equal key.
         if is_checked && !is_wanted && std::str::from_utf8(key).is_err() {
             return None;
         }
@@ -89,7 +89,7 @@ pub fn find<T>(
     }
     let Some(mut found) = found else { return Some(None) };
     let value = match found.parts {
-        // No later array has overwritten the description.
+        // The description still holds this array: no later array was described.
         [part, later @ ..] if found.cursor.is_tag() && later.len() == at.parts.len() => {
             FlatItem::Array(description.with(&part.bytes))
         }

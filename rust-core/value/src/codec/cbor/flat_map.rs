@@ -1,9 +1,9 @@
 //! Maps of few scalars in CBOR, read and built in their bytes.
 //!
-//! A [`FlatMap`] accepts a subset of what the decoder accepts: a map of definite length with at most
-//! [`FlatMap::MOST_ENTRIES`] entries. It is read in the order of its entries by a reader that expects certain keys, or,
-//! after a [check](FlatMap::check), by its keys. Every other message and every error is left to the decoder, so results
-//! and errors are the same with and without it.
+//! A [`FlatMap`] accepts a subset of the decoder's input: a map of definite length with at most
+//! [`FlatMap::MOST_ENTRIES`] entries. A reader that expects certain keys reads it in order. After a
+//! [check](FlatMap::check), entries are found by key. The decoder handles every other message and every error, so
+//! results and errors do not change.
 
 use super::cursor::{
     Cursor, FlatValue, Keys, LONGEST, LONGEST_TEXT, MAP, MOST_ENTRIES, MOST_FOUND, add_key, is_within,
@@ -14,11 +14,10 @@ use crate::codec::flat_key::FlatKey;
 use crate::codec::output::Output;
 use crate::value::{Limits, Sink};
 
-/// The entries of a map that have not been taken.
+/// The entries of a map that the reader has not taken.
 #[derive(Clone, Copy, Debug)]
 pub struct FlatMap<'a> {
     cursor: Cursor<'a>,
-    /// The number of these entries.
     count: u8,
 }
 
@@ -26,7 +25,7 @@ impl<'a> FlatMap<'a> {
     /// The greatest number of entries.
     pub const MOST_ENTRIES: u8 = MOST_ENTRIES;
 
-    /// Returns the entries of the map that these bytes begin with, if there are at most `most`. They are not checked.
+    /// Returns the map at the beginning of these bytes, unchecked, if it has at most `most` entries.
     #[inline]
     pub fn new(bytes: &'a [u8], most: u8) -> Option<FlatMap<'a>> {
         let mut cursor = Cursor::new(bytes);
@@ -34,15 +33,16 @@ impl<'a> FlatMap<'a> {
         Some(FlatMap { cursor, count })
     }
 
-    /// Returns the same, if there is an entry and the limits allow every map of this length.
+    /// As [`FlatMap::new`], if the map has an entry and the limits allow every map of this length.
     pub fn within(bytes: &'a [u8], limits: &Limits) -> Option<FlatMap<'a>> {
         let map = FlatMap::new(bytes, MOST_ENTRIES).filter(|map| map.count > 0);
         map.filter(|_| is_within(limits, bytes.len(), 0))
     }
 
-    /// Returns the map that these bytes are, if it may be read by its keys: then it has at most 16 entries, whose keys
-    /// need no escape in a path and differ from each other; keys and texts have at most 255 bytes; and the decoder
-    /// gives the same entries.
+    /// Returns the map of these bytes if it can be read by its keys.
+    ///
+    /// Such a map has at most 16 entries. Its keys differ and need no escape in a path. Keys and texts have at most 255
+    /// bytes. The decoder gives equal entries.
     pub fn check(bytes: &'a [u8]) -> Option<FlatMap<'a>> {
         let map = FlatMap::checked(bytes).filter(|_| bytes.len() <= LONGEST)?;
         let (mut cursor, mut keys) = (map.cursor, Keys::default());
@@ -54,29 +54,30 @@ impl<'a> FlatMap<'a> {
         cursor.is_end().then_some(map)
     }
 
-    /// Returns the map of bytes for which [`FlatMap::check`] returned it. In other bytes entries may not be found;
-    /// nothing else can go wrong.
+    /// Returns the map of bytes that [`FlatMap::check`] has accepted.
+    ///
+    /// In other bytes, [`FlatMap::get`] may miss entries; there is no other danger.
     pub fn checked(bytes: &'a [u8]) -> Option<FlatMap<'a>> {
         FlatMap::new(bytes, MOST_FOUND)
     }
 
-    /// Returns the value at this path, which has a single key, of a [checked](FlatMap::checked) map; `None` where no
-    /// entry has this key.
+    /// Returns the value at this path of one key, in a [checked](FlatMap::checked) map.
+    ///
+    /// `None` if no entry has this key.
     pub fn get(self, path: &str) -> Option<FlatValue<'a>> {
         let mut cursor = self.cursor;
-        // Each step takes a key, so the loop ends with the bytes.
         while cursor.text()? != path.as_bytes() {
             cursor.skip_scalar()?;
         }
         cursor.scalar()
     }
 
-    /// Returns the number of entries that have not been taken.
+    /// Returns the number of entries that remain.
     pub fn count(&self) -> usize {
         self.count.into()
     }
 
-    /// Returns the bytes of the next key, which may not be UTF-8.
+    /// Returns the bytes of the next key, which may be invalid UTF-8.
     pub fn next_key(&self) -> Option<&'a [u8]> {
         let mut cursor = self.cursor;
         cursor.text()
@@ -88,8 +89,6 @@ impl<'a> FlatMap<'a> {
         if self.cursor.key(key) { self.cursor.scalar() } else { None }
     }
 
-    /// Takes this key, if it is next.
-    // Inlined: see `Cursor::constant_key`.
     #[inline]
     fn key(&mut self, key: &str) -> bool {
         if self.count == 0 || !self.cursor.constant_key(key) {
@@ -99,17 +98,17 @@ impl<'a> FlatMap<'a> {
         true
     }
 
-    /// Returns the value of a field that must be there.
+    /// Returns the value of a field that must be present.
     pub fn required<T: FlatField>(&mut self, key: &str) -> Option<T> {
         if self.key(key) { T::take(&mut self.cursor) } else { None }
     }
 
-    /// Returns the value of a field that may be left out: the inner `None` where the next key is another.
+    /// Returns the value of an optional field: the inner `None` if the next key is another key.
     pub fn or_absent<T: FlatField>(&mut self, key: &str) -> Option<Option<T>> {
         if self.key(key) { T::take(&mut self.cursor).map(Some) } else { Some(None) }
     }
 
-    /// Returns the value of a field that may be left out or null, which mean the same.
+    /// Returns the value of a field that may be absent or null; both mean the inner `None`.
     pub fn optional<T: FlatField>(&mut self, key: &str) -> Option<Option<T>> {
         if !self.key(key) {
             return Some(None);
@@ -122,13 +121,13 @@ impl<'a> FlatMap<'a> {
         T::take(&mut self.cursor).map(Some)
     }
 
-    /// Returns `Some(())` where every entry was taken and no byte is left.
+    /// Returns `Some(())` if every entry was taken and no bytes are left.
     pub fn finish(self) -> Option<()> {
         (self.count == 0 && self.cursor.is_end()).then_some(())
     }
 }
 
-/// Returns whether a key is UTF-8 and, as a path, denotes itself.
+/// Returns whether a key is UTF-8 and needs no escape in a path.
 pub(super) fn is_plain(key: &[u8]) -> bool {
     let mut bits = 0;
     for byte in key {
@@ -140,8 +139,9 @@ pub(super) fn is_plain(key: &[u8]) -> bool {
     !key.is_empty() && (bits < 0x80 || std::str::from_utf8(key).is_ok())
 }
 
-/// Appends a short text in CBOR, and returns whether it is short. The bytes must be UTF-8: receivers refuse
-/// others.
+/// Appends a short text in CBOR. Returns whether the text is short.
+///
+/// The bytes must be UTF-8, because receivers refuse others.
 pub fn append_text(out: &mut Vec<u8>, text: &[u8]) -> bool {
     if text.len() > LONGEST {
         return false;
@@ -155,8 +155,7 @@ pub fn append_text(out: &mut Vec<u8>, text: &[u8]) -> bool {
     true
 }
 
-/// Returns the bytes of the text, if this is one short text of definite length and nothing else. They are not
-/// checked to be UTF-8.
+/// Returns the text's bytes, not checked for UTF-8, if these bytes are one short text of definite length.
 #[doc(hidden)]
 pub fn text_alone(bytes: &[u8]) -> Option<&[u8]> {
     let mut cursor = Cursor::new(bytes);
@@ -164,7 +163,7 @@ pub fn text_alone(bytes: &[u8]) -> Option<&[u8]> {
     (cursor.is_end() && bytes.len() <= LONGEST).then_some(text)
 }
 
-/// A flat map that is being built, encoded.
+/// A flat map under construction, encoded.
 #[derive(Clone, Debug, Default)]
 pub struct FlatMapBuilder(Vec<u8>);
 
@@ -179,12 +178,12 @@ impl FlatMapBuilder {
         self.0.clear();
     }
 
-    /// Returns whether there is no entry.
+    /// Returns whether the map is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Returns the map in CBOR; no bytes at all where there is no entry.
+    /// Returns the map in CBOR, or no bytes if the map is empty.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
@@ -194,8 +193,9 @@ impl FlatMapBuilder {
         FlatMap::checked(&self.0)?.get(path)
     }
 
-    /// Appends an entry, and returns whether the map remains flat with it: false where the key is there
-    /// already, or where the entry is not one of a flat map; then nothing is changed.
+    /// Appends an entry. Returns whether the map remains flat with it.
+    ///
+    /// False changes nothing: the key is present already, or a flat map cannot have this entry.
     pub fn put(&mut self, key: &str, value: FlatValue<'_>) -> bool {
         let length = if let FlatValue::Text(text) = value { text.len() } else { 0 };
         if key.len() > LONGEST_TEXT

@@ -1,10 +1,10 @@
-//! Flat maps, compared with what the decoder and the encoder make of the same bytes.
+//! Flat maps, compared with decoder and encoder on equal bytes.
 
 use super::*;
 use crate::codec::{Encoding, decode, encode};
 use crate::value::Value;
 
-/// Returns the entries as a value where the bytes are a flat map.
+/// Returns the entries as a value if the bytes are a flat map.
 fn flat(bytes: &[u8], keys: &[&str]) -> Option<Vec<Option<Value>>> {
     let map = FlatMap::check(bytes)?;
     Some(keys.iter().map(|key| map.get(key).map(FlatValue::to_value)).collect())
@@ -38,7 +38,7 @@ fn flat_map_has_the_entries_that_the_decoder_gives() {
             let bytes = encode(&Value::map(entries[..count].to_vec()), Encoding::Cbor).unwrap();
             let keys: Vec<_> = entries.iter().map(|(key, _)| key.as_str()).collect();
             let there = entries.iter().enumerate().map(|(i, (_, value))| (i < count).then(|| value.clone()));
-            // Compared by their debug text, because NaN does not equal itself.
+            // Compares debug texts, because NaN does not equal itself.
             let expected = format!("{:?}", Some(there.collect::<Vec<_>>()));
             assert_eq!(format!("{:?}", flat(&bytes, &keys)), expected);
         }
@@ -78,7 +78,7 @@ fn flat_map_refuses_every_other_form() {
     }
 }
 
-/// Every change of one byte, and every length: what is accepted decodes to the same entries.
+/// Changes each byte and takes each length: accepted bytes decode to equal entries.
 #[test]
 fn altered_flat_map_is_refused_or_decodes_to_equal_entries() {
     let value = Value::map([
@@ -130,7 +130,7 @@ fn text_alone_is_found_and_written_as_the_codec_does() {
         assert_eq!(text_alone(&encode(&other, Encoding::Cbor).unwrap()), None);
     }
     assert!(!append_text(&mut Vec::new(), &[b'x'; LONGEST + 1]));
-    // Of indefinite length, and with a longer head than the text needs.
+    // A text of indefinite length, and texts with longer heads than they need.
     assert_eq!(text_alone(b"\x7f\x61x\xff"), None);
     assert_eq!(text_alone(b"\x78\x01x"), Some(&b"x"[..]));
     assert_eq!(text_alone(b"\x79\x00\x01x"), Some(&b"x"[..]));
@@ -154,7 +154,7 @@ fn flat_builder_and_encoder_write_equal_bytes() {
             let whole = encode(&Value::map(entries[..=count].to_vec()), Encoding::Cbor).unwrap();
             assert_eq!(builder.bytes(), whole);
             assert!(FlatMap::check(&whole).is_some());
-            // A key that is there, and one that needs an escape.
+            // A repeated key, and a key that needs an escape.
             assert!(!builder.put(key, flat) && !builder.put("a/b", flat) && !builder.put("", flat));
             assert_eq!(builder.bytes(), whole);
         }
@@ -178,7 +178,7 @@ fn builder_refuses_entry_that_makes_map_too_long() {
     assert!(FlatMap::check(builder.bytes()).is_some());
 }
 
-/// Reads a map of these keys; `None` where it is not as expected.
+/// Reads a map of these keys; `None` if it has another form.
 fn read(bytes: &[u8], keys: &[&str]) -> Option<Value> {
     let mut entries = FlatMap::within(bytes, &Limits::default()).filter(|map| map.count() == keys.len())?;
     let mut read = Vec::new();
@@ -190,7 +190,7 @@ fn read(bytes: &[u8], keys: &[&str]) -> Option<Value> {
     entries.finish().map(|()| Value::map(read))
 }
 
-/// Keys of every length that is compared in another way.
+/// Keys of every length with its own way of comparing.
 fn keys() -> Vec<String> {
     [0, 1, 2, 3, 6, 7, 8, 14, 15, 16, 22, 23, 24, 30, 31, 32, 100].map(|n| "k".repeat(n)).into()
 }

@@ -1,4 +1,4 @@
-//! The head of a CBOR item: its major type and the number behind it.
+//! The head of a CBOR item: its major type and its number.
 
 use crate::codec::input::{Input, malformed};
 use crate::codec::input::{from_f16, from_f32};
@@ -7,10 +7,8 @@ use crate::error::{Error, Result};
 /// The byte that ends an indefinite item.
 pub(super) const BREAK: u8 = 0xff;
 
-/// The decoded first bytes of an item.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
-    /// The offset of the first byte.
     pub(super) at: usize,
     /// The major type, 0 to 7.
     pub(super) major: u8,
@@ -22,7 +20,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Returns whether the item has no length and ends with a break.
+    /// Returns whether the item has an indefinite length and ends with a break.
     pub(super) fn is_indefinite(self) -> bool {
         self.info == 31
     }
@@ -38,8 +36,9 @@ impl Head {
     }
 }
 
-/// Takes the next head; `Malformed` where it is reserved or cut off. Indefinite lengths are allowed
-/// for strings, arrays and maps only.
+/// Takes the next head; `Malformed` if it is reserved or cut off.
+///
+/// Only strings, arrays and maps may have an indefinite length.
 #[inline]
 pub(super) fn head(input: &mut Input<'_>) -> Result<Head> {
     let at = input.at;
@@ -49,7 +48,6 @@ pub(super) fn head(input: &mut Input<'_>) -> Result<Head> {
     Ok(Head { at, major, info, n })
 }
 
-/// Takes the number behind the first byte.
 #[inline(never)]
 fn long_number(input: &mut Input<'_>, at: usize, major: u8, info: u8) -> Result<u64> {
     match info {
@@ -62,7 +60,7 @@ fn long_number(input: &mut Input<'_>, at: usize, major: u8, info: u8) -> Result<
     }
 }
 
-/// Returns the error of a first byte whose information has no number.
+/// Returns the error of a first byte with reserved information.
 #[cold]
 fn reserved(at: usize, major: u8, info: u8) -> Error {
     match (info, major) {

@@ -7,17 +7,13 @@
 //! | float | float64 | float16, float32 |
 //! | timestamp | tag 1001 `{1: seconds, -9: nanoseconds}` | `-3`, `-6` there; tags 0 and 1 |
 //! | UUID | tag 37 | |
-//! | decimal | tag 4; tag 27 `["decimal", text]` where tag 4 cannot (-0, NaN, infinity) | |
+//! | decimal | tag 4; tag 27 `["decimal", text]` for -0, NaN and infinity | |
 //! | N-d array | tag 40 or 1040 around `[shape, typed array]` | a typed array alone; big-endian; float16; plain numbers |
 //! | N-d array of bool | tag 41 for the elements | plain bools |
 //! | N-d array of complex | tag 43001 around the typed array of real and imaginary parts | |
 //!
-//! Tag 55799 (this is CBOR) is skipped. Every other tag, `undefined`, other simple values and keys that are
-//! not text have no form in Linkspan and are `Unsupported`. `head` decodes the first bytes of an item,
-//! `decode` walks over items with the help of `tag` and `array`, and `count` is the first pass over indefinite ones.
-//! Flat data are read in their bytes by a `cursor`: `flat_map` reads and builds maps of scalars, whose values `fields`
-//! converts to those of records; `flat_arrays` reads and writes those with long arrays, and `flat_lookup` finds entries
-//! in these. `outline` finds long byte strings before anything is decoded.
+//! Decoding skips tag 55799 (this is CBOR). Every other tag, `undefined`, other simple values and keys that are not
+//! text have no form in Linkspan and are `Unsupported`.
 
 mod around_array;
 mod array;
@@ -71,11 +67,12 @@ const COLUMN_MAJOR: u64 = 1040;
 const COMPLEX: u64 = 43_001;
 const SELF_DESCRIBED: u64 = 55_799;
 
-/// The name in tag 27 of a decimal number that tag 4 has no form for.
+/// The name in tag 27 of a decimal number that tag 4 cannot express.
 const DECIMAL_OBJECT: &str = "decimal";
 
-/// Returns the tag of the little-endian typed array of these elements, for complex ones that of
-/// their parts; `None` for bool.
+/// Returns the tag of the little-endian typed array of these elements; `None` for bool.
+///
+/// For complex elements it is the tag of their parts.
 const fn typed_array(dtype: DType) -> Option<u64> {
     Some(match dtype {
         DType::Bool => return None,

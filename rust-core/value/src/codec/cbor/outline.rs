@@ -1,8 +1,7 @@
-//! The long byte strings of an item whose bytes another process may still write: what is around them is copied, and
-//! only the copy is looked at.
+//! Finds the long byte strings of an item whose bytes another process may still write.
 //!
-//! Each byte is looked at once, in its copy, so the heads that are followed are those that the decoder reads. Whether
-//! the item is valid is left to the decoder: the walk follows heads alone, and gives up where it cannot.
+//! The other bytes are copied once, and only the copy is examined. The walk and the decoder therefore see equal heads.
+//! The walk follows only heads and gives up if it cannot; the decoder checks whether the item is valid.
 
 use std::ops::Range;
 
@@ -13,31 +12,33 @@ use super::{COLUMN_MAJOR, COMPLEX, HOMOGENEOUS, ROW_MAJOR};
 use crate::body::{Body, OneOrMany, Part};
 use crate::codec::input::Input;
 
-/// From this many bytes on a byte string is left out: below that, it is copied with what is around it.
+/// The length from which a byte string is left out; shorter strings are copied with the bytes around them.
 pub const LEFT_OUT_FROM: usize = 16 << 10;
-/// The most bytes around the byte strings: of more structure than that, the copy and the decoding take longer than a
-/// second copy of the bytes.
+/// The most bytes around the byte strings.
+///
+/// With more, copy and decoding take longer than a second copy of the item.
 const MOST_AROUND: usize = 16 << 10;
-/// How many bytes are copied before their heads are looked at.
+/// The number of bytes that are copied before their heads are examined.
 const WINDOW: usize = 512;
-/// The bytes of the longest head.
 const LONGEST_HEAD: usize = 9;
 
 /// An item without its long byte strings.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Outline {
-    /// A copy of what is around them.
+    /// A copy of the bytes around the strings.
     pub rest: Vec<u8>,
-    /// Each byte string: how many bytes of the rest are in front of it, and where it is in the item.
+    /// Each byte string: the number of bytes of the rest before it, and its range in the item.
     pub strings: OneOrMany<(usize, Range<usize>)>,
 }
 
-/// Returns the outline of these bytes, which are read once. `None` where there is no long byte string, more around
-/// them than a decoder reads at once, or an array, whose elements would lie otherwise than its sender aligned them.
+/// Returns the outline of these bytes, which are read once.
+///
+/// `None` if there is no long byte string, if there are too many bytes around the strings, or if there is a typed
+/// array: its elements would lose their alignment.
 pub fn outline(item: &[u8]) -> Option<Outline> {
     let mut strings = OneOrMany::new();
     let mut rest = Vec::new();
-    // How far the item was copied or left out, and how far the copy was looked at.
+    // `from`: the end of the copied or omitted part of the item. `at`: the end of the examined part of the copy.
     let (mut from, mut at) = (0, 0);
     loop {
         let missing = (at + LONGEST_HEAD).saturating_sub(rest.len());
@@ -87,7 +88,7 @@ pub fn outline(item: &[u8]) -> Option<Outline> {
 }
 
 impl Outline {
-    /// Returns the body of the item with its long byte strings where they are, and this copy of what is around them.
+    /// Returns the body of the item: this copy, with the long byte strings in place.
     pub fn with_bytes_in_place(self, item: &Bytes) -> Body {
         let Outline { rest, strings } = self;
         let parts = strings.map(|(at, range)| Part { at, bytes: item.slice(range) });
@@ -95,7 +96,7 @@ impl Outline {
     }
 }
 
-/// Copies the next `more` bytes; `None` where that would be more than the most.
+/// Copies the next `more` bytes; `None` beyond [`MOST_AROUND`].
 fn copy(item: &[u8], from: &mut usize, more: usize, rest: &mut Vec<u8>) -> Option<()> {
     if rest.len() + more > MOST_AROUND {
         return None;
@@ -106,7 +107,7 @@ fn copy(item: &[u8], from: &mut usize, more: usize, rest: &mut Vec<u8>) -> Optio
     Some(())
 }
 
-/// Whether this is the tag of a typed array (RFC 8746).
+/// Returns whether this is the tag of a typed array (RFC 8746).
 fn is_typed(tag: u64) -> bool {
     (64..=87).contains(&tag)
 }
@@ -125,7 +126,7 @@ mod tests {
         Value::Map(entries.into_iter().map(|(key, value)| (key.into(), value)).collect::<Map>())
     }
 
-    /// The value of an item with its byte strings elsewhere, and how many there are.
+    /// Returns the value of an item with its byte strings stored elsewhere, and their number.
     fn decoded(item: &[u8]) -> Option<(crate::Result<Value>, usize)> {
         let Outline { rest, strings } = outline(item)?;
         let count = strings.len();
@@ -193,8 +194,7 @@ mod tests {
         }
     }
 
-    /// A head that claims more than there is, bytes behind the value, text where the bytes are: an error or the value,
-    /// as where all is in one block.
+    /// Heads that claim too many bytes, bytes after the value, text instead of bytes: results as for one block.
     #[test]
     fn damaged_items_are_decoded_as_in_one_block() {
         let value = map(vec![

@@ -1,6 +1,6 @@
 //! CBOR's tags to values: big integers, instants, UUIDs, decimal numbers.
 //!
-//! A tag that has no form here is `Unsupported`; a known tag around a wrong content is `Malformed`.
+//! A tag without a form here is `Unsupported`; a known tag around wrong content is `Malformed`.
 
 use super::decode::Decoder;
 use super::head::{Head, head};
@@ -12,15 +12,15 @@ use crate::codec::input::{malformed, unsupported};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{BigInt, Decimal, Sink, Source, Timestamp, Value};
 
-// Nanoseconds of one second.
 const SECOND: i64 = 1_000_000_000;
 
 impl<'a, S: Sink> Decoder<'a, '_, S> {
-    /// Decodes the item with this tag. Tags inside each other recurse only where a known tag
-    /// requires another one, or behind 55799.
+    /// Decodes the item with this tag.
+    ///
+    /// Nested tags recurse only if a known tag requires another tag, or after 55799.
     pub(super) fn tagged(&mut self, tag: Head) -> Result<()> {
         let mut tag = tag;
-        // Tag 55799 means that CBOR follows, and nothing else.
+        // Tag 55799 means only that CBOR follows.
         while tag.n == SELF_DESCRIBED {
             let next = head(&mut self.input)?;
             if next.major != 6 {
@@ -30,7 +30,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             tag = next;
         }
         match tag.n {
-            // Becomes a plain integer where it fits 64 bits.
+            // A number within 64 bits becomes a plain integer.
             BIG | BIG_NEGATIVE => {
                 let content = head(&mut self.input)?;
                 self.big(tag, content)?.walk(self.sink)
@@ -61,19 +61,18 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 let decimal = self.decimal(tag)?;
                 self.sink.decimal(&decimal)
             }
-            // The tag for objects of a language: only our own decimals.
+            // The tag for objects of a language: accepted only for decimals that this library
+            // writes.
             OBJECT => {
                 let decimal = self.decimal_object(tag)?;
                 self.sink.decimal(&decimal)
             }
-            // Tags 64 to 87 are the typed arrays of RFC 8746.
             ROW_MAJOR | COLUMN_MAJOR | HOMOGENEOUS | COMPLEX | 64..=87 => self.ndarray(tag),
             n => Err(unsupported(tag.at, format!("tag {n} has no form here"))),
         }
     }
 
-    /// Takes the next head, which must be of this major type; else `Malformed` with the text
-    /// `what`.
+    /// Takes the next head of this major type; `Malformed` with the text `what` for another type.
     pub(super) fn expect(&mut self, major: u8, what: &str) -> Result<Head> {
         let head = head(&mut self.input)?;
         if head.major != major {
@@ -87,7 +86,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     ///
     /// # Errors
     ///
-    /// `TooLarge` beyond [`BigInt::LIMIT`] bytes, `Malformed` where the content is not bytes.
+    /// `TooLarge` beyond [`BigInt::LIMIT`] bytes, `Malformed` if the content is not bytes.
     fn big(&mut self, tag: Head, content: Head) -> Result<Value> {
         if content.major != 2 {
             return Err(malformed(content.at, "a big integer is tagged bytes"));
@@ -99,7 +98,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         if tag.n == BIG {
             return BigInt::from_parts(false, n);
         }
-        // Refused before the copy, by the constructor's own check.
+        // The constructor refuses it here, before the copy.
         if n.len() > BigInt::LIMIT {
             return BigInt::from_parts(true, n);
         }
@@ -118,10 +117,9 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         BigInt::from_parts(true, &magnitude)
     }
 
-    /// Takes an integer of any size; returns it with its offset.
+    /// Takes an integer of any size. Returns it with its offset.
     fn integer(&mut self, what: &str) -> Result<(Value, usize)> {
         let head = head(&mut self.input)?;
-        // Major types 0 and 1, or a big integer that may be small.
         let value = match head.major {
             0 => Value::from(head.n),
             1 => BigInt::from_parts(true, &(u128::from(head.n) + 1).to_be_bytes())?,
@@ -134,15 +132,15 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Ok((value, head.at))
     }
 
-    /// Decodes the content of tag 1: seconds since 1970, an integer or a float. A float is rounded
-    /// to nanoseconds; near the present it resolves about 0.2 µs.
+    /// Decodes the content of tag 1: seconds since 1970, an integer or a float.
+    ///
+    /// A float is rounded to nanoseconds; near the present it resolves about 0.2 µs.
     ///
     /// # Errors
     ///
     /// `OutOfRange` outside the range of a timestamp, `Malformed` for infinities and NaN.
     fn seconds(&mut self) -> Result<Timestamp> {
         let at = self.input.at;
-        // Major type 7 is a float; everything else must be an integer.
         if self.input.peek().is_some_and(|first| first >> 5 != 7) {
             let (seconds, at) = self.integer("tag 1 holds a number of seconds")?;
             return seconds.as_i64().and_then(|s| Timestamp::from_parts(s, 0)).map_err(|e| e.at(at));
@@ -156,7 +154,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             return Err(malformed(at, format!("{seconds} is not a number of seconds")));
         }
         let whole = seconds.floor();
-        // Far outside the range of a timestamp, and small enough to be converted to an integer.
+        // Far outside the range of a timestamp, but small enough for the conversion to an integer.
         if whole.abs() > 1e10 {
             return Err(Error::new(
                 ErrorKind::OutOfRange,
@@ -169,12 +167,12 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Timestamp::from_parts(whole as i64, nanoseconds).map_err(|e| e.at(at))
     }
 
-    /// Decodes the content of tag 1001 (RFC 9581): a map with seconds under 1, and at most one of
-    /// -3 (ms), -6 (µs), -9 (ns). Other keys, such as a clock quality, are `Unsupported`: dropping
-    /// them would change the value.
+    /// Decodes the content of tag 1001 (RFC 9581): a map with seconds and at most one fraction.
+    ///
+    /// Key 1 has the seconds, -3 ms, -6 µs, -9 ns. Other keys, such as a clock quality, are
+    /// `Unsupported`: dropping them would change the value.
     fn extended_time(&mut self) -> Result<Timestamp> {
         let map = self.expect(5, "tag 1001 holds a map")?;
-        // Each is the number with its unit in nanoseconds.
         let (mut seconds, mut fraction) = (None, None);
         for _ in 0..self.items(map)? {
             let (key, key_at) = self.integer("the keys of tag 1001 are integers")?;
@@ -190,7 +188,8 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                     ));
                 }
             };
-            // A repeated key is found here: the Meter does not see the keys of a tag's content.
+            // The Meter does not see the keys of a tag's content, so repeated keys are refused
+            // here.
             let slot = if scale == SECOND { &mut seconds } else { &mut fraction };
             if slot.is_some() {
                 return Err(malformed(key_at, "a time gives its seconds once, and one fraction of them"));
@@ -205,7 +204,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             return Err(malformed(map.at, "a time of tag 1001 has no seconds"));
         };
         let (count, scale) = fraction.unwrap_or((0, 1));
-        // The fraction is not negative and less than a second.
         match u64::try_from(count).ok().and_then(|_| count.checked_mul(scale)) {
             Some(nanoseconds) if nanoseconds < SECOND => {
                 Timestamp::from_parts(seconds, nanoseconds).map_err(|e| e.at(map.at))
@@ -214,8 +212,9 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
     }
 
-    /// Decodes the content of tag 4: an array of the exponent of ten and the coefficient, both
-    /// integers of any size. The precision is kept: 1.10 is 110 and -2.
+    /// Decodes the content of tag 4: the exponent of ten and the coefficient, integers of any size.
+    ///
+    /// The precision is kept: 1.10 is 110 and -2.
     fn decimal(&mut self, tag: Head) -> Result<Decimal> {
         const WHAT: &str = "a decimal number is an array of two integers";
         let pair = self.expect(4, WHAT)?;
@@ -225,7 +224,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         let (exponent, exponent_at) = self.integer(WHAT)?;
         let (coefficient, _) = self.integer(WHAT)?;
         self.end(pair)?;
-        // RFC 8949 has exponents of any size; ours have 32 bits.
+        // RFC 8949 has exponents of any size; Linkspan's have 32 bits.
         let exponent = exponent.as_i64().ok().and_then(|e| i32::try_from(e).ok()).ok_or_else(|| {
             Error::new(ErrorKind::OutOfRange, "the exponent of a decimal number has 32 bits").at(exponent_at)
         })?;
@@ -242,7 +241,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Decimal::from_parts(negative, digits, exponent).map_err(|e| e.at(tag.at))
     }
 
-    /// Decodes the content of tag 27 that this library writes: `["decimal", text]`.
+    /// Decodes the content of tag 27 in the form that this library writes: `["decimal", text]`.
     fn decimal_object(&mut self, tag: Head) -> Result<Decimal> {
         let refuse = || unsupported(tag.at, "of tag 27 only [\"decimal\", text] has a form here");
         let pair = head(&mut self.input)?;

@@ -1,4 +1,4 @@
-//! Tests of encoding, decoding and transcoding in every encoding: values, limits, and memory that is reserved.
+//! Tests of encoding, decoding and transcoding in every encoding: values, limits, reserved memory.
 
 use super::*;
 use crate::error::ErrorKind;
@@ -56,7 +56,7 @@ fn memory_for_long_texts_is_reserved_at_once() {
         let bytes = encode(&value, encoding).unwrap();
         assert_eq!(decode(&bytes, encoding).unwrap(), value);
     }
-    // JSON needs more, for its escapes.
+    // JSON needs more memory for its escapes.
     for encoding in [Encoding::Cbor, Encoding::Bson] {
         let bytes = encode(&value, encoding).unwrap();
         assert!((bytes.len()..bytes.len() + 256).contains(&bytes.capacity()), "{}", encoding.name());
@@ -85,7 +85,7 @@ fn memory_for_a_long_list_is_reserved_at_once() {
             assert!(room >= value.size_hint() && value.size_hint() >= length, "it did not grow");
         }
     }
-    // The first item alone counts, and what does not fit is still encoded.
+    // The estimate uses only the first item; the buffer grows for the others.
     let uneven = Value::Array((0..50).map(|i| Value::from("x".repeat(i * 20))).collect());
     for encoding in CARRIERS {
         assert_eq!(decode(&encode(&uneven, encoding).unwrap(), encoding).unwrap(), uneven);
@@ -108,7 +108,7 @@ impl Source for EncodedSource {
 #[test]
 fn encoded_source_is_copied_within_limits_and_walked_for_other_encodings() {
     let value = everything();
-    // A longer form of 7 than an encoder writes shows that the bytes are the source's.
+    // No encoder writes this long form of 7, so the bytes come from the source.
     let source = EncodedSource(vec![0x18, 7]);
     assert_eq!(encode(&source, Encoding::Cbor).unwrap(), [0x18, 7]);
     assert_eq!(encode(&source, Encoding::Json).unwrap(), b"7");
@@ -135,7 +135,7 @@ fn aligned_elements_start_at_multiples_of_eight() {
     }
 }
 
-/// A placer with room for so many bytes of a message, as a slot has.
+/// A placer with room for this number of bytes of a message, as a slot has.
 struct Room {
     taken: Vec<u8>,
     bytes: usize,
@@ -163,7 +163,7 @@ impl Placer for Room {
     }
 }
 
-/// Structure with names that repeat, long texts and bytes, and what makes an encoder return to what it has written.
+/// Values with repeated names and with long texts and bytes, and values for which an encoder changes written bytes.
 fn long_values() -> Vec<Value> {
     let many = |count: usize, name: &str| {
         let item = |i: usize| {
@@ -211,7 +211,8 @@ fn value_of_which_a_placer_takes_long_pieces_is_encoded_as_any_other() {
                     "{number}, {encoding:?}, room for {bytes}: {} bytes taken",
                     room.taken.len()
                 );
-                // Of what is left there is no whole block, but around an array in CBOR, which has its place in it.
+                // The placer takes every whole block. Only CBOR keeps bytes around an array, because the array's place
+                // is among them.
                 let may_stay = bytes < 1 << 24 || number == 5 && encoding == Encoding::Cbor;
                 assert!(may_stay || out.len() < 80_000, "{number}, {encoding:?}: {} bytes kept", out.len());
             }

@@ -1,16 +1,17 @@
-//! The first pass over JSON text: the number of items of each array and object, and the length of
-//! each string with escapes.
+//! The first pass over JSON text: the items of arrays and objects, the lengths of escaped strings.
 //!
-//! It compares brackets, commas and quotes only, so text that is not JSON gives wrong counts; the
-//! second pass then finds what is wrong before the counts matter.
+//! It compares only brackets, commas and quotes, so text that is not JSON gives wrong counts. The
+//! second pass finds the error before the counts matter.
 
 use super::scan::{skip_string, unescaped_run};
 use crate::codec::input::ItemCounts;
 use crate::value::Sink;
 use crate::value::Stack;
 
-/// Counts the items of every array and object in the text, up to `levels` deep, and the bytes of
-/// every string with a backslash, in the order in which they begin; at most `most` counts.
+/// Counts the items of every array and object and the bytes of every string with a backslash.
+///
+/// The counts are in the order in which the items begin, up to `levels` deep; at most `most`
+/// counts.
 pub(super) fn count<S: Sink>(text: &[u8], levels: usize, most: u64, sink: &mut S) -> ItemCounts {
     let mut counts = ItemCounts::up_to(most);
     let mut open: Stack<usize> = Stack::new();
@@ -21,7 +22,7 @@ pub(super) fn count<S: Sink>(text: &[u8], levels: usize, most: u64, sink: &mut S
             b'"' => {
                 let from = at;
                 at = unescaped_run(text, at);
-                // Only strings with escapes have a count: the others are borrowed.
+                // Strings without escapes are borrowed and need no count.
                 if text.get(at) == Some(&b'\\') {
                     at = skip_string(text, at);
                     let Some(string) = counts.open(sink) else { break };
@@ -31,7 +32,7 @@ pub(super) fn count<S: Sink>(text: &[u8], levels: usize, most: u64, sink: &mut S
                 }
             }
             b'[' | b'{' => {
-                // Deeper containers are refused by the second pass.
+                // The second pass refuses deeper containers.
                 if open.len() >= levels {
                     break;
                 }
@@ -40,7 +41,7 @@ pub(super) fn count<S: Sink>(text: &[u8], levels: usize, most: u64, sink: &mut S
                 while matches!(text.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
                     at += 1;
                 }
-                // A container with anything in it has one item more than commas.
+                // A container that is not empty has one item more than commas.
                 if !matches!(text.get(at), Some(b']' | b'}')) {
                     counts.add(container);
                 }
@@ -50,7 +51,7 @@ pub(super) fn count<S: Sink>(text: &[u8], levels: usize, most: u64, sink: &mut S
                     counts.add(container);
                 }
             }
-            // The kind of the bracket is left to the second pass.
+            // The second pass checks the kind of the bracket.
             b']' | b'}' => {
                 open.pop();
             }

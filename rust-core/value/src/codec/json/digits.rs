@@ -1,31 +1,31 @@
 //! Integers and short decimal fractions to text, eight digits at a time.
 //!
-//! Digits are computed in the bytes of one integer ("SIMD within a register") and stored with it, so that no digit
-//! goes through memory before the text is complete.
+//! The digits are computed in the bytes of one integer ("SIMD within a register") and stored with it. No digit passes
+//! through memory before the text is complete.
 
-/// The memory that a number takes at most: every store is within it, also where the text is shorter.
+/// The memory for one number: every store is within it, even if the text is shorter.
 pub(super) const ROOM: usize = 40;
 
-/// The text of a decimal has at most this many digits behind its point.
+/// The greatest number of digits after the point of a decimal.
 const PLACES: u32 = 5;
 
-/// The numbers that [`decimal`] tries are below this one: with its places such a decimal has at most fifteen
-/// digits, and no two of these are nearest to the same float.
+/// The bound of [`decimal`]: with [`PLACES`], a decimal below it has at most fifteen digits.
+///
+/// No two decimals of at most fifteen digits have the same nearest float.
 const MOST: f64 = 10u64.pow(15 - PLACES) as f64;
 
-/// Floats from this one on to its double are integers, whose last 52 bits are their distance from it.
+/// Floats from this number to its double are integers; their last 52 bits are their distance from it.
 const INTEGERS: f64 = (1u64 << 52) as f64;
 
-/// The units of the last place in one.
 const SCALE: f64 = 10u32.pow(PLACES) as f64;
 
-/// Writes the sign and the digits of an integer; returns the number of bytes.
+/// Writes the sign and the digits of an integer. Returns the number of bytes.
 pub(super) fn int(to: &mut [u8; ROOM], value: i64) -> usize {
     to[0] = b'-';
     unsigned(to, usize::from(value < 0), value.unsigned_abs())
 }
 
-/// Writes the digits of an integer from the offset `at`, which is at most 1; returns the offset behind them.
+/// Writes the digits of an integer at the offset `at`, at most 1. Returns the offset after them.
 pub(super) fn unsigned(to: &mut [u8; ROOM], at: usize, value: u64) -> usize {
     if value < EIGHT { first(to, at, value as u32) } else { long(to, at, value) }
 }
@@ -43,9 +43,10 @@ fn long(to: &mut [u8; ROOM], at: usize, value: u64) -> usize {
     all(to, end, last)
 }
 
-/// Writes a finite float that has at most five digits behind its point and at most ten before it; returns the
-/// number of bytes, or `None` for another float. The text is the shortest one that is read as this float, since no
-/// other decimal of at most fifteen digits is.
+/// Writes a finite float with at most five digits after its point and ten before it.
+///
+/// Returns the number of bytes, or `None` for another float. The text is the shortest text of this float, because no
+/// other decimal of at most fifteen digits is read as it.
 #[inline]
 pub(super) fn decimal(to: &mut [u8; ROOM], value: f64) -> Option<usize> {
     let size = value.abs();
@@ -53,11 +54,11 @@ pub(super) fn decimal(to: &mut [u8; ROOM], value: f64) -> Option<usize> {
         return None;
     }
     let scaled = size * SCALE;
-    // The nearest integer: a float of this size has no bits behind the point, so the sum is rounded to it.
+    // The nearest integer: a sum of this size has no bits after the point, so the addition rounds.
     let rounded = scaled + INTEGERS;
     let units = rounded - INTEGERS;
-    // The first comparison excludes most other floats without waiting for a division. It is not exact, because the
-    // product is rounded; the second one is, because the quotient is the float nearest to the decimal.
+    // The first comparison excludes most other floats without waiting for a division. It is inexact, because the
+    // product is rounded. The second is exact, because the quotient is the float nearest to the decimal.
     if (units - scaled).abs() > scaled * f64::EPSILON || units / SCALE != size {
         return None;
     }
@@ -66,7 +67,7 @@ pub(super) fn decimal(to: &mut [u8; ROOM], value: f64) -> Option<usize> {
     to[0] = b'-';
     let at = unsigned(to, usize::from(value.is_sign_negative()), whole);
     to[at] = b'.';
-    // The zeros at the end are left out, but the first digit.
+    // Drops the zeros at the end, but keeps the first digit.
     let digits = eight(part * 1000);
     let zeros = digits.leading_zeros() / 8;
     to[at + 1..at + 9].copy_from_slice(&(digits | ZEROS).to_le_bytes());
@@ -78,25 +79,23 @@ const EIGHT: u64 = 100_000_000;
 /// The character `0` in each byte.
 const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 
-/// Writes the digits of a number of at most eight, without zeros before them.
 fn first(to: &mut [u8; ROOM], at: usize, value: u32) -> usize {
     let digits = eight(value);
-    // The last digit stays, also where it is zero.
+    // The last digit stays even if it is zero.
     let zeros = (digits | 1 << 56).trailing_zeros() / 8;
     to[at..at + 8].copy_from_slice(&((digits | ZEROS) >> (zeros * 8)).to_le_bytes());
     at + 8 - zeros as usize
 }
 
-/// Writes all eight digits of a number.
 fn all(to: &mut [u8; ROOM], at: usize, value: u32) -> usize {
     to[at..at + 8].copy_from_slice(&(eight(value) | ZEROS).to_le_bytes());
     at + 8
 }
 
-/// Returns the eight digits of a number below 10^8, the first of them in the lowest byte.
+/// Returns the eight digits of a number below 10^8, the first digit in the lowest byte.
 fn eight(value: u32) -> u64 {
-    // Each step divides all parts of the word at once, by a product whose high bits are the quotient: two numbers
-    // of four digits, four of two, eight of one.
+    // Each step divides all parts of the word at once, by a product whose high bits are the quotient. Two numbers of
+    // four digits become four numbers of two, then eight of one.
     let four = u64::from(value / 10_000) | u64::from(value % 10_000) << 32;
     let hundreds = (four.wrapping_mul(10_486) >> 20) & 0x7f_0000_007f;
     let two = hundreds | four.wrapping_sub(hundreds.wrapping_mul(100)) << 16;
@@ -119,7 +118,7 @@ mod tests {
         decimal(&mut to, value).map(|length| String::from_utf8(to[..length].to_vec()).unwrap())
     }
 
-    /// Numbers that look random, the same in every run.
+    /// Numbers that look random, equal in every run.
     fn numbers() -> impl Iterator<Item = u64> {
         let count = if cfg!(miri) { 200 } else { 200_000 };
         (1..=count).map(|i: u64| {
@@ -157,7 +156,7 @@ mod tests {
     fn decimals_are_the_shortest_text_of_their_float() {
         let mut written = 0;
         for n in numbers() {
-            // A decimal of a few places, the floats beside it, and any float.
+            // A decimal of a few places, its neighbouring floats, and any float.
             let short = ((n >> 8) >> (n % 56)) as f64 / 10f64.powi((n % 8) as i32);
             for value in [short, -short, short.next_up(), short.next_down(), f64::from_bits(n)] {
                 if let Some(text) = decimal_text(value) {

@@ -1,4 +1,4 @@
-//! Values to JSON text: the [`Plain`] part, in front of which `Escape` handles the other kinds.
+//! Values to JSON text: the [`Plain`] part; `Escape` handles the other kinds before it.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,39 +12,34 @@ use crate::value::escape::Plain;
 #[derive(Debug)]
 pub struct Encoder<'a> {
     out: Output<'a>,
-    /// Whether the innermost array or map has an item already, so that a comma precedes the next.
+    /// Whether the innermost array or map has an item: the next item then needs a comma.
     has_item: bool,
 }
 
 impl<'a> Encoder<'a> {
-    /// Returns an encoder that appends to `out`.
     pub(crate) fn new(out: Output<'a>) -> Encoder<'a> {
         Encoder { out, has_item: false }
     }
 
-    /// Checks the length of the message.
     pub(crate) fn finish(&self) -> Result<()> {
         self.out.finish()
     }
 
-    /// Returns the number of bytes written so far.
     pub(crate) fn written(&self) -> usize {
         self.out.written()
     }
 
-    /// Returns the same behind an item, so that a comma precedes the next.
+    /// Returns this encoder as it is after an item: a comma precedes the next item.
     pub(crate) fn after_item(self) -> Encoder<'a> {
         Encoder { has_item: true, ..self }
     }
 
-    /// Returns the output, to which the caller appends a key that is encoded already, with quotes
-    /// and colon, and with a comma where one is needed.
+    /// Returns the output for an encoded key: quotes, colon, and a comma if one is needed.
     pub(crate) fn output_for_key(&mut self) -> &mut Output<'a> {
         self.has_item = false;
         &mut self.out
     }
 
-    /// Writes the comma in front of an item or key that is not the first.
     fn separate(&mut self) {
         if std::mem::replace(&mut self.has_item, true) {
             self.out.push(b',');
@@ -53,7 +48,6 @@ impl<'a> Encoder<'a> {
 }
 
 impl Encoder<'_> {
-    /// Writes a number.
     #[inline]
     fn number(&mut self, digits: &str) {
         if digits.len() <= SHORT {
@@ -63,7 +57,7 @@ impl Encoder<'_> {
         }
     }
 
-    /// As [`Plain::float`], for floats that are no short decimals.
+    /// As [`Plain::float`], for floats that are not short decimals.
     #[inline(never)]
     fn any_float(&mut self, value: f64) {
         self.number(zmij::Buffer::new().format_finite(value));
@@ -97,18 +91,17 @@ impl Plain for Encoder<'_> {
         Ok(())
     }
 
-    /// JSON has integers of any size, and so has our decoder.
+    /// JSON and this library's decoder have integers of any size.
     fn uint(&mut self, value: u64) -> Result<bool> {
         self.separate();
         self.number(itoa::Buffer::new().format(value));
         Ok(true)
     }
 
-    /// The shortest text that denotes this float, with a point or an exponent, so that it is read as
-    /// a float.
+    /// The shortest text of this float. A point or an exponent makes readers see a float.
     #[inline]
     fn float(&mut self, value: f64) -> Result<bool> {
-        // JSON has no infinities and no NaN: these become `$float`.
+        // JSON lacks infinities and NaN: they become `$float`.
         if !value.is_finite() {
             return Ok(false);
         }
@@ -125,10 +118,10 @@ impl Plain for Encoder<'_> {
         string::write(&mut self.out, comma, value, b"\"")
     }
 
-    /// In quotes, standard alphabet, padded.
+    /// Base64 in quotes: standard alphabet, padded.
     fn elements(&mut self, value: &[u8]) -> Result<()> {
         self.separate();
-        // In whole groups of three bytes; of a long block a few kB at a time go where the message is sent from.
+        // Whole groups of three bytes. A long block leaves the buffer in steps of a few kB.
         const AT_ONCE: usize = 3 << 12;
         let length = |bytes: usize| bytes.div_ceil(3) * 4;
         self.out.check_room(length(value.len()) + 2)?;
@@ -141,7 +134,7 @@ impl Plain for Encoder<'_> {
         Ok(())
     }
 
-    /// The length is not written: JSON marks both ends.
+    /// JSON marks both ends, so the length is not written.
     fn begin_array(&mut self, _: usize) -> Result<()> {
         self.separate();
         self.has_item = false;
@@ -149,7 +142,7 @@ impl Plain for Encoder<'_> {
         Ok(())
     }
 
-    /// What follows is behind an item of the outer container.
+    /// The array is an item of the outer container.
     fn end_array(&mut self) -> Result<()> {
         self.has_item = true;
         self.out.push(b']');

@@ -1,4 +1,4 @@
-//! JSON (RFC 8259): compact, with escapes for values that JSON has no form for.
+//! JSON (RFC 8259): compact, with escapes for values without a form in JSON.
 //!
 //! | what | defined in |
 //! |---|---|
@@ -9,12 +9,12 @@
 //! | members and items as slices of the text, for JSON-RPC | `slices` |
 //! | searches for the end of a string, several bytes at a time | `scan` |
 //!
-//! A number with a point or an exponent is a float, any other an integer of whatever size: 7 and
-//! 7.0 stay different.
+//! A number with a point or an exponent is a float, any other an integer of any size: 7 and 7.0
+//! stay different.
 //!
-//! Decoding walks over the text and drives a Sink. The first pass has computed the lengths that
-//! sinks are promised. The walk validates: it checks every byte and reports the first one that is
-//! wrong. It recurses for containers, at most [`levels`] deep.
+//! Decoding walks over the text and drives a Sink. The first pass has computed the lengths for the
+//! sink. The walk checks every byte and reports the first wrong byte. It recurses for containers,
+//! at most [`levels`] deep.
 
 mod count;
 mod digits;
@@ -42,7 +42,7 @@ pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Re
     match std::str::from_utf8(bytes) {
         Ok(text) => Decoder::new(text, limits, sink).document(),
         Err(e) => {
-            // An error before the first invalid byte is reported first.
+            // The decoder's error comes first if it is before the first invalid byte.
             let good = e.valid_up_to();
             let text = std::str::from_utf8(&bytes[..good]).unwrap_or_default();
             match Decoder::new(text, limits, sink).document() {
@@ -53,10 +53,8 @@ pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Re
     }
 }
 
-/// The state of one decoding.
 struct Decoder<'a, 's, S> {
     text: &'a str,
-    /// The offset of the next byte.
     at: usize,
     sink: &'s mut S,
     /// The counts of the first pass, in the order in which containers and strings begin.
@@ -68,15 +66,13 @@ struct Decoder<'a, 's, S> {
 }
 
 impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
-    /// Runs the first pass over `text`.
     fn new(text: &'a str, limits: &Limits, sink: &'s mut S) -> Decoder<'a, 's, S> {
-        // Counts for strings with escapes are among those of containers, hence twice the number.
+        // Strings with escapes have counts too, hence twice the number of containers.
         let levels = levels(limits);
         let counts = count(text.as_bytes(), levels as usize, containers(limits).saturating_mul(2), sink);
         Decoder { text, at: 0, sink, counts, levels, nodes: limits.most_nodes() }
     }
 
-    /// Decodes the whole text: one value, with white space around it.
     fn document(mut self) -> Result<()> {
         self.white_space();
         self.value()?;
@@ -91,7 +87,7 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
     fn peek(&self) -> Result<u8> {
         match self.text.as_bytes().get(self.at) {
             Some(byte) => Ok(*byte),
-            // Out of line: the loop over a valid text never gets here.
+            // Out of line: valid text never ends here.
             None => Err(self.ended()),
         }
     }
@@ -102,14 +98,12 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         malformed(self.text.len(), "the bytes end before the value does")
     }
 
-    /// Skips white space.
     fn white_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.text.as_bytes().get(self.at) {
             self.at += 1;
         }
     }
 
-    /// Decodes the value whose first byte is next.
     fn value(&mut self) -> Result<()> {
         let at = self.at;
         match self.peek()? {
@@ -120,7 +114,6 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
             b'-' | b'0'..=b'9' => number::send(self.text, at, self.sink).map(|end| self.at = end),
             b'{' => self.object(),
             b'[' => self.array(),
-            // The literal names; anything else is reported at the first byte that differs.
             b't' => self.word("true").and_then(|()| self.sink.bool(true)),
             b'f' => self.word("false").and_then(|()| self.sink.bool(false)),
             b'n' => self.word("null").and_then(|()| self.sink.null()),
@@ -129,7 +122,6 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         .map_err(|e| e.at(at))
     }
 
-    /// Takes `true`, `false` or `null`.
     fn word(&mut self, word: &'static str) -> Result<()> {
         if self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
             self.at += word.len();
@@ -150,8 +142,9 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         Ok(())
     }
 
-    /// Enters an array or object: returns its count, and allows one level less inside. `TooLarge`
-    /// below the last level, or where the first pass ran out of counts.
+    /// Enters an array or object: returns its count and allows one level less inside.
+    ///
+    /// `TooLarge` below the last level, or if the first pass ran out of counts.
     fn enter(&mut self) -> Result<usize> {
         let at = self.at;
         self.at += 1;
@@ -162,11 +155,10 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         })
     }
 
-    /// Takes the comma behind an item and returns true, or the end of the container and returns
-    /// false.
+    /// Takes the comma after an item and returns true, or takes the end of the container and
+    /// returns false.
     fn another(&mut self, end: u8) -> Result<bool> {
         self.white_space();
-        // A comma or the closing bracket; anything else is reported here.
         let byte = self.peek()?;
         if byte != b',' && byte != end {
             return Err(malformed(self.at, format!("a comma or {:?} is expected", char::from(end))));
@@ -175,11 +167,9 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         Ok(byte == b',')
     }
 
-    /// Decodes an array.
     fn array(&mut self) -> Result<()> {
         let count = self.enter()?;
         self.sink.begin_array(count)?;
-        // White space is allowed around every token.
         self.white_space();
         if self.peek()? == b']' {
             self.at += 1;
@@ -198,7 +188,6 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         self.sink.end_array()
     }
 
-    /// Decodes an object.
     fn object(&mut self) -> Result<()> {
         let count = self.enter()?;
         self.sink.begin_map(count)?;
@@ -226,12 +215,12 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         self.sink.end_map()
     }
 
-    /// Takes the string whose opening quote is at `at`; the sink holds the memory of a text with
+    /// Takes the string whose opening quote is at `at`. The sink counts the memory of a text with
     /// escapes.
     fn string(&mut self, at: usize) -> Result<Cow<'a, str>> {
         let (text, end) = string::read(self.text, at, |backslash| {
             // A count that saturated, or is missing after an error in the first pass, is computed
-            // again.
+            // here.
             let counted = self.counts.take().filter(|length| *length < u32::MAX as usize);
             let most = counted.unwrap_or_else(|| string::max_length(self.text, at + 1, backslash));
             self.sink.hold(most).map(|()| most).map_err(|e| e.at(at))
@@ -240,7 +229,6 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         Ok(text)
     }
 
-    /// Releases the memory of a text with escapes.
     fn release(&mut self, text: Cow<'a, str>) {
         if let Cow::Owned(text) = text {
             self.sink.release(text.capacity());
@@ -248,7 +236,7 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
     }
 
     /// Takes a key and passes it to the sink. The error of a repeated key has the offset of the
-    /// second one.
+    /// second key.
     fn key(&mut self) -> Result<Cow<'a, str>> {
         let at = self.at;
         if self.peek()? != b'"' {

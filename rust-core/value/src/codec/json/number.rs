@@ -1,8 +1,8 @@
 //! JSON's numbers: integers of any size, floats exact to the bit.
 //!
-//! The standard library parses floats to the nearest value; numbers of up to fifteen digits are computed here, since
-//! most are short: a float of them is one division of two floats that have no error (W. D. Clinger, "How to Read
-//! Floating Point Numbers Accurately", 1990).
+//! The standard library parses floats to the nearest value. Most numbers are short, so this file computes numbers of up
+//! to fifteen digits: such a float is one division of two exact floats (W. D. Clinger, "How to Read Floating Point
+//! Numbers Accurately", 1990).
 
 use crate::codec::input::malformed;
 use crate::error::{Error, ErrorKind, Result};
@@ -14,20 +14,19 @@ pub(super) enum Number {
     Float(f64),
 }
 
-/// Returns the number that begins at `at`, and the offset behind it, where it has at most fifteen digits and no
-/// exponent; `None` for any other text.
+/// Returns the number at `at` and the offset after it; `None` for an exponent or over fifteen digits.
 #[inline(always)]
 pub(super) fn short(bytes: &[u8], at: usize) -> Option<(Number, usize)> {
     let negative = bytes[at] == b'-';
     let first = at + usize::from(negative);
     let (whole, point) = read_digits(bytes, first, 0);
-    // A zero at the start stands alone.
+    // A zero at the start must be the only digit before the point.
     if point == first || (bytes[first] == b'0' && point > first + 1) {
         return None;
     }
     let (digits, end) =
         if bytes.get(point) == Some(&b'.') { read_digits(bytes, point + 1, whole) } else { (whole, point) };
-    // The point is counted too, so this allows one digit less for floats.
+    // The length includes the point, so floats have one digit less.
     if end - first > MOST || matches!(bytes.get(end), Some(b'e' | b'E')) {
         return None;
     }
@@ -35,7 +34,7 @@ pub(super) fn short(bytes: &[u8], at: usize) -> Option<(Number, usize)> {
         let number = digits as i64;
         return Some((Number::Int(if negative { -number } else { number }), end));
     }
-    // Both are floats without an error, so their quotient is the float nearest to the decimal.
+    // Both floats are exact, so their quotient is the float nearest to the decimal.
     let size = digits as f64 / *POWERS.get((end - point).checked_sub(2)?)?;
     Some((Number::Float(if negative { -size } else { size }), end))
 }
@@ -43,11 +42,12 @@ pub(super) fn short(bytes: &[u8], at: usize) -> Option<(Number, usize)> {
 /// The length of the longest number that [`short`] reads.
 const MOST: usize = 15;
 
-/// Powers of ten from the first one on: they are floats without an error up to the 22nd.
+/// Powers of ten; as floats they are exact up to the 22nd.
 const POWERS: [f64; 14] = [1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14];
 
-/// Reads digits from `at` on, which follow those of `number`; returns the number and the offset behind them. Beyond
-/// nineteen digits the number is wrong.
+/// Appends the digits at `at` to `number`. Returns the number and the offset after the digits.
+///
+/// Beyond nineteen digits the number is wrong.
 fn read_digits(bytes: &[u8], mut at: usize, mut number: u64) -> (u64, usize) {
     while let Some(byte) = bytes.get(at) {
         let digit = byte.wrapping_sub(b'0');
@@ -60,12 +60,12 @@ fn read_digits(bytes: &[u8], mut at: usize, mut number: u64) -> (u64, usize) {
     (number, at)
 }
 
-/// Sends the number that begins at `at`; returns the offset behind it.
+/// Sends the number at `at`. Returns the offset after it.
 ///
 /// # Errors
 ///
-/// `Malformed` with the offset, `OutOfRange` for a float beyond 64 bits, `TooLarge` for an integer
-/// beyond [`BigInt::LIMIT`].
+/// `Malformed` with the offset, `OutOfRange` for a float beyond 64 bits, `TooLarge` for an integer beyond
+/// [`BigInt::LIMIT`].
 pub(super) fn send<S: Sink>(text: &str, at: usize, sink: &mut S) -> Result<usize> {
     let bytes = text.as_bytes();
     match short(bytes, at) {
@@ -75,7 +75,7 @@ pub(super) fn send<S: Sink>(text: &str, at: usize, sink: &mut S) -> Result<usize
     }
     let first = at + usize::from(bytes[at] == b'-');
     let mut end = match bytes.get(first) {
-        // A zero at the start stands alone: 01 is not a number.
+        // 01 is not a number.
         Some(b'0') => first + 1,
         Some(b'1'..=b'9') => digits(bytes, first),
         Some(_) => return Err(malformed(first, "a digit is expected")),
@@ -89,7 +89,6 @@ pub(super) fn send<S: Sink>(text: &str, at: usize, sink: &mut S) -> Result<usize
         let signed = matches!(bytes.get(end + 1), Some(b'+' | b'-'));
         end = some_digits(bytes, end + 1 + usize::from(signed))?;
     }
-    // A point or an exponent makes it a float.
     if end > whole {
         send_float(&text[at..end], sink)?;
     } else {
@@ -98,7 +97,6 @@ pub(super) fn send<S: Sink>(text: &str, at: usize, sink: &mut S) -> Result<usize
     Ok(end)
 }
 
-/// Returns the offset behind the digits at `from`.
 fn digits(bytes: &[u8], from: usize) -> usize {
     from + bytes[from..].iter().take_while(|c| c.is_ascii_digit()).count()
 }
@@ -112,13 +110,12 @@ fn some_digits(bytes: &[u8], from: usize) -> Result<usize> {
     }
 }
 
-/// Returns the error of a text that ends within a number.
 #[cold]
 fn ended(bytes: &[u8]) -> Error {
     malformed(bytes.len(), "the bytes end before the value does")
 }
 
-/// Sends an integer of more digits than [`short`] reads.
+/// Sends an integer that is too long for [`short`].
 fn send_integer<S: Sink>(text: &str, sink: &mut S) -> Result<()> {
     if let Ok(n) = text.parse::<i64>() {
         return sink.int(n);
@@ -126,7 +123,6 @@ fn send_integer<S: Sink>(text: &str, sink: &mut S) -> Result<()> {
     BigInt::parse(text)?.walk(sink)
 }
 
-/// Sends a float.
 fn send_float<S: Sink>(text: &str, sink: &mut S) -> Result<()> {
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() => sink.float(value),

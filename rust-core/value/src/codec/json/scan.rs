@@ -1,8 +1,7 @@
 //! Searches in the text of JSON strings, several bytes at a time.
 //!
-//! The searches compare eight bytes as one integer ("SIMD within a register"); for longer runs the
-//! compiler or `memchr` uses vector instructions. Both passes over a text, and the encoder, use
-//! them.
+//! The searches compare eight bytes as one integer ("SIMD within a register"). For longer runs the
+//! compiler or `memchr` uses vector instructions. The encoder and both passes over a text use them.
 
 use memchr::memchr2;
 
@@ -19,11 +18,10 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
-/// Returns the number of bytes from the start that are neither a quote, a backslash nor a control
-/// character.
+/// Returns the number of bytes before the first quote, backslash or control character.
 pub(super) fn plain_run(bytes: &[u8]) -> usize {
     let mut at = 0;
-    // Most strings end within two words, before it pays to compare 32 bytes.
+    // Most strings end within two words, before a comparison of 32 bytes pays.
     while at < 16
         && let Some(chunk) = bytes[at..].first_chunk::<8>()
     {
@@ -38,7 +36,6 @@ pub(super) fn plain_run(bytes: &[u8]) -> usize {
         if chunk.iter().fold(false, |odd, b| odd | (*b < 0x20) | (*b == b'"') | (*b == b'\\')) {
             break;
         }
-        // Nothing special in these 32 bytes.
         at += 32;
     }
     while let Some(chunk) = bytes[at..].first_chunk::<8>() {
@@ -48,14 +45,14 @@ pub(super) fn plain_run(bytes: &[u8]) -> usize {
         }
         at += 8;
     }
-    // The last bytes are compared together with bytes before them, which are known to be plain.
+    // The last word overlaps bytes that are known to be plain.
     if at == bytes.len() {
         return at;
     } else if let Some(last) = bytes.last_chunk::<8>() {
         let found = odd_lanes(u64::from_le_bytes(*last));
         return bytes.len() - 8 + if found == 0 { 8 } else { found.trailing_zeros() as usize / 8 };
     } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        // Four to seven bytes: those in the middle twice.
+        // Four to seven bytes: the two halves overlap in the middle.
         let word = u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
         if odd_lanes(word) == 0 {
             return bytes.len();
@@ -64,14 +61,15 @@ pub(super) fn plain_run(bytes: &[u8]) -> usize {
     at + bytes[at..].iter().take_while(|b| PLAIN[usize::from(**b)]).count()
 }
 
-/// Returns the high bit of each byte that is a quote, a backslash or a control character. The
-/// lowest of them is exact; above it, borrows may set some too many.
+/// Returns the high bit of each byte that is a quote, a backslash or a control character.
+///
+/// The lowest of these bits is exact; above it, borrows may set too many.
 fn odd_lanes(word: u64) -> u64 {
     quotes_and_backslashes(word) | (word.wrapping_sub(ONES * 0x20) & !word & HIGH)
 }
 
-/// Returns whether there are at most [`SHORT`] bytes, none of them a quote, a backslash or a control
-/// character. They are compared as two words, which overlap.
+/// Returns whether the bytes are at most [`SHORT`] and need no escape, comparing two overlapping
+/// words.
 pub(super) fn is_short_and_plain(bytes: &[u8]) -> bool {
     if bytes.len() > SHORT {
         return false;
@@ -98,22 +96,21 @@ const ONES: u64 = u64::MAX / 255;
 // The highest bit of each byte of a word.
 const HIGH: u64 = ONES << 7;
 
-/// Returns the high bit of each byte that is a quote or a backslash, the lowest of them exact.
+/// Returns the high bit of each byte that is a quote or a backslash; the lowest bit is exact.
 fn quotes_and_backslashes(word: u64) -> u64 {
-    // A byte that is equal becomes zero, and a zero byte borrows from its high bit.
+    // An equal byte becomes zero, and a zero byte borrows from its high bit.
     let quote = word ^ (ONES * b'"' as u64);
     let backslash = word ^ (ONES * b'\\' as u64);
     ((quote.wrapping_sub(ONES) & !quote) | (backslash.wrapping_sub(ONES) & !backslash)) & HIGH
 }
 
-/// Returns the offset behind the closing quote of the string whose content `at` is in, or the
-/// text's end.
+/// Returns the offset after the closing quote of the string around `at`, or the text's end.
 pub(super) fn skip_string(text: &[u8], mut at: usize) -> usize {
     loop {
         at = unescaped_run(text, at);
         match text.get(at) {
             Some(b'"') => return at + 1,
-            // The byte behind a backslash is part of an escape, also where it is a quote.
+            // The byte after a backslash is part of an escape, even if it is a quote.
             Some(_) => at += 2,
             None => return text.len(),
         }

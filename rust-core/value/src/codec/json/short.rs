@@ -1,8 +1,7 @@
 //! Short JSON texts to trees in one pass: without counts of items, without a meter, without escapes.
 //!
-//! The tree of a short text is within every limit, so nothing has to be counted before it is allocated. Errors, escapes
-//! of values that JSON has no form for, and deep nesting are left to the decoder, which reads the text from its
-//! beginning.
+//! The tree of a short text is within every limit, so nothing needs a count before its allocation. The decoder reads
+//! other texts from their beginning: texts with errors, escapes or deep nesting.
 
 use super::number::{self, Number};
 use super::scan::plain_run;
@@ -10,13 +9,13 @@ use super::string;
 use crate::error::memory;
 use crate::value::{Limits, Map, Value, ValueBuilder};
 
-/// The number of arrays and maps inside each other that are read here.
+/// The depth of arrays and maps that this file reads.
 const MOST_LEVELS: u32 = 16;
 
-/// The bytes for entries or items that are allocated at first: allocators are slower with larger blocks.
+/// The size in bytes of the first allocation for entries or items; larger blocks cost the allocator more.
 const USUAL: usize = 1000;
 
-/// Returns the value of a short text; `None` where the decoder has to read it.
+/// Returns the value of a short text; `None` if the decoder must read it.
 pub(crate) fn decode_short(bytes: &[u8], limits: &Limits) -> Option<Value> {
     if !limits.allow_flat(bytes.len()) || limits.depth < MOST_LEVELS {
         return None;
@@ -33,25 +32,23 @@ pub(crate) fn decode_short(bytes: &[u8], limits: &Limits) -> Option<Value> {
     if decoder.at == bytes.len() { done } else { None }
 }
 
-/// The state of one decoding.
 struct Short<'a> {
     text: &'a str,
-    /// The offset of the next byte.
     at: usize,
-    /// The entries of all maps that are open, those of the innermost one last: the size of a map is known at its end,
-    /// and then its entries move into a list of this size.
+    /// The entries of all open maps, the innermost map last.
+    ///
+    /// The size of a map is known at its end; then its entries move into a list of this size.
     entries: Vec<(String, Value)>,
-    /// The items of all arrays that are open, as the entries.
+    /// The items of all open arrays, as the entries.
     items: Vec<Value>,
 }
 
 impl Short<'_> {
-    /// Returns the next byte; `None` at the end.
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Takes this byte, with white space on both sides; returns whether it was there.
+    /// Takes this byte and the white space on both sides. Returns whether it was there.
     fn take(&mut self, byte: u8) -> bool {
         self.white_space();
         let found = self.peek() == Some(byte);
@@ -68,9 +65,10 @@ impl Short<'_> {
         }
     }
 
-    /// Reads the value whose first byte is next, and passes it to `put`. Each kind of value has its own call of `put`:
-    /// with one call for all kinds, the value is stored in pieces and then loaded as a whole, and the processor waits
-    /// between the two.
+    /// Reads the value whose first byte is next, and passes it to `put`.
+    ///
+    /// Each kind of value has its own call of `put`. One call for all kinds would store the value in pieces and load it
+    /// as a whole, and the processor would wait in between.
     fn value(&mut self, levels: u32, put: impl FnOnce(&mut Self, Value) -> Option<()>) -> Option<()> {
         match self.peek()? {
             b'"' => {
@@ -196,7 +194,6 @@ impl Short<'_> {
     }
 }
 
-/// Appends an item; `None` without memory.
 fn push<T>(list: &mut Vec<T>, item: T) -> Option<()> {
     if list.len() == list.capacity() {
         list.try_reserve(USUAL / size_of::<T>()).ok()?;
@@ -205,10 +202,10 @@ fn push<T>(list: &mut Vec<T>, item: T) -> Option<()> {
     Some(())
 }
 
-/// Removes the items from `start` on, and returns them in a list of their own; `None` without memory.
+/// Moves the items from `start` on into a new list; `None` without memory.
 fn split_off<T>(list: &mut Vec<T>, start: usize) -> Option<Vec<T>> {
     let count = list.len() - start;
-    // A list that is the whole one and has little more memory than it needs is not copied.
+    // Avoids a copy if all items move and little memory is unused.
     if start == 0 && count > list.capacity() / 2 {
         return Some(std::mem::take(list));
     }
@@ -228,7 +225,7 @@ mod tests {
         decode_into(bytes, Encoding::Json, limits, ValueBuilder::new()).ok()?.finish().ok()
     }
 
-    /// Texts of every form, most of which are read in one pass.
+    /// Texts of every form, most of them readable in one pass.
     const TEXTS: &[&str] = &[
         r#"{"id":123456,"name":"boiler-7","at":71.25,"p":-2.125,"ok":true,"off":false,"note":null,"n":-0}"#,
         r#" { "a" : [ 1 , 2.5e3 , -0.0 , 0.1 , 12345678901234567890 ] , "b" : { } , "c" : [ ] } "#,

@@ -1,15 +1,14 @@
-//! The members of an object and the items of an array as slices of their JSON text: for code that
-//! passes them on without decoding them, as JSON-RPC does with parameters and results.
+//! The members of an object and the items of an array as slices of their JSON text.
 //!
-//! The text must be valid JSON. For any other text the result is meaningless but safe: `None` or
-//! wrong slices, and no panic.
+//! JSON-RPC passes parameters and results on without decoding them. The text must be valid JSON.
+//! For other text the functions return `None` or wrong slices, but do not panic.
 
 use std::borrow::Cow;
 
 use super::scan::plain_run;
 use super::string;
 
-/// Returns the members of the object, each value as it is written; `None` for another value.
+/// Returns the members of the object with the text of each value; `None` for another value.
 #[doc(hidden)]
 pub fn members(text: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
     let mut walk = Walk::into(text, b'{')?;
@@ -25,7 +24,7 @@ pub fn members(text: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
     Some(members)
 }
 
-/// Returns the items of the array, each as it is written; `None` for another value.
+/// Returns the text of each item of the array; `None` for another value.
 #[doc(hidden)]
 pub fn items(text: &str) -> Option<Vec<&str>> {
     let mut walk = Walk::into(text, b'[')?;
@@ -43,8 +42,8 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Returns the position behind the opening bracket; `None` where the text begins with something
-    /// else.
+    /// Returns the position after the opening bracket; `None` if the text begins with another
+    /// character.
     fn into(text: &'a str, bracket: u8) -> Option<Walk<'a>> {
         let mut walk = Walk { text, at: 0 };
         walk.white_space();
@@ -55,7 +54,6 @@ impl<'a> Walk<'a> {
         Some(walk)
     }
 
-    /// Skips white space.
     fn white_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.text.as_bytes().get(self.at) {
             self.at += 1;
@@ -72,11 +70,11 @@ impl<'a> Walk<'a> {
         Some(!matches!(self.text.as_bytes().get(self.at)?, b'}' | b']'))
     }
 
-    /// Takes the value that begins here or behind white space.
+    /// Takes the next value and the white space before it.
     fn value(&mut self) -> Option<&'a str> {
         self.white_space();
         let (bytes, from) = (self.text.as_bytes(), self.at);
-        // Brackets are counted; strings are skipped, so that brackets in them do not count.
+        // Skips strings, so that brackets in them do not count.
         let mut depth = 0usize;
         loop {
             match bytes.get(self.at)? {
@@ -99,7 +97,6 @@ impl<'a> Walk<'a> {
         self.text.get(from..self.at)
     }
 
-    /// Skips the string that begins here.
     fn string(&mut self) -> Option<()> {
         let bytes = self.text.as_bytes();
         self.at += 1;
@@ -110,7 +107,7 @@ impl<'a> Walk<'a> {
                     self.at += 1;
                     return Some(());
                 }
-                // The byte behind a backslash is part of an escape, also where it is a quote.
+                // The byte after a backslash is part of an escape, even if it is a quote.
                 _ => self.at += 2,
             }
         }

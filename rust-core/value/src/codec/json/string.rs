@@ -1,7 +1,7 @@
 //! JSON's strings, in both directions.
 //!
-//! A string without escapes is borrowed from the text; one with escapes is built in a buffer whose
-//! size the first pass has computed, and which the sink counts.
+//! A string without escapes is borrowed from the text. A string with escapes is built in a buffer; the first pass has
+//! computed its size, and the sink counts it.
 
 use std::borrow::Cow;
 
@@ -10,8 +10,7 @@ use crate::codec::input::malformed;
 use crate::codec::output::Output;
 use crate::error::{Error, Result, memory};
 
-/// Returns the byte behind the backslash that stands for this byte; 0 where it needs no escape, `u`
-/// for four hexadecimal digits.
+/// Returns the letter of this byte's escape: 0 for no escape, `u` for four hexadecimal digits.
 const fn escape(byte: u8) -> u8 {
     match byte {
         b'"' | b'\\' => byte,
@@ -25,8 +24,9 @@ const fn escape(byte: u8) -> u8 {
     }
 }
 
-/// Writes a comma if `comma` is set, the text in quotes, and `after`, which begins with the closing
-/// quote.
+/// Writes a comma if `comma` is set, the text in quotes, and `after`.
+///
+/// `after` begins with the closing quote.
 ///
 /// # Errors
 ///
@@ -39,8 +39,7 @@ pub(super) fn write<const N: usize>(
     after: &[u8; N],
 ) -> Result<()> {
     let bytes = text.as_bytes();
-    // Most strings and nearly all keys are short and have no character to escape. Others are left to a function, so
-    // that this one calls nothing for them.
+    // Most strings and nearly all keys are short and need no escape. This path for them calls no other function.
     let before = if comma { *b",\"" } else { *b"\"\0" };
     if out.has_room(bytes.len())
         && is_short_and_plain(bytes)
@@ -65,7 +64,7 @@ fn write_long(out: &mut Output<'_>, comma: bool, bytes: &[u8], after: &[u8]) -> 
         write_escaped(out, bytes, plain);
     }
     out.put_all(after);
-    // Escapes make the text up to six times as long, so the limit is checked again.
+    // Escapes make the text up to six times as long, so this checks the limit again.
     if plain < bytes.len() { out.check_room(0) } else { Ok(()) }
 }
 
@@ -87,9 +86,10 @@ fn write_escaped(out: &mut Output<'_>, bytes: &[u8], mut from: usize) {
     }
 }
 
-/// Reads the string whose opening quote is at `at`; returns the text and the offset behind the
-/// closing quote. Text with escapes is a copy: `room`, called with the offset of the first
-/// backslash, returns the number of bytes that it takes at most.
+/// Reads the string whose opening quote is at `at`. Returns the text and the offset after it.
+///
+/// Text with escapes is a copy. `room` gets the offset of the first backslash and returns an upper bound of the copy's
+/// length.
 ///
 /// # Errors
 ///
@@ -114,13 +114,14 @@ pub(super) fn read(
     }
 }
 
-/// Returns an upper bound of the bytes of the string whose content begins at `from` and has a
-/// backslash at `at`: no escape is shorter than what it stands for.
+/// Returns an upper bound of the length of the decoded string.
+///
+/// The content begins at `from` and has a backslash at `at`. Each escape is at least as long as its character.
 pub(super) fn max_length(text: &str, from: usize, at: usize) -> usize {
     skip_string(text.as_bytes(), at) - from
 }
 
-/// Returns the error of a string that ends at `at` in a control character or the end of the text.
+/// Returns the error of a string with a control character or the end of the text at `at`.
 #[cold]
 fn unfinished(bytes: &[u8], at: usize) -> Error {
     if at < bytes.len() {
@@ -146,7 +147,7 @@ fn read_escaped(text: &str, from: usize, plain: usize, mut whole: String) -> Res
     }
 }
 
-/// Decodes the escape whose backslash is at `at`; returns the offset behind it.
+/// Decodes the escape whose backslash is at `at`. Returns the offset after it.
 fn read_escape(text: &str, at: usize, whole: &mut String) -> Result<usize> {
     let bytes = text.as_bytes();
     let ended = || malformed(bytes.len(), "the bytes end before the value does");
@@ -164,7 +165,7 @@ fn read_escape(text: &str, at: usize, whole: &mut String) -> Result<usize> {
             let (code, end) = match first {
                 // A character beyond 16 bits is two escapes: a high and a low surrogate.
                 0xd800..0xdc00 => {
-                    // The high surrogate has six bytes, and the low one must follow at once.
+                    // The high surrogate has six bytes; the low surrogate must follow at once.
                     if bytes.get(at + 6..at + 8) != Some(b"\\u") {
                         return Err(malformed(at, "the first half of a surrogate pair stands alone"));
                     }
@@ -189,7 +190,6 @@ fn read_escape(text: &str, at: usize, whole: &mut String) -> Result<usize> {
     Ok(at + 2)
 }
 
-/// Returns the number of the four hexadecimal digits at `at`.
 fn hex(bytes: &[u8], at: usize) -> Result<u32> {
     let mut code = 0;
     for i in at..at + 4 {

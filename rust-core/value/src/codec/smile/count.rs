@@ -1,6 +1,6 @@
 //! The first pass over a Smile document: the number of items of each array and object.
 //!
-//! Smile marks only the ends of containers, and a sink needs numbers of items.
+//! Smile marks only the ends of containers, but a sink needs the number of items.
 
 use super::token::{KeyToken, ValueToken};
 use crate::codec::input::{Input, ItemCounts};
@@ -10,19 +10,16 @@ use crate::value::Sink;
 /// counts.
 pub(super) fn count<S: Sink>(mut input: Input<'_>, levels: usize, most: u64, sink: &mut S) -> ItemCounts {
     let mut counts = ItemCounts::up_to(most);
-    // Stopping early is allowed, see `ItemCounts`.
     let _: Option<()> = walk(&mut input, &mut counts, levels, sink);
     counts
 }
 
-/// Walks without recursion over the value. `None` where the bytes are invalid or the counts are
-/// full.
+/// Walks over the value without recursion. `None` if the bytes are invalid or the counts are full.
 fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut ItemCounts, levels: usize, sink: &mut S) -> Option<()> {
     // The numbers of the open containers, and whether each is an object.
     let mut open: Vec<(usize, bool)> = Vec::with_capacity(16);
     loop {
         if let Some((container, true)) = open.last() {
-            // In an object a key or the end is next.
             let name = KeyToken::of(input.byte().ok()?)?;
             if name == KeyToken::EndObject {
                 open.pop();
@@ -36,7 +33,6 @@ fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut ItemCounts, levels: usize, 
         }
         let token = ValueToken::of(input.byte().ok()?)?;
         match (token, open.last()) {
-            // An end is no item.
             (ValueToken::EndArray, Some((_, false))) => {
                 open.pop();
             }

@@ -1,7 +1,7 @@
 //! Smile to values: a walk over the bytes that drives a Sink.
 //!
-//! The first pass (`count`) has computed the numbers of items. The tables of names and values are
-//! rebuilt while the document is read; their entries are slices of the message.
+//! The first pass (`count`) has computed the numbers of items. The decoder rebuilds the tables of
+//! names and values; their entries are slices of the message.
 
 use super::count::count;
 use super::number::{from_twos_complement, take, take_bits, take_safe, take_signed};
@@ -15,7 +15,7 @@ use crate::value::{Decimal, Limits, Sink, Source, Value};
 /// Sends the one value of `bytes` to `sink`, which resolves escapes and enforces the limits.
 pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Result<()> {
     let mut input = Input::new(bytes);
-    // The first pass begins behind the header, too.
+    // The first pass also begins after the header.
     let features = header(&mut input)?;
     let levels = levels(limits);
     let counts = count(input.clone(), levels as usize, containers(limits), sink);
@@ -39,18 +39,15 @@ pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Re
 
 /// The texts that a reference may name.
 ///
-/// Two tables exist, one for names and one for values; the header declares which of them the
-/// document uses. Entries are slices of the message, so a table of 1024 takes little memory and no
-/// copies.
+/// One table is for names and one for values; the header declares the tables of the document.
+/// Entries are slices of the message, so a table of 1024 takes little memory and no copies.
 struct TextTable<'a> {
     /// Whether the header declares this table.
     is_declared: bool,
-    /// The texts by their numbers.
     entries: Vec<&'a str>,
 }
 
 impl<'a> TextTable<'a> {
-    /// Returns an empty table.
     fn new(is_declared: bool) -> TextTable<'a> {
         TextTable { is_declared, entries: Vec::new() }
     }
@@ -60,14 +57,13 @@ impl<'a> TextTable<'a> {
         if !self.is_declared {
             return;
         }
-        // As the encoder does, see `names`.
         if self.entries.len() == TABLE {
             self.entries.clear();
         }
         self.entries.push(text);
     }
 
-    /// Returns the text with this number; `Malformed` at offset `at` where there is none.
+    /// Returns the text with this number; `Malformed` at offset `at` for an unknown number.
     fn get(&self, number: usize, at: usize) -> Result<&'a str> {
         self.entries.get(number).copied().ok_or_else(|| {
             malformed(at, format!("a reference to text {number}, and the table has {}", self.entries.len()))
@@ -75,7 +71,6 @@ impl<'a> TextTable<'a> {
     }
 }
 
-/// The state of one decoding.
 struct Decoder<'a, 's, S> {
     input: Input<'a>,
     sink: &'s mut S,
@@ -87,12 +82,10 @@ struct Decoder<'a, 's, S> {
     nodes: u64,
     names: TextTable<'a>,
     values: TextTable<'a>,
-    /// Whether the header allows raw binary.
     raw_binary: bool,
 }
 
 impl<'a, S: Sink> Decoder<'a, '_, S> {
-    /// Decodes the next value.
     fn value(&mut self) -> Result<()> {
         let at = self.input.at;
         let byte = self.input.byte()?;
@@ -102,16 +95,16 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
     }
 
-    /// Decodes the value that begins with this token at offset `at`. The content of a token that
-    /// the sink refuses is reported at the token.
+    /// Decodes the value that begins with this token at offset `at`. An error of the sink has this
+    /// offset.
     fn token(&mut self, token: ValueToken, at: usize) -> Result<()> {
         match token {
             ValueToken::Null => self.sink.null(),
             ValueToken::Bool(value) => self.sink.bool(value),
             ValueToken::Int(value) => self.sink.int(value),
             ValueToken::Int32 => {
-                // A 32-bit token with a longer integer is refused, as other readers would truncate
-                // it.
+                // Other readers would truncate a longer integer under a token of 32 bits, so it is
+                // refused.
                 let value = take_signed(&mut self.input)?;
                 if i32::try_from(value).is_err() {
                     return Err(malformed(
@@ -146,7 +139,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             ValueToken::Short(length, ascii) => {
                 let bytes = self.input.take(length, at)?;
                 let value = text(bytes, at + 1, ascii)?;
-                // Text of 65 bytes has a short token, too, and is not shared.
+                // Text of 65 bytes also has a short token, but is not shared.
                 if bytes.len() <= 64 {
                     self.values.add(value);
                 }
@@ -167,7 +160,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 self.sink.text(value)
             }
             ValueToken::SafeBinary => {
-                // The decoded bytes are in a buffer of our own until the sink has them.
+                // The decoded bytes are in a separate buffer until the sink has them.
                 let bytes = take_safe(&mut self.input, at, self.sink)?;
                 self.sink.bytes(&bytes)?;
                 self.sink.release(bytes.len());
@@ -185,8 +178,9 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
     }
 
-    /// Takes the integer in the 7-bit binary that follows: a two's complement, most significant
-    /// byte first. The sink holds its bytes while they are converted.
+    /// Takes the integer in the 7-bit binary: a two's complement, most significant byte first.
+    ///
+    /// The sink counts its bytes during the conversion.
     fn big_integer(&mut self, at: usize) -> Result<Value> {
         let bytes = take_safe(&mut self.input, at, self.sink)?;
         let held = bytes.len();
@@ -208,7 +202,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             Value::BigInt(n) => n.to_string(),
             other => other.as_i64()?.to_string(),
         };
-        // The scale is the number of digits behind the point: the negated exponent.
+        // The scale is the number of digits after the point: the negated exponent.
         let exponent = scale.checked_neg().and_then(|e| i32::try_from(e).ok()).ok_or_else(|| {
             Error::new(ErrorKind::OutOfRange, "the exponent of a decimal number has 32 bits").at(at)
         })?;
@@ -218,7 +212,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
     }
 
-    /// Enters an array or object: returns its count, and allows one level less inside.
     fn enter(&mut self, at: usize) -> Result<usize> {
         self.levels = self.levels.checked_sub(1).ok_or_else(|| too_deep(at))?;
         self.counts.take().ok_or_else(|| {
@@ -227,15 +220,15 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         })
     }
 
-    /// Decodes an array. The first pass has counted its items, so the loop needs no test for the
-    /// end; the end mark is checked behind the last item.
+    /// Decodes an array. The first pass counted its items, so the end mark is checked only at the
+    /// end.
     fn array(&mut self, at: usize) -> Result<()> {
         let count = self.enter(at)?;
         self.sink.begin_array(count)?;
         for index in 0..count {
             self.value().map_err(|e| e.under_index(index))?;
         }
-        // The first pass counted up to the end mark, which must be here.
+        // The first pass counted up to the end mark.
         let end = self.input.at;
         if ValueToken::of(self.input.byte()?) != Some(ValueToken::EndArray) {
             return Err(malformed(end, "an item or the end of an array is expected"));
@@ -244,7 +237,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         self.sink.end_array()
     }
 
-    /// Decodes an object, up to its end mark.
     fn object(&mut self, at: usize) -> Result<()> {
         let count = self.enter(at)?;
         self.sink.begin_map(count)?;
@@ -255,8 +247,9 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         self.sink.end_map()
     }
 
-    /// Takes the next key and passes it to the sink; `None` at the end of the object. A key that is
-    /// new enters the table of names, as it did in the encoder.
+    /// Takes the next key and passes it to the sink; `None` at the end of the object.
+    ///
+    /// A new key enters the table of names, as in the encoder.
     fn key(&mut self) -> Result<Option<&'a str>> {
         let at = self.input.at;
         let byte = self.input.byte()?;

@@ -1,7 +1,7 @@
-//! Values to Smile: the [`Plain`] part, in front of which `Escape` handles the other kinds.
+//! Values to Smile: the [`Plain`] part; `Escape` handles the other kinds before it.
 //!
-//! Names are shared, because messages repeat keys; values are not, because finding repeated ones
-//! costs more than it saves.
+//! Names are shared, because messages repeat keys. Values are not shared, because finding repeated
+//! values costs more than it saves.
 
 use super::names::NameTable;
 use super::number::{put, put_bits, put_safe, put_signed, to_twos_complement};
@@ -17,7 +17,7 @@ use crate::value::escape::Plain;
 /// Appends one document.
 pub(crate) struct Encoder<'a> {
     out: Output<'a>,
-    /// The names that were written and may be referred to.
+    /// The written names, for references.
     names: NameTable,
 }
 
@@ -29,7 +29,6 @@ impl<'a> Encoder<'a> {
         Encoder { out, names: NameTable::default() }
     }
 
-    /// Checks the length of the message.
     pub(crate) fn finish(&self) -> Result<()> {
         self.out.finish()
     }
@@ -54,7 +53,6 @@ impl Plain for Encoder<'_> {
 
     /// Integers from -16 to 15 are one byte, others a token and seven bits a byte.
     fn int(&mut self, value: i64) -> Result<()> {
-        // Small integers have a token each, in zigzag form.
         if (-16..16).contains(&value) {
             self.out.push(SMALL_INT | ((value << 1) ^ (value >> 63)) as u8);
             return Ok(());
@@ -64,7 +62,7 @@ impl Plain for Encoder<'_> {
         Ok(())
     }
 
-    /// Smile has no integers without sign: a BigInteger.
+    /// Smile lacks integers without sign, so this writes a BigInteger.
     fn uint(&mut self, value: u64) -> Result<bool> {
         self.big(false, &value.to_be_bytes());
         Ok(true)
@@ -83,11 +81,12 @@ impl Plain for Encoder<'_> {
         Ok(true)
     }
 
-    /// Text of up to 64 bytes has its length in the token; longer text has an end marker. The token
-    /// also gives whether the text is ASCII, which a reader checks.
+    /// Text of up to 64 bytes has its length in the token; longer text has an end marker.
+    ///
+    /// The token also tells whether the text is ASCII, which a reader checks.
     fn text(&mut self, value: &str) -> Result<()> {
         let ascii = value.is_ascii();
-        // The four ranges of short tokens, from one or two bytes up.
+        // Four ranges of short tokens: ASCII from one byte, other text from two bytes.
         match (value.len(), ascii) {
             (0, _) => {
                 self.out.push(EMPTY);
@@ -111,7 +110,7 @@ impl Plain for Encoder<'_> {
         self.elements(value).map(|()| true)
     }
 
-    /// The length, then the bytes as they are: the header declares raw binary.
+    /// The length, then the raw bytes: the header declares raw binary.
     fn elements(&mut self, value: &[u8]) -> Result<()> {
         self.out.push(RAW_BINARY);
         put(&mut self.out, value.len() as u64);
@@ -140,7 +139,7 @@ impl Plain for Encoder<'_> {
             self.out.push(EMPTY);
             return Ok(());
         }
-        // A name that was written before becomes a reference of one or two bytes.
+        // A repeated name becomes a reference of one or two bytes.
         match self.names.find(key, self.out.pieces()) {
             // One byte for the first 64 names.
             Some(number @ 0..64) => {
@@ -153,7 +152,7 @@ impl Plain for Encoder<'_> {
             }
             None => {}
         }
-        // A new name: the short form where it has one.
+        // A new name takes the short form if possible.
         let long = match (key.len(), key.is_ascii()) {
             (n @ 1..=64, true) => {
                 self.out.push(0x80 + (n - 1) as u8);
@@ -168,7 +167,7 @@ impl Plain for Encoder<'_> {
                 true
             }
         };
-        // The name's position among the bytes written, before it is appended.
+        // The name's position in the content, before it is appended.
         let at = self.out.position();
         self.out.block(key.as_bytes())?;
         // A long name has an end marker.

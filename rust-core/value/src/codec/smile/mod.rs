@@ -1,5 +1,4 @@
-//! Smile 1.0.6, Jackson's binary JSON: a first byte gives the type of each value, and repeated keys are
-//! references.
+//! Smile 1.0.6, Jackson's binary JSON: a first byte gives each value's type; repeated keys are references.
 //!
 //! | value | written as | also read |
 //! |---|---|---|
@@ -11,8 +10,8 @@
 //! | timestamp, UUID | escape | |
 //! | N-d array | escape, elements in raw binary | |
 //!
-//! Written with a header (names shared, values not, raw binary) and without an end marker. Read with or
-//! without either; without a header names are shared, values not, and binary is 7-bit. Encoder and decoder
+//! The encoder writes a header (names shared, values not, raw binary) and no end marker. The decoder accepts documents
+//! with and without each. Without a header, names are shared, values are not, and binary is 7-bit. Encoder and decoder
 //! must agree on the table of names: each new name gets the next number, and a full table is cleared.
 
 mod count;
@@ -35,7 +34,7 @@ mod feature {
     pub(super) const RAW_BINARY: u8 = 4;
 }
 
-// The first bytes of values; those of keys are in `token`.
+// The first bytes of values; `token` has the first bytes of keys.
 const EMPTY: u8 = 0x20;
 const NULL: u8 = 0x21;
 const FALSE: u8 = 0x22;
@@ -58,7 +57,7 @@ const END_OF_TEXT: u8 = 0xfc;
 const RAW_BINARY: u8 = 0xfd;
 const END_OF_CONTENT: u8 = 0xff;
 
-/// In the place of a key: a name of any length, up to [`END_OF_TEXT`].
+/// As a key: a name of any length, up to [`END_OF_TEXT`].
 const LONG_NAME: u8 = 0x34;
 
 /// The number of entries of a table of shared names or values; a full table is cleared.

@@ -1,42 +1,36 @@
-//! The table of names that an encoder has written and may refer to.
+//! The table of names that an encoder has written, for references.
 //!
-//! The decoder builds the same table from the names that it reads, so both must add the same names
-//! in the same order and clear the table at the same time. What was written is in two pieces: what a placer took of it,
-//! and what is behind that.
+//! The decoder builds an equal table from the names that it reads. Both add names in one order and clear a full table
+//! at one name. The written bytes are in two pieces: the placer's part and the part after it.
 
 use std::hash::{BuildHasher, RandomState};
 
 use super::TABLE;
 
-/// The names written so far. Their text is in the bytes that were written; the table has its
-/// extent.
+/// The names written so far: for each its range in the written bytes.
 #[derive(Default)]
 pub(super) struct NameTable {
-    /// The names by their numbers.
     entries: Vec<NameEntry>,
-    /// An open-addressed index over the entries (number + 1, 0 for a free slot), beyond [`LINEAR_MAX`]
-    /// entries.
+    /// An open-addressed index of entry numbers + 1 (0: a free slot), used beyond [`LINEAR_MAX`] entries.
     slots: Vec<u16>,
-    /// Seeded at random, so that a peer cannot choose keys that all collide.
+    /// A random seed keeps a peer from choosing keys that all collide.
     hasher: Option<RandomState>,
 }
 
-/// The extent of a name in the bytes written, in bytes.
 #[derive(Clone, Copy)]
 struct NameEntry {
     at: usize,
     length: usize,
 }
 
-/// Up to this many entries a linear search is faster than hashing.
+/// Up to this number of entries a linear search is faster than hashing.
 const LINEAR_MAX: usize = 16;
 
-/// The size of the index: at most half full.
+/// The size of the index, which is at most half full.
 const SLOTS: usize = 2 * TABLE;
 
 impl NameTable {
-    /// Returns the number of this name, if `written` contains it and a reference can have the
-    /// number.
+    /// Returns the number of this name if it is in the table and a reference can have the number.
     pub(super) fn find(&self, name: &str, written: [&[u8]; 2]) -> Option<usize> {
         let name = name.as_bytes();
         match &self.hasher {
@@ -54,9 +48,8 @@ impl NameTable {
         }
     }
 
-    /// Adds a name that has been written at offset `at`.
     pub(super) fn add(&mut self, at: usize, length: usize, written: [&[u8]; 2]) {
-        // Full: the decoder clears its table at the same name.
+        // The decoder's table is full at this name and is cleared as well.
         if self.entries.len() == TABLE {
             self.entries.clear();
             self.slots.clear();
@@ -74,7 +67,6 @@ impl NameTable {
         }
     }
 
-    /// Enters a name into the index.
     fn index(&mut self, number: usize, written: [&[u8]; 2]) {
         let Some(hasher) = self.hasher.as_ref().filter(|_| can_be_referred_to(number)) else { return };
         let mut slot = hasher.hash_one(self.entries[number].name(written)) as usize % SLOTS;
@@ -86,12 +78,11 @@ impl NameTable {
 }
 
 impl NameEntry {
-    /// Returns whether the entry is this name.
     fn is(self, name: &[u8], written: [&[u8]; 2]) -> bool {
         self.length == name.len() && self.name(written) == name
     }
 
-    /// Returns the name; an empty one where what was written is gone, for lack of memory.
+    /// Returns the name; empty if the written bytes were given up for lack of memory.
     fn name(self, [before, behind]: [&[u8]; 2]) -> &[u8] {
         let (piece, at) = match self.at.checked_sub(before.len()) {
             Some(at) => (behind, at),
@@ -101,8 +92,7 @@ impl NameEntry {
     }
 }
 
-/// Returns whether a reference may have this number. One whose low byte is 0xFE or 0xFF is never
-/// written, because these bytes are markers.
+/// Returns whether a reference may have this number: its low byte must not be a marker, 0xFE or 0xFF.
 fn can_be_referred_to(number: usize) -> bool {
     number & 0xff < 0xfe
 }

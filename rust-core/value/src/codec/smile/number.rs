@@ -1,18 +1,18 @@
-//! Smile's numbers: seven bits in a byte, so that no byte of them looks like a marker.
+//! Smile's numbers: seven bits in a byte, so that no byte looks like a marker.
 //!
-//! Variable-length integers, floats in groups of seven bits, 7-bit binary, and the two's complement
-//! of big integers inside it.
+//! Integers of variable length, floats in groups of seven bits, 7-bit binary, and the two's complement of big integers
+//! in it.
 
 use crate::codec::input::{Input, malformed};
 use crate::codec::output::Output;
 use crate::error::{Result, memory};
 use crate::value::{BigInt, Sink};
 
-/// Writes an integer without sign: seven bits a byte, most significant first; the last byte has six
-/// bits and its high bit set.
+/// Writes an integer without sign: seven bits a byte, most significant first.
+///
+/// The last byte has six bits and its high bit set.
 pub(super) fn put(out: &mut Output<'_>, n: u64) {
     let mut bytes = [0; 10];
-    // The last byte is marked by its high bit.
     bytes[9] = 0x80 | (n & 0x3f) as u8;
     let mut first = 9;
     let mut rest = n >> 6;
@@ -35,7 +35,7 @@ pub(super) fn take(input: &mut Input<'_>) -> Result<u64> {
     let mut n: u64 = 0;
     loop {
         let byte = input.byte()?;
-        // The byte with the high bit is the last, and has six bits.
+        // The byte with the high bit is the last and has six bits.
         let (bits, low) = if byte & 0x80 == 0 { (7, byte) } else { (6, byte & 0x3f) };
         if byte & 0xc0 == 0xc0 || n >> (64 - bits) != 0 {
             return Err(malformed(
@@ -56,7 +56,6 @@ pub(super) fn take_signed(input: &mut Input<'_>) -> Result<i64> {
     Ok((n >> 1).cast_signed() ^ -((n & 1).cast_signed()))
 }
 
-/// Writes the bits in `COUNT` bytes of seven, most significant first.
 pub(super) fn put_bits<const COUNT: usize>(out: &mut Output<'_>, bits: u64) {
     let mut bytes = [0; COUNT];
     for (i, byte) in bytes.iter_mut().rev().enumerate() {
@@ -65,8 +64,9 @@ pub(super) fn put_bits<const COUNT: usize>(out: &mut Output<'_>, bits: u64) {
     out.put(&bytes);
 }
 
-/// Takes `COUNT` bytes of seven bits. Bits beyond `width` are ignored, since old encoders extend
-/// the sign there.
+/// Takes `COUNT` bytes of seven bits.
+///
+/// Ignores bits beyond `width`, because old encoders extend the sign there.
 pub(super) fn take_bits<const COUNT: usize>(input: &mut Input<'_>, width: u32) -> Result<u64> {
     let at = input.at;
     let bytes: [u8; COUNT] = input.array()?;
@@ -80,21 +80,19 @@ pub(super) fn take_bits<const COUNT: usize>(input: &mut Input<'_>, width: u32) -
     Ok((bits & ((1 << width) - 1)) as u64)
 }
 
-/// Returns the number of bytes of seven bits that hold this many bytes; `None` where that
-/// overflows.
+/// Returns the length of this number of bytes in 7-bit binary; `None` on overflow.
 pub(super) fn safe_length(bytes: u64) -> Option<u64> {
     // Seven bytes take eight; a shorter group takes one byte more than it has.
     let whole = (bytes / 7).checked_mul(8)?;
     Some(whole + if bytes.is_multiple_of(7) { 0 } else { bytes % 7 + 1 })
 }
 
-/// Takes the content of 7-bit binary, whose item begins at `item_at`: its length, and its bytes in
-/// groups of seven in eight.
+/// Takes the content of 7-bit binary, whose item begins at `item_at`.
 ///
-/// The sink holds as many bytes, until the caller releases them.
+/// The sink counts the returned bytes until the caller releases them.
 pub(super) fn take_safe<S: Sink>(input: &mut Input<'_>, item_at: usize, sink: &mut S) -> Result<Vec<u8>> {
     let length = take(input)?;
-    // The length is a claim until so many bytes are there.
+    // The length is only a claim until the bytes are there.
     let packed = input.take(safe_length(length).unwrap_or(u64::MAX), item_at)?;
     let from = input.at - packed.len();
     if let Some(i) = packed.iter().position(|b| b & 0x80 != 0) {
@@ -106,21 +104,18 @@ pub(super) fn take_safe<S: Sink>(input: &mut Input<'_>, item_at: usize, sink: &m
     for group in packed.chunks(8) {
         let bits = group.iter().fold(0u64, |bits, b| bits << 7 | u64::from(*b));
         let count = group.len() - 1;
-        // The last byte of a short group of n bytes has n bits; that of a whole group has seven.
+        // The last byte of a short group of n bytes has n bits; the last byte of a whole group has seven.
         let bits = if count == 7 { bits } else { (bits >> 7) << count | bits & 0x7f };
         bytes.extend_from_slice(&bits.to_be_bytes()[8 - count..]);
     }
     Ok(bytes)
 }
 
-/// Writes 7-bit binary: length and groups.
 pub(super) fn put_safe(out: &mut Output<'_>, bytes: &[u8]) {
     put(out, bytes.len() as u64);
     for group in bytes.chunks(7) {
         let bits = group.iter().fold(0u64, |bits, b| bits << 8 | u64::from(*b));
         let count = group.len();
-        // Seven bits in each byte, from the top; the remaining bits of the last byte are low in a byte of
-        // their own.
         for i in 1..=count {
             out.push((bits >> (8 * count - 7 * i) & 0x7f) as u8);
         }
@@ -136,12 +131,12 @@ pub(super) fn to_twos_complement(negative: bool, magnitude: &[u8]) -> Vec<u8> {
     if negative {
         negate(&mut bytes);
     }
-    // The first byte is needed only where the second does not show the sign by itself.
+    // The first byte is needed only if the second does not show the sign.
     let needed = bytes.get(1).is_none_or(|second| (second & 0x80 != 0) != negative);
     if needed { bytes } else { bytes.split_off(1) }
 }
 
-/// Returns the integer of this two's complement: a plain integer where it fits.
+/// Returns the integer of this two's complement: a plain integer if it fits.
 pub(super) fn from_twos_complement(mut bytes: Vec<u8>) -> Result<crate::value::Value> {
     let negative = bytes.first().is_some_and(|b| b & 0x80 != 0);
     if negative {
@@ -154,7 +149,6 @@ pub(super) fn from_twos_complement(mut bytes: Vec<u8>) -> Result<crate::value::V
 fn negate(bytes: &mut [u8]) {
     let mut carry = true;
     for byte in bytes.iter_mut().rev() {
-        // Adds one to the complement.
         let (sum, more) = (!*byte).overflowing_add(carry.into());
         *byte = sum;
         carry = more;

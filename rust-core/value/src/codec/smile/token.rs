@@ -1,8 +1,6 @@
-//! Smile's tokens: the meaning of a first byte where a value is expected, and where a key is
-//! expected.
+//! Smile's tokens: the meaning of a first byte as a value, and as a key.
 //!
-//! The same byte has another meaning in either place. Decoder and first pass share these functions,
-//! so both agree on the extent of each value.
+//! Decoder and first pass share these functions, so they agree on the extent of each value.
 
 use memchr::memchr;
 
@@ -15,7 +13,7 @@ use super::{
 use crate::codec::input::{Input, malformed, unsupported, utf8};
 use crate::error::Result;
 
-/// Takes the header, if there is one; returns the features.
+/// Takes the optional header. Returns the features.
 pub(super) fn header(input: &mut Input<'_>) -> Result<u8> {
     if input.peek() != Some(MAGIC[0]) {
         return Ok(feature::SHARED_NAMES);
@@ -32,11 +30,11 @@ pub(super) fn header(input: &mut Input<'_>) -> Result<u8> {
             format!("this is Smile version {}; version 0 is read", last >> 4),
         ));
     }
-    // The fourth bit is reserved and ignored, as the specification requires.
+    // The specification requires readers to ignore the reserved fourth bit.
     Ok(last & 7)
 }
 
-/// The meaning of a byte where a value is expected.
+/// The meaning of a byte at the position of a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum ValueToken {
     /// A text of the table of values, by its number.
@@ -53,9 +51,9 @@ pub(super) enum ValueToken {
     BigDecimal,
     Float32,
     Float64,
-    /// Text of this many bytes; the flag is whether it must be ASCII.
+    /// Text of this number of bytes; the flag tells whether it must be ASCII.
     Short(u64, bool),
-    /// Text up to its end marker; the flag is whether it must be ASCII.
+    /// Text up to its end marker; the flag tells whether it must be ASCII.
     Long(bool),
     SafeBinary,
     RawBinary,
@@ -65,10 +63,8 @@ pub(super) enum ValueToken {
 }
 
 impl ValueToken {
-    /// Returns the meaning of this byte; `None` for one that can neither begin a value nor end an
-    /// array.
+    /// Returns the meaning of this byte; `None` if it can neither begin a value nor end an array.
     pub(super) fn of(byte: u8) -> Option<ValueToken> {
-        // The low five bits: a length, a number or an integer.
         let low = u64::from(byte & 0x1f);
         Some(match byte {
             // Numbers 0 to 30 of the table of values.
@@ -129,14 +125,12 @@ impl ValueToken {
     }
 }
 
-/// The meaning of a byte where a key is expected.
+/// The meaning of a byte at the position of a key.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum KeyToken {
     Empty,
     Reference(usize),
-    /// The high byte of a reference; the low byte follows.
     LongReference(usize),
-    /// A name of this many bytes; the flag is whether it must be ASCII.
     Short(u64, bool),
     /// A name up to its end marker.
     Long,
@@ -144,8 +138,7 @@ pub(super) enum KeyToken {
 }
 
 impl KeyToken {
-    /// Returns the meaning of this byte; `None` for one that can neither begin a key nor end an
-    /// object.
+    /// Returns the meaning of this byte; `None` if it can neither begin a key nor end an object.
     pub(super) fn of(byte: u8) -> Option<KeyToken> {
         Some(match byte {
             EMPTY => KeyToken::Empty,
@@ -162,7 +155,6 @@ impl KeyToken {
         })
     }
 
-    /// Takes the rest of a key, without validating its content.
     pub(super) fn skip(self, input: &mut Input<'_>) -> Result<()> {
         let at = input.at;
         match self {
@@ -174,7 +166,7 @@ impl KeyToken {
     }
 }
 
-/// Takes the text up to its end marker, and the marker.
+/// Takes the text and its end marker.
 pub(super) fn long_text<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
     let Some(length) = memchr(END_OF_TEXT, input.rest()) else {
         return Err(input.ended());
@@ -184,8 +176,7 @@ pub(super) fn long_text<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
     Ok(bytes)
 }
 
-/// Returns these bytes, which begin at offset `at`, as text; `Malformed` where they are not what
-/// their token claims.
+/// Returns these bytes, at offset `at`, as text; `Malformed` if they contradict their token.
 pub(super) fn text(bytes: &[u8], at: usize, ascii: bool) -> Result<&str> {
     if ascii
         && !bytes.is_ascii()

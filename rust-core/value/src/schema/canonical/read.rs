@@ -1,8 +1,8 @@
-//! From the canonical form to the model. The bytes come from a peer or a file, so every rule that
-//! the parser of the notation enforces is checked again.
+//! From the canonical form to the model.
 //!
-//! The caller also compares the bytes with those that the resulting schema has, so what is ignored
-//! here, such as an unknown key, is refused there.
+//! The bytes come from a peer or a file, so every rule of the notation's parser is checked again.
+//! The caller also compares the bytes with those of the resulting schema. It thereby refuses
+//! anything that this file ignores, such as an unknown key.
 
 use super::write::FORMAT;
 use crate::codec::{Encoding, decode};
@@ -19,15 +19,15 @@ use crate::value::{DType, Map, NdArrayRef, Order, Value};
 /// `TooLarge`, `VersionMismatch` or `Malformed`; `WrongType` and `Missing` for a value of another
 /// shape.
 pub(super) fn schema(bytes: &[u8]) -> Result<Schema> {
-    // A schema in canonical form is longer than its text, since named types are repeated; this
-    // bounds the memory for a peer's schema.
+    // The canonical form repeats named types, so it is longer than the text. The bound limits the
+    // memory for a peer's schema.
     if bytes.len() > 4 * MAX_TEXT {
         let text = format!("the canonical form has {} bytes, more than a schema may have", bytes.len());
         return Err(Error::new(ErrorKind::TooLarge, text));
     }
     let value = decode(bytes, Encoding::Cbor)?;
     let map = value.as_map()?;
-    // First, because another format may have other keys.
+    // Checked first, because another format may have other keys.
     let format = get(map, "format")?.as_i64()?;
     if format != FORMAT {
         let text = format!("the schema has the canonical form {format}; this version reads {}", FORMAT);
@@ -41,7 +41,7 @@ pub(super) fn schema(bytes: &[u8]) -> Result<Schema> {
         u32::try_from(get(map, "version")?.as_u64()?).map_err(|_| wrong("a version has 32 bits"))?;
     let mut remaining = Schema::MAX_TYPES;
     let root = of_type(get(map, "type")?, 0, &mut remaining).map_err(|error| error.under_key("type"))?;
-    // The layout is computed again, not read.
+    // The layout is computed, not read.
     let packed = match map.get("layout") {
         None => false,
         Some(layout) => {
@@ -55,32 +55,30 @@ pub(super) fn schema(bytes: &[u8]) -> Result<Schema> {
     Ok(Schema { name: name.to_owned(), version, doc: String::new(), root, packed })
 }
 
-/// Returns the `Malformed` error with this text.
 #[cold]
 fn wrong(text: impl Into<String>) -> Error {
     Error::new(ErrorKind::Malformed, text)
 }
 
-/// Returns the value of a required key.
 fn get<'a>(map: &'a Map, key: &str) -> Result<&'a Value> {
     map.get(key).ok_or_else(|| wrong(format!("a schema's canonical form has the key {key} here")))
 }
 
-/// Returns the type of this value. `remaining` is the number of types that are still allowed.
+/// Returns the type of this value. `remaining` is the number of types still allowed.
 fn of_type(value: &Value, depth: usize, remaining: &mut usize) -> Result<Type> {
     let map = value.as_map()?;
     *remaining = remaining
         .checked_sub(1)
         .ok_or_else(|| wrong(format!("a schema has at most {} types", Schema::MAX_TYPES)))?;
-    // The notation counts levels in a slightly different way, so a few more are accepted.
+    // The notation counts levels slightly differently, so this accepts a few more.
     if depth > Schema::MAX_DEPTH + 8 {
         return Err(wrong("types lie too deep in each other"));
     }
     let most = || map.get("max").map(Value::as_u64).transpose();
     let name = get(map, "kind")?.as_text()?;
-    // The position in the path of errors is that of the field.
+    // The path of an error has the position of the field.
     let mut fields = |what| fields(get(map, "fields")?, what, depth, remaining);
-    // Names of kinds are those of the notation.
+    // The kinds have the names of the notation.
     let kind = match name {
         "any" => Kind::Any,
         "bool" => Kind::Bool,
@@ -104,7 +102,7 @@ fn of_type(value: &Value, depth: usize, remaining: &mut usize) -> Result<Type> {
         }
     };
     let unit = match map.get("unit") {
-        // Checked by the same function as in the notation.
+        // The function that also checks units of the notation.
         Some(unit) if kind.accepts_unit() => {
             unit::check(unit.as_text()?).map_err(wrong)?;
             Some(unit.as_text()?.to_owned())
@@ -136,7 +134,7 @@ fn names(value: &Value) -> Result<Vec<String>> {
         .collect::<Result<_>>()?;
     let mut sorted: Vec<&String> = names.iter().collect();
     sorted.sort();
-    // Names are compared without their order.
+    // Sorted, to find repeated names.
     sorted.dedup();
     if names.is_empty() || sorted.len() != names.len() {
         return Err(wrong("names here differ, and there is at least one"));
@@ -163,7 +161,6 @@ fn ndarray(map: &Map) -> Result<Kind> {
     Ok(Kind::NdArray { dtype, shape, order })
 }
 
-/// Returns a dimension.
 fn length(value: &Value) -> Result<Length> {
     match value {
         Value::Text(name) if name == "*" => Ok(Length::Any),
@@ -173,7 +170,7 @@ fn length(value: &Value) -> Result<Length> {
     }
 }
 
-/// Returns a range, which lies within the integers of the type and is ordered.
+/// Returns an ordered range within the integers of the type.
 fn of_range(kind: &Kind, ends: &[Value]) -> Result<Range> {
     let [low, high] = ends else { return Err(wrong("a range has two ends")) };
     let number = |value: &Value| match value {
@@ -190,9 +187,9 @@ fn of_range(kind: &Kind, ends: &[Value]) -> Result<Range> {
             Range::Integer(low, high)
         }
         _ => match (low, high) {
-            // As in the notation: zeros have one sign, or equal ranges would have two fingerprints.
-            // The canonical form writes ranges of floats as floats, also where they are whole
-            // numbers.
+            // As in the notation, zeros have one sign: otherwise equal ranges would have two
+            // fingerprints. The canonical form writes both ends of a range of floats as floats,
+            // even whole numbers.
             (Value::Float(low), Value::Float(high)) => Range::Float(*low + 0.0, *high + 0.0),
             _ => return Err(wrong("a range of floats has floats as its ends")),
         },
@@ -204,7 +201,7 @@ fn of_range(kind: &Kind, ends: &[Value]) -> Result<Range> {
     if ordered { Ok(range) } else { Err(wrong("a range begins above its end")) }
 }
 
-/// Returns the fields of a record, variants of a union or columns of a table: `what` names them.
+/// Returns the fields of a record, variants of a union or columns of a table, named by `what`.
 fn fields(value: &Value, what: &str, depth: usize, remaining: &mut usize) -> Result<Vec<Field>> {
     let items = value.as_array()?;
     let mut fields: Vec<Field> = Vec::new();
@@ -222,7 +219,6 @@ fn fields(value: &Value, what: &str, depth: usize, remaining: &mut usize) -> Res
     if fields.is_empty() { Err(wrong(format!("a {what} has at least one field"))) } else { Ok(fields) }
 }
 
-/// Returns one field, variant or column.
 fn field(item: &Value, what: &str, depth: usize, remaining: &mut usize) -> Result<Field> {
     let map = item.as_map()?;
     let name = get(map, "name")?.as_text()?;
@@ -233,7 +229,7 @@ fn field(item: &Value, what: &str, depth: usize, remaining: &mut usize) -> Resul
     let aliases = map.get("alias").map_or(Ok(Vec::new()), names)?;
     let optional = map.get("optional").map_or(Ok(false), Value::as_bool)?;
     let default = map.get("default").cloned();
-    // As in the notation: variants and columns are always there.
+    // As in the notation, variants and columns are always present.
     if what != "record" && (optional || default.is_some() || !aliases.is_empty()) {
         return Err(wrong(format!("a part of a {what} is not optional, and has no default and no alias")));
     }

@@ -1,7 +1,7 @@
 //! From the model to the canonical form.
 //!
-//! Absent attributes have no key, so an attribute can be added to the format without a change of
-//! the fingerprints of schemas that do not use it.
+//! The form omits absent attributes. A new attribute of the format therefore changes no fingerprint of a schema that
+//! does not use it.
 
 use crate::codec::{Encoding, encode};
 use crate::error::Result;
@@ -11,7 +11,6 @@ use crate::value::{Map, Value};
 /// The number of this canonical form.
 pub(super) const FORMAT: i64 = 1;
 
-/// Returns the canonical bytes of the schema.
 pub(super) fn schema(schema: &Schema) -> Result<Vec<u8>> {
     let layout = schema.packed.then(|| ("layout", "packed".into()));
     let value = map(layout.into_iter().chain([
@@ -20,8 +19,8 @@ pub(super) fn schema(schema: &Schema) -> Result<Vec<u8>> {
         ("type", of_type(&schema.root)),
         ("version", schema.version.into()),
     ]));
-    // The limits on types and their depth keep a parsed schema below every limit of the codec; a model
-    // that a program builds has no such limits.
+    // The limits on types and their depth keep a parsed schema below every limit of the codec. A model that a program
+    // builds may exceed them.
     encode(&value, Encoding::Cbor)
 }
 
@@ -32,9 +31,9 @@ fn map<'k>(entries: impl IntoIterator<Item = (&'k str, Value)>) -> Value {
     Value::Map(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<Map>())
 }
 
-/// Returns the map of a type: its kind, the attributes of the kind, unit and range. A record is
-/// written in full wherever it is used, so equal trees have equal bytes however their texts divide
-/// them.
+/// Returns the map of a type: its kind, the attributes of the kind, unit and range.
+///
+/// Each use of a record is written in full, so equal trees have equal bytes even if their texts differ.
 fn of_type(of: &Type) -> Value {
     let mut entries = vec![("kind", of.kind.name().into())];
     match &of.kind {
@@ -68,7 +67,6 @@ fn of_type(of: &Type) -> Value {
     map(entries)
 }
 
-/// Returns a dimension: a number, a name, or `*`.
 fn of_length(length: &Length) -> Value {
     match length {
         Length::Fixed(length) => (*length).into(),
@@ -77,8 +75,9 @@ fn of_length(length: &Length) -> Value {
     }
 }
 
-/// Returns the map of a field, with only the attributes that it has. The order of fields is part of
-/// the meaning: it is the order in which they are sent.
+/// Returns the map of a field, with its attributes.
+///
+/// The order of fields is part of the meaning: messages have this order.
 fn of_field(field: &Field) -> Value {
     let mut entries = vec![("name", field.name.as_str().into()), ("type", of_type(&field.of))];
     if !field.aliases.is_empty() {
@@ -91,8 +90,7 @@ fn of_field(field: &Field) -> Value {
     map(entries)
 }
 
-/// Returns a default with its maps in canonical order, since a value's own map keeps the order of
-/// its text.
+/// Returns a default with its maps in canonical order; its own maps have the order of the text.
 fn sorted(value: &Value) -> Value {
     match value {
         Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
@@ -101,7 +99,7 @@ fn sorted(value: &Value) -> Value {
     }
 }
 
-/// Returns the end of a range of integers, which fits 64 bits with or without sign.
+/// Returns the end of a range of integers, within 64 bits with or without sign.
 fn integer(number: i128) -> Value {
     match i64::try_from(number) {
         Ok(number) => number.into(),

@@ -6,14 +6,13 @@ use crate::schema::model::{Kind, Length, Type};
 use crate::value::{NdArrayRef, Sink};
 
 impl<S: Sink> Checker<'_, S> {
-    /// Checks an N-d array: element type, order, shape, and named lengths, which are equal in one
-    /// message.
+    /// Checks an N-d array: element type, order, shape, and named lengths, equal in one message.
     pub(super) fn array(&mut self, value: &NdArrayRef<'_>) -> Result<()> {
         let Some(of) = self.expected else { return Ok(()) };
         let Kind::NdArray { dtype, shape, order } = &of.kind else {
             return if of.kind == Kind::Any { Ok(()) } else { Err(self.wrong(of, "an N-d array")) };
         };
-        // For an array of one line both orders are the same, and `for_shape` makes them equal.
+        // If both orders give equal memory, `for_shape` makes them equal.
         let one_order =
             order.is_none_or(|order| order.for_shape(value.shape) == value.order.for_shape(value.shape));
         let lengths = shape.as_deref();
@@ -49,7 +48,6 @@ impl<S: Sink> Checker<'_, S> {
         self.column(value.shape.first().copied().unwrap_or(0))
     }
 
-    /// Returns the `WrongType` error of an N-d array.
     #[cold]
     fn array_is_wrong(&self, of: &Type, value: &NdArrayRef<'_>) -> Error {
         let found = format!(

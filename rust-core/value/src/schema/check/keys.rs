@@ -8,8 +8,9 @@ use crate::value::typed::is_same;
 use crate::value::{Sink, repeated_key};
 
 impl<S: Sink> Checker<'_, S> {
-    /// Takes the key of a field under its own name, passes it on, and returns true. Returns false
-    /// for any other key, and takes nothing.
+    /// Takes the key of a field under its current name, passes it on, and returns true.
+    ///
+    /// Returns false and takes nothing for any other key.
     pub(super) fn own_key(&mut self, key: &[u8]) -> Result<bool> {
         // Keys are nearly always in order, so the next field is compared first.
         if let Some(OpenType::Fields { fields, next, seen }) = &mut self.open
@@ -33,7 +34,8 @@ impl<S: Sink> Checker<'_, S> {
         };
         let field = &all[position];
         if !seen.insert(position) {
-            // The two cases have different remedies, so the set also keeps which keys were aliases.
+            // The two cases have different remedies, so the set also records which keys were
+            // aliases.
             let by_alias = seen.contains(all.len() + position);
             return Err(if by_alias { self.repeated_field(field) } else { repeated_key(&field.name) });
         }
@@ -42,7 +44,8 @@ impl<S: Sink> Checker<'_, S> {
         self.inner.new_key(&field.name).map(|()| true)
     }
 
-    /// Takes a key that is not a field's own name and that its map does not have twice.
+    /// Takes a key that is not a field's current name. The caller has checked that its map has it
+    /// once.
     pub(super) fn other_key(&mut self, key: &[u8]) -> Result<()> {
         let key = || String::from_utf8_lossy(key);
         match self.open {
@@ -62,10 +65,9 @@ impl<S: Sink> Checker<'_, S> {
         let side = self.side;
         let Some(OpenType::Fields { fields, next, seen }) = &mut self.open else { return Ok(()) };
         let all = *fields;
-        // Aliases are older names that a reader still accepts.
+        // A reader accepts aliases, which are older names.
         let found = all.iter().position(|field| field.aliases.iter().any(|alias| alias == key));
         let Some(position) = found else {
-            // A value under an unknown key is passed on unchecked.
             (self.field, self.expected) = (None, None);
             return match side {
                 Side::Reader => Ok(()),
@@ -83,7 +85,8 @@ impl<S: Sink> Checker<'_, S> {
             return Err(self.repeated_field(field));
         }
         seen.insert(all.len() + position);
-        // A writer must use the present name, or readers without the alias would miss the field.
+        // A writer must use the current name, because readers without the alias would miss the
+        // field.
         if side == Side::Writer {
             let text = format!("{} is the old name of {}: write the new one", quoted(key), field.name);
             return Err(self.error(ErrorKind::WrongType, text));
@@ -91,7 +94,6 @@ impl<S: Sink> Checker<'_, S> {
         Ok(())
     }
 
-    /// Returns the error of a field that is present under two of its names.
     #[cold]
     fn repeated_field(&self, field: &Field) -> Error {
         let text = format!("the field {} comes twice, under a name and an alias", field.name);
@@ -117,7 +119,7 @@ impl<S: Sink> Checker<'_, S> {
             Some(OpenType::Columns { columns, seen, .. }) => {
                 let position = columns.iter().position(|field| field.name == key);
                 self.expected = position.map(|position| &columns[position].of);
-                // A reader ignores columns that it does not know.
+                // A reader ignores unknown columns.
                 if position.is_some_and(|position| seen.insert(position)) || self.side == Side::Reader {
                     return Ok(());
                 }

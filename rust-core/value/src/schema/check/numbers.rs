@@ -1,7 +1,6 @@
 //! Checks numbers against widths and ranges.
 //!
-//! An integer is accepted where a float is expected if the float holds it exactly: 2^53 and 2^24
-//! are the bounds of f64 and f32.
+//! A float accepts an integer that it holds exactly: up to 2^53 for f64, 2^24 for f32.
 
 use super::Checker;
 use crate::error::{Error, ErrorKind, Result};
@@ -13,7 +12,7 @@ impl<S: Sink> Checker<'_, S> {
     ///
     /// # Errors
     ///
-    /// `OutOfRange` outside the width or range, `WrongType` where no number is expected.
+    /// `OutOfRange` outside the width or range, `WrongType` if another type is expected.
     #[inline]
     pub(super) fn integer(&self, value: i128) -> Result<()> {
         let Some(of) = self.expected else { return Ok(()) };
@@ -35,8 +34,10 @@ impl<S: Sink> Checker<'_, S> {
         if fits && in_range { Ok(()) } else { Err(self.out_of_range(of, &value.to_string())) }
     }
 
-    /// Checks a float. One that overflows to infinity in 32 bits does not fit f32; infinities and
-    /// NaN do, unless a range excludes them.
+    /// Checks a float.
+    ///
+    /// A float that overflows to infinity in 32 bits does not fit f32. Infinities and NaN fit if no
+    /// range excludes them.
     ///
     /// # Errors
     ///
@@ -55,7 +56,6 @@ impl<S: Sink> Checker<'_, S> {
         if fits && in_range { Ok(()) } else { Err(self.out_of_range(of, &format!("{value:?}"))) }
     }
 
-    /// Returns the `OutOfRange` error of a number.
     #[cold]
     fn out_of_range(&self, of: &Type, found: &str) -> Error {
         self.error(ErrorKind::OutOfRange, format!("{of} is expected, {found} was found"))

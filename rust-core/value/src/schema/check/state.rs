@@ -1,8 +1,8 @@
-//! The containers that a checker is inside of, and the set of fields that a record has had.
+//! The open containers of a checker, and the set of a record's present fields.
 
 use crate::schema::model::{Field, Type};
 
-/// A list or a map that is not closed yet.
+/// An open list or map.
 #[derive(Debug)]
 pub(super) enum OpenType<'a> {
     /// Part of a value of any type.
@@ -16,8 +16,9 @@ pub(super) enum OpenType<'a> {
         fields: &'a [Field],
         /// The position of the next field if the writer keeps the order.
         next: usize,
-        /// The positions of the present fields and, offset by the number of fields, of those among
-        /// them that had an alias.
+        /// The positions of the present fields.
+        ///
+        /// A field under an alias also adds its position plus the number of fields.
         seen: FieldSet,
     },
     /// A union.
@@ -26,7 +27,7 @@ pub(super) enum OpenType<'a> {
     Columns {
         columns: &'a [Field],
         seen: FieldSet,
-        /// The length of the columns so far; all must have the same.
+        /// The length of the columns so far; all columns must have it.
         length: Option<u64>,
     },
 }
@@ -41,7 +42,7 @@ pub(super) struct FieldSet {
 }
 
 impl FieldSet {
-    /// Adds a position; returns false where it was in the set.
+    /// Adds a position. Returns false if the set had it.
     #[inline]
     pub(super) fn insert(&mut self, position: usize) -> bool {
         if position >= 64 {
@@ -65,7 +66,6 @@ impl FieldSet {
         new
     }
 
-    /// Returns whether the position is in the set.
     pub(super) fn contains(&self, position: usize) -> bool {
         let word = match position / 64 {
             0 => self.first,
@@ -74,10 +74,10 @@ impl FieldSet {
         word & 1 << (position % 64) != 0
     }
 
-    /// Returns the first position below `count` that is not in the set and for which `needed`
-    /// returns true.
+    /// Returns the first position below `count` that is missing and for which `needed` returns
+    /// true.
     pub(super) fn missing(&self, count: usize, needed: impl Fn(usize) -> bool) -> Option<usize> {
-        // Most messages have all fields: one comparison decides.
+        // Most messages have all fields, and one comparison then decides.
         if count < 64 && self.first.trailing_ones() as usize >= count {
             return None;
         }

@@ -1,8 +1,6 @@
-//! The attributes of a type beside its kind, and those of a field: units, ranges, lengths,
-//! defaults.
+//! The attributes of a type and of a field: units, ranges, lengths, defaults.
 //!
-//! Each kind has a list of keys that it accepts; another key is an error that proposes the nearest
-//! one.
+//! Each kind accepts a list of keys. Another key is an error that proposes the nearest one.
 
 use base64::Engine as _;
 use toml::de::DeValue;
@@ -15,12 +13,13 @@ use crate::schema::table::{Item, Table};
 use crate::schema::unit;
 use crate::value::{DType, Map, NdArrayRef, Order, Value};
 
-/// The keys that a field may have beside those of its type.
+/// The keys of a field that are not its type's.
 const FIELD_KEYS: [&str; 4] = ["doc", "optional", "default", "alias"];
 
 impl<'a> Resolver<'a> {
-    /// Returns a type of this kind with the attributes in this table. `beside` are keys that the
-    /// table may have for other reasons, such as those of a field.
+    /// Returns a type of this kind with the attributes in this table.
+    ///
+    /// `beside` are keys of the table that do not belong to the type, such as a field's own keys.
     pub(super) fn of_kind(
         &mut self,
         kind: &str,
@@ -28,7 +27,6 @@ impl<'a> Resolver<'a> {
         table: &Table<'a>,
         beside: &[&str],
     ) -> Result<Type> {
-        // The keys that a type of this kind accepts.
         let own: &[&str] = match kind {
             "text" | "bytes" => &["max_length"],
             "enum" => &["values"],
@@ -43,7 +41,7 @@ impl<'a> Resolver<'a> {
             _ => &["unit", "range"],
         };
         table.only(&format!("a type {kind}"), &[&["type"], own, beside].concat())?;
-        // A limit in bytes for text and bytes, in values for lists.
+        // The limit is bytes for text and bytes, values for lists.
         let most = table.get("max_length").map(|item| item.count()).transpose()?;
         let kind = match kind {
             "text" => Kind::Text(most),
@@ -55,7 +53,7 @@ impl<'a> Resolver<'a> {
             "union" => Kind::Union(self.fields(file, table, "variants", "union")?),
             "table" => Kind::Table(self.fields(file, table, "columns", "table")?),
             "ndarray" => ndarray(table)?,
-            // The kinds without attributes of their own.
+            // The kinds without attributes.
             name => super::plain(name).ok_or_else(|| table.source.error(&table.span, "no such kind"))?,
         };
         let unit = match table.get("unit") {
@@ -100,7 +98,7 @@ impl<'a> Resolver<'a> {
             field.optional = table.get("optional").map_or(Ok(false), |item| item.bool())?;
             field.aliases = table.get("alias").map_or(Ok(Vec::new()), |item| aliases(&item))?;
             if let Some(item) = table.get("default") {
-                // With both, the meaning of an absent field would be ambiguous.
+                // With both, an absent field would be ambiguous.
                 if field.optional {
                     let text =
                         "a field has a default or is optional, not both: with a default it may be left out";
@@ -130,7 +128,7 @@ fn values(table: &Table<'_>) -> Result<Vec<String>> {
             return Err(item
                 .error(format!("{} is not a valid name of letters, digits and underscores", quoted(value))));
         }
-        // Values are compared as text, so equal ones would be one value.
+        // Values are compared as text, so equal texts would be one value.
         if values.iter().any(|other| other == value) {
             return Err(item.error(format!("{} stands here twice", quoted(value))));
         }
@@ -139,9 +137,8 @@ fn values(table: &Table<'_>) -> Result<Vec<String>> {
     if values.is_empty() { Err(item.error("an enum has at least one value")) } else { Ok(values) }
 }
 
-/// Returns the aliases of a field: a text, or a list of them.
 fn aliases(item: &Item<'_>) -> Result<Vec<String>> {
-    // One alias may be written without brackets.
+    // A single alias needs no brackets.
     let items = if item.value.as_str().is_some() { vec![item.clone()] } else { item.list()? };
     let mut names = Vec::new();
     for item in items {
@@ -155,7 +152,6 @@ fn aliases(item: &Item<'_>) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Returns the kind of an N-d array.
 fn ndarray(table: &Table<'_>) -> Result<Kind> {
     let Some(item) = table.get("dtype") else {
         return Err(table.source.error(&table.span, "an ndarray has a dtype, such as dtype = \"f32\""));
@@ -176,7 +172,6 @@ fn ndarray(table: &Table<'_>) -> Result<Kind> {
     Ok(Kind::NdArray { dtype, shape, order })
 }
 
-/// Returns a shape.
 fn shape(item: &Item<'_>) -> Result<Vec<Length>> {
     let items = item.list()?;
     if items.len() > NdArrayRef::MAX_RANK {
@@ -210,7 +205,7 @@ fn range(kind: &Kind, item: &Item<'_>) -> Result<Range> {
             }
             Range::Integer(low.integer()?, high.integer()?)
         }
-        // Zeros have one sign, so that equal ranges have one canonical form.
+        // Zeros have one sign, because equal ranges must have one canonical form.
         _ => Range::Float(low.float()? + 0.0, high.float()? + 0.0),
     };
     let ordered = match range {
@@ -223,7 +218,7 @@ fn range(kind: &Kind, item: &Item<'_>) -> Result<Range> {
 /// Returns the default of a field: a value of its type, as TOML can write it.
 fn default(of: &Type, item: &Item<'_>) -> Result<Value> {
     let value = converted(&of.kind, item)?;
-    // The same check that messages have, so a default is a value that a writer could send.
+    // The check of messages: a default is a value that a writer could send.
     crate::schema::check::value(of, &value)
         .map_err(|error| item.error(format!("this default does not fit: {error}")))?;
     Ok(value)
@@ -231,26 +226,26 @@ fn default(of: &Type, item: &Item<'_>) -> Result<Value> {
 
 /// Converts a TOML value to a value of this kind.
 ///
-/// Kinds that TOML lacks are written as text: decimals with their digits, bytes in base64. The
-/// caller then checks the result against the whole type, so ranges and names are not compared here.
+/// Kinds that TOML lacks are text: decimals with their digits, bytes in base64. The caller checks
+/// the result against the whole type, including ranges and names.
 fn converted(kind: &Kind, item: &Item<'_>) -> Result<Value> {
     let refused = |error: Error| item.error(error.text());
     Ok(match (kind, item.value) {
         (Kind::Any, _) => return Err(item.error("a field of type any has no default: make it optional")),
-        // Numbers above `i64::MAX` are their own event.
+        // Numbers above `i64::MAX` are another kind of value.
         (Kind::Integer(Width::U64), DeValue::Integer(_)) => match u64::try_from(item.integer()?) {
             Ok(number) => number.into(),
             Err(_) => return Err(item.error("this default does not fit u64")),
         },
         (Kind::F32 | Kind::F64, _) => item.float()?.into(),
-        // TOML allows a space between date and time, RFC 3339 has a T.
+        // TOML allows a space between date and time; RFC 3339 has a T.
         (Kind::Timestamp, DeValue::Datetime(at)) => {
             Value::Timestamp(at.to_string().replace(' ', "T").parse().map_err(refused)?)
         }
         (Kind::Timestamp, _) => Value::Timestamp(item.text()?.parse().map_err(refused)?),
         (Kind::Decimal, _) => Value::Decimal(item.text()?.parse().map_err(refused)?),
         (Kind::Bytes(_), _) => {
-            // TOML has no bytes.
+            // TOML lacks bytes.
             let bytes = base64::engine::general_purpose::STANDARD.decode(item.text()?);
             Value::Bytes(bytes.map_err(|_| item.error("bytes are written in base64 here"))?.into())
         }
@@ -263,7 +258,7 @@ fn converted(kind: &Kind, item: &Item<'_>) -> Result<Value> {
                 entries.entries().map(|(key, _, item)| Ok((key.to_owned(), converted(&of.kind, &item)?)));
             Value::Map(entries.collect::<Result<Map>>()?)
         }
-        // TOML could express these, but an absent record is clearer than one that a default fills.
+        // TOML could express these, but an absent record is clearer than a default record.
         (Kind::Record(_) | Kind::Union(_) | Kind::Table(_) | Kind::NdArray { .. } | Kind::Uuid, _) => {
             return Err(
                 item.error(format!("a field of type {} has no default: make it optional", kind.name()))

@@ -1,7 +1,7 @@
-//! The files of a schema: the first one, and those that it includes, each read once.
+//! The files of a schema: the first file, and the included files, each read once.
 //!
-//! Files are found breadth first, so includes may form a cycle; the definitions in them may not.
-//! The texts are owned by the caller and the documents borrow from them.
+//! The search is breadth first, so includes may form a cycle; definitions may not. The caller owns
+//! the texts, and the documents borrow from them.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -21,27 +21,24 @@ const MAX_FILES: usize = 32;
 pub(super) struct Document<'a> {
     /// The text, for positions in errors.
     pub(super) source: &'a Source,
-    /// The top table.
     pub(super) root: Spanned<DeTable<'a>>,
-    /// The positions in the list of documents of the files that it includes.
+    /// The positions of its included files in the list of documents.
     pub(super) includes: Vec<usize>,
 }
 
 impl Document<'_> {
-    /// Returns the top table.
     pub(super) fn table(&self) -> Table<'_> {
         Table { source: self.source, entries: self.root.get_ref(), span: self.root.span() }
     }
 }
 
-/// Returns the error of a schema that is given as text and includes a file.
+/// Returns the error of a schema that is given as text but includes a file.
 pub(super) fn not_from_text(file: &str) -> Error {
     let text = format!("a schema that is given as text cannot include {}: put it into a file", quoted(file));
     Error::new(ErrorKind::Unsupported, text)
 }
 
-/// Returns the error of reading an included file with the position of the include, unless it has a
-/// position itself.
+/// Adds the position of the include to the error of an included file, if the error lacks one.
 fn included(by: &Source, at: usize, error: Error) -> Error {
     if error.offset().is_some() {
         return error;
@@ -50,7 +47,7 @@ fn included(by: &Source, at: usize, error: Error) -> Error {
     error.in_words(text).at(at)
 }
 
-/// Returns the texts of this file and of all that it includes, itself first.
+/// Returns the texts of this file and of all included files, this file first.
 ///
 /// # Errors
 ///
@@ -62,7 +59,7 @@ pub(super) fn load(file: &str, read: &mut dyn FnMut(&str) -> Result<String>) -> 
     while next < sources.len() {
         let mut found = Vec::new();
         for (path, span) in includes(&sources[next])? {
-            // Each file is read once, also where several include it.
+            // Each file is read once, even if several files include it.
             if sources.iter().all(|source| source.file != path)
                 && !found.iter().any(|(other, _)| *other == path)
             {
@@ -83,12 +80,11 @@ pub(super) fn load(file: &str, read: &mut dyn FnMut(&str) -> Result<String>) -> 
     Ok(sources)
 }
 
-/// Returns the text of a file, after the checks that every text has.
+/// Returns the text of a file, after the checks for all texts.
 fn source(file: &str, text: String) -> Result<Source> {
     text::check(Source { file: file.to_owned(), text }, MAX_TEXT, DIVIDE)
 }
 
-/// Parses each file, and resolves its includes to positions.
 pub(super) fn documents(sources: &[Source]) -> Result<Vec<Document<'_>>> {
     let mut documents = Vec::with_capacity(sources.len());
     for source in sources {
@@ -102,7 +98,6 @@ pub(super) fn documents(sources: &[Source]) -> Result<Vec<Document<'_>>> {
     Ok(documents)
 }
 
-/// Parses one file.
 fn parse(source: &Source) -> Result<Spanned<DeTable<'_>>> {
     DeTable::parse(&source.text).map_err(|error| syntax::error(source, &error))
 }
@@ -112,7 +107,7 @@ fn parse(source: &Source) -> Result<Spanned<DeTable<'_>>> {
 fn includes(source: &Source) -> Result<Vec<(String, std::ops::Range<usize>)>> {
     let root = parse(source)?;
     let table = Table { source, entries: root.get_ref(), span: root.span() };
-    // The only key that is read before all files are.
+    // The only key that is read before all files are loaded.
     let Some(item) = table.get("include") else { return Ok(Vec::new()) };
     let folder = Path::new(&source.file).parent().unwrap_or(Path::new(""));
     let mut paths = Vec::new();
@@ -126,7 +121,7 @@ fn includes(source: &Source) -> Result<Vec<(String, std::ops::Range<usize>)>> {
     Ok(paths)
 }
 
-/// Returns the path without `.` and without `..` behind a name, so that one file has one path.
+/// Returns the path without `.`, and without `..` after a name. One file then has one path.
 fn plain(path: &Path) -> String {
     let mut parts = PathBuf::new();
     for part in path.components() {

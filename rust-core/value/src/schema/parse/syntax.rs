@@ -1,5 +1,6 @@
-//! Errors of the TOML parser, rewritten with the position and the remedy: a repeated key is
-//! reported with both positions.
+//! Rewrites the errors of the TOML parser with the position and the remedy.
+//!
+//! A repeated key gets both positions.
 
 use std::ops::Range;
 
@@ -8,10 +9,10 @@ use toml::de::{DeTable, DeValue};
 use crate::error::{Error, quoted};
 use crate::schema::source::Source;
 
-/// A name that no schema has, since names have no line breaks.
+/// A name that cannot occur in a schema: names contain only letters, digits and underscores.
 const OTHER: &str = "\"\\n\"";
 
-/// The depth up to which the parser accepts tables, lists and keys with dots inside each other.
+/// The depth of nested tables, lists and dotted keys that the parser accepts.
 const PARSED_DEPTH: usize = 80;
 
 /// Returns the parser's error as an error of the file.
@@ -32,14 +33,14 @@ pub(super) fn error(source: &Source, error: &toml::de::Error) -> Error {
     source.error(&error.span().unwrap_or(0..0), text)
 }
 
-/// Returns whether the parser's message is about depth. The parser has no code for it, so the text
-/// is searched.
+/// Returns whether the parser's message is about depth. The parser gives only a text, not a code.
 fn is_depth(message: &str) -> bool {
     message.contains("recurs")
 }
 
-/// Returns the line with the first key of too many parts, for which the parser reports no position:
-/// the shortest beginning of the text that is refused for that ends in it.
+/// Returns the line with the first key of too many parts. The parser gives no position for it.
+///
+/// It is the last line of the shortest beginning of the text that the parser refuses for its depth.
 fn first_deep_key(text: &str) -> Range<usize> {
     let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at + 1).chain([text.len()]).collect();
     let refused = ends.partition_point(|end| {
@@ -50,7 +51,7 @@ fn first_deep_key(text: &str) -> Range<usize> {
     start..start
 }
 
-/// Returns the error of a key that its table has already.
+/// Returns the error of a key that its table already has.
 fn repeated_key(source: &Source, second: &Range<usize>) -> Error {
     let written = source.text.get(second.clone()).unwrap_or_default();
     let first = first(source, second, written);
@@ -62,8 +63,9 @@ fn repeated_key(source: &Source, second: &Range<usize>) -> Error {
     source.error(second, text)
 }
 
-/// Returns the position of the first occurrence of a repeated key. With the second one renamed the
-/// parser accepts the text, and shows the table that has both.
+/// Returns the position of the first occurrence of a repeated key.
+///
+/// With the second key renamed, the parser accepts the text and gives the table with both keys.
 fn first(source: &Source, second: &Range<usize>, written: &str) -> Option<usize> {
     let (before, after) = (source.text.get(..second.start)?, source.text.get(second.end..)?);
     let renamed = format!("{before}{OTHER}{after}");
@@ -75,7 +77,7 @@ fn first(source: &Source, second: &Range<usize>, written: &str) -> Option<usize>
     table.iter().find(|(key, _)| *key.get_ref() == name).map(|(key, _)| key.span().start)
 }
 
-/// Returns the table that has a key at this offset, in this table or in those below.
+/// Returns the table with a key at this offset, in this table or below it.
 fn table_with_key_at<'a>(table: &'a DeTable<'a>, offset: usize) -> Option<&'a DeTable<'a>> {
     if table.keys().any(|key| key.span().start == offset) {
         return Some(table);
@@ -83,7 +85,7 @@ fn table_with_key_at<'a>(table: &'a DeTable<'a>, offset: usize) -> Option<&'a De
     table.values().find_map(|value| below(value.get_ref(), offset))
 }
 
-/// The same in any value.
+/// As [`table_with_key_at`], in any value.
 fn below<'a>(value: &'a DeValue<'a>, offset: usize) -> Option<&'a DeTable<'a>> {
     match value {
         DeValue::Table(table) => table_with_key_at(table, offset),

@@ -1,10 +1,9 @@
-//! Compares the events of one value with a plan, and passes them on with the record and field that
-//! they belong to.
+//! Compares the events of one value with a plan, and passes them on with their record and field.
 //!
-//! [`Fit`] is the Sink that a decoder drives; the binding's [`Instances`] receives what fits. Each
-//! event is checked before it is passed on, so a target never sees an event that the plan forbids.
-//! Values that no plan describes (of type `Any`, or under a key that the class does not have) are
-//! passed on unchanged or skipped as a whole, with a depth count instead of a stack.
+//! [`Fit`] is the Sink that a decoder drives; the binding's [`Instances`] receives the fitting
+//! events. Each event is checked before it is passed on, so a target never sees a forbidden event.
+//! Some values have no plan: values of type `Any`, and values under unknown keys. These are passed
+//! on unchanged or skipped as a whole, with a depth count instead of a stack.
 
 use super::{Absent, Field, Handles, Record, Shape};
 use crate::error::{Error, ErrorKind, Result};
@@ -13,64 +12,64 @@ use crate::value::{BigInt, Decimal, NdArrayRef, Order, Sink, Timestamp};
 
 /// Receives the events of a value that fits a plan.
 ///
-/// Everything outside of records and enums arrives by the methods of [`Sink`]; numbers have the
-/// type of the plan, so an integer in a field of floats arrives as a float.
+/// All values besides records and enums arrive by the methods of [`Sink`]. Numbers have the type of
+/// the plan, so an integer in a field of floats arrives as a float.
 pub trait Instances<'a, H: Handles>: Sink {
-    /// An instance begins. Each field then follows once, in the order of the message: by
-    /// [`Instances::field`] and its value; those without a key by [`Instances::absent`] before the
-    /// end.
+    /// An instance begins.
+    ///
+    /// Each field then follows once, in the order of the message: by [`Instances::field`] and its
+    /// value. Fields without a key follow by [`Instances::absent`] before the end.
     fn begin_record(&mut self, record: &'a Record<H>) -> Result<()>;
-    /// The next value is that of the field at this position of the innermost record.
+    /// The next value belongs to the field at this position of the innermost record.
     fn field(&mut self, field: &'a Field<H>, at: usize) -> Result<()>;
-    /// The message does not have the key of this field, whose absence means null or a default.
+    /// The message lacks this field; its absence means null or a default.
     fn absent(&mut self, field: &'a Field<H>, at: usize) -> Result<()>;
     /// The instance ends.
     fn end_record(&mut self, record: &'a Record<H>) -> Result<()>;
     /// A member of an enum.
     fn member(&mut self, member: &'a H::Member) -> Result<()>;
-    /// A map of the plan begins: `len` keys with values of one type; it ends by [`Sink::end_map`].
-    /// Other maps, which begin by [`Sink::begin_map`], are part of values of any type.
+    /// A map of the plan begins: `len` keys with values of one type, up to [`Sink::end_map`].
+    ///
+    /// Maps that begin by [`Sink::begin_map`] are part of values of any type.
     fn begin_entries(&mut self, len: usize) -> Result<()> {
         self.begin_map(len)
     }
 }
 
-/// The Sink that passes on a value that fits a plan, and ends with `WrongType`, without a reason,
-/// at the first event that does not.
+/// The Sink that passes on a value that fits a plan.
+///
+/// It ends with `WrongType`, without a reason, at the first event that does not fit.
 #[derive(Debug)]
 pub struct Fit<'a, H: Handles, T> {
-    /// The plan of the whole value.
     root: &'a Shape<H>,
-    /// The receiver of the events.
     target: T,
-    /// The containers of the plan that are open, innermost last.
+    /// The open containers of the plan, innermost last.
     open: Vec<OpenPlan<'a, H>>,
-    /// The fields of the open records that are present, outermost record first.
+    /// For each field of the open records, whether it is present; outermost record first.
     present: Vec<bool>,
-    /// The container without plan that the next event is inside of, if any.
+    /// The container without a plan around the next event, if any.
     passing: Option<Passing>,
 }
 
-/// A container of the plan that is not closed yet.
 #[derive(Debug)]
 enum OpenPlan<'a, H: Handles> {
-    /// A record, the start of its fields in `present`, the field that is expected next, and the
-    /// field whose value is next.
+    /// A record, the start of its fields in `present`, the expected field, and the field of the
+    /// next value.
     Record { of: &'a Record<H>, from: usize, next: usize, at: Option<usize> },
     /// A list, and the type of its items.
     List(&'a Shape<H>),
     /// A map, and the type of its values.
     Map(&'a Shape<H>),
-    /// A union: its variants, and the one whose key was received.
+    /// A union: its variants, and the variant whose key was received.
     Union { of: &'a [Record<H>], chosen: Option<&'a Record<H>> },
 }
 
-/// A list or map that no plan describes: of any type, or under a key that the class does not have.
+/// A list or map without a plan: of any type, or under an unknown key.
 #[derive(Clone, Copy, Debug)]
 struct Passing {
     /// Whether its events are passed on, or skipped.
     is_kept: bool,
-    /// How many lists and maps are open from it on, itself included.
+    /// The number of open lists and maps, including this one.
     depth: usize,
 }
 
@@ -80,7 +79,7 @@ enum Next<'a, H: Handles> {
     Of(&'a Shape<H>),
     /// A value of this type, or null.
     Optional(&'a Shape<H>),
-    /// The value of a key that the class does not have.
+    /// The value of an unknown key.
     Skipped,
 }
 
@@ -120,7 +119,7 @@ impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
         }
     }
 
-    /// Takes a value without others in it: `fit` passes on what the plan allows, `pass` any value.
+    /// Takes a value that is not a container: `fit` passes on values of the plan, `pass` any value.
     fn scalar(
         &mut self,
         fit: impl FnOnce(&'a Shape<H>, &mut T) -> Result<()>,
@@ -134,7 +133,7 @@ impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
         }
     }
 
-    /// Takes a value without others in it that is passed on unchanged where its type fits.
+    /// Takes a value that is not a container, and passes it on unchanged if its type fits.
     fn same(
         &mut self,
         fits: impl FnOnce(&'a Shape<H>) -> bool,
@@ -143,8 +142,7 @@ impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
         self.scalar(|of, target| if fits(of) { pass(target) } else { Err(mismatch()) }, &pass)
     }
 
-    /// Begins a list or map: by the plan, as part of a value of any type, or of one that is
-    /// skipped.
+    /// Begins a list or map: one of the plan, one of any type, or a skipped one.
     fn begin(
         &mut self,
         by_plan: impl FnOnce(&mut Self, &'a Shape<H>) -> Result<()>,
@@ -160,7 +158,7 @@ impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
         if is_kept { pass(&mut self.target) } else { Ok(()) }
     }
 
-    /// Ends a list or map that no plan describes; returns false where the innermost one has a plan.
+    /// Ends a list or map without a plan; returns false if the innermost has a plan.
     fn ends(&mut self, pass: impl FnOnce(&mut T) -> Result<()>) -> Result<bool> {
         let Some(Passing { is_kept, depth }) = self.passing else { return Ok(false) };
         self.passing = (depth > 1).then_some(Passing { is_kept, depth: depth - 1 });
@@ -170,7 +168,7 @@ impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
         Ok(true)
     }
 
-    /// Takes a key of the open record or union; returns false for one that the plan does not have.
+    /// Takes a key of the open record or union; returns false for an unknown key.
     fn match_key(&mut self, key: &[u8]) -> Result<bool> {
         match self.open.last_mut() {
             Some(OpenPlan::Record { of, from, next, at }) => {
@@ -185,7 +183,7 @@ impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
                 *at = found;
                 let Some(found) = found else { return Ok(false) };
                 *next = found + 1;
-                // The field is present a second time, under the same or an older key.
+                // The field was already present, under this key or an older one.
                 if std::mem::replace(&mut self.present[*from + found], true) {
                     return Err(mismatch());
                 }
@@ -341,9 +339,10 @@ impl<'a, H: Handles, T: Instances<'a, H>> Sink for Fit<'a, H, T> {
     }
 }
 
-/// Returns whether an array is of the type of the plan. An array of one dimension has row order
-/// whatever its sender wrote, and does not fit a plan for column order; the readers of the
-/// generated code, which decode it next, accept it.
+/// Returns whether an array has the type of the plan.
+///
+/// An array of one dimension always has row order, so it does not fit a plan for column order. The
+/// readers of the generated code, which decode it next, accept it.
 fn fits_array<H: Handles>(of: &Shape<H>, value: &NdArrayRef<'_>) -> bool {
     let Shape::NdArray { dtype, shape, order } = of else { return false };
     let is_shaped = |shape: &Vec<Option<u64>>| {

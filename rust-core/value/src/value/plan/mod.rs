@@ -1,17 +1,15 @@
-//! Plans of classes that bindings create from schemas while a program runs: the values that an
-//! instance holds, and the keys of them.
+//! Plans of classes that bindings create from schemas at run time: the values and keys of an instance.
 //!
 //! | what | defined in |
 //! |---|---|
 //! | the plan of a class, with a binding's own data ([`Handles`]) | here |
-//! | [`Fit`], the Sink that compares a value with a plan while it is decoded, and [`Instances`], its target | `fit` |
+//! | [`Fit`], the Sink that compares a value with a plan during decoding, and [`Instances`], its target | `fit` |
 //! | fields of packed records: [`FieldPosition`], [`Form`] and their values, [`FieldValue`] | `packed` |
 //!
-//! A binding builds a plan once for each class and decodes every message with it; a plan never
-//! changes afterwards and is shared between threads if its handles are. A value that does not fit
-//! ends the decoding without a reason: bindings then decode it as a value of any type, and the
-//! readers of their generated code report what is wrong and where. Rust, C, C++ and Fortran have
-//! [`typed`](super::typed) builders instead, which are compiled.
+//! A binding builds a plan once for each class and decodes every message with it. A plan does not change, and threads
+//! can share it if its handles allow that. A value that does not fit ends the decoding without a reason. The binding
+//! then decodes it as a value of any type, and the readers of its generated code report the error. Rust, C, C++ and
+//! Fortran have compiled [`typed`](super::typed) builders instead.
 
 mod fit;
 mod packed;
@@ -25,13 +23,13 @@ pub use packed::{FieldPosition, FieldValue, Form};
 
 use super::{DType, Order};
 
-/// The types of a binding's data in its plans. The core stores them and never inspects them.
+/// The types of a binding's data in its plans. The core only stores them.
 pub trait Handles: Debug {
-    /// Beside a class: the constructor of its instances.
+    /// The data of a class: the constructor of its instances.
     type Class: Debug;
-    /// Beside a field: its setter, and its default.
+    /// The data of a field: its setter, and its default.
     type Field: Debug;
-    /// For a member of an enum.
+    /// The data of a member of an enum.
     type Member: Debug;
 }
 
@@ -44,7 +42,7 @@ pub enum Shape<H: Handles> {
     Bool,
     /// An integer from the first to the second number, both included.
     Integer(i128, i128),
-    /// A float that does not overflow in 32 bits, or an integer that 24 bits hold.
+    /// A float within the range of 32 bits, or an integer that 24 bits hold.
     F32,
     /// A float, or an integer that 53 bits hold.
     F64,
@@ -66,7 +64,7 @@ pub enum Shape<H: Handles> {
     NdArray {
         /// The element type.
         dtype: DType,
-        /// The lengths of the dimensions; `None` for any number of them, or for any length.
+        /// The lengths of the dimensions; `None` allows any number of dimensions, or any length.
         shape: Option<Vec<Option<u64>>>,
         /// The order in memory, if only one fits.
         order: Option<Order>,
@@ -75,12 +73,12 @@ pub enum Shape<H: Handles> {
     Enum {
         /// The members by their names.
         members: HashMap<String, H::Member>,
-        /// The member that stands for a name that is not among `members`, if one does.
+        /// The member for a name that is not among `members`, if there is one.
         default: Option<H::Member>,
     },
     /// A map that becomes an instance.
     Record(Record<H>),
-    /// A map with exactly one key, which is that of the one field of one of these classes.
+    /// A map with exactly one key: the key of the only field of one of these classes.
     Union(Vec<Record<H>>),
 }
 
@@ -89,15 +87,14 @@ pub enum Shape<H: Handles> {
 pub struct Record<H: Handles> {
     /// The constructor of instances.
     pub class: H::Class,
-    /// The fields in the order in which most messages have them; the search for a key begins at the
-    /// one behind the last.
+    /// The fields in the order of most messages; the search for a key begins after the last found field.
     pub fields: Vec<Field<H>>,
 }
 
 /// A field of a class.
 #[derive(Debug)]
 pub struct Field<H: Handles> {
-    /// The key that writers send today, then the older ones.
+    /// The current key, then the older keys.
     pub keys: Vec<String>,
     /// The type of its value.
     pub of: Arc<Shape<H>>,

@@ -1,10 +1,9 @@
-//! Fields of packed records: the place of a value in the bytes of a message, and the valid values
-//! and bytes.
+//! Fields of packed records: the position of a value in a message, and the valid values and bytes.
 //!
-//! A binding builds a [`FieldPosition`] for each field from the schema's layout, then writes and reads
-//! fields with `put` and `take`, without a codec in between. `FieldPosition::new` checks the bounds once;
-//! both methods then index a record of the size that was given to it, and panic for a shorter one,
-//! so the caller compares the length of a message with the size of the record first.
+//! A binding builds a [`FieldPosition`] for each field from the schema's layout, then writes and reads fields with
+//! `put` and `take`, without a codec. `FieldPosition::new` checks the bounds once. `put` and `take` panic for a record
+//! shorter than the checked size. The caller therefore first compares the length of a message with the size of the
+//! record.
 
 use super::fit::{exact, mismatch};
 use crate::error::Result;
@@ -27,7 +26,7 @@ pub enum Form {
     Member {
         /// The bytes of the position: 1, 2 or 4.
         size: usize,
-        /// The number of members: a greater position is refused.
+        /// The number of members; a greater position is refused.
         count: u32,
     },
     /// Nanoseconds since 1970, in 64 bits.
@@ -55,7 +54,7 @@ pub enum FieldValue<'a> {
     Member(u32),
     /// An instant.
     Timestamp(Timestamp),
-    /// A UUID, or the elements of an array as they are in memory.
+    /// A UUID, or the elements of an array in memory order.
     Bytes(&'a [u8]),
 }
 
@@ -82,11 +81,11 @@ impl Form {
 }
 
 impl FieldPosition {
-    /// Returns the place of a field that begins at byte `offset` of a record of `size` bytes.
+    /// Returns the position of a field that begins at byte `offset` of a record of `size` bytes.
     ///
     /// # Errors
     ///
-    /// `WrongType` where the record has no room for it, or integers of that size do not exist.
+    /// `WrongType` if the record has no room for it, or integers of that size do not exist.
     pub fn new(form: Form, offset: usize, size: usize) -> Result<FieldPosition> {
         let is_number = match form {
             Form::Signed(size) | Form::Unsigned(size) => matches!(size, 1 | 2 | 4 | 8),
@@ -106,7 +105,7 @@ impl FieldPosition {
         self.form
     }
 
-    /// Writes the value into a record of the size that the place was made for.
+    /// Writes the value into a record of the checked size.
     ///
     /// # Errors
     ///
@@ -123,8 +122,7 @@ impl FieldPosition {
             }
             (Form::Timestamp, FieldValue::Timestamp(value)) => to.copy_from_slice(&value.0.to_le_bytes()),
             (Form::Signed(size), FieldValue::Int(value)) => {
-                // The bits above the width: an integer fits where shifting them out and in again
-                // keeps it.
+                // The bits above the width: an integer fits if shifting them out and in again keeps it.
                 let unused = 64 - 8 * size as u32;
                 if value << unused >> unused != value {
                     return Err(mismatch());
@@ -150,7 +148,7 @@ impl FieldPosition {
         Ok(())
     }
 
-    /// Returns the value in a record of the size that the place was made for.
+    /// Returns the value in a record of the checked size.
     ///
     /// # Errors
     ///
@@ -180,13 +178,13 @@ impl FieldPosition {
     }
 }
 
-/// Returns the nearest float of 32 bits; an error where only infinity is near enough.
+/// Returns the nearest float of 32 bits; an error if only infinity is near enough.
 fn single(value: f64) -> Result<f32> {
     let single = value as f32;
     if single.is_infinite() && value.is_finite() { Err(mismatch()) } else { Ok(single) }
 }
 
-/// Returns the number of these bytes, little-endian; `FieldPosition::new` allows 1, 2, 4 and 8 of them.
+/// Returns the number of these bytes, little-endian. `FieldPosition::new` allows 1, 2, 4 and 8 bytes.
 fn bits(from: &[u8]) -> u64 {
     match *from {
         [a] => a.into(),
@@ -197,7 +195,6 @@ fn bits(from: &[u8]) -> u64 {
     }
 }
 
-/// Writes the lowest bytes of the number, little-endian.
 fn put_bits(value: u64, to: &mut [u8]) {
     match to.len() {
         1 => to.copy_from_slice(&(value as u8).to_le_bytes()),
@@ -211,7 +208,7 @@ fn put_bits(value: u64, to: &mut [u8]) {
 mod tests {
     use super::*;
 
-    /// Returns the bytes of a value behind one byte of a record of 17.
+    /// Returns the bytes of a value after one byte of a record of 17.
     fn put(form: Form, value: FieldValue<'_>) -> Option<Vec<u8>> {
         let place = FieldPosition::new(form, 1, 17).unwrap();
         let mut record = [0xAA; 17];

@@ -1,5 +1,7 @@
-//! Kinds of value that other crates pass through serde in forms of their own: tags of CBOR from `ciborium`,
-//! types of BSON from `bson`. Each keeps its meaning, or is refused with the reason.
+//! Kinds of value that other crates pass through serde in their own forms.
+//!
+//! These are tags of CBOR from `ciborium` and types of BSON from `bson`. Each keeps its meaning, or is refused with the
+//! reason.
 
 use std::str::FromStr;
 
@@ -8,13 +10,14 @@ use num_bigint::BigInt as Number;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{BigInt, Decimal, Map, Timestamp, Value};
 
-/// The variant as which `ciborium` serializes a tag and its content.
+/// The variant that `ciborium` uses for a tag and its content.
 pub(super) const TAG: &str = "@@TAG@@";
 
-/// Returns what a tag of CBOR and its content mean.
+/// Returns the value of a CBOR tag and its content.
 ///
 /// # Errors
-/// `Unsupported` for a tag without a form here; `Malformed` for a content that its tag does not allow.
+///
+/// `Unsupported` for a tag without a form here; `Malformed` for content that does not match its tag.
 pub(super) fn tagged(parts: Vec<Value>) -> Result<Value> {
     let [tag, content] = <[Value; 2]>::try_from(parts)
         .map_err(|_| Error::new(ErrorKind::Malformed, "a tag of CBOR has a number and a content"))?;
@@ -43,7 +46,7 @@ pub(super) fn tagged(parts: Vec<Value>) -> Result<Value> {
                 .map_err(|_| Error::new(ErrorKind::Malformed, "a UUID has 16 bytes"))?;
             Ok(Value::Uuid(bytes))
         }
-        // It says only that what follows is CBOR.
+        // This tag says only that CBOR follows.
         (55_799, content) => Ok(content),
         (tag @ (0 | 1 | 2 | 3 | 37), content) => {
             let text = format!("CBOR's tag {tag} does not go with {}", content.type_name());
@@ -95,9 +98,10 @@ pub(super) fn is_of_bson(name: &str) -> bool {
     )
 }
 
-/// Returns what such a struct means.
+/// Returns the value of such a struct.
 ///
 /// # Errors
+///
 /// `Unsupported` for a type without a form here; `Malformed` for contents that the crate does not write.
 pub(super) fn of_bson(name: &str, fields: &Map) -> Result<Value> {
     let field = |name: &str| {
@@ -118,7 +122,6 @@ pub(super) fn of_bson(name: &str, fields: &Map) -> Result<Value> {
             decimal128(u128::from_le_bytes(bytes)).map(Value::Decimal)
         }
         "$binary" if field(name)?.at("subType")?.as_text()? == "04" => {
-            // Base64 of 16 bytes.
             use base64::Engine;
             let text = field(name)?.at("base64")?.as_text()?;
             let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok();

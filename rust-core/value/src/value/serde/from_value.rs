@@ -1,8 +1,8 @@
 //! Converts a value to any `Deserialize`.
 //!
-//! A `Deserializer` over the tree, which it consumes. A value is presented in one of two ways:
-//! plain, to the user's own types; or with escapes, inside the newtype [`ESCAPED`], to a [`Value`]
-//! or a kind that serde does not have. Errors carry the path of the value that failed.
+//! The `Deserializer` consumes the tree. It presents plain values to the user's own types. Inside
+//! the newtype [`ESCAPED`] it presents escapes, to a [`Value`] or a kind that serde lacks. Errors
+//! carry the path of the value that failed.
 
 use serde::de::value::{SeqDeserializer, StringDeserializer};
 use serde::de::{
@@ -16,7 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::value::escape::{name, uuid_text};
 use crate::value::{DType, NdArray, Value};
 
-/// Returns what serde builds from this value: the inverse of [`to_value`](super::to_value).
+/// Returns the type that serde builds from this value: the inverse of
+/// [`to_value`](super::to_value).
 ///
 /// An array of one dimension also fills a `Vec` of numbers.
 ///
@@ -27,27 +28,24 @@ pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T> {
     T::deserialize(FromValue { value, escaped: false })
 }
 
-/// A value that is being deserialized.
+/// A value with the form in which serde sees it.
 struct FromValue {
     value: Value,
-    /// Whether it is presented with escapes for kinds that serde does not have.
+    /// Whether kinds that serde lacks are presented as escapes.
     escaped: bool,
 }
 
 impl FromValue {
-    /// Returns the value to be presented without escapes.
     fn plain(value: Value) -> FromValue {
         FromValue { value, escaped: false }
     }
 
-    /// Returns the `WrongType` error where `expected` was requested.
     fn wrong<T>(&self, expected: &str) -> Result<T> {
         let text = format!("expected {expected}, found {}", self.value.type_name());
         Err(Error::new(ErrorKind::WrongType, text))
     }
 }
 
-/// Presents the escape of this name and content.
 fn escape<'de, V: Visitor<'de>>(visitor: V, name: &str, content: impl Into<Value>) -> Result<V::Value> {
     visitor.visit_map(Entries::new([(name.to_owned(), content.into())].into_iter().collect(), true))
 }
@@ -68,7 +66,8 @@ impl<'de> Deserializer<'de> for FromValue {
             Value::Uint(v) => visitor.visit_u64(v),
             Value::BigInt(v) => {
                 let text = v.to_string();
-                // Without escapes an integer beyond 64 bits may fill an `i128` or a `u128`.
+                // An integer beyond 64 bits may fill an `i128` or a `u128`, unless escapes are
+                // wanted.
                 match (text.parse::<i128>(), text.parse::<u128>()) {
                     (Ok(v), _) if !escaped => visitor.visit_i128(v),
                     (_, Ok(v)) if !escaped => visitor.visit_u128(v),
@@ -88,7 +87,7 @@ impl<'de> Deserializer<'de> for FromValue {
                     ("order", v.order.name().into()),
                     ("data", v.data.into()),
                 ];
-                // The content of an escape has no escapes of its own.
+                // The content of an escape contains no escapes.
                 let content = Value::map(fields);
                 visitor.visit_map(Entries::new(
                     [(name::NDARRAY.to_owned(), content)].into_iter().collect(),
@@ -167,7 +166,7 @@ impl<'de> Deserializer<'de> for FromValue {
     }
 }
 
-/// Presents an array. An error where the visitor, a tuple, takes fewer items than there are.
+/// Presents an array. An error if the visitor, a tuple, takes fewer items.
 fn visit_items<'de, V: Visitor<'de>>(visitor: V, items: Vec<Value>, escaped: bool) -> Result<V::Value> {
     let mut items = Items { remaining: items.into_iter(), at: 0, escaped };
     let value = visitor.visit_seq(&mut items)?;
@@ -177,7 +176,7 @@ fn visit_items<'de, V: Visitor<'de>>(visitor: V, items: Vec<Value>, escaped: boo
     }
 }
 
-/// The items of an array that have not been presented.
+/// The remaining items of an array.
 struct Items {
     remaining: std::vec::IntoIter<Value>,
     /// The index of the next item, for the path of its error.
@@ -204,20 +203,19 @@ impl<'de> SeqAccess<'de> for &mut Items {
 enum Inside {
     Plain,
     Escaped,
-    /// The one value is the map inside `$map`, which is not wrapped once more.
+    /// The only value is the map inside `$map`, which is not wrapped again.
     Map,
 }
 
-/// The entries of a map that have not been presented.
 struct Entries {
     remaining: std::vec::IntoIter<(String, Value)>,
-    /// The entry whose key has been presented and whose value has not.
+    /// The entry whose key has been presented, but not its value.
     current: Option<(String, Value)>,
     inside: Inside,
 }
 
 impl Entries {
-    /// Returns the entries; `escaped` is how their values are presented.
+    /// Returns the entries; `escaped` tells how their values are presented.
     fn new(entries: crate::value::Map, escaped: bool) -> Entries {
         let inside = if escaped { Inside::Escaped } else { Inside::Plain };
         Entries { remaining: entries.into_iter(), current: None, inside }
@@ -267,7 +265,7 @@ impl<'de> Deserializer<'de> for Wrapped {
     }
 }
 
-/// Returns the elements of an array as single values; a complex number is an array of two.
+/// Returns the elements of an array as single values; a complex number becomes an array of two.
 fn numbers(array: &NdArray) -> Result<Vec<Value>> {
     fn list<T: crate::value::Element>(array: &NdArray) -> Result<Vec<Value>>
     where
@@ -308,7 +306,6 @@ impl<'de> de::EnumAccess<'de> for Variant {
     }
 }
 
-/// The content of a variant.
 struct VariantContent {
     name: String,
     content: Value,
@@ -319,7 +316,7 @@ impl<'de> de::VariantAccess<'de> for VariantContent {
 
     fn unit_variant(self) -> Result<()> {
         match self.content {
-            // A unit variant written as a map, `{"Name": null}`.
+            // A unit variant may be a map, `{"Name": null}`.
             Value::Null => Ok(()),
             other => FromValue::plain(other).wrong("nothing").map_err(|e| e.under_key(&self.name)),
         }

@@ -1,11 +1,11 @@
-//! Keys of maps: text in a value, and whatever text denotes in a user's own type.
+//! Keys of maps: text in a value, and any type with a text form in a user's own type.
 
 use serde::de::{Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use crate::error::{Error, ErrorKind, Result, quoted};
 
-/// A key that is deserialized: an integer or a truth value where the type is one, as `to_value` writes it.
+/// A key: an integer or a truth value if the type is one, in the form of `to_value`.
 pub(super) struct Key<'a>(pub &'a str);
 
 impl Key<'_> {

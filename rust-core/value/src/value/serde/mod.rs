@@ -1,4 +1,4 @@
-//! Values and users' own Rust types, converted by way of serde in both directions.
+//! Values and users' own Rust types, converted by serde in both directions.
 //!
 //! | what | defined in |
 //! |---|---|
@@ -8,12 +8,12 @@
 //! | tags of CBOR and types of BSON, from those crates' own values | `foreign` |
 //! | [`Value`], [`Timestamp`], [`NdArray`] and other kinds inside such types, and in other formats | `trees` |
 //!
-//! Serde has no kinds for timestamps, decimals, big integers and N-d arrays. Inside serde these are
-//! escapes such as `{"$time": …}`, as in Linkspan's JSON, below a newtype with a reserved name: the
-//! conversions here recognize the name and restore the kind; another format, such as serde_json,
-//! ignores it and contains the escape.
+//! Serde lacks kinds for timestamps, decimals, big integers and N-d arrays. Inside serde these are escapes such as
+//! `{"$time": …}`, as in Linkspan's JSON, in a newtype with a reserved name. The conversions here recognize the name
+//! and restore the kind. Another format, such as serde_json, ignores the name and contains the escape.
 //!
-//! [`Timestamp`]: super::Timestamp [`NdArray`]: super::NdArray
+//! [`Timestamp`]: super::Timestamp
+//! [`NdArray`]: super::NdArray
 
 mod foreign;
 mod from_value;
@@ -28,12 +28,12 @@ use super::unescape::Unescape;
 use super::{Source, Value, ValueBuilder};
 use crate::error::{Error, ErrorKind, Result, quoted};
 
-/// The name of the newtype under which a value with escapes passes through serde. Other formats
-/// pass its content on; `to_value` and `from_value` recognize the name and resolve the escapes in
-/// it.
+/// The name of the newtype in which a value with escapes passes through serde.
+///
+/// `to_value` and `from_value` recognize the name and resolve the escapes. Other formats pass the content on.
 const ESCAPED: &str = "$linkspan";
 
-/// Returns the value that this tree denotes with escapes. `Malformed` for an invalid escape.
+/// Returns the value of this tree with escapes. `Malformed` for an invalid escape.
 fn resolve(escaped: &Value) -> Result<Value> {
     let mut sink = Unescape::new(ValueBuilder::new());
     escaped.walk(&mut sink)?;

@@ -1,7 +1,7 @@
 //! Converts any `Serialize` to a value.
 //!
-//! A `Serializer` whose output is the tree itself. Errors carry the path of the value that failed;
-//! each level adds its key or index on the way out.
+//! The output of the `Serializer` is the tree. Errors carry the path of the value that failed: each level adds its key
+//! or index on the way out.
 
 use serde::ser::{self, Serialize, Serializer};
 
@@ -9,22 +9,22 @@ use super::{ESCAPED, foreign, resolve};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{BigInt, Map, Sink, Source, Value};
 
-/// Returns the value of anything that serde can serialize: structs and maps become maps, tuples and
-/// sequences arrays, enums what serde_json makes of them, `Option`'s `None` null.
+/// Returns the value of any type that serde can serialize.
 ///
-/// [`Value`], [`Timestamp`](crate::Timestamp), [`NdArray`](crate::NdArray),
-/// [`Decimal`](crate::Decimal) and [`BigInt`] inside keep their kind.
+/// Structs and maps become maps, tuples and sequences become arrays. Enums have the form of serde_json, and `Option`'s
+/// `None` is null. [`Value`], [`Timestamp`](crate::Timestamp), [`NdArray`](crate::NdArray), [`Decimal`](crate::Decimal)
+/// and [`BigInt`] inside keep their kind.
 ///
 /// # Errors
 ///
-/// `Unsupported` (with the path) for tags of CBOR and types of BSON, from `ciborium::Value` and `bson::Document`, that
-/// have no form here, for keys that are not text, numbers or bools, and for whatever the
-/// type itself refuses.
+/// `Unsupported` with the path for CBOR tags and BSON types without a form here, from `ciborium::Value` and
+/// `bson::Document`. `Unsupported` also for keys that are not text, numbers or bools, and for errors of the type
+/// itself.
 pub fn to_value<T: Serialize + ?Sized>(from: &T) -> Result<Value> {
     from.serialize(ToValue)
 }
 
-/// A value of the program's own type, to be sent: `out.send(&Serde(&reading))`.
+/// A value of the program's own type, for sending: `out.send(&Serde(&reading))`.
 ///
 /// Sending builds the tree of the value first. `Message::to` is the opposite direction.
 ///
@@ -50,8 +50,7 @@ impl<T: Serialize> Source for Serde<T> {
     }
 }
 
-// The serializer. It reports that its format is not for people, so that bytes and floats are passed
-// unchanged.
+// The format is not human-readable, so that bytes and floats pass unchanged.
 struct ToValue;
 
 impl Serializer for ToValue {
@@ -132,7 +131,7 @@ impl Serializer for ToValue {
         Ok(variant.into())
     }
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<Value> {
-        // A `Value` inside the user's type: restore its kinds.
+        // Restores the kinds of a `Value` inside the user's type.
         let content = value.serialize(ToValue)?;
         if name == ESCAPED { resolve(&content) } else { Ok(content) }
     }
@@ -183,7 +182,7 @@ impl Serializer for ToValue {
     }
 }
 
-/// Returns the value as the content of an enum's variant: a map with the variant's name as its key.
+/// Returns the content of an enum's variant: a map with the variant's name as its key.
 fn in_variant(variant: Option<&'static str>, value: Value) -> Value {
     match variant {
         Some(variant) => Value::map([(variant, value)]),
@@ -191,11 +190,9 @@ fn in_variant(variant: Option<&'static str>, value: Value) -> Value {
     }
 }
 
-/// An array that is being filled.
 struct Items {
-    /// The items so far.
     items: Vec<Value>,
-    /// The variant that the array is the content of, if any.
+    /// The variant whose content is the array, if any.
     variant: Option<&'static str>,
 }
 
@@ -214,7 +211,6 @@ impl Items {
     }
 }
 
-/// A map that is being filled.
 struct Entries {
     entries: Map,
     /// The key whose value is next.
@@ -237,7 +233,7 @@ impl Entries {
     }
 }
 
-// The four kinds of sequence of serde; all become an array.
+// The four sequences of serde become arrays.
 macro_rules! items {
     ($($with:ident::$put:ident),*) => {$(
         impl ser::$with for Items {
@@ -259,7 +255,7 @@ items!(
     SerializeTupleVariant::serialize_field
 );
 
-// The two kinds of struct of serde; both become a map.
+// The two structs of serde become maps.
 macro_rules! fields {
     ($($with:ident),*) => {$(
         impl ser::$with for Entries {
@@ -281,7 +277,7 @@ impl ser::SerializeMap for Entries {
     type Error = Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<()> {
-        // As in serde_json: a key that is a number becomes its text.
+        // A number as a key becomes its text, as in serde_json.
         self.key = Some(match key.serialize(ToValue)? {
             Value::Text(key) => key,
             Value::Int(key) => key.to_string(),

@@ -1,8 +1,8 @@
-//! `Serialize` and `Deserialize` for values, and for the kinds of value that serde does not have.
+//! `Serialize` and `Deserialize` for values, and for the kinds of value that serde lacks.
 //!
-//! Serializing writes escapes where the format has no form for a kind, see [`super::ESCAPED`].
-//! Deserializing builds the tree of whatever the format contains, its escapes as plain maps, and
-//! then resolves them: a format announces no type, so nothing can be decided earlier.
+//! Serializing writes escapes for kinds without a form in the format, see [`super::ESCAPED`].
+//! Deserializing builds the tree with escapes as plain maps, then resolves them: a format announces
+//! no type, so nothing can be decided earlier.
 
 use std::fmt;
 
@@ -23,7 +23,6 @@ impl Serialize for Value {
     }
 }
 
-/// A value that is serialized with escapes.
 struct Escaped<'a>(&'a Value);
 
 impl Serialize for Escaped<'_> {
@@ -34,7 +33,7 @@ impl Serialize for Escaped<'_> {
             Value::Int(v) => serializer.serialize_i64(*v),
             Value::Uint(v) => serializer.serialize_u64(*v),
             Value::BigInt(v) => escape(serializer, name::INT, &v.to_string()),
-            // Formats for people, such as JSON, have no infinities and no NaN.
+            // Human-readable formats, such as JSON, lack infinities and NaN.
             Value::Float(v) if !v.is_finite() && serializer.is_human_readable() => {
                 escape(serializer, name::FLOAT, &*float_text(*v))
             }
@@ -54,7 +53,7 @@ impl Serialize for Escaped<'_> {
                 seq.end()
             }
             Value::Map(entries) => match entries.first() {
-                // A map that looks like an escape is wrapped, as in `escape`.
+                // Wraps a map that looks like an escape, as in `escape`.
                 Some((key, _)) if entries.len() == 1 && key.starts_with('$') => {
                     escape(serializer, name::MAP, &Entries(entries))
                 }
@@ -75,7 +74,7 @@ fn escape<S: Serializer, T: Serialize + ?Sized>(
     map.end()
 }
 
-/// A map in a user's own type: each entry is serialized as a [`Value`] of its own.
+/// A map in a user's own type: each entry is a separate [`Value`].
 impl Serialize for Map {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self)
@@ -133,7 +132,7 @@ impl Serialize for Entries<'_> {
     }
 }
 
-/// Bytes: base64 in formats for people.
+/// Bytes: base64 in human-readable formats.
 struct Block<'a>(&'a [u8]);
 
 impl Serialize for Block<'_> {
@@ -146,7 +145,6 @@ impl Serialize for Block<'_> {
     }
 }
 
-/// The fields of `$ndarray`.
 struct Fields<'a>(&'a NdArray);
 
 impl Serialize for Fields<'_> {
@@ -190,7 +188,7 @@ impl<'de> Visitor<'de> for Tree {
     fn visit_none<E>(self) -> Result<Value, E> {
         Ok(Value::Null)
     }
-    /// `Option` and newtypes are transparent: a value has no such level.
+    /// A value has no level for `Option` and newtypes.
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         deserializer.deserialize_any(self)
     }
@@ -206,7 +204,7 @@ impl<'de> Visitor<'de> for Tree {
     fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
         Ok(Value::from(value))
     }
-    /// Formats with 128-bit integers: the digits decide which kind of integer it is.
+    /// The digits decide the kind of an integer of 128 bits.
     fn visit_i128<E: de::Error>(self, value: i128) -> Result<Value, E> {
         BigInt::parse(&value.to_string()).map_err(E::custom)
     }
@@ -240,8 +238,8 @@ impl<'de> Visitor<'de> for Tree {
     }
 }
 
-// Kinds of value that serde does not have: each is serialized as a [`Value`] and must be a value of
-// that kind when it is deserialized.
+// Kinds of value that serde lacks. Each is serialized as a [`Value`], and must be a value of its
+// kind when it is deserialized.
 macro_rules! kinds {
     ($($kind:ident, $what:literal;)*) => {$(
         impl Serialize for $kind {

@@ -1,7 +1,7 @@
 //! Builders of lists, of maps with arbitrary keys, of optional values, and of values of any kind.
 //!
-//! Each passes events on to the builder of the innermost open item and takes its value when that
-//! one is complete. A [`Meter`](crate::value::Meter) in front bounds depth and memory.
+//! Each passes events on to the builder of the innermost open item and takes its complete value. A
+//! [`Meter`](crate::value::Meter) before them bounds depth and memory.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::{Build, Decode, Event};
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::value::{Sink, Value, ValueBuilder};
 
-/// The most items that are reserved for an announced length; the list grows as more come.
+/// The most items that are reserved for an announced length; the list grows with further items.
 const RESERVE: usize = 1024;
 
 /// Builds a `Vec`.
@@ -59,7 +59,7 @@ impl<T: Decode> Decode for Vec<T> {
     type Builder = Items<T>;
 }
 
-/// Builds a map whose keys the type does not name.
+/// Builds a map with arbitrary keys.
 #[derive(Debug)]
 pub struct Names<T: Decode> {
     /// The complete entries; `None` before the map begins.
@@ -108,12 +108,12 @@ impl<T: Decode> Decode for BTreeMap<String, T> {
     type Builder = Names<T>;
 }
 
-/// The builder of a value that may be left out; `NULL` is whether null means the same.
+/// The builder of an optional value; `NULL` tells whether null means absence.
 #[derive(Debug, Default)]
 pub struct Maybe<B, const NULL: bool> {
-    /// The builder of the value, without events where it was left out.
+    /// The builder of the value; it has no events if the value is absent.
     value: B,
-    /// Whether an event other than that null was received.
+    /// Whether it received an event besides that null.
     has_begun: bool,
 }
 
@@ -137,9 +137,9 @@ impl<B: Build, const NULL: bool> Build for Maybe<B, NULL> {
 /// Builds a value of any kind.
 #[derive(Debug, Default)]
 pub struct Any {
-    /// The builder of the tree; created by the first event, which may bring the memory to share.
+    /// The builder of the tree, created by the first event, which may bring the memory to share.
     builder: Option<ValueBuilder>,
-    /// The number of arrays and maps that are open: at 0 the value is complete.
+    /// The number of open arrays and maps; at 0 the value is complete.
     depth: usize,
 }
 

@@ -1,5 +1,4 @@
-//! The program's own types from events and to events, without a tree in between: the library part
-//! of generated Rust code.
+//! The program's own types, built from events and sent as events without a tree, for generated Rust code.
 //!
 //! | what | defined in |
 //! |---|---|
@@ -9,12 +8,12 @@
 //! | the common part of builders of records | `record` |
 //! | sending: [`Source`](super::Source) for numbers, text, lists | `sources` |
 //!
-//! `linkspan schema generate --lang rust` writes such types. For types written by hand, serde's
-//! derives with [`Serde`](super::Serde) are less work and slower: they build a tree first.
+//! `linkspan schema generate --lang rust` writes such types. For types written by hand, serde's derives with
+//! [`Serde`](super::Serde) are less work but slower, because they build a tree first.
 //!
-//! A builder is a state machine that accepts one event at a time and returns whether its value is complete. So
-//! builders nest without recursion of the decoder: a record passes each event to the builder of the open
-//! field, until that one is complete.
+//! A builder is a state machine. It accepts one event at a time and returns whether its value is complete. Nested
+//! builders need no recursion of the decoder: a record passes each event to the builder of the open field until that is
+//! complete.
 
 mod containers;
 mod record;
@@ -30,7 +29,7 @@ use super::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
 use crate::body::Body;
 use crate::error::{Error, ErrorKind, Result};
 
-/// One event of a value, as [`Sink`] has a method for each.
+/// One event of a value; [`Sink`] has a method for each.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -42,13 +41,13 @@ pub enum Event<'a> {
     Int(i64),
     /// An integer above `i64::MAX`.
     Uint(u64),
-    /// An integer that fits neither.
+    /// An integer beyond both.
     BigInt(&'a BigInt),
     /// A float.
     Float(f64),
     /// Text.
     Text(&'a str),
-    /// Bytes, with the memory that they may be a part of.
+    /// Bytes, with the memory that may contain them.
     Bytes(&'a [u8], Option<&'a Body>),
     /// An instant.
     Timestamp(Timestamp),
@@ -56,11 +55,11 @@ pub enum Event<'a> {
     Uuid([u8; 16]),
     /// A decimal number.
     Decimal(&'a Decimal),
-    /// An N-d array, with the memory that its elements may be a part of.
+    /// An N-d array, with the memory that may contain its elements.
     NdArray(NdArrayRef<'a>, Option<&'a Body>),
     /// An array of this many values begins.
     BeginArray(usize),
-    /// It ends.
+    /// The array ends.
     EndArray,
     /// A map of this many entries begins.
     BeginMap(usize),
@@ -71,9 +70,9 @@ pub enum Event<'a> {
 }
 
 impl Event<'_> {
-    /// Returns the name of what was found, for error texts.
-    // In place, as `unexpected`: a function that had a reference to the event would force every
-    // caller to copy all of it.
+    /// Returns the name of the found kind, for error texts.
+    // In place, as `unexpected`: a function with a reference to the event would force every caller to copy the whole
+    // event.
     pub fn name(&self) -> &'static str {
         match self {
             Event::Null => "null",
@@ -91,7 +90,7 @@ impl Event<'_> {
         }
     }
 
-    /// Returns the `WrongType` error of this event, where `expected` was expected.
+    /// Returns the `WrongType` error of this event instead of `expected`.
     pub fn unexpected(&self, expected: &str) -> Error {
         unexpected(self.name(), expected)
     }
@@ -102,27 +101,30 @@ fn unexpected(found: &str, expected: &str) -> Error {
     Error::new(ErrorKind::WrongType, format!("{expected} is expected, {found} was found"))
 }
 
-/// Builds one value out of its events.
+/// Builds one value from its events.
 pub trait Build: Default {
     /// The type of the value.
     type Output;
-    /// Takes the next event of the value; returns true where it is the last one. After an error the
-    /// builder is dropped.
+    /// Takes the next event of the value. Returns true for the last event.
+    ///
+    /// After an error the caller drops the builder.
     fn event(&mut self, event: Event<'_>) -> Result<bool>;
-    /// Takes a key as [`Sink::known_key`] does; a record's builder calls [`Fields::known_key`]. By
-    /// default no key is taken.
+    /// Takes a key as [`Sink::known_key`] does; by default none.
+    ///
+    /// A record's builder calls [`Fields::known_key`].
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         let _ = key;
         Ok(false)
     }
-    /// Returns the value of these bytes of CBOR without a builder, as [`Sink::take_cbor`] describes it; `None`
-    /// where it has to be built from events. The builder of a record of scalars reads its fields with
-    /// [`FlatMap`](crate::codec::FlatMap). By default all values are built.
+    /// Returns the value of these bytes of CBOR without a builder, see [`Sink::take_cbor`].
+    ///
+    /// `None` if the value must be built from events, which is the default. The builder of a record of scalars reads
+    /// its fields with [`FlatMap`](crate::codec::FlatMap).
     fn from_cbor(bytes: &[u8]) -> Option<Self::Output> {
         let _ = bytes;
         None
     }
-    /// Returns the value; `Missing` where there was no event, or a field of it was left out.
+    /// Returns the value; `Missing` if there was no event, or a required field is absent.
     fn finish(self) -> Result<Self::Output>;
 }
 
@@ -149,9 +151,9 @@ pub trait Decode: Sized {
 pub struct Typed<T: Decode> {
     /// The builder of the whole value.
     builder: T::Builder,
-    /// The value, where it was read without the builder.
+    /// The value, if it was read without the builder.
     read: Option<T>,
-    /// The message that is being decoded, if long blocks may be views of it.
+    /// The message being decoded, if long blocks may be views of it.
     origin: Option<Body>,
 }
 
@@ -167,13 +169,12 @@ impl<T: Decode> Typed<T> {
         Typed { builder: T::Builder::default(), read: None, origin: None }
     }
 
-    /// Returns a sink whose long blocks of bytes and arrays are views of `origin`, where they are
-    /// in it.
+    /// Returns a sink whose long blocks of bytes and arrays are views of `origin` if they are in it.
     pub fn sharing(origin: impl Into<Body>) -> Typed<T> {
         Typed { builder: T::Builder::default(), read: None, origin: Some(origin.into()) }
     }
 
-    /// Returns the value, once all its events were received. `Missing` where a required field was left out.
+    /// Returns the value after all its events. `Missing` for an absent required field.
     #[inline]
     pub fn finish(self) -> Result<T> {
         match self.read {
@@ -183,8 +184,9 @@ impl<T: Decode> Typed<T> {
     }
 }
 
-/// Passes each event to the builder. Whether it was the last one is ignored here: the caller of a Sink
-/// determines where its value ends.
+/// Passes each event to the builder.
+///
+/// The caller of a Sink knows the end of its value, so the result is ignored.
 macro_rules! events {
     ($($method:ident($($value:ident: $kind:ty)?) => $event:expr),* $(,)?) => {$(
         fn $method(&mut self $(, $value: $kind)?) -> Result<()> {
@@ -229,7 +231,6 @@ impl<T: Decode> Sink for Typed<T> {
     }
 }
 
-/// Returns the `Missing` error of a builder that received no event.
 #[cold]
 fn missing() -> Error {
     Error::new(ErrorKind::Missing, "no value came")

@@ -1,22 +1,20 @@
-//! The common part of builders of records and unions: the field that the next event belongs to, and how
-//! fields are sent.
+//! The common part of builders of records and unions: the field of the next event, and sending.
 //!
-//! Generated builders own a [`Fields`] and one builder for each field. For each event they call
-//! [`Fields::step`], pass the event to the builder it names, and report with [`Fields::after`]
-//! whether that builder is complete. Keys usually come in the order of the schema, so the next
-//! field is compared first and decoding a record costs one comparison for each key.
+//! Generated builders own a [`Fields`] and one builder for each field. For each event they call [`Fields::step`], pass
+//! the event to that field's builder, and report with [`Fields::after`] whether it is complete. Keys usually come in
+//! the order of the schema. The next field is therefore compared first, and each key costs one comparison.
 
 use super::{Build, Event};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::value::{DType, NdArray, Order, Sink, Source, repeated_key};
 
-/// The state of a record's builder: where in the map the next event is.
+/// The state of a record's builder: the position of the next event in the map.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fields {
-    /// The position in the map.
     place: MapPosition,
-    /// The fields whose key [`Fields::known_key`] has taken, one bit each; fields from the 65th on
-    /// are left to the [`Meter`](crate::value::Meter).
+    /// The fields whose key [`Fields::known_key`] has taken, one bit each.
+    ///
+    /// The [`Meter`](crate::value::Meter) checks fields from the 65th on.
     taken: u64,
 }
 
@@ -30,13 +28,13 @@ enum MapPosition {
     Between(usize),
     /// In the value of the field at this position.
     In(usize),
-    /// In the value of a key that the record does not have: its depth, and the candidate behind it.
+    /// In the value of an unknown key: its depth, and the candidate after it.
     Skipping(usize, usize),
     /// After the map.
     After,
 }
 
-/// What the caller of [`Fields::step`] has to do with an event.
+/// The caller's action after [`Fields::step`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Pass it to the builder of the field at this position.
@@ -50,8 +48,8 @@ pub enum Step {
 impl Fields {
     /// Returns the field of this event.
     ///
-    /// `keys` are those on the wire, the n-th one that of the n-th field; `aliases` are older ones,
-    /// each with the position of its field. Unknown keys are skipped with their values.
+    /// `keys` are the wire names of the fields, in order. `aliases` are older names, each with the position of its
+    /// field. Unknown keys and their values are skipped.
     ///
     /// # Errors
     ///
@@ -100,9 +98,9 @@ impl Fields {
 
     /// Compares a key with the record's before it goes to [`Fields::step`].
     ///
-    /// Returns `Into` where a field is open, whose builder may know the key; `Complete` where it
-    /// was one of the first 64 of `keys`, and is taken; `Taken` where it has to go to `step`, after
-    /// a check that it is not repeated.
+    /// - `Into`: a field is open; its builder may know the key.
+    /// - `Complete`: the key is one of the first 64 of `keys` and is taken.
+    /// - `Taken`: the key must go to `step`, after a check for repetition.
     ///
     /// # Errors
     ///
@@ -124,7 +122,7 @@ impl Fields {
         }
     }
 
-    /// Takes the key of one of the first 64 fields; `Malformed` where it is repeated.
+    /// Takes the key of one of the first 64 fields; `Malformed` for a repeated key.
     fn take(&mut self, at: usize, keys: &[&str]) -> Result<Step> {
         let bit = 1 << at;
         if self.taken & bit != 0 {
@@ -142,13 +140,13 @@ impl Fields {
         }
     }
 
-    /// Checks that the map is complete: `Missing` where there was none.
+    /// Checks that the map is complete: `Missing` without a map.
     pub fn finish(self) -> Result<()> {
         if let MapPosition::After = self.place { Ok(()) } else { Err(super::missing()) }
     }
 }
 
-/// Returns whether a key equals this name; without a call to `memcmp` for names up to 16 bytes.
+/// Returns whether a key equals this name, without a call of `memcmp` for up to 16 bytes.
 pub(crate) fn is_same(name: &str, key: &[u8]) -> bool {
     let name = name.as_bytes();
     if name.len() != key.len() {
@@ -157,7 +155,7 @@ pub(crate) fn is_same(name: &str, key: &[u8]) -> bool {
     if name.len() > 16 {
         return name == key;
     }
-    // The first and the last chunk overlap in a name shorter than two chunks, and cover it.
+    // The first and the last chunk cover a name shorter than two chunks; they overlap in it.
     if let (Some(first), Some(last)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
         return key.first_chunk() == Some(first) && key.last_chunk() == Some(last);
     }
@@ -173,13 +171,13 @@ fn find(key: &str, keys: &[&str], aliases: &[(&str, usize)]) -> Option<usize> {
     by_name.or_else(|| aliases.iter().find(|(known, _)| *known == key).map(|(_, at)| *at))
 }
 
-/// Sends a field: its key and its value. An error carries the key in its path.
+/// Sends a field: its key and its value. An error has the key in its path.
 #[inline]
 pub fn field<S: Sink + ?Sized, T: Source + ?Sized>(sink: &mut S, key: &str, value: &T) -> Result<()> {
     sink.key(key).and_then(|()| value.walk(sink)).map_err(|error| error.under_key(key))
 }
 
-/// Returns the value of a field. An error carries the key in its path.
+/// Returns the value of a field. An error has the key in its path.
 pub fn finish_field<B: Build>(builder: B, key: &str) -> Result<B::Output> {
     builder.finish().map_err(|error| unfinished(error, key))
 }
@@ -194,7 +192,7 @@ fn unfinished(error: Error, key: &str) -> Error {
     error.under_key(key)
 }
 
-/// Returns the one variant that was received. `WrongType` where there was no known one, or more than one.
+/// Returns the received variant. `WrongType` without a known variant, or for several variants.
 pub fn finish_variant<T>(variants: impl IntoIterator<Item = Option<T>>, keys: &[&str]) -> Result<T> {
     let mut variants = variants.into_iter().flatten();
     match (variants.next(), variants.next()) {
@@ -206,12 +204,13 @@ pub fn finish_variant<T>(variants: impl IntoIterator<Item = Option<T>>, keys: &[
     }
 }
 
-/// Compares an array with its schema: the element type, the lengths of its dimensions, of which
-/// `None` allows any, and the order.
+/// Compares an array with its schema: element type, lengths of the dimensions, order.
+///
+/// A length of `None` allows any length.
 ///
 /// # Errors
 ///
-/// `WrongType`, with the field's key as path, states what is expected and what was found.
+/// `WrongType`, with the field's key as path, states the expected and the found type.
 pub fn check_array(
     array: &NdArray,
     key: &str,

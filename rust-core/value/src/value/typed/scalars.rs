@@ -1,7 +1,7 @@
 //! Builders of values that are one event: numbers, text, bytes, instants, arrays, names of enums.
 //!
-//! Conversions are exact or fail: an integer must fit the type, a float accepts an integer that it
-//! holds, and `f32` accepts a float that does not overflow (its precision may shrink).
+//! Conversions are exact or fail: an integer must fit the type, and a float accepts an integer that
+//! it holds. The exception is `f32`, which accepts floats without overflow, with less precision.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ impl fmt::Display for Uuid {
     }
 }
 
-/// The builder of a value of one event: empty until then.
+/// The builder of a value of one event: empty until the event.
 #[derive(Debug)]
 pub struct Slot<T>(Option<T>);
 
@@ -35,12 +35,13 @@ impl<T> Default for Slot<T> {
 
 /// The conversion of one event to this type.
 trait Scalar: Sized {
-    /// Returns the value; `WrongType` for an event of another kind, `OutOfRange` for a number that
-    /// does not fit, `OutOfMemory` where a copy cannot be allocated.
+    /// Returns the value.
+    ///
+    /// `WrongType` for an event of another kind, `OutOfRange` for a number that does not fit,
+    /// `OutOfMemory` if a copy cannot be allocated.
     fn take(event: Event<'_>) -> Result<Self>;
 }
 
-// `Slot` as the builder of each type that is a `Scalar`.
 macro_rules! scalars {
     ($($kind:ty),*) => {$(
         impl Build for Slot<$kind> {
@@ -62,7 +63,6 @@ scalars!(
     bool, i8, i16, i32, i64, u8, u16, u32, u64, f32, f64, String, Bytes, Timestamp, Uuid, Decimal, NdArray
 );
 
-// Integers of every width from the three integer events.
 macro_rules! integers {
     ($($kind:ty),*) => {$(
         impl Scalar for $kind {
@@ -177,7 +177,6 @@ impl Scalar for NdArray {
     }
 }
 
-/// Returns the `OutOfRange` error of a number.
 #[cold]
 fn out_of_range(found: &dyn fmt::Display, expected: &str) -> Error {
     Error::new(ErrorKind::OutOfRange, format!("{expected} is expected, {found} was found"))
@@ -193,7 +192,7 @@ pub trait Enumeration: Sized + Copy {
     fn name(self) -> &'static str;
 }
 
-/// The builder of an enum's value. `WrongType` for a name that it does not have.
+/// The builder of an enum's value. `WrongType` for an unknown name.
 #[derive(Debug)]
 pub struct Name<T>(Option<T>);
 
@@ -220,8 +219,10 @@ impl<T: Enumeration> Build for Name<T> {
     }
 }
 
-/// The builder of an enum's value in a field with a default: `None` where the name is unknown (a
-/// newer writer may have it) or where none came, so that the record uses the default.
+/// The builder of an enum's value in a field with a default.
+///
+/// `None` for an absent or unknown name, which a newer writer may send. The record then uses the
+/// default.
 #[derive(Debug)]
 pub struct KnownName<T>(Option<T>);
 

@@ -1,7 +1,7 @@
 //! Sending: numbers, text, lists and maps of the program as Sources.
 //!
-//! Each type sends the events that its builder in `scalars` and `containers` accepts, so a value
-//! that was sent from one type decodes to the same type.
+//! Each type sends the events that its builder in `scalars` and `containers` accepts, so a sent
+//! value decodes to its type.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ sources! {
     NdArray: value, sink => sink.ndarray(value.as_ref()),
 }
 
-// A text: memory for it and the head in front of it is reserved at once.
+// For a text, the memory for it and its head is reserved at once.
 macro_rules! texts {
     ($($kind:ty),*) => {$(
         impl Source for $kind {
@@ -64,7 +64,6 @@ macro_rules! texts {
 }
 texts!(str, String);
 
-/// A list of the items.
 impl<T: Source> Source for [T] {
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         sink.begin_array(self.len())?;
@@ -75,7 +74,6 @@ impl<T: Source> Source for [T] {
     }
 }
 
-/// A list of the items.
 impl<T: Source> Source for Vec<T> {
     #[inline]
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::value::{Limits, NdArray, Order, Source, Value};
 
-/// A type as `linkspan schema generate` writes it, shortened.
+/// A type in the form of `linkspan schema generate`, shortened.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Pair {
     pub left: i32,

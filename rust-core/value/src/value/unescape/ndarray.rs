@@ -1,26 +1,27 @@
 //! The escape of an N-d array: its four fields, in any order.
 //!
-//! Encoders write `data` last, so that the elements are passed to the sink directly. Where another writer
-//! puts it before another field, the elements are copied and kept until the end.
+//! Encoders write `data` last, so the elements go to the sink directly. If another writer puts `data` before another
+//! field, the elements are copied and kept until the end.
 
 use super::scalar::{EscapedScalar, base64, malformed};
 use crate::error::{Error, ErrorKind, Result, memory, quoted};
 use crate::value::{DType, NdArrayRef, Order, Sink};
 
-/// The state of decoding `{"dtype": …, "shape": […], "order": …, "data": …}`; the order may be left
-/// out and is row then.
+/// The state of decoding `{"dtype": …, "shape": […], "order": …, "data": …}`.
+///
+/// A missing order is row.
 #[derive(Default)]
 pub(super) struct NdArrayFields {
     /// Whether the map of the fields has begun.
     has_begun: bool,
     /// The number of missing keys.
     remaining: usize,
-    /// The field whose value is next.
+    /// The field of the next value.
     field: NdArrayField,
     dtype: Option<DType>,
     order: Option<Order>,
     shape: Option<Vec<u64>>,
-    /// Elements received before the last field; the sink holds them until `finish`.
+    /// Elements received before the last field; the sink counts them until `finish`.
     elements: Option<Vec<u8>>,
     /// Whether the array has been sent.
     is_sent: bool,
@@ -50,7 +51,7 @@ impl NdArrayFields {
         Ok(())
     }
 
-    /// Takes a key of that map; `Malformed` where it is not a field, or is repeated.
+    /// Takes a key of that map; `Malformed` for an unknown or repeated field.
     pub(super) fn key(&mut self, key: &str) -> Result<()> {
         self.remaining = self.remaining.saturating_sub(1);
         let (field, twice) = match key {
@@ -104,7 +105,7 @@ impl NdArrayFields {
             (NdArrayField::Elements, EscapedScalar::Text(text)) => {
                 let bytes = base64(text, sink)?;
                 if self.remaining > 0 {
-                    // Kept until the end of the map, and held until then.
+                    // Kept, and counted by the sink, until the end of the map.
                     self.elements = Some(bytes);
                     return Ok(());
                 }
@@ -122,7 +123,7 @@ impl NdArrayFields {
         Ok(())
     }
 
-    /// Takes one dimension. A length above the encoding's integers comes as a text of digits.
+    /// Takes one dimension. A length beyond the encoding's integers is a text of digits.
     fn dimension(&mut self, found: EscapedScalar<'_>) -> Result<()> {
         let length = match found {
             EscapedScalar::Int(n) => u64::try_from(n).ok(),
@@ -143,8 +144,7 @@ impl NdArrayFields {
         }
     }
 
-    /// Takes the elements as bytes: sends the array at once where all other fields are known, so
-    /// that they need no copy.
+    /// Takes the elements as bytes. Sends the array at once if the other fields are known, to avoid a copy.
     fn elements<S: Sink>(&mut self, elements: &[u8], sink: &mut S) -> Result<()> {
         if self.remaining == 0 {
             self.is_sent = true;
@@ -155,7 +155,7 @@ impl NdArrayFields {
         Ok(())
     }
 
-    /// Takes the end of the map of fields, and sends the array if it has not been sent.
+    /// Takes the end of the map of fields, and sends the array if that has not happened.
     pub(super) fn finish<S: Sink>(&self, sink: &mut S) -> Result<()> {
         match &self.elements {
             _ if self.is_sent => Ok(()),
@@ -168,7 +168,7 @@ impl NdArrayFields {
         }
     }
 
-    /// Sends the array. `Malformed` where a field is missing, or the length does not fit the shape.
+    /// Sends the array. `Malformed` if a field is missing, or the length does not fit the shape.
     fn send<S: Sink>(&self, elements: &[u8], sink: &mut S) -> Result<()> {
         let (Some(dtype), Some(shape)) = (self.dtype, &self.shape) else {
             return Err(malformed("$ndarray has no dtype or no shape"));

@@ -11,19 +11,18 @@ use crate::value::{BigInt, Decimal, Sink, Source, Timestamp};
 pub(super) const NAMES: [&str; 6] =
     [name::BYTES, name::INT, name::FLOAT, name::TIME, name::UUID, name::DECIMAL];
 
-/// A scalar in the place of the content of an escape.
+/// A scalar as the content of an escape.
 pub(super) enum EscapedScalar<'a> {
     Text(&'a str),
     Bytes(&'a [u8]),
-    /// An integer: a dimension of a shape may be one.
+    /// An integer, for instance a dimension of a shape.
     Int(i64),
     Uint(u64),
-    /// Anything else, by its name.
+    /// Any other value, by its name.
     Other(&'static str),
 }
 
 impl EscapedScalar<'_> {
-    /// Returns the name of the kind, for error texts.
     pub(super) fn name(&self) -> &'static str {
         match self {
             EscapedScalar::Text(_) => "text",
@@ -38,7 +37,7 @@ impl EscapedScalar<'_> {
 ///
 /// # Errors
 ///
-/// `Malformed` where the text is not of the form that the escape has; the errors of the sink.
+/// `Malformed` if the text does not have the escape's form; the errors of the sink.
 pub(super) fn send<S: Sink>(name: &'static str, found: EscapedScalar<'_>, sink: &mut S) -> Result<()> {
     let text = match found {
         EscapedScalar::Text(text) => text,
@@ -60,8 +59,9 @@ pub(super) fn send<S: Sink>(name: &'static str, found: EscapedScalar<'_>, sink: 
     }
 }
 
-/// Decodes base64: the standard alphabet, padded. The sink [holds](Sink::hold) the capacity of the
-/// result, and the caller releases it.
+/// Decodes base64: the standard alphabet, padded.
+///
+/// The sink [holds](Sink::hold) the capacity of the result until the caller releases it.
 pub(super) fn base64<S: Sink>(text: &str, sink: &mut S) -> Result<Vec<u8>> {
     let room = base64::decoded_len_estimate(text.len());
     sink.hold(room)?;
@@ -87,7 +87,7 @@ fn float(text: &str) -> Result<f64> {
     Ok(f64::from_bits(bits))
 }
 
-/// Decodes the content of `$uuid`: 36 characters with dashes at the places of RFC 9562.
+/// Decodes the content of `$uuid`: 36 characters, with dashes as in RFC 9562.
 fn uuid(text: &str) -> Result<[u8; 16]> {
     let bytes = text.as_bytes();
     let dashes = [8, 13, 18, 23];
@@ -104,13 +104,11 @@ fn uuid(text: &str) -> Result<[u8; 16]> {
     Ok(uuid)
 }
 
-/// Returns the `Malformed` error of a text that the escape of this name cannot hold.
 #[cold]
 fn not(name: &str, text: &str) -> Error {
     malformed(format!("{text} is not a valid content of {name}", text = quoted(text)))
 }
 
-/// Returns the `Malformed` error with this text.
 #[cold]
 pub(super) fn malformed(text: impl Into<String>) -> Error {
     Error::new(ErrorKind::Malformed, text)

@@ -1,5 +1,6 @@
-//! Files of schemas: accepted ones, and refused ones with the place, the reason and the remedy. Each language gets them
-//! as its option `schema`, and the shell program wherever it reads a schema.
+//! Files of schemas: accepted files, and refused files with the position, the reason and the remedy.
+//!
+//! Each language gets them as its option `schema`, and the shell program wherever it reads a schema.
 
 use std::path::Path;
 
@@ -12,7 +13,7 @@ use crate::vectors::law::hold;
 
 /// An entry of the folder of a case.
 enum Entry {
-    /// A file of these pieces, each so many times.
+    /// A file of these pieces, each with its number of repetitions.
     File(&'static str, Vec<(Vec<u8>, usize)>),
     Folder(&'static str),
     Fifo(&'static str),
@@ -23,7 +24,7 @@ enum Entry {
 /// The expected result for `a.toml`.
 enum Expected {
     Read,
-    /// The kind, the line and the column, or the path alone, and a part of the text.
+    /// The kind, the line and the column, or only the path, and a part of the text.
     Refused(ErrorKind, &'static str, &'static str),
 }
 
@@ -51,7 +52,7 @@ const START: &str = "name = \"x\"\n[fields.a]\ntype = \"u8\"\n";
 fn cases() -> Vec<Case> {
     use Expected::{Read, Refused};
     let malformed = |place, expected| Refused(ErrorKind::Malformed, place, expected);
-    // A text in which `#` is replaced by 100,000 digits and `@` by as many letters.
+    // A text in which 100,000 digits replace `#`, or 100,000 letters `@`.
     let long = |name, text: &str, expected| {
         let (before, rest) = text.split_once(['#', '@']).unwrap();
         let one = if text.contains('#') { "9" } else { "é" };

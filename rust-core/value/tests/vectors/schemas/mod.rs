@@ -1,5 +1,4 @@
-//! The law of schemas: which texts are schemas, with which fingerprint, which are refused and where; which schemas fit;
-//! which values.
+//! The law of schemas: accepted texts and fingerprints, refused texts, matching schemas, allowed values.
 
 mod files;
 mod pairs;

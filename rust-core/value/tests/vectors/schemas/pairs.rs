@@ -10,11 +10,11 @@ pub struct Pair {
     pub writer: String,
     /// The reader's schema.
     pub reader: String,
-    /// Whether it can read all that the writer may write.
+    /// Whether the reader can read every message of the writer.
     pub fits: bool,
 }
 
-/// A change of the schema of a reading, whether the new program reads the old one's messages, and the reverse.
+/// A change of the schema of a reading; whether the new program reads the old one's messages; the reverse.
 const CHANGES: &[(&str, &str, bool, bool)] = &[
     ("unit = \"W\"", "unit = \"J/s\"", true, true),
     ("unit = \"W\"", "unit = \"kW\"", false, false),
@@ -56,7 +56,7 @@ const CHANGES: &[(&str, &str, bool, bool)] = &[
     ("version = 2", "version = 3", true, true),
 ];
 
-/// The type of the writer's number, that of the reader's, and whether each number of the first is one of the second.
+/// The writer's and the reader's type, and whether each number of the first is a number of the second.
 const NUMBERS: &[(&str, &str, bool)] = &[
     ("i8", "i16", true),
     ("u8", "i16", true),

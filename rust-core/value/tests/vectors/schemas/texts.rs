@@ -1,9 +1,9 @@
-//! Texts of schemas: those that are read, and those that are refused, with the place and the reason.
+//! Texts of schemas: accepted texts, and refused texts with the position and the reason.
 
-/// One of each kind of type, with units, ranges, defaults, aliases and types with names.
+/// Each kind of type, with units, ranges, defaults, aliases and named types.
 pub const READING: &str = concat!("\n", include_str!("reading.toml"));
 
-/// A field of each type, and each key that a type or a field can have.
+/// A field of each type, and each key of a type or field.
 pub fn valid() -> Vec<(&'static str, String)> {
     let of = |of: &str| format!("name = \"t\"\ntype = \"{of}\"\n");
     let field = |lines: &str| format!("name = \"t\"\n[fields.a]\n{lines}");
@@ -67,7 +67,7 @@ pub fn valid() -> Vec<(&'static str, String)> {
     all
 }
 
-/// The text, the place as `line:column`, and a part of the error.
+/// The text, the position as `line:column`, and a part of the error.
 pub const INVALID: &[(&str, &str, &str)] = &[
     ("name = \"x\"\n[fields.a]\ntype = \"f46\"", "3:8: ", "did you mean \"f64\"?"),
     ("name = \"x\"\n[fields.a]\ntype = \"f64\"\nunits = \"W\"", "4:1: ", "did you mean \"unit\"?"),
