@@ -51,7 +51,6 @@ fn checked() {
     }
 }
 
-/// The schema of the reading.
 const SCHEMA: &str = r#"
 name = "sensor.reading"
 [fields]
@@ -102,7 +101,6 @@ fn prose() -> Value {
     .into()
 }
 
-/// Runs both in turns and prints their medians.
 fn compare(what: &str, mut ours: impl FnMut(), mut theirs: impl FnMut()) {
     let mut times = [Vec::new(), Vec::new()];
     // As many calls as take about a millisecond.

@@ -31,11 +31,9 @@ pub struct Part {
     pub bytes: Bytes,
 }
 
-/// The parts that a decoder may take.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Parts<'a> {
     pub(crate) list: &'a [Part],
-    /// Whether they may be byte strings: see [`Body::of_opaque_parts`].
     pub(crate) are_opaque: bool,
 }
 
@@ -76,15 +74,11 @@ pub trait Placer {
 /// A body whose long arrays or byte strings are stored elsewhere.
 #[derive(Debug)]
 pub struct Split {
-    /// The bytes except the parts.
     rest: Rest,
     /// The parts in the order of their positions.
     parts: OneOrMany<Part>,
-    /// Whether the parts may be byte strings: see [`Body::of_opaque_parts`].
     are_opaque: bool,
-    /// The length of the whole body, in bytes.
     length: usize,
-    /// The body in one block, made on demand.
     whole: OnceLock<Bytes>,
 }
 
@@ -282,7 +276,6 @@ impl Body {
     }
 }
 
-/// Returns whether a slice is a part of another slice's memory.
 fn is_within(outer: &[u8], inner: &[u8]) -> bool {
     let (outer, inner) = (outer.as_ptr_range(), inner.as_ptr_range());
     outer.start <= inner.start && inner.end <= outer.end
@@ -307,7 +300,6 @@ impl From<Vec<u8>> for Body {
 }
 
 impl AsRef<[u8]> for Body {
-    /// As [`Body::whole`].
     fn as_ref(&self) -> &[u8] {
         self.whole()
     }

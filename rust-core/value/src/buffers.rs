@@ -103,7 +103,6 @@ pub fn copy(bytes: &[u8]) -> Bytes {
     self::bytes(block)
 }
 
-/// A block of the pool inside `Bytes`; dropped with the last view.
 struct PooledBlock(Vec<u8>);
 
 impl AsRef<[u8]> for PooledBlock {

@@ -102,10 +102,8 @@ struct Detail {
     path: Option<String>,
     offset: Option<u64>,
     missed: Option<u64>,
-    /// The number of sent messages of a batch.
     sent: Option<u64>,
     os: Option<i32>,
-    /// The answer of the peer's handler.
     remote: Option<RemoteFailure>,
 }
 

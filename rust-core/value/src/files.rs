@@ -121,7 +121,6 @@ pub fn read_text(path: &Path, most: u64) -> Result<String> {
     })
 }
 
-/// Returns the type of the path, with the remedy.
 fn not_a_file(kind: FileType, is_descriptor: bool) -> Option<&'static str> {
     if kind.is_dir() {
         Some("a directory is not a text file: name a file in it")

@@ -17,7 +17,6 @@ fn filled(front: &[u8], part: &[u8], behind: &[u8]) -> Vec<u8> {
     [front, &part.repeat(times), behind].concat()
 }
 
-/// A CBOR head.
 fn head(major: u8, n: usize) -> Vec<u8> {
     let mut head = vec![major << 5 | 26];
     head.extend((n as u32).to_be_bytes());
@@ -158,7 +157,6 @@ fn json() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// A BSON document of these elements.
 fn document(elements: &[u8]) -> Vec<u8> {
     let length = (elements.len() + 5) as u32;
     [&length.to_le_bytes()[..], elements, &[0]].concat()

@@ -10,7 +10,6 @@ use linkspan::{Encoding, Limits};
 #[allow(dead_code, reason = "these tests look at more than the bytes of a seed")]
 mod committed;
 
-/// The seeds of one target: name and bytes.
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     let seeds = committed::seeds(target);
     assert!(seeds.len() > 10, "{target} has {} seeds", seeds.len());

@@ -29,7 +29,6 @@ struct Spare {
     blocks: Vec<Vec<u8>>,
     /// The greatest number of kept blocks.
     places: usize,
-    /// The greatest sum of their capacities, in bytes.
     bytes: usize,
 }
 
@@ -48,7 +47,6 @@ impl Spare {
         Some(self.blocks.remove(at))
     }
 
-    /// Adds a block, and returns the blocks that it displaces.
     fn keep(&mut self, mut block: Vec<u8>) -> Vec<Vec<u8>> {
         block.clear();
         let mut removed = Vec::new();
@@ -63,12 +61,10 @@ impl Spare {
 }
 
 impl Pool {
-    /// Returns an empty pool for `places` blocks, with at most `bytes` as the sum of their capacities.
     const fn new(places: usize, bytes: usize) -> Pool {
         Pool(Mutex::new(Spare::new(places, bytes)))
     }
 
-    /// Returns the pool for blocks of this capacity, if they are kept.
     fn of(capacity: usize) -> Option<&'static Pool> {
         match capacity {
             MIDDLING..LONG => Some(&MIDDLING_BLOCKS),

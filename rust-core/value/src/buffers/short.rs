@@ -8,7 +8,6 @@ use bytes::Bytes;
 
 /// The greatest length of a short body in bytes: for longer bodies the copy costs more than allocating.
 pub const SHORT: usize = 256;
-/// The number of buffers kept for each thread.
 const PLACES: usize = 8;
 
 thread_local! {

@@ -37,7 +37,6 @@ pub struct EncodeOptions {
 }
 
 impl Default for EncodeOptions {
-    /// Returns the default limits, without alignment, with trusted keys.
     fn default() -> EncodeOptions {
         EncodeOptions { limits: Limits::default(), align: false, keys: Keys::Trust }
     }
@@ -346,7 +345,6 @@ fn decode_value(
     decode_with(bytes, parts, length, encoding, limits, builder, escaped)?.finish()
 }
 
-/// Checks the length, and decodes CBOR; `escaped` decodes the other encodings.
 fn decode_with<S: Sink>(
     bytes: &[u8],
     parts: Parts<'_>,
@@ -373,7 +371,6 @@ fn decode_cbor<S: Sink + ?Sized>(bytes: &[u8], parts: Parts<'_>, limits: Limits,
     cbor::decode(bytes, parts, &limits, &mut Meter::new(sink, limits, Keys::Check))
 }
 
-/// Decodes raw bytes, and the encodings that write some types as escapes.
 fn decode_escaped<S: Sink + ?Sized>(
     bytes: &[u8],
     encoding: Encoding,
@@ -487,7 +484,6 @@ fn write<D: Drive>(
     done
 }
 
-/// Returns the limits with a depth of at most [`MAX_DEPTH`].
 fn bounded(limits: &Limits) -> Limits {
     Limits { depth: limits.depth.min(MAX_DEPTH), ..*limits }
 }

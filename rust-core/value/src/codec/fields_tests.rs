@@ -46,7 +46,6 @@ impl Decode for Mode {
 const LONG: &str = "a key of thirty-one bytes ... ..";
 const LONGER: &str = "a key of more than thirty-two bytes, which is compared by a call";
 
-/// Defines a record with its builder, as in generated code.
 macro_rules! record {
     ($($name:ident($key:expr, $at:pat): $kind:ty, $builder:ty, $how:ident;)*) => {
         #[derive(Clone, Debug, PartialEq)]
@@ -88,7 +87,6 @@ macro_rules! record {
         }
 
         impl Record {
-            /// Sends all present fields in order.
             fn send<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
                 $(record!(send $how sink, $key, &self.$name);)*
                 Ok(())
@@ -195,7 +193,6 @@ const LIKELY: [u8; 27] = [
     0xd8, 0xd9, 0xf4, 0xf5, 0xf6, 0xf7, 0xf9, 0xfa, 0xfb, 0xff,
 ];
 
-/// Alters bytes in one or more places.
 fn alter(random: &mut Random, bytes: &mut Vec<u8>) {
     for _ in 0..=random.below(3) {
         let at = random.below(bytes.len().max(1));

@@ -21,7 +21,6 @@ use crate::value::escape::Plain;
 #[derive(Debug)]
 pub struct FlatRecord<'a> {
     encoder: Encoder<'a>,
-    /// The number of entries so far.
     entries: u8,
 }
 

@@ -78,7 +78,6 @@ impl Encoded {
         self.append_from::<0>(out);
     }
 
-    /// Appends the key without its first `FROM` bytes, 0 or 1.
     pub(super) fn append_from<const FROM: usize>(&self, out: &mut Output<'_>) {
         match self {
             Encoded::Short { bytes, length } => {

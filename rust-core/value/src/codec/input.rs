@@ -23,17 +23,14 @@ pub(crate) struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// Returns the position before the first of these bytes.
     pub(crate) fn new(bytes: &'a [u8]) -> Input<'a> {
         Input { bytes, at: 0, parts: Parts::default() }
     }
 
-    /// Returns this position with the blocks between the bytes.
     pub(crate) fn with_parts(self, parts: Parts<'a>) -> Input<'a> {
         Input { parts, ..self }
     }
 
-    /// Returns this position in bytes that end at offset `end`.
     pub(crate) fn up_to(&self, end: usize) -> Input<'a> {
         Input { bytes: &self.bytes[..end], at: self.at, parts: self.parts }
     }
@@ -42,7 +39,6 @@ impl<'a> Input<'a> {
         self.bytes.len() - self.at
     }
 
-    /// Returns the next byte without taking it.
     pub(crate) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
@@ -128,12 +124,10 @@ impl<'a> Input<'a> {
         utf8(bytes, from)
     }
 
-    /// Returns the bytes from offset `from` up to here.
     pub(crate) fn since(&self, from: usize) -> &'a [u8] {
         &self.bytes[from..self.at]
     }
 
-    /// Returns the bytes that follow, without taking them.
     pub(crate) fn rest(&self) -> &'a [u8] {
         &self.bytes[self.at..]
     }
@@ -152,13 +146,11 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Returns the error of bytes that end within a value.
     #[cold]
     pub(crate) fn ended(&self) -> Error {
         malformed(self.bytes.len(), "the bytes end before the value does")
     }
 
-    /// Returns the error of a length that exceeds the bytes.
     #[cold]
     fn past_the_end(&self, count: u64, claimed_at: usize) -> Error {
         malformed(
@@ -172,13 +164,11 @@ pub(crate) fn utf8(bytes: &[u8], at: usize) -> Result<&str> {
     std::str::from_utf8(bytes).map_err(|e| malformed(at + e.valid_up_to(), "text is not UTF-8"))
 }
 
-/// Returns the `Malformed` error at this offset.
 #[cold]
 pub(crate) fn malformed(at: usize, text: impl Into<String>) -> Error {
     Error::new(ErrorKind::Malformed, text).at(at)
 }
 
-/// Returns the `Unsupported` error at this offset.
 #[cold]
 pub(crate) fn unsupported(at: usize, text: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unsupported, text).at(at)
@@ -193,13 +183,11 @@ pub(crate) fn unsupported(at: usize, text: impl Into<String>) -> Error {
 pub(crate) struct ItemCounts {
     /// One count, saturating, for each container that the first pass has opened.
     counts: Vec<u32>,
-    /// The number of counts that the second pass has taken.
     next: usize,
     most: usize,
 }
 
 impl ItemCounts {
-    /// Returns an empty list of at most `most` counts.
     pub(crate) fn up_to(most: u64) -> ItemCounts {
         ItemCounts { most: usize::try_from(most).unwrap_or(usize::MAX), ..ItemCounts::default() }
     }
@@ -227,7 +215,6 @@ impl ItemCounts {
         Some(())
     }
 
-    /// Counts one more item of this container.
     pub(crate) fn add(&mut self, container: usize) {
         self.counts[container] = self.counts[container].saturating_add(1);
     }
@@ -237,12 +224,10 @@ impl ItemCounts {
         self.counts[string] = u32::try_from(length).unwrap_or(u32::MAX);
     }
 
-    /// Returns whether every count has been taken.
     pub(crate) fn is_spent(&self) -> bool {
         self.next == self.counts.len()
     }
 
-    /// Removes all counts, and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.counts.clear();
         self.next = 0;
@@ -270,7 +255,6 @@ pub(crate) fn from_f32(bits: u32) -> f64 {
     f64::from_bits(sign | 0x7ff0_0000_0000_0000 | u64::from(bits & 0x007f_ffff) << 29)
 }
 
-/// Returns the bits of the binary32 that equals this binary16.
 pub(crate) fn f16_to_f32(bits: u16) -> u32 {
     let sign = u32::from(bits >> 15) << 31;
     let exponent = u32::from(bits >> 10 & 0x1f);

@@ -119,7 +119,6 @@ impl Encoding {
     }
 }
 
-/// Returns the error of an unknown name.
 #[cold]
 fn unknown_encoding(name: &str) -> Error {
     let text = format!(

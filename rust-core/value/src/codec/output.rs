@@ -37,9 +37,7 @@ pub(crate) struct Output<'a> {
     start: usize,
     /// The greatest length of the content: `start` plus [`Limits::message`], less the bytes stored elsewhere.
     most: usize,
-    /// [`Limits::message`].
     limit: u64,
-    /// The placer that may store long arrays elsewhere.
     placer: Option<&'a mut dyn Placer>,
     /// The number of bytes stored elsewhere, which count for the limit.
     elsewhere: usize,
@@ -249,7 +247,6 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Returns the content that the placer took.
     #[cold]
     fn spilled(&mut self) -> &mut [u8] {
         match &mut self.placer {
@@ -267,7 +264,6 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Removes the content after this offset in the buffer.
     fn truncate(&mut self, at: usize) {
         self.bytes.truncate(at);
         self.at = at;
@@ -277,7 +273,6 @@ impl<'a> Output<'a> {
         self.put(&[byte]);
     }
 
-    /// Appends the bytes of a small item.
     pub(crate) fn put<const N: usize>(&mut self, bytes: &[u8; N]) {
         match self.bytes.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut::<N>) {
             Some(to) => {
@@ -430,7 +425,6 @@ impl<'a> Output<'a> {
         true
     }
 
-    /// Appends three pieces that exceed the zeros.
     #[cold]
     #[inline(never)]
     fn extend_around(&mut self, before: &[u8], bytes: &[u8], after: &[u8]) {
@@ -439,7 +433,6 @@ impl<'a> Output<'a> {
         self.put_all(after);
     }
 
-    /// Appends bytes of any length. The caller has checked the limit.
     pub(crate) fn put_all(&mut self, bytes: &[u8]) {
         match self.bytes.get_mut(self.at..).and_then(|to| to.get_mut(..bytes.len())) {
             Some(to) => {
@@ -578,13 +571,11 @@ impl<'a> Output<'a> {
         if self.has_room(count) { Ok(()) } else { self.beyond(count) }
     }
 
-    /// Returns whether `count` more bytes are within the limit of the message.
     pub(crate) fn has_room(&self, count: usize) -> bool {
         // An overflow is beyond every limit.
         self.at.saturating_add(count) <= self.most
     }
 
-    /// Returns the error of `count` more bytes beyond the limit.
     #[cold]
     #[inline(never)]
     fn beyond(&self, count: usize) -> Result<()> {

@@ -10,7 +10,6 @@ use crate::value::{Limits, Value};
 /// The bound of a tree: the bytes of its keys and texts, plus [`EACH`] for each value.
 const MOST: usize = 16 << 10;
 const EACH: usize = 16;
-/// The greatest depth of a plain tree.
 const MOST_LEVELS: u32 = 6;
 
 /// Returns whether this is a short map or array of plain values within these limits.
@@ -67,7 +66,6 @@ pub(super) fn encode<P: Plain>(
     Ok(true)
 }
 
-/// Sends a plain value to an encoder, as [`encode`].
 #[inline]
 fn send<P: Plain>(value: &Value, plain: &mut P) -> Result<bool> {
     match value {

@@ -13,7 +13,6 @@ use crate::error::Result;
 use crate::value::plan::{Absent, Field, Fit, Handles, Instances, Record, Shape};
 use crate::value::{BigInt, Decimal, Limits, NdArrayRef, Sink, Timestamp, Value as Tree, ValueBuilder};
 
-/// The handles of the tests: names, and values as defaults.
 #[derive(Debug)]
 struct Named;
 

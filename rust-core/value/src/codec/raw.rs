@@ -21,7 +21,6 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// Returns the `Unsupported` error of a value that is not bytes; it names the encodings for it.
 #[cold]
 fn refuse(what: &str) -> Result<()> {
     let text =

@@ -10,7 +10,6 @@ use crate::value::typed::tests::Pair;
 use crate::value::typed::{Decode, Typed};
 use crate::value::{Limits, Source, Value};
 
-/// Returns a map in CBOR with these keys and encoded values.
 fn cbor_map(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut bytes = vec![0xa0 | entries.len() as u8];
     for (key, value) in entries {

@@ -7,11 +7,8 @@ use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-/// The number of characters of input in an error text.
 const SHOWN: usize = 64;
-/// The greatest length of an error's text, in bytes.
 const TEXT: usize = 16 << 10;
-/// The greatest length of one key in the path of an error, in bytes.
 const SEGMENT: usize = 256;
 
 /// Text in quotes, with special characters escaped.
@@ -167,7 +164,6 @@ pub(super) fn bounded(mut text: String) -> String {
     cut(text)
 }
 
-/// Returns a text, cut to the greatest length of an error's text.
 pub(super) fn cut(mut text: String) -> String {
     if text.len() > TEXT {
         text.truncate(boundary(&text, TEXT));
@@ -177,7 +173,6 @@ pub(super) fn cut(mut text: String) -> String {
     text
 }
 
-/// Returns the beginning of a text of at most `most` bytes.
 pub(super) fn beginning(text: &str, most: usize) -> String {
     if text.len() <= most { text.to_owned() } else { format!("{}…", &text[..boundary(text, most)]) }
 }

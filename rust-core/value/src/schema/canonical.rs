@@ -2,8 +2,8 @@
 //!
 //! The bytes are CBOR in the core deterministic encoding of RFC 8949, section 4.2.1, except that floats have 64 bits: a
 //! map `{"type": …, "format": 1, "schema": name, "version": …}`. It contains units, ranges, defaults and aliases,
-//! but no descriptions. Programs exchange these bytes at connect and store them with journals, so a changed form needs a
-//! new format number.
+//! but no descriptions. Programs exchange these bytes at connect and store them with journals, so a changed form
+//! needs a new format number.
 
 mod read;
 mod write;

@@ -40,15 +40,12 @@ pub struct Checker<'a, S> {
     side: Side,
     /// The innermost list or map, in place: most messages have one.
     open: Option<OpenType<'a>>,
-    /// The lists and maps around `open`, outermost first.
     outer: Vec<OpenType<'a>>,
     /// The type of the next value; `None` allows any value.
     expected: Option<&'a Type>,
-    /// The field of a record whose value is next.
     field: Option<&'a Field>,
     /// The value of each named length of this message, in order of appearance.
     lengths: Vec<(&'a str, u64)>,
-    /// The schema, if its messages are packed bytes.
     packed: Option<&'a Schema>,
     inner: S,
 }
@@ -182,7 +179,6 @@ impl<'a, S: Sink> Checker<'a, S> {
         }
     }
 
-    /// Compares the length of a column with the columns before it.
     fn column(&mut self, length: u64) -> Result<()> {
         // Only columns of a table are compared.
         let Some(OpenType::Columns { length: known, .. }) = &mut self.open else { return Ok(()) };

@@ -115,7 +115,6 @@ struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    /// Adds a difference at the current path.
     fn add(&mut self, text: String) {
         self.found.push(Difference { path: self.path.join("/"), text });
     }
@@ -188,7 +187,6 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Compares the greatest lengths.
     fn most(&mut self, there: Option<u64>, here: Option<u64>, what: &str) {
         if let Some(here) = here
             && there.is_none_or(|there| there > here)
@@ -225,7 +223,6 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Compares N-d arrays: element type, order and shape.
     fn arrays(&mut self, there: &'a Type, here: &'a Type) {
         let (
             Kind::NdArray { dtype: writer_dtype, shape: writer_shape, order: writer_order },
@@ -276,7 +273,6 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// Returns a shape for the text of a difference.
 fn shape_text(shape: Option<&[Length]>) -> String {
     shape.map_or("any".to_owned(), |shape| {
         format!("[{}]", shape.iter().map(Length::to_string).collect::<Vec<_>>().join(", "))

@@ -300,7 +300,6 @@ impl fmt::Debug for PreparedSchema {
     }
 }
 
-/// A value that is checked as its writer's during its walk.
 struct Checked<'a, T: ?Sized> {
     schema: &'a Schema,
     value: &'a T,

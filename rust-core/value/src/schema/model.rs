@@ -371,12 +371,10 @@ impl Kind {
         "table",
     ];
 
-    /// Returns whether a type of this kind can have a unit.
     pub(super) fn accepts_unit(&self) -> bool {
         matches!(self, Kind::Integer(_) | Kind::F32 | Kind::F64 | Kind::Decimal | Kind::NdArray { .. })
     }
 
-    /// Returns whether a type of this kind can have a range.
     pub(super) fn accepts_range(&self) -> bool {
         matches!(self, Kind::Integer(_) | Kind::F32 | Kind::F64)
     }

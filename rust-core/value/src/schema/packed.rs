@@ -8,7 +8,6 @@ use super::model::{Field, Kind, Length, Range, Schema, Type, Width};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::DType;
 
-/// The greatest size of a packed record, in bytes.
 const MAX_SIZE: u64 = 1 << 20;
 
 /// The positions of the fields of a packed record.
@@ -70,7 +69,6 @@ impl Schema {
     }
 }
 
-/// Checks that the padding at offset `at` is zero.
 fn padding(bytes: &[u8], at: usize) -> Result<()> {
     match bytes.iter().position(|byte| *byte != 0) {
         None => Ok(()),

@@ -74,11 +74,8 @@ impl Schema {
 }
 
 struct Resolver<'a> {
-    /// The parsed files; the first is the schema.
     documents: &'a [Document<'a>],
-    /// The number of types still allowed.
     remaining: usize,
-    /// The depth of the current type.
     depth: usize,
     /// The file and name of each open definition, outermost first. A repeated one is a cycle.
     open: Vec<(usize, &'a str)>,
@@ -241,7 +238,6 @@ impl<'a> Resolver<'a> {
         read
     }
 
-    /// Returns the fields of a record, the variants of a union, or the columns of a table.
     fn fields(&mut self, file: usize, table: &Table<'a>, key: &str, what: &str) -> Result<Vec<Field>> {
         let Some(item) = table.get(key) else {
             return Err(table
@@ -284,7 +280,6 @@ fn too_deep() -> String {
     format!("types lie deeper in each other than {}", Schema::MAX_DEPTH)
 }
 
-/// Returns the kind of this name, if it needs no attributes.
 fn plain(name: &str) -> Option<Kind> {
     Some(match name {
         "any" => Kind::Any,

@@ -6,10 +6,8 @@ use crate::error::{Error, ErrorKind, quoted};
 
 /// The greatest length of the text of one file in bytes. Parsing takes a multiple of this memory.
 pub(super) const MAX_TEXT: usize = 256 << 10;
-/// The remedy for a longer text.
 pub(super) const DIVIDE: &str = "divide it into files and include them";
 
-/// One file.
 pub(super) struct Source {
     /// Its path, or its name in errors.
     pub(super) file: String,
@@ -26,7 +24,6 @@ impl Source {
         self.refuse(ErrorKind::Malformed, span, text)
     }
 
-    /// Returns an error of this kind at this position.
     #[cold]
     pub(super) fn refuse(&self, kind: ErrorKind, span: &Range<usize>, text: impl AsRef<str>) -> Error {
         let start = span.start.min(self.text.len());

@@ -10,7 +10,6 @@ use toml::de::{DeTable, DeValue};
 use super::source::{Source, proposal};
 use crate::error::{Result, quoted};
 
-/// A table and its position.
 #[derive(Clone)]
 pub(super) struct Table<'a> {
     pub(super) source: &'a Source,
@@ -19,7 +18,6 @@ pub(super) struct Table<'a> {
     pub(super) span: Range<usize>,
 }
 
-/// A value and its position.
 #[derive(Clone)]
 pub(super) struct Item<'a> {
     pub(super) source: &'a Source,
@@ -54,7 +52,6 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Returns the text of this key, or an empty one.
     pub(super) fn text_or_empty(&self, key: &str) -> Result<String> {
         self.get(key).map_or(Ok(String::new()), |item| item.text().map(str::to_owned))
     }
@@ -65,13 +62,11 @@ fn item<'a>(source: &'a Source, value: &'a Spanned<DeValue<'a>>) -> Item<'a> {
 }
 
 impl<'a> Item<'a> {
-    /// Returns an error about this value.
     #[cold]
     pub(super) fn error(&self, text: impl AsRef<str>) -> crate::Error {
         self.source.error(&self.span, text)
     }
 
-    /// Returns the error of a value of a wrong type.
     #[cold]
     fn wrong_type(&self, expected: &str) -> crate::Error {
         self.error(format!("{expected} is expected here, not a TOML {}", self.value.type_str()))
@@ -119,7 +114,6 @@ impl<'a> Item<'a> {
         number.filter(|number| !number.is_nan()).ok_or_else(|| self.error("this is no number"))
     }
 
-    /// Returns the items of a list with their positions.
     pub(super) fn list(&self) -> Result<Vec<Item<'a>>> {
         let items = self.value.as_array().ok_or_else(|| self.wrong_type("a list in brackets"))?;
         Ok(items.iter().map(|value| item(self.source, value)).collect())

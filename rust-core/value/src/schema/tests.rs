@@ -14,7 +14,6 @@ fn reading() -> Schema {
     Schema::parse(READING).unwrap()
 }
 
-/// Returns a value that the schema of a reading allows.
 fn value() -> Value {
     Value::map([
         ("at", Value::from(Timestamp(5))),

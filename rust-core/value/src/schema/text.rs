@@ -32,7 +32,6 @@ pub fn read_text(path: &str, most: usize, remedy: &str) -> Result<String> {
     check(Source { file: path.to_owned(), text }, most, remedy).map(|source| source.text)
 }
 
-/// Refuses a text that is longer than `most` bytes, or that contains a NUL byte.
 pub(super) fn check(source: Source, most: usize, remedy: &str) -> Result<Source> {
     if source.text.len() > most {
         let text = format!("the text crosses the limit of {most} bytes here: {remedy}");

@@ -6,7 +6,6 @@
 
 use crate::error::quoted;
 
-/// The greatest length of a unit, in bytes.
 const MAX_LENGTH: usize = 64;
 
 /// Checks a unit. The error is the reason, with examples.

@@ -158,12 +158,10 @@ fn list(items: impl IntoIterator<Item = String>) -> String {
     format!("[{}]", items.into_iter().collect::<Vec<_>>().join(", "))
 }
 
-/// Returns a float in TOML.
 fn float(number: f64) -> String {
     format!("{number:?}").replace("NaN", "nan")
 }
 
-/// Returns a default in TOML.
 fn toml(value: &Value) -> String {
     match value {
         Value::Text(text) => quote(text),

@@ -7,7 +7,6 @@
 use super::tree::{Map, Value};
 use crate::error::{Error, ErrorKind, Result, memory, over_message_limit};
 
-/// The number of bytes that one decoding holds, and the limit on it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
     /// The counted bytes; they exceed the limit only after an error.
@@ -15,7 +14,6 @@ pub(super) struct Budget {
     limit: u64,
 }
 
-/// The size of an array's item in memory, in bytes.
 pub(super) const ITEM: u64 = size_of::<Value>() as u64;
 
 /// The size of a map's entry in bytes, without the key's text and its share of the hash table.
@@ -65,7 +63,6 @@ impl Budget {
         Ok(())
     }
 
-    /// Uncounts bytes that were freed.
     pub(super) fn release(&mut self, bytes: u64) {
         self.held = self.held.saturating_sub(bytes);
     }
@@ -93,7 +90,6 @@ impl Budget {
     }
 }
 
-/// Returns the `TooLarge` error of a limit.
 #[cold]
 pub(super) fn over(which: &str, limit: u64, asked: u64, unit: &str) -> Error {
     if which == "message" {

@@ -24,7 +24,6 @@ pub struct ValueBuilder {
     ///
     /// A map of scalars allocates only its entries, because this field is in place.
     innermost: Option<PartialValue>,
-    /// The arrays and maps around it, outermost first.
     outer: Vec<PartialValue>,
     /// The whole value, after its last event.
     done: Option<Value>,
@@ -89,7 +88,6 @@ impl ValueBuilder {
         Ok(())
     }
 
-    /// Returns the block as a view of the origin or as a copy, see [`shared_block`].
     fn block(&self, data: &[u8]) -> Result<Bytes> {
         shared_block(self.origin.as_ref(), data)
     }
@@ -186,7 +184,6 @@ impl Sink for ValueBuilder {
 }
 
 impl ValueBuilder {
-    /// Begins an array or map inside the open ones.
     fn open(&mut self, begun: PartialValue) {
         if let Some(around) = self.innermost.replace(begun) {
             self.outer.push(around);

@@ -22,7 +22,6 @@ use crate::error::Result;
 use crate::value::Stack;
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
 
-/// The names of the escapes.
 pub(crate) mod name {
     pub(crate) const BYTES: &str = "$bytes";
     pub(crate) const INT: &str = "$int";
@@ -98,7 +97,6 @@ pub(crate) trait Plain {
 
 #[derive(Clone, Copy, PartialEq)]
 enum MapForm {
-    /// As a map.
     Plain,
     /// As a map inside `$map`.
     Wrapped,
@@ -111,7 +109,6 @@ enum MapForm {
 /// It holds a map of one entry back until its key is known, because the key decides whether `$map` wraps the map.
 pub(crate) struct Escape<P> {
     plain: P,
-    /// The forms of the open maps, innermost last.
     maps: Stack<MapForm>,
     /// Whether a map of one entry has begun, of which nothing is written yet.
     undecided: bool,
@@ -140,7 +137,6 @@ impl<P: Plain> Escape<P> {
         self.plain.end_map()
     }
 
-    /// Ends the open pair, and writes the key of the next pair.
     fn pair(&mut self, key: &str) -> Result<()> {
         if let Some(MapForm::Pairs(open)) = self.maps.last_mut()
             && std::mem::replace(open, true)
@@ -151,7 +147,6 @@ impl<P: Plain> Escape<P> {
         self.plain.text(key)
     }
 
-    /// Begins the map of one entry with this key.
     #[inline(never)]
     fn decide(&mut self, key: &str) -> Result<()> {
         self.undecided = false;

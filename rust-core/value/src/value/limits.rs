@@ -101,7 +101,6 @@ pub struct Meter<S> {
     limits: Limits,
     keys: Keys,
     nodes: u64,
-    /// The memory of the value so far.
     budget: Budget,
     /// The keys of the open maps; unused if `keys` is `Trust`.
     seen: SeenKeys,
@@ -114,7 +113,6 @@ pub struct Meter<S> {
 /// The items that an array or map has announced but not received.
 #[derive(Clone, Copy)]
 struct Expected {
-    /// The number of remaining items, or of keys.
     remaining: usize,
     map: bool,
 }

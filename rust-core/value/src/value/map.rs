@@ -134,7 +134,6 @@ impl Map {
         position
     }
 
-    /// Returns the last appended value.
     pub(super) fn last_mut(&mut self) -> Option<&mut Value> {
         self.entries.last_mut().map(|(_, value)| value)
     }
@@ -228,7 +227,6 @@ impl std::fmt::Debug for Map {
     }
 }
 
-/// Compares the entries in any order.
 impl PartialEq for Map {
     fn eq(&self, other: &Map) -> bool {
         self.len() == other.len() && self.iter().all(|(key, value)| other.get(key) == Some(value))

@@ -17,7 +17,6 @@ use crate::error::{Error, ErrorKind, Result, quoted};
 /// numbers. The constructors are in `integer`, because they return a [`Value`](super::Value).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BigInt {
-    /// Whether the integer is below zero.
     pub(super) negative: bool,
     /// The absolute value, big-endian, without leading zeros: 8 to `LIMIT` bytes.
     pub(super) magnitude: Vec<u8>,
@@ -38,7 +37,6 @@ impl BigInt {
     }
 }
 
-/// Writes the integer in decimal digits, with a minus sign if it is negative.
 impl fmt::Display for BigInt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.negative { Sign::Minus } else { Sign::Plus };

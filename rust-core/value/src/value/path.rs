@@ -64,7 +64,6 @@ impl<'a> Path<'a> {
         Ok(here)
     }
 
-    /// Returns the `Missing` error of a segment below `here`, with the first existing keys.
     #[cold]
     fn missing(self, segment: &str, here: &Value) -> Error {
         let text = match here {

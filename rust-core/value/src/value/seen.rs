@@ -29,7 +29,6 @@ pub fn repeated_key(key: &str) -> Error {
 pub(super) struct SeenKeys {
     /// The bytes of the keys, one after the other, without separators.
     text: Vec<u8>,
-    /// One entry for each key in `text`, in the same order.
     keys: Vec<SeenKey>,
     /// The innermost map, in place: most values have only maps that are not nested.
     map: Option<OpenMap>,
@@ -46,9 +45,7 @@ struct SeenKey {
 }
 
 struct OpenMap {
-    /// The offset of its first key in the text.
     text: usize,
-    /// The index of its first key.
     keys: usize,
     /// The announced number of its keys: the size of the hash set, reserved at once.
     len: usize,
@@ -57,9 +54,7 @@ struct OpenMap {
 }
 
 struct Hashes {
-    /// The seed, random for each map.
     of: RandomState,
-    /// One hash for each key.
     all: HashSet<u64>,
     /// The bytes of the set in the budget.
     bytes: u64,
@@ -76,7 +71,6 @@ impl Hashes {
         Ok(Box::new(Hashes { of: RandomState::new(), all, bytes }))
     }
 
-    /// Inserts the hash of a key. Returns whether it is new.
     fn insert(&mut self, key: &[u8]) -> bool {
         let hash = self.of.hash_one(key);
         self.all.insert(hash)
@@ -102,7 +96,6 @@ impl SeenKeys {
         self.outer.extend(self.map.replace(map));
     }
 
-    /// Ends the innermost map and forgets its keys.
     pub(super) fn close(&mut self, budget: &mut Budget) {
         if let Some(map) = std::mem::replace(&mut self.map, self.outer.pop()) {
             budget.release(map.many.map_or(0, |many| many.bytes));

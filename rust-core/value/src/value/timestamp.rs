@@ -123,7 +123,6 @@ impl FromStr for Timestamp {
     }
 }
 
-/// Returns `None` if the text is not RFC 3339.
 fn parse(text: &[u8]) -> Option<Result<Timestamp>> {
     let number = |from: usize, to: usize| -> Option<i64> {
         text.get(from..to)?

@@ -59,13 +59,11 @@ pub enum Value {
 /// any order are equal.
 #[derive(Clone, Default)]
 pub struct Map {
-    /// Keys and values in the order of insertion.
     pub(super) entries: Vec<(String, Value)>,
     /// The positions of the keys; always present beyond `LINEAR_MAX` entries.
     pub(super) index: Option<Box<KeyIndex>>,
 }
 
-/// The positions of the entries, by the hashes of their keys.
 #[derive(Clone, Default)]
 pub(super) struct KeyIndex {
     /// Seeded at random for each map, so that a sender cannot choose colliding keys.

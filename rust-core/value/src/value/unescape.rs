@@ -15,7 +15,6 @@ use crate::error::{Error, Result, quoted};
 use crate::value::Stack;
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
 
-/// The meaning of the next event.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum NextEvent {
     /// A value, a key or an end that is passed on unchanged.
@@ -30,11 +29,8 @@ enum NextEvent {
     NdArray,
     /// The end of the map of an escape.
     EndOfEscape,
-    /// In the list of `$map`: the next pair, or the end.
     Pair,
-    /// In a pair: its key.
     PairKey,
-    /// In a pair: its end.
     EndOfPair,
 }
 
@@ -46,9 +42,7 @@ enum OpenEscape {
     Wrapped,
     /// The list of pairs inside a `$map`.
     List,
-    /// A pair of that list.
     Pair,
-    /// The map of one entry of an escape.
     Escape,
 }
 

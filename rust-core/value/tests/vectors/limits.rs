@@ -121,7 +121,6 @@ fn nodes_memory_keys_and_message_are_limited() {
     }
 }
 
-/// Sends one key twice.
 struct Twice;
 
 impl Source for Twice {

@@ -68,7 +68,6 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Runs a property over many values from the printed seed.
 fn hold(property: impl Fn(&Value)) {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed().to_le_bytes());

@@ -13,7 +13,6 @@ use crate::codec::{containers, levels, too_deep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Limits, Sink, Timestamp};
 
-/// Sends the one value of `bytes` to `sink`, which resolves escapes and enforces the limits.
 pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Result<()> {
     let levels = levels(limits);
     let counts = count(bytes, levels as usize, containers(limits), sink);
@@ -30,7 +29,6 @@ struct Decoder<'a, 's, S> {
     counts: ItemCounts,
     /// The number of documents that may still be opened inside the innermost one.
     levels: u32,
-    /// The greatest number of values, for the text of errors.
     nodes: u64,
 }
 

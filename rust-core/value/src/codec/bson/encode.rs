@@ -26,10 +26,8 @@ pub(crate) struct Encoder<'a> {
     wrapped: bool,
 }
 
-/// A document or array that is not closed yet.
 #[derive(Clone, Copy)]
 struct OpenDocument {
-    /// The position of its length.
     length_at: usize,
     /// The key of the next item of an array, or [`MAP`] for a map.
     next: usize,
@@ -82,7 +80,6 @@ impl<'a> Encoder<'a> {
         self.out.put_first(&element, length + 2 + zeros);
     }
 
-    /// As [`Encoder::item`], for any position.
     #[inline(never)]
     fn distant_item(&mut self, kind: u8, n: usize, zeros: usize) {
         self.out.push(kind);
@@ -100,14 +97,12 @@ impl<'a> Encoder<'a> {
         self.out.push(0);
     }
 
-    /// Begins a document or array, with a length to be filled in.
     #[inline]
     fn open(&mut self, next: usize) {
         self.open.push(OpenDocument { length_at: self.out.position(), next });
         self.out.put(&[0; 4]);
     }
 
-    /// As [`Encoder::open`], after the type and key of the element.
     fn open_element(&mut self, kind: u8, next: usize) {
         if self.kind_at.is_some() {
             self.element(kind);
@@ -150,7 +145,6 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// Returns whether no byte of the word is zero.
 fn has_no_zero(word: u64) -> bool {
     // The lowest and the highest bit of each byte.
     const ONES: u64 = u64::MAX / 255;
@@ -159,7 +153,6 @@ fn has_no_zero(word: u64) -> bool {
     word.wrapping_sub(ONES) & !word & HIGH == 0
 }
 
-/// Returns a length as BSON writes it; `TooLarge` beyond 31 bits.
 fn length(bytes: usize) -> Result<[u8; 4]> {
     match i32::try_from(bytes) {
         Ok(length) => Ok(length.to_le_bytes()),
@@ -209,7 +202,6 @@ impl Plain for Encoder<'_> {
         self.string(value)
     }
 
-    /// Length, subtype, bytes.
     fn bytes(&mut self, value: &[u8]) -> Result<bool> {
         self.binary(subtype::GENERIC, value).map(|()| true)
     }
@@ -235,7 +227,6 @@ impl Plain for Encoder<'_> {
         self.binary(subtype::GENERIC, value)
     }
 
-    /// An array is a document whose keys are the decimal positions.
     fn begin_array(&mut self, _: usize) -> Result<()> {
         self.open_element(ARRAY, 0);
         Ok(())

@@ -44,7 +44,6 @@ const INT32: u8 = 0x10;
 const INT64: u8 = 0x12;
 const DECIMAL128: u8 = 0x13;
 
-/// Subtypes of binary.
 mod subtype {
     pub(super) const GENERIC: u8 = 0x00;
     // Obsolete: a second length is inside.
@@ -54,7 +53,6 @@ mod subtype {
     pub(super) const TIMESTAMP: u8 = 0x80;
 }
 
-/// Takes the bytes up to a NUL, and the NUL.
 fn cstring<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
     let Some(length) = memchr(0, input.rest()) else {
         return Err(input.ended());
@@ -86,7 +84,6 @@ fn string<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
     }
 }
 
-/// Takes the content of a binary; returns its subtype and bytes.
 fn binary<'a>(input: &mut Input<'a>) -> Result<(u8, &'a [u8])> {
     let at = input.at;
     let length = length(input, 0)?;

@@ -54,7 +54,6 @@ pub(crate) fn write<'a>(map: &'a Map, limits: &Limits) -> Option<AroundArray<'a>
     is_within(limits, rest.len(), elements.len() as u64).then_some(AroundArray { rest, at, elements })
 }
 
-/// Returns an array without its elements, as [`write`] does.
 pub(crate) fn write_alone<'a>(array: &'a NdArray, limits: &Limits) -> Option<AroundArray<'a>> {
     if !is_long(array, limits) {
         return None;

@@ -190,7 +190,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     }
 }
 
-/// Checks that the data ends with a whole element.
 fn whole_elements(dtype: DType, data: &[u8], tag: Head) -> Result<()> {
     if data.len().is_multiple_of(dtype.size()) {
         return Ok(());

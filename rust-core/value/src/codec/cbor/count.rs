@@ -15,7 +15,6 @@ use crate::value::Sink;
 /// The tags of an N-d array and of an instant add a few levels to the deepest value.
 const LEVELS: usize = MAX_DEPTH as usize + 8;
 
-/// A container that is not closed yet.
 struct OpenContainer {
     /// The remaining items of a definite container.
     remaining: u64,
@@ -25,7 +24,6 @@ struct OpenContainer {
     after_key: bool,
 }
 
-/// Counts from the indefinite array or map at the position of `input` up to its end.
 pub(super) fn count<S: Sink>(mut input: Input<'_>, counts: &mut ItemCounts, sink: &mut S) {
     let mut open: Vec<OpenContainer> = Vec::new();
     // Stopping early is allowed, see `ItemCounts`.

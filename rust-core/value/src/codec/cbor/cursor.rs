@@ -107,7 +107,6 @@ impl<'a> Cursor<'a> {
         Cursor { rest: bytes }
     }
 
-    /// Returns the number of bytes that follow.
     pub(super) fn left(&self) -> usize {
         self.rest.len()
     }
@@ -116,7 +115,6 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
-    /// Returns the next byte without taking it.
     pub(super) fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
     }
@@ -125,14 +123,12 @@ impl<'a> Cursor<'a> {
         self.rest.first().is_some_and(|first| first >> 5 == 6)
     }
 
-    /// Takes the next `N` bytes.
     pub(super) fn chunk<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (chunk, rest) = self.rest.split_first_chunk()?;
         self.rest = rest;
         Some(*chunk)
     }
 
-    /// Takes this number of bytes.
     fn slice(&mut self, length: usize) -> Option<&'a [u8]> {
         let (slice, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
@@ -151,7 +147,6 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Takes the head of a map of at most `most` entries. Returns the number of entries.
     pub(crate) fn map(&mut self, most: u8) -> Option<u8> {
         let [first] = self.chunk()?;
         first.checked_sub(MAP).filter(|entries| *entries <= most.min(MOST_ENTRIES))
@@ -175,7 +170,6 @@ impl<'a> Cursor<'a> {
         is_next
     }
 
-    /// Takes this key if it is next. Returns whether it took the key.
     #[inline]
     pub(super) fn key(&mut self, key: &FlatKey) -> bool {
         self.take(key.cbor.bytes())
@@ -193,13 +187,11 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// Takes a head of this major type. Returns its number.
     pub(super) fn number(&mut self, major: u8) -> Option<u64> {
         let [first] = self.chunk()?;
         if first >> 5 == major { self.number_behind(first & 31) } else { None }
     }
 
-    /// Takes the number of an integer whose first byte was taken.
     fn integer_behind<T: TryFrom<u64> + TryFrom<i64>>(&mut self, first: u8) -> Option<T> {
         match first >> 5 {
             0 => T::try_from(self.number_behind(first)?).ok(),
@@ -215,7 +207,6 @@ impl<'a> Cursor<'a> {
         self.integer_behind(first)
     }
 
-    /// Takes a string of this major type and any definite length. Returns its content.
     #[inline]
     pub(super) fn string(&mut self, major: u8) -> Option<&'a [u8]> {
         let length = self.number(major)?;
@@ -257,7 +248,6 @@ impl<'a> Cursor<'a> {
         self.scalar_with(|text| std::str::from_utf8(text).ok())
     }
 
-    /// Takes a scalar whose value is not needed.
     pub(super) fn skip_scalar(&mut self) -> Option<()> {
         self.scalar_with(|_| Some("")).map(drop)
     }

@@ -20,7 +20,6 @@ pub(crate) fn decode<S: Sink>(bytes: &[u8], parts: Parts<'_>, limits: &Limits, s
     first(Input::new(bytes).with_parts(parts), limits, sink)?.finish()
 }
 
-/// Decodes the first value of the input. Returns the input after it.
 fn first<'a, S: Sink>(input: Input<'a>, limits: &Limits, sink: &mut S) -> Result<Input<'a>> {
     let nodes = limits.most_nodes();
     let counts = ItemCounts::up_to(nodes.saturating_add(8));
@@ -29,7 +28,6 @@ fn first<'a, S: Sink>(input: Input<'a>, limits: &Limits, sink: &mut S) -> Result
     Ok(decoder.input)
 }
 
-/// Decodes the first value of the bytes. Returns its length in bytes.
 pub(crate) fn decode_first<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Result<usize> {
     Ok(first(Input::new(bytes), limits, sink)?.at)
 }
@@ -42,7 +40,6 @@ pub(super) struct Decoder<'a, 's, S> {
     pub(super) sink: &'s mut S,
     /// The counts of the indefinite containers in the last counted part.
     counts: ItemCounts,
-    /// The greatest number of values, for the text of errors.
     nodes: u64,
 }
 
@@ -72,7 +69,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         .map_err(|e| e.at(head.at))
     }
 
-    /// Decodes the value with this head, of a kind that [`Self::item`] does not decode in place.
     #[inline(never)]
     fn other(&mut self, head: Head) -> Result<()> {
         match head.major {
@@ -182,7 +178,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Ok(())
     }
 
-    /// Returns the number of items of the array or of entries of the map.
     pub(super) fn items(&mut self, head: Head) -> Result<usize> {
         if !head.is_indefinite() {
             // Each item takes at least one byte, so a greater claim is false.

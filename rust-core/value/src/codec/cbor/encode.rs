@@ -24,7 +24,6 @@ const ALIGN: usize = 8;
 
 pub(crate) struct Encoder<'a> {
     out: Output<'a>,
-    /// Whether elements of N-d arrays are aligned, see [`ALIGN`].
     align: bool,
 }
 
@@ -37,7 +36,6 @@ impl<'a> Encoder<'a> {
         self.out.finish()
     }
 
-    /// Appends a head with the shortest form of `n`.
     #[inline]
     pub(super) fn head(&mut self, major: u8, n: u64) {
         if n < 24 {
@@ -47,7 +45,6 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Appends a head whose number does not fit its first byte.
     fn long_head(&mut self, major: u8, n: u64) {
         self.out.put_item(|to| put_head(to, major, n));
     }
@@ -88,7 +85,6 @@ impl<'a> Encoder<'a> {
         self.put_ndarray(value.as_ref(), Some(&value.data))
     }
 
-    /// Appends an array. `shared` is its data with the owner, if the caller has it.
     fn put_ndarray(&mut self, value: NdArrayRef<'_>, shared: Option<&Bytes>) -> Result<()> {
         self.tag(match value.order {
             Order::Row => ROW_MAJOR,
@@ -171,7 +167,6 @@ pub(crate) fn put_short_text(to: &mut [u8; 1 + SHORT], value: &[u8]) -> usize {
     1 + value.len()
 }
 
-/// Writes an instant and returns its length in bytes: a tag, then a map of two entries.
 pub(crate) fn put_timestamp(to: &mut [u8; 24], value: Timestamp) -> usize {
     let (seconds, nanoseconds) = value.parts();
     let [above, below] = (TIME_EXTENDED as u16).to_be_bytes();

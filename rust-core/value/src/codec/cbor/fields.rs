@@ -9,8 +9,7 @@ use crate::value::typed::{Enumeration, Uuid};
 
 /// A type of fields that [`FlatMap`](super::FlatMap) reads.
 pub trait FlatField: Sized {
-    /// Takes the next value; `None` where it has another type, or a form that only the decoder
-    /// reads.
+    /// Takes the next value; `None` if it has another type, or a form that only the decoder reads.
     fn take(from: &mut Cursor<'_>) -> Option<Self>;
 }
 
@@ -61,7 +60,6 @@ impl FlatField for String {
     }
 }
 
-/// Returns a copy of these bytes as text.
 // Not inlined: most of the time goes to the check for UTF-8 and to the allocation.
 #[inline(never)]
 fn copied(bytes: &[u8]) -> Option<String> {
@@ -80,7 +78,6 @@ impl FlatField for Bytes {
 
 impl FlatField for Timestamp {
     fn take(from: &mut Cursor<'_>) -> Option<Timestamp> {
-        /// The heads of the tag and of its map, and the key of the seconds.
         const BEGIN: [u8; 5] = [0xd9, (TIME_EXTENDED >> 8) as u8, TIME_EXTENDED as u8, MAP + 2, 1];
         /// The key of the nanoseconds, -9.
         const NANOSECONDS: [u8; 1] = [0x28];
@@ -99,7 +96,6 @@ impl FlatField for Timestamp {
 
 impl FlatField for Uuid {
     fn take(from: &mut Cursor<'_>) -> Option<Uuid> {
-        /// The heads of the tag and of the 16 bytes.
         const BEGIN: [u8; 3] = [0xd8, UUID as u8, 0x50];
         if from.chunk()? != BEGIN {
             return None;

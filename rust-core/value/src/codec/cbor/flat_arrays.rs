@@ -45,9 +45,7 @@ pub(crate) fn read(body: &Body, limits: &Limits) -> Option<Value> {
     (cursor.is_end() && parts.is_empty()).then_some(Value::Map(map))
 }
 
-/// Returns the array of a body whose only separate part is the array's elements.
-///
-/// `None` if the decoder must read the body.
+/// As [`read`], for a body that is one array.
 pub(crate) fn read_alone(body: &Body, limits: &Limits) -> Option<NdArray> {
     let (bytes, parts) = body.to_decode();
     let [part] = parts.list else { return None };
@@ -84,7 +82,6 @@ pub(super) struct Description {
 }
 
 impl Description {
-    /// A description that [`fill`](Self::fill) has not written yet.
     pub(super) const EMPTY: Description =
         Description { dtype: DType::U8, order: Order::Row, lengths: [0; NdArrayRef::MAX_RANK], rank: 0 };
 
@@ -142,7 +139,6 @@ impl Description {
     }
 }
 
-/// Takes the array at the cursor, whose elements are in `part`.
 fn array(cursor: &mut Cursor<'_>, end: usize, part: &Part) -> Option<NdArray> {
     let mut description = Description::EMPTY;
     description.fill(cursor, end, part)?;
@@ -182,11 +178,7 @@ pub(crate) fn is_long(array: &NdArray, limits: &Limits) -> bool {
     has_form && elements >= PLACED_FROM && is_within(limits, HEADS, elements as u64)
 }
 
-/// Appends an array that [`is_long`] has accepted, as [`append`] does.
-///
-/// # Errors
-///
-/// `OutOfMemory` if the buffer cannot grow.
+/// As [`append`], for an array that [`is_long`] has accepted.
 pub(crate) fn append_alone(array: &NdArray, output: Output<'_>, align: bool) -> Result<()> {
     let mut encoder = Encoder::new(output, align);
     encoder.shared_ndarray(array)?;
@@ -274,7 +266,6 @@ mod tests {
         Body::of_parts(rest, parts.0)
     }
 
-    /// Returns whether the value is encoded without events.
     fn is_taken(value: &Value, limits: &Limits) -> bool {
         match value {
             Value::Map(map) => is_flat(map, limits),

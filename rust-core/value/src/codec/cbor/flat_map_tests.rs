@@ -4,7 +4,6 @@ use super::*;
 use crate::codec::{Encoding, decode, encode};
 use crate::value::Value;
 
-/// Returns the entries as a value if the bytes are a flat map.
 fn flat(bytes: &[u8], keys: &[&str]) -> Option<Vec<Option<Value>>> {
     let map = FlatMap::check(bytes)?;
     Some(keys.iter().map(|key| map.get(key).map(FlatValue::to_value)).collect())

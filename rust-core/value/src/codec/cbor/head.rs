@@ -4,7 +4,6 @@ use crate::codec::input::{Input, malformed};
 use crate::codec::input::{from_f16, from_f32};
 use crate::error::{Error, Result};
 
-/// The byte that ends an indefinite item.
 pub(super) const BREAK: u8 = 0xff;
 
 #[derive(Clone, Copy, Debug)]
@@ -20,13 +19,10 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Returns whether the item has an indefinite length and ends with a break.
     pub(super) fn is_indefinite(self) -> bool {
         self.info == 31
     }
 
-    /// Returns the float of this width and these bits, for a head of major type 7 and information
-    /// 25 to 27.
     pub(super) fn float(self) -> f64 {
         match self.info {
             25 => from_f16(self.n as u16),
@@ -60,7 +56,6 @@ fn long_number(input: &mut Input<'_>, at: usize, major: u8, info: u8) -> Result<
     }
 }
 
-/// Returns the error of a first byte with reserved information.
 #[cold]
 fn reserved(at: usize, major: u8, info: u8) -> Error {
     match (info, major) {

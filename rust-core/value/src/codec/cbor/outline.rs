@@ -96,7 +96,6 @@ impl Outline {
     }
 }
 
-/// Copies the next `more` bytes; `None` beyond [`MOST_AROUND`].
 fn copy(item: &[u8], from: &mut usize, more: usize, rest: &mut Vec<u8>) -> Option<()> {
     if rest.len() + more > MOST_AROUND {
         return None;
@@ -107,7 +106,6 @@ fn copy(item: &[u8], from: &mut usize, more: usize, rest: &mut Vec<u8>) -> Optio
     Some(())
 }
 
-/// Returns whether this is the tag of a typed array (RFC 8746).
 fn is_typed(tag: u64) -> bool {
     (64..=87).contains(&tag)
 }

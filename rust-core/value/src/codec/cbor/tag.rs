@@ -241,7 +241,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Decimal::from_parts(negative, digits, exponent).map_err(|e| e.at(tag.at))
     }
 
-    /// Decodes the content of tag 27 in the form that this library writes: `["decimal", text]`.
     fn decimal_object(&mut self, tag: Head) -> Result<Decimal> {
         let refuse = || unsupported(tag.at, "of tag 27 only [\"decimal\", text] has a form here");
         let pair = head(&mut self.input)?;

@@ -92,7 +92,6 @@ fn memory_for_a_long_list_is_reserved_at_once() {
     }
 }
 
-/// A source that holds its value encoded.
 struct EncodedSource(Vec<u8>);
 
 impl Source for EncodedSource {

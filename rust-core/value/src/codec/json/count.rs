@@ -65,7 +65,6 @@ pub(super) fn count<S: Sink>(text: &[u8], levels: usize, most: u64, sink: &mut S
     counts
 }
 
-/// The bytes that change a count.
 const COUNTED: [bool; 256] = {
     let mut counted = [false; 256];
     let mut i = 0;

@@ -6,7 +6,6 @@
 /// The memory for one number: every store is within it, even if the text is shorter.
 pub(super) const ROOM: usize = 40;
 
-/// The greatest number of digits after the point of a decimal.
 const PLACES: u32 = 5;
 
 /// The bound of [`decimal`]: with [`PLACES`], a decimal below it has at most fifteen digits.
@@ -76,7 +75,6 @@ pub(super) fn decimal(to: &mut [u8; ROOM], value: f64) -> Option<usize> {
 
 const EIGHT: u64 = 100_000_000;
 
-/// The character `0` in each byte.
 const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 
 fn first(to: &mut [u8; ROOM], at: usize, value: u32) -> usize {

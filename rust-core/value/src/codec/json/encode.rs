@@ -34,7 +34,6 @@ impl<'a> Encoder<'a> {
         Encoder { has_item: true, ..self }
     }
 
-    /// Returns the output for an encoded key: quotes, colon, and a comma if one is needed.
     pub(crate) fn output_for_key(&mut self) -> &mut Output<'a> {
         self.has_item = false;
         &mut self.out
@@ -142,7 +141,6 @@ impl Plain for Encoder<'_> {
         Ok(())
     }
 
-    /// The array is an item of the outer container.
     fn end_array(&mut self) -> Result<()> {
         self.has_item = true;
         self.out.push(b']');
@@ -156,7 +154,6 @@ impl Plain for Encoder<'_> {
         Ok(())
     }
 
-    /// After a key no comma precedes the value.
     #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
         let comma = std::mem::replace(&mut self.has_item, false);

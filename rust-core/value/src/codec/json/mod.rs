@@ -37,7 +37,6 @@ use crate::codec::{containers, levels, too_deep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Limits, Sink};
 
-/// Sends the one value of `bytes` to `sink`, which resolves escapes and enforces the limits.
 pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Result<()> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Decoder::new(text, limits, sink).document(),
@@ -61,7 +60,6 @@ struct Decoder<'a, 's, S> {
     counts: ItemCounts,
     /// The number of containers that may still be opened inside the innermost one.
     levels: u32,
-    /// The greatest number of values, for the text of errors.
     nodes: u64,
 }
 
@@ -83,7 +81,6 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         Ok(())
     }
 
-    /// Returns the next byte; `Malformed` at the end.
     fn peek(&self) -> Result<u8> {
         match self.text.as_bytes().get(self.at) {
             Some(byte) => Ok(*byte),
@@ -92,7 +89,6 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         }
     }
 
-    /// Returns the error of a text that ends within a value.
     #[cold]
     fn ended(&self) -> Error {
         malformed(self.text.len(), "the bytes end before the value does")
@@ -130,7 +126,6 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
         self.word_mismatch(word)
     }
 
-    /// Returns the error of the first byte that differs from the word.
     #[cold]
     fn word_mismatch(&mut self, word: &'static str) -> Result<()> {
         for expected in word.bytes() {

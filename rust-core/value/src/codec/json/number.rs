@@ -8,7 +8,6 @@ use crate::codec::input::malformed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{BigInt, Sink, Source};
 
-/// A number of at most fifteen digits.
 pub(super) enum Number {
     Int(i64),
     Float(f64),
@@ -39,7 +38,6 @@ pub(super) fn short(bytes: &[u8], at: usize) -> Option<(Number, usize)> {
     Some((Number::Float(if negative { -size } else { size }), end))
 }
 
-/// The length of the longest number that [`short`] reads.
 const MOST: usize = 15;
 
 /// Powers of ten; as floats they are exact up to the 22nd.
@@ -101,7 +99,6 @@ fn digits(bytes: &[u8], from: usize) -> usize {
     from + bytes[from..].iter().take_while(|c| c.is_ascii_digit()).count()
 }
 
-/// As [`digits`], with at least one digit required.
 fn some_digits(bytes: &[u8], from: usize) -> Result<usize> {
     match bytes.get(from) {
         Some(b'0'..=b'9') => Ok(digits(bytes, from)),
@@ -115,7 +112,6 @@ fn ended(bytes: &[u8]) -> Error {
     malformed(bytes.len(), "the bytes end before the value does")
 }
 
-/// Sends an integer that is too long for [`short`].
 fn send_integer<S: Sink>(text: &str, sink: &mut S) -> Result<()> {
     if let Ok(n) = text.parse::<i64>() {
         return sink.int(n);

@@ -88,7 +88,6 @@ pub(super) fn is_short_and_plain(bytes: &[u8]) -> bool {
     odd_lanes(word) == 0
 }
 
-/// A word of spaces.
 const SPACES: u64 = ONES * b' ' as u64;
 
 // The lowest bit of each byte of a word.
@@ -132,5 +131,4 @@ pub(super) fn unescaped_run(text: &[u8], mut at: usize) -> usize {
     memchr2(b'"', b'\\', rest).map_or(text.len(), |found| at + found)
 }
 
-/// The number of bytes that are searched without a call.
 const IN_PLACE: usize = 64;

@@ -9,7 +9,6 @@ use super::string;
 use crate::error::memory;
 use crate::value::{Limits, Map, Value, ValueBuilder};
 
-/// The depth of arrays and maps that this file reads.
 const MOST_LEVELS: u32 = 16;
 
 /// The size in bytes of the first allocation for entries or items; larger blocks cost the allocator more.
@@ -39,7 +38,6 @@ struct Short<'a> {
     ///
     /// The size of a map is known at its end; then its entries move into a list of this size.
     entries: Vec<(String, Value)>,
-    /// The items of all open arrays, as the entries.
     items: Vec<Value>,
 }
 
@@ -110,7 +108,6 @@ impl Short<'_> {
         found.then_some(())
     }
 
-    /// Returns the number as the decoder reads it.
     #[cold]
     fn long_number(&mut self) -> Option<Value> {
         let mut builder = ValueBuilder::new();
@@ -118,7 +115,6 @@ impl Short<'_> {
         builder.finish().ok()
     }
 
-    /// Returns the text whose opening quote is next.
     #[inline(always)]
     fn string(&mut self) -> Option<String> {
         let from = self.at + 1;
@@ -130,7 +126,6 @@ impl Short<'_> {
         memory::copy_text(&self.text[from..end]).ok()
     }
 
-    /// As [`Short::string`], for any text.
     #[cold]
     fn string_with_escapes(&mut self) -> Option<String> {
         let (whole, at) = (self.text, self.at);
@@ -142,7 +137,6 @@ impl Short<'_> {
         Some(text)
     }
 
-    /// Returns the map whose opening bracket is next.
     fn map(&mut self, levels: u32) -> Option<Map> {
         self.at += 1;
         self.white_space();
@@ -173,7 +167,6 @@ impl Short<'_> {
         Map::of_distinct(entries)
     }
 
-    /// Returns the array whose opening bracket is next.
     fn array(&mut self, levels: u32) -> Option<Vec<Value>> {
         self.at += 1;
         self.white_space();

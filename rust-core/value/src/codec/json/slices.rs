@@ -35,7 +35,6 @@ pub fn items(text: &str) -> Option<Vec<&str>> {
     Some(items)
 }
 
-/// A position in the text.
 struct Walk<'a> {
     text: &'a str,
     at: usize,

@@ -50,7 +50,6 @@ pub(super) fn write<const N: usize>(
     write_long(out, comma, bytes, after)
 }
 
-/// As [`write`], for any text.
 #[inline(never)]
 fn write_long(out: &mut Output<'_>, comma: bool, bytes: &[u8], after: &[u8]) -> Result<()> {
     out.check_room(bytes.len() + 2)?;
@@ -121,7 +120,6 @@ pub(super) fn max_length(text: &str, from: usize, at: usize) -> usize {
     skip_string(text.as_bytes(), at) - from
 }
 
-/// Returns the error of a string with a control character or the end of the text at `at`.
 #[cold]
 fn unfinished(bytes: &[u8], at: usize) -> Error {
     if at < bytes.len() {
@@ -147,7 +145,6 @@ fn read_escaped(text: &str, from: usize, plain: usize, mut whole: String) -> Res
     }
 }
 
-/// Decodes the escape whose backslash is at `at`. Returns the offset after it.
 fn read_escape(text: &str, at: usize, whole: &mut String) -> Result<usize> {
     let bytes = text.as_bytes();
     let ended = || malformed(bytes.len(), "the bytes end before the value does");
@@ -207,7 +204,6 @@ mod tests {
     use crate::ErrorKind;
     use crate::value::Limits;
 
-    /// Returns the text that [`write`] appends as a key, within a limit in bytes.
     fn written(comma: bool, text: &str, limit: u64) -> Result<String> {
         let mut bytes = Vec::new();
         let mut out = Output::new(&mut bytes, &Limits::for_message(limit));

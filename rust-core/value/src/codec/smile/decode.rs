@@ -12,7 +12,6 @@ use crate::codec::{containers, levels, too_deep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Decimal, Limits, Sink, Source, Value};
 
-/// Sends the one value of `bytes` to `sink`, which resolves escapes and enforces the limits.
 pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Result<()> {
     let mut input = Input::new(bytes);
     // The first pass also begins after the header.
@@ -78,7 +77,6 @@ struct Decoder<'a, 's, S> {
     counts: ItemCounts,
     /// The number of containers that may still be opened inside the innermost one.
     levels: u32,
-    /// The greatest number of values, for the text of errors.
     nodes: u64,
     names: TextTable<'a>,
     values: TextTable<'a>,

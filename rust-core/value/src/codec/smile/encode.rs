@@ -14,7 +14,6 @@ use crate::error::Result;
 use crate::value::BigInt;
 use crate::value::escape::Plain;
 
-/// Appends one document.
 pub(crate) struct Encoder<'a> {
     out: Output<'a>,
     /// The written names, for references.
@@ -22,7 +21,6 @@ pub(crate) struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    /// Returns an encoder that appends to `out`, after the header.
     pub(crate) fn new(mut out: Output<'a>) -> Encoder<'a> {
         out.put(&MAGIC);
         out.push(feature::SHARED_NAMES | feature::RAW_BINARY);
@@ -33,7 +31,6 @@ impl<'a> Encoder<'a> {
         self.out.finish()
     }
 
-    /// Writes a BigInteger.
     fn big(&mut self, negative: bool, magnitude: &[u8]) {
         self.out.push(BIG_INTEGER);
         put_safe(&mut self.out, &to_twos_complement(negative, magnitude));

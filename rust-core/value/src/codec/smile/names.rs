@@ -30,7 +30,6 @@ const LINEAR_MAX: usize = 16;
 const SLOTS: usize = 2 * TABLE;
 
 impl NameTable {
-    /// Returns the number of this name if it is in the table and a reference can have the number.
     pub(super) fn find(&self, name: &str, written: [&[u8]; 2]) -> Option<usize> {
         let name = name.as_bytes();
         match &self.hasher {

@@ -50,7 +50,6 @@ pub(super) fn take(input: &mut Input<'_>) -> Result<u64> {
     }
 }
 
-/// Takes an integer with sign in zigzag form.
 pub(super) fn take_signed(input: &mut Input<'_>) -> Result<i64> {
     let n = take(input)?;
     Ok((n >> 1).cast_signed() ^ -((n & 1).cast_signed()))
@@ -123,7 +122,6 @@ pub(super) fn put_safe(out: &mut Output<'_>, bytes: &[u8]) {
     }
 }
 
-/// Returns the shortest two's complement of this integer, most significant byte first.
 pub(super) fn to_twos_complement(negative: bool, magnitude: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(magnitude.len() + 1);
     bytes.push(0);
@@ -145,7 +143,6 @@ pub(super) fn from_twos_complement(mut bytes: Vec<u8>) -> Result<crate::value::V
     BigInt::from_parts(negative, &bytes)
 }
 
-/// Negates a two's complement in place.
 fn negate(bytes: &mut [u8]) {
     let mut carry = true;
     for byte in bytes.iter_mut().rev() {

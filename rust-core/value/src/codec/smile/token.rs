@@ -34,7 +34,6 @@ pub(super) fn header(input: &mut Input<'_>) -> Result<u8> {
     Ok(last & 7)
 }
 
-/// The meaning of a byte at the position of a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum ValueToken {
     /// A text of the table of values, by its number.
@@ -125,14 +124,12 @@ impl ValueToken {
     }
 }
 
-/// The meaning of a byte at the position of a key.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum KeyToken {
     Empty,
     Reference(usize),
     LongReference(usize),
     Short(u64, bool),
-    /// A name up to its end marker.
     Long,
     EndObject,
 }
@@ -166,7 +163,6 @@ impl KeyToken {
     }
 }
 
-/// Takes the text and its end marker.
 pub(super) fn long_text<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
     let Some(length) = memchr(END_OF_TEXT, input.rest()) else {
         return Err(input.ended());

@@ -118,7 +118,6 @@ fn of_type(value: &Value, depth: usize, remaining: &mut usize) -> Result<Type> {
     Ok(Type { kind, unit, range })
 }
 
-/// Returns a list of distinct names with at least one item.
 fn names(value: &Value) -> Result<Vec<String>> {
     let names: Vec<String> = value
         .as_array()?
@@ -142,7 +141,6 @@ fn names(value: &Value) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Returns the kind of an N-d array.
 fn ndarray(map: &Map) -> Result<Kind> {
     let name = get(map, "dtype")?.as_text()?;
     let dtype =

@@ -8,7 +8,6 @@ use crate::error::Result;
 use crate::schema::model::{Field, Kind, Length, Range, Schema, Type};
 use crate::value::{Map, Value};
 
-/// The number of this canonical form.
 pub(super) const FORMAT: i64 = 1;
 
 pub(super) fn schema(schema: &Schema) -> Result<Vec<u8>> {

@@ -6,7 +6,6 @@ use crate::schema::model::{Kind, Length, Type};
 use crate::value::{NdArrayRef, Sink};
 
 impl<S: Sink> Checker<'_, S> {
-    /// Checks an N-d array: element type, order, shape, and named lengths, equal in one message.
     pub(super) fn array(&mut self, value: &NdArrayRef<'_>) -> Result<()> {
         let Some(of) = self.expected else { return Ok(()) };
         let Kind::NdArray { dtype, shape, order } = &of.kind else {

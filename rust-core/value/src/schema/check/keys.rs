@@ -25,7 +25,6 @@ impl<S: Sink> Checker<'_, S> {
         self.own_key_out_of_order(key)
     }
 
-    /// The slow path of [`Self::own_key`]: the field is not the next one.
     fn own_key_out_of_order(&mut self, key: &[u8]) -> Result<bool> {
         let Some(OpenType::Fields { fields, next, seen }) = &mut self.open else { return Ok(false) };
         let all = *fields;

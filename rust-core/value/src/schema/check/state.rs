@@ -2,7 +2,6 @@
 
 use crate::schema::model::{Field, Type};
 
-/// An open list or map.
 #[derive(Debug)]
 pub(super) enum OpenType<'a> {
     /// Part of a value of any type.
@@ -35,14 +34,12 @@ pub(super) enum OpenType<'a> {
 /// A set of field positions: 64 bits in place, more in a list.
 #[derive(Debug, Default)]
 pub(super) struct FieldSet {
-    /// One bit for each position below 64.
     first: u64,
     /// The positions from 64 on.
     rest: Vec<u64>,
 }
 
 impl FieldSet {
-    /// Adds a position. Returns false if the set had it.
     #[inline]
     pub(super) fn insert(&mut self, position: usize) -> bool {
         if position >= 64 {
@@ -54,7 +51,6 @@ impl FieldSet {
         new
     }
 
-    /// The slow path of `insert`, for positions from 64 on.
     fn insert_from_64(&mut self, position: usize) -> bool {
         let word = position / 64 - 1;
         if self.rest.len() <= word {

@@ -68,7 +68,6 @@ impl<'a> Resolver<'a> {
         Ok(Type { kind, unit, range })
     }
 
-    /// Returns the type of the values of a list or a map.
     fn of(&mut self, file: usize, table: &Table<'a>) -> Result<Type> {
         let Some(item) = table.get("of") else {
             let text = "the type of the values is missing, such as of = \"f64\"";
@@ -115,7 +114,6 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// Returns the names of an enum: distinct, at least one.
 fn values(table: &Table<'_>) -> Result<Vec<String>> {
     let Some(item) = table.get("values") else {
         let text = "an enum has values, such as values = [\"OFF\", \"ON\"]";
@@ -187,7 +185,6 @@ fn shape(item: &Item<'_>) -> Result<Vec<Length>> {
     items.iter().map(length).collect()
 }
 
-/// Returns a range, checked against the integers of the type.
 fn range(kind: &Kind, item: &Item<'_>) -> Result<Range> {
     let ends = item.list()?;
     let [low, high] = ends.as_slice() else {

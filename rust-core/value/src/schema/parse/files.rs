@@ -14,12 +14,9 @@ use crate::schema::source::{DIVIDE, MAX_TEXT, Source};
 use crate::schema::table::Table;
 use crate::schema::text;
 
-/// The greatest number of files of one schema.
 const MAX_FILES: usize = 32;
 
-/// A parsed file.
 pub(super) struct Document<'a> {
-    /// The text, for positions in errors.
     pub(super) source: &'a Source,
     pub(super) root: Spanned<DeTable<'a>>,
     /// The positions of its included files in the list of documents.
@@ -80,7 +77,6 @@ pub(super) fn load(file: &str, read: &mut dyn FnMut(&str) -> Result<String>) -> 
     Ok(sources)
 }
 
-/// Returns the text of a file, after the checks for all texts.
 fn source(file: &str, text: String) -> Result<Source> {
     text::check(Source { file: file.to_owned(), text }, MAX_TEXT, DIVIDE)
 }

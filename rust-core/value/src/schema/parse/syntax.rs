@@ -15,7 +15,6 @@ const OTHER: &str = "\"\\n\"";
 /// The depth of nested tables, lists and dotted keys that the parser accepts.
 const PARSED_DEPTH: usize = 80;
 
-/// Returns the parser's error as an error of the file.
 #[cold]
 pub(super) fn error(source: &Source, error: &toml::de::Error) -> Error {
     let message = error.message();
@@ -51,7 +50,6 @@ fn first_deep_key(text: &str) -> Range<usize> {
     start..start
 }
 
-/// Returns the error of a key that its table already has.
 fn repeated_key(source: &Source, second: &Range<usize>) -> Error {
     let written = source.text.get(second.clone()).unwrap_or_default();
     let first = first(source, second, written);

@@ -69,11 +69,9 @@ enum OpenPlan<'a, H: Handles> {
 struct Passing {
     /// Whether its events are passed on, or skipped.
     is_kept: bool,
-    /// The number of open lists and maps, including this one.
     depth: usize,
 }
 
-/// The plan of the next value.
 enum Next<'a, H: Handles> {
     /// A value of this type.
     Of(&'a Shape<H>),
@@ -83,7 +81,6 @@ enum Next<'a, H: Handles> {
     Skipped,
 }
 
-/// Returns the error of a value that does not fit.
 #[cold]
 pub(super) fn mismatch() -> Error {
     Error::new(ErrorKind::WrongType, "the value does not fit the plan of its class")

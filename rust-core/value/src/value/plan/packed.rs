@@ -61,7 +61,6 @@ pub enum FieldValue<'a> {
 /// The offset and the representation of a field in a packed record.
 #[derive(Clone, Copy, Debug)]
 pub struct FieldPosition {
-    /// The first byte of the field, counted from the start of the record.
     offset: usize,
     form: Form,
 }

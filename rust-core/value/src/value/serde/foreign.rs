@@ -137,7 +137,6 @@ pub(super) fn of_bson(name: &str, fields: &Map) -> Result<Value> {
     }
 }
 
-/// Returns the decimal number with these bits (IEEE 754, binary integer decimal).
 fn decimal128(bits: u128) -> Result<Decimal> {
     const COEFFICIENT: u128 = (1 << 113) - 1;
     const BIAS: i32 = 6176;

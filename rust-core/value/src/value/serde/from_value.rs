@@ -176,10 +176,8 @@ fn visit_items<'de, V: Visitor<'de>>(visitor: V, items: Vec<Value>, escaped: boo
     }
 }
 
-/// The remaining items of an array.
 struct Items {
     remaining: std::vec::IntoIter<Value>,
-    /// The index of the next item, for the path of its error.
     at: usize,
     escaped: bool,
 }

@@ -213,7 +213,6 @@ impl Items {
 
 struct Entries {
     entries: Map,
-    /// The key whose value is next.
     key: Option<String>,
     variant: Option<&'static str>,
 }

@@ -63,7 +63,6 @@ impl Serialize for Escaped<'_> {
     }
 }
 
-/// Serializes the escape of this name and content.
 fn escape<S: Serializer, T: Serialize + ?Sized>(
     serializer: S,
     name: &str,
@@ -87,7 +86,6 @@ impl<'de> Deserialize<'de> for Map {
     }
 }
 
-/// Builds a map whose values resolve their own escapes.
 struct UserMap;
 
 impl<'de> Visitor<'de> for UserMap {
@@ -119,7 +117,6 @@ fn entries_of<'de, A: MapAccess<'de>>(
     Ok(entries)
 }
 
-/// The entries of a map, as part of an escaped value.
 struct Entries<'a>(&'a Map);
 
 impl Serialize for Entries<'_> {

@@ -17,7 +17,6 @@ const RESERVE: usize = 1024;
 pub struct Items<T: Decode> {
     /// The complete items; `None` before the array begins.
     items: Option<Vec<T>>,
-    /// The builder of the current item.
     open: Option<T::Builder>,
 }
 
@@ -64,7 +63,6 @@ impl<T: Decode> Decode for Vec<T> {
 pub struct Names<T: Decode> {
     /// The complete entries; `None` before the map begins.
     entries: Option<BTreeMap<String, T>>,
-    /// The key and the builder of the current entry.
     open: Option<(String, T::Builder)>,
 }
 

@@ -149,7 +149,6 @@ pub trait Decode: Sized {
 /// ```
 #[derive(Debug)]
 pub struct Typed<T: Decode> {
-    /// The builder of the whole value.
     builder: T::Builder,
     /// The value, if it was read without the builder.
     read: Option<T>,

@@ -18,10 +18,8 @@ pub struct Fields {
     taken: u64,
 }
 
-/// A position in the map of a record.
 #[derive(Clone, Copy, Debug, Default)]
 enum MapPosition {
-    /// Before the map.
     #[default]
     Before,
     /// A key or the end of the map is next. The field at this position is the first candidate.
@@ -30,7 +28,6 @@ enum MapPosition {
     In(usize),
     /// In the value of an unknown key: its depth, and the candidate after it.
     Skipping(usize, usize),
-    /// After the map.
     After,
 }
 
@@ -165,7 +162,6 @@ pub(crate) fn is_same(name: &str, key: &[u8]) -> bool {
     name.iter().zip(key).all(|(a, b)| a == b)
 }
 
-/// Returns the position of the field with this key or alias.
 fn find(key: &str, keys: &[&str], aliases: &[(&str, usize)]) -> Option<usize> {
     let by_name = keys.iter().position(|known| *known == key);
     by_name.or_else(|| aliases.iter().find(|(known, _)| *known == key).map(|(_, at)| *at))

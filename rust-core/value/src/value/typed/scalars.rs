@@ -33,7 +33,6 @@ impl<T> Default for Slot<T> {
     }
 }
 
-/// The conversion of one event to this type.
 trait Scalar: Sized {
     /// Returns the value.
     ///

@@ -12,9 +12,7 @@ use crate::value::{DType, NdArrayRef, Order, Sink};
 /// A missing order is row.
 #[derive(Default)]
 pub(super) struct NdArrayFields {
-    /// Whether the map of the fields has begun.
     has_begun: bool,
-    /// The number of missing keys.
     remaining: usize,
     /// The field of the next value.
     field: NdArrayField,
@@ -23,11 +21,9 @@ pub(super) struct NdArrayFields {
     shape: Option<Vec<u64>>,
     /// Elements received before the last field; the sink counts them until `finish`.
     elements: Option<Vec<u8>>,
-    /// Whether the array has been sent.
     is_sent: bool,
 }
 
-/// The fields of `$ndarray`.
 #[derive(Clone, Copy, Default, PartialEq)]
 enum NdArrayField {
     #[default]

@@ -7,7 +7,6 @@ use crate::error::{Error, ErrorKind, Result, memory, quoted};
 use crate::value::escape::{PLAIN_NAN, name};
 use crate::value::{BigInt, Decimal, Sink, Source, Timestamp};
 
-/// The names of these escapes.
 pub(super) const NAMES: [&str; 6] =
     [name::BYTES, name::INT, name::FLOAT, name::TIME, name::UUID, name::DECIMAL];
 

@@ -11,17 +11,14 @@ use super::{fields_of, row};
 use crate::vectors::files::hex;
 use crate::vectors::law::hold;
 
-/// An entry of the folder of a case.
 enum Entry {
     /// A file of these pieces, each with its number of repetitions.
     File(&'static str, Vec<(Vec<u8>, usize)>),
     Folder(&'static str),
     Fifo(&'static str),
-    /// A symbolic link to this path.
     Link(&'static str, &'static str),
 }
 
-/// The expected result for `a.toml`.
 enum Expected {
     Read,
     /// The kind, the line and the column, or only the path, and a part of the text.
@@ -284,7 +281,6 @@ fn cases() -> Vec<Case> {
     all
 }
 
-/// Creates the entries of a case in this folder.
 fn make(folder: &Path, entries: &[Entry]) {
     for entry in entries {
         match entry {
