@@ -39,11 +39,12 @@ static inline size_t linkspan_zstr_length(const char *text) { return text ? strl
     {sizeof(linkspan_item), 0, 0, NULL, 0, 0, 0, false, 0, 0, 0.0, NULL, NULL, 0, LINKSPAN_ARRAY_INIT}
 
 
-// A time-out: that of the object's options, 30 s by default. Loops wait without a deadline with it:
-// `linkspan_server_next` and the other `_next` functions do, whatever the options are.
+// A time-out: that of the object's options, 30 s by default.
+//
+// With it, `linkspan_server_next` and the other `_next` functions wait without a deadline, whatever the options say.
 #define LINKSPAN_DEFAULT -1
 
-// A time-out: for ever.
+// A time-out: waits for ever.
 #define LINKSPAN_FOREVER 9223372036854775807
 
 // The largest number of dimensions of an array.
@@ -52,7 +53,7 @@ static inline size_t linkspan_zstr_length(const char *text) { return text ? strl
 // The largest `spin` of the options, in microseconds.
 #define LINKSPAN_MAX_SPIN 100
 
-// A type of `linkspan_record_type`: `bool`.
+// A kind of `linkspan_record_type`: `bool`.
 #define LINKSPAN_RECORD_BOOL 1
 
 // `int8_t`.
@@ -97,7 +98,7 @@ static inline size_t linkspan_zstr_length(const char *text) { return text ? strl
 // `linkspan_uuid`.
 #define LINKSPAN_RECORD_UUID 15
 
-// `linkspan_text` that holds a decimal number.
+// `linkspan_text` with a decimal number.
 #define LINKSPAN_RECORD_DECIMAL 16
 
 // `linkspan_message *`, any value.
@@ -109,89 +110,90 @@ static inline size_t linkspan_zstr_length(const char *text) { return text ? strl
 // A struct of `items`, a pointer to values of `of`, and `count`.
 #define LINKSPAN_RECORD_LIST 19
 
-// The same, where each item is a struct of `key`, a `linkspan_text`, and `value`.
+// A list whose items are structs of `key`, a `linkspan_text`, and `value`.
 #define LINKSPAN_RECORD_MAP 20
 
 // A struct with these fields.
 #define LINKSPAN_RECORD_STRUCT 21
 
-// A struct of an enum, which selects one of the fields, and the fields in a union.
+// A struct of an enum, and a union of the fields that the enum selects.
 #define LINKSPAN_RECORD_UNION 22
 
-// `linkspan_array`, whose elements belong to the struct.
+// `linkspan_array`; the struct owns its elements.
 #define LINKSPAN_RECORD_ARRAY 23
 
-// The elements of an array of a fixed shape, in C's order, or in `order` where that is `LINKSPAN_COLUMN`.
+// The elements of an array with a fixed shape, in C's order unless `order` is `LINKSPAN_COLUMN`.
 #define LINKSPAN_RECORD_ELEMENTS 24
 
 // A list of booleans without addresses, reached by functions.
 #define LINKSPAN_RECORD_BOOLS 25
 
-// A boolean of `size` bytes; `count` is the number for true, and any number but 0 is read as true.
+// A boolean of `size` bytes. `count` is the number for true; every number except 0 is read as true.
 #define LINKSPAN_RECORD_LOGICAL 26
 
-// A channel: two ends, messages in both directions, requests and replies. Free it with
-// `linkspan_channel_free`.
+// One end of a channel: messages in both directions, requests and replies.
 //
-// Any number of threads may send and call, each within its own time-out: those that send take turns, the requests of
-// calls are under way together. One thread at a time may receive; a second thread that receives or calls gets
-// `InvalidState`. Any thread may close the channel, which ends the waits of others.
+// Free it with `linkspan_channel_free`. Any number of threads may send and call; senders take turns, and calls run
+// concurrently. Only one thread at a time may receive; a second receive or call during it is `InvalidState`. Any
+// thread may close the channel, which ends the waits of others.
 typedef struct linkspan_channel linkspan_channel;
 
-// A connection to the controller of this machine, or of another one. Free it with
-// `linkspan_controller_free`.
+// A connection to a controller. Free it with `linkspan_controller_free`.
 //
-// Its functions return maps: a service's record has `name`, `view`, `state`, `since`, `busy`, `doing`,
-// `steps`, `reason`, `problem`, `epoch`, `pid`, `program`, `description`, `commands`, `every`, `first_seen`,
-// `last_seen`, `answered` and `allowed`; an answer has `id`, `outcome` (`ACCEPTED`, `DONE`, `FAILED`,
-// `REJECTED`), `state`, and `value` or `error`.
+// Its functions return maps. The record of a service has `name`, `view`, `state`, `since`, `busy`, `doing`, `steps`,
+// `reason`, `problem`, `epoch`, `pid`, `program`, `description`, `commands`, `every`, `first_seen`, `last_seen`,
+// `answered` and `allowed`. An answer has `id`, `outcome` (`ACCEPTED`, `DONE`, `FAILED`, `REJECTED`), `state`, and
+// `value` or `error`.
 typedef struct linkspan_controller linkspan_controller;
 
-// Waits for peers at an endpoint. Free it with `linkspan_listener_free`. Any number of threads may accept, and any may
-// close it.
+// Accepts peers at an endpoint. Free it with `linkspan_listener_free`.
+//
+// Any number of threads may accept, and any may close it.
 typedef struct linkspan_listener linkspan_listener;
 
-// A message: one value, and for a received message also its origin.
+// A message: one value, and for a received message its origin.
 //
-// Messages are reference-counted: `_new`, `_retain` and every function that returns a message add a
-// reference, `_release` removes one. Texts, bytes and arrays read from a message are views into it: they are
-// valid until the message is changed or its last reference is released. Any number of threads may read one
-// message; a thread that changes it must be the only user.
+// Messages are reference-counted: `_new`, `_retain` and every function that returns a message add a reference,
+// `_release` removes one. Texts, bytes and arrays read from a message are views. They are valid until the message
+// changes or its last reference is released. Any number of threads may read a message; a thread that changes it must
+// be the only user.
 typedef struct linkspan_message linkspan_message;
 
-// A request that was sent, whose reply `linkspan_channel_finish_call` gets. Any thread may use it with the channel
-// that it is of, which it does not keep open. Free it with `linkspan_pending_reply_free`.
+// A request without a reply yet. Free it with `linkspan_pending_reply_free`.
+//
+// Any thread may pass it to `linkspan_channel_finish_call`, together with its channel. It does not keep the channel
+// open.
 typedef struct linkspan_pending_reply linkspan_pending_reply;
 
-// Sends to any number of subscribers and never waits for a slow one. Free it with `linkspan_publisher_free`.
+// Sends to any number of subscribers and never waits for a slow one.
 //
-// Any number of threads may send, and take turns.
+// Free it with `linkspan_publisher_free`. Any number of threads may send; they take turns.
 typedef struct linkspan_publisher linkspan_publisher;
 
-// Memory that another program shares and this one reads. Free it with `linkspan_region_free`.
+// Read-only shared memory of another program. Free it with `linkspan_region_free`.
 //
-// Every call copies what is there at that moment. Any number of threads may read one region.
+// Every call copies the current contents. Any number of threads may read one region.
 typedef struct linkspan_region linkspan_region;
 
 // Answers the requests of any number of clients. Free it with `linkspan_server_free`.
 //
-// One thread at a time takes requests, a second one gets `InvalidState`; any thread may answer a request and
-// close the server.
+// Only one thread at a time may take requests; another gets `InvalidState`. Any thread may answer a request and close
+// the server.
 typedef struct linkspan_server linkspan_server;
 
-// A program that a controller can query and command. Two threads of the library answer the controller at any
-// time; the program takes its commands with `linkspan_service_next`. Free it with `linkspan_service_free`.
+// A program that a controller can query and command. Free it with `linkspan_service_free`.
 //
-// One thread takes commands; any thread may log, request the shutdown and get the state.
+// Two threads of the library answer the controller at any time; the program takes its commands with
+// `linkspan_service_next`. One thread takes commands; any thread may log, request the shutdown and get the state.
 typedef struct linkspan_service linkspan_service;
 
-// Receives what a publisher sends. Free it with `linkspan_subscriber_free`.
+// Receives from publishers. Free it with `linkspan_subscriber_free`.
 //
-// One thread at a time receives, a second one gets `InvalidState`: use one subscriber per thread. Any thread
+// Only one thread at a time may receive; another gets `InvalidState`, so use one subscriber per thread. Any thread
 // may close it.
 typedef struct linkspan_subscriber linkspan_subscriber;
 
-// A walk through a message. It holds a reference to the message. Free it with `linkspan_walk_free`.
+// A walk through a message, with a reference to it. Free it with `linkspan_walk_free`.
 typedef struct linkspan_walk linkspan_walk;
 
 // The result of a call: `LINKSPAN_OK`, or the code of an error kind, 100 to 127.
@@ -200,40 +202,44 @@ typedef int32_t linkspan_status;
 // The type of an array's elements.
 typedef int32_t linkspan_dtype;
 
-// The order of an array's elements in memory. Shapes mean the same in both.
+// The order of an array's elements in memory. It does not change the meaning of shapes.
 typedef int32_t linkspan_order;
 
-// An N-d array of numbers in memory that another object or the program owns, without gaps.
+// An N-d array of numbers without gaps, in memory that another object or the program owns.
 typedef struct linkspan_array {
     // The type of the elements.
     linkspan_dtype dtype;
-    // Their order in memory. An array that is read has `LINKSPAN_ROW` if both orders are the same memory: if
-    // it is empty, or at most one dimension is longer than 1.
+    // The order of the elements.
+    //
+    // A read array has `LINKSPAN_ROW` if both orders are equal in memory: it is empty, or at most one dimension is
+    // longer than 1.
     linkspan_order order;
-    // How many entries of `dims` are used; 0 for a single number.
+    // The number of used entries of `dims`; 0 for a single number.
     size_t rank;
     // The length of each dimension.
     uint64_t dims[LINKSPAN_MAX_RANK];
     // The elements, aligned for their type.
     const void *data;
-    // The size of the elements in bytes. Set when an array is read; ignored when an array is put.
+    // The size of the elements in bytes. Set in a read array, ignored in a put array.
     size_t length;
 } linkspan_array;
 
-// The options of an endpoint. NULL and zero mean the default, except in `timeout`, whose default is
-// `LINKSPAN_DEFAULT` and where zero does not wait.
+// The options of an endpoint. NULL and zero mean the default.
+//
+// Only in `timeout` does zero mean no wait; its default is `LINKSPAN_DEFAULT`.
 //
 // Begin with `linkspan_options options = LINKSPAN_OPTIONS_INIT;`.
 typedef struct linkspan_options {
     // `sizeof(linkspan_options)`.
     size_t size;
-    // The encoding of what is sent: `"cbor"`, `"json"`, `"bson"`, `"smile"`, `"raw"`.
+    // The encoding of sent messages: `"cbor"`, `"json"`, `"bson"`, `"smile"`, `"raw"`.
     const char *encoding;
-    // What `LINKSPAN_DEFAULT` stands for in this object's calls: nanoseconds, 0 for calls that do not wait, or
-    // `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s. Loops (`linkspan_server_next` and others) do not look at
-    // it.
+    // The meaning of `LINKSPAN_DEFAULT` in calls of this object.
+    //
+    // Nanoseconds, 0 for no wait, or `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s. Loops
+    // (`linkspan_server_next` and others) ignore it.
     int64_t timeout;
-    // A name of this program that stays the same across restarts.
+    // A name of this program that survives restarts.
     const char *client_id;
     // The capacity in bytes of a ring, of a queue, or of the waiting messages of a spool.
     uint64_t buffer;
@@ -245,80 +251,88 @@ typedef struct linkspan_options {
     const char *ack;
     // For peers without Linkspan: `"lines"` or `"raw"`.
     const char *framing;
-    // The access mode of files and sockets that are created, such as 0660.
+    // The access mode of created files and sockets, such as 0660.
     uint32_t mode;
-    // The group of files and sockets that are created: its name, or its number as text.
+    // The group of created files and sockets: its name, or its number as text.
     const char *group;
-    // The users that may connect, `allow_uids_count` of them; NULL for those that the mode admits.
+    // The `allow_uids_count` users that may connect; NULL for those that the mode admits.
     const uint32_t *allow_uids;
-    // How many there are.
+    // The number of users.
     size_t allow_uids_count;
-    // The groups whose members may connect, `allow_gids_count` of them.
+    // The `allow_gids_count` groups whose members may connect.
     const uint32_t *allow_gids;
-    // How many there are.
+    // The number of groups.
     size_t allow_gids_count;
-    // How many microseconds to poll before parking, at most `LINKSPAN_MAX_SPIN`; -1 for none.
+    // The microseconds to poll before parking, at most `LINKSPAN_MAX_SPIN`; -1 for none.
     int32_t spin;
     // Reserved: true is `Unsupported` in this version.
     bool immutable;
-    // Whether a message is on disk before the send returns.
+    // Whether a send returns only after the message is on disk.
     bool durable;
-    // The schema of the messages: the path of a schema file, or its text. The schemas of both sides are
-    // compared when they connect.
+    // The schema of the messages: the path of a schema file, or its text.
+    //
+    // Both sides compare their schemas when they connect.
     const char *schema;
-    // Runs about every 100 ms while a call waits, in the waiting thread; false ends the wait with `Cancelled`.
+    // Runs about every 100 ms in the thread of a waiting call; false ends the wait with `Cancelled`.
     bool (*on_wait)(void *context);
     // Passed to `on_wait`.
     void *on_wait_context;
-    // How many unacknowledged messages are kept to be sent again; beyond that, a send waits.
+    // The most unacknowledged messages kept for replay. Beyond it, a send waits.
     uint64_t replay_count;
-    // How many bytes of unacknowledged messages are kept; one message is always accepted.
+    // The most bytes of unacknowledged messages; one message is always accepted.
     uint64_t replay_bytes;
-    // For how many disconnected clients a listener keeps messages, 0 for 256; beyond that it drops those of the oldest
-    // and records an event.
+    // The most disconnected clients for which a listener keeps messages, 0 for 256.
+    //
+    // Beyond it, the listener drops the oldest client's messages and records an event.
     uint64_t absent_clients;
-    // Where a new subscriber to a journal begins: `"first"`, `"newest"`, the number of a message such as
-    // `"42"`, or a time such as `"2026-11-20T12:00:00Z"` (RFC 3339).
+    // The start of a new journal subscriber.
+    //
+    // `"first"`, `"newest"`, the number of a message such as `"42"`, or an RFC 3339 time such as
+    // `"2026-11-20T12:00:00Z"`.
     const char *from;
-    // The size of a journal's segment in bytes; only whole segments are deleted.
+    // The size of a journal's segment in bytes. Only whole segments are deleted.
     uint64_t segment_bytes;
-    // The size of a journal in bytes: the oldest segments are deleted while the rest has more.
+    // The size of a journal in bytes. Beyond it, the oldest segments are deleted.
     uint64_t retain_bytes;
-    // Segments of a journal are deleted if their newest message is older than this, in seconds.
+    // A journal deletes segments whose newest message is older than this, in seconds.
     double retain_seconds;
     // Whether a journal deletes segments that every subscriber with a `client_id` has consumed.
     bool retain_consumed;
-    // Whether requests may be carried out twice: then a request whose server died is sent to its next
-    // incarnation.
+    // Whether requests may be carried out twice. If a server dies, its next incarnation gets the request.
     bool idempotent;
-    // Whether a `file:` is written in place under a lock of the file itself, for programs that use only
-    // fcntl.
+    // Whether a `file:` is written in place under a lock of that file, for programs that use only fcntl.
     bool locked;
-    // Whether several processes may serve the endpoint, each with this option, and share its requests.
+    // Whether several processes, each with this option, may serve the endpoint and share its requests.
     bool shared;
-    // Which values are checked against the schema: `"send"`, `"receive"` or `"both"`.
+    // The values to check against the schema: `"send"`, `"receive"` or `"both"`.
     const char *validate;
-    // For servers and their clients: the schema of the replies, like `schema`.
+    // The schema of the replies, for servers and their clients, given like `schema`.
     const char *reply_schema;
-    // Whether a publisher takes over the endpoint from another publisher of this process, with its subscribers.
+    // Whether a publisher takes over the endpoint from another publisher of this process.
+    //
+    // It keeps the subscribers.
     bool replace;
-    // Whether the long byte strings of a received message stay in the memory of the sender until the message is
-    // released, as arrays do; over `shm:`. A sender that means harm can change them while they are read: copy what is
-    // parsed.
+    // Whether long byte strings over `shm:` stay in the sender's memory until the message is released.
+    //
+    // Arrays always do. A hostile sender can change them while they are read, so copy them before parsing.
     bool view_bytes;
-    // How many seconds a channel that ends without close waits until the peer has consumed what was sent; 0 for none.
-    // What the peer has not consumed by then is reported on one line of stderr.
+    // The seconds that an unclosed channel waits at its end until the peer has consumed all messages.
+    //
+    // 0 for none. Unconsumed messages are reported on one line of stderr.
     double linger;
-    // Gets the number of messages that the peer had not consumed when a channel ended without close, beside that line:
-    // in the thread that frees the channel, or in `exit` where it is open then, and not in a forked child. It may
-    // close the channel and use others.
+    // Gets the number of unconsumed messages at the end of an unclosed channel.
+    //
+    // It runs in addition to the line on stderr, in the thread that frees the channel, or in `exit`. It does not run
+    // in a forked child. It may close the channel and use others.
     void (*on_unconsumed)(void *context, uint64_t missed);
-    // Passed to `on_unconsumed`. It has to stay valid until each channel with these options is freed, or else until
-    // the process is gone: a local variable of `main` is not valid in `exit`, a static one is.
+    // Passed to `on_unconsumed`.
+    //
+    // It must stay valid until each channel with these options is freed, else until the process ends. A local
+    // variable of `main` is invalid in `exit`; a static one is valid.
     void *on_unconsumed_context;
 } linkspan_options;
 
-// Which end of a channel this is.
+// The end of a channel.
 typedef int32_t linkspan_role;
 
 // The state of a channel. Begin with `linkspan_channel_info info = LINKSPAN_CHANNEL_INFO_INIT;`.
@@ -327,11 +341,11 @@ typedef struct linkspan_channel_info {
     size_t size;
     // Which end this is.
     linkspan_role role;
-    // Whether `linkspan_channel_send` would not wait; `linkspan_channel_poll` says whether a receive would not.
+    // Whether `linkspan_channel_send` would not wait. See `linkspan_channel_poll` for receiving.
     bool writable;
-    // The endpoint, not NUL-terminated: lives as long as the channel.
+    // The endpoint, not NUL-terminated. It lives as long as the channel.
     const char *endpoint;
-    // Its length in bytes.
+    // The length of `endpoint` in bytes.
     size_t endpoint_length;
 } linkspan_channel_info;
 
@@ -341,61 +355,63 @@ typedef int32_t linkspan_encoding;
 // The state of a service.
 typedef int32_t linkspan_state;
 
-// A command with all its options. Begin with `linkspan_command_request request =
-// LINKSPAN_COMMAND_REQUEST_INIT;`.
+// A command with all its options.
+//
+// Begin with `linkspan_command_request request = LINKSPAN_COMMAND_REQUEST_INIT;`.
 typedef struct linkspan_command_request {
     // `sizeof(linkspan_command_request)`.
     size_t size;
     // The name of the service.
     const char *service;
-    // Its name: `"PAUSE"`, or one of the service's own.
+    // The command: `"PAUSE"`, or a command of the service.
     const char *command;
     // The arguments, or NULL.
     const struct linkspan_message *arguments;
     // The time-out of the command in nanoseconds; `LINKSPAN_DEFAULT` for 30 s.
     int64_t within;
-    // 1 to 64 bytes; NULL for a random one. The same id again is the same command: it is carried out once,
-    // and has the same answer for ten minutes.
+    // The id of 1 to 64 bytes; NULL for a random one.
+    //
+    // The service carries out an id once, and repeats its answer for ten minutes.
     const char *id;
-    // The incarnation of the service that the command is for, from its record; 0 for any.
+    // The incarnation of the service, from its record; 0 for any.
     uint64_t epoch;
-    // Whether to wait until it is done, and not only until it is accepted or refused.
+    // Whether to wait until the command is done, instead of accepted or refused.
     bool until_done;
 } linkspan_command_request;
 
-// The description of a call that failed. Texts live until the next failed call of this thread.
+// The description of a failed call. Texts live until the next failed call of this thread.
 //
 // Begin with `linkspan_error error = LINKSPAN_ERROR_INIT;`.
 typedef struct linkspan_error {
     // `sizeof(linkspan_error)`.
     size_t size;
-    // The code, or `LINKSPAN_OK` where no call of this thread has failed yet.
+    // The code; `LINKSPAN_OK` if no call of this thread has failed.
     linkspan_status status;
-    // Whether the same call can succeed later without a change to the program.
+    // Whether an equal call can succeed later without a change to the program.
     bool retryable;
-    // What was attempted on what, and what to do; names endpoint, path and offset. Never NULL.
+    // What failed, on what, and what to do, with endpoint, path and offset. Never NULL.
     const char *text;
-    // The endpoint that the call was about, or NULL.
+    // The endpoint of the call, or NULL.
     const char *endpoint;
     // The path in the value, or NULL.
     const char *path;
     // The offset in the bytes, from zero, or -1.
     int64_t offset;
-    // How many messages a subscriber missed, for `LINKSPAN_LAGGED`.
+    // For `LINKSPAN_LAGGED`, the number of missed messages.
     uint64_t missed;
-    // The system's error number that caused it, or 0.
+    // The error number of the system, or 0.
     int32_t os_error;
-    // The code that the peer's handler answered, for `LINKSPAN_REMOTE`.
+    // For `LINKSPAN_REMOTE`, the code of the peer's handler.
     int64_t remote_code;
-    // The dotted type that the peer's handler answered, or NULL.
+    // The dotted type of the peer's handler, or NULL.
     const char *remote_type;
-    // The text that the peer's handler answered, or NULL.
+    // The text of the peer's handler, or NULL.
     const char *remote_text;
-    // The value that the peer's handler sent along, as CBOR, or NULL.
+    // The value of the peer's handler as CBOR, or NULL.
     const uint8_t *remote_data;
-    // Its length in bytes.
+    // The length of `remote_data` in bytes.
     size_t remote_data_length;
-    // How many messages of a batch were sent before the error, for the `_send_many` functions.
+    // For the `_send_many` functions, the number of messages sent before the error.
     uint64_t sent;
 } linkspan_error;
 
@@ -403,69 +419,76 @@ typedef struct linkspan_error {
 typedef struct linkspan_message_info {
     // `sizeof(linkspan_message_info)`.
     size_t size;
-    // Its number in the sender's session, from 1.
+    // The number of the message in the sender's session, from 1.
     uint64_t sequence;
-    // When it was sent: nanoseconds since 1970-01-01T00:00:00Z.
+    // The time of sending: nanoseconds since 1970-01-01T00:00:00Z.
     int64_t sent;
-    // How many messages were missed directly before it.
+    // The number of messages missed directly before this one.
     uint64_t missed;
-    // The encoding of its body.
+    // The encoding of the body.
     linkspan_encoding encoding;
     // Whether the sender waits for a reply.
     bool is_request;
-    // The sender: a view, not NUL-terminated.
+    // The session of the sender: a view, not NUL-terminated.
     const char *source;
-    // Its length in bytes.
+    // The length of `source` in bytes.
     size_t source_length;
-    // The endpoint that it was published at, of a subscriber to a pattern: a view, not NUL-terminated. NULL
-    // for others.
+    // The publisher's endpoint, for a subscriber to a pattern: a view, not NUL-terminated. NULL otherwise.
     const char *name;
-    // Its length in bytes.
+    // The length of `name` in bytes.
     size_t name_length;
 } linkspan_message_info;
 
 // The type of a value.
 typedef int32_t linkspan_type;
 
-// How a program reads and creates values whose layout a table cannot describe, such as those of C++'s and
-// Fortran's own types. A type provides the functions that its kind needs, the others are NULL; `at` is the
-// address of the value by its table, and `which` is the number in the table. None of them may end in another
-// way than by returning.
+// A program's functions for values whose layout a table cannot describe, as in C++ and Fortran.
+//
+// A type provides the functions that its kind needs; the others are NULL. `at` is the address of the value by its
+// table, and `which` is the number in the table. The functions must return normally.
 typedef struct linkspan_record_access {
-    // The address of the value of an optional field or of a variant; NULL if it is missing. For any value:
-    // its `linkspan_message`, or NULL.
+    // Returns the address of an optional field's value or of a variant; NULL if missing.
+    //
+    // For any value: its `linkspan_message`, or NULL.
     const void *(*find)(const void *at, size_t which);
-    // Creates that value, with its parts at their defaults, and returns its address; NULL if memory runs
-    // out.
+    // Creates that value, with its parts at their defaults.
+    //
+    // Returns its address; NULL if memory runs out.
     void *(*make)(void *at, size_t which);
-    // The address of a text, of bytes or of a decimal number, or of the first item of a list or entry of a
-    // map, and their number.
+    // Returns the address of the content, and its length in `count`.
+    //
+    // The content is a text, bytes, a decimal number, the items of a list, or the entries of a map.
     const void *(*view)(const void *at, size_t which, size_t *count);
-    // Replaces the items by this many new ones, with their parts at their defaults, and returns the address
-    // of the first; NULL if memory runs out. For a map with `insert`, it removes all entries and returns a
-    // pointer that is not NULL.
+    // Replaces the items by `count` new ones, with their parts at their defaults.
+    //
+    // Returns the address of the first item; NULL if memory runs out. For a map with `insert`, it removes all entries
+    // and returns any pointer except NULL.
     void *(*resize)(void *at, size_t which, size_t count);
-    // Replaces the text, the bytes or the decimal number by a copy of bytes; false if memory runs out. NULL
-    // for a type with `resize`.
+    // Replaces the text, bytes or decimal number by a copy; false if memory runs out.
+    //
+    // NULL for a type with `resize`.
     bool (*assign)(void *at, size_t which, const void *bytes, size_t count);
     // Calls `visit` for each entry of a map, in order, until it returns false.
     void (*each)(const void *at, size_t which, bool (*visit)(void *context,
                                                              const void *key,
                                                              size_t length,
                                                              const void *value), void *context);
-    // Adds an entry to a map, with the parts of its value at their defaults, and returns the address of the
-    // value; NULL if memory runs out.
+    // Adds an entry to a map, with the parts of its value at their defaults.
+    //
+    // Returns the address of the value; NULL if memory runs out.
     void *(*insert)(void *at, size_t which, const void *key, size_t length);
     // Reads a boolean of a list whose items have no address.
     bool (*get_bool)(const void *at, size_t which, size_t position);
-    // Sets a boolean of such a list.
+    // Sets a boolean of a list whose items have no address.
     void (*put_bool)(void *at, size_t which, size_t position, bool value);
-    // Sets `order`, `rank`, `dims`, `data` and `length` of an array; false if there is none. It does not set
-    // `dims` for a `rank` above `LINKSPAN_MAX_RANK`.
+    // Sets `order`, `rank`, `dims`, `data` and `length` of an array; false if there is none.
+    //
+    // It does not set `dims` for a `rank` above `LINKSPAN_MAX_RANK`.
     bool (*view_array)(const void *at, size_t which, struct linkspan_array *array);
-    // Replaces the array by one with this `rank` and `dims`, in `order` or in another order, which it then
-    // sets, and returns the address of its elements; NULL if memory runs out. The elements take `length`
-    // bytes.
+    // Replaces the array by a new one with this `rank` and `dims`, and elements of `length` bytes.
+    //
+    // The new array has `order`, or sets it to its own order. Returns the address of its elements; NULL if memory
+    // runs out.
     void *(*resize_array)(void *at, size_t which, struct linkspan_array *array);
     // Takes ownership of a message as any value; false if memory runs out.
     bool (*take_message)(void *at, size_t which, struct linkspan_message *message);
@@ -473,27 +496,31 @@ typedef struct linkspan_record_access {
 
 // A field of a struct, or a variant of a union.
 typedef struct linkspan_record_field {
-    // Its key in messages.
+    // The key in messages.
     const char *key;
-    // Older keys, followed by a NULL; NULL if there are none.
+    // Older keys, ended by NULL; NULL without any.
     const char *const *aliases;
-    // The offset of its value in the struct.
+    // The offset of the value in the struct.
     size_t offset;
-    // Whether it may be missing: `presence` is then the offset of the `bool` that is true if it is present;
-    // unused with `access`.
+    // Whether the field may be missing.
+    //
+    // `presence` is then the offset of a `bool` that is true if it is present.
+    //
+    // `presence` is unused with `access`.
     bool optional;
     // See `optional`.
     size_t presence;
-    // The type of its value.
+    // The type of the value.
     const struct linkspan_record_type *of;
-    // The value of a missing field, in CBOR; NULL if there is no default.
+    // The default of a missing field, in CBOR; NULL without a default.
     const uint8_t *default_value;
-    // Its length in bytes.
+    // The length of `default_value` in bytes.
     size_t default_length;
-    // `find` and `make` for a value that may be missing, or is a variant, and is not stored at `offset`
-    // itself; both get the address at `offset`. NULL if the value is at `offset`.
+    // `find` and `make` for an optional value or a variant that is not stored at `offset`.
+    //
+    // Both get the address at `offset`. NULL if the value is at `offset`.
     const struct linkspan_record_access *access;
-    // A number that is passed to those functions.
+    // A number that those functions get.
     size_t which;
 } linkspan_record_field;
 
@@ -503,7 +530,7 @@ typedef struct linkspan_record_type {
     int32_t kind;
     // `sizeof` a value. The size of a map's entry is `item_size`.
     size_t size;
-    // `sizeof` an item of a list, or of an entry of a map.
+    // `sizeof` an item of a list, or an entry of a map.
     size_t item_size;
     // `sizeof` the enum that selects the field of a union.
     size_t kind_size;
@@ -513,25 +540,26 @@ typedef struct linkspan_record_type {
     const struct linkspan_record_field *fields;
     // The names of an enum's values, from 0 on.
     const char *const *names;
-    // How many fields or names there are.
+    // The number of fields or names.
     size_t count;
     // The element type of an array.
     linkspan_dtype dtype;
-    // The order that an array must have, or -1.
+    // The required order of an array, or -1.
     linkspan_order order;
-    // The number of dimensions that an array must have, or -1.
+    // The required number of dimensions of an array, or -1.
     int32_t rank;
-    // Their lengths, in which `UINT64_MAX` stands for any length; NULL for rank 0 and -1.
+    // The lengths of the dimensions; `UINT64_MAX` means any length. NULL for rank 0 and -1.
     const uint64_t *dims;
     // The functions that read and create values whose layout a table cannot describe; NULL for other values.
     const struct linkspan_record_access *access;
-    // A number that is passed to those functions.
+    // A number that those functions get.
     size_t which;
 } linkspan_record_type;
 
-// How a struct lies in memory. `linkspan schema generate` writes such tables. The table must stay at its
-// address, unchanged, as long as the program runs: the library reads it once, at its first use, and keeps
-// its copy in `prepared`.
+// The memory layout of a struct. `linkspan schema generate` writes such tables.
+//
+// The table must stay unchanged at its address while the program runs. The library reads it at its first use and
+// keeps the result in `prepared`.
 typedef struct linkspan_record {
     // `sizeof(linkspan_record)`.
     size_t size;
@@ -547,27 +575,30 @@ typedef struct linkspan_record {
 typedef struct linkspan_service_options {
     // `sizeof(linkspan_service_options)`.
     size_t size;
-    // The endpoint of its controller: any stream transport. NULL for `$LINKSPAN_CONTROLLER`, else
-    // `"unix:controller"`.
+    // The controller's endpoint on a stream transport.
+    //
+    // NULL for `$LINKSPAN_CONTROLLER`, else `"unix:controller"`.
     const char *controller;
-    // The period of its steps in nanoseconds; 1 for steps without a pause, 0 for no steps.
+    // The period of the steps in nanoseconds: 1 for no pause, 0 for no steps.
     int64_t every;
-    // Whether it waits in READY for the command RUN.
+    // Whether the service waits in READY for the command RUN.
     bool paused;
-    // Whether the library leaves signals alone. Otherwise the first SIGTERM or SIGINT is SHUTDOWN, the
-    // second cancels the work in progress, and the third kills the program.
+    // Whether the library leaves signals alone.
+    //
+    // Otherwise the first SIGTERM or SIGINT means SHUTDOWN, the second cancels the current work, and the third kills
+    // the program.
     bool leave_signals;
     // A description in one line.
     const char *description;
-    // The commands that it accepts beyond the usual: `"CONFIG"`, `"BACKUP"`, names of its own;
-    // `commands_count` of them.
+    // The `commands_count` additional commands: `"CONFIG"`, `"BACKUP"`, names of the service.
     const char *const *commands;
-    // How many there are.
+    // The number of commands.
     size_t commands_count;
-    // The options of its connection to the controller, or NULL.
+    // The options of the connection to the controller, or NULL.
     const struct linkspan_options *channel;
-    // Runs in a thread of the library when the current work is cancelled; NULL for a program that reads
-    // `is_cancelled` with `linkspan_service_get_info`, or whose tasks are short.
+    // Runs in a thread of the library when the current work is cancelled.
+    //
+    // NULL for a program that reads `is_cancelled` with `linkspan_service_get_info`, or has only short tasks.
     void (*on_cancel)(void *context);
     // Passed to `on_cancel`.
     void *on_cancel_context;
@@ -578,7 +609,7 @@ typedef int32_t linkspan_command;
 
 // A command for the program to carry out. Begin with `linkspan_task task = LINKSPAN_TASK_INIT;`.
 //
-// Its texts and its arguments are views, which live until the task is answered.
+// Its texts and arguments are views, which live until the task is answered.
 typedef struct linkspan_task {
     // `sizeof(linkspan_task)`.
     size_t size;
@@ -588,13 +619,13 @@ typedef struct linkspan_task {
     linkspan_state before;
     // Identifies the task in `linkspan_service_task_done` and `linkspan_service_task_failed`.
     uint64_t number;
-    // The name of the command: `"STEP"`, `"PAUSE"`, or one of the service's own. `""` at the end.
+    // The name of the command: `"STEP"`, `"PAUSE"`, or a name of the service. `""` at the end.
     const char *name;
     // The id from its sender; `""` for a step, and for a shutdown by a signal.
     const char *id;
     // The remaining nanoseconds when the task was taken, or `LINKSPAN_FOREVER`.
     int64_t remaining;
-    // The arguments: a message, whose value is null if there are none. NULL at the end.
+    // The arguments: a message, with the value null for none. NULL at the end.
     const struct linkspan_message *arguments;
 } linkspan_task;
 
@@ -602,26 +633,25 @@ typedef struct linkspan_task {
 typedef struct linkspan_service_info {
     // `sizeof(linkspan_service_info)`.
     size_t size;
-    // Its state.
+    // The state.
     linkspan_state state;
     // Whether the current work is cancelled.
     bool is_cancelled;
-    // Whether it is connected to a controller.
+    // Whether the service is connected to a controller.
     bool is_connected;
     // The random number of this incarnation.
     uint64_t epoch;
 } linkspan_service_info;
 
-// One value of a walk. Fields that its `type` does not use are zero or NULL; texts, bytes and arrays are
-// views.
+// One value of a walk. Begin with `linkspan_item item = LINKSPAN_ITEM_INIT;`.
 //
-// Begin with `linkspan_item item = LINKSPAN_ITEM_INIT;`.
+// Members that its `type` does not use are zero or NULL; texts, bytes and arrays are views.
 typedef struct linkspan_item {
     // `sizeof(linkspan_item)`.
     size_t size;
     // The type of the value.
     linkspan_type type;
-    // 0 for the value where the walk began, 1 for the values inside it, and so on.
+    // 0 for the start of the walk, 1 for the values inside it, and one more for each further level.
     uint32_t depth;
     // The key in the enclosing map, not NUL-terminated; NULL in an array and at depth 0.
     const char *key;
@@ -629,7 +659,9 @@ typedef struct linkspan_item {
     size_t key_length;
     // The position in the enclosing array or map.
     size_t position;
-    // As from `linkspan_message_count`: this many values, one level deeper, follow an array or map.
+    // The count of `linkspan_message_count`.
+    //
+    // An array or map is followed by this many values, one level deeper.
     size_t count;
     // For `LINKSPAN_TYPE_BOOL`; also whether a big integer is below zero.
     bool truth;
@@ -697,13 +729,13 @@ typedef struct linkspan_item {
 // The end that listened.
 #define LINKSPAN_ROLE_LISTENER 0
 
-// The end that connected: it connects again when the peer restarts.
+// The end that connected. It reconnects when the peer restarts.
 #define LINKSPAN_ROLE_CONNECTOR 1
 
 // The end: the service is STOPPED, and the program ends.
 #define LINKSPAN_COMMAND_END 0
 
-// Do the next step; the service's own clock triggers it.
+// Do the next step; sent by the service's clock.
 #define LINKSPAN_COMMAND_STEP 1
 
 // Reply with the data; change nothing.
@@ -712,13 +744,13 @@ typedef struct linkspan_item {
 // Checkpoint, close databases and files.
 #define LINKSPAN_COMMAND_PAUSE 3
 
-// Open again what PAUSE closed; steps follow.
+// Reopen everything that PAUSE closed; steps follow.
 #define LINKSPAN_COMMAND_RUN 4
 
 // Checkpoint; steps follow.
 #define LINKSPAN_COMMAND_CHECKPOINT 5
 
-// Checkpoint and close, unless it is closed already: `before` is then `LINKSPAN_STATE_PAUSED`.
+// Checkpoint and close. If `before` is `LINKSPAN_STATE_PAUSED`, everything is already closed.
 #define LINKSPAN_COMMAND_SHUTDOWN 6
 
 // Return or change the settings.
@@ -727,37 +759,37 @@ typedef struct linkspan_item {
 // Write a backup copy of the service's data.
 #define LINKSPAN_COMMAND_BACKUP 8
 
-// A command of the service's own, named in `name`.
+// A command of the service, named in `name`.
 #define LINKSPAN_COMMAND_OWN 9
 
-// It opens what it needs.
+// The service opens its resources.
 #define LINKSPAN_STATE_STARTING 1
 
-// It is set up and waits for RUN.
+// The service is set up and waits for RUN.
 #define LINKSPAN_STATE_READY 2
 
-// It does its work, step by step.
+// The service works, step by step.
 #define LINKSPAN_STATE_RUNNING 3
 
-// It finishes its step, checkpoints and closes.
+// The service finishes its step, checkpoints and closes.
 #define LINKSPAN_STATE_PAUSING 4
 
-// What it writes is checkpointed and closed; it waits for RUN.
+// The service has checkpointed and closed, and waits for RUN.
 #define LINKSPAN_STATE_PAUSED 5
 
-// It does no step and checkpoints.
+// The service checkpoints, without steps.
 #define LINKSPAN_STATE_CHECKPOINTING 6
 
-// It finishes its step, checkpoints, closes and disconnects.
+// The service finishes its step, checkpoints, closes and disconnects.
 #define LINKSPAN_STATE_STOPPING 7
 
-// It has ended normally.
+// The service has ended normally.
 #define LINKSPAN_STATE_STOPPED 8
 
-// It cannot continue.
+// The service cannot continue.
 #define LINKSPAN_STATE_FAILED 9
 
-// Bytes as they are: the value is one block of bytes.
+// Unchanged bytes: the value is one block of bytes.
 #define LINKSPAN_RAW 0
 
 // JSON, RFC 8259.
@@ -820,44 +852,48 @@ typedef struct linkspan_item {
 // This system does not support that transport. Use another transport.
 #define LINKSPAN_TRANSPORT_UNAVAILABLE 100
 
-// The connection to the other side ended. Call again: the side that connected reconnects by itself. A request that was
-// under way may have been carried out.
+// The connection to the peer ended. Call again: the side that connected reconnects by itself.
+//
+// A pending request may have been carried out.
 #define LINKSPAN_DISCONNECTED 102
 
-// No program listens at that name. Start that program, or correct the name or `LINKSPAN_DIR`.
+// No program listens at that name. Start the program, or correct the name or `LINKSPAN_DIR`.
 #define LINKSPAN_NOT_FOUND 103
 
-// No value at that path. Correct the path: the text names what is there instead.
+// No value at that path. Correct the path; the text names the existing keys.
 #define LINKSPAN_MISSING 104
 
 // Another program listens at that name. Choose another name, or end the other program.
 #define LINKSPAN_ADDRESS_IN_USE 105
 
-// The object does not allow this call now (closed, wrong pattern, other side of a fork). Correct the program: the text
-// has the reason.
+// The object does not allow this call now (closed, wrong pattern, other side of a fork).
+//
+// Correct the program; the text has the reason.
 #define LINKSPAN_INVALID_STATE 106
 
 // The name or port is malformed. Correct it as the text describes.
 #define LINKSPAN_INVALID_ENDPOINT 107
 
-// Memory, descriptors or space in the memory file ran out. Release messages and arrays, or raise the limit, and call
-// again.
+// Memory, descriptors or space in the memory file ran out.
+//
+// Release messages and arrays, or raise the limit, and call again.
 #define LINKSPAN_OUT_OF_MEMORY 108
 
-// A value of another type was found; the text has both types. Ask for the type that is there.
+// A value of another type was found; the text has both types. Ask for the type of the value.
 #define LINKSPAN_WRONG_TYPE 109
 
 // The deadline passed; nothing was lost. Call again, or give the call more time.
 #define LINKSPAN_TIMEOUT 110
 
-// The queue is full and the call does not wait. Call again once the reader has consumed messages, or use a call that
-// waits.
+// The queue is full and the call does not wait.
+//
+// Call again after the reader has consumed messages, or use a call that waits.
 #define LINKSPAN_FULL 111
 
 // No message is available and the call does not wait. Call again later, or use a call that waits.
 #define LINKSPAN_EMPTY 112
 
-// The mode, the owner or the peer's credentials forbid it. Give both users access, as the text describes.
+// The mode, the owner or the peer's credentials forbid it. Give both users access, as the text says.
 #define LINKSPAN_PERMISSION_DENIED 113
 
 // Over a limit; the text has the limit, its value and the size. Send less, or raise that limit.
@@ -866,8 +902,9 @@ typedef struct linkspan_item {
 // Bytes that are not a valid message; carries the offset. Correct the program that wrote them.
 #define LINKSPAN_MALFORMED 115
 
-// The value has no form in that encoding; carries the path. Use another type, encoding or transport, as the text
-// proposes.
+// The encoding has no form for the value; carries the path.
+//
+// Use another type, encoding or transport, as the text proposes.
 #define LINKSPAN_UNSUPPORTED 116
 
 // The schemas of the two sides differ; the text has the differences. Give both sides compatible schemas.
@@ -879,14 +916,15 @@ typedef struct linkspan_item {
 // Cancelled by the caller. Call again if the outcome is still needed.
 #define LINKSPAN_CANCELLED 119
 
-// A signal arrived and its handler raised. Handle the outcome of the handler, and call again to continue.
+// A signal arrived and its handler raised. Handle its outcome, and call again to continue.
 #define LINKSPAN_INTERRUPTED 120
 
-// The other side is alive but holds a lock or does not answer. Call again; end the other program if it does not
-// recover.
+// The peer is alive but holds a lock or does not answer.
+//
+// Call again; end the other program if it does not recover.
 #define LINKSPAN_STALLED 121
 
-// The other side's handler failed; carries its code, type, text, data. Handle it as an error of that program.
+// The peer's handler failed; carries its code, type, text, data. Handle it as that program's error.
 #define LINKSPAN_REMOTE 122
 
 // A number does not fit the requested type. Ask for a larger type, or give a number within the range.
@@ -895,12 +933,14 @@ typedef struct linkspan_item {
 // The disk is full. Free space on the disk, and call again.
 #define LINKSPAN_NO_SPACE 124
 
-// A subscriber was overtaken; carries how many were missed. Call again to continue; read faster, or give the publisher
-// a larger buffer.
+// A subscriber was overtaken; carries the number of missed messages.
+//
+// Call again to continue; read faster, or give the publisher a larger buffer.
 #define LINKSPAN_LAGGED 125
 
-// A stored file fails its check sum; the text has the file and the place. Restore the file from a copy, or remove it,
-// as the text describes.
+// A stored file fails its check sum; the text has the file and the place.
+//
+// Restore the file from a copy, or remove it, as the text says.
 #define LINKSPAN_CORRUPT 126
 
 // A defect in Linkspan: please report it with the error's text.
@@ -910,22 +950,24 @@ typedef struct linkspan_item {
 extern "C" {
 #endif // __cplusplus
 
-// Gets the length of an array's elements in bytes, which follows from `dtype`, `rank` and `dims`; `length` of the
-// struct is not read. `WrongType` or `TooLarge` if no array has this type and these dimensions, `InvalidState` if
-// there are elements and `data` is NULL.
+// Gets the length of an array's elements in bytes, from `dtype`, `rank` and `dims`.
+//
+// The member `length` is ignored. `WrongType` or `TooLarge` if the type or the dimensions are invalid. `InvalidState`
+// if there are elements and `data` is NULL.
 //
 // The caller sees to this:
 // `array` points to an array whose `data` can be read as far as its dims say, `length` may be written.
 linkspan_status linkspan_array_length(const struct linkspan_array *array,
                                       size_t *length);
 
-// Copies an array's elements into the caller's memory, so that the element at (i, j, …) stays at (i, j, …).
-// `to` has the requested order and element type: the same type or a wider one that holds all its values
-// (integers into wider integers, `float` into `double`, complex numbers likewise; integers into floats, real
-// numbers into complex ones), else `WrongType`. `OutOfRange` if a 64-bit integer is not exact as a `double`;
-// `to->data` is then partly written.
+// Copies an array's elements into the caller's memory; each keeps its indexes.
 //
-// `to->rank` and `to->dims` must be those of `from`, else `WrongType`; `to->data` has room for them.
+// `to` has the requested order and element type: the same type or a wider one that holds all its values. Integers
+// widen to integers and floats, `float` to `double`, complex numbers likewise, and real numbers to complex ones.
+// Other types are `WrongType`. `OutOfRange` if a 64-bit integer is not exact as a `double`; `to->data` is then partly
+// written.
+//
+// `to->rank` and `to->dims` must equal those of `from`, else `WrongType`.
 //
 // The caller sees to this:
 // Both point to arrays; `from->data` can be read and `to->data` written as far as their dims say; they do not
@@ -933,9 +975,9 @@ linkspan_status linkspan_array_length(const struct linkspan_array *array,
 linkspan_status linkspan_array_copy(const struct linkspan_array *from,
                                     const struct linkspan_array *to);
 
-// Sends a request and waits for its reply, which the caller releases. `Remote` if the handler failed,
-// `Disconnected` if the peer died meanwhile. The requests of several threads are under way
-// together.
+// Sends a request and waits for its reply, which the caller releases.
+//
+// `Remote` if the handler failed, `Disconnected` if the peer died. Several threads may call concurrently.
 // The caller sees to this:
 // `channel` and `request` are live, `reply` may be written.
 linkspan_status linkspan_channel_call(const struct linkspan_channel *channel,
@@ -943,9 +985,10 @@ linkspan_status linkspan_channel_call(const struct linkspan_channel *channel,
                                       int64_t timeout,
                                       struct linkspan_message **reply);
 
-// Sends a request without waiting for its reply: a call in two steps. Any number of requests may be under way, from
-// one thread or several. Their replies may arrive in any order, also while this end calls and receives, and are kept
-// for the newest 1,024 requests that are not finished, up to 256 MiB.
+// Sends a request without waiting for its reply: the first step of a call.
+//
+// Any number of requests may be pending, from any threads. Replies arrive in any order, also while this end calls and
+// receives. Replies are kept for the newest 1,024 pending requests, up to 256 MiB.
 //
 // The caller sees to this:
 // `channel` and `request` are live, `pending` may be written.
@@ -954,10 +997,11 @@ linkspan_status linkspan_channel_start_call(const struct linkspan_channel *chann
                                             int64_t timeout,
                                             struct linkspan_pending_reply **pending);
 
-// Waits for the reply to a request that `linkspan_channel_start_call` sent; the caller releases it. Fails as
-// `linkspan_channel_call` does. With a time-out of 0 it fails with `Timeout` while the reply has not arrived, and may
-// be called again; a longer time-out that passes gives up the request. `InvalidState` at once if the request is not
-// under way on this channel any more.
+// Waits for the reply to a request of `linkspan_channel_start_call`; the caller releases it.
+//
+// It fails as `linkspan_channel_call` does. With a time-out of 0, `Timeout` means that the reply has not arrived;
+// call again. After a longer time-out the request is given up. `InvalidState` if the request is no longer pending on
+// this channel.
 //
 // The caller sees to this:
 // `channel` and `pending` are live, `reply` may be written.
@@ -966,16 +1010,18 @@ linkspan_status linkspan_channel_finish_call(const struct linkspan_channel *chan
                                              int64_t timeout,
                                              struct linkspan_message **reply);
 
-// Frees a request that was sent. One that is not finished is withdrawn: a peer that has not received it by then does
-// not begin with it, and a reply that arrives is dropped. NULL is allowed; a second call for the same request, and any
-// other use of it, is `InvalidState`: see `linkspan_channel_free`.
+// Frees a request; an unfinished one is withdrawn. NULL is allowed.
+//
+// A peer that has not received it does not start on it, and a late reply is dropped. For a second call see
+// `linkspan_channel_free`.
 //
 // The caller sees to this:
 // `pending` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_pending_reply_free(struct linkspan_pending_reply *pending);
 
-// Replies to a request that `linkspan_channel_recv` returned; use `linkspan_request_reply` for a server's
-// requests.
+// Replies to a request that `linkspan_channel_recv` returned.
+//
+// For a server's requests use `linkspan_request_reply`.
 //
 // The caller sees to this:
 // `channel`, `request` and `reply` are live.
@@ -984,8 +1030,9 @@ linkspan_status linkspan_channel_reply(const struct linkspan_channel *channel,
                                        const struct linkspan_message *reply,
                                        int64_t timeout);
 
-// Connects if a program listens, and listens otherwise: of two programs that start at the same time exactly
-// one listens. `options` may be NULL.
+// Connects if a program listens at the endpoint; otherwise listens.
+//
+// If two programs start at the same time, exactly one listens. `options` may be NULL.
 //
 // The caller sees to this:
 // `endpoint` is NUL-terminated, `options` NULL or valid, `channel` may be written.
@@ -994,7 +1041,9 @@ linkspan_status linkspan_channel_open(const char *endpoint,
                                       int64_t timeout,
                                       struct linkspan_channel **channel);
 
-// Connects: waits until a program listens, and connects again when the other side restarts. `options` may be NULL.
+// Waits until a program listens, and connects; reconnects when the peer restarts.
+//
+// `options` may be NULL.
 //
 // The caller sees to this:
 // As for `linkspan_channel_open`.
@@ -1003,8 +1052,9 @@ linkspan_status linkspan_channel_connect(const char *endpoint,
                                          int64_t timeout,
                                          struct linkspan_channel **channel);
 
-// Sends a message, and waits while the queue of the peer is full. `sequence`, which may be NULL, gets the
-// number of the message. A send that fails leaves the message unchanged.
+// Sends a message; waits while the peer's queue is full.
+//
+// `sequence`, which may be NULL, gets the number of the message. A failed send leaves the message unchanged.
 //
 // The caller sees to this:
 // `channel` and `message` are live, `sequence` is NULL or may be written.
@@ -1013,7 +1063,7 @@ linkspan_status linkspan_channel_send(const struct linkspan_channel *channel,
                                       int64_t timeout,
                                       uint64_t *sequence);
 
-// Sends a message without waiting; `Full` if the queue of the other side is full, or no program is connected.
+// Sends a message without waiting. `Full` without room or without a connected program.
 //
 // The caller sees to this:
 // As for `linkspan_channel_send`.
@@ -1021,9 +1071,10 @@ linkspan_status linkspan_channel_try_send(const struct linkspan_channel *channel
                                           const struct linkspan_message *message,
                                           uint64_t *sequence);
 
-// Sends several messages in order, with one wake-up or one system call for up to 64 short ones if the
-// transport can. `sent`, which may be NULL, gets how many were sent, also if the call fails: the error then
-// concerns the first message that was not sent.
+// Sends several messages in order.
+//
+// If the transport can, up to 64 short messages share one wake-up or system call. `sent`, which may be NULL, gets the
+// number of sent messages, also after an error. The error then concerns the first unsent message.
 //
 // The caller sees to this:
 // `channel` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be written.
@@ -1033,7 +1084,7 @@ linkspan_status linkspan_channel_send_many(const struct linkspan_channel *channe
                                            int64_t timeout,
                                            size_t *sent);
 
-// Receives a message, which the caller releases.
+// Waits for a message, which the caller releases.
 //
 // The caller sees to this:
 // `channel` is live, `message` may be written.
@@ -1041,17 +1092,17 @@ linkspan_status linkspan_channel_recv(const struct linkspan_channel *channel,
                                       int64_t timeout,
                                       struct linkspan_message **message);
 
-// Receives a message without waiting; `Empty` if none is there.
+// Receives a message without waiting; `Empty` without one.
 //
 // The caller sees to this:
 // As for `linkspan_channel_recv`.
 linkspan_status linkspan_channel_try_recv(const struct linkspan_channel *channel,
                                           struct linkspan_message **message);
 
-// Waits for a message and also takes those that have arrived behind it: at most `max` in all, for which
-// there is room at `messages`. `count` gets their number; the caller releases each. An error behind the
-// first message is returned by the next call. All of them count as consumed with the next call that
-// receives.
+// Waits for a message and takes up to `max` messages into `messages`.
+//
+// `count` gets their number; the caller releases each. They count as consumed at the next receiving call. That call
+// also returns an error after the first message.
 //
 // The caller sees to this:
 // `channel` is live, `messages` has room for `max` pointers, `count` may be written.
@@ -1061,14 +1112,15 @@ linkspan_status linkspan_channel_recv_many(const struct linkspan_channel *channe
                                            struct linkspan_message **messages,
                                            size_t *count);
 
-// Reports whether a message is available, without waiting and without taking it.
+// Gets whether a message is available, without taking it.
 //
 // The caller sees to this:
 // `channel` is live, `there` may be written.
 linkspan_status linkspan_channel_poll(const struct linkspan_channel *channel, bool *there);
 
-// With the option `ack` `"manual"`: acknowledges all messages that were received. Those that are not
-// acknowledged when this program ends are sent to its next incarnation.
+// Acknowledges all received messages, with the option `ack` `"manual"`.
+//
+// If this program ends, its next incarnation gets the unacknowledged messages.
 // The caller sees to this:
 // `channel` is live.
 linkspan_status linkspan_channel_ack(const struct linkspan_channel *channel);
@@ -1080,16 +1132,19 @@ linkspan_status linkspan_channel_ack(const struct linkspan_channel *channel);
 linkspan_status linkspan_channel_get_info(const struct linkspan_channel *channel,
                                           struct linkspan_channel_info *info);
 
-// Gets a file descriptor for event loops: readable while a receive would not wait. The channel owns it: do not close
-// it.
+// Gets a file descriptor for event loops, readable if a receive would not wait.
+//
+// The channel owns it: do not close it.
 //
 // The caller sees to this:
 // `channel` is live, `fd` may be written.
 linkspan_status linkspan_channel_fileno(const struct linkspan_channel *channel,
                                         int *fd);
 
-// Gets the events of the channel since the last call: an array of maps with `kind` (`connected`, `disconnected`,
-// `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+// Gets the events since the last call as an array of maps, which the caller releases.
+//
+// A map has `kind` (`connected`, `disconnected`, `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`,
+// `missed` and `text`.
 //
 // The caller sees to this:
 // `channel` is live, `events` may be written.
@@ -1103,29 +1158,33 @@ linkspan_status linkspan_channel_events(const struct linkspan_channel *channel,
 linkspan_status linkspan_channel_stats(const struct linkspan_channel *channel,
                                        struct linkspan_message **stats);
 
-// Waits until the peer has consumed what was sent: it has called to receive again, has acknowledged, or has closed.
-// `Timeout` and `Disconnected` have the number that it has not consumed (`linkspan_last_error`); the channel stays
-// open. `InvalidState` where another thread closes it meanwhile.
+// Waits until the peer has consumed all sent messages.
+//
+// The peer consumes them by its next receive, an acknowledgement, or its close. `Timeout` and `Disconnected` have the
+// number of unconsumed messages (`linkspan_last_error`); the channel stays open. `InvalidState` if another thread
+// closes it.
 //
 // The caller sees to this:
 // `channel` is live.
 linkspan_status linkspan_channel_flush(const struct linkspan_channel *channel,
                                        int64_t timeout);
 
-// Closes the channel once the peer has consumed what was sent, within the time-out; waits of other threads
-// end. It still has to be freed.
+// Closes the channel after the peer has consumed all sent messages, within the time-out.
+//
+// The close ends the waits of other threads. The channel must still be freed.
 //
 // The caller sees to this:
 // `channel` is live.
 linkspan_status linkspan_channel_close(const struct linkspan_channel *channel, int64_t timeout);
 
-// Closes the channel without waiting for what was sent, beyond the option `linger`, and frees it. NULL is allowed.
-// That option, and `on_unconsumed`, also hold for a channel that is open when the program ends by `exit` or the return
-// of `main`.
+// Closes the channel without waiting, except for the option `linger`, and frees it.
 //
-// A second call for the same channel, and any other use of it, returns `InvalidState` as long as no more
-// than 1024 other objects have been freed since. After that the pointer is invalid like any freed pointer.
-// The same holds for the `_free` function of every kind.
+// NULL is allowed. `linger` and `on_unconsumed` also apply to a channel that is open when the program ends by `exit`
+// or by returning from `main`.
+//
+// A second call, and any other use of the freed channel, returns `InvalidState` until 1024 other objects have been
+// freed. After that the pointer is invalid like any freed pointer. These rules apply to the `_free` function of every
+// kind.
 //
 // The caller sees to this:
 // `channel` is NULL or a handle of this library, and no other call uses it.
@@ -1160,20 +1219,23 @@ linkspan_status linkspan_transcode(const uint8_t *bytes,
                                    uint8_t **result,
                                    size_t *result_length);
 
-// Frees bytes or text from a function whose description names `linkspan_free`, such as `linkspan_encode`.
+// Frees bytes or text of functions that name `linkspan_free`, such as `linkspan_encode`.
+//
 // NULL is allowed.
 //
 // The caller sees to this:
 // `bytes` and `length` are as the function returned them, and were not freed before.
 void linkspan_free(void *bytes, size_t length);
 
-// The name of a state, the same in every language: `"RUNNING"`; `"UNKNOWN"` for a number that is no state.
-// Lives as long as the program.
+// Returns the name of a state, equal in every language: `"RUNNING"`.
+//
+// `"UNKNOWN"` for other numbers. The name lives as long as the program.
 const char *linkspan_state_name(linkspan_state state);
 
-// Connects to a controller, waits until one listens, and connects again after each restart of it:
-// `$LINKSPAN_CONTROLLER` or else `unix:controller` for NULL. `options` may be NULL. Any number of threads
-// may use it and take turns; one at a time may wait in `linkspan_controller_next`.
+// Waits until a controller listens, and connects; reconnects after each restart.
+//
+// `endpoint` NULL means `$LINKSPAN_CONTROLLER`, else `unix:controller`. `options` may be NULL. Any number of threads
+// may use it and take turns; one may wait in `linkspan_controller_next`.
 //
 // The caller sees to this:
 // `endpoint` is NULL or NUL-terminated, `options` NULL or valid, `controller` may be written.
@@ -1182,7 +1244,7 @@ linkspan_status linkspan_controller_connect(const char *endpoint,
                                             int64_t timeout,
                                             struct linkspan_controller **controller);
 
-// Gets the records of all services in the controller's list, as an array, which the caller releases.
+// Gets the records of all services as an array, which the caller releases.
 //
 // The caller sees to this:
 // `controller` is live, `services` may be written.
@@ -1190,7 +1252,9 @@ linkspan_status linkspan_controller_services(const struct linkspan_controller *c
                                              int64_t timeout,
                                              struct linkspan_message **services);
 
-// Gets the record of one service, which the caller releases; `NotFound` if none has that name.
+// Gets the record of a service, which the caller releases.
+//
+// `NotFound` if no service has the name.
 //
 // The caller sees to this:
 // `controller` is live, `service` is NUL-terminated, `record` may be written.
@@ -1199,13 +1263,14 @@ linkspan_status linkspan_controller_status(const struct linkspan_controller *con
                                            int64_t timeout,
                                            struct linkspan_message **record);
 
-// Sends a command to a service, `"PAUSE"` or one of its own, and waits until it is done. `value` gets the
-// result, which the caller releases. `InvalidState` if the state forbids the command, `NotFound` for a
-// service that the controller does not have, `Remote` or the service's own kind if it failed, `Timeout` if
-// the time-out, which is also sent to the service, passed first.
+// Sends a command, `"PAUSE"` or one of the service, and waits until it is done.
+//
+// `value` gets the result, which the caller releases. The time-out is also sent to the service. `InvalidState` if the
+// state forbids the command, `NotFound` if the controller does not know the service. If the command failed, `Remote`
+// or the kind from the service. `Timeout` if the time-out passed first.
 // The caller sees to this:
-// `controller` is live, `service` and `command` are NUL-terminated, `arguments` is NULL or a live message, `value` may
-// be written.
+// `controller` is live, `service` and `command` are NUL-terminated, `arguments` is NULL or a live message, `value`
+// may be written.
 linkspan_status linkspan_controller_command(const struct linkspan_controller *controller,
                                             const char *service,
                                             const char *command,
@@ -1213,20 +1278,20 @@ linkspan_status linkspan_controller_command(const struct linkspan_controller *co
                                             int64_t timeout,
                                             struct linkspan_message **value);
 
-// Sends a command to a service and waits until it is accepted or refused, or, with `until_done`, until it is
-// done. `answer`, which the caller releases, has its outcome so far and the `id` for
-// `linkspan_controller_answer`. A command that failed or was refused is reported in the answer; the call
-// itself succeeds.
+// Sends a command and waits until it is accepted or refused, or, with `until_done`, done.
+//
+// `answer`, which the caller releases, has the current outcome and the `id` for `linkspan_controller_answer`. If the
+// command fails or is refused, the call succeeds and the answer says so.
 //
 // The caller sees to this:
-// `controller` is live, `request` points to a `linkspan_command_request` whose `size` is set and whose
-// pointers are NULL or valid, `answer` may be written.
+// `controller` is live, `request` points to a `linkspan_command_request` whose `size` is set and whose pointers are
+// NULL or valid, `answer` may be written.
 linkspan_status linkspan_controller_begin(const struct linkspan_controller *controller,
                                           const struct linkspan_command_request *request,
                                           int64_t timeout,
                                           struct linkspan_message **answer);
 
-// Gets the current answer to a command that was begun; the caller releases it.
+// Gets the current answer to a command, which the caller releases.
 //
 // The caller sees to this:
 // `controller` is live, `service` and `id` are NUL-terminated, `answer` may be written.
@@ -1236,8 +1301,9 @@ linkspan_status linkspan_controller_answer(const struct linkspan_controller *con
                                            int64_t timeout,
                                            struct linkspan_message **answer);
 
-// Gets the newest lines of a service's log, or of the controller's event log for NULL: an array of maps with
-// `at`, `service`, `level` and `text`, which the caller releases.
+// Gets the newest log lines of a service, or of the controller for NULL.
+//
+// They are an array of maps with `at`, `service`, `level` and `text`, which the caller releases.
 //
 // The caller sees to this:
 // `controller` is live, `service` is NULL or NUL-terminated, `log` may be written.
@@ -1247,13 +1313,13 @@ linkspan_status linkspan_controller_log(const struct linkspan_controller *contro
                                         int64_t timeout,
                                         struct linkspan_message **log);
 
-// Subscribes to the state of services, for `linkspan_controller_next` with this controller: first the state of each
-// service, then every change, as maps whose `what` is `service` (with its record in `service`), `gone` (`name`),
-// `data` (`name`, `at`, `value`), `log` (`entry`) or `missed` (`count`).
+// Watches services: `linkspan_controller_next` then returns their states and changes.
 //
-// `data_every` is the interval in nanoseconds at which the data of the services is read, 0 for never.
-// `services` has the `services_count` names of the services to watch; none for all. A second call replaces
-// the first.
+// The first events are the state of each service. An event is a map whose `what` is `service` (with its record in
+// `service`), `gone` (`name`), `data` (`name`, `at`, `value`), `log` (`entry`) or `missed` (`count`).
+//
+// `data_every` is the interval in nanoseconds for reading data, 0 for never. `services` has `services_count` names;
+// none for all services. A further call replaces the previous one.
 //
 // The caller sees to this:
 // `controller` is live, `services` points to `services_count` texts, each NUL-terminated.
@@ -1262,8 +1328,9 @@ linkspan_status linkspan_controller_watch(const struct linkspan_controller *cont
                                           const char *const *services,
                                           size_t services_count);
 
-// Gets the next event of the watched services: a map as `linkspan_controller_watch` describes it, which the
-// caller releases. `LINKSPAN_DEFAULT` waits for ever here.
+// Waits for the next event of the watched services, a map that the caller releases.
+//
+// `linkspan_controller_watch` describes the map. `LINKSPAN_DEFAULT` waits for ever here.
 //
 // The caller sees to this:
 // `controller` is live, `event` may be written.
@@ -1271,7 +1338,7 @@ linkspan_status linkspan_controller_next(const struct linkspan_controller *contr
                                          int64_t timeout,
                                          struct linkspan_message **event);
 
-// Makes the controller forget a service that is disconnected; `InvalidState` while it is connected.
+// Removes a disconnected service from the controller. `InvalidState` while it is connected.
 //
 // The caller sees to this:
 // `controller` is live, `service` is NUL-terminated.
@@ -1279,46 +1346,51 @@ linkspan_status linkspan_controller_forget(const struct linkspan_controller *con
                                            const char *service,
                                            int64_t timeout);
 
-// Gets a file descriptor for event loops: readable while `linkspan_controller_next` would not wait. The controller
-// owns it: do not close it.
+// Gets a file descriptor for event loops, readable if `linkspan_controller_next` would not wait.
+//
+// The controller owns it: do not close it.
 //
 // The caller sees to this:
 // `controller` is live, `fd` may be written.
 linkspan_status linkspan_controller_fileno(const struct linkspan_controller *controller,
                                            int *fd);
 
-// Gets the counters of the controller itself as a map, which the caller releases.
+// Gets the counters of the controller as a map, which the caller releases.
 //
 // The caller sees to this:
 // `controller` is live, `stats` may be written.
 linkspan_status linkspan_controller_stats(const struct linkspan_controller *controller,
                                           struct linkspan_message **stats);
 
-// Closes the connection to the controller; waits of other threads end. It still has to be freed.
+// Closes the connection; waits of other threads end. It must still be freed.
 //
 // The caller sees to this:
 // `controller` is live.
 linkspan_status linkspan_controller_close(const struct linkspan_controller *controller);
 
-// Closes the connection to the controller and frees it. NULL is allowed; a second call for the same
-// controller, and any other use of it, is `InvalidState`: see `linkspan_channel_free`.
+// Closes and frees the connection. NULL is allowed.
+//
+// For a second call see `linkspan_channel_free`.
 //
 // The caller sees to this:
 // `controller` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_controller_free(struct linkspan_controller *controller);
 
-// The name of an encoding: `"cbor"`; NULL for a number that is none. Lives as long as the program.
+// Returns the name of an encoding, such as `"cbor"`; NULL for an unknown number.
+//
+// The name lives as long as the program.
 const char *linkspan_encoding_name(linkspan_encoding encoding);
 
-// The encoding of a name; `Unsupported` if there is none.
+// Gets the encoding of a name; `Unsupported` for an unknown name.
 //
 // The caller sees to this:
 // `name` is NUL-terminated, `encoding` may be written.
 linkspan_status linkspan_encoding_from_name(const char *name, linkspan_encoding *encoding);
 
-// Gets the newest value of a publisher; the caller releases it. With a time-out it waits for a publisher and its first
-// value, with `LINKSPAN_DEFAULT` it does not wait. `Empty` if nothing was published yet, `NotFound` if no program
-// publishes.
+// Gets the newest value of a publisher, which the caller releases.
+//
+// With a time-out it waits for a publisher and its first value; with `LINKSPAN_DEFAULT` it does not wait. `Empty` if
+// nothing was published yet, `NotFound` if no program publishes.
 //
 // The caller sees to this:
 // `endpoint` is NUL-terminated, `options` NULL or valid, `message` may be written.
@@ -1327,17 +1399,18 @@ linkspan_status linkspan_latest(const char *endpoint,
                                 int64_t timeout,
                                 struct linkspan_message **message);
 
-// Gets what is open on this machine: an array of a map for each name, as `linkspan ls --json` shows it; the caller
-// releases it.
+// Gets an array with a map for each open name on this machine; the caller releases it.
+//
+// The maps are those of `linkspan ls --json`.
 //
 // The caller sees to this:
 // `names` may be written.
 linkspan_status linkspan_names(struct linkspan_message **names);
 
-// Gets the schema of an endpoint from the program that listens there, or from its spool or journal, as a
-// value: `type/fields/0/name`, `type/fields/0/type/unit` and so on, the canonical form of docs/schema.md;
-// the caller releases it. Waits at most 3 s. `NotFound` if no program listens, `Missing` if no schema was
-// given.
+// Gets the schema of the program that listens at the endpoint, or of its spool or journal.
+//
+// The value is the canonical form of docs/schema.md, such as `type/fields/0/name` and `type/fields/0/type/unit`; the
+// caller releases it. Waits at most 3 s. `NotFound` if no program listens, `Missing` without a schema.
 //
 // The caller sees to this:
 // `endpoint` is NUL-terminated, `message` may be written.
@@ -1349,9 +1422,10 @@ linkspan_status linkspan_schema(const char *endpoint, struct linkspan_message **
 // `endpoint` is NUL-terminated, `message` may be written.
 linkspan_status linkspan_reply_schema(const char *endpoint, struct linkspan_message **message);
 
-// Gets the schema that a message of the endpoint was written with, like [`linkspan_schema`]: each record of
-// a journal names its own. `InvalidState` for a message that was built here, `Corrupt` if the journal has
-// lost the schema.
+// Gets the schema of a message of the endpoint, like [`linkspan_schema`].
+//
+// Each record of a journal names its schema. `InvalidState` for a message that was built here, `Corrupt` if the
+// journal has lost the schema.
 //
 // The caller sees to this:
 // `endpoint` is NUL-terminated, `written` is a live message, `message` may be written.
@@ -1359,11 +1433,13 @@ linkspan_status linkspan_schema_of(const char *endpoint,
                                    const struct linkspan_message *written,
                                    struct linkspan_message **message);
 
-// Waits until at least one of several objects has something to give: `ready` gets `count` truths, one for each
-// descriptor. `descriptors` are what the `_fileno` functions give, obtained anew before each wait, or other
-// descriptors of the program. Then call what does not wait (`linkspan_subscriber_try_recv`, `linkspan_server_next`
-// with a time-out of 0), which may still find nothing: wait again. `LINKSPAN_DEFAULT` is 30 s. `Timeout` if none has
-// anything in time, `InvalidState` without a descriptor, and for one that is closed.
+// Waits until at least one of several descriptors is ready.
+//
+// `ready` gets `count` flags, one for each descriptor. `descriptors` come from the `_fileno` functions, called again
+// before each wait, or from the program. Then query the ready objects without waiting
+// (`linkspan_subscriber_try_recv`, `linkspan_server_next` with a time-out of 0). They may still find nothing; then
+// wait again. `LINKSPAN_DEFAULT` is 30 s. `Timeout` if none is ready in time. `InvalidState` without descriptors, or
+// for a closed one.
 //
 // The caller sees to this:
 // `descriptors` points to `count` numbers, `ready` may be written as many times.
@@ -1372,28 +1448,30 @@ linkspan_status linkspan_wait(const int *descriptors,
                               int64_t timeout,
                               bool *ready);
 
-// Describes the last call of this thread that failed; a call that succeeds changes nothing here.
+// Gets the last failed call of this thread, and returns its status.
 //
-// Returns that call's status, `LINKSPAN_OK` where none has failed. `error` may be NULL. `InvalidState` if the size in
-// `error` is not set.
+// A successful call changes nothing here. Returns `LINKSPAN_OK` if none has failed. `error` may be NULL.
+// `InvalidState` if the size in `error` is not set.
 //
 // The caller sees to this:
 // `error` is NULL or points to a `linkspan_error` whose `size` is set.
 linkspan_status linkspan_last_error(struct linkspan_error *error);
 
-// The text of the last call of this thread that failed, `""` where none has. Lives until the next call fails.
+// Returns the text of this thread's last failed call, or `""`. It lives until the next call fails.
 const char *linkspan_last_error_text(void);
 
-// Makes this the last error of this thread, and returns `status`: for layers of other languages over this interface.
-// A `status` that is no error kind, `LINKSPAN_OK` too, becomes `LINKSPAN_WRONG_TYPE`.
+// Sets this thread's last error and returns `status`, for bindings over this interface.
+//
+// `LINKSPAN_OK` and unknown statuses become `LINKSPAN_WRONG_TYPE`.
 //
 // The caller sees to this:
 // `text` is NULL or NUL-terminated.
 linkspan_status linkspan_set_last_error(linkspan_status status,
                                         const char *text);
 
-// Gets the lengths of the `rank` dimensions of the N-d array at a path, or of the nested lists there, which languages
-// without typed arrays send. `WrongType` with the shape in its text for another rank.
+// Gets the lengths of the N-d array at a path, or of nested lists.
+//
+// Languages without typed arrays send nested lists. `WrongType`, with the shape in its text, if the rank differs.
 //
 // The caller sees to this:
 // As for `linkspan_message_get_type`; `dims` has room for `rank` lengths.
@@ -1402,11 +1480,11 @@ linkspan_status linkspan_message_get_shape(const struct linkspan_message *messag
                                            size_t rank,
                                            uint64_t *dims);
 
-// Copies the N-d array at a path into memory of the program, `to->data`, which has the type, the order and the shape
-// that `to` says: the element at (i, j, …) stays at (i, j, …), and types are widened as by `linkspan_array_copy`. A
-// list of single numbers fills an array of one dimension, a list of lists of one length an array of two, and a single
-// number an array of none. `OutOfRange` for a number that does not fit. `WrongType` with both shapes in its text
-// if they differ. `to->data` is partly written if the call fails.
+// Copies the N-d array at a path into `to->data`; each element keeps its indexes.
+//
+// `to` gives type, order and shape. Types are widened as by `linkspan_array_copy`. A list of numbers fills one
+// dimension, a list of equally long lists two, and a single number none. `OutOfRange` for a number that does not fit.
+// `WrongType`, with both shapes in its text, if they differ. After an error `to->data` is partly written.
 //
 // The caller sees to this:
 // As for `linkspan_message_get_type`; `to->data` has room for the elements.
@@ -1414,8 +1492,10 @@ linkspan_status linkspan_message_get_array_into(const struct linkspan_message *m
                                                 const char *path,
                                                 const struct linkspan_array *to);
 
-// Gets a view of the N-d array at a path, which must have this type, this order and `rank` dimensions; else
-// `WrongType`, and `linkspan_message_get_array_into` copies it. An array that is the same in both orders has either.
+// Gets a view of the N-d array at a path, with exactly this type, order and rank.
+//
+// Otherwise `WrongType`; `linkspan_message_get_array_into` converts it. An array that is equal in both orders has
+// either.
 //
 // The caller sees to this:
 // As for `linkspan_message_get_type`.
@@ -1434,7 +1514,7 @@ linkspan_status linkspan_listener_listen(const char *endpoint,
                                          const struct linkspan_options *options,
                                          struct linkspan_listener **listener);
 
-// Accepts one peer.
+// Waits for the next peer and gives its channel.
 //
 // The caller sees to this:
 // `listener` is live, `channel` may be written.
@@ -1442,16 +1522,16 @@ linkspan_status linkspan_listener_accept(const struct linkspan_listener *listene
                                          int64_t timeout,
                                          struct linkspan_channel **channel);
 
-// Gets a file descriptor for event loops: readable while `linkspan_listener_accept` would not wait. The listener owns
-// it: do not close it.
+// Gets a file descriptor for event loops, readable if `linkspan_listener_accept` would not wait.
+//
+// The listener owns it: do not close it.
 //
 // The caller sees to this:
 // `listener` is live, `fd` may be written.
 linkspan_status linkspan_listener_fileno(const struct linkspan_listener *listener,
                                          int *fd);
 
-// Gets the events of the listener since the last call: an array of maps with `kind` (`connected`, `disconnected`,
-// `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+// Gets the events since the last call, like `linkspan_channel_events`.
 //
 // The caller sees to this:
 // `listener` is live, `events` may be written.
@@ -1465,28 +1545,31 @@ linkspan_status linkspan_listener_events(const struct linkspan_listener *listene
 linkspan_status linkspan_listener_stats(const struct linkspan_listener *listener,
                                         struct linkspan_message **stats);
 
-// Closes the listener; waits of other threads end. Channels that it accepted stay. It still has to be freed.
+// Closes the listener; waits of other threads end. Accepted channels stay open.
+//
+// The listener must still be freed.
 //
 // The caller sees to this:
 // `listener` is live.
 linkspan_status linkspan_listener_close(const struct linkspan_listener *listener);
 
-// Closes the listener and frees it. NULL is allowed; a second call for the same listener, and any other use of it, is
-// `InvalidState`: see `linkspan_channel_free`.
+// Closes and frees the listener. NULL is allowed.
+//
+// For a second call see `linkspan_channel_free`.
 //
 // The caller sees to this:
 // `listener` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_listener_free(struct linkspan_listener *listener);
 
-// Lends memory for an array of `rank` dimensions. The program writes it through `array->data` (not const,
-// although the type is) and puts it into a message with `linkspan_message_put_loan`: over `shm:` the peer
-// views it in place, without a copy. The elements are not initialized. If no memory can be lent (another
-// transport, less than 64 KiB, no connection yet, all slots in use) it is ordinary memory, which is copied
-// when it is sent: the program is the same.
+// Lends uninitialized memory for an array of `rank` dimensions.
 //
-// The order is `LINKSPAN_ROW`; a program that writes the array column by column sets `array->order` before
-// it puts it. A loan lives until it is put or freed by `linkspan_loan_free`, even if the channel is closed
-// before. `TooLarge` above 15 dimensions, or above the longest message; `OutOfMemory`.
+// The program writes it through `array->data` (despite its const type) and puts it into a message with
+// `linkspan_message_put_loan`. Over `shm:` the peer views it without a copy. It is ordinary memory, copied when sent,
+// over other transports, below 64 KiB, before the channel is linked, or while all slots are in use.
+//
+// The order is `LINKSPAN_ROW`; a program that writes column by column sets `array->order` before the put. The loan
+// lives until it is put or freed by `linkspan_loan_free`, even if the channel closes. `TooLarge` above 15 dimensions
+// or the longest message; `OutOfMemory`.
 //
 // The caller sees to this:
 // `channel` is live, `dims` points to `rank` lengths or `rank` is zero, `array` may be written.
@@ -1496,8 +1579,9 @@ linkspan_status linkspan_channel_loan(const struct linkspan_channel *channel,
                                       const uint64_t *dims,
                                       struct linkspan_array *array);
 
-// Lends memory for an array of the reply to this request, as `linkspan_channel_loan` does for a message: the
-// client views it in place. `InvalidState` for a message that is no server's request.
+// Lends memory for an array of the reply, like `linkspan_channel_loan`.
+//
+// The client views it in place. `InvalidState` if the message is not a server's request.
 //
 // The caller sees to this:
 // As for `linkspan_channel_loan`; `request` is a live message.
@@ -1507,8 +1591,9 @@ linkspan_status linkspan_request_loan(const struct linkspan_message *request,
                                       const uint64_t *dims,
                                       struct linkspan_array *array);
 
-// Lends memory for an array to publish, as `linkspan_channel_loan` does: over `shm:` all subscribers view it
-// in place.
+// Lends memory for an array to publish, like `linkspan_channel_loan`.
+//
+// Over `shm:` all subscribers view it in place.
 //
 // The caller sees to this:
 // As for `linkspan_channel_loan`; `publisher` is live.
@@ -1518,11 +1603,11 @@ linkspan_status linkspan_publisher_loan(const struct linkspan_publisher *publish
                                         const uint64_t *dims,
                                         struct linkspan_array *array);
 
-// Moves a loan into a message: nothing is copied, `array->data` becomes NULL, and the program must not write
-// the memory any more. `array->data` identifies the loan, `array->order` is the order in which the program
-// wrote it; its type and shape are those with which it was lent. Any message can take it; sent over another
-// channel than the lender's, it is copied. `InvalidState` for an array that is no loan, or is one no longer.
-// After an error the program still has the loan.
+// Moves a loan into a message without a copy; `array->data` becomes NULL.
+//
+// The program must not write the memory any more. `array->data` identifies the loan, and `array->order` is its order;
+// type and shape are those of the loan. Any message can take it, but other channels than the lender's copy it.
+// `InvalidState` if the array is not a current loan. After an error the program still has the loan.
 //
 // The caller sees to this:
 // As for `linkspan_message_put_null`; `array` points to an array, which may be written.
@@ -1530,29 +1615,31 @@ linkspan_status linkspan_message_put_loan(struct linkspan_message *message,
                                           const char *key,
                                           struct linkspan_array *array);
 
-// Frees a loan that has not been put into a message; `array->data` becomes NULL. NULL, and an array whose
-// `data` is NULL, are allowed. `InvalidState` for an array that is no loan, or is one no longer.
+// Frees a loan that was not put into a message; `array->data` becomes NULL.
+//
+// NULL, and an array whose `data` is NULL, are allowed. `InvalidState` if the array is not a current loan.
 //
 // The caller sees to this:
 // `array` is NULL or points to an array, which may be written.
 linkspan_status linkspan_loan_free(struct linkspan_array *array);
 
-// Frees the elements of an array that a struct of generated code owns, and makes it the empty array: they are a loan,
-// or came from `malloc`. `array` may be NULL.
+// Frees the elements of an array that a struct of generated code owns, and empties it.
+//
+// The elements are a loan or came from `malloc`. `array` may be NULL.
 //
 // The caller sees to this:
 // `array` is NULL or points to an array, which may be written, and no code uses its elements any more.
 linkspan_status linkspan_array_free(struct linkspan_array *array);
 
-// Lends memory for `length` opaque bytes, such as a frame of a camera. The program writes them through `*bytes` and
-// puts them into a message with `linkspan_message_put_loan_bytes`: over `shm:`, with the encodings `cbor` and `raw`,
-// nothing of them is copied to send them. They are not initialized. If no memory can be lent (another transport or
-// encoding, less than 64 KiB, no connection yet, all slots in use) it is ordinary memory, which is copied when it is
-// sent: the program is the same. A message sends one such loan in place, with at most 4 KiB of other values before and
-// behind it.
+// Lends uninitialized memory for `length` bytes, such as a camera frame.
 //
-// A loan lives until it is put or freed by `linkspan_loan_bytes_free`, even if the channel is closed before.
-// `TooLarge` above the longest message; `OutOfMemory`.
+// The program writes it through `*bytes` and puts it into a message with `linkspan_message_put_loan_bytes`. Over
+// `shm:`, with `cbor` or `raw`, sending copies nothing. A message sends one such loan in place, with at most 4 KiB of
+// other values before and after it. It is ordinary memory, copied when sent, with other transports or encodings,
+// below 64 KiB, before the channel is linked, or while all slots are in use.
+//
+// The loan lives until it is put or freed by `linkspan_loan_bytes_free`, even if the channel closes. `TooLarge` above
+// the longest message; `OutOfMemory`.
 //
 // The caller sees to this:
 // `channel` is live, `bytes` may be written.
@@ -1560,8 +1647,9 @@ linkspan_status linkspan_channel_loan_bytes(const struct linkspan_channel *chann
                                             size_t length,
                                             uint8_t **bytes);
 
-// Lends memory for bytes of the reply to this request, as `linkspan_channel_loan_bytes` does for a message.
-// `InvalidState` for a message that is no server's request.
+// Lends memory for bytes of the reply, like `linkspan_channel_loan_bytes`.
+//
+// `InvalidState` if the message is not a server's request.
 //
 // The caller sees to this:
 // As for `linkspan_channel_loan_bytes`; `request` is a live message.
@@ -1569,7 +1657,7 @@ linkspan_status linkspan_request_loan_bytes(const struct linkspan_message *reque
                                             size_t length,
                                             uint8_t **bytes);
 
-// Lends memory for bytes to publish, as `linkspan_channel_loan_bytes` does.
+// Lends memory for bytes to publish, like `linkspan_channel_loan_bytes`.
 //
 // The caller sees to this:
 // As for `linkspan_channel_loan_bytes`; `publisher` is live.
@@ -1577,10 +1665,11 @@ linkspan_status linkspan_publisher_loan_bytes(const struct linkspan_publisher *p
                                               size_t length,
                                               uint8_t **bytes);
 
-// Moves the first `length` bytes of a loan into a message, as bytes: nothing is copied, `*bytes` becomes NULL, and the
-// program must not write the memory any more. Any message can take it; sent over another channel than the lender's, it
-// is copied. `InvalidState` for what is no loan of bytes, or is one no longer, and for more bytes than it has. After
-// an error the program still has the loan.
+// Moves the first `length` bytes of a loan into a message without a copy; `*bytes` becomes NULL.
+//
+// The program must not write the memory any more. Any message can take it, but other channels than the lender's copy
+// it. `InvalidState` if this is not a current loan of bytes, or is shorter. After an error the program still has the
+// loan.
 //
 // The caller sees to this:
 // As for `linkspan_message_put_null`; `bytes` points to a pointer, which may be written.
@@ -1589,65 +1678,67 @@ linkspan_status linkspan_message_put_loan_bytes(struct linkspan_message *message
                                                 uint8_t **bytes,
                                                 size_t length);
 
-// Frees a loan of bytes that has not been put into a message; `*bytes` becomes NULL. NULL, and a pointer to NULL, are
-// allowed. `InvalidState` for what is no loan of bytes, or is one no longer.
+// Frees a loan of bytes that was not put into a message; `*bytes` becomes NULL.
+//
+// NULL, and a pointer to NULL, are allowed. `InvalidState` if this is not a current loan of bytes.
 //
 // The caller sees to this:
 // `bytes` is NULL or points to a pointer, which may be written.
 linkspan_status linkspan_loan_bytes_free(uint8_t **bytes);
 
-// Creates an empty message, whose value is null until something is put into it. Release it with
-// `linkspan_message_release`.
+// Creates an empty message with the value null. Release it with `linkspan_message_release`.
 //
 // The caller sees to this:
 // `message` may be written.
 linkspan_status linkspan_message_new(struct linkspan_message **message);
 
-// Adds a reference, which needs its own `linkspan_message_release`.
+// Adds a reference. It needs an additional `linkspan_message_release`.
 //
 // The caller sees to this:
 // `message` is a live message.
 linkspan_status linkspan_message_retain(struct linkspan_message *message);
 
-// Removes a reference; the last one frees the message and ends all views into it. NULL is allowed.
+// Removes a reference; the last one frees the message and ends all views. NULL is allowed.
 //
-// A request that was neither replied to nor failed is answered `Remote` by its last release.
+// The last release of an unanswered request answers it with `Remote`.
 //
-// A release without a reference left, and any other use of such a message, returns `InvalidState` as long as
-// no more than 64 other messages have been released since. After that the pointer is invalid like any freed
-// pointer.
+// A release without a reference left, and any other use of such a message, returns `InvalidState` until 64 other
+// messages have been released. After that the pointer is invalid like any freed pointer.
 //
 // The caller sees to this:
 // `message` is NULL or a message of this library, one of whose references belongs to the caller.
 linkspan_status linkspan_message_release(struct linkspan_message *message);
 
-// Clears the message, to build another value in it. A received message becomes an empty one of the program's
-// own.
+// Clears the message, to build another value in it.
+//
+// A received message becomes an empty message of the program.
 //
 // The caller sees to this:
 // `message` is a live message.
 linkspan_status linkspan_message_clear(struct linkspan_message *message);
 
-// Gets the origin of a message; `InvalidState` for one that was built or decoded here.
+// Gets the origin of a message. `InvalidState` for a message that was built or decoded here.
 //
 // The caller sees to this:
 // `message` is a live message, `info` points to a `linkspan_message_info` whose `size` is set.
 linkspan_status linkspan_message_get_info(const struct linkspan_message *message,
                                           struct linkspan_message_info *info);
 
-// Checks that code which was generated from the schema with this fingerprint, 64 hexadecimal digits, may decode a
-// message: `SchemaMismatch` if its sender gave another schema when the two sides connected, unless this side was
-// opened with this one, so that both were compared. A message that was built or decoded here has no sender. Generated
-// code calls it in `NAME_decode`.
+// Checks that code generated from the schema with this fingerprint may decode a message.
+//
+// `NAME_decode` of generated code calls it. The fingerprint has 64 hexadecimal digits. `SchemaMismatch` if the sender
+// gave another schema, unless this side was opened with this one and so both were compared. A message that was built
+// or decoded here always passes.
 //
 // The caller sees to this:
 // `message` is a live message, `fingerprint` a NUL-terminated text.
 linkspan_status linkspan_message_check_fingerprint(const struct linkspan_message *message,
                                                    const char *fingerprint);
 
-// Gets the encoded value as it was received: a view. `InvalidState` for a message that was built or decoded
-// here. If long arrays of the value lie in shared memory of the sender, the first call copies everything
-// into one block, which the message keeps.
+// Gets the encoded value as received: a view.
+//
+// `InvalidState` for a message that was built or decoded here. If long arrays lie in shared memory of the sender, the
+// first call copies the whole value into one block, which the message keeps.
 //
 // The caller sees to this:
 // `message` is a live message, the results may be written.
@@ -1663,9 +1754,10 @@ linkspan_status linkspan_publisher_new(const char *endpoint,
                                        const struct linkspan_options *options,
                                        struct linkspan_publisher **publisher);
 
-// Waits until this many subscribers are connected, so that they miss none of the following messages.
-// `Timeout` if fewer connected; `InvalidState` where another thread closes the publisher meanwhile; `Unsupported` for
-// a `file:` or a `journal:`, which store what is published.
+// Waits until `count` subscribers are connected and will get the following messages.
+//
+// `Timeout` if fewer are connected in time. `InvalidState` if another thread closes the publisher. `Unsupported` for
+// a `file:` or a `journal:`, which store messages.
 //
 // The caller sees to this:
 // `publisher` is live.
@@ -1673,8 +1765,9 @@ linkspan_status linkspan_publisher_wait_for_subscribers(const struct linkspan_pu
                                                         size_t count,
                                                         int64_t timeout);
 
-// Publishes a message without waiting for subscribers. `sequence`, which may be NULL, gets the number of the
-// message. A send that fails leaves the message unchanged.
+// Publishes a message without waiting for subscribers.
+//
+// `sequence`, which may be NULL, gets the number of the message. A failed send leaves the message unchanged.
 //
 // The caller sees to this:
 // `publisher` and `message` are live, `sequence` is NULL or may be written.
@@ -1682,8 +1775,10 @@ linkspan_status linkspan_publisher_send(const struct linkspan_publisher *publish
                                         const struct linkspan_message *message,
                                         uint64_t *sequence);
 
-// Publishes several messages in order, with one wake-up or one system call per subscriber for up to 64 short
-// ones. `sent` is as for `linkspan_channel_send_many`.
+// Publishes several messages in order.
+//
+// Up to 64 short messages share one wake-up or system call per subscriber. `sent` is as for
+// `linkspan_channel_send_many`.
 //
 // The caller sees to this:
 // `publisher` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be
@@ -1693,49 +1788,54 @@ linkspan_status linkspan_publisher_send_many(const struct linkspan_publisher *pu
                                              size_t count,
                                              size_t *sent);
 
-// Gets the events of the publisher since the last call: an array of maps with `kind` (`connected`, `disconnected`,
-// `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+// Gets the events since the last call, like `linkspan_channel_events`.
 //
 // The caller sees to this:
 // `publisher` is live, `events` may be written.
 linkspan_status linkspan_publisher_events(const struct linkspan_publisher *publisher,
                                           struct linkspan_message **events);
 
-// Gets the counters of the publisher as a map, which the caller releases; `subscribers` is their current
-// number.
+// Gets the counters as a map, which the caller releases.
+//
+// `subscribers` is their current number.
 //
 // The caller sees to this:
 // `publisher` is live, `stats` may be written.
 linkspan_status linkspan_publisher_stats(const struct linkspan_publisher *publisher,
                                          struct linkspan_message **stats);
 
-// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it, over
-// `unix:` and `tcp:` the kernel has taken it. A `journal:` and a `file:` have it once the send has returned. `Timeout`
-// has the number of messages that are left for the slowest (`linkspan_last_error`); the publisher stays open. Where
-// another thread closes it meanwhile, it is `InvalidState` with that number.
+// Waits until every connected subscriber has been given all published messages.
+//
+// Over `shm:` the subscriber has read them; over `unix:` and `tcp:` the kernel has taken them. Over `journal:` and
+// `file:` the send already waits. `Timeout` has the number left for the slowest subscriber (`linkspan_last_error`),
+// and the publisher stays open. If another thread closes it, `InvalidState` has this number.
 //
 // The caller sees to this:
 // `publisher` is live.
 linkspan_status linkspan_publisher_flush(const struct linkspan_publisher *publisher,
                                          int64_t timeout);
 
-// Closes the publisher once its subscribers have received their pending messages, within the time-out. The
-// newest value is lost with it. It still has to be freed.
+// Closes the publisher after its subscribers have received all messages, within the time-out.
+//
+// The newest value is lost with it. The publisher must still be freed.
 //
 // The caller sees to this:
 // `publisher` is live.
 linkspan_status linkspan_publisher_close(const struct linkspan_publisher *publisher, int64_t timeout);
 
-// Closes the publisher and frees it. NULL is allowed; a second call for the same publisher, and any other use of it,
-// is `InvalidState`: see `linkspan_channel_free`.
+// Closes and frees the publisher. NULL is allowed.
+//
+// For a second call see `linkspan_channel_free`.
 //
 // The caller sees to this:
 // `publisher` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_publisher_free(struct linkspan_publisher *publisher);
 
-// Puts null. Every `_put_` and `_begin_` function puts one value: under `key` in a map (an existing key gets
-// the new value), at the end with `key` NULL in an array, and with `key` NULL as the message's whole value
-// in an empty message. The first key that is put into an empty message makes its value a map.
+// Puts null. Every `_put_` and `_begin_` function puts one value.
+//
+// In a map it goes under `key`, and replaces an existing value. In an array it goes to the end, with `key` NULL. In
+// an empty message it becomes the whole value, with `key` NULL. The first key in an empty message makes its value a
+// map.
 //
 // The caller sees to this:
 // `message` is a live message, `key` is NULL or NUL-terminated.
@@ -1775,8 +1875,9 @@ linkspan_status linkspan_message_put_big_int(struct linkspan_message *message,
 // As for `linkspan_message_put_null`.
 linkspan_status linkspan_message_put_f64(struct linkspan_message *message, const char *key, double value);
 
-// Puts text of `length` bytes, copied; `Malformed` if it is not UTF-8. `LINKSPAN_ZSTR(text)` expands to
-// pointer and length of a NUL-terminated text.
+// Puts a copy of `length` bytes of text; `Malformed` if they are not UTF-8.
+//
+// `LINKSPAN_ZSTR(text)` gives pointer and length of a NUL-terminated text.
 //
 // The caller sees to this:
 // As for `linkspan_message_put_null`; `text` points to `length` bytes.
@@ -1785,7 +1886,7 @@ linkspan_status linkspan_message_put_text(struct linkspan_message *message,
                                           const char *text,
                                           size_t length);
 
-// Puts bytes, copied.
+// Puts a copy of bytes.
 //
 // The caller sees to this:
 // As for `linkspan_message_put_null`; `bytes` points to `length` bytes.
@@ -1819,7 +1920,9 @@ linkspan_status linkspan_message_put_decimal(struct linkspan_message *message,
                                              const char *text,
                                              size_t length);
 
-// Puts an N-d array, copied: `dtype`, `order`, `rank`, `dims` and `data` describe it, `length` is ignored.
+// Puts a copy of an N-d array.
+//
+// `dtype`, `order`, `rank`, `dims` and `data` describe it; `length` is ignored.
 //
 // The caller sees to this:
 // As for `linkspan_message_put_null`; `array->data` points to as many elements as `array->dims` say.
@@ -1827,7 +1930,7 @@ linkspan_status linkspan_message_put_array(struct linkspan_message *message,
                                            const char *key,
                                            const struct linkspan_array *array);
 
-// Puts the whole value of another message, copied.
+// Puts a copy of another message's whole value.
 //
 // The caller sees to this:
 // As for `linkspan_message_put_null`; `value` is a live message.
@@ -1835,14 +1938,13 @@ linkspan_status linkspan_message_put_message(struct linkspan_message *message,
                                              const char *key,
                                              const struct linkspan_message *value);
 
-// Begins a map: the following values are put into it, until `linkspan_message_end`.
+// Begins a map for the following values, until `linkspan_message_end`.
 //
 // The caller sees to this:
 // As for `linkspan_message_put_null`.
 linkspan_status linkspan_message_begin_map(struct linkspan_message *message, const char *key);
 
-// Begins an array of values: the following values are put into it with `key` NULL, until
-// `linkspan_message_end`.
+// Begins an array for the following values, put with `key` NULL, until `linkspan_message_end`.
 //
 // The caller sees to this:
 // As for `linkspan_message_put_null`.
@@ -1854,9 +1956,11 @@ linkspan_status linkspan_message_begin_array(struct linkspan_message *message, c
 // `message` is a live message.
 linkspan_status linkspan_message_end(struct linkspan_message *message);
 
-// Gets the type of the value at a path: keys and positions from zero, joined by `/` (`rows/0/name`); in a key `~1` is
-// a `/` and `~0` a `~`, and `""` is the whole value. Every `_get_` function returns `Missing` if the path has no
-// value, `WrongType` if the value has another type, and leaves zero or NULL in its results when it fails.
+// Gets the type of the value at a path.
+//
+// A path has keys and zero-based positions, joined by `/` (`rows/0/name`). In a key `~1` means `/` and `~0` means
+// `~`. `""` is the whole value. Every `_get_` function returns `Missing` without a value and `WrongType` for another
+// type, and then leaves zero or NULL in its results.
 //
 // The caller sees to this:
 // `message` is a live message, `path` is NUL-terminated, the results may be written.
@@ -1864,8 +1968,9 @@ linkspan_status linkspan_message_get_type(const struct linkspan_message *message
                                           const char *path,
                                           linkspan_type *type);
 
-// Gets the number of values in the array or map at a path, of elements in the N-d array, of bytes in the
-// text or bytes; 1 for any other value.
+// Gets the count of the value at a path.
+//
+// It counts the values in an array or map, elements in an N-d array, and bytes in text or bytes; 1 for other values.
 //
 // The caller sees to this:
 // As for `linkspan_message_get_type`.
@@ -1873,7 +1978,7 @@ linkspan_status linkspan_message_count(const struct linkspan_message *message,
                                        const char *path,
                                        size_t *count);
 
-// Gets the key at a position, counted from zero, of the map at a path: a view, not NUL-terminated.
+// Gets the key at a zero-based position of the map at a path: a view, not NUL-terminated.
 //
 // The caller sees to this:
 // As for `linkspan_message_get_type`.
@@ -1907,8 +2012,9 @@ linkspan_status linkspan_message_get_u64(const struct linkspan_message *message,
                                          const char *path,
                                          uint64_t *value);
 
-// Reads an integer beyond 64 bits: its sign and a view of its absolute value, most significant byte first.
-// `WrongType` for smaller ones, which `_get_i64` and `_get_u64` read.
+// Reads an integer beyond 64 bits: sign and a view of the magnitude, most significant byte first.
+//
+// `WrongType` for smaller integers, which `_get_i64` and `_get_u64` read.
 //
 // The caller sees to this:
 // As for `linkspan_message_get_type`.
@@ -1918,7 +2024,7 @@ linkspan_status linkspan_message_get_big_int(const struct linkspan_message *mess
                                              const uint8_t **magnitude,
                                              size_t *length);
 
-// Reads a number: a float, or an integer that a `double` holds exactly, else `OutOfRange`.
+// Reads a float, or an integer that a `double` holds exactly, else `OutOfRange`.
 //
 // The caller sees to this:
 // As for `linkspan_message_get_type`.
@@ -1985,15 +2091,16 @@ linkspan_status linkspan_message_get_message(const struct linkspan_message *mess
                                              const char *path,
                                              struct linkspan_message **value);
 
-// Reads a table after `fill` has completed it, once and in one thread: for languages that build their tables
-// at run time. A table that was read before is not changed.
+// Reads a table after `fill` has completed it, once, for languages that build tables at run time.
+//
+// Only one thread runs `fill`. A table that was read before is not changed.
 //
 // The caller sees to this:
 // `record` is a table once `fill` has returned; `fill` is not NULL, may be called, and calls nothing of this library.
 linkspan_status linkspan_record_prepare(struct linkspan_record *record,
                                         void (*fill)(void));
 
-// Sets every field of a struct to its default or to zero, and ignores the old content.
+// Sets every field of a struct to its default or zero, without freeing the old content.
 //
 // The caller sees to this:
 // `record` is a table, `to` may be written up to the size in the table.
@@ -2005,12 +2112,12 @@ linkspan_status linkspan_record_init(struct linkspan_record *record, void *to);
 // `record` is a table, `to` is NULL or points to a struct of it that was initialized.
 linkspan_status linkspan_record_free(struct linkspan_record *record, void *to);
 
-// Makes a struct the value of `message`, instead of its previous one. The message is sent, published or
-// used as a reply like any other; it accepts no puts until `linkspan_message_clear`.
+// Makes a struct the value of `message`, in place of its previous value.
 //
-// Arrays that are loans are moved into the message as `linkspan_message_put_loan` moves them: nothing is copied, and
-// their `data` is NULL then, so that the struct is not put again (`InvalidState`) until each has a loan or memory of
-// its own.
+// The message is used like any other; it accepts no puts until `linkspan_message_clear`.
+//
+// Arrays that are loans are moved without a copy, as by `linkspan_message_put_loan`, and their `data` becomes NULL.
+// The struct cannot be put again (`InvalidState`) until each has a loan or memory.
 //
 // The caller sees to this:
 // `record` is a table, `from` points to a struct of it, `message` is live.
@@ -2028,7 +2135,7 @@ linkspan_status linkspan_record_encode(struct linkspan_record *record,
                                        uint8_t **bytes,
                                        size_t *length);
 
-// Decodes bytes into a struct, as `linkspan_message_get_record` does. The bytes may be freed at once.
+// Decodes bytes into a struct, like `linkspan_message_get_record`. The bytes may be freed at once.
 //
 // The caller sees to this:
 // `record` is a table, `to` points to a struct of it that was initialized, `bytes` points to `length` bytes.
@@ -2038,9 +2145,9 @@ linkspan_status linkspan_record_decode(struct linkspan_record *record,
                                        size_t length,
                                        linkspan_encoding encoding);
 
-// Puts a struct as one value of a message that is being built, as `linkspan_message_put_null` puts null: under `key`
-// in a map, with `key` NULL in an array, or as the whole value of an empty message. Arrays of it that are loans are
-// copied.
+// Puts a copy of a struct as one value of a message, placed as by `linkspan_message_put_null`.
+//
+// Arrays that are loans are also copied.
 //
 // The caller sees to this:
 // As for `linkspan_message_put_null`; `record` is a table, `from` points to a struct of it.
@@ -2049,8 +2156,9 @@ linkspan_status linkspan_message_put_record(struct linkspan_message *message,
                                             struct linkspan_record *record,
                                             const void *from);
 
-// Reads the value at a path of a message into a struct; `""` is the whole value. The old content of the struct is
-// freed; after an error the struct has a part of the value.
+// Reads the value at a path of a message into a struct; `""` is the whole value.
+//
+// The old content of the struct is freed. After an error the struct has a part of the value.
 //
 // The caller sees to this:
 // `message` is live, `path` NUL-terminated, `record` a table, `to` points to a struct of it that was initialized.
@@ -2059,22 +2167,23 @@ linkspan_status linkspan_message_get_record(const struct linkspan_message *messa
                                             struct linkspan_record *record,
                                             void *to);
 
-// Opens `posix:/name` (the `/name` of `shm_open`), `sysv:0x1234` (the key of `shmget`, decimal or
-// hexadecimal), or a path: `path:/dev/shm/x`, or `/dev/shm/x` alone. `NotFound` if there is no such memory,
-// `PermissionDenied` if it may not be read, `InvalidEndpoint` for any other text.
+// Opens shared memory by name.
+//
+// Names are `posix:/name` (the `/name` of `shm_open`), `sysv:0x1234` (the key of `shmget`, decimal or hexadecimal),
+// and paths: `path:/dev/shm/x` or `/dev/shm/x`. `NotFound` if the memory does not exist, `PermissionDenied` if it is
+// not readable, `InvalidEndpoint` for other texts.
 //
 // The caller sees to this:
 // `source` is NUL-terminated, `region` may be written.
 linkspan_status linkspan_region_open(const char *source, struct linkspan_region **region);
 
-// Gets the current length in bytes: a file may have become longer or shorter.
+// Gets the current length in bytes. A file may grow or shrink.
 //
 // The caller sees to this:
 // `region` is live, `length` may be written.
 linkspan_status linkspan_region_length(const struct linkspan_region *region, uint64_t *length);
 
-// Copies bytes at an offset into the caller's memory; `OutOfRange` if the region does not have all of them,
-// and then nothing is written.
+// Copies bytes at an offset. `OutOfRange`, without a copy, if the region does not have all of them.
 //
 // The caller sees to this:
 // `region` is live, `bytes` points to `length` bytes that may be written.
@@ -2083,8 +2192,9 @@ linkspan_status linkspan_region_bytes(const struct linkspan_region *region,
                                       void *bytes,
                                       size_t length);
 
-// Gets the text at an offset, up to the first NUL or the end of the memory; not NUL-terminated. Free it with
-// `linkspan_free`. `Malformed` if it is not UTF-8: use `linkspan_region_bytes` then.
+// Gets the text at an offset, up to the first NUL or the end; not NUL-terminated.
+//
+// Free it with `linkspan_free`. `Malformed` if it is not UTF-8; use `linkspan_region_bytes` then.
 //
 // The caller sees to this:
 // `region` is live, the results may be written.
@@ -2093,12 +2203,13 @@ linkspan_status linkspan_region_text(const struct linkspan_region *region,
                                      char **text,
                                      size_t *length);
 
-// Reads the struct at an offset as a map in the order of its fields, which the caller releases. `layout`
-// describes the struct: `"u32 count; f64 celsius; char name[16]; i16 raw[8] @64"`, aligned as in C; a prefix
+// Reads the struct at an offset as a map in field order, which the caller releases.
+//
+// `layout` describes the struct: `"u32 count; f64 celsius; char name[16]; i16 raw[8] @64"`, aligned as in C. A prefix
 // `packed`, `big` or `little` changes that; `pad[12]` skips bytes.
 //
-// `counter` is NULL, or the name of an integer field that the owner makes odd before it writes and even
-// afterwards: then all fields are of one write, or the call fails with `Stalled`.
+// `counter` is NULL, or the name of an integer field that the owner makes odd before a write and even after it. All
+// fields then belong to one write, or the call fails with `Stalled`.
 //
 // The caller sees to this:
 // `region` is live, `layout` NUL-terminated, `counter` NULL or NUL-terminated, `value` may be written.
@@ -2108,22 +2219,25 @@ linkspan_status linkspan_region_read(const struct linkspan_region *region,
                                      const char *counter,
                                      struct linkspan_message **value);
 
-// Detaches the memory and frees the region. NULL is allowed; a second call for the same region, and any other use of
-// it, is `InvalidState`: see `linkspan_channel_free`.
+// Detaches and frees the region. NULL is allowed.
+//
+// For a second call see `linkspan_channel_free`.
 //
 // The caller sees to this:
 // `region` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_region_free(struct linkspan_region *region);
 
-// Replies to a request. A request is answered once; a second answer is `InvalidState`.
+// Replies to a request. A second answer is `InvalidState`.
 //
 // The caller sees to this:
 // `request` and `reply` are live messages.
 linkspan_status linkspan_request_reply(const struct linkspan_message *request,
                                        const struct linkspan_message *reply);
 
-// Answers a request with an error: a code of the handler's own or of JSON-RPC 2.0, a dotted type such as
-// `spectrum.window_too_long`, a text for a human reader, and a value for the program, which may be NULL.
+// Answers a request with an error.
+//
+// It has a code of the handler or of JSON-RPC 2.0, a dotted type such as `spectrum.window_too_long`, a text for
+// people, and a value for the program, which may be NULL.
 //
 // The caller sees to this:
 // `request` is a live message, `type` and `text` are NULL or NUL-terminated, `data` is NULL or a live message.
@@ -2133,9 +2247,9 @@ linkspan_status linkspan_request_fail(const struct linkspan_message *request,
                                       const char *text,
                                       const struct linkspan_message *data);
 
-// With the option `ack` `"manual"`: acknowledges a request, and what its sender sent before it, before it is
-// answered; an answer acknowledges it as well. `InvalidState` for a message that is no server's request, and without
-// that option.
+// Acknowledges a request and its sender's earlier ones, with the option `ack` `"manual"`.
+//
+// An answer also acknowledges it. `InvalidState` if the message is not a server's request, or without that option.
 //
 // The caller sees to this:
 // `request` is a live message.
@@ -2149,15 +2263,15 @@ linkspan_status linkspan_server_serve(const char *endpoint,
                                       const struct linkspan_options *options,
                                       struct linkspan_server **server);
 
-// Gets the next request, to be answered with `linkspan_request_reply` or `linkspan_request_fail`; the caller
-// releases it. `LINKSPAN_DEFAULT` waits for ever here. If another thread closes the server, the call
-// succeeds and `request` gets NULL.
+// Waits for the next request, which the caller releases.
 //
-// A wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) ends the same way at SIGINT or SIGTERM.
-// From the first such call until the server is closed or freed, the library handles these signals: the first
-// signal ends the loop, the second one the program. A signal that the program handles or ignores when the
-// loop begins is left unchanged; that is how to opt out. The previous handlers are restored with the last
-// such object. A call with a time-out sets no handler.
+// Answer it with `linkspan_request_reply` or `linkspan_request_fail`. `LINKSPAN_DEFAULT` waits for ever here. If
+// another thread closes the server, the call succeeds and `request` gets NULL.
+//
+// SIGINT and SIGTERM end a wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) in the same way. From the
+// first such call until the server is closed or freed, the library handles these signals: the first ends the loop,
+// the second the program. To opt out, handle or ignore a signal before the loop. The last such object restores the
+// previous handlers. A call with a time-out sets no handler.
 //
 // The caller sees to this:
 // `server` is live, `request` may be written.
@@ -2165,16 +2279,16 @@ linkspan_status linkspan_server_next(const struct linkspan_server *server,
                                      int64_t timeout,
                                      struct linkspan_message **request);
 
-// Gets a file descriptor for event loops: readable while `linkspan_server_next` would not wait. The server owns it: do
-// not close it.
+// Gets a file descriptor for event loops, readable if `linkspan_server_next` would not wait.
+//
+// The server owns it: do not close it.
 //
 // The caller sees to this:
 // `server` is live, `fd` may be written.
 linkspan_status linkspan_server_fileno(const struct linkspan_server *server,
                                        int *fd);
 
-// Gets the events of the server since the last call: an array of maps with `kind` (`connected`, `disconnected`,
-// `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+// Gets the events since the last call, like `linkspan_channel_events`.
 //
 // The caller sees to this:
 // `server` is live, `events` may be written.
@@ -2187,22 +2301,25 @@ linkspan_status linkspan_server_events(const struct linkspan_server *server,
 // `server` is live, `stats` may be written.
 linkspan_status linkspan_server_stats(const struct linkspan_server *server, struct linkspan_message **stats);
 
-// Closes the server once its replies have been consumed, within the time-out; waits of other threads end. It
-// still has to be freed.
+// Closes the server after its replies were consumed, within the time-out.
+//
+// The close ends the waits of other threads. The server must still be freed.
 //
 // The caller sees to this:
 // `server` is live.
 linkspan_status linkspan_server_close(const struct linkspan_server *server, int64_t timeout);
 
-// Closes the server and frees it. NULL is allowed; a second call for the same server, and any other use of it, is
-// `InvalidState`: see `linkspan_channel_free`.
+// Closes and frees the server. NULL is allowed.
+//
+// For a second call see `linkspan_channel_free`.
 //
 // The caller sees to this:
 // `server` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_server_free(struct linkspan_server *server);
 
-// Starts a service with this name: STARTING. It connects to its controller in the background and retries; no
-// call waits for a controller. `options` may be NULL.
+// Starts a service in the state STARTING. `options` may be NULL.
+//
+// It connects to its controller in the background and retries; no call waits for a controller.
 //
 // The caller sees to this:
 // `name` is NUL-terminated, `options` NULL or valid, `service` may be written.
@@ -2210,11 +2327,12 @@ linkspan_status linkspan_service_start(const char *name,
                                        const struct linkspan_service_options *options,
                                        struct linkspan_service **service);
 
-// Gets the next task, to be answered with `linkspan_service_task_done` or `linkspan_service_task_failed`
-// before the next call. `LINKSPAN_DEFAULT` waits for ever here. With the first call the service is READY,
-// and then RUNNING unless `paused` is set. At the end the call succeeds with the command
-// `LINKSPAN_COMMAND_END`, and the controller has been informed. A call that fails leaves `task` unchanged:
-// `Timeout` if there was no task in time, `InvalidState` while a task is open.
+// Waits for the next task; answer each before the next call.
+//
+// The answers are `linkspan_service_task_done` and `linkspan_service_task_failed`. `LINKSPAN_DEFAULT` waits for ever
+// here. The first call makes the service READY, and then RUNNING unless `paused` is set. The last task has the
+// command `LINKSPAN_COMMAND_END`; the controller then knows about the end. A failed call leaves `task` unchanged:
+// `Timeout` without a task in time, `InvalidState` while a task is open.
 //
 // The caller sees to this:
 // `service` is live, `task` points to a `linkspan_task` whose `size` is set.
@@ -2222,18 +2340,19 @@ linkspan_status linkspan_service_next(const struct linkspan_service *service,
                                       int64_t timeout,
                                       struct linkspan_task *task);
 
-// Answers a task: it is done. The sender of the command gets `value`, which may be NULL. `InvalidState` for
-// a task that was answered before.
+// Completes a task; the sender of the command gets `value`, which may be NULL.
+//
+// `InvalidState` if the task has an answer.
 //
 // The caller sees to this:
-// `service` is live, `task` points to a task from `linkspan_service_next`, `value` is NULL or a live
-// message.
+// `service` is live, `task` points to a task from `linkspan_service_next`, `value` is NULL or a live message.
 linkspan_status linkspan_service_task_done(const struct linkspan_service *service,
                                            const struct linkspan_task *task,
                                            const struct linkspan_message *value);
 
-// Answers a task: it failed, with a status and a text; NULL for the text of this thread's last error.
-// `LINKSPAN_REMOTE` is for failures that are not errors of Linkspan. The state is then as before the
+// Fails a task with a status and a text; NULL takes the text of this thread's last error.
+//
+// `LINKSPAN_REMOTE` is for failures that are not errors of Linkspan. The state returns to the state before the
 // command.
 //
 // The caller sees to this:
@@ -2243,8 +2362,9 @@ linkspan_status linkspan_service_task_failed(const struct linkspan_service *serv
                                              linkspan_status status,
                                              const char *text);
 
-// Puts the service into the state FAILED until RUN tries again or SHUTDOWN ends it. A status and a text give
-// the reason, as for `linkspan_service_task_failed`; an open task is still to be answered.
+// Makes the service FAILED until RUN tries again or SHUTDOWN ends it.
+//
+// Status and text give the reason, as for `linkspan_service_task_failed`. An open task still needs an answer.
 //
 // The caller sees to this:
 // `service` is live, `text` is NULL or NUL-terminated.
@@ -2252,14 +2372,17 @@ linkspan_status linkspan_service_set_failed(const struct linkspan_service *servi
                                             linkspan_status status,
                                             const char *text);
 
-// Sets the reason in the record of a service that has a problem but continues; NULL or `""` removes it.
+// Sets the reason in the record of a service with a problem; NULL or `""` removes it.
+//
+// The service continues.
 //
 // The caller sees to this:
 // `service` is live, `text` is NULL or NUL-terminated.
 linkspan_status linkspan_service_set_reason(const struct linkspan_service *service, const char *text);
 
-// Adds a line to the service's log, with the level `"debug"`, `"info"`, `"warning"` or `"error"`, NULL for
-// `"info"`; `OutOfRange` for any other. Any thread may call it.
+// Adds a line to the service's log. Any thread may call it.
+//
+// `level` is `"debug"`, `"info"`, `"warning"` or `"error"`; NULL means `"info"`. `OutOfRange` for other levels.
 //
 // The caller sees to this:
 // `service` is live, `text` is NUL-terminated, `level` is NULL or NUL-terminated.
@@ -2267,8 +2390,9 @@ linkspan_status linkspan_service_log(const struct linkspan_service *service,
                                      const char *text,
                                      const char *level);
 
-// Acts like a stop signal: the first call is SHUTDOWN, the second one cancels the work in progress. Any
-// thread may call it.
+// Acts like a stop signal: the first call is SHUTDOWN, the second cancels the current work.
+//
+// Any thread may call it.
 //
 // The caller sees to this:
 // `service` is live.
@@ -2281,8 +2405,9 @@ linkspan_status linkspan_service_shutdown(const struct linkspan_service *service
 linkspan_status linkspan_service_get_info(const struct linkspan_service *service,
                                           struct linkspan_service_info *info);
 
-// Gets a file descriptor for event loops: readable while `linkspan_service_next` may have a task. It stays the
-// service's: do not close it.
+// Gets a file descriptor for event loops, readable if `linkspan_service_next` may have a task.
+//
+// The service owns it: do not close it.
 //
 // The caller sees to this:
 // `service` is live, `fd` may be written.
@@ -2296,32 +2421,36 @@ linkspan_status linkspan_service_fileno(const struct linkspan_service *service,
 linkspan_status linkspan_service_stats(const struct linkspan_service *service,
                                        struct linkspan_message **stats);
 
-// Disconnects from the controller with the current state of the service, within the time-out; waits of other
-// threads end. It still has to be freed.
+// Disconnects from the controller with the current state, within the time-out.
+//
+// The close ends the waits of other threads. The service must still be freed.
 //
 // The caller sees to this:
 // `service` is live.
 linkspan_status linkspan_service_close(const struct linkspan_service *service, int64_t timeout);
 
-// Closes the service and frees it. NULL is allowed; a second call for the same service, and any other use of it, is
-// `InvalidState`: see `linkspan_channel_free`.
+// Closes and frees the service. NULL is allowed.
+//
+// For a second call see `linkspan_channel_free`.
 //
 // The caller sees to this:
 // `service` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_service_free(struct linkspan_service *service);
 
-// The version of the library that is running: `"0.1.0"`. Lives as long as the program.
+// Returns the version of the running library: `"0.1.0"`. It lives as long as the program.
 const char *linkspan_version(void);
 
-// The name of a status, the same in every language: `"Timeout"`; `"Ok"` for zero, `"Unknown"` for a number
-// that is no status. Lives as long as the program.
+// Returns the name of a status, equal in every language: `"Timeout"`.
+//
+// `"Ok"` for zero, `"Unknown"` for other numbers. The name lives as long as the program.
 const char *linkspan_status_name(linkspan_status status);
 
-// The system clock's time: nanoseconds since 1970-01-01T00:00:00Z.
+// Returns the system clock: nanoseconds since 1970-01-01T00:00:00Z.
 int64_t linkspan_timestamp_now(void);
 
-// Subscribes at an endpoint without waiting: the publisher may start later, and restart. `options` may be
-// NULL.
+// Subscribes at an endpoint without waiting for the publisher. `options` may be NULL.
+//
+// The publisher may start later, and restart.
 //
 // The caller sees to this:
 // `endpoint` is NUL-terminated, `options` NULL or valid, `subscriber` may be written.
@@ -2329,9 +2458,10 @@ linkspan_status linkspan_subscriber_new(const char *endpoint,
                                         const struct linkspan_options *options,
                                         struct linkspan_subscriber **subscriber);
 
-// The same to several names and patterns (`lab/*`): names that appear later join, and messages, losses and errors have
-// their names (`linkspan_message_info`). `names` has `count` of them; at least one. A pattern alone may be given to
-// `linkspan_subscriber_new` as well.
+// Subscribes to `count` names and patterns (`lab/*`), at least one.
+//
+// Names that appear later join. Messages, losses and errors have their names (`linkspan_message_info`).
+// `linkspan_subscriber_new` also accepts a single pattern.
 //
 // The caller sees to this:
 // `names` points to `count` texts, each NUL-terminated, `options` is NULL or valid, `subscriber` may be written.
@@ -2340,8 +2470,10 @@ linkspan_status linkspan_subscriber_of(const char *const *names,
                                        const struct linkspan_options *options,
                                        struct linkspan_subscriber **subscriber);
 
-// Receives a message, which the caller releases. `Lagged` once if messages were missed; the next call
-// continues. `NotFound` if no publisher was found within the time-out.
+// Waits for a message, which the caller releases.
+//
+// `Lagged` once after missed messages; the next call continues. `NotFound` if no publisher was found within the
+// time-out.
 //
 // The caller sees to this:
 // `subscriber` is live, `message` may be written.
@@ -2349,17 +2481,17 @@ linkspan_status linkspan_subscriber_recv(const struct linkspan_subscriber *subsc
                                          int64_t timeout,
                                          struct linkspan_message **message);
 
-// Receives a message without waiting; `Empty` if none is there.
+// Receives a message without waiting; `Empty` without one.
 //
 // The caller sees to this:
 // As for `linkspan_subscriber_recv`.
 linkspan_status linkspan_subscriber_try_recv(const struct linkspan_subscriber *subscriber,
                                              struct linkspan_message **message);
 
-// Waits for a message and also takes those that have arrived behind it: at most `max` in all, for which
-// there is room at `messages`. `count` gets their number; the caller releases each. An error behind the
-// first message is returned by the next call. All of them count as consumed with the next call that
-// receives.
+// Waits for a message and takes up to `max` messages into `messages`.
+//
+// `count` gets their number; the caller releases each. They count as consumed at the next receiving call. That call
+// also returns an error after the first message.
 //
 // The caller sees to this:
 // `subscriber` is live, `messages` has room for `max` pointers, `count` may be written.
@@ -2369,28 +2501,27 @@ linkspan_status linkspan_subscriber_recv_many(const struct linkspan_subscriber *
                                               struct linkspan_message **messages,
                                               size_t *count);
 
-// Reports whether a message is available, without waiting and without taking it.
+// Gets whether a message is available, without taking it.
 //
 // The caller sees to this:
 // `subscriber` is live, `there` may be written.
 linkspan_status linkspan_subscriber_poll(const struct linkspan_subscriber *subscriber, bool *there);
 
-// With the option `ack` `"manual"`: acknowledges all messages that were received. Those that are not
-// acknowledged when this program ends are sent to its next incarnation.
+// Acknowledges all received messages, with the option `ack` `"manual"`.
+//
+// If this program ends, its next incarnation gets the unacknowledged messages.
 //
 // The caller sees to this:
 // `subscriber` is live.
 linkspan_status linkspan_subscriber_ack(const struct linkspan_subscriber *subscriber);
 
-// Gets the next message of a loop, which the caller releases. `LINKSPAN_DEFAULT` waits for ever here. If
-// another thread closes the subscriber, the call succeeds and `message` gets NULL. Missed messages are not
-// an error here: `missed` of `linkspan_message_get_info` is their number directly before this one.
+// Waits for the next message of a loop, which the caller releases.
 //
-// A wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) ends the same way at SIGINT or SIGTERM.
-// From the first such call until the subscriber is closed or freed, the library handles these signals: the
-// first signal ends the loop, the second one the program. A signal that the program handles or ignores when
-// the loop begins is left unchanged; that is how to opt out. The previous handlers are restored with the
-// last such object. A call with a time-out sets no handler.
+// `LINKSPAN_DEFAULT` waits for ever here. If another thread closes the subscriber, the call succeeds and `message`
+// gets NULL. Missed messages are no error; `missed` of `linkspan_message_get_info` counts those directly before this
+// message.
+//
+// Signals end a wait without a deadline as in `linkspan_server_next`.
 //
 // The caller sees to this:
 // `subscriber` is live, `message` may be written.
@@ -2398,16 +2529,16 @@ linkspan_status linkspan_subscriber_next(const struct linkspan_subscriber *subsc
                                          int64_t timeout,
                                          struct linkspan_message **message);
 
-// Gets a file descriptor for event loops: readable while a receive would not wait. The subscriber owns it: do not
-// close it.
+// Gets a file descriptor for event loops, readable if a receive would not wait.
+//
+// The subscriber owns it: do not close it.
 //
 // The caller sees to this:
 // `subscriber` is live, `fd` may be written.
 linkspan_status linkspan_subscriber_fileno(const struct linkspan_subscriber *subscriber,
                                            int *fd);
 
-// Gets the events of the subscriber since the last call: an array of maps with `kind` (`connected`, `disconnected`,
-// `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+// Gets the events since the last call, like `linkspan_channel_events`.
 //
 // The caller sees to this:
 // `subscriber` is live, `events` may be written.
@@ -2421,20 +2552,23 @@ linkspan_status linkspan_subscriber_events(const struct linkspan_subscriber *sub
 linkspan_status linkspan_subscriber_stats(const struct linkspan_subscriber *subscriber,
                                           struct linkspan_message **stats);
 
-// Closes the subscriber; waits of other threads end. It still has to be freed.
+// Closes the subscriber; waits of other threads end. It must still be freed.
 //
 // The caller sees to this:
 // `subscriber` is live.
 linkspan_status linkspan_subscriber_close(const struct linkspan_subscriber *subscriber);
 
-// Closes the subscriber and frees it. NULL is allowed; a second call for the same subscriber, and any other use of it,
-// is `InvalidState`: see `linkspan_channel_free`.
+// Closes and frees the subscriber. NULL is allowed.
+//
+// For a second call see `linkspan_channel_free`.
 //
 // The caller sees to this:
 // `subscriber` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_subscriber_free(struct linkspan_subscriber *subscriber);
 
-// Begins a walk at the value at a path, `""` for the whole. A map or an array precedes the values inside it.
+// Begins a walk at the value at a path, `""` for the whole.
+//
+// A map or array precedes the values inside it.
 //
 // The caller sees to this:
 // `message` is a live message, `path` is NUL-terminated, `walk` may be written.
@@ -2448,8 +2582,9 @@ linkspan_status linkspan_walk_new(struct linkspan_message *message,
 // `walk` is a live walk, `item` points to a `linkspan_item` whose `size` is set.
 linkspan_status linkspan_walk_next(struct linkspan_walk *walk, struct linkspan_item *item);
 
-// Ends the walk, releases its message and frees it. NULL is allowed; a second call for the same walk, and
-// any other use of it, is `InvalidState`: see `linkspan_channel_free`.
+// Ends and frees the walk, and releases its message. NULL is allowed.
+//
+// For a second call see `linkspan_channel_free`.
 //
 // The caller sees to this:
 // `walk` is NULL or a handle of this library, and no other call uses it.

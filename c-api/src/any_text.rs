@@ -1,14 +1,14 @@
-//! Texts for people that a C program gives, whatever they hold.
+//! Texts for people from a C program, valid UTF-8 or not.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, c_char};
 
-/// What the Fortran layer passes for a text with a NUL inside, which C would cut there. No valid UTF-8 begins
-/// with these bytes.
+/// Stands for a Fortran text with a NUL inside, which C would cut there.
+///
+/// No valid UTF-8 begins with these bytes.
 pub(crate) const NUL_INSIDE: &[u8] = b"\xff\xfeNUL";
 
-/// A NUL-terminated text for people, of an error, a reason or a log, or none. It is taken whatever it holds: what is
-/// not UTF-8 becomes the replacement character.
+/// Reads an optional NUL-terminated text for people. Invalid UTF-8 becomes the replacement character.
 ///
 /// # Safety
 /// As for [`crate::argument::c_text`].

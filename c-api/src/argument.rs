@@ -1,4 +1,4 @@
-//! Arguments and results of the C functions: pointers and lengths are checked here, once.
+//! Arguments and results of the C functions. Pointers and lengths are checked here.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -16,29 +16,30 @@ pub(crate) use crate::null::is_null;
 pub(crate) use crate::place::{Place, place};
 use crate::status::linkspan_status;
 
-/// A time-out: that of the object's options, 30 s by default. Loops wait without a deadline with it:
-/// `linkspan_server_next` and the other `_next` functions do, whatever the options are.
+/// A time-out: that of the object's options, 30 s by default.
+///
+/// With it, `linkspan_server_next` and the other `_next` functions wait without a deadline, whatever the options say.
 pub const LINKSPAN_DEFAULT: i64 = -1;
-/// A time-out: for ever.
+/// A time-out: waits for ever.
 pub const LINKSPAN_FOREVER: i64 = 9223372036854775807;
 
-/// What it passes for a text that is not allocated; as above.
+/// Stands for a Fortran text that is not allocated; see [`crate::any_text::NUL_INSIDE`].
 const NOT_ALLOCATED: &[u8] = b"\xff\xfeNOT";
-/// What the Fortran layer passes for a time-out that is negative or not a number.
+/// Stands for a Fortran time-out that is negative or not a number.
 const NO_TIMEOUT: i64 = i64::MIN;
-/// What the Fortran layer passes for a time-out that does not fit 64-bit nanoseconds.
+/// Stands for a Fortran time-out that does not fit 64-bit nanoseconds.
 const LONG_TIMEOUT: i64 = i64::MIN + 1;
 
-/// The handle or struct that a pointer of the caller points to.
+/// Returns the handle or struct at a pointer of the caller.
 ///
 /// # Safety
-/// `pointer` is NULL or points to a `T`, which is live or one of those released last.
+/// `pointer` is NULL or points to a `T` that is live or recently released.
 pub(crate) unsafe fn handle<'a, T: Checked>(pointer: *const T) -> Result<&'a T> {
     // SAFETY: as the caller promises.
     unsafe { live(pointer, parameter_of::<T>) }
 }
 
-/// The same for a parameter with another name than its type.
+/// Like [`handle`], for a parameter whose name differs from its type.
 ///
 /// # Safety
 /// As for [`handle`].
@@ -47,28 +48,28 @@ pub(crate) unsafe fn named<'a, T: Checked>(pointer: *const T, what: &str) -> Res
     unsafe { live(pointer, || what) }
 }
 
-/// The object behind a pointer; `what` names the parameter in an error.
+/// Returns the object at a pointer; errors name the parameter `what`.
 ///
 /// # Safety
 /// As for [`handle`].
 #[inline]
 unsafe fn live<'a, 'n, T: Checked>(pointer: *const T, what: impl FnOnce() -> &'n str) -> Result<&'a T> {
-    // SAFETY: the caller promises NULL or a T, or the shell of one, which is looked at before its content.
+    // SAFETY: the caller promises NULL, a `T` or its shell. `check` reads only the shell.
     let object = unsafe { pointer.as_ref() }.ok_or_else(|| is_null(what()))?;
     object.check()?;
     Ok(object)
 }
 
-/// Most parameters are named as their types are. Searched for where an error needs it: that takes more than sending a
-/// message.
+/// Returns the parameter name, which usually equals the type name.
+///
+/// Called only for errors, because the search takes longer than sending a message.
 #[cold]
 fn parameter_of<T>() -> &'static str {
     let name = std::any::type_name::<T>();
     name.rsplit("linkspan_").next().unwrap_or(name)
 }
 
-/// The value that a result gets before the call does anything else, so that a failed call leaves no stale
-/// value.
+/// The empty value of a result. It is written first, so that a failed call leaves no stale value.
 pub(crate) trait Nothing {
     const NOTHING: Self;
 }
@@ -88,7 +89,7 @@ impl<T> Nothing for *mut T {
     const NOTHING: *mut T = std::ptr::null_mut();
 }
 
-/// The place of a result, which gets its empty value first.
+/// Writes the empty value to a result, and returns its place.
 ///
 /// # Safety
 /// `place` is NULL or may be written.
@@ -97,8 +98,7 @@ pub(crate) unsafe fn out<'a, T: Nothing>(place: Place<T>) -> Result<&'a mut T> {
     if pointer.is_null() {
         return Err(is_null(name.trim_start_matches("r#")));
     }
-    // SAFETY: not NULL, and the caller promises it may be written; `write` does not drop the uninitialized
-    // old value.
+    // SAFETY: not NULL, and the caller promises that it may be written. `write` drops no uninitialized value.
     unsafe {
         pointer.write(T::NOTHING);
         Ok(&mut *pointer)
@@ -122,7 +122,7 @@ pub(crate) unsafe fn query<H: Checked, T: Nothing>(
     })
 }
 
-/// Runs a call that creates an object, or a message that depends on no other object.
+/// Runs a call that creates an object or an independent message.
 ///
 /// # Safety
 /// `result` is NULL or may be written.
@@ -155,16 +155,17 @@ pub(crate) unsafe fn give_bytes(
 }
 
 thread_local! {
-    /// The memory that this thread's last call of [`give_encoded`] wrote into.
+    /// The buffer of this thread for [`give_encoded`].
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// The largest memory that a thread keeps.
+/// A longer buffer is freed.
 const SCRATCH_MOST: usize = 64 << 10;
 
-/// As [`give_bytes`], for a call that appends to a buffer. Short results are copied from memory of the thread into
-/// memory of their size: a buffer for a result of unknown length would have to be shrunk, so that the allocator
-/// divides a block at each call.
+/// Like [`give_bytes`], for a call that appends to a buffer.
+///
+/// Short results go through a buffer of the thread and are copied to memory of their size. Shrinking a buffer of
+/// unknown length instead would make the allocator divide a block at each call.
 ///
 /// # Safety
 /// The results may be written.
@@ -174,7 +175,7 @@ pub(crate) unsafe fn give_encoded(
     what: impl FnOnce(&mut Vec<u8>) -> Result<()>,
 ) -> linkspan_status {
     let give = || {
-        // While a thread ends there is no such memory any more.
+        // The buffer is gone when the thread ends.
         let mut buffer = SCRATCH.try_with(Cell::take).unwrap_or_default();
         buffer.clear();
         let done = what(&mut buffer);
@@ -223,7 +224,7 @@ pub(crate) unsafe fn c_text_or_none<'a>(pointer: *const c_char, what: &str) -> R
     utf8(bytes, what).map(Some)
 }
 
-/// The same for one that is needed.
+/// Reads a required text for people.
 ///
 /// # Safety
 /// As for [`c_text`].
@@ -257,7 +258,7 @@ pub(crate) fn utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str> {
     checked_utf8(bytes, what)
 }
 
-/// Whether these are at most 16 bytes of ASCII, as most keys and paths are. Two loads suffice.
+/// Returns whether these are at most 16 bytes of ASCII, like most keys. Two loads suffice.
 #[inline]
 fn is_short_ascii(bytes: &[u8]) -> bool {
     const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -285,7 +286,7 @@ fn checked_utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str> {
     })
 }
 
-/// A block of memory; NULL is allowed where the length is zero.
+/// Returns a block of memory. NULL is allowed if the length is zero.
 ///
 /// # Safety
 /// `pointer` points to `length` bytes that outlive `'a`, or `length` is zero, or `pointer` is NULL.
@@ -294,7 +295,7 @@ pub(crate) unsafe fn block<'a>(pointer: *const u8, length: usize, what: &str) ->
     unsafe { items(pointer, length, what) }
 }
 
-/// A pointer and a number of values; NULL is allowed where the number is zero, and refused with any other.
+/// Returns `count` values. NULL is allowed only if the count is zero.
 ///
 /// # Safety
 /// `pointer` points to `count` aligned values that outlive `'a`, or `count` is zero, or `pointer` is NULL.
@@ -313,7 +314,7 @@ pub(crate) unsafe fn items<'a, T>(pointer: *const T, count: usize, what: &str) -
             format!("{what} has {length} bytes, more than memory can hold"),
         ));
     }
-    // SAFETY: not NULL, a length that memory can have, and the caller promises the values.
+    // SAFETY: not NULL, a possible length, and the caller promises the values.
     Ok(unsafe { slice::from_raw_parts(pointer, count) })
 }
 
@@ -326,12 +327,11 @@ pub(crate) fn block_to_fill(pointer: *mut u8, length: usize, what: &str) -> Resu
     }
 }
 
-/// How long a call waits.
 pub(crate) fn wait(nanoseconds: i64) -> Result<Wait<'static>> {
     timeout(nanoseconds).map(Wait::new)
 }
 
-/// Converts nanoseconds to a time-out; `OutOfRange` below zero, except for [`LINKSPAN_DEFAULT`].
+/// Converts nanoseconds to a time-out. `OutOfRange` below zero, except for [`LINKSPAN_DEFAULT`].
 pub(crate) fn timeout(nanoseconds: i64) -> Result<Timeout> {
     match nanoseconds {
         LINKSPAN_DEFAULT => Ok(Timeout::Default),
@@ -350,7 +350,7 @@ pub(crate) fn timeout(nanoseconds: i64) -> Result<Timeout> {
     }
 }
 
-/// A text as pointer and length, for results; not NUL-terminated.
+/// Gives a text as pointer and length, not NUL-terminated.
 pub(crate) fn give_text(text: &str, to: &mut *const c_char, length: &mut usize) {
     *to = text.as_ptr().cast();
     *length = text.len();

@@ -39,7 +39,7 @@ pub const LINKSPAN_C64: linkspan_dtype = 11;
 /// Two `double`: real, imaginary.
 pub const LINKSPAN_C128: linkspan_dtype = 12;
 
-/// The order of an array's elements in memory. Shapes mean the same in both.
+/// The order of an array's elements in memory. It does not change the meaning of shapes.
 pub type linkspan_order = i32;
 /// The last index runs fastest: C.
 pub const LINKSPAN_ROW: linkspan_order = 0;
@@ -49,32 +49,32 @@ pub const LINKSPAN_COLUMN: linkspan_order = 1;
 /// The largest number of dimensions of an array.
 pub const LINKSPAN_MAX_RANK: usize = 15;
 
-/// An N-d array of numbers in memory that another object or the program owns, without gaps.
+/// An N-d array of numbers without gaps, in memory that another object or the program owns.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct linkspan_array {
     /// The type of the elements.
     pub dtype: linkspan_dtype,
-    /// Their order in memory. An array that is read has `LINKSPAN_ROW` if both orders are the same memory: if
-    /// it is empty, or at most one dimension is longer than 1.
+    /// The order of the elements.
+    ///
+    /// A read array has `LINKSPAN_ROW` if both orders are equal in memory: it is empty, or at most one dimension is
+    /// longer than 1.
     pub order: linkspan_order,
-    /// How many entries of `dims` are used; 0 for a single number.
+    /// The number of used entries of `dims`; 0 for a single number.
     pub rank: usize,
     /// The length of each dimension.
     pub dims: [u64; LINKSPAN_MAX_RANK],
     /// The elements, aligned for their type.
     pub data: *const std::ffi::c_void,
-    /// The size of the elements in bytes. Set when an array is read; ignored when an array is put.
+    /// The size of the elements in bytes. Set in a read array, ignored in a put array.
     pub length: usize,
 }
 
-/// The element type with this number.
 pub(crate) fn dtype(number: linkspan_dtype) -> Result<DType> {
     let known = usize::try_from(number).ok().and_then(|n| DType::ALL.get(n)).copied();
     known.ok_or_else(|| Error::new(ErrorKind::WrongType, format!("no array has dtype {number}")))
 }
 
-/// The order with this number.
 pub(crate) fn order(number: linkspan_order) -> Result<Order> {
     match number {
         LINKSPAN_ROW => Ok(Order::Row),
@@ -86,7 +86,6 @@ pub(crate) fn order(number: linkspan_order) -> Result<Order> {
 impl Checked for linkspan_array {}
 
 impl linkspan_array {
-    /// The empty array.
     pub(crate) const NOTHING: linkspan_array = linkspan_array {
         dtype: 0,
         order: 0,
@@ -96,7 +95,7 @@ impl linkspan_array {
         length: 0,
     };
 
-    /// The type of the elements and the lengths of the dimensions.
+    /// Returns the element type and the lengths.
     pub(crate) fn shape(&self) -> Result<(DType, &[u64])> {
         self.layout().map(|(dtype, _, dims)| (dtype, dims))
     }
@@ -111,7 +110,7 @@ impl linkspan_array {
         Ok((dtype, order, dims))
     }
 
-    /// The array that this struct describes.
+    /// Returns the described array.
     ///
     /// # Safety
     /// `data` points to as many elements as `dims` require.
@@ -124,7 +123,7 @@ impl linkspan_array {
         NdArrayRef::new(dtype, order, dims, data)
     }
 
-    /// The memory of the elements, to be written.
+    /// Returns the memory of the elements for writing.
     ///
     /// # Safety
     /// `data` has room for as many elements as `dims` require, which outlives `'a`, and nothing else uses it.
@@ -136,7 +135,7 @@ impl linkspan_array {
         if bytes == 0 {
             return Ok(&mut []);
         }
-        // SAFETY: not NULL, a length that memory can have, and the caller promises the room.
+        // SAFETY: not NULL, a possible length, and the caller promises the room.
         Ok(unsafe { std::slice::from_raw_parts_mut(self.data.cast_mut().cast::<u8>(), bytes) })
     }
 
@@ -147,13 +146,13 @@ impl linkspan_array {
         seen
     }
 
-    /// Describes an array in place, aligned or not. `self` is empty before.
+    /// Describes an array in place, aligned or not. `self` must be empty.
     pub(crate) fn describe(&mut self, array: NdArrayRef<'_>) {
         self.dtype = array.dtype as linkspan_dtype;
         self.order = array.order as linkspan_order;
         self.rank = array.shape.len();
         match array.shape {
-            // Most arrays: without a call that copies eight bytes.
+            // Faster for most arrays than a call that copies eight bytes.
             [length] => self.dims[0] = *length,
             lengths => self.dims[..lengths.len()].copy_from_slice(lengths),
         }
@@ -161,15 +160,16 @@ impl linkspan_array {
         self.length = array.data.len();
     }
 
-    /// Describes an array for a C program. Data that is not aligned for its elements is first copied into
-    /// `aligned`. `self` is empty before.
+    /// Describes an array for a C program; unaligned data is first copied into `aligned`.
+    ///
+    /// `self` must be empty.
     pub(crate) fn view<A: DerefMut<Target = Aligned>>(
         &mut self,
         array: NdArrayRef<'_>,
         aligned: impl FnOnce() -> A,
     ) -> Result<()> {
         let data = if array.data.is_empty() {
-            // The pointer of an empty slice: not NULL, and aligned so that C may form an empty array from it.
+            // Not NULL, and aligned, so that C may form an empty array from it.
             std::ptr::without_provenance(8)
         } else if array.data.as_ptr().addr().is_multiple_of(alignment(array.dtype)) {
             array.data.as_ptr()
@@ -182,7 +182,7 @@ impl linkspan_array {
     }
 }
 
-/// The alignment of an element; that of a complex number is the alignment of its parts.
+/// Returns the alignment of an element. A complex number has the alignment of its parts.
 fn alignment(dtype: DType) -> usize {
     match dtype {
         DType::C64 => 4,
@@ -190,14 +190,15 @@ fn alignment(dtype: DType) -> usize {
     }
 }
 
-/// Aligned copies of array data that was not aligned, which encodings other than the default produce: a C
-/// program may not read such data in place. Each copy lives as long as its message and is stored with the
-/// address that it was copied from.
+/// Aligned copies of array data, because C programs may not read unaligned data in place.
+///
+/// Encodings other than the default produce such data. A copy lives as long as its message, and is found by the
+/// address of the original.
 #[derive(Default)]
 pub(crate) struct Aligned(Vec<(usize, usize, Box<[u64]>)>);
 
 impl Aligned {
-    /// The copy of this data, made by the first call.
+    /// Returns the copy of this data, made at the first call.
     fn copy(&mut self, data: &[u8]) -> Result<*const u8> {
         let (place, length) = (data.as_ptr().addr(), data.len());
         let known = self.0.iter().position(|(p, l, _)| (*p, *l) == (place, length));
@@ -226,9 +227,10 @@ impl Aligned {
     }
 }
 
-/// Gets the length of an array's elements in bytes, which follows from `dtype`, `rank` and `dims`; `length` of the
-/// struct is not read. `WrongType` or `TooLarge` if no array has this type and these dimensions, `InvalidState` if
-/// there are elements and `data` is NULL.
+/// Gets the length of an array's elements in bytes, from `dtype`, `rank` and `dims`.
+///
+/// The member `length` is ignored. `WrongType` or `TooLarge` if the type or the dimensions are invalid. `InvalidState`
+/// if there are elements and `data` is NULL.
 ///
 /// # Safety
 /// `array` points to an array whose `data` can be read as far as its dims say, `length` may be written.
@@ -241,13 +243,14 @@ pub unsafe extern "C" fn linkspan_array_length(
     unsafe { query(array, place!(length), |array| Ok(array.lend()?.data.len())) }
 }
 
-/// Copies an array's elements into the caller's memory, so that the element at (i, j, …) stays at (i, j, …).
-/// `to` has the requested order and element type: the same type or a wider one that holds all its values
-/// (integers into wider integers, `float` into `double`, complex numbers likewise; integers into floats, real
-/// numbers into complex ones), else `WrongType`. `OutOfRange` if a 64-bit integer is not exact as a `double`;
-/// `to->data` is then partly written.
+/// Copies an array's elements into the caller's memory; each keeps its indexes.
 ///
-/// `to->rank` and `to->dims` must be those of `from`, else `WrongType`; `to->data` has room for them.
+/// `to` has the requested order and element type: the same type or a wider one that holds all its values. Integers
+/// widen to integers and floats, `float` to `double`, complex numbers likewise, and real numbers to complex ones.
+/// Other types are `WrongType`. `OutOfRange` if a 64-bit integer is not exact as a `double`; `to->data` is then partly
+/// written.
+///
+/// `to->rank` and `to->dims` must equal those of `from`, else `WrongType`.
 ///
 /// # Safety
 /// Both point to arrays; `from->data` can be read and `to->data` written as far as their dims say; they do not
@@ -270,7 +273,7 @@ pub unsafe extern "C" fn linkspan_array_copy(
     })
 }
 
-/// Whether the elements of an array of this shape lie in memory as in the other order.
+/// Returns whether the elements of this shape lie equally in memory in both orders.
 pub(crate) fn same_in_both_orders(shape: &[u64]) -> bool {
     shape.contains(&0) || shape.iter().filter(|length| **length > 1).count() < 2
 }
@@ -289,12 +292,12 @@ pub(crate) fn copy_elements(from: NdArrayRef<'_>, dtype: DType, order: Order, to
         return Err(Error::new(ErrorKind::WrongType, text));
     };
     if to.is_empty() {
-        // In an empty array the other dimensions may be of any length, so they are not iterated.
+        // The other dimensions of an empty array may have any length, so they are not iterated.
         return Ok(());
     }
     let (size_from, size_to) = (from.dtype.size(), dtype.size());
     let count = to.len() / size_to;
-    // The strides of `from` in elements, for an index that runs in the order of `to`, fastest dimension first.
+    // The strides of `from` in elements, for an index in the order of `to`, the fastest dimension first.
     let mut strides = vec![0; from.shape.len()];
     let mut step = 1;
     let fastest = |o: Order, i: usize| if o == Order::Column { i } else { from.shape.len() - 1 - i };
@@ -334,11 +337,12 @@ fn inexact(from: DType, to: DType, at: usize) -> Error {
     Error::new(ErrorKind::OutOfRange, text)
 }
 
-/// Writes one element as a wider one; false if its value would change.
+/// Writes an element as a wider type. Returns false if the value would change.
 type Widen = fn(&[u8], &mut [u8]) -> bool;
 
-/// Returns the conversion of an element to a wider one, little-endian as arrays are; `None` if the types do
-/// not allow it. 64-bit integers become `double` one by one, as single numbers do.
+/// Returns the conversion to a wider little-endian element; `None` if not allowed.
+///
+/// 64-bit integers become `double` one by one, as single numbers do.
 fn widening(from: DType, to: DType) -> Option<Widen> {
     use DType::{C64, C128, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64};
     fn same(from: &[u8], to: &mut [u8]) -> bool {
@@ -365,7 +369,7 @@ fn widening(from: DType, to: DType) -> Option<Widen> {
         }
         true
     }
-    /// A real number as a complex one: the imaginary part is 0.
+    /// Writes a real number as a complex one.
     fn complex(from: &[u8], to: &mut [u8]) -> bool {
         to.fill(0);
         to[..from.len()].copy_from_slice(from);
@@ -375,7 +379,7 @@ fn widening(from: DType, to: DType) -> Option<Widen> {
         to.fill(0);
         floats(from, &mut to[..8])
     }
-    /// An integer of up to 64 bits, signed if its type is, as a float of exactly that value.
+    /// Writes an integer of up to 64 bits as a float with exactly that value.
     fn float(from: &[u8], to: &mut [u8], fill: u8) -> bool {
         const EXACT: u64 = 1 << 53;
         let mut wide = [fill; 8];
@@ -386,7 +390,7 @@ fn widening(from: DType, to: DType) -> Option<Widen> {
             (i64::from_le_bytes(wide).unsigned_abs(), i64::from_le_bytes(wide) as f64)
         };
         match to.len() {
-            // Only integers of 8 and 16 bits arrive here, which a `float` holds exactly.
+            // Only integers of 8 and 16 bits arrive here; a `float` holds them exactly.
             4 => to.copy_from_slice(&(value as f32).to_le_bytes()),
             _ => to.copy_from_slice(&value.to_le_bytes()),
         }
@@ -412,14 +416,13 @@ fn widening(from: DType, to: DType) -> Option<Widen> {
     }
 }
 
-/// Checks the type, the order and the shape of an array; `u64::MAX` in `lengths` stands for any length.
+/// Checks type, order and shape of an array. `u64::MAX` in `lengths` means any length.
 pub(crate) fn array_fits(
     array: &NdArrayRef<'_>,
     dtype: DType,
     order: Option<Order>,
     lengths: Option<&[u64]>,
 ) -> Result<()> {
-    // In an array of one dimension, both orders are the same memory.
     let one_order = order.is_none_or(|order| order == array.order) || same_in_both_orders(array.shape);
     let fits = array.dtype == dtype
         && one_order

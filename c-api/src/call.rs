@@ -1,4 +1,4 @@
-//! Requests and replies on a channel: calls in one step and in two, and what the other end answers.
+//! Requests and replies on a channel, in one step or in two.
 
 use linkspan::PendingReply;
 
@@ -8,9 +8,9 @@ use crate::message::linkspan_message;
 use crate::object::{Tagged, free, give, handle_kind};
 use crate::status::linkspan_status;
 
-/// Sends a request and waits for its reply, which the caller releases. `Remote` if the handler failed,
-/// `Disconnected` if the peer died meanwhile. The requests of several threads are under way
-/// together.
+/// Sends a request and waits for its reply, which the caller releases.
+///
+/// `Remote` if the handler failed, `Disconnected` if the peer died. Several threads may call concurrently.
 /// # Safety
 /// `channel` and `request` are live, `reply` may be written.
 #[unsafe(no_mangle)]
@@ -29,15 +29,18 @@ pub unsafe extern "C" fn linkspan_channel_call(
     }
 }
 
-/// A request that was sent, whose reply `linkspan_channel_finish_call` gets. Any thread may use it with the channel
-/// that it is of, which it does not keep open. Free it with `linkspan_pending_reply_free`.
+/// A request without a reply yet. Free it with `linkspan_pending_reply_free`.
+///
+/// Any thread may pass it to `linkspan_channel_finish_call`, together with its channel. It does not keep the channel
+/// open.
 pub struct linkspan_pending_reply(pub(crate) Tagged<PendingReply>);
 
 handle_kind!(linkspan_pending_reply of PendingReply: b"pending.");
 
-/// Sends a request without waiting for its reply: a call in two steps. Any number of requests may be under way, from
-/// one thread or several. Their replies may arrive in any order, also while this end calls and receives, and are kept
-/// for the newest 1,024 requests that are not finished, up to 256 MiB.
+/// Sends a request without waiting for its reply: the first step of a call.
+///
+/// Any number of requests may be pending, from any threads. Replies arrive in any order, also while this end calls and
+/// receives. Replies are kept for the newest 1,024 pending requests, up to 256 MiB.
 ///
 /// # Safety
 /// `channel` and `request` are live, `pending` may be written.
@@ -57,10 +60,11 @@ pub unsafe extern "C" fn linkspan_channel_start_call(
     }
 }
 
-/// Waits for the reply to a request that `linkspan_channel_start_call` sent; the caller releases it. Fails as
-/// `linkspan_channel_call` does. With a time-out of 0 it fails with `Timeout` while the reply has not arrived, and may
-/// be called again; a longer time-out that passes gives up the request. `InvalidState` at once if the request is not
-/// under way on this channel any more.
+/// Waits for the reply to a request of `linkspan_channel_start_call`; the caller releases it.
+///
+/// It fails as `linkspan_channel_call` does. With a time-out of 0, `Timeout` means that the reply has not arrived;
+/// call again. After a longer time-out the request is given up. `InvalidState` if the request is no longer pending on
+/// this channel.
 ///
 /// # Safety
 /// `channel` and `pending` are live, `reply` may be written.
@@ -80,9 +84,10 @@ pub unsafe extern "C" fn linkspan_channel_finish_call(
     }
 }
 
-/// Frees a request that was sent. One that is not finished is withdrawn: a peer that has not received it by then does
-/// not begin with it, and a reply that arrives is dropped. NULL is allowed; a second call for the same request, and any
-/// other use of it, is `InvalidState`: see `linkspan_channel_free`.
+/// Frees a request; an unfinished one is withdrawn. NULL is allowed.
+///
+/// A peer that has not received it does not start on it, and a late reply is dropped. For a second call see
+/// `linkspan_channel_free`.
 ///
 /// # Safety
 /// `pending` is NULL or a handle of this library, and no other call uses it.
@@ -94,8 +99,9 @@ pub unsafe extern "C" fn linkspan_pending_reply_free(
     unsafe { free(pending) }
 }
 
-/// Replies to a request that `linkspan_channel_recv` returned; use `linkspan_request_reply` for a server's
-/// requests.
+/// Replies to a request that `linkspan_channel_recv` returned.
+///
+/// For a server's requests use `linkspan_request_reply`.
 ///
 /// # Safety
 /// `channel`, `request` and `reply` are live.

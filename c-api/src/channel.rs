@@ -16,38 +16,36 @@ use crate::options::{linkspan_options, options};
 use crate::sized::{give_sized, grows};
 use crate::status::{LINKSPAN_OK, linkspan_status};
 
-/// A channel: two ends, messages in both directions, requests and replies. Free it with
-/// `linkspan_channel_free`.
+/// One end of a channel: messages in both directions, requests and replies.
 ///
-/// Any number of threads may send and call, each within its own time-out: those that send take turns, the requests of
-/// calls are under way together. One thread at a time may receive; a second thread that receives or calls gets
-/// `InvalidState`. Any thread may close the channel, which ends the waits of others.
+/// Free it with `linkspan_channel_free`. Any number of threads may send and call; senders take turns, and calls run
+/// concurrently. Only one thread at a time may receive; a second receive or call during it is `InvalidState`. Any
+/// thread may close the channel, which ends the waits of others.
 pub struct linkspan_channel(pub(crate) Tagged<Channel>);
 
 handle_kind!(linkspan_channel of Channel: b"channel.");
 
-/// Gives C a channel, which lingers at the exit of the program unless it is released before.
+/// Gives a channel to C. It lingers at the exit of the program, unless released earlier.
 pub(crate) fn give_channel(channel: Channel) -> *mut linkspan_channel {
     let given = give(linkspan_channel(Tagged::new(channel)));
     exit::remember(given.expose_provenance(), linger_at);
     given
 }
 
-/// Lingers as the release of the channel at this address does.
+/// Lingers at exit as the release does.
 fn linger_at(address: usize) {
-    // SAFETY: `give_channel` made it, and it is released only after `exit::forget`, which waits until the exit is done
-    // with it.
+    // SAFETY: `give_channel` made it. `exit::forget` precedes its release, and waits until the exit does not use it.
     let channel = unsafe { &*ptr::with_exposed_provenance::<linkspan_channel>(address) };
     if channel.check().is_ok() {
         channel.0.linger();
     }
 }
 
-/// Which end of a channel this is.
+/// The end of a channel.
 pub type linkspan_role = i32;
 /// The end that listened.
 pub const LINKSPAN_ROLE_LISTENER: linkspan_role = 0;
-/// The end that connected: it connects again when the peer restarts.
+/// The end that connected. It reconnects when the peer restarts.
 pub const LINKSPAN_ROLE_CONNECTOR: linkspan_role = 1;
 
 /// The state of a channel. Begin with `linkspan_channel_info info = LINKSPAN_CHANNEL_INFO_INIT;`.
@@ -57,16 +55,17 @@ pub struct linkspan_channel_info {
     pub size: usize,
     /// Which end this is.
     pub role: linkspan_role,
-    /// Whether `linkspan_channel_send` would not wait; `linkspan_channel_poll` says whether a receive would not.
+    /// Whether `linkspan_channel_send` would not wait. See `linkspan_channel_poll` for receiving.
     pub writable: bool,
-    /// The endpoint, not NUL-terminated: lives as long as the channel.
+    /// The endpoint, not NUL-terminated. It lives as long as the channel.
     pub endpoint: *const c_char,
-    /// Its length in bytes.
+    /// The length of `endpoint` in bytes.
     pub endpoint_length: usize,
 }
 
-/// Connects if a program listens, and listens otherwise: of two programs that start at the same time exactly
-/// one listens. `options` may be NULL.
+/// Connects if a program listens at the endpoint; otherwise listens.
+///
+/// If two programs start at the same time, exactly one listens. `options` may be NULL.
 ///
 /// # Safety
 /// `endpoint` is NUL-terminated, `options` NULL or valid, `channel` may be written.
@@ -86,7 +85,9 @@ pub unsafe extern "C" fn linkspan_channel_open(
     }
 }
 
-/// Connects: waits until a program listens, and connects again when the other side restarts. `options` may be NULL.
+/// Waits until a program listens, and connects; reconnects when the peer restarts.
+///
+/// `options` may be NULL.
 ///
 /// # Safety
 /// As for `linkspan_channel_open`.
@@ -106,8 +107,9 @@ pub unsafe extern "C" fn linkspan_channel_connect(
     }
 }
 
-/// Sends a message, and waits while the queue of the peer is full. `sequence`, which may be NULL, gets the
-/// number of the message. A send that fails leaves the message unchanged.
+/// Sends a message; waits while the peer's queue is full.
+///
+/// `sequence`, which may be NULL, gets the number of the message. A failed send leaves the message unchanged.
 ///
 /// # Safety
 /// `channel` and `message` are live, `sequence` is NULL or may be written.
@@ -124,7 +126,7 @@ pub unsafe extern "C" fn linkspan_channel_send(
     }
 }
 
-/// Sends a message without waiting; `Full` if the queue of the other side is full, or no program is connected.
+/// Sends a message without waiting. `Full` without room or without a connected program.
 ///
 /// # Safety
 /// As for `linkspan_channel_send`.
@@ -138,9 +140,10 @@ pub unsafe extern "C" fn linkspan_channel_try_send(
     unsafe { exchange::send(channel, message, sequence, |channel, message| channel.0.try_send(message)) }
 }
 
-/// Sends several messages in order, with one wake-up or one system call for up to 64 short ones if the
-/// transport can. `sent`, which may be NULL, gets how many were sent, also if the call fails: the error then
-/// concerns the first message that was not sent.
+/// Sends several messages in order.
+///
+/// If the transport can, up to 64 short messages share one wake-up or system call. `sent`, which may be NULL, gets the
+/// number of sent messages, also after an error. The error then concerns the first unsent message.
 ///
 /// # Safety
 /// `channel` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be written.
@@ -160,7 +163,7 @@ pub unsafe extern "C" fn linkspan_channel_send_many(
     }
 }
 
-/// Receives a message, which the caller releases.
+/// Waits for a message, which the caller releases.
 ///
 /// # Safety
 /// `channel` is live, `message` may be written.
@@ -178,7 +181,7 @@ pub unsafe extern "C" fn linkspan_channel_recv(
     }
 }
 
-/// Receives a message without waiting; `Empty` if none is there.
+/// Receives a message without waiting; `Empty` without one.
 ///
 /// # Safety
 /// As for `linkspan_channel_recv`.
@@ -191,10 +194,10 @@ pub unsafe extern "C" fn linkspan_channel_try_recv(
     unsafe { query(channel, place!(message), |channel| Ok(linkspan_message::arrived(channel.0.try_recv()?))) }
 }
 
-/// Waits for a message and also takes those that have arrived behind it: at most `max` in all, for which
-/// there is room at `messages`. `count` gets their number; the caller releases each. An error behind the
-/// first message is returned by the next call. All of them count as consumed with the next call that
-/// receives.
+/// Waits for a message and takes up to `max` messages into `messages`.
+///
+/// `count` gets their number; the caller releases each. They count as consumed at the next receiving call. That call
+/// also returns an error after the first message.
 ///
 /// # Safety
 /// `channel` is live, `messages` has room for `max` pointers, `count` may be written.
@@ -214,7 +217,7 @@ pub unsafe extern "C" fn linkspan_channel_recv_many(
     }
 }
 
-/// Reports whether a message is available, without waiting and without taking it.
+/// Gets whether a message is available, without taking it.
 ///
 /// # Safety
 /// `channel` is live, `there` may be written.
@@ -227,8 +230,9 @@ pub unsafe extern "C" fn linkspan_channel_poll(
     unsafe { query(channel, place!(there), |channel| channel.0.poll()) }
 }
 
-/// With the option `ack` `"manual"`: acknowledges all messages that were received. Those that are not
-/// acknowledged when this program ends are sent to its next incarnation.
+/// Acknowledges all received messages, with the option `ack` `"manual"`.
+///
+/// If this program ends, its next incarnation gets the unacknowledged messages.
 /// # Safety
 /// `channel` is live.
 #[unsafe(no_mangle)]
@@ -258,7 +262,7 @@ pub unsafe extern "C" fn linkspan_channel_get_info(
                         Role::Listener => LINKSPAN_ROLE_LISTENER,
                         Role::Connector => LINKSPAN_ROLE_CONNECTOR,
                     },
-                    // A channel that is closed, or in use by another thread, would not return at once.
+                    // A closed or busy channel is not writable.
                     writable: channel.writable().unwrap_or(false),
                     endpoint: ptr::null(),
                     endpoint_length: 0,
@@ -270,8 +274,9 @@ pub unsafe extern "C" fn linkspan_channel_get_info(
     }
 }
 
-/// Gets a file descriptor for event loops: readable while a receive would not wait. The channel owns it: do not close
-/// it.
+/// Gets a file descriptor for event loops, readable if a receive would not wait.
+///
+/// The channel owns it: do not close it.
 ///
 /// # Safety
 /// `channel` is live, `fd` may be written.
@@ -284,8 +289,10 @@ pub unsafe extern "C" fn linkspan_channel_fileno(
     unsafe { query(channel, place!(fd), |channel| channel.0.fileno()) }
 }
 
-/// Gets the events of the channel since the last call: an array of maps with `kind` (`connected`, `disconnected`,
-/// `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+/// Gets the events since the last call as an array of maps, which the caller releases.
+///
+/// A map has `kind` (`connected`, `disconnected`, `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`,
+/// `missed` and `text`.
 ///
 /// # Safety
 /// `channel` is live, `events` may be written.
@@ -311,9 +318,11 @@ pub unsafe extern "C" fn linkspan_channel_stats(
     unsafe { query(channel, place!(stats), |channel| Ok(linkspan_message::of(channel.0.stats()))) }
 }
 
-/// Waits until the peer has consumed what was sent: it has called to receive again, has acknowledged, or has closed.
-/// `Timeout` and `Disconnected` have the number that it has not consumed (`linkspan_last_error`); the channel stays
-/// open. `InvalidState` where another thread closes it meanwhile.
+/// Waits until the peer has consumed all sent messages.
+///
+/// The peer consumes them by its next receive, an acknowledgement, or its close. `Timeout` and `Disconnected` have the
+/// number of unconsumed messages (`linkspan_last_error`); the channel stays open. `InvalidState` if another thread
+/// closes it.
 ///
 /// # Safety
 /// `channel` is live.
@@ -326,8 +335,9 @@ pub unsafe extern "C" fn linkspan_channel_flush(
     unsafe { apply(channel, |channel| channel.0.flush(wait(timeout)?)) }
 }
 
-/// Closes the channel once the peer has consumed what was sent, within the time-out; waits of other threads
-/// end. It still has to be freed.
+/// Closes the channel after the peer has consumed all sent messages, within the time-out.
+///
+/// The close ends the waits of other threads. The channel must still be freed.
 ///
 /// # Safety
 /// `channel` is live.
@@ -340,13 +350,14 @@ pub unsafe extern "C" fn linkspan_channel_close(
     unsafe { apply(channel, |channel| channel.0.close(wait(timeout)?)) }
 }
 
-/// Closes the channel without waiting for what was sent, beyond the option `linger`, and frees it. NULL is allowed.
-/// That option, and `on_unconsumed`, also hold for a channel that is open when the program ends by `exit` or the return
-/// of `main`.
+/// Closes the channel without waiting, except for the option `linger`, and frees it.
 ///
-/// A second call for the same channel, and any other use of it, returns `InvalidState` as long as no more
-/// than 1024 other objects have been freed since. After that the pointer is invalid like any freed pointer.
-/// The same holds for the `_free` function of every kind.
+/// NULL is allowed. `linger` and `on_unconsumed` also apply to a channel that is open when the program ends by `exit`
+/// or by returning from `main`.
+///
+/// A second call, and any other use of the freed channel, returns `InvalidState` until 1024 other objects have been
+/// freed. After that the pointer is invalid like any freed pointer. These rules apply to the `_free` function of every
+/// kind.
 ///
 /// # Safety
 /// `channel` is NULL or a handle of this library, and no other call uses it.

@@ -1,4 +1,4 @@
-//! The codecs alone: messages to bytes and back, bytes of one encoding to another.
+//! The codecs without a channel: messages to bytes and back, and between encodings.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -75,7 +75,8 @@ pub unsafe extern "C" fn linkspan_transcode(
     }
 }
 
-/// Frees bytes or text from a function whose description names `linkspan_free`, such as `linkspan_encode`.
+/// Frees bytes or text of functions that name `linkspan_free`, such as `linkspan_encode`.
+///
 /// NULL is allowed.
 ///
 /// # Safety

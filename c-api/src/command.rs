@@ -8,47 +8,47 @@ use linkspan::service::{Command, State};
 pub type linkspan_command = i32;
 /// The end: the service is STOPPED, and the program ends.
 pub const LINKSPAN_COMMAND_END: linkspan_command = 0;
-/// Do the next step; the service's own clock triggers it.
+/// Do the next step; sent by the service's clock.
 pub const LINKSPAN_COMMAND_STEP: linkspan_command = 1;
 /// Reply with the data; change nothing.
 pub const LINKSPAN_COMMAND_GET_DATA: linkspan_command = 2;
 /// Checkpoint, close databases and files.
 pub const LINKSPAN_COMMAND_PAUSE: linkspan_command = 3;
-/// Open again what PAUSE closed; steps follow.
+/// Reopen everything that PAUSE closed; steps follow.
 pub const LINKSPAN_COMMAND_RUN: linkspan_command = 4;
 /// Checkpoint; steps follow.
 pub const LINKSPAN_COMMAND_CHECKPOINT: linkspan_command = 5;
-/// Checkpoint and close, unless it is closed already: `before` is then `LINKSPAN_STATE_PAUSED`.
+/// Checkpoint and close. If `before` is `LINKSPAN_STATE_PAUSED`, everything is already closed.
 pub const LINKSPAN_COMMAND_SHUTDOWN: linkspan_command = 6;
 /// Return or change the settings.
 pub const LINKSPAN_COMMAND_CONFIG: linkspan_command = 7;
 /// Write a backup copy of the service's data.
 pub const LINKSPAN_COMMAND_BACKUP: linkspan_command = 8;
-/// A command of the service's own, named in `name`.
+/// A command of the service, named in `name`.
 pub const LINKSPAN_COMMAND_OWN: linkspan_command = 9;
 
 /// The state of a service.
 pub type linkspan_state = i32;
-/// It opens what it needs.
+/// The service opens its resources.
 pub const LINKSPAN_STATE_STARTING: linkspan_state = 1;
-/// It is set up and waits for RUN.
+/// The service is set up and waits for RUN.
 pub const LINKSPAN_STATE_READY: linkspan_state = 2;
-/// It does its work, step by step.
+/// The service works, step by step.
 pub const LINKSPAN_STATE_RUNNING: linkspan_state = 3;
-/// It finishes its step, checkpoints and closes.
+/// The service finishes its step, checkpoints and closes.
 pub const LINKSPAN_STATE_PAUSING: linkspan_state = 4;
-/// What it writes is checkpointed and closed; it waits for RUN.
+/// The service has checkpointed and closed, and waits for RUN.
 pub const LINKSPAN_STATE_PAUSED: linkspan_state = 5;
-/// It does no step and checkpoints.
+/// The service checkpoints, without steps.
 pub const LINKSPAN_STATE_CHECKPOINTING: linkspan_state = 6;
-/// It finishes its step, checkpoints, closes and disconnects.
+/// The service finishes its step, checkpoints, closes and disconnects.
 pub const LINKSPAN_STATE_STOPPING: linkspan_state = 7;
-/// It has ended normally.
+/// The service has ended normally.
 pub const LINKSPAN_STATE_STOPPED: linkspan_state = 8;
-/// It cannot continue.
+/// The service cannot continue.
 pub const LINKSPAN_STATE_FAILED: linkspan_state = 9;
 
-/// Each state with its name; a test compares this and the constants with the core's table.
+/// The names of the states; a test compares them with the core's table.
 const STATES: &[(linkspan_state, State, &CStr)] = &[
     (LINKSPAN_STATE_STARTING, State::Starting, c"STARTING"),
     (LINKSPAN_STATE_READY, State::Ready, c"READY"),
@@ -61,12 +61,11 @@ const STATES: &[(linkspan_state, State, &CStr)] = &[
     (LINKSPAN_STATE_FAILED, State::Failed, c"FAILED"),
 ];
 
-/// A state's number.
 pub(crate) fn number(state: State) -> linkspan_state {
     STATES.iter().find(|(_, known, _)| *known == state).map_or(0, |(number, ..)| *number)
 }
 
-/// A command's number. Commands without a number are answered by the library itself.
+/// Returns a command's number. The library answers commands without a number.
 pub(crate) fn command_number(command: &Command) -> linkspan_command {
     match command {
         Command::Step => LINKSPAN_COMMAND_STEP,
@@ -81,8 +80,9 @@ pub(crate) fn command_number(command: &Command) -> linkspan_command {
     }
 }
 
-/// The name of a state, the same in every language: `"RUNNING"`; `"UNKNOWN"` for a number that is no state.
-/// Lives as long as the program.
+/// Returns the name of a state, equal in every language: `"RUNNING"`.
+///
+/// `"UNKNOWN"` for other numbers. The name lives as long as the program.
 #[unsafe(no_mangle)]
 pub extern "C" fn linkspan_state_name(state: linkspan_state) -> *const c_char {
     STATES.iter().find(|(number, ..)| *number == state).map_or(c"UNKNOWN", |(.., name)| name).as_ptr()

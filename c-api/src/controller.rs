@@ -1,4 +1,4 @@
-//! Controllers: queries and commands of a program to services through `linkspan controller`.
+//! Clients of `linkspan controller`: queries, commands and events.
 
 use std::ffi::{c_char, c_int};
 use std::ptr;
@@ -16,20 +16,20 @@ use crate::options::{linkspan_options, options};
 use crate::sized::{grows, read_sized};
 use crate::status::linkspan_status;
 
-/// A connection to the controller of this machine, or of another one. Free it with
-/// `linkspan_controller_free`.
+/// A connection to a controller. Free it with `linkspan_controller_free`.
 ///
-/// Its functions return maps: a service's record has `name`, `view`, `state`, `since`, `busy`, `doing`,
-/// `steps`, `reason`, `problem`, `epoch`, `pid`, `program`, `description`, `commands`, `every`, `first_seen`,
-/// `last_seen`, `answered` and `allowed`; an answer has `id`, `outcome` (`ACCEPTED`, `DONE`, `FAILED`,
-/// `REJECTED`), `state`, and `value` or `error`.
+/// Its functions return maps. The record of a service has `name`, `view`, `state`, `since`, `busy`, `doing`, `steps`,
+/// `reason`, `problem`, `epoch`, `pid`, `program`, `description`, `commands`, `every`, `first_seen`, `last_seen`,
+/// `answered` and `allowed`. An answer has `id`, `outcome` (`ACCEPTED`, `DONE`, `FAILED`, `REJECTED`), `state`, and
+/// `value` or `error`.
 pub struct linkspan_controller(pub(crate) Tagged<Controller>);
 
 handle_kind!(linkspan_controller of Controller: b"controll");
 
-/// Connects to a controller, waits until one listens, and connects again after each restart of it:
-/// `$LINKSPAN_CONTROLLER` or else `unix:controller` for NULL. `options` may be NULL. Any number of threads
-/// may use it and take turns; one at a time may wait in `linkspan_controller_next`.
+/// Waits until a controller listens, and connects; reconnects after each restart.
+///
+/// `endpoint` NULL means `$LINKSPAN_CONTROLLER`, else `unix:controller`. `options` may be NULL. Any number of threads
+/// may use it and take turns; one may wait in `linkspan_controller_next`.
 ///
 /// # Safety
 /// `endpoint` is NULL or NUL-terminated, `options` NULL or valid, `controller` may be written.
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn linkspan_controller_connect(
     }
 }
 
-/// Gets the records of all services in the controller's list, as an array, which the caller releases.
+/// Gets the records of all services as an array, which the caller releases.
 ///
 /// # Safety
 /// `controller` is live, `services` may be written.
@@ -69,7 +69,9 @@ pub unsafe extern "C" fn linkspan_controller_services(
     }
 }
 
-/// Gets the record of one service, which the caller releases; `NotFound` if none has that name.
+/// Gets the record of a service, which the caller releases.
+///
+/// `NotFound` if no service has the name.
 ///
 /// # Safety
 /// `controller` is live, `service` is NUL-terminated, `record` may be written.
@@ -88,13 +90,14 @@ pub unsafe extern "C" fn linkspan_controller_status(
     }
 }
 
-/// Sends a command to a service, `"PAUSE"` or one of its own, and waits until it is done. `value` gets the
-/// result, which the caller releases. `InvalidState` if the state forbids the command, `NotFound` for a
-/// service that the controller does not have, `Remote` or the service's own kind if it failed, `Timeout` if
-/// the time-out, which is also sent to the service, passed first.
+/// Sends a command, `"PAUSE"` or one of the service, and waits until it is done.
+///
+/// `value` gets the result, which the caller releases. The time-out is also sent to the service. `InvalidState` if the
+/// state forbids the command, `NotFound` if the controller does not know the service. If the command failed, `Remote`
+/// or the kind from the service. `Timeout` if the time-out passed first.
 /// # Safety
-/// `controller` is live, `service` and `command` are NUL-terminated, `arguments` is NULL or a live message, `value` may
-/// be written.
+/// `controller` is live, `service` and `command` are NUL-terminated, `arguments` is NULL or a live message, `value`
+/// may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_command(
     controller: *const linkspan_controller,
@@ -113,8 +116,9 @@ pub unsafe extern "C" fn linkspan_controller_command(
     }
 }
 
-/// A command with all its options. Begin with `linkspan_command_request request =
-/// LINKSPAN_COMMAND_REQUEST_INIT;`.
+/// A command with all its options.
+///
+/// Begin with `linkspan_command_request request = LINKSPAN_COMMAND_REQUEST_INIT;`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct linkspan_command_request {
@@ -122,18 +126,19 @@ pub struct linkspan_command_request {
     pub size: usize,
     /// The name of the service.
     pub service: *const c_char,
-    /// Its name: `"PAUSE"`, or one of the service's own.
+    /// The command: `"PAUSE"`, or a command of the service.
     pub command: *const c_char,
     /// The arguments, or NULL.
     pub arguments: *const linkspan_message,
     /// The time-out of the command in nanoseconds; `LINKSPAN_DEFAULT` for 30 s.
     pub within: i64,
-    /// 1 to 64 bytes; NULL for a random one. The same id again is the same command: it is carried out once,
-    /// and has the same answer for ten minutes.
+    /// The id of 1 to 64 bytes; NULL for a random one.
+    ///
+    /// The service carries out an id once, and repeats its answer for ten minutes.
     pub id: *const c_char,
-    /// The incarnation of the service that the command is for, from its record; 0 for any.
+    /// The incarnation of the service, from its record; 0 for any.
     pub epoch: u64,
-    /// Whether to wait until it is done, and not only until it is accepted or refused.
+    /// Whether to wait until the command is done, instead of accepted or refused.
     pub until_done: bool,
 }
 
@@ -150,14 +155,14 @@ const DEFAULT: linkspan_command_request = linkspan_command_request {
     until_done: false,
 };
 
-/// Sends a command to a service and waits until it is accepted or refused, or, with `until_done`, until it is
-/// done. `answer`, which the caller releases, has its outcome so far and the `id` for
-/// `linkspan_controller_answer`. A command that failed or was refused is reported in the answer; the call
-/// itself succeeds.
+/// Sends a command and waits until it is accepted or refused, or, with `until_done`, done.
+///
+/// `answer`, which the caller releases, has the current outcome and the `id` for `linkspan_controller_answer`. If the
+/// command fails or is refused, the call succeeds and the answer says so.
 ///
 /// # Safety
-/// `controller` is live, `request` points to a `linkspan_command_request` whose `size` is set and whose
-/// pointers are NULL or valid, `answer` may be written.
+/// `controller` is live, `request` points to a `linkspan_command_request` whose `size` is set and whose pointers are
+/// NULL or valid, `answer` may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_begin(
     controller: *const linkspan_controller,
@@ -186,7 +191,7 @@ pub unsafe extern "C" fn linkspan_controller_begin(
     }
 }
 
-/// Gets the current answer to a command that was begun; the caller releases it.
+/// Gets the current answer to a command, which the caller releases.
 ///
 /// # Safety
 /// `controller` is live, `service` and `id` are NUL-terminated, `answer` may be written.
@@ -207,8 +212,9 @@ pub unsafe extern "C" fn linkspan_controller_answer(
     }
 }
 
-/// Gets the newest lines of a service's log, or of the controller's event log for NULL: an array of maps with
-/// `at`, `service`, `level` and `text`, which the caller releases.
+/// Gets the newest log lines of a service, or of the controller for NULL.
+///
+/// They are an array of maps with `at`, `service`, `level` and `text`, which the caller releases.
 ///
 /// # Safety
 /// `controller` is live, `service` is NULL or NUL-terminated, `log` may be written.
@@ -229,13 +235,13 @@ pub unsafe extern "C" fn linkspan_controller_log(
     }
 }
 
-/// Subscribes to the state of services, for `linkspan_controller_next` with this controller: first the state of each
-/// service, then every change, as maps whose `what` is `service` (with its record in `service`), `gone` (`name`),
-/// `data` (`name`, `at`, `value`), `log` (`entry`) or `missed` (`count`).
+/// Watches services: `linkspan_controller_next` then returns their states and changes.
 ///
-/// `data_every` is the interval in nanoseconds at which the data of the services is read, 0 for never.
-/// `services` has the `services_count` names of the services to watch; none for all. A second call replaces
-/// the first.
+/// The first events are the state of each service. An event is a map whose `what` is `service` (with its record in
+/// `service`), `gone` (`name`), `data` (`name`, `at`, `value`), `log` (`entry`) or `missed` (`count`).
+///
+/// `data_every` is the interval in nanoseconds for reading data, 0 for never. `services` has `services_count` names;
+/// none for all services. A further call replaces the previous one.
 ///
 /// # Safety
 /// `controller` is live, `services` points to `services_count` texts, each NUL-terminated.
@@ -256,8 +262,9 @@ pub unsafe extern "C" fn linkspan_controller_watch(
     }
 }
 
-/// Gets the next event of the watched services: a map as `linkspan_controller_watch` describes it, which the
-/// caller releases. `LINKSPAN_DEFAULT` waits for ever here.
+/// Waits for the next event of the watched services, a map that the caller releases.
+///
+/// `linkspan_controller_watch` describes the map. `LINKSPAN_DEFAULT` waits for ever here.
 ///
 /// # Safety
 /// `controller` is live, `event` may be written.
@@ -271,7 +278,7 @@ pub unsafe extern "C" fn linkspan_controller_next(
     unsafe { query(controller, place!(event), |c| Ok(linkspan_message::of(c.0.next(wait(timeout)?)?))) }
 }
 
-/// Makes the controller forget a service that is disconnected; `InvalidState` while it is connected.
+/// Removes a disconnected service from the controller. `InvalidState` while it is connected.
 ///
 /// # Safety
 /// `controller` is live, `service` is NUL-terminated.
@@ -285,8 +292,9 @@ pub unsafe extern "C" fn linkspan_controller_forget(
     unsafe { apply(controller, |c| c.0.forget(c_text(service, "service")?, wait(timeout)?)) }
 }
 
-/// Gets a file descriptor for event loops: readable while `linkspan_controller_next` would not wait. The controller
-/// owns it: do not close it.
+/// Gets a file descriptor for event loops, readable if `linkspan_controller_next` would not wait.
+///
+/// The controller owns it: do not close it.
 ///
 /// # Safety
 /// `controller` is live, `fd` may be written.
@@ -299,7 +307,7 @@ pub unsafe extern "C" fn linkspan_controller_fileno(
     unsafe { query(controller, place!(fd), |controller| controller.0.fileno()) }
 }
 
-/// Gets the counters of the controller itself as a map, which the caller releases.
+/// Gets the counters of the controller as a map, which the caller releases.
 ///
 /// # Safety
 /// `controller` is live, `stats` may be written.
@@ -316,7 +324,7 @@ pub unsafe extern "C" fn linkspan_controller_stats(
     }
 }
 
-/// Closes the connection to the controller; waits of other threads end. It still has to be freed.
+/// Closes the connection; waits of other threads end. It must still be freed.
 ///
 /// # Safety
 /// `controller` is live.
@@ -333,8 +341,9 @@ pub unsafe extern "C" fn linkspan_controller_close(
     }
 }
 
-/// Closes the connection to the controller and frees it. NULL is allowed; a second call for the same
-/// controller, and any other use of it, is `InvalidState`: see `linkspan_channel_free`.
+/// Closes and frees the connection. NULL is allowed.
+///
+/// For a second call see `linkspan_channel_free`.
 ///
 /// # Safety
 /// `controller` is NULL or a handle of this library, and no other call uses it.
@@ -344,7 +353,7 @@ pub unsafe extern "C" fn linkspan_controller_free(controller: *mut linkspan_cont
     unsafe { free(controller) }
 }
 
-/// A service, a command and its arguments.
+/// Reads a service, a command and its arguments.
 ///
 /// # Safety
 /// As for `linkspan_controller_command`.
@@ -360,10 +369,10 @@ unsafe fn given<'a>(
     }
 }
 
-/// The time-out of a command if the caller gives none.
+/// The default time-out of a command.
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// A duration; the default time-out of a command for `LINKSPAN_DEFAULT`.
+/// Converts a time-out to a duration.
 fn duration(ns: i64) -> Result<Duration> {
     match timeout(ns)? {
         Timeout::After(duration) => Ok(duration),

@@ -10,7 +10,7 @@ use crate::status::linkspan_status;
 
 /// The encoding of a message's body.
 pub type linkspan_encoding = i32;
-/// Bytes as they are: the value is one block of bytes.
+/// Unchanged bytes: the value is one block of bytes.
 pub const LINKSPAN_RAW: linkspan_encoding = 0;
 /// JSON, RFC 8259.
 pub const LINKSPAN_JSON: linkspan_encoding = 1;
@@ -21,10 +21,9 @@ pub const LINKSPAN_BSON: linkspan_encoding = 3;
 /// Smile 1.0.6.
 pub const LINKSPAN_SMILE: linkspan_encoding = 4;
 
-/// The names in the order of their numbers; the test below compares them with the core's.
+/// The names in the order of the numbers; a test compares them with the core's.
 const NAMES: [&CStr; 5] = [c"raw", c"json", c"cbor", c"bson", c"smile"];
 
-/// The encoding with this number.
 pub(crate) fn encoding(number: linkspan_encoding) -> Result<Encoding> {
     u8::try_from(number).ok().and_then(Encoding::from_number).ok_or_else(|| {
         Error::new(
@@ -34,14 +33,16 @@ pub(crate) fn encoding(number: linkspan_encoding) -> Result<Encoding> {
     })
 }
 
-/// The name of an encoding: `"cbor"`; NULL for a number that is none. Lives as long as the program.
+/// Returns the name of an encoding, such as `"cbor"`; NULL for an unknown number.
+///
+/// The name lives as long as the program.
 #[unsafe(no_mangle)]
 pub extern "C" fn linkspan_encoding_name(encoding: linkspan_encoding) -> *const c_char {
     let name = usize::try_from(encoding).ok().and_then(|n| NAMES.get(n));
     name.map_or(ptr::null(), |name| name.as_ptr())
 }
 
-/// The encoding of a name; `Unsupported` if there is none.
+/// Gets the encoding of a name; `Unsupported` for an unknown name.
 ///
 /// # Safety
 /// `name` is NUL-terminated, `encoding` may be written.

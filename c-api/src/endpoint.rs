@@ -1,5 +1,4 @@
-//! Queries of names without a channel: those that are open, the newest value of one, its schemas. Waiting for several
-//! objects.
+//! Queries of names without a channel, and waiting for several objects.
 
 use std::ffi::{c_char, c_int};
 use std::os::fd::BorrowedFd;
@@ -12,9 +11,10 @@ use crate::message::linkspan_message;
 use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
 
-/// Gets the newest value of a publisher; the caller releases it. With a time-out it waits for a publisher and its first
-/// value, with `LINKSPAN_DEFAULT` it does not wait. `Empty` if nothing was published yet, `NotFound` if no program
-/// publishes.
+/// Gets the newest value of a publisher, which the caller releases.
+///
+/// With a time-out it waits for a publisher and its first value; with `LINKSPAN_DEFAULT` it does not wait. `Empty` if
+/// nothing was published yet, `NotFound` if no program publishes.
 ///
 /// # Safety
 /// `endpoint` is NUL-terminated, `options` NULL or valid, `message` may be written.
@@ -34,8 +34,9 @@ pub unsafe extern "C" fn linkspan_latest(
     }
 }
 
-/// Gets what is open on this machine: an array of a map for each name, as `linkspan ls --json` shows it; the caller
-/// releases it.
+/// Gets an array with a map for each open name on this machine; the caller releases it.
+///
+/// The maps are those of `linkspan ls --json`.
 ///
 /// # Safety
 /// `names` may be written.
@@ -51,10 +52,10 @@ pub unsafe extern "C" fn linkspan_names(names: *mut *mut linkspan_message) -> li
     }
 }
 
-/// Gets the schema of an endpoint from the program that listens there, or from its spool or journal, as a
-/// value: `type/fields/0/name`, `type/fields/0/type/unit` and so on, the canonical form of docs/schema.md;
-/// the caller releases it. Waits at most 3 s. `NotFound` if no program listens, `Missing` if no schema was
-/// given.
+/// Gets the schema of the program that listens at the endpoint, or of its spool or journal.
+///
+/// The value is the canonical form of docs/schema.md, such as `type/fields/0/name` and `type/fields/0/type/unit`; the
+/// caller releases it. Waits at most 3 s. `NotFound` if no program listens, `Missing` without a schema.
 ///
 /// # Safety
 /// `endpoint` is NUL-terminated, `message` may be written.
@@ -90,9 +91,10 @@ pub unsafe extern "C" fn linkspan_reply_schema(
     }
 }
 
-/// Gets the schema that a message of the endpoint was written with, like [`linkspan_schema`]: each record of
-/// a journal names its own. `InvalidState` for a message that was built here, `Corrupt` if the journal has
-/// lost the schema.
+/// Gets the schema of a message of the endpoint, like [`linkspan_schema`].
+///
+/// Each record of a journal names its schema. `InvalidState` for a message that was built here, `Corrupt` if the
+/// journal has lost the schema.
 ///
 /// # Safety
 /// `endpoint` is NUL-terminated, `written` is a live message, `message` may be written.
@@ -113,11 +115,13 @@ pub unsafe extern "C" fn linkspan_schema_of(
     }
 }
 
-/// Waits until at least one of several objects has something to give: `ready` gets `count` truths, one for each
-/// descriptor. `descriptors` are what the `_fileno` functions give, obtained anew before each wait, or other
-/// descriptors of the program. Then call what does not wait (`linkspan_subscriber_try_recv`, `linkspan_server_next`
-/// with a time-out of 0), which may still find nothing: wait again. `LINKSPAN_DEFAULT` is 30 s. `Timeout` if none has
-/// anything in time, `InvalidState` without a descriptor, and for one that is closed.
+/// Waits until at least one of several descriptors is ready.
+///
+/// `ready` gets `count` flags, one for each descriptor. `descriptors` come from the `_fileno` functions, called again
+/// before each wait, or from the program. Then query the ready objects without waiting
+/// (`linkspan_subscriber_try_recv`, `linkspan_server_next` with a time-out of 0). They may still find nothing; then
+/// wait again. `LINKSPAN_DEFAULT` is 30 s. `Timeout` if none is ready in time. `InvalidState` without descriptors, or
+/// for a closed one.
 ///
 /// # Safety
 /// `descriptors` points to `count` numbers, `ready` may be written as many times.
@@ -140,7 +144,8 @@ pub unsafe extern "C" fn linkspan_wait(
                 let text = format!("{descriptor} is not a descriptor");
                 return Err(Error::new(ErrorKind::InvalidState, text));
             }
-            // Not negative. The kernel reports one that its object closes meanwhile as invalid, which the core refuses.
+            // Not negative. If an object closes its descriptor during the wait, the kernel reports it as invalid and
+            // the core refuses it.
             Ok(BorrowedFd::borrow_raw(*descriptor))
         };
         let borrowed: Vec<_> = given.iter().map(borrow).collect::<linkspan::Result<_>>()?;

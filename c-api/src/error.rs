@@ -15,40 +15,40 @@ use crate::place::place;
 use crate::sized::{give_sized, grows};
 use crate::status::{LINKSPAN_OK, linkspan_status};
 
-/// The description of a call that failed. Texts live until the next failed call of this thread.
+/// The description of a failed call. Texts live until the next failed call of this thread.
 ///
 /// Begin with `linkspan_error error = LINKSPAN_ERROR_INIT;`.
 #[repr(C)]
 pub struct linkspan_error {
     /// `sizeof(linkspan_error)`.
     pub size: usize,
-    /// The code, or `LINKSPAN_OK` where no call of this thread has failed yet.
+    /// The code; `LINKSPAN_OK` if no call of this thread has failed.
     pub status: linkspan_status,
-    /// Whether the same call can succeed later without a change to the program.
+    /// Whether an equal call can succeed later without a change to the program.
     pub retryable: bool,
-    /// What was attempted on what, and what to do; names endpoint, path and offset. Never NULL.
+    /// What failed, on what, and what to do, with endpoint, path and offset. Never NULL.
     pub text: *const c_char,
-    /// The endpoint that the call was about, or NULL.
+    /// The endpoint of the call, or NULL.
     pub endpoint: *const c_char,
     /// The path in the value, or NULL.
     pub path: *const c_char,
     /// The offset in the bytes, from zero, or -1.
     pub offset: i64,
-    /// How many messages a subscriber missed, for `LINKSPAN_LAGGED`.
+    /// For `LINKSPAN_LAGGED`, the number of missed messages.
     pub missed: u64,
-    /// The system's error number that caused it, or 0.
+    /// The error number of the system, or 0.
     pub os_error: i32,
-    /// The code that the peer's handler answered, for `LINKSPAN_REMOTE`.
+    /// For `LINKSPAN_REMOTE`, the code of the peer's handler.
     pub remote_code: i64,
-    /// The dotted type that the peer's handler answered, or NULL.
+    /// The dotted type of the peer's handler, or NULL.
     pub remote_type: *const c_char,
-    /// The text that the peer's handler answered, or NULL.
+    /// The text of the peer's handler, or NULL.
     pub remote_text: *const c_char,
-    /// The value that the peer's handler sent along, as CBOR, or NULL.
+    /// The value of the peer's handler as CBOR, or NULL.
     pub remote_data: *const u8,
-    /// Its length in bytes.
+    /// The length of `remote_data` in bytes.
     pub remote_data_length: usize,
-    /// How many messages of a batch were sent before the error, for the `_send_many` functions.
+    /// For the `_send_many` functions, the number of messages sent before the error.
     pub sent: u64,
 }
 
@@ -66,13 +66,13 @@ struct Kept {
 thread_local! {
     static LAST: RefCell<Option<Kept>> = const { RefCell::new(None) };
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
-    /// Whether a thread of the library runs a function of the program.
+    /// Whether a thread of the library runs a callback of the program.
     static CALLS_PROGRAM: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs the body of a call: its error becomes the thread's last error, and a panic becomes `Internal`.
+/// Runs the body of a call: stores its error, and turns a panic into `Internal`.
 ///
-/// A call that succeeds uses no variable of the thread: in a shared library each look-up of one is a call.
+/// A successful call uses no thread-local, because each look-up of one is a call in a shared library.
 #[inline]
 pub(crate) fn guard<F: FnOnce() -> Result<()>>(body: F) -> linkspan_status {
     silence_panics();
@@ -83,8 +83,9 @@ pub(crate) fn guard<F: FnOnce() -> Result<()>>(body: F) -> linkspan_status {
     }
 }
 
-/// Names the function of C in the error for a pointer that is NULL. `body` is the name of the closure that is its body,
-/// or of a function that has closures of it among its parameters.
+/// Names the C function in the error for a NULL pointer.
+///
+/// `body` is the type name of the function's closure, or of a function with such closures as parameters.
 #[cold]
 fn of_function(error: Error, body: &str) -> Error {
     if !is_of_null(&error) {
@@ -102,15 +103,15 @@ fn of_function(error: Error, body: &str) -> Error {
     }
 }
 
-/// Makes the panic that ended a call the thread's last error.
+/// Stores the panic that ended a call as the last error.
 #[cold]
 fn defect() -> linkspan_status {
-    // While the thread ends there may be no such variable any more.
+    // The thread-local may be gone when the thread ends.
     let text = PANIC.try_with(RefCell::take).ok().flatten().unwrap_or_default();
     store(Error::new(ErrorKind::Internal, format!("a defect in Linkspan, please report it: {text}")))
 }
 
-/// Runs a function that releases a resource: it cannot return an error, and a panic must not cross into C.
+/// Runs a release function, which returns no error. A panic must not cross into C.
 pub(crate) fn guard_release(body: impl FnOnce()) {
     guard(|| {
         body();
@@ -118,8 +119,9 @@ pub(crate) fn guard_release(body: impl FnOnce()) {
     });
 }
 
-/// A panic inside a call is reported in the last error and not printed: this library writes nothing to the
-/// program's standard error. A panic in a thread of the library goes to the previous hook.
+/// Reports panics inside calls in the last error instead of on the program's stderr.
+///
+/// Panics in threads of the library go to the previous hook.
 #[inline]
 fn silence_panics() {
     static ONCE: Once = Once::new();
@@ -130,7 +132,7 @@ fn silence_panics() {
 fn set_hook() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        // Takes a backtrace only if RUST_BACKTRACE is set.
+        // Captures only if RUST_BACKTRACE is set.
         let trace = Backtrace::capture();
         let trace = if trace.status() == std::backtrace::BacktraceStatus::Captured {
             format!("\n{trace}")
@@ -144,15 +146,16 @@ fn set_hook() {
     }));
 }
 
-/// Returns whether a panic of this thread is one inside a call. In the program's threads the code of the library runs
-/// in calls only. Its own threads all have a name, which the standard library knows; it knows none of a thread that the
-/// program started. (The threads of unit tests are like neither, so their panics are printed, too.)
+/// Returns whether a panic of this thread is inside a call.
+///
+/// Threads of the library have a name in the standard library, threads of the program have none. (Threads of unit
+/// tests have one, so their panics are printed.)
 #[cold]
 fn is_inside_call() -> bool {
     std::thread::current().name().is_none() || CALLS_PROGRAM.get()
 }
 
-/// Runs a function of the program in a thread of the library: the calls that it makes are the program's.
+/// Runs a callback of the program in a thread of the library; its calls count as the program's.
 pub(crate) fn call_program(function: impl FnOnce()) {
     let outer = CALLS_PROGRAM.replace(true);
     function();
@@ -169,26 +172,26 @@ fn store(error: Error) -> linkspan_status {
         remote: error.remote_failure().map(|r| (c_string(&r.kind), c_string(&r.text))),
         error,
     };
-    // Where the thread ends and has no such variable any more, the status says what there is to say.
+    // If the thread ends and the thread-local is gone, only the status remains.
     let _ = LAST.try_with(|last| last.replace(Some(kept)));
     status
 }
 
-/// The error for a value that the program refuses.
+/// Returns the error for a value that the program refuses.
 pub(crate) fn refusal(status: linkspan_status, text: &str) -> Error {
     let kind = ErrorKind::ALL.iter().find(|kind| i32::from(kind.code()) == status);
     Error::new(*kind.unwrap_or(&ErrorKind::WrongType), text.to_owned())
 }
 
-/// A C string ends at its first NUL, so an inner NUL is replaced by its symbol.
+/// Converts a text to a C string. Its NULs become a symbol, because a NUL would end it.
 fn c_string(text: &str) -> CString {
     CString::new(text.replace('\0', "\u{2400}")).unwrap_or_default()
 }
 
-/// Describes the last call of this thread that failed; a call that succeeds changes nothing here.
+/// Gets the last failed call of this thread, and returns its status.
 ///
-/// Returns that call's status, `LINKSPAN_OK` where none has failed. `error` may be NULL. `InvalidState` if the size in
-/// `error` is not set.
+/// A successful call changes nothing here. Returns `LINKSPAN_OK` if none has failed. `error` may be NULL.
+/// `InvalidState` if the size in `error` is not set.
 ///
 /// # Safety
 /// `error` is NULL or points to a `linkspan_error` whose `size` is set.
@@ -200,22 +203,23 @@ pub unsafe extern "C" fn linkspan_last_error(error: *mut linkspan_error) -> link
     if error.is_null() {
         return status;
     }
-    // SAFETY: the caller passes a struct with its size set, as promised above.
+    // SAFETY: the caller promises a struct with its size set.
     match guard(|| unsafe { give_sized(place!(error), || Ok(copied)) }) {
         LINKSPAN_OK => status,
         refused => refused,
     }
 }
 
-/// The text of the last call of this thread that failed, `""` where none has. Lives until the next call fails.
+/// Returns the text of this thread's last failed call, or `""`. It lives until the next call fails.
 #[unsafe(no_mangle)]
 pub extern "C" fn linkspan_last_error_text() -> *const c_char {
     let text = LAST.try_with(|last| last.borrow().as_ref().map(|kept| kept.text.as_ptr()));
     text.ok().flatten().unwrap_or(c"".as_ptr())
 }
 
-/// Makes this the last error of this thread, and returns `status`: for layers of other languages over this interface.
-/// A `status` that is no error kind, `LINKSPAN_OK` too, becomes `LINKSPAN_WRONG_TYPE`.
+/// Sets this thread's last error and returns `status`, for bindings over this interface.
+///
+/// `LINKSPAN_OK` and unknown statuses become `LINKSPAN_WRONG_TYPE`.
 ///
 /// # Safety
 /// `text` is NULL or NUL-terminated.
@@ -287,7 +291,7 @@ mod tests {
     #[test]
     fn panic_becomes_an_internal_error_with_its_place() {
         assert_eq!(guard(|| panic!("so {}", "bad")), LINKSPAN_INTERNAL);
-        // SAFETY: the text was made by this thread's last error and lives until the next.
+        // SAFETY: the text belongs to this thread's last error and lives until the next.
         let text = unsafe { CStr::from_ptr(linkspan_last_error_text()) }.to_str().unwrap();
         assert!(text.contains("so bad") && text.contains("error.rs"), "{text}");
     }
@@ -295,12 +299,12 @@ mod tests {
     #[test]
     fn calls_are_those_of_threads_that_the_program_started_and_of_its_functions() {
         extern "C" fn in_thread(found: *mut libc::c_void) -> *mut libc::c_void {
-            // SAFETY: the thread that waits for this one passes it.
+            // SAFETY: the waiting thread passes a bool.
             unsafe { *found.cast::<bool>() = is_inside_call() };
             ptr::null_mut()
         }
         let (mut found, mut thread) = (false, 0);
-        // SAFETY: the thread ends before what it writes.
+        // SAFETY: the thread ends before the memory that it writes.
         unsafe {
             let place = (&raw mut found).cast();
             assert_eq!(libc::pthread_create(&mut thread, ptr::null(), in_thread, place), 0);

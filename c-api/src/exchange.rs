@@ -1,4 +1,4 @@
-//! Sending and receiving that the functions of channels, publishers and subscribers share: one message, and batches.
+//! Sending and receiving for channels, publishers and subscribers.
 
 use linkspan::{Message, Result};
 

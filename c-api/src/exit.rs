@@ -1,5 +1,6 @@
-//! Objects that a program leaves open when it ends: no destructor runs for them, so the exit does what the release
-//! would have done.
+//! Work for objects that are open when the program ends.
+//!
+//! No destructor runs for them, so the exit does the work of their release.
 
 use std::collections::BTreeMap;
 use std::panic::catch_unwind;
@@ -9,42 +10,41 @@ use std::thread::{self, ThreadId};
 use linkspan::fork::Own;
 use linkspan::{Error, ErrorKind, Result};
 
-/// What is done for the object at an address.
+/// The work for the object at an address.
 pub(crate) type AtExit = fn(usize);
 
 /// The open objects of this process.
 #[derive(Default)]
 struct Open {
-    /// By address, with what the exit does for each.
+    /// The work at exit, by address.
     objects: BTreeMap<usize, AtExit>,
-    /// The one that the exit uses now, and the thread of the exit. It is not released meanwhile.
+    /// The object in use by the exit, and the thread of the exit. The object is not released meanwhile.
     in_use: Option<(usize, ThreadId)>,
 }
 
-/// A forked child has none of its parent's, a thread of which may have locked them at the fork.
+/// A forked child starts empty, because a thread of the parent may hold the lock.
 static OPEN: Own<Mutex<Open>> = Own::new();
-/// Signalled when the exit is done with an object.
+/// Signalled when the exit has finished an object.
 static DONE: Own<Condvar> = Own::new();
 
 fn open() -> MutexGuard<'static, Open> {
     OPEN.lock()
 }
 
-/// Has the exit of the program call `what` with this address, unless it is forgotten before.
+/// Makes the exit call `what` with this address, unless it is forgotten before.
 pub(crate) fn remember(address: usize, what: AtExit) {
     static AT_EXIT: Once = Once::new();
     AT_EXIT.call_once(|| {
-        // SAFETY: the handler is a function that lives as long as the library. Where the C library has no room for it,
-        // the exit reports nothing.
+        // SAFETY: the handler lives as long as the library. If `atexit` has no room, the exit reports nothing.
         let _ = unsafe { libc::atexit(at_exit) };
     });
     open().objects.insert(address, what);
 }
 
-/// Forgets an object that is about to be released, once the exit does not use it.
+/// Forgets an object before its release; waits while the exit uses it.
 ///
 /// # Errors
-/// `InvalidState` in a callback of the exit for this object: the exit goes on to use it.
+/// `InvalidState` in a callback of the exit for this object, which the exit still uses.
 pub(crate) fn forget(address: usize) -> Result<()> {
     let mut open = open();
     while let Some((_, thread)) = open.in_use.filter(|(used, _)| *used == address) {
@@ -58,22 +58,21 @@ pub(crate) fn forget(address: usize) -> Result<()> {
     Ok(())
 }
 
-/// Runs in `exit`.
 extern "C" fn at_exit() {
     let open = self::open();
-    // Not those that callbacks make meanwhile: the end of the program would have no end.
+    // Only these: objects that callbacks make could prolong the exit for ever.
     let addresses: Vec<usize> = open.objects.keys().copied().collect();
     drop(open);
     addresses.into_iter().for_each(use_at_exit);
 }
 
-/// Does for one object what its release would have done, without the lock: it may call the program.
+/// Does the work for one object, without the lock, because it may call the program.
 fn use_at_exit(address: usize) {
     let mut open = self::open();
     let Some(what) = open.objects.remove(&address) else { return };
     open.in_use = Some((address, thread::current().id()));
     drop(open);
-    // A panic must not leave the exit, and nobody is left to read its error.
+    // A panic must not leave the exit, and nothing would read an error.
     drop(catch_unwind(|| what(address)));
     self::open().in_use = None;
     DONE.get().notify_all();

@@ -1,4 +1,4 @@
-//! Arrays and numbers at a path, read into memory of the program: the shape, a copy, a view of an exact type.
+//! Reads arrays and numbers at a path into memory of the program.
 
 use std::ffi::c_char;
 
@@ -16,8 +16,9 @@ use crate::message::linkspan_message;
 use crate::read::array_in_place;
 use crate::status::linkspan_status;
 
-/// The lengths of the dimensions of what fills an array of `rank` dimensions: of an N-d array, or of a list, which
-/// languages without typed arrays send. Anything else is a single value, which has none.
+/// Passes the lengths of a value that fills an array of `rank` dimensions.
+///
+/// The value is an N-d array, or a list from a language without typed arrays. Other values have no dimensions.
 fn with_shape<T>(value: &Value, rank: usize, then: impl FnOnce(&[u64]) -> T) -> T {
     match value {
         Value::NdArray(array) => then(&array.shape),
@@ -27,8 +28,9 @@ fn with_shape<T>(value: &Value, rank: usize, then: impl FnOnce(&[u64]) -> T) -> 
     }
 }
 
-/// The lengths of a list, of the lists in it and so on, as long as all of a level have one length, `rank` at most. An
-/// empty list may have any number of dimensions.
+/// Returns the lengths of nested lists, at most `rank`, while all lists of a level have one length.
+///
+/// An empty list may have any number of dimensions.
 fn nested(items: &[Value], rank: usize) -> Vec<u64> {
     let mut lengths = vec![items.len() as u64];
     let mut level: Vec<&Value> = items.iter().collect();
@@ -76,7 +78,7 @@ fn dimensions(rank: usize) -> String {
     if rank == 1 { "1 dimension".to_owned() } else { format!("{rank} dimensions") }
 }
 
-/// Writes one number as an element; little-endian, as arrays are.
+/// Writes a number as a little-endian element.
 fn number_into(value: &Value, dtype: DType, to: &mut [u8]) -> Result<()> {
     let integer = |to: &mut [u8]| {
         let value = value.as_i64()?;
@@ -129,7 +131,7 @@ fn too_large(value: &dyn std::fmt::Display, dtype: DType) -> Error {
     Error::new(ErrorKind::OutOfRange, format!("the number {value} does not fit {}", dtype.name()))
 }
 
-/// A complex number, which is an array without dimensions; a real number has no imaginary part.
+/// Returns a complex number, which is an array without dimensions; real numbers get 0.
 fn parts(value: &Value) -> Result<(f64, f64)> {
     let Value::NdArray(array) = value else { return Ok((value.as_f64()?, 0.0)) };
     let mut both = [0; 16];
@@ -141,7 +143,7 @@ fn parts(value: &Value) -> Result<(f64, f64)> {
 /// Copies a value into an array of the program.
 fn fill(value: &Value, path: &str, dtype: DType, order: Order, dims: &[u64], to: &mut [u8]) -> Result<()> {
     match value {
-        // A complex number may become narrower, as a single real number may.
+        // A complex number may become narrower, like a single real number.
         Value::NdArray(array) if array.shape == dims && !(dims.is_empty() && dtype == DType::C64) => {
             copy_elements(array.as_ref(), dtype, order, to)
         }
@@ -163,7 +165,7 @@ fn fill(value: &Value, path: &str, dtype: DType, order: Order, dims: &[u64], to:
     }
 }
 
-/// How many elements lie between neighbours along each dimension.
+/// Returns the distance in elements between neighbours along each dimension.
 fn strides(order: Order, dims: &[u64]) -> Vec<usize> {
     let mut strides = vec![1; dims.len()];
     for at in 1..dims.len() {
@@ -176,7 +178,7 @@ fn strides(order: Order, dims: &[u64]) -> Vec<usize> {
     strides
 }
 
-/// Copies the numbers of a list, and of the lists in it, as far as there are strides.
+/// Copies the numbers of a list, and of nested lists for each further stride.
 fn fill_from_list(
     items: &[Value],
     path: &str,
@@ -204,7 +206,7 @@ fn below(path: &str, position: usize) -> String {
     if path.is_empty() { position.to_string() } else { format!("{path}/{position}") }
 }
 
-/// A number of a flat map, if it needs no error.
+/// Reads a number of a flat map. `None` leaves the errors to the general path.
 fn flat_number(value: FlatValue<'_>, dtype: DType, to: &mut [u8]) -> Option<()> {
     let value = match value {
         FlatValue::Bool(value) => Value::Bool(value),
@@ -215,8 +217,9 @@ fn flat_number(value: FlatValue<'_>, dtype: DType, to: &mut [u8]) -> Option<()> 
     number_into(&value, dtype, to).ok()
 }
 
-/// Gets the lengths of the `rank` dimensions of the N-d array at a path, or of the nested lists there, which languages
-/// without typed arrays send. `WrongType` with the shape in its text for another rank.
+/// Gets the lengths of the N-d array at a path, or of nested lists.
+///
+/// Languages without typed arrays send nested lists. `WrongType`, with the shape in its text, if the rank differs.
 ///
 /// # Safety
 /// As for `linkspan_message_get_type`; `dims` has room for `rank` lengths.
@@ -249,11 +252,11 @@ pub unsafe extern "C" fn linkspan_message_get_shape(
     })
 }
 
-/// Copies the N-d array at a path into memory of the program, `to->data`, which has the type, the order and the shape
-/// that `to` says: the element at (i, j, …) stays at (i, j, …), and types are widened as by `linkspan_array_copy`. A
-/// list of single numbers fills an array of one dimension, a list of lists of one length an array of two, and a single
-/// number an array of none. `OutOfRange` for a number that does not fit. `WrongType` with both shapes in its text
-/// if they differ. `to->data` is partly written if the call fails.
+/// Copies the N-d array at a path into `to->data`; each element keeps its indexes.
+///
+/// `to` gives type, order and shape. Types are widened as by `linkspan_array_copy`. A list of numbers fills one
+/// dimension, a list of equally long lists two, and a single number none. `OutOfRange` for a number that does not fit.
+/// `WrongType`, with both shapes in its text, if they differ. After an error `to->data` is partly written.
 ///
 /// # Safety
 /// As for `linkspan_message_get_type`; `to->data` has room for the elements.
@@ -285,8 +288,10 @@ pub unsafe extern "C" fn linkspan_message_get_array_into(
     })
 }
 
-/// Gets a view of the N-d array at a path, which must have this type, this order and `rank` dimensions; else
-/// `WrongType`, and `linkspan_message_get_array_into` copies it. An array that is the same in both orders has either.
+/// Gets a view of the N-d array at a path, with exactly this type, order and rank.
+///
+/// Otherwise `WrongType`; `linkspan_message_get_array_into` converts it. An array that is equal in both orders has
+/// either.
 ///
 /// # Safety
 /// As for `linkspan_message_get_type`.

@@ -1,24 +1,24 @@
-//! The C interface: an `extern "C"` edge over the crate `linkspan`, without logic of its own.
+//! The C interface: an `extern "C"` edge over the crate `linkspan`.
 //!
-//! | what | lives in |
+//! | content | modules |
 //! |---|---|
 //! | status codes, version | `status` |
-//! | the guard at the edge, the last error | `error` |
+//! | the guard around calls, the last error | `error` |
 //! | arguments and results; structs that begin with their size | `argument`, `place`, `sized` |
 //! | messages: life, building, reading, walking | `message`, `tree`, `put`, `read`, `walk` |
-//! | structs that are encoded and decoded directly, by a table | `record` |
-//! | N-d arrays, and loans of memory for them; arrays into memory of the program | `array`, `loan`, `into` |
-//! | encodings by number and name, the codecs alone | `encoding`, `codec` |
+//! | structs encoded and decoded directly, by a table | `record` |
+//! | N-d arrays, loans of memory, arrays into memory of the program | `array`, `loan`, `into` |
+//! | encodings by number and name, the codecs | `encoding`, `codec` |
 //! | options | `options` |
-//! | channels, their calls, listeners, servers and their requests | `channel`, `call`, `listener`, `server`, `request` |
-//! | publishers, subscribers; queries of a name | `publisher`, `subscriber`, `endpoint` |
-//! | handles: their kind and their release; channels at the end of the program | `object`, `life`, `exit` |
-//! | sending and receiving that they share | `exchange` |
+//! | channels, calls, listeners, servers and requests | `channel`, `call`, `listener`, `server`, `request` |
+//! | publishers, subscribers, queries of a name | `publisher`, `subscriber`, `endpoint` |
+//! | handles, their kind and release; open channels at exit | `object`, `life`, `exit` |
+//! | shared sending and receiving | `exchange` |
 //! | annotations for ThreadSanitizer | `sanitizer` |
 //! | services, their controller, commands and states | `service`, `controller`, `command` |
-//! | other programs' shared memory | `region` |
+//! | shared memory of other programs | `region` |
 //!
-//! The functions are documented for C in `include/linkspan.h`, which is generated from here.
+//! cbindgen generates `include/linkspan.h` from these modules.
 #![allow(non_camel_case_types)] // the names are C's
 
 mod any_text;

@@ -1,9 +1,8 @@
-//! The lifetime of handles: a released handle stays for a while as a shell that is marked as released.
+//! The lifetime of handles: a released handle stays for a while as a marked shell.
 //!
-//! A program may by mistake use a handle that it has released, or release it again. The memory of a released
-//! handle therefore stays as a shell: its content is dropped at once, a word in it marks it as released, and
-//! the last shells are kept. A call with a stale pointer to one of them reads that word and returns
-//! `InvalidState`. Older shells are freed, and a pointer to them is invalid like any freed pointer.
+//! A program may by mistake use or release a handle again. On release the content is dropped and the shell is marked
+//! and kept. A call with a stale pointer finds the mark and returns `InvalidState`. Only the last shells are kept;
+//! older ones are freed.
 
 use std::collections::VecDeque;
 use std::ffi::c_void;
@@ -13,7 +12,7 @@ use linkspan::{Error, ErrorKind, Result};
 
 /// A struct or handle of the C interface that can be checked before use.
 pub(crate) trait Checked {
-    /// `InvalidState` if it was released.
+    /// Returns `InvalidState` if the object was released.
     fn check(&self) -> Result<()> {
         Ok(())
     }
@@ -29,13 +28,13 @@ pub(crate) fn released(what: &str) -> Error {
     )
 }
 
-/// A shell: its address and the function that frees it.
+/// A shell with the function that frees it.
 struct Shell {
     at: *mut c_void,
     free: unsafe fn(*mut c_void),
 }
 
-// SAFETY: a shell has no content; it is only freed, on one thread.
+// SAFETY: a shell has no content, and only one thread frees it.
 unsafe impl Send for Shell {}
 
 /// The last shells of one kind, oldest first.
@@ -61,8 +60,7 @@ impl Shells {
             drop(unsafe { Box::from_raw(shell.cast::<T>()) });
         }
         if let Some(Shell { at, free }) = self.exchange(Shell { at: shell.cast(), free: free::<T> }) {
-            // SAFETY: this function added it, and its caller promised that it is a box that no other code
-            // frees.
+            // SAFETY: this function added it. Its caller promised a box that no other code frees.
             unsafe { free(at) };
         }
     }

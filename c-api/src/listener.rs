@@ -1,4 +1,4 @@
-//! Listeners: wait for peers at an endpoint, and give a channel to each.
+//! Listeners: they accept peers at an endpoint.
 
 use std::ffi::{c_char, c_int};
 
@@ -11,8 +11,9 @@ use crate::object::{Tagged, free, give, handle_kind};
 use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
 
-/// Waits for peers at an endpoint. Free it with `linkspan_listener_free`. Any number of threads may accept, and any may
-/// close it.
+/// Accepts peers at an endpoint. Free it with `linkspan_listener_free`.
+///
+/// Any number of threads may accept, and any may close it.
 pub struct linkspan_listener(pub(crate) Tagged<Listener>);
 
 handle_kind!(linkspan_listener of Listener: b"listener");
@@ -36,7 +37,7 @@ pub unsafe extern "C" fn linkspan_listener_listen(
     }
 }
 
-/// Accepts one peer.
+/// Waits for the next peer and gives its channel.
 ///
 /// # Safety
 /// `listener` is live, `channel` may be written.
@@ -52,8 +53,9 @@ pub unsafe extern "C" fn linkspan_listener_accept(
     }
 }
 
-/// Gets a file descriptor for event loops: readable while `linkspan_listener_accept` would not wait. The listener owns
-/// it: do not close it.
+/// Gets a file descriptor for event loops, readable if `linkspan_listener_accept` would not wait.
+///
+/// The listener owns it: do not close it.
 ///
 /// # Safety
 /// `listener` is live, `fd` may be written.
@@ -66,8 +68,7 @@ pub unsafe extern "C" fn linkspan_listener_fileno(
     unsafe { query(listener, place!(fd), |listener| listener.0.fileno()) }
 }
 
-/// Gets the events of the listener since the last call: an array of maps with `kind` (`connected`, `disconnected`,
-/// `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+/// Gets the events since the last call, like `linkspan_channel_events`.
 ///
 /// # Safety
 /// `listener` is live, `events` may be written.
@@ -93,7 +94,9 @@ pub unsafe extern "C" fn linkspan_listener_stats(
     unsafe { query(listener, place!(stats), |listener| Ok(linkspan_message::of(listener.0.stats()))) }
 }
 
-/// Closes the listener; waits of other threads end. Channels that it accepted stay. It still has to be freed.
+/// Closes the listener; waits of other threads end. Accepted channels stay open.
+///
+/// The listener must still be freed.
 ///
 /// # Safety
 /// `listener` is live.
@@ -108,8 +111,9 @@ pub unsafe extern "C" fn linkspan_listener_close(listener: *const linkspan_liste
     }
 }
 
-/// Closes the listener and frees it. NULL is allowed; a second call for the same listener, and any other use of it, is
-/// `InvalidState`: see `linkspan_channel_free`.
+/// Closes and frees the listener. NULL is allowed.
+///
+/// For a second call see `linkspan_channel_free`.
 ///
 /// # Safety
 /// `listener` is NULL or a handle of this library, and no other call uses it.

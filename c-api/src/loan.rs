@@ -1,5 +1,4 @@
-//! Loans: memory of a channel, a request or a publisher that the program writes an array to and then sends
-//! without a copy.
+//! Loans: memory for an array that the program writes and then sends without a copy.
 
 mod bytes;
 mod table;
@@ -36,23 +35,20 @@ fn no_loan_of(what: &str) -> Error {
     Error::new(ErrorKind::InvalidState, text)
 }
 
-/// Whether the program has any loan.
 pub(crate) fn are_any() -> bool {
     LOANS.are_any()
 }
 
-/// Whether the program has a loan at this address.
 pub(crate) fn is_one(place: usize) -> bool {
     take(place).map(|lent| give_back(place, lent)).is_some()
 }
 
-/// Takes the loan at this address.
 pub(crate) fn take(place: usize) -> Option<NdArray> {
     sanitizer::given_back();
     LOANS.remove(place)
 }
 
-/// Gives the program a loan again that was taken.
+/// Returns a taken loan to the program.
 pub(crate) fn give_back(place: usize, lent: NdArray) {
     LOANS.insert(place, lent);
 }
@@ -94,15 +90,15 @@ unsafe fn lend<H: Checked>(
     })
 }
 
-/// Lends memory for an array of `rank` dimensions. The program writes it through `array->data` (not const,
-/// although the type is) and puts it into a message with `linkspan_message_put_loan`: over `shm:` the peer
-/// views it in place, without a copy. The elements are not initialized. If no memory can be lent (another
-/// transport, less than 64 KiB, no connection yet, all slots in use) it is ordinary memory, which is copied
-/// when it is sent: the program is the same.
+/// Lends uninitialized memory for an array of `rank` dimensions.
 ///
-/// The order is `LINKSPAN_ROW`; a program that writes the array column by column sets `array->order` before
-/// it puts it. A loan lives until it is put or freed by `linkspan_loan_free`, even if the channel is closed
-/// before. `TooLarge` above 15 dimensions, or above the longest message; `OutOfMemory`.
+/// The program writes it through `array->data` (despite its const type) and puts it into a message with
+/// `linkspan_message_put_loan`. Over `shm:` the peer views it without a copy. It is ordinary memory, copied when sent,
+/// over other transports, below 64 KiB, before the channel is linked, or while all slots are in use.
+///
+/// The order is `LINKSPAN_ROW`; a program that writes column by column sets `array->order` before the put. The loan
+/// lives until it is put or freed by `linkspan_loan_free`, even if the channel closes. `TooLarge` above 15 dimensions
+/// or the longest message; `OutOfMemory`.
 ///
 /// # Safety
 /// `channel` is live, `dims` points to `rank` lengths or `rank` is zero, `array` may be written.
@@ -122,8 +118,9 @@ pub unsafe extern "C" fn linkspan_channel_loan(
     }
 }
 
-/// Lends memory for an array of the reply to this request, as `linkspan_channel_loan` does for a message: the
-/// client views it in place. `InvalidState` for a message that is no server's request.
+/// Lends memory for an array of the reply, like `linkspan_channel_loan`.
+///
+/// The client views it in place. `InvalidState` if the message is not a server's request.
 ///
 /// # Safety
 /// As for `linkspan_channel_loan`; `request` is a live message.
@@ -143,8 +140,9 @@ pub unsafe extern "C" fn linkspan_request_loan(
     }
 }
 
-/// Lends memory for an array to publish, as `linkspan_channel_loan` does: over `shm:` all subscribers view it
-/// in place.
+/// Lends memory for an array to publish, like `linkspan_channel_loan`.
+///
+/// Over `shm:` all subscribers view it in place.
 ///
 /// # Safety
 /// As for `linkspan_channel_loan`; `publisher` is live.
@@ -164,11 +162,11 @@ pub unsafe extern "C" fn linkspan_publisher_loan(
     }
 }
 
-/// Moves a loan into a message: nothing is copied, `array->data` becomes NULL, and the program must not write
-/// the memory any more. `array->data` identifies the loan, `array->order` is the order in which the program
-/// wrote it; its type and shape are those with which it was lent. Any message can take it; sent over another
-/// channel than the lender's, it is copied. `InvalidState` for an array that is no loan, or is one no longer.
-/// After an error the program still has the loan.
+/// Moves a loan into a message without a copy; `array->data` becomes NULL.
+///
+/// The program must not write the memory any more. `array->data` identifies the loan, and `array->order` is its order;
+/// type and shape are those of the loan. Any message can take it, but other channels than the lender's copy it.
+/// `InvalidState` if the array is not a current loan. After an error the program still has the loan.
 ///
 /// # Safety
 /// As for `linkspan_message_put_null`; `array` points to an array, which may be written.
@@ -203,8 +201,9 @@ pub unsafe extern "C" fn linkspan_message_put_loan(
     unsafe { at_key(message, key, put) }
 }
 
-/// Frees a loan that has not been put into a message; `array->data` becomes NULL. NULL, and an array whose
-/// `data` is NULL, are allowed. `InvalidState` for an array that is no loan, or is one no longer.
+/// Frees a loan that was not put into a message; `array->data` becomes NULL.
+///
+/// NULL, and an array whose `data` is NULL, are allowed. `InvalidState` if the array is not a current loan.
 ///
 /// # Safety
 /// `array` is NULL or points to an array, which may be written.
@@ -225,8 +224,9 @@ pub unsafe extern "C" fn linkspan_loan_free(array: *mut linkspan_array) -> links
     })
 }
 
-/// Frees the elements of an array that a struct of generated code owns, and makes it the empty array: they are a loan,
-/// or came from `malloc`. `array` may be NULL.
+/// Frees the elements of an array that a struct of generated code owns, and empties it.
+///
+/// The elements are a loan or came from `malloc`. `array` may be NULL.
 ///
 /// # Safety
 /// `array` is NULL or points to an array, which may be written, and no code uses its elements any more.

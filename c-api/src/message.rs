@@ -1,6 +1,6 @@
 //! Messages: reference-counted, built with a cursor or received, read by path or with a walk.
 
-// Those with functions of C come in the order of the header.
+// First, because the header lists functions in this order.
 pub mod references;
 
 pub mod origin;
@@ -28,15 +28,15 @@ use crate::object::is_another;
 use crate::sanitizer;
 use crate::tree::Tree;
 
-/// A message: one value, and for a received message also its origin.
+/// A message: one value, and for a received message its origin.
 ///
-/// Messages are reference-counted: `_new`, `_retain` and every function that returns a message add a
-/// reference, `_release` removes one. Texts, bytes and arrays read from a message are views into it: they are
-/// valid until the message is changed or its last reference is released. Any number of threads may read one
-/// message; a thread that changes it must be the only user.
+/// Messages are reference-counted: `_new`, `_retain` and every function that returns a message add a reference,
+/// `_release` removes one. Texts, bytes and arrays read from a message are views. They are valid until the message
+/// changes or its last reference is released. Any number of threads may read a message; a thread that changes it must
+/// be the only user.
 pub struct linkspan_message(Counted);
 
-/// A message with the number of its references in front, where every other handle has its kind: see `check`.
+/// A message. Its reference count is at the place where other handles have their kind; see `check`.
 #[repr(C)]
 struct Counted {
     /// Zero in the shell of a released message.
@@ -46,8 +46,7 @@ struct Counted {
     aligned: OnceLock<Mutex<Aligned>>,
 }
 
-/// The most references that a message has. The first word of any other handle is its kind, eight letters, which is a
-/// larger number.
+/// The most references. The kind of any other handle, eight letters, is a larger number.
 const MOST_REFERENCES: usize = u32::MAX as usize;
 
 const _: () = assert!(offset_of!(linkspan_message, 0) == 0 && offset_of!(Counted, references) == 0);
@@ -62,20 +61,20 @@ impl Checked for linkspan_message {
     }
 }
 
-/// A reference to a message that the library holds.
+/// A reference that the library holds.
 pub(crate) struct Reference(NonNull<linkspan_message>);
 
 impl Reference {
-    /// Another reference; `InvalidState` for a message that was released.
+    /// Adds a reference; `InvalidState` for a released message.
     ///
     /// # Safety
-    /// `message` is NULL or a message, live or one of those released last.
+    /// `message` is NULL or a message, live or recently released.
     pub(crate) unsafe fn to(message: *const linkspan_message) -> Result<Reference> {
         // SAFETY: as the caller promises.
         let there = unsafe { handle(message) }?;
         let mut count = there.0.references.load(Ordering::Relaxed);
         loop {
-            // A released message is not revived.
+            // A released message is never revived.
             if count == 0 {
                 return Err(released("this message"));
             }
@@ -106,16 +105,15 @@ impl Reference {
             Ok(1) => fence(Ordering::Acquire),
             Ok(_) => return Ok(()),
         }
-        // The last reference: the content is dropped now, and the shell later. Without a reference, only the
-        // count is read.
+        // After the last reference the content is dropped now, and the shell later. Stale uses read only the count.
         let message = message.cast_mut();
-        // SAFETY: no other thread has a reference, so none uses the content behind the count.
+        // SAFETY: no other thread has a reference, so none uses the content.
         let (state, aligned) = unsafe { (&mut (*message).0.state, &mut (*message).0.aligned) };
         drop(aligned.take());
         // SAFETY: it is not NULL.
         let shell = unsafe { NonNull::new_unchecked(message) };
         if let Some(oldest) = spare::keep(shell.cast(), state.get_mut()) {
-            // SAFETY: it came from a box, and its content and its last reference are gone.
+            // SAFETY: it came from a box, and has no content or reference any more.
             drop(unsafe { Box::from_raw(oldest.cast::<linkspan_message>().as_ptr()) });
         }
         Ok(())
@@ -133,29 +131,26 @@ impl Deref for Reference {
 
 impl Drop for Reference {
     fn drop(&mut self) {
-        // SAFETY: this reference was counted, so there is one to release.
+        // SAFETY: this reference was counted.
         let given = unsafe { Reference::give_back(self.0.as_ptr()) };
         debug_assert!(given.is_ok(), "{given:?}");
     }
 }
 
 impl linkspan_message {
-    /// Creates a message whose value is null, to build in; it reuses the memory of the last one.
+    /// Creates an empty message in the memory of the last released one.
     fn empty() -> *mut linkspan_message {
         linkspan_message::give(spare::state())
     }
 
-    /// Creates a message from a value.
     pub(crate) fn of(value: Value) -> *mut linkspan_message {
         linkspan_message::give(State::Tree(Tree::of(value)))
     }
 
-    /// Creates a message from a received one.
     pub(crate) fn arrived(message: Message) -> *mut linkspan_message {
         linkspan_message::give(State::Received(message))
     }
 
-    /// Creates a message from events.
     pub(crate) fn events(events: Vec<Event>) -> *mut linkspan_message {
         let map = |event: Event| {
             Value::map([
@@ -168,7 +163,6 @@ impl linkspan_message {
         linkspan_message::of(Value::Array(events.into_iter().map(map).collect()))
     }
 
-    /// Creates a message with one reference.
     pub(crate) fn give(state: State) -> *mut linkspan_message {
         let message = linkspan_message(Counted {
             references: AtomicUsize::new(1),
@@ -177,7 +171,7 @@ impl linkspan_message {
         });
         let Some(shell) = spare::shell() else { return Box::into_raw(Box::new(message)) };
         let place = shell.cast::<linkspan_message>().as_ptr();
-        // SAFETY: it came from a box, and what was its content is gone.
+        // SAFETY: it came from a box, and its content is gone.
         unsafe { place.write(message) };
         place
     }
@@ -194,8 +188,7 @@ impl linkspan_message {
         }
     }
 
-    /// Removes stale keys of the previous value. Other readers do the same before they read, so none of them
-    /// holds the lock.
+    /// Removes stale keys of the previous value. Readers do this before they read, so none holds the lock.
     #[cold]
     fn trim(&self) {
         if let State::Tree(tree) = &mut *self.0.state.change() {
@@ -213,12 +206,12 @@ impl linkspan_message {
         })
     }
 
-    /// Copies of array data that was not aligned for its element type.
+    /// The aligned copies of array data.
     pub(crate) fn aligned(&self) -> std::sync::MutexGuard<'_, Aligned> {
         self.0.aligned.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Frees those copies, if any, because their value changes.
+    /// Frees the aligned copies, because their value changes.
     #[inline]
     fn forget_aligned(&self) {
         #[cold]

@@ -2,7 +2,7 @@
 
 use linkspan::{Error, ErrorKind};
 
-/// What its text ends with.
+/// The end of its text.
 const IS_NULL: &str = " is NULL";
 
 #[cold]
@@ -10,7 +10,6 @@ pub(crate) fn is_null(what: &str) -> Error {
     Error::new(ErrorKind::InvalidState, format!("{what}{IS_NULL}"))
 }
 
-/// Whether this is an error of [`is_null`].
 pub(crate) fn is_of_null(error: &Error) -> bool {
     error.kind() == ErrorKind::InvalidState && error.text().ends_with(IS_NULL)
 }

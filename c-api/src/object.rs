@@ -1,4 +1,4 @@
-//! The handles of objects: a number in front of each object gives its kind and whether it was freed.
+//! The handles of objects. A number before each object gives its kind, and whether it was freed.
 
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
@@ -10,20 +10,19 @@ use crate::error::guard;
 use crate::life::{Checked, Shells, released};
 use crate::status::linkspan_status;
 
-/// The content of a handle, behind a number for its kind, so that a pointer that was cast to the wrong kind
-/// is refused.
+/// The content of a handle after a number for its kind, so that a wrong cast is refused.
 ///
-/// The object is valid until the handle is released; then the number is [`RELEASED`].
+/// The object is valid until its release; then the number is [`RELEASED`].
 #[repr(C)]
 pub(crate) struct Tagged<T> {
     kind: AtomicU64,
     object: MaybeUninit<T>,
 }
 
-/// The kind of a released object; no live object has these letters.
+/// The kind of a released object; no live kind has these letters.
 const RELEASED: u64 = u64::from_le_bytes(*b"released");
 
-/// Shells of released objects; enough to detect a late use in most programs.
+/// The shells of released objects, enough to detect late uses in most programs.
 static SHELLS: Shells = Shells::new(1024);
 
 impl<T: Kind> Tagged<T> {
@@ -31,7 +30,7 @@ impl<T: Kind> Tagged<T> {
         Tagged { kind: AtomicU64::new(T::KIND), object: MaybeUninit::new(object) }
     }
 
-    /// `InvalidState` if it was released, or is an object of another kind.
+    /// Returns `InvalidState` if it was released, or has another kind.
     pub(crate) fn check(&self) -> Result<()> {
         match self.kind.load(Ordering::Acquire) {
             kind if kind == T::KIND => Ok(()),
@@ -43,11 +42,10 @@ impl<T: Kind> Tagged<T> {
     /// Drops the object, once.
     ///
     /// # Safety
-    /// No other thread uses the object meanwhile or later.
+    /// No other thread uses the object now or later.
     pub(crate) unsafe fn release(&self) -> Result<()> {
         match self.kind.compare_exchange(T::KIND, RELEASED, Ordering::AcqRel, Ordering::Acquire) {
-            // SAFETY: the number was that of a live object, and is now that of a released one; the caller
-            // promises the rest.
+            // SAFETY: the exchange turned a live number into a released one. The caller promises the rest.
             Ok(_) => unsafe { self.object.as_ptr().cast_mut().drop_in_place() },
             Err(_) => return self.check(),
         }
@@ -59,8 +57,7 @@ impl<T> Deref for Tagged<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: handles are checked when they are passed in, and a call that uses an object does not
-        // release it.
+        // SAFETY: handles are checked when they are passed in, and no call releases an object that it uses.
         unsafe { self.object.assume_init_ref() }
     }
 }
@@ -72,24 +69,23 @@ impl<T> DerefMut for Tagged<T> {
     }
 }
 
-/// A type that a handle can hold.
 pub(crate) trait Kind {
-    /// Eight letters, so that neither other memory nor the references of a message match by chance.
+    /// Eight letters, so that other memory or a message's reference count cannot match by chance.
     const KIND: u64;
-    /// The handle's name in C, for errors.
+    /// The C name of the handle, for errors.
     const NAME: &str;
 }
 
-/// A handle of the C interface: a [`Tagged`] object and nothing else.
+/// A handle of the C interface: only a [`Tagged`] object.
 pub(crate) trait Handle: Checked {
-    /// Drops the object, once; `InvalidState` if it was dropped before, or is of another kind.
+    /// Drops the object, once. `InvalidState` if it was dropped, or has another kind.
     ///
     /// # Safety
-    /// No other thread uses the object meanwhile or later.
+    /// No other thread uses the object now or later.
     unsafe fn release(&self) -> Result<()>;
 }
 
-/// Makes a C struct the handle of an object, with eight letters that no other kind has.
+/// Makes a C struct the handle of an object, with eight unique letters.
 macro_rules! handle_kind {
     ($handle:ident of $object:ident: $letters:literal) => {
         impl $crate::object::Kind for $object {
@@ -107,7 +103,7 @@ macro_rules! handle_kind {
                 unsafe { self.0.release() }
             }
         }
-        // The kind is the first word of every handle: see `check`.
+        // `check` needs the kind as the first word of every handle.
         const _: () = assert!(
             std::mem::offset_of!($handle, 0) == 0
                 && size_of::<$handle>() == size_of::<$crate::object::Tagged<$object>>()
@@ -116,12 +112,11 @@ macro_rules! handle_kind {
 }
 pub(crate) use handle_kind;
 
-/// Boxes an object for C.
 pub(crate) fn give<T>(object: T) -> *mut T {
     Box::into_raw(Box::new(object))
 }
 
-/// Runs a call that releases an object from [`give`]: it is dropped, and its shell is kept for a while.
+/// Runs a call that releases an object of [`give`]. Its shell is kept for a while.
 ///
 /// # Safety
 /// `object` is NULL or a handle, live or one of those freed last, and no other call uses it.
@@ -129,7 +124,7 @@ pub(crate) unsafe fn free<H: Handle>(object: *mut H) -> linkspan_status {
     guard(|| {
         // SAFETY: as the caller promises.
         let Some(handle) = (unsafe { object.as_ref() }) else { return Ok(()) };
-        // SAFETY: as the caller promises; it came from `give`, and a shell drops nothing.
+        // SAFETY: as the caller promises. It came from `give`, and a shell drops nothing.
         unsafe {
             handle.release()?;
             SHELLS.keep(object);
@@ -138,7 +133,7 @@ pub(crate) unsafe fn free<H: Handle>(object: *mut H) -> linkspan_status {
     })
 }
 
-/// The error for a handle of another kind than the function expects.
+/// The error for a handle of another kind.
 #[cold]
 pub(crate) fn is_another(name: &str) -> Error {
     let text = format!(

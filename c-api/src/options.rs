@@ -1,4 +1,4 @@
-//! Options: converts a struct that begins with its size to the core's options, by the core's names.
+//! Converts the options struct, which begins with its size, to the core's options by name.
 
 use std::ffi::{c_char, c_void};
 use std::ptr;
@@ -14,8 +14,9 @@ use crate::sized::{grows, read_sized};
 pub const LINKSPAN_MAX_SPIN: i32 = 100;
 const _: () = assert!(LINKSPAN_MAX_SPIN as u128 == Options::MAX_SPIN.as_micros());
 
-/// The options of an endpoint. NULL and zero mean the default, except in `timeout`, whose default is
-/// `LINKSPAN_DEFAULT` and where zero does not wait.
+/// The options of an endpoint. NULL and zero mean the default.
+///
+/// Only in `timeout` does zero mean no wait; its default is `LINKSPAN_DEFAULT`.
 ///
 /// Begin with `linkspan_options options = LINKSPAN_OPTIONS_INIT;`.
 #[repr(C)]
@@ -23,13 +24,14 @@ const _: () = assert!(LINKSPAN_MAX_SPIN as u128 == Options::MAX_SPIN.as_micros()
 pub struct linkspan_options {
     /// `sizeof(linkspan_options)`.
     pub size: usize,
-    /// The encoding of what is sent: `"cbor"`, `"json"`, `"bson"`, `"smile"`, `"raw"`.
+    /// The encoding of sent messages: `"cbor"`, `"json"`, `"bson"`, `"smile"`, `"raw"`.
     pub encoding: *const c_char,
-    /// What `LINKSPAN_DEFAULT` stands for in this object's calls: nanoseconds, 0 for calls that do not wait, or
-    /// `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s. Loops (`linkspan_server_next` and others) do not look at
-    /// it.
+    /// The meaning of `LINKSPAN_DEFAULT` in calls of this object.
+    ///
+    /// Nanoseconds, 0 for no wait, or `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s. Loops
+    /// (`linkspan_server_next` and others) ignore it.
     pub timeout: i64,
-    /// A name of this program that stays the same across restarts.
+    /// A name of this program that survives restarts.
     pub client_id: *const c_char,
     /// The capacity in bytes of a ring, of a queue, or of the waiting messages of a spool.
     pub buffer: u64,
@@ -41,76 +43,84 @@ pub struct linkspan_options {
     pub ack: *const c_char,
     /// For peers without Linkspan: `"lines"` or `"raw"`.
     pub framing: *const c_char,
-    /// The access mode of files and sockets that are created, such as 0660.
+    /// The access mode of created files and sockets, such as 0660.
     pub mode: u32,
-    /// The group of files and sockets that are created: its name, or its number as text.
+    /// The group of created files and sockets: its name, or its number as text.
     pub group: *const c_char,
-    /// The users that may connect, `allow_uids_count` of them; NULL for those that the mode admits.
+    /// The `allow_uids_count` users that may connect; NULL for those that the mode admits.
     pub allow_uids: *const u32,
-    /// How many there are.
+    /// The number of users.
     pub allow_uids_count: usize,
-    /// The groups whose members may connect, `allow_gids_count` of them.
+    /// The `allow_gids_count` groups whose members may connect.
     pub allow_gids: *const u32,
-    /// How many there are.
+    /// The number of groups.
     pub allow_gids_count: usize,
-    /// How many microseconds to poll before parking, at most `LINKSPAN_MAX_SPIN`; -1 for none.
+    /// The microseconds to poll before parking, at most `LINKSPAN_MAX_SPIN`; -1 for none.
     pub spin: i32,
     /// Reserved: true is `Unsupported` in this version.
     pub immutable: bool,
-    /// Whether a message is on disk before the send returns.
+    /// Whether a send returns only after the message is on disk.
     pub durable: bool,
-    /// The schema of the messages: the path of a schema file, or its text. The schemas of both sides are
-    /// compared when they connect.
+    /// The schema of the messages: the path of a schema file, or its text.
+    ///
+    /// Both sides compare their schemas when they connect.
     pub schema: *const c_char,
-    /// Runs about every 100 ms while a call waits, in the waiting thread; false ends the wait with `Cancelled`.
+    /// Runs about every 100 ms in the thread of a waiting call; false ends the wait with `Cancelled`.
     pub on_wait: Option<unsafe extern "C" fn(context: *mut c_void) -> bool>,
     /// Passed to `on_wait`.
     pub on_wait_context: *mut c_void,
-    /// How many unacknowledged messages are kept to be sent again; beyond that, a send waits.
+    /// The most unacknowledged messages kept for replay. Beyond it, a send waits.
     pub replay_count: u64,
-    /// How many bytes of unacknowledged messages are kept; one message is always accepted.
+    /// The most bytes of unacknowledged messages; one message is always accepted.
     pub replay_bytes: u64,
-    /// For how many disconnected clients a listener keeps messages, 0 for 256; beyond that it drops those of the oldest
-    /// and records an event.
+    /// The most disconnected clients for which a listener keeps messages, 0 for 256.
+    ///
+    /// Beyond it, the listener drops the oldest client's messages and records an event.
     pub absent_clients: u64,
-    /// Where a new subscriber to a journal begins: `"first"`, `"newest"`, the number of a message such as
-    /// `"42"`, or a time such as `"2026-11-20T12:00:00Z"` (RFC 3339).
+    /// The start of a new journal subscriber.
+    ///
+    /// `"first"`, `"newest"`, the number of a message such as `"42"`, or an RFC 3339 time such as
+    /// `"2026-11-20T12:00:00Z"`.
     pub from: *const c_char,
-    /// The size of a journal's segment in bytes; only whole segments are deleted.
+    /// The size of a journal's segment in bytes. Only whole segments are deleted.
     pub segment_bytes: u64,
-    /// The size of a journal in bytes: the oldest segments are deleted while the rest has more.
+    /// The size of a journal in bytes. Beyond it, the oldest segments are deleted.
     pub retain_bytes: u64,
-    /// Segments of a journal are deleted if their newest message is older than this, in seconds.
+    /// A journal deletes segments whose newest message is older than this, in seconds.
     pub retain_seconds: f64,
     /// Whether a journal deletes segments that every subscriber with a `client_id` has consumed.
     pub retain_consumed: bool,
-    /// Whether requests may be carried out twice: then a request whose server died is sent to its next
-    /// incarnation.
+    /// Whether requests may be carried out twice. If a server dies, its next incarnation gets the request.
     pub idempotent: bool,
-    /// Whether a `file:` is written in place under a lock of the file itself, for programs that use only
-    /// fcntl.
+    /// Whether a `file:` is written in place under a lock of that file, for programs that use only fcntl.
     pub locked: bool,
-    /// Whether several processes may serve the endpoint, each with this option, and share its requests.
+    /// Whether several processes, each with this option, may serve the endpoint and share its requests.
     pub shared: bool,
-    /// Which values are checked against the schema: `"send"`, `"receive"` or `"both"`.
+    /// The values to check against the schema: `"send"`, `"receive"` or `"both"`.
     pub validate: *const c_char,
-    /// For servers and their clients: the schema of the replies, like `schema`.
+    /// The schema of the replies, for servers and their clients, given like `schema`.
     pub reply_schema: *const c_char,
-    /// Whether a publisher takes over the endpoint from another publisher of this process, with its subscribers.
+    /// Whether a publisher takes over the endpoint from another publisher of this process.
+    ///
+    /// It keeps the subscribers.
     pub replace: bool,
-    /// Whether the long byte strings of a received message stay in the memory of the sender until the message is
-    /// released, as arrays do; over `shm:`. A sender that means harm can change them while they are read: copy what is
-    /// parsed.
+    /// Whether long byte strings over `shm:` stay in the sender's memory until the message is released.
+    ///
+    /// Arrays always do. A hostile sender can change them while they are read, so copy them before parsing.
     pub view_bytes: bool,
-    /// How many seconds a channel that ends without close waits until the peer has consumed what was sent; 0 for none.
-    /// What the peer has not consumed by then is reported on one line of stderr.
+    /// The seconds that an unclosed channel waits at its end until the peer has consumed all messages.
+    ///
+    /// 0 for none. Unconsumed messages are reported on one line of stderr.
     pub linger: f64,
-    /// Gets the number of messages that the peer had not consumed when a channel ended without close, beside that line:
-    /// in the thread that frees the channel, or in `exit` where it is open then, and not in a forked child. It may
-    /// close the channel and use others.
+    /// Gets the number of unconsumed messages at the end of an unclosed channel.
+    ///
+    /// It runs in addition to the line on stderr, in the thread that frees the channel, or in `exit`. It does not run
+    /// in a forked child. It may close the channel and use others.
     pub on_unconsumed: Option<unsafe extern "C" fn(context: *mut c_void, missed: u64)>,
-    /// Passed to `on_unconsumed`. It has to stay valid until each channel with these options is freed, or else until
-    /// the process is gone: a local variable of `main` is not valid in `exit`, a static one is.
+    /// Passed to `on_unconsumed`.
+    ///
+    /// It must stay valid until each channel with these options is freed, else until the process ends. A local
+    /// variable of `main` is invalid in `exit`; a static one is valid.
     pub on_unconsumed_context: *mut c_void,
 }
 
@@ -161,8 +171,8 @@ const DEFAULT: linkspan_options = linkspan_options {
 /// A callback of the program with its context.
 struct OnWait(unsafe extern "C" fn(context: *mut c_void) -> bool, *mut c_void);
 
-// SAFETY: the context is only passed back to the program, whose callback runs in the thread that waits; the
-// documentation of `on_wait` says so.
+// SAFETY: the context only goes back to the program. Its callback runs in the waiting thread, as the documentation of
+// `on_wait` says.
 unsafe impl Send for OnWait {}
 // SAFETY: as above.
 unsafe impl Sync for OnWait {}
@@ -177,16 +187,15 @@ impl OnWait {
 /// The callback for the end of a channel, with its context.
 struct OnUnconsumed(unsafe extern "C" fn(context: *mut c_void, missed: u64), *mut c_void);
 
-// SAFETY: the context is only passed back to the program, whose callback runs in the thread that ends the channel; the
-// documentation of `on_unconsumed` says so.
+// SAFETY: the context only goes back to the program. Its callback runs in the thread that ends the channel, as the
+// documentation of `on_unconsumed` says.
 unsafe impl Send for OnUnconsumed {}
 // SAFETY: as above.
 unsafe impl Sync for OnUnconsumed {}
 
 impl OnUnconsumed {
     fn run(&self, missed: u64) {
-        // SAFETY: the program keeps the callback and its context alive until the channel is freed or the process is
-        // gone.
+        // SAFETY: the program keeps the callback and its context alive until the channel is freed or the process ends.
         call_program(|| unsafe { (self.0)(self.1, missed) })
     }
 }
@@ -212,7 +221,7 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
     ] {
         // SAFETY: as the caller promises.
         if let Some(text) = unsafe { c_text_or_none(text, name) }? {
-            // A group is named or numbered; the core distinguishes them by their type.
+            // The core distinguishes a group's name and number by their type.
             let number = if name == "group" { text.parse::<u32>().ok() } else { None };
             core.set(name, &number.map_or_else(|| Value::from(text), Value::from))?;
         }
@@ -235,7 +244,7 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
         ("allow_uids", given.allow_uids, given.allow_uids_count),
         ("allow_gids", given.allow_gids, given.allow_gids_count),
     ] {
-        // A count without numbers is refused: an unset list admits every user.
+        // A count without numbers is refused, because an unset list admits every user.
         if !ids.is_null() || count > 0 {
             // SAFETY: the caller promises `count` readable numbers there.
             let ids = unsafe { items(ids, count, name) }?;
@@ -258,7 +267,7 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
     }
     // SAFETY: as the caller promises.
     if let Some(from) = unsafe { c_text_or_none(given.from, "from") }? {
-        // The core reads a number as that of a message, and a text as a position or a time.
+        // The core reads a number as a message's number, and a text as a position or time.
         let from = from.parse::<u64>().map_or_else(|_| Value::from(from), Value::from);
         core.set("from", &from)?;
     }

@@ -1,4 +1,4 @@
-//! Publishers: send to any number of subscribers.
+//! Publishers: they send to any number of subscribers.
 
 use std::ffi::c_char;
 
@@ -11,9 +11,9 @@ use crate::object::{Tagged, free, give, handle_kind};
 use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
 
-/// Sends to any number of subscribers and never waits for a slow one. Free it with `linkspan_publisher_free`.
+/// Sends to any number of subscribers and never waits for a slow one.
 ///
-/// Any number of threads may send, and take turns.
+/// Free it with `linkspan_publisher_free`. Any number of threads may send; they take turns.
 pub struct linkspan_publisher(pub(crate) Tagged<Publisher>);
 
 handle_kind!(linkspan_publisher of Publisher: b"publishr");
@@ -37,9 +37,10 @@ pub unsafe extern "C" fn linkspan_publisher_new(
     }
 }
 
-/// Waits until this many subscribers are connected, so that they miss none of the following messages.
-/// `Timeout` if fewer connected; `InvalidState` where another thread closes the publisher meanwhile; `Unsupported` for
-/// a `file:` or a `journal:`, which store what is published.
+/// Waits until `count` subscribers are connected and will get the following messages.
+///
+/// `Timeout` if fewer are connected in time. `InvalidState` if another thread closes the publisher. `Unsupported` for
+/// a `file:` or a `journal:`, which store messages.
 ///
 /// # Safety
 /// `publisher` is live.
@@ -53,8 +54,9 @@ pub unsafe extern "C" fn linkspan_publisher_wait_for_subscribers(
     unsafe { apply(publisher, |publisher| publisher.0.wait_for_subscribers(count, wait(timeout)?)) }
 }
 
-/// Publishes a message without waiting for subscribers. `sequence`, which may be NULL, gets the number of the
-/// message. A send that fails leaves the message unchanged.
+/// Publishes a message without waiting for subscribers.
+///
+/// `sequence`, which may be NULL, gets the number of the message. A failed send leaves the message unchanged.
 ///
 /// # Safety
 /// `publisher` and `message` are live, `sequence` is NULL or may be written.
@@ -68,8 +70,10 @@ pub unsafe extern "C" fn linkspan_publisher_send(
     unsafe { exchange::send(publisher, message, sequence, |publisher, message| publisher.0.send(message)) }
 }
 
-/// Publishes several messages in order, with one wake-up or one system call per subscriber for up to 64 short
-/// ones. `sent` is as for `linkspan_channel_send_many`.
+/// Publishes several messages in order.
+///
+/// Up to 64 short messages share one wake-up or system call per subscriber. `sent` is as for
+/// `linkspan_channel_send_many`.
 ///
 /// # Safety
 /// `publisher` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be
@@ -89,8 +93,7 @@ pub unsafe extern "C" fn linkspan_publisher_send_many(
     }
 }
 
-/// Gets the events of the publisher since the last call: an array of maps with `kind` (`connected`, `disconnected`,
-/// `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+/// Gets the events since the last call, like `linkspan_channel_events`.
 ///
 /// # Safety
 /// `publisher` is live, `events` may be written.
@@ -105,8 +108,9 @@ pub unsafe extern "C" fn linkspan_publisher_events(
     }
 }
 
-/// Gets the counters of the publisher as a map, which the caller releases; `subscribers` is their current
-/// number.
+/// Gets the counters as a map, which the caller releases.
+///
+/// `subscribers` is their current number.
 ///
 /// # Safety
 /// `publisher` is live, `stats` may be written.
@@ -119,10 +123,11 @@ pub unsafe extern "C" fn linkspan_publisher_stats(
     unsafe { query(publisher, place!(stats), |publisher| Ok(linkspan_message::of(publisher.0.stats()))) }
 }
 
-/// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it, over
-/// `unix:` and `tcp:` the kernel has taken it. A `journal:` and a `file:` have it once the send has returned. `Timeout`
-/// has the number of messages that are left for the slowest (`linkspan_last_error`); the publisher stays open. Where
-/// another thread closes it meanwhile, it is `InvalidState` with that number.
+/// Waits until every connected subscriber has been given all published messages.
+///
+/// Over `shm:` the subscriber has read them; over `unix:` and `tcp:` the kernel has taken them. Over `journal:` and
+/// `file:` the send already waits. `Timeout` has the number left for the slowest subscriber (`linkspan_last_error`),
+/// and the publisher stays open. If another thread closes it, `InvalidState` has this number.
 ///
 /// # Safety
 /// `publisher` is live.
@@ -135,8 +140,9 @@ pub unsafe extern "C" fn linkspan_publisher_flush(
     unsafe { apply(publisher, |publisher| publisher.0.flush(wait(timeout)?)) }
 }
 
-/// Closes the publisher once its subscribers have received their pending messages, within the time-out. The
-/// newest value is lost with it. It still has to be freed.
+/// Closes the publisher after its subscribers have received all messages, within the time-out.
+///
+/// The newest value is lost with it. The publisher must still be freed.
 ///
 /// # Safety
 /// `publisher` is live.
@@ -149,8 +155,9 @@ pub unsafe extern "C" fn linkspan_publisher_close(
     unsafe { apply(publisher, |publisher| publisher.0.close(wait(timeout)?)) }
 }
 
-/// Closes the publisher and frees it. NULL is allowed; a second call for the same publisher, and any other use of it,
-/// is `InvalidState`: see `linkspan_channel_free`.
+/// Closes and frees the publisher. NULL is allowed.
+///
+/// For a second call see `linkspan_channel_free`.
 ///
 /// # Safety
 /// `publisher` is NULL or a handle of this library, and no other call uses it.

@@ -1,4 +1,4 @@
-//! Building a message: the functions that put values at the cursor of its tree.
+//! Puts values at the cursor of a message.
 
 use std::ffi::c_char;
 
@@ -64,7 +64,7 @@ unsafe fn put_flat<'a>(
     unsafe { at_key(message, key, |message, key| put_scalar(message, key, value())) }
 }
 
-/// A text of so many bytes makes the value a tree, which has it in a block of its own.
+/// The length from which a text makes the value a tree, with the text in a separate block.
 const LONG: usize = 64 << 10;
 
 #[inline]
@@ -77,16 +77,18 @@ fn put_scalar(message: &linkspan_message, key: Option<&str>, value: FlatValue<'_
         return Ok(());
     }
     let value = match value {
-        // Where there is no memory for a long one, that is an error.
+        // Missing memory for a long text is an error.
         FlatValue::Text(text) => Value::Text(linkspan::copy_text(text)?),
         short => short.to_value(),
     };
     message.build(|tree| tree.put(key, value).map(|_| ()))
 }
 
-/// Puts null. Every `_put_` and `_begin_` function puts one value: under `key` in a map (an existing key gets
-/// the new value), at the end with `key` NULL in an array, and with `key` NULL as the message's whole value
-/// in an empty message. The first key that is put into an empty message makes its value a map.
+/// Puts null. Every `_put_` and `_begin_` function puts one value.
+///
+/// In a map it goes under `key`, and replaces an existing value. In an array it goes to the end, with `key` NULL. In
+/// an empty message it becomes the whole value, with `key` NULL. The first key in an empty message makes its value a
+/// map.
 ///
 /// # Safety
 /// `message` is a live message, `key` is NULL or NUL-terminated.
@@ -171,8 +173,9 @@ pub unsafe extern "C" fn linkspan_message_put_f64(
     unsafe { put_flat(message, key, || FlatValue::Float(value)) }
 }
 
-/// Puts text of `length` bytes, copied; `Malformed` if it is not UTF-8. `LINKSPAN_ZSTR(text)` expands to
-/// pointer and length of a NUL-terminated text.
+/// Puts a copy of `length` bytes of text; `Malformed` if they are not UTF-8.
+///
+/// `LINKSPAN_ZSTR(text)` gives pointer and length of a NUL-terminated text.
 ///
 /// # Safety
 /// As for `linkspan_message_put_null`; `text` points to `length` bytes.
@@ -192,7 +195,7 @@ pub unsafe extern "C" fn linkspan_message_put_text(
     }
 }
 
-/// Puts bytes, copied.
+/// Puts a copy of bytes.
 ///
 /// # Safety
 /// As for `linkspan_message_put_null`; `bytes` points to `length` bytes.
@@ -259,7 +262,9 @@ pub unsafe extern "C" fn linkspan_message_put_decimal(
     }
 }
 
-/// Puts an N-d array, copied: `dtype`, `order`, `rank`, `dims` and `data` describe it, `length` is ignored.
+/// Puts a copy of an N-d array.
+///
+/// `dtype`, `order`, `rank`, `dims` and `data` describe it; `length` is ignored.
 ///
 /// # Safety
 /// As for `linkspan_message_put_null`; `array->data` points to as many elements as `array->dims` say.
@@ -273,7 +278,7 @@ pub unsafe extern "C" fn linkspan_message_put_array(
     unsafe { put(message, key, || handle(array)?.lend()?.try_to_owned().map(Value::NdArray)) }
 }
 
-/// Puts the whole value of another message, copied.
+/// Puts a copy of another message's whole value.
 ///
 /// # Safety
 /// As for `linkspan_message_put_null`; `value` is a live message.
@@ -287,7 +292,7 @@ pub unsafe extern "C" fn linkspan_message_put_message(
     unsafe { put(message, key, || named(value, "value")?.copy()) }
 }
 
-/// Begins a map: the following values are put into it, until `linkspan_message_end`.
+/// Begins a map for the following values, until `linkspan_message_end`.
 ///
 /// # Safety
 /// As for `linkspan_message_put_null`.
@@ -302,8 +307,7 @@ pub unsafe extern "C" fn linkspan_message_begin_map(
     }
 }
 
-/// Begins an array of values: the following values are put into it with `key` NULL, until
-/// `linkspan_message_end`.
+/// Begins an array for the following values, put with `key` NULL, until `linkspan_message_end`.
 ///
 /// # Safety
 /// As for `linkspan_message_put_null`.

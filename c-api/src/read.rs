@@ -1,4 +1,4 @@
-//! Reading a message by path: keys and zero-based positions joined by `/`, `""` for the whole value.
+//! Reads a message by path: keys and zero-based positions joined by `/`, `""` for the whole value.
 
 use std::ffi::c_char;
 
@@ -47,7 +47,6 @@ pub const LINKSPAN_TYPE_ARRAY: linkspan_type = 12;
 /// A map.
 pub const LINKSPAN_TYPE_MAP: linkspan_type = 13;
 
-/// The number of a value's type.
 pub(crate) fn type_of(value: &Value) -> Result<linkspan_type> {
     Ok(match value {
         Value::Null => LINKSPAN_TYPE_NULL,
@@ -71,8 +70,7 @@ pub(crate) fn type_of(value: &Value) -> Result<linkspan_type> {
     })
 }
 
-/// The number of values in an array or map, of elements in an N-d array, of bytes in text or bytes; 1 for any
-/// other value.
+/// Returns the count of a value, as `linkspan_message_count` describes it.
 pub(crate) fn count_of(value: &Value) -> usize {
     match value {
         Value::Array(items) => items.len(),
@@ -84,8 +82,9 @@ pub(crate) fn count_of(value: &Value) -> usize {
     }
 }
 
-/// The value of a flat map as a C type; `None` if the tree has to convert or refuse it. The same holds for
-/// the next functions.
+/// Reads a bool of a flat map.
+///
+/// Like the next functions, returns `None` if the tree must convert or refuse it.
 fn flat_bool(value: FlatValue<'_>) -> Option<bool> {
     if let FlatValue::Bool(value) = value { Some(value) } else { None }
 }
@@ -133,7 +132,7 @@ unsafe fn read<T: Nothing>(
     }
 }
 
-/// Runs a call that reads a scalar at a path, without a tree if it is in a flat map.
+/// Runs a call that reads a scalar at a path, without a tree for a flat map.
 ///
 /// # Safety
 /// As for [`read`].
@@ -157,7 +156,6 @@ unsafe fn scalar<T: Nothing>(
     }
 }
 
-/// The type and the count of a value of a flat map.
 fn flat_kind(value: FlatValue<'_>) -> (linkspan_type, usize) {
     match value {
         FlatValue::Null => (LINKSPAN_TYPE_NULL, 1),
@@ -190,9 +188,11 @@ unsafe fn view<T>(
     })
 }
 
-/// Gets the type of the value at a path: keys and positions from zero, joined by `/` (`rows/0/name`); in a key `~1` is
-/// a `/` and `~0` a `~`, and `""` is the whole value. Every `_get_` function returns `Missing` if the path has no
-/// value, `WrongType` if the value has another type, and leaves zero or NULL in its results when it fails.
+/// Gets the type of the value at a path.
+///
+/// A path has keys and zero-based positions, joined by `/` (`rows/0/name`). In a key `~1` means `/` and `~0` means
+/// `~`. `""` is the whole value. Every `_get_` function returns `Missing` without a value and `WrongType` for another
+/// type, and then leaves zero or NULL in its results.
 ///
 /// # Safety
 /// `message` is a live message, `path` is NUL-terminated, the results may be written.
@@ -206,8 +206,9 @@ pub unsafe extern "C" fn linkspan_message_get_type(
     unsafe { scalar(message, path, place!(r#type), |flat| Some(flat_kind(flat).0), type_of) }
 }
 
-/// Gets the number of values in the array or map at a path, of elements in the N-d array, of bytes in the
-/// text or bytes; 1 for any other value.
+/// Gets the count of the value at a path.
+///
+/// It counts the values in an array or map, elements in an N-d array, and bytes in text or bytes; 1 for other values.
 ///
 /// # Safety
 /// As for `linkspan_message_get_type`.
@@ -223,7 +224,7 @@ pub unsafe extern "C" fn linkspan_message_count(
     }
 }
 
-/// Gets the key at a position, counted from zero, of the map at a path: a view, not NUL-terminated.
+/// Gets the key at a zero-based position of the map at a path: a view, not NUL-terminated.
 ///
 /// # Safety
 /// As for `linkspan_message_get_type`.
@@ -289,8 +290,9 @@ pub unsafe extern "C" fn linkspan_message_get_u64(
     unsafe { scalar(message, path, place!(value), flat_u64, |value| value.as_u64()) }
 }
 
-/// Reads an integer beyond 64 bits: its sign and a view of its absolute value, most significant byte first.
-/// `WrongType` for smaller ones, which `_get_i64` and `_get_u64` read.
+/// Reads an integer beyond 64 bits: sign and a view of the magnitude, most significant byte first.
+///
+/// `WrongType` for smaller integers, which `_get_i64` and `_get_u64` read.
 ///
 /// # Safety
 /// As for `linkspan_message_get_type`.
@@ -311,7 +313,7 @@ pub unsafe extern "C" fn linkspan_message_get_big_int(
     }
 }
 
-/// Reads a number: a float, or an integer that a `double` holds exactly, else `OutOfRange`.
+/// Reads a float, or an integer that a `double` holds exactly, else `OutOfRange`.
 ///
 /// # Safety
 /// As for `linkspan_message_get_type`.
@@ -440,7 +442,7 @@ pub unsafe extern "C" fn linkspan_message_get_array(
     })
 }
 
-/// Describes the N-d array at a path, if `check` admits it. `to` is empty before.
+/// Describes the N-d array at a path if `check` accepts it. `to` must be empty.
 pub(crate) fn array_in_place(
     message: &linkspan_message,
     path: &str,

@@ -10,16 +10,18 @@ use crate::message::linkspan_message;
 use crate::object::{Tagged, free, give, handle_kind};
 use crate::status::linkspan_status;
 
-/// Memory that another program shares and this one reads. Free it with `linkspan_region_free`.
+/// Read-only shared memory of another program. Free it with `linkspan_region_free`.
 ///
-/// Every call copies what is there at that moment. Any number of threads may read one region.
+/// Every call copies the current contents. Any number of threads may read one region.
 pub struct linkspan_region(pub(crate) Tagged<Region>);
 
 handle_kind!(linkspan_region of Region: b"region..");
 
-/// Opens `posix:/name` (the `/name` of `shm_open`), `sysv:0x1234` (the key of `shmget`, decimal or
-/// hexadecimal), or a path: `path:/dev/shm/x`, or `/dev/shm/x` alone. `NotFound` if there is no such memory,
-/// `PermissionDenied` if it may not be read, `InvalidEndpoint` for any other text.
+/// Opens shared memory by name.
+///
+/// Names are `posix:/name` (the `/name` of `shm_open`), `sysv:0x1234` (the key of `shmget`, decimal or hexadecimal),
+/// and paths: `path:/dev/shm/x` or `/dev/shm/x`. `NotFound` if the memory does not exist, `PermissionDenied` if it is
+/// not readable, `InvalidEndpoint` for other texts.
 ///
 /// # Safety
 /// `source` is NUL-terminated, `region` may be written.
@@ -36,7 +38,7 @@ pub unsafe extern "C" fn linkspan_region_open(
     }
 }
 
-/// Gets the current length in bytes: a file may have become longer or shorter.
+/// Gets the current length in bytes. A file may grow or shrink.
 ///
 /// # Safety
 /// `region` is live, `length` may be written.
@@ -49,8 +51,7 @@ pub unsafe extern "C" fn linkspan_region_length(
     unsafe { query(region, place!(length), |region| region.0.len()) }
 }
 
-/// Copies bytes at an offset into the caller's memory; `OutOfRange` if the region does not have all of them,
-/// and then nothing is written.
+/// Copies bytes at an offset. `OutOfRange`, without a copy, if the region does not have all of them.
 ///
 /// # Safety
 /// `region` is live, `bytes` points to `length` bytes that may be written.
@@ -74,8 +75,9 @@ pub unsafe extern "C" fn linkspan_region_bytes(
     }
 }
 
-/// Gets the text at an offset, up to the first NUL or the end of the memory; not NUL-terminated. Free it with
-/// `linkspan_free`. `Malformed` if it is not UTF-8: use `linkspan_region_bytes` then.
+/// Gets the text at an offset, up to the first NUL or the end; not NUL-terminated.
+///
+/// Free it with `linkspan_free`. `Malformed` if it is not UTF-8; use `linkspan_region_bytes` then.
 ///
 /// # Safety
 /// `region` is live, the results may be written.
@@ -96,12 +98,13 @@ pub unsafe extern "C" fn linkspan_region_text(
     })
 }
 
-/// Reads the struct at an offset as a map in the order of its fields, which the caller releases. `layout`
-/// describes the struct: `"u32 count; f64 celsius; char name[16]; i16 raw[8] @64"`, aligned as in C; a prefix
+/// Reads the struct at an offset as a map in field order, which the caller releases.
+///
+/// `layout` describes the struct: `"u32 count; f64 celsius; char name[16]; i16 raw[8] @64"`, aligned as in C. A prefix
 /// `packed`, `big` or `little` changes that; `pad[12]` skips bytes.
 ///
-/// `counter` is NULL, or the name of an integer field that the owner makes odd before it writes and even
-/// afterwards: then all fields are of one write, or the call fails with `Stalled`.
+/// `counter` is NULL, or the name of an integer field that the owner makes odd before a write and even after it. All
+/// fields then belong to one write, or the call fails with `Stalled`.
 ///
 /// # Safety
 /// `region` is live, `layout` NUL-terminated, `counter` NULL or NUL-terminated, `value` may be written.
@@ -125,8 +128,9 @@ pub unsafe extern "C" fn linkspan_region_read(
     }
 }
 
-/// Detaches the memory and frees the region. NULL is allowed; a second call for the same region, and any other use of
-/// it, is `InvalidState`: see `linkspan_channel_free`.
+/// Detaches and frees the region. NULL is allowed.
+///
+/// For a second call see `linkspan_channel_free`.
 ///
 /// # Safety
 /// `region` is NULL or a handle of this library, and no other call uses it.

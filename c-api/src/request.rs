@@ -1,4 +1,4 @@
-//! Requests that a server received: each is answered by a reply or an error.
+//! Requests of a server, each answered by a reply or an error.
 
 use std::ffi::c_char;
 
@@ -21,7 +21,7 @@ unsafe fn answer(
     guard(|| what(unsafe { named(request, "request") }?))
 }
 
-/// Replies to a request. A request is answered once; a second answer is `InvalidState`.
+/// Replies to a request. A second answer is `InvalidState`.
 ///
 /// # Safety
 /// `request` and `reply` are live messages.
@@ -39,8 +39,10 @@ pub unsafe extern "C" fn linkspan_request_reply(
     }
 }
 
-/// Answers a request with an error: a code of the handler's own or of JSON-RPC 2.0, a dotted type such as
-/// `spectrum.window_too_long`, a text for a human reader, and a value for the program, which may be NULL.
+/// Answers a request with an error.
+///
+/// It has a code of the handler or of JSON-RPC 2.0, a dotted type such as `spectrum.window_too_long`, a text for
+/// people, and a value for the program, which may be NULL.
 ///
 /// # Safety
 /// `request` is a live message, `type` and `text` are NULL or NUL-terminated, `data` is NULL or a live message.
@@ -69,9 +71,9 @@ pub unsafe extern "C" fn linkspan_request_fail(
     }
 }
 
-/// With the option `ack` `"manual"`: acknowledges a request, and what its sender sent before it, before it is
-/// answered; an answer acknowledges it as well. `InvalidState` for a message that is no server's request, and without
-/// that option.
+/// Acknowledges a request and its sender's earlier ones, with the option `ack` `"manual"`.
+///
+/// An answer also acknowledges it. `InvalidState` if the message is not a server's request, or without that option.
 ///
 /// # Safety
 /// `request` is a live message.

@@ -1,4 +1,4 @@
-//! Servers: take the requests of many clients.
+//! Servers: they take the requests of many clients.
 
 use std::ffi::{c_char, c_int};
 use std::ptr;
@@ -13,8 +13,8 @@ use crate::status::linkspan_status;
 
 /// Answers the requests of any number of clients. Free it with `linkspan_server_free`.
 ///
-/// One thread at a time takes requests, a second one gets `InvalidState`; any thread may answer a request and
-/// close the server.
+/// Only one thread at a time may take requests; another gets `InvalidState`. Any thread may answer a request and close
+/// the server.
 pub struct linkspan_server(pub(crate) Tagged<Server>);
 
 handle_kind!(linkspan_server of Server: b"server..");
@@ -38,15 +38,15 @@ pub unsafe extern "C" fn linkspan_server_serve(
     }
 }
 
-/// Gets the next request, to be answered with `linkspan_request_reply` or `linkspan_request_fail`; the caller
-/// releases it. `LINKSPAN_DEFAULT` waits for ever here. If another thread closes the server, the call
-/// succeeds and `request` gets NULL.
+/// Waits for the next request, which the caller releases.
 ///
-/// A wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) ends the same way at SIGINT or SIGTERM.
-/// From the first such call until the server is closed or freed, the library handles these signals: the first
-/// signal ends the loop, the second one the program. A signal that the program handles or ignores when the
-/// loop begins is left unchanged; that is how to opt out. The previous handlers are restored with the last
-/// such object. A call with a time-out sets no handler.
+/// Answer it with `linkspan_request_reply` or `linkspan_request_fail`. `LINKSPAN_DEFAULT` waits for ever here. If
+/// another thread closes the server, the call succeeds and `request` gets NULL.
+///
+/// SIGINT and SIGTERM end a wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) in the same way. From the
+/// first such call until the server is closed or freed, the library handles these signals: the first ends the loop,
+/// the second the program. To opt out, handle or ignore a signal before the loop. The last such object restores the
+/// previous handlers. A call with a time-out sets no handler.
 ///
 /// # Safety
 /// `server` is live, `request` may be written.
@@ -65,8 +65,9 @@ pub unsafe extern "C" fn linkspan_server_next(
     }
 }
 
-/// Gets a file descriptor for event loops: readable while `linkspan_server_next` would not wait. The server owns it: do
-/// not close it.
+/// Gets a file descriptor for event loops, readable if `linkspan_server_next` would not wait.
+///
+/// The server owns it: do not close it.
 ///
 /// # Safety
 /// `server` is live, `fd` may be written.
@@ -79,8 +80,7 @@ pub unsafe extern "C" fn linkspan_server_fileno(
     unsafe { query(server, place!(fd), |server| server.0.fileno()) }
 }
 
-/// Gets the events of the server since the last call: an array of maps with `kind` (`connected`, `disconnected`,
-/// `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+/// Gets the events since the last call, like `linkspan_channel_events`.
 ///
 /// # Safety
 /// `server` is live, `events` may be written.
@@ -106,8 +106,9 @@ pub unsafe extern "C" fn linkspan_server_stats(
     unsafe { query(server, place!(stats), |server| Ok(linkspan_message::of(server.0.stats()))) }
 }
 
-/// Closes the server once its replies have been consumed, within the time-out; waits of other threads end. It
-/// still has to be freed.
+/// Closes the server after its replies were consumed, within the time-out.
+///
+/// The close ends the waits of other threads. The server must still be freed.
 ///
 /// # Safety
 /// `server` is live.
@@ -120,8 +121,9 @@ pub unsafe extern "C" fn linkspan_server_close(
     unsafe { apply(server, |server| server.0.close(wait(timeout)?)) }
 }
 
-/// Closes the server and frees it. NULL is allowed; a second call for the same server, and any other use of it, is
-/// `InvalidState`: see `linkspan_channel_free`.
+/// Closes and frees the server. NULL is allowed.
+///
+/// For a second call see `linkspan_channel_free`.
 ///
 /// # Safety
 /// `server` is NULL or a handle of this library, and no other call uses it.

@@ -1,4 +1,4 @@
-//! Services: a program that works in steps and carries out the commands of its controller between the steps.
+//! Services: programs that work in steps and carry out commands of a controller between steps.
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
@@ -21,17 +21,17 @@ use crate::options::{linkspan_options, options};
 use crate::sized::{give_sized, grows, read_sized};
 use crate::status::linkspan_status;
 
-/// A program that a controller can query and command. Two threads of the library answer the controller at any
-/// time; the program takes its commands with `linkspan_service_next`. Free it with `linkspan_service_free`.
+/// A program that a controller can query and command. Free it with `linkspan_service_free`.
 ///
-/// One thread takes commands; any thread may log, request the shutdown and get the state.
+/// Two threads of the library answer the controller at any time; the program takes its commands with
+/// `linkspan_service_next`. One thread takes commands; any thread may log, request the shutdown and get the state.
 pub struct linkspan_service(pub(crate) Tagged<Serving>);
 
 handle_kind!(linkspan_service of Serving: b"service.");
 
-/// A service with the command that its program is carrying out.
+/// A service with the current command of its program.
 pub(crate) struct Serving {
-    // Dropped before the service: failures of unanswered commands are sent before the disconnect.
+    // Dropped before the service, so that failures of unanswered commands precede the disconnect.
     open: Mutex<Open>,
     pub(crate) service: ServiceLoop,
 }
@@ -43,7 +43,7 @@ struct Open {
     held: Option<HeldTask>,
 }
 
-/// A command that waits for its answer, with the data that C reads from it.
+/// An unanswered command, with the data that C reads from it.
 struct HeldTask {
     task: Task,
     name: CString,
@@ -59,7 +59,7 @@ unsafe impl Send for Arguments {}
 
 impl Drop for Arguments {
     fn drop(&mut self) {
-        // SAFETY: the one reference that was made with it.
+        // SAFETY: this value owns one reference.
         unsafe { linkspan_message_release(self.0) };
     }
 }
@@ -72,27 +72,30 @@ impl Drop for Arguments {
 pub struct linkspan_service_options {
     /// `sizeof(linkspan_service_options)`.
     pub size: usize,
-    /// The endpoint of its controller: any stream transport. NULL for `$LINKSPAN_CONTROLLER`, else
-    /// `"unix:controller"`.
+    /// The controller's endpoint on a stream transport.
+    ///
+    /// NULL for `$LINKSPAN_CONTROLLER`, else `"unix:controller"`.
     pub controller: *const c_char,
-    /// The period of its steps in nanoseconds; 1 for steps without a pause, 0 for no steps.
+    /// The period of the steps in nanoseconds: 1 for no pause, 0 for no steps.
     pub every: i64,
-    /// Whether it waits in READY for the command RUN.
+    /// Whether the service waits in READY for the command RUN.
     pub paused: bool,
-    /// Whether the library leaves signals alone. Otherwise the first SIGTERM or SIGINT is SHUTDOWN, the
-    /// second cancels the work in progress, and the third kills the program.
+    /// Whether the library leaves signals alone.
+    ///
+    /// Otherwise the first SIGTERM or SIGINT means SHUTDOWN, the second cancels the current work, and the third kills
+    /// the program.
     pub leave_signals: bool,
     /// A description in one line.
     pub description: *const c_char,
-    /// The commands that it accepts beyond the usual: `"CONFIG"`, `"BACKUP"`, names of its own;
-    /// `commands_count` of them.
+    /// The `commands_count` additional commands: `"CONFIG"`, `"BACKUP"`, names of the service.
     pub commands: *const *const c_char,
-    /// How many there are.
+    /// The number of commands.
     pub commands_count: usize,
-    /// The options of its connection to the controller, or NULL.
+    /// The options of the connection to the controller, or NULL.
     pub channel: *const linkspan_options,
-    /// Runs in a thread of the library when the current work is cancelled; NULL for a program that reads
-    /// `is_cancelled` with `linkspan_service_get_info`, or whose tasks are short.
+    /// Runs in a thread of the library when the current work is cancelled.
+    ///
+    /// NULL for a program that reads `is_cancelled` with `linkspan_service_get_info`, or has only short tasks.
     pub on_cancel: Option<unsafe extern "C" fn(context: *mut c_void)>,
     /// Passed to `on_cancel`.
     pub on_cancel_context: *mut c_void,
@@ -119,8 +122,8 @@ const DEFAULT: linkspan_service_options = linkspan_service_options {
 /// A callback of the program with its context.
 struct OnCancel(unsafe extern "C" fn(context: *mut c_void), *mut c_void);
 
-// SAFETY: the context is only passed back to the program's callback; the documentation of `on_cancel` says
-// that it runs in a thread of the library.
+// SAFETY: the context only goes back to the program's callback. It runs in a thread of the library, as the
+// documentation of `on_cancel` says.
 unsafe impl Send for OnCancel {}
 // SAFETY: as above.
 unsafe impl Sync for OnCancel {}
@@ -146,7 +149,7 @@ unsafe fn set_up(given: *const linkspan_service_options) -> Result<ServiceOption
         }
         match u64::try_from(given.every) {
             Ok(0) => {}
-            // 1 ns: no pause between the steps.
+            // 1 ns means no pause between steps.
             Ok(1) => core.every = Some(Duration::ZERO),
             Ok(ns) => core.every = Some(Duration::from_nanos(ns)),
             Err(_) => {
@@ -171,7 +174,7 @@ unsafe fn set_up(given: *const linkspan_service_options) -> Result<ServiceOption
 
 /// A command for the program to carry out. Begin with `linkspan_task task = LINKSPAN_TASK_INIT;`.
 ///
-/// Its texts and its arguments are views, which live until the task is answered.
+/// Its texts and arguments are views, which live until the task is answered.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct linkspan_task {
@@ -183,13 +186,13 @@ pub struct linkspan_task {
     pub before: linkspan_state,
     /// Identifies the task in `linkspan_service_task_done` and `linkspan_service_task_failed`.
     pub number: u64,
-    /// The name of the command: `"STEP"`, `"PAUSE"`, or one of the service's own. `""` at the end.
+    /// The name of the command: `"STEP"`, `"PAUSE"`, or a name of the service. `""` at the end.
     pub name: *const c_char,
     /// The id from its sender; `""` for a step, and for a shutdown by a signal.
     pub id: *const c_char,
     /// The remaining nanoseconds when the task was taken, or `LINKSPAN_FOREVER`.
     pub remaining: i64,
-    /// The arguments: a message, whose value is null if there are none. NULL at the end.
+    /// The arguments: a message, with the value null for none. NULL at the end.
     pub arguments: *const linkspan_message,
 }
 
@@ -198,18 +201,19 @@ pub struct linkspan_task {
 pub struct linkspan_service_info {
     /// `sizeof(linkspan_service_info)`.
     pub size: usize,
-    /// Its state.
+    /// The state.
     pub state: linkspan_state,
     /// Whether the current work is cancelled.
     pub is_cancelled: bool,
-    /// Whether it is connected to a controller.
+    /// Whether the service is connected to a controller.
     pub is_connected: bool,
     /// The random number of this incarnation.
     pub epoch: u64,
 }
 
-/// Starts a service with this name: STARTING. It connects to its controller in the background and retries; no
-/// call waits for a controller. `options` may be NULL.
+/// Starts a service in the state STARTING. `options` may be NULL.
+///
+/// It connects to its controller in the background and retries; no call waits for a controller.
 ///
 /// # Safety
 /// `name` is NUL-terminated, `options` NULL or valid, `service` may be written.
@@ -228,11 +232,12 @@ pub unsafe extern "C" fn linkspan_service_start(
     }
 }
 
-/// Gets the next task, to be answered with `linkspan_service_task_done` or `linkspan_service_task_failed`
-/// before the next call. `LINKSPAN_DEFAULT` waits for ever here. With the first call the service is READY,
-/// and then RUNNING unless `paused` is set. At the end the call succeeds with the command
-/// `LINKSPAN_COMMAND_END`, and the controller has been informed. A call that fails leaves `task` unchanged:
-/// `Timeout` if there was no task in time, `InvalidState` while a task is open.
+/// Waits for the next task; answer each before the next call.
+///
+/// The answers are `linkspan_service_task_done` and `linkspan_service_task_failed`. `LINKSPAN_DEFAULT` waits for ever
+/// here. The first call makes the service READY, and then RUNNING unless `paused` is set. The last task has the
+/// command `LINKSPAN_COMMAND_END`; the controller then knows about the end. A failed call leaves `task` unchanged:
+/// `Timeout` without a task in time, `InvalidState` while a task is open.
 ///
 /// # Safety
 /// `service` is live, `task` points to a `linkspan_task` whose `size` is set.
@@ -253,12 +258,12 @@ pub unsafe extern "C" fn linkspan_service_next(
     }
 }
 
-/// Answers a task: it is done. The sender of the command gets `value`, which may be NULL. `InvalidState` for
-/// a task that was answered before.
+/// Completes a task; the sender of the command gets `value`, which may be NULL.
+///
+/// `InvalidState` if the task has an answer.
 ///
 /// # Safety
-/// `service` is live, `task` points to a task from `linkspan_service_next`, `value` is NULL or a live
-/// message.
+/// `service` is live, `task` points to a task from `linkspan_service_next`, `value` is NULL or a live message.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_service_task_done(
     service: *const linkspan_service,
@@ -274,8 +279,9 @@ pub unsafe extern "C" fn linkspan_service_task_done(
     }
 }
 
-/// Answers a task: it failed, with a status and a text; NULL for the text of this thread's last error.
-/// `LINKSPAN_REMOTE` is for failures that are not errors of Linkspan. The state is then as before the
+/// Fails a task with a status and a text; NULL takes the text of this thread's last error.
+///
+/// `LINKSPAN_REMOTE` is for failures that are not errors of Linkspan. The state returns to the state before the
 /// command.
 ///
 /// # Safety
@@ -296,8 +302,9 @@ pub unsafe extern "C" fn linkspan_service_task_failed(
     }
 }
 
-/// Puts the service into the state FAILED until RUN tries again or SHUTDOWN ends it. A status and a text give
-/// the reason, as for `linkspan_service_task_failed`; an open task is still to be answered.
+/// Makes the service FAILED until RUN tries again or SHUTDOWN ends it.
+///
+/// Status and text give the reason, as for `linkspan_service_task_failed`. An open task still needs an answer.
 ///
 /// # Safety
 /// `service` is live, `text` is NULL or NUL-terminated.
@@ -316,7 +323,9 @@ pub unsafe extern "C" fn linkspan_service_set_failed(
     }
 }
 
-/// Sets the reason in the record of a service that has a problem but continues; NULL or `""` removes it.
+/// Sets the reason in the record of a service with a problem; NULL or `""` removes it.
+///
+/// The service continues.
 ///
 /// # Safety
 /// `service` is live, `text` is NULL or NUL-terminated.
@@ -334,8 +343,9 @@ pub unsafe extern "C" fn linkspan_service_set_reason(
     }
 }
 
-/// Adds a line to the service's log, with the level `"debug"`, `"info"`, `"warning"` or `"error"`, NULL for
-/// `"info"`; `OutOfRange` for any other. Any thread may call it.
+/// Adds a line to the service's log. Any thread may call it.
+///
+/// `level` is `"debug"`, `"info"`, `"warning"` or `"error"`; NULL means `"info"`. `OutOfRange` for other levels.
 ///
 /// # Safety
 /// `service` is live, `text` is NUL-terminated, `level` is NULL or NUL-terminated.
@@ -355,8 +365,9 @@ pub unsafe extern "C" fn linkspan_service_log(
     }
 }
 
-/// Acts like a stop signal: the first call is SHUTDOWN, the second one cancels the work in progress. Any
-/// thread may call it.
+/// Acts like a stop signal: the first call is SHUTDOWN, the second cancels the current work.
+///
+/// Any thread may call it.
 ///
 /// # Safety
 /// `service` is live.
@@ -397,8 +408,9 @@ pub unsafe extern "C" fn linkspan_service_get_info(
     }
 }
 
-/// Gets a file descriptor for event loops: readable while `linkspan_service_next` may have a task. It stays the
-/// service's: do not close it.
+/// Gets a file descriptor for event loops, readable if `linkspan_service_next` may have a task.
+///
+/// The service owns it: do not close it.
 ///
 /// # Safety
 /// `service` is live, `fd` may be written.
@@ -424,8 +436,9 @@ pub unsafe extern "C" fn linkspan_service_stats(
     unsafe { query(service, place!(stats), |service| Ok(linkspan_message::of(service.0.service.stats()))) }
 }
 
-/// Disconnects from the controller with the current state of the service, within the time-out; waits of other
-/// threads end. It still has to be freed.
+/// Disconnects from the controller with the current state, within the time-out.
+///
+/// The close ends the waits of other threads. The service must still be freed.
 ///
 /// # Safety
 /// `service` is live.
@@ -438,8 +451,9 @@ pub unsafe extern "C" fn linkspan_service_close(
     unsafe { apply(service, |service| service.0.service.close(wait(timeout)?)) }
 }
 
-/// Closes the service and frees it. NULL is allowed; a second call for the same service, and any other use of it, is
-/// `InvalidState`: see `linkspan_channel_free`.
+/// Closes and frees the service. NULL is allowed.
+///
+/// For a second call see `linkspan_channel_free`.
 ///
 /// # Safety
 /// `service` is NULL or a handle of this library, and no other call uses it.
@@ -454,7 +468,7 @@ impl Serving {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a task until it is answered, and returns it as C reads it.
+    /// Keeps a task until its answer, and returns it for C.
     fn hold(&self, task: Task) -> linkspan_task {
         let text = |text: &str| CString::new(text.replace('\0', "\u{2400}")).unwrap_or_default();
         let mut open = self.open();
@@ -482,7 +496,7 @@ impl Serving {
         full
     }
 
-    /// Takes the open task that C answers, once.
+    /// Takes the open task for its answer, once.
     ///
     /// # Safety
     /// `task` is NULL or points to a task whose `size` is set.

@@ -1,18 +1,17 @@
-//! C structs that begin with their size, because a program compiled with an older header has a shorter
-//! struct.
+//! C structs that begin with their size. A program with an older header has a shorter struct.
 
 use linkspan::{Error, ErrorKind, Result};
 
 use crate::null::is_null;
 use crate::place::Place;
 
-/// A struct of C that begins with its size, and grows at its end from version to version.
+/// A C struct that begins with its size, and may grow at its end in later versions.
 pub(crate) trait Grows {
     /// The size in the first version of the header. A shorter struct was not initialized.
     const FIRST: usize;
 }
 
-/// States which structs begin with their size, and the field that the first version did not have, if there is one.
+/// Declares that a struct begins with its size, and the first field that the first version lacked.
 macro_rules! grows {
     ($name:ident) => {
         $crate::sized::grows!($name, size_of::<$name>());
@@ -28,7 +27,7 @@ macro_rules! grows {
 }
 pub(crate) use grows;
 
-/// The size that the program gave at the beginning of a struct.
+/// Reads the size at the start of a struct.
 ///
 /// # Safety
 /// `pointer` points to a struct that begins with a `usize`.
@@ -51,12 +50,11 @@ fn not_initialized<T>(size: usize) -> Error {
     Error::new(ErrorKind::InvalidState, text)
 }
 
-/// Reads a struct that begins with its size; fields that an older program does not have get their values from
-/// `default`.
+/// Reads a struct that begins with its size. Fields that an older program lacks come from `default`.
 ///
 /// # Safety
-/// `pointer` is NULL or points to as many bytes as the `usize` at its beginning gives. Every field of `T` is valid
-/// for any bits that C can put there.
+/// `pointer` is NULL or points to as many bytes as the `usize` at its beginning gives. Every field of `T` is valid for
+/// any bits that C can put there.
 pub(crate) unsafe fn read_sized<T: Copy + Grows>(pointer: *const T, default: T) -> Result<T> {
     if pointer.is_null() {
         return Ok(default);
@@ -71,7 +69,7 @@ pub(crate) unsafe fn read_sized<T: Copy + Grows>(pointer: *const T, default: T) 
     Ok(here)
 }
 
-/// Fills a struct that begins with its size, up to that size. The size is checked before `make` takes anything.
+/// Fills a struct up to the size at its start. The size is checked before `make` runs.
 ///
 /// # Safety
 /// `place` is NULL or points to as many writable bytes as the `usize` at its beginning gives.
@@ -84,7 +82,8 @@ pub(crate) unsafe fn give_sized<T: Grows>(place: Place<T>, make: impl FnOnce() -
     // SAFETY: as the caller promises.
     let size = unsafe { given_size(pointer) }?.min(size_of::<T>());
     let full = make()?;
-    // SAFETY: the program has `size` bytes, as the caller promises, and T has no fewer. The size stays the program's.
+    // SAFETY: the program has `size` bytes, as the caller promises, and T has at least as many. The size field stays
+    // unchanged.
     unsafe {
         let from = (&raw const full).cast::<u8>().add(SIZE);
         from.copy_to_nonoverlapping(pointer.cast::<u8>().add(SIZE), size - SIZE);

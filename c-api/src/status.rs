@@ -1,4 +1,4 @@
-//! Status codes: the core's table of error kinds under C names; the library's version, the clock.
+//! Status codes, which are the core's error kinds under C names; the version; the clock.
 
 use std::ffi::{CStr, c_char};
 
@@ -9,40 +9,45 @@ pub type linkspan_status = i32;
 pub const LINKSPAN_OK: linkspan_status = 0;
 /// This system does not support that transport. Use another transport.
 pub const LINKSPAN_TRANSPORT_UNAVAILABLE: linkspan_status = 100;
-/// The connection to the other side ended. Call again: the side that connected reconnects by itself. A request that was
-/// under way may have been carried out.
+/// The connection to the peer ended. Call again: the side that connected reconnects by itself.
+///
+/// A pending request may have been carried out.
 pub const LINKSPAN_DISCONNECTED: linkspan_status = 102;
-/// No program listens at that name. Start that program, or correct the name or `LINKSPAN_DIR`.
+/// No program listens at that name. Start the program, or correct the name or `LINKSPAN_DIR`.
 pub const LINKSPAN_NOT_FOUND: linkspan_status = 103;
-/// No value at that path. Correct the path: the text names what is there instead.
+/// No value at that path. Correct the path; the text names the existing keys.
 pub const LINKSPAN_MISSING: linkspan_status = 104;
 /// Another program listens at that name. Choose another name, or end the other program.
 pub const LINKSPAN_ADDRESS_IN_USE: linkspan_status = 105;
-/// The object does not allow this call now (closed, wrong pattern, other side of a fork). Correct the program: the text
-/// has the reason.
+/// The object does not allow this call now (closed, wrong pattern, other side of a fork).
+///
+/// Correct the program; the text has the reason.
 pub const LINKSPAN_INVALID_STATE: linkspan_status = 106;
 /// The name or port is malformed. Correct it as the text describes.
 pub const LINKSPAN_INVALID_ENDPOINT: linkspan_status = 107;
-/// Memory, descriptors or space in the memory file ran out. Release messages and arrays, or raise the limit, and call
-/// again.
+/// Memory, descriptors or space in the memory file ran out.
+///
+/// Release messages and arrays, or raise the limit, and call again.
 pub const LINKSPAN_OUT_OF_MEMORY: linkspan_status = 108;
-/// A value of another type was found; the text has both types. Ask for the type that is there.
+/// A value of another type was found; the text has both types. Ask for the type of the value.
 pub const LINKSPAN_WRONG_TYPE: linkspan_status = 109;
 /// The deadline passed; nothing was lost. Call again, or give the call more time.
 pub const LINKSPAN_TIMEOUT: linkspan_status = 110;
-/// The queue is full and the call does not wait. Call again once the reader has consumed messages, or use a call that
-/// waits.
+/// The queue is full and the call does not wait.
+///
+/// Call again after the reader has consumed messages, or use a call that waits.
 pub const LINKSPAN_FULL: linkspan_status = 111;
 /// No message is available and the call does not wait. Call again later, or use a call that waits.
 pub const LINKSPAN_EMPTY: linkspan_status = 112;
-/// The mode, the owner or the peer's credentials forbid it. Give both users access, as the text describes.
+/// The mode, the owner or the peer's credentials forbid it. Give both users access, as the text says.
 pub const LINKSPAN_PERMISSION_DENIED: linkspan_status = 113;
 /// Over a limit; the text has the limit, its value and the size. Send less, or raise that limit.
 pub const LINKSPAN_TOO_LARGE: linkspan_status = 114;
 /// Bytes that are not a valid message; carries the offset. Correct the program that wrote them.
 pub const LINKSPAN_MALFORMED: linkspan_status = 115;
-/// The value has no form in that encoding; carries the path. Use another type, encoding or transport, as the text
-/// proposes.
+/// The encoding has no form for the value; carries the path.
+///
+/// Use another type, encoding or transport, as the text proposes.
 pub const LINKSPAN_UNSUPPORTED: linkspan_status = 116;
 /// The schemas of the two sides differ; the text has the differences. Give both sides compatible schemas.
 pub const LINKSPAN_SCHEMA_MISMATCH: linkspan_status = 117;
@@ -50,27 +55,30 @@ pub const LINKSPAN_SCHEMA_MISMATCH: linkspan_status = 117;
 pub const LINKSPAN_VERSION_MISMATCH: linkspan_status = 118;
 /// Cancelled by the caller. Call again if the outcome is still needed.
 pub const LINKSPAN_CANCELLED: linkspan_status = 119;
-/// A signal arrived and its handler raised. Handle the outcome of the handler, and call again to continue.
+/// A signal arrived and its handler raised. Handle its outcome, and call again to continue.
 pub const LINKSPAN_INTERRUPTED: linkspan_status = 120;
-/// The other side is alive but holds a lock or does not answer. Call again; end the other program if it does not
-/// recover.
+/// The peer is alive but holds a lock or does not answer.
+///
+/// Call again; end the other program if it does not recover.
 pub const LINKSPAN_STALLED: linkspan_status = 121;
-/// The other side's handler failed; carries its code, type, text, data. Handle it as an error of that program.
+/// The peer's handler failed; carries its code, type, text, data. Handle it as that program's error.
 pub const LINKSPAN_REMOTE: linkspan_status = 122;
 /// A number does not fit the requested type. Ask for a larger type, or give a number within the range.
 pub const LINKSPAN_OUT_OF_RANGE: linkspan_status = 123;
 /// The disk is full. Free space on the disk, and call again.
 pub const LINKSPAN_NO_SPACE: linkspan_status = 124;
-/// A subscriber was overtaken; carries how many were missed. Call again to continue; read faster, or give the publisher
-/// a larger buffer.
+/// A subscriber was overtaken; carries the number of missed messages.
+///
+/// Call again to continue; read faster, or give the publisher a larger buffer.
 pub const LINKSPAN_LAGGED: linkspan_status = 125;
-/// A stored file fails its check sum; the text has the file and the place. Restore the file from a copy, or remove it,
-/// as the text describes.
+/// A stored file fails its check sum; the text has the file and the place.
+///
+/// Restore the file from a copy, or remove it, as the text says.
 pub const LINKSPAN_CORRUPT: linkspan_status = 126;
 /// A defect in Linkspan: please report it with the error's text.
 pub const LINKSPAN_INTERNAL: linkspan_status = 127;
 
-/// Each code with its name; a test compares this and the constants with the core's table.
+/// The names of the codes; a test compares them with the core's table.
 const NAMES: &[(linkspan_status, &CStr)] = &[
     (LINKSPAN_OK, c"Ok"),
     (LINKSPAN_TRANSPORT_UNAVAILABLE, c"TransportUnavailable"),
@@ -102,21 +110,22 @@ const NAMES: &[(linkspan_status, &CStr)] = &[
     (LINKSPAN_INTERNAL, c"Internal"),
 ];
 
-/// The version of the library that is running: `"0.1.0"`. Lives as long as the program.
+/// Returns the version of the running library: `"0.1.0"`. It lives as long as the program.
 #[unsafe(no_mangle)]
 pub extern "C" fn linkspan_version() -> *const c_char {
     const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
     VERSION.as_ptr().cast()
 }
 
-/// The name of a status, the same in every language: `"Timeout"`; `"Ok"` for zero, `"Unknown"` for a number
-/// that is no status. Lives as long as the program.
+/// Returns the name of a status, equal in every language: `"Timeout"`.
+///
+/// `"Ok"` for zero, `"Unknown"` for other numbers. The name lives as long as the program.
 #[unsafe(no_mangle)]
 pub extern "C" fn linkspan_status_name(status: linkspan_status) -> *const c_char {
     NAMES.iter().find(|(code, _)| *code == status).map_or(c"Unknown", |(_, name)| name).as_ptr()
 }
 
-/// The system clock's time: nanoseconds since 1970-01-01T00:00:00Z.
+/// Returns the system clock: nanoseconds since 1970-01-01T00:00:00Z.
 #[unsafe(no_mangle)]
 pub extern "C" fn linkspan_timestamp_now() -> i64 {
     linkspan::Timestamp::now().nanoseconds()

@@ -1,4 +1,4 @@
-//! Subscribers: receive what a publisher sends.
+//! Subscribers: they receive from publishers.
 
 use std::ffi::{c_char, c_int};
 use std::ptr;
@@ -12,16 +12,17 @@ use crate::object::{Tagged, free, give, handle_kind};
 use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
 
-/// Receives what a publisher sends. Free it with `linkspan_subscriber_free`.
+/// Receives from publishers. Free it with `linkspan_subscriber_free`.
 ///
-/// One thread at a time receives, a second one gets `InvalidState`: use one subscriber per thread. Any thread
+/// Only one thread at a time may receive; another gets `InvalidState`, so use one subscriber per thread. Any thread
 /// may close it.
 pub struct linkspan_subscriber(pub(crate) Tagged<Subscriber>);
 
 handle_kind!(linkspan_subscriber of Subscriber: b"subscrib");
 
-/// Subscribes at an endpoint without waiting: the publisher may start later, and restart. `options` may be
-/// NULL.
+/// Subscribes at an endpoint without waiting for the publisher. `options` may be NULL.
+///
+/// The publisher may start later, and restart.
 ///
 /// # Safety
 /// `endpoint` is NUL-terminated, `options` NULL or valid, `subscriber` may be written.
@@ -40,9 +41,10 @@ pub unsafe extern "C" fn linkspan_subscriber_new(
     }
 }
 
-/// The same to several names and patterns (`lab/*`): names that appear later join, and messages, losses and errors have
-/// their names (`linkspan_message_info`). `names` has `count` of them; at least one. A pattern alone may be given to
-/// `linkspan_subscriber_new` as well.
+/// Subscribes to `count` names and patterns (`lab/*`), at least one.
+///
+/// Names that appear later join. Messages, losses and errors have their names (`linkspan_message_info`).
+/// `linkspan_subscriber_new` also accepts a single pattern.
 ///
 /// # Safety
 /// `names` points to `count` texts, each NUL-terminated, `options` is NULL or valid, `subscriber` may be written.
@@ -63,8 +65,10 @@ pub unsafe extern "C" fn linkspan_subscriber_of(
     }
 }
 
-/// Receives a message, which the caller releases. `Lagged` once if messages were missed; the next call
-/// continues. `NotFound` if no publisher was found within the time-out.
+/// Waits for a message, which the caller releases.
+///
+/// `Lagged` once after missed messages; the next call continues. `NotFound` if no publisher was found within the
+/// time-out.
 ///
 /// # Safety
 /// `subscriber` is live, `message` may be written.
@@ -82,7 +86,7 @@ pub unsafe extern "C" fn linkspan_subscriber_recv(
     }
 }
 
-/// Receives a message without waiting; `Empty` if none is there.
+/// Receives a message without waiting; `Empty` without one.
 ///
 /// # Safety
 /// As for `linkspan_subscriber_recv`.
@@ -99,10 +103,10 @@ pub unsafe extern "C" fn linkspan_subscriber_try_recv(
     }
 }
 
-/// Waits for a message and also takes those that have arrived behind it: at most `max` in all, for which
-/// there is room at `messages`. `count` gets their number; the caller releases each. An error behind the
-/// first message is returned by the next call. All of them count as consumed with the next call that
-/// receives.
+/// Waits for a message and takes up to `max` messages into `messages`.
+///
+/// `count` gets their number; the caller releases each. They count as consumed at the next receiving call. That call
+/// also returns an error after the first message.
 ///
 /// # Safety
 /// `subscriber` is live, `messages` has room for `max` pointers, `count` may be written.
@@ -122,7 +126,7 @@ pub unsafe extern "C" fn linkspan_subscriber_recv_many(
     }
 }
 
-/// Reports whether a message is available, without waiting and without taking it.
+/// Gets whether a message is available, without taking it.
 ///
 /// # Safety
 /// `subscriber` is live, `there` may be written.
@@ -135,8 +139,9 @@ pub unsafe extern "C" fn linkspan_subscriber_poll(
     unsafe { query(subscriber, place!(there), |subscriber| subscriber.0.poll()) }
 }
 
-/// With the option `ack` `"manual"`: acknowledges all messages that were received. Those that are not
-/// acknowledged when this program ends are sent to its next incarnation.
+/// Acknowledges all received messages, with the option `ack` `"manual"`.
+///
+/// If this program ends, its next incarnation gets the unacknowledged messages.
 ///
 /// # Safety
 /// `subscriber` is live.
@@ -146,15 +151,13 @@ pub unsafe extern "C" fn linkspan_subscriber_ack(subscriber: *const linkspan_sub
     unsafe { apply(subscriber, |subscriber| subscriber.0.ack()) }
 }
 
-/// Gets the next message of a loop, which the caller releases. `LINKSPAN_DEFAULT` waits for ever here. If
-/// another thread closes the subscriber, the call succeeds and `message` gets NULL. Missed messages are not
-/// an error here: `missed` of `linkspan_message_get_info` is their number directly before this one.
+/// Waits for the next message of a loop, which the caller releases.
 ///
-/// A wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) ends the same way at SIGINT or SIGTERM.
-/// From the first such call until the subscriber is closed or freed, the library handles these signals: the
-/// first signal ends the loop, the second one the program. A signal that the program handles or ignores when
-/// the loop begins is left unchanged; that is how to opt out. The previous handlers are restored with the
-/// last such object. A call with a time-out sets no handler.
+/// `LINKSPAN_DEFAULT` waits for ever here. If another thread closes the subscriber, the call succeeds and `message`
+/// gets NULL. Missed messages are no error; `missed` of `linkspan_message_get_info` counts those directly before this
+/// message.
+///
+/// Signals end a wait without a deadline as in `linkspan_server_next`.
 ///
 /// # Safety
 /// `subscriber` is live, `message` may be written.
@@ -173,8 +176,9 @@ pub unsafe extern "C" fn linkspan_subscriber_next(
     }
 }
 
-/// Gets a file descriptor for event loops: readable while a receive would not wait. The subscriber owns it: do not
-/// close it.
+/// Gets a file descriptor for event loops, readable if a receive would not wait.
+///
+/// The subscriber owns it: do not close it.
 ///
 /// # Safety
 /// `subscriber` is live, `fd` may be written.
@@ -187,8 +191,7 @@ pub unsafe extern "C" fn linkspan_subscriber_fileno(
     unsafe { query(subscriber, place!(fd), |subscriber| subscriber.0.fileno()) }
 }
 
-/// Gets the events of the subscriber since the last call: an array of maps with `kind` (`connected`, `disconnected`,
-/// `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+/// Gets the events since the last call, like `linkspan_channel_events`.
 ///
 /// # Safety
 /// `subscriber` is live, `events` may be written.
@@ -216,7 +219,7 @@ pub unsafe extern "C" fn linkspan_subscriber_stats(
     unsafe { query(subscriber, place!(stats), |subscriber| Ok(linkspan_message::of(subscriber.0.stats()))) }
 }
 
-/// Closes the subscriber; waits of other threads end. It still has to be freed.
+/// Closes the subscriber; waits of other threads end. It must still be freed.
 ///
 /// # Safety
 /// `subscriber` is live.
@@ -233,8 +236,9 @@ pub unsafe extern "C" fn linkspan_subscriber_close(
     }
 }
 
-/// Closes the subscriber and frees it. NULL is allowed; a second call for the same subscriber, and any other use of it,
-/// is `InvalidState`: see `linkspan_channel_free`.
+/// Closes and frees the subscriber. NULL is allowed.
+///
+/// For a second call see `linkspan_channel_free`.
 ///
 /// # Safety
 /// `subscriber` is NULL or a handle of this library, and no other call uses it.

@@ -1,29 +1,30 @@
-//! A value that is being built: a tree with a cursor.
+//! A value under construction: a tree with a cursor.
 //!
-//! A program that fills the same message repeatedly puts the same keys in the same order. So a tree that is
-//! cleared keeps its map with the keys, and a key that is put again at the same position reuses its memory.
+//! A program often fills a message repeatedly with equal keys in equal order. A cleared tree therefore keeps its map,
+//! and a repeated key at its position reuses memory.
 
 use std::mem;
 
 use linkspan::value::Map;
 use linkspan::{Error, ErrorKind, Limits, Result, Value};
 
-/// A value that is being built: the open arrays and maps are on one path from the root.
+/// A value under construction. The open arrays and maps form one path from the root.
 #[derive(Default)]
 pub(crate) struct Tree {
     root: Option<Value>,
-    /// Positions from the root to the innermost open array or map; `None` if nothing is open.
+    /// The positions from the root to the innermost open array or map; `None` if nothing is open.
     open: Option<Vec<usize>>,
-    /// Whether the root was opened by the first key that was put, so that it needs no end.
+    /// Whether the first key opened the root, so that it needs no end.
     implied: bool,
-    /// How many entries of the root map belong to this value; the others are keys of the previous value.
-    /// `None` if all do.
+    /// The number of root entries that belong to this value. The others are keys of the previous value.
+    ///
+    /// `None` for all.
     reused: Option<usize>,
 }
 
-/// A longer map is not kept: up to this length it has no table of its keys to rebuild.
+/// The longest map that is kept. Up to this length it has no key table to rebuild.
 const KEPT_ENTRIES: usize = 16;
-/// A longer key is not kept.
+/// The longest key that is kept, in bytes.
 const KEPT_KEY: usize = 64;
 
 static NULL: Value = Value::Null;
@@ -34,7 +35,7 @@ impl Tree {
         Tree { root: Some(value), ..Tree::default() }
     }
 
-    /// A map with keys, to which more can be put.
+    /// A map with keys, open for more.
     pub fn begun(map: Value) -> Tree {
         Tree { open: Some(Vec::new()), implied: true, ..Tree::of(map) }
     }
@@ -44,7 +45,7 @@ impl Tree {
         self.root.is_none()
     }
 
-    /// Clears it, and keeps the keys of a short map but not its values.
+    /// Clears the value, but keeps the keys of a short map.
     pub fn clear(&mut self) {
         self.open = None;
         self.implied = false;
@@ -64,8 +65,7 @@ impl Tree {
         self.root = None;
     }
 
-    /// Whether keys of the previous value are left: [`trim`](Self::trim) removes them before the value is
-    /// read.
+    /// Returns whether keys of the previous value remain. [`trim`](Self::trim) removes them before reads.
     pub fn has_stale(&self) -> bool {
         match (self.reused, &self.root) {
             (Some(fresh), Some(Value::Map(entries))) => fresh < entries.len(),
@@ -88,7 +88,7 @@ impl Tree {
         self.root.as_ref().unwrap_or(&NULL)
     }
 
-    /// The value, if nothing is open any more.
+    /// Returns the value if nothing is open.
     pub fn whole(&self) -> Result<&Value> {
         let open = self.open.as_ref().map_or(0, |open| open.len() + usize::from(!self.implied));
         if open > 0 {
@@ -98,7 +98,6 @@ impl Tree {
         Ok(self.so_far())
     }
 
-    /// Whether nothing was put yet.
     fn is_empty(&self) -> bool {
         self.root.is_none() || (self.reused == Some(0) && self.open.is_none())
     }
@@ -112,9 +111,9 @@ impl Tree {
         self.put_from(key, &mut value)
     }
 
-    /// Like [`put`](Self::put), but takes the value only on success: after an error it is still there.
+    /// Like [`put`](Self::put), but takes the value only on success.
     pub fn put_from(&mut self, key: Option<&str>, value: &mut Value) -> Result<usize> {
-        // A value without inner values is as deep as its container, which was checked when that was opened.
+        // Other values are as deep as their container, which was checked at its begin.
         if matches!(value, Value::Array(_) | Value::Map(_)) {
             let limit = Limits::default().depth as usize;
             if self.depth() + depth_within(value, limit) > limit {
@@ -126,7 +125,7 @@ impl Tree {
         self.put_with(key, || mem::take(value))
     }
 
-    /// Puts what `value` returns, which is no array and no map; it is called where nothing prevents that.
+    /// Puts the result of `value`, neither an array nor a map. Calls it only if nothing prevents the put.
     pub fn put_with(&mut self, key: Option<&str>, value: impl FnOnce() -> Value) -> Result<usize> {
         if self.is_empty() {
             if key.is_none() {
@@ -204,7 +203,6 @@ impl Tree {
     }
 }
 
-/// Removes all but the first entries.
 fn keep_first(entries: &mut Map, count: usize) {
     let mut position = 0;
     entries.retain(|_, _| {
@@ -218,7 +216,7 @@ fn state(text: &str) -> Error {
     Error::new(ErrorKind::InvalidState, text)
 }
 
-/// The depth of nested arrays and maps, counted to one more than `limit`.
+/// Returns the depth of nested arrays and maps, counted to one above `limit`.
 fn depth_within(value: &Value, limit: usize) -> usize {
     let inner = |values: &mut dyn Iterator<Item = &Value>| {
         if limit == 0 { 1 } else { 1 + values.map(|v| depth_within(v, limit - 1)).max().unwrap_or(0) }
@@ -266,7 +264,7 @@ mod tests {
             used.clear();
             put_all(&mut used, entries);
             assert_eq!(trimmed(&mut used), *new.whole().unwrap(), "{entries:?}");
-            // A key that is put after the value was read belongs to it, too.
+            // A key that is put after a read also belongs to the value.
             used.put(Some("e"), Value::Null).unwrap();
             new.put(Some("e"), Value::Null).unwrap();
             assert_eq!(trimmed(&mut used), *new.whole().unwrap(), "{entries:?}");

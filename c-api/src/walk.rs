@@ -1,4 +1,4 @@
-//! Walking a message: each value in turn, with its depth and its key.
+//! Walks a message: each value in turn, with depth and key.
 
 use std::ffi::c_char;
 use std::ops::DerefMut;
@@ -15,7 +15,7 @@ use crate::read::{LINKSPAN_TYPE_NULL, count_of, linkspan_type, type_of};
 use crate::sized::{give_sized, grows};
 use crate::status::linkspan_status;
 
-/// A walk through a message. It holds a reference to the message. Free it with `linkspan_walk_free`.
+/// A walk through a message, with a reference to it. Free it with `linkspan_walk_free`.
 pub struct linkspan_walk(pub(crate) Tagged<Walk>);
 
 handle_kind!(linkspan_walk of Walk: b"walk....");
@@ -23,22 +23,21 @@ handle_kind!(linkspan_walk of Walk: b"walk....");
 /// The state of a walk.
 pub(crate) struct Walk {
     message: Reference,
-    /// The path of the start, then the positions down to the next value.
+    /// The path of the start, and the positions from there to the next value.
     path: String,
     next: Option<Vec<usize>>,
 }
 
-/// One value of a walk. Fields that its `type` does not use are zero or NULL; texts, bytes and arrays are
-/// views.
+/// One value of a walk. Begin with `linkspan_item item = LINKSPAN_ITEM_INIT;`.
 ///
-/// Begin with `linkspan_item item = LINKSPAN_ITEM_INIT;`.
+/// Members that its `type` does not use are zero or NULL; texts, bytes and arrays are views.
 #[repr(C)]
 pub struct linkspan_item {
     /// `sizeof(linkspan_item)`.
     pub size: usize,
     /// The type of the value.
     pub r#type: linkspan_type,
-    /// 0 for the value where the walk began, 1 for the values inside it, and so on.
+    /// 0 for the start of the walk, 1 for the values inside it, and one more for each further level.
     pub depth: u32,
     /// The key in the enclosing map, not NUL-terminated; NULL in an array and at depth 0.
     pub key: *const c_char,
@@ -46,7 +45,9 @@ pub struct linkspan_item {
     pub key_length: usize,
     /// The position in the enclosing array or map.
     pub position: usize,
-    /// As from `linkspan_message_count`: this many values, one level deeper, follow an array or map.
+    /// The count of `linkspan_message_count`.
+    ///
+    /// An array or map is followed by this many values, one level deeper.
     pub count: usize,
     /// For `LINKSPAN_TYPE_BOOL`; also whether a big integer is below zero.
     pub truth: bool,
@@ -68,7 +69,9 @@ pub struct linkspan_item {
 
 grows!(linkspan_item);
 
-/// Begins a walk at the value at a path, `""` for the whole. A map or an array precedes the values inside it.
+/// Begins a walk at the value at a path, `""` for the whole.
+///
+/// A map or array precedes the values inside it.
 ///
 /// # Safety
 /// `message` is a live message, `path` is NUL-terminated, `walk` may be written.
@@ -100,7 +103,7 @@ pub unsafe extern "C" fn linkspan_walk_next(
     item: *mut linkspan_item,
 ) -> linkspan_status {
     guard(|| {
-        // SAFETY: as the caller promises; a walk is used by one thread at a time, and it was checked first.
+        // SAFETY: as the caller promises; only one thread uses a walk, and it was checked first.
         let walk = unsafe {
             handle(walk)?;
             (*walk).0.deref_mut()
@@ -111,7 +114,7 @@ pub unsafe extern "C" fn linkspan_walk_next(
 }
 
 impl Walk {
-    /// The value at the position of the walk, which then is at the next one.
+    /// Returns the current value and moves to the next one.
     fn step(&mut self) -> linkspan::Result<linkspan_item> {
         let Some(positions) = self.next.take() else {
             return Err(Error::new(ErrorKind::Empty, "the walk has reached its end"));
@@ -214,8 +217,9 @@ impl linkspan_item {
     }
 }
 
-/// Ends the walk, releases its message and frees it. NULL is allowed; a second call for the same walk, and
-/// any other use of it, is `InvalidState`: see `linkspan_channel_free`.
+/// Ends and frees the walk, and releases its message. NULL is allowed.
+///
+/// For a second call see `linkspan_channel_free`.
 ///
 /// # Safety
 /// `walk` is NULL or a handle of this library, and no other call uses it.

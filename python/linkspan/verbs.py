@@ -41,8 +41,8 @@ def open(endpoint: str, **options: Unpack[Options]) -> Channel:  # noqa: A001 - 
 def connect(endpoint: str, **options: Unpack[Options]) -> Channel:
     """Returns a channel to the program that listens or serves at the endpoint.
 
-    Waits for the program, and reconnects if it restarts. `NotFound` if none listens within the option `timeout`: 30
-    seconds by default; `None` waits for ever.
+    Waits for the program, and reconnects if it restarts. `NotFound` if none listens in time. The time is
+    the option `timeout`: 30 seconds by default; `None` waits for ever.
     """
     return Channel.connect(endpoint, **options)
 

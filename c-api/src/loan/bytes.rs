@@ -1,5 +1,4 @@
-//! Loans of opaque bytes: the program writes them through a pointer, which identifies the loan, and puts them into a
-//! message.
+//! Loans of bytes. The pointer to the bytes identifies the loan.
 
 use std::ffi::c_char;
 use std::ptr;
@@ -17,7 +16,6 @@ use crate::put::{at_key, under};
 use crate::sanitizer;
 use crate::status::linkspan_status;
 
-/// The loans of bytes that the program has.
 static LOANS: Loans<BytesLoan> = Loans::new();
 
 #[cold]
@@ -25,7 +23,6 @@ fn no_loan() -> Error {
     super::no_loan_of("these bytes are")
 }
 
-/// Takes the loan at this address.
 fn take(place: usize) -> Option<BytesLoan> {
     sanitizer::given_back();
     LOANS.remove(place)
@@ -52,15 +49,15 @@ unsafe fn lend<H: Checked>(
     })
 }
 
-/// Lends memory for `length` opaque bytes, such as a frame of a camera. The program writes them through `*bytes` and
-/// puts them into a message with `linkspan_message_put_loan_bytes`: over `shm:`, with the encodings `cbor` and `raw`,
-/// nothing of them is copied to send them. They are not initialized. If no memory can be lent (another transport or
-/// encoding, less than 64 KiB, no connection yet, all slots in use) it is ordinary memory, which is copied when it is
-/// sent: the program is the same. A message sends one such loan in place, with at most 4 KiB of other values before and
-/// behind it.
+/// Lends uninitialized memory for `length` bytes, such as a camera frame.
 ///
-/// A loan lives until it is put or freed by `linkspan_loan_bytes_free`, even if the channel is closed before.
-/// `TooLarge` above the longest message; `OutOfMemory`.
+/// The program writes it through `*bytes` and puts it into a message with `linkspan_message_put_loan_bytes`. Over
+/// `shm:`, with `cbor` or `raw`, sending copies nothing. A message sends one such loan in place, with at most 4 KiB of
+/// other values before and after it. It is ordinary memory, copied when sent, with other transports or encodings,
+/// below 64 KiB, before the channel is linked, or while all slots are in use.
+///
+/// The loan lives until it is put or freed by `linkspan_loan_bytes_free`, even if the channel closes. `TooLarge` above
+/// the longest message; `OutOfMemory`.
 ///
 /// # Safety
 /// `channel` is live, `bytes` may be written.
@@ -74,8 +71,9 @@ pub unsafe extern "C" fn linkspan_channel_loan_bytes(
     unsafe { lend(handle(channel), bytes, |channel| channel.0.loan_bytes(length)) }
 }
 
-/// Lends memory for bytes of the reply to this request, as `linkspan_channel_loan_bytes` does for a message.
-/// `InvalidState` for a message that is no server's request.
+/// Lends memory for bytes of the reply, like `linkspan_channel_loan_bytes`.
+///
+/// `InvalidState` if the message is not a server's request.
 ///
 /// # Safety
 /// As for `linkspan_channel_loan_bytes`; `request` is a live message.
@@ -93,7 +91,7 @@ pub unsafe extern "C" fn linkspan_request_loan_bytes(
     }
 }
 
-/// Lends memory for bytes to publish, as `linkspan_channel_loan_bytes` does.
+/// Lends memory for bytes to publish, like `linkspan_channel_loan_bytes`.
 ///
 /// # Safety
 /// As for `linkspan_channel_loan_bytes`; `publisher` is live.
@@ -107,10 +105,11 @@ pub unsafe extern "C" fn linkspan_publisher_loan_bytes(
     unsafe { lend(handle(publisher), bytes, |publisher| publisher.0.loan_bytes(length)) }
 }
 
-/// Moves the first `length` bytes of a loan into a message, as bytes: nothing is copied, `*bytes` becomes NULL, and the
-/// program must not write the memory any more. Any message can take it; sent over another channel than the lender's, it
-/// is copied. `InvalidState` for what is no loan of bytes, or is one no longer, and for more bytes than it has. After
-/// an error the program still has the loan.
+/// Moves the first `length` bytes of a loan into a message without a copy; `*bytes` becomes NULL.
+///
+/// The program must not write the memory any more. Any message can take it, but other channels than the lender's copy
+/// it. `InvalidState` if this is not a current loan of bytes, or is shorter. After an error the program still has the
+/// loan.
 ///
 /// # Safety
 /// As for `linkspan_message_put_null`; `bytes` points to a pointer, which may be written.
@@ -126,7 +125,7 @@ pub unsafe extern "C" fn linkspan_message_put_loan_bytes(
         let given = unsafe { bytes.as_mut() }.ok_or_else(|| under(crate::null::is_null("bytes"), key))?;
         let lent = take(given.addr()).ok_or_else(|| under(no_loan(), key))?;
         let mut lent = Some(lent);
-        // It is shortened once the message has a place for it: after an error the program has the loan as before.
+        // Shortened only when the message has a place for it, so that an error leaves the loan unchanged.
         let shortened = |mut lent: BytesLoan| lent.truncate(length).map(|()| Value::from(lent));
         let put = match &mut lent {
             Some(loan) if loan.len() < length => loan.truncate(length).map_err(|e| under(e, key)),
@@ -145,8 +144,9 @@ pub unsafe extern "C" fn linkspan_message_put_loan_bytes(
     unsafe { at_key(message, key, put) }
 }
 
-/// Frees a loan of bytes that has not been put into a message; `*bytes` becomes NULL. NULL, and a pointer to NULL, are
-/// allowed. `InvalidState` for what is no loan of bytes, or is one no longer.
+/// Frees a loan of bytes that was not put into a message; `*bytes` becomes NULL.
+///
+/// NULL, and a pointer to NULL, are allowed. `InvalidState` if this is not a current loan of bytes.
 ///
 /// # Safety
 /// `bytes` is NULL or points to a pointer, which may be written.

@@ -1,7 +1,7 @@
-//! The loans of the program by the address of their memory: a C array is no handle, so its address identifies the loan.
+//! The loans of the program, by address, because a C array is not a handle.
 //!
-//! Most programs have one loan at a time. So the last one is outside the table: it is put there and taken with one
-//! exchange each, where a lock takes two, and the table would allocate and free an entry for each loan.
+//! Most programs have one loan at a time, so the last loan is outside the table. Putting and taking it needs one
+//! atomic exchange each. A lock would need two, and the table an allocation.
 
 use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
@@ -11,12 +11,11 @@ use std::sync::{Mutex, MutexGuard};
 
 use linkspan::fork::{Inherited, Own};
 
-/// The place of the last loan is empty. No loan has this address.
+/// The last place is empty. No loan has this address.
 const EMPTY: usize = 0;
-/// A thread has the place, for a moment. No loan has this address, because elements are aligned.
+/// A thread briefly holds the last place. Aligned elements never have this address.
 const TAKEN: usize = 1;
 
-/// The loans.
 pub(super) struct Loans<T: 'static> {
     /// [`EMPTY`], [`TAKEN`], or the address of the loan in `lent`.
     last: AtomicUsize,
@@ -24,7 +23,7 @@ pub(super) struct Loans<T: 'static> {
     others: Own<Mutex<BTreeMap<usize, T>>>,
 }
 
-// SAFETY: `lent` is used by the thread that has taken the place.
+// SAFETY: only the thread that holds the place uses `lent`.
 unsafe impl<T: Send> Sync for Loans<T> {}
 
 impl<T: Send + 'static> Loans<T> {
@@ -36,21 +35,21 @@ impl<T: Send + 'static> Loans<T> {
         self.others.lock()
     }
 
-    /// Exchanges the loan at this address, if it is the last one, for `lent` at `next`; else false.
+    /// Exchanges the last loan, if its address is `place`, for `lent` at `next`.
     #[inline(always)]
     fn exchange(&self, place: usize, next: usize, lent: &mut Option<T>) -> bool {
-        // Acquire, against the store below: what the last thread wrote comes before.
+        // Acquire pairs with the store below, so that the last thread's writes are visible.
         if self.last.compare_exchange(place, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_err() {
             return false;
         }
-        // SAFETY: this thread has taken the place, and no other takes it before the store.
+        // SAFETY: this thread holds the place until the store.
         mem::swap(unsafe { &mut *self.lent.get() }, lent);
-        // Release: as above. No other thread writes a word that is taken.
+        // Release pairs with the exchange above. No other thread writes a taken word.
         self.last.store(next, Ordering::Release);
         true
     }
 
-    /// Whether there is any, as far as this thread can know: one that it has added is there.
+    /// Returns whether there are loans, at least those that this thread has added.
     #[inline]
     pub(super) fn are_any(&self) -> bool {
         self.last.load(Ordering::Relaxed) != EMPTY
@@ -61,7 +60,6 @@ impl<T: Send + 'static> Loans<T> {
             )
     }
 
-    /// Adds a loan at this address.
     #[inline]
     pub(super) fn insert(&self, place: usize, lent: T) {
         let mut lent = Some(lent);
@@ -70,11 +68,10 @@ impl<T: Send + 'static> Loans<T> {
         }
     }
 
-    /// Adds a loan while there is another, which goes into the table.
+    /// Adds a loan next to another one, which goes into the table.
     #[cold]
     fn insert_beside(&self, mut place: usize, mut lent: Option<T>) {
-        // A thread that does not find its loan in the last place looks here with the lock, and so finds it if it is
-        // moved.
+        // A thread that misses its loan in the last place takes this lock, so it finds a moved loan.
         let mut others = self.others();
         let there = self.last.load(Ordering::Relaxed);
         if there != TAKEN && self.exchange(there, place, &mut lent) {
@@ -85,7 +82,6 @@ impl<T: Send + 'static> Loans<T> {
         }
     }
 
-    /// Takes the loan at this address, if there is one.
     #[inline(always)]
     pub(super) fn remove(&self, place: usize) -> Option<T> {
         let mut lent = None;
@@ -104,8 +100,9 @@ impl<T: Send + 'static> Loans<T> {
         })
     }
 
-    /// Whether this may be a loan of the parent, of which a forked child cannot know: a thread of the parent changed
-    /// the table at the fork.
+    /// Returns whether this may be a loan of the parent.
+    ///
+    /// A forked child cannot know if a thread of the parent changed the table at the fork.
     pub(super) fn may_be_parents(&self) -> bool {
         matches!(self.others.find_inherited(|_| None::<()>), Inherited::Unknown)
     }

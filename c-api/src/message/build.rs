@@ -11,7 +11,7 @@ use super::state::{Encoded, HELD, State};
 use crate::tree::Tree;
 
 impl linkspan_message {
-    /// The tree that is being built.
+    /// Runs a change of the tree.
     pub(crate) fn build(&self, what: impl FnOnce(&mut Tree) -> Result<()>) -> Result<()> {
         let mut state = self.change()?;
         self.forget_aligned();
@@ -25,8 +25,9 @@ impl linkspan_message {
         Err(Error::new(ErrorKind::InvalidState, text))
     }
 
-    /// Puts a value of a flat map under a key; false if the message is not flat, or would not be flat with
-    /// it.
+    /// Puts a value under a key of a flat map.
+    ///
+    /// Returns false if the message is not flat, or would not stay flat.
     #[inline]
     pub(crate) fn put_flat(&self, key: &str, flat: FlatValue<'_>) -> Result<bool> {
         let mut state = self.change()?;
@@ -43,7 +44,6 @@ impl linkspan_message {
         Ok(is_put)
     }
 
-    /// Makes a tree the value.
     pub(crate) fn take_value(&self, value: linkspan::Value) -> Result<()> {
         let mut state = self.change()?;
         self.forget_aligned();
@@ -51,7 +51,7 @@ impl linkspan_message {
         Ok(())
     }
 
-    /// Makes a struct the value, encoded; the memory of the previous value is reused.
+    /// Makes an encoded struct the value, in the memory of the previous one.
     pub(crate) fn take_record(&self, from: &impl Source, keys: Keys, has_arrays: bool) -> Result<()> {
         let mut state = self.change()?;
         self.forget_aligned();

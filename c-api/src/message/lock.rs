@@ -1,37 +1,33 @@
 //! The lock of a message's content: any number of readers, or one thread that changes it.
 //!
-//! A message is nearly always used by one thread at a time, in many short calls. So the first user takes a word with
-//! one exchange and gives it back with a store, where a lock of the standard library takes two exchanges. Readers that
-//! find another reader there are counted in a second word.
+//! Usually only one thread uses a message, in many short calls. So the first user takes a word with one exchange and
+//! returns it with a store; a standard lock needs two exchanges. Further readers are counted in a second word.
 //!
-//! A reader that counts itself looks at the first word afterwards, and a thread that changes the content takes the
-//! first word and looks at the count afterwards. These four steps are in one order for all threads, so at least one of
-//! the two sees the other.
+//! A reader counts itself, then looks at the first word. A changing thread takes the first word, then looks at the
+//! count. All four steps are sequentially consistent, so at least one of the two sees the other.
 //!
-//! The store that gives the first word back need not be in that order (C++20, [atomics.order], which Rust's atomics
-//! follow): a reader whose look finds an earlier value than the one by which a thread takes the word for a change comes
-//! before that step in the order, and so does its count. Miri also tries what the older text allowed, a look that finds
-//! such a store of another time, so there the store is in the order.
+//! The store that returns the first word may be weaker (C++20, [atomics.order], which Rust follows). If a reader's
+//! look finds a value older than the change, its look, and so its count, precede the change. Miri also tries an older
+//! memory model, which allows stale looks, so there the store is sequentially consistent.
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// No one, or only counted readers.
+/// No user, or only counted readers.
 const FREE: u8 = 0;
 /// A reader.
 const READ: u8 = 1;
 /// A thread that changes the content.
 const CHANGED: u8 = 2;
 
-/// How the first word is given back: what was done with the value comes before the next use.
+/// The order of the store that returns the first word: uses before it precede the next use.
 const GIVEN_BACK: Ordering = if cfg!(miri) { Ordering::SeqCst } else { Ordering::Release };
 
-/// A value with its lock.
 pub(super) struct Lock<T> {
     first: AtomicU8,
-    /// Readers beside the one in `first`.
+    /// The readers, except the one in `first`.
     readers: AtomicUsize,
     value: UnsafeCell<T>,
 }
@@ -39,13 +35,12 @@ pub(super) struct Lock<T> {
 // SAFETY: as for `RwLock`: readers in several threads share the value, and one thread at a time changes it.
 unsafe impl<T: Send + Sync> Sync for Lock<T> {}
 
-/// A reader.
 pub(crate) struct Reading<'a, T> {
     lock: &'a Lock<T>,
     is_first: bool,
 }
 
-/// The one that changes the value.
+/// Exclusive access to the value.
 pub(crate) struct Changing<'a, T> {
     lock: &'a Lock<T>,
 }
@@ -55,12 +50,12 @@ impl<T> Lock<T> {
         Lock { first: AtomicU8::new(FREE), readers: AtomicUsize::new(0), value: UnsafeCell::new(value) }
     }
 
-    /// The value, to be changed without the lock.
+    /// Returns the value, which needs no lock here.
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }
 
-    /// Takes the first word; else false.
+    /// Takes the first word; false if it is taken.
     #[inline(always)]
     fn take(&self, by: u8) -> bool {
         self.first.compare_exchange(FREE, by, Ordering::SeqCst, Ordering::SeqCst).is_ok()
@@ -76,7 +71,9 @@ impl<T> Lock<T> {
         Reading { lock: self, is_first }
     }
 
-    /// Counts a reader once no one changes the value, which takes a moment: no call that changes a message waits.
+    /// Counts a reader as soon as no thread changes the value.
+    ///
+    /// Calls that change a message never wait, so this is short.
     #[cold]
     fn read_beside(&self) {
         let mut pause = Pause::default();
@@ -90,7 +87,7 @@ impl<T> Lock<T> {
         }
     }
 
-    /// Locks the value for a change; none while another call uses it.
+    /// Locks the value for a change; `None` while another call uses it.
     #[inline]
     pub fn try_change(&self) -> Option<Changing<'_, T>> {
         if !self.take(CHANGED) {
@@ -100,7 +97,7 @@ impl<T> Lock<T> {
         (self.readers.load(Ordering::SeqCst) == 0).then_some(changing)
     }
 
-    /// The same once no other call uses it.
+    /// Locks the value for a change; waits while another call uses it.
     pub fn change(&self) -> Changing<'_, T> {
         let mut pause = Pause::default();
         loop {
@@ -112,13 +109,14 @@ impl<T> Lock<T> {
     }
 }
 
-/// What a thread does between two looks at a lock that another thread has: it gives way, and is parked for a moment if
-/// that does not help, because a thread with a priority of the real-time scheduler gives way to none of a lower one.
+/// A pause between two looks at a taken lock: yields first, then parks.
+///
+/// A real-time thread does not yield to threads of lower priority, so it must park.
 #[derive(Default)]
 struct Pause(u32);
 
 impl Pause {
-    /// How often a thread gives way before it is parked.
+    /// The number of yields before parking.
     const YIELDS: u32 = 16;
 
     fn once(&mut self) {
@@ -136,7 +134,7 @@ impl<T> Deref for Reading<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: while there is a reader no thread changes the value.
+        // SAFETY: while there is a reader, no thread changes the value.
         unsafe { &*self.lock.value.get() }
     }
 }
@@ -146,7 +144,7 @@ impl<T> Deref for Changing<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: this one alone has the value.
+        // SAFETY: this guard has exclusive access.
         unsafe { &*self.lock.value.get() }
     }
 }
@@ -154,7 +152,7 @@ impl<T> Deref for Changing<'_, T> {
 impl<T> DerefMut for Changing<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: this one alone has the value.
+        // SAFETY: this guard has exclusive access.
         unsafe { &mut *self.lock.value.get() }
     }
 }
@@ -163,7 +161,7 @@ impl<T> Drop for Reading<'_, T> {
     #[inline]
     fn drop(&mut self) {
         if self.is_first {
-            // No other thread writes a word that is taken.
+            // No other thread writes a taken word.
             self.lock.first.store(FREE, GIVEN_BACK);
         } else {
             // Release: the reads come before the next change.
@@ -203,7 +201,7 @@ mod tests {
         assert_eq!(*lock.read(), 8);
     }
 
-    /// Both numbers are changed together, so a reader never finds two different ones.
+    /// Both numbers change together, so a reader never finds different ones.
     #[test]
     fn no_reader_sees_a_change_in_progress() {
         const ROUNDS: u64 = if cfg!(miri) { 50 } else { 20_000 };

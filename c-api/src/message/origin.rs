@@ -15,30 +15,29 @@ use std::ptr;
 pub struct linkspan_message_info {
     /// `sizeof(linkspan_message_info)`.
     pub size: usize,
-    /// Its number in the sender's session, from 1.
+    /// The number of the message in the sender's session, from 1.
     pub sequence: u64,
-    /// When it was sent: nanoseconds since 1970-01-01T00:00:00Z.
+    /// The time of sending: nanoseconds since 1970-01-01T00:00:00Z.
     pub sent: i64,
-    /// How many messages were missed directly before it.
+    /// The number of messages missed directly before this one.
     pub missed: u64,
-    /// The encoding of its body.
+    /// The encoding of the body.
     pub encoding: linkspan_encoding,
     /// Whether the sender waits for a reply.
     pub is_request: bool,
-    /// The sender: a view, not NUL-terminated.
+    /// The session of the sender: a view, not NUL-terminated.
     pub source: *const c_char,
-    /// Its length in bytes.
+    /// The length of `source` in bytes.
     pub source_length: usize,
-    /// The endpoint that it was published at, of a subscriber to a pattern: a view, not NUL-terminated. NULL
-    /// for others.
+    /// The publisher's endpoint, for a subscriber to a pattern: a view, not NUL-terminated. NULL otherwise.
     pub name: *const c_char,
-    /// Its length in bytes.
+    /// The length of `name` in bytes.
     pub name_length: usize,
 }
 
 grows!(linkspan_message_info);
 
-/// Gets the origin of a message; `InvalidState` for one that was built or decoded here.
+/// Gets the origin of a message. `InvalidState` for a message that was built or decoded here.
 ///
 /// # Safety
 /// `message` is a live message, `info` points to a `linkspan_message_info` whose `size` is set.
@@ -70,10 +69,11 @@ pub unsafe extern "C" fn linkspan_message_get_info(
     unsafe { apply(message, |message| give_sized(place!(info), || message.with_arrived(look))) }
 }
 
-/// Checks that code which was generated from the schema with this fingerprint, 64 hexadecimal digits, may decode a
-/// message: `SchemaMismatch` if its sender gave another schema when the two sides connected, unless this side was
-/// opened with this one, so that both were compared. A message that was built or decoded here has no sender. Generated
-/// code calls it in `NAME_decode`.
+/// Checks that code generated from the schema with this fingerprint may decode a message.
+///
+/// `NAME_decode` of generated code calls it. The fingerprint has 64 hexadecimal digits. `SchemaMismatch` if the sender
+/// gave another schema, unless this side was opened with this one and so both were compared. A message that was built
+/// or decoded here always passes.
 ///
 /// # Safety
 /// `message` is a live message, `fingerprint` a NUL-terminated text.
@@ -89,9 +89,10 @@ pub unsafe extern "C" fn linkspan_message_check_fingerprint(
     })
 }
 
-/// Gets the encoded value as it was received: a view. `InvalidState` for a message that was built or decoded
-/// here. If long arrays of the value lie in shared memory of the sender, the first call copies everything
-/// into one block, which the message keeps.
+/// Gets the encoded value as received: a view.
+///
+/// `InvalidState` for a message that was built or decoded here. If long arrays lie in shared memory of the sender, the
+/// first call copies the whole value into one block, which the message keeps.
 ///
 /// # Safety
 /// `message` is a live message, the results may be written.

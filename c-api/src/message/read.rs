@@ -1,4 +1,4 @@
-//! Reading of a message's value, with or without a tree.
+//! Reads a message's value, with or without a tree.
 
 use std::any::Any;
 
@@ -9,13 +9,13 @@ use linkspan::{Error, ErrorKind, Limits, Message, Request, Result, Value, codec}
 use super::linkspan_message;
 use super::state::{HELD, State};
 
-/// Gives an error the path of the value that was asked for; the whole value has none.
+/// Adds the path to an error, unless it is the whole value.
 fn at_path(error: Error, path: &str) -> Error {
     if path.is_empty() { error } else { error.with_path(path) }
 }
 
 impl linkspan_message {
-    /// Sends the value to a sink without a tree; a received message is checked as its channel requires.
+    /// Sends the value to a sink without a tree. Checks a received message as its channel requires.
     pub(crate) fn send_into<S: Sink>(&self, mut sink: S) -> Result<S> {
         let state = self.read_state();
         match (&*state, state.arrived()) {
@@ -37,8 +37,9 @@ impl linkspan_message {
         self.look(|root| what(root.at(path)?).map_err(|e| at_path(e, path)))
     }
 
-    /// Reads the scalar at a path without a tree, if it is in a short map of scalars and long arrays; `None` if it is
-    /// not, or if `what` refuses it.
+    /// Reads the scalar at a path without a tree.
+    ///
+    /// `None` unless it is in a short map of scalars and long arrays, and `what` accepts it.
     #[inline]
     pub(crate) fn look_flat<T>(
         &self,
@@ -49,8 +50,9 @@ impl linkspan_message {
         state.scalar(path, what)
     }
 
-    /// Reads the array at a path without a tree, if it is in a short map whose long arrays lie in slots; `None` if it
-    /// is not.
+    /// Reads the array at a path without a tree.
+    ///
+    /// `None` unless it is in a short map whose long arrays lie in slots.
     pub(crate) fn look_array<T>(
         &self,
         path: &str,
@@ -69,7 +71,7 @@ impl linkspan_message {
         self.read_state().whole().cloned()
     }
 
-    /// Reads the received message; `InvalidState` for one that was built here.
+    /// Reads the received message. `InvalidState` for a message that was built here.
     pub(crate) fn with_arrived<T>(&self, what: impl FnOnce(&Message) -> Result<T>) -> Result<T> {
         match self.read_state().arrived() {
             Some(message) => what(message),
@@ -80,12 +82,12 @@ impl linkspan_message {
         }
     }
 
-    /// As [`Message::check_fingerprint`]; a message that was built here has no sender.
+    /// Like [`Message::check_fingerprint`]. A message that was built here always passes.
     pub(crate) fn check_fingerprint(&self, fingerprint: &str) -> Result<()> {
         self.read_state().arrived().map_or(Ok(()), |message| message.check_fingerprint(fingerprint))
     }
 
-    /// Reads the server's request; `InvalidState` for any other message.
+    /// Reads the server's request. `InvalidState` for other messages.
     pub(crate) fn with_request<T>(&self, what: impl FnOnce(&Request) -> Result<T>) -> Result<T> {
         match &*self.read_state() {
             State::Request(request) => what(request),
@@ -97,10 +99,10 @@ impl linkspan_message {
     }
 }
 
-/// Each of these locks the message for itself, so it is not locked while a call waits that has encoded it.
+/// Each method locks the message only for itself, so no lock is held while a call waits after encoding.
 impl Source for linkspan_message {
     fn walk<S: Sink + ?Sized>(&self, mut sink: &mut S) -> Result<()> {
-        // One decoder for all encoders: in CBOR, as it is held, the value is appended and not walked.
+        // One decoder for all encoders. For CBOR, the held encoding, the value is appended without a walk.
         let decode = |bytes: &[u8], sink: &mut dyn Sink| {
             codec::decode_into(bytes, HELD, &Limits::default(), sink).map(drop)
         };

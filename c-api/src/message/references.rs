@@ -1,12 +1,11 @@
-//! The references to a message in C: created, added and released; and the message cleared.
+//! Creating, adding and releasing references to a message, and clearing it.
 
 use super::{Reference, linkspan_message};
 use crate::argument::{apply, make, place};
 use crate::error::guard;
 use crate::status::linkspan_status;
 
-/// Creates an empty message, whose value is null until something is put into it. Release it with
-/// `linkspan_message_release`.
+/// Creates an empty message with the value null. Release it with `linkspan_message_release`.
 ///
 /// # Safety
 /// `message` may be written.
@@ -16,7 +15,7 @@ pub unsafe extern "C" fn linkspan_message_new(message: *mut *mut linkspan_messag
     unsafe { make(place!(message), || Ok(linkspan_message::empty())) }
 }
 
-/// Adds a reference, which needs its own `linkspan_message_release`.
+/// Adds a reference. It needs an additional `linkspan_message_release`.
 ///
 /// # Safety
 /// `message` is a live message.
@@ -24,19 +23,18 @@ pub unsafe extern "C" fn linkspan_message_new(message: *mut *mut linkspan_messag
 pub unsafe extern "C" fn linkspan_message_retain(message: *mut linkspan_message) -> linkspan_status {
     // SAFETY: as the caller promises.
     guard(|| unsafe {
-        // The caller has it.
+        // The caller owns the reference.
         std::mem::forget(Reference::to(message)?);
         Ok(())
     })
 }
 
-/// Removes a reference; the last one frees the message and ends all views into it. NULL is allowed.
+/// Removes a reference; the last one frees the message and ends all views. NULL is allowed.
 ///
-/// A request that was neither replied to nor failed is answered `Remote` by its last release.
+/// The last release of an unanswered request answers it with `Remote`.
 ///
-/// A release without a reference left, and any other use of such a message, returns `InvalidState` as long as
-/// no more than 64 other messages have been released since. After that the pointer is invalid like any freed
-/// pointer.
+/// A release without a reference left, and any other use of such a message, returns `InvalidState` until 64 other
+/// messages have been released. After that the pointer is invalid like any freed pointer.
 ///
 /// # Safety
 /// `message` is NULL or a message of this library, one of whose references belongs to the caller.
@@ -51,8 +49,9 @@ pub unsafe extern "C" fn linkspan_message_release(message: *mut linkspan_message
     })
 }
 
-/// Clears the message, to build another value in it. A received message becomes an empty one of the program's
-/// own.
+/// Clears the message, to build another value in it.
+///
+/// A received message becomes an empty message of the program.
 ///
 /// # Safety
 /// `message` is a live message.

@@ -1,9 +1,7 @@
-//! What a thread keeps of the messages that it has released: shells, so that a late use is detected, and memory for the
-//! next message.
+//! Kept parts of released messages: shells, which detect late uses, and memory for the next message.
 //!
-//! Messages come and go quickly, so each thread keeps its own shells, without a lock. A thread that ends leaves them to
-//! the next one that releases its first message. So each shell stays until as many messages were released after it as a
-//! list holds, whatever the threads are.
+//! Messages are short-lived, so each thread keeps its shells without a lock. An ending thread leaves its shells to the
+//! next thread that starts releasing. Each shell therefore stays for a full list of later releases.
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -15,27 +13,26 @@ use linkspan::fork::Own;
 
 use super::state::State;
 
-/// How many shells are in a list, which cover the common mistake: one more than the number of messages that may be
-/// released before a late use.
+/// The length of a list. A late use is detected until this many messages minus one are released.
 const SHELLS: usize = 65;
 
-/// The shell of a message, whose content is gone. Only its address counts here.
+/// The address of a message without content.
 pub(super) type Shell = NonNull<c_void>;
 
-/// The shells of the messages that were released last.
+/// The shells of the last released messages.
 struct Shells {
     places: [Option<Shell>; SHELLS],
-    /// The place of the oldest, or an empty one.
+    /// The place of the oldest shell, or an empty place.
     next: usize,
 }
 
-// SAFETY: a shell has no content; it is freed or used again by the thread that has the list.
+// SAFETY: a shell has no content. Only the thread with the list frees or reuses it.
 unsafe impl Send for Shells {}
 
 impl Shells {
     const NONE: Shells = Shells { places: [None; SHELLS], next: 0 };
 
-    /// Adds a shell instead of the oldest one, and returns that, if it was not taken before.
+    /// Replaces the oldest shell, and returns it if it was not reused.
     #[inline]
     fn exchange(&mut self, shell: Shell) -> Option<Shell> {
         let oldest = self.places[self.next].replace(shell);
@@ -44,7 +41,7 @@ impl Shells {
     }
 }
 
-/// Lists of threads that have ended. A forked child has none of its parent's.
+/// The lists of ended threads. A forked child starts without those of its parent.
 struct Left(Own<Mutex<Vec<Shells>>>);
 
 static LEFT: Left = Left(Own::new());
@@ -66,13 +63,13 @@ impl Left {
     }
 }
 
-/// What one thread keeps.
+/// The kept parts of one thread.
 struct Kept {
-    /// None before its first release.
+    /// `None` before the first release.
     shells: Option<Box<Shells>>,
-    /// The cleared content of the last message of the program's own that was released; the next one reuses its memory.
+    /// The cleared content of the last released message of the program, for the next one.
     state: State,
-    /// Where the list comes from, and where it goes.
+    /// The lists of ended threads.
     left: &'static Left,
 }
 
@@ -105,31 +102,32 @@ thread_local! {
     static KEPT: RefCell<Kept> = const { RefCell::new(Kept::new(&LEFT)) };
 }
 
-/// Returns the memory of the last message of the program's own that this thread released.
+/// Returns the memory of the last message that this thread released.
 pub(super) fn state() -> State {
     KEPT.try_with(|kept| mem::replace(&mut kept.borrow_mut().state, State::empty()))
         .unwrap_or_else(|_| State::empty())
 }
 
-/// Returns a shell that was kept long enough, to be used again; none in a thread that ends, or has released few.
+/// Returns an old enough shell for reuse; `None` in an ending thread, or after few releases.
 #[inline]
 pub(super) fn shell() -> Option<Shell> {
     KEPT.try_with(|kept| kept.borrow_mut().shell()).ok().flatten()
 }
 
-/// Keeps the shell of a message, and the memory of its content, which is dropped. Returns one that was kept long
-/// enough, to be freed.
+/// Keeps the shell of a message, drops its content and keeps the memory.
+///
+/// Returns an old enough shell to free.
 pub(super) fn keep(shell: Shell, state: &mut State) -> Option<Shell> {
     let is_spare = matches!(state, State::Flat(..) | State::Tree(_));
     if is_spare {
         state.clear();
-        // In a thread that ends it is dropped below.
+        // In an ending thread it is dropped below.
         let _ = KEPT.try_with(|kept| mem::swap(&mut kept.borrow_mut().state, state));
     }
-    // Behind the borrow: what is dropped may release other messages.
+    // After the borrow, because dropping may release other messages.
     *state = State::empty();
     let kept = KEPT.try_with(|kept| kept.borrow_mut().keep(shell));
-    // Without what a thread keeps, which ends: its list goes back at once.
+    // In an ending thread the list goes back at once.
     kept.unwrap_or_else(|_| Kept::new(&LEFT).keep(shell))
 }
 
@@ -137,7 +135,7 @@ pub(super) fn keep(shell: Shell, state: &mut State) -> Option<Shell> {
 mod tests {
     use super::*;
 
-    /// The shell at this address, which is never read.
+    /// Returns a shell at this address, which is never read.
     fn at(address: usize) -> Shell {
         NonNull::new(std::ptr::without_provenance_mut(address)).unwrap()
     }

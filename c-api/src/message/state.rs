@@ -10,27 +10,23 @@ use crate::tree::Tree;
 /// The encoding of values that are kept encoded.
 pub(super) const HELD: Encoding = Encoding::Cbor;
 
-/// An encoded value.
 #[derive(Default)]
 pub(crate) struct Encoded {
     pub(super) bytes: Vec<u8>,
-    /// Whether a different placement of arrays changes the bytes.
+    /// Whether another placement of arrays would change the bytes.
     pub(super) has_arrays: bool,
     pub(super) value: OnceLock<Value>,
 }
 
-/// The content of a message.
 pub(crate) enum State {
-    /// A short map of scalars that is being built, in CBOR, and its tree once one was needed. Null while it
-    /// has no entry.
+    /// A short map of scalars in CBOR, with its tree once needed. Null while it has no entry.
     Flat(FlatMapBuilder, OnceLock<Value>),
     /// Any other value that is being built or was decoded.
     Tree(Tree),
-    /// A value encoded from a struct, and its tree once one was needed.
+    /// A value encoded from a struct, with its tree once needed.
     Encoded(Encoded),
-    /// A received message.
     Received(Message),
-    /// A request that waits for its reply.
+    /// A request without a reply.
     Request(Request),
 }
 
@@ -42,7 +38,7 @@ impl State {
         State::Flat(FlatMapBuilder::new(), OnceLock::new())
     }
 
-    /// Makes it an empty value to build, and keeps the memory.
+    /// Makes it an empty value, and keeps the memory.
     pub(super) fn clear(&mut self) {
         match self {
             State::Flat(map, value) => {
@@ -54,7 +50,7 @@ impl State {
         }
     }
 
-    /// The tree to build in; `None` for a received or encoded message. A flat map is converted to a tree.
+    /// Returns the tree to build in; converts a flat map. `None` for a received or encoded message.
     pub(super) fn tree(&mut self) -> Result<Option<&mut Tree>> {
         if let State::Flat(map, value) = self {
             let tree = match value.take() {
@@ -70,8 +66,9 @@ impl State {
         }
     }
 
-    /// Reads the scalar at a path, if the value is a short map whose entries are found without a tree; `None` if it is
-    /// not, or if `what` refuses the scalar.
+    /// Reads the scalar at a path of a short map, without a tree.
+    ///
+    /// `None` for other values, or if `what` refuses the scalar.
     #[inline]
     pub(super) fn scalar<T>(&self, path: &str, what: impl FnOnce(FlatValue<'_>) -> Option<T>) -> Option<T> {
         if let State::Flat(map, _) = self {
@@ -107,7 +104,7 @@ impl State {
         }
     }
 
-    /// The value, if it is complete.
+    /// Returns the value if it is complete.
     pub(super) fn whole(&self) -> Result<&Value> {
         match self {
             State::Tree(tree) => tree.whole(),
@@ -115,7 +112,6 @@ impl State {
         }
     }
 
-    /// The received message, if it is one.
     pub(super) fn arrived(&self) -> Option<&Message> {
         match self {
             State::Flat(..) | State::Tree(_) | State::Encoded(_) => None,

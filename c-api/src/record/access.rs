@@ -1,5 +1,4 @@
-//! The functions of a program that read and create values whose layout a table cannot describe, such as a
-//! `std::string`.
+//! Functions of a program for values whose layout a table cannot describe, such as a `std::string`.
 
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -11,28 +10,33 @@ use crate::argument::block;
 use crate::array::linkspan_array;
 use crate::message::linkspan_message;
 
-/// How a program reads and creates values whose layout a table cannot describe, such as those of C++'s and
-/// Fortran's own types. A type provides the functions that its kind needs, the others are NULL; `at` is the
-/// address of the value by its table, and `which` is the number in the table. None of them may end in another
-/// way than by returning.
+/// A program's functions for values whose layout a table cannot describe, as in C++ and Fortran.
+///
+/// A type provides the functions that its kind needs; the others are NULL. `at` is the address of the value by its
+/// table, and `which` is the number in the table. The functions must return normally.
 #[repr(C)]
 pub struct linkspan_record_access {
-    /// The address of the value of an optional field or of a variant; NULL if it is missing. For any value:
-    /// its `linkspan_message`, or NULL.
+    /// Returns the address of an optional field's value or of a variant; NULL if missing.
+    ///
+    /// For any value: its `linkspan_message`, or NULL.
     pub find: Option<unsafe extern "C" fn(at: *const c_void, which: usize) -> *const c_void>,
-    /// Creates that value, with its parts at their defaults, and returns its address; NULL if memory runs
-    /// out.
+    /// Creates that value, with its parts at their defaults.
+    ///
+    /// Returns its address; NULL if memory runs out.
     pub make: Option<unsafe extern "C" fn(at: *mut c_void, which: usize) -> *mut c_void>,
-    /// The address of a text, of bytes or of a decimal number, or of the first item of a list or entry of a
-    /// map, and their number.
+    /// Returns the address of the content, and its length in `count`.
+    ///
+    /// The content is a text, bytes, a decimal number, the items of a list, or the entries of a map.
     pub view:
         Option<unsafe extern "C" fn(at: *const c_void, which: usize, count: *mut usize) -> *const c_void>,
-    /// Replaces the items by this many new ones, with their parts at their defaults, and returns the address
-    /// of the first; NULL if memory runs out. For a map with `insert`, it removes all entries and returns a
-    /// pointer that is not NULL.
+    /// Replaces the items by `count` new ones, with their parts at their defaults.
+    ///
+    /// Returns the address of the first item; NULL if memory runs out. For a map with `insert`, it removes all entries
+    /// and returns any pointer except NULL.
     pub resize: Option<unsafe extern "C" fn(at: *mut c_void, which: usize, count: usize) -> *mut c_void>,
-    /// Replaces the text, the bytes or the decimal number by a copy of bytes; false if memory runs out. NULL
-    /// for a type with `resize`.
+    /// Replaces the text, bytes or decimal number by a copy; false if memory runs out.
+    ///
+    /// NULL for a type with `resize`.
     pub assign: Option<
         unsafe extern "C" fn(at: *mut c_void, which: usize, bytes: *const c_void, count: usize) -> bool,
     >,
@@ -50,22 +54,25 @@ pub struct linkspan_record_access {
             context: *mut c_void,
         ),
     >,
-    /// Adds an entry to a map, with the parts of its value at their defaults, and returns the address of the
-    /// value; NULL if memory runs out.
+    /// Adds an entry to a map, with the parts of its value at their defaults.
+    ///
+    /// Returns the address of the value; NULL if memory runs out.
     pub insert: Option<
         unsafe extern "C" fn(at: *mut c_void, which: usize, key: *const c_void, length: usize) -> *mut c_void,
     >,
     /// Reads a boolean of a list whose items have no address.
     pub get_bool: Option<unsafe extern "C" fn(at: *const c_void, which: usize, position: usize) -> bool>,
-    /// Sets a boolean of such a list.
+    /// Sets a boolean of a list whose items have no address.
     pub put_bool: Option<unsafe extern "C" fn(at: *mut c_void, which: usize, position: usize, value: bool)>,
-    /// Sets `order`, `rank`, `dims`, `data` and `length` of an array; false if there is none. It does not set
-    /// `dims` for a `rank` above `LINKSPAN_MAX_RANK`.
+    /// Sets `order`, `rank`, `dims`, `data` and `length` of an array; false if there is none.
+    ///
+    /// It does not set `dims` for a `rank` above `LINKSPAN_MAX_RANK`.
     pub view_array:
         Option<unsafe extern "C" fn(at: *const c_void, which: usize, array: *mut linkspan_array) -> bool>,
-    /// Replaces the array by one with this `rank` and `dims`, in `order` or in another order, which it then
-    /// sets, and returns the address of its elements; NULL if memory runs out. The elements take `length`
-    /// bytes.
+    /// Replaces the array by a new one with this `rank` and `dims`, and elements of `length` bytes.
+    ///
+    /// The new array has `order`, or sets it to its own order. Returns the address of its elements; NULL if memory
+    /// runs out.
     pub resize_array: Option<
         unsafe extern "C" fn(at: *mut c_void, which: usize, array: *mut linkspan_array) -> *mut c_void,
     >,
@@ -74,7 +81,7 @@ pub struct linkspan_record_access {
         Option<unsafe extern "C" fn(at: *mut c_void, which: usize, message: *mut linkspan_message) -> bool>,
 }
 
-/// The functions of a type or a field, and the number that is passed to them.
+/// The functions of a type or field, with their number.
 #[derive(Clone, Copy)]
 pub(crate) struct Through {
     access: &'static linkspan_record_access,
@@ -86,7 +93,7 @@ fn lacks(name: &str) -> Error {
     wrong_table(format!("lacks the function {name} of a type"))
 }
 
-/// A function that the table must have.
+/// Returns a function that the table must have.
 macro_rules! function {
     ($self:ident.$name:ident) => {
         $self.access.$name.ok_or_else(|| lacks(stringify!($name)))
@@ -95,16 +102,15 @@ macro_rules! function {
 
 impl Through {
     /// # Safety
-    /// `access` is NULL or points to functions as [`linkspan_record_access`] describes them, valid as long as
-    /// the program runs.
+    /// `access` is NULL or points to functions as [`linkspan_record_access`] describes them, valid while the program
+    /// runs.
     pub unsafe fn of(access: *const linkspan_record_access, which: usize) -> Option<Through> {
         // SAFETY: as the caller promises.
         unsafe { access.as_ref() }.map(|access| Through { access, which })
     }
 
     /// # Safety
-    /// As for all methods here: the value of these functions is at `at`, and no other code uses the memory
-    /// that is written.
+    /// For all methods here: the value of these functions is at `at`, and no other code uses the written memory.
     #[inline]
     pub unsafe fn find(self, at: *const u8) -> Result<*const u8> {
         // SAFETY: as the caller promises.
@@ -120,7 +126,7 @@ impl Through {
         if made.is_null() { Err(no_memory()) } else { Ok(made.cast()) }
     }
 
-    /// The address of the first item, and the number of items.
+    /// Returns the address and the number of the items.
     ///
     /// # Safety
     /// As for [`Through::find`].
@@ -157,7 +163,7 @@ impl Through {
     #[inline]
     pub unsafe fn assign(self, at: *mut u8, bytes: &[u8]) -> Result<()> {
         let Some(assign) = self.access.assign else {
-            // SAFETY: as the caller promises; there is room for so many bytes, and for none nothing is written.
+            // SAFETY: as the caller promises; there is room for the bytes. Nothing is written for none.
             unsafe {
                 let room = self.resize(at, bytes.len())?;
                 if !bytes.is_empty() {
@@ -187,7 +193,7 @@ impl Through {
         walk.outcome.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// Whether the entries of a map are inserted one by one.
+    /// Returns whether map entries are inserted one by one.
     pub fn inserts(self) -> bool {
         self.access.insert.is_some()
     }
@@ -243,13 +249,13 @@ impl Through {
     }
 }
 
-/// The context that is passed through a program's function while it visits the entries of a map.
+/// The context of a visit of map entries.
 struct Walk<'a> {
     visit: &'a mut dyn FnMut(&[u8], *const u8) -> Result<()>,
     outcome: std::thread::Result<Result<()>>,
 }
 
-/// Visits an entry of a map: an error or panic waits until the program's function has returned.
+/// Visits an entry of a map. An error or panic waits until the program's function has returned.
 ///
 /// # Safety
 /// `context` is the [`Walk`] that was passed with this function; `key` points to `length` bytes.

@@ -22,8 +22,7 @@ pub(crate) struct BorrowedRecord<'a> {
 
 impl<'a> BorrowedRecord<'a> {
     /// # Safety
-    /// A struct of this layout is at `at`, with all that it points to, and no code changes it as long as this
-    /// value exists.
+    /// A struct of this layout is at `at`, with all its pointees, and no code changes it while this value exists.
     pub unsafe fn new(layout: &'a Layout, at: *const u8) -> BorrowedRecord<'a> {
         BorrowedRecord { layout, at, lives: PhantomData }
     }
@@ -54,7 +53,7 @@ fn no_value() -> Error {
 /// Sends the value at `at`.
 ///
 /// # Safety
-/// A value of this layout is at `at`, with all that it points to.
+/// A value of this layout is at `at`, with all its pointees.
 unsafe fn send<S: Sink + ?Sized>(of: &Layout, at: *const u8, sink: &mut S) -> Result<()> {
     // SAFETY (of all blocks below): as the caller promises; the layout was checked to be within the struct.
     macro_rules! read {
@@ -151,13 +150,12 @@ unsafe fn send<S: Sink + ?Sized>(of: &Layout, at: *const u8, sink: &mut S) -> Re
                 return Err(no_array());
             }
             let bytes = array.length;
-            // SAFETY: the bytes are there; `fits` checks their number before the elements are read.
+            // SAFETY: the bytes exist; `fits` checks their number before the elements are read.
             let array = unsafe { fits(&array, *dtype, bytes)?.lend() }?;
             send_array(array, order.unwrap_or(array.order), sink)
         }
         Kind::Array { .. } => {
-            // SAFETY: the caller promises an array with its elements. Like any C value, it need not be
-            // aligned.
+            // SAFETY: the caller promises an array with its elements, which need not be aligned.
             sink.ndarray(unsafe { (*at.cast::<linkspan_array>()).lend() }?)
         }
         Kind::Elements { dtype, order, lengths } => {
@@ -178,7 +176,7 @@ fn send_array<S: Sink + ?Sized>(array: NdArrayRef<'_>, order: Order, sink: &mut 
     sink.ndarray(NdArrayRef::new(array.dtype, order, array.shape, &turned)?)
 }
 
-/// Refuses an array whose element type, or whose number of elements, differs from that of its type and shape.
+/// Checks that element type and number of elements match the expected type and the shape.
 fn fits(array: &linkspan_array, expected: DType, bytes: usize) -> Result<&linkspan_array> {
     let (dtype, dims) = array.shape()?;
     if dtype != expected {
@@ -231,7 +229,7 @@ unsafe fn send_entry<S: Sink + ?Sized>(key: &[u8], of: &Layout, at: *const u8, s
     sent.map_err(|error| error.under_key(key))
 }
 
-/// The variant that is present.
+/// Returns the present variant.
 ///
 /// # Safety
 /// As for [`send`].
@@ -250,7 +248,7 @@ unsafe fn variant(size: usize, fields: &Fields, at: *const u8) -> Result<&Field>
     Err(Error::new(ErrorKind::OutOfRange, text))
 }
 
-/// The items of a list or the entries of a map, and how many there are.
+/// Returns the items of a list or the entries of a map, with their number.
 ///
 /// # Safety
 /// As for [`send`].

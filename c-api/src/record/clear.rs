@@ -9,7 +9,7 @@ use crate::loan::free_elements;
 use crate::message::linkspan_message;
 use crate::message::references::linkspan_message_release;
 
-/// Frees the memory behind the pointer at `at`.
+/// Frees the memory of the pointer at `at`.
 ///
 /// # Safety
 /// A pointer is at `at` that is NULL or came from `malloc`, and no code uses its memory any more.
@@ -21,7 +21,7 @@ unsafe fn free(at: *mut u8) {
 /// Frees the memory that a value owns and sets the value to zero.
 ///
 /// # Safety
-/// A value of this layout, which is not reached by functions, is at `at` and owns what it points to.
+/// A value of this layout, not reached by functions, is at `at` and owns its pointees.
 pub(super) unsafe fn clear(of: &Layout, at: *mut u8) {
     // SAFETY: as the caller promises.
     unsafe {
@@ -71,7 +71,7 @@ unsafe fn give_back(of: &Layout, at: *mut u8) {
     }
 }
 
-/// Calls `what` for each array of a struct, wherever it lies in it.
+/// Calls `what` for each array in a struct, at any depth.
 ///
 /// # Safety
 /// As for [`clear`].

@@ -9,7 +9,7 @@ pub(crate) struct FieldSet {
 }
 
 impl FieldSet {
-    /// Adds a position; false if it was there before.
+    /// Adds a position; false if it was present.
     #[inline]
     pub fn insert(&mut self, position: usize) -> bool {
         let bit = 1 << (position % 64);
@@ -27,7 +27,6 @@ impl FieldSet {
         new
     }
 
-    /// Whether a position is in the set.
     #[inline]
     pub fn contains(&self, position: usize) -> bool {
         let word = match position / 64 {

@@ -1,4 +1,4 @@
-//! A Sink that fills a struct of the program; fields that are missing get their defaults.
+//! A Sink that fills a struct of the program. Missing fields get their defaults.
 
 use std::marker::PhantomData;
 
@@ -17,12 +17,12 @@ use crate::message::linkspan_message;
 pub(crate) struct Filler<'a> {
     top: Frame<'a>,
     outer: Vec<Frame<'a>>,
-    /// The value of any type that is being built.
+    /// The value of any type under construction.
     any: Option<Box<Building>>,
     lives: PhantomData<&'a mut u8>,
 }
 
-/// A value of any type, and where to store its message.
+/// A value of any type, and the place for its message.
 struct Building {
     builder: Any,
     to: *mut u8,
@@ -33,7 +33,7 @@ struct Building {
 enum Frame<'a> {
     /// The whole value, at this address.
     Whole(&'a Layout, *mut u8),
-    /// None: the whole value is complete.
+    /// The whole value is complete.
     Done,
     /// A field of a struct, or a variant of a union.
     Fields(Open<'a>),
@@ -41,15 +41,15 @@ enum Frame<'a> {
     Items(&'a Layout, Room),
     /// The booleans of a list without addresses: the address of the list, the next position, their number.
     Bools(Through, *mut u8, usize, usize),
-    /// The entries of a map, behind their keys.
+    /// The entries of a map, with their keys.
     Entries(&'a Entries, Room),
-    /// Values of a map that functions insert once their keys have arrived.
+    /// Values of a map, inserted by functions after their keys.
     Inserted(&'a Entries, Through, *mut u8, Option<*mut u8>),
-    /// None: a value of a field that the struct does not have, with this depth.
+    /// A value of an unknown field, at this depth.
     Skipped(usize),
 }
 
-/// The address of the next item of a list or entry of a map, and the number of items that are left.
+/// The next item of a list or entry of a map, and the number of remaining items.
 struct Room {
     next: *mut u8,
     size: usize,
@@ -80,7 +80,7 @@ impl Room {
             return Err(too_many());
         };
         let here = self.next;
-        // SAFETY: one is left, so its end is within the memory or directly behind it.
+        // SAFETY: one is left, so the end is at most one past the memory.
         (self.left, self.next) = (left, unsafe { here.add(self.size) });
         Ok(here)
     }
@@ -97,12 +97,12 @@ struct Open<'a> {
     at: *mut u8,
     /// The position of the next field if the writer kept the order.
     next: usize,
-    /// The field of the next value; `None` for an unknown one.
+    /// The field of the next value; `None` for an unknown field.
     current: Option<&'a Field>,
     seen: FieldSet,
-    /// A bit for each of the first 64 fields that was read under its own name.
+    /// A bit for each of the first 64 fields that was read under its current name.
     named: u64,
-    /// The size of the variant's number in bytes; 0 if functions give it, `None` for a struct.
+    /// The size of the variant's number in bytes; 0 if functions find it, `None` for a struct.
     union: Option<usize>,
 }
 
@@ -112,7 +112,7 @@ fn twice(key: &str) -> Error {
 }
 
 impl Open<'_> {
-    /// Finds the field whose name is this key.
+    /// Finds the field with this key.
     #[inline]
     fn named(&self, key: &[u8]) -> Option<usize> {
         match self.fields.all.get(self.next) {
@@ -134,8 +134,7 @@ impl Open<'_> {
                 Error::new(ErrorKind::WrongType, text)
             })?;
             if size > 0 {
-                // SAFETY: the number is at the beginning of the union's struct, as the caller of `new`
-                // promised.
+                // SAFETY: the number is at the start of the union's struct, as the caller of `new` promised.
                 unsafe { put_number(self.at, size, position) };
             }
             self.enter(position);
@@ -143,7 +142,7 @@ impl Open<'_> {
         }
         let alias = || self.fields.aliases.iter().find(|(alias, _)| *alias == key).map(|(_, at)| *at);
         let Some(position) = self.named(key.as_bytes()).or_else(alias) else {
-            // A newer writer may send fields that this program does not have.
+            // A newer writer may send unknown fields.
             self.current = None;
             return Ok(());
         };
@@ -154,7 +153,7 @@ impl Open<'_> {
         Ok(())
     }
 
-    /// Handles the name of one of the first 64 fields; false for another key.
+    /// Handles the key of one of the first 64 fields; false for other keys.
     #[inline]
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         let Some(position) = self.named(key).filter(|position| *position < 64 && self.union.is_none()) else {
@@ -186,8 +185,8 @@ impl Open<'_> {
                 let text = format!("the field {} is missing", field.key);
                 return Err(Error::new(ErrorKind::Missing, text));
             }
-            // SAFETY: as the caller of `new` promised; the field was not read, so it is all zero, or as the
-            // program created it.
+            // SAFETY: as the caller of `new` promised. The field was not read, so it is zero, or as the program
+            // created it.
             unsafe { default(field, self.at) }?;
         }
         Ok(())
@@ -196,7 +195,7 @@ impl Open<'_> {
 
 impl<'a> Filler<'a> {
     /// # Safety
-    /// A struct of this layout is at `to`, all zero, and no other code uses it as long as this value exists.
+    /// A zeroed struct of this layout is at `to`, and no other code uses it while this value exists.
     pub unsafe fn new(layout: &'a Layout, to: *mut u8) -> Filler<'a> {
         Filler { top: Frame::Whole(layout, to), outer: Vec::new(), any: None, lives: PhantomData }
     }
@@ -209,8 +208,9 @@ impl<'a> Filler<'a> {
         }
     }
 
-    /// The destination of the next value; `None` if it is not stored. An optional field is then present,
-    /// unless the value is null.
+    /// Returns the destination of the next value; `None` if it is not stored.
+    ///
+    /// This makes an optional field present, unless the value is null.
     #[inline]
     fn place(&mut self, event: &Event<'_>) -> Result<Option<(&'a Layout, Option<usize>, *mut u8)>> {
         Ok(match &mut self.top {
@@ -247,7 +247,7 @@ impl<'a> Filler<'a> {
         })
     }
 
-    /// The type and the address of the next value, if it is a field that is always present.
+    /// Returns type and address of the next value, if it is a field that is always present.
     #[inline]
     fn plain(&self) -> Option<(&'a Layout, *mut u8)> {
         match &self.top {
@@ -407,10 +407,10 @@ impl<'a> Filler<'a> {
     }
 }
 
-/// Sets the fields of a value that is all zero to their defaults.
+/// Sets the fields of a zeroed value to their defaults.
 ///
 /// # Safety
-/// A value of this layout is at `at`, all zero.
+/// A zeroed value of this layout is at `at`.
 pub(super) unsafe fn defaults(of: &Layout, at: *mut u8) -> Result<()> {
     if let (true, Kind::Struct(fields)) = (of.has_defaults, &of.kind) {
         for field in &fields.all {
@@ -421,10 +421,10 @@ pub(super) unsafe fn defaults(of: &Layout, at: *mut u8) -> Result<()> {
     Ok(())
 }
 
-/// Sets a field to its default, if it has one, or its own fields to theirs.
+/// Sets a field to its default, or its inner fields to theirs.
 ///
 /// # Safety
-/// The struct is at `at`, and the field in it is all zero.
+/// The struct is at `at`, and the field in it is zero.
 unsafe fn default(field: &Field, at: *mut u8) -> Result<()> {
     // SAFETY: the caller promises the struct, and the field is within it.
     let mut at = unsafe { at.add(field.offset) };
@@ -474,8 +474,7 @@ impl Sink for Filler<'_> {
         end_array() => end(Event::EndArray),
         end_map() => end(Event::EndMap),
     }
-    // The most frequent types are stored directly; any other type, and a value that does not fit, takes the
-    // general path.
+    // The most frequent types are stored directly. Other types and values take the general path.
     #[inline]
     fn bool(&mut self, value: bool) -> Result<()> {
         match self.plain() {
@@ -516,7 +515,7 @@ impl Sink for Filler<'_> {
     #[inline]
     fn text(&mut self, value: &str) -> Result<()> {
         match self.plain() {
-            // SAFETY: a field of this type is there, or is reached from there.
+            // SAFETY: a field of this type is there, or reached from there.
             Some((of @ Layout { kind: Kind::Text, .. }, at)) => unsafe {
                 put_bytes(of, at, value.as_bytes())
             },

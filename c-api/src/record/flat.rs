@@ -1,7 +1,7 @@
-//! Structs of scalars to CBOR without a walk, with keys that are encoded once for each table.
+//! Encodes structs of scalars as CBOR without a walk, with keys encoded once per table.
 //!
-//! What does not fit a flat record (too many fields, text that is not UTF-8, an enum's number without a
-//! name) is walked instead, so that errors come from one place.
+//! Structs that do not fit a flat record are walked, so that errors come from one place. They have too many fields,
+//! invalid UTF-8, or an enum number without a name.
 
 use linkspan::codec::FlatRecord;
 
@@ -9,10 +9,10 @@ use super::layout::{Field, Fields, Kind};
 use super::part::{bytes, number, place};
 use crate::argument::utf8;
 
-/// Appends a struct in CBOR; returns false, and appends nothing, where it has to be walked.
+/// Appends a struct as CBOR. Returns false, and appends nothing, if it needs a walk.
 ///
 /// # Safety
-/// A struct with these fields is at `at`, with all that it points to.
+/// A struct with these fields is at `at`, with all its pointees.
 pub(super) unsafe fn append(fields: &Fields, at: *const u8, out: &mut Vec<u8>) -> bool {
     fields.is_flat
         && FlatRecord::append(out, |record| {
@@ -21,7 +21,7 @@ pub(super) unsafe fn append(fields: &Fields, at: *const u8, out: &mut Vec<u8>) -
         })
 }
 
-/// Appends a field, if it is present; `None` where it has no form.
+/// Appends a field if it is present; `None` if it has no flat form.
 ///
 /// # Safety
 /// As for [`append`].

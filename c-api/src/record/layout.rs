@@ -1,4 +1,4 @@
-//! The checked table of a struct: read once from the C table; offsets outside the struct are refused.
+//! The checked layout of a struct, read once from the C table. Offsets outside the struct are refused.
 
 use std::ffi::c_char;
 
@@ -13,10 +13,10 @@ use crate::argument::{block, c_text, items};
 use crate::array::linkspan_array;
 use crate::message::linkspan_message;
 
-/// The size of a `linkspan_text` or `linkspan_bytes`, and of a list or map: a pointer and a length.
+/// The size of a `linkspan_text`, `linkspan_bytes`, list or map: a pointer and a length.
 pub(crate) const PAIR: usize = size_of::<*mut u8>() + size_of::<usize>();
 
-/// The maximum depth of nested types: more than any schema has.
+/// The greatest depth of nested types, more than any schema has.
 const MAX_DEPTH: usize = 64;
 
 /// The memory layout of the values of one type.
@@ -25,13 +25,13 @@ pub(crate) struct Layout {
     pub size: usize,
     /// Whether a value can own memory.
     pub owns: bool,
-    /// Whether there are maps, or values of any type, in which a key may be repeated.
+    /// Whether there are maps or values of any type, in which a key may be repeated.
     pub has_maps: bool,
-    /// Whether there are N-d arrays, or values of any type.
+    /// Whether there are N-d arrays or values of any type.
     pub has_arrays: bool,
     /// Whether there are structs with defaults.
     pub has_defaults: bool,
-    /// Whether there are values, or fields, that functions of the program reach.
+    /// Whether functions of the program reach values or fields.
     pub is_reached: bool,
     /// The functions that reach the value, if the table cannot describe its layout.
     pub through: Option<Through>,
@@ -61,7 +61,7 @@ pub(crate) enum Kind {
     List(Box<Layout>),
     /// Booleans that functions read one by one.
     Bools,
-    /// A boolean of another size than one byte, and the number for true.
+    /// A boolean with another size than one byte, and its number for true.
     Logical(usize),
     /// Unsigned integers, each stored in a signed one of twice the size.
     WideU8,
@@ -69,7 +69,7 @@ pub(crate) enum Kind {
     WideU32,
     Map(Box<Entries>),
     Struct(Fields),
-    /// The size of the variant's number in bytes; 0 if the functions find the variant.
+    /// The size of the variant's number in bytes; 0 if functions find the variant.
     Union(usize, Fields),
     Array {
         dtype: DType,
@@ -94,7 +94,6 @@ pub(crate) struct Entries {
     pub value: Layout,
 }
 
-/// The fields of a struct, or the variants of a union.
 pub(crate) struct Fields {
     pub all: Vec<Field>,
     /// Whether the struct is encoded as a flat record.
@@ -105,41 +104,40 @@ pub(crate) struct Fields {
 
 pub(crate) struct Field {
     pub key: &'static str,
-    /// The key in a flat record, if the value has a form there.
+    /// The key in a flat record, if the value has a flat form.
     pub flat_key: Option<FlatKey>,
     pub offset: usize,
     pub optional: bool,
     pub reach: Reach,
     pub default: Option<Value>,
-    /// The number of an enum's value for unknown names.
+    /// The number that unknown names of an enum get.
     pub unknown: Option<usize>,
     pub of: Layout,
 }
 
 /// How the presence of a field is stored.
 pub(crate) enum Reach {
-    /// It is always present.
+    /// Always present.
     There,
-    /// In the boolean at this offset.
+    /// The boolean at this offset.
     Flag(usize),
-    /// By functions, which also return its address.
+    /// Functions, which also return the address.
     Through(Through),
 }
 
 impl Fields {
-    /// The position of a field.
     pub fn position(&self, key: &[u8]) -> Option<usize> {
         self.all.iter().position(|field| field.key.as_bytes() == key)
     }
 
-    /// The keys, for an error.
+    /// Lists the keys, for an error.
     pub fn list(&self) -> String {
         self.all.iter().map(|field| field.key).collect::<Vec<_>>().join(", ")
     }
 }
 
 impl Layout {
-    /// How keys are checked: a map in a struct can repeat a key.
+    /// Returns how keys are checked, because a map in a struct can repeat a key.
     pub fn keys(&self) -> Keys {
         if self.has_maps { Keys::Check } else { Keys::Trust }
     }
@@ -147,7 +145,7 @@ impl Layout {
     /// Reads a table.
     ///
     /// # Safety
-    /// The table and all that it points to are valid and unchanged as long as the program runs.
+    /// The table and all its pointees are valid and unchanged while the program runs.
     pub unsafe fn read(record: &linkspan_record) -> Result<Layout> {
         if record.size != size_of::<linkspan_record>() {
             let text = format!("has {} bytes, {} are expected", record.size, size_of::<linkspan_record>());
@@ -297,7 +295,7 @@ impl Layout {
 }
 
 impl Kind {
-    /// The size that a value of this kind must have, in bytes.
+    /// Returns the size that a value of this kind must have, in bytes.
     fn size(&self, of: &linkspan_record_type) -> Result<usize> {
         Ok(match self {
             Kind::Bool | Kind::I8 | Kind::U8 => 1,
@@ -312,13 +310,13 @@ impl Kind {
             Kind::Enum(_) | Kind::Logical(_) if !matches!(of.size, 1 | 2 | 4 | 8) => {
                 return Err(wrong_table(format!("has an enum or a truth value of {} bytes", of.size)));
             }
-            // The compiler gives their size; all fields were checked to be inside.
+            // The compiler gives their size, and all fields were checked to lie inside.
             Kind::Enum(_) | Kind::Logical(_) | Kind::Struct(_) | Kind::Union(..) | Kind::Bools => of.size,
         })
     }
 }
 
-/// Refuses a part that is not inside the whole.
+/// Checks that a part lies inside the whole.
 fn holds(whole: usize, at: usize, size: usize, what: &str) -> Result<()> {
     match at.checked_add(size) {
         Some(end) if end <= whole => Ok(()),
@@ -359,8 +357,9 @@ unsafe fn read_names(names: *const *const c_char, count: Option<usize>) -> Resul
     }
 }
 
-/// The entries of a map: a `linkspan_text` and a value, or two fields, of which the first is a text that
-/// functions reach.
+/// Reads the entries of a map.
+///
+/// An entry is a `linkspan_text` and a value, or two fields, the first a text that functions reach.
 ///
 /// # Safety
 /// As for [`Layout::read`].
@@ -369,7 +368,7 @@ unsafe fn read_entries(of: &linkspan_record_type, depth: usize) -> Result<Entrie
     if of.fields.is_null() {
         // SAFETY: as the caller promises.
         let value = unsafe { Layout::of(of.of, depth + 1) }?;
-        // The program chooses the addresses of entries that are inserted.
+        // Inserted entries have addresses of the program.
         if of.access.is_null() {
             holds(size, PAIR, value.size, "the value of an entry")?;
         }
@@ -386,7 +385,7 @@ unsafe fn read_entries(of: &linkspan_record_type, depth: usize) -> Result<Entrie
     }
 }
 
-/// The key of a field that a flat record has a form for.
+/// Returns the key of a field with a flat form.
 fn flat_key(key: &str, kind: &Kind) -> Option<FlatKey> {
     let has_form = matches!(
         kind,
@@ -430,7 +429,7 @@ unsafe fn read_fields(of: &linkspan_record_type, depth: usize) -> Result<Fields>
             None if field.optional => Reach::Flag(field.presence),
             None => Reach::There,
         };
-        // Functions return the address of a value; otherwise it is within the struct.
+        // Functions return the address of a value; other values lie within the struct.
         let length = if let Reach::Through(_) = reach { 0 } else { layout.size };
         holds(of.size, field.offset, length, &format!("the field {key}"))?;
         if let Reach::Flag(presence) = reach {

@@ -1,4 +1,4 @@
-//! Memory from C's `malloc` for what structs own.
+//! Memory from C's `malloc`, for structs.
 
 use linkspan::Result;
 
@@ -18,7 +18,7 @@ pub(super) fn copy(bytes: &[u8]) -> Result<*mut u8> {
     }
 }
 
-/// Allocates memory for items, all zero; NULL if there are none.
+/// Allocates zeroed memory for items; NULL for none.
 pub(super) fn items(count: usize, size: usize) -> Result<*mut u8> {
     if count == 0 {
         return Ok(std::ptr::null_mut());

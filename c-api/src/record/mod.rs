@@ -1,10 +1,9 @@
-//! Records: structs of a program that are encoded and decoded directly, by a table with the offsets of their
-//! fields.
+//! Records: structs of a program, encoded and decoded directly by a table with field offsets.
 //!
-//! | what | lives in |
+//! | content | module |
 //! |---|---|
 //! | the functions | here |
-//! | the table as C defines it | `table` |
+//! | the table in C | `table` |
 //! | the checked layout, read once from the table | `layout` |
 //! | the program's functions for values without a layout | `access` |
 //! | encoding: a struct as a Source | `borrowed` |
@@ -13,8 +12,8 @@
 //! | reading one part of a struct | `part` |
 //! | writing one value in place | `put` |
 //! | memory from `malloc` | `memory` |
-//! | frees what a struct owns | `clear` |
-//! | moves loans out of a struct | `moved` |
+//! | freeing the memory of a struct | `clear` |
+//! | moving loans out of a struct | `moved` |
 //! | the fields that a map had | `field_set` |
 //! | errors in tables and structs | `error` |
 
@@ -53,7 +52,7 @@ use borrowed::BorrowedRecord;
 use fill::Filler;
 use layout::Layout;
 
-/// The layout from a table, which the first call reads.
+/// Returns the layout of a table, read by the first call.
 ///
 /// # Safety
 /// `record` is NULL or a table as [`linkspan_record`] describes it.
@@ -61,8 +60,7 @@ pub(crate) unsafe fn layout<'a>(record: *mut linkspan_record) -> Result<&'a Layo
     if record.is_null() {
         return Err(is_null("record"));
     }
-    // SAFETY: the caller promises a table, whose `prepared` only this library uses, and all threads
-    // atomically.
+    // SAFETY: the caller promises a table. Only this library uses `prepared`, atomically.
     let prepared = unsafe { AtomicPtr::from_ptr((&raw mut (*record).prepared).cast::<*mut Layout>()) };
     let there = prepared.load(Ordering::Acquire);
     if !there.is_null() {
@@ -72,11 +70,10 @@ pub(crate) unsafe fn layout<'a>(record: *mut linkspan_record) -> Result<&'a Layo
     // SAFETY: as the caller promises.
     let made = Box::into_raw(Box::new(unsafe { Layout::read(&*record) }?));
     match prepared.compare_exchange(std::ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
-        // SAFETY: it is stored in the table now, and never freed.
+        // SAFETY: the table keeps it now, and it is never freed.
         Ok(_) => Ok(unsafe { &*made }),
         Err(other) => {
-            // SAFETY: another thread stored its layout first, and no thread has this one. The other one is
-            // never freed.
+            // SAFETY: another thread stored its layout first and never frees it. No thread has this one.
             unsafe {
                 drop(Box::from_raw(made));
                 Ok(&*other)
@@ -88,8 +85,9 @@ pub(crate) unsafe fn layout<'a>(record: *mut linkspan_record) -> Result<&'a Layo
 /// Serializes the calls that complete tables.
 static FILLING: Own<Mutex<()>> = Own::new();
 
-/// Reads a table after `fill` has completed it, once and in one thread: for languages that build their tables
-/// at run time. A table that was read before is not changed.
+/// Reads a table after `fill` has completed it, once, for languages that build tables at run time.
+///
+/// Only one thread runs `fill`. A table that was read before is not changed.
 ///
 /// # Safety
 /// `record` is a table once `fill` has returned; `fill` is not NULL, may be called, and calls nothing of this library.
@@ -113,7 +111,7 @@ pub unsafe extern "C" fn linkspan_record_prepare(
     })
 }
 
-/// The struct that a call reads from.
+/// Returns the struct that a call reads.
 ///
 /// # Safety
 /// `from` is NULL or points to a struct of this layout, which no thread changes meanwhile.
@@ -125,8 +123,9 @@ unsafe fn lend<'a>(layout: &'a Layout, from: *const c_void) -> Result<BorrowedRe
     Ok(unsafe { BorrowedRecord::new(layout, from.cast()) })
 }
 
-/// Fills an existing struct; its old content is freed first, except for parts that the program's own
-/// functions reach.
+/// Fills an existing struct.
+///
+/// Its old content is freed first, except parts that the program's functions reach.
 ///
 /// # Safety
 /// `to` is NULL or points to a struct of this layout that `linkspan_record_init`, an earlier call or the program has
@@ -139,8 +138,7 @@ unsafe fn fill<'a>(
     if to.is_null() {
         return Err(is_null("to"));
     }
-    // SAFETY: as the caller promises; after `clear` the struct is all zero, as the filler requires of one
-    // with a layout.
+    // SAFETY: as the caller promises. `clear` zeroes the struct, as the filler requires of one with a layout.
     unsafe {
         if !layout.is_reached {
             clear::clear(layout, to.cast());
@@ -149,7 +147,7 @@ unsafe fn fill<'a>(
     }
 }
 
-/// Refuses a struct that the program creates and frees itself.
+/// Refuses a struct that the program creates and frees.
 fn own(layout: &Layout) -> Result<&Layout> {
     if layout.is_reached {
         let text =
@@ -159,7 +157,7 @@ fn own(layout: &Layout) -> Result<&Layout> {
     Ok(layout)
 }
 
-/// Sets every field of a struct to its default or to zero, and ignores the old content.
+/// Sets every field of a struct to its default or zero, without freeing the old content.
 ///
 /// # Safety
 /// `record` is a table, `to` may be written up to the size in the table.
@@ -198,12 +196,12 @@ pub unsafe extern "C" fn linkspan_record_free(
     })
 }
 
-/// Makes a struct the value of `message`, instead of its previous one. The message is sent, published or
-/// used as a reply like any other; it accepts no puts until `linkspan_message_clear`.
+/// Makes a struct the value of `message`, in place of its previous value.
 ///
-/// Arrays that are loans are moved into the message as `linkspan_message_put_loan` moves them: nothing is copied, and
-/// their `data` is NULL then, so that the struct is not put again (`InvalidState`) until each has a loan or memory of
-/// its own.
+/// The message is used like any other; it accepts no puts until `linkspan_message_clear`.
+///
+/// Arrays that are loans are moved without a copy, as by `linkspan_message_put_loan`, and their `data` becomes NULL.
+/// The struct cannot be put again (`InvalidState`) until each has a loan or memory.
 ///
 /// # Safety
 /// `record` is a table, `from` points to a struct of it, `message` is live.
@@ -248,7 +246,7 @@ pub unsafe extern "C" fn linkspan_record_encode(
     }
 }
 
-/// Decodes bytes into a struct, as `linkspan_message_get_record` does. The bytes may be freed at once.
+/// Decodes bytes into a struct, like `linkspan_message_get_record`. The bytes may be freed at once.
 ///
 /// # Safety
 /// `record` is a table, `to` points to a struct of it that was initialized, `bytes` points to `length` bytes.
@@ -267,9 +265,9 @@ pub unsafe extern "C" fn linkspan_record_decode(
     })
 }
 
-/// Puts a struct as one value of a message that is being built, as `linkspan_message_put_null` puts null: under `key`
-/// in a map, with `key` NULL in an array, or as the whole value of an empty message. Arrays of it that are loans are
-/// copied.
+/// Puts a copy of a struct as one value of a message, placed as by `linkspan_message_put_null`.
+///
+/// Arrays that are loans are also copied.
 ///
 /// # Safety
 /// As for `linkspan_message_put_null`; `record` is a table, `from` points to a struct of it.
@@ -290,8 +288,9 @@ pub unsafe extern "C" fn linkspan_message_put_record(
     unsafe { crate::put::put(message, key, value) }
 }
 
-/// Reads the value at a path of a message into a struct; `""` is the whole value. The old content of the struct is
-/// freed; after an error the struct has a part of the value.
+/// Reads the value at a path of a message into a struct; `""` is the whole value.
+///
+/// The old content of the struct is freed. After an error the struct has a part of the value.
 ///
 /// # Safety
 /// `message` is live, `path` NUL-terminated, `record` a table, `to` points to a struct of it that was initialized.

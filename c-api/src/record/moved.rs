@@ -1,4 +1,4 @@
-//! A struct whose arrays are loans becomes a message: they are moved into it, and nothing of them is copied.
+//! Moves the loans of a struct into a message, without a copy.
 
 use std::ptr;
 
@@ -10,11 +10,12 @@ use super::clear::arrays;
 use super::layout::Layout;
 use crate::loan;
 
-/// The value of a struct that has loans, which belong to the value then: `data` of their arrays is NULL. `None` if it
-/// has none. After an error the program still has the loans.
+/// Returns the value of a struct with loans, which then belong to the value; `None` without loans.
+///
+/// The `data` of their arrays becomes NULL. After an error the program still has the loans.
 ///
 /// # Safety
-/// A value of this layout, which is not reached by functions, is at `at`; no thread uses it meanwhile.
+/// A value of this layout, not reached by functions, is at `at`; no thread uses it meanwhile.
 pub(super) unsafe fn value_with_loans(of: &Layout, at: *mut u8) -> Option<Result<Value>> {
     if !of.has_arrays || of.is_reached || !loan::are_any() {
         return None;
@@ -61,7 +62,7 @@ impl Sink for Mover {
         let fits = lent.dtype == value.dtype && lent.shape == value.shape;
         let array = NdArray { order: value.order.for_shape(value.shape), ..lent.clone() };
         self.taken.push((place, lent));
-        // One that was described anew is not what was lent.
+        // An array with a changed description differs from the loan, so it is copied.
         if fits { self.builder.owned_ndarray(array) } else { self.builder.ndarray(value) }
     }
     fn null(&mut self) -> Result<()> {

@@ -5,7 +5,7 @@ use linkspan::Result;
 use super::layout::{Field, Layout, Reach};
 use crate::argument::block;
 
-/// The number of an enum value of this size; one that no value has if it is negative.
+/// Returns the number of an enum value with this size. A negative number becomes an unused one.
 ///
 /// # Safety
 /// `size` bytes, 1, 2, 4 or 8, can be read at `at`.
@@ -22,10 +22,10 @@ pub(super) unsafe fn number(at: *const u8, size: usize) -> usize {
     }
 }
 
-/// The bytes of a text, of bytes or of a decimal number.
+/// Returns the bytes of a text, of bytes or of a decimal number.
 ///
 /// # Safety
-/// A value of this layout is at `at`, with all that it points to.
+/// A value of this layout is at `at`, with all its pointees.
 #[inline]
 pub(super) unsafe fn bytes<'a>(of: &Layout, at: *const u8, what: &str) -> Result<&'a [u8]> {
     match of.through {
@@ -36,7 +36,7 @@ pub(super) unsafe fn bytes<'a>(of: &Layout, at: *const u8, what: &str) -> Result
     }
 }
 
-/// The bytes of a pointer and a length.
+/// Returns the bytes of a pointer and a length.
 ///
 /// # Safety
 /// A pointer and a length are at `at`, and that many bytes at the pointer.
@@ -50,14 +50,13 @@ pub(super) unsafe fn pair<'a>(at: *const u8, what: &str) -> Result<&'a [u8]> {
     }
 }
 
-/// The address of a field's value, if it is present.
+/// Returns the address of a field's value if it is present.
 ///
 /// # Safety
 /// A struct with this field is at `at`.
 #[inline]
 pub(super) unsafe fn place(field: &Field, at: *const u8) -> Result<Option<*const u8>> {
-    // SAFETY: as the caller promises; the field is within the struct. A boolean is read as a byte, whatever
-    // its value.
+    // SAFETY: as the caller promises; the field is within the struct. A boolean is read as a byte with any value.
     unsafe {
         let here = at.add(field.offset);
         Ok(match field.reach {

@@ -24,7 +24,7 @@ where
 /// # Safety
 /// `size` bytes, 1, 2, 4 or 8, may be written at `at`.
 pub(super) unsafe fn put_number(at: *mut u8, size: usize, number: usize) {
-    // SAFETY: as the caller promises; the numbers are little-endian or the bytes are counted from the other end.
+    // SAFETY: as the caller promises.
     unsafe {
         match size {
             1 => at.write(number as u8),
@@ -91,7 +91,7 @@ pub(super) unsafe fn put_pair(at: *mut u8, data: *mut u8, length: usize) {
 /// Writes a value that is one event.
 ///
 /// # Safety
-/// A value of this layout is at `at`: all zero, or one that its functions reach.
+/// A zeroed value of this layout is at `at`, or one that its functions reach.
 #[inline]
 pub(super) unsafe fn put(of: &Layout, unknown: Option<usize>, at: *mut u8, event: Event<'_>) -> Result<()> {
     macro_rules! write {
@@ -165,7 +165,7 @@ pub(super) unsafe fn put(of: &Layout, unknown: Option<usize>, at: *mut u8, event
         Kind::Elements { dtype, order, lengths } => {
             let Event::NdArray(array, _) = event else { return Err(event.unexpected("an N-d array")) };
             array_fits(&array, *dtype, None, Some(lengths))?;
-            // SAFETY: as above; all zero is a value of bytes.
+            // SAFETY: as above; zeroed bytes are valid.
             let room = unsafe { std::slice::from_raw_parts_mut(at, of.size) };
             copy_elements(array, *dtype, *order, room)?;
         }

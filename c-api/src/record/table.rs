@@ -1,4 +1,4 @@
-//! The table of a struct as C defines it.
+//! The table of a struct in C.
 
 use std::ffi::{c_char, c_void};
 
@@ -6,7 +6,7 @@ use super::access::linkspan_record_access;
 use crate::array::{linkspan_dtype, linkspan_order};
 use crate::life::Checked;
 
-/// A type of `linkspan_record_type`: `bool`.
+/// A kind of `linkspan_record_type`: `bool`.
 pub const LINKSPAN_RECORD_BOOL: i32 = 1;
 /// `int8_t`.
 pub const LINKSPAN_RECORD_I8: i32 = 2;
@@ -36,7 +36,7 @@ pub const LINKSPAN_RECORD_BYTES: i32 = 13;
 pub const LINKSPAN_RECORD_TIMESTAMP: i32 = 14;
 /// `linkspan_uuid`.
 pub const LINKSPAN_RECORD_UUID: i32 = 15;
-/// `linkspan_text` that holds a decimal number.
+/// `linkspan_text` with a decimal number.
 pub const LINKSPAN_RECORD_DECIMAL: i32 = 16;
 /// `linkspan_message *`, any value.
 pub const LINKSPAN_RECORD_ANY: i32 = 17;
@@ -44,19 +44,19 @@ pub const LINKSPAN_RECORD_ANY: i32 = 17;
 pub const LINKSPAN_RECORD_ENUM: i32 = 18;
 /// A struct of `items`, a pointer to values of `of`, and `count`.
 pub const LINKSPAN_RECORD_LIST: i32 = 19;
-/// The same, where each item is a struct of `key`, a `linkspan_text`, and `value`.
+/// A list whose items are structs of `key`, a `linkspan_text`, and `value`.
 pub const LINKSPAN_RECORD_MAP: i32 = 20;
 /// A struct with these fields.
 pub const LINKSPAN_RECORD_STRUCT: i32 = 21;
-/// A struct of an enum, which selects one of the fields, and the fields in a union.
+/// A struct of an enum, and a union of the fields that the enum selects.
 pub const LINKSPAN_RECORD_UNION: i32 = 22;
-/// `linkspan_array`, whose elements belong to the struct.
+/// `linkspan_array`; the struct owns its elements.
 pub const LINKSPAN_RECORD_ARRAY: i32 = 23;
-/// The elements of an array of a fixed shape, in C's order, or in `order` where that is `LINKSPAN_COLUMN`.
+/// The elements of an array with a fixed shape, in C's order unless `order` is `LINKSPAN_COLUMN`.
 pub const LINKSPAN_RECORD_ELEMENTS: i32 = 24;
 /// A list of booleans without addresses, reached by functions.
 pub const LINKSPAN_RECORD_BOOLS: i32 = 25;
-/// A boolean of `size` bytes; `count` is the number for true, and any number but 0 is read as true.
+/// A boolean of `size` bytes. `count` is the number for true; every number except 0 is read as true.
 pub const LINKSPAN_RECORD_LOGICAL: i32 = 26;
 
 /// A type of values in structs. Members that its `kind` does not need are zero.
@@ -66,7 +66,7 @@ pub struct linkspan_record_type {
     pub kind: i32,
     /// `sizeof` a value. The size of a map's entry is `item_size`.
     pub size: usize,
-    /// `sizeof` an item of a list, or of an entry of a map.
+    /// `sizeof` an item of a list, or an entry of a map.
     pub item_size: usize,
     /// `sizeof` the enum that selects the field of a union.
     pub kind_size: usize,
@@ -76,52 +76,57 @@ pub struct linkspan_record_type {
     pub fields: *const linkspan_record_field,
     /// The names of an enum's values, from 0 on.
     pub names: *const *const c_char,
-    /// How many fields or names there are.
+    /// The number of fields or names.
     pub count: usize,
     /// The element type of an array.
     pub dtype: linkspan_dtype,
-    /// The order that an array must have, or -1.
+    /// The required order of an array, or -1.
     pub order: linkspan_order,
-    /// The number of dimensions that an array must have, or -1.
+    /// The required number of dimensions of an array, or -1.
     pub rank: i32,
-    /// Their lengths, in which `UINT64_MAX` stands for any length; NULL for rank 0 and -1.
+    /// The lengths of the dimensions; `UINT64_MAX` means any length. NULL for rank 0 and -1.
     pub dims: *const u64,
     /// The functions that read and create values whose layout a table cannot describe; NULL for other values.
     pub access: *const linkspan_record_access,
-    /// A number that is passed to those functions.
+    /// A number that those functions get.
     pub which: usize,
 }
 
 /// A field of a struct, or a variant of a union.
 #[repr(C)]
 pub struct linkspan_record_field {
-    /// Its key in messages.
+    /// The key in messages.
     pub key: *const c_char,
-    /// Older keys, followed by a NULL; NULL if there are none.
+    /// Older keys, ended by NULL; NULL without any.
     pub aliases: *const *const c_char,
-    /// The offset of its value in the struct.
+    /// The offset of the value in the struct.
     pub offset: usize,
-    /// Whether it may be missing: `presence` is then the offset of the `bool` that is true if it is present;
-    /// unused with `access`.
+    /// Whether the field may be missing.
+    ///
+    /// `presence` is then the offset of a `bool` that is true if it is present.
+    ///
+    /// `presence` is unused with `access`.
     pub optional: bool,
     /// See `optional`.
     pub presence: usize,
-    /// The type of its value.
+    /// The type of the value.
     pub of: *const linkspan_record_type,
-    /// The value of a missing field, in CBOR; NULL if there is no default.
+    /// The default of a missing field, in CBOR; NULL without a default.
     pub default_value: *const u8,
-    /// Its length in bytes.
+    /// The length of `default_value` in bytes.
     pub default_length: usize,
-    /// `find` and `make` for a value that may be missing, or is a variant, and is not stored at `offset`
-    /// itself; both get the address at `offset`. NULL if the value is at `offset`.
+    /// `find` and `make` for an optional value or a variant that is not stored at `offset`.
+    ///
+    /// Both get the address at `offset`. NULL if the value is at `offset`.
     pub access: *const linkspan_record_access,
-    /// A number that is passed to those functions.
+    /// A number that those functions get.
     pub which: usize,
 }
 
-/// How a struct lies in memory. `linkspan schema generate` writes such tables. The table must stay at its
-/// address, unchanged, as long as the program runs: the library reads it once, at its first use, and keeps
-/// its copy in `prepared`.
+/// The memory layout of a struct. `linkspan schema generate` writes such tables.
+///
+/// The table must stay unchanged at its address while the program runs. The library reads it at its first use and
+/// keeps the result in `prepared`.
 #[repr(C)]
 pub struct linkspan_record {
     /// `sizeof(linkspan_record)`.
