@@ -43,9 +43,9 @@ class Error(Exception):
 
     #: The kind's number in the table: 100 to 127.
     code: ClassVar[int] = 0
-    #: The kind's name, the same in every language.
+    #: The kind's name, equal in every language.
     kind: ClassVar[str] = ""
-    #: Whether trying the same call again can succeed, without doing twice what may have been done.
+    #: Whether a retry can succeed, without the risk of doing it twice.
     retryable: bool = False
     #: The name that the call was about.
     endpoint: Optional[str] = None
@@ -53,9 +53,9 @@ class Error(Exception):
     path: Optional[str] = None
     #: The position in the bytes, from zero.
     offset: Optional[int] = None
-    #: How many messages a subscriber missed. None of `Lagged` means that the number is unknown.
+    #: The number of messages that a subscriber missed; None with `Lagged` if it is unknown.
     missed: Optional[int] = None
-    #: How many messages of a batch were sent before the error, for `send_many`.
+    #: The number of messages that `send_many` sent before the error.
     sent: Optional[int] = None
     #: Whether the text begins with the path.
     _placed = False

@@ -1,5 +1,4 @@
-//! One end of the measurements of `benches/bridge`: of zenoh alone, or of Linkspan over bridges that the two ends do
-//! not notice.
+//! One end of the measurements of `benches/bridge`: of zenoh only, or of Linkspan over bridges.
 //!
 //! Each end prints one line of numbers in JSON, or `ready` if it serves.
 
@@ -14,7 +13,7 @@ use zenoh::qos::CongestionControl;
 
 type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// Calls before those that are measured.
+/// Calls before the measured ones.
 const WARM: usize = 300;
 /// How long an end waits for the other one.
 const SOON: Duration = Duration::from_secs(60);
@@ -42,7 +41,7 @@ fn main() -> Outcome {
     }
 }
 
-/// A session that listens at the address, or connects to it.
+/// Opens a session that listens at the address or connects to it.
 fn session(address: &str, listens: bool) -> Result<zenoh::Session, Box<dyn Error + Send + Sync>> {
     let mut config = zenoh::Config::default();
     let (ours, other) = if listens {
@@ -117,7 +116,7 @@ fn zenoh_count(address: &str, milliseconds: usize) -> Outcome {
     Ok(())
 }
 
-/// This many publishers, each with a message in each period, as [`names`] runs them.
+/// Runs `count` publishers with one message each per period, as [`names`] does.
 fn zenoh_names(address: &str, count: usize, milliseconds: usize) -> Outcome {
     let session = session(address, true)?;
     let declare = |at: usize| session.declare_publisher(format!("bench/name/{at}")).wait();
@@ -129,7 +128,7 @@ fn zenoh_names(address: &str, count: usize, milliseconds: usize) -> Outcome {
     })
 }
 
-/// Receives everything, until it is killed.
+/// Receives everything until killed.
 fn zenoh_take(address: &str) -> Outcome {
     let session = session(address, false)?;
     let _subscriber = session.declare_subscriber("bench/name/**").callback(|_| ()).wait()?;
@@ -190,7 +189,7 @@ fn count(name: &str, milliseconds: usize) -> Outcome {
     Ok(())
 }
 
-/// This many publishers, each with a message in each period.
+/// Runs `count` publishers with one message each per period.
 fn names(prefix: &str, count: usize, milliseconds: usize) -> Outcome {
     let publisher = |at: usize| Publisher::new(&format!("{prefix}/{at}"), &Options::default());
     let publishers = (0..count).map(publisher).collect::<Result<Vec<_>, _>>()?;
@@ -201,7 +200,7 @@ fn names(prefix: &str, count: usize, milliseconds: usize) -> Outcome {
     })
 }
 
-/// Calls a function once in each period, until it is killed.
+/// Calls a function once per period until killed.
 fn each_period(milliseconds: usize, mut work: impl FnMut(i64) -> Outcome) -> Outcome {
     let period = Duration::from_millis(milliseconds as u64);
     for number in 0.. {
@@ -212,7 +211,7 @@ fn each_period(milliseconds: usize, mut work: impl FnMut(i64) -> Outcome) -> Out
     Ok(())
 }
 
-/// Serves until it is killed.
+/// Serves until killed.
 fn serve() -> Outcome {
     println!("ready");
     loop {

@@ -1,19 +1,20 @@
-//! The rights of each machine as zenoh's access control: a machine that is not named has no rights.
+//! The rights of each machine, as zenoh's access control. A machine without an entry has no rights.
 //!
-//! zenoh applies the rules to each message of a session in both directions. The rules allow, for each machine
-//! of the configuration: the names that it may have (`export`) and may give (`import`), the tokens by which
-//! their presence is announced, and the packets between its bridge and this one. Everything else is denied.
+//! zenoh applies the rules to each message of a session in both directions. For each configured machine, they allow
+//! the names that it may have (`export`) and may give (`import`), the tokens that announce these names, and the
+//! packets between its bridge and this one. Everything else is denied.
 //!
-//! A machine is identified by the common name of its certificate. The rules list the names of all
-//! certificates that a machine may have, up to `LAST`, without the revoked ones.
+//! The common name of a machine's certificate identifies it. The rules list all certificate names that a machine may
+//! have, up to `LAST`, except revoked ones.
 
 use linkspan::Value;
 
 use crate::config::Config;
 use crate::tls::{Certificate, LAST};
 
-/// Returns the access control of a session with certificates, as a value of zenoh's configuration. `own` is
-/// the name of this machine; `revoked` are the names of revoked certificates.
+/// Returns zenoh's access control for a session with certificates.
+///
+/// `own` is the name of this machine; `revoked` lists the names of revoked certificates.
 pub fn control(config: &Config, own: &str, revoked: &[String]) -> Value {
     let (mut rules, mut subjects, mut policies) = (Vec::new(), Vec::new(), Vec::new());
     // The names of all machines that the router knows come through it.
@@ -24,19 +25,18 @@ pub fn control(config: &Config, own: &str, revoked: &[String]) -> Value {
         if trusted.is_empty() {
             continue;
         }
-        // In keys: behind a router machines cannot be distinguished.
+        // In keys: machines behind a router cannot be distinguished.
         let machine_key = if is_client { "*" } else { machine };
         let ours = keys(&config.realm, own, &may.export);
         let theirs = keys(&config.realm, machine_key, &may.import);
         let all = vec![format!("linkspan/{}/**", config.realm)];
         let watched = vec![format!("linkspan/{}/@alive/**", config.realm)];
-        // Packets of links and streams. This program checks the names in them itself.
+        // Packets of links and streams. This program checks the names in them.
         let to_us = |from: &str| format!("linkspan/{}/@link/{own}/{from}/*", config.realm);
         let to_them = |from: &str| format!("linkspan/{}/@link/{machine_key}/{from}/*", config.realm);
         let both = ["ingress", "egress"];
         let mine = [
-            // Subscribing is allowed for all names: what is sent is checked on its way out, so a subscription
-            // alone yields nothing.
+            // Subscribing is allowed for all names, because outgoing messages are checked anyway.
             (&both[..], &["declare_subscriber"][..], all),
             (&both, &["declare_liveliness_subscriber", "liveliness_query"], watched),
             (&["egress"], &["put", "delete", "reply", "declare_queryable"], ours.names.clone()),
@@ -78,12 +78,12 @@ struct Keys {
     tokens: Vec<String>,
 }
 
-/// Returns the key expressions for the names of a machine that match these patterns.
+/// Returns the key expressions of a machine's names that match these patterns.
 fn keys(realm: &str, machine: &str, patterns: &[String]) -> Keys {
     let names = |pattern: &String| format!("linkspan/{realm}/{}", key_expression(pattern));
     let tokens =
         |pattern: &String| format!("linkspan/{realm}/@alive/*/{machine}/*/{}", key_expression(pattern));
-    // Beside its names, the token of its bridge.
+    // The token of its bridge.
     let here = format!("linkspan/{realm}/@alive/bridge/{machine}/*/bridge");
     Keys {
         names: patterns.iter().map(names).collect(),
@@ -91,7 +91,6 @@ fn keys(realm: &str, machine: &str, patterns: &[String]) -> Keys {
     }
 }
 
-/// Returns a rule that allows these messages in these directions at these keys.
 fn rule(id: &str, flows: &[&str], messages: &[&str], keys: Vec<String>) -> Value {
     let words = |list: &[&str]| Value::from(list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
     Value::map([
@@ -103,8 +102,9 @@ fn rule(id: &str, flows: &[&str], messages: &[&str], keys: Vec<String>) -> Value
     ])
 }
 
-/// Returns the key expression that matches exactly the names that the pattern matches.
-/// `crate::patterns::is_exact` has refused the patterns that have none.
+/// Returns the key expression that matches exactly the pattern's names.
+///
+/// `crate::patterns::is_exact` has already refused patterns without one.
 fn key_expression(pattern: &str) -> String {
     match pattern.strip_suffix('*') {
         Some("") => "**".into(),
@@ -143,7 +143,7 @@ mod tests {
         assert!(text.contains("linkspan:north.2\"") && text.contains("\"deny\""), "{text}");
         assert!(text.contains("linkspan/default/@alive/*/north/*/lab/*/**"), "{text}");
         assert!(!text.contains("@alive/*/me"), "no name may leave: {text}");
-        // Each machine receives packets that are for it, and sends packets in its own name.
+        // Each machine receives packets for itself, and sends packets in its own name.
         for key in ["@link/me/north/*", "@link/north/me/*"] {
             assert!(text.contains(&format!("linkspan/default/{key}")), "{key}: {text}");
         }

@@ -1,20 +1,18 @@
-//! Acknowledges messages that programs send without waiting for an answer to servers of other machines.
+//! Acknowledges messages that programs send to servers of other machines without waiting for an answer.
 //!
-//! A message is acknowledged once the far server has handled it. So `send` and `close` report a server that
-//! is gone or stopped in the same way as for a server of this machine.
+//! A message is acknowledged after the far server has handled it. `send` and `close` therefore report a missing or
+//! stopped server as they do for a local one.
 //!
-//! The states of a message:
-//!
-//! | event | state afterwards | effect |
+//! | event | message state | effect |
 //! |---|---|---|
 //! | the program sends it | waiting | it goes to the far server |
-//! | the far server has handled it, or its handler failed | handled | it is acknowledged, once all before it are handled |
-//! | the server is not there | failed | the name is taken anew; the program connects and sends it again |
-//! | no outcome came in time | unknown | the bridge sends it again; the far bridge gives it to the server once |
+//! | the far server has handled it, or its handler failed | handled | it is acknowledged after all messages before it |
+//! | the server is not there | failed | the bridge takes the name again; the program connects and sends it again |
+//! | no outcome came in time | unknown | the bridge sends it again; the far bridge delivers it to the server once |
 //! | it is too large for the engine | handled | it is counted and logged as lost |
 //!
-//! Outcomes arrive on the engine's threads and messages on the loop's, so the state is behind a lock. The
-//! messages of a name are forgotten when another server gets the name: their programs send them again.
+//! Outcomes arrive on the engine's threads and messages on the loop's thread, so a lock guards the state. When
+//! another server gets a name, the bridge forgets the name's messages: their programs send them again.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,45 +25,44 @@ use crate::clocks::after;
 use crate::engine::{Arrival, Body, Call, Engine, MessageId, Presence, Reply, UNHANDLED};
 use crate::inbox::Inbox;
 
-/// The delay until a name whose server was not there is taken anew, so that waiting programs send their
-/// messages again, and until messages without an outcome are sent again.
+/// The delay before a name without a server is taken again, and before messages without an outcome are sent again.
+///
+/// Taking the name again makes waiting programs resend their messages.
 const AGAIN: Duration = Duration::from_secs(1);
-/// The kind of the failure of a message that the engine does not carry because of its size.
+/// The failure kind of a message that is too large for the engine.
 const TOO_LARGE: &str = ErrorKind::TooLarge.name();
-/// The number of senders of one name above which those without a message on its way are forgotten.
+/// Senders per name above which senders without pending messages are forgotten.
 const SENDERS: usize = 256;
 
-/// The state of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// It is on its way.
+    /// Sent, without an outcome yet.
     Waiting,
     /// The far server has handled it.
     Handled,
-    /// No outcome came in time. The message is sent again; the far bridge does not give it twice to the same
-    /// server.
+    /// No outcome came in time. The message is sent again; the far bridge drops a duplicate for the same server.
     Unknown,
-    /// It was not handled. It goes to the next server, once its sender has sent it again.
+    /// Not handled. The next server gets it after its sender has sent it again.
     Failed,
 }
 
-/// The unacknowledged messages of one sender, in order. `R` is the request, by which a message is
-/// acknowledged. An acknowledgement has one number and covers all messages up to it.
+/// The unacknowledged messages of one sender, in order. `R` is the request type.
+///
+/// Acknowledging a request covers all messages up to its number.
 struct Sender<R>(VecDeque<Message<R>>);
 
-/// A message that is not acknowledged.
 struct Message<R> {
-    /// Its number at its sender.
+    /// The message's number at its sender.
     number: u64,
     outcome: Outcome,
-    /// `None` if it came over a connection that has ended, so that it cannot be acknowledged until it is sent
-    /// again.
+    /// `None` if its connection has ended; it can be acknowledged after it is sent again.
     request: Option<R>,
 }
 
 impl<R> Sender<R> {
-    /// Records a message that has arrived, perhaps again. Returns whether it is to be sent to the far server,
-    /// and the request that acknowledges all handled messages.
+    /// Records a new or repeated message.
+    ///
+    /// Returns whether to send it to the far server, and the request that acknowledges all handled messages.
     fn begin(&mut self, number: u64, request: R) -> (bool, Option<R>) {
         let is_new = match self.0.iter_mut().find(|message| message.number == number) {
             Some(message) => {
@@ -84,7 +81,7 @@ impl<R> Sender<R> {
         (is_new, self.acknowledge())
     }
 
-    /// Records the outcome of a message. Returns the request that acknowledges all handled messages.
+    /// Records a message's outcome. Returns the request that acknowledges all handled messages.
     fn end(&mut self, number: u64, outcome: Outcome) -> Option<R> {
         if let Some(message) = self.0.iter_mut().find(|message| message.number == number) {
             message.outcome = outcome;
@@ -92,29 +89,28 @@ impl<R> Sender<R> {
         self.acknowledge()
     }
 
-    /// Removes the handled messages in front of the first one that is not handled, and returns the last of
-    /// their requests. An acknowledgement of a later message would also cover the one that is not handled.
+    /// Removes the leading handled messages and returns their last request.
+    ///
+    /// It stops at the first unhandled message, because acknowledging a later one would cover it.
     fn acknowledge(&mut self) -> Option<R> {
         let handled = self.0.iter().take_while(|message| message.outcome == Outcome::Handled);
         let last = handled.enumerate().filter(|(_, message)| message.request.is_some()).last()?.0;
         self.0.drain(..=last).next_back()?.request
     }
 
-    /// Drops the requests, because the connections have ended: messages that are sent again come over new
-    /// ones.
+    /// Drops the requests of ended connections. Repeated messages come over new ones.
     fn renew(&mut self) {
         for message in &mut self.0 {
             message.request = None;
         }
     }
 
-    /// Returns whether a message is on its way, or is to be sent again.
+    /// Returns whether any message is sent or will be sent again.
     fn is_waiting(&self) -> bool {
         self.0.iter().any(|message| matches!(message.outcome, Outcome::Waiting | Outcome::Unknown))
     }
 
-    /// Returns the messages to send again, and marks them as on their way: those without an outcome whose
-    /// sender is connected.
+    /// Returns the messages to send again and marks them as waiting: those of connected senders without an outcome.
     fn repeats(&mut self) -> impl Iterator<Item = (u64, &R)> {
         self.0.iter_mut().filter(|message| message.outcome == Outcome::Unknown).filter_map(|message| {
             let request = message.request.as_ref()?;
@@ -124,40 +120,38 @@ impl<R> Sender<R> {
     }
 }
 
-/// A message to send again: the name of its server, its identity, and its value.
+/// A message to send again: server name, id and value.
 pub type Repeat = (String, MessageId, Body);
 
 /// The unacknowledged messages to servers of other machines; clones share them.
 #[derive(Clone)]
 pub struct Acknowledgements {
     names: Arc<Mutex<BTreeMap<String, Name>>>,
-    /// Wakes the loop for new deadlines, and takes lines for the log.
+    /// Wakes the loop for new deadlines and takes log lines.
     inbox: Inbox,
-    /// How long an outcome is waited for before the message is sent again.
+    /// How long to wait for an outcome before the message is sent again.
     timeout: Duration,
 }
 
-/// The messages to one name.
 #[derive(Default)]
 struct Name {
-    /// The senders, by their incarnation.
+    /// Senders by incarnation.
     senders: BTreeMap<u64, Sender<Request>>,
-    /// When the name is taken anew, because its server was not there.
+    /// When the name is taken again after its server was missing.
     again: Option<Instant>,
     /// When messages without an outcome are sent again.
     repeat: Option<Instant>,
 }
 
 impl Acknowledgements {
-    /// Creates a set without messages.
     pub fn new(inbox: Inbox, timeout: Duration) -> Acknowledgements {
         Acknowledgements { names: Arc::default(), inbox, timeout }
     }
 
-    /// Sends a message to the server of this presence. Its outcome is recorded by `end`.
+    /// Sends a message to the server of a presence; `end` records its outcome.
     ///
     /// # Errors
-    /// Those of the engine's `request`.
+    /// Errors of the engine's `request`.
     pub fn send(
         &self,
         name: &str,
@@ -168,13 +162,12 @@ impl Acknowledgements {
     ) -> Result<()> {
         let (acknowledgements, name) = (self.clone(), name.to_owned());
         let respond = move |reply: Reply| acknowledgements.end(&name, id, reply);
-        // A message has no deadline: its sender waits for the acknowledgement as for that of a server of this
-        // machine.
+        // Without a deadline: its sender waits for the acknowledgement, as with a local server.
         let call = Call { body, until: BTreeMap::new(), message: Some(id), request: None };
         engine.request(presence, call, self.timeout, Box::new(respond))
     }
 
-    /// Returns the messages to send again now. They are on their way from then on.
+    /// Returns the messages to send again now, and marks them as waiting.
     pub fn repeats(&self) -> Vec<Repeat> {
         let now = Instant::now();
         let (mut names, mut repeats) = (self.names(), Vec::new());
@@ -190,13 +183,13 @@ impl Acknowledgements {
         repeats
     }
 
-    /// Returns the state, also after a panic of another thread.
+    /// Returns the state, even after a panic of another thread.
     fn names(&self) -> MutexGuard<'_, BTreeMap<String, Name>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records a message that has arrived. Returns whether it is to be sent to the far server: a message that
-    /// came again may have been handled, or be on its way.
+    /// Records an arrived message. Returns whether to send it to the far server: a repeated one may be handled
+    /// already.
     pub fn begin(&self, name: &str, request: Request) -> bool {
         let mut names = self.names();
         let all = names.entry(name.to_owned()).or_default();
@@ -210,21 +203,20 @@ impl Acknowledgements {
         if sender.0.is_empty() {
             senders.remove(&incarnation);
         } else if !is_new {
-            // Its sender was disconnected, and its outcome may be unknown.
+            // Its sender reconnected, and its outcome may be unknown.
             all.repeat.get_or_insert_with(|| after(Instant::now(), AGAIN));
         }
         drop(names);
         if let Some(request) = acknowledges {
-            // Of this process, and of a server that was opened with ack="manual": nothing can refuse it.
+            // `ack` cannot fail: the request is from this process, and the server was opened with ack="manual".
             let _ = request.ack();
         }
         is_new
     }
 
-    /// Records the outcome of a message. Does nothing if the message has been forgotten meanwhile.
+    /// Records a message's outcome, unless the message was forgotten.
     ///
-    /// A failure that the handler returned counts as handled; only failures with the code `UNHANDLED` are
-    /// looked at.
+    /// Only failures with the code `UNHANDLED` count as failures: a failure of the handler means handled.
     pub fn end(&self, name: &str, MessageId { incarnation, number }: MessageId, reply: Reply) {
         let failure = reply.err().filter(|failure| failure.code == UNHANDLED);
         let mut names = self.names();
@@ -255,27 +247,25 @@ impl Acknowledgements {
         }
         drop(names);
         if let Some(request) = acknowledges {
-            // Of this process, and of a server that was opened with ack="manual": nothing can refuse it.
+            // `ack` cannot fail, as in `begin`.
             let _ = request.ack();
         }
     }
 
-    /// Records that a message is not carried, because it cannot be written as its name requires: it is lost, and does
-    /// not hold up those behind it.
+    /// Gives up a message that cannot be written as its name requires. It is lost, and later messages continue.
     pub fn refuse(&self, name: &str, id: MessageId, why: &str) {
         let handled = Body { encoding: Encoding::Raw, bytes: Bytes::new() };
         self.end(name, id, Ok(handled));
         self.inbox.push(Arrival::Note("warning", format!("a message to {name} is lost: {why}")));
     }
 
-    /// Forgets all messages to a name that another server has now, or none. The new server gets all that was
-    /// not acknowledged.
+    /// Forgets all messages to a name whose server changed or ended. The new server gets all unacknowledged ones.
     pub fn forget(&self, name: &str) {
         self.names().remove(name);
     }
 
-    /// Keeps the outcomes of a name that is taken anew, and drops its connections: waiting programs send
-    /// again what was not acknowledged.
+    /// Prepares for taking a name again: keeps outcomes and drops connections, so programs resend unacknowledged
+    /// messages.
     pub fn renew(&self, name: &str) {
         if let Some(all) = self.names().get_mut(name) {
             all.again = None;
@@ -283,12 +273,12 @@ impl Acknowledgements {
         }
     }
 
-    /// Returns when a name is to be taken anew, or messages are to be sent again.
+    /// Returns when a name must be taken again or messages must be sent again.
     pub fn deadline(&self) -> Option<Instant> {
         self.names().values().flat_map(|name| [name.again, name.repeat]).flatten().min()
     }
 
-    /// Returns the names that are to be taken anew now.
+    /// Returns the names to take again now.
     pub fn due(&self) -> Vec<String> {
         let now = Instant::now();
         let names = self.names();
@@ -297,14 +287,12 @@ impl Acknowledgements {
     }
 }
 
-/// Returns the state of a message that ended without a failure, or with one of this kind that is not its
-/// handler's.
+/// Returns the outcome for a failure of this kind that is not the handler's, or for no failure.
 fn outcome_of(failure: Option<&str>) -> Outcome {
     match failure {
-        // Also if the handler failed: a local server acknowledges such a message.
+        // Also after a handler's failure, which a local server acknowledges too.
         None => Outcome::Handled,
-        // The engine never carries it, however often it is sent, and it must not block the messages behind
-        // it.
+        // The engine can never carry it, and it must not block later messages.
         Some(TOO_LARGE) => Outcome::Handled,
         Some("Disconnected" | "NotFound") => Outcome::Failed,
         Some(_) => Outcome::Unknown,
@@ -380,8 +368,7 @@ mod tests {
         assert_eq!(sender.repeats().collect::<Vec<_>>(), [(1, &1)]);
         assert_eq!(sender.repeats().count(), 0, "it is on its way");
         assert_eq!(sender.end(1, Handled), Some(2));
-        // While its sender is disconnected there is nothing to acknowledge; once it is back, the message is
-        // not a new one.
+        // A disconnected sender has nothing to acknowledge. After its return, the message is not new.
         assert_eq!(sender.end(3, Unknown), None);
         sender.renew();
         assert_eq!(sender.repeats().count(), 0);

@@ -1,7 +1,6 @@
-//! The command line: flags have the same meaning as the keys of the configuration file, and override or
-//! extend it.
+//! The command line. Flags have the meaning of configuration keys, and override or extend the file.
 //!
-//! The doc comments of the types here are the text of `--help`.
+//! The doc comments of these types are the text of `--help`.
 
 use std::path::PathBuf;
 
@@ -36,7 +35,7 @@ pub struct Arguments {
     pub settings: Settings,
 }
 
-/// What to do instead of running.
+/// Actions other than running.
 #[derive(Debug, Subcommand)]
 pub enum Action {
     /// Print what a configuration would do, and its errors
@@ -77,15 +76,15 @@ pub struct Settings {
     /// Import the names of other machines that match this pattern; may be repeated
     #[arg(long, value_name = "PATTERN")]
     import: Vec<String>,
-    /// Keep so many bytes of messages of each exported publisher, such as 64MiB, and send them to machines that missed
-    /// them while the network was cut
+    /// Keep this many bytes of messages of each exported publisher, such as 64MiB, for machines that missed them
+    /// during a network outage
     #[arg(long, value_name = "SIZE")]
     retain: Option<Size>,
-    /// With --retain: keep at most so many bytes of all exported publishers together [default: 1GiB, or four times
+    /// With --retain: keep at most this many bytes of all exported publishers together [default: 1GiB, or four times
     /// --retain]
     #[arg(long, value_name = "SIZE")]
     retain_total: Option<Size>,
-    /// Write the values of names that match this pattern as JSON, for programs that know nothing else, such as
+    /// Write the values of names that match this pattern as JSON, for programs that only read JSON, such as
     /// 'lab/*=json'; may be repeated
     #[arg(long, value_name = "PATTERN=json", value_parser = encoding)]
     encoding: Vec<(String, Written)>,
@@ -104,14 +103,14 @@ pub struct Settings {
     /// Find other bridges by multicast
     #[arg(long)]
     scout: bool,
-    /// Encrypt, and identify this machine, with the keys in the folder that `linkspan bridge keys issue` made;
-    /// addresses are then tls/HOST:PORT
+    /// Encrypt connections and identify this machine with the keys in this folder, made by `linkspan bridge keys
+    /// issue`; addresses are then tls/HOST:PORT
     #[arg(long, value_name = "FOLDER")]
     tls: Option<PathBuf>,
     /// With --tls: exchange names with this machine; may be repeated
     #[arg(long, value_name = "MACHINE")]
     trust: Vec<String>,
-    /// Use addresses beyond this machine without encryption: everyone on that network may read messages, and write to
+    /// Use addresses beyond this machine without encryption: everyone on that network can read messages and write to
     /// imported names
     #[arg(long)]
     trusted_network: bool,
@@ -120,12 +119,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Returns the configuration that the file and the flags make together: flags extend lists, and replace
-    /// single values. No flag switches off what the file switches on.
+    /// Returns the configuration from file and flags.
+    ///
+    /// Flags extend lists and replace single values. No flag switches off a setting of the file.
     ///
     /// # Errors
-    /// `NotFound` if the file does not exist, `Malformed` with its line and column if it cannot be parsed.
-    /// The result is not validated yet: see `Config::validate`.
+    /// `NotFound` if the file does not exist, `Malformed` with line and column if it cannot be parsed. The result is
+    /// not validated yet: see `Config::validate`.
     pub fn config(self) -> Result<Config> {
         let mut config = match &self.config {
             Some(file) => Config::read(file)?,
@@ -155,7 +155,7 @@ impl Settings {
     }
 }
 
-/// Reads a pattern and the encoding of its names.
+/// Parses a pattern and its encoding.
 fn encoding(text: &str) -> std::result::Result<(String, Written), String> {
     match text.rsplit_once('=') {
         Some((pattern, "json")) => Ok((pattern.to_owned(), Written::Json)),

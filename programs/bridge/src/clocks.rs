@@ -1,11 +1,10 @@
-//! The clocks of other machines, by which requests to their servers have deadlines.
+//! The clocks of other machines, for deadlines of requests to their servers.
 //!
-//! A deadline is sent as a time of the clock of the server's machine, the time since its boot, which no step
-//! of the calendar clock changes. So a request that the network held back is late by the server's own clock,
-//! and a server does not begin with it after its caller has given up.
+//! A deadline is a time since boot on the server's machine, which no calendar step changes. A server can therefore
+//! detect a delayed request, and does not start it after its caller has given up.
 //!
-//! A bridge sends its clock to each new bridge, and periodically while it exports servers. An imported server
-//! waits until the first value has arrived: see `imports`.
+//! A bridge sends its clock to each new bridge, and periodically while it exports servers. An imported server waits
+//! for the first value: see `imports`.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,16 +14,16 @@ use linkspan::service::server_side::{PeerClock, since_boot};
 
 use crate::engine::Bridge;
 
-/// How often a bridge with exported servers sends what its clock shows.
+/// How often a bridge with exported servers sends its clock.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// A time after another one; of a distance that no clock reaches, a year after it.
+/// Returns a time after `from`, or a year after it if the clock cannot represent that.
 pub fn after(from: Instant, distance: Duration) -> Instant {
     const YEAR: Duration = Duration::from_secs(365 * 86_400);
     from.checked_add(distance.min(YEAR)).unwrap_or(from)
 }
 
-/// The bridges in the order in which they appeared, each with its clock once a value has arrived.
+/// Bridges in order of appearance, each with its clock once it is known.
 type Known = Vec<(Bridge, Option<PeerClock>)>;
 
 /// The clocks of all known bridges; clones share them.
@@ -32,19 +31,19 @@ type Known = Vec<(Bridge, Option<PeerClock>)>;
 pub struct Clocks(Rc<RefCell<Known>>);
 
 impl Clocks {
-    /// Adds a bridge whose clock is not known yet.
+    /// Adds a bridge with an unknown clock.
     pub fn add(&self, bridge: &Bridge) {
         self.remove(bridge.id);
         self.0.borrow_mut().push((bridge.clone(), None));
     }
 
-    /// Removes a bridge that has gone, with its clock.
     pub fn remove(&self, id: u64) {
         self.0.borrow_mut().retain(|(bridge, _)| bridge.id != id);
     }
 
-    /// Records what the clock of a bridge showed when it sent the packet that has just arrived. Returns
-    /// whether its clock was unknown before. A packet of an unknown bridge changes nothing.
+    /// Records a bridge's clock from a packet that has just arrived; returns whether it was unknown before.
+    ///
+    /// Ignores unknown bridges.
     pub fn received(&self, id: u64, clock: Duration) -> bool {
         let mut known = self.0.borrow_mut();
         let Some((_, known)) = known.iter_mut().find(|(bridge, _)| bridge.id == id) else { return false };
@@ -53,17 +52,17 @@ impl Clocks {
         is_first
     }
 
-    /// Returns whether the newest bridge of a machine has not sent its clock yet. It was requested when the
-    /// bridge appeared.
+    /// Returns whether the clock of a machine's newest bridge is still missing. It was requested when the bridge
+    /// appeared.
     pub fn is_awaited(&self, machine: &str) -> bool {
         let known = self.0.borrow();
         let newest = known.iter().rev().find(|(bridge, _)| bridge.machine == machine);
         newest.is_some_and(|(_, clock)| clock.is_none())
     }
 
-    /// Returns the time that a machine's clock shows after `left`, or an earlier one; `None` if no bridge
-    /// there has sent its clock. The error is on the safe side: a request may be refused a little early, and
-    /// is never begun late.
+    /// Returns the reading of a machine's clock after `left`, or an earlier one; `None` if its clock is unknown.
+    ///
+    /// The error is safe: a request may be refused slightly early, but never starts late.
     pub fn after(&self, machine: &str, left: Duration) -> Option<Duration> {
         let known = self.0.borrow();
         let of_machine = known.iter().rev().filter(|(bridge, _)| bridge.machine == machine);
@@ -71,18 +70,18 @@ impl Clocks {
     }
 }
 
-/// When this bridge sends its clock next.
 #[derive(Default)]
 pub struct Schedule(Option<Instant>);
 
 impl Schedule {
-    /// Returns that time; `None` while no other machine needs it.
+    /// Returns when to send the clock next; `None` if no machine needs it.
     pub fn next(&self) -> Option<Instant> {
         self.0
     }
 
-    /// Returns whether the clock is to be sent now, and schedules the next time. `needed` is whether servers
-    /// are exported and other bridges are known.
+    /// Returns whether to send the clock now, and schedules the next time.
+    ///
+    /// `needed` tells whether servers are exported and other bridges are known.
     pub fn is_due(&mut self, needed: bool) -> bool {
         let now = Instant::now();
         let is_due = needed && self.0.is_none_or(|at| at <= now);

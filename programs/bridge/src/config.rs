@@ -1,9 +1,8 @@
-//! The configuration of a bridge: one TOML file. Errors name line and column.
+//! The configuration of a bridge: one TOML file. Errors contain line and column.
 //!
-//! A configuration is used in three steps: it is read and parsed, extended by the flags of the command line,
-//! and validated as a whole. Unknown keys are errors, so that a misspelt one is not ignored. Nothing is
-//! exported or imported that is not named, and without encryption only addresses of this machine are accepted
-//! unless the user states that the network is trusted.
+//! The file is parsed, extended by command-line flags, and validated as a whole. Unknown keys are errors, to detect
+//! misspelling. Only listed names are exported or imported. Without encryption, only addresses of this machine are
+//! accepted, unless the user declares the network as trusted.
 
 mod check;
 mod nats;
@@ -26,43 +25,41 @@ pub use self::zenoh::Zenoh;
 use crate::patterns::is_exact;
 use crate::tls::{CERTIFICATE, Folder, certificate};
 
-/// The bytes of messages that are kept of all exported publishers where the configuration says nothing else and those
-/// of each are a quarter of it at most.
+/// The default of `retain_total`, if it is at least four times `retain`.
 const RETAIN_TOTAL: usize = 1 << 30;
 
-/// What a bridge is to do.
+/// The settings of a bridge.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The name of the realm. Bridges of one realm exchange names, and ignore those of other realms.
+    /// The realm. Bridges exchange names only within a realm.
     pub realm: String,
     /// The name of this machine, as others show it.
     pub machine: Option<String>,
-    /// Patterns of names that are exported to other machines.
+    /// Patterns of names to export to other machines.
     pub export: Vec<String>,
-    /// Patterns of names that are imported from other machines.
+    /// Patterns of names to import from other machines.
     pub import: Vec<String>,
-    /// The name at which the bridge publishes its status.
+    /// The name under which the bridge publishes its status.
     pub status: String,
     /// The name of the bridge as a service.
     pub service: String,
-    /// The longest time in seconds that a request of this machine waits for its answer from another one.
+    /// The longest wait of a local request for a remote answer, in seconds.
     pub request_timeout: f64,
-    /// The bytes of messages that are kept of each exported publisher, for machines that miss some.
+    /// Bytes of messages kept of each exported publisher, for machines that miss some.
     pub retain: Option<Size>,
-    /// The bytes of messages that are kept of all exported publishers together.
+    /// Bytes of messages kept of all exported publishers together.
     pub retain_total: Option<Size>,
-    /// Patterns of names, each with how their values are written on the engine's side.
+    /// Patterns of names with the encoding of their values on the engine's side.
     pub encoding: BTreeMap<String, Written>,
-    /// The keys of this machine; none for no encryption.
+    /// The keys of this machine; `None` means no encryption.
     pub tls: Option<Tls>,
-    /// The rights of each other machine. They need certificates, by which machines are identified.
+    /// The rights of other machines. They require certificates, which identify the machines.
     pub machines: BTreeMap<String, May>,
-    /// The engine between the machines.
     pub engine: Engine,
-    /// The addresses for the engine zenoh.
+    /// Addresses for the engine zenoh.
     pub zenoh: Zenoh,
-    /// The servers for the engine NATS.
+    /// Servers for the engine NATS.
     pub nats: Nats,
 }
 
@@ -70,15 +67,15 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
-    /// Bridges meet each other, without a broker.
+    /// Bridges connect to each other, without a broker.
     #[default]
     Zenoh,
-    /// Everything goes through servers.
+    /// All traffic goes through servers.
     Nats,
 }
 
 impl Engine {
-    /// Returns its name. Listings show it as the machine of a program that uses the engine without Linkspan.
+    /// Returns the engine's name. Listings show it as the machine of programs without Linkspan.
     pub const fn name(self) -> &'static str {
         match self {
             Engine::Zenoh => "zenoh",
@@ -87,11 +84,11 @@ impl Engine {
     }
 }
 
-/// How values are written on the engine's side.
+/// The encoding of values on the engine's side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Written {
-    /// As JSON, for programs that know nothing else.
+    /// JSON, for programs that only read JSON.
     Json,
 }
 
@@ -99,7 +96,7 @@ pub enum Written {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
-    /// The folder that `linkspan bridge keys issue` made; relative to the configuration file.
+    /// The folder from `linkspan bridge keys issue`; relative to the configuration file.
     pub folder: PathBuf,
 }
 
@@ -107,9 +104,9 @@ pub struct Tls {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct May {
-    /// The exported names that it may have.
+    /// Exported names that it may have.
     pub export: Vec<String>,
-    /// The imported names that it may give.
+    /// Imported names that it may give.
     pub import: Vec<String>,
 }
 
@@ -151,13 +148,12 @@ impl Config {
     /// Reads a file. Paths in it are relative to its folder.
     ///
     /// # Errors
-    /// `NotFound` if there is no such file; `Malformed` if it is not a file, is too long, is not UTF-8, or
-    /// cannot be parsed; else the error of the system.
+    /// `NotFound` if it does not exist; `Malformed` if it is not a file, is too long, is not UTF-8, or cannot be
+    /// parsed; other system errors.
     pub fn read(path: &Path) -> Result<Config> {
         Ok(Config::read_with_text(path)?.0)
     }
 
-    /// Returns the configuration in a file, and the text of the file.
     fn read_with_text(path: &Path) -> Result<(Config, String)> {
         let shown = path.display();
         let of = |e: Error| match e.kind() {
@@ -193,10 +189,10 @@ impl Config {
         Ok((config, text))
     }
 
-    /// Parses a configuration. `shown` is the name of the file in errors.
+    /// Parses a configuration. `shown` is the file's name in errors.
     ///
     /// # Errors
-    /// `Malformed` with line and column for a key that does not exist, or a value of another type.
+    /// `Malformed` with line and column for an unknown key or a wrong type.
     pub fn parse(text: &str, shown: &dyn Display) -> Result<Config> {
         toml::from_str(text).map_err(|e| {
             let (place, message) =
@@ -205,22 +201,21 @@ impl Config {
         })
     }
 
-    /// Reads and validates a file. Errors of validation have the place of the value that they are about, too,
-    /// if the file has it.
+    /// Reads and validates a file. Validation errors contain the position of the value, if the file has it.
     ///
     /// # Errors
-    /// Those of `read` and `validate`.
+    /// Errors of `read` and `validate`.
     pub fn check(path: &Path) -> Result<Config> {
         let (config, text) = Config::read_with_text(path)?;
         config.validate().map_err(|invalid| invalid.placed(&text, &path.display()))?;
         Ok(config)
     }
 
-    /// Checks that the values make sense, each and together.
+    /// Checks each value and their combination.
     ///
     /// # Errors
-    /// `Malformed` for a value that is not valid or missing; `Unsupported` for a key that the engine does not
-    /// have; those of reading the keys of this machine. Each has the way to the value in the file.
+    /// `Malformed` for an invalid or missing value; `Unsupported` for a key that the engine does not have; errors of
+    /// this machine's keys. Each contains the path to the value.
     pub fn validate(&self) -> Checked {
         if self.engine == Engine::Nats {
             self.refuse_what_zenoh_alone_can()?;
@@ -239,7 +234,7 @@ impl Config {
             }
         }
         for pattern in self.encoding.keys() {
-            // A journal has the same records everywhere.
+            // The records of a journal are never converted.
             let checked = validate_pattern(pattern).and_then(|()| match is_journal(pattern) {
                 true => Err(wrong(format!("{pattern:?}: the records of a journal are carried as they are"))),
                 false => Ok(()),
@@ -273,8 +268,7 @@ impl Config {
         }
     }
 
-    /// Refuses the keys that only the engine zenoh supports. With NATS the server authenticates machines and
-    /// has their permissions.
+    /// Refuses keys that only zenoh supports. A NATS server authenticates machines and has their permissions.
     fn refuse_what_zenoh_alone_can(&self) -> Checked {
         let (key, text) = match () {
             () if !self.zenoh.is_empty() => (
@@ -294,7 +288,7 @@ impl Config {
         Err(Invalid::at([key.into()], Error::new(ErrorKind::Unsupported, text)))
     }
 
-    /// Returns how the bridge reaches others, and how it carries messages, in lines for a person.
+    /// Describes how the bridge reaches others and carries messages, in lines for the user.
     pub fn describe(&self) -> Vec<String> {
         let mut lines = match self.engine {
             Engine::Zenoh => self.zenoh.describe(),
@@ -311,7 +305,7 @@ impl Config {
         lines
     }
 
-    /// Returns the addresses that the bridge connects to, and those at which it accepts connections.
+    /// Returns the addresses to connect to, and the addresses to listen at.
     pub fn addresses(&self) -> (Vec<String>, Vec<String>) {
         match self.engine {
             Engine::Nats => (self.nats.servers.clone(), Vec::new()),
@@ -321,8 +315,10 @@ impl Config {
         }
     }
 
-    /// Checks the keys of this machine and the rights of the others. Rights without certificates are an
-    /// error: they could not be enforced. So are certificates without a machine that is named.
+    /// Checks this machine's keys and the other machines' rights.
+    ///
+    /// Rights without certificates are an error, because they could not be enforced. Certificates without any named
+    /// machine are an error too.
     fn validate_machines(&self) -> Checked {
         let Some(tls) = &self.tls else {
             if let Some(machine) = self.machines.keys().next() {
@@ -366,11 +362,10 @@ impl Config {
         Ok(())
     }
 
-    /// Returns the name of this machine: the one that is configured, else that in its certificate, else the
-    /// host name.
+    /// Returns the name of this machine from the configuration, its certificate, or the host name, in this order.
     ///
     /// # Errors
-    /// Those of reading the certificate.
+    /// Errors of reading the certificate.
     pub fn machine(&self) -> Result<String> {
         match (&self.machine, &self.tls) {
             (Some(machine), _) => Ok(machine.clone()),
@@ -379,40 +374,38 @@ impl Config {
         }
     }
 
-    /// Returns the longest time that a request waits for its answer.
     pub fn request_timeout(&self) -> Duration {
         Duration::from_secs_f64(self.request_timeout)
     }
 
-    /// Returns how many bytes of messages are kept of each exported publisher; `None` if none are.
+    /// Returns the bytes kept of each exported publisher; `None` if none are kept.
     pub fn retain(&self) -> Option<usize> {
         self.retain.map(|Size(bytes)| bytes).filter(|bytes| *bytes > 0)
     }
 
-    /// Returns how many bytes of messages are kept of all exported publishers, where so many are kept of each.
+    /// Returns the bytes kept of all exported publishers, with `each` kept of one.
     pub fn retain_total(&self, each: usize) -> usize {
         self.retain_total.map_or_else(|| RETAIN_TOTAL.max(each.saturating_mul(4)), |Size(bytes)| bytes)
     }
 
-    /// Returns whether the values of a name are JSON on the engine's side.
+    /// Returns whether a name's values are JSON on the engine's side.
     pub fn is_json(&self, name: &str) -> bool {
         self.encoding.keys().any(|pattern| registry::matches(pattern, name))
     }
 
-    /// Returns whether the name is exported to other machines.
     pub fn exports(&self, name: &str) -> bool {
         carries(&self.export, name)
     }
 
-    /// Returns whether the machine may have the name, provided that it is exported. Without certificates
-    /// every machine may have it. Through a router the bridge reaches all machines that the router knows, so
-    /// the rights of any machine count then.
+    /// Returns whether a machine may have an exported name.
+    ///
+    /// Without certificates, every machine may. A router connects the bridge to all machines that the router knows,
+    /// so the rights of any machine then suffice.
     pub fn gives(&self, name: &str, machine: &str) -> bool {
         let is_meant = |it: &str| it == machine || !self.zenoh.routers.is_empty();
         self.tls.is_none() || self.machines.iter().any(|(it, may)| is_meant(it) && matches(&may.export, name))
     }
 
-    /// Returns whether the name is imported from other machines.
     pub fn imports(&self, name: &str) -> bool {
         carries(&self.import, name)
     }
@@ -431,18 +424,18 @@ fn validate_pattern(pattern: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns whether one of the patterns matches the name.
 fn matches(patterns: &[String], name: &str) -> bool {
     patterns.iter().any(|pattern| registry::matches(pattern, name))
 }
 
-/// Returns whether a name, or a pattern of names, is one of journals.
+/// Returns whether a name or pattern belongs to journals.
 pub fn is_journal(name: &str) -> bool {
     name.starts_with(JOURNAL)
 }
 
-/// Returns whether one of the patterns of exports or imports matches the name. Only patterns of journals
-/// match journals, because a journal takes room on the other machine's disk.
+/// Returns whether any export or import pattern matches the name.
+///
+/// Only journal patterns match journals, because a journal uses the other machine's disk.
 fn carries(patterns: &[String], name: &str) -> bool {
     let mut of_kind = patterns.iter().filter(|it| is_journal(it) == is_journal(name));
     of_kind.any(|pattern| registry::matches(pattern, name))
@@ -537,7 +530,7 @@ mod tests {
             placed.split(": ").next().unwrap_or_default().trim_start_matches("b.toml:").to_owned()
         };
         for (text, place) in [
-            // A comment, another key, and another item have the same text before.
+            // The same text occurs earlier in a comment, in another key and in another item.
             ("# \"a b\"\nexport = [\"x\", \"a b\"]\n", "2:16"),
             ("status = \"a/b\"\nexport = [\"a/b\"]\nrealm = \"a/b\"\n", "3:9"),
             ("export = [\"a\"]\nrequest_timeout = -1 # request_timeout = 0\n", "2:19"),
@@ -556,7 +549,7 @@ mod tests {
             ),
             ("export = [\"\\u0061\", \"é\", \"é é\"]\n", "1:21"),
             ("export = [\"a\"]\n[encoding]\n\"lab/*\" = \"json\"\n\"journal:a\" = \"json\"\n", "4:15"),
-            // What is missing has no place.
+            // A missing value has no position.
             ("import = []\n", "b.toml"),
         ] {
             assert_eq!(place_of(text), place, "{text}");

@@ -1,8 +1,7 @@
-//! Watches the runtime directory and other folders by inotify: the kernel reports names that are made or
-//! removed.
+//! Watches the runtime directory and other folders with inotify.
 //!
-//! The contents of events are not used: any event makes the loop list the directory again. So an event queue
-//! that overflows loses nothing, because the overflow is an event, too.
+//! The loop ignores the contents of events and lists the directory after any event. An overflow of the event queue
+//! therefore loses nothing, because it is an event too.
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,15 +11,14 @@ use linkspan::{Error, Result, registry};
 use rustix::fs::inotify;
 use rustix::io::Errno;
 
-/// A descriptor that becomes readable when a name may have been made or removed.
+/// A descriptor that becomes readable when a name may have been created or removed.
 pub struct Watch(OwnedFd);
 
 impl Watch {
-    /// Starts to watch the runtime directory.
+    /// Watches the runtime directory.
     ///
     /// # Errors
-    /// The error of the system, if inotify has no more instances or watches for this user, or the directory
-    /// cannot be watched.
+    /// System errors, for example if this user has no inotify instance or watch left.
     pub fn new() -> Result<Watch> {
         let path = registry::directory()?;
         let watch = || {
@@ -34,11 +32,10 @@ impl Watch {
         watch().map(Watch).map_err(error)
     }
 
-    /// Also watches the files in this folder, which are reported once they are written and closed, or
-    /// replaced.
+    /// Also watches the files of a folder, which are reported after they are closed or replaced.
     ///
     /// # Errors
-    /// The error of the system with the path, such as `NotFound`.
+    /// System errors with the path, such as `NotFound`.
     pub fn also(&self, path: &Path) -> Result<()> {
         let what =
             inotify::WatchFlags::MOVED_TO | inotify::WatchFlags::CLOSE_WRITE | inotify::WatchFlags::DELETE;
@@ -46,18 +43,19 @@ impl Watch {
         added.map(drop).map_err(|e| Error::os(format!("watching {}", path.display()), e.raw_os_error()))
     }
 
-    /// Also watches this folder for names that are made or removed; a change within a file is not reported.
+    /// Also watches a folder for created or removed names, but not for changes within files.
     ///
     /// # Errors
-    /// The error of the system with the path, such as `NotFound`.
+    /// System errors with the path, such as `NotFound`.
     pub fn also_names(&self, path: &Path) -> Result<()> {
         let what = inotify::WatchFlags::MOVED_TO | inotify::WatchFlags::DELETE | inotify::WatchFlags::CREATE;
         let added = inotify::add_watch(&self.0, path, what);
         added.map(drop).map_err(|e| Error::os(format!("watching {}", path.display()), e.raw_os_error()))
     }
 
-    /// Reads and discards the events that are queued. Returns false if there was none. The descriptor does
-    /// not block, so any error but an interrupted call ends the loop.
+    /// Discards queued events; returns false if there was none.
+    ///
+    /// The descriptor does not block, so any error except an interrupted call ends the loop.
     pub fn drain(&self) -> bool {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut has_events = false;

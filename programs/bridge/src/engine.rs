@@ -1,11 +1,11 @@
 //! The interface of an engine between machines, independent of zenoh and NATS.
 //!
-//! An engine finds other bridges and their names (`Presence`), distributes published messages (`Sample`),
-//! carries requests (`Call`) to servers, and sends packets from one bridge to another. It may lose samples
-//! and packets: samples have numbers, by which losses are counted, and the layer above sends packets again.
+//! An engine discovers bridges and their names (`Presence`), distributes published messages (`Sample`), carries
+//! requests (`Call`) to servers, and sends packets between bridges. It may lose samples and packets: samples have
+//! numbers that reveal losses, and the layer above sends packets again.
 //!
-//! The loop calls the methods of `Engine`, which do not wait for the network. An engine's own threads put
-//! what arrives into the inbox as `Arrival` values.
+//! The loop calls the methods of `Engine`, which do not wait for the network. An engine's threads put `Arrival`
+//! values into the inbox.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -15,27 +15,26 @@ use std::time::Duration;
 use bytes::Bytes;
 use linkspan::{Encoding, Error, Map, RemoteFailure, Result, Value, codec};
 
-/// What a name is for.
+/// The use of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Pattern {
     /// A publisher has it.
     Publish,
     /// A server has it.
     Request,
-    /// A listener has it, or the one end of a channel.
+    /// A listener or one end of a channel has it.
     Channel,
     /// A controller has it: services of other machines connect to it.
     Controller,
-    /// A journal has it. Its incarnation is a number that was drawn when it was made.
+    /// A journal has it. Its incarnation is a random number from its creation.
     Journal,
 }
 
 impl Pattern {
-    /// Every pattern, for looking one up by its word.
     const ALL: [Pattern; 5] =
         [Pattern::Publish, Pattern::Request, Pattern::Channel, Pattern::Controller, Pattern::Journal];
 
-    /// Returns the word for it in the protocol between bridges.
+    /// Returns its word in the protocol between bridges.
     pub const fn word(self) -> &'static str {
         match self {
             Pattern::Publish => "publish",
@@ -46,23 +45,20 @@ impl Pattern {
         }
     }
 
-    /// Returns the pattern of a word, or `None` for an unknown word: a later version may have more patterns.
+    /// Returns the pattern of a word; `None` for a word of a later version.
     pub fn of(word: &str) -> Option<Pattern> {
         Pattern::ALL.into_iter().find(|pattern| pattern.word() == word)
     }
 }
 
-/// A name of a machine, for as long as its program lives. Presences are equal only if the incarnations are: a
-/// program that was restarted has another presence.
+/// A name of a machine during one life of its program. A restarted program has a new presence.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Presence {
-    /// The name, without a transport unless it is that of a journal.
+    /// The name; with a transport only for a journal.
     pub name: String,
-    /// What it is for.
     pub pattern: Pattern,
-    /// The machine that has it.
     pub machine: String,
-    /// The incarnation of the program that has it; never 0.
+    /// The program's incarnation; never 0.
     pub incarnation: u64,
 }
 
@@ -71,108 +67,99 @@ pub struct Presence {
 pub struct Bridge {
     /// A random number of its incarnation; never 0.
     pub id: u64,
-    /// The machine that it is on.
     pub machine: String,
 }
 
-/// Identifies a published message among those of all publishers.
+/// Identifies a published message among all publishers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The publisher's incarnation.
     pub incarnation: u64,
-    /// Its number there, from 1.
+    /// The message's number there, from 1.
     pub sequence: u64,
     /// When it was sent, in nanoseconds since 1970.
     pub sent: i64,
-    /// The number of the oldest message that the publisher's bridge still has, and sends again to a bridge that
-    /// has missed it; `None` if it keeps none.
+    /// The oldest number that the publisher's bridge can send again; `None` if it keeps none.
     pub kept: Option<u64>,
 }
 
 impl Origin {
-    /// Returns the number of the first message between the last received one and this one that the publisher's
-    /// bridge can send again; `None` if there is none.
+    /// Returns the first missing number after `last` that the publisher's bridge can send again, if any.
     pub fn first_to_recover(&self, last: u64) -> Option<u64> {
         let first = self.kept?.max(last.saturating_add(1));
         (first < self.sequence).then_some(first)
     }
 }
 
-/// The most bytes of a message of another machine.
+/// The most bytes of a message from another machine.
 pub const LONGEST: u64 = 256 << 20;
 
 /// An encoded value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
-    /// How it is written.
     pub encoding: Encoding,
-    /// The bytes.
     pub bytes: Bytes,
 }
 
 impl Body {
-    /// Returns the memory that a message with this body takes, approximately.
+    /// Returns the approximate memory of a message with this body.
     pub fn memory(&self) -> usize {
-        /// What a message has beside its body.
+        /// Memory in addition to the body.
         const OVERHEAD: usize = 100;
         self.bytes.len().saturating_add(OVERHEAD)
     }
 }
 
-/// A published message on its way.
+/// A published message in transit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// The name that it was published at.
+    /// The name under which it was published.
     pub name: String,
-    /// `None` if the publisher is a program that uses the engine without Linkspan.
+    /// `None` for a program without Linkspan.
     pub origin: Option<Origin>,
-    /// The value.
     pub body: Body,
 }
 
-/// A request on its way to a server of another machine.
+/// A request in transit to a server of another machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// The value.
     pub body: Body,
-    /// Its deadline by the clock of each machine whose server may get it; a machine that is missing has no
-    /// deadline. There are several because the engine may deliver it to any of the machines that have the
-    /// name.
+    /// Its deadline by each machine's clock; an absent machine has no deadline.
+    ///
+    /// There are several because the engine may deliver it to any machine with the name.
     pub until: BTreeMap<String, Duration>,
-    /// Identifies a message, which needs no answer and may be sent again; `None` for a request with an
-    /// answer.
+    /// Identifies a message, which needs no answer and may be sent again; `None` for a request with an answer.
     pub message: Option<MessageId>,
-    /// Identifies a request with an answer, which its caller may withdraw; `None` for a message, and for a
-    /// request of a program without Linkspan.
+    /// Identifies a request that its caller may withdraw; `None` for a message, and for a program without Linkspan.
     pub request: Option<RequestId>,
 }
 
-/// Identifies a message among those of all machines.
+/// Identifies a message among all machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageId {
-    /// The incarnation of its sender, drawn by chance.
+    /// The sender's incarnation, a random number.
     pub incarnation: u64,
-    /// Its number there.
+    /// The message's number there.
     pub number: u64,
 }
 
-/// Identifies a request among those of all machines.
+/// Identifies a request among all machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestId {
-    /// The bridge of its caller's machine: see [`Bridge::id`].
+    /// The bridge of the caller's machine: see [`Bridge::id`].
     pub bridge: u64,
-    /// Its number there.
+    /// The request's number there.
     pub number: u64,
 }
 
 impl Call {
-    /// Returns whether it is a request of a program without Linkspan: bridges number theirs.
+    /// Returns whether a program without Linkspan sent it: bridges number their requests.
     pub fn is_foreign(&self) -> bool {
         self.message.is_none() && self.request.is_none()
     }
 
-    /// Returns the metadata beside the body, encoded: a map of `until`, in nanoseconds for each machine,
-    /// `message` and `request`. `None` if there is none of them.
+    /// Encodes the metadata: a map of `until` (nanoseconds per machine), `message` and `request`. `None` if all are
+    /// absent.
     pub fn attachment(&self, encoding: Encoding) -> Option<Vec<u8>> {
         let mut map = Map::new();
         if !self.until.is_empty() {
@@ -189,8 +176,9 @@ impl Call {
         if map.is_empty() { None } else { codec::encode(&Value::Map(map), encoding).ok() }
     }
 
-    /// Returns the request with this body and metadata. Metadata that cannot be decoded is ignored: a program
-    /// without Linkspan may attach something of its own.
+    /// Returns the request with this body and metadata.
+    ///
+    /// Ignores undecodable metadata, because programs without Linkspan may attach anything.
     pub fn of(body: Body, attachment: Option<&[u8]>, encoding: Encoding) -> Call {
         let map = attachment.and_then(|bytes| codec::decode(bytes, encoding).ok()).unwrap_or(Value::Null);
         let mut until = BTreeMap::new();
@@ -214,33 +202,31 @@ impl Call {
 /// The outcome of a request.
 pub type Reply = std::result::Result<Body, RemoteFailure>;
 
-/// Answers a request of another machine. It is called from the loop's thread or an engine's.
+/// Answers a request of another machine, from the loop's thread or an engine's.
 pub type Respond = Box<dyn FnOnce(Reply) + Send>;
 
-/// What an engine puts into the inbox.
+/// An engine's input to the inbox.
 pub enum Arrival {
-    /// A name of another machine has appeared. A name that is known already may appear again.
+    /// A name of another machine has appeared. It may already be known.
     Appeared(Presence),
     /// A name of another machine has gone.
     Gone(Presence),
     /// A message of an imported name.
     Sample(Sample),
-    /// The newest message of a publisher: the answer to [`Engine::newest`].
+    /// A publisher's newest message: the answer to [`Engine::newest`].
     Newest(Presence, Newest),
-    /// A program that uses the engine without Linkspan has withdrawn what it published at this name.
+    /// A program without Linkspan has withdrawn its messages of this name.
     Ended(String),
     /// A bridge has appeared; it may be this one.
     BridgeAppeared(Bridge),
-    /// A bridge has gone.
     BridgeGone(Bridge),
-    /// A packet of a bridge on the machine of this name: see [`Engine::send`].
+    /// A packet from a bridge on this machine: see [`Engine::send`].
     Packet(String, Bytes),
-    /// A message to a server of this name was refused for good, because the engine does not carry one of its size: a
-    /// line for the log.
+    /// A message to this server was refused for good because of its size, with a line for the log.
     Refused(String, String),
-    /// What a program without Linkspan sent for this name is no value.
+    /// A program without Linkspan sent bytes for this name that are not a value.
     Malformed(String, Error),
-    /// An event of the engine itself for the log: a level, and a line. An operator may have to act on it.
+    /// An engine event for the log, with level and line. An operator may have to act.
     Note(&'static str, String),
     /// A request for an exported server.
     Request(String, Call, Respond),
@@ -248,7 +234,6 @@ pub enum Arrival {
 
 /// The answer to the query for a newest message.
 pub enum Newest {
-    /// The newest message.
     Sample(Sample),
     /// Nothing has been published yet.
     None,
@@ -257,8 +242,9 @@ pub enum Newest {
 }
 
 impl Arrival {
-    /// Returns the bytes that it holds if it may be dropped or refused: samples, packets and requests.
-    /// Returns 0 for the others, whose loss would leave the state of names wrong.
+    /// Returns the bytes of a droppable item (sample, packet or request), and 0 for other items.
+    ///
+    /// Dropping those others would make the state of names wrong.
     pub fn size(&self) -> usize {
         match self {
             Arrival::Sample(sample) => {
@@ -273,61 +259,57 @@ impl Arrival {
     }
 }
 
-/// An engine that joins this machine to others. What arrives is put into the [`Inbox`](crate::inbox::Inbox)
-/// that it was opened with. No method waits for another machine. Errors are those of the engine, mostly
-/// `TransportUnavailable`.
+/// An engine that connects this machine to others and puts arrivals into its [`Inbox`](crate::inbox::Inbox).
+///
+/// No method waits for another machine. Errors are the engine's, mostly `TransportUnavailable`.
 pub trait Engine {
-    /// Exports a publisher: other bridges see its presence and can query its newest message until the outlet
-    /// is dropped.
+    /// Exports a publisher until the outlet is dropped: others see it and can query its newest message.
     fn export_publisher(&self, presence: &Presence) -> Result<Box<dyn Outlet>>;
 
     /// Exports a server: requests for it arrive until the returned value is dropped.
     fn export_server(&self, presence: &Presence) -> Result<Box<dyn Any>>;
 
-    /// Makes the presence of a channel, a controller or a journal visible until the returned value is
-    /// dropped. Their data goes in packets between the bridges.
+    /// Announces a channel, controller or journal until the returned value is dropped. Its data travels in packets.
     fn export_channel(&self, presence: &Presence) -> Result<Box<dyn Any>>;
 
-    /// Returns the number of this bridge's incarnation, as others see it in [`Bridge::id`].
+    /// Returns the number of this bridge's incarnation, which others see in [`Bridge::id`].
     fn id(&self) -> u64;
 
-    /// Sends a packet to another bridge without waiting. The packet may be lost if the network or the other
-    /// bridge is slow.
+    /// Sends a packet to another bridge without waiting. A slow network or bridge may lose it.
     fn send(&self, bridge: &Bridge, packet: Bytes) -> Result<()>;
 
-    /// Subscribes to the samples of all names that match the pattern. Samples of other names may arrive, too,
-    /// because an engine's own patterns can be wider; the caller filters them.
+    /// Subscribes to samples of all names that match the pattern.
+    ///
+    /// Samples of other names may also arrive, because an engine's patterns can be wider. The caller filters them.
     fn import(&self, pattern: &str) -> Result<()>;
 
-    /// Queries the newest message of a publisher of another machine. The answer arrives as `Arrival::Newest`.
+    /// Queries the newest message of another machine's publisher. The answer arrives as `Arrival::Newest`.
     fn newest(&self, presence: &Presence) -> Result<()>;
 
-    /// Returns how many bytes the body of a request may have; `None` where the engine sets no bound below that of the
-    /// core.
+    /// Returns the most bytes of a request's body; `None` if the engine has no limit below the core's.
     fn longest_request(&self) -> Option<u64> {
         None
     }
 
-    /// Sends a request to the server of this presence, and waits in the background for its answer, at most
-    /// for `timeout`. `respond` is called exactly once, perhaps from another thread.
+    /// Sends a request to the server of a presence and waits in the background for its answer, up to `timeout`.
+    ///
+    /// Calls `respond` exactly once, perhaps from another thread.
     fn request(&self, presence: &Presence, call: Call, timeout: Duration, respond: Respond) -> Result<()>;
 }
 
 /// Carries the messages of one exported publisher. Dropping it withdraws the publisher.
 pub trait Outlet {
-    /// Sends a message without waiting; it is the newest message from now on.
+    /// Sends a message without waiting; it becomes the newest message.
     ///
     /// # Errors
-    /// `TooLarge` if the engine carries no message of this size.
+    /// `TooLarge` if the engine does not carry this size.
     fn publish(&self, sample: Sample) -> Result<()>;
 }
 
-/// Makes sure that a request gets exactly one answer: a value that is dropped unanswered answers with
-/// `Disconnected`.
+/// Ensures that a request gets exactly one answer: dropping it unanswered answers `Disconnected`.
 pub struct Answering(Mutex<Option<Respond>>);
 
 impl Answering {
-    /// Keeps the respond function of a request.
     pub fn new(respond: Respond) -> Answering {
         Answering(Mutex::new(Some(respond)))
     }
@@ -347,12 +329,12 @@ impl Drop for Answering {
     }
 }
 
-/// Returns the failure of a request whose server disappeared before it had answered.
+/// Returns the failure of a request whose server disappeared before answering.
 pub fn went_away() -> RemoteFailure {
     failure("Disconnected", "the server's machine disconnected before it answered")
 }
 
-/// The code of a failure that is not the handler's. It is one of the codes that JSON-RPC leaves to servers.
+/// The code of failures that are not the handler's; JSON-RPC reserves its range for servers.
 pub const UNHANDLED: i64 = -32001;
 
 /// Returns the failure of a request that no handler has answered.
@@ -360,7 +342,7 @@ pub fn failure(kind: &str, text: &str) -> RemoteFailure {
     RemoteFailure::new(UNHANDLED, kind, text)
 }
 
-/// Returns an encoded failure: a map in CBOR.
+/// Encodes a failure as a CBOR map.
 pub fn failure_bytes(failure: &RemoteFailure) -> Vec<u8> {
     let map = Value::map([
         ("code", Value::from(failure.code)),
@@ -371,7 +353,7 @@ pub fn failure_bytes(failure: &RemoteFailure) -> Vec<u8> {
     codec::encode(&map, Encoding::Cbor).unwrap_or_default()
 }
 
-/// Returns the failure that these bytes encode, or `None` if they do not encode one.
+/// Decodes a failure; `None` if these bytes are not one.
 pub fn failure_from(bytes: &[u8]) -> Option<RemoteFailure> {
     let map = codec::decode(bytes, Encoding::Cbor).ok()?;
     let text = |key: &str| map.at(key).and_then(Value::as_text).map(str::to_owned).ok();
@@ -383,7 +365,7 @@ pub fn failure_from(bytes: &[u8]) -> Option<RemoteFailure> {
     })
 }
 
-/// Returns the media type of an encoding, for programs that use the engine without Linkspan.
+/// Returns the media type of an encoding, for programs without Linkspan.
 pub const fn mime(encoding: Encoding) -> &'static str {
     match encoding {
         Encoding::Raw => "application/octet-stream",
@@ -394,7 +376,7 @@ pub const fn mime(encoding: Encoding) -> &'static str {
     }
 }
 
-/// Returns the encoding of a media type; an unknown one is raw bytes.
+/// Returns the encoding of a media type; an unknown type means raw bytes.
 pub fn encoding_of(mime_type: Option<&str>) -> Encoding {
     match mime_type {
         Some("text/json" | "text/json5") => Encoding::Json,

@@ -1,27 +1,24 @@
-//! The event loop: one thread waits for names of this machine, for the engine, for commands and for timers.
+//! The event loop: one thread waits for local names, the engine, commands and timers.
 //!
-//! `run` lives as long as the program. It calls `carry` for each session with the engine; a pause, a change
-//! of the revoked certificates and the end of the program end a session, and with it everything that was
-//! exported and imported.
+//! `run` lives as long as the program. It calls `carry` for each session with the engine. A pause, a change of the
+//! revoked certificates and the program's end each end a session, and all its exports and imports.
 //!
 //! A turn of the loop has this order:
 //!
-//! 1. The status is published, if it has changed and the last time is long enough ago.
-//! 2. The loop waits for a descriptor or the earliest timer.
-//! 3. Exports and imports whose descriptors are ready are pumped; links and streams are only marked.
-//! 4. What the engine's threads have put into the inbox is taken.
-//! 5. Journals, links, timers of requests and repeated messages are worked on.
-//! 6. If a name may have been made or removed, a thread is asked to list the names of this machine again.
+//! 1. Publish the status, if it has changed and the last time is long enough ago.
+//! 2. Wait for a descriptor or the earliest timer.
+//! 3. Pump exports and imports with ready descriptors; only mark links and streams.
+//! 4. Take the inbox, which the engine's threads fill.
+//! 5. Work on journals, links, timers of requests and repeated messages.
+//! 6. If a name may have been created or removed, ask a thread to list this machine's names again.
 //!
-//! The loop waits for no program: names are listed and servers are connected to in threads of their own, which
-//! wake it by the inbox, and connections to publishers are begun and completed when their descriptors are
-//! ready.
+//! The loop waits for no program. Threads list names and connect to servers, and wake the loop through the inbox.
+//! Connections to publishers are completed when their descriptors are ready.
 //!
-//! Each step handles a bounded number of messages of each name, so that one name cannot delay the others for
-//! long.
+//! Each step handles a bounded number of messages per name, to prevent one name from delaying others.
 //!
-//! Problems with single names are entered in the status, and do not end the loop. Errors of the engine, of
-//! the service and of listing the directory end the program.
+//! The status records problems with single names, and the loop continues. Errors of the engine, the service and the
+//! directory listing end the program.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -45,23 +42,22 @@ use crate::revocations::Revocations;
 use crate::service::{LoopTask, Service};
 use crate::status::{Shown, Status};
 
-/// How often a name that a program of this machine holds is tried again. A program that is killed leaves its
-/// file, so inotify reports nothing then.
+/// How often a name that a local program holds is tried again. A killed program leaves its file, which inotify does
+/// not report.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How long the loop goes on after its last answer to a controller of another machine, so that the answer is
-/// sent.
+/// How long the loop continues after its last answer to a remote controller, to let the answer leave.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// The number of descriptors that one name takes, approximately, with some subscribers or callers of it here.
+/// The approximate number of descriptors per name, with some subscribers or callers.
 const DESCRIPTORS: usize = 16;
 /// The most names of one machine.
 const NAMES: usize = 10_000;
 
-/// Carries names until a command or a signal ends the program, except while it is paused.
+/// Carries names until a command or a signal ends the program.
 ///
 /// # Errors
-/// Those of starting the service, of opening the engine, and of the loop. The controller gets the error, too.
+/// Errors of starting the service, of opening the engine, and of the loop. The controller gets the error too.
 pub fn run(config: &Config) -> Result<()> {
     let machine = config.machine()?;
     let description = format!("carries names of realm {} as {machine}", config.realm);
@@ -69,13 +65,13 @@ pub fn run(config: &Config) -> Result<()> {
     carry_until_end(config, &service).inspect_err(|error| service.fail(error))
 }
 
-/// Carries names in one session with the engine after the other.
+/// Runs one session with the engine after the other.
 fn carry_until_end(config: &Config, service: &Service) -> Result<()> {
     let (mut status, mut shown) = (Status::default(), Shown::new(&config.status)?);
     (status.connect, status.listen) = config.addresses();
     loop {
         let mut loop_task = carry(config, service, &mut status, &mut shown)?;
-        // The session has ended, so nothing is exported or imported now.
+        // The session has ended, and all exports and imports with it.
         status.clear();
         if let LoopTask::Again = loop_task {
             status.note("warning", "certificates were revoked: every machine is met anew");
@@ -99,17 +95,18 @@ fn carry_until_end(config: &Config, service: &Service) -> Result<()> {
     }
 }
 
-/// Carries names in one session with the engine until a command needs more than that. When it returns, every
-/// name has been withdrawn, because the exports, the imports and the engine are dropped here.
+/// Carries names in one session with the engine until a command must end it.
+///
+/// On return, every name is withdrawn, because the exports, imports and engine are dropped.
 fn carry(config: &Config, service: &Service, status: &mut Status, shown: &mut Shown) -> Result<LoopTask> {
     let (inbox, watch) = (Inbox::new()?, Watch::new()?);
-    // Before the engine is opened: a list that changes in between is seen as a change.
+    // Before opening the engine: a change of the list in between counts as a change.
     let revocations = Revocations::watch(config, &watch, status)?;
     let engine = engines::open(config, &inbox)?;
     for pattern in config.import.iter().filter(|pattern| !is_journal(pattern)) {
         engine.import(pattern)?;
     }
-    // Journals are not in the runtime directory, but in the state directory.
+    // Journals are in the state directory instead of the runtime directory.
     if config.export.iter().any(|pattern| is_journal(pattern)) {
         watch.also_names(&registry::state_directory()?)?;
     }
@@ -143,8 +140,7 @@ fn carry(config: &Config, service: &Service, status: &mut Status, shown: &mut Sh
             if !carries_control {
                 return Ok(LoopTask::End(Some(task)));
             }
-            // The answer goes through this bridge to the controller, so the links have to work a little
-            // longer.
+            // The answer travels through this bridge to the controller, so the links must work a little longer.
             task.done(&Value::Null)?;
             let until = after(Instant::now(), FAREWELL);
             while Instant::now() < until {
@@ -155,21 +151,20 @@ fn carry(config: &Config, service: &Service, status: &mut Status, shown: &mut Sh
         }
         service.report(bridge.status);
         is_called = bridge.turn(&inbox, &watch, service)?;
-        // The list is read only after an event of the watch: reading it in every turn would be a system call
-        // for each message.
+        // Read only after an event of the watch, because reading in every turn would cost a system call per message.
         if bridge.is_told && revocations.as_ref().is_some_and(|it| it.has_changed(bridge.status)) {
             return Ok(LoopTask::Again);
         }
     }
 }
 
-/// Returns how many names one machine may have here: its share of the descriptors that this process may open.
-/// One machine must not use up the descriptors that the others need. Raises the soft limit to the hard limit
-/// first.
+/// Returns how many names one machine may have here: its share of this process's descriptors.
+///
+/// One machine must not use up the others' descriptors. Raises the soft limit to the hard limit first.
 fn most_names(config: &Config) -> usize {
     let mut limits = getrlimit(Resource::Nofile);
     limits.current = limits.maximum;
-    // If the limit cannot be raised, there are fewer names.
+    // If it cannot be raised, there are fewer names.
     let _ = setrlimit(Resource::Nofile, limits);
     let open =
         getrlimit(Resource::Nofile).current.map_or(1 << 20, |it| usize::try_from(it).unwrap_or(1 << 20));
@@ -177,7 +172,6 @@ fn most_names(config: &Config) -> usize {
     each.clamp(16, NAMES)
 }
 
-/// The state of one session.
 struct Bridge<'a> {
     config: &'a Config,
     engine: &'a dyn Engine,
@@ -185,26 +179,26 @@ struct Bridge<'a> {
     imports: Imports,
     links: Links,
     journals: Journals,
-    /// Messages that other machines missed, and that are sent again.
+    /// Kept messages being sent again to machines that missed them.
     replays: Replays,
-    /// When the clock of this machine is sent to other machines next.
+    /// When this machine's clock is sent next.
     clock: Schedule,
     status: &'a mut Status,
     shown: &'a mut Shown,
     /// Lists the names of this machine.
     lookout: Lookout,
-    /// When the names of this machine were asked for last.
+    /// When the names were last requested.
     looked: Instant,
     /// Whether the watch has reported a change in this turn.
     is_told: bool,
-    /// When the loop ends, once the last command has been answered.
+    /// When the loop ends, after the answer to the last command.
     ends: Option<Instant>,
-    /// How many names one machine may have here.
+    /// The most names of one machine here.
     most: usize,
 }
 
 impl Bridge<'_> {
-    /// Waits once, and handles everything that is ready. Returns whether the service has a command.
+    /// Waits once and handles everything that is ready. Returns whether the service has a command.
     fn turn(&mut self, inbox: &Inbox, watch: &Watch, service: &Service) -> Result<bool> {
         let pause = self.shown.show(self.status)?;
         let (attempt, silent) = (self.exports.next_attempt(), self.exports.next_silent());
@@ -218,8 +212,8 @@ impl Bridge<'_> {
             self.imports.is_blocked(self.status).then(|| RETRY.saturating_sub(self.looked.elapsed()));
         let ends = self.ends.map(|at| at.saturating_duration_since(Instant::now()));
         let pause = [pause, left, blocked, ends].into_iter().flatten().min();
-        // The descriptors stand in this order, and the indices of the ready ones are mapped back below:
-        // service, inbox, watch, exports, imports, links, streams of journals.
+        // The order of descriptors, for mapping indices back: service, inbox, watch, exports, imports, links, journal
+        // streams.
         let exported: Vec<_> = self.exports.descriptors().collect();
         let imported: Vec<_> = self.imports.descriptors().collect();
         let (linked, linked_descriptors): (Vec<_>, Vec<_>) = self.links.descriptors().unzip();
@@ -229,7 +223,7 @@ impl Bridge<'_> {
         let links = linked_descriptors.iter().chain(&read_descriptors).map(|descriptor| descriptor.as_fd());
         let descriptors: Vec<_> = fixed.into_iter().chain(named).chain(links).collect();
         let ready = match wait_any(&descriptors, pause) {
-            // A timer has expired, or a signal has come: the steps below look at their own deadlines.
+            // A timer or a signal: the steps below check their deadlines.
             Err(e) if matches!(e.kind(), ErrorKind::Timeout | ErrorKind::Interrupted) => Vec::new(),
             ready => ready?,
         };
@@ -257,8 +251,7 @@ impl Bridge<'_> {
         for name in asking {
             self.imports.pump(&name, self.engine, &mut self.links, self.config, self.status)?;
         }
-        // Links and streams are marked here and worked on below, after the packets that may have arrived for
-        // them.
+        // Only marked here, and worked on after the packets that may have arrived for them.
         for link in woken {
             self.links.wake(link);
         }
@@ -278,8 +271,7 @@ impl Bridge<'_> {
             self.status.dropped = inbox.dropped();
             look |= self.exports.take_joined(self.config, self.engine, self.status)?;
             self.take_listed()?;
-            // The listener of a channel did not answer: its program may have been killed, which leaves its
-            // name.
+            // A channel's listener did not answer: its program may have been killed, which leaves its name.
             look |= self.links.take_answers();
         }
         for opened in self.links.take_opened() {
@@ -299,7 +291,7 @@ impl Bridge<'_> {
         self.imports.query_missing(self.engine)?;
         let numbers = self.exports.newest_numbers();
         self.links.send_newest(&numbers, |name, machine| self.config.gives(name, machine), self.engine)?;
-        // Other machines need this machine's clock only to set deadlines for requests to its servers.
+        // Other machines need this clock only for deadlines of requests to this machine's servers.
         if self.clock.is_due(self.exports.has_servers() && self.links.has_bridges()) {
             self.links.send_clocks(self.engine)?;
         }
@@ -309,8 +301,9 @@ impl Bridge<'_> {
         Ok(ready.contains(&0))
     }
 
-    /// Has the names of this machine listed again, and updates imports: a name that a program of this machine
-    /// had may be free now. Exports are updated when the listing is ready.
+    /// Requests a listing of this machine's names, and retries imports, whose names may be free now.
+    ///
+    /// Exports are updated when the listing is ready.
     fn look_around(&mut self) -> Result<()> {
         self.looked = Instant::now();
         if !self.config.export.is_empty() {
@@ -320,7 +313,6 @@ impl Bridge<'_> {
         self.imports.retry(self.config, self.engine, self.status)
     }
 
-    /// Updates exports with a listing that is ready.
     fn take_listed(&mut self) -> Result<()> {
         let Some(listed) = self.lookout.take()? else { return Ok(()) };
         self.exports.update(&listed, self.config, self.engine, self.status)?;
@@ -329,15 +321,13 @@ impl Bridge<'_> {
 
     /// Handles one item of the inbox.
     ///
-    /// Presences and samples are filtered here: a name is imported only if the configuration imports it, if
-    /// it is not one of this machine's own that an engine sends back, and if its machine has not too many
-    /// names already.
+    /// Filters presences and samples: the configuration must import the name, it must not be this machine's name that
+    /// an engine sends back, and its machine must be below its limit of names.
     fn take(&mut self, arrival: Arrival) -> Result<()> {
         let Bridge { config, engine, imports, exports, links, journals, status, most, .. } = self;
         match arrival {
             Arrival::Appeared(presence) if presence.pattern == Pattern::Journal => {
-                // A presence comes from another machine: its name may claim to be a journal without being
-                // one.
+                // A remote presence may falsely claim to be a journal.
                 let is_wanted = is_journal(&presence.name) && config.imports(&presence.name);
                 if is_wanted && !journals.has(&presence) {
                     journals.appeared(presence, status);
@@ -359,8 +349,8 @@ impl Bridge<'_> {
             }
             Arrival::Appeared(presence) => imports.appeared(presence, config, *engine, status),
             Arrival::Gone(presence) => imports.gone(&presence, config, *engine, status),
-            // A sample without an origin comes from a program that uses the engine without Linkspan. It has
-            // no presence, so its first sample makes the name, and the limit applies here.
+            // A sample without an origin comes from a program without Linkspan, which has no presence. Its first
+            // sample creates the name, so the limit applies here.
             Arrival::Sample(Sample { ref name, origin: None, .. })
                 if config.imports(name)
                     && let Some(why) = imports.surplus(name, config.engine.name(), *most) =>
@@ -394,10 +384,10 @@ impl Bridge<'_> {
                 Ok(())
             }
             Arrival::Packet(machine, bytes) => {
-                // The engine's access control does not see the names in links, so they are checked here.
+                // The engine's access control does not see names in links, so they are checked here.
                 let channel = |name: &str| exports.channel(name).filter(|_| config.gives(name, &machine));
                 match links.take(&machine, &bytes, *engine, channel)? {
-                    // The clock of that machine is known now; its servers have waited for it.
+                    // That machine's clock is known now; its servers have waited for it.
                     true => imports.retry(config, *engine, status),
                     false => Ok(()),
                 }

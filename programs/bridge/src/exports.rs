@@ -1,12 +1,10 @@
-//! Exports names of this machine: subscribes to publishers, and calls servers, for other machines.
+//! Exports names of this machine: subscribes to publishers and calls servers for other machines.
 //!
-//! An exported name follows its program: it is exported when the listing has it, and withdrawn when the
-//! listing has it no longer or its program has ended. A publisher that was restarted before the next listing
-//! keeps its entry, which changes its incarnation. Channels and controllers have no data here: their frames
-//! go over links, and the entry is only their presence.
+//! An exported name follows its program: it is withdrawn when it leaves the listing or its program ends. A publisher
+//! that restarts before the next listing keeps its entry with a new incarnation. For channels and controllers, the
+//! entry is only their presence, because links carry their frames.
 //!
-//! Names of other machines that a bridge has brought here are not exported again, so no name goes in a
-//! circle.
+//! Names imported by a bridge are not exported again, so no name travels in a circle.
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
@@ -29,31 +27,30 @@ use crate::newest_numbers::{NewestNumber, Schedule};
 use crate::status::Status;
 use crate::translation::{arrived, departing};
 
-/// The most messages of one name that are carried in a row.
+/// The most messages of one name per turn.
 const IN_TURN: usize = 256;
 
-/// Withdrawals that are kept because their requests have not arrived.
+/// The most kept withdrawals of unknown requests.
 const EARLY: usize = 1024;
 
-/// All exported names.
 pub struct Exports {
-    /// The names, without their transport.
+    /// Exported names without their transport.
     names: BTreeMap<String, Exported>,
     /// Names whose programs have not answered yet.
     joining: Joining,
-    /// Withdrawals of requests that were not found: a withdrawal may overtake its request, and the request
-    /// may have gone to another machine.
+    /// Withdrawals of unknown requests. A withdrawal may overtake its request, or the request went to another
+    /// machine.
     withdrawn: VecDeque<RequestId>,
-    /// The bounds of the messages that are kept of publishers, once there is one.
+    /// The limits of kept messages, set with the first publisher.
     bounds: Option<Bounds>,
 }
 
-/// One exported name.
 struct Exported {
-    /// What other machines see of it.
+    /// Its presence on other machines.
     presence: Presence,
-    /// Readable when there is something to do. For a channel or a controller it is a pidfd, readable once its
-    /// program has ended; `None` if there is none, or it has fired.
+    /// Readable when there is work. For a channel or controller, a pidfd that is readable after the program's end.
+    ///
+    /// `None` if there is no pidfd, or after it fired.
     descriptor: Option<OwnedFd>,
     /// Whether its program has ended. The next program with this name is another incarnation.
     has_ended: bool,
@@ -65,26 +62,26 @@ struct Exported {
 /// How a name is exported.
 #[expect(clippy::large_enum_variant, reason = "one for each name, made once")]
 enum Forwarding {
-    /// Messages are received from the publisher and sent to the engine.
+    /// Messages from the publisher go to the engine.
     Publisher {
         subscriber: Subscriber,
         /// A message that came with the connection.
         first: Option<Message>,
         outlet: Box<dyn Outlet>,
-        /// The number of the last message that was sent, and when it is sent to other bridges.
+        /// The last sent number, and when other bridges get it.
         last: u64,
         schedule: Schedule,
         /// The last messages, for machines that miss some; `None` without `retain`.
         kept: Option<Kept>,
     },
-    /// Requests of the engine are sent to the server, and its answers to the engine.
+    /// Requests from the engine go to the server, its answers to the engine.
     Server(Box<ExportedServer>),
-    /// A channel or a controller at this endpoint; only its presence is exported.
+    /// A channel or controller at this endpoint; only its presence is exported.
     Channel { endpoint: String, _exported: Box<dyn Any> },
 }
 
 impl Exports {
-    /// Nothing is exported. Connections that are made wake the loop by the inbox.
+    /// Creates an empty set. New connections wake the loop through the inbox.
     pub fn new(inbox: Inbox) -> Exports {
         Exports {
             names: BTreeMap::new(),
@@ -94,19 +91,19 @@ impl Exports {
         }
     }
 
-    /// Returns whether this presence is of this bridge: an engine may send it back.
+    /// Returns whether this presence belongs to this bridge; an engine may send it back.
     pub fn has(&self, presence: &Presence) -> bool {
         self.names.get(&presence.name).is_some_and(|exported| exported.presence == *presence)
     }
 
-    /// Returns the descriptors to wait for, each with its name.
+    /// Returns the descriptors to wait for, with their names.
     pub fn descriptors(&self) -> impl Iterator<Item = (&str, &OwnedFd)> {
         let exported =
             self.names.iter().filter_map(|(name, it)| Some((name.as_str(), it.descriptor.as_ref()?)));
         exported.chain(self.joining.descriptors())
     }
 
-    /// Returns the endpoint of a name that is exported as a channel or a controller.
+    /// Returns the endpoint of an exported channel or controller.
     pub fn channel(&self, name: &str) -> Option<String> {
         match &self.names.get(name)?.forwarding {
             Forwarding::Channel { endpoint, .. } => Some(endpoint.clone()),
@@ -114,7 +111,7 @@ impl Exports {
         }
     }
 
-    /// Returns the last messages of a publisher; `None` if they are not kept.
+    /// Returns a publisher's kept messages, if it has any.
     pub fn kept(&self, name: &str) -> Option<&Kept> {
         match &self.names.get(name)?.forwarding {
             Forwarding::Publisher { kept, .. } => kept.as_ref(),
@@ -122,7 +119,7 @@ impl Exports {
         }
     }
 
-    /// Returns the earliest deadline of a request, or time at which a newest number is to be sent.
+    /// Returns the earliest deadline of a request or of a newest number.
     pub fn deadline(&self) -> Option<Instant> {
         let of = |exported: &Exported| match &exported.forwarding {
             Forwarding::Publisher { schedule, .. } => schedule.deadline(),
@@ -132,7 +129,7 @@ impl Exports {
         self.names.values().filter_map(of).min()
     }
 
-    /// Returns the numbers of newest messages that are to be sent to other bridges now.
+    /// Returns the newest numbers that are due.
     pub fn newest_numbers(&mut self) -> Vec<NewestNumber> {
         let now = Instant::now();
         let mut numbers = Vec::new();
@@ -147,12 +144,11 @@ impl Exports {
         numbers
     }
 
-    /// Returns whether servers are exported; callers of servers need the clock of this machine.
+    /// Returns whether servers are exported, whose callers need this machine's clock.
     pub fn has_servers(&self) -> bool {
         self.servers().next().is_some()
     }
 
-    /// Returns the exported servers.
     fn servers(&self) -> impl Iterator<Item = &ExportedServer> {
         self.names.values().filter_map(|exported| match &exported.forwarding {
             Forwarding::Server(server) => Some(&**server),
@@ -160,12 +156,12 @@ impl Exports {
         })
     }
 
-    /// Exports the listed names that the configuration exports, and withdraws those that have gone.
+    /// Exports listed names that the configuration exports, and withdraws missing ones.
     ///
-    /// A name that cannot be exported is entered in the status, and tried again with the next listing.
+    /// A failure is recorded in the status and tried again with the next listing.
     ///
     /// # Errors
-    /// Those of the engine for a publisher that is exported already.
+    /// Errors of the engine for a publisher that is already exported.
     pub fn update(
         &mut self,
         listed: &[Listed],
@@ -174,7 +170,7 @@ impl Exports {
         status: &mut Status,
     ) -> Result<()> {
         let wanted = wanted(listed, config);
-        // A program that does not answer just now still has its name.
+        // A program that does not answer at the moment still has its name.
         let is_there = |name: &str| {
             wanted.contains_key(name)
                 || listed.iter().any(|one| one.problem.is_some() && bare(one).is_some_and(|it| it == name))
@@ -210,23 +206,23 @@ impl Exports {
         Ok(())
     }
 
-    /// Shows the publishers that have not answered for a while.
+    /// Records publishers that have not answered for a while in the status.
     pub fn show_silent(&mut self, status: &mut Status) {
         for name in self.joining.silent_publishers() {
             status.refuse(name, "its program accepts connections, and does not answer".to_owned());
         }
     }
 
-    /// Returns when a publisher is to be shown that has not answered until then.
+    /// Returns when a silent publisher must be recorded.
     pub fn next_silent(&self) -> Option<Instant> {
         self.joining.next_silent()
     }
 
-    /// Takes the connections that were made to servers. Returns whether the names are to be listed again, because a
-    /// server waits for its connection.
+    /// Takes finished connections to servers. Returns whether to list again, because a server waits for its
+    /// connection.
     ///
     /// # Errors
-    /// Those of the engine.
+    /// Errors of the engine.
     pub fn take_joined(&mut self, config: &Config, engine: &dyn Engine, status: &mut Status) -> Result<bool> {
         let (made, has_waiting) = self.joining.take();
         let is_new = !made.is_empty();
@@ -239,7 +235,7 @@ impl Exports {
         Ok(has_waiting)
     }
 
-    /// Returns when a server that did not answer is tried again: the names are to be listed then.
+    /// Returns when a silent server is tried again, which needs a new listing.
     pub fn next_attempt(&self) -> Option<Instant> {
         self.joining.deadline()
     }
@@ -247,7 +243,7 @@ impl Exports {
     /// Exports a name whose program has answered.
     ///
     /// # Errors
-    /// Those of the engine for a message that was received already.
+    /// Errors of the engine for an already received message.
     fn joined(
         &mut self,
         (name, listed, joined): Outcome,
@@ -276,7 +272,7 @@ impl Exports {
             Ok((descriptor, forwarding)) => {
                 self.export(presence, Some(descriptor), forwarding, config, engine, status)
             }
-            // Its program has ended since it was listed, and is none that does not answer any more.
+            // Its program has ended since the listing, so it no longer counts as silent.
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Disconnected) => {
                 status.allow(&presence.name);
                 Ok(())
@@ -288,7 +284,6 @@ impl Exports {
         }
     }
 
-    /// Adds an exported name.
     fn export(
         &mut self,
         presence: Presence,
@@ -307,7 +302,7 @@ impl Exports {
         Ok(())
     }
 
-    /// Enters the exported names in the status.
+    /// Updates the status with the exported names.
     fn show(&self, status: &mut Status) {
         let names: Vec<_> = self.names.keys().cloned().collect();
         if status.exported != names {
@@ -316,11 +311,10 @@ impl Exports {
         }
     }
 
-    /// Forwards the messages or answers of a name whose descriptor is readable. Returns whether its program
-    /// may have ended.
+    /// Forwards messages or answers of a ready name. Returns whether its program may have ended.
     ///
     /// # Errors
-    /// Those of the engine.
+    /// Errors of the engine.
     pub fn pump(
         &mut self,
         name: &str,
@@ -333,7 +327,7 @@ impl Exports {
             self.show(status);
         }
         let Some(exported) = self.names.get_mut(name) else { return Ok(false) };
-        // The pidfd stays readable, so it is dropped: it would wake the loop for ever.
+        // A pidfd stays readable and would wake the loop forever, so it is dropped.
         if let Forwarding::Channel { .. } = exported.forwarding {
             exported.descriptor = None;
             exported.has_ended = true;
@@ -342,8 +336,9 @@ impl Exports {
         exported.pump(engine, status)
     }
 
-    /// Sends a request of another machine to a server. Returns whether the server may have ended. `respond`
-    /// is called in any case, later or at once.
+    /// Sends another machine's request to a server. Returns whether the server may have ended.
+    ///
+    /// `respond` is always called, now or later.
     pub fn request(
         &mut self,
         name: &str,
@@ -379,7 +374,7 @@ impl Exports {
                 }
             }
         }
-        // The acknowledgement of a message has no value.
+        // A message's acknowledgement has no value.
         if exported.is_json && call.message.is_none() {
             respond = Box::new(move |reply| {
                 respond(reply.and_then(|body| departing(body, true).map_err(|e| failure(&e))));
@@ -393,8 +388,7 @@ impl Exports {
         called == Called::Ended
     }
 
-    /// Withdraws a request whose caller waits no longer: a server that has not received it does not begin
-    /// with it.
+    /// Withdraws a request whose caller has stopped waiting, so the server does not start it.
     pub fn withdraw(&mut self, request: RequestId, status: &mut Status) {
         for exported in self.names.values_mut() {
             if let Forwarding::Server(server) = &mut exported.forwarding
@@ -412,7 +406,7 @@ impl Exports {
         self.withdrawn.push_back(request);
     }
 
-    /// Answers the requests whose deadline has passed, and counts them.
+    /// Answers requests after their deadline and counts them.
     pub fn expire(&mut self, status: &mut Status) {
         let now = Instant::now();
         for exported in self.names.values_mut() {
@@ -423,13 +417,13 @@ impl Exports {
     }
 }
 
-/// Returns the failure of a request for a name that is not exported, or not as a server.
+/// Returns the failure of a request for a name that is not an exported server.
 fn gone() -> RemoteFailure {
     failure(&Error::new(ErrorKind::NotFound, "the server has gone"))
 }
 
 impl Exported {
-    /// Changes to another incarnation of a publisher, after everything of the previous one has been carried.
+    /// Changes to a publisher's next incarnation after forwarding everything of the previous one.
     fn follow(&mut self, incarnation: Option<u64>, engine: &dyn Engine, status: &mut Status) -> Result<()> {
         let Some(incarnation) = incarnation.filter(|it| *it != self.presence.incarnation) else {
             return Ok(());
@@ -438,8 +432,9 @@ impl Exported {
         self.become_incarnation(incarnation, engine)
     }
 
-    /// Replaces the presence of a publisher by that of another incarnation. The messages of one incarnation
-    /// have numbers of their own, so importing bridges have to see the change before the first of them.
+    /// Replaces a publisher's presence by that of another incarnation.
+    ///
+    /// Each incarnation has its own numbers, so importing bridges must see the change before its first message.
     fn become_incarnation(&mut self, incarnation: u64, engine: &dyn Engine) -> Result<()> {
         if let Forwarding::Publisher { outlet, last, schedule, kept, .. } = &mut self.forwarding
             && self.presence.incarnation != incarnation
@@ -464,13 +459,13 @@ impl Exported {
                 Forwarding::Publisher { subscriber, first, .. } => {
                     match first.take().map_or_else(|| subscriber.try_recv(), Ok) {
                         Ok(message) => message,
-                        // The ring has overwritten messages, or there was no memory for one. Their numbers are left
-                        // out, which importing machines count as lost.
+                        // The ring has overwritten messages, or memory was missing for one. Importing machines count
+                        // the gap as lost.
                         Err(e) if e.missed().is_some() => {
                             status.overrun(&self.presence.name, e.missed().unwrap_or(0));
                             continue;
                         }
-                        // There is nothing more, or the publisher is not there just now.
+                        // Nothing more, or the publisher is absent.
                         Err(_) => {
                             let events = subscriber.events();
                             return Ok(events.iter().any(|event| event.kind == EventKind::Disconnected));
@@ -484,7 +479,7 @@ impl Exported {
             let body = Body { encoding: message.encoding(), bytes: message.body().clone() };
             let body = match departing(body, self.is_json) {
                 Ok(body) => body,
-                // Its number is left out, and subscribers get the loss with the next message.
+                // Its number is skipped, and subscribers get the loss with the next message.
                 Err(e) => {
                     status.refuse(&self.presence.name, e.to_string());
                     continue;
@@ -492,14 +487,14 @@ impl Exported {
             };
             if let Forwarding::Publisher { outlet, last, schedule, kept, .. } = &mut self.forwarding {
                 if let Some(kept) = kept {
-                    // A copy: the publisher may lend the memory of a long array, and needs it again.
+                    // A copy, because the publisher may lend a long array's memory and needs it back.
                     let copy = Body { bytes: Bytes::copy_from_slice(&body.bytes), ..body };
                     status.unretained(&self.presence.name, kept.push(origin, copy));
                     origin.kept = kept.oldest();
                 }
                 match outlet.publish(Sample { name: self.presence.name.clone(), origin: Some(origin), body })
                 {
-                    // Its number is left out, as above.
+                    // Its number is skipped, as above.
                     Err(e) if e.kind() == ErrorKind::TooLarge => {
                         status.too_large = status.too_large.saturating_add(1);
                         status.refuse(&self.presence.name, e.to_string());
@@ -517,29 +512,28 @@ impl Exported {
     }
 }
 
-/// Returns what other machines see of a listed name.
+/// Returns a listed name's presence for other machines.
 fn presence(name: String, pattern: Pattern, listed: &Listed, config: &Config) -> Result<Presence> {
-    // A listing without an incarnation still has to differ between two programs.
+    // Without an incarnation, the process number distinguishes two programs.
     let incarnation = listed.incarnation.or(listed.pid.map(u64::from)).unwrap_or(1);
     Ok(Presence { name, pattern, machine: config.machine()?, incarnation })
 }
 
-/// Returns a pidfd, which is readable once the listed program has ended: one that is killed leaves its name.
-/// `None` if the number of the process is unknown, or is of another namespace of processes.
+/// Returns a pidfd, which detects the end of a killed program that leaves its name.
+///
+/// Returns `None` if the process number is unknown or from another namespace.
 fn end_of(listed: &Listed) -> Option<OwnedFd> {
     let pid = Pid::from_raw(i32::try_from(listed.pid?).ok()?)?;
     pidfd_open(pid, PidfdFlags::empty()).ok()
 }
 
-/// Returns the name of a listed endpoint without its transport; `None` if other machines cannot have it, as
-/// for a path or another transport.
+/// Returns a listed name without its transport; `None` if other machines cannot have it (a path, another transport).
 fn bare(listed: &Listed) -> Option<&str> {
     let (transport, name) = listed.endpoint.split_once(':')?;
     (matches!(transport, "shm" | "unix") && !name.starts_with('/')).then_some(name)
 }
 
-/// Returns the listed names that are to be exported: none of this program, and none that another machine's
-/// bridge brought.
+/// Returns the listed names to export, without names of this program and of other bridges.
 fn wanted<'a>(listed: &'a [Listed], config: &Config) -> BTreeMap<String, (Pattern, &'a Listed)> {
     let mut wanted = BTreeMap::new();
     for one in listed {
@@ -552,17 +546,17 @@ fn wanted<'a>(listed: &'a [Listed], config: &Config) -> BTreeMap<String, (Patter
         };
         let Some(name) = bare(one).filter(|name| config.exports(name)) else { continue };
         if one.machine.is_none() && one.pid != Some(std::process::id()) {
-            // A name of both transports is exported once: the first in the order of the listing.
+            // A name on both transports is exported once, in the listing's order.
             wanted.entry(name.to_owned()).or_insert((pattern, one));
         }
     }
     wanted
 }
 
-/// Returns what a configuration would do, in lines for a person: the output of `check`.
+/// Describes what a configuration would do, for the output of `check`.
 ///
 /// # Errors
-/// Those of reading the name of this machine and of listing its names.
+/// Errors of reading this machine's name and of listing its names.
 pub fn describe(config: &Config) -> Result<String> {
     let mut text = format!("realm {}, this machine is {}\n", config.realm, config.machine()?);
     for line in config.describe() {

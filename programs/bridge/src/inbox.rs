@@ -1,9 +1,9 @@
-//! The inbox: a bounded queue from the engine's threads to the event loop, and a descriptor that is readable
-//! while it has items.
+//! The inbox: a bounded queue from the engine's threads to the event loop, with a descriptor that is readable while
+//! it has items.
 //!
-//! The descriptor is an eventfd, which the loop waits for together with its sockets. The bound counts only
-//! what may be dropped: samples, packets and requests. Presences are always queued, because the loop's list
-//! of names would be wrong without one.
+//! The loop waits for the descriptor, an eventfd, together with its sockets. The limit only counts droppable items:
+//! samples, packets and requests. Presences are always queued, because losing one would corrupt the loop's list of
+//! names.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,21 +15,18 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use crate::engine::{Arrival, failure};
 
-/// The most queued bytes of samples, packets and requests. More are dropped; gaps in the numbers show the
-/// loss to subscribers.
+/// The most queued bytes of droppable items. Gaps in the numbers show a loss to subscribers.
 const MOST: usize = 64 << 20;
 
 /// The queue; clones share it.
 #[derive(Clone)]
 pub struct Inbox(Arc<Shared>);
 
-/// What the clones share.
 struct Shared {
-    /// The items, and the bytes of those that count for the bound.
+    /// The items, and the bytes of droppable ones.
     waiting: Mutex<(VecDeque<Arrival>, usize)>,
-    /// The eventfd.
     waker: OwnedFd,
-    /// Samples and packets that were dropped.
+    /// Dropped samples and packets.
     dropped: AtomicU64,
 }
 
@@ -37,16 +34,17 @@ impl Inbox {
     /// Creates an empty inbox.
     ///
     /// # Errors
-    /// The error of the system if the process has no more descriptors.
+    /// System errors, if the process has no descriptor left.
     pub fn new() -> Result<Inbox> {
         let waker = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|e| Error::os("making an eventfd (eventfd2)", e.raw_os_error()))?;
         Ok(Inbox(Arc::new(Shared { waiting: Mutex::default(), waker, dropped: AtomicU64::new(0) })))
     }
 
-    /// Queues an item and wakes the loop. Beyond the bound samples and packets are dropped and counted, and
-    /// requests are answered with `Full`. An item that is larger than the bound is queued if the queue is
-    /// empty, so that it can pass.
+    /// Queues an item and wakes the loop.
+    ///
+    /// Above the limit, samples and packets are dropped and counted, and requests are answered with `Full`. An empty
+    /// queue accepts an item of any size.
     pub fn push(&self, arrival: Arrival) {
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let size = arrival.size();
@@ -70,21 +68,19 @@ impl Inbox {
 
     /// Wakes the loop, which takes the queued items.
     pub fn wake(&self) {
-        // Any number makes it readable. The write fails only if the counter is full, and then it is readable
-        // already.
+        // Any number makes it readable. The write fails only with a full counter, which is already readable.
         let _ = rustix::io::write(&self.0.waker, &[1; 8]);
     }
 
-    /// Takes all queued items.
     pub fn take(&self) -> VecDeque<Arrival> {
-        // Before the queue is taken: an item that comes in between sets it again.
+        // Before taking the queue: an item that comes in between sets it again.
         let _ = rustix::io::read(&self.0.waker, &mut [0u8; 8]);
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.1 = 0;
         std::mem::take(&mut waiting.0)
     }
 
-    /// Returns how many samples and packets were dropped here because the loop was too slow.
+    /// Returns how many samples and packets were dropped because the loop was too slow.
     pub fn dropped(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
     }

@@ -1,8 +1,7 @@
-//! Connections to publishers and servers of this machine that are under way: the loop waits for no program that does
-//! not answer.
+//! Pending connections to local publishers and servers. The loop never waits for a silent program.
 //!
-//! The connection to a publisher is begun, and completed when its descriptor is ready. A server is connected to by a
-//! thread of its own, up to a limit; one that did not answer is tried again after a pause.
+//! A publisher's connection is completed when its descriptor is ready. A thread connects to each server, up to a
+//! limit; a silent server is tried again after a pause.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,26 +15,26 @@ use linkspan::{Channel, Error, ErrorKind, Message, Options, Result, Subscriber};
 use crate::clocks::after;
 use crate::inbox::Inbox;
 
-/// How long a server may take to answer a hello: it was there when it was listed.
+/// How long a server may take to answer a hello.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// The most threads that connect to servers at a time; more servers are connected to later.
+/// The most threads that connect to servers; further servers wait.
 const THREADS: usize = 32;
-/// The pause after the first attempt that had no answer, which doubles; and the longest one.
+/// The pause after the first unanswered attempt, which doubles, and the longest pause.
 const PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(60);
-/// After this time a publisher that has not answered is shown as one.
+/// Silence of a publisher after which the status shows it.
 const IS_SILENT: Duration = Duration::from_secs(1);
 
-/// A connection that was made.
+/// A finished connection.
 #[expect(clippy::large_enum_variant, reason = "it is moved once")]
 pub enum Joined {
-    /// To a publisher, with the message that came with it, if one did.
+    /// To a publisher, with a message that came with it, if any.
     Publisher { subscriber: Subscriber, descriptor: OwnedFd, first: Option<Message> },
     /// To a server.
     Server(Channel),
 }
 
-/// The outcome of a connection: the name, what was listed of it, and the connection or why there is none.
+/// The outcome of a connection: the name, its listing, and the connection or error.
 pub type Outcome = (String, Listed, Result<Joined>);
 
 /// A publisher that has not answered.
@@ -44,26 +43,26 @@ struct Publisher {
     subscriber: Subscriber,
     descriptor: OwnedFd,
     since: Instant,
-    /// Whether it was shown as silent.
+    /// Whether the status shows it as silent.
     is_shown: bool,
 }
 
-/// All of them, by their names.
+/// All pending connections by name.
 pub struct Joining {
     publishers: BTreeMap<String, Publisher>,
-    /// Servers that a thread connects to.
+    /// Servers with a connecting thread.
     servers: BTreeSet<String>,
-    /// Servers that did not answer: when they are tried again, and the pause after that.
+    /// Silent servers: when they are tried again, and the next pause.
     silent: HashMap<String, (Instant, Duration)>,
     /// Whether a server waits for a thread.
     has_waiting: bool,
-    /// What the threads have made.
+    /// Outcomes of the threads.
     made: Arc<Mutex<Vec<Outcome>>>,
     inbox: Inbox,
 }
 
 impl Joining {
-    /// Nothing is under way. The threads wake the loop by the inbox.
+    /// Creates an empty set. The threads wake the loop through the inbox.
     pub fn new(inbox: Inbox) -> Joining {
         Joining {
             publishers: BTreeMap::new(),
@@ -75,12 +74,12 @@ impl Joining {
         }
     }
 
-    /// Returns the descriptors of publishers to wait for, each with its name.
+    /// Returns the publishers' descriptors, with their names.
     pub fn descriptors(&self) -> impl Iterator<Item = (&str, &OwnedFd)> {
         self.publishers.iter().map(|(name, it)| (name.as_str(), &it.descriptor))
     }
 
-    /// Gives up what is not wanted any more; returns the publishers of it.
+    /// Gives up unwanted names; returns the publishers among them.
     pub fn retain(&mut self, is_wanted: impl Fn(&str) -> bool) -> Vec<String> {
         let given_up: Vec<_> = self.publishers.keys().filter(|name| !is_wanted(name)).cloned().collect();
         for name in &given_up {
@@ -91,7 +90,7 @@ impl Joining {
         given_up
     }
 
-    /// Begins to connect to a publisher, unless that is under way. Returns the outcome if there is one at once.
+    /// Begins to connect to a publisher, unless pending. Returns an immediate outcome.
     pub fn publisher(&mut self, name: &str, listed: &Listed) -> Option<Outcome> {
         if self.publishers.get(name).is_some_and(|it| it.listed.incarnation == listed.incarnation) {
             return None;
@@ -109,7 +108,7 @@ impl Joining {
         }
     }
 
-    /// Goes on with the connection to a publisher whose descriptor is ready. Returns the outcome if there is one.
+    /// Continues a publisher's connection whose descriptor is ready. Returns the outcome, if any.
     pub fn go_on(&mut self, name: &str) -> Option<Outcome> {
         let it = self.publishers.get(name)?;
         let received = it.subscriber.try_recv();
@@ -124,7 +123,7 @@ impl Joining {
         Some((name.to_owned(), listed, joined))
     }
 
-    /// Returns the publishers that have not answered for a while, which are shown as silent from now on.
+    /// Returns newly silent publishers and marks them as shown.
     pub fn silent_publishers(&mut self) -> impl Iterator<Item = &str> {
         let silent = self.publishers.iter_mut().filter(|(_, it)| it.since.elapsed() >= IS_SILENT);
         silent.map(|(name, it)| {
@@ -133,14 +132,14 @@ impl Joining {
         })
     }
 
-    /// Returns when a publisher that has not answered is to be shown as silent.
+    /// Returns when the next publisher becomes silent.
     pub fn next_silent(&self) -> Option<Instant> {
         let waiting = self.publishers.values().filter(|it| !it.is_shown);
         waiting.map(|it| after(it.since, IS_SILENT)).min()
     }
 
-    /// Has a thread connect to a server, unless one does, the server did not answer shortly before, or there are too
-    /// many threads.
+    /// Starts a thread that connects to a server, unless one runs, the server was silent recently, or the limit is
+    /// reached.
     pub fn server(&mut self, name: &str, listed: &Listed) {
         let waits = self.silent.get(name).is_some_and(|(until, _)| *until > Instant::now());
         if waits || self.servers.contains(name) {
@@ -158,13 +157,13 @@ impl Joining {
             made.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
             inbox.wake();
         };
-        // Without a thread it is tried again with the next listing.
+        // Without a thread, the next listing tries again.
         if start_thread("linkspan-join", run).is_ok() {
             self.servers.insert(name.to_owned());
         }
     }
 
-    /// Returns what the threads have made, and whether a server waits for one of them.
+    /// Returns the threads' outcomes, and whether a server waits for a thread.
     pub fn take(&mut self) -> (Vec<Outcome>, bool) {
         let made = std::mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
         for (name, _, joined) in &made {
@@ -182,16 +181,16 @@ impl Joining {
         (made, is_free)
     }
 
-    /// Returns when a server that did not answer is tried again.
+    /// Returns when a silent server is tried again.
     pub fn deadline(&self) -> Option<Instant> {
         self.silent.values().map(|(until, _)| *until).filter(|until| *until > Instant::now()).min()
     }
 }
 
-/// Duplicates the descriptor of an object, once: a new duplicate in each turn would wake the loop again.
+/// Duplicates an object's descriptor once: a new duplicate in each turn would wake the loop again.
 ///
 /// # Errors
-/// The error of the system if the process has no more descriptors.
+/// System errors, if the process has no descriptor left.
 pub fn dup(object: &impl AsFd) -> Result<OwnedFd> {
     let error = |e: std::io::Error| Error::os("duplicating a descriptor", e.raw_os_error().unwrap_or(0));
     object.as_fd().try_clone_to_owned().map_err(error)

@@ -1,13 +1,12 @@
-//! The last messages of an exported publisher, kept for machines that miss some of them.
+//! The last messages of an exported publisher, kept for machines that miss some.
 //!
-//! With `retain` a bridge keeps so many bytes of each publisher's messages. Each message says which is the oldest one
-//! that is kept, so another bridge knows after a gap what it can have again, and opens a stream for that: see
-//! `imports::recovery` and `replays`. All publishers together have a bound as well: one of them takes at most as much
-//! as the others leave free, so that names which come and go, or publish much, take neither the memory nor the messages
-//! of others.
+//! With `retain`, a bridge keeps a number of bytes per publisher. Each message names the oldest kept one, so after a
+//! gap another bridge knows what it can recover and opens a stream: see `imports::recovery` and `replays`. All
+//! publishers share a second limit. One publisher gets at most as much as the others leave free, so busy or
+//! short-lived names take neither the memory nor the messages of others.
 //!
-//! The first message of the stream has the publisher's incarnation and the first
-//! number; the answer is every kept message from that number on, and then the end of the stream.
+//! The first message of the stream contains the publisher's incarnation and the first number. The answer is every
+//! kept message from that number on, then the stream's end.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,55 +18,52 @@ use linkspan::Value;
 use crate::engine::{Body, Origin, Sample, encoding_of, mime};
 use crate::links::{pack, unpack};
 
-/// What the name of a stream begins with; the name of the publisher follows.
+/// The prefix of the stream's name; the publisher's name follows.
 const STREAM: &str = "publish:";
 
-/// The bounds of kept messages, and the memory that those of all publishers take. Its copies count together.
+/// The limits of kept messages, and the memory of all publishers' messages. Clones share the count.
 #[derive(Clone)]
 pub struct Bounds {
-    /// The bytes of one publisher's messages at most.
+    /// The most bytes of one publisher's messages.
     each: usize,
-    /// The bytes of all at most.
+    /// The most bytes in total.
     all: usize,
-    /// The bytes of all now.
+    /// The current bytes in total.
     held: Arc<AtomicUsize>,
 }
 
 impl Bounds {
-    /// Creates the bounds of one publisher's messages and of all, in bytes.
     pub fn new(each: usize, all: usize) -> Bounds {
         Bounds { each, all, held: Arc::default() }
     }
 
-    /// Returns the bytes that all have.
     #[cfg(test)]
     pub fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 }
 
-/// The last messages of one publisher.
 pub struct Kept {
     samples: VecDeque<(Origin, Body)>,
-    /// The memory that they take.
+    /// Their memory in bytes.
     bytes: usize,
     bounds: Bounds,
 }
 
 impl Kept {
-    /// Creates an empty store with these bounds.
     pub fn new(bounds: &Bounds) -> Kept {
         Kept { samples: VecDeque::new(), bytes: 0, bounds: bounds.clone() }
     }
 
-    /// Adds a message, and drops the oldest ones beyond the bounds. Returns how many it dropped for the bound of all
-    /// alone.
+    /// Adds a message and drops the oldest ones above the limits.
+    ///
+    /// Returns how many were dropped only because of the total limit.
     pub fn push(&mut self, origin: Origin, body: Body) -> u64 {
         self.change(body.memory(), 0);
         self.samples.push_back((origin, body));
         while self.bytes > self.bounds.each && self.forget_oldest() {}
         let mut dropped: u64 = 0;
-        // Others have what this one leaves: at most as much as is free then.
+        // At most as much as is free then, which leaves room for others.
         while self.bytes > self.bounds.all.saturating_sub(self.bounds.held.load(Ordering::Relaxed))
             && self.forget_oldest()
         {
@@ -76,14 +72,14 @@ impl Kept {
         dropped
     }
 
-    /// Removes the message that was added last: the engine does not carry it.
+    /// Removes the last added message, which the engine does not carry.
     pub fn pop(&mut self) {
         if let Some((_, body)) = self.samples.pop_back() {
             self.change(0, body.memory());
         }
     }
 
-    /// Drops all messages: another incarnation has numbers of its own.
+    /// Drops all messages, because another incarnation has its own numbers.
     pub fn clear(&mut self) {
         self.samples.clear();
         self.change(0, self.bytes);
@@ -95,11 +91,11 @@ impl Kept {
         true
     }
 
-    /// Counts bytes that are added and removed.
+    /// Counts added and removed bytes.
     fn change(&mut self, added: usize, removed: usize) {
         self.bytes = self.bytes.saturating_add(added).saturating_sub(removed);
         self.bounds.held.fetch_add(added, Ordering::Relaxed);
-        // What is removed was added before.
+        // Removed bytes were added before, so this cannot underflow.
         self.bounds.held.fetch_sub(removed, Ordering::Relaxed);
     }
 
@@ -108,7 +104,7 @@ impl Kept {
         self.samples.front().map(|(origin, _)| origin.sequence)
     }
 
-    /// Returns the first message of this incarnation with this number or a later one.
+    /// Returns this incarnation's first message at or after a number.
     pub fn from(&self, incarnation: u64, number: u64) -> Option<&(Origin, Body)> {
         let at = self.samples.partition_point(|(origin, _)| origin.sequence < number);
         self.samples.get(at).filter(|(origin, _)| origin.incarnation == incarnation)
@@ -121,30 +117,29 @@ impl Drop for Kept {
     }
 }
 
-/// Returns the name of the stream over which a publisher's messages are sent again.
+/// Returns the name of the stream for a publisher's kept messages.
 pub fn stream_name(name: &str) -> String {
     format!("{STREAM}{name}")
 }
 
-/// Returns the name of the publisher of such a stream; `None` for the name of another stream.
+/// Returns the publisher of such a stream; `None` for other streams.
 pub fn publisher_of(stream: &str) -> Option<&str> {
     stream.strip_prefix(STREAM)
 }
 
-/// Returns the first message of such a stream: which messages are requested.
+/// Returns the first message of such a stream, which requests messages.
 pub fn request(incarnation: u64, first: u64) -> Bytes {
     pack(&Value::map([("incarnation", incarnation), ("from", first)]), &[])
 }
 
-/// Returns the incarnation and the first number that a request names; `None` for bytes that are no request.
+/// Returns a request's incarnation and first number; `None` for invalid bytes.
 pub fn requested(bytes: &Bytes) -> Option<(u64, u64)> {
     let (map, _) = unpack(bytes)?;
     let number = |key: &str| map.at(key).and_then(Value::as_u64).ok();
     Some((number("incarnation")?, number("from")?))
 }
 
-/// Returns a message of such a stream as it was published; `None` for bytes that are no such message. The name and the
-/// incarnation are those that were requested.
+/// Decodes a message of such a stream with the requested name and incarnation; `None` for invalid bytes.
 pub fn sample_of(bytes: &Bytes, name: &str, incarnation: u64) -> Option<Sample> {
     let (map, body) = unpack(bytes)?;
     let sequence = map.at("sequence").and_then(Value::as_u64).ok().filter(|number| *number != 0)?;
@@ -154,7 +149,7 @@ pub fn sample_of(bytes: &Bytes, name: &str, incarnation: u64) -> Option<Sample> 
     Some(Sample { name: name.to_owned(), origin, body: Body { encoding, bytes: body } })
 }
 
-/// Returns the message of such a stream for a kept message.
+/// Returns the stream message for a kept message.
 pub fn bytes_of((origin, body): &(Origin, Body)) -> Bytes {
     let fields = [
         ("sequence", Value::from(origin.sequence)),
@@ -182,7 +177,7 @@ mod tests {
     fn kept_messages_are_the_last_ones_within_the_bound() {
         let mut kept = Kept::new(&Bounds::new(1_000, 1_000_000));
         assert_eq!(kept.oldest(), None);
-        // Numbers that the publisher's own bridge has missed are left out.
+        // The publisher's own bridge has missed some numbers.
         for sequence in [1, 2, 5, 6, 7, 8, 9, 10] {
             kept.push(origin(sequence), body(100));
         }
@@ -192,7 +187,7 @@ mod tests {
         assert!(kept.from(8, 6).is_none(), "of another incarnation");
         kept.pop();
         assert_eq!((from(&kept, 10), kept.bytes), (None, 800));
-        // One that is longer than the bound is not kept, and nothing before it.
+        // A message longer than the limit removes all earlier ones too.
         kept.push(origin(10), body(2_000));
         assert_eq!((kept.oldest(), kept.bytes), (None, 0));
     }
@@ -202,7 +197,7 @@ mod tests {
         let bounds = Bounds::new(1_000, 4_000);
         let mut all: Vec<Kept> = (0..100).map(|_| Kept::new(&bounds)).collect();
         let (mut dropped, mut number) = (0, 0);
-        // A message of 100 bytes takes more than those.
+        // A message of 100 bytes takes more than 100 bytes of memory.
         for _ in 0..50 {
             for kept in &mut all {
                 number += 1;
@@ -213,7 +208,7 @@ mod tests {
         let left: usize = all.iter().map(|kept| kept.samples.len()).sum();
         assert!(dropped > 0 && left > 0, "{dropped} and {left}");
         assert_eq!(all.iter().map(|kept| kept.bytes).sum::<usize>(), bounds.held());
-        // One that publishes much leaves room for a new one.
+        // A busy publisher leaves room for a new one.
         let mut one = Kept::new(&Bounds::new(1 << 20, 10_000));
         let mut late = Kept::new(&one.bounds.clone());
         (1..1_000).for_each(|number| {

@@ -1,11 +1,9 @@
-//! `linkspan bridge keys`: an authority of the user's own, which issues certificates for machines and revokes
-//! them.
+//! `linkspan bridge keys`: the user's own authority, which issues and revokes certificates for machines.
 //!
-//! The authority's folder has its key, its certificate, the list of revoked certificates, a copy of each
-//! certificate that it has issued, and a folder for each of these, which is to be moved to its machine. The
-//! copies stay: they record which numbers a machine has had, wherever its folders are by now. Files are made new
-//! and never written over, and synced before the command reports success; the list alone is replaced. A bridge
-//! does not need the authority's key.
+//! The authority's folder contains its key and certificate, the list of revoked certificates, and a copy of each
+//! issued certificate. It also contains a folder per certificate, to be moved to its machine. The copies stay and
+//! record a machine's numbers, wherever its folders are. Files are created new, never overwritten, and synced before
+//! the command reports success; only the list is replaced. A bridge does not need the authority's key.
 //!
 //! The doc comments of `Keys` are the text of `--help`.
 
@@ -29,22 +27,22 @@ use crate::tls::{self, AUTHORITY, CERTIFICATE, Certificate, KEY, LAST, REVOKED};
 /// The file with the authority's private key.
 const AUTHORITY_KEY: &str = "authority.key";
 
-/// The folder with a copy of each certificate that was issued, in a file of its name.
+/// The folder with copies of issued certificates, one file per name.
 const ISSUED: &str = "issued";
 
-/// What to do with the keys of machines.
+/// Actions on the keys of machines.
 #[derive(Debug, Subcommand)]
 pub enum Keys {
-    /// Make an authority in a new folder: its private key and its certificate
+    /// Create an authority in a new folder: its private key and its certificate
     #[command(after_help = "Examples:\n  linkspan bridge keys init authority")]
     Init {
-        /// The folder, which is made
+        /// The folder to create
         folder: std::path::PathBuf,
         /// Days until the certificate expires
         #[arg(long, default_value_t = 3650, value_parser = clap::value_parser!(u16).range(1..))]
         days: u16,
     },
-    /// Make a private key and a certificate for a machine, in a folder to be moved to that machine
+    /// Create a private key and a certificate for a machine, in a folder to be moved to that machine
     #[command(
         after_help = "Examples:\n  linkspan bridge keys issue authority north\n  linkspan bridge keys issue authority north --days 90"
     )]
@@ -57,7 +55,7 @@ pub enum Keys {
         #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u16).range(1..))]
         days: u16,
     },
-    /// Revoke a machine's certificates: adds them to the list that has to be copied to the other machines
+    /// Revoke a machine's certificates: adds them to the list, which must be copied to the other machines
     #[command(
         after_help = "Examples:\n  linkspan bridge keys revoke authority north\n  linkspan bridge keys revoke authority north --number 1"
     )]
@@ -66,11 +64,11 @@ pub enum Keys {
         folder: std::path::PathBuf,
         /// The machine
         machine: String,
-        /// The number of the certificate [default: all that the machine has had]
+        /// The number of the certificate [default: all numbers of the machine]
         #[arg(long)]
         number: Option<u32>,
     },
-    /// List the certificates, when they expire, and which are revoked
+    /// List the certificates with their expiry and revocation
     #[command(after_help = "Examples:\n  linkspan bridge keys list authority")]
     List {
         /// The authority's folder
@@ -79,12 +77,12 @@ pub enum Keys {
 }
 
 impl Keys {
-    /// Carries out the command, and prints the result.
+    /// Runs the command and prints the result.
     ///
     /// # Errors
-    /// `Malformed` for a name, a file or a certificate that is not valid, `Full` if a machine has had all its
-    /// certificates, `NotFound` if there is nothing to revoke, `Internal` if a key or a certificate cannot be
-    /// made or parsed, else those of the system, such as a folder that exists already.
+    /// `Malformed` for an invalid name, file or certificate; `Full` if a machine has used all certificate numbers;
+    /// `NotFound` if there is nothing to revoke; `Internal` if a key or certificate cannot be created or parsed;
+    /// system errors, such as an existing folder.
     pub fn run(&self) -> Result<()> {
         match self {
             Keys::Init { folder, days } => init(folder, *days),
@@ -95,8 +93,7 @@ impl Keys {
     }
 }
 
-/// Makes an authority in a new folder. Its certificate may sign certificates of machines, and no further
-/// authorities.
+/// Creates an authority in a new folder. Its certificate may sign machine certificates, but no further authorities.
 fn init(folder: &Path, days: u16) -> Result<()> {
     make_folder(folder)?;
     let key = KeyPair::generate().map_err(|e| failed("making a key", &e))?;
@@ -116,9 +113,10 @@ fn init(folder: &Path, days: u16) -> Result<()> {
     ))
 }
 
-/// Issues a certificate for a machine under the lowest number that it has not had, and makes its folder.
-/// The certificate is for both sides of a TLS connection. The folder gets the current list of revoked
-/// certificates, too.
+/// Issues a certificate for a machine under its lowest unused number, and creates its folder.
+///
+/// The certificate is for both sides of a TLS connection. The folder also gets the current list of revoked
+/// certificates.
 fn issue(folder: &Path, machine: &str, days: u16) -> Result<()> {
     if !is_word(machine) {
         let text = format!(
@@ -152,7 +150,7 @@ fn issue(folder: &Path, machine: &str, days: u16) -> Result<()> {
     if !copies.exists() {
         make_folder(&copies)?;
     }
-    // Before the folder: a number is never issued twice, also if this process is killed here.
+    // Before the folder, so that a number is never issued twice, even if the process is killed here.
     write(&copy_of(folder, &name), &certificate.pem(), 0o644)?;
     let into = folder.join(&name);
     make_folder(&into)?;
@@ -167,7 +165,7 @@ fn issue(folder: &Path, machine: &str, days: u16) -> Result<()> {
     ))
 }
 
-/// Adds certificates of a machine to the list of revoked ones: one number, or all that the machine has had.
+/// Revokes a machine's certificates: one number, or all that the machine has had.
 fn revoke(folder: &Path, machine: &str, number: Option<u32>) -> Result<()> {
     let list = folder.join(REVOKED);
     let (before, mut content) = (tls::revoked(&list)?, tls::text(&list)?);
@@ -184,8 +182,7 @@ fn revoke(folder: &Path, machine: &str, number: Option<u32>) -> Result<()> {
     for name in names.iter().filter(|name| !before.contains(name)) {
         content += &format!("{name}\n");
     }
-    // The list is replaced by a rename: a program that copies it at the same time gets the old or the new
-    // list, complete.
+    // A rename replaces the list, so a concurrent copy is complete, either old or new.
     let made = folder.join(format!("{REVOKED}.{}", std::process::id()));
     write(&made, &content, 0o644)?;
     std::fs::rename(&made, &list).map_err(|e| tls::os(&list, &e))?;
@@ -196,13 +193,14 @@ fn revoke(folder: &Path, machine: &str, number: Option<u32>) -> Result<()> {
     ))
 }
 
-/// Returns whether a certificate of this name was issued: by its copy, by its folder, which alone an authority
-/// of an earlier version has, or because it was revoked.
+/// Returns whether a certificate of this name was issued: from its copy, from its folder, or from a revocation.
+///
+/// Earlier versions of an authority only have the folder.
 fn is_had(folder: &Path, revoked: &[String], name: &str) -> bool {
     copy_of(folder, name).exists() || folder.join(name).exists() || revoked.iter().any(|it| it == name)
 }
 
-/// Lists the certificates with their state, in the order of machines and numbers.
+/// Lists the certificates with their state, ordered by machine and number.
 fn list(folder: &Path) -> Result<()> {
     let revoked = tls::revoked(&folder.join(REVOKED))?;
     let of_folder = |entry: PathBuf| entry.join(CERTIFICATE);
@@ -228,35 +226,33 @@ fn list(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Returns the path of the copy of a certificate in its authority's folder.
 fn copy_of(folder: &Path, name: &str) -> PathBuf {
     folder.join(ISSUED).join(format!("{name}.pem"))
 }
 
-/// Returns the paths of the files and folders in a folder.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let listed =
         std::fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
     listed.map_err(|e| tls::os(folder, &e))
 }
 
-/// Returns the parameters of a certificate with this common name, which is valid from now on.
+/// Returns the parameters of a certificate with this common name, valid from now.
 fn params(common_name: &str, days: u16) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, common_name);
-    // The clocks of machines differ.
+    // Allows for differing clocks.
     params.not_before = OffsetDateTime::now_utc().saturating_sub(Duration::hours(1));
     params.not_after = OffsetDateTime::now_utc().saturating_add(Duration::days(i64::from(days)));
     params
 }
 
-/// Makes a folder that its owner alone can open. Fails if it exists.
+/// Creates a folder that only its owner can open. Fails if it exists.
 fn make_folder(folder: &Path) -> Result<()> {
     DirBuilder::new().mode(0o700).create(folder).map_err(|e| failed_at("making", folder, &e))
 }
 
-/// Makes a new file with this mode, and syncs it and its folder. Fails if the file exists.
+/// Creates a file with this mode, and syncs it and its folder. Fails if it exists.
 fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
     let open = || -> std::io::Result<()> {
         let mut file: File = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
@@ -267,12 +263,10 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
     open().map_err(|e| failed_at("making", path, &e))
 }
 
-/// Returns the error of a call of the system with the path.
 fn failed_at(doing: &str, path: &Path, error: &std::io::Error) -> Error {
     Error::os(format!("{doing} {}", path.display()), error.raw_os_error().unwrap_or(0))
 }
 
-/// Returns the error of an operation on a key or a certificate.
 fn failed(doing: &str, error: &rcgen::Error) -> Error {
     Error::new(ErrorKind::Internal, format!("{doing}: {error}"))
 }

@@ -1,5 +1,5 @@
-//! Lists the names of this machine in a thread of its own: a listing asks each of their programs, and one that does not
-//! answer takes as long as a hello may.
+//! Lists this machine's names in a thread: a listing asks each program, and a silent one takes as long as a hello
+//! may.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -9,10 +9,9 @@ use linkspan::service::start_thread;
 
 use crate::inbox::Inbox;
 
-/// What the loop and the thread share.
 #[derive(Default)]
 struct State {
-    /// Whether a listing is asked for that has not begun.
+    /// Whether a requested listing has not begun.
     is_asked: bool,
     /// Whether the loop has ended.
     has_ended: bool,
@@ -20,14 +19,14 @@ struct State {
     listed: Option<Result<Vec<Listed>>>,
 }
 
-/// The thread.
+/// The handle of the thread.
 pub struct Lookout(Arc<(Mutex<State>, Condvar)>);
 
 impl Lookout {
-    /// Starts the thread, which wakes the loop by the inbox when there is a listing.
+    /// Starts the thread, which wakes the loop through the inbox after each listing.
     ///
     /// # Errors
-    /// `OutOfMemory` if there can be no further thread.
+    /// `OutOfMemory` if the thread cannot start.
     pub fn start(inbox: Inbox) -> Result<Lookout> {
         let shared = Arc::new((Mutex::new(State::default()), Condvar::new()));
         let own = shared.clone();
@@ -53,17 +52,17 @@ impl Lookout {
         Ok(Lookout(shared))
     }
 
-    /// Asks for a listing that begins from now on.
+    /// Requests a listing that begins after this call.
     pub fn ask(&self) {
         let (state, changed) = &*self.0;
         state.lock().unwrap_or_else(PoisonError::into_inner).is_asked = true;
         changed.notify_one();
     }
 
-    /// Returns a listing that is ready.
+    /// Returns a finished listing, if any.
     ///
     /// # Errors
-    /// Those of listing the names.
+    /// Errors of listing the names.
     pub fn take(&self) -> Result<Option<Vec<Listed>>> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner).listed.take().transpose()
     }

@@ -1,32 +1,31 @@
 //! The program `linkspan-bridge`: makes names of one machine available on others.
 //!
-//! The program has one loop (`event_loop`), which one thread runs. It exports publishers, servers, channels,
-//! controllers and journals of this machine, and imports those of other machines. An engine (zenoh or NATS)
-//! carries everything between the machines. Its threads never touch the state of the loop: they put what
-//! arrives into an inbox, which wakes the loop.
+//! One thread runs the loop (`event_loop`). It exports publishers, servers, channels, controllers and journals of
+//! this machine, and imports those of other machines. An engine (zenoh or NATS) carries everything between the
+//! machines. Its threads never touch the loop's state: they put arrivals into an inbox, which wakes the loop.
 //!
-//! | what | lives in |
+//! | part | lives in |
 //! |---|---|
 //! | the command line | `arguments` |
 //! | the configuration: flags and a TOML file | `config` |
-//! | keys of machines: the authority, a machine's folder, the rights of each machine | `keys`, `tls`, `revocations`, `access`, `patterns` |
+//! | keys: authority, machine folders, rights | `keys`, `tls`, `revocations`, `access`, `patterns` |
 //! | the event loop | `event_loop` |
-//! | names of this machine for others, names of others here | `exports`, `exported_server`, `imports` |
-//! | the clocks of other machines, by which requests have deadlines | `clocks` |
-//! | when messages to servers of other machines are acknowledged | `acknowledgement` |
-//! | messages that are kept for machines that miss them | `kept`, `replays` |
+//! | exported and imported names | `exports`, `exported_server`, `imports` |
+//! | other machines' clocks, for deadlines | `clocks` |
+//! | acknowledgement of messages to remote servers | `acknowledgement` |
+//! | messages kept for machines that miss them | `kept`, `replays` |
 //! | values of programs without Linkspan | `translation` |
 //! | links between programs of two machines | `links` |
 //! | journals of one machine on another | `journals` |
-//! | the interface of an engine between machines; zenoh, NATS | `engine`, `engines` |
-//! | what wakes the loop | `inbox`, `directory` |
-//! | the bridge as a service, for a controller and a supervisor | `service` |
-//! | what was carried, refused and lost | `status` |
+//! | the interface of an engine; zenoh, NATS | `engine`, `engines` |
+//! | sources that wake the loop | `inbox`, `directory` |
+//! | the bridge as a service | `service` |
+//! | counts and problems | `status` |
 
 #![forbid(unsafe_code)]
-// Numbers of other machines and programs are added without overflow.
+// Other machines and programs choose their numbers, so arithmetic must not overflow.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-// Without one of the engines the code that it alone uses is dead.
+// Without an engine, its helper code is dead.
 #![cfg_attr(not(all(feature = "nats", feature = "zenoh")), allow(dead_code))]
 
 mod access;
@@ -65,7 +64,7 @@ use config::Config;
 use linkspan::Result;
 use linkspan_program::{manual, start, stderr, stdout};
 
-/// Runs the program. An error is printed as one line with its kind and its code, and the exit code is 1.
+/// Runs the program. An error is printed as one line with kind and code; the exit code is 1.
 fn main() -> ExitCode {
     if let Err(code) = start::begin("linkspan-bridge") {
         return code;
@@ -80,10 +79,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the action of the command line: `check`, `keys`, `man`, or, without an action, the bridge itself.
+/// Runs the action of the command line, or the bridge.
 ///
-/// The configuration is validated before anything is opened, so that a mistake in it has no effect on other
-/// programs.
+/// The configuration is validated before anything is opened, so a mistake has no effect on other programs.
 fn run(arguments: Arguments) -> Result<()> {
     if let Some(Action::Check { file }) = &arguments.action {
         let config = Config::check(file)?;

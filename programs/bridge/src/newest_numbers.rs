@@ -1,10 +1,9 @@
-//! The numbers of the newest messages: each bridge sends those of its exported publishers to the others.
+//! Newest numbers: each bridge sends the numbers of its exported publishers' newest messages to the others.
 //!
-//! Engines drop messages where the network or the other bridge is slow. The number of a later message shows the
-//! loss, but the newest message has no later one: without more, subscribers would wait for it until the publisher
-//! sends again. So a short time after a message was published its number is sent, and sent again a few times at
-//! growing intervals, because that packet may be lost, too. A bridge that has not received the message by then
-//! queries it.
+//! Engines drop messages if the network or the other bridge is slow. A later message's number reveals the loss, but
+//! the newest message has no later one, and subscribers would wait until the publisher sends again. A bridge
+//! therefore sends a message's number a short time after publication, and repeats it at growing intervals, because
+//! that packet may also be lost. A bridge without the message then queries it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,30 +13,26 @@ use bytes::Bytes;
 use crate::clocks::after;
 use crate::engine::Presence;
 
-/// How long after a message its number is sent first. Each further interval is `GROWTH` times as long.
+/// The delay before a message's number is first sent. Each further interval is `GROWTH` times longer.
 const FIRST: Duration = Duration::from_millis(500);
 const GROWTH: u32 = 4;
 /// How often a number is sent: after 0.5, 2.5, 10.5, 42.5 and 170.5 seconds.
 const TIMES: u32 = 5;
-/// How long a message may be on its way when its number arrives: packets overtake messages.
+/// How long a message may still be in transit when its number arrives: packets overtake messages.
 const UNDER_WAY: Duration = Duration::from_millis(500);
-/// How long after an unanswered query the next one is made.
+/// The delay before an unanswered query is repeated.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The number of a publisher's newest message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewestNumber {
-    /// The publisher's name.
     pub name: String,
-    /// Its incarnation.
     pub incarnation: u64,
-    /// The number.
     pub sequence: u64,
 }
 
 impl NewestNumber {
-    /// Returns the encoded numbers: for each the incarnation, the number, the length of the name in two bytes,
-    /// all little-endian, and the name.
+    /// Encodes numbers, each as incarnation, number, name length (2 bytes) and name; integers are little-endian.
     pub fn to_bytes(numbers: &[NewestNumber]) -> Bytes {
         let mut bytes = Vec::new();
         for number in numbers {
@@ -51,7 +46,7 @@ impl NewestNumber {
         bytes.into()
     }
 
-    /// Returns the decoded numbers, or `None` if the bytes are malformed.
+    /// Decodes numbers; `None` if the bytes are malformed.
     pub fn from_bytes(mut bytes: &[u8]) -> Option<Vec<NewestNumber>> {
         let mut numbers = Vec::new();
         while !bytes.is_empty() {
@@ -71,28 +66,28 @@ impl NewestNumber {
     }
 }
 
-/// When the number of one exported publisher's newest message is sent.
+/// When one exported publisher's newest number is sent.
 #[derive(Default)]
 pub struct Schedule {
-    /// The next time, and how often it has been sent.
+    /// The next time, and how often it was sent.
     next: Option<(Instant, u32)>,
 }
 
 impl Schedule {
-    /// Schedules the number of a message that has just been published. A number that has not been sent yet
-    /// keeps its time, so that it is also sent while messages follow each other quickly.
+    /// Schedules the number of a new message.
+    ///
+    /// An unsent number keeps its time, so it is also sent while messages follow each other quickly.
     pub fn published(&mut self, now: Instant) {
         if !matches!(self.next, Some((_, 0))) {
             self.next = Some((after(now, FIRST), 0));
         }
     }
 
-    /// Returns the next time.
     pub fn deadline(&self) -> Option<Instant> {
         self.next.map(|(at, _)| at)
     }
 
-    /// Returns whether the number is to be sent now, and schedules the next time.
+    /// Returns whether to send the number now, and schedules the next time.
     pub fn is_due(&mut self, now: Instant) -> bool {
         let Some((at, sent)) = self.next.filter(|(at, _)| *at <= now) else { return false };
         let interval = FIRST.saturating_mul(GROWTH.saturating_pow(sent.saturating_add(1)));
@@ -102,21 +97,20 @@ impl Schedule {
     }
 }
 
-/// Publishers of other machines whose newest message may be missing here.
+/// Remote publishers whose newest message may be missing here.
 #[derive(Default)]
 pub struct Missing(BTreeMap<String, Query>);
 
-/// The query for one newest message.
 struct Query {
     presence: Presence,
-    /// The number that the publisher has reached at least; 0 if it is unknown.
+    /// The number that the publisher has reached at least; 0 if unknown.
     sequence: u64,
-    /// When it is made; `None` while its answer is awaited.
+    /// When to query; `None` while waiting for the answer.
     at: Option<Instant>,
 }
 
 impl Missing {
-    /// Adds a publisher whose message of this number has not arrived.
+    /// Adds a publisher whose message with this number has not arrived.
     pub fn add(&mut self, presence: Presence, sequence: u64, now: Instant) {
         let at = Some(after(now, UNDER_WAY));
         match self.0.get_mut(&presence.name).filter(|query| query.presence == presence) {
@@ -125,27 +119,26 @@ impl Missing {
         }
     }
 
-    /// Removes the query for a publisher's newest message, because its answer has arrived, and returns the number
-    /// that the publisher had reached; 0 without such a query.
+    /// Removes an answered query and returns the number that the publisher had reached; 0 without such a query.
     pub fn answered(&mut self, presence: &Presence) -> u64 {
         let is_asked =
             self.0.get(&presence.name).is_some_and(|it| it.presence == *presence && it.at.is_none());
         if is_asked { self.0.remove(&presence.name).map_or(0, |query| query.sequence) } else { 0 }
     }
 
-    /// Schedules another query, because one was not answered.
+    /// Schedules another query after an unanswered one.
     pub fn again(&mut self, presence: Presence, sequence: u64, now: Instant) {
         let query = Query { at: Some(after(now, AGAIN)), sequence, presence };
         self.0.entry(query.presence.name.clone()).or_insert(query);
     }
 
-    /// Returns when the next query is to be made.
     pub fn deadline(&self) -> Option<Instant> {
         self.0.values().filter_map(|query| query.at).min()
     }
 
-    /// Returns the publishers to query now. Those for which `is_missing` is false are removed: the message has
-    /// arrived, or the publisher has gone.
+    /// Returns the publishers to query now.
+    ///
+    /// Removes those for which `is_missing` is false: the message has arrived, or the publisher has gone.
     pub fn due(&mut self, now: Instant, is_missing: impl Fn(&Presence, u64) -> bool) -> Vec<Presence> {
         let mut due = Vec::new();
         self.0.retain(|_, query| {
@@ -178,7 +171,7 @@ mod tests {
         let bytes = NewestNumber::to_bytes(&numbers);
         assert_eq!(NewestNumber::from_bytes(&bytes), Some(numbers));
         assert_eq!(NewestNumber::from_bytes(b""), Some(Vec::new()));
-        // Of a truncated encoding no part is decoded.
+        // A truncated encoding is rejected as a whole.
         let one = NewestNumber::to_bytes(&[number("lab/a", 1)]);
         for length in 1..one.len() {
             assert_eq!(NewestNumber::from_bytes(&one[..length]), None, "{length} bytes");
@@ -200,7 +193,7 @@ mod tests {
         }
         assert_eq!(times, [500, 2_500, 10_500, 42_500, 170_500]);
         assert!(!schedule.is_due(start + Duration::from_secs(1_000)));
-        // The next message begins anew, also between two times.
+        // The next message restarts the schedule, even between two times.
         schedule.published(start);
         assert!(schedule.is_due(start + FIRST));
         schedule.published(start + 2 * FIRST);
@@ -216,14 +209,14 @@ mod tests {
         let last = |last: u64| move |_: &Presence, sequence: u64| last < sequence;
         assert!(missing.due(start, last(8)).is_empty());
         assert_eq!(missing.due(start + UNDER_WAY, last(8)), [presence(1)]);
-        // The answer is awaited.
+        // The query waits for its answer.
         missing.add(presence(1), 9, start + UNDER_WAY);
         assert_eq!((missing.deadline(), missing.answered(&presence(2))), (None, 0));
         assert_eq!((missing.answered(&presence(1)), missing.answered(&presence(1))), (9, 0));
         missing.again(presence(1), 9, start);
         assert_eq!(missing.due(start + AGAIN, last(9)), []);
         assert_eq!(missing.deadline(), None);
-        // Another incarnation takes the place of the one before.
+        // Another incarnation replaces the previous one.
         missing.add(presence(1), 9, start);
         missing.add(presence(2), 1, start);
         assert_eq!(missing.due(start + UNDER_WAY, last(0)), [presence(2)]);

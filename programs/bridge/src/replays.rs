@@ -1,4 +1,4 @@
-//! Sends kept messages of exported publishers to machines that have missed them, over streams: see `kept`.
+//! Sends kept messages of exported publishers to machines that missed them, over streams: see `kept`.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -8,24 +8,24 @@ use crate::exports::Exports;
 use crate::kept::{bytes_of, publisher_of, requested};
 use crate::links::{Id, Links, Opened, Received};
 
-/// The most messages of one stream that are sent in a row.
+/// The most messages of one stream per turn.
 const IN_TURN: usize = 64;
 
-/// The streams over which messages are being sent again.
 #[derive(Default)]
 pub struct Replays(BTreeMap<Id, Replay>);
 
-/// One such stream.
+/// A stream that sends kept messages.
 struct Replay {
     name: String,
     machine: String,
-    /// The incarnation, and the number of the next message; `None` until they are requested.
+    /// The incarnation, and the next number; `None` until they are requested.
     next: Option<(u64, u64)>,
 }
 
 impl Replays {
-    /// Begins to answer a machine that has opened a stream. The stream is closed if the machine may not have the name,
-    /// or its messages are not kept.
+    /// Begins to answer a machine that opened a stream.
+    ///
+    /// Closes the stream if the machine may not have the name, or its messages are not kept.
     pub fn opened(&mut self, opened: Opened, exports: &Exports, links: &mut Links, config: &Config) {
         let Opened { id, machine, name } = opened;
         let name = publisher_of(&name).unwrap_or_default().to_owned();
@@ -33,7 +33,7 @@ impl Replays {
             links.close(id);
             return;
         }
-        // A machine has one stream for each name: a new one replaces the previous one.
+        // A machine has one stream per name; a new one replaces the previous one.
         self.0.retain(|before, replay| {
             let is_same = replay.name == name && replay.machine == machine;
             if is_same {
@@ -44,12 +44,12 @@ impl Replays {
         self.0.insert(id, Replay { name, machine, next: None });
     }
 
-    /// Returns the present time if there is more to send, and room for it.
+    /// Returns now, if there is more to send and room for it.
     pub fn deadline(&self, links: &Links) -> Option<Instant> {
         self.0.iter().any(|(id, replay)| replay.next.is_some() && links.has_room(*id)).then(Instant::now)
     }
 
-    /// Sends messages over all streams as far as their windows have room, and ends those that are complete.
+    /// Sends messages over all streams while their windows have room, and ends complete ones.
     pub fn work(&mut self, exports: &Exports, links: &mut Links) {
         self.0.retain(|id, replay| {
             let goes_on = replay.work(*id, exports, links);
@@ -62,7 +62,7 @@ impl Replays {
 }
 
 impl Replay {
-    /// Sends messages while the window has room. Returns whether the stream goes on.
+    /// Sends messages while the window has room. Returns whether the stream continues.
     fn work(&mut self, id: Id, exports: &Exports, links: &mut Links) -> bool {
         loop {
             match links.receive(id) {

@@ -1,8 +1,7 @@
-//! Watches the list of revoked certificates in the bridge's folder of keys: a change takes effect while the
-//! bridge runs.
+//! Watches the list of revoked certificates: a change takes effect while the bridge runs.
 //!
-//! The access control of a session is fixed when the session is opened. So a changed list ends the session,
-//! and the event loop opens a new one with the new list.
+//! A session's access control is fixed when the session opens. A changed list therefore ends the session, and the
+//! event loop opens a new one.
 
 use std::path::PathBuf;
 
@@ -14,23 +13,24 @@ use crate::directory::Watch;
 use crate::status::Status;
 use crate::tls::{Folder, REVOKED, revoked};
 
-/// How long before its end a certificate is worth a warning.
+/// The remaining validity of a certificate below which a warning is logged.
 const WARNING: Duration = Duration::days(30);
 
-/// The list as it was when the session was opened.
+/// The list at the time when the session opened.
 pub struct Revocations {
     /// The path of the list.
     list: PathBuf,
-    /// The names of the certificates that were revoked then.
+    /// The certificates that were revoked then.
     known: Vec<String>,
 }
 
 impl Revocations {
-    /// Starts to watch the list, and enters the certificate of this machine in the status. Returns `None` if
-    /// the bridge has no keys. A certificate that expires within 30 days is a warning in the log.
+    /// Watches the list and records this machine's certificate in the status; `None` without keys.
+    ///
+    /// Logs a warning if the certificate expires within 30 days.
     ///
     /// # Errors
-    /// Those of `Folder::read`: a missing or malformed file, a certificate that has expired or was revoked.
+    /// Errors of `Folder::read`: a missing or malformed file, an expired or revoked certificate.
     pub fn watch(config: &Config, watch: &Watch, status: &mut Status) -> Result<Option<Revocations>> {
         let Some(tls) = &config.tls else { return Ok(None) };
         watch.also(&tls.folder)?;
@@ -44,8 +44,9 @@ impl Revocations {
         Ok(Some(Revocations { list: tls.folder.join(REVOKED), known: folder.revoked }))
     }
 
-    /// Returns whether the list has changed since the session was opened. If it cannot be read, the error is
-    /// logged and the previous list stays in force: a file that is being copied must not end every session.
+    /// Returns whether the list has changed since the session opened.
+    ///
+    /// If it is unreadable, logs the error and keeps the previous list: copying a file must not end every session.
     pub fn has_changed(&self, status: &mut Status) -> bool {
         revoked(&self.list).map_or_else(
             |e| {

@@ -1,14 +1,14 @@
-//! The bridge as a Linkspan service: a controller sees, pauses and ends it, and a supervisor such as systemd
-//! gets its state.
+//! The bridge as a Linkspan service: a controller monitors, pauses and ends it; a supervisor such as systemd gets its
+//! state.
 //!
 //! The bridge needs no controller. It handles these commands:
 //!
 //! | command | effect |
 //! |---|---|
-//! | run | ends a pause; otherwise nothing |
-//! | pause | every name is withdrawn until `run`; done once that has happened |
-//! | get data | answers with the whole status |
-//! | shutdown | the program ends; done once every name has been withdrawn, or before that if the command came through this bridge |
+//! | run | ends a pause |
+//! | pause | withdraws every name until `run`; done after that has happened |
+//! | get data | returns the whole status |
+//! | shutdown | ends the program; done after all names are gone, or earlier if the command came through this bridge |
 //! | others | fail with `Unsupported` |
 
 use std::os::fd::{AsFd, BorrowedFd};
@@ -19,17 +19,16 @@ use linkspan::{Command, Controller, Error, ErrorKind, Result, Value};
 
 use crate::status::Status;
 
-/// What the event loop has to do for a command.
+/// The event loop's part of a command.
 pub enum LoopTask {
-    /// Withdraw every name until the command `run`. The task is done once that has happened.
+    /// Withdraw every name until the command `run`, then finish the task.
     Pause(Task),
-    /// Open a new session: certificates were revoked.
+    /// Open a new session, because certificates were revoked.
     Again,
-    /// End the program. There is a task if a command requests it, and none for a signal or a supervisor.
+    /// End the program. A signal or a supervisor has no task.
     End(Option<Task>),
 }
 
-/// The service of this program.
 pub struct Service {
     service: ServiceLoop,
     /// The name of its controller, without the transport.
@@ -37,15 +36,14 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts the service under this name. It connects to its controller whenever there is one, and needs
-    /// none.
+    /// Starts the service under this name. It connects to its controller when one is present.
     ///
     /// # Errors
-    /// Those of `ServiceLoop::start`: a name that is malformed, or that another service has.
+    /// Errors of `ServiceLoop::start`: a malformed name, or one that another service has.
     pub fn start(name: &str, description: String) -> Result<Service> {
         let mut options = ServiceOptions::default();
         options.description = description;
-        // The state of a bridge ends with its session: there is nothing to write.
+        // A bridge's state ends with its session, so there is nothing to write.
         options.unsupported = vec![Command::Checkpoint.name().to_owned()];
         let controller = Controller::default_endpoint();
         let controller = controller.rsplit_once(':').map_or(&*controller, |(_, name)| name).to_owned();
@@ -57,25 +55,24 @@ impl Service {
         self.service.fail(error);
     }
 
-    /// Returns the name of its controller.
     pub fn controller(&self) -> &str {
         &self.controller
     }
 
-    /// Answers the commands that need nothing of the loop, and returns the first that does; `None` if there
-    /// is none. Does not wait. With `carries_control` the commands come through this bridge itself, from a
-    /// controller of another machine.
+    /// Answers commands that do not need the loop, and returns the first that does. Does not wait.
+    ///
+    /// With `carries_control`, commands come through this bridge from another machine's controller.
     ///
     /// # Errors
-    /// Those of the service's connection, but for a time-out.
+    /// Errors of the service's connection, except a time-out.
     pub fn next_loop_task(&self, status: &Status, carries_control: bool) -> Result<Option<LoopTask>> {
         self.next(Some(Duration::ZERO), status, carries_control)
     }
 
-    /// Waits, while paused, for the command `run`. Returns `Some` if the program is to end instead.
+    /// Waits during a pause for the command `run`. Returns `Some` if the program must end instead.
     ///
     /// # Errors
-    /// Those of the service's connection.
+    /// Errors of the service's connection.
     pub fn wait_for_run(&self, status: &Status) -> Result<Option<LoopTask>> {
         while self.service.state() != State::Running {
             if let Some(end @ LoopTask::End(_)) = self.next(None, status, false)? {
@@ -85,8 +82,7 @@ impl Service {
         Ok(None)
     }
 
-    /// Waits at most for `patience` (`None` is for ever) for a command that needs the loop, and answers the
-    /// others.
+    /// Waits up to `patience` (`None`: forever) for a command that needs the loop, and answers the others.
     fn next(
         &self,
         patience: Option<Duration>,
@@ -101,8 +97,7 @@ impl Service {
                 Err(e) => return Err(e),
             };
             match task.command() {
-                // A paused bridge has no link to that controller, so the command to run again could not
-                // arrive.
+                // A paused bridge has no link to that controller, so its command to run could not arrive.
                 Command::Pause if carries_control => {
                     let text = "the controller is on another machine and reached through this bridge, which could not be told to run again; pause it from a controller of its own machine";
                     task.failed(&Error::new(ErrorKind::Unsupported, text))?;
@@ -126,8 +121,8 @@ impl Service {
         }
     }
 
-    /// Writes the new lines of the status to the service's log and to standard error, and updates the reason,
-    /// which describes what is wrong now.
+    /// Writes new status lines to the service's log and to standard error, and updates the reason, which describes
+    /// current problems.
     pub fn report(&self, status: &mut Status) {
         for (level, text) in status.take_notes() {
             crate::stderr::print_note(&text);

@@ -1,9 +1,8 @@
-//! The counters and problems of a bridge: what it publishes as its status, its answer to the command `get
-//! data`, and lines for its log.
+//! The counters and problems of a bridge: its published status, the answer to `get data`, and log lines.
 //!
-//! The status is published at most every half second, and only if it has changed. Counts of each name are in
-//! the answer to the command alone. Names and machines of other bridges end up in the log and on terminals,
-//! so control characters are escaped, and the number of entries is bounded.
+//! The status is published at most every half second, and only if it has changed. Counts per name are only in the
+//! answer to the command. Names and machines of other bridges appear in logs and on terminals, so control characters
+//! are escaped and the number of entries is bounded.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,94 +12,90 @@ use time::OffsetDateTime;
 
 /// The shortest time between two published states.
 const EVERY: Duration = Duration::from_millis(500);
-/// The shortest time between two lines of the log about what was carried, and between two about losses.
+/// The shortest time between two log lines about counters, and between two about losses.
 const REPORTS: Duration = Duration::from_secs(60);
 const WARNINGS: Duration = Duration::from_secs(5);
-/// The most names with counts of their own. Beyond it, the counts of names that are no longer carried are
-/// removed.
+/// The most names with their own counts. Above it, counts of names that are no longer carried are removed.
 const NAMES: usize = 10_000;
 
-/// The difference between two clocks, in seconds, from which on it is reported.
+/// The difference between two clocks, in seconds, above which it is reported.
 const CLOCKS: f64 = 1.0;
-/// The most refused names, and the most machines with bridges, that are listed.
+/// The most listed refused names, and the most listed machines with bridges.
 const MAX_LISTED: usize = 1_000;
 
 /// The counters of one name.
 #[derive(Clone, Copy, Default)]
 pub struct Counts {
-    /// Messages, in either direction.
+    /// Messages in either direction.
     pub carried: u64,
     /// Messages that were overwritten here before they could be sent, or that never came.
     pub lost: u64,
-    /// Requests, in either direction.
+    /// Requests in either direction.
     pub requests: u64,
 }
 
-/// The state of the bridge, as it is published.
+/// The state of the bridge.
 #[derive(Default)]
 pub struct Status {
-    /// Messages that went to other machines.
+    /// Messages sent to other machines.
     pub sent: u64,
-    /// Messages of other machines that were published here.
+    /// Messages of other machines published here.
     pub received: u64,
-    /// Messages of other machines that had been published here before, and were dropped.
+    /// Messages of other machines dropped because they were already published here.
     pub repeated: u64,
-    /// Messages of this machine that were overwritten before they could be sent.
+    /// Local messages that were overwritten before they could be sent.
     pub overrun: u64,
-    /// Messages of other machines that did not arrive, which subscribers here get as `Lagged`.
+    /// Messages of other machines that did not arrive; local subscribers get them as `Lagged`.
     pub lost: u64,
     /// Samples and packets dropped because the loop was too slow.
     pub dropped: u64,
-    /// Messages that the engine does not carry because of their size.
+    /// Messages above the engine's size limit.
     pub too_large: u64,
-    /// Values of programs that use the engine without Linkspan that were no values, and were refused.
+    /// Refused bytes of programs without Linkspan that were not values.
     pub malformed: u64,
-    /// Messages that were kept for other machines, and dropped because those of all names together had their bound.
+    /// Kept messages dropped because of the total limit.
     pub unretained: u64,
     /// Requests of other machines.
     pub requests_in: u64,
-    /// Requests of this machine to others.
+    /// Requests to other machines.
     pub requests_out: u64,
-    /// Requests of other machines that arrived after their deadline, and were not carried out.
+    /// Requests of other machines refused because they arrived after their deadline.
     pub late: u64,
-    /// Requests of other machines that servers had not answered at their deadline, and that were withdrawn.
+    /// Requests of other machines withdrawn because servers had not answered at their deadline.
     pub expired: u64,
-    /// Requests of other machines that their callers withdrew before servers had answered.
+    /// Requests of other machines that their callers withdrew before an answer.
     pub withdrawn: u64,
-    /// Links between programs of this machine and of others.
+    /// Links between local and remote programs.
     pub links: u64,
-    /// Names that are exported.
     pub exported: Vec<String>,
-    /// Names that are imported, and their machines.
+    /// Imported names with their machines.
     pub imported: BTreeMap<String, String>,
-    /// Journals that are exported.
     pub exported_journals: Vec<String>,
-    /// Journals that are imported, and their machines.
+    /// Imported journals with their machines.
     pub imported_journals: BTreeMap<String, String>,
-    /// Names that are not carried, and why.
+    /// Names that are not carried, with the reason.
     pub refused: BTreeMap<String, String>,
-    /// The name of this machine's certificate, and the time until which it is valid.
+    /// This machine's certificate name, and its expiry.
     pub certificate: Option<(String, OffsetDateTime)>,
-    /// The machines of other bridges that are known, each with the number of its bridges.
+    /// The machines of known bridges, with their number of bridges.
     pub bridges: BTreeMap<String, usize>,
     /// The addresses that the bridge connects to.
     pub connect: Vec<String>,
-    /// The addresses at which it accepts connections.
+    /// The addresses at which it listens.
     pub listen: Vec<String>,
-    /// Seconds by which the clocks of other machines are ahead of this machine's, for those that are.
+    /// Seconds by which other machines' clocks are ahead, if they are.
     ahead: BTreeMap<String, f64>,
-    /// The counters of each name.
     names: BTreeMap<String, Counts>,
-    /// Lines for the log that have not been taken, each with its level.
+    /// Log lines that were not taken, with their levels.
     notes: Vec<(&'static str, String)>,
-    /// When the log had the last line about what was carried, and the counters then.
+    /// The time of the last log line about counters, and the counters then.
     reported: Option<(Instant, [u64; 4])>,
-    /// When the log had the last line about losses, and their number then.
+    /// The time of the last log line about losses, and their number then.
     warned: Option<(Instant, u64)>,
-    /// When the log had the last line about a late request, and about bytes that were no value.
+    /// The times of the last log lines about a late request and about invalid values.
     late_noted: Option<Instant>,
     malformed_noted: Option<Instant>,
-    /// When the log had the last line about messages that are not kept any more.
+    /// The time of the last log line about dropped kept messages.
     unretained_noted: Option<Instant>,
     /// Whether the refused names have changed since the reason was taken.
     reason_changed: bool,
@@ -109,23 +104,22 @@ pub struct Status {
 }
 
 impl Status {
-    /// Counts a message that was sent to other machines.
     pub fn sent(&mut self, name: &str) {
         self.sent = self.sent.saturating_add(1);
         self.counts(name).carried = self.counts(name).carried.saturating_add(1);
     }
 
-    /// Counts a message of another machine that was published here, and those before it that did not arrive.
+    /// Counts a remote message published here, and the lost ones before it.
     pub fn received(&mut self, name: &str, lost: u64) {
         self.received = self.received.saturating_add(1);
-        // The numbers come from the other machine, so their sum may overflow.
+        // The numbers come from another machine, so their sum may overflow.
         self.lost = self.lost.saturating_add(lost);
         let counts = self.counts(name);
         counts.carried = counts.carried.saturating_add(1);
         counts.lost = counts.lost.saturating_add(lost);
     }
 
-    /// Counts records of a journal of another machine that were written here.
+    /// Counts records of a remote journal that were written here.
     pub fn received_records(&mut self, name: &str, count: u64) {
         if count > 0 {
             self.received = self.received.saturating_add(count);
@@ -133,20 +127,18 @@ impl Status {
         }
     }
 
-    /// Counts messages of this machine that were overwritten before they could be sent.
+    /// Counts local messages that were overwritten before they could be sent.
     pub fn overrun(&mut self, name: &str, missed: u64) {
         self.overrun = self.overrun.saturating_add(missed);
         self.counts(name).lost = self.counts(name).lost.saturating_add(missed);
     }
 
-    /// Counts a request of another machine.
     pub fn request_in(&mut self, name: &str) {
         self.requests_in = self.requests_in.saturating_add(1);
         self.counts(name).requests = self.counts(name).requests.saturating_add(1);
     }
 
-    /// Counts a request of another machine that arrived after its deadline, and logs it if the last such line
-    /// is old enough.
+    /// Counts a request that arrived after its deadline; logs it if the last such line is old enough.
     pub fn late(&mut self, name: &str) {
         self.late = self.late.saturating_add(1);
         self.changed = true;
@@ -160,7 +152,7 @@ impl Status {
         }
     }
 
-    /// Counts bytes of a program without Linkspan that are no value, and logs them if the last such line is old enough.
+    /// Counts invalid values of programs without Linkspan; logs them if the last such line is old enough.
     pub fn malformed(&mut self, name: &str, why: &Error) {
         self.malformed = self.malformed.saturating_add(1);
         self.changed = true;
@@ -173,8 +165,7 @@ impl Status {
         }
     }
 
-    /// Counts messages that are no longer kept for other machines, because those of all names have their bound
-    /// together; logs it if the last such line is old enough.
+    /// Counts kept messages dropped because of the total limit; logs them if the last such line is old enough.
     pub fn unretained(&mut self, name: &str, count: u64) {
         if count == 0 {
             return;
@@ -191,32 +182,31 @@ impl Status {
         }
     }
 
-    /// Counts requests of other machines that had no answer at their deadline.
+    /// Counts remote requests that had no answer at their deadline.
     pub fn expired(&mut self, count: u64) {
         self.expired = self.expired.saturating_add(count);
         self.changed |= count > 0;
     }
 
-    /// Counts a request of another machine that its caller withdrew before it had an answer.
+    /// Counts a remote request that its caller withdrew before an answer.
     pub fn withdrawn(&mut self) {
         self.withdrawn = self.withdrawn.saturating_add(1);
         self.changed = true;
     }
 
-    /// Counts and logs a message that is lost because the engine carries none of its size.
+    /// Counts and logs a message that is lost because of its size.
     pub fn too_large(&mut self, name: &str, why: &str) {
         self.too_large = self.too_large.saturating_add(1);
         self.counts(name).lost = self.counts(name).lost.saturating_add(1);
         self.note("warning", format!("a message to {name} is lost: {why}; {} in all", self.too_large));
     }
 
-    /// Counts a request of this machine to another.
     pub fn request_out(&mut self, name: &str) {
         self.requests_out = self.requests_out.saturating_add(1);
         self.counts(name).requests = self.counts(name).requests.saturating_add(1);
     }
 
-    /// Returns the counters of a name, and marks the status as changed.
+    /// Returns a name's counters, and marks the status as changed.
     fn counts(&mut self, name: &str) -> &mut Counts {
         self.changed = true;
         if !self.names.contains_key(name) {
@@ -235,7 +225,7 @@ impl Status {
         self.names.entry(name.to_owned()).or_default()
     }
 
-    /// Records that a bridge of a machine has appeared or gone.
+    /// Records that a machine's bridge has appeared or gone.
     pub fn meet(&mut self, machine: &str, is_there: bool) {
         if self.bridges.len() >= MAX_LISTED && !self.bridges.contains_key(machine) {
             return;
@@ -248,9 +238,10 @@ impl Status {
         self.changed = true;
     }
 
-    /// Compares the time at which a message was sent, in nanoseconds since 1970, with the clock here. A
-    /// message from the future means that the clocks differ, which is logged when the difference has changed
-    /// by more than a second. A clock that is behind looks like a message that was long under way.
+    /// Compares a message's time, in nanoseconds since 1970, with the local clock.
+    ///
+    /// A message from the future reveals differing clocks, which is logged when the difference changes by more than a
+    /// second. A clock that is late cannot be distinguished from a slow message.
     pub fn look_at_clock(&mut self, name: &str, sent: i64) {
         let seconds = sent.saturating_sub(Timestamp::now().0) as f64 / 1e9;
         if seconds < CLOCKS {
@@ -265,7 +256,7 @@ impl Status {
         }
     }
 
-    /// Clears what belongs to a session, because no name is carried any more. The counters stay.
+    /// Clears the session's state, because no name is carried any more. The counters stay.
     pub fn clear(&mut self) {
         self.reason_changed |= !self.refused.is_empty();
         self.exported.clear();
@@ -278,12 +269,11 @@ impl Status {
         self.changed = true;
     }
 
-    /// Adds a line for the log.
     pub fn note(&mut self, level: &'static str, text: impl AsRef<str>) {
         self.notes.push((level, one_line(text.as_ref()).to_string()));
     }
 
-    /// Returns the lines for the log since the last call, with those about losses and counters that are due.
+    /// Returns the log lines since the last call, with due lines about losses and counters.
     pub fn take_notes(&mut self) -> Vec<(&'static str, String)> {
         let now = Instant::now();
         let lost = self.lost.saturating_add(self.overrun).saturating_add(self.dropped);
@@ -304,7 +294,6 @@ impl Status {
         std::mem::take(&mut self.notes)
     }
 
-    /// Returns the counters for a line of the log.
     fn totals(&self) -> String {
         format!(
             "{} sent, {} received, {} lost, {} overrun, {} dropped; {} requests in, {} of them late, {} out",
@@ -319,8 +308,7 @@ impl Status {
         )
     }
 
-    /// Returns what is wrong now, if that has changed: the names that are not carried. Empty if there is none
-    /// any more.
+    /// Returns the current problems (names that are not carried) if they have changed; empty if there are none.
     pub fn take_reason(&mut self) -> Option<String> {
         std::mem::take(&mut self.reason_changed).then(|| {
             match (self.refused.iter().next(), self.refused.len()) {
@@ -333,15 +321,15 @@ impl Status {
         })
     }
 
-    /// Marks the status as changed, so that it is published.
+    /// Marks the status as changed.
     pub fn touch(&mut self) {
         self.changed = true;
     }
 
-    /// Records that a name is not carried, and logs it unless it was refused for the same reason before.
+    /// Records that a name is not carried, and logs it unless the reason is unchanged.
     pub fn refuse(&mut self, name: &str, why: String) {
         let is_new = self.refused.get(name) != Some(&why);
-        // Further names are not recorded: so many come only from a machine that does harm.
+        // Only a malicious machine causes so many names, so further ones are not recorded.
         if is_new && (self.refused.len() < MAX_LISTED || self.refused.contains_key(name)) {
             self.note("warning", format!("{name} is not carried: {why}"));
             self.refused.insert(name.to_owned(), why);
@@ -349,14 +337,14 @@ impl Status {
         }
     }
 
-    /// Records that a name is carried now, or is not to be carried any more.
+    /// Records that a name is carried, or no longer wanted.
     pub fn allow(&mut self, name: &str) {
         let was_refused = self.refused.remove(name).is_some();
         self.changed |= was_refused;
         self.reason_changed |= was_refused;
     }
 
-    /// Returns the whole status, with the counters of each name.
+    /// Returns the whole status with the counters of each name.
     pub fn to_value(&self) -> Value {
         let mut all = self.summary();
         let counts = |it: &Counts| {
@@ -370,7 +358,7 @@ impl Status {
         all
     }
 
-    /// Returns the status as it is published: without the counters of each name.
+    /// Returns the published status, without the counters of each name.
     fn summary(&self) -> Value {
         let text = |(name, text): (&String, &String)| (name.clone(), text.as_str().into());
         let imported = self.imported.iter().chain(&self.imported_journals);
@@ -412,11 +400,10 @@ impl Status {
     }
 }
 
-/// The publisher of the status, for other programs of this machine.
+/// The publisher of the status, for other local programs.
 pub struct Shown {
-    /// Its publisher.
     publisher: Publisher,
-    /// When the status was published last.
+    /// When the status was last published.
     at: Option<Instant>,
 }
 
@@ -424,16 +411,15 @@ impl Shown {
     /// Binds the name of the status.
     ///
     /// # Errors
-    /// Those of making a publisher, such as `AddressInUse`.
+    /// Errors of creating a publisher, such as `AddressInUse`.
     pub fn new(name: &str) -> Result<Shown> {
         Ok(Shown { publisher: Publisher::new(name, &Options::default())?, at: None })
     }
 
-    /// Publishes the status if it has changed. Returns the time that is left if it was published too short a
-    /// time ago.
+    /// Publishes a changed status. Returns the remaining time if the last publication was too recent.
     ///
     /// # Errors
-    /// Those of publishing.
+    /// Errors of publishing.
     pub fn show(&mut self, status: &mut Status) -> Result<Option<Duration>> {
         if !status.changed {
             return Ok(None);
@@ -446,10 +432,10 @@ impl Shown {
         Ok(None)
     }
 
-    /// Publishes the status as it is now.
+    /// Publishes the status now.
     ///
     /// # Errors
-    /// Those of publishing.
+    /// Errors of publishing.
     pub fn show_now(&mut self, status: &mut Status) -> Result<()> {
         self.publisher.send(&status.summary())?;
         (self.at, status.changed) = (Some(Instant::now()), false);

@@ -1,9 +1,9 @@
-//! The folder of a machine's keys: the authority's certificate, its own certificate, its private key, and the
+//! The folder of a machine's keys: the authority's certificate, the machine's certificate and private key, and the
 //! list of revoked certificates.
 //!
-//! A certificate has the common name `linkspan:MACHINE.NUMBER`. The engine checks certificates of other
-//! machines during the TLS handshake; this module checks the machine's own folder when the bridge starts, so
-//! that a mistake there is an error with the file's name and not a connection that fails.
+//! A certificate has the common name `linkspan:MACHINE.NUMBER`. The engine checks other machines' certificates in the
+//! TLS handshake. This module checks the machine's own folder at the start of the bridge, so a mistake there is an
+//! error with a file name instead of a failing connection.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -14,32 +14,27 @@ use time::OffsetDateTime;
 use x509_parser::pem::parse_x509_pem;
 use x509_parser::prelude::X509Certificate;
 
-/// The authority's certificate, by which those of other machines are checked.
+/// The authority's certificate, which verifies other machines' certificates.
 pub const AUTHORITY: &str = "authority.pem";
 /// The machine's certificate.
 pub const CERTIFICATE: &str = "machine.pem";
 /// Its private key.
 pub const KEY: &str = "machine.key";
-/// The names of the revoked certificates, one a line; lines that begin with # are comments.
+/// The names of revoked certificates, one per line; lines with # are comments.
 pub const REVOKED: &str = "revoked";
-/// The most certificates that a machine may have had. The access control names each of them.
+/// The most certificates of one machine. The access control lists each of them.
 pub const LAST: u32 = 32;
-/// The most bytes that are read of such a file.
 const LONGEST: u64 = 1 << 20;
-/// The beginning of the common names of certificates. No public authority issues a certificate with such a
-/// name.
+/// The prefix of certificates' common names. Public authorities do not issue such names.
 const PREFIX: &str = "linkspan:";
 
 /// The fields of a certificate that a bridge uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// The machine that it is for.
     pub machine: String,
-    /// Its number among the certificates of that machine, from 1.
+    /// Its number among that machine's certificates, from 1.
     pub number: u32,
-    /// The time from which it is valid.
     pub not_before: OffsetDateTime,
-    /// The time until which it is valid.
     pub not_after: OffsetDateTime,
 }
 
@@ -49,17 +44,16 @@ impl Certificate {
         format!("{machine}.{number}")
     }
 
-    /// Returns the common name in the certificate of this name.
+    /// Returns the common name of a certificate with this name.
     pub fn common_name(name: &str) -> String {
         format!("{PREFIX}{name}")
     }
 
-    /// Returns its name.
     pub fn name(&self) -> String {
         Certificate::name_of(&self.machine, self.number)
     }
 
-    /// Returns why other machines refuse it at this time, or `None` if it is valid.
+    /// Returns why other machines refuse it at this time; `None` if it is valid.
     pub fn problem(&self, now: OffsetDateTime) -> Option<String> {
         let name = self.name();
         if now < self.not_before {
@@ -72,12 +66,10 @@ impl Certificate {
     }
 }
 
-/// The folder of a machine, read and checked.
+/// A machine's folder after reading and checking.
 #[derive(Clone, Debug)]
 pub struct Folder {
-    /// Its path.
     path: PathBuf,
-    /// The machine's certificate.
     pub certificate: Certificate,
     /// The names of the revoked certificates.
     pub revoked: Vec<String>,
@@ -87,10 +79,10 @@ impl Folder {
     /// Reads a folder and checks that its files fit together.
     ///
     /// # Errors
-    /// `Malformed` if a file is not in PEM, the authority has not signed the certificate, the key is not that
-    /// of the certificate, or the certificate was not made by `linkspan bridge keys issue`.
-    /// `PermissionDenied` if the certificate is not valid now or was revoked, or if other users may read or
-    /// change the key. Else the error of the system with the path.
+    /// `Malformed` if a file is not in PEM, the authority has not signed the certificate, the key belongs to another
+    /// certificate, or `linkspan bridge keys issue` did not make the certificate. `PermissionDenied` if the
+    /// certificate is not valid now or was revoked, or if other users may read or change the key. System errors with
+    /// the path.
     pub fn read(path: &Path) -> Result<Folder> {
         let (authority, own, key) = (path.join(AUTHORITY), path.join(CERTIFICATE), path.join(KEY));
         let (of_authority, of_own) = (text(&authority)?, text(&own)?);
@@ -113,7 +105,7 @@ impl Folder {
             return Err(Error::new(ErrorKind::PermissionDenied, text));
         }
         let mode = std::fs::metadata(&key).map_err(|e| os(&key, &e))?.mode();
-        // A key that other users can read identifies them as well as this machine.
+        // Any user who can read the key can impersonate this machine.
         if mode & 0o077 != 0 {
             let text = format!(
                 "{} has mode {:03o}: others may read or change it; chmod 600 it",
@@ -130,16 +122,15 @@ impl Folder {
         Ok(Folder { path: path.to_owned(), certificate, revoked })
     }
 
-    /// Returns the path of one of its files.
     pub fn file(&self, name: &str) -> String {
         self.path.join(name).to_string_lossy().into_owned()
     }
 }
 
-/// Reads the certificate in a file, without checking that it is valid.
+/// Reads the certificate in a file, without checking its validity.
 ///
 /// # Errors
-/// `Malformed` if it is not a certificate of a machine; else the error of the system with the path.
+/// `Malformed` if it is not a machine's certificate; system errors with the path.
 pub fn certificate(path: &Path) -> Result<Certificate> {
     let describe = |it: &X509Certificate<'_>| {
         read_certificate(it).ok_or_else(|| wrong(path, "is not a certificate of a machine"))
@@ -147,11 +138,11 @@ pub fn certificate(path: &Path) -> Result<Certificate> {
     parsed(&text(path)?, path, describe)
 }
 
-/// Reads a list of revoked certificates. A list that does not exist is empty.
+/// Reads a list of revoked certificates. A missing list is empty.
 ///
 /// # Errors
-/// `Malformed` for a line that is not the name of a certificate: a misspelt name would revoke nothing. Else
-/// the error of the system with the path.
+/// `Malformed` for a line that is not a certificate's name, because a misspelt name would revoke nothing; system
+/// errors with the path.
 pub fn revoked(path: &Path) -> Result<Vec<String>> {
     match text(path) {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
@@ -172,13 +163,13 @@ pub fn revoked(path: &Path) -> Result<Vec<String>> {
     }
 }
 
-/// Splits a certificate's name into the machine and the number. The machine's name may have dots itself.
+/// Splits a certificate's name into machine and number. The machine's name may contain dots.
 fn name(name: &str) -> Option<(&str, u32)> {
     let (machine, number) = name.rsplit_once('.')?;
     Some((machine, number.parse().ok()?))
 }
 
-/// Returns the fields of a certificate, or `None` if its common name is not that of a machine.
+/// Returns a certificate's fields; `None` if its common name does not name a machine.
 fn read_certificate(certificate: &X509Certificate<'_>) -> Option<Certificate> {
     let common = certificate.subject().iter_common_name().next()?.as_str().ok()?;
     let (machine, number) = name(common.strip_prefix(PREFIX)?)?;
@@ -187,24 +178,20 @@ fn read_certificate(certificate: &X509Certificate<'_>) -> Option<Certificate> {
     Some(Certificate { machine: machine.to_owned(), number, not_before, not_after })
 }
 
-/// Parses a certificate and passes it to `look`: a parsed certificate borrows its bytes and cannot be
-/// returned.
+/// Parses a certificate and passes it to `look`: it borrows its bytes and cannot be returned.
 fn parsed<T>(text: &str, path: &Path, look: impl FnOnce(&X509Certificate<'_>) -> Result<T>) -> Result<T> {
     let (_, pem) = parse_x509_pem(text.as_bytes()).map_err(|_| wrong(path, "is not a certificate in PEM"))?;
     look(&pem.parse_x509().map_err(|_| wrong(path, "is no X.509 certificate"))?)
 }
 
-/// Reads a file of at most `LONGEST` bytes.
 pub fn text(path: &Path) -> Result<String> {
     files::read_text(path, LONGEST)
 }
 
-/// Returns the error that a file is not what it should be.
 fn wrong(path: &Path, what: &str) -> Error {
     Error::new(ErrorKind::Malformed, format!("{} {what}", path.display()))
 }
 
-/// Returns the error of the system for a file.
 pub fn os(path: &Path, error: &std::io::Error) -> Error {
     Error::os(format!("opening {}", path.display()), error.raw_os_error().unwrap_or(0))
 }

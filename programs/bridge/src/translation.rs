@@ -1,18 +1,17 @@
-//! Values of programs that use the engine without Linkspan: checked as they arrive, and JSON where a pattern of the
-//! configuration says so.
+//! Values of programs without Linkspan: checked on arrival, and JSON for the names of `encoding` patterns.
 //!
-//! A value goes to the engine in the encoding of the program here that has sent it. A program that knows only JSON
-//! cannot read CBOR, and such programs often do not say what they send. So for the names of these patterns everything
-//! that goes out is JSON, by the rules of the core, and what comes in without an encoding is JSON, too.
+//! A value goes to the engine in its local sender's encoding, but a JSON-only program cannot read CBOR, and often
+//! does not declare its encoding. For names of these patterns, everything outgoing is therefore JSON by the core's
+//! rules, and incoming bytes without an encoding count as JSON.
 
 use linkspan::{Encoding, Limits, Result, codec};
 
 use crate::engine::{Body, LONGEST};
 
-/// Returns a value of this machine as it goes to the engine: as JSON if the name is one of those.
+/// Returns a local value for the engine: converted to JSON if `is_json`.
 ///
 /// # Errors
-/// Those of the core's codecs for a value that JSON cannot have, and `Malformed` for bytes that are no value.
+/// Errors of the core's codecs for a value without a JSON form, and `Malformed` for bytes that are not a value.
 pub fn departing(body: Body, is_json: bool) -> Result<Body> {
     if !is_json || body.encoding == Encoding::Json {
         return Ok(body);
@@ -21,18 +20,18 @@ pub fn departing(body: Body, is_json: bool) -> Result<Body> {
     Ok(Body { encoding: Encoding::Json, bytes: bytes.into() })
 }
 
-/// Returns a value of a program without Linkspan as it goes to programs here: they can decode it.
+/// Returns a value of a program without Linkspan, checked for local programs.
 ///
 /// # Errors
-/// `Malformed`, or another error of the core's codecs, for bytes that are no value in their encoding.
+/// `Malformed`, or another error of the core's codecs, for bytes that are not a value in their encoding.
 pub fn arrived(body: Body, is_json: bool) -> Result<Body> {
     let encoding = match body.encoding {
         Encoding::Raw if is_json => Encoding::Json,
-        // Any bytes are a value.
+        // Any bytes are a raw value.
         Encoding::Raw => return Ok(body),
         encoding => encoding,
     };
-    // Programs that receive it have their own limits.
+    // The receiving programs have their own limits.
     let mut limits = Limits::default();
     (limits.message, limits.memory, limits.nodes) = (LONGEST, 4 * LONGEST, u64::MAX);
     codec::decode_shared(&body.bytes, encoding, &limits)?;

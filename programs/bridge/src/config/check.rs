@@ -1,5 +1,4 @@
-//! Checks single values of a configuration, and makes errors about them, with the place of the value in the
-//! file.
+//! Checks single values of a configuration, with errors that contain their position in the file.
 
 use std::fmt::Display;
 use std::net::IpAddr;
@@ -7,20 +6,21 @@ use std::net::IpAddr;
 use linkspan::{Error, ErrorKind};
 use toml::de::{DeTable, DeValue};
 
-/// Returns whether this can be the name of a machine or of a realm. Such names are parts of keys, subjects
-/// and certificates, so they have no separators.
+/// Returns whether this can name a machine or a realm.
+///
+/// These names are parts of keys, subjects and certificates, so they contain no separators.
 pub fn is_word(word: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     !word.is_empty() && word.len() <= 64 && word.chars().all(allowed)
 }
 
-/// Returns whether an address is one of this machine alone: a loopback address or `localhost`.
+/// Returns whether a host is this machine: a loopback address or `localhost`.
 pub fn is_here(host: &str) -> bool {
     let host = host.trim_matches(['[', ']']);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Returns the place of a byte of a text, as `LINE:COLUMN`, both from 1. Columns count characters.
+/// Returns the position of a byte as `LINE:COLUMN`, both from 1. Columns count characters.
 pub fn place(text: &str, at: usize) -> String {
     let before = text.get(..at).unwrap_or(text);
     let line = before.matches('\n').count().saturating_add(1);
@@ -55,34 +55,33 @@ impl From<usize> for Step {
     }
 }
 
-/// The error for a configuration that is not valid, and the path to the value that it is about. The path is
-/// empty if the error is about something that is missing.
+/// An error of validation, with the path to its value. The path is empty if a value is missing.
 #[derive(Debug)]
 pub struct Invalid {
-    /// What is wrong, and what to write there.
+    /// The problem and its remedy.
     pub error: Error,
     path: Vec<Step>,
 }
 
-/// The outcome of a check.
 pub type Checked = Result<(), Invalid>;
 
 impl Invalid {
-    /// Returns the error for the value that these steps lead to.
+    /// Creates an error for the value at this path.
     pub fn at<const N: usize>(path: [Step; N], error: Error) -> Invalid {
         Invalid { error, path: path.into() }
     }
 
-    /// Puts these steps before the path: of a table within the configuration.
+    /// Prefixes the path with a table.
     pub fn within(mut self, table: &str) -> Invalid {
         self.path.insert(0, table.into());
         self
     }
 
-    /// Returns the error with the file's name, and line and column of the value if the file has it. The value
-    /// is found by its path and not by its text, which may stand elsewhere in the file, too.
+    /// Returns the error with the file's name and the value's line and column, if the file has it.
+    ///
+    /// The path identifies the value, because its text may also occur elsewhere in the file.
     pub fn placed(self, text: &str, shown: &dyn Display) -> Error {
-        // A file that cannot be parsed has another error, which comes first.
+        // A file that cannot be parsed has an earlier error.
         let at = DeTable::parse(text).ok().and_then(|document| start(document.get_ref(), &self.path));
         let place = at.map_or_else(String::new, |at| format!("{}:", place(text, at)));
         Error::new(self.error.kind(), format!("{shown}:{place} {}", self.error.text()))
@@ -95,8 +94,9 @@ impl From<Invalid> for Error {
     }
 }
 
-/// Returns at which byte the value begins to which the path leads, or else the last table or list on the path;
-/// `None` if the document has not even the first step.
+/// Returns the start of the value at `path`, or of the last existing table or list on it.
+///
+/// Returns `None` if the document lacks even the first step.
 fn start(document: &DeTable<'_>, path: &[Step]) -> Option<usize> {
     let mut at = None;
     let mut inner: Option<&DeValue<'_>> = None;
@@ -115,14 +115,14 @@ fn start(document: &DeTable<'_>, path: &[Step]) -> Option<usize> {
     at
 }
 
-/// Returns the value of a key, and where it begins: a table at its key, which stands in brackets on a line.
+/// Returns a key's value and its start. A table starts at its key in brackets.
 fn of_key<'a, 'i>(table: &'a DeTable<'i>, key: &str) -> Option<(usize, &'a DeValue<'i>)> {
     let (name, value) = table.iter().find(|(name, _)| name.get_ref() == key)?;
     let start = if value.get_ref().is_table() { name.span().start } else { value.span().start };
     Some((start, value.get_ref()))
 }
 
-/// Returns what to write for a value of the wrong type; empty if the message of the parser is sufficient.
+/// Returns the remedy for a value of the wrong type; empty if the parser's message suffices.
 pub fn remedy(message: &str) -> &'static str {
     let expected = message.rsplit_once("expected ").map_or("", |(_, expected)| expected);
     match expected {
@@ -137,7 +137,6 @@ pub fn remedy(message: &str) -> &'static str {
     }
 }
 
-/// Returns the error for a value that is not valid.
 pub fn wrong(text: String) -> Error {
     Error::new(ErrorKind::Malformed, text)
 }

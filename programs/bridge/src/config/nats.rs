@@ -1,7 +1,7 @@
 //! The configuration of the engine NATS, in the file and as flags.
 //!
-//! The doc comments of the fields are the text of `--help`. Secrets are in files and never in flags or
-//! addresses, where other users of the machine could read them.
+//! The doc comments of the fields are the text of `--help`. Secrets are in files, because other users of the machine
+//! can read flags and addresses.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::check::{Checked, Invalid, is_here, is_word, wrong};
 
-/// Where the servers are, and how this bridge shows them who it is.
+/// The servers, and the bridge's credentials for them.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "With --engine nats")]
@@ -19,7 +19,7 @@ pub struct Nats {
     /// Connect to the NATS server at this address, such as nats://127.0.0.1:4222; may be repeated for a cluster
     #[arg(long = "server", value_name = "ADDRESS")]
     pub servers: Vec<String>,
-    /// Show the server this file of credentials, as `nsc` makes it
+    /// Show the server this credentials file, made by `nsc`
     #[arg(long, value_name = "FILE")]
     pub credentials: Option<PathBuf>,
     /// Show the server this user name; the password is in --password-file
@@ -34,7 +34,7 @@ pub struct Nats {
     /// Sign with the seed of a user's nkey in this file
     #[arg(long, value_name = "FILE")]
     pub nkey_file: Option<PathBuf>,
-    /// Trust servers whose certificates this authority has signed [default: those that the system trusts]
+    /// Trust servers whose certificates this authority has signed [default: the system's authorities]
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
     /// Show the server this certificate; its key is in --key
@@ -43,8 +43,8 @@ pub struct Nats {
     /// The private key of --certificate
     #[arg(long, value_name = "FILE", requires = "certificate")]
     pub key: Option<PathBuf>,
-    /// Keep the newest message of each exported publisher in this key-value bucket of JetStream, for programs that know
-    /// NATS alone
+    /// Keep the newest message of each exported publisher in this key-value bucket of JetStream, for programs that
+    /// only use NATS
     #[arg(long, value_name = "NAME")]
     pub bucket: Option<String>,
     /// Whether servers beyond this machine may be used without encryption.
@@ -53,10 +53,10 @@ pub struct Nats {
 }
 
 impl Nats {
-    /// Checks the values, and that the files can be read.
+    /// Checks the values, and that the files are readable.
     ///
     /// # Errors
-    /// `Malformed` with the value and a remedy, and the way to the value in the table `nats`.
+    /// `Malformed` with the value, a remedy, and the path to the value in the table `nats`.
     pub fn validate(&self) -> Checked {
         if self.servers.is_empty() {
             let text = "no server is given: set servers = [\"nats://HOST:4222\"] in [nats], or --server";
@@ -99,8 +99,7 @@ impl Nats {
         Ok(())
     }
 
-    /// Checks the address of a server. One beyond this machine needs TLS, or the statement that the network
-    /// is trusted.
+    /// Checks a server's address. Beyond this machine, it must use TLS, or the network must be declared as trusted.
     fn validate_address(&self, address: &str) -> Result<()> {
         let parts = address.split_once("://").filter(|(protocol, _)| matches!(*protocol, "nats" | "tls"));
         let place = parts.and_then(|(protocol, place)| {
@@ -125,12 +124,11 @@ impl Nats {
         Ok(())
     }
 
-    /// Returns whether every server is reached with TLS.
     pub fn is_encrypted(&self) -> bool {
         self.servers.iter().all(|address| address.starts_with("tls://"))
     }
 
-    /// Returns the files that are named, each with its key.
+    /// Returns the configured files with their keys.
     fn files(&self) -> impl Iterator<Item = (&'static str, &PathBuf)> {
         let files = [
             ("credentials", &self.credentials),
@@ -144,7 +142,7 @@ impl Nats {
         files.into_iter().filter_map(|(key, file)| Some((key, file.as_ref()?)))
     }
 
-    /// Makes relative paths relative to this folder, that of the configuration file.
+    /// Resolves relative paths against `folder`, which contains the configuration file.
     pub fn lie_in(&mut self, folder: &Path) {
         let files = [
             &mut self.credentials,
@@ -160,7 +158,7 @@ impl Nats {
         }
     }
 
-    /// Adds the flags: their servers are added, and their other values replace those of the file.
+    /// Adds the flags: servers are appended, other values replace the file's.
     pub fn extend(&mut self, flags: Nats) {
         self.servers.extend(flags.servers);
         self.trusted_network |= flags.trusted_network;
@@ -179,8 +177,7 @@ impl Nats {
         self.bucket = flags.bucket.or(self.bucket.take());
     }
 
-    /// Returns by what the bridge identifies itself to the servers, for an error: names of files, and no
-    /// secret.
+    /// Describes the bridge's identity at the servers for an error: file names without secrets.
     pub fn identity(&self) -> String {
         let in_file = |what: &str, file: &Path| format!("{what} in {}", file.display());
         match (&self.user, &self.password_file) {
@@ -195,14 +192,14 @@ impl Nats {
         shown.collect::<Vec<_>>().join(" and ")
     }
 
-    /// Returns the files with credentials, each with a word for it.
+    /// Returns the credentials files, each with a word for it.
     fn shown(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         let files =
             [("credentials", &self.credentials), ("token", &self.token_file), ("nkey", &self.nkey_file)];
         files.into_iter().filter_map(|(what, file)| Some((what, file.as_deref()?)))
     }
 
-    /// Returns how other bridges are reached, in lines for a person.
+    /// Describes how other bridges are reached, in lines for the user.
     pub fn describe(&self) -> Vec<String> {
         let mut lines: Vec<_> =
             self.servers.iter().map(|server| format!("goes through the NATS server at {server}")).collect();

@@ -1,14 +1,12 @@
-//! Sizes in bytes, with their unit.
-
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, de};
 
-/// A number of bytes.
+/// A number of bytes, with a unit in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(pub usize);
 
-/// The units, the longest first.
+/// The units, longest first.
 const UNITS: [(&str, usize); 7] = [
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),

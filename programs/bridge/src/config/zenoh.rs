@@ -1,33 +1,30 @@
-//! The configuration of the engine zenoh: addresses, and whether bridges find each other by multicast.
+//! The configuration of the engine zenoh: addresses, and discovery by multicast.
 
 use linkspan::Error;
 use serde::Deserialize;
 
 use super::check::{Checked, Invalid, is_here, wrong};
 
-/// The addresses by which bridges reach each other.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Zenoh {
-    /// Addresses at which connections of other bridges are accepted.
+    /// Addresses at which other bridges may connect.
     pub listen: Vec<String>,
     /// Addresses of other bridges.
     pub connect: Vec<String>,
-    /// Addresses of routers. With one of them the bridge connects only to a router, which passes everything
-    /// on.
+    /// Addresses of routers. With any router, the bridge connects only to routers, which forward everything.
     pub routers: Vec<String>,
-    /// Whether bridges find each other by multicast.
+    /// Whether bridges discover each other by multicast.
     pub scouting: bool,
     /// Whether addresses beyond this machine may be used without encryption.
     pub trusted_network: bool,
 }
 
 impl Zenoh {
-    /// Checks the addresses. `is_encrypted` is whether the machine has keys: then addresses begin with
-    /// `tls/`, else with `tcp/`.
+    /// Checks the addresses: `tls/` if this machine has keys (`is_encrypted`), else `tcp/`.
     ///
     /// # Errors
-    /// `Malformed` with the value and a remedy, and the way to the value in the table `zenoh`.
+    /// `Malformed` with the value, a remedy, and the path to the value in the table `zenoh`.
     pub fn validate(&self, is_encrypted: bool) -> Checked {
         if self.is_empty() {
             let text = "no other bridge can be reached: set listen, peers, routers or scouting";
@@ -47,7 +44,6 @@ impl Zenoh {
         Ok(())
     }
 
-    /// Checks one address.
     fn validate_address(&self, address: &str, is_encrypted: bool) -> Result<(), Error> {
         let protocol = if is_encrypted { "tls" } else { "tcp" };
         let rest = address.strip_prefix(protocol).and_then(|rest| rest.strip_prefix('/'));
@@ -68,12 +64,12 @@ impl Zenoh {
         Ok(())
     }
 
-    /// Returns whether nothing is configured, so that no other bridge can be reached.
+    /// Returns whether no other bridge can be reached.
     pub fn is_empty(&self) -> bool {
         self.listen.is_empty() && self.connect.is_empty() && self.routers.is_empty() && !self.scouting
     }
 
-    /// Returns how other bridges are reached, in lines for a person.
+    /// Describes how other bridges are reached, in lines for the user.
     pub fn describe(&self) -> Vec<String> {
         let lists = [
             ("listens at", &self.listen),

@@ -1,7 +1,6 @@
-//! The engines that join machines, each in a module with everything that this program uses of it.
+//! The engines that connect machines. Each is in one module, is a feature of the crate and has its own dependencies.
 //!
-//! Each engine is a feature of the crate, and brings its own dependencies; a program without one of them
-//! refuses its configuration.
+//! A program without an engine refuses its configuration.
 
 #[cfg(not(any(feature = "nats", feature = "zenoh")))]
 compile_error!("a bridge needs an engine: build it with --features zenoh, --features nats, or both");
@@ -18,15 +17,13 @@ use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::inbox::Inbox;
 
-/// The threads with which tokio begins for an engine: six of zenoh, two of NATS. It panics where it cannot start one of
-/// them.
+/// The threads that tokio starts for an engine: six for zenoh, two for NATS. It panics if it cannot start one.
 const THREADS: usize = 6;
 
-/// Opens the engine of the configuration, which puts what arrives into the inbox. Dropping it ends the
-/// session.
+/// Opens the configured engine with this inbox. Dropping the engine ends its session.
 ///
 /// # Errors
-/// `Unsupported` if the program was built without this engine; those of starting threads; else those of the engine.
+/// `Unsupported` if the program was built without it; errors of starting threads and of the engine.
 pub fn open(config: &Config, inbox: &Inbox) -> Result<Box<dyn Engine>> {
     check_threads("linkspan-engine", THREADS)?;
     match config.engine {

@@ -1,18 +1,18 @@
-//! The engine zenoh: everything that this program uses of zenoh is here.
+//! The engine zenoh, with all uses of zenoh in this program.
 //!
 //! | Linkspan | zenoh |
 //! |---|---|
 //! | the name `lab/fft` | the key `linkspan/REALM/lab/fft` |
-//! | where a message comes from | an attachment, a map in CBOR: `incarnation`, `sequence`, `sent`, `kept` |
+//! | a message's origin | an attachment, a map in CBOR: `incarnation`, `sequence`, `sent`, `kept` |
 //! | the newest message; a request | a query on that key |
 //! | presence of a bridge | the liveliness token `linkspan/REALM/@alive/bridge/MACHINE/ID/bridge` |
 //! | presence of a name | the liveliness token `linkspan/REALM/@alive/PATTERN/MACHINE/INCARNATION/NAME` |
-//! | what one bridge sends to another | the key `linkspan/REALM/@link/TO/FROM/ID`: both machines, and the number of the bridge that it is for |
+//! | packets between bridges | the key `linkspan/REALM/@link/TO/FROM/ID`: both machines, and the receiver's number |
 //!
-//! zenoh removes a token when the session that declared it ends or is not reached any more, so presences need
-//! no heartbeat here. Callbacks run on threads of zenoh and put what arrives into the inbox; only queries for
-//! a newest message are answered there. Samples and packets are sent with `CongestionControl::Drop`: a slow
-//! peer loses them and does not hold up the loop. A newest message that was lost is queried: see `newest_numbers`.
+//! zenoh removes a token when its session ends or becomes unreachable, so presences need no heartbeat here. Callbacks
+//! run on zenoh's threads and put arrivals into the inbox; they only answer queries for a newest message. Samples and
+//! packets use `CongestionControl::Drop`: a slow peer loses them and does not delay the loop. A lost newest message
+//! is queried: see `newest_numbers`.
 
 use std::any::Any;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -40,37 +40,33 @@ use crate::engine::{
 use crate::inbox::Inbox;
 use crate::tls::{AUTHORITY, CERTIFICATE, Folder, KEY};
 
-/// The time-out of a query for a newest message; a long one takes its time on a slow network.
+/// The time-out of a query for a newest message. A long message takes time on a slow network.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The text of an error reply when no answer came in time.
 const TIMEOUT: &str = "Timeout";
 
-/// The word in the token of a bridge, where others have a pattern; the name of the bridge follows.
+/// The pattern and the name in a bridge's token.
 const BRIDGE: &str = "bridge";
 
-/// A session of zenoh. Dropping it ends the session and withdraws everything.
+/// A zenoh session. Dropping it ends the session and withdraws everything.
 pub struct Zenoh {
     session: Session,
     /// The realm, which is part of every key.
     realm: String,
-    /// The name of this machine.
     machine: String,
-    /// Where everything that arrives is put.
     inbox: Inbox,
     /// The presence of this bridge.
     _here: LivelinessToken,
     /// The number of this bridge's incarnation.
     id: u64,
-    /// The subscribers of imported names.
     imported: Mutex<Vec<Subscriber<()>>>,
 }
 
 impl Zenoh {
-    /// Opens a session, which puts what arrives into the inbox. Other bridges need not be reachable yet:
-    /// zenoh connects to them when they are.
+    /// Opens a session with this inbox. zenoh connects to other bridges as soon as they are reachable.
     ///
     /// # Errors
-    /// `TransportUnavailable` with zenoh's text; those of reading the keys and the name of this machine.
+    /// `TransportUnavailable` with zenoh's text; errors of reading this machine's keys and name.
     pub fn open(config: &Config, inbox: &Inbox) -> Result<Zenoh> {
         let mut ours = zenoh::Config::default();
         let list = |addresses: &[String]| Value::from(addresses.to_vec());
@@ -80,18 +76,17 @@ impl Zenoh {
             ("mode", Value::from(if is_client { "client" } else { "peer" })),
             ("listen/endpoints", list(&config.zenoh.listen)),
             ("connect/endpoints", list(connect)),
-            // A peer that is not there yet is connected to when it comes.
+            // Connects to a missing peer when it appears.
             ("connect/timeout_ms", Value::from(-1)),
             ("connect/exit_on_failure", Value::from(false)),
             ("connect/retry", Value::map([("period_init_ms", 100), ("period_max_ms", 1000)])),
             ("scouting/multicast/enabled", Value::from(config.zenoh.scouting)),
             ("scouting/gossip/enabled", Value::from(config.zenoh.scouting)),
-            // A longer message is not one of a bridge: it is dropped as it arrives, and not gathered in
-            // memory.
+            // No bridge sends longer messages. zenoh drops them on arrival instead of collecting them in memory.
             ("transport/link/rx/max_message_size", Value::from(LONGEST)),
-            // The bytes in flight of a link fit in this queue: 16 batches of 64 KiB.
+            // A link's bytes in flight fit in this queue: 16 batches of 64 KiB.
             ("transport/link/tx/queue/size/data_high", Value::from(16)),
-            // A message that does not fit in its queue waits for at most 50 ms and is dropped then.
+            // A message that does not fit in its queue is dropped after at most 50 ms.
             ("transport/link/tx/queue/size/data", Value::from(16)),
         ];
         if let Some(tls) = &config.tls {
@@ -108,7 +103,7 @@ impl Zenoh {
             listening.unwrap_or_else(|| failed("opening a zenoh session", &e))
         })?;
         let (realm, machine) = (&config.realm, config.machine()?);
-        // A hasher's seed is random. The lowest bit is set, because 0 is not a valid number.
+        // A hasher's seed is random. The lowest bit is set because 0 is invalid.
         let id = RandomState::new().build_hasher().finish() | 1;
         let here = format!("linkspan/{realm}/@alive/{BRIDGE}/{machine}/{id:x}/{BRIDGE}");
         let here = session.liveliness().declare_token(here).wait();
@@ -126,7 +121,6 @@ impl Zenoh {
         Ok(zenoh)
     }
 
-    /// Returns the key of a name.
     fn key(&self, name: &str) -> String {
         format!("linkspan/{}/{name}", self.realm)
     }
@@ -140,13 +134,13 @@ impl Zenoh {
         declared.map_err(|e| failed("telling others of a name", &e).on(name))
     }
 
-    /// Receives the packets that other bridges send to this one, until the session ends.
+    /// Receives other bridges' packets for this bridge until the session ends.
     fn receive_packets(&self) -> Result<()> {
         let inbox = self.inbox.clone();
         let prefix = format!("linkspan/{}/@link/{}/", self.realm, self.machine);
         let key = format!("{prefix}*/{:x}", self.id);
         let sent = move |sample: zenoh::sample::Sample| {
-            // The access control lets a machine put only at keys with its own name in this place.
+            // The access control lets a machine put only at keys with its own name here.
             let from = sample.key_expr().as_str().strip_prefix(&prefix).and_then(|rest| rest.split_once('/'));
             if let Some((machine, _)) = from {
                 inbox.push(Arrival::Packet(machine.to_owned(), bytes_of(sample.payload())));
@@ -157,7 +151,7 @@ impl Zenoh {
         received.map_err(|e| failed("receiving from other bridges", &e))
     }
 
-    /// Watches the tokens of the realm, with those that exist already, until the session ends.
+    /// Watches all tokens of the realm, including existing ones, until the session ends.
     fn watch_presences(&self) -> Result<()> {
         let prefix = format!("linkspan/{}/@alive/", self.realm);
         let (inbox, within) = (self.inbox.clone(), prefix.clone());
@@ -191,10 +185,10 @@ impl Engine for Zenoh {
         let error = |e: zenoh::Error| failed("exporting a publisher", &e).on(&presence.name);
         let newest: Arc<Mutex<Option<Sample>>> = Arc::default();
         let (answering, realm_key) = (newest.clone(), key.clone());
-        // Without a newest message there is no reply, and the query ends: see `Ended`.
+        // Without a newest message, the query ends without a reply: see `Ended`.
         let answer = move |query: Query| {
             let newest = answering.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            // An error means that the querying bridge has gone, so no answer is needed.
+            // An error means that the querying bridge has gone.
             let _ = newest.map(|sample| {
                 let reply = query.reply(&realm_key, ZBytes::from(sample.body.bytes));
                 let attached = sample.origin.as_ref().map(attachment);
@@ -204,7 +198,7 @@ impl Engine for Zenoh {
         let queryable = self.session.declare_queryable(key.clone()).callback(answer).wait().map_err(error)?;
         let publisher = self.session.declare_publisher(key).congestion_control(CongestionControl::Drop);
         let publisher = publisher.allowed_destination(Locality::Remote).wait().map_err(error)?;
-        // Last: a bridge that sees the token may query at once.
+        // Last, because a bridge that sees the token may query at once.
         let token = self.token(presence)?;
         Ok(Box::new(Exported { publisher, newest, _queryable: queryable, _token: token }))
     }
@@ -219,7 +213,7 @@ impl Engine for Zenoh {
             let call = Call::of(Body { encoding, bytes }, attached.as_deref(), Encoding::Cbor);
             let key = reply_key.clone();
             let respond = move |reply: Reply| {
-                // An error means that the caller has gone, so no answer is needed.
+                // An error means that the caller has gone.
                 let _ = match reply {
                     Ok(body) => {
                         let reply = query.reply(&key, ZBytes::from(body.bytes));
@@ -249,7 +243,7 @@ impl Engine for Zenoh {
     fn send(&self, bridge: &Bridge, packet: Bytes) -> Result<()> {
         let key =
             format!("linkspan/{}/@link/{}/{}/{:x}", self.realm, bridge.machine, self.machine, bridge.id);
-        // A packet that is lost is sent again; a full queue must not hold up the loop.
+        // Lost packets are sent again, while a full queue would delay the loop.
         let put = self.session.put(key, ZBytes::from(packet)).congestion_control(CongestionControl::Drop);
         let put = put.priority(Priority::DataHigh).allowed_destination(Locality::Remote);
         put.wait().map_err(|e| failed("sending to another bridge", &e))
@@ -267,8 +261,8 @@ impl Engine for Zenoh {
         let error = |e| failed("importing names", &e).on(pattern);
         let key = KeyExpr::try_from(self.key(&key_pattern(pattern))).map_err(error)?;
         let mut imported = self.imported.lock().unwrap_or_else(PoisonError::into_inner);
-        // A sample is delivered once for each subscriber, so subscribers must not overlap. Of two keys, one
-        // includes the other or they have nothing in common.
+        // Each subscriber delivers a sample once, so subscribers must not overlap. Of two keys, one includes the
+        // other, or they are disjoint.
         if imported.iter().any(|wide| wide.key_expr().includes(&key)) {
             return Ok(());
         }
@@ -283,14 +277,14 @@ impl Engine for Zenoh {
         let (inbox, answered) = (self.inbox.clone(), Arc::new(AtomicBool::new(false)));
         let key = self.key(&presence.name);
         let (name, presence) = (presence.name.clone(), presence.clone());
-        // zenoh reports the end of a query by dropping the callback, and with it this value.
+        // zenoh reports a query's end by dropping the callback, and this value with it.
         let ended = Ended(inbox.clone(), presence.clone(), answered.clone());
         let callback = move |reply: zenoh::query::Reply| {
             let _ = &ended;
             match reply.result() {
                 Ok(sample) => {
                     let sample = sample_of(&presence.name, sample);
-                    // Other programs may have published at the same name.
+                    // Other programs may have published under this name.
                     if sample.origin.is_some_and(|origin| origin.incarnation == presence.incarnation) {
                         answered.store(true, Ordering::Relaxed);
                         inbox.push(Arrival::Newest(presence.clone(), Newest::Sample(sample)));
@@ -324,10 +318,9 @@ impl Engine for Zenoh {
     }
 }
 
-/// An exported publisher; dropping it withdraws the name.
 struct Exported {
     publisher: Publisher<'static>,
-    /// The newest message, with which the queryable answers.
+    /// The queryable's answer.
     newest: Arc<Mutex<Option<Sample>>>,
     _queryable: Queryable<()>,
     _token: LivelinessToken,
@@ -337,15 +330,14 @@ impl Outlet for Exported {
     fn publish(&self, sample: Sample) -> Result<()> {
         let attached = sample.origin.as_ref().map(attachment);
         let (bytes, encoding) = (sample.body.bytes.clone(), mime(sample.body.encoding));
-        // Before publishing: a query that comes after the message was published is answered with this
-        // message.
+        // Before publishing, so that a later query returns this message.
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(sample);
         let put = self.publisher.put(ZBytes::from(bytes)).encoding(encoding).attachment(attached);
         put.wait().map_err(|e| failed("publishing to other machines", &e))
     }
 }
 
-/// Reports the end of a query for a newest message: nothing has been published if no reply came.
+/// Reports the end of a query for a newest message. Without a reply, nothing has been published.
 struct Ended(Inbox, Presence, Arc<AtomicBool>);
 
 impl Drop for Ended {
@@ -356,8 +348,9 @@ impl Drop for Ended {
     }
 }
 
-/// Returns the settings for TLS with certificates on both sides, and the rights of each machine. A machine is
-/// identified by the common name in its certificate.
+/// Returns the settings for TLS with certificates on both sides, and each machine's rights.
+///
+/// A certificate's common name identifies the machine.
 fn encryption(config: &Config, folder: &Folder) -> Vec<(&'static str, Value)> {
     let file = |name: &str| Value::from(folder.file(name));
     vec![
@@ -368,21 +361,21 @@ fn encryption(config: &Config, folder: &Folder) -> Vec<(&'static str, Value)> {
         ("transport/link/tls/connect_certificate", file(CERTIFICATE)),
         ("transport/link/tls/connect_private_key", file(KEY)),
         ("transport/link/tls/enable_mtls", Value::from(true)),
-        // Certificates name machines and not hosts. zenoh also trusts public authorities, whose certificates
-        // name hosts; the access control admits only the names of our machines.
+        // Certificates name machines, not hosts. zenoh also trusts public authorities, whose certificates name hosts,
+        // but the access control admits only our machines.
         ("transport/link/tls/verify_name_on_connect", Value::from(false)),
         ("transport/link/tls/close_link_on_expiration", Value::from(true)),
         ("access_control", access::control(config, &folder.certificate.machine, &folder.revoked)),
     ]
 }
 
-/// Returns the error of an operation of zenoh.
 fn failed(doing: &str, error: &zenoh::Error) -> Error {
     Error::new(ErrorKind::TransportUnavailable, format!("{doing}: {error}"))
 }
 
-/// Returns the error for an address at which this machine cannot listen, from zenoh's text, which has the address and
-/// the number of the system's error; `None` for any other error.
+/// Returns the error for an address where this machine cannot listen; `None` for other errors.
+///
+/// zenoh's text contains the address and the system's error number.
 fn refused_address(text: &str, listen: &[String]) -> Option<Error> {
     let address = listen.iter().find(|address| text.contains(*address))?;
     let number = text.split("(os error ").nth(1)?.split(')').next()?.parse::<i32>().ok()?;
@@ -407,8 +400,7 @@ fn refused_address(text: &str, listen: &[String]) -> Option<Error> {
     Some(Error::new(kind, format!("listening at {address}: {why}")))
 }
 
-/// Returns the failure in an error reply: as this program encodes it, else the text of zenoh or of a foreign
-/// program.
+/// Decodes the failure in an error reply, or wraps the text of zenoh or of a program without Linkspan.
 fn failure_of(bytes: &[u8]) -> RemoteFailure {
     failure_from(bytes).unwrap_or_else(|| match String::from_utf8_lossy(bytes) {
         text if text == TIMEOUT => failure(TIMEOUT, "the server's machine gave no answer in time"),
@@ -416,8 +408,7 @@ fn failure_of(bytes: &[u8]) -> RemoteFailure {
     })
 }
 
-/// Returns the bridge of a token, from the end of its key; `None` if the token is that of a name, or
-/// malformed.
+/// Returns the bridge of a token's key suffix; `None` for a name's token or a malformed one.
 fn bridge_of(rest: &str) -> Option<Bridge> {
     let mut parts = rest.splitn(4, '/');
     let (word, machine, id, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
@@ -426,26 +417,25 @@ fn bridge_of(rest: &str) -> Option<Bridge> {
     is_bridge.then(|| Bridge { id, machine: machine.to_owned() })
 }
 
-/// Returns the presence of a token, from the end of its key; `None` if it is malformed.
+/// Returns the presence of a token's key suffix; `None` if it is malformed.
 fn presence_of(rest: &str) -> Option<Presence> {
     let mut parts = rest.splitn(4, '/');
     let (word, machine, incarnation, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let pattern = Pattern::of(word)?;
     let incarnation = u64::from_str_radix(incarnation, 16).ok().filter(|incarnation| *incarnation != 0)?;
-    // The name of the machine is shown to users, so it must not have other characters.
+    // Users see the machine's name, so its characters are restricted.
     if !is_word(machine) {
         return None;
     }
     Some(Presence { name: name.to_owned(), pattern, machine: machine.to_owned(), incarnation })
 }
 
-/// Returns a key expression that matches all names that the pattern matches, and perhaps others.
+/// Returns a key expression that matches all names of the pattern, and perhaps others.
 fn key_pattern(pattern: &str) -> String {
     let Some(at) = pattern.find(['*', '?']) else { return pattern.to_owned() };
     pattern[..at].rsplit_once('/').map_or_else(|| "**".to_owned(), |(before, _)| format!("{before}/**"))
 }
 
-/// Returns the encoded origin of a message.
 fn attachment(origin: &Origin) -> Vec<u8> {
     let fields = [
         ("incarnation", Value::from(origin.incarnation)),
@@ -456,8 +446,7 @@ fn attachment(origin: &Origin) -> Vec<u8> {
     codec::encode(&Value::map(fields.into_iter().chain(kept)), Encoding::Cbor).unwrap_or_default()
 }
 
-/// Returns the origin that these bytes encode; `None` if they do not, as in an attachment of a foreign
-/// program.
+/// Decodes a message's origin; `None` for an attachment of a program without Linkspan.
 fn origin_of(bytes: &[u8]) -> Option<Origin> {
     let map = codec::decode(bytes, Encoding::Cbor).ok()?;
     let number = |key: &str| map.at(key).and_then(Value::as_u64).ok();
@@ -471,19 +460,18 @@ fn origin_of(bytes: &[u8]) -> Option<Origin> {
     })
 }
 
-/// Returns a message with its name, which the caller has taken from the key.
+/// Returns a message under the name that the caller took from the key.
 fn sample_of(name: &str, sample: &zenoh::sample::Sample) -> Sample {
     let origin = sample.attachment().and_then(|attached| origin_of(&attached.to_bytes()));
     Sample { name: name.to_owned(), origin, body: body_of(sample) }
 }
 
-/// Returns the value of a sample or of a reply.
 fn body_of(sample: &zenoh::sample::Sample) -> Body {
     let encoding = encoding_of(Some(&sample.encoding().to_string()));
     Body { encoding, bytes: bytes_of(sample.payload()) }
 }
 
-/// Returns the bytes of a payload, in one piece; zenoh may hold them in several.
+/// Returns a payload in one piece; zenoh may hold several.
 fn bytes_of(payload: &ZBytes) -> Bytes {
     match payload.to_bytes() {
         std::borrow::Cow::Borrowed(bytes) => Bytes::copy_from_slice(bytes),

@@ -1,4 +1,4 @@
-//! A name of another machine: its presences, and the local end of the chosen one.
+//! A name of another machine: its presences, and the local end of the chosen presence.
 
 use std::os::fd::OwnedFd;
 use std::sync::Weak;
@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::engine::{Engine, Pattern, Presence};
 use crate::joining::dup;
 
-/// The presences of one name, in the order in which they appeared, and the local end of the chosen one.
+/// A name's presences in order of appearance, and its local end.
 #[derive(Default)]
 pub struct Name {
     pub presences: Vec<Presence>,
@@ -19,38 +19,35 @@ pub struct Name {
 
 /// The local end of a name of another machine.
 pub enum Local {
-    /// A publisher that relays messages under the numbers that they have there; `last` is the last of them.
+    /// A publisher that relays messages under their original numbers, up to `last`.
     Publisher {
-        /// The publisher's presence.
         presence: Presence,
         publisher: Publisher,
         last: u64,
-        /// Whether its bridge keeps messages, and sends them again.
+        /// Whether its bridge keeps messages to send them again.
         is_kept: bool,
     },
     /// A server that forwards requests.
     Server {
-        /// The server's presence.
         presence: Presence,
         server: Box<Server>,
         descriptor: OwnedFd,
-        /// Requests under way, each with its number.
+        /// Pending requests with their numbers.
         under_way: Vec<(u64, Weak<Request>)>,
     },
-    /// A listener for a channel or a controller; each program that connects gets a link.
+    /// A listener for a channel or controller; each connecting program gets a link.
     Channel {
         /// The listener's presence.
         presence: Presence,
         listener: RelayListener,
         descriptor: OwnedFd,
     },
-    /// A publisher for a program that uses the engine without Linkspan; listings show the engine's name as
-    /// its machine.
+    /// A publisher for a program without Linkspan; listings show the engine's name as its machine.
     Foreign(Publisher, &'static str),
 }
 
 impl Local {
-    /// Returns the presence that it stands for; a foreign program has none.
+    /// Returns its presence; `None` for a program without Linkspan.
     pub fn presence(&self) -> Option<&Presence> {
         match self {
             Local::Publisher { presence, .. }
@@ -60,7 +57,7 @@ impl Local {
         }
     }
 
-    /// Returns what listings show as its machine.
+    /// Returns the machine that listings show.
     pub fn machine(&self) -> &str {
         match self {
             Local::Publisher { presence, .. }
@@ -70,10 +67,10 @@ impl Local {
         }
     }
 
-    /// Binds the name for a server, a channel or a controller of another machine.
+    /// Binds the name for another machine's server, channel or controller.
     ///
     /// # Errors
-    /// `AddressInUse` if a program of this machine has the name; those of the system.
+    /// `AddressInUse` if a local program has the name; system errors.
     pub fn listen(name: &str, presence: Presence, config: &Config, engine: &dyn Engine) -> Result<Local> {
         let options = options(config, &presence.machine);
         if matches!(presence.pattern, Pattern::Channel | Pattern::Controller) {
@@ -85,9 +82,9 @@ impl Local {
             return Ok(Local::Channel { descriptor: dup(&listener)?, presence, listener });
         }
         let mut options = options;
-        // Messages are acknowledged once the far server has handled them.
+        // Messages are acknowledged after the far server has handled them.
         options.ack = Acknowledge::Manual;
-        // A program that sends a longer request gets `TooLarge` itself, before it has sent anything.
+        // The sender of a longer request gets `TooLarge` before it sends anything.
         options.max_message_size = engine.longest_request().unwrap_or(u64::MAX).min(options.max_message_size);
         let server = Server::serve(name, &options)?;
         let descriptor = dup(&server)?;
@@ -96,9 +93,10 @@ impl Local {
 }
 
 impl Name {
-    /// Returns the presence that the name stands for here: of the machine that has a local end already, else
-    /// of the machine that came first; of one machine its newest incarnation. Staying with a machine keeps
-    /// programs here connected.
+    /// Returns the chosen presence: the newest incarnation on the current local end's machine, or on the first
+    /// machine.
+    ///
+    /// Keeping the machine keeps local programs connected.
     pub fn chosen(&self) -> Option<&Presence> {
         let first = self.presences.first()?;
         let machine = self.local.as_ref().and_then(Local::presence).map(|presence| &presence.machine);
@@ -107,7 +105,7 @@ impl Name {
     }
 }
 
-/// Returns the options of a local end; listings show this machine.
+/// Returns the options of a local end; listings show `machine`.
 pub fn options(config: &Config, machine: &str) -> Options {
     Options::default().with_machine(machine).with_timeout(config.request_timeout())
 }

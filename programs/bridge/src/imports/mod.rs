@@ -1,21 +1,17 @@
-//! Imports names of other machines: each becomes a publisher, a server or a listener of this program under
-//! the same name.
+//! Imports names of other machines: each becomes a local publisher, server or listener with the same name.
 //!
-//! Several machines may have one name, and only one of them is chosen: the first, until all its presences
-//! have gone. Of one machine the newest incarnation counts. The others are entered in the status as refused.
+//! If several machines have a name, the first is chosen until all of its presences have gone. Within a machine, the
+//! newest incarnation counts. The status lists the others as refused.
 //!
-//! A chosen presence leads to a local end (`Local`) as follows:
+//! A chosen presence gets a local end (`Local`) in these steps:
 //!
-//! 1. The presence appears. A server, a channel or a controller gets its local end at once; a server waits
-//!    until the clock of its machine is known.
-//! 2. For a publisher, the newest message is queried. The answer decides with which number the local
-//!    publisher begins.
-//! 3. If a program of this machine has the name, the name is refused and tried again later.
-//! 4. When the presence goes, its local end is dropped, and with it the name on this machine. The next
-//!    presence is chosen.
+//! 1. The presence appears. A server, channel or controller gets its local end at once, except that a server waits
+//!    for its machine's clock.
+//! 2. For a publisher, the newest message is queried. The answer determines the local publisher's first number.
+//! 3. If a local program has the name, the name is refused and tried again later.
+//! 4. When the presence goes, its local end is dropped and releases the name. The next presence is chosen.
 //!
-//! A program that uses the engine without Linkspan has no presence: its first message makes a local
-//! publisher.
+//! A program without Linkspan has no presence: its first message creates a local publisher.
 
 mod local;
 mod publishers;
@@ -39,46 +35,45 @@ use crate::status::Status;
 use local::{Local, Name};
 use recovery::Recovery;
 
-/// The most programs that may have one name.
+/// The most presences of one name.
 const PRESENCES: usize = 64;
-/// The most publishers that went and whose last number is remembered.
+/// The most departed publishers whose last number is remembered.
 const LEFT: usize = 10_000;
 
-/// All names of other machines that are imported here.
+/// All imported names of other machines.
 pub struct Imports {
-    /// The names, with or without a local end.
+    /// Names with or without a local end.
     names: BTreeMap<String, Name>,
     acknowledgements: Acknowledgements,
     clocks: Clocks,
-    /// The publishers whose newest message may have been lost.
+    /// Publishers whose newest message may be lost.
     missing: Missing,
-    /// The publishers whose missed messages are received again.
+    /// Publishers whose missed messages are being recovered.
     recoveries: BTreeMap<String, Recovery>,
-    /// The publishers that went and whose bridge keeps messages: they may have gone with the network alone.
+    /// Departed publishers whose bridge keeps messages: perhaps only the network failed.
     left: BTreeMap<String, Left>,
-    /// Requests without an answer in time, each until its caller's own time-out has surely passed.
+    /// Requests without an answer in time, kept until their caller's time-out has certainly passed.
     given_up: Arc<Mutex<Vec<GivenUp>>>,
-    /// The number of the last request that was sent to another machine.
+    /// The number of the last request to another machine.
     last_request: u64,
-    /// Wakes the loop when a request has been given up.
+    /// Wakes the loop when a request was given up.
     inbox: Inbox,
 }
 
-/// A request without an answer in time, and when its caller's own time-out has surely passed.
+/// A request without an answer in time, and when its caller's time-out has certainly passed.
 type GivenUp = (Instant, Arc<Request>);
 
-/// A publisher that went.
+/// A departed publisher.
 #[derive(Clone, Copy)]
 struct Left {
     incarnation: u64,
     /// The number of its last message here.
     last: u64,
-    /// How many subscribers it had here.
+    /// Its number of subscribers here.
     subscribers: usize,
 }
 
 impl Imports {
-    /// Creates a set without names.
     pub fn new(inbox: Inbox, clocks: Clocks, config: &Config) -> Imports {
         let acknowledgements = Acknowledgements::new(inbox.clone(), config.request_timeout());
         let (names, missing, recoveries, left, given_up) = Default::default();
@@ -86,8 +81,7 @@ impl Imports {
         Imports { names, acknowledgements, clocks, missing, recoveries, left, given_up, last_request, inbox }
     }
 
-    /// Returns when a name is to be taken anew, messages are to be sent again, a newest message is to be
-    /// queried, missed messages are to be looked at, or a caller gives up.
+    /// Returns the earliest time of any work: names, repeated messages, queries, recoveries and callers that give up.
     pub fn deadline(&self) -> Option<Instant> {
         let given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
         let given_up = given_up.iter().map(|(at, _)| *at);
@@ -96,8 +90,9 @@ impl Imports {
         given_up.chain(others).chain(recoveries).min()
     }
 
-    /// Closes and binds anew the names whose far server was missing when a message came: programs connect
-    /// again, and send again what was not acknowledged.
+    /// Closes and binds again names whose far server was missing when a message came.
+    ///
+    /// Programs then connect again and resend unacknowledged messages.
     pub fn take_anew(&mut self, config: &Config, engine: &dyn Engine, status: &mut Status) {
         for name in self.acknowledgements.due() {
             if let Some(it) = self.names.get_mut(&name) {
@@ -108,7 +103,7 @@ impl Imports {
         }
     }
 
-    /// Returns the descriptors to wait for, each with its name. Publishers have none.
+    /// Returns the descriptors to wait for, with their names. Publishers have none.
     pub fn descriptors(&self) -> impl Iterator<Item = (&str, &OwnedFd)> {
         self.names.iter().filter_map(|(name, it)| match &it.local {
             Some(Local::Server { descriptor, .. } | Local::Channel { descriptor, .. }) => {
@@ -118,21 +113,21 @@ impl Imports {
         })
     }
 
-    /// Returns whether the controller of this name is on another machine, and is reached through this
-    /// program.
+    /// Returns whether this name's controller is on another machine, reached through this program.
     pub fn has_controller(&self, name: &str) -> bool {
         let local = self.names.get(name).and_then(|it| it.local.as_ref());
         local.and_then(Local::presence).is_some_and(|it| it.pattern == Pattern::Controller)
     }
 
-    /// Returns whether a name waits until a program of this machine releases it.
+    /// Returns whether any name waits until a local program releases it.
     pub fn is_blocked(&self, status: &Status) -> bool {
         let waits = |name: &String| self.names.get(name).is_some_and(|it| it.local.is_none());
         status.refused.keys().any(waits)
     }
 
-    /// Returns why a further presence of this machine is not accepted, or `None` if it is. `most` is how many
-    /// names a machine may have.
+    /// Returns why another presence of this machine is refused; `None` if it is accepted.
+    ///
+    /// `most` is the limit of names per machine.
     pub fn surplus(&self, name: &str, machine: &str, most: usize) -> Option<String> {
         let is_of = |it: &&Name| match (&it.local, &it.presences[..]) {
             (Some(Local::Foreign(_, engine)), _) => machine == *engine,
@@ -145,10 +140,10 @@ impl Imports {
         has_more.then(|| format!("{machine} has more than {most} names, and no more are taken of it"))
     }
 
-    /// Adds a presence of another machine, or moves one that appears again to the end.
+    /// Adds a presence, or moves a repeated one to the end.
     ///
     /// # Errors
-    /// Those of the engine's query for a newest message.
+    /// Errors of the engine's query for a newest message.
     pub fn appeared(
         &mut self,
         presence: Presence,
@@ -160,16 +155,15 @@ impl Imports {
         name.presences.retain(|it| *it != presence);
         name.presences.push(presence.clone());
         self.settle(&presence.name, config, engine, status);
-        // The connection to its machine may have been lost meanwhile, so the newest message is queried in any
-        // case.
+        // The connection to its machine may have been lost in between, so the newest message is always queried.
         let chosen = self.names.get(&presence.name).and_then(Name::chosen) == Some(&presence);
         if chosen && presence.pattern == Pattern::Publish { engine.newest(&presence) } else { Ok(()) }
     }
 
-    /// Removes a presence. If it was the chosen one, its local end is dropped and the next one is chosen.
+    /// Removes a presence. For the chosen one, drops its local end and chooses the next.
     ///
     /// # Errors
-    /// Those of the engine's query for a newest message.
+    /// Errors of the engine's query for a newest message.
     pub fn gone(
         &mut self,
         presence: &Presence,
@@ -188,7 +182,7 @@ impl Imports {
                 self.left.insert(presence.name, Left { incarnation, last, subscribers });
             }
             self.acknowledgements.forget(&presence.name);
-            // The next publisher's first number is unknown until its newest message is.
+            // The newest message determines the next publisher's first number.
             if let Some(next) = name.chosen().filter(|next| next.pattern == Pattern::Publish) {
                 engine.newest(next)?;
             }
@@ -198,10 +192,10 @@ impl Imports {
         Ok(())
     }
 
-    /// Tries again to bind the names without a local end: names of this machine, or a clock, have changed.
+    /// Binds names without a local end again, after local names or a clock have changed.
     ///
     /// # Errors
-    /// Those of the engine's query for a newest message.
+    /// Errors of the engine's query for a newest message.
     pub fn retry(&mut self, config: &Config, engine: &dyn Engine, status: &mut Status) -> Result<()> {
         let waits = |(name, it): (&String, &Name)| it.local.is_none().then(|| name.clone());
         let waiting: Vec<String> = self.names.iter().filter_map(waits).collect();
@@ -216,8 +210,10 @@ impl Imports {
         Ok(())
     }
 
-    /// Makes the local end of a name that of the chosen presence. A publisher is bound later, by `open`, once
-    /// its first number is known. A name without presences is removed, unless a foreign program has it.
+    /// Makes a name's local end match the chosen presence.
+    ///
+    /// `open` binds a publisher later, when its first number is known. A name without presences is removed, except
+    /// for a program without Linkspan.
     fn settle(&mut self, of: &str, config: &Config, engine: &dyn Engine, status: &mut Status) {
         let Some(name) = self.names.get_mut(of) else { return };
         let Some(chosen) = name.chosen().cloned() else {
@@ -235,7 +231,7 @@ impl Imports {
             name.local = None;
             self.acknowledgements.forget(of);
         }
-        // Without the clock of that machine, requests to it would have no deadline.
+        // Without that machine's clock, requests to it would have no deadline.
         let waits = chosen.pattern == Pattern::Request && self.clocks.is_awaited(&chosen.machine);
         if name.local.is_none() && chosen.pattern != Pattern::Publish && !waits {
             match Local::listen(of, chosen, config, engine) {
@@ -249,7 +245,7 @@ impl Imports {
         self.update_status(status);
     }
 
-    /// Enters the names that have a local end, and their machines, in the status.
+    /// Updates the status with the names that have a local end, and their machines.
     fn update_status(&self, status: &mut Status) {
         let machine = |it: &Name| Some(it.local.as_ref()?.machine().to_owned());
         let names = self.names.iter().filter_map(|(name, it)| Some((name.clone(), machine(it)?)));

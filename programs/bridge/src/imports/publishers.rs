@@ -1,5 +1,4 @@
-//! Publishers of other machines: their messages are published here under the same numbers, and newest messages that
-//! were lost are queried.
+//! Publishers of other machines: publishes their messages here under their numbers, and queries lost newest messages.
 
 use std::time::Instant;
 
@@ -15,15 +14,14 @@ use crate::newest_numbers::NewestNumber;
 use crate::status::Status;
 use crate::translation::arrived;
 
-/// The most missed messages of one name that are published in a row.
+/// The most recovered messages of one name per turn.
 const IN_TURN: usize = 256;
 
 impl Imports {
-    /// Publishes here a message that was published at another machine. It is ignored if its publisher is not
-    /// the chosen one.
+    /// Publishes a remote message here. Ignores publishers that are not chosen.
     ///
     /// # Errors
-    /// Those of publishing a message of a program without Linkspan.
+    /// Errors of publishing a message of a program without Linkspan.
     pub fn sample(&mut self, sample: Sample, config: &Config, status: &mut Status) -> Result<()> {
         match sample.origin {
             Some(origin) => self.relay(sample, origin, config, status),
@@ -31,8 +29,8 @@ impl Imports {
         }
     }
 
-    /// Publishes a message under its own number. One behind a gap waits for those of the gap, where their bridge has
-    /// kept them.
+    /// Publishes a message under its own number. If its bridge kept the messages of a gap before it, it waits for
+    /// them.
     fn relay(&mut self, sample: Sample, origin: Origin, config: &Config, status: &mut Status) -> Result<()> {
         self.open(&sample.name, origin.incarnation, origin.sequence, origin.kept, config, status);
         let name = self.names.get_mut(&sample.name);
@@ -57,7 +55,7 @@ impl Imports {
         Ok(())
     }
 
-    /// Publishes a message here. Numbers that are left out are counted as lost, and repeated ones are dropped.
+    /// Publishes a message here. Skipped numbers count as lost; repeated ones are dropped.
     fn publish_here(&mut self, sample: Sample, origin: Origin, status: &mut Status) {
         let local = self.names.get_mut(&sample.name).and_then(|it| it.local.as_mut());
         let Some(Local::Publisher { publisher, last, .. }) = local else { return };
@@ -69,12 +67,12 @@ impl Imports {
                 *last = origin.sequence;
             }
             Ok(false) => status.repeated = status.repeated.saturating_add(1),
-            // Its number is left out, and subscribers get the loss with the next message.
+            // Its number is skipped, and subscribers get the loss with the next message.
             Err(e) => status.refuse(&sample.name, format!("a message was not published here: {e}")),
         }
     }
 
-    /// Receives again the messages that were missed, and publishes them.
+    /// Recovers missed messages and publishes them.
     pub fn recover(&mut self, links: &mut Links, status: &mut Status) {
         let names: Vec<_> = self.recoveries.keys().cloned().collect();
         for name in names {
@@ -86,7 +84,7 @@ impl Imports {
         }
     }
 
-    /// Goes on with one recovery. Returns whether it is to be kept.
+    /// Continues one recovery. Returns whether to keep it.
     fn recover_one(&mut self, recovery: &mut Recovery, links: &mut Links, status: &mut Status) -> bool {
         for _ in 0..IN_TURN {
             let local = self.names.get(&recovery.presence.name).and_then(|it| it.local.as_ref());
@@ -110,10 +108,10 @@ impl Imports {
         true
     }
 
-    /// Binds the publisher of the chosen presence, if that has this incarnation and there is none yet.
-    /// `sequence` is the number of its first message here, and `kept` that of the oldest one that can be had again:
-    /// subscribers do not count earlier ones as missed. A publisher that was here before goes on behind its last
-    /// message.
+    /// Binds the chosen presence's publisher, if it has this incarnation and no local end yet.
+    ///
+    /// `sequence` is its first number here, and `kept` the oldest recoverable one; subscribers do not count earlier
+    /// ones as missed. A publisher that was here before continues after its last message.
     fn open(
         &mut self,
         of: &str,
@@ -142,8 +140,9 @@ impl Imports {
         }
     }
 
-    /// Publishes a message of a program that uses the engine without Linkspan. It is refused if it is no value, and if
-    /// a machine has the name: the messages of two publishers would be mixed.
+    /// Publishes a message of a program without Linkspan.
+    ///
+    /// Refuses bytes that are not a value, and a name that a machine has, because two publishers' messages would mix.
     fn publish(&mut self, sample: Sample, config: &Config, status: &mut Status) -> Result<()> {
         let body = match arrived(sample.body, config.is_json(&sample.name)) {
             Ok(body) => body,
@@ -191,7 +190,7 @@ impl Imports {
     /// Handles the answer to the query for a publisher's newest message.
     ///
     /// # Errors
-    /// Those of `sample`.
+    /// Errors of `sample`.
     pub fn newest(
         &mut self,
         presence: &Presence,
@@ -206,7 +205,7 @@ impl Imports {
                 self.open(&presence.name, presence.incarnation, 1, None, config, status);
                 Ok(())
             }
-            // The publisher is bound with its next message, or with the answer to the next query.
+            // The next message, or the answer to the next query, binds the publisher.
             Newest::Unknown => {
                 if self.is_missing(presence, sequence) {
                     self.missing.again(presence.clone(), sequence, Instant::now());
@@ -216,8 +215,9 @@ impl Imports {
         }
     }
 
-    /// Handles the number of a newest message, which another machine has sent: the message may have been lost,
-    /// and is queried if it does not arrive soon. Numbers of publishers that are not chosen here are ignored.
+    /// Handles a newest number from another machine; if that message does not arrive soon, it is queried.
+    ///
+    /// Ignores publishers that are not chosen here.
     pub fn newest_number(&mut self, machine: &str, number: &NewestNumber) {
         let NewestNumber { name, incarnation, sequence } = number;
         let chosen = self.names.get(name).and_then(Name::chosen);
@@ -228,8 +228,9 @@ impl Imports {
         }
     }
 
-    /// Returns whether the message of this number, or the local publisher itself, is still missing for a
-    /// presence. False if another presence is chosen.
+    /// Returns whether a presence's message with this number, or its local publisher, is still missing.
+    ///
+    /// Returns false if another presence is chosen.
     fn is_missing(&self, presence: &Presence, sequence: u64) -> bool {
         let Some(name) = self.names.get(&presence.name) else { return false };
         let is_chosen = name.chosen() == Some(presence) && presence.pattern == Pattern::Publish;
@@ -241,10 +242,10 @@ impl Imports {
             }
     }
 
-    /// Queries the newest messages that have been lost.
+    /// Queries lost newest messages.
     ///
     /// # Errors
-    /// Those of the engine's query.
+    /// Errors of the engine's query.
     pub fn query_missing(&mut self, engine: &dyn Engine) -> Result<()> {
         if self.missing.deadline().is_none_or(|at| at > Instant::now()) {
             return Ok(());

@@ -1,16 +1,13 @@
-//! Messages of other machines that were missed and that their bridge has kept: received again over a stream, and
-//! published here in order before those that have arrived meanwhile.
+//! Recovers missed messages that the publisher's bridge has kept, and publishes them here in order.
 //!
-//! 1. A message arrives behind a gap, and says that its bridge keeps messages of that gap. It is held, and so are those
-//!    behind it.
-//! 2. A stream is opened, and the first number requested. Its messages are published as they come.
-//! 3. The stream ends. What is held is published. Where there is another gap, since more was held than there is memory
-//!    for, a stream is opened for that; after one that brought nothing no other is opened, and the gap is reported as
-//!    `Lagged`.
+//! 1. A message arrives after a gap, and its bridge keeps messages of the gap. This message and later ones are held.
+//! 2. A stream is opened and the first missing number requested. Its messages are published as they arrive.
+//! 3. The stream ends, and the held messages are published. If the memory for held messages was too small, another
+//!    gap remains and another stream is opened. After a stream without messages, the gap is reported as `Lagged`.
 //!
-//! What was missed comes much faster than it was published, and a subscriber must not be overtaken now: after some
-//! bytes the subscribers here are waited for, though not for one that has stopped. If the name was not here
-//! meanwhile, the subscribers that it had are waited for, too.
+//! Recovered messages arrive much faster than they were published, and local subscribers must not be overrun. After
+//! some bytes, the bridge therefore waits for them, except for stopped ones. If the name was absent here, the bridge
+//! also waits for the subscribers that it had before.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -22,21 +19,20 @@ use crate::engine::{Presence, Sample};
 use crate::kept;
 use crate::links::{Id, Links, Received};
 
-/// The most bytes that are held while a stream is read. Beyond it the oldest go; their bridge has them.
+/// The most held bytes while a stream is read. Above it, the oldest are dropped, because their bridge has them.
 const HELD: usize = 16 << 20;
-/// The bytes and messages that are published in a row before subscribers are waited for; with the default of a ring an
-/// eighth of it.
+/// Bytes published before waiting for subscribers: an eighth of a default ring.
 const AT_ONCE: usize = 128 << 10;
-/// How long subscribers that have not read everything, or have not come back, are waited for.
+/// How long to wait for subscribers that have unread messages or have not returned.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often is looked whether they have.
+/// The interval of checks for them.
 const LOOK: Duration = Duration::from_millis(2);
-/// How long a bridge is waited for to which a stream can be opened.
+/// How long to wait for a bridge to which a stream can be opened.
 const BRIDGE: Duration = Duration::from_secs(5);
 
-/// What one step has led to.
+/// The result of one step.
 pub enum Step {
-    /// This message is to be published here now.
+    /// Publish this message now.
     Publish(Sample),
     /// Nothing more can be done now.
     Wait,
@@ -44,40 +40,38 @@ pub enum Step {
     Complete,
 }
 
-/// The recovery of one publisher's messages.
 pub struct Recovery {
-    /// The publisher.
     pub presence: Presence,
-    /// The number of the first message that is requested.
+    /// The first requested number.
     first: u64,
     stream: Stream,
-    /// The messages that have arrived behind the gap, in order.
+    /// Messages after the gap, in order.
     held: VecDeque<Sample>,
     held_bytes: usize,
-    /// How many subscribers the name had before it went.
+    /// The number of subscribers before the name went.
     subscribers: usize,
-    /// Bytes that were published since all subscribers had read everything.
+    /// Bytes published since all subscribers had read everything.
     unread: usize,
-    /// Since when subscribers are waited for.
+    /// Since when the bridge waits for subscribers.
     waits_since: Option<Instant>,
-    /// Whether a subscriber has stopped: it is not waited for any more.
+    /// Whether a subscriber has stopped; the bridge no longer waits for it.
     has_stopped: bool,
-    /// When to look again, if nothing else wakes the loop.
+    /// When to check again, if nothing else wakes the loop.
     next: Option<Instant>,
 }
 
 /// The stream of a recovery.
 enum Stream {
-    /// It is to be opened until this time.
+    /// To be opened until this time.
     Opening(Instant),
-    /// It is open, and whether it has brought a message.
+    /// Open, and whether it has brought a message.
     Open(Id, bool),
-    /// It has ended, and whether another one may bring more.
+    /// Ended, and whether another one may bring more.
     Ended(bool),
 }
 
 impl Recovery {
-    /// Begins with the message behind the gap. `subscribers` is how many the name had before it went from here.
+    /// Begins with the message after the gap. `subscribers` is the name's number of subscribers before it went.
     pub fn new(presence: Presence, first: u64, sample: Sample, subscribers: usize) -> Recovery {
         let now = Instant::now();
         let mut recovery = Recovery {
@@ -96,7 +90,7 @@ impl Recovery {
         recovery
     }
 
-    /// Keeps a message until those before it have been published. One that is no later than the last is here already.
+    /// Holds a message until earlier ones are published. Drops a repeated one.
     pub fn hold(&mut self, sample: Sample) {
         let number = |sample: &Sample| sample.origin.map_or(0, |origin| origin.sequence);
         if self.held.back().is_some_and(|last| number(last) >= number(&sample)) {
@@ -112,24 +106,23 @@ impl Recovery {
         }
     }
 
-    /// Returns when to look again.
     pub fn deadline(&self) -> Option<Instant> {
         self.next
     }
 
-    /// Looks at the recovery again at once: a turn had enough of it.
+    /// Schedules the recovery at once, after a turn reached its limit.
     pub fn go_on(&mut self) {
         self.next = Some(Instant::now());
     }
 
-    /// Ends the stream: the publisher has gone.
+    /// Ends the stream, because the publisher has gone.
     pub fn end(&mut self, links: &mut Links) {
         if let Stream::Open(id, _) = self.stream {
             links.close(id);
         }
     }
 
-    /// Returns what to do next. `last` is the number of the last message that was published here.
+    /// Returns what to do next. `last` is the last number published here.
     pub fn step(&mut self, last: u64, publisher: &Publisher, links: &mut Links) -> Step {
         let now = Instant::now();
         self.next = None;
@@ -144,7 +137,7 @@ impl Recovery {
                         links.send(id, kept::request(self.presence.incarnation, self.first));
                         self.stream = Stream::Open(id, false);
                     }
-                    // The names of a machine may appear before its bridge.
+                    // A machine's names may appear before its bridge.
                     None if now < until => self.next = Some(after(now, LOOK.saturating_mul(10))),
                     None => {
                         self.stream = Stream::Ended(false);
@@ -165,7 +158,7 @@ impl Recovery {
                             self.stream = Stream::Open(id, true);
                             self.publish(sample)
                         }
-                        // The other bridge is of a version that this one does not understand.
+                        // The other bridge sends a message of an unknown version.
                         None => {
                             links.close(id);
                             self.stream = Stream::Ended(has_brought);
@@ -178,7 +171,7 @@ impl Recovery {
         }
     }
 
-    /// Returns the next of the held messages, or opens a stream for a gap before it.
+    /// Returns the next held message, or opens a stream for a gap before it.
     fn next_held(&mut self, last: u64) -> Step {
         while let Some(origin) = self.held.front().and_then(|sample| sample.origin) {
             if origin.sequence <= last {
@@ -202,22 +195,20 @@ impl Recovery {
         Step::Publish(sample)
     }
 
-    /// Takes the first held message.
     fn take_held(&mut self) -> Option<Sample> {
         let sample = self.held.pop_front()?;
         self.held_bytes = self.held_bytes.saturating_sub(sample.body.memory());
         Some(sample)
     }
 
-    /// Returns whether subscribers are waited for: those that the name had before, and those that have not read
-    /// what was published.
+    /// Returns whether to wait for subscribers: earlier ones that are missing, or ones with unread messages.
     fn waits_for_subscribers(&mut self, publisher: &Publisher, now: Instant) -> bool {
         let are_missing = publisher.subscribers() < self.subscribers;
         let are_behind = self.unread >= AT_ONCE && !self.has_stopped && publisher.behind() > 0;
         if (are_missing || are_behind) && now < after(*self.waits_since.get_or_insert(now), PATIENCE) {
             return true;
         }
-        // One that has not come by now does not come back, and one that has not read has stopped.
+        // Those that have not come will not return, and those that have not read have stopped.
         self.has_stopped |= are_behind;
         self.subscribers = 0;
         if self.unread >= AT_ONCE {

@@ -1,4 +1,4 @@
-//! Requests of programs here to servers of other machines: forwarded, withdrawn, answered.
+//! Requests of local programs to servers of other machines: forwarded, withdrawn, answered.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, Weak};
@@ -17,15 +17,14 @@ use crate::links::Links;
 use crate::status::Status;
 use crate::translation::{arrived, departing};
 
-/// The most requests to one name that are sent in a row.
+/// The most requests to one name per turn.
 const IN_TURN: usize = 64;
 
 impl Imports {
-    /// Sends the requests that have arrived at a name to its machine, or opens links for programs that have
-    /// connected to a channel.
+    /// Forwards a name's arrived requests, or opens links for programs that connected to a channel.
     ///
     /// # Errors
-    /// Those of the server here, of the engine, and of opening links.
+    /// Errors of the local server, of the engine, and of opening links.
     pub fn pump(
         &mut self,
         name: &str,
@@ -45,7 +44,7 @@ impl Imports {
         self.withdraw(name, engine, links)
     }
 
-    /// Sends the requests that have arrived at a server to its machine.
+    /// Forwards a server's arrived requests.
     fn forward(
         &mut self,
         name: &str,
@@ -69,7 +68,7 @@ impl Imports {
             let is_json = config.is_json(name);
             let body = Body { encoding: request.encoding(), bytes: request.body().clone() };
             let body = departing(body, is_json).map_err(|e| exported_server::failure(&e));
-            // A message: its acknowledgement takes the place of an answer.
+            // A message gets an acknowledgement instead of an answer.
             if !request.wants_reply() {
                 let (incarnation, number) = (request.incarnation(), request.sequence());
                 if self.acknowledgements.begin(name, request) {
@@ -90,8 +89,7 @@ impl Imports {
                 }
             };
             let left = request.remaining().unwrap_or(Duration::MAX).min(config.request_timeout());
-            // Any machine that has the name may get the request, so its deadline is computed by the clock of
-            // each.
+            // Any machine with the name may get the request, so its deadline is computed for each clock.
             let machines = presences.iter().map(|presence| &presence.machine);
             let until = machines.filter_map(|it| Some((it.clone(), self.clocks.after(it, left)?)));
             self.last_request = self.last_request.saturating_add(1);
@@ -99,8 +97,8 @@ impl Imports {
             let call = Call { body, until: until.collect(), message: None, request: Some(id) };
             let request = Arc::new(request);
             under_way.push((id.number, Arc::downgrade(&request)));
-            // The caller's own time-out ends first: it is to get its own `Timeout`, not one of another
-            // machine.
+            // If the caller's time-out ends first, the caller must get its own `Timeout` instead of another
+            // machine's.
             let is_callers = left < config.request_timeout();
             let (given_up, inbox) = (self.given_up.clone(), self.inbox.clone());
             let foreign = (presence.machine == config.engine.name()).then(|| name.to_owned());
@@ -118,7 +116,7 @@ impl Imports {
                         .push((gives_up(&request), request));
                     return inbox.wake();
                 }
-                // An error means that the caller has gone, so no answer is needed.
+                // An error means that the caller has gone.
                 let _ = match reply {
                     Ok(body) => request.reply_payload(&Payload::from_bytes(body.encoding, body.bytes)),
                     Err(failure) => request.fail(&failure),
@@ -129,8 +127,8 @@ impl Imports {
         Ok(())
     }
 
-    /// Withdraws the requests to a server whose callers wait no longer from the machines that may have them.
-    /// The answered ones are removed.
+    /// Withdraws requests whose callers have stopped waiting from all machines that may have them; removes answered
+    /// ones.
     fn withdraw(&mut self, name: &str, engine: &dyn Engine, links: &Links) -> Result<()> {
         let Some(Name { presences, local: Some(Local::Server { under_way, .. }) }) = self.names.get_mut(name)
         else {
@@ -147,7 +145,7 @@ impl Imports {
         Ok(())
     }
 
-    /// Answers the requests whose callers have given up, and removes them.
+    /// Answers and removes requests whose callers have given up.
     pub fn drop_given_up(&self) {
         let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
         let text = "the server's machine gave no answer in time";
@@ -158,21 +156,20 @@ impl Imports {
         }
     }
 
-    /// Sends again the messages whose outcome did not arrive in time. The far bridge recognises those that it
-    /// has had.
+    /// Sends messages without an outcome again. The far bridge recognizes repetitions.
     ///
     /// # Errors
-    /// Those of the engine's `request`.
+    /// Errors of the engine's `request`.
     pub fn repeat(&mut self, config: &Config, engine: &dyn Engine) -> Result<()> {
         for (name, id, body) in self.acknowledgements.repeats() {
             match self.names.get(&name).and_then(|it| it.local.as_ref()) {
                 Some(Local::Server { presence, .. }) => {
-                    // It was translated when it was sent first, too.
+                    // The first translation succeeded too.
                     if let Ok(body) = departing(body, config.is_json(&name)) {
                         self.acknowledgements.send(&name, body, id, presence, engine)?;
                     }
                 }
-                // Its sender sends it again when the name is bound again.
+                // Its sender repeats it when the name is bound again.
                 _ => {
                     let gone = failure("NotFound", "no server has the name here now");
                     self.acknowledgements.end(&name, id, Err(gone));
@@ -183,7 +180,7 @@ impl Imports {
     }
 }
 
-/// Returns the answer of a program without Linkspan, or a failure if it is no value, which is counted.
+/// Returns an answer of a program without Linkspan, or a failure if it is not a value, which is counted.
 fn checked(reply: Reply, name: String, is_json: bool, inbox: &Inbox) -> Reply {
     arrived(reply?, is_json).map_err(|error| {
         let failure = exported_server::failure(&error);
@@ -192,7 +189,7 @@ fn checked(reply: Reply, name: String, is_json: bool, inbox: &Inbox) -> Reply {
     })
 }
 
-/// Returns the time at which the caller of a request has surely noticed that its time is over.
+/// Returns when a request's caller has certainly noticed its time-out.
 fn gives_up(request: &Request) -> Instant {
     // A caller on a loaded machine may notice it late.
     const LEEWAY: Duration = Duration::from_secs(1);

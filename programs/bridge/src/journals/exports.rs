@@ -1,9 +1,7 @@
-//! Journals of this machine for others: each importing machine gets the records from the number on that it
-//! requests.
+//! Journals of this machine for others: each importing machine gets the records from a requested number on.
 //!
-//! For each stream a subscriber reads the journal as any local program does, as fast as the window of the
-//! stream has room. A stream is ended, and the other side opens a new one, when the journal was replaced or
-//! the subscriber fell behind the records that are kept.
+//! For each stream, a local subscriber reads the journal as fast as the stream's window allows. If the journal was
+//! replaced or the subscriber fell behind the kept records, the stream ends and the other side opens a new one.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -21,15 +19,15 @@ use crate::joining::dup;
 use crate::links::{Id, Links, Opened, Received};
 use crate::status::Status;
 
-/// The most records of one journal that are sent in a row.
+/// The most records of one journal per turn.
 const IN_TURN: usize = 64;
 
 /// Exported journals, and the machines that read them.
 #[derive(Default)]
 pub struct Exports {
-    /// The exported journals, each with the value that withdraws it when dropped.
+    /// Exported journals, with the value that withdraws each on drop.
     names: BTreeMap<String, (Presence, Box<dyn Any>)>,
-    /// The machines that read them, by stream.
+    /// The reading machines by stream.
     sources: BTreeMap<Id, Source>,
 }
 
@@ -37,24 +35,24 @@ pub struct Exports {
 struct Source {
     name: String,
     machine: String,
-    /// The subscriber and its descriptor; `None` until the other side has requested a first record.
+    /// The subscriber and its descriptor; `None` until a first record is requested.
     reader: Option<(Subscriber, OwnedFd)>,
-    /// Whether all records have been sent.
+    /// Whether all records were sent.
     is_at_end: bool,
-    /// Whether the next record follows one that cannot be read: a segment of the replica begins with it then.
+    /// Whether an unreadable record precedes the next one, which then begins a segment of the replica.
     follows_gap: bool,
-    /// The identity of the journal that was described to the other side.
+    /// The journal's identity that the other side received.
     identity: [u8; 16],
-    /// The number of the last record that the other side has.
+    /// The other side's last record number.
     last: u64,
-    /// The number of the first record that the other side keeps.
+    /// The first record number that the other side keeps.
     oldest: u64,
-    /// The schema that was sent last; 0 for none.
+    /// The last sent schema; 0 for none.
     schema: u64,
 }
 
 impl Exports {
-    /// See [`super::Journals::update`].
+    /// As [`super::Journals::update`].
     pub fn update(
         &mut self,
         listed: &[Listed],
@@ -72,7 +70,7 @@ impl Exports {
             }
             let was = before.remove(name);
             let Some(incarnation) = one.incarnation else {
-                // A journal that cannot be read just now stays exported.
+                // An unreadable journal stays exported.
                 self.names.extend(was.filter(|_| one.problem.is_some()).map(|was| (name.clone(), was)));
                 continue;
             };
@@ -95,7 +93,7 @@ impl Exports {
         Ok(())
     }
 
-    /// Returns whether this presence is of this bridge.
+    /// Returns whether this presence belongs to this bridge.
     pub fn has(&self, presence: &Presence) -> bool {
         self.names.get(&presence.name).is_some_and(|(ours, _)| ours == presence)
     }
@@ -106,7 +104,7 @@ impl Exports {
         waiting.filter_map(|(id, source)| Some((*id, &source.reader.as_ref()?.1)))
     }
 
-    /// Returns the present time if there is more to send and room for it.
+    /// Returns now, if there is more to send and room for it.
     pub fn deadline(&self, links: &Links) -> Option<Instant> {
         let sends = |(id, source): (&Id, &Source)| {
             source.reader.is_some() && !source.is_at_end && links.has_room(*id)
@@ -114,22 +112,23 @@ impl Exports {
         self.sources.iter().any(sends).then(Instant::now)
     }
 
-    /// Marks a source that has something to read.
+    /// Marks a source with something to read.
     pub fn wake(&mut self, stream: Id) {
         if let Some(source) = self.sources.get_mut(&stream) {
             source.is_at_end = false;
         }
     }
 
-    /// Describes a journal to a machine that has opened a stream for it. The stream is closed if the machine
-    /// may not have the journal, as if there were none.
+    /// Describes a journal to a machine that opened a stream for it.
+    ///
+    /// Closes the stream if the machine may not have the journal, as for a missing journal.
     pub fn opened(&mut self, opened: Opened, links: &mut Links, config: &Config) -> Result<()> {
         let Opened { id, machine, name } = opened;
         if !self.names.contains_key(&name) || !config.gives(&name, &machine) {
             links.close(id);
             return Ok(());
         }
-        // A machine reads each journal over one stream: a new one replaces the previous one.
+        // A machine reads each journal over one stream; a new one replaces the previous one.
         self.sources.retain(|before, source| {
             let is_same = source.machine == machine && source.name == name;
             if is_same {
@@ -163,8 +162,9 @@ impl Exports {
         Ok(())
     }
 
-    /// Sends records over all streams. Returns whether a journal may be gone. The error of one stream is sent
-    /// to its other side, and ends that stream alone.
+    /// Sends records over all streams. Returns whether a journal may be gone.
+    ///
+    /// A stream's error is sent to its other side and ends only that stream.
     pub fn work(&mut self, links: &mut Links, status: &mut Status) -> Result<bool> {
         let mut look = false;
         self.sources.retain(|id, source| {
@@ -186,7 +186,7 @@ impl Source {
     /// Sends records while the window has room. Returns whether the stream continues.
     ///
     /// # Errors
-    /// Those of reading the journal.
+    /// Errors of reading the journal.
     fn work(&mut self, id: Id, links: &mut Links, status: &mut Status) -> Result<bool> {
         loop {
             match links.receive(id) {
@@ -219,7 +219,7 @@ impl Source {
                     self.is_at_end = true;
                     break;
                 }
-                // Local readers get the same error and continue behind the record; so do remote ones.
+                // Local and remote readers get this error and continue after the record.
                 Err(e) if matches!(e.kind(), ErrorKind::Corrupt | ErrorKind::TooLarge) => {
                     status.refuse(&self.name, e.to_string());
                     self.follows_gap = true;
@@ -230,7 +230,7 @@ impl Source {
                 }
             }
         }
-        // Read after the records: it includes the segments that began with one of them.
+        // Read after the records, to include the segments that they began.
         let segments = registry::segments(&self.name)?;
         for (message, follows_gap) in messages {
             if self.begins_anew(message.sequence())? {
@@ -253,7 +253,7 @@ impl Source {
         }
         match ended {
             None => Ok(true),
-            // The other side opens the stream again, and then receives a new description of the journal.
+            // The other side opens the stream again and gets a new description.
             Some(e)
                 if matches!(e.kind(), ErrorKind::Lagged | ErrorKind::Disconnected | ErrorKind::NotFound) =>
             {
@@ -263,8 +263,9 @@ impl Source {
         }
     }
 
-    /// Returns whether the next record is of another journal, which has replaced the one that was described
-    /// to the other side: a subscriber gets all records of such a journal.
+    /// Returns whether the next record belongs to a journal that replaced the described one.
+    ///
+    /// A subscriber gets all records of such a journal.
     fn begins_anew(&self, next: u64) -> Result<bool> {
         if next <= self.last {
             return Ok(true);

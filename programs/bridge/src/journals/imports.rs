@@ -1,11 +1,10 @@
-//! Replicas of journals of other machines: each continues behind its last record after any interruption.
+//! Replicas of other machines' journals. Each continues after its last record following any interruption.
 //!
-//! The state of a name is its stream and its writer. Without a stream one is opened at `retry`. A stream that
-//! ends leaves the writer, whose queued records are still written. A writer that fails ends the stream, and
-//! both begin anew after a longer delay. If the replica here is of another machine's journal, the next
-//! machine is tried.
+//! A name has a stream and a writer. Without a stream, one is opened at `retry`. After a stream ends, the writer
+//! still writes queued records. A failed writer ends the stream, and both restart after a longer delay. If the local
+//! replica belongs to another machine's journal, the next machine is tried.
 //!
-//! A journal of this machine is never changed: a journal of another machine with its name is refused.
+//! A journal of this machine is never changed: a remote journal with its name is refused.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -20,36 +19,35 @@ use crate::inbox::Inbox;
 use crate::links::{Id, Links, Received};
 use crate::status::Status;
 
-/// The delay until a stream that has ended is opened again.
+/// The delay before an ended stream is opened again.
 const AGAIN: Duration = Duration::from_millis(500);
-/// The delay until a replica that was refused is tried again.
+/// The delay before a refused replica is tried again.
 const REFUSED: Duration = Duration::from_secs(5);
-/// The most replicas: each has a thread.
+/// The most replicas; each has a thread.
 const REPLICAS: usize = 256;
 /// The most presences of one journal.
 const PRESENCES: usize = 64;
 
-/// All imported journals.
 pub struct Imports {
-    /// Woken by the threads of the replicas.
+    /// The replicas' threads wake it.
     inbox: Inbox,
-    /// The journals, by their endpoint here and there.
+    /// Journals by endpoint, which is equal on both machines.
     names: BTreeMap<String, Name>,
-    /// The number of the last stream, by which a result of the thread is matched with its stream.
+    /// The number of the last stream, which matches a thread's result with its stream.
     streams: u64,
 }
 
 /// A journal of other machines.
 struct Name {
-    /// The presences, in the order in which they appeared.
+    /// Presences in order of appearance.
     presences: Vec<Presence>,
-    /// Which of them is tried next: another one if the replica here is not of the previous one.
+    /// The index of the presence to try next; it advances if the local replica belongs to another journal.
     turn: usize,
-    /// The stream from the machine that is read.
+    /// The stream from the machine being read.
     stream: Option<Stream>,
-    /// The thread of the replica, once the journal has been described.
+    /// The replica's thread, after the journal was described.
     writer: Option<Writer>,
-    /// When a stream is opened, while there is none.
+    /// When to open a stream, if there is none.
     retry: Instant,
 }
 
@@ -61,12 +59,11 @@ struct Stream {
 }
 
 impl Imports {
-    /// Creates a set without journals.
     pub fn new(inbox: Inbox) -> Imports {
         Imports { inbox, names: BTreeMap::new(), streams: 0 }
     }
 
-    /// See [`super::Journals::appeared`].
+    /// As [`super::Journals::appeared`].
     pub fn appeared(&mut self, presence: Presence, status: &mut Status) {
         if !self.names.contains_key(&presence.name) && self.names.len() >= REPLICAS {
             let why = format!("{REPLICAS} journals of other machines are carried, and no more are taken");
@@ -85,7 +82,7 @@ impl Imports {
         }
     }
 
-    /// See [`super::Journals::gone`]. The replica stays.
+    /// As [`super::Journals::gone`]. The replica stays.
     pub fn gone(&mut self, presence: &Presence, links: &mut Links, status: &mut Status) {
         let Some(name) = self.names.get_mut(&presence.name) else { return };
         name.presences.retain(|it| it != presence);
@@ -100,14 +97,14 @@ impl Imports {
         self.update_status(status);
     }
 
-    /// See [`super::Journals::retry`].
+    /// As [`super::Journals::retry`].
     pub fn retry(&mut self) {
         for name in self.names.values_mut().filter(|name| name.stream.is_none() && name.writer.is_none()) {
             name.retry = Instant::now();
         }
     }
 
-    /// Returns when a stream is to be opened.
+    /// Returns when to open the next stream.
     pub fn deadline(&self) -> Option<Instant> {
         self.names.values().filter(|name| name.stream.is_none()).map(|name| name.retry).min()
     }
@@ -115,7 +112,7 @@ impl Imports {
     /// Opens streams, passes received messages to the replicas, and reports their progress.
     ///
     /// # Errors
-    /// Those of starting the thread of a replica.
+    /// Errors of starting a replica's thread.
     pub fn work(&mut self, links: &mut Links, status: &mut Status) -> Result<()> {
         let mut has_changed = false;
         for (endpoint, name) in &mut self.names {
@@ -134,7 +131,7 @@ impl Imports {
         Ok(())
     }
 
-    /// Lists in the status the replicas that are written, and their machines.
+    /// Updates the status with the replicas being written, and their machines.
     fn update_status(&self, status: &mut Status) {
         let machine = |name: &Name| Some(name.stream.as_ref()?.presence.machine.clone());
         let imported =
@@ -156,7 +153,7 @@ impl Name {
         else {
             return Ok(false);
         };
-        // `Replica::open` reports a replica that cannot be read.
+        // `Replica::open` reports an unreadable replica.
         if self.writer.is_none()
             && registry::history(endpoint).is_ok_and(|it| it.is_some_and(|it| it.machine.is_none()))
         {
@@ -169,7 +166,7 @@ impl Name {
         Ok(true)
     }
 
-    /// Passes received messages to the thread of the replica while its queue has room.
+    /// Passes received messages to the replica's thread while its queue has room.
     fn receive(
         &mut self,
         endpoint: &str,
@@ -195,7 +192,7 @@ impl Name {
                         Some(writer) => writer,
                         None => Writer::start(endpoint, inbox)?,
                     };
-                    // The same thread opens the replica again, after it has written what is queued.
+                    // The same thread opens the replica again after writing its queue.
                     self.writer.insert(writer).open(number, history, options);
                 }
                 (Some(Message::Schema(form)), Some(writer)) => writer.schema(form),
@@ -208,7 +205,7 @@ impl Name {
                     let machine = &stream.presence.machine;
                     status.refuse(endpoint, format!("{machine} sends no more of it: {why}"));
                 }
-                // The stream has ended, or the message is not valid in this state.
+                // The stream has ended, or the message is invalid in this state.
                 _ => {
                     links.close(stream.id);
                     (self.stream, self.retry) = (None, after(Instant::now(), AGAIN));
@@ -218,8 +215,7 @@ impl Name {
         Ok(())
     }
 
-    /// Handles the progress of the thread: requests records once the replica is open, and counts those that
-    /// are written.
+    /// Handles the thread's progress: requests records after the replica is open, and counts written ones.
     fn take_progress(&mut self, endpoint: &str, links: &mut Links, status: &mut Status) {
         let Some(writer) = &self.writer else { return };
         let progress = writer.progress();
@@ -237,7 +233,7 @@ impl Name {
         }
         if let Some(error) = progress.failed {
             status.refuse(endpoint, error.to_string());
-            // The replica here is of another journal, so the next machine is tried.
+            // The local replica belongs to another journal, so the next machine is tried.
             if error.kind() == ErrorKind::AddressInUse {
                 self.turn = self.turn.saturating_add(1);
             }

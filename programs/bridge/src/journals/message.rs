@@ -1,11 +1,11 @@
-//! The messages of a stream about a journal: a map, and the body of a record behind it.
+//! The messages of a journal's stream: a map, and the body of a record after it.
 //!
 //! | from | map | meaning |
 //! |---|---|---|
-//! | the bridge that has the journal | `identity`, `oldest`, `last` | what the journal is, and which of its records are there; sent first |
-//! | the other one | `from` | the number of the first record that it requests |
-//! | the bridge that has the journal | `schema` | the canonical form of a schema, before the first record that names it |
-//! | | `record`, `sent`, `source`, `incarnation`, `schema_id`, `encoding`, `begins` | a record, with its body behind the map |
+//! | exporting bridge | `identity`, `oldest`, `last` | the journal and its available records; sent first |
+//! | importing bridge | `from` | the number of the first requested record |
+//! | exporting bridge | `schema` | the canonical form of a schema, before the first record that names it |
+//! | | `record`, `sent`, `source`, `incarnation`, `schema_id`, `encoding`, `begins` | a record; its body follows |
 //! | | `oldest` | the records below this number are deleted |
 //! | | `failed` | why nothing more follows |
 
@@ -16,16 +16,14 @@ use linkspan_relay::ReplicaRecord;
 use crate::engine::{encoding_of, mime};
 use crate::links::{pack, unpack};
 
-/// A message of a stream about a journal.
 #[derive(Clone, Debug)]
 pub enum Message {
-    /// What the journal is, and which records it has. Only the oldest of its segments is sent.
+    /// The journal and its available records. Only its oldest segment is sent.
     Journal(History),
-    /// The number of the first record that is requested.
+    /// The number of the first requested record.
     From(u64),
     /// The canonical form of a schema.
     Schema(Bytes),
-    /// A record.
     Record(ReplicaRecord),
     /// The records below this number are deleted.
     Oldest(u64),
@@ -34,7 +32,6 @@ pub enum Message {
 }
 
 impl Message {
-    /// Returns the encoded message.
     pub fn to_bytes(&self) -> Bytes {
         let (map, body) = match self {
             Message::Journal(History { identity, segments, last, .. }) => {
@@ -63,8 +60,7 @@ impl Message {
         pack(&map, body)
     }
 
-    /// Returns the message that these bytes encode, or `None` if they do not encode one. Unknown keys are
-    /// ignored. The body of a record shares the memory of the bytes.
+    /// Decodes a message; `None` for invalid bytes. Ignores unknown keys. A record's body shares the bytes' memory.
     pub fn from_bytes(bytes: &Bytes) -> Option<Message> {
         let (map, body) = unpack(bytes)?;
         let number = |key: &str| map.at(key).and_then(Value::as_u64).ok();
@@ -129,7 +125,7 @@ mod tests {
             let bytes = message.to_bytes();
             let read = Message::from_bytes(&bytes).map(|read| format!("{read:?}"));
             assert_eq!(read, Some(format!("{message:?}")));
-            // Bytes that end in front of the body are not a message.
+            // Bytes that end before the body are not a message.
             let head = 4 + u32::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
             for end in 0..head {
                 assert!(Message::from_bytes(&bytes.slice(..end)).is_none(), "{message:?} {end}");

@@ -1,20 +1,19 @@
-//! Journals of one machine on another: the importing machine has a replica, which it writes from a stream of
-//! records.
+//! Journals of one machine on another: the importing machine writes a replica from a stream of records.
 //!
 //! The order of events for one journal:
 //!
-//! 1. The exporting bridge announces the journal; the importing bridge opens a stream about it.
-//! 2. The exporting bridge sends what the journal is. The importing bridge opens its replica, and requests
-//!    the records behind the last one that is there.
-//! 3. The exporting bridge sends records and schemas as they are written, and which records were deleted.
-//! 4. When the stream ends, for whatever reason, the importing bridge opens a new one.
+//! 1. The exporting bridge announces the journal; the importing bridge opens a stream for it.
+//! 2. The exporting bridge describes the journal. The importing bridge opens its replica and requests the records
+//!    after its last one.
+//! 3. The exporting bridge sends new records, schemas and deletions.
+//! 4. When the stream ends for any reason, the importing bridge opens a new one.
 //!
-//! A replica has the same records under the same numbers. It stays when the other machine has gone.
+//! A replica has the same records and numbers. It stays when the other machine has gone.
 //!
-//! | what | lives in |
+//! | part | lives in |
 //! |---|---|
 //! | journals of this machine for others | `exports` |
-//! | replicas of journals of other machines | `imports` |
+//! | replicas of other machines' journals | `imports` |
 //! | the thread that writes a replica | `writer` |
 //! | the messages between the two bridges | `message` |
 
@@ -37,22 +36,20 @@ use crate::inbox::Inbox;
 use crate::links::{Id, Links, Opened};
 use crate::status::Status;
 
-/// All journals that are exported or imported.
 pub struct Journals {
     exports: Exports,
     imports: Imports,
 }
 
 impl Journals {
-    /// Creates a set without journals.
     pub fn new(inbox: Inbox) -> Journals {
         Journals { exports: Exports::default(), imports: Imports::new(inbox) }
     }
 
-    /// Exports the listed journals that the configuration exports, and withdraws those that have gone.
+    /// Exports listed journals that the configuration exports, and withdraws missing ones.
     ///
     /// # Errors
-    /// Those of the engine, and of reading the name of this machine.
+    /// Errors of the engine, and of reading this machine's name.
     pub fn update(
         &mut self,
         listed: &[Listed],
@@ -63,12 +60,12 @@ impl Journals {
         self.exports.update(listed, config, engine, status)
     }
 
-    /// Tries again what was refused: names of this machine have changed.
+    /// Tries refused journals again, after local names have changed.
     pub fn retry(&mut self) {
         self.imports.retry();
     }
 
-    /// Returns whether this presence is of this bridge: an engine may send it back.
+    /// Returns whether this presence belongs to this bridge; an engine may send it back.
     pub fn has(&self, presence: &Presence) -> bool {
         self.exports.has(presence)
     }
@@ -78,17 +75,17 @@ impl Journals {
         self.imports.appeared(presence, status);
     }
 
-    /// Removes a journal of another machine, and ends its stream.
+    /// Removes another machine's journal and ends its stream.
     pub fn gone(&mut self, presence: &Presence, links: &mut Links, status: &mut Status) {
         self.imports.gone(presence, links, status);
     }
 
-    /// Returns the descriptors to wait for, each with its stream.
+    /// Returns the descriptors to wait for, with their streams.
     pub fn descriptors(&self) -> impl Iterator<Item = (Id, &OwnedFd)> {
         self.exports.descriptors()
     }
 
-    /// Returns when there is something to do without a wake-up.
+    /// Returns when there is work without a wake-up.
     pub fn deadline(&self, links: &Links) -> Option<Instant> {
         self.exports.deadline(links).into_iter().chain(self.imports.deadline()).min()
     }
@@ -98,19 +95,18 @@ impl Journals {
         self.exports.wake(stream);
     }
 
-    /// Begins to send a journal to a machine that has opened a stream for it.
+    /// Begins to send a journal to a machine that opened a stream for it.
     ///
     /// # Errors
-    /// Those of reading the name of this machine.
+    /// Errors of reading this machine's name.
     pub fn opened(&mut self, opened: Opened, links: &mut Links, config: &Config) -> Result<()> {
         self.exports.opened(opened, links, config)
     }
 
-    /// Sends records, and passes on those that have arrived. Returns whether a journal of this machine may be
-    /// gone.
+    /// Sends records and forwards arrived ones. Returns whether a local journal may be gone.
     ///
     /// # Errors
-    /// Those of starting the thread of a replica.
+    /// Errors of starting a replica's thread.
     pub fn work(&mut self, links: &mut Links, status: &mut Status) -> Result<bool> {
         let look = self.exports.work(links, status)?;
         self.imports.work(links, status)?;

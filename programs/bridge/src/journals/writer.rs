@@ -1,11 +1,10 @@
-//! The thread that writes a replica: each write waits for the disk, and the loop must not.
+//! The thread that writes a replica: each write waits for the disk, and the loop must not wait.
 //!
-//! The loop queues jobs, and stops taking records from the network while the queue is full; the window of the
-//! stream then stops the other machine. The thread writes records that are queued together in one append, and
-//! reports through the inbox.
+//! The loop queues jobs. While the queue is full, it takes no records from the network, and the stream's window stops
+//! the other machine. The thread appends queued records together and reports through the inbox.
 //!
-//! If the disk is full, the thread tries the same job again until there is room. After any other error it
-//! discards the queued jobs up to the next `open`, because they follow a record that is missing.
+//! If the disk is full, the thread repeats the job until there is room. After any other error, it discards jobs up to
+//! the next `open`, because they follow a missing record.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -19,29 +18,27 @@ use linkspan_relay::{Replica, ReplicaRecord};
 
 use crate::inbox::Inbox;
 
-/// The queued bytes from which on no more are taken from the network.
+/// Queued bytes above which no more are taken from the network.
 const QUEUED: usize = 4 << 20;
 /// The most bytes that are written and synced together.
 const TOGETHER: usize = 1 << 20;
-/// How often a full disk is tried again.
+/// How often a write to a full disk is repeated.
 const RETRY: Duration = Duration::from_secs(1);
-/// The bytes that a queued job counts beside its body.
+/// The counted bytes of a queued job in addition to its body.
 const OVERHEAD: usize = 200;
 
-/// A job of the thread.
 enum Job {
-    /// Open the replica of this journal; the number comes back with the result.
+    /// Open the replica of this journal; the result contains the number.
     Open(u64, Box<(History, Options)>),
     /// Keep this schema, before the first record that names it.
     Schema(Bytes),
-    /// Append a record.
     Record(ReplicaRecord),
     /// Delete the records below this number.
     RetireBefore(u64),
 }
 
 impl Job {
-    /// Returns the bytes that it counts in the queue.
+    /// Returns its counted bytes in the queue.
     fn size(&self) -> usize {
         match self {
             Job::Record(record) => {
@@ -53,34 +50,32 @@ impl Job {
     }
 }
 
-/// What has been done since the last call of [`Writer::progress`].
+/// Progress since the last call of [`Writer::progress`].
 #[derive(Default)]
 pub struct Progress {
-    /// The replica is open: the number that was given to open it, and the number of its last record.
+    /// The replica is open: the number given to `open`, and the number of its last record.
     pub opened: Option<(u64, u64)>,
-    /// The number of records that were written and synced.
+    /// The number of written and synced records.
     pub written: u64,
-    /// Why nothing is written at the moment, though it is tried again; `Some(None)` once it goes on.
+    /// Why writing is stalled while it is repeated; `Some(None)` after it continues.
     pub problem: Option<Option<Error>>,
     /// Why the replica accepts no records until it is opened again.
     pub failed: Option<Error>,
 }
 
-/// The queue and the progress.
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
-    /// The bytes that the jobs count.
+    /// The counted bytes of the jobs.
     bytes: usize,
     progress: Progress,
-    /// Whether the thread is to end, after the write that is under way.
+    /// Whether the thread must end after the current write.
     ends: bool,
 }
 
-/// What the thread and the loop share.
 struct Shared {
     state: Mutex<State>,
-    /// Notified when there is a job, or the thread is to end.
+    /// Notified of a job or the end.
     changed: Condvar,
     inbox: Inbox,
 }
@@ -92,10 +87,10 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread for the replica at this endpoint. Its progress wakes the inbox.
+    /// Starts the thread for this endpoint's replica. Its progress wakes the inbox.
     ///
     /// # Errors
-    /// The error of the system if it cannot start a thread.
+    /// System errors of starting a thread.
     pub fn start(endpoint: &str, inbox: &Inbox) -> Result<Writer> {
         let shared =
             Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), inbox: inbox.clone() });
@@ -104,18 +99,17 @@ impl Writer {
         Ok(Writer { shared, thread: Some(thread) })
     }
 
-    /// Opens the replica, again where it is open; [`Progress::opened`] returns this number, or [`Progress::failed`] the
-    /// error.
+    /// Opens the replica, or opens it again.
+    ///
+    /// [`Progress::opened`] returns this number, or [`Progress::failed`] the error.
     pub fn open(&self, number: u64, of: History, options: Options) {
         self.push(Job::Open(number, Box::new((of, options))));
     }
 
-    /// Keeps a schema.
     pub fn schema(&self, form: Bytes) {
         self.push(Job::Schema(form));
     }
 
-    /// Writes a record.
     pub fn record(&self, record: ReplicaRecord) {
         self.push(Job::Record(record));
     }
@@ -125,7 +119,6 @@ impl Writer {
         self.push(Job::RetireBefore(number));
     }
 
-    /// Queues a job.
     fn push(&self, job: Job) {
         let mut state = self.shared.state();
         state.bytes = state.bytes.saturating_add(job.size());
@@ -133,30 +126,28 @@ impl Writer {
         self.shared.changed.notify_one();
     }
 
-    /// Returns whether the queue has room.
     pub fn has_room(&self) -> bool {
         self.shared.state().bytes < QUEUED
     }
 
-    /// Returns what has been done since the last call.
+    /// Returns the progress since the last call.
     pub fn progress(&self) -> Progress {
         std::mem::take(&mut self.shared.state().progress)
     }
 }
 
 impl Drop for Writer {
-    /// Ends the thread. Records that are not on the disk by now are requested again when the journal is next
-    /// imported.
+    /// Ends the thread. Records that are not on disk are requested again at the next import.
     fn drop(&mut self) {
         self.shared.state().ends = true;
         self.shared.changed.notify_one();
-        // This waits for the write that is under way. A panic of the thread has been printed by then.
+        // Waits for the current write. A panicked thread has already printed its panic.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
 impl Shared {
-    /// Returns the state, also after a panic of the other side.
+    /// Returns the state, even after a panic of the other side.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,8 +158,7 @@ impl Shared {
         self.inbox.wake();
     }
 
-    /// Waits for the next job, and returns it, or several records that are to be written together; `None` at
-    /// the end.
+    /// Waits for the next job, or several records to write together; `None` at the end.
     fn next(&self) -> Option<Vec<Job>> {
         let mut state = self.state();
         loop {
@@ -191,13 +181,13 @@ impl Shared {
         }
     }
 
-    /// Carries out jobs until the end.
+    /// Runs jobs until the end.
     fn run(&self, endpoint: &str) {
         let mut replica: Option<Replica> = None;
         while let Some(jobs) = self.next() {
             let done = self.carry_out(endpoint, jobs, &mut replica);
             if let Err(error) = done {
-                // The queued records follow one that is missing now.
+                // The queued records follow a missing one.
                 replica = None;
                 self.report(|progress| progress.failed = Some(error));
             } else {
@@ -206,23 +196,23 @@ impl Shared {
         }
     }
 
-    /// Carries out jobs that were taken together, and reports the progress.
+    /// Runs jobs that were taken together, and reports the progress.
     ///
     /// # Errors
-    /// Those of opening and writing the replica, but for a full disk.
+    /// Errors of opening and writing the replica, except a full disk.
     fn carry_out(&self, endpoint: &str, jobs: Vec<Job>, replica: &mut Option<Replica>) -> Result<()> {
         let mut records = Vec::new();
         for job in jobs {
             match (job, replica.as_mut()) {
                 (Job::Open(number, how), _) => {
-                    // A replica has one writer, so the previous one is closed before the next one is opened.
+                    // A replica has one writer, so the previous one is closed first.
                     *replica = None;
                     let opened = self.persist(|| Replica::open(endpoint, &how.1, &how.0))?;
                     let Some(opened) = opened else { return Ok(()) };
                     let last = replica.insert(opened).last();
                     self.report(|progress| progress.opened = Some((number, last)));
                 }
-                // The replica has failed, and is opened again before it accepts records.
+                // The replica has failed and must be opened again first.
                 (_, None) => {}
                 (Job::Schema(form), Some(replica)) => {
                     self.persist(|| replica.keep_schema(&form))?;
@@ -233,14 +223,14 @@ impl Shared {
         }
         let Some(replica) = replica.as_mut().filter(|_| !records.is_empty()) else { return Ok(()) };
         let before = replica.last();
-        // Records that the replica has already are passed over.
+        // `append` skips records that the replica already has.
         self.persist(|| replica.append(records.clone()))?;
         let written = replica.last().saturating_sub(before);
         self.report(|progress| progress.written = progress.written.saturating_add(written));
         Ok(())
     }
 
-    /// Repeats a write while the disk is full. Returns `None` if the thread is to end before it succeeds.
+    /// Repeats a write while the disk is full. Returns `None` if the thread must end before it succeeds.
     fn persist<T>(&self, mut what: impl FnMut() -> Result<T>) -> Result<Option<T>> {
         let mut is_full = false;
         loop {

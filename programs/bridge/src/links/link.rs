@@ -1,18 +1,18 @@
-//! One link: the program of this machine, and the units exchanged with the bridge of the other machine.
+//! One link: the local program, and the units exchanged with the other machine's bridge.
 //!
-//! The side where the program connected begins as `Caller`, the other side as `BeingCalled`:
+//! The side where the program connected begins as `Caller`, the other as `BeingCalled`:
 //!
 //! | side | unit | effect |
 //! |---|---|---|
-//! | called | call | another thread connects to the program; the units after it wait |
+//! | called | call | a thread connects to the program; later units wait |
 //! | caller | answer | the program gets the answer; if it is admitted, the link is open |
-//! | both, open | piece, frame | a frame is put together and written to the program |
-//! | both | end | nothing more arrives; the program is disconnected after what it was sent |
+//! | both, open | piece, frame | a frame is assembled and written to the program |
+//! | both | end | nothing more arrives; the program is disconnected after the earlier frames |
 //!
-//! A unit that does not fit the state ends the link: the other bridge may be faulty or hostile.
+//! A unit that does not fit the state ends the link, because the other bridge may be faulty or hostile.
 //!
-//! Nothing here waits. A program without room keeps the units in `order`, whose window then stops the other
-//! side. A program whose frames find no room in the window is not read.
+//! Nothing here waits. If a program has no room, its units stay in `order`, whose window stops the other side. If the
+//! window has no room, the program is not read.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
@@ -26,39 +26,36 @@ use crate::engine::{self, Bridge};
 
 /// The first unit of a link: the name that the program connects to, and its hello.
 pub const CALL: u8 = 0;
-/// The answer to a hello: one byte, 1 if the caller is admitted, then the answering frame. Without a frame the caller's
-/// connection is closed.
+/// The answer to a hello: one byte (1 if admitted), then the answering frame. Without a frame, the caller's
+/// connection closes.
 const ANSWER: u8 = 1;
-/// A frame, or the last piece of one.
+/// A frame, or its last piece.
 const FRAME: u8 = 2;
 /// The end of the link: the program has disconnected. Sent after its last frame.
 const END: u8 = 3;
 
-/// A piece of a frame, not the last. Frames are cut because an engine that drops messages drops long ones
-/// most often.
+/// A piece of a frame, except the last. An engine that drops messages drops long ones most often.
 const PIECE: u8 = 4;
-/// The size of a piece.
 const PIECE_SIZE: usize = 48 << 10;
 
-/// The first unit of a stream: the name that it is about.
+/// The first unit of a stream: its name.
 pub const STREAM: u8 = 5;
-/// The most bytes of a message of a stream that are put together: the longest message, and its map in front.
+/// The most assembled bytes of a stream's message: the longest message with its map.
 const LONGEST: usize = engine::LONGEST as usize + (1 << 16);
 
-/// The most units of one link that are handled in a row.
+/// The most units of one link per turn.
 const IN_TURN: usize = 128;
 
 /// The result of receiving from a stream.
 pub enum Received {
-    /// A message.
     Message(Bytes),
     /// Nothing more yet.
     Nothing,
-    /// Nothing will arrive any more.
+    /// The stream has ended.
     End,
 }
 
-/// The outcome of connecting to a program of this machine.
+/// The outcome of connecting to a local program.
 pub enum CallOutcome {
     /// No program answered.
     NoProgram,
@@ -66,15 +63,15 @@ pub enum CallOutcome {
     Answered(Vec<u8>, Option<Box<RelayLink>>),
 }
 
-/// The program of this machine, and the state of its connection.
+/// The local program and the state of its connection.
 enum LocalEnd {
-    /// It has connected, and waits for the answer from the machine of this name.
+    /// It has connected, and waits for the answer of this machine.
     Caller(Box<RelayCaller>, String),
     /// The bridge is connecting to it.
     BeingCalled,
     /// It is connected.
     Open(Box<RelayLink>, OwnedFd),
-    /// There is none: the bridges exchange messages of their own.
+    /// No program: the bridges exchange messages themselves.
     Stream,
     /// It has disconnected.
     Gone,
@@ -84,20 +81,19 @@ enum LocalEnd {
 pub struct Link {
     /// The bridge of the other machine.
     pub peer: Bridge,
-    /// The units exchanged with the other bridge.
+    /// The units exchanged with it.
     pub order: Order,
-    /// The program, and the state of its connection.
     local_end: LocalEnd,
     /// Whether the other side has ended the link: nothing more is sent to it.
     ends: bool,
-    /// Whether the program has closed its receiving side; what it sent before is still read.
+    /// Whether the program has closed its receiving side; its earlier frames are still read.
     discards: bool,
-    /// The received pieces of a frame that is not complete.
+    /// The received pieces of an incomplete frame.
     pieces: Vec<u8>,
 }
 
 impl Link {
-    /// Creates a link for a program of this machine that has connected.
+    /// Creates a link for a local program that has connected.
     pub fn calling(peer: Bridge, caller: RelayCaller) -> Link {
         Link {
             order: Order::new(),
@@ -121,23 +117,21 @@ impl Link {
         }
     }
 
-    /// Creates a link without a program at either end.
+    /// Creates a link without programs.
     pub fn stream(peer: Bridge) -> Link {
         Link { local_end: LocalEnd::Stream, ..Link::called(peer) }
     }
 
-    /// Returns whether the program of this machine is connected.
     pub fn is_open(&self) -> bool {
         matches!(self.local_end, LocalEnd::Open(..))
     }
 
-    /// Returns whether the link can be removed: its program has gone, and the other side has ended it or has
-    /// received everything, the end included.
+    /// Returns whether the link can be removed: its program has gone, and the other side ended it or received
+    /// everything.
     pub fn is_over(&self) -> bool {
         matches!(self.local_end, LocalEnd::Gone) && (self.ends || self.order.is_received())
     }
 
-    /// Returns the descriptor to wait for.
     pub fn descriptor(&self) -> Option<&OwnedFd> {
         match &self.local_end {
             LocalEnd::Open(_, descriptor) => Some(descriptor),
@@ -145,20 +139,20 @@ impl Link {
         }
     }
 
-    /// Returns when the next timer expires.
     pub fn deadline(&self) -> Option<Instant> {
         self.order.deadline()
     }
 
-    /// Ends the link because the other bridge is gone or has no such link. Units received before are still delivered.
+    /// Ends the link because the other bridge has gone or lacks the link. Received units are still delivered.
     pub fn end(&mut self) {
         if !self.ends {
             self.order.end((END, Bytes::new()));
         }
     }
 
-    /// Takes the outcome of connecting to the program of this machine. The answer goes to the other bridge.
-    /// Does nothing if the link has ended meanwhile.
+    /// Takes the outcome of connecting to the local program and answers the other bridge.
+    ///
+    /// Does nothing if the link has already ended.
     pub fn was_called(&mut self, called: CallOutcome) {
         if !matches!(self.local_end, LocalEnd::BeingCalled) {
             return;
@@ -173,7 +167,7 @@ impl Link {
         }
     }
 
-    /// Opens the link to a program that was admitted; without a program the local end is gone.
+    /// Opens the link to an admitted program; without a program, the local end is gone.
     fn open(&mut self, link: Option<Box<RelayLink>>) -> Result<()> {
         self.local_end = match link {
             None => LocalEnd::Gone,
@@ -188,7 +182,7 @@ impl Link {
         Ok(())
     }
 
-    /// Ends the link because the program of this machine has disconnected.
+    /// Ends the link because the local program has disconnected.
     fn gone(&mut self) {
         self.local_end = LocalEnd::Gone;
         if !self.ends {
@@ -196,7 +190,7 @@ impl Link {
         }
     }
 
-    /// Delivers received units to the program and reads its frames. Returns true if more can be done at once.
+    /// Delivers received units to the program and reads its frames. Returns true if more work is possible at once.
     pub fn work(&mut self, now: Instant) -> bool {
         let mut left = IN_TURN;
         if matches!(self.local_end, LocalEnd::Stream) {
@@ -208,17 +202,16 @@ impl Link {
             let LocalEnd::Open(link, _) = &mut self.local_end else {
                 return self.order.front().is_some() && left == 0;
             };
-            // Only what can be handled is waited for; otherwise a readable descriptor would wake the loop
-            // again and again.
+            // Waits only for what can be handled; a readable descriptor would otherwise wake the loop repeatedly.
             let reads = self.order.has_room() && !self.ends;
-            // A failed flush means that the program has disconnected; the rest of the frame is of no use then.
+            // A failed flush means that the program has disconnected, and the rest of the frame is useless.
             let blocked = blocked || !link.flush().unwrap_or(true);
             match link.arm(reads, blocked) {
                 Ok(false) if left > 0 || !blocked => return left == 0,
                 Ok(_) if left == 0 => return true,
                 Ok(_) => {}
                 Err(_) => {
-                    // Frames that it sent before can still be read.
+                    // Its earlier frames can still be read.
                     self.take(&mut left);
                     self.gone();
                 }
@@ -226,14 +219,15 @@ impl Link {
         }
     }
 
-    /// Delivers received units to the program, at most `left`. Returns true if it has no room; the unit stays
-    /// in front then.
+    /// Delivers up to `left` received units to the program.
+    ///
+    /// Returns true if the program has no room; the unit then stays first.
     fn give(&mut self, left: &mut usize, now: Instant) -> bool {
         while *left > 0
             && let Some((kind, body)) = self.order.front().cloned()
         {
             let is_given = match (&mut self.local_end, kind) {
-                // Units after the call wait until the program is connected.
+                // Later units wait until the program is connected.
                 (LocalEnd::BeingCalled, CALL) => Ok(true),
                 (LocalEnd::BeingCalled, END) => {
                     self.local_end = LocalEnd::Gone;
@@ -248,7 +242,7 @@ impl Link {
                 }
                 (LocalEnd::Open(link, _), FRAME) if self.pieces.is_empty() => link.try_send(&body),
                 (LocalEnd::Open(link, _), FRAME) => {
-                    // The last piece is removed again if the program has no room.
+                    // Without room at the program, the last piece is removed again.
                     let before = self.pieces.len();
                     self.pieces.extend_from_slice(&body);
                     let sent = link.try_send(&self.pieces);
@@ -263,7 +257,7 @@ impl Link {
                     self.ends = true;
                     Ok(true)
                 }
-                // The program is disconnected only after it has been sent everything.
+                // The program is disconnected only after it got everything.
                 (LocalEnd::Open(link, _), END) => link.flush().inspect(|flushed| self.ends |= flushed),
                 (LocalEnd::Caller(..) | LocalEnd::Gone, END) => {
                     (self.ends, self.local_end) = (true, LocalEnd::Gone);
@@ -286,7 +280,7 @@ impl Link {
                     }
                 }
                 Ok(false) => return true,
-                // What the program sent before it disconnected can still be read.
+                // The program's earlier frames can still be read.
                 Err(e) if e.kind() == ErrorKind::Disconnected => self.discards = true,
                 Err(_) => self.gone(),
             }
@@ -294,8 +288,7 @@ impl Link {
         false
     }
 
-    /// Passes the answer of the other machine to the program that connected. Always returns true: the unit
-    /// has been handled.
+    /// Passes the other machine's answer to the connecting program. Always returns true: the unit is handled.
     fn answer(&mut self, unit: &Bytes) -> Result<bool> {
         let LocalEnd::Caller(caller, machine) = std::mem::replace(&mut self.local_end, LocalEnd::Gone) else {
             return Ok(true);
@@ -310,7 +303,7 @@ impl Link {
         self.open(link.map(Box::new)).map(|()| true)
     }
 
-    /// Reads frames of the program, at most `left`, and as far as the window has room.
+    /// Reads up to `left` frames of the program, while the window has room.
     fn take(&mut self, left: &mut usize) {
         while *left > 0
             && !self.ends
@@ -328,7 +321,7 @@ impl Link {
         }
     }
 
-    /// Queues a frame, or a message of a stream, in pieces.
+    /// Queues a frame, or a stream's message, in pieces.
     pub fn send_message(&mut self, mut rest: Bytes) {
         while rest.len() > PIECE_SIZE {
             self.order.send((PIECE, rest.split_to(PIECE_SIZE)));
@@ -336,8 +329,7 @@ impl Link {
         self.order.send((FRAME, rest));
     }
 
-    /// Takes the next message of a stream, put together from its pieces. A unit that streams do not have ends
-    /// the stream.
+    /// Returns the next assembled message of a stream. An invalid unit ends the stream.
     pub fn receive(&mut self, now: Instant) -> Received {
         while let LocalEnd::Stream = self.local_end {
             let Some((kind, body)) = self.order.pop(now) else { return Received::Nothing };
@@ -349,7 +341,7 @@ impl Link {
                     self.pieces.extend_from_slice(&body);
                     return Received::Message(std::mem::take(&mut self.pieces).into());
                 }
-                // The end, or a unit that streams do not have.
+                // The end, or an invalid unit.
                 _ => {
                     self.ends |= kind == END;
                     self.order.ack_now(now);
@@ -360,7 +352,7 @@ impl Link {
         Received::End
     }
 
-    /// Ends a stream. The end is sent after what was queued before.
+    /// Ends a stream after everything queued before.
     pub fn close(&mut self) {
         if let LocalEnd::Stream = self.local_end {
             self.gone();

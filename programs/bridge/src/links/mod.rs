@@ -1,22 +1,20 @@
-//! Links between programs of two machines: bridges forward the frames of each to the other unchanged, in
-//! order, within a window.
+//! Links between programs of two machines: bridges forward each program's frames to the other unchanged, in order,
+//! within a window.
 //!
-//! A link begins when a program of this machine connects to a name of another one. Its hello goes to the
-//! other bridge, which connects to the program there with this hello; the answer comes back the same way.
-//! From then on each bridge reads frames from its program, numbers them as units, and delivers the units that
-//! it receives to its program.
+//! A link begins when a local program connects to a remote name. Its hello goes to the other bridge, which connects
+//! to the program there with this hello. The answer returns the same way. Then each bridge reads frames from its
+//! program, numbers them as units, and delivers received units to its program.
 //!
-//! A link ends when one of the programs disconnects, or when the other bridge has gone or has no such
-//! link. In either case the units that were received before are delivered first; then the program on this
-//! side is disconnected.
+//! A link ends when a program disconnects, or when the other bridge has gone or lacks the link. Units received before
+//! are delivered first; then the local program is disconnected.
 //!
-//! | what | lives in |
+//! | part | lives in |
 //! |---|---|
 //! | all links, and the other bridges | `set` |
-//! | one link: a program of this machine, and the units that come for it | `link` |
-//! | units in order and once, whatever the engine loses | `order` |
+//! | one link: its local program and received units | `link` |
+//! | units in order and once, despite losses | `order` |
 //! | the packets between two bridges | `packet` |
-//! | streams between the bridges themselves; their messages | `stream`, `parcel` |
+//! | streams between the bridges; their messages | `stream`, `parcel` |
 
 mod link;
 mod order;

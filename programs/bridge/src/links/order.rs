@@ -1,16 +1,16 @@
-//! Delivers units in order and exactly once between two bridges over an engine that loses packets: numbers,
-//! acknowledgement, retransmission, a window. Uses neither clock nor socket: the caller passes the time, and
-//! sends the packets.
+//! Delivers units in order and exactly once between two bridges over an engine that loses packets.
 //!
-//! Every unit has a number. Each packet acknowledges two numbers: up to which units were received, and up to
-//! which they were delivered to the program. The first ends retransmission, the second makes room in the
-//! window. So a slow program holds up its sender, and at most about one window of bytes waits at the
-//! receiver.
+//! Uses numbers, acknowledgement, retransmission and a window, but neither clock nor socket: the caller passes the
+//! time and sends the packets.
 //!
-//! The receiver keeps no unit that arrives out of order. It requests a retransmission, once for each gap and
-//! again after 40 ms, and the sender sends everything behind the gap again, in smaller bursts. If a packet or
-//! a request is lost, the sender's timer repeats the units after 300 ms, then after twice as long, up to 2 s.
-//! There is no limit on the number of repetitions: the presence of the other bridge decides when a link ends.
+//! Every unit has a number. Each packet acknowledges two numbers: the last received unit, and the last unit delivered
+//! to the program. The first ends retransmission, the second makes room in the window. A slow program thus stops its
+//! sender, and about one window of bytes waits at the receiver.
+//!
+//! The receiver drops units that arrive out of order. It requests a retransmission once per gap and again after 40
+//! ms. The sender then repeats everything after the gap in smaller bursts. If a packet or request is lost, the
+//! sender's timer repeats the units after 300 ms, doubling up to 2 s. Repetitions are unlimited: the other bridge's
+//! presence decides when a link ends.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -20,17 +20,17 @@ use bytes::Bytes;
 use super::packet::{Packet, What};
 use crate::clocks::after;
 
-/// The most bytes that are sent and not delivered to the other side's program; a longer unit is sent alone.
+/// The most sent bytes that the other side's program has not received. A longer unit is sent on its own.
 pub const WINDOW: usize = 1 << 20;
-/// The most bytes in flight: what fits the engine's queue.
+/// The most bytes in flight, which fit in the engine's queue.
 const IN_FLIGHT: usize = 512 << 10;
-/// The same after a loss: a full burst would be lost again in the same queue.
+/// The most bytes in flight after a loss: the same queue would drop a full burst again.
 const BURST: usize = 128 << 10;
-/// An acknowledgement is sent at once after this many bytes were delivered.
+/// Delivered bytes after which an acknowledgement is sent at once.
 const ACK_BYTES: usize = 64 << 10;
 /// The first retransmission time-out.
 const FIRST_RETRY: Duration = Duration::from_millis(300);
-/// The longest one, after doubling.
+/// The longest retransmission time-out, after doubling.
 const MAX_RETRY: Duration = Duration::from_secs(2);
 /// How long an acknowledgement may wait for a unit that can carry it.
 const ACK_DELAY: Duration = Duration::from_millis(20);
@@ -41,21 +41,21 @@ pub type Unit = (u8, Bytes);
 /// Both directions of one link between two bridges.
 #[derive(Debug)]
 pub struct Order {
-    /// The units that are sent and not acknowledged, in order; the last of them has the number `next - 1`.
+    /// Unacknowledged units in order; the last has the number `next - 1`.
     kept: VecDeque<Unit>,
     /// The number of the next new unit.
     next: u64,
-    /// The number of the next unit to send over the network: below `next` if units were lost, or wait.
+    /// The number of the next unit to send: below `next` if units were lost or wait.
     resend: u64,
-    /// Whether units are being sent again, so that bursts are smaller.
+    /// Whether units are being repeated, which makes bursts smaller.
     resending: bool,
     /// The last number that the other side has received.
     peer_received: u64,
     /// The last number that the other side has delivered to its program.
     peer_delivered: u64,
-    /// The sizes of the units that the other side has not delivered.
+    /// The sizes of units that the other side has not delivered.
     open: VecDeque<usize>,
-    /// The sum of these sizes.
+    /// The sum of `open`.
     open_bytes: usize,
     /// When the retransmission time-out expires.
     retry: Option<Instant>,
@@ -63,26 +63,25 @@ pub struct Order {
     retry_timeout: Duration,
     /// The number of the last unit received in order.
     received_last: u64,
-    /// The units that are received and not delivered.
+    /// Received units that are not delivered.
     inward: VecDeque<Unit>,
     /// The sum of their sizes.
     inward_bytes: usize,
-    /// The bytes delivered since the last acknowledgement.
+    /// Bytes delivered since the last acknowledgement.
     delivered_unacked: usize,
-    /// The bytes received since the last acknowledgement.
+    /// Bytes received since the last acknowledgement.
     received_unacked: usize,
     /// When the next acknowledgement is due.
     ack_due: Option<Instant>,
-    /// The last number received when a retransmission was requested last, and when that was.
+    /// The last received number at the last request for retransmission, and its time.
     requested: Option<(u64, Instant)>,
-    /// Whether the next packet requests a retransmission, or an acknowledgement.
+    /// Whether the next packet requests a retransmission or an acknowledgement.
     requests_answer: bool,
-    /// Whether the other bridge is gone, or has no such link.
+    /// Whether the other bridge has gone or lacks the link.
     over: bool,
 }
 
 impl Order {
-    /// Creates the state of a new link.
     pub fn new() -> Order {
         Order {
             kept: VecDeque::new(),
@@ -107,7 +106,6 @@ impl Order {
         }
     }
 
-    /// Returns whether the window has room.
     pub fn has_room(&self) -> bool {
         self.open_bytes < WINDOW
     }
@@ -122,7 +120,6 @@ impl Order {
         self.peer_received > 0
     }
 
-    /// Queues a unit.
     pub fn send(&mut self, unit: Unit) {
         self.open_bytes = self.open_bytes.saturating_add(unit.1.len());
         self.open.push_back(unit.1.len());
@@ -130,7 +127,7 @@ impl Order {
         self.next = self.next.saturating_add(1);
     }
 
-    /// Returns the state without the bytes, for messages of tests.
+    /// Returns the state without the bytes, for test messages.
     #[cfg(test)]
     pub fn shown(&self) -> String {
         let Order {
@@ -150,18 +147,17 @@ impl Order {
         )
     }
 
-    /// Returns the bytes received and not delivered.
+    /// Returns the received and undelivered bytes.
     #[cfg(test)]
     pub fn waiting(&self) -> usize {
         self.inward_bytes
     }
 
-    /// Returns the next unit to deliver.
     pub fn front(&self) -> Option<&Unit> {
         self.inward.front()
     }
 
-    /// Removes the next unit, which has been delivered.
+    /// Removes the next unit after its delivery.
     pub fn pop(&mut self, now: Instant) -> Option<Unit> {
         let unit = self.inward.pop_front()?;
         self.inward_bytes = self.inward_bytes.saturating_sub(unit.1.len());
@@ -170,7 +166,7 @@ impl Order {
         Some(unit)
     }
 
-    /// Appends a last unit to those received. Nothing is received or sent after it.
+    /// Appends a last unit to the received ones. Nothing is received or sent after it.
     pub fn end(&mut self, unit: Unit) {
         self.inward_bytes = self.inward_bytes.saturating_add(unit.1.len());
         self.inward.push_back(unit);
@@ -183,13 +179,14 @@ impl Order {
         self.ack_within(Duration::ZERO, now);
     }
 
-    /// Handles a packet. Returns false if it contradicts what was sent: it acknowledges a number that was
-    /// never sent, or more units delivered than received. The caller ends the link then.
+    /// Handles a packet. Returns false if it contradicts what was sent, and the caller then ends the link.
+    ///
+    /// A packet must not acknowledge an unsent number, or more units as delivered than as received.
     pub fn take(&mut self, packet: Packet, now: Instant) -> bool {
         if self.over {
             return true;
         }
-        // Numbers come from another machine, and the subtractions below rely on their order.
+        // The numbers come from another machine, and the subtractions below rely on their order.
         if packet.received >= self.next || packet.delivered > packet.received {
             return false;
         }
@@ -206,7 +203,7 @@ impl Order {
             (self.retry_timeout, self.retry) = (FIRST_RETRY, None);
             self.open_bytes = self.open_bytes.saturating_sub(self.open.pop_front().unwrap_or(0));
         }
-        // The other side misses units, or an acknowledgement of ours was lost.
+        // The other side misses units, or our acknowledgement was lost.
         if packet.requests_answer {
             self.ack_within(Duration::ZERO, now);
             if self.peer_received.saturating_add(1) < self.next {
@@ -214,8 +211,7 @@ impl Order {
             }
         }
         let What::Unit(number, kind, body) = packet.what else { return true };
-        // Beyond the window a unit is dropped: an honest sender does not send it, and the memory stays
-        // bounded.
+        // Drops a unit beyond the window to bound the memory. An honest sender does not send it.
         if number == self.received_last.saturating_add(1)
             && (self.inward_bytes < WINDOW || self.inward.is_empty())
         {
@@ -239,13 +235,13 @@ impl Order {
         true
     }
 
-    /// Has an acknowledgement sent within this time, or earlier if one is due earlier.
+    /// Schedules an acknowledgement within this time, or earlier if one is already due.
     fn ack_within(&mut self, time: Duration, now: Instant) {
         let at = after(now, time);
         self.ack_due = Some(self.ack_due.map_or(at, |before| before.min(at)));
     }
 
-    /// Returns when [`Order::due`] has packets because a timer expires.
+    /// Returns when a timer gives [`Order::due`] packets.
     pub fn deadline(&self) -> Option<Instant> {
         if self.over {
             return None;
@@ -253,8 +249,9 @@ impl Order {
         self.retry.into_iter().chain(self.ack_due).min()
     }
 
-    /// Returns the packets to send now: units within the bounds, or else an acknowledgement that is due. Each
-    /// unit carries an acknowledgement, too.
+    /// Returns the packets to send now: units within the limits, or a due acknowledgement.
+    ///
+    /// Each unit also carries an acknowledgement.
     pub fn due(&mut self, now: Instant) -> Vec<Packet> {
         if self.over {
             return Vec::new();
@@ -262,11 +259,11 @@ impl Order {
         if self.retry.is_some_and(|at| at <= now) {
             (self.resending, self.resend, self.retry) = (true, self.peer_received.saturating_add(1), None);
             self.retry_timeout = self.retry_timeout.saturating_mul(2).min(MAX_RETRY);
-            // Everything was received, so the acknowledgement of the delivery may have been lost.
+            // Everything was received, so the acknowledgement of the delivery may be lost.
             self.requests_answer |= self.kept.is_empty();
         }
         let mut packets = Vec::new();
-        // Bytes that were sent and not acknowledged as received.
+        // Sent bytes that were not acknowledged as received.
         let mut in_flight: usize = self.kept.iter().take(self.sent()).map(|unit| unit.1.len()).sum();
         let most = if self.resending { BURST } else { IN_FLIGHT };
         while let Some((kind, body)) = self.kept.get(self.sent())
@@ -291,12 +288,12 @@ impl Order {
         packets
     }
 
-    /// Returns how many of the kept units have been sent over the network.
+    /// Returns how many kept units have been sent.
     fn sent(&self) -> usize {
         self.resend.saturating_sub(self.peer_received).saturating_sub(1) as usize
     }
 
-    /// Returns the number of the last unit that was delivered to the program here.
+    /// Returns the number of the last unit delivered to the local program.
     fn delivered(&self) -> u64 {
         self.received_last.saturating_sub(self.inward.len() as u64)
     }

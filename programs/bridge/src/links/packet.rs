@@ -2,19 +2,22 @@
 //!
 //! | bytes | field |
 //! |---|---|
-//! | 0 | type: 0 a unit, 1 an acknowledgement, 2 the sender has no such link, 3 the links that it has, 4 its clock, 5 it withdraws a request, 6 the numbers of its newest messages |
+//! | 0 | the type, see below |
 //! | 1 | the kind of the unit |
-//! | 2 | 1 to request a retransmission, or an acknowledgement; of type 4, the clock of the receiver |
+//! | 2 | 1 to request a retransmission or an acknowledgement; in type 4, to request the receiver's clock |
 //! | 3–7 | zero |
 //! | 8–15 | the sending bridge |
 //! | 16–23 | the bridge whose program connected |
-//! | 24–31 | the number of the link among those |
-//! | 32–39 | the number of the unit; of type 4, the nanoseconds that the sender's clock shows; of type 5, the number of the request |
+//! | 24–31 | the number of the link at that bridge |
+//! | 32–39 | the number of the unit; type 4: the sender's clock in nanoseconds; type 5: the number of the request |
 //! | 40–47 | the number up to which all units have been received |
 //! | 48–55 | the number up to which all have been delivered to the program |
 //!
-//! A packet of type 3 has 16 bytes for each link behind the header: the bridge whose program connected, and
-//! the number. One of type 6 has numbers as [`NewestNumber::to_bytes`] encodes them.
+//! Types: 0 unit, 1 acknowledgement, 2 the sender lacks the link, 3 the sender's links, 4 its clock, 5 withdrawal of
+//! a request, 6 its newest numbers.
+//!
+//! In type 3, the header is followed by 16 bytes per link: the bridge whose program connected, and the number. In
+//! type 6, it is followed by numbers as [`NewestNumber::to_bytes`] encodes them.
 
 use std::time::Duration;
 
@@ -34,48 +37,45 @@ pub struct Id {
     pub number: u64,
 }
 
-/// A packet of one link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
     /// The number up to which all units have been received.
     pub received: u64,
     /// The number up to which all have been delivered.
     pub delivered: u64,
-    /// Whether it requests a retransmission of the units after those, or an acknowledgement.
+    /// Whether it requests a retransmission of later units, or an acknowledgement.
     pub requests_answer: bool,
-    /// The content.
     pub what: What,
 }
 
-/// The content of a packet beside its acknowledgement.
+/// A packet's content in addition to its acknowledgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// A unit: its number, its kind, its bytes.
+    /// A unit: its number, kind and bytes.
     Unit(u64, u8, Bytes),
-    /// Nothing: the packet is an acknowledgement.
+    /// Only an acknowledgement.
     State,
 }
 
-/// A message of one bridge to another. It travels in one packet of the engine.
+/// A message between bridges, in one packet of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BridgeMessage {
-    /// A packet of a link: a unit, or an acknowledgement.
+    /// A unit or an acknowledgement of a link.
     Packet(Id, Packet),
-    /// The sender has no such link.
+    /// The sender lacks this link.
     Unknown(Id),
-    /// The links with the receiver that the sender has.
+    /// The sender's links with the receiver.
     Known(Vec<Id>),
-    /// What the clock of the sender's machine shows, and whether the receiver is to send the value of its
-    /// own.
+    /// The sender's clock, and whether the receiver should send its own.
     Clock(Duration, bool),
-    /// The caller of the sender's request of this number waits for its answer no longer.
+    /// The caller of the sender's request with this number has stopped waiting.
     Withdrawn(u64),
-    /// The numbers of the newest messages of publishers that the sender exports to the receiver.
+    /// The newest numbers of publishers that the sender exports to the receiver.
     Newest(Vec<NewestNumber>),
 }
 
 impl BridgeMessage {
-    /// Returns the encoded message; `from` is the sending bridge.
+    /// Encodes the message; `from` is the sending bridge.
     pub fn to_bytes(&self, from: u64) -> Vec<u8> {
         let none = Id { caller: 0, number: 0 };
         let (what, id, packet) = match self {
@@ -116,9 +116,10 @@ impl BridgeMessage {
         bytes
     }
 
-    /// Returns the sending bridge and its message, or `None` if it is malformed. The numbers are not checked
-    /// here, and the sender's number is only a claim: `Links::take` compares it with the machine that the
-    /// engine has authenticated.
+    /// Decodes the sending bridge and its message; `None` if malformed.
+    ///
+    /// Numbers are unchecked, and the sender's number is only a claim: `Links::take` compares it with the machine
+    /// that the engine has authenticated.
     pub fn from_bytes(bytes: &Bytes) -> Option<(u64, BridgeMessage)> {
         let field = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
         let body = (bytes.len() >= HEAD).then(|| bytes.slice(HEAD..))?;

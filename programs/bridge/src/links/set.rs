@@ -1,13 +1,11 @@
 //! All links of a bridge, and the other bridges.
 //!
-//! A packet is accepted only from a known bridge, and only if the engine delivered it from that bridge's
-//! machine. When a bridge appears, again or for the first time, it is sent the links that are known here;
-//! links that it has and this bridge has not are ended there. So both sides agree after a connection was lost
-//! and one side has noticed it and the other has not.
+//! A packet is accepted only from a known bridge, and only if the engine delivered it from that bridge's machine. A
+//! bridge that appears, even again, gets the list of links known here and ends the links that are missing in it. Both
+//! sides thus agree after only one side noticed a lost connection.
 //!
-//! Connecting to a program of this machine may take a while, so a thread of its own does it for each call, up
-//! to a limit. All other work is done in `work`, for the links that are marked as ready or whose timers have
-//! expired.
+//! Connecting to a local program may take a while, so each call has a thread, up to a limit. `work` does all other
+//! work, for marked links and expired timers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
@@ -30,15 +28,15 @@ use crate::status::Status;
 
 /// How long a program may take to answer a hello.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The most threads that connect to programs of this machine at a time; more calls find no program.
+/// The most threads that connect to local programs; further calls find no program.
 const CALLS: usize = 64;
-/// The most numbers of newest messages in a packet; with names of 255 bytes they have 27 KiB.
+/// The most newest numbers in a packet; with names of 255 bytes they take 27 KiB.
 const NUMBERS: usize = 100;
 
-/// Connections to programs of this machine that are being made.
+/// Pending connections to local programs.
 #[derive(Default)]
 struct Calls {
-    /// The threads that are running.
+    /// The running threads.
     under_way: usize,
     /// The outcomes that the loop has not taken.
     answered: Vec<(Id, CallOutcome)>,
@@ -46,15 +44,13 @@ struct Calls {
 
 /// A stream that another bridge has opened.
 pub struct Opened {
-    /// Identifies it.
     pub id: Id,
     /// The machine of the other bridge.
     pub machine: String,
-    /// The name that it is about.
+    /// The stream's name.
     pub name: String,
 }
 
-/// All links of this bridge.
 pub struct Links {
     /// The number of this bridge's incarnation.
     own: u64,
@@ -62,28 +58,27 @@ pub struct Links {
     machine: String,
     /// Wakes the loop when a program has answered.
     inbox: Inbox,
-    /// The other bridges, in the order in which they appeared.
+    /// The other bridges in order of appearance.
     pub(super) bridges: Vec<Bridge>,
     /// The clocks of their machines.
     clocks: Clocks,
-    /// The links, of both directions.
+    /// The links of both directions.
     pub(super) links: BTreeMap<Id, Link>,
     /// The number of the last link that began here.
     last: u64,
-    /// Shared with the threads that connect to programs.
+    /// Shared with the connecting threads.
     calls: Arc<Mutex<Calls>>,
     /// The links to handle in the next round.
     pub(super) ready: BTreeSet<Id>,
     /// Streams that other bridges have opened.
     pub(super) opened: Vec<Opened>,
-    /// Requests that other bridges have withdrawn, and the loop has not taken.
+    /// Requests withdrawn by other bridges, which the loop has not taken.
     withdrawn: Vec<RequestId>,
-    /// Numbers of newest messages, each with the machine that has sent it, that the loop has not taken.
+    /// Newest numbers with their machines, which the loop has not taken.
     newest: Vec<(String, NewestNumber)>,
 }
 
 impl Links {
-    /// Creates a set without links.
     pub fn new(own: u64, machine: String, inbox: Inbox, clocks: Clocks) -> Links {
         let (bridges, links, ready, opened, withdrawn, newest) = Default::default();
         let calls = Arc::default();
@@ -103,12 +98,10 @@ impl Links {
         }
     }
 
-    /// Returns the descriptors to wait for.
     pub fn descriptors(&self) -> impl Iterator<Item = (Id, &OwnedFd)> {
         self.links.iter().filter_map(|(id, link)| Some((*id, link.descriptor()?)))
     }
 
-    /// Returns when the next timer expires.
     pub fn deadline(&self) -> Option<Instant> {
         match self.ready.is_empty() {
             true => self.links.values().filter_map(Link::deadline).min(),
@@ -116,22 +109,22 @@ impl Links {
         }
     }
 
-    /// Returns the machine of this bridge.
     pub fn machine(&self) -> &str {
         &self.machine
     }
 
-    /// Registers another bridge, and sends it the links that are known here and the clock of this machine.
-    /// Does nothing for this bridge itself.
+    /// Registers another bridge and sends it the known links and this machine's clock.
+    ///
+    /// Ignores this bridge.
     ///
     /// # Errors
-    /// Those of the engine's `send`.
+    /// Errors of the engine's `send`.
     pub fn bridge_appeared(&mut self, bridge: Bridge, engine: &dyn Engine) -> Result<()> {
         if bridge.id == self.own {
             return Ok(());
         }
         self.bridges.retain(|one| one.id != bridge.id);
-        // It may not have noticed that this bridge was unreachable, and still hold links that have ended here.
+        // It may not have noticed that this bridge was unreachable, and may hold links that have ended here.
         let known = self.links.iter().filter(|(_, link)| link.peer.id == bridge.id).map(|(id, _)| *id);
         let message = BridgeMessage::Known(known.collect());
         engine.send(&bridge, message.to_bytes(self.own).into())?;
@@ -141,25 +134,26 @@ impl Links {
         Ok(())
     }
 
-    /// Sends every other bridge what the clock of this machine shows.
+    /// Sends this machine's clock to all other bridges.
     ///
     /// # Errors
-    /// Those of the engine's `send`.
+    /// Errors of the engine's `send`.
     pub fn send_clocks(&self, engine: &dyn Engine) -> Result<()> {
         self.bridges.iter().try_for_each(|bridge| self.send_clock(bridge, false, engine))
     }
 
-    /// Sends a bridge what the clock of this machine shows; `requests_answer` requests the value of its own. A bridge
-    /// that has not seen this one's presence yet drops the packet, and requests the value later.
+    /// Sends this machine's clock to a bridge; `requests_answer` requests the bridge's clock.
+    ///
+    /// A bridge that has not seen this one's presence drops the packet and requests the clock later.
     fn send_clock(&self, to: &Bridge, requests_answer: bool, engine: &dyn Engine) -> Result<()> {
         engine.send(to, BridgeMessage::Clock(since_boot(), requests_answer).to_bytes(self.own).into())
     }
 
-    /// Sends the bridges of these machines that a request of this bridge was withdrawn. The packet may be
-    /// lost; the request has a deadline, too.
+    /// Tells these machines' bridges that a request was withdrawn. The packet may be lost, but the request has a
+    /// deadline.
     ///
     /// # Errors
-    /// Those of the engine's `send`.
+    /// Errors of the engine's `send`.
     pub fn withdraw(&self, number: u64, machines: &BTreeSet<&str>, engine: &dyn Engine) -> Result<()> {
         let mut bridges = self.bridges.iter().filter(|bridge| machines.contains(bridge.machine.as_str()));
         bridges.try_for_each(|bridge| {
@@ -167,11 +161,12 @@ impl Links {
         })
     }
 
-    /// Sends every other bridge the numbers of the newest messages that its machine may have. The packets may be
-    /// lost; the numbers are sent again, a few times.
+    /// Sends newest numbers to each bridge whose machine may have the messages.
+    ///
+    /// The packets may be lost; the numbers are repeated a few times.
     ///
     /// # Errors
-    /// Those of the engine's `send`.
+    /// Errors of the engine's `send`.
     pub fn send_newest(
         &self,
         numbers: &[NewestNumber],
@@ -187,7 +182,7 @@ impl Links {
         Ok(())
     }
 
-    /// Takes the numbers of newest messages that have arrived, each with the machine that has sent it.
+    /// Takes the received newest numbers with their machines.
     pub fn take_newest(&mut self) -> Vec<(String, NewestNumber)> {
         std::mem::take(&mut self.newest)
     }
@@ -197,12 +192,11 @@ impl Links {
         std::mem::take(&mut self.withdrawn)
     }
 
-    /// Returns whether other bridges are known.
     pub fn has_bridges(&self) -> bool {
         !self.bridges.is_empty()
     }
 
-    /// Removes another bridge, and ends the links with it. Units that have been received are still delivered.
+    /// Removes a bridge and ends its links. Received units are still delivered.
     pub fn bridge_gone(&mut self, id: u64) {
         self.bridges.retain(|one| one.id != id);
         self.clocks.remove(id);
@@ -212,11 +206,12 @@ impl Links {
         }
     }
 
-    /// Opens a link for a program of this machine to a name of another one. If no bridge of that machine is
-    /// known, the program's connection is closed, and it connects again.
+    /// Opens a link for a local program to another machine's name.
+    ///
+    /// If no bridge of that machine is known, the program's connection closes, and it connects again.
     ///
     /// # Errors
-    /// Those of encoding the program's hello.
+    /// Errors of encoding the program's hello.
     pub fn call(&mut self, caller: RelayCaller, name: &str, machine: &str) -> Result<()> {
         let Some(bridge) = self.bridges.iter().rev().find(|bridge| bridge.machine == machine).cloned() else {
             return Ok(());
@@ -232,19 +227,19 @@ impl Links {
         Ok(())
     }
 
-    /// Returns the identity of a new link. It is unique among all bridges, because it has the number of this
-    /// one.
+    /// Returns the id of a new link. It contains this bridge's number, so it is unique among all bridges.
     pub(super) fn next_id(&mut self) -> Id {
         self.last = self.last.saturating_add(1);
         Id { caller: self.own, number: self.last }
     }
 
-    /// Handles a packet of a bridge of another machine. Returns whether it was the first value of that
-    /// machine's clock. `endpoint` returns the endpoint of a name of this machine if it is exported to that
-    /// machine as a channel or controller. A malformed packet, or one of an unknown bridge, is ignored.
+    /// Handles a packet of another machine's bridge. Returns whether it contained that machine's first clock.
+    ///
+    /// `endpoint` returns a name's endpoint if it is exported to that machine as a channel or controller. Ignores
+    /// malformed packets and unknown bridges.
     ///
     /// # Errors
-    /// Those of the engine's `send`.
+    /// Errors of the engine's `send`.
     pub fn take(
         &mut self,
         machine: &str,
@@ -253,8 +248,8 @@ impl Links {
         endpoint: impl Fn(&str) -> Option<String>,
     ) -> Result<bool> {
         let Some((from, message)) = BridgeMessage::from_bytes(bytes) else { return Ok(false) };
-        // Another machine cannot use the number of a bridge that is not its own. Packets that arrive before
-        // the presence of their bridge are dropped here, and sent again.
+        // A machine cannot use the number of another machine's bridge. Packets before their bridge's presence are
+        // dropped and sent again.
         let Some(sender) = self.bridges.iter().find(|it| it.id == from && it.machine == machine).cloned()
         else {
             return Ok(false);
@@ -266,21 +261,20 @@ impl Links {
                 }
                 return Ok(self.clocks.received(from, clock));
             }
-            // A bridge can withdraw its own requests alone.
+            // A bridge can only withdraw its own requests.
             BridgeMessage::Withdrawn(number) => self.withdrawn.push(RequestId { bridge: from, number }),
             BridgeMessage::Newest(numbers) => {
                 self.newest.extend(numbers.into_iter().map(|number| (machine.to_owned(), number)));
             }
             BridgeMessage::Unknown(id) => {
-                // A bridge can end its own links alone.
+                // A bridge can only end its own links.
                 if let Some(link) = self.links.get_mut(&id).filter(|link| link.peer.id == from) {
                     link.end();
                     self.ready.insert(id);
                 }
             }
             BridgeMessage::Known(known) => {
-                // A link that the other bridge has never acknowledged may be new to it; the others have ended
-                // there.
+                // A link that the other bridge never acknowledged may be new to it; the others have ended there.
                 for (id, link) in self.links.iter_mut().filter(|(_, link)| link.peer.id == from) {
                     if link.order.is_known() && !known.contains(id) {
                         link.end();
@@ -319,9 +313,9 @@ impl Links {
         Ok(false)
     }
 
-    /// Connects to a program of this machine with the hello of another machine's program, in a thread of its
-    /// own because the answer may take a while. Without an endpoint, or with too many threads, the outcome is
-    /// that no program answered.
+    /// Connects to a local program with a remote program's hello, in a thread because the answer may take a while.
+    ///
+    /// Without an endpoint or a free thread, the outcome is that no program answered.
     fn let_in(&self, id: Id, endpoint: Option<String>, machine: &str, hello: Vec<u8>) {
         let (inbox, calls) = (self.inbox.clone(), self.calls.clone());
         let mut open = calls.lock().unwrap_or_else(PoisonError::into_inner);
@@ -347,8 +341,7 @@ impl Links {
         }
     }
 
-    /// Handles the outcomes of connecting to programs. Returns whether a program was missing, so that its
-    /// name may have gone.
+    /// Handles outcomes of connecting to programs. Returns whether a program was missing, and its name may have gone.
     pub fn take_answers(&mut self) -> bool {
         let answered =
             std::mem::take(&mut self.calls.lock().unwrap_or_else(PoisonError::into_inner).answered);
@@ -368,11 +361,10 @@ impl Links {
         self.ready.insert(id);
     }
 
-    /// Handles the marked links and those with expired timers, sends their packets, and removes those that
-    /// are over.
+    /// Handles marked links and expired timers, sends their packets, and removes finished links.
     ///
     /// # Errors
-    /// Those of the engine's `send`.
+    /// Errors of the engine's `send`.
     pub fn work(&mut self, engine: &dyn Engine, status: &mut Status) -> Result<()> {
         let now = Instant::now();
         let late = |link: &Link| link.deadline().is_some_and(|at| at <= now);
@@ -400,7 +392,7 @@ impl Links {
     }
 }
 
-/// Returns the name and the hello of a call, or `None` if it is malformed.
+/// Decodes the name and hello of a call; `None` if malformed.
 fn read_call(unit: &Bytes) -> Option<(&str, Vec<u8>)> {
     let (length, rest) = unit.split_first_chunk()?;
     let (name, hello) = rest.split_at_checked(u16::from_le_bytes(*length).into())?;

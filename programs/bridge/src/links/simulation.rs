@@ -1,5 +1,6 @@
-//! Random histories of two ends over a network that loses, repeats and delays: everything arrives once and in order,
-//! and the window holds.
+//! Random histories of two ends over a network that loses, repeats and delays packets.
+//!
+//! Everything must arrive once and in order, and the window must hold.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -9,11 +10,10 @@ use bytes::Bytes;
 use super::order::{Order, WINDOW};
 use super::packet::Packet;
 
-/// A random number generator whose state is one number, so that the seed repeats a history.
+/// A random number generator whose seed reproduces a history.
 struct Chance(u64);
 
 impl Chance {
-    /// Returns a number below `most`.
     fn below(&mut self, most: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -22,19 +22,18 @@ impl Chance {
     }
 }
 
-/// One end of a link, with counts of its program.
+/// One end of a link, with its program's counts.
 struct End {
-    /// The state under test.
     order: Order,
-    /// The units that the program has sent.
+    /// Units that the program has sent.
     sent: u64,
-    /// The units that were delivered to the program.
+    /// Units delivered to the program.
     given: u64,
     /// The most bytes that waited for the program.
     waiting: usize,
 }
 
-/// Returns a unit with its number in front, of a random length; the longest is longer than the window.
+/// Returns a unit of random length that begins with its number; the longest exceeds the window.
 fn body(number: u64, chance: &mut Chance) -> Bytes {
     let length = [8, 100, 10_000, WINDOW / 2, WINDOW + 1][chance.below(5) as usize];
     let mut bytes = vec![0; length];
@@ -42,14 +41,14 @@ fn body(number: u64, chance: &mut Chance) -> Bytes {
     bytes.into()
 }
 
-/// Runs one history: both ends send `units` units each, while `lost` of a hundred packets are lost, some are
-/// repeated, and some change places.
+/// Runs one history: both ends send `units` units, and `lost` percent of packets are lost, some repeated, some
+/// reordered.
 fn history(seed: u64, units: u64, lost: u64) {
     let mut chance = Chance(seed);
     let mut now = Instant::now();
     let end = || End { order: Order::new(), sent: 0, given: 0, waiting: 0 };
     let mut ends = [end(), end()];
-    // The packets under way from each end to the other.
+    // The packets in transit from each end.
     let mut ways: [VecDeque<Packet>; 2] = Default::default();
     for _ in 0..1_000_000 {
         if ends.iter().all(|end| end.given == units && end.order.is_received()) {
@@ -76,7 +75,7 @@ fn history(seed: u64, units: u64, lost: u64) {
                 }
             }
             _ => {
-                // Time passes in steps of a millisecond, or up to the next timer if nothing is under way.
+                // Time advances by a millisecond, or to the next timer if nothing is in transit.
                 let idle = ways.iter().all(VecDeque::is_empty) && end.order.front().is_none();
                 let due = end.order.deadline().filter(|_| idle);
                 now = due.map_or(now + Duration::from_millis(1), |at| at.max(now));
@@ -114,7 +113,6 @@ fn units_arrive_once_and_in_order_whatever_is_lost() {
 }
 
 #[test]
-// Acknowledgements that contradict what was sent are refused.
 fn contradictory_acknowledgement_is_refused() {
     let mut order = Order::new();
     let state = |received, delivered| Packet {

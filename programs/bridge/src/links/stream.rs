@@ -1,7 +1,6 @@
-//! Streams of messages between two bridges: links without a program at either end. The bridges themselves use
-//! them, for journals and for messages that are sent again.
+//! Streams of messages between two bridges: links without programs, for journals and repeated messages.
 //!
-//! A stream begins with a name, and then has messages of any length in both directions. Each side may end it.
+//! A stream begins with a name, then has messages of any length in both directions. Either side may end it.
 
 use std::time::Instant;
 
@@ -12,8 +11,7 @@ use super::packet::Id;
 use super::set::{Links, Opened};
 
 impl Links {
-    /// Opens a stream about this name to a bridge of another machine, the newest one. Returns `None` if none
-    /// is known there.
+    /// Opens a stream with this name to the newest bridge of another machine; `None` if none is known.
     pub fn open_stream(&mut self, name: &str, machine: &str) -> Option<Id> {
         let bridge = self.bridges.iter().rev().find(|bridge| bridge.machine == machine)?.clone();
         let id = self.next_id();
@@ -29,7 +27,7 @@ impl Links {
         std::mem::take(&mut self.opened)
     }
 
-    /// Returns the next message of a stream. The link is marked, because the window has more room then.
+    /// Returns the next message of a stream. Marks the link, because its window gets room.
     pub fn receive(&mut self, id: Id) -> Received {
         let Some(link) = self.links.get_mut(&id) else { return Received::End };
         let received = link.receive(Instant::now());
@@ -39,12 +37,11 @@ impl Links {
         received
     }
 
-    /// Returns whether the window of a stream has room.
     pub fn has_room(&self, id: Id) -> bool {
         self.links.get(&id).is_some_and(|link| link.order.has_room())
     }
 
-    /// Sends a message over a stream. It is queued even if the window has no room: see [`Links::has_room`].
+    /// Sends a message over a stream. It is queued even without room in the window: see [`Links::has_room`].
     pub fn send(&mut self, id: Id, message: Bytes) {
         if let Some(link) = self.links.get_mut(&id) {
             link.send_message(message);
@@ -52,8 +49,7 @@ impl Links {
         }
     }
 
-    /// Ends a stream, once the other bridge has received what was sent. A stream that has ended already is
-    /// left as it is.
+    /// Ends a stream after the other bridge has received everything sent. Does nothing if it has already ended.
     pub fn close(&mut self, id: Id) {
         if let Some(link) = self.links.get_mut(&id) {
             link.close();

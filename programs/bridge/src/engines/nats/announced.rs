@@ -1,5 +1,3 @@
-//! A name that other bridges see for as long as a value of this type lives.
-
 use tokio::sync::oneshot;
 
 use super::outgoing::{Outgoing, Step};
@@ -7,11 +5,10 @@ use crate::engine::Presence;
 
 /// A name in the list that other bridges read. Dropping it removes the name.
 pub struct Announced {
-    /// The queue through which the name is removed, in order with the other operations.
+    /// The queue for the removal, which keeps it in order with other operations.
     pub outgoing: Outgoing,
-    /// The name.
     pub presence: Presence,
-    /// Ends the subscription that belongs to the name, when dropped.
+    /// Ends the name's subscription on drop.
     pub _end: Option<oneshot::Sender<()>>,
 }
 

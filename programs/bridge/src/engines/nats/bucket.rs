@@ -1,8 +1,7 @@
-//! The newest messages of exported publishers in a key-value bucket of JetStream, for programs that use NATS
-//! without Linkspan.
+//! The newest messages of exported publishers in a key-value bucket of JetStream, for programs without Linkspan.
 //!
-//! Bridges query each other instead: the bucket is written after the message was published, so it does not
-//! show which message a subscriber missed.
+//! Bridges query each other instead. The bucket is written after publication, so it does not show which message a
+//! subscriber missed.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -14,27 +13,25 @@ use tokio::sync::Notify;
 
 use super::subjects::escaped;
 
-/// The header and its value by which a key-value bucket recognises a deletion.
+/// The header and value that mark a deletion in a key-value bucket.
 const OPERATION: &str = "KV-Operation";
 const DELETE: &str = "DEL";
 
-/// The messages to write: the newest one of each name.
+/// The newest unwritten message of each name.
 pub struct Bucket {
-    /// The name of the bucket.
     pub name: String,
-    /// The message to write for each name, so that a slow server costs one message of memory for each name.
+    /// One message per name bounds the memory of a slow server.
     waiting: Mutex<HashMap<String, (HeaderMap, Bytes)>>,
     /// Notified when there is something to write.
     pub filled: Notify,
 }
 
 impl Bucket {
-    /// Creates an empty set for the bucket of this name.
     pub fn new(name: String) -> Bucket {
         Bucket { name, waiting: Mutex::default(), filled: Notify::new() }
     }
 
-    /// Queues a message, and replaces the one of the same name that was not written yet.
+    /// Queues a message, which replaces an unwritten one of this name.
     pub fn put(&self, name: &str, headers: HeaderMap, payload: Bytes) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.insert(name.to_owned(), (headers, payload));
@@ -56,12 +53,12 @@ impl Bucket {
         waiting.remove_entry(&name)
     }
 
-    /// Queues a message again that was not written, unless there is a newer one.
+    /// Queues an unwritten message again, unless a newer one waits.
     pub fn again(&self, name: String, message: (HeaderMap, Bytes)) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_insert(message);
     }
 
-    /// Writes a message and waits for the server's acknowledgement. The error is the text of the client.
+    /// Writes a message and waits for the server's acknowledgement. The error is the client's text.
     pub async fn write(
         &self,
         context: &Context,

@@ -1,8 +1,7 @@
-//! The task that writes newest messages to the bucket of JetStream, and creates the bucket if it does not
-//! exist.
+//! Writes newest messages to the JetStream bucket, and creates the bucket if needed.
 //!
-//! After an error the message is queued again, and the bucket is looked up again: it may have been deleted.
-//! The same error is logged once in a row.
+//! After an error, it queues the message again and looks up the bucket again, which may have been deleted. A repeated
+//! error is logged once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +15,11 @@ use crate::engine::Arrival;
 /// The time between two attempts.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Writes the queued messages, one after the other, until the runtime ends.
+/// Writes the queued messages one after the other until the runtime ends.
 pub async fn fill(shared: Arc<Shared>) {
     let Some(bucket) = &shared.bucket else { return };
     let context = jetstream::new(shared.client.clone());
-    // The error that was logged last.
+    // The last logged error.
     let mut last_logged = String::new();
     let mut is_open = false;
     loop {
@@ -55,8 +54,9 @@ pub async fn fill(shared: Arc<Shared>) {
     }
 }
 
-/// Creates the bucket if it does not exist. A bucket is a stream with this configuration; it is created as a
-/// stream because the client's own function for buckets needs a newer server than 2.9.
+/// Creates the bucket if it does not exist.
+///
+/// Creates it as a stream, because the client's function for buckets needs a newer server than 2.9.
 async fn open(context: &Context, name: &str) -> Result<(), String> {
     let stream = format!("KV_{name}");
     if context.get_stream(&stream).await.is_ok() {

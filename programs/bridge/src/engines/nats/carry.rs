@@ -1,6 +1,6 @@
-//! The engine's operations: exporting, importing, queries, requests and packets.
+//! The engine's operations: exports, imports, queries, requests and packets.
 //!
-//! None of them waits for the server: they queue operations, or spawn a task that waits.
+//! None waits for the server: they queue operations or spawn a task.
 
 use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +25,7 @@ impl Engine for Nats {
     fn export_publisher(&self, presence: &Presence) -> Result<Box<dyn Outlet>> {
         let newest: Arc<Mutex<Option<Sample>>> = Arc::default();
         let (shared, answering, incarnation) = (self.shared.clone(), newest.clone(), presence.incarnation);
-        // Answers queries for the newest message. A query for another incarnation is not answered.
+        // Answers queries for the newest message, except queries for another incarnation.
         let on_request = move |message: Message| {
             if headers::incarnation(&message).is_some_and(|wanted| wanted != incarnation) {
                 return;
@@ -45,8 +45,7 @@ impl Engine for Nats {
 
     fn export_server(&self, presence: &Presence) -> Result<Box<dyn Any>> {
         let (shared, name, inbox) = (self.shared.clone(), presence.name.clone(), self.shared.inbox.clone());
-        // The reply subject of the request identifies the caller; the server delivers the request to one
-        // bridge of the group.
+        // The reply subject identifies the caller. The server delivers a request to one bridge of the group.
         let on_request = move |message: Message| {
             let (shared, to) = (shared.clone(), message.reply.clone());
             let respond = move |reply: Reply| {
@@ -83,13 +82,13 @@ impl Engine for Nats {
     fn import(&self, pattern: &str) -> Result<()> {
         let subject = self.shared.subjects.publish_pattern(pattern);
         let mut imported = self.imported.lock().unwrap_or_else(PoisonError::into_inner);
-        // A message is delivered once for each subscription, so subscriptions must not overlap.
+        // Each subscription delivers a message once, so subscriptions must not overlap.
         if imported.iter().any(|(wide, _)| covers(wide, &subject)) {
             return Ok(());
         }
         imported.retain(|(narrow, _)| !covers(&subject, narrow));
         let shared = self.shared.clone();
-        // The subject may be wider than the pattern, so the loop filters the names.
+        // The subject may be wider than the pattern, so the loop filters names.
         let received = move |message: Message| {
             let Some(name) = shared.subjects.published(&message.subject) else { return };
             shared.inbox.push(match headers::is_end(&message) {
@@ -125,7 +124,7 @@ impl Engine for Nats {
     fn request(&self, presence: &Presence, call: Call, timeout: Duration, respond: Respond) -> Result<()> {
         let respond = Answering::new(respond);
         let headers = headers::of_call(&call);
-        // A body that does not pass the server fails at once with `TooLarge`.
+        // A body above the server's limit fails at once with `TooLarge`.
         let body = match self.shared.fitting(call.body) {
             Ok(body) => body,
             Err(failure) => {

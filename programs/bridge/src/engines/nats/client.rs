@@ -1,7 +1,7 @@
-//! The engine's object: the connection to a server, its tasks, and the subscriptions of this bridge.
+//! The engine's object: the connection to a server, its tasks, and this bridge's subscriptions.
 //!
-//! The engine has a runtime with two threads, on which all tasks run. Dropping the engine announces the end
-//! of this bridge, if the server is reachable, and ends the tasks.
+//! Its runtime has two threads for all tasks. Dropping the engine announces this bridge's end, if the server is
+//! reachable, and ends the tasks.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,27 +25,23 @@ use crate::inbox::Inbox;
 
 /// The time-out of a query for a newest message.
 pub const PATIENCE: Duration = Duration::from_secs(5);
-/// The time-out of announcing the end of this bridge.
+/// The time-out of announcing this bridge's end.
 const PARTING: Duration = Duration::from_millis(500);
-/// The queue group of bridges: each request is delivered to one of them.
+/// The queue group of bridges: each request goes to one of them.
 pub const GROUP: &str = "linkspan";
-/// A connection to a server, and the subscriptions of this bridge there.
 pub struct Nats {
-    /// The runtime of all tasks; `None` while it ends.
+    /// `None` while it ends.
     runtime: Option<Runtime>,
-    /// The state that the tasks share.
     pub shared: Arc<Shared>,
     /// The subjects of imported names; dropping a sender ends the subscription.
     pub imported: Mutex<Vec<(String, oneshot::Sender<()>)>>,
 }
 
 impl Nats {
-    /// Starts to connect, and starts the tasks. What arrives is put into the inbox. The server need not be
-    /// reachable yet.
+    /// Starts to connect, and starts the tasks. The server need not be reachable yet.
     ///
     /// # Errors
-    /// Those of reading credentials, `TransportUnavailable` with the client's text, and those of the system
-    /// if it cannot start threads.
+    /// Errors of reading credentials, `TransportUnavailable` with the client's text, and errors of starting threads.
     pub fn open(config: &Config, inbox: &Inbox) -> Result<Nats> {
         let os = |e: std::io::Error| Error::os("starting NATS", e.raw_os_error().unwrap_or(0));
         let mut runtime = Builder::new_multi_thread();
@@ -58,7 +54,7 @@ impl Nats {
             subjects: Subjects::new(&config.realm),
             inbox: inbox.clone(),
             machine: config.machine()?,
-            // A hasher's seed is random. The lowest bit is set, because 0 is not a valid number.
+            // A hasher's seed is random. The lowest bit is set because 0 is invalid.
             id: RandomState::new().build_hasher().finish() | 1,
             outgoing: Outgoing::default(),
             list: Mutex::default(),
@@ -72,7 +68,7 @@ impl Nats {
         nats.serve_names();
         nats.spawn(sender::run(nats.shared.clone()));
         nats.spawn(presence::run(nats.shared.clone(), received));
-        // Services of other programs are only looked for if names are imported.
+        // Other programs' services matter only if names are imported.
         if !config.import.is_empty() {
             nats.spawn(services::watch(nats.shared.clone()));
         }
@@ -101,11 +97,11 @@ impl Nats {
         end
     }
 
-    /// Receives packets of other bridges for this one, for the life of the engine.
+    /// Receives other bridges' packets for this bridge, for the life of the engine.
     fn receive_packets(&self) {
         let (shared, subject) = (self.shared.clone(), self.shared.subjects.packets(self.shared.id));
         let packet = move |message: Message| {
-            // The server's permissions can restrict a machine to subjects with its own name.
+            // The server's permissions can restrict a machine to subjects with its name.
             if let Some(machine) = shared.subjects.sender(shared.id, &message.subject) {
                 shared.inbox.push(Arrival::Packet(machine, message.payload));
             }
@@ -113,7 +109,7 @@ impl Nats {
         self.keep(subject, Box::new(packet));
     }
 
-    /// Answers requests of other bridges for the names of this one, for the life of the engine.
+    /// Answers other bridges' requests for this bridge's names, for the life of the engine.
     fn serve_names(&self) {
         let (shared, subject) = (self.shared.clone(), self.shared.subjects.names(self.shared.id));
         let on_request = move |message: Message| {
@@ -129,8 +125,7 @@ impl Nats {
         self.imported.lock().unwrap_or_else(PoisonError::into_inner).push((subject, end));
     }
 
-    /// Announces a name to other bridges until the returned value is dropped. Subscriptions made before are known to
-    /// the server by then.
+    /// Announces a name until the returned value is dropped. The server already knows earlier subscriptions by then.
     pub fn announce(&self, presence: &Presence, end: Option<oneshot::Sender<()>>) -> Announced {
         self.shared.outgoing.step(Step::AddName(presence.clone()));
         Announced { outgoing: self.shared.outgoing.clone(), presence: presence.clone(), _end: end }
@@ -146,7 +141,7 @@ impl Drop for Nats {
             shared.send_heartbeat(version, Some(("ends", true))).await;
             shared.client.flush().await
         };
-        // If the server is unreachable, other bridges miss the heartbeat instead.
+        // If the server is unreachable, other bridges notice the missing heartbeat.
         let _ = runtime.block_on(async { tokio::time::timeout(PARTING, parting).await });
         runtime.shutdown_background();
     }

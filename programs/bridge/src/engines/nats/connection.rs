@@ -1,7 +1,7 @@
-//! The connection to a server: how it is made, and which of its events are logged.
+//! Connects to a server and logs connection events.
 //!
-//! The client reconnects by itself, with a pause that grows to a second. After each connection the presence
-//! task is notified, because messages may have been missed.
+//! The client reconnects by itself with a pause of up to a second. After each connection, it notifies the presence
+//! task, because messages may have been lost.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -20,23 +20,22 @@ use crate::tls::text;
 
 /// The most queued messages of one subscription.
 const WAITING: usize = 16_384;
-/// The capacity of the client's own queue; more messages wait in `outgoing`, which can drop them.
+/// The capacity of the client's queue. More messages wait in `outgoing`, which can drop them.
 const COMMANDS: usize = 256;
-/// The interval of pings, by which the client notices that the server is unreachable.
+/// The ping interval, which detects an unreachable server.
 const PING: Duration = Duration::from_secs(3);
 /// The time-out of one attempt to connect.
 const CONNECT: Duration = Duration::from_secs(5);
-/// The text of the client's error if the server refuses the credentials.
+/// The client's error text if the server refuses the credentials.
 const REFUSED: &str = "authorization violation";
-/// The pause after the first failed attempt to connect, which grows with each attempt.
+/// The pause after the first failed attempt; it grows with each attempt.
 const PAUSE: Duration = Duration::from_millis(200);
-/// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Connects, at once or as soon as a server is reachable.
+/// Connects now, or as soon as a server is reachable.
 ///
 /// # Errors
-/// Those of `identity`; `TransportUnavailable` with the client's text.
+/// Errors of `identity`; `TransportUnavailable` with the client's text.
 pub async fn connect(
     config: &Nats,
     inbox: &Inbox,
@@ -50,7 +49,7 @@ pub async fn connect(
             Event::SlowConsumer(_) => Some(PresenceEvent::Missed),
             _ => None,
         };
-        // Fails once the presence task has ended.
+        // Fails only if the presence task has ended.
         let _ = presence_event.map(|event| events.send(event));
         std::future::ready(())
     };
@@ -67,7 +66,7 @@ pub async fn connect(
         .ping_interval(PING)
         .subscription_capacity(WAITING)
         .client_capacity(COMMANDS)
-        // Servers that the first one announces could be reached without encryption.
+        // Servers that the first one announces might be reached without encryption.
         .ignore_discovered_servers()
         .require_tls(config.is_encrypted())
         .event_callback(callback);
@@ -77,10 +76,10 @@ pub async fn connect(
     })
 }
 
-/// Returns options with the credentials of this bridge.
+/// Returns options with this bridge's credentials.
 ///
 /// # Errors
-/// `Malformed` with the file if it does not have such credentials; else the error of the system.
+/// `Malformed` with the file if it has no such credentials; system errors.
 fn identity(config: &Nats) -> Result<ConnectOptions> {
     let mut options = ConnectOptions::new();
     if let Some(file) = &config.credentials {
@@ -110,7 +109,7 @@ fn identity(config: &Nats) -> Result<ConnectOptions> {
     Ok(options)
 }
 
-/// Reads a file that has one secret and nothing else. The error does not have its contents.
+/// Reads a file that contains one secret. The error does not contain the secret.
 fn secret(file: &Path, what: &str) -> Result<String> {
     let text = text(file)?.trim_end().to_owned();
     if text.is_empty() {
@@ -119,22 +118,21 @@ fn secret(file: &Path, what: &str) -> Result<String> {
     Ok(text)
 }
 
-/// Returns the error that a file is not what it should be.
 fn malformed(file: &Path, text: &str) -> Error {
     Error::new(ErrorKind::Malformed, format!("{} {text}", file.display()))
 }
 
-/// Logs events of the connection, each once in a row: a server that is unreachable fails every attempt alike.
+/// Logs connection events without repetition: an unreachable server fails every attempt alike.
 struct Notes {
     inbox: Inbox,
-    /// By what the bridge identifies itself to the server.
+    /// The bridge's identity at the server, for errors.
     identity: String,
-    /// The line that was logged last.
+    /// The last logged line.
     last: Mutex<String>,
 }
 
 impl Notes {
-    /// Puts a line for an event into the inbox, unless it is the same as the last one.
+    /// Logs an event, unless its line equals the last one.
     fn log(&self, event: &Event) {
         let (level, text) = match event {
             Event::Connected => ("info", "connected to the NATS server".to_owned()),

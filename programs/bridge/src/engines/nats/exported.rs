@@ -1,5 +1,3 @@
-//! Exported publishers: how their messages are published, and kept for queries and for the bucket.
-
 use std::sync::{Arc, Mutex, PoisonError};
 
 use linkspan::{Error, ErrorKind, Result};
@@ -15,9 +13,9 @@ pub struct Exported {
     pub shared: Arc<Shared>,
     /// The subject of its messages.
     pub subject: String,
-    /// The newest message, with which queries are answered.
+    /// The answer to queries for the newest message.
     pub newest: Arc<Mutex<Option<Sample>>>,
-    /// Withdraws the name when dropped.
+    /// Withdraws the name on drop.
     pub announced: Announced,
 }
 
@@ -30,7 +28,7 @@ impl Outlet for Exported {
         if let Some(bucket) = &self.shared.bucket {
             bucket.put(&sample.name, headers.clone(), payload.clone());
         }
-        // Before publishing: a query sent after the message was published is answered with this message.
+        // Before publishing, so that a later query returns this message.
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(sample);
         self.shared.outgoing.sample(Outbound { subject: self.subject.clone(), headers, payload });
         Ok(())

@@ -1,13 +1,13 @@
-//! The headers of a message, so that its payload is the encoded value alone.
+//! The headers of a message. Its payload is only the encoded value.
 //!
-//! | header | what |
+//! | header | content |
 //! |---|---|
-//! | `Content-Type` | how the value is encoded: `application/json`, `application/cbor` |
-//! | `Linkspan-Incarnation`, `Linkspan-Sequence`, `Linkspan-Sent` | which message it is, and nanoseconds since 1970 |
-//! | `Linkspan-Kept` | the oldest message of its publisher that its bridge can send again |
-//! | `Linkspan-Request` | the deadline of a request, and which message it is: a map in JSON |
-//! | `Linkspan-Ended` | a program ends what it published at the subject |
-//! | `Nats-Service-Error-Code`, `Nats-Service-Error` | a request has failed, as in services of NATS: the payload is the failure in CBOR |
+//! | `Content-Type` | the value's encoding: `application/json`, `application/cbor` |
+//! | `Linkspan-Incarnation`, `Linkspan-Sequence`, `Linkspan-Sent` | the message's origin, and nanoseconds since 1970 |
+//! | `Linkspan-Kept` | the oldest message that the publisher's bridge can send again |
+//! | `Linkspan-Request` | a request's deadline and its id: a map in JSON |
+//! | `Linkspan-Ended` | a program withdraws its messages of the subject |
+//! | `Nats-Service-Error-Code`, `Nats-Service-Error` | a failure, as in NATS services; its payload is CBOR |
 
 use async_nats::{HeaderMap, HeaderValue, Message};
 use linkspan::{Encoding, RemoteFailure};
@@ -24,19 +24,17 @@ const ENDED: &str = "Linkspan-Ended";
 const ERROR_CODE: &str = "Nats-Service-Error-Code";
 const ERROR: &str = "Nats-Service-Error";
 
-/// The error code of the answer that nothing has been published yet.
+/// The error code for "nothing has been published yet".
 const NOTHING: &str = "404";
 /// The most characters of a failure's text in a header; the payload has the whole text.
 const TEXT: usize = 500;
 
-/// Returns the headers of a value.
 pub fn of_body(encoding: Encoding) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT, mime(encoding));
     headers
 }
 
-/// Returns the headers of a request.
 pub fn of_call(call: &Call) -> HeaderMap {
     let mut headers = of_body(call.body.encoding);
     if let Some(text) = call.attachment(Encoding::Json).and_then(|json| String::from_utf8(json).ok()) {
@@ -45,12 +43,10 @@ pub fn of_call(call: &Call) -> HeaderMap {
     headers
 }
 
-/// Returns the request in a message.
 pub fn call(message: &Message) -> Call {
     Call::of(body(message), text(message, REQUEST).map(str::as_bytes), Encoding::Json)
 }
 
-/// Returns the headers of a published message.
 pub fn of_sample(sample: &Sample) -> HeaderMap {
     let mut headers = of_body(sample.body.encoding);
     if let Some(origin) = &sample.origin {
@@ -64,14 +60,14 @@ pub fn of_sample(sample: &Sample) -> HeaderMap {
     headers
 }
 
-/// Returns the headers of a query for the newest message of this incarnation.
+/// Returns the headers of a query for this incarnation's newest message.
 pub fn of_question(incarnation: u64) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(INCARNATION, incarnation.to_string());
     headers
 }
 
-/// Returns the headers of the answer that nothing has been published yet.
+/// Returns the headers of the answer "nothing has been published yet".
 pub fn of_nothing() -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(ERROR_CODE, NOTHING);
@@ -79,8 +75,7 @@ pub fn of_nothing() -> HeaderMap {
     headers
 }
 
-/// Returns the headers and the payload of a failure. Programs without Linkspan read the headers, bridges the
-/// payload.
+/// Returns the headers (for programs without Linkspan) and the payload (for bridges) of a failure.
 pub fn of_failure(failure: &RemoteFailure) -> (HeaderMap, Vec<u8>) {
     let mut headers = of_body(Encoding::Cbor);
     headers.insert(ERROR_CODE, failure.code.to_string());
@@ -90,7 +85,6 @@ pub fn of_failure(failure: &RemoteFailure) -> (HeaderMap, Vec<u8>) {
     (headers, failure_bytes(failure))
 }
 
-/// Returns the text of a header.
 fn text<'a>(message: &'a Message, key: &str) -> Option<&'a str> {
     message.headers.as_ref()?.get(key).map(HeaderValue::as_str)
 }
@@ -100,18 +94,16 @@ fn number<T: std::str::FromStr>(message: &Message, key: &str) -> Option<T> {
     text(message, key)?.parse().ok()
 }
 
-/// Returns the incarnation of a query; `None` if it is for any.
+/// Returns the incarnation of a query; `None` for any.
 pub fn incarnation(message: &Message) -> Option<u64> {
     number(message, INCARNATION)
 }
 
-/// Returns the value of a message.
 pub fn body(message: &Message) -> Body {
     Body { encoding: encoding_of(text(message, CONTENT)), bytes: message.payload.clone() }
 }
 
-/// Returns the published message. Its origin is `None` if a header is missing or has a number that is not
-/// valid.
+/// Returns the published message. Its origin is `None` if a header is missing or invalid.
 pub fn sample(name: String, message: &Message) -> Sample {
     let origin = || {
         let (incarnation, sequence) = (number(message, INCARNATION)?, number(message, SEQUENCE)?);
@@ -121,18 +113,17 @@ pub fn sample(name: String, message: &Message) -> Sample {
     Sample { name, origin: origin(), body: body(message) }
 }
 
-/// Returns whether a program withdraws what it published.
+/// Returns whether a program withdraws its messages.
 pub fn is_end(message: &Message) -> bool {
     text(message, ENDED).is_some()
 }
 
-/// Returns whether it is the answer that nothing has been published yet.
+/// Returns whether it is the answer "nothing has been published yet".
 pub fn is_nothing(message: &Message) -> bool {
     text(message, ERROR_CODE) == Some(NOTHING)
 }
 
-/// Returns the outcome of a request. A failure of a program without Linkspan has the kind `nats.error`, and
-/// the code and text of its headers.
+/// Returns a request's outcome. A failure without Linkspan has the kind `nats.error` and its headers' code and text.
 pub fn reply(message: &Message) -> Result<Body, RemoteFailure> {
     if text(message, ERROR_CODE).is_none() {
         return Ok(body(message));

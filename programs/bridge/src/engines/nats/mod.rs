@@ -1,21 +1,20 @@
-//! The engine NATS: everything that this program uses of NATS is here.
+//! The engine NATS, with all uses of NATS in this program.
 //!
-//! Everything goes through a NATS server. The loop only queues operations; one task (`sender`) carries them
-//! out in order. NATS has no presence, so bridges publish heartbeats, and request the names of another bridge
-//! when its heartbeat announces a change. The tasks run on threads of their own and put what arrives into the
-//! inbox.
+//! All traffic goes through a NATS server. The loop only queues operations; the task `sender` executes them in order.
+//! NATS has no presence: bridges publish heartbeats, and request another bridge's names when its heartbeat announces
+//! a change. The tasks run on their own threads and put arrivals into the inbox.
 //!
-//! | what | lives in |
+//! | part | lives in |
 //! |---|---|
-//! | the connection and its tasks; what they share | `client`, `shared` |
+//! | the connection and its tasks; shared state | `client`, `shared` |
 //! | the engine's operations | `carry` |
 //! | subjects; headers | `subjects`, `headers` |
 //! | connecting to a server | `connection` |
-//! | the queue of operations; the task that carries them out | `outgoing`, `sender` |
-//! | names that other bridges see, exported publishers | `announced`, `exported` |
+//! | the queue of operations; its task | `outgoing`, `sender` |
+//! | announced names, exported publishers | `announced`, `exported` |
 //! | other bridges and their names | `presence`, `presence_event`, `names` |
 //! | pending requests | `requests` |
-//! | services of programs that use NATS without Linkspan | `services` |
+//! | services of programs without Linkspan | `services` |
 //! | newest messages in a key-value bucket | `bucket`, `bucket_writer` |
 
 mod announced;

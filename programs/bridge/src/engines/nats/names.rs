@@ -1,7 +1,6 @@
-//! The list of names that a bridge announces, and how other bridges read it, a page at a time.
+//! The list of names that a bridge announces. Other bridges read it page by page.
 //!
-//! Each page has the version of the list. A reader that sees two versions begins again, so that it never has
-//! a mixture.
+//! Each page contains the list's version. A reader that sees two versions restarts, so it never mixes them.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -14,14 +13,14 @@ use linkspan::{Encoding, Value, codec};
 use super::subjects::Subjects;
 use crate::engine::{Bridge, Pattern, Presence};
 
-/// The most names in one answer: well within the message size that a server accepts.
+/// The most names in one answer, well within a server's message size.
 const PAGE: usize = 1_000;
-/// The number of names of one bridge from which on no more are read.
+/// The most names that are read of one bridge.
 const NAMES: usize = 100_000;
-/// How often a list is read from its beginning because it changes meanwhile.
+/// Attempts to read a list that changes during the reading.
 const ATTEMPTS: usize = 5;
 
-/// The version of a list: the number of its bridge's connection to the server, and the number of its changes.
+/// The version of a list: the number of the bridge's connection to the server, and the number of changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Version {
     pub connection: u64,
@@ -29,24 +28,21 @@ pub struct Version {
 }
 
 impl Version {
-    /// Returns its fields in a map.
     pub fn fields(self) -> [(&'static str, Value); 2] {
         [("connection", self.connection.into()), ("revision", self.revision.into())]
     }
 
-    /// Returns whether it is a later one; both numbers grow.
+    /// Returns whether it is later; both numbers only grow.
     pub fn is_after(&self, other: &Version) -> bool {
         self.connection > other.connection || self.revision > other.revision
     }
 
-    /// Returns the version in a map.
     pub fn read(map: &Value) -> Option<Version> {
         let number = |key: &str| map.at(key).and_then(Value::as_u64).ok();
         Some(Version { connection: number("connection")?, revision: number("revision")? })
     }
 }
 
-/// The names of this bridge.
 #[derive(Default)]
 pub struct List {
     pub version: Version,
@@ -54,7 +50,6 @@ pub struct List {
 }
 
 impl List {
-    /// Adds a name.
     pub fn add(&mut self, presence: Presence) {
         self.names.push(presence);
         self.version.revision = self.version.revision.saturating_add(1);
@@ -68,7 +63,7 @@ impl List {
         }
     }
 
-    /// Returns the page that a request is for, encoded; a request that cannot be decoded gets the first one.
+    /// Encodes the requested page; an undecodable request gets the first page.
     pub fn answer(&self, question: &[u8]) -> Vec<u8> {
         let request = codec::decode(question, Encoding::Cbor).ok();
         let from = request.and_then(|map| map.at("from").and_then(Value::as_u64).ok()).unwrap_or(0);
@@ -87,14 +82,15 @@ impl List {
     }
 }
 
-/// Returns the request for the page that begins with the name of this index.
+/// Returns the request for the page that begins at this index.
 pub fn question(from: usize) -> Bytes {
     let map = Value::map([("from", Value::from(from as u64))]);
     codec::encode(&map, Encoding::Cbor).unwrap_or_default().into()
 }
 
-/// Reads all names of a bridge. Returns `None` if it does not answer in time, answers with something else, or
-/// its list changes during every attempt.
+/// Reads all names of a bridge.
+///
+/// Returns `None` without a valid answer in time, or if the list changes during every attempt.
 pub async fn fetch(
     client: &Client,
     subjects: &Subjects,
@@ -122,26 +118,24 @@ pub async fn fetch(
 
 /// A page of another bridge's list.
 struct Page {
-    /// The version of the list.
     version: Version,
     /// The number of names in the whole list.
     count: usize,
-    /// The number of entries in the page, with those that are not understood.
+    /// The number of entries in the page, including unknown ones.
     read: usize,
-    /// The names that are understood.
+    /// The understood names.
     names: Vec<Presence>,
 }
 
 impl Page {
-    /// Returns the page that these bytes encode; the machine of its names is that of the bridge, whatever the
-    /// page has.
+    /// Decodes a page. The names' machine is the bridge's, whatever the page contains.
     fn read(bytes: &[u8], bridge: &Bridge) -> Option<Page> {
         let map = codec::decode(bytes, Encoding::Cbor).ok()?;
         let entries = map.at("names").ok()?.as_array().ok()?;
         let presence = |entry: &Value| {
             let [pattern, incarnation, name] = entry.as_array().ok()? else { return None };
             Some(Presence {
-                // An unknown pattern belongs to a later version of this program; such a name is left out.
+                // A name with a pattern of a later version is left out.
                 pattern: Pattern::of(pattern.as_text().ok()?)?,
                 incarnation: incarnation.as_u64().ok().filter(|incarnation| *incarnation != 0)?,
                 name: name.as_text().ok()?.to_owned(),

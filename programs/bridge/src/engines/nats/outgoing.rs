@@ -1,9 +1,9 @@
-//! The queue of operations on the server: the event loop adds to it without waiting, and one task (`sender`)
-//! empties it in order.
+//! The queue of operations on the server: the event loop adds without waiting, and the task `sender` takes them in
+//! order.
 //!
-//! There are three lanes. Operations on subscriptions and names are unbounded and come first, so that other
-//! bridges see a name only after its subscription was made. Then come answers and packets, and last the
-//! samples; both are bounded by bytes and drop their oldest messages.
+//! It has three lanes. Operations on subscriptions and names come first and are unbounded, so other bridges see a
+//! name only after its subscription exists. Answers and packets come next, then samples. Both are bounded in bytes
+//! and drop their oldest messages.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,28 +16,26 @@ use crate::engine::Presence;
 
 /// The most queued bytes of samples.
 const SAMPLES: usize = 16 << 20;
-/// The most queued bytes of answers and packets to other bridges.
+/// The most queued bytes of answers and packets.
 const URGENT: usize = 32 << 20;
-/// The approximate memory of a message beside its payload.
+/// The approximate memory of a message in addition to its payload.
 const OVERHEAD: usize = 200;
 
-/// A message to send.
 pub struct Outbound {
     pub subject: String,
     pub headers: HeaderMap,
     pub payload: Bytes,
 }
 
-/// Handles the messages of a subscription.
 pub type Handler = Box<dyn FnMut(Message) + Send>;
 
-/// An operation on the server; operations are carried out in order.
+/// An operation on the server. Operations run in order.
 pub enum Step {
     /// Passes messages of a subject to the handler until the other end of `ended` is dropped.
     Subscribe { subject: String, queue: Option<&'static str>, handler: Handler, ended: oneshot::Receiver<()> },
     /// Adds a name to the list that other bridges read.
     AddName(Presence),
-    /// Removes a name from it.
+    /// Removes a name from that list.
     RemoveName(Presence),
     /// Sends a message.
     Send(Outbound),
@@ -47,7 +45,6 @@ pub enum Step {
 #[derive(Clone, Default)]
 pub struct Outgoing(Arc<Shared>);
 
-/// What the clones share.
 #[derive(Default)]
 struct Shared {
     waiting: Mutex<Waiting>,
@@ -55,7 +52,7 @@ struct Shared {
     filled: Notify,
 }
 
-/// The lanes, in the order in which they are emptied.
+/// The lanes in their order.
 #[derive(Default)]
 struct Waiting {
     steps: VecDeque<Step>,
@@ -63,13 +60,12 @@ struct Waiting {
     samples: Lane,
 }
 
-/// A queue of messages with a bound on its bytes. The oldest are dropped first: the newest are awaited.
+/// A queue with a limit of bytes. It drops the oldest messages, because receivers wait for the newest.
 #[derive(Default)]
 struct Lane(VecDeque<Outbound>, usize);
 
 impl Lane {
-    /// Appends a message, and drops the oldest ones beyond the bound. The newest stays, even if it alone is
-    /// longer.
+    /// Appends a message and drops the oldest ones above the limit. The newest stays, even if it is longer.
     fn push(&mut self, message: Outbound, most: usize) {
         self.1 = self.1.saturating_add(message.payload.len().saturating_add(OVERHEAD));
         self.0.push_back(message);
@@ -78,7 +74,6 @@ impl Lane {
         }
     }
 
-    /// Removes and returns the oldest message.
     fn pop(&mut self) -> Option<Outbound> {
         let message = self.0.pop_front()?;
         self.1 = self.1.saturating_sub(message.payload.len().saturating_add(OVERHEAD));
@@ -87,13 +82,12 @@ impl Lane {
 }
 
 impl Outgoing {
-    /// Changes the lanes and wakes the task.
     fn put(&self, put: impl FnOnce(&mut Waiting)) {
         put(&mut self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         self.0.filled.notify_one();
     }
 
-    /// Queues an operation before any message queued later.
+    /// Queues an operation before all messages.
     pub fn step(&self, step: Step) {
         self.put(|waiting| waiting.steps.push_back(step));
     }
@@ -103,12 +97,10 @@ impl Outgoing {
         self.put(|waiting| waiting.urgent.push(message, URGENT));
     }
 
-    /// Queues a published message.
     pub fn sample(&self, message: Outbound) {
         self.put(|waiting| waiting.samples.push(message, SAMPLES));
     }
 
-    /// Waits for the next operation.
     pub async fn next(&self) -> Step {
         loop {
             let next = {
@@ -138,7 +130,7 @@ mod tests {
         assert_eq!(lane.1, 1500);
         let kept: Vec<_> = std::iter::from_fn(|| lane.pop()).map(|it| it.payload[0]).collect();
         assert_eq!((kept, lane.1), (vec![7, 8, 9], 0));
-        // A message that is longer than the bound is queued alone.
+        // A message above the limit is queued on its own.
         let payload = Bytes::from(vec![0; 5000]);
         lane.push(Outbound { subject: String::new(), headers: HeaderMap::new(), payload }, 1500);
         assert!(lane.pop().is_some());

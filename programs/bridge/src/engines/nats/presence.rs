@@ -1,9 +1,9 @@
 //! Discovers other bridges and their names.
 //!
-//! Every second, and after each change, a bridge publishes a heartbeat with two numbers: of its connection to the
-//! server, and of its list of names. A bridge to which they are new requests the list. A reconnected bridge may have
-//! missed messages, and others may have missed its messages: all its names are reported as if they had appeared again,
-//! and newest messages are requested.
+//! Every second and after each change, a bridge publishes a heartbeat with two numbers: its connection to the server
+//! and the version of its list. A bridge that does not know them requests the list. After a reconnect, messages may
+//! be lost in both directions. Therefore all of the bridge's names are reported as if they had appeared again, and
+//! newest messages are requested.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -29,40 +29,39 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(500);
 /// Changes within this time are announced together.
 const TOGETHER: Duration = Duration::from_millis(10);
-/// How long a bridge may be without a heartbeat before the server is queried whether it is connected.
+/// Silence of a bridge after which the server is asked whether it is connected.
 const QUIET: Duration = Duration::from_millis(2500);
-/// How long it may be without one before it is regarded as gone.
+/// Silence after which a bridge counts as gone.
 const GONE: Duration = Duration::from_secs(7);
-/// After a reconnection, how long other bridges have to reconnect.
+/// How long other bridges may take to reconnect after a reconnect of this one.
 const GRACE: Duration = Duration::from_secs(3);
-/// How often the server has to report that there is no subscriber before a bridge is regarded as gone.
+/// Reports of a missing subscriber after which a bridge counts as gone.
 const ABSENT: u32 = 2;
 /// The time-out of requests to a bridge.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The most other bridges.
 const BRIDGES: usize = 1_000;
 
-/// The state of another bridge.
 struct Remote {
     bridge: Bridge,
-    /// When its last heartbeat arrived.
     last_heartbeat: Instant,
     /// The version of its list in that heartbeat.
     announced: Version,
-    /// The version of `names`; `None` if all of them are to be reported again.
+    /// The version of `names`; `None` to report all names again.
     known: Option<Version>,
-    /// The names that were reported to the loop.
+    /// The names reported to the loop.
     names: HashSet<Presence>,
-    /// Whether a request for its list is under way.
+    /// Whether a request for its list is pending.
     is_requested: bool,
-    /// Whether the server is queried for it whatever the time of its last heartbeat.
+    /// Whether to ask the server about it, regardless of its last heartbeat.
     is_doubted: bool,
-    /// How often the server has reported since the last heartbeat that it has no subscriber.
+    /// The server's reports of a missing subscriber since the last heartbeat.
     absent: u32,
 }
 
-/// Runs until the runtime ends. One task owns the state, so it needs no lock; everything that waits for an
-/// answer runs in tasks of its own, which send their results as events.
+/// Runs until the runtime ends.
+///
+/// One task owns the state, so it needs no lock. Other tasks wait for answers and send their results as events.
 pub async fn run(shared: Arc<Shared>, mut presence_events: mpsc::UnboundedReceiver<PresenceEvent>) {
     let subscribed = shared.client.subscribe(shared.subjects.presence()).await;
     let Ok(mut heartbeats) = subscribed else { return };
@@ -89,28 +88,26 @@ pub async fn run(shared: Arc<Shared>, mut presence_events: mpsc::UnboundedReceiv
     }
 }
 
-/// The state of the presence task.
 struct Watch {
     shared: Arc<Shared>,
-    /// The other bridges, by their number.
+    /// Other bridges by number.
     remotes: HashMap<u64, Remote>,
-    /// The services of programs without Linkspan.
+    /// Services of programs without Linkspan.
     services: HashSet<Presence>,
     /// When the last heartbeat was sent.
     last_sent: Option<Instant>,
-    /// Until when reports of the server that a bridge has no subscriber are ignored.
+    /// Until when reports of a missing subscriber are ignored.
     grace_until: Instant,
 }
 
 impl Watch {
-    /// Publishes a heartbeat; `asks` requests that other bridges answer with theirs at once.
+    /// Publishes a heartbeat; `asks` makes other bridges answer with theirs at once.
     async fn send_heartbeat(&mut self, asks: bool) {
         let version = self.shared.list().version;
         self.last_sent = Some(Instant::now());
         self.shared.send_heartbeat(version, Some(("asks", asks))).await;
     }
 
-    /// Handles an event of the connection or of another task.
     async fn handle(&mut self, event: PresenceEvent) {
         match event {
             PresenceEvent::Connected => {
@@ -152,8 +149,7 @@ impl Watch {
         }
     }
 
-    /// Handles a heartbeat of another bridge. A malformed one is ignored, and a new bridge beyond the limit,
-    /// too.
+    /// Handles another bridge's heartbeat. Ignores malformed ones, and new bridges above the limit.
     async fn receive(&mut self, message: &Message) {
         let Some(heartbeat) = Heartbeat::read(&message.payload) else { return };
         let id = heartbeat.bridge.id;
@@ -168,8 +164,7 @@ impl Watch {
                 return;
             }
             self.shared.inbox.push(Arrival::BridgeAppeared(heartbeat.bridge.clone()));
-            // Usually the previous bridge of the same machine has ended, so the server is queried for that at
-            // once.
+            // Usually the machine's previous bridge has ended, so the server is asked about it at once.
             let same = self.remotes.values_mut().filter(|it| it.bridge.machine == heartbeat.bridge.machine);
             same.for_each(|it| it.is_doubted = true);
         }
@@ -192,7 +187,7 @@ impl Watch {
         }
     }
 
-    /// Requests the names of a bridge, unless they are known.
+    /// Requests a bridge's names, unless they are known.
     fn request_names(&mut self, id: u64) {
         let Some(remote) = self.remotes.get_mut(&id) else { return };
         if remote.known == Some(remote.announced) || remote.is_requested {
@@ -202,17 +197,18 @@ impl Watch {
         let (shared, bridge) = (self.shared.clone(), remote.bridge.clone());
         tokio::spawn(async move {
             let names = names::fetch(&shared.client, &shared.subjects, &bridge, PATIENCE).await;
-            // Fails once the engine has ended.
+            // Fails only if the engine has ended.
             let _ = shared.presence_events.send(PresenceEvent::Names(id, names));
         });
     }
 
-    /// Takes the list of a bridge, and reports the names that have appeared and gone since the previous one.
-    /// If the bridge has reconnected, all its names are reported as if they had appeared.
+    /// Takes a bridge's list and reports names that appeared or went.
+    ///
+    /// If the bridge has reconnected, all of its names are reported as appeared.
     fn update(&mut self, id: u64, received: Option<(Version, HashSet<Presence>)>) {
         let Some(remote) = self.remotes.get_mut(&id) else { return };
         remote.is_requested = false;
-        // Without an answer the next heartbeat requests them again.
+        // Without an answer, the next heartbeat requests them again.
         let Some((version, names)) = received else { return };
         let is_anew = remote.known.is_none_or(|known| known.connection != version.connection);
         let gone: Vec<_> = remote.names.difference(&names).cloned().collect();
@@ -221,14 +217,13 @@ impl Watch {
         let is_behind = remote.announced.is_after(&version);
         self.gone(gone, Instant::now());
         self.shared.appeared(new);
-        // The list has changed while it was read.
+        // The list has changed during the reading.
         if is_behind {
             self.request_names(id);
         }
     }
 
-    /// Sends the heartbeat that is due, removes bridges that have gone, and queries the server for quiet
-    /// ones.
+    /// Sends a due heartbeat, removes silent bridges, and asks the server about quiet ones.
     async fn check(&mut self) {
         if self.last_sent.is_none_or(|at| at.elapsed() >= HEARTBEAT) {
             self.send_heartbeat(false).await;
@@ -243,7 +238,7 @@ impl Watch {
             let subject = shared.subjects.names(id);
             tokio::spawn(async move {
                 let question = Request::new().payload(names::question(usize::MAX)).timeout(Some(PATIENCE));
-                // The page behind the last name is empty: only whether there is a subscriber is of interest.
+                // A page after the last name is empty: only the existence of a subscriber matters.
                 if let Err(e) = shared.client.send_request(subject, question).await
                     && e.kind() == async_nats::RequestErrorKind::NoResponders
                 {
@@ -253,16 +248,15 @@ impl Watch {
         }
     }
 
-    /// Removes a bridge, and reports its names and the bridge as gone.
+    /// Removes a bridge and reports it and its names as gone.
     fn remove(&mut self, id: u64) {
         let Some(remote) = self.remotes.remove(&id) else { return };
-        // Requests that were sent later than that cannot have reached it.
+        // Later requests cannot have reached it.
         self.gone(remote.names.into_iter().collect(), after(remote.last_heartbeat, HEARTBEAT));
         self.shared.inbox.push(Arrival::BridgeGone(remote.bridge));
     }
 
-    /// Reports names as gone, and ends the requests sent to them until then. Names that a restarted bridge has again
-    /// stay.
+    /// Reports names as gone and ends the requests sent to them before `by`. Names of a restarted bridge stay.
     fn gone(&self, names: Vec<Presence>, by: Instant) {
         for name in names {
             self.shared.requests.end_those_to(&name, by);
@@ -275,23 +269,21 @@ impl Watch {
 
 /// A heartbeat of a bridge: a map in CBOR.
 struct Heartbeat {
-    /// The bridge that sends it.
     bridge: Bridge,
     /// The version of its list of names.
     version: Version,
-    /// Whether other bridges are to send their heartbeats at once.
+    /// Whether other bridges should send their heartbeats at once.
     asks: bool,
-    /// Whether the bridge ends.
     ends: bool,
 }
 
 impl Heartbeat {
-    /// Returns the heartbeat that these bytes encode, or `None` if it is malformed.
+    /// Decodes a heartbeat; `None` if it is malformed.
     fn read(bytes: &[u8]) -> Option<Heartbeat> {
         let map = codec::decode(bytes, Encoding::Cbor).ok()?;
         let is = |key: &str| map.at(key).and_then(Value::as_bool).unwrap_or(false);
         let id = map.at("bridge").and_then(Value::as_u64).ok().filter(|id| *id != 0)?;
-        // The name is shown to users, so it must not have other characters.
+        // Users see the name, so its characters are restricted.
         let machine = map.at("machine").and_then(Value::as_text).ok().filter(|it| is_word(it))?.to_owned();
         let bridge = Bridge { id, machine };
         Some(Heartbeat { bridge, version: Version::read(&map)?, asks: is("asks"), ends: is("ends") })

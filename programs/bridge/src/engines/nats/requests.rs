@@ -1,7 +1,7 @@
-//! Pending requests. A NATS server does not report that the responder of a request has disconnected.
+//! Pending requests. A NATS server does not report that a request's responder has disconnected.
 //!
-//! So each request is registered with the presence that it was sent to. When the presence task finds that the
-//! server's bridge or name has gone, the request ends with `Disconnected` instead of at its time-out.
+//! Each request is therefore registered with the presence of its server. When that presence goes, the request ends
+//! with `Disconnected` instead of a time-out.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,11 +11,8 @@ use tokio::sync::oneshot;
 
 use crate::engine::Presence;
 
-/// A pending request.
 struct UnderWay {
-    /// The server that it was sent to.
     to: Presence,
-    /// When it was sent.
     begun: Instant,
     /// Dropped when its server is gone, which the waiting task notices.
     _end: oneshot::Sender<()>,
@@ -36,12 +33,11 @@ impl Requests {
         (number, gone)
     }
 
-    /// Removes a request that has ended.
     pub fn finish(&self, number: u64) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1.remove(&number);
     }
 
-    /// Ends the requests that were sent to this server up to this time, because it is gone.
+    /// Ends the requests sent to a gone server up to this time.
     pub fn end_those_to(&self, gone: &Presence, by: Instant) {
         let mut it = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         it.1.retain(|_, request| request.to != *gone || request.begun > by);

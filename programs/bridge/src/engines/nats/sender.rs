@@ -1,7 +1,7 @@
-//! The task that carries out the queued operations: it subscribes, publishes, and changes the list of names.
+//! Executes queued operations: subscribes, publishes, and changes the list of names.
 //!
-//! The list changes only when its operation is reached. The client has taken the subscriptions that were
-//! queued before by then, so a bridge that reads the list can use the name.
+//! The list changes only when its operation is reached. By then, the client has taken earlier subscriptions, so a
+//! bridge that reads the list can use the name.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::outgoing::{Handler, Outbound, Step};
 use super::shared::Shared;
 
-/// Carries out the queued steps, in order, until the runtime ends.
+/// Executes the queued steps in order until the runtime ends.
 pub async fn run(shared: Arc<Shared>) {
     let client = &shared.client;
     loop {
@@ -22,7 +22,7 @@ pub async fn run(shared: Arc<Shared>) {
                     Some(group) => client.queue_subscribe(subject, group.to_owned()).await,
                     None => client.subscribe(subject).await,
                 };
-                // Fails if the client has ended.
+                // Fails only if the client has ended.
                 let _ = subscribed.map(|subscriber| tokio::spawn(handle(subscriber, handler, ended)));
             }
             Step::AddName(presence) => {
@@ -44,8 +44,7 @@ pub async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Passes the messages of a subscription to its handler until `ended` ends, or the connection does. Dropping
-/// the subscriber then unsubscribes.
+/// Passes a subscription's messages to its handler until `ended` or the connection ends. Dropping it unsubscribes.
 async fn handle(mut subscriber: Subscriber, mut handler: Handler, mut ended: oneshot::Receiver<()>) {
     loop {
         tokio::select! {

@@ -1,7 +1,7 @@
-//! Discovers services of programs that use NATS without Linkspan.
+//! Discovers NATS services of programs without Linkspan.
 //!
-//! A NATS service with an endpoint at the subject of a server's requests is imported under that server's
-//! name. Services are queried at intervals; one that does not answer several times is gone.
+//! A service with an endpoint at the subject of a server's requests is imported under that server's name. Services
+//! are queried periodically; a service that misses several queries is gone.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -22,16 +22,14 @@ use crate::engine::{Pattern, Presence};
 
 /// The subject at which NATS services answer with their names and subjects.
 const INFO: &str = "$SRV.INFO";
-/// The interval of queries.
 const EVERY: Duration = Duration::from_secs(2);
 /// How long answers to one query are collected.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How many queries in a row a service may leave unanswered.
+/// Consecutive queries that a service may leave unanswered.
 const MISSED: u32 = 2;
-/// The most services that are read.
 const SERVICES: usize = 10_000;
 
-/// Discovers services at intervals until the runtime ends.
+/// Discovers services until the runtime ends.
 pub async fn watch(shared: Arc<Shared>) {
     let mut known: HashMap<Presence, u32> = HashMap::new();
     loop {
@@ -42,15 +40,14 @@ pub async fn watch(shared: Arc<Shared>) {
         known.retain(|_, missed| *missed <= MISSED);
         let is_new = |missed: &u32| *missed == 0;
         if before != known.len() || known.values().any(is_new) {
-            // Fails once the engine has ended.
+            // Fails only if the engine has ended.
             let _ = shared.presence_events.send(PresenceEvent::Services(known.keys().cloned().collect()));
         }
         sleep(EVERY).await;
     }
 }
 
-/// Queries all services, and returns those that answer in time and have endpoints of servers; empty without a
-/// connection.
+/// Queries all services and returns those with server endpoints that answer in time; empty without a connection.
 async fn ask(client: &Client, subjects: &Subjects) -> Option<HashSet<Presence>> {
     let mut there = HashSet::new();
     if client.connection_state() != async_nats::connection::State::Connected {
@@ -70,10 +67,10 @@ async fn ask(client: &Client, subjects: &Subjects) -> Option<HashSet<Presence>> 
     Some(there)
 }
 
-/// Returns the servers in the answer of a service, which is JSON.
+/// Returns the servers in a service's JSON answer.
 fn presences(answer: &[u8], subjects: &Subjects) -> Option<Vec<Presence>> {
     let map = codec::decode(answer, Encoding::Json).ok()?;
-    // The service's identity takes the place of an incarnation.
+    // The service's id replaces an incarnation.
     let mut hasher = DefaultHasher::new();
     map.at("id").ok()?.as_text().ok()?.hash(&mut hasher);
     let incarnation = hasher.finish() | 1;

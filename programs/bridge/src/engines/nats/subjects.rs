@@ -1,23 +1,22 @@
-//! Subjects: the name `lab/fft.raw` is `lab.fft=2Eraw` in them.
+//! Subjects: the name `lab/fft.raw` becomes `lab.fft=2Eraw`.
 //!
-//! | what | subject |
+//! | content | subject |
 //! |---|---|
 //! | messages of a publisher | `linkspan.REALM.publish.NAME` |
 //! | requests to a server | `linkspan.REALM.request.NAME` |
 //! | queries for a publisher's newest message | `linkspan.REALM.newest.NAME` |
 //! | heartbeats of bridges, with the version of their list of names | `linkspan.REALM.presence` |
 //! | requests for that list | `linkspan.REALM.bridge.ID.names` |
-//! | packets to a bridge from one of another machine | `linkspan.REALM.bridge.ID.packet.MACHINE` |
+//! | packets to a bridge from another machine's bridge | `linkspan.REALM.bridge.ID.packet.MACHINE` |
 //!
-//! The purpose stands before the name. So a subscription to messages is not one to requests, and the server
-//! reports to a caller that a name has no server.
+//! The purpose precedes the name. A subscription to messages thus excludes requests, and the server reports to a
+//! caller that a name has no server.
 
-/// The subjects of one realm, by their common beginning.
+/// The subjects of one realm, by their common prefix.
 #[derive(Clone, Debug)]
 pub struct Subjects(String);
 
 impl Subjects {
-    /// Returns the subjects of this realm.
     pub fn new(realm: &str) -> Subjects {
         Subjects(format!("linkspan.{}", escaped(realm)))
     }
@@ -27,8 +26,7 @@ impl Subjects {
         format!("{}.publish.{}", self.0, escaped(name))
     }
 
-    /// Returns a subject that matches the messages of all names that match a pattern, and perhaps those of
-    /// other names.
+    /// Returns a subject that matches the messages of all matching names, and perhaps of others.
     pub fn publish_pattern(&self, pattern: &str) -> String {
         let Some(at) = pattern.find(['*', '?']) else { return self.publish(pattern) };
         match pattern[..at].rsplit_once('/') {
@@ -37,7 +35,7 @@ impl Subjects {
         }
     }
 
-    /// Returns the name of the publisher whose messages have this subject; `None` for any other subject.
+    /// Returns the name of the publisher with this subject; `None` for other subjects.
     pub fn published(&self, subject: &str) -> Option<String> {
         self.name_after("publish", subject)
     }
@@ -47,7 +45,7 @@ impl Subjects {
         format!("{}.request.{}", self.0, escaped(name))
     }
 
-    /// Returns the name of the server whose requests have this subject; `None` for any other subject.
+    /// Returns the name of the server with this subject; `None` for other subjects.
     pub fn requested(&self, subject: &str) -> Option<String> {
         self.name_after("request", subject)
     }
@@ -57,7 +55,6 @@ impl Subjects {
         format!("{}.newest.{}", self.0, escaped(name))
     }
 
-    /// Returns the subject of heartbeats.
     pub fn presence(&self) -> String {
         format!("{}.presence", self.0)
     }
@@ -67,7 +64,7 @@ impl Subjects {
         format!("{}.bridge.{bridge:x}.names", self.0)
     }
 
-    /// Returns the subject of packets to a bridge from one on the machine `from`.
+    /// Returns the subject of packets to a bridge from the machine `from`.
     pub fn packet(&self, bridge: u64, from: &str) -> String {
         format!("{}.bridge.{bridge:x}.packet.{}", self.0, escaped(from))
     }
@@ -77,7 +74,7 @@ impl Subjects {
         format!("{}.bridge.{bridge:x}.packet.*", self.0)
     }
 
-    /// Returns the machine whose packets to a bridge have this subject; `None` for any other subject.
+    /// Returns the machine that sends packets with this subject to a bridge; `None` for other subjects.
     pub fn sender(&self, bridge: u64, subject: &str) -> Option<String> {
         unescaped(subject.strip_prefix(self.packets(bridge).strip_suffix('*')?)?)
     }
@@ -88,8 +85,7 @@ impl Subjects {
     }
 }
 
-/// Returns whether every subject that the second one matches is matched by the first one. Either is a
-/// subject, or ends with `.>`.
+/// Returns whether `wide` matches every subject that `narrow` matches. Either is a subject or ends with `.>`.
 pub fn covers(wide: &str, narrow: &str) -> bool {
     match wide.strip_suffix('>') {
         Some(folder) => narrow.starts_with(folder),
@@ -97,17 +93,17 @@ pub fn covers(wide: &str, narrow: &str) -> bool {
     }
 }
 
-/// Returns a name as it is written in a subject, and as the key of a bucket: a dot becomes `=2E` and a slash
-/// a dot, so that folders are tokens of the subject.
+/// Returns a name's form in subjects and bucket keys.
+///
+/// A dot becomes `=2E` and a slash a dot, to make folders tokens of the subject.
 pub fn escaped(name: &str) -> String {
     name.replace('.', "=2E").replace('/', ".")
 }
 
-/// Returns the name that is written in a subject; `None` if it is not written as `escaped` does, or has
-/// wildcards.
+/// Returns the name in a subject; `None` for forms that `escaped` does not produce, and for wildcards.
 fn unescaped(subject: &str) -> Option<String> {
     let name = subject.replace('.', "/").replace("=2E", ".");
-    // There is one way to write a name.
+    // Each name has exactly one form.
     (escaped(&name) == subject && !subject.contains(['*', '>', ' '])).then_some(name)
 }
 
