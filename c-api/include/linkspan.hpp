@@ -1,6 +1,6 @@
-// Linkspan for C++17: the C interface as classes that release what they hold, and exceptions instead of codes.
+// Linkspan for C++17: the C interface as classes that release their resources, with exceptions.
 //
-// Link with liblinkspan; nothing else needs to be built. Include nlohmann/json.hpp before this for the bridge to it.
+// Link with liblinkspan; nothing else needs to be built. To use the JSON bridge, include nlohmann/json.hpp first.
 #ifndef LINKSPAN_HPP
 #define LINKSPAN_HPP
 

@@ -51,7 +51,7 @@ enum class order : linkspan_order {
 
 namespace detail {
 
-/// The dtype for a C++ type; -1 for none.
+/// The dtype of a C++ type; -1 for other types.
 template <class T> constexpr linkspan_dtype dtype_of() {
     using U = std::remove_cv_t<T>;
     if constexpr (std::is_same_v<U, bool>) return LINKSPAN_BOOL;
@@ -81,8 +81,9 @@ inline const char *dtype_name(linkspan_dtype d) {
 /// Whether `T` can be an element of an N-d array.
 template <class T> inline constexpr bool is_element = detail::dtype_of<T>() >= 0;
 
-/// An N-d array in memory that it does not own, without gaps. An array from a message is valid until the
-/// message is changed or its last reference is released.
+/// A view of an N-d array without gaps.
+///
+/// A view of a message is valid until the message changes or its last reference is released.
 template <class T> class array_view {
     static_assert(is_element<T>, "an array's elements are bool, integers, float, double or std::complex of those");
 
@@ -94,21 +95,21 @@ public:
     array_view() = default;
     /// An array of one dimension.
     array_view(const T *data, std::size_t length) : array_view(data, {length}) {}
-    /// An array of any shape with at most 15 dimensions; throws `too_large` for more.
+    /// An array of up to 15 dimensions; throws `too_large` for more.
     array_view(const T *data, std::initializer_list<std::size_t> shape, linkspan::order o = order::row)
         : array_view(data, shape.begin(), shape.size(), o) {}
-    /// An array of any shape with at most 15 dimensions; throws `too_large` for more.
+    /// An array of up to 15 dimensions; throws `too_large` for more.
     array_view(const T *data, const std::vector<std::size_t> &shape, linkspan::order o = order::row)
         : array_view(data, shape.data(), shape.size(), o) {}
 
 #ifdef __cpp_lib_span
     /// An array of one dimension.
     array_view(std::span<const T> elements) : array_view(elements.data(), elements.size()) {}
-    /// The elements in the order of memory.
+    /// The elements in memory order.
     std::span<const T> span() const noexcept { return {data(), size_}; }
 #endif
 #ifdef __cpp_lib_mdspan
-    /// The array with `Rank` dimensions, in either order; throws std::out_of_range if it has another number.
+    /// The array with `Rank` dimensions, in either order; throws std::out_of_range for another rank.
     template <std::size_t Rank> auto mdspan() const {
         if (Rank != c_.rank) bad_rank();
         std::array<std::size_t, Rank> lengths, strides;
@@ -134,12 +135,14 @@ public:
     std::size_t size() const noexcept { return size_; }
     bool empty() const noexcept { return size_ == 0; }
     std::size_t rank() const noexcept { return c_.rank; }
-    /// The length of a dimension; throws std::out_of_range if there is no such dimension.
+    /// The length of a dimension; throws std::out_of_range for others.
     std::size_t dim(std::size_t i) const { return i < c_.rank ? static_cast<std::size_t>(c_.dims[i]) : bad_rank(); }
     /// The lengths of all dimensions.
     std::vector<std::size_t> shape() const { return {c_.dims, c_.dims + c_.rank}; }
-    /// The order in memory; for an array that was read, `row` if both orders are the same memory: if it is
-    /// empty, or at most one dimension is longer than 1.
+    /// The order in memory.
+    ///
+    /// A read array has `row` if both orders are equal in memory: it is empty, or at most one dimension is longer than
+    /// 1.
     linkspan::order order() const noexcept { return static_cast<linkspan::order>(c_.order); }
 
     iterator begin() const noexcept { return data(); }
@@ -147,7 +150,7 @@ public:
     /// The element at this position in memory.
     const T &operator[](std::size_t i) const noexcept { return data()[i]; }
 
-    /// The element at these indices in either order; throws std::out_of_range for a wrong rank or index.
+    /// The element at these indexes, in either order. Throws std::out_of_range for a wrong rank or index.
     template <class... I> const T &operator()(I... indices) const {
         const std::size_t at[sizeof...(I) + 1] = {static_cast<std::size_t>(indices)..., 0};
         if (sizeof...(I) != c_.rank) bad_rank();
@@ -160,7 +163,7 @@ public:
         return data()[position];
     }
 
-    /// A copy in the given order, so that the element at (i, j) stays at (i, j).
+    /// A copy in the given order; each element keeps its indexes.
     std::vector<value_type> copy(linkspan::order o = order::row) const {
         static_assert(!std::is_same_v<value_type, bool>, "std::vector<bool> has no memory to copy to");
         std::vector<value_type> result(size_);
@@ -197,8 +200,10 @@ private:
     std::size_t size_ = 0;
 };
 
-/// Memory that a channel, a request or a publisher lends for an array: the program writes it and moves it
-/// into a message. A loan that is dropped releases its memory. It stays valid if the channel is closed.
+/// Memory for an array, lent by a channel, a request or a publisher.
+///
+/// The program writes it and moves it into a message. The destructor releases an unmoved loan. It stays valid if the
+/// channel is closed.
 template <class T> class loan {
     static_assert(is_element<T> && !std::is_const_v<T>, "a loan's elements are numbers, which are written");
 
@@ -236,14 +241,14 @@ public:
     /// The element at this position in memory.
     T &operator[](std::size_t i) noexcept { return data()[i]; }
     const T &operator[](std::size_t i) const noexcept { return data()[i]; }
-    /// The element at these indices; throws std::out_of_range for a wrong rank or index.
+    /// The element at these indexes; throws std::out_of_range for a wrong rank or index.
     template <class... I> T &operator()(I... indices) { return const_cast<T &>(view()(indices...)); }
     template <class... I> const T &operator()(I... indices) const { return view()(indices...); }
 #ifdef __cpp_lib_span
-    /// The elements in the order of memory, to be written.
+    /// The elements in memory order, writable.
     std::span<T> span() noexcept { return {data(), size()}; }
 #endif
-    /// The array so far, valid as long as the loan.
+    /// A view, valid as long as the loan.
     array_view<T> view() const { return array_view<T>(c_); }
 
     /// The C struct.
@@ -253,13 +258,14 @@ private:
     linkspan_array c_;
 };
 
-/// Memory that a channel, a request or a publisher lends for opaque bytes, such as a frame of a camera: the program
-/// writes it and moves it into a message, as bytes. A loan that is dropped releases its memory.
+/// Memory for bytes, such as a camera frame, lent by a channel, a request or a publisher.
+///
+/// The program writes it and moves it into a message. The destructor releases an unmoved loan.
 class bytes_loan {
 public:
     using value_type = std::uint8_t;
 
-    /// Takes ownership of a loan from C of so many bytes.
+    /// Takes ownership of a loan of `size` bytes from C.
     bytes_loan(std::uint8_t *bytes, std::size_t size) : bytes_(bytes), size_(size) {}
     bytes_loan(bytes_loan &&other) noexcept : bytes_(other.bytes_), size_(other.size_) { other.bytes_ = nullptr; }
     bytes_loan &operator=(bytes_loan &&other) noexcept {
@@ -281,10 +287,10 @@ public:
     std::uint8_t *end() noexcept { return data() + size(); }
     std::uint8_t &operator[](std::size_t i) noexcept { return bytes_[i]; }
 #ifdef __cpp_lib_span
-    /// The bytes, to be written.
+    /// The bytes, writable.
     std::span<std::byte> span() noexcept { return {reinterpret_cast<std::byte *>(data()), size()}; }
 #endif
-    /// Shortens it to its first `count` bytes, which alone are sent; throws std::out_of_range if it has fewer.
+    /// Keeps only the first `count` bytes; throws std::out_of_range if there are fewer.
     void truncate(std::size_t count) {
         if (count > size()) throw std::out_of_range("a loan of " + std::to_string(size()) + " bytes has no " + std::to_string(count));
         size_ = count;
@@ -300,14 +306,12 @@ private:
 
 namespace detail {
 
-/// Borrows bytes with `call`, a C function.
 template <class F> bytes_loan lent_bytes(std::size_t size, F &&call) {
     std::uint8_t *bytes;
     check(call(size, &bytes));
     return bytes_loan(bytes, size);
 }
 
-/// Borrows memory with `call`, a C function.
 template <class T, class F> loan<T> lent(const std::vector<std::size_t> &shape, linkspan::order o, F &&call) {
     const std::vector<std::uint64_t> dims(shape.begin(), shape.end());
     linkspan_array array;

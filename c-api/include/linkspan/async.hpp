@@ -1,4 +1,4 @@
-// Coroutines of C++20: calls that suspend a coroutine until they can be done, over the event loop of the program.
+// Coroutines of C++20: calls that suspend until they can proceed, over the program's event loop.
 #ifndef LINKSPAN_ASYNC_HPP
 #define LINKSPAN_ASYNC_HPP
 
@@ -30,17 +30,17 @@
 
 namespace linkspan {
 
-/// What resumes coroutines: `on_readable(fd, callback)` has the loop of the program call the callback once, when the
-/// descriptor is readable; later, never from inside `on_readable`, and never two callbacks at once. It may be asked
-/// about one descriptor several times. What it returns, if anything, is kept until the callback was called or the
-/// wait has ended for another reason, so that a destructor can end the watching; a callback that is called after that
-/// does nothing.
+/// Resumes coroutines from the program's event loop.
+///
+/// `on_readable(fd, callback)` makes the loop call the callback once, later, when the descriptor is readable. Two
+/// callbacks never run at once. Several calls may name one descriptor. The result, if any, is kept until the callback
+/// ran or the wait ended otherwise, so its destructor can stop watching. A later call of the callback does nothing.
 template <class E>
 concept executor = requires(E &loop, int fd, std::function<void()> callback) { loop.on_readable(fd, std::move(callback)); };
 
 namespace detail {
 
-/// A descriptor that is readable once a time has come.
+/// A descriptor that becomes readable at a set time.
 class timer {
 public:
     timer() : fd_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
@@ -54,13 +54,13 @@ public:
     ~timer() { ::close(fd_); }
 
     int fd() const noexcept { return fd_; }
-    /// Sets it anew: it is not readable before, and never without a time.
+    /// Sets the time and makes it unreadable until then; without a time, for ever.
     void set(std::optional<std::chrono::steady_clock::time_point> at) noexcept {
         const auto ns = at ? std::max<std::int64_t>(1, std::chrono::nanoseconds(at->time_since_epoch()).count()) : 0;
         itimerspec when{};
         when.it_value.tv_sec = static_cast<time_t>(ns / 1'000'000'000);
         when.it_value.tv_nsec = static_cast<long>(ns % 1'000'000'000);
-        // Fails for no time that is in range.
+        // Cannot fail for a time in range.
         ::timerfd_settime(fd_, TFD_TIMER_ABSTIME, &when, nullptr);
     }
 
@@ -68,8 +68,10 @@ private:
     int fd_;
 };
 
-/// The coroutines that wait on channels. An attempt of one receives what belongs to others, too, such as the answers to
-/// their calls or the end of the connection, and the descriptor may not tell them: they look again.
+/// The coroutines that wait on channels.
+///
+/// An attempt may receive the answer to another call, or the end of the connection. The descriptor may then not wake
+/// the other coroutines, so they look again.
 class channel_waits {
 public:
     void add(const channel &of, timer &woken) {
@@ -83,7 +85,7 @@ public:
         timers.erase(std::find(timers.begin(), timers.end(), &woken));
         if (timers.empty()) waits_.erase(found);
     }
-    /// Has the others look again, if something was received since they looked, or the connection has failed.
+    /// Makes the others look again if something was received since their look, or the connection failed.
     void share(const channel &of, const timer *own, bool has_failed) {
         if (!has_others(of, own)) return;
         const auto received = of.stats().get<std::uint64_t>("received");
@@ -111,13 +113,13 @@ private:
 };
 inline channel_waits all_channel_waits;
 
-/// Whether a call that did not wait found nothing to do yet.
+/// Returns whether a non-waiting call found nothing to do yet.
 inline bool is_nothing(linkspan_status status) noexcept {
     return status == LINKSPAN_EMPTY || status == LINKSPAN_FULL || status == LINKSPAN_TIMEOUT || status == LINKSPAN_STALLED ||
            status == LINKSPAN_NOT_FOUND;
 }
 
-/// What `on_readable` returns, or a value where that is nothing.
+/// The result of `on_readable`, or a value for void.
 template <class E> struct watching {
     using type = decltype(std::declval<E &>().on_readable(0, std::function<void()>()));
     using kept = std::conditional_t<std::is_void_v<type>, bool, type>;
@@ -132,8 +134,10 @@ template <class E> struct watching {
     }
 };
 
-/// A coroutine that waits. `Call` makes an attempt (`attempt`), the last of which throws why there was nothing, has
-/// the descriptor (`fileno`), and says whether no descriptor may tell when the next attempt succeeds (`pauses`).
+/// A waiting coroutine.
+///
+/// `Call` has `attempt`, whose last call throws the reason; `fileno`; and `pauses`: whether no descriptor can announce
+/// the next success.
 template <class E, class Call> class waiting : public std::enable_shared_from_this<waiting<E, Call>> {
 public:
     using clock = std::chrono::steady_clock;
@@ -141,7 +145,7 @@ public:
 
     waiting(E &loop, Call call, timeout_value t) : loop_(loop), call_(std::move(call)) {
         const auto ns = t.nanoseconds();
-        // Without a time it waits for ever, as loops do; the clock ends before the longest times do.
+        // Without a time-out it waits for ever, as loops do. The longest times exceed the clock.
         if (ns >= 0 && clock::now() < clock::time_point::max() - std::chrono::nanoseconds(ns)) deadline_ = clock::now() + std::chrono::nanoseconds(ns);
     }
 
@@ -153,7 +157,7 @@ public:
         }
     }
 
-    /// Makes an attempt; whether the wait is over.
+    /// Makes an attempt; returns whether the wait is over.
     bool look() {
         try {
             found_ = call_.attempt(deadline_ && clock::now() >= *deadline_);
@@ -165,8 +169,9 @@ public:
         return found_.has_value();
     }
 
-    /// Suspends the coroutine, unless the wait is over; what arrived before the descriptor was armed is looked for
-    /// again.
+    /// Suspends the coroutine, unless the wait is over.
+    ///
+    /// Looks again for arrivals before the descriptor was armed.
     bool suspend(std::coroutine_handle<> waiter) {
         const int fd = call_.object.fileno();
         if (is_of_channel || deadline_ || call_.pauses()) {
@@ -190,13 +195,13 @@ public:
 
 private:
     using watched = typename watching<E>::kept;
-    /// Whether others may wait on the same channel for what an attempt receives.
+    /// Whether other coroutines may wait for results of this channel's attempts.
     static constexpr bool is_of_channel = std::is_same_v<std::remove_cvref_t<decltype(std::declval<Call>().object)>, channel>;
-    /// How long it pauses where no descriptor may tell.
+    /// The interval of attempts without a descriptor.
     static constexpr std::chrono::milliseconds pause{2};
 
     void watch(int fd) {
-        // Room has no descriptor, and that of the object may be readable all the time.
+        // Free room has no descriptor, and the object's descriptor may always be readable.
         const bool pauses = call_.pauses();
         if (!pauses && !of_object_) of_object_.emplace(begin(fd, [](waiting &self) { self.of_object_.reset(); }));
         if (pauses) timer_->set(std::min(clock::now() + pause, deadline_.value_or(clock::time_point::max())));
@@ -208,7 +213,7 @@ private:
     }
 
     watched begin(int fd, void (*ended)(waiting &)) {
-        // The coroutine may be destroyed before.
+        // The coroutine may already be destroyed.
         return watching<E>::begin(loop_, fd, [weak = this->weak_from_this(), ended] {
             if (const auto self = weak.lock()) {
                 ended(*self);
@@ -220,7 +225,7 @@ private:
     void readable() {
         if (!waiter_) return;
         try {
-            // Before the attempt: another one may set it for what it receives behind this one.
+            // Before the attempt, because another coroutine may set the timer during it.
             if (timer_) timer_->set(deadline_);
             if (!look()) {
                 watch(call_.object.fileno());
@@ -241,7 +246,7 @@ private:
     std::exception_ptr failed_;
     std::coroutine_handle<> waiter_;
     bool shares_ = false;
-    /// Before what is watched: the watching ends first.
+    /// Declared before the watches, so that they end first.
     std::optional<timer> timer_;
     std::optional<watched> of_object_;
     std::optional<watched> of_timer_;
@@ -249,8 +254,9 @@ private:
 
 } // namespace detail
 
-/// A call to be awaited, once, in the expression that makes it: `co_await linkspan::recv_async(readings, loop)`. A
-/// coroutine that is destroyed while it waits takes no message with it.
+/// An awaited call: `co_await linkspan::recv_async(readings, loop)`.
+///
+/// Await it once, in the expression that makes it. A coroutine that is destroyed while it waits takes no message.
 template <class E, class Call> class [[nodiscard]] awaitable {
 public:
     awaitable(E &loop, Call call, timeout_value t) : waiting_(std::make_shared<detail::waiting<E, Call>>(loop, std::move(call), t)) {}
@@ -265,13 +271,13 @@ private:
 
 namespace detail {
 
-/// What an awaited call fails with when its time is over: what has not happened, and what to do.
+/// The error of an awaited call after its time-out: what did not happen, and what to do.
 struct late {
     const char *what;
     const char *advice = "try again, or give a longer one";
     bool retryable = true;
 
-    /// Throws it, with the endpoint if that is known.
+    /// Throws the error, with the endpoint if known.
     [[noreturn]] void refuse(const std::string &endpoint) const {
         const std::string text = (endpoint.empty() ? endpoint : endpoint + ": ") + what + " within the time-out of the awaited call; " + advice;
         linkspan_error e = LINKSPAN_ERROR_INIT;
@@ -283,8 +289,9 @@ struct late {
     }
 };
 
-/// What a call that did not wait has given: what it returns, or nothing where it found nothing to do yet. The last one
-/// of a wait throws instead, that no program is there or that the time has passed.
+/// Returns the result of a non-waiting call, or nothing if it found nothing yet.
+///
+/// The last call of a wait throws instead: no program, or the time-out.
 template <class F> auto given(bool is_last, const late &over, F call) -> std::optional<decltype(call())> {
     try {
         return call();
@@ -296,14 +303,13 @@ template <class F> auto given(bool is_last, const late &over, F call) -> std::op
     }
 }
 
-/// The same of a call of C, whose result `made()` has. No exception is made where there is nothing yet.
+/// Like `given`, for a C call whose result `made()` returns. Makes no exception for a mere wait.
 template <class F> auto given(linkspan_status status, bool is_last, const late &over, F made) -> std::optional<decltype(made())> {
     if (status == LINKSPAN_OK) return made();
     if (is_nothing(status) && !is_last) return std::nullopt;
     return given(is_last, over, []() -> decltype(made()) { throw_last_error(); });
 }
 
-/// A call of an object.
 template <class Object, class Attempt> struct call_of {
     using result = typename std::invoke_result_t<Attempt &, bool>::value_type;
     const Object &object;
@@ -319,7 +325,7 @@ auto until(E &loop, const Object &object, timeout_value t, bool pauses, Attempt 
     return awaitable<E, call>(loop, call{object, std::move(attempt), pauses}, t);
 }
 
-/// A request that is sent once there is room, and its reply. Dropping it withdraws a request that has no reply yet.
+/// A request that waits for room, then for its reply. Dropping it withdraws an unanswered request.
 class calling {
 public:
     using result = message;
@@ -350,7 +356,7 @@ private:
 
 } // namespace detail
 
-/// The next message of a channel. Without a time-out it waits for ever, as each of these calls does.
+/// Awaits the next message of a channel. Without a time-out it waits for ever, as all these calls do.
 template <executor E> auto recv_async(const channel &object, E &loop, timeout_value t = {}) {
     return detail::until(loop, object, t, false, [&object](bool is_last) {
         linkspan_message *m = nullptr;
@@ -358,7 +364,7 @@ template <executor E> auto recv_async(const channel &object, E &loop, timeout_va
         return detail::given(status, is_last, detail::late{"no message has arrived"}, [&] { return message(m); });
     });
 }
-/// The next message of a subscriber; throws `lagged` once if messages were missed, and then continues.
+/// Awaits the next message of a subscriber. Throws `lagged` once after missed messages, then continues.
 template <executor E> auto recv_async(const subscriber &object, E &loop, timeout_value t = {}) {
     return detail::until(loop, object, t, false, [&object](bool is_last) {
         linkspan_message *m = nullptr;
@@ -366,8 +372,10 @@ template <executor E> auto recv_async(const subscriber &object, E &loop, timeout
         return detail::given(status, is_last, detail::late{"no message has arrived"}, [&] { return message(m); });
     });
 }
-/// The next message of a subscriber, or the next request of a server; nothing when it is closed or at a stop signal:
-/// `while (auto request = co_await linkspan::next_async(server, loop)) server.reply(*request, …);`
+/// Awaits the next message of a subscriber, or the next request of a server.
+///
+/// It is nothing after close or a stop signal: `while (auto request = co_await linkspan::next_async(server, loop))
+/// server.reply(*request, …);`
 template <executor E> auto next_async(const subscriber &object, E &loop, timeout_value t = {}) {
     return detail::until(loop, object, t, false, [&object](bool is_last) {
         linkspan_message *m = nullptr;
@@ -382,7 +390,7 @@ template <executor E> auto next_async(const server &object, E &loop, timeout_val
                              [&] { return m == nullptr ? std::nullopt : std::optional<message>(message(m)); });
     });
 }
-/// Sends once there is room, and gives the message's number. A send that fails, or that is dropped, has sent nothing.
+/// Awaits room, sends a message and returns its number. A failed or dropped send has sent nothing.
 template <executor E> auto send_async(const channel &object, const message &m, E &loop, timeout_value t = {}) {
     return detail::until(loop, object, t, true, [&object, &m](bool is_last) {
         std::uint64_t sequence = 0;
@@ -391,20 +399,22 @@ template <executor E> auto send_async(const channel &object, const message &m, E
         return detail::given(status, is_last, unsent, [&] { return sequence; });
     });
 }
-/// Sends a request and waits for its reply; any number of coroutines call over one channel. One that is destroyed
-/// meanwhile withdraws its request, which the server may have carried out all the same.
+/// Sends a request and awaits its reply; any number of coroutines may call over one channel.
+///
+/// Destroying the coroutine withdraws the request, but the server may have carried it out.
 template <executor E> auto call_async(const channel &object, const message &request, E &loop, timeout_value t = {}) {
     return awaitable<E, detail::calling>(loop, detail::calling(object, request), t);
 }
-/// The channel to the next peer of a listener.
+/// Awaits the next peer of a listener and returns its channel.
 template <executor E> auto accept_async(const listener &object, E &loop, timeout_value t = {}) {
     return detail::until(loop, object, t, false, [&object](bool is_last) {
         return detail::given(is_last, detail::late{"no program has connected"}, [&] { return object.accept(std::chrono::seconds(0)); });
     });
 }
-/// Any call of an object with `fileno()`, such as a service or a controller: `attempt` does not wait, and returns a
-/// std::optional that is empty while there is nothing, or throws `empty`, `full`, `timeout`, `stalled` or
-/// `not_found`.
+/// Awaits any call of an object with `fileno()`, such as a service or a controller.
+///
+/// `attempt` does not wait. If it finds nothing, it returns an empty std::optional, or throws `empty`, `full`,
+/// `timeout`, `stalled` or `not_found`.
 template <executor E, class Object, class Attempt>
 auto until_async(const Object &object, E &loop, Attempt attempt, timeout_value t = {}) {
     return detail::until(loop, object, t, false, [attempt = std::move(attempt)](bool is_last) mutable {

@@ -1,4 +1,4 @@
-// Channels: open, connect, listen and accept; send, receive, call; servers.
+// Channels, listeners and servers.
 #ifndef LINKSPAN_CHANNEL_HPP
 #define LINKSPAN_CHANNEL_HPP
 
@@ -15,20 +15,20 @@ namespace linkspan {
 
 /// The origin of a message; the text is a view into it.
 struct message_info {
-    /// Its number in the sender's session, from 1.
+    /// The number of the message in the sender's session, from 1.
     std::uint64_t sequence;
     timestamp sent;
-    /// How many messages were missed directly before it.
+    /// The number of messages missed directly before this one.
     std::uint64_t missed;
     linkspan::encoding encoding;
     /// Whether the sender waits for a reply.
     bool is_request;
     std::string_view source;
-    /// The endpoint that it was published at, of a subscriber to a pattern; empty for others.
+    /// The publisher's endpoint, for a subscriber to a pattern; empty otherwise.
     std::string_view name;
 };
 
-/// The origin of a message; throws `invalid_state` for one that was built or decoded here.
+/// Returns the origin of a message; throws `invalid_state` if it was built or decoded here.
 inline message_info info(const message &m) {
     linkspan_message_info c = LINKSPAN_MESSAGE_INFO_INIT;
     check(linkspan_message_get_info(m.c(), &c));
@@ -41,9 +41,10 @@ inline message_info info(const message &m) {
             c.name ? std::string_view(c.name, c.name_length) : std::string_view()};
 }
 
-/// The encoded value as it was received, a view into the message; throws `invalid_state` for one that was
-/// built or decoded here. If long arrays of it lie in shared memory of the sender, the first call copies
-/// everything into one block, which the message keeps.
+/// Returns the encoded value as received: a view.
+///
+/// Throws `invalid_state` if the message was built or decoded here. If long arrays lie in shared memory of the sender,
+/// the first call copies the whole value into one block, which the message keeps.
 inline bytes_view body(const message &m) {
     const std::uint8_t *bytes;
     std::size_t length;
@@ -62,9 +63,8 @@ template <class Messages, class F> std::size_t send_many(const Messages &range, 
     return sent;
 }
 
-/// Receives with `call`, a C function, at most `max` messages.
 template <class F> std::vector<message> recv_many(std::size_t max, F &&call) {
-    // At most this many per call: a large `max` means all that are available.
+    // The most messages of one call. A larger `max` means all available messages.
     constexpr std::size_t most = 1024;
     std::vector<linkspan_message *> room(max < most ? max : most);
     std::vector<message> messages;
@@ -78,23 +78,25 @@ template <class F> std::vector<message> recv_many(std::size_t max, F &&call) {
 
 } // namespace detail
 
-/// Which end of a channel this is.
+/// The end of a channel.
 enum class role : linkspan_role { listener = LINKSPAN_ROLE_LISTENER, connector = LINKSPAN_ROLE_CONNECTOR };
 
-/// A request that `channel::start_call` sent, for `channel::finish_call` of the same channel, which it does not keep
-/// open. Its destructor withdraws a request that is not finished.
+/// A request of `channel::start_call`, for `channel::finish_call` of that channel.
+///
+/// It does not keep the channel open. Its destructor withdraws an unfinished request.
 class pending_reply : public detail::handle<linkspan_pending_reply> {
 private:
     friend class channel;
     explicit pending_reply(linkspan_pending_reply *c) noexcept : handle(c, nullptr) {}
 };
 
-/// A channel: two ends, messages in both directions, requests and replies. Any number of threads may send and
-/// call: those that send take turns, the requests of calls are under way together. One at a time may receive, and a
-/// second one that receives or calls gets `invalid_state`.
+/// One end of a channel: messages in both directions, requests and replies.
+///
+/// Any number of threads may send and call; senders take turns, and calls run concurrently. Only one thread at a time
+/// may receive; a second receive or call during it throws `invalid_state`.
 class channel : public detail::handle<linkspan_channel> {
 public:
-    /// Connects if a program listens, and listens otherwise.
+    /// Connects if a program listens at the endpoint; otherwise listens.
     explicit channel(zstring endpoint, const options &o = {}, timeout_value t = {})
         : channel(detail::opened<linkspan_channel>(
               o, [&](auto *c, auto **to) { return linkspan_channel_open(endpoint.c_str(), c, t.nanoseconds(), to); })) {}
@@ -104,41 +106,44 @@ public:
     template <class... A> static void listen(A &&...) {
         static_assert(detail::never<A...>, "write linkspan::listener(endpoint, options).accept()");
     }
-    /// Connects: waits until a program listens, and connects again when the peer restarts.
+    /// Waits until a program listens, and connects; reconnects when the peer restarts.
     static channel connect(zstring endpoint, const options &o = {}, timeout_value t = {}) {
         return channel(detail::opened<linkspan_channel>(
             o, [&](auto *c, auto **to) { return linkspan_channel_connect(endpoint.c_str(), c, t.nanoseconds(), to); }));
     }
 
-    /// Lends memory for an array, which the program fills and moves into the message that it sends: over
-    /// `shm:` the peer views it in place, without a copy. `auto wave = channel.loan<double>({3, 4096});`. It
-    /// is ordinary memory if none can be lent: see `linkspan_channel_loan`.
+    /// Lends memory for an array to fill and send: `auto wave = channel.loan<double>({3, 4096});`.
+    ///
+    /// Over `shm:` the peer views it without a copy. `linkspan_channel_loan` lists the cases in which it is ordinary
+    /// memory.
     template <class T> linkspan::loan<T> loan(const std::vector<std::size_t> &shape, order o = order::row) const {
         return detail::lent<T>(shape, o, [&](linkspan_dtype d, std::size_t rank, const std::uint64_t *dims, linkspan_array *to) {
             return linkspan_channel_loan(c(), d, rank, dims, to);
         });
     }
-    /// Lends memory for so many opaque bytes, such as a frame of a camera, which the program writes, shortens with
-    /// `truncate` and moves into a message: over `shm:` nothing of them is copied to send them. See
-    /// `linkspan_channel_loan_bytes`.
+    /// Lends memory for `size` bytes, such as a camera frame.
+    ///
+    /// The program writes it, shortens it with `truncate` and moves it into a message. Over `shm:` sending copies
+    /// nothing. See `linkspan_channel_loan_bytes`.
     linkspan::bytes_loan loan_bytes(std::size_t size) const {
         return detail::lent_bytes(size, [&](std::size_t length, std::uint8_t **to) { return linkspan_channel_loan_bytes(c(), length, to); });
     }
-    /// Sends, and returns the message's number. A send that fails leaves the message unchanged.
+    /// Sends a message and returns its number. A failed send leaves the message unchanged.
     std::uint64_t send(const message &m, timeout_value t = {}) const {
         std::uint64_t sequence;
         check(linkspan_channel_send(c(), m.c(), t.nanoseconds(), &sequence));
         return sequence;
     }
-    /// Sends without waiting; throws `full`.
+    /// Sends without waiting; throws `full` without room.
     std::uint64_t try_send(const message &m) const {
         std::uint64_t sequence;
         check(linkspan_channel_try_send(c(), m.c(), &sequence));
         return sequence;
     }
-    /// Sends each message of a range in order, with one wake-up or one system call for up to 64 short ones if
-    /// the transport can; returns their number. `error::sent` is the number of messages that were sent before
-    /// an error.
+    /// Sends each message of a range in order; returns their number.
+    ///
+    /// If the transport can, up to 64 short messages share one wake-up or system call. `error::sent` is the number of
+    /// messages sent before an error.
     template <class Messages> std::size_t send_many(const Messages &messages, timeout_value t = {}) const {
         return detail::send_many(messages, [&](auto **all, std::size_t count, std::size_t *sent) {
             return linkspan_channel_send_many(c(), all, count, t.nanoseconds(), sent);
@@ -149,14 +154,15 @@ public:
         check(linkspan_channel_recv(c(), t.nanoseconds(), &m));
         return message(m);
     }
-    /// Waits for a message and also takes those that have arrived behind it: at most `max` in all. They count
-    /// as consumed with the next call that receives.
+    /// Waits for a message and returns it with those that arrived after it, at most `max`.
+    ///
+    /// They count as consumed at the next receiving call.
     std::vector<message> recv_many(std::size_t max, timeout_value t = {}) const {
         return detail::recv_many(max, [&](std::size_t most, auto **room, std::size_t *count) {
             return linkspan_channel_recv_many(c(), most, t.nanoseconds(), room, count);
         });
     }
-    /// Receives without waiting; throws `empty`.
+    /// Receives without waiting; throws `empty` without a message.
     message try_recv() const {
         linkspan_message *m;
         check(linkspan_channel_try_recv(c(), &m));
@@ -174,17 +180,19 @@ public:
         check(linkspan_channel_call(c(), request.c(), t.nanoseconds(), &m));
         return message(m);
     }
-    /// Sends a request without waiting for its reply: a call in two steps. Any number of requests may be under way,
-    /// from one thread or several. Their replies may arrive in any order, also while this end calls and receives, and
-    /// are kept for the newest 1,024 requests that are not finished.
+    /// Sends a request without waiting for its reply: the first step of a call.
+    ///
+    /// Any number of requests may be pending, from any threads. Replies arrive in any order, also while this end calls
+    /// and receives. Replies are kept for the newest 1,024 pending requests.
     pending_reply start_call(const message &request, timeout_value t = {}) const {
         linkspan_pending_reply *pending;
         check(linkspan_channel_start_call(c(), request.c(), t.nanoseconds(), &pending));
         return pending_reply(pending);
     }
-    /// Waits for the reply to a request that `start_call` sent; throws what `call` throws. With a time-out of 0 it
-    /// throws `timeout` while the reply has not arrived, and may be called again; a longer time-out that passes gives
-    /// up the request.
+    /// Waits for the reply to a request of `start_call`; throws as `call` does.
+    ///
+    /// With a time-out of 0, `timeout` means that the reply has not arrived; call again. After a longer time-out the
+    /// request is given up.
     message finish_call(const pending_reply &pending, timeout_value t = {}) const {
         linkspan_message *m;
         check(linkspan_channel_finish_call(c(), pending.c(), t.nanoseconds(), &m));
@@ -194,9 +202,9 @@ public:
     void reply(const message &request, const message &answer, timeout_value t = {}) const {
         check(linkspan_channel_reply(c(), request.c(), answer.c(), t.nanoseconds()));
     }
-    /// With the option `ack` `"manual"`: acknowledges all messages that were received.
+    /// Acknowledges all received messages, with the option `ack` `"manual"`.
     void ack() const { check(linkspan_channel_ack(c())); }
-    /// The events since the last call: an array of maps with `kind`, `at`, `missed` and `text`.
+    /// Returns the events since the last call: an array of maps with `kind`, `at`, `missed` and `text`.
     message events() const {
         linkspan_message *m;
         check(linkspan_channel_events(c(), &m));
@@ -213,16 +221,18 @@ public:
         const auto now = info();
         return {now.endpoint, now.endpoint_length};
     }
-    /// A file descriptor that is readable while `recv` would not wait. The channel owns it.
+    /// Returns a file descriptor that is readable if `recv` would not wait. The channel owns it.
     int fileno() const {
         int fd;
         check(linkspan_channel_fileno(c(), &fd));
         return fd;
     }
-    /// Waits until the peer has consumed what was sent. The `missed` of its error is the number that it has not
-    /// consumed; `invalid_state` says that another thread has closed the channel meanwhile.
+    /// Waits until the peer has consumed all sent messages.
+    ///
+    /// The `missed` of its error is the number of unconsumed messages. `invalid_state` means that another thread has
+    /// closed the channel.
     void flush(timeout_value t = {}) const { check(linkspan_channel_flush(c(), t.nanoseconds())); }
-    /// Closes once the peer has consumed what was sent.
+    /// Closes the channel after the peer has consumed all sent messages.
     void close(timeout_value t = {}) const { check(linkspan_channel_close(c(), t.nanoseconds())); }
 
 private:
@@ -236,7 +246,7 @@ private:
     }
 };
 
-/// Waits for peers at an endpoint. The callbacks in its options are those of its channels, too, which keep them.
+/// Accepts peers at an endpoint. Its channels keep the callbacks in its options.
 class listener : public detail::handle<linkspan_listener> {
 public:
     explicit listener(zstring endpoint, const options &o = {})
@@ -250,8 +260,9 @@ public:
         check(linkspan_listener_accept(c(), t.nanoseconds(), &ch));
         return channel({ch, callbacks_});
     }
-    /// What happened since the last call: see `linkspan_listener_events`. Events of a connected peer are those of its
-    /// channel.
+    /// Returns the events since the last call; see `linkspan_listener_events`.
+    ///
+    /// A channel reports the events of its peer.
     message events() const {
         linkspan_message *m;
         check(linkspan_listener_events(c(), &m));
@@ -262,7 +273,7 @@ public:
         check(linkspan_listener_stats(c(), &m));
         return message(m);
     }
-    /// A file descriptor that is readable while `accept` would not wait. The listener owns it.
+    /// Returns a file descriptor that is readable if `accept` would not wait. The listener owns it.
     int fileno() const {
         int fd;
         check(linkspan_listener_fileno(c(), &fd));
@@ -277,7 +288,7 @@ private:
 
 namespace detail {
 
-/// The end of a loop, which an iterator that holds a message cannot be: it is not copied.
+/// The end of a loop. It has no message, because messages cannot be copied.
 struct end_of_loop {};
 
 /// A loop over the results of `Owner::next()`, until it returns nothing.
@@ -314,7 +325,7 @@ private:
 
 namespace detail {
 
-/// Threads that each handle one message at a time. Its end waits for those that were taken.
+/// Threads that each handle one message at a time. The destructor waits for the taken messages.
 class workers {
 public:
     template <class F> workers(std::size_t count, F handle) {
@@ -329,12 +340,12 @@ public:
     workers &operator=(const workers &) = delete;
     ~workers() { end(); }
 
-    /// Waits until a thread has nothing to do.
+    /// Waits until a thread is free.
     void wait_for_free() {
         std::unique_lock<std::mutex> lock(mutex_);
         changed_.wait(lock, [this] { return free_ > 0; });
     }
-    /// Gives a message to a thread that is free.
+    /// Gives a message to a free thread.
     void take(message &&taken) {
         const std::lock_guard<std::mutex> lock(mutex_);
         --free_;
@@ -371,7 +382,7 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<message> next_;
-    /// Threads without a message; one that is given a message is no longer free.
+    /// Threads without a message.
     std::size_t free_ = 0;
     bool ended_ = false;
     std::vector<std::thread> threads_;
@@ -379,7 +390,9 @@ private:
 
 } // namespace detail
 
-/// Answers the requests of any number of clients: `for (auto &request : server) server.reply(request, …);`
+/// Answers the requests of any number of clients.
+///
+/// `for (auto &request : server) server.reply(request, …);`
 class server : public detail::handle<linkspan_server> {
 public:
     using iterator = detail::next_iterator<server>;
@@ -390,50 +403,52 @@ public:
     template <class... A> static void serve(A &&...) {
         static_assert(detail::never<A...>, "write linkspan::server(endpoint, options)");
     }
-    /// The next request; nothing when the server is closed or at a stop signal: see `linkspan_server_next`.
-    /// Without a time-out argument it waits for ever, whatever the options are. A request that is dropped
-    /// without a reply is answered `remote`.
+    /// Waits for the next request; returns nothing after close or a stop signal.
+    ///
+    /// See `linkspan_server_next`. Without a time-out it waits for ever, whatever the options say. Dropping an
+    /// unanswered request answers it with `remote`.
     std::optional<message> next(timeout_value t = {}) const {
         linkspan_message *m;
         check(linkspan_server_next(c(), t.nanoseconds(), &m));
         return m == nullptr ? std::nullopt : std::optional<message>(message(m));
     }
-    /// Lends memory for an array of the reply to this request, as `channel::loan` does for a message.
+    /// Lends memory for an array of the reply, like `channel::loan`.
     template <class T>
     linkspan::loan<T> loan(const message &request, const std::vector<std::size_t> &shape, order o = order::row) const {
         return detail::lent<T>(shape, o, [&](linkspan_dtype d, std::size_t rank, const std::uint64_t *dims, linkspan_array *to) {
             return linkspan_request_loan(request.c(), d, rank, dims, to);
         });
     }
-    /// Lends memory for bytes of the reply to this request, as `channel::loan_bytes` does for a message.
+    /// Lends memory for bytes of the reply, like `channel::loan_bytes`.
     linkspan::bytes_loan loan_bytes(const message &request, std::size_t size) const {
         return detail::lent_bytes(size, [&](std::size_t length, std::uint8_t **to) { return linkspan_request_loan_bytes(request.c(), length, to); });
     }
     void reply(const message &request, const message &answer) const {
         check(linkspan_request_reply(request.c(), answer.c()));
     }
-    /// Answers with an error: a code, a dotted type, a text for a human reader, a value for the program.
+    /// Answers with an error: a code, a dotted type, a text for people, and a value for the program.
     void fail(const message &request, std::int64_t code, zstring type, zstring text,
               const message *data = nullptr) const {
         check(linkspan_request_fail(request.c(), code, type.c_str(), text.c_str(), data == nullptr ? nullptr : data->c()));
     }
-    /// With the option `ack` `"manual"`: acknowledges this request, and what its sender sent before it,
-    /// before it is answered.
+    /// Acknowledges this request and its sender's earlier ones, with the option `ack` `"manual"`.
     void ack(const message &request) const { check(linkspan_request_ack(request.c())); }
-    /// Replies to every request with the result of `handler`, until the server is closed or a stop signal; an
-    /// exception of the handler is sent as an error. A message that was sent, not called, is handed over, too, and gets
-    /// neither.
+    /// Replies to every request with the result of `handler`, until close or a stop signal.
+    ///
+    /// An exception of the handler is sent as an error. The handler also gets messages that were sent instead of
+    /// called; they need no reply.
     template <class F> void run(F &&handler) const {
         for (message &request : *this) answer(handler, request);
     }
-    /// The same with so many threads that run the handler at once, each of which takes the next request when it is
-    /// done; those that were taken are answered before it returns. Throws `out_of_range` for 0.
+    /// Like `run`, with `workers` threads that run the handler. Throws `out_of_range` for 0.
+    ///
+    /// Taken requests are answered before it returns.
     template <class F> void run(F &&handler, std::size_t workers) const {
         if (workers == 0) {
             detail::refuse<out_of_range>(LINKSPAN_OUT_OF_RANGE, "workers is 0: give the number of threads that run the handler, 1 or more");
         }
         detail::workers pool(workers, [&](const message &request) { answer(handler, request); });
-        // As many requests are taken as threads are free for: the others stay where their senders see that they wait.
+        // Only as many requests are taken as threads are free. The senders of the others see that they wait.
         pool.wait_for_free();
         for (message &request : *this) {
             pool.take(std::move(request));
@@ -452,7 +467,7 @@ public:
         check(linkspan_server_stats(c(), &m));
         return message(m);
     }
-    /// A file descriptor that is readable while `next` would not wait. The server owns it.
+    /// Returns a file descriptor that is readable if `next` would not wait. The server owns it.
     int fileno() const {
         int fd;
         check(linkspan_server_fileno(c(), &fd));
@@ -461,7 +476,7 @@ public:
     void close(timeout_value t = {}) const { check(linkspan_server_close(c(), t.nanoseconds())); }
 
 private:
-    /// Replies to one request. Whether its sender is still there is not the server's concern.
+    /// Replies to one request. It does not matter if the sender is gone.
     template <class F> void answer(F &handler, const message &request) const {
         const bool is_awaited = info(request).is_request;
         const auto failed = [&](std::int64_t code, const char *type, const char *text) {

@@ -1,4 +1,4 @@
-// The codecs alone: messages to bytes and back, bytes of one encoding to another.
+// The codecs without a channel: messages to bytes and back, and between encodings.
 #ifndef LINKSPAN_CODEC_HPP
 #define LINKSPAN_CODEC_HPP
 
@@ -18,7 +18,7 @@ enum class encoding : linkspan_encoding {
 /// The encoding's name: `"cbor"`.
 inline const char *name(encoding e) { return linkspan_encoding_name(static_cast<linkspan_encoding>(e)); }
 
-/// The encoding with this name; throws `unsupported` if there is none.
+/// The encoding with this name; throws `unsupported` for other names.
 inline encoding encoding_of(zstring name) {
     linkspan_encoding e;
     check(linkspan_encoding_from_name(name.c_str(), &e));
@@ -75,8 +75,9 @@ inline message from_json_text(std::string_view text) {
 }
 
 #ifdef NLOHMANN_JSON_VERSION_MAJOR
-/// The message as nlohmann's JSON, if its header was included before; values without a form in JSON become
-/// the escapes of Linkspan's JSON (`{"$bytes": …}`).
+/// Converts a message to nlohmann's JSON, if its header is included before this one.
+///
+/// Values without a form in JSON become escapes of Linkspan's JSON (`{"$bytes": …}`).
 inline nlohmann::json to_nlohmann(const message &m) { return nlohmann::json::parse(json_text(m)); }
 
 /// Converts nlohmann's JSON to a message; Linkspan's escapes are decoded.

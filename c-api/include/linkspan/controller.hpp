@@ -1,4 +1,4 @@
-// Controllers: how a program queries and commands services, through `linkspan controller`.
+// Clients of `linkspan controller`: queries and commands of services.
 #ifndef LINKSPAN_CONTROLLER_HPP
 #define LINKSPAN_CONTROLLER_HPP
 
@@ -10,48 +10,48 @@ namespace linkspan {
 struct command_request {
     /// The name of the service.
     std::string service;
-    /// Its name: `"PAUSE"`, or one of the service's own.
+    /// The command: `"PAUSE"`, or a command of the service.
     std::string command;
     /// The arguments, or null. The caller owns them.
     const message *arguments = nullptr;
     /// The time-out of the command; 30 s by default.
     timeout_value within;
-    /// The same id again is the same command: it is carried out once, and has the same answer. `""` for a
-    /// random one.
+    /// The id; `""` for a random one. The service carries out an id once, and repeats its answer.
     std::string id;
-    /// The incarnation of the service that the command is for, from its record; 0 for any.
+    /// The incarnation of the service, from its record; 0 for any.
     std::uint64_t epoch = 0;
-    /// Whether to wait until it is done, and not only until it is accepted or refused.
+    /// Whether to wait until the command is done, instead of accepted or refused.
     bool until_done = false;
 };
 
-/// A connection to the controller of this machine, or of another one: `controller().command("power",
-/// "PAUSE")`. Records and answers are maps: see `linkspan_controller` in linkspan.h.
+/// A connection to a controller: `controller().command("power", "PAUSE")`.
+///
+/// Records and answers are maps; see `linkspan_controller` in linkspan.h.
 class controller : public detail::handle<linkspan_controller> {
 public:
-    /// Connects to `$LINKSPAN_CONTROLLER` or else `unix:controller`.
+    /// Connects to `$LINKSPAN_CONTROLLER`, else `unix:controller`.
     explicit controller(const options &o = {}, timeout_value t = {}) : controller(opened(nullptr, o, t)) {}
     explicit controller(zstring endpoint, const options &o = {}, timeout_value t = {})
         : controller(opened(endpoint.c_str(), o, t)) {}
 
-    /// The records of all services in the controller's list.
+    /// Returns the records of all services.
     message services(timeout_value t = {}) const {
         return given([&](auto **to) { return linkspan_controller_services(c(), t.nanoseconds(), to); });
     }
-    /// The record of one service; throws `not_found` if none has that name.
+    /// Returns the record of a service; throws `not_found` if no service has the name.
     message status(zstring service, timeout_value t = {}) const {
         return given([&](auto **to) { return linkspan_controller_status(c(), service.c_str(), t.nanoseconds(), to); });
     }
-    /// Sends a command to a service, `"PAUSE"` or one of its own, waits until it is done, and returns its
-    /// result.
+    /// Sends a command, `"PAUSE"` or one of the service, and returns its result when it is done.
     message command(zstring service, zstring command, timeout_value t = {}) const {
         return carried_out(service, command, nullptr, t);
     }
     message command(zstring service, zstring command, const message &arguments, timeout_value t = {}) const {
         return carried_out(service, command, arguments.c(), t);
     }
-    /// Sends a command to a service, and waits until it is accepted or refused, or done if the request says
-    /// so. The answer has the outcome, also of a command that failed, and the `id` for `answer`.
+    /// Sends a command and waits until it is accepted or refused, or, if requested, done.
+    ///
+    /// The answer has the outcome, also of a failed command, and the `id` for `answer`.
     message begin(const command_request &o, timeout_value t = {}) const {
         linkspan_command_request whole = LINKSPAN_COMMAND_REQUEST_INIT;
         whole.service = o.service.c_str();
@@ -63,46 +63,48 @@ public:
         whole.until_done = o.until_done;
         return given([&](auto **to) { return linkspan_controller_begin(c(), &whole, t.nanoseconds(), to); });
     }
-    /// Sends a command and does not wait until it is done.
+    /// Sends a command without waiting until it is done.
     message begin(zstring service, zstring command, timeout_value t = {}) const {
         command_request o;
         o.service = service.c_str();
         o.command = command.c_str();
         return begin(o, t);
     }
-    /// The current answer to a command that was begun.
+    /// Returns the current answer to a command.
     message answer(zstring service, zstring id, timeout_value t = {}) const {
         return given([&](auto **to) {
             return linkspan_controller_answer(c(), service.c_str(), id.c_str(), t.nanoseconds(), to);
         });
     }
-    /// The newest lines of the controller's event log.
+    /// Returns the newest lines of the controller's log.
     message log(std::size_t lines = 100, timeout_value t = {}) const { return logged(nullptr, lines, t); }
-    /// The newest lines of a service's log.
+    /// Returns the newest lines of a service's log.
     message log(zstring service, std::size_t lines = 100, timeout_value t = {}) const {
         return logged(service.c_str(), lines, t);
     }
-    /// Subscribes to these services, or to all, for `next`: first the state of each service, then every
-    /// change. `data_every` is the interval at which their data is read, zero for never.
+    /// Watches these services, or all: `next` then returns their states and changes.
+    ///
+    /// The first events are the state of each service. `data_every` is the interval for reading data, zero for never.
     void watch(std::chrono::nanoseconds data_every = {}, const std::vector<std::string> &services = {}) const {
         std::vector<const char *> names;
         for (const std::string &name : services) names.push_back(name.c_str());
         check(linkspan_controller_watch(c(), data_every.count(), names.data(), names.size()));
     }
-    /// The next event; without a time-out argument it waits for ever. A map whose `what` is `service`,
-    /// `gone`, `data`, `log` or `missed`.
+    /// Waits for the next event; without a time-out it waits for ever.
+    ///
+    /// An event is a map whose `what` is `service`, `gone`, `data`, `log` or `missed`.
     message next(timeout_value t = {}) const {
         return given([&](auto **to) { return linkspan_controller_next(c(), t.nanoseconds(), to); });
     }
-    /// Makes the controller forget a service that is disconnected.
+    /// Removes a disconnected service from the controller.
     void forget(zstring service, timeout_value t = {}) const {
         check(linkspan_controller_forget(c(), service.c_str(), t.nanoseconds()));
     }
-    /// The controller's counters.
+    /// Returns the counters of the controller.
     message stats() const {
         return given([&](auto **to) { return linkspan_controller_stats(c(), to); });
     }
-    /// A file descriptor that is readable while `next` would not wait. The controller owns it.
+    /// Returns a file descriptor that is readable if `next` would not wait. The controller owns it.
     int fileno() const {
         int fd;
         check(linkspan_controller_fileno(c(), &fd));

@@ -30,17 +30,17 @@ template <class...> inline constexpr bool never = false;
 
 /// The error from the peer's handler, in the terms of JSON-RPC 2.0.
 struct remote_failure {
-    /// The handler's own code, or one of JSON-RPC's.
+    /// A code of the handler or of JSON-RPC.
     std::int64_t code = 0;
     /// A dotted type such as `spectrum.window_too_long`.
     std::string type;
-    /// The text for a human reader.
+    /// A text for people.
     std::string text;
-    /// One value in CBOR, or nothing.
+    /// One value in CBOR, or empty.
     std::vector<std::uint8_t> data;
 };
 
-/// The exception of every failed call: `what()` names what was attempted on what, and what to do next.
+/// The exception of every failed call: `what()` says what failed, on what, and what to do.
 class error : public std::runtime_error {
 public:
     explicit error(const linkspan_error &e)
@@ -58,32 +58,32 @@ public:
     linkspan_status code() const noexcept { return code_; }
     /// The kind's name: `"Timeout"`.
     const char *kind() const noexcept { return linkspan_status_name(code_); }
-    /// Whether the same call can succeed later without a change to the program.
+    /// Whether an equal call can succeed later without a change to the program.
     bool retryable() const noexcept { return retryable_; }
-    /// The endpoint that the call was about, or `""`.
+    /// The endpoint of the call, or `""`.
     const std::string &endpoint() const noexcept { return endpoint_; }
     /// The path in the value, or `""`.
     const std::string &path() const noexcept { return path_; }
     /// The offset in the bytes, from zero, or -1.
     std::int64_t offset() const noexcept { return offset_; }
-    /// How many messages a subscriber missed.
+    /// The number of messages that a subscriber missed.
     std::uint64_t missed() const noexcept { return missed_; }
-    /// How many messages of a batch were sent before the error, for `send_many`.
+    /// The number of messages that `send_many` sent before the error.
     std::uint64_t sent() const noexcept { return sent_; }
-    /// The system's error number that caused it, or 0.
+    /// The error number of the system, or 0.
     int os_error() const noexcept { return os_error_; }
     /// The error from the peer's handler, for linkspan::remote.
     const remote_failure &failure() const noexcept { return remote_; }
 
 private:
-    /// The text; of a call of C with NULL in the place of an object, in the words of C++.
+    /// Returns the text. For a NULL handle it uses the words of C++.
     static std::string worded(const linkspan_error &e) {
         const std::string t(text(e.text));
         const auto colon = t.find(": "), end = t.find(" is NULL");
         if (e.status != LINKSPAN_INVALID_STATE || t.compare(0, 9, "linkspan_") != 0 || end == std::string::npos || colon > end) return t;
-        // What may follow is the path.
+        // A path may follow.
         const std::string what = t.substr(colon + 2, end - colon - 2), in = " (" + t.substr(0, colon) + ")" + t.substr(end + 8);
-        // A parameter is named as its class is; of messages there are several.
+        // A parameter has the name of its class, except for messages.
         for (const char *name : {"request", "reply", "value", "written"}) {
             if (what == name) return "this linkspan::message was moved from" + in;
         }
@@ -108,7 +108,7 @@ private:
 
 /// This system does not support that transport.
 class transport_unavailable : public error { using error::error; };
-/// The connection to the other side ended.
+/// The connection to the peer ended.
 class disconnected : public error { using error::error; };
 /// No program listens at that name.
 class not_found : public error { using error::error; };
@@ -120,8 +120,9 @@ class address_in_use : public error { using error::error; };
 class invalid_state : public error { using error::error; };
 /// The name or port is malformed.
 class invalid_endpoint : public error { using error::error; };
-/// Memory, descriptors or space in the memory file ran out. A copy that is the program's own, as of `get<std::string>`,
-/// throws `std::bad_alloc` instead.
+/// Memory, descriptors or space in the memory file ran out.
+///
+/// A copy for the program, as by `get<std::string>`, throws `std::bad_alloc` instead.
 class out_of_memory : public error { using error::error; };
 /// A value of another type was found; the text has both types.
 class wrong_type : public error { using error::error; };
@@ -137,7 +138,7 @@ class permission_denied : public error { using error::error; };
 class too_large : public error { using error::error; };
 /// Bytes that are not a valid message; carries the offset.
 class malformed : public error { using error::error; };
-/// The value has no form in that encoding; carries the path.
+/// The encoding has no form for the value; carries the path.
 class unsupported : public error { using error::error; };
 /// The schemas of the two sides differ; the text has the differences.
 class schema_mismatch : public error { using error::error; };
@@ -147,15 +148,15 @@ class version_mismatch : public error { using error::error; };
 class cancelled : public error { using error::error; };
 /// A signal arrived and its handler raised.
 class interrupted : public error { using error::error; };
-/// The other side is alive but holds a lock or does not answer.
+/// The peer is alive but holds a lock or does not answer.
 class stalled : public error { using error::error; };
-/// The other side's handler failed; carries its code, type, text, data.
+/// The peer's handler failed; carries its code, type, text, data.
 class remote : public error { using error::error; };
-/// A number does not fit the type asked for.
+/// A number does not fit the requested type.
 class out_of_range : public error { using error::error; };
 /// The disk is full.
 class no_space : public error { using error::error; };
-/// A subscriber was overtaken; carries how many were missed.
+/// A subscriber was overtaken; carries the number of missed messages.
 class lagged : public error { using error::error; };
 /// A stored file fails its check sum; the text has the file and the place.
 class corrupt : public error { using error::error; };
@@ -213,9 +214,10 @@ inline void check(linkspan_status status) {
 }
 
 #ifdef __cpp_lib_expected
-/// The result of a call, or its error instead of the exception: `linkspan::attempt([&] { return channel.recv(1s); })`
-/// is a `std::expected<linkspan::message, linkspan::error>`. The class of the kind is `error().code()`; exceptions of
-/// others pass.
+/// Returns the result of a call, or its error instead of an exception.
+///
+/// `linkspan::attempt([&] { return channel.recv(1s); })` is a `std::expected<linkspan::message, linkspan::error>`.
+/// `error().code()` gives the kind. Other exceptions pass.
 template <class F> auto attempt(F &&call) -> std::expected<decltype(std::forward<F>(call)()), error> {
     try {
         if constexpr (std::is_void_v<decltype(std::forward<F>(call)())>) {
@@ -232,7 +234,9 @@ template <class F> auto attempt(F &&call) -> std::expected<decltype(std::forward
 
 namespace detail {
 
-/// An error that the C++ side detects, as the class of its kind; `path` is NULL or empty for the whole value.
+/// Throws an error of the C++ side as the class of its kind.
+///
+/// `path` is NULL or empty for the whole value.
 template <class E> [[noreturn]] void refuse(linkspan_status code, const std::string &text, const char *path = nullptr) {
     const bool is_whole = path == nullptr || *path == '\0';
     const std::string full = is_whole ? text : text + ", at path " + path;

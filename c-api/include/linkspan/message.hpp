@@ -32,7 +32,7 @@ inline timestamp now() {
 /// 16 bytes, most significant first.
 using uuid = std::array<std::uint8_t, 16>;
 
-/// Bytes in memory that it does not own.
+/// A view of bytes.
 struct bytes_view {
     const std::uint8_t *first = nullptr;
     std::size_t length = 0;
@@ -57,13 +57,13 @@ struct decimal {
     std::string text;
 };
 
-/// An integer beyond 64 bits: its sign, and its absolute value, most significant byte first.
+/// An integer beyond 64 bits: its sign and its magnitude, most significant byte first.
 struct big_int {
     bool negative = false;
     std::vector<std::uint8_t> magnitude;
 };
 
-// gcc 12 takes the enumerators of a scoped enumeration for declarations of the enclosing namespace.
+// gcc 12 warns that enumerators of a scoped enumeration shadow names of the namespace.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"
 /// The type of a value.
@@ -85,16 +85,17 @@ enum class type : linkspan_type {
 };
 #pragma GCC diagnostic pop
 
-/// A key, path or endpoint: NUL-terminated, valid for the call; a std::string_view is copied. Throws `malformed` for
-/// one with a NUL inside, where C would cut it.
+/// A key, path or endpoint: NUL-terminated, valid for the call.
+///
+/// A std::string_view is copied. Throws `malformed` for a text with a NUL inside, where C would cut it.
 class zstring {
 public:
     zstring(const char *text) : text_(text) {}
     zstring(const std::string &text) : text_(text.c_str()) { check(text); }
     zstring(std::string_view text) : copy_(std::in_place, text) { check(text); }
-    /// NULL for a null pointer, which the function that is given the text refuses.
+    /// NULL for a null pointer, which the called function refuses.
     const char *c_str() const noexcept { return copy_ ? copy_->c_str() : text_; }
-    /// The same where NULL would stand for no key; throws `invalid_state` for a null pointer.
+    /// The key; throws `invalid_state` for a null pointer, because NULL would mean no key.
     const char *key() const {
         if (!copy_ && text_ == nullptr) detail::refuse<invalid_state>(LINKSPAN_INVALID_STATE, "the key is a null pointer");
         return c_str();
@@ -119,12 +120,12 @@ class item {
 public:
     explicit item(const linkspan_item &c) : c_(c) {}
     linkspan::type type() const noexcept { return static_cast<linkspan::type>(c_.type); }
-    /// 0 for the value where the walk began, 1 for the values inside it, and so on.
+    /// 0 for the start of the walk, 1 for the values inside it, and one more for each further level.
     std::size_t depth() const noexcept { return c_.depth; }
     /// The key in the enclosing map; empty in an array.
     std::string_view key() const noexcept { return {c_.key == nullptr ? "" : c_.key, c_.key_length}; }
     std::size_t position() const noexcept { return c_.position; }
-    /// How many values lie in an array or map.
+    /// The number of values in an array or map.
     std::size_t count() const noexcept { return c_.count; }
     bool truth() const noexcept { return c_.truth; }
     std::int64_t integer() const noexcept { return c_.integer; }
@@ -212,12 +213,12 @@ inline constexpr bool is_view<std::unordered_map<K, V, H, E, A>> = is_view<K> ||
 #ifdef __cpp_lib_span
 template <class E> inline constexpr bool is_view<std::span<E>> = true;
 #endif
-/// Whether a `T` is a std::span, where the library has it.
+/// Whether a `T` is a std::span.
 template <class T> inline constexpr bool is_span = false;
 #ifdef __cpp_lib_span
 template <class E> inline constexpr bool is_span<std::span<E>> = true;
 #endif
-/// Whether a `T` is a std::span of std::byte: bytes, and no array of numbers.
+/// Whether a `T` is a std::span of std::byte: bytes, not an array of numbers.
 template <class T> inline constexpr bool is_byte_span = false;
 #ifdef __cpp_lib_span
 template <> inline constexpr bool is_byte_span<std::span<std::byte>> = true;
@@ -226,11 +227,12 @@ template <> inline constexpr bool is_byte_span<std::span<const std::byte>> = tru
 
 } // namespace detail
 
-/// A message: one value, and for a received message also its origin. It is moved, not copied; `share()`
-/// returns another reference to the same message.
+/// A message: one value, and for a received message its origin.
+///
+/// It can be moved but not copied; `share()` returns another reference.
 class message {
 public:
-    /// An empty message, whose value is null until something is put into it.
+    /// Creates an empty message with the value null.
     message() { check(linkspan_message_new(&c_)); }
     /// Takes ownership of a reference from C.
     explicit message(linkspan_message *c) noexcept : c_(c) {}
@@ -244,31 +246,32 @@ public:
     message &operator=(const message &) = delete;
     ~message() { linkspan_message_release(c_); }
 
-    /// Another reference to the same message.
+    /// Returns another reference to this message.
     message share() const {
         check(linkspan_message_retain(c_));
         return message(c_);
     }
-    /// Clears it, to build another value.
+    /// Clears the message, to build another value.
     message &clear() { return done(linkspan_message_clear(c_)); }
 
-    // Each of these returns the message itself, so that calls can be chained: a reference, or a temporary
-    // that moves.
+    // Each function returns the message for chaining: a reference, or a temporary that moves.
 
-    /// Puts a value under a key; the first key makes the message a map. After an error the message is as it was.
+    /// Puts a value under a key; the first key makes the message a map.
+    ///
+    /// An error leaves the message unchanged.
     template <class T> message &put(zstring key, const T &value) & { return put_at(key.key(), value); }
     template <class T> message &&put(zstring key, const T &value) && { return std::move(put(key, value)); }
-    /// Puts a value at the end of the array that is open, or as the whole value of an empty message.
+    /// Puts a value at the end of the open array, or as the whole value of an empty message.
     template <class T> message &put(const T &value) & { return put_at(nullptr, value); }
     template <class T> message &&put(const T &value) && { return std::move(put(value)); }
-    /// Moves a loan into the message; nothing is copied. After an error the caller still has it.
+    /// Moves a loan into the message without a copy. After an error the caller still has it.
     template <class E> message &put(zstring key, loan<E> &&value) & {
         return done(linkspan_message_put_loan(c_, key.key(), value.c()));
     }
     template <class E> message &&put(zstring key, loan<E> &&value) && { return std::move(put(key, std::move(value))); }
     template <class E> message &put(loan<E> &&value) & { return done(linkspan_message_put_loan(c_, nullptr, value.c())); }
     template <class E> message &&put(loan<E> &&value) && { return std::move(put(std::move(value))); }
-    /// Moves a loan of bytes into the message, as bytes; nothing is copied. After an error the caller still has it.
+    /// Moves a loan of bytes into the message without a copy. After an error the caller still has it.
     message &put(zstring key, bytes_loan &&value) & {
         return done(linkspan_message_put_loan_bytes(c_, key.key(), value.c(), value.size()));
     }
@@ -289,26 +292,29 @@ public:
     message &end() & { return done(linkspan_message_end(c_)); }
     message &&end() && { return std::move(end()); }
 
-    // A path is keys and positions from zero, joined by `/`: `rows/0/name`; `""` is the whole value. In a key, `~1`
-    // stands for `/` and `~0` for `~`.
+    // A path has keys and zero-based positions, joined by `/`: `rows/0/name`; `""` is the whole value. In a key, `~1`
+    // means `/` and `~0` means `~`.
 
-    /// Reads the value at a path as a `T`: bool, integers, floating point, one std::complex, std::string,
-    /// std::string_view, bytes_view, timestamp, uuid, decimal, big_int, array_view<E>, std::span<const E> (of std::byte
-    /// it is bytes), std::vector<E> (of std::byte it is bytes), std::array<E, N> (of 16 bytes it is a uuid), std::map
-    /// and std::unordered_map of these by their
-    /// keys, message, a struct that was generated from a schema, and std::optional of these, which is empty if the path
-    /// has no value, or null. Throws `missing` if the path has no value, `wrong_type` if the value has another type,
-    /// `out_of_range` for a number that does not fit. A generated struct of the whole message is checked as by its
-    /// `decode`: `schema_mismatch` if the sender gave another schema.
+    /// Reads the value at a path as a `T`.
+    ///
+    /// Scalars: bool, integers, floating point, std::complex, timestamp, uuid, decimal, big_int, std::string,
+    /// std::string_view, bytes_view. Arrays: array_view<E>, std::span<const E>, std::vector<E>, std::array<E, N>. With
+    /// std::byte, a span or vector is bytes; 16 bytes in an array are a uuid. Also std::map and std::unordered_map of
+    /// these by key, message, structs generated from a schema, and std::optional of these, empty for a missing or null
+    /// value.
+    ///
+    /// Throws `missing` without a value at the path, `wrong_type` for another type, `out_of_range` for a number that
+    /// does not fit. A generated struct of the whole message is checked as by its `decode`: `schema_mismatch` if the
+    /// sender gave another schema.
     ///
     /// std::string_view, bytes_view, std::span and array_view are views into the message, so a temporary does not
-    /// return them: keep the message, or read a std::string or std::vector.
+    /// return them. Keep the message, or read a std::string or std::vector.
     template <class T> T get(zstring path = "") const & { return read<T>(path); }
     template <class T, std::enable_if_t<!detail::is_view<T>, int> = 0> T get(zstring path = "") const && {
         return read<T>(path);
     }
     template <class T, std::enable_if_t<detail::is_view<T>, int> = 0> T get(zstring path = "") const && = delete;
-    /// The value at a path, or `otherwise` if there is none.
+    /// Returns the value at a path, or `otherwise` without one.
     template <class T> T get_or(zstring path, T otherwise) const & {
         return contains(path) ? read<T>(path) : std::move(otherwise);
     }
@@ -319,7 +325,7 @@ public:
     bool contains(zstring path) const {
         linkspan_type t;
         const linkspan_status status = linkspan_message_get_type(c_, path.c_str(), &t);
-        // A value that is neither a map nor an array contains no values.
+        // Only maps and arrays contain values.
         if (status == LINKSPAN_MISSING || status == LINKSPAN_WRONG_TYPE) return false;
         check(status);
         return true;
@@ -335,12 +341,12 @@ public:
         check(linkspan_message_count(c_, path.c_str(), &n));
         return n;
     }
-    /// The keys of the map at a path, in their order: views into the message.
+    /// Returns the keys of the map at a path, in order: views into the message.
     std::vector<std::string_view> keys(zstring path = "") const && = delete;
     std::vector<std::string_view> keys(zstring path = "") const & {
         const char *key;
         std::size_t length;
-        // What has no keys is refused, though it counts as no values: an empty text, an empty list.
+        // Refuses values without keys, such as an empty text or list, although their count is zero.
         if (type_at(path) != type::map) check(linkspan_message_get_key(c_, path.c_str(), 0, &key, &length));
         std::vector<std::string_view> all(count(path));
         for (std::size_t i = 0; i < all.size(); ++i) {
@@ -404,7 +410,7 @@ namespace detail {
 template <class T, class = void> inline constexpr bool is_generated = false;
 template <class T>
 inline constexpr bool is_generated<T, std::void_t<decltype(std::declval<const T &>().put_(std::declval<message &>(), nullptr))>> = true;
-/// Whether a `T` is what a whole message of a schema is, so that it has the fingerprint of that schema.
+/// Whether a `T` is the type of a schema's whole message, and so has its fingerprint.
 template <class T, class = void> inline constexpr bool has_fingerprint = false;
 template <class T>
 inline constexpr bool has_fingerprint<T, std::enable_if_t<std::is_same_v<decltype(T::fingerprint), const char *const>>> = true;
@@ -419,7 +425,9 @@ template <class K, class V, class C, class A> struct is_map<std::map<K, V, C, A>
 template <class K, class V, class H, class E, class A> struct is_map<std::unordered_map<K, V, H, E, A>> : std::true_type {};
 template <class T> struct is_optional : std::false_type {};
 template <class E> struct is_optional<std::optional<E>> : std::true_type {};
-/// Whether a `T` is an array of values; of those of an N-d array, that lie one behind the other, it is one.
+/// Whether a `T` is an array of values.
+///
+/// `has_elements` means that they are contiguous elements of an N-d array.
 template <class T> inline constexpr bool is_sequence = is_vector<T>::value || is_std_array<T>::value;
 template <class T, bool = is_sequence<T>> inline constexpr bool has_elements = false;
 template <class T>
@@ -429,7 +437,7 @@ inline constexpr bool has_elements<T, true> =
 template <class T> inline constexpr bool is_complex = false;
 template <> inline constexpr bool is_complex<std::complex<float>> = true;
 template <> inline constexpr bool is_complex<std::complex<double>> = true;
-/// Whether a `T` is bytes that it owns.
+/// Whether a `T` is a byte vector.
 template <class T> inline constexpr bool is_byte_vector = false;
 template <class A> inline constexpr bool is_byte_vector<std::vector<std::byte, A>> = true;
 /// Whether a `T` is put value by value.
@@ -493,7 +501,7 @@ template <class T> message &message::put_at(const char *key, const T &value) {
     } else if constexpr (detail::has_elements<T>) {
         return put_at(key, array_view<typename T::value_type>(value.data(), value.size()));
     } else if constexpr (detail::has_parts<T>) {
-        // Built apart: if one of its values cannot be put, this message is as it was.
+        // Built separately, so that a failing value leaves this message unchanged.
         message whole;
         whole.put_parts(nullptr, value);
         return done(linkspan_message_put_message(c_, key, whole.c_));
@@ -507,7 +515,7 @@ template <class T> message &message::put_at(const char *key, const T &value) {
     }
 }
 
-/// Puts a value, and a map or array value by value: an error on the way leaves it open.
+/// Puts a value, and a map or array value by value. An error leaves the container open.
 template <class T> void message::put_parts(const char *key, const T &value) {
     if constexpr (detail::is_optional<T>::value) {
         value ? put_parts(key, *value) : put_parts(key, nullptr);
@@ -631,7 +639,7 @@ template <class T> T message::read(const zstring &path) const {
     } else if constexpr (detail::is_vector<T>::value) {
         using E = typename T::value_type;
         if constexpr (std::is_arithmetic_v<E> && !std::is_same_v<E, bool>) {
-            // A list of single numbers, which languages without typed arrays send, is accepted too.
+            // Accepts a list of numbers, as languages without typed arrays send.
             return type_at(path) == type::array ? get_items<E>(p) : get_elements<E>(p);
         } else if constexpr (is_element<E> && !std::is_same_v<E, bool>) {
             return get_elements<E>(p);
@@ -672,7 +680,7 @@ template <class T> T message::read(const zstring &path) const {
         check(linkspan_message_get_message(c_, p, &v));
         return message(v);
     } else if constexpr (detail::is_generated<T>) {
-        // The whole message, as `T::decode` reads it; a part of one has no schema of its own.
+        // The whole message, as `T::decode` reads it. Parts of a message have no schema.
         if constexpr (detail::has_fingerprint<T>) {
             if (*p == '\0') check(linkspan_message_check_fingerprint(c_, T::fingerprint));
         }
@@ -682,9 +690,10 @@ template <class T> T message::read(const zstring &path) const {
     }
 }
 
-/// Checks that code which was generated from the schema with this fingerprint may decode a message: throws
-/// `schema_mismatch` if its sender gave another schema, unless this side was opened with this one. Generated code calls
-/// it in `decode`.
+/// Checks that code generated from the schema with this fingerprint may decode a message.
+///
+/// `decode` of generated code calls it. Throws `schema_mismatch` if the sender gave another schema, unless this side
+/// was opened with this one.
 inline void check_fingerprint(const message &m, const char *fingerprint) {
     check(linkspan_message_check_fingerprint(m.c(), fingerprint));
 }

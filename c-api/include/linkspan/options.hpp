@@ -14,9 +14,11 @@ struct forever_t {};
 /// Waits for ever. Must be given explicitly, except in loops.
 inline constexpr forever_t forever{};
 
-/// How long a call waits: any std::chrono duration, zero for not at all, `forever`, or nothing for the time-out in the
-/// options (30 s where they say nothing; loops, which are `next` and range-for, go on for ever). Throws `out_of_range`
-/// for a duration that is negative, not a number, or longer than the 292 years of 64-bit nanoseconds.
+/// The time-out of a call: any std::chrono duration, zero for no wait, or `forever`.
+///
+/// By default it is the time-out in the options, or 30 s without one; loops (`next` and range-for) wait for ever.
+/// Throws `out_of_range` for a duration that is negative, not a number, or longer than the 292 years of 64-bit
+/// nanoseconds.
 class timeout_value {
 public:
     constexpr timeout_value() = default;
@@ -28,7 +30,7 @@ public:
 private:
     template <class R, class P> static constexpr std::int64_t nanoseconds_of(std::chrono::duration<R, P> d) {
         const long double seconds = std::chrono::duration<long double>(d).count();
-        // Written this way so that NaN is refused, too.
+        // This form also refuses NaN.
         if (!(seconds >= 0)) {
             detail::refuse<out_of_range>(LINKSPAN_OUT_OF_RANGE,
                                          "a time-out that is negative or not a number: give zero or more, or linkspan::forever");
@@ -42,12 +44,12 @@ private:
     std::int64_t ns_ = LINKSPAN_DEFAULT;
 };
 
-/// The options of an endpoint; members that are not set have their defaults.
+/// The options of an endpoint. Unset members have their defaults.
 struct options {
     std::optional<linkspan::encoding> encoding;
-    /// The default time-out of calls; zero for calls that do not wait.
+    /// The default time-out of calls; zero for no wait.
     timeout_value timeout;
-    /// A name of this program that stays the same across restarts.
+    /// A name of this program that survives restarts.
     std::string client_id;
     /// The capacity in bytes of a ring, of a queue, or of the waiting messages of a spool.
     std::uint64_t buffer = 0;
@@ -59,69 +61,74 @@ struct options {
     std::string ack;
     /// `"lines"` or `"raw"`, for peers without Linkspan.
     std::string framing;
-    /// The access mode of files and sockets that are created.
+    /// The access mode of created files and sockets.
     unsigned mode = 0;
     std::string group;
     std::vector<std::uint32_t> allow_uids;
     std::vector<std::uint32_t> allow_gids;
-    /// How long to poll before parking; zero for not at all.
+    /// The time to poll before parking; zero for none.
     std::optional<std::chrono::microseconds> spin;
     bool immutable = false;
     bool durable = false;
-    /// The schema of the messages: the path of a schema file, or its text. The schemas of both sides are
-    /// compared when they connect.
+    /// The schema of the messages: the path of a schema file, or its text.
+    ///
+    /// Both sides compare their schemas when they connect.
     std::string schema;
-    /// Runs about every 100 ms while a call waits; false ends the wait with `cancelled`, and an exception
-    /// leaves the call that waited.
+    /// Runs about every 100 ms while a call waits.
+    ///
+    /// False ends the wait with `cancelled`. An exception leaves the waiting call.
     std::function<bool()> on_wait;
-    /// How many unacknowledged messages are kept to be sent again; beyond that, `send` waits.
+    /// The most unacknowledged messages kept for replay. Beyond it, `send` waits.
     std::uint64_t replay_count = 0;
-    /// How many bytes of unacknowledged messages are kept.
+    /// The most bytes of unacknowledged messages.
     std::uint64_t replay_bytes = 0;
-    /// For how many disconnected clients a listener keeps messages; beyond that it drops those of the oldest, and
-    /// `events` reports it.
+    /// The most disconnected clients for which a listener keeps messages.
+    ///
+    /// Beyond it, the listener drops the oldest client's messages, and `events` reports that.
     std::uint64_t absent_clients = 0;
-    /// Where a new subscriber to a journal begins: `"first"`, `"newest"`, the number of a message as
-    /// `std::to_string` writes it, or a time such as `"2026-11-20T12:00:00Z"`.
+    /// The start of a new journal subscriber.
+    ///
+    /// `"first"`, `"newest"`, the number of a message as `std::to_string` writes it, or a time such as
+    /// `"2026-11-20T12:00:00Z"`.
     std::string from;
-    /// The size of a journal's segment in bytes; only whole segments are deleted.
+    /// The size of a journal's segment in bytes. Only whole segments are deleted.
     std::uint64_t segment_bytes = 0;
-    /// The size of a journal in bytes: the oldest segments are deleted while the rest has more.
+    /// The size of a journal in bytes. Beyond it, the oldest segments are deleted.
     std::uint64_t retain_bytes = 0;
-    /// Segments of a journal are deleted if their newest message is older than this, in seconds.
+    /// A journal deletes segments whose newest message is older than this, in seconds.
     double retain_seconds = 0;
     /// Whether a journal deletes segments that every subscriber with a `client_id` has consumed.
     bool retain_consumed = false;
-    /// Whether requests may be carried out twice: then a request whose server died is sent to its next
-    /// incarnation.
+    /// Whether requests may be carried out twice. If a server dies, its next incarnation gets the request.
     bool idempotent = false;
-    /// Whether a `file:` is written in place under a lock of the file itself, for programs that use only
-    /// fcntl.
+    /// Whether a `file:` is written in place under a lock of that file, for programs that use only fcntl.
     bool locked = false;
-    /// Whether several processes may serve the endpoint, each with this option, and share its requests.
+    /// Whether several processes, each with this option, may serve the endpoint and share its requests.
     bool shared = false;
-    /// Which values are checked against the schema: `"send"`, `"receive"` or `"both"`.
+    /// The values to check against the schema: `"send"`, `"receive"` or `"both"`.
     std::string validate;
-    /// For servers and their clients: the schema of the replies, like `schema`.
+    /// The schema of the replies, for servers and their clients, given like `schema`.
     std::string reply_schema;
-    /// Whether a publisher takes over the endpoint from another publisher of this process, with its subscribers.
+    /// Whether a publisher takes over the endpoint from another one of this process. It keeps subscribers.
     bool replace = false;
-    /// Whether the long byte strings of a received message stay in the memory of the sender until the message is
-    /// released, as arrays do; over `shm:`. A sender that means harm can change them while they are read: copy what is
-    /// parsed.
+    /// Whether long byte strings over `shm:` stay in the sender's memory until the message is released.
+    ///
+    /// Arrays always do. A hostile sender can change them while they are read, so copy them before parsing.
     bool view_bytes = false;
-    /// How many seconds a channel that ends without close waits until the peer has consumed what was sent; what it has
-    /// not is reported on one line of stderr.
+    /// The seconds that an unclosed channel waits at its end until the peer has consumed all messages.
+    ///
+    /// Unconsumed messages are reported on one line of stderr.
     double linger = 0;
-    /// Gets the number of messages that the peer had not consumed when a channel ended without `close`, beside that
-    /// line: in its destructor, or in `std::exit` where no destructor runs, and not in a forked child. An exception of
-    /// it goes no further than a line on stderr.
+    /// Gets the number of unconsumed messages at the end of an unclosed channel.
+    ///
+    /// It runs in addition to the line on stderr, in the destructor, or in `std::exit` if no destructor runs. It does
+    /// not run in a forked child. Its exceptions only cause a line on stderr.
     std::function<void(std::uint64_t missed)> on_unconsumed;
 };
 
 namespace detail {
 
-/// Callbacks that outlive their options, and the exception that `on_wait` threw.
+/// Callbacks that outlive their options, and the exception of `on_wait`.
 struct callbacks {
     std::function<bool()> on_wait;
     std::function<void(std::uint64_t)> on_unconsumed;
@@ -137,7 +144,7 @@ struct callbacks {
         }
     }
 
-    /// Runs in destructors and in the exit, which nothing may leave.
+    /// Runs in destructors and at exit, which exceptions must not leave.
     static void report(void *context, std::uint64_t missed) noexcept {
         try {
             static_cast<callbacks *>(context)->on_unconsumed(missed);
@@ -156,7 +163,7 @@ struct callbacks {
     }
 };
 
-/// The options as a C struct, together with the data that it points to.
+/// The options as a C struct, with the data behind its pointers.
 class c_options {
 public:
     explicit c_options(const options &o) {
@@ -213,7 +220,7 @@ private:
     linkspan_options c_ = LINKSPAN_OPTIONS_INIT;
 };
 
-/// The C function that frees an object of each kind. NULL is allowed.
+/// Frees an object of each kind. NULL is allowed.
 inline void free(linkspan_channel *c) noexcept { static_cast<void>(linkspan_channel_free(c)); }
 inline void free(linkspan_pending_reply *c) noexcept { static_cast<void>(linkspan_pending_reply_free(c)); }
 inline void free(linkspan_listener *c) noexcept { static_cast<void>(linkspan_listener_free(c)); }
@@ -224,13 +231,13 @@ inline void free(linkspan_service *c) noexcept { static_cast<void>(linkspan_serv
 inline void free(linkspan_controller *c) noexcept { static_cast<void>(linkspan_controller_free(c)); }
 inline void free(linkspan_region *c) noexcept { static_cast<void>(linkspan_region_free(c)); }
 
-/// The owner of a C handle: moved, not copied; freed by the destructor.
+/// The owner of a C handle: moved, not copied, freed by the destructor.
 template <class C> class handle {
 public:
     handle(handle &&other) noexcept
         : callbacks_(std::move(other.callbacks_)), c_(std::exchange(other.c_, nullptr)) {}
     handle &operator=(handle &&other) noexcept {
-        // What this object held is freed now, and not with the other object: a name is free at once.
+        // The old handle is freed now instead of with the other object, so its name is free at once.
         handle taken(std::move(other));
         std::swap(c_, taken.c_);
         std::swap(callbacks_, taken.callbacks_);
@@ -253,7 +260,7 @@ private:
     C *c_;
 };
 
-/// Opens an object: `call` is the C function that creates it.
+/// Opens an object with `call`, the C function that creates it.
 template <class C, class F> std::pair<C *, std::shared_ptr<callbacks>> opened(const options &o, F &&call) {
     c_options given(o);
     C *c = nullptr;

@@ -6,41 +6,45 @@
 
 namespace linkspan {
 
-/// Sends to any number of subscribers, and never waits for a slow one. Any number of threads may send, and take turns.
+/// Sends to any number of subscribers and never waits for a slow one.
+///
+/// Any number of threads may send; they take turns.
 class publisher : public detail::handle<linkspan_publisher> {
 public:
     explicit publisher(zstring endpoint, const options &o = {})
         : publisher(detail::opened<linkspan_publisher>(
               o, [&](auto *c, auto **to) { return linkspan_publisher_new(endpoint.c_str(), c, to); })) {}
 
-    /// Memory for an array to publish, as from `channel::loan`: over `shm:` all subscribers view it in place.
+    /// Lends memory for an array to publish, like `channel::loan`. Over `shm:` all subscribers view it.
     template <class T> linkspan::loan<T> loan(const std::vector<std::size_t> &shape, order o = order::row) const {
         return detail::lent<T>(shape, o, [&](linkspan_dtype d, std::size_t rank, const std::uint64_t *dims, linkspan_array *to) {
             return linkspan_publisher_loan(c(), d, rank, dims, to);
         });
     }
-    /// Memory for bytes to publish, as from `channel::loan_bytes`.
+    /// Lends memory for bytes to publish, like `channel::loan_bytes`.
     linkspan::bytes_loan loan_bytes(std::size_t size) const {
         return detail::lent_bytes(size, [&](std::size_t length, std::uint8_t **to) { return linkspan_publisher_loan_bytes(c(), length, to); });
     }
-    /// Publishes, and returns the message's number.
+    /// Publishes a message and returns its number.
     std::uint64_t send(const message &m) const {
         std::uint64_t sequence;
         check(linkspan_publisher_send(c(), m.c(), &sequence));
         return sequence;
     }
-    /// Publishes each message of a range in order, with one wake-up or one system call per subscriber for up
-    /// to 64 of them; returns their number. `error::sent` is the number of messages that were published
-    /// before an error.
+    /// Publishes each message of a range in order; returns their number.
+    ///
+    /// Up to 64 short messages share one wake-up or system call per subscriber. `error::sent` is the number of
+    /// messages published before an error.
     template <class Messages> std::size_t send_many(const Messages &messages) const {
         return detail::send_many(messages, [&](auto **all, std::size_t count, std::size_t *sent) {
             return linkspan_publisher_send_many(c(), all, count, sent);
         });
     }
-    /// How many subscribers there are now.
+    /// Returns the current number of subscribers.
     std::size_t subscribers() const { return stats().get<std::size_t>("subscribers"); }
-    /// Waits until this many are connected, so that they miss none of the following messages; throws
-    /// `timeout` if fewer connected, `invalid_state` where another thread closes the publisher meanwhile.
+    /// Waits until `count` subscribers are connected and will get the following messages.
+    ///
+    /// Throws `timeout` if fewer are connected in time, `invalid_state` if another thread closes the publisher.
     void wait_for_subscribers(std::size_t count = 1, timeout_value t = {}) const {
         check(linkspan_publisher_wait_for_subscribers(c(), count, t.nanoseconds()));
     }
@@ -54,11 +58,13 @@ public:
         check(linkspan_publisher_stats(c(), &m));
         return message(m);
     }
-    /// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it,
-    /// elsewhere the kernel has taken it. The `missed` of its `timeout` is the number of messages that are left for the
-    /// slowest; so is that of `invalid_state`, where another thread closes the publisher meanwhile.
+    /// Waits until every connected subscriber has been given all published messages.
+    ///
+    /// Over `shm:` the subscriber has read them; over other transports the kernel has taken them. The `missed` of
+    /// `timeout` is the number left for the slowest subscriber. If another thread closes the publisher,
+    /// `invalid_state` has this number.
     void flush(timeout_value t = {}) const { check(linkspan_publisher_flush(c(), t.nanoseconds())); }
-    /// Closes it, and waits up to the time-out for subscribers that have not read what was published.
+    /// Closes the publisher after its subscribers have received all messages, within the time-out.
     void close(timeout_value t = {}) const { check(linkspan_publisher_close(c(), t.nanoseconds())); }
 
 private:
@@ -66,8 +72,9 @@ private:
         : handle(made.first, std::move(made.second)) {}
 };
 
-/// Receives what a publisher sends: `for (auto &m : linkspan::subscriber("lab/temperature"))`. One thread at
-/// a time may use it; any thread may close it.
+/// Receives from publishers: `for (auto &m : linkspan::subscriber("lab/temperature"))`.
+///
+/// Only one thread at a time may use it; any thread may close it.
 class subscriber : public detail::handle<linkspan_subscriber> {
 public:
     using iterator = detail::next_iterator<subscriber>;
@@ -77,8 +84,9 @@ public:
         : subscriber(detail::opened<linkspan_subscriber>(
               o, [&](auto *c, auto **to) { return linkspan_subscriber_new(endpoint.c_str(), c, to); })) {}
 
-    /// The same to several names and patterns: `linkspan::subscriber({"lab/a", "sim/*"})`. Messages have their names
-    /// (`message::name`).
+    /// Subscribes to several names and patterns: `linkspan::subscriber({"lab/a", "sim/*"})`.
+    ///
+    /// Messages have their names (`message_info::name`).
     explicit subscriber(std::initializer_list<const char *> names, const options &o = {})
         : subscriber(detail::opened<linkspan_subscriber>(o, [&](auto *c, auto **to) {
               return linkspan_subscriber_of(names.begin(), names.size(), c, to);
@@ -90,27 +98,28 @@ public:
               return linkspan_subscriber_of(texts.data(), texts.size(), c, to);
           })) {}
 
-    /// The next message; throws `lagged` once if messages were missed, and then continues.
+    /// Waits for the next message. Throws `lagged` once after missed messages, then continues.
     message recv(timeout_value t = {}) const {
         linkspan_message *m;
         check(linkspan_subscriber_recv(c(), t.nanoseconds(), &m));
         return message(m);
     }
-    /// Waits for a message and also takes those that have arrived behind it: at most `max` in all.
+    /// Waits for a message and returns it with those that arrived after it, at most `max`.
     std::vector<message> recv_many(std::size_t max, timeout_value t = {}) const {
         return detail::recv_many(max, [&](std::size_t most, auto **room, std::size_t *count) {
             return linkspan_subscriber_recv_many(c(), most, t.nanoseconds(), room, count);
         });
     }
-    /// Receives without waiting; throws `empty`.
+    /// Receives without waiting; throws `empty` without a message.
     message try_recv() const {
         linkspan_message *m;
         check(linkspan_subscriber_try_recv(c(), &m));
         return message(m);
     }
-    /// The next message; nothing when the subscriber is closed or at a stop signal: see
-    /// `linkspan_subscriber_next`. Without a time-out argument it waits for ever, whatever the options are.
-    /// Missed messages are no error: `info(m).missed` is their number directly before this one.
+    /// Waits for the next message; returns nothing after close or a stop signal.
+    ///
+    /// See `linkspan_subscriber_next`. Without a time-out it waits for ever, whatever the options say. Missed messages
+    /// are no error; `info(m).missed` counts those directly before this message.
     std::optional<message> next(timeout_value t = {}) const {
         linkspan_message *m;
         check(linkspan_subscriber_next(c(), t.nanoseconds(), &m));
@@ -124,7 +133,7 @@ public:
         check(linkspan_subscriber_poll(c(), &there));
         return there;
     }
-    /// With the option `ack` `"manual"`: acknowledges all messages that were received.
+    /// Acknowledges all received messages, with the option `ack` `"manual"`.
     void ack() const { check(linkspan_subscriber_ack(c())); }
     message events() const {
         linkspan_message *m;
@@ -136,7 +145,7 @@ public:
         check(linkspan_subscriber_stats(c(), &m));
         return message(m);
     }
-    /// A file descriptor that is readable while `recv` would not wait. The subscriber owns it.
+    /// Returns a file descriptor that is readable if `recv` would not wait. The subscriber owns it.
     int fileno() const {
         int fd;
         check(linkspan_subscriber_fileno(c(), &fd));
@@ -153,8 +162,10 @@ template <class... A> void subscribe(A &&...) {
     static_assert(detail::never<A...>, "write linkspan::subscriber(endpoint, options)");
 }
 
-/// The newest value of a publisher. With a time-out it waits for a publisher and its first value, without one it does
-/// not wait. Throws `empty` if nothing was published yet, `not_found` if no program publishes.
+/// Returns the newest value of a publisher.
+///
+/// With a time-out it waits for a publisher and its first value; without one it does not wait. Throws `empty` if
+/// nothing was published yet, `not_found` if no program publishes.
 inline message latest(zstring endpoint, const options &o = {}, timeout_value t = {}) {
     detail::c_options given(o);
     linkspan_message *m;
@@ -162,24 +173,26 @@ inline message latest(zstring endpoint, const options &o = {}, timeout_value t =
     return message(m);
 }
 
-/// What is open on this machine: an array of a map for each name, as `linkspan ls --json` shows it.
+/// Returns an array with a map for each open name on this machine, as in `linkspan ls --json`.
 inline message names() {
     linkspan_message *m;
     check(linkspan_names(&m));
     return message(m);
 }
 
-/// The schema of an endpoint from the program that listens there, or from its spool or journal, as a value:
-/// `type/fields/0/name`, `type/fields/0/type/unit` and so on, the canonical form of docs/schema.md. Waits at
-/// most 3 s. Throws `not_found` if no program listens, `missing` if no schema was given.
+/// Returns the schema of the program that listens at the endpoint, or of its spool or journal.
+///
+/// The value is the canonical form of docs/schema.md, such as `type/fields/0/name` and `type/fields/0/type/unit`.
+/// Waits at most 3 s. Throws `not_found` if no program listens, `missing` without a schema.
 inline message schema(zstring endpoint) {
     linkspan_message *m;
     check(linkspan_schema(endpoint.c_str(), &m));
     return message(m);
 }
 
-/// The schema that a message of the endpoint was written with: each record of a journal names its own. Throws
-/// `corrupt` if the journal has lost it.
+/// Returns the schema of a message of the endpoint; each record of a journal names its schema.
+///
+/// Throws `corrupt` if the journal has lost it.
 inline message schema(zstring endpoint, const message &written) {
     linkspan_message *m;
     check(linkspan_schema_of(endpoint.c_str(), written.c(), &m));

@@ -1,7 +1,7 @@
 /* The parts of generated structs: texts, bytes, UUIDs and arrays that the program owns.
  *
- * All memory is from malloc() and freed by free(), so a program may also fill a struct by itself. Functions that allocate return
- * false if memory runs out.
+ * All memory is from malloc() and freed by free(), so a program may also fill a struct itself. Functions that allocate
+ * return false if memory runs out.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -22,7 +22,7 @@ typedef struct linkspan_text {
     size_t length;
 } linkspan_text;
 
-/* Bytes; {NULL, 0} are none. */
+/* Bytes; {NULL, 0} is empty. */
 typedef struct linkspan_bytes {
     uint8_t *data;
     size_t length;
@@ -83,14 +83,14 @@ static inline bool linkspan_bytes_set(linkspan_bytes *to, const uint8_t *bytes, 
     return true;
 }
 
-/* The elements of an array that a struct owns, to be written. */
+/* The elements of an array that a struct owns, writable. */
 static inline void *linkspan_array_elements(const linkspan_array *array) {
     void *elements;
     memcpy(&elements, &array->data, sizeof elements);
     return elements;
 }
 
-/* Copies an array to `to`. False, with an empty `to`, if memory runs out or `linkspan_array_length` refuses `from`. */
+/* Copies an array to `to`. False, with an empty `to`, without memory or if `linkspan_array_length` fails. */
 static inline bool linkspan_array_set(linkspan_array *to, const linkspan_array *from) {
     linkspan_array shape = *from;
     void *copy = NULL;

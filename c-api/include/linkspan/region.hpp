@@ -7,11 +7,12 @@
 
 namespace linkspan {
 
-/// Memory that another program shares and this one reads. Every call copies what is there at that moment.
+/// Read-only shared memory of another program. Every call copies the current contents.
 class region : public detail::handle<linkspan_region> {
 public:
-    /// Opens `posix:/name` (the `/name` of `shm_open`), `sysv:0x1234` (the key of `shmget`) or a path. Throws
-    /// `not_found` if there is no such memory.
+    /// Opens `posix:/name` (as of `shm_open`), `sysv:0x1234` (a key of `shmget`) or a path.
+    ///
+    /// Throws `not_found` if the memory does not exist.
     explicit region(zstring source) : handle(opened(source), nullptr) {}
 
     /// The current length in bytes.
@@ -22,7 +23,7 @@ public:
     }
     /// Copies bytes at an offset; throws `out_of_range` if the region does not have all of them.
     std::vector<std::uint8_t> bytes(std::uint64_t offset, std::size_t length) const {
-        // Checked before the allocation, since a wrong length may be huge.
+        // Checked before the allocation, because a wrong length may be huge.
         const std::uint64_t there = this->length();
         if (offset > there || length > there - offset) {
             check(linkspan_region_bytes(c(), offset, &length, length));
@@ -31,7 +32,7 @@ public:
         check(linkspan_region_bytes(c(), offset, bytes.data(), length));
         return bytes;
     }
-    /// The text at an offset, up to the first NUL or the end; throws `malformed` if it is not UTF-8.
+    /// The text at an offset, up to the first NUL or the end; throws `malformed` for invalid UTF-8.
     std::string text(std::uint64_t offset = 0) const {
         char *text;
         std::size_t length;
@@ -41,8 +42,9 @@ public:
     }
     /// The fields of the struct at an offset, as a map: `read("u32 count; f64 celsius; char name[16]")`.
     message read(zstring layout, std::uint64_t offset = 0) const { return fields(layout, offset, nullptr); }
-    /// The same for a struct whose owner makes `counter` odd while it writes: all fields are of one write.
-    /// Throws `stalled` if the owner writes too often for a consistent read.
+    /// Like `read`, for a struct whose owner makes `counter` odd while it writes.
+    ///
+    /// All fields belong to one write. Throws `stalled` if the owner writes too often.
     message read_stable(zstring layout, zstring counter, std::uint64_t offset = 0) const {
         return fields(layout, offset, counter.c_str());
     }

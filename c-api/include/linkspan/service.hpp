@@ -1,4 +1,4 @@
-// Services: headless programs that work in steps, and take commands from a controller between the steps.
+// Services: programs that work in steps, and carry out commands of a controller between steps.
 #ifndef LINKSPAN_SERVICE_HPP
 #define LINKSPAN_SERVICE_HPP
 
@@ -34,30 +34,33 @@ enum class command : linkspan_command {
     own = LINKSPAN_COMMAND_OWN
 };
 
-/// The options of a service; members that are not set have their defaults.
+/// The options of a service. Unset members have their defaults.
 struct service_options {
-    /// The endpoint of its controller: any stream transport. `""` for `$LINKSPAN_CONTROLLER`, else
-    /// `unix:controller`.
+    /// The controller's endpoint, on a stream transport.
+    ///
+    /// `""` for `$LINKSPAN_CONTROLLER`, else `unix:controller`.
     std::string controller;
-    /// The period of its steps, zero for steps without a pause; nothing for a service without steps.
+    /// The period of the steps: zero for no pause, nothing for no steps.
     std::optional<std::chrono::nanoseconds> every;
-    /// Whether it waits in READY for the command RUN.
+    /// Whether the service waits in READY for the command RUN.
     bool paused = false;
     /// A description in one line.
     std::string description;
-    /// The commands that it accepts beyond the usual: `"CONFIG"`, `"BACKUP"`, names of its own.
+    /// The additional commands: `"CONFIG"`, `"BACKUP"`, names of the service.
     std::vector<std::string> commands;
-    /// The options of its connection to the controller.
+    /// The options of the connection to the controller.
     options channel;
     /// Runs in a thread of the library when the current work is cancelled. It must not throw.
     std::function<void()> on_cancel;
-    /// Whether the first SIGTERM or SIGINT is SHUTDOWN, the second cancels the work in progress, and the
-    /// third kills the program.
+    /// Whether the library handles SIGTERM and SIGINT.
+    ///
+    /// The first signal means SHUTDOWN, the second cancels the current work, and the third kills the program.
     bool handle_signals = true;
 };
 
-/// A command for the program to carry out. It is answered once; dropped without an answer, a step counts as
-/// done and a command as failed.
+/// A command for the program to carry out; answer it once.
+///
+/// Dropped without an answer, a step counts as done and a command as failed.
 class task {
 public:
     task(task &&other) noexcept : service_(std::exchange(other.service_, nullptr)), c_(other.c_) {}
@@ -70,7 +73,7 @@ public:
     task &operator=(const task &) = delete;
     ~task() {
         if (service_ == nullptr) return;
-        // A destructor cannot report a failure; one means that the service is closed.
+        // A destructor cannot report a failure, which only means that the service is closed.
         if (c_.command == LINKSPAN_COMMAND_STEP) {
             static_cast<void>(linkspan_service_task_done(service_, &c_, nullptr));
         } else {
@@ -80,12 +83,13 @@ public:
 
     /// The command.
     linkspan::command command() const noexcept { return static_cast<linkspan::command>(c_.command); }
-    /// Its name: `"PAUSE"`, or one of the service's own. A view that is valid until the task is answered,
-    /// like `id`.
+    /// The name of the command: `"PAUSE"`, or a name of the service.
+    ///
+    /// Like `id`, a view that is valid until the task is answered.
     std::string_view name() const noexcept { return c_.name; }
     /// The id from its sender; `""` for a step, and for a shutdown by a signal.
     std::string_view id() const noexcept { return c_.id; }
-    /// The state before the command: for SHUTDOWN, `paused` means that everything is closed already.
+    /// The state before the command. For SHUTDOWN, `paused` means that everything is already closed.
     state before() const noexcept { return static_cast<state>(c_.before); }
     /// The remaining time when the task was taken; the maximum for no limit.
     std::chrono::nanoseconds remaining() const noexcept { return std::chrono::nanoseconds(c_.remaining); }
@@ -100,8 +104,9 @@ public:
     void done() { answer(linkspan_service_task_done(service_, &c_, nullptr)); }
     /// Completes the command; its sender receives this value.
     void done(const message &value) { answer(linkspan_service_task_done(service_, &c_, value.c())); }
-    /// Reports that the command failed: a status and a text for a human reader; `LINKSPAN_REMOTE` for
-    /// failures that are not errors of Linkspan.
+    /// Fails the command with a status and a text for people.
+    ///
+    /// `LINKSPAN_REMOTE` is for failures that are not errors of Linkspan.
     void failed(linkspan_status status, zstring text) {
         answer(linkspan_service_task_failed(service_, &c_, status, text.c_str()));
     }
@@ -125,8 +130,7 @@ private:
 
 namespace detail {
 
-/// A callback that outlives the service which calls it: a base class in front of the one that frees the
-/// service.
+/// Keeps a callback alive longer than the service: a base class before the one that frees the service.
 class on_cancel {
 protected:
     explicit on_cancel(std::unique_ptr<std::function<void()>> function) noexcept : function_(std::move(function)) {}
@@ -143,38 +147,36 @@ private:
 
 } // namespace detail
 
-/// A service whose program takes its tasks in a loop: `while (auto task = service.next()) …`. It outlives its
-/// tasks.
+/// A service with a task loop: `while (auto task = service.next()) …`. It outlives its tasks.
 class service : private detail::on_cancel, public detail::handle<linkspan_service> {
 public:
-    /// Starts the service in STARTING: it connects to its controller in the background, retries, and does not
-    /// wait for one.
+    /// Starts the service in STARTING. It connects to its controller in the background, and retries.
     explicit service(zstring name, const service_options &o = {}) : service(started(name, o)) {}
 
-    /// The next task; nothing once the service is STOPPED. Without a time-out argument it waits for ever.
-    /// With the first call the service is READY, and then RUNNING unless `paused` is set.
+    /// Waits for the next task; returns nothing after STOPPED. Without a time-out it waits for ever.
+    ///
+    /// The first call makes the service READY, and then RUNNING unless `paused` is set.
     std::optional<task> next(timeout_value t = {}) const {
         linkspan_task next = LINKSPAN_TASK_INIT;
         check(linkspan_service_next(c(), t.nanoseconds(), &next));
         return next.command == LINKSPAN_COMMAND_END ? std::nullopt : std::optional<task>(task(c(), next));
     }
-    /// Puts the service into the state FAILED, with this reason.
+    /// Makes the service FAILED, with this reason.
     void fail(linkspan_status status, zstring text) const { check(linkspan_service_set_failed(c(), status, text.c_str())); }
     void fail(const error &why) const { fail(why.code(), why.what()); }
     void fail(const std::exception &why) const { fail(LINKSPAN_REMOTE, why.what()); }
-    /// Sets the reason in the record of a service that has a problem but continues; `""` removes it.
+    /// Sets the reason in the record of a service with a problem that continues; `""` removes it.
     void set_reason(zstring text) const { check(linkspan_service_set_reason(c(), text.c_str())); }
-    /// Adds a line to its log, with the level `debug`, `info`, `warning` or `error`; throws `out_of_range`
-    /// for any other.
+    /// Adds a line to the log. `level` is `debug`, `info`, `warning` or `error`, else `out_of_range`.
     void log(zstring text, zstring level = "info") const {
         check(linkspan_service_log(c(), text.c_str(), level.c_str()));
     }
-    /// Acts like a stop signal; the second call cancels the work in progress.
+    /// Acts like a stop signal; the second call cancels the current work.
     void shutdown() const { check(linkspan_service_shutdown(c())); }
     linkspan::state state() const { return static_cast<linkspan::state>(info().state); }
     /// Whether the current work is cancelled.
     bool is_cancelled() const { return info().is_cancelled; }
-    /// Whether it is connected to a controller.
+    /// Whether the service is connected to a controller.
     bool is_connected() const { return info().is_connected; }
     /// The random number of this incarnation.
     std::uint64_t epoch() const { return info().epoch; }
@@ -183,7 +185,7 @@ public:
         check(linkspan_service_stats(c(), &m));
         return message(m);
     }
-    /// A file descriptor that is readable while `next` may have a task. The service owns it.
+    /// Returns a file descriptor that is readable if `next` may have a task. The service owns it.
     int fileno() const {
         int fd;
         check(linkspan_service_fileno(c(), &fd));
@@ -206,7 +208,7 @@ private:
         for (const std::string &command : o.commands) commands.push_back(command.c_str());
         linkspan_service_options given = LINKSPAN_SERVICE_OPTIONS_INIT;
         given.controller = o.controller.empty() ? nullptr : o.controller.c_str();
-        // In C zero is no steps, and one nanosecond is no pause between steps.
+        // In C, 0 means no steps and 1 ns means no pause between steps.
         if (o.every) given.every = o.every->count() == 0 ? 1 : o.every->count();
         given.paused = o.paused;
         given.leave_signals = !o.handle_signals;
@@ -231,32 +233,33 @@ private:
     }
 };
 
-/// The work of a service and its reactions to commands: derive from this, and `run` it. All hooks run in the
-/// thread that calls `run`. An exception of a hook is sent to the sender of the command, and the state stays;
-/// a start, a step or a stop that throws makes the service FAILED and ends `run`.
+/// The work of a service and its reactions to commands: derive from this, and `run` it.
+///
+/// All hooks run in the thread of `run`. The sender of a command gets an exception of its hook, and the state stays.
+/// An exception of a start, a step or a stop makes the service FAILED and ends `run`.
 class service_hooks {
 public:
     virtual ~service_hooks() = default;
 
-    /// Opens what it needs.
+    /// Opens the resources of the service.
     virtual void on_start() {}
-    /// Does one step of its work.
+    /// Does one step of the work.
     virtual void step() = 0;
-    /// Checkpoints and closes what it writes, so that it can be copied.
+    /// Checkpoints and closes the written files, so that they can be copied.
     virtual void on_pause() {}
-    /// Opens again what was closed.
+    /// Reopens the resources that `on_pause` closed.
     virtual void on_resume() { on_start(); }
-    /// Writes its data to the disk, and continues.
+    /// Writes the data to the disk, and continues.
     virtual void on_checkpoint() {}
-    /// Ends; called only if no pause has closed its data before.
+    /// Ends the work. Not called if a pause has already closed the data.
     virtual void on_stop() { on_pause(); }
-    /// Its data, for controllers; changes nothing.
+    /// Returns the data for controllers; changes nothing.
     virtual message data() { return message(); }
-    /// Changes settings, and returns those in force: for `"CONFIG"` among the commands of the options.
+    /// Changes settings, and returns all. For `"CONFIG"` among the commands of the options.
     virtual message on_config(const message &settings) { return command("CONFIG", settings); }
-    /// Writes a backup copy of its data: for `"BACKUP"` among them.
+    /// Writes a backup copy of the data. For `"BACKUP"` among the commands of the options.
     virtual message on_backup(const message &arguments) { return command("BACKUP", arguments); }
-    /// A command of its own, one of those among them.
+    /// Carries out another command of the options.
     virtual message command(std::string_view name, const message &) {
         const std::string text = "the service names " + std::string(name) + " among its commands and does not carry it out";
         linkspan_error e = LINKSPAN_ERROR_INIT;
@@ -268,7 +271,7 @@ public:
 protected:
     /// The running service, for log and state; only within hooks.
     const linkspan::service &running() const { return *service_; }
-    /// The remaining time of the command that a hook carries out.
+    /// The remaining time of the current command.
     std::chrono::nanoseconds remaining() const {
         if (deadline_ == clock::time_point::max()) return std::chrono::nanoseconds::max();
         return std::max<std::chrono::nanoseconds>(deadline_ - clock::now(), std::chrono::nanoseconds(0));
@@ -320,7 +323,8 @@ template <class F> void report_thrown(F &&report) {
 
 } // namespace detail
 
-/// Runs a service until it is shut down, by its controller or by a signal; one step per second by default.
+/// Runs a service until its controller or a signal shuts it down; one step per second by default.
+///
 /// Throws the exception of a start, a step or a stop, after it was reported to the controller.
 inline void run(service_hooks &hooks, zstring name, service_options options = {}) {
     if (!options.every) options.every = std::chrono::seconds(1);
@@ -332,8 +336,7 @@ inline void run(service_hooks &hooks, zstring name, service_options options = {}
             try {
                 t->done(hooks.carry_out(*t));
             } catch (...) {
-                // A cancelled step is no failure; a shutdown that did not complete is one, whatever cancelled
-                // it.
+                // A cancelled step is not a failure. An incomplete shutdown is one, whatever cancelled it.
                 const bool fatal = t->command() == linkspan::command::shutdown || (t->command() == linkspan::command::step && !running.is_cancelled());
                 detail::report_thrown([&](linkspan_status status, const char *text) { t->failed(status, text); });
                 if (fatal) throw;

@@ -1,6 +1,6 @@
-/* Checkpoints of SQLite databases, for services that keep one: afterwards the .db file alone is complete.
+/* Checkpoints of SQLite databases, for services; the .db file alone is then complete.
  *
- * For programs that use SQLite themselves: include it, and link with -lsqlite3; liblinkspan does not use it.
+ * For programs that use SQLite: include it, and link with -lsqlite3. liblinkspan does not use it.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -18,9 +18,9 @@ extern "C" {
 
 /* The result of a checkpoint. */
 typedef struct linkspan_sqlite_outcome {
-    /* How many frames the log held, and how many of them could not be moved. */
+    /* The number of frames in the log, and the number that could not be moved. */
     int frames, left;
-    /* Why it failed, for linkspan_service_task_failed; "" if it did not. */
+    /* The error, for linkspan_service_task_failed; "" without one. */
     char text[512];
 } linkspan_sqlite_outcome;
 
@@ -28,13 +28,13 @@ static inline int64_t linkspan_sqlite_now(void) {
     struct timespec now = {0, 0};
 #ifdef CLOCK_MONOTONIC
     clock_gettime(CLOCK_MONOTONIC, &now);
-#else /* C11 alone has no other clock */
+#else /* the only clock of plain C11 */
     timespec_get(&now, TIME_UTC);
 #endif
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* Whether to try again: SQLite calls this for each lock, so one deadline holds for all of them. */
+/* Returns whether to try again. SQLite calls this for each lock, so one deadline covers all. */
 static inline int linkspan_sqlite_is_patient(void *until, int tries) {
     const int64_t left = (*(const int64_t *)until - linkspan_sqlite_now()) / 1000000;
     if (left <= 0) return 0;
@@ -69,15 +69,16 @@ static inline linkspan_status linkspan_sqlite_status(int code) {
     }
 }
 
-/* Moves what the write-ahead log holds into the database file, and empties the log. A database that is not in WAL mode
- * has no log and is complete already.
+/* Moves the write-ahead log into the database file and empties it.
  *
- * `timeout`: nanoseconds to wait for other connections that read from or write to the log, 5 s for LINKSPAN_DEFAULT; less
- * than the time that the command has left, so that its answer names the connection that blocks in time: LINKSPAN_STALLED,
- * with the text in `outcome`. The frames moved by then are safe, nothing is lost, and a later call goes on. LINKSPAN_INVALID_STATE inside
- * a transaction of this connection, or while it has a query that was not read to its end.
+ * A database without WAL mode has no log and is already complete.
  *
- * A busy handler of the program's own is replaced by the time-out of `pragma busy_timeout`. */
+ * `timeout`: nanoseconds to wait for other connections that read or write, 5 s for LINKSPAN_DEFAULT. After that,
+ * LINKSPAN_STALLED, with the blocking connection in the text of `outcome`. Choose less time than the command has left,
+ * so that its answer arrives in time. Moved frames are safe, and a later call continues. LINKSPAN_INVALID_STATE inside
+ * a transaction of this connection, or while it has an unfinished query.
+ *
+ * The time-out of `pragma busy_timeout` replaces the program's busy handler. */
 static inline linkspan_status linkspan_sqlite_checkpoint(sqlite3 *db, int64_t timeout, linkspan_sqlite_outcome *outcome) {
     const char *file = sqlite3_db_filename(db, "main");
     const size_t size = sizeof outcome->text;
@@ -98,7 +99,7 @@ static inline linkspan_status linkspan_sqlite_checkpoint(sqlite3 *db, int64_t ti
     }
     if (timeout != LINKSPAN_FOREVER) until = linkspan_sqlite_now() + timeout;
 
-    /* Most frames are moved without blocking other connections, and only this mode returns how many there were. */
+    /* This mode moves most frames without blocking other connections, and only it returns their number. */
     const int patience = linkspan_sqlite_patience(db);
     int code = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &logged, &moved);
     outcome->frames = logged > 0 ? logged : 0;

@@ -1,4 +1,4 @@
-// Checkpoints of SQLite databases, for services that keep one. Not part of linkspan.hpp: it needs sqlite3.h.
+// Checkpoints of SQLite databases, for services. Not part of linkspan.hpp, because it needs sqlite3.h.
 #ifndef LINKSPAN_SQLITE_HPP
 #define LINKSPAN_SQLITE_HPP
 
@@ -9,9 +9,10 @@
 
 namespace linkspan {
 
-/// Moves the write-ahead log into the database file, and empties the log: then the .db file alone is
-/// complete. Returns the number of frames in the log. Throws `stalled` if other connections block it for
-/// longer than `timeout`, and the other errors in sqlite.h.
+/// Moves the write-ahead log into the database file and empties it; returns its number of frames.
+///
+/// The .db file alone is then complete. Throws `stalled` if other connections block it for longer than `timeout`, and
+/// the other errors in sqlite.h.
 inline int sqlite_checkpoint(sqlite3 *db, std::chrono::nanoseconds timeout = std::chrono::seconds(5)) {
     linkspan_sqlite_outcome outcome;
     const std::int64_t ns = timeout.count() < 0 ? LINKSPAN_DEFAULT - 1 : timeout.count();

@@ -1,4 +1,4 @@
-// The tables by which one call of the library encodes or decodes a generated struct, and the N-d arrays that it owns.
+// Tables to encode or decode a generated struct in one call, and its N-d arrays.
 #ifndef LINKSPAN_TABLE_HPP
 #define LINKSPAN_TABLE_HPP
 
@@ -14,8 +14,9 @@
 
 namespace linkspan {
 
-/// An N-d array that a struct owns, with as many elements as `shape` requires. The elements of an array of
-/// bool are bytes, 0 or 1.
+/// An N-d array that a struct owns, with as many elements as `shape` requires.
+///
+/// Elements of bool are bytes, 0 or 1.
 template <class T> struct ndarray {
     std::vector<std::uint64_t> shape;
     std::vector<T> elements;
@@ -26,12 +27,13 @@ template <class T> struct ndarray {
     }
 };
 
-/// The parts of those tables: each type has its C++ type as `value`, and `type()` describes it to the
-/// library. Functions reach values whose layout C does not know; they run inside a call of the library, so
-/// they do not throw: the library reports that memory ran out.
+/// The parts of the tables: each has its C++ type as `value`, and describes it with `type()`.
+///
+/// Functions reach values whose layout C does not know. They run inside a call of the library, so they do not throw;
+/// the library reports missing memory.
 namespace record {
 
-/// A type of this kind; members that it does not need are zero.
+/// A type of this kind. Unneeded members are zero.
 inline linkspan_record_type of_kind(std::int32_t kind, std::size_t size, const linkspan_record_access *access = nullptr) {
     linkspan_record_type type{};
     type.kind = kind;
@@ -40,7 +42,7 @@ inline linkspan_record_type of_kind(std::int32_t kind, std::size_t size, const l
     return type;
 }
 
-/// The result of a function that may run out of memory; empty then.
+/// Returns the result of a function, or an empty one if memory runs out.
 template <class F> auto attempt(F &&function) noexcept -> decltype(function()) {
     try {
         return function();
@@ -162,7 +164,7 @@ template <class Of> struct list {
             made.view = [](const void *at, std::size_t, std::size_t *count) -> const void * {
                 const auto &from = *static_cast<const value *>(at);
                 *count = from.size();
-                // The booleans of a vector have no addresses.
+                // A vector's booleans have no addresses.
                 if constexpr (std::is_same_v<item, bool>) {
                     return at;
                 } else {
@@ -202,7 +204,7 @@ template <class Of> struct list {
     }
 };
 
-/// Values by their keys.
+/// Values by key.
 template <class Of> struct map {
     using value = std::map<std::string, typename Of::value>;
     static const linkspan_record_type *type() {
@@ -224,7 +226,7 @@ template <class Of> struct map {
             made.insert = [](void *at, std::size_t, const void *key, std::size_t length) {
                 return attempt([&]() -> void * {
                     auto &to = *static_cast<value *>(at);
-                    // Keys from C++ maps arrive in order.
+                    // Keys from C++ maps arrive sorted.
                     return &to.try_emplace(to.end(), std::string(static_cast<const char *>(key), length))->second;
                 });
             };
@@ -239,8 +241,9 @@ template <class Of> struct map {
     }
 };
 
-/// An N-d array that owns its memory: of any order if `Order` is -1, of any shape if `Rank` is -1. UINT64_MAX
-/// is any length.
+/// An N-d array that owns its memory.
+///
+/// `Order` -1 means any order, `Rank` -1 any shape, and UINT64_MAX any length.
 template <class T, linkspan_dtype Dtype, linkspan_order Order, std::int32_t Rank, std::uint64_t... Dims> struct array {
     using value = ndarray<T>;
     static const linkspan_record_type *type() {
@@ -279,7 +282,7 @@ template <class T, linkspan_dtype Dtype, linkspan_order Order, std::int32_t Rank
     }
 };
 
-/// An array of a fixed shape: `T` is a `std::array`, or nested ones.
+/// An array of a fixed shape: `T` is a `std::array`, possibly nested.
 template <class T, linkspan_dtype Dtype, std::uint64_t... Dims> struct elements {
     using value = T;
     static const linkspan_record_type *type() {

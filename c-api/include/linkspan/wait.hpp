@@ -10,8 +10,9 @@
 
 namespace linkspan {
 
-/// What can be waited for: an object with `fileno()` (a channel, a listener, a server, a subscriber, a service, a
-/// controller), or a descriptor of the program.
+/// An object with `fileno()`, or a descriptor of the program.
+///
+/// Channels, listeners, servers, subscribers, services and controllers have `fileno()`.
 class waitable {
 public:
     waitable(int descriptor) : descriptor_(descriptor) {}
@@ -23,10 +24,11 @@ private:
     int descriptor_;
 };
 
-/// Waits until at least one of several objects has something to give, and returns their positions:
-/// `for (auto ready : linkspan::wait({readings, orders}, 1s))`. Then call what does not wait (`try_recv`, `next` with a
-/// time-out of 0), which may still find nothing: wait again. Throws `timeout` if none has anything in time; 30 s if no
-/// time is given.
+/// Waits until at least one of several objects is ready, and returns the positions of ready ones.
+///
+/// `for (auto ready : linkspan::wait({readings, orders}, 1s))`. Then query the ready objects without waiting
+/// (`try_recv`, `next` with a time-out of 0). They may still find nothing; then wait again. Throws `timeout` if none
+/// is ready in time, by default 30 s.
 inline std::vector<std::size_t> wait(const std::vector<waitable> &objects, timeout_value t = {}) {
     std::vector<int> descriptors;
     for (const waitable &object : objects) descriptors.push_back(object.descriptor());
