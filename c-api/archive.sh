@@ -1,9 +1,10 @@
 #!/bin/sh
-# Makes the static library that is installed: archive.sh BUILT MADE.
+# Makes the installed static library: archive.sh BUILT MADE.
 #
-# What cargo builds has thousands of global symbols, those of Rust's standard library too: two such archives in one program
-# collide, and a plugin exports them all. Here one object has the functions of symbols.txt and what they use; everything else
-# is local. The functions are hidden: a program or a plugin uses them and exports none.
+# cargo's archive has thousands of global symbols, including those of Rust's standard library. Two such archives in one
+# program collide, and a plugin exports all of them. The archive made here has one object with the functions of
+# symbols.txt and their dependencies. All other symbols are local, and the functions are hidden, so programs and
+# plugins do not export them.
 set -eu
 
 built=${1:?usage: archive.sh BUILT MADE}
@@ -12,7 +13,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-# A symbol that one object refers to as hidden is hidden in all of them.
+# A symbol that one object declares as hidden is hidden in all objects.
 {
     while read -r name; do printf '.hidden %s\n' "$name"; done <"$here/symbols.txt"
     printf '.section .linkspan.hidden,"a"\n'
@@ -21,7 +22,7 @@ trap 'rm -rf "$folder"' EXIT
 } >"$folder/hidden.s"
 "${AS:-as}" -o "$folder/hidden.o" "$folder/hidden.s"
 sed 's/^/-u /' "$here/symbols.txt" >"$folder/wanted"
-# A section for each function, of which a debug build has more than some tools can count, becomes one for all.
+# A debug build has more sections than some tools can count, so all functions share one section.
 cat >"$folder/sections" <<'END'
 SECTIONS {
     .text : { *(.text .text.*) }
@@ -35,7 +36,7 @@ SECTIONS {
     /DISCARD/ : { *(.debug_* .comment .llvmbc .llvmcmd) }
 }
 END
-# The linker reads "@FILE" as arguments.
+# The linker reads arguments from "@FILE".
 "${LD:-ld}" -r --gc-sections --force-group-allocation -T "$folder/sections" "@$folder/wanted" -o "$folder/whole.o" "$folder/hidden.o" "$built"
 "${OBJCOPY:-objcopy}" --keep-global-symbols="$here/symbols.txt" --remove-section=.linkspan.hidden --strip-debug --strip-unneeded \
     "$folder/whole.o" "$folder/linkspan.o"

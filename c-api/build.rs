@@ -1,4 +1,6 @@
-//! Gives the shared library its soname: programs that are linked with it name the interface's version, not the file.
+//! Sets the soname of the shared library.
+//!
+//! Programs then depend on the interface version instead of the file.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

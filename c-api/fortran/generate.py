@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes the Fortran module from *.f90.in and the C header: generate.py FOLDER makes linkspan.f90 there, and what it includes.
+"""Writes the Fortran module from *.f90.in and the C header into a folder: generate.py FOLDER.
 
-The included files have the private names that generic names stand for: editors that complete names list what is in the module.
-What repeats is made here: the interfaces to C, the constants, `put` and `get` for each kind and rank, and what all
-handles have in common.
+It makes linkspan.f90 and its include files. The include files have the private names behind generic names, so that
+completion in editors shows only public names. The generator makes the repetitive parts: the interfaces to C, the
+constants, `put` and `get` for each kind and rank, and the common procedures of handles.
 """
 
 import sys
@@ -36,7 +36,7 @@ def procedures() -> str:
 
 
 def included() -> dict[str, str]:
-    """The private names of the types that have many."""
+    """Returns the private names of the types that have many."""
     bound = {name: loan_names(name) for name in LENDERS}
     bound["message"] += [n for what in ("put", "add", "get", "into") for n in specific_names(what)]
     bound["message"] += [n for what in ("put", "add") for n in put_loan_names(what)]
@@ -87,7 +87,7 @@ def main() -> int:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in {"linkspan.f90": module(), **included()}.items():
-        # What has not changed keeps its time, so that nothing is compiled again.
+        # An unchanged file keeps its time, so that nothing is compiled again.
         if not (folder / name).exists() or (folder / name).read_text() != text:
             (folder / name).write_text(text)
     return 0

@@ -1,1 +1,1 @@
-"""The parts of generate.py: each writes one part of the Fortran module."""
+"""The parts of generate.py. Each writes one part of the Fortran module."""

@@ -1,7 +1,7 @@
-"""Refuses arguments that are not allocated, in every procedure that reports an error.
+"""Adds checks for unallocated arguments to every procedure that reports an error.
 
-An actual argument that is not allocated reaches a dummy argument as an address of null. The check is written once, here,
-for each required argument of a type with numbers, logicals or a handle. Texts are checked where they become C's.
+An unallocated actual argument arrives as a null address. Required arguments with numbers, logicals or handles are
+checked here; texts are checked when they are converted for C.
 """
 
 import re
@@ -18,12 +18,12 @@ DECLARATION = re.compile(r"^ +(\w+)(?:\([^)]*\))?((?:, *[\w()*:]+)*) *:: *(.*)$"
 
 
 def dummies(declared: str) -> list[tuple[str, str]]:
-    """The names of a declaration, each with its dimensions."""
+    """Returns the names in a declaration, each with its dimensions."""
     return re.findall(r"(\w+)(\([^)]*\))?", declared)
 
 
 def checked(line: str, names: list[str]) -> list[tuple[str, str]]:
-    """The arguments that a declaration has to have checked: the name, and the expression that tells whether it is missing."""
+    """Returns the arguments in a declaration to check: name, and expression for a missing one."""
     found = DECLARATION.match(line)
     if not found or "intent(" not in found[2]:
         return []
@@ -35,7 +35,7 @@ def checked(line: str, names: list[str]) -> list[tuple[str, str]]:
         return []
     out = []
     for name, dims in dummies(found[3]):
-        # Arrays of any rank are checked by what reads their elements, and arrays of objects where they are counted.
+        # Other code checks these: readers of elements check arrays of any rank, and counts check arrays of objects.
         if name not in names or name == "self" or dims == "(..)" or (type_name and dims):
             continue
         if not type_name:
@@ -49,7 +49,7 @@ def checked(line: str, names: list[str]) -> list[tuple[str, str]]:
 
 
 def object_procedures(name: str) -> str:
-    """Whether an object with a handle is not allocated. gfortran passes the handle itself, a `c_ptr`, by its value."""
+    """Returns the check for an unallocated object. gfortran passes a handle, a `c_ptr`, by value."""
     return f"""
    function is_no_{name}(object) result(is)
       type(linkspan_{name}), intent(in), target :: object
@@ -64,13 +64,13 @@ def object_procedures(name: str) -> str:
 
 
 def refuse_unallocated(text: str) -> str:
-    """Adds the checks behind the declarations of each procedure with `stat` and `errmsg`."""
+    """Adds the checks after the declarations of each procedure with `stat` and `errmsg`."""
     lines, out = text.split("\n"), []
     names: list[str] = []
     checks: list[tuple[str, str]] = []
     result, at, count = "", 0, 0
     while at < len(lines):
-        # A statement with the lines that continue it.
+        # A statement with its continuation lines.
         end = at
         while lines[end].endswith("&"):
             end += 1

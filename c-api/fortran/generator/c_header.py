@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 HEADER = Path(__file__).resolve().parents[2] / "include" / "linkspan.h"
-# Fortran does not tell a constant's name from a type's.
+# Fortran cannot distinguish a constant's name from a type's.
 RENAMED = {"linkspan_forever": None, "linkspan_max_rank": None}
 
 
@@ -24,13 +24,13 @@ def constants(code: str) -> list[tuple[str, str]]:
 
 
 def constant_lines(code: str) -> list[str]:
-    # Of the default kind, which programs compare and pass and a compiler option may change; calls of C convert it.
+    # Programs use them with the default kind, which a compiler option may change. Calls of C convert them.
     kind = lambda name: "(c_int64_t)" if name == "linkspan_default" else ""
     return [f"integer{kind(n)}, parameter :: {n} = {v}" for n, v in constants(code)]
 
 
 def argument(text: str) -> tuple[str, str]:
-    """One C argument as its Fortran name and declaration."""
+    """Returns the Fortran name and declaration of a C argument."""
     text = " ".join(text.replace("*", " * ").split())
     *words, name = text.split(" ")
     what = " ".join(w for w in words if w not in ("const", "struct"))
@@ -58,7 +58,7 @@ def argument(text: str) -> tuple[str, str]:
     if name == "messages" and not const:
         return name, f"type(c_ptr), intent(out) :: {name}(*)"
     if what.endswith("* *") and words.count("const") < 2:
-        # Bytes that a loan lent are taken from the program again.
+        # Bytes of a loan are taken back from the program.
         return name, f"type(c_ptr), intent({'inout' if base == 'uint8_t *' else 'out'}) :: {name}"
     return name, f"type(c_ptr), value :: {name}"
 

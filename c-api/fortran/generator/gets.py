@@ -1,7 +1,7 @@
 """The procedures that read numbers and arrays of numbers from a message.
 
-gfortran reads a scalar as ambiguous with an array of assumed rank, so `get` has a procedure for each rank, which only calls
-the one of assumed rank for its kind.
+gfortran finds a scalar ambiguous with an array of assumed rank. `get` therefore has a procedure for each rank, which
+calls the assumed-rank procedure of its kind.
 """
 
 from generator.kinds import KINDS, RANKS, TAIL, colons
@@ -13,7 +13,7 @@ LOGICAL = ("logical", "logical", "linkspan_bool")
 
 
 def ranks(statement: str, indent: int = 6) -> str:
-    """A statement for each rank of `value`, in which {dims} stands for the lengths."""
+    """Returns a statement for each rank of `value`, with {dims} replaced by the lengths."""
     lines = [" " * indent + "select rank (value)"]
     for rank in RANKS:
         lines.append(" " * indent + f"rank ({rank})")
@@ -63,7 +63,7 @@ def get_arrays(kind: str, declaration: str, rank: int) -> str:
 
 
 def fetch(kind: str, declaration: str, dtype: str) -> str:
-    """What allocates an array of any rank and fills it."""
+    """Returns the procedure that allocates and fills an array of any rank."""
     fill = "fill_logicals(self, path, value)" if kind == "logical" else f"fill_array(self, path, {dtype}, value)"
     return f"""
    function fetch_{kind}(self, path, value) result(status)
@@ -95,7 +95,7 @@ def fetch(kind: str, declaration: str, dtype: str) -> str:
 
 
 def view(kind: str, declaration: str, dtype: str) -> str:
-    """What makes a pointer of any rank a view, and what points it to memory that C describes."""
+    """Returns the procedures that make a pointer of any rank a view of C memory."""
     return f"""
    function view_{kind}(self, path, value) result(status)
 {HEAD}

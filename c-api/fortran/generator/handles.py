@@ -1,4 +1,4 @@
-"""What the types with a handle have in common."""
+"""The common procedures of the types with a handle."""
 
 from generator.kinds import TAIL
 

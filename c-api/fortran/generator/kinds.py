@@ -1,6 +1,6 @@
-"""The kinds and ranks of elements, the types with a handle, and what the generated procedures share."""
+"""The kinds and ranks of elements, the types with a handle, and common text of procedures."""
 
-# Name here, declaration, dtype in C. logical(c_bool) is a byte that is 0 or 1.
+# Name here, declaration, dtype in C. logical(c_bool) is a byte with 0 or 1.
 KINDS = [
     ("i8", "integer(int8)", "linkspan_i8"),
     ("i16", "integer(int16)", "linkspan_i16"),
@@ -13,7 +13,7 @@ KINDS = [
     ("bool", "logical(c_bool)", "linkspan_bool"),
 ]
 RANKS = range(1, 16)
-# Types that lend memory for arrays, and their names in C: a request is a message.
+# Types that lend memory for arrays, with their C names. A request is a message.
 LENDERS = {"channel": "channel", "message": "request", "publisher": "publisher"}
 HANDLES = ["channel", "pending_reply", "listener", "server", "publisher", "subscriber", "region", "service", "controller"]
 TAIL = """      integer, intent(out), optional :: stat

@@ -4,7 +4,7 @@ import re
 
 
 def split_long(line: str, width: int = 118) -> list[str]:
-    """Breaks a line at commas, a comment at blanks."""
+    """Breaks a code line at commas, a comment at blanks."""
     indent = len(line) - len(line.lstrip())
     comment = line.lstrip().startswith("!")
     out = []
@@ -19,8 +19,8 @@ def split_long(line: str, width: int = 118) -> list[str]:
 def tell_errmsg(text: str) -> str:
     """Turns `finish(status, stat, errmsg)` into two calls.
 
-    gfortran 12 passes a copy of an optional deferred-length argument's length on to another optional argument, and
-    what is written there is lost; to an argument that is not optional it passes the length itself.
+    gfortran 12 passes an optional deferred-length argument to another optional argument with a copy of its length, and
+    loses the new length. To a required argument it passes the length itself.
     """
     ending = re.compile(r'^( +)call finish\(((?:[^&\n]|&\n)*?),(?: &\n)? +stat, errmsg\)\n', flags=re.M)
     text, count = ending.subn(

@@ -4,7 +4,7 @@ from generator.kinds import KEY_IS_THERE, KINDS, LENDERS, TAIL
 
 
 def loan_procedures(name: str) -> str:
-    """The procedures that lend memory for an array of each kind, of any rank."""
+    """Returns the procedures that lend memory for an array of each kind and any rank."""
     out = f"""
    ! Takes memory of this shape; `lent` points to it.
    function {name}_lend(self, dtype, shape, rank, lent) result(status)
@@ -62,7 +62,7 @@ def loan_names(name: str) -> list[str]:
 
 
 def put_loan_procedures() -> str:
-    """The procedures that move a loan into a message or free it, and nullify the pointer: the program has it no more."""
+    """Returns the procedures that move a loan into a message or free it, and nullify the pointer."""
     out = ""
     for kind, declaration, _ in KINDS:
         for name, key in (("put", "key, "), ("add", "")):

@@ -4,7 +4,7 @@ from generator.kinds import KEY_IS_THERE, TAIL
 
 
 def logical_procedures() -> str:
-    """Logicals of the default kind have no portable memory layout: they become bytes."""
+    """Returns procedures that convert default logicals to bytes, because their layout is not portable."""
     return f"""
    subroutine put_logical(self, key, value, stat, errmsg)
       class(linkspan_message), intent(inout) :: self

@@ -4,7 +4,7 @@ from generator.kinds import KEY_IS_THERE, TAIL
 
 
 def put_scalar(kind: str) -> str:
-    """The code that puts a single number; `one` points to it."""
+    """Returns the code that puts a single number; `one` points to it."""
     c, wide = {"i": ("i64", "int(one, c_int64_t)"), "r": ("f64", "real(one, c_double)"),
                "b": ("bool", "one")}[kind[0]]
     return f"""
