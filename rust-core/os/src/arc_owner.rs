@@ -1,10 +1,10 @@
-//! A shared value whose owner lends it to one borrower at a time without counting: the next borrower, while the first
-//! has it, gets a counted reference.
+//! A shared value whose owner lends it to one borrower at a time without counting.
 //!
-//! The owner is one thread at a time. It writes `OUT` when it lends and no borrower has the reference; the borrower, on
-//! any thread, exchanges that for `HOME` when it is dropped. An owner that is dropped meanwhile exchanges it for
-//! `LEFT`, and leaves its own counted reference to the borrower. The exchanges decide which of the two comes last, and
-//! drops it.
+//! Further borrowers get counted references.
+//!
+//! One thread at a time is the owner. It writes `OUT` when it lends the uncounted reference. The borrower, on any
+//! thread, exchanges that for `HOME` when it is dropped. A dropped owner exchanges it for `LEFT`, and leaves its
+//! counted reference to the borrower. The exchanges decide which of the two comes last, and drops the value.
 
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -19,7 +19,7 @@ use loom::sync::atomic::AtomicU8;
 #[cfg(not(loom))]
 use std::sync::atomic::AtomicU8;
 
-/// The uncounted reference is with the owner.
+/// The owner has the uncounted reference.
 const HOME: u8 = 0;
 /// A borrower has it.
 const OUT: u8 = 1;
@@ -34,14 +34,14 @@ struct ArcInner<T> {
 /// The owner of a value that it lends.
 pub struct ArcOwner<T> {
     shared: ManuallyDrop<Arc<ArcInner<T>>>,
-    /// Whether there may be counted references beside that of the owner.
+    /// Whether there may be counted references besides the owner's.
     has_counted: bool,
 }
 
 /// A borrowed reference.
 pub struct ArcRef<T> {
     shared: ManuallyDrop<Arc<ArcInner<T>>>,
-    /// Whether it counts, and is no concern of the owner's.
+    /// Whether it counts, independently of the owner.
     is_counted: bool,
 }
 
@@ -54,14 +54,13 @@ fn order() -> Ordering {
     Ordering::AcqRel
 }
 
-/// The order in which the owner finds the reference at home.
 fn order_of_lending() -> Ordering {
     if order() == Ordering::Relaxed { Ordering::Relaxed } else { Ordering::Acquire }
 }
 
 #[cfg(loom)]
 std::thread_local! {
-    /// Whether the mutant on this thread of the system leaves the order out; all threads of a model run on it.
+    /// Whether the mutant on this system thread omits the order; all threads of a model run on one.
     static UNORDERED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
@@ -72,7 +71,9 @@ impl<T> ArcOwner<T> {
         ArcOwner { shared: ManuallyDrop::new(shared), has_counted: false }
     }
 
-    /// Returns whether no borrower has the value: what all have done comes before. It stays so until it is lent.
+    /// Returns whether no borrower has the value; it stays so until the next [`ArcOwner::lend`].
+    ///
+    /// All accesses of earlier borrowers precede the return.
     pub fn is_home(&mut self) -> bool {
         if self.shared.state.load(order_of_lending()) != HOME {
             return false;
@@ -85,21 +86,20 @@ impl<T> ArcOwner<T> {
 
     /// Lends the value.
     pub fn lend(&mut self) -> ArcRef<T> {
-        // Acquire: what the last borrower did comes before this, and so before the value is dropped. Relaxed below: a
-        // reference that goes to another thread is passed on with order.
+        // Acquire: the last borrower's accesses precede this, and so the drop of the value. Relaxed below: passing the
+        // reference to another thread orders it.
         if self.shared.state.load(order_of_lending()) != HOME {
             self.has_counted = true;
             return ArcRef { shared: self.shared.clone_counted(), is_counted: true };
         }
         self.shared.state.store(OUT, Ordering::Relaxed);
-        // SAFETY: the count stays, and one of the two gives it up: the owner while the reference is at home, or else
-        // the borrower, see both drops.
+        // SAFETY: the count stays, and one of the two gives it up: the owner while the reference is at home, otherwise
+        // the borrower. See both drops.
         let shared = unsafe { std::ptr::read(&raw const self.shared) };
         ArcRef { shared, is_counted: false }
     }
 }
 
-/// Counts another reference.
 trait CloneCounted {
     fn clone_counted(&self) -> Self;
 }
@@ -115,7 +115,7 @@ impl<T> CloneCounted for ManuallyDrop<Arc<T>> {
 impl<T> Drop for ArcOwner<T> {
     fn drop(&mut self) {
         if self.shared.state.swap(LEFT, order()) != OUT {
-            // SAFETY: no borrower has the reference, and none can get it; this is dropped once.
+            // SAFETY: no borrower has the reference or can get it; this is dropped once.
             unsafe { ManuallyDrop::drop(&mut self.shared) };
         }
     }
@@ -125,8 +125,8 @@ impl<T> Drop for ArcRef<T> {
     fn drop(&mut self) {
         note_locked();
         if self.is_counted || self.shared.state.swap(HOME, order()) == LEFT {
-            // SAFETY: it counts, or the owner has left its count to this one; this is dropped once. In the other case
-            // the owner has the count again, and nothing is touched any more.
+            // SAFETY: the reference counts, or the owner has left its count to it; this is dropped once. Otherwise the
+            // owner has the count again, and nothing more is touched.
             unsafe { ManuallyDrop::drop(&mut self.shared) };
         }
     }
@@ -209,7 +209,7 @@ mod loom_tests {
 
     use super::*;
 
-    /// What is written when it is dropped, and read before.
+    /// A value that its drop writes, read before.
     struct Read(UnsafeCell<u64>, std::sync::Arc<std::sync::atomic::AtomicUsize>);
 
     // SAFETY: the model finds accesses without order.
@@ -231,7 +231,7 @@ mod loom_tests {
             let other = thread::spawn(move || first.0.with(|_| ()));
             let second = owner.lend();
             second.0.with(|_| ());
-            // The counts of the standard library are not in the model, so a counted reference is kept.
+            // The model does not contain the counts of the standard library, so a counted reference is kept.
             let is_kept = second.is_counted;
             if is_kept {
                 std::mem::forget(second)
@@ -244,7 +244,6 @@ mod loom_tests {
         });
     }
 
-    /// The owner is dropped while a borrower reads.
     fn borrower_without_owner() {
         loom::model(|| {
             let dropped = std::sync::Arc::default();
@@ -258,13 +257,13 @@ mod loom_tests {
         });
     }
 
-    /// What is written by a borrower, and not by its drop.
+    /// A value that a borrower writes, but not its drop.
     struct Written(UnsafeCell<u64>);
 
     // SAFETY: the model finds accesses without order.
     unsafe impl Sync for Written {}
 
-    /// A borrower reads and gives back; the owner lends what is home to one that writes it.
+    /// A borrower reads and gives back; the owner lends the value to a writer when it is home.
     fn borrower_and_writer() {
         loom::model(|| {
             let mut owner = ArcOwner::new(Written(UnsafeCell::new(0)));

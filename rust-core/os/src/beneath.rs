@@ -1,21 +1,19 @@
-//! Files in a directory that other users can write: opened, read, made, replaced and removed
-//! relative to the directory's descriptor, never through a link, and only where type, owner and
-//! number of links are right.
+//! Files in a directory that other users can write: by the directory's descriptor, never by a link.
 //!
 //! | to do | use |
 //! |---|---|
 //! | open a file, a directory | [`Beneath::file`], [`Beneath::directory`] |
-//! | read a short file, with a bound | [`Beneath::read`] |
-//! | make a file that does not exist | [`Beneath::create`] |
+//! | read a short file, with a limit | [`Beneath::read`] |
+//! | create a file that does not exist | [`Beneath::create`] |
 //! | replace a short file of this user | [`Beneath::replace`] |
 //! | remove a file, a socket, a pipe; a directory with its contents | [`Beneath::remove`], [`Beneath::remove_tree`] |
 //! | give a new file its name | [`Beneath::rename`] |
-//! | make a socket or a pipe, whose mode cannot be set at once | [`Staging`](super::staging::Staging) |
+//! | create a socket or a pipe, whose mode cannot be set at once | [`Staging`](super::staging::Staging) |
 //!
-//! Names are single components: a `/` in one is refused.
-//! The error of a refusal has the path, its owner and the remedy. Files of another user are never
-//! removed, replaced or followed, even by root's programs: these own root's files. An opened file
-//! is checked through its descriptor, so a later change of the name has no effect.
+//! Type, owner and number of links must be right. A name is a single component, without `/`. The error of a refusal has
+//! the path, its owner and the remedy. Files of another user are never removed, replaced or followed; programs of root
+//! own only root's files. An opened file is checked through its descriptor, so a later change of the name has no
+//! effect.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -36,11 +34,9 @@ use crate::kernel_entry;
 pub enum RequiredOwner {
     /// The user of this process. For root, files of other users are not its own.
     Ours,
-    /// The user of this process, root, or the owner of the directory, who can replace everything in
-    /// it.
+    /// The user of this process, root, or the owner of the directory, who can replace everything in it.
     Trusted,
-    /// Any user, such as a member of the group that shares the directory. Its contents are
-    /// untrusted input.
+    /// Any user, such as a member of the group that shares the directory. Its contents are untrusted input.
     AnyUser,
 }
 
@@ -67,7 +63,7 @@ impl AsFd for Beneath<'_> {
 }
 
 impl<'a> Beneath<'a> {
-    /// Returns the names in the directory of this descriptor. `path` is for texts and never opened.
+    /// Returns the names in the directory of this descriptor. `path` is only for texts.
     pub fn new(fd: BorrowedFd<'a>, path: &'a Path) -> Beneath<'a> {
         Beneath { fd, path }
     }
@@ -77,7 +73,7 @@ impl<'a> Beneath<'a> {
         self.path.join(name)
     }
 
-    /// Returns the metadata of a name, without following a link; `None` where there is nothing.
+    /// Returns the metadata of a name, without following a link; `None` if there is nothing.
     pub fn facts(&self, name: &str) -> Result<Option<Stat>> {
         kernel_entry::assert_allowed();
         check_name(name)?;
@@ -88,42 +84,42 @@ impl<'a> Beneath<'a> {
         }
     }
 
-    /// Opens a regular file with a single link, with this access (`RDONLY`, `WRONLY`, `RDWR`);
-    /// `None` where there is nothing. Does not block.
+    /// Opens a regular file with a single link, with this access (`RDONLY`, `WRONLY`, `RDWR`).
+    ///
+    /// `None` if there is nothing. Does not block.
     ///
     /// # Errors
-    /// `PermissionDenied` for a link, a file of several names, or an owner who is not trusted for
-    /// it; `Corrupt` for anything but a file; `Stalled` where another program's lease keeps it from
-    /// being opened now.
+    /// `PermissionDenied` for a link, a file of several names, or an untrusted owner; `Corrupt` for anything but a
+    /// file; `Stalled` if another program's lease prevents opening now.
     pub fn file(&self, name: &str, access: OFlags, owner: RequiredOwner) -> Result<Option<Opened>> {
         let Some(opened) = self.open(name, access)? else { return Ok(None) };
         self.check(name, &opened.facts, FileType::RegularFile, owner)?;
         Ok(Some(opened))
     }
 
-    /// Opens a directory; `None` where there is nothing. Errors as for [`Beneath::file`].
+    /// Opens a directory; `None` if there is nothing. Errors as for [`Beneath::file`].
     pub fn directory(&self, name: &str, owner: RequiredOwner) -> Result<Option<Opened>> {
         let Some(opened) = self.open(name, OFlags::RDONLY | OFlags::DIRECTORY)? else { return Ok(None) };
         self.check(name, &opened.facts, FileType::Directory, owner)?;
         Ok(Some(opened))
     }
 
-    /// Opens a handle (`O_PATH`) for a file of any type, or a link, which can neither read nor
-    /// write: to inspect it, and to change its mode or group. `None` where there is nothing.
+    /// Opens a handle (`O_PATH`) for a file of any type, or a link; `None` if there is nothing.
+    ///
+    /// It can only inspect the file, or change its mode or group.
     pub fn handle(&self, name: &str) -> Result<Option<Opened>> {
         self.open(name, OFlags::PATH)
     }
 
-    /// Opens a handle for the socket of this name, to connect to by its [`kernel_path`]; `None`
-    /// where there is nothing. Errors as for [`Beneath::file`]: a link would lead to another
-    /// program's socket.
+    /// Opens a handle for a socket, to connect by its [`kernel_path`]; `None` if there is nothing.
+    ///
+    /// Errors as for [`Beneath::file`]: a link would lead to another program's socket.
     pub fn socket(&self, name: &str) -> Result<Option<OwnedFd>> {
         let Some(opened) = self.handle(name)? else { return Ok(None) };
         self.check(name, &opened.facts, FileType::Socket, RequiredOwner::AnyUser)?;
         Ok(Some(opened.fd))
     }
 
-    /// Opens a name with these flags and returns its metadata.
     fn open(&self, name: &str, flags: OFlags) -> Result<Option<Opened>> {
         check_name(name)?;
         let fd = match open_at(self.fd, name, flags, Mode::empty()) {
@@ -136,7 +132,6 @@ impl<'a> Beneath<'a> {
         Ok(Some(Opened { fd, facts }))
     }
 
-    /// Explains why a name could not be opened.
     fn not_opened(&self, name: &str, flags: OFlags, errno: Errno) -> Error {
         let path = self.shown(name);
         let wanted =
@@ -158,7 +153,7 @@ impl<'a> Beneath<'a> {
         }
     }
 
-    /// Refuses a file of another type, of several names, or of an owner who is not trusted for it.
+    /// Refuses a file of another type, of several names, or of an untrusted owner.
     pub fn check(&self, name: &str, facts: &Stat, kind: FileType, owner: RequiredOwner) -> Result<()> {
         if kind_of(facts) != kind {
             return Err(self.wrong_kind(name, facts, kind));
@@ -178,14 +173,14 @@ impl<'a> Beneath<'a> {
         Ok(())
     }
 
-    /// Returns whether a user other than this one and root can have made a name here. If not, a
-    /// second name is that of a backup, or the remains of a rename after a power cut.
+    /// Whether a user other than this one and root can have created a name here.
+    ///
+    /// If not, a second name is a backup's, or remains of a rename after a power cut.
     fn others_may_write(&self) -> Result<bool> {
         let around = rustix::fs::fstat(self.fd).doing(format_args!("looking at {}", self.path.display()))?;
         Ok(around.st_mode & 0o022 != 0 || !(is_ours(&around) || around.st_uid == 0))
     }
 
-    /// Returns whether the owner of a file is trusted for this use.
     fn is_of(&self, facts: &Stat, owner: RequiredOwner) -> Result<bool> {
         Ok(match owner {
             RequiredOwner::AnyUser => true,
@@ -200,10 +195,9 @@ impl<'a> Beneath<'a> {
         })
     }
 
-    /// Makes the error of a file of another type.
     fn wrong_kind(&self, name: &str, facts: &Stat, wanted: FileType) -> Error {
         let kind = kind_of(facts);
-        // This program never makes links, so a link may be an attack.
+        // This program never creates links, so a link may be an attack.
         let error = if kind == FileType::Symlink { ErrorKind::PermissionDenied } else { ErrorKind::Corrupt };
         let follow = if kind == FileType::Symlink { ", which is not followed" } else { "" };
         let text = format!(
@@ -216,7 +210,7 @@ impl<'a> Beneath<'a> {
         Error::new(error, text)
     }
 
-    /// Makes the refusal to use, replace or remove a file of another user.
+    /// Returns the refusal to use, replace or remove a file of another user.
     pub fn refuse(&self, name: &str, facts: &Stat, why: impl fmt::Display) -> Error {
         let text = format!(
             "{} belongs to {}, {why}, and this program runs as {}; it is left as it is: let {} or root remove it, or choose another name or directory",
@@ -228,8 +222,9 @@ impl<'a> Beneath<'a> {
         Error::new(ErrorKind::PermissionDenied, text)
     }
 
-    /// Reads a file of at most `limit` bytes; `None` where there is nothing. Never reads more than
-    /// the limit, however long the file is or becomes.
+    /// Reads a file of at most `limit` bytes; `None` if there is nothing.
+    ///
+    /// Never reads more than the limit, even if the file grows.
     ///
     /// # Errors
     /// Those of [`Beneath::file`], and `TooLarge`.
@@ -246,7 +241,7 @@ impl<'a> Beneath<'a> {
         if size > limit {
             return Err(too_large());
         }
-        // One byte more than expected, so that the end is found by the same call.
+        // One byte more than expected, so that the same call finds the end.
         let mut bytes = Vec::with_capacity(size + 1);
         let doing = || format!("reading {}", self.shown(name).display());
         while rustix::io::read(&opened.fd, rustix::buffer::spare_capacity(&mut bytes)).doing(doing())? > 0 {
@@ -258,11 +253,10 @@ impl<'a> Beneath<'a> {
         Ok(Some((bytes, opened.facts)))
     }
 
-    /// Makes a file that does not exist yet (`O_EXCL`), opened for reading and writing, for this
-    /// group and with this mode whatever the umask is.
+    /// Creates a file that does not exist (`O_EXCL`), with this group, and this mode despite the umask.
     ///
     /// # Errors
-    /// `AddressInUse` where there is something; `PermissionDenied`, `NoSpace`.
+    /// `AddressInUse` if there is something; `PermissionDenied`, `NoSpace`.
     pub fn create(&self, name: &str, mode: u32, group: Option<u32>) -> Result<OwnedFd> {
         check_name(name)?;
         let path = self.shown(name);
@@ -275,8 +269,8 @@ impl<'a> Beneath<'a> {
             }
             made => made.doing(doing())?,
         };
-        // The mode comes after the group: the file is not open to a group before it is the right
-        // one. The umask may have removed bits of the mode as well.
+        // The mode comes after the group, so that no wrong group can open the file. The umask may have removed bits of
+        // the mode as well.
         let given = user::give_to_group(&file, path.display(), group)
             .and_then(|()| set_mode(&file, mode).doing(doing()));
         if let Err(error) = given {
@@ -287,11 +281,12 @@ impl<'a> Beneath<'a> {
         Ok(file)
     }
 
-    /// Writes these bytes into a file in the place of one of this user, or of nothing: it appears
-    /// whole or not at all. Until it is whole it has a [`staged`] name.
+    /// Replaces a file of this user, or nothing, by these bytes, whole or not at all.
+    ///
+    /// The new file has a [`staged`] name until it is whole.
     ///
     /// # Errors
-    /// `PermissionDenied` where another user's file is there, which stays; `NoSpace`.
+    /// `PermissionDenied` if another user's file is there, which stays; `NoSpace`.
     pub fn replace(&self, name: &str, bytes: &[u8], mode: u32, group: Option<u32>) -> Result<()> {
         let new = staged(name)?;
         let file = self.create(&new, mode, group)?;
@@ -302,12 +297,10 @@ impl<'a> Beneath<'a> {
         })
     }
 
-    /// Gives a new file its name in this directory, in the place of nothing or of a file of this
-    /// user.
+    /// Gives a new file its name in this directory, replacing nothing or a file of this user.
     ///
     /// # Errors
-    /// `PermissionDenied` where another user has the name; `AddressInUse` where another process was
-    /// first.
+    /// `PermissionDenied` if another user has the name; `AddressInUse` if another process was first.
     pub fn rename(&self, from: Beneath<'_>, new: &str, name: &str) -> Result<()> {
         kernel_entry::assert_allowed();
         check_name(new)?;
@@ -317,7 +310,7 @@ impl<'a> Beneath<'a> {
                 return Err(self.refuse(name, &facts, "and what is another user's is not replaced"));
             }
             Some(_) => rustix::fs::renameat(from.fd, new, self.fd, name),
-            // A process that makes the name in between keeps it.
+            // If another process creates the name in between, it keeps the name.
             None => match rustix::fs::renameat_with(from.fd, new, self.fd, name, RenameFlags::NOREPLACE) {
                 Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::renameat(from.fd, new, self.fd, name),
                 renamed => renamed,
@@ -335,10 +328,10 @@ impl<'a> Beneath<'a> {
         }
     }
 
-    /// Removes a file of this user that is no directory; returns false where there is nothing.
+    /// Removes a file of this user that is no directory; returns false if there is nothing.
     ///
     /// # Errors
-    /// `PermissionDenied` where it is another user's: it stays, for root's programs as well.
+    /// `PermissionDenied` for another user's file, which stays, for root's programs as well.
     pub fn remove(&self, name: &str) -> Result<bool> {
         let Some(facts) = self.facts(name)? else { return Ok(false) };
         if !is_ours(&facts) {
@@ -350,7 +343,7 @@ impl<'a> Beneath<'a> {
         self.unlink(name, AtFlags::empty())
     }
 
-    /// Removes an empty directory of this user; returns false where there is nothing.
+    /// Removes an empty directory of this user; returns false if there is nothing.
     pub(crate) fn remove_empty_directory(&self, name: &str) -> Result<bool> {
         let Some(facts) = self.facts(name)? else { return Ok(false) };
         if !is_ours(&facts) {
@@ -359,7 +352,7 @@ impl<'a> Beneath<'a> {
         self.unlink(name, AtFlags::REMOVEDIR)
     }
 
-    /// Removes a name; returns false where there was none.
+    /// Removes a name; returns false if there was none.
     fn unlink(&self, name: &str, how: AtFlags) -> Result<bool> {
         kernel_entry::assert_allowed();
         match rustix::fs::unlinkat(self.fd, name, how) {
@@ -369,8 +362,9 @@ impl<'a> Beneath<'a> {
         }
     }
 
-    /// Removes a directory of this user and its contents, as far as they are this user's; returns
-    /// false where there is nothing. A link is removed, and its target stays.
+    /// Removes a directory of this user and its contents; returns false if there is nothing.
+    ///
+    /// A link is removed, and its target stays.
     ///
     /// # Errors
     /// `PermissionDenied` at the first file of another user.
@@ -378,9 +372,8 @@ impl<'a> Beneath<'a> {
         self.remove_tree_at(name, 0)
     }
 
-    /// As [`Beneath::remove_tree`], at this depth.
     fn remove_tree_at(&self, name: &str, depth: usize) -> Result<bool> {
-        /// This program makes no deeper directories.
+        /// This program creates no deeper directories.
         const MAX_DEPTH: usize = 16;
         let Some(facts) = self.facts(name)? else { return Ok(false) };
         if kind_of(&facts) != FileType::Directory {
@@ -402,8 +395,9 @@ impl<'a> Beneath<'a> {
         self.unlink(name, AtFlags::REMOVEDIR)
     }
 
-    /// Returns the names in it, including hidden ones, unsorted. Names that are not UTF-8 are left
-    /// out, because this program makes none.
+    /// Returns the names in it, including hidden ones, unsorted.
+    ///
+    /// Skips names that are not UTF-8, because this program creates none.
     pub fn names(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
         self.each_name(|name| {
@@ -413,8 +407,9 @@ impl<'a> Beneath<'a> {
         Ok(names)
     }
 
-    /// Calls `each` for every name without collecting them: another user may have made millions. It
-    /// stops at the first `Break`.
+    /// Calls `each` for every name until the first `Break`.
+    ///
+    /// It does not collect names, because another user may have created millions.
     pub fn each_name(&self, mut each: impl FnMut(&str) -> Result<ControlFlow<()>>) -> Result<()> {
         let doing = || format!("reading the directory {}", self.path.display());
         for entry in Dir::read_from(self.fd).doing(doing())? {
@@ -452,7 +447,7 @@ pub fn name_of(kind: FileType) -> &'static str {
     }
 }
 
-/// A user in a text: its number, and its name where it has one.
+/// A user in a text: its number, and its name if it has one.
 #[derive(Clone, Copy, Debug)]
 pub struct Whose(pub u32);
 
@@ -465,8 +460,9 @@ impl fmt::Display for Whose {
     }
 }
 
-/// Opens one name of a directory, never through a link and without blocking. Where the kernel, or a
-/// sandbox, has no `openat2`, `O_NOFOLLOW` is as good, because there is only one component.
+/// Opens one name of a directory, never through a link and without blocking.
+///
+/// If the kernel or a sandbox lacks `openat2`, `O_NOFOLLOW` is as good, because there is only one component.
 fn open_at(directory: BorrowedFd<'_>, name: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
     kernel_entry::assert_allowed();
     let mut flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -480,34 +476,34 @@ fn open_at(directory: BorrowedFd<'_>, name: &str, flags: OFlags, mode: Mode) -> 
     }
 }
 
-/// Sets the mode of a new file where it has another one: a change would wake every watch of the directory.
+/// Sets the mode of a new file only if it differs: a change would wake every watch of the directory.
 fn set_mode(file: &OwnedFd, mode: u32) -> rustix::io::Result<()> {
-    // Only the owner's bits were asked for.
+    // The file was created with only the owner's bits.
     if mode & !0o600 == 0 && rustix::fs::fstat(file)?.st_mode & 0o7777 == mode {
         return Ok(());
     }
     rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
 }
 
-/// Sets the times of an open file or directory to now: an event for programs that watch the directory of its name.
+/// Sets the times of an open file or directory to now, an event for programs that watch its directory.
 pub fn set_times(file: impl AsFd) -> rustix::io::Result<()> {
     let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
     rustix::fs::futimens(file, &Timestamps { last_access: now, last_modification: now })
 }
 
-/// Returns the kernel's own name of an open descriptor, which leads to the opened file, even if its
-/// name now belongs to another.
+/// Returns the kernel's path of a descriptor, which leads to the opened file whatever its name.
 pub fn kernel_path(fd: impl AsFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()))
 }
 
-/// Adds the attempted action to the error of a system call whose path is a [`kernel_path`] or below one.
+/// Adds the attempted action to the error of a system call on a [`kernel_path`] or below one.
 pub trait DoingByKernelPath<T> {
-    /// Returns the error with what was being done in front. Without /proc no such path exists: the error says that, and
-    /// does not say that the file is missing.
+    /// Returns the error with the attempted action in front.
+    ///
+    /// Without /proc no such path exists: the error says that, and not that the file is missing.
     ///
     /// # Errors
-    /// `TransportUnavailable` without /proc; else that of the call.
+    /// `TransportUnavailable` without /proc; otherwise the call's error.
     fn doing_by_kernel_path(self, what: impl fmt::Display) -> Result<T>;
 }
 
@@ -526,11 +522,12 @@ impl<T> DoingByKernelPath<T> for rustix::io::Result<T> {
     }
 }
 
-/// What `EPERM` means where a mode would give `EACCES`, and `EACCES` where the modes allow it.
+/// The hint for an `EPERM` or `EACCES` that no mode causes.
 pub const REFUSED_CALL: &str = "no mode and no group would change that: a filter of system calls refuses the call itself (seccomp, as of a \
      container or of systemd's SystemCallFilter), or a security module or an attribute of the file does";
 
-/// Explains, once, the refusal of a system call that asks for no rights of a file, or for rights that there are.
+/// Explains, once, the refusal of a system call that the file's modes allow.
+///
 /// Returns any other error unchanged.
 pub fn refused_call(error: Error) -> Error {
     match error.errno() {
@@ -541,13 +538,13 @@ pub fn refused_call(error: Error) -> Error {
     }
 }
 
-/// What to do where /proc is missing.
+/// The remedy for a missing /proc.
 pub const NO_PROC: &str = "open files are reached through /proc: mount it (mount -t proc proc /proc)";
 
 /// Writes all bytes into an empty file.
 ///
 /// # Errors
-/// `FBIG` for more than the process may write (`ulimit -f`), where the kernel would send SIGXFSZ.
+/// `FBIG` above the process's limit (`ulimit -f`), at which the kernel would send SIGXFSZ.
 pub fn write_all(file: impl AsFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
     kernel_entry::assert_allowed();
     if bytes.len() as u64 > headroom::file_limit() {
@@ -563,7 +560,6 @@ pub fn write_all(file: impl AsFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
     Ok(())
 }
 
-/// Refuses anything but a single component.
 fn check_name(name: &str) -> Result<()> {
     if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
         let text = format!("{name:?} is not a valid name of a file in a directory; give one name, without /");
@@ -574,13 +570,11 @@ fn check_name(name: &str) -> Result<()> {
 
 /// The prefix of a name until the file is complete.
 const TEMPORARY: &str = ".new.";
-/// The separator of the name and the digits.
 const MARK: char = '~';
 /// The number of digits that make a temporary name unique.
 const DIGITS: usize = 16;
 
-/// Returns a name under which a file is made before it gets its own, and which cannot be
-/// taken before: `.new.NAME~0123456789abcdef`.
+/// Returns an unpredictable name for a file before it gets its own: `.new.NAME~0123456789abcdef`.
 pub fn staged(name: &str) -> Result<String> {
     Ok(format!("{TEMPORARY}{name}{MARK}{}", digits()?))
 }
@@ -590,8 +584,7 @@ pub fn digits() -> Result<String> {
     random::digits::<{ DIGITS / 2 }>()
 }
 
-/// Returns the final name of a temporary one, and its digits; the digits are empty for a name of
-/// [`temporary`].
+/// Returns the final name of a temporary one, and its digits, which are empty for a [`temporary`] name.
 pub fn of_staged(file: &str) -> Option<(&str, &str)> {
     let name = file.strip_prefix(TEMPORARY)?;
     let digits = name.rsplit_once(MARK).filter(|(_, digits)| {
@@ -600,7 +593,7 @@ pub fn of_staged(file: &str) -> Option<(&str, &str)> {
     Some(digits.unwrap_or((name, "")))
 }
 
-/// Returns the temporary name without digits, for makers that hold a lock and trust each other.
+/// Returns the temporary name without digits, for programs that hold a lock and trust each other.
 pub fn temporary(file: &str) -> String {
     [TEMPORARY, file].concat()
 }

@@ -1,8 +1,7 @@
-//! Reads of a socket that sleep for a few milliseconds at most: one system call instead of a sleep in
-//! epoll and a read.
+//! Reads of a socket that sleep for a few milliseconds, instead of a sleep in epoll and a read.
 //!
-//! The time-out is the socket's own (`SO_RCVTIMEO`), set once: the kernel keeps it by its tick, which costs
-//! less than the timer of a call. Every other read and write of these sockets says `MSG_DONTWAIT`.
+//! The time-out is the socket's (`SO_RCVTIMEO`), set once. The kernel keeps it by its tick, which costs less than a
+//! timer per call. Every other read and write of these sockets uses `MSG_DONTWAIT`.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -15,15 +14,18 @@ use super::append;
 use crate::error::{Doing, Result};
 use crate::{kernel_entry, sleeping};
 
-/// The time-out of a brief read. The kernel rounds it up to whole ticks and begins with the next one: 4 to
-/// 8 ms with 250 ticks a second, at most 20 ms with 100.
+/// The time-out of a brief read.
+///
+/// The kernel rounds it up to whole ticks, from the next one on: 4 to 8 ms with 250 ticks a second, at most 20 ms with
+/// 100.
 pub(crate) const AT_MOST: Duration = Duration::from_millis(4);
 
-/// A call with less time than this makes no brief read, which may last longer than its time-out.
+/// A call with less time than this makes no brief read, which may outlast its time-out.
 pub const SHORTEST_WAIT: Duration = Duration::from_millis(40);
 
-/// Messages that have to arrive before a brief read, and again after one in which nothing came: a slow
-/// connection has one needless wake-up in so many messages at most, and an idle one none.
+/// Messages that must arrive before a brief read, and again after an empty one.
+///
+/// A slow connection has at most one needless wake-up in so many messages, and an idle connection none.
 pub const FIRST: u32 = 16;
 
 /// How a brief read ended.
@@ -39,14 +41,13 @@ pub enum Brief {
 
 /// Whether a receiver makes brief reads.
 ///
-/// A brief read sees neither the end of a process whose child keeps the socket nor another thread that wants
-/// this one to stop, so it comes once before each sleep in epoll, and only where messages come one after the
-/// other.
+/// A brief read notices neither the end of a process whose child keeps the socket, nor another thread that wants this
+/// one to stop. So there is one before each sleep in epoll, and only during a series of messages.
 #[derive(Default)]
 pub struct BriefReads {
-    /// Messages since the beginning or since a brief read without any, up to [`FIRST`].
+    /// Messages since the beginning or the last empty brief read, up to [`FIRST`].
     messages: u32,
-    /// Whether the socket has them; asked at the first.
+    /// Whether the socket allows brief reads; determined at the first.
     allowed: Option<bool>,
 }
 
@@ -57,17 +58,17 @@ impl BriefReads {
         self.messages = self.messages.saturating_add(1).min(FIRST);
     }
 
-    /// Returns whether messages come one after the other.
+    /// Returns whether a series of messages comes.
     pub fn are_due(&self) -> bool {
         self.messages == FIRST
     }
 
-    /// Returns whether the socket has them; `allow` prepares it.
+    /// Returns whether the socket allows brief reads, after `allow` has prepared it.
     pub fn are_allowed(&mut self, allow: impl FnOnce() -> bool) -> bool {
         *self.allowed.get_or_insert_with(allow)
     }
 
-    /// Notes that nothing came in the time of one.
+    /// Records an empty brief read.
     pub fn note_passed(&mut self) {
         self.messages = 0;
     }
@@ -86,7 +87,7 @@ pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Brief> {
     ended_with(rustix::net::recv(socket, into, RecvFlags::empty()).map(|(came, _)| came))
 }
 
-/// Takes a datagram, and returns its whole length, which may be more than the slice holds.
+/// Takes a datagram, and returns its whole length, which may exceed the slice.
 pub fn receive_datagram(socket: impl AsFd, into: &mut [u8]) -> Result<Brief> {
     kernel_entry::assert_allowed();
     sleeping::assert_driven();

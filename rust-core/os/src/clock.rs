@@ -1,5 +1,7 @@
-//! The clocks of the system: the wall clock, read in the cheapest way (vDSO or the processor's counter, without a
-//! system call) since every message carries the time at which it was sent; and the one that no step changes.
+//! The clocks of the system: the wall clock, and a clock that no step changes.
+//!
+//! The wall clock is read without a system call (vDSO or the processor's counter), because every message carries its
+//! time.
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod counter;
@@ -11,14 +13,16 @@ use rustix::time::{ClockId, clock_gettime};
 
 use linkspan_value::Timestamp;
 
-/// Returns nanoseconds since 1970. It may lag behind [`Timestamp::now`] by some tens of nanoseconds, and in the
-/// millisecond after a step of the clock by that step.
+/// Returns nanoseconds since 1970.
+///
+/// It may lag behind [`Timestamp::now`] by some tens of nanoseconds, and for a millisecond after a step of the clock by
+/// that step.
 #[inline]
 pub fn now() -> i64 {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
-        // SAFETY: every x86_64 processor has the instruction, and it changes no memory. Where the kernel denies it to
-        // programs, it does not measure time by the counter for them either, so this is not called.
+        // SAFETY: every x86_64 processor has the instruction, and it changes no memory. A kernel that denies it to
+        // programs does not measure time by the counter either, so this is not called.
         let cycles = || unsafe { std::arch::x86_64::_rdtsc() };
         counter::now(cycles, || counter::renew(counter::Clocks { wall, steady, cycles }))
     }
@@ -31,13 +35,11 @@ fn wall() -> i64 {
     read(libc::CLOCK_REALTIME).unwrap_or_else(|| Timestamp::now().0)
 }
 
-/// Reads the clock that is never set.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 fn steady() -> i64 {
     read(libc::CLOCK_MONOTONIC).unwrap_or(0)
 }
 
-/// Returns the nanoseconds of a clock of the kernel.
 fn read(clock: libc::clockid_t) -> Option<i64> {
     const SECOND: i64 = 1_000_000_000;
     let mut now = MaybeUninit::<libc::timespec>::uninit();
@@ -50,8 +52,9 @@ fn read(clock: libc::clockid_t) -> Option<i64> {
     Some(now.tv_sec.wrapping_mul(SECOND).wrapping_add(now.tv_nsec))
 }
 
-/// Returns the time since this machine was booted, including the time that it was suspended. Steps of the
-/// wall clock do not change it.
+/// Returns the time since this machine was booted, including suspensions.
+///
+/// Steps of the wall clock do not change it.
 pub fn since_boot() -> Duration {
     // Neither part is negative.
     clock_gettime(ClockId::Boottime).try_into().unwrap_or_default()
@@ -63,12 +66,12 @@ mod tests {
 
     #[test]
     fn clock_is_that_of_timestamps() {
-        /// More than the counter may make it lag, also where the machine is slow.
+        /// More than the counter may make it lag, also on a slow machine.
         const LAG: i64 = 100_000;
         let start = std::time::Instant::now();
-        // Long enough that the counter is used; it shows in no result whether it is.
+        // Long enough that the counter is used; no result shows whether it is.
         while start.elapsed() < Duration::from_millis(30) {
-            // The clock may be stepped while the test runs, and a step is noticed a millisecond later.
+            // A step of the clock during the test is noticed a millisecond later.
             let between = (0..3).any(|turn| {
                 std::thread::sleep(Duration::from_millis(2 * turn));
                 let (before, now, after) = (Timestamp::now().0, now(), Timestamp::now().0);

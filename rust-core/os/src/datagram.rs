@@ -1,4 +1,4 @@
-//! Unix datagram sockets: each message is delivered whole or not at all. Used by the mailslot.
+//! Unix datagram sockets, for the mailslot: each message is delivered whole or not at all.
 
 use std::io::IoSlice;
 use std::os::fd::AsFd;
@@ -19,18 +19,19 @@ use super::{brief, closing, rights, socket};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::kernel_entry;
 
-/// Makes a non-blocking socket that takes no descriptors.
+/// Creates a non-blocking socket that takes no descriptors.
 fn socket() -> Result<Guarded> {
     let flags = SocketFlags::NONBLOCK;
     let fd = descriptor::socket(AddressFamily::UNIX, SocketType::DGRAM, flags, None)
         .doing("making a datagram socket")?;
-    // A mailslot takes bytes alone. Where the kernel cannot refuse descriptors, unread ones are
-    // closed with the socket, which may block, so it is closed on another thread.
+    // If the kernel cannot refuse descriptors, unread ones are closed with the socket. That may block, so another
+    // thread closes it.
     let close = if rights::refuse_descriptors(&fd) { drop } else { |fd| closing::close_aside([fd]) };
     Ok(Guarded::closed_by(fd, close))
 }
 
-/// Makes a socket in a private directory, to which others write, with this mode and for this group.
+/// Creates a socket in a private directory, to which others write, with this mode and for this group.
+///
 /// `shown` is its later path, for texts.
 pub fn bind(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown: &Path) -> Result<Guarded> {
     let socket = socket()?;
@@ -41,11 +42,10 @@ pub fn bind(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown
     Ok(socket)
 }
 
-/// Makes a socket that writes to the one of this name; `None` where no process reads there.
+/// Creates a socket that writes to the socket of this name; `None` if no process reads there.
 ///
 /// # Errors
-/// `PermissionDenied` for a link; `Corrupt` for anything but a socket; `InvalidState` for a socket
-/// of another type.
+/// `PermissionDenied` for a link; `Corrupt` for anything but a socket; `InvalidState` for a socket of another type.
 pub fn connect(directory: &Directory, name: &str) -> Result<Option<Guarded>> {
     let socket = socket()?;
     let path = directory.path().join(name);
@@ -68,26 +68,27 @@ pub fn connect(directory: &Directory, name: &str) -> Result<Option<Guarded>> {
     }
 }
 
-/// Sends one message whole, from one slice; returns the kernel's error where it does not take it.
+/// Sends one message whole, from one slice.
 pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> rustix::io::Result<()> {
     kernel_entry::assert_allowed();
     rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).map(drop)
 }
 
-/// As [`send_bytes`], from several slices, which cost the kernel more.
+/// [`send_bytes`] from several slices, which cost the kernel more.
 pub fn send(socket: impl AsFd, parts: &[IoSlice<'_>]) -> rustix::io::Result<()> {
     kernel_entry::assert_allowed();
     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     rustix::net::sendmsg(socket, parts, &mut SendAncillaryBuffer::default(), flags).map(drop)
 }
 
-/// Takes the next message and returns its whole length in bytes; `None` where there is none. What
-/// the buffer does not hold of a longer one is lost.
+/// Takes the next message and returns its whole length in bytes; `None` if there is none.
+///
+/// The rest of a message longer than the buffer is lost.
 pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
     if !socket::refuses_descriptors() {
-        // Descriptors may come with a message, and closing them may block. The length is that of
-        // what was taken then, and one byte more than fits shows that there was more.
+        // Descriptors may come with a message, and closing them may block. This call's length is that of the bytes
+        // taken; one byte more than fits shows that there was more.
         return socket::receive_bytes_alone(socket, into);
     }
     match rustix::net::recv(socket, into, RecvFlags::DONTWAIT | RecvFlags::TRUNC) {
@@ -97,7 +98,7 @@ pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     }
 }
 
-/// Prepares a socket for brief reads; false where it has none, because the kernel cannot refuse descriptors.
+/// Prepares a socket for brief reads; false if the kernel cannot refuse descriptors.
 pub fn allow_brief_reads(socket: impl AsFd) -> bool {
     socket::refuses_descriptors() && brief::allow(socket).is_ok()
 }
@@ -110,8 +111,9 @@ pub fn longest(socket: impl AsFd) -> Result<usize> {
     Ok(buffer.saturating_sub(KEPT))
 }
 
-/// Requests a send buffer into which one message of this size fits; beyond `net.core.wmem_max` only
-/// privileged programs get it.
+/// Requests a send buffer for one message of this size.
+///
+/// Above `net.core.wmem_max` only privileged programs get it.
 pub fn enlarge(socket: impl AsFd, bytes: usize) -> Result<()> {
     kernel_entry::assert_allowed();
     match sockopt::set_socket_send_buffer_size_force(&socket, bytes) {

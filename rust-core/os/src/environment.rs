@@ -1,18 +1,18 @@
 //! The variables of the environment that name directories, programs, keys and peers.
 //!
-//! A program that runs with more rights than its caller (set-user-ID, set-group-ID, or capabilities of its file) has no
-//! such variables: its caller would choose where it makes and reads files, and which code it runs. Nothing else of the
-//! library and its programs reads the environment; a test of the sources checks that.
+//! A program with more rights than its caller (set-user-ID, set-group-ID, or file capabilities) ignores them: its
+//! caller would choose its files and code. Nothing else of the library and its programs reads the environment; a test
+//! of the sources checks that.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Folders of programs where PATH is not set, and in a program that runs with more rights than its caller.
+/// Folders of programs without PATH, and for a program with more rights than its caller.
 const SYSTEM_FOLDERS: &str = "/usr/bin:/bin";
 
-/// Returns a variable that is set and not empty; `None` in a program that runs with more rights than its caller.
+/// Returns a variable that is set and not empty; `None` in a program with more rights than its caller.
 pub fn variable(name: &str) -> Option<OsString> {
     if has_more_rights_than_its_caller() {
         return None;
@@ -20,7 +20,7 @@ pub fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// Returns all variables; none in a program that runs with more rights than its caller.
+/// Returns all variables; none in a program with more rights than its caller.
 pub fn variables() -> impl Iterator<Item = (OsString, OsString)> {
     (!has_more_rights_than_its_caller()).then(std::env::vars_os).into_iter().flatten()
 }
@@ -38,7 +38,7 @@ pub fn folder(name: &str, what: &str) -> Result<Option<PathBuf>> {
 /// Checks the path of a folder that the environment names.
 ///
 /// # Errors
-/// `InvalidEndpoint` for a relative one.
+/// `InvalidEndpoint` for a relative path.
 pub(crate) fn check_whole(what: &str, path: &Path) -> Result<()> {
     if path.is_absolute() {
         return Ok(());
@@ -50,25 +50,25 @@ pub(crate) fn check_whole(what: &str, path: &Path) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidEndpoint, text))
 }
 
-/// Returns the folder of this user's configuration: `$XDG_CONFIG_HOME`, else `~/.config`. Of these variables a relative
-/// path counts as none, as the specification of the folders says.
+/// Returns the folder of this user's configuration: `$XDG_CONFIG_HOME`, or `~/.config`.
+///
+/// Ignores relative paths, as the specification of these variables requires.
 pub fn configuration() -> Option<PathBuf> {
     let whole = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     whole("XDG_CONFIG_HOME").or_else(|| Some(whole("HOME")?.join(".config")))
 }
 
-/// Returns PATH, or the folders of the system where it is not set or not to be trusted.
+/// Returns PATH, or the system's folders if it is not set or not to be trusted.
 pub fn path() -> OsString {
     variable("PATH").unwrap_or_else(|| SYSTEM_FOLDERS.into())
 }
 
-/// Returns what an error advises where a variable would help: `variable` where this program reads it, and `otherwise`
-/// in one that runs with more rights than its caller, which reads none.
+/// Returns an error's advice: `variable`, or `otherwise` in a program with more rights than its caller.
 pub fn advice(variable: &'static str, otherwise: &'static str) -> &'static str {
     if has_more_rights_than_its_caller() { otherwise } else { variable }
 }
 
-/// Returns what two programs need so that they find each other.
+/// Returns the advice for two programs that do not find each other.
 pub fn same_directory() -> &'static str {
     advice(
         "see that both use the same directory (LINKSPAN_DIR)",
@@ -76,18 +76,18 @@ pub fn same_directory() -> &'static str {
     )
 }
 
-/// Returns whether the kernel has started this program with more rights than its caller has, as `secure_getenv` asks
-/// it.
+/// Returns whether this program runs with more rights than its caller, as `secure_getenv` asks.
 pub fn has_more_rights_than_its_caller() -> bool {
     // SAFETY: it has no preconditions.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// Gives up the environment in a program that runs with more rights than its caller: the libraries that it uses read
-/// variables of their own, such as `SSL_CERT_FILE`, and so do the programs that it starts. A program calls it first.
+/// Clears the environment in a program with more rights than its caller. The program calls it first.
+///
+/// Other libraries and started programs read their own variables, such as `SSL_CERT_FILE`.
 ///
 /// # Errors
-/// `InvalidState` where the program has further threads, or `/proc` does not say whether it has.
+/// `InvalidState` if the program has further threads, or `/proc` does not tell.
 pub fn give_up_that_of_the_caller() -> Result<()> {
     if !has_more_rights_than_its_caller() {
         return Ok(());
@@ -97,7 +97,7 @@ pub fn give_up_that_of_the_caller() -> Result<()> {
         let text = "this program runs with more rights than its caller and could not give up the caller's environment, since /proc/self/task does not show that it has one thread alone: see to it that /proc is mounted";
         return Err(Error::new(ErrorKind::InvalidState, text));
     }
-    // SAFETY: there is no other thread that could read a variable meanwhile.
+    // SAFETY: no other thread exists that could read a variable.
     unsafe { libc::clearenv() };
     Ok(())
 }

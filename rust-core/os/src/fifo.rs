@@ -1,5 +1,4 @@
-//! Named pipes: made under a name, opened without waiting for another process, written without
-//! SIGPIPE.
+//! Named pipes: opened without waiting for another process, and written without SIGPIPE.
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,8 +18,7 @@ use super::staging::Staging;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::kernel_entry;
 
-/// The largest write that goes into a pipe in one piece, or not at all (PIPE_BUF on Linux), in
-/// bytes.
+/// The largest write that goes into a pipe in one piece, or not at all (PIPE_BUF on Linux), in bytes.
 pub const PIPE_BUF: usize = 4096;
 
 /// Which ends of a pipe a descriptor holds.
@@ -30,13 +28,11 @@ pub enum PipeEnd {
     Read,
     /// The writing end. It can be opened only while another process has the other end open.
     Write,
-    /// Both. A write through it never raises SIGPIPE, because there is always a reader, and it can
-    /// be opened whatever other processes do.
+    /// Both: a write never raises SIGPIPE, because there is always a reader, and it can always be opened.
     Both,
 }
 
 impl PipeEnd {
-    /// Returns the flags of opening it without blocking.
     fn flags(self) -> OFlags {
         let access = match self {
             PipeEnd::Read => OFlags::RDONLY,
@@ -47,7 +43,7 @@ impl PipeEnd {
     }
 }
 
-/// Distinguishes pipes of the same name.
+/// Distinguishes pipes of one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PipeIdentity {
     device: u64,
@@ -65,7 +61,8 @@ pub struct PipeInfo {
     pub group: u32,
 }
 
-/// Makes a pipe in a private directory with this mode, whatever the umask, and for this group.
+/// Creates a pipe in a private directory with this mode, despite the umask, and for this group.
+///
 /// `shown` is its later path, for texts.
 pub fn make(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown: &Path) -> Result<()> {
     rustix::fs::mkfifoat(staging.inside(), entry, Mode::RUSR | Mode::WUSR)
@@ -73,10 +70,10 @@ pub fn make(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown
     staging.set_access(entry, mode, group, shown)
 }
 
-/// Returns the pipe at a name; `None` where there is nothing.
+/// Returns the pipe at a name; `None` if there is nothing.
 ///
 /// # Errors
-/// `InvalidEndpoint` where anything else lies there, with its type and owner.
+/// `InvalidEndpoint` for anything else, with its type and owner.
 pub fn find(directory: &Directory, name: &str) -> Result<Option<PipeInfo>> {
     let Some(facts) = directory.beneath().facts(name)? else { return Ok(None) };
     check_kind(directory, name, &facts)?;
@@ -87,7 +84,6 @@ pub fn find(directory: &Directory, name: &str) -> Result<Option<PipeInfo>> {
     }))
 }
 
-/// Refuses anything but a pipe.
 fn check_kind(directory: &Directory, name: &str, facts: &Stat) -> Result<()> {
     let kind = beneath::kind_of(facts);
     if kind == FileType::Fifo {
@@ -102,11 +98,12 @@ fn check_kind(directory: &Directory, name: &str, facts: &Stat) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidEndpoint, text))
 }
 
-/// Opens ends of a pipe without waiting. `None` where nothing is there, or where the writing end
-/// was requested and no process reads.
+/// Opens ends of a pipe without waiting.
+///
+/// `None` if nothing is there, or if no process reads and `end` is the writing end.
 ///
 /// # Errors
-/// `InvalidEndpoint` where anything else lies there; `PermissionDenied`.
+/// `InvalidEndpoint` for anything else; `PermissionDenied`.
 pub fn open(directory: &Directory, name: &str, end: PipeEnd) -> Result<Option<Guarded>> {
     kernel_entry::assert_allowed();
     // Opening anything but a pipe could block, or have side effects.
@@ -126,7 +123,7 @@ pub fn open(directory: &Directory, name: &str, end: PipeEnd) -> Result<Option<Gu
     }
 }
 
-/// Opens other ends of the same pipe, whatever its name leads to by now. `None` as for [`open`].
+/// Opens other ends of the same pipe, even if its name now leads elsewhere. `None` as for [`open`].
 pub fn again(pipe: &Guarded, end: PipeEnd) -> Result<Option<Guarded>> {
     match descriptor::open(&beneath::kernel_path(pipe), end.flags(), Mode::empty()) {
         Ok(fd) => Ok(Some(Guarded::new(fd))),
@@ -135,8 +132,9 @@ pub fn again(pipe: &Guarded, end: PipeEnd) -> Result<Option<Guarded>> {
     }
 }
 
-/// Lets reads leave the time of the last one at the inode, which the kernel else writes at most of them. Only the
-/// pipe's owner may ask for it; for others each read takes a little longer.
+/// Keeps reads from writing their time to the inode, which takes a little longer.
+///
+/// Only the pipe's owner may ask for it.
 fn leave_time_of_reading(pipe: &OwnedFd) {
     if let Ok(flags) = rustix::fs::fcntl_getfl(pipe) {
         let _ = rustix::fs::fcntl_setfl(pipe, flags | OFlags::NOATIME);
@@ -149,8 +147,9 @@ pub fn identity(pipe: impl AsFd) -> Result<PipeIdentity> {
     Ok(PipeIdentity { device: facts.st_dev, inode: facts.st_ino })
 }
 
-/// Reads the available bytes. `Some(0)` means that no process has the writing end open, `None` that
-/// nothing is available yet.
+/// Reads the available bytes.
+///
+/// `Some(0)` means that no process has the writing end open, `None` that nothing is available yet.
 pub fn read(pipe: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
     match rustix::io::read(pipe, into) {
@@ -160,7 +159,7 @@ pub fn read(pipe: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     }
 }
 
-/// Like [`read`], appended to a list: at most `most` bytes, for which the list has room.
+/// [`read`] that appends at most `most` bytes to a list with room for them.
 pub fn read_behind(pipe: impl AsFd, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
     match append(into, most, |room| rustix::io::read(pipe, room).map(|(came, _)| came)) {
@@ -170,8 +169,7 @@ pub fn read_behind(pipe: impl AsFd, into: &mut Vec<u8>, most: usize) -> Result<O
     }
 }
 
-/// Writes as much as there is room for; `None` where there is none. Only through [`PipeEnd::Both`],
-/// which is described there.
+/// Writes as much as there is room for; `None` without room. Only through [`PipeEnd::Both`].
 pub fn write(pipe: impl AsFd, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
     let written = match parts {
@@ -185,8 +183,7 @@ pub fn write(pipe: impl AsFd, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
     }
 }
 
-/// Returns whether every process that had the writing end of this pipe has closed it. False for a
-/// pipe whose writing end was never opened.
+/// Returns whether all processes with the writing end have closed it; false if it was never opened.
 pub fn is_peer_gone(reader: impl AsFd) -> bool {
     kernel_entry::assert_allowed();
     let mut fds = [PollFd::new(&reader, PollFlags::empty())];
@@ -253,7 +250,7 @@ mod tests {
         let reader = open(&directory, "x", PipeEnd::Read).unwrap().unwrap();
         let writer = again(&reader, PipeEnd::Both).unwrap().unwrap();
         drop(reader);
-        // With a writing end alone this would be EPIPE, and by default the end of the program.
+        // With only a writing end this would be EPIPE, and by default the end of the program.
         assert_eq!(write(&writer, &[IoSlice::new(b"to nobody")]).unwrap(), Some(9));
         let full = vec![1; 1 << 20];
         assert!(write(&writer, &[IoSlice::new(&full)]).unwrap().is_some_and(|n| n < full.len()));

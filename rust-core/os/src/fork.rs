@@ -1,18 +1,15 @@
-//! Protection of a forked child: against inherited descriptors by which peers take the parent for
-//! alive, against use of the parent's objects, and against the parent's process-wide state.
+//! Protection of a forked child: inherited descriptors, the parent's objects, process-wide state.
 //!
-//! A child inherits sockets and locks. If it kept them, a peer would not notice the parent's death.
-//! Handlers of `pthread_atfork` replace every [`Guarded`] descriptor in the child by `/dev/null`,
-//! and count the [`generation`]: objects remember the generation that made them and leave shared
-//! things alone in any other. State that belongs to the process is kept in an [`Own`], which begins
-//! anew in each generation.
+//! If a child kept inherited sockets and locks, a peer would not notice the parent's death. Handlers of
+//! `pthread_atfork` replace every [`Guarded`] descriptor in the child by `/dev/null`, and count the [`generation`].
+//! Objects remember the generation that created them, and leave shared things alone in any other. An [`Own`] keeps
+//! process-wide state, which begins anew in each generation.
 //!
-//! `clone` and `_Fork` run no handlers. So the generation lies in a page that the kernel fills with zeros
-//! in every child: the child's first call finds that, and does what the handlers do.
+//! `clone` and `_Fork` run no handlers. So the generation is in a page that the kernel fills with zeros in every child.
+//! The child's first call finds the zeros, and does the work of the handlers.
 //!
-//! The child of a multi-threaded program may call async-signal-safe functions only, and the
-//! handlers keep to that. The list's mutex is held across the fork, so that the child sees it in a
-//! consistent state.
+//! The child of a multi-threaded program may call only async-signal-safe functions, and the handlers keep to that. The
+//! list's mutex is held across the fork, so that the child sees the list in a consistent state.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -25,17 +22,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A page of its own among the zeroed statics, which no file backs: so the kernel can be asked to clear it in
-/// children. Where pages are larger than this, it is not cleared, and the handlers alone count forks.
+/// A separate page among the zeroed statics, without a file: the kernel can clear it in children.
+///
+/// On machines with larger pages it is not cleared, and only the handlers count forks.
 #[repr(align(4096))]
 struct Page([AtomicU64; 512]);
 
 static PAGE: Page = Page([const { AtomicU64::new(0) }; 512]);
 
-/// Its first word: the number of this process among its ancestors that used this library, from one; zero before
-/// [`begin`].
+/// First word: this process's number among its ancestors that used this library; zero before [`begin`].
 const GENERATION: usize = 0;
-/// Its second word: one while a thread is in [`begin`].
+/// Second word: one while a thread is in [`begin`].
 const BEGINNING: usize = 1;
 
 /// The last generation of this process and its ancestors, which a child inherits.
@@ -43,8 +40,9 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 /// The descriptors to replace in a child.
 static GUARDED: Own<Mutex<Vec<RawFd>>> = Own::new();
 
-/// Returns the generation of this process. Relaxed: it changes only in a child, before any other
-/// thread exists there.
+/// Returns the generation of this process.
+///
+/// Relaxed: it changes only in a child, before any other thread exists there.
 pub fn generation() -> u64 {
     match PAGE.0[GENERATION].load(Ordering::Relaxed) {
         0 => begin(),
@@ -52,19 +50,19 @@ pub fn generation() -> u64 {
     }
 }
 
-/// Installs the handlers at the first use in a program, or counts a generation in a child whose fork ran none.
+/// Installs the handlers at the first use, or counts a generation in a child whose fork ran none.
 #[cold]
 fn begin() -> u64 {
     while PAGE.0[BEGINNING].compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
         std::thread::yield_now();
     }
-    // Another thread may have done it meanwhile.
+    // Another thread may have been faster.
     if PAGE.0[GENERATION].load(Ordering::Relaxed) == 0 {
         let last = LAST.load(Ordering::Relaxed);
         if last == 0 {
             install();
         } else if let Some(parents) = GUARDED.of_generation(last) {
-            // A thread that does not exist here may have held it at the fork, and descriptors stay open then.
+            // A thread that does not exist here may have held it at the fork; descriptors then stay open.
             match parents.try_lock() {
                 Ok(mut all) => replace(&mut all),
                 Err(TryLockError::Poisoned(all)) => replace(&mut all.into_inner()),
@@ -78,17 +76,16 @@ fn begin() -> u64 {
     PAGE.0[GENERATION].load(Ordering::Relaxed)
 }
 
-/// Asks the kernel to clear the page in children, and installs the handlers.
 fn install() {
     #[cfg(not(miri))]
     if rustix::param::page_size() == size_of::<Page>() {
         let page: *const Page = &raw const PAGE;
         // SAFETY: the range is one whole page of atomics of this file, which holds nothing else; zeros are valid for
-        // them. A kernel that refuses leaves the counting to the handlers.
+        // them. If the kernel refuses, the handlers count.
         let _ = unsafe { libc::madvise(page.cast_mut().cast(), size_of::<Page>(), libc::MADV_WIPEONFORK) };
     }
-    // SAFETY: the three handlers are functions of this file that live as long as the process; they
-    // only lock a mutex and call async-signal-safe functions.
+    // SAFETY: the three handlers are functions of this file that live as long as the process; they only lock a mutex
+    // and call async-signal-safe functions.
     unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
 }
 
@@ -106,7 +103,7 @@ fn parents() -> Error {
     Error::new(ErrorKind::InvalidState, text)
 }
 
-/// The process that made an object, as its fork generation.
+/// The process that created an object, as its fork generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Born(u64);
 
@@ -131,12 +128,11 @@ impl Born {
     }
 }
 
-/// A value that belongs to the process that made it. In a forked child it is leaked where it would be dropped: its
-/// descriptors may be other files of the child by now, its files and its memory are the parent's, and a thread of the
-/// parent may have had its locks at the fork.
+/// A value that belongs to the process that created it. A forked child leaks it instead of dropping it.
 ///
-/// Each object that a program holds has all that is more than plain data in such values; a test of the sources checks
-/// that.
+/// In the child its descriptors may be other files by now. Its files and memory are the parent's, and its locks may
+/// have been held at the fork. All data of a program's objects that is more than plain data is in such values; a test
+/// of the sources checks that.
 pub struct OfProcess<T> {
     value: ManuallyDrop<T>,
     born: Born,
@@ -148,7 +144,7 @@ impl<T> OfProcess<T> {
         OfProcess { value: ManuallyDrop::new(value), born: Born::default() }
     }
 
-    /// Returns the process that made it.
+    /// Returns the process that created it.
     pub fn born(of: &OfProcess<T>) -> Born {
         of.born
     }
@@ -164,7 +160,7 @@ impl<T> Drop for OfProcess<T> {
     #[inline]
     fn drop(&mut self) {
         if self.born.is_here() {
-            // SAFETY: dropped here alone, and nothing uses the field after the drop.
+            // SAFETY: dropped only here, and nothing uses the field after the drop.
             unsafe { ManuallyDrop::drop(&mut self.value) };
         }
     }
@@ -202,18 +198,19 @@ impl<T: fmt::Debug> fmt::Debug for OfProcess<T> {
     }
 }
 
-/// A descriptor that this process made: a forked child does not close it.
+/// A descriptor that this process created: a forked child does not close it.
 pub type Descriptor = OfProcess<OwnedFd>;
 
-/// State of which each process has its own, for a `static`: a forked child begins with a new one, and leaves the
-/// parent's alone, which a thread of the parent may have changed or locked at the fork.
+/// Per-process state for a `static`: a forked child begins with a new one.
+///
+/// The child leaves the parent's state alone, because a thread of the parent may have changed or locked it at the fork.
 pub struct Own<T>(AtomicPtr<OfGeneration<T>>);
 
 /// The state of one generation. It is never freed.
 struct OfGeneration<T> {
     generation: u64,
     state: T,
-    /// That of the parent, which the child can neither use nor free: a tool that looks for leaks finds it here.
+    /// The parent's state, which the child can neither use nor free: leak checkers find it here.
     parents: *mut OfGeneration<T>,
 }
 
@@ -224,21 +221,21 @@ impl<T: Default + Send + Sync + 'static> Own<T> {
         Own(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// Returns the state of this process, and makes it for the first caller.
+    /// Returns the state of this process, which the first caller creates.
     pub fn get(&self) -> &'static T {
         let generation = generation();
         self.of_generation(generation).unwrap_or_else(|| self.make(generation))
     }
 
-    /// Returns the state of this process if there is one. Async-signal-safe: in a child whose fork ran no handlers
-    /// there is none.
+    /// Returns the state of this process if there is one. Async-signal-safe.
+    ///
+    /// In a child whose fork ran no handlers there is none.
     pub fn existing(&self) -> Option<&'static T> {
         self.of_generation(PAGE.0[GENERATION].load(Ordering::Relaxed))
     }
 
-    /// Returns the state if it is that of this generation.
     fn of_generation(&self, generation: u64) -> Option<&'static T> {
-        // SAFETY: what the pointer refers to was leaked by `make`, so it lives as long as the process and is shared.
+        // SAFETY: `make` has leaked the referent, so it lives as long as the process and is shared.
         let there = unsafe { self.0.load(Ordering::Acquire).as_ref() };
         there.filter(|there| there.generation == generation).map(|there| &there.state)
     }
@@ -251,11 +248,11 @@ impl<T: Default + Send + Sync + 'static> Own<T> {
         loop {
             // SAFETY: as above.
             if let Some(there) = unsafe { seen.as_ref() }.filter(|there| there.generation == generation) {
-                // SAFETY: made above, and not published.
+                // SAFETY: created above, and not published.
                 drop(unsafe { Box::from_raw(made) });
                 return &there.state;
             }
-            // SAFETY: made above, and not published.
+            // SAFETY: created above, and not published.
             unsafe { (*made).parents = seen };
             match self.0.compare_exchange(seen, made, Ordering::AcqRel, Ordering::Acquire) {
                 // SAFETY: it is published now, and is never freed.
@@ -270,12 +267,12 @@ impl<T: Send> Own<Mutex<T>>
 where
     T: Default + 'static,
 {
-    /// Looks into the states of the parent and of its parents, which a forked child may neither change for others nor
-    /// wait for: `find` returns what it looks for. [`Inherited::Unknown`] where a thread that does not exist here may
-    /// have been changing one.
+    /// Searches the states of the parent and its ancestors with `find`; for a forked child.
+    ///
+    /// The child may neither change them for others nor wait for them. [`Inherited::Unknown`] if a thread that does not
+    /// exist here may have been changing one.
     pub fn find_inherited<R>(&self, mut find: impl FnMut(&mut T) -> Option<R>) -> Inherited<R> {
-        /// A thread of this process that looks there, too, needs a few instructions; each attempt yields the processor,
-        /// for long where the parent is busy.
+        /// Another thread of this process needs a few instructions there; each attempt yields the processor.
         const ATTEMPTS: usize = 50;
         let mut place = self.0.load(Ordering::Acquire);
         let here = generation();
@@ -301,11 +298,11 @@ where
     }
 }
 
-/// What a forked child finds in a state of its parent.
+/// The result of a search in the parent's states.
 pub enum Inherited<R> {
     /// It is there.
     Found(R),
-    /// It is in none of them.
+    /// No state has it.
     None,
     /// A state was locked at the fork.
     Unknown,
@@ -323,15 +320,14 @@ where
 
 /// A descriptor that a forked child must not keep open: a socket, a lock.
 ///
-/// In the child it is replaced by one of /dev/null rather than closed: so its number stays in use.
-/// A drop there closes nothing: the child may have closed it, and have another file under its number.
+/// The child replaces it by /dev/null instead of closing it, so its number stays in use. A drop in the child closes
+/// nothing, because the number may belong to another file.
 #[derive(Debug)]
 pub struct Guarded {
-    /// The descriptor; taken in the drop and nowhere else.
+    /// Taken only in the drop.
     descriptor: ManuallyDrop<OwnedFd>,
     /// How it is closed.
     close: fn(OwnedFd),
-    /// The process that made it.
     born: Born,
 }
 
@@ -341,7 +337,7 @@ impl Guarded {
         Guarded::closed_by(fd, drop)
     }
 
-    /// The same with a function that closes it.
+    /// [`Guarded::new`] with a function that closes the descriptor.
     pub(crate) fn closed_by(fd: OwnedFd, close: fn(OwnedFd)) -> Guarded {
         GUARDED.lock().push(fd.as_raw_fd());
         Guarded { descriptor: ManuallyDrop::new(fd), close, born: Born::default() }
@@ -360,7 +356,7 @@ impl Drop for Guarded {
             all.swap_remove(at);
         }
         drop(all);
-        // SAFETY: taken here alone, and nothing uses the field after the drop.
+        // SAFETY: taken only here, and nothing uses the field after the drop.
         (self.close)(unsafe { ManuallyDrop::take(&mut self.descriptor) });
     }
 }
@@ -377,10 +373,10 @@ impl AsRawFd for Guarded {
     }
 }
 
-/// A place for the lock of the list while a thread forks, so that the child never sees a half-changed list. The lock
-/// itself protects it: it is written by the thread that has just taken the lock, and emptied by that thread before it
-/// releases the lock. No variable of the thread: those that are dropped with it are gone when a handler of `atexit`
-/// forks.
+/// Keeps the lock of the list while a thread forks, so that the child never sees a half-changed list.
+///
+/// The lock itself protects it: the thread that has taken the lock writes it, and empties it before the release. No
+/// thread-local, because those are gone when a handler of `atexit` forks.
 struct GuardCell(UnsafeCell<Option<MutexGuard<'static, Vec<RawFd>>>>);
 
 // SAFETY: only the thread that has the lock touches it, see above; in the child that thread is the only one.
@@ -388,21 +384,18 @@ unsafe impl Sync for GuardCell {}
 
 static HELD: GuardCell = GuardCell(UnsafeCell::new(None));
 
-/// Runs before the fork.
 extern "C" fn before() {
     let lock = GUARDED.lock();
     // SAFETY: this thread has the lock from here on.
     unsafe { *HELD.0.get() = Some(lock) };
 }
 
-/// Runs after the fork in the parent.
 extern "C" fn in_parent() {
-    // SAFETY: this thread has the lock, which is released once it is out of the place.
+    // SAFETY: this thread has the lock, and releases it after taking it out of the place.
     let lock = unsafe { (*HELD.0.get()).take() };
     drop(lock);
 }
 
-/// Runs after the fork in the child.
 extern "C" fn in_child() {
     let last = LAST.load(Ordering::Relaxed) + 1;
     LAST.store(last, Ordering::Relaxed);
@@ -414,10 +407,10 @@ extern "C" fn in_child() {
     }
 }
 
-/// Replaces the parent's descriptors in a child by those of /dev/null. Async-signal-safe.
+/// Replaces the parent's descriptors in a child by /dev/null. Async-signal-safe.
 fn replace(all: &mut Vec<RawFd>) {
-    // SAFETY: open, dup3 and close are async-signal-safe; the path is a C string; the numbers are descriptors
-    // that this process owns.
+    // SAFETY: open, dup3 and close are async-signal-safe; the path is a C string; the numbers are descriptors that this
+    // process owns.
     unsafe {
         let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
         for fd in all.drain(..) {
@@ -439,7 +432,7 @@ mod tests {
     static CREATED: AtomicU64 = AtomicU64::new(0);
     static STATE: Own<Counted> = Own::new();
 
-    /// Counts how often a process makes it.
+    /// Counts how often a process creates it.
     struct Counted(u64);
 
     impl Default for Counted {
@@ -453,16 +446,16 @@ mod tests {
         let pid = fork();
         if pid == 0 {
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
-            // SAFETY: ends the child without running what belongs to the parent.
+            // SAFETY: ends the child without running code that belongs to the parent.
             unsafe { libc::_exit(i32::from(!matches!(result, Ok(true)))) };
         }
         let mut status = 0;
-        // SAFETY: the child of this process; `status` is an integer of its own.
+        // SAFETY: the child of this process; `status` is a local integer.
         assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
         libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
     }
 
-    /// What a child of any kind finds: a generation and state of its own, and not the parent's socket.
+    /// Checks that a child has its own generation and state, and not the parent's socket.
     fn check_child(fork: impl FnOnce() -> libc::pid_t) {
         let (mine, state) = (generation(), STATE.get().0);
         let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -484,7 +477,7 @@ mod tests {
         check_child(|| unsafe { libc::fork() });
     }
 
-    /// In a process of its own, because another thread may hold a lock of the allocator at a fork without handlers.
+    /// In a separate process: at a fork without handlers another thread may hold a lock of the allocator.
     #[test]
     #[ignore = "a process of its own, started by the test below"]
     fn clones() {

@@ -1,7 +1,6 @@
-//! Waiting for a word of shared memory to change, and waking the threads that wait.
+//! Waiting for a word of shared memory to change, and waking the waiting threads.
 //!
-//! The word is 64 bits and the kernel compares the low 32, so two values whose low halves are equal
-//! are not distinguished; callers count upwards and wait for the next value.
+//! The word has 64 bits, of which the kernel compares the low 32. Callers count upwards and wait for the next value.
 
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
@@ -24,17 +23,16 @@ pub enum Slept {
     Interrupted,
 }
 
-/// Sleeps while the low half of the word is that of `value`, for at most this long. The word may be
-/// in memory that is mapped read-only; a process that may write it can end the sleep and cannot
-/// prolong it.
+/// Sleeps while the low half of the word equals that of `value`, for at most this long.
+///
+/// The word may be mapped read-only. A process that may write it can end the sleep and cannot prolong it.
 ///
 /// # Errors
 /// Those of the system call, which would be a defect of the caller.
 pub fn wait(word: &AtomicU64, value: u64, at_most: Duration) -> Result<Slept> {
     kernel_entry::assert_allowed();
     sleeping::assert_driven();
-    // Not `PRIVATE`: the kernel finds the other process by the page, which has another address
-    // there.
+    // Not `PRIVATE`: the kernel finds the other process by the page, which has another address there.
     match futex::wait(low_half(word), Flags::empty(), value as u32, Some(&timespec(at_most))) {
         Ok(()) | Err(Errno::AGAIN) => Ok(Slept::Woken),
         Err(Errno::TIMEDOUT) => Ok(Slept::TimedOut),
@@ -43,8 +41,9 @@ pub fn wait(word: &AtomicU64, value: u64, at_most: Duration) -> Result<Slept> {
     }
 }
 
-/// Wakes at most this many threads that wait for the word, in any process, and returns how many it
-/// woke. Does not block.
+/// Wakes at most this many threads of any process that wait for the word, and returns how many.
+///
+/// Does not block.
 pub fn wake(word: &AtomicU64, at_most: u32) -> u32 {
     // The kernel reads a signed number, and wakes one thread if it is negative.
     let at_most = at_most.min(i32::MAX.unsigned_abs());
@@ -53,12 +52,11 @@ pub fn wake(word: &AtomicU64, at_most: u32) -> u32 {
     u32::try_from(woken).unwrap_or(u32::MAX)
 }
 
-/// Returns the 32 bits that the kernel compares: on a little-endian machine those at the word's own
-/// address.
+/// The 32 bits that the kernel compares: on a little-endian machine those at the word's address.
 fn low_half(word: &AtomicU64) -> &AtomicU32 {
     const { assert!(cfg!(target_endian = "little")) };
-    // SAFETY: four bytes inside the eight of the word, aligned as it is and alive as long. Only the kernel
-    // reads through this reference, and it reads atomically.
+    // SAFETY: four bytes inside the eight of the word, aligned as it is and alive as long. Only the kernel reads
+    // through this reference, and it reads atomically.
     unsafe { AtomicU32::from_ptr(word.as_ptr().cast()) }
 }
 

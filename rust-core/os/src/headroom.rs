@@ -1,10 +1,8 @@
-//! The memory that this process may still take before the kernel kills it instead of returning an
-//! error.
+//! The memory that this process may still take before the kernel kills it.
 //!
-//! Two limits kill: writing past RLIMIT_FSIZE raises SIGXFSZ, and memory beyond that of the control
-//! group wakes the OOM killer. So both are checked before a memory file or a large buffer is made.
-//! Another process may take the memory meanwhile; the check makes the common case an error and is
-//! no guarantee.
+//! Writing past RLIMIT_FSIZE raises SIGXFSZ, and memory beyond the control group's limit wakes the OOM killer. So both
+//! are checked before a memory file or a large buffer is created. The check is no guarantee, because another process
+//! may take the memory.
 
 use std::fmt;
 use std::path::Path;
@@ -26,7 +24,7 @@ pub fn check(bytes: u64) -> Result<()> {
     check_group(bytes, available_in_groups(bytes), format_args!("a memory file of {bytes} bytes"))
 }
 
-/// Checks that so many bytes of a loan, and the copy of them that sending makes, stay within the control group's limit.
+/// Checks that a loan, and the copy of it that sending makes, fit the control group's limit.
 ///
 /// # Errors
 /// `OutOfMemory`.
@@ -35,13 +33,12 @@ pub fn check_loan(bytes: u64) -> Result<()> {
     check_loan_in(bytes, available_in_groups(twice))
 }
 
-/// [`check_loan`], where the control groups leave so much.
 fn check_loan_in(bytes: u64, available: Option<u64>) -> Result<()> {
     let what = format_args!("a loan of {bytes} bytes, of which sending makes a copy,");
     check_group(bytes.saturating_mul(2), available, what)
 }
 
-/// Checks that what is `needed` is `available` in the control groups. `what` it is for, for the error.
+/// Checks that the control groups have `needed` bytes. `what` needs them, for the error.
 fn check_group(needed: u64, available: Option<u64>, what: fmt::Arguments<'_>) -> Result<()> {
     let Some(available) = available.filter(|available| *available < needed) else { return Ok(()) };
     let text = format!(
@@ -86,14 +83,15 @@ const SECOND_VERSION: Files = Files { limit: "memory.max", used: "memory.current
 /// From this limit on a group has none: the first version names the highest number of pages.
 const NO_LIMIT: u64 = 1 << 62;
 
-/// Returns how many bytes this process's control group and those above it leave, or a smaller number of at least
-/// `needed`; `None` where there is no limit.
+/// How many bytes this process's control groups leave, or a smaller number of at least `needed`.
+///
+/// `None` without a limit.
 fn available_in_groups(needed: u64) -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     groups.lines().filter_map(|line| available_below(line, Path::new("/sys/fs/cgroup"), needed)).min()
 }
 
-/// As [`available_in_groups`], for one line of `/proc/self/cgroup`: number, controllers, path.
+/// [`available_in_groups`] for one line of `/proc/self/cgroup`: number, controllers, path.
 fn available_below(line: &str, mounted: &Path, needed: u64) -> Option<u64> {
     let mut fields = line.splitn(3, ':').skip(1);
     let (controllers, path) = (fields.next()?, fields.next()?.strip_prefix('/')?);

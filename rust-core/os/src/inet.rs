@@ -1,7 +1,6 @@
-//! TCP sockets: listening, connecting without blocking, and what the kernel provides about an address.
+//! TCP sockets: listening, connecting without blocking, and the kernel's data about an address.
 //!
-//! IPv4 addresses that come through an IPv6 socket are reported as IPv4, so that comparisons and
-//! texts see one form.
+//! IPv4 addresses from an IPv6 socket are reported as IPv4, so comparisons and texts see one form.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -18,20 +17,20 @@ use super::poll;
 use super::sock_diag::{self, ConnectionOwner};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// The most connections that wait to be accepted.
+/// The most connections that wait for accept.
 const BACKLOG: i32 = 128;
 
-/// A peer that is silent for this long is probed, up to `KEEP_TIMES` times, `KEEP_BETWEEN` apart.
-/// The kernel of a stopped process still answers: only the loss of the machine or of the network
-/// is detected.
+/// Silence of a peer until the first probe; up to `KEEP_TIMES` follow, `KEEP_BETWEEN` apart.
+///
+/// The kernel of a stopped process still answers: only the loss of the machine or of the network is detected.
 const KEEP_IDLE: Duration = Duration::from_secs(60);
 const KEEP_BETWEEN: Duration = Duration::from_secs(10);
 const KEEP_TIMES: u32 = 6;
 
-/// What `EACCES` and `EPERM` mean where no program has answered.
+/// The meaning of `EACCES` and `EPERM` if no program has answered.
 const REFUSED_BY_NETWORK: &str = "this machine refuses it: a firewall or a route that prohibits the address, a security module, or a filter of system calls (seccomp); the other program has not been reached";
 
-/// Makes a non-blocking socket with the options of every connection.
+/// Creates a non-blocking socket with the options of every connection.
 fn stream(address: SocketAddr) -> Result<Guarded> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::NONBLOCK;
@@ -39,7 +38,7 @@ fn stream(address: SocketAddr) -> Result<Guarded> {
     let fd = descriptor::socket(family, SocketType::STREAM, flags, None)
         .doing(doing())
         .map_err(beneath::refused_call)?;
-    // A short message is not held back to be sent with the next one.
+    // The kernel sends a short message at once instead of joining it with the next.
     sockopt::set_tcp_nodelay(&fd, true).doing(doing())?;
     sockopt::set_socket_keepalive(&fd, true).doing(doing())?;
     sockopt::set_tcp_keepidle(&fd, KEEP_IDLE).doing(doing())?;
@@ -48,11 +47,11 @@ fn stream(address: SocketAddr) -> Result<Guarded> {
     Ok(Guarded::new(fd))
 }
 
-/// Makes a listening socket; accepted sockets inherit its options.
+/// Creates a listening socket; accepted sockets inherit its options.
 ///
 /// # Errors
-/// `AddressInUse` where a process listens there, after 0.1 s or the caller's patience; `InvalidEndpoint` where this
-/// machine does not have the address; `PermissionDenied` for a port below 1024.
+/// `AddressInUse` if a process still listens there after 0.1 s or `patience`; `InvalidEndpoint` if this machine does
+/// not have the address; `PermissionDenied` for a port below 1024.
 pub fn listen(address: SocketAddr, patience: Option<Duration>) -> Result<Guarded> {
     const MOST: u128 = 20;
     let tries =
@@ -60,11 +59,10 @@ pub fn listen(address: SocketAddr, patience: Option<Duration>) -> Result<Guarded
     listen_within(address, tries as u32)
 }
 
-/// Between two tries to listen.
+/// Time between two tries to listen.
 const BETWEEN: Duration = Duration::from_millis(5);
 
-/// Tries so often, 5 ms apart: between its fork and its exec, a child of this process has the listener that this
-/// process has just closed.
+/// Tries repeatedly: a forked child has this process's closed listener until its exec.
 fn listen_within(address: SocketAddr, tries: u32) -> Result<Guarded> {
     for _ in 1..tries {
         match try_listen(address) {
@@ -97,19 +95,20 @@ fn try_listen(address: SocketAddr) -> Result<Guarded> {
             beneath::refused_call(Error::os(format_args!("listening at {address}"), other.raw_os_error()))
         }
     };
-    // Connections that have ended keep the port for a minute (TIME_WAIT), which is no reason to
-    // refuse. A living listener still is.
+    // Connections that have ended keep the port for a minute (TIME_WAIT), which does not prevent listening. A living
+    // listener still does.
     sockopt::set_socket_reuseaddr(&socket, true).doing("setting up a socket")?;
     rustix::net::bind(&socket, &address).map_err(doing)?;
     rustix::net::listen(&socket, BACKLOG).map_err(doing)?;
     Ok(socket)
 }
 
-/// Starts to connect; returns true where that is done already. Otherwise the socket becomes
-/// writable, and [`outcome`] returns the result.
+/// Starts to connect; returns true if that is done already.
+///
+/// Otherwise the socket becomes writable, and [`outcome`] returns the result.
 ///
 /// # Errors
-/// `NotFound` where no process listens.
+/// `NotFound` if no process listens.
 pub fn begin_connect(address: SocketAddr) -> Result<(Guarded, bool)> {
     let socket = stream(address)?;
     match rustix::net::connect(&socket, &address) {
@@ -127,8 +126,7 @@ pub fn is_over(socket: &Guarded) -> Result<bool> {
     Ok(ready > 0)
 }
 
-/// Returns whether the peer has closed the connection or its writing side, or the connection is
-/// broken.
+/// Returns whether the peer has closed the connection or its writing side, or the connection is broken.
 pub fn is_peer_closed(socket: impl AsFd) -> Result<bool> {
     let mut fds = [PollFd::new(&socket, PollFlags::RDHUP)];
     Ok(poll::look(&mut fds).doing("looking at a connection (ppoll)")? > 0)
@@ -142,10 +140,9 @@ pub fn outcome(socket: &Guarded, address: SocketAddr) -> Result<()> {
     sockopt::socket_error(socket).doing("asking how a connection went")?.map_err(|e| failed(address, e))
 }
 
-/// Makes the error of a failed attempt.
 fn failed(address: SocketAddr, errno: Errno) -> Error {
     let kind = match errno {
-        // No process listens, or no route exists now: both may change, so the caller may try again.
+        // No process listens, or no route exists: both may change, so the caller may try again.
         Errno::CONNREFUSED
         | Errno::HOSTUNREACH
         | Errno::NETUNREACH
@@ -171,7 +168,7 @@ pub fn limit_send_queue(socket: impl AsFd, bytes: usize) -> Result<()> {
     sockopt::set_socket_send_buffer_size(socket, bytes).doing("setting the length of a socket's queue")
 }
 
-/// Returns how many bytes of a connection the kernel has not sent, because the window of the peer is full.
+/// Returns how many bytes the kernel has not sent, because the peer's window is full.
 ///
 /// # Errors
 /// Those of the kernel.
@@ -181,7 +178,7 @@ pub fn not_sent(socket: BorrowedFd<'_>) -> Result<usize> {
     queued(socket, NOT_SENT)
 }
 
-/// Returns how many bytes of a connection the kernel of the peer has not acknowledged.
+/// Returns how many bytes the peer's kernel has not acknowledged.
 ///
 /// # Errors
 /// Those of the kernel.
@@ -212,7 +209,7 @@ pub fn own_address(socket: impl AsFd) -> Result<SocketAddr> {
 /// Returns the address of a socket's other end.
 ///
 /// # Errors
-/// `Disconnected` where there is none any more.
+/// `Disconnected` if the peer has gone.
 pub fn peer_address(socket: impl AsFd) -> Result<SocketAddr> {
     let address = rustix::net::getpeername(socket).doing("reading the peer's address")?;
     match address {
@@ -226,8 +223,7 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// Returns whether this machine has the address, so that a process could listen there: tried with a
-/// bind to a free port.
+/// Returns whether this machine has the address, by a bind to a free port.
 pub fn is_of_this_machine(ip: IpAddr) -> bool {
     let bound = || {
         let address = SocketAddr::new(ip, 0);
@@ -245,12 +241,11 @@ pub fn user_listening_at(address: SocketAddr) -> Option<u32> {
     })
 }
 
-/// Returns the user whose process on this machine has the other end of a connection: it is `from`
-/// there, and `to` is this end.
+/// Returns the user whose process on this machine has the end `from` of a connection to `to`, this end.
 pub fn user_calling(from: SocketAddr, to: SocketAddr) -> Option<u32> {
     match sock_diag::owner(from, to) {
         ConnectionOwner::User(uid) => Some(uid),
-        // This end is found, so the table was the right one, and the other end has no owner.
+        // The kernel has found this end, so the table was right, and the other end has no owner.
         ConnectionOwner::NoSocket if matches!(sock_diag::owner(to, from), ConnectionOwner::User(_)) => None,
         // Without the kernel's module every query has this result, so read the table.
         ConnectionOwner::NoSocket | ConnectionOwner::Unsupported => {
@@ -268,17 +263,15 @@ struct Row<'a> {
     inode: u64,
 }
 
-/// Returns the user of the first matching line.
 fn find(wanted: impl Fn(&Row<'_>) -> bool) -> Option<u32> {
     ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().find_map(|table| {
         let table = std::fs::read_to_string(table).ok()?;
-        // A connection that no process has open any more is shown as root's, with inode 0.
+        // The table shows a connection that no process has open as root's, with inode 0.
         let row = table.lines().skip(1).filter_map(row).find(|row| row.inode != 0 && wanted(row))?;
         Some(row.uid)
     })
 }
 
-/// Parses a line.
 fn row(line: &str) -> Option<Row<'_>> {
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
     let address = |at: usize| {
@@ -379,7 +372,7 @@ mod tests {
     #[test]
     fn unused_address_is_distinguished_from_our_own() {
         assert!(is_of_this_machine("127.0.0.1".parse().unwrap()));
-        // From the range that is for documentation alone.
+        // From the range reserved for documentation.
         assert!(!is_of_this_machine("198.51.100.77".parse().unwrap()));
         let error = listen("198.51.100.77:0".parse().unwrap(), None).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidEndpoint, "{error}");

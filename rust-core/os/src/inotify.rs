@@ -1,17 +1,14 @@
 //! Watches for changes of directories and files, with one inotify instance per process.
 //!
-//! The number of instances is limited (128 per user by default), so all watches of a process share
-//! one. Whichever watch reads it distributes the events: each watch keeps its own flags and, if it
-//! wants them, the names, and is woken by an eventfd of its own. A watch of the same directory
-//! twice is one watch to the kernel, so flags are only ever added (`MASK_ADD`) and each watch
-//! filters what it gets.
+//! The kernel limits the instances (128 per user by default), so all watches of a process share one. The watch that
+//! reads it distributes the events; an eventfd wakes each other watch. Two watches of a directory are one watch to the
+//! kernel, so flags are only added (`MASK_ADD`) and each watch filters its events.
 //!
-//! The kernel lets one descriptor be reached by 10 to 500 epoll sets, the fewer the deeper they are nested, and refuses
-//! more (`EINVAL`, also where a program adds the set of an object to its own). So the owners of the first `DIRECT`
-//! watches sleep on the instance itself; for those beyond them a thread reads it, and they are woken by their eventfd
-//! alone. The thread is there while there is such a watch.
+//! Only 10 to 500 epoll sets can reach one descriptor, fewer the deeper they are nested, and the kernel refuses more
+//! (`EINVAL`). A program that adds an object's set to its own may meet this limit. So only the owners of the first
+//! `DIRECT` watches sleep on the instance. For further watches a thread reads it, and their eventfds wake them.
 //!
-//! Lock order: the table of watches of the instance first, then the state of one watch.
+//! Lock order: the instance's table of watches, then the state of one watch.
 
 mod instance;
 mod news;
@@ -42,28 +39,27 @@ pub use self::news::News;
 pub use self::sets::{ContentWatch, WatchSet};
 pub use rustix::fs::inotify::WatchFlags;
 
-/// Watches directories or files. Each of its descriptors wakes its owner, which then calls
-/// [`Watch::drain`] and checks the relevant names, or [`Watch::take`] to get the names.
+/// Watches directories or files. Its descriptors wake its owner.
+///
+/// The owner then calls [`Watch::drain`] and checks the relevant names, or [`Watch::take`] to get the names.
 #[derive(Debug)]
 pub struct Watch {
-    /// The instance that it reads.
     shared: Arc<Instance>,
-    /// The events that it was notified of.
+    /// The events since the last call.
     state: Arc<WatchState>,
     /// The kernel's numbers of the watched objects.
     numbers: Mutex<Vec<i32>>,
 }
 
-/// The events of a watched directory: names that are made, renamed into it, or changed in their
-/// attributes.
+/// Names that are created, renamed into the directory, or changed in their attributes.
 const DIRECTORY: WatchFlags =
     WatchFlags::CREATE.union(WatchFlags::MOVED_TO).union(WatchFlags::ATTRIB).union(WatchFlags::ONLYDIR);
 
 /// The names that a watch keeps.
 enum KeptNames {
-    /// That something has happened.
+    /// None, only that something has happened.
     Nothing,
-    /// That something has happened to this name.
+    /// None, only that something has happened to this name.
     Only(String),
     /// All names.
     Names,
@@ -72,8 +68,7 @@ enum KeptNames {
 }
 
 impl Watch {
-    /// Watches a directory from now on: names that are made, renamed into it, or changed in their
-    /// attributes.
+    /// Watches a directory: names that are created, renamed into it, or changed in their attributes.
     ///
     /// # Errors
     /// Those of the kernel, such as its limit on watches, with the path.
@@ -83,61 +78,63 @@ impl Watch {
         Watch::begin(instance()?, &path, DIRECTORY, KeptNames::Nothing, doing)
     }
 
-    /// As [`Watch::new`], for one name of the directory, and for the directory itself. Its
-    /// descriptors are ready for other names, too; [`Watch::has_changed`] distinguishes them.
+    /// Watches one name of the directory, and the directory itself.
+    ///
+    /// Other names also make the descriptors ready; [`Watch::has_changed`] distinguishes them.
     pub fn of_name(directory: &Directory, name: &str) -> Result<Watch> {
         let path = directory.short_path(".");
         let doing = format_args!("watching the directory {}", directory.path().display());
         Watch::begin(instance()?, &path, DIRECTORY, KeptNames::Only(name.to_owned()), doing)
     }
 
-    /// Signals when a descriptor is closed through which this file could be written. Takes an
-    /// instance of its own, so that nothing else wakes it, as long as the kernel has one; otherwise
-    /// the shared one.
+    /// Signals when a writable descriptor of this file is closed.
+    ///
+    /// Takes its own instance, so that nothing else wakes it, or the shared one if the kernel has no more.
     pub fn closing(file: impl AsFd) -> Result<Watch> {
         let path = beneath::kernel_path(file);
         let own = Instance::new().or_else(|_| instance())?;
         Watch::begin(own, &path, WatchFlags::CLOSE_WRITE, KeptNames::Nothing, "watching who closes a file")
     }
 
-    /// Also watches when the file of this name is opened. Returns true where it was not watched for
-    /// that before, and may have been opened just before.
+    /// Also watches the opening of the file of this name.
+    ///
+    /// Returns true if it was not watched for that before, and may have been opened just before.
     pub fn opening(&self, directory: &Directory, name: &str) -> Result<bool> {
         let what = WatchFlags::OPEN | WatchFlags::DONT_FOLLOW;
         match self.begin_watching(&directory.short_path(name), what, format_args!("watching {name}")) {
-            // The directory's watch signals when it appears.
+            // The directory's watch signals when the file appears.
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
             begun => begun,
         }
     }
 
-    /// Watches a path for these events, and keeps the names. `doing` is the attempted action, for
-    /// errors.
+    /// Watches a path for these events, and keeps the names. `doing` is the attempted action, for errors.
     pub fn names(path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<Watch> {
         Watch::begin(instance()?, path, what, KeptNames::Names, doing)
     }
 
-    /// As [`Watch::new`], and keeps the names.
+    /// [`Watch::new`] that keeps all names.
     pub fn all_names(directory: &Directory) -> Result<Watch> {
         let doing = format_args!("watching the directory {}", directory.path().display());
         Watch::names(&directory.short_path("."), DIRECTORY, doing)
     }
 
-    /// The same for another directory, for as long as the first.
+    /// Also watches another directory, and keeps its names.
     pub fn also_all_names(&self, directory: &Directory) -> Result<()> {
         let doing = format_args!("watching the directory {}", directory.path().display());
         self.also(&directory.short_path("."), DIRECTORY, doing)
     }
 
-    /// Keeps how often each of these names is given by a rename, for an owner that sleeps on something else: it takes
-    /// no place of those that sleep on the instance, and the kernel keeps what nobody takes, up to its bound.
+    /// Keeps how often a rename gives each of these names, for an owner that sleeps on something else.
+    ///
+    /// It is not one of the watches that sleep on the instance. The kernel keeps events that no one takes, up to its
+    /// limit.
     pub fn renames(directory: &Directory, names: HashSet<String>) -> Result<Watch> {
         let doing = format_args!("watching the directory {}", directory.path().display());
         let what = WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;
         Watch::begin(instance()?, &directory.short_path("."), what, KeptNames::Some(names), doing)
     }
 
-    /// Makes a watch with its first path.
     fn begin(
         shared: Arc<Instance>,
         path: &Path,
@@ -164,16 +161,15 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Watches another path as well, for as long as the first.
+    /// Watches another path as well.
     pub fn also(&self, path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<()> {
         self.begin_watching(path, what, doing).map(drop)
     }
 
-    /// As [`Watch::also`]; returns false where this watch watched the same object for the same events before.
+    /// [`Watch::also`]; returns false if this watch watched the object for these events before.
     fn begin_watching(&self, path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<bool> {
         let Table { watches, .. } = &mut *self.shared.table();
-        // Another watch of this process may be at the same place: the kernel has one number for
-        // both.
+        // Another watch of this process may have the same object: the kernel has one number for both.
         let number = add(&self.shared.fd, path, what | WatchFlags::MASK_ADD, doing)?;
         let all = watches.entry(number).or_default();
         all.retain(|(_, one)| one.strong_count() > 0);
@@ -184,13 +180,13 @@ impl Watch {
         }
         all.push((what, Arc::downgrade(&self.state)));
         let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those of objects that are gone are in the table no more.
+        // Numbers of objects that are gone have left the table.
         numbers.retain(|number| watches.contains_key(number));
         numbers.push(number);
         Ok(true)
     }
 
-    /// Also watches writes into this open file, for as long as the file exists.
+    /// Also watches writes into this open file.
     pub fn contents(&self, file: impl AsFd) -> Result<()> {
         self.also(
             &beneath::kernel_path(file),
@@ -211,7 +207,7 @@ impl Watch {
         *self.state.news() = News::default();
     }
 
-    /// The same; returns whether anything was among it that is watched for, or may have been.
+    /// [`Watch::drain`]; returns whether a watched event was there, or may have been lost.
     pub fn has_changed(&self) -> bool {
         let news = self.take();
         news.changed || news.overflown || news.gone
@@ -223,8 +219,9 @@ impl Watch {
         std::mem::take(&mut *self.state.news())
     }
 
-    /// As [`Watch::take`], with at most so many names. Those that are left keep a descriptor
-    /// readable, unless everything has to be checked anyway.
+    /// [`Watch::take`] with at most so many names.
+    ///
+    /// The other names keep a descriptor readable, unless everything must be checked anyway.
     pub fn take_some(&self, most: usize) -> News {
         self.distribute();
         let mut news = self.state.news();
@@ -239,17 +236,16 @@ impl Watch {
         taken
     }
 
-    /// Takes all that has happened until now: [`Watch::take`] reads once, which may leave events behind.
+    /// Takes everything that has happened until now; [`Watch::take`] reads only once.
     pub fn take_all(&self) -> News {
-        // As many reads as a full queue of 16,384 events needs, and more; a program that keeps
-        // making events is not waited for.
+        // More reads than a full queue of 16,384 events needs, but limited, because a program may go on making events.
         let is_drained = (0..1000).any(|_| !self.distribute());
         let mut news = std::mem::take(&mut *self.state.news());
         news.overflown |= !is_drained;
         news
     }
 
-    /// Reads the instance once and distributes the events. False where there was none.
+    /// Reads the instance once and distributes the events. False if there was none.
     fn distribute(&self) -> bool {
         kernel_entry::assert_allowed();
         self.shared.distribute(Some(&self.state))

@@ -1,20 +1,20 @@
-//! Whether this thread holds a gate, in debug builds: who holds one enters the kernel only to wake.
+//! Checks in debug builds that a thread with a gate enters the kernel only to wake others.
 //!
-//! The gate of a [`Seat`](crate::seat::Seat) is the lock that all calls of an object take. A system call under it would
-//! let one slow peer, or the scheduler, hold up the others. Calls that do not wait, as one that looks whether a process
-//! lives, may be made under it: they assert nothing.
+//! All calls of an object take the gate of its [`Seat`](crate::seat::Seat). A system call under it would let one slow
+//! peer, or the scheduler, delay the others. Calls that do not wait are allowed, such as looking whether a process
+//! lives.
 
 #[cfg(all(debug_assertions, not(loom)))]
 thread_local! {
-    /// How many such locks this thread holds.
+    /// How many gates this thread holds.
     static HELD: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
-/// Exists while the lock is held.
+/// Exists while the gate is held.
 pub struct NoKernelEntry(());
 
 impl NoKernelEntry {
-    /// Notes that this thread has taken the lock.
+    /// Records that this thread has taken a gate.
     pub fn new() -> NoKernelEntry {
         #[cfg(all(debug_assertions, not(loom)))]
         HELD.set(HELD.get() + 1);
@@ -29,8 +29,9 @@ impl Drop for NoKernelEntry {
     }
 }
 
-/// Asserts, in a debug build, that the caller may enter the kernel. Called before each system call that sends,
-/// receives, waits, or opens, maps or reads a file.
+/// Asserts in debug builds that the caller may enter the kernel.
+///
+/// Called before each system call that sends, receives, waits, or opens, maps or reads a file.
 #[track_caller]
 pub fn assert_allowed() {
     #[cfg(all(debug_assertions, not(loom)))]

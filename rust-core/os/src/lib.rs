@@ -1,41 +1,38 @@
-//! The operating system, as the crates of the core above it use it: names and locks, waiting, sockets, memory,
-//! processes, clocks, signals.
+//! The operating system for the core's crates: system calls behind one mechanism per file.
 //!
-//! This crate is for the core's crates alone and changes without notice: programs use `linkspan`. Whatever is public
-//! here is so for those crates.
+//! Only the core's crates use this crate, and it changes without notice: programs use `linkspan`.
 //!
-//! Every system call of the core is here, or in the folder `shm` of `linkspan-transport` where it concerns the ring.
-//! Each file wraps one mechanism, translates its errors into `Error` with the attempted action, and knows nothing of
-//! frames, transports, channels or sessions. `unsafe` is here, and above it in that folder alone.
+//! Every system call of the core is here, except those for the ring in the folder `shm` of `linkspan-transport`. The
+//! same two places have all `unsafe` code. Each file wraps one mechanism and adds the attempted action to its errors.
+//! No file knows frames, transports, channels or sessions.
 //!
-//! | what | lives in |
+//! | module | content |
 //! |---|---|
-//! | how long a call may wait, and what it runs meanwhile | `deadline` |
-//! | the runtime directory, the state directory | `directory` |
-//! | variables of the environment | `environment` |
-//! | making descriptors, none of which has the number of a standard stream | `descriptor` |
-//! | files in a directory that others can write; giving a socket its mode before its name | `beneath`, `staging` |
-//! | locks that end with their owner | `lock` |
-//! | locks that other programs take, and waiting for one | `record_lock` |
-//! | sockets, and descriptors sent over them; mailslots | `socket`, `datagram` |
-//! | descriptors that a peer sent; closing them where that may take time | `rights`, `closing` |
-//! | named pipes | `fifo` |
-//! | TCP sockets, and the addresses of a name; the owner of a connection | `inet`, `resolve`, `sock_diag` |
-//! | the peer of a socket, and its end | `peer` |
-//! | waiting for one of many events; a read that waits by itself | `poll`, `brief` |
-//! | events of names in a directory; timers | `inotify`, `timer` |
-//! | protection of a forked child | `fork` |
-//! | that who holds a gate makes no system call; where a call sleeps | `kernel_entry`, `sleeping` |
-//! | wake-ups within the process and through shared memory | `eventfd`, `futex` |
-//! | memory files, and how much memory is left | `memory`, `headroom` |
-//! | System V memory of another program | `sysv` |
-//! | threads of the library, and programs that end with their parent | `thread` |
-//! | a value that one call at a time acquires; one that is lent; one that is made once | `seat`, `arc_owner`, `once` |
-//! | where programs are that are started without being named | `programs` |
-//! | the system clock; signals that ask a program to stop | `clock`, `stop` |
-//! | random bytes; check sums of a few words | `random`, `crc` |
-//! | reading behind what a list holds; a hash that is the same in every build | here |
-//! | names of users and groups; giving a file to a group; access for one more user | `user` |
+//! | `deadline` | how long a call may wait, and its callbacks while it waits |
+//! | `directory` | the runtime directory, the state directory |
+//! | `environment` | variables of the environment |
+//! | `descriptor` | new descriptors, which never get the number of a standard stream |
+//! | `beneath`, `staging` | files in a directory that others can write; a socket's mode before its name |
+//! | `lock` | locks that end with their owner |
+//! | `record_lock` | locks of other programs, and waiting for them |
+//! | `socket`, `datagram` | sockets, and descriptors sent over them; mailslots |
+//! | `rights`, `closing` | a peer's descriptors, and closing them if that may block |
+//! | `fifo` | named pipes |
+//! | `inet`, `resolve`, `sock_diag` | TCP sockets, the addresses of a name, the owner of a connection |
+//! | `peer` | the peer of a socket, and its end |
+//! | `poll`, `brief` | waiting for one of many events; a read that waits |
+//! | `inotify`, `timer` | events of names in a directory; timers |
+//! | `fork` | protection of a forked child |
+//! | `kernel_entry`, `sleeping` | a gate's holder makes no system call; the places where a call sleeps |
+//! | `eventfd`, `futex` | wake-ups within the process and through shared memory |
+//! | `memory`, `headroom` | memory files, and how much memory is left |
+//! | `sysv` | System V memory of another program |
+//! | `thread` | threads of the library, and programs that end with their parent |
+//! | `seat`, `arc_owner`, `once` | a value for one call at a time; a lent value; a value that is created once |
+//! | `programs` | where the programs are that Linkspan starts by itself |
+//! | `clock`, `stop` | the system clock; signals that ask a program to stop |
+//! | `random`, `crc` | random bytes; checksums of a few words |
+//! | `user` | names of users and groups; giving files to a group or one more user |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 
@@ -92,8 +89,9 @@ use std::mem::MaybeUninit;
 
 use linkspan_value::error;
 
-/// Reads at most `most` bytes, for which the list has room, behind those that it holds, into memory that is not written
-/// before, and returns how many came. `read` returns the bytes that it has written, which begin where its room does.
+/// Reads at most `most` bytes into a list's spare capacity, and returns how many came.
+///
+/// `read` returns the bytes that it has written, from the beginning of the room.
 fn append<E>(
     into: &mut Vec<u8>,
     most: usize,
@@ -106,12 +104,12 @@ fn append<E>(
     assert!(written.as_ptr().addr() == start && written.len() <= most, "bytes of another place");
     let came = written.len();
     let length = into.len() + came;
-    // SAFETY: so many bytes of the room behind the earlier ones are initialised, since a slice of bytes begins there.
+    // SAFETY: so many bytes after the earlier ones are initialised, since a slice of bytes begins there.
     unsafe { into.set_len(length) };
     Ok(came)
 }
 
-/// Returns the FNV-1a hash of a text, 64 bits: the same in every build.
+/// Returns the 64-bit FNV-1a hash of a text, equal in every build.
 pub fn fnv1a(text: &str) -> u64 {
     text.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))

@@ -1,13 +1,12 @@
-//! Locks on names that end with their owner: byte ranges of one file (`.lock`) in the directory of
-//! the names, as locks of open file descriptions (OFD). The file is never deleted.
+//! Locks on names that end with their owner: bytes of one file (`.lock`) in the names' directory.
 //!
-//! Each name has a byte, chosen by a hash. The kernel releases a lock when its process ends,
-//! however it ends, so a held lock means a living owner, and no stale lock exists.
+//! They are locks of open file descriptions (OFD). A hash of the name selects its byte. The kernel releases a lock when
+//! its process ends, so a held lock means a living owner. The file is never deleted.
 //!
-//! Every process that may open the file may lock any byte of it. Where other users may make names
-//! in the directory, a name that has one owner, such as a socket's, is therefore decided by a file
-//! that its user alone can open (`.lock.UID.DIGITS`, see [`try_own`]). The byte in the common file
-//! then only shows other users that the name has an owner.
+//! Every process that may open the file may lock any byte. Other users may create names in some directories. There, a
+//! name with one owner, such as a socket's, also needs a lock in a file that only its user can open
+//! (`.lock.UID.DIGITS`, see [`try_own`]). The byte in the common file then only shows other users that the name has an
+//! owner.
 
 mod kept;
 #[cfg(test)]
@@ -26,35 +25,35 @@ use super::fork::Guarded;
 use super::record_lock::{self, RecordLock, Span};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// The prefix of the names of the files that one user alone can open; its number follows.
+/// The prefix of the files that only one user can open; the user's number follows.
 const OWN: &str = ".lock.";
 
 /// Milliseconds for which a caller waits for a sweep to release a lock.
 const SWEEP: u32 = 50;
 
-/// A held lock. Released by the drop, and by the end of the process.
+/// A held lock. The drop releases it, and so does the end of the process.
 #[derive(Debug)]
 pub struct Lock {
-    /// The locks on bytes: one, or one in each of the user's own files and in the common one.
+    /// The locked bytes: one, or one in each of the user's own files and in the common file.
     held: Vec<RecordLock>,
-    /// Whether other users can see that it is held.
+    /// Whether other users can see that the lock is held.
     is_visible: bool,
 }
 
 impl Lock {
-    /// Returns whether other users can see that it is held; false where another user holds the byte
-    /// of the common file.
+    /// Returns whether other users can see that the lock is held.
+    ///
+    /// False if another user holds the byte of the common file.
     pub fn is_visible(&self) -> bool {
         self.is_visible
     }
 
-    /// Lets other processes hold the lock beside this one from now on: see [`try_share`].
+    /// Lets other processes share the lock from now on: see [`try_share`].
     pub fn share(&mut self) -> Result<()> {
         self.held.iter_mut().try_for_each(RecordLock::share)
     }
 
-    /// Takes the lock of another name of the same directory as well; returns false where a living
-    /// process has it.
+    /// Also takes the lock of another name of the directory; returns false if a living process has it.
     pub fn also(&mut self, directory: &Directory, name: &str) -> Result<bool> {
         let Some(file) = self.held.first().map(|held| held.file().clone()) else { return Ok(false) };
         let held = record_lock::try_take(&file, Span::byte(offset(name)));
@@ -68,23 +67,24 @@ impl Lock {
 /// The common file.
 pub const NAME: &str = ".lock";
 
-/// Returns the byte of a name: FNV-1a, shifted into the positive half of an `off_t`. Two names with
-/// the same byte, one pair in 2^62, would only keep each other from being owned at the same time.
+/// The byte of a name: FNV-1a, shifted into the positive half of an `off_t`.
+///
+/// One pair of names in 2^62 has the same byte; two such names cannot be owned at the same time.
 fn offset(name: &str) -> i64 {
     (super::fnv1a(name) >> 2) as i64
 }
 
-/// Returns who may own the common file: in a directory that a group shares, any member may have
-/// made it.
+/// Who may own the common file: in a directory that a group shares, any member may have created it.
 fn owner(directory: &Directory) -> RequiredOwner {
     if directory.is_shared() { RequiredOwner::AnyUser } else { RequiredOwner::Trusted }
 }
 
-/// Opens the common file, and makes it where it is missing: a regular file with one name, never a
-/// link, a pipe or a device. Does not block.
+/// Opens or creates the common file: a regular file with one name, never a link, a pipe or a device.
+///
+/// Does not block.
 ///
 /// # Errors
-/// `PermissionDenied`; `Stalled` where another process removes it again and again.
+/// `PermissionDenied`; `Stalled` if another process removes the file again and again.
 fn open(directory: &Directory) -> Result<Guarded> {
     const TRIES: u32 = 100;
     let beneath = directory.beneath();
@@ -96,7 +96,7 @@ fn open(directory: &Directory) -> Result<Guarded> {
             return Ok(Guarded::new(fd));
         }
         match beneath.create(NAME, directory.file_mode(), None) {
-            // Another process has just made it.
+            // Another process has just created it.
             Err(e) if e.kind() == ErrorKind::AddressInUse => {}
             made => drop(made.map_err(|e| denied(directory, e))?),
         }
@@ -107,8 +107,9 @@ fn open(directory: &Directory) -> Result<Guarded> {
     Err(Error::new(ErrorKind::Stalled, text))
 }
 
-/// Gives an older common file its proper mode and owner: only one of this user that is empty, as a
-/// lock file is, because a member of the group could have given another file this name.
+/// Gives this user's older common file its proper mode and owner, if it is empty as a lock file is.
+///
+/// A member of the group could have given another file this name.
 fn set_right(directory: &Directory, file: &OwnedFd, facts: &Stat) -> Result<()> {
     if !beneath::is_ours(facts) || facts.st_size != 0 {
         return Ok(());
@@ -119,7 +120,7 @@ fn set_right(directory: &Directory, file: &OwnedFd, facts: &Stat) -> Result<()> 
     if facts.st_mode & 0o777 != mode.as_raw_mode() {
         rustix::fs::fchmod(file, mode).doing(doing())?;
     }
-    // A file that root makes in another user's own directory would be closed to that user.
+    // Without this change, a user could not open a file that root has created in the user's own directory.
     if facts.st_uid == 0 && !directory.is_shared() {
         let around = rustix::fs::fstat(directory).doing(doing())?;
         if around.st_uid != 0 && around.st_mode & 0o022 == 0 {
@@ -129,8 +130,9 @@ fn set_right(directory: &Directory, file: &OwnedFd, facts: &Stat) -> Result<()> 
     Ok(())
 }
 
-/// Explains a refusal of the kernel: the owner of the file, and the remedy. Returns any other error
-/// unchanged.
+/// Explains a refusal of the kernel: the owner of the file, and the remedy.
+///
+/// Returns other errors unchanged.
 fn denied(directory: &Directory, error: Error) -> Error {
     match error.errno() {
         Some(libc::EACCES) if !directory.allows(NAME, Access::READ_OK | Access::WRITE_OK) => {}
@@ -147,18 +149,19 @@ fn denied(directory: &Directory, error: Error) -> Error {
     Error::new(ErrorKind::PermissionDenied, text)
 }
 
-/// Takes the lock of a name; `None` where a living process has it.
+/// Takes the lock of a name; `None` if a living process has it.
 pub fn try_lock(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     let file = Arc::new(open(directory)?);
     let held = record_lock::try_take(&file, Span::byte(offset(name)));
     Ok(held.map_err(|e| doing(directory, name, e))?.map(|held| Lock { held: vec![held], is_visible: true }))
 }
 
-/// Takes the lock of a name that has one owner; `None` where a living process of this user has it.
+/// Takes the lock of a name with one owner; `None` if a living process of this user has it.
+///
 /// A lock of another user does not prevent this: between users, the owner of the file at the name decides.
 ///
 /// # Errors
-/// `Stalled` where another process removes the files of locks as soon as they are made.
+/// `Stalled` if another process removes the files of locks as soon as they are created.
 pub fn try_own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     if !directory.is_open() {
         return try_lock(directory, name);
@@ -172,16 +175,14 @@ pub fn try_own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
         );
         return Err(Error::new(ErrorKind::Stalled, text));
     }
-    // Where the common file cannot be opened or the byte is taken, other users cannot see the
-    // owner.
+    // If the common file cannot be opened or the byte is taken, other users cannot see the owner.
     let seen = try_lock(directory, name).unwrap_or_default();
     let is_visible = seen.is_some();
     held.extend(seen.into_iter().flat_map(|lock| lock.held));
     Ok(Some(Lock { held, is_visible }))
 }
 
-/// Takes this byte of a name in each of this user's own files, of which none may be left; `None` where a living process
-/// prevents one of them.
+/// Takes this byte of a name in all of this user's own files; `None` if a living process prevents that.
 fn try_own_files(
     directory: &Directory,
     name: &str,
@@ -201,7 +202,7 @@ fn try_own_files(
     Ok(Some(held))
 }
 
-/// Returns whether a living process has the byte of a name in one of this user's own files. Takes nothing.
+/// Whether a living process has the byte of a name in one of this user's own files. Takes nothing.
 fn is_in_own_files(directory: &Directory, name: &str) -> Result<bool> {
     for file in existing_own_files(directory)? {
         let opened = directory.beneath().file(&file, OFlags::RDONLY, RequiredOwner::Ours)?;
@@ -214,9 +215,10 @@ fn is_in_own_files(directory: &Directory, name: &str) -> Result<bool> {
     Ok(false)
 }
 
-/// Returns this user's own files of locks, and makes one where there is none. Processes that start
-/// at the same moment make one each. Each makes its file before it lists them, and locks its byte
-/// in all that it sees, so at least one of two processes sees the file of the other.
+/// Returns this user's own files of locks, and creates one if there is none.
+///
+/// Processes that start together create one each. Each creates its file before it lists them, and locks its byte in all
+/// of them. So at least one of two processes sees the other's file.
 fn own_files(directory: &Directory) -> Result<Vec<String>> {
     let existing = existing_own_files(directory)?;
     if !existing.is_empty() {
@@ -227,7 +229,7 @@ fn own_files(directory: &Directory) -> Result<Vec<String>> {
     existing_own_files(directory)
 }
 
-/// Returns this user's own files of locks, without making one.
+/// Returns this user's own files of locks, without creating one.
 fn existing_own_files(directory: &Directory) -> Result<Vec<String>> {
     let beneath = directory.beneath();
     let prefix = format!("{OWN}{}.", rustix::process::geteuid().as_raw());
@@ -238,13 +240,14 @@ fn existing_own_files(directory: &Directory) -> Result<Vec<String>> {
             ours.push(name);
         }
     }
-    // All processes lock them in the same order, so that one of several gets all.
+    // All processes lock them in one order, so that one of several gets all.
     ours.sort_unstable();
     Ok(ours)
 }
 
-/// Takes a lock that any number of processes may hold, as a sign for others of this user. In a
-/// directory where other users may make names, it is in the file that this user alone can open.
+/// Takes a lock that any number of processes may hold, as a sign for others of this user.
+///
+/// In a directory where other users may create names, it is in the file that only this user can open.
 pub fn share(directory: &Directory, name: &str) -> Result<Lock> {
     let files = if directory.is_open() { own_files(directory)? } else { vec![NAME.to_owned()] };
     drop(open(directory)?);
@@ -257,14 +260,14 @@ pub fn share(directory: &Directory, name: &str) -> Result<Lock> {
     Ok(Lock { held, is_visible: true })
 }
 
-/// Takes the lock of a name beside others that share it; `None` where a process has it alone.
+/// Takes the lock of a name together with others that share it; `None` if a process has it exclusively.
 pub fn try_share(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     let file = Arc::new(open(directory)?);
     let held = record_lock::try_take(&file, Span::shared_byte(offset(name)));
     Ok(held.map_err(|e| doing(directory, name, e))?.map(|held| Lock { held: vec![held], is_visible: true }))
 }
 
-/// As [`try_share`], for a name that has one owner, or several that share it: see [`try_own`].
+/// [`try_share`] for a name with one owner, or several that share it: see [`try_own`].
 pub fn try_share_own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     if !directory.is_open() {
         return try_share(directory, name);
@@ -276,10 +279,9 @@ pub fn try_share_own(directory: &Directory, name: &str) -> Result<Option<Lock>> 
     Ok((!held.is_empty()).then_some(Lock { held, is_visible }))
 }
 
-/// One open file, through which the locks of many names are taken and released one by one. All end
-/// with it.
+/// One open file, through which the locks of many names are taken and released. All end with it.
 pub struct Many {
-    /// The common file, opened for this purpose alone.
+    /// The common file, opened only for this purpose.
     file: Arc<Guarded>,
 }
 
@@ -289,7 +291,7 @@ impl Many {
         Ok(Many { file: Arc::new(open(directory)?) })
     }
 
-    /// Takes the lock of a name; `None` where another open file has it.
+    /// Takes the lock of a name; `None` if another open file has it.
     pub fn try_take(&self, name: &str) -> Result<Option<RecordLock>> {
         record_lock::try_take(&self.file, Span::byte(offset(name)))
     }
@@ -310,19 +312,19 @@ pub fn is_held(directory: &Directory, name: &str) -> Result<bool> {
     Ok((directory.is_open() && is_in_own_files(directory, name)?) || is_locked(directory, name)?)
 }
 
-/// Adds the locked name to an error.
 fn doing(directory: &Directory, name: &str, error: Error) -> Error {
     let text = format!("locking {name} in {}: {}", directory.path().display(), error.text());
     Error::new(error.kind(), text)
 }
 
-/// Takes the lock of a name, unless a process keeps it. A sweep (`linkspan ls` does one) holds it
-/// for a moment, for which this waits up to 50 ms.
+/// Takes the lock of a name, unless a process keeps it.
+///
+/// Waits up to 50 ms for a sweep (such as that of `linkspan ls`), which holds it for a moment.
 pub fn claim(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     after_a_sweep(|| try_lock(directory, name))
 }
 
-/// As [`claim`], for the lock of a name that has one owner: see [`try_own`].
+/// [`claim`] for a name with one owner: see [`try_own`].
 pub fn own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     after_a_sweep(|| try_own(directory, name))
 }
@@ -344,8 +346,9 @@ pub fn try_kernel() -> Result<()> {
     record_lock::try_take(&Arc::new(Guarded::new(file)), Span::byte(offset("doctor"))).map(drop)
 }
 
-/// Returns whether a living process holds the lock of a name. Takes nothing, and changes no file,
-/// so no watch of the directory wakes.
+/// Returns whether a living process holds the lock of a name.
+///
+/// Takes nothing, and changes no file, so no watch of the directory wakes.
 pub fn is_locked(directory: &Directory, name: &str) -> Result<bool> {
     let opened = directory.beneath().file(NAME, OFlags::RDONLY, owner(directory));
     // Without the file no lock was ever taken here.
@@ -354,13 +357,13 @@ pub fn is_locked(directory: &Directory, name: &str) -> Result<bool> {
     Ok(holder.map_err(|e| doing(directory, name, e))?.is_some())
 }
 
-/// Returns whether a process has this file open for writing, as far as the kernel shows: for a file
-/// of another user it does not. Tested by taking a read lease, which is released at once.
+/// Returns whether a process has this file open for writing, by a read lease that is released at once.
+///
+/// The kernel does not tell for a file of another user.
 pub fn is_being_written(file: impl std::os::fd::AsFd) -> bool {
     let fd = std::os::fd::AsRawFd::as_raw_fd(&file.as_fd());
-    // SAFETY: the descriptor is open, and these commands take numbers. If a process opened the file
-    // for writing while the lease is held, this one would get a signal: SIGURG, whose default
-    // action is to ignore it.
+    // SAFETY: the descriptor is open, and these commands take numbers. If a process opens the file for writing during
+    // the lease, this process gets SIGURG, whose default action is to ignore it.
     unsafe {
         if libc::fcntl(fd, F_SETSIG, libc::SIGURG) < 0
             || libc::fcntl(fd, libc::F_SETLEASE, libc::F_RDLCK) == 0

@@ -1,7 +1,6 @@
 //! The process at the other end of a Unix socket: its user, and a descriptor that signals its end.
 //!
-//! The kernel records the credentials when the connection is made; they do not change when the
-//! process changes its user later.
+//! The kernel records the credentials at the connection; a later change of user does not change them.
 
 use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -12,9 +11,9 @@ use crate::error::{Error, Result};
 /// The user and the process that opened the other end, from the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
-    /// Its process number in this PID namespace; `None` where it is in a container whose processes
-    /// are not visible here. Proves nothing once that process has ended, because the number may be
-    /// reused.
+    /// Its process number in this PID namespace; `None` if it is in a container that is not visible here.
+    ///
+    /// Proves nothing after that process has ended, because the number may be reused.
     pub pid: Option<u32>,
     /// Its effective user.
     pub uid: u32,
@@ -24,20 +23,21 @@ pub struct Credentials {
     pub groups: Vec<u32>,
 }
 
-/// Returns what tells the PID namespace of this process from others; `None` without /proc. A process number of another
-/// namespace is, here, that of any other process.
+/// Returns a number that identifies this process's PID namespace; `None` without /proc.
+///
+/// A process number of another namespace means an arbitrary process here.
 pub fn pid_namespace() -> Option<u64> {
     rustix::fs::stat("/proc/self/ns/pid").ok().map(|facts| facts.st_ino)
 }
 
-/// Returns the user and the process that opened the other end of this Unix socket. Users that this
-/// user namespace does not map all have the kernel's overflow number, 65534.
+/// Returns the user and the process that opened the other end of this Unix socket.
+///
+/// All users that this user namespace does not map have the kernel's overflow number, 65534.
 ///
 /// # Errors
 /// Those of the system call.
 pub fn credentials(socket: impl AsFd) -> Result<Credentials> {
-    // Not a library's wrapper: those assume that the process number is never 0, and it is 0 for a
-    // process of another PID namespace.
+    // Not a library's wrapper: those assume that the process number is never 0, but it is 0 for another PID namespace.
     let mut who = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;
     // SAFETY: `who` is a ucred, `length` says so, and both live through the call.
@@ -61,13 +61,12 @@ pub fn credentials(socket: impl AsFd) -> Result<Credentials> {
     Ok(Credentials { pid, uid: who.uid, gid: who.gid, groups: groups(&socket)? })
 }
 
-/// Returns the peer's other groups, with a buffer that grows as the kernel demands.
+/// The peer's other groups, with a buffer that grows as the kernel demands.
 fn groups(socket: &impl AsFd) -> Result<Vec<u32>> {
     let mut groups = vec![0u32; 64];
     loop {
         let mut length = (groups.len() * size_of::<u32>()) as libc::socklen_t;
-        // SAFETY: the buffer is `length` bytes long and lives through the call; the kernel writes at most
-        // that much.
+        // SAFETY: the buffer is `length` bytes long and lives through the call; the kernel writes at most that much.
         let done = unsafe {
             libc::getsockopt(
                 socket.as_fd().as_raw_fd(),
@@ -91,13 +90,11 @@ fn groups(socket: &impl AsFd) -> Result<Vec<u32>> {
     }
 }
 
-/// Returns a descriptor that becomes readable when the peer's process ends; `None` where the kernel
-/// has none.
+/// Returns a descriptor that becomes readable when the peer's process ends, if the kernel has one.
 ///
-/// From Linux 6.5 on the socket itself provides it, also for a process of another container. Before
-/// that, the number from the credentials is used while the socket is open. If another process has
-/// taken that number since, the descriptor signals the end of the wrong process, or nothing; then the
-/// end of the socket decides, as it does without a descriptor.
+/// From Linux 6.5 on the socket itself provides it, also for a process of another container. Older kernels use the
+/// number from the credentials while the socket is open. If another process has taken that number, the descriptor
+/// signals the wrong end or nothing. The end of the socket then decides, as it does without a descriptor.
 pub fn process(socket: impl AsFd, credentials: &Credentials) -> Option<OwnedFd> {
     const SO_PEERPIDFD: libc::c_int = 77;
     let mut fd: libc::c_int = -1;
@@ -113,7 +110,7 @@ pub fn process(socket: impl AsFd, credentials: &Credentials) -> Option<OwnedFd> 
         )
     };
     if done == 0 && fd >= 0 {
-        // SAFETY: the kernel has just made this descriptor for us.
+        // SAFETY: the kernel has just created this descriptor for us.
         return descriptor::above_standard(Ok(unsafe { OwnedFd::from_raw_fd(fd) })).ok();
     }
     let pid = rustix::process::Pid::from_raw(credentials.pid?.try_into().ok()?)?;

@@ -1,8 +1,7 @@
 //! Waiting for one of many events, without reading a clock in between.
 //!
-//! Every function that may block takes a [`Waiting`], which has the deadline, the program's tick and its
-//! descriptors that end the wait. A signal ends a wait early (`EINTR`), so that the caller can run the tick
-//! and let the program's signal handlers run.
+//! Every function that may block takes a [`Waiting`]: the deadline, the program's tick and its descriptors that end the
+//! wait. A signal ends a sleep early (`EINTR`), so that the caller can run the tick and the program's signal handlers.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
@@ -60,8 +59,7 @@ impl Epoll {
             .doing("changing a descriptor in an epoll set (epoll_ctl)")
     }
 
-    /// Removes a descriptor. One that is not in the set is no error, because closing a descriptor
-    /// removes it.
+    /// Removes a descriptor. Ignores one that is not in the set, because closing a descriptor removes it.
     pub fn remove(&self, fd: impl AsFd) {
         kernel_entry::assert_allowed();
         let _ = epoll::delete(&*self.0, fd);
@@ -70,10 +68,10 @@ impl Epoll {
     /// Sleeps until a descriptor is ready, the deadline, or a tick; `into` is empty after a tick.
     ///
     /// # Errors
-    /// `Timeout` at the deadline; `Cancelled` where the caller has ended the wait; those of the tick.
+    /// `Timeout` at the deadline; `Cancelled` if the caller has ended the wait; those of the tick.
     pub fn wait(&self, waiting: &mut Waiting<'_>, into: &mut Vec<Ready>) -> Result<()> {
         if waiting.stop().is_some() {
-            // The set itself does not have the descriptor that ends the wait.
+            // The set does not contain the descriptor that ends the wait.
             into.clear();
             wait_readable(waiting, &[self.0.as_fd()])?;
             return self.sleep(Some(Duration::ZERO), into).map(drop);
@@ -116,8 +114,9 @@ impl AsRawFd for Epoll {
     }
 }
 
-/// Polls without waiting; returns how many descriptors are ready. A signal interrupts such a call, too, if it came
-/// before the call: it is then made again.
+/// Polls without waiting; returns how many descriptors are ready.
+///
+/// A signal that came before can interrupt even this call, which is then repeated.
 pub fn look(fds: &mut [PollFd<'_>]) -> rustix::io::Result<usize> {
     loop {
         match rustix::event::poll(fds, Some(&Timespec::default())) {
@@ -127,8 +126,9 @@ pub fn look(fds: &mut [PollFd<'_>]) -> rustix::io::Result<usize> {
     }
 }
 
-/// Returns what happens at a descriptor within this time, and nothing where the time passes. What has happened already
-/// is seen without time, too, and no signal ends the wait.
+/// Returns the events of a descriptor within this time, or none. No signal ends the wait.
+///
+/// Also a zero time finds events that have happened already.
 ///
 /// # Errors
 /// Those of the kernel.
@@ -149,13 +149,14 @@ pub fn happens_within(fd: BorrowedFd<'_>, what: PollFlags, time: Duration) -> Re
     }
 }
 
-/// Converts a duration for the kernel; one that does not fit becomes the longest.
+/// Converts a duration for the kernel, limited to the longest one.
 pub(super) fn timespec(d: Duration) -> Timespec {
     Timespec { tv_sec: i64::try_from(d.as_secs()).unwrap_or(i64::MAX), tv_nsec: d.subsec_nanos().into() }
 }
 
-/// Sleeps without a time-out until one of two descriptors is readable or hung up, and returns which are; `None` after a
-/// signal. The kernel takes less time for it than for a sleep on an epoll set.
+/// Sleeps until one of two descriptors is readable or hung up; returns which, or `None` after a signal.
+///
+/// It takes the kernel less time than a sleep on an epoll set.
 pub fn sleep_on_two(first: BorrowedFd<'_>, second: BorrowedFd<'_>) -> Result<Option<[bool; 2]>> {
     kernel_entry::assert_allowed();
     sleeping::assert_driven();
@@ -167,8 +168,7 @@ pub fn sleep_on_two(first: BorrowedFd<'_>, second: BorrowedFd<'_>) -> Result<Opt
     }
 }
 
-/// Sleeps on a few descriptors until one is ready, the deadline, or a tick. Returns the events of
-/// each.
+/// Sleeps on a few descriptors until one is ready, the deadline, or a tick. Returns the events of each.
 ///
 /// # Errors
 /// `Timeout` at the deadline; those of the tick.
@@ -196,8 +196,9 @@ pub fn wait_readable(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result
     wait_each(waiting, &mut fds).map(drop)
 }
 
-/// Sleeps until descriptors are readable or hung up, and returns their positions. A descriptor that
-/// is ready at once is reported even where the call is not to wait.
+/// Sleeps until descriptors are readable or hung up, and returns their positions.
+///
+/// A call that must not wait still reports descriptors that are ready at once.
 ///
 /// # Errors
 /// `InvalidState` for a closed descriptor; `Timeout`.
@@ -222,8 +223,7 @@ pub fn wait_first(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<Ve
     }
 }
 
-/// Sleeps on descriptors, each for the event beside it, until one is ready, the deadline, or a
-/// tick.
+/// Sleeps on descriptors, each with its event, until one is ready, the deadline, or a tick.
 pub fn wait_fds(waiting: &mut Waiting<'_>, on: &[(BorrowedFd<'_>, PollFlags)]) -> Result<()> {
     let enders = enders(waiting);
     let on = on.iter().copied().chain(of_enders(&enders));
@@ -231,7 +231,7 @@ pub fn wait_fds(waiting: &mut Waiting<'_>, on: &[(BorrowedFd<'_>, PollFlags)]) -
     wait_each(waiting, &mut fds).map(drop)
 }
 
-/// Descriptors of the caller that end each sleep.
+/// The caller's descriptors that end each sleep.
 type Enders = [Option<Arc<dyn AsFd + Send + Sync>>; 2];
 
 fn enders(waiting: &Waiting<'_>) -> Enders {
@@ -257,17 +257,15 @@ fn wait_each(waiting: &mut Waiting<'_>, fds: &mut [PollFd<'_>]) -> Result<bool> 
     Ok(!interrupted)
 }
 
-/// Begins another round of a loop that a peer can prolong by what it sends, so that no peer holds the caller: see
-/// [`Waiting::count_round`].
+/// Begins another round of a loop that a peer can prolong, so that no peer holds the caller.
 ///
 /// # Errors
-/// Those of it; `Cancelled` where the caller has ended the wait.
+/// Those of [`Waiting::count_round`]; `Cancelled` if the caller has ended the wait.
 pub fn next_round(waiting: &mut Waiting<'_>) -> Result<()> {
     waiting.count_round()?;
     check_stop(waiting)
 }
 
-/// Fails with `Cancelled` where the caller has ended the wait.
 fn check_stop(waiting: &Waiting<'_>) -> Result<()> {
     match waiting.stop() {
         Some(stop) if is_readable((*stop).as_fd()) => {
@@ -277,8 +275,10 @@ fn check_stop(waiting: &Waiting<'_>) -> Result<()> {
     }
 }
 
-/// Returns whether a descriptor is readable now. True where the kernel refuses to say so: the caller then looks itself
-/// and gets the error, and does not wait without end for what it cannot see.
+/// Returns whether a descriptor is readable now.
+///
+/// True also if the kernel refuses to tell: the caller then looks itself, and gets the error instead of an endless
+/// wait.
 pub fn is_readable(fd: BorrowedFd<'_>) -> bool {
     kernel_entry::assert_allowed();
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];

@@ -1,5 +1,6 @@
-//! Where programs are that this library's programs start without being told which: never in the current folder, and in
-//! a program that runs with more rights than its caller only where the system's administrator put them.
+//! Where the programs are that Linkspan starts by itself: never in the current folder.
+//!
+//! A program with more rights than its caller takes only those that the system's administrator installed.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -9,10 +10,9 @@ use std::process::Command;
 
 use crate::environment;
 
-/// Variables that such a program gets, beside those that begin with `LC_`: they name its language and its time, and no
-/// code.
+/// Variables that a program gets, besides `LC_*`: language and time, but no code.
 const PASSED: [&str; 3] = ["LANG", "LANGUAGE", "TZ"];
-/// What a program that shows a window gets beside these: they name the display and the desktop, and no code.
+/// Further variables for a program with a window: display and desktop, but no code.
 const OF_THE_DESKTOP: [&str; 9] = [
     "DISPLAY",
     "WAYLAND_DISPLAY",
@@ -24,18 +24,18 @@ const OF_THE_DESKTOP: [&str; 9] = [
     "KDE_FULL_SESSION",
     "KDE_SESSION_VERSION",
 ];
-/// Folders with its files, where they are this user's alone; and folders for all users, where they are absolute.
+/// Folders passed if only this user can write them; and lists of folders, passed if absolute.
 const FOLDERS: [&str; 5] = ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"];
 const LISTS_OF_FOLDERS: [&str; 2] = ["XDG_DATA_DIRS", "XDG_CONFIG_DIRS"];
 /// The bus of the desktop.
 const BUS: &str = "DBUS_SESSION_BUS_ADDRESS";
 
-/// Gives a program an environment in which nothing names code: the absolute folders of PATH, the language and the time,
-/// and a folder for temporary files where it is this user's alone. Its home is the one that the system knows. A program
-/// that runs with more rights than its caller passes the folders of the system alone.
+/// Gives a program an environment in which nothing names code.
 ///
-/// What may pass is listed, not what may not: each runtime and each library has variables that name code, and new ones
-/// come.
+/// It has the absolute folders of PATH, the language, the time, and a temporary folder if only this user can write it.
+/// The home comes from the system's data. A program with more rights than its caller passes only the system's folders.
+///
+/// The list has what may pass, because every runtime and library has variables that name code, and new ones come.
 pub fn clean_environment(command: &mut Command) {
     command.env_clear();
     command.env("PATH", std::env::join_paths(folders_of_path()).unwrap_or_default());
@@ -47,8 +47,7 @@ pub fn clean_environment(command: &mut Command) {
     }
 }
 
-/// Gives a program that shows a window that environment, and the display, the bus and the user's own folders of the
-/// desktop session.
+/// [`clean_environment`] with display, bus and the user's own folders, for a program with a window.
 pub fn desktop_environment(command: &mut Command) {
     clean_environment(command);
     for (name, value) in environment::variables() {
@@ -65,12 +64,12 @@ pub fn desktop_environment(command: &mut Command) {
     }
 }
 
-/// Whether all addresses of a bus are sockets: one of another kind may name a program that is to be started.
+/// Whether all addresses of a bus are sockets: another kind may name a program to start.
 fn is_socket(addresses: &OsStr) -> bool {
     addresses.as_bytes().split(|byte| *byte == b';').all(|one| one.starts_with(b"unix:"))
 }
 
-/// Whether a folder is this user's, and no other one writes into it.
+/// Whether a folder is this user's, and no other user can write it.
 fn is_own(folder: &Path) -> bool {
     let own = rustix::process::geteuid().as_raw();
     let is_private =
@@ -78,19 +77,20 @@ fn is_own(folder: &Path) -> bool {
     folder.is_absolute() && std::fs::symlink_metadata(folder).is_ok_and(is_private)
 }
 
-/// Returns the folders of PATH that are not relative to the current one, which may be another user's.
+/// Returns the absolute folders of PATH. A relative one could be another user's.
 pub fn folders_of_path() -> Vec<PathBuf> {
     std::env::split_paths(&environment::path()).filter(|folder| folder.is_absolute()).collect()
 }
 
-/// Returns the file of a program in them.
+/// Returns the file of a program in these folders.
 pub fn program_of_path(name: &OsStr) -> Option<PathBuf> {
     let path = |folder: PathBuf| folder.join(name);
     folders_of_path().into_iter().map(path).find(|path| path.is_file())
 }
 
-/// Returns the file of a program beside this one. A program that runs with more rights than its caller takes only one
-/// that root or its own user put there.
+/// Returns the file of a program beside this one.
+///
+/// A program with more rights than its caller takes only a file that root or its own user put there.
 pub fn program_beside(name: &OsStr) -> Option<PathBuf> {
     let path = std::env::current_exe().ok()?.with_file_name(name);
     if !environment::has_more_rights_than_its_caller() {
@@ -101,8 +101,9 @@ pub fn program_beside(name: &OsStr) -> Option<PathBuf> {
     path.ancestors().all(is_of_the_system).then_some(path)
 }
 
-/// Whether only root and the user of this program may change what this is, and in a folder which entries it has. In a
-/// folder with the sticky bit, others may add entries and not replace this one.
+/// Whether only root and this program's user may change this file, or the entries of this folder.
+///
+/// In a folder with the sticky bit, others may add entries but not replace this one.
 fn is_of_the_system(path: &Path) -> bool {
     let Ok(facts) = std::fs::symlink_metadata(path) else { return false };
     let own = rustix::process::geteuid().as_raw();

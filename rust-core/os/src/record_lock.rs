@@ -1,12 +1,9 @@
-//! Record locks of fcntl, which conflict with those of any other program, and a wait for them that
-//! has a deadline.
+//! Record locks of fcntl, which conflict with other programs' locks, and a wait for them with a deadline.
 //!
-//! The kernel wakes the threads that sleep in `F_OFD_SETLKW` in the order of their calls, and has no
-//! deadline there. Polling would lose that order and cause needless wake-ups. So a thread
-//! of the library sleeps in the kernel's queue for the caller, and only while another process has
-//! the lock. A thread whose caller has given up cannot be interrupted: its place in the queue is
-//! left to the next caller that waits for the same lock, and without one it releases the lock as
-//! soon as it gets it.
+//! The kernel wakes threads in `F_OFD_SETLKW` in the order of their calls, but offers no deadline. Polling would lose
+//! that order and cause needless wake-ups. So while another process has the lock, a thread of the library sleeps in the
+//! kernel's queue for the caller. It cannot be interrupted if the caller gives up. The next caller for the same lock
+//! takes over its place; without one, the thread releases the lock as soon as it gets it.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,8 +17,9 @@ use super::thread;
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// A range of a file, and how it is locked. The lock belongs to the open file description and ends
-/// with it.
+/// A range of a file, and how it is locked.
+///
+/// The lock belongs to the open file description and ends with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// `F_WRLCK`, `F_RDLCK` or `F_UNLCK`.
@@ -48,7 +46,6 @@ impl Span {
         Span { how: libc::F_RDLCK, start: at, length: 1 }
     }
 
-    /// Returns the argument of the fcntl call.
     fn request(self) -> libc::flock {
         libc::flock {
             l_type: self.how as i16,
@@ -62,13 +59,12 @@ impl Span {
 
 /// Makes one fcntl call; returns 0 or the error's number.
 fn set(file: BorrowedFd<'_>, command: i32, what: &mut libc::flock) -> i32 {
-    // SAFETY: the descriptor is open and `what` is a flock that lives through the call, which may write to
-    // it.
+    // SAFETY: the descriptor is open and `what` is a flock that lives through the call, which may write to it.
     let done = unsafe { libc::fcntl(file.as_raw_fd(), command, std::ptr::from_mut(what)) };
     if done == 0 { 0 } else { std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO) }
 }
 
-/// A held lock. Released by the drop, and by the end of the process.
+/// A held lock. The drop releases it, and so does the end of the process.
 #[derive(Debug)]
 pub struct RecordLock {
     file: Arc<Guarded>,
@@ -96,9 +92,8 @@ impl RecordLock {
 
 impl Drop for RecordLock {
     fn drop(&mut self) {
-        // Closing the file would release the lock, except for a child that another thread is just
-        // starting: until it executes its program, it has the file open, too. In a forked child
-        // that goes on, the descriptor is `/dev/null` by now.
+        // Closing the file would release the lock, unless another thread is just starting a child, which has the file
+        // open until its exec. In a forked child that continues, the descriptor is `/dev/null` by now.
         release(self.file.as_fd(), self.span);
     }
 }
@@ -108,7 +103,7 @@ fn release(file: BorrowedFd<'_>, span: Span) {
     set(file, libc::F_OFD_SETLK, &mut Span { how: libc::F_UNLCK, ..span }.request());
 }
 
-/// Takes a lock; `None` where another open file has one that conflicts.
+/// Takes a lock; `None` if another open file has a conflicting lock.
 pub fn try_take(file: &Arc<Guarded>, span: Span) -> Result<Option<RecordLock>> {
     match set(file.as_fd(), libc::F_OFD_SETLK, &mut span.request()) {
         0 => Ok(Some(RecordLock { file: file.clone(), span })),
@@ -117,8 +112,7 @@ pub fn try_take(file: &Arc<Guarded>, span: Span) -> Result<Option<RecordLock>> {
     }
 }
 
-/// Returns whether another open file has a lock that conflicts, and its process where the kernel
-/// knows it.
+/// Returns whether another open file has a conflicting lock, and its process if the kernel knows it.
 pub fn holder(file: impl AsFd, span: Span) -> Result<Option<Option<u32>>> {
     let mut what = span.request();
     match set(file.as_fd(), libc::F_OFD_GETLK, &mut what) {
@@ -129,11 +123,12 @@ pub fn holder(file: impl AsFd, span: Span) -> Result<Option<Option<u32>>> {
     }
 }
 
-/// Takes a lock, and waits for the process that has it. The open file that holds the lock may be
-/// another one of the same file than the one given.
+/// Takes a lock, and waits for the process that has it.
+///
+/// The lock may be held through another open file of the same file than `file`.
 ///
 /// # Errors
-/// `Stalled` at the deadline, with the owner's process number where it is known.
+/// `Stalled` at the deadline, with the owner's process number if it is known.
 pub fn take(file: Arc<Guarded>, span: Span, waiting: &mut Waiting<'_>) -> Result<RecordLock> {
     if let Some(held) = try_take(&file, span)? {
         return Ok(held);
@@ -154,7 +149,6 @@ pub fn take(file: Arc<Guarded>, span: Span, waiting: &mut Waiting<'_>) -> Result
     }
 }
 
-/// Makes the `Stalled` error.
 fn stalled(file: &Guarded, span: Span, waiting: &Waiting<'_>) -> Error {
     let who = match holder(file, span) {
         Ok(Some(Some(pid))) => format!("process {pid} has"),
@@ -170,16 +164,13 @@ fn stalled(file: &Guarded, span: Span, waiting: &Waiting<'_>) -> Error {
 pub enum Purpose {
     /// To hold the lock: a caller waits for it.
     Hold,
-    /// To be notified when the lock is free, without keeping it from others until the caller has
-    /// time.
+    /// To be notified when the lock is free, without keeping it from others until the caller has time.
     Notify,
 }
 
-/// A place in the kernel's queue for a lock. If it is dropped before its turn, it is left to the
-/// next caller.
+/// A place in the kernel's queue for a lock. Dropped before its turn, it is left to the next caller.
 #[derive(Debug)]
 pub struct Queued {
-    /// The lock that it waits for.
     key: LockKey,
     file: Arc<Guarded>,
     /// Shared with the thread in the queue.
@@ -200,22 +191,23 @@ struct LockKey {
 struct Turn {
     /// The kernel's answer; `None` while the thread sleeps.
     errno: Option<i32>,
-    /// Signalled at its turn; that of the present caller.
+    /// The present caller's waker, signalled at its turn.
     waker: Arc<EventFd>,
 }
 
-/// Places whose caller has given up. Its mutex decides a race between a thread whose turn has come
-/// and the next caller.
+/// Places whose caller has given up.
+///
+/// The mutex decides between a thread whose turn has come and the next caller.
 static ABANDONED: Own<Mutex<Vec<Queued>>> = Own::new();
 
-/// Locks a mutex, also after a panic of another thread.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Queued {
-    /// Starts a thread that waits for a lock, or takes over an abandoned place of this process. The
-    /// waker is signalled at its turn.
+    /// Starts a thread that waits for a lock, or takes over an abandoned place of this process.
+    ///
+    /// The waker is signalled at its turn.
     ///
     /// # Errors
     /// Those of starting a thread.
@@ -249,13 +241,11 @@ impl Queued {
     }
 }
 
-/// The thread: sleeps in the kernel's queue, then either signals the caller or, where none is left,
-/// releases the lock.
+/// The thread: sleeps in the kernel's queue, then signals the caller, or releases the lock without one.
 fn wait_in_queue(file: Arc<Guarded>, turn: &Arc<Mutex<Turn>>, span: Span, purpose: Purpose) {
     let errno = loop {
         match set(file.as_fd(), libc::F_OFD_SETLKW, &mut span.request()) {
-            // Every signal is blocked in this thread, but a debugger's stop ends the sleep all the
-            // same.
+            // Every signal is blocked in this thread, but a debugger's stop still ends the sleep.
             libc::EINTR => {}
             errno => break errno,
         }

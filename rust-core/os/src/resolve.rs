@@ -1,8 +1,7 @@
 //! The addresses of a host name, within a deadline.
 //!
-//! The C library's `getaddrinfo` has no deadline and cannot be interrupted. So a thread calls it
-//! and signals an eventfd; a caller that gives up leaves the thread to end by itself, and its
-//! result is dropped.
+//! The C library's `getaddrinfo` has no deadline and cannot be interrupted. So a thread calls it and signals an
+//! eventfd. If the caller gives up, the thread ends by itself, and its result is dropped.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -14,11 +13,14 @@ use super::thread;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result, quoted};
 
-/// Returns the addresses of a host with this port, the best first. `None` where one of `wakers`
-/// ended the wait. Numbers and `localhost` need no name server and do not block.
+/// Returns the addresses of a host with this port, the best first.
+///
+/// `None` if one of `wakers` ended the wait.
+///
+/// Numbers and `localhost` need no name server and do not block.
 ///
 /// # Errors
-/// `NotFound` where the name has no address; `Timeout`.
+/// `NotFound` if the name has no address; `Timeout`.
 pub fn resolve(
     host: &str,
     port: u16,
@@ -42,7 +44,7 @@ pub fn resolve(
     }
 }
 
-/// Returns the addresses of a host that need no name server: numbers, and `localhost`.
+/// Returns the addresses of a host that needs no name server: a number, or `localhost`.
 pub fn without_lookup(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Some(vec![SocketAddr::new(ip.to_canonical(), port)]);
@@ -54,10 +56,10 @@ pub fn without_lookup(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
     })
 }
 
-/// What a name server has answered, once it has.
+/// The answer of a name server, after it came.
 type Answer = Mutex<Option<std::io::Result<Vec<SocketAddr>>>>;
 
-/// A query to a name server under way. Its descriptor is readable once the result is there.
+/// A query to a name server under way. Its descriptor is readable when the result is there.
 pub struct Lookup {
     host: String,
     found: Arc<(Answer, EventFd)>,
@@ -67,7 +69,7 @@ impl Lookup {
     /// Begins to query the addresses of a host.
     ///
     /// # Errors
-    /// `OutOfMemory` where the process has no descriptor or thread left.
+    /// `OutOfMemory` if the process has no descriptor or thread left.
     pub fn begin(host: &str, port: u16) -> Result<Lookup> {
         let found = Arc::new((Mutex::new(None), EventFd::new()?));
         let (for_thread, name) = (found.clone(), (host.to_owned(), port));
@@ -79,7 +81,7 @@ impl Lookup {
         Ok(Lookup { host: host.to_owned(), found })
     }
 
-    /// Takes the addresses, the best first, once they are there.
+    /// Takes the addresses, the best first, when they are there.
     pub fn take(&self) -> Option<Result<Vec<SocketAddr>>> {
         let addresses = self.found.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         Some(match addresses {
@@ -96,7 +98,6 @@ impl AsFd for Lookup {
     }
 }
 
-/// Makes the `NotFound` error of a host.
 fn unknown(host: &str, why: &str) -> Error {
     let text = format!(
         "the host {host} was not found: {why}; write its number, or see /etc/hosts",

@@ -1,8 +1,7 @@
-//! Descriptors that arrive over a Unix socket (`SCM_RIGHTS`): refused, detected without taking
-//! them, taken.
+//! Descriptors that arrive over a Unix socket (`SCM_RIGHTS`): refused, detected, or taken.
 //!
-//! A descriptor from a peer is dangerous in two ways: it counts against this process's limit, and
-//! its last close may block. So a hello is first read with [`peek`], which takes none.
+//! A peer's descriptor counts against this process's limit, and its last close may block. So a hello is first read with
+//! [`peek`], which takes no descriptor.
 
 use std::io::IoSliceMut;
 use std::mem::{MaybeUninit, size_of};
@@ -15,12 +14,14 @@ use crate::descriptor;
 use crate::error::{Doing, Error, Result};
 use crate::kernel_entry;
 
-/// The most descriptors that the kernel lets one message carry (SCM_MAX_FD). Taking a message with
-/// room for fewer would close the rest during the call.
+/// The most descriptors that the kernel lets one message carry (SCM_MAX_FD).
+///
+/// Taking a message with room for fewer would close the rest during the call.
 const MOST: usize = 253;
 
-/// Makes the kernel refuse descriptors that peers send to this Unix socket, with EPERM; returns
-/// whether it can, from Linux 6.16 on. Connections inherit it from a listening socket.
+/// Makes the kernel refuse a peer's descriptors (EPERM); returns whether it can (from Linux 6.16 on).
+///
+/// Connections inherit it from a listening socket.
 pub fn refuse_descriptors(socket: impl AsFd) -> bool {
     const SO_PASSRIGHTS: libc::c_int = 83;
     let off: libc::c_int = 0;
@@ -37,19 +38,16 @@ pub fn refuse_descriptors(socket: impl AsFd) -> bool {
     done == 0
 }
 
-/// Copies the next bytes without taking them or any descriptor. `None` where nothing is available
-/// yet.
+/// Copies the next bytes without taking them or any descriptor. `None` if nothing is available yet.
 ///
-/// The bool is whether there are descriptors. False means that a read of exactly these bytes takes
-/// none. True means that some come with the last of these bytes, or further behind: the kernel
-/// continues to the first message with descriptors even once it has copied the requested bytes, and
-/// reports both cases alike (`unix_stream_read_generic`); but it never copies bytes from behind
-/// such a message.
+/// The bool tells whether there are descriptors. False: a read of exactly these bytes takes none. True: some come with
+/// the last of these bytes, or later. The kernel reports both cases alike, because it continues to the first message
+/// with descriptors (`unix_stream_read_generic`). It never copies bytes from after such a message.
 pub fn peek(socket: impl AsFd, into: &mut [u8]) -> Result<Option<(usize, bool)>> {
     kernel_entry::assert_allowed();
     let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
-    // Without room for descriptors. Peeked ones are never the last reference, so nothing is closed
-    // here that could block.
+    // Without room for descriptors. Peeked ones are never the last reference, so nothing is closed here that could
+    // block.
     match rustix::net::recvmsg(
         socket,
         &mut [IoSliceMut::new(into)],
@@ -62,11 +60,10 @@ pub fn peek(socket: impl AsFd, into: &mut [u8]) -> Result<Option<(usize, bool)>>
     }
 }
 
-/// Takes the next bytes and all descriptors that come with them. `None` where nothing is available
-/// yet.
+/// Takes the next bytes and all their descriptors. `None` if nothing is available yet.
 ///
 /// # Errors
-/// `OutOfMemory` where this process had no room for every descriptor.
+/// `OutOfMemory` if this process had no room for every descriptor.
 pub fn receive_with(
     socket: impl AsFd,
     into: &mut [u8],
@@ -75,22 +72,23 @@ pub fn receive_with(
     receive(socket, into, descriptors, RecvFlags::empty())
 }
 
-/// The same, or nothing: without room for every descriptor all of it waits in the socket as before. It takes one more
-/// system call.
+/// [`receive_with`] that leaves everything in the socket without room for every descriptor.
+///
+/// It takes one more system call.
 ///
 /// # Errors
-/// `OutOfMemory` where this process had no room for every descriptor.
+/// `OutOfMemory` if this process had no room for every descriptor.
 pub fn receive_all_or_none(
     socket: impl AsFd,
     into: &mut [u8],
     descriptors: &mut Vec<OwnedFd>,
 ) -> Result<Option<usize>> {
     let mut copies = Vec::new();
-    // Descriptors that are peeked are new ones of this process; where it fails, those that wait are others, so that
-    // closing these does not block.
+    // Peeked descriptors are new ones of this process. After a failure the originals still wait in the socket, so
+    // closing the copies does not block.
     let Some(count) = receive(&socket, into, &mut copies, RecvFlags::PEEK)? else { return Ok(None) };
     if count > 0 {
-        // Without room for descriptors: the kernel drops those in the socket, which are not the last either.
+        // Without room for descriptors: the kernel drops those in the socket, which are not the last references either.
         match rustix::net::recv(&socket, &mut into[..count], RecvFlags::DONTWAIT) {
             Ok((_, taken)) if taken == count => {}
             Ok(_) | Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
@@ -120,7 +118,8 @@ fn receive(
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(fds) = message {
             for fd in fds {
-                // One without another number is still the caller's, which closes it aside: that may block.
+                // A descriptor without another number stays the caller's, which closes it in another thread, because
+                // that may block.
                 match descriptor::is_standard(&fd).then(|| descriptor::duplicate(&fd)) {
                     None => descriptors.push(fd),
                     Some(Ok(above)) => descriptors.push(above),
@@ -146,8 +145,9 @@ pub fn take_all(socket: impl AsFd) -> Vec<OwnedFd> {
     taken
 }
 
-/// Returns whether closing a descriptor cannot block: true for a memory file, and false for any
-/// other file or socket, which another program may implement. Queries the kernel alone.
+/// Returns whether closing a descriptor cannot block; asks only the kernel.
+///
+/// True for a memory file, false for any other file or socket, which another program may implement.
 pub fn closes_at_once(descriptor: impl AsFd) -> bool {
     rustix::fs::fcntl_get_seals(&descriptor).is_ok()
 }
@@ -175,7 +175,7 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(peek(&local, &mut bytes).unwrap(), Some((4, true)));
         }
-        // Whether it reports descriptors further behind is up to the kernel.
+        // The kernel decides whether it reports later descriptors.
         assert!(matches!(peek(&local, &mut bytes[..2]).unwrap(), Some((2, _))));
         let mut taken = Vec::new();
         assert_eq!(receive_with(&local, &mut bytes[..2], &mut taken).unwrap(), Some(2));

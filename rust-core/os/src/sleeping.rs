@@ -1,8 +1,8 @@
-//! Whether this thread may sleep now, in debug builds: inside a call of the engine it sleeps only where the engine
-//! drives its waits, so that one file of the engine has all of them.
+//! Checks in debug builds that a call of the engine sleeps only where the engine drives its waits.
 //!
-//! A call is marked by its [`Waiting`](crate::deadline::Waiting). The functions of this crate that put a thread to
-//! sleep assert the rest; looks that do not wait assert nothing, and neither do threads that are inside no call.
+//! One file of the engine therefore has all waits. [`Waiting`](crate::deadline::Waiting) marks a call. The functions of
+//! this crate that put a thread to sleep assert the rest. Looks that do not wait assert nothing, and neither do threads
+//! outside a call.
 
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -15,7 +15,7 @@ thread_local! {
 
 #[cfg(all(debug_assertions, not(loom)))]
 fn change(change: impl FnOnce((u32, u32)) -> (u32, u32)) {
-    // Where the thread's variables are gone, it ends.
+    // Without the thread's variables, the thread is ending.
     let _ = DEPTH.try_with(|depth| depth.set(change(depth.get())));
 }
 
@@ -58,7 +58,7 @@ scope!(
     |(calls, driven)| (calls, driven - 1)
 );
 
-/// Runs code of the program within a wait: what that does is no part of the call.
+/// Runs code of the program within a wait; that code is no part of the call.
 pub(crate) fn outside<R>(run: impl FnOnce() -> R) -> R {
     #[cfg(all(debug_assertions, not(loom)))]
     {
@@ -78,14 +78,14 @@ pub(crate) fn outside<R>(run: impl FnOnce() -> R) -> R {
     run()
 }
 
-/// Sleeps for this time: for what no event tells of.
+/// Sleeps for this time, if no event could end the wait.
 #[track_caller]
 pub fn sleep(time: Duration) {
     assert_driven();
     std::thread::sleep(time);
 }
 
-/// Asserts, in a debug build, that this thread may sleep. Called before each sleep.
+/// Asserts in a debug build that this thread may sleep. Called before each sleep.
 #[track_caller]
 pub(crate) fn assert_driven() {
     #[cfg(all(debug_assertions, not(loom)))]
@@ -138,7 +138,7 @@ mod tests {
             let driven = Driven::new();
             assert!(!panics(), "{what}: where the call drives it");
             drop(driven);
-            // A callback of the program may wait for what it likes.
+            // A callback of the program may wait as it likes.
             let mut called = false;
             let mut tick = || {
                 called = !panics();

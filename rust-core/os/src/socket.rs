@@ -1,9 +1,7 @@
-//! Unix sockets: names of any length in a directory, descriptors sent with bytes, reads of limited
-//! length.
+//! Unix sockets: names of any length in a directory, descriptors sent with bytes, reads of limited length.
 //!
-//! All sockets are non-blocking. A peer may send descriptors that this process does not want: from
-//! Linux 6.16 on the kernel refuses them, before that they are taken and closed on another thread
-//! (`closing`), because closing a descriptor of a hostile peer may block.
+//! All sockets are non-blocking. A peer may send unwanted descriptors, and closing them may block. The kernel refuses
+//! them from Linux 6.16 on; before that, they are taken and closed on another thread (`closing`).
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
@@ -28,11 +26,9 @@ use super::{closing, rights};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::kernel_entry;
 
-/// The most descriptors that one message of this library carries: a publisher's ring and the files
-/// of its slots.
+/// The most descriptors that one message of this library carries: a publisher's ring and its slot files.
 pub const MAX_DESCRIPTORS: usize = 17;
 
-/// Makes a stream socket.
 fn stream() -> Result<OwnedFd> {
     descriptor::socket(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::empty(), None)
         .doing("making a socket (socket)")
@@ -50,27 +46,26 @@ pub enum Carries {
 }
 
 impl Carries {
-    /// Sets the options of a new socket.
     fn set_up(self, socket: &OwnedFd) -> Result<()> {
         if self == Carries::Bytes {
-            // An older kernel cannot refuse them; then the reader takes and closes them.
+            // An older kernel cannot refuse them; the reader then takes and closes them.
             rights::refuse_descriptors(socket);
         }
         keep_in_line(socket)
     }
 }
 
-/// Keeps out-of-band bytes in the stream: otherwise the kernel would drop them, and the descriptors
-/// with them, during the reader's call.
+/// Keeps out-of-band bytes in the stream: otherwise a read would drop them and their descriptors.
 fn keep_in_line(socket: &OwnedFd) -> Result<()> {
     rustix::net::sockopt::set_socket_oobinline(socket, true).doing("setting up a socket")
 }
 
-/// Makes a listening socket in a private directory, with this mode and for this group. `shown` is
-/// its later path, for texts.
+/// Creates a listening socket in a private directory, with this mode and for this group.
+///
+/// `shown` is its later path, for texts.
 ///
 /// # Errors
-/// `PermissionDenied` where this user is not in the group.
+/// `PermissionDenied` if this user is not in the group.
 pub fn listen(
     staging: &Staging,
     entry: &str,
@@ -87,7 +82,7 @@ pub fn listen(
     let socket = if shared { Guarded::new(socket) } else { Guarded::closed_by(socket, close_listening) };
     let doing = || format!("listening at {}", shown.display());
     let address = SocketAddrUnix::new(staging.inside().short_path(entry)).doing(doing())?;
-    // The directory is this process's own.
+    // The directory is private, so its modes do not explain a refusal.
     rustix::net::bind(&socket, &address).doing_by_kernel_path(doing()).map_err(beneath::refused_call)?;
     staging.set_access(entry, mode, group, shown)?;
     rustix::net::listen(&socket, 128).doing(doing())?;
@@ -95,8 +90,7 @@ pub fn listen(
     Ok(socket)
 }
 
-/// Refuses a descriptor that is no listening Unix socket: another process sent it, to be listened
-/// at.
+/// Refuses a descriptor from another process that is no listening Unix socket.
 ///
 /// # Errors
 /// `Malformed`.
@@ -113,7 +107,7 @@ pub fn check_listening(socket: &OwnedFd) -> Result<()> {
     ))
 }
 
-/// Accepts the next connection of a listening socket of any family; `None` where there is none.
+/// Accepts the next connection of a listening socket of any family; `None` if there is none.
 pub fn accept(listener: impl AsFd) -> Result<Option<OwnedFd>> {
     kernel_entry::assert_allowed();
     match descriptor::accept(listener, SocketFlags::NONBLOCK) {
@@ -123,8 +117,9 @@ pub fn accept(listener: impl AsFd) -> Result<Option<OwnedFd>> {
     }
 }
 
-/// Returns whether an error of [`accept`] is that of the connection, which the kernel has taken from the queue
-/// (accept(2): the errors of the network that TCP may pass on).
+/// Returns whether an error of [`accept`] belongs to one connection, which the kernel has dequeued.
+///
+/// See accept(2): TCP may pass on errors of the network.
 pub fn is_of_one_connection(errno: i32) -> bool {
     matches!(
         errno,
@@ -145,12 +140,12 @@ pub fn of_caller(socket: OwnedFd) -> Result<Guarded> {
     Ok(Guarded::closed_by(socket, close))
 }
 
-/// Connects to the socket of this name. Blocks for at most `patience` while its queue is full;
-/// `None` where it stays full.
+/// Connects to the socket of this name.
+///
+/// Blocks for at most `patience` while its queue is full, then returns `None`.
 ///
 /// # Errors
-/// `NotFound` where no process listens; `PermissionDenied` for a link; `Corrupt` for anything but a
-/// socket.
+/// `NotFound` if no process listens; `PermissionDenied` for a link; `Corrupt` for anything but a socket.
 pub fn connect(
     directory: &Directory,
     name: &str,
@@ -185,11 +180,10 @@ pub fn connect(
     Ok(Some(socket))
 }
 
-/// Writes as much as there is room for; descriptors go with the first byte. `None` where there is
-/// no room.
+/// Writes as much as there is room for; descriptors go with the first byte. `None` without room.
 ///
 /// # Errors
-/// `Disconnected` where the peer has closed.
+/// `Disconnected` if the peer has closed.
 pub fn send(
     socket: impl AsFd,
     parts: &[IoSlice<'_>],
@@ -209,7 +203,7 @@ pub fn send(
     }
 }
 
-/// As [`send`], for one slice, which costs the kernel less than a list of one.
+/// [`send`] for one slice, which costs the kernel less than a list of one.
 #[inline]
 pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
@@ -220,14 +214,14 @@ pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> Result<Option<usize>> {
     }
 }
 
-/// Sends a byte that wakes the peer, without waiting, if there is room and the peer is there. The caller may hold a
-/// gate.
+/// Sends a byte that wakes the peer, if there is room and the peer is there.
+///
+/// The caller may hold a gate.
 pub fn send_wake_up(socket: impl AsFd, byte: u8) {
     let _ = rustix::net::send(socket, &[byte], SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
 }
 
-/// Reads the available bytes, at most the buffer's length. `Some(0)` is the end, `None` means that
-/// nothing is available yet.
+/// Reads the available bytes. `Some(0)` is the end, `None` means that nothing is available yet.
 pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
     match rustix::net::recv(socket, into, RecvFlags::DONTWAIT) {
@@ -237,7 +231,7 @@ pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     }
 }
 
-/// Like [`receive`], appended to a list: at most `most` bytes, for which the list has room.
+/// [`receive`] that appends at most `most` bytes to a list with room for them.
 pub fn receive_behind(socket: impl AsFd, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
     match append(into, most, |room| Ok(rustix::net::recv(socket, room, RecvFlags::DONTWAIT)?.0.0)) {
@@ -247,9 +241,9 @@ pub fn receive_behind(socket: impl AsFd, into: &mut Vec<u8>, most: usize) -> Res
     }
 }
 
-/// Like [`receive`], for a Unix socket whose peer may send unwanted descriptors. Where the kernel
-/// cannot refuse them, they are taken and closed on another thread: a plain read would close them
-/// during this call.
+/// [`receive`] for a Unix socket whose peer may send unwanted descriptors.
+///
+/// A plain read would close them during this call. If the kernel cannot refuse them, another thread closes them.
 #[inline]
 pub fn receive_bytes_alone(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
@@ -267,11 +261,9 @@ pub fn refuses_descriptors() -> bool {
     *REFUSES
 }
 
-/// Whether this kernel refuses unwanted descriptors.
 static REFUSES: LazyLock<bool> = LazyLock::new(|| stream().is_ok_and(rights::refuse_descriptors));
 
-/// Closes a Unix socket: on another thread where unread descriptors may be in it, because they are
-/// closed with it.
+/// Closes a Unix socket, on another thread if unread descriptors may close with it.
 fn close(socket: OwnedFd) {
     // After this nothing more arrives.
     let shut = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
@@ -280,9 +272,10 @@ fn close(socket: OwnedFd) {
     }
 }
 
-/// Returns whether unread descriptors may be in the socket. Up to 64 unread bytes are inspected,
-/// such as those that wake a parked peer, because a thread for each such socket would be too many;
-/// more unread bytes count as yes.
+/// Whether unread descriptors may be in the socket. More than 64 unread bytes count as yes.
+///
+/// It inspects fewer bytes, such as those that wake a parked peer, because a thread for each such socket would be too
+/// many.
 fn may_hold_descriptors(socket: impl AsFd) -> bool {
     let mut bytes = [0; 64];
     match rustix::io::ioctl_fionread(&socket) {
@@ -296,7 +289,7 @@ fn may_hold_descriptors(socket: impl AsFd) -> bool {
 
 /// Closes a listening socket with the connections that were not accepted.
 fn close_listening(socket: OwnedFd) {
-    // New connections are refused from now on. In a forked child the descriptor is `/dev/null`.
+    // The kernel refuses new connections from now on. In a forked child the descriptor is `/dev/null`.
     if rustix::net::shutdown(&socket, rustix::net::Shutdown::Both).is_ok() {
         while let Ok(waiting) = descriptor::accept(&socket, SocketFlags::empty()) {
             close(waiting);
@@ -304,10 +297,10 @@ fn close_listening(socket: OwnedFd) {
     }
 }
 
-/// Like [`receive`], for a socket that carried descriptors with its hello and carries none now.
+/// [`receive`] for a socket whose descriptors came with its hello.
 ///
 /// # Errors
-/// `Malformed` where some arrive.
+/// `Malformed` if more descriptors arrive.
 pub fn receive_refusing(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
     let mut unwanted = Vec::new();
@@ -320,8 +313,9 @@ pub fn receive_refusing(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usi
     Err(Error::new(ErrorKind::Malformed, text))
 }
 
-/// Ends a connection for both sides at once, also for other holders of the descriptor. Sent bytes
-/// are still delivered.
+/// Ends a connection for both sides and other holders of the descriptor.
+///
+/// Sent bytes are still delivered.
 pub fn disconnect(socket: impl AsFd) {
     kernel_entry::assert_allowed();
     // A socket that is not connected any more has already ended.

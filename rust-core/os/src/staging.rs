@@ -1,9 +1,8 @@
 //! A private directory in which a socket or a pipe gets its mode and group before it gets its name.
 //!
-//! Neither `bind` nor `mkfifo` returns a descriptor through which a mode could be set that no umask
-//! has changed. Between making and `chmod` by name, a member of the group that shares the directory
-//! could put a link in its place. In a directory that no other user may enter (0700) this is
-//! impossible; the finished socket is then renamed out of it.
+//! Neither `bind` nor `mkfifo` returns a descriptor on which a mode could be set despite the umask. Before a `chmod` by
+//! name, a member of the group that shares the directory could put a link in the file's place. No other user can enter
+//! this directory (0700). The finished socket is then renamed out of it.
 
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
@@ -19,33 +18,31 @@ use super::fork::{self, Descriptor};
 use super::user;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// Such a directory. Dropping it removes the directory, and the files in it that got no name.
+/// A private directory. Dropping it removes the directory, and the files in it that got no name.
 #[derive(Debug)]
 pub struct Staging {
-    /// The directory around it.
     parent: Descriptor,
-    /// The directory itself.
     inside: Directory,
-    /// Its name: a [`staged`](beneath::staged) one.
+    /// A [`staged`](beneath::staged) name.
     name: String,
-    /// The fork generation that made it.
+    /// The fork generation that created it.
     born: u64,
 }
 
 impl Staging {
-    /// Makes a directory beside the name `file`, for files that will have that name. The caller
-    /// holds the lock of the name: see [`sweep`].
+    /// Creates a directory for files that will have the name `file`.
+    ///
+    /// The caller holds the lock of the name: see [`sweep`].
     ///
     /// # Errors
-    /// `PermissionDenied` where another process replaced it at once.
+    /// `PermissionDenied` if another process replaced it at once.
     pub fn new(parent: &Directory, file: &str) -> Result<Staging> {
         let name = beneath::staged(file)?;
         let path = parent.path().join(&name);
         let doing = || format!("making {}", path.display());
         rustix::fs::mkdirat(parent, &name, Mode::RWXU).doing(doing())?;
         let opened = parent.beneath().directory(&name, RequiredOwner::Ours).and_then(|opened| match opened {
-            // Another directory of this user may have been moved to its place: it must be one that
-            // this user alone may enter.
+            // Another directory of this user may have been moved to its place: only this user may be able to enter it.
             Some(opened) if opened.facts.st_mode & 0o077 == 0 => Ok(opened),
             _ => {
                 let text = format!("{} was taken away as soon as it was made; try again", path.display());
@@ -53,7 +50,7 @@ impl Staging {
             }
         });
         let opened = opened.inspect_err(|_| {
-            // It is empty, if it is still this one; the first error is returned.
+            // It is empty, if it is still this directory; the first error is returned.
             let _ = rustix::fs::unlinkat(parent, &name, AtFlags::REMOVEDIR);
         })?;
         let inside = Directory::opened(path, opened.fd, &opened.facts);
@@ -62,23 +59,25 @@ impl Staging {
         Ok(Staging { parent: parent.into(), inside, name, born: fork::generation() })
     }
 
-    /// Returns the directory, in which a socket is bound or a pipe made.
+    /// Returns the directory, in which a socket is bound or a pipe is created.
     pub fn inside(&self) -> &Directory {
         &self.inside
     }
 
-    /// Returns the name of a file to make in it. The name contains the digits of the directory, so
-    /// no file of another process has it.
+    /// Returns the name of a file to create in it.
+    ///
+    /// The name contains the digits of the directory, so no file of another process has it.
     pub fn entry(&self, which: &str) -> String {
         let (_, digits) = beneath::of_staged(&self.name).unwrap_or_default();
         format!("{digits}.{which}")
     }
 
-    /// Gives a file in it to a group and sets its mode, whatever the umask is. `shown` is its later
-    /// path, for texts.
+    /// Gives a file in it to a group and sets its mode despite the umask.
+    ///
+    /// `shown` is its later path, for texts.
     ///
     /// # Errors
-    /// `PermissionDenied` where this user is not in the group.
+    /// `PermissionDenied` if this user is not in the group.
     pub fn set_access(&self, entry: &str, mode: u32, group: Option<u32>, shown: &Path) -> Result<()> {
         let Some(Opened { fd, .. }) = self.inside.beneath().handle(entry)? else {
             return Err(removed(shown));
@@ -91,13 +90,12 @@ impl Staging {
             .doing_by_kernel_path(format_args!("setting the mode of {}", shown.display()))
     }
 
-    /// Gives a file in it its name in the directory around. See [`Beneath::rename`].
+    /// Gives a file in it its name in the parent directory. See [`Beneath::rename`].
     pub fn publish(&self, parent: &Directory, entry: &str, name: &str) -> Result<()> {
         parent.beneath().rename(self.inside.beneath(), entry, name)
     }
 }
 
-/// Returns the error of a file that another process removed at once.
 fn removed(shown: &Path) -> Error {
     let text = format!("{} was removed as soon as it was made; try again", shown.display());
     Error::new(ErrorKind::NotFound, text)
@@ -107,14 +105,14 @@ impl Drop for Staging {
     fn drop(&mut self) {
         // In a forked child it is the parent's.
         if self.born == fork::generation() {
-            // The next owner of the name sweeps what cannot be removed now.
+            // The next owner of the name sweeps files that cannot be removed now.
             let _ = clear(self.inside.beneath(), &self.name);
             let _ = rustix::fs::unlinkat(&self.parent, &self.name, AtFlags::REMOVEDIR);
         }
     }
 }
 
-/// Removes the files made in such a directory; anything else in it stays.
+/// Removes the files created in a private directory; anything else in it stays.
 fn clear(inside: Beneath<'_>, name: &str) -> Result<()> {
     let Some((_, digits)) = beneath::of_staged(name).filter(|(_, digits)| !digits.is_empty()) else {
         return Ok(());
@@ -132,13 +130,12 @@ fn clear(inside: Beneath<'_>, name: &str) -> Result<()> {
 pub struct Swept {
     /// Whether something was removed.
     pub any: bool,
-    /// The remaining files, with the reasons: files of other users, and files of a type that this
-    /// program does not make.
+    /// The remaining files, with the reasons: other users' files, and types that Linkspan does not create.
     pub remaining: Vec<Error>,
 }
 
 impl Swept {
-    /// Adds the outcome of one removal: a refusal is noted, any other error ends the sweep.
+    /// Adds the outcome of one removal: records a refusal, and fails for any other error.
     pub fn note(&mut self, removed: Result<bool>) -> Result<()> {
         match removed {
             Ok(any) => self.any |= any,
@@ -162,9 +159,10 @@ impl Swept {
     }
 }
 
-/// Removes unfinished files of a dead process of this user for these names: files and private
-/// directories under [`staged`](beneath::staged) names, and a file, socket or pipe at the temporary
-/// name without digits. The caller holds the locks of the names.
+/// Removes a dead process's unfinished files of this user for these names.
+///
+/// They are files and private directories under [`staged`](beneath::staged) names, and a file, socket or pipe at the
+/// temporary name without digits. The caller holds the locks of the names.
 pub fn sweep(directory: &Directory, of: &[&str]) -> Result<Swept> {
     let beneath = directory.beneath();
     let mut swept = Swept::default();

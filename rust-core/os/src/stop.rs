@@ -1,14 +1,12 @@
-//! Signals that ask a program to stop: SIGINT and SIGTERM, where the program has no handler for
-//! them.
+//! Signals that ask a program to stop: SIGINT and SIGTERM, if the program has no handler for them.
 //!
-//! They are counted from the oldest [`Watch`] that exists on: the first one is passed to the program and the second one
-//! ends it. Where a service exists (`watch_patiently`) two are passed: the first is its SHUTDOWN command, the second
-//! cancels the current task, and the third ends it.
+//! They count from the oldest [`Watch`] on: the first one is passed to the program, and the second ends it. With a
+//! service (`watch_patiently`) two are passed: the first is its SHUTDOWN command, the second cancels the current task,
+//! and the third ends the program.
 //!
-//! The handler uses atomics and async-signal-safe functions only. It counts, wakes an eventfd that
-//! is never closed, and restores the default action at the last signal that is meant for the
-//! program: so the next one ends the program even where it is stuck. Handlers are installed while
-//! at least one watch exists, and never over a handler of the program.
+//! The handler uses only atomics and async-signal-safe functions. It counts, and wakes an eventfd that is never closed.
+//! At the last signal for the program it restores the default action, so the next one ends even a stuck program.
+//! Handlers are installed while a watch exists, and never over a handler of the program.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
@@ -18,22 +16,20 @@ use crate::descriptor;
 use crate::error::{Doing, Error, Result};
 use crate::fork::{self, Guarded, Own};
 
-/// The signals of this process. A forked child has none of its parent's, and no handler: one that it inherited takes
-/// the default action.
+/// The signals of this process.
+///
+/// A forked child has none of its parent's, and no handler: an inherited handler takes the default action.
 static SIGNALLED: Own<Signalled> = Own::new();
 
 /// The signals that a process has received, and its handlers.
 struct Signalled {
-    /// The process: a child of `vfork` shares the memory and not the signals.
+    /// The process: a child of `vfork` shares the memory but not the signals.
     process: libc::pid_t,
-    /// The number of signals.
     count: AtomicU32,
-    /// The signal that came last.
     last: AtomicI32,
-    /// The count at the last signal that is for the program. That one restores the default actions, so that the next
-    /// one ends it.
+    /// The count at the last signal for the program, which restores the default actions.
     last_passed: AtomicU32,
-    /// The eventfd that the handler signals; -1 before it is made.
+    /// The eventfd that the handler signals; -1 before its creation.
     waker: AtomicI32,
     /// The watches that exist, for which the handlers are installed.
     watches: Mutex<Vec<Watched>>,
@@ -52,7 +48,6 @@ impl Default for Signalled {
     }
 }
 
-/// What is known of a [`Watch`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Watched {
     /// The number of signals before it began.
@@ -61,19 +56,20 @@ struct Watched {
     patience: u32,
 }
 
-/// Keeps the handlers installed. The drop of the last one restores the default actions.
+/// Keeps the handlers installed. The drop of the last watch restores the default actions.
 #[derive(Debug)]
 pub struct Watch {
     /// The fork generation that installed them.
     born: u64,
     watched: Watched,
-    /// The number of signals before they were installed, and of those that have ended a loop of this watch.
+    /// The number of signals that came before them, or have ended a loop of this watch.
     before: u32,
 }
 
 impl Watch {
-    /// Returns the number of signals before this watch began: all that are counted beyond it are its own, also one that
-    /// arrives before the caller first looks.
+    /// Returns the number of signals before this watch began; all further ones are its own.
+    ///
+    /// They include a signal that arrives before the caller first looks.
     pub fn before(&self) -> u32 {
         self.before
     }
@@ -83,7 +79,7 @@ impl Watch {
         count() > self.before
     }
 
-    /// The same, once: the loop ends, and one that begins afterwards waits again.
+    /// [`Watch::is_requested`], once: the loop ends, and a later loop waits again.
     pub fn take_request(&mut self) -> bool {
         let count = count();
         std::mem::replace(&mut self.before, count) < count
@@ -102,15 +98,15 @@ impl Drop for Watch {
             watches.swap_remove(position);
         }
         if !watches.is_empty() {
-            // Those that are left may have begun after the last signal. A handler that cannot be installed again was
-            // installed before: the system refuses only signals that there are not.
+            // The remaining watches may have begun after the last signal. A handler that was installed before can be
+            // installed again: the system refuses only unknown signals.
             let _ = signalled.pass(&watches);
             return;
         }
         let seen = count();
         signalled.last_passed.store(seen.saturating_add(1), Ordering::SeqCst);
         SIGNALS.into_iter().for_each(restore);
-        // One that came while the default actions were restored has met a handler and nobody who looks.
+        // A signal during the restoring has met a handler, and no one looks at the count any more.
         if count() > seen {
             raise(signalled.last.load(Ordering::Acquire));
         }
@@ -120,28 +116,28 @@ impl Drop for Watch {
 /// The signals that ask a program to stop.
 const SIGNALS: [libc::c_int; 2] = [libc::SIGINT, libc::SIGTERM];
 
-/// Installs the handlers, from an object's first iteration over requests or messages until it is
-/// closed or dropped: the first SIGINT or SIGTERM ends the loop, so that the program can end in an
-/// orderly way; the second ends the program, unless it has a service (`watch_patiently`). Once the
-/// object is gone, the next one is the first for another that waits. Signals that the program handles
-/// or ignores are left alone.
+/// Installs the handlers, from an object's first iteration until it is closed or dropped.
+///
+/// The first SIGINT or SIGTERM ends the loop over requests or messages, so that the program can end in order. The
+/// second ends the program, unless it has a service (`watch_patiently`). After the object's end, the next signal is the
+/// first for another object that waits. Signals that the program handles or ignores are left alone.
 pub fn watch() -> Result<Watch> {
     install(1)
 }
 
-/// The same with two signals for the program; the third ends it.
+/// [`watch`] with two signals for the program; the third ends it.
 pub fn watch_patiently() -> Result<Watch> {
     install(2)
 }
 
 impl Signalled {
-    /// Locks the watches.
     fn lock(&self) -> MutexGuard<'_, Vec<Watched>> {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets which signals are for the program with these watches, and installs the handlers if the next one is: also
-    /// again where an earlier signal has restored the default action.
+    /// Sets which signals are for the program with these watches, and installs the handlers if the next one is.
+    ///
+    /// An earlier signal may have restored the default action.
     fn pass(&self, watches: &[Watched]) -> Result<()> {
         let oldest = watches.iter().map(|watched| watched.began).min().unwrap_or_default();
         let patience = watches.iter().map(|watched| watched.patience).max().unwrap_or_default();
@@ -155,8 +151,9 @@ impl Signalled {
         Ok(())
     }
 
-    /// Makes the eventfd, once per process. A forked child does not keep it open: a signal of its own would wake the
-    /// parent's threads.
+    /// Creates the eventfd, once per process.
+    ///
+    /// A forked child does not keep it open, because its own signal would wake the parent's threads.
     fn make_waker(&self, _guard: &MutexGuard<'_, Vec<Watched>>) -> Result<()> {
         if self.waker.load(Ordering::Acquire) < 0 {
             let waker = descriptor::event().doing("making an eventfd (eventfd2)")?;
@@ -173,9 +170,9 @@ impl Signalled {
         let count = self.count.fetch_add(1, Ordering::SeqCst).saturating_add(1);
         let last_passed = self.last_passed.load(Ordering::SeqCst);
         if count >= last_passed {
-            // Restored here rather than by the program, which may be stuck.
+            // Restored here, not by the program, which may be stuck.
             SIGNALS.into_iter().for_each(restore);
-            // A caller that has let more pass meanwhile found the handlers still installed.
+            // A caller that lets more signals pass at the same time found the handlers still installed.
             if count < self.last_passed.load(Ordering::SeqCst) {
                 SIGNALS
                     .into_iter()
@@ -184,8 +181,7 @@ impl Signalled {
             }
         }
         if count > last_passed {
-            // Another thread handled the last one at the same time, so this signal is not for the
-            // program.
+            // Another thread handled the last one at the same time, so this signal is not for the program.
             raise(signal);
         }
         let one = 1u64.to_le_bytes();
@@ -209,10 +205,10 @@ fn install(patience: u32) -> Result<Watch> {
     Ok(Watch { born: fork::generation(), watched, before: began })
 }
 
-/// Installs the handler of a signal. Async-signal-safe where it succeeds.
+/// Installs the handler of a signal. Async-signal-safe if it succeeds.
 fn handle(signal: libc::c_int) -> Result<()> {
-    // SAFETY: the sigaction lives through the call, and the handler only touches atomics and calls
-    // functions that are async-signal-safe.
+    // SAFETY: the sigaction lives through the call, and the handler only touches atomics and calls async-signal-safe
+    // functions.
     let done = unsafe {
         let mut new: libc::sigaction = std::mem::zeroed();
         new.sa_sigaction = handler();
@@ -228,36 +224,34 @@ fn handle(signal: libc::c_int) -> Result<()> {
 /// Restores the default action of a signal whose handler is ours. Async-signal-safe.
 fn restore(signal: libc::c_int) {
     if disposition(signal) == Some(handler()) {
-        // SAFETY: signal is async-signal-safe, and removes a handler of this file, which was installed where there was
-        // none.
+        // SAFETY: signal is async-signal-safe, and removes a handler of this file, which replaced no other handler.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }
 
-/// Sends this thread a signal again whose default action is in place: in its handler it takes effect as soon as that
-/// returns. Async-signal-safe.
+/// Sends this thread a signal that has its default action. Async-signal-safe.
+///
+/// In the signal's handler it takes effect as soon as the handler returns.
 fn raise(signal: libc::c_int) {
     // SAFETY: raise is async-signal-safe.
     unsafe { libc::raise(signal) };
 }
 
-/// Returns the number of this process.
 fn this_process() -> libc::pid_t {
     // SAFETY: getpid has no preconditions, and is async-signal-safe.
     unsafe { libc::getpid() }
 }
 
-/// Returns the handler as the kernel stores it.
+/// The handler as the kernel stores it.
 fn handler() -> libc::sighandler_t {
     on_signal as *const () as libc::sighandler_t
 }
 
-/// Returns whether a signal has its default action.
 fn is_default(signal: libc::c_int) -> bool {
     disposition(signal) == Some(libc::SIG_DFL)
 }
 
-/// Returns the action of a signal now; `None` where the kernel does not report it.
+/// The present action of a signal; `None` if the kernel does not report it.
 fn disposition(signal: libc::c_int) -> Option<libc::sighandler_t> {
     // SAFETY: `old` is a sigaction that lives through the call, and nothing is changed.
     unsafe {
@@ -266,7 +260,7 @@ fn disposition(signal: libc::c_int) -> Option<libc::sighandler_t> {
     }
 }
 
-/// The handler. It leaves `errno` as the interrupted call has set it.
+/// The handler. It restores the interrupted call's `errno`.
 extern "C" fn on_signal(signal: libc::c_int) {
     // SAFETY: the address of this thread's errno, valid while the thread runs.
     let errno = unsafe { &mut *libc::__errno_location() };
@@ -287,10 +281,10 @@ pub fn count() -> u32 {
     SIGNALLED.existing().map_or(0, |signalled| signalled.count.load(Ordering::SeqCst))
 }
 
-/// Returns a descriptor that is readable once a signal has arrived; valid after [`watch`] or
-/// `watch_patiently`. Each further signal signals it again. It is never drained, because several threads
-/// may wait for it: one that wants each signal waits with [`Interest::ET`](crate::poll::Interest::ET). It is a
-/// hint: the count decides.
+/// Returns a descriptor that is readable after a signal; valid after [`watch`] or `watch_patiently`.
+///
+/// Each further signal signals it again. It is never drained, because several threads may wait for it. A thread that
+/// wants each signal waits with [`Interest::ET`](crate::poll::Interest::ET). It is a hint: the count decides.
 pub fn waker() -> BorrowedFd<'static> {
     let fd = SIGNALLED.get().waker.load(Ordering::Acquire);
     // SAFETY: `watch` has stored an open descriptor, which is never closed.
@@ -307,8 +301,7 @@ mod tests {
     use crate::deadline::{Deadline, Waiting};
     use crate::poll::{Epoll, Interest};
 
-    /// Runs as a program in a process of its own: prints the number of signals each time that the
-    /// waker is signalled.
+    /// Runs as a separate program: prints the number of signals each time the waker is signalled.
     #[test]
     #[ignore = "a process of its own, started by the tests below"]
     fn program() {
@@ -323,9 +316,9 @@ mod tests {
                 "watch" => std::mem::forget(watch().unwrap()),
                 "patient" => std::mem::forget(watch_patiently().unwrap()),
                 "brief" => drop(watch().unwrap()),
-                // A loop that a signal ends, and whose object is closed then.
+                // A signal ends the loop, and the object is then closed.
                 "ended" => watch_until_a_signal(),
-                // The same while another watch exists, which begins behind the signal.
+                // The same while another watch exists, which begins after the signal.
                 "passed" => {
                     let mut watch = watch().unwrap();
                     raise(libc::SIGTERM);
@@ -338,7 +331,7 @@ mod tests {
                 "alone" => SIGNALLED.get().make_waker(&SIGNALLED.get().lock()).unwrap(),
                 // SAFETY: no handler of this file is installed yet.
                 "ignores-int" => drop(unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) }),
-                // Continues once a signal has arrived.
+                // Continues after a signal.
                 "counts" => wait_for_signals(1),
                 // SAFETY: the child raises a signal and ends.
                 "forks" => child_ends_by_its_signal(|| unsafe { libc::fork() }),
@@ -367,7 +360,7 @@ mod tests {
         }
     }
 
-    /// Makes a child, sends it SIGTERM, and checks that this ends the child and is not counted here.
+    /// Creates a child, sends it SIGTERM, and checks that this ends the child and is not counted here.
     fn child_ends_by_its_signal(fork: impl FnOnce() -> libc::pid_t) {
         let child = fork();
         if child == 0 {
@@ -379,14 +372,14 @@ mod tests {
         }
         assert!(child > 0);
         let mut status = 0;
-        // SAFETY: the child of this process; `status` is an integer of its own.
+        // SAFETY: the child of this process; `status` is a local integer.
         assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
         assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGTERM, "status {status:#x}");
         assert!(!crate::poll::is_readable(waker()), "the child woke its parent");
         assert_eq!(count(), 0);
     }
 
-    /// With a waker that has no room for another event, its write fails.
+    /// The handler's write fails, because the waker has no room for another event.
     fn handler_keeps_errno() {
         rustix::io::write(waker(), &(u64::MAX - 1).to_le_bytes()).unwrap();
         // SAFETY: the address of this thread's errno; the signal has a handler, which returns.
@@ -425,7 +418,7 @@ mod tests {
     }
 
     fn print(word: &str) {
-        // The test's own name may be in front, where the harness has not ended its line.
+        // The test's own name may be in front, if the harness has not ended its line.
         let mut out = std::io::stdout().lock();
         writeln!(out, "\n{word}").and_then(|()| out.flush()).unwrap();
     }
@@ -511,7 +504,7 @@ mod tests {
         program.expect("1");
         program.expect("ready");
         program.expect("counts");
-        // A waker that was signalled is readable to a thread that begins to wait for it.
+        // A signalled waker is readable to a thread that begins to wait for it.
         program.expect("1");
         program.signal(libc::SIGTERM);
         program.expect("2");
@@ -560,7 +553,7 @@ mod tests {
         program.signal(libc::SIGTERM);
         program.expect("4");
         program.ends_by(libc::SIGTERM);
-        // Nobody waits.
+        // Without a watch.
         let mut program = Program::start("alone ended");
         program.expect("ready");
         program.ends_by(libc::SIGTERM);

@@ -1,6 +1,6 @@
-//! Threads of the library and of its programs, and how its programs start others.
+//! Threads of the library and its programs, and how its programs start others.
 //!
-//! The threads have every signal blocked, so that signals reach the threads of the program.
+//! The threads have every signal blocked, so that signals reach the program's threads.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
@@ -12,18 +12,19 @@ use crate::error::{Error, Result};
 /// Starts a thread.
 ///
 /// # Errors
-/// That of the kernel, with the thread's name.
+/// The kernel's, with the thread's name.
 pub fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     let thread = without_signals(|| Builder::new().name(name.to_owned()).spawn(work));
     thread.map_err(|error| not_started(name, &error))
 }
 
-/// Checks that so many threads can be started, by starting them: tokio, and what starts its threads by tokio, panics
-/// where it cannot start its first ones. Two more are started than are asked for, as the kernel may count the last ones
-/// for a moment after their end.
+/// Checks that `count` threads can be started, by starting them and two more.
+///
+/// Tokio panics if it cannot start its first threads. The kernel may count an ended thread for a moment, hence two
+/// more.
 ///
 /// # Errors
-/// That of the kernel, with the name.
+/// The kernel's, with the name.
 pub fn check_room(name: &str, count: usize) -> Result<()> {
     let gate = Arc::new(Mutex::new(()));
     let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,7 +43,6 @@ pub fn check_room(name: &str, count: usize) -> Result<()> {
     checked
 }
 
-/// Returns the error of a thread that could not be started.
 fn not_started(name: &str, error: &std::io::Error) -> Error {
     let errno = error.raw_os_error().unwrap_or(0);
     let error = Error::os(format_args!("starting the thread {name} (clone)"), errno);
@@ -64,18 +64,17 @@ pub fn start_scoped<'scope, T: Send + 'scope>(
     thread.map_err(|error| not_started(name, &error))
 }
 
-/// Runs `start` with every signal blocked: a thread inherits the mask of the thread that starts it.
+/// Runs `start` with every signal blocked, because a thread inherits its starter's mask.
 fn without_signals<T>(start: impl FnOnce() -> T) -> T {
     with_mask(libc::sigfillset, start)
 }
 
-/// Runs `start` with the signals blocked that `fill` puts into a set: what it starts inherits them.
+/// Runs `start` with the signals blocked that `fill` puts into a set.
 fn with_mask<T>(
     fill: unsafe extern "C" fn(*mut libc::sigset_t) -> libc::c_int,
     start: impl FnOnce() -> T,
 ) -> T {
-    // SAFETY: both sets live through the calls, and the mask of this thread is put back before anything else
-    // runs.
+    // SAFETY: both sets live through the calls, and the mask of this thread is restored before anything else runs.
     unsafe {
         let mut blocked: libc::sigset_t = std::mem::zeroed();
         let mut before: libc::sigset_t = std::mem::zeroed();
@@ -87,24 +86,22 @@ fn with_mask<T>(
     }
 }
 
-/// Starts a program with no signal blocked, whatever this process inherited: a program that never gets SIGTERM could
-/// not be ended. Also lets this process wait for it: where SIGCHLD is ignored, as a parent may have left it, the kernel
-/// would not keep the end of a child.
+/// Starts a program with no signal blocked: one that never gets SIGTERM could not be ended.
+///
+/// Also lets this process wait for it: if a parent left SIGCHLD ignored, the kernel would not keep a child's end.
 ///
 /// # Errors
 /// Those of starting a program.
 pub fn start_program(command: &mut Command) -> std::io::Result<Child> {
     keep_ends_of_children();
-    // What is set between fork and exec would make the standard library look for the program by `execvp`, which gives a
-    // file that the kernel refuses to the shell. So the program inherits the mask of this thread.
+    // A closure between fork and exec would make the standard library use `execvp`, which gives a file that the kernel
+    // refuses to the shell. So the program inherits the mask of this thread.
     with_mask(libc::sigemptyset, || command.spawn())
 }
 
-/// Sets SIGCHLD to its default action if it is ignored, and lets this thread receive it: a handler that was installed
-/// for it stays.
+/// Resets an ignored SIGCHLD to its default action, and unblocks it; an installed handler stays.
 pub fn keep_ends_of_children() {
-    // SAFETY: the structures live through the calls; an action that is ignored has no handler of the program that could
-    // be lost.
+    // SAFETY: the structures live through the calls; an ignored action has no handler that could be lost.
     unsafe {
         let mut now: libc::sigaction = std::mem::zeroed();
         let is_known = libc::sigaction(libc::SIGCHLD, std::ptr::null(), &mut now) == 0;
@@ -123,11 +120,10 @@ pub fn keep_ends_of_children() {
     }
 }
 
-/// Makes the kernel kill the program that this command starts when the thread that starts it ends,
-/// however it ends, as a supervised service does.
+/// Makes the kernel kill the program of this command when the thread that starts it ends.
 ///
-/// The kernel drops this setting when the program changes its user or gains rights by its file.
-/// Programs that it starts itself are not covered.
+/// The kernel drops this setting when the program changes its user or gains rights by its file. The program's own
+/// children are not covered.
 pub fn end_with_us(command: &mut Command) {
     let parent = std::process::id().cast_signed();
     let tie = move || {
@@ -143,8 +139,8 @@ pub fn end_with_us(command: &mut Command) {
         }
         Ok(())
     };
-    // SAFETY: between fork and exec the closure allocates nothing, takes no lock and calls async-signal-safe
-    // functions alone.
+    // SAFETY: between fork and exec the closure allocates nothing, takes no lock and calls only async-signal-safe
+    // functions.
     unsafe { command.pre_exec(tie) };
 }
 
@@ -173,7 +169,7 @@ mod tests {
         );
     }
 
-    /// ThreadSanitizer must report this race: without the report, its silence about other tests means nothing.
+    /// ThreadSanitizer must report this race: otherwise its silence about other tests means nothing.
     #[test]
     #[ignore = "a process of its own, started by tests/sanitizers/run"]
     fn planted_race() {

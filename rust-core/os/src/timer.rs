@@ -1,5 +1,4 @@
-//! A timer as a descriptor (timerfd): readable once its time has come, so that an epoll set can
-//! contain it.
+//! A timer as a descriptor (timerfd) for epoll sets, readable when its time has come.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -16,12 +15,12 @@ use crate::kernel_entry;
 pub struct Timer(Descriptor);
 
 impl Timer {
-    /// Returns a timer that is not armed.
+    /// Returns a disarmed timer.
     pub fn new() -> Result<Timer> {
         Ok(Timer(descriptor::timer().doing("making a timer (timerfd_create)")?.into()))
     }
 
-    /// Makes the timer readable after this time, whatever it was armed for before.
+    /// Makes the timer readable after this time, whatever it was armed for.
     pub fn arm(&self, after: Duration) -> Result<()> {
         kernel_entry::assert_allowed();
         // Zero would disarm it.
@@ -34,7 +33,7 @@ impl Timer {
             .map(drop)
     }
 
-    /// Makes the timer not readable, until it is armed again and its time has come.
+    /// Makes the timer unreadable until it is armed again.
     pub fn disarm(&self) -> Result<()> {
         kernel_entry::assert_allowed();
         let never = Itimerspec { it_interval: Timespec::default(), it_value: Timespec::default() };

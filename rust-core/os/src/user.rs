@@ -1,8 +1,7 @@
 //! Users and groups: their names, a file for a group, and access for one more user.
 //!
-//! Names and home directories are read directly from `/etc/passwd` and `/etc/group`: the C library's
-//! functions may query a name service over the network, which would block. A user that is only in a
-//! name service has no name here, and texts show its number.
+//! Names and home directories come directly from `/etc/passwd` and `/etc/group`: the C library's functions may query a
+//! name service over the network, which would block. Texts show the number of a user that only a name service knows.
 
 use std::fmt::Display;
 use std::os::fd::AsFd;
@@ -12,14 +11,14 @@ use rustix::io::Errno;
 
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// Returns the name of a user; `None` where /etc/passwd does not have it.
+/// Returns the name of a user from /etc/passwd.
 pub fn name_of_user(uid: u32) -> Option<String> {
     find("/etc/passwd", |fields| {
         fields.get(2)?.parse().ok().filter(|n: &u32| *n == uid).map(|_| fields[0].into())
     })
 }
 
-/// Returns the home directory of a user; `None` where /etc/passwd does not have it.
+/// Returns the home directory of a user from /etc/passwd.
 pub(crate) fn home_of_user(uid: u32) -> Option<std::path::PathBuf> {
     find("/etc/passwd", |fields| {
         let home = fields.get(5)?;
@@ -27,36 +26,33 @@ pub(crate) fn home_of_user(uid: u32) -> Option<std::path::PathBuf> {
     })
 }
 
-/// Returns the number of a group; `None` where /etc/group does not have it.
+/// Returns the number of a group from /etc/group.
 pub fn group_of_name(name: &str) -> Option<u32> {
     find("/etc/group", |fields| if fields[0] == name { fields.get(2)?.parse().ok() } else { None })
 }
 
-/// Returns the name of a group; `None` where /etc/group does not have it.
+/// Returns the name of a group from /etc/group.
 pub fn name_of_group(gid: u32) -> Option<String> {
     find("/etc/group", |fields| {
         fields.get(2)?.parse().ok().filter(|n: &u32| *n == gid).map(|_| fields[0].into())
     })
 }
 
-/// Returns the result for the first line of a file for whose fields `wanted` has one.
 fn find<T>(file: &str, wanted: impl Fn(&[&str]) -> Option<T>) -> Option<T> {
     let text = std::fs::read_to_string(file).ok()?;
     text.lines().find_map(|line| wanted(&line.split(':').collect::<Vec<_>>()))
 }
 
-/// Gives an open file or directory to a group; does nothing where none is given. `shown` is its
-/// path, for texts.
+/// Gives an open file or directory to a group, if one is given. `shown` is its path, for texts.
 ///
 /// # Errors
-/// `PermissionDenied` where this user is not in the group, with the remedy.
+/// `PermissionDenied` if this user is not in the group, with the remedy.
 pub fn give_to_group(file: impl AsFd, shown: impl Display, group: Option<u32>) -> Result<()> {
     let Some(gid) = group else { return Ok(()) };
     let given = rustix::fs::fchown(file, None, Some(Gid::from_raw(gid)));
     given.or_else(|e| refuse_group(shown, gid, e))
 }
 
-/// Makes the error of a file that could not be given to a group.
 pub(crate) fn refuse_group(shown: impl Display, gid: u32, errno: Errno) -> Result<()> {
     let named = name_of_group(gid).unwrap_or_else(|| gid.to_string());
     if errno != Errno::PERM {
@@ -69,15 +65,14 @@ pub(crate) fn refuse_group(shown: impl Display, gid: u32, errno: Errno) -> Resul
     Err(Error::new(ErrorKind::PermissionDenied, text))
 }
 
-/// Lets the owner read and write an open file, this user read it, and no other user except root
-/// access it, which a mode cannot express. Returns false where the file system has no access lists.
+/// Lets the owner read and write an open file, and this user read it, but no other user except root.
 ///
-/// The list is the value of the extended attribute `system.posix_acl_access` (acl(5)): a version,
-/// then entries of tag, permissions and number, all little-endian.
+/// A mode cannot express that. Returns false if the file system has no access lists.
+///
+/// The list is the value of the extended attribute `system.posix_acl_access` (acl(5)): a version, then entries of tag,
+/// permissions and number, all little-endian.
 pub fn admit(file: impl AsFd, uid: u32) -> rustix::io::Result<bool> {
-    // The extended attribute of an access list.
     const NAME: &str = "system.posix_acl_access";
-    // The version of the layout.
     const VERSION: u32 = 2;
     // Tags of entries: the user or group that an entry is for.
     const OWNER: u16 = 1;
@@ -87,7 +82,6 @@ pub fn admit(file: impl AsFd, uid: u32) -> rustix::io::Result<bool> {
     const OTHERS: u16 = 32;
     // The number in an entry whose tag already determines its user or group.
     const NO_ID: u32 = u32::MAX;
-    // Permissions.
     const READ: u16 = 4;
     const WRITE: u16 = 2;
     let entries = [

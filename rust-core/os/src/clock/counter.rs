@@ -1,18 +1,15 @@
-//! The wall clock between two readings of it, by the processor's cycle counter.
+//! The wall clock between two readings, by the processor's cycle counter.
 //!
-//! Reading the clock makes the processor wait for all earlier instructions; reading the counter alone does
-//! not, and takes less than half of the time. So a thread that sends one message after the other reads the
-//! clock once a millisecond and adds the cycles since. The result lags behind the clock by some tens of
-//! nanoseconds and never leads, and a step of the clock is noticed within a millisecond.
+//! Reading the clock makes the processor wait for all earlier instructions; reading only the counter takes less than
+//! half of the time. So a busy sender reads the clock once a millisecond and adds the cycles since. The result lags
+//! behind the clock by some tens of nanoseconds and never leads. A step of the clock is noticed within a millisecond.
 //!
-//! The counter is used if the kernel itself measures time by it (it then runs at one rate, on all processors
-//! alike, also while they sleep), and once two measurements of its rate agree. After a suspension they begin
-//! anew.
+//! The counter is used if the kernel itself measures time by it, and after two measurements of its rate agree. Such a
+//! counter runs at one rate on all processors, also while they sleep. The measurements begin anew after a suspension.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
 
-/// The clocks that a reading is made of.
 #[derive(Clone, Copy)]
 pub(super) struct Clocks {
     /// The wall clock, in nanoseconds since 1970.
@@ -27,12 +24,13 @@ thread_local! {
     static READING: Cell<Reading> = const { Cell::new(Reading::NONE) };
 }
 
-/// Returns the wall clock's time, by the counter where this thread has a valid reading; else by [`renew`], which the
-/// caller passes with its clocks: so they are not at hand in memory each time.
+/// Returns the time by the counter if this thread has a valid reading, otherwise by [`renew`].
+///
+/// The caller passes [`renew`] with its clocks, which keeps them out of memory.
 #[inline]
 pub(super) fn now(cycles: impl FnOnce() -> u64, renew: impl FnOnce() -> i64) -> i64 {
     let reading = READING.get();
-    // A thread without a reading does not read the counter for nothing.
+    // A thread without a reading does not read the counter in vain.
     if reading.valid != 0
         && let Some(now) = reading.at(cycles())
     {
@@ -53,8 +51,9 @@ pub(super) fn renew(clocks: Clocks) -> i64 {
     now
 }
 
-/// Returns whether the kernel measures time by the counter. It stops doing so where it finds the counters of
-/// two processors apart, or one at a changing rate; that takes it seconds after the machine's start.
+/// Whether the kernel measures time by the counter.
+///
+/// It stops seconds after the machine's start if two processors' counters differ or a rate changes.
 fn is_reliable() -> bool {
     static RELIABLE: OnceLock<bool> = OnceLock::new();
     const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
@@ -66,28 +65,28 @@ fn is_reliable() -> bool {
 struct Reading {
     /// The counter right after the clock was read.
     cycles: u64,
-    /// What was read, in nanoseconds since 1970.
+    /// The clock, in nanoseconds since 1970.
     wall: i64,
-    /// For so many cycles the reading is used; 0 for none.
+    /// How many cycles the reading is valid; 0 for none.
     valid: u64,
     /// Nanoseconds of a cycle, with 32 binary places; 0 while no two measurements agree.
     rate: u64,
     /// The rate by the last measurement; 0 if that was impossible.
     measured: u64,
-    /// The counter and the steady clock where the measurement began.
+    /// The counter and the steady clock at the beginning of the measurement.
     from: (u64, i64),
 }
 
 impl Reading {
     const NONE: Reading = Reading { cycles: 0, wall: 0, valid: 0, rate: 0, measured: 0, from: (0, 0) };
-    /// For so many nanoseconds a reading is used.
+    /// How many nanoseconds a reading is valid.
     const VALID: u64 = 1_000_000;
-    /// Cycles of the shortest measurement of the rate, 10 to 50 ms: a tenth of a microsecond does not count.
+    /// Cycles of the shortest measurement, 10 to 50 ms: an error of a tenth of a microsecond is harmless.
     const MEASURED: u64 = 50_000_000;
-    /// If reading the clocks took more cycles, another program ran meanwhile.
+    /// If reading the clocks took more cycles, another program ran in between.
     const INTERRUPTED: u64 = 5_000;
 
-    /// Returns the time at which the counter is at `cycles`, unless the reading is too old.
+    /// The time of the counter `cycles`, unless the reading is too old.
     fn at(&self, cycles: u64) -> Option<i64> {
         let since = cycles.wrapping_sub(self.cycles);
         // Fewer than 2^24 cycles and a rate below 2^33: nothing overflows.
@@ -125,7 +124,7 @@ impl Reading {
     }
 }
 
-/// Returns the nanoseconds of a cycle with 32 binary places; 0 for none between those of 500 MHz and 10 GHz.
+/// The nanoseconds of a cycle with 32 binary places; 0 unless between those of 500 MHz and 10 GHz.
 fn rate(nanos: i64, cycles: u64) -> u64 {
     const POSSIBLE: std::ops::Range<u64> = (1 << 32) / 10..(1 << 32) * 2;
     let nanos = u128::from(nanos.max(0).cast_unsigned());

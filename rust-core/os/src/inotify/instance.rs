@@ -19,21 +19,19 @@ use crate::eventfd::EventFd;
 use crate::fork::{self, Descriptor, Own};
 use crate::{descriptor, poll, sleeping, thread};
 
-/// An inotify instance.
 #[derive(Debug)]
 pub(super) struct Instance {
     pub(super) fd: Descriptor,
-    /// The fork generation that made it: a child makes its own.
+    /// The fork generation that created it: a child creates its own.
     pub(super) born: u64,
     pub(super) table: Mutex<Table>,
 }
 
-/// The watches of an instance.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     /// By the kernel's number: the wanted events of each watch.
     pub(super) watches: HashMap<i32, Vec<(WatchFlags, Weak<WatchState>)>>,
-    /// How many sleep on the instance, and how many are woken by the thread.
+    /// How many watches sleep on the instance, and how many the thread wakes.
     direct: usize,
     indirect: usize,
     /// Ends the thread, while it runs.
@@ -43,9 +41,9 @@ pub(super) struct Table {
 /// The shared instance, while a watch exists.
 static CURRENT: Own<Mutex<Weak<Instance>>> = Own::new();
 
-/// Watches whose owners sleep on the instance: fewer than the kernel allows at each depth to which sets are nested.
+/// Watches whose owners sleep on the instance, within the kernel's limit at any depth of nested sets.
 pub(super) const DIRECT: usize = 8;
-/// How long the thread waits where the kernel has no memory for its sleep.
+/// How long the thread waits if the kernel has no memory for its sleep.
 const SHORTAGE: Duration = Duration::from_millis(10);
 
 impl Instance {
@@ -55,22 +53,22 @@ impl Instance {
         Ok(Arc::new(Instance { fd: fd.into(), born: fork::generation(), table: Mutex::default() }))
     }
 
-    /// Locks the table.
     pub(super) fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a new watch, and starts the thread for it where it is one too many to sleep on the instance. Returns
-    /// whether it sleeps on that.
+    /// Counts a new watch, and starts the thread if too many sleep.
+    ///
+    /// Returns whether it sleeps on the instance.
     pub(super) fn enter(shared: &Arc<Instance>) -> bool {
         let mut table = shared.table();
-        // Where no thread can be started, the kernel's own bounds are all that there is.
+        // If no thread can be started, only the kernel's own limits apply.
         let is_direct = table.direct < DIRECT || !table.is_read(shared);
         *(if is_direct { &mut table.direct } else { &mut table.indirect }) += 1;
         is_direct
     }
 
-    /// The thread: reads for those that do not sleep on the instance, until the last of them is gone.
+    /// The thread: reads for the watches that do not sleep on the instance, until the last of them is gone.
     fn read(&self, end: &EventFd) {
         loop {
             match poll::sleep_on_two(self.fd.as_fd(), end.as_fd()) {
@@ -81,30 +79,30 @@ impl Instance {
         }
     }
 
-    /// Reads the instance once and distributes the events to all watches but the one that reads, which has them. False
-    /// where there was none.
+    /// Reads the instance once and distributes the events to all watches except `reader`.
+    ///
+    /// False if there was none.
     pub(super) fn distribute(&self, reader: Option<&Arc<WatchState>>) -> bool {
         let mut space = [MaybeUninit::<u8>::uninit(); 8192];
         let mut events = inotify::Reader::new(&self.fd, &mut space);
-        // The names have to be in the order of the events, so one thread at a time reads and
-        // distributes.
+        // The names must be in the order of the events, so one thread at a time reads and distributes.
         let Table { watches, .. } = &mut *self.table();
-        // Under the lock under which others wake this watch: flag and eventfd stay the same. Before the read, so that
-        // what another thread passes on from here on wakes this watch again.
+        // With the lock, no one else wakes this watch, so flag and eventfd agree. Before the read, so that events from
+        // another thread wake this watch again.
         if let Some(reader) = reader
             && reader.woken.swap(false, Ordering::AcqRel)
         {
             reader.waker.drain();
         }
         let notify = |state: &Arc<WatchState>| {
-            // Once per read of its own.
+            // Once per read.
             if !reader.is_some_and(|reader| Arc::ptr_eq(reader, state)) {
                 state.wake();
             }
         };
         let mut begun = false;
-        // One read only: what it leaves keeps the descriptor readable, and a read that finds
-        // nothing would cost a system call per message.
+        // Only one read: remaining events keep the descriptor readable, and an empty read would cost a system call per
+        // message.
         while !begun || !events.is_buffer_empty() {
             let Ok(event) = events.next() else { return begun };
             begun = true;
@@ -123,7 +121,7 @@ impl Instance {
                 }
             }
             if what.contains(ReadFlags::IGNORED) {
-                // The object is gone, and the kernel gives its number to no other one.
+                // The object is gone, and the kernel does not reuse its number.
                 watches.remove(&event.wd());
             }
         }
@@ -132,7 +130,7 @@ impl Instance {
 }
 
 impl Table {
-    /// Returns whether the thread runs, which is started where it does not.
+    /// Returns whether the thread runs, after starting it if necessary.
     fn is_read(&mut self, instance: &Arc<Instance>) -> bool {
         if self.reader.is_none() {
             let started = EventFd::new().and_then(|end| {
@@ -145,7 +143,7 @@ impl Table {
         self.reader.is_some()
     }
 
-    /// Counts a watch that is gone, and ends the thread with the last one that needs it.
+    /// Counts a watch that is gone, and ends the thread with the last watch that needs it.
     pub(super) fn leave(&mut self, is_direct: bool) {
         *(if is_direct { &mut self.direct } else { &mut self.indirect }) -= 1;
         if self.indirect == 0
@@ -156,10 +154,10 @@ impl Table {
     }
 }
 
-/// Makes an inotify instance.
+/// Creates an inotify instance.
 ///
 /// # Errors
-/// `OutOfMemory` at the limit of instances, with its name, or at that of descriptors.
+/// `OutOfMemory` at the limit of instances, with its name, or at the limit of descriptors.
 pub(super) fn new_instance() -> Result<OwnedFd> {
     const DOING: &str = "making an inotify instance (inotify_init1)";
     descriptor::inotify().map_err(|errno| {
@@ -195,7 +193,7 @@ pub(super) fn add(
     }
 }
 
-/// Makes an instance and a watch, as waits for a name do.
+/// Creates an instance and a watch, as waits for a name do.
 ///
 /// # Errors
 /// `OutOfMemory` at the limits of this user, with their names.
@@ -204,7 +202,7 @@ pub fn try_kernel() -> Result<()> {
     add(&instance, Path::new("/"), WatchFlags::CREATE, "watching a directory (inotify_add_watch)").map(drop)
 }
 
-/// Returns the shared instance of this process, and makes it for the first watch.
+/// Returns the shared instance of this process, which the first watch creates.
 pub(super) fn instance() -> Result<Arc<Instance>> {
     let mut current = CURRENT.lock();
     if let Some(instance) = current.upgrade() {

@@ -1,4 +1,4 @@
-//! What one watch was notified of and has not taken yet.
+//! The events of one watch that its owner has not taken.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,30 +11,28 @@ use crate::eventfd::EventFd;
 /// The events since the last call.
 #[derive(Debug, Default)]
 pub struct News {
-    /// Whether anything happened that was watched for.
+    /// Whether a watched event happened.
     pub changed: bool,
-    /// The names that it happened to, in order.
+    /// The names of the events, in order.
     pub names: Vec<String>,
-    /// Those of them that were given by a rename, each as often as that happened.
+    /// The names that were given by a rename, each as often as that happened.
     pub renamed: Vec<String>,
-    /// Whether events were lost, so that everything has to be checked.
+    /// Whether events were lost, so that everything must be checked.
     pub overflown: bool,
     /// Whether the watched object was removed or moved away.
     pub gone: bool,
 }
 
-/// The events that one watch was notified of and has not taken yet.
 #[derive(Debug)]
 pub(super) struct WatchState {
-    /// Signalled by another watch, or the thread, that read an event for this one.
+    /// Another watch, or the thread, signals it after reading an event for this watch.
     pub(super) waker: EventFd,
-    /// Whether its owner sleeps on the instance; otherwise the thread reads that.
+    /// Whether its owner sleeps on the instance; otherwise the thread reads the instance.
     pub(super) is_direct: bool,
-    /// Whether nobody sleeps on it: its owner takes what has happened when it likes.
+    /// Whether no one sleeps on it: its owner takes events when it likes.
     pub(super) is_passive: bool,
     /// Whether the eventfd was signalled since the last read.
     pub(super) woken: AtomicBool,
-    /// Whether names are kept.
     pub(super) keeps_names: bool,
     /// The only names in the directory whose events count; `None` for all.
     pub(super) only: Option<HashSet<String>>,
@@ -42,23 +40,22 @@ pub(super) struct WatchState {
     pub(super) news: Mutex<News>,
 }
 
-/// The most names that are kept; checking everything costs less than more of them.
+/// The most names kept; checking everything costs less than more of them.
 const KEPT: usize = 65_536;
 
 impl WatchState {
-    /// Locks the news.
     pub(super) fn news(&self) -> MutexGuard<'_, News> {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the eventfd readable. The caller has the table of watches, as who makes it unreadable.
+    /// Makes the eventfd readable. The caller has the lock of the table of watches.
     pub(super) fn wake(&self) {
         if !self.woken.swap(true, Ordering::AcqRel) {
             self.waker.wake();
         }
     }
 
-    /// Notes an event, if the watch requests it; returns whether it does.
+    /// Records an event, if the watch wants it; returns whether it does.
     pub(super) fn record(&self, wants: WatchFlags, what: ReadFlags, name: Option<&str>) -> bool {
         let gone = what.intersects(
             ReadFlags::IGNORED | ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::UNMOUNT,

@@ -1,4 +1,4 @@
-//! A watch behind one descriptor, and a watch of one file with an instance of its own.
+//! A watch behind one descriptor, and a watch of one file with its own instance.
 
 use std::mem::MaybeUninit;
 use std::ops::Deref;
@@ -11,8 +11,7 @@ use crate::error::Result;
 use crate::fork::Descriptor;
 use crate::poll::{Epoll, Interest};
 
-/// A watch behind one descriptor, for what can wait on one alone: readable while the watch has events, whoever read
-/// them.
+/// A watch behind one descriptor, which is readable while the watch has events.
 #[derive(Debug)]
 pub struct WatchSet {
     watch: Watch,
@@ -23,7 +22,7 @@ impl WatchSet {
     /// Returns the watch with its set.
     ///
     /// # Errors
-    /// Those of making the set: no descriptors are left.
+    /// Those of creating the set: no descriptors are left.
     pub fn of(watch: Watch) -> Result<WatchSet> {
         let set = Epoll::new()?;
         for descriptor in watch.descriptors() {
@@ -47,8 +46,9 @@ impl AsFd for WatchSet {
     }
 }
 
-/// Watches one file that another process writes. It has an instance of its own, so that a program
-/// that waits for a name is not woken by every write.
+/// Watches one file that another process writes.
+///
+/// It has its own instance, so that writes do not wake programs that wait for a name.
 #[derive(Debug)]
 pub struct ContentWatch(Descriptor);
 

@@ -9,16 +9,15 @@ use crate::error::{Doing, Result};
 use crate::fork::{self, Guarded};
 use crate::record_lock::{self, RecordLock, Span};
 
-/// The common file, which a writer keeps open between its locks: opening it takes longer than locking.
+/// The common file, which a writer keeps open: opening it takes longer than locking.
 #[derive(Default)]
 pub struct KeptFile(pub(super) Option<LockFile>);
 
-/// A file that was opened.
 pub(super) struct LockFile {
     file: Arc<Guarded>,
     /// Its device and inode.
     node: (u64, u64),
-    /// In a forked child the descriptor is another one, on which every lock succeeds.
+    /// The fork generation: a forked child has another descriptor, on which every lock succeeds.
     born: u64,
 }
 
@@ -42,8 +41,8 @@ impl KeptFile {
                     self.0 = Some(kept);
                     return Ok(held);
                 }
-                // A thread that waits for the lock may get it after the call has ended, and then releases it: by
-                // this file it would release that of a later call.
+                // A thread that waits for the lock may get it after the call has ended, and then releases it. Through
+                // this file it would release a later call's lock.
                 Arc::new(open(directory)?)
             }
             _ => {
@@ -62,13 +61,12 @@ impl KeptFile {
 }
 
 impl LockFile {
-    /// Remembers which file this is.
     fn new(file: Arc<Guarded>) -> Result<LockFile> {
         let facts = rustix::fs::fstat(&*file).doing("looking at a lock file")?;
         Ok(LockFile { file, node: (facts.st_dev, facts.st_ino), born: fork::generation() })
     }
 
-    /// Returns whether it is still the common file of this directory, in the process that opened it.
+    /// Whether it is still the common file of this directory, in the process that opened it.
     fn is_at(&self, directory: &Directory) -> Result<bool> {
         let facts = directory.beneath().facts(NAME)?;
         let is_same = facts.is_some_and(|facts| (facts.st_dev, facts.st_ino) == self.node);

@@ -1,4 +1,4 @@
-//! What a call or the library has of a seat: each guard gives back by its drop what it stands for.
+//! The guards of a seat; the drop of a guard gives back the permit, the value or both.
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -16,10 +16,10 @@ pub struct SeatGuard<'a, T, G> {
 }
 
 impl<'a, T, G> SeatGuard<'a, T, G> {
-    /// Returns the value, and what the gate protects.
+    /// Returns the value and the gate's data.
     pub fn parts(&mut self) -> (&mut T, &mut G) {
         // SAFETY: `TAKEN` was clear when the gate was entered, and only the holder of the gate sets it. The guard is
-        // borrowed alone.
+        // borrowed exclusively.
         (unsafe { &mut *place(&self.seat.value) }, &mut self.gate)
     }
 
@@ -28,14 +28,14 @@ impl<'a, T, G> SeatGuard<'a, T, G> {
         self.seat.lease()
     }
 
-    /// Takes permit and value of another seat with the same gate; `None` where another thread has or awaits it. The
-    /// drop of the lease enters the gate, so this call has to leave before.
+    /// Takes permit and value of another seat with the same gate, if no thread has or awaits it.
+    ///
+    /// The drop of the lease enters the gate, so this call must leave it before.
     pub fn try_hold<'b, U>(&self, other: &'b Seat<U, G>) -> Option<Lease<'b, U, G>> {
         self.is_free(other).then(|| other.lease())
     }
 
-    /// Returns whether a call of this thread has the permit of another seat with the same gate, or has stepped aside
-    /// there.
+    /// Returns [`Seat::is_acquired_here`] for another seat with the same gate.
     pub fn is_acquired_here<U>(&mut self, other: &Seat<U, G>) -> bool {
         other.is_acquired_by_holder(&mut self.gate)
     }
@@ -46,26 +46,28 @@ impl<'a, T, G> SeatGuard<'a, T, G> {
     }
 }
 
-/// Permit and value, which a call has outside the gate.
+/// Permit and value, outside the gate.
 pub struct Lease<'a, T, G> {
     pub(super) seat: &'a Seat<T, G>,
-    /// The seat names the thread that made it.
+    /// The seat names the thread that created the guard.
     pub(super) no_send: PhantomData<*const ()>,
 }
 
 impl<'a, T, G> Lease<'a, T, G> {
-    /// Divides it, so that permit and value can be given back one after the other.
+    /// Splits the lease, so that permit and value can be given back one after the other.
     pub fn split(self) -> (Permit<'a, T, G>, ValueGuard<'a, T, G>) {
         let seat = self.seat;
         std::mem::forget(self);
         (Permit { seat, no_send: PhantomData }, ValueGuard { seat, no_send: PhantomData })
     }
 
-    /// Gives both back, runs the callback that is due, and acquires the permit again before the threads that wait; none
-    /// as soon as `is_done` says so, as in [`Seat::acquire_unless`]. Others may have permit and value meanwhile.
+    /// Gives both back, runs the due callback, and acquires the permit again before the waiting threads.
+    ///
+    /// Other threads may have permit and value during the callback. `None` as soon as `is_done` is true, as in
+    /// [`Seat::acquire_unless`].
     ///
     /// # Errors
-    /// That of the callback, or of `wait`; then the permit was not taken, and it is not done.
+    /// The error of the callback or of `wait`. The permit is then not taken, and `is_done` is false.
     #[cold]
     pub fn step_aside(
         self,
@@ -93,8 +95,9 @@ impl<'a, T, G> Lease<'a, T, G> {
         LockedLease { gate: sync::lock(&self.seat.gate), lease: self }
     }
 
-    /// Ends it for a thread that has the gate. Returns the seat and those that wait, whom the thread wakes once it has
-    /// left.
+    /// Ends the lease for a thread with the gate.
+    ///
+    /// Returns the seat and the waiters to wake after leaving the gate.
     fn end_at_gate(self, gate: &G) -> (&'a Seat<T, G>, u64) {
         let seat = self.seat;
         std::mem::forget(self);
@@ -110,13 +113,13 @@ impl<T, G> Drop for Lease<'_, T, G> {
 
 /// A call with a lease, at the gate again.
 pub struct LockedLease<'a, T, G> {
-    // Dropped first: the drop of the other field enters the gate.
+    // Dropped first, because the drop of the other field enters the gate.
     gate: GateGuard<'a, G>,
     lease: Lease<'a, T, G>,
 }
 
 impl<'a, T, G> LockedLease<'a, T, G> {
-    /// Returns the value, and what the gate protects.
+    /// Returns the value and the gate's data.
     pub fn parts(&mut self) -> (&mut T, &mut G) {
         (&mut *self.lease, &mut self.gate)
     }
@@ -126,7 +129,7 @@ impl<'a, T, G> LockedLease<'a, T, G> {
         self.lease
     }
 
-    /// Ends the call; leaves the gate, and wakes those that wait.
+    /// Ends the call: leaves the gate, and wakes the waiting threads.
     #[inline]
     pub fn end(self) {
         let LockedLease { gate, lease } = self;
@@ -136,7 +139,7 @@ impl<'a, T, G> LockedLease<'a, T, G> {
     }
 }
 
-/// The permit, which a call has.
+/// The permit of a call.
 pub struct Permit<'a, T, G> {
     pub(super) seat: &'a Seat<T, G>,
     pub(super) no_send: PhantomData<*const ()>,
@@ -153,7 +156,7 @@ impl<'a, T, G> Permit<'a, T, G> {
         Lease { seat, no_send: PhantomData }
     }
 
-    /// Returns whether the library has the value at this instant.
+    /// Returns whether the library has the value now.
     pub fn is_borrowed(&self) -> bool {
         let _gate = sync::lock(&self.seat.gate);
         self.seat.word.load(Ordering::Relaxed) & TAKEN != 0
@@ -173,7 +176,7 @@ pub struct ValueGuard<'a, T, G> {
 }
 
 impl<T, G> ValueGuard<'_, T, G> {
-    /// Gives it back, for a thread that does what was left and looks by itself whether there is more.
+    /// Gives it back, for a thread that does the left work and looks itself for more.
     pub fn end_left(self) {
         self.seat.release(TAKEN, LEFT);
         std::mem::forget(self);
@@ -193,15 +196,15 @@ macro_rules! value {
             type Target = T;
 
             fn deref(&self) -> &T {
-                // SAFETY: `TAKEN` was set for this guard under the gate, where no thread had the value, and the guard
-                // alone clears it; until then no other thread uses the value.
+                // SAFETY: `TAKEN` was set for this guard under the gate, while no thread had the value, and only the
+                // guard clears it; until then no other thread uses the value.
                 unsafe { &*place(&self.seat.value) }
             }
         }
 
         impl<T, G> DerefMut for $guard<'_, T, G> {
             fn deref_mut(&mut self) -> &mut T {
-                // SAFETY: as above; the guard is borrowed alone, so this is the only reference to the value.
+                // SAFETY: as above; the guard is borrowed exclusively, so this is the only reference to the value.
                 unsafe { &mut *place(&self.seat.value) }
             }
         }

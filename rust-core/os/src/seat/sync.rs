@@ -1,5 +1,4 @@
-//! The parts of `Seat`: the standard library's atomics, locks and threads, or loom's under
-//! loom; and the step of the protocol that a mutant of the models leaves out.
+//! The parts of `Seat` that loom replaces, and the protocol steps that mutants of its models omit.
 
 use std::ops::{Deref, DerefMut};
 
@@ -26,8 +25,7 @@ pub use loom::{
     thread::{Thread, current, park},
 };
 
-/// A thread-local whose address names the thread among all that live; aligned to 16, so its low
-/// four bits are free.
+/// A thread-local whose address names a living thread; aligned to 16, so its low four bits are free.
 #[repr(align(16))]
 struct Here(#[expect(dead_code, reason = "its address is what counts")] u8);
 
@@ -41,7 +39,7 @@ loom::thread_local! {
     static HERE: Here = Here(0);
 }
 
-/// Returns a number that no other living thread has; never 0, with the low four bits clear.
+/// Returns this thread's unique number; never 0, with the low four bits clear.
 #[inline]
 pub fn this_thread() -> u64 {
     HERE.with(|here| std::ptr::from_ref(here).addr() as u64)
@@ -49,13 +47,13 @@ pub fn this_thread() -> u64 {
 
 #[cfg(debug_assertions)]
 std::thread_local! {
-    /// How often this thread has locked or exchanged what others may: gates, the state of a server, the places of what
-    /// is lent, and counters that threads share. For tests that count.
+    /// How often this thread has taken a lock or exchanged a word that other threads may, for tests.
     static LOCKED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
-/// Returns how often `step` takes a lock or makes an exchange on this thread, and what it returns. A release build
-/// counts nothing.
+/// Returns how often `step` takes a lock or makes an exchange on this thread, and its result.
+///
+/// A release build counts nothing.
 pub fn counted<R>(step: impl FnOnce() -> R) -> (u64, R) {
     #[cfg(debug_assertions)]
     let so_far = || LOCKED.get();
@@ -72,7 +70,7 @@ pub fn note_locked() {
     LOCKED.set(LOCKED.get() + 1);
 }
 
-/// A gate that is locked. Who has it enters the kernel only to wake others, which debug builds check.
+/// A locked gate. Its holder enters the kernel only to wake others, which debug builds check.
 pub struct GateGuard<'a, G> {
     guard: MutexGuard<'a, G>,
     _no_entry: NoKernelEntry,
@@ -92,15 +90,16 @@ impl<G> DerefMut for GateGuard<'_, G> {
     }
 }
 
-/// Locks a gate. A panic in a callback of the program leaves no incomplete state, so a poisoned lock is used.
+/// Locks a gate.
+///
+/// Ignores poisoning, because a panic in the program's callback leaves no incomplete state.
 pub fn lock<G>(gate: &Mutex<G>) -> GateGuard<'_, G> {
     note_locked();
     let guard = gate.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     GateGuard { guard, _no_entry: NoKernelEntry::new() }
 }
 
-/// Returns the place of the value. Under loom this counts as a write to it, which has to be ordered with
-/// every other one.
+/// Returns the place of the value. Loom counts this as a write that must be ordered with every other.
 pub fn place<T>(value: &UnsafeCell<T>) -> *mut T {
     #[cfg(not(loom))]
     return value.get();
@@ -108,33 +107,33 @@ pub fn place<T>(value: &UnsafeCell<T>) -> *mut T {
     value.with_mut(|place| place)
 }
 
-/// A step of the protocol. A mutant is the protocol without one of them, and its model has to fail.
+/// A step of the protocol. A mutant omits one step, and its model must fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtocolStep {
-    /// A thread enters the line under the lock under which it has looked.
+    /// A thread looks and enters the line under one lock.
     OneLock,
-    /// What is given back wakes those that wait for it.
+    /// A returned permit or value wakes its waiters.
     Wake,
     /// A waiter that gives up passes on a wake-up that it may have received.
     PassOn,
-    /// Threads in line pass one that runs a callback.
+    /// Threads in line pass a thread that runs a callback.
     PassAway,
     /// A call that steps aside wakes the next in line before it runs its callback.
     WakeAside,
-    /// A call that has the permit takes the value only while no other thread has it.
+    /// A call with the permit takes the value only while no other thread has it.
     AwaitValue,
-    /// A thread that waits for the end of a call says so before it tests whether there is one.
+    /// A thread that waits for the end of a call sets the bit before it tests for a call.
     EndsBit,
-    /// A call leaves the gate where another thread has the value or the permit.
+    /// A call leaves the gate if another thread has the value or the permit.
     SeeTaken,
-    /// A thread that gives the value back looks whether something was left to it.
+    /// A thread that gives the value back looks for work left to it.
     LookLeft,
-    /// Who does what a thread in line waits for unparks it.
+    /// A thread that makes a waiter's condition true unparks the waiter.
     #[cfg(all(test, loom))]
     Unpark,
 }
 
-/// Returns whether a model leaves this step out.
+/// Returns whether a model omits this step.
 #[cfg(not(loom))]
 pub const fn left_out(_: ProtocolStep) -> bool {
     false
@@ -142,7 +141,7 @@ pub const fn left_out(_: ProtocolStep) -> bool {
 
 #[cfg(loom)]
 std::thread_local! {
-    /// The step that the mutant on this thread of the system leaves out; all threads of a model run on it.
+    /// The step that the mutant on this system thread omits; all threads of a model run on one.
     pub static LEFT_OUT: std::cell::Cell<Option<ProtocolStep>> = const { std::cell::Cell::new(None) };
 }
 
