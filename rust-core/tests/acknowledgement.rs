@@ -1,4 +1,4 @@
-//! Acknowledgements need no frames of their own where the other side learns the consumed number without them.
+//! Acknowledgements need no separate frames if the other side learns the consumed number otherwise.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ fn dialogue(transport: &str, rounds: i64) -> [u64; 2] {
             assert_eq!(a.recv(SOON).unwrap().value().unwrap(), &Value::Int(i));
         }
     });
-    // The other side's number is known all the same, except for messages under way.
+    // The other side's number is still known, except for messages under way.
     assert!(stat(&a, "acknowledged") + 2 >= rounds as u64, "{:?}", a.stats());
     [stat(&a, "ack_frames"), stat(&b, "ack_frames")]
 }
@@ -50,8 +50,8 @@ fn dialogue_over_shared_memory_sends_no_acknowledgement_frames() {
     assert_eq!(dialogue("shm", 500), [0, 0]);
 }
 
-/// A side that is not scheduled for longer than a pause sends an acknowledgement after all, so a few are allowed on a
-/// busy machine.
+/// A side that is not scheduled for longer than a pause sends an acknowledgement, so a busy machine may show
+/// a few.
 #[test]
 fn dialogue_over_streams_sends_hardly_any_acknowledgement_frames() {
     for transport in ["unix", "tcp", "fifo"] {
@@ -60,8 +60,8 @@ fn dialogue_over_streams_sends_hardly_any_acknowledgement_frames() {
     }
 }
 
-/// A receiver that sends no answers acknowledges at once: if it were killed, it would get again the messages that it
-/// has consumed.
+/// A receiver that sends no answers acknowledges at once. Otherwise it would get consumed messages again
+/// after a kill.
 #[test]
 fn one_way_over_streams_is_acknowledged_before_each_sleep() {
     for transport in ["unix", "tcp", "fifo"] {
@@ -84,7 +84,7 @@ fn one_way_over_streams_is_acknowledged_before_each_sleep() {
                     assert!(Instant::now() < deadline, "{transport}: message {i} was not acknowledged");
                 }
             }
-            // Only the last one has no message behind it that could carry its acknowledgement.
+            // Only the last message has no successor that could carry its acknowledgement.
             b.join().unwrap();
         });
     }
@@ -114,7 +114,7 @@ fn end_of_a_dialogue_over_streams_is_acknowledged_while_the_receiver_waits() {
     }
 }
 
-/// A server reads ahead for the withdrawal of a request: messages read by that are not delivered, and so not consumed.
+/// A server reads ahead for withdrawals: messages read so are not delivered, and so not consumed.
 #[test]
 fn message_that_was_read_behind_a_request_is_not_consumed_before_it_is_given() {
     for transport in ["shm", "unix"] {
@@ -143,7 +143,7 @@ fn one_way_over_shared_memory_sends_no_acknowledgement_frames_while_there_is_roo
     assert_eq!(stat(&b, "ack_frames"), 0);
 }
 
-/// A sender with full replay memory sleeps, and is woken once there is room: by a frame that it has requested.
+/// A sender with full replay memory sleeps. A requested frame wakes it when there is room.
 #[test]
 fn sender_over_shared_memory_whose_store_is_full_is_woken() {
     for (count, bytes) in [(1, 1 << 20), (10, 1 << 20), (1000, 100), (1000, 10_000)] {

@@ -21,8 +21,9 @@ fn asleep_at_once() -> Options {
     options
 }
 
-/// Sends messages of this many bytes from a thread to itself over shared memory; returns the allocations of each send
-/// and each receive.
+/// Sends messages of this size from a thread to itself over shared memory.
+///
+/// Returns the allocations of each send and each receive.
 fn a_message(bytes: usize) -> (usize, usize) {
     let endpoint = name("shm");
     let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
@@ -33,7 +34,7 @@ fn a_message(bytes: usize) -> (usize, usize) {
         a.send_payload(&payload, SOON).unwrap();
         b.recv(SOON).unwrap();
     };
-    // The lists of both sides have their lengths by then.
+    // By now the lists of both sides have their lengths.
     (0..200).for_each(|_| exchange());
     let ((), sent) = allocations(|| a.send_payload(&payload, SOON).map(drop).unwrap());
     let (message, received) = allocations(|| b.recv(SOON).unwrap());
@@ -48,7 +49,7 @@ fn small_message_over_shared_memory_allocates_nothing() {
     }
 }
 
-/// Neither a message nor, where nothing is kept to be sent again, a copy.
+/// A message allocates nothing; neither does a copy, if nothing is kept to be sent again.
 #[test]
 fn bytes_and_memory_of_the_program_over_shared_memory_allocate_nothing() {
     for (delivery, bytes) in [("at_least_once", 0), ("at_least_once", 64), ("best_effort", 10_000)] {
@@ -65,8 +66,7 @@ fn bytes_and_memory_of_the_program_over_shared_memory_allocate_nothing() {
             let (_, to_receive) = allocations(|| b.recv_into(&mut memory, SOON).unwrap());
             rounds_that_allocate += usize::from(round >= 100 && (to_send, to_receive) != (0, 0));
         }
-        // Two in each lap of the ring come as messages: the first, and one near the end, where the room ends that was
-        // known then.
+        // In each lap of the ring two allocate: the first, and one near the end of the known room.
         let laps = 1 + 100 * (bytes + 32) / (256 << 10);
         assert!(rounds_that_allocate <= 2 * laps, "{bytes} bytes: {rounds_that_allocate} of 100");
     }
@@ -93,7 +93,7 @@ fn long_bytes_that_are_received_into_memory_of_the_program_take_no_other() {
     }
 }
 
-/// The same for bytes that a binding copies into an object of its language, alone and within a map.
+/// The same for bytes that a binding copies into an object of its language, directly and within a map.
 #[test]
 fn long_bytes_that_a_binding_copies_take_no_memory_beside_the_copy() {
     let mut options = Options::default();
@@ -105,7 +105,7 @@ fn long_bytes_that_a_binding_copies_take_no_memory_beside_the_copy() {
         let b = listener.accept(SOON).unwrap();
         let alone = Value::Bytes(vec![7; bytes].into());
         let within = Value::map([("frame", alone.clone()), ("t", Value::from(1.5))]);
-        // The link is made, and what came meanwhile is a copy.
+        // The link is made, and earlier messages are copies.
         for (from, to) in [(&a, &b), (&b, &a)] {
             from.send(&Value::Null, SOON).unwrap();
             to.recv(SOON).unwrap();
@@ -129,7 +129,7 @@ fn long_bytes_that_a_binding_copies_take_no_memory_beside_the_copy() {
     }
 }
 
-/// Nor do bytes that a program views, alone and within a map, on a channel and published.
+/// Viewed bytes also allocate nothing, directly and within a map, on a channel and published.
 #[test]
 fn long_bytes_that_are_viewed_take_no_memory() {
     let options = Options::default().with_view_bytes(true);
@@ -137,7 +137,7 @@ fn long_bytes_that_are_viewed_take_no_memory() {
     let listener = Listener::listen(&endpoint, &options).unwrap();
     let a = Channel::connect(&endpoint, &options, SOON).unwrap();
     let b = listener.accept(SOON).unwrap();
-    // The link is made, and what came meanwhile is a copy.
+    // The link is made, and earlier messages are copies.
     for (from, to) in [(&a, &b), (&b, &a)] {
         from.send(&Value::Null, SOON).unwrap();
         to.recv(SOON).unwrap();
@@ -171,10 +171,10 @@ fn long_bytes_that_are_viewed_take_no_memory() {
     }
 }
 
-/// Where a published loan begins in its slot depends on the values before it.
+/// The start of a published loan in its slot depends on the values before it.
 #[test]
 fn published_loan_of_bytes_is_copied_once_wherever_it_begins() {
-    // More than what is kept of earlier bodies.
+    // More than the kept memory of earlier bodies.
     const BYTES: usize = 17 << 20;
     let endpoint = name("shm");
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
@@ -188,8 +188,9 @@ fn published_loan_of_bytes_is_copied_once_wherever_it_begins() {
     }
 }
 
-/// The kernel would clear the pages of new memory, which takes longer than the message: what is kept to be sent again,
-/// and the body of a message, lie where earlier ones lay.
+/// The kernel would clear the pages of new memory, which takes longer than the message.
+///
+/// So kept copies and message bodies reuse the memory of earlier ones.
 #[test]
 fn bytes_that_are_kept_and_bodies_that_are_received_take_no_new_memory() {
     for bytes in [5_000, 10_000, 60_000] {
@@ -208,7 +209,7 @@ fn bytes_that_are_kept_and_bodies_that_are_received_take_no_new_memory() {
                 }
             }
         }
-        // The tests beside this one take memory that was kept, too, so that a few of the 800 messages find none.
+        // Parallel tests also take kept memory, so a few of the 800 messages find none.
         assert!(took.len() <= 8, "{bytes} bytes: round, to send, to receive: {took:?}");
     }
 }
@@ -229,7 +230,7 @@ fn batch_of_small_messages_over_shared_memory_allocates_one_list() {
     let (messages, received) = allocations(|| b.recv_many(BATCH, SOON).unwrap());
     assert_eq!(messages.len(), BATCH);
     assert_eq!(received, 1);
-    // The search that every 64th message makes and that finds nothing returns an error with a text.
+    // Every 64th message searches, and a failed search returns an error with a text.
     assert!(sent <= 2, "{sent} for {BATCH} messages");
 }
 
@@ -249,8 +250,10 @@ fn publishing_a_small_message_allocates_nothing() {
     assert_eq!((sent, received), (0, 0));
 }
 
-/// Counts the allocations of a loaned array in a map. To send: its shape, the map, its key, the owner of the elements,
-/// and the body with what is around them. To receive: the view, the body and the shape; the map is not built.
+/// Counts the allocations of a loaned array in a map.
+///
+/// Sending: shape, map, key, owner of the elements, and the body around them. Receiving: view, body and
+/// shape; the map is not built.
 fn loaned_array_in_a_map(
     loan: impl Fn() -> Loan<u64>,
     send: impl Fn(&Value) -> u64,
@@ -296,7 +299,7 @@ fn published_loaned_array_allocates_its_map_to_send_and_none_to_receive() {
     loaned_array_in_a_map(|| publisher.loan(&[3, 4096]).unwrap(), send, || subscriber.recv(SOON).unwrap());
 }
 
-/// The unread part of an answer stays where the program put it.
+/// The unread part of an answer stays in the program's memory.
 #[test]
 fn answer_that_the_client_has_not_read_yet_is_not_copied() {
     for transport in ["shm", "unix"] {
@@ -330,7 +333,7 @@ fn answer_that_the_client_has_not_read_yet_is_not_copied() {
     }
 }
 
-/// The ways of a long value that is encoded for its message.
+/// The ways to send a long value that is encoded for its message.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Data,
@@ -389,7 +392,8 @@ fn peaks_of_encoding(way: Way, options: &Options, value: &Value) -> Vec<usize> {
                 });
                 let client = Channel::connect(&endpoint, options, SOON).unwrap();
                 for round in 0..4 {
-                    // The first one opens the link, and the last reply is recorded with the request behind it.
+                    // The first one opens the link, and the last reply is recorded with the following
+                    // request.
                     let asks = if round == 3 { &Value::from(2) } else { &asks };
                     let (payload, highest) = peak(|| client.encode(asks).unwrap());
                     peaks.push(highest);
@@ -411,8 +415,10 @@ fn peaks_of_encoding(way: Way, options: &Options, value: &Value) -> Vec<usize> {
     peaks
 }
 
-/// A long body without arrays is encoded into the slot that it is sent from, in every encoding: this side has no block
-/// of it. (The bodies are longer than what the pool keeps, from which an earlier block would come.)
+/// A long body without arrays is encoded directly into its slot, in every encoding, without a block of this
+/// side.
+///
+/// The bodies are longer than the pool keeps, so no earlier block can serve.
 #[test]
 fn long_structure_text_and_bytes_are_encoded_into_their_slots() {
     let items = (0..240_000u64).map(|i| Value::from(format!("item {i} {}", "x".repeat(60)))).collect();
@@ -431,7 +437,7 @@ fn long_structure_text_and_bytes_are_encoded_into_their_slots() {
                 (Encoding::Raw, _) => continue,
                 _ => &within,
             };
-            // A request and a reply are encoded by the same functions.
+            // Requests and replies are encoded by these functions.
             let ways = if number == 0 {
                 &[Way::Data, Way::Published, Way::Request, Way::Reply][..]
             } else {
@@ -439,7 +445,7 @@ fn long_structure_text_and_bytes_are_encoded_into_their_slots() {
             };
             for way in ways.iter().copied() {
                 let peaks = peaks_of_encoding(way, &options, value);
-                // The first two tell how long the next ones are.
+                // The first two show the length of the next ones.
                 let are_low = peaks[2..].iter().all(|peak| *peak < 1 << 20);
                 assert!(are_low, "content {number}, {encoding:?}, {way:?}: {peaks:?} bytes");
             }

@@ -1,4 +1,4 @@
-//! Several messages a call: the number sent before an error, consumption, and no losses between threads.
+//! Several messages per call: the number sent before an error, consumption, and no losses between threads.
 
 use std::thread;
 use std::time::Duration;
@@ -55,7 +55,7 @@ fn batch_over_the_replay_limit_returns_the_number_sent() {
     }
 }
 
-/// The kernel, or the ring, takes as much as fits; over a stream the last message may be sent in part.
+/// The kernel or the ring takes as many messages as fit. Over a stream the last message may be sent in part.
 #[test]
 fn batch_with_room_for_some_is_received_up_to_the_number_in_the_error() {
     for transport in LINKS {
@@ -111,7 +111,8 @@ fn batch_with_a_message_over_the_limit_sends_those_before_it() {
     }
 }
 
-/// The messages of one call are consumed together; if the incarnation ends before, the next one gets all of them again.
+/// The messages of one call are consumed together. If the incarnation ends before, the next one gets them all
+/// again.
 #[test]
 fn batch_that_was_received_counts_as_consumed_with_the_next_call() {
     for transport in ["shm", "unix", "tcp", "fifo", "spool"] {
@@ -126,8 +127,8 @@ fn batch_that_was_received_counts_as_consumed_with_the_next_call() {
         drop(receiver);
         let receiver = Channel::open(&endpoint, &options(&[("client_id", "hand".into())]), SOON).unwrap();
         if transport != "spool" {
-            // A side that only sends notices at its calls that its link has ended; the end may come behind a frame that
-            // the first of these reads.
+            // A side that only sends notices the end of its link at its calls. The end may follow a frame
+            // that the first call reads.
             while !sender.events().iter().any(|event| event.kind == EventKind::Reconnected) {
                 sender.poll().unwrap();
             }
@@ -175,7 +176,7 @@ fn batch_from_each_of_several_threads_loses_nothing_and_keeps_each_ones_order() 
     }
 }
 
-/// An error behind messages of one call is returned by the next call, once, and nothing is skipped.
+/// An error after messages of one call is returned by the next call, once, and nothing is skipped.
 #[test]
 fn error_behind_received_messages_is_returned_by_the_next_call() {
     for transport in ["unix", "shm"] {
@@ -194,7 +195,7 @@ fn error_behind_received_messages_is_returned_by_the_next_call() {
         assert_eq!(first, [1, 2], "{transport}");
         assert_eq!(lengths(SOON).unwrap_err().kind(), ErrorKind::TooLarge, "{transport}");
         let last = match lengths(SOON) {
-            // The gap in the numbers of a stream reports the same once more.
+            // The gap in the numbers of a stream repeats the report.
             Err(e) if e.kind() == ErrorKind::Lagged => lengths(SOON),
             last => last,
         };
@@ -203,7 +204,8 @@ fn error_behind_received_messages_is_returned_by_the_next_call() {
     }
 }
 
-/// A subscriber that is overtaken during a batch gets the messages before the gap, and then the number missed.
+/// A subscriber that is overtaken during a batch gets the messages before the gap, and then the number of
+/// missed ones.
 #[test]
 fn overtaken_subscriber_receives_or_counts_every_message() {
     for transport in ["shm", "unix", "tcp"] {

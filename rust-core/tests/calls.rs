@@ -1,5 +1,5 @@
-//! Several requests under way on one channel: each answer reaches its own request, in whichever order they come and
-//! whatever is received in between.
+//! Several requests under way on one channel: each answer reaches its request, in any order and between any
+//! messages.
 
 use std::thread;
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn next(server: &Server) -> Request {
     server.next(SOON).unwrap().unwrap()
 }
 
-/// Answers a request with its number and 100.
+/// Answers a request with its number plus 100.
 fn answer(request: &Request) {
     let Value::Int(number) = *request.value().unwrap() else { panic!("a number was sent") };
     request.reply(&Value::Int(number + 100)).unwrap();
@@ -82,7 +82,7 @@ fn answer_is_kept_while_its_caller_receives_and_calls() {
     }
 }
 
-/// The library reads what the link holds, while a program sends and nothing is acknowledged.
+/// The library reads the contents of the link while a program sends without acknowledgements.
 #[test]
 fn answer_is_kept_while_its_caller_sends_and_waits_for_room() {
     for transport in TRANSPORTS {
@@ -134,13 +134,13 @@ fn failure_is_kept_for_its_request() {
             (ErrorKind::Remote, 7),
             "{transport}"
         );
-        // It was asked for, and has no second answer.
+        // It has been returned, and there is no second answer.
         let again = client.finish_call(&pending[1], SOON).unwrap_err();
         assert_eq!(again.kind(), ErrorKind::InvalidState, "{transport}");
     }
 }
 
-/// Threads that ask for answers of one channel: one at a time receives, and what it receives for others is theirs.
+/// Threads ask for answers of one channel: one at a time receives, also for the others.
 #[test]
 fn answer_is_there_for_another_thread() {
     for transport in TRANSPORTS {
@@ -182,7 +182,7 @@ fn answer_to_a_request_that_was_given_up_is_dropped_and_counted() {
     }
 }
 
-/// A request is finished once, on its own channel: everything else is an error at once, without a wait.
+/// A request is finished once, on its own channel. Anything else is an immediate error.
 #[test]
 fn request_that_is_not_under_way_is_an_invalid_state_at_once() {
     for (transport, idempotent) in TRANSPORTS.into_iter().flat_map(|t| [(t, false), (t, true)]) {
@@ -206,7 +206,7 @@ fn request_that_is_not_under_way_is_an_invalid_state_at_once() {
         let error = client.finish_call(&given_up, Duration::from_millis(20)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         is_refused(&client, &given_up);
-        // Two threads finish one: one of them gets the answer, and neither waits longer.
+        // Two threads finish one request: one of them gets the answer, and neither waits longer.
         let pending = start(&client, 3);
         let request = server.next(SOON).unwrap().unwrap();
         thread::scope(|scope| {
@@ -229,7 +229,7 @@ fn dropped_request_is_withdrawn_and_its_answer_is_not_kept() {
         let client = Channel::connect(server.endpoint(), &options, SOON).unwrap();
         let taken = start(&client, 1);
         let request = next(&server);
-        // One that the server has not taken is not given to it; the answer to the other one is dropped.
+        // The server does not get an untaken request. The answer to the other is dropped.
         drop(start(&client, 2));
         drop(taken);
         answer(&request);
@@ -239,7 +239,7 @@ fn dropped_request_is_withdrawn_and_its_answer_is_not_kept() {
         answer(&request);
         assert_eq!(finished(&client, &last), Value::Int(103), "{transport}, {idempotent}");
         assert_eq!(dropped(&client), Value::from(1_u64), "{transport}, {idempotent}");
-        // The answer that has arrived is freed with its request.
+        // The arrived answer is freed with its request.
         let (answered, after) = (start(&client, 4), start(&client, 5));
         answer(&next(&server));
         answer(&next(&server));
@@ -253,7 +253,7 @@ fn dropped_request_is_withdrawn_and_its_answer_is_not_kept() {
     }
 }
 
-/// Of requests that no one finishes, the answers of the newest are kept.
+/// For requests that nobody finishes, only the newest answers are kept.
 #[test]
 fn answers_that_are_kept_are_bounded() {
     const STARTED: i64 = 1100;

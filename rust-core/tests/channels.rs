@@ -1,5 +1,5 @@
-//! Exchanges between programs: channels, publishing, requests, services, over every transport, also with peers that
-//! violate the protocol.
+//! Exchanges between programs: channels, publishing, requests, services, over every transport, also with
+//! hostile peers.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,8 +1,8 @@
-//! No module of a crate uses, directly or indirectly, a module that uses it, in any crate of the workspace with a
-//! folder `src`, and neither do the layers of the core's crates that have layers. What it leaves out are programs of
-//! one file each: the examples, and those that tests start.
+//! No module of a crate uses, directly or indirectly, a module that uses it.
 //!
-//! That no crate uses one above it is held by the compiler.
+//! This covers every crate of the workspace with a folder `src`, and the layers of the core's crates. It
+//! omits programs of one file: the examples, and those that tests start. The compiler keeps crates from using
+//! higher crates.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -34,12 +34,14 @@ fn no_crate_has_a_cycle_of_modules() {
     assert!(found.is_empty(), "these modules use each other; move what they share below them:\n{found}");
 }
 
-/// The crates of the core whose modules at the root are layers: messages below channels, channels below requests and
-/// publishing, listings below the doctor, codecs below schemas.
+/// The crates of the core whose modules at the root are layers.
+///
+/// Messages are below channels, channels below requests and publishing, listings below the doctor, codecs
+/// below schemas.
 const LAYERED: [&str; 5] =
     ["rust-core/value", "rust-core/os", "rust-core/session", "rust-core/engine", "rust-core/service"];
 
-/// Returns the graph of the modules at the root, each with all that is below it.
+/// Returns the graph of the modules at the root, each with all its submodules.
 fn at_root(graph: &Graph) -> Graph {
     let top = |name: &str| name.split("::").next().unwrap_or_default().to_owned();
     let mut tops = Graph::new();

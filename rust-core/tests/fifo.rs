@@ -1,4 +1,4 @@
-//! Named pipes with programs without Linkspan, and with programs that keep another's pipe open.
+//! Named pipes with programs without Linkspan, and with programs that keep another program's pipe open.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
@@ -19,7 +19,6 @@ fn lines() -> Options {
     options
 }
 
-/// Where the request pipe is.
 fn path(endpoint: &str) -> PathBuf {
     let file = endpoint.strip_prefix("fifo:").unwrap().replace('/', "@") + ".fifo";
     PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).join(file)
@@ -32,7 +31,7 @@ fn shell_calls_a_server() {
     let path = path(&endpoint);
     thread::scope(|s| {
         s.spawn(|| server.run(|request| Ok(request.get("params/0")?.clone())));
-        // Opened for both, as a program does that must not miss an answer.
+        // Opened for reading and writing, so no answer is missed.
         let reply =
             OpenOptions::new().read(true).write(true).open(path.with_extension("fifo.reply")).unwrap();
         let mut reply = BufReader::new(reply);
@@ -62,7 +61,7 @@ fn client_waits_for_a_pipe_that_another_program_reads() {
             let channel = Channel::connect(&endpoint, &lines(), SOON).unwrap();
             channel.send(&Value::map([("op", Value::from("x"))]), SOON).unwrap();
         });
-        // It waits before there is a reader, or finds one: both have to do.
+        // It waits before there is a reader, or finds one: both must work.
         let mut line = String::new();
         BufReader::new(File::open(&path).unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "{\"op\":\"x\"}\n");
@@ -96,7 +95,7 @@ fn killed_peer_is_disconnected_while_others_keep_its_pipes_open() {
         drop(survivor.events());
         victim.kill().unwrap();
         victim.wait().unwrap();
-        // Its messages arrive first; the pipes stay open, so only the lock shows its end.
+        // Its messages arrive first. The pipes stay open, so only the lock shows its end.
         while !survivor.events().iter().any(|e| e.kind.name() == "disconnected") {
             drop(survivor.recv(Duration::from_millis(50)));
         }

@@ -1,4 +1,4 @@
-//! `file:`: the newest value in one file, never half of one, whichever program writes, reads or dies.
+//! `file:`, the newest value in one file: always whole, whichever program writes, reads or dies.
 
 mod fcntl;
 mod killed;
@@ -22,7 +22,7 @@ use linkspan::{
 use crate::support::alone::alone;
 use crate::support::{SOON, as_user, is_root, name, readable, rests, short_or_full, waiting_options};
 
-/// A file of its own for each test: the endpoint, and where it lies.
+/// A separate file for each test: the endpoint, and its path.
 fn place() -> (String, PathBuf, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("value");
@@ -43,11 +43,11 @@ fn locked() -> Options {
 
 fn now(endpoint: &str, options: &Options) -> linkspan::Result<Value> {
     let message = latest(endpoint, options, Duration::ZERO)?;
-    // The long ones are not for the text of a failed test.
+    // Long values are not for the text of a failed test.
     if message.encoding() == Encoding::Raw { Ok(Value::Null) } else { message.value().cloned() }
 }
 
-/// A body that is whole if and only if nothing of another is mixed in.
+/// A body that shows any byte of another body.
 fn body(i: u64) -> Vec<u8> {
     let size = 10_000 + (i * 7919 % 40) as usize * 25_000;
     let mut body = vec![i as u8; size];
@@ -65,7 +65,7 @@ fn raw(bytes: Vec<u8>) -> Payload {
     Payload::from_bytes(Encoding::Raw, bytes.into())
 }
 
-/// This program again, running one test of it as another process.
+/// This program, started again to run one test as another process.
 fn this_program(wrapped_in: &[&str], endpoint: &str, lock: bool, role: &str) -> Command {
     let this = std::env::current_exe().unwrap();
     let mut command = match wrapped_in {

@@ -1,4 +1,4 @@
-//! A program that forks: what its child receives does not reach it.
+//! A program that forks: signals of its child do not reach it.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -9,7 +9,7 @@ use linkspan::{Channel, ErrorKind, Options, Reactor, Server, Subscriber, Value};
 
 use crate::support::{SOON, alone::alone, name};
 
-/// A child that is ended by SIGTERM, which this process handles while it serves.
+/// A child ended by SIGTERM, which this process handles while it serves.
 fn child_that_is_asked_to_stop() {
     // SAFETY: the child calls only what is safe in a copy of a process with other threads.
     let child = unsafe { libc::fork() };

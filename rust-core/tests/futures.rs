@@ -1,4 +1,4 @@
-//! Futures and streams without a runtime: each wait ends, nothing is lost where a future is dropped, tasks share one
+//! Futures and streams without a runtime: each wait ends, dropped futures lose nothing, tasks share one
 //! object.
 
 use std::collections::BTreeSet;
@@ -43,7 +43,6 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// The next item of a stream.
 async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
     std::future::poll_fn(|context| std::pin::Pin::new(&mut *stream).poll_next(context)).await
 }
@@ -61,18 +60,18 @@ fn pair(endpoint: &str, reactor: &Reactor) -> (Channel, Channel) {
     })
 }
 
-/// A waker that owns another future, as that of a task that is dropped with its last waker does.
+/// A waker that owns another future, like a task that is dropped with its last waker.
 struct Owns<T>(T);
 
 impl<T: Send + Sync + 'static> Wake for Owns<T> {
     fn wake(self: Arc<Self>) {}
 }
 
-/// A waker is dropped when its future is polled with another one, and when its future is dropped.
+/// A waker is dropped when its future is polled with another waker, and when its future is dropped.
 #[test]
 fn waker_whose_drop_drops_a_future_of_the_same_object_ends() {
     let (done, ended) = std::sync::mpsc::channel();
-    // A hang keeps this thread, which has nothing that others need.
+    // A hang keeps only this thread, which others do not need.
     thread::spawn(move || {
         let reactor: &'static Reactor = Box::leak(Box::new(Reactor::new().unwrap()));
         let server: &'static Server =
@@ -136,7 +135,7 @@ fn each_call_that_waits_has_a_future_that_ends() {
     }
 }
 
-/// A future that is dropped after any of its polls takes no message with it.
+/// A future that is dropped after any poll takes no message with it.
 #[test]
 fn futures_that_are_dropped_at_every_poll_lose_nothing() {
     const COUNT: u64 = 300;
@@ -166,7 +165,7 @@ fn futures_that_are_dropped_at_every_poll_lose_nothing() {
                 let received = pin!(near.recv_async(&reactor)).poll(&mut context);
                 let next = pin!(subscriber.next_async(&reactor)).poll(&mut context);
                 if received.is_pending() && next.is_pending() {
-                    // What the dropped futures have armed tells as well.
+                    // Descriptors armed by the dropped futures also signal.
                     reactor.turn(Duration::from_millis(20)).unwrap();
                 }
                 if let Poll::Ready(message) = received {
@@ -184,7 +183,7 @@ fn futures_that_are_dropped_at_every_poll_lose_nothing() {
     }
 }
 
-/// A sender whose future is dropped has sent nothing, and one whose future is ready has sent its message.
+/// A sender whose future is dropped has sent nothing; a ready future has sent its message.
 #[test]
 fn dropped_future_of_a_sender_has_sent_nothing() {
     let turned = Reactor::thread("accepts").unwrap();
@@ -248,7 +247,7 @@ fn many_tasks_call_over_one_channel() {
                 let mut kept = Vec::new();
                 for _ in 0..TASKS * CALLS {
                     kept.push(block_on(next(&mut requests)).unwrap().unwrap());
-                    // Answers in another order than that of the requests.
+                    // Answers in another order than their requests.
                     if kept.len() == 3 {
                         kept.drain(..)
                             .rev()
@@ -338,7 +337,7 @@ fn closing_ends_futures_and_streams() {
     }
 }
 
-/// A publisher and a listener that start again are awaited, as by the calls that wait.
+/// Futures wait for a restarted publisher or listener, like blocking calls.
 #[test]
 fn futures_go_on_after_a_restart_of_the_other_side() {
     let reactor = Reactor::thread("futures").unwrap();
@@ -369,7 +368,7 @@ fn thread_of_a_reactor_ends_with_its_last_handle() {
     turns.join().unwrap();
 }
 
-/// Runs a future to its end, and counts how often it is polled.
+/// Runs a future to its end, and counts its polls.
 fn counted<T>(polls: &AtomicU32, future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     block_on(std::future::poll_fn(|context| {
@@ -378,20 +377,21 @@ fn counted<T>(polls: &AtomicU32, future: impl Future<Output = T>) -> T {
     }))
 }
 
-/// A sender that waits for acknowledgements, or for a listener, is woken by that and not by a clock.
+/// An acknowledgement, or a listener, wakes a waiting sender, without a clock.
 #[test]
 fn future_of_a_sender_sleeps_until_there_is_room_or_a_link() {
-    /// In this time a clock of some milliseconds would wake it a hundred times; names are looked for more seldom.
+    /// In this time a clock of some milliseconds would wake it a hundred times; searches for names are rarer.
     const WAITS: Duration = Duration::from_millis(300);
     const FEW: u32 = 12;
-    /// Names that other tests of this process make wake it, too; a clock would do so in each of these times.
+    /// New names of other tests in this process also wake it, but not in each of these periods, as a clock
+    /// would.
     const TIMES: u32 = 20;
     let reactor = Reactor::thread("futures").unwrap();
     let options = Options::default().with_replay(4, 1 << 20);
     for transport in TRANSPORTS {
         let (endpoint, polls) = (name(transport), AtomicU32::new(0));
         let near = Channel::dial(&endpoint, &options).unwrap();
-        // Looked at when the sender has ended: one that is polled too often does so, too.
+        // Checked after the sender's end, because too many polls also end it.
         let (far, absent) = thread::scope(|scope| {
             let sent = scope.spawn(|| counted(&polls, near.send_async(&Value::from(0), &reactor)).unwrap());
             let mut waits = (0..TIMES).map(|_| {

@@ -1,4 +1,4 @@
-//! Properties of any bytes as a message header; used by the replay of its seeds and by the fuzzing target.
+//! Properties of any bytes as a message header, for the replay of seeds and the fuzzing target.
 
 use linkspan::frame::{HEADER, Header};
 
@@ -6,7 +6,7 @@ use linkspan::frame::{HEADER, Header};
 #[path = "support/seeds.rs"]
 mod seeds;
 
-/// Reads the first 64 bytes as a message header: one that is written like this again, or an error with its offset.
+/// Reads the first 64 bytes as a header: either its bytes round-trip, or there is an error with its offset.
 pub fn header(bytes: &[u8]) {
     let Some(bytes) = bytes.first_chunk::<HEADER>() else { return };
     match Header::from_bytes(bytes) {

@@ -38,7 +38,7 @@ impl Connection for TcpStream {
     }
 }
 
-/// A connection to an endpoint; over TCP the token is proven already.
+/// A connection to an endpoint; over TCP the token is already proven.
 fn raw(endpoint: &str) -> Box<dyn Connection> {
     if let Some(address) = endpoint.strip_prefix("tcp://") {
         let stream = support::proven(address.parse().unwrap());
@@ -65,7 +65,6 @@ fn answer(stream: &mut Box<dyn Connection>) -> Vec<u8> {
     bytes
 }
 
-/// The kind that a refusal carries.
 fn refusal(bytes: &[u8]) -> ErrorKind {
     let header = Header::from_bytes(bytes[..HEADER].try_into().unwrap()).unwrap();
     assert_eq!(header.kind, Kind::Error);
@@ -74,7 +73,7 @@ fn refusal(bytes: &[u8]) -> ErrorKind {
     ErrorKind::from_code(value.at("code").unwrap().as_u64().unwrap() as u16).unwrap()
 }
 
-/// Closes a server however the test ends, so that the thread that runs it does, too.
+/// Closes a server at the end of the test, even after a panic, which ends its thread.
 struct Closing<'a>(&'a Server);
 
 impl Drop for Closing<'_> {
@@ -83,7 +82,7 @@ impl Drop for Closing<'_> {
     }
 }
 
-/// A server that echoes, and a client of it that must not notice anything.
+/// A server that echoes, and its client, which must notice nothing.
 fn beside_a_good_client(transport: &str, hostile: impl FnOnce(&str, &Server)) {
     let endpoint = name(transport);
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
@@ -101,7 +100,8 @@ fn beside_a_good_client(transport: &str, hostile: impl FnOnce(&str, &Server)) {
     });
 }
 
-/// A name in a directory that every user may list, whose listener admits only this process's user and `allowed`.
+/// A name in a directory that every user may list. Its listener admits only this process's user and
+/// `allowed`.
 struct Shared {
     endpoint: String,
     path: std::path::PathBuf,
@@ -122,7 +122,7 @@ impl Shared {
         Shared { path: folder.join(format!("{file}.{transport}")), endpoint, options }
     }
 
-    /// Opens a connection to it that sends nothing.
+    /// Opens a connection that sends nothing.
     fn connect(&self) -> UnixStream {
         let stream = UnixStream::connect(&self.path).unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();
@@ -147,7 +147,6 @@ impl Shared {
 
 const NOBODY: u32 = 65_534;
 
-/// Returns whether the other side of a connection has closed it.
 fn is_hung_up(connection: &OwnedFd) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let mut fds = [PollFd::new(connection, PollFlags::RDHUP)];

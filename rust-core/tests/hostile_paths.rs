@@ -1,8 +1,8 @@
-//! A member of the group that shares a directory (2770) puts links and other files in the way of root's programs: no
-//! file of another user is followed, changed, taken over or swept, and no program blocks.
+//! A member of the group that shares a directory (2770) plants links and other files against root's programs.
 //!
-//! The member is a thread of this process that has really changed its user, so these need root; without root the same
-//! is tried as one user, where the kernel allows it.
+//! No file of another user is followed, changed, taken over or swept, and no program blocks. The member is a
+//! thread of this process with a really different user, which needs root. Without root one user tries the
+//! same, if the kernel allows it.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -25,7 +25,7 @@ fn as_member<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     if is_root() { as_user(MEMBER, GROUP, work) } else { work() }
 }
 
-/// The shared runtime directory of this process, and a folder of root's beside it, which the member may list.
+/// The shared runtime directory of this process, and a folder of root's that the member may list.
 fn shared() -> (PathBuf, PathBuf) {
     static MAKE: Once = Once::new();
     let around = std::env::temp_dir().join(format!("linkspan-hostile-{}", std::process::id()));
@@ -44,8 +44,8 @@ fn shared() -> (PathBuf, PathBuf) {
             chown(&run, None, Some(GROUP)).unwrap();
         }
         fs::set_permissions(&run, Permissions::from_mode(0o2770)).unwrap();
-        // SAFETY: this runs once, before any thread of these tests reads the environment; `remove` is a function
-        // without arguments that lives as long as the process.
+        // SAFETY: this runs once, before any thread of these tests reads the environment; `remove` is a
+        // function without arguments that lives as long as the process.
         unsafe {
             libc::atexit(remove);
             std::env::set_var("LINKSPAN_STATE_DIR", around.join("state"));
@@ -119,7 +119,7 @@ fn swapping_what_is_being_made_for_a_link_changes_no_mode_elsewhere() {
                                 name.to_str()
                                     .is_some_and(|name| name.starts_with(".new.") && name.contains(&file))
                             });
-                            // The unfinished file is removed, and a link to root's file takes its place.
+                            // The unfinished file is removed, and a link to root's file replaces it.
                             if is_new
                                 && fs::rename(&entry, run.join(format!("taken-{file}"))).is_ok()
                                 && symlink(&precious.path, &entry).is_ok()
@@ -131,17 +131,17 @@ fn swapping_what_is_being_made_for_a_link_changes_no_mode_elsewhere() {
                 });
             });
             let mut listened = 0;
-            // On a busy machine the member may be late, so it is waited for.
+            // On a busy machine the member may be late, so the test waits for it.
             let deadline = Instant::now() + Duration::from_secs(60);
             let is_over =
                 |turn| turn >= 400 && (swaps.load(Ordering::Relaxed) > 0 || Instant::now() > deadline);
             for _ in (0..).take_while(|turn| !is_over(*turn)) {
                 match listen(&endpoint, &wide()) {
                     Ok(_) => listened += 1,
-                    // The member can be in the way, and then the error reports it.
+                    // The member can occupy the name, and then the error reports it.
                     Err(e) => assert_ne!(e.kind(), ErrorKind::Internal, "{e}"),
                 }
-                // The files that the member has put there, and has removed.
+                // The member's files.
                 for entry in fs::read_dir(&run).unwrap().flatten() {
                     let shown = entry.file_name().into_string().unwrap();
                     if shown.contains(&file) && shown != file {
@@ -247,7 +247,7 @@ fn temporaries_that_are_links_are_not_written_through() {
     }
 }
 
-/// Holds every byte of the lock file that all may open, until the file is dropped.
+/// Holds every byte of the lock file that all users may open, until the file is dropped.
 fn hold_every_lock(run: &Path) -> fs::File {
     let path = run.join(".lock");
     let file =
@@ -260,7 +260,7 @@ fn hold_every_lock(run: &Path) -> fs::File {
         {
             return file;
         }
-        // Another of these tests holds one of them for a moment.
+        // Another of these tests holds a byte for a moment.
         std::thread::sleep(Duration::from_millis(1));
     }
     panic!("the locks of {} never came free: {}", path.display(), std::io::Error::last_os_error());
@@ -282,7 +282,7 @@ fn locks_held_by_a_member_block_no_sockets() {
         // The file of a killed program of ours is taken over.
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let open = listen(&endpoint, &wide()).unwrap();
-        // The lock works: no other process of the same user listens there.
+        // The lock works: no other process of this user listens there.
         if transport == "unix" {
             let error = listen(&endpoint, &wide()).err();
             assert_eq!(error.map(|e| e.kind()), Some(ErrorKind::AddressInUse));
@@ -291,7 +291,7 @@ fn locks_held_by_a_member_block_no_sockets() {
         drop(open);
         assert!(!path.exists());
     }
-    // The records for others are written again as soon as this is possible.
+    // The records for others are written again as soon as possible.
     drop(held);
     drop(listen(&format!("unix:{}", run.join("held").display()), &wide()).unwrap());
 }

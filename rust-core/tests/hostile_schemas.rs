@@ -1,5 +1,7 @@
-//! Peers with false claims about schemas: a caller gets its error and reads no more than a schema may have; a
-//! listener's program gets no text that a terminal would interpret.
+//! Peers with false claims about schemas.
+//!
+//! A caller gets its error and reads at most the size of a schema. A listener's program gets no text that a
+//! terminal would interpret.
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -27,7 +29,7 @@ fn hello(more: impl IntoIterator<Item = (&'static str, Value)>) -> Vec<u8> {
     hellos::hello(hellos::hello_map().into_iter().chain(more).collect())
 }
 
-/// One frame: its kind and its body.
+/// Reads one frame: its kind and its body.
 fn read(stream: &mut UnixStream) -> Option<(Kind, Value)> {
     stream.set_read_timeout(Some(SOON)).unwrap();
     let mut head = [0; HEADER];
@@ -42,7 +44,8 @@ fn bytes(bytes: &[u8]) -> Value {
     Value::Bytes(bytes.to_vec().into())
 }
 
-/// Returns the error of `connect` for a listener that answers each call as `answer` returns, and the number of calls.
+/// Returns the error of `connect` for a listener that answers each call with `answer`, and the number of
+/// calls.
 fn with_impostor(
     answer: impl Fn(usize, &Value) -> Vec<(&'static str, Value)> + Sync,
 ) -> (linkspan::Error, usize) {
@@ -89,7 +92,7 @@ fn fingerprint_that_lies_is_refused() {
 #[test]
 fn schema_of_a_listener_that_is_none_is_malformed() {
     let kilowatts = schema("kW").to_bytes().unwrap();
-    // One letter of it, another name of a kind, and the same meaning in other bytes.
+    // One changed letter, another name of a kind, and an equal meaning in other bytes.
     let spoiled = |from: &[u8], to: &[u8]| {
         let at = kilowatts.windows(from.len()).position(|window| window == from).unwrap();
         [&kilowatts[..at], to, &kilowatts[at + from.len()..]].concat()
@@ -120,7 +123,7 @@ fn parts_that_are_too_much_or_none_of_it_are_refused() {
         let (error, calls) = with_impostor(|_, _| vec![schemas(), part(at, size, &vec![0; length])]);
         assert_eq!((error.kind(), calls), (ErrorKind::Malformed, 2), "{error}");
     }
-    // Parts of one byte come from a slow listener, and the whole is still bounded; a listener that returns no part is
+    // A slow listener sends parts of one byte, but the whole is bounded. A listener that returns no part is
     // called again.
     let (error, calls) = with_impostor(|_, _| vec![schemas()]);
     assert_eq!((error.kind(), calls), (ErrorKind::Stalled, 16), "{error}");
@@ -162,7 +165,7 @@ fn hostile_schema_reports_harm_no_peer() {
     let (kind, answered) = answer(vec![("schemas", Value::Array(vec![bytes(&[1; 32])]))]);
     assert_eq!((kind, answered.at("schemas/0").unwrap()), (Kind::Hello, &bytes(&fingerprint)));
     assert_eq!(server.stats().at("connections").unwrap(), &Value::from(0u64));
-    // Parts beyond the end are none.
+    // There are no parts beyond the end.
     for at in [1u64 << 20, u64::MAX] {
         let (_, answered) = answer(vec![("ask", true.into()), ("schema_at", at.into())]);
         assert!(answered.at("schema_part").is_err(), "{answered:?}");

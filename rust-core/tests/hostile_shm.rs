@@ -1,4 +1,4 @@
-//! Hostile peers over shared memory that were admitted and misuse what both sides hold: words, bytes, descriptors. No
+//! Hostile peers over shared memory that were admitted and misuse shared words, bytes and descriptors. No
 //! other peer waits for them.
 
 use std::io::Read;
@@ -21,10 +21,10 @@ use crate::support::shm_peer::{
 };
 use crate::support::{SOON, name};
 
-/// Runs something over and over beside the honest ones.
+/// Repeats hostile actions while the honest part runs.
 fn meanwhile(mut hostile: impl FnMut(u64) + Send, honest: impl FnOnce()) {
     let over = AtomicBool::new(false);
-    /// However the honest part ends, the other one does, too.
+    /// The hostile part ends with the honest part, even after a panic.
     struct Over<'a>(&'a AtomicBool);
     impl Drop for Over<'_> {
         fn drop(&mut self) {
@@ -38,7 +38,7 @@ fn meanwhile(mut hostile: impl FnMut(u64) + Send, honest: impl FnOnce()) {
     });
 }
 
-/// A publisher and an honest subscriber of it.
+/// A publisher and its honest subscriber.
 fn published() -> (String, Publisher, Subscriber) {
     let endpoint = name("shm");
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
@@ -55,7 +55,7 @@ fn all_arrives(publisher: &Publisher, subscriber: &Subscriber, count: i64) {
     }
 }
 
-/// A server that echoes, and an honest client of it.
+/// A server that echoes, and its honest client.
 fn beside_a_client(work: impl FnOnce(&str, &dyn Fn(i64))) {
     struct Closing<'a>(&'a Server);
     impl Drop for Closing<'_> {
@@ -85,7 +85,7 @@ fn refused(socket: &UnixStream) -> ErrorKind {
     ErrorKind::from_code(body.at("code").unwrap().as_u64().unwrap() as u16).unwrap()
 }
 
-/// Eventfds that block, full and empty: a write to the one, or a read from the other, would never return.
+/// Eventfds that block, full and empty: a write to the first, or a read from the second, would never return.
 fn eventfds_that_block() -> [OwnedFd; 2] {
     use rustix::event::{EventfdFlags, eventfd};
     let full = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
@@ -116,7 +116,7 @@ fn unexpected_hello_descriptors_are_refused_and_closed() {
                 here.set_read_timeout(Some(SOON)).unwrap();
                 assert_eq!((&here).read(&mut [0]).unwrap(), 0, "what came along is closed");
             }
-            // The memory file alone, in the layout of before.
+            // Only the memory file, in the previous layout.
             let memory = Memory::new(magic, 1, SESSION, ring);
             let socket = connect(endpoint);
             send(&socket, &hello(pattern, SESSION), &[memory.file.as_fd()]);
@@ -131,7 +131,7 @@ fn unexpected_hello_descriptors_are_refused_and_closed() {
 fn subscriber_that_parks_repeatedly_and_reads_nothing_delays_no_peer() {
     let (endpoint, publisher, honest) = published();
     let hostile = [subscriber(&endpoint), subscriber(&endpoint)];
-    // One requests a byte for each message, until its socket accepts no more; the other a futex wake-up.
+    // One subscriber requests a byte for each message, until its socket is full; the other a futex wake-up.
     meanwhile(
         |turn| {
             hostile[0].memory.store(DATA_PARK, turn << 2 | 2);
@@ -227,8 +227,7 @@ fn client_that_reconnects_during_its_removal_blocks_neither_acceptor_nor_server(
     beside_a_client(|endpoint, calls| {
         let mut last = client(endpoint);
         for _ in 0..300 {
-            // The same session each time: these bytes make the acceptor look for the link that the server is just
-            // removing.
+            // An unchanged session: the acceptor looks for the link while the server is removing it.
             let _ = rustix::net::send(&last.socket, b"??", SendFlags::NOSIGNAL);
             last = client(endpoint);
             calls(1);
@@ -255,7 +254,7 @@ fn subscriber_of_a_publisher_that_wakes_it_for_nothing_ends_its_wait_in_time() {
         let (_, _, page) = receive(&socket);
         assert_eq!(page.len(), 1);
         send(&socket, &hello("publish", SESSION), &[ring.file.as_fd()]);
-        // As long as the subscriber is connected: any value of the wake word, and a byte now and then.
+        // While the subscriber is connected: any value of the wake word, and an occasional byte.
         socket.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
         for turn in 0.. {
             ring.store(DATA_WAKE, turn * 0x0101_0101);
@@ -276,8 +275,8 @@ fn subscriber_of_a_publisher_that_wakes_it_for_nothing_ends_its_wait_in_time() {
     hostile.join().unwrap();
 }
 
-/// A peer whose page claims to have consumed messages that were never sent, or waits for any number, ends at most its
-/// own link.
+/// The peer's page claims consumption of unsent messages, or a wait for any number. Only its own link may
+/// end.
 #[test]
 fn number_in_a_page_that_was_never_sent_ends_the_link() {
     let words = [(ACKNOWLEDGED, "acknowledges"), (TAKEN, "takes")];
@@ -304,8 +303,8 @@ fn number_in_a_page_that_was_never_sent_ends_the_link() {
     }
 }
 
-/// Mapping a hole would allocate its pages on the account of the reader: in both directions, of a channel and of a
-/// publisher.
+/// Mapping a hole would allocate its pages on the reader's account. Both directions of a channel and of a
+/// publisher refuse it.
 #[test]
 fn ring_that_is_a_hole_is_refused_though_as_many_pages_lie_behind_it() {
     let refused_here = |error: linkspan::Error| {

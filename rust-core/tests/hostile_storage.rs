@@ -1,5 +1,7 @@
-//! A hostile member of a group that shares a directory: links, pipes, leases, numbers and sizes in spools, journals and
-//! files. Run as root, because root's programs are the worthwhile target.
+//! A hostile member of a group that shares a directory, with spools, journals and files.
+//!
+//! It uses links, pipes, leases, numbers and sizes. Run as root, because root's programs are the worthwhile
+//! target.
 
 mod files;
 mod journals;
@@ -30,7 +32,7 @@ static SHARED: Once = Once::new();
 struct Place {
     endpoint: String,
     path: PathBuf,
-    /// A file of root alone.
+    /// A file of root.
     secret: tempfile::TempDir,
 }
 
@@ -57,7 +59,7 @@ impl Place {
         Place::new("spool")
     }
 
-    /// Files of root's that are old enough to be removed by a sweep.
+    /// Files of root's that are old enough for a sweep to remove them.
     fn secrets(&self) -> Vec<PathBuf> {
         let old = SystemTime::now() - DAY;
         let all = ["thesis", "x.json", "00000000000000000001.panel.json", "committed"];
@@ -85,7 +87,8 @@ impl Place {
         as_user(MEMBER, GROUP, || work(&self.path))
     }
 
-    /// Replaces a name as a member of the group can: moves it aside, where allowed, and puts something in its place.
+    /// Replaces a name as a member of the group can: moves it aside, if allowed, and puts something else
+    /// there.
     fn swap(&self, at: &str, put: impl FnOnce(&Path) + Send) -> bool {
         self.member(|path| {
             let at = path.join(at);
@@ -104,15 +107,15 @@ fn fifo(at: &Path) {
     rustix::fs::mknodat(rustix::fs::CWD, at, kind, rustix::fs::Mode::from_raw_mode(0o666), 0).unwrap();
 }
 
-/// Held for reading while a test needs a spool of root's that is empty: a sweep of another test, in the same directory,
-/// removes it.
+/// Held for reading while a test needs an empty spool of root's: another test's sweep in this directory would
+/// remove it.
 static SWEEP: RwLock<()> = RwLock::new(());
 
 fn no_sweep() -> RwLockReadGuard<'static, ()> {
     SWEEP.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What root's programs do on their own.
+/// The regular work of root's programs.
 fn root_looks_around() {
     let _others_wait = SWEEP.write().unwrap_or_else(PoisonError::into_inner);
     registry::list().unwrap();

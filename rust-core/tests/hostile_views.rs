@@ -1,6 +1,8 @@
-//! A subscriber that keeps changing the words of its page (its views, the files it took) while long arrays and long
-//! bytes are published, loaned or not: what honest subscribers received stays unchanged, they miss only the reported
-//! messages, and the publisher keeps its bound.
+//! A subscriber that keeps changing the words of its page (its views, its files) while long arrays and bytes
+//! are published.
+//!
+//! Received messages of honest subscribers stay unchanged, they miss only the reported messages, and the
+//! publisher keeps its bound. Values are loaned or not.
 
 use std::collections::HashMap;
 use std::io::{IoSliceMut, Read};
@@ -25,15 +27,15 @@ const ENDPOINT: &str = "LINKSPAN_TEST_ENDPOINT";
 const ROLE: &str = "LINKSPAN_TEST_ROLE";
 
 const MESSAGES: u64 = 400;
-/// The longest message, and lengths of arrays: each other length is another file sooner or later.
+/// The longest message, and lengths of arrays: different lengths eventually need different files.
 const LIMIT: usize = 256 << 10;
 const LENGTHS: [usize; 5] = [64 << 10, 80_000, 130_000, 200_000, 250_000];
 /// Views that an honest subscriber keeps, beyond the newest one.
 const KEPT: usize = 3;
-/// The bound of a publisher: slots with four times the longest message, rounded up to whole steps of 64 KiB and a page
-/// each, and its ring.
+/// The bound of a publisher: its ring, and slots with four times the longest message, rounded up to 64 KiB
+/// and a page each.
 const BOUND: u64 = (4 * LIMIT + SLOTS * (64 << 10) + (4 << 20)) as u64;
-/// Only guards against a hang: on a busy machine all of this takes some seconds.
+/// Only guards against a hang: on a busy machine this takes some seconds.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 struct Random(u64);
@@ -55,7 +57,7 @@ fn seed() -> u64 {
     std::env::var("LINKSPAN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(4711)
 }
 
-/// The process of one subscriber, which runs this very test in its role, until its input ends.
+/// The process of one subscriber, which runs this test in its role until its input ends.
 struct Other(Child);
 
 impl Other {
@@ -76,14 +78,14 @@ impl Other {
 }
 
 impl Drop for Other {
-    /// None remains if the test fails.
+    /// Kills it after a failed test.
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Reads the files and bytes from the socket. False once the publisher has removed this subscriber.
+/// Reads the files and bytes from the socket. False after the publisher has removed this subscriber.
 fn drain(peer: &Peer) -> bool {
     loop {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(32))];
@@ -98,7 +100,7 @@ fn drain(peer: &Peer) -> bool {
     }
 }
 
-/// Writes one word: a random value, or one that an honest subscriber might write.
+/// Writes one word: a random value, or an honest subscriber's possible value.
 fn turn(peer: &Peer, random: &mut Random, viewed: &mut Vec<usize>, keeps_its_share: bool) {
     let any = random.next() >> random.below(64);
     match random.below(64) {
@@ -106,7 +108,7 @@ fn turn(peer: &Peer, random: &mut Random, viewed: &mut Vec<usize>, keeps_its_sha
         1 => peer.memory.store(CONSUMED, any),
         2 => peer.memory.store(DATA_PARK, any),
         _ if keeps_its_share => {
-            // Never more than four slots at a time, so that the publisher has to accept them.
+            // At most four slots at a time, so the publisher must accept them.
             if viewed.len() == 4 {
                 viewed.swap_remove(random.below(4));
             }
@@ -122,7 +124,7 @@ fn turn(peer: &Peer, random: &mut Random, viewed: &mut Vec<usize>, keeps_its_sha
     }
 }
 
-/// The hostile process. Now and then it takes only the offered files.
+/// The hostile process. Sometimes it only takes the offered files.
 fn scribble(endpoint: &str, keeps_its_share: bool) {
     let over = AtomicBool::new(false);
     let mut random = Random(seed() << 1 | u64::from(keeps_its_share));
@@ -182,7 +184,7 @@ fn made(publisher: &Publisher, number: u64, length: usize) -> Value {
     }
 }
 
-/// An honest process: counts received and missed messages, and keeps views, also of bytes where it `views` them.
+/// An honest process: counts received and missed messages, and keeps views; with `views` also of bytes.
 fn follow(endpoint: &str, views: bool) {
     let subscriber = Subscriber::new(endpoint, &options().with_view_bytes(views)).unwrap();
     let (mut last, mut received) = (0, 0);
@@ -259,7 +261,7 @@ fn subscriber_that_changes_its_words_at_random_changes_no_view_and_blocks_no_pee
     let others = roles.map(|role| Other::start(TEST, role, &endpoint));
     publisher.wait_for_subscribers(roles.len(), PATIENCE).unwrap();
     let (done, published) = mpsc::channel();
-    // Not joined: a publisher that is blocked must fail the test and not hang it.
+    // Not joined: a blocked publisher must fail the test instead of hanging it.
     thread::spawn({
         let publisher = publisher.clone();
         move || {

@@ -1,12 +1,14 @@
-//! Idle connections make no wake-ups: two processes with every pattern of channels between them sleep, and the kernel's
-//! count of their threads' context switches does not change.
+//! Idle connections cause no wake-ups.
+//!
+//! Two processes with every pattern of channels between them sleep, and the kernel's count of their context
+//! switches stays constant.
 
 use linkspan::{Channel, Listener, Options, Publisher, Server, Subscriber, Value, Wait};
 
 use crate::support::resting::{HANG, NUMBER, TICKS, rest, role, threads, watch};
 
 const TRANSPORTS: [&str; 4] = ["shm", "unix", "tcp", "fifo"];
-/// Those that have subscribers.
+/// The transports with subscribers.
 const PUBLISHING: [&str; 3] = ["shm", "unix", "tcp"];
 
 #[test]
@@ -20,10 +22,10 @@ fn idle_processes_are_never_woken() {
     }
 }
 
-/// A channel for clients with ticks and one for those without: not every transport has room for two at a name.
+/// A channel for clients with ticks, and one for clients without: not every transport has room for two
+/// clients at a name.
 const LISTENED: [&str; 2] = ["listened", "listened-and-ticked"];
 
-/// The endpoint of this name.
 fn at(transport: &str, name: &str) -> String {
     if transport != "tcp" {
         return format!("{transport}:{name}");
@@ -35,8 +37,7 @@ fn at(transport: &str, name: &str) -> String {
     format!("tcp://127.{}.{middle}.{low}:{port}", 65 + high)
 }
 
-/// Everything that has a name, on each transport that suits it: a publisher, a server, and channels with their
-/// listeners.
+/// Every named object, on each suitable transport: a publisher, a server, and channels with their listeners.
 fn holder() {
     let options = Options::default();
     let mut kept = Vec::new();
@@ -67,7 +68,7 @@ fn holder() {
                 while let Ok(channel) = listener.accept(None) {
                     threads("channel", move || {
                         channel.send(&channel.recv(None).unwrap().value().unwrap().clone(), None).unwrap();
-                        // With a deadline that is far away, as most programs have.
+                        // A far deadline, as most programs have.
                         drop(channel.recv(HANG * 60));
                     });
                 }
@@ -77,7 +78,7 @@ fn holder() {
     rest();
 }
 
-/// Everything that connects to it. Each connection carries something first.
+/// Every connecting object. Each connection first carries a message.
 fn guest() {
     let options = Options::default();
     let reader = Subscriber::new("journal:published", &options).unwrap();

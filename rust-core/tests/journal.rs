@@ -1,4 +1,4 @@
-//! The journal as programs use it: acknowledged records are there, for every reader, after every end of the writer.
+//! The journal as programs use it: every reader gets the acknowledged records, however the writer ends.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -387,7 +387,7 @@ fn subscriber_gets_everything_of_a_journal_that_takes_the_place_of_a_removed_one
         let subscriber = Subscriber::new(&endpoint, &options(&set)).unwrap();
         let next = || subscriber.recv(SOON).unwrap().value().unwrap().clone();
         while next() != Value::Int(3) {}
-        // Moved away instead of deleted: a process that has it open still reads the old records there.
+        // Moved away instead of deleted: a process that has it open still reads the old records.
         for (round, aside) in [false, true].into_iter().enumerate() {
             fs::remove_file(path.join("committed")).unwrap();
             match aside {

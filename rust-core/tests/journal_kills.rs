@@ -1,5 +1,6 @@
-//! A journal whose writer and reader are killed at every call that changes a file, whose disk fails, and whose syncs
-//! are counted, by strace. Acknowledged records are there, in order, for every reader, and the next writer continues.
+//! A journal under strace: kills at every call that changes a file, a failing disk, counted syncs.
+//!
+//! Every reader gets the acknowledged records in order, and the next writer continues.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use crate::support::alone::one_at_a_time;
 use crate::support::programs::program;
 use crate::support::{SOON, name};
 
-/// Calls that change a disk, and the one that reports the acknowledgement.
+/// Calls that change a disk, and the call that reports the acknowledgement.
 const CALLS: [&str; 10] = [
     "pwritev",
     "pwrite64",
@@ -27,10 +28,10 @@ const CALLS: [&str; 10] = [
     "write",
 ];
 
-/// More than any life makes of one call.
+/// More calls of one name than any life makes.
 const ENOUGH: usize = 200;
 
-/// The sync of the first message: three bring the new journal's own files to the disk.
+/// The sync of the first message, after three syncs of the new journal's files.
 const FIRST_SYNC: usize = 4;
 
 fn victim() -> PathBuf {
@@ -49,7 +50,7 @@ fn life(words: &[&str], inject: &str) -> Output {
     out
 }
 
-/// One life under strace that is killed as it begins the nth call of this name; false where there are not so many.
+/// Runs one life that is killed at the start of the nth call of this name. False if there are fewer.
 fn killed(words: &[&str], call: &str, nth: usize) -> (String, bool) {
     let out = life(words, &format!("{call}:signal=KILL:when={nth}"));
     let output = String::from_utf8(out.stdout).unwrap();
@@ -92,7 +93,7 @@ fn written(message: &Message) -> (String, usize) {
     (who, i)
 }
 
-/// Returns the promises that a life printed: numbers, and their messages.
+/// Returns the acknowledged numbers and messages that a life printed.
 fn acknowledged(output: &str) -> Vec<(u64, String, usize)> {
     let line = |line: &str| {
         let mut words = line.split(' ');
@@ -102,7 +103,7 @@ fn acknowledged(output: &str) -> Vec<(u64, String, usize)> {
     output.lines().filter_map(line).collect()
 }
 
-/// Checks the records that one life has left behind number `last`; returns the new last number.
+/// Checks the records that one life has left after number `last`; returns the new last number.
 fn is_kept(endpoint: &str, who: &str, output: &str, last: u64) -> u64 {
     let acknowledged = acknowledged(output);
     let found = all_from(endpoint, last + 1);
@@ -144,7 +145,7 @@ fn writer_killed_at_every_call_keeps_what_it_acknowledged() {
         }
     }
     assert!(kills > 60, "only {kills} kills");
-    // From the first to the last, once more and by a reader without a position.
+    // From the first to the last, again and by a reader without a position.
     let all = all_from(&endpoint, 1);
     assert!(all.iter().zip(1..).all(|(message, n)| message.sequence() == n));
     assert_eq!(all.len() as u64, last);
@@ -190,7 +191,7 @@ fn reader_killed_at_every_call_misses_nothing() {
             let (output, was_killed) = killed(&["read", &endpoint, "logger", "5"], call, nth);
             let given: Vec<u64> = output.lines().map(|line| line.parse().unwrap()).collect();
             if let Some(first) = given.first() {
-                // The last delivered one may be delivered again: its acknowledgement may be lost.
+                // The last delivered record may be delivered again: its acknowledgement may be lost.
                 assert!([last, last + 1].contains(first), "{call} {nth}: {first} after {last}");
                 assert!(given.windows(2).all(|two| two[1] == two[0] + 1), "{given:?}");
                 last = given[given.len() - 1];
@@ -290,7 +291,7 @@ fn nothing_is_acknowledged_or_shown_before_it_is_synced() {
         match call.split('(').next().unwrap() {
             "pwritev" => written += 1,
             "fdatasync" if call.ends_with("= 0") => synced = written,
-            // The word that readers read, not the page in front of a segment.
+            // The word that readers read, not the page at the beginning of a segment.
             "pwrite64" if call.contains("LKSPDONE") => {
                 assert_eq!(synced, written, "shown before it was synced: {line}");
                 shown = written;

@@ -1,7 +1,7 @@
-//! SIGKILL at random moments: the survivor notices, carries on with the next incarnation, and nothing is left behind.
+//! SIGKILL at random moments: the survivor notices, continues with the next incarnation, and nothing remains.
 //!
-//! Over each transport, in each role that it suits, on either side: 1,000 in all, 100,000 by night. `LINKSPAN_KILLS`
-//! sets how many in each case, `LINKSPAN_SEED` the moments; the seed is printed.
+//! The cases cover each transport, each suitable role, and both sides: 1,000 kills, by night 100,000.
+//! `LINKSPAN_KILLS` sets the kills of each case, `LINKSPAN_SEED` the moments; the seed is printed.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,20 +12,20 @@ use crate::support::victims::{Life, Random, Role, Survivor, held, nothing_more_i
 /// How many times the last incarnation, which is not killed, repeats its work.
 const WHOLE: i64 = 20;
 
-/// How many kills all cases have together.
+/// The kills of all cases together.
 const KILLS: i64 = 1_000;
 
-/// The longest life, where a victim is at work by then; a longer one only takes longer.
+/// The longest life after a victim has begun its work; a longer one only takes more time.
 const LONGEST: Duration = Duration::from_millis(8);
 
-/// The incarnations that only measure how long it takes.
+/// The incarnations that only measure the time to the start of work.
 const FIRST: i64 = 5;
 
 fn kills() -> i64 {
     std::env::var("LINKSPAN_KILLS").map_or(KILLS / CASES + 1, |n| n.parse().unwrap())
 }
 
-/// How long it takes on this machine today until a victim is at work: the middle of a few.
+/// Returns the time until a victim is at work on this machine today: the median of a few.
 fn lead(survivor: &mut Survivor) -> Duration {
     let one = |i: i64| {
         let began = Instant::now();
@@ -74,7 +74,7 @@ fn survives(transport: &str, role: Role) {
         "{transport} {role:?}: {kills} kills within {reach:.1?}; {total} times it worked, {refused} times it did not"
     );
     assert!(survivor.total > 0);
-    // The incarnation after all those is served as the first was.
+    // The incarnation after all kills is served like the first.
     let last = survivor.meet(kills + FIRST, Life { times: Some(WHOLE), ..Life::default() });
     survivor.see_out(last);
     nothing_more_is_held(before);

@@ -1,5 +1,5 @@
-//! The newest value alone, which is in a slot of its publisher: a call that does not wait gets it whole, whatever the
-//! publisher and other subscribers do with the slots meanwhile.
+//! The newest value in a slot of its publisher: a call that does not wait gets it whole, despite later
+//! publications and other subscribers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -18,8 +18,9 @@ fn newest(endpoint: &str) -> Message {
     latest(endpoint, &Options::default(), Wait::none()).unwrap()
 }
 
-/// A publisher that writes some bytes of each message in a loan is much faster than a reader that copies all of it, so
-/// all slots are written again during each copy of a reader that it does not know.
+/// A publisher that changes some bytes of each message in a loan is much faster than a reader that copies.
+///
+/// So it rewrites all slots during each copy of a reader that it does not know.
 #[test]
 fn latest_is_whole_beside_a_publisher_that_lends_without_a_rest() {
     const LENGTH: usize = 4 * MIB;
@@ -50,15 +51,14 @@ fn latest_is_whole_beside_a_publisher_that_lends_without_a_rest() {
                     1 => latest(&pattern, &Options::default(), Wait::none()),
                     _ => latest(&endpoint, &Options::default(), Wait::none()),
                 };
-                // Beside other tests the publisher's thread that answers may have no processor for the second that an
-                // answer has.
+                // In parallel with other tests, the answering thread of the publisher may lack a processor
+                // for the second of an answer.
                 let stalled = |found: &Result<Message>| {
                     found.as_ref().is_err_and(|error| error.kind() == ErrorKind::Stalled)
                 };
                 (0..2).map(|_| newest()).find(|found| !stalled(found)).unwrap_or_else(newest)
             })
             .collect();
-        // Whatever comes of them.
         over.store(true, Ordering::Relaxed);
         for (turn, result) in results.into_iter().enumerate() {
             let message = result.unwrap_or_else(|error| panic!("turn {turn}: {error}"));
@@ -71,7 +71,7 @@ fn latest_is_whole_beside_a_publisher_that_lends_without_a_rest() {
     });
 }
 
-/// The publisher's program keeps all its slots: what it publishes is in the ring.
+/// The publisher's program keeps all its slots, so messages are in the ring.
 #[test]
 fn latest_is_there_while_the_publisher_keeps_all_loans() {
     let endpoint = name("shm");
@@ -89,7 +89,7 @@ fn latest_is_there_while_the_publisher_keeps_all_loans() {
     assert_eq!(newest(&endpoint).value().unwrap(), &value(0));
 }
 
-/// Subscribers view as many slots as they may, and are never seen again.
+/// Subscribers view as many slots as they may, and never return.
 #[test]
 fn latest_is_there_beside_subscribers_that_view_for_ever() {
     let endpoint = name("shm");

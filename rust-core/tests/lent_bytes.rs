@@ -1,5 +1,5 @@
-//! Bytes that a program lends to send them, and memory that it lends to receive them: what is kept, what is sent again,
-//! and what stays the next message. That they arrive, on every transport, is in the suite `conformance`.
+//! Bytes lent for sending, and memory lent for receiving: copies, repeated messages, and the next message.
+//! The suite `conformance` covers their arrival.
 
 use std::time::Duration;
 
@@ -24,8 +24,7 @@ fn called(client_id: &str) -> Options {
     options
 }
 
-/// Receives while the sender polls, as a program does while it does other work: it then notices that its reader is
-/// another one.
+/// Receives while the sender polls, like a busy program: the sender then notices its new reader.
 fn received_while_polled(reader: &Channel, writer: &Channel, memory: &mut [u8]) -> ReceivedBytes {
     loop {
         match reader.recv_into(memory, Duration::from_millis(10)) {
@@ -80,7 +79,7 @@ fn request_stays_the_next_message_for_a_call_that_can_reply() {
     }
 }
 
-/// The link has been read behind a request, to find a withdrawal of it.
+/// The link was read past a request, to find its withdrawal.
 #[test]
 fn bytes_that_were_read_behind_a_request_come_before_those_that_arrive_later() {
     for (transport, length) in [("shm", 64), ("shm", 300), ("unix", 64), ("tcp", 300)] {
@@ -137,7 +136,7 @@ fn manual_acknowledgement_leaves_out_a_message_that_was_longer_than_the_memory()
     }
 }
 
-/// What is kept of them is a copy, and what was received into memory is consumed by the next call, as every message is.
+/// The kept bytes are a copy. The next call consumes a message that was received into memory.
 #[test]
 fn lent_bytes_are_sent_again_to_the_next_incarnation_as_they_were() {
     const LENGTHS: [usize; 5] = [0, 64, 65, 300, 5000];
@@ -152,7 +151,7 @@ fn lent_bytes_are_sent_again_to_the_next_incarnation_as_they_were() {
             writer.send_bytes(Encoding::Raw, &memory[..length], SOON).unwrap();
             memory.fill(0xEE);
         }
-        // The second call consumes the first message, and nothing consumes the second.
+        // The second call consumes the first message; the second stays unconsumed.
         for number in 1..=2 {
             assert_eq!(reader.recv_into(&mut memory, SOON).unwrap().sequence, number, "{transport}");
         }

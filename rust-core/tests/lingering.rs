@@ -1,4 +1,4 @@
-//! What a channel leaves behind that ends without `close`, and `flush`.
+//! Channels that end without `close`, and `flush`.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use linkspan::{Channel, ErrorKind, Listener, Options, Value};
 
 use crate::support::{SOON, name};
 
-/// Set in the process of the sender, to the endpoint.
+/// The endpoint, for the process of the sender.
 const ENDPOINT: &str = "LINKSPAN_TEST_LINGER";
 const SENT: i64 = 100;
 
@@ -44,7 +44,7 @@ fn sender_that_ends_without_close_says_how_much_was_not_consumed() {
             .spawn()
             .unwrap();
         let channel = listener.accept(SOON).unwrap();
-        // The first is consumed by the call for the second, and both sides end.
+        // The second call consumes the first message, and both sides end.
         channel.recv(SOON).unwrap();
         channel.recv(SOON).unwrap();
         let mut output = BufReader::new(sender.stdout.take().unwrap()).lines();
@@ -62,8 +62,9 @@ fn sender_that_ends_without_close_says_how_much_was_not_consumed() {
     }
 }
 
-/// A default sender whose peer is gone reports what that had not consumed; where the peer is there, the messages are
-/// its own to take.
+/// A default sender whose peer is gone reports messages that the peer had not consumed.
+///
+/// If the peer exists, it can still take the messages.
 #[test]
 fn sender_without_linger_reports_what_a_peer_that_is_gone_had_not_consumed() {
     const TEST: &str = "lingering::sender_without_linger_reports_what_a_peer_that_is_gone_had_not_consumed";
@@ -73,7 +74,7 @@ fn sender_without_linger_reports_what_a_peer_that_is_gone_had_not_consumed() {
             channel.send(&Value::Int(i), SOON).unwrap();
         });
         println!("\nsent");
-        // The parent says when to end.
+        // The parent decides when to end.
         std::io::stdin().read_line(&mut String::new()).unwrap();
         return;
     }
@@ -107,8 +108,8 @@ fn sender_without_linger_reports_what_a_peer_that_is_gone_had_not_consumed() {
             let text = String::from_utf8_lossy(&out.stderr);
             assert!(out.status.success(), "{text}");
             let lines = text.lines().filter(|line| line.starts_with("linkspan: ")).count();
-            // What a full window held back at the sender ends with its process, and that has said so: the kernel resets
-            // a connection whose end has not read an acknowledgement.
+            // Bytes that a full window held back end with the sender's process, which reports them. The
+            // kernel resets a connection with an unread acknowledgement.
             let is_held_back = transport == "tcp" && lines == 1;
             assert!(lines == usize::from(peer_ends) || is_held_back, "{transport}: {text}");
             let Some(channel) = left else { continue };
@@ -160,7 +161,7 @@ fn sender_without_linger_reports_what_a_killed_peer_had_not_consumed() {
         peer.kill().unwrap();
         peer.wait().unwrap();
         let reported = channel.linger() as i64;
-        // The peer was killed before it had acknowledged what it took, or after.
+        // The kill came before or after the peer acknowledged its messages.
         assert!((SENT - 2..=SENT).contains(&reported), "{transport}: {reported}");
     }
 }
@@ -199,7 +200,7 @@ fn dropped_channel_reports_by_callback_what_was_not_consumed_and_nothing_otherwi
     assert_eq!(reported.load(Ordering::SeqCst), 1);
 }
 
-/// Other languages end a channel by `linger` before they drop it.
+/// Other languages call `linger` on a channel before they drop it.
 #[test]
 fn channel_that_lingered_is_not_reported_again_by_its_drop() {
     let endpoint = name("shm");
@@ -244,7 +245,7 @@ fn flush_fails_with_the_number_and_can_be_repeated() {
     }
 }
 
-/// Other languages end their channels at the exit of the program by `linger`, and free them no more.
+/// At the exit of the program, other languages call `linger` on their channels without freeing them.
 #[test]
 fn receiver_that_lingers_at_its_exit_acknowledges_what_it_consumed() {
     const TEST: &str = "lingering::receiver_that_lingers_at_its_exit_acknowledges_what_it_consumed";
@@ -277,7 +278,7 @@ fn receiver_that_lingers_at_its_exit_acknowledges_what_it_consumed() {
     }
 }
 
-/// The peer of an accepted channel cannot reconnect, so what it has not consumed is lost with it.
+/// The peer of an accepted channel cannot reconnect, so its unconsumed messages are lost.
 #[test]
 fn accepted_channel_reports_what_a_peer_that_is_gone_had_not_consumed() {
     for transport in ["shm", "unix", "tcp"] {
@@ -288,7 +289,7 @@ fn accepted_channel_reports_what_a_peer_that_is_gone_had_not_consumed() {
             let peer = Channel::connect(&listener.endpoint(), &Options::default(), SOON).unwrap();
             let channel = listener.accept(SOON).unwrap();
             (0..20).for_each(|i| _ = channel.send(&Value::Int(i), SOON).unwrap());
-            // The call for the last consumes those before it.
+            // The call for the last consumes the earlier ones.
             (0..10).for_each(|_| drop(peer.recv(SOON).unwrap()));
             drop(peer);
             if has_noticed {
@@ -296,7 +297,7 @@ fn accepted_channel_reports_what_a_peer_that_is_gone_had_not_consumed() {
             }
             assert_eq!((channel.linger(), channel.linger()), (11, 0), "{transport}, {has_noticed}");
         }
-        // What an error has said is not said again.
+        // Losses that an error has reported are not reported again.
         let listener = Listener::listen(&name(transport), &brief()).unwrap();
         let peer = Channel::connect(&listener.endpoint(), &Options::default(), SOON).unwrap();
         let channel = listener.accept(SOON).unwrap();
@@ -307,7 +308,7 @@ fn accepted_channel_reports_what_a_peer_that_is_gone_had_not_consumed() {
     }
 }
 
-/// A flush that gives up while the peer is connected tells what is not consumed yet, and not what is lost.
+/// A flush that gives up while the peer is connected reports unconsumed messages, not lost ones.
 #[test]
 fn number_of_a_flush_before_the_peer_was_gone_is_reported_at_the_end() {
     for transport in ["shm", "unix", "tcp"] {
@@ -322,7 +323,7 @@ fn number_of_a_flush_before_the_peer_was_gone_is_reported_at_the_end() {
     }
 }
 
-/// The options ask for the number at the end; without them a flush that has told it is enough.
+/// The options ask for a report at the end. Without them, the report of a flush is enough.
 #[test]
 fn number_that_a_flush_has_told_is_not_reported_again() {
     for transport in ["shm", "unix", "tcp"] {

@@ -36,8 +36,8 @@ fn received(channel: &Channel) -> NdArray {
 
 #[test]
 fn loan_is_sent_where_it_was_written() {
-    // All slots together hold eight arrays of 1 MiB: had one been copied into another slot, the last ones would have
-    // found none.
+    // All slots together hold eight arrays of 1 MiB. After one copy into another slot, the last ones would
+    // find none.
     let (one, two) = pair("shm", 4 * MIB as u64);
     let mut held = Vec::new();
     for seed in 0..8u64 {
@@ -59,7 +59,7 @@ fn loan_is_sent_where_it_was_written() {
         let elements = array.elements::<u64>().unwrap();
         assert!((0..).zip(elements.iter()).all(|(i, element)| *element == seed << 32 | i));
     }
-    // All slots are viewed: a loan is now memory of this process.
+    // All slots are viewed, so a loan is now memory of this process.
     let mut loan = one.loan::<u64>(&[MIB as u64 / 8]).unwrap();
     assert!(!loan.is_shared());
     loan.fill(9);
@@ -156,7 +156,7 @@ fn loan_of_truth_values_is_never_shared() {
     });
 }
 
-/// A server, and a client whose calls are answered with the result of `answer`.
+/// A server, and a client whose calls get the result of `answer`.
 fn ask(
     limit: u64,
     calls: usize,
@@ -175,7 +175,7 @@ fn ask(
         let request = server.next(SOON).unwrap().unwrap();
         request.reply(&Value::NdArray(answer(&request))).unwrap();
     }
-    // Messages in pieces are sent meanwhile.
+    // Sends the rest of messages in pieces.
     server.close(SOON).unwrap();
     let replies = client.join().unwrap();
     (replies, server.stats())
@@ -183,8 +183,7 @@ fn ask(
 
 #[test]
 fn loan_for_a_reply_is_viewed_by_the_client_where_it_was_written() {
-    // Eight slots of 1 MiB, all of whose arrays the client keeps viewing: a copy of one of them would have found no
-    // slot.
+    // Eight slots of 1 MiB, whose arrays the client keeps viewing: a copy of one array would find no slot.
     let (replies, stats) = ask(4 * MIB as u64, 8, |request| {
         let mut loan = request.loan::<u64>(&[2, MIB as u64 / 16]).unwrap();
         assert!(loan.is_shared());
@@ -208,7 +207,7 @@ fn array_in_a_reply_that_was_not_loaned_is_written_to_a_slot() {
     for (n, reply) in (0..).zip(&replies) {
         assert_eq!(reply.elements::<u64>().unwrap(), vec![n; MIB / 8]);
     }
-    // The client views eight, so the ninth one came through the ring.
+    // The client views eight, so the ninth came through the ring.
     let counted =
         ["arrays_in_slots", "arrays_without_slot"].map(|name| stats.at(name).unwrap().as_u64().unwrap());
     assert_eq!(counted, [8, 1]);

@@ -1,5 +1,5 @@
-//! A listener in lockstep, as a replay is one: it sends each message once the program has consumed the one before,
-//! whichever of several channels it is for.
+//! A listener in lockstep, such as a replay: it sends each message after the program has consumed the
+//! previous one, over any of several channels.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Mutex;
@@ -16,7 +16,7 @@ use crate::support::{SOON, name};
 
 const TRANSPORTS: [&str; 3] = ["shm", "unix", "tcp"];
 
-/// Sends each message of a recording: the input that it is for, and its number.
+/// Sends each message of a recording: its input, and its number.
 fn replay(listeners: &[Listener; 2], recording: &[(usize, i64)]) {
     let channels = [0, 1].map(|at: usize| listeners[at].accept(SOON).unwrap());
     for (input, number) in recording {
@@ -27,13 +27,13 @@ fn replay(listeners: &[Listener; 2], recording: &[(usize, i64)]) {
     }
 }
 
-/// A program with two inputs of different rates, in whichever order the recording has them.
+/// A program with two inputs of different rates, in every order of a recording.
 #[test]
 fn program_that_takes_from_one_channel_and_waits_for_another_goes_on() {
     let mut random = Random::new();
     for transport in TRANSPORTS {
         for round in 0..6 {
-            // The program takes so many of the first for each of the second.
+            // The program takes this many messages of the first input per message of the second.
             let rate = 1 + round % 3;
             let mut left = [4 * rate, 4];
             let mut recording = Vec::new();
@@ -62,7 +62,7 @@ fn program_that_takes_from_one_channel_and_waits_for_another_goes_on() {
                         (0..rate).for_each(|_| got[0].push(number(inputs[0].recv(SOON).unwrap())));
                         got[1].push(number(inputs[1].recv(SOON).unwrap()));
                     }
-                    // It ends after its last message, without a close.
+                    // The program ends after its last message, without a close.
                     got
                 });
                 replay(&listeners, &recording);
@@ -73,8 +73,8 @@ fn program_that_takes_from_one_channel_and_waits_for_another_goes_on() {
     }
 }
 
-/// Senders that know nothing of each other, each as fast as its messages are consumed, and a program that takes from
-/// them at three rates.
+/// Independent senders, each as fast as its messages are consumed, and a program that takes from them at
+/// three rates.
 #[test]
 fn program_takes_at_different_rates_from_senders_of_their_own() {
     const RATES: [usize; 3] = [1, 2, 5];
@@ -84,7 +84,7 @@ fn program_takes_at_different_rates_from_senders_of_their_own() {
         let options = Options::default().with_lockstep(true);
         let listeners = RATES.map(|_| Listener::listen(&name(transport), &options).unwrap());
         let endpoints = listeners.each_ref().map(Listener::endpoint);
-        // In which order the program takes the messages of a round.
+        // The order in which the program takes the messages of a round.
         let order: Vec<usize> = (0..ROUNDS)
             .flat_map(|_| {
                 let mut round: Vec<usize> =
@@ -121,7 +121,7 @@ fn program_takes_at_different_rates_from_senders_of_their_own() {
     }
 }
 
-/// A message of a recording, with this number there, of this incarnation.
+/// A recorded message with this number, of this incarnation.
 fn recorded(sequence: u64, incarnation: u64) -> RecordedOrigin {
     RecordedOrigin {
         name: "lab/a".into(),
@@ -134,8 +134,10 @@ fn recorded(sequence: u64, incarnation: u64) -> RecordedOrigin {
     }
 }
 
-/// Numbers that begin far from 1, have gaps, begin again with another incarnation, and are the highest that there is;
-/// the second half is sent again to the program's next incarnation, as it was.
+/// Numbers that begin far from 1, have gaps, restart with another incarnation, and include the highest
+/// number.
+///
+/// The second half is sent again unchanged to the program's next incarnation.
 #[test]
 fn recorded_message_has_its_number_time_and_sender_also_when_it_is_sent_again() {
     let numbers = [(70, 1), (71, 1), (75, 1), (1, 2), (2, 2), (u64::MAX, 2), (9, 3), (8, 3)];
@@ -148,7 +150,7 @@ fn recorded_message_has_its_number_time_and_sender_also_when_it_is_sent_again() 
         let first = program();
         let channel = listener.accept(SOON).unwrap();
         for (at, (number, incarnation)) in numbers.iter().enumerate() {
-            // Short ones, of which a copy is kept, and long ones.
+            // A copy is kept of short bodies, but not of long ones.
             let body = Value::Bytes(vec![at as u8; if at % 2 == 0 { 8 } else { 5000 }].into());
             let body = Payload::new(&body, Encoding::Cbor, &Limits::default()).unwrap().body().clone();
             channel.send_recorded(body, &recorded(*number, *incarnation), SOON).unwrap();
@@ -171,12 +173,12 @@ fn recorded_message_has_its_number_time_and_sender_also_when_it_is_sent_again() 
             assert_eq!(body[0], at as u8);
         };
         (0..4).for_each(|at| take(&first, at));
-        // Its end consumes what it was given.
+        // Its end consumes the received messages.
         drop(first);
         drop(channel);
         let second = program();
         thread::scope(|scope| {
-            // The channel to the next incarnation has what was kept for it.
+            // The channel to the next incarnation has the kept messages.
             let channel = listener.accept(SOON).unwrap();
             let flush = scope.spawn(move || channel.flush(SOON));
             (4..numbers.len()).for_each(|at| take(&second, at));
@@ -197,7 +199,7 @@ fn recorded_message_needs_a_listener_in_lockstep() {
     }
 }
 
-/// A recording of so many messages of each input, in a random order.
+/// A recording with this many messages of each input, in a random order.
 fn recording(random: &mut Random, of_each: &[usize]) -> Vec<(usize, i64)> {
     let mut left = of_each.to_vec();
     let mut recording = Vec::new();
@@ -225,7 +227,7 @@ fn number(message: &Message) -> i64 {
     number
 }
 
-/// Sends each message of a recording over these channels, and waits until it is consumed.
+/// Sends each message of a recording over these channels, and waits for its consumption.
 fn send_all(outputs: &[Channel], recording: &[(usize, i64)]) {
     for (input, number) in recording {
         outputs[*input].send(&Value::Int(*number), SOON).unwrap();
@@ -235,16 +237,16 @@ fn send_all(outputs: &[Channel], recording: &[(usize, i64)]) {
     }
 }
 
-/// How a program of several inputs receives.
+/// The way in which a program of several inputs receives.
 #[derive(Clone, Copy, Debug)]
 enum Way {
-    /// It receives from the input that comes next, which it knows.
+    /// It knows the next input and receives from it.
     Known,
-    /// It waits for all of them, and looks once at each that is ready.
+    /// It waits for all inputs, and looks once at each ready one.
     OneOfEach,
-    /// It waits for all of them, and takes all that each has.
+    /// It waits for all inputs, and takes everything from each.
     All,
-    /// The same with descriptors that it has asked for once.
+    /// Like `All`, with descriptors that it asked for once.
     KeptDescriptors,
     /// It looks at one after the other, without a wait.
     Busy,
@@ -254,7 +256,7 @@ enum Way {
 
 const WAYS: [Way; 6] = [Way::Known, Way::OneOfEach, Way::All, Way::KeptDescriptors, Way::Busy, Way::Moments];
 
-/// Receives the messages of a recording and returns their numbers in the order in which the program was given them.
+/// Receives the messages of a recording, and returns their numbers in the order of arrival.
 fn receive_all(inputs: &[Channel], recording: &[(usize, i64)], way: Way) -> Vec<i64> {
     let descriptors = || -> Vec<BorrowedFd<'_>> {
         inputs.iter().for_each(|input| assert!(input.fileno().unwrap() > 2));
@@ -289,7 +291,7 @@ fn receive_all(inputs: &[Channel], recording: &[(usize, i64)], way: Way) -> Vec<
     got
 }
 
-/// Three inputs, in whichever order the recording has them: the program is given them in that order, however it waits.
+/// With three inputs in any order, the program receives in the recording's order, however it waits.
 #[test]
 fn program_is_given_the_messages_of_several_inputs_in_the_recorded_order() {
     let mut random = Random::new();
@@ -300,7 +302,6 @@ fn program_is_given_the_messages_of_several_inputs_in_the_recorded_order() {
             thread::scope(|scope| {
                 let program = scope.spawn(|| {
                     let inputs = listeners.each_ref().map(connect);
-                    // It ends after its last message, without a close.
                     receive_all(&inputs, &recording, way)
                 });
                 let outputs = listeners.each_ref().map(|listener| listener.accept(SOON).unwrap());
@@ -312,8 +313,7 @@ fn program_is_given_the_messages_of_several_inputs_in_the_recorded_order() {
     }
 }
 
-/// A thread for each input, which computes with what it receives and ends after its last message, while the channel
-/// stays.
+/// A thread for each input, which computes and ends after its last message while the channel stays.
 #[test]
 fn thread_for_each_input_consumes_what_it_computes_with_and_at_its_end() {
     let mut random = Random::new();
@@ -329,7 +329,7 @@ fn thread_for_each_input_consumes_what_it_computes_with_and_at_its_end() {
                 scope.spawn(move || {
                     for _ in recording.iter().filter(|(of, _)| *of == at) {
                         let message = input.recv(SOON).unwrap();
-                        // The others have the time to be given something before this one is computed.
+                        // Gives the others time to receive a message before this one is computed.
                         thread::sleep(Duration::from_millis(1));
                         computed.lock().unwrap().push(number(&message));
                     }
@@ -342,8 +342,9 @@ fn thread_for_each_input_consumes_what_it_computes_with_and_at_its_end() {
     }
 }
 
-/// A program that waits for a moment for one input while another one's message comes next: that message is not consumed
-/// before the program has received it and asks again.
+/// A program waits a moment for one input, but the next message belongs to another.
+///
+/// That message is not consumed before the program has received it and asks again.
 #[test]
 fn message_that_the_program_has_not_received_is_not_consumed_by_a_short_wait_for_another_input() {
     for transport in TRANSPORTS {
@@ -361,8 +362,7 @@ fn message_that_the_program_has_not_received_is_not_consumed_by_a_short_wait_for
     }
 }
 
-/// What a thread has is consumed by its own calls alone: another thread that waits for another channel consumes nothing
-/// for it.
+/// Only a thread's own calls consume its message. Another thread's wait for another channel does not.
 #[test]
 fn message_of_one_thread_is_not_consumed_by_the_wait_of_another() {
     let options = Options::default().with_lockstep(true);

@@ -1,5 +1,7 @@
-//! The memory that two programs hold for long messages: of one under way its slot and the copy of its receiver, at rest
-//! the slots alone, and after many messages no more than after a few.
+//! The memory that two programs hold for long messages.
+//!
+//! For a message under way that is its slot and its receiver's copy; at rest, only the slots. Many messages
+//! need no more than a few.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Lines, Write};
@@ -14,17 +16,17 @@ use linkspan::{
 use crate::support::alone::alone;
 use crate::support::{SOON, name, short_or_full};
 
-/// The bytes of a message, about.
+/// The approximate bytes of a message.
 const LONG: usize = 1_000_000;
-/// What both sides may hold together for one message under way.
+/// The bound on both sides' memory for one message under way.
 const ONE: usize = 2_200_000;
-/// What the allocators and the stacks of two processes may differ by.
+/// The tolerance for the allocators and stacks of two processes.
 const SLACK: usize = 256 << 10;
 /// The other program's part, and the name.
 const PART: &str = "LINKSPAN_TEST_LONG_MEMORY";
 const TEST: &str = "long_memory::other_program";
 
-/// What is sent, as bytes of a program, and as values that are encoded.
+/// The sent values: bytes of a program, and values that are encoded.
 fn values() -> [(&'static str, Value); 3] {
     let structure = (0..LONG / 40).map(|i| (format!("key {i:028}"), Value::from(i as u64))).collect();
     [
@@ -42,7 +44,7 @@ fn receive(channel: &Option<Channel>, subscriber: &Option<Subscriber>) -> Messag
     }
 }
 
-/// Plays the part of the other program, line by line, or is no test at all.
+/// Plays the part of the other program, line by line; without a part it does nothing.
 #[test]
 fn other_program() {
     let Ok(part) = std::env::var(PART) else { return };
@@ -57,14 +59,14 @@ fn other_program() {
     }
     let request = || server.as_ref().unwrap().next(SOON).unwrap().unwrap();
     let (mut kept, mut asked) = (None, None);
-    // The harness has begun its own line.
+    // Ends the line that the harness has begun.
     println!("\nready");
     for line in std::io::stdin().lines() {
         match line.unwrap().as_str() {
             "take" => drop(receive(&channel, &subscriber)),
             "keep" => kept = Some(receive(&channel, &subscriber)),
             "drop" => kept = None,
-            // With it what was received is consumed.
+            // Also consumes the received message.
             "look" => {
                 let none = channel.as_ref().unwrap().try_recv().unwrap_err();
                 assert_eq!(none.kind(), ErrorKind::Empty);
@@ -102,7 +104,6 @@ impl Other {
         Other { child, commands, answers }
     }
 
-    /// Has it begin this.
     fn begin(&mut self, command: &str) {
         writeln!(self.commands, "{command}").unwrap();
     }
@@ -111,13 +112,12 @@ impl Other {
         assert_eq!(self.answers.next().unwrap().unwrap(), "done");
     }
 
-    /// Has it do this.
     fn does(&mut self, command: &str) {
         self.begin(command);
         self.end();
     }
 
-    /// What it and this program hold.
+    /// Returns the memory that it and this program hold.
     fn held(&self) -> MemoryUse {
         let mut held = MemoryUse { slots: BTreeMap::new(), own: 0 };
         for process in [std::process::id(), self.child.id()] {
@@ -129,13 +129,13 @@ impl Other {
 
 impl Drop for Other {
     fn drop(&mut self) {
-        // Where the test fails, it waits for a message.
+        // After a failed test it still waits for a message.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What processes hold: the files of slots by their numbers, each of which both map, and memory of their own.
+/// The memory of processes: the files of slots by number, which both map, and private memory.
 #[derive(Debug)]
 struct MemoryUse {
     slots: BTreeMap<u64, usize>,
@@ -151,7 +151,7 @@ impl MemoryUse {
             let [from, to] = [from, to].map(|text| usize::from_str_radix(text, 16).unwrap());
             *self.slots.entry(fields[4].parse().unwrap()).or_default() = to - from;
         }
-        // Page by page: the counters of `status` lag behind by some pages for each thread.
+        // Page by page: the counters of `status` lag by some pages for each thread.
         let smaps = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap();
         let own = smaps.lines().find_map(|line| line.strip_prefix("Anonymous:")).unwrap();
         self.own += 1024 * own.trim().trim_end_matches(" kB").parse::<usize>().unwrap();
@@ -161,13 +161,13 @@ impl MemoryUse {
         self.slots.values().sum()
     }
 
-    /// All that is held beyond what was held before.
+    /// Returns all memory beyond the earlier state.
     fn beyond(&self, before: &MemoryUse) -> usize {
         self.of_slots() - before.of_slots() + self.own.saturating_sub(before.own)
     }
 }
 
-/// A channel to the other program, which is in use.
+/// A channel to the other program, in use.
 fn channel() -> (Channel, Other) {
     let listener = Listener::listen(&name("shm"), &Options::default()).unwrap();
     let mut other = Other::start("receives", &listener.endpoint());
@@ -177,7 +177,7 @@ fn channel() -> (Channel, Other) {
     (channel, other)
 }
 
-/// A publisher to which the other program has subscribed.
+/// A publisher with the other program as subscriber.
 fn publisher() -> (Publisher, Other) {
     let publisher = Publisher::new(&name("shm"), &Options::default()).unwrap();
     let mut other = Other::start("subscribes", publisher.endpoint());
@@ -187,7 +187,7 @@ fn publisher() -> (Publisher, Other) {
     (publisher, other)
 }
 
-/// A client of the other program, and a long and a short message of it.
+/// A client of the other program, and its long and short message.
 struct Client {
     client: Channel,
     long: Payload,
@@ -200,7 +200,7 @@ impl Client {
         let endpoint = name("shm");
         let other = Other::start("serves", &endpoint);
         let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
-        // In memory of this program: what a channel encodes lies in a slot already.
+        // In memory of this program: a channel would encode into a slot.
         let [long, short] = [values()[0].1.clone(), Value::Null]
             .map(|value| Payload::new(&value, Encoding::Cbor, &Limits::default()).unwrap());
         let mut client = Client { client, long, short, other };
@@ -208,7 +208,8 @@ impl Client {
         client
     }
 
-    /// Makes a call; returns what is held while the server has the request, and while this program has the reply.
+    /// Makes a call. Returns the memory while the server has the request, and while this program has the
+    /// reply.
     fn call(&mut self, is_long: bool, reply: &str) -> [MemoryUse; 2] {
         let payload = if is_long { &self.long } else { &self.short };
         self.other.begin("ask");
@@ -236,7 +237,7 @@ fn long_message_under_way_takes_its_slot_and_one_copy_of_both_programs() {
             other.does("keep");
             all.push((format!("{kind} {round}"), other.held().beyond(&before)));
             other.does("drop");
-            // Until it is consumed its slot is kept, to be sent again.
+            // An unconsumed message keeps its slot for a repetition.
             other.does("look");
             channel.flush(SOON).unwrap();
         }
@@ -260,7 +261,7 @@ fn long_message_under_way_takes_its_slot_and_one_copy_of_both_programs() {
     assert!(over.is_empty(), "more than {ONE} bytes: {over:?}");
 }
 
-/// Shows that after so many messages no more is held than after ten.
+/// Checks that after `count` messages no more memory is held than after ten.
 fn is_no_more(what: &str, count: usize, other: &mut Other, mut exchange: impl FnMut(&mut Other)) {
     (0..10).for_each(|_| exchange(other));
     let few = other.held();
@@ -309,8 +310,9 @@ fn many_long_messages_take_no_more_than_ten_of_both_programs() {
     });
 }
 
-/// A sender that is ahead makes all slots, which stay until the link ends; then both programs have the block of the
-/// last message, for the next one, and nothing else.
+/// A sender that is ahead makes all slots, which stay until the link ends.
+///
+/// Then both programs keep only the block of the last message for the next one.
 #[test]
 fn sender_that_is_ahead_makes_sixteen_slots_which_end_with_the_link() {
     alone!(sender_that_is_ahead_makes_sixteen_slots_which_end_with_the_link);

@@ -1,5 +1,6 @@
-//! A program that waits for more names than the kernel lets epoll sets reach one descriptor: whatever it waits with,
-//! each descriptor is in the program's own set, and every name that comes is received.
+//! A program waits for more names than the kernel lets epoll sets reach one descriptor.
+//!
+//! However it waits, each descriptor can be in the program's own set, and every appearing name is received.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -12,16 +13,16 @@ use rustix::event::epoll;
 use crate::support::alone::alone;
 use crate::support::{SOON, name};
 
-/// As many as the kernel allows at no depth, from 10 to 1,000.
+/// More than the kernel allows at any depth: its limits are 10 to 1,000.
 const ABSENT: usize = 2_000;
-/// Names of which a publisher comes: some of each way to wait.
+/// The step between names that get a publisher, for each kind of wait.
 const EVERY: usize = 20;
-/// As many objects sleep on the shared descriptor, and may look for nothing when a name of another one comes.
+/// This many objects sleep on the shared descriptor, and may wake for another object's name.
 const DIRECT: usize = 8;
 /// The thread that reads it for the others.
 const THREAD: &str = "linkspan-names";
 
-/// Waits as a program may: for one name, for a list, for a pattern.
+/// Waits in one of several ways: for one name, for a list, for a pattern.
 fn subscribe(at: usize, endpoint: &str) -> Subscriber {
     let options = Options::default();
     let subscribed = match at % 4 {
@@ -32,7 +33,7 @@ fn subscribe(at: usize, endpoint: &str) -> Subscriber {
     subscribed.unwrap_or_else(|e| panic!("subscription {at}: {e}"))
 }
 
-/// A set of the program's, itself in another one, as that of a runtime in a loop is.
+/// A set of the program's inside another one, like a runtime's set inside a loop's.
 struct Sets {
     inner: OwnedFd,
     outer: OwnedFd,
@@ -46,7 +47,7 @@ impl Sets {
         sets
     }
 
-    /// The numbers of what is readable now.
+    /// Returns the numbers of the ready descriptors.
     fn ready(&self) -> Vec<usize> {
         let none = Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 });
         let mut events = Vec::with_capacity(ABSENT + 1);
@@ -54,7 +55,6 @@ impl Sets {
         events.iter().map(|event| usize::try_from(event.data.u64()).unwrap()).collect()
     }
 
-    /// Waits until something is readable.
     fn wait(&self) {
         let time = Some(&rustix::event::Timespec { tv_sec: 60, tv_nsec: 0 });
         let mut events = Vec::with_capacity(1);
@@ -68,7 +68,6 @@ fn add(set: &OwnedFd, fd: impl std::os::fd::AsFd, number: usize) {
     epoll::add(set, &fd, data, epoll::EventFlags::IN).unwrap_or_else(|e| panic!("descriptor {number}: {e}"));
 }
 
-/// The threads of this process, by name.
 fn threads() -> BTreeMap<String, usize> {
     let mut names = BTreeMap::new();
     for task in std::fs::read_dir("/proc/self/task").unwrap() {
@@ -78,7 +77,7 @@ fn threads() -> BTreeMap<String, usize> {
     names
 }
 
-/// Waits until there are so many that read for others: a thread has its name a moment after its start.
+/// Waits for this number of threads that read for others: a thread gets its name a moment after its start.
 fn wait_for_threads(expected: Option<usize>) {
     let deadline = Instant::now() + SOON;
     while threads().get(THREAD).copied() != expected {
@@ -87,7 +86,6 @@ fn wait_for_threads(expected: Option<usize>) {
     }
 }
 
-/// Bytes of memory of this process.
 fn memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -109,7 +107,7 @@ fn each_of_two_thousand_absent_names_is_received_through_one_set() {
     assert!(each < 32 << 10, "{each} bytes for each subscription");
     wait_for_threads(Some(1));
     let receive = |number: usize| subscribers[number].next(Wait::none()).ok().flatten();
-    // What was readable at first has nothing.
+    // The initially readable ones have nothing.
     for number in sets.ready() {
         assert!(receive(number).is_none(), "{}", names[number]);
     }
@@ -126,13 +124,14 @@ fn each_of_two_thousand_absent_names_is_received_through_one_set() {
                 if ready == number && message.is_some() {
                     break 'received message;
                 }
-                // A pattern looks at every name.
+                // A pattern checks every name.
                 woken += usize::from(ready != number && ready % 4 != 3);
                 assert!(message.is_none() || ready == number, "{} got {name}", names[ready]);
             }
         };
         assert_eq!(message.unwrap().value().unwrap(), &Value::Int(number as i64));
-        // The names of a publisher come in a few steps; each wakes those that sleep on the shared descriptor.
+        // The name of a publisher appears in a few steps. Each step wakes the sleepers on the shared
+        // descriptor.
         assert!(woken < 50 * DIRECT, "{woken} others looked when {name} came");
     }
     drop(subscribers);
@@ -148,7 +147,7 @@ fn program_that_waits_for_few_names_has_no_thread_for_it() {
     assert_eq!(threads().get(THREAD), None);
     let one_more = subscribe(0, &name("shm"));
     wait_for_threads(Some(1));
-    // With the thread, those that sleep on the shared descriptor are woken, too.
+    // The thread also wakes the sleepers on the shared descriptor.
     for (name, subscriber) in names.iter().zip(&subscribers) {
         let publisher = Publisher::new(name, &Options::default()).unwrap();
         publisher.send(&Value::Int(1)).unwrap();

@@ -1,5 +1,7 @@
-//! Receivers without memory for a long message. What a channel's call could not take stays the next message, a server
-//! answers with the error, and a subscriber counts what it missed: nothing is lost in silence.
+//! Receivers without memory for a long message: nothing is lost silently.
+//!
+//! A message that a channel cannot take stays the next message. A server answers with the error, and a
+//! subscriber counts missed messages.
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,14 +18,15 @@ use crate::support::alone::alone;
 use crate::support::{SOON, name};
 
 const MIB: usize = 1 << 20;
-/// The length of the messages: the library keeps no block of that length for later.
+/// The length of the messages. The library keeps no block of that length.
 const LONG: usize = 40 * MIB;
-/// Room for neither a view of one nor a copy.
+/// Not enough for a view or a copy of a message.
 const ROOM: usize = 12 * MIB;
 const TRANSPORTS: [&str; 3] = ["shm", "unix", "tcp"];
 
-/// Calls `body` while this process may take [`ROOM`] more of data, which is for copies, or of addresses, of which the
-/// allocator has reserved some in front, and which are for views.
+/// Calls `body` while this process may take [`ROOM`] more of data or of addresses.
+///
+/// Data is for copies, addresses are for views. The allocator has reserved some addresses in advance.
 fn in_room<T>(of: Resource, body: impl FnOnce() -> T) -> T {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages = statm.split_whitespace().nth(if of == Resource::As { 0 } else { 5 }).unwrap();
@@ -34,14 +37,14 @@ fn in_room<T>(of: Resource, body: impl FnOnce() -> T) -> T {
     result
 }
 
-/// The values, where the allocator keeps no long block for later either.
+/// The values, with an allocator that keeps no long blocks.
 fn fresh_values() -> [Value; 3] {
     // SAFETY: no memory is concerned.
     assert_eq!(unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 17) }, 1);
     values()
 }
 
-/// What there is to be little of: an array is viewed over shared memory, where there are addresses.
+/// The scarce resource: views of arrays over shared memory need addresses, everything else data.
 fn scarce(transport: &str, value: &Value) -> Resource {
     let is_viewed = transport == "shm" && matches!(value, Value::NdArray(_));
     if is_viewed { Resource::As } else { Resource::Data }
@@ -61,12 +64,13 @@ fn values() -> [Value; 3] {
     [Value::NdArray(NdArray::vector(&vec![0.5f64; LONG / 8])), bytes(7), Value::Array(texts)]
 }
 
-/// Whether the message has this value. Nothing is decoded: short blocks that are freed would be room for long ones.
+/// Returns whether the message has this value. Decoding would free short blocks, which would be room for long
+/// ones.
 fn has(message: &Message, value: &Value) -> bool {
     *message.body() == linkspan::codec::encode(value, Encoding::Cbor).unwrap()
 }
 
-/// Both ends of a channel that is in use.
+/// Both ends of a channel in use.
 fn pair(transport: &str, options: &Options) -> (Channel, Channel) {
     let listener = Listener::listen(&name(transport), options).unwrap();
     let one = Channel::connect(&listener.endpoint(), options, SOON).unwrap();
@@ -76,15 +80,16 @@ fn pair(transport: &str, options: &Options) -> (Channel, Channel) {
     (one, two)
 }
 
-/// Has what was received acknowledged: until then the sender keeps it, and its memory would be room once it is.
+/// Lets the peer acknowledge received messages. The sender then frees its copies, which must not become room
+/// later.
 fn is_consumed(one: &Channel, two: &Channel) {
     assert_eq!(two.try_recv().unwrap_err().kind(), ErrorKind::Empty);
-    // It fails where this is done already.
+    // Fails if it is already done.
     let _ = two.ack();
     one.flush(SOON).unwrap();
 }
 
-/// Tries it until that fails for the lack of memory: over a stream the first parts may not have come.
+/// Repeats a call until it fails for lack of memory: over a stream the first parts may be missing.
 fn refused<T>(attempt: impl Fn() -> Result<T, Error>) {
     loop {
         let error = attempt().err().expect("there is no memory for it");
@@ -96,8 +101,9 @@ fn refused<T>(attempt: impl Fn() -> Result<T, Error>) {
     }
 }
 
-/// Sends a payload, and a short message behind it, calls `body` in little room, and then `after`. Over a stream the
-/// sender waits for its receiver meanwhile.
+/// Sends a payload and a short message, calls `body` in little room, and then `after`.
+///
+/// Over a stream the sender waits for its receiver during that.
 fn sent_to(one: &Channel, payload: &Payload, scarce: Resource, body: impl FnOnce(), after: impl FnOnce()) {
     let send = || {
         one.send_payload(payload, SOON).unwrap();
@@ -136,7 +142,7 @@ fn message_without_memory_stays_the_next_for_each_call_that_receives() {
                             polled => polled,
                         });
                     };
-                    // Once the slot is mapped, a view needs nothing.
+                    // After the slot is mapped, a view needs nothing.
                     let is_viewed = round == 1 && scarce(transport, value) == Resource::As;
                     let refuse = || {
                         if !is_viewed {
@@ -159,7 +165,7 @@ fn message_without_memory_stays_the_next_for_each_call_that_receives() {
     }
 }
 
-/// The bytes go into the memory of the program, which needs no other, and stay the next where that is too short.
+/// The bytes go into the program's memory. They stay the next message if that is too short.
 #[test]
 fn message_without_memory_is_received_into_memory_of_the_program() {
     alone!(message_without_memory_is_received_into_memory_of_the_program);
@@ -219,7 +225,7 @@ fn caller_of_a_server_without_memory_gets_that_error() {
         let short = client.encode(&Value::from(1)).unwrap();
         let serve_one = || {
             thread::scope(|scope| {
-                // The server may have to skip the rest of a request that came before it.
+                // The server may have to skip the rest of an earlier request.
                 let asked = scope.spawn(|| client.start_call(&short, SOON).unwrap());
                 let request = server.next(SOON).unwrap().unwrap();
                 request.reply(request.message().value().unwrap()).unwrap();
@@ -228,7 +234,7 @@ fn caller_of_a_server_without_memory_gets_that_error() {
         };
         serve_one();
         let mut dropped = 0;
-        // None of their memory is freed meanwhile.
+        // Their memory is not freed before the end.
         let payloads: Vec<_> = values.iter().map(|value| client.encode(value).unwrap()).collect();
         for (value, long) in values.iter().zip(&payloads) {
             let mut is_refused = || {
@@ -248,7 +254,7 @@ fn caller_of_a_server_without_memory_gets_that_error() {
                 thread::scope(|scope| {
                     let asked = scope.spawn(|| client.start_call(long, SOON).unwrap());
                     is_refused();
-                    // What is still to come of it is skipped.
+                    // The rest of the message is skipped.
                     while !asked.is_finished() {
                         server.next(Duration::from_millis(1)).unwrap_err();
                     }
@@ -270,7 +276,7 @@ fn caller_of_a_server_without_memory_gets_that_error() {
     }
 }
 
-/// What was sent to a server and wants no reply is counted, and an event tells of it.
+/// A message to a server without a reply is counted and reported by an event.
 #[test]
 fn message_to_a_server_without_memory_is_counted_and_an_event() {
     alone!(message_to_a_server_without_memory_is_counted_and_an_event);
@@ -302,7 +308,7 @@ fn answer_without_memory_is_received_by_another_try_or_dropped() {
             request.reply(value).unwrap();
         };
         for value in &values {
-            // In two steps: the request stays under way.
+            // In two steps, so the request stays under way.
             let asked = client.start_call(&short, SOON).unwrap();
             answer(value);
             let keeps_sending = || drop(server.next(Duration::from_millis(1)));
@@ -361,7 +367,7 @@ fn late_answer_without_memory_does_not_hold_up_the_next_call() {
     assert_eq!(number(&client.stats(), "dropped"), 1);
 }
 
-/// It is counted at once, with the reason, whether the subscriber has one name, a list or a pattern.
+/// The loss is counted at once, with the reason, for one name, a list and a pattern.
 #[test]
 fn subscriber_without_memory_counts_what_it_missed() {
     alone!(subscriber_without_memory_counts_what_it_missed);
@@ -374,7 +380,7 @@ fn subscriber_without_memory_counts_what_it_missed() {
         let subscriber = match way {
             0 => Subscriber::new(endpoint, &Options::default()),
             1 => Subscriber::of(&[endpoint, &name("shm")], &Options::default()),
-            // A name over TCP is an address, of which there are no patterns.
+            // A name over TCP is an address, which patterns cannot match.
             _ if transport == "tcp" => continue,
             _ => Subscriber::of(&[&format!("{endpoint}*")], &Options::default()),
         }
@@ -406,8 +412,9 @@ fn subscriber_without_memory_counts_what_it_missed() {
     }
 }
 
-/// What waits for several channels hears that one of them has something, and its call says that there is no memory: the
-/// others are received meanwhile.
+/// A wait for several channels reports the message, and the call on its channel reports the lack of memory.
+///
+/// The other channels continue to receive.
 #[test]
 fn wait_for_several_channels_goes_on_beside_a_message_without_memory() {
     alone!(wait_for_several_channels_goes_on_beside_a_message_without_memory);
@@ -417,7 +424,7 @@ fn wait_for_several_channels_goes_on_beside_a_message_without_memory() {
     for value in &values {
         let payload = one.encode(value).unwrap();
         one.send_payload(&payload, SOON).unwrap();
-        // An array whose slot is mapped already would be viewed.
+        // An array in a slot that is already mapped would be viewed.
         in_room(scarce("shm", value), || {
             refused(|| two.try_recv());
             for number in 0..3 {
@@ -433,7 +440,7 @@ fn wait_for_several_channels_goes_on_beside_a_message_without_memory() {
     }
 }
 
-/// What is on disk stays there: the next call reads it.
+/// Records on disk stay there: the next call reads them.
 #[test]
 fn record_of_a_journal_without_memory_stays_the_next() {
     alone!(record_of_a_journal_without_memory_stays_the_next);
@@ -450,7 +457,7 @@ fn record_of_a_journal_without_memory_stays_the_next() {
     assert_eq!(number(&subscriber.stats(), "missed"), 0);
 }
 
-/// The blocks that the pool keeps are memory, too, and the reason names the message and not the ring alone.
+/// The publisher uses the blocks of the pool. The reason names the message, not only the ring.
 #[test]
 fn publisher_without_memory_uses_that_of_the_pool_and_says_what_it_could_not_publish() {
     alone!(publisher_without_memory_uses_that_of_the_pool_and_says_what_it_could_not_publish);
@@ -461,7 +468,7 @@ fn publisher_without_memory_uses_that_of_the_pool_and_says_what_it_could_not_pub
     let subscriber = Subscriber::new(publisher.endpoint(), &Options::default()).unwrap();
     publisher.wait_for_subscribers(1, SOON).unwrap();
     let payload = Payload::from_bytes(Encoding::Raw, vec![7; BLOCK].into());
-    // The pool has a block as long as the message: that of one which was received.
+    // The pool has a block of the message's length, from a received message.
     let (one, two) = pair("unix", &Options::default());
     thread::scope(|scope| {
         scope.spawn(|| one.send_payload(&payload, SOON).unwrap());
@@ -507,7 +514,7 @@ fn message_of_a_spool_without_memory_stays_the_next() {
     assert_eq!(number(&two.stats(), "missed"), 0);
 }
 
-/// The sender waits until it is consumed, and no other input is given anything before that.
+/// The sender waits for consumption, and no other input receives anything before that.
 #[test]
 fn message_in_lockstep_without_memory_stays_the_next_of_all_inputs() {
     alone!(message_in_lockstep_without_memory_stays_the_next_of_all_inputs);
@@ -522,7 +529,7 @@ fn message_in_lockstep_without_memory_stays_the_next_of_all_inputs() {
         for value in &values {
             let payload = outputs[0].encode(value).unwrap();
             let send = || assert!(outputs[0].send_payload(&payload, SOON).unwrap() > 0);
-            // A slot needs memory of the sender's, which is here, too.
+            // A slot needs the sender's memory, which is here also this process's.
             let is_sent = transport == "shm";
             if is_sent {
                 send();

@@ -1,5 +1,5 @@
-//! How often the kernel has to find memory for a large message, once messages of that size keep coming: counted,
-//! because a count depends on no clock.
+//! How often the kernel must find memory for a large message in a series of equal sizes: counted, because a
+//! count depends on no clock.
 
 use std::process::Command;
 use std::thread;
@@ -16,17 +16,18 @@ fn wave() -> Value {
     Value::map([("wave", Value::from(wave))])
 }
 
-/// Returns the pages that the kernel has given this process so far, without reading any from a disk.
+/// Returns the pages that the kernel has given this process so far, without reads from a disk.
 fn faults() -> i64 {
     let mut usage = std::mem::MaybeUninit::zeroed();
-    // SAFETY: `usage` has room for what the kernel writes.
+    // SAFETY: `usage` has room for the kernel's bytes.
     unsafe {
         assert_eq!(libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()), 0);
         usage.assume_init().ru_minflt
     }
 }
 
-/// The pages that one of many messages takes in a process of its own, where the test of this name does `exchange`.
+/// Returns the pages of one of many messages, in a separate process where the test of this name does
+/// `exchange`.
 fn a_message(test: &str, mut exchange: impl FnMut()) -> Option<i64> {
     const ALONE: &str = "LINKSPAN_TEST_PAGE_FAULTS";
     if std::env::var_os(ALONE).is_some() {
@@ -50,7 +51,7 @@ fn a_message(test: &str, mut exchange: impl FnMut()) -> Option<i64> {
     Some(each)
 }
 
-/// Fewer than a quarter of the pages of one copy: two threads may find the memory in use that the other one is about to
+/// Less than a quarter of the pages of one copy. A thread may find memory in use that another is about to
 /// release.
 const FEW: i64 = 60;
 
@@ -67,7 +68,7 @@ fn large_value_that_is_published_takes_hardly_any_new_pages() {
     assert!(each.is_none_or(|each| each < FEW), "{each:?} page faults a message");
 }
 
-/// As a program in C does: the elements are copied into a message, which is encoded, published and released.
+/// Like a program in C: the elements are copied into a message, which is encoded, published and released.
 #[test]
 fn large_array_that_is_put_into_a_message_and_published_takes_hardly_any_new_pages() {
     let endpoint = name("shm");

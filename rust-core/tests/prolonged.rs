@@ -1,5 +1,5 @@
-//! Every loop that a peer can prolong ends by the deadline of the call: the table lists them, each with a peer that
-//! never stops.
+//! Every loop that a peer can prolong ends by the deadline of the call: the table has each loop with such a
+//! peer.
 
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -19,7 +19,7 @@ use crate::support::{SOON, hellos, name};
 /// The time-out of each call.
 const BRIEF: Duration = Duration::from_millis(700);
 
-/// Answers one connection after the other until the test has ended.
+/// Answers one connection after the other until the end of the test.
 struct Peer {
     ended: Arc<AtomicBool>,
     path: std::path::PathBuf,
@@ -55,7 +55,7 @@ impl Drop for Peer {
     }
 }
 
-/// Reads one frame; returns its body. A hello's memory file goes with it.
+/// Reads one frame, with a hello's memory file; returns its body.
 fn read(mut stream: &UnixStream) -> Option<Value> {
     let mut head = [0; HEADER];
     stream.read_exact(&mut head).ok()?;
@@ -78,7 +78,7 @@ fn schema_in_bytes(stream: UnixStream) {
     let _ = (&stream).write_all(&hellos::hello(members));
 }
 
-/// Answers without end, to requests that nobody made.
+/// Answers without end to requests that nobody made.
 fn answers(stream: UnixStream) {
     if read(&stream).is_none() {
         return;
@@ -89,7 +89,7 @@ fn answers(stream: UnixStream) {
         let header = Header { body: 1, sequence, correlation, ..Header::new(Kind::Reply, Encoding::Cbor) };
         [&header.to_bytes()[..], &[0xf6]].concat()
     };
-    // Many in each write, so that the caller never finds the link empty.
+    // Many in each write, so the caller never finds the link empty.
     for first in (1..).step_by(1000) {
         let many: Vec<u8> = (first..first + 1000).flat_map(answer).collect();
         if (&stream).write_all(&many).is_err() {
@@ -98,7 +98,7 @@ fn answers(stream: UnixStream) {
     }
 }
 
-/// A link that ends as soon as it is made.
+/// A link that ends immediately.
 fn hang_up(stream: UnixStream) {
     if read(&stream).is_some() {
         let _ = (&stream).write_all(&hellos::hello(hellos::hello_map()));
@@ -112,7 +112,7 @@ fn always_moved(stream: UnixStream) {
     if read(&stream).is_some() {
         let ring = Memory::new(b"LINKPUB1", LAYOUT, SESSION, RING);
         ring.store(STATE, MOVED);
-        // On a busy machine the deadline of the caller passes meanwhile.
+        // On a busy machine the deadline of the caller may pass first.
         send_unless_gone(&stream, &hello("publish", SESSION), &[ring.file.as_fd()]);
     }
 }

@@ -1,4 +1,4 @@
-//! Long arrays that are published over shared memory: they lie in slots which all subscribers view, and no view
+//! Long arrays published over shared memory: they lie in slots that all subscribers view, and no view
 //! changes.
 
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::slots::{is_shared, numbers};
 use crate::support::{SOON, name};
 
 const MIB: usize = 1 << 20;
-/// So many views of one publisher's slots a subscriber has at most.
+/// The most views of one publisher's slots that a subscriber has.
 const SHARE: usize = 4;
 
 fn limited(limit: usize) -> Options {
@@ -70,7 +70,7 @@ fn loan_is_viewed_by_all_subscribers_where_it_was_written() {
     assert_eq!(arrays(&publisher), (20, 0));
 }
 
-/// The elements of such a part begin anywhere in the file of the slot, also where no word does.
+/// The elements of such a part begin anywhere in the slot's file, even unaligned.
 #[test]
 fn part_of_a_published_array_is_published_in_place_and_viewed_or_copied() {
     let (publisher, endpoint) = opened(&limited(4 * MIB));
@@ -141,7 +141,7 @@ fn views_stay_unchanged_while_the_publisher_continues() {
     assert!(is_shared(&received(&subscriber.recv(SOON).unwrap()).data));
 }
 
-/// The subscriber connects again to the publisher's larger ring, where it has a page without views.
+/// The subscriber connects again to the publisher's larger ring, and gets a page without views.
 #[test]
 fn views_count_over_all_connections_to_a_publisher() {
     let (publisher, endpoint) = opened(&limited(4 * MIB));
@@ -187,7 +187,7 @@ fn overtaken_subscriber_gets_the_number_missed_and_whole_arrays() {
         }
         assert_eq!(given + missed, round * 40 + 40, "the newest is always there");
     }
-    // As many as the ring of 1 MiB would have held: seven or more of each forty.
+    // As many as the ring of 1 MiB would hold: at least seven of each forty.
     assert!(given >= 10 * 7 && missed > 0, "{given} came, {missed} were missed");
 }
 
@@ -236,7 +236,7 @@ fn views_outlive_their_subscriber_and_their_publisher() {
     }
     let gone = other.try_recv().unwrap_err();
     assert!(matches!(gone.kind(), ErrorKind::NotFound | ErrorKind::Empty), "{gone}");
-    // Its next incarnation has slots of its own.
+    // Its next incarnation has new slots.
     let again = Publisher::new(&endpoint, &limited(MIB)).unwrap();
     again.send(&array(7, 200_000)).unwrap();
     assert_is(&received(&other.recv(SOON).unwrap()), 7, 200_000);

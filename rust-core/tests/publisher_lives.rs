@@ -1,5 +1,5 @@
-//! Publishers that live shortly, one after the other: a subscriber to their name receives the messages of each, or an
-//! event tells that it did not meet that publisher.
+//! Consecutive short-lived publishers: a subscriber to their name gets the messages of each, or an event
+//! about a missed publisher.
 
 use std::net::TcpListener;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -16,7 +16,7 @@ use crate::support::{SOON, name, readable};
 
 /// The messages of each publisher.
 const SENT: u64 = 200;
-/// What the last publisher sends, which stays until the subscriber has it.
+/// The value of the last publisher, which stays until the subscriber has it.
 const LAST: u64 = u64::MAX;
 
 fn number(message: &Message) -> u64 {
@@ -32,17 +32,17 @@ fn sent(endpoint: &str) -> Publisher {
     publisher
 }
 
-/// What a subscriber has of all publishers.
+/// The messages of all publishers at a subscriber.
 #[derive(Debug, Default)]
 struct Account {
     received: u64,
     missed: u64,
-    /// The publishers that events tell of.
+    /// The publishers that events report.
     unmet: u64,
 }
 
 impl Account {
-    /// Counts what a call has returned, and the events; true for the last message.
+    /// Counts the result of a call, and the events; true for the last message.
     fn add(&mut self, subscriber: &Subscriber, received: Result<Message>) -> bool {
         let is_unmet = |text: &str| text.contains("had ended when this subscriber tried to connect");
         let events = subscriber.events();
@@ -76,7 +76,7 @@ fn busy_subscriber_is_told_of_each_publisher_that_it_did_not_meet(t: &str) {
     let first = sent(&endpoint);
     assert!(!account.add(&subscriber, subscriber.recv(SOON)));
     first.close(SOON).unwrap();
-    // The program works at that message.
+    // The program is busy with that message.
     (2..PUBLISHERS).for_each(|_| sent(&endpoint).close(SOON).unwrap());
     let last = sent(&endpoint);
     last.send(&Value::from(LAST)).unwrap();
@@ -100,7 +100,7 @@ fn name_that_appeared_and_vanished_is_an_event(t: &str) {
     assert_eq!((account.received, account.unmet), (SENT, 1), "{account:?}");
 }
 
-/// How a program waits for messages.
+/// The way in which a program waits for messages.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Blocking,
@@ -162,7 +162,7 @@ fn subscriber_that_was_first_has_all_messages_or_events(t: &str) {
             last.send(&Value::from(LAST)).unwrap();
             let mut account = receiving.join().unwrap();
             drop(last);
-            // Over `tcp:` a publisher listens before its record tells of it: then its end settles the count.
+            // Over `tcp:` a publisher listens before its record exists; then its end settles the count.
             let begun = Instant::now();
             while account.total() < PUBLISHERS * SENT && begun.elapsed() < SOON {
                 account.add(&subscriber, subscriber.recv(Duration::from_millis(1)));
@@ -175,7 +175,7 @@ fn subscriber_that_was_first_has_all_messages_or_events(t: &str) {
 
 #[test]
 fn connection_that_ends_without_an_answer_is_an_event_where_nothing_else_tells_of_publishers() {
-    // No listener at "all addresses" writes a record of its own, as none on another machine does.
+    // A listener at "all addresses" writes no record of its own, like a listener on another machine.
     let place = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let endpoint = format!("tcp://0.0.0.0:{}", place.port());
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();

@@ -1,4 +1,4 @@
-//! `Region`: memory that another program shares, of each kind, as a C program lays it out.
+//! `Region`: memory of each kind that another program shares, with the layout of a C program.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
@@ -78,7 +78,7 @@ impl Drop for Vendor {
     }
 }
 
-/// The same number for the whole of this process, and for no other that runs now.
+/// Returns a constant number of this process, which no other running process has.
 fn key(of: u32) -> u32 {
     0x4c00_0000 | (id() << 4 & 0x00ff_fff0) | of
 }
@@ -203,7 +203,7 @@ fn truncated_file_is_an_error_and_no_signal() {
     file.set_len(0).unwrap();
     assert!(region.is_empty().unwrap());
     assert_eq!(region.bytes(0, 1).unwrap_err().kind(), ErrorKind::OutOfRange);
-    // And while it is read.
+    // Also during a read.
     std::thread::scope(|s| {
         let shrinks = s.spawn(|| {
             for _ in 0..300 {
@@ -246,7 +246,7 @@ fn text_ends_at_a_nul_or_with_the_memory() {
     );
 }
 
-/// 16 MiB, as docs/security.md says.
+/// 16 MiB, as in docs/security.md.
 #[test]
 fn end_of_a_text_is_searched_within_its_limit_alone() {
     const LIMIT: u64 = 16 << 20;
@@ -256,7 +256,7 @@ fn end_of_a_text_is_searched_within_its_limit_alone() {
     let region = Region::open(&format!("path:{}", path.display())).unwrap();
     file.write_all_at(&vec![b'a'; LIMIT as usize], 0).unwrap();
     assert_eq!(region.text(0).unwrap().len() as u64, LIMIT, "the memory ends at the limit");
-    // The last byte in which the end is searched, and those behind it.
+    // The last byte of the search for the end, and later ones.
     for (at, found) in [(LIMIT - 1, true), (LIMIT, false), (LIMIT + 100, false)] {
         file.set_len(LIMIT).unwrap();
         file.write_all_at(&[b'a'; 200], LIMIT - 1).unwrap();
@@ -265,12 +265,12 @@ fn end_of_a_text_is_searched_within_its_limit_alone() {
             Ok(text) => assert!(found && text.len() as u64 == at, "a text of {} bytes", text.len()),
             Err(error) => assert!(!found && error.kind() == ErrorKind::TooLarge, "{at}: {error}"),
         }
-        // From behind its beginning it is within the limit again.
+        // From a later start, the end is within the limit again.
         assert_eq!(region.text(101).unwrap().len() as u64, at - 101);
     }
     let error = region.text(0).unwrap_err();
     assert!(error.to_string().contains("read it with bytes"), "{error}");
-    // A hole of zeros is none of it: a huge file costs what is read.
+    // A hole of zeros in a huge file costs only the bytes that are read.
     file.set_len(1 << 40).unwrap();
     assert_eq!(region.text(1 << 39).unwrap(), "");
 }
@@ -279,7 +279,7 @@ fn end_of_a_text_is_searched_within_its_limit_alone() {
 fn memory_longer_than_the_machine_s_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("huge");
-    // On tmpfs a file may be as long as its owner sets it, and has no page yet.
+    // On tmpfs a file may have any length, without a page.
     let file = File::create(&path).unwrap();
     file.set_len(1 << 43).unwrap();
     let region = Region::open(path.to_str().unwrap()).unwrap();
@@ -330,8 +330,7 @@ fn file_under_a_lease_blocks_no_program() {
     let path = folder.path().join("leased");
     fs::write(&path, [0; 16]).unwrap();
     let file = OpenOptions::new().write(true).open(&path).unwrap();
-    // The holder gets a signal when another process needs the file; a signal other than SIGIO, which would end this
-    // program.
+    // The holder gets a signal when another process needs the file. It is not SIGIO, which would end this program.
     // SAFETY: plain numbers, and a descriptor that is open.
     unsafe {
         assert_eq!(libc::fcntl(file.as_raw_fd(), 10 /* F_SETSIG */, libc::SIGURG), 0);
@@ -383,12 +382,12 @@ fn memory_of_another_user_may_be_closed_to_us() {
     fs::write(&path, "secret").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     let source = path.display().to_string();
-    // SAFETY: makes a segment of one page under a key of this process, and removes it again below.
+    // SAFETY: makes a segment of one page under a key of this process, which is removed below.
     let segment =
         unsafe { libc::shmget(key(3).cast_signed(), 4096, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) };
     assert!(segment >= 0);
     let errors = std::thread::spawn(move || {
-        // SAFETY: the bare system call changes this thread alone, which ends here.
+        // SAFETY: the bare system call changes only this thread, which ends here.
         assert_eq!(unsafe { libc::syscall(libc::SYS_setresuid, -1, 65534, -1) }, 0);
         [source, format!("sysv:{}", key(3))].map(|source| Region::open(&source).unwrap_err())
     })

@@ -28,7 +28,7 @@ fn each_object_reports_its_pattern_and_counters() {
         let other = Channel::open(&endpoint, &options, SOON).unwrap();
         other.send(&Value::Int(1), SOON).unwrap();
         one.recv(SOON).unwrap();
-        // A query does not occupy a peer's place.
+        // A query does not take a peer's place.
         assert_eq!(look(&endpoint), ("channel", Some(1), Some(1), None));
         drop((one, other));
 
@@ -56,7 +56,7 @@ fn each_object_reports_its_pattern_and_counters() {
         publisher.send(&Value::Int(2)).unwrap();
         let (pattern, messages, peers, behind) = look(&endpoint);
         assert_eq!((pattern, messages, peers), ("publish", Some(2), Some(1)));
-        // A socket's subscriber has consumed what the kernel has taken for it.
+        // A socket's subscriber has consumed the messages that the kernel has taken for it.
         assert_eq!(behind, Some(if transport == "shm" { 1 } else { 0 }));
         subscriber.recv(SOON).unwrap();
         assert_eq!(look(&endpoint).3, Some(0));
@@ -108,7 +108,7 @@ fn named_pipes_are_listed_by_their_owner_records() {
     }
 }
 
-/// Makes a socket at a path, listening if it is of connections, as a program without Linkspan does.
+/// Makes a socket at a path like a program without Linkspan; a connection-oriented one listens.
 fn bare_socket(path: &std::path::Path, of: rustix::net::SocketType) -> std::os::fd::OwnedFd {
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
     let made = socket(AddressFamily::UNIX, of, None).unwrap();
@@ -137,7 +137,7 @@ fn sockets_of_living_programs_without_the_lock_stay_until_these_are_dead() {
         let directory = std::path::PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap());
         let path = directory.join(format!("{file}.{transport}"));
         let living = bare_socket(&path, of);
-        // Each look leaves a connection that nothing accepts: also where the queue is full, and none can be made.
+        // Each look leaves a connection that nobody accepts, even with a full queue, which admits none.
         for _ in 0..3 {
             let found = listed(&endpoint);
             let problem = found.as_ref().and_then(|found| found.problem.as_ref());

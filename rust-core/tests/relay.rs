@@ -1,5 +1,7 @@
-//! Local names of another machine's objects: a publisher with the incarnation and the numbers of a remote one, and its
-//! subscribers' messages and errors; a server whose clients send the time until which they wait.
+//! Local names of another machine's objects.
+//!
+//! A publisher repeats a remote one's incarnation, numbers and losses; subscribers get its messages and
+//! errors. The clients of a server send the time until which they wait.
 
 use std::thread;
 use std::time::Duration;
@@ -20,7 +22,7 @@ fn relay(publisher: &Publisher, sequence: u64) -> bool {
     publisher.relay_payload(sequence, Timestamp(1_000 + sequence as i64), &payload).unwrap()
 }
 
-/// Numbers, and losses as negative ones.
+/// Numbers, and losses as negative numbers.
 fn taken(subscriber: &Subscriber, count: usize) -> Vec<i64> {
     (0..count)
         .map(|_| match subscriber.recv(SOON) {
@@ -63,7 +65,7 @@ fn subscriber_that_waited_for_a_relay_misses_nothing_before_its_first() {
     }
 }
 
-/// The number is what another machine says.
+/// The number comes from another machine.
 #[test]
 fn highest_number_is_relayed_as_any_other() {
     for transport in ["shm", "unix"] {
@@ -97,7 +99,7 @@ fn next_relay_of_the_same_incarnation_repeats_nothing_and_reports_the_gap() {
         relay(&publisher, 15);
         assert_eq!(taken(&subscriber, 2), [-3, 15], "{transport}: 11 was had before");
         drop(publisher);
-        // The next incarnation of the publisher itself began at 1 while the subscriber was there.
+        // The publisher's next incarnation began at 1 while the subscriber was there.
         let publisher = Publisher::relay(&name, &Options::default(), 80, 4).unwrap();
         relay(&publisher, 4);
         assert_eq!(taken(&subscriber, 2), [-3, 4], "{transport}");
@@ -115,7 +117,7 @@ fn relay_takes_little_memory_before_its_first_subscriber() {
     let before = memory_files();
     let publishers: Vec<_> = (0..150).map(make).collect();
     let small = memory_files().saturating_sub(before);
-    // Rings of other tests of this program are among them, so this is half of what full rings would take.
+    // Rings of this program's other tests count also, so the bound is half the size of full rings.
     assert!(small < 150 << 19, "{small} bytes for 150 relays");
     let subscriber = Subscriber::new(publishers[0].endpoint(), &Options::default()).unwrap();
     assert_eq!(taken(&subscriber, 1), [1]);
@@ -147,7 +149,7 @@ fn burst_before_a_subscriber_has_connected_is_read_from_its_beginning() {
         relay(&publisher, count + 2);
         assert_eq!(publisher.behind(), 2, "none of the two has been read");
         drop(publisher);
-        // Subscribers of the next relay continue, too.
+        // Subscribers of the next relay continue.
         let next = Publisher::relay(&name, &Options::default(), 81, count + 3).unwrap();
         (count + 3..count + 203).for_each(|sequence| assert!(relay(&next, sequence)));
         let expected: Vec<_> = (count.cast_signed() + 1..count.cast_signed() + 203).collect();
@@ -191,7 +193,7 @@ fn idempotent_request_that_is_sent_again_keeps_its_deadline() {
         let request = server.next(SOON).unwrap().unwrap();
         let first = request.remaining().unwrap();
         assert!(first <= SOON);
-        // It ends without an answer, like a killed process: the request is kept to the end.
+        // It ends without an answer, like a killed process: the request is kept.
         drop(server);
         let server = serve();
         let again = server.next(SOON).unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! A sender whose store is full gets room, although the acknowledgement found none on its way.
+//! A sender whose store is full gets room, although the acknowledgement found no room on its way.
 
 use std::path::Path;
 
@@ -47,7 +47,7 @@ fn acknowledgement_without_room_is_sent_once_there_is_room() {
     }
 }
 
-/// Waits until a thread has nothing to do.
+/// Waits until a thread sleeps.
 fn until_asleep(thread: &Path) {
     let stat = Path::new("/proc").join(thread).join("stat");
     while !std::fs::read_to_string(&stat).unwrap().contains(") S ") {

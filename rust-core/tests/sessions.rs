@@ -29,7 +29,7 @@ fn pair(endpoint: &str, a: &Options, b: &Options) -> (Listener, Channel, Channel
     (listener, a, b)
 }
 
-/// Accepts the next peer, while the connecting side polls now and then, as a program does that continues its work.
+/// Accepts the next peer, while the connecting side polls now and then, like a busy program.
 fn accept_from(a: &Channel, listener: &Listener) -> Channel {
     thread::scope(|s| {
         let accepting = s.spawn(|| listener.accept(SOON).unwrap());
@@ -48,8 +48,7 @@ fn numbers(channel: &Channel, count: i64) -> Vec<i64> {
     (0..count).map(|_| channel.recv(SOON).unwrap().value().unwrap().as_i64().unwrap()).collect()
 }
 
-/// Each channel that a listener has accepted for a session ends by itself: the next one of that session does not end
-/// with it.
+/// Each channel that a listener has accepted for a session ends separately: the session's next channel stays.
 fn end_of_a_channel_is_not_that_of_its_session(t: &str) {
     let endpoint = name(t);
     let (listener, a, b) = pair(&endpoint, &Options::default(), &Options::default());
@@ -78,8 +77,7 @@ fn next_listener_gets_unconsumed_messages(t: &str) {
     let b = accept_from(&a, &listener);
     a.send(&Value::Int(10), SOON).unwrap();
     let again = numbers(&b, 8);
-    // Messages acknowledged by the first one are not repeated; its unacknowledged ones come, in order, before the new
-    // one.
+    // Acknowledged messages are not repeated. The unacknowledged ones come in order before the new one.
     assert_eq!(again, (3..=10).collect::<Vec<_>>());
     assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Empty);
     a.close(SOON).unwrap();
@@ -136,7 +134,7 @@ fn messages_for_an_ended_nameless_client_are_dropped_and_counted(t: &str) {
     drop(a);
     assert_eq!(b.recv(SOON).unwrap_err().kind(), ErrorKind::Disconnected);
     if t == "tcp" {
-        // The same incarnation might call again over a connection that was only cut.
+        // The same incarnation might connect again after a cut connection.
         assert_eq!(stat(&b, "unacknowledged"), 5);
     } else {
         assert_eq!((stat(&b, "dropped"), stat(&b, "unacknowledged")), (5, 0), "{:?}", b.stats());
@@ -182,12 +180,12 @@ fn best_effort_is_not_repeated(t: &str) {
     assert_eq!(numbers(&b, 2), [0, 1]);
     drop((b, listener));
     let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
-    // Whether the first one after the loss still went into the old link is unknown; the next does not.
+    // The first message after the loss may still have gone into the old link; the next does not.
     let second = thread::scope(|s| {
         let accepted = s.spawn(|| listener.accept(SOON).unwrap());
         let mut sent = 0;
         while !accepted.is_finished() {
-            // There is no reader yet, and there is to be room for one more.
+            // There is no reader yet, and one more message must fit.
             if sent < 50 && a.try_send(&Value::Int(-1)).is_ok() {
                 sent += 1;
             }
@@ -211,7 +209,7 @@ fn kept_messages_are_bounded(t: &str) {
     let error = a.send(&Value::Int(8), MOMENT).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.text().contains("8 messages"), "{error}");
-    // A waiting thread continues once the other side has consumed.
+    // A waiting thread continues when the other side has consumed.
     thread::scope(|s| {
         let sending = s.spawn(|| a.send(&Value::Int(8), SOON));
         assert_eq!(numbers(&b, 9), (0..9).collect::<Vec<_>>());
@@ -223,8 +221,8 @@ fn side_that_only_sends_gets_acknowledgements(t: &str) {
     let endpoint = name(t);
     let (_listener, a, b) = pair(&endpoint, &Options::default(), &Options::default());
     let count = 5000i64;
-    // A sender may be through with all before its peer takes the first: the second half finds the acknowledgements of
-    // the first.
+    // A sender may finish before its peer takes the first message. The second half finds the acknowledgements
+    // of the first.
     for half in [0..count / 2, count / 2..count] {
         thread::scope(|s| {
             s.spawn(|| {
@@ -235,7 +233,7 @@ fn side_that_only_sends_gets_acknowledgements(t: &str) {
             assert_eq!(numbers(&b, count / 2), half.clone().collect::<Vec<_>>());
         });
     }
-    // Some of it was acknowledged on the way, although the program never received.
+    // Some messages were acknowledged, although the program never received.
     assert!(stat(&a, "acknowledged") > 0, "{:?}", a.stats());
     thread::scope(|s| {
         s.spawn(|| assert_eq!(b.recv(SOON).unwrap_err().kind(), ErrorKind::Disconnected));
@@ -252,7 +250,7 @@ fn idempotent_call_outlives_its_server(t: &str) {
         let calling = s.spawn(|| client.call(&Value::from("question"), SOON));
         let request = server.next(SOON).unwrap().unwrap();
         assert_eq!(request.value().unwrap(), &Value::from("question"));
-        // It ends without an answer, like a killed process: the request is kept to the end.
+        // It ends without an answer, like a killed process: the request is kept.
         drop(server);
         let server = Server::serve(&endpoint, &Options::default()).unwrap();
         let request = server.next(SOON).unwrap().unwrap();
@@ -276,7 +274,7 @@ fn call_without_answer_reports_an_unknown_outcome(t: &str) {
         let error = client.call(&Value::from("pay 100 EUR"), moment).unwrap_err();
         assert_eq!((error.kind(), error.retryable()), (ErrorKind::Timeout, idempotent), "{error}");
         assert!(error.text().contains("0.05 s") && error.text().contains("unknown"), "{error}");
-        // In two steps the result is the same, once the call is given up; a poll alone does not give it up.
+        // In two steps the result is equal, after the call is withdrawn; a poll does not withdraw it.
         let asked = client.start_call(&client.encode(&Value::from("again")).unwrap(), SOON).unwrap();
         assert!(client.finish_call(&asked, Duration::ZERO).unwrap_err().retryable());
         let error = client.finish_call(&asked, moment).unwrap_err();
@@ -288,7 +286,7 @@ fn call_without_answer_reports_an_unknown_outcome(t: &str) {
                 drop(server);
                 calling.join().unwrap().unwrap_err()
             });
-            // A request that is dropped is answered; one whose server went first is not.
+            // A dropped request is answered, but not if its server ended first.
             assert!(!error.retryable(), "{error}");
         }
     }
@@ -328,9 +326,9 @@ fn closing_client_wakes_when_its_message_is_acknowledged_by_hand(t: &str) {
     client.send(&Value::Int(1), SOON).unwrap();
     let message = server.next(SOON).unwrap().unwrap();
     thread::scope(|s| {
-        // A poll after the deadline would find it, too.
+        // A poll after the deadline would also find it.
         let closing = s.spawn(|| client.close(SOON * 2));
-        // The server reads that the client takes its leave, before the message is dealt with.
+        // The server reads the client's leave before it handles the message.
         for _ in 0..5 {
             assert_eq!(server.next(MOMENT).unwrap_err().kind(), ErrorKind::Timeout);
         }
@@ -351,7 +349,7 @@ fn both_sides_fill_the_replay_memory(t: &str) {
     let (_listener, a, b) = pair(&endpoint, &small, &small);
     let payload = Payload::from_bytes(Encoding::Raw, vec![7; 3000].into());
     let count = 2000u64;
-    // Each sends more than is kept while the other does; then each receives the other's messages.
+    // Each side sends more than the other keeps; then each receives the other's messages.
     let one = |me: &Channel| {
         thread::scope(|s| {
             s.spawn(|| (0..count).for_each(|_| assert!(me.send_payload(&payload, SOON).unwrap() > 0)));
@@ -372,8 +370,8 @@ fn answer_goes_to_its_caller(t: &str) {
     let open = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
     thread::scope(|s| {
         let first = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
-        // As long as a busy machine may need until the request arrives: one that has not arrived when its caller closes
-        // is dropped.
+        // Long enough for a busy machine to deliver the request: an undelivered one is dropped at its
+        // caller's close.
         let time_out = Duration::from_secs(2);
         let calling = s.spawn(move || first.call(&Value::from("first"), time_out).unwrap_err().kind());
         let request = open.recv(SOON).unwrap();
@@ -392,8 +390,7 @@ fn successor_is_admitted_before_the_end_of_its_predecessor_is_noticed(t: &str) {
     let endpoint = name(t);
     let open = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
-    // A caller tries for 100 ms before it is refused, and a busy machine may end the predecessor, or notice its end, no
-    // sooner.
+    // A caller tries for 100 ms before it is refused. A busy machine may notice the predecessor's end later.
     let second = loop {
         let first = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
         first.send(&Value::Int(1), SOON).unwrap();
@@ -412,13 +409,13 @@ fn successor_is_admitted_before_the_end_of_its_predecessor_is_noticed(t: &str) {
     };
     second.send(&Value::Int(2), SOON).unwrap();
     assert_eq!(open.recv(SOON).unwrap().value().unwrap(), &Value::Int(2));
-    // One that stays is believed.
+    // A lasting client is believed.
     let third = Channel::connect(&endpoint, &Options::default(), SOON);
     assert_eq!(third.unwrap_err().kind(), ErrorKind::AddressInUse);
 }
 
-/// An answer to a client that has gone is kept for it: one whose own write finds that, and one that comes when the
-/// client has connected again.
+/// An answer is kept for a client that has gone: if the write itself notices that, and if the client has
+/// connected again.
 #[test]
 fn answer_to_an_idempotent_request_goes_over_the_next_link_of_its_client() {
     for is_late in [false, true] {
@@ -426,7 +423,7 @@ fn answer_to_an_idempotent_request_goes_over_the_next_link_of_its_client() {
         let server = Server::serve(&endpoint, &Options::default()).unwrap();
         let path = Path::new(&std::env::var("LINKSPAN_DIR").unwrap())
             .join(format!("{}.unix", endpoint.split_once(':').unwrap().1.replace('/', "@")));
-        // The same incarnation of one client each time.
+        // An unchanged incarnation of one client.
         let connect = || {
             let mut stream = UnixStream::connect(&path).unwrap();
             stream.set_read_timeout(Some(SOON)).unwrap();
@@ -474,7 +471,7 @@ suite! {
     end_of_a_channel_is_not_that_of_its_session
 }
 
-// A pipe has one client at a time, so there is no test of two here.
+// A pipe has one client at a time, so tests with two clients are omitted.
 mod fifo {
     macro_rules! cases {
         ($($case:ident)*) => { $(#[test] fn $case() { super::$case("fifo") })* };
@@ -488,7 +485,7 @@ mod fifo {
     }
 }
 
-/// A client with this name connects, is sent so many messages, and ends without having consumed any.
+/// A client with this name connects, is sent this many messages, and ends without having consumed any.
 fn comes_and_goes(listener: &Listener, endpoint: &str, client_id: &str, messages: i64) {
     let client = Channel::connect(endpoint, &options(&[("client_id", client_id.into())]), SOON).unwrap();
     let to_client = listener.accept(SOON).unwrap();

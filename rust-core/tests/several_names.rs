@@ -1,5 +1,5 @@
-//! A subscriber to patterns and to several names: names that appear and end, messages and losses by name, bounds,
-//! one descriptor.
+//! A subscriber to patterns and to several names: appearing and ending names, messages and losses by name,
+//! bounds, one descriptor.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -16,7 +16,6 @@ use crate::support;
 use crate::support::alone::alone;
 use crate::support::{SOON, name};
 
-/// A folder of names for one test.
 fn folder() -> String {
     name("shm").split_once(':').unwrap().1.to_owned()
 }
@@ -72,7 +71,7 @@ fn messages_of_all_matching_names_arrive_with_their_names() {
     assert_eq!(taken(&all, 206), expected);
     assert_eq!(all.try_recv().unwrap_err().kind(), ErrorKind::Empty);
     assert_eq!(of(&all.stats(), &format!("shm:{folder}/b"), "received"), 3);
-    // A subscriber to one name leaves it out.
+    // A subscriber to one name omits the name.
     let one = Subscriber::new(&format!("{folder}/a"), &Options::default()).unwrap();
     assert_eq!(one.recv(SOON).unwrap().name(), None);
 }
@@ -147,7 +146,7 @@ fn names_that_are_no_publishers_are_left_out() {
     values.send(&Value::from(1_u64)).unwrap();
     assert_eq!(taken(&all, 1).len(), 1);
     assert_eq!(all.try_recv().unwrap_err().kind(), ErrorKind::Empty);
-    // One that was given by its name is an error, as for a subscriber to it alone.
+    // A name that was given explicitly is an error, as for a subscriber to only that name.
     let given = subscriber(&[&format!("{folder}/server"), &format!("{folder}/none*")]);
     let error = given.recv(SOON).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidState, "{error}");
@@ -194,7 +193,7 @@ fn lost_messages_are_counted_by_name() {
     let lagged = all.events().into_iter().find(|event| event.kind == EventKind::Lagged).unwrap();
     assert!(lagged.text.contains(&lost_at), "{lagged:?}");
 
-    // In a loop the next message of the same name has the number.
+    // In a loop the next message of this name has the number.
     for i in 1..=sent {
         slow.send(&Value::from(i)).unwrap();
     }
@@ -221,7 +220,7 @@ fn gap_of_a_name_that_a_poll_finds_is_told_by_the_call_that_receives() {
     };
     publisher.send(&Value::from(0_u64)).unwrap();
     assert_eq!(all.recv(SOON).unwrap().missed(), 0);
-    // In a loop by the message, else by an error of that name, before the message.
+    // In a loop the message reports it; otherwise an error of that name comes before the message.
     overtake();
     assert!(all.poll().unwrap());
     let message = all.next(SOON).unwrap().unwrap();
@@ -281,7 +280,7 @@ fn one_descriptor_is_readable_for_each_name_and_for_names_that_appear() {
     }
     assert_eq!(found.unwrap().name().unwrap(), format!("shm:{folder}/b"));
     drained();
-    // Nothing is there, so it is not readable; other tests of this process make names in the directory meanwhile.
+    // It is not readable without a message, but other tests of this process make names in the directory.
     let deadline = std::time::Instant::now() + SOON;
     while readable(Duration::ZERO) {
         drained();
@@ -324,12 +323,12 @@ fn closing_ends_a_wait_and_gives_back_every_descriptor() {
     drop(none);
     let before = open();
     let all = subscriber(&[&format!("{folder}/*")]);
-    // Those of the publishers' side, which is in this process as well, among them.
+    // Including those of the publishers' side, which is in this process.
     let each = (open() - before - own) / 20;
     assert!(each <= 8, "{each} descriptors for each name");
     thread::scope(|scope| {
         let waiting = scope.spawn(|| all.next(None));
-        // Before the wait or in it: a close ends either.
+        // A close ends a wait before or after it has begun.
         thread::sleep(Duration::from_millis(50));
         all.close();
         assert!(waiting.join().unwrap().unwrap().is_none());
@@ -410,7 +409,7 @@ fn latest_of_a_pattern_is_the_newest_of_all_names_with_its_name() {
     let a = publisher(&format!("{folder}/a"));
     let empty = linkspan::latest(&pattern, &options, Wait::none()).unwrap_err();
     assert_eq!(empty.kind(), ErrorKind::Empty, "{empty}");
-    // One that is no publisher keeps nothing from the others.
+    // A name that is not a publisher's does not affect the others.
     let _server = linkspan::serve(&format!("unix:{folder}/server")).unwrap();
     let b = publisher(&format!("unix:{folder}/b"));
     a.send(&Value::Int(1)).unwrap();
@@ -463,19 +462,19 @@ fn selected_names_are_left_and_joined_as_their_program_wants_them() {
         a.send(&Value::from(i)).unwrap();
         b.send(&Value::from(10 * i)).unwrap();
     }
-    // It begins to connect with the first call that receives.
+    // The first call that receives begins the connection.
     let first = take(1)["a"][0];
     for i in first + 1..3 {
         assert_eq!(take(1), expected(&[("a", &[i])]));
     }
-    // A name that is wanted later begins with its newest message, and one that is wanted no longer ends.
+    // A name that is selected later begins with its newest message. A name that is no longer selected ends.
     *wanted.lock().unwrap() = vec![format!("shm:{folder}/b"), format!("shm:{folder}/later")];
     all.select_again().unwrap();
     assert_eq!(take(1), expected(&[("b", &[20])]));
     a.send(&Value::from(3)).unwrap();
     b.send(&Value::from(30)).unwrap();
     assert_eq!(take(1), expected(&[("b", &[30])]));
-    // A name that appears is received from its first message, also if its program wants others at that moment.
+    // An appearing name is received from its first message, even if the selection changes at that moment.
     let later = publisher(&format!("{folder}/later"));
     for i in 0..3 {
         later.send(&Value::from(100 + i)).unwrap();

@@ -1,5 +1,6 @@
-//! A name that fits and stays silent takes no time of any call: connections to several names are begun together, and
-//! completed when their listeners answer. Names that come and go starve no messages.
+//! A silent name takes no time of any call, and appearing names do not starve messages.
+//!
+//! Connections to several names begin together, and complete when their listeners answer.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -35,7 +36,7 @@ impl Silent {
             silent.threads.push(thread::spawn(move || {
                 let mut kept = Vec::new();
                 while let Ok((mut stream, _)) = listener.accept() {
-                    // A hello begins otherwise, and comes with the connection.
+                    // A hello begins differently, and comes with the connection.
                     if over.load(Ordering::SeqCst) && is_end(&mut stream) {
                         break;
                     }
@@ -47,7 +48,7 @@ impl Silent {
         silent
     }
 
-    /// Returns how many connections each has taken.
+    /// Returns the number of connections at each listener.
     fn end(mut self) -> Vec<usize> {
         self.hang_up();
         self.threads.drain(..).map(|thread| thread.join().unwrap()).collect()
@@ -62,7 +63,7 @@ impl Silent {
     }
 }
 
-/// Whether a connection is the one that ends a silent listener.
+/// Returns whether a connection is the one that ends a silent listener.
 fn is_end(stream: &mut UnixStream) -> bool {
     let mut first = [0];
     stream.read_exact(&mut first).is_ok() && first == *b"!"
@@ -74,13 +75,13 @@ impl Drop for Silent {
     }
 }
 
-/// A folder of names for one test.
 fn folder() -> String {
     name("shm").split_once(':').unwrap().1.to_owned()
 }
 
-/// Calls that do not wait return nothing, again and again, in less than the time of one silent name: the clock only
-/// tells one behaviour from the other, which takes half a second for each name.
+/// Checks that calls that do not wait repeatedly return nothing within the time of one silent name.
+///
+/// The clock only distinguishes this from half a second for each name.
 fn takes_no_time(subscriber: &Subscriber, names: usize) {
     let began = Instant::now();
     for _ in 0..10 {
@@ -105,11 +106,11 @@ fn good_names_are_received_beside(count: usize, names: impl Fn(&str) -> Vec<Stri
         good.send(&Value::Int(i)).unwrap();
         assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(i));
     }
-    // One that appears later.
+    // A name that appears later.
     let later = Publisher::new(&format!("shm:{folder}/later"), &Options::default()).unwrap();
     later.send(&Value::Int(7)).unwrap();
     assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(7));
-    // They are tried again, with pauses, and told.
+    // They are retried with pauses, and reported.
     let mut told = std::collections::BTreeSet::new();
     let deadline = Instant::now() + 3 * SOON;
     while told.len() < count {
@@ -137,7 +138,7 @@ fn silent_names_of_a_list_delay_no_call() {
     });
 }
 
-/// Listeners of TCP that take connections and never answer; the last one takes none, because its queue is full.
+/// TCP listeners that take connections and never answer. The last one takes none, because its queue is full.
 #[test]
 fn silent_tcp_addresses_of_a_list_delay_no_call() {
     let folder = folder();
@@ -147,7 +148,7 @@ fn silent_tcp_addresses_of_a_list_delay_no_call() {
     let over_tcp = Publisher::new("tcp://127.0.0.1:0", &Options::default()).unwrap();
     let mut names: Vec<String> = at.iter().map(|at| format!("tcp://{at}")).collect();
     names.extend([over_tcp.endpoint().to_owned(), format!("shm:{folder}/good")]);
-    // No connection to it is established: the kernel tries again and again.
+    // No connection is established: the kernel keeps retrying.
     let full = TcpListener::bind("127.0.0.1:0").unwrap();
     rustix::net::listen(&full, 0).unwrap();
     let address = full.local_addr().unwrap();
@@ -183,7 +184,7 @@ fn tcp_address_that_listens_later_is_received() {
     assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(4));
 }
 
-/// All silent names have their time together: the clock only tells that from one after another.
+/// All silent names have their time together: the clock only distinguishes that from consecutive times.
 #[test]
 fn silent_names_delay_the_newest_value_of_a_pattern_once() {
     let folder = folder();
@@ -203,7 +204,7 @@ fn silent_names_delay_the_newest_value_of_a_pattern_once() {
     assert!(silent.end().iter().all(|count| *count <= 2));
 }
 
-/// How often a silent publisher is tried tells how long a call went on: half a second each time.
+/// Each try at a silent publisher lasts half a second, so their number tells the length of a call.
 #[test]
 fn silent_publisher_takes_no_time_beyond_that_of_a_call_for_its_newest_value() {
     let tries = |timeout: Duration, suffix: &str| {
@@ -211,14 +212,14 @@ fn silent_publisher_takes_no_time_beyond_that_of_a_call_for_its_newest_value() {
         let silent = Silent::at(&folder, 1);
         let error = latest(&format!("unix:{folder}/{suffix}"), &Options::default(), timeout).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Stalled | ErrorKind::Timeout), "{error}");
-        // The end of the listener is a connection, too, which it does not keep.
+        // The end of the listener is one more connection, which it does not keep.
         silent.end()[0]
     };
     let short = Duration::from_millis(1);
     for suffix in ["silent-0", "silent-*"] {
         assert_eq!(tries(short, suffix), 1, "{suffix}: it goes on behind its time-out");
     }
-    // One that has time left tries again within it; a busy machine may take that time away.
+    // With time left, it tries again; a busy machine may use up that time.
     let again = (0..30).map(|_| tries(Duration::from_millis(900), "silent-0")).find(|tries| *tries != 1);
     assert_eq!(again, Some(2));
 }
@@ -255,12 +256,12 @@ fn silent_name_that_answers_later_is_received() {
     assert!(gaps.iter().all(|gap| gap.until.is_some()), "{gaps:?}");
 }
 
-/// Makes and removes names that fit, without a pause.
+/// Makes and removes matching names, without a pause.
 fn churn(folder: &str, number: usize, over: &AtomicBool) -> u64 {
     churn_some(folder, number, over, usize::MAX)
 }
 
-/// The same, so many of them.
+/// Like `churn`, at most this many names.
 fn churn_some(folder: &str, number: usize, over: &AtomicBool, most: usize) -> u64 {
     let directory = std::env::var("LINKSPAN_DIR").unwrap();
     let mut made = 0;
@@ -271,7 +272,7 @@ fn churn_some(folder: &str, number: usize, over: &AtomicBool, most: usize) -> u6
             made % 1000
         ));
         drop(UnixListener::bind(&path).unwrap());
-        // Another program may have removed what is left of a dead one.
+        // Another program may have removed the file of a dead one.
         let _ = std::fs::remove_file(&path);
         made += 1;
     }
@@ -291,7 +292,7 @@ fn names_that_come_and_go_starve_no_messages() {
             publisher.send(&Value::Int(i)).unwrap();
             assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(i));
         }
-        // A call ends at its time although names appear all the while, and so does one that does not wait.
+        // A call ends in time while names keep appearing, and a call that does not wait returns.
         for _ in 0..5 {
             let error = subscriber.recv(Duration::from_millis(50)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
@@ -316,7 +317,7 @@ fn a_call_takes_one_round_of_names_beyond_its_time_and_no_name_is_lost() {
     const PER_ROUND: usize = 16;
     let folder = folder();
     let subscriber = Subscriber::new(&format!("{folder}/*"), &Options::default()).unwrap();
-    // All are in the queue of the kernel, so that a call without a bound would take them all.
+    // All are in the kernel's queue, so a call without a bound would take them all.
     let left = AtomicBool::new(false);
     let made = churn_some(&folder, 0, &left, CAME);
     let good = Publisher::new(&format!("shm:{folder}/good"), &Options::default()).unwrap();
@@ -338,7 +339,7 @@ fn a_call_takes_one_round_of_names_beyond_its_time_and_no_name_is_lost() {
         assert!(now <= before + PER_ROUND, "call {call} tried {} names", now - before);
         before = now;
     }
-    // The name that came behind them is joined, and so were all before it.
+    // The last name is joined, and all earlier ones.
     assert_eq!(received.expect("the last name is joined").value().unwrap(), &Value::Int(1));
     assert_eq!(tried(&subscriber), CAME + 1);
 }

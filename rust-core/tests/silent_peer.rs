@@ -1,6 +1,7 @@
-//! One listener that accepts connections and never answers takes no time of the calls on an object that connects to it:
-//! how often it is connected to tells. An attempt stays under way for the calls that follow, and a call that waited for
-//! the answer would begin another one.
+//! A listener that accepts connections and never answers must not delay the calls on a connecting object.
+//!
+//! The number of connections shows it. Later calls continue an attempt; a call that waited for the answer
+//! would begin another one.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::RawFd;
@@ -19,7 +20,6 @@ const TRANSPORTS: [&str; 3] = ["shm", "unix", "tcp"];
 /// The calls on each object.
 const CALLS: usize = 20;
 
-/// Where the silent listener is.
 #[derive(Clone)]
 enum At {
     File(PathBuf),
@@ -35,7 +35,7 @@ struct Silent {
 }
 
 impl Silent {
-    /// One that takes the place of a name that is free.
+    /// Returns a silent listener at a free name.
     fn at(endpoint: &str) -> Silent {
         if let Some(address) = endpoint.strip_prefix("tcp://") {
             return Silent::over(TcpListener::bind(address).unwrap());
@@ -84,7 +84,7 @@ impl Drop for Silent {
     }
 }
 
-/// A name, or an address, at which nothing listens.
+/// Returns a name or an address without a listener.
 fn free(transport: &str) -> String {
     if transport != "tcp" {
         return name(transport);
@@ -93,8 +93,9 @@ fn free(transport: &str) -> String {
     format!("tcp://{}", listener.local_addr().unwrap())
 }
 
-/// Runs calls that have next to no time, each of which finds nothing. The listener is connected to once, and again each
-/// 5 s at the most: an attempt has so much time.
+/// Runs calls with almost no time, each of which finds nothing.
+///
+/// An attempt lasts 5 s, so the listener sees one connection, and at most one more per 5 s.
 fn takes_no_time(silent: &Silent, kinds: &[ErrorKind], calls: &[&dyn Fn() -> ErrorKind]) {
     let (began, before) = (Instant::now(), silent.taken.load(Ordering::SeqCst));
     for _ in 0..CALLS {
@@ -112,7 +113,7 @@ fn takes_no_time(silent: &Silent, kinds: &[ErrorKind], calls: &[&dyn Fn() -> Err
 const NOTHING: [ErrorKind; 4] =
     [ErrorKind::Empty, ErrorKind::Timeout, ErrorKind::Stalled, ErrorKind::Disconnected];
 
-/// Waits on the descriptor until the value of the peer that answers at last was received.
+/// Waits on the descriptor until the value of the peer, which answers at last, is received.
 fn answers_later(descriptor: RawFd, mut received: impl FnMut() -> Option<Value>) {
     loop {
         if let Some(value) = received() {
@@ -159,7 +160,7 @@ fn silent_publisher_takes_no_time_of_the_calls_of_its_subscriber() {
     }
 }
 
-/// A subscriber that is made beside such a publisher says so: messages meanwhile are not counted.
+/// A subscriber next to a silent publisher reports it: messages in that time are not counted.
 #[test]
 fn subscriber_says_that_its_publisher_did_not_answer() {
     for transport in TRANSPORTS {
@@ -169,7 +170,7 @@ fn subscriber_says_that_its_publisher_did_not_answer() {
         let events = subscriber.events();
         assert!(events.iter().any(|event| event.text.contains("does not answer")), "{events:?}");
         assert_eq!(silent.taken.load(Ordering::SeqCst), 1);
-        // It has had its time, so the error names it.
+        // The attempt has had its time, so the error names it.
         let error = subscriber.recv(Duration::from_millis(1)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Stalled, "{error}");
     }
@@ -212,18 +213,19 @@ fn silent_listener_takes_no_time_of_the_calls_of_a_channel_that_connects_again()
         let sends = thread::spawn(move || {
             let peer = next.accept(SOON).unwrap();
             peer.send(&Value::Int(7), SOON).unwrap();
-            // The end of its process would be the end of the message.
+            // The end of its process would end the message.
             let _ = peer.close(SOON);
         });
         answers_later(descriptor, || channel.try_recv().ok().map(|message| message.value().unwrap().clone()));
-        // What was received is consumed by the next call.
+        // The next call consumes the received message.
         let _ = channel.try_recv();
         drop(channel);
         sends.join().unwrap();
     }
 }
 
-/// A call with a time-out ends by it, also one that makes an object; one without finds out whether a program listens.
+/// A call that makes an object also ends by its time-out. A call without a time-out finds out whether a
+/// program listens.
 #[test]
 fn silent_listener_takes_no_more_of_a_connect_than_its_time() {
     for transport in TRANSPORTS {
@@ -236,7 +238,7 @@ fn silent_listener_takes_no_more_of_a_connect_than_its_time() {
             assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
         }
         let half_seconds = Duration::from_millis(500) * u32::try_from(CALLS).unwrap();
-        // The clock only tells one behaviour from the other.
+        // The clock only distinguishes the two behaviours.
         assert!(began.elapsed() < half_seconds, "{CALLS} calls of 1 ms took {:?}", began.elapsed());
         let error = Channel::connect(&endpoint, &Options::default(), Wait::none()).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Stalled, "{error}");

@@ -1,4 +1,4 @@
-//! Long arrays over shared memory: elements lie in slots that both sides share, and are viewed there.
+//! Long arrays over shared memory: elements lie in shared slots, and are viewed there.
 
 use std::thread;
 
@@ -6,7 +6,7 @@ use linkspan::{Channel, DType, ErrorKind, Listener, Message, NdArray, Options, O
 
 use crate::support::{SOON, name, short_or_full};
 
-/// From so many bytes on elements go into a slot.
+/// From this many bytes on elements go into a slot.
 const LONG: usize = 64 << 10;
 
 fn options() -> Options {
@@ -54,7 +54,7 @@ fn elements(message: &Message, path: &str) -> NdArray {
     }
 }
 
-/// Whether these bytes lie in a memory file of the other side's that is mapped read-only.
+/// Returns whether these bytes lie in a read-only mapping of the other side's memory file.
 pub fn is_shared(bytes: &[u8]) -> bool {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     maps.lines().any(|line| {
@@ -67,7 +67,7 @@ pub fn is_shared(bytes: &[u8]) -> bool {
     })
 }
 
-/// The first message opens the link; arrays that are encoded from then on find its slots.
+/// The first message opens the link; arrays that are encoded later find its slots.
 fn open(one: &Channel, two: &Channel) {
     one.send(&Value::from(0), SOON).unwrap();
     two.recv(SOON).unwrap();
@@ -94,7 +94,7 @@ fn long_array_is_viewed_where_the_sender_put_it() {
         assert!(!is_shared(&elements(&message, "short").data));
         assert_eq!(wave.elements::<u64>().unwrap(), numbers(seed, 1 << 20));
         assert_eq!(*message.value().unwrap(), value);
-        // The same bytes as over any other transport.
+        // Equal to the bytes over any other transport.
         assert_eq!(linkspan::codec::decode(message.body(), message.encoding()).unwrap(), value);
     }
     assert_eq!((stat(&one, "arrays_in_slots"), stat(&one, "arrays_without_slot")), (100, 0));
@@ -202,7 +202,7 @@ fn replay_over_a_new_link_brings_the_array() {
     sender.send(&array(1, 1 << 20), SOON).unwrap();
     let view = elements(&first.recv(SOON).unwrap(), "");
     assert!(is_shared(&view.data));
-    // Ended before it has consumed it.
+    // Ended before it has consumed the array.
     drop((first, listener));
     let listener = Listener::listen(&name, &options()).unwrap();
     let sending = thread::spawn(move || {
@@ -230,8 +230,7 @@ fn array_above_the_limit_is_refused_and_leaves_the_channel_whole() {
     assert_eq!(elements(&two.recv(SOON).unwrap(), "").elements::<u64>().unwrap(), numbers(2, 1 << 19));
 }
 
-/// A gigabyte with `LINKSPAN_FULL=1`, and a quarter of it in a daily run: the kernel's clearing of pages takes most of
-/// the time.
+/// A gigabyte with `LINKSPAN_FULL=1`, else a quarter: the kernel's clearing of pages takes most of the time.
 #[test]
 fn array_of_a_gigabyte_arrives_as_a_view() {
     let most = short_or_full(1 << 28, 1 << 30);
@@ -239,7 +238,7 @@ fn array_of_a_gigabyte_arrives_as_a_view() {
     let left = std::fs::read_to_string("/proc/meminfo").unwrap();
     let left = left.lines().find_map(|line| line.strip_prefix("MemAvailable:")).unwrap();
     let left: u64 = left.trim().trim_end_matches(" kB").trim().parse().unwrap();
-    // Three times as much would be needed; a smaller machine uses what it has.
+    // Three times as much is needed; a smaller machine uses its free memory.
     let bytes = most.min(left as usize * 1024 / 6 / LONG * LONG);
     let mut sends = limited(limit);
     sends.replay_bytes = 2 * limit;
@@ -253,7 +252,7 @@ fn array_of_a_gigabyte_arrives_as_a_view() {
     assert!(view.data.iter().step_by(1021).all(|byte| *byte == 3));
 }
 
-/// Arrays are found without the tree of their message, which a later look-up may build: both give the same.
+/// Arrays are found without the tree of their message. A later look-up may build it, with equal results.
 #[test]
 fn values_of_a_message_with_arrays_are_found_in_any_order() {
     let (one, two) = pair();
@@ -284,7 +283,7 @@ fn values_of_a_message_with_arrays_are_found_in_any_order() {
         assert!(is_shared(&kept.data));
         assert_eq!(*kept.elements::<u64>().unwrap(), numbers(2, 2 * LONG));
     }
-    // One array in one form under two keys, in another form, and a part of it.
+    // One array in one form under two keys, in another form, and a part.
     let NdArray { dtype, data, .. } = NdArray::vector(&numbers(4, 2 * LONG));
     let flat = NdArray { dtype, order: Order::Row, shape: vec![LONG as u64 / 4], data: data.clone() };
     let square = NdArray { shape: vec![8, LONG as u64 / 32], ..flat.clone() };

@@ -13,7 +13,7 @@ use crate::support;
 use crate::support::spools::{called, json, names, place, serve_one};
 use crate::support::{SOON, name};
 
-/// A bash script in a directory; it gets `$1` and has 20 s.
+/// Runs a bash script in a directory, for at most 20 s.
 fn bash(directory: &Path, script: &str) -> std::process::Output {
     let output = Command::new("timeout")
         .args(["-s", "KILL", "20", "bash", "-eu", "-c", script])
@@ -188,7 +188,7 @@ fn unreadable_request_is_kept_and_answered_and_blocks_no_other() {
     let error = fs::read_to_string(directory.join("client/b.json.error")).unwrap();
     assert!(error.contains("TooLarge") && error.contains("1001") && error.contains("1000"), "{error}");
     assert_eq!(names(&directory.join("server")), ["e.json", "f.json~", "g.part"]);
-    // The same name once more, with other bytes: both are kept.
+    // A second file with this name and other bytes: both are kept.
     put("a.json", b"[");
     put("z.json", b"\"good\"");
     serve_one(&server);
@@ -200,7 +200,7 @@ fn file_written_in_place_is_taken_once_it_is_whole() {
     use std::io::Write;
     let (endpoint, directory) = place();
     let server = Server::serve(&endpoint, &json()).unwrap();
-    // What mv does between file systems.
+    // `mv` does this between file systems.
     let mut file = fs::File::create(directory.join("server/copied.json")).unwrap();
     file.write_all(b"[1, ").unwrap();
     assert_eq!(server.next(Duration::ZERO).err().unwrap().kind(), ErrorKind::Timeout);
@@ -241,7 +241,7 @@ fn messages_stay_until_they_are_consumed() {
         let message = reader.recv(SOON).unwrap();
         assert_eq!((message.value().unwrap(), message.sequence()), (&Value::Int(i), i as u64 + 1));
     }
-    // Two are consumed, because the third was received; the third was delivered and not consumed.
+    // The receipt of the third consumed the first two; the third was delivered and not consumed.
     assert_eq!(names(&directory.join("server")).len(), 3);
     drop(reader);
     drop(listener);
@@ -264,7 +264,7 @@ fn server_that_died_between_answer_and_request_does_not_answer_again() {
         fs::write(directory.join("server").join(request), "1").unwrap();
         fs::write(directory.join("client").join(answer), "2").unwrap();
     }
-    // A name that a script has used again is a new request, though the answer to the first still lies there.
+    // A name that a script has reused is a new request, though the answer to the first is still there.
     fs::write(directory.join("client/job.json"), "\"old\"").unwrap();
     let changed = |path: PathBuf| {
         use std::os::unix::fs::MetadataExt;
@@ -302,8 +302,7 @@ fn caller_that_gives_up_withdraws_the_request() {
     });
     assert!(names(&directory.join("client")).is_empty() && names(&directory.join("server")).is_empty());
 
-    // Answered while another call waits: it is kept for the call that asks for it, and not mistaken for the next
-    // answer.
+    // Answered while another call waits: kept for its own call, and not mistaken for the next answer.
     let asked = client.start_call(&client.encode(&Value::Int(3)).unwrap(), SOON).unwrap();
     client.finish_call(&asked, Duration::ZERO).unwrap_err();
     serve_one(&server);
@@ -353,7 +352,7 @@ fn waiting_client_finds_a_spool_when_it_is_made() {
         client.join().unwrap().send(&Value::Int(1), SOON).unwrap();
         assert!(!server.next(SOON).unwrap().unwrap().wants_reply());
     });
-    // The spool keeps messages: it accepts them without a server.
+    // The spool accepts messages without a server.
     let client = Channel::connect(&endpoint, &json(), Duration::ZERO).unwrap();
     client.send(&Value::Int(2), Duration::ZERO).unwrap();
     client.close(SOON).unwrap();
@@ -453,7 +452,7 @@ fn full_spool_blocks_the_sender_until_there_is_room() {
             assert_eq!(server.next(SOON).unwrap().unwrap().body().len(), 10_000);
         }
     });
-    // A message over the limit of waiting bytes is accepted where nothing else waits.
+    // An otherwise empty spool accepts a message over the limit of waiting bytes.
     drop(server.next(Duration::ZERO));
     let long = linkspan::Payload::from_bytes(linkspan::Encoding::Raw, vec![7; 300_000].into());
     client.send_payload(&long, SOON).unwrap();
@@ -474,7 +473,7 @@ fn removed_directory_is_reported_and_the_next_start_works() {
     drop(server);
     let error = client.send(&Value::Int(2), Duration::from_millis(50)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Disconnected, "{error}");
-    // It joins the next one.
+    // It joins the next spool.
     let server = Server::serve(&endpoint, &json()).unwrap();
     client.send(&Value::Int(3), SOON).unwrap();
     assert_eq!(server.next(SOON).unwrap().unwrap().value().unwrap(), &Value::Int(3));
@@ -490,7 +489,7 @@ fn spool_has_no_hang_up_and_close_waits_for_no_peer() {
         client.close(Duration::ZERO).unwrap();
         assert_eq!(client.send(&Value::Null, SOON).unwrap_err().kind(), ErrorKind::InvalidState);
     }
-    // One channel for all of them, and none of them is missed.
+    // One channel serves all clients, and misses none.
     let server = listener.accept(SOON).unwrap();
     assert_eq!(listener.accept(Duration::ZERO).err().unwrap().kind(), ErrorKind::Timeout);
     for i in 0..3i64 {

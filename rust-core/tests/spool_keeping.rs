@@ -19,9 +19,8 @@ fn durable() -> linkspan::Options {
     options
 }
 
-/// A directory of its own that a test removes.
 fn folder() -> tempfile::TempDir {
-    // So that the environment is set.
+    // Sets the environment.
     name("spool");
     tempfile::tempdir().unwrap()
 }
@@ -47,7 +46,7 @@ fn after_the_machine_has_restarted_a_volatile_spool_is_empty() {
         for place in ["server/a.json", "client/b.json", "hello/panel", "rejected/c.json"] {
             fs::write(directory.join(place), "1").unwrap();
         }
-        // The life before this one.
+        // The boot before this one.
         fs::write(directory.join(".boot"), "6ba7b810-9dad-11d1-80b4-00c04fd430c8").unwrap();
         if comes_first == "server" {
             let server = Server::serve(&endpoint, &json()).unwrap();
@@ -74,13 +73,13 @@ fn durable_spool_lies_in_the_state_directory_and_outlives_everything() {
     let endpoint = name("spool");
     let file = endpoint.strip_prefix("spool:").unwrap().replace('/', "@") + ".spool";
     let state = PathBuf::from(std::env::var("LINKSPAN_STATE_DIR").unwrap()).join(&file);
-    // There is no server yet: a client that needs it durable creates it.
+    // There is no server yet: a client with the option `durable` creates the spool.
     let client = Channel::connect(&endpoint, &durable(), NOW).unwrap();
     client.send(&Value::Int(1), SOON).unwrap();
     client.close(SOON).unwrap();
     assert_eq!(names(&state.join("server")).len(), 1);
     assert!(state.join(".durable").exists() && !state.join(".boot").exists());
-    // A client without the option finds it, too.
+    // A client without the option also finds it.
     let client = Channel::connect(&endpoint, &json(), NOW).unwrap();
     client.send(&Value::Int(2), SOON).unwrap();
     clean().unwrap();
@@ -107,7 +106,7 @@ fn durable_spool_is_served_without_the_option_durable() {
     let error = Server::serve(&endpoint, &durable()).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::AddressInUse, "it is the same spool");
     drop(server);
-    // Its messages are on the disk, too: no volatile spool of the name was created.
+    // Its messages are also on the disk: no volatile spool of this name was created.
     let file = endpoint.strip_prefix("spool:").unwrap().replace('/', "@") + ".spool";
     assert!(!PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).join(file).exists());
 }
@@ -116,7 +115,7 @@ fn durable_spool_is_served_without_the_option_durable() {
 fn waiting_client_finds_a_durable_spool() {
     alone!(waiting_client_finds_a_durable_spool);
     let endpoint = name("spool");
-    // The state directory exists already.
+    // The state directory already exists.
     drop(Channel::connect(&name("spool"), &durable(), NOW).unwrap());
     std::thread::scope(|s| {
         let (options, waits) = waiting_options();
@@ -154,7 +153,7 @@ fn durable_message_is_on_the_disk_before_send_returns() {
     let calls: Vec<&str> = trace.lines().filter_map(|line| line.split_once('(')).map(|(c, _)| c).collect();
     let mut linked = 0;
     for (i, call) in calls.iter().enumerate().filter(|(_, call)| **call == "linkat") {
-        // The file, its name, and only then the note that it was accepted.
+        // The file, its name, and only then the report that it was accepted.
         assert_eq!((calls[i - 1], *call, calls[i + 1], calls[i + 2]), ("fsync", "linkat", "fsync", "write"));
         linked += 1;
     }
@@ -180,13 +179,13 @@ fn files_of_dead_clients_are_swept_and_fetchable_answers_kept() {
     put(&client, "job.json", NOW);
     put(&client, "forgotten.json", TWO_DAYS);
     put(&directory.join("rejected"), "bad.json", TWO_DAYS);
-    // Killed, so it could not take its file away; the other one could.
+    // This client was killed and could not remove its file; the other could.
     put(&hello, "php-7+00ff00ff", NOW);
     put(&hello, "panel", NOW);
     put(&hello, "old", TWO_DAYS);
-    // An unfinished file of a dead sender on a file system where files need a name.
+    // An unfinished file of a dead sender, on a file system that needs names for files.
     put(&directory.join("server"), &format!(".new.{number}.php-7+00ff00ff.json"), NOW);
-    // Requests of dead clients are served all the same.
+    // Requests of dead clients are still served.
     put(&directory.join("server"), &format!("{number}.php-9+00ff00ff.json"), TWO_DAYS);
     let server = Server::serve(&endpoint, &json()).unwrap();
     assert_eq!(names(&client), [format!("{number}.panel.json"), "job.json".to_owned()]);
@@ -332,7 +331,7 @@ fn modes_and_groups() {
     let group = rustix::process::getegid().as_raw();
     options.set("group", &Value::from(group)).unwrap();
     let server = Server::serve(&endpoint, &options).unwrap();
-    // Its users put files into its directories, and cannot replace the directories.
+    // Its users put files into its directories, but cannot replace the directories.
     assert_eq!((mode(&directory), mode(&directory.join("client"))), (0o2750, 0o2770));
     // A client writes with the mode of the spool.
     let client = Channel::connect(&endpoint, &json(), SOON).unwrap();
@@ -379,7 +378,7 @@ fn inside_a_full_disk() {
     let small = client.encode(&Value::from("small")).unwrap();
     let asked = client.start_call(&small, SOON).unwrap();
     let request = server.next(SOON).unwrap().unwrap();
-    // Another program takes the rest.
+    // Another program takes the rest of the disk.
     let mut number = 0;
     while fs::write(folder.join(format!("ballast{number}")), vec![0; 4096]).is_ok() {
         number += 1;

@@ -1,8 +1,8 @@
-//! SIGKILL at every system call of a spool's server and of its clients: nothing that was accepted is lost, no caller
-//! waits in vain, nothing is answered twice, and nothing is left behind.
+//! SIGKILL at every system call of a spool's server and its clients.
 //!
-//! Where there are more calls than the budget, they are sampled evenly; `LINKSPAN_SEED` sets which, `LINKSPAN_FULL=1`
-//! takes all.
+//! Accepted messages are never lost, no caller waits in vain, no request is answered twice, and no file
+//! remains. If there are more calls than the budget, they are sampled evenly. `LINKSPAN_SEED` selects them;
+//! `LINKSPAN_FULL=1` takes all.
 
 use std::collections::BTreeMap;
 use std::fs::{read_to_string, remove_file};
@@ -21,13 +21,13 @@ use crate::support::spools::{all_names, names, place};
 use crate::support::victims::Random;
 use crate::support::{SOON, short_or_full, spools};
 
-/// How many kills a case has, at most.
+/// The most kills of a case.
 const BUDGET: usize = 60;
 
-/// How often a victim does its part.
+/// The rounds of a victim.
 const TIMES: &str = "3";
 
-/// The calls that change something that others see, or wait for it.
+/// The calls that change something visible to others, or wait for it.
 const CALLS: &str = "openat,linkat,unlinkat,renameat,renameat2,mkdirat,write,pwrite64,read,close,fcntl,fchmod,fchown,\
 inotify_add_watch,epoll_wait,getdents64";
 
@@ -35,7 +35,7 @@ fn victim() -> PathBuf {
     program("test-victim")
 }
 
-/// One life under strace; true where that killed it.
+/// Runs one life under strace; true if it was killed.
 fn live(words: &[&str], role: &str, endpoint: &str, incarnation: i64, given: &Path) -> bool {
     let status = Command::new("strace")
         .args(words)
@@ -45,7 +45,7 @@ fn live(words: &[&str], role: &str, endpoint: &str, incarnation: i64, given: &Pa
         .stderr(std::process::Stdio::null())
         .status()
         .expect("strace has to be installed, see tools/apt.sh");
-    // strace ends as its program did.
+    // strace ends like its program.
     match status.signal() {
         Some(signal) => assert_eq!(signal, libc::SIGKILL),
         None => assert!(status.success(), "a victim that was not killed failed: {status}"),
@@ -53,7 +53,7 @@ fn live(words: &[&str], role: &str, endpoint: &str, incarnation: i64, given: &Pa
     status.signal().is_some()
 }
 
-/// Returns the moments of a kill: the name of a call, and which of them.
+/// Returns the moments of a kill: the name of a call, and its number.
 fn moments(role: &str, endpoint: &str, given: &Path) -> Vec<(String, usize)> {
     let trace = given.with_extension("trace");
     let traced = format!("trace={CALLS}");
@@ -75,7 +75,7 @@ fn moments(role: &str, endpoint: &str, given: &Path) -> Vec<(String, usize)> {
     (0..budget).map(|i| all[(i * total / budget + shift) % total].clone()).collect()
 }
 
-/// Kills a life at every moment, and calls `between` after each; at least half of the kills have to happen.
+/// Kills a life at every moment, and calls `between` after each. At least half of the kills must happen.
 fn kill_at_every_moment(role: &str, endpoint: &str, given: &Path, mut between: impl FnMut(i64)) {
     let moments = moments(role, endpoint, given);
     between(0);

@@ -1,8 +1,10 @@
-//! SIGKILL at every system call of connecting, accepting, sending, receiving, publishing and ending: strace injects it
-//! into a thread of a victim, call by call. After each the survivor continues, the next incarnation completes its part,
-//! nothing more is held, and no name is left that the next start would not have cleaned.
+//! SIGKILL at every system call of connecting, accepting, sending, receiving, publishing and ending.
 //!
-//! Where there are more calls than the budget, they are sampled evenly, from a start that `LINKSPAN_SEED` sets;
+//! strace injects it into a thread of a victim, call by call. After each kill the survivor continues, and the
+//! next incarnation completes its part. Nothing more is held, and the next start can clean every remaining
+//! name.
+//!
+//! If there are more calls than the budget, they are sampled evenly, from a start that `LINKSPAN_SEED` sets;
 //! `LINKSPAN_FULL=1` takes all.
 
 use std::collections::BTreeMap;
@@ -16,7 +18,7 @@ use crate::support::alone::one_at_a_time;
 use crate::support::short_or_full;
 use crate::support::victims::{Life, Random, Role, Survivor, Victim, held, left_at, nothing_more_is_held};
 
-/// How many kills a case has, at most.
+/// The most kills of a case.
 const BUDGET: usize = 16;
 
 /// How many times a victim does its part: all three sizes of message, and answers.
@@ -25,16 +27,16 @@ const TIMES: i64 = 9;
 /// The number of lives in which each kill may happen.
 const LIVES: usize = 3;
 
-/// Which of a victim's threads is killed.
+/// The thread of a victim that is killed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Thread {
-    /// The one that calls.
+    /// The thread that calls.
     Main,
-    /// The one that answers newcomers.
+    /// The thread that answers newcomers.
     Acceptor,
 }
 
-/// strace, with a hold on one thread.
+/// strace, attached to one thread.
 struct Tracer(Child);
 
 impl Tracer {
@@ -46,7 +48,7 @@ impl Tracer {
             .stderr(Stdio::piped())
             .spawn()
             .expect("strace has to be installed, see tools/apt.sh");
-        // It counts from its message on.
+        // It counts from this message on.
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let line = lines.next().expect("strace ended at once").unwrap();
         assert!(line.contains("attached"), "strace: {line}");
@@ -76,7 +78,7 @@ impl Case {
         self.survivor.meet(self.incarnation, life)
     }
 
-    /// One life under strace; true where that killed it.
+    /// Runs one life under strace; true if it was killed.
     fn traced(&mut self, words: &[&str]) -> bool {
         let warm = format!("{}/warm", self.folder);
         let gate = if self.thread == Thread::Acceptor { warm.as_str() } else { "" };
@@ -93,27 +95,27 @@ impl Case {
         ended.signal().is_some()
     }
 
-    /// Returns the calls of one whole life and how often each was made.
+    /// Returns the calls of one whole life with their numbers.
     fn calls(&mut self) -> BTreeMap<String, usize> {
         let file = format!("{}/trace", self.folder);
         assert!(!self.traced(&["-o", &file]), "not killed");
         let mut calls = BTreeMap::new();
         for line in read_to_string(&file).unwrap().lines() {
-            // A call that was under way when strace attached is a restart; its beginning counts, too.
+            // A call that was under way when strace attached is shown as a restart, whose beginning counts.
             if let Some((name, _)) =
                 line.split_once('(').filter(|(name, _)| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
             {
                 *calls.entry(name.to_owned()).or_default() += 1;
             }
         }
-        // strace injects by name: not into this one, which only some kernels answer to, and not into calls that are
-        // newer than its table, which it lists by number alone.
+        // strace injects by name. Only some kernels answer to `restart_syscall`, and strace lists newer calls
+        // only by number.
         calls.retain(|name, _| name != "restart_syscall" && !name.starts_with("syscall_0x"));
         calls
     }
 }
 
-/// So many of them, evenly.
+/// Selects the budget's number evenly.
 fn sample<T>(all: Vec<T>, random: &mut Random) -> Vec<T> {
     let budget = short_or_full(BUDGET, usize::MAX);
     if all.len() <= budget {
@@ -135,8 +137,8 @@ fn survives(transport: &str, role: Role, thread: Thread) {
     let mut case = Case { thread, survivor, folder, incarnation: 0 };
     let mut calls = case.calls();
     for _ in 1..LIVES {
-        // The number of polls of a wait differs: the calls of every life are taken, and the first of those of some
-        // lives.
+        // The number of polls of a wait differs between lives, so the calls of every life are used, and the
+        // first call of rarer names.
         let again = case.calls();
         for name in again.keys() {
             calls.entry(name.clone()).or_insert(1);
@@ -158,7 +160,7 @@ fn survives(transport: &str, role: Role, thread: Thread) {
         let words = ["-o", "/dev/null", "-e", &format!("trace={name}"), "-e", &inject];
         // A wait can be over before it begins, so a few calls occur only in some lives.
         killed += usize::from((0..LIVES).any(|_| case.traced(&words)));
-        // The next incarnation, left alone, does its whole part.
+        // The next incarnation does its whole part without a kill.
         let next = case.victim(None);
         case.survivor.see_out(next);
         nothing_more_is_held(before);

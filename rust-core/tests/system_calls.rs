@@ -1,5 +1,5 @@
-//! How many system calls a message takes, counted by strace: a count depends on no clock, and hardly on how busy the
-//! machine is.
+//! The number of system calls of a message, counted by strace: it depends on no clock, and hardly on the
+//! machine's load.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -9,12 +9,13 @@ use std::time::Duration;
 use crate::support::{SOON, name};
 use linkspan::{Channel, Encoding, Listener, Options, Payload, Value};
 
-/// Set in the process that is traced.
+/// Set in the traced process.
 const TRACED: &str = "LINKSPAN_TEST_TRACED";
 const ROUNDS: i64 = 500;
 
-/// The calls of these names that the test of this name makes in a process of its own, where it does `work`; none in
-/// that process.
+/// Runs the test with this name in a traced process, which does `work`; returns its calls of these names.
+///
+/// In that process returns `None`.
 fn traced(test: &str, calls: &str, work: impl FnOnce()) -> Option<BTreeMap<String, usize>> {
     if std::env::var_os(TRACED).is_some() {
         work();
@@ -46,7 +47,7 @@ fn traced(test: &str, calls: &str, work: impl FnOnce()) -> Option<BTreeMap<Strin
     Some(counts)
 }
 
-/// A `ppoll` that does not wait, beside its name.
+/// A `ppoll` that does not wait, counted in addition to its name.
 const ASKING: &str = "ppoll at once";
 
 fn of(counts: &BTreeMap<String, usize>, calls: &[&str]) -> usize {
@@ -76,14 +77,14 @@ fn dialogue(transport: &str) {
     });
 }
 
-/// A peer that has just sent something is there. A side that is not scheduled for longer than that is probed, so some
+/// A peer that has just sent something exists. A side that is not scheduled for longer is probed, so some
 /// probes are allowed.
 fn asks_rarely_in_a_dialogue(transport: &str, test: &str) {
     let calls = "poll,ppoll,read,write,sendto,sendmsg,recvfrom,recvmsg";
     let Some(counts) = traced(test, calls, || dialogue(transport)) else { return };
     let moved = of(&counts, &["write", "sendto", "sendmsg"]);
     assert!(moved >= 2 * ROUNDS as usize, "{counts:?}");
-    // A call that waits is no question.
+    // A call that waits is not a probe.
     assert!(of(&counts, &["poll", ASKING]) < ROUNDS as usize / 2, "{transport}: {counts:?}");
 }
 
@@ -103,7 +104,7 @@ fn dialogue_over_fifo_does_not_ask_before_each_message_whether_the_peer_is_there
     );
 }
 
-/// The receiver parks before each message and sends nothing: parking again shows that it is there.
+/// The receiver parks before each message and sends nothing: parking again shows its existence.
 #[test]
 fn one_way_to_a_parked_peer_does_not_probe_before_each_message() {
     let test = "one_way_to_a_parked_peer_does_not_probe_before_each_message";
@@ -119,8 +120,8 @@ fn one_way_to_a_parked_peer_does_not_probe_before_each_message() {
             }
         });
     };
-    // On a busy machine several messages may have come before the receiver runs again: then it parks less often than
-    // they are sent, and the run shows nothing.
+    // On a busy machine several messages may arrive before the receiver runs again. Then it parks less often
+    // than they are sent, and the run shows nothing.
     const RUNS: usize = 40;
     let mut seen = Vec::new();
     for _ in 0..RUNS {
@@ -134,7 +135,7 @@ fn one_way_to_a_parked_peer_does_not_probe_before_each_message() {
     panic!("in none of {RUNS} runs did the receiver park before most messages: {seen:?}");
 }
 
-/// A peer that makes room for the next piece is there.
+/// A peer that makes room for the next piece exists.
 #[test]
 fn large_messages_over_shared_memory_do_not_ask_at_each_piece_whether_the_peer_is_there() {
     const LARGE: usize = 100;
@@ -161,7 +162,7 @@ fn large_messages_over_shared_memory_do_not_ask_at_each_piece_whether_the_peer_i
     assert!(of(&counts, &["poll", "ppoll"]) < 6 * LARGE, "{counts:?}");
 }
 
-/// Messages of a batch, and how many batches.
+/// Messages of a batch, and the number of batches.
 const BATCH: i64 = 64;
 const BATCHES: i64 = 50;
 
@@ -187,7 +188,7 @@ fn batches(transport: &str) {
     });
 }
 
-/// One frame there, one acknowledgement, one back; some more are allowed for the hello, and for polls in between.
+/// One frame there, one acknowledgement, one back, and a few for the hello and for polls.
 #[test]
 fn batch_over_a_stream_takes_one_write_and_hardly_more_reads() {
     let test = "batch_over_a_stream_takes_one_write_and_hardly_more_reads";

@@ -22,7 +22,7 @@ fn address(endpoint: &str) -> SocketAddr {
     endpoint.strip_prefix("tcp://").unwrap().parse().unwrap()
 }
 
-/// The endpoint of a name of this test's own, with a port that the kernel chooses.
+/// Returns an endpoint of this test, with a port that the kernel chooses.
 fn any_port() -> String {
     let endpoint = name("tcp");
     format!("{}:0", endpoint.rsplit_once(':').unwrap().0)
@@ -54,7 +54,7 @@ fn port_that_was_left_open_is_shown() {
 
 #[test]
 fn names_and_numbers_of_this_machine() {
-    // For the directory.
+    // Sets the directory.
     name("tcp");
     for host in ["localhost", "[::1]", "127.0.0.1"] {
         let listener = Listener::listen(&format!("tcp://{host}:0"), &options()).unwrap();
@@ -69,7 +69,8 @@ fn names_and_numbers_of_this_machine() {
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
 }
 
-/// A listener that never accepts: its queue is full, so the kernel completes no further connection and reports nothing.
+/// A listener that never accepts: its queue is full, so the kernel completes no further connection and
+/// reports nothing.
 fn black_hole() -> (TcpListener, Vec<TcpStream>, String) {
     let socket =
         rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None).unwrap();
@@ -102,7 +103,7 @@ fn silent_peer_is_waited_for_until_the_deadline() {
     });
 }
 
-/// Answers a connection with these bytes instead of a hello; returns everything that it received.
+/// Answers a connection with these bytes instead of a hello; returns all received bytes.
 fn impostor(answer: impl FnOnce(&mut TcpStream) + Send + 'static) -> (String, mpsc::Receiver<Vec<u8>>) {
     let listener = TcpListener::bind(address(&any_port())).unwrap();
     let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
@@ -178,7 +179,7 @@ fn peers_that_break_off() {
         let half = proven(address(&endpoint));
         half.shutdown(Shutdown::Write).unwrap();
         check(1);
-        // One that stays half open is no more than a connection that waits for its hello.
+        // A half-open connection only waits for its hello.
         drop(half);
         check(2);
         let kinds: Vec<_> = good.events().iter().map(|e| e.kind.name()).collect();
@@ -243,7 +244,7 @@ fn listings_show_listeners_and_not_dead_ones() {
         let client = Channel::connect(&endpoint, &options(), SOON).unwrap();
         client.call(&Value::Int(1), SOON).unwrap();
         let begun = Instant::now();
-        // The server counts an answer once it is sent, and the caller may have it before.
+        // The server counts an answer after sending it, so the caller may have it earlier.
         let one = loop {
             let listed = registry::list().unwrap().into_iter().find(|one| one.endpoint == endpoint);
             let counts = listed.as_ref().is_some_and(|one| one.messages == Some(2));
@@ -251,7 +252,7 @@ fn listings_show_listeners_and_not_dead_ones() {
                 break listed;
             }
         };
-        // Before anything is asserted: the scope waits for the server's thread.
+        // Before any assertion: the scope waits for the server's thread.
         server.close(SOON).unwrap();
         let one = one.unwrap();
         assert!(one.problem.is_none(), "{one:?}");

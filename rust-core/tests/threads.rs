@@ -1,5 +1,5 @@
-//! One object in several threads: those that send and publish take turns, calls are under way together; a second one
-//! that receives is refused.
+//! One object in several threads: sends and publications take turns, calls run together, and a second
+//! receiver is refused.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use crate::support::{SOON, name};
 const THREADS: i64 = 6;
 const EACH: i64 = 100;
 
-/// A server that answers each request with its own value, in a thread of its own, until it is closed.
+/// A server that answers each request with its value, in its own thread, until it is closed.
 fn echo(endpoint: &str) -> (Arc<Server>, thread::JoinHandle<()>) {
     let server = Arc::new(serve(endpoint).unwrap());
     let answers = server.clone();
@@ -52,7 +52,7 @@ fn calls_of_many_threads_on_one_channel_are_each_answered() {
     }
 }
 
-/// Little is taken at a time, so that those that send wait for room in the middle of each other.
+/// Each write takes little, so the senders wait for room in the middle of each other.
 fn all_is_sent(transport: &str) {
     let mut options = Options::default();
     options.set("replay_count", &Value::Int(5)).unwrap();
@@ -132,7 +132,7 @@ fn calls_of_several_threads_are_under_way_together() {
                     s.spawn(move || channel.call(&Value::Int(i), SOON).unwrap().value().unwrap().clone())
                 })
                 .collect();
-            // None of them waits for the answer to another one, and each gets its own, in whatever order these come.
+            // Each call gets its own answer in any order, without waiting for another's.
             let mut requests: Vec<_> = (0..4).map(|_| server.next(SOON).unwrap().unwrap()).collect();
             requests.sort_by_key(|request| std::cmp::Reverse(request.sequence()));
             for request in &requests {
@@ -160,7 +160,7 @@ fn call_beside_one_that_waits_has_a_time_out_of_its_own() {
         let error = channel.call(&Value::Int(2), Duration::from_millis(50)).unwrap_err();
         assert_eq!((error.kind(), error.retryable()), (ErrorKind::Timeout, false), "{error}");
         assert!(error.text().contains("the request was sent") && error.text().contains("0.05 s"), "{error}");
-        // The other direction is free meanwhile.
+        // The other direction is free during that.
         channel.send(&Value::Int(3), SOON).unwrap();
         let received = server.next(SOON).unwrap().unwrap();
         assert_eq!(received.value().unwrap(), &Value::Int(3), "the request that was given up is withdrawn");
@@ -177,7 +177,7 @@ fn call_beside_one_that_waits_has_a_time_out_of_its_own() {
     thread.join().unwrap();
 }
 
-/// Each call of those that are under way when the server ends fails at once, and the next one reaches its successor.
+/// Calls under way at the server's end fail at once, and the next call reaches its successor.
 #[test]
 fn end_of_the_peer_ends_the_calls_of_all_threads() {
     for transport in ["shm", "unix", "tcp"] {
@@ -204,8 +204,10 @@ fn end_of_the_peer_ends_the_calls_of_all_threads() {
     }
 }
 
-/// A dialogue whose messages nearly always come while the other side polls, while other threads try to receive, send
-/// and, at the end, close: each message comes once and in order, to whichever thread, and no thread stays asleep.
+/// A dialogue whose messages mostly arrive while the other side polls; other threads receive, send and
+/// finally close.
+///
+/// Each message arrives once and in order, at any thread, and no thread stays asleep.
 #[test]
 fn short_wait_for_a_message_shares_the_direction() {
     for _ in 0..5 {
@@ -276,7 +278,7 @@ fn call_while_another_thread_receives_is_refused_at_once() {
     });
 }
 
-/// A callback that calls on the same channel would wait for itself.
+/// A callback that calls on its own channel would wait for itself.
 #[test]
 fn call_from_a_callback_of_a_call_is_refused() {
     let endpoint = name("unix");
@@ -294,8 +296,7 @@ fn call_from_a_callback_of_a_call_is_refused() {
     drop(server);
 }
 
-/// The callback of the call that leads, and that of one in line, each wait for the answer to the call of another
-/// thread.
+/// The callbacks of the leading and of a waiting call each wait for the answer to another thread's call.
 #[test]
 fn callback_of_a_call_holds_up_no_other_call() {
     for transport in ["shm", "unix", "tcp", "fifo", "spool"] {
@@ -330,7 +331,7 @@ fn callback_of_a_call_holds_up_no_other_call() {
             }
             let third = s.spawn(|| channel.call(&Value::Int(2), SOON).unwrap());
             let request = server.next(SOON).unwrap().unwrap();
-            // The third call gets the answers of the others, which their callbacks keep from taking them.
+            // The third call receives the others' answers, which their callbacks keep them from taking.
             requests.iter().chain([&request]).for_each(|r| r.reply(r.value().unwrap()).unwrap());
             assert_eq!(third.join().unwrap().value().unwrap(), &Value::Int(2), "{transport}");
             *is_answered.0.lock().unwrap() = true;
@@ -435,7 +436,7 @@ fn second_thread_that_receives_requests_is_refused() {
     });
 }
 
-/// Loops wait without end by default, whatever the option `timeout` is for other calls.
+/// Loops wait without end by default, whatever the option `timeout` of other calls.
 #[test]
 fn next_without_a_time_out_outlasts_the_option_of_that_name() {
     let mut options = Options::default();
@@ -536,8 +537,10 @@ fn threads_that_wait_for_the_same_first_peer_both_have_its_link() {
     }
 }
 
-/// A sender whose messages are kept to the limit receives acknowledgements meanwhile, and connects anew where the
-/// peer has ended; the program asks for the direction meanwhile.
+/// A sender whose messages are kept to the limit receives acknowledgements, and reconnects after the peer's
+/// end.
+///
+/// The program asks for the direction during that.
 fn sender_goes_on_while_another_thread_asks_to_receive(transport: &str) {
     const COUNT: i64 = 30;
     let (endpoint, mut options) = (name(transport), Options::default());
@@ -550,7 +553,7 @@ fn sender_goes_on_while_another_thread_asks_to_receive(transport: &str) {
         peer.recv(SOON).unwrap();
         thread::sleep(Duration::from_millis(50));
         drop(peer);
-        // The sender is in its wait for the peer in nearly all of these.
+        // In nearly all of these the sender waits for the peer.
         for _ in 0..60 {
             let error = channel.recv(Duration::from_millis(5)).unwrap_err();
             let expected = [ErrorKind::Timeout, ErrorKind::Disconnected, ErrorKind::NotFound];
@@ -577,7 +580,7 @@ fn receiving_thread_waits_its_own_time_beside_a_sender_that_connects_anew_and_bo
     }
 }
 
-/// A thread asks for counters while another one takes requests.
+/// A thread asks for counters while another takes requests.
 #[test]
 fn stats_of_a_server_never_make_its_next_call_fail() {
     let server = Server::serve(&name("unix"), &Options::default()).unwrap();

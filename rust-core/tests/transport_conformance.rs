@@ -1,5 +1,5 @@
-//! Channels, servers and their clients in detail, on every transport that has them. The promises common to all patterns
-//! are in the suite `conformance`.
+//! Channels, servers and their clients in detail, on every transport that has them. The suite `conformance`
+//! has the promises common to all patterns.
 
 use std::sync::Mutex;
 use std::thread;
@@ -121,7 +121,7 @@ fn closing_side_sends_its_consumed_number(t: &str) {
     // A message that was only polled for was not consumed.
     assert!(b.poll().unwrap());
     b.close(SOON).unwrap();
-    // There is no listener any more; they would have gone to the next one.
+    // The listener is gone; the next one would have got the messages.
     let error = a.close(Duration::from_millis(30)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.text().contains("2 messages"), "{error}");
@@ -135,8 +135,9 @@ fn closing_side_sends_its_consumed_number(t: &str) {
     client.close(SOON).unwrap();
 }
 
-/// A side that polls sees the other side acknowledge, close and hang up, and looks for a new link; the acknowledgement
-/// stays.
+/// A side that polls sees the other side acknowledge, close and hang up, and looks for a new link.
+///
+/// The acknowledgement stays.
 fn close_after_polling_an_ended_peer(t: &str) {
     let endpoint = name(t);
     let options = Options::default();
@@ -204,12 +205,12 @@ fn many_clients_one_server(t: &str) {
     });
 }
 
-/// Whether a name has room for several peers at once.
+/// Returns whether a name has room for several peers at once.
 fn takes_many_peers(t: &str) -> bool {
     t != "fifo"
 }
 
-/// Such a name has one client after the other, and a second one is refused at once.
+/// Such a name has one client at a time, and a second one is refused at once.
 fn a_second_client_is_refused(endpoint: &str) {
     let server = Server::serve(endpoint, &Options::default()).unwrap();
     thread::scope(|s| {
@@ -344,7 +345,8 @@ fn descriptor_for_event_loops(t: &str) {
     assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Disconnected);
 }
 
-/// A call that sends may be the first to notice the end of the peer. An event loop waits for the descriptor alone.
+/// A call that sends may be the first to notice the end of the peer. An event loop waits only for the
+/// descriptor.
 fn descriptor_is_readable_after_send_noticed_the_end(t: &str) {
     let endpoint = name(t);
     let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
@@ -358,7 +360,7 @@ fn descriptor_is_readable_after_send_noticed_the_end(t: &str) {
     assert!(readable(fd, 0), "its end was not received yet");
     assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Disconnected);
     assert!(!readable(fd, 0), "its end was received");
-    // A side that connects again has to be called for that, and then sleeps until a process listens.
+    // A side that reconnects needs a call for it, and then sleeps until a process listens.
     let a = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
     let fd = a.fileno().unwrap();
     drop((b, listener.accept(SOON).unwrap(), listener));
@@ -403,7 +405,7 @@ fn close_wakes_waiting_threads(t: &str) {
     }
 }
 
-/// The thread that flushes hears of the close at once, and the one that closes of what the peer leaves.
+/// A close wakes a flushing thread at once. The closing thread learns of the peer's end.
 fn close_ends_a_flush_of_another_thread(t: &str) {
     let (waits, waiting) = support::waiting_options();
     let (a, _b) = pair(&name(t), &waits);
@@ -436,7 +438,7 @@ fn close_gives_up_the_name(t: &str) {
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
     server.close(SOON).unwrap();
     let again = Listener::listen(&endpoint, &Options::default()).unwrap();
-    // All of those live on, closed; the name is this one's.
+    // Those objects are closed but still live; the name belongs to this one.
     assert_eq!(listener.accept(SOON).err().unwrap().kind(), ErrorKind::InvalidState);
     drop((listener, open, server));
     Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
@@ -458,7 +460,7 @@ fn server_is_called(t: &str) {
 }
 
 fn on_wait_ends_a_wait(t: &str) {
-    // Not while the pair is made, which may take a machine longer that is busy.
+    // Not while the pair is made, which may take long on a busy machine.
     let paired = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let ends = paired.clone();
     let mut options = Options::default();
@@ -493,8 +495,8 @@ macro_rules! suite_of {
     };
 }
 
-// A store keeps its messages whichever process ends: there is no hang-up, and a close waits for no peer. The suite
-// `spool` replaces the cases that are missing here.
+// A store keeps its messages whichever process ends: there is no hang-up, and a close waits for no peer. The
+// suite `spool` replaces the omitted cases.
 suite_of! {
     spool: close_loses_no_accepted_message
     open_takes_both_roles second_thread_in_one_direction

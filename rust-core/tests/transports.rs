@@ -1,15 +1,15 @@
-//! A transport is one folder and one line: the folders do not use each other, shared modules name none, and no layer
-//! above asks for one by its word.
+//! A transport is one folder and one line: folders do not use each other, and shared modules name no folder.
 //!
-//! That no layer above names a folder is held by the compiler: they are private in `linkspan-transport`. The engine
-//! names no half of a medium either: a channel, a server and a publisher send with a `Tx`, all receive from an `Rx`.
+//! The folders are private in `linkspan-transport`, so the compiler keeps higher layers from naming them;
+//! this test checks that they compare with no transport's word. The engine names no half of a medium: it
+//! sends with a `Tx` and receives from an `Rx`.
 
 use std::fs;
 use std::path::Path;
 
 use crate::support::sources_under;
 
-/// The folders, each of which is a transport; the ninth is one of tests.
+/// The folders of transports; the ninth belongs to tests.
 const FOLDERS: [&str; 9] = ["shm", "unix", "dgram", "tcp", "fifo", "spool", "file", "journal", "abstract"];
 
 /// Files of `linkspan-transport` that may name folders, each with its reason.
@@ -20,7 +20,7 @@ const MAY_NAME: [(&str, &str); 4] = [
     ("fuzzing.rs", "shows a fuzzer the readers of bytes"),
 ];
 
-/// Returns a line for each line of a source with code in which this finds the name of a folder.
+/// Returns each line of a source whose code names a folder according to `names`.
 fn found(path: &str, source: &str, names: impl Fn(&str, &str) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for (number, line) in source.lines().enumerate() {
@@ -31,11 +31,11 @@ fn found(path: &str, source: &str, names: impl Fn(&str, &str) -> bool) -> Vec<St
     found
 }
 
-/// The folders that a source of the crate of transports names, other than its own.
+/// Returns the folders that a source of the transport crate names, except its own.
 fn named_below(path: &str, source: &str) -> Vec<String> {
     let own = FOLDERS.into_iter().find(|folder| path.starts_with(&format!("{folder}/")));
     found(path, source, |folder, code| {
-        // From a shared file a folder is one `super` away.
+        // In a shared file a folder is one `super` away.
         let roots: &[&str] = if own.is_some() { &["crate"] } else { &["crate", "super"] };
         let is_path = |root: &&str| {
             code.contains(&format!("{root}::{folder}::"))
@@ -45,13 +45,15 @@ fn named_below(path: &str, source: &str) -> Vec<String> {
     })
 }
 
-/// The transports whose words a layer above compares with. Words in the texts of errors are for people.
+/// Returns the transports whose words a higher layer compares with. Words in texts of errors are for people.
 fn compared_above(path: &str, source: &str) -> Vec<String> {
     found(path, source, |folder, code| code.contains(&format!("== \"{folder}\"")))
 }
 
-/// The names of media that a source of the engine has: the types of halves and of what makes them, and the variants of
-/// the two enums. A program without Linkspan is no medium.
+/// Returns the names of media in a source of the engine: types of halves and of their makers, and variants of
+/// two enums.
+///
+/// A program without Linkspan is not a medium.
 fn media_named(path: &str, source: &str) -> Vec<String> {
     const VARIANTS: [&str; 4] = ["Stream", "Shm", "Place", "Published"];
     let is_medium = |word: &str| {
@@ -70,7 +72,7 @@ fn media_named(path: &str, source: &str) -> Vec<String> {
     found
 }
 
-/// Looks into every source under this folder, but for those that `skips`.
+/// Checks every source under this folder, except those that `skips` selects.
 fn looked_through(
     folder: &str,
     skips: impl Fn(&str) -> bool,

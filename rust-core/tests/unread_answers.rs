@@ -1,5 +1,7 @@
-//! Answers that no one reads: what a client and a server keep of them is bounded, and a client that reads none is hung
-//! up, which is an event on both sides, and not a channel on which nothing goes on.
+//! Unread answers: client and server keep a bounded number.
+//!
+//! The server disconnects a client that reads none, which is an event on both sides, and the channel
+//! continues.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,8 +26,8 @@ fn dropped(stats: &Value) -> u64 {
     stats.at("dropped").unwrap().as_u64().unwrap()
 }
 
-/// The server holds as many bytes as its longest message has; then it disconnects the client, whose next call connects
-/// again.
+/// The server holds at most the bytes of its longest message. Then it disconnects the client, whose next call
+/// connects again.
 #[test]
 fn client_that_reads_no_answers_is_hung_up_and_connects_again() {
     const REQUESTS: usize = 40;
@@ -44,7 +46,7 @@ fn client_that_reads_no_answers_is_hung_up_and_connects_again() {
         assert_eq!(ended.len(), 1, "{transport}: {events:?}");
         assert!(ended[0].text.contains("does not receive its answers"), "{transport}: {}", ended[0].text);
         assert!(dropped(&server.stats()) > 0, "{transport}: {:?}", server.stats());
-        // What was answered before is there, and the end of the link ends all others.
+        // Earlier answers are there, and the end of the link ends all other requests.
         let outcomes: Vec<_> =
             pending.iter().map(|one| client.finish_call(one, SOON).map_err(|e| e.kind())).collect();
         assert!(outcomes.iter().any(Result::is_err), "{transport}");
@@ -55,7 +57,7 @@ fn client_that_reads_no_answers_is_hung_up_and_connects_again() {
             }
         }
         assert!(client.events().iter().any(|e| e.kind == EventKind::Disconnected), "{transport}");
-        // The channel goes on.
+        // The channel continues.
         thread::scope(|scope| {
             let serving = scope.spawn(|| {
                 let request = server.next(SOON).unwrap().unwrap();
@@ -73,7 +75,7 @@ fn client_that_reads_no_answers_is_hung_up_and_connects_again() {
     }
 }
 
-/// Whatever the client does next: the end of the link is an event before the next call goes over another one.
+/// The end of the link is an event before the next call uses another link, whichever call that is.
 #[test]
 fn client_that_was_hung_up_has_an_event_where_it_calls_again() {
     for transport in TRANSPORTS {
@@ -95,8 +97,8 @@ fn client_that_was_hung_up_has_an_event_where_it_calls_again() {
                 }
             });
             let again = || client.call(&Value::from("again"), SOON);
-            // The end of a TCP connection comes behind the answers that were sent: the client has not read those, and
-            // does not see it before its request is written.
+            // The end of a TCP connection follows the answers. The client has not read those, so it first
+            // writes its request.
             again().or_else(|error| if transport == "tcp" { again() } else { Err(error) }).unwrap();
             serving.join().unwrap();
         });
@@ -124,7 +126,7 @@ fn client_that_reads_no_answers_is_hung_up_while_the_server_waits() {
                 ErrorKind::Disconnected,
                 "{transport}"
             );
-            // Another client is served all the same.
+            // Another client is still served.
             let other = Channel::connect(server.endpoint(), &options, SOON).unwrap();
             other.send(&Value::from("lives"), SOON).unwrap();
             assert!(waiting.join().unwrap().unwrap(), "{transport}");
@@ -136,14 +138,15 @@ fn client_that_reads_no_answers_is_hung_up_while_the_server_waits() {
     }
 }
 
-/// Many connections have a server hold no more than a few: those for which most waits go first, and one that receives
-/// its answers keeps all of them.
+/// Many connections do not make a server hold more than a few.
+///
+/// The ones with the most waiting answers end first. A client that receives its answers keeps all of them.
 #[test]
 fn answers_that_wait_for_all_clients_are_bounded_together() {
     const TOGETHER: u64 = 256 << 20;
     const LENGTH: usize = 4 << 20;
     const CLIENTS: usize = 30;
-    // And how many answers a connection has on the way at most, beside those that wait: in buffers of the kernel.
+    // The most answers of a connection in buffers of the kernel, besides the waiting ones.
     for (transport, under_way) in [("unix", 1), ("tcp", 4)] {
         let server = Server::serve(&name(transport), &Options::default()).unwrap();
         let connect = || Channel::connect(server.endpoint(), &Options::default(), SOON).unwrap();
@@ -159,7 +162,7 @@ fn answers_that_wait_for_all_clients_are_bounded_together() {
         answer_all(of_greedy.len());
         let mut of_others: Vec<_> = others.iter().map(start).collect();
         answer_all(others.len());
-        // For it less waits than for any other, and not for longer.
+        // Fewer answers wait for it than for any other client, and not for longer.
         let of_honest = start(&honest);
         answer_all(1);
         let ended = || server.events().into_iter().filter(|e| e.kind == EventKind::Disconnected).count();
@@ -169,7 +172,7 @@ fn answers_that_wait_for_all_clients_are_bounded_together() {
             answer_all(others.len());
             assert!(of_others.len() * LENGTH < 2 << 30, "{transport}: nothing is bounded");
         }
-        // So far no other one has more than that.
+        // So far no other client has more.
         assert_eq!(ended(), 1, "{transport}");
         assert!(of_greedy.iter().any(|one| greedy.finish_call(one, SOON).is_err()), "{transport}");
         for _ in 0..3 {
@@ -196,7 +199,7 @@ fn answers_that_wait_for_all_clients_are_bounded_together() {
     }
 }
 
-/// Clients that receive nothing go first, however long the answer is that another one is just receiving.
+/// Clients that receive nothing end first, however long an answer another client is receiving.
 #[test]
 fn client_that_receives_a_long_answer_is_not_hung_up_for_those_that_receive_none() {
     const LENGTH: usize = 4 << 20;
@@ -227,7 +230,7 @@ fn client_that_receives_a_long_answer_is_not_hung_up_for_those_that_receive_none
     assert!(dropped(&server.stats()) > 0, "{:?}", server.stats());
 }
 
-/// The peer determines how long its answers are, and this side how many bytes of them it keeps.
+/// The peer determines the length of its answers, and this side how many bytes it keeps.
 #[test]
 fn answers_that_no_one_finishes_are_bounded_in_bytes() {
     const KEPT: usize = 256 << 20;

@@ -1,5 +1,5 @@
-//! Requests of servers that end: one that no server has taken goes to the next, one that was taken and not answered has
-//! an unknown outcome. Each is carried out at most once.
+//! Requests of servers that end. The next server gets an untaken request; a taken, unanswered one has an
+//! unknown outcome. Each is carried out at most once.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::{SOON, name, readable};
 use crate::workers::Workers;
 
-/// Each over which a worker process serves calls.
+/// The transports whose worker processes serve calls.
 const TRANSPORTS: [&str; 2] = ["shm", "unix"];
 
 fn ask(client: &Channel, value: &Value) -> PendingReply {
@@ -21,13 +21,13 @@ fn number(value: &Value) -> i64 {
     value.as_i64().unwrap()
 }
 
-/// Which worker has answered which request.
+/// Returns the worker that answered, and its request.
 fn answer(client: &Channel, asked: &PendingReply) -> (i64, i64) {
     let answer = client.finish_call(asked, SOON).unwrap();
     (number(answer.get("0").unwrap()), number(answer.get("1").unwrap()))
 }
 
-/// The oldest worker takes nothing from now on.
+/// Stops the oldest worker, which then takes nothing.
 fn stop(workers: &Workers) {
     let process = Pid::from_child(&workers.living[0]);
     kill_process(process, Signal::STOP).unwrap();
@@ -66,7 +66,7 @@ fn request_that_a_killed_server_never_took_is_answered_by_the_next() {
     }
 }
 
-/// Bodies of one record, of several, in slots, and longer than the ring.
+/// Bodies of one record, of several records, in slots, and longer than the ring.
 #[test]
 fn untaken_request_of_any_length_goes_to_the_next_server_whole() {
     let endpoint = name("shm");
@@ -112,13 +112,13 @@ fn request_that_a_killed_server_took_has_an_unknown_outcome() {
             "{transport}: {error}"
         );
         assert!(error.text().contains("unknown"), "{transport}: {error}");
-        // The next one is served.
+        // The next request is served.
         assert_eq!(answer(&client, &ask(&client, &Value::Int(2))), (1, 2), "{transport}");
         assert_eq!(workers.given(), [(0, 1), (1, 2)], "{transport}");
     }
 }
 
-/// The kernel drops what a dead server has not read, and tells nobody what that was.
+/// The kernel drops the bytes that a dead server has not read, without telling anybody.
 #[test]
 fn untaken_request_over_a_stream_has_an_unknown_outcome() {
     for transport in ["unix", "tcp", "fifo"] {
@@ -176,7 +176,7 @@ fn untaken_request_outlives_two_servers() {
     drop(server);
     for restarts in 1..=2 {
         let server = Server::serve(&endpoint, &Options::default()).unwrap();
-        // A time-out gives a request up, so it is only looked for.
+        // A time-out would withdraw the request, so the test only polls.
         let began = Instant::now();
         while client.stats().at("replayed").unwrap().as_u64().unwrap() < restarts {
             assert!(began.elapsed() < SOON, "the request does not go to the next server");
@@ -209,7 +209,7 @@ fn untaken_request_without_a_next_server_fails_as_not_carried_out() {
     let error = client.finish_call(&asked, Duration::from_millis(50)).unwrap_err();
     assert_eq!((error.kind(), error.retryable()), (ErrorKind::Disconnected, true), "{error}");
     assert!(error.text().contains("not carried out"), "{error}");
-    // Neither this request nor one that is given up reaches a later server.
+    // Neither this request nor a withdrawn one reaches a later server.
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
     drop(ask(&client, &Value::Int(2)));
     drop(server);
@@ -223,13 +223,13 @@ fn untaken_request_without_a_next_server_fails_as_not_carried_out() {
     client.finish_call(&last, SOON).unwrap();
 }
 
-/// Returns a request that a server which has ended did not take.
+/// Returns a request that an ended server did not take.
 fn ask_of_a_stopped(client: &Channel, endpoint: &str) -> PendingReply {
     let _server = Server::serve(endpoint, &Options::default()).unwrap();
     ask(client, &Value::Int(3))
 }
 
-/// The next server gets the requests of the clients that are there.
+/// The next server gets the requests of the clients that still exist.
 #[test]
 fn untaken_request_of_a_client_that_has_ended_ends_with_it() {
     let endpoint = name("shm");
@@ -240,7 +240,7 @@ fn untaken_request_of_a_client_that_has_ended_ends_with_it() {
     stop(&workers);
     let [survivor, other] = clients;
     let asked = ask(&survivor, &Value::Int(1));
-    // As a client that is killed: it withdraws nothing.
+    // Like a killed client, it withdraws nothing.
     std::mem::forget(ask(&other, &Value::Int(2)));
     drop(other);
     workers.kill(0);
@@ -249,7 +249,8 @@ fn untaken_request_of_a_client_that_has_ended_ends_with_it() {
     assert_eq!(workers.given(), [(0, 0), (0, 0), (1, 1)]);
 }
 
-/// A poll never gives a request up because of the peer's state, and the descriptor is readable only if there is news.
+/// A poll never withdraws a request because of the peer's state. The descriptor is readable only if there is
+/// news.
 #[test]
 fn polled_request_says_timeout_alone_while_no_server_is_there() {
     for (transport, idempotent) in [("shm", false), ("shm", true), ("unix", true), ("fifo", true)] {

@@ -1,5 +1,7 @@
-//! Long byte strings that a program views where the sender put them (`view_bytes`): in every pattern, with what is
-//! around them copied before it is looked at, for as long as the message or a value of it is kept.
+//! Long byte strings that a program views in the sender's memory (`view_bytes`), in every pattern.
+//!
+//! The bytes around them are copied before the check. The view lasts as long as the message or one of its
+//! values.
 
 use std::thread;
 
@@ -14,7 +16,7 @@ use crate::slots::is_shared;
 use crate::support::{SOON, name};
 
 const MIB: usize = 1 << 20;
-/// As many views of one publisher's slots as a subscriber has at a time.
+/// The most views of one publisher's slots that a subscriber has at a time.
 const SHARE: usize = 4;
 
 fn viewing() -> Options {
@@ -25,12 +27,12 @@ fn bytes(seed: usize, length: usize) -> Value {
     Value::Bytes(Bytes::from((0..length).map(|i| (i / 7 + seed) as u8).collect::<Vec<u8>>()))
 }
 
-/// A camera's frame, and what is said about it.
+/// A camera's frame, with metadata.
 fn frame(seed: usize) -> Value {
     Value::map([("seed", Value::from(seed as u64)), ("frame", bytes(seed, MIB)), ("lens", "wide".into())])
 }
 
-/// How many byte strings of the value lie in the sender's memory.
+/// Returns how many byte strings of the value lie in the sender's memory.
 fn viewed(value: &Value) -> usize {
     match value {
         Value::Bytes(bytes) => usize::from(is_shared(bytes)),
@@ -40,14 +42,14 @@ fn viewed(value: &Value) -> usize {
     }
 }
 
-/// Asserts that the message has this value, and so many byte strings of it in the sender's memory.
+/// Asserts that the message has this value, with this many byte strings in the sender's memory.
 fn assert_views(message: &Message, value: &Value, strings: usize) {
     let found = message.value().unwrap();
     assert!(found == value, "another value arrived");
     assert_eq!(viewed(found), strings);
 }
 
-/// Both ends of a channel in use, of which the second views.
+/// Both ends of a channel in use; the second views.
 fn pair(options: &Options) -> (Channel, Channel) {
     let name = name("shm");
     let listener = Listener::listen(&name, &options.clone().with_view_bytes(true)).unwrap();
@@ -86,7 +88,7 @@ fn long_byte_strings_stay_in_their_slot_wherever_they_are() {
             if encoding == Encoding::Raw {
                 continue;
             }
-            // The last one has more around the bytes than is worth it.
+            // The last has too much data around the bytes for a view.
             for (value, count) in [(&frame(3), 1), (&short, 1), (&several, 2), (&long_text, 0)] {
                 one.send(value, SOON).unwrap();
                 let message = two.recv(SOON).unwrap();
@@ -144,13 +146,13 @@ fn byte_strings_are_viewed_in_every_pattern() {
         publisher.send(&frame(seed)).unwrap();
         assert_views(&one.recv(SOON).unwrap(), &frame(seed), 1);
         assert_views(&other.recv(SOON).unwrap(), &frame(seed), 0);
-        // One that reads it alone has no page in which the publisher would see its view.
+        // A single reader has no page for its view.
         assert_views(&latest(publisher.endpoint(), &viewing(), SOON).unwrap(), &frame(seed), 0);
     }
     assert_eq!(without_slot(&publisher.stats()), 0);
 }
 
-/// A subscriber that keeps them for ever has four, and the publisher goes on.
+/// A subscriber that keeps them forever has four, and the publisher continues.
 #[test]
 fn kept_views_stay_as_they_are_and_further_ones_are_copies() {
     let publisher = Publisher::new(&name("shm"), &Options::default()).unwrap();
@@ -160,7 +162,7 @@ fn kept_views_stay_as_they_are_and_further_ones_are_copies() {
         publisher.send(&frame(seed)).unwrap();
         let message = subscriber.recv(SOON).unwrap();
         assert_views(&message, &frame(seed), usize::from(seed < SHARE));
-        // A value keeps the memory as well as its message does.
+        // A value keeps the memory, like its message.
         kept.push(message.get("frame").unwrap().clone());
     }
     assert!(kept.iter().enumerate().all(|(seed, value)| *value == bytes(seed, MIB)));
@@ -168,7 +170,7 @@ fn kept_views_stay_as_they_are_and_further_ones_are_copies() {
     kept.clear();
     publisher.send(&frame(100)).unwrap();
     assert_views(&subscriber.recv(SOON).unwrap(), &frame(100), 1);
-    // What is kept outlives the publisher and the subscription.
+    // A kept value outlives the publisher and the subscription.
     publisher.send(&frame(101)).unwrap();
     let last = subscriber.recv(SOON).unwrap();
     publisher.close(SOON).unwrap();
@@ -199,8 +201,9 @@ fn channel_goes_on_when_all_slots_are_viewed() {
     assert_eq!(without_slot(&one.stats()), without);
 }
 
-/// What is checked against a schema is decoded, so it is copied; other transports have no slots. The program is the
-/// same.
+/// Values are decoded for the check against a schema, and so copied; other transports have no slots.
+///
+/// The program is unchanged.
 #[test]
 fn bytes_are_copies_where_they_are_checked_and_over_other_transports() {
     let fields = [("seed", "u64"), ("frame", "bytes"), ("lens", "text")]

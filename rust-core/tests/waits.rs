@@ -1,4 +1,5 @@
-//! The errors of a wait that found nothing, for each object that receives: a table of `docs/reference-exchange.md`.
+//! The errors of a wait that found nothing, for each object that receives: a table of
+//! `docs/reference-exchange.md`.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::support::{SOON, name};
 const TRANSPORTS: [&str; 3] = ["shm", "unix", "tcp"];
 const MOMENT: Duration = Duration::from_millis(60);
 
-/// Who is at the other side.
+/// The other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Other {
     Nobody,
@@ -17,7 +18,7 @@ enum Other {
     Ended,
 }
 
-/// The table: who is there, and what a wait with a time-out ends with.
+/// The table: the other side, and the error of a wait with a time-out.
 const TABLE: [(Other, ErrorKind); 3] = [
     (Other::Nobody, ErrorKind::NotFound),
     (Other::Silent, ErrorKind::Timeout),

@@ -1,5 +1,5 @@
-//! Whoever returns from an attempt without a connection leaves an event behind: the descriptor of the object becomes
-//! readable when another attempt may succeed, whatever ended the last one.
+//! An attempt without a connection always leaves an event: the object's descriptor becomes readable when
+//! another attempt may succeed, whatever ended the last one.
 
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
@@ -16,7 +16,7 @@ use linkspan::{
 
 use crate::support::{SOON, name, readable};
 
-/// What an attempt meets at a name of a Unix socket.
+/// The obstacle of an attempt at a name of a Unix socket.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Met {
     /// Nobody listens.
@@ -25,11 +25,11 @@ enum Met {
     Dead,
     /// A listener whose queue is full.
     Busy,
-    /// One that ends each connection without an answer.
+    /// It ends each connection without an answer.
     Ended,
-    /// One that never answers.
+    /// It never answers.
     Silent,
-    /// One that answers with something else than a hello.
+    /// Its answer is not a hello.
     Nonsense,
     /// A name of another pattern.
     OtherPattern,
@@ -48,7 +48,7 @@ const MET: [Met; 8] = [
     Met::OtherSchema,
 ];
 
-/// How a program waits.
+/// The way in which a program waits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
     /// A subscription to one name, a list, a pattern; a channel.
@@ -60,7 +60,7 @@ enum Way {
 
 const WAYS: [Way; 4] = [Way::One, Way::List, Way::Pattern, Way::Channel];
 
-/// A hand-made listener, until it is dropped; its socket is removed then.
+/// A hand-made listener. Dropping it removes its socket.
 struct Peer {
     path: PathBuf,
     ended: Arc<AtomicBool>,
@@ -97,7 +97,7 @@ impl Drop for Peer {
     }
 }
 
-/// What is at the name, until it is dropped.
+/// The obstacle at the name, until it is dropped.
 enum There {
     Nothing,
     Peer(#[expect(dead_code, reason = "held")] Peer),
@@ -183,7 +183,7 @@ impl Waiter {
         })
     }
 
-    /// The descriptor, whatever the first attempt meets.
+    /// Returns the descriptor, whatever the first attempt meets.
     fn descriptor(&self) -> RawFd {
         match self {
             Waiter::Subscriber(subscriber) => subscriber.as_raw_fd(),
@@ -199,7 +199,7 @@ impl Waiter {
     }
 }
 
-/// Publishes a value, or sends it to whoever connects, until it is dropped.
+/// Publishes a value, or sends it to each peer, until it is dropped.
 struct Source {
     over: Option<mpsc::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
@@ -234,12 +234,12 @@ impl Drop for Source {
     }
 }
 
-/// Whether the name of a pattern is left to the watch of the directory: what is there is no publisher.
+/// Returns whether the watch of the directory handles the name of a pattern, because there is no publisher.
 fn is_left(met: Met, way: Way) -> bool {
     way == Way::Pattern && matches!(met, Met::Nobody | Met::Dead | Met::OtherPattern)
 }
 
-/// All of them beside each other, since each mostly waits for seconds.
+/// All cases in parallel, because each mostly waits for seconds.
 fn each(transport: &str, test: fn(Met, Way, &str, &Options)) {
     thread::scope(|scope| {
         for (way, met) in WAYS.iter().flat_map(|way| MET.map(|met| (*way, met))) {
@@ -255,7 +255,7 @@ fn descriptor_wakes_for_the_next_listener(met: Met, way: Way, endpoint: &str, op
     let there = put(met, way, endpoint);
     let waiter = match Waiter::new(way, endpoint, options) {
         Ok(waiter) => waiter,
-        // A name that the program gives in a list and that refuses it is an error at once.
+        // A given name in a list that refuses the program is an error at once.
         Err(error) => {
             assert!(way == Way::List, "{error}");
             return;
@@ -275,7 +275,7 @@ fn descriptor_wakes_for_the_next_listener(met: Met, way: Way, endpoint: &str, op
     drop(source);
 }
 
-/// A listener that stays changes nothing in its directory: the descriptor wakes all the same.
+/// A lasting listener changes nothing in its directory, but the descriptor still wakes.
 fn descriptor_wakes_beside_a_listener_that_stays(met: Met, way: Way, endpoint: &str, options: &Options) {
     if matches!(met, Met::Nobody | Met::Dead) || is_left(met, way) {
         return;
@@ -292,7 +292,7 @@ fn descriptor_wakes_beside_a_listener_that_stays(met: Met, way: Way, endpoint: &
     }
 }
 
-/// A blocking call, again and again as long as it says that nothing is there, gets the message.
+/// A blocking call, repeated while nothing is there, gets the message.
 fn blocking_call_goes_on(met: Met, way: Way, endpoint: &str, options: &Options) {
     let there = put(met, way, endpoint);
     let Ok(waiter) = Waiter::new(way, endpoint, options) else { return };
@@ -326,8 +326,9 @@ fn blocking_call_goes_on(met: Met, way: Way, endpoint: &str, options: &Options) 
     drop(source);
 }
 
-/// The answer of a program that is no publisher comes once another one has taken the name, of which the directory tells
-/// once.
+/// The answer of a program that is not a publisher comes after another program has taken the name.
+///
+/// The directory reports that once.
 #[test]
 fn name_that_a_publisher_takes_while_the_answer_of_another_program_is_under_way_is_received() {
     let [endpoint, other] = [name("unix"), name("unix")];
@@ -341,9 +342,9 @@ fn name_that_a_publisher_takes_while_the_answer_of_another_program_is_under_way_
     std::fs::remove_file(&path).unwrap();
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
     publisher.send(&Value::from(7)).unwrap();
-    // It takes what the directory tells.
+    // It takes the directory's event.
     all.try_recv().unwrap_err();
-    // A server answers in the place of the program that had the name.
+    // A server answers instead of the program that had the name.
     let mut called = UnixStream::connect(path_of(&other)).unwrap();
     let mut bytes = [0; 16_384];
     let length = caller.read(&mut bytes).unwrap();

@@ -1,4 +1,4 @@
-//! Requests whose callers gave up: one that the server has not taken is not carried out, every other one is, once.
+//! Requests whose callers gave up: an untaken request is not carried out, every other request once.
 
 use std::collections::HashMap;
 use std::thread;
@@ -9,9 +9,9 @@ use linkspan::{Channel, ErrorKind, EventKind, Listener, Options, Server, Value};
 use crate::support::victims::Random;
 use crate::support::{SOON, name, readable};
 
-/// Each with requests and a way back.
+/// The transports with requests and a way back.
 const TRANSPORTS: [&str; 5] = ["unix", "shm", "tcp", "fifo", "spool"];
-/// Long enough for a request to be sent, and no longer than a test likes to wait for a time-out that is certain.
+/// Enough time to send a request, and a short wait for a certain time-out.
 const PATIENCE: Duration = Duration::from_millis(60);
 
 fn dropped(stats: &Value) -> u64 {
@@ -56,7 +56,7 @@ fn withdrawal_concerns_its_own_request_of_several() {
         let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
         let ask = |n: i64| client.start_call(&client.encode(&Value::Int(n)).unwrap(), SOON).unwrap();
         let asked: Vec<_> = (0..5).map(ask).collect();
-        // The first is taken already: it is carried out, whatever its caller does.
+        // The first is already taken, so it is carried out regardless of its caller.
         let first = server.next(SOON).unwrap().unwrap();
         for given_up in [0, 1, 3] {
             assert_eq!(
@@ -105,7 +105,7 @@ fn request_on_a_channel_is_withdrawn_before_recv_gives_it() {
 #[test]
 fn messages_behind_a_request_come_in_order_by_every_way_of_receiving() {
     const COUNT: i64 = 600;
-    // A request every so many messages: what is behind it is read before the program gets it.
+    // A request every so many messages: later messages are read before the program gets it.
     const EVERY: i64 = 200;
     type Way = fn(&Channel) -> Vec<linkspan::Message>;
     let ways: [(&str, Way); 4] = [
@@ -199,7 +199,8 @@ fn request_that_waits_in_a_channel_is_dropped_when_it_is_withdrawn() {
         let _kept = client.start_call(&client.encode(&Value::from("kept")).unwrap(), SOON).unwrap();
         thread::scope(|s| {
             let gives_up = s.spawn(|| gives_up(&client, 1));
-            // It reads for acknowledgements and keeps the requests; the second one is withdrawn meanwhile.
+            // It reads for acknowledgements and keeps the requests; the second request is withdrawn during
+            // that.
             channel.send(&Value::from("not taken"), SOON).unwrap();
             assert_eq!(channel.flush(PATIENCE * 10).unwrap_err().kind(), ErrorKind::Timeout);
             gives_up.join().unwrap();
@@ -324,7 +325,7 @@ fn descriptor_ignores_late_answers_and_reports_the_end_of_the_server() {
         drop(server);
         assert!(readable(fd, 60), "{transport}: the server has gone");
         while !client.events().iter().any(|event| event.kind == EventKind::Disconnected) {
-            // Once its end is noticed there is no server, and the error is `InvalidState`.
+            // After its end is noticed there is no server, and the error is `InvalidState`.
             let _ = client.poll();
             assert!(Instant::now() < until, "{transport}: the end is no event");
         }

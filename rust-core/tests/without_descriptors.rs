@@ -1,4 +1,5 @@
-//! Processes without a descriptor left: a long body whose slot needs one goes another way, and the connection stays.
+//! Processes without a free descriptor: a long body whose slot needs one is sent another way, and the
+//! connection stays.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -56,7 +57,7 @@ fn long_body_of_a_sender_without_descriptors_goes_in_pieces() {
         });
         assert_eq!(received.value().unwrap(), &value);
         assert_eq!(number(&one.stats(), "bodies_without_slot"), 1);
-        // The kernel is not asked again at once; each body that goes without a slot meanwhile is counted.
+        // The kernel is not asked again at once. Each body without a slot is counted.
         for more in 2..=4 {
             thread::scope(|scope| {
                 scope.spawn(|| one.send(&value, SOON).unwrap());
@@ -68,7 +69,7 @@ fn long_body_of_a_sender_without_descriptors_goes_in_pieces() {
     }
 }
 
-/// The ring is full, and the sender sleeps without the descriptor that it otherwise makes for that.
+/// The ring is full, and the sender sleeps without the descriptor that it usually makes for that.
 #[test]
 fn sender_without_descriptors_keeps_its_connection_while_it_waits_for_room() {
     alone!(sender_without_descriptors_keeps_its_connection_while_it_waits_for_room);
@@ -91,7 +92,7 @@ fn sender_without_descriptors_keeps_its_connection_while_it_waits_for_room() {
     assert_eq!(number(&one.stats(), "connections"), 1, "{:?}", one.stats());
 }
 
-/// The sleep without a descriptor is not told of the end of the peer: it looks for it.
+/// A sleep without a descriptor gets no signal of the peer's end, so it polls for it.
 #[test]
 fn sender_without_descriptors_notices_that_its_receiver_was_killed_while_it_waits_for_room() {
     const ENDPOINT: &str = "LINKSPAN_TEST_KILLED_RECEIVER";
@@ -105,7 +106,7 @@ fn sender_without_descriptors_notices_that_its_receiver_was_killed_while_it_wait
         return;
     }
     alone!(sender_without_descriptors_notices_that_its_receiver_was_killed_while_it_waits_for_room);
-    // Where the ring is full, and in the middle of a long body.
+    // With a full ring, and in the middle of a long body.
     for (length, fills) in [(10_000, true), (8 << 20, false)] {
         let listener = Listener::listen(&name("shm"), &Options::default()).unwrap();
         let mut receiver = Command::new(std::env::current_exe().unwrap())
@@ -123,7 +124,7 @@ fn sender_without_descriptors_notices_that_its_receiver_was_killed_while_it_wait
         let (waits, does_wait) = mpsc::channel();
         let (ended, has_ended) = mpsc::channel();
         let error = without_descriptors(|| {
-            // Not scoped: where the test fails, the call goes on.
+            // Not scoped: after a failed test, the call continues.
             thread::spawn(move || {
                 while fills && channel.send(&value, Duration::from_millis(50)).is_ok() {}
                 waits.send(()).unwrap();
@@ -131,7 +132,7 @@ fn sender_without_descriptors_notices_that_its_receiver_was_killed_while_it_wait
                 ended.send((sent, number(&channel.stats(), "bodies_in_slots"))).unwrap();
             });
             does_wait.recv_timeout(SOON).unwrap();
-            // Time for it to fall asleep; otherwise it finds the end before, which is no test of this.
+            // Time for it to fall asleep; otherwise it would find the end before its sleep.
             thread::sleep(Duration::from_millis(50));
             assert!(has_ended.try_recv().is_err(), "{length}: it did not wait");
             receiver.kill().unwrap();
@@ -177,7 +178,7 @@ fn subscriber_without_descriptors_misses_no_more_than_it_says() {
         let error = without_descriptors(|| subscriber.recv(SOON)).unwrap_err();
         assert_eq!((error.kind(), error.missed()), (ErrorKind::OutOfMemory, Some(1)), "{error}");
         assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::from("next"));
-        // The file was not lost: its slot is used again among these.
+        // The file was not lost: these messages use its slot again.
         for _ in 0..20 {
             publisher.send(&value).unwrap();
             assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &value);
@@ -187,8 +188,10 @@ fn subscriber_without_descriptors_misses_no_more_than_it_says() {
     }
 }
 
-/// The file that a publisher sends stays in the socket of a subscriber that has no descriptor for it: what needs it is
-/// missed aloud, once, and nothing else is an error or late; the wait keeps its deadline.
+/// A publisher's file stays in the socket of a subscriber that has no descriptor for it.
+///
+/// A message that needs it is reported as missed once. Other messages arrive without error, and the wait
+/// keeps its deadline.
 #[test]
 fn subscriber_to_several_names_without_descriptors_receives_what_needs_none() {
     alone!(subscriber_to_several_names_without_descriptors_receives_what_needs_none);
@@ -222,8 +225,10 @@ fn subscriber_to_several_names_without_descriptors_receives_what_needs_none() {
     }
 }
 
-/// The file that a request announces stays in the socket of a server that has no descriptor for it, and makes each
-/// sleep end at once: the wait keeps its deadline, and other clients are served.
+/// The file of a request stays in the socket of a server that has no descriptor for it, and ends each sleep
+/// at once.
+///
+/// The wait keeps its deadline, and other clients are served.
 #[test]
 fn server_without_descriptors_keeps_its_deadlines_and_serves_later() {
     alone!(server_without_descriptors_keeps_its_deadlines_and_serves_later);
@@ -246,7 +251,7 @@ fn server_without_descriptors_keeps_its_deadlines_and_serves_later() {
     }
     let [long, short] = &clients;
     let value = Value::Bytes(vec![7; 1 << 20].into());
-    // The slot has its file before: the sender needs no descriptor.
+    // The slot already has its file: the sender needs no descriptor.
     drop(long.loan_bytes(1 << 20).unwrap());
     without_descriptors(|| {
         let refused = thread::scope(|scope| {

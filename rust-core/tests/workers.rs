@@ -1,5 +1,4 @@
-//! Several processes that serve one name: each request is carried out, those of a worker that was killed by another
-//! one.
+//! Several processes that serve one name: each request is carried out, even after the kill of its worker.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -20,7 +19,7 @@ fn shared() -> Options {
     Options::default().with_shared(true)
 }
 
-/// Worker processes at one name, and the file in which they note their requests.
+/// Worker processes at one name, and the file with their notes about requests.
 pub struct Workers {
     endpoint: String,
     notes: PathBuf,
@@ -36,7 +35,7 @@ impl Workers {
         Workers { endpoint: endpoint.to_owned(), notes, started: 0, living: Vec::new() }
     }
 
-    /// Starts one; with `times` it holds the request after so many.
+    /// Starts a worker; after `times` requests it holds the next one.
     pub fn start(&mut self, times: Option<i64>) {
         let mut command = Command::new(program("test-victim"));
         command.args(["work", &self.endpoint, &self.started.to_string()]);
@@ -53,10 +52,10 @@ impl Workers {
         worker.wait().unwrap();
     }
 
-    /// Returns which worker got which request, in order.
+    /// Returns each worker and its request, in order.
     pub fn given(&self) -> Vec<(i64, i64)> {
         let text = fs::read_to_string(&self.notes).unwrap_or_default();
-        // A line that is being written is left out.
+        // An unfinished line is ignored.
         let noted = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         noted
             .map(|line| {
@@ -66,7 +65,7 @@ impl Workers {
             .collect()
     }
 
-    /// Waits until so many requests were delivered.
+    /// Waits until this many requests were delivered.
     pub fn await_given(&self, count: usize) {
         let began = Instant::now();
         while self.given().len() < count {
@@ -89,8 +88,10 @@ fn number(value: &Value) -> i64 {
     value.as_i64().unwrap()
 }
 
-/// Three workers, of which one is killed again and again, while clients call. Repeatable requests are all carried out;
-/// each of the others at most once, and its caller gets an error where the outcome is unknown.
+/// Clients call three workers, one of which is killed repeatedly.
+///
+/// All repeatable requests are carried out. Other requests are carried out at most once, and the caller gets
+/// an error for an unknown outcome.
 fn kills_lose_no_request(transport: &str, idempotent: bool) {
     const CLIENTS: i64 = 4;
     const CALLS: i64 = 60;
@@ -159,7 +160,7 @@ fn kills_lose_no_request(transport: &str, idempotent: bool) {
         if idempotent || transport == "spool" {
             assert_eq!(times.len() as i64, CLIENTS * CALLS, "every request was carried out");
             assert_eq!(unknown, 0);
-            // A worker that is killed has one in hand.
+            // A killed worker had one request.
             assert!(again <= kills, "{again} were carried out again after {kills} kills: {times:?}");
         } else {
             assert_eq!(again, 0, "carried out twice: {times:?}");
@@ -207,7 +208,7 @@ fn clients_are_shared_out_among_the_workers_and_follow_when_one_dies() {
             seen.insert(who(&client));
             clients.push(client);
         }
-        // The one that has listened first is none that the others depend on.
+        // The others do not depend on the first listener.
         workers.kill(0);
         for client in &clients {
             who(client);
@@ -353,7 +354,7 @@ fn workers_serve_on_when_the_maker_of_their_socket_has_died() {
         let endpoint = name(transport);
         let mut workers = Workers::at(&endpoint);
         workers.start(None);
-        // The first client meets it: it has made the socket.
+        // The first client meets the first worker, which has made the socket.
         let early = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
         early.call(&Value::Int(0), SOON).unwrap();
         let server = Server::serve(&endpoint, &shared()).unwrap();
@@ -364,7 +365,7 @@ fn workers_serve_on_when_the_maker_of_their_socket_has_died() {
             let server = &server;
             s.spawn(move || {
                 for _ in 0..2 {
-                    // Once the caller sleeps: then it checks whether the other side lives.
+                    // When the caller sleeps, it checks whether the other side lives.
                     waiting.recv_timeout(SOON).unwrap();
                     let request = server.next(SOON).unwrap().unwrap();
                     thread::sleep(Duration::from_millis(20));

@@ -1,5 +1,6 @@
-//! What one message costs: sends and receives in one thread, so often as asked. `tools/instructions` counts the
-//! instructions of two runs, and the difference is that of the messages alone.
+//! The cost of one message: sends and receives in one thread, a given number of times.
+//!
+//! `tools/instructions` counts the instructions of two runs; the difference is the cost of the messages.
 //!
 //! usage: test-messages --rows | ROW COUNT
 
@@ -13,7 +14,7 @@ use linkspan::{
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// A row: its name, and what it does `COUNT` times.
+/// A row: its name, and the action that it repeats `COUNT` times.
 type Row = (&'static str, fn(&str, u64) -> Result<()>);
 
 const ROWS: [Row; 21] = [
@@ -46,7 +47,7 @@ fn payload(bytes: usize) -> Payload {
     Payload::from_bytes(Encoding::Raw, Bytes::from(vec![7; bytes]))
 }
 
-/// Both ends of a channel, and what has to live as long.
+/// Both ends of a channel, and their listener.
 fn both(transport: &str, name: &str) -> Result<(Listener, Channel, Channel)> {
     let endpoint = format!("{transport}:{name}");
     let listener = Listener::listen(&endpoint, &Options::default())?;

@@ -1,9 +1,10 @@
-//! Programs that only know fcntl take part.
+//! Programs that know only fcntl take part.
 
 use super::*;
 
-/// A program with fcntl alone: in C, and in Python with its standard library. It reads commands from its standard
-/// input, and answers each with a line.
+/// A program with only fcntl: in C, and in Python with its standard library.
+///
+/// It reads commands from its standard input, and answers each with a line.
 struct Partner {
     child: Child,
 }
@@ -64,7 +65,7 @@ fn programs_that_know_only_fcntl_take_part() {
     let short = with(&[("framing", "lines".into()), ("locked", true.into()), ("timeout", 0.02.into())]);
     let hasty = Publisher::new(&endpoint, &short).unwrap();
     for mut partner in Partner::all(&path, folder.path()) {
-        // It reads our value, under its read lock; then we read while no program writes.
+        // It reads our value under its read lock. Then we read while no program writes.
         assert_eq!(partner.does("read"), "{\"by\":\"linkspan\"}");
         assert_eq!(partner.does("lock shared"), "locked");
         assert_eq!(now(&endpoint, &options).unwrap(), Value::map([("by", "linkspan")]));
@@ -73,7 +74,7 @@ fn programs_that_know_only_fcntl_take_part() {
         let who = format!("process {} has the lock", partner.child.id());
         assert!(stalled.text().contains(&who), "{stalled}");
         assert_eq!(partner.does("unlock"), "unlocked");
-        // It writes, and half of the value is in the file while it has the lock.
+        // While it has the lock, half of its value is in the file.
         assert_eq!(partner.does("lock exclusive"), "locked");
         assert_eq!(partner.does("put {\"by\":"), "put");
         assert_eq!(now(&endpoint, &options).unwrap_err().kind(), ErrorKind::Stalled);
@@ -88,13 +89,13 @@ fn programs_that_know_only_fcntl_take_part() {
             let waits = s.spawn(move || latest(endpoint, &hooked, SOON).unwrap());
             waiting.recv().unwrap();
             assert_eq!(partner.does("put \"partner\"}"), "put");
-            // It keeps the file open: there is no close event, but the lock is released.
+            // The file stays open, so there is no close event; but the lock is released.
             assert_eq!(partner.does("unlock"), "unlocked");
             let value = Value::map([("by", "partner")]);
             assert_eq!(waits.join().unwrap().value().unwrap(), &value);
             assert_eq!(readings.recv(SOON).unwrap().value().unwrap(), &value);
         });
-        // We write as soon as it lets us.
+        // We write as soon as the lock is free.
         assert_eq!(partner.does("lock shared"), "locked");
         thread::scope(|s| {
             let (mut hooked, waiting) = waiting_options();

@@ -1,4 +1,4 @@
-//! Writers that are killed, and a disk that is full.
+//! Killed writers, and a full disk.
 
 use super::*;
 
@@ -41,8 +41,9 @@ fn writes_on() {
     }
 }
 
-/// Checks the file of a killed writer: a whole value, or with a lock one that is reported as incomplete. The next
-/// writer continues from there.
+/// Checks the file of a killed writer: a whole value, or with a lock possibly a recognised incomplete one.
+///
+/// The next writer continues from there.
 fn is_whole_or_says_so(endpoint: &str, path: &Path, options: &Options, before: u64) -> (u64, bool) {
     let whole = match latest(endpoint, options, SOON) {
         Ok(message) => {
@@ -112,7 +113,7 @@ fn writer_may_be_killed_at_every_system_call() {
             }
         }
         assert!(calls > 20, "only {calls} calls were hit");
-        // A frame is written in one call, and is whole before and after it.
+        // A frame is written in one call, and is whole before and after the call.
         assert_eq!(damaged > 0, lines, "{damaged} of {calls} left half a value");
     }
 }
@@ -163,7 +164,7 @@ fn finds_the_disk_full() {
         assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
         assert_eq!(latest(&endpoint, &options, SOON).unwrap().body(), small.body());
     }
-    // Filled to the last byte by another file.
+    // Another file fills the disk to the last byte.
     let filler = path.with_file_name("filler");
     let mut file = fs::File::create(&filler).unwrap();
     while file.write(&[0; 4096]).is_ok_and(|n| n > 0) {}

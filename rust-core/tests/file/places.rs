@@ -1,4 +1,4 @@
-//! What may be in the place of a file: damage, links, modes, other users, no directory.
+//! Damage, links, modes, other users or a missing directory at the place of a file.
 
 use super::*;
 
@@ -34,7 +34,7 @@ fn damage_is_noticed_and_healed_by_the_next_write() {
         fs::write(&path, b"nonsense").unwrap();
         assert_eq!(out.send_payload(&raw(body(5))).unwrap(), 6);
         assert_eq!(check_body(latest(&endpoint, &options, Duration::ZERO).unwrap().body()), 5);
-        // A subscriber gets an error for damage once, and continues.
+        // A subscriber gets one error for damage, and continues.
         while readings.recv(Duration::from_millis(1)).is_ok() {}
         fs::write(&path, &whole[..1000]).unwrap();
         if options.locked {
@@ -107,7 +107,7 @@ fn other_users_have_the_access_of_the_mode() {
         let out = Publisher::new(&endpoint, &own).unwrap();
         out.send(&Value::from("mine")).unwrap();
         if !is_root() {
-            // A user other than root can only be refused files that are root's.
+            // Users other than root can only be refused files of root.
             let error = now("file:/etc/shadow", &own).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
             continue;
@@ -131,7 +131,7 @@ fn other_users_have_the_access_of_the_mode() {
         Publisher::new(&endpoint, &shared).unwrap().send(&Value::from("ours")).unwrap();
         assert_eq!(reads(NOBODY, GROUP).unwrap(), Value::from("ours"));
         assert_eq!(reads(NOBODY, NOBODY).unwrap_err().kind(), ErrorKind::PermissionDenied);
-        // A directory of the group: each member writes, too.
+        // In a directory of the group each member writes.
         std::os::unix::fs::chown(folder.path(), None, Some(GROUP)).unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o2770)).unwrap();
         fs::remove_file(&path).unwrap();

@@ -1,4 +1,4 @@
-//! What a file gives to readers: the newest value, whole, and each change.
+//! The values that readers of a file get: the newest, whole, and each change.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn writers_that_rename_and_that_write_in_place_count_together() {
     let in_place = Publisher::new(&endpoint, &locked).unwrap();
     let other = Publisher::new(&endpoint, &options).unwrap();
     let mut number = 0;
-    // Each value has the same length, and follows within a tick of the clock.
+    // Equally long values that follow within a tick of the clock.
     for writer in
         [&renaming, &renaming, &in_place, &renaming, &other, &renaming, &renaming, &in_place, &other]
     {
@@ -59,14 +59,14 @@ fn value_that_a_publisher_with_locked_writes_ends_the_wait_of_a_subscriber_witho
         out.send(&Value::from(1)).unwrap();
         assert_eq!(received.join().unwrap(), Value::from(1));
     });
-    // As for an event loop.
+    // For an event loop.
     readings.try_recv().unwrap_err();
     out.send(&Value::from(2)).unwrap();
     assert!(readable(readings.as_raw_fd(), 60));
     assert_eq!(readings.recv(SOON).unwrap().value().unwrap(), &Value::from(2));
 }
 
-/// A file that is made empty and filled later, as no publisher does, wakes each way to wait.
+/// A file that is first created empty and filled later wakes every kind of wait. Publishers do not do that.
 #[test]
 fn value_written_into_an_empty_file_ends_a_wait() {
     let (made, path, _folder) = place();
@@ -136,7 +136,7 @@ fn subscriber_gets_the_newest_value_first_and_then_each_change() {
         assert_eq!(readings.newest(Duration::ZERO).unwrap().value().unwrap(), &Value::Int(6));
         let late = Subscriber::new(&endpoint, &options).unwrap();
         assert_eq!(late.recv(SOON).unwrap().value().unwrap(), &Value::Int(6));
-        // A subscriber that requests reports gets the number of values that can no longer be read.
+        // A subscriber that requests reports gets the number of unreadable values.
         let strict = with(&[("delivery", "best_effort".into()), ("locked", options.locked.into())]);
         let strict = Subscriber::new(&endpoint, &strict).unwrap();
         assert_eq!(strict.recv(SOON).unwrap().sequence(), 6);
@@ -174,7 +174,7 @@ fn unsupported_operation_on_a_file_is_refused_with_the_reason() {
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         assert!(error.text().contains("one value") && error.endpoint().is_some(), "{error}");
     }
-    // This delivery has its own reason, whatever the transport is.
+    // This delivery has its own reason, whatever the transport.
     let error =
         Subscriber::new(&endpoint, &with(&[("delivery", "at_least_once".into())])).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
@@ -194,7 +194,7 @@ fn durable_by_either_option_is_taken_and_keeps_the_newest_value() {
         for number in 1..=3 {
             out.send(&Value::Int(number)).unwrap();
         }
-        // As over a file without the option: the newest value, and values between are not counted as missed.
+        // Like a file without the option: only the newest value, and earlier values do not count as missed.
         assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(3), "{name}");
         out.send(&Value::Int(4)).unwrap();
         out.send(&Value::Int(5)).unwrap();
@@ -203,7 +203,7 @@ fn durable_by_either_option_is_taken_and_keeps_the_newest_value() {
     }
 }
 
-/// Two writers, of `count` values each, and five readers.
+/// Two writers with `count` values each, and five readers.
 fn hammer(options: &Options, count: u64) {
     let (endpoint, _path, _folder) = place();
     let done = AtomicBool::new(false);
@@ -229,7 +229,7 @@ fn hammer(options: &Options, count: u64) {
                 check_body(message.body());
                 assert!(message.sequence() > sequence, "{} after {sequence}", message.sequence());
                 got += 1 + message.missed();
-                // The first is the newest of that moment.
+                // The first value is the newest at that moment.
                 if sequence == 0 {
                     got = message.sequence();
                 }
@@ -305,7 +305,7 @@ fn line_is_readable_by_every_program() {
         other.write_all(b"{\"x\":\"echo").unwrap();
         assert_eq!(now(&endpoint, &options).unwrap_err().kind(), ErrorKind::Corrupt);
         if !lock {
-            // It may be about to continue.
+            // The writer may be about to continue.
             assert_eq!(readings.try_recv().unwrap_err().kind(), ErrorKind::Empty);
         }
         other.write_all(b"\"}\n").unwrap();

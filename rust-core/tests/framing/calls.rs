@@ -50,7 +50,7 @@ fn call_is_a_request_and_gives_its_result_or_its_error() {
     let channel = Channel::connect(&endpoint, &lines(), SOON).unwrap();
     let answer = channel.call(&json(r#"{"method":"sum","params":[1,2]}"#), SOON).unwrap();
     assert_eq!(answer.value().unwrap(), &json("3"));
-    // Other messages that arrived meanwhile are still there.
+    // Other messages from that time are still there.
     assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &json(r#"{"tick":1}"#));
     assert_eq!(channel.recv(SOON).unwrap().get("result").unwrap().as_text().unwrap(), "for another");
     let error = channel.call(&json(r#"{"method":"x"}"#), SOON).unwrap_err();
@@ -60,7 +60,7 @@ fn call_is_a_request_and_gives_its_result_or_its_error() {
         (ErrorKind::Remote, -32601, "math.unknown", "Method not found")
     );
     assert_eq!(codec::decode(&failure.data, Encoding::Cbor).unwrap(), json(r#"{"method":"x"}"#));
-    // Nothing of this is sent.
+    // None is sent.
     for (value, kind) in [
         ("7", ErrorKind::WrongType),
         ("{}", ErrorKind::Missing),
@@ -204,6 +204,6 @@ fn linkspan_on_both_sides_speaks_json_rpc_too() {
     });
     let soon = std::time::Duration::from_millis(200);
     let third = Channel::open(&endpoint, &lines(), soon);
-    // The reason cannot be reported: the connection is closed, which the third client sees.
+    // The reason cannot be reported. The third client sees the closed connection.
     assert!(third.is_err() || third.unwrap().recv(soon).is_err());
 }

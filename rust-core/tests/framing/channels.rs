@@ -72,7 +72,7 @@ fn large_lines_are_whole_in_both_directions_despite_deadlines() {
     let mut plain_peer = PlainPeer::connect(&listener.endpoint());
     let channel = listener.accept(SOON).unwrap();
     let long = Value::from("é".repeat(1 << 20));
-    // There is no reader yet: the kernel accepts a part of it, and the rest is flushed with later messages.
+    // There is no reader yet: the kernel accepts a part, and later messages flush the rest.
     channel.send(&long, std::time::Duration::from_millis(20)).unwrap();
     assert_eq!(channel.try_send(&json("1")).unwrap_err().kind(), ErrorKind::Full);
     let reader = thread::spawn(move || (plain_peer.line(), plain_peer.line(), plain_peer));

@@ -1,4 +1,4 @@
-//! What a framing cannot do, who is refused, what listings say of a plain name, and what publishers send.
+//! Limits of a framing, refused peers, listings of a plain name, and publishers.
 
 use super::*;
 
@@ -55,7 +55,7 @@ fn framings_detect_each_other() {
     assert!(error.text().contains("framing=\"lines\""), "{error}");
     drop(server);
 
-    // Those four bytes mean that at the very beginning alone.
+    // Those four bytes have that meaning only at the beginning.
     let listener = Listener::listen(&name("unix"), &lines()).unwrap();
     let mut plain_peer = PlainPeer::connect(&listener.endpoint());
     let channel = listener.accept(SOON).unwrap();
@@ -122,7 +122,7 @@ fn published_values_reach_every_plain_client_as_lines() {
     for plain_peer in &mut plain_peers {
         assert_eq!((plain_peer.line().as_str(), plain_peer.line().as_str()), ("3\n", "4\n"));
     }
-    // One that does not read misses values and never half a one; the others miss none.
+    // A peer that does not read misses whole values, never a half; the others miss none.
     let mut quick = plain_peers.pop().unwrap();
     let pad = "x".repeat(10_000);
     for i in 0..500i64 {
@@ -134,7 +134,7 @@ fn published_values_reach_every_plain_client_as_lines() {
         seen.push(json(&slow.line()).at("i").unwrap().as_i64().unwrap());
     }
     assert!(seen.is_sorted() && seen.len() < 500, "{seen:?}");
-    // A channel receives them, too, and a listing shows them.
+    // A channel also receives them, and a listing shows them.
     let channel = Channel::connect(&endpoint, &lines(), SOON).unwrap();
     assert_eq!(channel.recv(SOON).unwrap().get("i").unwrap().as_i64().unwrap(), 499);
     let listed = registry::list().unwrap().into_iter().find(|one| one.endpoint == endpoint).unwrap();

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Random bytes: xorshift, so that a seed repeats them.
+/// Random bytes: xorshift, so a seed repeats them.
 struct Chance(u64);
 
 impl Chance {
@@ -14,7 +14,7 @@ impl Chance {
     }
 }
 
-/// Parts of lines, so that random lines reach the cases that matter.
+/// Parts of lines, so random lines reach the important cases.
 const PIECES: [&str; 24] = [
     "{",
     "}",

@@ -30,7 +30,7 @@ fn file_of_another_user_is_replaced_only_where_its_mode_lets_one_write() {
         publish(0, 6).unwrap();
         let facts = place.path.metadata().unwrap();
         assert_eq!((facts.uid(), facts.gid(), facts.mode() & 0o777), (0, GROUP + 1, 0o640), "as it was set");
-        // The temporary file of a new value, and a file in the place of the value itself.
+        // The temporary file of a new value, and a file instead of the value itself.
         let new = place.path.with_file_name(format!(".new.{}", place.path.file_name().unwrap().display()));
         let thesis = place.secret.path().join("thesis");
         place.member(|_| symlink(&thesis, &new).unwrap());

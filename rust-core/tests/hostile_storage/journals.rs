@@ -25,7 +25,7 @@ fn link_in_the_place_of_a_journal_s_directory_gives_nothing_away() {
     root_looks_around();
     place.untouched();
     fs::remove_file(&place.path).unwrap();
-    // A directory of root's to which a member gave the name is not opened to others.
+    // A directory of root's that got this name from a member is not opened to others.
     let (own, name) = (place.path.with_extension("own"), place.path.clone());
     fs::create_dir(&own).unwrap();
     fs::set_permissions(&own, PermissionsExt::from_mode(0o700)).unwrap();
@@ -58,7 +58,7 @@ fn links_pipes_and_second_names_in_a_journal_are_refused() {
             assert!(place.swap(at, |at| match kind {
                 "link" => symlink(&thesis, at).unwrap(),
                 "pipe" => fifo(at),
-                // As a member can where the kernel does not protect from that (fs.protected_hardlinks).
+                // A member can do so if the kernel does not protect hard links (fs.protected_hardlinks).
                 _ => fs::write(at, "x").unwrap(),
             }));
             if kind == "second name" {

@@ -16,7 +16,7 @@ fn links_in_a_root_spool_lead_nowhere() {
         drop(quiet);
         root_looks_around();
         place.untouched();
-        // Refused, or served as ever: but nothing is written there.
+        // Refused, or served as usual; but nothing is written there.
         if let Ok(server) = Server::serve(&place.endpoint, &json()) {
             let request = place.path.join("server/00000000000000000001.panel.json");
             place.member(|_| fs::write(&request, "1").unwrap());
@@ -37,7 +37,7 @@ fn links_in_a_member_s_spool_are_not_followed_and_are_reported() {
             if at.is_empty() {
                 return symlink(secret, path).unwrap();
             }
-            // Made as a whole: other programs, which list the directory, would add missing parts.
+            // Created as a whole: other programs, which list the directory, would add missing parts.
             let made = path.with_extension("made");
             for folder in ["server", "client", "hello", "rejected"].into_iter().filter(|f| *f != at) {
                 fs::create_dir_all(made.join(folder)).unwrap();
@@ -78,7 +78,7 @@ fn forged_boot_file_wipes_nothing() {
     drop((server, client, asked));
     let write_wrong_id = |at: &Path| fs::write(at, "00000000-0000-0000-0000-000000000000").unwrap();
     place.swap(".boot", write_wrong_id);
-    // A file of root's with the member's words in it may be had by its name.
+    // A file of root's that contains the member's words is available by its name.
     let own = place.path.join("server/.words");
     fs::write(&own, "00000000-0000-0000-0000-000000000000").unwrap();
     place.member(|path| fs::rename(&own, path.join(".boot")).is_ok());
@@ -108,7 +108,7 @@ fn old_files_of_another_user_stay_and_are_reported() {
         assert!(left.iter().any(named), "{left:?}");
         place.member(|_| fs::remove_file(&path).unwrap());
     }
-    // A directory in the place of a file ends no sweep.
+    // A directory instead of a file does not end a sweep.
     place.member(|path| fs::create_dir(path.join("rejected/junk")).unwrap());
     drop(alone);
     root_looks_around();
@@ -150,7 +150,7 @@ fn pipes_links_and_huge_files_in_place_of_small_ones_block_no_program() {
             });
             drop(server);
             match Server::serve(&place.endpoint, &json()) {
-                // The server's file describes it, and another user's file there is not replaced.
+                // The server's file describes it, and another user's file is not replaced.
                 Err(e) if at == "hello/server" => {
                     assert!(e.kind() == ErrorKind::PermissionDenied && e.text().contains(at), "{e}");
                 }
@@ -184,8 +184,8 @@ fn leased_request_blocks_no_other_and_is_served_when_the_lease_ends() {
         let (new, at) = (path.join("server/.a"), path.join("server/a.json"));
         fs::write(&new, "\"leased\"").unwrap();
         let file = fs::OpenOptions::new().read(true).write(true).open(&new).unwrap();
-        // SAFETY: the descriptor is open, and the commands accept numbers. Breaking the lease sends this process a
-        // signal that is ignored by default.
+        // SAFETY: the descriptor is open, and the commands accept numbers. Breaking the lease sends this
+        // process a signal that is ignored by default.
         unsafe {
             assert_eq!(libc::fcntl(file.as_raw_fd(), 10, libc::SIGURG), 0);
             assert_eq!(libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK), 0);
@@ -240,7 +240,7 @@ fn numbers_at_the_end_of_the_range_block_no_peer() {
         assert_eq!(calling.join().unwrap().value().unwrap(), &Value::Int(2));
     });
     drop(client);
-    // The stored numbers come from a file, too.
+    // The stored numbers also come from a file.
     let panel = place.path.join("hello/panel");
     let text = fs::read_to_string(&panel).unwrap();
     let used = text.split('"').nth(3).unwrap().to_owned();

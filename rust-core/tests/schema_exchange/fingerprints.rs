@@ -1,5 +1,4 @@
-//! Each message that is received has the fingerprint that its sender gave, whichever way it came: generated code checks
-//! that.
+//! Each received message has its sender's fingerprint, on every path: generated code checks it.
 
 use super::*;
 use linkspan::Message;
@@ -13,7 +12,7 @@ fn of_watts(unit: &str) -> String {
     fingerprint(&format!("[fields.watts]\ntype = \"f64\"\nunit = \"{unit}\"\n"))
 }
 
-/// Checks that code of the sender's schema may decode the message, and that code of another one may not.
+/// Checks that only code of the sender's schema may decode the message.
 fn is_of(message: &Message, unit: &str, what: &str) {
     message.check_fingerprint(&of_watts(unit)).unwrap();
     let error = message.check_fingerprint(&of_watts("bar")).unwrap_err();
@@ -39,7 +38,7 @@ fn messages_of_channels_have_the_fingerprint_of_their_sender() {
         let caller = Channel::connect(&at, &watts("W"), SOON).unwrap();
         for round in 0..3 {
             for value in values() {
-                // A long message needs its reader meanwhile.
+                // A long message needs a simultaneous reader.
                 thread::scope(|s| {
                     s.spawn(|| caller.send(&value, SOON).unwrap());
                     is_of(&listener.recv(SOON).unwrap(), "W", &format!("{transport}, round {round}"));
@@ -63,7 +62,7 @@ fn requests_and_replies_have_the_fingerprints_of_their_own_schemas() {
         let server = Server::serve(&at, &Options::default().with_reply_schema(replies)).unwrap();
         thread::scope(|s| {
             s.spawn(|| {
-                // Until it is closed: a long answer goes on at the next call.
+                // Until the close: a long answer continues at the next call.
                 while let Ok(Some(request)) = server.next(SOON) {
                     is_of(request.message(), "W", transport);
                     request.reply(request.value().unwrap()).unwrap();

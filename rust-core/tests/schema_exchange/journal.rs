@@ -1,4 +1,4 @@
-//! Journals keep each schema that their records were written with, for as long as they have such a record.
+//! Journals keep each schema of their records, as long as such a record exists.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use linkspan::{ErrorKind, Options, Publisher, Result, StartAt, Subscriber, Value
 use super::{newer, reading, schema, watts};
 use crate::support::{SOON, name};
 
-/// A third version: the unit has stayed, the phase has become a wider number.
+/// A third version: an equal unit, and a phase with a wider number.
 fn newest() -> Options {
     schema(
         "version = 3\n[fields.watts]\ntype = \"f64\"\nunit = \"W\"\n[fields.phase]\ntype = \"u16\"\ndefault = 1\n",
@@ -59,7 +59,7 @@ fn each_record_of_a_journal_names_the_schema_that_it_was_written_with() {
     let all = registry::schemas(&at).unwrap();
     let found: Vec<_> = all.iter().map(|(first, form)| (*first, version(form))).collect();
     assert_eq!(found, [(1, 1), (3, 2), (5, 3)]);
-    // Programs with any of them, and those without one, read all that they can read.
+    // Programs with any schema or none read everything that they can.
     for options in [newest(), newer(), watts("W"), Options::default()] {
         let subscriber = read(&at, options);
         for (watts, expected) in [(1.0, 1), (2.0, 1), (3.0, 2), (4.0, 2)] {
@@ -74,7 +74,7 @@ fn each_record_of_a_journal_names_the_schema_that_it_was_written_with() {
 fn reader_gets_records_up_to_the_first_one_with_an_unreadable_schema() {
     let at = name("journal");
     publish(&at, &newer(), &[1.0, 2.0]);
-    // A phase that may be greater than 255 is not for readers of a u8.
+    // A phase may exceed 255, so readers of a u8 cannot read it.
     publish(&at, &newest(), &[3.0, 4.0]);
     for named in [false, true] {
         let options = if named { newer().with_client_id("meter") } else { newer() };
@@ -108,13 +108,13 @@ fn writer_schema_must_read_all_remaining_records() {
     let third = with("[fields]\nwatts = \"f64\"\na = { type = \"text\", optional = true }\n");
     publish(&at, &first, &[1.0]);
     publish(&at, &second, &[2.0]);
-    // The third reads what the second allows, but not what the first does.
+    // The third schema reads records of the second, but not of the first.
     let refused = Publisher::new(&at, &third).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::SchemaMismatch, "{refused}");
     assert!(refused.text().contains("a: "), "{refused}");
     assert_eq!(files(&at).len(), 2);
     publish(&at, &second, &vec![3.0; 300]);
-    // By now no record of the first is left.
+    // By now every record of the first schema is deleted.
     let found: Vec<u64> = registry::schemas(&at).unwrap().iter().map(|(first, _)| *first).collect();
     assert!(found.len() == 1 && found[0] > 1, "{found:?}");
     publish(&at, &third, &[4.0]);
@@ -125,7 +125,7 @@ fn writer_schema_must_read_all_remaining_records() {
 fn journals_of_older_versions_have_their_newest_schema_alone() {
     let at = name("journal");
     publish(&at, &watts("W"), &[1.0]);
-    // As they stored it: one file, and nothing in the records, like a program without a schema.
+    // Older versions stored one file, and nothing in the records, like a program without a schema.
     let old = name("journal");
     publish(&old, &Options::default(), &[1.0]);
     std::fs::copy(folder(&at).join(".schema"), folder(&old).join(".schema")).unwrap();

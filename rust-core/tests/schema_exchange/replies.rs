@@ -1,4 +1,4 @@
-//! Schemas of replies: compared like those of requests, in the opposite direction, and checked on request.
+//! Schemas of replies: compared like schemas of requests, in the opposite direction, and checked on request.
 
 use std::thread;
 
@@ -10,7 +10,7 @@ use linkspan::{
 use super::{STREAMS, names_units, reading, watts};
 use crate::support::{SOON, name};
 
-/// Replies with `level`, beside requests in watts.
+/// Replies with `level`, and requests in watts.
 fn level(unit: &str, more: &str) -> Schema {
     let text = format!("name = \"tank.level\"\n[fields.level]\ntype = \"f64\"\nunit = \"{unit}\"\n{more}");
     Schema::parse(&text).unwrap()
@@ -34,7 +34,7 @@ fn full(level: f64) -> Value {
 #[test]
 fn programs_with_compatible_reply_schemas_call_each_other() {
     for transport in STREAMS.into_iter().chain(["spool"]) {
-        // A server may add fields that a client ignores, and a client may read more than the server replies.
+        // A server may add fields that a client ignores. A client may read more than the server replies.
         for (serving, calling) in [
             (both("m", ""), both("m", "")),
             (both("m", ""), both("m", ADDED)),
@@ -68,10 +68,10 @@ fn programs_with_different_reply_schemas_get_errors_on_both_sides() {
         let mismatch = events.iter().find(|event| event.kind == EventKind::SchemaMismatch).unwrap();
         assert!(mismatch.text.contains("the reply schema tank.level"), "{}", mismatch.text);
         assert!(mismatch.text.contains("cm there") && mismatch.text.contains("m here"), "{}", mismatch.text);
-        // The client reads replies: it may not require more than the server sends.
+        // The client reads replies, so it may not require more than the server sends.
         let refused = Channel::connect(&at, &both("m", REQUIRED), SOON).unwrap_err();
         assert!(refused.text().contains("full"), "{transport}: {refused}");
-        // Requests are compared as well.
+        // Requests are also compared.
         let wrong = watts("kW").with_reply_schema(level("m", ""));
         let refused = Channel::connect(&at, &wrong, SOON).unwrap_err();
         names_units(refused.text(), "kW", "W");
@@ -109,7 +109,7 @@ fn replies_are_checked_on_send_and_receive_on_request() {
             let request = server.next(SOON).unwrap().unwrap();
             let refused = request.reply(&wrong).unwrap_err();
             assert_eq!((refused.kind(), refused.path()), (ErrorKind::WrongType, Some("level")), "{refused}");
-            // Nothing was sent yet; values that the program has encoded itself are not checked.
+            // Nothing was sent yet. Values that the program encoded itself are not checked.
             let bytes = linkspan::codec::encode(&wrong, request.message().encoding()).unwrap();
             let payload = linkspan::Payload::from_bytes(request.message().encoding(), bytes.into());
             request.reply_payload(&payload).unwrap();
@@ -122,7 +122,7 @@ fn replies_are_checked_on_send_and_receive_on_request() {
         });
         server.close(SOON).unwrap();
     }
-    // The reply of a channel is checked against the schema of replies, and not against that of messages.
+    // The reply of a channel is checked against the schema of replies, not of messages.
     let at = name("unix");
     let listener = Channel::open(&at, &both("m", "").with_validate(Validate::Both), SOON).unwrap();
     let caller = Channel::connect(&at, &both("m", "").with_validate(Validate::Both), SOON).unwrap();

@@ -1,13 +1,13 @@
-//! Tests that check all that their process holds, or everything in its directories. Each runs in a process of its own,
-//! with directories of its own.
+//! Tests that check everything in their process or its directories. Each runs in a separate process with
+//! separate directories.
 
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Set in the process of one test, to its name.
+/// The name of the test, in its process.
 const ALONE: &str = "LINKSPAN_TEST_ALONE";
 
-/// Returns from a test that has run in a process of its own; in that process, continues with it.
+/// Runs the test in a separate process and returns from this one; in that process, continues with it.
 #[allow(unused_macros, reason = "each program uses its part of it")]
 macro_rules! alone {
     ($test:ident) => {
@@ -19,7 +19,7 @@ macro_rules! alone {
 #[allow(unused_imports, reason = "each program uses its part of it")]
 pub(crate) use alone;
 
-/// Whether this is the process of the test of this path; plays it in one where it is not.
+/// Returns whether this is the process of the test of this path; otherwise runs the test in one.
 pub fn is_alone(path: &str) -> bool {
     let test = name_of(path);
     if std::env::var_os(ALONE).is_some_and(|name| name == test) {
@@ -32,7 +32,7 @@ pub fn is_alone(path: &str) -> bool {
         .output()
         .unwrap();
     let output = [out.stdout, out.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-    // Indented, so that a count of this program's results does not count this one twice.
+    // Indented, so a count of this program's results does not count this one twice.
     let output: String = output.lines().map(|line| format!("    {line}\n")).collect();
     assert!(out.status.success(), "{test}: {}\n{output}", out.status);
     assert!(output.contains("1 passed"), "no test is called {test}: {output}");
@@ -40,7 +40,7 @@ pub fn is_alone(path: &str) -> bool {
     false
 }
 
-/// For tests that count what this process holds and run beside others that do: one at a time.
+/// For tests that count their process's resources next to other such tests: one at a time.
 pub fn one_at_a_time() -> MutexGuard<'static, ()> {
     static WORKING: Mutex<()> = Mutex::new(());
     WORKING.lock().unwrap_or_else(PoisonError::into_inner)

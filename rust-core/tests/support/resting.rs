@@ -1,4 +1,4 @@
-//! Processes at rest: the kernel's count of their threads' context switches does not change.
+//! Processes at rest: the kernel's count of their threads' context switches stays constant.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,21 +8,21 @@ use std::time::{Duration, Instant};
 
 /// Only guards against a hang.
 pub const HANG: Duration = Duration::from_secs(60);
-/// The number in the addresses of both processes: that of the watching process.
+/// The number in the addresses of both processes: the watching process's id.
 pub const NUMBER: &str = "LINKSPAN_TEST_IDLE_NUMBER";
-/// A thread that requested ticks has them; its name distinguishes it from the rest.
+/// The name of threads with requested ticks, which distinguishes them from the rest.
 pub const TICKS: &str = "ticks";
-/// So long nothing may happen.
+/// How long nothing may happen.
 const WATCHED: Duration = Duration::from_secs(3);
 const ROLE: &str = "LINKSPAN_TEST_IDLE_ROLE";
 
-/// The part that this process plays; none in the one that watches.
+/// Returns the part that this process plays; `None` in the watching process.
 pub fn role() -> Option<String> {
     std::env::var(ROLE).ok()
 }
 
 fn print_line(line: &str) {
-    // Not through `println!`, which the harness would keep to itself.
+    // Not through `println!`, which the harness would capture.
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").unwrap();
     out.flush().unwrap();
@@ -36,7 +36,6 @@ pub fn rest() {
     std::process::exit(0);
 }
 
-/// Runs this in a thread of this name.
 pub fn threads(name: &str, run: impl FnOnce() + Send + 'static) {
     thread::Builder::new().name(name.into()).spawn(run).unwrap();
 }
@@ -62,7 +61,7 @@ fn start(test: &str, role: &str, directory: &std::path::Path) -> Child {
     child
 }
 
-/// Switches of each thread so far, voluntary and not, by its number and name.
+/// Returns the voluntary and involuntary switches of each thread so far, by its number and name.
 fn switches(child: &Child) -> BTreeMap<(String, String), u64> {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
     tasks
@@ -84,15 +83,16 @@ fn without_ticks(of: &BTreeMap<(String, String), u64>) -> BTreeMap<(String, Stri
     of.iter().filter(|((_, name), _)| name != TICKS).map(|(task, count)| (task.clone(), *count)).collect()
 }
 
-/// Starts the processes of `test`, one for each role, waits until they are at rest, and counts their switches for
-/// [`WATCHED`]: there are none, and they have as many threads of each name as in `expected`.
+/// Starts the processes of `test`, one for each role, and counts their switches at rest for [`WATCHED`].
+///
+/// There must be none, and as many threads of each name as in `expected`.
 pub fn watch(test: &str, roles: [&str; 2], expected: &[(&str, usize)]) {
     let directory = tempfile::tempdir().unwrap();
     let processes = roles.map(|role| start(test, role, directory.path()));
     let look = || processes.iter().map(switches).collect::<Vec<_>>();
     let quiet = |seen: &[BTreeMap<_, _>]| seen.iter().map(without_ticks).collect::<Vec<_>>();
 
-    // First they have to be at rest: the last thread may still be on the way to its wait.
+    // First they must come to rest: the last thread may still be on the way to its wait.
     let deadline = Instant::now() + HANG;
     let mut before = look();
     loop {

@@ -1,4 +1,4 @@
-//! The same cases for `dgram:`, which is one-way: its promises, and the texts with which it refuses the rest.
+//! The conformance cases for `dgram:`, which is one-way: its promises, and the texts of its refusals.
 
 use std::collections::HashMap;
 use std::os::unix::net::UnixDatagram;
@@ -30,7 +30,6 @@ fn is_refused<T>(result: linkspan::Result<T>) {
     assert!(error.text().contains("one way") && error.endpoint().is_some(), "{error}");
 }
 
-/// Where the socket of an endpoint lies.
 fn socket(endpoint: &str) -> PathBuf {
     let file = endpoint.strip_prefix("dgram:").unwrap().replace('/', "@");
     PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).join(format!("{file}.dgram"))
@@ -118,7 +117,7 @@ fn two_listeners() {
     let in_use = |error: Error| assert_eq!(error.kind(), ErrorKind::AddressInUse);
     in_use(Listener::listen(&endpoint, &Options::default()).err().unwrap());
     in_use(Server::serve(&endpoint, &Options::default()).err().unwrap());
-    // It receives all writers over one channel, so there is no second one to accept.
+    // It receives all writers over one channel, so there is no second channel to accept.
     let all = first.accept(SOON).unwrap();
     let writer = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
     writer.send(&Value::Int(1), SOON).unwrap();
@@ -149,14 +148,14 @@ fn listener_restart() {
             let listener = Listener::listen(endpoint, &Options::default()).unwrap();
             let writer = Channel::connect(endpoint, &waits, SOON).unwrap();
             drop(listener);
-            // Its reader has ended, and the name is removed: the message waits for the next one.
+            // Its reader has ended, and the name is removed: the message waits for the next reader.
             writer.send(&Value::from("again"), SOON).unwrap();
         });
         waiting.recv_timeout(SOON).unwrap();
         let b = Channel::open(endpoint, &Options::default(), SOON).unwrap();
         assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::from("again"));
         other.join().unwrap();
-        // A message that reached no reader stayed the caller's, and has no number.
+        // A message that reached no reader stays the caller's, and has no number.
         assert_eq!(a.send(&Value::from("second"), SOON).unwrap(), 2);
         assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::from("second"));
         assert_eq!(stat(&b, "missed"), 0);
@@ -194,7 +193,7 @@ fn open_takes_both_roles() {
 
 #[test]
 fn close_waits_until_consumed() {
-    // There are no acknowledgements, so there is nothing to wait for.
+    // Without acknowledgements there is nothing to wait for.
     let (a, b) = plain();
     a.send(&Value::Int(1), SOON).unwrap();
     a.close(SOON).unwrap();
@@ -217,7 +216,7 @@ fn second_thread_in_one_direction() {
     });
 }
 
-/// Reads the numbers of so many messages per writer; each writer's arrive in order, all of them.
+/// Reads this many messages per writer; each writer's numbers arrive in order and complete.
 fn receive_all(mut next: impl FnMut() -> linkspan::Message, writers: usize, each: i64) {
     let mut received: HashMap<String, i64> = HashMap::new();
     for _ in 0..writers as i64 * each {
@@ -343,7 +342,7 @@ fn server_is_called() {
 
 #[test]
 fn on_wait_ends_a_wait() {
-    // Not while the pair is made, which may take a machine longer that is busy.
+    // Not while the pair is made, which may take long on a busy machine.
     let paired = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let ends = paired.clone();
     let mut options = Options::default();
@@ -363,7 +362,7 @@ fn garbage() {
     let path = socket(&endpoint);
     a.send(&Value::from("good"), SOON).unwrap();
     let message = b.recv(SOON).unwrap();
-    // A datagram of ours, as a foreign would send it again, and spoiled at every byte that means something.
+    // A datagram of ours, repeated by a foreign program, and spoiled at every significant byte.
     let spy = path.with_file_name("test@spy.dgram");
     let theirs = UnixDatagram::bind(&spy).unwrap();
     let spied = Channel::connect("dgram:test/spy", &Options::default(), SOON).unwrap();
@@ -400,7 +399,7 @@ fn missing_messages_are_counted_by_sender() {
     let endpoint = name("dgram");
     let (a, b) = pair(&endpoint, &Options::default());
     let path = socket(&endpoint);
-    // The name leads to another reader for a while, which takes messages for this one.
+    // For a while the name leads to another reader, which takes messages for this one.
     let other = path.with_file_name("elsewhere");
     std::fs::rename(&path, &other).unwrap();
     let thief = UnixDatagram::bind(&path).unwrap();
@@ -433,7 +432,7 @@ fn stale_leftovers() {
     let endpoint = name("dgram");
     let path = socket(&endpoint);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    // The remains of a killed reader: a name without a reader, and temporary files.
+    // The files of a killed reader: a name without a reader, and temporary files.
     drop(UnixDatagram::bind(&path).unwrap());
     let file = path.file_name().unwrap().to_str().unwrap();
     drop(UnixDatagram::bind(path.with_file_name(format!(".new.{file}"))).unwrap());
@@ -464,7 +463,7 @@ fn other_users_write_where_the_mode_lets_them() {
         Channel::open(&endpoint, &options, SOON)
     };
     if !support::is_root() {
-        // A user other than root may not give a file away.
+        // Users other than root may not give a file away.
         assert_eq!(with_mode(0o660).err().unwrap().kind(), ErrorKind::PermissionDenied);
         return;
     }
