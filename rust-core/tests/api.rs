@@ -1,5 +1,5 @@
-//! The public interface in Rust's own terms: things print, are descriptors, iterate, and carry types of the program's
-//! own.
+//! The public interface in Rust's terms: things print, are descriptors, iterate, and carry the program's own
+//! types.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -93,7 +93,6 @@ fn own_types_are_sent_and_received_on_each_object() {
     assert_eq!(wrong.kind(), ErrorKind::WrongType, "{wrong}");
 }
 
-/// Waits until the descriptor is readable; panics after 20 s.
 fn await_readable(what: &impl AsFd) {
     let left = Timespec { tv_sec: SOON.as_secs() as i64, tv_nsec: 0 };
     let ready = poll(&mut [PollFd::new(what, PollFlags::IN)], Some(&left)).unwrap();

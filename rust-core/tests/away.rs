@@ -1,5 +1,6 @@
-//! A subscriber with a `client_id` that was away: what it missed meanwhile is counted, however it ended. Each
-//! incarnation is a process of its own.
+//! A subscriber with a `client_id` that was away: its missed messages are counted, however it ended.
+//!
+//! Each incarnation is a separate process.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
@@ -17,7 +18,7 @@ const ENDPOINT: &str = "LINKSPAN_TEST_AWAY";
 const CLIENT_ID: &str = "LINKSPAN_TEST_AWAY_CLIENT_ID";
 const TRANSPORTS: [&str; 3] = ["shm", "unix", "tcp"];
 
-/// The part of the other process: writes what it receives, a line each.
+/// The part of the other process: writes received values, a line each.
 #[test]
 fn incarnation() {
     let Ok(endpoint) = std::env::var(ENDPOINT) else { return };
@@ -34,7 +35,7 @@ fn incarnation() {
     }
 }
 
-/// A subscriber in a process of its own, killed by the drop.
+/// A subscriber in a separate process, killed by the drop.
 struct Other {
     process: Child,
     lines: Box<dyn Iterator<Item = String>>,
@@ -64,7 +65,6 @@ impl Other {
 
 impl Drop for Other {
     fn drop(&mut self) {
-        // SIGKILL.
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
@@ -78,7 +78,7 @@ fn plot() -> Options {
     Options::default().with_client_id("plot")
 }
 
-/// Numbers, and losses as negative ones.
+/// Numbers, and losses as negative numbers.
 fn taken<const N: usize>(subscriber: &Subscriber) -> [i64; N] {
     std::array::from_fn(|_| match subscriber.recv(SOON) {
         Ok(message) => message.sequence() as i64,
@@ -90,7 +90,7 @@ fn says(subscriber: &Subscriber, text: &str) -> bool {
     subscriber.events().iter().any(|event| event.text.contains(text))
 }
 
-/// The files of positions whose names have this part.
+/// Returns the files of positions whose names have this part.
 fn positions(part: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(std::env::var_os("LINKSPAN_DIR").unwrap()).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
@@ -123,10 +123,11 @@ fn killed_subscriber_that_comes_back_gets_the_number_that_it_missed() {
         send(&publisher, 26..=26);
         second.says(&["got 26"]);
         drop(second);
-        // Nothing came meanwhile, so nothing was missed: the newest value is delivered as to any subscriber.
+        // Nothing was published in that time, so nothing was missed. The newest value is delivered as to any
+        // subscriber.
         let mut third = Other::start(&endpoint, Some("plot"));
         third.says(&["got 26"]);
-        // Another one, and one without a name, were not there before.
+        // Another subscriber, and one without a name, were not there before.
         Other::start(&endpoint, Some("other")).says(&["got 26"]);
         Other::start(&endpoint, None).says(&["got 26"]);
     }
@@ -190,7 +191,7 @@ fn relay_counts_what_was_published_elsewhere_while_the_subscriber_was_away() {
         let first = relay(90, [10, 11]);
         assert_eq!(taken(&subscriber()), [11], "{endpoint}");
         drop(first);
-        // The next relay of the same publisher begins later.
+        // The next relay of this publisher begins later.
         let second = relay(90, [50, 52]);
         assert_eq!(taken(&subscriber()), [-40, 52], "{endpoint}");
         drop(second);
@@ -246,7 +247,7 @@ fn file_of_another_user_or_a_directory_of_another_ends_the_count_alone() {
     drop(Subscriber::new(&endpoint, &plot()).unwrap());
     let position = positions("-plot-").pop().unwrap();
     let before = std::fs::read(&position).unwrap();
-    // Others may look for names there, and make none.
+    // Others may look for names there, but make none.
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(position.parent().unwrap(), mode).unwrap();
     as_user(65534, 65534, || receives("may not open the lock file"));
@@ -255,7 +256,7 @@ fn file_of_another_user_or_a_directory_of_another_ends_the_count_alone() {
     assert_eq!(std::fs::read(&position).unwrap(), before);
 }
 
-/// What the decision gives as the limit: the same user could as well have killed the program.
+/// The limit in the decision: this user could equally have killed the program.
 #[test]
 fn program_whose_user_shortens_its_position_ends_by_sigbus() {
     let endpoint = name("shm");
@@ -324,7 +325,7 @@ fn positions_of_many_client_ids_are_bounded_and_those_in_use_stay() {
     let publisher = publisher(&endpoint);
     let as_client =
         |endpoint, id: &str| Subscriber::new(endpoint, &Options::default().with_client_id(id)).unwrap();
-    // What is no publisher has none.
+    // A name that is not a publisher's has no position.
     let _server = Server::serve(&name("shm"), &Options::default()).unwrap();
     let kept = as_client("shm:test/*", "kept");
     send(&publisher, 1..=1);

@@ -1,5 +1,5 @@
-//! Opaque bytes that a program writes where they are sent from: nothing of them is copied on its side, whatever is
-//! around them.
+//! Opaque bytes that a program writes directly into their sending place: its side copies none, whatever
+//! surrounds them.
 
 use std::thread;
 
@@ -20,7 +20,7 @@ fn options(encoding: Encoding, limit: usize) -> Options {
     options
 }
 
-/// Both ends of a channel that is in use: the first message opens the link.
+/// Both ends of a channel in use: the first message opens the link.
 fn pair(transport: &str, options: &Options) -> (Channel, Channel) {
     let listener = Listener::listen(&name(transport), options).unwrap();
     let endpoint = listener.endpoint();
@@ -49,13 +49,13 @@ fn expected(seed: usize, length: usize) -> Bytes {
     bytes.into()
 }
 
-/// Values around the bytes: none, a few, and as many as the margins hold and more.
+/// Values around the bytes: none, a few, as many as the margins hold, and more.
 fn around(bytes: Value, text: usize) -> Value {
     let text = Value::from("t".repeat(text));
     Value::map([("a", text.clone()), ("image", bytes), ("time", Value::from(1.5)), ("z", text)])
 }
 
-/// Where the bytes of a value lie.
+/// Returns the address of a value's bytes.
 fn place(value: &Value) -> usize {
     let Value::Bytes(bytes) = value else { panic!("{value:?} is no byte string") };
     bytes.as_ptr().addr()
@@ -86,7 +86,7 @@ fn bytes_of_a_loan_are_sent_where_they_were_written_whatever_is_around_them() {
                 assert!(!is_shared(message.body()), "it is examined where the peer cannot write");
                 assert_eq!(message.value().unwrap(), &around(Value::Bytes(expected(text, length)), text));
             });
-            // Once more: what is around the first may be under way, so this is a copy, of other values.
+            // Again: the data around the first may be under way, so this is a copy with other values.
             let value = around(value.at("image").unwrap().clone(), text + 1);
             one.send(&value, SOON).unwrap();
             assert_eq!(two.recv(SOON).unwrap().value().unwrap(), &value);
@@ -102,7 +102,7 @@ fn bytes_of_a_loan_are_sent_where_they_were_written_whatever_is_around_them() {
 fn loan_of_bytes_alone_is_a_message_in_raw_and_in_cbor() {
     for encoding in [Encoding::Raw, Encoding::Cbor] {
         let (one, two) = pair("shm", &options(encoding, MIB));
-        // The last one leaves no room for what is around it in the longest message, so only `raw` has it in place.
+        // The last leaves no room for surrounding data in the longest message, so only `raw` has it in place.
         for (lent, length) in [(200_000, 100_000), (MIB - 100, MIB - 100)] {
             let value = Value::from(filled(one.loan_bytes(lent).unwrap(), 4, length));
             let payload = one.encode(&value).unwrap();
@@ -113,7 +113,8 @@ fn loan_of_bytes_alone_is_a_message_in_raw_and_in_cbor() {
                 "{encoding:?}"
             );
             let bare = Payload::from_bytes(Encoding::Raw, expected(4, length));
-            // Where the loan and what is kept take all slots, the message goes in pieces, which are received meanwhile.
+            // If the loan and kept messages take all slots, the message goes in pieces, which are received
+            // concurrently.
             thread::scope(|scope| {
                 scope.spawn(|| {
                     for _ in 0..3 {
@@ -234,7 +235,7 @@ fn bytes_of_a_loan_are_published_and_answer_a_request() {
     });
 }
 
-/// What was not consumed comes again from the slot, with what is around the bytes.
+/// Unconsumed bytes are sent again from the slot, with the data around them.
 #[test]
 fn bytes_of_a_loan_that_were_not_consumed_come_again_over_the_next_link() {
     let name = name("shm");

@@ -1,5 +1,5 @@
-//! The effects of a SIGKILL or a power cut. These tests need strace and run by name: `tests/run kills`, `tests/run
-//! power`.
+//! The effects of a SIGKILL or a power cut. These tests need strace and run by name: `tests/run kills`,
+//! `tests/run power`.
 
 #![allow(
     clippy::unwrap_used,

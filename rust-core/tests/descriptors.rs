@@ -1,5 +1,5 @@
-//! A descriptor for an event loop is readable while its object has something to do, in whatever order the program asks
-//! for the descriptor, connects and sends.
+//! A descriptor for an event loop is readable while its object has work, in any order of request, connection
+//! and send.
 
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
@@ -20,13 +20,13 @@ const ORDERS: [Order; 3] = [Order::Before, Order::Between, Order::After];
 enum Order {
     /// Before there is a connection.
     Before,
-    /// After it is made, before anything was sent.
+    /// After the connection, before any message.
     Between,
-    /// After something was sent.
+    /// After a message.
     After,
 }
 
-/// Tries `attempt` whenever the descriptor is readable, and never else, until it returns something.
+/// Tries `attempt` only while the descriptor is readable, until it returns something.
 fn once_readable<T>(fd: RawFd, what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + SOON;
     loop {
@@ -42,7 +42,7 @@ fn options() -> Options {
     Options::default().with_timeout(SOON)
 }
 
-/// The descriptor where the order says so.
+/// Stores the descriptor at the requested time.
 fn at(order: Order, wanted: Order, fd: &mut Option<RawFd>, ask: impl FnOnce() -> RawFd) {
     if order == wanted {
         *fd = Some(ask());
@@ -73,11 +73,11 @@ fn caller_is_woken_for_each_answer(transport: &str, order: Order) {
         let what = format!("{transport}, {order:?}");
         let answer = once_readable(fd, &what, || finish(&first));
         assert_eq!(answer.value().unwrap(), &Value::Int(1));
-        // Of several, one is taken at each wake-up: the others wake the loop as well.
+        // Each wake-up takes one of several answers; the others also wake the loop.
         let many = [2, 3, 4].map(start);
         let mut left: Vec<_> = many.into_iter().zip([2, 3, 4]).rev().collect();
         while !left.is_empty() {
-            // As an event loop does: each that waits looks at each wake-up.
+            // Like an event loop: each waiting request checks at each wake-up.
             let answered = once_readable(fd, &what, || {
                 left.iter().position(|(pending, i)| {
                     finish(pending).is_some_and(|answer| {
@@ -98,7 +98,7 @@ fn channel_is_woken_for_each_message(transport: &str, order: Order) {
     let mut fd = None;
     at(order, Order::Before, &mut fd, || channel.fileno().unwrap());
     let listener = Listener::listen(&endpoint, &options()).unwrap();
-    // A send makes the link, of which the receiving direction has to learn.
+    // A send makes the link, which the receiving direction must learn.
     channel.send(&Value::Int(0), SOON).unwrap();
     let peer = listener.accept(SOON).unwrap();
     let peer_fd = peer.fileno().unwrap();
@@ -185,7 +185,7 @@ fn listener_is_woken_for_each_peer(transport: &str, order: Order) {
     let mut fd = None;
     at(order, Order::Before, &mut fd, || listener.fileno().unwrap());
     let what = format!("{transport}, {order:?}");
-    // A first peer, which a call accepts that is not woken.
+    // A first peer, accepted by a call that is not woken.
     let first = Channel::connect(&endpoint, &options(), SOON).unwrap();
     let accepted = listener.accept(SOON).unwrap();
     at(order, Order::Between, &mut fd, || listener.fileno().unwrap());
@@ -201,7 +201,7 @@ fn listener_is_woken_for_each_peer(transport: &str, order: Order) {
     drop((first, peers, channels));
 }
 
-/// Transports of one direction: the descriptor of the side that receives.
+/// One-way transports: the descriptor of the receiving side.
 fn receiver_is_woken_for_each_message(transport: &str, order: Order) {
     let endpoint = name(transport);
     let receiver = Channel::open(&endpoint, &options(), SOON).unwrap();
@@ -250,8 +250,9 @@ fn subscriber_to_a_pattern(transport: &str, order: Order) {
     }
 }
 
-/// An idle object is not readable however often the program asks for its descriptor. A retry of a connection may be due
-/// between a rest and the look, so one of several looks counts.
+/// An idle object is not readable, however often the program asks for its descriptor.
+///
+/// A retry of a connection may become due between two checks, so one idle check of several suffices.
 fn stays_idle(what: &str, ask: impl Fn() -> RawFd, mut attempt: impl FnMut() -> bool) {
     let fd = ask();
     let mut is_idle = |_| {
@@ -307,7 +308,7 @@ fn descriptor_of_an_idle_object_that_is_asked_for_twice_is_not_readable() {
     stays_idle("service", || tasks.fileno().unwrap(), || tasks.next(Wait::none()).is_ok());
 }
 
-/// Another thread closes the object for which an event loop waits: the descriptor says so, and the next call tells.
+/// Another thread closes the object of an event loop: the descriptor wakes, and the next call reports it.
 #[test]
 fn close_is_an_event_of_each_descriptor() {
     for transport in ["shm", "unix"] {
@@ -354,7 +355,7 @@ fn close_is_an_event_of_each_descriptor() {
 }
 
 fn newest_leaves_the_descriptor_armed(transport: &str, order: Order) {
-    // Over a stream, the newest value is that of the messages which are not received yet.
+    // Over a stream, the newest value is the last of the unreceived messages.
     if order != Order::Between || transport != "shm" {
         return;
     }
@@ -370,7 +371,7 @@ fn newest_leaves_the_descriptor_armed(transport: &str, order: Order) {
     assert_eq!(message.value().unwrap(), &Value::Int(1));
 }
 
-/// A connection that is lost needs a timer for the next one, for which the process may have no descriptor left.
+/// A lost connection needs a timer for the next one, and the process may have no descriptor for it.
 #[test]
 fn subscriber_that_has_no_descriptor_for_a_timer_goes_on_once_there_are_some() {
     alone!(subscriber_that_has_no_descriptor_for_a_timer_goes_on_once_there_are_some);
@@ -391,7 +392,7 @@ fn subscriber_that_has_no_descriptor_for_a_timer_goes_on_once_there_are_some() {
             drop(publisher);
             let has_ended = |event: &Event| event.kind == EventKind::Disconnected;
             once_readable(fd, &what, || {
-                // As an event loop does: until there is no more.
+                // Like an event loop: until nothing is left.
                 while subscriber.try_recv().is_ok() {}
                 subscriber.events().iter().any(has_ended).then_some(())
             });

@@ -34,13 +34,12 @@ fn json(text: &str) -> Value {
     codec::decode(text.as_bytes(), Encoding::Json).unwrap()
 }
 
-/// The other side: it uses sockets and text alone.
+/// The other side, with only sockets and text.
 struct PlainPeer {
     read: BufReader<UnixStream>,
     write: UnixStream,
 }
 
-/// Where a socket is.
 fn path(endpoint: &str) -> PathBuf {
     let file = endpoint.strip_prefix("unix:").unwrap();
     if file.starts_with('/') {
@@ -50,8 +49,8 @@ fn path(endpoint: &str) -> PathBuf {
     PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).join(file + ".unix")
 }
 
-/// Returns a name for a socket of a plain program: outside the runtime directory, where sockets without a lock are
-/// swept.
+/// Returns a name for a plain program's socket outside the runtime directory, where sockets without a lock
+/// are swept.
 fn elsewhere() -> String {
     let directory = PathBuf::from(format!("{}-elsewhere", path(&name("unix")).parent().unwrap().display()));
     std::fs::create_dir_all(&directory).unwrap();

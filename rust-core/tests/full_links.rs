@@ -1,5 +1,5 @@
-//! Messages over links whose queue is full: a message of which the transport took a part arrives whole, also where its
-//! sender calls nothing more, and one of which it took nothing is still the caller's.
+//! Messages over full links: a message that the transport took in part arrives whole, even if its sender
+//! calls nothing more. An untaken message is still the caller's.
 
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -12,16 +12,16 @@ use linkspan::{
 
 use crate::support::{SOON, name};
 
-/// Messages that are sent after the link was full for the first time.
+/// Messages that are sent after the link was first full.
 const MORE: u32 = 150;
 
 /// The content of the last message.
 const END: &[u8] = b"end";
 
-/// Lengths of the bodies in bytes, in turn: on both sides of what a pipe takes whole, and of half its room.
+/// Lengths of the bodies in bytes, in turn: around the atomic write of a pipe, and around half its room.
 const LENGTHS: [usize; 5] = [40, 32 << 10, 5_000, (32 << 10) + 1, 20_001];
 
-/// The content of a message: its number, and the last byte of that in all other places.
+/// The content of a message: its number, and that number's last byte everywhere else.
 fn content(number: u32) -> Vec<u8> {
     let mut content = vec![number as u8; LENGTHS[number as usize % LENGTHS.len()]];
     content[..4].copy_from_slice(&number.to_le_bytes());
@@ -56,7 +56,7 @@ fn fills(transport: &str) {
                 assert!(matches!(kind, ErrorKind::Full | ErrorKind::Timeout), "{transport}: {error}");
                 assert!(!receiver.is_finished(), "{transport}: it ended before message {number}");
                 is_refused = true;
-                // The receiver takes one of them.
+                // The receiver takes one message.
                 full.send(()).unwrap();
                 sent = a.send_payload(&payload, Duration::from_millis(1 + u64::from(number % 3)));
             }
@@ -83,11 +83,13 @@ fn messages_over_a_full_pipe_arrive_whole_and_in_order() {
     fills("fifo");
 }
 
-/// The bytes of a message that no link but a TCP connection takes whole while its receiver does nothing.
+/// The bytes of a message that only a TCP connection takes whole while its receiver does nothing.
 const LARGE: usize = 20 << 20;
 
-/// Returns the same for a link of this transport: the kernel lets both buffers of a TCP connection grow, the receiver's
-/// with each long message that it has read, up to limits that differ between machines.
+/// Returns that number for a link of this transport.
+///
+/// The kernel lets both buffers of a TCP connection grow, the receiver's with each long message, up to
+/// machine-dependent limits.
 fn large(transport: &str) -> usize {
     if transport != "tcp" {
         return LARGE;
@@ -99,7 +101,7 @@ fn large(transport: &str) -> usize {
     LARGE + most("r") + most("w")
 }
 
-/// Sends arrays until one finds no slot, and returns the messages, which view all others.
+/// Sends arrays until one finds no slot; returns the messages, which view all other slots.
 fn all_slots_viewed(from: &Channel, to: &Channel) -> Vec<Message> {
     let array = Value::NdArray(NdArray::vector(&[7u64; 8192]));
     let mut viewed = Vec::new();
@@ -110,7 +112,7 @@ fn all_slots_viewed(from: &Channel, to: &Channel) -> Vec<Message> {
     viewed
 }
 
-/// The same with answers to a client.
+/// Like `all_slots_viewed`, with answers to a client.
 fn all_answered_slots_viewed(server: &Server, client: &Channel) -> Vec<Message> {
     let array = Value::NdArray(NdArray::vector(&[7u64; 8192]));
     let mut viewed = Vec::new();
@@ -122,8 +124,10 @@ fn all_answered_slots_viewed(server: &Server, client: &Channel) -> Vec<Message> 
     viewed
 }
 
-/// A message whose time-out passed when a part was with the peer counts as sent, and arrives although its sender does
-/// nothing more. The next ones follow in order, and the link serves the other direction meanwhile.
+/// A message whose time-out passed after the peer had a part counts as sent, and arrives without another
+/// call.
+///
+/// The next messages follow in order, and the link serves the other direction during that.
 fn rest_arrives(transport: &str, send: impl Fn(&Channel, &Payload) -> linkspan::Result<u64>) {
     let (endpoint, length) = (name(transport), large(transport));
     let mut options = Options::default();
@@ -151,7 +155,7 @@ fn rest_arrives(transport: &str, send: impl Fn(&Channel, &Payload) -> linkspan::
     }
 }
 
-/// Two sides that send each other a long message before they receive: each call ends although neither has a deadline.
+/// Two sides send each other a long message before they receive: each call ends without a deadline.
 #[test]
 fn send_without_a_deadline_returns_while_the_peer_takes_nothing() {
     for transport in ["shm", "unix", "tcp", "fifo"] {
@@ -166,7 +170,7 @@ fn send_without_a_deadline_returns_while_the_peer_takes_nothing() {
         for channel in [&a, &b] {
             let (ended, has_ended) = mpsc::channel();
             let channel = channel.clone();
-            // Not scoped: where it fails, the call goes on.
+            // Not scoped: after a failure, the call continues.
             thread::spawn(move || {
                 let long = Payload::from_bytes(Encoding::Raw, Bytes::from(vec![7; length]));
                 ended.send(channel.send_payload(&long, None)).unwrap();
@@ -202,12 +206,12 @@ fn rest_of_a_message_that_was_not_to_wait_arrives_though_its_sender_is_idle() {
     }
 }
 
-/// Bytes of each message that a sender waits with in its middle, and how many of them no connection holds.
+/// The size of each message in whose middle a sender waits, and a number that no connection holds.
 const MIDDLE: usize = 50_000;
 const TOO_MANY: u32 = 400;
 
-/// A link that ends while a sender waits in the middle of a message: the next listener gets all of them, once, whole
-/// and in order.
+/// A link ends while a sender waits in the middle of a message: the next listener gets all messages, once,
+/// whole and in order.
 #[test]
 fn message_in_whose_middle_the_link_broke_goes_over_the_next_one() {
     for transport in ["unix", "tcp", "fifo"] {
@@ -241,8 +245,9 @@ fn message_in_whose_middle_the_link_broke_goes_over_the_next_one() {
     }
 }
 
-/// The rest of a message does not keep a link over shared memory open whose channel has closed: the peer gets the end,
-/// and the closing program the number of messages that the peer did not receive.
+/// The rest of a message does not keep the link of a closed channel open over shared memory.
+///
+/// The peer gets the end, and the closing program the number of undelivered messages.
 #[test]
 fn close_with_a_rest_ends_the_link() {
     let endpoint = name("shm");
@@ -255,7 +260,7 @@ fn close_with_a_rest_ends_the_link() {
     let closed = a.close(Duration::from_millis(20)).unwrap_err();
     assert_eq!(closed.kind(), ErrorKind::Timeout, "{closed}");
     drop(a);
-    // What closes may be writing just then, as fast as this end reads.
+    // The closing side may be writing, as fast as this end reads.
     let ended = b.recv(SOON).and_then(|whole| {
         assert!(whole.body()[..] == vec![7; LARGE]);
         b.recv(SOON)
@@ -263,8 +268,10 @@ fn close_with_a_rest_ends_the_link() {
     assert_eq!(ended.map(drop).unwrap_err().kind(), ErrorKind::Disconnected);
 }
 
-/// Over a stream the rest of a message outlives its channel, closed in vain or dropped, like what the kernel has: the
-/// peer receives all of it, also where it has sent messages that nobody receives, and then the end.
+/// Over a stream the rest of a message outlives its channel, whether dropped or closed in vain, like bytes in
+/// the kernel.
+///
+/// The peer receives it, even if it has sent messages that nobody receives, and then the end.
 #[test]
 fn rest_over_a_stream_outlives_its_channel() {
     for transport in ["unix", "tcp", "fifo"] {
@@ -295,8 +302,8 @@ fn rest_over_a_stream_outlives_its_channel() {
     }
 }
 
-/// A client that goes in the middle of an answer does not get it, nor the one behind it: both count as dropped, once
-/// each.
+/// A client that leaves in the middle of an answer gets neither this answer nor the next; each counts as
+/// dropped once.
 #[test]
 fn answers_of_a_client_that_goes_in_the_middle_of_one_count_as_dropped() {
     const ANSWERS: u64 = 3;
@@ -327,12 +334,13 @@ fn answers_of_a_client_that_goes_in_the_middle_of_one_count_as_dropped() {
     }
 }
 
-/// Returns the first error of these attempts: the buffers of TCP grow meanwhile.
+/// Returns the first error of these attempts: the buffers of TCP grow until then.
 fn refused(mut attempts: impl Iterator<Item = Result<(), linkspan::Error>>) -> linkspan::Error {
     attempts.find_map(Result::err).expect("there is no room for all of them")
 }
 
-/// Data, a request and an answer that find no room, and a flush: the error says what was not sent, on what, and why.
+/// Data, a request and an answer without room, and a flush: the error tells the unsent object, the place and
+/// the reason.
 #[test]
 fn time_out_without_room_says_that_the_peer_takes_nothing() {
     const STOPPED: &str = "its process may be stopped or busy";
@@ -340,7 +348,7 @@ fn time_out_without_room_says_that_the_peer_takes_nothing() {
     for transport in ["shm", "unix", "tcp", "fifo"] {
         for length in [1000, 4 << 20] {
             let endpoint = name(transport);
-            // So that no message waits for acknowledgements.
+            // No message waits for acknowledgements.
             let options = Options::default().with_delivery(Delivery::BestEffort);
             let listener = Listener::listen(&endpoint, &options).unwrap();
             let a = Channel::connect(&endpoint, &options, SOON).unwrap();
@@ -375,7 +383,7 @@ fn time_out_without_room_says_that_the_peer_takes_nothing() {
     }
 }
 
-/// The same where messages are kept until the peer has consumed them, and there is room for no more.
+/// The same if messages are kept until the peer has consumed them, and no more fit.
 #[test]
 fn time_out_without_room_for_replay_says_that_the_peer_consumes_nothing() {
     let endpoint = name("shm");

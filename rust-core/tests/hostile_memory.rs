@@ -1,4 +1,4 @@
-//! Peers that make others hold memory for them: all of it together is bounded, and honest peers continue.
+//! Peers that make others hold memory for them: the total is bounded, and honest peers continue.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -17,7 +17,7 @@ const MIB: usize = 1 << 20;
 const LIMIT: usize = 64 * MIB;
 /// The bound of all messages that have arrived in part.
 const BUDGET: usize = 4 * LIMIT;
-/// Half-sent messages of this many bytes each, and their number.
+/// The number of half-sent messages, and the bytes of each.
 const PEERS: usize = 7;
 const SENT: usize = 60 * MIB;
 
@@ -36,13 +36,12 @@ fn admitted(endpoint: &str, session: i64) -> UnixStream {
     stream
 }
 
-/// Bytes of memory in use by this process.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap();
     status.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
 
-/// Closes a server however the test ends, so that the thread that runs it does, too.
+/// Closes a server at the end of the test, even after a panic, which ends its thread.
 struct Closing<'a>(&'a Server);
 
 impl Drop for Closing<'_> {
@@ -71,7 +70,7 @@ fn half_sent_messages_of_many_peers_hold_bounded_memory_and_block_no_peer() {
         }
         let more = resident().saturating_sub(before);
         assert!(more < BUDGET + 48 * MIB, "{} MiB are held for messages that have not come", more / MIB);
-        // An honest message that is long, too, while they hold the whole budget.
+        // A long honest message while they hold the whole budget.
         let long = Value::Bytes(vec![7; 12 * MIB].into());
         assert_eq!(good.call(&long, SOON).unwrap().value().unwrap(), &long);
         let kinds: Vec<_> = good.events().iter().map(|e| e.kind.name()).collect();

@@ -1,4 +1,4 @@
-//! Programs whose standard streams are closed, and programs that are interrupted by signals all the time.
+//! Programs with closed standard streams, and programs that signals interrupt all the time.
 
 use std::fs;
 use std::os::fd::RawFd;
@@ -9,7 +9,7 @@ use linkspan::{Channel, EventKind, Options, Publisher, Server, Subscriber, Value
 
 use crate::support::{SOON, alone::alone, name};
 
-/// A server and a caller, or a publisher and a subscriber, with what was opened for them.
+/// A server and a caller, or a publisher and a subscriber, with everything opened for them.
 type Open = Vec<Box<dyn std::any::Any>>;
 
 /// Has a request answered over each transport with requests.
@@ -54,7 +54,7 @@ fn no_descriptor_of_the_library_has_the_number_of_a_standard_stream() {
     alone!(no_descriptor_of_the_library_has_the_number_of_a_standard_stream);
     drop(name("unix"));
     let streams: Vec<RawFd> = vec![0, 1, 2];
-    // SAFETY: numbers alone; nobody else of this process uses these streams until they are put back.
+    // SAFETY: only numbers; nobody else in this process uses these streams until they are restored.
     let kept =
         streams.iter().map(|fd| unsafe { libc::fcntl(*fd, libc::F_DUPFD_CLOEXEC, 100) }).collect::<Vec<_>>();
     // SAFETY: as above.
@@ -69,7 +69,7 @@ fn no_descriptor_of_the_library_has_the_number_of_a_standard_stream() {
         }
         open.push(Box::new(Subscriber::of(&["test/*"], &Options::default()).unwrap()));
         let opened = (0..=2).map(|fd| fs::read_link(format!("/proc/self/fd/{fd}"))).collect::<Vec<_>>();
-        // Reading the table takes none of these numbers, because each is looked at by its name.
+        // Reading the table takes none of these numbers, because each is read by its name.
         drop(open);
         opened
     })
@@ -93,7 +93,7 @@ extern "C" fn count(_: libc::c_int) {
 fn calls_that_are_interrupted_all_the_time_keep_their_links() {
     alone!(calls_that_are_interrupted_all_the_time_keep_their_links);
     drop(name("unix"));
-    // SAFETY: the handler touches an atomic alone; both structures live through the calls.
+    // SAFETY: the handler touches only an atomic; both structures live through the calls.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = count as *const () as libc::sighandler_t;

@@ -1,5 +1,7 @@
-//! Messages of 64 KiB and more that are no arrays, over shared memory: each lies in a slot, whatever is in it, in data,
-//! requests, replies and what is published, and is copied out of it before anything looks at it.
+//! Messages of at least 64 KiB that are not arrays, over shared memory.
+//!
+//! Each lies in a slot, whatever its contents, in data, requests, replies and publications. It is copied out
+//! of the slot before any check.
 
 use std::collections::BTreeMap;
 use std::mem::MaybeUninit;
@@ -17,7 +19,7 @@ use crate::support::{SOON, name};
 
 /// The slots of a publisher of messages of 1 MiB with the default ring.
 const SLOTS_OF_A_PUBLISHER: usize = 4;
-/// From so many bytes on a body goes into a slot.
+/// From this many bytes on a body goes into a slot.
 const LONG: usize = 64 << 10;
 const MIB: usize = 1 << 20;
 
@@ -27,12 +29,12 @@ fn limited(limit: usize) -> Options {
     options
 }
 
-/// Both ends of a channel that is in use: the first message opens the link.
+/// Both ends of a channel in use: the first message opens the link.
 fn pair(options: &Options) -> (Channel, Channel) {
     pair_with(options, &Value::from(0))
 }
 
-/// The same with this first message.
+/// Like `pair`, with this first message.
 fn pair_with(options: &Options, first: &Value) -> (Channel, Channel) {
     let name = name("shm");
     let listener = Listener::listen(&name, options).unwrap();
@@ -111,7 +113,7 @@ fn opaque_bytes_of_any_length_arrive_by_each_call() {
     assert_eq!(bodies(&one.stats()), (sent, 0));
 }
 
-/// Memory that is too short for a body leaves the message to the next call, in memory that the peer cannot write.
+/// If memory is too short for a body, the next call gets the message, in memory that the peer cannot write.
 #[test]
 fn long_message_that_does_not_fit_the_memory_for_it_is_the_next_one_and_is_no_view() {
     let (one, two) = pair(&Options::default());
@@ -141,7 +143,7 @@ fn viewing() -> Options {
     options
 }
 
-/// The message as a binding gets it, with copies of its long byte strings, and how many there are.
+/// Returns the message as a binding gets it, with copies of its long byte strings, and their number.
 fn copied(message: Message) -> (Message, usize) {
     let mut uncopied = Uncopied::new(message);
     let Some(bytes) = uncopied.bytes() else {
@@ -158,8 +160,9 @@ fn copied(message: Message) -> (Message, usize) {
     (uncopied.with_copies(bytes, copies.clone()), copies.len())
 }
 
-/// Long byte strings are left in the slot for a binding that copies them, wherever in the value they are, and
-/// everything else is copied as by any other call.
+/// Long byte strings stay in the slot for a binding that copies them, wherever they are in the value.
+///
+/// Everything else is copied, as in any other call.
 #[test]
 fn byte_strings_are_left_in_their_slot_for_a_binding_that_copies_them() {
     let bytes = |seed: u8, length| Value::Bytes(Bytes::from(vec![seed; length]));
@@ -178,7 +181,7 @@ fn byte_strings_are_left_in_their_slot_for_a_binding_that_copies_them() {
                 Value::Bytes(_) => 1,
                 value if *value == frame => 1,
                 value if *value == pair_of_frames => 2,
-                // There is more text and structure around the bytes of the fourth.
+                // The fourth has more text and structure around its bytes.
                 _ => 0,
             };
             for _ in 0..6 {
@@ -191,7 +194,7 @@ fn byte_strings_are_left_in_their_slot_for_a_binding_that_copies_them() {
                 assert!(!is_shared(message.body()) && message.body() == encoded.body());
             }
         }
-        // What is short, and what is read by a call that copies, is a message as any other.
+        // Short messages, and messages that a copying call reads, are ordinary.
         one.send(&bytes(2, 10), SOON).unwrap();
         assert_eq!(copied(two.recv(SOON).unwrap()).1, 0);
         one.send(&bytes(4, LONG), SOON).unwrap();
@@ -202,8 +205,9 @@ fn byte_strings_are_left_in_their_slot_for_a_binding_that_copies_them() {
     }
 }
 
-/// The same of replies, of several messages a call, of messages that a call has kept for another one, and of what is
-/// published, to more subscribers than one and with more messages than one may view.
+/// The same for replies, batches, messages kept for another call, and publications.
+///
+/// There are several subscribers, and more messages than one may view.
 #[test]
 fn byte_strings_are_left_in_their_slot_in_every_pattern() {
     let frame = |seed: u8| {
@@ -281,7 +285,7 @@ fn long_requests_and_replies_go_by_slots() {
             }
         }
         assert_eq!(bodies(&client.stats()), (20, 0));
-        // A short one, for which the server counts no body.
+        // A short message, which the server does not count as a body.
         client.call(&Value::from(1), SOON).unwrap();
         assert_eq!(serving.join().unwrap(), (20, 0));
     });
@@ -303,7 +307,7 @@ fn long_message_of_any_content_is_published_by_a_slot() {
                 assert_eq!((message.sequence(), message.value().unwrap()), (sent, &value));
             }
         }
-        // Also those that come late, and those that read it alone.
+        // Also late subscribers, and single readers.
         let late = Subscriber::new(&endpoint, &Options::default()).unwrap().recv(SOON).unwrap();
         assert_eq!((late.sequence(), late.value().unwrap()), (sent, &value));
         let newest = latest(&endpoint, &Options::default(), SOON).unwrap();
@@ -312,7 +316,7 @@ fn long_message_of_any_content_is_published_by_a_slot() {
     let bytes: Vec<u8> = (0..2 * MIB).map(|i| (i / 3) as u8).collect();
     for length in [LONG, 100_003, 2 * MIB] {
         let payload = Payload::from_bytes(Encoding::Raw, Bytes::copy_from_slice(&bytes[..length]));
-        // Kept by the program, and published again and again, alone and as one of several.
+        // Kept by the program, and published repeatedly, singly and in a batch.
         for _ in 0..3 {
             publisher.send_payload(&payload).unwrap();
             publisher.send_payloads(&[payload.clone(), payload.clone()]).unwrap();
@@ -337,7 +341,7 @@ fn published_body_without_a_free_slot_goes_through_the_ring_and_is_counted() {
     let array = Value::NdArray(NdArray::vector(&vec![7u64; MIB / 16]));
     let mut held = Vec::new();
     while without_slot() == 0 {
-        // Each views no more than its share.
+        // Each views at most its share.
         let subscriber = Subscriber::new(&endpoint, &limited(MIB)).unwrap();
         for _ in 0..4 {
             publisher.send(&array).unwrap();
@@ -363,7 +367,7 @@ fn published_body_without_a_free_slot_goes_through_the_ring_and_is_counted() {
     assert_eq!(bodies(&publisher.stats()), (in_slots + 1, without));
 }
 
-/// A subscriber that is behind gets a whole message or the number of those that it missed.
+/// A slow subscriber gets a whole message or the number of missed ones.
 #[test]
 fn subscriber_that_long_messages_overtake_gets_the_number_of_those_missed() {
     const MESSAGES: u64 = 300;
@@ -435,7 +439,7 @@ fn body_that_was_not_consumed_comes_again_over_the_next_link() {
     sender.send(&value, SOON).unwrap();
     sender.send_bytes(Encoding::Raw, &bytes, SOON).unwrap();
     assert_eq!(first.recv(SOON).unwrap().value().unwrap(), &value);
-    // Ended before it has consumed any of them.
+    // Ended before it has consumed any message.
     drop((first, listener));
     let listener = Listener::listen(&name, &options).unwrap();
     let sending = thread::spawn(move || {
@@ -449,13 +453,13 @@ fn body_that_was_not_consumed_comes_again_over_the_next_link() {
     drop(sending.join().unwrap());
 }
 
-/// The slot in which such a body is encoded has room for no more than a message may have: the other side refuses a
-/// longer file, and with it the link.
+/// The slot for such a body has only the room of the longest message: the other side refuses a longer file,
+/// and the link.
 #[test]
 fn message_near_the_longest_one_arrives_however_it_is_written() {
     for limit in [MIB, 1_000_000, 1_049_576, 4 * MIB] {
         for short in [0, 1, 5, 100, 4_096, 20_000, 66_000, 80_000, 140_000, 200_000] {
-            // Bytes and text have five bytes in front of them; the map has three more entries.
+            // Bytes and text have a prefix of five bytes; the map has three more entries.
             let bytes = |length| Value::Bytes(Bytes::from(vec![7; length]));
             let half = (limit - short - 40) / 2;
             let map = Value::map([("a", bytes(half)), ("b", Value::from("t".repeat(half))), ("c", 1.into())]);
@@ -502,12 +506,11 @@ fn body_above_the_limit_is_refused_and_leaves_the_channel_whole() {
     assert!(two.recv(SOON).unwrap().body()[..] == vec![2; MIB][..]);
 }
 
-/// The mappings of slots that this process has.
 fn mapped_slots() -> usize {
     slot_files().1
 }
 
-/// The bytes of all files of slots that this process has mapped, and the number of those mappings.
+/// Returns the bytes of all mapped slot files of this process, and the number of mappings.
 fn slot_files() -> (usize, usize) {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let (mut files, mut count) = (BTreeMap::new(), 0);
@@ -521,15 +524,15 @@ fn slot_files() -> (usize, usize) {
     (files.values().sum(), count)
 }
 
-/// The bytes of memory of its own that this process has touched.
+/// Returns the private memory that this process has touched.
 fn own_memory() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
     1024 * line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap()
 }
 
-/// Of a message under way both sides together hold the slot, and the copy that the receiver made. After many of them
-/// they hold no more than after a few.
+/// Both sides of a message under way together hold the slot, and the receiver's copy. Many messages need no
+/// more than a few.
 #[test]
 fn long_message_under_way_takes_its_slot_and_one_copy() {
     crate::support::alone::alone!(long_message_under_way_takes_its_slot_and_one_copy);
@@ -560,8 +563,10 @@ fn long_message_under_way_takes_its_slot_and_one_copy() {
     assert!(many.1 <= few.1 + MIB / 4, "{many:?} after many, {few:?} after a few");
 }
 
-/// A publisher keeps as many messages as its ring would, at least three, and writes the next one beside them: the same
-/// files, whether few or many messages were published, to one subscriber or to several, of which one reads nothing.
+/// A publisher keeps as many messages as its ring would, at least three, and one slot more for the next
+/// message.
+///
+/// The files do not change with the number of messages or subscribers, even if one reads nothing.
 #[test]
 fn publisher_with_several_subscribers_holds_its_history_and_one_slot_more() {
     crate::support::alone::alone!(publisher_with_several_subscribers_holds_its_history_and_one_slot_more);
@@ -579,7 +584,7 @@ fn publisher_with_several_subscribers_holds_its_history_and_one_slot_more() {
     };
     let mut subscribers = vec![subscribe()];
     let (few, _) = exchange(&subscribers, 10);
-    // Each file has a page behind its elements.
+    // Each file has a page after its elements.
     assert_eq!(few, SLOTS_OF_A_PUBLISHER * (MIB + 4096), "bytes of slots");
     subscribers.extend((0..3).map(|_| subscribe()));
     let idle = subscribe();
@@ -591,7 +596,7 @@ fn publisher_with_several_subscribers_holds_its_history_and_one_slot_more() {
     assert_eq!(bodies(&publisher.stats()), (320, 0));
 }
 
-/// After many messages there are no more files than after a few: a dialogue takes one or two slots for each side.
+/// Many messages need no more files than a few: a dialogue takes one or two slots for each side.
 #[test]
 fn many_long_messages_take_no_more_slots_than_a_few() {
     crate::support::alone::alone!(many_long_messages_take_no_more_slots_than_a_few);
@@ -638,8 +643,8 @@ fn messages_whose_slots_were_written_again_are_one_loss() {
     }
 }
 
-/// An array of 48 MiB, as many truth values, and 40 MB of texts: an allocator keeps no freed memory for so long a
-/// block.
+/// An array of 48 MiB, as many truth values, and 40 MB of texts: an allocator keeps no freed memory for such
+/// long blocks.
 fn without_memory() -> [Value; 3] {
     let array = NdArray::vector(&vec![0.5f64; 6 * MIB]);
     let truths = NdArray { dtype: linkspan::DType::Bool, ..NdArray::vector(&vec![1u8; 48 * MIB]) };
@@ -647,7 +652,7 @@ fn without_memory() -> [Value; 3] {
     [Value::NdArray(array), Value::NdArray(truths), Value::Array(texts)]
 }
 
-/// Encodes a value while this process may take so many MiB more; returns the length.
+/// Encodes a value while this process may take this many MiB more; returns the length.
 fn encoded_with(room: u64, value: &Value, encoding: Encoding) -> linkspan::Result<usize> {
     let before = getrlimit(Resource::As);
     let used = std::fs::read_to_string("/proc/self/statm").unwrap();
@@ -690,7 +695,7 @@ fn value_without_memory_for_its_encoding_is_an_error_and_ends_no_program() {
     }
 }
 
-/// The memory that was taken for a body as long as the last two is too long for it: it goes elsewhere, once.
+/// The memory taken for a body of the previous length is too short: the body moves once.
 #[test]
 fn body_much_shorter_than_the_two_before_it_is_encoded_as_any_other() {
     let text =
@@ -710,8 +715,9 @@ fn body_much_shorter_than_the_two_before_it_is_encoded_as_any_other() {
     }
 }
 
-/// What is encoded into slots is what is encoded elsewhere, for lengths that grow, shrink and stay; an array behind a
-/// long structure is viewed nevertheless.
+/// Bodies encoded into slots equal bodies encoded elsewhere, for growing, shrinking and constant lengths.
+///
+/// An array after a long structure is still viewed.
 #[test]
 fn bodies_that_are_encoded_into_slots_are_those_of_any_other_memory() {
     let array = Value::NdArray(NdArray::vector(&vec![0.5f64; 20_000]));

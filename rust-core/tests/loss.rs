@@ -1,6 +1,6 @@
 //! Messages sent over a channel are received, or the sender gets the number of missing ones.
 //!
-//! The tests that draw numbers by chance print their seed; `LINKSPAN_SEED` repeats one.
+//! The random tests print their seed; `LINKSPAN_SEED` repeats one.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -35,8 +35,9 @@ fn number(message: &linkspan::Message) -> i64 {
     message.value().unwrap().as_i64().unwrap()
 }
 
-/// Runs receivers without a name, one after another, each of which ends without a close after a number of messages; the
-/// last one stays until `last` has arrived. Returns the received messages, in order.
+/// Runs consecutive receivers without a name; each ends without a close after a number of messages.
+///
+/// The last one stays until `last` has arrived. Returns the received messages, in order.
 fn receivers(endpoint: &str, random: &mut Random, last: i64) -> Vec<i64> {
     let mut received = Vec::new();
     for _ in 0..10 {
@@ -112,7 +113,7 @@ fn accepted_channel_reports_how_many_messages_are_lost(t: &str) {
     let (reported, evented) = reported;
     assert!(missing > 0, "no subscriber left early, so the test checks nothing");
     assert!(reported >= missing, "{missing} of {MANY} are missing, and {reported} were reported");
-    // Messages that were consumed and not yet acknowledged are counted as lost, too, and no others.
+    // Of the other messages only consumed, unacknowledged ones count as lost.
     assert!(reported <= missing + 10 * 128, "{missing} of {MANY} are missing, and {reported} were reported");
     assert!(evented > 0 || t == "tcp", "no event reported it");
 }
@@ -131,7 +132,7 @@ fn closing_sends_again_what_the_last_receiver_dropped(t: &str) {
             for i in 0..10 {
                 assert_eq!(number(&first.recv(SOON).unwrap()), i);
             }
-            // The last one may not have been dealt with when its program ends.
+            // The last one may not have been handled when its program ends.
             drop((first, receiver));
             let receiver = Listener::listen(&endpoint, &Options::default()).unwrap();
             let second = receiver.accept(SOON).unwrap();

@@ -1,4 +1,4 @@
-//! One suite with the same case names for every transport: the promises of a publisher and its subscribers.
+//! The promises of a publisher and its subscribers, with equal case names for every transport.
 
 use std::thread;
 use std::time::Duration;
@@ -109,7 +109,7 @@ fn latest_with_a_timeout_waits_for_the_first_value(t: &str) {
     let nothing = name(t);
     let _publisher = Publisher::new(&nothing, &Options::default()).unwrap();
     let error = latest(&nothing, &Options::default(), Duration::from_millis(10)).unwrap_err();
-    // A publisher on a busy machine may need longer to say that there is none.
+    // A publisher on a busy machine may need longer to report an absent value.
     assert!(matches!(error.kind(), ErrorKind::Empty | ErrorKind::NotFound | ErrorKind::Timeout), "{error}");
     let mut stops = || Err(Error::new(ErrorKind::Interrupted, "by a test"));
     let subscriber = Subscriber::new(&nothing, &Options::default()).unwrap();
@@ -353,10 +353,10 @@ fn flush_waits_until_what_was_published_has_been_given(t: &str) {
     assert_eq!(publisher.flush(SOON).unwrap_err().kind(), ErrorKind::InvalidState);
 }
 
-/// What one subscriber has not taken is left, and what it takes in the meantime is not.
+/// Values that one subscriber has not taken remain, except those that it takes during the flush.
 fn flush_fails_with_the_number_that_is_left_for_a_stopped_subscriber(t: &str) {
     let endpoint = name(t);
-    // The kernel queues little for a subscriber with a socket, and the history keeps all of it.
+    // The kernel queues little for a subscriber with a socket, and the history keeps everything.
     let size = 1 << 20;
     let publisher = Publisher::new(&endpoint, &options(&[("buffer", (64 * size as u64).into())])).unwrap();
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
@@ -419,7 +419,7 @@ fn close_ends_a_wait_for_subscribers_of_another_thread(t: &str) {
         let error = connecting.join().unwrap();
         assert_eq!((error.kind(), error.text()), (ErrorKind::InvalidState, "the publisher is closed"));
     });
-    // Not even none of them.
+    // Not even for zero subscribers.
     let error = publisher.wait_for_subscribers(0, SOON).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidState, "{error}");
 }
@@ -442,8 +442,10 @@ fn replacement_ends_the_waits_of_the_publisher_before(t: &str) {
     });
 }
 
-/// What the subscriber that reads nothing was not given is counted, and is no success, however late the thread that
-/// flushes looks again: it may do so once the subscribers are gone.
+/// Values that a stopped subscriber was not given count as a failure, however late the flushing thread looks
+/// again.
+///
+/// The subscribers may be gone by then.
 fn close_ends_a_flush_of_another_thread(t: &str) {
     for looks_late in [false, true] {
         let endpoint = name(t);
@@ -474,7 +476,7 @@ fn close_ends_a_flush_of_another_thread(t: &str) {
         thread::scope(|s| {
             let flushing = s.spawn(|| publisher.flush(SOON).unwrap_err());
             waiting.recv_timeout(SOON).unwrap();
-            // A ring can be read after the publisher has ended: closing waits for no one who has it.
+            // A ring can be read after the publisher's end, so closing does not wait for its readers.
             let closed = publisher.close(Duration::from_millis(30));
             let expected = if t == "shm" { Ok(()) } else { Err(ErrorKind::Timeout) };
             assert_eq!(closed.map_err(|e| e.kind()), expected);
@@ -490,7 +492,7 @@ fn close_ends_a_flush_of_another_thread(t: &str) {
     }
 }
 
-/// A store has what `send` has returned for: its readers need not be there.
+/// After `send` the store has the value: its readers need not be there.
 fn flush_of_a_store_waits_for_nothing(t: &str) {
     let endpoint = name(t);
     let publisher = Publisher::new(&endpoint, &options(&[("durable", true.into())])).unwrap();
@@ -525,7 +527,8 @@ macro_rules! suite {
     };
 }
 
-/// A journal outlives its publisher, and counts only subscribers with a name: `journal.rs` tests its other promises.
+/// A journal outlives its publisher, and counts only named subscribers: `journal.rs` tests its other
+/// promises.
 mod journal {
     macro_rules! cases {
         ($($case:ident)*) => { $(#[test] fn $case() { super::$case("journal") })* };
@@ -537,8 +540,7 @@ mod journal {
     }
 }
 
-/// A file outlives its publishers, which may be many, and has no list of subscribers: `file.rs` tests its other
-/// promises.
+/// A file outlives its publishers and has no list of subscribers: `file.rs` tests its other promises.
 mod file {
     macro_rules! cases {
         ($($case:ident)*) => { $(#[test] fn $case() { super::$case("file") })* };

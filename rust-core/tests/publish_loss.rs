@@ -1,4 +1,4 @@
-//! Published messages are received by the connected subscribers, or these get the number of missed ones.
+//! Connected subscribers receive published messages, or get the number of missed ones.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -14,14 +14,15 @@ fn number(message: &linkspan::Message) -> i64 {
     message.value().unwrap().as_i64().unwrap()
 }
 
-/// Returns why the publisher of a subscriber ended, if the subscriber has found that by now.
+/// Returns the reason of the publisher's end, if the subscriber has found it by now.
 fn told_end(subscriber: &Subscriber) -> Option<String> {
     let is_end = |event: &linkspan::Event| event.kind == linkspan::EventKind::Disconnected;
     subscriber.events().into_iter().find(is_end).map(|event| event.text)
 }
 
-/// Counts the messages that one subscriber receives and misses, until it has found that the publisher has `ended`, and
-/// returns them and why.
+/// Counts received and missed messages until the subscriber finds that the publisher has `ended`.
+///
+/// Returns the counts and the reason.
 fn count(subscriber: &Subscriber, ended: &AtomicBool) -> (u64, u64, String) {
     let (mut received, mut missed, mut last) = (0, 0, Instant::now());
     loop {
@@ -31,7 +32,7 @@ fn count(subscriber: &Subscriber, ended: &AtomicBool) -> (u64, u64, String) {
             Err(e) if e.kind() == ErrorKind::Lagged => missed += e.missed().unwrap(),
             Err(e) => {
                 assert!(matches!(e.kind(), ErrorKind::Timeout | ErrorKind::Disconnected), "{e}");
-                // Without a message for 100 ms a loaded machine may be the reason, too.
+                // Without a message for 100 ms, also a loaded machine may be the reason.
                 if gone && let Some(why) = told_end(subscriber) {
                     return (received, missed, why);
                 }
@@ -53,7 +54,7 @@ fn closing_publisher_delivers_or_counts_every_message_of_a_slow_subscriber(t: &s
         for _ in 0..SENT {
             publisher.send(&value).unwrap();
         }
-        // Only now it begins to read: its tail is with the publisher, which is about to end.
+        // Only now it begins to read: its last messages are at the publisher, which is about to end.
         let counting = s.spawn(|| count(&subscriber, &ended));
         publisher.close(SOON).unwrap();
         ended.store(true, Ordering::Release);
@@ -71,13 +72,14 @@ fn messages_that_end_with_their_publisher_are_counted(t: &str) {
     for _ in 0..SENT {
         publisher.send(&value).unwrap();
     }
-    // What the kernel has not taken ends with it, as where its process is killed.
+    // Messages that the kernel has not taken end with the publisher, as after a kill.
     let _ = publisher.close(Duration::ZERO);
     let (received, missed, _) = count(&subscriber, &AtomicBool::new(true));
     assert_eq!(received + missed, SENT, "{received} received, {missed} reported as missed");
 }
 
-/// Returns once the publisher has this subscriber: on a loaded machine its connection takes longer than its making.
+/// Waits until the publisher has this subscriber: on a loaded machine the connection takes longer than the
+/// creation.
 fn connected(publisher: &Publisher, subscriber: &Subscriber) {
     let began = Instant::now();
     while publisher.wait_for_subscribers(1, Duration::from_millis(10)).is_err() {
@@ -86,7 +88,7 @@ fn connected(publisher: &Publisher, subscriber: &Subscriber) {
     }
 }
 
-/// Returns why the publisher of a subscriber ended.
+/// Returns the reason of the publisher's end.
 fn end(subscriber: &Subscriber) -> String {
     let began = Instant::now();
     loop {
@@ -111,7 +113,8 @@ fn end_with_unknown_messages_is_said(t: &str) {
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
     connected(&publisher, &subscriber);
-    // More than the kernel queues on both sides, unless it takes more the longer it is asked: then the end is known.
+    // More than the kernel queues on both sides. If its queues grow, it may take everything, and then the end
+    // is known.
     const SENT: u64 = 40;
     let value = Value::Bytes(vec![7u8; 1 << 20].into());
     for _ in 0..SENT {
@@ -129,7 +132,7 @@ fn subscriber_in_the_same_program_receives_messages_after_its_creation(t: &str) 
     let endpoint = name(t);
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
-    // Its making has asked for the connection; on a loaded machine the publisher takes it later.
+    // Its creation has requested the connection; on a loaded machine the publisher accepts later.
     publisher.wait_for_subscribers(1, SOON).unwrap();
     for i in 0..10 {
         publisher.send(&Value::Int(i)).unwrap();
@@ -179,14 +182,14 @@ fn is_awaited(endpoint: &str) -> bool {
         name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     let byte = (hash >> 2).to_string();
     let file = Path::new(&std::env::var("LINKSPAN_DIR").unwrap()).join(".lock");
-    // The same name has the same byte in the file of another directory: other runs of these tests have that.
+    // This name has an equal byte in the file of another directory, such as another run's.
     let inode = std::fs::metadata(&file).map_or(0, |facts| facts.ino());
     let mark = format!(":{inode} {byte} {byte}");
     let locks = std::fs::read_to_string("/proc/locks").unwrap();
     locks.lines().any(|lock| lock.contains("READ") && lock.ends_with(&mark))
 }
 
-/// Waits for a change of the mark, while the program does something.
+/// Waits for a change of the mark, while the program acts.
 fn wait_until(endpoint: &str, awaited: bool, mut act: impl FnMut()) {
     let begun = Instant::now();
     while is_awaited(endpoint) != awaited {

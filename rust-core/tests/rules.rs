@@ -1,7 +1,7 @@
-//! The rules of ARCHITECTURE.md that no lint checks: what a binding and a codec may not do, first lines and names, and
-//! that each file of tests belongs to a program.
+//! The rules of ARCHITECTURE.md that no lint checks: bindings and codecs, first lines and names, and that
+//! each file of tests belongs to a program.
 //!
-//! Where `unsafe` is allowed is said to the compiler, at the root of each crate.
+//! The root of each crate tells the compiler whether `unsafe` is allowed.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ const NOT_IN_BINDINGS: [&str; 4] = ["thread::sleep", "std::fs", "std::net", "uni
 /// Names that input and output would need, in a codec.
 const NOT_IN_CODECS: [&str; 4] = ["std::fs", "std::io", "std::net", "rustix"];
 
-/// The programs: what they print may be text of others, which a terminal must not interpret.
+/// The programs: they may print foreign text, which a terminal must not interpret.
 const PROGRAMS: [&str; 8] = [
     "programs/common/src/",
     "programs/cli/src/",
@@ -40,22 +40,23 @@ const PROGRAM_FOLDERS: [&str; 7] = [
     "programs/schema/convert/",
 ];
 
-/// Ways to print that pass by the function for text of others, besides the macros, which clippy refuses.
+/// Ways to print that bypass the function for foreign text, besides the macros, which clippy refuses.
 const NOT_IN_PROGRAMS: [&str; 6] = [
     "stdout().write",
     "stdout().lock",
     "stderr().write",
-    // Of the parser of the command line, whose errors show words of it.
+    // Errors of the command line's parser show its words.
     "::parse()",
     "::parse_from(",
     "error.exit()",
 ];
 
-/// Where they print, by that function; and what tests alone print.
+/// The files that print by that function, or only in tests.
 const PRINTING: [&str; 5] = ["/stdout.rs", "/stderr.rs", "/output.rs", "/start.rs", "/simulation.rs"];
 
-/// Calls that one file alone makes, in the crates of the core but for their tests: the calls, the file, and what others
-/// use. Other files have reasons of their own.
+/// Calls that only one file makes, in the crates of the core except their tests.
+///
+/// Each entry has the calls, the file with other allowed files, and the alternative.
 const ONE_PLACE: [(&[&str], &[&str], &str); 3] = [
     (
         &[
@@ -84,20 +85,24 @@ const ONE_PLACE: [(&[&str], &[&str], &str); 3] = [
     ),
 ];
 
-/// Reads of the environment, in every crate but for tests and benchmarks, and where they belong: a program that runs
-/// with more rights than its caller has no variables, and starts no program of a folder that its caller chooses.
+/// Reads of the environment, in every crate except tests and benchmarks, and their only file.
+///
+/// A program with more rights than its caller reads no variables, and starts no program of a folder that its
+/// caller chooses.
 const OF_THE_CALLER: [(&str, &str); 3] = [
     ("env::var", "rust-core/os/src/environment.rs"),
     ("env::temp_dir", "rust-core/os/src/environment.rs"),
     ("env::current_exe", "rust-core/os/src/programs.rs"),
 ];
 
-/// What a text says of a variable that was read, which is no advice.
+/// Texts about a variable that was read, which are not advice.
 const READ_VARIABLES: [&str; 4] =
     ["LINKSPAN_PYTHON names", "LINKSPAN_DIR is", "LINKSPAN_DIR says", "LINKSPAN_STATE_DIR says"];
 
-/// Returns whether a text advises a variable without asking whether this program reads any: one that runs with more
-/// rights than its caller does not. `environment::advice` asks, at most three lines above.
+/// Returns whether a text advises a variable without asking whether this program reads variables.
+///
+/// A program with more rights than its caller does not. `environment::advice` asks, at most three lines
+/// above.
 fn advises_a_variable(lines: &[&str], at: usize) -> bool {
     let is_advice = |line: &str| {
         let texts = line.split('"').skip(1).step_by(2);
@@ -118,7 +123,7 @@ fn advises_a_variable(lines: &[&str], at: usize) -> bool {
     is_advice(without_comment(lines[at])) && !lines[at.saturating_sub(3)..=at].iter().any(asks)
 }
 
-/// Ways to wait, and the system calls that they make: where a filter refuses one, the error names the call.
+/// Ways to wait, and their system calls: if a filter refuses one, the error names the call.
 const WAITS: [(&str, &str); 7] = [
     ("poll(&mut", "ppoll"),
     ("look(&mut", "ppoll"),
@@ -129,34 +134,37 @@ const WAITS: [(&str, &str); 7] = [
     ("timerfd_settime(", "timerfd_settime"),
 ];
 
-/// What precedes the text of the error of a system call.
+/// The code before the text of a system call's error.
 const ERRORS_OF_CALLS: [&str; 3] = ["doing(\"", "Error::os(\"", "os_error(\""];
 
-/// Names without a meaning of their own.
+/// Names without meaning.
 const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "manager", "helper", "data", "misc"];
 
-/// Where programs are started, each place with a reason why no code of the current folder or the environment is run
-/// that the user did not name.
+/// The places that start programs, each with a reason.
+///
+/// No code of the current folder or the environment runs without the user's explicit choice.
 const STARTS_PROGRAMS: [&str; 7] = [
-    // The user's own command, by a shell that is named in full, or by the path that the user gives.
+    // The user's own command, by a shell with a full path, or by the path that the user gives.
     "programs/cli/src/reply.rs",
     "programs/cli/src/supervisor/hook.rs",
     "programs/cli/src/supervisor/program.rs",
-    // A shell that is named in full, without an environment.
+    // A shell with a full path, without an environment.
     "programs/cli/src/supervisor/watchdog.rs",
-    // A program beside this one, or of the folders of PATH that are absolute; in a set-user-ID program of the system's
+    // A program next to this one, or in an absolute folder of PATH; in a set-user-ID program in the system's
     // folders.
     "programs/common/src/companion.rs",
-    // Python of these folders, with the variables alone that `programs::clean_environment` lists, and outside of the
+    // Python of these folders, with only the variables of `programs::clean_environment`, outside of the
     // current folder.
     "programs/recorder/src/tools/export/python.rs",
-    // The browser that BROWSER names by its whole path, or a program of these folders, with the variables of the
-    // desktop that `programs::desktop_environment` lists.
+    // The browser that BROWSER names by its whole path, or a program of these folders, with the variables of
+    // `programs::desktop_environment`.
     "programs/gateway/src/browser.rs",
 ];
 
-/// Calls of the recorder and of what reads recordings that open or make a file, which `programs/recording/src/files.rs` alone
-/// makes: a path may be a stranger's, so what is read is a regular file and not waited for, and what is made is new.
+/// Calls that open or make a file, in the recorder and readers of recordings. Only
+/// `programs/recording/src/files.rs` makes them.
+///
+/// A path may be a stranger's. So it reads only regular files, without waiting, and makes only new files.
 const OPENS_FILES: [&str; 10] = [
     "File::open(",
     "File::create(",
@@ -170,15 +178,17 @@ const OPENS_FILES: [&str; 10] = [
     "fs::rename(",
 ];
 
-/// Calls of programs that open a file to read it, which `linkspan::files` alone makes: what a user names may be a pipe
-/// or a device, which is not waited for. Files of the kernel are named in the same line.
+/// Calls of programs that open a file for reading. Only `linkspan::files` makes them.
+///
+/// A user may name a pipe or a device, which must not cause a wait. A line with a file of the kernel is
+/// exempt.
 const READS_FILES: [&str; 3] = ["File::open(", "fs::read(", "fs::read_to_string("];
 
 fn without_comment(line: &str) -> &str {
     line.split_once("//").map_or(line, |(code, _)| code)
 }
 
-/// Returns the call that a wait makes and that the text of its error, the next one within eight lines, does not name.
+/// Returns the call of a wait, if the text of the next error within eight lines does not name it.
 fn unnamed_call(lines: &[&str]) -> Option<&'static str> {
     let (_, call) = WAITS.iter().find(|(wait, _)| without_comment(lines[0]).contains(wait))?;
     let texts =
@@ -236,7 +246,7 @@ fn faults(path: &str, source: &str) -> Vec<String> {
                 )
             }));
         }
-        // Help and the table of kinds are for people, in whatever program.
+        // Help and the table of kinds are for people, in every program.
         let shows_help = inside(&["programs/cli/", "c-api/", "php/", "benches/", "rust-core/value/"]);
         if !is_test && i < tests && !shows_help && advises_a_variable(&lines, i) {
             faults.push(format!(
@@ -281,7 +291,7 @@ fn faults(path: &str, source: &str) -> Vec<String> {
             () if inside(&PROGRAMS) && !PRINTING.iter().any(|file| path.ends_with(file)) => &NOT_IN_PROGRAMS,
             () => &[],
         };
-        // A thread that cannot be started is an error with a text, and no panic.
+        // A thread that cannot be started is an error with a text, not a panic.
         let is_program = PROGRAM_FOLDERS.iter().any(|folder| path.starts_with(folder));
         let of_controllers_tests = [
             "programs/controller/src/problems.rs",
@@ -298,8 +308,8 @@ fn faults(path: &str, source: &str) -> Vec<String> {
             faults.extend(bare.map(|call| {
                 format!("line {}: {call}: start_thread says where no thread can be started", i + 1)
             }));
-            // tokio panics where it cannot start its first thread. The engines of the bridge are opened behind the
-            // check.
+            // tokio panics if it cannot start its first thread. The engines of the bridge are opened after
+            // the check.
             let starts =
                 ["new_multi_thread()", "new_current_thread()"].iter().any(|call| code.contains(call));
             if starts && !path.starts_with("programs/bridge/src/engines/nats/") {
@@ -333,8 +343,10 @@ fn every_source_keeps_the_rules() {
     assert!(wrong.is_empty(), "{} rules are broken:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The state of sessions cannot wait: its crate has no `std`, so neither threads nor locks, clocks or descriptors, no
-/// `unsafe`, and takes nothing from others but errors. The compiler holds that while the attributes are there.
+/// The state of sessions cannot wait: its crate has no `std`, no `unsafe`, and takes only errors from others.
+///
+/// Without `std` it has neither threads nor locks, clocks or descriptors. The compiler enforces that while
+/// the attributes are there.
 #[test]
 fn crate_of_sessions_has_no_way_to_the_system() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("session");
@@ -354,7 +366,7 @@ fn crate_of_sessions_has_no_way_to_the_system() {
     assert!(!root.contains("extern crate std"));
 }
 
-/// Each program of tests takes a link of its own, so there are few; a file that belongs to none would never run.
+/// Each program of tests costs a link, so there are few. A file that belongs to none would never run.
 #[test]
 fn every_file_of_tests_is_a_module_of_one_of_five_programs() {
     let core = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -386,7 +398,7 @@ fn every_file_is_a_module_of_one_program(tests: &Path, programs: &[&str]) {
     assert_eq!(manifest.matches("[[test]]").count(), programs.len());
 }
 
-/// The objects that programs hold, and where they are.
+/// The objects that programs hold, and their files.
 const OBJECTS: [(&str, &str); 10] = [
     ("rust-core/engine/src/channel/ends.rs", "Inner"),
     ("rust-core/engine/src/channel/listener.rs", "Listener"),
@@ -400,7 +412,7 @@ const OBJECTS: [(&str, &str); 10] = [
     ("rust-core/service/src/service/controller.rs", "Controller"),
 ];
 
-/// What a field of them may be besides an `OfProcess`: data, and what a forked child leaks by itself.
+/// Allowed types of their fields besides an `OfProcess`: data, and types that a forked child leaks.
 const PLAIN: [&str; 21] = [
     "Endpoint",
     "String",
@@ -425,7 +437,7 @@ const PLAIN: [&str; 21] = [
     "Turns",
 ];
 
-/// A forked child drops what it inherits: no field may close, write or lock there.
+/// A forked child drops inherited objects: no field may close, write or lock there.
 #[test]
 fn objects_of_programs_leave_their_parts_to_the_process_that_made_them() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -445,7 +457,7 @@ fn objects_of_programs_leave_their_parts_to_the_process_that_made_them() {
     }
 }
 
-/// The first statement of each program: libraries read the environment, too.
+/// The first statement of each program: libraries also read the environment.
 #[test]
 fn programs_give_up_the_environment_of_a_caller_with_fewer_rights() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();

@@ -1,5 +1,5 @@
-//! Schemas at connect: programs that agree exchange messages, programs that do not get the reason on both sides, on
-//! every transport with a session.
+//! Schemas at connect: matching programs exchange messages, others get the reason on both sides, on every
+//! transport with a session.
 
 mod fingerprints;
 mod journal;
@@ -27,7 +27,7 @@ fn watts(unit: &str) -> Options {
     schema(&format!("[fields.watts]\ntype = \"f64\"\nunit = \"{unit}\"\n"))
 }
 
-/// A newer version of the schema in watts: with one more field, which has a default.
+/// A newer version of the schema in watts, with one more field, which has a default.
 fn newer() -> Options {
     schema(
         "version = 2\n[fields.watts]\ntype = \"f64\"\nunit = \"W\"\n[fields.phase]\ntype = \"u8\"\ndefault = 1\n",
@@ -88,7 +88,7 @@ fn channels_with_different_units_get_errors_on_both_sides() {
     }
 }
 
-/// Returns so many events of a schema that does not fit. The side that listens may note them after it has answered.
+/// Returns this many events of a schema mismatch. The listening side may note them after its answer.
 fn mismatches(count: usize, transport: &str, events: impl Fn() -> Vec<Event>) -> Vec<Event> {
     let (began, mut found) = (Instant::now(), Vec::new());
     loop {
@@ -122,7 +122,7 @@ fn listeners_and_servers_go_on_and_report_a_mismatch_as_an_event() {
         let event = mismatches(1, transport, || server.events()).remove(0);
         names_units(&event.text, "W", "kW");
         assert_eq!(server.stats().at("schema_mismatches").unwrap(), &Value::from(1u64));
-        // A server reads and does not write: a client may widen what it sends only as far as the server reads.
+        // A server only reads: a client may widen its values only as far as the server reads.
         let client = Channel::connect(&at, &watts("W"), SOON).unwrap();
         let asked = thread::spawn(move || client.call(&reading(3.0), SOON).unwrap());
         let request = server.next(SOON).unwrap().unwrap();
@@ -213,7 +213,7 @@ fn values_are_checked_on_send_and_receive_on_request() {
         let refused = caller.send(&wrong, SOON).unwrap_err();
         assert_eq!((refused.kind(), refused.path()), (ErrorKind::WrongType, Some("watts")), "{refused}");
         assert!(refused.text().contains("f64 in W is expected, text was found"), "{refused}");
-        // The listener checks received messages, and sends any.
+        // The listener checks received messages, but not sent ones.
         listener.send(&wrong, SOON).unwrap();
         assert_eq!(caller.recv(SOON).unwrap().get("watts").unwrap(), &Value::from("many"));
         let unchecked = linkspan::codec::encode(&wrong, linkspan::Encoding::Cbor).unwrap();
@@ -287,7 +287,7 @@ fn schemas_are_stored_with_spools_and_compared_by_every_program() {
         let request = server.next(SOON).unwrap().unwrap();
         assert_eq!(request.get("watts").unwrap(), &Value::Float(1.0));
         drop(request);
-        // Without schema everything is as ever.
+        // Without a schema nothing changes.
         Channel::connect(&at, &with(Options::default()), SOON).unwrap();
     }
 }

@@ -1,7 +1,7 @@
-//! TCP beyond this machine: nothing without keys, nothing with the wrong ones, everything with the right ones.
+//! TCP beyond this machine: nothing without keys or with the wrong ones, everything with the right ones.
 //!
-//! Each side is a process of its own with its own keys. They talk over an address that is not the loopback's: the one
-//! that this machine has, or one that is made in a network of the test's own where it has none.
+//! Each side is a separate process with separate keys. They use an address other than loopback: the
+//! machine's, or if it has none, an address in a network that the test makes.
 #![cfg(feature = "tls")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -25,7 +25,7 @@ fn each_side_shows_a_key_that_the_other_trusts() {
     }
 }
 
-/// An address of this machine that is not the loopback's.
+/// Returns an address of this machine other than loopback.
 fn outer_address() -> Option<String> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
     // Nothing is sent: the kernel only looks up the route.
@@ -207,10 +207,10 @@ fn try_all() {
     assert!(refused.contains(&format!("linkspan keys trust NAME {there_key}")), "{refused}");
     here.keys().trust("client", &there_key).unwrap();
     assert_eq!(there.run(&call), "done");
-    // Our own key is trusted where it lies.
+    // Our own key is trusted at its place.
     assert_eq!(here.run(&call), "done");
 
-    // A client without TLS, or one that stops in the middle of it, is disconnected.
+    // A client without TLS, or with half a handshake, is disconnected.
     let address = endpoints.split(' ').next().unwrap().strip_prefix("tcp://").unwrap().to_owned();
     for words in
         [&b"LKSP, but no TLS, and long enough for a listener to look at it here"[..], &[22, 3, 1, 2, 0, 1]]
@@ -225,7 +225,7 @@ fn try_all() {
     }
     assert_eq!(there.run(&call), "done");
 
-    // Clients that send nothing, or half of a first record, and stay, keep no others out, and are disconnected.
+    // Lasting clients that send nothing, or half of a first record, keep no others out, and are disconnected.
     let silent: Vec<TcpStream> = (0..60)
         .map(|n| {
             let mut stream = TcpStream::connect(&address).unwrap();

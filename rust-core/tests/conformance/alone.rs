@@ -1,5 +1,5 @@
-//! Runs each case in a process of its own, with its own directories, and checks that it leaves no files, descriptors or
-//! mappings.
+//! Runs each case in a separate process with separate directories; checks that no files, descriptors or
+//! mappings remain.
 
 use std::fs::{read_dir, read_to_string};
 use std::process::Command;
@@ -13,13 +13,13 @@ use crate::conformance::roles;
 use crate::conformance::sides::Place;
 use crate::support::SOON;
 
-/// The environment variable that names the case, in the process that runs it.
+/// The environment variable with the case, in the process that runs it.
 const CASE: &str = "LINKSPAN_TEST_CASE";
 
-/// The time after which a case that hangs is ended.
+/// The time after which a hanging case is ended.
 const SECONDS: u32 = 100;
 
-/// Starts a process for the case; in that process, runs the case, and in a process with a role, the role.
+/// Starts a process for the case. In that process it runs the case, in a process with a role the role.
 pub fn run(nature: &'static Nature, name: &str, case: fn(&Place)) {
     if roles::is_one() {
         roles::play(nature);
@@ -30,12 +30,12 @@ pub fn run(nature: &'static Nature, name: &str, case: fn(&Place)) {
     }
 }
 
-/// Returns the name by which the test harness knows the case.
+/// Returns the test harness's name of the case.
 fn test_name(nature: &Nature, name: &str) -> String {
     format!("conformance::{}::{name}", nature.name)
 }
 
-/// Returns the command that runs this program again, for the same test.
+/// Returns the command that runs this program again, for this test.
 pub fn again(nature: &Nature, name: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", &test_name(nature, name), "--nocapture", "--test-threads=1"]);
@@ -74,7 +74,7 @@ fn play(nature: &'static Nature, case: fn(&Place)) {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).unwrap();
     // SAFETY: no handler is involved: the signal ends a process that hangs.
     unsafe { libc::alarm(SECONDS) };
-    // The library creates some objects once for each process: this creates them before descriptors are counted.
+    // Creates the library's per-process objects before descriptors are counted.
     Place::new(nature).works();
     registry::list().unwrap();
     nothing_is_left(nature);
@@ -89,7 +89,7 @@ fn play(nature: &'static Nature, case: fn(&Place)) {
     }
 }
 
-/// Checks that no files are left. An empty spool, which stays for returning clients, is allowed.
+/// Checks that no files remain. An empty spool, which stays for returning clients, is allowed.
 fn nothing_is_left(nature: &'static Nature) {
     let mut cleaned = registry::clean().unwrap().removed;
     cleaned.retain(|endpoint| {
@@ -99,7 +99,7 @@ fn nothing_is_left(nature: &'static Nature) {
     assert_eq!(cleaned, [""; 0]);
 }
 
-/// Returns the descriptors of this process, its mapped memory files, and its mapped files in its directories.
+/// Counts the descriptors of this process, and its mapped memory files and files in its directories.
 fn held() -> [usize; 2] {
     let ours = std::env::var("LINKSPAN_DIR").unwrap();
     let ours = ours.trim_end_matches("run");

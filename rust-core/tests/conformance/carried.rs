@@ -1,4 +1,5 @@
-//! Delivery: each message arrives whole, in order and once, up to the limit, and no faster than the receiver reads.
+//! Delivery: each message arrives whole, in order and once, up to the limit, and no faster than the receiver
+//! reads.
 
 use std::thread;
 use std::time::Duration;
@@ -183,7 +184,7 @@ pub fn sender_without_reader_waits_or_overwrites(place: &Place) {
         assert!(sent < 10_000, "the queue never fills");
     }
     for i in 1..=sent {
-        // A part of the last message may still be buffered in the sender: each poll flushes more of it.
+        // A part of the last message may still be in the sender's buffer: each poll flushes more.
         tx.look_out();
         let message = rx.recv().unwrap();
         assert_eq!(message.sequence(), i);
@@ -195,8 +196,9 @@ pub fn sender_without_reader_waits_or_overwrites(place: &Place) {
     assert_eq!(rx.recv().unwrap().sequence(), sent + 1);
 }
 
-/// Checks a publisher that stores values: it does not wait for readers, and a later reader gets all values, or the
-/// number of overwritten ones.
+/// Checks a publisher that stores values: it does not wait for readers.
+///
+/// A later reader gets all values, or the number of overwritten ones.
 fn publisher_does_not_wait(place: &Place) {
     const COUNT: u64 = 300;
     let place = place.another();
@@ -226,8 +228,7 @@ fn publisher_does_not_wait(place: &Place) {
     rx.is_empty();
 }
 
-/// Sends and receives several messages in one call: short ones, which are written together, and long ones, which are
-/// not.
+/// Sends and receives several messages in one call: short ones, which are written together, and long ones.
 pub fn batches_arrive_once_in_order(place: &Place) {
     const COUNT: usize = 300;
     const BATCH: usize = 30;
@@ -284,12 +285,12 @@ pub fn lent_bytes_arrive_in_memory_of_the_program(place: &Place) {
             let sending = s.spawn(|| {
                 let mut lent = sent.clone();
                 let sent = tx.send_bytes(Encoding::Raw, &lent, SOON).unwrap();
-                // Whatever is kept of it is a copy.
+                // The kept bytes are a copy.
                 lent.fill(0xEE);
                 sent
             });
             if number % 3 == 2 {
-                // As any other message.
+                // Like any other message.
                 assert!(rx.recv(SOON).unwrap().body() == &sent[..], "{size} bytes");
             } else {
                 let received = rx.recv_into(&mut memory, SOON).unwrap();

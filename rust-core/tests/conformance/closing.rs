@@ -1,5 +1,5 @@
-//! Closing in every state: it ends waiting calls, releases the name, and reports unconsumed messages where the sender
-//! knows their number.
+//! Closing in every state: it ends waiting calls, releases the name, and reports unconsumed messages if the
+//! sender knows their number.
 
 use std::thread;
 
@@ -22,7 +22,7 @@ fn rx_is_closed(place: &Place, rx: &Rx) {
     rx.close(SOON).unwrap();
 }
 
-/// Closes before anything was sent, with and without a peer.
+/// Closes before any message, with and without a peer.
 pub fn close_before_any_message_releases_the_name(place: &Place) {
     let alone = place.try_hold().unwrap();
     alone.close().unwrap();
@@ -36,7 +36,8 @@ pub fn close_before_any_message_releases_the_name(place: &Place) {
         let dialled = Channel::dial(&place.endpoint, &Options::default()).unwrap();
         dialled.close(SOON).unwrap();
         check_error(&dialled.send(&Value::Null, SOON).unwrap_err(), ErrorKind::InvalidState, place);
-        // The closed objects still exist and hold nothing; a spool accepts messages with and without a server.
+        // The closed objects still exist and hold nothing; a spool accepts messages with and without a
+        // server.
         let sender = place.try_tx(&[], MOMENT);
         match place.nature.unread {
             Unread::InPlace => drop(sender.unwrap()),
@@ -161,7 +162,7 @@ pub fn close_ends_a_waiting_send(place: &Place) {
         check_error(&sending.join().unwrap(), ErrorKind::InvalidState, place);
     });
     tx_is_closed(place, &tx);
-    // Messages that were accepted arrive whole; how many there are is not checked.
+    // Accepted messages arrive whole; their number is not checked.
     while let Ok(message) = rx.recv_within(MOMENT) {
         assert_eq!(message.body().len(), 100_000);
     }
@@ -175,7 +176,7 @@ pub fn close_after_or_together_with_the_peer_succeeds(place: &Place) {
         while rx.recv().unwrap().value().unwrap() != &Value::from(first) {}
         thread::scope(|s| match first {
             "tx" => {
-                // It waits until the peer has acknowledged everything, which happens when the peer closes.
+                // It waits until the peer's close has acknowledged everything.
                 let closing = s.spawn(|| tx.close(SOON).unwrap());
                 rx.close(SOON).unwrap();
                 closing.join().unwrap();

@@ -1,5 +1,5 @@
-//! Invalid bytes from a hostile program, written in the way of each transport: the receiver reports an error, and other
-//! peers continue.
+//! Invalid bytes from a hostile program, in the form of each transport: the receiver reports an error, and
+//! other peers continue.
 
 use std::fs::{self, File, OpenOptions, read_dir, read_link, read_to_string};
 use std::io::{Read, Write};
@@ -41,12 +41,12 @@ fn first_words(place: &Place) {
                 let mut stream = TcpStream::connect(place.endpoint.strip_prefix("tcp://").unwrap()).unwrap();
                 stream.set_read_timeout(Some(SOON)).unwrap();
                 stream.write_all(words).unwrap();
-                // The listener may have refused and disconnected it already.
+                // The listener may already have refused and disconnected it.
                 let _ = stream.shutdown(Shutdown::Write);
                 answered(&mut stream)
             }
             "fifo" => {
-                // No answer comes over a pipe: the bytes stay in it until a hello arrives.
+                // No answer comes over a pipe: the bytes stay there until a hello arrives.
                 OpenOptions::new().write(true).open(place.path()).unwrap().write_all(words).unwrap();
                 Vec::new()
             }
@@ -54,7 +54,7 @@ fn first_words(place: &Place) {
                 let mut stream = UnixStream::connect(place.path()).unwrap();
                 stream.set_read_timeout(Some(SOON)).unwrap();
                 stream.write_all(words).unwrap();
-                // The listener may have refused and disconnected it already.
+                // The listener may already have refused and disconnected it.
                 let _ = stream.shutdown(Shutdown::Write);
                 answered(&mut stream)
             }
@@ -68,7 +68,6 @@ fn first_words(place: &Place) {
     carries(&place.tx(), &rx);
 }
 
-/// Returns the bytes received until the other side closes.
 fn answered(stream: &mut impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
@@ -93,8 +92,7 @@ fn in_a_link(place: &Place) {
     let error = receiver.recv().unwrap_err();
     check_error(&error, ErrorKind::Malformed, place);
     carries(&tx, &rx);
-    // The peer is still alive, but no longer admitted, so another may connect, except over a pipe, which has one client
-    // until that one ends.
+    // The peer is alive but no longer admitted, so another may connect. A pipe has one client until its end.
     let one_at_a_time = place.nature.name == "fifo";
     if one_at_a_time {
         check_error(&place.try_tx(&[], SOON).err().unwrap(), ErrorKind::AddressInUse, place);
@@ -107,8 +105,8 @@ fn in_a_link(place: &Place) {
     receiver.is_empty();
 }
 
-/// Runs the hostile peer, which sends one message and then writes invalid bytes to every descriptor and mapping that
-/// reaches the other side.
+/// Runs the hostile peer: it sends one message, then writes invalid bytes to every descriptor and mapping of
+/// the other side.
 pub fn play(place: &Place, print_word: fn(&str), wait: fn()) {
     let tx = place.try_tx(&[("client_id", "foreign".into())], SOON).unwrap();
     tx.send(&Value::from("good")).unwrap();
@@ -126,7 +124,7 @@ pub fn play(place: &Place, print_word: fn(&str), wait: fn()) {
         if leads_to.contains("eventfd") {
             eventfds.push(fd);
         } else if leads_to.starts_with("socket:") || leads_to.contains(".fifo") {
-            // A descriptor that cannot be written to is a reading end, or a socket of the library's own.
+            // An unwritable descriptor is a reading end, or a socket of the library's own.
             let _ = rustix::io::write(fd, &[WORDS, WORDS, WORDS].concat());
         }
     }
@@ -137,7 +135,7 @@ pub fn play(place: &Place, print_word: fn(&str), wait: fn()) {
     wait();
 }
 
-/// Overwrites the rings that this process has mapped, behind the page that describes them.
+/// Overwrites the rings that this process has mapped, after the page that describes them.
 fn write_into_own_memory() {
     let memory = OpenOptions::new().write(true).open("/proc/self/mem").unwrap();
     let maps = read_to_string("/proc/self/maps").unwrap();
@@ -210,7 +208,7 @@ fn behind_a_journal(place: &Place) {
     };
     let (tx, rx) = place.pair();
     carries(&tx, &rx);
-    // Bytes behind the last acknowledged record are not read; the next message overwrites them.
+    // Bytes after the last acknowledged record are not read; the next message overwrites them.
     add(place);
     rx.is_empty();
     carries(&tx, &rx);
@@ -222,7 +220,7 @@ fn behind_a_journal(place: &Place) {
     damaged_messages(&place.another(), segment);
 }
 
-/// Checks that an acknowledged record with a wrong check sum is reported once, and that the next message is read.
+/// Checks that an acknowledged record with a wrong check sum is reported once, and the next message is read.
 fn damaged_messages(place: &Place, segment: impl Fn(&Place) -> std::path::PathBuf) {
     let (tx, rx) = place.pair();
     for text in ["the first", "the second", "the third"] {

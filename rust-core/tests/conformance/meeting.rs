@@ -72,7 +72,7 @@ pub fn second_holder_of_a_name_is_refused_or_shares_it(place: &Place) {
     drop(place.try_hold().unwrap());
 }
 
-/// Sends in both directions and calls; on transports that cannot, checks the reason in the error.
+/// Sends in both directions and calls; on other transports, checks the reason in the error.
 pub fn answers_and_calls_work_or_are_refused(place: &Place) {
     let endpoint = &*place.endpoint;
     let refused = |error: linkspan::Error| {

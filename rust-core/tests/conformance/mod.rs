@@ -1,9 +1,9 @@
-//! One suite of cases for every transport: its promises, and the errors with which it refuses everything else.
+//! One suite of cases for every transport: its promises, and the errors of everything else.
 //!
-//! Each case is one function for all transports. It runs in a process of its own, which must leave nothing when it
-//! ends: see `alone`. Only `nature` has the differences between transports.
+//! Each case is one function for all transports. It runs in a separate process, which must leave nothing: see
+//! `alone`. Only `nature` has the differences between transports.
 //!
-//! | cases | defined in |
+//! | cases | module |
 //! |---|---|
 //! | delivery | `carried` |
 //! | connecting | `meeting` |

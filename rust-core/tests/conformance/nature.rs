@@ -1,30 +1,29 @@
 //! The differences between the promises of the transports.
 
-/// The fate of a message that was sent and not consumed when one side ends.
+/// The fate of a sent and unconsumed message when one side ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unread {
     /// Its sender keeps it and sends it again to the next receiver.
     WithSender,
-    /// It stays where it is stored, whichever side ends.
+    /// It stays stored, whichever side ends.
     InPlace,
-    /// The newest stays where it is stored; older ones were overwritten.
+    /// The newest stays stored; older ones were overwritten.
     NewestInPlace,
     /// It is lost with the receiver.
     Gone,
 }
 
-/// Which side finds that a message is longer than its receiver accepts.
+/// The side that finds that a message is longer than its receiver accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TooLong {
     /// The sender, which has the limit from the hello, before anything is sent.
     Sender,
     /// The receiver, when it reads the message.
     Receiver,
-    /// No side: the file is kept in a directory of rejected ones.
+    /// No side: the file is kept in a directory for rejected files.
     KeptAside,
 }
 
-/// One transport.
 #[derive(Debug)]
 pub struct Nature {
     pub name: &'static str,
@@ -39,14 +38,13 @@ pub struct Nature {
     pub one_holder: bool,
     /// The fate of a message that is longer than its receiver accepts.
     pub too_long: TooLong,
-    /// The longest body, where the system limits it.
+    /// The longest body, if the system limits it.
     pub longest: usize,
-    /// A part of the error text with which it refuses what it does not have.
+    /// A part of the error text for unsupported operations.
     pub because: &'static str,
 }
 
 impl Nature {
-    /// Returns whether only the newest value is available.
     pub fn is_latest_only(&self) -> bool {
         self.unread == Unread::NewestInPlace
     }

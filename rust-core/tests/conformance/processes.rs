@@ -12,18 +12,18 @@ use crate::conformance::roles::{Other, Role, long};
 use crate::conformance::sides::{MOMENT, Place, Rx, Tx, carries, check_error, pattern};
 use crate::support::SOON;
 
-/// Kills a sender while it sends a long message: whole messages arrive, and no part of one.
+/// Kills a sender while it sends a long message: only whole messages arrive.
 pub fn killed_sender_leaves_no_partial_message(place: &Place) {
     let rx = place.try_rx(&[("max_message_size", Value::Int(200 << 20))]).unwrap();
     let mut victim = Other::start(place, Role::SendLong);
     victim.wait_for("begins");
-    // Where only the newest value is available, the first two were overwritten.
+    // If only the newest value is available, the first two were overwritten.
     let first = if place.nature.is_latest_only() { 2 } else { 0 };
     (first..3).for_each(|i| assert_eq!(rx.number(), i));
     let before = bytes_of(&victim);
     victim.go_on();
     if matches!(place.nature.unread, Unread::InPlace | Unread::NewestInPlace) {
-        // The sender never waits, so it is killed once its file grows.
+        // The sender never waits, so it is killed after its file grows.
         let began = Instant::now();
         while bytes_of(&victim) < before + (1 << 20) {
             assert!(began.elapsed() < SOON, "the sender did not begin to write");
@@ -34,7 +34,7 @@ pub fn killed_sender_leaves_no_partial_message(place: &Place) {
     }
     victim.kill();
     let sent = pattern(long(place.nature));
-    // The first error reports the end of the peer, the next ones report that there is no other peer.
+    // The first error reports the end of the peer; later ones report that no peer is left.
     let mut errors = Vec::new();
     while errors.len() < 3 {
         match rx.recv_within(MOMENT) {
@@ -51,12 +51,13 @@ pub fn killed_sender_leaves_no_partial_message(place: &Place) {
 /// Returns the number of bytes in the files that a process has open, with and without a name.
 fn bytes_of(other: &Other) -> u64 {
     let open = read_dir(format!("/proc/{}/fd", other.id())).unwrap();
-    // A descriptor that the process closes meanwhile has no size.
+    // A descriptor that the process has just closed has no size.
     let files = open.filter_map(|fd| metadata(fd.unwrap().path()).ok()).filter(|file| file.is_file());
     files.map(|file| file.len()).sum()
 }
 
-/// Kills the holder of the name three times: the name works again each time, also with files of a killed process.
+/// Kills the holder of the name three times: the name works again each time, even with a killed process's
+/// files.
 pub fn name_of_a_killed_holder_is_taken_over(place: &Place) {
     a_beginning(place);
     for _ in 0..3 {
@@ -76,8 +77,9 @@ pub fn name_of_a_killed_holder_is_taken_over(place: &Place) {
     }
 }
 
-/// Creates the temporary file of a process that was killed before it renamed it. `tcp` has no file, and a publisher
-/// renames a file only when it is complete.
+/// Creates the temporary file of a process that was killed before the rename.
+///
+/// `tcp` has no file, and a publisher renames only complete files.
 fn a_beginning(place: &Place) {
     if !place.nature.channels || place.nature.name == "tcp" {
         return;
@@ -91,13 +93,13 @@ fn a_beginning(place: &Place) {
     }
 }
 
-/// Checks that a child that inherits both sides cannot use them, and that its end ends no link.
+/// Checks that a child cannot use inherited sides, and that its end ends no link.
 pub fn forked_child_cannot_use_inherited_sides(place: &Place) {
     let (tx, rx) = place.pair();
     carries(&tx, &rx);
     tx.send(&Value::Int(1)).unwrap();
-    // SAFETY: the child calls only what is safe in a copy of a process with other threads: the library checks its
-    // generation first, and `_exit` runs nothing else of this program.
+    // SAFETY: the child calls only what is safe in a copy of a process with other threads: the library checks
+    // its generation first, and `_exit` runs nothing else of this program.
     let child = unsafe { libc::fork() };
     if child == 0 {
         let refused = everything_is_refused(&tx, &rx);
@@ -129,7 +131,7 @@ fn everything_is_refused(tx: &Tx, rx: &Rx) -> bool {
         && tx.close(SOON).is_ok()
 }
 
-/// Kills the holder of the name while a child of it lives: the name is free, since the child does not count as holder.
+/// Kills the holder of the name while its child lives: the name is free, because the child is not a holder.
 fn a_child_keeps_no_name(place: &Place) {
     let mut parent = Other::start(place, Role::HoldAndFork);
     parent.wait_for("forked");
@@ -149,18 +151,19 @@ fn with_descriptors_left<T>(count: usize, run: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Descriptors that any pair finds enough.
+/// Enough descriptors for any pair.
 const ENOUGH: usize = 48;
 
-/// Checks that without free descriptors, creating an object fails with the documented kind and existing ones continue,
-/// and that new ones can be created afterwards.
+/// Checks that without free descriptors new objects fail with the documented kind and existing ones continue.
+///
+/// Afterwards new objects can be created.
 pub fn lack_of_descriptors_is_reported_and_passes(place: &Place) {
     let (tx, rx) = place.pair();
     carries(&tx, &rx);
     let (mut refused, mut made, mut last) = (0, 0, None);
     for left in [0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, ENOUGH] {
         let other = place.another();
-        // A side that lacks descriptors answers never, and one that has them takes its time on a busy machine.
+        // A side without descriptors never answers; a side with descriptors may take long on a busy machine.
         let patience = if left == ENOUGH { SOON } else { MOMENT };
         let outcome = with_descriptors_left(left, || {
             let holder = other.try_hold().map(drop);
@@ -173,7 +176,7 @@ pub fn lack_of_descriptors_is_reported_and_passes(place: &Place) {
             Ok(()) => made += 1,
             Err(error) => {
                 refused += 1;
-                // Both sides are in this process, so the side that answers may lack descriptors, too.
+                // Both sides are in this process, so the answering side may also lack descriptors.
                 last = Some(error.clone());
                 let kind = error.kind();
                 assert!(

@@ -6,7 +6,7 @@ use crate::conformance::nature::Unread;
 use crate::conformance::sides::{Ends, MOMENT, Place};
 use crate::support::SOON;
 
-/// Sends three messages and receives two, of which the first is consumed by the second receive.
+/// Sends three messages and receives two; the second receive consumes the first message.
 fn three_of_which_one_is_consumed(place: &Place) -> Ends {
     let ends = Ends::new(place);
     if place.nature.is_latest_only() {
@@ -51,7 +51,7 @@ pub fn holder_restart_keeps_unconsumed_messages_as_promised(place: &Place) {
     ends.rx().is_empty();
 }
 
-/// Restarts the side that connects; the one that holds the name stays.
+/// Restarts the connecting side; the holder of the name stays.
 pub fn connector_restart_keeps_unconsumed_messages_as_promised(place: &Place) {
     let mut ends = three_of_which_one_is_consumed(place);
     ends.drop_guest();
@@ -90,7 +90,8 @@ pub fn restart_of_both_sides_keeps_stored_messages(place: &Place) {
     ends.rx().is_empty();
 }
 
-/// Restarts the holder, the connecting side and both in turn, each after `close`: nothing is lost or delivered twice.
+/// Restarts the holder, the connecting side and both in turn, each after `close`: nothing is lost or
+/// repeated.
 pub fn restarts_after_close_lose_and_repeat_nothing(place: &Place) {
     let mut ends = Ends::new(place);
     let mut next = 0;

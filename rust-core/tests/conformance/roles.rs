@@ -1,4 +1,4 @@
-//! Other processes that a case needs: this program again, with a role to run until it is stopped or killed.
+//! Other processes of a case: this program again, with a role until it is stopped or killed.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -18,9 +18,7 @@ const ENDPOINT: &str = "LINKSPAN_TEST_ENDPOINT";
 /// The part of another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Holds the name.
     Hold,
-    /// Holds the name and has a child.
     HoldAndFork,
     /// Sends three short messages, and then long ones without end.
     SendLong,
@@ -35,7 +33,6 @@ const ROLES: [(&str, Role); 4] = [
     ("garble", Role::Garble),
 ];
 
-/// Returns whether this process was started with a role.
 pub fn is_one() -> bool {
     std::env::var_os(ROLE).is_some()
 }
@@ -45,7 +42,7 @@ pub fn long(nature: &Nature) -> usize {
     nature.longest.min(40 << 20)
 }
 
-/// Another process; killed at the latest when this is dropped.
+/// Another process, killed at the latest when this is dropped.
 pub struct Other {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -82,8 +79,9 @@ impl Other {
         self.child.id()
     }
 
-    /// Kills the process with SIGKILL, which must be what ends it. Returns its standard input: a child of it lives
-    /// until that is dropped.
+    /// Kills the process with SIGKILL, and checks that this ended it.
+    ///
+    /// Returns its standard input: its child lives until that is dropped.
     pub fn kill(mut self) -> ChildStdin {
         let input = self.child.stdin.take().unwrap();
         self.child.kill().unwrap();
@@ -109,7 +107,7 @@ fn print_word(word: &str) {
     out.flush().unwrap();
 }
 
-/// Waits for [`Other::go_on`]; ends this process where the parent has ended.
+/// Waits for [`Other::go_on`]; ends this process after its parent's end.
 fn wait() {
     if std::io::stdin().lock().read(&mut [0]).unwrap() == 0 {
         std::process::exit(0);
@@ -141,7 +139,8 @@ fn hold(place: &Place, forks: bool) {
     if forks {
         // SAFETY: the child writes, reads and ends; it runs nothing else of this program.
         match unsafe { libc::fork() } {
-            // The child prints the word, after the fork handlers of the library have released its parent's objects.
+            // The child prints the word, after the fork handlers of the library have released its parent's
+            // objects.
             // SAFETY: static bytes are written, one byte is read into one byte, and then this copy ends.
             0 => unsafe {
                 libc::write(1, FORKED.as_ptr().cast(), FORKED.len());
@@ -161,7 +160,7 @@ fn send_long(place: &Place) {
     let mut options = Options::default();
     options.set("client_id", &"victim".into()).unwrap();
     options.set("max_message_size", &Value::Int(200 << 20)).unwrap();
-    // Prints when the sender has to wait in the middle of a message.
+    // Prints when the sender must wait in the middle of a message.
     options.on_wait = Some(Arc::new(|| {
         print_word("waits");
         true

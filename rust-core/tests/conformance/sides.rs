@@ -23,13 +23,11 @@ pub struct Place {
     pub endpoint: String,
 }
 
-/// The side that sends.
 pub enum Tx {
     Channel(Box<Channel>),
     Publisher(Box<Publisher>),
 }
 
-/// The side that receives.
 pub enum Rx {
     Channel(Box<Channel>),
     Subscriber(Box<Subscriber>),
@@ -71,8 +69,8 @@ impl Place {
     pub fn new(nature: &'static Nature) -> Place {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let endpoint = if nature.name == "tcp" {
-            // All addresses of 127.0.0.0/8 are this machine, and an address made of the pid is used by no other
-            // process.
+            // All addresses of 127.0.0.0/8 are this machine, and no other process uses an address made of
+            // this pid.
             let [_, high, middle, low] = std::process::id().to_be_bytes();
             format!("tcp://127.{}.{middle}.{low}:{}", 1 + high, 20_000 + count)
         } else {
@@ -86,7 +84,6 @@ impl Place {
         Place { nature, endpoint }
     }
 
-    /// Returns another endpoint of the same transport.
     pub fn another(&self) -> Place {
         Place::new(self.nature)
     }
@@ -98,7 +95,7 @@ impl Place {
         PathBuf::from(std::env::var(directory).unwrap()).join(format!("{name}.{}", self.nature.name))
     }
 
-    /// Returns the sending side. One that connects waits at most this long.
+    /// Returns the sending side. A connecting side waits at most this long.
     pub fn try_tx(&self, set: &[(&str, Value)], wait: Duration) -> Result<Tx> {
         let mut options = options(set);
         options.client_id.get_or_insert("writer".into());
@@ -117,7 +114,6 @@ impl Place {
         self.try_tx(&[], SOON).unwrap()
     }
 
-    /// Returns the receiving side.
     pub fn try_rx(&self, set: &[(&str, Value)]) -> Result<Rx> {
         let mut options = options(set);
         options.client_id.get_or_insert("reader".into());
@@ -136,7 +132,7 @@ impl Place {
         self.try_rx(&[]).unwrap()
     }
 
-    /// Returns both sides, of which the one that holds the name is opened first.
+    /// Returns both sides; opens the holder of the name first.
     pub fn pair(&self) -> (Tx, Rx) {
         self.pair_with(&[])
     }
@@ -156,7 +152,7 @@ impl Place {
         let mut ends = Ends { place: self.clone(), tx: None, rx: None };
         if self.nature.channels {
             let options = options(&[("client_id", "reader".into())]);
-            // `open` alone would connect where another process listens.
+            // `open` would connect if another process listens.
             let listener = linkspan::Listener::listen(&self.endpoint, &options)?;
             drop(listener);
             ends.rx = Some(self.try_rx(&[])?);
@@ -175,22 +171,21 @@ impl Place {
     }
 }
 
-/// Checks that a new message arrives, behind any earlier ones.
+/// Checks that a new message arrives, after any earlier ones.
 pub fn carries(tx: &Tx, rx: &Rx) {
     let value = Value::from(format!("mark {}", COUNT.fetch_add(1, Ordering::Relaxed)));
     tx.send(&value).unwrap();
     while next(tx, rx).value().unwrap() != &value {}
 }
 
-/// Returns the next message, while the sender continues to poll: a sender that has not noticed a broken link resends at
-/// its next poll.
+/// Returns the next message, while the sender polls: it notices a broken link, and resends, at a poll.
 pub fn next(tx: &Tx, rx: &Rx) -> Message {
     let began = Instant::now();
     loop {
         match rx.recv_within(MOMENT) {
             Ok(message) => return message,
             Err(e) => {
-                // A side that has just connected may not be accepted yet, and the one before it has ended.
+                // A side that has just connected may not be accepted yet, and the previous one has ended.
                 let passes =
                     matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound | ErrorKind::Disconnected);
                 assert!(passes && began.elapsed() < SOON, "{e}");
@@ -222,7 +217,7 @@ impl Tx {
         }
     }
 
-    /// Polls the channel, as a program does while it does other work.
+    /// Polls the channel, like a busy program.
     pub fn look(&self) {
         if let Tx::Channel(channel) = self
             && let Err(e) = channel.poll()
@@ -321,13 +316,13 @@ impl Ends {
         self.rx.as_ref().unwrap()
     }
 
-    /// Closes the sides that exist.
+    /// Closes the existing sides.
     pub fn close(&self) -> Result<()> {
         self.tx.iter().try_for_each(|tx| tx.close(SOON))?;
         self.rx.iter().try_for_each(|rx| rx.close(SOON))
     }
 
-    /// Closes the receiving side and opens it with these options, where it is the one that holds the name.
+    /// Reopens the receiving side with these options, if it holds the name.
     pub fn into_rx(mut self, options: &Options) -> std::result::Result<Rx, Box<Ends>> {
         if self.rx.take().is_none() {
             return Err(Box::new(self));
@@ -351,7 +346,7 @@ impl Ends {
         if self.place.nature.channels { self.drop_tx() } else { self.drop_rx() }
     }
 
-    /// Opens the side that is missing, or both, the holder first.
+    /// Opens the missing sides, the holder first.
     pub fn again(&mut self) {
         let missing = |tx: bool, ends: &mut Ends| match tx {
             true if ends.tx.is_none() => ends.tx = Some(ends.place.tx()),

@@ -1,8 +1,7 @@
-//! Unexpected descriptors, among them sockets that take long to close.
+//! Unexpected descriptors, including sockets that take long to close.
 
 use super::*;
 
-/// Sends bytes over a Unix socket with descriptors.
 fn send_with(stream: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> rustix::io::Result<usize> {
     let mut space = vec![std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
     let mut ancillary = rustix::net::SendAncillaryBuffer::new(&mut space);
@@ -11,11 +10,11 @@ fn send_with(stream: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) 
     rustix::net::sendmsg(stream, &[std::io::IoSlice::new(bytes)], &mut ancillary, flags)
 }
 
-/// A socket whose close takes an hour where it is the last of it; here it never is.
+/// A socket whose last close takes an hour; here the close is never the last.
 struct Lingering(Option<TcpStream>);
 
 impl Lingering {
-    /// One, and its other end, which is not to be read.
+    /// Returns one, and its other end, which must not be read.
     fn new() -> (Lingering, TcpStream) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let mut socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -26,8 +25,8 @@ impl Lingering {
         (Lingering(Some(socket)), other)
     }
 
-    /// Sends it and closes it here: the receiver is the last to close it. If the kernel refuses it for the receiver,
-    /// all the better.
+    /// Sends it and closes it here, so the receiver is the last to close it. The kernel may also refuse it
+    /// for the receiver.
     fn send(mut self, stream: &UnixStream, bytes: &[u8]) {
         use rustix::io::Errno;
         let sent = send_with(stream, bytes, &[self.0.as_ref().unwrap().as_fd()]);
@@ -54,7 +53,7 @@ fn descriptors_that_linger_from_a_refused_user(transport: &str) {
         support::as_user(NOBODY, NOBODY, || {
             for (i, given) in given.into_iter().enumerate() {
                 let stream = shared.connect();
-                // A whole hello, and half of one.
+                // A whole hello, and half a hello.
                 let hello_bytes = &hello(hello_map())[..if i % 2 == 0 { 100 } else { 40 }];
                 given.send(&stream, hello_bytes);
             }
@@ -127,7 +126,7 @@ fn hostile_listener_with_descriptors_that_linger_stops_no_caller() {
         let listener = std::os::unix::net::UnixListener::bind(&shared.path).unwrap();
         let (refusals, received) = std::sync::mpsc::channel();
         let endpoint = shared.endpoint.clone();
-        // Detached: where the caller hangs, it hangs for an hour.
+        // Detached: a hanging caller would hang for an hour.
         thread::spawn(move || {
             let refused = Channel::connect(&endpoint, &Options::default(), Duration::from_millis(300)).err();
             let _ = refusals.send(refused.unwrap().kind());

@@ -1,4 +1,4 @@
-//! Malformed frames, false lengths and bodies that are no values, on an admitted connection.
+//! Malformed frames, false lengths and invalid bodies on an admitted connection.
 
 use super::*;
 
@@ -41,7 +41,7 @@ fn frames_that_are_none_over_unix() {
 #[test]
 fn frames_that_are_none_over_tcp() {
     frames_that_are_none("tcp");
-    // Bodies carry a checksum here: one that does not fit was damaged on the way.
+    // Bodies carry a checksum here: a wrong one shows damage on the way.
     beside_a_good_client("tcp", |endpoint, server| {
         let mut stream = admitted(endpoint);
         let header = Header {
@@ -84,7 +84,6 @@ fn claimed_length_is_not_trusted_over_tcp() {
     claimed_length_is_not_trusted("tcp");
 }
 
-/// Bytes of memory in use by this process.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap();
     status.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
@@ -136,7 +135,7 @@ fn bodies_that_are_no_values(transport: &str) {
     });
 }
 
-/// The source of a message is what its connection has proven, whatever a frame says about its sender.
+/// The source of a message is the identity that its connection has proven, whatever a frame claims.
 #[test]
 fn sender_that_a_frame_names_does_not_count_on_a_connection() {
     let endpoint = name("unix");

@@ -45,7 +45,7 @@ fn first_words(transport: &str) {
             stream.write_all(&bytes).unwrap();
             assert_eq!(refusal(&answer(&mut stream)), kind, "{what}");
         }
-        // Half a hello, then a close; and a connection that sends nothing and stays open.
+        // Half a hello, then a close; and a lasting connection that sends nothing.
         raw(endpoint).write_all(&good[..70]).unwrap();
         let _silent = raw(endpoint);
     });
@@ -69,7 +69,7 @@ fn first_words_to_unix() {
 #[test]
 fn first_words_to_tcp() {
     first_words("tcp");
-    // Without the proof, a hello is refused, and so is one with half a proof.
+    // A hello without the proof, or with half a proof, is refused.
     beside_a_good_client("tcp", |endpoint, _| {
         let bare = || {
             let stream = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
@@ -98,7 +98,7 @@ fn first_words_to_tcp() {
 
 #[test]
 fn hostile_publisher_is_refused() {
-    // Elsewhere a test that lists names sweeps a socket without a lock that hangs up on it.
+    // Elsewhere a listing test sweeps a socket without a lock that hangs up on it.
     alone!(hostile_publisher_is_refused);
     let endpoint = name("unix");
     let file = std::path::Path::new(&std::env::var("LINKSPAN_DIR").unwrap())
@@ -107,7 +107,7 @@ fn hostile_publisher_is_refused() {
     let listener = std::os::unix::net::UnixListener::bind(&file).unwrap();
     thread::scope(|s| {
         s.spawn(|| {
-            // A subscriber connects when it is made, and again when it receives.
+            // A subscriber connects at its creation, and again when it receives.
             for _ in 0..2 {
                 let (mut stream, _) = listener.accept().unwrap();
                 // A subscriber reconnects to a peer that hangs up before the hello.
@@ -150,7 +150,7 @@ fn publisher_whose_numbers_do_not_rise_from_one_is_malformed() {
             let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
             let stream = publishing.join().unwrap();
             for number in &numbers[..numbers.len() - 1] {
-                // The messages that are missing below a later number are told first.
+                // Missing messages below a later number are reported first.
                 let message = subscriber.next(SOON).unwrap().unwrap();
                 assert_eq!(message.sequence(), *number, "{numbers:?}");
             }
@@ -179,14 +179,14 @@ fn silent_publisher_is_called_once_in_an_expired_wait() {
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
     let kept = called();
     assert_eq!(kept.len(), 1);
-    // What it publishes meanwhile is not received: the program can know that.
+    // Its publications in that time are not received; the program can know that.
     let events = subscriber.events();
     assert_eq!(events.iter().map(|event| event.kind).collect::<Vec<_>>(), [EventKind::Disconnected]);
     assert!(events[0].text.contains("neither received nor counted"), "{}", events[0].text);
     let error = subscriber.recv(Duration::from_millis(2)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Stalled, "{error}");
     assert!(called().is_empty(), "that attempt was still under way");
-    // One that hangs up is called again, once.
+    // A peer that hangs up is called again, once.
     drop(kept);
     let error = subscriber.recv(Duration::from_millis(2)).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Stalled | ErrorKind::Timeout), "{error}");

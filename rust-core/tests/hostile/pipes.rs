@@ -2,14 +2,15 @@
 
 use super::*;
 
-/// Opens both pipes of a name, as a program does that has the paths and holds no lock; newer ones than these.
+/// Opens both pipes of a name, like a program without locks; newer pipes than these.
 fn pipes(endpoint: &str, than: Option<&std::fs::File>) -> (std::fs::File, std::fs::File) {
     use std::os::unix::fs::MetadataExt;
     let file = endpoint.split_once(':').unwrap().1.replace('/', "@") + ".fifo";
     let path = std::path::Path::new(&std::env::var("LINKSPAN_DIR").unwrap()).join(file);
     let reply = path.with_extension("fifo.reply");
     let number = |file: &std::fs::File| file.metadata().unwrap().ino();
-    // An answer is written before the next pair has its names, and of a pair one pipe has its name before the other.
+    // An answer is written before the next pair has its names, and the two pipes of a pair get their names
+    // one after the other.
     loop {
         let requests = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
         let answers = std::fs::OpenOptions::new().read(true).write(true).open(&reply).unwrap();
@@ -21,7 +22,7 @@ fn pipes(endpoint: &str, than: Option<&std::fs::File>) -> (std::fs::File, std::f
     }
 }
 
-/// Returns a hello as it is sent through a pipe: with a number, and the checksum of its body.
+/// Returns a hello for a pipe: with a number, and the checksum of its body.
 fn numbered(body: &[u8], number: u64) -> Vec<u8> {
     let header = Header {
         body: body.len() as u64,
@@ -33,7 +34,7 @@ fn numbered(body: &[u8], number: u64) -> Vec<u8> {
     [&header.to_bytes()[..], body].concat()
 }
 
-/// Holds the lock that a client holds whose hello has this number, as long as the file is open.
+/// Holds the lock of a client whose hello has this number, while the file is open.
 fn hold(endpoint: &str, number: u64) -> std::fs::File {
     let file = endpoint.split_once(':').unwrap().1.replace('/', "@");
     let name = format!("{file}.fifo#client#{number:016x}");
@@ -54,7 +55,6 @@ fn hold(endpoint: &str, number: u64) -> std::fs::File {
     lock
 }
 
-/// Returns the next frame.
 fn next_frame(pipe: &mut std::fs::File) -> (Header, Vec<u8>) {
     let mut head = [0; HEADER];
     pipe.read_exact(&mut head).unwrap();
@@ -68,7 +68,7 @@ fn next_frame(pipe: &mut std::fs::File) -> (Header, Vec<u8>) {
 fn first_words_into_a_pipe() {
     beside_a_good_client("fifo", |endpoint, server| {
         let good = encode(&Value::Map(hello_map()), Encoding::Cbor).unwrap();
-        // Bytes that are no hello get no answer, and hide none that follows: their sender is unknown.
+        // Bytes that are not a hello get no answer, and hide no later hello: their sender is unknown.
         let mut damaged = numbered(&good, 3);
         *damaged.last_mut().unwrap() ^= 1;
         let (mut requests, _unread) = pipes(endpoint, None);
@@ -100,7 +100,7 @@ fn first_words_into_a_pipe() {
             let (header, bytes) = next_frame(&mut answers);
             assert_eq!((header.correlation, refusal(&bytes)), (number, kind));
         }
-        // A client that is admitted, and then sends invalid bytes; the other client continues beside it.
+        // An admitted client then sends invalid bytes; the other client continues.
         let (mut requests, mut answers) = pipes(endpoint, Some(&requests));
         let _lives = hold(endpoint, 11);
         requests.write_all(&numbered(&good, 11)).unwrap();

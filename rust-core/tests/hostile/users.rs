@@ -1,4 +1,4 @@
-//! Other users of the machine at a name that they may, or may not, use.
+//! Other users of the machine at a name, with and without permission.
 
 use super::*;
 
@@ -19,7 +19,6 @@ fn refused_user_gets_the_error_before_it_sends_anything() {
     }
 }
 
-/// Options with a client's name.
 fn called(client_id: &str) -> Options {
     let mut options = Options::default();
     options.set("client_id", &client_id.into()).unwrap();
@@ -44,7 +43,7 @@ fn client_id_of_another_user_gets_nothing_of_its_owner() {
             to_other.send(&Value::from("for the other"), SOON).unwrap();
             assert_eq!(other.recv(SOON).unwrap().value().unwrap(), &Value::from("for the other"));
             other.send(&Value::Int(1), SOON).unwrap();
-            // The listener runs in this process, whose user differs from that of the querying thread.
+            // The listener runs in this process, whose user differs from the querying thread's.
             let source = to_other.recv(SOON).unwrap().source().to_owned();
             assert!(source.starts_with("panel"), "{source}");
         });
@@ -72,7 +71,7 @@ fn source_of_another_user_has_the_user() {
         assert_eq!(accepted.recv(SOON).unwrap().source(), source);
         drop(channel);
     }
-    // Neither a name nor a program's title can be made to look like one with an owner behind it.
+    // Neither a name nor a program's title can imitate a name with an owner.
     let spoilt = |key: &str, value: &str| {
         let mut map = hello_map();
         map.insert(key.to_owned(), value.into());
@@ -90,8 +89,7 @@ fn source_of_another_user_has_the_user() {
     assert_eq!(accepted.recv(SOON).unwrap().source(), "panelroot-1");
 }
 
-/// Checks what silent connections of another user leave to a listener: few descriptors are taken, and others can
-/// connect.
+/// Checks that silent connections of another user take few descriptors, and that others can connect.
 fn silent_connections_of_another_user(
     endpoint: &str,
     options: &Options,
@@ -109,7 +107,7 @@ fn silent_connections_of_another_user(
         call();
         let silent: Vec<OwnedFd> =
             support::as_user(NOBODY, NOBODY, || (0..SILENT).map(|_| connect()).collect());
-        // It connected after all of those.
+        // It connected after all silent ones.
         call();
         let held = silent.iter().filter(|fd| !is_hung_up(fd)).count();
         assert!(held <= 24, "{held} descriptors for connections that say nothing");
@@ -131,7 +129,7 @@ fn silent_connections_of_another_user_are_bounded_and_block_no_peer() {
 
 #[test]
 fn evicted_callers_reconnect_by_themselves() {
-    // More at once than may wait, all of one user other than the listener's.
+    // More at once than may wait, all of a user other than the listener's.
     let shared = Shared::new("unix", &[i64::from(NOBODY)]);
     let server = Server::serve(&shared.endpoint, &shared.options).unwrap();
     thread::scope(|s| {

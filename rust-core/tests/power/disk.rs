@@ -1,17 +1,19 @@
-//! The certain and the possible contents of a disk, and the images that a power cut may leave of it.
+//! The certain and the possible contents of a disk, and its images after a power cut.
 //!
-//! The model, which is that of ALICE (Pillai et al., 2014) and of the crash tests of SQLite and redb, with the choice
-//! of states of CrashMonkey (Mohan et al., 2018):
+//! The model is that of ALICE (Pillai et al., 2014) and of the crash tests of SQLite and redb. The choice of
+//! states follows CrashMonkey (Mohan et al., 2018).
 //!
-//! - The contents of a file: each page of 4,096 bytes that was written since the file's last sync has the contents
-//!   after any of those writes, or before them; sometimes each sector of 512 bytes separately. A sector is whole.
-//! - Its length: any that it had since the last sync. Bytes behind it that were never written read as zeros.
-//! - A directory: each name that changed since the directory's last sync has the meaning after any of those changes, or
-//!   before them, independently of all others; but a rename never leaves a file under both its names.
-//! - `fsync` and `fdatasync` write the earlier changes of that very file or directory to the disk, and nothing else:
-//!   neither a file's name with the file nor an order among several.
+//! - The contents of a file: each page of 4,096 bytes written since the file's last sync has the contents
+//!   after any of those writes, or before them. Sometimes each sector of 512 bytes does so separately. A
+//!   sector is whole.
+//! - Its length: any length since the last sync. Unwritten bytes read as zeros.
+//! - A directory: each name changed since the directory's last sync has the meaning after any of those
+//!   changes, or before them, independently of other names. But a rename never leaves a file under both its
+//!   names.
+//! - `fsync` and `fdatasync` write only the earlier changes of that file or directory to the disk: neither a
+//!   file's name with the file, nor an order among several.
 //!
-//! A real file system keeps more than that. Modes, owners and times are not part of it; deleted contents never show
+//! A real file system keeps more. The model omits modes, owners and times. Deleted contents never show
 //! through in a hole (`data=writeback` of ext4 may do that).
 
 use std::collections::{BTreeMap, HashMap};
@@ -24,20 +26,20 @@ use super::histories::Random;
 const PAGE: usize = 4096;
 const SECTOR: usize = 512;
 
-/// The number of a file or directory; 0 is the directory in which everything is.
+/// The number of a file or directory.
 pub type Inode = usize;
 
-/// The directory in which everything is.
+/// The directory that contains everything.
 pub const ROOT: Inode = 0;
 
 /// A program's change of the disk, or its output.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// A new file, which has no name yet.
+    /// A new file, without a name.
     NewFile(Inode),
-    /// A new directory, which has no name yet.
+    /// A new directory, without a name.
     NewDirectory(Inode),
-    /// A name in a directory means this from now on, or nothing.
+    /// A name in a directory gets this meaning, or none.
     Name(Inode, String, Option<Inode>),
     /// Bytes are written at a place.
     Write(Inode, usize, Arc<[u8]>),
@@ -45,7 +47,7 @@ pub enum Step {
     Resize(Inode, usize),
     /// A sync of this thread begins.
     SyncBegins(u32, Inode),
-    /// It is done.
+    /// The sync ends.
     SyncEnds(u32, Inode),
     /// The program printed this.
     Printed(String),
@@ -77,7 +79,7 @@ struct File {
     stable: Vec<u8>,
     live: Vec<u8>,
     pending: Vec<Change>,
-    /// How many changes went before those that are pending.
+    /// How many changes precede the pending ones.
     done: usize,
 }
 
@@ -104,12 +106,11 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// An empty one.
     pub fn empty() -> Disk {
         Disk { objects: vec![Object::Directory(Directory::default())], syncs: HashMap::new() }
     }
 
-    /// The number that the next file or directory gets.
+    /// Returns the number for the next file or directory.
     pub fn next(&self) -> Inode {
         self.objects.len()
     }
@@ -128,12 +129,12 @@ impl Disk {
         }
     }
 
-    /// Returns the meaning of a name in a directory now.
+    /// Returns the current meaning of a name in a directory.
     pub fn look(&self, directory: Inode, name: &str) -> Option<Inode> {
         self.directory(directory).live.get(name).copied()
     }
 
-    /// The directory in which a directory is; none for the one in which everything is.
+    /// Returns the parent of a directory.
     pub fn above(&self, directory: Inode) -> Option<Inode> {
         self.objects.iter().position(|object| match object {
             Object::Directory(above) => above.live.values().any(|inode| *inode == directory),
@@ -141,7 +142,7 @@ impl Disk {
         })
     }
 
-    /// How long a file is now.
+    /// Returns the current length of a file.
     pub fn length(&self, inode: Inode) -> usize {
         match &self.objects[inode] {
             Object::File(file) => file.live.len(),
@@ -149,7 +150,6 @@ impl Disk {
         }
     }
 
-    /// Applies a step.
     pub fn play(&mut self, step: &Step) {
         match step {
             Step::NewFile(inode) => {
@@ -213,7 +213,7 @@ impl Disk {
         }
     }
 
-    /// The names that files have now, in whatever directory.
+    /// Returns the current names of files, in all directories.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let directories = self.objects.iter().filter_map(|object| match object {
             Object::Directory(directory) => Some(&directory.live),
@@ -222,17 +222,17 @@ impl Disk {
         directories.flat_map(|live| live.keys().map(String::as_str))
     }
 
-    /// Returns all contents of the disk now, as a program reads them.
+    /// Returns the current contents of the disk, as a program reads them.
     pub fn now(&self) -> Image {
         Image::of(self, &mut Keep::All)
     }
 
-    /// The disk of a program that was killed: the next one finds all that was done, and nothing more is certain of it.
+    /// Returns the disk of a killed program: the next one finds all changes, but they are not certain.
     pub fn killed(&self) -> Disk {
         Disk { objects: self.objects.clone(), syncs: HashMap::new() }
     }
 
-    /// Returns one of the images that a power cut may leave now.
+    /// Returns one of the possible images after a power cut now.
     pub fn cut(&self, random: &mut Random) -> Image {
         let lost = *random.pick(&[0, 1, 1, 4, 8, 12, 15, 16]);
         Image::of(self, &mut Keep::Some { lost, random })
@@ -242,7 +242,7 @@ impl Disk {
 /// The part of the unsynced changes that is kept.
 enum Keep<'a> {
     All,
-    /// So many sixteenths of them are not.
+    /// This many sixteenths are lost.
     Some {
         lost: usize,
         random: &'a mut Random,
@@ -250,7 +250,7 @@ enum Keep<'a> {
 }
 
 impl Keep<'_> {
-    /// Which of these states it is, of which the last is the newest.
+    /// Chooses one of these states; the last is the newest.
     fn choose(&mut self, states: usize) -> usize {
         let Keep::Some { lost, random } = self else { return states - 1 };
         if random.below(16) < *lost { random.below(states) } else { states - 1 }
@@ -269,7 +269,7 @@ impl Keep<'_> {
                 None => entries.remove(name),
             };
         }
-        // A rename is one transaction: it never leaves a file under its old name as well.
+        // A rename is one transaction: it never leaves a file under its old name also.
         for (name, inode) in entries.clone() {
             let is_old = directory.live.get(&name) != Some(&inode);
             if is_old && entries.values().filter(|other| **other == inode).count() > 1 {
@@ -328,14 +328,14 @@ impl Image {
         Image { files, tree }
     }
 
-    /// The same for all images that hold the same.
+    /// Returns an equal number for images with equal contents.
     pub fn hash(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.tree.hash(&self.files, &mut hasher);
         hasher.finish()
     }
 
-    /// A disk that holds this, all of it for certain.
+    /// Returns a disk with these contents, all certain.
     pub fn disk(&self) -> Disk {
         let mut disk = Disk::empty();
         disk.add(ROOT, &self.tree, &self.files, &mut HashMap::new());
@@ -354,7 +354,7 @@ impl Image {
         }
     }
 
-    /// Returns the difference between this and a directory; none if they are equal.
+    /// Returns the difference between this and a directory, if any.
     pub fn differs(&self, from: &Path) -> Option<String> {
         self.tree.differs(from, &self.files)
     }
@@ -405,7 +405,7 @@ fn tree(disk: &Disk, at: Inode, keep: &mut Keep<'_>, files: &mut BTreeMap<Inode,
                 tree.files.insert(name, inode);
             }
             Object::Directory(_) => {
-                // A directory has one name: the one of a rename that was undone, or the other.
+                // A directory has one name: either that of an undone rename, or the other.
                 if let Some(other) = seen.get(&inode) {
                     if keep.choose(2) == 0 {
                         continue;

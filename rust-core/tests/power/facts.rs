@@ -1,4 +1,4 @@
-//! The output of a program before its power was cut: the promises that the image has to keep.
+//! The output of a program before its power was cut: the promises that the image must keep.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Default)]
 pub struct Facts {
     lines: usize,
-    /// Texts that were passed to the library, with their sender: `panel`, the name of a script's file.
+    /// Texts that were passed to the library, with their sender: `panel`, or the name of a script's file.
     pub tried: BTreeMap<u64, String>,
     /// Texts that it has taken; in a journal their numbers.
     pub kept: BTreeMap<u64, Option<u64>>,
     /// Texts that were delivered; in a journal their numbers.
     pub seen: BTreeMap<u64, Option<u64>>,
-    /// Acknowledgements that were begun: the reader, and the text, or in a journal the number.
+    /// Begun acknowledgements: the reader, and the text, or in a journal the number.
     pub finishing: BTreeMap<String, BTreeSet<u64>>,
     /// Completed acknowledgements.
     pub done: BTreeMap<String, BTreeSet<u64>>,
@@ -20,17 +20,15 @@ pub struct Facts {
     pub asked: BTreeSet<u64>,
     /// Requests whose answer was being fetched.
     pub fetching: BTreeSet<u64>,
-    /// Files that are no messages: the name, and whether the file was there for certain.
+    /// Files that are not messages: the name, and whether the file was certainly there.
     pub bad: BTreeMap<u64, (String, bool)>,
 }
 
 impl Facts {
-    /// How many lines there were.
     pub fn count(&self) -> usize {
         self.lines
     }
 
-    /// One more line.
     pub fn add(&mut self, line: &str) {
         self.lines += 1;
         let words: Vec<&str> = line.split(' ').collect();
@@ -45,7 +43,8 @@ impl Facts {
             "finish" => drop(self.finishing.entry(word(1)).or_default().insert(last())),
             "done" => drop(self.done.entry(word(1)).or_default().insert(last())),
             "ask" => drop(self.asked.insert(id())),
-            // A client that looks for one of its answers takes those to all its requests, of earlier lives, too.
+            // A client that looks for one of its answers takes the answers to all its requests, even of
+            // earlier lives.
             "fetch" => {
                 let who = &self.tried[&id()];
                 self.fetching.extend(self.asked.iter().filter(|id| self.tried[*id] == *who));
@@ -57,12 +56,12 @@ impl Facts {
         }
     }
 
-    /// Whether any process was about to acknowledge this.
+    /// Returns whether any process was about to acknowledge this.
     pub fn may_be_finished(&self, id: u64) -> bool {
         self.finishing.values().any(|all| all.contains(&id))
     }
 
-    /// Returns requests that were answered, and whose answer was not being fetched.
+    /// Returns answered requests whose answer was not being fetched.
     pub fn unfetched(&self) -> impl Iterator<Item = u64> {
         let server = self.done.get("server").into_iter().flatten().copied();
         server.filter(|id| self.asked.contains(id) && !self.fetching.contains(id))

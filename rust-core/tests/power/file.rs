@@ -1,4 +1,5 @@
-//! Checks a durable `file:` after a power cut: the newest acknowledged value, or the one that was being written.
+//! Checks a durable `file:` after a power cut: the newest acknowledged value, or the value that was being
+//! written.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +9,6 @@ use linkspan::{ErrorKind, Message, Publisher, Value, latest};
 use super::facts::Facts;
 use super::text::{self, Form};
 
-/// Checks an image.
 pub fn judge(root: &Path, form: u64, facts: &Facts) -> Result<(), String> {
     let form = Form::of(form);
     let Form { framing, locked } = form;
@@ -18,7 +18,7 @@ pub fn judge(root: &Path, form: u64, facts: &Facts) -> Result<(), String> {
     // Later values may be there, or not.
     let newer = facts.tried.keys().filter(|id| newest.is_none_or(|newest| **id > newest));
     let newer: Vec<u64> = newer.copied().collect();
-    // In place, a value that is being written takes the old one away.
+    // A write in place removes the old value first.
     let is_torn = locked && !newer.is_empty();
     let found = latest(&endpoint, &options, Duration::ZERO);
     let text = found.as_ref().map_err(Clone::clone).and_then(text_of);

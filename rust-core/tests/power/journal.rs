@@ -1,4 +1,5 @@
-//! Checks a journal after a power cut: all acknowledged or delivered records, in order, and open to the next writer.
+//! Checks a journal after a power cut: all acknowledged or delivered records, in order, and open to the next
+//! writer.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,7 +26,6 @@ fn options(set: &[(&str, Value)]) -> Options {
     options
 }
 
-/// Checks an image.
 pub fn judge(root: &Path, form: u64, facts: &Facts, live: &Live, random: &mut Random) -> Result<(), String> {
     std::fs::create_dir_all(state(root)).unwrap();
     let endpoint = format!("journal:{}/lab@x.journal", state(root).display());
@@ -64,7 +64,7 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Returns the numbers that were assigned for certain, and their texts.
+    /// Returns the numbers that were certainly assigned, and their texts.
     fn numbers(&self) -> impl Iterator<Item = (u64, u64)> {
         let both = self.facts.kept.iter().chain(&self.facts.seen);
         both.filter_map(|(id, number)| Some(((*number)?, *id)))
@@ -104,8 +104,8 @@ impl Judge<'_> {
         Ok(all)
     }
 
-    /// The version of the schema that a text was written with: none is newer than the text, or older than that of the
-    /// one before.
+    /// Returns the version of a text's schema. It is neither newer than the text nor older than the previous
+    /// text's.
     fn schema_of(&self, message: &Message, id: u64, before: u32) -> Result<u32, String> {
         let form = registry::schema_of(&self.endpoint, message);
         let schema = form.and_then(|form| Schema::from_bytes(&form));
@@ -116,7 +116,7 @@ impl Judge<'_> {
         Ok(version)
     }
 
-    /// A named reader continues where it stopped, or a little before.
+    /// A named reader continues at its position, or a little before.
     fn consumer(&self, name: &str, last: u64) -> Result<(), String> {
         let options = options(&[("client_id", name.into())]);
         let reader =
@@ -138,7 +138,7 @@ impl Judge<'_> {
                     known(&message)?;
                     next = Some(number + 1);
                 }
-                // The rule on bytes deletes unread records, too.
+                // The rule on bytes also deletes unread records.
                 Err(e) if e.kind() == ErrorKind::Lagged && self.shape.bytes.is_some() && next.is_none() => {}
                 Err(e) => return Err(format!("the reader {name}, at {next:?}: {e}")),
             }

@@ -1,5 +1,7 @@
-//! Lives of a program with power cuts and kills between them: its calls are recorded and cut off at any step, and the
-//! library checks the images of its disk; from some of them the next life continues.
+//! Lives of a program with power cuts and kills between them.
+//!
+//! Its calls are recorded and cut off at any step. The library checks the images of its disk; from some of
+//! them the next life continues.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -16,7 +18,7 @@ use crate::support::programs::program;
 /// How many lives follow each other.
 const LIVES: usize = 3;
 
-/// A new place has this many new names.
+/// The number of new names in a new place.
 const BEGINNING: usize = 16;
 
 /// Numbers of texts that a life has for itself.
@@ -25,16 +27,15 @@ const TEXTS: u64 = 1000;
 /// The counts of a chain of lives.
 #[derive(Clone, Copy, Default)]
 pub struct Count {
-    /// Programs that were recorded.
+    /// Recorded programs.
     pub lives: usize,
-    /// Images that were checked; each differs from all others of its life.
+    /// Checked images; each differs from all others of its life.
     pub images: usize,
-    /// Those of a life that began with an image: cut off during recovery, or after it.
+    /// Images of lives that began with an image: cut off during recovery, or later.
     pub again: usize,
 }
 
 impl Count {
-    /// Adds another.
     pub fn add(&mut self, other: Count) {
         self.lives += other.lives;
         self.images += other.images;
@@ -42,25 +43,23 @@ impl Count {
     }
 }
 
-/// A chain of lives.
 pub struct Chain<'a> {
-    /// The kind of storage.
     pub kind: Kind,
-    /// Which chances.
     pub seed: u64,
     /// The omission from the record, for a mutant.
     pub mutant: Option<&'a Mutant>,
     /// How many images are drawn in a life.
     pub images: usize,
-    /// Whether the life is cut off only during the creation of its storage, right after each of the first names, that
-    /// often, and killed there, and a second one while it continues from the first one's image.
+    /// Cuts and kills the life only during the creation of its storage, right after each of the first names.
+    ///
+    /// A second life continues from the first one's image.
     pub beginning: bool,
-    /// A directory of its own, on a file system that is quick.
+    /// A separate directory on a quick file system.
     pub folder: &'a Path,
 }
 
 impl Chain<'_> {
-    /// Runs all of them. The error has the seed, the step and the fault.
+    /// Runs all lives. The error has the seed, the step and the fault.
     pub fn run(&self) -> Result<Count, String> {
         let mut random = Random::new(self.seed);
         let form = random.below(18) as u64;
@@ -87,7 +86,7 @@ impl Chain<'_> {
                 count.again += if life == 0 { 0 } else { looked };
             }
             begins = next;
-            // From two of them the second life, from one of those the third.
+            // The second life continues from two images, the third from one.
             let keep = if life == 0 { 2 } else { 1 };
             while begins.len() > keep && !self.beginning {
                 begins.swap_remove(random.below(begins.len()));
@@ -122,7 +121,7 @@ fn victim() -> PathBuf {
     program("test-power-victim")
 }
 
-/// One life, to be cut off at any of its steps.
+/// One life, cut off at any of its steps.
 struct Cuts<'a> {
     chain: &'a Chain<'a>,
     form: u64,
@@ -132,7 +131,7 @@ struct Cuts<'a> {
 }
 
 impl Cuts<'_> {
-    /// Checks so many images; leaves some from which the next life begins.
+    /// Checks this many images; keeps some for the next lives.
     fn look(
         mut self,
         images: usize,
@@ -185,7 +184,7 @@ impl Cuts<'_> {
                 ));
             }
             if !self.chain.beginning && random.one_in(4) {
-                // Half of the next lives follow a kill and no cut: a later cut may undo what they find.
+                // Half of the next lives follow a kill without a cut: a later cut may undo their state.
                 let disk = if random.one_in(2) { self.disk.killed() } else { image.disk() };
                 next.push((disk, self.facts.clone()));
             }
@@ -215,9 +214,9 @@ impl Cuts<'_> {
     }
 }
 
-/// What the program itself would have read at the moment of the cut.
+/// The state that the program itself would have read at the moment of the cut.
 pub struct Live {
-    /// The number with which the journal begins.
+    /// The first number of the journal.
     pub oldest: u64,
 }
 

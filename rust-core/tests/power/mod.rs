@@ -1,15 +1,16 @@
-//! Power cuts: a program that writes a journal, a durable spool or a durable file is recorded, its disk is left in a
-//! state that a cut at any moment may leave, and the library has to find there everything that was promised to the
-//! program.
+//! Power cuts: a recorded program writes a journal, a durable spool or a durable file, and its disk is cut.
 //!
-//! | what | lives in |
+//! The disk gets a state that a cut at any moment may leave. The library must find everything there that was
+//! promised to the program.
+//!
+//! | topic | module |
 //! |---|---|
 //! | the program that is cut off, its messages and its output | `victim`, `text`, `facts` |
 //! | the record of its calls | `trace` |
 //! | the model of a disk, and the effects of a cut | `disk` |
-//! | one life after another, each beginning with an image of the one before | `life` |
+//! | consecutive lives, each beginning with an image of the previous one | `life` |
 //! | the checks of an image | `journal`, `spool`, `file` |
-//! | that a forgotten sync is found | `mutants` |
+//! | proof that a forgotten sync is found | `mutants` |
 //!
 //! `LINKSPAN_SEED` repeats one chain of lives, `LINKSPAN_IMAGES` sets the number of images (1,000).
 
@@ -42,13 +43,13 @@ use mutants::{MUTANTS, RARE};
 /// The kind of storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A journal: rolling, retention, readers with names, several threads that send.
+    /// A journal: new segments, retention, named readers, several sending threads.
     Journal,
     /// A durable spool with a server and clients.
     Serve,
     /// A durable spool with a channel.
     Channel,
-    /// A file, renamed into place or written there.
+    /// A file, renamed to its name or written in place.
     File,
 }
 
@@ -79,11 +80,11 @@ impl Kind {
     }
 }
 
-/// Images that are drawn in the first life of a chain, at most; half as many in the others.
+/// The most images that are drawn in the first life of a chain; half as many in the others.
 const IMAGES: usize = 160;
-/// The same, at least.
+/// The fewest images that are drawn.
 const FEWEST: usize = 10;
-/// The images of a daily run, where `LINKSPAN_IMAGES` gives no other number.
+/// The images of a daily run, if `LINKSPAN_IMAGES` gives no other number.
 const DAILY: usize = 1_000;
 /// Images at each moment of the beginning of a life; more in longer runs.
 const AT_BEGINNING: usize = 10;
@@ -93,7 +94,7 @@ fn wanted() -> usize {
     std::env::var("LINKSPAN_IMAGES").map_or(DAILY, |n| n.parse().expect("a number"))
 }
 
-/// Where nothing is slow to sync.
+/// Returns a directory with fast syncs.
 fn quick() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
     if tempfile::tempdir_in(&memory).is_ok() { memory } else { std::env::temp_dir() }
@@ -106,12 +107,12 @@ fn seed() -> u64 {
     given_seed().unwrap_or_else(fresh)
 }
 
-/// Runs chains of lives until there were so many images, or one alone where a seed is given.
+/// Runs chains of lives up to a number of images, or one chain for a given seed.
 fn survives(kind: Kind, share: usize) {
     let wanted = wanted() * share / 100;
     let threads = 2 * std::thread::available_parallelism().map_or(2, usize::from);
-    // A chain runs to its end, and has about four times as many images as its first life: for few images in all, each
-    // life draws few.
+    // A chain runs to its end, and has about four times as many images as its first life. For few images in
+    // total, each life draws few.
     let images = (wanted / (4 * threads)).clamp(FEWEST, IMAGES);
     let (begin, began) = (seed(), Instant::now());
     println!("{kind:?}: seeds from {begin} on");
@@ -198,7 +199,7 @@ fn forgotten_syncs_are_found() {
     let _alone = one_at_a_time();
     let (begin, survivors) = (seed(), Mutex::new(Vec::new()));
     println!("seeds from {begin} on");
-    // Every day another third of those that are found soon.
+    // Each day tries another third of the mutants that are found soon.
     let every = wanted() > DAILY;
     let of = if every { 1 } else { 3 };
     let among = MUTANTS.iter().filter(|mutant| every || !RARE.contains(&mutant.name));

@@ -1,28 +1,25 @@
-//! Broken disciplines of syncs: a record without certain syncs is that of a program that forgets them. Each has to be
-//! found.
+//! Broken disciplines of syncs: a record without certain syncs belongs to a program that forgets them. The
+//! checks must find each.
 
 use std::collections::HashMap;
 
 use super::Kind;
 use super::disk::{Inode, ROOT, Step};
 
-/// The fault.
 pub enum Fault {
-    /// The syncs are left out.
+    /// The syncs are omitted.
     Forgotten,
     /// They are made after the next output.
     AfterTheLine,
-    /// They are made after the next two changes of names, which are those of a rename, and the sync of the directory.
+    /// They are made after the next two changes of names, which belong to a rename, and the sync of the
+    /// directory.
     AfterTheRename,
 }
 
-/// A faulty program.
 pub struct Mutant {
-    /// Its name.
     pub name: &'static str,
-    /// The kind of storage.
     pub kind: Kind,
-    /// Which syncs: of files and directories with such a name.
+    /// Selects the syncs by the names of their files and directories.
     pub of: fn(&str) -> bool,
     /// The fault of these syncs.
     pub fault: Fault,
@@ -32,11 +29,10 @@ const fn forgotten(name: &'static str, kind: Kind, of: fn(&str) -> bool) -> Muta
     Mutant { name, kind, of, fault: Fault::Forgotten }
 }
 
-/// Those of [`MUTANTS`] that one image in a thousand shows: tried only with more images than in a daily run.
+/// Mutants that one image in a thousand shows: tried only with more images than in a daily run.
 pub const RARE: [&str; 3] =
     ["the places before segments go", "the directory client", "the directory rejected"];
 
-/// All of them.
 pub const MUTANTS: [Mutant; 22] = [
     forgotten("a round of records", Kind::Journal, is_segment),
     forgotten("a new segment's page", Kind::Journal, |name| is_new(name, ".segment")),
@@ -79,7 +75,7 @@ fn is_segment(name: &str) -> bool {
 }
 
 fn is_new(name: &str, end: &str) -> bool {
-    // Some have random digits behind them.
+    // Some end in random digits.
     name.starts_with(".new.") && name.split('~').next().is_some_and(|name| name.ends_with(end))
 }
 

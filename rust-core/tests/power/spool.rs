@@ -1,5 +1,7 @@
-//! Checks a durable spool after a power cut: all accepted and unacknowledged messages, in order, once; answers, and
-//! rejected files, byte for byte.
+//! Checks a durable spool after a power cut.
+//!
+//! All accepted and unacknowledged messages are there in order and once; answers and rejected files byte for
+//! byte.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -106,7 +108,7 @@ pub fn judge_channel(root: &Path, facts: &Facts) -> Result<(), String> {
 }
 
 impl Judge<'_> {
-    /// Returns whether these are exactly the expected texts of certain senders; `last` sent one more.
+    /// Checks for exactly the expected texts of certain senders; `last` sent one more.
     fn is_all(&self, given: &[u64], wanted: impl Fn(&str) -> bool, last: &str) -> Result<(), String> {
         let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
         let mut once = BTreeSet::new();
@@ -149,7 +151,7 @@ impl Judge<'_> {
         paths.map(|path| (named(&path), std::fs::read(path).unwrap())).collect()
     }
 
-    /// The server's schemas are there whole, once it has done anything, and before that whole or not at all.
+    /// After the server's first action its schemas are there whole; before that whole or absent.
     fn schemas_are_there(&self) -> Result<(), String> {
         let is_certain = self.facts.done.get("server").is_some_and(|done| !done.is_empty());
         let read = [registry::schema(&self.endpoint), registry::reply_schema(&self.endpoint)];
@@ -168,7 +170,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// An answer that was sent and not fetched is there.
+    /// A sent and unfetched answer is there.
     fn answers_are_there(&self) -> Result<(), String> {
         let answers = self.files("client");
         let holds = |id: u64| {
@@ -183,7 +185,8 @@ impl Judge<'_> {
         }
     }
 
-    /// A file that is no message is kept byte for byte; once it was read, in `rejected/`, and its sender got an error.
+    /// A file that is not a message is kept byte for byte. After a read it is in `rejected/`, and its sender
+    /// got an error.
     fn refused_are_there(&self, looked_at: bool) -> Result<(), String> {
         let rejected = self.files("rejected");
         let waiting = self.files("server");

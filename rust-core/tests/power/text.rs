@@ -1,10 +1,10 @@
-//! The messages of the program that is cut off, and its options: shared with the checks of its images.
+//! The messages and options of the program whose power is cut, shared with the checks of its images.
 
 use linkspan::{Options, Value};
 
 use super::histories::Random;
 
-/// The text that has this number: nothing to a few pages.
+/// Returns the text with this number: empty to a few pages.
 pub fn text(id: u64) -> String {
     let mut random = Random::new(id);
     let length = match random.below(16) {
@@ -21,7 +21,7 @@ pub fn text(id: u64) -> String {
     text
 }
 
-/// The number of a text, if it is whole.
+/// Returns the number of a text, if it is whole.
 pub fn id(of: &str) -> Option<u64> {
     let id = of.split(' ').next()?.parse().ok()?;
     (text(id) == of).then_some(id)
@@ -38,7 +38,6 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// One of several.
     pub fn of(number: u64) -> Shape {
         let segment = [8192, 14_000, 30_000][number as usize % 3];
         let bytes = (number / 3 % 3 == 1).then_some(40_000);
@@ -46,33 +45,30 @@ impl Shape {
     }
 }
 
-/// Whether a journal's writers and a spool's servers have schemas.
+/// Returns whether a journal's writers and a spool's servers have schemas.
 pub fn with_schemas(form: u64) -> bool {
     form >= 9
 }
 
-/// Returns the schemas of a spool's server, those of requests and of replies.
+/// Returns the schemas of a spool's server, for requests and replies.
 pub fn schemas_of_server() -> [(&'static str, Value); 2] {
     let schema = |name: &str| Value::from(format!("name = \"{name}\"\ntype = \"any\"\n"));
     [("schema", schema("asked")), ("reply_schema", schema("replied"))]
 }
 
-/// How a file is written.
+/// The way of writing a file.
 #[derive(Clone, Copy)]
 pub struct Form {
-    /// The framing.
     pub framing: &'static str,
     /// Whether it is written in place.
     pub locked: bool,
 }
 
 impl Form {
-    /// One of several.
     pub fn of(number: u64) -> Form {
         Form { framing: ["linkspan", "lines", "raw"][number as usize % 3], locked: number / 3 % 2 == 1 }
     }
 
-    /// Returns the options.
     pub fn options(self) -> linkspan::Result<Options> {
         let mut options = Options::default();
         options.set("durable", &true.into())?;
@@ -82,7 +78,7 @@ impl Form {
         Ok(options)
     }
 
-    /// A text as such a file takes it.
+    /// Returns a text as such a file takes it.
     pub fn value(self, text: &str) -> Value {
         if self.framing == "raw" { Value::Bytes(text.as_bytes().to_vec().into()) } else { Value::from(text) }
     }

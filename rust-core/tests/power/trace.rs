@@ -1,7 +1,7 @@
-//! Records a program's changes of a directory: `strace` sees every call, so no change escapes the record.
+//! Records a program's changes of a directory with `strace`, which sees every call.
 //!
-//! Calls that could change a file and are unknown here end the test, and the record is applied to the end and compared
-//! with the real files, byte for byte.
+//! An unknown call that could change a file ends the test. The record is applied to the end and compared with
+//! the real files, byte for byte.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -23,11 +23,13 @@ const DUPLICATES: [i64; 2] = [0, 0x406];
 const MAP_SHARED_OR_VALIDATE: i64 = 3;
 const PROT_WRITE: i64 = 2;
 
-/// Held while a program is started: until it runs, it has every file open that another thread is just writing, and a
-/// spool leaves such files alone.
+/// Held while a program is started.
+///
+/// Before it runs, it has inherited every file that another thread is writing, and a spool ignores files that
+/// are being written.
 pub static STARTING: RwLock<()> = RwLock::new(());
 
-/// Runs a program on the contents of a disk, written into an empty directory, and returns its steps there.
+/// Runs a program on the contents of a disk, written into an empty directory; returns its steps there.
 pub fn record(disk: &Disk, root: &Path, mut program: Command) -> Result<Vec<Step>, String> {
     disk.now().write(root);
     let log = root.with_extension("strace");
@@ -128,7 +130,7 @@ impl Recorder {
 
     fn begins(&mut self, thread: u32, call: &Call) {
         match call.name.as_str() {
-            // Output is known from its first moment; a sync covers what was written when it began.
+            // Output counts from the start of the call. A sync covers the writes before its start.
             "write" if call.number(0) == 1 => {
                 let text = String::from_utf8(call.bytes(1)).expect("it tells text");
                 text.lines().for_each(|line| self.step(Step::Printed(line.to_owned())));
@@ -138,7 +140,7 @@ impl Recorder {
                     self.step(Step::SyncBegins(thread, inode));
                 }
             }
-            // Another thread may have the number again, for another file, before this call is seen to end.
+            // Another thread may get this number for another file before the end of this call is seen.
             "close" => drop(self.open.remove(&call.number(0))),
             "close_range" => self.open.retain(|fd, _| *fd < call.number(0) || *fd > call.number(1)),
             _ => {}
@@ -246,7 +248,7 @@ impl Recorder {
         self.step(Step::Write(inode, at, bytes.into()));
     }
 
-    /// The directory in which a path ends, and the name there; none where it lies elsewhere.
+    /// Returns the directory that contains a path, and the name there, if it is in the recorded directory.
     fn place(&self, directory: i64, path: &str) -> Option<(Inode, String)> {
         let (mut at, path) = match path.strip_prefix(&self.root) {
             Some(rest) => (ROOT, rest),
@@ -268,7 +270,6 @@ impl Recorder {
         Some((at, name.to_owned()))
     }
 
-    /// The file or directory at a path.
     fn target(&self, directory: i64, path: &str) -> Option<Inode> {
         let (at, name) = self.place(directory, path)?;
         if name.is_empty() { Some(at) } else { self.disk.look(at, &name) }
@@ -361,7 +362,7 @@ impl Call {
         number(rest.split([',', '}']).next().unwrap_or("")).expect("a field is a number")
     }
 
-    /// All strings of an argument, one after the other.
+    /// All strings of an argument, concatenated.
     fn bytes(&self, n: usize) -> Vec<u8> {
         assert!(!self.args[n].contains("..."), "strace shows all of {}", self.name);
         let strings = self.args[n].split('"').skip(1).step_by(2);

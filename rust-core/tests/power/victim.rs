@@ -1,14 +1,16 @@
-//! A program whose power is cut: it makes random writes to a journal, a durable spool or a file, and prints the
-//! promises of the library.
+//! A program whose power is cut: it makes random writes to a journal, a durable spool or a file.
 //!
-//! usage: `power_victim journal|serve|channel|file PATH FORM SEED FIRST`. One line each on the standard output:
+//! It prints the promises of the library.
+//!
+//! usage: `power_victim journal|serve|channel|file PATH FORM SEED FIRST`. One line each on the standard
+//! output:
 //!
 //! | line | meaning |
 //! |---|---|
 //! | `try ID` | the text of this number is about to be passed to the library |
 //! | `ask ID` | ... as a request |
 //! | `fetch ID`, `fetched ID` | its answer is about to be fetched, and was |
-//! | `bad ID FILE`, `posted ID FILE` | a file that is no message is about to be there, and is |
+//! | `bad ID FILE`, `posted ID FILE` | a file that is not a message is about to be there, and is |
 //! | `kept ID [NUMBER]` | the library has accepted it, in a journal under this number |
 //! | `seen ID [NUMBER]` | it was delivered |
 //! | `done WHO ID\|NUMBER`, `finish WHO ...` | it was acknowledged, is about to be |
@@ -76,7 +78,7 @@ fn options(set: &[(&str, Value)]) -> Result<Options> {
     Ok(options)
 }
 
-/// Nothing there yet is no error.
+/// Turns errors about absence into `None`.
 fn there<T>(found: Result<T>) -> Result<Option<T>> {
     match found {
         Err(e) if matches!(e.kind(), ErrorKind::Empty | ErrorKind::Timeout | ErrorKind::NotFound) => Ok(None),
@@ -115,7 +117,7 @@ impl Part {
             options.set("retain_bytes", &bytes.into())?;
         }
         if with_schemas(self.form) {
-            // A newer version each time: it is less than the number of each text that is written with it.
+            // A newer version each time: it is less than the number of each text that it describes.
             let text = format!("name = \"power\"\nversion = {}\ntype = \"text\"\n", self.next);
             options.set("schema", &text.as_str().into())?;
         }
@@ -126,7 +128,7 @@ impl Part {
         let endpoint = format!("journal:{}", self.path);
         let mut publisher = self.publisher(&endpoint)?;
         let mut consumers: BTreeMap<&str, Subscriber> = BTreeMap::new();
-        // A reader that has acknowledged nothing has no position in the journal, and nothing is kept for it.
+        // A reader without an acknowledgement has no position in the journal, so nothing is kept for it.
         let mut placed: BTreeSet<&str> = BTreeSet::new();
         for _ in 0..12 + self.random.below(24) {
             match self.random.below(14) {
@@ -223,7 +225,7 @@ impl Part {
         let endpoint = format!("spool:{}", self.path);
         let mut clients = Vec::new();
         let mut server = None;
-        // Either side may be the one that makes it.
+        // Either side may create it.
         if self.random.one_in(2) {
             server = Some(Server::serve(&endpoint, &self.server()?)?);
         }
@@ -294,7 +296,7 @@ impl Part {
                     self.post(good)?;
                 }
                 _ => {
-                    // A request that is dropped is answered: that it is not.
+                    // A dropped request gets an answer, which reports the drop.
                     for (id, _) in open.drain(..) {
                         print_line(&format!("finish server {id}"));
                     }
@@ -312,7 +314,7 @@ impl Part {
             std::process::exit(0);
         }
         open.iter().for_each(|(id, _)| print_line(&format!("finish server {id}")));
-        // A handle that is dropped withdraws its request, and these are to be there in the next life.
+        // Dropping a handle would withdraw its request, which the next life must find.
         asked.into_iter().for_each(|(_, _, pending)| std::mem::forget(pending));
         Ok(())
     }
@@ -351,7 +353,7 @@ impl Part {
         let endpoint = format!("spool:{}", self.path);
         let mut far = Channel::connect(&endpoint, &self.durable("panel")?, SOON)?;
         let mut near = self.accept(&endpoint)?;
-        // The messages that each side got and has not acknowledged: one word covers all.
+        // The unacknowledged messages of each side: one acknowledgement covers all.
         let mut given: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
         for _ in 0..15 + self.random.below(30) {
             match self.random.below(10) {

@@ -46,7 +46,6 @@ pub fn one_at_a_time() -> MutexGuard<'static, ()> {
     WORKING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns the harness's name of a test from that of the compiler: without the program.
 pub fn name_of(path: &str) -> &str {
     path.split_once("::").map_or(path, |(_, name)| name)
 }

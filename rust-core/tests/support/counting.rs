@@ -1,4 +1,4 @@
-//! An allocator that counts the memory of each thread: for tests of the memory that a call takes.
+//! An allocator that counts the memory of each thread, for tests of a call's memory.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -12,8 +12,8 @@ thread_local! {
     static TIMES: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: every call is passed on unchanged to the system's allocator; the counters are plain cells of this thread, and
-// having no destructor they can be reached at any time.
+// SAFETY: every call is passed on unchanged to the system's allocator; the counters are plain cells of this
+// thread, and without a destructor they can be reached at any time.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let held = HELD.get().wrapping_add(layout.size());
@@ -42,7 +42,7 @@ pub fn allocations<T>(call: impl FnOnce() -> T) -> (T, usize) {
     (done, TIMES.get() - before)
 }
 
-/// Returns the result of a call, and the most bytes that it held at once beyond those held before.
+/// Returns the result of a call, and the most additional bytes that it held at once.
 #[allow(dead_code, reason = "each suite uses its part of it")]
 pub fn peak<T>(call: impl FnOnce() -> T) -> (T, usize) {
     let before = HELD.get();

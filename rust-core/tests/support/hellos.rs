@@ -1,4 +1,4 @@
-//! The bytes that a hand-written peer begins with: a hello like the library's own, which a case then spoils.
+//! The first bytes of a hand-written peer: a hello like the library's own, which a case then spoils.
 
 use linkspan::codec::encode;
 use linkspan::frame::{Header, Kind, VERSION};
@@ -23,7 +23,6 @@ pub fn hello_map() -> Map {
     entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// Returns its frame.
 pub fn hello(map: Map) -> Vec<u8> {
     frame(Kind::Hello, &encode(&Value::Map(map), Encoding::Cbor).unwrap())
 }

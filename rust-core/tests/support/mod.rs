@@ -46,24 +46,24 @@ pub fn crates() -> Vec<PathBuf> {
 static DIRECTORY: Once = Once::new();
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// Only guards against a hang: nothing here is about time.
+/// Only guards against a hang: no result depends on time.
 pub const SOON: Duration = Duration::from_secs(60);
 
 fn directory() -> PathBuf {
     std::env::temp_dir().join(format!("linkspan-test-{}", id()))
 }
 
-/// Nothing of these tests stays in the file system. A forked child has another number, and so no directory.
+/// Removes all files of these tests. A forked child has another number, and so no directory.
 extern "C" fn remove() {
     let _ = fs::remove_dir_all(directory());
 }
 
-/// A name of its own for each test, in a runtime directory of this process.
+/// Returns a unique name for each test, in a runtime directory of this process.
 pub fn name(transport: &str) -> String {
     DIRECTORY.call_once(|| {
         let path = directory();
-        // SAFETY: this runs once, before any thread of these tests reads the environment; `remove` is a function
-        // without arguments that lives as long as the process.
+        // SAFETY: this runs once, before any thread of these tests reads the environment; `remove` is a
+        // function without arguments that lives as long as the process.
         unsafe {
             libc::atexit(remove);
             std::env::set_var("LINKSPAN_STATE_DIR", path.join("state"));
@@ -72,15 +72,16 @@ pub fn name(transport: &str) -> String {
     });
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     if transport == "tcp" {
-        // An address of this process alone: all of 127.0.0.0/8 is this machine, and no port of it is lent to others.
+        // An address of this process: all of 127.0.0.0/8 is this machine, and the kernel lends none of its
+        // ports to others.
         let [_, high, middle, low] = id().to_be_bytes();
         return format!("tcp://127.{}.{middle}.{low}:{}", 1 + high, 20_000 + count);
     }
-    // Of one length: a pattern that begins with one of them fits no other, which is another test's.
+    // Equal lengths, so a pattern that begins with one name cannot fit another test's.
     format!("{transport}:test/{count:06}")
 }
 
-/// Reads the answer to a hello that lets us in.
+/// Reads the answer to a hello that admits us.
 pub fn read_hello(stream: &mut (impl Read + ?Sized)) {
     let mut head = [0; HEADER];
     stream.read_exact(&mut head).unwrap();
@@ -89,7 +90,7 @@ pub fn read_hello(stream: &mut (impl Read + ?Sized)) {
     stream.read_exact(&mut vec![0; header.body as usize]).unwrap();
 }
 
-/// Whether a descriptor is readable within so many seconds.
+/// Returns whether a descriptor is readable within this time.
 pub fn readable(fd: RawFd, seconds: i64) -> bool {
     // SAFETY: the object under test keeps the descriptor open.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
@@ -97,8 +98,9 @@ pub fn readable(fd: RawFd, seconds: i64) -> bool {
     poll(&mut fds, Some(&Timespec { tv_sec: seconds, tv_nsec: 0 })).unwrap() == 1
 }
 
-/// Reads until there is nothing, after which the descriptor is not readable. What a directory tells is taken by
-/// whichever thread of the process looks first, so it may wake an object a moment after that found nothing.
+/// Reads until there is nothing, after which the descriptor is not readable.
+///
+/// The first thread that looks takes a directory's event, so another object may be woken in vain.
 pub fn rests(fd: RawFd, what: &str, mut attempt: impl FnMut() -> bool) {
     let deadline = Instant::now() + SOON;
     while readable(fd, 0) {
@@ -107,7 +109,7 @@ pub fn rests(fd: RawFd, what: &str, mut attempt: impl FnMut() -> bool) {
     }
 }
 
-/// Options whose `on_wait` sends a message once a call waits.
+/// Options whose `on_wait` sends a message when a call waits.
 pub fn waiting_options() -> (Options, Receiver<()>) {
     let (sender, waiting) = channel();
     let sender = Mutex::new(sender);
@@ -116,7 +118,6 @@ pub fn waiting_options() -> (Options, Receiver<()>) {
     (options, waiting)
 }
 
-/// The Rust sources below a folder.
 pub fn sources_under(folder: &Path, into: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -159,12 +160,12 @@ pub fn proven(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Runs as another user and group of this machine, which root may become; in a thread of its own, which ends.
+/// Runs as another user and group of this machine, as root may, in a separate thread, which ends.
 pub fn as_user<T: Send>(uid: u32, gid: u32, work: impl FnOnce() -> T + Send) -> T {
     needs_root();
     std::thread::scope(|s| {
         s.spawn(move || {
-            // SAFETY: the bare system calls change this thread alone, which ends here.
+            // SAFETY: the bare system calls change only this thread, which ends here.
             unsafe {
                 assert_eq!(libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<u32>()), 0);
                 assert_eq!(libc::syscall(libc::SYS_setresgid, -1, gid, -1), 0);
@@ -177,12 +178,11 @@ pub fn as_user<T: Send>(uid: u32, gid: u32, work: impl FnOnce() -> T + Send) -> 
     })
 }
 
-/// Fails, for a reason that `tests/run` counts apart, where this process may not become others.
+/// Fails, with a reason that `tests/run` counts separately, if this process may not change its user.
 pub fn needs_root() {
     assert!(is_root(), "this test plays several users, so run it as root");
 }
 
-/// Whether this process may become others.
 pub fn is_root() -> bool {
     // SAFETY: reads a number.
     unsafe { libc::geteuid() == 0 }

@@ -1,8 +1,8 @@
 //! The modules of a crate and their uses of each other, read from the sources as text.
 //!
-//! A module uses another one where it names an item that is defined there; re-exported names count as the module of
-//! their definition. Declaring children is no use, nor is re-exporting their items. Code compiled for tests alone is
-//! ignored, and so are comments and texts.
+//! A module uses another module if it names an item defined there; re-exported names count for the module of
+//! their definition. Declaring children, or re-exporting their items, is not a use. Code only for tests,
+//! comments and texts are ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,17 +18,17 @@ pub type Graph = BTreeMap<String, BTreeSet<String>>;
 struct Module {
     /// Names that a `use` imports, and their origin, from the root.
     aliases: BTreeMap<String, Vec<String>>,
-    /// Modules of which a `use` imports everything.
+    /// Modules whose items a `use` imports all.
     globs: Vec<Vec<String>>,
     /// Items that are defined here.
     defined: BTreeSet<String>,
-    /// Paths in use, from the root; those of re-exports from below are none.
+    /// Paths in use, from the root, without re-exports of children.
     used: Vec<Vec<String>>,
-    /// Paths that begin with a name, which is resolved once all aliases are known.
+    /// Paths that begin with a name, resolved after all aliases are known.
     relative: Vec<Vec<String>>,
 }
 
-/// Where the block or statement ends that begins here: behind its `}` or `;`.
+/// Returns the end of the block or statement that begins here, after its `}` or `;`.
 fn end_of_item(tokens: &[&str], from: usize) -> usize {
     let mut depth = 0;
     for (at, token) in tokens.iter().enumerate().skip(from) {
@@ -81,8 +81,7 @@ fn tree(tokens: &[&str], mut at: usize, path: &[String], found: &mut Vec<(Vec<St
     }
 }
 
-/// The path from the root that begins in a module with `crate`, `self` or `super`; none where it begins with another
-/// name.
+/// Returns the path from the root for a path that begins with `crate`, `self` or `super` in a module.
 fn absolute(module: &str, path: &[String]) -> Option<Vec<String>> {
     let mut base: Vec<String> =
         module.split("::").filter(|step| !step.is_empty()).map(str::to_owned).collect();
@@ -188,7 +187,7 @@ fn read(name: &str, tokens: &[&str], into: &mut BTreeMap<String, Module>, for_te
     into.insert(name.to_owned(), module);
 }
 
-/// Returns the module in which the item of a path is defined; none for a module itself, and for another crate.
+/// Returns the module that defines the item of a path; `None` for a module itself, and for another crate.
 fn defined_in(
     path: &[String],
     modules: &BTreeMap<String, Module>,
@@ -257,7 +256,7 @@ pub fn graph(folder: &Path) -> Graph {
     graph_of(&found)
 }
 
-/// The same of sources by the paths of their modules.
+/// Like [`graph`], for sources by the paths of their modules.
 pub fn graph_of(sources: &BTreeMap<String, String>) -> Graph {
     let mut modules = BTreeMap::new();
     let mut for_tests = BTreeSet::new();
@@ -285,7 +284,7 @@ pub fn graph_of(sources: &BTreeMap<String, String>) -> Graph {
     modules.iter().map(|(name, module)| (name.clone(), uses(name, module))).collect()
 }
 
-/// The sets of modules in which each uses each other one, by way of others or not.
+/// Returns the sets of modules in which each module uses every other, directly or indirectly.
 pub fn cycles(graph: &Graph) -> Vec<Vec<String>> {
     let reach = |from: &str| {
         let mut seen = BTreeSet::new();

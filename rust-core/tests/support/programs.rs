@@ -1,12 +1,13 @@
-//! The programs that tests start, of the package `linkspan-test-programs`: built beside the tests.
+//! The programs that tests start, of the package `linkspan-test-programs`: built next to the tests.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Once;
 
-/// The path of a program, such as `test-victim`. A plain `cargo test` and `tests/run` build all of them; where the
-/// tests of one package alone were built, this builds those that are missing. It does not see that one is older than
-/// its source.
+/// Returns the path of a program, such as `test-victim`; builds missing programs.
+///
+/// A plain `cargo test` and `tests/run` build all. Otherwise this does, but it does not notice a program
+/// older than its source.
 pub fn program(name: &str) -> PathBuf {
     static BUILT: Once = Once::new();
     let tests = std::env::current_exe().unwrap();

@@ -1,4 +1,4 @@
-//! For tests that replay the seeds of fuzzing targets, which are in `fuzz/seeds/`.
+//! Replays the seeds of fuzzing targets, which are in `fuzz/seeds/`.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     seeds
 }
 
-/// Runs each seed of a target. Returns how many there are.
+/// Runs each seed of a target; returns their number.
 pub fn replay(target: &str, run: fn(&[u8])) -> usize {
     let seeds = seeds(target);
     for (name, bytes) in &seeds {

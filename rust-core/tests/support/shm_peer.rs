@@ -1,5 +1,4 @@
-//! Peers over shared memory that are written by hand: a memory file whose words they write as they like, and a
-//! connection.
+//! Hand-written peers over shared memory: a memory file with arbitrary words, and a connection.
 
 use std::io::{IoSlice, IoSliceMut, Read};
 use std::mem::MaybeUninit;
@@ -31,14 +30,14 @@ pub const ACKNOWLEDGED: usize = 144;
 pub const TAKEN: usize = 152;
 pub const ACK_WANTED: usize = 400;
 pub const DATA_WAKE: usize = 640;
-/// Words of a subscriber's page: the last number read, the number of files of slots taken, and its views, four bits for
-/// each slot.
+/// Words of a subscriber's page: the last number read, the number of taken slot files, and its views, four
+/// bits per slot.
 pub const CONSUMED: usize = 136;
 pub const FILES_TAKEN: usize = 144;
 pub const VIEWS: usize = 768;
 pub const SLOTS: usize = 16;
 
-/// A memory file of a hostile peer, which any thread of it writes to.
+/// A memory file of a hostile peer; any thread may write to it.
 pub struct Memory {
     pub file: OwnedFd,
     words: &'static [AtomicU64],
@@ -50,7 +49,8 @@ impl Memory {
         Memory::allocated(&[whole], magic, layout, session, ring)
     }
 
-    /// One whose ring is a hole, with as many pages behind its end: the total is that of a file without holes.
+    /// Returns a file whose ring is a hole, with as many pages after its end: its total is that of a file
+    /// without holes.
     pub fn with_a_hole(magic: &[u8; 8], ring: usize) -> Memory {
         let (page, end) = (PAGE as u64, (PAGE + ring) as u64);
         let parts = [(FallocateFlags::empty(), 0, page), (FallocateFlags::KEEP_SIZE, end, ring as u64)];
@@ -72,8 +72,8 @@ impl Memory {
             rustix::fs::fallocate(&file, *how, *at, *length).unwrap();
         }
         let access = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: a fresh mapping of a file that never shrinks. It is never unmapped, so its words live as long as the
-        // process.
+        // SAFETY: a fresh mapping of a file that never shrinks. It is never unmapped, so its words live as
+        // long as the process.
         let words = unsafe {
             let start =
                 rustix::mm::mmap(std::ptr::null_mut(), bytes, access, MapFlags::SHARED, &file, 0).unwrap();
@@ -113,7 +113,7 @@ pub fn send(socket: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
     assert!(send_unless_gone(socket, bytes, descriptors), "the other side has gone");
 }
 
-/// Returns whether the other side was there.
+/// Returns whether the other side existed.
 pub fn send_unless_gone(socket: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> bool {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
@@ -126,7 +126,6 @@ pub fn send_unless_gone(socket: &UnixStream, bytes: &[u8], descriptors: &[Borrow
     true
 }
 
-/// Returns the next frame on the socket, and its descriptors.
 pub fn receive(socket: &UnixStream) -> (Header, Value, Vec<OwnedFd>) {
     // A publisher's ring, and the files of its slots.
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(32))];
@@ -148,7 +147,7 @@ pub fn receive(socket: &UnixStream) -> (Header, Value, Vec<OwnedFd>) {
     (header, body, descriptors)
 }
 
-/// A hostile peer that has been let in.
+/// A hostile peer that was admitted.
 pub struct Peer {
     pub socket: UnixStream,
     pub memory: Memory,
@@ -175,7 +174,7 @@ pub fn subscriber(endpoint: &str) -> Peer {
     let_in(socket, memory)
 }
 
-/// One that has slots for long arrays, as the library's own subscribers.
+/// Returns a subscriber with slots for long arrays, like the library's own.
 pub fn subscriber_with_slots(endpoint: &str) -> Peer {
     let (socket, memory) = (connect(endpoint), Memory::new(b"LINKSUB1", LAYOUT, SESSION, 0));
     let mut members = hello_of("publish", SESSION);

@@ -21,7 +21,6 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Returns the names in a directory.
 pub fn all_names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -36,7 +35,7 @@ pub fn json() -> Options {
     options
 }
 
-/// The same with a name of its own.
+/// Like `json`, with a client's name.
 pub fn called(client_id: &str) -> Options {
     let mut options = json();
     options.set("client_id", &client_id.into()).unwrap();

@@ -1,6 +1,6 @@
 //! The words and signs of Rust sources, for tests that read them.
 
-/// The words and signs of a source without comments, texts and lifetimes; `::` is one sign.
+/// Returns the words and signs of a source without comments, texts and lifetimes; `::` is one sign.
 pub fn tokens(source: &str) -> Vec<&str> {
     let bytes = source.as_bytes();
     let mut found = Vec::new();
@@ -37,7 +37,7 @@ pub fn tokens(source: &str) -> Vec<&str> {
     found
 }
 
-/// The length of a text in quotes.
+/// Returns the length of a text in quotes.
 fn text(rest: &str) -> usize {
     let mut escaped = false;
     for (at, c) in rest.char_indices().skip(1) {
@@ -50,7 +50,7 @@ fn text(rest: &str) -> usize {
     rest.len()
 }
 
-/// The length of a character in quotes, or of the quote in front of a lifetime.
+/// Returns the length of a character in quotes, or of a lifetime's quote.
 fn character(rest: &str) -> usize {
     let mut inside = rest.char_indices().skip(1);
     match (inside.next(), inside.next()) {
@@ -60,7 +60,7 @@ fn character(rest: &str) -> usize {
     }
 }
 
-/// Whether a token is a name or a word of the language.
+/// Returns whether a token is a name or a word of the language.
 pub fn is_word(token: &str) -> bool {
     token.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }

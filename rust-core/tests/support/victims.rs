@@ -1,4 +1,4 @@
-//! Processes that are killed, and the survivor that serves one after the other and checks what is promised to it.
+//! Processes that are killed, and the survivor that serves them in turn and checks its promises.
 
 use std::collections::HashSet;
 use std::fs::{create_dir_all, read_dir, read_to_string};
@@ -13,7 +13,7 @@ use linkspan::{Channel, Error, ErrorKind, Message, Options, Publisher, Server, S
 use super::programs::program;
 use super::{SOON, name};
 
-/// The victim's part until it is killed; the survivor plays the counterpart.
+/// The victim's part until its kill; the survivor is the counterpart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Connects, sends and receives.
@@ -24,9 +24,9 @@ pub enum Role {
     Send,
     /// Listens, and only receives.
     Receive,
-    /// Connects, and sends several messages a call.
+    /// Connects, and sends several messages per call.
     SendMany,
-    /// Listens, and receives several messages a call.
+    /// Listens, and receives several messages per call.
     ReceiveMany,
     /// Answers requests.
     Serve,
@@ -56,7 +56,6 @@ impl Role {
     }
 }
 
-/// A process that is about to be killed.
 pub struct Victim {
     child: Child,
     /// Its standard input: a line lets it through its gate, the end ends it.
@@ -66,17 +65,17 @@ pub struct Victim {
     began: Instant,
 }
 
-/// How a victim begins.
+/// The beginning of a victim.
 #[derive(Clone, Copy, Default)]
 pub struct Life<'a> {
-    /// It leaves by itself after so many times.
+    /// It leaves after this many times.
     pub times: Option<i64>,
     /// It waits at its gate for a line, see `victim.rs`.
     pub gate: Option<&'a str>,
 }
 
 impl Victim {
-    /// Starts one. It notes the messages that it gets.
+    /// Starts a victim, which notes its messages.
     fn start(role: Role, endpoint: &str, incarnation: i64, life: Life<'_>) -> Victim {
         let mut command = Command::new(program("test-victim"));
         command.args([role.word(), endpoint, &incarnation.to_string()]);
@@ -91,7 +90,7 @@ impl Victim {
         Victim { child, input, times: life.times.unwrap_or(i64::MAX), began: Instant::now() }
     }
 
-    /// Returns the threads that it prints when it has reached its gate: its first, and its acceptor.
+    /// Returns the threads that it prints at its gate: its first, and its acceptor.
     pub fn threads(&mut self) -> [u32; 2] {
         let mut line = String::new();
         BufReader::new(self.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -107,19 +106,19 @@ impl Victim {
         }
     }
 
-    /// Ends its input, at which it ends.
+    /// Ends its input, which ends it.
     pub fn enough(&mut self) {
         self.input = None;
     }
 
-    /// Kills it, which must be what ends it.
+    /// Kills it, and checks that the kill ended it.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
         assert_eq!(status.signal(), Some(libc::SIGKILL), "it ended by itself: {status}");
     }
 
-    /// How it ended, if it has. One that hangs is killed, and the test fails.
+    /// Returns the way in which it ended, if it has. A hanging victim is killed, and the test fails.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         let ended = self.child.try_wait().unwrap();
         if ended.is_none() && self.began.elapsed() > 3 * SOON {
@@ -133,8 +132,7 @@ impl Victim {
 
 impl Drop for Victim {
     fn drop(&mut self) {
-        // Where the test fails halfway. The number of one that has ended is not used again: it was waited for only
-        // here.
+        // If the test fails halfway. The process number is not reused, because only this code waits for it.
         if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
             let _ = self.child.kill();
             let _ = self.child.wait();
@@ -142,15 +140,15 @@ impl Drop for Victim {
     }
 }
 
-/// Returns where the victims at an endpoint note their messages.
 fn notes(endpoint: &str) -> PathBuf {
     let file: String = endpoint.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).with_extension("notes").join(file)
 }
 
-/// Checks the numbers that each incarnation got, in order: none comes twice in one life, and where the transport
-/// replays unacknowledged messages, none is missing. What a life had consumed before its end the next one may get
-/// again: acknowledgements may come behind the new link.
+/// Checks the numbers that each incarnation got, in order, and never twice in one life.
+///
+/// If the transport replays unacknowledged messages, no number is missing. The next life may get consumed
+/// messages again, because acknowledgements may come after the new link.
 fn check_notes(endpoint: &str, sends_again: bool) {
     let text = read_to_string(notes(endpoint)).unwrap_or_default();
     let (mut life, mut last, mut highest) = (i64::MIN, -1, -1);
@@ -171,7 +169,7 @@ fn check_notes(endpoint: &str, sends_again: bool) {
     }
 }
 
-/// Returns whether a caller may get this error while the peer is dying, gone, or starting, and may try again.
+/// Returns whether this error is acceptable while the peer is dying, gone, or starting.
 pub fn is_passing(error: &Error) -> bool {
     use ErrorKind::{Disconnected, Empty, Full, Lagged, NotFound, Stalled, Timeout};
     matches!(error.kind(), Timeout | Disconnected | Empty | Full | NotFound | Stalled | Lagged)
@@ -189,17 +187,17 @@ fn passing<T>(done: linkspan::Result<T>) -> Option<T> {
 #[derive(Clone, Copy, Debug)]
 pub struct Resources {
     descriptors: usize,
-    /// Mappings of memory files, but for those of slots.
+    /// Mappings of memory files, except slots.
     maps: usize,
     /// Mappings of slots.
     slots: usize,
 }
 
-/// The resources of one link: a survivor has one or none, however many have ended. How many of the 16 slots are in use
-/// depends on how far a sender is ahead.
+/// The resources of one link: a survivor has at most one link.
+///
+/// The number of used slots, at most 16, depends on the sender's lead.
 const A_LINK: Resources = Resources { descriptors: 9, maps: 2, slots: 16 };
 
-/// Returns the resources of this process.
 pub fn held() -> Resources {
     let descriptors = read_dir("/proc/self/fd").unwrap().count();
     let maps = read_to_string("/proc/self/maps").unwrap();
@@ -220,15 +218,14 @@ pub fn nothing_more_is_held(before: Resources) {
     );
 }
 
-/// Messages of one incarnation arrive in order from the first, none twice, none missing before the last one that
-/// arrived.
+/// Checks that messages of one incarnation arrive in order from the first, without repetitions or gaps.
 struct Order {
     incarnation: i64,
     next: i64,
 }
 
 impl Order {
-    /// The number of the message in its incarnation.
+    /// Returns the number of the message in its incarnation.
     fn check(&mut self, message: &Message) -> i64 {
         let (incarnation, i) = whole(message);
         if incarnation != self.incarnation {
@@ -241,7 +238,7 @@ impl Order {
     }
 }
 
-/// Returns the sender of a message and its number; the message must be whole, whatever happened to its writer.
+/// Returns the sender of a message and its number; the message must be whole, even after its writer's death.
 fn whole(message: &Message) -> (i64, i64) {
     let number = |path: &str| message.get(path).unwrap().as_i64().unwrap();
     let (incarnation, i) = (number("0"), number("1"));
@@ -258,7 +255,7 @@ fn whole(message: &Message) -> (i64, i64) {
     (incarnation, i)
 }
 
-/// The other side of one victim after the other, over the same object.
+/// The other side of one victim after the other, with one object.
 pub struct Survivor {
     endpoint: String,
     role: Role,
@@ -266,13 +263,12 @@ pub struct Survivor {
     order: Order,
     /// Of the current victim.
     pub received: i64,
-    /// In all.
+    /// In total.
     pub total: i64,
     /// How often a call failed because the peer had ended, or was not there in time.
     pub refused: i64,
     /// An answer that the victim waits for.
     reply_due: bool,
-    /// How many were sent.
     pub sent: i64,
     /// How long a call waits for its answer.
     patience: Duration,
@@ -290,11 +286,11 @@ enum Object {
     Subscriber(Subscriber),
 }
 
-/// How long a survivor waits at a time: short, so that it often checks whether its victim has ended.
+/// How long a survivor waits at a time: short, so it often checks for its victim's end.
 const STEP: Duration = Duration::from_millis(1);
 
 impl Survivor {
-    /// For victims in this role. One that connects finds the first of them.
+    /// Returns the survivor of victims in this role. A connecting survivor finds the first victim.
     pub fn new(transport: &str, role: Role) -> Survivor {
         let endpoint = name(transport);
         create_dir_all(notes(&endpoint).parent().unwrap()).unwrap();
@@ -337,13 +333,11 @@ impl Survivor {
         }
     }
 
-    /// A victim begins.
     pub fn meet(&mut self, incarnation: i64, life: Life<'_>) -> Victim {
         self.received = 0;
         Victim::start(self.role, &self.endpoint, incarnation, life)
     }
 
-    /// Where it is.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
@@ -355,7 +349,7 @@ impl Survivor {
         {}
     }
 
-    /// Does its part once, or waits a moment in vain: then false.
+    /// Does its part once; false after a moment's wait in vain.
     pub fn step(&mut self) -> bool {
         let worked = match &self.object {
             Object::Channel(channel) => {
@@ -416,7 +410,8 @@ impl Survivor {
                 message.is_some()
             }
             Object::Publisher(publisher) => {
-                // Over shared memory a subscriber copies a long one out of its slot, and may be killed meanwhile.
+                // Over shared memory a subscriber copies a long message out of its slot, and may be killed
+                // during that.
                 let is_long = self.sent % 4 == 3 && self.endpoint.starts_with("shm");
                 let value = if is_long { Value::from("x".repeat(300_000)) } else { Value::Int(self.sent) };
                 publisher.send(&value).unwrap();
@@ -437,29 +432,29 @@ impl Survivor {
         worked
     }
 
-    /// Does its part until the victim, that takes its own so many times, has ended by itself, as it must.
+    /// Does its part until the victim, which does its own a fixed number of times, has ended.
     pub fn see_out(&mut self, mut victim: Victim) {
-        // A server leaves after so many requests, whether their answers were waited for or not.
+        // A server leaves after a number of requests, even if their answers were not awaited.
         let hurried = std::mem::replace(&mut self.patience, STEP * 500);
         let ended = self.attend(&mut victim, 3);
         self.patience = hurried;
-        // The messages that it sent just before its end are still to be received.
+        // The messages that it sent just before its end.
         self.settle();
         assert!(ended.success(), "the next incarnation failed: {ended}");
-        // A victim that only receives, and ends well, has received its messages. A survivor that sends need not have
-        // seen it: the victim may connect, receive the waiting messages and end between two polls.
+        // A victim that only receives, and ends well, has received its messages. A sending survivor need not
+        // have seen it: the victim may connect, receive the waiting messages and end between two polls.
         let only_receives = matches!(self.role, Role::Subscribe | Role::ReceiveMany);
         assert!(self.received > 0 || only_receives, "nothing was received from the next incarnation");
     }
 
-    /// Does its part until the victim has ended somehow; a publisher's input ends once so many were received.
+    /// Does its part until the victim has ended in any way. A publisher's input ends after `enough` messages.
     pub fn attend(&mut self, victim: &mut Victim, enough: i64) -> ExitStatus {
         loop {
             if let Some(ended) = victim.ended() {
                 return ended;
             }
             if self.role == Role::Serve && self.received >= victim.times {
-                // The next call would not be answered: it ends.
+                // The next call would not be answered: the server is ending.
                 std::thread::sleep(STEP / 4);
                 continue;
             }
@@ -470,7 +465,7 @@ impl Survivor {
         }
     }
 
-    /// Ends, and checks the files at the name after the next incarnation has ended there, and what `clean` finds.
+    /// Ends after the next incarnation. Checks the files at the name, and the result of `clean`.
     pub fn leave(self) {
         let Survivor { endpoint, role, object, .. } = self;
         drop(object);
@@ -491,14 +486,15 @@ impl Survivor {
         let left = left_at(&endpoint);
         assert!(left.is_empty(), "left behind: {left:?}");
         let cleaned = linkspan::registry::clean().unwrap();
-        // An empty spool is kept for the next, and removed by `clean`.
+        // An empty spool is kept for the next server, and removed by `clean`.
         let is_clean = !cleaned.removed.contains(&endpoint) && cleaned.left.is_empty();
         assert!(endpoint.starts_with("spool") || is_clean, "clean found {cleaned:?}");
     }
 }
 
-/// Returns the names in the runtime directory that belong to an endpoint, and those below them, without those that its
-/// transport keeps: the value of a file, the untaken messages of a spool, their folders.
+/// Returns the names in the runtime directory that belong to an endpoint, and names in its folders.
+///
+/// Omits those that its transport keeps: a file's value, a spool's untaken messages, and their folders.
 pub fn left_at(endpoint: &str) -> Vec<String> {
     let file = endpoint.split_once(':').unwrap().1.trim_start_matches('/').replace('/', "@");
     let directory = PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap());
@@ -521,7 +517,7 @@ pub fn left_at(endpoint: &str) -> Vec<String> {
     left
 }
 
-/// Whether a transport keeps this for a client that reconnects, or for the next server.
+/// Returns whether a transport keeps this for a client that reconnects, or for the next server.
 fn is_kept(path: &str, file: &str) -> bool {
     let in_spool = path.strip_prefix(&format!("{file}.spool/"));
     path == format!("{file}.file")
@@ -532,7 +528,7 @@ fn is_kept(path: &str, file: &str) -> bool {
         })
 }
 
-/// Marsaglia's xorshift: its numbers can be repeated from the seed.
+/// Marsaglia's xorshift: the seed repeats its numbers.
 pub struct Random(pub u64);
 
 impl Random {
@@ -548,7 +544,6 @@ impl Random {
         Random(seed | 1)
     }
 
-    /// A number below this one.
     pub fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
