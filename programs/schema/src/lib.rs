@@ -1,7 +1,7 @@
 //! Types, encoding and decoding as source text, from a schema: [`generate::generate`].
 //!
-//! The core reads, compares and checks schemas; this crate is for the shell program alone, so that no program that
-//! exchanges messages carries it.
+//! The core reads, compares and checks schemas. Only the shell program uses this crate, so other programs do not
+//! contain it.
 
 #![forbid(unsafe_code)]
 

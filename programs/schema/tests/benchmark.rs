@@ -1,4 +1,4 @@
-//! The benchmark's generated code is what its schemas generate.
+//! The benchmark's generated code equals the generators' output.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,8 +10,7 @@
 use linkspan::schema::Schema;
 use linkspan_schema::generate::{File, Language, generate};
 
-/// Compares what is kept in a folder of the benchmark with what a schema there generates, or writes it where that was
-/// asked for.
+/// Compares a benchmark's kept files with the generated ones, or writes them if requested.
 fn kept(folder: &str, schema: &str, language: Language, name: impl Fn(&File) -> String) {
     let folder = format!("{}/../../benches/{folder}", env!("CARGO_MANIFEST_DIR"));
     let schema = std::fs::read_to_string(format!("{folder}/{schema}.schema.toml")).unwrap();

@@ -1,4 +1,4 @@
-//! The plan of a schema: types in order of definition, identifiers of the language, names that collide.
+//! The plan of a schema: types in order of definition, identifiers of the language, colliding names.
 
 #![allow(
     clippy::unwrap_used,
@@ -91,7 +91,7 @@ fn types_called_as_what_fortran_makes_are_refused_with_both_names() {
         assert!(text.contains("for imu:") && text.contains("another name"), "{text}");
     }
     assert!(refused(plain, "set_defaults").is_some() && refused(plain, "messages").is_some());
-    // What the module does not have for such a schema is free.
+    // Names that the module does not use for such a schema are free.
     assert_eq!(
         (refused(plain, "check"), refused(plain, "pack"), refused(packed, "checks")),
         (None, None, None)

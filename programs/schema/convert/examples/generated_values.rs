@@ -1,8 +1,8 @@
-//! Prints random values for a schema, one JSON text a line, each with the schema's verdict: for tests in other
+//! Prints random values for a schema, one JSON text per line, with the schema's verdict: for tests in other
 //! languages.
 //!
-//! `generated_values SCHEMA COUNT` prints `{"valid", "error", "path", "json", "cbor"}`: the verdict, the text and the
-//! path of the error, and the value in both encodings, CBOR in hexadecimal digits. `LINKSPAN_SEED` repeats a run.
+//! `generated_values SCHEMA COUNT` prints `{"valid", "error", "path", "json", "cbor"}`: the verdict, the error's text
+//! and path, and the value in JSON and in CBOR (as hexadecimal digits). `LINKSPAN_SEED` repeats a run.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 #[path = "../tests/generated/mod.rs"]

@@ -1,9 +1,9 @@
-//! Schemas out of other notations and out of messages, for the program `linkspan-schema`.
+//! Schemas from other notations and from messages, for the program `linkspan-schema`.
 //!
-//! | what | lives in |
+//! | part | lives in |
 //! |---|---|
-//! | schemas out of other notations, with refusals by name and place | [`import`] |
-//! | schemas out of messages, with what remains in doubt | the crate [`infer`] |
+//! | schemas from other notations | [`import`] |
+//! | schemas from messages, with open questions | the crate [`infer`] |
 
 #![forbid(unsafe_code)]
 

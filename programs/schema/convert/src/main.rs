@@ -1,10 +1,10 @@
-//! The program `linkspan-schema`: schemas to and from other notations, and out of messages. `linkspan schema` runs it.
+//! The program `linkspan-schema`, which `linkspan schema` runs: converts schemas, and infers them from messages.
 //!
-//! | what | lives in |
+//! | part | lives in |
 //! |---|---|
 //! | the command line and its commands | `commands` |
-//! | how schemas are read from other notations, and proposed from messages | the library of this crate |
-//! | how they are written in other notations | `linkspan-schema-export` |
+//! | import and inference | the library of this crate |
+//! | export | `linkspan-schema-export` |
 
 #![forbid(unsafe_code)]
 
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     if let Err(code) = start::begin("linkspan") {
         return code;
     }
-    // A malformed command line ends the program here, with exit code 2.
+    // A malformed command line ends the program here with exit code 2.
     let arguments = start::parsed(Arguments::try_parse());
     let signals = match Signals::install() {
         Ok(signals) => signals,

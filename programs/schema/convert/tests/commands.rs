@@ -1,4 +1,4 @@
-//! The program `linkspan-schema`: what its commands print, and how they end.
+//! Output and exit codes of the commands of `linkspan-schema`.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 const READINGS: &str = "{\"watts\": 1.5, \"n\": 1}\n{\"watts\": 2, \"n\": 2, \"note\": \"x\"}\n";
 
-/// The output of a program that has ended.
+/// The result of a program.
 struct Finished {
     code: Option<i32>,
     out: String,
@@ -76,12 +76,12 @@ fn infer_reads_files_of_every_form() {
     file(&place, "readings.json", "{\n  \"watts\": 1.5\n}\n");
     let one = run(&place, &["infer", "readings.json"], "");
     assert!(one.out.contains("# inferred from 1 message\n"), "{} {}", one.out, one.err);
-    // Two messages of CBOR behind each other: {"watts": 1.5} and {"watts": 2}.
+    // Two consecutive CBOR messages: {"watts": 1.5} and {"watts": 2}.
     let sequence = b"\xa1\x65watts\xfb\x3f\xf8\0\0\0\0\0\0\xa1\x65watts\x02";
     std::fs::write(place.path().join("readings.cbor"), sequence).unwrap();
     let cbor = run(&place, &["infer", "readings.cbor", "--name", "other"], "");
     assert!(cbor.out.contains("# inferred from 2 messages\nname = \"other\""), "{} {}", cbor.out, cbor.err);
-    // An error names the message, the path in it where there is one, and the byte of the file.
+    // An error contains the message's number, the path in it if there is one, and the file's byte.
     for (length, places) in
         [(20, ["cut.cbor, message 2: ", ", at byte 17"]), (23, [", at path watts", ", at byte 23"])]
     {

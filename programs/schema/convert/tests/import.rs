@@ -1,5 +1,4 @@
-//! Imports: real files of other notations, and files that are wrong or say what a schema cannot, refused by name and
-//! place.
+//! Imports real files of other notations, and refuses wrong or inexpressible ones with name and place.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,7 +22,7 @@ fn vendored(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/vectors/schemas/imports").join(name)
 }
 
-/// Writes this file, imports it, and gives the error.
+/// Writes this file, imports it, and returns the error.
 fn refused(notation: Notation, name: &str, text: &str) -> linkspan::Error {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(name);
@@ -156,7 +155,7 @@ fn ros_features_without_a_schema_form_are_refused_with_their_place() {
 fn files_that_would_take_memory_are_refused() {
     let deep = format!("syntax = \"proto3\";\n{}{}\n", "message A { ".repeat(50_000), "}".repeat(50_000));
     assert_eq!(refused(Notation::Proto, "deep.proto", &deep).kind(), ErrorKind::TooLarge);
-    // Each message names the next one twice: a few lines that would be more types than there is memory.
+    // Each message refers to the next one twice: a few lines would expand to more types than the memory holds.
     let doubling: String = (0..30)
         .map(|i| format!("message M{i} {{ M{} a = 1; M{} b = 2; }}\n", i + 1, i + 1))
         .collect::<String>();
@@ -268,7 +267,7 @@ fn json_schema_features_without_a_schema_form_are_refused_with_their_place() {
     }
     let deep = "{\"properties\": {\"a\": ".repeat(50_000);
     assert_eq!(refused(Notation::JsonSchema, "deep.json", &deep).kind(), ErrorKind::TooLarge);
-    // Each definition names the next one twice.
+    // Each definition refers to the next one twice.
     let doubling: String = (0..30)
         .map(|i| format!("\"d{i}\": {{\"properties\": {{\"a\": {{\"$ref\": \"#/$defs/d{0}\"}}, \"b\": {{\"$ref\": \"#/$defs/d{0}\"}}}}}}, ", i + 1))
         .collect();

@@ -1,5 +1,4 @@
-//! Imports of Python: real files, every kind of annotation, what generated classes say, and files that are refused by
-//! name and place.
+//! Imports of Python: real files, every kind of annotation, generated classes, and refused files.
 
 #![allow(
     clippy::unwrap_used,
@@ -31,7 +30,7 @@ fn written(text: impl AsRef<[u8]>, options: &Options) -> linkspan::Result<Import
     import(Notation::Python, &file, options)
 }
 
-/// The notation of what is imported, without its first lines.
+/// Returns the imported schema's notation without its first lines.
 fn notation(text: &str) -> String {
     let schema = written(text, &Options::default()).unwrap_or_else(|error| panic!("{error}\n{text}")).schema;
     let text = schema.to_toml();
@@ -281,7 +280,7 @@ class Setting:
     assert!(remarks.iter().all(|text| text.ends_with(optional)), "{remarks:?}");
 }
 
-/// Without descriptions, which are written as sentences in several lines.
+/// Returns the notation without descriptions, which span several lines.
 fn without_words(schema: &Schema) -> String {
     schema
         .to_toml()
@@ -424,7 +423,7 @@ fn python_files_that_would_take_memory_or_have_no_end_are_refused() {
         refused(format!("{nested}{}x: int\n", " ".repeat(300)).as_bytes()).kind(),
         ErrorKind::TooLarge
     );
-    // Names that stand for each other, a base that is its own base, a default that is its own value.
+    // Cyclic names, a base that is its own base, a default that is its own value.
     for text in [
         "X = Y\nY = X\n@d\nclass A:\n    x: X",
         "@d\nclass A(B):\n    x: int\n@d\nclass B(A):\n    y: int",
@@ -433,7 +432,7 @@ fn python_files_that_would_take_memory_or_have_no_end_are_refused() {
     ] {
         written(format!("from dataclasses import dataclass as d\n{text}\n"), &class("A")).unwrap_err();
     }
-    // Each class names the next one twice.
+    // Each class refers to the next one twice.
     let doubling: String =
         (0..30).map(|at| format!("@d\nclass C{at}:\n    a: 'C{0}'\n    b: 'C{0}'\n", at + 1)).collect();
     let doubling = format!("from dataclasses import dataclass as d\n{doubling}@d\nclass C30:\n    x: int\n");
@@ -447,7 +446,7 @@ fn changed_python_files_are_imported_or_refused_with_a_place() {
     let made = generate(&Schema::parse(&schema).unwrap(), Language::Python).unwrap();
     let safetensors =
         std::fs::read_to_string(vectors("vectors/schemas/imports/python/safetensors.py")).unwrap();
-    // The part with the classes: what is changed elsewhere changes nothing.
+    // Mutates only the part with the classes, because changes elsewhere have no effect.
     let classes = made[0].text.find("class ").unwrap();
     let (head, body) = made[0].text.split_at(made[0].text[..classes].rfind("\nFINGERPRINT").unwrap());
     let head = head.replace(&head[head.find("SCHEMA = ").unwrap()..], "");

@@ -1,5 +1,5 @@
-//! Bad files in every notation: each is refused with file, line, column and what to do, or with its path where it is
-//! not a text file.
+//! Invalid files in every notation: each error has file, line, column and advice, or the path for other than text
+//! files.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
@@ -18,7 +18,7 @@ const ROS: &str = "float64 a\nint32 b\n";
 const JSON: &str = "{\"type\":\"object\",\n\"properties\":{\"a\":{\"type\":\"number\"}}}\n";
 const PYTHON: &str = "from dataclasses import dataclass\n@dataclass\nclass A:\n  a: int\n";
 
-/// What the import of a file says.
+/// Returns the import's error.
 fn refusal(
     folder: &std::path::Path,
     notation: Notation,

@@ -1,4 +1,4 @@
-//! Schemas out of messages: each accepts what it was made from, marks what remains in doubt, and only ever gets wider.
+//! Schemas from messages: each accepts its messages, marks open questions, and only ever gets wider.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! The `.proto` that is exported, read back by our own import, and what it refuses.
+//! Reads our exported `.proto` back with our own import, and tests refusals.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,6 +1,6 @@
-//! Apache Arrow: the columns of a table with one row for each message, as an IPC schema message.
+//! Apache Arrow: the columns of a table with one row per message, as an IPC schema message.
 //!
-//! Arrow cannot express units, ranges, limits, defaults and descriptions: they become metadata of the fields, which
+//! Arrow cannot express units, ranges, limits, defaults and descriptions. They become metadata of the fields, which
 //! readers may ignore.
 
 mod column;
@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use super::notes::{Notes, unknown};
 use column::{Arrow, Column};
 
-/// Returns the schema as an encapsulated message, which also begins a stream. A type other than a record becomes the
-/// one field `value`.
+/// Returns the schema as an encapsulated message, which can also begin a stream.
+///
+/// A type other than a record becomes the single field `value`.
 pub(super) fn write(schema: &Schema, notes: &mut Notes) -> Result<Vec<u8>> {
     let columns = match &schema.root.kind {
         Kind::Record(of) => fields(of, notes)?,
@@ -49,7 +50,7 @@ fn field(field: &Field, notes: &mut Notes) -> Result<Column> {
     Ok(out)
 }
 
-/// Returns the values of a list or a map.
+/// Returns the column of a list's or map's values.
 fn within(name: &str, of: &Type, notes: &mut Notes) -> Result<Column> {
     notes.enter("*");
     let out = column(name, of, notes)?;
@@ -68,7 +69,7 @@ fn plain(name: &str, of: Arrow, children: Vec<Column>) -> Column {
     }
 }
 
-/// Returns a value of this type that is never null.
+/// Returns a column that is never null.
 fn column(name: &str, of: &Type, notes: &mut Notes) -> Result<Column> {
     let mut out = match &of.kind {
         Kind::Any => {
@@ -145,18 +146,18 @@ fn limited(mut of: Column, most: Option<u64>, notes: &mut Notes) -> Column {
     of
 }
 
-/// One of Arrow's canonical extension types; `of` has its storage type.
+/// Returns a canonical extension type of Arrow; `of` has its storage type.
 fn extension(mut of: Column, name: &str, metadata: String) -> Column {
     of.metadata.push(("ARROW:extension:name", name.to_owned()));
     of.metadata.push(("ARROW:extension:metadata", metadata));
     of
 }
 
-/// Returns an array: a tensor of fixed shape, one of variable shape, or, if the number of dimensions is open, lists of
-/// elements and lengths.
+/// Returns an array: a tensor of fixed or variable shape, or lists of elements and lengths for an open number of
+/// dimensions.
 ///
-/// Arrow has no complex numbers: they become a last dimension of two floats. Elements are in row order; for an array in
-/// column order the dimensions are reversed and a permutation says so.
+/// Complex numbers become a last dimension of two floats, because Arrow has none. Elements are in row order. For
+/// column order, the dimensions are reversed and a permutation states it.
 fn array(
     name: &str,
     dtype: DType,
@@ -224,7 +225,7 @@ fn array(
     Ok(extension(out, tensor, Value::Object(metadata).to_string()))
 }
 
-/// Returns the type of an element, and whether each number has two of them.
+/// Returns the element's type, and whether each number takes two of them.
 fn element(dtype: DType) -> (Arrow, bool) {
     match dtype {
         DType::Bool => (Arrow::Bool, false),

@@ -1,4 +1,4 @@
-//! CDDL (RFC 8610) of the messages in CBOR, as docs/wire-format.md writes them.
+//! CDDL (RFC 8610) of the messages in CBOR, as docs/wire-format.md describes them.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use super::notes::{Notes, unknown};
 const EXACT_F64: i128 = 1 << 53;
 const EXACT_F32: i128 = 1 << 24;
 
-/// The rules that types refer to; each is written if a schema uses it.
+/// The rules that types refer to; only used ones are written.
 const PRELUDE: [(&str, &str); 12] = [
     ("decimal", "#6.4([int, int / bigint]) / #6.27([\"decimal\", tstr])"),
     ("f32", "float / -16777216..16777216"),
@@ -136,7 +136,7 @@ impl Writer<'_> {
         Ok(out)
     }
 
-    /// Returns a float, or an integer that such a float holds exactly, in this range.
+    /// Returns a float in this range, or an integer that the float holds exactly.
     fn float(&mut self, range: Option<Range>, rule: &'static str, exact: i128) -> String {
         let Some(Range::Float(low, high)) = range else { return self.rule(rule) };
         let floats = match (low.is_finite(), high.is_finite()) {
@@ -175,7 +175,7 @@ impl Writer<'_> {
         let row = one(40, &dimensions);
         let column = one(1040, &dimensions);
         match (order, shape) {
-            // An array with the same bytes in both orders is written in row order.
+            // An array with equal bytes in both orders is written in row order.
             (Some(Order::Row), _) => row,
             (None, Some(shape)) if shape.len() < 2 => row,
             (Some(Order::Column), Some(shape)) => {
@@ -194,8 +194,9 @@ impl Writer<'_> {
     }
 }
 
-/// Returns the shapes, of those that this one allows, for which both orders give the same bytes: with an empty
-/// dimension, or with at most one of more than one element.
+/// Returns the allowed shapes for which both orders give equal bytes.
+///
+/// These have an empty dimension, or at most one dimension with more than one element.
 fn in_a_line(shape: &[Length]) -> Vec<String> {
     if shape.len() < 2 {
         let lengths: Vec<String> = shape.iter().map(any_length).collect();
@@ -235,7 +236,7 @@ fn any_length(length: &Length) -> String {
     }
 }
 
-/// Returns the tag of RFC 8746 for elements of this type, little-endian.
+/// Returns the tag of RFC 8746 for little-endian elements of this type.
 fn typed_array(dtype: DType) -> u32 {
     match dtype {
         DType::U8 => 64,

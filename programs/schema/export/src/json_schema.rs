@@ -1,8 +1,8 @@
-//! JSON Schema 2020-12 of the messages in JSON, as docs/wire-format.md writes them.
+//! JSON Schema 2020-12 of the messages in JSON, as docs/wire-format.md describes them.
 //!
-//! It accepts each of them. The form for viewers stays within what Lichtblick and Foxglove plot: objects with
-//! `properties`, one `type` each, no `$ref`, base64 by `contentEncoding`. Therefore it has no choice of types: it
-//! refuses null where a field is optional, and NaN and infinities.
+//! The schema for validators accepts every message. The form for viewers is limited to what Lichtblick and Foxglove
+//! plot: objects with `properties`, one `type` each, no `$ref`, base64 by `contentEncoding`. It has no choice of
+//! types, so it refuses null in optional fields, NaN and infinities.
 
 use linkspan::schema::{Field, Kind, Length, Range, Schema, Type};
 use linkspan::{DType, Order, Result};
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::notes::{Notes, unknown};
 
-/// Floats from here on are infinite in 32 bits: half a step above the greatest.
+/// Floats at or above this are infinite in 32 bits: half a step above the greatest.
 const BEYOND_F32: f64 = 3.402_823_567_797_336_6e38;
 
 const BASE64: &str = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$";
@@ -18,7 +18,7 @@ const DECIMAL: &str = "^(?:[-+]?(?:[0-9]+(?:\\.[0-9]*)?|\\.[0-9]+)(?:[eE][-+]?[0
 const TIME: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\\.[0-9]{1,9})?(?:[Zz]|[-+][0-9]{2}:[0-9]{2})$";
 const UUID: &str = "^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$";
 
-/// What reads the schema.
+/// The programs that read the schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Readers {
     /// Validators.
@@ -27,7 +27,7 @@ pub(super) enum Readers {
     Viewers,
 }
 
-/// Where the notes go, and what reads the schema.
+/// The notes, and the readers of the schema.
 struct To<'n> {
     notes: &'n mut Notes,
     readers: Readers,
@@ -43,7 +43,7 @@ pub(super) fn write(schema: &Schema, readers: Readers, notes: &mut Notes) -> Res
         out.insert("description".into(), schema.doc.as_str().into());
     }
     out.append(&mut ty(&schema.root, to)?);
-    // Values of serde_json's own map can always be serialized.
+    // Values of serde_json's map can always be serialized.
     Ok(format!("{:#}\n", Value::Object(out)))
 }
 
@@ -132,7 +132,7 @@ fn within(name: &str, of: &Type, to: &mut To<'_>) -> Result<Value> {
     Ok(Value::Object(value))
 }
 
-/// Returns an escape: an object with this one key.
+/// Returns an escape: an object with this single key.
 fn escape(key: &str, of: Value) -> Map<String, Value> {
     object(
         json!({"type": "object", "properties": {key: of}, "required": [key], "additionalProperties": false}),
@@ -175,7 +175,7 @@ fn float(of: &Type, to: &mut To<'_>) -> Map<String, Value> {
                 out.insert("exclusiveMaximum".into(), BEYOND_F32.into());
             }
             if is_exact {
-                // The digits of the bits are those of a NaN with a payload; of any float, where each one fits.
+                // A NaN with a payload in 32 bits, or any float in 64 bits.
                 let bits = if is_f32 { "[7Ff][Ff]{2}[0-9A-Fa-f]{13}" } else { "[0-9A-Fa-f]{16}" };
                 let pattern = format!("^(?:nan|-?inf|0x{bits})$");
                 or(&mut out, escape("$float", json!({"type": "string", "pattern": pattern})));
@@ -187,7 +187,6 @@ fn float(of: &Type, to: &mut To<'_>) -> Map<String, Value> {
     out
 }
 
-/// Adds an alternative.
 fn or(out: &mut Map<String, Value>, alternative: Map<String, Value>) {
     match out.get_mut("anyOf").and_then(Value::as_array_mut) {
         Some(all) => all.push(Value::Object(alternative)),
@@ -198,7 +197,7 @@ fn or(out: &mut Map<String, Value>, alternative: Map<String, Value>) {
     }
 }
 
-/// Returns a map: any key is allowed except those that would make it an escape.
+/// Returns a map with any keys, except those that would make it an escape.
 fn map(of: Value, to: &mut To<'_>) -> Map<String, Value> {
     to.notes.looser("below the escape $map any values are accepted");
     object(json!({

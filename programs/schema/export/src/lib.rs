@@ -2,12 +2,12 @@
 //!
 //! | notation | describes | lives in |
 //! |---|---|---|
-//! | CDDL, RFC 8610 | messages in CBOR; the normative one, since it names every tag | `cddl` |
-//! | JSON Schema 2020-12 | messages in JSON, escapes included; or what viewers plot of them | `json_schema` |
+//! | CDDL, RFC 8610 | messages in CBOR; the normative one, because it contains every tag | `cddl` |
+//! | JSON Schema 2020-12 | messages in JSON with escapes; or what viewers plot of them | `json_schema` |
 //! | Protocol Buffers, `.proto` | the same fields for programs that use protobuf | `proto` |
-//! | Apache Arrow, an IPC schema message | columns of a table with a row for each message | `arrow` |
+//! | Apache Arrow, an IPC schema message | columns of a table with one row per message | `arrow` |
 //!
-//! A notation expresses less than a schema in some places, and more in others. Each such place is a [`Note`].
+//! Each [`Note`] marks a place where a notation accepts more or less than the schema.
 
 mod arrow;
 mod cddl;
@@ -30,8 +30,8 @@ pub enum Notation {
     Cddl,
     /// JSON Schema, draft 2020-12, of all messages.
     JsonSchema,
-    /// JSON Schema as viewers such as Foxglove and Lichtblick read it, with one type for each property: without null,
-    /// NaN and infinities.
+    /// JSON Schema for viewers such as Foxglove and Lichtblick: one type per property, without null, NaN and
+    /// infinities.
     ViewerSchema,
     /// Protocol Buffers, proto3.
     Proto,
@@ -45,12 +45,14 @@ pub enum Notation {
 pub struct Export {
     /// The file.
     pub bytes: Vec<u8>,
-    /// Where that notation accepts more or less than the schema.
+    /// Places where the notation accepts more or less than the schema.
     pub notes: Vec<Note>,
 }
 
-/// Returns the schema in this notation. `Unsupported`, with the path of the field, if the notation cannot express a
-/// type.
+/// Returns the schema in this notation.
+///
+/// # Errors
+/// `Unsupported`, with the path of the field, if the notation cannot express a type.
 pub fn export(schema: &Schema, notation: Notation) -> Result<Export> {
     if schema.packed {
         let text = format!(

@@ -1,15 +1,15 @@
-//! Where another notation accepts more or less than the schema.
+//! Notes about places where a notation accepts more or less than the schema.
 
 use std::fmt;
 
 use linkspan::schema::Type;
 use linkspan::{Error, ErrorKind};
 
-/// One place where a notation accepts more or less than the schema.
+/// A place where a notation accepts more or less than the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Note {
-    /// The path of the field; empty for the message itself.
+    /// The path of the field; empty for the message.
     pub path: String,
     /// Whether the notation accepts more or less there.
     pub change: Change,
@@ -17,13 +17,13 @@ pub struct Note {
     pub text: String,
 }
 
-/// How what a notation accepts differs from what a schema accepts.
+/// The difference between a notation and a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
-    /// It accepts values that the schema refuses.
+    /// The notation accepts values that the schema refuses.
     Looser,
-    /// It refuses values that the schema accepts.
+    /// The notation refuses values that the schema accepts.
     Narrower,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for Note {
     }
 }
 
-/// The notes of one export, and the path that is being exported.
+/// The notes of one export, and the current path.
 #[derive(Default)]
 pub(super) struct Notes {
     path: Vec<String>,
@@ -46,7 +46,7 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    /// Returns the path that is being exported.
+    /// Returns the current path.
     pub(super) fn at(&self) -> String {
         if self.path.is_empty() { "the message".to_owned() } else { self.path.join("/") }
     }
@@ -63,7 +63,7 @@ impl Notes {
         self.found.push(Note { path: self.path.join("/"), change, text });
     }
 
-    /// Begins a part of this name; `*` stands for the values of a list or a map.
+    /// Enters a part of this name; `*` means the values of a list or a map.
     pub(super) fn enter(&mut self, name: &str) {
         self.path.push(name.to_owned());
     }
@@ -73,8 +73,7 @@ impl Notes {
     }
 }
 
-/// Returns the error for a type that this version of the exports does not know, with the path of
-/// its field.
+/// Returns the error for a type that this version cannot export, with the path of its field.
 pub(super) fn unknown(of: &Type, notes: &Notes) -> Error {
     Error::new(ErrorKind::Unsupported, format!("{}: a value of type {of} cannot be exported", notes.at()))
 }

@@ -16,8 +16,7 @@ struct Writer<'a> {
     imports: BTreeSet<&'static str>,
 }
 
-/// Returns the schema as a file. The last part of its name is the name of the message, the parts before are the
-/// package.
+/// Returns the schema as a file. The last part of its name becomes the message, the others the package.
 pub(super) fn write(schema: &Schema, notes: &mut Notes) -> Result<String> {
     let (package, name) = schema.name.rsplit_once('.').unwrap_or(("", &schema.name));
     let mut writer = Writer { notes, imports: BTreeSet::new() };
@@ -40,17 +39,17 @@ pub(super) fn write(schema: &Schema, notes: &mut Notes) -> Result<String> {
     Ok(out + &body)
 }
 
-/// How a type is written before a field's name.
+/// A type before a field's name.
 struct Written {
-    /// Before the type: `repeated `, or nothing.
+    /// `repeated `, or nothing.
     label: &'static str,
     name: String,
-    /// Whether the generated code distinguishes an absent field from one with a zero.
+    /// Whether the generated code distinguishes an absent field from zero.
     has_presence: bool,
 }
 
 impl Writer<'_> {
-    /// A message that holds a value of this type: a record as it is, any other type in a field `value`.
+    /// Writes a message: a record with its fields, any other type in a field `value`.
     fn message(&mut self, out: &mut String, depth: usize, name: &str, of: &Type) -> Result<()> {
         let indent = "  ".repeat(depth);
         let _ = writeln!(out, "{indent}message {name} {{");
@@ -92,8 +91,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Returns the names of the types that fields define beside them, which are in one scope with the
-    /// fields.
+    /// Returns the names of nested types, which share a scope with the fields.
     fn names(&mut self, fields: &[Field]) -> Result<Vec<String>> {
         let mut names: Vec<String> = Vec::new();
         for field in fields {
@@ -101,7 +99,7 @@ impl Writer<'_> {
             if fields.iter().any(|other| other.name == name) {
                 name += "Type";
             }
-            // Protobuf writes a_b and aB alike in JSON, and refuses both in one message.
+            // Protobuf's JSON does not distinguish a_b and aB, so one message cannot contain both.
             if names.iter().any(|other| other.eq_ignore_ascii_case(&name)) {
                 let text = format!(
                     "{}: the field {} has the name of another one in protobuf, where a_b and aB are one: rename it",
@@ -125,7 +123,7 @@ impl Writer<'_> {
             self.notes.leave();
             let _ = writeln!(choices, "{indent}  {} {} = {};", written, variant.name, number(at));
         }
-        // The name of a oneof is in one scope with its fields.
+        // The name of a oneof shares a scope with its fields.
         let mut name = "variant".to_owned();
         while variants.iter().any(|variant| variant.name == name) {
             name.push('_');
@@ -170,7 +168,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Returns the type of a field. Definitions that it needs are written to `out`, under the name `name`.
+    /// Returns a field's type. Writes needed definitions to `out`, under the name `name`.
     fn ty(&mut self, out: &mut String, depth: usize, of: &Type, name: &str) -> Result<Written> {
         let repeated = |name| Written { label: "repeated ", name, has_presence: false };
         match &of.kind {
@@ -205,8 +203,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Returns a type that can stand behind `repeated`, in a map and in a oneof: a list or a map is put into a message
-    /// of its own.
+    /// Returns a type for `repeated`, a map or a oneof: a list or map is wrapped in a message.
     fn single(&mut self, out: &mut String, depth: usize, of: &Type, name: &str) -> Result<String> {
         Ok(match &of.kind {
             Kind::Any => {
@@ -312,12 +309,11 @@ fn comments(field: &Field) -> Vec<String> {
     out
 }
 
-/// Returns a text on one line.
 fn line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// `power_reading` as `PowerReading`.
+/// Converts `power_reading` to `PowerReading`.
 fn camel(name: &str) -> String {
     let mut out = String::new();
     for part in name.split('_').filter(|part| !part.is_empty()) {
@@ -325,11 +321,11 @@ fn camel(name: &str) -> String {
         out.extend(letters.next().map(|first| first.to_ascii_uppercase()));
         out.extend(letters);
     }
-    // A name of underscores, or one with a digit after them.
+    // A name of underscores, or with a digit after them.
     if out.starts_with(|c: char| c.is_ascii_alphabetic()) { out } else { format!("X{out}") }
 }
 
-/// `PhoneType` as `PHONE_TYPE`.
+/// Converts `PhoneType` to `PHONE_TYPE`.
 fn upper(name: &str) -> String {
     let mut out = String::new();
     for c in name.chars() {

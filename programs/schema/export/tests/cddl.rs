@@ -1,4 +1,4 @@
-//! The CDDL that is exported, held against the values of its schema by the crate `cddl`.
+//! Checks the exported CDDL against values of its schema with the crate `cddl`.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,7 +16,7 @@ use linkspan::schema::Schema;
 use linkspan::{Encoding, Value, codec};
 use linkspan_schema_export::{Change, Export, Notation, Note, export};
 
-/// Which of our errors a note explains.
+/// Returns whether a note explains this error of ours.
 fn explains(note: &str, error: &str) -> bool {
     [
         ("floats beyond the 32-bit format", "is expected, "),
@@ -28,9 +28,10 @@ fn explains(note: &str, error: &str) -> bool {
     .any(|(prefix, found)| note.starts_with(prefix) && error.contains(found))
 }
 
-/// What the crate lets pass against RFC 8610: a tagged value where a type of the prelude stands (`bool`, `tstr`), and
-/// bytes where a range of integers does. Arrays are not among it, since the test writes `nil` as `#7.22`, which the
-/// crate reads as it should.
+/// Returns whether the crate wrongly accepts the value, against RFC 8610.
+///
+/// It accepts tagged values for types of the prelude (`bool`, `tstr`), and bytes for integer ranges. Arrays are
+/// unaffected, because the test writes `nil` as `#7.22`, which the crate reads correctly.
 fn passes_by_mistake(error: &str) -> bool {
     [
         " a timestamp was found",
@@ -91,7 +92,7 @@ fn values_of_the_vectors_get_the_same_verdict_as_from_the_schema() {
     assert!(accepted >= 10 && refused >= 15, "{accepted} accepted, {refused} refused");
 }
 
-/// The CDDL, with `nil` as the crate reads it, and what it cannot express.
+/// Returns the CDDL, with `nil` as the crate reads it, and the notes.
 fn exported(schema: &Schema) -> (String, Vec<Note>) {
     let Export { bytes, notes, .. } = export(schema, Notation::Cddl).unwrap();
     (String::from_utf8(bytes).unwrap().replace(" / nil", " / #7.22"), notes)
@@ -101,8 +102,9 @@ fn parsed<'a>(what: &str, text: &'a str) -> cddl::ast::CDDL<'a> {
     cddl::pest_bridge::cddl_from_pest_str(text).unwrap_or_else(|why| panic!("{what}: {why}\n{text}"))
 }
 
-/// Whether both accept a value, or both refuse it; nothing where the crate lets it pass by mistake. An error is a
-/// difference that no note explains.
+/// Returns whether both accept or both refuse a value; `None` if the crate accepts it by mistake.
+///
+/// An error is a difference that no note explains.
 fn compared(
     schema: &Schema,
     cddl: &cddl::ast::CDDL<'_>,
@@ -126,7 +128,7 @@ fn validate(cddl: &cddl::ast::CDDL<'_>, bytes: &[u8]) -> Result<(), String> {
     use cddl::validator::Validator as _;
     let value = cddl::validator::cbor_value::decode_cbor(bytes).map_err(|why| why.to_string())?;
     let mut validator = cddl::validator::cbor::CBORValidator::new(cddl, value, None);
-    // The crate panics where it says that bytes are no literal text: a refusal as well.
+    // The crate panics when it refuses bytes for a literal text.
     let verdict = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| validator.validate()));
     verdict.map_err(|_| "a panic".to_owned())?.map_err(|why| format!("{why}"))
 }

@@ -1,9 +1,8 @@
-//! Comments in the notation, below the header of the field that they describe.
+//! Comments in the notation, below the header of their field.
 
 use linkspan::schema::Schema;
 
-/// The comments on the parts of a schema: the header of a table without brackets (`fields.watts`, empty for the file),
-/// and the comment.
+/// The comments: a table's header without brackets (`fields.watts`, empty for the file), and the comment.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Comments(pub(super) Vec<(String, String)>);
 
@@ -12,8 +11,7 @@ impl Comments {
         self.0.push((path.to_owned(), text.into()));
     }
 
-    /// Returns the schema in the notation with these comments in it. A part that is written within another part's line
-    /// has its comment there.
+    /// Returns the schema's notation with these comments. A part within another part's line has its comment there.
     pub(super) fn written(&self, schema: &Schema) -> String {
         let text = schema.to_toml();
         let headers: Vec<&str> = text.lines().filter_map(header).collect();
@@ -39,7 +37,7 @@ impl Comments {
     }
 }
 
-/// Returns the header in this line. Texts are on one line after a key, so no other line begins with a bracket.
+/// Returns the header in this line. Texts follow a key on one line, so no other line begins with a bracket.
 fn header(line: &str) -> Option<&str> {
     line.strip_prefix('[')?.strip_suffix(']')
 }

@@ -1,21 +1,20 @@
-//! Statistics of a value in many messages: its kinds, how often each occurred, the range of its
-//! numbers.
+//! Statistics of a value in many messages: its kinds, their counts, the range of its numbers.
 
 use linkspan::schema::{Field, Schema};
 use linkspan::{DType, Map, NdArray, Order, Value};
 
-/// How many texts of one field are stored: a field with more is not an enum.
+/// The most stored texts of one field; a field with more is not an enum.
 const MAX_TEXTS: usize = 12;
-/// How many map keys are stored in all; further keys are counted as those of a map with any keys.
+/// The most stored map keys in all; further keys count as keys of an open map.
 const MAX_FIELDS: usize = 2048;
-/// A map with more keys than this is not a record.
+/// A map with more keys is not a record.
 const MAX_KEYS: usize = 256;
 
-/// The statistics of one value: of the messages under a name, or of a field in them.
+/// The statistics of one value: a message, or a field in it.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Evidence {
-    /// How often a value was present, null included.
+    /// How often a value was present, including null.
     pub seen: u64,
     pub(super) nulls: u64,
     pub(super) bools: u64,
@@ -26,20 +25,20 @@ pub struct Evidence {
     pub(super) timestamps: u64,
     pub(super) uuids: u64,
     pub(super) decimals: u64,
-    /// Integers beyond 64 bits, and values that are nested more deeply than a schema can express.
+    /// Integers beyond 64 bits, and values nested too deeply for a schema.
     pub(super) others: u64,
     pub(super) lists: Option<Lists>,
     pub(super) maps: Option<Maps>,
     pub(super) arrays: Option<Arrays>,
 }
 
-/// How many numbers there were, and their range.
+/// The count and range of numbers.
 #[derive(Clone, Debug)]
 pub(super) struct Span<T> {
     pub(super) count: u64,
     pub(super) least: T,
     pub(super) greatest: T,
-    /// NaNs, which are in no range.
+    /// The count of NaN, which no range contains.
     pub(super) nans: u64,
 }
 
@@ -48,7 +47,7 @@ pub(super) struct Texts {
     pub(super) count: u64,
     /// The longest, in bytes.
     pub(super) longest: u64,
-    /// The different ones in the order of their first occurrence; none once there are too many.
+    /// The different texts in order of first occurrence; `None` if there are too many.
     pub(super) values: Option<Vec<String>>,
 }
 
@@ -64,9 +63,9 @@ pub(super) struct Maps {
     pub(super) count: u64,
     pub(super) least: usize,
     pub(super) most: usize,
-    /// The statistics of each key, in the order of first occurrence.
+    /// The statistics of each key, in order of first occurrence.
     pub(super) fields: Vec<(String, Evidence)>,
-    /// The statistics of keys that no field can have, and of keys beyond the number that is stored.
+    /// The statistics of keys that cannot be fields, and of keys above the limit.
     pub(super) rest: Box<Evidence>,
 }
 
@@ -75,7 +74,7 @@ pub(super) struct Arrays {
     pub(super) count: u64,
     pub(super) dtypes: Vec<DType>,
     pub(super) orders: Vec<Order>,
-    /// The lengths, none for one that varies; none at all if the number of dimensions varies.
+    /// The lengths, `None` for a varying one; `None` if the number of dimensions varies.
     pub(super) shape: Option<Vec<Option<u64>>>,
 }
 
@@ -174,8 +173,7 @@ impl Evidence {
         }
     }
 
-    /// Returns how many kinds of values there were besides null, with integers and floats counted
-    /// as one.
+    /// Returns the number of kinds except null; integers and floats count as one.
     pub(super) fn kinds(&self) -> usize {
         [
             self.bools > 0,
@@ -195,7 +193,7 @@ impl Evidence {
         .count()
     }
 
-    /// The kinds with their counts, in words.
+    /// Returns the kinds with their counts, in words.
     pub(super) fn in_words(&self) -> String {
         let counts = [
             (self.nulls, "null"),
@@ -223,7 +221,7 @@ impl Maps {
         self.most = self.most.max(map.len());
         self.count += 1;
         for (at, (key, value)) in map.iter().enumerate() {
-            // Messages nearly always have the same fields in the same order.
+            // Messages nearly always have equal fields in equal order.
             let place = match self.fields.get(at) {
                 Some((known, _)) if known == key => Some(at),
                 _ => self.fields.iter().position(|(known, _)| known == key),
@@ -244,7 +242,7 @@ impl Maps {
         }
     }
 
-    /// The statistics of the values under any key.
+    /// Returns the statistics of the values under any key.
     pub(super) fn values(&self) -> Evidence {
         let mut all = (*self.rest).clone();
         for (_, evidence) in &self.fields {

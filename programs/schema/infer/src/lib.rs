@@ -1,11 +1,11 @@
-//! Infers schemas from messages, with comments where the messages leave a doubt, and widens schemas until they accept
-//! more messages.
+//! Infers schemas from messages, with comments for open questions, and widens schemas until they accept more
+//! messages.
 //!
-//! | what | lives in |
+//! | part | lives in |
 //! |---|---|
-//! | what was seen of each field: [`Evidence`] | `evidence` |
-//! | from the evidence to a type, and what remains in doubt | `propose` |
-//! | a schema made wider, and never narrower, message by message: [`Widening`] | `widen` |
+//! | statistics of each field: [`Evidence`] | `evidence` |
+//! | a type from the statistics, with open questions | `propose` |
+//! | widening a schema message by message: [`Widening`] | `widen` |
 //! | comments in the notation | `comments` |
 
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! From statistics to a schema that accepts all the messages, with comments where a doubt remains.
+//! Proposes a schema that accepts all messages, with comments for open questions.
 
 use linkspan::schema::{Field, Kind, Length, Schema, Type, Width};
 use linkspan::{Error, ErrorKind, Result, quoted};
@@ -8,20 +8,20 @@ use super::evidence::{Arrays, Evidence, Maps};
 
 /// Floats hold every integer up to this one exactly.
 const EXACT: i128 = 1 << 53;
-/// How often a small set of texts has to occur before it is taken for the values of an enum.
+/// Occurrences after which a small set of texts counts as an enum.
 const OFTEN: u64 = 8;
-/// More fields than this, each in few messages, are taken for the keys of a map.
+/// More fields than this, each in few messages, count as keys of a map.
 const MANY_KEYS: usize = 24;
 
-/// A schema that was made from messages.
+/// A schema made from messages.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Proposal {
-    /// The schema; it accepts every message that was seen.
+    /// The schema; it accepts every seen message.
     pub schema: Schema,
-    /// The notation, with a comment wherever the messages leave a doubt.
+    /// The notation, with a comment for each open question.
     pub text: String,
-    /// How many doubts there are.
+    /// The number of open questions.
     pub doubts: usize,
     /// The paths of lists that were empty in every message, such as `fields.a.of`.
     pub empty_lists: Vec<String>,
@@ -30,8 +30,10 @@ pub struct Proposal {
 /// The comment on such a list.
 const EMPTY_LIST: &str = "type? every list was empty";
 
-/// Returns the schema of this name that accepts all the messages. `Missing` if there were no messages, `Malformed` if
-/// the name is not valid.
+/// Returns a schema of this name that accepts all messages.
+///
+/// # Errors
+/// `Missing` without messages, `Malformed` for an invalid name.
 pub fn propose(name: &str, evidence: &Evidence) -> Result<Proposal> {
     if evidence.seen == 0 {
         return Err(Error::new(
@@ -49,7 +51,7 @@ pub fn propose(name: &str, evidence: &Evidence) -> Result<Proposal> {
     let mut comments = Comments::default();
     let mut root = of(evidence, "", &mut comments);
     if evidence.nulls > 0 {
-        // The message itself is not a field that could be optional.
+        // Only a field can be optional, but this is the message.
         root = Type::plain(Kind::Any);
         comments.add("", format!("messages are of several kinds: {}", evidence.in_words()));
     }
@@ -65,7 +67,7 @@ pub(super) fn messages(count: u64) -> String {
     if count == 1 { "1 message".to_owned() } else { format!("{count} messages") }
 }
 
-/// Returns the type of these values, null not counted. `path` is the header of the type's table.
+/// Returns the type of these values except null. `path` is the header of the type's table.
 pub(super) fn of(evidence: &Evidence, path: &str, comments: &mut Comments) -> Type {
     match evidence.kinds() {
         0 => {
@@ -117,7 +119,7 @@ pub(super) fn of(evidence: &Evidence, path: &str, comments: &mut Comments) -> Ty
     Type::plain(kind)
 }
 
-/// Returns the type of the values of a list or a map, which cannot be optional.
+/// Returns the type of a list's or map's values, which cannot be optional.
 pub(super) fn each(evidence: &Evidence, path: &str, comments: &mut Comments) -> Type {
     if evidence.nulls > 0 {
         comments.add(path, format!("type? {}", evidence.in_words()));

@@ -1,5 +1,4 @@
-//! Widens a schema until it accepts the messages, and never narrows it: the new version reads everything that the old
-//! one did.
+//! Widens a schema until it accepts the messages. The new version reads everything that the old one did.
 
 use linkspan::codec::Unread;
 use linkspan::schema::{Field, Kind, Length, Range, Schema, Side, Type, Width};
@@ -13,7 +12,7 @@ use super::propose::{Proposal, below, each, messages, of};
 const EXACT_F32: i128 = 1 << 24;
 const EXACT_F64: i128 = 1 << 53;
 
-/// A schema, and the messages that it is widened for.
+/// A schema being widened for messages.
 #[derive(Clone, Debug)]
 pub struct Widening {
     old: Schema,
@@ -27,14 +26,14 @@ impl Widening {
         Widening { old: schema.clone(), schema, seen: 0 }
     }
 
-    /// Makes the schema accept this message, if it does not yet.
+    /// Makes the schema accept this message.
     pub fn add(&mut self, value: &Value) {
         self.seen += 1;
         let Some(_) = self.refuses(value) else { return };
-        // A packed record accepts only bytes of one form: a type that accepts more is a map of fields.
+        // A packed record accepts only bytes of one form, so a wider type is a map of fields.
         self.schema.packed = false;
         self.schema.root = widen(&self.schema.root, &Evidence::of(value));
-        // The statistics of one value do not show how the values in a message depend on each other.
+        // A value's statistics do not show how the values in a message depend on each other.
         while let Some(error) = self.refuses(value) {
             let changed = if error.text().contains("already in this message") {
                 replace(&mut self.schema.root, &named_lengths)
@@ -47,7 +46,7 @@ impl Widening {
         }
     }
 
-    /// Returns why the schema refuses the message. An older name of a field is not a reason: a reader accepts it.
+    /// Returns why the schema refuses the message. Accepts an older name of a field, as readers do.
     fn refuses(&self, value: &Value) -> Option<Error> {
         let error = self.schema.check(value).err()?;
         if error.text().contains(" is the old name of ") {
@@ -56,7 +55,7 @@ impl Widening {
         Some(error)
     }
 
-    /// Returns the schema that accepts all the messages, and all that the old one did.
+    /// Returns the schema that accepts all messages, and everything that the old one did.
     pub fn finish(self) -> Proposal {
         let mut comments = Comments::default();
         comments.add("", format!("widened from {}", messages(self.seen)));
@@ -117,7 +116,7 @@ fn widen(old: &Type, seen: &Evidence) -> Type {
     }
 }
 
-/// Returns the type of the values of a list or a map, which cannot be null.
+/// Returns the type of a list's or map's values, which cannot be null.
 fn widen_each(old: &Type, seen: &Evidence) -> Type {
     if seen.nulls > 0 { Type::plain(Kind::Any) } else { widen(old, seen) }
 }
@@ -165,7 +164,7 @@ fn number(old: &Type, seen: &Evidence) -> Option<Type> {
     Some(new)
 }
 
-/// Returns the narrowest width that holds all of this one, and these ends; a signed width stays signed.
+/// Returns the narrowest width that contains this one and both ends; a signed width stays signed.
 fn wider(width: Width, least: i128, greatest: i128) -> Option<Width> {
     let (low, high) = width.bounds();
     let (low, high) = (low.min(least), high.max(greatest));
@@ -259,12 +258,12 @@ fn array(old: &Kind, seen: &Arrays) -> Option<Kind> {
         }
         _ => None,
     };
-    // Arrays with the same bytes in both orders are reported as row order, and fit both.
+    // Arrays with equal bytes in both orders are reported as row order, and fit both.
     let order = order.filter(|order| seen.orders.iter().all(|found| found == order));
     Some(Kind::NdArray { dtype: *dtype, shape, order })
 }
 
-/// Applies `change` to each part of a type; returns whether it changed one.
+/// Applies `change` to each part of a type; returns whether any changed.
 fn replace(of: &mut Type, change: &dyn Fn(&mut Type) -> bool) -> bool {
     let mut changed = change(of);
     match &mut of.kind {
@@ -291,7 +290,7 @@ fn tables(of: &mut Type) -> bool {
     is_table
 }
 
-/// Comments on what changed. `path` is the header of the type's table.
+/// Adds comments on changes. `path` is the header of the type's table.
 fn changes(old: &Type, new: &Type, path: &str, comments: &mut Comments) {
     let (key, before, after) = match (&old.kind, &new.kind) {
         (Kind::Record(before), Kind::Record(after)) => ("fields", before, after),

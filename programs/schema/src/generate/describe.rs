@@ -1,11 +1,11 @@
-//! The comments of a field beside its description: unit, range, shape, limits, default.
+//! The comment of a field: description, unit, range, shape, limits, default.
 
 use linkspan::value::Value;
 
 use super::plan::{Member, Shape, Slot};
 
-/// The sentences about a field: its description, then `Unit: W.`, `Range: [0.0, 20000.0].`, and so on. Empty where
-/// there is nothing to say.
+/// Returns the sentences about a field: its description, then `Unit: W.`, `Range: [0.0, 20000.0].` and others, or
+/// nothing.
 pub fn describe(member: &Member) -> String {
     let mut sentences = Vec::new();
     if !member.doc.is_empty() {
@@ -55,7 +55,7 @@ fn slot(of: &Slot, sentences: &mut Vec<String>) {
     }
 }
 
-/// A default as a comment shows it.
+/// Returns a default's form in comments.
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),

@@ -1,10 +1,10 @@
 //! Source code from a schema: the types of its messages, and the code that encodes and decodes them.
 //!
-//! | what | lives in |
+//! | part | lives in |
 //! |---|---|
-//! | the named types of a schema in one language, in the order of definition: [`Plan`] | `plan` |
+//! | the named types of a schema in one language, in order of definition: [`Plan`] | `plan` |
 //! | identifiers of each language: case, reserved words | `naming` |
-//! | a text that is written line by line with indentation: [`Text`] | `text` |
+//! | a text written line by line with indentation: [`Text`] | `text` |
 //! | the comments of a field: unit, range, shape, default | `describe` |
 //! | a language | the file of its name |
 
@@ -31,14 +31,15 @@ pub use naming::{Case, Language, Naming};
 pub use plan::{Definition, Member, Plan, Shape, Slot, TypeDef};
 pub use text::Text;
 
-/// Returns the files that define the types of this schema in this language.
+/// Returns the files that define this schema's types in this language.
 ///
-/// `Unsupported` names the two fields or types that would have the same identifier in that language.
+/// # Errors
+/// `Unsupported`, with the two fields or types that would have one identifier in that language.
 pub fn generate(schema: &Schema, language: Language) -> linkspan::Result<Vec<File>> {
     let plan = Plan::new(schema, language)?;
     let mut files = files(&plan, language)?;
     for file in &mut files {
-        // Literals have none, so these are in comments.
+        // Literals contain none, so these are in comments.
         file.text = text::escaped(&file.text, |c| format!("<U+{:04X}>", u32::from(c)));
     }
     Ok(files)

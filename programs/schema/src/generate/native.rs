@@ -1,4 +1,4 @@
-//! What the generators for C, C++ and Fortran share: tables of names, literals, arrays of a fixed shape.
+//! Shared code of the generators for C, C++ and Fortran: name tables, literals, arrays of fixed shape.
 
 use std::fmt::Write as _;
 
@@ -8,10 +8,10 @@ use linkspan::{Error, ErrorKind};
 
 use super::{Member, Plan, Shape, Text, TypeDef, packed};
 
-/// The most elements of an array of a fixed shape that lies inside a struct. A longer one has memory of its own.
+/// The most elements of a fixed-shape array inside a struct. A longer one is allocated separately.
 const MOST_INSIDE: u64 = 4096;
 
-/// The first lines of a file.
+/// Writes the first lines of a file.
 pub(super) fn heading(text: &mut Text, mark: &str, plan: &Plan<'_>) {
     text.line(format!(
         "{mark} The messages of the schema {} version {}.",
@@ -25,7 +25,7 @@ pub(super) fn heading(text: &mut Text, mark: &str, plan: &Plan<'_>) {
     text.line("");
 }
 
-/// The error for a type that has the name of something else in the file, which is made for `of`.
+/// Returns the error for a type whose name the generated code uses for `of`.
 pub(super) fn taken(def: &TypeDef, of: &str) -> Error {
     let text = format!(
         "the type {} of {} is called as something that generated code in this language has for {of}: give the field another name, with its old name as alias",
@@ -34,8 +34,7 @@ pub(super) fn taken(def: &TypeDef, of: &str) -> Error {
     Error::new(ErrorKind::Unsupported, text)
 }
 
-/// A comment of one or more lines. A backslash at the end of a line is changed, because it would continue the comment
-/// on the next line.
+/// Writes a comment. Changes a backslash at the end of a line, which would continue the comment on the next line.
 pub(super) fn comment(text: &mut Text, mark: &str, words: &str) {
     if !words.is_empty() {
         let words: Vec<&str> = words.lines().map(|line| line.trim_end_matches(['\\', ' '])).collect();
@@ -43,12 +42,12 @@ pub(super) fn comment(text: &mut Text, mark: &str, words: &str) {
     }
 }
 
-/// The longest of these names, in bytes.
+/// Returns the length of the longest name, in bytes.
 pub(super) fn names_width<'n>(names: impl Iterator<Item = &'n str>) -> usize {
     names.map(str::len).max().unwrap_or(1).max(1)
 }
 
-/// The lengths of an array that are the same in every message, if it has so few elements that it lies in a struct.
+/// Returns the fixed lengths of an array that is small enough to be inside a struct.
 pub(super) fn fixed(shape: &Shape) -> Option<Vec<u64>> {
     let Shape::NdArray { shape: Some(shape), order, .. } = shape else { return None };
     let lengths: Option<Vec<u64>> = shape
@@ -65,8 +64,7 @@ pub(super) fn fixed(shape: &Shape) -> Option<Vec<u64>> {
         .then_some(lengths)
 }
 
-/// The lengths of an array that lies in a struct of C or C++: a field with a [`fixed`] shape, or any field of a packed
-/// record.
+/// Returns the lengths of an array inside a struct of C or C++: a [`fixed`] field, or any field of a packed record.
 pub(super) fn inside(plan: &Plan<'_>, shape: &Shape, is_field: bool) -> Option<Vec<u64>> {
     match shape {
         Shape::NdArray { shape, order, .. } if plan.schema.packed => {
@@ -76,17 +74,17 @@ pub(super) fn inside(plan: &Plan<'_>, shape: &Shape, is_field: bool) -> Option<V
     }
 }
 
-/// The constant of an element type in the C interface.
+/// Returns the constant of an element type in the C interface.
 pub(super) fn dtype_constant(dtype: DType) -> String {
     format!("LINKSPAN_{}", dtype.name().to_ascii_uppercase())
 }
 
-/// The name of the member that is true if the optional field is present.
+/// Returns the name of the member that tells whether an optional field is present.
 pub(super) fn presence(member: &Member) -> String {
     format!("has_{}", member.name.trim_end_matches('_'))
 }
 
-/// `Unsupported` if a field has the name of the member for the presence of another field.
+/// Returns `Unsupported` if a field has the name of another field's presence member.
 pub(super) fn check_presence(path: &str, members: &[Member]) -> linkspan::Result<()> {
     for member in members.iter().filter(|member| member.optional) {
         let presence = presence(member);
@@ -101,7 +99,7 @@ pub(super) fn check_presence(path: &str, members: &[Member]) -> linkspan::Result
     Ok(())
 }
 
-/// The number, truth value or instant that is the default of a field, in C++.
+/// Returns a field's default in C++ if it is a number, truth value or instant.
 pub(super) fn number(shape: &Shape, value: &Value) -> Option<String> {
     let whole = match (value, shape) {
         (Value::Bool(value), _) => {
@@ -136,7 +134,7 @@ fn float(value: f64, shape: &Shape) -> String {
     format!("{value:?}{}", if single { "F" } else { "" })
 }
 
-/// A string literal of C.
+/// Returns a string literal of C.
 pub(super) fn literal(bytes: &[u8]) -> String {
     let mut out = String::from("\"");
     for byte in bytes {
@@ -148,8 +146,7 @@ pub(super) fn literal(bytes: &[u8]) -> String {
             b'\n' => out.push_str("\\n"),
             b' '..=b'~' => out.push(char::from(*byte)),
             _ => {
-                // Writing to a String cannot fail. Three digits, so that a digit that follows is not read as part of
-                // the escape.
+                // Writing to a String cannot fail. Three digits keep a following digit out of the escape.
                 let _ = write!(out, "\\{byte:03o}");
             }
         }
@@ -158,8 +155,7 @@ pub(super) fn literal(bytes: &[u8]) -> String {
     out
 }
 
-/// The definition of a constant text in C: one literal for each line, or, beyond the length that a compiler must
-/// accept, its bytes.
+/// Returns the definition of a constant text in C: one literal per line, or bytes if it exceeds the compilers' limit.
 pub(super) fn c_text(declaration: &str, text: &str) -> String {
     if text.len() <= 4000 {
         let lines: Vec<String> =

@@ -1,12 +1,11 @@
-//! Packed records: what the languages share, and the code for C and C++, whose structs have the layout of the message,
-//! so that one copy moves them.
+//! Packed records: shared code of the languages, and the code for C and C++, whose structs have the message's layout.
 
 use linkspan::schema::{Kind, Layout, Length, PackedField};
 use linkspan::value::{DType, Order};
 
 use super::{Definition, Member, Plan, Shape, Text};
 
-/// The bytes between the fields and after the last one: where each gap begins, and its length.
+/// Returns the offset and length of each gap between fields and after the last one.
 pub(super) fn padding(layout: &Layout<'_>) -> Vec<(usize, usize)> {
     let mut gaps = Vec::new();
     let mut end = 0;
@@ -22,7 +21,7 @@ pub(super) fn padding(layout: &Layout<'_>) -> Vec<(usize, usize)> {
     gaps
 }
 
-/// The bits of the number of an enum with this many values.
+/// Returns the bits of an enum's number.
 pub(super) fn enum_bits(values: usize) -> u32 {
     match values {
         0..=0x100 => 8,
@@ -31,7 +30,7 @@ pub(super) fn enum_bits(values: usize) -> u32 {
     }
 }
 
-/// The number type of an enum with this many values, in C.
+/// Returns an enum's number type in C.
 pub(super) fn enum_type(values: usize) -> &'static str {
     match enum_bits(values) {
         8 => "uint8_t",
@@ -40,8 +39,9 @@ pub(super) fn enum_type(values: usize) -> &'static str {
     }
 }
 
-/// The fields in the order of the layout, with the fields of nested records one by one: an expression for each, which
-/// begins with `from` and joins its names with `joint`, and its form.
+/// Returns the fields in the layout's order, including those of nested records: an expression and a shape for each.
+///
+/// An expression begins with `from` and joins names with `joint`.
 pub(super) fn leaves<'p>(
     plan: &'p Plan<'_>,
     members: &'p [Member],
@@ -62,8 +62,9 @@ pub(super) fn leaves<'p>(
     found
 }
 
-/// The lengths of an array in a packed record, as nested in a language in which the last length is that of contiguous
-/// elements: for an array in column order they are reversed.
+/// Returns the nested lengths of an array, for languages whose last dimension is contiguous.
+///
+/// For column order, they are reversed.
 pub(super) fn nested_lengths(shape: Option<&[Length]>, order: Option<Order>) -> Vec<u64> {
     let mut lengths = lengths(shape);
     if order == Some(Order::Column) {
@@ -72,7 +73,7 @@ pub(super) fn nested_lengths(shape: Option<&[Length]>, order: Option<Order>) -> 
     lengths
 }
 
-/// The lengths of an array in a packed record, all of which are numbers.
+/// Returns the lengths of an array in a packed record, which are all numbers.
 pub(super) fn lengths(shape: Option<&[Length]>) -> Vec<u64> {
     let lengths = shape.unwrap_or_default().iter().map(|length| match length {
         Length::Fixed(length) => *length,
@@ -81,7 +82,7 @@ pub(super) fn lengths(shape: Option<&[Length]>) -> Vec<u64> {
     lengths.collect()
 }
 
-/// The comment of a field about an array whose lengths [`nested_lengths`] reverses.
+/// Returns a field's comment about an array whose lengths [`nested_lengths`] reverses.
 pub(super) fn reversed(plan: &Plan<'_>, of: &Shape) -> &'static str {
     match of {
         Shape::NdArray { shape: Some(shape), order: Some(Order::Column), .. }
@@ -93,14 +94,14 @@ pub(super) fn reversed(plan: &Plan<'_>, of: &Shape) -> &'static str {
     }
 }
 
-/// The expression of a field in its struct.
+/// Returns the expression of a field in its struct.
 pub(super) fn member(plan: &Plan<'_>, place: &PackedField<'_>) -> String {
     let names: Vec<String> =
         place.path.split('/').map(|name| plan.naming.identifier(name, plan.naming.fields)).collect();
     names.join(".")
 }
 
-/// Assertions that the compiler lays the struct out as the schema does.
+/// Writes assertions that the compiler's layout of the struct is the schema's layout.
 pub(super) fn assertions(text: &mut Text, plan: &Plan<'_>, layout: &Layout<'_>, name: &str, assert: &str) {
     text.line(
         "#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__\n#error \"packed records are little-endian\"\n#endif",
@@ -112,20 +113,20 @@ pub(super) fn assertions(text: &mut Text, plan: &Plan<'_>, layout: &Layout<'_>, 
     }
 }
 
-/// How C or C++ writes what both languages have.
+/// Differences between C and C++.
 pub(super) struct Dialect {
-    /// The prefix of a function of the standard library.
+    /// The prefix of a standard library function.
     pub standard: &'static str,
     /// The prefix of an integer type.
     pub integer: &'static str,
-    /// The suffix of a variable, so that it does not hide a field.
+    /// The suffix of a variable, which keeps it from hiding a field.
     pub mark: &'static str,
 }
 
 pub(super) const C: Dialect = Dialect { standard: "", integer: "", mark: "" };
 pub(super) const CPP: Dialect = Dialect { standard: "std::", integer: "std::", mark: "_" };
 
-/// Statements after the copy of a struct to `bytes`: they set the bytes between the fields to zero.
+/// Writes statements that clear the padding after the copy of a struct to `bytes`.
 pub(super) fn clear_padding(text: &mut Text, layout: &Layout<'_>, dialect: &Dialect) {
     let Dialect { standard, mark, .. } = dialect;
     for (at, length) in padding(layout) {
@@ -133,8 +134,7 @@ pub(super) fn clear_padding(text: &mut Text, layout: &Layout<'_>, dialect: &Dial
     }
 }
 
-/// Statements that return the error text, with the path of the field, if `bytes` hold an invalid truth value or enum
-/// number; null otherwise.
+/// Writes statements that return an error text with the field's path if `bytes` are invalid, and null otherwise.
 pub(super) fn check(text: &mut Text, layout: &Layout<'_>, dialect: &Dialect) {
     let Dialect { standard, integer, mark } = dialect;
     for place in &layout.fields {

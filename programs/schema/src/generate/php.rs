@@ -40,7 +40,7 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     Ok(vec![File { name, text: out.finish() }])
 }
 
-/// The expression that makes an instance directly from the bytes of a message, if they fit.
+/// The expression that decodes an instance directly from a message's bytes, if they fit.
 const STRAIGHT: &str = "\\Linkspan\\decode_instance(self::class, $message) ?? ";
 
 impl Php<'_> {
@@ -75,7 +75,7 @@ impl Php<'_> {
                 self.constants(out);
             }
             self.fields(out, members);
-            // Arguments with defaults come after those without; callers pass all of them by name.
+            // Arguments with defaults come last; callers pass all arguments by name.
             let mut ordered: Vec<_> = members.iter().collect();
             ordered.sort_by_key(|member| member.optional || member.default.is_some());
             out.line("/**");
@@ -156,7 +156,7 @@ impl Php<'_> {
         });
     }
 
-    /// A union is an abstract class with one subclass for each variant, whose only property is the variant's value.
+    /// Writes a union: an abstract class with a subclass per variant, whose only property is the variant's value.
     fn union(&self, out: &mut Text, of: &TypeDef, variants: &[Member], root: bool) {
         let class = |variant: &Member| self.variant_class(of, variant);
         out.line(format!("abstract class {}\n{{", of.name));
@@ -202,15 +202,14 @@ impl Php<'_> {
     }
 }
 
-/// The method that reads a message: directly from its bytes by the expression above, or from its value, which gives an
-/// exact error.
+/// Writes the method that reads a message: directly by `straight`, or from its value, which gives exact errors.
 fn decode(out: &mut Text, straight: &str) {
     out.line("\n/**\n * From a message.\n *\n * @throws \\Linkspan\\LinkspanException Missing, WrongType or OutOfRange, if it holds no such value\n */");
     out.line("public static function decode(\\Linkspan\\Message|\\Linkspan\\Request $message): self\n{");
     out.indented("}", |out| out.line(format!("$message->checkFingerprint(self::FINGERPRINT);\nreturn {straight}self::fromWire($message->value);")));
 }
 
-/// Text that is safe in a comment.
+/// Returns text that is safe in a comment.
 fn comment(text: &str) -> String {
     text.trim_end().replace("*/", "* /").replace("?>", "? >").replace('\n', " ")
 }

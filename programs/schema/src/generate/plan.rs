@@ -1,5 +1,4 @@
-//! The plan that every generator follows: the named types of a schema, each after the types that it refers to, with
-//! identifiers of the language.
+//! The plan of every generator: a schema's named types in order of definition, with the language's identifiers.
 
 use linkspan::schema::{Field, Fingerprint, Kind, Length, Range, Schema, Type, Width};
 use linkspan::value::{DType, Order, Value};
@@ -8,29 +7,30 @@ use linkspan::{Error, ErrorKind, Result};
 use super::naming::{Case, Language, Naming};
 use super::text::escaped;
 
-/// What is to be generated for one schema in one language.
+/// The code to generate for one schema in one language.
 #[derive(Clone, Debug)]
 pub struct Plan<'a> {
     /// The schema.
     pub schema: &'a Schema,
-    /// Its fingerprint, which the generated code has as a constant.
+    /// Its fingerprint, a constant in the generated code.
     pub fingerprint: Fingerprint,
     /// How the language writes names.
     pub naming: Naming,
     /// The type of a message.
     pub root: Slot,
-    /// The named types, each after the types that it refers to; the last one is the root, if that has a name.
+    /// The named types, each after the types that it refers to; a named root is last.
     pub types: Vec<TypeDef>,
 }
 
-/// A type with a name of its own.
+/// A named type.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TypeDef {
     /// Its identifier.
     pub name: String,
-    /// Its name before it is written in the language's case: the schema's name, then the names of the fields that lead
-    /// to it, with dots between them. What belongs to the type (constants, functions) is named after it with
-    /// [`Case::join`].
+    /// Its name before the language's case: the schema's name, then the field names that lead to it, joined with
+    /// dots.
+    ///
+    /// [`Case::join`] makes the names of its constants and functions from it.
     pub path: String,
     /// Its description; may be empty.
     pub doc: String,
@@ -38,13 +38,13 @@ pub struct TypeDef {
     pub definition: Definition,
 }
 
-/// What a named type is.
+/// The kinds of named types.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Definition {
     /// A map with these fields.
     Record(Vec<Member>),
-    /// A map of columns of equal length; none is optional.
+    /// A map of columns of equal length; all are required.
     Table(Vec<Member>),
     /// A map with exactly one of these keys.
     Union(Vec<Member>),
@@ -63,9 +63,9 @@ pub struct Member {
     pub aliases: Vec<String>,
     /// Its description; may be empty.
     pub doc: String,
-    /// Whether it may be left out; a reader treats null like absence.
+    /// Whether it may be absent; readers treat null as absent.
     pub optional: bool,
-    /// The value that a reader uses if it was left out, or if an enum's name is not known.
+    /// The value that a reader uses for an absent field or an unknown enum name.
     pub default: Option<Value>,
     /// The type of its value.
     pub slot: Slot,
@@ -74,15 +74,15 @@ pub struct Member {
 /// The type of one value with its unit and range.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Slot {
-    /// What kind of value it is.
+    /// The kind of value.
     pub shape: Shape,
-    /// The unit, as UCUM writes it.
+    /// The unit in UCUM's notation.
     pub unit: Option<String>,
-    /// The least and the greatest number allowed.
+    /// The least and the greatest allowed number.
     pub range: Option<Range>,
 }
 
-/// The kinds of values: those of a schema, with types that have names referred to by their position.
+/// The kinds of values in a schema. A named type is referred to by its position.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Shape {
@@ -108,13 +108,13 @@ pub enum Shape {
     Decimal,
     /// Values of one type, at most this many.
     List(Box<Slot>, Option<u64>),
-    /// Values of one type below keys that the schema does not name.
+    /// Values of one type with arbitrary keys.
     Map(Box<Slot>),
     /// An N-d array.
     NdArray {
         /// The element type.
         dtype: DType,
-        /// The lengths of the dimensions; `None` for any number of them.
+        /// The lengths of the dimensions; `None` for any number of dimensions.
         shape: Option<Vec<Length>>,
         /// The order in memory, if only one is allowed.
         order: Option<Order>,
@@ -127,7 +127,7 @@ impl<'a> Plan<'a> {
     /// Returns the plan for a schema.
     ///
     /// # Errors
-    /// `Unsupported` names two fields, values or types that would have one identifier, or an identifier that is too
+    /// `Unsupported`, with two fields, values or types that would have one identifier, or an identifier that is too
     /// long for the language. `TooLarge` for a schema without a canonical form.
     pub fn new(schema: &'a Schema, language: Language) -> Result<Plan<'a>> {
         let mut naming = language.naming();
@@ -140,12 +140,13 @@ impl<'a> Plan<'a> {
         Ok(Plan { schema, fingerprint, naming: planner.naming, root, types: planner.types })
     }
 
-    /// The schema in its notation, for a constant. Hidden characters are in its strings alone, whose escapes these are.
+    /// Returns the schema's notation, for a constant. Hidden characters only occur in its strings, which have these
+    /// escapes.
     pub fn notation(&self) -> String {
         escaped(&self.schema.to_toml(), |c| format!("\\u{:04X}", u32::from(c)))
     }
 
-    /// The named type of a message; none if a message is a number, a list or another type without a name.
+    /// Returns the named type of a message; `None` for a number, a list or another unnamed type.
     pub fn root_type(&self) -> Option<&TypeDef> {
         match self.root.shape {
             Shape::Named(at) => self.types.get(at),
@@ -153,8 +154,9 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The name of the schema in this case: `power_reading` for the file, `POWER_READING` for a constant. As a type it
-    /// is an identifier.
+    /// Returns the schema's name in this case: `power_reading` for a file, `POWER_READING` for a constant.
+    ///
+    /// In the case of types, it is a type's identifier.
     pub fn name(&self, case: Case) -> String {
         if case == self.naming.types {
             self.naming.type_identifier(&self.schema.name)
@@ -231,7 +233,7 @@ impl Planner {
         Ok(members)
     }
 
-    /// Returns the reference to a type; types that are equal are defined once.
+    /// Returns the reference to a type. Equal types are defined once.
     fn define(&mut self, path: &str, doc: &str, definition: Definition) -> Result<Shape> {
         if let Some(at) = self.types.iter().position(|other| other.definition == definition) {
             return Ok(Shape::Named(at));

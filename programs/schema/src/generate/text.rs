@@ -1,13 +1,12 @@
 //! Text that is written line by line, with indentation.
 
-/// Whether readers of source code do not see this character: a control character, or one that turns the direction of
-/// text or joins it.
+/// Returns whether a character is invisible in source code: a control character, or one that directs or joins text.
 pub(super) fn is_hidden(c: char) -> bool {
     (c.is_control() && !matches!(c, '\n' | '\t'))
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// Text with each hidden character as `escape` writes it.
+/// Returns the text with each hidden character replaced by `escape`.
 pub(super) fn escaped(text: &str, escape: impl Fn(char) -> String) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         if is_hidden(c) {
@@ -28,13 +27,12 @@ pub struct Text {
 }
 
 impl Text {
-    /// An empty text whose blocks are indented by `unit`, such as four spaces.
+    /// Creates an empty text whose blocks are indented by `unit`, such as four spaces.
     pub fn new(unit: &'static str) -> Text {
         Text { out: String::new(), unit, depth: 0 }
     }
 
-    /// Adds a line, indented; an empty line gets no spaces. All lines of a longer text are indented, and a line break
-    /// at its end is an empty line.
+    /// Adds indented lines. An empty line gets no spaces, and a line break at the end adds an empty line.
     pub fn line(&mut self, text: impl AsRef<str>) {
         let text = text.as_ref();
         if text.is_empty() {
@@ -53,13 +51,13 @@ impl Text {
         }
     }
 
-    /// Adds `head`, then what `body` writes one level deeper, then `tail`, unless that is empty.
+    /// Adds `head`, then what `body` writes one level deeper, then `tail`, if it is not empty.
     pub fn block(&mut self, head: impl AsRef<str>, tail: impl AsRef<str>, body: impl FnOnce(&mut Text)) {
         self.line(head);
         self.indented(tail, body);
     }
 
-    /// Adds what `body` writes one level deeper, then `tail`, unless that is empty.
+    /// Adds what `body` writes one level deeper, then `tail`, if it is not empty.
     pub fn indented(&mut self, tail: impl AsRef<str>, body: impl FnOnce(&mut Text)) {
         self.depth += 1;
         body(self);
@@ -69,7 +67,7 @@ impl Text {
         }
     }
 
-    /// Adds a comment: each line of `text` after `prefix`, with long lines broken between words at about 100 columns.
+    /// Adds a comment: each line of `text` after `prefix`. Breaks long lines between words at about 100 columns.
     pub fn comment(&mut self, prefix: &str, text: &str) {
         const WIDTH: usize = 100;
         let room = WIDTH.saturating_sub(self.depth * self.unit.len() + prefix.len()).max(40);
@@ -89,7 +87,7 @@ impl Text {
         }
     }
 
-    /// The whole text.
+    /// Returns the whole text.
     pub fn finish(self) -> String {
         self.out
     }

@@ -1,8 +1,9 @@
 //! TypeScript: a type for each type of the schema, and a function that checks a received value and returns it as that
 //! type.
 //!
-//! A record is the object that was received, with the keys of the message. Its type is an alias: the compiler takes no
-//! `interface` where the package asks for a map of values. The check is a table that `linkspan-client/schema` follows.
+//! A record is the received object, with the message's keys. Its type is an alias, because the compiler does not
+//! accept an `interface` where the package wants a map of values. The check is a table that `linkspan-client/schema`
+//! interprets.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -77,7 +78,6 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     Ok(vec![File { name: format!("{root}.ts"), text: out.finish() }])
 }
 
-/// Writes a type.
 fn type_of(plan: &Plan, out: &mut Text, of_type: &TypeDef) {
     let doc = if of_type.doc.is_empty() { of_type.path.clone() } else { comment(&of_type.doc) };
     out.line(format!("/** {doc} */"));
@@ -109,7 +109,6 @@ fn type_of(plan: &Plan, out: &mut Text, of_type: &TypeDef) {
     }
 }
 
-/// The type of a value.
 fn of(plan: &Plan, slot: &Slot) -> String {
     match &slot.shape {
         Shape::Any => "Value".into(),
@@ -135,7 +134,7 @@ fn of(plan: &Plan, slot: &Slot) -> String {
     }
 }
 
-/// Adds the types of the package that the type of a value refers to.
+/// Adds the package's types that a value's type refers to.
 fn import(slot: &Slot, imports: &mut BTreeSet<&'static str>) {
     let class = match &slot.shape {
         Shape::Any => "Value",
@@ -155,7 +154,7 @@ fn import(slot: &Slot, imports: &mut BTreeSet<&'static str>) {
     imports.insert(class);
 }
 
-/// The typed array that an array of one dimension is; none where that does not say all of it.
+/// Returns the typed array of a one-dimensional array; `None` if that would lose information.
 fn elements(dtype: DType) -> Option<&'static str> {
     Some(match dtype {
         DType::U16 => "Uint16Array",
@@ -171,7 +170,7 @@ fn elements(dtype: DType) -> Option<&'static str> {
     })
 }
 
-/// Writes how a type is checked.
+/// Writes a type's check.
 fn definition(out: &mut Text, of: &TypeDef) -> Result<()> {
     match &of.definition {
         Definition::Enum(values) => {
@@ -208,7 +207,7 @@ fn fields(out: &mut Text, what: &str, members: &[Member]) -> Result<()> {
     written
 }
 
-/// How a value is checked.
+/// Returns a value's check.
 fn check(slot: &Slot) -> Result<String> {
     Ok(match &slot.shape {
         Shape::Any => "{ is: \"any\" }".into(),
@@ -247,20 +246,20 @@ fn check(slot: &Slot) -> Result<String> {
     })
 }
 
-/// A key of an object: as it is, or in quotes.
+/// Returns a key of an object, in quotes if needed.
 fn key(name: &str) -> String {
     let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && !name.starts_with(|first: char| first.is_ascii_digit());
     if is_plain { name.into() } else { format!("\"{name}\"") }
 }
 
-/// A text as a literal: JSON's are those of the language.
+/// Returns a text literal; JSON's literals are valid in TypeScript.
 fn quoted(text: &str) -> Result<String> {
     let literal = codec::encode(&Value::from(text), Encoding::Json)?;
     Ok(escaped(&String::from_utf8_lossy(&literal), |c| format!("\\u{:04x}", u32::from(c))))
 }
 
-/// Text that is safe in a comment.
+/// Returns text that is safe in a comment.
 fn comment(text: &str) -> String {
     text.trim_end().replace("*/", "* /").replace('\n', " ")
 }

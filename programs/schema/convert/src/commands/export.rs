@@ -1,4 +1,4 @@
-//! `linkspan schema export`: prints a schema in another notation, and on standard error what that notation cannot
+//! `linkspan schema export`: prints a schema in another notation; standard error lists what the notation cannot
 //! express.
 
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub enum To {
     Cddl,
     /// JSON Schema 2020-12 of the messages in JSON
     JsonSchema,
-    /// The same as viewers read it, with one type for each property: without null, NaN and infinities
+    /// JSON Schema for viewers, with one type per property: without null, NaN and infinities
     ViewerSchema,
     /// Protocol Buffers, proto3
     Proto,
@@ -46,7 +46,6 @@ impl From<To> for Notation {
     }
 }
 
-/// Prints the schema.
 pub fn print(args: &Export) -> Result<(), Exit> {
     let exported = export(&schema_argument::load(&args.file)?, args.to.into())?;
     for line in grouped(&exported.notes) {

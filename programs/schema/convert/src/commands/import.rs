@@ -16,7 +16,7 @@ pub struct Import {
     pub from: From,
     /// The file
     pub file: PathBuf,
-    /// The message or class, where a file defines several
+    /// The message or class, if a file defines several
     #[arg(long, visible_alias = "class", value_name = "NAME")]
     pub message: Option<String>,
     /// A directory to search for included files; may be repeated
@@ -33,7 +33,7 @@ pub enum From {
     Ros,
     /// JSON Schema, the everyday subset
     JsonSchema,
-    /// Python dataclasses and TypedDicts; the file is parsed and not run
+    /// Python dataclasses and TypedDicts; the file is parsed but not run
     Python,
 }
 
@@ -48,7 +48,7 @@ impl std::convert::From<From> for Notation {
     }
 }
 
-/// Prints the schema, and on standard error where it accepts more than the file does.
+/// Prints the schema; standard error lists places where it accepts more than the file.
 pub fn print(args: &Import) -> Result<(), Exit> {
     let mut options = Options::default();
     options.message.clone_from(&args.message);

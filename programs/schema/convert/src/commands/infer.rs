@@ -1,4 +1,4 @@
-//! `linkspan schema infer`: a schema proposed from messages, or widened until it accepts them.
+//! `linkspan schema infer`: proposes a schema from messages, or widens one until it accepts them.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use linkspan_schema_convert::infer::{Evidence, Proposal, Widening, propose};
 /// `linkspan schema infer`
 #[derive(Args, Debug)]
 pub struct Infer {
-    /// The messages: an endpoint, a file, or - for JSON texts on standard input, one a line
+    /// The messages: an endpoint, a file, or - for JSON texts on standard input, one per line
     #[arg(value_name = "NAME|FILE")]
     pub from: String,
     /// Read at most this many messages; 0 reads all
@@ -29,7 +29,7 @@ pub struct Infer {
     /// Widen this schema just enough to accept the messages
     #[arg(long, value_name = "OLD")]
     pub widen: Option<PathBuf>,
-    /// The name of the schema; default: that of the endpoint or the file
+    /// The name of the schema; default: the name of the endpoint or the file
     #[arg(long, conflicts_with = "widen")]
     pub name: Option<String>,
     /// The encoding of a file; default: JSON or CBOR, by its first byte
@@ -37,13 +37,13 @@ pub struct Infer {
     pub encoding: Option<Encoding>,
 }
 
-/// The collected messages: the schema to infer from them.
+/// The inference that collects messages.
 enum Into {
     Evidence(Box<Evidence>),
     Widening(Box<Widening>),
 }
 
-/// The messages, and how many more are accepted.
+/// The messages so far, and their limit.
 struct Messages {
     into: Into,
     count: u64,
@@ -51,7 +51,7 @@ struct Messages {
 }
 
 impl Messages {
-    /// Adds a message; returns false once there are enough.
+    /// Adds a message; returns false after enough messages.
     fn add(&mut self, value: &Value) -> bool {
         self.count += 1;
         match &mut self.into {
@@ -62,7 +62,6 @@ impl Messages {
     }
 }
 
-/// Prints the schema.
 pub fn print(args: &Infer, signals: &Signals) -> Result<(), Exit> {
     let into = match &args.widen {
         Some(old) => Into::Widening(Box::new(Widening::new(schema_argument::load(old)?))),
@@ -91,7 +90,7 @@ pub fn print(args: &Infer, signals: &Signals) -> Result<(), Exit> {
     write(text.as_bytes())
 }
 
-/// Returns the given name, or one made from that of the endpoint or the file.
+/// Returns the given name, or a name made from the endpoint or file.
 fn name(args: &Infer) -> String {
     if let Some(name) = &args.name {
         return name.clone();
@@ -111,7 +110,7 @@ fn name(args: &Infer) -> String {
     if name.is_empty() { "messages".to_owned() } else { name }
 }
 
-/// Reads published values, until there are enough or no more arrive.
+/// Reads published values until there are enough, or no more arrive.
 fn live(args: &Infer, messages: &mut Messages, signals: &Signals) -> Result<(), Exit> {
     let mut options = Options::default();
     if args.from.starts_with("journal:") {
@@ -139,7 +138,7 @@ fn live(args: &Infer, messages: &mut Messages, signals: &Signals) -> Result<(), 
     )
 }
 
-/// One message, lines of JSON, or a CBOR sequence.
+/// Reads one message, lines of JSON, or a CBOR sequence.
 fn file(
     path: &Path,
     encoding: Option<Encoding>,
@@ -151,7 +150,7 @@ fn file(
     let mut reader = BufReader::new(open_or_descriptor(path)?);
     let is_json = |first: &u8| first.is_ascii_graphic() || first.is_ascii_whitespace();
     let looks_like = |bytes: &[u8]| match bytes.first() {
-        // A map, a list or a tag of CBOR begins with a byte that is not an ASCII character.
+        // A map, list or tag in CBOR does not begin with an ASCII character.
         Some(first) if !is_json(first) => Encoding::Cbor,
         _ => Encoding::Json,
     };
@@ -192,8 +191,7 @@ fn file(
     Ok(())
 }
 
-/// Adds to an error of a message in a file: the file, the number of the message, the path in it, and the byte offset in
-/// the file.
+/// Adds to a message's error: the file, the message's number, the path in it, and the byte offset in the file.
 fn in_sequence(shown: &std::path::Display<'_>, message: u64, begins: usize, error: &Error) -> Error {
     let offset = error.offset().and_then(|at| usize::try_from(at).ok()).unwrap_or(0);
     let mut placed = Error::new(error.kind(), error.text()).at(begins + offset);
@@ -203,7 +201,7 @@ fn in_sequence(shown: &std::path::Display<'_>, message: u64, begins: usize, erro
     placed.on(format_args!("{shown}, message {message}"))
 }
 
-/// Adds to an error of this JSON text: file, line and column; the text begins in this line.
+/// Adds to a JSON text's error: file, line and column. The text begins in line `first`.
 fn at_place(shown: &std::path::Display<'_>, text: &[u8], first: u64, error: &Error) -> Error {
     let offset = error.offset().and_then(|at| usize::try_from(at).ok()).unwrap_or(0).min(text.len());
     let before = &text[..offset];
@@ -213,11 +211,12 @@ fn at_place(shown: &std::path::Display<'_>, text: &[u8], first: u64, error: &Err
     Error::new(error.kind(), format!("{shown}:{line}:{column}: {}", error.text()))
 }
 
-/// The longest file that is read as a whole.
+/// The longest file that is read as a whole, in bytes.
 const MOST: u64 = 32 << 20;
 
-/// Adds each line as a message. Returns false if the first line is not a JSON text: then the file may be one text of
-/// several lines.
+/// Adds each line as a message.
+///
+/// Returns false if the first line is not a JSON text: the file may then be one text of several lines.
 fn lines(
     reader: &mut impl BufRead,
     path: &Path,

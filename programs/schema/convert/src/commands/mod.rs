@@ -1,4 +1,4 @@
-//! The command line, and what each command does.
+//! The command line and its commands.
 
 mod export;
 mod import;
@@ -59,7 +59,7 @@ Examples:
     )]
     Infer(infer::Infer),
 
-    /// Print the completions for a shell; those of `linkspan` in bash find them by themselves
+    /// Print the completions for a shell; bash finds those of `linkspan` automatically
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -75,14 +75,14 @@ Examples:
 /// Runs a command.
 ///
 /// # Errors
-/// How it ends, where it does not succeed.
+/// The exit of a command that fails.
 pub fn run(what: &What, commands: clap::Command, signals: &Signals) -> Result<(), Exit> {
     match what {
         What::Export(asked) => export::print(asked),
         What::Import(asked) => import::print(asked),
         What::Infer(asked) => infer::print(asked, signals),
         What::Completions { shell } => write(&manual::completions(*shell, commands, "linkspan-schema")),
-        // `linkspan man` has the page above them.
+        // `linkspan man` writes the page above them.
         What::Man { folder } => Ok(["export", "import", "infer"].into_iter().try_for_each(|name| {
             let command = commands.find_subcommand(name).cloned().unwrap_or_default();
             manual::write(command.name(&*format!("linkspan-schema-{name}").leak()), folder)

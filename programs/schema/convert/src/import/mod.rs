@@ -3,12 +3,12 @@
 //! | notation | lives in |
 //! |---|---|
 //! | Protocol Buffers, `.proto` | `proto` |
-//! | JSON Schema, the everyday subset | `json_schema` |
+//! | JSON Schema, a common subset | `json_schema` |
 //! | Python dataclasses and TypedDicts | `python` |
 //! | ROS 1 and 2, `.msg` | `ros` |
 //!
-//! What a schema cannot express is refused with file, line and column. Where the schema accepts more than the file,
-//! there is a [`Remark`].
+//! An inexpressible part is an error with file, line and column. A [`Remark`] marks each place where the schema
+//! accepts more than the file.
 
 mod json_schema;
 mod options;
@@ -38,20 +38,21 @@ pub enum Notation {
     Python,
 }
 
-/// A schema that was imported.
+/// An imported schema.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Import {
     /// The schema.
     pub schema: Schema,
-    /// Where it accepts more than the file does.
+    /// Places where it accepts more than the file.
     pub remarks: Vec<Remark>,
 }
 
 /// Returns the schema of a message in this file.
 ///
-/// `Malformed` if the file is wrong, `Unsupported` if a schema cannot express it, `TooLarge` if it has more types than
-/// a schema may have; each names file, line and column.
+/// # Errors
+/// `Malformed` for a wrong file, `Unsupported` for an inexpressible part, `TooLarge` above the number of types of a
+/// schema; each with file, line and column.
 pub fn import(notation: Notation, file: &Path, options: &Options) -> Result<Import> {
     let (schema, remarks) = match notation {
         Notation::Proto => proto::read(file, options)?,
@@ -59,7 +60,7 @@ pub fn import(notation: Notation, file: &Path, options: &Options) -> Result<Impo
         Notation::Python => python::read(file, options)?,
         Notation::Ros => ros::read(file, options)?,
     };
-    // Parsed again, so that a schema that its notation does not allow is an error and is never printed.
+    // Parsed again, to report a schema that its notation does not allow as an error instead of printing it.
     let schema = Schema::parse(&schema.to_toml()).map_err(|error| error.on(file.display()))?;
     Ok(Import { schema, remarks })
 }

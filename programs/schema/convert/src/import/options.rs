@@ -1,23 +1,23 @@
-//! The arguments of an import beside the file, and its remarks beside the schema.
+//! The options and the remarks of an import.
 
 use std::path::PathBuf;
 
-/// What to import, and from where.
+/// Options of an import.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Options {
-    /// The message, if a file defines several: its name, with or without its package.
+    /// The message, with or without its package, if a file defines several.
     pub message: Option<String>,
-    /// Directories that are searched for further files, beside that of the file.
+    /// Directories that are searched for further files, in addition to the file's directory.
     pub include: Vec<PathBuf>,
 }
 
-/// A place where the schema accepts more than the file does.
+/// A place where the schema accepts more than the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Remark {
     /// `FILE:LINE:COLUMN`.
     pub place: String,
-    /// What the schema does not contain.
+    /// The constraint that the schema lacks.
     pub text: String,
 }

@@ -1,4 +1,4 @@
-//! Imports `.proto` files. `protox` compiles them and resolves every name.
+//! Imports `.proto` files. `protox` compiles them and resolves names.
 
 use std::path::{Path, PathBuf};
 
@@ -14,14 +14,14 @@ use protox::prost_reflect::{
 use super::source::{self, Budget, Place};
 use super::{Options, Remark};
 
-/// The most bytes that a file and its imports may have together: the compiler takes up to 280 times as much memory.
+/// The most bytes of a file with its imports: the compiler takes up to 280 times this memory.
 const MAX_TOTAL: usize = 192 << 10;
 
-/// Finds files in the directory of the first one and in those given as options.
+/// Finds files in the first file's directory and in the directories of the options.
 struct Includes {
     root: String,
     folders: Vec<PathBuf>,
-    /// How many more bytes the files may have together.
+    /// The bytes that further files may have together.
     left: std::cell::Cell<usize>,
 }
 
@@ -75,10 +75,10 @@ pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark
     Ok((schema, reader.remarks))
 }
 
-/// Returns the error of the compiler, in one line with file, line and column.
+/// Returns the compiler's error on one line with file, line and column.
 fn refused(error: &protox::Error, root: &str, source: &str) -> Error {
     let text = format!("{error:?}").replace('\n', "; ");
-    // Our own error, which the compiler passed on.
+    // Our own error, passed on by the compiler.
     if let Some(ours) = text.strip_prefix(&format!("TooLarge ({}): ", ErrorKind::TooLarge.code())) {
         return Error::new(ErrorKind::TooLarge, ours);
     }
@@ -110,7 +110,7 @@ fn refused(error: &protox::Error, root: &str, source: &str) -> Error {
     Error::new(ErrorKind::Malformed, format!("{place}{text}{hint}"))
 }
 
-/// Returns the message of this name, or the only one of the file.
+/// Returns the message of this name, or the file's only message.
 fn chosen(pool: &DescriptorPool, file: &str, name: Option<&str>) -> Result<MessageDescriptor> {
     let of_file: Vec<MessageDescriptor> = pool
         .all_messages()
@@ -150,7 +150,7 @@ fn chosen(pool: &DescriptorPool, file: &str, name: Option<&str>) -> Result<Messa
 
 struct Reader {
     budget: Budget,
-    /// The messages that are being read, outermost first.
+    /// The messages being read, outermost first.
     open: Vec<String>,
     remarks: Vec<Remark>,
 }
@@ -161,7 +161,7 @@ impl Reader {
         let at = place(file.file_descriptor_proto(), message.path());
         self.budget.enter(at)?;
         self.open.push(message.full_name().to_owned());
-        // In the order of the file, not of their numbers.
+        // In the file's order instead of the field numbers' order.
         let mut all: Vec<FieldDescriptor> = message.fields().collect();
         all.sort_by_key(|field| field.path().last().copied());
         let mut fields: Vec<Field> = Vec::with_capacity(all.len());
@@ -307,7 +307,7 @@ fn described(mut field: Field, from: &FieldDescriptor) -> Field {
     field
 }
 
-/// Returns the value that stands for a field that was not sent; none for a message.
+/// Returns the value of an absent field; `None` for a message.
 fn default(field: &FieldDescriptor, kind: &Kind) -> Option<Value> {
     Some(match field.default_value() {
         ProtoValue::Bool(value) => value.into(),
@@ -315,7 +315,7 @@ fn default(field: &FieldDescriptor, kind: &Kind) -> Option<Value> {
         ProtoValue::I64(value) => value.into(),
         ProtoValue::U32(value) => value.into(),
         ProtoValue::U64(value) => value.into(),
-        // The schema's notation has no default that is not a number.
+        // The schema's notation has no NaN default.
         ProtoValue::F32(value) if !value.is_nan() => f64::from(value).into(),
         ProtoValue::F64(value) if !value.is_nan() => value.into(),
         ProtoValue::String(value) => value.into(),
@@ -329,14 +329,14 @@ fn default(field: &FieldDescriptor, kind: &Kind) -> Option<Value> {
     .filter(|_| !matches!(kind, Kind::Record(_) | Kind::Any))
 }
 
-/// Returns where this part of the file begins.
+/// Returns the start of this part in the file.
 fn place<'a>(file: &'a FileDescriptorProto, path: &[i32]) -> Place<'a> {
     let found = file.source_code_info.iter().flat_map(|info| &info.location).find(|each| each.path == path);
     let at = |index: usize| found.and_then(|each| each.span.get(index)).map_or(0, |at| *at as usize) + 1;
     Place { file: file.name.as_deref().unwrap_or_default(), line: at(0), column: at(1) }
 }
 
-/// Returns the comment before this part, or after it, in one line.
+/// Returns the comment before or after this part, on one line.
 fn comment(file: &FileDescriptorProto, path: &[i32]) -> String {
     let found = file.source_code_info.iter().flat_map(|info| &info.location).find(|each| each.path == path);
     let text = found.and_then(|each| each.leading_comments.as_ref().or(each.trailing_comments.as_ref()));

@@ -1,10 +1,11 @@
-//! Imports ROS 1 and ROS 2 `.msg` files, line by line.
+//! Imports ROS 1 and ROS 2 `.msg` files line by line.
 //!
-//! A message of another type in a field becomes a record in its place. Its definition is taken, in this order, from
-//! behind a line of `=` in a file that was read already (as recordings store them), from its package beside the package
-//! of the first file, from its package in a folder of `include`, or from the folder of the first file or of `include`
-//! itself. A type that contains itself, more than [`MAX_FILES`] definitions, and what a schema cannot express are
-//! refused with file, line and column; what is only lost (constants, bounds of another meaning) is a remark.
+//! A field with another message type becomes a nested record. Its definition is looked up in this order: after a line
+//! of `=` in a file that was already read, as recordings store them; in its package next to the first file's package;
+//! in its package in a folder of `include`; in the folder of the first file or of `include`.
+//!
+//! Errors with file, line and column are: a type that contains itself, more than [`MAX_FILES`] definitions, and
+//! inexpressible parts. Dropped parts (constants, bounds with another meaning) become remarks.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use linkspan::{DType, ErrorKind, Result, Value, quoted};
 use super::source::{self, Budget, Place};
 use super::{Options, Remark};
 
-/// How many files one message may refer to.
+/// The most files that one message may refer to.
 const MAX_FILES: usize = 256;
 
 /// A definition: its file, its first line there, and its text.
@@ -25,7 +26,7 @@ struct Definition {
     text: String,
 }
 
-/// The state of reading one message with all that it contains.
+/// The state of reading one message with its nested types.
 struct Reader<'a> {
     /// Folders with packages.
     include: &'a [PathBuf],
@@ -33,17 +34,17 @@ struct Reader<'a> {
     folder: PathBuf,
     /// By `package/Type`.
     known: BTreeMap<String, Definition>,
-    /// Limits the types of a message, which may multiply by repeated references.
+    /// Limits the types of a message, which repeated references may multiply.
     budget: Budget,
-    /// The types that are being read, outermost first: a reference to one of these is a recursive type.
+    /// The types being read, outermost first; a reference to one of them is recursive.
     open: Vec<String>,
     remarks: Vec<Remark>,
 }
 
-/// Reads the message of a file, or another one of `options.message` in it.
+/// Reads the message of a file, or the message `options.message` in it.
 ///
 /// # Errors
-/// Those of reading the file; `Malformed`, `Unsupported`, `NotFound` and `TooLarge` with file, line and column.
+/// Errors of reading the file; `Malformed`, `Unsupported`, `NotFound` and `TooLarge` with file, line and column.
 pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark>)> {
     let text = source::text(file)?;
     let folder = file.parent().unwrap_or(Path::new("")).to_owned();
@@ -74,8 +75,8 @@ pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark
 }
 
 impl Reader<'_> {
-    /// Returns the definitions in this text: one, or several after lines of `=` and `MSG: package/Type`, as recordings
-    /// hold them.
+    /// Adds this text's definitions: one, or several separated by lines of `=` and `MSG: package/Type`, as in
+    /// recordings.
     fn add_all(&mut self, file: &str, text: &str, name: &str) {
         let mut name = name.to_owned();
         let mut part = Definition { file: file.to_owned(), line: 1, text: String::new() };
@@ -97,7 +98,7 @@ impl Reader<'_> {
         self.known.insert(name, part);
     }
 
-    /// Reads the file of a type that is not known yet.
+    /// Reads the file of an unknown type.
     fn find(&mut self, name: &str, at: Place<'_>) -> Result<()> {
         if self.known.contains_key(name) {
             return Ok(());
@@ -152,7 +153,7 @@ impl Reader<'_> {
                 line.split_once('#').map_or((line, None), |(code, doc)| (code, Some(doc.trim())));
             let column = code.len() - code.trim_start().len();
             let at = Place { file: &file, line: first + number, column: column + 1 };
-            // A text constant may contain the comment character; it is not a field in any case.
+            // A text constant may contain the comment character, but it is not a field anyway.
             if code.trim().is_empty() {
                 match comment {
                     Some(doc) => docs.push(doc),
@@ -181,7 +182,7 @@ impl Reader<'_> {
         Ok(Kind::Record(fields))
     }
 
-    /// Returns a field; none for a constant.
+    /// Returns a field; `None` for a constant.
     fn line(&mut self, code: &str, at: Place<'_>, within: &str) -> Result<Option<Field>> {
         let Some((of, rest)) = code.split_once(char::is_whitespace) else {
             let text =
@@ -205,7 +206,7 @@ impl Reader<'_> {
         Ok(Some(field))
     }
 
-    /// Adds a remark that constants are left out, one for each group of consecutive constants.
+    /// Adds a remark about dropped constants, one per group of consecutive constants.
     fn leave_out(&mut self, name: &str, at: Place<'_>) {
         const WHAT: &str = "a schema has no constants, these are left out: ";
         let file = format!("{}:", at.file);
@@ -298,7 +299,7 @@ impl Reader<'_> {
     }
 }
 
-/// Returns the type of the elements of an array of these numbers.
+/// Returns the element type for an array of these numbers.
 fn dtype(kind: &Kind) -> Option<DType> {
     Some(match kind {
         Kind::Bool => DType::Bool,

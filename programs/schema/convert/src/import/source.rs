@@ -1,4 +1,4 @@
-//! Files to import: reads them with a limit, and makes errors that name the place.
+//! Reads files to import with a limit, and makes errors with a place.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use linkspan::{Error, ErrorKind, Result, quoted};
 
 /// The longest file, in bytes.
 pub(super) const MAX_SOURCE: usize = 256 << 10;
-/// How deeply blocks may be nested: parsers recurse for each.
+/// The most levels of nested blocks, because parsers recurse.
 const MAX_BLOCKS: usize = 64;
 
 /// Returns the text of a file of at most [`MAX_SOURCE`] bytes.
@@ -24,7 +24,7 @@ pub(super) fn text_up_to(path: &Path, most: usize) -> Result<String> {
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-/// Returns an error if blocks are nested more deeply than parsers can follow.
+/// Returns an error if blocks are nested too deeply for parsers.
 pub(super) fn check_depth(shown: &str, text: &str) -> Result<()> {
     let mut depth = 0_usize;
     for (number, line) in text.lines().enumerate() {
@@ -71,7 +71,7 @@ impl Place<'_> {
         self.error(ErrorKind::Unsupported, text)
     }
 
-    /// Checks that every language can have a field of this name.
+    /// Checks that this can be a field's name in every language.
     pub(super) fn field(&self, name: &str, of: Type) -> Result<Field> {
         if !Field::is_name(name) {
             let text = format!(
@@ -84,7 +84,7 @@ impl Place<'_> {
     }
 }
 
-/// How many more types the schema may have, and how much deeper they may be nested.
+/// The remaining number of types and levels that the schema may have.
 pub(super) struct Budget {
     left: usize,
     depth: usize,
@@ -95,7 +95,6 @@ impl Budget {
         Budget { left: Schema::MAX_TYPES, depth: 0 }
     }
 
-    /// Counts one type.
     pub(super) fn take(&mut self, at: Place<'_>) -> Result<()> {
         let Some(left) = self.left.checked_sub(1) else {
             let text = format!(
@@ -110,7 +109,7 @@ impl Budget {
 
     /// Enters a level; [`Budget::leave`] leaves it.
     pub(super) fn enter(&mut self, at: Place<'_>) -> Result<()> {
-        // A list of records is two levels.
+        // A list of records takes two levels.
         if self.depth + 2 >= Schema::MAX_DEPTH {
             let text = format!("types lie deeper in each other than {}", Schema::MAX_DEPTH);
             return Err(at.error(ErrorKind::TooLarge, text));

@@ -1,4 +1,4 @@
-//! Random values for a schema: those that it accepts, with the edges of every type, and others with one thing changed.
+//! Random values for a schema: accepted ones with the edges of every type, and others with one change.
 
 #[path = "../../../../../rust-core/value/tests/vectors/random.rs"]
 pub mod random;
@@ -8,11 +8,11 @@ use linkspan::value::NdArrayRef;
 use linkspan::{DType, Map, Order, Timestamp, Value};
 use random::Random;
 
-/// Values for one schema.
+/// A source of values for one schema.
 pub struct Values<'a> {
     schema: &'a Schema,
     pub random: Random,
-    /// The lengths that the names in shapes stand for in the value that is being made.
+    /// The lengths of named dimensions in the current value.
     lengths: Vec<(String, u64)>,
 }
 
@@ -21,13 +21,12 @@ impl<'a> Values<'a> {
         Values { schema, random: Random(seed | 1), lengths: Vec::new() }
     }
 
-    /// A value that the schema accepts in three cases of four, else one that differs from such a value in one place.
+    /// Returns an accepted value in three of four cases, else one with a single change.
     pub fn next(&mut self) -> Value {
         let value = self.accepted();
         if self.random.next(4) > 0 { value } else { self.changed(value) }
     }
 
-    /// A value that the schema accepts.
     pub fn accepted(&mut self) -> Value {
         self.lengths.clear();
         let root = &self.schema.root;
@@ -148,7 +147,7 @@ impl<'a> Values<'a> {
         Value::Map(map)
     }
 
-    /// Columns of one length, which a name or a limit of theirs may settle.
+    /// Returns columns of equal length, which a named dimension or a limit may determine.
     fn table(&mut self, columns: &[Field]) -> Value {
         let mut length = self.random.next(4) as u64;
         for column in columns {
@@ -185,7 +184,7 @@ impl<'a> Values<'a> {
         array(dtype, &lengths, order)
     }
 
-    /// The length that this stands for already, or this one from now on.
+    /// Returns this name's length; `any` becomes its length if it has none yet.
     fn length_or(&mut self, length: &Length, any: u64) -> u64 {
         match length {
             Length::Fixed(length) => *length,
@@ -200,7 +199,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// The value with one thing changed somewhere in it.
+    /// Returns the value with one change somewhere.
     fn changed(&mut self, value: Value) -> Value {
         match value {
             Value::Map(map) if !map.is_empty() && self.random.next(8) > 0 => {
@@ -290,7 +289,7 @@ fn integer(number: i128) -> Value {
     i64::try_from(number).map_or_else(|_| u64::try_from(number).unwrap().into(), Value::from)
 }
 
-/// As much of the text as fits.
+/// Returns the longest prefix that fits.
 fn fitting(text: &str, most: u64) -> &str {
     let most = usize::try_from(most).unwrap_or(usize::MAX).min(text.len());
     &text[..(0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)]

@@ -1,16 +1,16 @@
-//! What the tests of imports share.
+//! Helpers of the import tests.
 
 use linkspan::schema::{Kind, Schema};
 use linkspan_schema_convert::import::Options;
 
-/// The options that choose one message or class of a file.
+/// Returns options that choose one message or class of a file.
 pub fn message(name: &str) -> Options {
     let mut options = Options::default();
     options.message = Some(name.to_owned());
     options
 }
 
-/// The fields of a record with their types, as the model shows them.
+/// Returns a record's fields with their types, as the model shows them.
 pub fn fields(schema: &Schema) -> Vec<String> {
     let Kind::Record(fields) = &schema.root.kind else { panic!("{}", schema.root) };
     fields

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use linkspan::schema::Schema;
 
-/// Each with the name of its file, in the order of the names.
+/// Returns each schema with its file's name, ordered by name.
 pub fn schemas() -> Vec<(String, Schema)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/vectors/schemas");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -1,19 +1,17 @@
-//! The fields of an Arrow schema, and the types of Arrow that they need.
+//! The fields of an Arrow schema, and the Arrow types that they need.
 
 use linkspan::schema::Width;
 
-/// A field of Arrow.
 pub(super) struct Column {
     pub(super) name: String,
     pub(super) nullable: bool,
     pub(super) of: Arrow,
     pub(super) children: Vec<Column>,
-    /// Whether its values are in a dictionary, with `i32` as its indices.
+    /// Whether its values are in a dictionary with `i32` indices.
     pub(super) in_dictionary: bool,
     pub(super) metadata: Vec<(&'static str, String)>,
 }
 
-/// The types of Arrow that schemas use.
 #[derive(Clone, Copy)]
 pub(super) enum Arrow {
     Bool,

@@ -1,4 +1,4 @@
-//! The bytes of a schema message of Arrow's IPC format: the tables of `Schema.fbs` and `Message.fbs` that it needs.
+//! The bytes of a schema message in Arrow's IPC format: the needed tables of `Schema.fbs` and `Message.fbs`.
 
 use flatbuffers::{FlatBufferBuilder, TableFinishedWIPOffset, VOffsetT, WIPOffset};
 use linkspan::schema::Width;
@@ -13,12 +13,12 @@ const VERSION: i16 = 4;
 /// `MessageHeader.Schema`.
 const SCHEMA: u8 = 1;
 
-/// The offset in the vtable of the field at this position.
+/// Returns a field's offset in the vtable.
 const fn slot(position: VOffsetT) -> VOffsetT {
     4 + 2 * position
 }
 
-/// Returns the message with its length in front, padded to 8 bytes.
+/// Returns the message after its length, padded to 8 bytes.
 pub(super) fn message(columns: &[Column], metadata: &[(&'static str, String)]) -> Vec<u8> {
     let mut to = Builder::new();
     let mut dictionaries = 0;
@@ -73,7 +73,7 @@ fn field(to: &mut Builder, of: &Column, dictionaries: &mut i64) -> Table {
     to.end_table(start)
 }
 
-/// Returns the number of a type in the union `Type`, and its table.
+/// Returns a type's number in the union `Type`, and its table.
 fn arrow(to: &mut Builder, of: Arrow) -> (u8, Table) {
     if let Arrow::Integer(width) = of {
         return (2, integer(to, width));

@@ -71,7 +71,7 @@ impl C<'_> {
         text.line(self.declare(&member.slot.shape, &member.name, true) + ";");
     }
 
-    /// The declaration of a variable. Only a field of a struct can be a C array.
+    /// Returns a variable's declaration. Only a field of a struct can be a C array.
     pub(super) fn declare(&self, shape: &Shape, name: &str, is_field: bool) -> String {
         let plain = |word: &str| format!("{word} {name}");
         match shape {
@@ -111,7 +111,7 @@ impl C<'_> {
     }
 }
 
-/// The constant of an enum's value or a union's variant.
+/// Returns the constant of an enum's value or a union's variant.
 pub(super) fn constant(path: &str, value: &str) -> String {
     Case::Upper.join(&format!("{path}.{value}"))
 }
@@ -123,7 +123,7 @@ pub(super) fn integer(width: Width) -> String {
     }
 }
 
-/// The type of an array's elements, and the extra dimension if an element has two parts.
+/// Returns the element type, and the extra dimension if an element has two parts.
 pub(super) fn element(dtype: DType) -> (&'static str, &'static str) {
     match dtype {
         DType::Bool => ("bool", ""),

@@ -1,10 +1,10 @@
-//! The state of the C generator: the plan of the schema, and what several parts of a file share.
+//! The state of the C generator.
 
 use crate::generate::plan::Plan;
 
-/// Writes the C of one schema. Its methods are in the files of this folder, each beside what it writes.
+/// Writes the C of one schema. The other files of this folder contain its methods.
 pub(super) struct C<'p> {
     pub(super) plan: &'p Plan<'p>,
-    /// The schema's name, the prefix of the names of its files and functions.
+    /// The schema's name, which prefixes files and functions.
     pub(super) name: String,
 }

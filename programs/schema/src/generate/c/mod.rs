@@ -1,9 +1,9 @@
-//! C: a header with one struct for each record, and a source with the table by which those are encoded and decoded.
+//! C: a header with a struct for each record, and a source with tables to encode and decode them.
 //!
-//! | what | lives in |
+//! | part | lives in |
 //! |---|---|
-//! | the two files, and the functions in them | here |
-//! | the state of what writes them | `generator` |
+//! | the two files and their functions | here |
+//! | the generator's state | `generator` |
 //! | structs, enums, unions | `declare` |
 //! | the table of a struct: offsets, keys, defaults | `table` |
 //! | copies of packed records | `packed` |
@@ -17,7 +17,7 @@ use super::native::{self, literal, names_width};
 use super::{Case, Definition, File, Plan, Text};
 use generator::C;
 
-/// The header and the source.
+/// Returns the header and the source.
 pub(super) fn generate(plan: &Plan<'_>) -> linkspan::Result<Vec<File>> {
     for def in &plan.types {
         if let Definition::Record(members) | Definition::Table(members) = &def.definition {
@@ -33,12 +33,12 @@ pub(super) fn generate(plan: &Plan<'_>) -> linkspan::Result<Vec<File>> {
 }
 
 impl C<'_> {
-    /// The identifier of the type of a message.
+    /// Returns the identifier of the message type.
     fn root(&self) -> &str {
         self.plan.root_type().map_or(&self.name, |def| &def.name)
     }
 
-    /// `Unsupported` if a type has the name of a function or a constant of the files.
+    /// Returns `Unsupported` if a type has the name of a generated function or constant.
     fn check_names(&self) -> linkspan::Result<()> {
         let root = self.root();
         let of_bytes: &[&str] = match self.plan.schema.packed {
@@ -130,7 +130,7 @@ void {root}_free({root} *to);
         Ok(text.finish())
     }
 
-    /// The names of an enum, and the function that gives one.
+    /// Writes the names of an enum, and the function that returns one.
     fn names<'n>(&self, text: &mut Text, name: &str, names: impl Iterator<Item = &'n str>) {
         let names: Vec<&str> = names.collect();
         let width = names_width(names.iter().copied()) + 1;
@@ -143,7 +143,7 @@ void {root}_free({root} *to);
     }
 }
 
-/// The functions from and to messages.
+/// Returns the declarations of the functions from and to messages.
 fn declarations(root: &str) -> String {
     format!(
         "// Sets `message` to one that holds `from`; its previous value goes.
@@ -164,7 +164,7 @@ linkspan_status {root}_get({root} *to, const linkspan_message *message, const ch
     )
 }
 
-/// The functions from and to bytes.
+/// Returns the declarations of the functions from and to bytes.
 fn bytes_declarations(root: &str) -> String {
     format!(
         "// Encodes `from`. Free the bytes with linkspan_free().
@@ -176,7 +176,7 @@ linkspan_status {root}_from_bytes({root} *to, const uint8_t *bytes, size_t lengt
     )
 }
 
-/// Each is one call into the library with the table of the struct.
+/// Returns the functions, each a call into the library with the struct's table.
 fn functions(root: &str, upper: &str) -> String {
     let record = table::record(root);
     format!(

@@ -6,7 +6,7 @@ use super::super::{Case, Text, packed};
 use super::generator::C;
 
 impl C<'_> {
-    /// The layout of a packed record, and the copies to and from its bytes.
+    /// Writes the layout of a packed record, and the copies to and from its bytes.
     pub(super) fn pack(&self, text: &mut Text, root: &str, layout: &Layout<'_>) {
         let upper = self.plan.name(Case::Upper);
         text.line(format!("// The bytes of a message.\n#define {upper}_SIZE {}\n", layout.size));
@@ -48,7 +48,6 @@ impl C<'_> {
         );
     }
 
-    /// The functions of a packed record.
     pub(super) fn packed_functions(&self, text: &mut Text, root: &str, size: usize) {
         let upper = self.plan.name(Case::Upper);
         text.line(format!(

@@ -1,4 +1,4 @@
-//! The table of a struct, which the library uses to encode and decode it: the offset, key and default of each field.
+//! The table of a struct (offset, key and default of each field), with which the library encodes and decodes it.
 
 use linkspan::schema::Length;
 use linkspan::value::Order;
@@ -8,18 +8,18 @@ use super::super::native::{self, dtype_constant, fixed, literal};
 use super::super::{Definition, Member, Shape, Text, TypeDef};
 use super::generator::C;
 
-/// The identifier of the table of a struct.
+/// Returns the identifier of a struct's table.
 pub(super) fn record(root: &str) -> String {
     format!("linkspan_record_of_{root}")
 }
 
-/// An expression that names a field of a struct without evaluating anything.
+/// Returns an expression that names a struct's field without evaluating anything.
 fn member(of: &str, name: &str) -> String {
     format!("(({of} *)0)->{name}")
 }
 
 impl C<'_> {
-    /// The types of the schema, then the table of the whole message.
+    /// Writes the types of the schema, then the table of the whole message.
     pub(super) fn table(&self, text: &mut Text) -> Result<()> {
         for def in &self.plan.types {
             self.define_type(text, def)?;
@@ -91,7 +91,7 @@ impl C<'_> {
         Ok(format!("{{{field}}}"))
     }
 
-    /// An expression for the address of a type; `value` is an expression of a value of that type.
+    /// Returns an expression for a type's address; `value` is an expression of a value of that type.
     fn type_of(&self, shape: &Shape, value: &str, is_field: bool) -> String {
         let width;
         let (kind, more) = match shape {
@@ -141,7 +141,7 @@ impl C<'_> {
     }
 }
 
-/// The lengths that an array must have; any length for one that is not fixed.
+/// Returns the required lengths of an array; UINT64_MAX allows any length.
 fn dims(shape: &[Length]) -> String {
     let lengths: Vec<String> = shape
         .iter()

@@ -1,8 +1,8 @@
-//! The state of the C++ generator: the plan of the schema, and what several parts of a file share.
+//! The state of the C++ generator.
 
 use crate::generate::plan::Plan;
 
-/// Writes the C++ of one schema. Its methods are in the files of this folder, each beside what it writes.
+/// Writes the C++ of one schema. The other files of this folder contain its methods.
 pub(super) struct Cpp<'p> {
     pub(super) plan: &'p Plan<'p>,
 }

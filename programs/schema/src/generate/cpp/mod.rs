@@ -1,9 +1,9 @@
 //! C++: one header with a struct for each record, and the functions that encode and decode it.
 //!
-//! | what | lives in |
+//! | part | lives in |
 //! |---|---|
-//! | the header, and what every message has | here |
-//! | the state of what writes it | `generator` |
+//! | the header, and the members of every message | here |
+//! | the generator's state | `generator` |
 //! | structs, enums, unions | `define` |
 //! | the table of a struct: places, keys, defaults | `table` |
 //! | types and defaults | `types` |
@@ -21,11 +21,10 @@ use super::{Case, Definition, File, Plan, Text, TypeDef};
 use generator::Cpp;
 use types::indent;
 
-/// The comments of the functions by which a message takes and gives a struct.
+/// The doc comments of the functions that convert between messages and structs.
 const PUT_DOC: &str = "/// Puts this as one value of a message: `message.put(key, value)` calls it.";
 const GET_DOC: &str = "/// Returns the value at a path of a message: `message.get<T>(path)` calls it.";
 
-/// The header.
 pub(super) fn generate(plan: &Plan<'_>) -> linkspan::Result<Vec<File>> {
     let cpp = Cpp { plan };
     Ok(vec![File { name: format!("{}.hpp", plan.name(Case::Snake)), text: cpp.header()? }])
@@ -57,7 +56,7 @@ impl Cpp<'_> {
         Ok(text.finish())
     }
 
-    /// The constants that every message has.
+    /// Writes the constants of every message.
     fn constants(&self, text: &mut Text) {
         text.line("");
         text.line(format!(
@@ -72,7 +71,7 @@ static const char *schema() {{",
         text.line("    return text_;\n}\n");
     }
 
-    /// The functions that every message has. `held` is what its table describes: the struct, or the one value in it.
+    /// Writes the functions of every message. `held` is the table's subject: the struct, or the single value in it.
     fn message(&self, text: &mut Text, name: &str, held: &str, of: &str) {
         self.constants(text);
         let place = |of: &str| match (held, of) {
@@ -109,8 +108,9 @@ static {name} from_bytes(linkspan::bytes_view bytes_, linkspan::encoding encodin
         self.part(text, &this, &result, name, of);
     }
 
-    /// The functions of one value among others, and the table. `this` and `result` are the addresses of what that
-    /// describes.
+    /// Writes the table, and the functions of one value among others.
+    ///
+    /// `this` and `result` are the addresses of the described values.
     fn part(&self, text: &mut Text, this: &str, result: &str, name: &str, of: &str) {
         text.line(format!(
             "{PUT_DOC}
@@ -134,7 +134,7 @@ static {name} get_(const linkspan::message &message_, const char *path_) {{
         });
     }
 
-    /// A message that is not a record, table or union.
+    /// Writes a message that is not a record, table or union.
     fn wrapper(&self, text: &mut Text) {
         let slot = &self.plan.root;
         let name = match self.plan.root_type() {
@@ -165,7 +165,7 @@ static {name} get_(const linkspan::message &message_, const char *path_) {{
         Ok(())
     }
 
-    /// The functions of a packed record, instead of those that go field by field.
+    /// Writes the functions of a packed record, which copy it as a whole.
     fn packed_members(&self, text: &mut Text, name: &str, layout: &Layout<'_>) {
         let size = layout.size;
         self.constants(text);

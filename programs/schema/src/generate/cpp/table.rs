@@ -10,7 +10,7 @@ use super::generator::Cpp;
 use super::types::element;
 
 impl Cpp<'_> {
-    /// The type of `linkspan::record` that accesses values of this shape.
+    /// Returns the type of `linkspan::record` that accesses values of this shape.
     pub(super) fn reached(&self, shape: &Shape, is_field: bool) -> String {
         let plain = match shape {
             Shape::Any => "any",
@@ -46,13 +46,13 @@ impl Cpp<'_> {
         format!("linkspan::record::{plain}")
     }
 
-    /// An array whose elements lie in the struct.
+    /// Returns the type of an array whose elements are inside the struct.
     fn elements(&self, shape: &Shape, dtype: DType, lengths: &[Length]) -> String {
         let of = self.type_of(shape, true);
         format!("linkspan::record::elements<{of}, {}{}>", dtype_constant(dtype), dims(lengths))
     }
 
-    /// The function that returns the offsets of the fields of a struct, or the variants of a union.
+    /// Writes the function that returns the offsets of a struct's fields or a union's variants.
     pub(super) fn layout(
         &self,
         text: &mut Text,
@@ -106,7 +106,7 @@ impl Cpp<'_> {
     }
 }
 
-/// An array whose elements have memory of their own.
+/// Returns the type of an array whose elements are outside the struct.
 fn array(dtype: DType, lengths: Option<&[Length]>, order: Option<Order>) -> String {
     let order = match order {
         Some(Order::Row) => "LINKSPAN_ROW",
@@ -118,7 +118,7 @@ fn array(dtype: DType, lengths: Option<&[Length]>, order: Option<Order>) -> Stri
     format!("linkspan::record::array<{}, {}, {order}, {rank}{dims}>", element(dtype), dtype_constant(dtype))
 }
 
-/// The lengths that an array must have, each after a comma; any length for one that is not fixed.
+/// Returns the required lengths of an array, each after a comma; UINT64_MAX allows any length.
 fn dims(lengths: &[Length]) -> String {
     lengths
         .iter()

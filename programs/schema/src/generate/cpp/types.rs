@@ -1,4 +1,4 @@
-//! Types and defaults as C++ writes them.
+//! Types and defaults in C++.
 
 use linkspan::schema::Width;
 use linkspan::value::{DType, Value};
@@ -8,7 +8,7 @@ use super::super::{Definition, Shape};
 use super::generator::Cpp;
 
 impl Cpp<'_> {
-    /// The type of a variable. Only a field of a struct is a `std::array`.
+    /// Returns a variable's type. Only a field of a struct is a `std::array`.
     pub(super) fn type_of(&self, shape: &Shape, is_field: bool) -> String {
         match shape {
             Shape::Any => "std::shared_ptr<linkspan::message>".to_owned(),
@@ -37,7 +37,7 @@ impl Cpp<'_> {
         }
     }
 
-    /// The default of a field, for its braces.
+    /// Returns a field's default, for its braces.
     pub(super) fn initial(&self, shape: &Shape, value: &Value) -> String {
         match (shape, value) {
             (Shape::Named(at), Value::Text(name)) => {
@@ -100,7 +100,7 @@ pub(super) fn element(dtype: DType) -> &'static str {
     }
 }
 
-/// A text literal with its length, since it may have a NUL inside.
+/// Returns a text literal with its length, because it may contain NUL.
 pub(super) fn sized(bytes: &[u8]) -> String {
     if bytes.contains(&0) { format!("{}, {}", literal(bytes), bytes.len()) } else { literal(bytes) }
 }

@@ -1,5 +1,4 @@
-//! The functions of a derived type through which the library accesses components that have memory of their own or may
-//! be absent.
+//! The functions of a derived type through which the library accesses allocatable and optional components.
 
 use super::super::native::fixed;
 use super::super::{Shape, Text};
@@ -26,7 +25,7 @@ pub(super) fn functions_of(host: &Host<'_>) -> Vec<&'static str> {
     needed.into_iter().filter(|(_, needed)| *needed).map(|(name, _)| name).collect()
 }
 
-/// What a function has besides `at` and `which`: its arguments, its local variables, and its initial result.
+/// Returns a function's additional arguments, its local variables, and its initial result.
 fn frame(function: &str) -> [&'static str; 3] {
     match function {
         "view" => [", count", "   integer(c_size_t), intent(out) :: count\n", "   count = 0\n"],
@@ -89,7 +88,7 @@ end function
     }
 }
 
-/// The statements of a function for a component, if it has any.
+/// Returns a function's statements for a component, if it has any.
 fn case(function: &str, part: &Part<'_>, place: &str) -> Option<String> {
     let is_array = matches!(part.shape, Shape::NdArray { .. });
     let is_text = matches!(part.shape, Shape::Text(_) | Shape::Decimal);
@@ -107,7 +106,7 @@ fn case(function: &str, part: &Part<'_>, place: &str) -> Option<String> {
                 "if (allocated({place})) then\n   count = {count}\n   if (count > 0) found = c_loc({place})\n{otherwise}end if\n"
             )
         }
-        // Deallocating what is not allocated is no error if `stat` is given.
+        // With `stat`, deallocating an unallocated component is not an error.
         "resize" if part.is_reached() && !is_array => {
             let room = match is_text {
                 true => format!("allocate (character(len=count) :: {place}, stat=stat)"),
@@ -126,7 +125,7 @@ fn case(function: &str, part: &Part<'_>, place: &str) -> Option<String> {
     Some(text)
 }
 
-/// The place of a value as the library is given it: the type itself, if functions access the value from there.
+/// Returns the address that the library gets for a value: the type's own, if functions access the value from there.
 fn start(part: &Part<'_>, place: &str) -> String {
     if part.is_reached() { "at".to_owned() } else { format!("c_loc({place})") }
 }
@@ -183,7 +182,7 @@ fn resize_array(part: &Part<'_>, place: &str) -> String {
     format!("deallocate ({place}, stat=stat)\n{room}\nif (stat == 0) {found}\n")
 }
 
-/// Whether the elements lie in the type.
+/// Returns whether the elements are inside the type.
 fn is_inside(part: &Part<'_>) -> bool {
     !part.allocated && fixed(part.shape).is_some()
 }

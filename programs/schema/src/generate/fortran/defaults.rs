@@ -1,4 +1,4 @@
-//! Defaults, as expressions and as statements, and the literals of numbers.
+//! Defaults as expressions and as statements, and number literals.
 
 use linkspan::value::Value;
 
@@ -23,7 +23,7 @@ impl Fortran<'_> {
         procedures.line(format!("subroutine {name}_set_defaults(self)\n   class({name}), intent(out) :: self\n{unused}{}end subroutine\n", indent(&set)));
     }
 
-    /// Statements for a default that cannot stand in the declaration of a component.
+    /// Writes statements for a default that a component's declaration cannot express.
     pub(super) fn set(&self, text: &mut Text, slot: &Slot, to: &str, value: &Value) {
         match (&slot.shape, value) {
             (Shape::Text(_), Value::Text(value)) => text.line(wrap(&format!("{to} = {}", literal(value)))),
@@ -57,7 +57,7 @@ impl Fortran<'_> {
         }
     }
 
-    /// A default as an expression.
+    /// Returns a default as an expression.
     pub(super) fn initial(&self, shape: &Shape, value: &Value) -> Option<String> {
         match (shape, value) {
             (Shape::Named(at), Value::Text(name)) => {
@@ -93,6 +93,6 @@ pub(super) fn real(value: f64, shape: &Shape) -> String {
     } else {
         -0x10
     };
-    // The bit pattern, since no literal expresses these.
+    // The bit pattern, because no literal expresses these.
     format!("real(transfer({}_int64, 1.0_real64), {kind})", i64::from(bits) << 48)
 }

@@ -1,15 +1,15 @@
-//! The state of the Fortran generator: the plan of the schema, and what several parts of a file share.
+//! The state of the Fortran generator.
 
 use crate::generate::plan::{Plan, Shape};
 
-/// Writes the Fortran of one schema. Its methods are in the files of this folder, each beside what it writes.
+/// Writes the Fortran of one schema. The other files of this folder contain its methods.
 pub(super) struct Fortran<'p> {
     pub(super) plan: &'p Plan<'p>,
     /// The types for values of lists and maps that the module needs so far.
     pub(super) holders: Vec<Holder>,
 }
 
-/// A type for the values of a list or a map that have no type of their own that could be the element of an array.
+/// A type for values of a list or map whose own type cannot be an array's element.
 pub(super) struct Holder {
     pub name: String,
     pub shape: Shape,

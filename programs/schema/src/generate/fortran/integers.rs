@@ -1,9 +1,8 @@
-//! Kinds and literals of integers in Fortran, which has no unsigned ones.
+//! Kinds and literals of integers in Fortran, which only has signed ones.
 
 use linkspan::schema::Width;
 
-/// The kind of an integer that holds every number of this width; an unsigned 64-bit integer has the kind with the same
-/// bits.
+/// Returns a kind that holds every number of this width. An unsigned 64-bit integer gets the kind with equal bits.
 pub(super) fn kind(width: Width) -> &'static str {
     match width {
         Width::I8 => "int8",
@@ -13,17 +12,17 @@ pub(super) fn kind(width: Width) -> &'static str {
     }
 }
 
-/// An integer with its kind.
+/// Returns an integer with its kind.
 pub(super) fn integer_of(width: Width, value: i128) -> String {
     of_kind(kind(width), value)
 }
 
-/// An integer of 64 bits.
+/// Returns an integer of 64 bits.
 pub(super) fn whole(value: i128) -> String {
     of_kind("int64", value)
 }
 
-/// An integer of a kind; the least one of each has no literal, and no range that is symmetric, so it is a bit.
+/// Returns an integer of a kind. The least one has no literal, so it is written as a bit.
 pub(super) fn of_kind(kind: &str, value: i128) -> String {
     let bits = match kind {
         "int8" => 8,

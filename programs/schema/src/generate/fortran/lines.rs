@@ -14,7 +14,7 @@ pub(super) fn wrap(line: &str) -> String {
     out + &rest
 }
 
-/// A text as Fortran writes it, in pieces that fit a line; control characters by their numbers.
+/// Returns a text literal in pieces that fit a line; control characters by their numbers.
 pub(super) fn literal(text: &str) -> String {
     let mut pieces = vec![String::new()];
     let mut out = Vec::new();

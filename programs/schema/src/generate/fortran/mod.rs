@@ -1,18 +1,18 @@
 //! Fortran: one module with a derived type for each record, and the procedures that encode and decode it.
 //!
-//! | what | lives in |
+//! | part | lives in |
 //! |---|---|
 //! | the module, enums | here |
-//! | records, unions, messages that are neither | `record` |
-//! | the state of what writes a module | `generator` |
+//! | records, unions, other messages | `record` |
+//! | the generator's state | `generator` |
 //! | derived types and their components | `types` |
 //! | defaults | `defaults` |
 //! | kinds and literals of integers | `integers` |
 //! | the frames of procedures | `procedures` |
 //! | the tables by which the library reads and fills types | `table` |
-//! | derived types and components as tables describe them | `part` |
+//! | derived types and components, as tables describe them | `part` |
 //! | the functions that the tables name | `access` |
-//! | what hands a value and its table to the library | `whole` |
+//! | the calls that pass a value and its table to the library | `whole` |
 //! | packed records | `packed` |
 //! | long lines and texts | `lines` |
 
@@ -34,14 +34,13 @@ use super::{Case, Definition, File, Member, Plan, Text, TypeDef};
 use generator::Fortran;
 use lines::literal;
 
-/// The module.
 pub(super) fn generate(plan: &Plan<'_>) -> linkspan::Result<Vec<File>> {
     let mut fortran = Fortran { plan, holders: Vec::new() };
     let text = fortran.module()?;
     Ok(vec![File { name: format!("{}.f90", plan.name(Case::Snake)), text }])
 }
 
-/// The variables of procedures that name a type of the schema.
+/// Variables of procedures that name a type of the schema.
 const VARIABLES: &[&str] = &[
     "array", "at", "bytes", "count", "encoding", "errmsg", "found", "message", "n", "outcome", "path",
     "stat", "text", "which", "zero",
@@ -107,7 +106,7 @@ impl Fortran<'_> {
         Ok(text.finish())
     }
 
-    /// `Unsupported` if a type has the name of something else in the module, or of the type of another list's values.
+    /// Returns `Unsupported` if a type's name collides with another name in the module.
     fn check_names(&self) -> linkspan::Result<()> {
         let root = self.root();
         for def in &self.plan.types {
@@ -145,7 +144,7 @@ impl Fortran<'_> {
         Ok(())
     }
 
-    /// The names in the module that belong to a type, beside the type itself.
+    /// Returns the names in the module that belong to a type, except the type's own.
     fn makes(&self, def: &TypeDef) -> impl Iterator<Item = String> {
         let values = |members: &[Member]| members.iter().map(|member| member.name.clone()).collect();
         let (packed, is_root) = (self.plan.schema.packed, self.root() == def.name);

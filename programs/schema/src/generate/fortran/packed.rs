@@ -1,6 +1,6 @@
-//! Packed records in Fortran: an interoperable type with the layout of the message, so that one `transfer` copies it.
+//! Packed records in Fortran: an interoperable type with the message's layout, which one `transfer` copies.
 //!
-//! Such a type has no type-bound procedures; those of the module take it as their first argument.
+//! Such a type has no type-bound procedures; the module's procedures take it as their first argument.
 
 use linkspan::schema::{Kind, Layout, Width};
 use linkspan::value::{DType, Order};
@@ -12,17 +12,17 @@ use super::Fortran;
 use super::lines::{literal, wrap};
 use super::procedures::{body, indent};
 
-/// What generated modules take from `iso_c_binding`.
+/// The names that generated modules use from `iso_c_binding`.
 pub(super) const USES: &str =
     "use, intrinsic :: iso_c_binding, only: c_bool, c_double, c_double_complex, c_float, c_float_complex, &
    c_f_pointer, c_loc, c_int8_t, c_int16_t, c_int32_t, c_int64_t";
 
 impl Fortran<'_> {
-    /// The constants of an enum, of the kind that it has in a packed record.
+    /// Writes an enum's constants, with their kind in a packed record.
     pub(super) fn packed_enumeration(&self, types: &mut Text, def: &TypeDef, values: &[(String, String)]) {
         let bits = enum_bits(values.len());
         for (at, (value, _)) in values.iter().enumerate() {
-            // Numbers in the upper half are negative, with the same bits.
+            // Numbers in the upper half are negative, with equal bits.
             let sign = 1i64 << (bits - 1);
             let number = ((at as i64) ^ sign) - sign;
             let number = if number == -sign {
@@ -35,7 +35,7 @@ impl Fortran<'_> {
         }
     }
 
-    /// The type of a record that is packed, or nested in one.
+    /// Writes the type of a packed record, or of one nested in it.
     pub(super) fn packed_record(&self, types: &mut Text, name: &str, doc: &str, members: &[Member]) {
         comment(types, "! ", doc);
         types.block(format!("type, bind(c), public :: {name}"), "end type\n", |types| {
@@ -70,12 +70,12 @@ impl Fortran<'_> {
                 Definition::Enum(values) => integer(enum_bits(values.len())),
                 _ => format!("type({}) :: {name}", self.plan.types[*at].name),
             },
-            // There is no such field in a packed record.
+            // A packed record has no such field.
             _ => String::new(),
         }
     }
 
-    /// The constants and procedures of the root.
+    /// Writes the constants and procedures of the root.
     pub(super) fn packing(&self, types: &mut Text, procedures: &mut Text, name: &str, layout: &Layout<'_>) {
         let size = layout.size;
         types.line(format!(
@@ -84,7 +84,7 @@ integer, parameter, public :: {name}_size = {size} / &
    merge(1, 0, storage_size({name}()) == 8 * {size} .and. &
    transfer(1_c_int32_t, 0_c_int8_t) == 1_c_int8_t)"
         ));
-        // Only scalars are transferred without a copy of the elements in between.
+        // Only scalars are transferred without a temporary copy of the elements.
         types.line(format!(
             "type, bind(c) :: {name}_block\n   integer(c_int8_t) :: bytes({name}_size)\nend type"
         ));
@@ -120,9 +120,8 @@ pure subroutine {name}_pack(self, bytes)
                 fits(name, &checks),
             ),
         };
-        // Separate procedures report what does not fit, so that gfortran keeps their texts out of the path of valid
-        // records. An optional text is passed on only where it is known to be present, since gfortran loses its length
-        // otherwise.
+        // Separate procedures report errors, to let gfortran keep their texts out of the path of valid records. An
+        // optional text is passed on only if it is present, because gfortran loses its length otherwise.
         procedures.line(format!(
             "! Sets `self` from the bytes of a message. linkspan_wrong_type if there are not {size}, linkspan_out_of_range if they hold an
 ! invalid truth value or enum number; `self` is unchanged at an error.
@@ -181,7 +180,7 @@ end subroutine
     }
 }
 
-/// The function that returns whether bytes hold a value in each field.
+/// Returns the function that checks whether bytes hold a valid value in each field.
 fn fits(name: &str, checks: &[(String, String)]) -> String {
     let tests: String = checks.iter().map(|(wrong, _)| format!("if ({wrong}) fits = .false.\n")).collect();
     format!(
@@ -196,7 +195,7 @@ fn fits(name: &str, checks: &[(String, String)]) -> String {
     )
 }
 
-/// The conditions under which bytes hold an invalid truth value or enum number, each with its error text.
+/// Returns the conditions for invalid truth values or enum numbers, each with its error text.
 fn checks(layout: &Layout<'_>) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for place in &layout.fields {
@@ -228,7 +227,7 @@ fn checks(layout: &Layout<'_>) -> Vec<(String, String)> {
     found
 }
 
-/// The comment of a field about its representation in Fortran.
+/// Returns a field's comment about its representation in Fortran.
 fn note(shape: &Shape) -> &'static str {
     match shape {
         Shape::Timestamp => "Nanoseconds since 1970-01-01T00:00:00Z.",
@@ -253,7 +252,7 @@ fn bits(width: Width) -> u32 {
     }
 }
 
-/// The type of an array's elements; unsigned ones have the signed type with the same bits.
+/// Returns an array's element type; unsigned elements have the signed type with equal bits.
 fn element(dtype: DType) -> &'static str {
     match dtype {
         DType::Bool => "logical(c_bool)",

@@ -7,23 +7,21 @@ use super::super::{Member, Shape};
 use super::generator::Holder;
 use super::types::is_fixed;
 
-/// A derived type, with the entry of its table for each component.
+/// A derived type with its table's entries.
 ///
-/// Names that belong to its table have its name and two underscores before them, which no name of a schema has in its
-/// middle.
+/// Names of its table begin with its name and two underscores, which no schema name contains in its middle.
 pub(super) struct Host<'m> {
     pub name: &'m str,
     pub parts: Vec<Part<'m>>,
 }
 
-/// A component of a derived type.
 pub(super) struct Part<'m> {
     pub name: &'m str,
     pub shape: &'m Shape,
     /// Whether it is declared as allocatable although its kind does not need that.
     pub allocated: bool,
     pub presence: Presence,
-    /// The field; none for the parts of lists and maps.
+    /// The field; `None` for the parts of lists and maps.
     pub member: Option<&'m Member>,
 }
 
@@ -38,7 +36,7 @@ pub(super) enum Presence {
 }
 
 impl<'m> Host<'m> {
-    /// A record, a table of columns, or a message that is neither.
+    /// Returns the host of a record, a table of columns, or another message.
     pub fn of_fields(name: &'m str, members: &'m [Member]) -> Host<'m> {
         let part = |member: &'m Member| Part {
             name: &member.name,
@@ -50,7 +48,7 @@ impl<'m> Host<'m> {
         Host { name, parts: members.iter().map(part).collect() }
     }
 
-    /// A union, whose variants are its components.
+    /// Returns the host of a union, whose variants are its components.
     pub fn of_variants(name: &'m str, members: &'m [Member]) -> Host<'m> {
         let part = |member: &'m Member| Part {
             name: &member.name,
@@ -62,7 +60,7 @@ impl<'m> Host<'m> {
         Host { name, parts: members.iter().map(part).collect() }
     }
 
-    /// A type that holds a value of a list, or a key and a value of a map.
+    /// Returns the host of a type that holds a list's value, or a map's key and value.
     pub fn of_holder(holder: &'m Holder) -> Host<'m> {
         let part = |name, shape, allocated| Part {
             name,
@@ -78,8 +76,9 @@ impl<'m> Host<'m> {
 }
 
 impl Part<'_> {
-    /// Whether the library calls functions to access the value, which has memory of its own or is laid out otherwise
-    /// than in messages.
+    /// Returns whether the library accesses the value through functions.
+    ///
+    /// Such a value is allocated separately or has another layout than in messages.
     pub fn is_reached(&self) -> bool {
         match self.shape {
             Shape::Text(_) | Shape::Decimal | Shape::Bytes(_) | Shape::List(..) | Shape::Map(_) => true,
@@ -89,7 +88,7 @@ impl Part<'_> {
         }
     }
 
-    /// Whether it is an array whose elements lie in the type with the layout that messages have.
+    /// Returns whether it is an array whose elements are in the type, with the layout of messages.
     pub fn has_elements(&self) -> bool {
         let Shape::NdArray { order, .. } = self.shape else { return false };
         let one_order = |lengths: Vec<u64>| lengths.iter().filter(|length| **length > 1).count() < 2;
@@ -97,13 +96,13 @@ impl Part<'_> {
             && fixed(self.shape).is_some_and(|lengths| *order != Some(Order::Row) || one_order(lengths))
     }
 
-    /// Whether it is an array that stores its number of dimensions.
+    /// Returns whether it is an array that stores its number of dimensions.
     pub fn is_any_rank(&self) -> bool {
         let Shape::NdArray { shape, .. } = self.shape else { return false };
         shape.as_ref().is_none_or(Vec::is_empty)
     }
 
-    /// The kind of its values in a table.
+    /// Returns the kind of its values in a table.
     pub fn kind(&self) -> String {
         let kind = match self.shape {
             Shape::NdArray { .. } if self.has_elements() => "elements",
@@ -113,7 +112,7 @@ impl Part<'_> {
     }
 }
 
-/// The name of the kind of values of this shape, in tables.
+/// Returns the name of this shape's kind in tables.
 pub(super) fn kind_of(shape: &Shape) -> &'static str {
     match shape {
         Shape::Any => "any",

@@ -1,10 +1,10 @@
-//! The frames of procedures: their declarations, and the ends of those for messages.
+//! The frames of procedures: their declarations, and the ends of procedures for messages.
 
 use super::super::{Case, Text};
 use super::Fortran;
 
 impl Fortran<'_> {
-    /// The procedures of a packed record from and to messages.
+    /// Writes the procedures of a packed record from and to messages.
     pub(super) fn message(&self, procedures: &mut Text, name: &str) {
         let schema = self.plan.name(Case::Snake);
         procedures.line(format!(
@@ -71,14 +71,14 @@ subroutine {name}_get(self, message, path, stat, errmsg)
     }
 }
 
-/// The end of a procedure that has `outcome` and `text`: it sets `stat` and `errmsg`, or stops the program.
+/// The end of a procedure with `outcome` and `text`: it sets `stat` and `errmsg`, or stops the program.
 pub(super) const TELL: &str = "   if (present(stat)) stat = outcome
    if (outcome == linkspan_ok) return
    if (present(errmsg)) errmsg = text
    if (.not. present(stat)) error stop \"linkspan: \"//text
 ";
 
-/// Statements, each at the left margin of a procedure.
+/// Returns statements without indentation.
 pub(super) fn body(write: impl FnOnce(&mut Text)) -> String {
     let mut text = Text::new("   ");
     write(&mut text);

@@ -1,4 +1,4 @@
-//! Records, unions, and other messages: the type of each, its table and its procedures.
+//! Records, unions and other messages: type, table and procedures of each.
 
 use linkspan::Result;
 
@@ -55,7 +55,7 @@ impl Fortran<'_> {
         Ok(())
     }
 
-    /// A message that is neither a record nor a union.
+    /// Writes a message that is neither a record nor a union.
     pub(super) fn alone(
         &mut self,
         types: &mut Text,

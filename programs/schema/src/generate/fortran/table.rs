@@ -1,5 +1,5 @@
-//! The tables with which the library encodes and decodes derived types in one call: it accesses components inside a
-//! type by offset, all others by functions.
+//! Tables with which the library encodes and decodes derived types in one call. It accesses components inside a type
+//! by offset, others by functions.
 
 use linkspan::schema::Length;
 use linkspan::value::Order;
@@ -13,12 +13,12 @@ use super::lines::wrap;
 use super::part::{Host, Part, Presence, kind_of};
 use super::procedures::{body, indent};
 
-/// The declarations that the module needs from C.
+/// The names that the module uses from C.
 pub(super) const USES: &str =
     "use, intrinsic :: iso_c_binding, only: c_f_pointer, c_funloc, c_loc, c_null_ptr, c_ptr, &
    c_size_t, c_sizeof";
 
-/// A constant text of these bytes, in pieces that fit a line.
+/// Returns a constant text of these bytes, in pieces that fit a line.
 fn text_of(bytes: &[u8]) -> String {
     let mut pieces = Vec::new();
     let mut rest = bytes;
@@ -37,7 +37,7 @@ fn text_of(bytes: &[u8]) -> String {
     pieces.join("// &\n   ")
 }
 
-/// A variable that holds these bytes for the whole run of the program.
+/// Writes a variable that holds these bytes for the whole run.
 fn constant(types: &mut Text, name: &str, bytes: &[u8]) {
     types.line(format!("character(len={}), target, save :: {name} = &\n   {}", bytes.len(), text_of(bytes)));
 }
@@ -47,7 +47,7 @@ fn ended(text: &str) -> Vec<u8> {
 }
 
 impl Fortran<'_> {
-    /// The table of an enum's names.
+    /// Writes the table of an enum's names.
     pub(super) fn enum_table(
         &self,
         types: &mut Text,
@@ -78,18 +78,18 @@ end subroutine
         ));
     }
 
-    /// The tables of the types that hold the values of lists and maps, starting with this one.
+    /// Writes the tables of holder types, starting with this one.
     pub(super) fn holder_tables(&self, types: &mut Text, procedures: &mut Text, from: usize) -> Result<()> {
         for holder in &self.holders[from..] {
             let host = Host::of_holder(holder);
             self.host_table(types, procedures, &host)?;
-            // The holder of a list's item has nothing but the item; the holder of a map's entry begins with the key.
+            // A list's holder contains only the item; a map's holder begins with the key.
             self.fill(procedures, &host, &whole_size(holder.name.as_str()));
         }
         Ok(())
     }
 
-    /// The table of a record or, with the kind `union`, of a union.
+    /// Writes the table of a record or, with the kind `union`, of a union.
     pub(super) fn record_table(
         &self,
         types: &mut Text,
@@ -115,7 +115,7 @@ end subroutine
         Ok(())
     }
 
-    /// The table of a message that is neither a record nor a union. The type has one component, at offset 0.
+    /// Writes the table of a message that is neither a record nor a union. Its type has one component, at offset 0.
     pub(super) fn message_table(
         &self,
         types: &mut Text,
@@ -147,7 +147,7 @@ end function
         ));
     }
 
-    /// The parts of a type's table, and the functions that it names.
+    /// Writes the parts of a type's table, and the functions that it names.
     fn host_table(&self, types: &mut Text, procedures: &mut Text, host: &Host<'_>) -> Result<()> {
         let (name, count) = (host.name, host.parts.len().max(1));
         types.line(format!(
@@ -190,7 +190,7 @@ type(linkspan_record_field), target, save :: {name}__fields({count})"
         Ok(())
     }
 
-    /// The procedure that fills in the table. `done` has its last statements.
+    /// Writes the procedure that fills the table. `done` contains its last statements.
     fn fill(&self, procedures: &mut Text, host: &Host<'_>, done: &str) {
         let name = host.name;
         let fill = body(|text| {
@@ -217,7 +217,7 @@ type(linkspan_record_field), target, save :: {name}__fields({count})"
         ));
     }
 
-    /// The other derived type, or the enum, that a component or its values have.
+    /// Returns the derived type or enum of a component or its values, if any.
     fn other(&self, host: &str, part: &str, shape: &Shape) -> Option<String> {
         match shape {
             Shape::Named(at) => Some(self.plan.types[*at].name.clone()),
@@ -268,7 +268,7 @@ type(linkspan_record_field), target, save :: {name}__fields({count})"
         self.describe(text, name, at, part, &place);
     }
 
-    /// The type of a component that has no name, and that of its items.
+    /// Describes the type of an unnamed component, and its items.
     fn describe(&self, text: &mut Text, name: &str, at: usize, part: &Part<'_>, place: &str) {
         text.line(format!("t({at})%kind = {}", part.kind()));
         if part.is_reached() {
@@ -326,22 +326,22 @@ type(linkspan_record_field), target, save :: {name}__fields({count})"
     }
 }
 
-/// The number that represents true.
+/// Sets the number that represents true.
 fn truth(of: &str) -> String {
     format!("{of}%count = int(transfer(.true., 0), c_size_t)")
 }
 
-/// The size of a type, as the size of its first component, which is accessed by functions or is the whole type.
+/// Sets a type's size: the size of its first component, which is accessed by functions or is the whole type.
 fn whole_size(name: &str) -> String {
     format!("{name}__types(1)%size = int(storage_size(at)/8, c_size_t)")
 }
 
-/// The statements that make a type the root of a message.
+/// Returns the statements that make a type the root of a message.
 fn of_record(name: &str, of: &str) -> String {
     format!("{name}__record%of = c_loc({of})\n{name}__record%size = &\n   c_sizeof({name}__record)")
 }
 
-/// A length in a table; all bits are set if any length is allowed.
+/// Returns a length in a table; all bits set allow any length.
 fn length(length: &Length) -> String {
     match length {
         Length::Fixed(length) => whole(i128::from(*length)),

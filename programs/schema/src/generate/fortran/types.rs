@@ -1,4 +1,4 @@
-//! Derived types: their components, and the types that hold the values of lists and maps.
+//! Derived types: their components, and the holder types of lists and maps.
 
 use linkspan::schema::Width;
 use linkspan::value::{DType, Value};
@@ -10,7 +10,7 @@ use super::integers::{integer_of, kind};
 use super::lines::wrap;
 
 impl Fortran<'_> {
-    /// A derived type with its components and bindings.
+    /// Writes a derived type with its components and bindings.
     pub(super) fn derived(
         &mut self,
         types: &mut Text,
@@ -64,8 +64,7 @@ procedure :: get => {name}_get"
         });
     }
 
-    /// The types that hold values of lists and maps, from this one on. Each is written after the types that it
-    /// contains.
+    /// Writes holder types, from this one on. Each follows the types that it contains.
     pub(super) fn define_holders(&mut self, types: &mut Text, from: usize) {
         let mut lines = Vec::new();
         let mut at = from;
@@ -85,7 +84,7 @@ procedure :: get => {name}_get"
         }
     }
 
-    /// Whether values of this kind can themselves be the elements of an array.
+    /// Returns whether values of this kind can be an array's elements.
     pub(super) fn is_element(&self, shape: &Shape) -> bool {
         matches!(
             shape,
@@ -93,7 +92,7 @@ procedure :: get => {name}_get"
         )
     }
 
-    /// The declaration of a component, or of the component that holds the values of a list.
+    /// Returns the declaration of a component, or of a list's values.
     pub(super) fn component(
         &mut self,
         shape: &Shape,
@@ -150,7 +149,7 @@ procedure :: get => {name}_get"
         }
     }
 
-    /// The type of a list's or a map's values; a holder is made if there is no type that can be an element.
+    /// Returns the type of a list's or map's values; adds a holder if the type cannot be an element.
     pub(super) fn element_type(&mut self, shape: &Shape, path: &str, has_key: bool) -> String {
         if !has_key && self.is_element(shape) {
             let plain = self.component(shape, "x", path, true, None);
@@ -179,12 +178,12 @@ procedure :: get => {name}_get"
     }
 }
 
-/// Whether it would be an array of a fixed shape; holders of the values of lists allocate those, too.
+/// Returns whether it would be an array of fixed shape; holders also allocate those.
 pub(super) fn is_fixed(shape: &Shape) -> bool {
     matches!(shape, Shape::Uuid) || fixed(shape).is_some()
 }
 
-/// The type of an array's elements; unsigned ones have the signed type with the same bits.
+/// Returns an array's element type; unsigned elements have the signed type with equal bits.
 pub(super) fn element(dtype: DType) -> &'static str {
     match dtype {
         DType::Bool => "logical(c_bool)",

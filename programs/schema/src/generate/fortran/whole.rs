@@ -1,16 +1,16 @@
-//! The procedures that encode and decode the values of a type: each passes the address of the value and the table to
-//! the library.
+//! The procedures that encode and decode a type's values: each passes the value's address and the table to the
+//! library.
 
 use super::super::{Case, Text};
 use super::Fortran;
 use super::procedures::TELL;
 
-/// The arguments of each procedure for status and error text.
+/// The arguments for status and error text.
 const TOLD: &str = "   integer, intent(out), optional :: stat
    character(:), allocatable, intent(inout), optional :: errmsg
 ";
 
-/// The local variables for that: an optional text is not passed on, since gfortran 12 loses its length.
+/// Their local variables. An optional text is not passed on, because gfortran 12 loses its length.
 const LOCAL: &str = "   character(:), allocatable :: text
    integer :: outcome
 ";
@@ -21,9 +21,8 @@ const INNER: &str = "   integer, intent(out) :: outcome
 ";
 
 impl Fortran<'_> {
-    /// The procedures that put it into a message, and read it from one, among other values. A whole message that it
-    /// is has the
-    /// fingerprint of the schema.
+    /// Writes the procedures that put a value into a message and read it from one. The root also gets the
+    /// fingerprint.
     pub(super) fn part_procedures(&self, procedures: &mut Text, name: &str, is_root: bool) {
         let schema = self.plan.name(Case::Snake);
         let fingerprint =
@@ -63,7 +62,7 @@ end subroutine
         ));
     }
 
-    /// The procedures from and to messages and bytes.
+    /// Writes the procedures from and to messages and bytes.
     pub(super) fn whole_procedures(&self, procedures: &mut Text, name: &str) {
         procedures.line(format!(
             "subroutine {name}_encode(self, message, stat, errmsg)

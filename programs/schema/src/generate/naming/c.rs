@@ -1,8 +1,8 @@
-//! How C writes names, and the words that it and C++ reserve.
+//! Names in C, and the words that C and C++ reserve.
 
 use super::{Case, Naming};
 
-/// How C writes names. Words that C++ reserves are avoided as well, since C++ programs can include the header.
+/// Names in C. Words of C++ are avoided too, because C++ programs can include the header.
 pub(super) const NAMING: Naming = Naming {
     types: Case::Snake,
     fields: Case::Snake,
@@ -17,7 +17,7 @@ pub(super) const NAMING: Naming = Naming {
     reserved_if_packed: &[],
 };
 
-/// Keywords of C and of C++, and macros of the headers that generated code includes.
+/// Keywords of C and C++, and macros of the included headers.
 pub(super) const WORDS: [&str; 102] = [
     "NULL",
     "alignas",
@@ -123,7 +123,7 @@ pub(super) const WORDS: [&str; 102] = [
     "xor_eq",
 ];
 
-/// Types and functions that the headers of generated code declare.
+/// Types and functions that the included headers declare.
 const DECLARED: &str = "a64l abort abs aligned_alloc alloca arc4random arc4random_buf arc4random_uniform at_quick_exit \
     atexit atof atoi atol bcmp bcopy blkcnt_t blksize_t bsearch bzero caddr_t calloc clearenv clock_t \
     clockid_t daddr_t dev_t div div_t drand48 drand48_r ecvt ecvt_r erand48 erand48_r exit \

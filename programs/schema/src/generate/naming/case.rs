@@ -1,4 +1,4 @@
-//! The cases of identifiers: how the words of a name are joined.
+//! The cases of identifiers.
 
 /// How the words of a name are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +16,8 @@ pub enum Case {
 }
 
 impl Case {
-    /// The words of `name` joined in this case. Words end at dots and underscores, and where a capital letter follows a
-    /// small one.
+    /// Joins the words of `name` in this case. Words end at dots and underscores, and before a capital after a small
+    /// letter.
     pub fn join(self, name: &str) -> String {
         if self == Case::Kept {
             return name.replace('.', "_");

@@ -1,8 +1,7 @@
-//! How C++ writes names, and the words beyond those of C that are reserved in generated C++.
+//! Names in C++, and the reserved words that C does not have.
 
 use super::{Case, Naming};
 
-/// How names are written in C++.
 pub(super) const NAMING: Naming = Naming {
     types: Case::Pascal,
     fields: Case::Snake,
@@ -17,6 +16,6 @@ pub(super) const NAMING: Naming = Naming {
     reserved_if_packed: &["pack", "unpack", "size"],
 };
 
-/// The names of the members of each generated struct, and a macro of the headers that it includes.
+/// The member names of each generated struct, and a macro of the included headers.
 const MEMBERS: [&str; 9] =
     ["encode", "decode", "to_bytes", "from_bytes", "schema", "fingerprint", "kind", "alternative", "EOF"];

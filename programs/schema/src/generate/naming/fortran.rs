@@ -1,8 +1,8 @@
-//! How Fortran writes names, and the names that each generated type has.
+//! Names in Fortran, and the names that each generated type has.
 
 use super::{Case, Naming};
 
-/// How names are written in Fortran. Names of procedures are longer than those of their types.
+/// Names in Fortran. Procedure names are longer than their types' names.
 pub(super) const NAMING: Naming = Naming {
     types: Case::Snake,
     fields: Case::Snake,
@@ -29,7 +29,7 @@ pub(super) const NAMING: Naming = Naming {
     reserved_if_packed: &[],
 };
 
-/// Types and functions of the language, and the kinds, that generated modules use.
+/// Intrinsic types, functions and kinds that generated modules use.
 const INTRINSIC: &str = "achar all allocated any associated c_loc c_ptr c_sizeof char character complex double_precision huge \
     iand int int16 int32 int64 int8 integer ior len logical max merge min not present real real32 real64 \
     reshape shape size spread storage_size transfer trim";

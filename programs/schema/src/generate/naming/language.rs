@@ -1,8 +1,8 @@
-//! The languages that code is generated for.
+//! The languages of generated code.
 
 use super::Naming;
 
-/// A language that code is generated for.
+/// A language of generated code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Language {
@@ -23,7 +23,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// Every language that code is generated for.
+    /// Every language.
     pub const ALL: [Language; 7] = [
         Language::Rust,
         Language::C,
@@ -34,7 +34,7 @@ impl Language {
         Language::TypeScript,
     ];
 
-    /// Its name at the command line: `rust`.
+    /// Returns its name on the command line: `rust`.
     pub const fn name(self) -> &'static str {
         match self {
             Language::Php => "php",
@@ -47,7 +47,7 @@ impl Language {
         }
     }
 
-    /// How it writes names.
+    /// Returns its way of writing names.
     pub fn naming(self) -> Naming {
         match self {
             Language::Php => super::php::NAMING,

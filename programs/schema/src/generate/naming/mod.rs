@@ -1,4 +1,4 @@
-//! Identifiers: how each language writes the names of a schema, and which words it reserves.
+//! Identifiers: how each language writes a schema's names, and which words it reserves.
 
 mod c;
 mod case;
@@ -16,33 +16,33 @@ pub use language::Language;
 /// How a language writes names.
 #[derive(Clone, Copy, Debug)]
 pub struct Naming {
-    /// Names of types.
+    /// The case of type names.
     pub types: Case,
-    /// Names of fields.
+    /// The case of field names.
     pub fields: Case,
-    /// Names of an enum's values.
+    /// The case of an enum's values.
     pub values: Case,
-    /// Names of a union's variants.
+    /// The case of a union's variants.
     pub variants: Case,
-    /// Whether two names that differ in case alone are the same.
+    /// Whether two names that only differ in case are equal.
     pub ignores_case: bool,
-    /// Whether an identifier begins with a letter. In every language it has one: `n` comes before the underscore of a
-    /// name without.
+    /// Whether an identifier must begin with a letter. In every language, `n` is put before the underscore of a name
+    /// without letters.
     pub begins_with_letter: bool,
     /// The longest identifier, in bytes.
     pub longest: usize,
-    /// Words that cannot be names as they are, in lower case if `ignores_case` is true; `_` is appended to each.
+    /// Words that cannot be names, in lower case if `ignores_case` is true; `_` is appended to them.
     pub reserved: &'static [&'static str],
-    /// More such words for names of types alone, with blanks between them: types and functions that the language has.
+    /// Further words that only types cannot have: the language's types and functions, separated by blanks.
     pub reserved_types: &'static str,
-    /// More such words: the names of members of each generated type.
+    /// Further words: the member names of each generated type.
     pub reserved_members: &'static [&'static str],
-    /// More such words if the schema is packed; a plan for another schema has none.
+    /// Further words if the schema is packed; otherwise a plan clears them.
     pub reserved_if_packed: &'static [&'static str],
 }
 
 impl Naming {
-    /// Returns the identifier for this name, whose words have dots or underscores between them, in this case.
+    /// Returns the identifier for a name in this case. Dots or underscores separate the name's words.
     pub fn identifier(&self, name: &str, case: Case) -> String {
         let mut written = case.join(name);
         let has_letter = written.contains(|c: char| c.is_ascii_alphabetic());
@@ -56,7 +56,7 @@ impl Naming {
         if is_reserved { written + "_" } else { written }
     }
 
-    /// Returns the identifier for a type, which hides no type or function of the language.
+    /// Returns the identifier for a type, which must not hide a type or function of the language.
     pub fn type_identifier(&self, name: &str) -> String {
         let written = self.identifier(name, self.types);
         let word = self.compared(&written);
@@ -67,7 +67,7 @@ impl Naming {
         }
     }
 
-    /// An identifier as reserved words are compared with it.
+    /// Returns an identifier in the form of the reserved words.
     fn compared(&self, written: &str) -> String {
         if self.ignores_case { written.to_ascii_lowercase() } else { written.to_owned() }
     }

@@ -1,8 +1,7 @@
-//! How PHP writes names, and the words that it reserves.
+//! Names in PHP, and the words that it reserves.
 
 use super::{Case, Naming};
 
-/// How PHP writes names.
 pub(super) const NAMING: Naming = Naming {
     types: Case::Pascal,
     fields: Case::Camel,
@@ -17,7 +16,7 @@ pub(super) const NAMING: Naming = Naming {
     reserved_if_packed: &[],
 };
 
-/// Keywords and names of types, which cannot name classes, and `this`, which cannot name a property.
+/// Keywords and type names, which cannot name classes, and `this`, which cannot name a property.
 const PHP: [&str; 80] = [
     "abstract",
     "and",
@@ -101,7 +100,7 @@ const PHP: [&str; 80] = [
     "die",
 ];
 
-/// Classes and interfaces of PHP and of the extensions that it always has.
+/// Classes and interfaces of PHP and its built-in extensions.
 const CLASSES: &str = "allowdynamicproperties appenditerator argumentcounterror arithmeticerror arrayaccess arrayiterator \
     arrayobject assertionerror attribute backedenum badfunctioncallexception badmethodcallexception \
     cachingiterator callbackfilteriterator closedgeneratorexception closure compileerror countable \

@@ -1,8 +1,7 @@
-//! How Python writes names, and the words that it reserves.
+//! Names in Python, and the words that it reserves.
 
 use super::{Case, Naming};
 
-/// How Python writes names.
 pub(super) const NAMING: Naming = Naming {
     types: Case::Pascal,
     fields: Case::Snake,
@@ -17,7 +16,7 @@ pub(super) const NAMING: Naming = Naming {
     reserved_if_packed: &["pack", "unpack", "numpy_dtype", "packed"],
 };
 
-/// Keywords, and names that generated code uses where a field could hide them.
+/// Keywords, and names of generated code that a field could hide.
 const PYTHON: [&str; 60] = [
     "False",
     "None",
@@ -81,7 +80,7 @@ const PYTHON: [&str; 60] = [
     "cls",
 ];
 
-/// Classes that Python has without an import.
+/// Built-in classes of Python.
 const BUILT_IN: &str = "ArithmeticError AssertionError AttributeError BaseException BaseExceptionGroup BlockingIOError \
     BrokenPipeError BufferError BytesWarning ChildProcessError ConnectionAbortedError ConnectionError \
     ConnectionRefusedError ConnectionResetError DeprecationWarning EOFError Ellipsis EncodingWarning \

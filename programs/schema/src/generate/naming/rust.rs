@@ -1,8 +1,7 @@
-//! How Rust writes names, and the words that it reserves.
+//! Names in Rust, and the words that it reserves.
 
 use super::{Case, Naming};
 
-/// How Rust writes names.
 pub(super) const NAMING: Naming = Naming {
     types: Case::Pascal,
     fields: Case::Snake,
@@ -27,7 +26,7 @@ const RUST: [&str; 66] = [
     "Result", "Some", "Sink", "Source", "String", "Vec",
 ];
 
-/// Types and traits of the prelude beyond those that no identifier may hide.
+/// Types and traits of the prelude that only types must not hide.
 const PRELUDE: &str = "AsMut AsRef Box Copy DoubleEndedIterator Drop Eq ExactSizeIterator Extend Fn FnMut FnOnce From \
     FromIterator Into IntoIterator Iterator Ord PartialEq PartialOrd Send Sized Sync ToOwned ToString \
     TryFrom TryInto Unpin";

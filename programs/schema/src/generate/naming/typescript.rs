@@ -1,8 +1,8 @@
-//! How TypeScript writes names, and the words that it reserves.
+//! Names in TypeScript, and the words that it reserves.
 
 use super::{Case, Naming};
 
-/// How TypeScript writes names. Keys are those of the message: a record is the object that was received.
+/// Names in TypeScript. Keys are the message's keys, because a record is the received object.
 pub(super) const NAMING: Naming = Naming {
     types: Case::Pascal,
     fields: Case::Kept,
@@ -17,7 +17,7 @@ pub(super) const NAMING: Naming = Naming {
     reserved_if_packed: &[],
 };
 
-/// Types that generated code refers to, or that hide one of the language.
+/// Types that generated code refers to, and built-in types that it could hide.
 const TYPES: [&str; 31] = [
     "Array",
     "BigInt",

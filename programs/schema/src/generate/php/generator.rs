@@ -1,8 +1,8 @@
-//! The state of the PHP generator: the plan of the schema, and what several parts of a file share.
+//! The state of the PHP generator.
 
 use crate::generate::plan::Plan;
 
-/// Writes the PHP of one schema. Its methods are in the files of this folder, each beside what it writes.
+/// Writes the PHP of one schema. The other files of this folder contain its methods.
 pub(super) struct Php<'a> {
     pub(super) plan: &'a Plan<'a>,
     /// The class that reads values.

@@ -1,6 +1,7 @@
-//! Packed records in PHP: `pack` and `unpack` by the extension. If a field does not fit, PHP's functions of these names
-//! run with one format each, and checks name the field in an error.
-//! these names, with checks whose errors name it.
+//! Packed records in PHP: `pack` and `unpack` by the extension.
+//!
+//! If a field does not fit, PHP's functions of these names run with one format each, and checks name the field in an
+//! error.
 
 mod methods;
 
@@ -19,14 +20,14 @@ use methods::METHODS;
 const MOST_ARMS: usize = 16;
 
 impl Php<'_> {
-    /// The methods that only packed records need.
+    /// Writes the methods that only packed records need.
     pub(super) fn packed_methods(&self, out: &mut Text) {
         if self.plan.schema.packed {
             out.line(METHODS);
         }
     }
 
-    /// The class of a record that is packed, or nested in one.
+    /// Writes the class of a packed record, or of one nested in it.
     pub(super) fn packed_class(
         &self,
         out: &mut Text,
@@ -65,7 +66,7 @@ impl Php<'_> {
         });
     }
 
-    /// Writes the offsets of the properties of a class, for the extension.
+    /// Writes the offsets of a class's properties, for the extension.
     fn places(&self, out: &mut Text, name: &str, members: &[Member]) {
         let mut offsets = HashMap::new();
         if let (Some(root), Some(layout)) = (self.plan.root_type(), self.plan.schema.layout())
@@ -82,8 +83,9 @@ impl Php<'_> {
         });
     }
 
-    /// Stores the offsets of the properties of a class, and of classes nested in it, relative to the beginning of an
-    /// instance; returns the offset of this class.
+    /// Collects the offsets of a class's properties and of nested classes, relative to an instance's beginning.
+    ///
+    /// Returns the offset of this class.
     fn offsets<'l>(
         &self,
         name: &str,
@@ -153,14 +155,14 @@ impl Php<'_> {
         });
     }
 
-    /// The expression that `pack` takes for a field.
+    /// Returns the argument of `pack` for a field.
     fn packed_write(&self, value: &str, of: &Shape, path: &str) -> String {
         let reader = &self.reader;
         let checked = |check: &str| format!("{reader}::checked('{path}', {reader}::{check}, {value})");
         match of {
             Shape::Bool => format!("(int) {value}"),
             Shape::Integer(Width::I64) | Shape::F64 => value.to_owned(),
-            // A check in line accepts nearly every value without a call; the others go to the reader, which gives an
+            // An inline check accepts nearly every value without a call. The reader handles other values with an
             // exact error.
             Shape::Integer(Width::U64) => {
                 let checked = checked("u64(...)");
@@ -195,7 +197,7 @@ impl Php<'_> {
         }
     }
 
-    /// The cases of an enum, if there are few enough for an expression.
+    /// Returns the cases of an enum, if there are few enough for an expression.
     fn few_cases(&self, at: usize) -> Option<Vec<String>> {
         let of = &self.plan.types[at];
         let Definition::Enum(values) = &of.definition else { return None };
@@ -203,7 +205,7 @@ impl Php<'_> {
             .then(|| values.iter().map(|(name, _)| format!("{}::{name}", of.name)).collect())
     }
 
-    /// The arguments of a record's constructor.
+    /// Writes the arguments of a record's constructor.
     fn packed_read<'l>(
         &self,
         out: &mut Text,
@@ -255,7 +257,7 @@ impl Php<'_> {
     }
 }
 
-/// The letter of a field for `pack` and `unpack`, little-endian on every machine.
+/// Returns a field's letter for `pack` and `unpack`, little-endian on every machine.
 fn letter(of: &Shape, place: &PackedField<'_>) -> String {
     match (of, place.size) {
         (Shape::Uuid | Shape::NdArray { .. }, size) => format!("a{size}"),

@@ -1,4 +1,4 @@
-//! The tables in generated PHP classes with which the extension decodes messages into instances and encodes instances.
+//! The tables in generated PHP classes with which the extension decodes and encodes instances.
 
 use linkspan::Value;
 use linkspan::schema::Length;
@@ -10,12 +10,12 @@ use crate::generate::naming::Case;
 use crate::generate::plan::{Definition, Member, Shape, Slot, TypeDef};
 
 impl Php<'_> {
-    /// The class of a variant.
+    /// Returns the class of a variant.
     pub(super) fn variant_class(&self, of: &TypeDef, variant: &Member) -> String {
         format!("{}{}Variant", of.name, Case::Pascal.join(&variant.key))
     }
 
-    /// Writes the properties of a class with their keys and types, and the defaults of those that have one.
+    /// Writes a class's properties with keys, types and defaults.
     pub(super) fn fields(&self, out: &mut Text, members: &[Member]) {
         out.line("/** @internal Of each property its keys, its type, and whether null is left out. */");
         out.block("public const LINKSPAN_FIELDS = [", "];\n", |out| {
@@ -29,7 +29,7 @@ impl Php<'_> {
         });
     }
 
-    /// Writes the defaults of properties whose keys may be left out.
+    /// Writes the defaults of properties whose keys may be absent.
     pub(super) fn defaults(&self, out: &mut Text, members: &[Member]) {
         let defaults = members.iter().filter_map(|member| Some((member, member.default.as_ref()?)));
         let defaults: Vec<_> = defaults.collect();
@@ -54,7 +54,7 @@ impl Php<'_> {
         out.line(format!("public const LINKSPAN_VARIANTS = [{classes}];\n"));
     }
 
-    /// The extension's description of a type: its name, or a list of its kind and parts.
+    /// Returns the extension's description of a type: its name, or a list of its kind and parts.
     pub(super) fn item(&self, slot: &Slot, default: Option<&Value>) -> String {
         let name = match &slot.shape {
             Shape::Any => "any",

@@ -1,8 +1,8 @@
-//! The class of a generated PHP file that reads values of messages by their types in the schema.
+//! The PHP class that reads a message's values by their types in the schema.
 //!
-//! It is used if the extension's own decoder refuses a message, to report which field is wrong in PHP's terms. Each
-//! method returns the value, or a closure that does, and throws `WrongTypeException`, `OutOfRangeException` or
-//! `MissingException`; `field` puts the key before the error's text, so that nested errors have the whole path.
+//! It runs after the extension's decoder refused a message, to report the wrong field in PHP's terms. Each method
+//! returns the value, or a closure that does, and throws `WrongTypeException`, `OutOfRangeException` or
+//! `MissingException`. `field` prefixes the error's text with the key, which gives nested errors their whole path.
 
 use super::generator::Php;
 use crate::generate::Text;
@@ -201,7 +201,6 @@ public static function optional(array $fields, array $keys, \Closure $read): mix
 }"#;
 
 impl Php<'_> {
-    /// Writes the class that reads values.
     pub(super) fn reader(&self, out: &mut Text) {
         out.line("/**\n * Reads the values of a message.\n *\n * @internal\n */");
         out.line(format!("final class {}\n{{", self.reader));

@@ -8,7 +8,7 @@ use crate::generate::plan::{Definition, Member, Shape, Slot};
 use crate::generate::text::{escaped, is_hidden};
 
 impl Php<'_> {
-    /// The type as PHP declares it.
+    /// Returns the declared type.
     pub(super) fn of(&self, slot: &Slot) -> String {
         match &slot.shape {
             Shape::Any => "mixed".into(),
@@ -27,7 +27,7 @@ impl Php<'_> {
         }
     }
 
-    /// The type as a comment writes it.
+    /// Returns the type in a comment.
     pub(super) fn documented(&self, slot: &Slot) -> String {
         match &slot.shape {
             Shape::List(of, _) => format!("list<{}>", self.documented(of)),
@@ -45,7 +45,7 @@ impl Php<'_> {
         }
     }
 
-    /// The reader of a value: a closure.
+    /// Returns the reader of a value: a closure.
     pub(super) fn read(&self, slot: &Slot) -> String {
         let reader = &self.reader;
         match &slot.shape {
@@ -87,7 +87,7 @@ impl Php<'_> {
         }
     }
 
-    /// The expression that converts `value` to the form that `send` takes.
+    /// Returns the expression that converts `value` to the form for `send`.
     pub(super) fn wire(&self, slot: &Slot, value: &str) -> String {
         match &slot.shape {
             Shape::List(of, _) => match self.wire(of, "$item") {
@@ -147,7 +147,7 @@ impl Php<'_> {
     }
 }
 
-/// A string in single quotes, which has two escapes; in double quotes if a character needs an escape of its own.
+/// Returns a string literal: in single quotes, or in double quotes if a character needs an escape.
 pub(super) fn literal(text: &str) -> String {
     if text.contains(is_hidden) {
         let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$");

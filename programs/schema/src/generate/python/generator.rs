@@ -1,14 +1,14 @@
-//! The state of the Python generator: the plan of the schema, and what several parts of a file share.
+//! The state of the Python generator.
 
 use crate::generate::naming::Case;
 use crate::generate::plan::{Plan, TypeDef};
 
-/// Writes the Python of one schema. Its methods are in the files of this folder, each beside what it writes.
+/// Writes the Python of one schema. The other files of this folder contain its methods.
 pub(super) struct Python<'a> {
     pub(super) plan: &'a Plan<'a>,
 }
 
-/// The name of a private helper of a type.
+/// Returns the name of a type's private helper.
 pub(super) fn private(of: &TypeDef) -> String {
     format!("_{}", Case::Upper.join(&of.path))
 }

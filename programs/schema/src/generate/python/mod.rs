@@ -1,9 +1,8 @@
-//! Python: annotated dataclasses, which `send` takes as they are and `decode` makes from messages.
+//! Python: annotated dataclasses that `send` accepts and `decode` creates from messages.
 //!
-//! A generated class has its attributes with defaults, a table of their keys for `send`, and two ways to decode a
-//! message: a *plan*, with which the extension decodes directly into instances, and `from_value`, which reads decoded
-//! values with exact errors and is used if the plan does not fit the message. A type is written after the types that it
-//! refers to, since Python evaluates a module from its beginning.
+//! A generated class has attributes with defaults, a table of their keys for `send`, and two decoders. With a *plan*,
+//! the extension decodes directly into instances. `from_value` reads decoded values with exact errors, if the plan
+//! does not fit the message. A type follows the types that it refers to, because Python evaluates a module in order.
 
 mod generator;
 mod packed;
@@ -27,7 +26,7 @@ use types::holds_array;
 pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     let python = Python { plan };
     let schema = plan.schema;
-    // The body first: its text determines which imports are needed.
+    // The body comes first, because it determines the needed imports.
     let mut body = Text::new("    ");
     for definition in &plan.types {
         python.definition(&mut body, definition);
@@ -93,12 +92,12 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
 }
 
 impl Python<'_> {
-    /// Returns whether a class is that of whole messages, which has more methods.
+    /// Returns whether a class represents whole messages, which have more methods.
     fn is_root(&self, name: &str) -> bool {
         self.plan.root_type().is_some_and(|root| root.name == name)
     }
 
-    /// Writes a named type, with its readers and plan.
+    /// Writes a named type with its readers and plan.
     fn definition(&self, out: &mut Text, of: &TypeDef) {
         match &of.definition {
             Definition::Enum(values) => {
@@ -124,7 +123,7 @@ impl Python<'_> {
         }
     }
 
-    /// Writes the readers that are made by a call, as constants; then the readers of each member.
+    /// Writes called readers as constants; returns the reader of each member.
     fn readers(&self, out: &mut Text, of: &TypeDef, members: &[Member]) -> Vec<String> {
         let mut first = true;
         let readers = members.iter().map(|member| {
@@ -146,8 +145,9 @@ impl Python<'_> {
         readers.collect()
     }
 
-    /// Writes a dataclass. `readers` has the reader of each member; none for a variant of a union, which the union's
-    /// reader makes.
+    /// Writes a dataclass. `readers` contains each member's reader.
+    ///
+    /// A variant of a union has none, because the union's reader creates it.
     fn class(
         &self,
         out: &mut Text,
@@ -249,7 +249,7 @@ impl Python<'_> {
         });
     }
 
-    /// A union is one class for each variant, whose only attribute is the variant's value.
+    /// Writes a union: a class per variant, whose only attribute is the variant's value.
     fn union(&self, out: &mut Text, of: &TypeDef, variants: &[Member]) {
         let class = |variant: &Member| format!("{}{}Variant", of.name, Case::Pascal.join(&variant.key));
         for variant in variants {
@@ -278,7 +278,7 @@ impl Python<'_> {
         }
     }
 
-    /// The function that decodes a message that is not a record.
+    /// Writes the function that decodes a message other than a record.
     fn decode(&self, out: &mut Text) {
         if let Some(TypeDef { definition: Definition::Record(_) | Definition::Table(_), .. }) =
             self.plan.root_type()

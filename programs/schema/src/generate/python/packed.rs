@@ -1,4 +1,4 @@
-//! Packed records in Python: the layout, `pack`, `unpack`, and the dtype of NumPy.
+//! Packed records in Python: the layout, `pack`, `unpack`, and NumPy's dtype.
 
 use linkspan::schema::{Kind, Layout, Length, Type};
 
@@ -8,7 +8,7 @@ use super::generator::{Python, private};
 use super::types::numpy;
 
 impl Python<'_> {
-    /// Writes the layout of the root, as a constant after its class.
+    /// Writes the root's layout, as a constant after its class.
     pub(super) fn layout(&self, out: &mut Text, of: &TypeDef, members: &[Member], layout: &Layout<'_>) {
         let mut enums = Vec::new();
         self.enums(members, &mut enums);
@@ -35,7 +35,7 @@ impl Python<'_> {
         });
     }
 
-    /// The classes of the records in a record, by their paths.
+    /// Collects the classes of nested records by path.
     fn records(&self, members: &[Member], under: &str, found: &mut Vec<String>) {
         for member in members {
             let Shape::Named(at) = member.slot.shape else { continue };
@@ -48,7 +48,7 @@ impl Python<'_> {
         }
     }
 
-    /// The names of the enums in the order of the layout.
+    /// Collects the names of the enums in the layout's order.
     fn enums(&self, members: &[Member], found: &mut Vec<String>) {
         for member in members {
             let Shape::Named(at) = member.slot.shape else { continue };
@@ -90,7 +90,7 @@ impl Python<'_> {
     }
 }
 
-/// The form of a field other than an enum.
+/// Returns the form of a field other than an enum.
 fn form(of: &Type) -> String {
     match &of.kind {
         Kind::Bool => "packed.boolean".to_owned(),

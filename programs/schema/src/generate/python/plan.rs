@@ -1,4 +1,4 @@
-//! Plans in Python: with them the extension makes instances directly from the bytes of a message.
+//! Plans in Python, with which the extension creates instances directly from a message's bytes.
 
 use linkspan::schema::Length;
 
@@ -9,18 +9,18 @@ use crate::generate::naming::Case;
 use crate::generate::plan::{Definition, Member, Shape, Slot, TypeDef};
 
 impl Python<'_> {
-    /// Whether messages are decoded by plans: those that are one record or one table, and not packed.
+    /// Returns whether plans decode the messages: only one unpacked record or table.
     pub(super) fn has_plans(&self) -> bool {
         let root = self.plan.root_type().map(|root| &root.definition);
         !self.plan.schema.packed && matches!(root, Some(Definition::Record(_) | Definition::Table(_)))
     }
 
-    /// The name of a type's plan, which differs from those of readers.
+    /// Returns the name of a type's plan, which differs from readers' names.
     pub(super) fn plan_name(&self, of: &TypeDef) -> String {
         format!("_PLAN_{}", private(of))
     }
 
-    /// Writes the plan of a class as a constant.
+    /// Writes a class's plan as a constant.
     pub(super) fn record_plan(&self, out: &mut Text, of: &TypeDef, members: &[Member]) {
         out.block(format!("\n\n{} = read.Plan.record({}, [", self.plan_name(of), of.name), "])", |out| {
             for member in members {
@@ -33,7 +33,7 @@ impl Python<'_> {
         });
     }
 
-    /// Writes the plan of a union as a constant.
+    /// Writes a union's plan as a constant.
     pub(super) fn union_plan(&self, out: &mut Text, of: &TypeDef, variants: &[Member]) {
         out.block(format!("\n\n{} = read.Plan.union([", self.plan_name(of)), "])", |out| {
             for variant in variants {
@@ -44,7 +44,7 @@ impl Python<'_> {
         });
     }
 
-    /// The entry of a plan for a value: the name of its type, or a plan.
+    /// Returns a value's entry in a plan: the name of its type, or a plan.
     fn item(&self, slot: &Slot, default: Option<&linkspan::Value>) -> String {
         let word = |name: &str| format!("\"{name}\"");
         match &slot.shape {

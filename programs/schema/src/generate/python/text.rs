@@ -1,4 +1,4 @@
-//! Literals and the text of documentation in Python.
+//! Literals and docstrings in Python.
 
 use linkspan::Value;
 
@@ -44,13 +44,13 @@ impl Python<'_> {
     }
 }
 
-/// Text that is safe inside a docstring, whatever it ends with.
+/// Returns text that is safe in a docstring, whatever its end.
 pub(super) fn safe(text: &str) -> String {
     let text = text.trim_end().replace('\\', "\\\\").replace("\"\"\"", "\\\"\\\"\\\"");
     if text.ends_with('"') { text + " " } else { text }
 }
 
-/// A string literal. Python has all escapes of JSON.
+/// Returns a string literal. Python has all escapes of JSON.
 pub(super) fn literal(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
@@ -65,7 +65,7 @@ pub(super) fn literal(text: &str) -> String {
     out + "\""
 }
 
-/// A literal of several lines.
+/// Returns a literal of several lines.
 pub(super) fn triple(text: &str) -> String {
     format!("\"\"\"\\\n{}\"\"\"", text.replace('\\', "\\\\").replace("\"\"\"", "\\\"\\\"\\\""))
 }

@@ -9,7 +9,7 @@ use super::text::literal;
 use crate::generate::plan::{Definition, Shape, Slot};
 
 impl Python<'_> {
-    /// The annotation, with what Python's type does not express.
+    /// Returns the annotation, with metadata that Python's type does not express.
     pub(super) fn of(&self, slot: &Slot) -> String {
         self.annotated(slot, &[])
     }
@@ -38,7 +38,7 @@ impl Python<'_> {
         }
     }
 
-    /// The reader of a value.
+    /// Returns the reader of a value.
     pub(super) fn reader(&self, slot: &Slot) -> String {
         match &slot.shape {
             Shape::Any => "read.anything".into(),
@@ -79,7 +79,7 @@ impl Python<'_> {
     }
 }
 
-/// The arguments of `SchemaType`: what the annotation alone does not express.
+/// Returns the arguments of `SchemaType`: facts that the annotation does not express.
 fn facts(slot: &Slot, aliases: &[String]) -> Vec<String> {
     let mut facts = Vec::new();
     let tuple = |parts: Vec<String>| match &parts[..] {
@@ -132,7 +132,7 @@ pub(super) fn holds_array(slot: &Slot) -> bool {
     }
 }
 
-/// NumPy's name of an element type.
+/// Returns NumPy's name of an element type.
 pub(super) fn numpy(dtype: DType, class: bool) -> &'static str {
     match dtype {
         DType::Bool if class => "bool_",

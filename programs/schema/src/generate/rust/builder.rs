@@ -1,4 +1,4 @@
-//! Builders: they make records and unions from the events of a decoder.
+//! Builders: they create records and unions from a decoder's events.
 
 use linkspan::Value;
 use linkspan::codec::FlatMap;
@@ -9,7 +9,7 @@ use crate::generate::naming::Case;
 use crate::generate::plan::{Definition, Member, Shape, Slot, TypeDef};
 
 impl Rust<'_> {
-    /// The builder of a field's value.
+    /// Returns the builder of a field's value.
     pub(super) fn builder(&self, member: &Member) -> String {
         let of = self.of(&member.slot);
         if member.default.is_some() && self.is_enum(&member.slot) {
@@ -22,7 +22,7 @@ impl Rust<'_> {
         }
     }
 
-    /// Whether the value may contain keys of records.
+    /// Returns whether the value may contain keys of records.
     pub(super) fn has_records(&self, slot: &Slot) -> bool {
         match &slot.shape {
             Shape::List(of, _) | Shape::Map(of) => self.has_records(of),
@@ -31,7 +31,7 @@ impl Rust<'_> {
         }
     }
 
-    /// The builder of a record or a union.
+    /// Writes the builder of a record or a union.
     pub(super) fn build(
         &self,
         out: &mut Text,
@@ -114,7 +114,7 @@ impl Rust<'_> {
         });
     }
 
-    /// Whether a record can be read from CBOR without its builder: few fields, and none that contains other values.
+    /// Returns whether a record can be read from CBOR without its builder: few fields without nested values.
     fn is_flat(&self, members: &[Member]) -> bool {
         let is_scalar = |member: &Member| match member.slot.shape {
             Shape::Bool
@@ -128,13 +128,13 @@ impl Rust<'_> {
             Shape::Named(_) => self.is_enum(&member.slot),
             _ => false,
         };
-        // Of an optional field with a default, `finish` knows what null means.
+        // Only `finish` knows the meaning of null for an optional field with a default.
         let is_plain = |member: &Member| !member.optional || member.default.is_none();
         (1..=usize::from(FlatMap::MOST_ENTRIES)).contains(&members.len())
             && members.iter().all(|member| is_scalar(member) && is_plain(member))
     }
 
-    /// The function that reads a record whose fields come in order.
+    /// Writes the function that reads a record whose fields are in order.
     fn read_cbor(&self, out: &mut Text, of: &TypeDef, members: &[Member]) {
         out.block("fn from_cbor(bytes: &[u8]) -> Option<Self::Output> {", "}\n", |out| {
             out.line(format!("let mut from = linkspan::codec::FlatMap::new(bytes, {})?;", members.len()));
@@ -157,10 +157,10 @@ impl Rust<'_> {
         });
     }
 
-    /// The field of a builder for this member.
+    /// Returns the builder's field for this member.
     pub(super) fn part(&self, member: &Member) -> String {
         let name = self.plan.naming.identifier(&member.key, Case::Snake);
-        // The builder has one field more than the record.
+        // The builder has one additional field of this name.
         if name == "fields" { "fields_".to_owned() } else { name }
     }
 }

@@ -6,7 +6,8 @@ use super::generator::Rust;
 use crate::generate::plan::{Shape, Slot};
 
 impl Rust<'_> {
-    /// The statements that check the arrays in a value against their types in the schema; empty where there are none.
+    /// Returns the statements that check a value's arrays against their types; empty without arrays.
+    ///
     /// `value` is an expression for a reference to it.
     pub(super) fn checks(&self, slot: &Slot, value: &str, key: &str) -> String {
         match &slot.shape {
@@ -36,7 +37,7 @@ impl Rust<'_> {
         if inner.is_empty() {
             return inner;
         }
-        // `iter` is the method that `for` calls on a reference.
+        // `for` calls the method `iter` on a reference.
         let over = if method == "iter" { format!("{value}.iter()") } else { format!("{value}.values()") };
         format!("{over}.try_for_each(|value| {{\n    {inner}\n    linkspan::Result::Ok(())\n}})?;")
     }

@@ -6,7 +6,7 @@ use super::generator::Rust;
 use crate::generate::plan::{Definition, Shape, Slot};
 
 impl Rust<'_> {
-    /// An expression of the slot's type, in a function that returns a `linkspan::Result`.
+    /// Returns an expression of the slot's type, in a function that returns a `linkspan::Result`.
     pub(super) fn default(&self, value: &Value, slot: &Slot) -> String {
         match (value, &slot.shape) {
             (Value::Text(name), Shape::Named(at)) => match &self.plan.types[*at].definition {

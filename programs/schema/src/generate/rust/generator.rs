@@ -1,8 +1,8 @@
-//! The state of the Rust generator: the plan of the schema, and what several parts of a file share.
+//! The state of the Rust generator.
 
 use crate::generate::plan::Plan;
 
-/// Writes the Rust of one schema. Its methods are in the files of this folder, each beside what it writes.
+/// Writes the Rust of one schema. The other files of this folder contain its methods.
 pub(super) struct Rust<'a> {
     pub(super) plan: &'a Plan<'a>,
 }

@@ -1,6 +1,6 @@
-//! Rust: structs and enums that are a `Source` and have a builder, so that they are encoded and decoded without a tree.
+//! Rust: structs and enums with a `Source` and a builder, which encode and decode without a tree.
 //!
-//! | what | lives in |
+//! | part | lives in |
 //! |---|---|
 //! | the file, enums, types of values | here |
 //! | records and unions | `record` |
@@ -24,7 +24,7 @@ use super::plan::{Definition, Member, Plan, Shape, Slot, TypeDef};
 use super::{File, Text, describe};
 use generator::Rust;
 
-/// The lints of clippy's stricter groups that names and texts from a schema, or its shape, may trigger.
+/// Clippy's stricter lints that a schema's names, texts or shape may trigger.
 const ALLOWED: &str = "#![allow(clippy::doc_markdown, clippy::unreadable_literal, clippy::excessive_precision, clippy::approx_constant)]
 #![allow(clippy::struct_excessive_bools, clippy::struct_field_names, clippy::enum_variant_names)]
 #![allow(clippy::large_enum_variant, clippy::too_many_lines, clippy::similar_names, non_camel_case_types, dead_code)]";
@@ -72,7 +72,6 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
 }
 
 impl Rust<'_> {
-    /// The type of a value.
     fn of(&self, slot: &Slot) -> String {
         match &slot.shape {
             Shape::Any => "linkspan::Value".into(),
@@ -186,7 +185,7 @@ fn document(out: &mut Text, member: &Member) {
     out.comment("/// ", &if text.is_empty() { format!("`{}`", member.key) } else { text });
 }
 
-/// A raw string literal.
+/// Returns a raw string literal.
 fn raw(text: &str) -> String {
     let mut hashes = "#".to_owned();
     while text.contains(&format!("\"{hashes}")) {

@@ -1,5 +1,4 @@
-//! Packed records in Rust: a struct with the layout of the message, with `pack` and `unpack`, which need no unsafe
-//! code.
+//! Packed records in Rust: a struct with the message's layout, and safe `pack` and `unpack`.
 
 use linkspan::schema::{Kind, Layout, Length, PackedField};
 use linkspan::value::{DType, Order};
@@ -9,7 +8,7 @@ use super::words::{from_word, padded, read_whole, words};
 use crate::generate::plan::{Definition, Member, Shape, Slot, TypeDef};
 use crate::generate::{Text, describe, packed};
 
-/// What a file of packed records contains before its types.
+/// The functions before the types in a file of packed records.
 const FUNCTIONS: &str = "/// The bytes of a field.
 #[inline]
 fn part<const N: usize>(bytes: &[u8; SIZE], at: usize) -> [u8; N] {
@@ -47,7 +46,7 @@ fn other_size(found: usize) -> linkspan::Error {
 }
 ";
 
-/// What the root has besides its fields: the functions that encode and decode messages.
+/// The functions of the root that encode and decode messages.
 const MESSAGES: &str = "impl Source for NAME {
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> linkspan::Result<()> {
         sink.bytes(&self.pack())
@@ -78,7 +77,7 @@ impl typed::Decode for NAME {
 ";
 
 impl Rust<'_> {
-    /// The type of a field in a packed record: arrays lie inside it.
+    /// Returns a field's type in a packed record; arrays are inside it.
     pub(super) fn packed_type(&self, slot: &Slot) -> String {
         match &slot.shape {
             Shape::NdArray { dtype, shape, order } => {
@@ -88,13 +87,13 @@ impl Rust<'_> {
         }
     }
 
-    /// The constant with the size, and the functions that read fields.
+    /// Writes the size constant, and the functions that read fields.
     pub(super) fn packed_heading(&self, out: &mut Text, layout: &Layout<'_>) {
         out.line(format!("\n/// The bytes of a message.\npub const SIZE: usize = {};\n", layout.size));
         out.line(FUNCTIONS.trim_end());
     }
 
-    /// A record that is packed, or nested in one.
+    /// Writes a packed record, or one nested in it.
     pub(super) fn packed_record(&self, out: &mut Text, of: &TypeDef, members: &[Member]) {
         out.line("#[derive(Clone, Copy, Debug, PartialEq)]\n#[repr(C)]");
         out.block(format!("pub struct {} {{", of.name), "}", |out| {
@@ -113,7 +112,7 @@ impl Rust<'_> {
         });
     }
 
-    /// An enum in a packed record: `as` gives the number of a value; this function is the inverse.
+    /// Writes the function from a packed record's number to an enum's value. `as` is the inverse.
     pub(super) fn packed_enumeration(&self, out: &mut Text, of: &TypeDef, values: &[(String, String)]) {
         out.block(format!("impl {} {{", of.name), "}", |out| {
             out.line("/// The value of this number in a packed record.");
@@ -136,7 +135,7 @@ impl Rust<'_> {
         });
     }
 
-    /// The functions of the root from and to bytes and messages.
+    /// Writes the root's functions from and to bytes and messages.
     pub(super) fn packing(&self, out: &mut Text, of: &TypeDef, members: &[Member], layout: &Layout<'_>) {
         let name = &of.name;
         out.line("\n// A record has the same layout in memory as in a message, so it is copied as a whole.");
@@ -204,7 +203,7 @@ impl Rust<'_> {
         out.line(MESSAGES.replace("NAME", name).trim_end());
     }
 
-    /// A statement that writes the field `value` to `bytes`.
+    /// Writes a statement that stores the field `value` in `bytes`.
     fn put(&self, out: &mut Text, value: &str, of: &Shape, place: &PackedField<'_>) {
         let (start, end) = (place.offset, place.offset + place.size);
         let copy = |bytes: &str| format!("bytes[{start}..{end}].copy_from_slice(&{bytes});");
@@ -232,10 +231,11 @@ impl Rust<'_> {
         });
     }
 
-    /// The function that returns the error of `bytes` with an invalid truth value or enum number. `unpack` only decides
-    /// whether to call it, so `unpack` is short enough to be inlined; a record returned through memory would have to
-    /// wait for the stores of its single fields. It always fails: so the compiler knows behind the call which values
-    /// are left, and compares none a second time.
+    /// Writes the function that returns the error of `bytes` with an invalid truth value or enum number.
+    ///
+    /// `unpack` only decides whether to call it, so it is short enough to be inlined. A record returned through
+    /// memory would wait for the stores of its single fields. The function always fails, so the compiler knows the
+    /// remaining values after the call and does not compare them again.
     fn check_of_layout(&self, out: &mut Text, members: &[Member], layout: &Layout<'_>) {
         if !layout.fields.iter().any(|place| wrong(place, &[]).is_some()) {
             return;
@@ -268,7 +268,7 @@ impl Rust<'_> {
         }
     }
 
-    /// The fields in the struct expression of a record, from `bytes`.
+    /// Writes the fields of a record's struct expression, from `bytes`.
     fn get<'l>(
         &self,
         out: &mut Text,
@@ -335,8 +335,7 @@ impl Rust<'_> {
                 Shape::Named(at) => {
                     let of = &self.plan.types[*at];
                     let Definition::Enum(values) = &of.definition else { continue };
-                    // The number was checked, so there is a value for it; the first one is the fallback that avoids a
-                    // panic path.
+                    // The number was checked, so it has a value. The fallback to the first value avoids a panic path.
                     let number = shared.unwrap_or_else(|| self::number(place, ""));
                     format!("{0}::from_number({number}).unwrap_or({0}::{1})", of.name, values[0].0)
                 }
@@ -347,8 +346,9 @@ impl Rust<'_> {
     }
 }
 
-/// An expression that is true if `bytes`, of which `words` are read, hold an invalid value of a field; none for fields
-/// for which all bytes are valid.
+/// Returns an expression that is true for an invalid value of a field in `bytes`, whose `words` are already read.
+///
+/// Returns `None` if every byte pattern of the field is valid.
 fn wrong(place: &PackedField<'_>, words: &[(usize, usize)]) -> Option<String> {
     let (start, end) = (place.offset, place.offset + place.size);
     match &place.of.kind {
@@ -367,7 +367,7 @@ fn wrong(place: &PackedField<'_>, words: &[(usize, usize)]) -> Option<String> {
     }
 }
 
-/// The number of an enum value in `bytes`, with its own width or widened.
+/// Returns the number of an enum value in `bytes`, with its own width or widened.
 fn number(place: &PackedField<'_>, wide: &str) -> String {
     let width = format!("u{}", 8 * place.size);
     let number = match place.size {
@@ -377,8 +377,9 @@ fn number(place: &PackedField<'_>, wide: &str) -> String {
     if wide.is_empty() || wide == width { number } else { format!("{number}.into()") }
 }
 
-/// The lengths of an array as Rust nests it, the outermost first: those of an array in column order are reversed, and a
-/// complex number is an array of two.
+/// Returns an array's nested lengths, outermost first.
+///
+/// Column order reverses them, and a complex number is an array of two.
 fn lengths(dtype: DType, shape: Option<&[Length]>, order: Option<Order>) -> Vec<u64> {
     let mut lengths = packed::nested_lengths(shape, order);
     if matches!(dtype, DType::C64 | DType::C128) {
@@ -387,7 +388,7 @@ fn lengths(dtype: DType, shape: Option<&[Length]>, order: Option<Order>) -> Vec<
     lengths
 }
 
-/// The type of an array's elements, or of the parts of its complex elements.
+/// Returns the type of an array's elements, or of the parts of complex elements.
 fn element(dtype: DType) -> &'static str {
     match dtype {
         DType::C64 => "f32",
@@ -396,7 +397,7 @@ fn element(dtype: DType) -> &'static str {
     }
 }
 
-/// An array of arrays: its type, or an expression with `of` for each element.
+/// Returns an array of arrays: its type, or an expression with `of` for each element.
 fn nested(lengths: &[u64], of: &str) -> String {
     lengths.iter().rev().fold(of.to_owned(), |inner, length| format!("[{inner}; {length}]"))
 }

@@ -1,7 +1,7 @@
 //! Records and unions: the type, its `Source`, and the end of its builder.
 //!
-//! Constraints that the Rust type cannot express, such as lengths and ranges, are checked twice: before a value is
-//! sent, and when its builder has all parts. So neither side accepts a value that the schema does not allow.
+//! Constraints that the Rust type cannot express, such as lengths and ranges, are checked before sending and when the
+//! builder has all parts. Neither side accepts a value that the schema does not allow.
 
 use linkspan::Value;
 
@@ -11,7 +11,7 @@ use crate::generate::Text;
 use crate::generate::plan::{Member, TypeDef};
 
 impl Rust<'_> {
-    /// Writes an enum for a union: a map with one key on the wire, whose name selects the variant.
+    /// Writes an enum for a union: a map with one key on the wire, which selects the variant.
     pub(super) fn union(&self, out: &mut Text, of: &TypeDef, variants: &[Member]) {
         let name = &of.name;
         out.line("#[derive(Clone, Debug, PartialEq)]");
@@ -63,8 +63,10 @@ impl Rust<'_> {
         });
     }
 
-    /// Writes a struct for a record. An optional member is an `Option` and is left out if it is `None`; a member with a
-    /// default is always sent, and gets the default if its key is missing.
+    /// Writes a struct for a record.
+    ///
+    /// An optional member is an `Option`, absent if `None`. A member with a default is always sent, and gets the
+    /// default if its key is missing.
     pub(super) fn record(&self, out: &mut Text, of: &TypeDef, members: &[Member]) {
         out.line("#[derive(Clone, Debug, PartialEq)]");
         out.block(format!("pub struct {} {{", of.name), "}\n", |out| {

@@ -1,12 +1,13 @@
-//! The words of a packed record in Rust: fields and padding in one word are written as one number, and read as one
-//! where some are checked.
+//! The words of a packed record in Rust. Fields and padding of one word are written as one number, and read as one if
+//! any are checked.
 
 use linkspan::schema::PackedField;
 
 use crate::generate::plan::Shape;
 
-/// Splits the bytes of a record into words of eight bytes and shorter ones at the end: the offset and length of each.
-/// Each field that is a number lies in one of them.
+/// Splits a record into words of eight bytes and shorter ones at the end: offset and length of each.
+///
+/// Each numeric field is inside one of them.
 pub(super) fn words(size: usize) -> Vec<(usize, usize)> {
     let mut words = Vec::new();
     let mut at = 0;
@@ -18,8 +19,9 @@ pub(super) fn words(size: usize) -> Vec<(usize, usize)> {
     words
 }
 
-/// The number for a word of the record that fields and padding share. One store writes it whole, so the bytes need not
-/// be cleared before.
+/// Returns the number for a word that fields and padding share.
+///
+/// One store writes the whole word, so the bytes need no clearing before.
 pub(super) fn padded(
     fields: &[(&PackedField<'_>, (String, &Shape))],
     at: usize,
@@ -53,8 +55,9 @@ pub(super) fn padded(
     Some(if parts.len() == 1 { parts.remove(0) } else { format!("({})", parts.join(" | ")) })
 }
 
-/// The words of a record that are read whole, because they hold a truth value or an enum beside other fields or
-/// padding: the check and the value come from one load. The offset and length of each.
+/// Returns the words to read whole, with offset and length: those with a truth value or enum next to other content.
+///
+/// The check and the value then come from one load.
 pub(super) fn read_whole(
     fields: &[(&PackedField<'_>, (String, &Shape))],
     size: usize,
@@ -67,7 +70,7 @@ pub(super) fn read_whole(
     words(size).into_iter().filter(is_checked).collect()
 }
 
-/// The unsigned number that a field is, from the word of `words` that holds it; `None` where it is in none of them.
+/// Returns a field's unsigned number from its word in `words`; `None` if no word contains it.
 pub(super) fn from_word(words: &[(usize, usize)], place: &PackedField<'_>) -> Option<String> {
     let (at, _) = words.iter().find(|(at, width)| (*at..at + width).contains(&place.offset))?;
     let bits = 8 * place.size;

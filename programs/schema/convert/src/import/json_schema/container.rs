@@ -1,4 +1,4 @@
-//! Types that contain others: lists, maps, records and unions, and what our own export writes for arrays and similar
+//! Types that contain others (lists, maps, records, unions), and the forms of our own export for arrays and similar
 //! types.
 
 use jsonc_parser::ast::{Object, Value as Json};
@@ -78,7 +78,7 @@ impl<'a> Reader<'a> {
         Ok(if is_union { Kind::Union(fields) } else { Kind::Record(fields) })
     }
 
-    /// Returns the type that our export wrote for values that JSON has no form for.
+    /// Returns the type that our export wrote as an escape for values without a JSON form.
     pub(super) fn escape(&self, key: &str, json: &Json<'_>) -> Result<Option<Kind>> {
         Ok(Some(match key {
             "$bytes" => Kind::Bytes(None),

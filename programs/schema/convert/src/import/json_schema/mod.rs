@@ -1,10 +1,10 @@
-//! Imports JSON Schema: the common subset, and what our own export writes.
+//! Imports JSON Schema: the common subset, and the output of our own export.
 //!
-//! | what | lives in |
+//! | part | lives in |
 //! |---|---|
-//! | a file, a schema in it, references, choices | here |
+//! | a file, its schema, references, choices | here |
 //! | types of one value | `scalar` |
-//! | types that hold others | `container` |
+//! | types that contain others | `container` |
 //! | parts of the text | `syntax` |
 
 mod container;
@@ -23,7 +23,7 @@ use super::source::{self, Budget, Place};
 use super::{Options, Remark};
 use syntax::{described, get, object, text_of};
 
-/// Keywords that change what is accepted in ways that a schema cannot express.
+/// Keywords whose effect a schema cannot express.
 const REFUSED: [&str; 11] = [
     "allOf",
     "not",
@@ -37,7 +37,7 @@ const REFUSED: [&str; 11] = [
     "contains",
     "$dynamicRef",
 ];
-/// Keywords that a schema does not check; without them more is accepted.
+/// Keywords that a schema does not check; it accepts more without them.
 const UNCHECKED: [&str; 9] = [
     "pattern",
     "minLength",
@@ -55,7 +55,7 @@ struct Reader<'a> {
     text: &'a str,
     root: &'a Json<'a>,
     budget: Budget,
-    /// The references that are being followed, outermost first.
+    /// The references being followed, outermost first.
     open: Vec<String>,
     remarks: Vec<Remark>,
 }
@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
         self.remarks.push(Remark { place, text });
     }
 
-    /// Returns the type, and whether null is also a value of it.
+    /// Returns the type, and whether it also accepts null.
     fn ty(&mut self, json: &'a Json<'a>) -> Result<(Type, bool)> {
         let at = self.at(json);
         self.budget.take(at)?;
@@ -213,12 +213,12 @@ impl<'a> Reader<'a> {
         Ok((of, nullable))
     }
 
-    /// Returns whether this is how our export writes a map: with the escape of its keys.
+    /// Returns whether our export wrote this map, with the escape of its keys.
     fn is_map_of_ours(&self, all: &Object<'_>) -> bool {
         get(all, "if").is_some_and(|json| self.text[json.start()..json.end()].contains("\"$map\""))
     }
 
-    /// Returns the name of the type, and whether null is allowed beside it.
+    /// Returns the type's name, and whether null is also allowed.
     fn type_name(&self, all: &Object<'_>) -> Result<(Option<String>, bool)> {
         let names: Vec<&Json<'_>> = match get(all, "type") {
             None => return Ok((None, false)),
@@ -272,7 +272,7 @@ impl<'a> Reader<'a> {
         Ok(read)
     }
 
-    /// One schema and null; a union needs a discriminator, which no other choice has.
+    /// Reads one schema and null. Only a union has several schemas, and it needs a discriminator.
     fn choice(&mut self, key: &str, json: &'a Json<'a>) -> Result<(Type, bool)> {
         let Json::Array(choices) = json else {
             return Err(self.at(json).error(ErrorKind::Malformed, format!("{key} is a list")));
@@ -280,7 +280,7 @@ impl<'a> Reader<'a> {
         let is_null = |json: &&Json<'_>| {
             object(json).and_then(|all| get(all, "type")).and_then(text_of).as_deref() == Some("null")
         };
-        // How our export writes the floats that JSON has no number for.
+        // The form of our export for floats without a JSON number.
         let is_float = |json: &&Json<'_>| {
             let properties = object(json).and_then(|all| object(get(all, "properties")?));
             properties.is_some_and(|all| all.properties.len() == 1 && get(all, "$float").is_some())
@@ -297,7 +297,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The text of a fragment, in which a URI has `%` and two digits for some bytes.
+/// Decodes the `%` escapes of a URI fragment.
 fn unescaped(part: &str) -> String {
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part.as_bytes();

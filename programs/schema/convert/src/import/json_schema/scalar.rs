@@ -1,4 +1,4 @@
-//! Types of one value: names, text, numbers, with their units, ranges and defaults.
+//! Types of one value: names, text and numbers, with units, ranges and defaults.
 
 use jsonc_parser::ast::{Object, Value as Json};
 use linkspan::schema::{Field, Kind, Range, Type, Width};
@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The ends of the range, infinite if there is none.
+    /// Returns the ends of the range; a missing end is infinite.
     pub(super) fn range(&self, all: &Object<'_>) -> Result<Option<(f64, f64)>> {
         for key in ["exclusiveMinimum", "exclusiveMaximum"] {
             if let Some(json) = get(all, key) {
@@ -110,7 +110,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Returns the default of a scalar; none for other values, so that the field is optional.
+/// Returns a scalar's default. Returns `None` for other values, which makes the field optional.
 pub(super) fn default_of(json: &Json<'_>, kind: &Kind) -> Option<Value> {
     Some(match (json, kind) {
         (Json::BooleanLit(value), Kind::Bool) => value.value.into(),

@@ -9,7 +9,7 @@ pub(super) fn object<'a>(json: &'a Json<'a>) -> Option<&'a Object<'a>> {
     }
 }
 
-/// Returns the value of a key; the last one if it is repeated, as JSON parsers do.
+/// Returns a key's value; for a repeated key the last one, as JSON parsers do.
 pub(super) fn get<'a>(object: &'a Object<'a>, key: &str) -> Option<&'a Json<'a>> {
     object.properties.iter().rev().find(|each| each.name.as_str() == key).map(|each| &each.value)
 }

@@ -1,8 +1,8 @@
 //! Converts Python annotations to types of a schema.
 //!
-//! The source is never run: a name is followed to its class, alias or `NewType` in the same file, or to the module that
-//! it was imported from, of which only the standard library's, NumPy's and Linkspan's types are known. Every error
-//! names the place of the annotation and, where there is one, what to write instead.
+//! The source is never run. A name is followed to its class, alias or `NewType` in the same file, or to its imported
+//! module. Of modules, only the types of the standard library, NumPy and Linkspan are known. Every error contains the
+//! annotation's place and, if possible, an alternative.
 
 use linkspan::schema::{Field, Kind, Type, Width};
 use linkspan::{DType, ErrorKind, Result};
@@ -15,13 +15,13 @@ use super::reader::Reader;
 /// The content of an annotation.
 pub(super) struct Read {
     pub(super) of: Type,
-    /// Whether None is also a value of it.
+    /// Whether it also accepts None.
     pub(super) is_nullable: bool,
     /// Set by `Required` and `NotRequired`.
     pub(super) is_required: Option<bool>,
     /// Older names of the field.
     pub(super) aliases: Vec<String>,
-    /// Its description.
+    /// The description.
     pub(super) doc: String,
 }
 
@@ -38,11 +38,11 @@ impl From<Kind> for Read {
 }
 
 impl Reader<'_> {
-    /// Reads an annotation. `within` is the path of the class around it, in which names are looked up first.
+    /// Reads an annotation. `within` is the path of the surrounding class, where name look-up begins.
     ///
     /// # Errors
-    /// `Unsupported` for what a schema cannot express, `Malformed` for what is not an annotation, `NotFound` for an
-    /// unknown name, `TooLarge` beyond the number of types of a schema.
+    /// `Unsupported` for an inexpressible annotation, `Malformed` for other texts, `NotFound` for an unknown name,
+    /// `TooLarge` above the number of types of a schema.
     pub(super) fn annotation(&mut self, of: &Expr, within: &str) -> Result<Read> {
         let place = self.source.place(of.at);
         self.budget.take(place)?;
@@ -66,7 +66,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a name without arguments in brackets: a class, an alias, or a type that is known by its full name.
+    /// Reads a name without brackets: a class, an alias, or a known type.
     fn name(&mut self, of: &Expr, name: &str, within: &str) -> Result<Read> {
         let place = self.source.place(of.at);
         let full = match self.module.meaning(name, within) {
@@ -134,7 +134,7 @@ impl Reader<'_> {
             let text = format!("{} asks for {count} types in [], not {}", shown(outer), arguments.len());
             Err(place.error(ErrorKind::Malformed, text))
         };
-        // collections.abc and typing have the same names for the same types.
+        // Both modules have the same names for these types.
         let short = match full.rsplit_once('.') {
             Some(("typing" | "collections.abc" | "collections", short)) => short,
             None => full.as_str(),
@@ -258,7 +258,7 @@ impl Reader<'_> {
         Ok(Kind::List(Box::new(each), most).into())
     }
 
-    /// Returns whether this is an array whose elements only the metadata can name.
+    /// Returns whether this is an array whose element type is only in the metadata.
     fn untyped_array(&self, of: &Expr, within: &str) -> bool {
         matches!(of.what, What::Name(_))
             && matches!(self.module.known(of, within).as_str(), "numpy.ndarray" | "linkspan.NdArray")
@@ -298,7 +298,7 @@ impl Reader<'_> {
         Ok(Read { is_nullable, ..Kind::Enum(values).into() })
     }
 
-    /// Returns a type or None; an integer or a float; classes with one field each.
+    /// Reads a choice: a type or None, an integer or a float, or classes with one field each.
     fn choice(&mut self, all: &[Expr], at: usize, within: &str) -> Result<Read> {
         let others: Vec<&Expr> = all.iter().filter(|each| each.what != What::None).collect();
         let is_nullable = others.len() < all.len();
@@ -340,7 +340,7 @@ impl Reader<'_> {
     }
 }
 
-/// Returns the types that Python and its libraries have for those of a schema.
+/// Returns the schema's type for a type of Python or its libraries.
 fn known(full: &str) -> Option<Kind> {
     let any = || Box::new(Type::plain(Kind::Any));
     Some(match full {
@@ -365,7 +365,7 @@ fn known(full: &str) -> Option<Kind> {
     })
 }
 
-/// Returns an element type for NumPy's name, or for a Python type that NumPy treats as one.
+/// Returns the element type for NumPy's name, or for a Python type that NumPy treats as one.
 fn numpy(name: &str) -> Option<DType> {
     Some(match name {
         "bool" | "bool_" => DType::Bool,

@@ -10,13 +10,12 @@ use super::expression::{Expr, What, shown};
 use super::module::{Attribute, Class, Meaning};
 use super::reader::Reader;
 
-/// The bases that make an enum of a class.
+/// Bases that make a class an enum.
 const ENUMS: [&str; 6] =
     ["enum.Enum", "enum.StrEnum", "enum.IntEnum", "enum.ReprEnum", "enum.Flag", "enum.IntFlag"];
 /// Bases that do not affect the fields.
 const PLAIN: [&str; 4] = ["object", "abc.ABC", "typing.Protocol", "collections.abc.Hashable"];
 
-/// The kind of a class.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sort {
     Dataclass,
@@ -26,13 +25,13 @@ enum Sort {
 }
 
 impl Class {
-    /// The value that the class assigns to this name.
+    /// Returns the value that the class assigns to this name.
     pub(super) fn value(&self, name: &str) -> Option<&Expr> {
         self.attributes.iter().find(|each| each.name == name)?.value.as_ref()
     }
 }
 
-/// Returns a description; none for a docstring of one word, which is the name that generated code gives a class.
+/// Returns a description. Ignores a docstring of one word, because generated code uses the class's name.
 pub(super) fn description(doc: &str) -> String {
     if doc.trim().contains(char::is_whitespace) { doc.trim().to_owned() } else { String::new() }
 }
@@ -70,7 +69,7 @@ impl Reader<'_> {
         Sort::Other
     }
 
-    /// Returns the type of the objects of a class, named at `at`.
+    /// Returns the type of a class's objects; the class is named at `at`.
     pub(super) fn class(&mut self, name: &str, at: usize) -> Result<Type> {
         let place = self.source.place(at);
         let sort = self.sort(name, 0);
@@ -108,7 +107,7 @@ impl Reader<'_> {
         self.budget.leave();
     }
 
-    /// Adds the fields of a class after those of its bases; a field that a base also has keeps its position.
+    /// Adds a class's fields after its bases' fields; a field of a base keeps its position.
     fn fields(&mut self, name: &str, place: Place<'_>, fields: &mut Vec<Field>) -> Result<()> {
         let sort = self.sort(name, 0);
         let Some(class) = self.module.classes.get(name) else { return Ok(()) };
@@ -130,7 +129,7 @@ impl Reader<'_> {
         }
         let mut bases = class.bases.clone();
         if sort == Sort::Dataclass {
-            // In the order of dataclasses: the last base first.
+            // In the order of dataclasses: last base first.
             bases.reverse();
         }
         for base in bases {
@@ -173,7 +172,7 @@ impl Reader<'_> {
         if let What::Name(of) = &base.what
             && let Meaning::Class(of) = self.module.meaning(of, name)
         {
-            // A base that is not a dataclass contributes no fields.
+            // A base that is not a dataclass adds no fields.
             if self.sort(&of, 0) == Sort::Other {
                 return Ok(());
             }
@@ -222,7 +221,7 @@ impl Reader<'_> {
             _ => self.default(&mut field, attribute, within)?,
         }
         field.doc = self.description(&field, attribute, doc, annotation, within);
-        // Adds the place of this field to errors that only the notation finds, such as units that do not fit a type.
+        // Adds this field's place to errors of the notation, such as a unit that does not fit the type.
         let alone = Schema::new("field", Type::plain(Kind::Record(vec![field.clone()])));
         Schema::parse(&alone.to_toml()).map_err(|error| {
             let text = error.text().split_once(": ").map_or(error.text(), |(_, why)| why).to_owned();
@@ -231,7 +230,7 @@ impl Reader<'_> {
         Ok(Some(field))
     }
 
-    /// Returns the description of a field, without the text that the generator adds.
+    /// Returns a field's description, without the text that the generator adds.
     fn description(
         &self,
         field: &Field,
@@ -267,7 +266,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Classes with one field each are the variants of a union.
+    /// Reads a union, whose variants are classes with one field each.
     pub(super) fn union(&mut self, classes: &[(String, usize)], at: usize) -> Result<Type> {
         let place = self.source.place(at);
         let mut variants: Vec<Field> = Vec::new();
@@ -298,7 +297,7 @@ impl Reader<'_> {
     }
 }
 
-/// Returns the text without these words at its end, wherever its lines are broken.
+/// Returns the text without these trailing words, regardless of line breaks.
 fn without<'a>(text: &'a str, tail: &str) -> &'a str {
     let mut rest = text.trim_end();
     for word in tail.split_whitespace().rev() {
@@ -310,7 +309,7 @@ fn without<'a>(text: &'a str, tail: &str) -> &'a str {
     rest
 }
 
-/// Returns the keys of fields that have another name in the class, as generated code gives them.
+/// Returns the keys of fields with another name in the class, as generated code declares them.
 fn keys(class: &Class) -> Vec<(String, String)> {
     let Some(Expr { what: What::Items(all), .. }) = class.value("__linkspan_fields__") else {
         return Vec::new();

@@ -1,5 +1,4 @@
-//! Defaults of dataclasses: literals, members of enums, and the few calls that only construct a
-//! value.
+//! Defaults of dataclasses: literals, enum members, and calls that only construct a value.
 
 use linkspan::schema::{Field, Kind};
 use linkspan::{ErrorKind, Result, Timestamp, Value};
@@ -8,11 +7,11 @@ use super::expression::{Expr, What, refused, shown};
 use super::module::{Attribute, Meaning};
 use super::reader::Reader;
 
-/// How many names may be followed to find a value.
+/// The most names that are followed to find a value.
 const MAX_NAMES: usize = 16;
 
 impl Reader<'_> {
-    /// Sets the default of an attribute of a dataclass.
+    /// Sets the default of a dataclass's attribute.
     pub(super) fn default(&mut self, field: &mut Field, attribute: &Attribute, within: &str) -> Result<()> {
         let Some(given) = &attribute.value else { return Ok(()) };
         let given = match &given.what {
@@ -20,7 +19,7 @@ impl Reader<'_> {
                 match self.of_field(given, named, within) {
                     Ok(Some(given)) => given,
                     Ok(None) => return Ok(()),
-                    // Whatever makes it: nothing has to fit.
+                    // A field of any type accepts any default.
                     Err(_) if field.of.kind == Kind::Any => given.clone(),
                     Err(error) => return Err(error),
                 }
@@ -37,7 +36,7 @@ impl Reader<'_> {
             return Ok(());
         }
         let value = match field.of.kind {
-            // Whatever it is: nothing has to fit.
+            // A field of any type accepts any default.
             Kind::Any => None,
             _ => Some(self.value(&given, &field.of.kind, within, 0).ok_or_else(|| {
                 let why =
@@ -111,7 +110,7 @@ impl Reader<'_> {
                 let value = self.module.classes.get(&class)?.value(member)?;
                 let is_auto = self.module.known(value, &class) == "enum.auto";
                 return match (kind, is_auto) {
-                    // StrEnum names its members like this.
+                    // StrEnum names its members in lower case.
                     (Kind::Enum(values), true) => values
                         .iter()
                         .find(|name| **name == member.to_lowercase())
@@ -164,7 +163,7 @@ impl Reader<'_> {
     }
 }
 
-/// Whether the notation of schemas can write this default: it has none for values of any type.
+/// Returns whether the schemas' notation can write this default; it cannot for values of any type.
 fn has_notation(kind: &Kind, value: &Value) -> bool {
     match (kind, value) {
         (Kind::Any, _) => false,

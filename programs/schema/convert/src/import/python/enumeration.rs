@@ -1,4 +1,4 @@
-//! Converts Python enums to enums of texts, or to the range of their numbers.
+//! Converts Python enums: texts to an `enum`, numbers to their range.
 
 use linkspan::schema::{Field, Kind, Range, Type, Width};
 use linkspan::{Result, quoted};
@@ -8,7 +8,7 @@ use super::expression::What;
 use super::reader::Reader;
 
 impl Reader<'_> {
-    /// An enum of texts becomes an `enum`; an enum of integers becomes their range, since messages hold its numbers.
+    /// Converts an enum. An enum of integers becomes a range, because messages contain its numbers.
     pub(super) fn enumeration(&mut self, name: &str, place: Place<'_>) -> Result<Type> {
         let Some(class) = self.module.classes.get(name) else { return Ok(Type::plain(Kind::Any)) };
         let of_base = |wanted: &str| class.bases.iter().any(|base| self.module.known(base, name) == wanted);
@@ -42,7 +42,7 @@ impl Reader<'_> {
             (false, true) => {
                 let mut values: Vec<String> = Vec::new();
                 for (value, at) in names {
-                    // A second name for the same value is an alias, not a member.
+                    // A second name for a value is an alias, not a member.
                     if values.contains(&value) {
                         continue;
                     }

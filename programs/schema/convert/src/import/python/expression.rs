@@ -1,10 +1,10 @@
-//! Expressions of Python, as far as annotations and defaults need them, and how errors show them.
+//! Python expressions in annotations and defaults, and their form in errors.
 
 use linkspan::{Error, ErrorKind, quoted};
 
 use super::super::source::Place;
 
-/// An expression, as far as annotations and defaults need it, and its place in the file.
+/// An expression with its offset in the file.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Expr {
     pub(super) at: usize,
@@ -21,7 +21,7 @@ pub(super) enum What {
     Float(f64),
     Text(String),
     Bytes(Vec<u8>),
-    /// A name, or names with dots between them.
+    /// A name, possibly with dots.
     Name(String),
     /// `of[arguments]`.
     Subscript(Box<Expr>, Vec<Expr>),
@@ -33,11 +33,11 @@ pub(super) enum What {
     Entries(Vec<(Expr, Expr)>),
     /// The result of a lambda without parameters.
     Lambda(Box<Expr>),
-    /// An expression that would have to be evaluated, as source text.
+    /// The source text of an expression that would need evaluation.
     Code(String),
 }
 
-/// Returns an expression as an error shows it.
+/// Returns an expression's form in errors.
 pub(super) fn shown(of: &Expr) -> String {
     match &of.what {
         What::Name(name) => name.clone(),

@@ -1,4 +1,4 @@
-//! Literals of Python: numbers and strings with their prefixes and escapes.
+//! Python literals: numbers and strings with their prefixes and escapes.
 
 use super::expression::What;
 
@@ -16,8 +16,7 @@ pub(super) fn float(written: &str) -> Option<f64> {
     written.replace('_', "").parse().ok()
 }
 
-/// Returns a string or bytes; none for an f-string, which would have to be evaluated, and for escapes by the names of
-/// characters.
+/// Reads a string or bytes. Returns `None` for an f-string, which needs evaluation, and for named escapes.
 pub(super) fn string(written: &str) -> Option<What> {
     let start = written.find(['"', '\''])?;
     let (prefix, rest) = written.split_at(start);
@@ -84,7 +83,7 @@ fn unescape(inner: &str, bytes: bool, push: &mut dyn FnMut(char)) -> Option<()> 
                 }
                 push(char::from_u32(number)?);
             }
-            // Python keeps an escape that it does not know.
+            // Python keeps unknown escapes.
             other => {
                 push('\\');
                 push(other);
@@ -94,7 +93,7 @@ fn unescape(inner: &str, bytes: bool, push: &mut dyn FnMut(char)) -> Option<()> 
     Some(())
 }
 
-/// Returns a docstring without the indentation of its lines.
+/// Removes the indentation of a docstring's lines.
 pub(super) fn docstring(text: &str) -> String {
     let indent = text
         .lines()

@@ -1,5 +1,4 @@
-//! What stands behind the type in `Annotated`: `linkspan.generated.SchemaType`, and the constraints of annotated-types
-//! and pydantic.
+//! The metadata in `Annotated`: `linkspan.generated.SchemaType`, and constraints of annotated-types and pydantic.
 
 use linkspan::schema::{Kind, Length, Range, Type, Width};
 use linkspan::{ErrorKind, Order, Result, quoted};
@@ -12,7 +11,7 @@ impl Reader<'_> {
     pub(super) fn metadata(&mut self, read: &mut Read, of: &Expr) -> Result<()> {
         let full = self.module.known(of, "");
         let What::Call(_, given, named) = &of.what else {
-            // Texts and other objects are meant for other readers.
+            // Texts and other objects are for other readers.
             return Ok(());
         };
         match full.as_str() {
@@ -65,7 +64,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Returns another width of the same kind of number.
+    /// Changes a number's width, keeping its kind.
     fn narrow(&self, of: &mut Type, name: &str, at: usize) -> Result<()> {
         let kind = match &of.kind {
             Kind::Integer(_) => Width::ALL.into_iter().find(|width| width.name() == name).map(Kind::Integer),
@@ -146,7 +145,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The range from the least to the greatest number; an end that is not given is that of the type.
+    /// Sets the range; a missing end is the type's end.
     fn range(&self, of: &mut Type, low: Option<&Expr>, high: Option<&Expr>, at: usize) -> Result<()> {
         let place = self.source.place(at);
         of.range = Some(match &of.kind {

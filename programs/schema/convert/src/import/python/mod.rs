@@ -1,16 +1,16 @@
 //! Imports Python dataclasses and TypedDicts. The file is parsed and never run.
 //!
-//! | what | lives in |
+//! | part | lives in |
 //! |---|---|
 //! | expressions with their places | `expression` |
-//! | expressions from the trees of tree-sitter | `syntax` |
+//! | expressions from tree-sitter's trees | `syntax` |
 //! | strings and numbers | `literal` |
-//! | classes, assignments and imports of the file | `module` |
+//! | the file's classes, assignments and imports | `module` |
 //! | the state of an import | `reader` |
 //! | classes to records and unions | `class` |
 //! | enums | `enumeration` |
 //! | annotations to types | `annotation` |
-//! | what `Annotated` adds: widths, units, ranges | `metadata` |
+//! | metadata of `Annotated`: widths, units, ranges | `metadata` |
 //! | defaults to values | `default` |
 
 mod annotation;
@@ -36,8 +36,8 @@ use module::{Meaning, Module};
 use reader::Reader;
 use syntax::Source;
 
-/// The longest file, in bytes: the parser holds up to 320 bytes for each byte of hostile text, and an import stays
-/// under 64 MiB.
+/// The longest file in bytes. The parser holds up to 320 bytes per byte of hostile text, and an import must stay
+/// below 64 MiB.
 const MAX_SOURCE: usize = 160 << 10;
 
 pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark>)> {
@@ -68,7 +68,7 @@ pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark
 }
 
 impl Reader<'_> {
-    /// Returns the class to import: the requested one, or the only one that no other class refers to.
+    /// Returns the class to import: the requested one, or the only one without references from other classes.
     fn root(&self, asked: Option<&str>) -> Result<String> {
         let start = self.source.place(0);
         if let Some(name) = asked {
@@ -103,7 +103,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Returns the classes that an expression names, including those in quoted annotations.
+    /// Collects the classes that an expression names, including quoted annotations.
     fn names(&self, of: &Expr, within: &str, found: &mut Vec<String>) {
         match &of.what {
             What::Name(name) => {
@@ -135,7 +135,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Returns the name and the version of the schema that a class gives in `__linkspan_schema__`.
+    /// Returns the schema's name and version from a class's `__linkspan_schema__`.
     fn declared(&self, class: &str) -> (Option<String>, u32) {
         let class = self.module.classes.get(class);
         let value = class.and_then(|class| class.value("__linkspan_schema__"));

@@ -9,10 +9,10 @@ use super::expression::{Expr, What};
 use super::literal;
 use super::syntax::{Source, arguments_of};
 
-/// How deeply blocks and classes may be nested.
+/// The most levels of nested blocks and classes.
 const MAX_BLOCKS: usize = 48;
 
-/// A class, as it is written.
+/// A class as written.
 pub(super) struct Class {
     pub(super) at: usize,
     pub(super) decorators: Vec<Expr>,
@@ -20,13 +20,13 @@ pub(super) struct Class {
     pub(super) keywords: Vec<(String, Expr)>,
     /// Whether it has type parameters.
     pub(super) is_generic: bool,
-    /// Whether the file defines it more than once, with different contents.
+    /// Whether the file defines it more than once with different contents.
     pub(super) is_twice: bool,
     pub(super) doc: String,
     pub(super) attributes: Vec<Attribute>,
 }
 
-/// A name in a class, with an annotation, a value, or both.
+/// A name in a class with an annotation, a value, or both.
 pub(super) struct Attribute {
     pub(super) at: usize,
     pub(super) name: String,
@@ -35,20 +35,19 @@ pub(super) struct Attribute {
     pub(super) doc: String,
 }
 
-/// The file.
 #[derive(Default)]
 pub(super) struct Module {
-    /// By their names, with those of the classes around them: `Outer.Inner`.
+    /// By name, with the names of outer classes: `Outer.Inner`.
     pub(super) classes: BTreeMap<String, Class>,
-    /// The names of the classes in the order of the file.
+    /// Class names in the file's order.
     pub(super) order: Vec<String>,
-    /// What names outside of classes refer to.
+    /// Values of names outside of classes.
     pub(super) assigned: BTreeMap<String, Expr>,
-    /// What imported names refer to: `np` is `numpy`.
+    /// Full names of imported names: `np` is `numpy`.
     imported: BTreeMap<String, String>,
 }
 
-/// What a name refers to.
+/// The meaning of a name.
 pub(super) enum Meaning<'a> {
     Class(String),
     Assigned(&'a Expr),
@@ -63,7 +62,7 @@ impl Module {
         Ok(module)
     }
 
-    /// Returns what a name refers to in this class.
+    /// Returns the meaning of a name in this class.
     pub(super) fn meaning(&self, name: &str, within: &str) -> Meaning<'_> {
         let mut scope = within;
         loop {
@@ -90,8 +89,7 @@ impl Module {
         Meaning::Known(full.strip_prefix("builtins.").unwrap_or(&full).to_owned())
     }
 
-    /// Returns the full name of a base, a decorator or a function that another module defines; empty for what this file
-    /// defines.
+    /// Returns the full name of a base, decorator or function from another module; empty if this file defines it.
     pub(super) fn known(&self, of: &Expr, within: &str) -> String {
         match &of.what {
             What::Name(name) => match self.meaning(name, within) {
@@ -205,12 +203,13 @@ impl Module {
     }
 }
 
-/// Reads the attributes of a class and their descriptions: a string after one, or comments `#:` before it or after it.
+/// Reads a class's attributes and their descriptions: a string after an attribute, or `#:` comments before or after
+/// it.
 fn read_body(source: &Source<'_>, body: Node<'_>, class: &mut Class) -> Result<()> {
     let mut cursor = body.walk();
     let mut is_first = true;
     let mut is_behind_attribute = false;
-    // Comments before the first statement come before the block.
+    // Comments before the first statement precede the block.
     let mut before: Vec<&str> = Vec::new();
     let mut comment = body.prev_sibling();
     while let Some(node) = comment.filter(|node| node.kind() == "comment") {
@@ -270,7 +269,7 @@ fn read_body(source: &Source<'_>, body: Node<'_>, class: &mut Class) -> Result<(
     Ok(())
 }
 
-/// Returns the assignment of a statement to one name.
+/// Returns a statement's assignment to one name.
 fn attribute(source: &Source<'_>, statement: Node<'_>) -> Option<Attribute> {
     let node = statement.named_child(0).filter(|node| node.kind() == "assignment")?;
     let left = node.child_by_field_name("left").filter(|node| node.kind() == "identifier")?;

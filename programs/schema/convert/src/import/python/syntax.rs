@@ -1,4 +1,4 @@
-//! The syntax of a Python file: our own expressions from the trees of tree-sitter, each with its place.
+//! The syntax of a Python file: our own expressions from tree-sitter's trees, with their places.
 
 use linkspan::{ErrorKind, Result};
 use tree_sitter::{Node, Parser, Tree};
@@ -7,10 +7,10 @@ use super::super::source::Place;
 use super::expression::{Expr, What};
 use super::literal;
 
-/// How deeply expressions may be nested; annotations of Python programs have fewer than ten levels.
+/// The most levels of nested expressions; annotations of real programs have fewer than ten.
 const MAX_DEPTH: usize = 48;
 
-/// A text with the places of its lines.
+/// A text with the offsets of its lines.
 pub(super) struct Source<'a> {
     pub(super) file: &'a str,
     pub(super) text: &'a str,
@@ -54,10 +54,10 @@ impl<'a> Source<'a> {
         expr(self.text, node, 0, MAX_DEPTH)
     }
 
-    /// Returns the expression in a string literal that stands for it, such as the annotation `"Point | None"`.
+    /// Returns the expression in a string literal, such as the annotation `"Point | None"`.
     pub(super) fn quoted(&self, text: &str, at: usize) -> Result<Expr> {
         let bad = || self.place(at).error(ErrorKind::Malformed, "the text is not an annotation");
-        // As an annotation, since `list[int]` alone is a subscript and not a type.
+        // As an annotation, because `list[int]` on its own parses as a subscript.
         let whole = format!("x: {text}");
         let tree = tree(&whole).ok_or_else(bad)?;
         let root = tree.root_node();
@@ -78,7 +78,7 @@ fn tree(text: &str) -> Option<Tree> {
     parser.parse(text, None)
 }
 
-/// Returns the first node that is an error or missing. It is not recursive, because garbage makes deep trees.
+/// Returns the first erroneous or missing node. It does not recurse, because invalid text makes deep trees.
 fn first_error(root: Node<'_>) -> Option<Node<'_>> {
     if !root.has_error() {
         return None;
@@ -97,7 +97,7 @@ fn first_error(root: Node<'_>) -> Option<Node<'_>> {
     }
 }
 
-/// The same expression, with one place for all its parts.
+/// Returns the expression with one place for all of its parts.
 fn moved(mut of: Expr, at: usize) -> Expr {
     of.at = at;
     match &mut of.what {
@@ -206,7 +206,7 @@ fn expr(text: &str, node: Node<'_>, base: usize, depth: usize) -> Expr {
     Expr { at, what }
 }
 
-/// `dict[(str, int)]` is `dict[str, int]`.
+/// Flattens `dict[(str, int)]` to `dict[str, int]`.
 fn one_tuple(mut all: Vec<Expr>) -> Vec<Expr> {
     match &mut all[..] {
         [Expr { what: What::Items(items), .. }] if !items.is_empty() => std::mem::take(items),
@@ -223,7 +223,7 @@ fn choice(all: impl IntoIterator<Item = Expr>) -> What {
     What::Choice(flat.collect())
 }
 
-/// Returns the arguments of a call or of a class, and those with names.
+/// Returns the positional and the named arguments of a call or class.
 pub(super) fn arguments_of(
     text: &str,
     node: Node<'_>,

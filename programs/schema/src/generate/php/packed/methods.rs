@@ -1,6 +1,6 @@
-//! The PHP methods that encoding and decoding packed records needs.
+//! The PHP methods to encode and decode packed records.
 
-/// The additional methods of the reader in a file of packed records.
+/// Additional methods of the reader in a file of packed records.
 pub(super) const METHODS: &str = r#"
 /**
  * The value of a field, if `$check` accepts it.
