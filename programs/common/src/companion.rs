@@ -1,4 +1,4 @@
-//! A command that is a program of its own, so that the one that is asked for it does not have its dependencies.
+//! Commands that separate programs implement. The calling program then lacks their dependencies.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -9,31 +9,33 @@ use std::process::Command;
 
 use linkspan::{Error, ErrorKind, Result, programs};
 
-/// A program beside this one.
+/// A separate program for a command.
 pub struct Companion {
     /// Its file.
     pub program: &'static str,
-    /// The command of this program that runs it.
+    /// The command that runs it.
     pub command: &'static str,
-    /// What its help and its errors call it: the words that were typed.
+    /// Its name in help texts and errors, as the user typed it.
     pub shown_as: &'static str,
     /// The folder of its sources.
     pub sources: &'static str,
-    /// Whether the wheel for Python has it.
+    /// Whether the Python wheel contains it.
     pub is_in_wheel: bool,
 }
 
 impl Companion {
-    /// Replaces this process by the program: the one beside this program, or else the one in PATH, never one of the
-    /// current folder. A program that runs with more rights than its caller takes neither from its caller.
+    /// Replaces this process by the program, from the folder of this program or from PATH.
+    ///
+    /// The current folder never counts. A program with more rights than its caller uses neither of the caller's
+    /// choices.
     ///
     /// # Errors
-    /// `NotFound` where it is in neither place, with how it is installed.
+    /// `NotFound` if neither place has the program, with advice for its installation.
     pub fn run(&self, arguments: impl IntoIterator<Item = OsString>) -> Result<Infallible> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
         let name = self.program.as_ref();
         for program in programs::program_beside(name).into_iter().chain(programs::program_of_path(name)) {
-            // Returns only at an error.
+            // This returns only after an error.
             let Err(error) = become_program(program.clone(), self.shown_as, &arguments);
             if error.kind() != IoKind::NotFound {
                 let doing = format!("starting {}", program.display());

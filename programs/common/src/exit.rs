@@ -6,11 +6,11 @@ use linkspan::{Error, ErrorKind};
 
 use crate::{stderr, stdout};
 
-/// The text of the `Cancelled` error that ends a command once its standard output has no reader. It distinguishes that
-/// error from a `Cancelled` that a service answers with.
+/// The text of the `Cancelled` error when standard output has lost its reader.
+///
+/// It distinguishes this error from a service's `Cancelled`.
 pub const STDOUT_CLOSED: &str = "the reader of standard output has closed it";
 
-/// The exit code of a wrong command line.
 const USAGE: u8 = 2;
 
 /// EPIPE.
@@ -22,7 +22,7 @@ pub enum Exit {
     Error(Error),
     /// An error in the command line: exit code 2, as the parser of the command line has.
     Usage(Error),
-    /// The reader of standard output closed it. Not an error: it has read what it needed.
+    /// The reader of standard output closed it, which is not an error.
     BrokenPipe,
     /// The terminal or the signals of the program could not be used.
     Io(String),
@@ -39,8 +39,7 @@ impl From<Error> for Exit {
 }
 
 impl Exit {
-    /// Returns the exit of an error of opening an endpoint: what its transport cannot do is an error in the command
-    /// line.
+    /// Returns the exit for an error of opening an endpoint. An unsupported operation is an error in the command line.
     pub fn from_opening(error: Error) -> Exit {
         if error.kind() == ErrorKind::Unsupported { Exit::Usage(error) } else { Exit::Error(error) }
     }
@@ -74,10 +73,10 @@ impl Exit {
     }
 }
 
-/// Writes bytes of this program's own to standard output, whole and now.
+/// Writes the program's own bytes to standard output completely and at once.
 ///
 /// # Errors
-/// `BrokenPipe` where its reader has closed it, else the error of writing.
+/// `BrokenPipe` if its reader closed it; otherwise the error of writing.
 pub fn write(bytes: &[u8]) -> Result<(), Exit> {
     stdout::write(bytes).map_err(|error| if is_broken_pipe(&error) { Exit::BrokenPipe } else { error.into() })
 }

@@ -103,7 +103,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Standard input, read so that a signal interrupts the wait for it.
+/// Standard input whose waits end at a signal.
 struct Input<'a> {
     bytes: Vec<u8>,
     signals: &'a Signals,

@@ -1,14 +1,14 @@
-//! What the programs of Linkspan have in common: how they begin and end, what they print, and what interrupts them.
+//! Code that the programs of Linkspan share: start and end, output, and interruption.
 //!
-//! | what | lives in |
+//! | task | module |
 //! |---|---|
-//! | how they begin | [`start`] |
+//! | start of a program | [`start`] |
 //! | exit codes, and the last line on standard error | [`exit`] |
 //! | standard input, output and error; foreign text never controls a terminal | [`input`], [`stdout`], [`stderr`] |
 //! | times, sizes and encodings of the command line | [`quantity`] |
-//! | SIGINT and SIGTERM; a wait that they end | [`signals`], [`stop_watch`] |
-//! | schemas that a command line names: files and endpoints | [`schema_argument`] |
-//! | commands that are programs of their own | [`companion`] |
+//! | SIGINT and SIGTERM, and waits that they end | [`signals`], [`stop_watch`] |
+//! | schemas in files and of endpoints | [`schema_argument`] |
+//! | commands that separate programs implement | [`companion`] |
 //! | completions and manual pages | [`manual`] |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]

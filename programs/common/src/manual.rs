@@ -1,4 +1,4 @@
-//! Completions and manual pages of a program, from the same definition as its `--help`.
+//! Completions and manual pages of a program, from the definition of its `--help`.
 
 use std::path::Path;
 
@@ -9,8 +9,7 @@ use linkspan::{Error, Options, Result};
 
 /// Returns the completions of a program for a shell.
 ///
-/// Those of bash for a name with a dash in it would find no command: their generator takes the dash for a level of
-/// commands.
+/// The generator for bash takes a dash in a name for a level of commands, so the dash is replaced temporarily.
 pub fn completions(shell: Shell, commands: Command, name: &'static str) -> Vec<u8> {
     // The parser's definition lasts as long as the program.
     let written: &str = if shell == Shell::Bash { name.replace('-', "_").leak() } else { name };
@@ -23,10 +22,9 @@ pub fn completions(shell: Shell, commands: Command, name: &'static str) -> Vec<u
     script
 }
 
-/// Returns the commands with `--option` completed by the names that it accepts, each with the character `=`; without
-/// those that the program has `own` values for.
+/// Adds completions of option names with `=` to `--option`, except the options in `own`.
 pub fn with_option_names(commands: Command, own: &[&str]) -> Command {
-    // `on_wait` has no value that can be written as text.
+    // `on_wait` cannot be written as text.
     let taken = Options::NAMES.iter().filter(|name| **name != "on_wait" && !own.contains(name));
     let names = PossibleValuesParser::new(taken.map(|name| -> &str {
         // The parser's definition lasts as long as the program.
@@ -39,11 +37,11 @@ pub fn with_option_names(commands: Command, own: &[&str]) -> Command {
     commands.mut_subcommands(|command| command.mut_args(with_names))
 }
 
-/// Writes a page for `commands` and one for each command below it: `linkspan.1`, `linkspan-sub.1`,
+/// Writes the manual pages of `commands` and all nested commands: `linkspan.1`, `linkspan-sub.1`,
 /// `linkspan-service-ls.1`.
 ///
 /// # Errors
-/// The system's error, with the folder, where a page cannot be written.
+/// The system's error with the folder, if a page cannot be written.
 pub fn write(commands: Command, folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)
         .and_then(|()| clap_mangen::generate_to(commands.disable_help_subcommand(true), folder))

@@ -10,13 +10,13 @@ pub fn encodings() -> impl TypedValueParser<Value = Encoding> {
     PossibleValuesParser::new(Encoding::ALL.map(Encoding::name)).try_map(|name| Encoding::from_name(&name))
 }
 
-/// What a time-out may be besides a time.
+/// The alternative to a time in a time-out.
 pub const OR_FOREVER: &str = " or the word forever";
 
 /// Parses a time-out: a time, or the word "forever".
 ///
 /// # Errors
-/// `WrongType`, `OutOfRange`, each with what is accepted.
+/// `WrongType` or `OutOfRange`, with the valid forms.
 pub fn timeout(text: &str) -> Result<Timeout> {
     if text == "forever" {
         return Ok(Timeout::Forever);
@@ -48,10 +48,10 @@ pub fn interval(text: &str) -> Result<Duration> {
 const UNITS: [(&str, f64); 6] =
     [("ms", 1e-3), ("us", 1e-6), ("s", 1.0), ("min", 60.0), ("h", 3_600.0), ("d", 86_400.0)];
 
-/// Returns a time in seconds: a number, with a unit or without; `also` is what an error says is accepted besides.
+/// Returns a time in seconds from a number with or without a unit. `also` names other valid forms for errors.
 ///
 /// # Errors
-/// `WrongType`, `OutOfRange`, each with what is accepted.
+/// `WrongType` or `OutOfRange`, with the valid forms.
 pub fn seconds(text: &str, also: &str) -> Result<f64> {
     let (number, unit) = UNITS
         .into_iter()
@@ -74,10 +74,10 @@ pub fn seconds(text: &str, also: &str) -> Result<f64> {
     }
 }
 
-/// Reads a size: a number of bytes, or one with `kB`, `MB`, `GB`, `TB`, `KiB`, `MiB`, `GiB` or `TiB`.
+/// Parses a size: a number of bytes, optionally with `kB`, `MB`, `GB`, `TB`, `KiB`, `MiB`, `GiB` or `TiB`.
 ///
 /// # Errors
-/// A text that says what is accepted.
+/// A text with the valid forms.
 pub fn size(text: &str) -> std::result::Result<u64, String> {
     let units = [
         ("KiB", 1_024.0),
@@ -93,7 +93,7 @@ pub fn size(text: &str) -> std::result::Result<u64, String> {
     ];
     let bytes = number(text, &units)
         .ok_or_else(|| "a size is a number of bytes, or one with its unit: 64MiB, 1GiB, 500MB".to_owned())?;
-    // Above 2^53 the number is rounded, as the text was.
+    // Above 2^53 the number is rounded.
     if bytes < 9e18 { Ok(bytes as u64) } else { Err("the size is too large".to_owned()) }
 }
 

@@ -7,9 +7,10 @@ use linkspan::{Error, ErrorKind, registry};
 
 use crate::exit::Exit;
 
-/// Returns the schema in a file and in those that it includes, or that of an endpoint. A file that does not exist is an
-/// error in the command line, as it is in `--schema`; an endpoint that is written with its transport may have a
-/// listener later.
+/// Returns the schema in a file and its includes, or the schema of an endpoint.
+///
+/// A missing file is an error in the command line, as in `--schema`. An endpoint with a transport may get a listener
+/// later.
 pub fn load(file: &Path) -> Result<Schema, Exit> {
     let name = utf8(file)?;
     if file.symlink_metadata().is_err() && file.extension().is_none_or(|extension| extension != "toml") {
@@ -27,8 +28,7 @@ pub fn load(file: &Path) -> Result<Schema, Exit> {
     Schema::from_file(name).map_err(|error| missing(error, file))
 }
 
-/// Returns the exit of an error about a file that the command line names: a change of that alone cures one that does
-/// not exist.
+/// Returns the exit for an error about a file. A missing file counts as a wrong command line.
 pub fn missing(error: Error, file: &Path) -> Exit {
     if error.kind() == ErrorKind::NotFound && file.symlink_metadata().is_err() {
         Exit::Usage(error)
@@ -47,8 +47,7 @@ pub fn load_reply(name: &Path) -> linkspan::Result<Schema> {
     of_form(&registry::reply_schema(name)?, name)
 }
 
-/// Returns each schema of the records of a journal, and the number of its first record; 0 for records without
-/// a schema.
+/// Returns each schema in a journal with the number of its first record. A schema from elsewhere has the number 0.
 pub fn load_all(name: &Path) -> Result<Vec<(u64, Schema)>, Exit> {
     if name.exists() {
         return Ok(vec![(0, load(name)?)]);

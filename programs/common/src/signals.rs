@@ -100,7 +100,7 @@ impl Signals {
         }
     }
 
-    /// Like [`Signals::check`]; also fails with `Cancelled` once standard output has no reader.
+    /// As [`Signals::check`]; also fails with `Cancelled` when standard output has lost its reader.
     pub fn check_stdout(&self) -> Result<()> {
         self.check()?;
         match stdout::reader_is_gone() {
@@ -115,11 +115,12 @@ impl Signals {
     }
 }
 
-/// Runs `clean` before a first SIGINT or SIGTERM ends this program, as it does without this: for a program that waits
-/// for nothing, and has made more than files without a name.
+/// Runs `clean` before the first SIGINT or SIGTERM ends this program.
+///
+/// This is for a program that does not wait for signals but leaves named files.
 ///
 /// # Errors
-/// Those of installing the handlers, and of starting a thread.
+/// Errors of installing the handlers, and of starting a thread.
 pub fn clean_up_before_end(clean: impl FnOnce() + Send + 'static) -> Result<CleanUp> {
     let signals = Arc::new(Signals::install()?);
     let installed = signals.clone();
@@ -139,15 +140,16 @@ pub fn clean_up_before_end(clean: impl FnOnce() + Send + 'static) -> Result<Clea
     start_thread("clean-up", wait).map(|thread| CleanUp { signals: installed, thread })
 }
 
-/// What runs before a signal ends this program.
+/// The cleanup before a signal ends this program.
 pub struct CleanUp {
     signals: Arc<Signals>,
     thread: JoinHandle<()>,
 }
 
 impl CleanUp {
-    /// Returns if no signal has arrived; else the program ends here. For what failed because a program that it has
-    /// started got the signal, too.
+    /// Returns if no signal has arrived; otherwise waits for the cleanup, which ends the program.
+    ///
+    /// Call it after a failure that a signal to a started program may have caused.
     pub fn end_if_signalled(self) {
         if self.signals.signal().is_some() {
             let _ = self.thread.join();

@@ -8,11 +8,12 @@ use linkspan::{environment, one_line};
 
 use crate::{exit, stderr, stdout};
 
-/// Begins a program, which prints its lines under this name: each one calls it first. Where it runs with more rights
-/// than its caller, it gives up the caller's environment.
+/// Begins a program, before anything else. The program prints its lines under this name.
+///
+/// A program with more rights than its caller discards the caller's environment.
 ///
 /// # Errors
-/// The exit code, once the error is printed.
+/// The exit code, after the error was printed.
 pub fn begin(name: &'static str) -> Result<(), ExitCode> {
     stderr::set_name(name);
     environment::give_up_that_of_the_caller().map_err(|error| {
@@ -51,7 +52,7 @@ fn escape(error: &mut clap::Error) {
         .collect();
     for (kind, _, escaped) in words {
         error.insert(kind, ContextValue::String(escaped));
-        // A text that is ready to be shown, which has the word as well.
+        // This prepared text contains the word as well.
         error.remove(ContextKind::Suggested);
     }
 }

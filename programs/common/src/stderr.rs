@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use linkspan::{Error, one_line, several_lines};
 
-/// What begins each line.
+/// The beginning of each line.
 static NAME: OnceLock<&'static str> = OnceLock::new();
 
 /// Whether the terminal shows a line of progress, which the next line removes.
 static HAS_PROGRESS: AtomicBool = AtomicBool::new(false);
 
-/// Sets what begins each line, once; without it, `linkspan` does.
+/// Sets the beginning of each line once; the default is `linkspan`.
 pub fn set_name(name: &'static str) {
-    // A second name is not heard: a program has one.
+    // A program has one name, so a second one is ignored.
     let _ = NAME.set(name);
 }
 
@@ -28,13 +28,12 @@ pub fn described(error: &Error) -> String {
     format!("{} ({}): {error}", error.kind().name(), error.kind().code())
 }
 
-/// Prints a text of one or more lines. The further ones are indented: text of another program does not look like a line
-/// of this one.
+/// Prints a text of one or more lines. Later lines are indented and cannot look like a line of this program.
 pub fn print_note(text: &str) {
     print(&indented(text));
 }
 
-/// Prints a line. Texts of other programs in it stay on it.
+/// Prints a line. Line ends in texts of other programs are escaped.
 pub fn print_line(text: &str) {
     print(&one_line(text).to_string());
 }
@@ -42,7 +41,7 @@ pub fn print_line(text: &str) {
 /// Replaces the line of progress on a terminal; an empty text removes it.
 pub fn show_progress(text: &str) {
     HAS_PROGRESS.store(!text.is_empty(), Ordering::Relaxed);
-    // Nothing is lost without it.
+    // Progress is not essential.
     let _ = io::stderr().write_all(format!("\r\x1b[K{}", one_line(text)).as_bytes());
 }
 
@@ -50,7 +49,7 @@ fn print(text: &str) {
     // One write: standard error is not buffered, and lines of programs that share it must not run into each other.
     let removed = if HAS_PROGRESS.swap(false, Ordering::Relaxed) { "\r\x1b[K" } else { "" };
     let line = format!("{removed}{}: {text}\n", NAME.get().unwrap_or(&"linkspan"));
-    // If standard error cannot be written, the exit code and the logs are what is left to report the failure.
+    // Without standard error, the exit code and the logs still report the failure.
     let _ = io::stderr().write_all(line.as_bytes());
 }
 

@@ -1,11 +1,11 @@
-//! Standard output: the one way to it for text of other programs, which no terminal interprets.
+//! The only way to standard output for texts of other programs, which no terminal may interpret.
 
 use std::io::{self, Write};
 
 use linkspan::{Error, Result, one_line, several_lines};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Prints a line. Whatever is in it stays on it; the escapes of a line of JSON keep its meaning.
+/// Prints one line. Line ends in it are escaped, which keeps the meaning of JSON.
 ///
 /// # Errors
 /// As for [`write`].
@@ -13,7 +13,7 @@ pub fn print_line(line: &str) -> Result<()> {
     write(format!("{}\n", one_line(line)).as_bytes())
 }
 
-/// Prints the beginning of a line, or more of it, as [`print_line`] does.
+/// Prints a part of a line, as [`print_line`] does.
 ///
 /// # Errors
 /// As for [`write`].
@@ -29,10 +29,10 @@ pub fn print_lines(text: &str) -> Result<()> {
     write(format!("{}\n", several_lines(text)).as_bytes())
 }
 
-/// Writes bytes of this program's own, whole and now.
+/// Writes the program's own bytes completely and at once.
 ///
 /// # Errors
-/// Those of writing: EPIPE where its reader has closed it.
+/// Errors of writing: EPIPE if the reader closed it.
 pub fn write(bytes: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).map_err(failed)

@@ -1,4 +1,4 @@
-//! Ends a wait at a signal, or once standard output has no reader, without waking up to check either.
+//! Ends a wait at a signal or when standard output loses its reader, without polling.
 
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use crate::exit::Exit;
 use crate::signals::Signals;
 
-/// While it is locked, `stop` is not called.
+/// Prevents `stop` while it is locked.
 #[derive(Default)]
 pub struct StopGuard(Mutex<()>);
 
@@ -23,11 +23,12 @@ impl StopGuard {
     }
 }
 
-/// Calls `run`, and `stop` in another thread once a signal has arrived or standard output has no reader. `stop` makes
-/// the wait in `run` end, and `run` checks why with [`Signals::check_stdout`].
+/// Calls `run`, and calls `stop` in another thread after a signal or after standard output lost its reader.
+///
+/// `stop` must end the wait in `run`. `run` then finds the reason with [`Signals::check_stdout`].
 ///
 /// # Errors
-/// Those of `run`, and of starting the thread.
+/// Errors of `run`, and of starting the thread.
 pub fn watched(
     signals: &Signals,
     stop: impl FnOnce() + Send,
@@ -60,10 +61,10 @@ pub fn watched(
     }
 }
 
-/// Waits for a reason to stop, and returns whether there is one; false at the end of the run.
+/// Waits for a reason to stop, and returns true; returns false at the end of the run.
 ///
 /// # Errors
-/// That of the wait, which would fail again at once, without end.
+/// The error of the wait, which would fail repeatedly.
 fn wait_for_reason(signals: &Signals, ended: &UnixStream) -> Result<bool, Error> {
     let stdout = std::io::stdout();
     let mut watched = vec![

@@ -1,4 +1,4 @@
-//! Messages in CDR: the classic encoding (XCDR version 1), little-endian, as ROS 2 writes it.
+//! Encodes messages in CDR: the classic encoding (XCDR version 1) in little-endian order, as ROS 2 does.
 
 use std::borrow::Cow;
 
@@ -12,11 +12,10 @@ use crate::packed;
 /// Little-endian, version 1, without options.
 const ENCAPSULATION: [u8; 4] = [0, 1, 0, 0];
 
-/// Writes a value in its shape.
+/// Encodes a value in its shape.
 ///
 /// # Errors
-/// `Unsupported` for a value that does not fit it, with the path of what does not; `TooLarge` for more than `most`
-/// bytes.
+/// `Unsupported` for a value that does not fit, with the path of the misfit; `TooLarge` beyond `most` bytes.
 pub fn encode(shape: &Shape, value: &Value, sent: i64, most: u64) -> Result<Vec<u8>> {
     let mut out = Writer { bytes: Vec::with_capacity(64), sent, most };
     out.bytes.extend_from_slice(&ENCAPSULATION);
@@ -25,7 +24,7 @@ pub fn encode(shape: &Shape, value: &Value, sent: i64, most: u64) -> Result<Vec<
     Ok(out.bytes)
 }
 
-/// Returns the elements of an array in row order.
+/// Returns the elements of an array in row-major order.
 pub fn in_rows(array: &NdArray) -> Cow<'_, [u8]> {
     if array.as_ref().order == Order::Row {
         return Cow::Borrowed(&array.data);
@@ -38,7 +37,7 @@ pub fn in_rows(array: &NdArray) -> Cow<'_, [u8]> {
 struct Writer {
     bytes: Vec<u8>,
     sent: i64,
-    /// Bytes at most.
+    /// The most bytes.
     most: u64,
 }
 
@@ -58,7 +57,6 @@ fn unfit(what: &str, value: &Value) -> Error {
     )
 }
 
-/// Returns an integer of any kind.
 fn integer(value: &Value) -> Option<i128> {
     match value {
         Value::Int(number) => Some(i128::from(*number)),
@@ -67,7 +65,7 @@ fn integer(value: &Value) -> Option<i128> {
     }
 }
 
-/// Returns a float, also of an integer that it holds exactly.
+/// Returns a float, or an integer that a float represents exactly.
 fn float(value: &Value) -> Option<f64> {
     const EXACT: i128 = 1 << 53;
     match value {
@@ -79,7 +77,7 @@ fn float(value: &Value) -> Option<f64> {
 }
 
 impl Writer {
-    /// Adds zeros up to a multiple of this, counted behind the encapsulation.
+    /// Adds zeros up to a multiple of `to`, counted after the encapsulation.
     fn align(&mut self, to: usize) {
         let length = (self.bytes.len() - ENCAPSULATION.len()).next_multiple_of(to) + ENCAPSULATION.len();
         self.bytes.resize(length, 0);
@@ -100,7 +98,7 @@ impl Writer {
 
     fn text(&mut self, text: &str) -> Result<()> {
         if text.contains('\0') {
-            // Readers end it there.
+            // Readers end a text at a zero.
             return Err(Error::new(ErrorKind::Unsupported, "CDR has no text with a zero in it"));
         }
         self.length(text.len() + 1)?;
@@ -137,7 +135,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Fails where so many bytes more are too many.
+    /// Fails if `more` bytes exceed the limit.
     fn room(&self, more: usize) -> Result<()> {
         let whole = (self.bytes.len() as u64).saturating_add(more as u64);
         if whole > self.most { Err(too_long(self.most)) } else { Ok(()) }
@@ -177,7 +175,7 @@ impl Writer {
                     self.value(of, item).map_err(|error| error.with_path(at.to_string()))?;
                 }
             }
-            // A column of a table may be an array where its type is a list.
+            // A table's column may be an array although its type is a list.
             (Shape::Record(members), Value::Map(map)) => return self.record(members, map),
             (Shape::Packed(schema, members), Value::Bytes(bytes)) => {
                 return self.record(members, &packed::unpack(schema, bytes)?);
@@ -226,7 +224,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes what stands for a value that is not there: no number for floats, otherwise nothing.
+    /// Writes the placeholder of an absent value: NaN for floats, zero or empty for others.
     fn absent(&mut self, shape: &Shape) -> Result<()> {
         match shape {
             Shape::Bool => self.put([0]),
@@ -277,13 +275,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the elements in row order.
+    /// Writes the elements in row-major order.
     fn rows(&mut self, array: &NdArray) {
         if array.as_ref().order == Order::Row {
             self.bytes.extend_from_slice(&array.data);
             return;
         }
-        // The place of an element by its index, and the index counted up as rows are.
+        // Each element's offset follows from its index, which counts up in row-major order.
         let size = array.dtype.size();
         let lengths: Vec<usize> =
             array.shape.iter().map(|length| usize::try_from(*length).unwrap_or(0)).collect();
@@ -326,7 +324,7 @@ impl Writer {
     }
 
     fn image_of(&mut self, dtype: DType, channels: u32, height: u32, width: u32, data: &[u8]) -> Result<()> {
-        // What a clock far away says is no time of ROS: the picture is worth more.
+        // A far clock's time may be outside of ROS's range. The picture is worth more than its time.
         let before = self.bytes.len();
         if self.time(self.sent).is_err() {
             self.bytes.truncate(before);
@@ -337,7 +335,7 @@ impl Writer {
         self.put(width.to_le_bytes());
         self.text(image_encoding(dtype, channels))?;
         self.put([0]);
-        // A line longer than this has no message.
+        // CDR limits the length of a line to 32 bits.
         let step = u64::from(width) * u64::from(channels) * dtype.size() as u64;
         let step = u32::try_from(step)
             .map_err(|_| Error::new(ErrorKind::Unsupported, "a line of the picture is too long"))?;

@@ -1,4 +1,4 @@
-//! Types in `ros2msg` from schemas: a text with all types that it names, and the shape by which messages are written.
+//! Types in `ros2msg` from schemas: their texts with all nested types, and the shapes for encoding.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
@@ -9,7 +9,7 @@ use linkspan::{DType, Value};
 use crate::keys::key;
 use crate::words;
 
-/// What is written of a value, in the order of the type.
+/// The shape of a value, in the order of its type.
 #[derive(Debug)]
 pub enum Shape {
     Bool,
@@ -21,33 +21,32 @@ pub enum Shape {
     Time,
     Uuid,
     Decimal,
-    /// Length, then each one. A message around a list has no bytes of its own.
+    /// The length, then each element. A message that consists of a list adds no bytes.
     List(Box<Shape>),
-    /// A list that was empty in every message: its length.
+    /// A list that was empty in every message: only its length.
     Empty,
     Record(Vec<Member>),
-    /// Lengths of the dimensions, then the elements.
+    /// The lengths of the dimensions, then the elements.
     Array(DType),
     /// `sensor_msgs/Image`.
     Image(DType, u32),
-    /// A record with these and no others, of equal length.
+    /// A packed record with these members, which share their length with the schema's layout.
     Packed(Box<Schema>, Vec<Member>),
 }
 
-/// A field of a record.
 #[derive(Debug)]
 pub struct Member {
-    /// Its key, and older ones.
+    /// Its key, then older keys.
     pub keys: Vec<String>,
     pub default: Option<Value>,
-    /// Whether a truth value in front of it says that it is there.
+    /// Whether a boolean before it shows its presence.
     pub is_optional: bool,
     pub of: Shape,
 }
 
-/// The longest text of a type: a viewer gets it with each channel.
+/// The longest text of a type. A viewer receives it with each channel.
 const MAX_TEXT: usize = 256 << 10;
-/// In front of each type that the first one names.
+/// The longest text of a type. A viewer receives it with each channel.
 const SEPARATOR: &str = "================================================================================";
 const TIME: (&str, &str) = ("builtin_interfaces/Time", "int32 sec\nuint32 nanosec\n");
 const HEADER: (&str, &str) = ("std_msgs/Header", "builtin_interfaces/Time stamp\nstring frame_id\n");
@@ -56,23 +55,22 @@ const IMAGE: (&str, &str) = (
     "std_msgs/Header header\nuint32 height\nuint32 width\nstring encoding\nuint8 is_bigendian\nuint32 step\nuint8[] data\n",
 );
 
-/// A type in `ros2msg`.
 #[derive(Debug)]
 pub struct Defined {
     pub name: String,
-    /// With all types that it names.
+    /// The text with all nested types.
     pub text: String,
     pub shape: Shape,
 }
 
-/// Returns how messages of a schema are written in CDR; `None` where they have no form there.
+/// Returns the type of a schema in CDR; `None` if CDR has no form for it.
 pub fn define(schema: &Schema) -> Option<Defined> {
     let base = words::camel(&schema.name);
     let first = Definition::of(schema, &base)?;
     if let Shape::Image(..) = first.shape {
         return Some(first.defined("sensor_msgs/msg/Image".to_owned(), IMAGE.1));
     }
-    // Two types of one name would be one for a viewer: what they are is in their names.
+    // A viewer confuses different types of one name, so the name contains a hash of the type.
     let base = format!("{base}{:08X}", hash(&first.whole(&first.body)));
     let definition = Definition::of(schema, &base)?;
     let body = definition.body.clone();
@@ -80,7 +78,7 @@ pub fn define(schema: &Schema) -> Option<Defined> {
     (defined.text.len() <= MAX_TEXT).then_some(defined)
 }
 
-/// A hash that is the same in every process: FNV-1a, of which both halves are put together.
+/// Returns a hash that is equal in every process: FNV-1a, with both halves combined.
 fn hash(text: &str) -> u32 {
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -88,11 +86,11 @@ fn hash(text: &str) -> u32 {
     (hash >> 32) as u32 ^ (hash & u64::from(u32::MAX)) as u32
 }
 
-/// A type while it is written.
+/// A type under construction.
 struct Definition {
     base: String,
     body: String,
-    /// The types that it names, each with its text.
+    /// The nested types and their texts.
     others: Vec<(String, String)>,
     taken: HashSet<String>,
     shape: Shape,
@@ -109,7 +107,7 @@ impl Definition {
         };
         let mut body = String::new();
         if !schema.doc.is_empty() {
-            // The empty line ends what is said of the whole.
+            // The empty line ends the comment of the whole type.
             let _ = writeln!(body, "# {}\n", words::comment(&schema.doc));
         }
         made.shape = match &schema.root.kind {
@@ -132,7 +130,7 @@ impl Definition {
                     Shape::Array(*dtype)
                 }
             },
-            // A message of one field has the bytes of the field.
+            // A message of one field has the bytes of this field.
             _ => {
                 let (name, shape) = made.of_type(&schema.root, "value")?;
                 let _ = writeln!(body, "{name} value{}", remark(&schema.root, "", "value", "value"));
@@ -143,7 +141,7 @@ impl Definition {
         Some(made)
     }
 
-    /// The text with all types that are named.
+    /// Returns the text with all nested types.
     fn whole(&self, body: &str) -> String {
         let mut text = body.to_owned();
         for (name, body) in &self.others {
@@ -170,7 +168,7 @@ impl Definition {
         IMAGE.0.to_owned()
     }
 
-    /// Adds a type of our package; returns how others refer to it.
+    /// Adds a type of our package; returns its name in references.
     fn other(&mut self, path: &str, body: String) -> String {
         let name = words::unique(&format!("{}{}", self.base, words::camel(path)), &mut self.taken);
         let name = words::reference(&name);
@@ -178,7 +176,7 @@ impl Definition {
         name
     }
 
-    /// Returns the name of a type, with `[]` behind it for a list, and what is written.
+    /// Returns the name of a type, followed by `[]` for a list, and its shape.
     fn of_type(&mut self, of: &Type, path: &str) -> Option<(String, Shape)> {
         let plain = |name: &str, shape| Some((name.to_owned(), shape));
         match &of.kind {
@@ -191,7 +189,7 @@ impl Definition {
             Kind::Timestamp => Some((self.standard(TIME), Shape::Time)),
             Kind::Uuid => plain("string", Shape::Uuid),
             Kind::Decimal => plain("string", Shape::Decimal),
-            // Of no type, as far as it is known: an element makes another type of the messages.
+            // The element type is unknown. A first element changes the type of the messages.
             Kind::List(of, Some(0)) if of.kind == Kind::Any => plain("float64[]", Shape::Empty),
             Kind::List(of, _) => {
                 let (name, shape) = self.of_type(of, path)?;
@@ -217,7 +215,7 @@ impl Definition {
                     Some((self.standard((&name, &body)), Shape::Array(*dtype)))
                 }
             },
-            // A map with any keys, and any value, have no type here.
+            // Maps with any keys, and values of any type, lack a type here.
             _ => None,
         }
     }
@@ -228,7 +226,7 @@ impl Definition {
         Some((self.other(path, body), Shape::Record(members)))
     }
 
-    /// Writes the fields of a record; those of a union are all optional.
+    /// Writes the fields of a record. Variants of a union are all optional.
     fn record(
         &mut self,
         fields: &[Field],
@@ -237,7 +235,7 @@ impl Definition {
         body: &mut String,
     ) -> Option<Vec<Member>> {
         if fields.is_empty() {
-            // IDL knows no empty structure.
+            // IDL does not support empty structures.
             body.push_str("uint8 structure_needs_at_least_one_member\n");
         }
         let mut taken = HashSet::new();
@@ -260,7 +258,7 @@ impl Definition {
     }
 }
 
-/// The comment behind a field: what it is, its name where that is another one, its unit.
+/// Returns the comment after a field: its original name if it changed, its meaning, its unit.
 fn remark(of: &Type, doc: &str, given: &str, name: &str) -> String {
     let mut parts = Vec::new();
     if given != name {
@@ -281,7 +279,7 @@ fn remark(of: &Type, doc: &str, given: &str, name: &str) -> String {
     if parts.is_empty() { String::new() } else { format!(" # {}", parts.join(" ")) }
 }
 
-/// The unit of a type, or that of the values of a list.
+/// Returns the unit of a type or of a list's elements.
 fn unit(of: &Type) -> Option<&str> {
     match &of.kind {
         Kind::List(of, _) => unit(of),
@@ -289,7 +287,6 @@ fn unit(of: &Type) -> Option<&str> {
     }
 }
 
-/// Returns the units of all fields.
 pub fn units(root: &Type) -> BTreeMap<String, String> {
     fn collect(of: &Type, path: &str, units: &mut BTreeMap<String, String>) {
         if let Some(unit) = unit(of) {
@@ -315,7 +312,7 @@ pub fn units(root: &Type) -> BTreeMap<String, String> {
     units
 }
 
-/// Returns how many channels a picture of such arrays has; `None` where they are none.
+/// Returns the number of channels if such arrays are pictures.
 fn image(dtype: DType, shape: Option<&[Length]>) -> Option<u32> {
     if !matches!(dtype, DType::U8 | DType::U16) {
         return None;
@@ -328,7 +325,7 @@ fn image(dtype: DType, shape: Option<&[Length]>) -> Option<u32> {
     }
 }
 
-/// The encoding of a picture, as sensor_msgs/image_encodings.hpp names it.
+/// Returns the encoding of a picture, named as in sensor_msgs/image_encodings.hpp.
 pub fn image_encoding(dtype: DType, channels: u32) -> &'static str {
     match (dtype, channels) {
         (DType::U16, 1) => "mono16",

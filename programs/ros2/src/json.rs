@@ -1,6 +1,7 @@
-//! Messages in plain JSON, as viewers show and plot it, and what JSON Schema says of them: numbers are numbers, a time
-//! has `sec` and `nsec`, an array has `shape` and `data`. It is for looking: what was an integer or a float is not told
-//! from it.
+//! Encodes messages in plain JSON for display, with a JSON Schema.
+//!
+//! Numbers are numbers, a time has `sec` and `nsec`, an array has `shape` and `data`. Integers and whole floats look
+//! equal.
 
 use std::io::{self, Write};
 
@@ -15,10 +16,10 @@ use crate::keys::key;
 use crate::length::too_long;
 use crate::packed::uuid;
 
-/// Writes a message. Viewers show maps alone: another value is that of the key `value`.
+/// Encodes a message. Viewers show only maps, so another value becomes the value of the key `value`.
 ///
 /// # Errors
-/// `TooLarge` for more than `most` bytes; `OutOfMemory`.
+/// `TooLarge` beyond `most` bytes; `OutOfMemory`.
 pub fn encode(value: &Value, most: u64) -> Result<Vec<u8>> {
     let mut out = Out { bytes: Vec::new(), most, failed: None };
     let written = match value {
@@ -32,16 +33,16 @@ pub fn encode(value: &Value, most: u64) -> Result<Vec<u8>> {
     }
 }
 
-/// Bytes that become base64 at a time: a multiple of three.
+/// Bytes per conversion to base64: a multiple of three.
 const PIECE: usize = 3 << 10;
-/// The fewest bytes by which the memory grows.
+/// The least growth of the memory in bytes.
 const GROWTH: usize = 4 << 10;
 
-/// The bytes of a message, which are written as they come: a tree of them would take dozens of bytes for each number.
+/// The bytes of a message, which are written directly. A tree would take dozens of bytes per number.
 struct Out {
     bytes: Vec<u8>,
     most: u64,
-    /// Why a write failed.
+    /// The reason of a failed write.
     failed: Option<Error>,
 }
 
@@ -53,7 +54,7 @@ impl Write for Out {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         if length > self.bytes.capacity() {
-            // By half: what is reserved stays below twice the bound.
+            // Growth by half keeps the memory below twice the limit.
             let more = (self.bytes.len() / 2).max(piece.len()).max(GROWTH);
             if self.bytes.try_reserve_exact(more).is_err() {
                 let text = format!("no memory for {more} bytes of a message for viewers");
@@ -75,12 +76,12 @@ impl Out {
         self.write_all(text.as_bytes())
     }
 
-    /// Writes a number or a text; a float that JSON has no number for is null.
+    /// Writes a number or a text. A float without a JSON number becomes null.
     fn plain(&mut self, what: &(impl Serialize + ?Sized)) -> io::Result<()> {
         serde_json::to_writer(self, what).map_err(io::Error::from)
     }
 
-    /// Writes all of them with commas in between.
+    /// Writes a list with commas.
     fn list<T>(
         &mut self,
         items: impl IntoIterator<Item = T>,
@@ -136,12 +137,12 @@ impl Out {
                 }
                 self.raw("}")
             }
-            // A value of a kind that comes later.
+            // A kind of value from a later version.
             other => self.plain(&format!("{other:?}")),
         }
     }
 
-    /// Writes the elements in row order.
+    /// Writes the elements in row-major order.
     fn elements(&mut self, array: &NdArray) -> io::Result<()> {
         let rows = crate::cdr::in_rows(array);
         macro_rules! numbers {
@@ -159,7 +160,7 @@ impl Out {
             DType::U16 => numbers!(u16),
             DType::U32 => numbers!(u32),
             DType::U64 => numbers!(u64),
-            // As the number that it is in 64 bits.
+            // Converted to 64 bits without a change.
             DType::F32 | DType::C64 => {
                 self.list(rows.as_chunks().0, |out, chunk| out.plain(&f64::from(f32::from_le_bytes(*chunk))))
             }
@@ -168,8 +169,7 @@ impl Out {
     }
 }
 
-/// Returns JSON Schema for messages of a type. It has what viewers read of it, and no more: of fields whose type is not
-/// known, none.
+/// Returns a JSON Schema for messages of a type, with the properties that viewers use. Unknown types are omitted.
 pub fn schema(root: Option<&Type>) -> String {
     let described = match root {
         Some(of) if matches!(of.kind, Kind::Record(_) | Kind::Union(_) | Kind::Table(_) | Kind::Map(_)) => {
@@ -214,7 +214,7 @@ fn described(of: &Type) -> Option<Json> {
     Some(json)
 }
 
-/// Adds the unit of a type to what is said of it.
+/// Adds the unit of a type to its description.
 fn describe(json: &mut Json, of: &Type) {
     if let (Some(unit), Json::Object(map)) = (&of.unit, json) {
         map.insert("description".into(), format!("[{unit}]").into());

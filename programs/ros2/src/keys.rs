@@ -1,24 +1,23 @@
-//! Keys that no field of a schema can have, such as `temp [C]`: while the type of messages is inferred each has a name
-//! that stands for it.
+//! Substitutes names for keys that a schema cannot have, such as `temp [C]`, while a type is inferred.
 
 use std::collections::HashMap;
 
 use linkspan::schema::{Field, Kind, Type};
 use linkspan::{Map, Value};
 
-/// What names that stand for keys begin with.
+/// The beginning of substitute names.
 const PREFIX: &str = "linkspan_key_";
-/// Keys that get a name; with more of them a map is one with any keys.
+/// The most substituted keys. A map with more keys counts as a map with any keys.
 const MOST: usize = 1_024;
 
-/// The keys of the messages of a name, each with the number in its stand-in.
+/// The substituted keys of a name's messages, with their numbers.
 #[derive(Debug, Default)]
 pub struct Keys {
     numbers: HashMap<String, usize>,
     texts: Vec<String>,
 }
 
-/// Returns whether a key needs a stand-in.
+/// Returns whether a key needs a substitute.
 fn is_other(key: &str) -> bool {
     !Field::is_name(key) || key.starts_with(PREFIX)
 }
@@ -32,7 +31,7 @@ fn has_other(value: &Value) -> bool {
 }
 
 impl Keys {
-    /// Returns the value with stand-ins; `None` where it needs none.
+    /// Returns the value with substitutes; `None` if it needs none.
     pub fn replaced(&mut self, value: &Value) -> Option<Value> {
         has_other(value).then(|| self.replace(value))
     }
@@ -69,7 +68,7 @@ impl Keys {
         format!("{PREFIX}{number}")
     }
 
-    /// Gives the fields of a type that was inferred the keys that they stand for, as [`key`] returns them.
+    /// Gives the fields of an inferred type their original keys, for [`key`].
     pub fn restore(&self, of: &mut Type) {
         match &mut of.kind {
             Kind::Record(fields) | Kind::Union(fields) | Kind::Table(fields) => {
@@ -86,7 +85,7 @@ impl Keys {
     }
 }
 
-/// Returns the key that a field has in messages.
+/// Returns the original key of a field.
 pub fn key(field: &Field) -> &str {
     match field.aliases.first() {
         Some(key) if field.name.starts_with(PREFIX) => key,

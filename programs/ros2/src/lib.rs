@@ -1,19 +1,18 @@
-//! Messages as the viewers of laboratories read them (Lichtblick, Foxglove, PlotJuggler, Rerun): in CDR, with types in
-//! `ros2msg`; and in plain JSON, with JSON Schema, where a value has no form in CDR.
+//! Converts messages for viewers (Lichtblick, Foxglove, PlotJuggler, Rerun).
 //!
-//! | what | lives in |
+//! Messages become CDR with a type in `ros2msg`. Values without a form in CDR become plain JSON with JSON Schema;
+//! docs/recording-format.md lists both. Only tools for recordings and viewers depend on this crate.
+//!
+//! | task | module |
 //! |---|---|
-//! | a type in `ros2msg`, from a schema | `definition` |
-//! | the names that ROS 2 allows | `words` |
+//! | a type in `ros2msg` from a schema | `definition` |
+//! | names that ROS 2 permits | `words` |
 //! | messages in CDR | `cdr` |
-//! | messages in JSON, and what JSON Schema says of them | `json` |
+//! | messages in JSON, and their JSON Schema | `json` |
 //! | packed records as maps | `packed` |
-//! | keys that no field can have | `keys` |
-//! | how long a written message may be | `length` |
-//! | which type the messages of a name have, declared or inferred | `messages` |
-//!
-//! docs/recording-format.md says what becomes of each value. A crate above the core: no program that exchanges messages
-//! carries it.
+//! | keys that a schema cannot have | `keys` |
+//! | the limit of an encoded message | `length` |
+//! | the declared or inferred type of a name's messages | `messages` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![forbid(unsafe_code)]
@@ -36,19 +35,18 @@ pub use length::most;
 pub use messages::Messages;
 pub use packed::uuid;
 
-/// How the messages of one type are written, and what a viewer has to know of it.
+/// The encoding of messages of one type, and its description for viewers.
 #[derive(Debug)]
 pub struct Encoder {
-    /// The encoding of the messages: `cdr` or `json`.
+    /// The encoding: `cdr` or `json`.
     pub encoding: &'static str,
     /// The notation of the type: `ros2msg` or `jsonschema`.
     pub notation: &'static str,
     /// The name of the type, such as `sensor_msgs/msg/Image`.
     pub name: String,
-    /// The type.
+    /// The text of the type.
     pub text: String,
-    /// The units of its fields, in UCUM, each by the names that lead to the field, with dots between them; that of the
-    /// message itself by no name.
+    /// The units of its fields in UCUM, by path with dots between names. The message itself has an empty path.
     pub units: BTreeMap<String, String>,
     form: Form,
 }
@@ -60,7 +58,7 @@ enum Form {
 }
 
 impl Encoder {
-    /// Returns how messages of this schema are written: in CDR where it has a form there, else in JSON.
+    /// Returns the encoder for a schema: CDR if possible, otherwise JSON.
     pub fn new(schema: &Schema) -> Encoder {
         let Some(defined) = definition::define(schema) else {
             return Encoder::json(Some(schema), &schema.name);
@@ -75,7 +73,7 @@ impl Encoder {
         }
     }
 
-    /// Returns how any value is written in JSON. What is known of it goes into the type.
+    /// Returns an encoder of any value to JSON. A schema is used for the type.
     pub fn json(schema: Option<&Schema>, name: &str) -> Encoder {
         Encoder {
             encoding: "json",
@@ -92,11 +90,10 @@ impl Encoder {
         matches!(self.form, Form::Cdr(_))
     }
 
-    /// Writes a message. `sent` is when it was sent, in nanoseconds since 1970, which an image has in its header.
+    /// Encodes a message. `sent` is the time of sending in nanoseconds since 1970, for the header of an image.
     ///
     /// # Errors
-    /// `Unsupported` for a value that has no form in the type; every value has one in JSON. `TooLarge` for more than
-    /// `most` bytes.
+    /// `Unsupported` for a value that does not fit the type, only in CDR; `TooLarge` beyond `most` bytes.
     pub fn encode(&self, value: &Value, sent: i64, most: u64) -> Result<Vec<u8>> {
         match &self.form {
             Form::Cdr(shape) => cdr::encode(shape, value, sent, most),

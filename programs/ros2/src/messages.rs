@@ -1,5 +1,4 @@
-//! Which type the messages of a name have: that of their schema, or one that is inferred from them; where they do not
-//! fit it, JSON.
+//! The type of a name's messages: declared by their schema or inferred. Misfits become JSON.
 
 use std::sync::Arc;
 
@@ -11,34 +10,33 @@ use crate::Encoder;
 use crate::keys::Keys;
 use crate::length::most_by_default;
 
-/// Types that are inferred one after the other, each wider than the one before, until messages are written in JSON: a
-/// viewer begins anew with each.
+/// The most changes of an inferred type. Each restarts a viewer's channel; later messages become JSON.
 const MOST: u32 = 16;
 
 /// The messages of a name.
 #[derive(Debug)]
 pub struct Messages {
     name: String,
-    /// The type of the schema.
+    /// The encoder of the declared type.
     declared: Option<Arc<Encoder>>,
     evidence: Evidence,
     inferred: Option<Arc<Encoder>>,
-    /// For what fits neither.
+    /// The encoder for other messages.
     json: Option<Arc<Encoder>>,
     changes: u32,
-    /// Keys of the evidence that no field can have.
+    /// Substituted keys in the evidence.
     keys: Keys,
-    /// The bytes of a written message at most.
+    /// The most bytes of an encoded message.
     most: u64,
 }
 
-/// Whether a message is too long in every form.
+/// Returns whether a message exceeds the limit in every encoding.
 fn is_final(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory)
 }
 
 impl Messages {
-    /// Begins with what is known before the first message: the name, and the schema where there is one.
+    /// Begins with a name and its schema, if there is one.
     pub fn new(name: &str, schema: Option<&Schema>) -> Messages {
         Messages {
             name: name.to_owned(),
@@ -52,13 +50,13 @@ impl Messages {
         }
     }
 
-    /// The same for messages that have at most so many bytes once they are written.
+    /// Sets the most bytes of an encoded message.
     #[must_use]
     pub fn within(self, most: u64) -> Messages {
         Messages { most, ..self }
     }
 
-    /// Takes a message that the type follows from.
+    /// Adds a message to the evidence for the type.
     fn add(&mut self, value: &Value) {
         match self.keys.replaced(value) {
             Some(replaced) => self.evidence.add(&replaced),
@@ -66,7 +64,7 @@ impl Messages {
         }
     }
 
-    /// Looks at a message that will be written later, once all were looked at.
+    /// Examines a message. Messages are encoded after all were examined.
     pub fn look(&mut self, value: &Value, sent: i64) {
         let has_form = |declared: &Arc<Encoder>| declared.encode(value, sent, self.most).is_ok();
         if !self.declared.as_ref().is_some_and(has_form) {
@@ -75,13 +73,13 @@ impl Messages {
         }
     }
 
-    /// Returns the type that the next message has, as far as it is known.
+    /// Returns the probable encoder of the next message.
     pub fn encoder(&self) -> Option<&Arc<Encoder>> {
         self.declared.as_ref().or(self.inferred.as_ref()).or(self.json.as_ref())
     }
 
     fn infer(&mut self) -> Arc<Encoder> {
-        // A name is a valid one for the type, once its dots are in place.
+        // The name is valid for a type after its dots are restored.
         let name = self.name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
         let proposed = propose(&format!("m{name}").chars().take(60).collect::<String>(), &self.evidence);
         let schema = proposed.ok().map(|proposal| {
@@ -97,11 +95,10 @@ impl Messages {
         })
     }
 
-    /// Writes a message that was looked at before: in the type of the schema, else in the one that fits all messages
-    /// that do not fit that.
+    /// Encodes an examined message: in the declared type, or in the type that fits all misfits.
     ///
     /// # Errors
-    /// `TooLarge` for a message that is too long in this form; JSON takes every other value.
+    /// `TooLarge` beyond the limit. JSON accepts every other value.
     pub fn encode(&mut self, value: &Value, sent: i64) -> Result<(Arc<Encoder>, Vec<u8>)> {
         if let Some(declared) = &self.declared {
             match declared.encode(value, sent, self.most) {
@@ -123,8 +120,7 @@ impl Messages {
         Ok((json, bytes))
     }
 
-    /// Writes a message while others come: one that does not fit the type so far widens it, and the type of its schema
-    /// is given up then.
+    /// Encodes a message without examining all first. A misfit replaces the type by a wider inferred one.
     ///
     /// # Errors
     /// As for [`Messages::encode`].
@@ -132,7 +128,7 @@ impl Messages {
         if let Some(encoder) = self.encoder() {
             match encoder.encode(value, sent, self.most) {
                 Ok(bytes) => return Ok((encoder.clone(), bytes)),
-                // Another type makes it no shorter.
+                // Another type does not shorten it.
                 Err(error) if is_final(&error) => return Err(error),
                 Err(_) => {}
             }
@@ -145,7 +141,7 @@ impl Messages {
     }
 }
 
-/// Marks the lists that were empty in every message as those that never have an element.
+/// Marks lists that were empty in every message as always empty.
 fn mark_empty(of: &mut Type, path: &str, empty: &[String]) {
     let below = |part: &str| if path.is_empty() { part.to_owned() } else { format!("{path}.{part}") };
     match &mut of.kind {

@@ -1,4 +1,4 @@
-//! Packed records as maps: the fields that the layout of the schema has, with their names.
+//! Converts packed records to maps, with the fields of the schema's layout.
 
 use linkspan::schema::{Kind, Schema, Type, Width};
 use linkspan::{Error, ErrorKind, Map, NdArray, Order, Result, Timestamp, Value};
@@ -10,10 +10,10 @@ pub fn uuid(bytes: [u8; 16]) -> String {
     [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
 }
 
-/// Returns the record of a message that is the packed bytes of it.
+/// Returns the record of a packed message.
 ///
 /// # Errors
-/// `Unsupported` where the bytes are none.
+/// `Unsupported` for invalid bytes.
 pub fn unpack(schema: &Schema, bytes: &[u8]) -> Result<Map> {
     let unfit = || Error::new(ErrorKind::Unsupported, format!("the bytes are no packed {}", schema.name));
     schema.check(&Value::Bytes(bytes.to_vec().into())).map_err(|_| unfit())?;
@@ -27,7 +27,7 @@ pub fn unpack(schema: &Schema, bytes: &[u8]) -> Result<Map> {
     Ok(root)
 }
 
-/// Puts a value where the names lead.
+/// Inserts a value at a path.
 fn put(map: &mut Map, path: &str, value: Value) {
     match path.split_once('/') {
         None => drop(map.insert(path.to_owned(), value)),
@@ -42,7 +42,7 @@ fn put(map: &mut Map, path: &str, value: Value) {
     }
 }
 
-/// Returns the little-endian number of these bytes, without its sign.
+/// Returns the little-endian number of these bytes, without a sign.
 fn number(bytes: &[u8]) -> Option<u64> {
     let mut whole = [0; 8];
     whole.get_mut(..bytes.len())?.copy_from_slice(bytes);

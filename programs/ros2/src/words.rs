@@ -1,18 +1,18 @@
-//! Names as ROS 2 allows them: fields in lower case with single underscores, types in capitals without any.
+//! Names that ROS 2 permits: fields in lower case with single underscores, types in camel case.
 
 use std::collections::HashSet;
 
-/// The package of all types that are not those of ROS.
+/// The package of all types outside of ROS.
 const PACKAGE: &str = "linkspan_msgs";
-/// The most characters of a part of a name: those of a type are made of the names that lead to it.
+/// The most characters of a name's component. Names of nested types join the names of their fields.
 const MOST: usize = 48;
 
-/// Returns a name for a field, which is not among those that are taken, and takes it.
+/// Returns an unused name for a field, and marks it as used.
 pub fn field(given: &str, taken: &mut HashSet<String>) -> String {
     let mut name = String::new();
     let mut before = '_';
     for c in given.chars().take(MOST * 2) {
-        // `maxTemp` is max_temp.
+        // `maxTemp` becomes max_temp.
         if c.is_ascii_uppercase() && (before.is_ascii_lowercase() || before.is_ascii_digit()) {
             name.push('_');
         }
@@ -32,12 +32,12 @@ pub fn field(given: &str, taken: &mut HashSet<String>) -> String {
     unique(&name, taken)
 }
 
-/// Returns this name, or one with a number behind it, that is not taken; and takes it.
+/// Returns this name, with a number appended if it is used, and marks it as used.
 pub fn unique(name: &str, taken: &mut HashSet<String>) -> String {
     let mut found = name.to_owned();
     let mut number = 2;
     while !taken.insert(found.clone()) {
-        // A digit may stand in front of it already.
+        // The name may end in a digit.
         found =
             format!("{name}{}{number}", if name.ends_with(|c: char| c.is_ascii_digit()) { "x" } else { "" });
         number += 1;
@@ -45,7 +45,7 @@ pub fn unique(name: &str, taken: &mut HashSet<String>) -> String {
     found
 }
 
-/// Returns the name of a type without its package: `power.reading` is `PowerReading`.
+/// Returns the name of a type without its package: `power.reading` becomes `PowerReading`.
 pub fn camel(given: &str) -> String {
     let mut name = String::new();
     let mut begins = true;
@@ -69,20 +69,20 @@ pub fn type_name(given: &str) -> String {
     full(&camel(given))
 }
 
-/// Returns the name of one of our types with its package.
+/// Returns the full name of a type in our package.
 pub fn full(name: &str) -> String {
     format!("{PACKAGE}/msg/{name}")
 }
 
-/// Returns the same as other types refer to it.
+/// Returns the name in references of other types.
 pub fn reference(name: &str) -> String {
     format!("{PACKAGE}/{name}")
 }
 
-/// Returns a text that is a comment of one line.
+/// Returns a text as a comment of one line.
 pub fn comment(text: &str) -> String {
     let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    // A bracket would be taken for that of a unit.
+    // Brackets would look like a unit.
     shown.split_whitespace().collect::<Vec<_>>().join(" ").replace('[', "(").replace(']', ")")
 }
 

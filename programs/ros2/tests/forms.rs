@@ -1,4 +1,4 @@
-//! What has a form in CDR, and what is in JSON: as docs/recording-format.md says.
+//! Values in CDR and in JSON, as docs/recording-format.md describes them.
 
 use linkspan::{Encoding, codec};
 use linkspan_ros2::Messages;
@@ -33,7 +33,7 @@ fn page_says_which_names_and_values_are_in_json() {
     }
 }
 
-/// Returns the types in the text that follow a key, and the bytes of the messages.
+/// Returns the text of the first type, and the encodings of the messages.
 fn written(messages: &[&str]) -> (String, Vec<&'static str>) {
     let values: Vec<_> = messages
         .iter()
@@ -70,7 +70,7 @@ fn list_that_stays_empty_keeps_the_channel_in_cdr_until_an_element_comes() {
         let (encoder, _) = live.encode_next(&value, 0).expect("a form");
         assert!(encoder.is_cdr() && encoder.text.contains(expected), "{}", encoder.text);
     }
-    // Lists of several kinds have no type, and one of them that is empty has none either.
+    // Mixed lists lack a type, and so an empty one lacks it as well.
     let (_, encodings) = written(&[r#"{"x": [1, "a"]}"#, r#"{"x": []}"#]);
     assert_eq!(encodings, ["json", "json"]);
 }
@@ -79,7 +79,7 @@ fn list_that_stays_empty_keeps_the_channel_in_cdr_until_an_element_comes() {
 fn message_beyond_the_bound_is_an_error_in_each_form_and_the_next_one_is_written() {
     use linkspan::{ErrorKind, Value};
     let long: Value = Value::map([("a b", Value::Array(vec![Value::Int(7); 1_000]))]);
-    // Two kinds in one list: the form is JSON.
+    // Two kinds in a list require JSON.
     let mixed = |items: usize| {
         let list = (0..items).map(|at| if at % 2 == 0 { Value::from("a") } else { Value::Int(1) }).collect();
         Value::map([("x", Value::Array(list))])

@@ -1,4 +1,4 @@
-//! The seeds of the fuzzing target `cdr`: none of them is without a form for viewers.
+//! Encodes the seeds of the fuzzing target `cdr`, which must all have a form for viewers.
 
 #[path = "support/any_messages.rs"]
 mod any_messages;

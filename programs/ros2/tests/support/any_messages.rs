@@ -1,10 +1,9 @@
-//! Any bytes as messages of a name: each has a form for viewers. For a fuzzing target and the replay of its seeds.
+//! Encodes any bytes as messages, which must all have a form for viewers. A fuzzing target and its seeds share this.
 
 use linkspan::{Encoding, Value, codec};
 use linkspan_ros2::Messages;
 
-/// Reads the bytes as a value in CBOR, a list of which is a message for each item, and writes these as viewers read
-/// them: as they come, and with a type that fits all.
+/// Reads the bytes as CBOR and encodes the value, or each item of a list: one by one, and with a type for all.
 pub fn write(bytes: &[u8]) {
     let Ok(value) = codec::decode(bytes, Encoding::Cbor) else { return };
     let messages = match &value {
