@@ -9,7 +9,7 @@ use linkspan::{Error, Value, one_line};
 use crate::exit::Exit;
 use crate::{output, table};
 
-/// Lists the open names, or those of them that match one of the patterns.
+/// Lists the open names, or only names that match a pattern.
 pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Exit> {
     let mut listed = registry::list()?;
     listed.retain(|listed| {
@@ -45,7 +45,7 @@ pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Exit> {
     output::write(text.as_bytes())
 }
 
-/// Returns what a listener has lost of the messages that it kept.
+/// Returns a listener's count of lost messages for absent clients, as a line.
 fn lost(listed: &Listed) -> Option<String> {
     let count = listed.forgotten.filter(|count| *count > 0)?;
     Some(format!(
@@ -54,18 +54,17 @@ fn lost(listed: &Listed) -> Option<String> {
     ))
 }
 
-/// Returns the differences that the last caller with a schema that does not fit reported.
+/// Returns the schema differences that the last mismatched caller reported, as a line.
 fn mismatched(listed: &Listed) -> Option<String> {
     let mismatch = one_line(listed.mismatch.as_ref()?);
     Some(format!("{}: a program connected whose schema does not fit, {mismatch}\n", listed.endpoint))
 }
 
-/// Returns the problem of a name, in one line.
 fn problem_line(endpoint: &str, problem: &Error) -> String {
     format!("{endpoint}: {} ({}): {}\n", problem.kind(), problem.kind().code(), one_line(problem.text()))
 }
 
-/// Returns what a cell shows. Text of another process may contain anything.
+/// Returns the text of a cell, escaped because it may come from another process.
 fn shown(cell: Option<impl ToString>) -> String {
     cell.map_or_else(|| "-".into(), |cell| one_line(&cell.to_string()).to_string())
 }
@@ -84,7 +83,7 @@ fn row(listed: &Listed) -> Vec<String> {
     ]
 }
 
-/// Removes files of dead processes of this user, and prints those that it could not remove, with the reason.
+/// Removes files of this user's dead processes, and prints the removed and the remaining ones.
 pub fn clean() -> Result<(), Exit> {
     let cleaned = registry::clean()?;
     let mut text: String = cleaned.removed.iter().map(|endpoint| format!("removed {endpoint}\n")).collect();
@@ -97,7 +96,7 @@ pub fn clean() -> Result<(), Exit> {
     output::write(text.as_bytes())
 }
 
-/// Prints the findings, about one name or about all that is here, and ends with 1 where there is a fault.
+/// Prints the findings about one name or everything, and ends with 1 for a problem.
 pub fn doctor(name: Option<&str>, json: bool, repair: bool) -> Result<(), Exit> {
     let mut findings = if repair { doctor::repair() } else { Vec::new() };
     findings.extend(name.map_or_else(doctor::examine, doctor::examine_name));
@@ -127,7 +126,7 @@ fn paragraph(finding: &Finding) -> String {
     format!("{:<8} {}\n{remedy}", finding.severity.name(), one_line(&finding.what))
 }
 
-/// Makes a runtime directory for a group, or without one removes it, and prints the steps.
+/// Makes a runtime directory for a group, or removes it without one, and prints the steps.
 pub fn setup(group: Option<&str>, root: &Path) -> Result<(), Exit> {
     let done = group.map_or_else(|| doctor::undo_setup(root), |group| doctor::setup(group, root))?;
     output::write(format!("{}\n", done.join("\n")).as_bytes())

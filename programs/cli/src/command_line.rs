@@ -32,14 +32,15 @@ impl Cli {
     }
 }
 
-/// Adds the nearest command to the error for one that does not exist. The parser's own measure of similarity finds none
-/// for short words with two letters swapped.
+/// Adds the nearest command to the error for an unknown one.
+///
+/// The parser's own measure of similarity misses short words with two swapped letters.
 fn propose_command(error: &mut clap::Error) {
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return };
     if error.get(ContextKind::SuggestedSubcommand).is_some() {
         return;
     }
-    // The commands of the level at which this one was typed.
+    // Find the level of the typed command.
     let cli = Cli::command();
     let mut level = &cli;
     for word in std::env::args().skip(1).take_while(|word| word != typed) {

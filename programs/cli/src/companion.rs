@@ -1,5 +1,5 @@
-//! Commands that are programs of their own (`linkspan bridge`, `linkspan gateway`, `linkspan record`, `linkspan schema
-//! import`), so that this program does not have their dependencies.
+//! Commands that separate programs implement (`linkspan bridge`, `gateway`, `record`, `schema import`). This program
+//! lacks their dependencies.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -10,7 +10,7 @@ use linkspan_program::companion::Companion;
 
 use crate::exit::Exit;
 
-/// The commands that are programs of their own.
+/// The commands of separate programs.
 #[derive(Subcommand, Debug)]
 pub enum Asked {
     /// Exchange the messages of configured names with other machines: `linkspan bridge --help`
@@ -52,7 +52,6 @@ pub struct Arguments {
     arguments: Vec<OsString>,
 }
 
-/// Exchanges the messages of names with other machines.
 const BRIDGE: Companion = Companion {
     program: "linkspan-bridge",
     command: "bridge",
@@ -61,7 +60,6 @@ const BRIDGE: Companion = Companion {
     is_in_wheel: false,
 };
 
-/// Serves names of this machine to browsers, and to programs of other systems.
 const GATEWAY: Companion = Companion {
     program: "linkspan-gateway",
     command: "gateway",
@@ -70,7 +68,6 @@ const GATEWAY: Companion = Companion {
     is_in_wheel: false,
 };
 
-/// Records what is published, and replays it.
 const RECORD: Companion = Companion {
     program: "linkspan-record",
     command: "record",
@@ -79,7 +76,6 @@ const RECORD: Companion = Companion {
     is_in_wheel: false,
 };
 
-/// Converts schemas.
 const SCHEMA: Companion = Companion {
     program: "linkspan-schema",
     command: "schema",
@@ -88,12 +84,12 @@ const SCHEMA: Companion = Companion {
     is_in_wheel: true,
 };
 
-/// Runs a command that is a program of its own.
+/// Runs a command of a separate program.
 ///
 /// # Errors
 /// As for [`Companion::run`].
 pub fn run(asked: Asked) -> Result<(), Exit> {
-    // Returns only at an error.
+    // This returns only after an error.
     let Err(error) = match asked {
         Asked::Bridge(behind) => BRIDGE.run(behind.arguments),
         Asked::Gateway(behind) => GATEWAY.run(behind.arguments),
@@ -117,7 +113,6 @@ pub fn convert(asked: Conversion) -> Result<(), Exit> {
     Err(error.into())
 }
 
-/// Runs one of a program's commands, with what follows it.
 fn run_command(companion: &Companion, command: &str, behind: Arguments) -> Result<Infallible, Error> {
     companion.run([command.into()].into_iter().chain(behind.arguments))
 }

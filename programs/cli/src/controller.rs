@@ -71,7 +71,7 @@ pub fn controller(args: &ControllerArgs, signals: &Signals) -> Result<(), Exit> 
         signals.fd().try_clone_to_owned().map_err(|e| Exit::Io(format!("watching for signals: {e}")))?;
     let stopper = server.stopper();
     let (failed, failure) = channel();
-    // This thread stops the loop at a signal, whichever thread received it, and ends with the process.
+    // This thread stops the loop at a signal to any thread, and ends with the process.
     start_thread("stopper", move || {
         let waited = loop {
             match poll(&mut [PollFd::new(&waker, PollFlags::IN)], None) {
@@ -148,11 +148,11 @@ fn page(address: &str, args: &ControllerArgs, server: &ControllerServer) -> Resu
     Ok(page)
 }
 
-/// Adds to an `AddressInUse` error which process holds the name, where that is known.
+/// Adds the process that holds the name to an `AddressInUse` error, if it is known.
 fn with_owner(error: Error) -> Error {
     let named = error.endpoint().filter(|_| error.kind() == ErrorKind::AddressInUse).map(str::to_owned);
     let Some(endpoint) = named else { return error };
-    // A process that is not listed is not named: the error stays unchanged.
+    // An unlisted process leaves the error unchanged.
     let listed = registry::list().unwrap_or_default().into_iter().find(|listed| listed.endpoint == endpoint);
     let Some(pid) = listed.as_ref().and_then(|listed| listed.pid) else { return error };
     let program = listed.and_then(|listed| listed.program).unwrap_or_else(|| "a program".to_owned());

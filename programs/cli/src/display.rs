@@ -1,7 +1,6 @@
-//! Values for people: short, on one line where that fits, long arrays shortened in the middle.
+//! Formats values for people: short values on one line, long arrays shortened in the middle.
 //!
-//! The values come from other programs: control characters are escaped, so that no text can write over the
-//! screen.
+//! The values come from other programs. Control characters are escaped and cannot change the screen.
 
 use linkspan::value::{DType, NdArray};
 use linkspan::{Order, Value, one_line, several_lines};
@@ -71,13 +70,12 @@ fn inline(value: &Value) -> String {
     }
 }
 
-/// A key as it is where that is plain, else in quotes.
+/// Returns a plain key unchanged, and any other key in quotes.
 fn name(key: &str) -> String {
     let plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c));
     if plain { key.into() } else { in_quotes(key) }
 }
 
-/// Returns the text in quotes, on one line.
 fn in_quotes(text: &str) -> String {
     format!("\"{}\"", one_line(&text.replace('\\', "\\\\").replace('"', "\\\"")))
 }

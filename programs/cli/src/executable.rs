@@ -1,4 +1,4 @@
-//! Whether a program can be started, and the exit codes of one that cannot.
+//! Checks whether a program can be started, with exit codes as in a shell.
 
 use std::ffi::OsStr;
 use std::io;

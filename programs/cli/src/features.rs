@@ -1,4 +1,4 @@
-//! The error of a command that needs a feature with which this program was not built.
+//! The error of a command that needs a missing feature of this build.
 
 use linkspan::{Error, ErrorKind};
 

@@ -65,8 +65,7 @@ fn main() -> ExitCode {
     // A malformed command line ends the program here, with exit code 2.
     let supervised = supervisor::from_command_line(std::env::args_os());
     let command = supervised.map_or_else(|| Invocation::Command(Cli::read().command), Invocation::Supervise);
-    // Before handlers are installed: a signal that one of them took would be lost with it, when the other program takes
-    // this one's place.
+    // This comes before the handlers, because the other program replaces this process and would lose a pending signal.
     let command = match command {
         Invocation::Command(Command::Companion(command)) => return ended(companion::run(command)),
         Invocation::Command(Command::Schema { what: schema::What::Convert(command) }) => {
@@ -90,7 +89,6 @@ fn ended(result: Result<(), Exit>) -> ExitCode {
     result.map_or_else(|exit| exit.report(None), |()| ExitCode::SUCCESS)
 }
 
-/// A parsed command line.
 enum Invocation {
     Command(Command),
     /// `service run … -- PROGRAM`.

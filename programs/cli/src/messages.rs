@@ -82,7 +82,7 @@ pub fn recv(args: &RecvArgs, signals: &Signals) -> Result<(), Exit> {
     let closed = server.close(Wait::new(Duration::from_secs(5)).tick(&mut check));
     taken?;
     closed?;
-    // What was left out was said.
+    // Omissions were already reported.
     if is_lacking { Err(Exit::Code(1)) } else { Ok(()) }
 }
 

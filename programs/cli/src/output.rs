@@ -8,7 +8,6 @@ use crate::exit::Exit;
 pub use crate::exit::write;
 use crate::stderr;
 
-/// Writes a value as one line of JSON.
 pub fn json(value: &Value) -> Result<(), Exit> {
     write(json_line(value)?.as_bytes())
 }
@@ -18,13 +17,13 @@ pub fn json_line(value: &Value) -> Result<String, Error> {
     Ok(safe_json(&codec::encode(value, Encoding::Json)?))
 }
 
-/// Returns JSON as a line in which characters that a terminal would interpret are escaped: the value is the same.
+/// Returns JSON as a line with escaped control characters, which keeps its meaning.
 fn safe_json(json: &[u8]) -> String {
     // JSON that the codec wrote is UTF-8.
     format!("{}\n", one_line(&String::from_utf8_lossy(json)))
 }
 
-/// Writes an answer: the value alone.
+/// Writes only the value of an answer.
 pub fn answer(message: &Message, output: OutputArgs) -> Result<(), Exit> {
     if output.json {
         return write(json_text(message, output)?.as_bytes());
@@ -34,9 +33,10 @@ pub fn answer(message: &Message, output: OutputArgs) -> Result<(), Exit> {
     write(text.as_bytes())
 }
 
-/// Writes one of several messages: for people, its time, number and source come before the value. Of one that has no
-/// text, because that is longer than any message, the reason is said, and the messages behind it follow. Returns
-/// whether it was written.
+/// Writes one of several messages; returns whether it was written.
+///
+/// For people, its time, number and source come before the value. If its text exceeds the longest message, a reason is
+/// printed instead.
 pub fn message(message: &Message, output: OutputArgs) -> Result<bool, Exit> {
     match message_text(message, output) {
         Ok(text) => write(text.as_bytes()).map(|()| true),

@@ -72,7 +72,7 @@ pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
         let place = from.parse::<u64>().map_or_else(|_| from.as_str().into(), Value::from);
         options.set("from", &place).map_err(Exit::Usage)?;
     }
-    // What was printed is consumed; a plain text line carries no acknowledgement.
+    // Printed messages are consumed. Plain text lines carry no acknowledgement.
     let acknowledges = options.framing == Framing::Linkspan;
     if acknowledges {
         options.ack = Acknowledge::Manual;
@@ -114,7 +114,7 @@ pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
                 count += 1;
                 if count == args.count {
                     names.report_refused();
-                    // What was left out was said.
+                    // Omissions were already reported.
                     return if names.is_lacking { Err(Exit::Code(1)) } else { Ok(()) };
                 }
             }

@@ -6,7 +6,6 @@ use crate::args::RegionArgs;
 use crate::exit::Exit;
 use crate::{display, output};
 
-/// Reads once, and prints.
 pub fn region(args: &RegionArgs) -> Result<(), Exit> {
     let memory = linkspan::Region::open(&args.memory)?;
     let value = match &args.layout {

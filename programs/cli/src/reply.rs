@@ -54,7 +54,7 @@ fn serve(args: &ReplyArgs, request: &Request, bounds: Bounds, signals: &Signals)
             let outcome = subprocess::run(command(args, request), &args.command, &input, bounds, signals)?;
             outcome.and_then(|printed| value(&printed, args.text))
         }
-        // Longer as JSON than any message: its caller gets the reason, and those behind it follow.
+        // Its JSON exceeds the longest message. The caller gets the reason, and later requests follow.
         Err(error) => {
             Err(subprocess::failure(error.kind(), &format!("the request as JSON: {}", error.text())))
         }

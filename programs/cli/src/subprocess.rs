@@ -1,4 +1,4 @@
-//! One run of a program: its input is passed, its output is bounded, and so is its time.
+//! Runs a program once with a given input, a time limit and an output limit.
 
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -16,7 +16,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use crate::deadline::deadline;
 use crate::signals::Signals;
 
-/// The limits: its time, and the bytes that it may print.
+/// The time limit, and the most bytes of output.
 #[derive(Clone, Copy)]
 pub struct Bounds {
     pub time: Timeout,
@@ -28,12 +28,13 @@ const COMPLAINT: usize = 2_000;
 /// The size of one read or write.
 const PIECE: usize = 64 << 10;
 
-/// The output of a program, or the reason why it is no answer.
+/// The output of a program, or the reason of its failure.
 pub type Outcome = std::result::Result<Vec<u8>, RemoteFailure>;
 
-/// Runs it with this on its standard input. It has a process group of its own, which is killed at the end in every
-/// case, so nothing that it started remains. Returns an error only if this program has to stop, or if no program can be
-/// started at all.
+/// Runs a program with this input.
+///
+/// It has its own process group, which is finally killed with everything that the program started. Returns an error
+/// only if this program must stop or cannot start any program.
 pub fn run(
     mut command: Command,
     name: &str,
@@ -51,8 +52,7 @@ pub fn run(
     };
     let ran = go_on(&mut child, name, input, bounds, signals);
     if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        // The group does not exist if it has ended and left nothing behind. Its number is not reused until it
-        // is waited for.
+        // The group may have ended already. Its number is not reused before the wait below.
         let _ = kill_process_group(group, Signal::KILL);
     }
     let status = child.wait().map_err(|e| os("waiting for the program", &e))?;
@@ -66,7 +66,7 @@ pub fn run(
     let complaint = String::from_utf8_lossy(&complaint);
     let complaint = complaint.trim();
     let separator = if complaint.is_empty() { "" } else { ": " };
-    // A program that a signal ended has no exit code; shells use 128 plus the number of the signal.
+    // After a signal there is only the signal's number; shells use 128 plus this number.
     let code = i64::from(exit_code(status));
     let text = format!("{name} ended with {status}{separator}{complaint}");
     Ok(Err(RemoteFailure::new(code, "ExitStatus", text)))
@@ -137,7 +137,7 @@ fn go_on(child: &mut Child, name: &str, mut input: &[u8], bounds: Bounds, signal
             match pipe.write(&input[..input.len().min(PIECE)]) {
                 Ok(written) => input = &input[written..],
                 Err(e) if would_wait(&e) => {}
-                // It does not read all of its input, which is no error.
+                // A program need not read all of its input.
                 Err(_) => input = &[],
             }
         }
@@ -160,9 +160,9 @@ fn would_wait(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted)
 }
 
-/// Reads the available bytes: one chunk, or, with `all`, what an ended program left in the pipe, up to this length.
+/// Reads the available bytes: one chunk, or with `all` the rest of an ended program's pipe, up to this length.
 fn take<P: Read>(pipe: &mut Option<P>, into: &mut Vec<u8>, all: bool, most: usize) -> Result<()> {
-    // Processes that it left may continue to print: they are not waited for, and the read is bounded.
+    // Remaining processes may continue to print. The read does not wait for them, and is bounded.
     let most = if all { most.min(into.len().saturating_add(1 << 20).max(COMPLAINT)) } else { most };
     let mut piece = vec![0; PIECE];
     while let Some(from) = pipe {

@@ -1,4 +1,4 @@
-//! The names of `linkspan sub`: what one of several names has is said once on standard error, and the others go on.
+//! The names of `linkspan sub`. An error of one name is reported once, and the other names continue.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,29 +10,29 @@ use rustix::io::Errno;
 
 use crate::stderr;
 
-/// Names of which it is kept what was said: as many as a subscriber receives from at a time.
+/// The most names with a remembered report: as many as a subscriber receives from at a time.
 const NAMES: usize = 4_096;
-/// How long an error that comes again at once leaves the processor to others.
+/// The pause after a repeated error, which would otherwise occupy the processor.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// What is received from one name, or from several.
+/// The source of messages: one or several names.
 pub struct Names<'a> {
     subscriber: &'a Subscriber,
-    /// Readable while there is something to do. None for one name.
+    /// Readable while a call may succeed. `None` for a single name.
     descriptor: Option<OwnedFd>,
-    /// What was met when the descriptor was made.
+    /// The error of making the descriptor.
     met: Option<Error>,
-    /// What was said last of a name, by its endpoint.
+    /// The last report of each name, by endpoint.
     said: BTreeMap<String, String>,
-    /// Whether anything of a name was left out.
+    /// Whether a name was left out at least once.
     pub is_lacking: bool,
 }
 
 impl Names<'_> {
-    /// Those of a subscriber to several names or a pattern; or to one, whose errors are those of the command.
+    /// Makes the source for a subscriber. The errors of a single name are errors of the command.
     ///
     /// # Errors
-    /// Those of duplicating a descriptor.
+    /// Errors of duplicating a descriptor.
     pub fn of(subscriber: &Subscriber, are_several: bool) -> Result<Names<'_>> {
         let failed = |e: std::io::Error| Error::os("duplicating a descriptor", e.raw_os_error().unwrap_or(0));
         let mut names =
@@ -44,10 +44,10 @@ impl Names<'_> {
         Ok(names)
     }
 
-    /// Waits for the next message. An error of one of several names is said, and the wait goes on.
+    /// Waits for the next message. Reports an error of one of several names, and continues.
     ///
     /// # Errors
-    /// Those of [`Subscriber::next`], but for those of one of several names.
+    /// Errors of [`Subscriber::next`], except those above.
     pub fn next(&mut self, timeout: Timeout) -> Result<Option<Message>> {
         if self.descriptor.is_none() {
             return self.subscriber.next(Wait::new(timeout));
@@ -79,7 +79,7 @@ impl Names<'_> {
         }
     }
 
-    /// Waits until there may be something; returns false where the time is over.
+    /// Waits until a call may succeed; returns false after the time-out.
     fn wait(&self, until: Option<Instant>) -> Result<bool> {
         let Some(descriptor) = &self.descriptor else { return Ok(true) };
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -88,18 +88,18 @@ impl Names<'_> {
         }
         let left = left.and_then(|left| Timespec::try_from(left).ok());
         match poll(&mut [PollFd::new(descriptor, PollFlags::IN)], left.as_ref()) {
-            // The next look finds out what there is, or that the time is over.
+            // The next call finds a message or the time-out.
             Ok(_) | Err(Errno::INTR | Errno::NOMEM) => Ok(true),
             Err(e) => Err(Error::os("waiting for messages (ppoll)", e.raw_os_error())),
         }
     }
 
-    /// Says which names could not be received from since the last call.
+    /// Reports names that were refused since the last call.
     pub fn report_refused(&mut self) {
         if self.descriptor.is_none() {
             return;
         }
-        // A refusal is an event; the statistics have which name it is, and why.
+        // An event shows a refusal; the statistics have its name and reason.
         if !self.subscriber.events().iter().any(|event| event.kind == EventKind::Disconnected) {
             return;
         }
@@ -111,7 +111,7 @@ impl Names<'_> {
         }
     }
 
-    /// Says something of a name, unless it was said last; returns whether it was.
+    /// Reports a text about a name, except if it was the name's last report; returns whether it printed.
     fn say(&mut self, name: &str, text: String, print: impl FnOnce()) -> bool {
         self.is_lacking = true;
         if self.said.get(name).is_some_and(|said| *said == text) {

@@ -77,7 +77,7 @@ fn listing_shows_the_lag_of_a_stopped_subscriber() {
         for _ in 0..60 {
             publisher.write(&block);
         }
-        // The publisher may not have taken all of it yet.
+        // The publisher may not have taken everything yet.
         let begun = std::time::Instant::now();
         let behind = loop {
             let listed = place.run(&["ls"]).out;
@@ -190,7 +190,7 @@ fn unserved_spool_is_listed_with_waiting_messages() {
     let row = &rows(&listed)[0];
     assert_eq!((row[0], row[3], row[7]), ("spool:jobs", "-", "3"), "{listed}");
     assert!(place.run(&["top", "--once", "--every", "0.1"]).out.contains("spool:jobs"));
-    // With a server, the listing has the server beside the waiting messages.
+    // With a server, the listing has the server and the waiting messages.
     let mut server = place.start(&["recv", "spool:jobs", "-n", "1", "--json", "-o", "durable=true"]);
     assert_eq!(server.line(), "1");
     server.wait();

@@ -11,7 +11,7 @@ mod program;
 
 use program::{Finished, Place};
 
-/// Two machines, as far as keys are concerned.
+/// Two machines with separate keys.
 fn run(place: &Place, machine: &str, words: &[&str]) -> Finished {
     let mut command = place.command(words);
     let ended = command.env("LINKSPAN_KEYS", place.path().join(machine)).output().unwrap();

@@ -100,7 +100,7 @@ fn schema_check_of_two_is_for_a_commit_hook() {
     );
     let finished = run(&place, &["schema", "diff", "old.toml", "old.toml"], "");
     assert_eq!((finished.code, finished.out.as_str()), (Some(0), ""));
-    // What harms no program is listed as well.
+    // Harmless differences are listed as well.
     file(&place, "later.toml", &OLD.replacen('\n', "\nversion = 2\ndoc = \"more\"\n", 1));
     let finished = run(&place, &["schema", "diff", "old.toml", "later.toml"], "");
     assert_eq!(
@@ -215,7 +215,7 @@ fn schema_of_a_name_is_shown_compared_and_used_for_validation() {
         finished.code,
         finished.err
     );
-    // A file that does not exist is an error in the command line, whichever command names it.
+    // A missing file is an error in the command line for every command.
     for words in [
         "pub unix:lab/x 1 --schema nofile",
         "schema check nofile",

@@ -17,7 +17,7 @@ use linkspan::service::{ServiceLoop, ServiceOptions};
 use linkspan::{Command, Error, ErrorKind, Timeout, Value};
 use program::{Finished, Place, Running};
 
-/// A controller in a directory of its own.
+/// A controller in a separate directory.
 struct Laboratory {
     place: Place,
     /// None once it was ended.

@@ -1,4 +1,4 @@
-//! top with the real program, in a terminal of its own and without one.
+//! top with the real program, in a separate terminal and without a terminal.
 
 #![allow(
     clippy::unwrap_used,

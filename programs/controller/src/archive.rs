@@ -16,7 +16,7 @@ pub struct FinalAnswer {
     pub bytes: usize,
 }
 
-/// The archive, in the order in which the answers were added.
+/// The archive, in the order of addition.
 #[derive(Debug, Default)]
 pub struct Archive {
     answers: HashMap<Key, FinalAnswer>,

@@ -14,7 +14,7 @@ use linkspan::{Command, Error, ErrorKind, Result, Value, in_seconds, quoted};
 pub struct ClientCommand {
     /// The name of the service.
     pub service: String,
-    /// The id that the client chose. A repeated id means the same command.
+    /// The id that the client chose. A repeated id means the command it was used for before.
     pub id: String,
     pub command: Command,
     /// The arguments; null for none.
@@ -25,7 +25,7 @@ pub struct ClientCommand {
     pub epoch: Option<u64>,
     /// Whether the client waits only until the command is accepted.
     pub until_accepted: bool,
-    /// The incarnation of the controller to which the client connected first.
+    /// The first controller incarnation of the client.
     pub controller: Option<u64>,
 }
 

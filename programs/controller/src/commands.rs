@@ -1,17 +1,15 @@
-//! The handling of commands. A command is sent once over each link to one incarnation, and answered once to each
-//! client.
+//! Handles commands. A command is sent once over each link to one incarnation, and answered once to each client.
 //!
 //! The service and the id that the client chose identify a command. A command has these states:
 //!
 //! 1. *Open*: its timer runs. The number and the bytes of open commands are limited for each service and in total. A
-//!    repeated id, from the same client or another one, waits for the same answer; with another command it fails with
-//!    `InvalidState`. A command that waits for its service to connect waits until it has started, too.
-//! 2. *Sent* to one incarnation, with its epoch. If that incarnation ends first, it is unknown whether it began the
-//!    command, which fails with `Disconnected`. Only commands that change nothing are sent to the next incarnation.
-//! 3. *Accepted*, if it takes longer. Clients that wait only for the acceptance are answered now.
-//! 4. *Final*: answered by the service, or at the deadline by the controller. Every client that waits receives the
-//!    answer, which is kept in the archive for clients that lost it. If the service answers after the deadline, its
-//!    answer replaces the one of the controller in the archive, and is logged.
+//! repeated id from any client waits for the one answer; with another command it fails with `InvalidState`. A command
+//! for a disconnected service waits until the service has connected and started. 2. *Sent* to one incarnation, with its
+//! epoch. If that incarnation ends first, it is unknown whether it began the command, which fails with `Disconnected`.
+//! Only commands that change nothing are sent to the next incarnation. 3. *Accepted*, if it takes longer. Clients that
+//! wait only for the acceptance are answered now. 4. *Final*: answered by the service, or at the deadline by the
+//! controller. Every client that waits receives the answer, which is kept in the archive for clients that lost it. If
+//! the service answers after the deadline, its answer replaces the controller's answer in the archive, and is logged.
 
 use std::sync::Arc;
 
@@ -27,7 +25,7 @@ use linkspan::{
     Answer, Command, Error, ErrorKind, Outcome, RemoteFailure, Result, State, Value, View, quoted,
 };
 
-/// Returns whether a command changes nothing, so that it can be carried out twice.
+/// Returns whether a command changes nothing and can therefore be carried out twice.
 fn is_read_only(command: &Command) -> bool {
     matches!(command, Command::GetData | Command::Status | Command::Describe | Command::Stats | Command::Log)
 }
@@ -60,8 +58,7 @@ impl ServerState {
         }
     }
 
-    /// Adds a command of a client to the open ones of its service. Returns whether it is to be sent: not where it is
-    /// answered, or open already.
+    /// Adds a command of a client to its service's open commands. Returns false if it is already answered or open.
     ///
     /// # Errors
     /// The refusal: `InvalidState` for the id of another command, `Full` beyond the limits.
@@ -330,9 +327,10 @@ impl ServerState {
         self.answer_for_service(key, Outcome::Failed, &Error::new(ErrorKind::Timeout, text), now);
     }
 
-    /// Sends the open commands of a service that has connected or started, and fails those for another incarnation.
-    /// Those that waited for it to connect wait until it has started, where it would refuse them. `again` says that it
-    /// also gets those that this incarnation was sent before, by a connection that has ended.
+    /// Sends the open commands of a service that has connected or started, and fails commands for other incarnations.
+    ///
+    /// A service that is starting would refuse commands, so these wait until it has started. With `again`, commands
+    /// that this incarnation received over an earlier connection are sent again.
     pub(super) fn send_open_commands(&mut self, name: &Name, again: bool, now: Moment) {
         let Some(service) = self.services.get(name) else { return };
         let epoch = service.introduction.epoch;

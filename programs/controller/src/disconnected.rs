@@ -8,7 +8,7 @@ use crate::peer::Outgoing;
 
 /// How long replies are kept for a client.
 const GRACE: Duration = Duration::from_secs(30);
-/// The most clients for which replies are kept.
+/// The most clients with kept replies.
 const MAX_CLIENTS: usize = 1_000;
 /// The most replies for one client, and their bytes.
 const MAX_REPLIES: (usize, usize) = (256, 1 << 20);

@@ -3,7 +3,7 @@
 //!
 //! One thread does all of this, and blocks only in `epoll`, so no peer can block it. Messages for a peer that does not
 //! read are queued up to a limit (`peer`). Beyond the limit, events to watchers are dropped and counted, and any other
-//! message ends the link. At most [`BATCH`] messages of one peer are handled before those of the next one.
+//! message ends the link. At most [`BATCH`] messages of one peer are handled before the next peer's messages.
 //!
 //! The token of a link is not used again, so an action for a link that has ended is dropped. A client keeps its session
 //! when its link breaks: its answers are kept for a limited time (`disconnected`), and sent over the next link.
@@ -39,13 +39,13 @@ pub struct ControllerServer {
     clients: HashMap<u64, u64>,
     /// Clients without a link that may reconnect for their answers.
     disconnected: DisconnectedClients,
-    /// Peers whose links are closed after [`LINGER`], so that they can read the last messages.
+    /// Peers whose links are closed after [`LINGER`], which lets them read the last messages.
     closing: VecDeque<(Duration, u64, Peer)>,
     state: ServerState,
     /// This incarnation of the controller.
     controller: u64,
     stop: StopHandle,
-    /// The time at which the server was created, from which `Moment::since` counts.
+    /// The time of the server's creation, the origin of `Moment::since`.
     started_at: Instant,
     /// The token of the newest link.
     last_token: u64,
@@ -121,13 +121,13 @@ impl ControllerServer {
         })
     }
 
-    /// Returns the limits, which tests change so that their outcome does not depend on the machine's speed.
+    /// Returns the limits. Tests change them to become independent of the machine's speed.
     #[cfg(test)]
     pub(super) fn limits(&mut self) -> &mut Limits {
         &mut self.state.limits
     }
 
-    /// Returns the endpoints at which it listens, with the ports that were assigned.
+    /// Returns its endpoints with the assigned ports.
     pub fn endpoints(&self) -> Vec<String> {
         self.listeners.iter().map(PeerListener::endpoint).collect()
     }
@@ -182,7 +182,7 @@ impl ControllerServer {
         }
     }
 
-    /// Waits for events, and handles those that are ready.
+    /// Waits for events, and handles them.
     fn round(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         let now = self.started_at.elapsed();
         let supervisor_due = self.supervisor.next_due(None, now);
@@ -293,7 +293,7 @@ impl ControllerServer {
                     self.run_actions();
                 }
                 Err(e) if e.kind() == ErrorKind::Empty => return,
-                // The channel has skipped this message, or does so here: other channels are served meanwhile.
+                // The channel skips this message, and other channels are served.
                 Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => {
                     if e.kind() == ErrorKind::OutOfMemory
                         && let Err(ended) = peer.link.channel().skip()
@@ -355,7 +355,7 @@ impl ControllerServer {
                     Err(e) => self.state.refuse(to, e),
                 }
             }
-            // A watch request is an event, so the answer to a malformed one is an event, too.
+            // A watch request is an event, and so must be the answer to a malformed one.
             Kind::Event => match message.value().and_then(WatchRequest::from_value) {
                 Ok(watch) => self.state.watch(session, watch, now),
                 Err(e) => {
@@ -461,7 +461,7 @@ impl ControllerServer {
         }
     }
 
-    /// Ends the link of a peer to which nothing more can be sent.
+    /// Ends the link of a peer that cannot receive any more.
     fn handle_outcome(&mut self, token: u64, outcome: SendOutcome) {
         match outcome {
             SendOutcome::Queued | SendOutcome::Dropped => {}
@@ -506,7 +506,7 @@ impl ControllerServer {
         Some(peer.pattern)
     }
 
-    /// Closes the link of a peer after [`LINGER`], so that the peer can read the last messages.
+    /// Closes the link of a peer after [`LINGER`], which lets the peer read the last messages.
     fn close_later(&mut self, token: u64) {
         let Some(peer) = self.peers.remove(&token) else { return };
         // Nothing more is read from this peer.
@@ -523,7 +523,7 @@ impl ControllerServer {
         self.closing.push_back((self.started_at.elapsed().saturating_add(LINGER), token, peer));
     }
 
-    /// Stops listening and closes all links. Dropping the server does the same.
+    /// Stops listening and closes all links, as dropping the server does.
     pub fn close(&mut self) {
         self.stop.stop();
         for listener in self.listeners.drain(..) {

@@ -1,8 +1,8 @@
-//! The controller's server, to which services and their clients connect: [`ControllerServer`]. The program `linkspan
-//! controller` runs it.
+//! The controller's server for services and their clients: [`ControllerServer`]. The program `linkspan controller` runs
+//! it.
 //!
 //! One thread accepts peers, reads the messages of services, and answers clients. No peer can block it. Services and
-//! clients use the crate `linkspan` alone; they are [`linkspan::Service`], [`linkspan::ServiceLoop`] and
+//! clients use only the crate `linkspan`: [`linkspan::Service`], [`linkspan::ServiceLoop`] and
 //! [`linkspan::Controller`].
 //!
 //! ```no_run

@@ -15,16 +15,16 @@ pub type Key = (Name, Arc<str>);
 pub struct OpenCommand {
     pub command: Command,
     pub arguments: Value,
-    /// The time at which it times out, since the start of the server.
+    /// Its deadline, since the start of the server.
     pub deadline: Duration,
     /// The epoch of the incarnation that the client requires; `None` matches any.
     pub pinned: Option<u64>,
-    /// The epoch of the incarnation to which it was sent last.
+    /// The epoch of the last incarnation that received it.
     pub sent_to: Option<u64>,
-    /// The state with which the service accepted it.
+    /// The state of the service at the acceptance.
     pub accepted: Option<State>,
     pub waiting: Vec<WaitingClient>,
-    /// Whether the controller sends it by itself, to sample data for watchers.
+    /// Whether the controller sends it to sample data for watchers.
     pub is_own: bool,
     pub bytes: usize,
 }

@@ -48,7 +48,7 @@ fn problem_of_slow_program_stays_until_program_answers() {
         let mut late = Vec::new();
         loop {
             let command = power.next_command();
-            // The library answers STATS by itself, whatever the program does.
+            // The library answers STATS even if the program is busy.
             if command.command == Command::Stats {
                 power.done(&command, Value::Null);
                 return (power, late);

@@ -12,7 +12,7 @@ use crate::schedule::Name;
 use linkspan::service::server_side::{Introduction, Owner, Report, allows, check_service_name};
 use linkspan::{Command, Error, ErrorKind, Map, Outcome, Result, State, Timestamp, Value, View};
 
-/// The time after which a step is shown as busy. The service sends a report then.
+/// A step is shown as busy after this time. The service then sends a report.
 const LASTING: Duration = Duration::from_secs(1);
 
 /// The number of answers to clients' commands by outcome.
@@ -47,7 +47,7 @@ impl AnswerCounts {
 /// The sampling of a service's data for its watchers.
 #[derive(Debug, Default)]
 pub struct Sampling {
-    /// The time at which the last sample was requested.
+    /// The time of the last request for a sample.
     pub requested: Option<Duration>,
     /// Whether the request of the last sample is open.
     pub is_open: bool,
@@ -59,7 +59,7 @@ pub struct Sampling {
 #[derive(Debug)]
 pub struct TimedOutCommand {
     pub id: Arc<str>,
-    /// Whether the service accepted it, so that only its program is slow.
+    /// Whether the service accepted it. Then only its program is slow.
     pub accepted: bool,
 }
 
@@ -77,7 +77,7 @@ pub struct ServiceRecord {
     pub machine: Option<Arc<str>>,
     /// The user that runs its program. No other user's program may take the name until the service is GONE.
     pub owner: Owner,
-    /// The time at which its last message arrived, since the start and by the clock.
+    /// The time of its last message, since the start and by the clock.
     pub last_activity: Duration,
     pub last_seen: Timestamp,
     pub first_seen: Timestamp,
@@ -91,9 +91,9 @@ pub struct ServiceRecord {
     pub open: IndexMap<Arc<str>, OpenCommand>,
     pub log: Log,
     pub sampling: Sampling,
-    /// The time at which its record was sent to its watchers last.
+    /// The time of the last record that was sent to its watchers.
     pub pushed: Option<Duration>,
-    /// The time at which its link was closed last.
+    /// The time when its link was last closed.
     pub left: Duration,
 }
 
@@ -126,7 +126,7 @@ impl ServiceRecord {
         &self.introduction.report
     }
 
-    /// Returns the reason for which a service that is GONE does not answer commands.
+    /// Returns why a service that is GONE does not answer commands.
     pub fn why_gone(&self) -> String {
         let (name, report) = (&self.name, self.report());
         let what = match (report.state, report.reason.as_str()) {

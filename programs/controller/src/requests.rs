@@ -109,8 +109,9 @@ impl ServerState {
         ])
     }
 
-    /// Holds a command for an unknown service. The client was connected to an earlier incarnation of the controller,
-    /// with which the service may have been registered.
+    /// Holds a command for an unknown service of a client that was connected to an earlier controller.
+    ///
+    /// The service may have been registered with that incarnation of the controller.
     pub(super) fn hold_for_expected_service(
         &mut self,
         to: RequestInfo,
@@ -131,8 +132,7 @@ impl ServerState {
         self.schedule_expected_service(&name, due);
     }
 
-    /// Sets the timer of the held commands of a service to the time at which the first of them fails, at the latest to
-    /// `due`.
+    /// Sets the timer of a service's held commands to the earliest deadline, at the latest to `due`.
     fn schedule_expected_service(&mut self, name: &Name, due: std::time::Duration) {
         let due = self.expected.get(name).into_iter().flatten().fold(due, |due, waiting| due.min(waiting.3));
         self.schedule.set(Due::ExpectedService(name.clone()), due);

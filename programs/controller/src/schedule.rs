@@ -39,14 +39,14 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Sets a timer, instead of an earlier one for the same event.
+    /// Sets the timer of an event, and replaces an earlier one.
     pub fn set(&mut self, due: Due, at: Duration) {
         self.cancel(&due);
         self.order.insert((at, due.clone()));
         self.moments.insert(due, at);
     }
 
-    /// Sets a timer unless one is set for the same event.
+    /// Sets the timer of an event if it is not set yet.
     pub fn set_once(&mut self, due: Due, at: Duration) {
         if !self.moments.contains_key(&due) {
             self.set(due, at);

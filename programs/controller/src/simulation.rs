@@ -24,7 +24,7 @@ struct Service {
     epoch: u64,
     link: u64,
     inbox: VecDeque<CommandRequest>,
-    /// Its final answers. A repeated id receives the same answer.
+    /// Its final answers. A repeated id receives its earlier answer.
     answers: HashMap<Box<str>, Answer>,
     /// Whether it is STARTING.
     starting: bool,
@@ -38,7 +38,7 @@ impl Service {
     }
 }
 
-/// A request of a client that has no reply yet.
+/// A request of a client without a reply yet.
 struct PendingRequest {
     deadline: Duration,
     wanted: (&'static str, String),
@@ -132,7 +132,7 @@ impl World<'_> {
         self.requests += 1;
         let to = RequestInfo { session, number: self.requests, idempotent: true };
         let name = NAMES[self.random.below(NAMES.len())];
-        // A small range, so that ids repeat.
+        // A small range makes ids repeat.
         let id = format!("i{}", self.random.below(60));
         // An id that the server no longer knows means a new command.
         let key = (name.into(), id.as_str().into());
@@ -143,7 +143,7 @@ impl World<'_> {
             }
         }
         let commands = [Command::Pause, Command::GetData, Command::Run, Command::Shutdown];
-        // In most cases the same command for the same id.
+        // An id mostly keeps its command.
         let pick =
             if self.random.one_in(20) { self.random.below(4) } else { id.len() + id.as_bytes()[1] as usize };
         let command = commands[pick % 4].clone();
@@ -234,7 +234,7 @@ impl World<'_> {
         Report { state, since, busy: None, doing: None, steps: 0, reason: String::new() }
     }
 
-    /// Connects a service: a new incarnation, or one whose old link has not been closed yet.
+    /// Connects a service: a new incarnation, or a known one with an unclosed old link.
     fn service_connects(&mut self) {
         let name = NAMES[self.random.below(NAMES.len())];
         self.links += 1;
@@ -249,7 +249,7 @@ impl World<'_> {
         let again = self.random.one_in(2);
         match old {
             Some(old) if again => {
-                // The same incarnation on a new link: messages in flight on the old one are lost.
+                // A new link of this incarnation loses messages in flight on the old link.
                 let service = &mut self.services[old];
                 service.link = link;
                 service.inbox.clear();
@@ -456,7 +456,7 @@ impl World<'_> {
 
     fn command_sent(&mut self, link: u64, command: CommandRequest) {
         let service = self.services.iter_mut().find(|service| service.link == link);
-        // Another link has replaced this one in the same step.
+        // Another link has replaced this one in this step.
         let Some(service) = service else { return };
         assert_eq!(command.epoch, Some(service.epoch), "a command for another incarnation");
         let id = command.id.to_string();

@@ -80,7 +80,7 @@ pub(super) struct ServiceLink {
     rate: TokenBucket,
     /// Limits its malformed messages. Each is reported; one beyond the limit closes the link.
     malformed: TokenBucket,
-    /// The time at which a beat was sent last.
+    /// The time of the last sent beat.
     last_beat: Option<Duration>,
     /// The clock of the service's machine.
     pub clock: PeerClock,
@@ -92,7 +92,7 @@ pub struct ServerState {
     /// The incarnation of the controller: a random number that clients receive in its hello.
     pub(super) controller: u64,
     pub(super) limits: Limits,
-    /// The services by name, so that lists have a stable order and can be paged.
+    /// The services by name. This gives lists a stable order for pages.
     pub(super) services: BTreeMap<Name, ServiceRecord>,
     /// The open links of services by token, with or without an introduction.
     pub(super) links: HashMap<u64, ServiceLink>,
@@ -115,7 +115,7 @@ pub struct ServerState {
     pub(super) outcomes: AnswerCounts,
     /// The number of samples sent.
     pub(super) samples_sent: u64,
-    /// The time at which the peer limit was logged last.
+    /// The time of the last log line about the peer limit.
     peer_limit_reached: Option<Duration>,
 }
 
@@ -188,7 +188,7 @@ impl ServerState {
     /// Handles a message of a service. `bytes` is the size of the message.
     pub fn message_received(&mut self, link: u64, received: ToController, bytes: usize, now: Moment) {
         let Some(service_link) = self.links.get_mut(&link) else { return };
-        // A long message, or one with many log lines, costs more, because it takes more time to handle.
+        // Long messages and messages with many log lines cost more, because they take more time.
         let lines = if let ToController::Log(lines) = &received { lines.len() } else { 0 };
         let cost = 1.0 + bytes as f64 / 16_384.0 + lines as f64 / 20.0;
         if !service_link.rate.spend(cost, self.limits.rate, self.limits.burst, now.since) {
@@ -302,7 +302,7 @@ impl ServerState {
         }
     }
 
-    /// Records a problem of a service and logs it, unless it is the same as before.
+    /// Records and logs a problem of a service if it is new.
     pub(super) fn report_problem(&mut self, name: &Name, text: &str, now: Moment) {
         self.schedule.set(Due::ProblemExpiry(name.clone()), now.since.saturating_add(self.limits.problem));
         let Some(service) = self.services.get_mut(name) else { return };

@@ -21,8 +21,9 @@ pub fn processor() -> f64 {
     ticks as f64 / rustix::param::clock_ticks_per_second() as f64
 }
 
-/// Raises the limit of descriptors as far as allowed: the limit of most systems, 1,024, exists for programs
-/// that use `select`. A process that may not raise it keeps its limit.
+/// Raises the limit of descriptors to its maximum. Most systems limit it to 1,024 for programs that use `select`.
+///
+/// A process without the permission keeps its limit.
 pub fn raise_descriptors() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });

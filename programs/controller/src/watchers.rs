@@ -4,9 +4,8 @@
 //! within `Limits::push` are sent as one event. A watcher that reads too slowly and misses events receives all records
 //! again.
 //!
-//! For data, the controller sends `GET_DATA` to the service under an id of its own (`look-…`), once for all watchers of
-//! the service and at the shortest period that one of them requests. The watchers receive the data only when they have
-//! changed.
+//! For data, the controller sends `GET_DATA` to the service with an id `look-…`, once for all watchers of the service
+//! and at their shortest period. The watchers receive the data only after a change.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
@@ -221,7 +220,7 @@ impl ServerState {
 /// The prefix of the problem of a service whose data cannot be read.
 const NO_DATA: &str = "its data cannot be read: ";
 
-/// Returns a hash of the data, so that the data themselves are not kept.
+/// Returns a hash of the data, which replaces a copy of the data.
 fn fingerprint(value: &Value) -> Option<u64> {
     let bytes = codec::encode(value, Encoding::Cbor).ok()?;
     let mut hasher = DefaultHasher::new();

@@ -213,7 +213,7 @@ fn service_in_a_long_step_answers_commands() {
     assert_eq!(get(Duration::from_secs(3)).unwrap(), Value::from(7u64), "the newest data");
     let late = client.command("power", &Command::Pause, &Value::Null, short).unwrap_err();
     assert_eq!(late.kind(), ErrorKind::Timeout, "{late}");
-    // The service withdraws it by its own clock, at about the same time as the controller.
+    // The service withdraws it by its own clock, at about the controller's time.
     while tasks.state() != State::Running {
         assert_eq!(tasks.state(), State::Pausing);
         command(&client, Command::Status).unwrap();
@@ -251,12 +251,12 @@ fn command_in_progress_continues_after_its_deadline() {
         let begun = client.begin("power", &Command::Pause, &Value::Null, within, SOON).unwrap();
         (begun, program.join().unwrap())
     });
-    // A request with the same id waits for the final answer, which is the time-out.
+    // A request with this id waits for the final answer, which is the time-out.
     let late = client.request("power", &same(&begun, Command::Pause), SOON).unwrap();
     assert_eq!(late.outcome, Outcome::Failed);
     let late = late.into_result().unwrap_err();
     assert_eq!(late.kind(), ErrorKind::Timeout);
-    // The service reports it, unless its report is so late that the controller answers first.
+    // The service reports it, except if the controller answers first because the report is late.
     let contains = |words| late.text().contains(words);
     assert!(contains("still under way") || contains("did not complete it in time"), "{late}");
     pause.done(&Value::Null).unwrap();
@@ -303,7 +303,7 @@ fn open_command_uses_no_processor_time() {
     pause.done(&Value::Null).unwrap();
 }
 
-/// Returns the command to which this is the answer.
+/// Returns the answered command.
 fn same(answer: &Answer, command: Command) -> CommandRequest {
     CommandRequest { id: answer.id.clone(), command, arguments: Value::Null, within: SOON, epoch: None }
 }
@@ -472,7 +472,7 @@ fn signal_shuts_a_service_down_and_a_second_one_cancels_its_task() {
             assert_ne!(out.read_line(&mut line).unwrap(), 0, "the service ended too early");
         }
         service.signal(signals[0]);
-        // After the first signal the service completes the task in progress, and refuses commands meanwhile.
+        // After the first signal the service completes the task in progress, and refuses other commands.
         until(&client, "power", |record| text(record, "state") == "STOPPING");
         assert_eq!(kind(command(&client, Command::Pause)), ErrorKind::InvalidState);
         assert_eq!(client.answer("power", &begun.id, SOON).unwrap().outcome, Outcome::Accepted);

@@ -24,7 +24,7 @@ use super::problem::{Problem, json, status};
 
 /// The time within which the body of a request has to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
-/// Queries, which the controller answers by itself at once; and commands, which wait for services.
+/// The most concurrent queries, which the controller answers at once; and commands, which wait for services.
 const QUESTIONS: usize = 6;
 const COMMANDS: usize = 16;
 /// How long the controller may take for a query.
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// has passed.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What the handlers use.
+/// The state for the handlers.
 pub struct ControllerClient {
     questions: Arc<Pool>,
     commands: Arc<Pool>,
@@ -53,7 +53,6 @@ impl ControllerClient {
     }
 }
 
-/// A handler's answer.
 type Answered = Result<Response, Problem>;
 type Step = Result<Path<String>, PathRejection>;
 
@@ -64,14 +63,12 @@ fn decoded<T>(steps: Result<Path<T>, PathRejection>) -> Result<T, Problem> {
     })
 }
 
-/// Returns a parameter after the `?`.
 fn parameter(query: Option<&str>, name: &str) -> Option<String> {
     let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.into_iter().find(|(key, _)| *key == name)?;
     Some(percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned())
 }
 
-/// Returns the record of every service.
 pub async fn services(State(client): State<Arc<ControllerClient>>) -> Answered {
     let services = client.questions.ask(|controller| controller.services(PATIENCE)).await?;
     Ok(json(StatusCode::OK, &services))
@@ -85,14 +82,12 @@ pub async fn metrics(State(client): State<Arc<ControllerClient>>) -> Answered {
     Ok(([(CONTENT_TYPE, metrics::KIND)], metrics::text(&figures, &services)).into_response())
 }
 
-/// Returns the record of one service.
 pub async fn service(State(client): State<Arc<ControllerClient>>, name: Step) -> Answered {
     let name = decoded(name)?;
     let record = client.questions.ask(move |controller| controller.status(&name, PATIENCE)).await?;
     Ok(json(StatusCode::OK, &record))
 }
 
-/// Returns the outcome of a command.
 pub async fn answer(
     State(client): State<Arc<ControllerClient>>,
     steps: Result<Path<(String, String)>, PathRejection>,
@@ -102,7 +97,6 @@ pub async fn answer(
     Ok(json(status_of(&answer), &answer.to_value()))
 }
 
-/// Sends a service a command.
 pub async fn command(State(client): State<Arc<ControllerClient>>, name: Step, request: Request) -> Answered {
     let name = decoded(name)?;
     let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
@@ -123,7 +117,6 @@ pub async fn command(State(client): State<Arc<ControllerClient>>, name: Step, re
     }
 }
 
-/// Returns the last lines of the log.
 pub async fn log(State(client): State<Arc<ControllerClient>>, RawQuery(query): RawQuery) -> Answered {
     let service = parameter(query.as_deref(), "service").filter(|name| !name.is_empty());
     let lines = page::log_lines(parameter(query.as_deref(), "lines").as_deref())?;

@@ -5,9 +5,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-/// A file of the page: its path, its type, its content.
 pub struct Asset {
-    /// Its path.
     pub path: &'static str,
     kind: &'static str,
     content: &'static str,
@@ -33,7 +31,7 @@ pub const ASSETS: [Asset; 9] = [
 ];
 
 impl Asset {
-    /// Returns the file, unless the browser already has it.
+    /// Returns the file, or "not modified" if the browser has it.
     pub fn answer(&self, headers: &HeaderMap) -> Response {
         let tag = format!("\"{:016x}\"", fingerprint(self.content.as_bytes()));
         let known = headers.get(IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
@@ -47,7 +45,7 @@ impl Asset {
     }
 }
 
-/// FNV-1a: distinguishes versions of a file; it is no protection against an attacker.
+/// Returns an FNV-1a hash, which distinguishes versions of a file but does not resist attacks.
 fn fingerprint(bytes: &[u8]) -> u64 {
     bytes
         .iter()

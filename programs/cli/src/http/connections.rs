@@ -1,9 +1,9 @@
-//! The bounds of connections, and which of them is closed to make room for a new one.
+//! Limits connections, and selects the connection to close for a new one.
 //!
-//! Any process that reaches the port may connect, so a connection is not trusted until a request on it has shown the
-//! token. The others are limited for each peer and in all; for a new one, the oldest connection of the peer with the
-//! most of them is closed. So a new connection always has a place, and a user who fills all places only loses his own:
-//! the owner's request, which arrives with its connection, is answered.
+//! Any process that reaches the port may connect, so a connection is not trusted before a request with the token. Such
+//! connections are limited per peer and in total. A new connection always gets a place: the oldest connection of the
+//! peer with the most connections is closed. Filling all places therefore costs a user only their own connections, and
+//! the owner's request is answered.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,9 +24,9 @@ pub struct Limits {
     pub of_one_peer: usize,
     /// Without the token, in all.
     pub waiting: usize,
-    /// With a token, also the one that only reads.
+    /// With any token, including the read-only one.
     pub authorised: usize,
-    /// With the token that only reads, at most: the others are for commands.
+    /// With the read-only token. The rest is reserved for commands.
     pub reading: usize,
 }
 
@@ -46,7 +46,6 @@ struct Open {
     last: u64,
 }
 
-/// All connections that are open.
 pub struct Connections {
     limits: Limits,
     open: Mutex<Open>,
@@ -61,7 +60,6 @@ pub struct Connection {
 }
 
 impl Connections {
-    /// Without connections.
     pub fn new(limits: Limits) -> Arc<Connections> {
         Arc::new(Connections { limits, open: Mutex::default() })
     }
@@ -85,7 +83,7 @@ impl Connections {
         Arc::new(Connection { all: self.clone(), number, evicted, authorised: AtomicBool::new(false) })
     }
 
-    /// Closes a connection that has not shown the token, so that its descriptor is free for another.
+    /// Closes a connection without the token to free its descriptor.
     pub fn evict(&self) {
         self.open().evict();
     }

@@ -21,7 +21,7 @@ use super::problem::Problem;
 const VIEWERS: usize = 32;
 /// The most queued events for one page; more wait in the feed, which drops old ones.
 const WAITING: usize = 16;
-/// After this time without an event a comment is sent, so that both ends notice a broken stream.
+/// After this time without an event a comment is sent, which lets both ends notice a broken stream.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long a page waits before it reconnects after the stream has ended.
 const RETRY: Duration = Duration::from_millis(500);

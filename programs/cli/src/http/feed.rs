@@ -1,7 +1,7 @@
 //! The controller's events, received once for all connected pages, and only while there are some.
 //!
-//! One thread receives them. Events are numbered and kept for a while, so that a page whose connection broke continues
-//! from there; a page that has missed more, or is new, gets the state of all services.
+//! One thread receives them. Events are numbered and kept for a while. A page continues there after a broken
+//! connection. A new page, or a page with a larger gap, gets the state of all services.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::pool::connect;
 
-/// The interval at which the data of a service is requested while a page is open.
+/// The interval between requests of a service's data while a page is open.
 const DATA_EVERY: Duration = Duration::from_secs(1);
 /// How long the thread continues without a connected browser, because pages are often reopened.
 const LINGER: Duration = Duration::from_secs(30);
@@ -26,14 +26,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The pause before the controller is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// An event.
 #[derive(Clone)]
 pub struct Happened {
     /// Counts from 1.
     pub number: u64,
     /// `snapshot`, `service`, `gone`, `data`, `log`, `missed` or `controller`.
     pub what: &'static str,
-    /// Its content.
     pub json: Arc<str>,
 }
 
@@ -53,10 +51,9 @@ struct Known {
     stop: bool,
 }
 
-/// The thread and its state.
 pub struct Feed {
     endpoint: String,
-    /// Distinguishes the numbers of this start from those of another one.
+    /// Distinguishes the event numbers of different starts.
     life: String,
     known: Mutex<Known>,
     looked_at: Condvar,
@@ -67,7 +64,6 @@ pub struct Feed {
 pub struct Looking(Arc<Feed>);
 
 impl Looking {
-    /// Returns the feed from which it reads.
     pub fn feed(&self) -> &Feed {
         &self.0
     }
@@ -100,7 +96,6 @@ impl Feed {
         feed
     }
 
-    /// Ends the thread.
     pub fn stop(&self) {
         self.known().stop = true;
         self.looked_at.notify_all();
@@ -247,7 +242,7 @@ impl Feed {
         known.log = log;
         known.happened.clear();
         known.bytes = 0;
-        // Skips a number: pages that are behind it find a gap, and get the state of all services.
+        // Skips a number: slower pages find a gap, and get the state of all services.
         known.number += 2;
         known.controller = None;
         drop(known);

@@ -18,9 +18,8 @@ use super::rights::Rights;
 
 /// The conditions of a request.
 pub struct Access {
-    /// The names by which the page may be addressed.
+    /// The names of the page's host.
     pub origin: Origin,
-    /// The token that allows commands.
     pub token: Token,
     /// The token that only reads.
     pub reading: Option<Token>,
@@ -34,7 +33,7 @@ impl Access {
             path: request.uri().path(),
             authority: request.uri().authority().map(|authority| authority.as_str()),
             is_https: false,
-            // The listener accepts only loopback addresses, unless the operator allows more.
+            // The listener accepts only loopback addresses by default.
             peer: None,
             host: header(HOST)?,
             origin: header(ORIGIN)?,
@@ -45,10 +44,9 @@ impl Access {
         Ok(self.origin.check(&head)?)
     }
 
-    /// Returns the rights of a request's token.
     fn check_token(&self, headers: &HeaderMap) -> Result<Rights, Problem> {
         let shown = bearer(single_header(headers, &AUTHORIZATION)?.map(str::as_bytes))?;
-        // Both are compared, so that the time does not depend on which one matches.
+        // Both are always compared, which keeps the time independent of the result.
         let reads = self.reading.as_ref().is_some_and(|reading| reading.is(shown));
         match (self.token.is(shown), reads) {
             (true, _) => Ok(Rights::Command),

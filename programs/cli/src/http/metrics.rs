@@ -7,7 +7,7 @@ use linkspan::{State, Value};
 /// The content type of the response.
 pub const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Returns all metrics: those of a controller, and those of the records of its services.
+/// Returns all metrics: first of the controller, then of its services.
 pub fn text(figures: &Value, services: &Value) -> String {
     let mut page = Page(String::new());
     let figure = |path: &str| number(figures, path);
@@ -95,7 +95,7 @@ impl Page {
         let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
     }
 
-    /// Adds a sample; a value that was not reported has none.
+    /// Adds a sample if the value was reported.
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: Option<f64>) {
         let Some(value) = value else { return };
         self.0.push_str(name);

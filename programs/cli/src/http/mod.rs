@@ -1,13 +1,13 @@
-//! The controller's page over HTTP: one more client of the controller, which admits its owner alone.
+//! The controller's page over HTTP: another client of the controller, which admits only its owner.
 //!
-//! | what | lives in |
+//! | task | module |
 //! |---|---|
 //! | the address, the thread that listens | `server` |
 //! | the bounds of connections | `connections` |
 //! | a connection whose client does not read ends | `stream` |
 //! | access: Host, Origin, token; the headers of every response | `guard` |
 //! | the token, and the file with the address for its owner | `token` |
-//! | routes, and which of them need no token | `routes` |
+//! | routes, and their need of a token | `routes` |
 //! | requests and responses | `api` |
 //! | metrics, for Prometheus | `metrics` |
 //! | the rights of a token | `rights` |

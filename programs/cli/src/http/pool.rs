@@ -14,7 +14,6 @@ use super::problem::Problem;
 /// How long the controller, which is on this machine, may take to accept.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Connects to the controller.
 pub fn connect(endpoint: &str) -> linkspan::Result<Controller> {
     Controller::connect(endpoint, &Options::default(), PATIENCE)
 }
@@ -27,7 +26,6 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Without connections: they are opened when needed.
     pub fn new(endpoint: &str, places: usize) -> Arc<Pool> {
         Arc::new(Pool {
             endpoint: endpoint.to_owned(),

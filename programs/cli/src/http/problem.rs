@@ -11,7 +11,7 @@ use linkspan::{Encoding, Error, ErrorKind, Value, codec, page};
 pub struct Problem(page::Problem);
 
 impl Problem {
-    /// Returns a problem with another status than that of its kind.
+    /// Returns a problem with a different status than its kind usually has.
     pub fn new(status: StatusCode, kind: ErrorKind, detail: impl Into<String>) -> Problem {
         Problem(page::Problem::new(status.as_u16(), kind, detail))
     }
@@ -50,12 +50,11 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Returns a status of the core as one of HTTP.
+/// Converts a status of the core to axum.
 pub fn status(number: u16) -> StatusCode {
     StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// Returns a value as the body of a response.
 pub fn json(status: StatusCode, value: &Value) -> Response {
     match codec::encode(value, Encoding::Json) {
         Ok(text) => (status, [(CONTENT_TYPE, "application/json")], Body::from(text)).into_response(),

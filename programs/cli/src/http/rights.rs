@@ -3,8 +3,6 @@
 /// The rights of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rights {
-    /// May read, and send commands.
     Command,
-    /// May read.
     Read,
 }

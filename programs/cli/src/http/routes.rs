@@ -1,8 +1,7 @@
-//! The routes: the files of the page need no token; all others need the token, or, to read, the one that only reads.
+//! The routes. The page's files need no token; other routes need a token, and reading permits the read-only token.
 //!
-//! The router is built from these tables alone. Every request except those for the page's files, in their exact
-//! spelling, passes the check of the token, whether its route exists or not: so a route that is added later, and an
-//! address that only resembles one of these, are refused without it.
+//! The router uses only these tables. Except for the exact addresses of the page's files, the check of the token
+//! precedes the search for a route. Later routes and similar addresses are therefore refused without a token.
 
 use std::sync::Arc;
 
@@ -19,11 +18,9 @@ use super::guard::{self, Access};
 use super::problem::{Problem, json};
 use super::rights::Rights;
 
-/// A route that needs the token.
 struct Route {
-    /// `GET` or `POST`.
     method: &'static str,
-    /// Its address; a part in braces stands for one path segment, in which `/` is written as `%2F`.
+    /// Its address; a part in braces stands for one path segment, with `/` as `%2F`.
     path: &'static str,
     handler: fn() -> MethodRouter<Arc<ControllerClient>>,
 }
@@ -46,7 +43,7 @@ fn routes() -> [Route; 8] {
 pub fn router(client: ControllerClient, access: Arc<Access>) -> Router {
     let mut protected = Router::new();
     for Route { method, path, handler } in routes() {
-        // Routes that do more than read refuse the token that only reads; so does a route that is added later.
+        // Only GET routes admit the read-only token. Later routes with other methods therefore refuse it.
         let handler = match method {
             "GET" => handler(),
             _ => handler().layer(from_fn(guard::require_command)),

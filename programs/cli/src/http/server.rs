@@ -52,7 +52,7 @@ pub struct Settings {
     pub controller: String,
     /// The file with the token; none to make a new token at each start.
     pub token: Option<PathBuf>,
-    /// The file with the token that only reads; none if there is no such token.
+    /// The file with the read-only token, if there is one.
     pub reading: Option<PathBuf>,
 }
 
@@ -66,7 +66,6 @@ pub struct Running {
 }
 
 impl Running {
-    /// Its address, without the token.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -172,7 +171,7 @@ async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Recei
             },
             _ = stopped.wait_for(|stop| *stop) => return,
         };
-        // A client that has disconnected meanwhile has no addresses.
+        // A disconnected client has lost its addresses.
         let Ok(own) = stream.local_addr() else { continue };
         let connection = connections.admit(Peer::of(from, own));
         tokio::spawn(serve(stream, connection, router.clone(), stopped.clone()));

@@ -1,4 +1,4 @@
-//! A connection that ends when its client reads nothing for a while, so that no client occupies a place by not reading.
+//! A connection that ends if its client stops reading, because an idle reader must not occupy a place.
 
 use std::future::Future;
 use std::io;
@@ -111,7 +111,7 @@ mod tests {
             assert_eq!(error.kind(), io::ErrorKind::TimedOut);
             drop(silent);
 
-            // Longer than the kernel takes to send again what a full buffer dropped, and shorter than the whole takes.
+            // Longer than the kernel takes to resend dropped data, and shorter than the complete transfer.
             let patience = Duration::from_secs(2);
             let (mut limited, mut slow) = connected(patience).await;
             let reader = tokio::spawn(async move {

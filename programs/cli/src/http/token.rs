@@ -22,7 +22,7 @@ pub fn kept(path: &Path) -> Result<Token> {
         return Ok(token);
     }
     make_kept(path, &Token::draw()?)?;
-    // If two processes start at once, one of them makes it, and both use it.
+    // If two processes start at once, the first one makes the token for both.
     Token::from_file(path)?.ok_or_else(|| {
         let text = format!("{} was removed while it was made", path.display());
         Error::new(ErrorKind::NotFound, text)
@@ -49,15 +49,14 @@ fn make_kept(path: &Path, token: &Token) -> Result<()> {
     removed.map_err(doing)
 }
 
-/// The file with the address; dropping this removes it, unless a later start has written its own.
+/// The file with the address. Dropping this removes it, except after a later start has replaced it.
 pub struct AddressFile {
     path: PathBuf,
     address: String,
 }
 
 impl AddressFile {
-    /// Writes it under another name and renames it: so no process reads half of it, and no older file stays readable
-    /// under its name.
+    /// Writes the file under another name and renames it. No process can read an incomplete or outdated file.
     pub fn write(directory: &Path, address: &str) -> Result<AddressFile> {
         let path = directory.join(NAME);
         let unfinished = directory.join(format!(".new.{}{NAME}", std::process::id()));
@@ -80,7 +79,6 @@ impl AddressFile {
         Ok(AddressFile { path, address: address.to_owned() })
     }
 
-    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -95,8 +93,7 @@ impl Drop for AddressFile {
     }
 }
 
-/// Returns the address of the page that is served here now. `NotFound` if there is none; `PermissionDenied` if it is
-/// another user's.
+/// Returns the address of the current page. `NotFound` without a page; `PermissionDenied` for another user's page.
 pub fn address() -> Result<String> {
     let path = linkspan::registry::directory()?.join(NAME);
     let none = |why: &str| {

@@ -1,10 +1,9 @@
-//! The lines in which two texts of schemas differ, each below its table.
+//! The different lines of two schema texts, each with its table.
 
-/// Returns the lines that only one of two schemas has, as `-` for the old and `+` for the new one, with the table that
-/// they stand in.
+/// Returns lines of only one schema, as `-` for the old and `+` for the new one, with their tables.
 pub fn lines(old: &str, new: &str) -> String {
     let (old, new) = (in_tables(old), in_tables(new));
-    // The length of the longest common subsequence of what is left from each pair of places on.
+    // The length of the longest common subsequence of both remainders, for each pair of places.
     let mut common = vec![vec![0usize; new.len() + 1]; old.len() + 1];
     for (i, a) in old.iter().enumerate().rev() {
         for (j, b) in new.iter().enumerate().rev() {
@@ -36,7 +35,7 @@ pub fn lines(old: &str, new: &str) -> String {
     out
 }
 
-/// Returns the lines with the tables that they stand in, without the lines that begin these.
+/// Returns the lines with their tables, without the headings of the tables.
 fn in_tables(text: &str) -> Vec<(&str, &str)> {
     let mut table = "";
     let mut lines = Vec::new();

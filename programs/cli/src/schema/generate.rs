@@ -18,7 +18,7 @@ use crate::output;
 pub fn language() -> impl TypedValueParser<Value = Language> {
     PossibleValuesParser::new(Language::ALL.map(Language::name)).map(|name| {
         let known = Language::ALL.into_iter().find(|language| language.name() == name);
-        // Clap has compared the name with the same list.
+        // Clap has already checked the name.
         known.unwrap_or(Language::ALL[0])
     })
 }
@@ -55,7 +55,7 @@ fn write(mut file: File, text: &str) -> std::io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// Reports which files in a directory differ from the generated ones, and where; writes none.
+/// Reports differences between a directory and the generated files, and writes nothing.
 pub fn check(schema: &Schema, language: Language, within: &Path) -> Result<(), Exit> {
     if within == Path::new("-") {
         let text = "--check compares with files in a directory: name it with --output";
@@ -86,10 +86,10 @@ pub fn check(schema: &Schema, language: Language, within: &Path) -> Result<(), E
 /// The most characters of a line that are printed.
 const LONGEST: usize = 100;
 
-/// A line of a text; none after its end.
+/// A line of a text; `None` after its end.
 type Line<'t> = Option<&'t [u8]>;
 
-/// Returns the first line in which two texts differ, counted from 1, and the line of each.
+/// Returns the number of the first different line, counted from 1, and both lines.
 fn difference<'t>(found: &'t [u8], expected: &'t [u8]) -> Option<(usize, Line<'t>, Line<'t>)> {
     let lines = |text: &'t [u8]| text.split_inclusive(|byte| *byte == b'\n');
     let (mut found, mut expected) = (lines(found), lines(expected));

@@ -16,10 +16,10 @@ use crate::output;
 use crate::signals::Signals;
 use crate::stderr;
 
-/// The most services that get a command at the same time, so that one that does not answer does not delay the others.
+/// The most concurrent commands. A silent service then does not delay the others.
 const MAX_CONCURRENT: usize = 64;
 
-/// Sends the command to all of them, waits as requested, and prints each answer. Ends with the highest exit code.
+/// Sends a command to all services, waits as requested, and prints each answer. Ends with the highest exit code.
 pub fn send(args: &TargetArgs, command: &Command, signals: &Signals) -> Result<(), Exit> {
     let (controller, deadline) = args.query.connect(signals)?;
     let names = match args.all {
@@ -44,7 +44,7 @@ pub fn send(args: &TargetArgs, command: &Command, signals: &Signals) -> Result<(
                     }
                 }
             });
-            // Those that were started send the rest of the commands.
+            // The threads that did start send the rest of the commands.
             if let Err(error) = started {
                 match at {
                     0 => return Err(error.into()),
@@ -69,7 +69,7 @@ pub fn send(args: &TargetArgs, command: &Command, signals: &Signals) -> Result<(
     })
 }
 
-/// Sends a command to one service, over a link of its own.
+/// Sends a command to one service over a separate link.
 fn send_to(
     name: &str,
     args: &TargetArgs,
@@ -86,7 +86,7 @@ fn send_to(
     if !args.wait || answer.outcome.is_final() {
         return Ok(answer);
     }
-    // A command that is sent again with the same id is waited for, and not carried out twice.
+    // A repeated command id waits for the first execution instead of causing a second one.
     let order = CommandRequest {
         id: answer.id,
         command: command.clone(),
@@ -151,7 +151,6 @@ fn print_answer(name: &str, answer: &Answer, query: &QueryArgs) -> Result<(), Ex
     }
 }
 
-/// Returns the error that a failed answer carries.
 fn failure_of(name: &str, answer: Answer) -> Error {
     let (outcome, state) = (answer.outcome, answer.state);
     match answer.into_result() {
@@ -188,7 +187,6 @@ impl ExitCode {
     }
 }
 
-/// Cancels the current command of a service.
 pub fn cancel(args: &CancelArgs, signals: &Signals) -> Result<(), Exit> {
     let (controller, deadline) = args.query.connect(signals)?;
     let mut check = || signals.check();
@@ -201,7 +199,6 @@ pub fn cancel(args: &CancelArgs, signals: &Signals) -> Result<(), Exit> {
     super::record::print(&value.map_err(|e| e.on(&args.name))?, &args.query)
 }
 
-/// Has the controller forget services.
 pub fn forget(args: &ForgetArgs, signals: &Signals) -> Result<(), Exit> {
     let (controller, deadline) = args.query.connect(signals)?;
     let mut exit_code = ExitCode::default();

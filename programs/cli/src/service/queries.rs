@@ -9,7 +9,6 @@ use crate::exit::Exit;
 use crate::signals::Signals;
 use crate::{input, output, table};
 
-/// Lists the services.
 pub fn list(args: &QueryArgs, signals: &Signals) -> Result<(), Exit> {
     let (controller, deadline) = args.connect(signals)?;
     let mut check = || signals.check();
@@ -54,7 +53,6 @@ fn row(service: &Value) -> Vec<String> {
     ]
 }
 
-/// Prints the record of a service.
 pub fn status(args: &ServiceArgs, signals: &Signals) -> Result<(), Exit> {
     let (controller, deadline) = args.query.connect(signals)?;
     let mut check = || signals.check();
@@ -90,7 +88,7 @@ pub fn call(args: &CallArgs, signals: &Signals) -> Result<(), Exit> {
     command_of(&args.query, &args.name, &command, &given(args.value.as_deref(), signals)?, signals)
 }
 
-/// Returns the value of an argument, or null if there is none.
+/// Returns the value of an argument; null without one.
 fn given(value: Option<&str>, signals: &Signals) -> Result<Value, Exit> {
     value.map_or(Ok(Value::Null), |text| input::value(text, signals))
 }

@@ -20,7 +20,6 @@ pub fn word(record: &Value, key: &str) -> String {
     one_line(record.at(key).and_then(Value::as_text).unwrap_or_default()).to_string()
 }
 
-/// Prints the value of an answer.
 pub fn print(value: &Value, query: &QueryArgs) -> Result<(), Exit> {
     match query.json {
         true => output::json(value),

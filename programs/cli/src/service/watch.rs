@@ -17,7 +17,7 @@ pub fn logs(args: &LogsArgs, signals: &Signals) -> Result<(), Exit> {
     let (controller, deadline) = args.query.connect(signals)?;
     let mut check = || signals.check();
     if args.follow {
-        // Subscribed before the log is read, so that no entry is missed.
+        // The subscription precedes the log, which excludes gaps.
         let services = args.name.iter().cloned().collect();
         controller.watch(&WatchOptions { services, ..WatchOptions::default() })?;
     }
@@ -56,7 +56,6 @@ fn print_entry(entry: &Value, json: bool) -> Result<(), Exit> {
     output::write(format!("{at} {of} {}: {}\n", word(entry, "level"), word(entry, "text")).as_bytes())
 }
 
-/// Prints changes.
 pub fn watch(args: &WatchArgs, signals: &Signals) -> Result<(), Exit> {
     let (controller, _) = args.query.connect(signals)?;
     controller.watch(&WatchOptions { data_every: args.data, services: args.names.clone() })?;
@@ -98,7 +97,7 @@ fn line(push: &Value) -> Option<(String, String)> {
             format!("{name} data:{gap}{value}")
         }
         "missed" => format!("{} changes were too many to be sent", display::lines(push.at("count").ok()?)),
-        // The log has a command of its own.
+        // Another command shows the log.
         _ => return None,
     };
     Some((format!("the data of {name}"), line))
@@ -113,7 +112,7 @@ fn follow(
     let mut check = || signals.check_stdout();
     loop {
         match print(&controller.next(Wait::new(None).tick(&mut check))?) {
-            // It has no text: data that is longer as JSON than any message. What is behind it follows.
+            // As JSON, its data exceeds the longest message. Later events follow.
             Err(Exit::Error(error)) if error.kind() == ErrorKind::TooLarge => {
                 stderr::print_line(&format!("an event is not printed: {}", stderr::described(&error)));
             }

@@ -1,12 +1,11 @@
-//! The event loop of a supervised program: signals, commands of the controller, output, exit. It waits in poll(2) and
-//! has no timer of its own.
+//! The event loop of a supervised program: signals, commands of the controller, output, exit.
 //!
-//! Each turn handles, in this order: a new command, ended children, signals, a cancellation, timers, the phase of the
-//! active command; then it waits for the next event. The state is changed by this thread alone: signal handlers and the
-//! service's threads only write a byte to a pipe that wakes it.
+//! It waits only in poll(2). Each turn handles, in this order: a new command, ended children, signals, a cancellation,
+//! timers, the phase of the active command; then it waits for the next event. Only this thread changes the state.
+//! Signal handlers and the service's threads write a byte to a pipe that wakes it.
 //!
-//! At the end of this process the program ends, too: the process kills the program's group, and if it is itself killed,
-//! the watchdog, a separate process, does so.
+//! When this process ends, it kills the program's group. If it is killed itself, a separate process, the watchdog, does
+//! that.
 
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -32,7 +31,7 @@ use crate::exit::Exit;
 use crate::service::ControllerArgs;
 use crate::signals::Signals;
 
-/// Runs a program as a service, until one of them ends.
+/// Runs a program as a service, until the program or the service ends.
 ///
 /// The exit code of the program if that is not 0; 126 and 127 if it cannot be started; errors of the service.
 pub fn run(args: &RunArgs, signals: &Signals) -> std::result::Result<(), Exit> {
@@ -100,7 +99,7 @@ impl<'a> Supervisor<'a> {
         let children =
             wake_sender.try_clone().and_then(|end| signal_hook::low_level::pipe::register(SIGCHLD, end));
         children.map_err(|e| os_error("watching for the end of children", &e))?;
-        // Orphans of the program become children of this process, so that they can be found and terminated.
+        // Orphans become children of this process, which can then terminate them.
         rustix::process::set_child_subreaper(rustix::process::getpid().into())
             .map_err(|e| os_error("becoming the reaper of orphans", &e.into()))?;
         let cancel_requested = Arc::new(AtomicBool::new(false));
@@ -123,7 +122,7 @@ impl<'a> Supervisor<'a> {
         let flag = cancel_requested.clone();
         options.on_cancel = Some(Arc::new(move || {
             flag.store(true, Ordering::Release);
-            // If the waker has no room, the thread has been woken already.
+            // A full waker means that the thread was already woken.
             let _ = std::io::Write::write(&mut &wake_sender, &[1]);
         }));
         let service = ServiceLoop::start(&args.service_name(), &options)?;

@@ -164,7 +164,7 @@ impl Hook {
         Ok(Value::map([("text", String::from_utf8_lossy(&self.out.bytes).trim_end())]))
     }
 
-    /// Returns the end of the output, where error messages are.
+    /// Returns the end of the output, which usually has the error messages.
     fn shown(&self) -> String {
         let printed = if self.err.bytes.is_empty() { &self.out.bytes } else { &self.err.bytes };
         let text = String::from_utf8_lossy(printed);

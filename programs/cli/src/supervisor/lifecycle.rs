@@ -1,8 +1,8 @@
-//! Starts, terminates and restarts the program, and terminates the descendants that it leaves behind.
+//! Starts, terminates and restarts the program, and terminates its remaining descendants.
 //!
 //! The program is NotRunning, Running, Draining (its first process has ended, descendants still run) or waits for its
-//! restart. It has ended once no descendant is left, so a restarted program never runs beside processes of the previous
-//! one.
+//! restart. It counts as ended after its last descendant, so a restarted program never meets processes of the previous
+//! run.
 
 use std::io;
 use std::time::{Duration, Instant};

@@ -38,7 +38,7 @@ impl LineSplitter {
         whole
     }
 
-    /// Returns the last line if it has no line end.
+    /// Returns the last line if its end is missing.
     pub fn finish(&mut self) -> Option<String> {
         (!self.begun.is_empty()).then(|| self.end_line())
     }

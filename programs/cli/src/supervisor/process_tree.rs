@@ -1,4 +1,4 @@
-//! The program and its descendants, including those that have left its process group: signals and resource usage.
+//! Signals and resource usage of the program and all descendants, even outside of its process group.
 //!
 //! This process is the subreaper of its descendants: an orphan becomes its child, so the tree stays connected, and
 //! SIGCHLD reports the end of the last one.
@@ -14,7 +14,7 @@ struct Process {
     state: char,
     parent: i32,
     group: i32,
-    /// CPU time in clock ticks, with that of the children that it has waited for.
+    /// CPU time in clock ticks, including children that it has waited for.
     ticks: u64,
     /// Resident memory in pages.
     resident: u64,

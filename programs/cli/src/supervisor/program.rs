@@ -67,7 +67,7 @@ pub struct Pipes {
 }
 
 impl Program {
-    /// Starts it in a process group of its own; it dies with this process.
+    /// Starts the program in a new process group; it dies with this process.
     pub fn start(args: &RunArgs) -> io::Result<(Program, Pipes)> {
         let mut command = Command::new(&args.program[0]);
         command.args(&args.program[1..]);
@@ -79,8 +79,9 @@ impl Program {
     }
 }
 
-/// Starts a process of the service's in a process group of its own, with its output in pipes, and without the variables
-/// by which it could send messages to the supervisor of this process.
+/// Starts a process of the service in a new process group, with its output in pipes.
+///
+/// It lacks the variables for messages to the supervisor of this process.
 pub fn spawn(mut command: Command, args: &RunArgs) -> io::Result<(Child, Pid)> {
     command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(directory) = &args.cwd {

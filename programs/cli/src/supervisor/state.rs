@@ -42,7 +42,6 @@ pub(super) struct Supervisor<'a> {
     pub err: OutputStream,
     /// Whether the last line was on standard error.
     pub last_was_error: bool,
-    /// The exit code.
     pub exit_code: u8,
     /// Whether the service ends FAILED.
     pub has_failed: bool,
@@ -74,7 +73,7 @@ impl ProgramState {
         }
     }
 
-    /// Returns its process group, as long as one process of it lives.
+    /// Returns its process group while any of its processes lives.
     pub fn group(&self) -> Option<Pid> {
         match self {
             ProgramState::Running(program) => Some(program.pid),
@@ -126,14 +125,14 @@ impl Supervisor<'_> {
         self.err.write_line(&format!("{}: {text}", self.service.name()));
     }
 
-    /// Returns the descendants except for those of the watchdog and of a hook.
+    /// Returns all descendants except the watchdog, a hook, and their descendants.
     pub(super) fn processes_below(&self) -> ProcessTree {
         let hook = self.active.as_ref().and_then(ActiveTask::hook).map(|hook| hook.pid);
         let others: Vec<Pid> = self.watchdog.iter().filter_map(|watchdog| watchdog.pid).chain(hook).collect();
         ProcessTree::now(&others)
     }
 
-    /// Kills the program and everything that it started, at once. Of one that has ended nothing is left to kill.
+    /// Kills the program and everything that it started. An ended program has nothing to kill.
     pub(super) fn kill(&mut self, why: &str) {
         let Some(group) = self.state.group() else { return };
         // Repeated until none is left: a process that forks at this moment has a child that was not seen.

@@ -23,10 +23,10 @@ use super::report::{Report, shutdown_result, unsupported};
 use super::state::{ActiveTask, Phase, ProgramState, Supervisor};
 
 impl Supervisor<'_> {
-    /// Begins a command. One that can be answered at once is answered here.
+    /// Begins a command, and answers it at once if possible.
     ///
     /// # Errors
-    /// Those of the service; a failure of the command itself is its answer.
+    /// Errors of the service; a failure of the command is its answer.
     pub(super) fn begin(&mut self, task: Task) -> Result<()> {
         let args = self.args;
         match task.command() {
@@ -54,7 +54,7 @@ impl Supervisor<'_> {
 
     /// Starts the command line of an option, with the program's process number and the task's arguments.
     fn begin_given(&mut self, task: Task, option: &'static str, command: &str) -> Result<()> {
-        // Slightly before its deadline, so that the answer can contain its output.
+        // Slightly before its deadline, because the answer should contain the output.
         let left = task.remaining().map(|left| left - (left / 10).min(Duration::from_millis(500)));
         let within = left.map_or(self.args.command_timeout, |left| left.min(self.args.command_timeout));
         let due = Instant::now() + within;
@@ -134,7 +134,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// The last phase of a shutdown: sends the program the shutdown signal, unless it has ended.
+    /// Ends a shutdown: sends the program the shutdown signal if it is running.
     fn end_program(&mut self, task: Task, checkpoint: Option<Error>) -> Result<()> {
         if matches!(self.state, ProgramState::RestartAt(_)) {
             self.state = ProgramState::NotRunning;
@@ -160,7 +160,7 @@ impl Supervisor<'_> {
                 None => self.active = Some(ActiveTask { task, phase: Phase::Hook(hook) }),
                 Some(outcome) if *task.command() == Command::Shutdown => {
                     self.end_program(task, outcome.err())?;
-                    // Of a program that has ended meanwhile no event tells any more.
+                    // An ended program causes no further event.
                     return self.advance();
                 }
                 Some(Ok(value)) => return task.done(&value),
@@ -221,7 +221,7 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    /// Returns the answer to GET_DATA if there is no option for it.
+    /// Returns the answer to GET_DATA without an option for it.
     fn report(&self) -> Value {
         let (pid, is_stopped, lives) = match &self.state {
             ProgramState::Running(program) => {

@@ -31,7 +31,7 @@ impl Watchdog {
     pub fn start() -> io::Result<Watchdog> {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", SCRIPT, "linkspan-watchdog"]).process_group(0).current_dir("/");
-        // Some shells take functions from the environment, one that is called `kill` too.
+        // Some shells import functions from the environment, even one named `kill`.
         command.env_clear();
         // A reader of the output of this process must not wait for the watchdog.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());

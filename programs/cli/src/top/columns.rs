@@ -1,28 +1,23 @@
-//! The columns of the two tables: their content, their width, which of them fit.
+//! The columns of both tables: content, width, and which columns fit.
 
 use std::cmp::Ordering;
 
 use linkspan::{Value, one_line};
 
-/// The two tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
-    /// The open endpoints.
     Endpoints,
-    /// The services of the controller.
     Services,
 }
 
 /// How the cells of a column are read from a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cells {
-    /// A text.
     Text,
-    /// The state of a service, as far as it is known.
+    /// The state of a service, if it is known.
     State,
     /// The problem of a row.
     Wrong,
-    /// A whole number.
     Count,
     /// The rate of the table's counter.
     Rate,
@@ -30,15 +25,13 @@ enum Cells {
     Seconds,
 }
 
-/// One column of a table.
 pub struct Column {
-    /// Its heading.
     pub title: &'static str,
     key: &'static str,
     cells: Cells,
     /// Its width; the first column of a table takes the remaining width.
     pub width: u16,
-    /// If there is no room, the columns with the highest rank are dropped first.
+    /// Without enough space, columns with the highest rank are dropped first.
     pub rank: u8,
 }
 
@@ -70,7 +63,6 @@ const SERVICES: &[Column] = &[
 ];
 
 impl Table {
-    /// Its columns, from left to right.
     pub fn columns(self) -> &'static [Column] {
         match self {
             Table::Endpoints => ENDPOINTS,
@@ -78,7 +70,6 @@ impl Table {
         }
     }
 
-    /// Returns the other table.
     pub fn other(self) -> Table {
         match self {
             Table::Endpoints => Table::Services,
@@ -113,11 +104,8 @@ pub fn wrong(record: &Value) -> &str {
 /// The content of one cell.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
-    /// It was not reported.
     Missing,
-    /// A text, without control characters.
     Text(String),
-    /// A whole number.
     Count(u64),
     /// A rate in a second.
     Rate(f64),
@@ -182,8 +170,9 @@ impl Cell {
     }
 }
 
-/// Returns the columns that fit into this width, by their positions, and their widths. The first one is always shown
-/// and takes the remaining width; so does the last if it is a text.
+/// Returns positions and widths of the columns that fit into this width. The first column is always shown.
+///
+/// It takes the remaining width, together with a last column of text.
 pub fn fitting(kind: Table, width: u16) -> Vec<(usize, u16)> {
     let columns = kind.columns();
     let needed = |chosen: &[usize]| -> u16 {
@@ -209,12 +198,10 @@ pub fn fitting(kind: Table, width: u16) -> Vec<(usize, u16)> {
 }
 
 impl Column {
-    /// Returns whether it is aligned to the right.
     pub fn is_number(&self) -> bool {
         !matches!(self.cells, Cells::Text | Cells::State | Cells::Wrong)
     }
 
-    /// Returns whether it is a rate.
     #[cfg(test)]
     pub fn is_rate(&self) -> bool {
         self.cells == Cells::Rate

@@ -1,4 +1,4 @@
-//! The model of the live view: rows from samples, rates between two of them, their order, the filter.
+//! The model of the live view: rows from samples, rates between two samples, order and filter.
 //!
 //! Pure: it uses no clock, no terminal and no controller.
 
@@ -19,7 +19,7 @@ impl Table {
         }
     }
 
-    /// Returns the name of a record, and the value that distinguishes its incarnations, each of which counts from 0.
+    /// Returns the name of a record, and the identity of its incarnation. Each incarnation counts from 0.
     fn identity(self, record: &Value) -> (String, String) {
         let word = |key: &str| record.at(key).map(display::lines).unwrap_or_default();
         match self {
@@ -84,7 +84,7 @@ impl Samples {
             let Some(count) = record.at(kind.counter()).ok().and_then(|n| n.as_u64().ok()) else { continue };
             let at = kind.count_time(record, at);
             let counted = match self.known.get(&identity) {
-                // A count that is lower than before is that of another incarnation.
+                // A lower count than before belongs to another incarnation.
                 Some(before) if count >= before.count => match at - before.at {
                     passed if passed < kind.min_interval() => *before,
                     passed if count == before.count && passed < kind.idle_after() => *before,
@@ -107,7 +107,6 @@ impl Samples {
         }
     }
 
-    /// Removes a record.
     pub fn forget(&mut self, kind: Table, name: &str) {
         self.records.retain(|record| kind.identity(record).0 != name);
     }
@@ -129,7 +128,7 @@ impl Samples {
     }
 
     fn rate(&self, kind: Table, record: &Value) -> Option<f64> {
-        // A service that does not work now, or does not send heartbeats, has no rate, even if its last count gave one.
+        // A service without current work or heartbeats lacks a rate, even if its last count showed one.
         let works = text(record, "state") == "RUNNING" && text(record, "view") == "CONNECTED";
         if kind == Table::Services && !works {
             return None;
@@ -155,21 +154,18 @@ impl Samples {
     }
 }
 
-/// A row of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// The endpoint, or the service.
     pub name: String,
     /// The state of a service; empty for an endpoint.
     pub state: String,
     /// Its problem; empty for none.
     pub problem: String,
-    /// One cell for each column.
     pub cells: Vec<Cell>,
 }
 
 impl Row {
-    /// Returns whether one of its words contains the filter, without regard to case.
+    /// Returns whether a word contains the filter, without regard to case.
     fn passes(&self, filter: &str) -> bool {
         let has = |text: &str| text.to_lowercase().contains(filter);
         has(&self.problem) || self.cells.iter().any(|cell| matches!(cell, Cell::Text(text) if has(text)))

@@ -48,9 +48,9 @@ pub fn draw(frame: &mut Frame, screen: &mut Screen, every: f64) {
     }
 }
 
-/// Returns how many lines each table gets: as many as it needs if both fit; otherwise each gets at least half if it
-/// needs that. Without room for two, only the focused one is shown.
-/// than half from the other. Without room for two it is the one with the focus.
+/// Returns how many lines each table gets. If both do not fit, each gets at least half if it needs that.
+///
+/// Without enough space for two tables, only the focused one is shown.
 fn share(height: u16, screen: &Screen) -> (u16, u16) {
     if height < 2 * TABLE_MIN_HEIGHT {
         return match screen.focus {
@@ -115,7 +115,7 @@ fn table(frame: &mut Frame, screen: &mut Screen, kind: Table, area: Rect) {
     frame.render_widget(Paragraph::new(lines), area);
 }
 
-/// Why a table has no rows.
+/// Returns why a table is empty.
 fn nothing(screen: &Screen, kind: Table) -> String {
     match (kind, &screen.no_controller) {
         (Table::Services, Some(why)) => why.clone(),
@@ -138,7 +138,7 @@ fn heading(
             (true, false) => "↓",
             (true, true) => "↑",
         };
-        // The arrow stays where the title is cut.
+        // The arrow remains if the title is cut.
         let room = usize::from(*width).saturating_sub(arrow.chars().count());
         let title = format!("{}{arrow}", cut(column.title, room));
         Span::raw(fill(&title, *width, column))
@@ -189,7 +189,7 @@ fn of_state(state: &str) -> Style {
     Style::new().fg(colour)
 }
 
-/// The same for the liveness of a service.
+/// Returns the colour of a service's liveness.
 fn of_view(view: &str) -> Style {
     match view {
         "STALE" => Style::new().fg(Color::Yellow),

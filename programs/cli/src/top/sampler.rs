@@ -14,7 +14,7 @@ pub fn error_line(error: &Error) -> String {
 
 /// The time-out of an answer of a controller.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest time to find that there is none.
+/// The longest time to find out that no controller runs.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Returns the endpoints that are open here, as maps.

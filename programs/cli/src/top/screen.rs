@@ -1,4 +1,4 @@
-//! The state of the screen beside the rows: the focused table, the scroll position, the order, the filter.
+//! The state of the screen without the rows: focus, scroll position, order and filter.
 //!
 //! Pure: keys and samples go in, and drawing reads the state.
 
@@ -12,13 +12,12 @@ use super::watcher::Update;
 /// The view of one table.
 #[derive(Default)]
 pub struct TableView {
-    /// The selected row, among those that match the filter.
+    /// The index of the selected row after filtering.
     pub selected: usize,
     /// The first row that is drawn.
     pub top: usize,
-    /// The column by which it is ordered.
+    /// The column of the order.
     pub order_by: usize,
-    /// Whether the order is reversed.
     pub reversed: bool,
     /// How many rows were drawn last: a page.
     pub page: usize,
@@ -27,28 +26,21 @@ pub struct TableView {
     rows: Vec<Row>,
 }
 
-/// Whether the view continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// It continues.
     Continue,
-    /// The user ended it.
     Quit,
 }
 
-/// The whole screen.
 pub struct Screen {
-    /// The focused table, to which keys apply.
+    /// The focused table, which receives the keys.
     pub focus: Table,
     endpoints: TableView,
     services: TableView,
     /// Words that a row must have.
     pub filter: String,
-    /// Whether the filter is being typed.
     pub editing_filter: bool,
-    /// Whether the view is paused.
     pub paused: bool,
-    /// Whether the help is shown.
     pub help: bool,
     /// Why services cannot be shown; none while there is a controller.
     pub no_controller: Option<String>,
@@ -57,7 +49,6 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Nothing is known yet.
     pub fn new() -> Screen {
         Screen {
             focus: Table::Endpoints,
@@ -72,7 +63,6 @@ impl Screen {
         }
     }
 
-    /// Returns the view of a table.
     pub fn view(&self, kind: Table) -> &TableView {
         match kind {
             Table::Endpoints => &self.endpoints,
@@ -80,7 +70,6 @@ impl Screen {
         }
     }
 
-    /// The same, to be changed.
     pub fn view_mut(&mut self, kind: Table) -> &mut TableView {
         match kind {
             Table::Endpoints => &mut self.endpoints,
@@ -88,7 +77,6 @@ impl Screen {
         }
     }
 
-    /// Applies an update from a watcher.
     pub fn apply(&mut self, update: Update) {
         match update {
             Update::Endpoints(Ok(records), at) => {
@@ -113,7 +101,7 @@ impl Screen {
         }
     }
 
-    /// Applies a change to one of the tables; it is shown unless the view is paused.
+    /// Applies a change to a table. A paused view shows it later.
     pub fn update(&mut self, kind: Table, change: impl FnOnce(&mut Samples)) {
         let paused = self.paused;
         let view = self.view_mut(kind);
@@ -134,7 +122,6 @@ impl Screen {
         self.view(kind).rows.len()
     }
 
-    /// Returns the selected row.
     pub fn selected(&self) -> Option<Row> {
         self.rows(self.focus).into_iter().nth(self.view(self.focus).selected)
     }
@@ -151,7 +138,6 @@ impl Screen {
         }
     }
 
-    /// Handles a key.
     pub fn key(&mut self, key: KeyEvent) -> Action {
         if key.kind == KeyEventKind::Release {
             return Action::Continue;
@@ -166,7 +152,7 @@ impl Screen {
             self.type_filter(key.code);
             return Action::Continue;
         }
-        // Any key closes the help, and has no other effect then.
+        // A key that closes the help does nothing else.
         if std::mem::take(&mut self.help) {
             return Action::Continue;
         }
@@ -305,7 +291,7 @@ mod tests {
         press(&mut screen, KeyCode::End);
         assert_eq!(standing(&mut screen), (11, 7));
         assert_eq!(screen.selected().unwrap().name, "shm:011");
-        // Most of them have ended.
+        // Most endpoints have ended.
         update(&mut screen, 3, 1.0);
         assert_eq!(standing(&mut screen), (2, 0));
         update(&mut screen, 0, 2.0);

@@ -28,7 +28,7 @@ enum ScreenEvent {
     Signal,
     /// The terminal can be read no more.
     InputFailed(io::Error),
-    /// One of the threads has panicked and printed its panic.
+    /// A thread has panicked and printed its panic.
     ThreadPanicked,
 }
 
@@ -102,7 +102,7 @@ pub fn run(args: &TopArgs, signals: &Signals) -> Result<(), Exit> {
     }
 }
 
-/// A thread that reports a panic of its own.
+/// Starts a thread that reports its panic.
 fn start(
     name: &str,
     sender: &Sender<ScreenEvent>,
@@ -148,7 +148,7 @@ impl Drop for Terminal {
     }
 }
 
-// There are no keys to read here.
+// Keys are not read here.
 #[cfg(test)]
 #[allow(dead_code)]
 #[path = "../../tests/program/pty.rs"]
@@ -161,7 +161,7 @@ mod tests {
     use super::pty::{Pty, assert_given_back};
     use super::*;
 
-    /// Runs one of the tests below in a terminal, with the words of its panic; returns the test's exit code.
+    /// Runs a test below in a terminal, with the words of its panic; returns the test's exit code.
     fn panics_in_a_terminal(test: &str) -> Option<i32> {
         let pty = Pty::open(80, 24);
         let before = pty.settings();

@@ -1,4 +1,4 @@
-//! Threads that read endpoints and services at each interval, and send what changes between two intervals.
+//! Threads that read endpoints and services at each interval, and report changes in between.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ pub enum Update {
     Services(Result<Vec<Value>, Error>, f64),
     /// One service has changed.
     Service(Value),
-    /// One is no longer known.
+    /// A service has gone.
     Gone(String),
 }
 

@@ -1,4 +1,4 @@
-//! The real program in a runtime directory of its own.
+//! The real program in a separate runtime directory.
 
 // Each test file uses a part of this.
 #![allow(dead_code)]

@@ -1,4 +1,4 @@
-//! A terminal of its own for a program: its output, and the settings that it leaves.
+//! A separate terminal for a program: its output, and its final settings.
 
 use std::fs::File;
 use std::io::{Read, Write};

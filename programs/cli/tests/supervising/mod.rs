@@ -217,7 +217,7 @@ pub fn number(value: &Value, key: &str) -> f64 {
     }
 }
 
-/// Returns the kernel's state of a process: S, R, T for a stopped one; none for one that has ended.
+/// Returns the kernel's state of a process: S, R, or T while it is stopped; none after its end.
 pub fn kernel_state(pid: f64) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid as i64)).ok()?;
     stat.rsplit_once(") ")?.1.chars().next().filter(|state| *state != 'Z')

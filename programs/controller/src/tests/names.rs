@@ -15,7 +15,7 @@ fn service_with_name_in_use_is_refused() {
         until(&client, "power", |record| !record.at("problem").unwrap().as_text().unwrap().is_empty());
     assert_eq!(record.at("epoch").unwrap().as_u64().unwrap(), 1);
     assert!(record.at("problem").unwrap().as_text().unwrap().contains("another program with the name power"));
-    // The same incarnation replaces its old link.
+    // This incarnation replaces its old link.
     let again = FakeService::connect(&server.endpoint, "power", 1);
     let other_client = server.client();
     let waiting =

@@ -17,7 +17,7 @@ fn server_restart_resumes_services_commands_and_watchers() {
     client.next(PATIENCE).unwrap();
     server.end();
     let server = TestServer::at(directory, Duration::from_secs(5));
-    // The channel of the service reconnects by itself.
+    // The service's channel reconnects automatically.
     assert!(matches!(power.receive(), ToService::Welcome { .. }));
     power.introduce();
     let again = power.next_command();
@@ -61,7 +61,7 @@ fn command_that_waited_for_its_service_waits_until_it_has_started() {
     let power =
         FakeService::connect_with(&server.endpoint, "power", 2, |it| it.report = report(State::Starting));
     until(&client, "power", is("view", "CONNECTED"));
-    // One that arrives now is refused by the service, and so is sent to it; the others are not.
+    // A new command is sent to the service and refused; the other commands wait.
     let direct = begun(Command::Checkpoint, PATIENCE);
     let command = power.next_command();
     assert_eq!(command.command, Command::Checkpoint);
