@@ -1,12 +1,13 @@
 #!/bin/sh
-# Installs what was built: install.sh [--relocatable] PREFIX [TARGET], TARGET being cargo's directory of the release build.
+# Installs the built files: install.sh [--relocatable] PREFIX [TARGET]. TARGET is cargo's directory of the release
+# build.
 #
-# With --relocatable the file for pkg-config finds the prefix from its own place, so that the folder can be moved. The files for
-# CMake do so in any case.
+# With --relocatable, pkg-config's file finds the prefix from its place, so that the folder can be moved. The files for
+# CMake always do.
 #
-# Library names and the soname say version 0 of the interface; the files carry the full version. DESTDIR is honoured. What a
-# program does not need of the shared library is stripped with $STRIP (strip); STRIP=: leaves all of it in. archive.sh makes the
-# static one, and python3 ($PYTHON) the Fortran module.
+# Library names and soname have version 0 of the interface; the files have the full version. DESTDIR is honoured.
+# $STRIP (strip) removes unneeded parts of the shared library; STRIP=: keeps them. archive.sh makes the static library,
+# and python3 ($PYTHON) the Fortran module.
 set -eu
 
 usage="usage: install.sh [--relocatable] PREFIX [TARGET]"
@@ -54,7 +55,7 @@ done
 for source in "$here"/../examples/first/*.c "$here"/../examples/first/*.cpp "$here"/../examples/first/*.f90; do
     install -m 644 "$source" "$documents/examples/"
 done
-# A link to what is not installed is its text alone.
+# A link to a missing file becomes its text.
 find "$documents" -name '*.md' | while read -r page; do
     grep -o '](\([^)]*\))' "$page" | sed -e 's/^](//' -e 's/)$//' | grep -v -e '^https\{0,1\}:' -e '^#' | sort -u | while read -r link; do
         [ -e "$(dirname "$page")/${link%%#*}" ] && continue
@@ -65,16 +66,16 @@ find "$documents" -name '*.md' | while read -r page; do
 done
 stated=$prefix
 [ -z "$relocatable" ] || stated='${pcfiledir}/../..'
-# What sed would take for its own.
+# Escapes characters that are special in sed.
 replacement=$(printf %s "$stated" | sed -e 's/[\\|&]/\\&/g')
 for template in "$here/linkspan.pc.in:$root/lib/pkgconfig/linkspan.pc" \
     "$here/cmake/linkspan-config.cmake.in:$root/lib/cmake/linkspan/linkspan-config.cmake" \
     "$here/cmake/linkspan-config-version.cmake.in:$root/lib/cmake/linkspan/linkspan-config-version.cmake"; do
     made=${template#*:}
     sed -e "s|@PREFIX@|$replacement|g" -e "s|@VERSION@|$version|g" "${template%%:*}" >"$made.new"
-    # CMake configures a project again whose files have a new time.
+    # CMake configures a project again if its files have a new time.
     if cmp -s "$made.new" "$made"; then rm "$made.new"; else mv "$made.new" "$made"; fi
 done
-# What pkg-config puts instead of pcfiledir has its spaces escaped already.
+# pkg-config replaces pcfiledir by a path with escaped spaces.
 [ -z "$relocatable" ] || sed -i 's/"//g' "$root/lib/pkgconfig/linkspan.pc"
 echo "installed linkspan $version in $root"

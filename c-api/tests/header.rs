@@ -1,5 +1,4 @@
-//! The committed header is what cbindgen generates from the sources, and the library exports what the header
-//! declares.
+//! The committed header equals cbindgen's output, and the library exports all its declarations.
 //!
 //! `LINKSPAN_WRITE=1 cargo test -p linkspan-c --test header` writes both again.
 
@@ -32,11 +31,11 @@ fn committed(name: &str, made: &str) {
 fn header() -> String {
     let mut header = Vec::new();
     cbindgen::generate(HERE).expect("cbindgen reads the sources").write(&mut header);
-    // Rust's heading for the caller's obligations, in words that fit a C header.
+    // Replaces Rust's heading for the caller's obligations by words for a C header.
     String::from_utf8(header).expect("a header is text").replace("# Safety", "The caller sees to this:")
 }
 
-/// The functions of the library that a header declares.
+/// The functions that a header declares.
 fn declared(header: &str) -> BTreeSet<String> {
     let is_of_header =
         |line: &&str| ["//", "#define", "static inline"].iter().all(|word| !line.starts_with(word));
@@ -64,7 +63,7 @@ fn symbol_list_is_what_the_header_declares() {
     committed("symbols.txt", &names.into_iter().map(|name| name + "\n").collect::<String>());
 }
 
-/// The functions of a header with an untyped pointer, and the name of the parameter.
+/// The functions of a header with an untyped pointer, each with the name of the parameter.
 fn untyped(header: &str) -> BTreeSet<(String, String)> {
     let code: String =
         header.lines().filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join(" ");

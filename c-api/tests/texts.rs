@@ -1,11 +1,13 @@
-//! What an error says fits C++ and Fortran, whose programs see the same texts: it names no function or constant of C.
+//! Error texts name no function or constant of C, because C++ and Fortran programs see them.
+//!
+//! A few texts are allowed.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What only the layer itself, or a program in C, can be told.
+/// Texts for C programs, or for a layer over C.
 const ALLOWED: [(&str, &str); 3] = [
     ("argument.rs", "linkspan_forever"),
     ("array.rs", "{LINKSPAN_MAX_RANK}"),
@@ -21,7 +23,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The text literals of a source, without its comments and its tests.
+/// The text literals of a source, without comments and tests.
 fn literals(source: &str) -> Vec<String> {
     let code = source.split("\nmod tests {").next().unwrap_or_default();
     let lines = code

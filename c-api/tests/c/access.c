@@ -1,10 +1,10 @@
-/* Tables of values whose layout C cannot describe: the program's functions read and create them, and may be missing or run out of memory. */
+/* Tables with access functions, which may be missing or run out of memory. */
 #include <linkspan.h>
 #include <linkspan/record.h>
 
 #include "check.h"
 
-/* A text of at most 7 bytes, and fields counted by hand: the library sees neither. */
+/* The library knows neither the text of at most 7 bytes nor the fields counted by hand. */
 typedef struct {
     char bytes[7];
     unsigned char length;
@@ -144,7 +144,7 @@ static bool view_array(const void *at, size_t which, linkspan_array *to) {
     return true;
 }
 
-/* In column order, whatever was received. */
+/* Always in column order. */
 static void *resize_array(void *at, size_t which, linkspan_array *like) {
     thing *to = at;
     (void)which;
@@ -164,7 +164,7 @@ static linkspan_record_access arrays = {.view_array = view_array, .resize_array 
 
 #define PLAIN(k, of) &(const linkspan_record_type){.kind = LINKSPAN_RECORD_##k, .size = sizeof(of)}
 
-/* All but the first get the address of the struct itself. */
+/* All but the first get the address of the struct. */
 static const linkspan_record_field fields[] = {
     {.key = "name",
      .offset = offsetof(thing, name),
@@ -219,7 +219,6 @@ static void values_go_through_functions_both_ways(void) {
     OK(linkspan_record_decode(&record, &again, bytes, length, LINKSPAN_CBOR));
     linkspan_free(bytes, length);
     CHECK(again.bits == 5 && again.numbers.items[0] == 1 && again.sums.keys[1].bytes[0] == 'y' && again.there == &again.room);
-    /* Optional fields are missing; a default is set. */
     OK(from_json(&value, "{\"name\":\"\",\"there\":null,\"numbers\":[],\"sums\":{}," ONE "}"));
     CHECK(value.there == NULL && value.bit_count == 2 && value.bits == 1 && value.numbers.count == 0);
     OK(linkspan_record_encode(&record, &value, LINKSPAN_JSON, &bytes, &length));
@@ -261,7 +260,7 @@ static void what_cannot_be_written_is_refused(void) {
     value.sums.keys[0].bytes[0] = '\xff';
     visited = 0;
     CHECK(encoded(&value) == LINKSPAN_MALFORMED && error_has("sums"));
-    /* The first error ends it. */
+    /* The first error ends the visit. */
     CHECK(visited == 1);
     OK(from_json(&value, WHOLE));
     value.array.length -= 8;
@@ -311,7 +310,7 @@ static void wrong_tables_are_refused(void) {
     linkspan_record_type whole = {.kind = LINKSPAN_RECORD_UNION, .size = sizeof value, .fields = &one, .count = 1};
     linkspan_record table = {.size = sizeof table, .of = &whole};
     memset(&value, 0, sizeof value);
-    /* Neither a number nor a function gives the variant. */
+    /* Neither a number nor a function selects the variant. */
     CHECK(linkspan_record_decode(&table, &value, (const uint8_t *)"{}", 2, LINKSPAN_JSON) == LINKSPAN_INVALID_STATE);
     whole.kind = LINKSPAN_RECORD_STRUCT;
     one.of = PLAIN(BOOLS, thing);

@@ -1,4 +1,4 @@
-/* Calls in two steps: several requests under way on one channel, answered in reverse order while something else is received. */
+/* Calls in two steps: several pending requests, answered in reverse order between other messages. */
 #include <linkspan.h>
 
 #include <stdio.h>
@@ -52,7 +52,7 @@ int main(int count, char **arguments) {
     linkspan_message *requests[3], *data, *stats;
     for (int i = 0; i < 3; ++i) pending[i] = started(near, i);
     for (int i = 0; i < 3; ++i) OK(linkspan_channel_recv(far, LINKSPAN_DEFAULT, &requests[i]));
-    /* Nothing has arrived: the request goes on. */
+    /* The request stays pending. */
     linkspan_message *reply;
     CHECK(linkspan_channel_finish_call(near, pending[0], 0, &reply) == LINKSPAN_TIMEOUT && reply == NULL);
     answer(far, requests[2]);
@@ -61,7 +61,7 @@ int main(int count, char **arguments) {
     OK(linkspan_message_put_i64(data, NULL, 7));
     OK(linkspan_channel_send(far, data, LINKSPAN_DEFAULT, NULL));
     linkspan_message_release(data);
-    /* It is behind two replies, which are kept. */
+    /* It comes after two replies, which are kept. */
     OK(linkspan_channel_recv(near, LINKSPAN_DEFAULT, &data));
     CHECK(number_of(data) == 7);
     answer(far, requests[0]);
@@ -71,12 +71,12 @@ int main(int count, char **arguments) {
     OK(linkspan_message_get_u64(stats, "dropped", &dropped));
     CHECK(dropped == 0);
     linkspan_message_release(stats);
-    /* A request has one reply, and is of one channel. */
+    /* A request has one reply, and belongs to one channel. */
     CHECK(linkspan_channel_finish_call(near, pending[0], LINKSPAN_FOREVER, &reply) == LINKSPAN_INVALID_STATE);
     CHECK(linkspan_channel_finish_call(far, pending[0], LINKSPAN_FOREVER, &reply) == LINKSPAN_INVALID_STATE);
     for (int i = 0; i < 3; ++i) OK(linkspan_pending_reply_free(pending[i]));
     CHECK(linkspan_channel_finish_call(near, pending[0], LINKSPAN_FOREVER, &reply) == LINKSPAN_INVALID_STATE);
-    /* One that is freed is withdrawn: the peer does not receive it. */
+    /* Freeing a request withdraws it: the peer does not receive it. */
     dropped_one = started(near, 3);
     OK(linkspan_pending_reply_free(dropped_one));
     pending[0] = started(near, 4);
@@ -87,7 +87,7 @@ int main(int count, char **arguments) {
     answer(far, requests[0]);
     CHECK(finished(near, pending[0]) == 104);
     OK(linkspan_pending_reply_free(pending[0]));
-    /* Nobody calls any more to acknowledge the last messages. */
+    /* No further call acknowledges the last messages. */
     linkspan_channel_close(near, 0);
     linkspan_channel_close(far, 0);
     OK(linkspan_channel_free(near));

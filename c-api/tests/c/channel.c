@@ -1,4 +1,4 @@
-/* Channels between two processes: send and receive, call and reply, failures, events, descriptors. */
+/* Channels between two processes. */
 #include <linkspan.h>
 
 #include <poll.h>
@@ -16,7 +16,7 @@ static bool give_up_at_the_second_tick(void *context) {
     return ++ticks < 2;
 }
 
-/* Doubles `n`, fails for unknown requests, does not answer `drop`, ends at `quit`. */
+/* Doubles `n`, fails for unknown requests, drops `drop` unanswered, ends at `quit`. */
 static int serve(const char *endpoint) {
     linkspan_server *server;
     linkspan_message *request, *reply;
@@ -39,7 +39,7 @@ static int serve(const char *endpoint) {
             OK(linkspan_request_reply(request, request));
             more = false;
         } else if (linkspan_message_get_type(request, "bytes", &type) == LINKSPAN_OK) {
-            /* The text of an exception, say, which may be any bytes. */
+            /* An exception's text may be any bytes. */
             OK(linkspan_request_fail(request, -1, "caf\xe9", "caf\xe9", NULL));
         } else if (linkspan_message_get_type(request, "drop", &type) != LINKSPAN_OK) {
             OK(linkspan_message_clear(reply));
@@ -138,7 +138,7 @@ static void a_server_answers_and_fails(const char *endpoint) {
     CHECK(waitpid(child, &status, 0) == child && status == 0);
 }
 
-/* A map of scalars is read in place: the errors are those of any other message. */
+/* A map of scalars is read in place, with the usual errors. */
 static void scalars_come_back(linkspan_channel *here) {
     linkspan_message *m, *got;
     int64_t i;
@@ -176,7 +176,7 @@ static void scalars_come_back(linkspan_channel *here) {
     CHECK(linkspan_message_get_bool(got, "none", &b) == LINKSPAN_WRONG_TYPE && !b);
     CHECK(linkspan_message_get_i64(got, "other", &i) == LINKSPAN_MISSING);
     CHECK(linkspan_message_get_i64(got, "n/0", &i) == LINKSPAN_WRONG_TYPE);
-    /* The tree exists by now, and the values are the same. */
+    /* Now the tree exists; the values are equal. */
     OK(linkspan_message_get_i64(got, "n", &i));
     CHECK(i == -7);
     linkspan_message_release(got);
@@ -189,7 +189,7 @@ static void messages_go_both_ways(const char *endpoint) {
     uint64_t sequence;
     bool is_there;
     int fd;
-    /* Before any thread exists that a fork would not copy. */
+    /* Before any thread exists, which a fork would not copy. */
     const pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
@@ -268,7 +268,7 @@ static void options_are_checked_and_a_wait_can_be_ended(void) {
 
 static void count_missed(void *context, uint64_t missed) { *(uint64_t *)context += missed; }
 
-/* The end of a program is tried in tests/matrix/unconsumed. */
+/* tests/matrix/unconsumed tests the end of a program. */
 static void freed_channel_reports_what_was_not_consumed(const char *endpoint) {
     linkspan_listener *listener;
     linkspan_channel *there, *here;
@@ -289,7 +289,6 @@ static void freed_channel_reports_what_was_not_consumed(const char *endpoint) {
     linkspan_message_release(m);
 }
 
-/* Several messages per call, in one process. */
 static void batches_go_and_come(const char *endpoint) {
     enum { COUNT = 100, ROOM = 7 };
     linkspan_channel *there, *here;
@@ -306,7 +305,7 @@ static void batches_go_and_come(const char *endpoint) {
     }
     OK(linkspan_channel_send_many(here, (const linkspan_message *const *)sent, COUNT, LINKSPAN_DEFAULT, &count));
     CHECK(count == COUNT);
-    /* They were not received, and the queue is full. */
+    /* They were not received, so the queue is full. */
     CHECK(linkspan_channel_send_many(here, (const linkspan_message *const *)sent, 3, 0, &count) == LINKSPAN_FULL);
     linkspan_last_error(&e);
     CHECK(count == 0 && e.sent == 0);

@@ -1,4 +1,4 @@
-/* Structs of scalars, which are encoded without a walk: the same bytes and the same errors as through a tree, for which they are walked. */
+/* Structs of scalars, encoded without a walk: bytes and errors equal those of a tree. */
 #include <linkspan.h>
 #include <linkspan/record.h>
 
@@ -66,13 +66,13 @@ static linkspan_status walk(linkspan_record *table, const void *from, uint8_t **
     return status;
 }
 
-/* The text of the last error without the function that it may begin with. */
+/* Returns the text of the last error without the name of its function. */
 static const char *reason(void) {
     const char *text = linkspan_last_error_text(), *colon = strstr(text, ": ");
     return strncmp(text, "linkspan_", 9) == 0 && colon != NULL ? colon + 2 : text;
 }
 
-/* Encodes a struct as bytes, as a message and through a tree, and compares the results; the outcome of all. */
+/* Encodes a struct as bytes, as a message and through a tree, and compares the results. */
 static linkspan_status encode_each_way(linkspan_record *table, const void *from) {
     uint8_t *bytes, *other;
     size_t length, other_length;
@@ -98,7 +98,7 @@ static linkspan_status encode_each_way(linkspan_record *table, const void *from)
     return LINKSPAN_OK;
 }
 
-/* The next number of a sequence that begins with the seed; its first bits differ more than its last ones. */
+/* A pseudorandom sequence that starts with the seed; its high bits vary more than its low bits. */
 static uint64_t state;
 static uint64_t next(void) {
     state = state * 6364136223846793005u + 1442695040888963407u;
@@ -158,7 +158,7 @@ static void what_a_walk_refuses_is_refused_alike(void) {
     OK(encode_each_way(&record, &value));
 }
 
-/* More fields than the head of a flat record counts: such a struct is walked. */
+/* A flat record cannot count this many fields, so such a struct is walked. */
 static void structs_of_many_fields_are_encoded_alike(void) {
     static char keys[24][4];
     static linkspan_record_field many[24];

@@ -1,5 +1,5 @@
-/* Forks of a program with busy threads: a child is never kept waiting by an object of its parent, and writes and closes nothing for one. A
- * handler of atexit may fork. */
+/* Forks of a program with busy threads. A child never waits for objects of its parent, and writes and closes nothing
+ * of them. A handler of atexit may fork. */
 #define _GNU_SOURCE
 #include <linkspan.h>
 
@@ -18,7 +18,7 @@
 
 #define SECONDS INT64_C(1000000000)
 
-/* Longer than any child takes: then it waits for a thread that it does not have. */
+/* Longer than any child takes. Beyond it the child waits for a thread that it does not have. */
 enum { CHILD_SECONDS = 60, FORKS = 200, FILES = 60, OBJECTS = 3 };
 
 static const char *transport;
@@ -46,7 +46,6 @@ static linkspan_message *message(int64_t number) {
     return m;
 }
 
-/* Every object is asked for its counters and its events. */
 static void look_at_all(void) {
     linkspan_message *found;
 #define LOOK(kind, object)                                                                                   \
@@ -98,7 +97,7 @@ static void *publishes(void *publisher) {
         linkspan_message *m = message(number);
         (void)linkspan_publisher_send(publisher, m, NULL);
         linkspan_message_release(m);
-        /* A journal syncs each message: one a moment is enough. */
+        /* A journal syncs each message, so a pause keeps the rate low. */
         if (publisher == publishers[1]) nanosleep(&(struct timespec){0, 5000000}, NULL);
     }
     return NULL;
@@ -113,7 +112,7 @@ static void *receives(void *subscriber) {
     return NULL;
 }
 
-/* Loans and frees them: two at a time are in a table with a lock. */
+/* Two loans at a time, because the second is in a table with a lock. */
 static void *borrows(void *unused) {
     const uint64_t length = 20000;
     while (!ends) {
@@ -145,7 +144,7 @@ static void open_all(void) {
     OK(linkspan_publisher_new("journal:test/forks", NULL, &publishers[1]));
     OK(linkspan_subscriber_new(endpoint, NULL, &subscribers[0]));
     OK(linkspan_subscriber_new("journal:test/forks", NULL, &subscribers[1]));
-    /* A long array: over shm: the message is a view of the memory of its sender. */
+    /* Over shm: the message is a view of the sender's memory. */
     static double elements[40000];
     const uint64_t length = 40000;
     linkspan_array array = LINKSPAN_ARRAY_INIT;
@@ -163,7 +162,6 @@ static void open_all(void) {
     for (int i = 0; i < OBJECTS; i++) OK(linkspan_channel_loan(near[1], LINKSPAN_F64, 1, &length, &loans[i]));
 }
 
-/* Every object is freed, in whatever process. */
 static void free_all(void) {
     linkspan_message_release(kept);
     linkspan_message_release(request);
@@ -183,7 +181,7 @@ static void free_all(void) {
     linkspan_service_free(service);
 }
 
-/* What the objects of the parent refuse in a child, and never wait with: every verb of every object. */
+/* Every call must be refused at once in a child. */
 #define REFUSES(call)                                                                                        \
     do {                                                                                                     \
         const linkspan_status refused = (call);                                                              \
@@ -237,7 +235,7 @@ static void all_refuse(void) {
     linkspan_message_release(m);
 }
 
-/* What may say what it knows, or do nothing, in a child: it returns. */
+/* These calls may return knowledge or do nothing in a child, but must return. */
 static void all_return(void) {
     bool there;
     int fd;
@@ -263,7 +261,6 @@ static void all_return(void) {
     (void)linkspan_service_fileno(service, &fd);
 }
 
-/* Every third child closes everything before it frees it. */
 static void close_all(void) {
     for (int i = 0; i < OBJECTS; i++) {
         (void)linkspan_channel_close(near[i], SECONDS);
@@ -279,7 +276,7 @@ static void close_all(void) {
     (void)linkspan_service_close(service, SECONDS);
 }
 
-/* A child with files of its own under the numbers that the parent's objects have. */
+/* A child opens files, which get the descriptor numbers of the parent's objects. */
 static void child(int number) {
     alarm(CHILD_SECONDS);
     look_at_all();
@@ -299,7 +296,7 @@ static void child(int number) {
         CHECK(fstat(files[i], &now) == 0 && now.st_ino == before[i].st_ino && now.st_dev == before[i].st_dev);
         CHECK(now.st_size == 0);
     }
-    /* Objects of its own work. */
+    /* The child's own objects work. */
     char endpoint[64], name[32];
     snprintf(name, sizeof name, "child-%d", number);
     endpoint_of(endpoint, sizeof endpoint, name);
@@ -326,7 +323,7 @@ static void fork_once(int number) {
 
 static pid_t main_process;
 
-/* Runs behind the handlers that the library may have, when the variables of the thread are gone. */
+/* Runs after the library's handlers, when thread-locals are gone. */
 static void fork_at_exit(void) {
     if (getpid() != main_process) return;
     const pid_t pid = fork();

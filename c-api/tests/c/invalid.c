@@ -1,4 +1,4 @@
-/* The vectors of invalid bytes: each is refused with its code, its offset and its path, and gives no message.
+/* The vectors of invalid bytes: each is refused with code, offset and path, without a message.
  *
  * usage: invalid invalid.json
  */
@@ -17,7 +17,7 @@ static void need(linkspan_status status) {
     }
 }
 
-/* A text of this row; NULL where null stands there. The caller frees it. */
+/* Returns a text of this row, NULL for null. The caller frees it. */
 static char *text_of(const char *column) {
     char path[64];
     linkspan_type type;

@@ -1,4 +1,4 @@
-/* Loans: memory for arrays is written in place, viewed by the peer, released; and arrays that are no loans. */
+/* Loans: written in place, viewed by the peer, released. Other arrays are refused. */
 #include <linkspan.h>
 #include <linkspan/record.h>
 
@@ -18,7 +18,7 @@
 
 static bool shares;
 
-/* Two ends in one process, after one message has crossed their connection. */
+/* Returns two ends in one process, after one message has crossed the connection. */
 static void pair(const char *endpoint, linkspan_channel **one, linkspan_channel **two) {
     linkspan_listener *listener;
     linkspan_message *message;
@@ -38,7 +38,7 @@ static void over(linkspan_channel *one, linkspan_channel *two) {
     linkspan_channel_free(two);
 }
 
-/* Whether the mapping of these bytes is a slot that this process may only read. */
+/* Whether these bytes are in a slot that this process may only read. */
 static bool is_slot_to_read(const void *place) {
     FILE *maps = fopen("/proc/self/maps", "r");
     CHECK(maps != NULL);
@@ -65,7 +65,6 @@ static linkspan_array lent(linkspan_channel *channel, double seed) {
     return array;
 }
 
-/* A message with the loan under `wave`. */
 static linkspan_message *with(linkspan_array *array) {
     linkspan_message *message;
     OK(linkspan_message_new(&message));
@@ -74,7 +73,7 @@ static linkspan_message *with(linkspan_array *array) {
     return message;
 }
 
-/* Whether the array under `wave` has these elements; in a message that came over shared memory it is a view of the slot. */
+/* Whether the array under `wave` has these elements. Over shared memory it must be a view of the slot. */
 static bool is_wave(const linkspan_message *message, double seed) {
     linkspan_array array;
     OK(linkspan_message_get_array(message, "wave", &array));
@@ -106,7 +105,7 @@ static void *receive(void *context) {
     return NULL;
 }
 
-/* Sends a message, which the transport may split, while the peer receives it. */
+/* Sends a message while the peer receives, because the transport may split it. */
 static linkspan_message *sent(linkspan_channel *one, linkspan_channel *two, linkspan_message *message) {
     struct received received = {two, NULL};
     pthread_t thread;
@@ -133,7 +132,7 @@ static void sent_and_viewed_after_the_end_of_both_channels(const char *endpoint)
     }
 }
 
-/* The number of bytes allocated by malloc; 0 if another allocator replaces it. */
+/* The bytes allocated by malloc; 0 under another allocator. */
 static size_t allocated(void) {
     const struct mallinfo2 now = mallinfo2();
     return now.uordblks + now.hblkhd;
@@ -169,13 +168,12 @@ static void info_copies_no_array_and_body_is_one_block_with_it(const char *endpo
     over(one, two);
 }
 
-/* The last error has this status and path. */
 static bool failed(linkspan_status returned, linkspan_status status, const char *path) {
     linkspan_error error = LINKSPAN_ERROR_INIT;
     return returned == status && linkspan_last_error(&error) == status && error.path != NULL && strcmp(error.path, path) == 0;
 }
 
-/* Entries are found beside the array, in the order in which they came, before and after the value exists as a tree. */
+/* Entries next to an array are found in order, before and after the tree exists. */
 static void entries_beside_an_array_are_read(const char *endpoint) {
     linkspan_channel *one, *two;
     linkspan_message *message, *copy;
@@ -224,7 +222,7 @@ static void entries_beside_an_array_are_read(const char *endpoint) {
         OK(linkspan_message_get_type(message, "wave", &type));
         CHECK(type == LINKSPAN_TYPE_NDARRAY);
     }
-    /* A message that was received is sent on, and its value copied. */
+    /* A received message and a copy of its value are sent. */
     OK(linkspan_message_get_message(message, "", &copy));
     message = sent(two, one, message);
     copy = sent(two, one, copy);
@@ -270,7 +268,7 @@ static void what_is_no_loan_is_refused(const char *endpoint) {
     CHECK(linkspan_channel_loan(one, LINKSPAN_F64, 1, dims, NULL) == LINKSPAN_INVALID_STATE);
     CHECK(linkspan_channel_loan(NULL, LINKSPAN_F64, 1, dims, &array) == LINKSPAN_INVALID_STATE);
 
-    /* Memory of the program's own, and a part of a loan. */
+    /* Memory of the program, and a part of a loan. */
     OK(linkspan_message_new(&message));
     double own[4] = {1, 2, 3, 4};
     linkspan_array mine = {LINKSPAN_F64, LINKSPAN_ROW, 1, {4}, own, 0};
@@ -283,7 +281,7 @@ static void what_is_no_loan_is_refused(const char *endpoint) {
     copy.data = (const double *)array.data + 1;
     CHECK(linkspan_message_put_loan(message, "wave", &copy) == LINKSPAN_INVALID_STATE);
 
-    /* A put that fails leaves the loan with the program. */
+    /* A failed put leaves the loan with the program. */
     OK(linkspan_message_new(&items));
     OK(linkspan_message_begin_array(items, NULL));
     CHECK(linkspan_message_put_loan(items, "wave", &array) == LINKSPAN_INVALID_STATE && array.data != NULL);
@@ -294,7 +292,7 @@ static void what_is_no_loan_is_refused(const char *endpoint) {
     OK(linkspan_message_put_loan(items, NULL, &array));
     OK(linkspan_message_end(items));
 
-    /* Twice: with the array that was emptied, and with a copy that was not; after a put, and after a free. */
+    /* A second use is refused, with the emptied array and with a copy, after a put and after a free. */
     CHECK(linkspan_message_put_loan(message, "wave", &array) == LINKSPAN_INVALID_STATE);
     CHECK(linkspan_message_put_loan(message, "wave", &copy) == LINKSPAN_INVALID_STATE);
     CHECK(linkspan_loan_free(&copy) == LINKSPAN_INVALID_STATE);
@@ -308,7 +306,7 @@ static void what_is_no_loan_is_refused(const char *endpoint) {
     CHECK(linkspan_loan_free(&copy) == LINKSPAN_INVALID_STATE);
     CHECK(linkspan_message_put_loan(message, "wave", &copy) == LINKSPAN_INVALID_STATE);
 
-    /* A loan outlives its channel; another one sends a copy of it. */
+    /* A loan outlives its channel; another channel sends a copy. */
     pair("shm:test/loan/other", &other, &far);
     array = lent(one, 3);
     copy = lent(one, 4);
@@ -326,7 +324,7 @@ static void what_is_no_loan_is_refused(const char *endpoint) {
     over(other, far);
 }
 
-/* Bytes for a frame of a camera: as many are sent as the camera wrote. */
+/* Bytes for a camera frame, sent with the length that the camera wrote. */
 static uint8_t *frame(linkspan_channel *channel, size_t length, int seed) {
     uint8_t *bytes;
     OK(linkspan_channel_loan_bytes(channel, length, &bytes));
@@ -353,7 +351,7 @@ static void bytes_are_sent_where_they_were_written(const char *endpoint) {
         OK(linkspan_message_put_loan_bytes(message, "image", &bytes, most - (size_t)seed));
         CHECK(bytes == NULL);
         OK(linkspan_message_put_f64(message, "time", 1.5));
-        /* Not copied to the message, and not to be sent. */
+        /* Neither the put nor the send copies it. */
         const uint8_t *view;
         size_t count;
         OK(linkspan_message_get_bytes(message, "image", &view, &count));
@@ -363,7 +361,7 @@ static void bytes_are_sent_where_they_were_written(const char *endpoint) {
         linkspan_message_release(message);
     }
     if (shares) CHECK(stat(one, "bodies_in_slots") == 20 && stat(one, "bodies_without_slot") == 0);
-    /* Freed, or released with its message unsent, its memory is lent again. */
+    /* Its memory is lent again after a free, or after the release of its unsent message. */
     for (int i = 0; i < 40; ++i) {
         uint8_t *bytes = frame(one, most, i);
         if (i % 2 == 0) {
@@ -399,10 +397,10 @@ static void bytes_that_are_no_loan_are_refused(const char *endpoint) {
     const size_t lengths[] = {0, 1000, 100000};
     for (int i = 0; i < 3; ++i) {
         bytes = copy = frame(one, lengths[i], 7);
-        /* An array is no loan of bytes, and bytes are no loan of an array. */
+        /* Loans of arrays and of bytes are different. */
         linkspan_array array = {LINKSPAN_U8, LINKSPAN_ROW, 1, {lengths[i]}, bytes, lengths[i]};
         CHECK(linkspan_message_put_loan(message, "image", &array) == LINKSPAN_INVALID_STATE);
-        /* After an error the program has all of it. */
+        /* After an error the program still has all bytes. */
         CHECK(linkspan_message_put_loan_bytes(message, "image", &bytes, lengths[i] + 1) == LINKSPAN_INVALID_STATE);
         CHECK(linkspan_message_put_loan_bytes(items, "image", &bytes, lengths[i] / 2) == LINKSPAN_INVALID_STATE);
         CHECK(bytes == copy);
@@ -465,7 +463,7 @@ static void published(const char *endpoint) {
     const uint64_t dims[] = {COUNT};
     OK(linkspan_publisher_new(endpoint, NULL, &publisher));
     OK(linkspan_subscriber_new(endpoint, NULL, &subscriber));
-    /* Under valgrind the publisher may not answer the first attempt in its time; each call of the subscriber makes another. */
+    /* Under valgrind the publisher may miss the first attempt; each call of the subscriber makes another. */
     for (int attempt = 0; attempt < 20; ++attempt) {
         bool there;
         OK(linkspan_subscriber_poll(subscriber, &there));
@@ -498,7 +496,7 @@ static void published(const char *endpoint) {
     linkspan_publisher_free(publisher);
 }
 
-/* In another process: sends a loan, and keeps another one until it is killed. */
+/* Runs in another process: sends a loan, and keeps another until it is killed. */
 static void lend_for_ever(const char *endpoint) {
     linkspan_channel *channel;
     OK(linkspan_channel_connect(endpoint, NULL, SOON, &channel));
@@ -524,7 +522,7 @@ static void viewed_after_the_peer_was_killed(const char *endpoint, pid_t peer) {
     CHECK(kill(peer, SIGKILL) == 0 && waitpid(peer, NULL, 0) == peer);
     CHECK(linkspan_channel_recv(channel, SOON, &first) == LINKSPAN_DISCONNECTED);
     CHECK(is_wave(view, 8));
-    /* A loan for a peer that is gone can still be written and freed. */
+    /* A loan for a dead peer can still be written and freed. */
     ((double *)mine.data)[COUNT - 1] = 3;
     linkspan_message_release(with(&mine));
     mine = lent(channel, 2);
@@ -535,7 +533,7 @@ static void viewed_after_the_peer_was_killed(const char *endpoint, pid_t peer) {
     linkspan_listener_free(listener);
 }
 
-/* A struct as generated code has it. */
+/* A struct like those of generated code. */
 typedef struct {
     int32_t number;
     linkspan_array wave;
@@ -578,7 +576,7 @@ static void moved_out_of_a_struct(const char *endpoint) {
         sent.wave = lent(one, round);
         const void *place = sent.wave.data;
         if (round == 2) {
-            /* One loan and one array of its own. */
+            /* One loan and one array of malloc. */
             sent.more.items = calloc(2, sizeof *sent.more.items);
             sent.more.count = 2;
             sent.more.items[0] = lent(one, 7);
@@ -591,7 +589,7 @@ static void moved_out_of_a_struct(const char *endpoint) {
         linkspan_array inside;
         OK(linkspan_message_get_array(message, "wave", &inside));
         CHECK(inside.data == place);
-        /* What was moved is not put again: the struct says so before anything happens. */
+        /* Moved arrays cannot be put again; the struct is refused before any change. */
         linkspan_message *other;
         OK(linkspan_message_new(&other));
         CHECK(linkspan_record_put(&shots, &sent, other) == LINKSPAN_INVALID_STATE);
@@ -611,7 +609,7 @@ static void moved_out_of_a_struct(const char *endpoint) {
     }
     CHECK(sent.more.items[0].data == NULL && sent.more.items[1].data != NULL);
     OK(linkspan_record_free(&shots, &sent));
-    /* A loan that was not put is freed with its struct, and after an error it is still there. */
+    /* An unput loan is freed with its struct, and survives an error. */
     OK(linkspan_record_init(&shots, &sent));
     sent.wave = lent(one, 4);
     OK(linkspan_record_encode(&shots, &sent, LINKSPAN_CBOR, &bytes, &length));

@@ -1,4 +1,4 @@
-/* Messages: building with a cursor, reading by path, walking, errors with place and cause, the codecs. */
+/* Messages: building, reading by path, walking, errors with their places, the codecs. */
 #include <linkspan.h>
 
 #include <stdio.h>
@@ -218,7 +218,6 @@ static void unfinished_and_whole_messages(void) {
     linkspan_message_release(NULL);
 }
 
-/* The value as JSON. */
 static void is_json(const linkspan_message *m, const char *expected) {
     uint8_t *bytes;
     size_t n;
@@ -243,7 +242,7 @@ static void maps_of_scalars_take_any_value(void) {
         OK(linkspan_message_get_text(m, "t", &text, &n));
         CHECK(i == round && is_text(text, n, "text"));
         CHECK(linkspan_message_get_i64(m, "x", &i) == LINKSPAN_MISSING);
-        /* After an entry is put, values are read again. */
+        /* After another put, values are read again. */
         OK(linkspan_message_count(m, "", &n));
         CHECK(n == 2);
         OK(linkspan_message_put_f64(m, "x", 0.5));
@@ -261,7 +260,7 @@ static void maps_of_scalars_take_any_value(void) {
         snprintf(expected, sizeof expected, "{\"n\":%d,\"t\":null,\"x\":0.5,\"a/b\":true,\"list\":[1],\"last\":9}", round);
         is_json(m, expected);
     }
-    /* More entries than are built in place, long keys and texts. */
+    /* More entries than are built in place, and long keys and texts. */
     char key[400], longest[400];
     memset(longest, 'x', sizeof longest);
     OK(linkspan_message_clear(m));
@@ -274,7 +273,7 @@ static void maps_of_scalars_take_any_value(void) {
         CHECK(n == (size_t)k + 1);
     }
     linkspan_message_release(m);
-    /* A new message has nothing of the previous one. */
+    /* A new message has no part of the previous one. */
     OK(linkspan_message_new(&m));
     is_json(m, "null");
     OK(linkspan_message_put_i64(m, NULL, 5));

@@ -1,4 +1,4 @@
-/* Arrays of 1 MB, each published in its own message, cause hardly any page faults. */
+/* Publishing arrays of 1 MB, each in a new message, causes few page faults. */
 #include <linkspan.h>
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Publish and subscribe between two processes: late subscribers, the newest value, the end of an iteration. */
+/* Publish and subscribe between two processes. */
 #define _POSIX_C_SOURCE 200809L
 #include <linkspan.h>
 
@@ -68,7 +68,7 @@ static void publish(linkspan_publisher *p, int64_t n) {
     linkspan_message_release(m);
 }
 
-/* The number of messages that a subscriber has not read; one with a socket of its own was sent them. */
+/* flush reports unread messages. A subscriber with a socket has already been sent them. */
 static void flush_says_how_much_is_left(const char *endpoint) {
     linkspan_publisher *p;
     linkspan_subscriber *s;
@@ -141,7 +141,7 @@ int main(int count, char **arguments) {
     CHECK(subscribers == 1);
     linkspan_message_release(stats);
     for (int64_t n = 4; n <= 10; ++n) publish(p, n);
-    /* A pattern: each message has the endpoint that it was published at. */
+    /* With a pattern, each message has its publisher's endpoint. */
     char pattern[64];
     snprintf(pattern, sizeof pattern, "%.*s*", (int)strlen(endpoint) - 3, endpoint);
     linkspan_subscriber *all;

@@ -1,4 +1,4 @@
-/* Structs with a table, as in generated code: to bytes and messages and back, parts of other values, invalid tables. */
+/* Structs with a table, as in generated code: encoding, decoding, parts of other values, invalid tables. */
 #include <linkspan.h>
 #include <linkspan/record.h>
 
@@ -74,12 +74,10 @@ static const linkspan_record_field fields[] = {
 static const linkspan_record_type type = {.kind = LINKSPAN_RECORD_STRUCT, .size = sizeof(reading), .fields = fields, .count = 6};
 static linkspan_record record = {.size = sizeof(linkspan_record), .of = &type};
 
-/* Fills a struct from JSON; the outcome is that of decoding. */
 static linkspan_status from_json(reading *to, const char *json) {
     return linkspan_record_decode(&record, to, (const uint8_t *)json, strlen(json), LINKSPAN_JSON);
 }
 
-/* Whether a struct is this JSON. */
 static bool is_json(const reading *from, const char *json) {
     uint8_t *bytes;
     size_t length;
@@ -106,7 +104,7 @@ static void a_struct_keeps_what_it_is_given(void) {
     CHECK(value.path.count == 2 && value.path.items[1].has_note && strcmp(value.path.items[1].note.data, "a") == 0);
     CHECK(value.sums.count == 2 && strcmp(value.sums.items[0].key.data, "a") == 0 && value.sums.items[1].value == 2.5);
     CHECK(is_json(&value, WHOLE));
-    /* Into the same struct: the old content is freed, missing fields have their defaults. */
+    /* The old content is freed, and missing fields get their defaults. */
     OK(from_json(&value, LEAST));
     CHECK(value.count == 1 && value.state == ON && !value.has_at && value.path.count == 0 && value.sums.count == 0);
     OK(linkspan_record_free(&record, &value));
@@ -137,7 +135,6 @@ static void messages_hold_structs(void) {
     OK(linkspan_encode(message, LINKSPAN_JSON, &bytes, &length));
     CHECK(length == strlen(WHOLE) - 1);
     linkspan_free(bytes, length);
-    /* A message that was built field by field. */
     OK(linkspan_message_clear(message));
     OK(linkspan_message_put_i64(message, "count", 3));
     CHECK(linkspan_message_get_record(message, "", &record, &back) == LINKSPAN_MISSING);
@@ -169,9 +166,8 @@ static void structs_are_parts_of_other_values(void) {
     CHECK(count == -7);
     CHECK(linkspan_message_get_record(message, "none", &record, &back) == LINKSPAN_MISSING);
     CHECK(strstr(linkspan_last_error_text(), "none") != NULL);
-    /* Puts obey the rules of every other value. */
     CHECK(linkspan_message_put_record(message, NULL, &record, &value) == LINKSPAN_INVALID_STATE);
-    /* An error has its path from the beginning, in both directions. */
+    /* Errors have the full path in both directions. */
     OK(linkspan_message_begin_map(message, "other"));
     OK(linkspan_message_put_text(message, "count", LINKSPAN_ZSTR("many")));
     OK(linkspan_message_end(message));
@@ -181,11 +177,10 @@ static void structs_are_parts_of_other_values(void) {
     value.sums.items[1].key.length = 1;
     CHECK(linkspan_message_put_record(message, "it", &record, &value) == LINKSPAN_MALFORMED);
     CHECK(strstr(linkspan_last_error_text(), "it/sums") != NULL);
-    /* What was under the key is still there. */
+    /* The previous value under the key remains. */
     OK(linkspan_message_get_record(message, "it", &record, &back));
     CHECK(is_json(&back, WHOLE));
     value.sums.items[1].key.length = 0;
-    /* As the whole value of an empty message. */
     OK(linkspan_message_clear(message));
     OK(linkspan_message_put_record(message, NULL, &record, &value));
     OK(linkspan_message_get_record(message, "", &record, &back));

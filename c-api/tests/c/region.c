@@ -1,4 +1,5 @@
-/* A struct in shared memory that this program writes and Linkspan reads; `region READER` lets another program read it, too. */
+/* A struct in shared memory that this program writes and Linkspan reads. With `region READER` another program also
+ * reads it. */
 #define _POSIX_C_SOURCE 200809L
 #include <linkspan.h>
 
@@ -11,7 +12,6 @@
 
 #include "check.h"
 
-/* A struct such as a vendor's program might share. */
 struct reading {
     uint32_t writes;
     double celsius;
@@ -53,12 +53,12 @@ static void read_here(const char *source, struct reading *shared) {
     OK(linkspan_region_text(region, offsetof(struct reading, name), &text, &length));
     CHECK(length == 5 && memcmp(text, "first", 5) == 0);
     linkspan_free(text, length);
-    /* An empty text is freed, too. */
+    /* An empty text must also be freed. */
     OK(linkspan_region_text(region, there, &text, &length));
     CHECK(length == 0);
     linkspan_free(text, length);
 
-    /* Its owner died while it wrote. */
+    /* The owner died during a write. */
     shared[0].writes = 3;
     CHECK(linkspan_region_read(region, LAYOUT, 0, "writes", &m) == LINKSPAN_STALLED && m == NULL);
     shared[0].writes = 4;

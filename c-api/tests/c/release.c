@@ -1,4 +1,4 @@
-/* Everything is released once: a second release, and any use after it, is LINKSPAN_INVALID_STATE and does no harm. */
+/* A second release, and any use after a release, is LINKSPAN_INVALID_STATE without harm. */
 #include <linkspan.h>
 
 #include <stdio.h>
@@ -42,7 +42,7 @@ static void messages(void) {
     linkspan_walk *walk;
     want(linkspan_message_release(message), LINKSPAN_OK, "a release");
     released(linkspan_message_release(message), "a second release");
-    /* It is still recognized after this many other messages. */
+    /* A late use is still detected after this many other messages. */
     for (int i = 0; i < 60; ++i) linkspan_message_release(number(i));
     other = number(2);
     released(linkspan_message_release(message), "a release later");
@@ -54,7 +54,6 @@ static void messages(void) {
     released(linkspan_walk_new(message, "", &walk), "walking");
     want(linkspan_message_get_i64(other, "n", &value), LINKSPAN_OK, "reading another");
 
-    /* Each reference is released once. */
     want(linkspan_message_retain(other), LINKSPAN_OK, "a reference more");
     want(linkspan_walk_new(other, "", &walk), LINKSPAN_OK, "a walk");
     want(linkspan_message_release(other), LINKSPAN_OK, "one of two");
@@ -67,7 +66,6 @@ static void messages(void) {
     released(linkspan_message_release(other), "one too many");
     want(linkspan_message_release(NULL), LINKSPAN_OK, "NULL");
 
-    /* A text that is none. */
     const char *nothing = NULL;
     message = number(3);
     want(linkspan_message_put_text(message, "text", LINKSPAN_ZSTR(nothing)), LINKSPAN_INVALID_STATE, "no text");
@@ -83,10 +81,10 @@ static void objects(void) {
     int fd;
     want(linkspan_publisher_new("shm:test/released", NULL, &publisher), LINKSPAN_OK, "a publisher");
     want(linkspan_listener_listen("unix:test/released", NULL, &listener), LINKSPAN_OK, "a listener");
-    /* A cast hides its kind from the compiler; both objects are unchanged. */
+    /* A cast hides the kind from the compiler; both objects are unchanged. */
     want(linkspan_channel_free((linkspan_channel *)(void *)message), LINKSPAN_INVALID_STATE, "a message as a channel");
     want(linkspan_channel_free((linkspan_channel *)(void *)listener), LINKSPAN_INVALID_STATE, "a listener as a channel");
-    /* As a message, whose first word counts its references. */
+    /* The first word of a message counts its references. */
     linkspan_message *cast = (linkspan_message *)(void *)listener, *reply;
     double value;
     another(linkspan_message_get_f64(cast, "x", &value), "reading a listener");
@@ -108,7 +106,7 @@ static void objects(void) {
     released(linkspan_listener_accept(listener, 0, &channel), "accepting");
     released(linkspan_listener_fileno(listener, &fd), "its descriptor");
     released(linkspan_listener_free(listener), "the listener again");
-    /* Its name is free: the first release closed the listener. */
+    /* The name is free, because the first release closed the listener. */
     want(linkspan_listener_listen("unix:test/released", NULL, &listener), LINKSPAN_OK, "another listener");
     want(linkspan_listener_free(listener), LINKSPAN_OK, "that one");
     want(linkspan_message_release(message), LINKSPAN_OK, "the message");

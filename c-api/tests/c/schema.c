@@ -1,4 +1,5 @@
-/* Schemas: a peer with another unit gets the differences, a newer version reads, values are checked; schemas of replies and of a journal's records. */
+/* Schemas: a peer with another unit gets the differences, a newer version reads, values are checked. Replies and
+ * journal records also have schemas. */
 #include <linkspan.h>
 
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #define KILOWATTS "name = \"power\"\n[fields.watts]\ntype = \"f64\"\nunit = \"kW\"\n"
 #define NEWER WATTS "[fields.phase]\ntype = \"u8\"\ndefault = 1\n"
 
-/* Takes over the events of an object that has refused a peer. */
+/* Takes the events of an object that refused a peer. */
 static void is_mismatch(linkspan_message *events) {
     const char *kind;
     size_t count, length;
@@ -80,7 +81,7 @@ static void on(const char *endpoint) {
 
 #define LEVEL "name = \"tank\"\n[fields.level]\ntype = \"f64\"\nunit = \"m\"\n"
 
-/* A client that is refused has no channel: the listener reports it. */
+/* A refused client has no channel, so the listener reports it. */
 static void listeners(void) {
     linkspan_listener *listener;
     linkspan_channel *client;
@@ -105,7 +106,6 @@ static void listeners(void) {
     linkspan_listener_free(listener);
 }
 
-/* Replies have a schema of their own, which is compared when a client connects. */
 static void replies(void) {
     linkspan_server *server;
     linkspan_channel *client;
@@ -136,7 +136,6 @@ static void replies(void) {
     CHECK(linkspan_reply_schema("unix:test/tank", &m) == LINKSPAN_NOT_FOUND);
 }
 
-/* Each record of a journal names the schema that it was written with. */
 static void records(void) {
     const char *schemas[] = {WATTS, NEWER};
     linkspan_options options = LINKSPAN_OPTIONS_INIT;

@@ -1,4 +1,4 @@
-/* The vectors of schemas: texts that are read or refused, schemas that fit or differ, values that are sent or refused.
+/* The schema vectors: valid and invalid texts, compatible and different schemas, accepted and refused values.
  *
  * usage: schema_vectors DIRECTORY
  */
@@ -18,7 +18,7 @@ static size_t row;
 static const char *text_of_row[8];
 static unsigned checks, failed;
 
-/* Whether this row has this text; it is at `found`, ends with NUL, and lives until the next row. */
+/* Returns a text of this row, NUL-terminated and valid until the next row. */
 static const char *text(const char *column) {
     char path[64];
     const char *found;
@@ -42,7 +42,6 @@ static linkspan_status code(void) {
     return linkspan_message_get_i64(law, path, &number) == LINKSPAN_OK ? (linkspan_status)number : LINKSPAN_OK;
 }
 
-/* Checks the status and the text of a call. */
 static void expect(linkspan_status expected, linkspan_status status, const char *part) {
     ++checks;
     if (status == expected && (part == NULL || strstr(linkspan_last_error_text(), part) != NULL)) return;

@@ -1,4 +1,4 @@
-/* A service: alone without arguments; `serve NAME` as one that `control NAME` queries and commands through a controller. */
+/* A service: alone without arguments. With `serve NAME` it is a service that `control NAME` commands. */
 #define _POSIX_C_SOURCE 200809L
 #include <linkspan.h>
 
@@ -56,7 +56,7 @@ static void steps_come_until_a_signal_stops_them(void) {
         CHECK(strcmp(task.name, "STEP") == 0 && task.id[0] == '\0' && task.remaining == LINKSPAN_FOREVER);
         OK(linkspan_message_get_type(task.arguments, "", &type));
         CHECK(type == LINKSPAN_TYPE_NULL);
-        /* One task at a time, and each is answered once. */
+        /* Only one task is open at a time, and each has one answer. */
         CHECK(linkspan_service_next(service, 0, &task) == LINKSPAN_INVALID_STATE && task.command == LINKSPAN_COMMAND_STEP);
         CHECK(linkspan_service_task_failed(service, &task, 7, "no such status") == LINKSPAN_OUT_OF_RANGE);
         OK(linkspan_service_task_done(service, &task, NULL));
@@ -114,7 +114,7 @@ static void what_is_under_way_is_given_up(void) {
     CHECK(clock_gettime(CLOCK_REALTIME, &until) == 0);
     until.tv_sec += 20;
     CHECK(sem_timedwait(&cancelled, &until) == 0);
-    /* It closes with the step open, as a program would after CANCEL. */
+    /* Closes with the step open, as a program would after CANCEL. */
     OK(linkspan_service_close(service, SOON));
     linkspan_service_free(service);
     CHECK(sem_destroy(&cancelled) == 0);
@@ -146,7 +146,7 @@ static void a_service_waits_and_fails(void) {
     linkspan_service_free(service);
 }
 
-/* Counts steps; its commands double, hold until cancelled, break, and return an odd value. */
+/* Counts steps. Its commands double, hold until cancelled, break, and return an odd value. */
 static void serve(const char *name) {
     linkspan_service *service;
     linkspan_service_options options = LINKSPAN_SERVICE_OPTIONS_INIT;
@@ -224,7 +224,6 @@ static void done(const char *what) {
     linkspan_message_release(value);
 }
 
-/* Checks that the command fails with this status and these words in the text. */
 static void fails(const char *what, linkspan_status status, const char *words) {
     linkspan_message *value;
     linkspan_error e = LINKSPAN_ERROR_INIT;
@@ -247,7 +246,6 @@ static void is_in_state(const char *state) {
     linkspan_message_release(record);
 }
 
-/* Waits for the event with this state of the service. */
 static void becomes(const char *path, const char *word) {
     bool so = false;
     while (!so) {
@@ -294,7 +292,7 @@ static void commands_are_done_or_fail(void) {
     OK(linkspan_message_get_i64(value, "n", &twice));
     CHECK(twice == 21);
     linkspan_message_release(value);
-    fails("double", LINKSPAN_WRONG_TYPE, "n"); /* nothing was given, so there is no map to look into */
+    fails("double", LINKSPAN_WRONG_TYPE, "n"); /* without arguments there is no map to read */
     fails("break", LINKSPAN_NO_SPACE, "the disk is full");
     fails("odd", LINKSPAN_REMOTE, "the sensor is odd");
     fails("dance", LINKSPAN_UNSUPPORTED, "dance");
@@ -303,7 +301,6 @@ static void commands_are_done_or_fail(void) {
     CHECK(linkspan_controller_command(controller, "lab/nobody", "PAUSE", NULL, SOON, &value) == LINKSPAN_NOT_FOUND);
     CHECK(linkspan_controller_status(controller, "lab/nobody", SOON, &value) == LINKSPAN_NOT_FOUND && value == NULL);
 
-    /* A command that is begun, and whose answer is read later. */
     linkspan_command_request order = LINKSPAN_COMMAND_REQUEST_INIT;
     order.service = name;
     order.command = "double";
@@ -315,11 +312,11 @@ static void commands_are_done_or_fail(void) {
     OK(linkspan_message_get_text(value, "id", &text, &length));
     snprintf(id, sizeof id, "%.*s", (int)length, text);
     linkspan_message_release(value);
-    done("GET_DATA"); /* which waits behind it */
+    done("GET_DATA"); /* waits after it */
     OK(linkspan_controller_answer(controller, name, id, SOON, &value));
     CHECK(is(value, "outcome", "DONE") && is(value, "id", id));
     linkspan_message_release(value);
-    /* The same id is the same command: it is not carried out again, and has the same answer. */
+    /* A repeated id is not carried out again, and gives its first answer. */
     order.id = id;
     order.until_done = true;
     OK(linkspan_controller_begin(controller, &order, SOON, &value));
@@ -344,7 +341,7 @@ static void commands_are_done_or_fail(void) {
 static void time_passes_and_control_is_answered(void) {
     linkspan_message *m;
     CHECK(linkspan_controller_command(controller, name, "hold", NULL, 300000000, &m) == LINKSPAN_TIMEOUT && m == NULL);
-    OK(command("STATUS", &m)); /* which the library answers while the program is held */
+    OK(command("STATUS", &m)); /* the library answers this while the program is held */
     CHECK(is(m, "doing", "hold") && is(m, "state", "RUNNING"));
     linkspan_message_release(m);
     done("CANCEL");

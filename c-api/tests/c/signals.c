@@ -1,4 +1,4 @@
-/* SIGINT and SIGTERM in loops: when the library's handlers are set, how to opt out, and which handlers are restored. */
+/* SIGINT and SIGTERM in loops: when the library sets handlers, how to opt out, and what is restored. */
 #define _POSIX_C_SOURCE 200809L
 #include <linkspan.h>
 
@@ -21,7 +21,6 @@ static int ready;
 static const char *kind;
 static const char *transport;
 
-/* Prints once that the wait has begun. */
 static bool waits(void *flag) {
     volatile bool *announced = flag;
     if (!*announced) {
@@ -33,7 +32,7 @@ static bool waits(void *flag) {
 
 static volatile bool announced;
 
-/* The object of the loop: one of the two. */
+/* The object of the loop, one of the two. */
 struct looping {
     linkspan_server *server;
     linkspan_subscriber *subscriber;
@@ -100,7 +99,6 @@ static void closed_before(void) {
     for (;;) pause();
 }
 
-/* Takes over the name of a killed program. */
 static void takes_over(void) {
     free_one(made());
     exit(GOES_ON);
@@ -118,13 +116,12 @@ static void handle(int number) {
     handled = 1;
 }
 
-/* Ends the wait once the program's own handler has run. */
 static bool until_heard(void *flag) {
     waits(flag);
     return !handled;
 }
 
-/* The program's own handler stays, and the loop goes on until the program ends it. */
+/* The program's handler stays, and the loop continues until the program ends it. */
 static void handles_itself(void) {
     struct sigaction mine, now;
     char endpoint[64];
@@ -144,7 +141,7 @@ static void handles_itself(void) {
     exit(GOES_ON);
 }
 
-/* Runs a program in a process of its own, sends it each signal once it has printed the letter before it, and returns its status. */
+/* Runs a program in a new process and returns its status. Sends each signal after the program printed its letter. */
 static int played(void (*program)(void), const char *letters, const int *signals) {
     int from[2];
     CHECK(pipe(from) == 0);
@@ -186,7 +183,7 @@ int main(int count, char **arguments) {
         status = PLAYED(with_a_time_out, "w", SIGTERM);
         CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
     }
-    /* Not in this process: locks of its threads would be lost in the forked children. */
+    /* Not in this process, because forked children would lose locks of its threads. */
     kind = "server";
     int status = PLAYED(takes_over, "", 0);
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == GOES_ON);

@@ -1,4 +1,5 @@
-/* What a struct and a pointer say of their length: each struct that begins with its size, and each pointer with a count.
+/* Lengths of structs and pointers: each struct that begins with its size, and each pointer with a count.
+ *
  * A controller listens at unix:controller. */
 #define _POSIX_C_SOURCE 200809L
 #include <linkspan.h>
@@ -52,7 +53,7 @@ static linkspan_status service_options(void *given) {
 
 static linkspan_status service_info(void *info) { return linkspan_service_get_info(service, info); }
 
-/* A struct that is refused takes no task: the next call has it. */
+/* A refused struct takes no task: the next call gets it. */
 static linkspan_status task(void *next) {
     const linkspan_status status = linkspan_service_next(service, SOON, next);
     if (status != LINKSPAN_OK) return status;
@@ -77,7 +78,7 @@ static linkspan_status command_request(void *given) {
 
 static linkspan_status record(void *table) {
     static const linkspan_record_type type = {.kind = LINKSPAN_RECORD_I32, .size = sizeof(int32_t)};
-    /* The library keeps what it read of a table, which therefore stays. */
+    /* The library keeps the layout of a table, so the table must stay. */
     static linkspan_record kept;
     int32_t value;
     memcpy(&kept, table, sizeof kept);
@@ -85,7 +86,7 @@ static linkspan_status record(void *table) {
     return linkspan_record_init(&kept, &value);
 }
 
-/* A struct that may be read and written: `first` is what a program that was built with the first header has of it. */
+/* Tries a struct as input and output. `first` is its size in the first header. */
 #define TRY(name, first, ...)                                                                                \
     do {                                                                                                     \
         const size_t sizes[] = {0, 1, sizeof(size_t) - 1, sizeof(size_t), (first) - 1, SIZE_MAX};             \
@@ -115,7 +116,7 @@ static void structs_say_their_size(void) {
     TRY(record, sizeof(linkspan_record), {.size = sizeof(linkspan_record)});
 }
 
-/* A list of users that is lost on its way admits nobody, instead of everybody. */
+/* A lost list of users must admit nobody instead of everybody. */
 static void a_count_without_a_list_is_refused(void) {
     linkspan_options users = LINKSPAN_OPTIONS_INIT, groups = LINKSPAN_OPTIONS_INIT, none = LINKSPAN_OPTIONS_INIT;
     users.allow_uids_count = groups.allow_gids_count = 1;
@@ -138,7 +139,6 @@ static void a_count_without_a_list_is_refused(void) {
     CHECK(!linkspan_text_set(&text, NULL, 5) && !linkspan_bytes_set(&bytes, NULL, 5));
     CHECK(!linkspan_text_set(&text, LINKSPAN_ZSTR((const char *)NULL)) && linkspan_bytes_set(&bytes, NULL, 0));
     linkspan_bytes_free(&bytes);
-    /* The tables of records. */
     static const linkspan_record_type names = {.kind = LINKSPAN_RECORD_ENUM, .size = 4, .count = 2};
     static const linkspan_record_type fields = {.kind = LINKSPAN_RECORD_STRUCT, .size = 4, .count = 1};
     static const linkspan_record_type dims = {.kind = LINKSPAN_RECORD_ARRAY, .size = sizeof(linkspan_array), .rank = 2, .order = -1};
@@ -150,7 +150,7 @@ static void a_count_without_a_list_is_refused(void) {
     }
 }
 
-/* The elements of an array follow from its type and dimensions; nobody has to set their length. */
+/* The length of the elements follows from type and dimensions; programs need not set it. */
 static void an_array_is_copied_by_its_shape(void) {
     double numbers[200];
     for (int i = 0; i < 200; ++i) numbers[i] = i;

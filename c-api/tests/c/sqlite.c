@@ -38,14 +38,14 @@ int main(int count, char **arguments) {
     CHECK(linkspan_sqlite_checkpoint(db, 0, &how) == LINKSPAN_OK && how.frames == 0);
     CHECK(linkspan_sqlite_checkpoint(memory, 0, &how) == LINKSPAN_OK && how.frames == 0);
 
-    /* A reader of an older snapshot keeps frames in the log, and is named. */
+    /* A reader of an older snapshot keeps frames in the log, and the text reports it. */
     run(other, "begin; select * from t");
     run(db, "insert into t values (2)");
     CHECK(linkspan_sqlite_checkpoint(db, 30000000, &how) == LINKSPAN_STALLED);
     CHECK(how.left > 0 && how.left <= how.frames && strstr(how.text, file) && strstr(how.text, "frames are left in its log"));
     CHECK(length_of_log(file) > 0);
     CHECK(linkspan_sqlite_patience(db) == 1234);
-    /* A reader of the newest snapshot lets frames be moved, but the log not be emptied. */
+    /* With a reader of the newest snapshot, frames can be moved but the log cannot be emptied. */
     run(other, "commit; begin; select * from t");
     CHECK(linkspan_sqlite_checkpoint(db, 30000000, &how) == LINKSPAN_STALLED);
     CHECK(how.left == 0 && how.frames > 0 && strstr(how.text, "cannot be emptied"));

@@ -1,4 +1,4 @@
-/* Threads: closing ends the waits of others, a second receiver is refused, calls take turns, messages are shared. */
+/* Threads: a close ends waits, a second receiver is refused, calls take turns, messages are shared. */
 #define _POSIX_C_SOURCE 200809L
 #include <linkspan.h>
 
@@ -33,7 +33,7 @@ struct received {
 static void *receive(void *argument) {
     struct received *r = argument;
     linkspan_message *message;
-    /* Either of the two may be second. */
+    /* Either thread may come second. */
     do r->status = linkspan_channel_recv(r->channel, 60 * SECONDS, &message);
     while (r->status == LINKSPAN_INVALID_STATE);
     linkspan_message_release(message);
@@ -80,13 +80,12 @@ static void one_thread_a_direction(const char *transport) {
 
     struct received r = {here, LINKSPAN_OK};
     CHECK(pthread_create(&thread, NULL, receive, &r) == 0);
-    /* Until the other thread has begun to wait, this one finds nothing; then it is refused. */
+    /* This thread finds nothing until the other one waits; then it is refused. */
     linkspan_status status;
     while ((status = linkspan_channel_try_recv(here, &m)) == LINKSPAN_EMPTY) nanosleep(&(struct timespec){0, 1000000}, NULL);
     CHECK(status == LINKSPAN_INVALID_STATE);
     OK(linkspan_message_new(&m));
     OK(linkspan_message_put_i64(m, "n", 1));
-    /* The other direction is free. */
     OK(linkspan_channel_send(here, m, 60 * SECONDS, NULL));
     OK(linkspan_channel_send(there, m, 60 * SECONDS, NULL));
     CHECK(pthread_join(thread, NULL) == 0);

@@ -1,6 +1,6 @@
-/* One program over every transport: messages, calls, publishing, acknowledgement, and the words of what is refused.
+/* One program over every transport: messages, calls, publishing, acknowledgement, and texts of refusals.
  *
- * transports TRANSPORT: two processes talk; a table of mixed types goes along, as records and as columns. */
+ * transports TRANSPORT: two processes exchange a table of mixed types, as records and as columns. */
 #define _POSIX_C_SOURCE 200809L
 #include <linkspan.h>
 
@@ -29,7 +29,7 @@ static const struct transport {
 
 static struct transport the;
 
-/* An endpoint for this run alone: all addresses in 127.0.0.0/8 are local. */
+/* An endpoint only for this run: all addresses in 127.0.0.0/8 are local. */
 static void place(char *endpoint, size_t size, int number) {
     const unsigned pid = (unsigned)getpid();
     if (strcmp(the.name, "tcp") == 0) {
@@ -46,7 +46,6 @@ static bool text_is(const linkspan_message *m, const char *path, const char *exp
     return length == strlen(expected) && memcmp(text, expected, length) == 0;
 }
 
-/* The four columns of a row: an integer, a text, a flag, a number or nothing. */
 static int64_t integer_of(int row) { return (int64_t)row * 3000000000 - 7; }
 static void name_of(int row, char *name, size_t size) { snprintf(name, size, "r\303\266w %d", row); }
 static bool flag_of(int row) { return row % 3 == 0; }
@@ -157,7 +156,7 @@ static int64_t n_of(linkspan_message *m) {
     return n;
 }
 
-/* The call failed with Unsupported, and its text names the transport and an alternative. */
+/* Checks for Unsupported, with a text that names the transport and an alternative. */
 static void refused(linkspan_status status, const char *what) {
     linkspan_error e = LINKSPAN_ERROR_INIT;
     CHECK(status == LINKSPAN_UNSUPPORTED);
@@ -173,7 +172,7 @@ static void receive(const char *endpoint) {
     char group[16];
     if (the.acknowledges) options.ack = "manual";
     if (strcmp(the.name, "tcp") != 0) {
-        /* By number, which a program gets from the kernel. */
+        /* By number, as the kernel gives it. */
         snprintf(group, sizeof group, "%u", (unsigned)getgid());
         options.group = group;
         options.mode = 0600;
@@ -263,7 +262,6 @@ static void call(const char *endpoint) {
     linkspan_channel_free(channel);
 }
 
-/* Starts once the publisher has published three numbers; then receives a table. */
 static void subscribe(const char *endpoint, int from, int to) {
     linkspan_subscriber *subscriber;
     linkspan_message *m;
@@ -284,7 +282,7 @@ static void subscribe(const char *endpoint, int from, int to) {
     OK(linkspan_subscriber_recv(subscriber, SOON, &m));
     CHECK(n_of(m) == 3);
     if (the.keeps_all) {
-        /* It was not acknowledged, so the next incarnation of the name receives it again, whatever its `from` is. */
+        /* Unacknowledged, so the next incarnation of the name receives it again, whatever `from` says. */
         linkspan_subscriber_free(subscriber);
         options.from = "first";
         OK(linkspan_subscriber_new(endpoint, &options, &subscriber));
@@ -358,7 +356,7 @@ static void refuse(const char *endpoint) {
     options.group = "no-such-group";
     CHECK(linkspan_channel_connect(endpoint, &options, SOON, &channel) == LINKSPAN_NOT_FOUND);
     options.group = NULL;
-    /* Both options for it mean the same: taken where it can be had, refused with one text elsewhere. */
+    /* Both options have one meaning: accepted by some transports, refused by others with one text. */
     bool is_file = strncmp(endpoint, "file:", 5) == 0;
     for (int i = 0; the.publish && i < 2; i++) {
         options.durable = i == 0;
@@ -372,7 +370,7 @@ static void refuse(const char *endpoint) {
     }
     options.durable = false;
     options.delivery = NULL;
-    /* Memory that is no channel, and an object of another kind: a cast hides both from the compiler. */
+    /* Other memory, and an object of another kind: a cast hides both from the compiler. */
     uint64_t memory[2] = {7, 7};
     linkspan_channel *other = (linkspan_channel *)(void *)memory;
     linkspan_message *stats;
@@ -385,11 +383,11 @@ static void refuse(const char *endpoint) {
     CHECK(linkspan_channel_close(other, SOON) == LINKSPAN_INVALID_STATE);
     CHECK(linkspan_channel_close(NULL, SOON) == LINKSPAN_INVALID_STATE);
     CHECK(linkspan_channel_recv(other, 0, &stats) == LINKSPAN_INVALID_STATE && stats == NULL);
-    /* It is unchanged, and the last error has the reason. */
+    /* The memory is unchanged, and the last error has the reason. */
     CHECK(linkspan_region_open("nonsense:", &region) == LINKSPAN_INVALID_ENDPOINT);
     CHECK(linkspan_channel_free(other) == LINKSPAN_INVALID_STATE && memory[0] == 7);
     CHECK(strstr(linkspan_last_error_text(), "this is not a linkspan_channel") != NULL);
-    /* A program built before these options existed: its struct ends before them. */
+    /* The struct of an older program ends before these options. */
     options = (linkspan_options)LINKSPAN_OPTIONS_INIT;
     options.size = offsetof(linkspan_options, replay_count);
     options.locked = options.idempotent = options.retain_consumed = true;
@@ -405,7 +403,7 @@ static void refuse(const char *endpoint) {
           linkspan_channel_connect(endpoint, &options, 0, &channel) == LINKSPAN_OUT_OF_RANGE);
 }
 
-/* Two processes, forked before any thread exists that a fork would not copy. */
+/* Forks before any thread exists, which a fork would not copy. */
 static void both(void (*child)(const char *), void (*parent)(const char *), const char *endpoint) {
     const pid_t pid = fork();
     CHECK(pid >= 0);

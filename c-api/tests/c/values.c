@@ -1,4 +1,4 @@
-/* Values at their limits: arrays that widen, empty arrays, time-outs of zero and below, a loop over a slow subscription. */
+/* Limits of values: widened and empty arrays, time-outs of zero and below, a slow subscription. */
 #include <linkspan.h>
 
 #include <stdio.h>
@@ -40,7 +40,7 @@ static void arrays_widen_as_single_numbers_do(void) {
     CHECK(c64[0] == 1.5f && c64[1] == 0 && c64[2] == -2 && c64[3] == 0);
     OK(widened(LINKSPAN_F32, f32, LINKSPAN_C128, wide));
     CHECK(wide[0] == 1.5 && wide[1] == 0 && wide[2] == -2 && wide[3] == 0);
-    /* Not every int32_t, and not every double, fits a float: these are refused whatever the values are. */
+    /* A float cannot hold every int32_t or double, so these are refused for any values. */
     CHECK(widened(LINKSPAN_I32, i32, LINKSPAN_F32, narrow) == LINKSPAN_WRONG_TYPE);
     CHECK(widened(LINKSPAN_F64, wide, LINKSPAN_F32, narrow) == LINKSPAN_WRONG_TYPE);
     CHECK(strstr(linkspan_last_error_text(), "not converted to f32") != NULL);
@@ -63,9 +63,8 @@ static void zero_does_not_wait(const char *endpoint) {
     OK(linkspan_publisher_new(endpoint, NULL, &publisher));
     OK(linkspan_subscriber_new(endpoint, &options, &subscriber));
     linkspan_status status = linkspan_subscriber_recv(subscriber, LINKSPAN_DEFAULT, &m);
-    /* Stalled: on a loaded machine the publisher's acceptor thread may not answer within the time-out of the handshake. */
+    /* Stalled: on a busy machine the publisher may not answer within the time-out of the handshake. */
     CHECK((status == LINKSPAN_TIMEOUT || status == LINKSPAN_STALLED) && !waited);
-    /* The time-out of the call takes precedence. */
     CHECK(linkspan_subscriber_recv(subscriber, LINKSPAN_FOREVER, &m) == LINKSPAN_CANCELLED && waited);
     OK(linkspan_subscriber_free(subscriber));
     OK(linkspan_publisher_free(publisher));

@@ -1,4 +1,4 @@
-/* The value vectors: every value in every encoding, from and to every other, and rebuilt through the C interface.
+/* The value vectors: every value in every encoding, converted to every other, and rebuilt.
  *
  * usage: vectors values.json
  */
@@ -53,11 +53,11 @@ static bool is_form(const uint8_t *bytes, size_t length, struct form form) {
     return length == form.length && memcmp(bytes, form.bytes, length) == 0;
 }
 
-/* Puts the values of a walk into another message; false for a key that C cannot represent. */
+/* Puts the values of a walk into another message. Returns false for a key that C cannot represent. */
 static bool rebuild(linkspan_message *from, linkspan_message *to) {
     linkspan_walk *walk;
     linkspan_item item = LINKSPAN_ITEM_INIT;
-    /* How many values each open array or map still needs. */
+    /* The number of values that each open array or map still needs. */
     size_t wanted[70];
     size_t depth = 0;
     bool whole = true;

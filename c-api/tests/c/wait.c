@@ -1,4 +1,4 @@
-/* Waiting for several objects, and what is no object. */
+/* Waiting for several objects, and for invalid descriptors. */
 #include <linkspan.h>
 
 #include <stdio.h>
@@ -45,7 +45,7 @@ int main(int count, char **arguments) {
         }
         linkspan_message_release(message);
     }
-    /* None of them has anything, and then what is none. */
+    /* None is ready; then the descriptors are invalid. */
     for (int i = 0; i < 2; ++i) OK(linkspan_subscriber_fileno(readings[i], &descriptors[i]));
     linkspan_status status = LINKSPAN_OK;
     while ((status = linkspan_wait(descriptors, 2, 0, ready)) == LINKSPAN_OK) {

@@ -1,7 +1,6 @@
-/* What one message costs a C program: sends and receives in one thread, so often as asked, as rust-core/tests/costs/messages.rs does in
- * Rust. `tools/instructions` counts.
+/* The cost of one message in C: sends and receives in one thread, like rust-core/tests/costs/messages.rs.
  *
- * usage: messages --rows | ROW COUNT
+ * `tools/instructions` counts. usage: messages --rows | ROW COUNT
  */
 #include <linkspan.h>
 #include <stdio.h>
@@ -17,7 +16,6 @@ static void check(linkspan_status status) {
     }
 }
 
-/* A new map of two fields. */
 static linkspan_message *reading(void) {
     linkspan_message *message;
     check(linkspan_message_new(&message));
@@ -26,7 +24,6 @@ static linkspan_message *reading(void) {
     return message;
 }
 
-/* Reads a field of a received map, and releases it. */
 static void read_field(linkspan_message *message) {
     double celsius;
     check(linkspan_message_get_f64(message, "celsius", &celsius));
@@ -63,7 +60,6 @@ static void publish(long count) {
     }
 }
 
-/* A server that answers what it is asked. */
 static void call(long count) {
     linkspan_server *server;
     linkspan_channel *channel;

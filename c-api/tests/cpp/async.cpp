@@ -1,4 +1,4 @@
-// Coroutines: each awaited call over each transport, its time-out, and coroutines that are destroyed while they wait.
+// Coroutines: each awaited call over each transport, time-outs, and destruction during a wait.
 #include <linkspan.hpp>
 
 #include <cstdio>
@@ -13,10 +13,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// An event loop on poll. What it returns ends the watching.
+/// An event loop on poll. Its watches end with their destructor.
 class loop {
 public:
-    /// Whether a turn runs one callback alone, of those that it could run: whatever that one receives, no other has run.
+    /// Whether a turn runs only one of the ready callbacks, so that an attempt for others is visible.
     bool is_one_at_a_time = false;
 
     class watch {
@@ -38,7 +38,7 @@ public:
     }
     std::size_t watched() const { return watched_.size(); }
     int turns = 0;
-    /// Runs what is readable once, after it has waited for that.
+    /// Waits until a descriptor is readable, then runs the callbacks.
     void turn() {
         ++turns;
         std::vector<pollfd> all;
@@ -68,7 +68,7 @@ private:
     int last_ = 0;
 };
 
-/// The same without anything that ends the watching.
+/// Like `loop`, but nothing can end its watches.
 struct plain_loop {
     loop inner;
     std::vector<loop::watch> kept;
@@ -76,7 +76,7 @@ struct plain_loop {
     void turn() { inner.turn(); }
 };
 
-/// A coroutine that runs until its first wait when it is made, and ends with its object.
+/// A coroutine that runs at once until its first wait, and ends with this object.
 class task {
 public:
     struct promise_type {
@@ -123,7 +123,7 @@ template <class E> task calls(E &events, const linkspan::channel &channel, int c
     }
 }
 
-/// Two coroutines call over one channel, and the server is one of the same thread.
+/// Two coroutines call over one channel; the server runs in this thread.
 template <class E> void answers(const std::string &transport) {
     E events;
     const linkspan::server server(transport + ":test/async1");
@@ -132,7 +132,7 @@ template <class E> void answers(const std::string &transport) {
     run_all(events, serving, first, second);
 }
 
-/// What one attempt receives for another call wakes that, whatever the descriptor says meanwhile.
+/// An attempt that receives for another call wakes that call, whatever the descriptor says.
 void answers_of_others(const std::string &transport) {
     loop events;
     events.is_one_at_a_time = true;
@@ -162,7 +162,7 @@ task receive(loop &events, const linkspan::channel &channel, int count) {
     }
 }
 
-/// One that sends more than there is room for, and one that receives, in one thread.
+/// A sender without enough room and a receiver share one thread.
 void room(const std::string &transport) {
     loop events;
     const linkspan::listener listener(transport + ":test/async2");
@@ -170,7 +170,7 @@ void room(const std::string &transport) {
     const task accepting = accept(events, listener, accepted);
     const auto channel = linkspan::channel::connect(transport + ":test/async2", {}, 60s);
     run(events, accepting);
-    // Messages that nobody receives yet make the descriptor readable, which tells nothing of room.
+    // Unread messages make the descriptor readable, but do not announce room.
     accepted->send(linkspan::message().put(1));
     CHECK(channel.poll());
     const task sending = send(events, channel, 400);
@@ -192,7 +192,7 @@ task count(loop &events, const linkspan::subscriber &readings, int &got, bool by
     }
 }
 
-/// A coroutine is destroyed at each wait, and the next one goes on where it was.
+/// After a coroutine is destroyed in a wait, the next one continues.
 void dropped(const std::string &transport) {
     loop events;
     const std::string endpoint = transport + ":test/async3";
@@ -222,7 +222,7 @@ template <class Kind, class Call> task refused(Call call, bool &was, std::string
     }
 }
 
-/// The text of the error is `said`, unless that is empty.
+/// Checks the kind of the error, and its text unless `said` is empty.
 template <class Kind, class Call> void ends_with(loop &events, Call call, const std::string &said = "") {
     bool was = false;
     std::string text;
@@ -233,7 +233,7 @@ template <class Kind, class Call> void ends_with(loop &events, Call call, const 
     CHECK(said.empty() || text == said);
 }
 
-/// What the blocking calls say at their deadlines, these say, too.
+/// Awaited calls report time-outs like blocking calls.
 void time_outs(const std::string &transport) {
     loop events;
     const std::string endpoint = transport + ":test/async4";
@@ -242,7 +242,7 @@ void time_outs(const std::string &transport) {
     const linkspan::message seven = linkspan::message().put(7);
     const std::string within = " within the time-out of the awaited call; ", again = within + "try again, or give a longer one";
     ends_with<linkspan::timeout>(events, [&] { return linkspan::next_async(server, events, 20ms); }, endpoint + ": no request has arrived" + again);
-    // The request is withdrawn with its deadline.
+    // The deadline also withdraws the request.
     ends_with<linkspan::timeout>(events, [&] { return linkspan::call_async(channel, seven, events, 20ms); },
                                  endpoint + ": no answer has arrived" + within +
                                      "the request is withdrawn, and the server may have carried it out all the same: call again where that does no harm, or give a longer one");
@@ -267,7 +267,7 @@ void time_outs(const std::string &transport) {
     ends_with<linkspan::invalid_state>(events, [&] { return linkspan::recv_async(channel, events); });
 }
 
-/// A server that ends while a coroutine waits for its answer, and one that is closed while a coroutine waits for requests.
+/// A server ends during a call, and is closed while a coroutine waits for requests.
 void ends(const std::string &transport) {
     loop events;
     const std::string endpoint = transport + ":test/async7";
@@ -277,7 +277,7 @@ void ends(const std::string &transport) {
     bool was = false;
     const task calling = refused<linkspan::disconnected>([&] { return linkspan::call_async(channel, seven, events, 60s); }, was);
     {
-        // A request that is dropped without an answer would be answered.
+        // The reset must precede the request's destructor, which would answer it.
         const auto request = server->next(60s);
         CHECK(request);
         server.reset();
@@ -285,7 +285,7 @@ void ends(const std::string &transport) {
     }
     CHECK(was);
 
-    // What has happened to the connection wakes nobody again and again.
+    // The end of a connection does not wake coroutines repeatedly.
     const int turns = events.turns;
     ends_with<linkspan::not_found>(events, [&] { return linkspan::recv_async(channel, events, 100ms); });
     CHECK(events.turns - turns < 20);

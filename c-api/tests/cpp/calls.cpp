@@ -1,4 +1,4 @@
-// Calls in two steps: several requests under way on one channel, answered in reverse order while something else is received.
+// Calls in two steps: several pending requests, answered in reverse order between other messages.
 #include <linkspan.hpp>
 
 #include <cstdio>
@@ -18,7 +18,7 @@ int main(int, char **arguments) {
         far.reply(request, linkspan::message().put("n", request.get<int>("n") + 100));
     };
     const auto requests = far.recv_many(1), others = far.recv_many(1), last = far.recv_many(1);
-    // Nothing has arrived: the request goes on.
+    // The request stays pending.
     try {
         near.finish_call(pending[0], 0s);
         CHECK(false);
@@ -27,12 +27,12 @@ int main(int, char **arguments) {
     answer(last[0]);
     answer(others[0]);
     far.send(linkspan::message().put("n", 7));
-    // It is behind two replies, which are kept.
+    // It comes after two replies, which are kept.
     CHECK(near.recv().get<int>("n") == 7);
     answer(requests[0]);
     for (int i = 0; i < 3; ++i) CHECK(near.finish_call(pending[static_cast<std::size_t>(i)], 10s).get<int>("n") == 100 + i);
     CHECK(near.stats().get<int>("dropped") == 0);
-    // A request that is finished, or is dropped, is not under way.
+    // A finished or dropped request is not pending.
     try {
         near.finish_call(pending[0]);
         CHECK(false);
@@ -41,7 +41,6 @@ int main(int, char **arguments) {
     { const auto dropped = near.start_call(linkspan::message().put("n", 8)); }
     const auto kept = near.start_call(linkspan::message().put("n", 9));
     CHECK(far.recv().get<int>("n") == 9);
-    // Both sides of a call see its end.
     const auto refused = near.start_call(linkspan::message().put("n", 1));
     near.close(0s);
     try {

@@ -1,4 +1,4 @@
-// Channels in C++ between two processes: send, receive, call, serve, exceptions, callbacks, descriptors.
+// Channels in C++ between two processes.
 #include <linkspan.hpp>
 
 #include <csignal>
@@ -33,7 +33,7 @@ int serve(const std::string &endpoint) {
         }
     }
     server.close(5s);
-    // The same with a handler, under another name: a client that connects while the first server closes may get a link
+    // With a handler, under another name: a client that connects during the close of the first server may get a link
     // to it.
     auto again = linkspan::server(endpoint + "/handler");
     try {
@@ -99,7 +99,7 @@ void a_server_answers_and_fails(const std::string &endpoint) {
 }
 
 void messages_go_both_ways(const std::string &endpoint) {
-    // Before any thread exists that a fork would not copy.
+    // Before any thread exists, which a fork would not copy.
     const pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
@@ -186,7 +186,7 @@ void batches_go_and_come(const std::string &endpoint) {
     }
 }
 
-/// The listener and its options are gone when they run.
+/// The listener and its options are gone when the callbacks run.
 void channel_keeps_the_callbacks_of_its_listener(const std::string &endpoint) {
     std::uint64_t missed = 0;
     std::optional<linkspan::channel> there, here;

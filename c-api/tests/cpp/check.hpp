@@ -1,4 +1,4 @@
-// The checks of the tests in C++: the first failure is printed and ends the program with 1.
+// Checks for the tests in C++. The first failure is printed and ends the program with 1.
 #ifndef CHECK_HPP
 #define CHECK_HPP
 

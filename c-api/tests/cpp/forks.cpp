@@ -1,5 +1,5 @@
-// Forks of a busy program: in a child each call of each object throws `invalid_state`, ends nothing of the parent and waits for nothing; objects
-// of its own work.
+// Forks of a busy program. In a child each call of each object throws `invalid_state` at once and ends nothing of the
+// parent; new objects work.
 #include <linkspan.hpp>
 
 #include <sys/wait.h>
@@ -90,7 +90,6 @@ void child(const std::string &transport, std::optional<Objects> &objects, int nu
     REFUSED(o.server.reply(*o.request, value));
     REFUSED(o.server.ack(*o.request));
     REFUSED(o.client.finish_call(*o.pending, 1s));
-    // The destructors end nothing of the parent.
     objects.reset();
     {
         const std::string name = transport + ":test/forks-child-" + std::to_string(number);
@@ -98,7 +97,6 @@ void child(const std::string &transport, std::optional<Objects> &objects, int nu
         own.send(linkspan::message().put("n", number));
         CHECK(linkspan::latest(name, {}, 20s).get<int>("n") == number);
     }
-    // With and without the destructors of the program.
     if (number % 2 == 0) _exit(0);
     std::exit(0);
 }
@@ -145,12 +143,12 @@ int main(int argc, char **argv) {
             CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
         }
         ends = true;
-        // The caller first: its last request is answered.
+        // The caller first, so that its last request is answered.
         threads[2].join();
         is_answered = true;
         for (const std::size_t at : {0u, 1u, 3u}) threads[at].join();
     }
-    // The children have sent, consumed and ended nothing.
+    // The children have not sent, consumed or ended anything.
     objects->out.send(linkspan::message().put("n", 7));
     CHECK(objects->in.recv(20s).get<int>("n") == 7 && objects->several.recv(20s).get<int>("n") == 7);
     objects->near.send(linkspan::message().put("n", 8), 20s);

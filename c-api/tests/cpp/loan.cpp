@@ -1,4 +1,4 @@
-// Loans in C++: memory for arrays is written, moved into messages, viewed by the peer, released.
+// Loans in C++: written, moved into messages, viewed by the peer, released.
 #include <linkspan.hpp>
 
 #include <complex>
@@ -29,14 +29,14 @@ both pair(const std::string &endpoint) {
     return {std::move(one), std::move(two)};
 }
 
-// The message that the peer receives; the transport may receive parts of it meanwhile.
+// Receives in another thread, because the transport may split the message.
 linkspan::message sent(const both &ends, const linkspan::message &m) {
     auto received = std::async(std::launch::async, [&] { return ends.two.recv(20s); });
     ends.one.send(m, 20s);
     return received.get();
 }
 
-// Under valgrind the publisher may not answer the first attempt in its time; each call of the subscriber makes another.
+// Under valgrind the publisher may miss the first attempt; each call of the subscriber makes another.
 void connected(const linkspan::publisher &publisher, const linkspan::subscriber &subscriber) {
     for (int attempt = 0; attempt < 20; ++attempt) {
         subscriber.poll();
@@ -60,7 +60,7 @@ void moved_into_a_message(const std::string &endpoint, bool shares) {
         const double *place = wave.data();
         const auto message = linkspan::message().put("seed", seed).put("wave", std::move(wave));
         CHECK(wave.data() == nullptr);
-        // Nothing was copied into the message, and nothing is copied to the peer.
+        // Neither the put nor the send copies it.
         CHECK(message.get<linkspan::array_view<double>>("wave").data() == place);
         held.push_back(sent(ends, message));
     }
@@ -75,7 +75,7 @@ void moved_into_a_message(const std::string &endpoint, bool shares) {
 void dropped_and_refused(const std::string &endpoint) {
     const both ends = pair(endpoint);
     for (int i = 0; i < 40; ++i) ends.one.loan<std::complex<float>>({columns})[0] = {1, 2};
-    // Column by column, and in an array without keys.
+    // Column-major, and in an array without keys.
     auto matrix = ends.one.loan<std::int32_t>({2, columns}, linkspan::order::column);
     for (std::size_t i = 0; i < matrix.size(); ++i) matrix[i] = static_cast<std::int32_t>(i);
     auto other = ends.one.loan<std::int32_t>({5});
@@ -88,7 +88,7 @@ void dropped_and_refused(const std::string &endpoint) {
         CHECK(false);
     } catch (const linkspan::invalid_state &) {
     }
-    CHECK(matrix.size() == 2 * columns); // after an error it is there still
+    CHECK(matrix.size() == 2 * columns); // after an error it is still there
     list.put(std::move(matrix)).end();
     const auto got = sent(ends, list);
     const auto view = got.get<linkspan::array_view<std::int32_t>>("0");

@@ -12,7 +12,7 @@ int main() {
     put(m, "columns", a);
     const double rows[] = {1, 2, 3, 4, 5, 6};
     m.put("rows", linkspan::array_view<double>(rows, {2, 3}));
-    // Eigen's elements lie column by column.
+    // Eigen is column-major.
     CHECK(m.get<linkspan::array_view<double>>("columns")[1] == 4 && m.get<linkspan::array_view<double>>("rows")[1] == 2);
     CHECK(matrix(m, "columns") == a && matrix(m, "rows") == a);
     std::puts("ok");

@@ -1,4 +1,4 @@
-// std::mdspan of an array, where the standard library has it.
+// std::mdspan of an array, if the standard library has it.
 #include <linkspan.hpp>
 
 #include <cstdio>

@@ -1,4 +1,4 @@
-// Long messages without memory in C++: an exception of the library's or std::bad_alloc, and the program goes on.
+// Long messages without memory: the library's exception or std::bad_alloc, and the program continues.
 #include <linkspan.hpp>
 
 #include <malloc.h>
@@ -16,10 +16,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// The library keeps no block of that length for later, and there is room for neither a copy nor a view of one.
+// The library keeps no block of this length, and ROOM fits neither a copy nor a view.
 constexpr std::size_t LONG = 40u << 20, ROOM = 12u << 20;
 
-// The time in which this process may take ROOM more of data, or of addresses.
+// Limits further data, or addresses, of this process to ROOM during its life.
 class limited {
 public:
     explicit limited(__rlimit_resource of) : of_(of) {
@@ -40,7 +40,7 @@ private:
 
 enum class outcome { done, refused };
 
-// Calls this in little room; another exception than those of memory ends the program.
+// Calls `f` with little memory. Other exceptions end the program.
 template <class F> outcome in_room(__rlimit_resource of, F &&f) {
     const limited limit(of);
     try {
@@ -53,7 +53,6 @@ template <class F> outcome in_room(__rlimit_resource of, F &&f) {
     return outcome::done;
 }
 
-// Checks that there is no memory for this in little room.
 template <class F> void refused(F &&f) { CHECK(in_room(RLIMIT_DATA, f) == outcome::refused); }
 
 struct contents {
@@ -69,14 +68,14 @@ void built_and_encoded(const contents &all, const linkspan::channel &channel) {
     refused([&] { m.put("c", linkspan::bytes_view(all.bytes)); });
     refused([&] { m.put("c", all.text); });
     refused([&] { m.put("c", all.numbers); });
-    // After an error the message is as it was.
+    // An error leaves the message unchanged.
     CHECK(m.count() == 1 && m.get<int>("before") == 1);
     m.put("c", linkspan::bytes_view(all.bytes));
     refused([&] { linkspan::encode(m, linkspan::encoding::cbor); });
     const auto encoded = linkspan::encode(m, linkspan::encoding::cbor);
     refused([&] { linkspan::decode(encoded, linkspan::encoding::cbor); });
     refused([&] { linkspan::transcode(encoded, linkspan::encoding::cbor, linkspan::encoding::smile); });
-    // Memory that the library keeps may serve for the first ones.
+    // Memory kept by the library may serve the first loans.
     CHECK(in_room(RLIMIT_AS, [&] {
               std::vector<decltype(channel.loan_bytes(1))> loans;
               for (int i = 0; i < 6; ++i) loans.push_back(channel.loan_bytes(LONG));
@@ -102,12 +101,12 @@ void received(const contents &all) {
         if (kind == 0) m.put("c", linkspan::bytes_view(all.bytes));
         if (kind == 1) m.put("c", all.text);
         if (kind == 2) m.put("c", all.list);
-        // It is in a slot, which takes none of the memory that is limited below.
+        // The message is in a slot, which the limit below does not count.
         one.send(m, 60s);
         one.send(linkspan::message().put("next", kind), 60s);
         refused([&] { two.recv(60s); });
         refused([&] { two.try_recv(); });
-        // It stays the next one.
+        // The message stays the next one.
         const auto got = two.recv(60s);
         CHECK(two.recv(60s).get<int>("next") == kind);
         if (kind == 0) {
@@ -118,9 +117,9 @@ void received(const contents &all) {
             refused([&] { size_of<std::string>(got); });
             CHECK(got.get<std::string>("c") == all.text);
         } else {
-            // The values of a list are read one after the other.
+            // The values of a list are read one by one.
             CHECK(got.get<std::vector<std::string>>("c") == all.list);
-            // Its strings may be in memory that the allocator has kept.
+            // The strings may fit memory that the allocator has kept.
             in_room(RLIMIT_DATA, [&] { size_of<std::vector<std::string>>(got); });
             CHECK(got.count("c") == all.list.size());
         }

@@ -1,4 +1,4 @@
-// Messages in C++: put and get of every type, walking, exceptions, arrays as views, the codecs.
+// Messages in C++: put and get of every type, walking, exceptions, views of arrays, the codecs.
 #include <linkspan.hpp>
 
 #include <cmath>

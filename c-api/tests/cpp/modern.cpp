@@ -1,4 +1,4 @@
-// What C++20 adds: std::span to and from messages and loans; and std::optional, which C++17 has. With C++23 std::expected.
+// std::span of C++20 in messages and loans, std::optional, and std::expected of C++23.
 #include <linkspan.hpp>
 
 #include <cstdio>
@@ -19,7 +19,7 @@ int main() {
     CHECK(!m.get<std::optional<int>>("none") && !m.get<std::optional<int>>("nowhere"));
     CHECK(m.get<std::optional<std::span<const double>>>("wave")->size() == 3);
     CHECK(linkspan::message().put("x", 2.5).get<std::optional<double>>("x") == 2.5);
-    // A span of std::byte is bytes, which are viewed, and no array of numbers.
+    // A span of std::byte is a view of bytes, not an array of numbers.
     const std::vector<std::byte> file{std::byte(1), std::byte(255)};
     m.put("file", std::span(file));
     const auto bytes = m.get<std::span<const std::byte>>("file");
@@ -32,7 +32,7 @@ int main() {
     } catch (const linkspan::wrong_type &e) {
         CHECK(e.path() == "wave");
     }
-    // Another type is no missing value.
+    // A value of another type is not missing.
     try {
         m.get<std::optional<int>>("wave");
         CHECK(false);
@@ -51,7 +51,7 @@ int main() {
     CHECK(lent.view()(1, 1) == 4);
     m.clear().put("lent", std::move(lent));
     CHECK(m.get<linkspan::array_view<double>>("lent").size() == 4);
-    // One that was moved from says so in words of C++.
+    // The error for a moved-from message uses the words of C++.
     const linkspan::message moved(std::move(m));
     try {
         m.get<int>("x");
@@ -65,7 +65,6 @@ int main() {
     } catch (const linkspan::invalid_state &e) {
         CHECK(e.what() == std::string("this linkspan::message was moved from (linkspan_message_put_message), at path other"));
     }
-    // A text that is no text, however it got there.
     const char *nothing = nullptr;
     try {
         const linkspan::channel nowhere(nothing);
@@ -73,7 +72,7 @@ int main() {
     } catch (const linkspan::invalid_state &e) {
         CHECK(e.what() == std::string("endpoint is a null pointer (linkspan_channel_open)"));
     }
-    // What does not become narrower says where it stands.
+    // The error of a refused narrowing has the path.
     m = linkspan::message();
     m.put("some", linkspan::message().put("wave", std::span(wave)));
     try {

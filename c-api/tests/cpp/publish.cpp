@@ -1,4 +1,4 @@
-// Publish and subscribe in C++ between two processes: a loop over readings, the newest value, arrays as views.
+// Publish and subscribe in C++ between two processes.
 #include <linkspan.hpp>
 
 #include <csignal>
@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Counts readings until a stop signal; confirms on another endpoint that all were received.
+/// Counts readings until a stop signal, and confirms each on another endpoint.
 int subscriber(const std::string &endpoint) {
     linkspan::publisher done(endpoint + "/done");
     int expected = 1;
@@ -30,7 +30,7 @@ int subscriber(const std::string &endpoint) {
     return 0;
 }
 
-/// The number of messages that a subscriber has not read; one with a socket of its own was sent them.
+/// flush reports unread messages. A subscriber with a socket has already been sent them.
 void flush_says_how_much_is_left(const std::string &endpoint) {
     linkspan::publisher out(endpoint);
     linkspan::subscriber in(endpoint);

@@ -1,4 +1,4 @@
-// Loops over messages are ranges of C++20; maps, bytes and one complex number; what an assignment frees.
+// Loops over messages as C++20 ranges; maps, bytes and a complex number; assignment.
 #include <linkspan.hpp>
 
 #include <complex>
@@ -57,7 +57,7 @@ void messages() {
     out.close(0s);
 }
 
-// What was assigned to is closed at once: its name may be opened again.
+// Assignment closes the old object at once, so its name can be opened again.
 void assignment() {
     linkspan::publisher x("shm:test/ranges/x");
     linkspan::publisher y("shm:test/ranges/y");

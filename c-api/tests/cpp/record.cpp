@@ -1,5 +1,5 @@
-// C++ structs with a table, as in generated code: allocation failures inside a call of the library, keys with
-// NUL characters, one table in many threads, parts of other values.
+// C++ structs with a table, as in generated code: failed allocations inside the library, keys with NULs, one table in
+// many threads, parts of other values.
 #include <linkspan.hpp>
 
 #include <new>
@@ -11,7 +11,7 @@ namespace {
 
 namespace of = linkspan::record;
 
-/// How many of the structs below can still be created; any number if negative.
+/// The number of structs that can still be created; negative for any number.
 thread_local long left = -1;
 
 /// A struct whose allocation can fail.
@@ -32,7 +32,7 @@ struct Part {
 
 using held = of::structure<Part>;
 
-/// One for each place in which the library creates values.
+/// One member for each place in which the library creates values.
 struct Parts {
     std::vector<Part> list{};
     std::map<std::string, Part> map{};
@@ -99,7 +99,7 @@ struct Reading {
     }
 };
 
-/// Each text is longer than the internal buffer of a std::string.
+/// Each text exceeds the internal buffer of a std::string.
 Reading full() {
     Reading r;
     r.name = std::string(40, 'n');
@@ -127,7 +127,6 @@ void values_are_kept() {
         of::decode(Reading::table_(), &again, of::encode(Reading::table_(), &value, e), e);
         CHECK(same(value, again));
     }
-    // In a message, and as a part of another value.
     const Reading value = full();
     linkspan::message message;
     of::put(Reading::table_(), &value, message);
@@ -146,15 +145,16 @@ void values_are_kept() {
     }
 }
 
-/// Each creation of a struct fails once: each time the call returns an error with the path, and no exception
-/// passes the library.
+/// Each creation fails once.
+///
+/// The call returns an error with the path, and no exception passes the library.
 void want_of_memory_is_an_error() {
     const std::string json = R"({"list":[{"x":1},{"x":2}],"map":{"a":{"x":3}},"optional":{"x":4},"either":{"part":{"x":5}}})";
     const char *const paths[] = {"list", "list", "map", "optional", "either"};
     for (long more = 0; more <= 5; more++) {
         Parts parts;
         const linkspan::bytes_view bytes(reinterpret_cast<const std::uint8_t *>(json.data()), json.size());
-        // The table is created before.
+        // Creates the table before the failures.
         Parts::table_();
         left = more;
         try {

@@ -1,5 +1,5 @@
-// Schemas in C++: a peer with another unit gets the differences, a newer version reads, values are checked;
-// schemas of replies and of a journal's records.
+// Schemas in C++: a peer with another unit gets the differences, a newer version reads, values are checked. Replies
+// and journal records also have schemas.
 #include <linkspan.hpp>
 
 #include <cstdio>
@@ -59,7 +59,7 @@ void replies() {
     }
 }
 
-/// A client that is refused has no channel: the listener reports it.
+/// A refused client has no channel, so the listener reports it.
 void listeners() {
     const linkspan::listener listener("unix:test/power", with(watts));
     CHECK(listener.events().count() == 0);

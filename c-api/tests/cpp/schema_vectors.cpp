@@ -1,4 +1,4 @@
-// The vectors of schemas in C++: texts that are read or refused, schemas that fit or differ, values that are sent or refused.
+// The schema vectors in C++: valid and invalid texts, compatible and different schemas, accepted and refused values.
 //
 // usage: schema_vectors DIRECTORY
 #include <linkspan.hpp>
@@ -24,7 +24,6 @@ class row {
     std::string text(const std::string &column) const { return law_.get_or(path(column), std::string()); }
     int code() const { return law_.get_or(path("code"), 0); }
 
-    /// Checks that the call fails with this code and text.
     void expect(int code, const std::string &part, const std::function<void()> &call) const {
         ++checks;
         int found = 0;

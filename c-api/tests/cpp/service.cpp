@@ -1,4 +1,4 @@
-// A service in C++: alone without arguments; `serve NAME` as one that `control NAME` queries and commands through a controller.
+// A service in C++: alone without arguments. With `serve NAME` it is a service that `control NAME` commands.
 #include <linkspan.hpp>
 
 #include <condition_variable>
@@ -55,7 +55,7 @@ void tasks_are_pulled() {
         auto moved = std::move(*task);
         moved.done(linkspan::message());
     }
-    other.next(10s); // dropped: it counts as done
+    other.next(10s); // dropped, so it counts as done
     CHECK(other.stats().get<int>("steps") == 2 && other.epoch() != 0 && !other.is_connected() && other.fileno() >= 0);
     other.log("two steps");
     thrown<linkspan::out_of_range>([&] { other.log("two steps", "loud"); });
@@ -74,7 +74,6 @@ void tasks_are_pulled() {
     service.close();
 }
 
-/// Counts its calls, and shuts down at the third step.
 struct counting : linkspan::service_hooks {
     int starts = 0, steps = 0, pauses = 0, fails_at = 0;
     linkspan::state seen = linkspan::state::failed;
@@ -101,7 +100,7 @@ void hooks_are_called_until_a_signal_or_a_failure() {
     CHECK(failing.steps == 2 && failing.pauses == 0);
 }
 
-/// Counts steps; its commands double, hold until cancelled, break, and return an odd value.
+/// Counts steps. Its commands double, hold until cancelled, break, and return an odd value.
 class counter : public linkspan::service_hooks {
 public:
     void on_start() override { running().log("it counts"); }
@@ -148,7 +147,6 @@ void serve(const char *name) {
     linkspan::run(service, name, options);
 }
 
-/// Waits for the event with this state of the service.
 void becomes(const linkspan::controller &controller, const std::string &name, const char *what, const char *word) {
     for (;;) {
         const auto push = controller.next(20s);
@@ -159,7 +157,6 @@ void becomes(const linkspan::controller &controller, const std::string &name, co
     }
 }
 
-/// Checks that the call fails with an exception of this class and text.
 template <class E, class F> void fails(const char *words, F &&call) {
     const std::string text = thrown<E>(call);
     CHECK(text.find(words) != std::string::npos);
@@ -202,7 +199,7 @@ void control(const std::string &name) {
     order.arguments = &n;
     order.id = "mine";
     controller.begin(order);
-    send("GET_DATA"); // which waits behind them
+    send("GET_DATA"); // waits after them
     CHECK(controller.answer(name, begun.get<std::string>("id")).get<std::string>("outcome") == "DONE");
     CHECK(controller.answer(name, "mine").get<int>("value/twice") == 42);
     order.until_done = true;
@@ -213,7 +210,7 @@ void control(const std::string &name) {
     CHECK(controller.begin(order).get<std::string>("outcome") == "REJECTED");
 
     thrown<linkspan::timeout>([&] { controller.command(name, "hold", 300ms); });
-    CHECK(send("STATUS").get<std::string>("doing") == "hold"); // which the library answers
+    CHECK(send("STATUS").get<std::string>("doing") == "hold"); // the library answers this
     send("CANCEL");
     send("GET_DATA");
     const auto log = controller.log(name);

@@ -1,4 +1,4 @@
-// One C++ program over every transport, between two processes: a table of mixed types by message, call and publication.
+// One C++ program over every transport, between two processes: a table by message, call and publication.
 #include <linkspan.hpp>
 
 #include <cstdio>
@@ -28,7 +28,7 @@ const transport transports[] = {
 };
 transport the;
 
-/// An endpoint for this run alone: all addresses in 127.0.0.0/8 are local.
+/// An endpoint only for this run: all addresses in 127.0.0.0/8 are local.
 std::string place(int number) {
     const unsigned pid = static_cast<unsigned>(getpid());
     if (the.name != "tcp") return the.name + ":test/c" + std::to_string(number);

@@ -1,5 +1,5 @@
-// Values at their limits: floats that do not fit, keys with a NUL, maps and arrays of which a part cannot be put,
-// time-outs, views of temporaries, a loop over a slow subscription.
+// Limits of values: floats that do not fit, keys with a NUL, containers with invalid parts, time-outs, views of
+// temporaries, a slow subscription.
 #include <linkspan.hpp>
 
 #include <cmath>
@@ -26,7 +26,7 @@ template <class E, class F> E thrown(F &&f) {
     std::exit(1);
 }
 
-// A view of a temporary would dangle: there is no such function.
+// A view of a temporary would dangle, so there is no such function.
 template <class M, class T, class = void> struct gives : std::false_type {};
 template <class M, class T>
 struct gives<M, T, std::void_t<decltype(std::declval<M>().template get<T>(""))>> : std::true_type {};
@@ -57,7 +57,7 @@ void numbers() {
     }
     CHECK(thrown<linkspan::out_of_range>([&] { m.get<float>("small"); }).path() == "small");
     CHECK(std::isinf(m.get<float>("infinite")) && m.get<float>("fits") == 0.5f && m.get<double>("large") == 1e300);
-    // The advice in the error text is correct.
+    // The advice in the text works.
     const auto advice = std::string(thrown<linkspan::wrong_type>([&] { m.get<linkspan::array_view<double>>("list"); }).what());
     CHECK(advice.find("a view of i32, or for a std::vector") != std::string::npos);
     CHECK(m.get<linkspan::array_view<std::int32_t>>("list")[1] == -2);
@@ -90,7 +90,6 @@ void null_pointers() {
     thrown<linkspan::invalid_state>([&] { linkspan::message().begin_array(none); });
     thrown<linkspan::invalid_state>([&] { m.get<int>(none); });
     CHECK(m.type_at() == linkspan::type::null);
-    // Null itself is a value.
     CHECK(m.put("k", nullptr).type_at("k") == linkspan::type::null);
 }
 
@@ -111,12 +110,12 @@ void containers() {
     CHECK((m.get<std::vector<std::map<std::string, int>>>("maps")[1].at("n") == 2));
     CHECK(thrown<linkspan::wrong_type>([&] { m.get<std::array<double, 2>>("wave"); }).path() == "wave");
     CHECK(thrown<linkspan::wrong_type>([&] { m.get<std::array<std::string, 3>>("words"); }).path() == "words");
-    // A view of a temporary would dangle, here too.
+    // A view of a temporary would dangle here as well.
     static_assert(!gives<linkspan::message, std::map<std::string, std::string_view>>::value);
     static_assert(!gives<linkspan::message, std::array<std::string_view, 2>>::value);
 }
 
-// What was put before, what is put next, and what is sent are without anything of a value that could not be put.
+// A failed put leaves no part in the old value, in the next put, or in the sent message.
 template <class T> void leaves_it_as_it_was(const T &value) {
     linkspan::message m;
     m.put("notes", "before");
@@ -158,7 +157,7 @@ void shapes() {
     thrown<linkspan::too_large>([&] { linkspan::array_view<int>(&one, sixteen); });
     const linkspan::array_view<int> view(&one, {1, 1});
     thrown<std::out_of_range>([&] { static_cast<void>(view.dim(2)); });
-    // An empty array keeps its shape in every conversion; its row and column order are the same memory.
+    // An empty array keeps its shape in every conversion, and both orders are equal.
     const auto m = linkspan::message().put("none", linkspan::array_view<double>(nullptr, {0, 3}, linkspan::order::column));
     for (const auto e : {linkspan::encoding::cbor, linkspan::encoding::json, linkspan::encoding::bson, linkspan::encoding::smile}) {
         const auto back = linkspan::decode(linkspan::encode(m, e), e);

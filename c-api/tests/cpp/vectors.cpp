@@ -1,4 +1,4 @@
-// The value vectors in C++: every value in every encoding, from and to every other, and rebuilt from a walk.
+// The value vectors in C++: every value in every encoding, converted to every other, and rebuilt.
 //
 // usage: vectors values.json
 #include <linkspan.hpp>
@@ -82,7 +82,7 @@ void put_item(linkspan::message &to, const linkspan::item &i, const std::string 
     }
 }
 
-/// The same value, put again; nothing if a key has a NUL, which C cannot represent.
+/// Rebuilds a value from a walk; nothing if a key has a NUL, which C cannot represent.
 std::optional<linkspan::message> rebuilt(const linkspan::message &from) {
     linkspan::message to;
     std::vector<std::size_t> wanted;

@@ -1,4 +1,4 @@
-// Waiting for several objects, and several threads that answer.
+// Waiting for several objects, and servers with several threads.
 #include <linkspan.hpp>
 
 #include <atomic>
@@ -42,7 +42,7 @@ void first_of_several(const std::string &transport) {
     }
 }
 
-/// Each request is answered although another one of the same server waits for it: two threads run the handler.
+/// Two handlers of one server wait for each other, so two threads must run them.
 void workers(const std::string &transport) {
     const std::string endpoint = transport + ":test/workers";
     const linkspan::server server(endpoint);
@@ -68,7 +68,7 @@ void workers(const std::string &transport) {
         const auto one = channel.start_call(linkspan::message().put("do", "meet"));
         const auto two = channel.start_call(linkspan::message().put("do", "meet"));
         CHECK(channel.finish_call(one, 60s).get<int>("inside") == 2 && channel.finish_call(two, 60s).get<int>("inside") == 2);
-        // A failure whose text is no UTF-8, and one that is no std::exception, are answered, and the server goes on.
+        // Failures with invalid UTF-8, and of other types than std::exception, are answered, and the server continues.
         for (const char *what : {"text", "other", "text"}) {
             try {
                 channel.call(linkspan::message().put("do", what), 60s);

@@ -1,5 +1,5 @@
-! Arrays in Fortran: `get_into` fills memory of the program, explicit shapes, sections and character(n); lower bounds, both
-! kinds of complex numbers, loans of any rank, and what errors say.
+! Arrays in Fortran: `get_into`, explicit shapes, sections, character(n), lower bounds, both complex kinds, loans of
+! any rank, and errors.
 program arrays_test
    use linkspan
    implicit none
@@ -31,7 +31,7 @@ contains
       says = index(errmsg, words) > 0
    end function
 
-   ! As JSON and PHP have a matrix: the first index counts the lists.
+   ! A matrix of JSON and PHP: the first index counts the lists.
    subroutine lists_of_lists()
       type(linkspan_message) :: message, whole
       real(real64), allocatable :: matrix(:, :), row(:), cube(:, :, :)
@@ -65,7 +65,6 @@ contains
       call must(stat == linkspan_wrong_type, "lists are no row")
       call message%get("cube", matrix, stat=stat, errmsg=errmsg)
       call must(stat == linkspan_wrong_type, "three levels are no matrix")
-      ! The whole value, as it is built here.
       call whole%begin_array()
       do i = 1, 2
          call whole%begin_array()
@@ -145,7 +144,7 @@ contains
       call must(says("character(8)") .and. says("16 bytes, at path long"), "its error")
    end subroutine
 
-   ! What get gives begins at 1, whatever the sender's bounds were; element (i, j) counts from the lower bounds.
+   ! Results of get begin at 1, whatever the sender's bounds were. Element (i, j) counts from the lower bounds.
    subroutine lower_bounds()
       type(linkspan_message) :: message
       integer(int32) :: sent(0:2, -1:0)

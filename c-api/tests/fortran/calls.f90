@@ -1,4 +1,4 @@
-! Calls in two steps: several requests under way on one channel, answered in reverse order while something else is received.
+! Calls in two steps: several pending requests, answered in reverse order between other messages.
 program calls_test
    use linkspan
    implicit none
@@ -28,7 +28,7 @@ contains
       do i = 1, 3
          call far%recv(requests(i))
       end do
-      ! Nothing has arrived: the request goes on.
+      ! The request stays pending.
       call near%finish_call(pending(1), message, timeout=0.0_real64, stat=stat)
       if (stat /= linkspan_timeout) error stop "nothing has arrived"
       call answer(far, requests(3))
@@ -36,7 +36,7 @@ contains
       call message%clear()
       call message%put("n", 7)
       call far%send(message)
-      ! It is behind two replies, which are kept.
+      ! It comes after two replies, which are kept.
       call near%recv(message)
       call message%get("n", number)
       if (number /= 7) error stop "the message in between"
@@ -49,7 +49,7 @@ contains
       call near%stats(message)
       call message%get("dropped", number)
       if (number /= 0) error stop "dropped"
-      ! A request that is finished, or that was closed, is not under way; another one takes its place.
+      ! A finished or closed request is not pending; another request takes its place.
       call near%finish_call(pending(1), message, stat=stat)
       if (stat /= linkspan_invalid_state) error stop "a request is finished once"
       call message%clear()
@@ -64,7 +64,7 @@ contains
       call far%recv(requests(1))
       call requests(1)%get("n", number)
       if (number /= 9) error stop "the request that was closed is withdrawn"
-      ! Nobody calls any more to acknowledge the last messages.
+      ! No further call acknowledges the last messages.
       call near%close(timeout=0.0_real64, stat=stat)
       call far%close(timeout=0.0_real64, stat=stat)
    end subroutine

@@ -1,5 +1,4 @@
-! A Fortran program on each end: `serve ENDPOINT` replies with the power of a wave, `call ENDPOINT` requests
-! it.
+! A Fortran program at each end: `serve ENDPOINT` replies with the power of a wave to `call ENDPOINT`.
 module impatience
    use, intrinsic :: iso_c_binding
    implicit none
@@ -123,7 +122,6 @@ contains
       call batches(name//"/batch")
    end subroutine
 
-   ! Several messages per call, in one program.
    subroutine batches(name)
       character(*), intent(in) :: name
       type(linkspan_channel) :: there, here
@@ -167,7 +165,7 @@ contains
       call out%send_many(batch(:3), sent)
       call out%flush(0.02_real64, stat)
       call linkspan_last_error(error)
-      ! One with a socket of its own was sent them.
+      ! A subscriber with a socket has already been sent them.
       if (index(name, "shm:") == 1 .and. (stat /= linkspan_timeout .or. error%missed /= 3)) error stop "not flushed"
       if (index(name, "shm:") /= 1 .and. stat /= linkspan_ok) error stop "flushed"
    end subroutine
@@ -184,9 +182,9 @@ contains
       call out%send(reading)
       call done%subscribe(name//"/done")
       if (.not. done%next(reading, timeout=10.0_real64)) error stop "no subscriber"
-      ! Before the readings that the subscriber waits for: it may leave after the last of them.
+      ! First, because the subscriber may leave after its last reading.
       call out%wait_for_subscribers(timeout=60.0_real64)
-      ! The disconnect of a subscriber that took only the latest reading may not be detected yet.
+      ! The disconnect of the subscriber of `latest` may not be detected yet.
       do while (out%subscribers() > 1)
       end do
       if (out%subscribers() /= 1) error stop "one subscriber"
@@ -222,7 +220,7 @@ contains
       end do
       call done%send(reading)
       call readings%close()
-      ! The peer reads the last value with `latest`, so this publisher must stay until it is read.
+      ! The peer reads the last value with `latest`, so this publisher must stay.
       do while (done%subscribers() > 0)
       end do
       call done%close()

@@ -1,5 +1,5 @@
-! Forks: in a child each call of each object is refused with linkspan_invalid_state, ends nothing of the parent and waits for nothing; objects
-! of its own work. Beside it a thread of the library serves the names.
+! Forks: in a child each call of each object is refused at once with linkspan_invalid_state and ends nothing of the
+! parent; new objects work. A thread of the library serves the names meanwhile.
 program forks
    use, intrinsic :: iso_fortran_env, only: error_unit
    use, intrinsic :: iso_c_binding, only: c_int
@@ -65,7 +65,7 @@ program forks
          error stop 1
       end if
    end do
-   ! The children have sent, consumed and ended nothing.
+   ! The children have not sent, consumed or ended anything.
    call out%send(value)
    call in%recv(got, timeout=soon)
    call several%recv(got, timeout=soon)
@@ -73,11 +73,11 @@ program forks
    call far%recv(got, timeout=soon)
    call server%reply(request, value)
    call client%finish_call(pending, got, timeout=soon)
-   ! Variables of a main program are not finalized at its end.
+   ! Variables of a main program are not finalized.
    call several%close()
    call in%close()
    call out%close()
-   ! The one that received last, first: its end consumes that.
+   ! The last receiver first, because its close consumes the message.
    call far%close(timeout=soon)
    call near%close(timeout=soon)
    call listener%close()
@@ -153,7 +153,6 @@ contains
       call refused("reply", stat)
       call server%ack(request, stat=stat)
       call refused("ack of a server", stat)
-      ! They end nothing of the parent.
       call out%close(stat=stat)
       call in%close(stat=stat)
       call several%close(stat=stat)

@@ -1,4 +1,4 @@
-! Loans in Fortran: memory for arrays is written through a pointer, moved into a message, viewed by the peer.
+! Loans in Fortran: written through a pointer, moved into a message, viewed by the peer.
 program loan_test
    use linkspan
    use, intrinsic :: iso_c_binding
@@ -15,7 +15,7 @@ program loan_test
 
 contains
 
-   ! Both ends in one process, after one message has crossed their connection.
+   ! Connects both ends in one process, and sends one message.
    subroutine pair(name, one, two)
       character(*), intent(in) :: name
       type(linkspan_channel), intent(inout) :: one, two
@@ -37,7 +37,7 @@ contains
       type(linkspan_message) :: message, got(4), stats
       real(real64), pointer :: wave(:, :), view(:, :), put(:, :)
       integer :: seed, count, stat
-      ! gfortran reads a pointer's address where it passes one of assumed rank, and valgrind reports an undefined one.
+      ! gfortran reads a pointer's address when it passes one of assumed rank, and valgrind reports undefined ones.
       nullify (wave)
       call pair(name, one, two)
       do seed = 1, 4
@@ -51,8 +51,7 @@ contains
          if (associated(wave)) error stop "a loan that was put is not the program's any more"
          call message%get("wave", wave)
          if (.not. associated(wave, put)) error stop "a loan was copied to its message"
-         ! Over other transports a part of it may have to be received meanwhile, so only a little is sent
-         ! there.
+         ! Other transports may need a receive during the send, so little is sent there.
          if (shares) then
             call one%send(message, timeout=60.0_real64)
             call two%recv(got(seed), timeout=60.0_real64)
@@ -64,7 +63,6 @@ contains
       call one%stats(stats)
       call stats%get("arrays_in_slots", count)
       if (count /= merge(4, 0, shares)) error stop "arrays in slots"
-      ! The peer has not acknowledged the last message.
       call one%close(timeout=0.0_real64, stat=stat)
       call two%close()
       do seed = 1, 4
@@ -191,7 +189,7 @@ contains
       nullify (wave)
       call publisher%open(name)
       call subscriber%subscribe(name)
-      ! Under valgrind the publisher may not answer the first attempt in its time; each call of the subscriber makes another.
+      ! Under valgrind the publisher may miss the first attempt; each call of the subscriber makes another.
       do attempt = 1, 20
          there = subscriber%poll()
          call publisher%wait_for_subscribers(1, timeout=1.0_real64, stat=stat)

@@ -1,4 +1,4 @@
-! Long messages without memory in Fortran: linkspan_out_of_memory in stat, and the program goes on.
+! Long messages without memory in Fortran: linkspan_out_of_memory in stat, and the program continues.
 program memory_test
    use linkspan
    use, intrinsic :: iso_c_binding
@@ -29,7 +29,7 @@ program memory_test
       end function
    end interface
 
-   ! The library keeps no block of that length for later, and there is room for neither a copy nor a view of one.
+   ! The library keeps no block of this length, and `room` fits neither a copy nor a view.
    integer, parameter :: length = 40*1024*1024, room = 12*1024*1024, line = 256, lines = length/line
    integer(c_int), parameter :: data_of_process = 2, addresses = 9, mmap_threshold = -3
    real(real64), parameter :: forever = 60.0_real64
@@ -54,14 +54,14 @@ program memory_test
    call received()
    call published()
    call answered()
-   ! Loans that were freed are memory for others.
+   ! Freed loans are memory for others.
    call lent()
    if (failures > 0) error stop 1
    print '(a)', "ok"
 
 contains
 
-   ! From here on this process may take `room` more of data, which copies take, or of addresses, which views take.
+   ! Limits further data (for copies) or addresses (for views) of this process to `room`.
    subroutine short(of)
       integer(c_int), intent(in) :: of
       integer(int64) :: pages(6)
@@ -81,7 +81,7 @@ contains
       if (setrlimit(limited, before) /= 0) error stop "setrlimit"
    end subroutine
 
-   ! Ends the shortage, in which a call has ended like that: without memory, which its text says.
+   ! Ends the limit, and checks that the call failed without memory, with a text that says so.
    subroutine refused(what, stat, why)
       character(*), intent(in) :: what
       integer, intent(in) :: stat
@@ -127,7 +127,7 @@ contains
       call short(data_of_process)
       call m%put("c", flags, stat=stat, errmsg=why)
       call refused("put logicals", stat, why)
-      ! After an error the message is as it was.
+      ! An error leaves the message unchanged.
       call check("what was put before an error", m%count("") == 1 .and. .not. m%has("c"))
       call m%put_bytes("bytes", bytes)
       call m%put("text", text)
@@ -154,7 +154,7 @@ contains
       call refused("get logicals", stat, why)
       call check("what was not got", .not. (allocated(some) .or. allocated(copy) .or. allocated(wave) .or. &
                                             allocated(plane) .or. allocated(wider) .or. allocated(truths)))
-      ! Into memory of the program, and as a view, it needs none.
+      ! Reading into the program's memory, or as a view, needs none.
       allocate (wave(size(numbers)))
       call short(data_of_process)
       call m%get_into("text", text, stat=stat)
@@ -171,7 +171,7 @@ contains
       call check("text", copy == text)
       call m%get("flags", truths)
       call check("logicals", size(truths) == length .and. all(truths))
-      ! Texts of an array: one long one among them, to whose length all are filled up.
+      ! One long text among the texts of an array: all are padded to its length.
       call m%clear()
       call m%begin_array()
       call m%add(text(:length/4))
@@ -196,7 +196,7 @@ contains
       call short(data_of_process)
       call linkspan_encode(m, linkspan_cbor, coded, stat=stat, errmsg=why)
       call refused("encode", stat, why)
-      ! The library has memory for its copy, and the module none for the program's.
+      ! The library has memory for its copy, but the module has none for the program's.
       call one_copy()
       call linkspan_encode(m, linkspan_cbor, coded, stat=stat, errmsg=why)
       call refused("the second copy of what is encoded", stat, why)
@@ -212,7 +212,7 @@ contains
       call check("what was encoded and decoded", size(view) == length .and. all(view == 7_int8))
    end subroutine
 
-   ! As `short`, with room for one copy.
+   ! Like `short`, with room for one copy.
    subroutine one_copy()
       type(rlimit) :: now
       call short(data_of_process)
@@ -221,7 +221,7 @@ contains
       if (setrlimit(data_of_process, now) /= 0) error stop "setrlimit"
    end subroutine
 
-   ! Both ends in one process, after one message has crossed their connection.
+   ! Connects both ends in one process, and sends one message.
    subroutine pair(name, one, two)
       character(*), intent(in) :: name
       type(linkspan_channel), intent(inout) :: one, two
@@ -249,7 +249,7 @@ contains
       character(:), allocatable :: why
       integer :: stat, i
       call pair("shm:memory/lent", one, two)
-      ! Memory that the library keeps may serve for the first ones.
+      ! Memory kept by the library may serve the first loans.
       call short(addresses)
       do i = 1, 6
          call one%loan_bytes(frames(i)%place, length, stat=stat, errmsg=why)
@@ -271,7 +271,6 @@ contains
       call linkspan_loan_bytes_free(frames(1)%place)
    end subroutine
 
-   ! Long bytes, a long text, and a long structure.
    subroutine fill(m, kind)
       type(linkspan_message), intent(inout) :: m
       integer, intent(in) :: kind
@@ -319,7 +318,7 @@ contains
          call fill(m, kind)
          call next%clear()
          call next%put("next", kind)
-         ! It is in a slot, which takes none of the memory that is limited below.
+         ! The message is in a slot, which the limit below does not count.
          call one%send(m, timeout=forever)
          call one%send(next, timeout=forever)
          call short(data_of_process)
@@ -328,13 +327,13 @@ contains
          call short(data_of_process)
          call two%try_recv(got, stat=stat, errmsg=why)
          call refused("try_recv of "//names(kind), stat, why)
-         ! It stays the next one.
+         ! The message stays the next one.
          call two%recv(got, timeout=forever)
          call whole(got, kind)
          call two%recv(got, timeout=forever)
          call got%get("next", number)
          call check("the next message", number == kind)
-         ! A sender without addresses for a slot and without memory for a copy.
+         ! The sender has no addresses for a slot and no memory for a copy.
          call short(addresses)
          call one%send(m, timeout=forever, stat=stat, errmsg=why)
          if (stat == linkspan_ok) then
@@ -377,7 +376,7 @@ contains
             call enough()
             call whole(got, kind)
          else
-            ! The publisher waits for no one: it is missed, and said to be.
+            ! The publisher does not wait, so the message is missed, and reported as such.
             call refused("recv by a subscriber of "//names(kind), stat, why)
             call subscriber%recv(got, timeout=forever, stat=stat)
             call check("Lagged behind a message without memory", stat == linkspan_lagged)
@@ -410,7 +409,7 @@ contains
             call short(data_of_process)
             call client%finish_call(pending, got, timeout=forever, stat=stat, errmsg=why)
             if (stat == linkspan_ok) then
-               ! In memory that the allocator has kept of a structure that was built.
+               ! It fit memory that the allocator has kept.
                call enough()
                call whole(got, kind)
                cycle

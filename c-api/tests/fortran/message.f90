@@ -200,7 +200,7 @@ contains
       call linkspan_encode(m, linkspan_cbor, bytes)
    end function
 
-   ! What other languages send: row-major, unsigned.
+   ! Data of other languages: row-major, unsigned.
    subroutine row_major_data()
       type(linkspan_message) :: m
       real(real64), allocatable :: grid(:, :), line(:)
@@ -264,7 +264,7 @@ contains
       call check(n == 2, "messages in messages")
    end subroutine
 
-   ! Blanks behind a name, a key, a path and a text do not count, whichever way they came there.
+   ! Trailing blanks of names, keys, paths and texts are ignored, whatever their source.
    subroutine trailing_blanks()
       type(linkspan_message) :: m
       character(12) :: key, name
@@ -319,7 +319,7 @@ contains
       call refused(stat, why, "path here")
       call m%get_into("here", mask, stat=stat, errmsg=why)
       call refused(stat, why, "path here")
-      ! Empty ones are sent.
+      ! Empty arrays are sent.
       allocate (wave(0), grid(0, 3), mask(0), bytes(0))
       call m%put("wave", wave)
       call m%put("grid", grid)

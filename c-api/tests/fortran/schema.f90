@@ -1,5 +1,5 @@
-! Schemas in Fortran: a peer with another unit gets the differences, a newer version reads, values are
-! checked; schemas of replies and of a journal's records.
+! Schemas in Fortran: a peer with another unit gets the differences, a newer version reads, values are checked.
+! Replies and journal records also have schemas.
 program schema_test
    use, intrinsic :: iso_fortran_env, only: real64
    use linkspan
@@ -78,7 +78,7 @@ contains
       call server%close()
    end subroutine
 
-   ! A client that is refused has no channel: the listener reports it.
+   ! A refused client has no channel, so the listener reports it.
    subroutine listeners()
       type(linkspan_listener) :: listener
       type(linkspan_channel) :: client

@@ -1,4 +1,5 @@
-! The vectors of schemas in Fortran: texts that are read or refused, schemas that fit or differ, values that are sent or refused.
+! The schema vectors in Fortran: valid and invalid texts, compatible and different schemas, accepted and refused
+! values.
 !
 ! usage: schema_vectors DIRECTORY
 program schema_vectors
@@ -51,7 +52,7 @@ contains
       call linkspan_decode(bytes, linkspan_json, law)
    end subroutine
 
-   ! A text of this row, empty where it has none.
+   ! Returns a text of this row, empty without one.
    function text(column)
       character(*), intent(in) :: column
       character(:), allocatable :: text

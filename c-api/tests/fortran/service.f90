@@ -1,5 +1,4 @@
-! A service in Fortran: alone without arguments; `serve NAME` as one that `control NAME` queries and commands through a
-! controller.
+! A service in Fortran: alone without arguments. With `serve NAME` it is a service that `control NAME` commands.
 module patience
    use, intrinsic :: iso_c_binding
    implicit none
@@ -114,7 +113,7 @@ contains
       call service%close()
    end subroutine
 
-   ! Counts steps; its commands double, hold until cancelled, break, and return an odd value.
+   ! Counts steps. Its commands double, hold until cancelled, break, and return an odd value.
    subroutine serve(name)
       character(*), intent(in) :: name
       type(linkspan_service) :: service
@@ -179,7 +178,6 @@ contains
       call service%close()
    end subroutine
 
-   ! Waits for the event with this state of the service.
    subroutine becomes(controller, name, what, word)
       type(linkspan_controller), intent(in) :: controller
       character(*), intent(in) :: name, what, word
@@ -195,7 +193,6 @@ contains
       end do
    end subroutine
 
-   ! Checks that the command fails with this status and these words in the text.
    subroutine fails(controller, name, command, status, words)
       type(linkspan_controller), intent(in) :: controller
       character(*), intent(in) :: name, command, words

@@ -1,4 +1,4 @@
-! A Fortran program on each end of every transport: `transports receive|send|serve|call|publish|subscribe ENDPOINT`.
+! A Fortran program at each end of every transport: `transports receive|send|serve|call|publish|subscribe ENDPOINT`.
 !
 ! A table of mixed types goes by message, call and publication, as records and as columns.
 program transports_test
@@ -6,7 +6,7 @@ program transports_test
    implicit none
    integer, parameter :: rows = 1000
    real(real64), parameter :: soon = 60
-   ! Where a subscriber confirms that it has everything, so that the publisher does not end before.
+   ! The endpoint where a subscriber confirms all messages, so that the publisher does not end earlier.
    character(*), parameter :: done = "unix:test/done"
    character(256) :: role, endpoint
    character(16) :: transport
@@ -48,7 +48,7 @@ contains
       name = "röw "//trim(number)
    end function
 
-   ! No number if the remainder is 4.
+   ! The number is absent if the remainder is 4.
    pure real(real64) function number_of(row)
       integer, intent(in) :: row
       number_of = row/8.0_real64 - 3
@@ -246,7 +246,7 @@ contains
       call control%close(timeout=soon)
    end subroutine
 
-   ! Features of a single transport are refused elsewhere with the reason.
+   ! Transports without a feature refuse it with a reason.
    subroutine refused(name)
       character(*), intent(in) :: name
       type(linkspan_channel) :: channel

@@ -1,4 +1,5 @@
-! Arguments that are not allocated: errors of the module, where gfortran's own check of pointers is off, which would end the program.
+! Unallocated arguments: errors of the module. The test turns off gfortran's pointer check, which would end the
+! program.
 program unallocated_test
    use linkspan
    implicit none
@@ -21,7 +22,7 @@ contains
       call refused(stat, why, "path price")
       call m%put("text", text, stat=stat, errmsg=why)
       call refused(stat, why, "path text")
-      ! A key, whatever it is of, and whatever is open: without one a value would take the place of the whole message.
+      ! An unallocated key must not count as absent, or the value would replace the whole message.
       do n = 1, 2
          if (n == 2) call array%begin_array()
          call array%put(key, 1, stat=stat, errmsg=why)
@@ -51,7 +52,6 @@ contains
       call refused(stat, why, "path")
    end subroutine
 
-   ! What each kind of number is read into, or put from.
    subroutine what_is_read_into()
       type(linkspan_message) :: m
       character(:), allocatable :: why
@@ -159,7 +159,7 @@ contains
       call refused(stat, why, "path here")
    end subroutine
 
-   ! Objects, lengths, shapes and numbers of the other calls.
+   ! Objects, lengths, shapes and numbers of other calls.
    subroutine what_else_a_call_takes()
       type(linkspan_channel) :: channel
       type(linkspan_channel), allocatable :: accepted

@@ -1,5 +1,5 @@
-! Values at their limits: reals that do not fit, arrays that widen, empty arrays, logicals, ranks 8 to 15, UUIDs, keys with a NUL,
-! texts that are none, time-outs, a loop over a slow subscription. Also compiled with -fdefault-integer-8.
+! Limits of values: reals that do not fit, widened and empty arrays, logicals, ranks 8 to 15, UUIDs, keys with a NUL,
+! invalid texts, time-outs, a slow subscription. Also compiled with -fdefault-integer-8.
 program values_test
    use linkspan
    implicit none

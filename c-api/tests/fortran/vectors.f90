@@ -1,4 +1,4 @@
-! The value vectors in Fortran: every value in every encoding, from and to every other.
+! The value vectors in Fortran: every value in every encoding, converted to every other.
 !
 ! usage: vectors values.json
 program vectors

@@ -1,4 +1,4 @@
-! Waiting for several objects; what a failed call leaves behind.
+! Waiting for several objects, and the state after a failed call.
 program wait_test
    use linkspan
    implicit none
@@ -62,7 +62,7 @@ contains
       call check(stat == linkspan_wrong_type .and. index(why, "1 elements for 2 descriptors") > 0, "one truth for two")
    end subroutine
 
-   ! What receives releases its argument first, whatever comes of it. The name has blanks behind it.
+   ! Receiving calls release their argument first, even if they fail. The name has trailing blanks.
    subroutine nothing_is_left(name)
       character(*), intent(in) :: name
       type(linkspan_publisher) :: out
@@ -106,11 +106,10 @@ contains
       call message%put("n", 1)
       call several(1)%put("n", 1)
       call several(1)%get_message("none", message, stat=stat, errmsg=why)
-      ! The text of the error, of fixed length.
+      ! The text of the error, with a fixed length.
       call linkspan_last_error(told)
       call check(stat == linkspan_missing .and. len(why) > 0 .and. told == why(:min(len(why), 40)), "the text of the last error")
       call check(holds_nothing(message), "get_message")
-      ! Messages that are not allocated.
       call in%recv_many(none, number, timeout=0.0_real64, stat=stat, errmsg=why)
       call check(stat == linkspan_invalid_state .and. index(why, "is not allocated") > 0, "recv_many into nothing")
       allocate (none(0))
