@@ -204,7 +204,8 @@ fn faults(path: &str, source: &str) -> Vec<String> {
     if !source.starts_with("//! ") {
         faults.push("the first line does not say what lives here".to_owned());
     }
-    let steps = path.trim_end_matches(".rs").split('/');
+    // `programs/common` is a crate's folder.
+    let steps = path.trim_start_matches("programs/common/").trim_end_matches(".rs").split('/');
     faults.extend(steps.filter(|s| EMPTY_NAMES.contains(s)).map(|s| format!("the name {s} says nothing")));
     let is_test = |line: &&str| !line.starts_with("#[cfg(test)]");
     let starts =
