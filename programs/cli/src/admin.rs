@@ -9,7 +9,6 @@ use linkspan::{Error, Value, one_line};
 use crate::exit::Exit;
 use crate::{output, table};
 
-/// Lists the open names, or only names that match a pattern.
 pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Exit> {
     let mut listed = registry::list()?;
     listed.retain(|listed| {

@@ -40,7 +40,6 @@ pub struct EndpointArgs {
 }
 
 impl EndpointArgs {
-    /// Returns the options, with the schema of replies.
     pub fn to_options_with(&self, reply_schema: Option<&String>) -> std::result::Result<Options, Exit> {
         self.options_with(reply_schema).map_err(Exit::Usage)
     }

@@ -10,7 +10,6 @@ const WIDTH: usize = 100;
 /// Elements of an N-d array, bytes and items of a list that are shown at each end.
 const ENDS: usize = 4;
 
-/// Returns the value, on as many lines as it needs.
 pub fn lines(value: &Value) -> String {
     match value {
         Value::Text(text) => several_lines(text),

@@ -41,7 +41,6 @@ fn send_lines(channel: &Channel, timeout: Timeout, signals: &Signals) -> Result<
     Ok(())
 }
 
-/// Prints the port, if the kernel chose it.
 pub fn print_port(args: &str, got: &str) {
     if args.starts_with("tcp:") && args.ends_with(":0") {
         stderr::print_note(&format!("listens at {got}"));

@@ -12,7 +12,6 @@ pub fn json(value: &Value) -> Result<(), Exit> {
     write(json_line(value)?.as_bytes())
 }
 
-/// Returns a value as one line of JSON.
 pub fn json_line(value: &Value) -> Result<String, Error> {
     Ok(safe_json(&codec::encode(value, Encoding::Json)?))
 }
@@ -33,7 +32,7 @@ pub fn answer(message: &Message, output: OutputArgs) -> Result<(), Exit> {
     write(text.as_bytes())
 }
 
-/// Writes one of several messages; returns whether it was written.
+/// Writes a message among others; returns whether it was written.
 ///
 /// For people, its time, number and source come before the value. If its text exceeds the longest message, a reason is
 /// printed instead.

@@ -253,7 +253,7 @@ fn waiting_subscriber_is_not_woken_and_ends_at_once() {
         let ended = subscriber.wait();
         assert_eq!((ended.code, ended.err.as_str()), (Some(130), ""));
 
-        // The same if nothing reads its output any more.
+        // As above, if nothing reads its output any more.
         let mut unread = place.start(&["sub", &name("rest"), "--json"]);
         assert_eq!(unread.line(), "1");
         unread.close_stdout();
@@ -274,7 +274,7 @@ fn waiting_latest_is_not_woken_and_ends_at_once() {
         let ended = waiting.wait();
         assert_eq!((ended.code, ended.err.as_str()), (Some(130), ""), "{endpoint}");
 
-        // The same if nothing reads its output any more.
+        // As above, if nothing reads its output any more.
         let mut unread = place.start(&["latest", endpoint, "--timeout", "forever"]);
         unread.close_stdout();
         unread.wait();

@@ -33,7 +33,6 @@ impl Laboratory {
         Laboratory { place, controller, meeting }
     }
 
-    /// Ends the controller by a signal.
     fn end_controller(&mut self, signal: &str) -> Finished {
         let controller = self.controller.take().unwrap();
         controller.signal(signal);

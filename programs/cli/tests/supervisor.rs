@@ -137,7 +137,7 @@ fn hanging_or_failing_command_is_reported_and_leaves_no_process() {
     assert_eq!(text(&lab.until_state("RUNNING"), "state"), "RUNNING");
     let error = lab.command(&Command::GetData).unwrap_err();
     assert!(error.text().contains("--data ended with exit code 3; it printed nothing"), "{error}");
-    // Its shutdown fails with the checkpoint, and it ends all the same.
+    // Its shutdown fails with the checkpoint, but it ends.
     let opened = std::thread::scope(|scope| {
         let opened = scope.spawn(|| fifo.open());
         let error = lab.command(&Command::Shutdown).unwrap_err();
@@ -197,7 +197,7 @@ fn second_shutdown_kills_at_once() {
     let first = lab.client.answer("it", &first.id, PATIENCE).unwrap().into_result().unwrap();
     assert_eq!(text(&first, "exit"), "SIGKILL");
 
-    // The same with signals, without a controller.
+    // As above with signals, without a controller.
     for (signals, code) in [(["TERM", "TERM"], 137), (["INT", "TERM"], 137)] {
         let mut supervised = lab.supervise(&["--grace", "100000"], ignores_term);
         assert_eq!(supervised.running().line(), "up");

@@ -104,7 +104,7 @@ fn nothing_outlives_a_killed_supervisor() {
 fn processes_that_a_program_leaves_end_with_it() {
     let lab = Laboratory::new();
     let fifo = lab.fifo();
-    // One in its group, and one in a session of its own; both get SIGTERM before SIGKILL.
+    // One process in its group, and one in a new session; both get SIGTERM before SIGKILL.
     for leave in ["sh -c", "setsid sh -c"] {
         let child = "trap \"echo asked >&9; exit\" TERM; echo up >&9; while :; do sleep 0.01; done";
         let script =
@@ -200,7 +200,7 @@ fn output_flood_delays_neither_program_nor_controller() {
     const LINES: f64 = 3_000_000.0;
     let script = format!("yes word | head -n {LINES}; echo done >&2; exec sleep 1000");
     let begun = std::time::Instant::now();
-    // Its output has no reader.
+    // Its output is never read.
     let supervised = lab.supervise(&[], &script);
     lab.until_state("RUNNING");
     let answers = std::cell::Cell::new(0);

@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::open_command::Key;
 use linkspan::{Answer, Command};
 
-/// A final answer, and the command that it answers.
 #[derive(Debug)]
 pub struct FinalAnswer {
     pub command: Command,
@@ -25,12 +24,10 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Returns the final answer of a command.
     pub fn get(&self, key: &Key) -> Option<&FinalAnswer> {
         self.answers.get(key)
     }
 
-    /// Keeps a final answer.
     pub fn put(&mut self, key: Key, finished: FinalAnswer, now: Duration) {
         self.bytes = self.bytes.saturating_add(finished.bytes);
         match self.answers.insert(key.clone(), finished) {
@@ -39,7 +36,7 @@ impl Archive {
         }
     }
 
-    /// Drops the oldest answers until at most `count` with `bytes` bytes remain, and those that were added until
+    /// Drops the oldest answers until at most `count` with `bytes` bytes remain, and all that were added until
     /// `before`. Returns when the oldest remaining one was added.
     pub fn trim(&mut self, count: usize, bytes: usize, before: Option<Duration>) -> Option<Duration> {
         while let Some((at, _)) = self.order.front() {
@@ -56,7 +53,6 @@ impl Archive {
         None
     }
 
-    /// Returns whether an answer is kept.
     #[cfg(test)]
     pub fn contains(&self, key: &Key) -> bool {
         self.answers.contains_key(key)

@@ -1,7 +1,7 @@
 //! The decoding of clients' requests to a controller.
 //!
-//! A request is a map whose `what` is its name; docs/wire-format.md lists the keys. Other keys are ignored, so that
-//! later clients can send more of them.
+//! A request is a map whose `what` is its name; docs/wire-format.md lists the keys. Other keys are ignored: later
+//! clients can send more keys.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,10 +9,8 @@ use std::time::Duration;
 use linkspan::service::server_side::{DEFAULT_WITHIN, MAX_WITHIN, MIN_DATA_PERIOD, command_id};
 use linkspan::{Command, Error, ErrorKind, Result, Value, in_seconds, quoted};
 
-/// A command that a client sends to a service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClientCommand {
-    /// The name of the service.
     pub service: String,
     /// The id that the client chose. A repeated id means the command it was used for before.
     pub id: String,
@@ -29,7 +27,6 @@ pub struct ClientCommand {
     pub controller: Option<u64>,
 }
 
-/// A request of a client.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientRequest {
     /// The records of the services whose names come after `after` in alphabetical order.
@@ -40,7 +37,6 @@ pub enum ClientRequest {
         service: String,
     },
     Command(ClientCommand),
-    /// The answer to a command.
     Answer {
         service: String,
         id: String,
@@ -139,7 +135,6 @@ impl ClientCommand {
 }
 
 impl WatchRequest {
-    /// Reads a watch request.
     pub fn from_value(value: &Value) -> Result<WatchRequest> {
         let services = match value.at("services") {
             Err(_) => BTreeSet::new(),
@@ -170,7 +165,6 @@ impl WatchRequest {
     }
 }
 
-/// Returns the text under a key; `None` without that key.
 fn optional_text<'a>(value: &'a Value, key: &str) -> Result<Option<&'a str>> {
     value.at(key).ok().map(|text| text.as_text().map_err(|e| e.under_key(key))).transpose()
 }

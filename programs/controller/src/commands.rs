@@ -152,7 +152,6 @@ impl ServerState {
         Ok(true)
     }
 
-    /// Adds an open command and its timer.
     pub(super) fn add_open_command(&mut self, key: &Key, open: OpenCommand) {
         let Some(service) = self.services.get_mut(&key.0) else { return };
         self.open_bytes = self.open_bytes.saturating_add(open.bytes);
@@ -235,7 +234,6 @@ impl ServerState {
         self.archive.trim(self.limits.finished, self.limits.finished_bytes, None);
     }
 
-    /// Answers a command instead of its service.
     pub(super) fn answer_for_service(&mut self, key: &Key, outcome: Outcome, error: &Error, now: Moment) {
         let state = self.services.get(&key.0).map_or(State::Starting, |service| service.report().state);
         let failure = Some(failure_of(error));
@@ -293,7 +291,6 @@ impl ServerState {
         }
     }
 
-    /// Fails a command that has timed out.
     pub(super) fn command_timed_out(&mut self, key: &Key, now: Moment) {
         let Some(service) = self.services.get(&key.0) else { return };
         let Some(open) = service.open.get(&key.1) else { return };
@@ -366,7 +363,6 @@ impl ServerState {
         }
     }
 
-    /// Fails the open commands of a service that is GONE or forgotten.
     pub(super) fn fail_open_commands(&mut self, name: &Name, now: Moment) {
         let Some(service) = self.services.get(name) else { return };
         let keys: Vec<Key> = service.open.keys().map(|id| (name.clone(), id.clone())).collect();

@@ -13,14 +13,12 @@ const MAX_CLIENTS: usize = 1_000;
 /// The most replies for one client, and their bytes.
 const MAX_REPLIES: (usize, usize) = (256, 1 << 20);
 
-/// The replies for one client.
 struct DisconnectedClient {
     until: Duration,
     replies: Vec<Outgoing>,
     bytes: usize,
 }
 
-/// The disconnected clients by their sessions.
 #[derive(Default)]
 pub struct DisconnectedClients {
     clients: HashMap<u64, DisconnectedClient>,

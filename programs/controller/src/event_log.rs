@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use crate::schedule::Name;
 use linkspan::{Map, Timestamp, Value};
 
-/// A line of a log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     pub at: Timestamp,
@@ -31,7 +30,6 @@ impl Entry {
     }
 }
 
-/// The newest lines of a log.
 #[derive(Debug, Default)]
 pub struct Log {
     entries: VecDeque<Entry>,
@@ -49,7 +47,7 @@ impl Log {
         }
     }
 
-    /// Returns the newest lines, at most `lines` of them with at most `bytes` bytes, the oldest first.
+    /// Returns at most `lines` newest lines with at most `bytes` bytes, the oldest first.
     pub fn last(&self, lines: usize, bytes: usize) -> Value {
         let mut room = bytes;
         let fits = |entry: &&Entry| {

@@ -42,7 +42,6 @@ pub struct ControllerServer {
     /// Peers whose links are closed after [`LINGER`], which lets them read the last messages.
     closing: VecDeque<(Duration, u64, Peer)>,
     state: ServerState,
-    /// This incarnation of the controller.
     controller: u64,
     stop: StopHandle,
     /// The time of the server's creation, the origin of `Moment::since`.
@@ -313,7 +312,6 @@ impl ControllerServer {
         }
     }
 
-    /// Handles a message of a service.
     fn service_message(&mut self, token: u64, message: &Message) {
         let now = self.now();
         let received = match kind(message) {
@@ -331,7 +329,6 @@ impl ControllerServer {
         }
     }
 
-    /// Handles a message of a client.
     fn client_message(&mut self, session: u64, message: &Message) {
         let now = self.now();
         match kind(message) {
@@ -370,7 +367,6 @@ impl ControllerServer {
         }
     }
 
-    /// Carries out the actions of the state.
     fn run_actions(&mut self) {
         while let Some(action) = self.state.next_action() {
             match action {
@@ -443,7 +439,6 @@ impl ControllerServer {
         self.handle_outcome(token, outcome);
     }
 
-    /// Continues to send to a peer that has become writable.
     fn peer_writable(&mut self, token: u64) {
         if let Some(peer) = self.peers.get_mut(&token) {
             let outcome = peer.on_writable(&self.epoll, token);
@@ -470,7 +465,6 @@ impl ControllerServer {
         }
     }
 
-    /// Removes a peer whose link has ended.
     fn link_ended(&mut self, token: u64, why: &str, fault: bool) {
         let Some(pattern) = self.remove_peer(token) else { return };
         if pattern == Pattern::Service {

@@ -29,7 +29,6 @@ pub struct OpenCommand {
     pub bytes: usize,
 }
 
-/// A client that waits for an answer.
 #[derive(Clone, Copy, Debug)]
 pub struct WaitingClient {
     pub to: RequestInfo,

@@ -9,7 +9,6 @@ use linkspan::service::server_side::{
 };
 use linkspan::{Error, ErrorKind, Payload, Result, Wait};
 
-/// An outgoing message.
 pub struct Outgoing {
     kind: Kind,
     /// The request that it answers, if it is a reply.
@@ -23,27 +22,22 @@ impl Outgoing {
         Outgoing { kind, to: None, payload }
     }
 
-    /// Creates a reply to a request.
     pub fn reply(to: RequestInfo, payload: Payload) -> Outgoing {
         Outgoing { kind: Kind::Reply, to: Some(to), payload }
     }
 
-    /// Creates an error reply to a request.
     pub fn error(to: RequestInfo, error: &Error) -> Result<Outgoing> {
         let payload = failure_payload(&failure_of(error))?;
         Ok(Outgoing { kind: Kind::Error, to: Some(to), payload })
     }
 
-    /// Returns its size in bytes.
     pub fn size(&self) -> usize {
         self.payload.body().len()
     }
 }
 
-/// The outcome of sending a message.
 #[derive(Debug)]
 pub enum SendOutcome {
-    /// The message was sent or queued.
     Queued,
     /// The queue is long, and the event was dropped.
     Dropped,
@@ -61,7 +55,6 @@ const MAX_QUEUE: (usize, usize) = (16 << 20, 16_384);
 /// The bit in an epoll token of a descriptor that reports room.
 pub const WRITABLE: u64 = 1 << 63;
 
-/// A peer.
 pub struct Peer {
     pub link: PeerLink,
     pub pattern: Pattern,
@@ -130,7 +123,6 @@ impl Peer {
         self.flush(epoll, token)
     }
 
-    /// Returns whether the queue is empty.
     pub fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.room.is_none()
     }
@@ -196,7 +188,6 @@ impl Peer {
         std::mem::take(&mut self.queue).into_iter().filter(|out| out.to.is_some())
     }
 
-    /// Closes the link at once.
     pub fn abandon(&self, epoll: &Epoll) {
         if let Some(room) = &self.room {
             epoll.remove(room);

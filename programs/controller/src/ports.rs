@@ -2,8 +2,7 @@
 
 use std::fs;
 
-/// Returns the process that listens at a port, and its program; `None` if no process listens there, or one of another
-/// user.
+/// Returns the process that listens at a port, and its program; `None` if no process of this user listens there.
 pub fn listener(port: u16) -> Option<(u32, String)> {
     let sockets: Vec<u64> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()

@@ -55,7 +55,6 @@ pub struct Sampling {
     pub last: Option<u64>,
 }
 
-/// A command that timed out.
 #[derive(Debug)]
 pub struct TimedOutCommand {
     pub id: Arc<str>,
@@ -63,7 +62,6 @@ pub struct TimedOutCommand {
     pub accepted: bool,
 }
 
-/// A registered service.
 #[derive(Debug)]
 pub struct ServiceRecord {
     pub name: Name,
@@ -139,7 +137,6 @@ impl ServiceRecord {
         format!("{name} {what}; start it again, and send the command again")
     }
 
-    /// Returns whether it is connected.
     pub fn is_connected(&self) -> bool {
         self.link.is_some()
     }
@@ -252,7 +249,6 @@ pub fn on_machine(mut it: Introduction, machine: &Option<Arc<str>>) -> Result<In
     Ok(it)
 }
 
-/// Shortens the texts of a report.
 pub fn shorten(mut report: Report, limits: &Limits) -> Report {
     report.reason = cut(&report.reason, limits.line);
     report.doing = report.doing.map(|doing| cut(&doing, 64));

@@ -37,7 +37,6 @@ impl ServerState {
         }
     }
 
-    /// Replies with an error.
     pub fn refuse(&mut self, to: RequestInfo, error: Error) {
         self.actions.push_back(Action::ReplyError { to, error });
     }
@@ -94,7 +93,6 @@ impl ServerState {
         Ok(Value::Null)
     }
 
-    /// Returns the statistics that the state has.
     pub fn stats(&self) -> Map {
         let of = |view: View| self.services.values().filter(|known| known.view == view).count() as u64;
         let open: usize = self.services.values().map(|known| known.open.len()).sum();
@@ -155,7 +153,6 @@ impl ServerState {
         }
     }
 
-    /// Returns the open commands.
     #[cfg(test)]
     pub fn open_keys(&self) -> Vec<crate::open_command::Key> {
         let of = |known: &super::registry::ServiceRecord| {

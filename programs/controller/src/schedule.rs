@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A service's name.
 pub type Name = Arc<str>;
 
 /// An event caused by time.
@@ -53,14 +52,12 @@ impl Schedule {
         }
     }
 
-    /// Cancels a timer.
     pub fn cancel(&mut self, due: &Due) {
         if let Some((due, at)) = self.moments.remove_entry(due) {
             self.order.remove(&(at, due));
         }
     }
 
-    /// Returns when the next timer expires.
     pub fn next(&self) -> Option<Duration> {
         self.order.first().map(|(at, _)| *at)
     }
@@ -76,7 +73,6 @@ impl Schedule {
         Some(due)
     }
 
-    /// Returns the number of timers.
     #[cfg(test)]
     pub fn len(&self) -> usize {
         assert_eq!(self.order.len(), self.moments.len());

@@ -18,7 +18,6 @@ const HISTORIES: u64 = 600;
 const STEPS: usize = 250;
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
-/// A simulated service.
 struct Service {
     name: &'static str,
     epoch: u64,
@@ -26,7 +25,6 @@ struct Service {
     inbox: VecDeque<CommandRequest>,
     /// Its final answers. A repeated id receives its earlier answer.
     answers: HashMap<Box<str>, Answer>,
-    /// Whether it is STARTING.
     starting: bool,
     /// The commands that waited for it when it connected: it gets them once it has started.
     waited: BTreeSet<String>,
@@ -170,7 +168,6 @@ impl World<'_> {
         self.state.request(to, ClientRequest::Command(wanted), 10, now);
     }
 
-    /// Lets a service handle a command from its inbox.
     fn service_handles_command(&mut self) {
         if self.services.is_empty() {
             return;

@@ -43,29 +43,22 @@ pub struct Moment {
     pub at: Timestamp,
 }
 
-/// An action for the event loop.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// Send a message to a service.
     SendToService { link: u64, message: ToService },
-    /// Send a command to a service.
     SendCommand {
         link: u64,
         request: CommandRequest,
         /// Its deadline by the clock of the service, if that is known.
         until: Option<Duration>,
     },
-    /// Close a link once its queued messages are sent.
+    /// Close a link after its queued messages.
     CloseLink { link: u64 },
-    /// Reply to a client.
     Reply { to: RequestInfo, value: Value },
-    /// Reply to a client with an error.
     ReplyError { to: RequestInfo, error: Error },
-    /// Push an event to these watchers.
     Push { to: Vec<u64>, value: Value },
 }
 
-/// A link to a service.
 #[derive(Debug)]
 pub(super) struct ServiceLink {
     /// The program at the other end, for log lines and errors.
@@ -80,7 +73,6 @@ pub(super) struct ServiceLink {
     rate: TokenBucket,
     /// Limits its malformed messages. Each is reported; one beyond the limit closes the link.
     malformed: TokenBucket,
-    /// The time of the last sent beat.
     last_beat: Option<Duration>,
     /// The clock of the service's machine.
     pub clock: PeerClock,
@@ -96,7 +88,6 @@ pub struct ServerState {
     pub(super) services: BTreeMap<Name, ServiceRecord>,
     /// The open links of services by token, with or without an introduction.
     pub(super) links: HashMap<u64, ServiceLink>,
-    /// The watch request of each client, by its session.
     pub(super) watchers: HashMap<u64, WatchRequest>,
     /// Final answers, for clients that have lost them.
     pub(super) archive: Archive,
@@ -113,7 +104,6 @@ pub struct ServerState {
     /// The size of all commands that are open or held, in bytes.
     pub(super) open_bytes: usize,
     pub(super) outcomes: AnswerCounts,
-    /// The number of samples sent.
     pub(super) samples_sent: u64,
     /// The time of the last log line about the peer limit.
     peer_limit_reached: Option<Duration>,
@@ -141,12 +131,10 @@ impl ServerState {
         }
     }
 
-    /// Returns the next action.
     pub fn next_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
-    /// Returns when the next timer expires.
     pub fn next(&self) -> Option<Duration> {
         self.schedule.next()
     }
@@ -249,7 +237,6 @@ impl ServerState {
         }
     }
 
-    /// Counts a malformed message of a service.
     pub fn malformed_message(&mut self, link: u64, error: &Error, now: Moment) {
         // An unknown message of a later version is ignored.
         if error.kind() == ErrorKind::Unsupported {
@@ -315,7 +302,6 @@ impl ServerState {
         self.record_changed(name, now);
     }
 
-    /// Clears the problem of a service.
     pub(super) fn clear_problem(&mut self, name: &Name, now: Moment) {
         self.schedule.cancel(&Due::ProblemExpiry(name.clone()));
         let Some(service) = self.services.get_mut(name) else { return };

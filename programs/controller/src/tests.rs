@@ -1,4 +1,4 @@
-//! Tests of the event loop, with simulated services and real clients. This file has what they share.
+//! Tests of the event loop, with simulated services and real clients. This file has their common parts.
 
 mod commands;
 mod malformed;
@@ -123,7 +123,6 @@ impl FakeService {
         service
     }
 
-    /// Returns the introduction of a service with this name.
     pub fn introduction(name: &str, epoch: u64) -> Introduction {
         Introduction {
             name: name.into(),

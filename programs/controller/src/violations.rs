@@ -69,7 +69,6 @@ impl RawService {
         self.write(body);
     }
 
-    /// Reads until the server has closed the link.
     fn read_until_closed(mut self) {
         let mut bytes = [0; 4096];
         loop {

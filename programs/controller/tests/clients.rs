@@ -40,7 +40,7 @@ fn serve(endpoint: &str, name: &str, counted: &Arc<AtomicU64>) -> JoinHandle<()>
     })
 }
 
-/// Returns whether the service is connected and has started: before that it refuses commands of its own.
+/// Returns whether the service is connected and has started. A starting service refuses its own commands.
 fn is_connected(record: &Value) -> bool {
     let text = |key| record.at(key).unwrap().as_text().unwrap();
     text("view") == "CONNECTED" && text("state") != "STARTING"

@@ -21,7 +21,6 @@ pub struct Access {
     /// The names of the page's host.
     pub origin: Origin,
     pub token: Token,
-    /// The token that only reads.
     pub reading: Option<Token>,
 }
 

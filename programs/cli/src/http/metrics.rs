@@ -147,7 +147,7 @@ mod tests {
         for line in [
             "linkspan_controller_uptime_seconds 1.5".to_owned(),
             format!("linkspan_service_up{{{label}}} 0"),
-            // The state of a disconnected service is unknown.
+            // A disconnected service has an unknown state.
             format!("linkspan_service_state{{{label},state=\"RUNNING\"}} 0"),
             format!("linkspan_service_steps_total{{{label}}} 7"),
             format!("linkspan_service_commands_total{{{label},outcome=\"done\"}} 2"),

@@ -23,7 +23,6 @@ pub fn language() -> impl TypedValueParser<Value = Language> {
     })
 }
 
-/// Writes the files of a schema in a language.
 pub fn generate(schema: &Schema, language: Language, to: &Path) -> Result<(), Exit> {
     let generated = generated(schema, language)?;
     if to == Path::new("-") {
@@ -49,7 +48,6 @@ pub fn generate(schema: &Schema, language: Language, to: &Path) -> Result<(), Ex
     Ok(())
 }
 
-/// Writes a file anew.
 fn write(mut file: File, text: &str) -> std::io::Result<()> {
     file.set_len(0)?;
     file.write_all(text.as_bytes())

@@ -164,7 +164,6 @@ fn failure_of(name: &str, answer: Answer) -> Error {
     }
 }
 
-/// The highest of several exit codes.
 #[derive(Default)]
 struct ExitCode(u8);
 

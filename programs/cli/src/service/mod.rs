@@ -23,7 +23,6 @@ use linkspan::Command;
 use crate::exit::Exit;
 use crate::signals::Signals;
 
-/// Runs one command of `linkspan service`.
 pub fn service(command: &ServiceCommand, signals: &Signals) -> Result<(), Exit> {
     match command {
         ServiceCommand::Ls(args) => queries::list(args, signals),

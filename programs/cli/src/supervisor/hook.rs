@@ -19,14 +19,12 @@ const SHOWN: usize = 400;
 
 /// A hook that runs, or whose result has not been sent yet.
 pub struct Hook {
-    /// The option of the hook.
     option: &'static str,
     pub pid: Pid,
     out: Output<ChildStdout>,
     err: Output<ChildStderr>,
     /// When it is killed; none once it has been.
     pub due: Option<Instant>,
-    /// Why it was killed.
     killed: Option<Error>,
     end: Option<ExitStatus>,
 }
@@ -97,7 +95,6 @@ impl Hook {
         })
     }
 
-    /// Returns the pipes of its output.
     pub fn pipes(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let out = self.out.pipe.as_ref().map(AsFd::as_fd);
         out.into_iter().chain(self.err.pipe.as_ref().map(AsFd::as_fd))

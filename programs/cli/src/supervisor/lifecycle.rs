@@ -16,7 +16,6 @@ use super::restarts::Decision;
 use super::state::{ProgramState, Supervisor};
 
 impl Supervisor<'_> {
-    /// Starts the program.
     pub(super) fn start(&mut self) -> io::Result<()> {
         let (program, pipes) = Program::start(self.args)?;
         if let Some(watchdog) = &mut self.watchdog {

@@ -51,7 +51,6 @@ impl OutputStream {
         self.pipe.as_ref().map(AsFd::as_fd)
     }
 
-    /// Writes a line of this program.
     pub fn write_line(&mut self, text: &str) {
         self.forwarder.pass(format!("linkspan: {text}\n").into_bytes());
     }

@@ -59,7 +59,6 @@ pub fn shutdown_result(end: Option<ExitStatus>, killed: bool) -> Value {
     Value::map([("exit", end), ("killed", killed.into())])
 }
 
-/// Returns the error for a command whose option is missing.
 pub fn unsupported(command: &str, option: &str) -> Error {
     let text = format!(
         "this program has no command for {command}: start it with linkspan service run {option} COMMAND -- PROGRAM"

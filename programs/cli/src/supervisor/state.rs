@@ -40,7 +40,6 @@ pub(super) struct Supervisor<'a> {
     pub active: Option<ActiveTask>,
     pub out: OutputStream,
     pub err: OutputStream,
-    /// Whether the last line was on standard error.
     pub last_was_error: bool,
     pub exit_code: u8,
     /// Whether the service ends FAILED.
@@ -49,7 +48,6 @@ pub(super) struct Supervisor<'a> {
     pub refusal: String,
 }
 
-/// Whether the program runs.
 pub(super) enum ProgramState {
     /// Not started, or ended.
     NotRunning,
@@ -60,7 +58,6 @@ pub(super) enum ProgramState {
         end: ExitStatus,
         lived: Duration,
     },
-    /// It is restarted at this time.
     RestartAt(Instant),
 }
 

@@ -88,7 +88,6 @@ impl Table {
     }
 }
 
-/// Returns the text at this key, or none.
 pub fn text<'a>(record: &'a Value, key: &str) -> &'a str {
     record.at(key).and_then(Value::as_text).unwrap_or_default()
 }
@@ -101,15 +100,12 @@ pub fn wrong(record: &Value) -> &str {
     }
 }
 
-/// The content of one cell.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
     Missing,
     Text(String),
     Count(u64),
-    /// A rate in a second.
     Rate(f64),
-    /// A duration in seconds.
     Seconds(f64),
 }
 

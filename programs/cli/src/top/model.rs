@@ -11,7 +11,6 @@ use super::columns::{Cell, Table, cell, text, wrong};
 use crate::display;
 
 impl Table {
-    /// Returns the counter of the table.
     fn counter(self) -> &'static str {
         match self {
             Table::Endpoints => "messages",

@@ -6,7 +6,6 @@ use linkspan::registry::{self, Listed};
 use linkspan::service::Controller;
 use linkspan::{Error, Value, Wait, one_line};
 
-/// Returns an error in a line of the screen.
 pub fn error_line(error: &Error) -> String {
     let text = format!("{} ({}): {}", error.kind().name(), error.kind().code(), error.text());
     one_line(&text).to_string()
@@ -22,7 +21,6 @@ pub fn list_endpoints() -> Result<Vec<Value>, Error> {
     Ok(registry::list()?.iter().map(Listed::to_value).collect())
 }
 
-/// Returns all services of a controller.
 pub fn list_services<'a>(controller: &Controller, wait: impl Into<Wait<'a>>) -> Result<Vec<Value>, Error> {
     Ok(controller.services(wait)?.as_array()?.to_vec())
 }

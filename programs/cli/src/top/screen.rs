@@ -9,14 +9,12 @@ use super::model::{Row, Samples, arranged};
 use super::sampler::error_line;
 use super::watcher::Update;
 
-/// The view of one table.
 #[derive(Default)]
 pub struct TableView {
     /// The index of the selected row after filtering.
     pub selected: usize,
     /// The first row that is drawn.
     pub top: usize,
-    /// The column of the order.
     pub order_by: usize,
     pub reversed: bool,
     /// How many rows were drawn last: a page.
@@ -111,7 +109,6 @@ impl Screen {
         }
     }
 
-    /// Returns the rows of a table, in order and filtered.
     pub fn rows(&self, kind: Table) -> Vec<Row> {
         let view = self.view(kind);
         arranged(&view.rows, &self.filter, view.order_by, view.reversed)

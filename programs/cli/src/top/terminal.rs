@@ -18,17 +18,14 @@ use super::watcher::{self, Update};
 use crate::exit::Exit;
 use crate::signals::Signals;
 
-/// The events of the loop.
 enum ScreenEvent {
     /// A key, or a new size.
     Input(TerminalEvent),
-    /// An update from a watcher.
     Update(Update),
     /// A signal requests the end.
     Signal,
     /// The terminal can be read no more.
     InputFailed(io::Error),
-    /// A thread has panicked and printed its panic.
     ThreadPanicked,
 }
 

@@ -14,9 +14,7 @@ pub enum Update {
     Endpoints(Result<Vec<Value>, Error>, f64),
     /// All services, or why they are not available.
     Services(Result<Vec<Value>, Error>, f64),
-    /// One service has changed.
     Service(Value),
-    /// A service has gone.
     Gone(String),
 }
 

@@ -118,7 +118,6 @@ impl Running {
         read_line(&mut self.lines)
     }
 
-    /// Returns the next line of its standard error.
     pub fn error_line(&mut self) -> String {
         read_line(&mut self.errors)
     }

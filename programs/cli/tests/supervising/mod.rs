@@ -47,7 +47,6 @@ impl Laboratory {
         Laboratory { place, endpoint, stop, server: Some(server), client }
     }
 
-    /// Returns the path of this file in the shared directory.
     pub fn file(&self, name: &str) -> PathBuf {
         self.place.path().join(name)
     }

@@ -50,7 +50,6 @@ impl ServerState {
         self.record_changed(name, now);
     }
 
-    /// Marks a service as DISCONNECTED.
     pub(super) fn service_disconnected(&mut self, name: &Name, why: &str, now: Moment) {
         if !self.detach(name, View::Disconnected, now) {
             return;
@@ -109,7 +108,6 @@ impl ServerState {
         }
     }
 
-    /// Refuses a service and closes its link.
     pub(super) fn refuse_service(&mut self, link: u64, error: &Error, now: Moment) {
         // The record of the registered service has a problem if its name is in use.
         if error.kind() != ErrorKind::AddressInUse {

@@ -95,7 +95,7 @@ fn silent_service_is_stale_until_next_message() {
     power.send(&ToController::Report(report(State::Running)));
     assert_eq!(logged("sends messages again"), 1);
     until(&client, "power", is("view", "STALE"));
-    // Another incarnation may replace one that is STALE.
+    // Another incarnation may replace a STALE one.
     let other = FakeService::connect(&server.endpoint, "power", 2);
     let record = until(&client, "power", |record| record.at("epoch").unwrap().as_u64().ok() == Some(2));
     assert_eq!(record.at("name").unwrap().as_text().unwrap(), "power");
